@@ -1,0 +1,1 @@
+"""The core: pure functions from a recording to an Analysis."""

@@ -1,0 +1,1 @@
+"""The face: an Analysis becomes one HTML page."""
