@@ -1,0 +1,1 @@
+"""Packets to tables: pcap files, connections, VRRP."""

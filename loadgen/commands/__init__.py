@@ -1,0 +1,70 @@
+"""The command lines: one click file per command; parse, call, print, no logic.
+
+This module holds the one place where an error becomes a line and an exit code.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from analyzer.errors import AnalyzerError
+from loadgen.errors import INTERRUPTED_EXIT_CODE, LoadgenError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class LazyGroup(click.Group):
+    """A click group that imports a command's module only when that command is asked for."""
+
+    def __init__(self, *, lazy: Mapping[str, str], name: str, help: str) -> None:  # noqa: A002 - click's word
+        super().__init__(name=name, help=help)
+        self.lazy = dict(lazy)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the order that the group's table has them."""
+        return list(self.lazy)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The click command behind ``package.module:attribute``, imported now."""
+        from importlib import import_module
+
+        if cmd_name not in self.lazy:
+            return None
+        module, _, attribute = self.lazy[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+
+def run_cli(group: click.Group) -> None:
+    """Run a script's group and end the process with the contract's exit code."""
+    sys.exit(exit_code_of(group))
+
+
+def exit_code_of(group: click.Group) -> int:
+    """Run a group; an error of ours becomes one line on standard error and its exit code."""
+    try:
+        result = group.main(standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except click.exceptions.Abort:
+        return INTERRUPTED_EXIT_CODE
+    except KeyboardInterrupt:
+        return INTERRUPTED_EXIT_CODE
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (LoadgenError, AnalyzerError) as error:
+        _say_error(group, str(error))
+        return error.exit_code
+    except BrokenPipeError:
+        return 0
+    except OSError as error:
+        _say_error(group, str(error))
+        return LoadgenError.exit_code
+
+
+def _say_error(group: click.Group, text: str) -> None:
+    click.echo(f"{group.name}: {text}", err=True)

@@ -1,0 +1,18 @@
+"""The ``analyzer`` script: reads recordings; sends nothing, changes nothing."""
+
+from loadgen.commands import LazyGroup, run_cli
+
+HERE = "loadgen.commands.analyzer"
+
+group = LazyGroup(
+    name="analyzer",
+    help="Read a run directory and say what the director believed, and why.",
+    lazy={
+        "report": f"{HERE}.report:report",
+    },
+)
+
+
+def main() -> None:
+    """Entry point of the ``analyzer`` script."""
+    run_cli(group)

@@ -1,0 +1,19 @@
+"""The ``loadgen`` script: sends, watches, runs the lab."""
+
+from loadgen.commands import LazyGroup, run_cli
+
+HERE = "loadgen.commands.loadgen"
+
+group = LazyGroup(
+    name="loadgen",
+    help="Fire a burst at an IPVS virtual IP and say why the director remembers it.",
+    lazy={
+        "burst": f"{HERE}.burst:burst",
+        "lab": f"{HERE}.lab:lab",
+    },
+)
+
+
+def main() -> None:
+    """Entry point of the ``loadgen`` script."""
+    run_cli(group)

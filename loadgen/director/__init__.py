@@ -1,0 +1,1 @@
+"""A director as seen from outside: links, pollers, timeouts."""

@@ -1,0 +1,1 @@
+"""One plan, several engines that carry it out."""
