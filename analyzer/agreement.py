@@ -1,0 +1,143 @@
+"""Predicted beside observed, and by how much they differ."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from analyzer.predict import state_name
+from analyzer.results import Agreement
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from analyzer.predict import Prediction
+    from analyzer.results import Curve
+
+    Ints = npt.NDArray[np.int64]
+    Floats = npt.NDArray[np.float64]
+    Bools = npt.NDArray[np.bool_]
+
+PACKET_MARGIN_NS = 30_000_000
+CHANGE_MARGIN_S = 0.2
+TOLERATED = 2
+"""Entries by which InActConn may differ for a moment without being called a disagreement."""
+
+
+def agreement(
+    prediction: Prediction,
+    lives: pd.DataFrame,
+    samples: pd.DataFrame,
+    observed: Sequence[Curve],
+    predicted: Sequence[Curve],
+) -> Agreement:
+    """How well one director was predicted.
+
+    Args:
+        prediction: of this director.
+        lives: its observed lives, joined (``join.with_packets``).
+        samples: its ``observed.state_samples``.
+        observed: its polled curves, one per real server.
+        predicted: the same from packets.
+    """
+    matches, counted = _state_matches(prediction, samples)
+    errors = _curve_errors(total_curve(observed), total_curve(predicted))
+    return Agreement(
+        director=prediction.director,
+        entries_observed=int(lives["entry"].notna().sum()),
+        entries_predicted=len(prediction.entries),
+        state_matches=matches,
+        state_samples=counted,
+        active_max_error=errors[0],
+        inactive_max_error=errors[1],
+        worst_expiry_error_s=_worst_expiry_error_s(lives),
+        disagreement_polls=errors[2],
+    )
+
+
+def total_curve(curves: Sequence[Curve]) -> tuple[Floats, Ints, Ints]:
+    """The sum of step curves over real servers, at every instant that any of them has."""
+    if not curves:
+        return np.zeros(0), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+    t_s = np.unique(np.concatenate([curve.t_s for curve in curves]))
+    active = sum(value_at(curve.t_s, curve.active, t_s) for curve in curves)
+    inactive = sum(value_at(curve.t_s, curve.inactive, t_s) for curve in curves)
+    return t_s, np.asarray(active), np.asarray(inactive)
+
+
+def value_at(t_s: Floats, values: Ints, at_s: Floats) -> Ints:
+    """A step curve's value at other instants; 0 before its first."""
+    index = np.searchsorted(t_s, at_s, side="right")
+    return np.asarray(np.r_[0, values][index], dtype=np.int64)
+
+
+def _curve_errors(
+    observed: tuple[Floats, Ints, Ints], predicted: tuple[Floats, Ints, Ints]
+) -> tuple[int | None, int | None, int]:
+    polled_s, active, inactive = observed
+    if len(polled_s) == 0:
+        return None, None, 0
+    step_s, active_steps, inactive_steps = predicted
+    off_active = np.abs(active - value_at(step_s, active_steps, polled_s))
+    off_inactive = np.abs(inactive - value_at(step_s, inactive_steps, polled_s))
+    calm = _far_from(polled_s, step_s) & _far_from(polled_s, _change_times(*observed))
+    longest = _longest_run(off_inactive > TOLERATED)
+    if not calm.any():
+        return None, None, longest
+    return int(off_active[calm].max()), int(off_inactive[calm].max()), longest
+
+
+def _change_times(t_s: Floats, active: Ints, inactive: Ints) -> Floats:
+    changed = np.flatnonzero((np.diff(active) != 0) | (np.diff(inactive) != 0))
+    return np.sort(np.r_[t_s[changed], t_s[changed + 1]])
+
+
+def _far_from(at_s: Floats, changes_s: Floats) -> Bools:
+    if len(changes_s) == 0:
+        return np.ones(len(at_s), dtype=bool)
+    after = np.searchsorted(changes_s, at_s)
+    before_s = np.abs(at_s - changes_s[np.maximum(after - 1, 0)])
+    after_s = np.abs(changes_s[np.minimum(after, len(changes_s) - 1)] - at_s)
+    return np.asarray(np.minimum(before_s, after_s) > CHANGE_MARGIN_S)
+
+
+def _longest_run(flags: Bools) -> int:
+    edges = np.flatnonzero(np.diff(np.r_[False, flags, False].astype(np.int8)))
+    runs = edges[1::2] - edges[::2]
+    return int(runs.max()) if len(runs) else 0
+
+
+def _state_matches(prediction: Prediction, samples: pd.DataFrame) -> tuple[int, int]:
+    """How many polled states were the predicted ones, of those not too near a packet."""
+    mine = samples[samples["director"] == prediction.director]
+    if mine.empty or prediction.steps.empty:
+        return 0, 0
+    steps = prediction.steps.assign(
+        client=prediction.steps["entry"].map(prediction.entries["client"])
+    )
+    steps = steps.astype({"client": "int64"}).sort_values("at_ns")
+    left = mine.astype({"client": "int64", "at_ns": "int64"}).sort_values("at_ns")
+    right = steps.rename(columns={"at_ns": "packet_ns", "state": "predicted"})
+    past, coming = (
+        pd.merge_asof(
+            left, right, left_on="at_ns", right_on="packet_ns", by="client", direction=direction
+        )
+        for direction in ("backward", "forward")
+    )
+    calm = (past["at_ns"] - past["packet_ns"] > PACKET_MARGIN_NS) & ~(
+        coming["packet_ns"] - coming["at_ns"] <= PACKET_MARGIN_NS
+    )
+    names = past.loc[calm, "predicted"].map(lambda number: state_name(int(number)))
+    return int((names == past.loc[calm, "state"]).sum()), int(calm.sum())
+
+
+def _worst_expiry_error_s(lives: pd.DataFrame) -> float | None:
+    gone = lives[lives["gone_ns"].notna() & lives["seen_ns"].notna() & lives["ends_ns"].notna()]
+    if gone.empty:
+        return None
+    middle_ns = gone["seen_ns"].astype("float64") / 2 + gone["gone_ns"].astype("float64") / 2
+    return float((gone["ends_ns"].astype("float64") - middle_ns).abs().max()) / 1e9

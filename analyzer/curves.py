@@ -1,0 +1,127 @@
+"""ActiveConn and InActConn over time, per director and real server: polled, and predicted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analyzer.observed import ns
+from analyzer.predict import predicted_curve
+from analyzer.results import Curve, Peak, RealServerRow, ServiceTable
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    import numpy.typing as npt
+    import pandas as pd
+
+    from analyzer.predict import Prediction
+
+    Ints = npt.NDArray[np.int64]
+    Floats = npt.NDArray[np.float64]
+
+UNKNOWN_SERVER = "unknown"
+
+
+def seconds(at_ns: Ints, zero_ns: int) -> Floats:
+    """Seconds since the run's start."""
+    return np.asarray((at_ns - zero_ns) / 1e9, dtype=np.float64)
+
+
+def observed_curves(services: pd.DataFrame, zero_ns: int) -> list[Curve]:
+    """One curve per director and real server, a point for each poll."""
+    curves = []
+    keys = ["director", "real_server", "real_port"]
+    for (director, server, port), group in services.groupby(keys, sort=True):
+        rows = group.sort_values("at")
+        curves.append(
+            Curve(
+                director=str(director),
+                real_server=f"{server}:{port}",
+                t_s=seconds(ns(rows["at"]), zero_ns),
+                active=rows["active"].to_numpy(dtype=np.int64),
+                inactive=rows["inactive"].to_numpy(dtype=np.int64),
+            )
+        )
+    return curves
+
+
+def predicted_curves(prediction: Prediction, servers: pd.Series, zero_ns: int) -> list[Curve]:
+    """One curve per real server, a point for each change.
+
+    Args:
+        prediction: one director's.
+        servers: the real server of each of its entries, by entry.
+        zero_ns: the run's start.
+    """
+    curves = []
+    for server, entries in servers.groupby(servers, sort=True):
+        at_ns, active, inactive = predicted_curve(prediction, entries.index.to_numpy())
+        curves.append(
+            Curve(
+                director=prediction.director,
+                real_server=str(server),
+                t_s=seconds(at_ns, zero_ns),
+                active=active,
+                inactive=inactive,
+            )
+        )
+    return curves
+
+
+def peaks(services: pd.DataFrame) -> tuple[Peak, ...]:
+    """Per director, and over all, the highest counts polled.
+
+    The sum adds each director's latest poll at every poll of any of them.
+    """
+    if services.empty:
+        return ()
+    polled = services.groupby(["director", "at"], as_index=False)[["active", "inactive"]].sum()
+    rows = [
+        Peak(
+            director=str(name),
+            active=int(group["active"].max()),
+            inactive=int(group["inactive"].max()),
+        )
+        for name, group in polled.groupby("director", sort=True)
+    ]
+    wide = polled.pivot_table(index="at", columns="director", values=["active", "inactive"])
+    total = wide.ffill().T.groupby(level=0).sum().T
+    summed = Peak(
+        director=None, active=int(total["active"].max()), inactive=int(total["inactive"].max())
+    )
+    return (*rows, summed)
+
+
+def peak_tables(services: pd.DataFrame, zero_ns: int) -> tuple[ServiceTable, ...]:
+    """Each director's table at the poll in which it held most entries."""
+    tables = []
+    for name, group in services.groupby("director", sort=True):
+        held = (group["active"] + group["inactive"]).groupby(group["at"]).sum()
+        at = held.idxmax()
+        rows = group[group["at"] == at]
+        first = rows.iloc[0]
+        tables.append(
+            ServiceTable(
+                director=str(name),
+                t_s=float(seconds(ns(rows["at"].iloc[:1]), zero_ns)[0]),
+                protocol=str(first["protocol"]),
+                vip=str(first["vip"]),
+                port=int(first["port"]),
+                scheduler=str(first["scheduler"]),
+                rows=tuple(_real_server_row(row) for row in rows.to_dict("records")),
+            )
+        )
+    return tuple(tables)
+
+
+def _real_server_row(row: dict[Hashable, Any]) -> RealServerRow:
+    return RealServerRow(
+        real_server=str(row["real_server"]),
+        real_port=int(row["real_port"]),
+        forwarding=str(row["forwarding"]),
+        weight=int(row["weight"]),
+        active=int(row["active"]),
+        inactive=int(row["inactive"]),
+    )

@@ -1,0 +1,75 @@
+"""A director's facts as the manifest has them, checked on the way in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from analyzer.ipvs.states import Timeouts
+from analyzer.wire.pcap import mac_number
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Director:
+    """What was learnt of one director before the run; None where it was not.
+
+    Attributes:
+        hz: jiffies per second.
+        phase_s: by how much its jiffies lag its uptime; see ``analyzer.ipvs.timers``.
+        phase_uncertainty_s: half the width of what the readings allowed.
+        macs: of its interfaces, as numbers.
+    """
+
+    name: str
+    timeouts: Timeouts | None
+    hz: int | None
+    phase_s: float | None
+    phase_uncertainty_s: float
+    macs: frozenset[int]
+    conn_reuse_mode: int
+
+
+def directors_of(manifest: Mapping[str, Any]) -> tuple[Director, ...]:
+    """The directors that a recording's manifest names, in its order."""
+    facts = manifest.get("directors") or {}
+    return tuple(_director(name, values) for name, values in facts.items())
+
+
+def _director(name: str, facts: Mapping[str, Any]) -> Director:
+    timeouts = facts.get("timeouts")
+    sysctl = facts.get("sysctl") or {}
+    return Director(
+        name=name,
+        timeouts=Timeouts(
+            tcp_s=float(timeouts["tcp"]),
+            tcpfin_s=float(timeouts["tcpfin"]),
+            udp_s=float(timeouts["udp"]),
+        )
+        if timeouts
+        else None,
+        hz=facts.get("hz"),
+        phase_s=facts.get("timer_phase_s"),
+        phase_uncertainty_s=float(facts.get("timer_phase_uncertainty_s") or 0.0),
+        macs=frozenset(_macs(facts.get("macs") or [])),
+        conn_reuse_mode=_small_number(sysctl.get("conn_reuse_mode"), otherwise=1),
+    )
+
+
+def _macs(texts: list[str]) -> list[int]:
+    known = []
+    for text in texts:
+        try:
+            known.append(mac_number(text))
+        except ValueError:
+            continue  # an interface without an Ethernet address
+    return [mac for mac in known if mac]
+
+
+def _small_number(text: Any, *, otherwise: int) -> int:
+    try:
+        return int(text)
+    except (TypeError, ValueError):
+        return otherwise

@@ -1,0 +1,88 @@
+"""Polls of the connection table, one after another, to what changed between them.
+
+A read of the table under churn is torn: a page at a time, found again by counting (see
+``ip_vs_conn_array``), so an entry that is there can be missed. An entry counts as gone when its
+time was up, when the read was whole, or when two reads in a row missed it; and it then went by the
+first read that missed it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from analyzer.ipvs.formats import Entry
+
+Key = tuple[str, str, int, str, int]
+
+WHOLE_READ_LINES = 61
+"""Up to one page of lines comes in a single read(2), which walks the table under one lock."""
+
+_NS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One entry that appeared, changed its state, or went; ``at_ns`` is the poll's instant."""
+
+    at_ns: int
+    kind: Literal["appeared", "state", "gone"]
+    entry: Entry
+
+
+@dataclass(slots=True)
+class _Held:
+    entry: Entry
+    seen_ns: int
+    missed_ns: int | None = None
+
+
+class EntryTracker:
+    """Folds one director's polls of entries into changes."""
+
+    def __init__(self) -> None:
+        self._held: dict[Key, _Held] = {}
+
+    def held(self) -> set[Key]:
+        """Entries that are there as far as is known."""
+        return set(self._held)
+
+    def update(self, at_ns: int, entries: Iterable[Entry], lines: int) -> list[Change]:
+        """What this poll shows to have changed.
+
+        Args:
+            at_ns: the poll's instant, later than the last one's.
+            entries: what the poll found.
+            lines: how many lines the whole table had, other services' entries included.
+        """
+        changes = []
+        found: set[Key] = set()
+        for entry in entries:
+            found.add(entry.key)
+            changes += self._see(at_ns, entry)
+        for key in self._held.keys() - found:
+            changes += self._miss(at_ns, key, whole=lines <= WHOLE_READ_LINES)
+        return changes
+
+    def _see(self, at_ns: int, entry: Entry) -> list[Change]:
+        before = self._held.get(entry.key)
+        self._held[entry.key] = _Held(entry, at_ns)
+        if before is None:
+            return [Change(at_ns, "appeared", entry)]
+        if before.entry.real_server != entry.real_server:
+            return [Change(at_ns, "gone", before.entry), Change(at_ns, "appeared", entry)]
+        if before.entry.state != entry.state:
+            return [Change(at_ns, "state", entry)]
+        return []
+
+    def _miss(self, at_ns: int, key: Key, *, whole: bool) -> list[Change]:
+        held = self._held[key]
+        time_was_up = at_ns - held.seen_ns >= held.entry.expires_s * _NS
+        if held.missed_ns is None and not whole and not time_was_up:
+            held.missed_ns = at_ns
+            return []
+        del self._held[key]
+        return [Change(held.missed_ns or at_ns, "gone", held.entry)]

@@ -1,0 +1,149 @@
+"""The director's mind about a TCP connection: states, transitions, timeouts.
+
+Theory of operation. For each connection the director keeps an *entry*, and in it a state. Every
+packet of the connection that passes the director moves the state by one of three tables and
+restarts the entry's timer with the timeout of the state it led to. The state is a guess from the
+packets that the director sees; it is not the TCP state of a socket on either host.
+
+Source: net/netfilter/ipvs/ip_vs_proto_tcp.c of Linux 6.1 (``tcp_states``, ``tcp_timeouts``,
+``tcp_state_active_table``, ``tcp_state_idx``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Int8s = npt.NDArray[np.int8]
+
+TimeoutName = Literal["tcp", "tcpfin", "udp", "fixed"]
+
+
+class State(IntEnum):
+    """An entry's state, in the kernel's order and by the kernel's name in ``ip_vs_conn``."""
+
+    NONE = 0
+    ESTABLISHED = 1
+    SYN_SENT = 2
+    SYN_RECV = 3
+    FIN_WAIT = 4
+    TIME_WAIT = 5
+    CLOSE = 6
+    CLOSE_WAIT = 7
+    LAST_ACK = 8
+    LISTEN = 9
+    SYNACK = 10
+
+
+class Flag(IntEnum):
+    """What a packet counts as: its first in the order RST, SYN, FIN, ACK (``tcp_state_idx``)."""
+
+    SYN = 0
+    FIN = 1
+    ACK = 2
+    RST = 3
+    BARE = 4  # none of the four
+
+
+class Table(IntEnum):
+    """Which table a packet is judged by; the first axis of ``TRANSITIONS``."""
+
+    INPUT = 0  # client to server, where the director also sees the replies
+    OUTPUT = 1  # server to client
+    INPUT_ONLY = 2  # client to server, no reply ever seen: dr and tun (NOOUTPUT)
+
+
+_ABBREVIATIONS = dict(
+    zip(("NO", "ES", "SS", "SR", "FW", "TW", "CL", "CW", "LA", "LI", "SA"), State, strict=True)
+)
+_BARE_ROW = "CL " * len(State)  # a packet with none of the flags closes, whatever the state
+
+
+def _table(*rows: str) -> list[list[State]]:
+    """Rows syn, fin, ack, rst; columns the present state in the order of ``State``."""
+    return [[_ABBREVIATIONS[cell] for cell in row.split()] for row in (*rows, _BARE_ROW)]
+
+
+# fmt: off
+_INPUT = _table(
+    # NO ES SS SR FW TW CL CW LA LI SA
+    "  SR ES ES SR SR SR SR SR SR SR SR",  # syn
+    "  CL CW SS TW TW TW CL CW LA LI TW",  # fin
+    "  ES ES SS ES FW TW CL CW CL LI ES",  # ack
+    "  CL CL CL SR CL CL CL CL LA LI SR",  # rst
+)
+_OUTPUT = _table(
+    # NO ES SS SR FW TW CL CW LA LI SA
+    "  SS ES SS SR SS SS SS SS SS LI SR",  # syn
+    "  TW FW SS TW FW TW CL TW LA LI TW",  # fin
+    "  ES ES SS ES FW TW CL CW LA ES ES",  # ack
+    "  CL CL SS CL CL TW CL CL CL CL CL",  # rst
+)
+_INPUT_ONLY = _table(
+    # NO ES SS SR FW TW CL CW LA LI SA
+    "  SR ES ES SR SR SR SR SR SR SR SR",  # syn
+    "  CL FW SS TW FW TW CL CW LA LI TW",  # fin: stays FIN_WAIT, the reply is never seen
+    "  ES ES SS ES FW TW CL CW CL LI ES",  # ack
+    "  CL CL CL SR CL CL CL CL LA LI CL",  # rst
+)
+# fmt: on
+
+TRANSITIONS: Int8s = np.array([_INPUT, _OUTPUT, _INPUT_ONLY], dtype=np.int8)
+"""Next state, indexed [Table, Flag, State]; shape (3, 5, 11)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """The three that ``ipvsadm --set tcp tcpfin udp`` changes, seconds; defaults of the kernel."""
+
+    tcp_s: float = 900
+    tcpfin_s: float = 120
+    udp_s: float = 300
+
+
+_SETTABLE: dict[State, TimeoutName] = {State.ESTABLISHED: "tcp", State.FIN_WAIT: "tcpfin"}
+
+TIMEOUT_NAMES: dict[State, TimeoutName] = {state: _SETTABLE.get(state, "fixed") for state in State}
+"""Which of ``--set``'s numbers governs a state; most are fixed."""
+
+_FIXED_TIMEOUTS_S: dict[State, float] = {
+    State.NONE: 2,
+    State.SYN_SENT: 120,
+    State.SYN_RECV: 60,
+    State.TIME_WAIT: 120,
+    State.CLOSE: 10,
+    State.CLOSE_WAIT: 60,
+    State.LAST_ACK: 30,
+    State.LISTEN: 120,
+    State.SYNACK: 120,
+}
+
+ACTIVE_STATES = frozenset({State.ESTABLISHED, State.SYN_SENT, State.SYN_RECV, State.SYNACK})
+"""Counted in ActiveConn; every other state is counted in InActConn (Linux 6.1)."""
+
+IS_ACTIVE: npt.NDArray[np.bool_] = np.array([state in ACTIVE_STATES for state in State])
+"""The same, indexed by State; shape (11,)."""
+
+
+def timeout_by_state_s(timeouts: Timeouts) -> npt.NDArray[np.float64]:
+    """What an entry waits after its last packet, seconds, indexed by State; shape (11,)."""
+    settable = {State.ESTABLISHED: timeouts.tcp_s, State.FIN_WAIT: timeouts.tcpfin_s}
+    by_state = _FIXED_TIMEOUTS_S | settable
+    return np.array([by_state[state] for state in State], dtype=np.float64)
+
+
+_TCP_FIN, _TCP_SYN, _TCP_RST, _TCP_ACK = 0x01, 0x02, 0x04, 0x10
+
+
+def flag_of(tcp_flags: npt.NDArray[np.uint8]) -> Int8s:
+    """The Flag of each packet from its TCP flag byte; same shape."""
+    bits = (_TCP_RST, _TCP_SYN, _TCP_FIN, _TCP_ACK)
+    flags = (Flag.RST, Flag.SYN, Flag.FIN, Flag.ACK)
+    chosen = np.select([(tcp_flags & bit) != 0 for bit in bits], list(flags), default=Flag.BARE)
+    return chosen.astype(np.int8)

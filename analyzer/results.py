@@ -1,0 +1,257 @@
+"""The Analysis: everything that a report may say about a run, as frozen values.
+
+``to_json`` gives the document that ``--json`` prints; its keys are a contract. What only the page
+draws (curves, marks, the table at the peak) travels beside it in ``Analysis.timeline``.
+Times inside ``timeline`` are seconds since the run's start, on the client's clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, is_dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    import numpy.typing as npt
+
+    Floats = npt.NDArray[np.float64]
+    Ints = npt.NDArray[np.int64]
+
+SCHEMA_VERSION = 1
+
+Severity = Literal["info", "warning", "problem"]
+Counted = Literal["active", "inactive"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """Percentiles of one latency, milliseconds; over the requests that got that far."""
+
+    p50: float
+    p90: float
+    p99: float
+    max: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requests:
+    """What the client sent and got."""
+
+    sent: int
+    succeeded: int
+    failed: int
+    late: int  # answered more than 0.5 s after it was due
+    duration_s: float | None
+    rate_per_s: float | None
+    connect_ms: Latency | None
+    first_byte_ms: Latency | None
+    total_ms: Latency | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peak:
+    """The highest ActiveConn and InActConn polled, each by itself; director None is the sum."""
+
+    director: str | None
+    active: int
+    inactive: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """A measured quantity in seconds; ``uncertainty`` bounds every single value of it."""
+
+    mean: float
+    min: float
+    max: float
+    uncertainty: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """One value in seconds that is known to within ± ``uncertainty``."""
+
+    value: float
+    uncertainty: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorSpread:
+    """Predicted minus observed, seconds: the mean with its sign, the largest without."""
+
+    mean: float
+    max: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lifetime:
+    """Entries of one director that ended in the same state, under the same timeout."""
+
+    director: str
+    state: str
+    counted: Counted
+    timeout_name: Literal["tcp", "tcpfin", "udp", "fixed"]
+    timeout_s: float | None  # as configured; None where it was not measured
+    n: int  # entries, expired or not
+    n_expired: int  # those seen to go
+    lifetime_s: Spread | None  # from the last packet to the disappearance
+    timeout_measured_s: Estimate | None  # lifetime less the timer's known lateness
+    granule_s: float | None
+    prediction_error_s: ErrorSpread | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndedEarly:
+    """Entries that went before their time; they are in no Lifetime."""
+
+    director: str
+    state: str
+    cause: str
+    n: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agreement:
+    """Predicted against observed on one director.
+
+    Samples within 30 ms of a packet are left out of ``state_samples``; polls within 0.2 s of a
+    change of either curve are left out of the two ``max_error``. ``disagreement_polls`` leaves
+    nothing out: the longest run of polls in which InActConn differed by more than 2.
+    """
+
+    director: str
+    entries_observed: int
+    entries_predicted: int
+    state_matches: int
+    state_samples: int
+    active_max_error: int | None
+    inactive_max_error: int | None
+    worst_expiry_error_s: float | None
+    disagreement_polls: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing learnt: what it is, the numbers that show it, what to do."""
+
+    id: str  # a stable word, such as tcpfin-governs
+    severity: Severity
+    title: str
+    evidence: str
+    advice: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotMeasured:
+    """A quantity that this run does not know, and the reason."""
+
+    what: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """ActiveConn and InActConn of one real server on one director.
+
+    ``t_s`` ascends; an observed curve has one point for each poll, a predicted one a point for
+    each change (it holds its value until the next). All three arrays have the same shape (n,).
+    """
+
+    director: str
+    real_server: str  # address:port as ipvsadm prints it
+    t_s: Floats
+    active: Ints
+    inactive: Ints
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened, from ``events/``."""
+
+    t_s: float
+    host: str
+    kind: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RealServerRow:
+    """One ``->`` row of the table at the peak."""
+
+    real_server: str
+    real_port: int
+    forwarding: str
+    weight: int
+    active: int
+    inactive: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceTable:
+    """What ``ipvsadm -Ln`` would have printed for the service at the director's own peak."""
+
+    director: str
+    t_s: float
+    protocol: str
+    vip: str
+    port: int
+    scheduler: str
+    rows: tuple[RealServerRow, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeline:
+    """What the page draws, on one axis: seconds since the run's start (``zero_ns``, Unix time)."""
+
+    zero_ns: int
+    end_s: float
+    request_ended_s: Floats  # (sent,), NaN where a request never ended
+    request_failed: npt.NDArray[np.bool_]  # (sent,)
+    connect_ms: Floats  # (sent,), NaN where not reached; so the next two
+    first_byte_ms: Floats
+    total_ms: Floats
+    marks: Mapping[str, Floats]  # "SYN", "FIN", "RST": instants on the wire, client to VIP
+    observed: tuple[Curve, ...]
+    predicted: tuple[Curve, ...]
+    events: tuple[Event, ...]
+    peaks: tuple[ServiceTable, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Analysis:
+    """The answer. ``manifest`` is the recording's own ``run.json``, for provenance."""
+
+    run: str
+    verdict: str
+    timings_s: Mapping[str, float]
+    requests: Requests
+    peaks: tuple[Peak, ...]
+    lifetimes: tuple[Lifetime, ...]
+    ended_early: tuple[EndedEarly, ...]
+    agreement: tuple[Agreement, ...]
+    findings: tuple[Finding, ...]
+    failover: None
+    not_measured: tuple[NotMeasured, ...]
+    timeline: Timeline
+    manifest: Mapping[str, Any]
+
+
+JSON_KEYS = tuple(
+    field.name for field in fields(Analysis) if field.name not in ("timeline", "manifest")
+)
+
+
+def to_json(analysis: Analysis) -> dict[str, Any]:
+    """The Analysis as the plain document of the contract: dicts, lists, numbers, strings, None."""
+    document: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
+    return document | {key: _plain(getattr(analysis, key)) for key in JSON_KEYS}
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, (tuple, list)):
+        return [_plain(item) for item in value]
+    return dict(value) if hasattr(value, "items") else value
