@@ -223,6 +223,8 @@ def _compare(
 
 def _clock(director: Director, evidence: _Evidence) -> DirectorClock | None:
     polls = evidence.polls[evidence.polls["director"] == director.name].sort_values("asked")
+    if polls.empty:
+        return None
     asked_ns = ns(polls["asked"])
     took_ns = np.rint(polls["took_ms"].to_numpy(dtype=np.float64) * 1e6).astype(np.int64)
     uptime_s = polls["director_uptime_s"].to_numpy(dtype=np.float64)

@@ -61,16 +61,14 @@ def boot_bounds_ns(asked_ns: Ints, answered_ns: Ints, uptime_s: Floats) -> tuple
     return asked_ns - uptime_ns - int(UPTIME_STEP_S * _NS), answered_ns - uptime_ns
 
 
-def clock_from_polls(asked_ns: Ints, answered_ns: Ints, uptime_s: Floats) -> DirectorClock | None:
-    """The director's clock from its polls, in order of time; None without polls.
+def clock_from_polls(asked_ns: Ints, answered_ns: Ints, uptime_s: Floats) -> DirectorClock:
+    """The director's clock from its polls, at least one, in order of time.
 
     Args:
         asked_ns: when each poll was asked, client's clock; shape (n,).
         answered_ns: when it was answered; shape (n,).
         uptime_s: what the director's ``/proc/uptime`` said; shape (n,).
     """
-    if len(asked_ns) == 0:
-        return None
     earliest, latest = boot_bounds_ns(asked_ns, answered_ns, uptime_s)
     window = (asked_ns - asked_ns[0]) // int(WINDOW_S * _NS)
     starts = np.flatnonzero(np.r_[True, np.diff(window) > 0])

@@ -138,6 +138,11 @@ class RecordingWriter:
         self.update_manifest({})
 
     @property
+    def manifest(self) -> Mapping[str, Any]:
+        """``run.json`` as it stands."""
+        return self._manifest
+
+    @property
     def capture_path(self) -> Path:
         """Where the packets go."""
         return self.path / CAPTURE
@@ -223,10 +228,21 @@ class Recording:
         with path.open("rb") as file:
             return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
-    def write_derived(self, name: str, text: str) -> Path:
-        """Write ``analysis.json`` or ``report.html``, whole or not at all; its path."""
-        _write_whole(self.path / name, text.encode())
-        return self.path / name
+    def write_derived(self, path: Path, text: str) -> Path:
+        """Write what was derived, whole or not at all; its path.
+
+        Args:
+            path: such as ``analysis.json`` in the run's directory.
+            text: its content.
+
+        Raises:
+            RecordingError: it cannot be written.
+        """
+        try:
+            _write_whole(path, text.encode())
+        except OSError as error:
+            raise RecordingError(f"{path}: cannot be written: {error.strerror}") from error
+        return path
 
     def _parts(self, name: str) -> list[Path]:
         return sorted((self.path / name).glob("[!.]*.parquet"))

@@ -1,0 +1,234 @@
+"""The burst: its activities put together, run, and turned into an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import socket
+import time
+from dataclasses import dataclass
+from itertools import chain, count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import loadgen
+from analyzer.recording import RecordingWriter
+from loadgen.capture import Capture, CaptureRefused
+from loadgen.director.facts import DirectorFacts, learn_facts, manifest_of
+from loadgen.director.link import LinkLost, Shell
+from loadgen.director.poller import Poller
+from loadgen.engines.activity import Burst
+from loadgen.errors import UsageProblem
+from loadgen.run import run
+from loadgen.watch import DecayWatch, longest_decay_s
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from analyzer.ipvs.states import Timeouts
+    from loadgen.plan import LoadPlan, Target
+    from loadgen.progress import RunProgress
+    from loadgen.run import Ended
+    from loadgen.sites import Site
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BurstOptions:
+    """How a burst is watched.
+
+    Attributes:
+        interface: to capture on; None to find the one that leads to the VIP.
+        observe_s: how long to watch after the burst; None until its entries have gone.
+        timeouts: the directors', where the operator knows them and they cannot be read.
+    """
+
+    directory: Path
+    command_line: Sequence[str]
+    capture: bool
+    interface: str | None
+    observe_s: float | None
+    timeouts: Timeouts | None
+
+
+def new_run_directory(command: str) -> Path:
+    """``runs/<UTC time>-<command>``, a name that no run has yet."""
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    candidates = (Path("runs") / f"{stamp}-{command}{suffix}" for suffix in _suffixes())
+    return next(path for path in candidates if not path.exists())
+
+
+def _suffixes() -> Iterator[str]:
+    return chain([""], (f"-{number}" for number in count(2)))
+
+
+async def burst(plan: LoadPlan, site: Site, options: BurstOptions, progress: RunProgress) -> Ended:
+    """Send the plan, watch the directors forget it, and leave a recording.
+
+    Raises:
+        UsageProblem: a director cannot be reached or has no IPVS; nothing was sent.
+        RecordingError: the directory cannot take a recording.
+    """
+    shells = [Shell(link) for link in site.directors]
+    try:
+        facts = await _meet(shells, plan.target, options.timeouts, progress)
+        recording = RecordingWriter(
+            options.directory, _manifest(plan, site, options, shells, facts)
+        )
+        captures = _captures(plan.target, site, options, recording, progress)
+        pollers = [Poller(shell, plan.target, recording) for shell in shells]
+        sender = Burst(plan, recording, progress.request_ended)
+        watch = _watch(sender, pollers, facts, options, progress)
+        with progress:
+            ended = await run([*captures, *pollers, sender, watch], recording)
+    finally:
+        for shell in shells:
+            await shell.close()
+    _complete_manifest(recording, captures, pollers)
+    return ended
+
+
+async def _meet(
+    shells: Sequence[Shell],
+    target: Target,
+    timeouts: Timeouts | None,
+    progress: RunProgress,
+) -> list[DirectorFacts]:
+    """Reach every director before anything is sent; one clear line for the first that fails."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(_meet_one(shell, timeouts)) for shell in shells]
+    except* (LinkLost, UsageProblem) as errors:
+        first = errors.exceptions[0]
+        raise UsageProblem(f"director cannot be used: {first}; nothing was sent") from None
+    facts = [task.result() for task in tasks]
+    for shell, known in zip(shells, facts, strict=True):
+        if not _holds(known, target):
+            progress.say(
+                f"{shell.link.name}: has no service {target.protocol} {target.vip}:{target.port}"
+            )
+    return facts
+
+
+async def _meet_one(shell: Shell, timeouts: Timeouts | None) -> DirectorFacts:
+    await shell.open()
+    return await learn_facts(shell, timeouts)
+
+
+def _holds(facts: DirectorFacts, target: Target) -> bool:
+    return any(
+        service.address == target.vip and service.port == target.port
+        for service in facts.services.services
+    )
+
+
+def _manifest(
+    plan: LoadPlan,
+    site: Site,
+    options: BurstOptions,
+    shells: Sequence[Shell],
+    facts: Sequence[DirectorFacts],
+) -> dict[str, Any]:
+    target = plan.target
+    return {
+        "program": {"name": "loadgen", "version": loadgen.__version__},
+        "command": "burst",
+        "command_line": list(options.command_line),
+        "started_at_ns": time.time_ns(),
+        "ended": None,
+        "host": {"name": socket.gethostname(), "kernel": platform.release()},
+        "lab": site.lab,
+        "service": {"protocol": target.protocol, "vip": target.vip, "port": target.port},
+        "plan": plan.manifest(),
+        "directors": {
+            shell.link.name: manifest_of(known, shell.link.spec)
+            for shell, known in zip(shells, facts, strict=True)
+        },
+        "capture": None,
+        "not_measured": _not_measured(site, options),
+    }
+
+
+def _not_measured(site: Site, options: BurstOptions) -> list[dict[str, str]]:
+    rows = []
+    if not site.directors:
+        why = "no director was named (--director, loadgen.toml or LOADGEN_DIRECTOR)"
+        rows.append({"what": "the director's entries and counters", "why": why})
+    if not options.capture:
+        rows.append({"what": "packets, and so every prediction", "why": "--no-capture"})
+    return rows
+
+
+def _captures(
+    target: Target,
+    site: Site,
+    options: BurstOptions,
+    recording: RecordingWriter,
+    progress: RunProgress,
+) -> list[Capture]:
+    """The capture, opened; none, and a line that says why, where it is not to be had."""
+    if not options.capture:
+        return []
+    try:
+        interface = options.interface or site.interface or interface_to(target.vip)
+        return [Capture(interface, target, recording.capture_path)]
+    except CaptureRefused as error:
+        progress.say(f"{error}; the run goes on without")
+        recording.update_manifest(
+            {
+                "not_measured": [
+                    *_not_measured(site, options),
+                    {"what": "packets, and so every prediction", "why": str(error)},
+                ]
+            }
+        )
+        return []
+
+
+def interface_to(address: str) -> str:
+    """The interface that the kernel would send to an address through.
+
+    Raises:
+        CaptureRefused: there is no way to it.
+    """
+    import json
+    import subprocess
+
+    argv = ["ip", "-json", "route", "get", address]
+    try:
+        shown = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=5)
+        return str(json.loads(shown.stdout)[0]["dev"])
+    except (OSError, subprocess.SubprocessError, ValueError, LookupError) as error:
+        raise CaptureRefused(f"no capture: no route to {address}") from error
+
+
+def _watch(
+    sender: Burst,
+    pollers: Sequence[Poller],
+    facts: Sequence[DirectorFacts],
+    options: BurstOptions,
+    progress: RunProgress,
+) -> DecayWatch:
+    limits_s = [longest_decay_s(known) for known in facts]
+    longest_s = max(limits_s, default=0)
+    limit_s = longest_s if options.observe_s is None else options.observe_s
+    return DecayWatch(
+        sender,
+        pollers,
+        limit_s if pollers else 0,
+        until_settled=options.observe_s is None and bool(pollers),
+        progress=progress.decaying,
+    )
+
+
+def _complete_manifest(
+    recording: RecordingWriter, captures: Sequence[Capture], pollers: Sequence[Poller]
+) -> None:
+    """What is known only at the end: drops, and the clocks' offsets."""
+    clocks = {poller.name: poller.clock_manifest() for poller in pollers}
+    directors = recording.manifest["directors"]
+    recording.update_manifest(
+        {
+            "directors": {name: facts | clocks.get(name, {}) for name, facts in directors.items()},
+            "capture": captures[0].manifest() if captures else None,
+        }
+    )

@@ -1,0 +1,97 @@
+"""Option types that both scripts share."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from analyzer.ipvs.states import Timeouts
+
+_UNITS_S = {"ms": 0.001, "": 1, "s": 1, "m": 60, "h": 3600}
+
+
+class DurationType(click.ParamType[float]):
+    """``30s``, ``2m``, ``500ms`` or plain seconds; gives seconds."""
+
+    name = "duration"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The duration in seconds."""
+        if isinstance(value, (int, float)):
+            return float(value)
+        found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)(ms|s|m|h|)", value)
+        if not found:
+            self.fail(f"{value!r}: expected a duration such as 30s, 2m or 1.5", param, ctx)
+        return float(found[1]) * _UNITS_S[found[2]]
+
+
+class ObserveType(DurationType):
+    """``auto``, or a duration; gives seconds, None for auto."""
+
+    name = "auto|duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Seconds, or None."""
+        return None if value == "auto" else super().convert(value, param, ctx)
+
+
+class TimeoutsType(click.ParamType["Timeouts"]):
+    """``TCP,TCPFIN,UDP`` in seconds, as ``ipvsadm --set`` takes them."""
+
+    name = "tcp,tcpfin,udp"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Timeouts:
+        """The three timeouts."""
+        from analyzer.ipvs.states import Timeouts
+
+        if isinstance(value, Timeouts):
+            return value
+        if not re.fullmatch(r"[1-9]\d{0,8}(,[1-9]\d{0,8}){2}", value):
+            self.fail(f"{value!r}: expected three numbers such as 900,120,300", param, ctx)
+        tcp_s, tcpfin_s, udp_s = map(float, value.split(","))
+        return Timeouts(tcp_s=tcp_s, tcpfin_s=tcpfin_s, udp_s=udp_s)
+
+
+class AddressType(click.ParamType[str]):
+    """An IPv4 address."""
+
+    name = "address"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The address as ``ipaddress`` writes it."""
+        from ipaddress import IPv4Address
+
+        try:
+            return str(IPv4Address(value))
+        except ValueError:
+            self.fail(f"{value!r}: expected an IPv4 address such as 192.168.10.2", param, ctx)
+
+
+class PatternType(click.ParamType[str]):
+    """A text of a given form."""
+
+    def __init__(self, name: str, pattern: str, expected: str) -> None:
+        self.name = name
+        self._pattern = re.compile(pattern)
+        self._expected = expected
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The text, unchanged."""
+        if not self._pattern.fullmatch(value):
+            self.fail(f"{value!r}: expected {self._expected}", param, ctx)
+        return str(value)
+
+
+ADDRESS = AddressType()
+METHOD = PatternType("method", r"[A-Z]{1,20}", "a request method such as HEAD or GET")
+URL_PATH = PatternType("path", r"/[!-~]{0,2000}", "a path that begins with a slash")
+DURATION = DurationType()
+OBSERVE = ObserveType()
+TIMEOUTS = TimeoutsType()

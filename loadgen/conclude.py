@@ -1,0 +1,56 @@
+"""From a recording to what the operator reads: the analysis, the page, the end of the output."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from analyzer.analysis import analyse
+from analyzer.recording import ANALYSIS, REPORT, Recording
+from analyzer.results import to_json
+from loadgen.errors import INTERRUPTED_EXIT_CODE, RunFailed
+from reports.page import render_page
+from reports.text import summary_lines
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from analyzer.results import Analysis
+    from loadgen.run import Ended
+
+
+def conclude(directory: Path, page: Path | None = None) -> tuple[Analysis, Path]:
+    """Analyse a run, write ``analysis.json`` and the page beside it.
+
+    Args:
+        directory: the run's.
+        page: where the page goes; ``report.html`` in the run's directory unless told.
+
+    Raises:
+        RecordingError: it is not a recording, or the page cannot be written.
+    """
+    recording = Recording.open(directory)
+    analysis = analyse(recording)
+    recording.write_derived(directory / ANALYSIS, as_json(analysis))
+    return analysis, recording.write_derived(page or directory / REPORT, render_page(analysis))
+
+
+def print_summary(analysis: Analysis, page: Path, *, err: bool) -> None:
+    """The end of the output: the figures, the verdict, the page, and last the run's directory."""
+    for line in (*summary_lines(analysis), "", f"page: {page}", analysis.run):
+        click.echo(line, err=err)
+
+
+def exit_code(analysis: Analysis, ended: Ended) -> int:
+    """The contract's exit code of a run that left a recording."""
+    if ended == "interrupted":
+        return INTERRUPTED_EXIT_CODE
+    sent = analysis.requests.sent
+    return RunFailed.exit_code if sent and not analysis.requests.succeeded else 0
+
+
+def as_json(analysis: Analysis) -> str:
+    """The document that ``--json`` prints."""
+    return json.dumps(to_json(analysis), ensure_ascii=False, allow_nan=False)

@@ -1,0 +1,179 @@
+"""What is asked of a director once, before anything is sent: who it is, and how it counts time."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from analyzer.ipvs.formats import parse_services, parse_timeouts
+from analyzer.ipvs.timers import TickReading, phase_from_readings
+from loadgen.errors import UsageProblem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from analyzer.ipvs.formats import ServiceTable
+    from analyzer.ipvs.states import Timeouts
+    from analyzer.ipvs.timers import TimerPhase
+    from loadgen.director.link import Shell
+
+ASK_TIMEOUT_S = 15.0
+_BETWEEN_BATCHES_S = 0.5
+_MAX_SYSCTL_CHARACTERS = 100
+
+_WHO = "; ".join(
+    (
+        "echo @kernel; cat /proc/sys/kernel/osrelease 2>/dev/null",
+        "echo @macs; cat /sys/class/net/*/address 2>/dev/null",
+        # a sysctl gives all at one read(2) or nothing, which the shell's own read cannot do
+        "echo @sysctl; (cd /proc/sys/net/ipv4/vs && grep . *) 2>/dev/null",
+        "echo @ip_vs; cat /proc/net/ip_vs 2>/dev/null",
+    )
+)
+
+_TIMEOUTS = (
+    "PATH=$PATH:/usr/sbin:/sbin; "
+    "ipvsadm -L --timeout 2>/dev/null || sudo -n ipvsadm -L --timeout 2>/dev/null"
+)
+
+# Builtins only, so that a reading takes microseconds: uptime, the counter, uptime.
+_SCHEDSTAT = (
+    "i=0; while [ $i -lt 150 ]; do read -r a r </proc/uptime; "
+    "{ read -r r; read -r r n; } </proc/schedstat; read -r b r </proc/uptime; "
+    'echo "$a $n $b"; i=$((i+1)); done 2>/dev/null'
+)
+# For root; "now" is in nanoseconds, and the counter is read within the same read(2).
+_TIMER_LIST = (
+    "i=0; while [ $i -lt 6 ]; do "
+    "{ cat /proc/timer_list 2>/dev/null || sudo -n cat /proc/timer_list 2>/dev/null; } | "
+    "sed -n -e 's/^now at //p' -e 's/^jiffies: //p' -e '/^jiffies:/q'; i=$((i+1)); done"
+)
+_TIMER_LIST_READ_S = 0.005
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectorFacts:
+    """What a director said of itself; None where it could not be learnt."""
+
+    kernel: str | None
+    macs: tuple[str, ...]
+    sysctl: Mapping[str, str]
+    services: ServiceTable
+    timeouts: Timeouts | None
+    timeouts_source: str | None
+    timer_phase: TimerPhase | None
+    timer_phase_source: str | None
+
+
+async def learn_facts(shell: Shell, told_timeouts: Timeouts | None) -> DirectorFacts:
+    """Ask a director who it is.
+
+    Raises:
+        UsageProblem: its kernel has no IPVS.
+        LinkLost: it stopped answering.
+    """
+    answer = await shell.ask(_WHO, timeout_s=ASK_TIMEOUT_S)
+    said = _sections(answer.text)
+    if "IP Virtual Server" not in said.get("ip_vs", ""):
+        raise UsageProblem(
+            f"{shell.link.spec}: no IPVS in its kernel (/proc/net/ip_vs is not there)"
+        )
+    timeouts, source = await _timeouts(shell, told_timeouts)
+    phase, phase_source = await _timer_phase(shell)
+    return DirectorFacts(
+        kernel=said.get("kernel", "").strip() or None,
+        macs=_macs(said.get("macs", "")),
+        sysctl=_sysctls(said.get("sysctl", "")),
+        services=parse_services(said["ip_vs"]),
+        timeouts=timeouts,
+        timeouts_source=source,
+        timer_phase=phase,
+        timer_phase_source=phase_source,
+    )
+
+
+def manifest_of(facts: DirectorFacts, link_spec: str) -> dict[str, Any]:
+    """The director's part of ``run.json``."""
+    timeouts, phase = facts.timeouts, facts.timer_phase
+    return {
+        "link": link_spec,
+        "kernel": facts.kernel,
+        "hz": phase.hz if phase else None,
+        "timer_phase_s": phase.phase_s if phase else None,
+        "timer_phase_uncertainty_s": phase.uncertainty_s if phase else None,
+        "timer_phase_source": facts.timer_phase_source,
+        "timeouts": {"tcp": timeouts.tcp_s, "tcpfin": timeouts.tcpfin_s, "udp": timeouts.udp_s}
+        if timeouts
+        else None,
+        "timeouts_source": facts.timeouts_source,
+        "conn_tab_size": facts.services.conn_tab_size,
+        "sysctl": dict(facts.sysctl),
+        "macs": list(facts.macs),
+    }
+
+
+def _sections(text: str) -> dict[str, str]:
+    parts = re.split(r"^@(kernel|macs|sysctl|ip_vs)$\n?", text, flags=re.M)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def _macs(text: str) -> tuple[str, ...]:
+    """Interfaces' Ethernet addresses; loopback has none, written as zeros."""
+    found = re.findall(r"^[0-9a-f]{2}(?::[0-9a-f]{2}){5}$", text, re.M)
+    return tuple(mac for mac in found if mac.strip("0:"))
+
+
+def _sysctls(text: str) -> dict[str, str]:
+    lines = (line.partition(":") for line in text.splitlines())
+    return {
+        name: value.strip()[:_MAX_SYSCTL_CHARACTERS]
+        for name, _, value in lines
+        if re.fullmatch(r"[a-z_0-9]{1,64}", name)
+    }
+
+
+async def _timeouts(shell: Shell, told: Timeouts | None) -> tuple[Timeouts | None, str | None]:
+    if told is not None:
+        return told, "--timeouts"
+    read = parse_timeouts((await shell.ask(_TIMEOUTS, timeout_s=ASK_TIMEOUT_S)).text)
+    return read, "ipvsadm" if read else None
+
+
+async def _timer_phase(shell: Shell) -> tuple[TimerPhase | None, str | None]:
+    """By ``/proc/schedstat``, which anyone may read, else by ``/proc/timer_list``."""
+    sources = (
+        ("/proc/schedstat", _SCHEDSTAT, _schedstat_readings),
+        ("/proc/timer_list", _TIMER_LIST, _timer_list_readings),
+    )
+    for source, script, readings_of in sources:
+        readings = readings_of((await shell.ask(script, timeout_s=ASK_TIMEOUT_S)).text)
+        if not readings:
+            continue
+        await asyncio.sleep(_BETWEEN_BATCHES_S)  # ticks enough to tell HZ
+        readings += readings_of((await shell.ask(script, timeout_s=ASK_TIMEOUT_S)).text)
+        phase = phase_from_readings(readings)
+        if phase:
+            return phase, source
+    return None, None
+
+
+def _schedstat_readings(text: str) -> list[TickReading]:
+    rows = re.findall(r"^(\d{1,12}\.\d\d) (\d{1,20}) (\d{1,12}\.\d\d)$", text, re.M)
+    return [
+        TickReading(before_s=float(before), jiffies=int(count), after_s=float(after) + 0.01)
+        for before, count, after in rows
+    ]
+
+
+def _timer_list_readings(text: str) -> list[TickReading]:
+    rows = re.findall(r"^(\d{1,20}) nsecs\n(\d{1,20})$", text, re.M)
+    return [
+        TickReading(
+            before_s=int(now_ns) / 1e9,
+            jiffies=int(count),
+            after_s=int(now_ns) / 1e9 + _TIMER_LIST_READ_S,
+        )
+        for now_ns, count in rows
+    ]

@@ -1,0 +1,212 @@
+"""A link to a director: one long-lived POSIX shell there, that answers when it is asked.
+
+Nothing is installed on the director, and nothing is written there. What comes back is untrusted:
+its size is bounded, and its end is marked by a word that the director cannot have guessed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import shlex
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
+
+from loadgen.errors import LoadgenError, UsageProblem
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CONNECT_TIMEOUT_S = 10.0
+MAX_ANSWER_BYTES = 256 * 1024 * 1024
+_CHUNK_BYTES = 1 << 16
+_MAX_COMPLAINT_CHARACTERS = 200
+
+
+class LinkLost(LoadgenError):
+    """The director stopped answering; what was recorded so far stands."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """How a director is reached.
+
+    Attributes:
+        name: the director's name in tables and reports.
+        spec: what the operator wrote, for messages and the manifest.
+        argv: the command that runs a POSIX shell on the director, its input and output ours.
+    """
+
+    name: str
+    kind: Literal["local", "ssh", "exec"]
+    spec: str
+    argv: tuple[str, ...]
+
+
+_SSH_OPTIONS = (
+    "-T",
+    *("-o", "BatchMode=yes"),
+    *("-o", "ConnectTimeout=5"),
+    *("-o", "ServerAliveInterval=2"),
+    *("-o", "ServerAliveCountMax=3"),
+)
+
+
+def parse_link(spec: str) -> Link:
+    """``local``, ``ssh://[user@]host[:port]`` or ``exec:COMMAND PREFIX``.
+
+    Raises:
+        UsageProblem: none of these.
+    """
+    if spec == "local":
+        return Link(name="local", kind="local", spec=spec, argv=("sh",))
+    if spec.startswith("exec:"):
+        prefix = _split(spec.removeprefix("exec:"))
+        return Link(name=" ".join(prefix), kind="exec", spec=spec, argv=(*prefix, "sh"))
+    if spec.startswith("ssh://"):
+        return _ssh_link(spec)
+    raise UsageProblem(
+        f"--director {spec}: expected local, ssh://[user@]host[:port] or exec:COMMAND PREFIX"
+    )
+
+
+def lab_link(name: str, address: str, ssh_config: Path) -> Link:
+    """A director of a running lab, by the lab's own ssh configuration."""
+    argv = ("ssh", "-F", str(ssh_config), *_SSH_OPTIONS, "--", name, "exec sh")
+    return Link(name=name, kind="ssh", spec=f"ssh://root@{address}", argv=argv)
+
+
+def _split(text: str) -> list[str]:
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise UsageProblem(f"--director exec:{text}: {error}") from error
+    if not words:
+        raise UsageProblem("--director exec: expected a command prefix after exec:")
+    return words
+
+
+def _ssh_link(spec: str) -> Link:
+    try:
+        parts = urlsplit(spec)
+        host, user, port = parts.hostname, parts.username, parts.port
+    except ValueError as error:
+        raise UsageProblem(f"--director {spec}: {error}") from error
+    if not host or host.startswith("-") or parts.path.strip("/"):
+        raise UsageProblem(f"--director {spec}: expected ssh://[user@]host[:port]")
+    login = f"{user}@{host}" if user else host
+    port_option = ("-p", str(port)) if port else ()
+    argv = ("ssh", *_SSH_OPTIONS, *port_option, "--", login, "exec sh")
+    return Link(name=f"{host}:{port}" if port else host, kind="ssh", spec=spec, argv=argv)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a director said, and when it was asked and had answered; Unix ns, our clock."""
+
+    text: str
+    asked_ns: int
+    answered_ns: int
+
+
+class Shell:
+    """The remote shell behind a Link."""
+
+    def __init__(self, link: Link) -> None:
+        self.link = link
+        self._process: asyncio.subprocess.Process | None = None
+        self._mark = f"@{secrets.token_hex(8)}"
+        self._buffer = b""
+
+    async def open(self) -> None:
+        """Start it and wait for its first answer.
+
+        Raises:
+            LinkLost: it cannot be started, or does not answer.
+        """
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                *self.link.argv,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                start_new_session=True,  # a Ctrl-C is ours to handle, not ssh's
+            )
+        except OSError as error:
+            raise LinkLost(f"{self.link.spec}: {error}") from error
+        self._buffer = b""
+        await self.ask(":", timeout_s=CONNECT_TIMEOUT_S)
+
+    async def ask(self, script: str, *, timeout_s: float) -> Answer:
+        """Run one line of shell there and take what it prints.
+
+        Raises:
+            LinkLost: no whole answer in time, or more than ``MAX_ANSWER_BYTES``.
+        """
+        process = self._process
+        if process is None or process.stdin is None:
+            raise LinkLost(f"{self.link.spec}: not connected")
+        asked_ns = time.time_ns()
+        try:
+            process.stdin.write(f"{script}\necho {self._mark}\n".encode())
+            async with asyncio.timeout(timeout_s):
+                await process.stdin.drain()
+                content = await self._read_to_mark(process)
+        except TimeoutError:
+            await self.close()
+            raise LinkLost(f"{self.link.spec}: no answer in {timeout_s:g} s") from None
+        except (ConnectionError, EOFError):
+            complaint = await self._complaint(process)
+            await self.close()
+            raise LinkLost(f"{self.link.spec}: {complaint}") from None
+        return Answer(
+            text=content.decode("utf-8", "replace"),
+            asked_ns=asked_ns,
+            answered_ns=time.time_ns(),
+        )
+
+    async def close(self) -> None:
+        """End the remote shell; no harm if it has gone already."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if process.stdin is not None:
+            process.stdin.close()
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), 1.0)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+    async def _read_to_mark(self, process: asyncio.subprocess.Process) -> bytes:
+        assert process.stdout is not None
+        mark = f"{self._mark}\n".encode()
+        parts = [self._buffer]
+        size = 0
+        tail = self._buffer
+        while mark not in tail:
+            chunk = await process.stdout.read(_CHUNK_BYTES)
+            if not chunk:
+                raise EOFError
+            size += len(chunk)
+            if size > MAX_ANSWER_BYTES:
+                raise EOFError
+            parts.append(chunk)
+            tail = tail[-len(mark) :] + chunk
+        content, _, self._buffer = b"".join(parts).partition(mark)
+        return content
+
+    async def _complaint(self, process: asyncio.subprocess.Process) -> str:
+        """The last line that the link's command printed to its standard error."""
+        text = b""
+        if process.stderr is not None:
+            with contextlib.suppress(TimeoutError):
+                text = await asyncio.wait_for(process.stderr.read(_CHUNK_BYTES), 1.0)
+        lines = text.decode("utf-8", "replace").strip().splitlines()
+        shown = "".join(filter(str.isprintable, lines[-1])) if lines else "the link was closed"
+        return shown[:_MAX_COMPLAINT_CHARACTERS]

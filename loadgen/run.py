@@ -1,0 +1,97 @@
+"""A run: a list of activities over one recording. Whatever happens, the recording is closed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+    from analyzer.recording import RecordingWriter
+
+FLUSH_EVERY_S = 2.0
+
+Ended = Literal["completed", "interrupted"]
+
+
+class Activity(Protocol):
+    """Something that goes on while a run is on: an engine, a poller, a capture, a watch."""
+
+    async def __aenter__(self) -> object: ...
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+    async def done(self) -> None:
+        """Return when this activity has nothing more to do; the run ends after the last."""
+
+
+async def run(activities: Sequence[Activity], recording: RecordingWriter) -> Ended:
+    """Start the activities in order, wait until all are done, end them in reverse.
+
+    Ctrl-C and SIGTERM end the waiting, not the recording.
+    """
+    ended: Ended = "completed"
+    failed = "failed"
+    try:
+        async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(_Flusher(recording))
+            for activity in activities:
+                await stack.enter_async_context(activity)
+            if not await _wait(activities):
+                ended = "interrupted"
+        failed = ended
+    except Exception as error:
+        failed = f"failed: {error}"
+        raise
+    finally:
+        recording.update_manifest({"ended_at_ns": time.time_ns()})
+        recording.close(failed)
+    return ended
+
+
+async def _wait(activities: Sequence[Activity]) -> bool:
+    """Wait for all to be done; False if a signal cut it short."""
+    waiting = asyncio.gather(*(activity.done() for activity in activities))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, waiting.cancel)
+    try:
+        await waiting
+    except asyncio.CancelledError:
+        return False
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+    return True
+
+
+class _Flusher:
+    """Brings the recording's parts to disk every few seconds."""
+
+    def __init__(self, recording: RecordingWriter) -> None:
+        self._recording = recording
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> None:
+        self._task = asyncio.create_task(self._run())
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(FLUSH_EVERY_S)
+            self._recording.flush()
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task

@@ -1,0 +1,124 @@
+"""From where a run sends, and which directors hold its VIP: the running lab's, or as told."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from loadgen.director.link import Link, lab_link, parse_link
+from loadgen.errors import UsageProblem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from loadgen.lab.lab import Lab
+
+CONFIG_NAME = "loadgen.toml"
+DIRECTORS_VARIABLE = "LOADGEN_DIRECTOR"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """Where a run stands.
+
+    Attributes:
+        directors: that hold the VIP; empty for a plain load test.
+        namespace: the network namespace to send from; None for where we stand.
+        interface: the one that the VIP is reached through; None where it must be found.
+        lab: the lab's name, None outside of one.
+    """
+
+    directors: tuple[Link, ...]
+    namespace: str | None
+    interface: str | None
+    lab: str | None
+
+
+def find_site(vip: str, told: Sequence[str]) -> Site:
+    """The running lab that holds the VIP, else here with the directors that are configured.
+
+    Args:
+        vip: as the operator gave it.
+        told: the values of ``--director``; in a lab, a host's name will do.
+
+    Raises:
+        UsageProblem: a director that is none, or a configuration file that cannot be read.
+    """
+    from loadgen.lab.lab import running_labs
+
+    for lab in running_labs():
+        if lab.topology.vip == vip:
+            return _lab_site(lab, told)
+    specs = list(told) or _configured(vip)
+    return Site(directors=_distinct(specs), namespace=None, interface=None, lab=None)
+
+
+def stand_in(site: Site, vip: str, say: Callable[[str], None]) -> None:
+    """Move this process to where the site sends from, and say so in one line."""
+    if site.namespace is None:
+        return
+    from loadgen.lab.netns import enter
+
+    enter(site.namespace)
+    names = ", ".join(link.name for link in site.directors)
+    say(f"lab {site.lab!r} holds {vip}: sending from its client, watching {names}")
+
+
+def _lab_site(lab: Lab, told: Sequence[str]) -> Site:
+    names = list(told) or lab.director_names
+    directors = [
+        lab_link(name, lab.topology.host(name).address, lab.ssh_config)
+        if name in lab.director_names
+        else parse_link(name)
+        for name in names
+    ]
+    return Site(
+        directors=tuple(directors),
+        namespace=lab.client_namespace,
+        interface=lab.client_interface,
+        lab=lab.name,
+    )
+
+
+def _distinct(specs: Sequence[str]) -> tuple[Link, ...]:
+    links = [parse_link(spec) for spec in dict.fromkeys(specs)]
+    names = [link.name for link in links]
+    for link in links:
+        if names.count(link.name) > 1:
+            raise UsageProblem(f"--director {link.spec}: two directors are called {link.name}")
+    return tuple(links)
+
+
+def _configured(vip: str) -> list[str]:
+    """``loadgen.toml`` here, then in ~/.config, then the environment."""
+    for path in (Path(CONFIG_NAME), Path.home() / ".config" / CONFIG_NAME):
+        if path.exists():
+            specs = directors_in(_read_toml(path), vip, where=str(path))
+            if specs:
+                return specs
+    text = os.environ.get(DIRECTORS_VARIABLE, "")
+    return [spec.strip() for spec in text.replace("\n", ";").split(";") if spec.strip()]
+
+
+def _read_toml(path: Path) -> Mapping[str, Any]:
+    try:
+        return tomllib.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UsageProblem(f"{path}: {error}") from error
+
+
+def directors_in(config: Mapping[str, Any], vip: str, *, where: str) -> list[str]:
+    """A VIP's own ``[vip."ADDRESS"] directors``, else the ``directors`` for all VIPs.
+
+    Raises:
+        UsageProblem: one of them is not a list of strings.
+    """
+    own = config.get("vip", {})
+    own = own.get(vip, {}) if isinstance(own, dict) else {}
+    specs = (own.get("directors") if isinstance(own, dict) else None) or config.get("directors", [])
+    if not isinstance(specs, list) or not all(isinstance(spec, str) for spec in specs):
+        raise UsageProblem(f"{where}: directors: expected a list of strings")
+    return specs

@@ -1,0 +1,97 @@
+"""Watching the decay: until the directors have forgotten the burst, or for as long as was told."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from analyzer.ipvs.states import State, Timeouts, timeout_by_state_s
+from analyzer.ipvs.timers import granule_s
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
+
+    from loadgen.director.facts import DirectorFacts
+    from loadgen.director.poller import Poller
+    from loadgen.engines.activity import Burst
+
+LOOK_S = 0.1
+SETTLED_FOR_S = 1.0
+"""After the last entry has gone, so that the page shows the curve at its end."""
+
+_MARGIN_S = 3.0
+_COARSEST_HZ = 300  # of the common ones it has the longest granules
+
+
+def longest_decay_s(facts: DirectorFacts) -> float:
+    """How long a closed connection's entry can live on this director, seconds."""
+    timeouts = timeout_by_state_s(facts.timeouts or Timeouts())
+    forwarding = {
+        server.forwarding for service in facts.services.services for server in service.destinations
+    }
+    ends_in = [State.FIN_WAIT] if forwarding <= {"dr", "tun"} else [State.FIN_WAIT, State.TIME_WAIT]
+    timeout_s = max(float(timeouts[state]) for state in ends_in)
+    hz = facts.timer_phase.hz if facts.timer_phase else _COARSEST_HZ
+    return timeout_s + granule_s(timeout_s, hz)
+
+
+class DecayWatch:
+    """An activity that ends when no entry of the burst is left, or its time is up.
+
+    Attributes:
+        limit_s: the longest it will wait after the burst.
+    """
+
+    def __init__(
+        self,
+        burst: Burst,
+        pollers: Sequence[Poller],
+        limit_s: float,
+        *,
+        until_settled: bool,
+        progress: Callable[[float, float, int], None],
+    ) -> None:
+        self.limit_s = limit_s + _MARGIN_S if until_settled else limit_s
+        self._burst = burst
+        self._pollers = pollers
+        self._until_settled = until_settled
+        self._progress = progress
+
+    async def __aenter__(self) -> DecayWatch:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        return
+
+    async def done(self) -> None:
+        """Return when the burst has been forgotten, or the limit is reached."""
+        await self._burst.ended.wait()
+        began = time.monotonic()
+        settled_since: float | None = None
+        while (waited_s := time.monotonic() - began) < self.limit_s:
+            left = self._entries_left()
+            self._progress(waited_s, self.limit_s, left)
+            if left or not self._until_settled:
+                settled_since = None
+            elif settled_since is None:
+                settled_since = waited_s
+            elif waited_s - settled_since >= SETTLED_FOR_S:
+                return
+            await asyncio.sleep(LOOK_S)
+
+    def _entries_left(self) -> int:
+        """The burst's entries on all directors; by the counters where no entries are read."""
+        ours = self._burst.sources
+        return sum(self._left_on(poller, ours) for poller in self._pollers)
+
+    def _left_on(self, poller: Poller, ours: set[tuple[str, int]]) -> int:
+        if not poller.reads_entries:
+            return sum(poller.counts or (0, 0))
+        return sum((client_ip, port) in ours for _, client_ip, port, _, _ in poller.held())
