@@ -12,30 +12,52 @@ from loadgen.plan import LoadPlan, Target
 
 
 @click.command()
-# fmt: off
 @click.option("--vip", required=True, type=ADDRESS, help="The virtual IP.")
 @click.option("--port", type=click.IntRange(1, 65535), default=80, show_default=True)
 @click.option("--path", type=URL_PATH, default="/", show_default=True, help="Path of the URL.")
-@click.option("-X", "method", type=METHOD, default="HEAD", show_default=True,
-              help="Request method.")
-@click.option("-n", "requests", type=click.IntRange(1), default=50, show_default=True,
-              help="Requests, each its own connection.")
-@click.option("-c", "concurrency", type=click.IntRange(1, 10_000), default=1, show_default=True,
-              help="Requests at a time.")
+@click.option(
+    "-X", "method", type=METHOD, default="HEAD", show_default=True, help="Request method."
+)
+@click.option(
+    "-n",
+    "requests",
+    type=click.IntRange(1),
+    default=50,
+    show_default=True,
+    help="Requests, each its own connection.",
+)
+@click.option(
+    "-c",
+    "concurrency",
+    type=click.IntRange(1, 10_000),
+    default=1,
+    show_default=True,
+    help="Requests at a time.",
+)
 @click.option("--timeout", type=DURATION, default=30, show_default=True, help="For a request.")
-@click.option("--connect-timeout", type=DURATION, default=10, show_default=True,
-              help="For its connection.")
-@click.option("--director", "directors", multiple=True, metavar="LINK",
-              help="ssh://[user@]host[:port], exec:COMMAND PREFIX or local; repeatable.")
+@click.option(
+    "--connect-timeout", type=DURATION, default=10, show_default=True, help="For its connection."
+)
+@click.option(
+    "--director",
+    "directors",
+    multiple=True,
+    metavar="LINK",
+    help="ssh://[user@]host[:port], exec:COMMAND PREFIX or local; repeatable.",
+)
 @click.option("--timeouts", type=TIMEOUTS, help="The directors', where they cannot be read.")
 @click.option("--interface", help="To capture on; the one that leads to the VIP unless told.")
-@click.option("--observe", type=OBSERVE, default="auto", show_default=True,
-              help="How long to watch after the burst; 0 ends with it.")
+@click.option(
+    "--observe",
+    type=OBSERVE,
+    default="auto",
+    show_default=True,
+    help="How long to watch after the burst; 0 ends with it.",
+)
 @click.option("--no-capture", is_flag=True, help="Do without the packets.")
 @click.option("-o", "output", type=click.Path(path_type=Path), help="The run's directory.")
 @click.option("--json", "as_json", is_flag=True, help="Print the analysis as one JSON document.")
 @click.option("--no-color", is_flag=True, help="No colours in the progress bars.")
-# fmt: on
 def burst(
     directors: tuple[str, ...], output: Path | None, as_json: bool, no_color: bool, **options: Any
 ) -> int:
