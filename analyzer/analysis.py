@@ -156,6 +156,7 @@ def _not_measured(evidence: _Evidence, packet_problem: str | None) -> list[NotMe
     """What this run cannot know: said by the run itself, and found here."""
     said = evidence.manifest.get("not_measured") or []
     rows = [NotMeasured(what=str(row["what"]), why=str(row["why"])) for row in said]
+    rows += _how_it_ended(evidence.manifest)
     if packet_problem:
         rows.append(NotMeasured(what="predictions", why=packet_problem))
     for director in directors_of(evidence.manifest):
@@ -166,6 +167,15 @@ def _not_measured(evidence: _Evidence, packet_problem: str | None) -> list[NotMe
             why = "HZ or the phase of its timers could not be read; expiry is predicted without"
             rows.append(NotMeasured(what=f"timer lateness on {director.name}", why=why))
     return rows
+
+
+def _how_it_ended(manifest: Mapping[str, Any]) -> list[NotMeasured]:
+    """What is missing because the run did not come to its own end."""
+    ended = manifest.get("ended")
+    if ended == "completed":
+        return []
+    why = "the recording was cut off (its program was killed)" if ended is None else str(ended)
+    return [NotMeasured(what="what came after the recording's end", why=why)]
 
 
 def _lost_parts(recording: Recording) -> list[NotMeasured]:

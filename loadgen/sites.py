@@ -37,23 +37,35 @@ class Site:
     lab: str | None
 
 
-def find_site(vip: str, told: Sequence[str]) -> Site:
+def find_site(vip: str, told: Sequence[str], lab_name: str | None) -> Site:
     """The running lab that holds the VIP, else here with the directors that are configured.
 
     Args:
         vip: as the operator gave it.
         told: the values of ``--director``; in a lab, a host's name will do.
+        lab_name: which lab, where several hold the VIP.
 
     Raises:
-        UsageProblem: a director that is none, or a configuration file that cannot be read.
+        UsageProblem: a director that is none, a configuration file that cannot be read, a lab
+            that is not up, or several to choose from.
     """
-    from loadgen.lab.lab import running_labs
-
-    for lab in running_labs():
-        if lab.topology.vip == vip:
-            return _lab_site(lab, told)
+    lab = _find_lab(vip, lab_name)
+    if lab is not None:
+        return _lab_site(lab, told)
     specs = list(told) or _configured(vip)
     return Site(directors=_distinct(specs), namespace=None, interface=None, lab=None)
+
+
+def _find_lab(vip: str, name: str | None) -> Lab | None:
+    from loadgen.lab.lab import running_labs
+
+    labs = [lab for lab in running_labs() if lab.topology.vip == vip and name in (None, lab.name)]
+    if name is not None and not labs:
+        raise UsageProblem(f"--lab {name}: no lab of that name is up and holds {vip}")
+    if len(labs) > 1:
+        names = ", ".join(lab.name for lab in labs)
+        raise UsageProblem(f"several labs hold {vip} ({names}): name one with --lab")
+    return labs[0] if labs else None
 
 
 def stand_in(site: Site, vip: str, say: Callable[[str], None]) -> None:

@@ -5,6 +5,7 @@ This module holds the one place where an error becomes a line and an exit code.
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,9 @@ from loadgen.errors import INTERRUPTED_EXIT_CODE, LoadgenError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+TRACEBACK_VARIABLE = "LOADGEN_TRACEBACK"
 
 
 class LazyGroup(click.Group):
@@ -53,18 +57,30 @@ def exit_code_of(group: click.Group) -> int:
         return INTERRUPTED_EXIT_CODE
     except KeyboardInterrupt:
         return INTERRUPTED_EXIT_CODE
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return error.exit_code
+    except click.UsageError as error:
+        _say_error(error.ctx.command_path if error.ctx else group.name, error.format_message())
+        return error.exit_code
+    except click.ClickException as error:
+        _say_error(group.name, error.format_message())
+        return error.exit_code
     except (LoadgenError, AnalyzerError) as error:
-        _say_error(group, str(error))
+        _say_error(group.name, str(error))
         return error.exit_code
     except BrokenPipeError:
         return 0
     except OSError as error:
-        _say_error(group, str(error))
+        _say_error(group.name, str(error))
+        return LoadgenError.exit_code
+    except Exception as error:
+        if os.environ.get(TRACEBACK_VARIABLE):
+            raise
+        what = f"{type(error).__name__}: {error}"
+        _say_error(group.name, f"a fault of ours: {what} ({TRACEBACK_VARIABLE}=1 shows where)")
         return LoadgenError.exit_code
 
 
-def _say_error(group: click.Group, text: str) -> None:
-    click.echo(f"{group.name}: {text}", err=True)
+def _say_error(where: str | None, text: str) -> None:
+    click.echo(f"{where}: {text}", err=True)

@@ -45,6 +45,7 @@ from loadgen.plan import LoadPlan, Target
     metavar="LINK",
     help="ssh://[user@]host[:port], exec:COMMAND PREFIX or local; repeatable.",
 )
+@click.option("--lab", "lab_name", help="Which lab, where several hold the VIP.")
 @click.option("--timeouts", type=TIMEOUTS, help="The directors', where they cannot be read.")
 @click.option("--interface", help="To capture on; the one that leads to the VIP unless told.")
 @click.option(
@@ -59,7 +60,12 @@ from loadgen.plan import LoadPlan, Target
 @click.option("--json", "as_json", is_flag=True, help="Print the analysis as one JSON document.")
 @click.option("--no-color", is_flag=True, help="No colours in the progress bars.")
 def burst(
-    directors: tuple[str, ...], output: Path | None, as_json: bool, no_color: bool, **options: Any
+    directors: tuple[str, ...],
+    lab_name: str | None,
+    output: Path | None,
+    as_json: bool,
+    no_color: bool,
+    **options: Any,
 ) -> int:
     """Fire a burst at a virtual IP and say why its directors remember it.
 
@@ -77,7 +83,7 @@ def burst(
     from loadgen.sites import find_site, stand_in
 
     plan = _plan(options)
-    site = find_site(plan.target.vip, directors)
+    site = find_site(plan.target.vip, directors, lab_name)
     watching = BurstOptions(
         directory=output or new_run_directory("burst"),
         command_line=sys.argv[1:],
