@@ -53,33 +53,30 @@ def exit_code_of(group: click.Group) -> int:
     try:
         result = group.main(standalone_mode=False)
         return result if isinstance(result, int) else 0
-    except click.exceptions.Abort:
+    except (click.exceptions.Abort, KeyboardInterrupt):
         return INTERRUPTED_EXIT_CODE
-    except KeyboardInterrupt:
-        return INTERRUPTED_EXIT_CODE
-    except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
-        return error.exit_code
-    except click.UsageError as error:
-        _say_error(error.ctx.command_path if error.ctx else group.name, error.format_message())
-        return error.exit_code
+    except BrokenPipeError:
+        return 0
     except click.ClickException as error:
-        _say_error(group.name, error.format_message())
-        return error.exit_code
+        return _click_exit_code(group, error)
     except (LoadgenError, AnalyzerError) as error:
         _say_error(group.name, str(error))
         return error.exit_code
-    except BrokenPipeError:
-        return 0
-    except OSError as error:
-        _say_error(group.name, str(error))
-        return LoadgenError.exit_code
     except Exception as error:
         if os.environ.get(TRACEBACK_VARIABLE):
             raise
         what = f"{type(error).__name__}: {error}"
         _say_error(group.name, f"a fault of ours: {what} ({TRACEBACK_VARIABLE}=1 shows where)")
         return LoadgenError.exit_code
+
+
+def _click_exit_code(group: click.Group, error: click.ClickException) -> int:
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        error.show()
+    else:
+        context = error.ctx if isinstance(error, click.UsageError) else None
+        _say_error(context.command_path if context else group.name, error.format_message())
+    return error.exit_code
 
 
 def _say_error(where: str | None, text: str) -> None:
