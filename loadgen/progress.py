@@ -57,11 +57,10 @@ class RunProgress:
     def decaying(self, waited_s: float, limit_s: float, entries_left: int) -> None:
         """How far the decay is: by time, and by entries left."""
         left_s = max(limit_s - waited_s, 0)
-        if not self._decaying and not self._console.is_terminal:
-            self.say(
-                f"watching {entries_left} entries decay, up to {limit_s:.0f} s (Ctrl-C ends it)"
-            )
-        self._decaying = True
+        if not self._decaying and entries_left:
+            self._decaying = True
+            if not self._console.is_terminal:
+                self.say(f"watching {entries_left} entries decay, at most {limit_s:.0f} s")
         self._progress.update(
             self._decay,
             visible=True,

@@ -45,7 +45,9 @@ from loadgen.plan import LoadPlan, Target
     metavar="LINK",
     help="ssh://[user@]host[:port], exec:COMMAND PREFIX or local; repeatable.",
 )
-@click.option("--lab", "lab_name", help="Which lab, where several hold the VIP.")
+@click.option(
+    "--lab", "lab_name", envvar="LOADGEN_LAB", help="Which lab, where several hold the VIP."
+)
 @click.option("--timeouts", type=TIMEOUTS, help="The directors', where they cannot be read.")
 @click.option("--interface", help="To capture on; the one that leads to the VIP unless told.")
 @click.option(
