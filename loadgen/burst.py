@@ -94,19 +94,24 @@ async def _meet(
     progress: RunProgress,
 ) -> list[DirectorFacts]:
     """Reach every director before anything is sent; one clear line for the first that fails."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(_meet_one(shell, timeouts)) for shell in shells]
-    except* (LinkLost, UsageProblem) as errors:
-        first = errors.exceptions[0]
-        raise UsageProblem(f"director cannot be used: {first}; nothing was sent") from None
-    facts = [task.result() for task in tasks]
+    met = await asyncio.gather(
+        *(_meet_one(shell, timeouts) for shell in shells), return_exceptions=True
+    )
+    facts = [_usable(known) for known in met]
     for shell, known in zip(shells, facts, strict=True):
         if not _holds(known, target):
             progress.say(
                 f"{shell.link.name}: has no service {target.protocol} {target.vip}:{target.port}"
             )
     return facts
+
+
+def _usable(met: DirectorFacts | BaseException) -> DirectorFacts:
+    if isinstance(met, (LinkLost, UsageProblem)):
+        raise UsageProblem(f"director cannot be used: {met}; nothing was sent")
+    if isinstance(met, BaseException):
+        raise met
+    return met
 
 
 async def _meet_one(shell: Shell, timeouts: Timeouts | None) -> DirectorFacts:

@@ -26,6 +26,8 @@ LEVELS = 9
 _BITS_PER_LEVEL = 3
 _SLOTS_PER_LEVEL = 64
 JIFFIES_AT_BOOT_S = -300
+_COUNTER = 2**32
+"""What a jiffies counter of 32 bits counts modulo."""
 
 _LEVEL_STARTS = [
     (_SLOTS_PER_LEVEL - 1) << (_BITS_PER_LEVEL * (level - 1)) for level in range(1, LEVELS)
@@ -98,9 +100,7 @@ def phase_from_readings(readings: Sequence[TickReading]) -> TimerPhase | None:
     hz = _hz_from_readings(readings)
     if hz is None:
         return None
-    at_boot = 2**32 + JIFFIES_AT_BOOT_S * hz
-    ticks = [(reading.jiffies - at_boot) % 2**32 for reading in readings]
-    pairs = list(zip(readings, ticks, strict=True))
+    pairs = [(reading, _ticks_since_boot(reading, hz)) for reading in readings]
     low = max(reading.before_s - (count + 1) / hz for reading, count in pairs)
     high = min(reading.after_s - count / hz for reading, count in pairs)
     if high < low - 1 / hz:
@@ -108,12 +108,19 @@ def phase_from_readings(readings: Sequence[TickReading]) -> TimerPhase | None:
     return TimerPhase(hz=hz, phase_s=(low + high) / 2, uncertainty_s=abs(high - low) / 2)
 
 
+def _ticks_since_boot(reading: TickReading, hz: int) -> int:
+    """The counter less its start, with the turns that a counter of 32 bits has forgotten."""
+    ticks = reading.jiffies - JIFFIES_AT_BOOT_S * hz
+    turns = round((reading.before_s * hz - ticks) / _COUNTER)
+    return ticks + turns * _COUNTER
+
+
 def _hz_from_readings(readings: Sequence[TickReading]) -> int | None:
     if len(readings) < 2:
         return None
     first, last = readings[0], readings[-1]
     span_s = (last.before_s + last.after_s - first.before_s - first.after_s) / 2
-    ticks = last.jiffies - first.jiffies
+    ticks = (last.jiffies - first.jiffies) % _COUNTER
     if span_s <= 0 or ticks <= 0:
         return None
     nearest = min(KNOWN_HZ, key=lambda hz: abs(ticks / span_s - hz))

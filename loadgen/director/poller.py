@@ -28,7 +28,11 @@ if TYPE_CHECKING:
     from loadgen.plan import Target
 
 INTERVAL_S = 0.25
-POLL_TIMEOUT_S = 30.0
+POLL_TIMEOUT_S = 3.0
+"""A director that does not answer for this long, or for several times what it took of late, is
+lost."""
+
+_TIMES_LAST_POLL = 10
 SMALL_TABLE = 5000
 """Up to here every poll reads the entries too; a read is quadratic in the table."""
 
@@ -63,6 +67,7 @@ class Poller:
         self._boot_ns = boot_ns
         self._readings: list[tuple[int, int, float]] = []
         self._entries_next: float = 0
+        self._took_s = 0.0
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Poller:
@@ -119,9 +124,11 @@ class Poller:
     async def _poll(self) -> None:
         with_entries = time.monotonic() >= self._entries_next
         answer = await self._shell.ask(
-            _ENTRIES if with_entries else _SERVICES, timeout_s=POLL_TIMEOUT_S
+            _ENTRIES if with_entries else _SERVICES,
+            timeout_s=max(POLL_TIMEOUT_S, self._took_s * _TIMES_LAST_POLL),
         )
         took_s = (answer.answered_ns - answer.asked_ns) / 1e9
+        self._took_s = max(took_s, self._took_s / 2) if with_entries else self._took_s
         split = parse_uptime(answer.text)
         if split is None:
             raise LinkLost(f"{self._shell.link.spec}: /proc/uptime is not what it should be")

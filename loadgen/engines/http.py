@@ -98,7 +98,8 @@ def _session(plan: LoadPlan) -> aiohttp.ClientSession:
         trace_configs=[trace],
         trust_env=False,
         auto_decompress=False,
-        headers={"User-Agent": "loadgen"},
+        # aiohttp would ask the server to close, and the server would then close first
+        headers={"User-Agent": "loadgen", "Connection": "keep-alive"},
     )
 
 
