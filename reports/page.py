@@ -1,0 +1,172 @@
+"""Figures, findings and tables of an Analysis as one HTML file that needs nothing else.
+
+Everything that comes from a recording passes jinja's autoescape, ``figures.plain`` or
+``script_json``; the page's own policy lets only the two scripts of this package run, by their
+hashes, and forbids every request.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from analyzer.results import to_json
+from reports import figures, wording
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+    from analyzer.results import Analysis, Finding
+    from reports.figures import Series
+
+SEVERITIES = {"problem": "Problem", "warning": "Warning", "info": "Good to know"}
+COMMANDS = ("command_line", "command", "argv")  # lists of words in the manifest, shown as typed
+MANY = 200  # items of a list in the manifest that are shown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chart:
+    """A figure on the page, and the sentence that says the same in words."""
+
+    id: str
+    figure: go.Figure | None
+    caption: str
+
+
+def render_page(analysis: Analysis) -> str:
+    """The report: one HTML document, safe to open from disk and to attach to a ticket."""
+    html = _environment().get_template("page.html").render(_context(analysis))
+    return html.encode("utf-8", "replace").decode("utf-8")  # a name may hold half a character
+
+
+def _context(analysis: Analysis) -> dict[str, Any]:
+    scripts = (_text("vendor/plotly-basic.min.js"), _text("templates/page.js"))
+    return {
+        "analysis": analysis,
+        "headlines": wording.headlines(analysis),
+        "findings": by_severity(analysis.findings),
+        "severities": SEVERITIES,
+        "timeline": Chart(
+            id="timeline",
+            figure=figures.timeline(analysis),
+            caption=wording.timeline_caption(analysis),
+        ),
+        "latency": Chart(
+            id="latency",
+            figure=figures.latency(analysis),
+            caption=wording.latency_caption(analysis),
+        ),
+        "legend": legend(figures.series(analysis)),
+        "windows": figures.windows(analysis),
+        "why_no_polls": wording.why_no_polls(analysis),
+        "why_no_packets": wording.why_no_packets(analysis),
+        "why_no_lifetime": wording.why_no_lifetime(analysis),
+        "document": script_json(to_json(analysis)),
+        "dark": script_json(dict(figures.PALETTE.values())),
+        "palette": figures.PALETTE,
+        "style": Markup(_text("templates/page.css")),  # noqa: S704 - our own file
+        "scripts": [Markup(script) for script in scripts],  # noqa: S704 - our own files
+        "policy": _policy(scripts),
+    }
+
+
+def by_severity(findings: Sequence[Finding]) -> list[Finding]:
+    """Problems first; otherwise in the order of the analysis."""
+    order = list(SEVERITIES)
+    return sorted(findings, key=lambda finding: order.index(finding.severity))
+
+
+def legend(series: Sequence[Series]) -> dict[str, list[Series]]:
+    """The curves by director, as the legend groups them."""
+    groups: dict[str, list[Series]] = {}
+    for item in series:
+        groups.setdefault(item.director, []).append(item)
+    return groups
+
+
+def script_json(value: Any) -> Markup:
+    """A value as JSON that no text in it can end: safe inside a ``<script>`` element."""
+    text = json.dumps(_finite(value), ensure_ascii=True, allow_nan=False, default=str)
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)  # noqa: S704 - nothing in it can end the element
+
+
+def _finite(value: Any) -> Any:
+    """Numbers that JSON cannot say become null."""
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    if isinstance(value, (np.generic, np.ndarray)):
+        return _finite(value.tolist())
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _policy(scripts: Sequence[str]) -> str:
+    hashes = " ".join(
+        f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
+        for script in scripts
+    )
+    return (
+        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; "
+        "img-src data: blob:; base-uri 'none'; form-action 'none'"
+    )
+
+
+@cache
+def _text(path: str) -> str:
+    return files("reports").joinpath(path).read_text(encoding="utf-8")
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "seconds": wording.seconds,
+        "setting": wording.setting,
+        "ms": wording.milliseconds,
+        "share": wording.share,
+        "figure_json": lambda figure: script_json(figure.to_plotly_json()),
+        "moment": lambda value: f"{value:.2f}",
+        "signed": lambda value: f"{value:+.2f} s".replace("-", "\N{MINUS SIGN}"),
+        "kind": kind,
+        "shell": lambda words: shlex.join(map(str, words)),
+    }
+    environment.globals |= {
+        "address": wording.address,
+        "forwarding": wording.FORWARDING,
+        "latencies": wording.LATENCIES,
+        "timeout_label": wording.timeout_label,
+        "main_lifetime": wording.main_lifetime,
+        "many": MANY,
+        "commands": COMMANDS,
+    }
+    return environment
+
+
+def kind(value: Any) -> str:
+    """How the manifest shows a value: ``mapping``, ``list``, ``nothing`` or ``scalar``."""
+    if value is None or (isinstance(value, (Mapping, list, tuple)) and not value):
+        return "nothing"
+    if isinstance(value, Mapping):
+        return "mapping"
+    return "list" if isinstance(value, (list, tuple)) else "scalar"

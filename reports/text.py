@@ -1,0 +1,92 @@
+"""The end of the terminal output: the page's numbers as plain lines."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+from reports import wording
+
+if TYPE_CHECKING:
+    from analyzer.results import Analysis, Latency, RealServerRow, ServiceTable
+
+WIDTH = 100
+COLUMNS = ("p50", "p90", "p99", "max")
+PROTOCOL_WIDTH = 4
+
+
+def summary_lines(analysis: Analysis) -> list[str]:
+    """What was sent, the latencies, each director's table at its peak, and the verdict."""
+    blocks = [
+        _wrapped(wording.sent(analysis)),
+        latency_lines(analysis),
+        *(_at_peak(table) for table in analysis.timeline.peaks),
+        [] if analysis.timeline.peaks else _no_tables(analysis),
+        _wrapped(analysis.verdict),
+    ]
+    lines: list[str] = []
+    for block in filter(None, blocks):
+        lines += [""] * bool(lines) + block
+    return lines
+
+
+def latency_lines(analysis: Analysis) -> list[str]:
+    """A table in milliseconds; no lines when there were no requests."""
+    if not analysis.requests.sent:
+        return []
+    head = f"{'latency, ms':<12}" + "".join(f"{name:>10}" for name in COLUMNS)
+    return [head, *(_row(n, getattr(analysis.requests, key)) for n, key in wording.LATENCIES)]
+
+
+def _row(name: str, latency: Latency | None) -> str:
+    if latency is None:
+        return f"{name:<12}  {wording.NOT_MEASURED}"
+    values = (wording.milliseconds(getattr(latency, column)) for column in COLUMNS)
+    return f"{name:<12}" + "".join(f"{value:>10}" for value in values)
+
+
+def ipvsadm_lines(table: ServiceTable) -> list[str]:
+    """The service laid out as ``ipvsadm -Ln`` does, from its column titles on."""
+    vip = wording.address(table.vip, table.port)
+    return [
+        "Prot LocalAddress:Port Scheduler Flags",
+        _destination("RemoteAddress:Port", "Forward", "Weight", "ActiveConn", "InActConn"),
+        printable(f"{table.protocol:<{PROTOCOL_WIDTH}} {vip} {table.scheduler}"),
+        *(_real_server(row) for row in table.rows),
+    ]
+
+
+def _real_server(row: RealServerRow) -> str:
+    return _destination(
+        printable(wording.address(row.real_server, row.real_port)),
+        wording.FORWARDING.get(row.forwarding, printable(row.forwarding)),
+        f"{row.weight}",
+        f"{row.active}",
+        f"{row.inactive}",
+    )
+
+
+def _destination(name: str, forward: str, weight: str, active: str, inactive: str) -> str:
+    """The format in ipvsadm is ``  -> %-28s %-7s %-6d %-10u %-10u``; blanks at the end are cut."""
+    return f"  -> {name:<28} {forward:<7} {weight:<6} {active:<10} {inactive:<10}".rstrip()
+
+
+def _at_peak(table: ServiceTable) -> list[str]:
+    when = f"{printable(table.director)} at its peak, {wording.seconds(table.t_s)} after the start:"
+    return [when, *ipvsadm_lines(table)]
+
+
+def _no_tables(analysis: Analysis) -> list[str]:
+    reason = wording.why_no_polls(analysis)
+    return _wrapped(f"ActiveConn and InActConn: {wording.NOT_MEASURED}, {reason}")
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(printable(text), WIDTH)
+
+
+def printable(text: str) -> str:
+    """A text of unknown origin without what could steer a terminal."""
+    return "".join(
+        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text
+    )

@@ -1,0 +1,160 @@
+"""The page in a real browser: opened from disk, with no network, at three widths."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import pytest
+
+from reports.page import render_page
+from tests.unit.reports import build
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from playwright.sync_api import Browser, Page
+
+    from analyzer.results import Analysis
+
+OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+# Elements of text that reach out of the window.
+CUT = """[...document.querySelectorAll(
+    'main p, h1, h2, h3, td, th, dt, dd, label, button, .annotation-text, .xtick text, .ytick text'
+  )].filter((e) => {
+    const box = e.getBoundingClientRect();
+    return box.width > 0 && (box.left < -1 || box.right > innerWidth + 1);
+  }).map((e) => e.textContent)"""
+PATHS = """[...document.querySelectorAll('#timeline .scatterlayer .trace path')]
+  .filter((p) => (p.getAttribute('d') || '').length > 0 && p.getBoundingClientRect().width > 0)
+  .length"""
+RANGE = "document.getElementById('timeline')._fullLayout.xaxis.range"
+
+
+@dataclass
+class Opened:
+    """A page in the browser, and what it complained about or asked for."""
+
+    page: Page
+    complaints: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+
+def eventually(page: Page, expression: str) -> bool:
+    """Whether it comes true within 5 s (wait_for_function needs eval, which the page forbids)."""
+    for _ in range(100):
+        if page.evaluate(expression):
+            return True
+        page.wait_for_timeout(50)
+    return False
+
+
+@pytest.fixture
+def opened(browser: Browser, tmp_path: Path) -> Iterator[Callable[..., Opened]]:
+    contexts: list[Any] = []
+
+    def open_page(
+        analysis: Analysis, width: int = 1000, scheme: Literal["light", "dark"] = "light"
+    ) -> Opened:
+        file = tmp_path / "report.html"
+        file.write_text(render_page(analysis), encoding="utf-8")
+        context = browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True
+        )
+        contexts.append(context)
+        seen = Opened(context.new_page())
+        seen.page.set_default_timeout(10_000)
+        seen.page.on("console", lambda message: seen.complaints.append(message.text))
+        seen.page.on("pageerror", lambda error: seen.complaints.append(str(error)))
+        seen.page.on("request", lambda request: seen.requests.append(request.url))
+        seen.page.on("dialog", lambda dialog: seen.complaints.append(dialog.message))
+        seen.page.goto(file.as_uri())
+        seen.page.wait_for_selector("html[data-drawn=yes]")
+        return seen
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+@pytest.mark.parametrize("name", build.RUNS)
+def test_it_opens_from_disk_without_a_complaint_or_a_request(
+    opened: Callable[..., Opened], name: str
+) -> None:
+    run = build.RUNS[name]()
+    seen = opened(run)
+    assert seen.page.inner_text("#verdict") == run.verdict
+    assert seen.complaints == []
+    assert [url.rpartition("/")[2] for url in seen.requests] == ["report.html"]
+
+
+def test_the_curves_are_drawn(opened: Callable[..., Opened]) -> None:
+    page = opened(build.demo()).page
+    # two marks' lanes with packets; four series polled and three predicted, in two panels
+    assert page.locator("#timeline .scatterlayer .trace").count() >= 16
+    assert page.evaluate(PATHS) > 300
+    assert page.locator("#timeline .barlayer .point").count() == 4
+    assert page.locator("#latency .barlayer .trace").count() == 3
+    line = page.locator("#timeline .xy4 .scatterlayer .js-line").last.bounding_box()
+    assert line is not None
+    assert line["width"] > 700
+    assert line["height"] > 80
+
+
+@pytest.mark.parametrize("width", [400, 1000, 2000])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", ["demo", "troubled"])
+def test_nothing_is_wider_than_the_window(
+    opened: Callable[..., Opened], name: str, scheme: str, width: int
+) -> None:
+    page = opened(build.RUNS[name](), width, scheme).page
+    assert page.evaluate(OVERFLOW) == 0
+    assert page.evaluate(CUT) == []
+
+
+def test_long_names_do_not_widen_the_page(opened: Callable[..., Opened]) -> None:
+    page = opened(build.hostile("x" * 300), 400).page
+    assert page.evaluate(OVERFLOW) == 0
+
+
+@pytest.mark.parametrize(
+    "text", ["<img src=x onerror=alert(1)>", "</script><script>alert(1)</script>", "<b>%{x}</b>"]
+)
+def test_hostile_text_neither_runs_nor_becomes_markup(
+    opened: Callable[..., Opened], text: str
+) -> None:
+    seen = opened(build.hostile(text))
+    assert seen.complaints == []
+    assert len(seen.requests) == 1
+    assert seen.page.locator("main img, main b:empty, .js-plotly-plot a").count() == 0
+    assert seen.page.inner_text("#verdict").endswith(text)
+
+
+def test_the_colours_follow_the_reader(opened: Callable[..., Opened]) -> None:
+    page = opened(build.demo(), scheme="dark").page
+    line = "document.querySelector('#timeline .js-line')"
+    dark = page.evaluate(f"{line}.style.stroke")
+    page.emulate_media(color_scheme="light")
+    assert eventually(page, f"{line} && {line}.style.stroke !== '{dark}'")
+
+
+def test_a_button_zooms_and_the_legend_hides(opened: Callable[..., Opened]) -> None:
+    page = opened(build.demo()).page
+    before = page.locator("#timeline .scatterlayer .trace").count()
+    page.get_by_role("button", name="Decay").click()
+    low, high = page.evaluate(RANGE)
+    assert 20 < low < high < 23
+    page.get_by_label("192.168.10.21:80").uncheck()
+    traces = "document.querySelectorAll('#timeline .scatterlayer .trace')"
+    assert eventually(page, f"{traces}.length < {before}")
+    assert page.evaluate(RANGE) == [low, high]
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_timeout(100)
+    assert page.evaluate(RANGE) == [low, high]
+
+
+def test_the_chart_offers_no_upload(opened: Callable[..., Opened]) -> None:
+    page = opened(build.demo()).page
+    titles = page.eval_on_selector_all(".modebar-btn", "all => all.map(e => e.dataset.title)")
+    assert set(titles) == {"Download plot as a PNG", "Zoom", "Pan", "Reset axes"}

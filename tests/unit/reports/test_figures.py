@@ -1,0 +1,190 @@
+"""Figures carry the values of the Analysis."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from analyzer.results import Analysis, Curve, Event
+from reports import figures
+from tests.unit.reports import build
+
+
+def drawn(analysis: Analysis) -> Any:
+    figure = figures.timeline(analysis)
+    assert figure is not None
+    return figure
+
+
+def trace(figure: Any, name: str, axis: str) -> Any:
+    (found,) = [t for t in figure.data if t.name == name and t.yaxis == axis]
+    return found
+
+
+def test_every_polled_value_is_a_point() -> None:
+    run = build.demo()
+    for server in run.timeline.observed[:2]:
+        for axis, values in (("y3", server.active), ("y4", server.inactive)):
+            points = trace(drawn(run), f"bal01 {server.real_server}, polled", axis)
+            np.testing.assert_array_equal(points.x, server.t_s)
+            np.testing.assert_array_equal(points.y, values)
+            assert points.mode == "markers"
+
+
+def test_every_predicted_change_is_a_step() -> None:
+    run = build.demo()
+    for server in run.timeline.predicted:
+        line = trace(drawn(run), f"bal01 {server.real_server}, predicted", "y4")
+        assert line.line.shape == "hv"
+        np.testing.assert_array_equal(line.x[1:-1], server.t_s)
+        np.testing.assert_array_equal(line.y[1:-1], server.inactive)
+        assert (line.x[0], line.x[-1]) == (0.0, run.timeline.end_s)
+
+
+def test_the_real_servers_of_a_director_are_added_up() -> None:
+    points = trace(drawn(build.demo()), "bal01 all real servers, polled", "y4")
+    assert points.y.max() == 50
+
+
+def test_one_real_server_has_no_sum_beside_it() -> None:
+    run = build.demo()
+    alone = replace(run.timeline, observed=run.timeline.observed[:1], predicted=())
+    (only,) = figures.series(replace(run, timeline=alone))
+    assert only.label == "192.168.10.21:80"
+
+
+def test_a_director_at_zero_is_one_quiet_series() -> None:
+    backup = [item for item in figures.series(build.demo()) if item.director == "bal02"]
+    assert [(item.label, item.quiet) for item in backup] == [("0 throughout", True)]
+
+
+def test_a_gap_in_polling_stays_a_gap_and_is_shaded() -> None:
+    run = build.troubled()
+    figure = drawn(run)
+    points = trace(figure, "bal01 192.168.10.21:80, polled", "y4")
+    assert np.isnan(points.y).sum() == 1
+    assert points.connectgaps is False
+    (band,) = [shape for shape in figure.layout.shapes if shape.type == "rect"]
+    assert band.x0 < 6.0
+    assert band.x1 > 9.5
+    assert band.name == "no polls of bal01"
+
+
+def test_requests_are_counted_in_bars_and_failures_apart() -> None:
+    run = build.troubled()
+    well, badly = (t for t in drawn(run).data if t.type == "bar")
+    assert (sum(well.y), sum(badly.y)) == (43, 7)
+    assert badly.marker.pattern.shape
+
+
+def test_each_packet_is_a_mark_in_its_lane() -> None:
+    run = build.demo()
+    figure = drawn(run)
+    assert list(figure.layout.yaxis2.ticktext) == ["RST", "FIN", "SYN"]
+    np.testing.assert_array_equal(trace(figure, "SYN", "y2").x, run.timeline.marks["SYN"])
+
+
+def test_all_panels_share_one_time_axis() -> None:
+    assert {t.xaxis for t in drawn(build.demo()).data} == {"x"}
+
+
+def test_events_are_lines_and_their_numbers_never_overlap() -> None:
+    figure = drawn(build.troubled())
+    lines = [shape.x0 for shape in figure.layout.shapes if shape.type == "line"]
+    assert lines == [5.5, 5.6, 5.75, 6.0, 9.5]
+    texts = [note.text for note in figure.layout.annotations]
+    assert [text for text in texts if text[0].isdigit()] == ["1-4", "5"]
+
+
+def test_a_thousand_events_leave_few_numbers() -> None:
+    events = [Event(t_s=i / 100, host="h", kind="k", detail="") for i in range(1000)]
+    assert len(figures.event_clusters(events, width_s=10)) <= 29
+
+
+def test_without_prediction_the_polls_are_joined() -> None:
+    points = trace(drawn(build.without_capture()), "bal01 192.168.10.21:80, polled", "y3")
+    assert points.mode == "lines+markers"
+
+
+def test_a_long_watch_is_thinned_and_keeps_its_peak() -> None:
+    run = build.demo()
+    t_s = np.arange(30_000, dtype=np.float64) * 0.25
+    inactive = np.zeros(30_000, dtype=np.int64)
+    inactive[12_345] = 7
+    long = Curve(director="d", real_server="r", t_s=t_s, active=inactive, inactive=inactive)
+    figure = drawn(replace(run, timeline=replace(run.timeline, observed=(long,), predicted=())))
+    points = trace(figure, "d r, polled", "y4")
+    assert len(points.x) <= 2 * figures.BUCKETS + 2
+    assert max(points.y) == 7
+
+
+@pytest.mark.parametrize("name", build.RUNS)
+def test_every_kind_of_run_can_be_drawn(name: str) -> None:
+    run = build.RUNS[name]()
+    for figure in (figures.timeline(run), figures.latency(run)):
+        if figure is not None:
+            assert {t.type for t in figure.data} <= {"scatter", "bar"}  # the vendored bundle's
+
+
+def test_nothing_recorded_draws_nothing() -> None:
+    run = build.nothing()
+    assert figures.timeline(run) is None
+    assert figures.latency(run) is None
+
+
+def test_no_polls_leave_the_counters_out() -> None:
+    figure = drawn(build.without_directors())
+    assert {t.yaxis for t in figure.data} == {"y", "y2"}
+
+
+def test_requests_that_never_ended_are_no_bars_at_zero() -> None:
+    (bars,) = (t for t in drawn(build.all_failed()).data if t.type == "bar")
+    assert (bars.name, sum(bars.y)) == ("failed", 25)
+
+
+def test_the_histograms_count_every_request() -> None:
+    figure = figures.latency(build.demo())
+    assert figure is not None
+    assert [(t.name, sum(t.y)) for t in figure.data] == [
+        ("connect", 50),
+        ("first byte", 50),
+        ("total", 50),
+    ]
+
+
+def test_the_median_line_stands_at_the_median() -> None:
+    run = build.demo()
+    figure = figures.latency(run)
+    assert figure is not None
+    assert run.requests.connect_ms is not None
+    line = figure.layout.shapes[0]
+    assert 10**line.x0 == pytest.approx(run.requests.connect_ms.p50)
+
+
+def test_the_windows_are_the_run_its_burst_and_its_decay() -> None:
+    whole, burst, decay = figures.windows(build.demo())
+    assert [whole.label, burst.label, decay.label] == ["Whole run", "Burst", "Decay"]
+    assert burst.end_s < 2
+    assert 20 < decay.start_s < decay.end_s < 23
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("<b>x</b>", "&lt;b&gt;x&lt;/b&gt;"),
+        ('<a href="https://e.x">', '&lt;a href="https://e.x"&gt;'),
+        ("a" * 99, "a" * 79 + "…"),
+    ],
+)
+def test_plotly_gets_no_tags(text: str, expected: str) -> None:
+    assert figures.plain(text) == expected
+
+
+@pytest.mark.parametrize("top", [0, 1, 4, 5, 50, 20_000, 1_000_000])
+def test_count_axes_have_few_whole_ticks(top: int) -> None:
+    axis = figures._whole_numbers(top)
+    assert axis["dtick"] == int(axis["dtick"])
+    assert max(top, 1) / axis["dtick"] <= 5
