@@ -73,8 +73,9 @@ def clock_from_polls(asked_ns: Ints, answered_ns: Ints, uptime_s: Floats) -> Dir
     window = (asked_ns - asked_ns[0]) // int(WINDOW_S * _NS)
     starts = np.flatnonzero(np.r_[True, np.diff(window) > 0])
     low, high = np.maximum.reduceat(earliest, starts), np.minimum.reduceat(latest, starts)
+    first_ns, last_ns = (edge.reduceat(asked_ns, starts) for edge in (np.minimum, np.maximum))
     return DirectorClock(
-        at_ns=np.minimum.reduceat(asked_ns, starts),
+        at_ns=first_ns + (last_ns - first_ns) // 2,
         boot_ns=low + (high - low) // 2,
         uncertainty_s=float(np.abs(high - low).max()) / 2 / _NS,
     )

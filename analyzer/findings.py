@@ -249,17 +249,25 @@ _RULES: tuple[Callable[[Figures], Finding | None], ...] = (
 
 
 def verdict(figures: Figures) -> str:
-    """The sentence that heads the page: which timeout governs the decay, and what it measures."""
+    """The sentence that heads the page: which timeout governs the decay, and what it measures.
+
+    Failed requests come before it; that all went well, after.
+    """
     row = governing(figures.lifetimes)
-    parts = [_requests_sentence(figures.requests)]
+    sent = _requests_sentence(figures.requests)
     if row is None:
-        parts.append("no entry was seen to become inactive, so no timeout could be measured")
-        return _sentence(parts)
-    peak = next((peak for peak in figures.peaks if peak.director == row.director), None)
-    if peak:
-        parts.append(f"InActConn peaked at {peak.inactive} on {row.director}")
-    parts.append(_governed(row))
-    return _sentence(parts)
+        unknown = "no entry was seen to become inactive, so no timeout could be measured"
+        return _sentence([sent, unknown])
+    decay = [_governed(row), *_peaked(figures.peaks, row.director)]
+    return _sentence([sent, *decay] if figures.requests.failed else [*decay, sent])
+
+
+def _peaked(peaks: Sequence[Peak], director: str) -> list[str]:
+    return [
+        f"InActConn peaked at {peak.inactive} on {peak.director}"
+        for peak in peaks
+        if peak.director == director
+    ]
 
 
 def _governed(row: Lifetime) -> str:
@@ -284,9 +292,10 @@ def _governed(row: Lifetime) -> str:
 
 def _requests_sentence(requests: Requests) -> str:
     if not requests.sent:
-        return "No requests were sent"
+        return "no requests were sent"
     return f"{requests.succeeded} of {requests.sent} requests succeeded"
 
 
 def _sentence(parts: list[str]) -> str:
-    return "; ".join(parts) + "."
+    text = "; ".join(parts)
+    return f"{text}."

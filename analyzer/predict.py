@@ -48,11 +48,11 @@ def predict(
         clock: of that director.
         forwarding: dr, nat, tun or local.
         alone: it is the only director, so every segment to the VIP passed it even if its MACs
-            are not known.
+            are not known (and in nat every reply).
     """
     passed = np.isin(segments.peer_mac, list(director.macs))
     if alone and not passed.any():
-        passed = segments.to_vip.copy()
+        passed = segments.to_vip | (forwarding not in ("dr", "tun"))
     mine = segments.only(passed)
     rules = Rules(
         forwarding=forwarding,

@@ -6,6 +6,8 @@ step of the longest connection. The rules, from net/netfilter/ipvs/ of Linux 6.1
 * an entry is made by a SYN (``tcp_conn_schedule``), in state NONE, and judged at once;
 * every packet of it moves the state and restarts the timer with the new state's timeout
   (``set_tcp_state``, ``ip_vs_conn_put``);
+* an entry of dr or tun is judged by INPUT_ONLY until the first reply of it that passes, as where
+  the director is the real server itself (``IP_VS_CONN_F_NOOUTPUT``);
 * a packet after the timer fired finds no entry: a SYN makes a new one, anything else none;
 * a SYN that hits an entry in TIME_WAIT or CLOSE, or under conn_reuse_mode 2 in FIN_WAIT without
   replies seen, ends it at once and makes a new one (``is_new_conn_expected``).
@@ -45,7 +47,7 @@ class Rules:
     """What a director's replay depends on.
 
     Attributes:
-        forwarding: dr and tun see no replies and use INPUT_ONLY; nat and local see both sides.
+        forwarding: dr and tun expect to see no replies; nat and local see both sides.
         hz, phase_s: None where not known: expiry is then the nominal instant, lateness left out.
         conn_reuse_mode: ``net.ipv4.vs.conn_reuse_mode``, without conntrack.
     """
@@ -58,7 +60,7 @@ class Rules:
 
     @property
     def sees_replies(self) -> bool:
-        """Whether replies pass the director."""
+        """Whether replies are known to pass the director from the start."""
         return self.forwarding not in ("dr", "tun")
 
 
@@ -90,21 +92,22 @@ def replay(segments: Segments, uptime_s: Floats, rules: Rules) -> Beliefs:
         rules: the director's.
     """
     size = len(segments.client)
-    tables = np.where(segments.to_vip, Table.INPUT, Table.OUTPUT)
-    if not rules.sees_replies:
-        tables[:] = Table.INPUT_ONLY
     timeouts_s = timeout_by_state_s(rules.timeouts)
     state = np.full(size, NO_ENTRY, dtype=np.int8)
     timeout_s, expiry_s = np.full(size, np.nan), np.full(size, np.nan)
     made, reused = np.zeros(size, dtype=bool), np.zeros(size, dtype=bool)
+    replied = np.zeros(size, dtype=bool)  # a reply of this entry has passed
     for row in _steps(segments.starts(), size):
         before = _state_before(segments, state, expiry_s, uptime_s, row)
-        flag = segments.flag[row]
-        is_syn = (flag == Flag.SYN) & segments.to_vip[row]
-        reused[row] = is_syn & _reusable(before, rules)
+        flag, to_vip = segments.flag[row], segments.to_vip[row]
+        known = rules.sees_replies | ((before != NO_ENTRY) & replied[np.maximum(row - 1, 0)])
+        is_syn = (flag == Flag.SYN) & to_vip
+        reused[row] = is_syn & _reusable(before, known, rules)
         made[row] = is_syn & ((before == NO_ENTRY) | reused[row])
+        known &= ~made[row] | rules.sees_replies
+        replied[row] = known | ~to_vip
         start = np.where(made[row], State.NONE, before)
-        after = TRANSITIONS[tables[row], flag, start]
+        after = TRANSITIONS[_tables(to_vip, known), flag, start]
         state[row] = np.where(start == NO_ENTRY, NO_ENTRY, after)
         timeout_s[row] = np.where(state[row] == NO_ENTRY, np.nan, timeouts_s[state[row]])
         expiry_s[row] = _expiry_s(uptime_s[row], timeout_s[row], rules)
@@ -141,13 +144,18 @@ def _state_before(
     return np.where(alive, state[previous], np.int8(NO_ENTRY))
 
 
-def _reusable(state: npt.NDArray[np.int8], rules: Rules) -> Bools:
+def _tables(to_vip: Bools, replied: Bools) -> Ints:
+    from_client = np.where(replied, Table.INPUT, Table.INPUT_ONLY)
+    return np.where(to_vip, from_client, Table.OUTPUT)
+
+
+def _reusable(state: npt.NDArray[np.int8], replied: Bools, rules: Rules) -> Bools:
     if rules.conn_reuse_mode == 0:
         return np.zeros(len(state), dtype=bool)
-    ended = [State.TIME_WAIT, State.CLOSE]
-    if rules.conn_reuse_mode & 2 and not rules.sees_replies:
-        ended.append(State.FIN_WAIT)
-    return np.isin(state, ended)
+    ended = np.isin(state, [State.TIME_WAIT, State.CLOSE])
+    if rules.conn_reuse_mode & 2:
+        ended |= (state == State.FIN_WAIT) & ~replied
+    return ended
 
 
 def _expiry_s(uptime_s: Floats, timeout_s: Floats, rules: Rules) -> Floats:

@@ -128,11 +128,13 @@ class Lab:
         is_director = self.topology.host(host_name).role is Role.DIRECTOR
         return topology.namespace(self.name, wiring.HUB if is_director else host_name)
 
-    def is_healthy(self) -> bool:
-        """Whether every namespace and every director's process is there; nobody is asked."""
+    def damage(self) -> list[str]:
+        """What is missing of the lab's namespaces and its directors' processes; nobody is asked."""
         names = wiring.namespaces(self.name, self.topology)
-        directors = self.state.directors.values()
-        return all(map(netns.exists, names)) and all(process.is_alive for process in directors)
+        gone = [f"namespace {name} is gone" for name in names if not netns.exists(name)]
+        directors = self.state.directors.items()
+        dead = [f"{name}'s kernel has ended" for name, process in directors if not process.is_alive]
+        return gone + dead
 
     def command(self, host_name: str, argv: Sequence[str], *, terminal: bool = False) -> list[str]:
         """The command line that runs ``argv`` on a host: by ``ip netns exec``, or by ssh.
@@ -185,11 +187,14 @@ class Lab:
 
 def running(name: str = DEFAULT_NAME) -> Lab | None:
     """The lab of that name, if it is up and healthy. Cheap: nobody is asked."""
+    lab = brought_up(name)
+    return None if lab is None or lab.damage() else lab
+
+
+def brought_up(name: str = DEFAULT_NAME) -> Lab | None:
+    """The lab of that name, if it was brought up and not taken down; it may be damaged since."""
     found = state.read(topology.check_lab_name(name))
-    if found is None:
-        return None
-    lab = Lab(found)
-    return lab if lab.is_healthy() else None
+    return None if found is None else Lab(found)
 
 
 def running_labs() -> list[Lab]:

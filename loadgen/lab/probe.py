@@ -34,7 +34,7 @@ class Prober:
     def missing(self) -> str | None:
         """What keeps the service from being up; None when every real server has answered."""
         vip, master = self.topology.vip, self.topology.first_master
-        if not self.answers(vip, CLOSED_PORT):
+        if self.connect(vip, CLOSED_PORT) not in (0, errno.ECONNREFUSED):
             return f"no director answers for {vip}"
         holder = self.mac_of(vip)
         if holder != master.mac:
@@ -42,13 +42,13 @@ class Prober:
         return self.http_problem()
 
     def reaches(self, host: Host) -> bool:
-        """Whether the host's sshd accepts a connection."""
-        return self.answers(host.address, SSH_PORT)
+        """Whether the host's sshd listens: it goes into the background before it does."""
+        return self.connect(host.address, SSH_PORT) == 0
 
-    def answers(self, address: str, port: int) -> bool:
-        """Whether a TCP connection is accepted or refused, but not lost."""
+    def connect(self, address: str, port: int) -> int:
+        """Try a TCP connection; 0, or the error number."""
         with self.socket(CONNECT_LIMIT_S) as client:
-            return client.connect_ex((address, port)) in (0, errno.ECONNREFUSED)
+            return client.connect_ex((address, port))
 
     def mac_of(self, address: str) -> str | None:
         """The MAC that the client's ARP table has for an address (columns: proc(5), net/arp)."""

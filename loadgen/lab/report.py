@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 
 from loadgen.errors import RunFailed, UsageProblem
 from loadgen.lab import ssh
-from loadgen.lab.lab import Lab, command_line, running
+from loadgen.lab.lab import Lab, brought_up, command_line
 from loadgen.lab.settle import holds_vip
 from loadgen.lab.topology import INTERFACE, Host, Role, Timeouts
 
@@ -57,13 +57,17 @@ def find(name: str) -> Lab:
 
     Raises:
         UsageProblem: not root.
-        RunFailed: it is not up.
+        RunFailed: it is not up, or damaged.
     """
     if os.geteuid() != 0:
         raise UsageProblem("a lab is root's: try again as root (sudo)")
-    lab = running(name)
+    lab = brought_up(name)
+    up = f"`{command_line('up', name)}`"
     if lab is None:
-        raise RunFailed(f"lab {name!r} is not up; `{command_line('up', name)}` brings it up")
+        raise RunFailed(f"lab {name!r} is not up; {up} brings it up")
+    damage = lab.damage()
+    if damage:
+        raise RunFailed(f"lab {name!r} is damaged: {'; '.join(damage)}; {up} makes it anew")
     return lab
 
 

@@ -19,6 +19,8 @@ MIB = 1024 * 1024
 PROGRAM = "linux.uml"
 MODULES = Path("/usr/lib/uml/modules")
 INIT = Path(__file__).with_name("init.sh")
+INIT_GAVE_UP = "loadgen-lab: "
+"""How init.sh begins its last line when it cannot go on."""
 
 QUICKER_BOOT = (
     "initcall_blacklist=raid6_select_algo",  # a benchmark of 0.9 s for a driver nobody uses here
@@ -97,12 +99,18 @@ def start(guest: Guest) -> Process:
 
 
 def ended_early(guest: Guest) -> RunFailed:
-    """The error of a director whose process is gone: what its console said last."""
+    """The error of a director whose process is gone: what its console said last.
+
+    If its init gave up, that is what it said then; the kernel's farewell after it tells nothing.
+    """
     try:
         printed = guest.console_log.read_text(errors="replace")
     except OSError:
         printed = ""
-    return RunFailed(f"director {guest.host_name}: {PROGRAM} ended: {one_line(printed)}")
+    before, gave_up, after = printed.partition(INIT_GAVE_UP)
+    said = before + after.partition("\n")[0]
+    last = 2 if gave_up else 3
+    return RunFailed(f"director {guest.host_name}: {PROGRAM} ended: {one_line(said, last=last)}")
 
 
 def choose_memory_directory(lab_name: str, needed_mb: int) -> Path:
