@@ -1,0 +1,127 @@
+"""HZ and the phase of a director's timers, from the expiries that were seen.
+
+For a director that could not be asked. Every expiry falls on a multiple of its granule, so an entry
+that went between two looks says where the multiples lie, to within that look; entries of all
+granules together say it for the coarsest. The right HZ is the one whose granules explain the
+expiries most narrowly.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analyzer.ipvs.timers import JIFFIES_AT_BOOT_S, KNOWN_HZ, TimerPhase, granule_jiffies
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Floats = npt.NDArray[np.float64]
+    Ints = npt.NDArray[np.int64]
+    Bools = npt.NDArray[np.bool_]
+
+CELL_S = 0.001
+LEAST_EXPLAINED = 0.8
+"""Below this share of the expiries no phase is claimed: something else ended the entries."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sightings:
+    """Entries that went; every array has shape (n,), seconds of the director's uptime.
+
+    Attributes:
+        last_s: the last packet.
+        timeout_s: what the entry waited, in seconds.
+        seen_s: the last look that had it.
+        gone_s: the first look that did not.
+    """
+
+    last_s: Floats
+    timeout_s: Floats
+    seen_s: Floats
+    gone_s: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InferredPhase:
+    """A phase that was inferred; ``explained`` is the share of the sightings that fit it."""
+
+    phase: TimerPhase
+    explained: float
+    n: int
+
+
+def infer_phase(sightings: Sightings, hz: int | None, slack_s: float) -> InferredPhase | None:
+    """The phase (and HZ, where it is not known) that explains most of the expiries.
+
+    Args:
+        sightings: entries that went by their timers, as far as is known.
+        hz: the director's, if it is known.
+        slack_s: how well the clocks and the last packets are known.
+
+    Returns:
+        None without sightings, or if no phase explains ``LEAST_EXPLAINED`` of them.
+    """
+    if len(sightings.last_s) == 0:
+        return None
+    candidates = KNOWN_HZ if hz is None else (hz,)
+    fits = [_fit(sightings, candidate, slack_s) for candidate in candidates]
+    best = max((fit for fit in fits if fit), key=lambda fit: fit[0], default=None)
+    return best[1] if best else None
+
+
+def _fit(sightings: Sightings, hz: int, slack_s: float) -> tuple[float, InferredPhase] | None:
+    """How plausible this HZ is (a log-likelihood), and the phase under it."""
+    granule_s = granule_jiffies(np.rint(sightings.timeout_s * hz)) / hz
+    nominal_s = sightings.last_s + sightings.timeout_s
+    low = np.maximum(sightings.seen_s - slack_s, nominal_s - 1 / hz)
+    high = np.minimum(sightings.gone_s + slack_s, nominal_s + granule_s + 1 / hz)
+    possible = high > low
+    coarsest_s = float(granule_s.max())
+    explained = _votes(low[possible], high[possible], granule_s[possible], coarsest_s)
+    votes = int(explained.max()) if len(explained) else 0
+    share = votes / len(low)
+    if share < LEAST_EXPLAINED:
+        return None
+    first, cells = _longest_circular_run(explained == votes)
+    origin_s = (first + cells / 2) * CELL_S
+    phase = TimerPhase(
+        hz=hz,
+        phase_s=(origin_s + JIFFIES_AT_BOOT_S) % coarsest_s,
+        uncertainty_s=cells * CELL_S / 2,
+    )
+    unexplained = len(low) - votes
+    likelihood = -float(np.log(granule_s).sum()) - unexplained * math.log(1e6)
+    return likelihood, InferredPhase(phase=phase, explained=share, n=len(low))
+
+
+def _votes(low: Floats, high: Floats, granule_s: Floats, coarsest_s: float) -> Ints:
+    """For each cell of one coarsest granule, how many sightings a multiple there explains."""
+    cells = round(coarsest_s / CELL_S)
+    marks = np.zeros(2 * cells + 1, dtype=np.int64)
+    start = np.floor(low / CELL_S).astype(np.int64)
+    width = np.maximum(np.ceil(high / CELL_S).astype(np.int64) - start, 1)
+    period = np.rint(granule_s / CELL_S).astype(np.int64)
+    rows = np.stack([start % period, np.minimum(width, period), period])
+    distinct, weight = np.unique(rows, axis=1, return_counts=True)
+    for (at, wide, every), count in zip(distinct.T.tolist(), weight.tolist(), strict=True):
+        starts = np.arange(at, cells, every)
+        np.add.at(marks, starts, count)
+        np.add.at(marks, starts + wide, -count)
+    covered = np.cumsum(marks)
+    return covered[:cells] + covered[cells : 2 * cells]
+
+
+def _longest_circular_run(flags: Bools) -> tuple[int, int]:
+    """Where the longest run of True begins, the end joined to the start, and its length."""
+    if flags.all():
+        return 0, len(flags)
+    shift = int(np.argmin(flags))
+    turned = np.roll(flags, -shift)
+    edges = np.flatnonzero(np.diff(np.r_[False, turned, False].astype(np.int8)))
+    lengths = edges[1::2] - edges[::2]
+    longest = int(np.argmax(lengths))
+    return (int(edges[::2][longest]) + shift) % len(flags), int(lengths[longest])
