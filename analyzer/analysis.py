@@ -14,7 +14,7 @@ from analyzer.agreement import agreement
 from analyzer.clock import DirectorClock, clock_from_polls
 from analyzer.decay import lifetimes, predicted_lifetimes
 from analyzer.director import Director, directors_of
-from analyzer.errors import ParseError
+from analyzer.errors import ParseError, RecordingError
 from analyzer.ipvs.states import Flag
 from analyzer.join import REQUEST_END_UNCERTAINTY_S, with_packets, with_requests
 from analyzer.observed import entry_lives, ns, of_service, state_samples
@@ -30,7 +30,7 @@ from analyzer.results import (
     Timeline,
 )
 from analyzer.wire.connections import Segments, connections, service_segments
-from analyzer.wire.pcap import PacketTable, read_pcap
+from analyzer.wire.pcap import PacketTable, address_number, read_pcap
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -120,8 +120,7 @@ def analyse(recording: Recording) -> Analysis:
 
 def _gather(recording: Recording) -> _Evidence:
     manifest = recording.manifest
-    service = manifest.get("service") or {}
-    vip, port = str(service.get("vip")), int(service.get("port") or 0)
+    vip, port = _service(manifest)
     packets, packet_problem = _packets(recording)
     tables = {name: recording.table(name) for name in ("requests", "polls", "events")}
     services = of_service(recording.table("services"), vip, port)
@@ -135,11 +134,24 @@ def _gather(recording: Recording) -> _Evidence:
         polls=tables["polls"],
         events=tables["events"],
         packets=packets,
-        segments=service_segments(packets, vip, port) if packets else None,
+        segments=service_segments(packets, vip, port, _macs(manifest)) if packets else None,
         not_measured=(),
     )
     gaps = [*_not_measured(evidence, packet_problem), *_lost_parts(recording)]
     return replace(evidence, not_measured=tuple(gaps))
+
+
+def _service(manifest: Mapping[str, Any]) -> tuple[str, int]:
+    try:
+        vip, port = manifest["service"]["vip"], int(manifest["service"]["port"])
+        address_number(vip)
+    except (KeyError, TypeError, ValueError) as error:
+        raise RecordingError(f"run.json: service: {type(error).__name__}: {error}") from error
+    return vip, port
+
+
+def _macs(manifest: Mapping[str, Any]) -> frozenset[int]:
+    return frozenset().union(*(director.macs for director in directors_of(manifest)))
 
 
 def _packets(recording: Recording) -> tuple[PacketTable | None, str | None]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.ipvs.states import ACTIVE_STATES, TIMEOUT_NAMES, State, Timeouts, timeout_by_state_s
-from analyzer.ipvs.timers import JIFFIES_AT_BOOT_S, granule_s
+from analyzer.ipvs.timers import JIFFIES_AT_BOOT_S, granule_s, timeouts_of_granule_s
 from analyzer.results import ErrorSpread, Estimate, Lifetime, Spread
 
 if TYPE_CHECKING:
@@ -97,7 +97,12 @@ def _lifetime(
             uncertainty=uncertainty_s,
         ),
         timeout_measured_s=measured_timeout(
-            sightings, lived_s, director.hz, director.phase_s, slack_s, uncertainty_s
+            sightings,
+            lived_s,
+            director.hz,
+            director.phase_s,
+            slack_s + director.phase_uncertainty_s,
+            uncertainty_s,
         ),
         granule_s=row.granule_s,
         prediction_error_s=_prediction_error(gone, middle_ns),
@@ -157,14 +162,36 @@ def measured_timeout(
     """
     if hz is None:
         return None
-    granule = granule_s(float(np.median(lived_s)), hz)
+    granules = _granules(lived_s, hz, uncertainty_s)
     if phase_s is not None:
-        origin_s = phase_s - JIFFIES_AT_BOOT_S
-        first = np.floor((sightings.seen_s - slack_s - origin_s) / granule) + 1
-        last = np.floor((sightings.gone_s + slack_s - origin_s) / granule)
-        low = float(((first - 1) * granule + origin_s - sightings.last_s).max()) - slack_s
-        high = float((last * granule + origin_s - sightings.last_s).min()) + slack_s + 1 / hz
-        if low <= high:
+        found = [_bounds_s(sightings, granule, hz, phase_s, slack_s) for granule in granules]
+        bounds = [pair for pair in found if pair[0] <= pair[1]]
+        if bounds:
+            low, high = min(low for low, _ in bounds), max(high for _, high in bounds)
             return Estimate(value=(low + high) / 2, uncertainty=(high - low) / 2)
-    half = granule / 2
+    half = max(granules) / 2
     return Estimate(value=float(lived_s.mean()) - half, uncertainty=half + uncertainty_s)
+
+
+def _granules(lived_s: Floats, hz: int, uncertainty_s: float) -> list[float]:
+    """The granules, in seconds, of all timeouts that these lifetimes allow: one or two.
+
+    Near a level's edge a timeout of the finer granule outlives the edge: 40 s at HZ 100 does.
+    """
+    longest_s = float(lived_s.min()) + uncertainty_s
+    coarse_s = granule_s(longest_s, hz)
+    shortest_s = max(float(lived_s.max()) - uncertainty_s - coarse_s, 0)
+    return sorted({coarse_s, granule_s(shortest_s, hz)})
+
+
+def _bounds_s(
+    sightings: _Sightings, granule: float, hz: int, phase_s: float, slack_s: float
+) -> tuple[float, float]:
+    """The shortest and the longest timeout of this granule that explain every disappearance."""
+    origin_s = phase_s - JIFFIES_AT_BOOT_S
+    first = np.floor((sightings.seen_s - slack_s - origin_s) / granule) + 1
+    last = np.floor((sightings.gone_s + slack_s - origin_s) / granule)
+    low = float(((first - 1) * granule + origin_s - sightings.last_s).max()) - slack_s
+    high = float((last * granule + origin_s - sightings.last_s).min()) + slack_s + 1 / hz
+    shortest, longest = timeouts_of_granule_s(granule, hz)
+    return max(low, shortest), min(high, longest)

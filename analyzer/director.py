@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from analyzer.errors import RecordingError
 from analyzer.ipvs.states import Timeouts
 from analyzer.wire.pcap import mac_number
 
@@ -33,9 +34,16 @@ class Director:
 
 
 def directors_of(manifest: Mapping[str, Any]) -> tuple[Director, ...]:
-    """The directors that a recording's manifest names, in its order."""
+    """The directors that a recording's manifest names, in its order.
+
+    Raises:
+        RecordingError: what it says of them is not what a recorder writes.
+    """
     facts = manifest.get("directors") or {}
-    return tuple(_director(name, values) for name, values in facts.items())
+    try:
+        return tuple(_director(name, values) for name, values in facts.items())
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise RecordingError(f"run.json: directors: {type(error).__name__}: {error}") from error
 
 
 def _director(name: str, facts: Mapping[str, Any]) -> Director:
@@ -50,12 +58,20 @@ def _director(name: str, facts: Mapping[str, Any]) -> Director:
         )
         if timeouts
         else None,
-        hz=facts.get("hz"),
-        phase_s=facts.get("timer_phase_s"),
+        hz=_hz(facts.get("hz")),
+        phase_s=None if facts.get("timer_phase_s") is None else float(facts["timer_phase_s"]),
         phase_uncertainty_s=float(facts.get("timer_phase_uncertainty_s") or 0.0),
         macs=frozenset(_macs(facts.get("macs") or [])),
         conn_reuse_mode=_small_number(sysctl.get("conn_reuse_mode"), otherwise=1),
     )
+
+
+def _hz(value: Any) -> int | None:
+    if value is None:
+        return None
+    if type(value) is not int or value <= 0:
+        raise ValueError(f"hz {value!r}, expected a number of jiffies per second")
+    return value
 
 
 def _macs(texts: list[str]) -> list[int]:

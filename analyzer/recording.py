@@ -260,7 +260,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
         manifest = json.loads((path / MANIFEST).read_bytes())
     except FileNotFoundError:
         raise RecordingError(f"{path}: no {MANIFEST} there; expected a run directory") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RecordingError(f"{path / MANIFEST}: not readable: {error}") from error
     if not isinstance(manifest, dict):
         raise RecordingError(f"{path / MANIFEST}: expected a JSON object")

@@ -143,7 +143,8 @@ class Capture:
 def _receive(sock: socket.socket) -> tuple[bytes, tuple[int, int] | None, bool]:
     """A frame, when the kernel saw it (seconds, nanoseconds), and whether it comes a second time.
 
-    On loopback each frame is seen as it leaves and as it arrives.
+    On loopback each frame is seen as it leaves and as it arrives. A switch that has forgotten a
+    real server's MAC floods what the director forwards to it, and so shows it to us as well.
     """
     frame, control, _, address = sock.recvmsg(1 << 16, _CONTROL_BYTES, socket.MSG_DONTWAIT)
     stamps = [
@@ -152,7 +153,8 @@ def _receive(sock: socket.socket) -> tuple[bytes, tuple[int, int] | None, bool]:
         if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS and len(data) == _TIMESPEC.size
     ]
     leaving_loopback = address[0] == "lo" and address[2] == socket.PACKET_OUTGOING
-    return frame, stamps[0] if stamps else None, leaving_loopback
+    twice = leaving_loopback or address[2] == socket.PACKET_OTHERHOST
+    return frame, stamps[0] if stamps else None, twice
 
 
 def _open(interface: str, packet_filter: str) -> Any:

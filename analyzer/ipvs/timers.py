@@ -45,6 +45,13 @@ def granule_s(timeout_s: float, hz: int) -> float:
     return float(granule_jiffies(round(timeout_s * hz))) / hz
 
 
+def timeouts_of_granule_s(granule: float, hz: int) -> tuple[float, float]:
+    """The shortest timeout that has a granule, and the longest bound of those that do, seconds."""
+    level = round(np.log2(granule * hz)) // _BITS_PER_LEVEL
+    starts = [0, *_LEVEL_STARTS, np.inf]
+    return float(starts[level]) / hz, float(starts[level + 1]) / hz
+
+
 def expiry_uptime_s(
     last_packet_uptime_s: npt.ArrayLike,
     timeout_s: npt.ArrayLike,

@@ -64,10 +64,21 @@ def _no_rows() -> Ints:
     return np.zeros(0, dtype=np.int64)
 
 
-def service_segments(packets: PacketTable, vip: str, port: int) -> Segments:
-    """The segments between any client and one virtual service, captured on the client's link."""
+def service_segments(
+    packets: PacketTable, vip: str, port: int, forwarders: frozenset[int] = frozenset()
+) -> Segments:
+    """The segments between any client and one virtual service, captured on the client's link.
+
+    Args:
+        packets: the capture.
+        vip: of the service, IPv4.
+        port: of the service.
+        forwarders: MACs of the directors; what they pass on to a real server is a segment's
+            second sight, on a link that shows it (a bridge floods for a MAC that it has forgotten).
+    """
     number = address_number(vip)
     to_vip = (packets.destination == number) & (packets.destination_port == port)
+    to_vip &= ~np.isin(packets.source_mac, list(forwarders))
     from_vip = (packets.source == number) & (packets.source_port == port)
     rows = np.flatnonzero(to_vip | from_vip)
     forth = to_vip[rows]

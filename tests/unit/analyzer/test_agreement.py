@@ -1,0 +1,184 @@
+"""Predicted beside observed, and by how much they differ."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analyzer.agreement import TOLERATED, agreement, total_curve, value_at
+from analyzer.ipvs.states import Flag
+from analyzer.predict import Prediction, predict
+from analyzer.results import Agreement, Curve
+from tests.unit.analyzer.build import BOOT_NS, NS, Seg, client, clock, director, segments
+
+
+def curve(points: list[tuple[float, int, int]], server: str = "a:80") -> Curve:
+    """Of points (second, active, inactive)."""
+    t_s, active, inactive = zip(*points, strict=True) if points else ((), (), ())
+    return Curve(
+        director="bal01",
+        real_server=server,
+        t_s=np.array(t_s, dtype=np.float64),
+        active=np.array(active, dtype=np.int64),
+        inactive=np.array(inactive, dtype=np.int64),
+    )
+
+
+def prediction() -> Prediction:
+    """One connection: SYN at 1000, ACK 0.1 s later, FIN at 1000.4; tcpfin 20."""
+    rows = [
+        Seg(1000.0, 1, Flag.SYN),
+        Seg(1000.1, 1, Flag.ACK),
+        Seg(1000.4, 1, Flag.FIN),
+    ]
+    return predict(segments(rows), director(hz=None, phase_s=None), clock(), "dr", alone=True)
+
+
+def lives(*, ends_late_s: float = 0.0) -> pd.DataFrame:
+    """Its life, seen to go between 1020.25 and 1020.5; predicted for 1020.4."""
+    seconds = {"seen_ns": 1020.25, "gone_ns": 1020.5, "ends_ns": 1020.4 + ends_late_s}
+    rows = {name: [BOOT_NS + round(second * NS)] for name, second in seconds.items()}
+    return pd.DataFrame({"entry": [0]} | rows).astype("Int64")
+
+
+def samples(*seen: tuple[float, str], name: str = "bal01") -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "director": [name] * len(seen),
+            "client": [client(1)] * len(seen),
+            "at_ns": [BOOT_NS + round(at_s * NS) for at_s, _ in seen],
+            "state": [state for _, state in seen],
+        }
+    )
+
+
+def judged(
+    observed: list[Curve] | None = None,
+    predicted: list[Curve] | None = None,
+    seen: pd.DataFrame | None = None,
+    found: pd.DataFrame | None = None,
+) -> Agreement:
+    return agreement(
+        prediction(),
+        lives() if found is None else found,
+        samples() if seen is None else seen,
+        observed or [],
+        predicted or [],
+    )
+
+
+@pytest.mark.parametrize(
+    ("at_s", "state", "counted", "matches", "why"),
+    [
+        (1000.05, "SYN_RECV", 1, 1, "between SYN and ACK"),
+        (1000.05, "ESTABLISHED", 1, 0, "a state that the packets do not explain"),
+        (1000.2, "ESTABLISHED", 1, 1, "open"),
+        (1010.0, "FIN_WAIT", 1, 1, "closed"),
+        (1010.0, "TIME_WAIT", 1, 0, "closed, but not as dr closes"),
+        (1000.42, "ESTABLISHED", 0, 0, "within 30 ms after a packet nothing can be said"),
+        (1000.38, "FIN_WAIT", 0, 0, "nor within 30 ms before one"),
+        (1000.02, "NONE", 0, 0, "nor at the very start"),
+        (999.0, "FIN_WAIT", 0, 0, "before the first packet it was another entry"),
+    ],
+)
+def test_a_polled_state_is_held_against_the_last_packet_before_it(
+    at_s: float, state: str, counted: int, matches: int, why: str
+) -> None:
+    found = judged(seen=samples((at_s, state)))
+    assert (found.state_samples, found.state_matches) == (counted, matches), why
+
+
+def test_another_directors_samples_are_its_own() -> None:
+    found = judged(seen=samples((1010.0, "FIN_WAIT"), name="bal02"))
+    assert (found.state_samples, found.state_matches) == (0, 0)
+
+
+def test_an_expiry_is_off_by_its_distance_from_the_middle_of_the_look() -> None:
+    assert judged().worst_expiry_error_s == pytest.approx(0.025, abs=1e-5)
+    late = judged(found=lives(ends_late_s=2.0))
+    assert late.worst_expiry_error_s == pytest.approx(2.025, abs=1e-5)
+
+
+def test_without_an_expiry_seen_there_is_no_error_to_tell() -> None:
+    still_there = lives()
+    still_there[["seen_ns", "gone_ns"]] = pd.NA
+    assert judged(found=still_there).worst_expiry_error_s is None
+
+
+def test_entries_are_counted_on_both_sides() -> None:
+    stranger = lives()
+    stranger["entry"] = pd.NA
+    found = judged(found=pd.concat([lives(), stranger], ignore_index=True))
+    assert (found.entries_observed, found.entries_predicted) == (1, 1)
+
+
+POLLS = [0.25 * n for n in range(40)]
+
+
+def polled(values: dict[float, tuple[int, int]]) -> Curve:
+    """Polls 4 times a second, each with the last value of a staircase."""
+    steps = sorted(values.items())
+    rows = []
+    for at_s in POLLS:
+        active, inactive = next((v for when, v in reversed(steps) if when <= at_s), (0, 0))
+        rows.append((at_s, active, inactive))
+    return curve(rows)
+
+
+def test_curves_that_are_the_same_differ_by_nothing() -> None:
+    steps = {1.1: (3, 0), 2.1: (0, 50), 8.1: (0, 0)}
+    predicted = curve([(at_s, *value) for at_s, value in steps.items()])
+    found = judged([polled(steps)], [predicted])
+    assert (found.active_max_error, found.inactive_max_error) == (0, 0)
+    assert found.disagreement_polls == 0
+
+
+def test_a_difference_that_stays_is_an_error() -> None:
+    found = judged([polled({1.0: (2, 50)})], [curve([(1.0, 1, 43)])])
+    assert (found.active_max_error, found.inactive_max_error) == (1, 7)
+    assert found.disagreement_polls == 36  # all polls from 1 s on
+
+
+def test_a_difference_near_a_change_is_not_held_against_the_calm_polls() -> None:
+    """The director changed 0.15 s after the prediction: within the margin."""
+    found = judged([polled({2.0: (0, 50)})], [curve([(1.85, 0, 50)])])
+    assert found.inactive_max_error == 0
+
+
+@pytest.mark.parametrize(("off", "polls"), [(TOLERATED, 0), (TOLERATED + 1, 36)])
+def test_up_to_two_entries_are_no_disagreement(off: int, polls: int) -> None:
+    found = judged([polled({1.0: (0, 50)})], [curve([(1.0, 0, 50 - off)])])
+    assert found.disagreement_polls == polls
+
+
+def test_the_longest_run_of_disagreement_counts_not_the_sum() -> None:
+    observed = polled({1.0: (0, 50), 1.5: (0, 0), 4.0: (0, 50), 5.0: (0, 0)})
+    assert judged([observed], []).disagreement_polls == 4
+
+
+def test_a_director_that_was_not_polled_has_no_curve_errors() -> None:
+    found = judged([], [curve([(1.0, 0, 50)])])
+    assert (found.active_max_error, found.inactive_max_error) == (None, None)
+    assert found.disagreement_polls == 0
+
+
+def test_active_and_inactive_are_each_held_against_their_own() -> None:
+    found = judged([polled({1.0: (50, 0)})], [curve([(1.0, 0, 50)])])
+    assert (found.active_max_error, found.inactive_max_error) == (50, 50)
+
+
+def test_the_total_is_the_sum_over_real_servers_at_every_instant_of_any() -> None:
+    t_s, active, inactive = total_curve(
+        [curve([(1.0, 1, 10), (3.0, 0, 11)], "a:80"), curve([(2.0, 5, 1)], "b:80")]
+    )
+    assert t_s.tolist() == [1.0, 2.0, 3.0]
+    assert active.tolist() == [1, 6, 5]
+    assert inactive.tolist() == [10, 11, 12]
+    assert [part.tolist() for part in total_curve([])] == [[], [], []]
+
+
+def test_a_step_curve_holds_its_value_until_the_next() -> None:
+    at_s = np.array([0.0, 1.0, 1.5, 2.0, 9.0])
+    found = value_at(np.array([1.0, 2.0]), np.array([7, 3]), at_s)
+    assert found.tolist() == [0, 7, 7, 3, 3]

@@ -1,0 +1,249 @@
+"""From a run directory to the answer: two real runs, and what can be missing from one."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from analyzer.analysis import analyse
+from analyzer.errors import RecordingError
+from analyzer.recording import CAPTURE, MANIFEST, Recording, RecordingWriter
+from analyzer.results import Analysis, to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+DATA = Path(__file__).resolve().parents[2] / "data"
+BURST, KILLED = DATA / "dr-burst-50", DATA / "dr-burst-killed"
+
+
+def analysed(path: Path) -> Analysis:
+    found = analyse(Recording.open(path))
+    json.dumps(to_json(found), allow_nan=False)  # no NaN anywhere, whatever is missing
+    return found
+
+
+@pytest.fixture(scope="module")
+def burst() -> Analysis:
+    """50 requests at the lab, tcpfin 20, HZ 100."""
+    return analysed(BURST)
+
+
+@pytest.fixture(scope="module")
+def killed() -> Analysis:
+    """The same, ended with SIGKILL in the middle of the decay."""
+    return analysed(KILLED)
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Callable[..., Path]:
+    """A copy of the burst that a test may spoil; keywords set keys of its manifest."""
+
+    def make(**changes: Any) -> Path:
+        path = tmp_path / "run"
+        shutil.copytree(BURST, path)
+        manifest = json.loads((path / MANIFEST).read_text()) | changes
+        (path / MANIFEST).write_text(json.dumps(manifest))
+        return path
+
+    return make
+
+
+def test_every_request_of_the_burst_is_counted(burst: Analysis) -> None:
+    assert (burst.requests.sent, burst.requests.succeeded, burst.requests.failed) == (50, 50, 0)
+
+
+def test_the_master_held_25_and_25_and_the_backup_none(burst: Analysis) -> None:
+    assert {peak.director: peak.inactive for peak in burst.peaks} == {
+        "bal01": 50,
+        "bal02": 0,
+        None: 50,
+    }
+    master = next(table for table in burst.timeline.peaks if table.director == "bal01")
+    assert [row.inactive for row in master.rows] == [25, 25]
+
+
+def test_the_entries_ended_in_fin_wait_and_tcpfin_measures_what_is_configured(
+    burst: Analysis,
+) -> None:
+    (row,) = burst.lifetimes
+    assert (row.director, row.state, row.counted) == ("bal01", "FIN_WAIT", "inactive")
+    assert (row.timeout_name, row.timeout_s, row.granule_s) == ("tcpfin", 20, 0.64)
+    assert (row.n, row.n_expired) == (50, 50)
+    assert row.timeout_measured_s is not None
+    assert abs(row.timeout_measured_s.value - 20) <= row.timeout_measured_s.uncertainty <= 0.33
+    assert row.lifetime_s is not None
+    assert 20 - 0.15 < row.lifetime_s.min <= row.lifetime_s.max < 20.64 + 0.15
+
+
+def test_what_was_predicted_is_what_was_polled(burst: Analysis) -> None:
+    master = next(row for row in burst.agreement if row.director == "bal01")
+    assert master.entries_observed == master.entries_predicted == 50
+    assert master.state_matches == master.state_samples > 1000
+    assert (master.active_max_error, master.inactive_max_error) == (0, 0)
+    assert master.disagreement_polls == 0
+    assert master.worst_expiry_error_s is not None
+    assert master.worst_expiry_error_s < 0.2
+
+
+def test_the_verdict_and_the_findings_say_so(burst: Analysis) -> None:
+    assert "tcpfin governs" in burst.verdict
+    assert "50 of 50" in burst.verdict
+    assert {"tcpfin-governs", "expires-late"} == {one.id for one in burst.findings}
+    assert burst.not_measured == ()
+    assert burst.ended_early == ()
+
+
+def test_the_timeline_has_all_that_the_page_draws(burst: Analysis) -> None:
+    line = burst.timeline
+    assert len(line.request_ended_s) == len(line.connect_ms) == 50
+    assert {name: len(marks) for name, marks in line.marks.items()} == {
+        "SYN": 50,
+        "FIN": 50,
+        "RST": 0,
+    }
+    servers = {"192.168.10.21:80", "192.168.10.22:80"}
+    assert {curve.real_server for curve in line.observed} == servers
+    assert {curve.real_server for curve in line.predicted} == servers
+    for curve in (*line.observed, *line.predicted):
+        assert np.all(np.diff(curve.t_s) >= 0)
+        assert curve.active[-1] == curve.inactive[-1] == 0
+        assert len(curve.t_s) == len(curve.active) == len(curve.inactive)
+    assert 20 < line.end_s < 30
+    assert [event.kind for event in line.events] == ["burst-start", "burst-end"]
+
+
+def test_a_run_that_was_killed_says_what_it_saw_and_what_it_did_not(killed: Analysis) -> None:
+    assert killed.requests.succeeded == 50
+    (row,) = killed.lifetimes
+    assert (row.state, row.n, row.n_expired) == ("FIN_WAIT", 50, 0)
+    assert row.lifetime_s is None
+    assert row.timeout_measured_s is None
+    assert any("killed" in gap.why for gap in killed.not_measured)
+    assert next(row for row in killed.agreement if row.director == "bal01").state_samples > 100
+
+
+def test_what_the_director_forwarded_is_not_taken_for_the_clients(killed: Analysis) -> None:
+    """The bridge had forgotten the real servers' MACs and flooded the first two connections."""
+    assert len(killed.timeline.marks["SYN"]) == 50
+
+
+def test_the_same_recording_gives_the_same_answer_twice(burst: Analysis) -> None:
+    def answer(analysis: Analysis) -> dict[str, Any]:
+        return {key: value for key, value in to_json(analysis).items() if key != "timings_s"}
+
+    assert answer(analysed(BURST)) == answer(burst)
+
+
+def test_a_wrong_tcpfin_in_the_manifest_is_told(copy: Callable[..., Path]) -> None:
+    directors = json.loads((BURST / MANIFEST).read_text())["directors"]
+    directors["bal01"]["timeouts"]["tcpfin"] = 120
+    found = analysed(copy(directors=directors))
+    assert "not in agreement" in found.verdict
+    assert {one.id: one.severity for one in found.findings}["tcpfin-governs"] == "warning"
+    assert "prediction-differs" in {one.id for one in found.findings}
+
+
+def test_without_timeouts_the_lifetime_is_still_measured(copy: Callable[..., Path]) -> None:
+    directors = json.loads((BURST / MANIFEST).read_text())["directors"]
+    directors["bal01"]["timeouts"] = None
+    found = analysed(copy(directors=directors))
+    assert found.lifetimes[0].timeout_s is None
+    assert found.lifetimes[0].timeout_measured_s is not None
+    assert any("timeouts of bal01" in gap.what for gap in found.not_measured)
+
+
+def test_without_hz_the_lateness_is_listed_as_not_measured(copy: Callable[..., Path]) -> None:
+    directors = json.loads((BURST / MANIFEST).read_text())["directors"]
+    directors["bal01"] |= {"hz": None, "timer_phase_s": None}
+    found = analysed(copy(directors=directors))
+    assert found.lifetimes[0].lifetime_s is not None
+    assert found.lifetimes[0].timeout_measured_s is None
+    assert any("lateness on bal01" in gap.what for gap in found.not_measured)
+
+
+def test_without_a_capture_the_requests_stand_for_the_packets(copy: Callable[..., Path]) -> None:
+    path = copy()
+    (path / CAPTURE).unlink()
+    found = analysed(path)
+    (row,) = found.lifetimes
+    assert (row.state, row.n, row.n_expired) == ("FIN_WAIT", 50, 50)
+    assert row.prediction_error_s is None
+    assert row.timeout_measured_s is not None
+    assert abs(row.timeout_measured_s.value - 20) <= row.timeout_measured_s.uncertainty
+    assert found.timeline.predicted == ()
+    assert found.timeline.marks == {}
+
+
+def test_a_capture_that_is_none_is_named_and_done_without(copy: Callable[..., Path]) -> None:
+    path = copy()
+    (path / CAPTURE).write_bytes(b"nothing of the kind, but long enough")
+    found = analysed(path)
+    assert any("pcap" in gap.why for gap in found.not_measured)
+    assert found.lifetimes[0].n == 50
+
+
+def test_a_capture_cut_off_mid_packet_is_read_up_to_there(copy: Callable[..., Path]) -> None:
+    path = copy()
+    content = (path / CAPTURE).read_bytes()
+    (path / CAPTURE).write_bytes(content[: len(content) // 2 + 7])
+    found = analysed(path)
+    assert 0 < len(found.timeline.marks["SYN"]) < 50
+
+
+@pytest.mark.parametrize("table", ["requests", "services", "entries", "polls", "events"])
+def test_any_table_may_be_missing(table: str, copy: Callable[..., Path]) -> None:
+    path = copy()
+    shutil.rmtree(path / table)
+    assert analysed(path).verdict.endswith(".")
+
+
+def test_a_part_that_cannot_be_read_is_listed(copy: Callable[..., Path]) -> None:
+    path = copy()
+    next((path / "services").iterdir()).write_bytes(b"half a part")
+    found = analysed(path)
+    assert any("services/" in gap.why for gap in found.not_measured)
+
+
+def test_a_plain_load_test_has_requests_and_nothing_else(copy: Callable[..., Path]) -> None:
+    path = copy(directors={}, not_measured=[{"what": "entries", "why": "no director"}])
+    for table in ("services", "entries", "polls"):
+        shutil.rmtree(path / table)
+    (path / CAPTURE).unlink()
+    found = analysed(path)
+    assert found.requests.succeeded == 50
+    assert (found.peaks, found.lifetimes, found.agreement) == ((), (), ())
+    assert [(gap.what, gap.why) for gap in found.not_measured] == [("entries", "no director")]
+
+
+def test_a_run_that_sent_nothing_has_an_answer_too(tmp_path: Path) -> None:
+    service = {"protocol": "TCP", "vip": "192.168.10.2", "port": 80}
+    RecordingWriter(tmp_path, {"service": service, "directors": {}}).close("completed")
+    found = analysed(tmp_path)
+    assert found.requests.sent == 0
+    assert found.requests.total_ms is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"service": None},
+        {"service": 7},
+        {"service": {}},
+        {"service": {"vip": "not an address", "port": 80}},
+        {"service": {"vip": "192.168.10.2", "port": "eighty"}},
+        {"directors": [1]},
+        {"directors": {"bal01": {"hz": "many"}}},
+    ],
+)
+def test_a_manifest_that_no_recorder_wrote_is_one_clear_error(
+    changes: dict[str, Any], copy: Callable[..., Path]
+) -> None:
+    path = copy(**changes)
+    with pytest.raises(RecordingError, match=r"run\.json"):
+        analyse(Recording.open(path))

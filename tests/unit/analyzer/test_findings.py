@@ -1,0 +1,303 @@
+"""Each rule with and without what it looks for, and the sentence that heads the page."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from analyzer.findings import Figures, agrees, findings, governing, lived, measured, verdict
+from analyzer.results import (
+    Agreement,
+    Estimate,
+    Event,
+    Finding,
+    Latency,
+    Lifetime,
+    Peak,
+    Requests,
+    Spread,
+)
+
+LATENCY = Latency(p50=1, p90=2, p99=3, max=4)
+REQUESTS = Requests(
+    sent=50,
+    succeeded=50,
+    failed=0,
+    late=0,
+    duration_s=0.5,
+    rate_per_s=100.0,
+    connect_ms=LATENCY,
+    first_byte_ms=LATENCY,
+    total_ms=LATENCY,
+)
+FIN_WAIT = Lifetime(
+    director="bal01",
+    state="FIN_WAIT",
+    counted="inactive",
+    timeout_name="tcpfin",
+    timeout_s=20,
+    n=50,
+    n_expired=50,
+    lifetime_s=Spread(mean=20.32, min=20.01, max=20.63, uncertainty=0.13),
+    timeout_measured_s=Estimate(value=20.01, uncertainty=0.1),
+    granule_s=0.64,
+    prediction_error_s=None,
+)
+TIME_WAIT = replace(
+    FIN_WAIT,
+    state="TIME_WAIT",
+    timeout_name="fixed",
+    timeout_s=120,
+    lifetime_s=Spread(mean=122.7, min=120.1, max=125.0, uncertainty=0.13),
+    timeout_measured_s=Estimate(value=120.1, uncertainty=0.3),
+    granule_s=5.12,
+)
+AGREEMENT = Agreement(
+    director="bal01",
+    entries_observed=50,
+    entries_predicted=50,
+    state_matches=4000,
+    state_samples=4000,
+    active_max_error=0,
+    inactive_max_error=0,
+    worst_expiry_error_s=0.1,
+    disagreement_polls=0,
+)
+FIGURES = Figures(
+    requests=REQUESTS,
+    peaks=[
+        Peak(director="bal01", active=1, inactive=50),
+        Peak(director="bal02", active=0, inactive=0),
+        Peak(director=None, active=1, inactive=50),
+    ],
+    lifetimes=[FIN_WAIT],
+    agreement=[AGREEMENT],
+    events=[Event(t_s=0.1, host="client", kind="burst-start", detail="50 requests")],
+    forwarding="dr",
+    capture_dropped=0,
+    foreign_entries={"bal01": 0, "bal02": 0},
+)
+
+
+def found(**changes: Any) -> dict[str, Finding]:
+    return {one.id: one for one in findings(replace(FIGURES, **changes))}
+
+
+def test_a_run_where_all_is_well_says_what_governs_and_how_late() -> None:
+    assert set(found()) == {"tcpfin-governs", "expires-late"}
+    assert {one.severity for one in found().values()} == {"info"}
+
+
+def test_every_finding_has_numbers_and_advice() -> None:
+    for one in found().values():
+        assert one.title
+        assert one.evidence
+        assert one.advice
+    assert "20.32" in found()["tcpfin-governs"].evidence
+    assert "0.64" in found()["expires-late"].title
+
+
+def test_tcpfin_that_measures_otherwise_is_a_warning() -> None:
+    row = replace(FIN_WAIT, timeout_s=30)
+    one = found(lifetimes=[row])["tcpfin-governs"]
+    assert one.severity == "warning"
+    assert "30 s" in one.evidence
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        replace(FIN_WAIT, timeout_s=None),  # could not be read
+        replace(FIN_WAIT, timeout_measured_s=None),  # HZ not known
+        replace(FIN_WAIT, n_expired=0, lifetime_s=None, timeout_measured_s=None),  # none seen to go
+    ],
+)
+def test_tcpfin_governs_also_where_nothing_can_be_compared(row: Lifetime) -> None:
+    assert found(lifetimes=[row])["tcpfin-governs"].severity == "info"
+
+
+def test_a_fixed_timeout_says_that_tcpfin_has_no_effect() -> None:
+    ids = found(lifetimes=[TIME_WAIT], forwarding="nat")
+    assert "tcpfin-has-no-effect" in ids
+    assert "tcpfin-governs" not in ids
+    assert "TIME_WAIT" in ids["tcpfin-has-no-effect"].title
+    assert "120 s" in ids["tcpfin-has-no-effect"].evidence
+
+
+def test_without_entries_nothing_governs() -> None:
+    assert set(found(lifetimes=[])) == set()
+
+
+def test_active_entries_govern_nothing() -> None:
+    open_ones = replace(FIN_WAIT, state="ESTABLISHED", counted="active", timeout_name="tcp", n=90)
+    assert governing([open_ones]) is None
+    assert governing([open_ones, FIN_WAIT]) is FIN_WAIT
+    assert "tcpfin-governs" in found(lifetimes=[open_ones, FIN_WAIT])
+
+
+def test_the_largest_group_governs() -> None:
+    few = replace(TIME_WAIT, n=3)
+    assert governing([few, FIN_WAIT]) is FIN_WAIT
+    assert governing([few]) is few
+    assert governing([]) is None
+
+
+@pytest.mark.parametrize(
+    ("mean_s", "late"),
+    [
+        (20.32, True),  # half a granule
+        (20.02, False),  # below notice
+        (20.75, True),  # a granule and what a poll may add
+        (23.0, False),  # later than the wheel explains: that is no lateness
+        (19.0, False),  # early
+    ],
+)
+def test_lateness_is_told_where_the_wheel_explains_it(mean_s: float, late: bool) -> None:
+    row = replace(FIN_WAIT, lifetime_s=Spread(mean=mean_s, min=19, max=24, uncertainty=0.13))
+    assert ("expires-late" in found(lifetimes=[row])) is late
+
+
+def test_lateness_without_hz_is_not_told() -> None:
+    assert "expires-late" not in found(lifetimes=[replace(FIN_WAIT, granule_s=None)])
+
+
+@pytest.mark.parametrize(
+    ("changes", "differs"),
+    [
+        ({"disagreement_polls": 2}, False),  # for two polls it may
+        ({"disagreement_polls": 3}, True),
+        ({"state_matches": 3999}, True),
+        ({"state_matches": 0, "state_samples": 0}, False),
+        ({"active_max_error": None, "inactive_max_error": None}, False),
+    ],
+)
+def test_a_prediction_that_differs_is_a_warning(changes: dict[str, Any], differs: bool) -> None:
+    ids = found(agreement=[replace(AGREEMENT, **changes)])
+    assert ("prediction-differs" in ids) is differs
+    if differs:
+        assert ids["prediction-differs"].severity == "warning"
+
+
+def test_failed_requests_are_a_problem_and_come_first() -> None:
+    some = replace(REQUESTS, succeeded=48, failed=2)
+    (first, *_) = findings(replace(FIGURES, requests=some))
+    assert (first.id, first.severity) == ("requests-failed", "problem")
+    assert "2 of 50" in first.title
+
+
+@pytest.mark.parametrize(("dropped", "told"), [(None, False), (0, False), (3, True)])
+def test_packets_that_the_kernel_dropped_are_told(dropped: int | None, told: bool) -> None:
+    ids = found(capture_dropped=dropped)
+    assert ("capture-incomplete" in ids) is told
+    if told:
+        assert "3 packets" in ids["capture-incomplete"].evidence
+
+
+def test_a_lost_link_is_told_with_the_moment() -> None:
+    lost = Event(t_s=7.3, host="bal02", kind="link-lost", detail="no answer in 30 s")
+    one = found(events=[*FIGURES.events, lost])["director-lost"]
+    assert "bal02" in one.title
+    assert "7.3 s" in one.evidence
+
+
+def test_entries_of_other_clients_are_told() -> None:
+    one = found(foreign_entries={"bal01": 17, "bal02": 0})["foreign-entries"]
+    assert "17 on bal01" in one.evidence
+    assert "bal02" not in one.evidence
+
+
+def test_the_worst_come_first() -> None:
+    order = {"problem": 0, "warning": 1, "info": 2}
+    all_of_them = findings(
+        replace(
+            FIGURES,
+            requests=replace(REQUESTS, succeeded=49, failed=1),
+            capture_dropped=1,
+            foreign_entries={"bal01": 1},
+        )
+    )
+    ranks = [order[one.severity] for one in all_of_them]
+    assert ranks == sorted(ranks)
+    assert len({one.id for one in all_of_them}) == len(all_of_them) == 5
+
+
+@pytest.mark.parametrize(
+    ("measured_s", "configured_s", "judged"),
+    [
+        (Estimate(value=20.1, uncertainty=0.1), 20, True),  # at the very edge
+        (Estimate(value=20.11, uncertainty=0.1), 20, False),
+        (Estimate(value=19.9, uncertainty=0.32), 20, True),
+        (None, 20, None),
+        (Estimate(value=20.0, uncertainty=0.1), None, None),
+    ],
+)
+def test_measured_and_configured_agree_within_the_uncertainty(
+    measured_s: Estimate | None, configured_s: float | None, judged: bool | None
+) -> None:
+    row = replace(FIN_WAIT, timeout_measured_s=measured_s, timeout_s=configured_s)
+    if measured_s is not None and judged:
+        row = replace(row, timeout_measured_s=replace(measured_s, value=measured_s.value - 1e-9))
+    assert agrees(row) is judged
+
+
+def test_words_for_what_was_measured() -> None:
+    assert measured(FIN_WAIT) == "20.01 ± 0.10 s"
+    assert measured(replace(FIN_WAIT, timeout_measured_s=None)) == "not measured"
+    assert lived(replace(FIN_WAIT, lifetime_s=None)) == "none of 50 entries was seen to go"
+    assert "50 of 50" in lived(FIN_WAIT)
+
+
+VERDICTS = [
+    # figures, words that the sentence must hold, words that it must not
+    (
+        FIGURES,
+        ["50 of 50", "tcpfin governs", "FIN_WAIT", "in agreement", "peaked at 50"],
+        ["not in"],
+    ),
+    (
+        replace(FIGURES, lifetimes=[replace(FIN_WAIT, timeout_s=30)]),
+        ["not in agreement", "30 s"],
+        [],
+    ),
+    (
+        replace(FIGURES, lifetimes=[TIME_WAIT]),
+        ["fixed timeout of TIME_WAIT", "not by tcpfin", "120 s"],
+        ["tcpfin governs"],
+    ),
+    (
+        replace(FIGURES, lifetimes=[replace(FIN_WAIT, timeout_s=None)]),
+        ["configured not known"],
+        ["in agreement"],
+    ),
+    (
+        replace(FIGURES, lifetimes=[replace(FIN_WAIT, lifetime_s=None, n_expired=0)]),
+        ["no entry was seen to go"],
+        ["in agreement"],
+    ),
+    (replace(FIGURES, lifetimes=[], peaks=[]), ["50 of 50", "no timeout could be measured"], []),
+    (
+        replace(
+            FIGURES,
+            requests=replace(REQUESTS, sent=0, succeeded=0, rate_per_s=None),
+            lifetimes=[],
+            peaks=[],
+        ),
+        ["No requests were sent"],
+        [],
+    ),
+]
+
+
+@pytest.mark.parametrize(("figures", "holds", "lacks"), VERDICTS)
+def test_the_verdict_is_one_sentence_with_the_numbers(
+    figures: Figures, holds: list[str], lacks: list[str]
+) -> None:
+    said = verdict(figures)
+    assert said.endswith(".")
+    assert "\n" not in said
+    for words in holds:
+        assert words.casefold() in said.casefold()
+    for words in lacks:
+        assert words.casefold() not in said.casefold()

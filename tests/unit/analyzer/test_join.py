@@ -1,0 +1,122 @@
+"""A director's entries beside the packets, or the requests, behind them."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from analyzer.ipvs.states import Flag, State
+from analyzer.join import with_packets, with_requests
+from analyzer.observed import LIFE_COLUMNS
+from analyzer.predict import Prediction, predict
+from tests.unit.analyzer.build import BOOT_NS, NS, Seg, client, clock, director, segments
+
+
+def at(seconds: float | None) -> int | None:
+    return None if seconds is None else BOOT_NS + round(seconds * NS)
+
+
+def life(port: int, appeared_s: float, seen_s: float | None, gone_s: float | None) -> list[object]:
+    return [
+        "bal01",
+        client(port),
+        "192.168.10.21:80",
+        "FIN_WAIT",
+        at(appeared_s),
+        at(seen_s),
+        at(gone_s),
+    ]
+
+
+def lives(*rows: list[object]) -> pd.DataFrame:
+    return pd.DataFrame(list(rows), columns=list(LIFE_COLUMNS)).astype(LIFE_COLUMNS)
+
+
+def prediction(*began: tuple[int, float]) -> Prediction:
+    """Of connections (port, start), each closed after 0.2 s."""
+    rows = [
+        Seg(began_s + after, port, flag)
+        for port, began_s in began
+        for flag, after in ((Flag.SYN, 0.0), (Flag.ACK, 0.1), (Flag.FIN, 0.2))
+    ]
+    return predict(segments(rows), director(), clock(), "dr", alone=True)
+
+
+def test_a_life_finds_the_packets_of_its_own_port() -> None:
+    found = with_packets(
+        lives(life(2, 1001.1, 1021.0, 1021.25), life(1, 1000.1, 1020.0, 1020.25)),
+        prediction((1, 1000.0), (2, 1001.0)),
+    )
+    last_s = {row["client"]: row["last_ns"] for row in found.to_dict("records")}
+    assert last_s == {client(1): at(1000.2), client(2): at(1001.2)}
+    assert set(found["predicted_state"]) == {State.FIN_WAIT}
+    assert set(found["timeout_s"]) == {20}
+
+
+def test_an_entry_of_somebody_else_has_no_packets() -> None:
+    found = with_packets(lives(life(7, 1000.1, 1020.0, 1020.25)), prediction((1, 1000.0)))
+    assert found["last_ns"].isna().all()
+    assert found["entry"].isna().all()
+
+
+def test_an_entry_that_went_before_our_packets_is_not_ours() -> None:
+    """The same port, used by an earlier run."""
+    found = with_packets(lives(life(1, 900.0, 950.0, 950.25)), prediction((1, 1000.0)))
+    assert found["last_ns"].isna().all()
+
+
+def test_two_lives_of_a_port_have_each_their_own_packets() -> None:
+    found = with_packets(
+        lives(life(1, 1000.1, 1020.25, 1020.5), life(1, 1100.1, 1120.25, 1120.5)),
+        prediction((1, 1000.0), (1, 1100.0)),
+    )
+    assert sorted(found["last_ns"]) == [at(1000.2), at(1100.2)]
+
+
+def test_what_is_still_there_has_its_latest_packets() -> None:
+    found = with_packets(lives(life(1, 1100.1, None, None)), prediction((1, 1000.0), (1, 1100.0)))
+    assert found["last_ns"].tolist() == [at(1100.2)]
+
+
+def test_no_lives_and_no_packets_join_to_nothing() -> None:
+    assert len(with_packets(lives(), prediction((1, 1000.0)))) == 0
+    found = with_packets(lives(life(1, 1000.1, None, None)), prediction())
+    assert found["last_ns"].isna().all()
+
+
+def requests(*rows: tuple[int | None, float | None]) -> pd.DataFrame:
+    """Of requests (source port, end in seconds)."""
+    return pd.DataFrame(
+        {
+            "source_ip": ["192.168.10.250" if port else None for port, _ in rows],
+            "source_port": pd.array([port for port, _ in rows], dtype="Int64"),
+            "ended": pd.Series([at(ended) for _, ended in rows], dtype="Int64").astype(
+                "datetime64[ns, UTC]"
+            ),
+        }
+    )
+
+
+def test_without_a_capture_the_request_of_that_port_stands_for_the_last_packet() -> None:
+    found = with_requests(
+        lives(life(1, 1000.1, 1020.0, 1020.25), life(7, 1000.1, 1020.0, 1020.25)),
+        requests((1, 1000.2), (2, 1000.3), (None, None)),
+    )
+    by_client = {row["client"]: row["last_ns"] for row in found.to_dict("records")}
+    assert by_client[client(1)] == at(1000.2)
+    assert pd.isna(by_client[client(7)])  # not ours
+
+
+def test_of_two_requests_of_a_port_the_nearer_one_counts() -> None:
+    found = with_requests(
+        lives(life(1, 1030.0, None, None)), requests((1, 1000.2), (1, 1029.9), (1, 1060.0))
+    )
+    assert found["last_ns"].tolist() == [at(1029.9)]
+
+
+@pytest.mark.parametrize("rows", [(), ((1, None),), ((None, None),)])
+def test_requests_that_never_ended_stand_for_nothing(
+    rows: tuple[tuple[int | None, float | None], ...],
+) -> None:
+    found = with_requests(lives(life(1, 1000.1, None, None)), requests(*rows))
+    assert found["last_ns"].isna().all()

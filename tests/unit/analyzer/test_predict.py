@@ -1,0 +1,144 @@
+"""From packets to the entries that a director must hold, and to their curves."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from analyzer.ipvs.states import Flag, State, Timeouts
+from analyzer.predict import Prediction, predict, predicted_curve, state_name
+from tests.unit.analyzer.build import (
+    BOOT_NS,
+    DIRECTOR_MAC,
+    NS,
+    SERVER_MAC,
+    Seg,
+    client,
+    clock,
+    director,
+    segments,
+)
+
+SYN, FIN, ACK, RST = Flag.SYN, Flag.FIN, Flag.ACK, Flag.RST
+
+
+def closed(port: int, began_s: float, *, mac: int = DIRECTOR_MAC) -> list[Seg]:
+    """A connection as curl makes it: 0.4 s open, the client closes."""
+    at_s = {SYN: 0.0, ACK: 0.1, FIN: 0.4}
+    return [Seg(began_s + after, port, flag, mac=mac) for flag, after in at_s.items()]
+
+
+def predicted(rows: list[Seg], *, alone: bool = False, forwarding: str = "dr") -> Prediction:
+    return predict(
+        segments(rows), director(hz=None, phase_s=None), clock(), forwarding, alone=alone
+    )
+
+
+def seconds(at_ns: np.ndarray) -> list[float]:
+    return [round(float(at) / NS, 6) for at in at_ns - BOOT_NS]
+
+
+def curve(found: Prediction, chosen: list[int]) -> list[tuple[float, int, int]]:
+    at_ns, active, inactive = predicted_curve(found, np.array(chosen, dtype=np.int64))
+    return list(zip(seconds(at_ns), active.tolist(), inactive.tolist(), strict=True))
+
+
+def test_an_entry_is_predicted_from_its_packets() -> None:
+    found = predicted(closed(1, 1000.0))
+    (row,) = found.entries.to_dict("records")
+    assert row["client"] == client(1)
+    assert row["state"] == State.FIN_WAIT
+    assert row["timeout_s"] == 20
+    assert not row["reused"]
+    ends = (found.entries["first_ns"], found.entries["last_ns"], found.entries["ends_ns"])
+    assert [seconds(one.to_numpy()) for one in ends] == [[1000.0], [1000.4], [1020.4]]
+
+
+def test_it_is_active_until_the_fin_and_inactive_until_it_goes() -> None:
+    assert curve(predicted(closed(1, 1000.0)), [0]) == [
+        (1000.0, 1, 0),
+        (1000.1, 1, 0),
+        (1000.4, 0, 1),
+        (1020.4, 0, 0),
+    ]
+
+
+def test_the_curve_of_several_entries_is_their_sum() -> None:
+    found = predicted(closed(1, 1000.0) + closed(2, 1000.0) + closed(3, 1000.25))
+    by_time = {at_s: (active, inactive) for at_s, active, inactive in curve(found, [0, 1, 2])}
+    assert by_time[1000.0] == (2, 0)
+    assert by_time[1000.25] == (3, 0)
+    assert by_time[1000.4] == (1, 2)
+    assert by_time[1000.65] == (0, 3)
+    assert by_time[1020.4] == (0, 1)
+    assert by_time[1020.65] == (0, 0)
+
+
+def test_the_curve_of_some_entries_leaves_the_others_out() -> None:
+    found = predicted(closed(1, 1000.0) + closed(2, 1001.0))
+    assert curve(found, [1])[0] == (1001.0, 1, 0)
+    assert curve(found, [1])[-1] == (1021.4, 0, 0)
+    assert curve(found, []) == []
+
+
+def test_a_reset_entry_goes_as_inactive_and_a_half_open_one_as_active() -> None:
+    found = predicted([Seg(1000.0, 1, SYN), Seg(1000.0, 2, SYN), Seg(1001.0, 2, RST)])
+    assert curve(found, [0]) == [(1000.0, 1, 0), (1060.0, 0, 0)]
+    reset = predicted([Seg(1000.0, 2, SYN), Seg(1000.5, 2, ACK), Seg(1001.0, 2, RST)])
+    assert curve(reset, [0])[-2:] == [(1001.0, 0, 1), (1011.0, 0, 0)]
+
+
+def test_a_port_used_again_ends_the_old_entry_where_the_new_one_begins() -> None:
+    rows = [Seg(1000.0, 1, SYN), Seg(1000.1, 1, ACK), Seg(1000.2, 1, RST), *closed(1, 1003.0)]
+    found = predicted(rows)
+    assert found.entries["reused"].tolist() == [True, False]
+    assert seconds(found.entries["ends_ns"].to_numpy()) == [1003.0, 1023.4]
+    totals = [active + inactive for _, active, inactive in curve(found, [0, 1])]
+    assert max(totals) == 1
+
+
+def test_only_what_passed_the_director_counts() -> None:
+    rows = closed(1, 1000.0) + closed(2, 1000.0, mac=SERVER_MAC)
+    found = predicted(rows)
+    assert found.entries["client"].tolist() == [client(1)]
+
+
+def test_the_only_director_took_every_request_even_if_its_macs_are_not_known() -> None:
+    rows = [*closed(1, 1000.0, mac=153), Seg(1000.05, 1, SYN, reply=True, mac=SERVER_MAC)]
+    found = predicted(rows, alone=True)
+    assert found.entries["state"].tolist() == [State.FIN_WAIT]
+    assert len(predicted(rows, alone=False).entries) == 0
+
+
+def test_the_only_director_in_nat_saw_the_replies_too() -> None:
+    rows = closed(1, 1000.0, mac=0x99)
+    rows += [Seg(1000.45, 1, FIN, reply=True, mac=0x99)]
+    found = predicted(rows, alone=True, forwarding="nat")
+    assert found.entries["state"].tolist() == [State.TIME_WAIT]
+    assert found.entries["timeout_s"].tolist() == [120]
+
+
+def test_no_packets_predict_nothing() -> None:
+    found = predicted([])
+    assert len(found.entries) == len(found.steps) == 0
+    assert curve(found, []) == []
+
+
+@pytest.mark.parametrize("offset_s", [-3.0, 0.0, 0.007, 5.0])
+def test_the_directors_clock_moves_the_wheel_and_not_the_packets(offset_s: float) -> None:
+    """The same packets: a director booted ``offset_s`` later has its steps that much later."""
+    moved = clock(BOOT_NS + round(offset_s * NS))
+    found = predict(segments(closed(1, 1000.0)), director(), moved, "dr", alone=True)
+    ends_s = seconds(found.entries["ends_ns"].to_numpy())[0]
+    assert 0 < ends_s - 1020.4 <= 0.64
+    steps = (ends_s - offset_s - 300) / 0.64
+    assert steps == pytest.approx(round(steps), abs=1e-4)
+
+
+def test_without_timeouts_the_kernels_defaults_are_assumed() -> None:
+    found = predict(segments(closed(1, 1000.0)), director(timeouts=None), clock(), "dr", alone=True)
+    assert found.entries["timeout_s"].tolist() == [Timeouts().tcpfin_s]
+
+
+def test_a_state_number_has_the_kernels_name() -> None:
+    assert state_name(4) == "FIN_WAIT"

@@ -1,0 +1,313 @@
+"""The run directory: everything that goes in comes out, and nothing half-written ever does."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analyzer.errors import RecordingError
+from analyzer.recording import (
+    CAPTURE,
+    MANIFEST,
+    SCHEMA_VERSION,
+    TABLES,
+    Recording,
+    RecordingWriter,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+AT_NS = 1_795_352_064_123_456_789
+INT64 = st.integers(-(2**63), 2**63 - 1)
+CELLS = {
+    pa.timestamp("ns", tz="UTC"): st.integers(0, 4 * 10**18),
+    pa.string(): st.text(max_size=12),
+    pa.int64(): INT64,
+    pa.float64(): st.floats(allow_nan=False),
+}
+
+
+def plain(value: Any) -> Any:
+    """A cell as it went in."""
+    if value is None or value is pd.NaT or value is pd.NA:
+        return None
+    if isinstance(value, pd.Timestamp):
+        return value.value
+    if isinstance(value, float) and value != value:
+        return None
+    return value
+
+
+def rows_of(recording: Recording, table: str) -> list[dict[str, Any]]:
+    frame = recording.table(table).astype(object)
+    return [
+        {str(name): plain(value) for name, value in row.items()} for row in frame.to_dict("records")
+    ]
+
+
+def filled(table: str, number: int) -> dict[str, Any]:
+    """A row with a value in every column."""
+    values: dict[pa.DataType, Any] = {
+        pa.timestamp("ns", tz="UTC"): AT_NS + number,
+        pa.string(): f"text {number}",
+        pa.int64(): number,
+        pa.float64(): number / 4,
+    }
+    return {column.name: values[column.type] for column in TABLES[table]}
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_every_table_comes_back_as_it_went_in(table: str, tmp_path: Path) -> None:
+    writer = RecordingWriter(tmp_path / "run", {})
+    rows: list[Mapping[str, Any]] = [filled(table, number) for number in range(5)]
+    nulls: dict[str, Any] = dict.fromkeys(TABLES[table].names)
+    writer.append(table, rows[0])
+    writer.extend(table, rows[1:3])
+    writer.flush()
+    writer.extend(table, [*rows[3:], nulls])
+    writer.close("completed")
+    assert rows_of(Recording.open(tmp_path / "run"), table) == [*rows, nulls]
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_table_has_the_columns_and_types_that_are_stated_also_when_empty(
+    table: str, tmp_path: Path
+) -> None:
+    RecordingWriter(tmp_path / "run", {}).close("completed")
+    frame = Recording.open(tmp_path / "run").table(table)
+    assert list(frame.columns) == TABLES[table].names
+    assert len(frame) == 0
+    kinds = {"timestamp[ns, tz=UTC]": "datetime64[ns, UTC]", "int64": "Int64", "double": "float64"}
+    for column in TABLES[table]:
+        expected = kinds.get(str(column.type))
+        assert expected is None or str(frame.dtypes[column.name]) == expected
+
+
+def test_columns_that_a_row_does_not_name_are_null(tmp_path: Path) -> None:
+    writer = RecordingWriter(tmp_path / "run", {})
+    writer.append("requests", {"id": 7})
+    writer.close("completed")
+    (row,) = rows_of(Recording.open(tmp_path / "run"), "requests")
+    assert row == dict.fromkeys(TABLES["requests"].names) | {"id": 7}
+
+
+def test_an_instant_keeps_its_last_nanosecond(tmp_path: Path) -> None:
+    writer = RecordingWriter(tmp_path / "run", {})
+    writer.append("events", {"at": AT_NS})
+    writer.close("completed")
+    assert rows_of(Recording.open(tmp_path / "run"), "events")[0]["at"] == AT_NS
+
+
+@st.composite
+def any_rows(draw: st.DrawFn) -> tuple[str, list[dict[str, Any]]]:
+    table = draw(st.sampled_from(sorted(TABLES)))
+    columns = {column.name: CELLS[column.type] | st.none() for column in TABLES[table]}
+    return table, draw(st.lists(st.fixed_dictionaries(columns), max_size=6))
+
+
+@given(any_rows(), st.integers(0, 3))
+@settings(max_examples=60, deadline=None)
+def test_any_rows_come_back(told: tuple[str, list[dict[str, Any]]], flush_after: int) -> None:
+    table, rows = told
+    with TemporaryDirectory() as folder:
+        writer = RecordingWriter(Path(folder), {})
+        for number, row in enumerate(rows):
+            writer.append(table, row)
+            if number == flush_after:
+                writer.flush()
+        writer.close("completed")
+        assert rows_of(Recording.open(Path(folder)), table) == rows
+
+
+@given(st.recursive(st.none() | st.booleans() | INT64 | st.text(), st.lists, max_leaves=5))
+@settings(max_examples=40, deadline=None)
+def test_a_manifest_comes_back(value: Any) -> None:
+    with TemporaryDirectory() as folder:
+        writer = RecordingWriter(Path(folder), {"plan": value})
+        writer.update_manifest({"capture": value})
+        writer.close("completed")
+        found = Recording.open(Path(folder)).manifest
+    assert found == {
+        "schema_version": SCHEMA_VERSION,
+        "plan": value,
+        "capture": value,
+        "ended": "completed",
+    }
+
+
+def test_a_run_that_was_killed_lost_only_what_was_not_flushed(tmp_path: Path) -> None:
+    writer = RecordingWriter(tmp_path / "run", {"ended": None})
+    writer.extend("requests", [{"id": 0}, {"id": 1}])
+    writer.flush()
+    writer.append("requests", {"id": 2})  # and then kill -9
+    found = Recording.open(tmp_path / "run")
+    assert [row["id"] for row in rows_of(found, "requests")] == [0, 1]
+    assert found.manifest["ended"] is None
+
+
+def two_parts(path: Path) -> list[Path]:
+    writer = RecordingWriter(path, {})
+    for number in range(2):
+        writer.append("requests", {"id": number})
+        writer.flush()
+    return sorted((path / "requests").iterdir())
+
+
+def test_a_part_under_its_hidden_name_is_not_there_yet(tmp_path: Path) -> None:
+    _, second = two_parts(tmp_path)
+    second.rename(second.with_name(f".{second.name}"))
+    found = Recording.open(tmp_path)
+    assert [row["id"] for row in rows_of(found, "requests")] == [0]
+    assert found.problems == []
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [b"", b"PAR1", b"nothing of the kind" * 100],
+    ids=["empty", "only its mark", "garbage"],
+)
+def test_a_part_that_cannot_be_read_costs_itself_and_is_named(
+    damage: bytes, tmp_path: Path
+) -> None:
+    first, _ = two_parts(tmp_path)
+    first.write_bytes(damage)
+    found = Recording.open(tmp_path)
+    assert [row["id"] for row in rows_of(found, "requests")] == [1]
+    (problem,) = found.problems
+    assert "requests/part-00000.parquet" in problem
+
+
+def test_a_part_cut_in_half_costs_itself(tmp_path: Path) -> None:
+    first, _ = two_parts(tmp_path)
+    first.write_bytes(first.read_bytes()[:200])
+    found = Recording.open(tmp_path)
+    assert [row["id"] for row in rows_of(found, "requests")] == [1]
+    assert len(found.problems) == 1
+
+
+def test_a_part_with_other_columns_costs_itself(tmp_path: Path) -> None:
+    first, _ = two_parts(tmp_path)
+    pq.write_table(pa.table({"colour": ["red"]}), first)
+    found = Recording.open(tmp_path)
+    assert [row["id"] for row in rows_of(found, "requests")] == [1]
+    assert len(found.problems) == 1
+
+
+def test_a_part_with_columns_of_other_types_costs_itself(tmp_path: Path) -> None:
+    first, _ = two_parts(tmp_path)
+    texts = {name: ["x"] for name in TABLES["requests"].names}
+    pq.write_table(pa.table(texts), first)
+    found = Recording.open(tmp_path)
+    assert [row["id"] for row in rows_of(found, "requests")] == [1]
+    assert len(found.problems) == 1
+
+
+def test_a_part_that_is_missing_is_not_missed(tmp_path: Path) -> None:
+    first, _ = two_parts(tmp_path)
+    first.unlink()
+    assert [row["id"] for row in rows_of(Recording.open(tmp_path), "requests")] == [1]
+
+
+def test_a_table_whose_folder_is_missing_is_empty(tmp_path: Path) -> None:
+    two_parts(tmp_path)
+    shutil.rmtree(tmp_path / "requests")
+    assert rows_of(Recording.open(tmp_path), "requests") == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"null",
+        b"[]",
+        b"7",
+        b'{"schema_version": 99}',
+        b'{"schema_version": "1"}',
+        b"{}",
+        b"\xff\xfe\x00",
+        b"[" * 100_000,
+    ],
+)
+def test_a_manifest_that_is_none_is_one_clear_error(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / MANIFEST).write_bytes(content)
+    with pytest.raises(RecordingError) as caught:
+        Recording.open(tmp_path)
+    assert str(tmp_path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@given(st.binary(max_size=60))
+@settings(max_examples=60, deadline=None)
+def test_no_bytes_of_a_manifest_crash_it(content: bytes) -> None:
+    with TemporaryDirectory() as folder:
+        (Path(folder) / MANIFEST).write_bytes(content)
+        with pytest.raises(RecordingError):
+            Recording.open(Path(folder))
+
+
+def test_a_directory_without_a_recording_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match=r"run\.json"):
+        Recording.open(tmp_path)
+    with pytest.raises(RecordingError, match=r"run\.json"):
+        Recording.open(tmp_path / "nowhere")
+
+
+def test_a_file_is_no_recording(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RecordingError):
+        Recording.open(tmp_path / "file")
+
+
+def test_a_recording_is_never_written_over(tmp_path: Path) -> None:
+    RecordingWriter(tmp_path / "run", {"plan": 1}).close("completed")
+    with pytest.raises(RecordingError, match="name another directory"):
+        RecordingWriter(tmp_path / "run", {})
+    assert json.loads((tmp_path / "run" / MANIFEST).read_text())["plan"] == 1
+
+
+def test_a_directory_that_cannot_be_made_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RecordingError, match="cannot be made"):
+        RecordingWriter(tmp_path / "file" / "run", {})
+
+
+def test_a_capture_is_handed_out_byte_by_byte(tmp_path: Path) -> None:
+    writer = RecordingWriter(tmp_path, {})
+    assert writer.capture_path == tmp_path / CAPTURE
+    recording = Recording.open(tmp_path)
+    assert recording.capture() is None
+    writer.capture_path.write_bytes(b"")
+    assert recording.capture() is None  # opened, and nothing written yet
+    writer.capture_path.write_bytes(b"\xa1\xb2")
+    content = recording.capture()
+    assert content is not None
+    assert bytes(content) == b"\xa1\xb2"
+
+
+def test_what_was_derived_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    RecordingWriter(tmp_path, {}).close("completed")
+    recording = Recording.open(tmp_path)
+    page = tmp_path / "report.html"
+    assert recording.write_derived(page, "<p>ü") == page
+    assert page.read_text(encoding="utf-8") == "<p>ü"
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+    with pytest.raises(RecordingError, match="cannot be written"):
+        recording.write_derived(tmp_path / "nowhere" / "report.html", "")
+
+
+def test_nothing_is_left_beside_the_parts(tmp_path: Path) -> None:
+    parts = two_parts(tmp_path)
+    assert [part.name for part in parts] == ["part-00000.parquet", "part-00001.parquet"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["requests", MANIFEST]
