@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from analyzer.predict import state_name
+from analyzer.predict import TIMER, state_name
 from analyzer.results import Agreement
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import numpy.typing as npt
 
@@ -45,7 +45,7 @@ def agreement(
         predicted: the same from packets.
     """
     matches, counted = _state_matches(prediction, samples)
-    errors = _curve_errors(total_curve(observed), total_curve(predicted))
+    errors = _curve_errors(observed, predicted)
     return Agreement(
         director=prediction.director,
         entries_observed=int(lives["entry"].notna().sum()),
@@ -59,16 +59,6 @@ def agreement(
     )
 
 
-def total_curve(curves: Sequence[Curve]) -> tuple[Floats, Ints, Ints]:
-    """The sum of step curves over real servers, at every instant that any of them has."""
-    if not curves:
-        return np.zeros(0), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
-    t_s = np.unique(np.concatenate([curve.t_s for curve in curves]))
-    active = sum(value_at(curve.t_s, curve.active, t_s) for curve in curves)
-    inactive = sum(value_at(curve.t_s, curve.inactive, t_s) for curve in curves)
-    return t_s, np.asarray(active), np.asarray(inactive)
-
-
 def value_at(t_s: Floats, values: Ints, at_s: Floats) -> Ints:
     """A step curve's value at other instants; 0 before its first."""
     index = np.searchsorted(t_s, at_s, side="right")
@@ -76,24 +66,53 @@ def value_at(t_s: Floats, values: Ints, at_s: Floats) -> Ints:
 
 
 def _curve_errors(
-    observed: tuple[Floats, Ints, Ints], predicted: tuple[Floats, Ints, Ints]
+    observed: Sequence[Curve], predicted: Sequence[Curve]
 ) -> tuple[int | None, int | None, int]:
-    polled_s, active, inactive = observed
-    if len(polled_s) == 0:
+    """The largest differences far from any change, and the longest run of real ones."""
+    if not observed:
         return None, None, 0
-    step_s, active_steps, inactive_steps = predicted
-    off_active = np.abs(active - value_at(step_s, active_steps, polled_s))
-    off_inactive = np.abs(inactive - value_at(step_s, inactive_steps, polled_s))
-    calm = _far_from(polled_s, step_s) & _far_from(polled_s, _change_times(*observed))
+    polled_s = np.unique(np.concatenate([curve.t_s for curve in observed]))
+    off_active = _difference(polled_s, observed, predicted, lambda curve: curve.active)
+    off_inactive = _difference(polled_s, observed, predicted, lambda curve: curve.inactive)
+    changes_s = np.unique(np.concatenate([*map(_change_times, observed), *_steps(predicted)]))
+    calm = _far_from(polled_s, changes_s)
     longest = _longest_run(off_inactive > TOLERATED)
     if not calm.any():
         return None, None, longest
     return int(off_active[calm].max()), int(off_inactive[calm].max()), longest
 
 
-def _change_times(t_s: Floats, active: Ints, inactive: Ints) -> Floats:
-    changed = np.flatnonzero((np.diff(active) != 0) | (np.diff(inactive) != 0))
-    return np.sort(np.r_[t_s[changed], t_s[changed + 1]])
+def _steps(predicted: Sequence[Curve]) -> list[Floats]:
+    return [curve.t_s for curve in predicted]
+
+
+def _difference(
+    polled_s: Floats,
+    observed: Sequence[Curve],
+    predicted: Sequence[Curve],
+    values: Callable[[Curve], Ints],
+) -> Ints:
+    """Predicted less observed at each poll, without sign, over the real servers listed in it.
+
+    A removed real server takes its counters out of the table, while its entries stay.
+    """
+    off = np.zeros(len(polled_s), dtype=np.int64)
+    by_server = {curve.real_server: curve for curve in predicted}
+    for seen in observed:
+        at = np.searchsorted(polled_s, seen.t_s)
+        off[at] -= values(seen)
+        curve = by_server.pop(seen.real_server, None)
+        if curve is not None:
+            off[at] += value_at(curve.t_s, values(curve), seen.t_s)
+    for curve in by_server.values():  # entries whose real server could not be told
+        off += value_at(curve.t_s, values(curve), polled_s)
+    return np.abs(off)
+
+
+def _change_times(curve: Curve) -> Floats:
+    """Both polls around each change that was polled."""
+    changed = np.flatnonzero((np.diff(curve.active) != 0) | (np.diff(curve.inactive) != 0))
+    return np.concatenate([curve.t_s[changed], curve.t_s[changed + 1]])
 
 
 def _far_from(at_s: Floats, changes_s: Floats) -> Bools:
@@ -113,18 +132,14 @@ def _longest_run(flags: Bools) -> int:
 
 def _state_matches(prediction: Prediction, samples: pd.DataFrame) -> tuple[int, int]:
     """How many polled states were the predicted ones, of those not too near a packet."""
-    mine = samples[samples["director"] == prediction.director]
-    if mine.empty or prediction.steps.empty:
+    if samples.empty or prediction.steps.empty:
         return 0, 0
-    steps = prediction.steps.assign(
-        client=prediction.steps["entry"].map(prediction.entries["client"])
-    )
-    steps = steps.astype({"client": "int64"}).sort_values("at_ns")
-    left = mine.astype({"client": "int64", "at_ns": "int64"}).sort_values("at_ns")
-    right = steps.rename(columns={"at_ns": "packet_ns", "state": "predicted"})
+    left = samples.astype({"flow": "int64", "at_ns": "int64"}).sort_values("at_ns")
+    right = prediction.steps.rename(columns={"at_ns": "packet_ns", "state": "predicted"})
+    right = right.astype({"flow": "int64"}).sort_values("packet_ns")
     past, coming = (
         pd.merge_asof(
-            left, right, left_on="at_ns", right_on="packet_ns", by="client", direction=direction
+            left, right, left_on="at_ns", right_on="packet_ns", by="flow", direction=direction
         )
         for direction in ("backward", "forward")
     )
@@ -136,7 +151,8 @@ def _state_matches(prediction: Prediction, samples: pd.DataFrame) -> tuple[int, 
 
 
 def _worst_expiry_error_s(lives: pd.DataFrame) -> float | None:
-    gone = lives[lives["gone_ns"].notna() & lives["seen_ns"].notna() & lives["ends_ns"].notna()]
+    timed = lives[(lives["cause"] == TIMER).fillna(value=False)]
+    gone = timed[timed["gone_ns"].notna() & timed["seen_ns"].notna()]
     if gone.empty:
         return None
     middle_ns = gone["seen_ns"].astype("float64") / 2 + gone["gone_ns"].astype("float64") / 2

@@ -30,15 +30,17 @@ def seconds(at_ns: Ints, zero_ns: int) -> Floats:
 
 
 def observed_curves(services: pd.DataFrame, zero_ns: int) -> list[Curve]:
-    """One curve per director and real server, a point for each poll."""
+    """One curve per director and real server, a point for each poll that listed it."""
     curves = []
-    keys = ["director", "real_server", "real_port"]
-    for (director, server, port), group in services.groupby(keys, sort=True):
-        rows = group.sort_values("at")
+    server = services["real_server"] + ":" + services["real_port"].astype("string")
+    counts = ["active", "inactive"]
+    summed = services.groupby(["director", server.rename("server"), "at"])[counts].sum()
+    for (director, name), group in summed.groupby(level=[0, 1], sort=True):
+        rows = group.droplevel([0, 1]).reset_index()
         curves.append(
             Curve(
                 director=str(director),
-                real_server=f"{server}:{port}",
+                real_server=str(name),
                 t_s=seconds(ns(rows["at"]), zero_ns),
                 active=rows["active"].to_numpy(dtype=np.int64),
                 inactive=rows["inactive"].to_numpy(dtype=np.int64),

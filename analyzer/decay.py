@@ -8,21 +8,24 @@ closely: the measured timeout is the intersection, its uncertainty half of that 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from analyzer.ipvs.states import ACTIVE_STATES, TIMEOUT_NAMES, State, Timeouts, timeout_by_state_s
 from analyzer.ipvs.timers import JIFFIES_AT_BOOT_S, granule_s, timeouts_of_granule_s
+from analyzer.phase import Sightings
+from analyzer.predict import TIMER
 from analyzer.results import ErrorSpread, Estimate, Lifetime, Spread
 
 if TYPE_CHECKING:
     import numpy.typing as npt
-    import pandas as pd
 
     from analyzer.clock import DirectorClock
     from analyzer.director import Director
+    from analyzer.ipvs.timers import TimerPhase
 
     Floats = npt.NDArray[np.float64]
 
@@ -35,61 +38,99 @@ def lifetimes(
     lives: pd.DataFrame,
     director: Director,
     clock: DirectorClock,
+    phase: TimerPhase | None,
     *,
     last_packet_uncertainty_s: float,
 ) -> list[Lifetime]:
-    """One row for each state in which entries of this director ended, the largest group first.
+    """One row for each state and timeout that entries ended in, the largest group first.
 
     Args:
-        lives: ``join.with_packets`` or ``join.with_requests`` of this director's observed lives.
+        lives: this director's observed lives, from ``join``.
         director: its facts.
         clock: its clock.
+        phase: of its timers, read or inferred; None where not known.
         last_packet_uncertainty_s: how well ``last_ns`` is known; 0 from a capture.
     """
     known = lives[lives["last_ns"].notna()]
-    if "reused" in known:
-        known = known[~known["reused"].fillna(value=False).astype(bool)]
+    if "cause" in known:
+        known = known[known["cause"].fillna(TIMER) == TIMER]
     slack_s = clock.uncertainty_s + last_packet_uncertainty_s
-    groups = known.groupby("state", sort=False)
-    rows = [_lifetime(str(state), group, director, clock, slack_s) for state, group in groups]
+    groups = known.groupby([known["state"], _waited_s(known, director)], sort=False, dropna=False)
+    rows = [
+        _lifetime(
+            _row(director, str(state), _number(waited_s), len(group)),
+            group,
+            clock,
+            phase,
+            director.hz,
+            slack_s,
+        )
+        for (state, waited_s), group in groups
+    ]
     return sorted(rows, key=lambda row: -row.n)
 
 
 def predicted_lifetimes(entries: pd.DataFrame, director: Director) -> list[Lifetime]:
     """Without polls of entries: the groups as the packets predict them, nothing measured."""
-    remaining = entries[~entries["reused"]]
+    remaining = entries[entries["cause"] == TIMER]
     names = remaining["state"].map(lambda number: State(number).name)
-    return [
-        _row(director, str(name), n=int(count), n_expired=0)
-        for name, count in names.value_counts().items()
+    groups = remaining.groupby([names, remaining["timeout_s"]], sort=False)
+    rows = [
+        _row(director, str(state), _told(director, str(state), _number(waited_s)), len(group))
+        for (state, waited_s), group in groups
     ]
+    return sorted(rows, key=lambda row: -row.n)
+
+
+def _number(value: object) -> float | None:
+    """A group's key; NaN, where the timeout is not known, as None."""
+    number = float(str(value))
+    return None if np.isnan(number) else number
+
+
+def _waited_s(lives: pd.DataFrame, director: Director) -> pd.Series:
+    """The timeout that each entry waited, seconds: as replayed, else as configured."""
+    configured = lives["state"].map(lambda state: configured_s(director, str(state)))
+    configured = configured.astype("float64")
+    if "timeout_s" not in lives:
+        return configured.rename("waited_s")
+    names = lives["predicted_state"].map(lambda number: State(int(number)).name, na_action="ignore")
+    told = configured.notna() & (names == lives["state"])
+    return configured.where(~told, lives["timeout_s"]).rename("waited_s")
+
+
+def configured_s(director: Director, state: str) -> float | None:
+    """The timeout that a state has on this director, seconds; None where it was not read."""
+    if state not in State.__members__:
+        return None
+    timeout_s = float(timeout_by_state_s(director.timeouts or Timeouts())[State[state]])
+    return _told(director, state, timeout_s)
+
+
+def _told(director: Director, state: str, timeout_s: float | None) -> float | None:
+    is_settable = TIMEOUT_NAMES[State[state]] != "fixed"
+    return None if is_settable and director.timeouts is None else timeout_s
 
 
 def _lifetime(
-    state: str, group: pd.DataFrame, director: Director, clock: DirectorClock, slack_s: float
+    row: Lifetime,
+    group: pd.DataFrame,
+    clock: DirectorClock,
+    phase: TimerPhase | None,
+    hz: int | None,
+    slack_s: float,
 ) -> Lifetime:
     gone = group[group["gone_ns"].notna() & group["seen_ns"].notna()]
     look_s = (gone["gone_ns"] - gone["seen_ns"]).to_numpy(dtype=np.float64) / _NS
     gone, look_s = gone[look_s <= WIDEST_LOOK_S], look_s[look_s <= WIDEST_LOOK_S]
     if gone.empty:
-        return _row(director, state, n=len(group), n_expired=0)
+        return row
     middle_ns = gone["seen_ns"].to_numpy(dtype=np.float64) / 2 + gone["gone_ns"] / 2
     lived_s = (middle_ns - gone["last_ns"]).to_numpy(dtype=np.float64) / _NS
     uncertainty_s = float(look_s.max()) / 2 + slack_s
-    sightings = _Sightings(
-        last_s=clock.uptime_s(gone["last_ns"].to_numpy(dtype=np.int64)),
-        seen_s=clock.uptime_s(gone["seen_ns"].to_numpy(dtype=np.int64)),
-        gone_s=clock.uptime_s(gone["gone_ns"].to_numpy(dtype=np.int64)),
-    )
-    row = _row(director, state, n=len(group), n_expired=len(gone))
-    return Lifetime(
-        director=row.director,
-        state=row.state,
-        counted=row.counted,
-        timeout_name=row.timeout_name,
-        timeout_s=row.timeout_s,
-        n=row.n,
-        n_expired=row.n_expired,
+    return replace(
+        row,
+        n_expired=len(gone),
         lifetime_s=Spread(
             mean=float(lived_s.mean()),
             min=float(lived_s.min()),
@@ -97,32 +138,33 @@ def _lifetime(
             uncertainty=uncertainty_s,
         ),
         timeout_measured_s=measured_timeout(
-            sightings,
-            lived_s,
-            director.hz,
-            director.phase_s,
-            slack_s + director.phase_uncertainty_s,
-            uncertainty_s,
+            sightings_of(gone, clock), lived_s, hz, phase, slack_s, uncertainty_s
         ),
-        granule_s=row.granule_s,
         prediction_error_s=_prediction_error(gone, middle_ns),
     )
 
 
-def _row(director: Director, state: str, *, n: int, n_expired: int) -> Lifetime:
+def sightings_of(gone: pd.DataFrame, clock: DirectorClock) -> Sightings:
+    """Lives that ended, on the director's clock."""
+    waited = gone["timeout_s"] if "timeout_s" in gone else pd.Series(np.nan, index=gone.index)
+    return Sightings(
+        last_s=clock.uptime_s(gone["last_ns"].to_numpy(dtype=np.int64)),
+        timeout_s=np.asarray(waited, dtype=np.float64),
+        seen_s=clock.uptime_s(gone["seen_ns"].to_numpy(dtype=np.int64)),
+        gone_s=clock.uptime_s(gone["gone_ns"].to_numpy(dtype=np.int64)),
+    )
+
+
+def _row(director: Director, state: str, timeout_s: float | None, n: int) -> Lifetime:
     known = State[state] if state in State.__members__ else None
-    name = "fixed" if known is None else TIMEOUT_NAMES[known]
-    timeout_s = None
-    if known is not None and (director.timeouts or name == "fixed"):
-        timeout_s = float(timeout_by_state_s(director.timeouts or Timeouts())[known])
     return Lifetime(
         director=director.name,
         state=state,
         counted="active" if known in ACTIVE_STATES else "inactive",
-        timeout_name=name,
+        timeout_name="fixed" if known is None else TIMEOUT_NAMES[known],
         timeout_s=timeout_s,
         n=n,
-        n_expired=n_expired,
+        n_expired=0,
         lifetime_s=None,
         timeout_measured_s=None,
         granule_s=granule_s(timeout_s, director.hz) if timeout_s and director.hz else None,
@@ -131,26 +173,17 @@ def _row(director: Director, state: str, *, n: int, n_expired: int) -> Lifetime:
 
 
 def _prediction_error(gone: pd.DataFrame, middle_ns: pd.Series) -> ErrorSpread | None:
-    if "ends_ns" not in gone:
+    if "ends_ns" not in gone or gone["ends_ns"].isna().all():
         return None
     error_s = (gone["ends_ns"] - middle_ns).to_numpy(dtype=np.float64) / _NS
     return ErrorSpread(mean=float(error_s.mean()), max=float(np.abs(error_s).max()))
 
 
-@dataclass(frozen=True, slots=True)
-class _Sightings:
-    """Of entries that went: last packet, last look that had it, first that did not; uptime, s."""
-
-    last_s: Floats
-    seen_s: Floats
-    gone_s: Floats
-
-
 def measured_timeout(
-    sightings: _Sightings,
+    sightings: Sightings,
     lived_s: Floats,
     hz: int | None,
-    phase_s: float | None,
+    phase: TimerPhase | None,
     slack_s: float,
     uncertainty_s: float,
 ) -> Estimate | None:
@@ -163,8 +196,9 @@ def measured_timeout(
     if hz is None:
         return None
     granules = _granules(lived_s, hz, uncertainty_s)
-    if phase_s is not None:
-        found = [_bounds_s(sightings, granule, hz, phase_s, slack_s) for granule in granules]
+    if phase is not None:
+        slack_s += phase.uncertainty_s
+        found = [_bounds_s(sightings, granule, hz, phase.phase_s, slack_s) for granule in granules]
         bounds = [pair for pair in found if pair[0] <= pair[1]]
         if bounds:
             low, high = min(low for low, _ in bounds), max(high for _, high in bounds)
@@ -185,7 +219,7 @@ def _granules(lived_s: Floats, hz: int, uncertainty_s: float) -> list[float]:
 
 
 def _bounds_s(
-    sightings: _Sightings, granule: float, hz: int, phase_s: float, slack_s: float
+    sightings: Sightings, granule: float, hz: int, phase_s: float, slack_s: float
 ) -> tuple[float, float]:
     """The shortest and the longest timeout of this granule that explain every disappearance."""
     origin_s = phase_s - JIFFIES_AT_BOOT_S

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from analyzer.errors import RecordingError
 from analyzer.ipvs.states import Timeouts
-from analyzer.wire.pcap import mac_number
+from analyzer.wire.packets import mac_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +22,10 @@ class Director:
         phase_s: by how much its jiffies lag its uptime; see ``analyzer.ipvs.timers``.
         phase_uncertainty_s: half the width of what the readings allowed.
         macs: of its interfaces, as numbers.
+        conn_reuse_mode, conntrack, expire_nodest_conn, secure_tcp, drop_entry: the sysctls under
+            ``net.ipv4.vs`` of these names; the kernel's defaults where not known.
+        conn_tab_size: buckets of its connection table.
+        kernel: its release.
     """
 
     name: str
@@ -31,6 +35,12 @@ class Director:
     phase_uncertainty_s: float
     macs: frozenset[int]
     conn_reuse_mode: int
+    conntrack: bool = False
+    expire_nodest_conn: bool = False
+    secure_tcp: int = 0
+    drop_entry: int = 0
+    conn_tab_size: int | None = None
+    kernel: str | None = None
 
 
 def directors_of(manifest: Mapping[str, Any]) -> tuple[Director, ...]:
@@ -63,6 +73,12 @@ def _director(name: str, facts: Mapping[str, Any]) -> Director:
         phase_uncertainty_s=float(facts.get("timer_phase_uncertainty_s") or 0.0),
         macs=frozenset(_macs(facts.get("macs") or [])),
         conn_reuse_mode=_small_number(sysctl.get("conn_reuse_mode"), otherwise=1),
+        conntrack=bool(_small_number(sysctl.get("conntrack"), otherwise=0)),
+        expire_nodest_conn=bool(_small_number(sysctl.get("expire_nodest_conn"), otherwise=0)),
+        secure_tcp=_small_number(sysctl.get("secure_tcp"), otherwise=0),
+        drop_entry=_small_number(sysctl.get("drop_entry"), otherwise=0),
+        conn_tab_size=_small_number(facts.get("conn_tab_size"), otherwise=0) or None,
+        kernel=str(facts["kernel"]) if facts.get("kernel") else None,
     )
 
 

@@ -1,4 +1,4 @@
-"""What the directors were seen to hold: entries from their changes, curves from the counters."""
+"""What the directors were seen to hold: entries from their changes, and when who was there."""
 
 from __future__ import annotations
 
@@ -7,23 +7,26 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from analyzer.wire.pcap import address_number
+from analyzer.wire.segments import FLOW_COLUMNS
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     Ints = npt.NDArray[np.int64]
 
-_KEY = ["director", "protocol", "client_ip", "client_port", "vip", "port"]
 LIFE_COLUMNS = {
     "director": "string",
-    "client": "int64",
+    "flow": "int64",
     "real_server": "string",
     "state": "string",
     "appeared_ns": "int64",
+    "changed_ns": "int64",
+    "expires_s": "int64",
     "seen_ns": "Int64",
     "gone_ns": "Int64",
 }
+_SAMPLE_COLUMNS = ["flow", "at_ns", "state"]
+_NEVER = np.iinfo(np.int64).max
 
 
 def ns(column: pd.Series) -> Ints:
@@ -31,46 +34,58 @@ def ns(column: pd.Series) -> Ints:
     return np.asarray(column.astype("int64"), dtype=np.int64)
 
 
-def of_service(frame: pd.DataFrame, vip: str, port: int) -> pd.DataFrame:
-    """The rows of one virtual service."""
-    return frame[(frame["vip"] == vip) & (frame["port"] == port)]
+def numbered(entries: pd.DataFrame, flows: pd.DataFrame | None) -> pd.DataFrame:
+    """The entries' changes with the number of the flow that each belongs to.
+
+    Args:
+        entries: the recording's table; persistence templates, which have no client port, go.
+        flows: ``Segments.flows``; None without a capture.
+
+    Returns:
+        The rows in order of director, flow and time, with ``flow`` (numbers from ``len(flows)``
+        on are flows that were not captured), ``at_ns``, ``server``.
+    """
+    rows = entries[entries["client_port"] != 0].copy()
+    columns = list(FLOW_COLUMNS)
+    captured = flows[columns] if flows is not None else rows.iloc[:0][columns]
+    keys = pd.concat([captured.astype("string"), rows[columns].astype("string")])
+    codes, _ = pd.factorize(pd.MultiIndex.from_frame(keys))
+    rows["flow"] = codes[len(captured) :]
+    rows["at_ns"] = ns(rows["at"])
+    rows["server"] = rows["real_server"] + ":" + rows["real_port"].astype("string")
+    order = ["director", "flow", "at_ns"]
+    return rows.sort_values(order, kind="stable").reset_index(drop=True)
 
 
 def entry_lives(entries: pd.DataFrame, polls: pd.DataFrame) -> pd.DataFrame:
     """Each entry's life as it was seen; one row from appeared to gone.
 
     Args:
-        entries: the recording's changes, of one service, IPv4.
+        entries: ``numbered`` changes.
         polls: the recording's polls.
 
     Returns:
-        DataFrame with ``LIFE_COLUMNS``: ``client`` as in ``wire.connections.Segments``; ``state``
-        the last one seen; ``seen_ns`` the last poll that had it and ``gone_ns`` the first that
-        did not, both <NA> while it lives.
+        DataFrame with ``LIFE_COLUMNS``: ``state`` the last one seen, ``changed_ns`` the poll that
+        first saw it and ``expires_s`` what it then had left; ``seen_ns`` the last poll that had
+        the entry and ``gone_ns`` the first that did not, both <NA> while it lives.
     """
     if entries.empty:
         return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in LIFE_COLUMNS.items()})
-    rows = entries.sort_values([*_KEY, "at"], kind="stable").reset_index(drop=True)
-    rows["life"] = (rows["change"] == "appeared").cumsum()
-    rows["at_ns"] = ns(rows["at"])
-    held = rows[rows["change"] != "gone"]
-    lives = held.groupby("life").agg(
+    life = (entries["change"] == "appeared").cumsum().rename("life")
+    held = entries[entries["change"] != "gone"]
+    lives = held.groupby(life[held.index]).agg(
         director=("director", "first"),
-        client_ip=("client_ip", "first"),
-        client_port=("client_port", "first"),
-        real_server=("real_server", "first"),
-        real_port=("real_port", "first"),
+        flow=("flow", "first"),
+        real_server=("server", "first"),
         state=("state", "last"),
         appeared_ns=("at_ns", "first"),
+        changed_ns=("at_ns", "last"),
+        expires_s=("expires_s", "last"),
     )
-    gone = rows[rows["change"] == "gone"].groupby("life")["at_ns"].first()
-    lives["gone_ns"] = gone.reindex(lives.index).astype("Int64")
+    gone = entries[entries["change"] == "gone"]
+    gone_ns = gone.groupby(life[gone.index])["at_ns"].first()
+    lives["gone_ns"] = gone_ns.reindex(lives.index).astype("Int64")
     lives["seen_ns"] = _poll_before(lives, polls)
-    lives["client"] = [
-        address_number(ip) << 16 | int(port)
-        for ip, port in zip(lives["client_ip"], lives["client_port"], strict=True)
-    ]
-    lives["real_server"] = lives["real_server"] + ":" + lives["real_port"].astype("string")
     return lives[list(LIFE_COLUMNS)].astype(LIFE_COLUMNS).reset_index(drop=True)
 
 
@@ -91,35 +106,73 @@ def entry_polls_ns(polls: pd.DataFrame, director: str) -> Ints:
     return np.sort(ns(chosen["at"]))
 
 
-def state_samples(entries: pd.DataFrame, polls: pd.DataFrame) -> pd.DataFrame:
-    """The state of every entry at every poll of entries: ``director, client, at_ns, state``.
+def state_samples(entries: pd.DataFrame, polls: pd.DataFrame, director: str) -> pd.DataFrame:
+    """The state of every entry of a director at every poll of entries: ``flow, at_ns, state``.
 
     Changes only are stored; an entry has its last state at each poll until the next change.
     """
-    if entries.empty:
-        return pd.DataFrame({"director": [], "client": [], "at_ns": [], "state": []})
-    rows = entries.sort_values([*_KEY, "at"], kind="stable").reset_index(drop=True)
-    at_ns = ns(rows["at"])
-    same = (rows[_KEY] == rows[_KEY].shift(-1)).all(axis=1).to_numpy()
-    until_ns = np.where(same, np.r_[at_ns[1:], 0], np.iinfo(np.int64).max)
-    parts = []
-    for name, group in rows[rows["change"] != "gone"].groupby("director"):
-        polled_ns = entry_polls_ns(polls, str(name))
-        first = np.searchsorted(polled_ns, at_ns[group.index], side="left")
-        last = np.searchsorted(polled_ns, until_ns[group.index], side="left")
-        counts = np.maximum(last - first, 0)
-        source = np.repeat(np.arange(len(group)), counts)
-        step = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-        chosen = group.iloc[source]
-        client = chosen["client_ip"].map(address_number).astype("int64") * 65536
-        parts.append(
-            pd.DataFrame(
-                {
-                    "director": str(name),
-                    "client": (client + chosen["client_port"].astype("int64")).to_numpy(),
-                    "at_ns": polled_ns[first[source] + step],
-                    "state": chosen["state"].to_numpy(),
-                }
-            )
-        )
-    return pd.concat(parts, ignore_index=True)
+    rows = entries[entries["director"] == director].reset_index(drop=True)
+    if rows.empty:
+        return pd.DataFrame({name: [] for name in _SAMPLE_COLUMNS})
+    flow, at_ns = rows["flow"].to_numpy(), rows["at_ns"].to_numpy()
+    until_ns = np.where(np.r_[flow[1:] == flow[:-1], False], np.r_[at_ns[1:], 0], _NEVER)
+    polled_ns = entry_polls_ns(polls, director)
+    held = np.flatnonzero((rows["change"] != "gone").to_numpy())
+    first = np.searchsorted(polled_ns, at_ns[held], side="left")
+    last = np.searchsorted(polled_ns, until_ns[held], side="left")
+    counts = np.maximum(last - first, 0)
+    source = np.repeat(np.arange(len(held)), counts)
+    step = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    return pd.DataFrame(
+        {
+            "flow": flow[held][source],
+            "at_ns": polled_ns[first[source] + step],
+            "state": rows["state"].to_numpy()[held][source],
+        }
+    )
+
+
+def absences(services: pd.DataFrame, events: pd.DataFrame, director: str) -> pd.DataFrame:
+    """When a real server was not in a director's table, though it was there before.
+
+    Args:
+        services: the recording's polls of services.
+        events: the recording's; ``server-removed`` and ``server-added`` with the server as detail
+            are more exact than the polls.
+        director: whose.
+
+    Returns:
+        DataFrame with ``server, from_ns, to_ns``; ``to_ns`` is the far future if it never came
+        back.
+    """
+    rows = services[services["director"] == director]
+    polled_ns = np.sort(pd.unique(ns(rows["at"])))
+    server = rows["real_server"] + ":" + rows["real_port"].astype("string")
+    found: list[tuple[str, int, int]] = []
+    for name, group in rows.groupby(server):
+        there = np.isin(polled_ns, ns(group["at"]))
+        edges = np.flatnonzero(np.diff(np.r_[True, there, True].astype(np.int8)))
+        for begin, end in zip(edges[::2], edges[1::2], strict=True):
+            if begin == 0:
+                continue  # not there yet: it was added during the run
+            to_ns = int(polled_ns[end]) if end < len(polled_ns) else _NEVER
+            found.append((str(name), int(polled_ns[begin]), to_ns))
+    told = _told_absences(events, director)
+    exact = {name for name, _, _ in told}
+    kept = [row for row in found if row[0] not in exact] + told
+    return pd.DataFrame(kept, columns=["server", "from_ns", "to_ns"])
+
+
+def _told_absences(events: pd.DataFrame, director: str) -> list[tuple[str, int, int]]:
+    rows = events[(events["host"] == director) & events["kind"].isin(_SERVER_EVENTS)]
+    open_since: dict[str, int] = {}
+    found = []
+    for at_ns, kind, server in zip(ns(rows["at"]), rows["kind"], rows["detail"], strict=True):
+        if kind == "server-removed":
+            open_since[server] = int(at_ns)
+        elif server in open_since:
+            found.append((server, open_since.pop(server), int(at_ns)))
+    return found + [(server, since, _NEVER) for server, since in open_since.items()]
+
+
+_SERVER_EVENTS = ("server-removed", "server-added")

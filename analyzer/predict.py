@@ -8,17 +8,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from analyzer.ipvs.replay import NO_ENTRY, Rules, replay
-from analyzer.ipvs.states import IS_ACTIVE, State, Timeouts
+from analyzer.ipvs.replay import NO_ENTRY, replay
+from analyzer.ipvs.states import IS_ACTIVE, State
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from analyzer.clock import DirectorClock
-    from analyzer.director import Director
-    from analyzer.wire.connections import Segments
+    from analyzer.ipvs.replay import Beliefs, Rules
+    from analyzer.wire.segments import Segments
 
     Ints = npt.NDArray[np.int64]
+    Bools = npt.NDArray[np.bool_]
+
+TIMER, PORT_REUSE = "timer", "port-reuse"
+EXPIRE_NODEST, DROP_ENTRY, FLUSH = "expire-nodest-conn", "drop-entry", "flush"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,79 +30,96 @@ class Prediction:
     """What one director must have held.
 
     Attributes:
-        entries: one row per entry: ``client`` (as in Segments), ``first_ns, last_ns`` (its first
+        entries: one row per entry: ``flow`` (as in Segments), ``first_ns, last_ns`` (its first
             and last packet), ``state`` (the last, a State), ``timeout_s``, ``ends_ns`` (when it
-            goes), ``reused`` (it was ended by port reuse, not by its timer); index 0, 1, ...
-        steps: one row per packet that belongs to an entry: ``entry, at_ns, state``.
+            goes), ``cause`` (why: its timer, or something earlier); index 0, 1, ...
+        steps: one row per packet that belongs to an entry: ``entry, flow, at_ns, state``.
+        dropped_syns: SYNs that the director dropped for the sake of an old conntrack entry.
     """
 
     director: str
     entries: pd.DataFrame
     steps: pd.DataFrame
+    dropped_syns: int
 
 
 def predict(
-    segments: Segments, director: Director, clock: DirectorClock, forwarding: str, *, alone: bool
+    segments: Segments,
+    clock: DirectorClock,
+    rules: Rules,
+    director: str,
+    *,
+    dropped: Bools | None = None,
 ) -> Prediction:
     """Replay the segments that passed one director.
 
     Args:
-        segments: of one service, captured on the client's link.
-        director: whose MACs tell which segments passed it.
+        segments: that passed it (``segments.passed``).
         clock: of that director.
-        forwarding: dr, nat, tun or local.
-        alone: it is the only director, so every segment to the VIP passed it even if its MACs
-            are not known (and in nat every reply).
+        rules: of that director.
+        director: its name.
+        dropped: segments that it dropped, because their real server had been removed.
     """
-    passed = np.isin(segments.peer_mac, list(director.macs))
-    if alone and not passed.any():
-        passed = segments.to_vip | (forwarding not in ("dr", "tun"))
-    mine = segments.only(passed)
-    rules = Rules(
-        forwarding=forwarding,
-        timeouts=director.timeouts or Timeouts(),
-        hz=director.hz,
-        phase_s=director.phase_s,
-        conn_reuse_mode=director.conn_reuse_mode,
-    )
-    beliefs = replay(mine, clock.uptime_s(mine.at_ns), rules)
-    frame = pd.DataFrame(
+    beliefs = replay(segments, clock.uptime_s(segments.at_ns), rules, dropped=dropped)
+    counted = (beliefs.entry != NO_ENTRY) & ~beliefs.dropped
+    steps = pd.DataFrame(
         {
-            "entry": beliefs.entry,
-            "client": mine.client,
-            "at_ns": mine.at_ns,
-            "state": beliefs.state,
-            "timeout_s": beliefs.timeout_s,
-            "expiry_uptime_s": beliefs.expiry_uptime_s,
-            "reused": beliefs.reused,
+            "entry": beliefs.entry[counted],
+            "flow": segments.flow[counted],
+            "at_ns": segments.at_ns[counted],
+            "state": beliefs.state[counted],
         }
     )
-    held = frame[frame["entry"] != NO_ENTRY]
     return Prediction(
-        director=director.name,
-        entries=_entries(held, clock),
-        steps=held[["entry", "at_ns", "state"]].reset_index(drop=True),
+        director=director,
+        entries=_entries(segments, beliefs, counted, clock),
+        steps=steps,
+        dropped_syns=int((beliefs.dropped & beliefs.reused).sum()),
     )
 
 
-def _entries(held: pd.DataFrame, clock: DirectorClock) -> pd.DataFrame:
-    grouped = held.groupby("entry")
-    entries = grouped.agg(
-        client=("client", "first"),
-        first_ns=("at_ns", "first"),
-        last_ns=("at_ns", "last"),
-        state=("state", "last"),
-        timeout_s=("timeout_s", "last"),
-        expiry_uptime_s=("expiry_uptime_s", "last"),
-        takes_over=("reused", "first"),
+def _entries(
+    segments: Segments, beliefs: Beliefs, counted: Bools, clock: DirectorClock
+) -> pd.DataFrame:
+    rows = np.flatnonzero(counted)
+    entry = beliefs.entry[rows]
+    changes = np.flatnonzero(np.diff(entry)) if len(entry) else entry
+    first = rows[np.r_[0, changes + 1]] if len(rows) else rows
+    last = rows[np.r_[changes, len(rows) - 1]] if len(rows) else rows
+    ends_ns = clock.client_ns(beliefs.expiry_uptime_s[last])
+    cut_short = _cut_short_ns(segments, beliefs, last)
+    return pd.DataFrame(
+        {
+            "flow": segments.flow[first],
+            "first_ns": segments.at_ns[first],
+            "last_ns": segments.at_ns[last],
+            "state": beliefs.state[last],
+            "timeout_s": beliefs.timeout_s[last],
+            "ends_ns": np.where(cut_short > 0, cut_short, ends_ns),
+            "cause": np.where(cut_short > 0, PORT_REUSE, TIMER),
+        }
     )
-    expiry_s = entries.pop("expiry_uptime_s").to_numpy(dtype=np.float64)
-    takes_over = entries.pop("takes_over").to_numpy(dtype=bool)
-    reused = np.r_[takes_over[1:], False] if len(entries) else takes_over
-    next_first_ns = np.r_[entries["first_ns"].to_numpy()[1:], 0] if len(entries) else []
-    entries["reused"] = reused
-    entries["ends_ns"] = np.where(reused, next_first_ns, clock.client_ns(expiry_s))
-    return entries
+
+
+def _cut_short_ns(segments: Segments, beliefs: Beliefs, last: Ints) -> Ints:
+    """When the segment after an entry's last one ended it by using its port again; else 0."""
+    after = np.minimum(last + 1, max(len(segments.flow) - 1, 0))
+    reused = (after > last) & beliefs.reused[after]
+    reused &= segments.flow[after] == segments.flow[last]
+    return np.where(reused, segments.at_ns[after], 0)
+
+
+def ended_at(prediction: Prediction, chosen: Bools, at_ns: Ints, cause: str) -> Prediction:
+    """The prediction with some entries ended early, at instants of shape (chosen entries,)."""
+    entries = prediction.entries.copy()
+    entries.loc[chosen, "ends_ns"] = at_ns
+    entries.loc[chosen, "cause"] = cause
+    return Prediction(
+        director=prediction.director,
+        entries=entries,
+        steps=prediction.steps,
+        dropped_syns=prediction.dropped_syns,
+    )
 
 
 def predicted_curve(prediction: Prediction, chosen: Ints) -> tuple[Ints, Ints, Ints]:

@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from analyzer.errors import RecordingError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 SCHEMA_VERSION = 1
@@ -151,7 +151,7 @@ class RecordingWriter:
         """Add one row; columns that it does not name are null."""
         self._rows[table].append(row)
 
-    def extend(self, table: str, rows: list[Mapping[str, Any]]) -> None:
+    def extend(self, table: str, rows: Iterable[Mapping[str, Any]]) -> None:
         """Add many rows."""
         self._rows[table].extend(rows)
 

@@ -1,16 +1,21 @@
 """Packets through the kernel's tables: what a director believed, and until when.
 
-All 4-tuples advance together, one packet each, so the work is a few array operations for each
-step of the longest connection. The rules, from net/netfilter/ipvs/ of Linux 6.1:
+All flows advance together, one packet each, so the work is a few array operations for each step of
+the longest flow. ``analyzer.ipvs.reference`` says the same slowly. The rules, from
+net/netfilter/ipvs/ of Linux 6.1:
 
-* an entry is made by a SYN (``tcp_conn_schedule``), in state NONE, and judged at once;
-* every packet of it moves the state and restarts the timer with the new state's timeout
-  (``set_tcp_state``, ``ip_vs_conn_put``);
-* an entry of dr or tun is judged by INPUT_ONLY until the first reply of it that passes, as where
-  the director is the real server itself (``IP_VS_CONN_F_NOOUTPUT``);
-* a packet after the timer fired finds no entry: a SYN makes a new one, anything else none;
-* a SYN that hits an entry in TIME_WAIT or CLOSE, or under conn_reuse_mode 2 in FIN_WAIT without
-  replies seen, ends it at once and makes a new one (``is_new_conn_expected``).
+* an entry is made by a SYN (``tcp_conn_schedule``) or any datagram, and judged at once;
+* every packet of it moves the state and restarts the timer with the new state's timeout, read from
+  the table at that moment (``set_tcp_state``, ``ip_vs_conn_put``);
+* a packet after the timer fired finds no entry: a SYN or datagram makes a new one, anything else
+  none;
+* an entry of a server that is not masqueraded begins with NOOUTPUT, and loses it with the first
+  reply that the director sees (``set_tcp_state``);
+* a SYN that hits an entry in TIME_WAIT or CLOSE, or under conn_reuse_mode 2 in FIN_WAIT with
+  NOOUTPUT, ends it at once and makes a new one (``is_new_conn_expected``); if it is attached to a
+  confirmed conntrack entry it is dropped instead, and its repetition makes the new one;
+* a packet for a server that has been removed is dropped and changes nothing
+  (expire_nodest_conn 0).
 """
 
 from __future__ import annotations
@@ -33,11 +38,12 @@ from analyzer.ipvs.timers import expiry_uptime_s
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from analyzer.wire.connections import Segments
+    from analyzer.wire.segments import Segments
 
     Bools = npt.NDArray[np.bool_]
     Floats = npt.NDArray[np.float64]
     Ints = npt.NDArray[np.int64]
+    Int8s = npt.NDArray[np.int8]
 
 NO_ENTRY = -1
 
@@ -47,21 +53,30 @@ class Rules:
     """What a director's replay depends on.
 
     Attributes:
-        forwarding: dr and tun expect to see no replies; nat and local see both sides.
-        hz, phase_s: None where not known: expiry is then the nominal instant, lateness left out.
-        conn_reuse_mode: ``net.ipv4.vs.conn_reuse_mode``, without conntrack.
+        sees_replies: entries begin without NOOUTPUT: nat.
+        timeouts: in force at the start.
+        changes: later ones, each with the uptime from which it holds; ascending.
+        hz: None where not known: expiry is then the nominal instant plus ``unknown_lateness_s``.
+        phase_s: likewise; see ``analyzer.ipvs.timers``.
+        conn_reuse_mode: ``net.ipv4.vs.conn_reuse_mode``.
+        old_conntrack: a reusing SYN is dropped once: ``net.ipv4.vs.conntrack`` is 1 and replies
+            bypass the director, so its conntrack entry is an old one that never saw a reply.
+        secure_tcp: the secure_tcp tables are in force.
     """
 
-    forwarding: str
+    sees_replies: bool
     timeouts: Timeouts
     hz: int | None
     phase_s: float | None
+    changes: tuple[tuple[float, Timeouts], ...] = ()
     conn_reuse_mode: int = 1
+    old_conntrack: bool = False
+    secure_tcp: bool = False
 
-    @property
-    def sees_replies(self) -> bool:
-        """Whether replies are known to pass the director from the start."""
-        return self.forwarding not in ("dr", "tun")
+    def timeouts_at(self, uptime_s: float) -> Timeouts:
+        """The timeouts in force at an instant of the director's uptime."""
+        in_force = [timeouts for since_s, timeouts in self.changes if since_s <= uptime_s]
+        return in_force[-1] if in_force else self.timeouts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,99 +86,150 @@ class Beliefs:
     Attributes:
         entry: number of the entry that the segment belongs to, from 0; NO_ENTRY if none.
         state: the State it led to; NO_ENTRY if none.
-        timeout_s: what the entry waits from here on.
-        expiry_uptime_s: when it goes unless another segment comes.
+        timeout_s: what the entry waits from here on; NaN if none.
+        expiry_uptime_s: when it goes unless another segment comes; NaN if none.
         reused: the segment ended the entry before it at once (port reuse).
+        dropped: the segment was dropped by the director.
     """
 
     entry: Ints
-    state: npt.NDArray[np.int8]
+    state: Int8s
     timeout_s: Floats
     expiry_uptime_s: Floats
     reused: Bools
+    dropped: Bools
 
 
-def replay(segments: Segments, uptime_s: Floats, rules: Rules) -> Beliefs:
+def replay(
+    segments: Segments, uptime_s: Floats, rules: Rules, *, dropped: Bools | None = None
+) -> Beliefs:
     """Run the segments that passed one director through its tables.
 
     Args:
-        segments: of one service, ordered by 4-tuple, then time; shape (n,).
+        segments: ordered by flow, then time; shape (n,).
         uptime_s: when each passed, on the director's uptime clock; shape (n,).
         rules: the director's.
+        dropped: segments that the director dropped for reasons of its own; shape (n,).
     """
-    size = len(segments.client)
-    timeouts_s = timeout_by_state_s(rules.timeouts)
-    state = np.full(size, NO_ENTRY, dtype=np.int8)
-    timeout_s, expiry_s = np.full(size, np.nan), np.full(size, np.nan)
-    made, reused = np.zeros(size, dtype=bool), np.zeros(size, dtype=bool)
-    replied = np.zeros(size, dtype=bool)  # a reply of this entry has passed
-    for row in _steps(segments.starts(), size):
-        before = _state_before(segments, state, expiry_s, uptime_s, row)
-        flag, to_vip = segments.flag[row], segments.to_vip[row]
-        known = rules.sees_replies | ((before != NO_ENTRY) & replied[np.maximum(row - 1, 0)])
-        is_syn = (flag == Flag.SYN) & to_vip
-        reused[row] = is_syn & _reusable(before, known, rules)
-        made[row] = is_syn & ((before == NO_ENTRY) | reused[row])
-        known &= ~made[row] | rules.sees_replies
-        replied[row] = known | ~to_vip
-        start = np.where(made[row], State.NONE, before)
-        after = TRANSITIONS[_tables(to_vip, known), flag, start]
-        state[row] = np.where(start == NO_ENTRY, NO_ENTRY, after)
-        timeout_s[row] = np.where(state[row] == NO_ENTRY, np.nan, timeouts_s[state[row]])
-        expiry_s[row] = _expiry_s(uptime_s[row], timeout_s[row], rules)
-    return Beliefs(
-        entry=np.where(state == NO_ENTRY, NO_ENTRY, np.cumsum(made) - 1),
-        state=state,
-        timeout_s=timeout_s,
-        expiry_uptime_s=expiry_s,
-        reused=reused,
-    )
+    walk = _Walk(segments, uptime_s, rules, dropped)
+    for row in _steps(segments.starts(), len(segments.flow)):
+        walk.step(row)
+    return walk.beliefs()
+
+
+class _Walk:
+    """The arrays that fill as the flows advance."""
+
+    def __init__(
+        self, segments: Segments, uptime_s: Floats, rules: Rules, dropped: Bools | None
+    ) -> None:
+        size = len(segments.flow)
+        self._rules = rules
+        self._uptime_s = uptime_s
+        self._flag = segments.flag
+        self._to_vip = segments.to_vip
+        self._is_syn = (segments.flag == Flag.SYN) & segments.to_vip
+        self._makes = (self._is_syn | (segments.flag == Flag.DATAGRAM)) & segments.to_vip
+        self._repeated = _repeated_syn(segments, self._is_syn)
+        self._first = np.zeros(size, dtype=bool)
+        self._first[segments.starts()] = True
+        self._timeouts_s = np.array(
+            [
+                timeout_by_state_s(timeouts)
+                for timeouts in (rules.timeouts, *(timeouts for _, timeouts in rules.changes))
+            ]
+        )
+        self._in_force = np.searchsorted(
+            [since_s for since_s, _ in rules.changes], uptime_s, side="right"
+        )
+        self._tables = TRANSITIONS[len(Table) :] if rules.secure_tcp else TRANSITIONS[: len(Table)]
+        self._dropped = np.zeros(size, dtype=bool) if dropped is None else dropped.copy()
+        self._state = np.full(size, NO_ENTRY, dtype=np.int8)
+        self._no_output = np.zeros(size, dtype=bool)
+        self._timeout_s = np.full(size, np.nan)
+        self._expiry_s = np.full(size, np.nan)
+        self._made = np.zeros(size, dtype=bool)
+        self._reused = np.zeros(size, dtype=bool)
+
+    def step(self, row: Ints) -> None:
+        """Judge one segment of each of these flows, whose earlier ones have been judged."""
+        before = self._state_before(row)
+        passes = ~self._dropped[row]
+        reused = self._is_syn[row] & self._reusable(before, row) & passes
+        dropped_now = reused & self._repeated[row] & self._rules.old_conntrack
+        made = self._makes[row] & passes & ~dropped_now & ((before == NO_ENTRY) | reused)
+        start = np.where(made, np.int8(State.NONE), np.where(reused, np.int8(NO_ENTRY), before))
+        no_output = np.where(made, not self._rules.sees_replies, self._no_output[row - 1])
+        no_output &= self._to_vip[row]
+        table = np.where(
+            self._to_vip[row], np.where(no_output, Table.INPUT_ONLY, Table.INPUT), Table.OUTPUT
+        )
+        after = np.where(start == NO_ENTRY, start, self._tables[table, self._flag[row], start])
+        judged = (after != NO_ENTRY) & passes
+        self._state[row] = np.where(judged, after, start)
+        self._no_output[row] = np.where(passes, no_output, self._no_output[row - 1])
+        self._made[row], self._reused[row] = made, reused
+        self._dropped[row] |= dropped_now
+        self._restart_timers(row, judged, start != NO_ENTRY)
+
+    def beliefs(self) -> Beliefs:
+        """What has been found, once every segment has been judged."""
+        none = self._state == NO_ENTRY
+        return Beliefs(
+            entry=np.where(none, NO_ENTRY, np.cumsum(self._made) - 1),
+            state=self._state,
+            timeout_s=self._timeout_s,
+            expiry_uptime_s=self._expiry_s,
+            reused=self._reused,
+            dropped=self._dropped,
+        )
+
+    def _state_before(self, row: Ints) -> Int8s:
+        """The state that each segment finds: its predecessor's, unless that has expired."""
+        previous = row - 1
+        alive = ~self._first[row] & (self._uptime_s[row] < self._expiry_s[previous])
+        return np.where(alive, self._state[previous], np.int8(NO_ENTRY))
+
+    def _reusable(self, state: Int8s, row: Ints) -> Bools:
+        mode = self._rules.conn_reuse_mode
+        if mode == 0:
+            return np.zeros(len(state), dtype=bool)
+        ended = (state == State.TIME_WAIT) | (state == State.CLOSE)
+        if mode & 2:
+            ended |= (state == State.FIN_WAIT) & self._no_output[row - 1]
+        return np.asarray(ended)
+
+    def _restart_timers(self, row: Ints, judged: Bools, held: Bools) -> None:
+        """A judged segment restarts its entry's timer; a dropped one leaves it running."""
+        state = self._state[row]
+        timeout_s = self._timeouts_s[self._in_force[row], state]
+        expiry_s = self._uptime_s[row] + timeout_s
+        if self._rules.hz is not None and self._rules.phase_s is not None:
+            expiry_s = expiry_uptime_s(
+                self._uptime_s[row], timeout_s, hz=self._rules.hz, phase_s=self._rules.phase_s
+            )
+        self._timeout_s[row] = np.where(
+            judged, timeout_s, np.where(held, self._timeout_s[row - 1], np.nan)
+        )
+        self._expiry_s[row] = np.where(
+            judged, expiry_s, np.where(held, self._expiry_s[row - 1], np.nan)
+        )
+
+
+def _repeated_syn(segments: Segments, is_syn: Bools) -> Bools:
+    """SYNs that come again, same sequence number, as the next segment of their flow."""
+    if len(is_syn) == 0:
+        return is_syn
+    again = is_syn[1:] & (segments.flow[1:] == segments.flow[:-1])
+    again &= segments.sequence[1:] == segments.sequence[:-1]
+    return np.asarray(is_syn & np.r_[again, False])
 
 
 def _steps(starts: Ints, size: int) -> list[Ints]:
-    """The first row of every 4-tuple, then the second of those that have one, and so on."""
+    """The first row of every flow, then the second of those that have one, and so on."""
     lengths = np.diff(np.r_[starts, size])
     order = np.argsort(-lengths, kind="stable")
     starts, lengths = starts[order], lengths[order]
     longest = int(lengths[0]) if len(lengths) else 0
     alive = np.searchsorted(-lengths, -np.arange(longest), side="left")
     return [starts[:count] + step for step, count in enumerate(alive)]
-
-
-def _state_before(
-    segments: Segments,
-    state: npt.NDArray[np.int8],
-    expiry_s: Floats,
-    uptime_s: Floats,
-    row: Ints,
-) -> npt.NDArray[np.int8]:
-    """The state that each row's segment finds: its predecessor's, unless that has expired."""
-    previous = np.maximum(row - 1, 0)
-    same = (row > 0) & (segments.client[previous] == segments.client[row])
-    alive = same & (state[previous] != NO_ENTRY) & (uptime_s[row] < expiry_s[previous])
-    return np.where(alive, state[previous], np.int8(NO_ENTRY))
-
-
-def _tables(to_vip: Bools, replied: Bools) -> Ints:
-    from_client = np.where(replied, Table.INPUT, Table.INPUT_ONLY)
-    return np.where(to_vip, from_client, Table.OUTPUT)
-
-
-def _reusable(state: npt.NDArray[np.int8], replied: Bools, rules: Rules) -> Bools:
-    if rules.conn_reuse_mode == 0:
-        return np.zeros(len(state), dtype=bool)
-    ended = np.isin(state, [State.TIME_WAIT, State.CLOSE])
-    if rules.conn_reuse_mode & 2:
-        ended |= (state == State.FIN_WAIT) & ~replied
-    return ended
-
-
-def _expiry_s(uptime_s: Floats, timeout_s: Floats, rules: Rules) -> Floats:
-    nominal_s = uptime_s + timeout_s
-    if rules.hz is None or rules.phase_s is None:
-        return nominal_s
-    known = np.flatnonzero(~np.isnan(timeout_s))
-    nominal_s[known] = expiry_uptime_s(
-        uptime_s[known], timeout_s[known], hz=rules.hz, phase_s=rules.phase_s
-    )
-    return nominal_s

@@ -1,4 +1,4 @@
-"""The director's mind about a TCP connection: states, transitions, timeouts.
+"""The director's mind about a connection: states, transitions, timeouts.
 
 Theory of operation. For each connection the director keeps an *entry*, and in it a state. Every
 packet of the connection that passes the director moves the state by one of three tables and
@@ -6,7 +6,8 @@ restarts the entry's timer with the timeout of the state it led to. The state is
 packets that the director sees; it is not the TCP state of a socket on either host.
 
 Source: net/netfilter/ipvs/ip_vs_proto_tcp.c of Linux 6.1 (``tcp_states``, ``tcp_timeouts``,
-``tcp_state_active_table``, ``tcp_state_idx``).
+``tcp_state_active_table``, ``tcp_state_idx``) and ip_vs_proto_udp.c. A diagram is drawn from the
+tables below by ``analyzer.ipvs.diagram``.
 """
 
 from __future__ import annotations
@@ -39,6 +40,10 @@ class State(IntEnum):
     LAST_ACK = 8
     LISTEN = 9
     SYNACK = 10
+    UDP = 11  # the one state of a UDP entry, last, so that TCP's keep the kernel's numbers
+
+
+TCP_STATES = tuple(state for state in State if state is not State.UDP)
 
 
 class Flag(IntEnum):
@@ -49,6 +54,7 @@ class Flag(IntEnum):
     ACK = 2
     RST = 3
     BARE = 4  # none of the four
+    DATAGRAM = 5  # not TCP: UDP
 
 
 class Table(IntEnum):
@@ -60,14 +66,15 @@ class Table(IntEnum):
 
 
 _ABBREVIATIONS = dict(
-    zip(("NO", "ES", "SS", "SR", "FW", "TW", "CL", "CW", "LA", "LI", "SA"), State, strict=True)
+    zip(("NO", "ES", "SS", "SR", "FW", "TW", "CL", "CW", "LA", "LI", "SA"), TCP_STATES, strict=True)
 )
-_BARE_ROW = "CL " * len(State)  # a packet with none of the flags closes, whatever the state
+_BARE_ROW = "CL " * len(TCP_STATES)  # a packet with none of the flags closes, whatever the state
 
 
 def _table(*rows: str) -> list[list[State]]:
-    """Rows syn, fin, ack, rst; columns the present state in the order of ``State``."""
-    return [[_ABBREVIATIONS[cell] for cell in row.split()] for row in (*rows, _BARE_ROW)]
+    """Rows syn, fin, ack, rst; columns the present TCP state; UDP added, which knows no other."""
+    tcp = [[_ABBREVIATIONS[cell] for cell in row.split()] for row in (*rows, _BARE_ROW)]
+    return [[*row, State.UDP] for row in tcp] + [[State.UDP] * len(State)]
 
 
 # fmt: off
@@ -92,10 +99,43 @@ _INPUT_ONLY = _table(
     "  ES ES SS ES FW TW CL CW CL LI ES",  # ack
     "  CL CL CL SR CL CL CL CL LA LI CL",  # rst
 )
+
+# While secure_tcp is in force (``tcp_states_dos``): the same but for the cells below.
+_SECURE_INPUT = _table(
+    # NO ES SS SR FW TW CL CW LA LI SA
+    "  SR ES ES SR SR SR SR SR SR SR SA",  # syn: SA stays
+    "  CL CW SS TW TW TW CL CW LA LI SA",  # fin: SA stays
+    "  ES ES SS SR FW TW CL CW CL LI SA",  # ack: SR and SA stay
+    "  CL CL CL SR CL CL CL CL LA LI CL",  # rst: SA closes
+)
+_SECURE_OUTPUT = _table(
+    # NO ES SS SR FW TW CL CW LA LI SA
+    "  SS ES SS SA SS SS SS SS SS LI SA",  # syn: SR to SA, SA stays
+    "  TW FW SS TW FW TW CL TW LA LI TW",  # fin
+    "  ES ES SS ES FW TW CL CW LA ES ES",  # ack
+    "  CL CL SS CL CL TW CL CL CL CL CL",  # rst
+)
+_SECURE_INPUT_ONLY = _table(
+    # NO ES SS SR FW TW CL CW LA LI SA
+    "  SA ES ES SR SA SA SA SA SA SA SA",  # syn: to SA
+    "  CL FW SS TW FW TW CL CW LA LI TW",  # fin
+    "  ES ES SS ES FW TW CL CW CL LI ES",  # ack
+    "  CL CL CL SR CL CL CL CL LA LI CL",  # rst
+)
 # fmt: on
 
-TRANSITIONS: Int8s = np.array([_INPUT, _OUTPUT, _INPUT_ONLY], dtype=np.int8)
-"""Next state, indexed [Table, Flag, State]; shape (3, 5, 11)."""
+TRANSITIONS: Int8s = np.array(
+    [
+        _INPUT,
+        _OUTPUT,
+        _INPUT_ONLY,
+        _SECURE_INPUT,
+        _SECURE_OUTPUT,
+        _SECURE_INPUT_ONLY,
+    ],
+    dtype=np.int8,
+)
+"""Next state, indexed [Table, Flag, State]; those of secure_tcp follow; shape (6, 6, 12)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +147,11 @@ class Timeouts:
     udp_s: float = 300
 
 
-_SETTABLE: dict[State, TimeoutName] = {State.ESTABLISHED: "tcp", State.FIN_WAIT: "tcpfin"}
+_SETTABLE: dict[State, TimeoutName] = {
+    State.ESTABLISHED: "tcp",
+    State.FIN_WAIT: "tcpfin",
+    State.UDP: "udp",
+}
 
 TIMEOUT_NAMES: dict[State, TimeoutName] = {state: _SETTABLE.get(state, "fixed") for state in State}
 """Which of ``--set``'s numbers governs a state; most are fixed."""
@@ -123,17 +167,23 @@ _FIXED_TIMEOUTS_S: dict[State, float] = {
     State.LISTEN: 120,
     State.SYNACK: 120,
 }
+FIXED_INACTIVE_S = (10.0, 60.0, 120.0)
+"""The fixed timeouts in which entries that count as inactive end: CLOSE, CLOSE_WAIT, TIME_WAIT."""
 
 ACTIVE_STATES = frozenset({State.ESTABLISHED, State.SYN_SENT, State.SYN_RECV, State.SYNACK})
 """Counted in ActiveConn; every other state is counted in InActConn (Linux 6.1)."""
 
 IS_ACTIVE: npt.NDArray[np.bool_] = np.array([state in ACTIVE_STATES for state in State])
-"""The same, indexed by State; shape (11,)."""
+"""The same, indexed by State; shape (12,)."""
 
 
 def timeout_by_state_s(timeouts: Timeouts) -> npt.NDArray[np.float64]:
-    """What an entry waits after its last packet, seconds, indexed by State; shape (11,)."""
-    settable = {State.ESTABLISHED: timeouts.tcp_s, State.FIN_WAIT: timeouts.tcpfin_s}
+    """What an entry waits after its last packet, seconds, indexed by State; shape (12,)."""
+    settable = {
+        State.ESTABLISHED: timeouts.tcp_s,
+        State.FIN_WAIT: timeouts.tcpfin_s,
+        State.UDP: timeouts.udp_s,
+    }
     by_state = _FIXED_TIMEOUTS_S | settable
     return np.array([by_state[state] for state in State], dtype=np.float64)
 

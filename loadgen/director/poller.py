@@ -162,7 +162,7 @@ class Poller:
         for service in parse_services(text).services:
             if not self._is_ours(service):
                 continue
-            for row in _service_rows(service):
+            for row in service_rows(service):
                 self._recording.append("services", {"at": at_ns, "director": self.name} | row)
                 active += row["active"]
                 inactive += row["inactive"]
@@ -172,7 +172,7 @@ class Poller:
         table = parse_entries(text)
         ours = [entry for entry in table.entries if self._is_our_entry(entry)]
         for change in self._tracker.update(at_ns, ours, table.lines):
-            self._recording.append("entries", {"director": self.name} | _change_row(change))
+            self._recording.append("entries", {"director": self.name} | change_row(change))
         return table.lines
 
     def _record_poll(self, at_ns: int, answer: Answer, uptime_s: float, lines: int | None) -> None:
@@ -220,7 +220,8 @@ def _waits() -> Iterator[float]:
     return chain(_RECONNECT_AFTER_S, repeat(_RECONNECT_AFTER_S[-1]))
 
 
-def _service_rows(service: Service) -> list[dict[str, Any]]:
+def service_rows(service: Service) -> list[dict[str, Any]]:
+    """A service's rows of ``services/``, but for the poll's instant and director."""
     return [
         {
             "protocol": service.protocol,
@@ -239,7 +240,8 @@ def _service_rows(service: Service) -> list[dict[str, Any]]:
     ]
 
 
-def _change_row(change: Change) -> dict[str, Any]:
+def change_row(change: Change) -> dict[str, Any]:
+    """A change's row of ``entries/``, but for the director."""
     entry = change.entry
     return {
         "at": change.at_ns,

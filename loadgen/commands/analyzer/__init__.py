@@ -8,6 +8,7 @@ group = LazyGroup(
     name="analyzer",
     help="Read a run directory and say what the director believed, and why.",
     lazy={
+        "import": f"{HERE}.import_:import_",
         "report": f"{HERE}.report:report",
     },
 )

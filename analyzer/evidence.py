@@ -1,0 +1,164 @@
+"""A recording's parts, brought together for an analysis."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from analyzer.director import Director, directors_of
+from analyzer.errors import ParseError, RecordingError
+from analyzer.observed import numbered
+from analyzer.results import NotMeasured
+from analyzer.wire.packets import PacketTable, read_packets
+from analyzer.wire.segments import (
+    PROTOCOLS,
+    Segments,
+    VirtualEnd,
+    forwarders,
+    service_segments,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+    from analyzer.recording import Recording
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What a run knows, before anything is concluded.
+
+    Attributes:
+        zero_ns: the run's start, Unix time.
+        service: the virtual service that the run was about; None where it watched all.
+        entries: ``observed.numbered`` changes.
+        segments: of all services that are known of; None without a capture.
+        forwarder_macs: the directors' MACs, as told, else as the packets show them.
+    """
+
+    manifest: Mapping[str, Any]
+    directors: tuple[Director, ...]
+    zero_ns: int
+    service: VirtualEnd | None
+    requests: pd.DataFrame
+    services: pd.DataFrame
+    entries: pd.DataFrame
+    polls: pd.DataFrame
+    events: pd.DataFrame
+    packets: PacketTable | None
+    segments: Segments | None
+    forwarder_macs: frozenset[int]
+    not_measured: tuple[NotMeasured, ...]
+
+    @property
+    def forwarding(self) -> str | None:
+        """How most real servers are forwarded to; None where it was never polled or told."""
+        known = self.services["forwarding"].dropna()
+        if len(known):
+            return str(known.mode().iloc[0])
+        told = self.manifest.get("forwarding")
+        return str(told) if told else None
+
+
+def gather(recording: Recording) -> Evidence:
+    """Read a recording.
+
+    Raises:
+        RecordingError: its manifest is not one.
+    """
+    manifest = recording.manifest
+    service = _service(manifest)
+    directors = directors_of(manifest)
+    services, entries = recording.table("services"), recording.table("entries")
+    packets, packet_problem = _packets(recording)
+    segments = None
+    if packets is not None:
+        segments = service_segments(packets, _virtual_ends(service, services, entries))
+    told = frozenset().union(*(director.macs for director in directors))
+    evidence = Evidence(
+        manifest=manifest,
+        directors=directors,
+        zero_ns=_zero_ns(manifest),
+        service=service,
+        requests=recording.table("requests").sort_values("id"),
+        services=services,
+        entries=numbered(entries, segments.flows if segments is not None else None),
+        polls=recording.table("polls"),
+        events=recording.table("events").sort_values("at"),
+        packets=packets,
+        segments=segments,
+        forwarder_macs=told or (forwarders(segments) if segments is not None else told),
+        not_measured=(),
+    )
+    lost = [NotMeasured(what="part of the recording", why=line) for line in recording.problems]
+    return replace(evidence, not_measured=(*_not_measured(evidence, packet_problem), *lost))
+
+
+def _service(manifest: Mapping[str, Any]) -> VirtualEnd | None:
+    told = manifest.get("service")
+    if told is None:
+        return None
+    try:
+        return VirtualEnd(str(told.get("protocol", "TCP")), str(told["vip"]), int(told["port"]))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise RecordingError(f"run.json: service: {type(error).__name__}: {error}") from error
+
+
+def _zero_ns(manifest: Mapping[str, Any]) -> int:
+    try:
+        return int(manifest.get("started_at_ns") or 0)
+    except (TypeError, ValueError) as error:
+        raise RecordingError(f"run.json: started_at_ns: {error}") from error
+
+
+def _virtual_ends(
+    service: VirtualEnd | None, services: pd.DataFrame, entries: pd.DataFrame
+) -> set[VirtualEnd]:
+    """Wherever clients are known to send to; a firewall-mark service shows in its entries only."""
+    ends = {service} if service else set()
+    for table in (services, entries):
+        known = table[["protocol", "vip", "port"]].dropna().drop_duplicates()
+        rows = zip(known["protocol"], known["vip"], known["port"], strict=True)
+        ends |= {VirtualEnd(name, vip, int(port)) for name, vip, port in rows if port}
+    return {end for end in ends if end.protocol in PROTOCOLS}
+
+
+def _packets(recording: Recording) -> tuple[PacketTable | None, str | None]:
+    content = recording.capture()
+    if content is None:
+        return None, None
+    try:
+        return read_packets(content), None
+    except ParseError as error:
+        return None, str(error)
+
+
+def _not_measured(evidence: Evidence, packet_problem: str | None) -> list[NotMeasured]:
+    """What this run cannot know: said by the run itself, and found here."""
+    said = evidence.manifest.get("not_measured") or []
+    try:
+        rows = [NotMeasured(what=str(row["what"]), why=str(row["why"])) for row in said]
+    except (KeyError, TypeError) as error:
+        raise RecordingError(f"run.json: not_measured: {type(error).__name__}: {error}") from error
+    rows += _how_it_ended(evidence.manifest)
+    if packet_problem:
+        rows.append(NotMeasured(what="predictions", why=packet_problem))
+    if evidence.segments is not None and not evidence.forwarder_macs:
+        why = "the capture does not show who forwards; all packets to the VIP are taken to pass it"
+        rows.append(NotMeasured(what="which packets passed the director", why=why))
+    for director in evidence.directors:
+        if director.timeouts is None:
+            why = "its timeouts could not be read; predictions assume the kernel's defaults"
+            rows.append(NotMeasured(what=f"configured timeouts of {director.name}", why=why))
+    return rows
+
+
+def _how_it_ended(manifest: Mapping[str, Any]) -> list[NotMeasured]:
+    """What is missing because the run did not come to its own end."""
+    ended = manifest.get("ended")
+    if ended == "completed":
+        return []
+    why = "the recording was cut off (its program was killed)" if ended is None else str(ended)
+    return [NotMeasured(what="what came after the recording's end", why=why)]

@@ -1,0 +1,21 @@
+"""``analyzer import``: captures and poll logs made elsewhere to a run directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("import")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "-o", "output", required=True, type=click.Path(path_type=Path), help="The run's directory."
+)
+def import_(paths: tuple[Path, ...], output: Path) -> None:
+    """Make a run directory of PATHS: a folder, or a capture, a poll log and a meta.json."""
+    from loadgen.importing.folder import import_folder
+
+    for doubt in import_folder(list(paths), output)[:20]:
+        click.echo(f"analyzer import: {doubt}", err=True)
+    click.echo(output)

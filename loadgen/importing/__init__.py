@@ -1,0 +1,1 @@
+"""Captures and logs made elsewhere, turned into run directories."""

@@ -1,0 +1,257 @@
+"""A folder of a poll log, a capture and ``meta.json``, any of them missing, to a run directory.
+
+The poll log is JSON lines, plain or gzipped: ``{"t": epoch seconds on the director's clock,
+"services": text of /proc/net/ip_vs, "connections": text of /proc/net/ip_vs_conn}``.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analyzer.ipvs.changes import EntryTracker
+from analyzer.ipvs.formats import parse_entries, parse_services
+from analyzer.recording import CAPTURE, RecordingWriter
+from loadgen.director.poller import change_row, service_rows
+from loadgen.errors import UsageProblem
+from loadgen.importing.commands import events_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_NS = 1_000_000_000
+DIRECTOR = "director"
+META = "meta.json"
+_CAPTURE_SUFFIXES = {".pcap", ".pcapng", ".cap"}
+_LOG_SUFFIXES = {".jsonl", ".ndjson"}
+_MAX_LINE_BYTES = 256 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """What was found to import."""
+
+    meta: Mapping[str, Any]
+    log: Path | None
+    capture: Path | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clock:
+    """The director's wall clock against the capture's: ``offset_s`` is director minus capture."""
+
+    before_s: float
+    after_s: float
+    from_t: float
+    to_t: float
+    boot_t: float | None  # director's clock at which its jiffies stood at their boot value
+
+    def at_ns(self, t: float) -> int:
+        """An instant of the director's clock on the capture's, Unix ns."""
+        span_s = self.to_t - self.from_t
+        share = min(max((t - self.from_t) / span_s, 0), 1) if span_s > 0 else 0
+        offset_s = self.before_s + (self.after_s - self.before_s) * share
+        return round(t * 1e6) * 1000 - round(offset_s * _NS)
+
+    def uptime_s(self, t: float) -> float:
+        """The director's uptime; since its first poll where its boot is not known."""
+        return t - (self.boot_t if self.boot_t is not None else self.from_t)
+
+
+def find_sources(paths: list[Path]) -> Sources:
+    """The log, the capture and the meta file among paths; a folder is searched.
+
+    Raises:
+        UsageProblem: nothing to import, two of a kind, or a meta file that is none.
+    """
+    files = [file for path in paths for file in _files(path)]
+    log = _one(files, _is_log, "poll log")
+    capture = _one(files, lambda file: file.suffix in _CAPTURE_SUFFIXES, "capture")
+    meta = _one(files, lambda file: file.name == META, META)
+    if log is None and capture is None:
+        shown = ", ".join(map(str, paths))
+        raise UsageProblem(f"{shown}: no capture (.pcap, .pcapng) and no poll log (.jsonl) there")
+    return Sources(meta=_read_meta(meta), log=log, capture=capture)
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.exists():
+        raise UsageProblem(f"{path}: no such file or folder")
+    return sorted(file for file in path.iterdir() if file.is_file()) if path.is_dir() else [path]
+
+
+def _is_log(file: Path) -> bool:
+    name = file.name.removesuffix(".gz")
+    return Path(name).suffix in _LOG_SUFFIXES
+
+
+def _one(files: list[Path], wanted: Any, what: str) -> Path | None:
+    found = [file for file in files if wanted(file)]
+    if len(found) > 1:
+        raise UsageProblem(f"{found[1]}: a second {what}; expected one")
+    return found[0] if found else None
+
+
+def _read_meta(path: Path | None) -> Mapping[str, Any]:
+    if path is None:
+        return {}
+    try:
+        meta = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise UsageProblem(f"{path}: {error}") from error
+    if not isinstance(meta, dict):
+        raise UsageProblem(f"{path}: expected a JSON object")
+    return meta
+
+
+def import_folder(paths: list[Path], directory: Path) -> list[str]:
+    """Write a run directory from what is found; lines of doubt, for the operator.
+
+    Raises:
+        UsageProblem: nothing to import, or a file that is not what it should be.
+        RecordingError: the directory cannot take a recording.
+    """
+    sources = find_sources(paths)
+    polls = list(_polls(sources.log)) if sources.log else []
+    try:
+        clock = _clock(sources.meta, polls)
+        manifest = _manifest(sources, clock, polls)
+        events = events_of(sources.meta, DIRECTOR, clock.at_ns)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UsageProblem(f"{META}: {type(error).__name__}: {error}") from error
+    recording = RecordingWriter(directory, manifest)
+    if sources.capture:
+        shutil.copyfile(sources.capture, recording.path / CAPTURE)
+    recording.extend("events", events)
+    doubts = _record_polls(polls, clock, recording)
+    recording.close("completed")
+    return doubts
+
+
+def _polls(path: Path) -> Iterator[Mapping[str, Any]]:
+    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+        number = 0
+        while line := file.readline(_MAX_LINE_BYTES):
+            number += 1
+            if not line.strip():
+                continue
+            try:
+                poll = json.loads(line)
+                float(poll["t"])
+            except (ValueError, KeyError, TypeError, RecursionError):
+                if not line.endswith(b"\n"):
+                    return  # cut off while it was written
+                raise UsageProblem(
+                    f'{path}: line {number}: expected {{"t": …, "services": …, "connections": …}}'
+                ) from None
+            yield poll
+
+
+def _clock(meta: Mapping[str, Any], polls: list[Mapping[str, Any]]) -> Clock:
+    told = meta.get("clock") or {}
+    before_s = float(told.get("offset_s_before") or 0.0)
+    jiffies = meta.get("jiffies") or {}
+    boot_t = jiffies.get("t_boot_value")
+    return Clock(
+        before_s=before_s,
+        after_s=float(told.get("offset_s_after") or before_s),
+        from_t=float(polls[0]["t"]) if polls else 0.0,
+        to_t=float(polls[-1]["t"]) if polls else 0.0,
+        boot_t=None if boot_t is None else float(boot_t),
+    )
+
+
+def _manifest(sources: Sources, clock: Clock, polls: list[Mapping[str, Any]]) -> dict[str, Any]:
+    meta = sources.meta
+    timeouts = meta.get("timeouts")
+    service = {
+        "protocol": meta.get("protocol", "TCP"),
+        "vip": meta.get("vip"),
+        "port": meta.get("port"),
+    }
+    return {
+        "command": "import",
+        "imported": {
+            "poll_log": str(sources.log) if sources.log else None,
+            "capture": str(sources.capture) if sources.capture else None,
+            "scenario": meta.get("scenario"),
+        },
+        "started_at_ns": clock.at_ns(clock.from_t) if polls else None,
+        "forwarding": meta.get("forwarding"),
+        "service": service if meta.get("vip") else None,
+        "directors": {DIRECTOR: _director(meta, clock, timeouts)},
+        "capture": {"dropped": None} if sources.capture else None,
+        "not_measured": _not_measured(sources),
+    }
+
+
+def _director(
+    meta: Mapping[str, Any], clock: Clock, timeouts: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    mac = (meta.get("director") or {}).get("mac")
+    return {
+        "link": "imported",
+        "kernel": meta.get("kernel"),
+        "hz": meta.get("hz"),
+        "timer_phase_s": None if clock.boot_t is None else 0.0,
+        "timer_phase_source": None if clock.boot_t is None else META,
+        "timeouts": {name: float(timeouts[name]) for name in ("tcp", "tcpfin", "udp")}
+        if timeouts
+        else None,
+        "conn_tab_size": meta.get("conn_tab_size"),
+        "sysctl": {name: str(value) for name, value in (meta.get("sysctl") or {}).items()},
+        "macs": [mac] if mac else [],
+        "uptime_step_s": 0.0,
+    }
+
+
+def _not_measured(sources: Sources) -> list[dict[str, str]]:
+    rows = []
+    if sources.log is None:
+        rows.append({"what": "ActiveConn, InActConn and entries", "why": "no poll log"})
+    if sources.capture is None:
+        rows.append({"what": "packets, and so every prediction", "why": "no capture"})
+    rows.append({"what": "requests and their latencies", "why": "imported, not sent by loadgen"})
+    return rows
+
+
+def _record_polls(
+    polls: list[Mapping[str, Any]], clock: Clock, recording: RecordingWriter
+) -> list[str]:
+    tracker = EntryTracker()
+    doubts: list[str] = []
+    for poll in polls:
+        t = float(poll["t"])
+        at_ns = clock.at_ns(t)
+        services = parse_services(str(poll.get("services") or ""))
+        doubts += services.warnings
+        for service in services.services:
+            rows = [{"at": at_ns, "director": DIRECTOR} | row for row in service_rows(service)]
+            recording.extend("services", rows)
+        lines = None
+        if poll.get("connections") is not None:
+            table = parse_entries(str(poll["connections"]))
+            doubts += table.warnings
+            lines = table.lines
+            changes = tracker.update(at_ns, table.entries, table.lines)
+            recording.extend(
+                "entries", [{"director": DIRECTOR} | change_row(change) for change in changes]
+            )
+        recording.append("polls", _poll_row(at_ns, clock.uptime_s(t), lines))
+    return doubts
+
+
+def _poll_row(at_ns: int, uptime_s: float, lines: int | None) -> dict[str, Any]:
+    return {
+        "at": at_ns,
+        "director": DIRECTOR,
+        "what": "services" if lines is None else "entries",
+        "took_ms": 0.0,
+        "entries": lines,
+        "asked": at_ns,
+        "director_uptime_s": uptime_s,
+    }
