@@ -58,7 +58,7 @@ def lifetimes(
     groups = known.groupby([known["state"], _waited_s(known, director)], sort=False, dropna=False)
     rows = [
         _lifetime(
-            _row(director, str(state), _number(waited_s), len(group)),
+            group_row(director, str(state), _number(waited_s), len(group)),
             group,
             clock,
             phase,
@@ -76,7 +76,7 @@ def predicted_lifetimes(entries: pd.DataFrame, director: Director) -> list[Lifet
     names = remaining["state"].map(lambda number: State(number).name)
     groups = remaining.groupby([names, remaining["timeout_s"]], sort=False)
     rows = [
-        _row(director, str(state), _told(director, str(state), _number(waited_s)), len(group))
+        group_row(director, str(state), _told(director, str(state), _number(waited_s)), len(group))
         for (state, waited_s), group in groups
     ]
     return sorted(rows, key=lambda row: -row.n)
@@ -155,7 +155,8 @@ def sightings_of(gone: pd.DataFrame, clock: DirectorClock) -> Sightings:
     )
 
 
-def _row(director: Director, state: str, timeout_s: float | None, n: int) -> Lifetime:
+def group_row(director: Director, state: str, timeout_s: float | None, n: int) -> Lifetime:
+    """A group of n entries that ended in a state, nothing measured yet."""
     known = State[state] if state in State.__members__ else None
     return Lifetime(
         director=director.name,

@@ -12,6 +12,7 @@ import pandas as pd
 from analyzer import curves
 from analyzer.agreement import agreement
 from analyzer.clock import DirectorClock, clock_from_polls
+from analyzer.counters import counted_lifetimes
 from analyzer.decay import lifetimes, predicted_lifetimes, sightings_of
 from analyzer.ipvs.replay import Rules
 from analyzer.ipvs.states import Timeouts
@@ -89,8 +90,9 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
     clock = director_clock(director, evidence)
     lives = entry_lives(evidence.entries, evidence.polls)
     lives = lives[lives["director"] == director.name].reset_index(drop=True)
+    own = [curve for curve in observed if curve.director == director.name]
     if evidence.segments is None:
-        return _without_packets(director, evidence, clock, lives)
+        return _without_packets(director, evidence, clock, lives, own)
     mine = evidence.segments.only(_passed(director, evidence, evidence.segments))
     rules = rules_of(director, evidence, clock)
     rules, inferred = _learn_phase(mine, clock, rules, director, lives)
@@ -101,7 +103,6 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
     phase = _phase(rules, director, inferred)
     director = replace(director, hz=rules.hz)
     rows = lifetimes(joined, director, clock, phase, last_packet_uncertainty_s=0)
-    own = [curve for curve in observed if curve.director == director.name]
     servers = _real_servers(prediction, joined, evidence, own)
     predicted = curves.predicted_curves(prediction, servers, evidence.zero_ns)
     samples = state_samples(evidence.entries, evidence.polls, director.name)
@@ -179,19 +180,26 @@ def _passed(director: Director, evidence: Evidence, segments: Segments) -> Bools
 
 
 def _without_packets(
-    director: Director, evidence: Evidence, clock: DirectorClock, lives: pd.DataFrame
+    director: Director,
+    evidence: Evidence,
+    clock: DirectorClock,
+    lives: pd.DataFrame,
+    own: list[Curve],
 ) -> Measured:
-    """Lifetimes by the ends of the requests; without those, by the polls themselves."""
+    """Lifetimes by the ends of the requests; else by the polls of entries; else by counters."""
     mine = evidence.entries[evidence.entries["director"] == director.name]
+    polled_ns = entry_polls_ns(evidence.polls, director.name)
     joined = with_requests(lives, mine, evidence.requests)
     uncertainty_s = REQUEST_END_UNCERTAINTY_S
     foreign = int(joined["last_ns"].isna().sum())
     if evidence.requests.empty:
-        polled_ns = entry_polls_ns(evidence.polls, director.name)
         uncertainty_s = float(np.median(np.diff(polled_ns))) / _NS if len(polled_ns) > 1 else 0.0
         joined, foreign = with_polls(lives, uncertainty_s), 0
     phase = _phase_read(director)
     rows = lifetimes(joined, director, clock, phase, last_packet_uncertainty_s=uncertainty_s)
+    doubts = _phase_unknown(director, phase)
+    if len(polled_ns) == 0 and own:
+        rows, doubts = counted_lifetimes(director, evidence.forwarding or "dr", own)
     return Measured(
         director=director,
         lives=joined,
@@ -202,7 +210,7 @@ def _without_packets(
         ended_early=[],
         foreign_entries=foreign,
         inferred=None,
-        not_measured=_phase_unknown(director, phase),
+        not_measured=doubts,
     )
 
 

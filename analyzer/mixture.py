@@ -9,11 +9,12 @@ squares. One of them may be free (``tcpfin``): it is moved until the rest is lea
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.ipvs.timers import granule_s
+from analyzer.ipvs.timers import KNOWN_HZ, granule_s
 from analyzer.results import Estimate
 
 if TYPE_CHECKING:
@@ -27,7 +28,12 @@ if TYPE_CHECKING:
 LEAST_SHARE = 0.05
 """A component with less of the entries than this is noise."""
 
-LEAST_EXPLAINED = 0.8
+LEAST_EXPLAINED = 0.9
+"""Of the entries, on average over the decay; below it no mixture is claimed."""
+
+_AS_GOOD = 1.25
+"""A simpler mixture stands if it leaves at most this many times what the best leaves."""
+
 _LONGEST_S = 4000.0
 _FINE_S = 0.02
 
@@ -43,35 +49,34 @@ class Component:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mixture:
-    """What the decay is made of; ``explained`` is the share of the falls that it accounts for."""
+    """What the decay is made of; ``explained`` is the share of the entries that it accounts for."""
 
     components: tuple[Component, ...]
     explained: float
-    arrived: int
-    gone: int
+    hz: int
 
 
-def decompose(t_s: Floats, inactive: Ints, fixed_s: Sequence[float], hz: int) -> Mixture | None:
-    """The mixture of timeouts behind a counter's falls; None if it never fell.
+def decompose(
+    t_s: Floats, inactive: Ints, fixed_s: Sequence[float], hz: int | None
+) -> Mixture | None:
+    """The mixture of timeouts behind a counter's falls; None if none explains them.
 
     Args:
-        t_s: when the counter was polled; shape (n,).
+        t_s: when the counter was polled, ascending; shape (n,), n >= 2.
         inactive: its values; shape (n,).
         fixed_s: the timeouts that the kernel fixes for inactive entries.
-        hz: of the director; its granules blur the falls.
+        hz: of the director, whose granules blur the falls; where not known, the one that fits.
     """
     change = np.diff(inactive)
-    rises, falls = np.maximum(change, 0), np.maximum(-change, 0)
-    if not falls.any() or not rises.any():
+    if not (change > 0).any() or not (change < 0).any():
         return None
-    middle_s = (t_s[1:] + t_s[:-1]) / 2
-    came_s, came = middle_s[rises > 0], rises[rises > 0].astype(np.float64)
-    gone = np.cumsum(falls).astype(np.float64)
-    poll_s = float(np.median(np.diff(t_s)))
-    problem = _Problem(t_s[1:], came_s, came, gone, hz)
-    free_s = _best_free(problem, fixed_s)
-    mixture = _solve(problem, fixed_s, free_s, poll_s)
-    return mixture if mixture.explained >= LEAST_EXPLAINED else None
+    found = [
+        fitted
+        for candidate in (KNOWN_HZ if hz is None else (hz,))
+        if (fitted := _fit(_Problem.of(t_s, change, candidate), fixed_s))
+    ]
+    best = min(found, key=lambda fitted: fitted[0], default=None)
+    return best[1] if best else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,29 +88,91 @@ class _Problem:
     came: Floats
     gone: Floats
     hz: int
+    poll_s: float
+
+    @classmethod
+    def of(cls, t_s: Floats, change: Ints, hz: int) -> _Problem:
+        """From a counter's polls and what changed between them."""
+        middle_s = (t_s[1:] + t_s[:-1]) / 2
+        rose = change > 0
+        return cls(
+            t_s=t_s[1:],
+            came_s=middle_s[rose],
+            came=change[rose].astype(np.float64),
+            gone=np.cumsum(np.maximum(-change, 0)).astype(np.float64),
+            hz=hz,
+            poll_s=float(np.median(np.diff(t_s))),
+        )
 
     def gone_under(self, timeout_s: float) -> Floats:
         """How many would have gone by each poll, the lateness spread evenly over a granule."""
         late_s = granule_s(timeout_s, self.hz)
         since_s = self.t_s[:, None] - (self.came_s + timeout_s)[None, :]
-        share = np.clip(since_s / late_s, 0, 1)
-        under: Floats = share @ self.came
+        under: Floats = np.clip(since_s / late_s, 0, 1) @ self.came
         return under
 
-    def rest(self, columns: Floats) -> tuple[Floats, float]:
-        """Weights of the columns, none negative, and what they leave unexplained."""
+    def bounds(self, timeout_s: float) -> tuple[Floats, Floats]:
+        """The fewest and the most that can have gone by each poll, whatever the phase."""
+        widest_s = self.poll_s
+        due_s = self.came_s + timeout_s
+        late_s = granule_s(timeout_s, self.hz)
+        fewest = (self.t_s[:, None] >= (due_s + late_s + widest_s)[None, :]) @ self.came
+        most = (self.t_s[:, None] >= (due_s - widest_s)[None, :]) @ self.came
+        return fewest, most
+
+    def weights(self, values_s: Sequence[float]) -> tuple[Floats, float]:
+        """How the entries share these timeouts, none negative; and what that leaves."""
         from scipy.optimize import nnls
 
+        columns = np.column_stack([self.gone_under(value_s) for value_s in values_s])
         weights, rest = nnls(columns, self.gone)
         return weights, float(rest)
 
 
+def _fit(problem: _Problem, fixed_s: Sequence[float]) -> tuple[float, Mixture] | None:
+    """The simplest mixture that leaves about as little as the best; what it leaves, and itself."""
+    free_s = _best_free(problem, fixed_s)
+    models = [model for size in (1, 2, 3) for model in combinations((*fixed_s, free_s), size)]
+    solved = [(model, *problem.weights(model)) for model in models]
+    least = min(rest for _, _, rest in solved)
+    bar = least * _AS_GOOD + 0.5 * float(np.sqrt(len(problem.t_s)))
+    model, weights, rest = next(row for row in solved if row[2] <= bar)
+    explained = _explained(problem, model, weights)
+    if explained < LEAST_EXPLAINED:
+        return None
+    each = float(problem.gone[-1]) / float(weights.sum())
+    components = [
+        Component(
+            timeout_s=Estimate(
+                value=value_s, uncertainty=problem.poll_s + granule_s(value_s, problem.hz)
+            ),
+            is_free=value_s == free_s,
+            n=float(weight) * each,
+        )
+        for value_s, weight in zip(model, weights, strict=True)
+        if weight >= LEAST_SHARE
+    ]
+    ordered = tuple(sorted(components, key=lambda part: -part.n))
+    return rest, Mixture(components=ordered, explained=explained, hz=problem.hz)
+
+
+def _explained(problem: _Problem, model: Sequence[float], weights: Floats) -> float:
+    """One less the mean share of the entries that went when no phase of the timers allows it."""
+    bounds = [problem.bounds(value_s) for value_s in model]
+    fewest = sum(weight * low for weight, (low, _) in zip(weights, bounds, strict=True))
+    most = sum(weight * high for weight, (_, high) in zip(weights, bounds, strict=True))
+    off = np.maximum(np.maximum(problem.gone - most, fewest - problem.gone) - 1, 0)
+    decaying = (np.asarray(most) > 0) | (problem.gone > 0)
+    if not decaying.any():
+        return 0.0
+    return 1 - float(off[decaying].mean()) / float(problem.came.sum())
+
+
 def _best_free(problem: _Problem, fixed_s: Sequence[float]) -> float:
     """The free timeout, in seconds, that with the fixed ones leaves least unexplained."""
-    fixed = [problem.gone_under(value_s) for value_s in fixed_s]
 
     def rest_of(value_s: float) -> float:
-        return problem.rest(np.column_stack([*fixed, problem.gone_under(value_s)]))[1]
+        return problem.weights((*fixed_s, value_s))[1] + problem.weights((value_s,))[1] / 10
 
     span_s = min(float(problem.t_s[-1] - problem.came_s[0]), _LONGEST_S)
     step_s = max(span_s / 400, _FINE_S)
@@ -116,31 +183,3 @@ def _best_free(problem: _Problem, fixed_s: Sequence[float]) -> float:
         best = float(near[np.argmin([rest_of(value_s) for value_s in near])])
         step_s /= 4
     return best
-
-
-def _solve(problem: _Problem, fixed_s: Sequence[float], free_s: float, poll_s: float) -> Mixture:
-    """Weights of all components; a free one that sits on a fixed one is that one."""
-    values = [*fixed_s, free_s]
-    columns = np.column_stack([problem.gone_under(value_s) for value_s in values])
-    weights, rest = problem.rest(columns)
-    arrived = float(problem.came.sum())
-    components = [
-        Component(
-            timeout_s=Estimate(
-                value=value_s,
-                uncertainty=poll_s
-                + (granule_s(value_s, problem.hz) if index == len(fixed_s) else 0),
-            ),
-            is_free=index == len(fixed_s),
-            n=float(weight) * arrived,
-        )
-        for index, (value_s, weight) in enumerate(zip(values, weights, strict=True))
-        if weight >= LEAST_SHARE
-    ]
-    scale = float(np.linalg.norm(problem.gone)) or 1.0
-    return Mixture(
-        components=tuple(sorted(components, key=lambda part: -part.n)),
-        explained=1 - rest / scale,
-        arrived=int(arrived),
-        gone=int(problem.gone[-1]),
-    )
