@@ -9,13 +9,18 @@ import numpy as np
 
 from analyzer import curves, findings, requests
 from analyzer.evidence import Evidence, gather
+from analyzer.findings.figures import Figures
 from analyzer.ipvs.states import Flag
 from analyzer.measure import Measured, measure
 from analyzer.observed import ns
 from analyzer.results import Analysis, Curve, Event, Timeline
+from analyzer.wire.connections import connections
+from analyzer.wire.segments import without_copies
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import pandas as pd
 
     from analyzer.recording import Recording
 
@@ -54,8 +59,8 @@ def analyse(recording: Recording) -> Analysis:
     )
 
 
-def _figures(evidence: Evidence, measured: Sequence[Measured]) -> findings.Figures:
-    return findings.Figures(
+def _figures(evidence: Evidence, measured: Sequence[Measured]) -> Figures:
+    return Figures(
         requests=requests.summarise(evidence.requests),
         peaks=curves.peaks(evidence.services),
         lifetimes=[row for one in measured for row in one.lifetimes],
@@ -64,7 +69,18 @@ def _figures(evidence: Evidence, measured: Sequence[Measured]) -> findings.Figur
         forwarding=evidence.forwarding,
         capture_dropped=(evidence.manifest.get("capture") or {}).get("dropped"),
         foreign_entries={one.director.name: one.foreign_entries for one in measured},
+        ended_early=[row for one in measured for row in one.ended_early],
+        evidence=evidence,
+        measured=measured,
+        connections=_connections(evidence),
     )
+
+
+def _connections(evidence: Evidence) -> pd.DataFrame | None:
+    segments = evidence.segments
+    if segments is None:
+        return None
+    return connections(segments.only(without_copies(segments, evidence.forwarder_macs)))
 
 
 def _events(evidence: Evidence) -> tuple[Event, ...]:

@@ -1,0 +1,110 @@
+"""What was learnt: small functions, each from what was measured to a Finding or nothing.
+
+Each finding has a stable id, evidence that a reader can check, and advice in an operator's words.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from analyzer.findings import limits, run, servers, timeouts, wire
+from analyzer.findings.figures import agrees, measured
+from analyzer.findings.timeouts import governing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from analyzer.findings.figures import Figures
+    from analyzer.results import Finding, Lifetime, Peak, Requests, Severity
+
+RULES: tuple[Callable[[Figures], Finding | None], ...] = (
+    run.requests_failed,
+    run.director_lost,
+    run.capture_incomplete,
+    run.prediction_differs,
+    timeouts.tcpfin_governs,
+    timeouts.tcpfin_has_no_effect,
+    timeouts.reset_closes_early,
+    timeouts.idle_established,
+    timeouts.timeout_changed_midway,
+    timeouts.ended_early,
+    wire.half_open,
+    wire.arp_flux,
+    wire.server_held_open,
+    wire.port_reuse_delay,
+    servers.imbalance,
+    servers.removed_server_entries,
+    servers.weight_zero_still_served,
+    servers.synced_copies,
+    limits.port_budget,
+    limits.table_memory,
+    timeouts.expires_late,
+    run.foreign_entries,
+)
+
+
+def findings(figures: Figures) -> tuple[Finding, ...]:
+    """All that holds of a run, the worst first."""
+    order: dict[Severity, int] = {"problem": 0, "warning": 1, "info": 2}
+    found = [finding for rule in RULES if (finding := rule(figures))]
+    return tuple(sorted(found, key=lambda finding: order[finding.severity]))
+
+
+def verdict(figures: Figures) -> str:
+    """The sentence that heads the page: which timeout governs the decay, and what it measures.
+
+    Failed requests come before it; that all went well, after.
+    """
+    row = governing(figures.lifetimes)
+    sent = _requests(figures.requests)
+    if row is None:
+        return _sentence([*sent, "no entry was seen, so no timeout could be measured"])
+    decay = [_governed(row), *_peaked(figures.peaks, row)]
+    return _sentence([*sent, *decay] if figures.requests.failed else [*decay, *sent])
+
+
+def _peaked(peaks: Sequence[Peak], row: Lifetime) -> list[str]:
+    column = "InActConn" if row.counted == "inactive" else "ActiveConn"
+    return [
+        f"{column} peaked at {getattr(peak, row.counted)} on {peak.director}"
+        for peak in peaks
+        if peak.director == row.director
+    ]
+
+
+def _governed(row: Lifetime) -> str:
+    told = _GOVERNED[row.counted, row.timeout_name].format(state=row.state)
+    if row.lifetime_s is None:
+        return f"{told}, but no entry was seen to go"
+    lived_s = f"entries in {row.state} lived {row.lifetime_s.mean:.1f} s after their last packet"
+    how = "fixed" if row.timeout_name == "fixed" else "configured"
+    if row.timeout_s is None:
+        return f"{told}: {lived_s} (timeout measured {measured(row)}, {how} not known)"
+    judged = {True: "in agreement with", False: "not in agreement with", None: "beside"}
+    return (
+        f"{told}: {lived_s} (timeout measured {measured(row)}, "
+        f"{judged[agrees(row)]} the {row.timeout_s:g} s {how})"
+    )
+
+
+_GOVERNED = {
+    ("inactive", "tcpfin"): "tcpfin governs the decay",
+    ("inactive", "udp"): "the udp timeout governs the decay",
+    ("inactive", "fixed"): "tcpfin does not matter here: {state} governs the decay, a timeout "
+    "fixed in the kernel",
+    ("active", "tcp"): "the tcp timeout governs: entries stayed active, none became inactive",
+    ("active", "fixed"): "nothing became inactive: entries stayed active in {state}, a timeout "
+    "fixed in the kernel",
+}
+"""Which timeout governs, by how the kernel counts the entries and who sets it."""
+
+
+def _requests(requests: Requests) -> list[str]:
+    if not requests.sent:
+        return []
+    return [f"{requests.succeeded} of {requests.sent} requests succeeded"]
+
+
+def _sentence(parts: list[str]) -> str:
+    text = "; ".join(parts)
+    return f"{text[0].upper()}{text[1:]}." if not text.startswith("tcpfin") else f"{text}."

@@ -1,0 +1,104 @@
+"""What findings are made from, and how their evidence is worded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import numpy.typing as npt
+    import pandas as pd
+
+    from analyzer.evidence import Evidence
+    from analyzer.measure import Measured
+    from analyzer.results import Agreement, EndedEarly, Event, Lifetime, Peak, Requests
+
+_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """What was measured.
+
+    Attributes:
+        lifetimes: largest group first within a director.
+        capture_dropped: packets that the kernel dropped before the capture; None without one.
+        foreign_entries: entries of the service whose packets this run did not send, by director.
+        evidence: the recording; None where only figures are at hand.
+        measured: one per director; empty where only figures are at hand.
+        connections: ``wire.connections`` of the capture; None without one.
+    """
+
+    requests: Requests
+    peaks: Sequence[Peak]
+    lifetimes: Sequence[Lifetime]
+    agreement: Sequence[Agreement]
+    events: Sequence[Event]
+    forwarding: str | None
+    capture_dropped: int | None
+    foreign_entries: dict[str, int]
+    ended_early: Sequence[EndedEarly] = ()
+    evidence: Evidence | None = None
+    measured: Sequence[Measured] = ()
+    connections: pd.DataFrame | None = None
+
+    def ends(self, flows: Iterable[int]) -> str:
+        """Some of the connections of these flows, by client and VIP, as evidence."""
+        numbers = list(dict.fromkeys(int(flow) for flow in flows))
+        if self.evidence is None or self.evidence.segments is None or not numbers:
+            return ""
+        table = self.evidence.segments.flows
+        rows = table.loc[[number for number in numbers if number < len(table)][:_SHOWN]]
+        shown = [
+            f"{row.client_ip}:{row.client_port} to {row.vip}:{row.port}"
+            for row in rows.itertuples(index=False)
+        ]
+        more = len(numbers) - len(shown)
+        return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
+
+    def when(self, at_ns: npt.ArrayLike) -> str:
+        """The time range of some instants, in seconds since the run's start."""
+        instants = np.asarray(at_ns, dtype=np.float64)
+        if self.evidence is None or len(instants) == 0:
+            return ""
+        first, last = (np.array([instants.min(), instants.max()]) - self.evidence.zero_ns) / 1e9
+        return f"{first:.1f} s" if last - first < BRIEF_S else f"{first:.1f} to {last:.1f} s"
+
+
+BRIEF_S = 0.1
+
+
+def seconds(value: float | None) -> str:
+    """A number of seconds in words."""
+    return "not known" if value is None else f"{value:g} s"
+
+
+def lived(row: Lifetime) -> str:
+    """A group's lifetime in words."""
+    life = row.lifetime_s
+    if life is None:
+        return f"none of {row.n} entries was seen to go"
+    return (
+        f"{row.n_expired} of {row.n} entries went {life.mean:.2f} s after their last packet "
+        f"({life.min:.2f} to {life.max:.2f} s, each ± {life.uncertainty:.2f} s)"
+    )
+
+
+def measured(row: Lifetime) -> str:
+    """The measured timeout in words."""
+    estimate = row.timeout_measured_s
+    if estimate is None:
+        return "not measured"
+    return f"{estimate.value:.2f} ± {estimate.uncertainty:.2f} s"
+
+
+def agrees(row: Lifetime) -> bool | None:
+    """Whether the measured timeout is the configured one; None if either is not known."""
+    estimate, configured_s = row.timeout_measured_s, row.timeout_s
+    if estimate is None or configured_s is None:
+        return None
+    return abs(estimate.value - configured_s) <= estimate.uncertainty

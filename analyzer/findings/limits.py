@@ -1,0 +1,66 @@
+"""Findings about what comes first at a higher rate: source ports, or the table's memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from analyzer.findings.timeouts import governing
+from analyzer.lives import CONN_TAB_BITS, EPHEMERAL_PORTS
+from analyzer.model import port_budget as budget_of
+from analyzer.model import table_memory as memory_of
+from analyzer.results import Finding
+
+if TYPE_CHECKING:
+    from analyzer.findings.figures import Figures
+
+MANY_ENTRIES = 10_000
+LONG_CHAIN = 8
+
+
+def port_budget(figures: Figures) -> Finding | None:
+    """The rate at which source ports come back before their entries have gone."""
+    row = governing(figures.lifetimes)
+    requests, evidence = figures.requests, figures.evidence
+    if row is None or row.timeout_s is None or evidence is None or not requests.rate_per_s:
+        return None
+    sources = int(evidence.requests["source_ip"].nunique())
+    if not sources:
+        return None
+    longest_s = row.timeout_s + (row.granule_s or 0)
+    budget = budget_of(requests.rate_per_s, sources, EPHEMERAL_PORTS, longest_s)
+    sent_all = requests.sent > sources * EPHEMERAL_PORTS
+    return Finding(
+        id="port-budget",
+        severity="warning" if budget.exceeded and sent_all else "info",
+        title=f"Up to {budget.entry_limit_per_s:,.0f} requests/s before a source port comes back "
+        "to an entry that is still there",
+        evidence=f"{sources} source address(es) with {EPHEMERAL_PORTS:,} ports, and entries that "
+        f"live up to {longest_s:.1f} s; this run sent {requests.rate_per_s:,.0f}/s for "
+        f"{requests.duration_s or 0:.2f} s. The clients' own TIME_WAIT (60 s) allows "
+        f"{budget.client_limit_per_s or 0:,.0f}/s, sustained.",
+        advice="For a higher sustained rate use more client addresses"
+        + (", or a lower tcpfin." if row.timeout_name == "tcpfin" else "."),
+    )
+
+
+def table_memory(figures: Figures) -> Finding | None:
+    """What the table costs at its peak: memory, and the length of its hash chains."""
+    for one in figures.measured:
+        peak = next((row for row in figures.peaks if row.director == one.director.name), None)
+        entries = peak.active + peak.inactive if peak else 0
+        size = one.director.conn_tab_size
+        bits = size.bit_length() - 1 if size else CONN_TAB_BITS
+        memory = memory_of(entries, bits)
+        if entries < MANY_ENTRIES and memory.chain_length < LONG_CHAIN:
+            continue
+        return Finding(
+            id="table-memory",
+            severity="warning" if memory.chain_length >= LONG_CHAIN else "info",
+            title=f"{entries:,} entries: {memory.entry_bytes / 1e6:,.0f} MB, "
+            f"chains of {memory.chain_length:.0f}",
+            evidence=f"On {one.director.name}: 320 bytes an entry, {memory.buckets:,} buckets "
+            f"({'as it says' if size else 'the default'}).",
+            advice="More entries than buckets only make chains longer, nothing is refused: load "
+            f"ip_vs with conn_tab_bits={memory.enough_bits} for chains of one.",
+        )
+    return None

@@ -1,0 +1,159 @@
+"""Findings about real servers: shares, weights, removals; and about copies on a backup."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from analyzer.observed import absences, ns
+from analyzer.results import Finding
+
+if TYPE_CHECKING:
+    from analyzer.findings.figures import Figures
+    from analyzer.measure import Measured
+
+EVEN_SCHEDULERS = ("rr", "wrr")
+"""Those that share new connections by weight alone; others look at load or at addresses."""
+
+UNLIKELY = 0.001
+_LEAST_EXPECTED = 5
+
+
+def imbalance(figures: Figures) -> Finding | None:
+    """New connections were not shared as the weights say (chi-square)."""
+    for one in figures.measured:
+        shares = _shares(figures, one)
+        if shares is None or (shares["expected"] < _LEAST_EXPECTED).any():
+            continue
+        from scipy.stats import chisquare
+
+        p = float(chisquare(shares["seen"], shares["expected"]).pvalue)
+        if p < UNLIKELY:
+            told = ", ".join(
+                f"{row.server} {row.seen} of {row.expected:.0f} expected (weight {row.weight})"
+                for row in shares.itertuples(index=False)
+            )
+            return Finding(
+                id="imbalance",
+                severity="warning",
+                title="Connections are not shared as the weights say",
+                evidence=f"On {one.director.name}: {told}; chi-square p = {p:.1g}.",
+                advice="See whether a real server was added late, whether persistence is on, or "
+                "whether a few clients hold most connections.",
+            )
+    return None
+
+
+def _shares(figures: Figures, one: Measured) -> pd.DataFrame | None:
+    """The busiest even service's real servers: weight, entries seen, entries expected."""
+    if figures.evidence is None or one.lives.empty:
+        return None
+    rows = figures.evidence.services
+    rows = rows[(rows["director"] == one.director.name) & rows["scheduler"].isin(EVEN_SCHEDULERS)]
+    rows = rows.assign(server=rows["real_server"] + ":" + rows["real_port"].astype("string"))
+    seen = one.lives["real_server"].value_counts()
+    tables = [_table(group, seen) for _, group in rows.groupby(["vip", "port"])]
+    busiest = max(tables, key=lambda table: int(table["seen"].sum()), default=None)
+    if busiest is None or len(busiest) < 2 or busiest["weight"].isna().any():
+        return None
+    total, weights = int(busiest["seen"].sum()), int(busiest["weight"].sum())
+    if not total or not weights:
+        return None
+    return busiest.assign(expected=busiest["weight"] / weights * total)
+
+
+def _table(rows: pd.DataFrame, seen: pd.Series) -> pd.DataFrame:
+    """Per real server its weight, NaN if that changed meanwhile, and the entries seen."""
+    weights = rows.groupby("server")["weight"].agg(["min", "max"]).astype("float64")
+    steady = weights["max"].where(weights["min"] == weights["max"])
+    counts = seen.reindex(weights.index).fillna(0).astype("int64")
+    return pd.DataFrame({"server": weights.index, "weight": steady, "seen": counts})
+
+
+def removed_server_entries(figures: Figures) -> Finding | None:
+    """A real server left the service while its entries stayed in the table."""
+    evidence = figures.evidence
+    if evidence is None:
+        return None
+    told = []
+    for one in figures.measured:
+        for server, from_ns, to_ns in absences(
+            evidence.services, evidence.events, one.director.name
+        ).itertuples(index=False):
+            alive = one.lives[
+                (one.lives["real_server"] == server)
+                & (one.lives["appeared_ns"] < from_ns)
+                & (one.lives["gone_ns"].fillna(to_ns) > from_ns)
+            ]
+            if len(alive):
+                told.append(f"{server} on {one.director.name}: {len(alive)} entries stayed")
+    if not told:
+        return None
+    return Finding(
+        id="removed-server-entries",
+        severity="warning",
+        title="A real server was removed while the director still had entries for it",
+        evidence="; ".join(told)
+        + ". The service's counters leave them out, the connection table does not.",
+        advice="With expire_nodest_conn=0 packets of these connections are dropped in silence: set "
+        "weight 0 first and wait, or set net.ipv4.vs.expire_nodest_conn=1 to have clients reset.",
+    )
+
+
+def weight_zero_still_served(figures: Figures) -> Finding | None:
+    """A real server of weight 0 still got connections, or still holds entries."""
+    evidence = figures.evidence
+    if evidence is None or evidence.services.empty:
+        return None
+    services = evidence.services
+    quiet = services[services["weight"] == 0]
+    told = []
+    for (name, server, port), rows in quiet.groupby(["director", "real_server", "real_port"]):
+        since_ns = int(ns(rows["at"]).min())
+        label = f"{server}:{port}"
+        held = int((rows["active"] + rows["inactive"]).max())
+        fresh = sum(
+            int(((one.lives["real_server"] == label) & (one.lives["appeared_ns"] > since_ns)).sum())
+            for one in figures.measured
+            if one.director.name == name
+        )
+        if held:
+            told.append(f"{label} on {name}: up to {held} entries, {fresh} of them made after")
+    if not told:
+        return None
+    return Finding(
+        id="weight-zero-still-served",
+        severity="info",
+        title="A real server of weight 0 still holds entries",
+        evidence="; ".join(told) + ".",
+        advice="Weight 0 stops new connections, not old ones; with persistence it does not even "
+        "stop new ones of known clients, unless expire_quiescent_template=1.",
+    )
+
+
+def synced_copies(figures: Figures) -> Finding | None:
+    """A director holds entries whose packets passed another: copies by the sync daemon."""
+    if len(figures.measured) < 2:
+        return None
+    told = []
+    for one in figures.measured:
+        others = [
+            set(other.prediction.entries["flow"])
+            for other in figures.measured
+            if other is not one and other.prediction is not None
+        ]
+        foreign = one.lives[one.lives.get("entry", pd.Series(dtype="Int64")).isna()]
+        copies = sum(any(flow in flows for flows in others) for flow in foreign["flow"])
+        if copies:
+            told.append(f"{copies} on {one.director.name}")
+    if not told:
+        return None
+    return Finding(
+        id="synced-copies",
+        severity="info",
+        title="A director holds copies of another's entries",
+        evidence=f"Entries whose packets passed another director: {', '.join(told)}.",
+        advice="The IPVS sync daemon made them; on a backup InActConn is a copy, not its own "
+        "traffic, and lives by the master's timeouts.",
+    )

@@ -1,0 +1,190 @@
+"""Findings about timeouts: which one governs, what it measures, why entries go when they go."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from analyzer.findings.figures import agrees, lived, measured, seconds
+from analyzer.results import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from analyzer.findings.figures import Figures
+    from analyzer.results import Lifetime, Requests
+
+BELOW_NOTICE_S = 0.05
+TIMES_THE_RATE = 10
+
+
+def governing(lifetimes: Sequence[Lifetime]) -> Lifetime | None:
+    """The largest group of inactive entries: the one whose timeout governs the decay.
+
+    Where none became inactive, the largest group of active ones.
+    """
+    inactive = [row for row in lifetimes if row.counted == "inactive"]
+    return max(inactive or lifetimes, key=lambda row: row.n, default=None)
+
+
+def tcpfin_governs(figures: Figures) -> Finding | None:
+    """Entries waited in FIN_WAIT, for tcpfin."""
+    row = governing(figures.lifetimes)
+    if row is None or row.timeout_name != "tcpfin":
+        return None
+    verdict = agrees(row)
+    configured = "not measured" if row.timeout_s is None else f"{row.timeout_s:g} s"
+    return Finding(
+        id="tcpfin-governs",
+        severity="warning" if verdict is False else "info",
+        title=_tcpfin_title(row, verdict),
+        evidence=(
+            f"On {row.director} {lived(row)}, all in {row.state}. Timeout measured "
+            f"{measured(row)}, configured {configured}; "
+            f"timer granule {seconds(row.granule_s)}."
+        ),
+        advice=_tcpfin_advice(row, figures.requests),
+    )
+
+
+def _tcpfin_title(row: Lifetime, verdict: bool | None) -> str:
+    if verdict is None:
+        return "tcpfin governs the decay of InActConn"
+    if verdict:
+        return "tcpfin governs the decay of InActConn, and measures what is configured"
+    return "entries in FIN_WAIT do not live as long as the configured tcpfin says"
+
+
+def _tcpfin_advice(row: Lifetime, requests: Requests) -> str:
+    text = (
+        "InActConn counts what the director remembers, not open connections: no request waits "
+        "for it. To have it fall sooner, lower the second number of ipvsadm --set "
+        "(0 leaves a number as it is); it holds for entries whose next packet comes after that."
+    )
+    if row.timeout_s is None or not requests.rate_per_s:
+        return text
+    held_s = row.timeout_s + (row.granule_s or 0) / 2
+    at_rate = requests.rate_per_s * TIMES_THE_RATE
+    return (
+        f"{text} Sustained at {at_rate:,.0f} requests/s ({TIMES_THE_RATE} times this burst's "
+        f"rate) InActConn would settle at about {at_rate * held_s:,.0f} entries."
+    )
+
+
+def tcpfin_has_no_effect(figures: Figures) -> Finding | None:
+    """The inactive entries waited in a state whose timeout nothing sets: nat, resets."""
+    row = governing(figures.lifetimes)
+    if row is None or row.timeout_name != "fixed" or row.counted != "inactive":
+        return None
+    return Finding(
+        id="tcpfin-has-no-effect",
+        severity="info",
+        title=f"tcpfin does not matter here: entries waited in {row.state}, a fixed timeout",
+        evidence=f"On {row.director} {lived(row)}, all in {row.state} "
+        f"(forwarding {figures.forwarding or 'not known'}); timeout measured {measured(row)}, "
+        f"fixed in the kernel at {seconds(row.timeout_s)}.",
+        advice="Changing tcpfin will not shorten this decay; no ipvsadm --set number does.",
+    )
+
+
+def expires_late(figures: Figures) -> Finding | None:
+    """Entries outlived their timeout by the timer's granule, which is no fault."""
+    rows = [row for row in figures.lifetimes if row.lifetime_s and row.granule_s and row.timeout_s]
+    row = max(rows, key=lambda row: row.n, default=None)
+    if row is None or row.lifetime_s is None or row.timeout_s is None or row.granule_s is None:
+        return None
+    late_s = row.lifetime_s.mean - row.timeout_s
+    if not BELOW_NOTICE_S < late_s <= row.granule_s + row.lifetime_s.uncertainty:
+        return None
+    return Finding(
+        id="expires-late",
+        severity="info",
+        title=f"Entries go up to {row.granule_s:.2f} s late, in steps: the kernel's timer wheel",
+        evidence=f"On {row.director} entries in {row.state} lived {late_s:.2f} s longer than "
+        f"their {row.timeout_s:g} s on average; the wheel's granule for that timeout is "
+        f"{row.granule_s:.2f} s.",
+        advice="No fault: the kernel rounds each expiry up to its timer granule.",
+    )
+
+
+def reset_closes_early(figures: Figures) -> Finding | None:
+    """Connections ended by a reset wait in CLOSE, 10 s, whatever tcpfin is."""
+    rows = [row for row in figures.lifetimes if row.state == "CLOSE"]
+    if not rows:
+        return None
+    n = sum(row.n for row in rows)
+    flows = _flows_in(figures, "CLOSE")
+    return Finding(
+        id="reset-closes-early",
+        severity="info",
+        title=f"{n} connections were reset: their entries wait 10 s, not tcpfin",
+        evidence="; ".join(f"{row.director}: {lived(row)}, in CLOSE" for row in rows)
+        + _such_as(figures.ends(flows)),
+        advice="Clients or servers that abort (timeouts of health checks, SO_LINGER 0) leave "
+        "entries like these; a decay that is faster than tcpfin is no sign of a fault.",
+    )
+
+
+def idle_established(figures: Figures) -> Finding | None:
+    """Entries that went, or wait, in ESTABLISHED: the connection may well be open still."""
+    rows = [row for row in figures.lifetimes if row.state == "ESTABLISHED"]
+    if not rows:
+        return None
+    n, gone = sum(row.n for row in rows), sum(row.n_expired for row in rows)
+    wait = seconds(rows[0].timeout_s)
+    forgot = f"{gone} of them it has forgotten meanwhile. " if gone else ""
+    return Finding(
+        id="idle-established",
+        severity="warning" if gone else "info",
+        title=f"{n} connections were left open and idle: active for {wait} each",
+        evidence="; ".join(f"{row.director}: {lived(row)}, in ESTABLISHED" for row in rows)
+        + _such_as(figures.ends(_flows_in(figures, "ESTABLISHED"))),
+        advice=f"{forgot}After the tcp timeout the director has no entry: the client's next packet "
+        "is answered by a RST from the VIP, though the real server holds its socket. Keep the tcp "
+        "timeout above the clients' keepalive interval.",
+    )
+
+
+def timeout_changed_midway(figures: Figures) -> Finding | None:
+    """Timeouts were set while entries lived: each keeps what its last packet read."""
+    events = [event for event in figures.events if event.kind == "timeouts-changed"]
+    if not events:
+        return None
+    told = "; ".join(f"{event.t_s:.1f} s: {event.host}: --set {event.detail}" for event in events)
+    groups = ", ".join(
+        f"{row.n} in {row.state} under {seconds(row.timeout_s)}" for row in figures.lifetimes
+    )
+    return Finding(
+        id="timeout-changed-midway",
+        severity="info",
+        title="Timeouts were changed during the run; entries keep the one of their last packet",
+        evidence=f"{told}. Entries: {groups}.",
+        advice="After ipvsadm --set, wait one old timeout before judging the new one.",
+    )
+
+
+def ended_early(figures: Figures) -> Finding | None:
+    """Entries went before their time, for a reason that can be named."""
+    rows = [row for row in figures.ended_early if row.cause != "port-reuse"]
+    if not rows:
+        return None
+    told = ", ".join(f"{row.n} in {row.state} on {row.director} ({row.cause})" for row in rows)
+    return Finding(
+        id="ended-early",
+        severity="warning",
+        title=f"{sum(row.n for row in rows)} entries went before their time",
+        evidence=f"{told}. They are left out of the lifetimes.",
+        advice="drop-entry: the director defends its memory (net.ipv4.vs.drop_entry); "
+        "expire-nodest-conn: a real server was removed; flush: somebody emptied the table.",
+    )
+
+
+def _flows_in(figures: Figures, state: str) -> list[int]:
+    return [
+        int(flow)
+        for one in figures.measured
+        for flow in one.lives.loc[one.lives["state"] == state, "flow"]
+    ]
+
+
+def _such_as(ends: str) -> str:
+    return f"; such as {ends}." if ends else "."

@@ -1,0 +1,177 @@
+"""Findings from the packets: handshakes that never were, closes that never came, delays."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analyzer.ipvs.states import Flag
+from analyzer.results import Finding
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import pandas as pd
+
+    from analyzer.findings.figures import Figures
+    from analyzer.wire.segments import Segments
+
+    Bools = npt.NDArray[np.bool_]
+    Ints = npt.NDArray[np.int64]
+
+_HALF_OPEN_STATES = ("SYN_RECV", "SYNACK")
+_DELAY_S = (0.9, 1.5)
+"""A dropped SYN is repeated after 1 s; loss makes later repetitions too (1, 3, 7 s)."""
+
+
+def half_open(figures: Figures) -> Finding | None:
+    """Entries that ended without a handshake: active for a minute though nothing is open."""
+    flows = _half_open_flows(figures)
+    rows = [row for row in figures.lifetimes if row.state in _HALF_OPEN_STATES]
+    if not rows:
+        return None
+    n = sum(row.n for row in rows)
+    row = rows[0]
+    such = figures.ends(flows)
+    return Finding(
+        id="half-open",
+        severity="warning",
+        title=f"{n} connections never finished their handshake, and count as active",
+        evidence=f"{n} entries ended in {row.state}, {row.timeout_s:g} s each"
+        + (f"; such as {such}" if such else "")
+        + ".",
+        advice="ActiveConn is not 'established': SYN_RECV counts too, and no ipvsadm --set number "
+        "shortens it. A SYN flood, clients that vanish, or replies that bypass a client show so; "
+        "in nat the server's repeated SYN-ACKs keep such entries half a minute longer.",
+    )
+
+
+def arp_flux(figures: Figures) -> Finding | None:
+    """The director sees SYNs only: the connection goes on past it, or was refused unseen."""
+    evidence = figures.evidence
+    flows = _half_open_flows(figures)
+    if evidence is None or evidence.segments is None or figures.forwarding not in ("dr", "tun"):
+        return None
+    if len(flows) == 0:
+        return None
+    segments = evidence.segments
+    mine = np.isin(segments.flow, flows)
+    past = _past_the_director(segments, mine, evidence.forwarder_macs)
+    refused = np.unique(segments.flow[mine & ~segments.to_vip & (segments.flag == Flag.RST)])
+    if len(past):
+        return _leak(figures, past)
+    if len(refused):
+        return _refused(figures, refused)
+    if _saw_replies(segments):
+        return None
+    return Finding(
+        id="arp-flux",
+        severity="warning",
+        title="The director sees only SYNs: real servers leak the VIP by ARP, or refuse",
+        evidence=f"{len(flows)} connections show a SYN and nothing after it: {figures.ends(flows)}"
+        f" ({figures.when(segments.at_ns[mine])}). From the director alone the two look alike.",
+        advice="On a client look at `ip neigh` for the VIP: the director's MAC is right, a real "
+        "server's is the leak (set arp_ignore=1 and arp_announce=2 there). If it is right, the "
+        "real servers refuse the connections: look whether they listen on the VIP.",
+    )
+
+
+def _leak(figures: Figures, flows: Ints) -> Finding:
+    return Finding(
+        id="arp-flux",
+        severity="problem",
+        title="Clients send past the director: a real server answers ARP for the VIP",
+        evidence=f"{len(flows)} connections began at the director and went on to another MAC: "
+        f"{figures.ends(flows)}.",
+        advice="On every real server set net.ipv4.conf.all.arp_ignore=1 and arp_announce=2.",
+    )
+
+
+def _refused(figures: Figures, flows: Ints) -> Finding:
+    return Finding(
+        id="refused",
+        severity="problem",
+        title=f"{len(flows)} connections were refused by a real server",
+        evidence=f"A RST came for {figures.ends(flows)}; in dr the director never sees it, so its "
+        "entries wait 60 s in SYN_RECV, counted as active.",
+        advice="Look whether the real servers listen on the VIP's address and port.",
+    )
+
+
+def _half_open_flows(figures: Figures) -> Ints:
+    found = [
+        one.lives.loc[one.lives["state"].isin(_HALF_OPEN_STATES), "flow"].to_numpy(dtype=np.int64)
+        for one in figures.measured
+    ]
+    return np.unique(np.concatenate(found)) if found else np.zeros(0, dtype=np.int64)
+
+
+def _past_the_director(segments: Segments, mine: Bools, macs: frozenset[int]) -> Ints:
+    """Flows of which segments to the VIP go to a MAC that is no director's."""
+    known = list(macs)
+    stray = mine & segments.to_vip & ~np.isin(segments.destination_mac, known)
+    stray &= ~np.isin(segments.source_mac, known)
+    return np.unique(segments.flow[stray]) if known else np.zeros(0, dtype=np.int64)
+
+
+def _saw_replies(segments: Segments) -> bool:
+    return bool((~segments.to_vip).any())
+
+
+def server_held_open(figures: Figures) -> Finding | None:
+    """The server closed and the client did not: in dr the director still says ESTABLISHED."""
+    rows = figures.connections
+    if rows is None:
+        return None
+    held = rows[rows["server_fin"] & ~rows["client_fin"] & (rows["closer"] == "server")]
+    if held.empty:
+        return None
+    return Finding(
+        id="server-held-open",
+        severity="warning",
+        title=f"{len(held)} connections were closed by the server, not by the client",
+        evidence=f"A FIN came from the server and none from the client: "
+        f"{figures.ends(held['flow'])} ({figures.when(held['first_ns'])}).",
+        advice="In dr and tun the director never sees the server's FIN: such an entry stays "
+        "ESTABLISHED, active, for the tcp timeout. Have clients close, or lower that timeout.",
+    )
+
+
+def port_reuse_delay(figures: Figures) -> Finding | None:
+    """A SYN hit an old entry and was answered only when it came again, a second later."""
+    rows = figures.connections
+    if rows is None:
+        return None
+    delayed = rows[(rows["syns"] > 1) & rows["retry_s"].between(*_DELAY_S)]
+    again = delayed[delayed["flow"].isin(_flows_with_an_older_entry(figures, delayed))]
+    dropped = sum(one.prediction.dropped_syns for one in figures.measured if one.prediction)
+    if again.empty and not dropped:
+        return None
+    n = max(len(again), dropped)
+    return Finding(
+        id="port-reuse-delay",
+        severity="problem",
+        title=f"{n} connections waited a second: their port was used again too soon",
+        evidence=f"Their first SYN hit an entry that had ended, and was dropped; the second came "
+        f"about 1 s later: {figures.ends(again['flow'])} ({figures.when(again['first_ns'])}). "
+        f"{_sysctls(figures)}.",
+        advice="Set net.ipv4.vs.conn_reuse_mode=0, or net.ipv4.vs.conntrack=0, or have more "
+        "source ports or addresses than requests within an entry's life.",
+    )
+
+
+def _flows_with_an_older_entry(figures: Figures, delayed: pd.DataFrame) -> set[int]:
+    """Flows that had a connection before the delayed one."""
+    rows = figures.connections
+    if rows is None:
+        return set()
+    first = rows.groupby("flow")["first_ns"].min()
+    return set(delayed.loc[delayed["first_ns"] > delayed["flow"].map(first), "flow"])
+
+
+def _sysctls(figures: Figures) -> str:
+    return "; ".join(
+        f"{one.director.name}: kernel {one.director.kernel or 'not known'}, "
+        f"conn_reuse_mode {one.director.conn_reuse_mode}, conntrack {int(one.director.conntrack)}"
+        for one in figures.measured
+    )
