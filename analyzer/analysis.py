@@ -13,7 +13,8 @@ from analyzer.findings.figures import Figures
 from analyzer.ipvs.states import Flag
 from analyzer.measure import Measured, measure
 from analyzer.observed import ns
-from analyzer.results import Analysis, Curve, Event, Timeline
+from analyzer.results import Analysis, Curve, Event, Timeline, WhatIf
+from analyzer.what_if import what_if
 from analyzer.wire.connections import connections
 from analyzer.wire.segments import without_copies
 
@@ -23,12 +24,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analyzer.recording import Recording
+    from analyzer.what_if import Assumption
 
 _MARKED = {"SYN": Flag.SYN, "FIN": Flag.FIN, "RST": Flag.RST}
 
 
-def analyse(recording: Recording) -> Analysis:
+def analyse(recording: Recording, assumptions: Sequence[Assumption] = ()) -> Analysis:
     """Everything that a recording can tell.
+
+    Args:
+        recording: the run.
+        assumptions: what is taken to be otherwise for ``Analysis.what_if``.
 
     Raises:
         RecordingError: the manifest is not one.
@@ -54,9 +60,19 @@ def analyse(recording: Recording) -> Analysis:
         findings=findings.findings(figures),
         failover=None,
         not_measured=tuple(not_measured),
+        what_if=_what_if(measured, evidence, assumptions),
         timeline=_timeline(evidence, observed, measured, figures.events),
         manifest=evidence.manifest,
     )
+
+
+def _what_if(
+    measured: Sequence[Measured], evidence: Evidence, assumptions: Sequence[Assumption]
+) -> tuple[WhatIf, ...]:
+    if not assumptions:
+        return ()
+    found = [what_if(one, evidence, assumptions) for one in measured]
+    return tuple(answer for answer in found if answer)
 
 
 def _figures(evidence: Evidence, measured: Sequence[Measured]) -> Figures:

@@ -55,21 +55,26 @@ class DirectorClock:
         return np.asarray(since_ns + reference + np.rint(moved).astype(np.int64))
 
 
-def boot_bounds_ns(asked_ns: Ints, answered_ns: Ints, uptime_s: Floats) -> tuple[Ints, Ints]:
+def boot_bounds_ns(
+    asked_ns: Ints, answered_ns: Ints, uptime_s: Floats, step_s: float = UPTIME_STEP_S
+) -> tuple[Ints, Ints]:
     """The earliest and latest boot instant that each poll allows; shapes (n,) and (n,)."""
     uptime_ns = np.rint(uptime_s * _NS).astype(np.int64)
-    return asked_ns - uptime_ns - int(UPTIME_STEP_S * _NS), answered_ns - uptime_ns
+    return asked_ns - uptime_ns - int(step_s * _NS), answered_ns - uptime_ns
 
 
-def clock_from_polls(asked_ns: Ints, answered_ns: Ints, uptime_s: Floats) -> DirectorClock:
+def clock_from_polls(
+    asked_ns: Ints, answered_ns: Ints, uptime_s: Floats, step_s: float = UPTIME_STEP_S
+) -> DirectorClock:
     """The director's clock from its polls, at least one, in order of time.
 
     Args:
         asked_ns: when each poll was asked, client's clock; shape (n,).
         answered_ns: when it was answered; shape (n,).
         uptime_s: what the director's ``/proc/uptime`` said; shape (n,).
+        step_s: the resolution of that.
     """
-    earliest, latest = boot_bounds_ns(asked_ns, answered_ns, uptime_s)
+    earliest, latest = boot_bounds_ns(asked_ns, answered_ns, uptime_s, step_s)
     window = (asked_ns - asked_ns[0]) // int(WINDOW_S * _NS)
     starts = np.flatnonzero(np.r_[True, np.diff(window) > 0])
     low, high = np.maximum.reduceat(earliest, starts), np.minimum.reduceat(latest, starts)

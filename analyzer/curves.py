@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from analyzer.observed import ns
 from analyzer.predict import predicted_curve
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Hashable
 
     import numpy.typing as npt
-    import pandas as pd
 
     from analyzer.predict import Prediction
 
@@ -97,25 +97,32 @@ def peaks(services: pd.DataFrame) -> tuple[Peak, ...]:
 
 
 def peak_tables(services: pd.DataFrame, zero_ns: int) -> tuple[ServiceTable, ...]:
-    """Each director's table at the poll in which it held most entries."""
-    tables = []
-    for name, group in services.groupby("director", sort=True):
+    """Each director's services at the poll in which it held most entries.
+
+    Services that held none then are left out, unless none held any: then the first stands.
+    """
+    tables: list[ServiceTable] = []
+    for _, group in services.groupby("director", sort=True):
         held = (group["active"] + group["inactive"]).groupby(group["at"]).sum()
-        at = held.idxmax()
-        rows = group[group["at"] == at]
-        first = rows.iloc[0]
-        tables.append(
-            ServiceTable(
-                director=str(name),
-                t_s=float(seconds(ns(rows["at"].iloc[:1]), zero_ns)[0]),
-                protocol=str(first["protocol"]),
-                vip=str(first["vip"]),
-                port=int(first["port"]),
-                scheduler=str(first["scheduler"]),
-                rows=tuple(_real_server_row(row) for row in rows.to_dict("records")),
-            )
-        )
+        rows = group[group["at"] == held.idxmax()]
+        ends = rows.groupby(["protocol", "vip", "port", "fwmark"], sort=False, dropna=False)
+        found = [part for _, part in ends if (part["active"] + part["inactive"]).sum() > 0]
+        tables += [_table(part, zero_ns) for part in found or [part for _, part in ends][:1]]
     return tuple(tables)
+
+
+def _table(rows: pd.DataFrame, zero_ns: int) -> ServiceTable:
+    first = rows.iloc[0]
+    marked = pd.isna(first["vip"])
+    return ServiceTable(
+        director=str(first["director"]),
+        t_s=float(seconds(ns(rows["at"].iloc[:1]), zero_ns)[0]),
+        protocol=str(first["protocol"]),
+        vip=str(first["fwmark"]) if marked else str(first["vip"]),
+        port=0 if marked else int(first["port"]),
+        scheduler=str(first["scheduler"]),
+        rows=tuple(_real_server_row(row) for row in rows.to_dict("records")),
+    )
 
 
 def _real_server_row(row: dict[Hashable, Any]) -> RealServerRow:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from analyzer.clock import UPTIME_STEP_S
 from analyzer.errors import RecordingError
 from analyzer.ipvs.states import Timeouts
 from analyzer.wire.packets import mac_number
@@ -26,6 +27,7 @@ class Director:
             ``net.ipv4.vs`` of these names; the kernel's defaults where not known.
         conn_tab_size: buckets of its connection table.
         kernel: its release.
+        uptime_step_s: the resolution of its uptime in the polls.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Director:
     drop_entry: int = 0
     conn_tab_size: int | None = None
     kernel: str | None = None
+    uptime_step_s: float = UPTIME_STEP_S
 
 
 def directors_of(manifest: Mapping[str, Any]) -> tuple[Director, ...]:
@@ -78,6 +81,7 @@ def _director(name: str, facts: Mapping[str, Any]) -> Director:
         secure_tcp=_small_number(sysctl.get("secure_tcp"), otherwise=0),
         drop_entry=_small_number(sysctl.get("drop_entry"), otherwise=0),
         conn_tab_size=_small_number(facts.get("conn_tab_size"), otherwise=0) or None,
+        uptime_step_s=float(facts.get("uptime_step_s", UPTIME_STEP_S)),
         kernel=str(facts["kernel"]) if facts.get("kernel") else None,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from analyzer.director import Director, directors_of
@@ -101,7 +102,8 @@ def _service(manifest: Mapping[str, Any]) -> VirtualEnd | None:
     if told is None:
         return None
     try:
-        return VirtualEnd(str(told.get("protocol", "TCP")), str(told["vip"]), int(told["port"]))
+        vip = str(ip_address(str(told["vip"])))  # as packets give it: IPv6 has many spellings
+        return VirtualEnd(str(told.get("protocol", "TCP")), vip, int(told["port"]))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise RecordingError(f"run.json: service: {type(error).__name__}: {error}") from error
 

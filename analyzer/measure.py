@@ -93,7 +93,7 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
     own = [curve for curve in observed if curve.director == director.name]
     if evidence.segments is None:
         return _without_packets(director, evidence, clock, lives, own)
-    mine = evidence.segments.only(_passed(director, evidence, evidence.segments))
+    mine = evidence.segments.only(segments_passed(director, evidence, evidence.segments))
     rules = rules_of(director, evidence, clock)
     rules, inferred = _learn_phase(mine, clock, rules, director, lives)
     prediction = predict(mine, clock, rules, director.name)
@@ -130,7 +130,7 @@ def director_clock(director: Director, evidence: Evidence) -> DirectorClock:
     asked_ns = ns(polls["asked"])
     took_ns = np.rint(polls["took_ms"].to_numpy(dtype=np.float64) * 1e6).astype(np.int64)
     uptime_s = polls["director_uptime_s"].to_numpy(dtype=np.float64)
-    return clock_from_polls(asked_ns, asked_ns + took_ns, uptime_s)
+    return clock_from_polls(asked_ns, asked_ns + took_ns, uptime_s, director.uptime_step_s)
 
 
 def rules_of(director: Director, evidence: Evidence, clock: DirectorClock) -> Rules:
@@ -168,7 +168,7 @@ def _changes(
     return tuple(found)
 
 
-def _passed(director: Director, evidence: Evidence, segments: Segments) -> Bools:
+def segments_passed(director: Director, evidence: Evidence, segments: Segments) -> Bools:
     """Which segments passed this director; all to the VIP where nothing tells, and it is alone."""
     macs = director.macs
     if len(evidence.directors) == 1:

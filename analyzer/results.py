@@ -167,6 +167,29 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WhatIfGroup:
+    """Entries that would have ended in one state, under one timeout."""
+
+    state: str
+    timeout_s: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhatIf:
+    """What a director would have held, had some things been otherwise."""
+
+    director: str
+    assumptions: tuple[str, ...]  # such as tcpfin=30
+    peak_active: int
+    peak_inactive: int
+    forgotten_after_s: float | None  # from the last packet of all to the last entry's end
+    groups: tuple[WhatIfGroup, ...]
+    doubt: str | None  # what the capture cannot tell
+    curve: Curve  # the sum over real servers; not in the JSON document
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """Something that happened, from ``events/``."""
 
@@ -234,6 +257,7 @@ class Analysis:
     findings: tuple[Finding, ...]
     failover: None
     not_measured: tuple[NotMeasured, ...]
+    what_if: tuple[WhatIf, ...] = ()
     timeline: Timeline
     manifest: Mapping[str, Any]
 
@@ -251,7 +275,11 @@ def to_json(analysis: Analysis) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     if is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+        return {
+            field.name: _plain(getattr(value, field.name))
+            for field in fields(value)
+            if field.type != "Curve"
+        }
     if isinstance(value, (tuple, list)):
         return [_plain(item) for item in value]
     return dict(value) if hasattr(value, "items") else value

@@ -15,24 +15,29 @@ from reports.page import render_page
 from reports.text import summary_lines
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from analyzer.results import Analysis
+    from analyzer.what_if import Assumption
     from loadgen.run import Ended
 
 
-def conclude(directory: Path, page: Path | None = None) -> tuple[Analysis, Path]:
+def conclude(
+    directory: Path, page: Path | None = None, assumptions: Sequence[Assumption] = ()
+) -> tuple[Analysis, Path]:
     """Analyse a run, write ``analysis.json`` and the page beside it.
 
     Args:
         directory: the run's.
         page: where the page goes; ``report.html`` in the run's directory unless told.
+        assumptions: what is taken to be otherwise, for a ``what_if``.
 
     Raises:
         RecordingError: it is not a recording, or the page cannot be written.
     """
     recording = Recording.open(directory)
-    analysis = analyse(recording)
+    analysis = analyse(recording, assumptions)
     recording.write_derived(directory / ANALYSIS, as_json(analysis))
     return analysis, recording.write_derived(page or directory / REPORT, render_page(analysis))
 

@@ -195,7 +195,9 @@ def _skip_extensions(
     """Past IPv6 extension headers, in place; later fragments hold no transport header."""
     for _ in range(_MOST_EXTENSIONS):
         more = np.isin(protocol[rows], (*_EXTENSIONS, _IPV6_FRAGMENT)) & ~fragment[rows]
-        rows = rows[more & frames.holds(transport + 8)[rows]]
+        whole = frames.holds(transport + 8)[rows]
+        protocol[rows[more & ~whole]] = -1  # cut off within its headers
+        rows = rows[more & whole]
         if len(rows) == 0:
             return
         kind = protocol[rows]

@@ -1,0 +1,150 @@
+"""The same packets under other timeouts, forwarding or sysctls, beside what was."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from analyzer.errors import AnalyzerError
+from analyzer.measure import director_clock, rules_of, segments_passed
+from analyzer.predict import TIMER, predict, predicted_curve, state_name
+from analyzer.results import Curve, WhatIf, WhatIfGroup
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from analyzer.evidence import Evidence
+    from analyzer.ipvs.replay import Rules
+    from analyzer.measure import Measured
+    from analyzer.wire.segments import Segments
+
+FORWARDINGS = ("dr", "tun", "nat")
+ALL_SERVERS = "all real servers"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assumption:
+    """One thing that is taken to be otherwise: a timeout, the forwarding, or a sysctl."""
+
+    name: Literal["tcp", "tcpfin", "udp", "forwarding", "conn_reuse_mode", "secure_tcp"]
+    value: float | str
+
+    def __str__(self) -> str:
+        shown = f"{self.value:g}" if isinstance(self.value, float) else self.value
+        return f"{self.name}={shown}"
+
+
+_NUMBERS = {
+    "tcp": (1, 2**31),
+    "tcpfin": (1, 2**31),
+    "udp": (1, 2**31),
+    "conn_reuse_mode": (0, 3),
+    "secure_tcp": (0, 3),
+}
+
+
+def parse_assumption(text: str) -> Assumption:
+    """``tcpfin=30``, ``forwarding=nat``, ``conn_reuse_mode=0``.
+
+    Raises:
+        AnalyzerError: another quantity, or a value that it cannot have.
+    """
+    name, _, value = text.partition("=")
+    if name == "forwarding" and value in FORWARDINGS:
+        return Assumption(name="forwarding", value=value)
+    if name in _NUMBERS:
+        low, high = _NUMBERS[name]
+        number = float(value.removesuffix("s")) if _is_number(value.removesuffix("s")) else None
+        if number is not None and low <= number <= high:
+            return Assumption(name=name, value=number)  # type: ignore[arg-type] # a key of it
+    names = ", ".join((*_NUMBERS, "forwarding"))
+    raise AnalyzerError(
+        f"--what-if {text}: expected NAME=VALUE, NAME one of {names}; "
+        "forwarding is dr, tun or nat, timeouts are seconds"
+    )
+
+
+def _is_number(text: str) -> bool:
+    return text.replace(".", "", 1).isdigit() and len(text) < 12
+
+
+def what_if(one: Measured, evidence: Evidence, assumptions: Sequence[Assumption]) -> WhatIf | None:
+    """What one director would have held; None without a capture.
+
+    Args:
+        one: what was measured of it.
+        evidence: the recording.
+        assumptions: what is taken to be otherwise; everything else is as it was.
+    """
+    if evidence.segments is None or one.prediction is None:
+        return None
+    clock = director_clock(one.director, evidence)
+    rules = _assume(_as_it_was(one, evidence), assumptions)
+    mine, doubt = _segments(one, evidence, rules.sees_replies)
+    prediction = predict(mine, clock, rules, one.director.name)
+    everything = np.arange(len(prediction.entries))
+    at_ns, active, inactive = predicted_curve(prediction, everything)
+    timed = prediction.entries[prediction.entries["cause"] == TIMER]
+    groups = timed.groupby(["state", "timeout_s"]).size().sort_values(ascending=False)
+    last_packet_ns = prediction.entries["last_ns"].max() if len(everything) else 0
+    curve = Curve(
+        director=one.director.name,
+        real_server=ALL_SERVERS,
+        t_s=(at_ns - evidence.zero_ns) / 1e9,
+        active=active,
+        inactive=inactive,
+    )
+    return WhatIf(
+        director=one.director.name,
+        assumptions=tuple(str(assumption) for assumption in assumptions),
+        peak_active=int(active.max(initial=0)),
+        peak_inactive=int(inactive.max(initial=0)),
+        forgotten_after_s=float((at_ns[-1] - last_packet_ns) / 1e9) if len(at_ns) else None,
+        groups=tuple(
+            WhatIfGroup(state=state_name(state), timeout_s=float(timeout_s), n=int(n))
+            for state, timeout_s, n in groups.reset_index().itertuples(index=False)
+        ),
+        doubt=doubt,
+        curve=curve,
+    )
+
+
+def _as_it_was(one: Measured, evidence: Evidence) -> Rules:
+    rules = rules_of(one.director, evidence, director_clock(one.director, evidence))
+    if one.inferred is None:
+        return rules
+    return replace(rules, hz=one.inferred.phase.hz, phase_s=one.inferred.phase.phase_s)
+
+
+def _assume(rules: Rules, assumptions: Sequence[Assumption]) -> Rules:
+    """The rules with each assumption in its place; an assumed timeout holds throughout."""
+    for name, value in ((one.name, one.value) for one in assumptions):
+        if name == "forwarding":
+            rules = replace(rules, sees_replies=value == "nat")
+        elif name == "conn_reuse_mode":
+            rules = replace(rules, conn_reuse_mode=int(value))
+        elif name == "secure_tcp":
+            rules = replace(rules, secure_tcp=int(value) == max(_NUMBERS["secure_tcp"]))
+        else:
+            timeouts = replace(rules.timeouts, **{f"{name}_s": float(value)})
+            changes = tuple(
+                (since_s, replace(later, **{f"{name}_s": float(value)}))
+                for since_s, later in rules.changes
+            )
+            rules = replace(rules, timeouts=timeouts, changes=changes)
+    return rules
+
+
+def _segments(one: Measured, evidence: Evidence, sees_replies: bool) -> tuple[Segments, str | None]:
+    """The segments that would have passed it, and what cannot be known of them."""
+    segments = evidence.segments
+    assert segments is not None
+    passed = segments_passed(one.director, evidence, segments)
+    if not sees_replies:
+        return segments.only(passed & segments.to_vip), None
+    mine = np.isin(segments.flow, np.unique(segments.flow[passed]))
+    replies = mine & ~segments.to_vip
+    doubt = None if replies.any() else "the capture has no replies, which nat would see"
+    return segments.only(passed & segments.to_vip | replies), doubt
