@@ -4,35 +4,39 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from ipaddress import IPv4Address
-from typing import TYPE_CHECKING
+from ipaddress import IPv4Address, IPv6Address
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 
 from analyzer.clock import DirectorClock
 from analyzer.director import Director
+from analyzer.ipvs.replay import Rules
 from analyzer.ipvs.states import Flag, Timeouts
-from analyzer.wire.connections import Segments
+from analyzer.recording import TABLES
+from analyzer.wire.segments import FLOW_COLUMNS, Segments
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 NS = 1_000_000_000
 BOOT_NS = 1_700_000_000 * NS
 VIP, PORT = "192.168.10.2", 80
 CLIENT, DIRECTOR, SERVER = "192.168.10.250", "192.168.10.11", "192.168.10.21"
+CLIENT6, VIP6 = "fd00:10::fa", "fd00:10::2"
 CLIENT_MAC, DIRECTOR_MAC, SERVER_MAC = 0x0200000000FA, 0x020000000011, 0x020000000021
 FIN, SYN, RST, PSH, ACK = 0x01, 0x02, 0x04, 0x08, 0x10
-
-
-def client(port: int, address: str = CLIENT) -> int:
-    """A client's end as ``Segments.client`` has it."""
-    return int(IPv4Address(address)) << 16 | port
+IPV6 = 0x86DD
 
 
 @dataclass(frozen=True)
 class Seg:
-    """One segment: seconds of uptime, the client's port, its flag; a reply if ``reply``."""
+    """One packet: seconds of uptime, the client's port, its flag; a reply if ``reply``.
+
+    ``mac`` is the client's peer on the link: who takes what it sends, or sends what it gets.
+    """
 
     at_s: float
     port: int
@@ -41,18 +45,65 @@ class Seg:
     sequence: int = 0
     mac: int = DIRECTOR_MAC
 
+    @property
+    def protocol(self) -> str:
+        """UDP if it is a datagram."""
+        return "UDP" if self.flag is Flag.DATAGRAM else "TCP"
+
+    @property
+    def flow_key(self) -> tuple[int, str]:
+        """What tells its flow from others."""
+        return self.port, self.protocol
+
 
 def segments(rows: Iterable[Seg]) -> Segments:
-    """In the order that ``Segments`` promises: by 4-tuple, then time."""
-    ordered = sorted(rows, key=lambda row: (row.port, row.at_s))
+    """In the order that ``Segments`` promises: by flow, then time; flows in order of port."""
+    ordered = sorted(rows, key=lambda row: (row.flow_key, row.at_s))
+    keys = sorted({row.flow_key for row in ordered})
     return Segments(
+        flow=np.array([keys.index(row.flow_key) for row in ordered], dtype=np.int64),
         at_ns=np.array([round(row.at_s * NS) + BOOT_NS for row in ordered], dtype=np.int64),
-        client=np.array([client(row.port) for row in ordered], dtype=np.int64),
         to_vip=np.array([not row.reply for row in ordered], dtype=bool),
         flag=np.array([row.flag for row in ordered], dtype=np.int8),
         sequence=np.array([row.sequence for row in ordered], dtype=np.int64),
-        peer_mac=np.array([row.mac for row in ordered], dtype=np.int64),
+        source_mac=np.array([row.mac if row.reply else CLIENT_MAC for row in ordered]),
+        destination_mac=np.array([CLIENT_MAC if row.reply else row.mac for row in ordered]),
+        flows=flows(keys),
     )
+
+
+def flows(keys: Iterable[tuple[int, str]]) -> pd.DataFrame:
+    """``Segments.flows`` of client ports and protocols."""
+    rows = [(protocol, CLIENT, port, VIP, PORT) for port, protocol in keys]
+    kinds = {"protocol": "string", "client_ip": "string", "vip": "string"}
+    return pd.DataFrame(rows, columns=list(FLOW_COLUMNS)).astype(kinds)
+
+
+def rules(
+    forwarding: str = "dr",
+    *,
+    timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
+    hz: int | None = None,
+    phase_s: float | None = None,
+    mode: int = 1,
+    **more: Any,
+) -> Rules:
+    """What a replay depends on; the kernel's defaults, and no timer wheel."""
+    return Rules(
+        sees_replies=forwarding == "nat",
+        timeouts=timeouts,
+        hz=hz,
+        phase_s=phase_s,
+        conn_reuse_mode=mode,
+        **more,
+    )
+
+
+def table(name: str, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Rows as a recording gives them back."""
+    made = pa.Table.from_pylist(list(rows), schema=TABLES[name])
+    frame: pd.DataFrame = made.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+    return frame
 
 
 def clock(boot_ns: int = BOOT_NS, uncertainty_s: float = 0.0) -> DirectorClock:
@@ -73,6 +124,7 @@ def director(
     macs: Sequence[int] = (DIRECTOR_MAC,),
     conn_reuse_mode: int = 1,
     name: str = "bal01",
+    **more: Any,
 ) -> Director:
     """bal01, as the lab has it."""
     return Director(
@@ -83,6 +135,7 @@ def director(
         phase_uncertainty_s=phase_uncertainty_s,
         macs=frozenset(macs),
         conn_reuse_mode=conn_reuse_mode,
+        **more,
     )
 
 
@@ -148,6 +201,19 @@ def ipv4(
     return head + ends + options + payload
 
 
+def ipv6(
+    payload: bytes, *, source: str = CLIENT6, destination: str = VIP6, next_header: int = 6
+) -> bytes:
+    """An IPv6 packet; extension headers are the caller's."""
+    head = struct.pack(">IHBB", 6 << 28, len(payload), next_header, 64)
+    return head + IPv6Address(source).packed + IPv6Address(destination).packed + payload
+
+
+def udp(*, source_port: int = 40000, destination_port: int = 53, payload: bytes = b"") -> bytes:
+    """A datagram."""
+    return struct.pack(">HHHH", source_port, destination_port, 8 + len(payload), 0) + payload
+
+
 def tcp(
     flags: int,
     *,
@@ -190,3 +256,67 @@ def vrrp(sender_mac: int, sender: str) -> bytes:
     """A VRRP advertisement's shell; what it says is not read."""
     packet = ipv4(bytes(8), source=sender, destination="224.0.0.18", protocol=112)
     return ethernet(packet, source=sender_mac, destination=0x01005E000012)
+
+
+# pcapng, block by block ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Interface:
+    """An interface description block; ``resolution`` is if_tsresol, ``offset_s`` if_tsoffset."""
+
+    link: int = 1
+    resolution: int | None = None
+    offset_s: int | None = None
+
+    def units(self, at_ns: int) -> int:
+        """An instant as this interface counts."""
+        power = 6 if self.resolution is None else self.resolution
+        per_s = 2 ** (power & 0x7F) if power & 0x80 else 10 ** min(power, 18)
+        return at_ns * per_s // NS
+
+    def body(self, order: str) -> bytes:
+        """Its content."""
+        options = b""
+        if self.resolution is not None:
+            options += struct.pack(order + "HHB3x", 9, 1, self.resolution)
+        options += struct.pack(order + "HH4s", 2, 4, b"eth0")
+        if self.offset_s is not None:
+            options += struct.pack(order + "HHq", 14, 8, self.offset_s)
+        return struct.pack(order + "HHI", self.link, 0, 0) + options + bytes(4)
+
+
+@dataclass(frozen=True)
+class Block:
+    """An enhanced packet block, or one of another kind with the same content."""
+
+    at_ns: int
+    frame: bytes
+    interface: int = 0
+    kind: int = 6
+
+    def body(self, order: str, interfaces: Sequence[Interface]) -> bytes:
+        """Its content, its instant in the units of its interface."""
+        known = interfaces[self.interface] if self.interface < len(interfaces) else Interface()
+        units = known.units(self.at_ns) & 0xFFFF_FFFF_FFFF_FFFF
+        sizes = (units >> 32, units & 0xFFFFFFFF, len(self.frame), len(self.frame))
+        padding = bytes(-len(self.frame) % 4)
+        return struct.pack(order + "5I", self.interface, *sizes) + self.frame + padding
+
+
+def pcapng(blocks: Sequence[Interface | Block], order: str = "<") -> bytes:
+    """One section of a pcapng file."""
+    interfaces: list[Interface] = []
+    parts = [_block(0x0A0D0D0A, struct.pack(order + "IHHq", 0x1A2B3C4D, 1, 0, -1), order)]
+    for block in blocks:
+        if isinstance(block, Interface):
+            interfaces.append(block)
+            parts.append(_block(1, block.body(order), order))
+        else:
+            parts.append(_block(block.kind, block.body(order, interfaces), order))
+    return b"".join(parts)
+
+
+def _block(kind: int, body: bytes, order: str) -> bytes:
+    size = len(body) + 12
+    return struct.pack(order + "II", kind, size) + body + struct.pack(order + "I", size)

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analyzer.agreement import TOLERATED, agreement, total_curve, value_at
-from analyzer.ipvs.states import Flag
-from analyzer.predict import Prediction, predict
+from analyzer.agreement import TOLERATED, agreement, value_at
+from analyzer.ipvs.states import Flag, Timeouts
+from analyzer.predict import DROP_ENTRY, PORT_REUSE, TIMER, Prediction, predict
 from analyzer.results import Agreement, Curve
-from tests.unit.analyzer.build import BOOT_NS, NS, Seg, client, clock, director, segments
+from tests.unit.analyzer.build import BOOT_NS, NS, Seg, clock, rules, segments
 
 
 def curve(points: list[tuple[float, int, int]], server: str = "a:80") -> Curve:
@@ -32,21 +32,20 @@ def prediction() -> Prediction:
         Seg(1000.1, 1, Flag.ACK),
         Seg(1000.4, 1, Flag.FIN),
     ]
-    return predict(segments(rows), director(hz=None, phase_s=None), clock(), "dr", alone=True)
+    return predict(segments(rows), clock(), rules(timeouts=Timeouts(tcpfin_s=20)), "bal01")
 
 
-def lives(*, ends_late_s: float = 0.0) -> pd.DataFrame:
+def lives(*, ends_late_s: float = 0.0, cause: str = TIMER) -> pd.DataFrame:
     """Its life, seen to go between 1020.25 and 1020.5; predicted for 1020.4."""
     seconds = {"seen_ns": 1020.25, "gone_ns": 1020.5, "ends_ns": 1020.4 + ends_late_s}
     rows = {name: [BOOT_NS + round(second * NS)] for name, second in seconds.items()}
-    return pd.DataFrame({"entry": [0]} | rows).astype("Int64")
+    return pd.DataFrame({"entry": [0]} | rows).astype("Int64").assign(cause=cause)
 
 
-def samples(*seen: tuple[float, str], name: str = "bal01") -> pd.DataFrame:
+def samples(*seen: tuple[float, str], flow: int = 0) -> pd.DataFrame:
     return pd.DataFrame(
         {
-            "director": [name] * len(seen),
-            "client": [client(1)] * len(seen),
+            "flow": [flow] * len(seen),
             "at_ns": [BOOT_NS + round(at_s * NS) for at_s, _ in seen],
             "state": [state for _, state in seen],
         }
@@ -89,8 +88,8 @@ def test_a_polled_state_is_held_against_the_last_packet_before_it(
     assert (found.state_samples, found.state_matches) == (counted, matches), why
 
 
-def test_another_directors_samples_are_its_own() -> None:
-    found = judged(seen=samples((1010.0, "FIN_WAIT"), name="bal02"))
+def test_another_flows_samples_are_its_own() -> None:
+    found = judged(seen=samples((1010.0, "FIN_WAIT"), flow=1))
     assert (found.state_samples, found.state_matches) == (0, 0)
 
 
@@ -98,6 +97,11 @@ def test_an_expiry_is_off_by_its_distance_from_the_middle_of_the_look() -> None:
     assert judged().worst_expiry_error_s == pytest.approx(0.025, abs=1e-5)
     late = judged(found=lives(ends_late_s=2.0))
     assert late.worst_expiry_error_s == pytest.approx(2.025, abs=1e-5)
+
+
+@pytest.mark.parametrize("cause", [PORT_REUSE, DROP_ENTRY])
+def test_only_a_timer_can_be_late(cause: str) -> None:
+    assert judged(found=lives(ends_late_s=2.0, cause=cause)).worst_expiry_error_s is None
 
 
 def test_without_an_expiry_seen_there_is_no_error_to_tell() -> None:
@@ -168,14 +172,32 @@ def test_active_and_inactive_are_each_held_against_their_own() -> None:
     assert (found.active_max_error, found.inactive_max_error) == (50, 50)
 
 
-def test_the_total_is_the_sum_over_real_servers_at_every_instant_of_any() -> None:
-    t_s, active, inactive = total_curve(
-        [curve([(1.0, 1, 10), (3.0, 0, 11)], "a:80"), curve([(2.0, 5, 1)], "b:80")]
-    )
-    assert t_s.tolist() == [1.0, 2.0, 3.0]
-    assert active.tolist() == [1, 6, 5]
-    assert inactive.tolist() == [10, 11, 12]
-    assert [part.tolist() for part in total_curve([])] == [[], [], []]
+def test_the_curves_of_all_real_servers_are_summed_at_every_poll() -> None:
+    """One server too many here and one too few there: the director's total is right."""
+    observed = [
+        curve([(t, 0, 10) for t in POLLS], "a:80"),
+        curve([(t, 0, 5) for t in POLLS], "b:80"),
+    ]
+    predicted = [curve([(-1.0, 0, 9)], "a:80"), curve([(-1.0, 0, 6)], "b:80")]
+    assert judged(observed, predicted).inactive_max_error == 0
+    assert judged(observed, predicted[:1]).inactive_max_error == 6
+    assert judged(observed[:1], predicted[:1]).inactive_max_error == 1
+
+
+def test_a_real_server_that_is_not_in_the_table_is_not_held_against_it() -> None:
+    """Removed from 2 s to 5 s: its entries stay, its counters are not in the table."""
+    listed = [(t, 0, 15) for t in POLLS if not 2 <= t < 5]
+    observed = [curve([(t, 0, 15) for t in POLLS], "a:80"), curve(listed, "b:80")]
+    predicted = [curve([(-1.0, 0, 15)], "a:80"), curve([(-1.0, 0, 15)], "b:80")]
+    found = judged(observed, predicted)
+    assert found.inactive_max_error == 0
+    assert found.disagreement_polls == 0
+
+
+def test_entries_whose_real_server_is_not_known_count_in_the_total() -> None:
+    observed = [curve([(t, 0, 15) for t in POLLS], "a:80")]
+    predicted = [curve([(-1.0, 0, 10)], "a:80"), curve([(-1.0, 0, 5)], "unknown")]
+    assert judged(observed, predicted).inactive_max_error == 0
 
 
 def test_a_step_curve_holds_its_value_until_the_next() -> None:

@@ -6,14 +6,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from analyzer.curves import observed_curves, peak_tables, peaks, predicted_curves, seconds
 from analyzer.ipvs.states import Flag
 from analyzer.predict import predict
-from analyzer.recording import TABLES
 from analyzer.results import Peak
-from tests.unit.analyzer.build import BOOT_NS, NS, PORT, VIP, Seg, clock, director, segments
+from tests.unit.analyzer.build import BOOT_NS, NS, PORT, VIP, Seg, clock, rules, segments, table
 
 
 def polled(
@@ -36,9 +34,7 @@ def polled(
 
 
 def services(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    made = pa.Table.from_pylist(rows, schema=TABLES["services"])
-    frame: pd.DataFrame = made.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
-    return frame
+    return table("services", rows)
 
 
 BURST = [
@@ -104,7 +100,7 @@ def test_the_table_at_the_peak_is_the_one_with_most_entries() -> None:
 
 def test_predicted_curves_are_cut_by_real_server() -> None:
     rows = [Seg(1000.0 + n, n + 1, Flag.SYN) for n in range(4)]
-    prediction = predict(segments(rows), director(hz=None, phase_s=None), clock(), "dr", alone=True)
+    prediction = predict(segments(rows), clock(), rules(), "bal01")
     servers = pd.Series(["a:80", "b:80", "a:80", "b:80"], index=prediction.entries.index)
     first, second = predicted_curves(prediction, servers, BOOT_NS)
     assert (first.director, first.real_server) == ("bal01", "a:80")

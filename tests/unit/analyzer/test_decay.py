@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from analyzer.decay import WIDEST_LOOK_S, lifetimes, predicted_lifetimes
 from analyzer.findings import agrees
 from analyzer.ipvs.states import State, Timeouts
-from analyzer.ipvs.timers import expiry_uptime_s, granule_s, timeouts_of_granule_s
-from tests.unit.analyzer.build import BOOT_NS, NS, client, clock, director
+from analyzer.ipvs.timers import TimerPhase, expiry_uptime_s, granule_s, timeouts_of_granule_s
+from analyzer.predict import PORT_REUSE, TIMER
+from tests.unit.analyzer.build import BOOT_NS, NS, clock, director
 
 if TYPE_CHECKING:
     from analyzer.results import Lifetime
@@ -42,13 +43,13 @@ class Decay:
         last_seen_s = first_missed_s - self.poll_s
         return pd.DataFrame(
             {
-                "client": [client(40000 + n) for n in range(len(last_s))],
+                "flow": range(len(last_s)),
                 "state": self.state,
                 "seen_ns": unix_ns(last_seen_s),
                 "gone_ns": unix_ns(first_missed_s),
                 "last_ns": unix_ns(last_s),
                 "ends_ns": unix_ns(gone_s),
-                "reused": False,
+                "cause": TIMER,
             }
         )
 
@@ -62,19 +63,34 @@ class Decay:
         clock_uncertainty_s: float = 1e-5,  # no clock is exact
     ) -> Lifetime:
         """The one row; HZ and phase are the true ones unless told."""
+        hz = self.hz if hz == -1 else hz
         found = lifetimes(
             self.lives(),
-            director(
-                timeouts=timeouts or Timeouts(tcpfin_s=self.timeout_s),
-                hz=self.hz if hz == -1 else hz,
-                phase_s=self.phase_s if phase_s == -1 else phase_s,
-                phase_uncertainty_s=phase_uncertainty_s,
-            ),
+            director(timeouts=timeouts or Timeouts(tcpfin_s=self.timeout_s), hz=hz),
             clock(uncertainty_s=clock_uncertainty_s),
+            phase_of(hz, self.phase_s if phase_s == -1 else phase_s, phase_uncertainty_s),
             last_packet_uncertainty_s=0,
         )
         assert len(found) == 1
         return found[0]
+
+
+def phase_of(hz: int | None, phase_s: float | None, uncertainty_s: float) -> TimerPhase | None:
+    if hz is None or phase_s is None:
+        return None
+    return TimerPhase(hz=hz, phase_s=phase_s, uncertainty_s=uncertainty_s)
+
+
+PHASE = TimerPhase(hz=100, phase_s=0.0, uncertainty_s=0.0)
+
+
+TCPFIN_20 = Timeouts(tcpfin_s=20)
+
+
+def rows_of(lives: pd.DataFrame, timeouts: Timeouts | None = TCPFIN_20) -> list[Lifetime]:
+    """At a director of HZ 100 whose phase is known."""
+    by = director(timeouts=timeouts)
+    return lifetimes(lives, by, clock(), PHASE, last_packet_uncertainty_s=0)
 
 
 def unix_ns(uptime_s: np.ndarray) -> pd.Series:
@@ -239,7 +255,7 @@ def test_the_prediction_error_is_within_half_a_poll_interval() -> None:
 def test_a_prediction_that_is_late_has_a_positive_error() -> None:
     lives = Decay(timeout_s=20).lives()
     lives["ends_ns"] = lives["ends_ns"] + 5 * NS
-    (row,) = lifetimes(lives, director(), clock(), last_packet_uncertainty_s=0)
+    (row,) = rows_of(lives)
     assert row.prediction_error_s is not None
     assert row.prediction_error_s.mean == pytest.approx(5, abs=0.2)
     assert row.prediction_error_s.max == pytest.approx(5, abs=0.2)
@@ -253,34 +269,27 @@ def test_without_hz_no_timeout_is_measured_but_lifetimes_are() -> None:
 
 
 def test_timeouts_that_were_not_read_are_not_guessed() -> None:
-    (row,) = lifetimes(
-        Decay(timeout_s=20).lives(), director(timeouts=None), clock(), last_packet_uncertainty_s=0
-    )
+    (row,) = rows_of(Decay(timeout_s=20).lives(), timeouts=None)
     assert row.timeout_s is None
     assert agrees(row) is None
 
 
 def test_a_fixed_timeout_is_known_without_being_read() -> None:
-    (row,) = lifetimes(
-        Decay(timeout_s=120, state="TIME_WAIT").lives(),
-        director(timeouts=None),
-        clock(),
-        last_packet_uncertainty_s=0,
-    )
+    (row,) = rows_of(Decay(timeout_s=120, state="TIME_WAIT").lives(), timeouts=None)
     assert row.timeout_s == 120
 
 
 def test_entries_that_were_not_seen_to_go_are_counted_not_measured() -> None:
     lives = Decay(timeout_s=20).lives()
     lives.loc[:9, ["seen_ns", "gone_ns"]] = pd.NA
-    (row,) = lifetimes(lives, director(), clock(), last_packet_uncertainty_s=0)
+    (row,) = rows_of(lives)
     assert (row.n, row.n_expired) == (50, 40)
 
 
 def test_none_seen_to_go_is_not_zero() -> None:
     lives = Decay(timeout_s=20).lives()
     lives[["seen_ns", "gone_ns"]] = pd.NA
-    (row,) = lifetimes(lives, director(), clock(), last_packet_uncertainty_s=0)
+    (row,) = rows_of(lives)
     assert (row.n, row.n_expired) == (50, 0)
     assert row.lifetime_s is None
     assert row.timeout_measured_s is None
@@ -290,37 +299,83 @@ def test_none_seen_to_go_is_not_zero() -> None:
 def test_what_went_while_nobody_looked_says_nothing() -> None:
     lives = Decay(timeout_s=20).lives()
     lives.loc[:9, "seen_ns"] = lives["seen_ns"] - int((WIDEST_LOOK_S + 1) * NS)
-    (row,) = lifetimes(lives, director(), clock(), last_packet_uncertainty_s=0)
+    (row,) = rows_of(lives)
     assert (row.n, row.n_expired) == (50, 40)
 
 
-def test_entries_without_a_packet_of_ours_and_reused_ones_are_in_no_lifetime() -> None:
+def test_entries_without_a_packet_of_ours_and_those_ended_early_are_in_no_lifetime() -> None:
     lives = Decay(timeout_s=20).lives()
     lives.loc[:4, "last_ns"] = pd.NA
-    lives["reused"] = lives["reused"].astype("boolean")
-    lives.loc[5:9, "reused"] = True
-    lives.loc[10, "reused"] = pd.NA
-    (row,) = lifetimes(lives, director(), clock(), last_packet_uncertainty_s=0)
+    lives.loc[5:9, "cause"] = PORT_REUSE
+    lives.loc[10, "cause"] = pd.NA
+    (row,) = rows_of(lives)
     assert row.n == 40
 
 
 def test_the_largest_group_comes_first() -> None:
     few = Decay(timeout_s=10, state="CLOSE", last_s=(1000.0, 1001.0)).lives()
     lives = pd.concat([few, Decay(timeout_s=20).lives()], ignore_index=True)
-    rows = lifetimes(lives, director(), clock(), last_packet_uncertainty_s=0)
+    rows = rows_of(lives)
     assert [(row.state, row.n) for row in rows] == [("FIN_WAIT", 50), ("CLOSE", 2)]
+
+
+def replayed(decay: Decay) -> pd.DataFrame:
+    """The same lives, with the timeout that the replay says they waited."""
+    lives = decay.lives()
+    return lives.assign(timeout_s=decay.timeout_s, predicted_state=State[decay.state])
+
+
+def test_a_timeout_that_was_changed_midway_gives_a_row_for_each_value() -> None:
+    """20 before the change, 30 after: one state, two timeouts, each measured by itself."""
+    later = tuple(1100.0037 + 0.1003 * n for n in range(30))
+    before, after = replayed(Decay(timeout_s=20)), replayed(Decay(timeout_s=30, last_s=later))
+    rows = rows_of(pd.concat([before, after], ignore_index=True))
+    assert [(row.state, row.timeout_s, row.n, row.n_expired) for row in rows] == [
+        ("FIN_WAIT", 20, 50, 50),
+        ("FIN_WAIT", 30, 30, 30),
+    ]
+    assert [agrees(row) for row in rows] == [True, True]
+
+
+def test_a_state_that_the_packets_do_not_explain_has_its_own_configured_timeout() -> None:
+    """Seen in CLOSE, predicted in FIN_WAIT: what FIN_WAIT waits is nothing to it."""
+    lives = replayed(Decay(timeout_s=20)).assign(state="CLOSE")
+    (row,) = rows_of(lives)
+    assert (row.state, row.timeout_s) == ("CLOSE", 10)
+
+
+def test_the_predicted_groups_are_by_state_and_timeout_too() -> None:
+    entries = pd.DataFrame(
+        {
+            "state": [State.FIN_WAIT] * 3,
+            "timeout_s": [20.0, 30.0, 30.0],
+            "cause": [TIMER] * 3,
+        }
+    )
+    found = [(row.state, row.timeout_s, row.n) for row in predicted_lifetimes(entries, director())]
+    assert found == [("FIN_WAIT", 30, 2), ("FIN_WAIT", 20, 1)]
+
+
+def test_an_inferred_phase_measures_as_a_read_one_does() -> None:
+    inferred = TimerPhase(hz=100, phase_s=0.31, uncertainty_s=0.004)
+    decay = Decay(timeout_s=20, phase_s=0.313)
+    by = director(hz=100, phase_s=None)
+    (row,) = lifetimes(decay.lives(), by, clock(), inferred, last_packet_uncertainty_s=0)
+    assert row.timeout_measured_s is not None
+    assert abs(row.timeout_measured_s.value - 20) <= row.timeout_measured_s.uncertainty < 0.2
 
 
 def test_no_entries_give_no_rows() -> None:
     lives = Decay(timeout_s=20).lives().iloc[:0]
-    assert lifetimes(lives, director(), clock(), last_packet_uncertainty_s=0) == []
+    assert rows_of(lives) == []
 
 
 def test_without_polls_the_groups_are_the_predicted_ones_and_nothing_is_measured() -> None:
     entries = pd.DataFrame(
         {
             "state": [State.FIN_WAIT, State.FIN_WAIT, State.CLOSE, State.FIN_WAIT],
-            "reused": [False, False, False, True],
+            "timeout_s": [20.0, 20.0, 10.0, 20.0],
+            "cause": [TIMER, TIMER, TIMER, PORT_REUSE],
         }
     )
     rows = predicted_lifetimes(entries, director())

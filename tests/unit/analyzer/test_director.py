@@ -17,7 +17,14 @@ FACTS = {
     "timer_phase_s": 0.25,
     "timer_phase_uncertainty_s": 0.003,
     "timeouts": {"tcp": 900.0, "tcpfin": 20.0, "udp": 300.0},
-    "sysctl": {"conn_reuse_mode": "2", "conntrack": "0"},
+    "sysctl": {
+        "conn_reuse_mode": "2",
+        "conntrack": "1",
+        "expire_nodest_conn": "1",
+        "secure_tcp": "3",
+        "drop_entry": "1",
+    },
+    "conn_tab_size": 4096,
     "macs": ["02:00:00:00:00:0b", "00:00:00:00:00:00", "not a mac", ""],
 }
 
@@ -29,6 +36,9 @@ def test_every_fact_is_taken() -> None:
     assert (found.hz, found.phase_s, found.phase_uncertainty_s) == (100, 0.25, 0.003)
     assert found.macs == {0x02000000000B}  # loopback has none, and so has a tunnel
     assert found.conn_reuse_mode == 2
+    assert (found.conntrack, found.expire_nodest_conn) == (True, True)
+    assert (found.secure_tcp, found.drop_entry) == (3, 1)
+    assert (found.conn_tab_size, found.kernel) == (4096, "6.1.176")
 
 
 def test_what_was_not_learnt_is_none() -> None:
@@ -36,7 +46,10 @@ def test_what_was_not_learnt_is_none() -> None:
     assert (found.timeouts, found.hz, found.phase_s) == (None, None, None)
     assert found.phase_uncertainty_s == 0
     assert found.macs == frozenset()
-    assert found.conn_reuse_mode == 1  # the kernel's default
+    assert found.conn_reuse_mode == 1  # the kernel's defaults
+    assert (found.conntrack, found.expire_nodest_conn) == (False, False)
+    assert (found.secure_tcp, found.drop_entry) == (0, 0)
+    assert (found.conn_tab_size, found.kernel) == (None, None)
 
 
 @pytest.mark.parametrize(("text", "mode"), [("0", 0), ("1", 1), ("x", 1), (None, 1), ("", 1)])

@@ -5,27 +5,21 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from analyzer.ipvs.states import Flag, State
-from analyzer.join import with_packets, with_requests
+from analyzer.ipvs.states import Flag, State, Timeouts
+from analyzer.join import with_packets, with_polls, with_requests
 from analyzer.observed import LIFE_COLUMNS
 from analyzer.predict import Prediction, predict
-from tests.unit.analyzer.build import BOOT_NS, NS, Seg, client, clock, director, segments
+from tests.unit.analyzer.build import BOOT_NS, CLIENT, NS, Seg, clock, rules, segments
 
 
 def at(seconds: float | None) -> int | None:
     return None if seconds is None else BOOT_NS + round(seconds * NS)
 
 
-def life(port: int, appeared_s: float, seen_s: float | None, gone_s: float | None) -> list[object]:
-    return [
-        "bal01",
-        client(port),
-        "192.168.10.21:80",
-        "FIN_WAIT",
-        at(appeared_s),
-        at(seen_s),
-        at(gone_s),
-    ]
+def life(flow: int, appeared_s: float, seen_s: float | None, gone_s: float | None) -> list[object]:
+    """As ``observed.entry_lives`` has it; it came to its last state as it appeared."""
+    times = [at(appeared_s), at(appeared_s), 20, at(seen_s), at(gone_s)]
+    return ["bal01", flow, "192.168.10.21:80", "FIN_WAIT", *times]
 
 
 def lives(*rows: list[object]) -> pd.DataFrame:
@@ -33,22 +27,23 @@ def lives(*rows: list[object]) -> pd.DataFrame:
 
 
 def prediction(*began: tuple[int, float]) -> Prediction:
-    """Of connections (port, start), each closed after 0.2 s."""
+    """Of connections (port, start), each closed after 0.2 s; flows count from the lowest port."""
     rows = [
         Seg(began_s + after, port, flag)
         for port, began_s in began
         for flag, after in ((Flag.SYN, 0.0), (Flag.ACK, 0.1), (Flag.FIN, 0.2))
     ]
-    return predict(segments(rows), director(), clock(), "dr", alone=True)
+    by = rules(timeouts=Timeouts(tcpfin_s=20))
+    return predict(segments(rows), clock(), by, "bal01")
 
 
 def test_a_life_finds_the_packets_of_its_own_port() -> None:
     found = with_packets(
-        lives(life(2, 1001.1, 1021.0, 1021.25), life(1, 1000.1, 1020.0, 1020.25)),
+        lives(life(1, 1001.1, 1021.0, 1021.25), life(0, 1000.1, 1020.0, 1020.25)),
         prediction((1, 1000.0), (2, 1001.0)),
     )
-    last_s = {row["client"]: row["last_ns"] for row in found.to_dict("records")}
-    assert last_s == {client(1): at(1000.2), client(2): at(1001.2)}
+    last_s = {row["flow"]: row["last_ns"] for row in found.to_dict("records")}
+    assert last_s == {0: at(1000.2), 1: at(1001.2)}
     assert set(found["predicted_state"]) == {State.FIN_WAIT}
     assert set(found["timeout_s"]) == {20}
 
@@ -61,34 +56,41 @@ def test_an_entry_of_somebody_else_has_no_packets() -> None:
 
 def test_an_entry_that_went_before_our_packets_is_not_ours() -> None:
     """The same port, used by an earlier run."""
-    found = with_packets(lives(life(1, 900.0, 950.0, 950.25)), prediction((1, 1000.0)))
+    found = with_packets(lives(life(0, 900.0, 950.0, 950.25)), prediction((1, 1000.0)))
     assert found["last_ns"].isna().all()
 
 
 def test_two_lives_of_a_port_have_each_their_own_packets() -> None:
     found = with_packets(
-        lives(life(1, 1000.1, 1020.25, 1020.5), life(1, 1100.1, 1120.25, 1120.5)),
+        lives(life(0, 1000.1, 1020.25, 1020.5), life(0, 1100.1, 1120.25, 1120.5)),
         prediction((1, 1000.0), (1, 1100.0)),
     )
     assert sorted(found["last_ns"]) == [at(1000.2), at(1100.2)]
 
 
 def test_what_is_still_there_has_its_latest_packets() -> None:
-    found = with_packets(lives(life(1, 1100.1, None, None)), prediction((1, 1000.0), (1, 1100.0)))
+    found = with_packets(lives(life(0, 1100.1, None, None)), prediction((1, 1000.0), (1, 1100.0)))
     assert found["last_ns"].tolist() == [at(1100.2)]
 
 
 def test_no_lives_and_no_packets_join_to_nothing() -> None:
     assert len(with_packets(lives(), prediction((1, 1000.0)))) == 0
-    found = with_packets(lives(life(1, 1000.1, None, None)), prediction())
+    found = with_packets(lives(life(0, 1000.1, None, None)), prediction())
     assert found["last_ns"].isna().all()
+
+
+def test_an_entry_finds_why_and_when_it_was_to_go() -> None:
+    (row,) = with_packets(lives(life(0, 1000.1, 1020.0, 1020.25)), prediction((1, 1000.0))).to_dict(
+        "records"
+    )
+    assert (row["entry"], row["cause"], row["ends_ns"]) == (0, "timer", at(1020.2))
 
 
 def requests(*rows: tuple[int | None, float | None]) -> pd.DataFrame:
     """Of requests (source port, end in seconds)."""
     return pd.DataFrame(
         {
-            "source_ip": ["192.168.10.250" if port else None for port, _ in rows],
+            "source_ip": [CLIENT if port else None for port, _ in rows],
             "source_port": pd.array([port for port, _ in rows], dtype="Int64"),
             "ended": pd.Series([at(ended) for _, ended in rows], dtype="Int64").astype(
                 "datetime64[ns, UTC]"
@@ -97,19 +99,29 @@ def requests(*rows: tuple[int | None, float | None]) -> pd.DataFrame:
     )
 
 
+def changes(*flows: tuple[int, int]) -> pd.DataFrame:
+    """``observed.numbered`` changes, as far as a client is told by them: (flow, port)."""
+    rows = [(flow, CLIENT, port) for flow, port in flows for _ in range(2)]
+    frame = pd.DataFrame(rows, columns=["flow", "client_ip", "client_port"])
+    return frame.astype({"client_ip": "string", "client_port": "Int64"})
+
+
 def test_without_a_capture_the_request_of_that_port_stands_for_the_last_packet() -> None:
     found = with_requests(
-        lives(life(1, 1000.1, 1020.0, 1020.25), life(7, 1000.1, 1020.0, 1020.25)),
-        requests((1, 1000.2), (2, 1000.3), (None, None)),
+        lives(life(0, 1000.1, 1020.0, 1020.25), life(7, 1000.1, 1020.0, 1020.25)),
+        changes((0, 40001), (7, 40007)),
+        requests((40001, 1000.2), (40002, 1000.3), (None, None)),
     )
-    by_client = {row["client"]: row["last_ns"] for row in found.to_dict("records")}
-    assert by_client[client(1)] == at(1000.2)
-    assert pd.isna(by_client[client(7)])  # not ours
+    by_flow = {row["flow"]: row["last_ns"] for row in found.to_dict("records")}
+    assert by_flow[0] == at(1000.2)
+    assert pd.isna(by_flow[7])  # not ours
 
 
 def test_of_two_requests_of_a_port_the_nearer_one_counts() -> None:
     found = with_requests(
-        lives(life(1, 1030.0, None, None)), requests((1, 1000.2), (1, 1029.9), (1, 1060.0))
+        lives(life(0, 1030.0, None, None)),
+        changes((0, 1)),
+        requests((1, 1000.2), (1, 1029.9), (1, 1060.0)),
     )
     assert found["last_ns"].tolist() == [at(1029.9)]
 
@@ -118,5 +130,10 @@ def test_of_two_requests_of_a_port_the_nearer_one_counts() -> None:
 def test_requests_that_never_ended_stand_for_nothing(
     rows: tuple[tuple[int | None, float | None], ...],
 ) -> None:
-    found = with_requests(lives(life(1, 1000.1, None, None)), requests(*rows))
+    found = with_requests(lives(life(0, 1000.1, None, None)), changes((0, 1)), requests(*rows))
     assert found["last_ns"].isna().all()
+
+
+def test_with_neither_the_last_packet_lies_between_the_two_polls_around_the_last_change() -> None:
+    found = with_polls(lives(life(0, 1000.5, 1020.0, 1020.25)), 0.25)
+    assert found["last_ns"].tolist() == [at(1000.375)]

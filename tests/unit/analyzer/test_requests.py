@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzer.recording import TABLES
 from analyzer.requests import LATE_S, latency, span_ms, summarise
 from tests.unit.analyzer.build import BOOT_NS
+from tests.unit.analyzer.build import table as recorded
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MS = 1_000_000
 
 
 def table(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    made = pa.Table.from_pylist(rows, schema=TABLES["requests"])
-    frame: pd.DataFrame = made.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
-    return frame
+    return recorded("requests", rows)
 
 
 def request(number: int, *, wait_ms: float = 0, **more: Any) -> dict[str, Any]:

@@ -1,38 +1,21 @@
-"""Packets through the tables: the normal lives of an entry, and a slow replay to compare with."""
+"""Packets through the tables: the normal lives of an entry, and what ends one early."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from analyzer.ipvs.replay import NO_ENTRY, Beliefs, Rules, replay
-from analyzer.ipvs.states import TRANSITIONS, Flag, State, Table, Timeouts, timeout_by_state_s
-from analyzer.ipvs.timers import expiry_uptime_s
-from tests.unit.analyzer.build import BOOT_NS, NS, Seg, client, segments
+from analyzer.ipvs.states import Flag, Timeouts
+from tests.unit.analyzer.build import BOOT_NS, NS, Seg, rules, segments
 
 if TYPE_CHECKING:
-    from analyzer.wire.connections import Segments
+    from analyzer.wire.segments import Segments
 
 SYN, FIN, ACK, RST, BARE = Flag.SYN, Flag.FIN, Flag.ACK, Flag.RST, Flag.BARE
-
-
-def rules(
-    forwarding: str = "dr",
-    *,
-    timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
-    hz: int | None = None,
-    phase_s: float | None = None,
-    mode: int = 1,
-) -> Rules:
-    return Rules(
-        forwarding=forwarding, timeouts=timeouts, hz=hz, phase_s=phase_s, conn_reuse_mode=mode
-    )
 
 
 def uptime_s(rows: Segments) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
@@ -212,101 +195,8 @@ def test_no_segments_give_no_beliefs() -> None:
     assert len(found.entry) == len(found.state) == len(found.reused) == 0
 
 
-def test_each_4_tuple_is_judged_by_itself() -> None:
+def test_each_flow_is_judged_by_itself() -> None:
     rows = life("syn ack fin", port=1) + life("syn ack rst", port=2) + life("ack", port=3)
     found = run(rows, rules())
     assert names(found) == "SR ES FW SR ES CL -"
     assert found.entry.tolist() == [0, 0, 0, 1, 1, 1, NO_ENTRY]
-
-
-# A replay that is slow and plain ------------------------------------------------------------------
-
-
-@dataclass
-class Held:
-    """One entry of the plain replay."""
-
-    number: int
-    state: State
-    expiry_s: float
-    replied: bool
-
-
-@dataclass
-class PlainDirector:
-    """One dict, one packet at a time."""
-
-    rules: Rules
-    held: dict[int, Held]
-    made: int = 0
-
-    def take(self, at_s: float, who: int, flag: Flag, to_vip: bool) -> tuple[int, int, bool]:
-        """The entry's number and state after the packet, and whether it ended one before it."""
-        entry = self.held.get(who)
-        if entry is not None and at_s >= entry.expiry_s:
-            del self.held[who]
-            entry = None
-        is_syn = flag == Flag.SYN and to_vip
-        reused = entry is not None and is_syn and self.ends(entry)
-        if is_syn and (entry is None or reused):
-            entry = Held(self.made, State.NONE, 0.0, self.rules.forwarding in ("nat", "local"))
-            self.held[who] = entry
-            self.made += 1
-        if entry is None:
-            return NO_ENTRY, NO_ENTRY, False
-        if not to_vip:
-            entry.replied = True
-            table = Table.OUTPUT
-        else:
-            table = Table.INPUT if entry.replied else Table.INPUT_ONLY
-        entry.state = State(TRANSITIONS[table, flag, entry.state])
-        timeout_s = timeout_by_state_s(self.rules.timeouts)[entry.state]
-        entry.expiry_s = at_s + timeout_s
-        if self.rules.hz is not None and self.rules.phase_s is not None:
-            entry.expiry_s = float(
-                expiry_uptime_s(at_s, timeout_s, hz=self.rules.hz, phase_s=self.rules.phase_s)
-            )
-        return entry.number, int(entry.state), reused
-
-    def ends(self, entry: Held) -> bool:
-        """Whether a SYN that hits this entry ends it."""
-        mode = self.rules.conn_reuse_mode
-        if mode == 0:
-            return False
-        if entry.state in (State.TIME_WAIT, State.CLOSE):
-            return True
-        return bool(mode & 2) and entry.state == State.FIN_WAIT and not entry.replied
-
-
-packets = st.builds(
-    Seg,
-    # Rounded and far apart enough that no packet comes at the very instant of an expiry.
-    at_s=st.integers(0, 400_000).map(lambda ms: 500 + ms / 1000 + 0.0005),
-    port=st.integers(1, 4),
-    flag=st.sampled_from([SYN, SYN, ACK, FIN, RST, BARE]),
-    reply=st.sampled_from([False, False, True]),
-)
-any_rules = st.builds(
-    rules,
-    st.sampled_from(["dr", "tun", "nat", "local"]),
-    timeouts=st.builds(
-        Timeouts, tcp_s=st.integers(1, 200), tcpfin_s=st.integers(1, 200), udp_s=st.just(300)
-    ),
-    hz=st.sampled_from([None, 100, 250, 1000]),
-    phase_s=st.sampled_from([0.0, 0.1251]),
-    mode=st.integers(0, 3),
-)
-
-
-@given(st.lists(packets, max_size=60, unique_by=lambda row: row.at_s), any_rules)
-@settings(max_examples=150)
-def test_the_array_replay_equals_the_plain_one(rows: list[Seg], by: Rules) -> None:
-    found = segments(rows)
-    beliefs = replay(found, uptime_s(found), by)
-    plain = PlainDirector(by, {})
-    for index, row in enumerate(sorted(rows, key=lambda row: (row.port, row.at_s))):
-        expected = plain.take(row.at_s, client(row.port), row.flag, not row.reply)
-        assert (beliefs.entry[index], beliefs.state[index], beliefs.reused[index]) == expected
-        held = plain.held.get(client(row.port))
-        if held is not None:
-            assert beliefs.expiry_uptime_s[index] == pytest.approx(held.expiry_s, abs=1e-5)

@@ -1,4 +1,4 @@
-"""The three transition tables and the timeouts, held against the kernel's, written out anew.
+"""The six transition tables and the timeouts, held against the kernel's, written out anew.
 
 The tables stand here the other way round than in the code: for each flag and each state that it
 leads to, the states that it leads there from.
@@ -11,7 +11,9 @@ import pytest
 
 from analyzer.ipvs.states import (
     ACTIVE_STATES,
+    FIXED_INACTIVE_S,
     IS_ACTIVE,
+    TCP_STATES,
     TIMEOUT_NAMES,
     TRANSITIONS,
     Flag,
@@ -92,6 +94,25 @@ INPUT_ONLY = """
 
 LAW = {Table.INPUT: INPUT, Table.OUTPUT: OUTPUT, Table.INPUT_ONLY: INPUT_ONLY}
 
+# What secure_tcp changes, and nothing else: the table, then flag, present state, next state.
+SECURE_CELLS = """
+    INPUT      syn SYNACK     SYNACK
+    INPUT      fin SYNACK     SYNACK
+    INPUT      ack SYN_RECV   SYN_RECV
+    INPUT      ack SYNACK     SYNACK
+    INPUT      rst SYNACK     CLOSE
+    OUTPUT     syn SYN_RECV   SYNACK
+    OUTPUT     syn SYNACK     SYNACK
+    INPUT_ONLY syn NONE       SYNACK
+    INPUT_ONLY syn FIN_WAIT   SYNACK
+    INPUT_ONLY syn TIME_WAIT  SYNACK
+    INPUT_ONLY syn CLOSE      SYNACK
+    INPUT_ONLY syn CLOSE_WAIT SYNACK
+    INPUT_ONLY syn LAST_ACK   SYNACK
+    INPUT_ONLY syn LISTEN     SYNACK
+    INPUT_ONLY syn SYNACK     SYNACK
+"""
+
 
 def cells(text: str) -> dict[tuple[str, str], str]:
     """Flag and present state to the next state."""
@@ -112,9 +133,39 @@ CELLS = [
 ]
 
 
+SECURE = {
+    (Table[table], flag, source): target
+    for table, flag, source, target in map(str.split, SECURE_CELLS.strip().splitlines())
+}
+SECURE_LAW = [
+    pytest.param(
+        table,
+        flag,
+        source,
+        SECURE.get((table, flag, source), target),
+        id=f"{table.name} {flag} in {source}",
+    )
+    for table, text in LAW.items()
+    for (flag, source), target in cells(text).items()
+]
+
+
 @pytest.mark.parametrize("table", Table)
 def test_the_law_of_this_test_is_whole(table: Table) -> None:
-    assert len(cells(LAW[table])) == 4 * len(State)
+    assert len(cells(LAW[table])) == 4 * len(TCP_STATES) == 44
+
+
+@pytest.mark.parametrize(("table", "flag", "source", "target"), SECURE_LAW)
+def test_under_secure_tcp_a_packet_leads_where_the_kernel_says(
+    table: Table, flag: str, source: str, target: str
+) -> None:
+    found = TRANSITIONS[len(Table) + table, Flag[flag.upper()], State[source]]
+    assert State(found).name == target
+
+
+def test_every_cell_that_secure_tcp_names_is_one_of_the_law() -> None:
+    assert len(SECURE) == 15
+    assert all((flag, source) in cells(LAW[table]) for table, flag, source in SECURE)
 
 
 @pytest.mark.parametrize(("table", "flag", "source", "target"), CELLS)
@@ -125,9 +176,16 @@ def test_a_packet_leads_where_the_kernel_says(
     assert State(found).name == target
 
 
-@pytest.mark.parametrize("table", Table)
-def test_a_packet_with_none_of_the_flags_closes_from_any_state(table: Table) -> None:
-    assert set(TRANSITIONS[table, Flag.BARE]) == {State.CLOSE}
+@pytest.mark.parametrize("table", range(2 * len(Table)))
+def test_a_packet_with_none_of_the_flags_closes_from_any_state(table: int) -> None:
+    assert set(TRANSITIONS[table, Flag.BARE, list(TCP_STATES)]) == {State.CLOSE}
+
+
+@pytest.mark.parametrize("table", range(2 * len(Table)))
+def test_udp_has_one_state_and_nothing_else_leads_there(table: int) -> None:
+    assert set(TRANSITIONS[table, Flag.DATAGRAM]) == {State.UDP}
+    tcp_flags = [flag for flag in Flag if flag is not Flag.DATAGRAM]
+    assert State.UDP not in TRANSITIONS[table][np.ix_(tcp_flags, list(TCP_STATES))]
 
 
 def test_input_only_differs_from_input_in_three_cells() -> None:
@@ -141,7 +199,8 @@ def test_states_are_numbered_as_in_the_kernel() -> None:
         "NONE ESTABLISHED SYN_SENT SYN_RECV FIN_WAIT TIME_WAIT CLOSE CLOSE_WAIT LAST_ACK LISTEN "
         "SYNACK"
     )
-    assert [state.name for state in sorted(State)] == kernel.split()
+    assert [state.name for state in TCP_STATES] == kernel.split()
+    assert [state.value for state in TCP_STATES] == list(range(11))
 
 
 DEFAULTS_S = {
@@ -156,6 +215,7 @@ DEFAULTS_S = {
     "LAST_ACK": 30,
     "LISTEN": 120,
     "SYNACK": 120,
+    "UDP": 300,
 }
 
 
@@ -168,16 +228,23 @@ def test_the_defaults_of_set_are_900_120_300() -> None:
     assert Timeouts() == Timeouts(tcp_s=900, tcpfin_s=120, udp_s=300)
 
 
-def test_set_changes_established_and_fin_wait_and_nothing_else() -> None:
+def test_set_changes_established_fin_wait_and_udp_and_nothing_else() -> None:
     found = timeout_by_state_s(Timeouts(tcp_s=7, tcpfin_s=8, udp_s=9))
-    expected = DEFAULTS_S | {"ESTABLISHED": 7, "FIN_WAIT": 8}
+    expected = DEFAULTS_S | {"ESTABLISHED": 7, "FIN_WAIT": 8, "UDP": 9}
     assert {state.name: found[state] for state in State} == expected
 
 
 @pytest.mark.parametrize("state", State)
 def test_a_states_timeout_bears_the_name_of_the_number_that_sets_it(state: State) -> None:
-    settable = {State.ESTABLISHED: "tcp", State.FIN_WAIT: "tcpfin"}
+    settable = {State.ESTABLISHED: "tcp", State.FIN_WAIT: "tcpfin", State.UDP: "udp"}
     assert TIMEOUT_NAMES[state] == settable.get(state, "fixed")
+
+
+def test_inactive_entries_end_in_these_fixed_timeouts() -> None:
+    """CLOSE, CLOSE_WAIT and TIME_WAIT: the others are not left by a timer of their own."""
+    assert set(FIXED_INACTIVE_S) == {
+        DEFAULTS_S[name] for name in ("CLOSE", "CLOSE_WAIT", "TIME_WAIT")
+    }
 
 
 @pytest.mark.parametrize("state", State)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from analyzer.wire.connections import client_end, connections, service_segments
-from analyzer.wire.pcap import read_pcap
+from analyzer.wire.connections import connections
+from analyzer.wire.packets import read_packets
+from analyzer.wire.segments import VirtualEnd, service_segments
 from tests.unit.analyzer.build import (
     ACK,
-    CLIENT,
-    CLIENT_MAC,
     DIRECTOR_MAC,
     FIN,
     NS,
@@ -19,13 +18,9 @@ from tests.unit.analyzer.build import (
     SERVER_MAC,
     SYN,
     VIP,
-    client,
-    ethernet,
-    ipv4,
     pcap,
     reply,
     request,
-    tcp,
 )
 
 AT_NS = 1_795_352_064 * NS
@@ -50,9 +45,9 @@ def captured(*lives: str) -> bytes:
 
 
 def seen(*lives: str) -> pd.DataFrame:
-    return connections(
-        service_segments(read_pcap(memoryview(captured(*lives))), VIP, PORT)
-    ).reset_index(drop=True)
+    packets = read_packets(memoryview(captured(*lives)))
+    segments = service_segments(packets, [VirtualEnd("TCP", VIP, PORT)])
+    return connections(segments).reset_index(drop=True)
 
 
 @pytest.mark.parametrize(
@@ -86,18 +81,36 @@ def test_who_closed_first_and_who_holds_time_wait(life: str, closer: str, holds:
 def test_a_repeated_syn_belongs_to_the_same_connection(life: str, syns: int) -> None:
     (row,) = seen(life).to_dict("records")
     assert row["syns"] == syns
+    assert row["retry_s"] == pytest.approx((syns - 1) * 0.001)
+
+
+@pytest.mark.parametrize(
+    ("life", "client_fin", "server_fin", "answered"),
+    [
+        ("syn <synack ack fin <fin ack", True, True, True),
+        ("syn <synack ack <fin ack", False, True, True),  # the client held it open
+        ("syn ack fin", True, False, False),  # a capture that sees no replies
+        ("syn", False, False, False),
+    ],
+)
+def test_what_was_seen_of_either_side(
+    life: str, client_fin: bool, server_fin: bool, answered: bool
+) -> None:
+    (row,) = seen(life).to_dict("records")
+    found = (row["client_fin"], row["server_fin"], row["answered"])
+    assert found == (client_fin, server_fin, answered)
 
 
 def test_a_port_used_again_is_another_connection() -> None:
     rows = seen("syn/5 <synack ack fin <fin syn/99 <synack ack rst").to_dict("records")
     assert [row["closer"] for row in rows] == ["client", "reset"]
     assert [row["segments"] for row in rows] == [5, 4]
-    assert rows[0]["client"] == rows[1]["client"] == client(40000)
+    assert rows[0]["flow"] == rows[1]["flow"] == 0
 
 
 def test_each_connection_has_its_own_row_and_times() -> None:
     rows = seen("syn ack fin", "syn ack fin", "syn").to_dict("records")
-    assert [row["client"] for row in rows] == [client(40000 + n) for n in range(3)]
+    assert [row["flow"] for row in rows] == [0, 1, 2]
     assert [row["first_ns"] for row in rows] == [AT_NS, AT_NS + 1, AT_NS + 2]
     assert [row["last_ns"] for row in rows] == [AT_NS + 2_000_000, AT_NS + 2_000_001, AT_NS + 2]
 
@@ -109,38 +122,7 @@ def test_the_macs_tell_who_took_the_request_and_who_answered() -> None:
     assert pd.isna(second["replied_by"])
 
 
-def test_only_the_service_counts() -> None:
-    strangers = [
-        ethernet(ipv4(tcp(SYN, destination_port=PORT + 1))),  # another port of the VIP
-        ethernet(ipv4(tcp(SYN), destination="192.168.10.3")),  # another address
-        ethernet(ipv4(tcp(SYN, source_port=PORT), destination="10.0.0.1")),
-    ]
-    content = pcap((AT_NS, one) for one in [*strangers, request(SYN)])
-    found = service_segments(read_pcap(memoryview(content)), VIP, PORT)
-    assert found.client.tolist() == [client(40000)]
-
-
-def test_segments_stand_by_4_tuple_and_then_by_time() -> None:
-    sent = [(3, 40001, SYN), (2, 40000, ACK), (1, 40000, SYN), (4, 40001, ACK)]
-    content = pcap((AT_NS + at, request(flag, port=port)) for at, port, flag in sent)
-    found = service_segments(read_pcap(memoryview(content)), VIP, PORT)
-    assert (found.at_ns - AT_NS).tolist() == [1, 2, 3, 4]
-    assert found.starts().tolist() == [0, 2]
-
-
-def test_a_reply_is_known_by_its_direction_and_its_sender() -> None:
-    content = pcap([(AT_NS, request(SYN)), (AT_NS + 1, reply(SYN | ACK))])
-    found = service_segments(read_pcap(memoryview(content)), VIP, PORT)
-    assert found.to_vip.tolist() == [True, False]
-    assert found.peer_mac.tolist() == [DIRECTOR_MAC, SERVER_MAC]
-    assert CLIENT_MAC not in found.peer_mac
-
-
 def test_no_segments_are_no_connections() -> None:
     found = seen()
     assert len(found) == 0
     assert {"closer", "holds_time_wait", "replied_by", "director_mac", "syns"} <= set(found)
-
-
-def test_a_client_is_an_address_and_a_port() -> None:
-    assert client_end(client(40001)) == (CLIENT, 40001)
