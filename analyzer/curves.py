@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from analyzer.ipvs.states import is_active
 from analyzer.observed import ns
 from analyzer.predict import predicted_curve
 from analyzer.results import Curve, Peak, RealServerRow, ServiceTable
@@ -49,17 +50,21 @@ def observed_curves(services: pd.DataFrame, zero_ns: int) -> list[Curve]:
     return curves
 
 
-def predicted_curves(prediction: Prediction, servers: pd.Series, zero_ns: int) -> list[Curve]:
+def predicted_curves(
+    prediction: Prediction, servers: pd.Series, zero_ns: int, kernel: str | None = None
+) -> list[Curve]:
     """One curve per real server, a point for each change.
 
     Args:
         prediction: one director's.
         servers: the real server of each of its entries, by entry.
         zero_ns: the run's start.
+        kernel: the director's release, which decides what counts as active.
     """
     curves = []
+    counted = is_active(kernel)
     for server, entries in servers.groupby(servers, sort=True):
-        at_ns, active, inactive = predicted_curve(prediction, entries.index.to_numpy())
+        at_ns, active, inactive = predicted_curve(prediction, entries.index.to_numpy(), counted)
         curves.append(
             Curve(
                 director=prediction.director,

@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from analyzer.ipvs.states import ACTIVE_STATES, TIMEOUT_NAMES, State, Timeouts, timeout_by_state_s
+from analyzer.ipvs.states import (
+    TIMEOUT_NAMES,
+    State,
+    Timeouts,
+    active_states,
+    timeout_by_state_s,
+)
 from analyzer.ipvs.timers import JIFFIES_AT_BOOT_S, granule_s, timeouts_of_granule_s
 from analyzer.phase import Sightings
 from analyzer.predict import TIMER
@@ -161,7 +167,7 @@ def group_row(director: Director, state: str, timeout_s: float | None, n: int) -
     return Lifetime(
         director=director.name,
         state=state,
-        counted="active" if known in ACTIVE_STATES else "inactive",
+        counted="active" if known in active_states(director.kernel) else "inactive",
         timeout_name="fixed" if known is None else TIMEOUT_NAMES[known],
         timeout_s=timeout_s,
         n=n,

@@ -16,7 +16,7 @@ from analyzer.counters import counted_lifetimes
 from analyzer.decay import lifetimes, predicted_lifetimes, sightings_of
 from analyzer.ipvs.replay import Rules
 from analyzer.ipvs.states import Timeouts
-from analyzer.ipvs.timers import TimerPhase
+from analyzer.ipvs.timers import KNOWN_HZ, TimerPhase, granule_s
 from analyzer.join import (
     REQUEST_END_UNCERTAINTY_S,
     with_packets,
@@ -104,7 +104,7 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
     director = replace(director, hz=rules.hz)
     rows = lifetimes(joined, director, clock, phase, last_packet_uncertainty_s=0)
     servers = _real_servers(prediction, joined, evidence, own)
-    predicted = curves.predicted_curves(prediction, servers, evidence.zero_ns)
+    predicted = curves.predicted_curves(prediction, servers, evidence.zero_ns, director.kernel)
     samples = state_samples(evidence.entries, evidence.polls, director.name)
     return Measured(
         director=director,
@@ -307,7 +307,8 @@ def _with_early_ends(
     if not early.any():
         return prediction, joined
     by_chance = early & joined["state"].isin(_DROPPABLE).to_numpy(dtype=bool)
-    causes = ((DROP_ENTRY, by_chance & (director.drop_entry > 0)), (FLUSH, _flushed(joined, early)))
+    flushed = _flushed(joined, early, director.hz)
+    causes = ((DROP_ENTRY, by_chance & (director.drop_entry > 0)), (FLUSH, flushed))
     joined = joined.copy()
     for cause, chosen in causes:
         rows = joined[chosen & (joined["cause"] == TIMER).to_numpy(dtype=bool, na_value=False)]
@@ -324,16 +325,26 @@ def _with_early_ends(
 _LEAST_FLUSHED = 3
 
 
-def _flushed(joined: pd.DataFrame, early: Bools) -> Bools:
-    """Early ends in a look after which no entry at all was left."""
+def _flushed(joined: pd.DataFrame, early: Bools, hz: int | None) -> Bools:
+    """Early ends in a look after which no entry at all was left, of entries of many ages.
+
+    A timeout that is shorter than was told also ends many at once, but all at one age.
+    """
     gone_ns = joined["gone_ns"].fillna(np.iinfo(np.int64).max).astype("int64").to_numpy()
     chosen = np.zeros(len(joined), dtype=bool)
     for instant in np.unique(gone_ns[early]):
         together = early & (gone_ns == instant)
         left = (joined["appeared_ns"].to_numpy() < instant) & (gone_ns > instant)
         if together.sum() >= _LEAST_FLUSHED and not left.any():
-            chosen |= together
+            chosen |= together & _of_many_ages(joined[together], hz)
     return chosen
+
+
+def _of_many_ages(together: pd.DataFrame, hz: int | None) -> bool:
+    """Whether no single timeout, late by up to its granule, would end these in one look."""
+    age_s = (together["gone_ns"] - together["last_ns"]).to_numpy(dtype=np.float64) / _NS
+    late_s = max(granule_s(age_s.max(), one) for one in ([hz] if hz else KNOWN_HZ))
+    return bool(np.ptp(age_s) > late_s)
 
 
 def _ended_early(prediction: Prediction) -> list[EndedEarly]:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from analyzer.ipvs.replay import NO_ENTRY, replay
-from analyzer.ipvs.states import IS_ACTIVE, State
+from analyzer.ipvs.states import State
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -122,23 +122,26 @@ def ended_at(prediction: Prediction, chosen: Bools, at_ns: Ints, cause: str) -> 
     )
 
 
-def predicted_curve(prediction: Prediction, chosen: Ints) -> tuple[Ints, Ints, Ints]:
+def predicted_curve(
+    prediction: Prediction, chosen: Ints, counts_as_active: Bools
+) -> tuple[Ints, Ints, Ints]:
     """ActiveConn and InActConn of some of the entries: when they change, and to what.
 
     Args:
         prediction: one director's.
         chosen: indices into ``prediction.entries``.
+        counts_as_active: which states its kernel counts so (``states.is_active``).
 
     Returns:
         ``at_ns, active, inactive``, each of shape (changes,), ascending in time.
     """
     steps = prediction.steps[np.isin(prediction.steps["entry"], chosen)]
     entry, at_ns = steps["entry"].to_numpy(), steps["at_ns"].to_numpy()
-    active = IS_ACTIVE[steps["state"].to_numpy(dtype=np.int64)].astype(np.int64)
+    active = counts_as_active[steps["state"].to_numpy(dtype=np.int64)].astype(np.int64)
     first = np.r_[True, entry[1:] != entry[:-1]] if len(entry) else np.zeros(0, dtype=bool)
     before = np.where(first, 0, np.r_[0, active[:-1]]) if len(entry) else active
     ends = prediction.entries.iloc[chosen]
-    ended_active = IS_ACTIVE[ends["state"].to_numpy(dtype=np.int64)].astype(np.int64)
+    ended_active = counts_as_active[ends["state"].to_numpy(dtype=np.int64)].astype(np.int64)
     times = np.r_[at_ns, ends["ends_ns"].to_numpy(dtype=np.int64)]
     more_active = np.r_[active - before, -ended_active]
     more_entries = np.r_[first.astype(np.int64), -np.ones(len(ends), dtype=np.int64)]

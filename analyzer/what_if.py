@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from analyzer.errors import AnalyzerError
+from analyzer.ipvs.states import is_active
 from analyzer.measure import director_clock, rules_of, segments_passed
 from analyzer.predict import TIMER, predict, predicted_curve, state_name
 from analyzer.results import Curve, WhatIf, WhatIfGroup
@@ -85,7 +86,9 @@ def what_if(one: Measured, evidence: Evidence, assumptions: Sequence[Assumption]
     mine, doubt = _segments(one, evidence, rules.sees_replies)
     prediction = predict(mine, clock, rules, one.director.name)
     everything = np.arange(len(prediction.entries))
-    at_ns, active, inactive = predicted_curve(prediction, everything)
+    at_ns, active, inactive = predicted_curve(
+        prediction, everything, is_active(one.director.kernel)
+    )
     timed = prediction.entries[prediction.entries["cause"] == TIMER]
     groups = timed.groupby(["state", "timeout_s"]).size().sort_values(ascending=False)
     last_packet_ns = prediction.entries["last_ns"].max() if len(everything) else 0

@@ -12,6 +12,7 @@ tables below by ``analyzer.ipvs.diagram``.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Literal
@@ -171,10 +172,25 @@ FIXED_INACTIVE_S = (10.0, 60.0, 120.0)
 """The fixed timeouts in which entries that count as inactive end: CLOSE, CLOSE_WAIT, TIME_WAIT."""
 
 ACTIVE_STATES = frozenset({State.ESTABLISHED, State.SYN_SENT, State.SYN_RECV, State.SYNACK})
-"""Counted in ActiveConn; every other state is counted in InActConn (Linux 6.1)."""
+"""Counted in ActiveConn; every other state is counted in InActConn."""
 
-IS_ACTIVE: npt.NDArray[np.bool_] = np.array([state in ACTIVE_STATES for state in State])
-"""The same, indexed by State; shape (12,)."""
+ACTIVE_STATES_BEFORE_4_8 = frozenset({State.ESTABLISHED})
+"""Linux 4.8 began to count connections that are not established yet (``tcp_state_active_table``);
+some distributions carried that change in older kernels."""
+
+
+def active_states(kernel: str | None) -> frozenset[State]:
+    """The states that a kernel of this release counts as active; today's where it is not known."""
+    found = re.search(r"(\d{1,3})\.(\d{1,3})", kernel or "")
+    if found and (int(found[1]), int(found[2])) < (4, 8):
+        return ACTIVE_STATES_BEFORE_4_8
+    return ACTIVE_STATES
+
+
+def is_active(kernel: str | None) -> npt.NDArray[np.bool_]:
+    """The same, indexed by State; shape (12,)."""
+    active = active_states(kernel)
+    return np.array([state in active for state in State])
 
 
 def timeout_by_state_s(timeouts: Timeouts) -> npt.NDArray[np.float64]:

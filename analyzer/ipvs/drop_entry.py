@@ -1,0 +1,24 @@
+"""drop_entry: how long a droppable entry survives while the director defends its memory.
+
+Once a second the kernel draws as many random buckets as 1/32 of the table, with repetition, and
+drops what is droppable in them: SYN_RECV and SYNACK, and idle ESTABLISHED entries of few packets
+(``ip_vs_random_dropentry``). So an entry's end is a matter of chance, with a known distribution.
+"""
+
+from __future__ import annotations
+
+import math
+
+DRAWN_SHARE = 1 / 32
+PERIOD_S = 1.0
+
+
+def survival(age_s: float) -> float:
+    """The share of droppable entries that are still there at an age in seconds, timers aside."""
+    return math.exp(-DRAWN_SHARE * max(age_s, 0) / PERIOD_S)
+
+
+def mean_life_s(timer_s: float) -> float:
+    """The mean life of droppable entries whose timer would end them at ``timer_s``."""
+    scale_s = PERIOD_S / DRAWN_SHARE
+    return scale_s * (1 - survival(timer_s))
