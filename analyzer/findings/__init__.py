@@ -79,10 +79,10 @@ def _governed(row: Lifetime) -> str:
     lived_s = f"entries in {row.state} lived {row.lifetime_s.mean:.1f} s after their last packet"
     how = "fixed" if row.timeout_name == "fixed" else "configured"
     if row.timeout_s is None:
-        return f"{told}: {lived_s} (timeout measured {measured(row)}, {how} not known)"
+        return f"{told}: {lived_s} (timeout {measured(row)}, {how} not known)"
     judged = {True: "in agreement with", False: "not in agreement with", None: "beside"}
     return (
-        f"{told}: {lived_s} (timeout measured {measured(row)}, "
+        f"{told}: {lived_s} (timeout {measured(row)}, "
         f"{judged[agrees(row)]} the {row.timeout_s:g} s {how})"
     )
 

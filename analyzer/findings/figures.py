@@ -93,7 +93,7 @@ def measured(row: Lifetime) -> str:
     estimate = row.timeout_measured_s
     if estimate is None:
         return "not measured"
-    return f"{estimate.value:.2f} ± {estimate.uncertainty:.2f} s"
+    return f"measured {estimate.value:.2f} ± {estimate.uncertainty:.2f} s"
 
 
 def agrees(row: Lifetime) -> bool | None:

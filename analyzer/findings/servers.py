@@ -143,7 +143,9 @@ def synced_copies(figures: Figures) -> Finding | None:
             for other in figures.measured
             if other is not one and other.prediction is not None
         ]
-        foreign = one.lives[one.lives.get("entry", pd.Series(dtype="Int64")).isna()]
+        if "entry" not in one.lives:
+            continue  # no capture: nobody knows whose packets they are
+        foreign = one.lives[one.lives["entry"].isna()]
         copies = sum(any(flow in flows for flows in others) for flow in foreign["flow"])
         if copies:
             told.append(f"{copies} on {one.director.name}")

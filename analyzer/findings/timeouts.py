@@ -38,7 +38,7 @@ def tcpfin_governs(figures: Figures) -> Finding | None:
         severity="warning" if verdict is False else "info",
         title=_tcpfin_title(row, verdict),
         evidence=(
-            f"On {row.director} {lived(row)}, all in {row.state}. Timeout measured "
+            f"On {row.director} {lived(row)}, all in {row.state}. Timeout "
             f"{measured(row)}, configured {configured}; "
             f"timer granule {seconds(row.granule_s)}."
         ),
@@ -80,7 +80,7 @@ def tcpfin_has_no_effect(figures: Figures) -> Finding | None:
         severity="info",
         title=f"tcpfin does not matter here: entries waited in {row.state}, a fixed timeout",
         evidence=f"On {row.director} {lived(row)}, all in {row.state} "
-        f"(forwarding {figures.forwarding or 'not known'}); timeout measured {measured(row)}, "
+        f"(forwarding {figures.forwarding or 'not known'}); timeout {measured(row)}, "
         f"fixed in the kernel at {seconds(row.timeout_s)}.",
         advice="Changing tcpfin will not shorten this decay; no ipvsadm --set number does.",
     )

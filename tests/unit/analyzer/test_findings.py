@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from analyzer.findings import Figures, agrees, findings, governing, lived, measured, verdict
+from analyzer.findings import findings, governing, verdict
+from analyzer.findings.figures import Figures, agrees, lived, measured
 from analyzer.results import (
     Agreement,
     Estimate,
@@ -130,9 +131,10 @@ def test_without_entries_nothing_governs() -> None:
     assert set(found(lifetimes=[])) == set()
 
 
-def test_active_entries_govern_nothing() -> None:
+def test_active_entries_govern_only_where_none_became_inactive() -> None:
     open_ones = replace(FIN_WAIT, state="ESTABLISHED", counted="active", timeout_name="tcp", n=90)
-    assert governing([open_ones]) is None
+    assert governing([open_ones]) is open_ones
+    assert "tcpfin-governs" not in found(lifetimes=[open_ones])
     assert governing([open_ones, FIN_WAIT]) is FIN_WAIT
     assert "tcpfin-governs" in found(lifetimes=[open_ones, FIN_WAIT])
 
@@ -243,7 +245,7 @@ def test_measured_and_configured_agree_within_the_uncertainty(
 
 
 def test_words_for_what_was_measured() -> None:
-    assert measured(FIN_WAIT) == "20.01 ± 0.10 s"
+    assert measured(FIN_WAIT) == "measured 20.01 ± 0.10 s"
     assert measured(replace(FIN_WAIT, timeout_measured_s=None)) == "not measured"
     assert lived(replace(FIN_WAIT, lifetime_s=None)) == "none of 50 entries was seen to go"
     assert "50 of 50" in lived(FIN_WAIT)
@@ -263,7 +265,7 @@ VERDICTS = [
     ),
     (
         replace(FIGURES, lifetimes=[TIME_WAIT]),
-        ["fixed timeout of TIME_WAIT", "not by tcpfin", "120 s"],
+        ["tcpfin does not matter here", "TIME_WAIT", "120 s fixed"],
         ["tcpfin governs"],
     ),
     (
@@ -284,8 +286,8 @@ VERDICTS = [
             lifetimes=[],
             peaks=[],
         ),
-        ["No requests were sent"],
-        [],
+        ["No entry was seen"],
+        ["requests succeeded"],
     ),
 ]
 

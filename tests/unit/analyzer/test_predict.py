@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analyzer.ipvs.states import Flag, State, Timeouts
+from analyzer.ipvs.states import Flag, State, Timeouts, is_active
 from analyzer.predict import (
     DROP_ENTRY,
     PORT_REUSE,
@@ -41,7 +41,9 @@ def seconds(at_ns: np.ndarray) -> list[float]:
 
 
 def curve(found: Prediction, chosen: list[int]) -> list[tuple[float, int, int]]:
-    at_ns, active, inactive = predicted_curve(found, np.array(chosen, dtype=np.int64))
+    at_ns, active, inactive = predicted_curve(
+        found, np.array(chosen, dtype=np.int64), is_active(None)
+    )
     return list(zip(seconds(at_ns), active.tolist(), inactive.tolist(), strict=True))
 
 

@@ -12,7 +12,6 @@ import pytest
 from analyzer.ipvs.states import (
     ACTIVE_STATES,
     FIXED_INACTIVE_S,
-    IS_ACTIVE,
     TCP_STATES,
     TIMEOUT_NAMES,
     TRANSITIONS,
@@ -20,7 +19,9 @@ from analyzer.ipvs.states import (
     State,
     Table,
     Timeouts,
+    active_states,
     flag_of,
+    is_active,
     timeout_by_state_s,
 )
 
@@ -251,7 +252,24 @@ def test_inactive_entries_end_in_these_fixed_timeouts() -> None:
 def test_active_is_more_than_established(state: State) -> None:
     active = state.name in ("ESTABLISHED", "SYN_SENT", "SYN_RECV", "SYNACK")
     assert (state in ACTIVE_STATES) is active
-    assert bool(IS_ACTIVE[state]) is active
+    assert bool(is_active("6.1.176")[state]) is active
+
+
+@pytest.mark.parametrize(
+    ("kernel", "counted"),
+    [
+        ("3.10.0-1160.el7.x86_64", {"ESTABLISHED"}),  # before the change
+        ("4.7.10", {"ESTABLISHED"}),
+        ("4.8.0", {"ESTABLISHED", "SYN_SENT", "SYN_RECV", "SYNACK"}),
+        ("Linux 6.1.176 (User-Mode Linux)", {"ESTABLISHED", "SYN_SENT", "SYN_RECV", "SYNACK"}),
+        (None, {"ESTABLISHED", "SYN_SENT", "SYN_RECV", "SYNACK"}),  # today's, where not known
+    ],
+)
+def test_older_kernels_count_only_established_as_active(
+    kernel: str | None, counted: set[str]
+) -> None:
+    assert {state.name for state in active_states(kernel)} == counted
+    assert {state.name for state in State if is_active(kernel)[state]} == counted
 
 
 FIN, SYN, RST, PSH, ACK, URG, ECE, CWR = (1 << bit for bit in range(8))
