@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,12 +29,28 @@ TOLERATED = 2
 """Entries by which InActConn may differ for a moment without being called a disagreement."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubt:
+    """How far predicted and observed may part for a known reason.
+
+    Attributes:
+        clock_s: of the two clocks, and of the timers' phase.
+        timer_s: a granule, where HZ or the phase is not known; else 0.
+        unseen_packets: the capture is known to have missed some.
+    """
+
+    clock_s: float
+    timer_s: float
+    unseen_packets: bool
+
+
 def agreement(
     prediction: Prediction,
     lives: pd.DataFrame,
     samples: pd.DataFrame,
     observed: Sequence[Curve],
     predicted: Sequence[Curve],
+    doubt: Doubt,
 ) -> Agreement:
     """How well one director was predicted.
 
@@ -43,6 +60,7 @@ def agreement(
         samples: its ``observed.state_samples``.
         observed: its polled curves, one per real server.
         predicted: the same from packets.
+        doubt: how far an expiry may be off for reasons that are known.
     """
     matches, counted = _state_matches(prediction, samples)
     errors = _curve_errors(observed, predicted)
@@ -56,6 +74,7 @@ def agreement(
         inactive_max_error=errors[1],
         worst_expiry_error_s=_worst_expiry_error_s(lives),
         disagreement_polls=errors[2],
+        residuals=_residuals(lives, doubt),
     )
 
 
@@ -148,6 +167,24 @@ def _state_matches(prediction: Prediction, samples: pd.DataFrame) -> tuple[int, 
     )
     names = past.loc[calm, "predicted"].map(lambda number: state_name(int(number)))
     return int((names == past.loc[calm, "state"]).sum()), int(calm.sum())
+
+
+def _residuals(lives: pd.DataFrame, doubt: Doubt) -> dict[str, int]:
+    """How many expiries' differences are put down to what."""
+    timed = lives[(lives["cause"] == TIMER).fillna(value=False)]
+    gone = timed[timed["gone_ns"].notna() & timed["seen_ns"].notna()]
+    ends_s, seen_s, gone_s = (
+        gone[name].to_numpy(dtype=np.float64) / 1e9 for name in ("ends_ns", "seen_ns", "gone_ns")
+    )
+    outside_s = np.maximum(np.maximum(seen_s - ends_s, ends_s - gone_s), 0)
+    otherwise = "unseen_packets" if doubt.unseen_packets else "unexplained"
+    reasons = np.select(
+        [outside_s == 0, outside_s <= doubt.clock_s, outside_s <= doubt.clock_s + doubt.timer_s],
+        ["poll", "clock", "timer"],
+        otherwise,
+    )
+    names, counts = np.unique(reasons, return_counts=True)
+    return dict(zip(names.tolist(), counts.tolist(), strict=True))
 
 
 def _worst_expiry_error_s(lives: pd.DataFrame) -> float | None:

@@ -141,11 +141,10 @@ def _marks(evidence: Evidence) -> dict[str, curves.Floats]:
     segments = evidence.segments
     if segments is None:
         return {}
+    once = segments.only(without_copies(segments, evidence.forwarder_macs))
     return {
         name: np.sort(
-            curves.seconds(
-                segments.at_ns[segments.to_vip & (segments.flag == flag)], evidence.zero_ns
-            )
+            curves.seconds(once.at_ns[once.to_vip & (once.flag == flag)], evidence.zero_ns)
         )
         for name, flag in _MARKED.items()
     }

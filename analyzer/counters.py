@@ -57,7 +57,7 @@ def counted_lifetimes(
         return [], [NotMeasured(what=f"tcpfin on {director.name}", why=why)]
     known = replace(director, hz=mixture.hz)
     rows = [_row(known, part, _state(part, ends, director)) for part in mixture.components]
-    return rows, _doubts(director, rows)
+    return rows, _doubts(director, rows, mixture.came_over_s)
 
 
 def _total(observed: Sequence[Curve]) -> tuple[Floats, Ints]:
@@ -101,13 +101,22 @@ def _row(director: Director, part: Component, state: State) -> Lifetime:
     )
 
 
-def _doubts(director: Director, rows: list[Lifetime]) -> list[NotMeasured]:
+TOO_LONG_A_LOAD = 0.8
+"""Of the timeout: a load that lasted longer shows its own length as well as the timeout's."""
+
+
+def _doubts(director: Director, rows: list[Lifetime], came_over_s: float) -> list[NotMeasured]:
     why = "from counters alone: neither entries nor packets were seen"
     found = [NotMeasured(what=f"states and single lifetimes on {director.name}", why=why)]
     governed = [row for row in rows if row.timeout_name == "tcpfin"]
     if not governed:
         why = "no entry is explained by a timeout other than the kernel's fixed ones"
         return [*found, NotMeasured(what=f"tcpfin on {director.name}", why=why)]
+    if any(
+        came_over_s > TOO_LONG_A_LOAD * row.lifetime_s.min for row in governed if row.lifetime_s
+    ):
+        why = "the load lasted about as long as entries live; counters cannot tell the two apart"
+        found.append(NotMeasured(what=f"tcpfin on {director.name}, for certain", why=why))
     close_s = 10.0
     for row in governed:
         measured = row.timeout_measured_s

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from analyzer import curves
-from analyzer.agreement import agreement
+from analyzer.agreement import Doubt, agreement
 from analyzer.clock import DirectorClock, clock_from_polls
 from analyzer.counters import counted_lifetimes
 from analyzer.decay import lifetimes, predicted_lifetimes, sightings_of
@@ -112,11 +112,35 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
         prediction=prediction,
         lifetimes=rows or predicted_lifetimes(prediction.entries, director),
         predicted=predicted,
-        agreement=agreement(prediction, joined, samples, own, predicted) if own else None,
+        agreement=agreement(
+            prediction, joined, samples, own, predicted, _doubt(director, evidence, clock, phase)
+        )
+        if own
+        else None,
         ended_early=_ended_early(prediction),
         foreign_entries=int(joined["last_ns"].isna().sum()),
         inferred=inferred,
         not_measured=_phase_unknown(director, phase),
+    )
+
+
+_CLOCK_SLACK_S = 0.02
+"""What passes between a director's clock reading and its table, and in its softirq."""
+
+
+def _doubt(
+    director: Director, evidence: Evidence, clock: DirectorClock, phase: TimerPhase | None
+) -> Doubt:
+    dropped = (evidence.manifest.get("capture") or {}).get("dropped")
+    truncated = evidence.packets.skipped["truncated"] if evidence.packets else 0
+    longest_s = (director.timeouts or Timeouts()).tcp_s
+    coarsest_s = max(
+        granule_s(longest_s, hz) for hz in ((director.hz,) if director.hz else KNOWN_HZ)
+    )
+    return Doubt(
+        clock_s=clock.uncertainty_s + (phase.uncertainty_s if phase else 0.0) + _CLOCK_SLACK_S,
+        timer_s=0.0 if phase else coarsest_s,
+        unseen_packets=bool(dropped) or truncated > 0,
     )
 
 

@@ -49,10 +49,19 @@ class Component:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mixture:
-    """What the decay is made of; ``explained`` is the share of the entries that it accounts for."""
+    """What the decay is made of.
+
+    Attributes:
+        explained: the share of the entries that it accounts for.
+        came_over_s: how long entries were seen to come. Where that is about the timeout or more,
+            the counter cannot tell the load's length from the timeout: it stood still between.
+    """
 
     components: tuple[Component, ...]
     explained: float
+    arrived: int
+    gone: int
+    came_over_s: float
     hz: int
 
 
@@ -153,7 +162,14 @@ def _fit(problem: _Problem, fixed_s: Sequence[float]) -> tuple[float, Mixture] |
         if weight >= LEAST_SHARE
     ]
     ordered = tuple(sorted(components, key=lambda part: -part.n))
-    return rest, Mixture(components=ordered, explained=explained, hz=problem.hz)
+    return rest, Mixture(
+        components=ordered,
+        explained=explained,
+        arrived=int(problem.came.sum()),
+        gone=int(problem.gone[-1]),
+        came_over_s=float(problem.came_s[-1] - problem.came_s[0]),
+        hz=problem.hz,
+    )
 
 
 def _explained(problem: _Problem, model: Sequence[float], weights: Floats) -> float:

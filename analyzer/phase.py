@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
     Bools = npt.NDArray[np.bool_]
 
-CELL_S = 0.001
+WIDEST_CELL_S = 0.001
+DECISIVE = math.log(20)
+"""How much likelier the best HZ must be than the next, where it is not known."""
+
 LEAST_EXPLAINED = 0.8
 """Below this share of the expiries no phase is claimed: something else ended the entries."""
 
@@ -63,48 +66,56 @@ def infer_phase(sightings: Sightings, hz: int | None, slack_s: float) -> Inferre
         slack_s: how well the clocks and the last packets are known.
 
     Returns:
-        None without sightings, or if no phase explains ``LEAST_EXPLAINED`` of them.
+        None without sightings, if no phase explains ``LEAST_EXPLAINED`` of them, or if they do
+        not tell one HZ from another: a burst that went in one step does not.
     """
     if len(sightings.last_s) == 0:
         return None
     candidates = KNOWN_HZ if hz is None else (hz,)
     fits = [_fit(sightings, candidate, slack_s) for candidate in candidates]
-    best = max((fit for fit in fits if fit), key=lambda fit: fit[0], default=None)
-    return best[1] if best else None
+    ranked = sorted((fit for fit in fits if fit), key=lambda fit: -fit[0])
+    if not ranked or (len(ranked) > 1 and ranked[0][0] - ranked[1][0] < DECISIVE):
+        return None
+    return ranked[0][1]
 
 
 def _fit(sightings: Sightings, hz: int, slack_s: float) -> tuple[float, InferredPhase] | None:
-    """How plausible this HZ is (a log-likelihood), and the phase under it."""
+    """How plausible this HZ is, and the phase under it.
+
+    The plausibility is a log-likelihood: which share of all phases would explain what was seen.
+    """
+    cell_s = 1 / hz / math.ceil(1 / hz / WIDEST_CELL_S)  # so that granules are whole cells
     granule_s = granule_jiffies(np.rint(sightings.timeout_s * hz)) / hz
     nominal_s = sightings.last_s + sightings.timeout_s
-    low = np.maximum(sightings.seen_s - slack_s, nominal_s - 1 / hz)
-    high = np.minimum(sightings.gone_s + slack_s, nominal_s + granule_s + 1 / hz)
+    low = np.maximum(sightings.seen_s - slack_s, nominal_s - slack_s - 1 / hz)
+    high = np.minimum(sightings.gone_s + slack_s, nominal_s + granule_s + slack_s + 1 / hz)
     possible = high > low
     coarsest_s = float(granule_s.max())
-    explained = _votes(low[possible], high[possible], granule_s[possible], coarsest_s)
+    explained = _votes(low[possible], high[possible], granule_s[possible], cell_s)
     votes = int(explained.max()) if len(explained) else 0
     share = votes / len(low)
     if share < LEAST_EXPLAINED:
         return None
-    first, cells = _longest_circular_run(explained == votes)
-    origin_s = (first + cells / 2) * CELL_S
+    best = explained == votes
+    first, cells = _longest_circular_run(best)
+    middle = first + cells / 2
     phase = TimerPhase(
         hz=hz,
-        phase_s=(origin_s + JIFFIES_AT_BOOT_S) % coarsest_s,
-        uncertainty_s=cells * CELL_S / 2,
+        phase_s=(middle * cell_s + JIFFIES_AT_BOOT_S) % coarsest_s,
+        uncertainty_s=_farthest(best, middle) * cell_s,
     )
     unexplained = len(low) - votes
-    likelihood = -float(np.log(granule_s).sum()) - unexplained * math.log(1e6)
+    likelihood = math.log(best.mean()) - unexplained * math.log(1e6)
     return likelihood, InferredPhase(phase=phase, explained=share, n=len(low))
 
 
-def _votes(low: Floats, high: Floats, granule_s: Floats, coarsest_s: float) -> Ints:
-    """For each cell of one coarsest granule, how many sightings a multiple there explains."""
-    cells = round(coarsest_s / CELL_S)
+def _votes(low: Floats, high: Floats, granule_s: Floats, cell_s: float) -> Ints:
+    """For each cell of the coarsest granule, how many sightings a multiple there explains."""
+    period = np.rint(granule_s / cell_s).astype(np.int64)
+    cells = int(period.max(initial=1))
     marks = np.zeros(2 * cells + 1, dtype=np.int64)
-    start = np.floor(low / CELL_S).astype(np.int64)
-    width = np.maximum(np.ceil(high / CELL_S).astype(np.int64) - start, 1)
-    period = np.rint(granule_s / CELL_S).astype(np.int64)
+    start = np.floor(low / cell_s).astype(np.int64)
+    width = np.maximum(np.ceil(high / cell_s).astype(np.int64) - start, 1)
     rows = np.stack([start % period, np.minimum(width, period), period])
     distinct, weight = np.unique(rows, axis=1, return_counts=True)
     for (at, wide, every), count in zip(distinct.T.tolist(), weight.tolist(), strict=True):
@@ -113,6 +124,13 @@ def _votes(low: Floats, high: Floats, granule_s: Floats, coarsest_s: float) -> I
         np.add.at(marks, starts + wide, -count)
     covered = np.cumsum(marks)
     return covered[:cells] + covered[cells : 2 * cells]
+
+
+def _farthest(flags: Bools, middle: float) -> float:
+    """How far the farthest True cell reaches from a middle, the end joined to the start."""
+    size = len(flags)
+    away = np.abs((np.flatnonzero(flags) + 0.5 - middle + size / 2) % size - size / 2)
+    return float(min(away.max() + 0.5, size / 2))
 
 
 def _longest_circular_run(flags: Bools) -> tuple[int, int]:

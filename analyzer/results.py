@@ -119,6 +119,9 @@ class Agreement:
     Samples within 30 ms of a packet are left out of ``state_samples``; polls within 0.2 s of a
     change of either curve are left out of the two ``max_error``. ``disagreement_polls`` leaves
     nothing out: the longest run of polls in which InActConn differed by more than 2.
+    ``residuals`` counts what the difference of each expiry is put down to: ``poll`` (it lies
+    between the two looks), ``clock``, ``timer`` (its phase is not known), ``unseen_packets`` (the
+    capture dropped some), ``unexplained``.
     """
 
     director: str
@@ -130,6 +133,7 @@ class Agreement:
     inactive_max_error: int | None
     worst_expiry_error_s: float | None
     disagreement_polls: int
+    residuals: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -78,7 +78,8 @@ def prediction_differs(figures: Figures) -> Finding | None:
     parts = [
         f"{row.director}: InActConn off by up to {row.inactive_max_error} entries, "
         f"by more than {TOLERATED} for {row.disagreement_polls} polls in a row; "
-        f"{row.state_samples - row.state_matches} of {row.state_samples} states differ"
+        f"{row.state_samples - row.state_matches} of {row.state_samples} states differ; "
+        f"{row.residuals.get('unexplained', 0)} expiries unexplained"
         for row in off
     ]
     return Finding(
@@ -92,4 +93,8 @@ def prediction_differs(figures: Figures) -> Finding | None:
 
 
 def _off(row: Agreement) -> bool:
-    return row.disagreement_polls > 2 or row.state_matches < row.state_samples
+    return (
+        row.disagreement_polls > 2
+        or row.state_matches < row.state_samples
+        or "unexplained" in row.residuals
+    )

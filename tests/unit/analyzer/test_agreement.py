@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analyzer.agreement import TOLERATED, agreement, value_at
+from analyzer.agreement import TOLERATED, Doubt, agreement, value_at
 from analyzer.ipvs.states import Flag, Timeouts
 from analyzer.predict import DROP_ENTRY, PORT_REUSE, TIMER, Prediction, predict
 from analyzer.results import Agreement, Curve
@@ -57,6 +57,8 @@ def judged(
     predicted: list[Curve] | None = None,
     seen: pd.DataFrame | None = None,
     found: pd.DataFrame | None = None,
+    *,
+    unseen_packets: bool = False,
 ) -> Agreement:
     return agreement(
         prediction(),
@@ -64,6 +66,7 @@ def judged(
         samples() if seen is None else seen,
         observed or [],
         predicted or [],
+        Doubt(clock_s=0.02, timer_s=0.0, unseen_packets=unseen_packets),
     )
 
 

@@ -65,6 +65,7 @@ AGREEMENT = Agreement(
     inactive_max_error=0,
     worst_expiry_error_s=0.1,
     disagreement_polls=0,
+    residuals={"poll": 50},
 )
 FIGURES = Figures(
     requests=REQUESTS,

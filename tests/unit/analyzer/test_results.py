@@ -75,6 +75,7 @@ ANALYSIS = Analysis(
             inactive_max_error=0,
             worst_expiry_error_s=0.1,
             disagreement_polls=0,
+            residuals={"poll": 50},
         ),
     ),
     findings=(Finding(id="a", severity="info", title="b", evidence="c", advice="d"),),

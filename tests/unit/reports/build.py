@@ -179,6 +179,7 @@ def _agreement(director: str, entries: int) -> Agreement:
         inactive_max_error=0,
         worst_expiry_error_s=0.11 if entries else None,
         disagreement_polls=0,
+        residuals={"poll": 50},
     )
 
 
