@@ -363,15 +363,54 @@ def test_its_own_words_in_any_order_give_a_document(words: list[str]) -> None:
     assert to_document(parse(" ".join(words)))
 
 
+def identity(service: Service) -> tuple[Any, ...]:
+    return (service.protocol, service.address, service.port, service.fwmark)
+
+
 def rows(parsed: ParsedText) -> set[str]:
-    """Each thing that was understood, alone: services and servers apart, counters aside."""
+    """Each thing that was understood, alone; a mark's family may come from its servers."""
     alone = {repr(replace(one, destinations=(), family=None)) for one in parsed.services}
-    below = {
-        repr((server.address, server.port, server.forward, server.weight))
+    below = {repr(server) for one in parsed.services for server in one.destinations}
+    single = (parsed.header, parsed.timeouts, parsed.total, parsed.rate, *parsed.daemons)
+    cpus = (parsed.cpus or {}).items()
+    return alone | below | {repr(one) for one in (*parsed.connections, *single, *cpus) if one}
+
+
+def filed(parsed: ParsedText) -> set[tuple[Any, ...]]:
+    """Which real server stands below which service."""
+    return {
+        (identity(one), server.address, server.port)
         for one in parsed.services
         for server in one.destinations
     }
-    return alone | below | {repr(one) for one in parsed.connections}
+
+
+def edited(line: str, data: st.DataObject) -> str:
+    """A line with one character changed, gone or added."""
+    body = line.removesuffix("\n")
+    at = data.draw(st.integers(0, max(0, len(body) - 1)))
+    new = data.draw(st.characters(min_codepoint=32, max_codepoint=126))
+    how = data.draw(st.sampled_from(["change", "take", "add"]))
+    return body[:at] + ("" if how == "take" else new) + body[at + (how != "add") :] + "\n"
+
+
+@pytest.mark.parametrize("file", TEXTS, ids=lambda file: file.stem)
+@given(data=st.data())
+@settings(max_examples=50)
+def test_a_wrong_character_costs_no_more_than_its_line(file: Path, data: st.DataObject) -> None:
+    """Titles too; and no real server is filed under a service that is not its own."""
+    lines = decode(file.read_bytes()).splitlines(keepends=True)
+    at = data.draw(st.integers(0, len(lines) - 1))
+    wrong = edited(lines[at], data)
+    whole = parse("".join(lines))
+    alone = parse("".join(lines[:at] + lines[at + 1 :]))
+    broken = parse("".join([*lines[:at], wrong, *lines[at + 1 :]]))
+    assert rows(whole) & rows(alone) <= rows(broken)
+    if "->" in lines[at] or "-a" in lines[at]:
+        return  # then it is the real server that is another
+    itself = {identity(one) for one in parse(wrong).services}
+    known = {identity(one) for one in whole.services} - itself
+    assert {one for one in filed(broken) - filed(whole) if one[0] in known} == set()
 
 
 @pytest.mark.parametrize("file", TEXTS, ids=lambda file: file.stem)
