@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import secrets
 import shlex
+import signal
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT_S = 10.0
 MAX_ANSWER_BYTES = 256 * 1024 * 1024
 _CHUNK_BYTES = 1 << 16
+_END_TIMEOUT_S = 1.0
 _MAX_COMPLAINT_CHARACTERS = 200
 
 
@@ -112,6 +115,12 @@ class Answer:
     answered_ns: int
 
 
+def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    """To the shell and to what it started here: it leads a session of its own."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)
+
+
 class Shell:
     """The remote shell behind a Link."""
 
@@ -158,6 +167,9 @@ class Shell:
         except TimeoutError:
             await self.close()
             raise LinkLost(f"{self.link.spec}: no answer in {timeout_s:g} s") from None
+        except asyncio.LimitOverrunError:
+            await self.close()
+            raise LinkLost(f"{self.link.spec}: an answer without an end") from None
         except (ConnectionError, EOFError):
             complaint = await self._complaint(process)
             await self.close()
@@ -175,13 +187,15 @@ class Shell:
             return
         if process.stdin is not None:
             process.stdin.close()
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
+        _signal(process, signal.SIGTERM)
         try:
-            await asyncio.wait_for(process.wait(), 1.0)
+            await asyncio.wait_for(process.wait(), _END_TIMEOUT_S)
         except TimeoutError:
-            process.kill()
+            _signal(process, signal.SIGKILL)
             await process.wait()
+        finally:
+            # closes the pipes, which what the shell started may still hold open
+            process._transport.close()  # type: ignore[attr-defined]
 
     async def _read_to_mark(self, process: asyncio.subprocess.Process) -> bytes:
         assert process.stdout is not None
@@ -195,7 +209,7 @@ class Shell:
                 raise EOFError
             size += len(chunk)
             if size > MAX_ANSWER_BYTES:
-                raise EOFError
+                raise asyncio.LimitOverrunError("answer", size)
             parts.append(chunk)
             tail = tail[-len(mark) :] + chunk
         content, _, self._buffer = b"".join(parts).partition(mark)

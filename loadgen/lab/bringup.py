@@ -1,12 +1,8 @@
 """Bring a lab up, step by step, as much at once as can be.
 
-The directors boot for about a second and keepalived then waits out a master_down_interval of
-four; everything else is done meanwhile. The lab is up when an HTTP request by way of the VIP was
-answered by every real server, the VIP is where it belongs, and every director was reached by ssh.
-
-The requests that prove this would leave entries in the director's table for two minutes, and a
-table that is not empty spoils the first measurement. So directors boot with a tcpfin of one second,
-and get their own timeouts once their tables are empty.
+The kernels boot for about a second and keepalived then waits out a master_down_interval of four;
+everything else is done meanwhile. The lab is up when an HTTP request by way of each VIP was
+answered, every VIP is where it belongs, and every director was reached by ssh.
 """
 
 from __future__ import annotations
@@ -17,12 +13,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from loadgen.errors import RunFailed
-from loadgen.lab import guest, netns, nginx, ssh, state, uml, wiring
+from loadgen.lab import hostkernel, netns, ssh, state, wiring
+from loadgen.lab.machine import Machine, ended_early, prepare_share, reap, start
+from loadgen.lab.machines import Machines, has_taps, is_plain_server
 from loadgen.lab.probe import Prober
 from loadgen.lab.processes import Process, of_session, stop
-from loadgen.lab.programs import marked, run_program
+from loadgen.lab.programs import marked
 from loadgen.lab.settle import settle
-from loadgen.lab.topology import INTERFACE, Role, namespace, port_name
+from loadgen.lab.topology import Kernel, namespace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,26 +33,20 @@ if TYPE_CHECKING:
 UP_LIMIT_S = 40.0
 LOOK_INTERVAL_S = 0.02
 REACH_LIMIT_S = 2.5
-"""A director whose sshd listens but cannot be reached for that long came up cut off: about one boot
+"""A host whose sshd listens but cannot be reached for that long came up cut off: about one boot
 in a hundred does, for no reason found, and booting it again cures it."""
-BOOT_TIMEOUTS = "0 1 0\n"
 
 
 @dataclass(slots=True, kw_only=True)
 class Boot:
-    """A director on its way up."""
+    """A host on its way up."""
 
-    guest: uml.Guest
+    machine: Machine
     host: Host
     process: Process
     ready_since_s: float | None = None
     reached: bool = False
     boots: int = 1
-
-    @property
-    def ready_file(self) -> Path:
-        """Made by the guest's init when everything in it has been started."""
-        return self.guest.share / "ready"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -68,14 +60,16 @@ class BringUp:
     boots: list[Boot] = field(default_factory=list)
 
     @property
+    def machines(self) -> Machines:
+        """How the hosts are made."""
+        return Machines(
+            name=self.name, topology=self.topology, memory_directory=self.memory_directory
+        )
+
+    @property
     def directory(self) -> Path:
         """The lab's files."""
         return state.directory(self.name)
-
-    @property
-    def hub(self) -> str:
-        """The namespace of the bridge."""
-        return namespace(self.name, wiring.HUB)
 
     @property
     def client_namespace(self) -> str:
@@ -91,9 +85,9 @@ class BringUp:
         with marked(self.name):
             self.make_files()
             self.make_network()
-            self.start_directors()
-            self.start_hosts()
-            self.wait_until_the_vip_answers()
+            self.start_machines()
+            self.start_plain_hosts()
+            self.wait_until_the_vips_answer()
             release = settle(self.topology, self.client_namespace, self.directory / "ssh_config")
         made = self.describe(release)
         state.write(made)
@@ -110,68 +104,60 @@ class BringUp:
         directory.joinpath("ssh_config").write_text(ssh.config(self.topology, directory))
 
     def make_network(self) -> None:
-        """Namespaces, sysctls, bridge with all its ports."""
-        names = wiring.namespaces(self.name, self.topology)
-        netns.batch("namespaces", wiring.namespace_lines(names))
-        netns.write_sysctls(self.hub, wiring.sysctls(Role.CLIENT))
+        """Namespaces, bridge with all its ports."""
+        if self.topology.kernel is Kernel.HOST:
+            hostkernel.load(self.topology)
+        machines = self.machines
+        machines.make_namespaces(wiring.namespaces(self.name, self.topology))
+        netns.write_sysctls(machines.hub, wiring.hub_sysctls())
         for host in wiring.namespaced(self.topology):
-            netns.write_sysctls(namespace(self.name, host.name), wiring.sysctls(host.role))
-        netns.batch("bridge", wiring.hub_lines(self.name, self.topology), namespace=self.hub)
+            machines.write_sysctls(host)
+        lines = wiring.hub_lines(self.name, self.topology, taps=has_taps())
+        netns.batch("bridge", lines, namespace=machines.hub)
 
-    def start_directors(self) -> None:
-        """Start every director's kernel; the one to be master first."""
-        topology = self.topology
+    def start_machines(self) -> None:
+        """Start every host that is a process of its own; the one to be master first."""
         # The pointer comes first: whatever happens next, `down` knows what to remove.
         self.directory.joinpath("memory").symlink_to(self.memory_directory)
         self.memory_directory.mkdir(mode=0o700)
-        for host in sorted(topology.directors, key=lambda host: -(host.priority or 0)):
-            made = self.guest_of(host)
-            files = {**guest.share_files(topology, host), "timeouts": BOOT_TIMEOUTS}
-            uml.prepare_share(made, files)
-            self.boots.append(Boot(guest=made, host=host, process=uml.start(made)))
-        self.say(f"{', '.join(boot.host.name for boot in self.boots)}: kernels are booting")
+        machines = self.machines
+        for host in machines.started:
+            machine = machines.machine(host)
+            prepare_share(machine, machines.share_files(host))
+            machines.stop_offloads(host)
+            self.boots.append(Boot(machine=machine, host=host, process=start(machine)))
+        self.say(f"{', '.join(boot.host.name for boot in self.boots)}: booting")
 
-    def guest_of(self, host: Host) -> uml.Guest:
-        """What a director's kernel is started with."""
-        return uml.Guest(
-            lab_name=self.name,
-            host_name=host.name,
-            hub_namespace=self.hub,
-            directory=self.directory,
-            memory_directory=self.memory_directory,
-            memory_mb=self.topology.director_memory_mb,
-        )
+    def start_plain_hosts(self) -> None:
+        """Addresses and offloads of the clients and the real servers; nginx."""
+        machines = self.machines
+        for host in machines.plain:
+            machines.configure(host)
+            machines.stop_offloads(host)
+        servers = [host for host in machines.plain if is_plain_server(self.topology, host)]
+        for server in servers:
+            machines.start_services(server)
+        if servers:
+            self.say(f"{', '.join(host.name for host in servers)}: nginx answers")
 
-    def start_hosts(self) -> None:
-        """Addresses and offloads of the client and the real servers; nginx."""
-        for host in wiring.namespaced(self.topology):
-            inside = namespace(self.name, host.name)
-            lines = wiring.host_lines(self.topology, host)
-            netns.batch(host.name, lines, namespace=inside)
-            stop_offloads(inside, INTERFACE)
-            stop_offloads(self.hub, port_name(host.name))
-        for server in self.topology.servers:
-            place = self.directory / server.name
-            nginx.start(self.topology, server, place, namespace(self.name, server.name))
-        self.say(f"{', '.join(host.name for host in self.topology.servers)}: nginx answers")
-
-    def wait_until_the_vip_answers(self) -> None:
-        """Directors ready and reachable, the VIP with its first master, HTTP answered by way of it.
+    def wait_until_the_vips_answer(self) -> None:
+        """Hosts ready and reachable, each VIP with its first master, HTTP answered by way of it.
 
         Raises:
-            RunFailed: a director ended, or it took too long; the line says what was still missing.
+            RunFailed: a host ended, or it took too long; the line says what was still missing.
         """
         prober = Prober(self.topology, self.client_namespace)
         deadline_s = time.monotonic() + UP_LIMIT_S
         while True:
-            self.look_after_directors(prober)
+            self.look_after_boots(prober)
             missing = self.missing(prober)
             if missing is None:
                 break
             if time.monotonic() > deadline_s:
                 raise RunFailed(f"lab {self.name!r} is not up after {UP_LIMIT_S:g} s: {missing}")
             time.sleep(LOOK_INTERVAL_S)
-        self.say(f"{self.topology.vip} answers, by way of {self.topology.first_master.name}")
+        for vip in self.topology.vips:
+            self.say(f"{vip.address} answers, by way of {vip.first_master}")
 
     def missing(self, prober: Prober) -> str | None:
         """What is still missing, or None."""
@@ -180,13 +166,13 @@ class BringUp:
             return f"{', '.join(unready)} not ready"
         return prober.missing()
 
-    def look_after_directors(self, prober: Prober) -> None:
+    def look_after_boots(self, prober: Prober) -> None:
         """Notice the ready ones, those that ended, and those that came up cut off."""
         for boot in self.boots:
             if boot.reached:
                 continue
             if not boot.process.is_alive:
-                raise uml.ended_early(boot.guest)
+                raise ended_early(boot.machine)
             if boot.ready_since_s is None:
                 self.notice_ready(boot)
             elif prober.reaches(boot.host):
@@ -195,8 +181,8 @@ class BringUp:
                 self.boot_again(boot)
 
     def notice_ready(self, boot: Boot) -> None:
-        """Take down the time at which the guest's init was through."""
-        if boot.ready_file.exists():
+        """Take down the time at which the host's script was through."""
+        if boot.machine.ready_file.exists():
             boot.ready_since_s = time.monotonic()
             self.say(f"{boot.host.name}: booted")
 
@@ -204,36 +190,26 @@ class BringUp:
         """Replace a kernel that has no network by a fresh one."""
         name = boot.host.name
         if boot.boots > 1:
-            raise RunFailed(f"director {name} booted twice and could not be reached either time")
+            raise RunFailed(f"{name} booted twice and could not be reached either time")
         self.say(f"{name}: booted but cannot be reached; booting it again")
         stop(lambda: of_session(boot.process.pid, self.name))
-        uml.reap(boot.process)
-        boot.ready_file.unlink()
-        boot.process = uml.start(boot.guest)
+        reap(boot.process)
+        boot.process = start(boot.machine)
         boot.ready_since_s = None
         boot.boots += 1
 
     def reap(self) -> None:
         """After the lab was taken down: leave no zombie of this process."""
         for boot in self.boots:
-            uml.reap(boot.process)
+            reap(boot.process)
 
     def describe(self, kernel_release: str) -> state.LabState:
         """What ``state.json`` will say."""
         return state.LabState(
             name=self.name,
             topology=self.topology,
-            kernel="uml",
+            kernel=str(self.topology.kernel),
             kernel_release=kernel_release,
             started=datetime.now(UTC).isoformat(timespec="seconds"),
-            directors={boot.host.name: boot.process for boot in self.boots},
+            processes={boot.host.name: boot.process for boot in self.boots},
         )
-
-
-def stop_offloads(inside: str, interface: str) -> None:
-    """Let captures hold real checksums and packets of wire size (ethtool(8))."""
-    features = [word for name in ("tx", "tso", "gso", "gro") for word in (name, "off")]
-    run_program(
-        f"offloads of {interface}",
-        ["ip", "netns", "exec", inside, "ethtool", "-K", interface, *features],
-    )

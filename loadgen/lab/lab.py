@@ -2,28 +2,49 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 from typing import TYPE_CHECKING, Self
 
 from loadgen.errors import RunFailed, UsageProblem
-from loadgen.lab import netns, preflight, ssh, state, topology, uml, wiring
+from loadgen.lab import (
+    events,
+    hostkernel,
+    netns,
+    preflight,
+    ssh,
+    state,
+    topology,
+    uml,
+    wiring,
+)
 from loadgen.lab.bringup import BringUp
+from loadgen.lab.contradictions import check as check_topology
+from loadgen.lab.hosts import Director, LabHost, Server
+from loadgen.lab.machine import reap
+from loadgen.lab.machines import Machines
 from loadgen.lab.programs import environment
 from loadgen.lab.takedown import take_down
-from loadgen.lab.topology import INTERFACE, Role, Topology
+from loadgen.lab.topology import INTERFACE, Topology
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
+
+    from loadgen.lab.events import Event
+    from loadgen.lab.state import LabState
 
     Say = Callable[[str], None]
 
 DEFAULT_NAME = "lab"
+"""The command line's; a program's own labs have names of their own."""
 RUN_LIMIT_S = 30.0
 LOCK_WAIT_S = 15.0
 """How long ``down`` waits for an ``up`` that is being undone."""
+
+_numbers = itertools.count(1)
 
 
 def command_line(word: str, lab_name: str) -> str:
@@ -36,49 +57,69 @@ def be_silent(_line: str) -> None:
 
 
 class Lab:
-    """One running lab; ``with Lab.up(topology) as lab:`` takes it down at the end."""
+    """One lab; ``with Lab(topology) as lab:`` brings it up, and takes it down at the end."""
 
-    def __init__(self, lab_state: state.LabState) -> None:
-        self.state = lab_state
-
-    @classmethod
-    def up(
-        cls,
+    def __init__(
+        self,
         wanted: Topology | None = None,
         *,
-        name: str = DEFAULT_NAME,
+        name: str | None = None,
         say: Say = be_silent,
-    ) -> Lab:
-        """Bring a lab up, or find it up already; what a killed one left is removed first.
+    ) -> None:
+        """A lab that is not up yet.
 
         Args:
             wanted: the lab's topology; the exercise's unless told.
-            name: labs of different names live side by side.
+            name: labs of different names live side by side; one that no other process uses
+                unless told.
             say: takes a line for each step.
+
+        Raises:
+            UsageProblem: the name will not do, or the topology contradicts itself.
+        """
+        self.name = topology.check_lab_name(name or f"p{os.getpid()}-{next(_numbers)}")
+        self._wanted = wanted or topology.exercise()
+        self._say = say
+        self._known: LabState | None = None
+        check_topology(self._wanted)
+
+    @classmethod
+    def of(cls, found: LabState) -> Self:
+        """The lab that a state describes."""
+        made = cls(found.topology, name=found.name)
+        made._known = found
+        return made
+
+    def up(self) -> Self:
+        """Bring it up, or find it up already; what a killed one left is removed first.
 
         Raises:
             UsageProblem: this machine cannot, or a lab of that name is up with another topology.
             RunFailed: a step failed; all that came before has been undone.
         """
-        topology.check_lab_name(name)
-        wanted = wanted or topology.exercise()
-        preflight.check()
-        with state.lock(name):
-            found = running(name)
+        kernel = hostkernel.resolve(self._wanted)
+        wanted = topology.with_kernel(self._wanted, kernel)
+        check_topology(wanted)
+        preflight.check(wanted)
+        with state.lock(self.name):
+            found = running(self.name)
             if found is not None:
-                return found.if_equal(wanted, say)
-            if take_down(name):
-                say(f"removed what was left of a lab {name!r}")
-            return cls(_bring_up(name, wanted, say))
+                self._known = found.if_equal(wanted, self._say).state
+            else:
+                if take_down(self.name):
+                    self._say(f"removed what was left of a lab {self.name!r}")
+                self._known = _bring_up(self.name, wanted, self._say)
+        return self
 
     def down(self) -> None:
         """Take the lab down; that it is gone already is no error."""
         down(self.name)
-        for process in self.state.directors.values():
-            uml.reap(process)
+        if self._known is not None:
+            for process in self._known.processes.values():
+                reap(process)
 
     def __enter__(self) -> Self:
-        return self
+        return self if self._known is not None else self.up()
 
     def __exit__(
         self,
@@ -89,19 +130,69 @@ class Lab:
         self.down()
 
     @property
-    def name(self) -> str:
-        """The lab's name."""
-        return self.state.name
+    def state(self) -> LabState:
+        """What is known of the lab since it came up or was last changed from here."""
+        if self._known is None:
+            raise RunFailed(f"lab {self.name!r} is not up")
+        return self._known
+
+    def refresh(self) -> None:
+        """Learn what other processes have changed.
+
+        Raises:
+            RunFailed: the lab is gone.
+        """
+        self._known = state.read(self.name)
+        _ = self.state
+
+    def remember(self, changed: LabState) -> None:
+        """Write a change down; the caller holds the lab's lock."""
+        state.write(changed)
+        self._known = changed
 
     @property
     def topology(self) -> Topology:
         """What the lab is made of."""
-        return self.state.topology
+        return self._wanted if self._known is None else self._known.topology
 
     @property
     def directory(self) -> Path:
         """The lab's files."""
         return state.directory(self.name)
+
+    @property
+    def machines(self) -> Machines:
+        """How its hosts are made."""
+        return Machines(
+            name=self.name,
+            topology=self.topology,
+            memory_directory=self.directory.joinpath("memory").readlink(),
+        )
+
+    @property
+    def client(self) -> LabHost:
+        """The host that load is sent from."""
+        return LabHost(self, self.topology.client.name)
+
+    @property
+    def clients(self) -> Mapping[str, LabHost]:
+        """All hosts that load may be sent from, by name."""
+        return {host.name: LabHost(self, host.name) for host in self.topology.clients}
+
+    @property
+    def directors(self) -> Mapping[str, Director]:
+        """The directors, by name."""
+        return {host.name: Director(self, host.name) for host in self.topology.directors}
+
+    @property
+    def servers(self) -> Mapping[str, Server]:
+        """The real servers, by name."""
+        return {host.name: Server(self, host.name) for host in self.topology.servers}
+
+    @property
+    def hosts(self) -> Mapping[str, LabHost]:
+        """Every host, by name."""
+        return {**self.clients, **self.directors, **self.servers}
 
     @property
     def client_namespace(self) -> str:
@@ -123,17 +214,33 @@ class Lab:
         """The directors, in the topology's order."""
         return tuple(host.name for host in self.topology.directors)
 
+    def holds(self, vip: str) -> bool:
+        """Whether an address is one of the lab's virtual IPs."""
+        return any(vip == each.address for each in self.topology.vips)
+
+    def events(self) -> list[Event]:
+        """What was done to the lab since it came up."""
+        return events.read(self.name)
+
     def namespace_of(self, host_name: str) -> str:
-        """The namespace a host's network is in; a director's is the hub's, where its tap is."""
-        is_director = self.topology.host(host_name).role is Role.DIRECTOR
-        return topology.namespace(self.name, wiring.HUB if is_director else host_name)
+        """The namespace a host's network is in; for a kernel of its own the hub's."""
+        own = self.topology.has_own_kernel(self.topology.host(host_name))
+        return topology.namespace(self.name, wiring.HUB if own else host_name)
 
     def damage(self) -> list[str]:
-        """What is missing of the lab's namespaces and its directors' processes; nobody is asked."""
+        """What is missing of the lab's namespaces and processes; nobody is asked.
+
+        What a fault has ended is not missing.
+        """
+        crashed = self.state.crashed
+        spared = {topology.namespace(self.name, name) for name in crashed}
         names = wiring.namespaces(self.name, self.topology)
+        names = [name for name in names if name not in spared]
         gone = [f"namespace {name} is gone" for name in names if not netns.exists(name)]
-        directors = self.state.directors.items()
-        dead = [f"{name}'s kernel has ended" for name, process in directors if not process.is_alive]
+        live = {n: p for n, p in self.state.processes.items() if n not in crashed}
+        dead = [
+            f"{name}'s kernel has ended" for name, process in live.items() if not process.is_alive
+        ]
         return gone + dead
 
     def command(self, host_name: str, argv: Sequence[str], *, terminal: bool = False) -> list[str]:
@@ -141,7 +248,7 @@ class Lab:
 
         ssh hands one string to the far shell, so the words are quoted for it.
         """
-        if self.topology.host(host_name).role is not Role.DIRECTOR:
+        if not self.topology.has_sshd(self.topology.host(host_name)):
             return ["ip", "netns", "exec", self.namespace_of(host_name), *argv]
         flags = ["-t"] if terminal and argv else []
         login = ssh.command(self.client_namespace, self.ssh_config)
@@ -194,7 +301,7 @@ def running(name: str = DEFAULT_NAME) -> Lab | None:
 def brought_up(name: str = DEFAULT_NAME) -> Lab | None:
     """The lab of that name, if it was brought up and not taken down; it may be damaged since."""
     found = state.read(topology.check_lab_name(name))
-    return None if found is None else Lab(found)
+    return None if found is None else Lab.of(found)
 
 
 def running_labs() -> list[Lab]:
@@ -220,9 +327,8 @@ def down(name: str = DEFAULT_NAME) -> bool:
         return take_down(name)
 
 
-def _bring_up(name: str, wanted: Topology, say: Say) -> state.LabState:
-    needed_mb = wanted.director_memory_mb * len(wanted.directors)
-    memory = uml.choose_memory_directory(name, needed_mb)
+def _bring_up(name: str, wanted: Topology, say: Say) -> LabState:
+    memory = uml.choose_memory_directory(name, uml.needed_mb(wanted))
     starting = BringUp(name=name, topology=wanted, memory_directory=memory, say=say)
     try:
         return starting.run()

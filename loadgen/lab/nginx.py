@@ -1,4 +1,4 @@
-"""A real server's nginx: one small answer for any path, all its files in the lab's directory."""
+"""A real server's nginx: one small answer for any path."""
 
 from __future__ import annotations
 
@@ -11,26 +11,33 @@ if TYPE_CHECKING:
 
     from loadgen.lab.topology import Host, Topology
 
+PROGRAM = ("nginx", "-c", "nginx.conf", "-e", "error.log")
+IN_GUEST = "daemon off;\nmaster_process off;\n"
 
-def config(topology: Topology, server: Host) -> str:
-    """nginx.conf; paths are relative to the prefix that ``start`` gives."""
+
+def config(topology: Topology, server: Host, *, in_guest: bool = False) -> str:
+    """nginx.conf; paths are relative to the prefix that it is started with.
+
+    In a kernel of its own one process does it all: forks are dear there.
+    """
     temporary = "".join(
         f"    {kind}_temp_path temporary;\n"
         for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
+    listen6 = f"\n        listen [::]:{topology.port} backlog=4096;" if topology.ipv6 else ""
     return f"""\
-pid nginx.pid;
+{IN_GUEST if in_guest else ""}pid nginx.pid;
 error_log error.log;
 worker_processes 1;
 worker_rlimit_nofile 65536;
 events {{
-    worker_connections 32768;
+    worker_connections {8192 if in_guest else 32768};
 }}
 http {{
 {temporary}    access_log off;
     default_type text/plain;
     server {{
-        listen {topology.port} backlog=4096;
+        listen {topology.port} backlog=4096;{listen6}
         location / {{
             return 200 "{server.name}\\n";
         }}
@@ -39,10 +46,14 @@ http {{
 """
 
 
-def start(topology: Topology, server: Host, directory: Path, namespace: str) -> None:
-    """Start nginx in the server's namespace; it listens when this returns."""
+def prepare(topology: Topology, server: Host, directory: Path) -> None:
+    """The server's directory in the lab's."""
     directory.mkdir()
     directory.joinpath("nginx.conf").write_text(config(topology, server))
+
+
+def start(server: Host, directory: Path, namespace: str) -> None:
+    """Start nginx in the server's namespace; it listens when this returns."""
+    program, *words = PROGRAM
     inside = ["ip", "netns", "exec", namespace]
-    nginx = ["nginx", "-p", f"{directory}/", "-c", "nginx.conf", "-e", "error.log"]
-    run_program(f"nginx on {server.name}", [*inside, *nginx])
+    run_program(f"nginx on {server.name}", [*inside, program, "-p", f"{directory}/", *words])

@@ -1,8 +1,4 @@
-"""Is the VIP there? Asked from the client's namespace, as a client would.
-
-The order matters: nothing is sent to the service's own port before its director is known to be
-the right one, since a SYN that waits for an ARP answer would leave an entry there later.
-"""
+"""Are the VIPs there? Asked from the client's namespace, as a client would."""
 
 from __future__ import annotations
 
@@ -15,7 +11,7 @@ from typing import TYPE_CHECKING
 from loadgen.lab import netns
 
 if TYPE_CHECKING:
-    from loadgen.lab.topology import Host, Topology
+    from loadgen.lab.topology import Host, Topology, Vip
 
 CLOSED_PORT = 9  # discard; nothing in the lab listens there, so a host that is there refuses
 SSH_PORT = 22
@@ -32,14 +28,36 @@ class Prober:
         self.namespace = client_namespace
 
     def missing(self) -> str | None:
-        """What keeps the service from being up; None when every real server has answered."""
-        vip, master = self.topology.vip, self.topology.first_master
-        if self.connect(vip, CLOSED_PORT) not in (0, errno.ECONNREFUSED):
-            return f"no director answers for {vip}"
-        holder = self.mac_of(vip)
+        """What keeps the services from being up; None when every real server had its turn."""
+        for vip in self.topology.vips:
+            problem = self.holder_problem(vip)
+            if problem:
+                return problem
+        first, *others = self.topology.vips
+        for _server in self.topology.servers:
+            problem = self.service_problem(first)
+            if problem:
+                return problem
+        return next(filter(None, map(self.service_problem, others)), None)
+
+    def holder_problem(self, vip: Vip) -> str | None:
+        """Who should hold a VIP, and does not; nothing is sent to the service's own port."""
+        master = self.topology.host(vip.first_master)
+        if self.connect(vip.address, CLOSED_PORT) not in (0, errno.ECONNREFUSED):
+            return f"no director answers for {vip.address}"
+        holder = self.mac_of(vip.address)
         if holder != master.mac:
-            return f"{vip} is with {holder}, not with {master.name} ({master.mac})"
-        return self.http_problem()
+            return f"{vip.address} is with {holder}, not with {master.name} ({master.mac})"
+        return None
+
+    def service_problem(self, vip: Vip) -> str | None:
+        """What is wrong with a VIP's services over all the protocols that it has; or None."""
+        addresses = [vip.address, *([vip.address6] if self.topology.ipv6 else [])]
+        for address in addresses:
+            problem = self.http_problem(address) or self.udp_problem(address)
+            if problem:
+                return problem
+        return None
 
     def reaches(self, host: Host) -> bool:
         """Whether the host's sshd listens: it goes into the background before it does."""
@@ -47,7 +65,7 @@ class Prober:
 
     def connect(self, address: str, port: int) -> int:
         """Try a TCP connection; 0, or the error number."""
-        with self.socket(CONNECT_LIMIT_S) as client:
+        with self.socket(address, socket.SOCK_STREAM, CONNECT_LIMIT_S) as client:
             return client.connect_ex((address, port))
 
     def mac_of(self, address: str) -> str | None:
@@ -58,30 +76,40 @@ class Prober:
                 return mac
         return None
 
-    def http_problem(self) -> str | None:
-        """One request per real server by way of the VIP; what went wrong, or None.
-
-        The client closes first, as curl does.
-        """
-        vip, port = self.topology.vip, self.topology.port
-        for _server in self.topology.servers:
-            connection = http.client.HTTPConnection(vip, port)
-            try:
-                connection.sock = self.socket(ANSWER_LIMIT_S)
-                connection.sock.connect((vip, port))
-                connection.request("GET", "/")
-                response = connection.getresponse()
-                response.read()
-            except (OSError, http.client.HTTPException) as error:
-                return f"HTTP by way of {vip}: {error}"
-            finally:
-                connection.close()
-            if response.status != http.client.OK:
-                return f"HTTP by way of {vip}: status {response.status}"
+    def http_problem(self, address: str) -> str | None:
+        """One request by way of the VIP; what went wrong, or None. The client closes first."""
+        port = self.topology.port
+        connection = http.client.HTTPConnection(address, port)
+        try:
+            connection.sock = self.socket(address, socket.SOCK_STREAM, ANSWER_LIMIT_S)
+            connection.sock.connect((address, port))
+            connection.request("GET", "/")
+            response = connection.getresponse()
+            response.read()
+        except (OSError, http.client.HTTPException) as error:
+            return f"HTTP by way of {address}: {error}"
+        finally:
+            connection.close()
+        if response.status != http.client.OK:
+            return f"HTTP by way of {address}: status {response.status}"
         return None
 
-    def socket(self, limit_s: float) -> socket.socket:
-        """A TCP socket that lives in the client's namespace."""
-        made = netns.within(self.namespace, lambda: socket.socket(socket.AF_INET))
+    def udp_problem(self, address: str) -> str | None:
+        """One datagram to the echo by way of the VIP, where there is one."""
+        if self.topology.udp_port is None:
+            return None
+        with self.socket(address, socket.SOCK_DGRAM, CONNECT_LIMIT_S) as client:
+            try:
+                client.connect((address, self.topology.udp_port))
+                client.send(b"lab")
+                answer = client.recv(16)
+            except OSError as error:
+                return f"UDP by way of {address}: {error}"
+        return None if answer == b"lab" else f"UDP by way of {address}: {answer!r}"
+
+    def socket(self, address: str, kind: socket.SocketKind, limit_s: float) -> socket.socket:
+        """A socket that lives in the client's namespace."""
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        made = netns.within(self.namespace, lambda: socket.socket(family, kind))
         made.settimeout(limit_s)
         return made

@@ -71,8 +71,12 @@ def of_session(leader_pid: int, lab_name: str) -> set[int]:
     return {pid for pid in _all() if _session(pid) == leader_pid and _carries(pid, mark)}
 
 
-def stop(find: Callable[[], set[int]]) -> int:
+def stop(find: Callable[[], set[int]], *, at_once: bool = False) -> int:
     """End all that ``find`` finds: SIGTERM, a short grace, SIGKILL until none is left.
+
+    Args:
+        find: looks anew each time it is called.
+        at_once: SIGKILL, with no warning before.
 
     Returns:
         How many there were at first.
@@ -81,8 +85,8 @@ def stop(find: Callable[[], set[int]]) -> int:
         RunFailed: some outlive SIGKILL.
     """
     first = find()
-    _signal_all(first, signal.SIGTERM, find)
-    if first and not _gone_within(TERM_GRACE_S, find):
+    _signal_all(first, signal.SIGKILL if at_once else signal.SIGTERM, find)
+    if first and not _gone_within(0.0 if at_once else TERM_GRACE_S, find):
         deadline = time.monotonic() + KILL_LIMIT_S
         while left := find():
             _signal_all(left, signal.SIGKILL, find)

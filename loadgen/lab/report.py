@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
+from analyzer.ipvs.formats import parse_timeouts
 from loadgen.errors import RunFailed, UsageProblem
 from loadgen.lab import ssh
 from loadgen.lab.lab import Lab, brought_up, command_line
 from loadgen.lab.settle import holds_vip
-from loadgen.lab.topology import INTERFACE, Host, Role, Timeouts
+from loadgen.lab.topology import INTERFACE, Host, Role, triple
 
-SCHEMA_VERSION = 1
+if TYPE_CHECKING:
+    from analyzer.ipvs.states import Timeouts
+
+SCHEMA_VERSION = 2
 ASK_LIMIT_S = 6.0
 ASK_DIRECTOR = f"ipvsadm -L --timeout && ip -4 -o addr show dev {INTERFACE}"
-TIMEOUTS_LINE = re.compile(r"Timeout \(tcp tcpfin udp\): (\d+) (\d+) (\d+)")
+KERNELS = {"uml": "User-Mode Linux", "host": "this machine's own"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostStatus:
-    """One host now; the last three are a director's, null where it did not answer."""
+    """One host now; the last three are a director's, null where it did not answer.
+
+    Attributes:
+        holds_vip: whether it holds the lab's first VIP.
+        vips: all VIPs that it holds.
+    """
 
     name: str
     role: Role
@@ -29,23 +38,30 @@ class HostStatus:
     mac: str
     namespace: str
     pid: int | None
+    weight: int | None
     holds_vip: bool | None
+    vips: tuple[str, ...] | None
     timeouts: Timeouts | None
     problem: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabStatus:
-    """A lab now."""
+    """A lab now; ``vip`` and ``vip_holder`` are the first VIP's, ``vips`` has all of them."""
 
     name: str
     started: str
     kernel: str
     kernel_release: str
     vip: str
+    vips: dict[str, str | None]
     port: int
+    udp_port: int | None
     scheduler: str
     forwarding: str
+    vip_by: str
+    sync: bool
+    ipv6: bool
     vip_holder: str | None
     directory: str
     ssh_config: str
@@ -72,42 +88,35 @@ def find(name: str) -> Lab:
 
 
 def inspect(name: str) -> LabStatus:
-    """Ask every director of a running lab, all at once."""
+    """Ask every living director of a running lab, all at once."""
     lab = find(name)
+    living = [director for director in lab.director_names if director not in lab.state.crashed]
     answers = ssh.ask_all(
-        lab.director_names,
-        ASK_DIRECTOR,
-        lab.client_namespace,
-        lab.ssh_config,
-        limit_s=ASK_LIMIT_S,
+        living, ASK_DIRECTOR, lab.client_namespace, lab.ssh_config, limit_s=ASK_LIMIT_S
     )
     printed = {name: done.stdout for name, done in answers.items() if done.returncode == 0}
     hosts = tuple(_host_status(lab, host, printed.get(host.name)) for host in lab.topology.hosts)
-    holders = [host.name for host in hosts if host.holds_vip]
     topology = lab.topology
+    vips = {vip.address: _holders(hosts, vip.address) for vip in topology.vips}
     return LabStatus(
         name=lab.name,
         started=lab.state.started,
         kernel=lab.state.kernel,
         kernel_release=lab.state.kernel_release,
         vip=topology.vip,
+        vips=vips,
         port=topology.port,
+        udp_port=topology.udp_port,
         scheduler=topology.scheduler,
         forwarding=topology.forwarding,
-        vip_holder=" and ".join(holders) or None,
+        vip_by=topology.vip_by,
+        sync=topology.sync,
+        ipv6=topology.ipv6,
+        vip_holder=vips[topology.vip],
         directory=str(lab.directory),
         ssh_config=str(lab.ssh_config),
         hosts=hosts,
     )
-
-
-def parse_timeouts(text: str) -> Timeouts | None:
-    """The three numbers that ``ipvsadm -L --timeout`` prints."""
-    found = TIMEOUTS_LINE.search(text)
-    if found is None:
-        return None
-    tcp_s, tcpfin_s, udp_s = map(int, found.groups())
-    return Timeouts(tcp_s=tcp_s, tcpfin_s=tcpfin_s, udp_s=udp_s)
 
 
 def as_json(status: LabStatus) -> str:
@@ -117,11 +126,14 @@ def as_json(status: LabStatus) -> str:
 
 def as_text(status: LabStatus) -> str:
     """Some lines for a person."""
-    service = f"{status.vip}:{status.port} {status.scheduler} {status.forwarding}"
+    kernel = f"{KERNELS[status.kernel]} {status.kernel_release}"
     heading = [
-        f"lab {status.name}, up since {status.started}, kernel {status.kernel} "
-        f"{status.kernel_release}",
-        f"service {service}, VIP held by {status.vip_holder or 'nobody'}",
+        f"lab {status.name}, up since {status.started}, kernel {status.kernel} ({kernel})",
+        *(
+            f"service {vip}:{status.port} {status.scheduler} {status.forwarding}, "
+            f"VIP held by {holder or 'nobody'}"
+            for vip, holder in status.vips.items()
+        ),
         "",
         f"{'host':8} {'role':9} {'address':15} {'MAC':17} {'namespace':24} timeouts",
     ]
@@ -141,23 +153,41 @@ def usage(lab: Lab) -> list[str]:
     ]
 
 
+def _holders(hosts: tuple[HostStatus, ...], vip: str) -> str | None:
+    return " and ".join(host.name for host in hosts if host.vips and vip in host.vips) or None
+
+
 def _host_status(lab: Lab, host: Host, printed: str | None) -> HostStatus:
-    is_director = host.role is Role.DIRECTOR
-    process = lab.state.directors.get(host.name)
+    process = lab.state.processes.get(host.name)
+    vips = None if printed is None else _vips_in(lab, printed)
     return HostStatus(
         name=host.name,
         role=host.role,
         address=host.address,
         mac=host.mac,
         namespace=lab.namespace_of(host.name),
-        pid=process.pid if process else None,
-        holds_vip=None if printed is None else holds_vip(printed, lab.topology.vip),
+        pid=process.pid if process and host.name not in lab.state.crashed else None,
+        weight=host.weight,
+        holds_vip=None if vips is None else lab.topology.vip in vips,
+        vips=vips,
         timeouts=None if printed is None else parse_timeouts(printed),
-        problem="no answer over ssh" if is_director and printed is None else None,
+        problem=_problem(lab, host, printed),
     )
 
 
+def _vips_in(lab: Lab, printed: str) -> tuple[str, ...]:
+    addresses = [vip.address for vip in lab.topology.vips]
+    return tuple(address for address in addresses if holds_vip(printed, address))
+
+
+def _problem(lab: Lab, host: Host, printed: str | None) -> str | None:
+    if host.name in lab.state.crashed:
+        return "crashed"
+    silent = host.role is Role.DIRECTOR and printed is None
+    return "no answer over ssh" if silent else None
+
+
 def _host_line(host: HostStatus) -> str:
-    timeouts = str(host.timeouts or host.problem or "").strip()
+    told = triple(host.timeouts) if host.timeouts else host.problem or ""
     line = f"{host.name:8} {host.role:9} {host.address:15} {host.mac:17} {host.namespace:24} "
-    return (line + timeouts).rstrip()
+    return (line + told).rstrip()

@@ -1,14 +1,13 @@
 """The last step of ``lab up``, and the proof that ssh works: every director made ready to measure.
 
-One ssh session per director, all at once: wait until the table is empty, set the topology's
-timeouts, and tell the kernel's release and who holds the VIP. The services' counters keep the
-requests of ``lab up``: ``ipvsadm -Z`` forgets only what the kernel's estimator, which runs each two
-seconds, has summed up by then (net/netfilter/ipvs/ip_vs_est.c).
+One ssh session per director, all at once. The requests that proved the lab up have left entries,
+in nat for two minutes, and a table that is not empty spoils the first measurement. With
+``expire_nodest_conn`` an entry goes when its real server does (net/netfilter/ipvs/ip_vs_ctl.c), so
+the services are taken away and put back, which also sets their counters to nothing.
 """
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
 from loadgen.errors import RunFailed
@@ -20,19 +19,26 @@ if TYPE_CHECKING:
     import subprocess
     from pathlib import Path
 
-    from loadgen.lab.topology import Timeouts, Topology
+    from loadgen.lab.topology import Topology
 
 SETTLE_LIMIT_S = 15.0
+SYNC_LAG_S = 2.5
+"""A sync message waits up to two seconds on its master."""
 
 SCRIPT = f"""\
 holds_entries() {{ {{ read -r heading && read -r entry; }} </proc/net/ip_vs_conn; }}
+knob=/proc/sys/net/ipv4/vs/expire_nodest_conn
+read -r old <$knob
+echo 1 >$knob
+ipvsadm -C || exit 1
 looks=0
 while holds_entries; do
 	looks=$((looks + 1))
 	[ $looks -lt 100 ] || {{ echo "entries stay in the table" >&2; exit 1; }}
 	sleep 0.02
 done
-ipvsadm --set $timeouts && echo $timeouts >/run/lab/timeouts || exit 1
+echo "$old" >$knob
+ipvsadm -R </run/lab/ipvs.rules || exit 1
 uname -r
 ip -4 -o addr show dev {INTERFACE}
 """
@@ -42,25 +48,20 @@ def settle(topology: Topology, client_namespace: str, config: Path) -> str:
     """Make every director ready; the kernel release of the first one.
 
     Raises:
-        RunFailed: a director cannot be reached by ssh, keeps entries, or holds (lacks) the VIP
+        RunFailed: a director cannot be reached by ssh, keeps entries, or holds (lacks) a VIP
             when it should not.
     """
-    script = f"timeouts={shlex.quote(words(topology.timeouts))}\n{SCRIPT}"
+    script = f"sleep {SYNC_LAG_S}\n{SCRIPT}" if topology.sync else SCRIPT
     names = [host.name for host in topology.directors]
     answers = ssh.ask_all(names, script, client_namespace, config, limit_s=SETTLE_LIMIT_S)
     for name, answer in answers.items():
         _check(name, answer)
-    wanted = topology.first_master.name
-    holders = [name for name in names if holds_vip(answers[name].stdout, topology.vip)]
-    if holders != [wanted]:
-        found = " and ".join(holders) or "no director"
-        raise RunFailed(f"{topology.vip} is held by {found}, not by {wanted} alone")
-    return answers[wanted].stdout.splitlines()[0]
-
-
-def words(timeouts: Timeouts) -> str:
-    """The three arguments of ``ipvsadm --set``."""
-    return f"{timeouts.tcp_s} {timeouts.tcpfin_s} {timeouts.udp_s}"
+    for vip in topology.vips:
+        holders = [name for name, said in answers.items() if holds_vip(said.stdout, vip.address)]
+        if holders != [vip.first_master]:
+            held = " and ".join(holders) or "nobody"
+            raise RunFailed(f"{vip.address} is held by {held}, not by {vip.first_master}")
+    return answers[names[0]].stdout.split("\n", 1)[0]
 
 
 def holds_vip(addresses: str, vip: str) -> bool:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from loadgen.lab.topology import Topology
+    from loadgen.lab.topology import Host, Topology
 
 TIMED_OUT = 124
 """Return code of a session that was given up, as timeout(1) has it."""
@@ -26,9 +26,9 @@ def make_key(path: Path, comment: str) -> None:
 
 
 def known_hosts(topology: Topology, host_key: str) -> str:
-    """A line for each director, by name and address; all share the lab's host key."""
+    """A line for each host with an sshd, by name and address; all share the lab's host key."""
     kind, key, *_comment = host_key.split()
-    return "".join(f"{host.name},{host.address} {kind} {key}\n" for host in topology.directors)
+    return "".join(f"{host.name},{host.address} {kind} {key}\n" for host in _reached(topology))
 
 
 def config(topology: Topology, directory: Path) -> str:
@@ -38,7 +38,7 @@ def config(topology: Topology, directory: Path) -> str:
     """
     hosts = "".join(
         f"Host {host.name}\n    HostName {host.address}\n    HostKeyAlias {host.name}\n"
-        for host in topology.directors
+        for host in _reached(topology)
     )
     return f"""\
 {hosts}Host *
@@ -90,6 +90,10 @@ def ask_all(
         for session in sessions.values():
             session.kill()
             session.communicate()
+
+
+def _reached(topology: Topology) -> list[Host]:
+    return [host for host in topology.hosts if topology.has_sshd(host)]
 
 
 def _session(argv: list[str]) -> subprocess.Popen[str]:

@@ -24,26 +24,41 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 ROOT = Path("/run/loadgen")
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 LOCK_LOOK_INTERVAL_S = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabState:
-    """A lab that is up, as ``state.json`` has it."""
+    """A lab that is up, as ``state.json`` has it.
+
+    Attributes:
+        kernel: what a director is made of: "uml" or "host".
+        kernel_release: ``uname -r`` of the first director.
+        started: UTC, ISO 8601.
+        processes: of the hosts that are processes of their own.
+        crashed: those of them that a fault has ended; that is no damage.
+    """
 
     name: str
     topology: Topology
-    kernel: str  # what a director is made of: "uml"
-    kernel_release: str  # `uname -r` of the first director
-    started: str  # UTC, ISO 8601
-    directors: Mapping[str, Process]
+    kernel: str
+    kernel_release: str
+    started: str
+    processes: Mapping[str, Process]
+    crashed: tuple[str, ...] = ()
+
+    @property
+    def directors(self) -> Mapping[str, Process]:
+        """The directors' processes."""
+        names = [host.name for host in self.topology.directors]
+        return {name: self.processes[name] for name in names}
 
     def to_json(self) -> str:
         """One JSON document; ``from_json`` is the way back."""
-        directors = {
+        processes = {
             name: {"pid": process.pid, "started_ticks": process.started_ticks}
-            for name, process in self.directors.items()
+            for name, process in self.processes.items()
         }
         document = {
             "schema_version": SCHEMA_VERSION,
@@ -51,7 +66,8 @@ class LabState:
             "kernel": self.kernel,
             "kernel_release": self.kernel_release,
             "started": self.started,
-            "directors": directors,
+            "processes": processes,
+            "crashed": list(self.crashed),
             "topology": self.topology.to_dict(),
         }
         return json.dumps(document, indent=2) + "\n"
@@ -67,9 +83,11 @@ class LabState:
             document: dict[str, Any] = json.loads(text)
             if document.pop("schema_version") != SCHEMA_VERSION:
                 raise ValueError("another schema version")
-            directors = {name: Process(**values) for name, values in document["directors"].items()}
+            processes = {name: Process(**values) for name, values in document["processes"].items()}
             topology = Topology.from_dict(document["topology"])
-            return cls(**{**document, "directors": directors, "topology": topology})
+            crashed = tuple(document["crashed"])
+            changed = {"processes": processes, "topology": topology, "crashed": crashed}
+            return cls(**{**document, **changed})
         except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"not a lab's state: {error}") from error
 

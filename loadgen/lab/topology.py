@@ -1,24 +1,38 @@
-"""What a lab is made of, as data: hosts, addresses, the service, timeouts.
+"""What a lab is made of, as data: hosts, addresses, virtual IPs, timeouts. Nothing here acts.
 
-Nothing here acts. The default is the exercise that the program is taught with: a client, two
-directors in direct routing, two real servers, one VIP that keepalived moves.
+The default, ``exercise()``, is the exercise that the program is taught with: a client, two
+directors in direct routing, two real servers, one VIP that keepalived moves. ``layout.py`` makes
+others from a few numbers, ``contradictions.py`` says which cannot be, ``topology_file.py`` writes
+and reads them as TOML.
 
 Every host's MAC address is known before it starts: ``02:00:00:00:00:`` (locally administered)
 followed by the last octet of its IPv4 address in hexadecimal, so .11 is ``02:00:00:00:00:0b``.
-A capture is read without a table of who is who.
+Its IPv6 address ends like the IPv4 one, so 192.168.10.11 is also ``fd00:10::11``. A capture is
+read without a table of who is who.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any
 
+from analyzer.ipvs.states import Timeouts
 from loadgen.errors import UsageProblem
 
 LAB_NAME = re.compile(r"[a-z0-9-]{1,16}")
 INTERFACE = "eth1"
+OUTSIDE, INSIDE = "192.168.10", "192.168.20"
+"""The network of all hosts, and in nat that of the real servers; both /24."""
+PREFIX_LENGTH = 24
+PREFIX_LENGTH6 = 64
+GATEWAY = f"{INSIDE}.1"
+"""In nat the real servers' way back; it goes with the VIP."""
+
+KERNEL_TIMEOUTS = Timeouts()
+"""What a kernel starts with (net/netfilter/ipvs/ip_vs_proto_tcp.c and ip_vs_proto_udp.c)."""
+DIRECTOR_MEMORY_MB = 128
 
 
 class Role(StrEnum):
@@ -29,68 +43,122 @@ class Role(StrEnum):
     SERVER = "server"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timeouts:
-    """The three timeouts that ``ipvsadm --set`` changes, in seconds."""
+class Kernel(StrEnum):
+    """What a director's kernel is: one of its own, or the machine's, in a network namespace."""
 
-    tcp_s: int
-    tcpfin_s: int
-    udp_s: int
-
-    @classmethod
-    def parse(cls, text: str) -> Timeouts:
-        """Read ``900,120,300``; each at least 1, because 0 means "leave it" to ipvsadm."""
-        try:
-            tcp_s, tcpfin_s, udp_s = (int(word) for word in text.split(","))
-        except ValueError:
-            raise UsageProblem(f"timeouts are TCP,TCPFIN,UDP in seconds, not {text!r}") from None
-        if min(tcp_s, tcpfin_s, udp_s) < 1:
-            raise UsageProblem(f"timeouts are at least 1 second each, not {text!r}")
-        return cls(tcp_s=tcp_s, tcpfin_s=tcpfin_s, udp_s=udp_s)
-
-    def __str__(self) -> str:
-        return f"{self.tcp_s},{self.tcpfin_s},{self.udp_s}"
+    AUTO = "auto"
+    UML = "uml"
+    HOST = "host"
 
 
-KERNEL_TIMEOUTS = Timeouts(tcp_s=900, tcpfin_s=120, udp_s=300)
-"""What a kernel starts with (net/netfilter/ipvs/ip_vs_proto_tcp.c and ip_vs_proto_udp.c)."""
+def address6(address: str) -> str:
+    """The IPv6 address that goes with an IPv4 address of the lab: 192.168.10.21, fd00:10::21."""
+    network, _, octet = address.rpartition(".")
+    return f"fd00:{network.rpartition('.')[2]}::{octet}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """One host; ``priority`` (VRRP) is a director's, ``weight`` a real server's."""
+    """One host; ``weight`` is a real server's."""
 
     name: str
     role: Role
     address: str
-    priority: int | None = None
     weight: int | None = None
+
+    @property
+    def octet(self) -> int:
+        """The last one of the address; no two hosts share it."""
+        return int(self.address.rpartition(".")[2])
+
+    @property
+    def address6(self) -> str:
+        """Its IPv6 address, where the lab has them."""
+        return address6(self.address)
+
+    @property
+    def inside(self) -> str:
+        """A director's address in the real servers' network (nat)."""
+        return f"{INSIDE}.{self.octet}"
 
     @property
     def mac(self) -> str:
         """02:00:00:00:00 and the last octet of the address, in hexadecimal."""
-        return f"02:00:00:00:00:{int(self.address.rpartition('.')[2]):02x}"
+        return f"02:00:00:00:00:{self.octet:02x}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vip:
+    """One virtual IP: who may hold it, the highest VRRP priority first."""
+
+    address: str
+    virtual_router_id: int
+    priorities: tuple[tuple[str, int], ...]
+
+    @property
+    def address6(self) -> str:
+        """Its IPv6 twin, where the lab has them."""
+        return address6(self.address)
+
+    @property
+    def first_master(self) -> str:
+        """Who holds it while all are well."""
+        return self.priorities[0][0]
+
+    @property
+    def label(self) -> str:
+        """Its label, by the last octet, on the director's interface."""
+        return f"{INTERFACE}:{self.address.rpartition('.')[2]}"
+
+    def priority(self, director: str) -> int | None:
+        """A director's VRRP priority for this VIP; None if it takes no part."""
+        return dict(self.priorities).get(director)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topology:
-    """A whole lab; two labs of equal topology behave alike."""
+    """A whole lab; two labs of equal topology behave alike.
+
+    Attributes:
+        scheduler_flags: ``ipvsadm -b``, for instance ``mh-port``; None for none.
+        udp_port: of a UDP service beside the TCP one, with an echo server behind it; or None.
+        sysctls: ``net.ipv4.vs.…`` and their values on every director.
+        sync: the directors keep their entries alike by IPVS's own sync daemon.
+        vip_by: ``keepalived``, or ``static``: each VIP stays with its first director.
+        conn_tab_bits: the module's parameter; None for the kernel's own.
+    """
 
     hosts: tuple[Host, ...]
-    vip: str = "192.168.10.2"
-    prefix_length: int = 24
+    vips: tuple[Vip, ...]
     port: int = 80
+    udp_port: int | None = None
     scheduler: str = "rr"
+    scheduler_flags: str | None = None
     forwarding: str = "dr"
     timeouts: Timeouts = field(default=KERNEL_TIMEOUTS)
-    virtual_router_id: int = 41
+    sysctls: tuple[tuple[str, str], ...] = ()
+    sync: bool = False
+    ipv6: bool = False
+    vip_by: str = "keepalived"
     advert_interval_s: int = 1
-    director_memory_mb: int = 128
+    kernel: Kernel = Kernel.AUTO
+    director_memory_mb: int = DIRECTOR_MEMORY_MB
+    conn_tab_bits: int | None = None
+
+    @property
+    def vip(self) -> str:
+        """The first virtual IP."""
+        return self.vips[0].address
 
     @property
     def client(self) -> Host:
         """The host that load is sent from."""
-        return self._with(Role.CLIENT)[0]
+        return self.clients[0]
+
+    @property
+    def clients(self) -> tuple[Host, ...]:
+        """All hosts that load may be sent from."""
+        return self._with(Role.CLIENT)
 
     @property
     def directors(self) -> tuple[Host, ...]:
@@ -104,8 +172,8 @@ class Topology:
 
     @property
     def first_master(self) -> Host:
-        """The director that holds the VIP while all are well: the highest VRRP priority."""
-        return max(self.directors, key=lambda host: host.priority or 0)
+        """The director that holds the first VIP while all are well."""
+        return self.host(self.vips[0].first_master)
 
     def host(self, name: str) -> Host:
         """The host of that name.
@@ -119,15 +187,39 @@ class Topology:
         names = ", ".join(host.name for host in self.hosts)
         raise UsageProblem(f"no host {name!r} in the lab; there are {names}")
 
+    def has_own_kernel(self, host: Host) -> bool:
+        """Whether the host is a User-Mode Linux: directors, and servers that need ipip (tun)."""
+        if self.kernel is Kernel.HOST:
+            return False
+        return host.role is Role.DIRECTOR or (host.role is Role.SERVER and self.forwarding == "tun")
+
+    def has_sshd(self, host: Host) -> bool:
+        """Whether the host is reached by ssh, as a machine would be: all that have a share."""
+        return host.role is Role.DIRECTOR or self.has_own_kernel(host)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; ``from_dict`` is the way back."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Topology:
-        """The topology that ``to_dict`` wrote."""
-        hosts = tuple(Host(**{**host, "role": Role(host["role"])}) for host in values["hosts"])
-        return cls(**{**values, "hosts": hosts, "timeouts": Timeouts(**values["timeouts"])})
+        """The topology that ``to_dict`` wrote, lists for tuples as JSON has them."""
+        known = {field.name: values[field.name] for field in fields(cls)}
+        return cls(
+            **{
+                **known,
+                "hosts": tuple(
+                    Host(**{**host, "role": Role(host["role"])}) for host in values["hosts"]
+                ),
+                "vips": tuple(
+                    Vip(**{**vip, "priorities": _pairs(vip["priorities"])})
+                    for vip in values["vips"]
+                ),
+                "timeouts": Timeouts(**values["timeouts"]),
+                "sysctls": _pairs(values["sysctls"]),
+                "kernel": Kernel(values["kernel"]),
+            }
+        )
 
     def _with(self, role: Role) -> tuple[Host, ...]:
         return tuple(host for host in self.hosts if host.role is role)
@@ -138,24 +230,46 @@ def exercise(timeouts: Timeouts = KERNEL_TIMEOUTS) -> Topology:
     return Topology(
         hosts=(
             Host(name="client", role=Role.CLIENT, address="192.168.10.250"),
-            Host(name="bal01", role=Role.DIRECTOR, address="192.168.10.11", priority=10),
-            Host(name="bal02", role=Role.DIRECTOR, address="192.168.10.12", priority=9),
+            Host(name="bal01", role=Role.DIRECTOR, address="192.168.10.11"),
+            Host(name="bal02", role=Role.DIRECTOR, address="192.168.10.12"),
             Host(name="srv01", role=Role.SERVER, address="192.168.10.21", weight=1),
             Host(name="srv02", role=Role.SERVER, address="192.168.10.22", weight=1),
         ),
+        vips=(
+            Vip(
+                address="192.168.10.2",
+                virtual_router_id=41,
+                priorities=(("bal01", 10), ("bal02", 9)),
+            ),
+        ),
         timeouts=timeouts,
     )
+
+
+def with_kernel(topology: Topology, kernel: Kernel) -> Topology:
+    """The same, on a kernel that has been decided on."""
+    return replace(topology, kernel=kernel)
+
+
+def triple(timeouts: Timeouts, separator: str = ",") -> str:
+    """``900,120,300``: the three as ``--timeouts`` takes them, or ``ipvsadm --set`` by blanks."""
+    values = (timeouts.tcp_s, timeouts.tcpfin_s, timeouts.udp_s)
+    return separator.join(str(int(value)) for value in values)
 
 
 def difference(one: Topology, other: Topology) -> str:
     """What differs, for a message: ``timeouts 900,120,300 instead of 900,20,300``."""
     mine, others = one.to_dict(), other.to_dict()
     names = [name for name in mine if mine[name] != others[name]]
-    pairs = ((name, getattr(one, name), getattr(other, name)) for name in names)
-    return "; ".join(
-        "other hosts" if name == "hosts" else f"{name} {mine} instead of {others}"
-        for name, mine, others in pairs
-    )
+    return "; ".join(_one_difference(one, other, name) for name in names)
+
+
+def _one_difference(one: Topology, other: Topology, name: str) -> str:
+    if name in ("hosts", "vips", "sysctls"):
+        return f"other {name}"
+    if name == "timeouts":
+        return f"timeouts {triple(one.timeouts)} instead of {triple(other.timeouts)}"
+    return f"{name} {getattr(one, name)} instead of {getattr(other, name)}"
 
 
 def check_lab_name(name: str) -> str:
@@ -183,3 +297,7 @@ def lab_of_namespace(name: str) -> str | None:
 def port_name(host_name: str) -> str:
     """The host's port on the bridge, inside the hub namespace: a veth's end or a tap."""
     return f"lg-{host_name}"
+
+
+def _pairs(rows: Any) -> tuple[tuple[Any, Any], ...]:
+    return tuple((first, second) for first, second in rows)

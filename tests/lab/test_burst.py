@@ -17,12 +17,13 @@ import pytest
 from analyzer.wire.pcap import read_pcap
 
 from analyzer.analysis import analyse
+from analyzer.ipvs.states import Timeouts
 from analyzer.observed import ns
 from analyzer.recording import Recording
 from analyzer.wire.connections import connections, service_segments
 from loadgen.errors import LoadgenError
 from loadgen.lab.lab import Lab
-from loadgen.lab.topology import Timeouts, exercise
+from loadgen.lab.topology import exercise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,7 +74,7 @@ def burst(lab: Lab, directory: Path, *flags: str) -> Ran:
 def lab_with(name: str, tcpfin_s: int) -> Lab:
     timeouts = Timeouts(tcp_s=900, tcpfin_s=tcpfin_s, udp_s=300)
     try:
-        return Lab.up(exercise(timeouts), name=name)
+        return Lab(exercise(timeouts), name=name).up()
     except LoadgenError as error:
         if os.environ.get("CI"):
             raise

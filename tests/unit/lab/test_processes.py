@@ -13,6 +13,7 @@ from loadgen.errors import RunFailed, UsageProblem
 from loadgen.lab import netns, preflight, processes, uml
 from loadgen.lab.processes import Process, identify
 from loadgen.lab.programs import MARK, marked, run_program
+from loadgen.lab.topology import exercise
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,21 +70,21 @@ def test_a_program_that_is_not_there_is_one_line_too() -> None:
         run_program("a step", ["no-such-program"])
 
 
-def test_a_missing_program_is_named_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preflight, "PACKAGES", {"sh": "dash", "no-such-program": "some-package"})
+def test_a_missing_program_is_named_with_its_package() -> None:
+    packages = {"sh": "dash", "no-such-program": "some-package"}
     expected = ["no-such-program is not installed: apt install some-package"]
-    assert list(preflight.missing_programs()) == expected
+    assert list(preflight.missing_programs(packages)) == expected
 
 
 def test_a_missing_tun_device_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(preflight, "TUN", tmp_path / "tun")
-    assert [line for line in preflight.problems() if "tun is missing" in line]
+    assert [line for line in preflight.problems(exercise()) if "tun is missing" in line]
 
 
 def test_an_ordinary_user_is_told_so_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(UsageProblem, match="run it as root"):
-        preflight.check()
+        preflight.check(exercise())
 
 
 def test_memory_goes_elsewhere_when_dev_shm_is_small(

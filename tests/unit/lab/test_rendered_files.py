@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from loadgen.lab import guest, keepalived, nginx, ssh, uml, wiring
-from loadgen.lab.topology import Role, exercise, namespace
+from loadgen.lab import guest, keepalived, machine, nginx, ssh, uml, wiring
+from loadgen.lab.topology import exercise, namespace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,8 +58,9 @@ def test_real_servers_alone_hold_the_vip_and_keep_still_about_it() -> None:
     holders = [h.name for h in topology.hosts if vip_line in wiring.host_lines(topology, h)]
     assert holders == ["srv01", "srv02"]
     quiet = {"ipv4/conf/all/arp_ignore": "1", "ipv4/conf/all/arp_announce": "2"}
-    assert wiring.sysctls(Role.SERVER).items() >= quiet.items()
-    assert not wiring.sysctls(Role.CLIENT).keys() & quiet.keys()
+    server, client = topology.host("srv01"), topology.client
+    assert wiring.sysctls(topology, server).items() >= quiet.items()
+    assert not wiring.sysctls(topology, client).keys() & quiet.keys()
 
 
 def test_the_hub_has_a_tap_per_director_and_a_veth_per_other_host() -> None:
@@ -103,15 +104,15 @@ def test_ssh_asks_nothing_and_believes_only_the_labs_key(tmp_path: Path) -> None
 
 
 @pytest.fixture
-def bal01(tmp_path: Path) -> uml.Guest:
+def bal01(tmp_path: Path) -> machine.Machine:
     """A director that is not started."""
-    return uml.Guest(
+    topology = exercise()
+    return machine.Machine(
         lab_name="x",
         host_name="bal01",
-        hub_namespace="lg-x-hub",
         directory=tmp_path,
         memory_directory=tmp_path / "memory",
-        memory_mb=128,
+        argv=uml.command("x", topology, topology.host("bal01"), tmp_path),
     )
 
 
@@ -127,22 +128,25 @@ def bal01(tmp_path: Path) -> uml.Guest:
         ("", "no output"),
     ],
 )
-def test_a_kernel_that_ended_says_why(bal01: uml.Guest, console: str, expected: str) -> None:
+def test_a_kernel_that_ended_says_why(bal01: machine.Machine, console: str, expected: str) -> None:
     bal01.share.mkdir()
     bal01.console_log.write_text(console)
-    assert str(uml.ended_early(bal01)) == f"director bal01: linux.uml ended: {expected}"
+    assert str(machine.ended_early(bal01)) == f"bal01: linux.uml ended: {expected}"
 
 
-def test_the_guests_command_line_has_its_tap_and_no_word_with_a_blank(bal01: uml.Guest) -> None:
-    words = uml.command(bal01)
+def test_the_guests_command_line_has_its_tap_and_no_word_with_a_blank(
+    bal01: machine.Machine,
+) -> None:
+    words = bal01.argv
     assert words[:4] == ["ip", "netns", "exec", "lg-x-hub"]
     assert "vec0:transport=tap,ifname=lg-bal01,depth=128,gro=1" in words
     assert "mem=128M" in words
     assert not [word for word in words if " " in word]
 
 
-def test_the_guests_init_is_a_shell_script() -> None:
-    done = subprocess.run(["sh", "-n", str(uml.INIT)], capture_output=True, text=True)
+@pytest.mark.parametrize("name", ["init.sh", "namespace.sh", "boot.sh"])
+def test_the_hosts_scripts_are_shell(name: str) -> None:
+    done = subprocess.run(["sh", "-n", str(machine.HERE / name)], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-from loadgen.lab import report
 from loadgen.lab.settle import holds_vip
-from loadgen.lab.topology import Timeouts
 
 ADDRESSES = """\
 2: eth1    inet 192.168.10.11/24 scope global eth1\\       valid_lft forever preferred_lft forever
 2: eth1    inet 192.168.10.2/32 scope global eth1:2\\       valid_lft forever preferred_lft forever
 """
-
-
-def test_the_three_timeouts_are_read() -> None:
-    found = report.parse_timeouts("Timeout (tcp tcpfin udp): 900 120 300\n")
-    assert found == Timeouts(tcp_s=900, tcpfin_s=120, udp_s=300)
-
-
-def test_other_text_holds_no_timeouts() -> None:
-    assert report.parse_timeouts("Permission denied (you must be root)\n") is None
 
 
 def test_the_vip_is_found_by_its_whole_address() -> None:

@@ -45,7 +45,8 @@ def lab_state() -> LabState:
         kernel="uml",
         kernel_release="6.1.176",
         started="2026-01-02T03:04:05+00:00",
-        directors={"bal01": Process(pid=17, started_ticks=4)},
+        processes={name: Process(pid=17, started_ticks=4) for name in ("bal01", "bal02")},
+        crashed=("bal02",),
     )
 
 
@@ -70,7 +71,7 @@ def test_a_labs_directory_is_roots_alone(root: Path) -> None:
         "[]",
         "{}",
         '{"schema_version": 99}',  # written by another version of the program
-        '{"schema_version": 1, "name": "x"}',
+        '{"schema_version": 2, "name": "x"}',
     ],
 )
 def test_a_state_that_is_no_state_is_as_good_as_none(root: Path, text: str) -> None:

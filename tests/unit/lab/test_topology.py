@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import pytest
 
+from analyzer.ipvs.states import Timeouts
 from loadgen.errors import UsageProblem
 from loadgen.lab import topology
-from loadgen.lab.topology import Timeouts, Topology, exercise
+from loadgen.lab.topology import Topology, exercise
 
 
 def test_the_exercise_has_its_hosts_at_their_addresses() -> None:
@@ -47,26 +48,6 @@ def test_an_unknown_host_is_refused_with_the_names_there_are() -> None:
 def test_a_difference_names_what_differs_and_nothing_else() -> None:
     other = replace(exercise(), timeouts=Timeouts(tcp_s=900, tcpfin_s=20, udp_s=300))
     assert topology.difference(exercise(), other) == "timeouts 900,120,300 instead of 900,20,300"
-
-
-def test_timeouts_are_three_numbers() -> None:
-    assert Timeouts.parse("900,20,300") == Timeouts(tcp_s=900, tcpfin_s=20, udp_s=300)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "900,20",  # one is missing
-        "900,20,300,1",  # one too many
-        "900,x,300",
-        "900,0,300",  # 0 means "leave it as it is" to ipvsadm, and would be a lie here
-        "900,-1,300",
-    ],
-)
-def test_other_timeouts_are_refused(text: str) -> None:
-    with pytest.raises(UsageProblem, match="timeouts are"):
-        Timeouts.parse(text)
 
 
 @pytest.mark.parametrize("name", ["lab", "a", "0-9", "x" * 16])

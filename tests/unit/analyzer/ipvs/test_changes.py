@@ -7,11 +7,11 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzer.ipvs.changes import WHOLE_READ_LINES, Change, EntryTracker
+from analyzer.ipvs.changes import Change, EntryTracker
 from analyzer.ipvs.formats import Entry
 
 NS = 1_000_000_000
-TORN = WHOLE_READ_LINES + 1
+PAGE, TORN = 61, 62  # lines of one read(2), and one more
 
 
 def entry(port: int, state: str = "FIN_WAIT", expires_s: int = 20, server: str = "21") -> Entry:
@@ -62,8 +62,8 @@ def test_an_entry_that_was_rescheduled_is_another_one() -> None:
 
 def test_a_read_of_up_to_61_lines_is_whole_so_one_miss_is_enough() -> None:
     tracker = EntryTracker()
-    tracker.update(1 * NS, [entry(1), entry(2)], WHOLE_READ_LINES)
-    changes = tracker.update(2 * NS, [entry(1)], WHOLE_READ_LINES)
+    tracker.update(1 * NS, [entry(1), entry(2)], PAGE)
+    changes = tracker.update(2 * NS, [entry(1)], PAGE)
     assert kinds(changes) == [(2, "gone", 2)]
 
 

@@ -1,4 +1,8 @@
-"""The director's texts. All of them were printed by a kernel or by ipvsadm, and then cut short."""
+"""The director's texts.
+
+The tables of IPv4 and the IPv6 services were printed by a kernel (6.1.176, 6.1.192) and then cut
+short; the firewall mark and the IPv6 entry are written as its format strings have them.
+"""
 
 from __future__ import annotations
 

@@ -1,0 +1,39 @@
+# `make` shows what there is. Set-up is part of every target that needs one; see .ci/setup.
+# PYTHON=python3.12 names another Python, YES=1 answers the set-up's question.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test check bench clean
+
+BIN := .venv/bin
+
+help: ## Show this
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+demo: ## Lab up, a burst of 50 requests, the page, lab down (KEEP=1 leaves the lab up)
+	@.ci/setup demo
+	@.ci/as-root $(BIN)/python .ci/demo.py
+
+test: ## All checks, then all tests: unit, lab, browser (ARGS='-k burst' goes to pytest)
+	@.ci/setup test
+	@$(MAKE) --no-print-directory check
+	@.ci/as-root $(BIN)/python -m pytest -p no:cacheprovider $(ARGS)
+
+check: ## Lint, format, types, import direction; no root needed
+	@.ci/setup check
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	MYPYPATH=.ci $(BIN)/mypy --strict .ci/*.py
+	$(BIN)/lint-imports
+
+bench: ## Measurements in tests/bench; they print numbers and may be slow
+	@if ! ls tests/bench/test_*.py >/dev/null 2>&1; then \
+		echo "bench: there is nothing in tests/bench yet"; \
+	else \
+		.ci/setup demo && .ci/as-root $(BIN)/python -m pytest -p no:cacheprovider -s tests/bench $(ARGS); \
+	fi
+
+clean: ## Remove .venv and caches; recordings in runs/ stay
+	rm -rf .venv dist .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

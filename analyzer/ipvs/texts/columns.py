@@ -1,0 +1,107 @@
+"""The columns of a service table: their titles say what the numbers of a row are."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    Value = int | str | None
+
+TITLES: Final = {
+    "Forward": "forward",
+    "TunnelInfo": "tunnel_info",
+    "Weight": "weight",
+    "ActiveConn": "active",
+    "InActConn": "inactive",
+    "Uthreshold": "uthreshold",
+    "Lthreshold": "lthreshold",
+    "PersistConn": "persistent",
+    "Conns": "conns",
+    "InPkts": "inpkts",
+    "OutPkts": "outpkts",
+    "InBytes": "inbytes",
+    "OutBytes": "outbytes",
+    "CPS": "cps",
+    "InPPS": "inpps",
+    "OutPPS": "outpps",
+    "InBPS": "inbps",
+    "OutBPS": "outbps",
+}
+"""A title to the field it fills."""
+
+STATS: Final = ("conns", "inpkts", "outpkts", "inbytes", "outbytes")
+RATE: Final = ("cps", "inpps", "outpps", "inbps", "outbps")
+PLAIN: Final = ("forward", "weight", "active", "inactive")
+TUNNEL: Final = ("forward", "tunnel_info", "weight", "active", "inactive")
+THRESHOLDS: Final = ("uthreshold", "lthreshold", "active", "inactive")
+PERSISTENT: Final = ("weight", "persistent", "active", "inactive")
+LAYOUTS: Final = (STATS, RATE, PLAIN, TUNNEL, THRESHOLDS, PERSISTENT)
+UNKNOWN: Final = ""
+"""A column whose meaning no title gives."""
+
+_SUFFIXES = {"K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+_NUMBER = re.compile(r"(-?[0-9]{1,20})([KMGT]?)")
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9:+/_-]{0,31}")
+_WORDS = {"forward", "tunnel_info"}
+_NOT_APPLICABLE = "n/a"
+
+
+def number(word: str) -> int | None:
+    """A number; K, M, G, T are powers of 1000, and ipvsadm rounds down to them."""
+    found = _NUMBER.fullmatch(word)
+    return int(found[1]) * _SUFFIXES.get(found[2], 1) if found else None
+
+
+def is_number(word: str) -> bool:
+    """Whether a word is a number."""
+    return number(word) is not None
+
+
+ENDS: Final = frozenset({"LocalAddress:Port", "RemoteAddress:Port"})
+
+
+def is_title(words: Sequence[str]) -> bool:
+    """Whether a line is a table's titles, even if one of them is damaged."""
+    return not ENDS.isdisjoint(words) or sum(word in TITLES for word in words) >= 3
+
+
+def titled(words: Sequence[str]) -> tuple[str, ...] | None:
+    """The columns of a line of titles: as they stand, or those of the table it resembles most."""
+    known = tuple(TITLES[word] for word in words if word in TITLES)
+    if known == tuple(TITLES.get(word) for word in words[2:]):
+        return known or None
+    alike = sorted(((len(set(known) & set(layout)), layout) for layout in LAYOUTS), reverse=True)
+    (best, layout), (second, _), *_ = alike
+    return layout if best > second else None
+
+
+def guessed(values: Sequence[str]) -> tuple[str, ...] | None:
+    """The columns of a row without titles, by its shape."""
+    words = [number(value) is None for value in values]
+    if words == [True, False, False, False]:
+        return PLAIN
+    if words == [True, True, False, False, False]:
+        return TUNNEL
+    if words == [False] * 4:  # --thresholds and --persistent-conn both end so
+        return (UNKNOWN, UNKNOWN, "active", "inactive")
+    return (UNKNOWN,) * 5 if words == [False] * 5 else None
+
+
+def read(columns: Sequence[str], values: Sequence[str]) -> dict[str, Value] | None:
+    """The values of a row by field; None if they do not fit the columns."""
+    if len(values) != len(columns):
+        return None
+    fields: dict[str, Value] = {}
+    for column, word in zip(columns, values, strict=True):
+        if column in _WORDS:
+            if not _WORD.fullmatch(word):
+                return None
+            fields[column] = None if word == _NOT_APPLICABLE else word
+        elif (value := number(word)) is None:
+            return None
+        elif column != UNKNOWN:
+            fields[column] = value
+    return fields

@@ -1,0 +1,142 @@
+"""``analyzer parse``: any text of ipvsadm or ``/proc/net/ip_vs*`` to JSON or to tables."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from analyzer.ipvs.texts import ParsedText
+    from analyzer.ipvs.texts.model import Connection, Destination, Service
+
+MAX_BYTES = 64 * 1024 * 1024
+STATS = ("conns", "inpkts", "outpkts", "inbytes", "outbytes")
+COUNTERS = (*STATS, "cps", "inpps", "outpps", "inbps", "outbps")
+
+
+@click.command()
+@click.argument(
+    "file",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
+    default="-",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option(
+    "--hz",
+    type=click.IntRange(1, 10_000),
+    help="The director's HZ: turns the kernel's persistence, in jiffies, into seconds.",
+)
+def parse(file: Path, as_json: bool, hz: int | None) -> None:
+    """Read what ipvsadm or /proc/net/ip_vs* printed, from FILE or standard input.
+
+    Ends with 2 when nothing in the text was understood; a tool's error text is understood.
+    """
+    from analyzer.errors import ParseError
+    from analyzer.ipvs import texts
+
+    data = _read(file)
+    parsed = texts.parse(texts.decode(data[:MAX_BYTES]), hz=hz)
+    if len(data) > MAX_BYTES:
+        cut = f"only the first {MAX_BYTES // 1024**2} MiB were read"
+        parsed = replace(parsed, warnings=(*parsed.warnings, cut))
+    if as_json:
+        click.echo(json.dumps(texts.to_document(parsed), ensure_ascii=False, allow_nan=False))
+    else:
+        _show(parsed)
+    if not parsed.lines_understood:
+        name = "standard input" if str(file) == "-" else str(file)
+        raise ParseError(f"{name}: no text of ipvsadm or /proc/net/ip_vs* was found in it")
+
+
+def _read(file: Path) -> bytes:
+    """One byte more than is used, to know of it."""
+    if str(file) == "-":
+        return sys.stdin.buffer.read(MAX_BYTES + 1)
+    with file.open("rb") as stream:
+        return stream.read(MAX_BYTES + 1)
+
+
+def _show(parsed: ParsedText) -> None:
+    """What was understood, for people, on standard output; the doubts on standard error."""
+    for line in _lines(parsed):
+        click.echo(line)
+    for warning in parsed.warnings:
+        click.echo(f"warning: {warning}", err=True)
+
+
+def _lines(parsed: ParsedText) -> Iterator[str]:
+    """The text said again, every number in the same notation."""
+    if parsed.header:
+        size = "" if parsed.header.size is None else f", {parsed.header.size} buckets"
+        yield f"IPVS {parsed.header.version}{size}"
+    for service in parsed.services:
+        yield _service(service)
+        yield from _table([_destination(one) for one in service.destinations])
+    yield from _table([_entry(one) for one in parsed.connections])
+    yield from _single_values(parsed)
+    if parsed.error:
+        yield f"error: {parsed.error}"
+
+
+def _service(service: Service) -> str:
+    """A service in one line, its counters behind it."""
+    mark = None if service.fwmark is None else f"{service.fwmark} {service.family or ''}".strip()
+    end = None if service.address is None else _end(service.address, service.port)
+    what = (service.protocol, service.match, mark, end, service.scheduler, service.flags)
+    seconds = service.persistent_s
+    converted = seconds is not None and f"persistent {seconds}" not in (service.flags or "")
+    names = ("persistent_s", *COUNTERS) if converted else COUNTERS
+    values = (f"{name} {value}" for name, value in _present(service, names).items())
+    return " ".join((*filter(None, what), *values))
+
+
+def _destination(one: Destination) -> dict[str, object]:
+    values = [field.name for field in fields(one)][3:]  # after the end
+    return {"  -> real server": f"  -> {_end(one.address, one.port)}", **_present(one, values)}
+
+
+def _entry(one: Connection) -> dict[str, object]:
+    ends = {"source": one.source, "virtual": one.virtual, "destination": one.destination}
+    return {
+        **_present(one, ("proto", "expire_s", "state")),
+        **{name: _end(end.address, end.port) for name, end in ends.items()},
+        **_present(one, ("origin", "pe_name", "pe_data")),
+    }
+
+
+def _end(address: str, port: int | None) -> str:
+    host = f"[{address}]" if ":" in address else address
+    return f"{host}:{'?' if port is None else port}"
+
+
+def _single_values(parsed: ParsedText) -> Iterator[str]:
+    """What stands alone: timeouts, daemons, counters."""
+    alone = (("timeouts, s", parsed.timeouts), ("total", parsed.total), ("per s", parsed.rate))
+    cpus = ((f"cpu {number}", counters) for number, counters in (parsed.cpus or {}).items())
+    daemons = (("sync daemon", one) for one in parsed.daemons)
+    for title, record in (*alone, *cpus, *daemons):
+        if record is not None:
+            values = _present(record, [field.name for field in fields(record)])
+            yield f"{title}: {', '.join(f'{name} {value}' for name, value in values.items())}"
+
+
+def _table(rows: Sequence[dict[str, object]]) -> Iterator[str]:
+    """Rows below one another, with the columns that any of them fills."""
+    names = [*dict.fromkeys(name for row in rows for name in row)]
+    cells = [names, *([str(row.get(name, "")) for name in names] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells if rows else ():
+        yield "  ".join(map(str.ljust, row, widths)).rstrip()
+
+
+def _present(record: object, names: Sequence[str]) -> dict[str, object]:
+    """Those of the fields that were in the text."""
+    found = ((name, getattr(record, name)) for name in names)
+    return {name: value for name, value in found if value is not None}

@@ -1,0 +1,33 @@
+"""``loadgen lab``: a real IPVS lab on this machine; one click file per subcommand."""
+
+from __future__ import annotations
+
+from loadgen.commands import LazyGroup
+
+HERE = "loadgen.commands.loadgen.lab"
+
+
+def prepare() -> None:
+    """Before any subcommand: SIGTERM and SIGHUP undo what is being done, as Ctrl-C does."""
+    from loadgen.lab.interruption import install
+
+    install()
+
+
+lab = LazyGroup(
+    name="lab",
+    help="A real IPVS lab on this machine: directors, real servers, clients, virtual IPs.",
+    lazy={
+        "up": f"{HERE}.up:up",
+        "down": f"{HERE}.down:down",
+        "status": f"{HERE}.status:status",
+        "shell": f"{HERE}.shell:shell",
+        "fault": f"{HERE}.fault:fault",
+        "weight": f"{HERE}.weight:weight",
+        "delay": f"{HERE}.link:delay",
+        "loss": f"{HERE}.link:loss",
+        "rate": f"{HERE}.link:rate",
+        "export": f"{HERE}.export:export",
+    },
+)
+lab.callback = prepare

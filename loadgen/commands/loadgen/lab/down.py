@@ -1,0 +1,17 @@
+"""``loadgen lab down``."""
+
+from __future__ import annotations
+
+import click
+
+from loadgen.commands.loadgen.lab.common import name_option, say
+
+
+@click.command()
+@name_option
+def down(name: str) -> None:
+    """Take the lab down, or remove what is left of one."""
+    from loadgen.lab.lab import down as take_down
+
+    removed = take_down(name)
+    say(f"lab {name!r} is down" if removed else f"lab {name!r} is not up; nothing to remove")

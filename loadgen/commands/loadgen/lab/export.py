@@ -1,0 +1,38 @@
+"""``loadgen lab export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from loadgen.commands.loadgen.lab.common import say
+from loadgen.commands.loadgen.lab.options import topology_options, wanted_topology
+
+STYLES = ("ipvsadm", "virtual-server")
+
+
+@click.command()
+@click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--name", default="lab", show_default=True, help="Which running lab.")
+@click.option(
+    "--style",
+    type=click.Choice(STYLES),
+    default=STYLES[0],
+    show_default=True,
+    help="IPVS rules by ipvsadm-restore, or in keepalived.conf.",
+)
+@topology_options
+def export(directory: Path, name: str, style: str, **options: object) -> None:
+    """Write to DIRECTORY what a real deployment of the same topology needs.
+
+    It is the running lab's topology, unless flags or a file describe another: then no lab is
+    needed.
+    """
+    from loadgen.lab.export import write
+    from loadgen.lab.report import find
+
+    wanted = wanted_topology(options)
+    topology = wanted if wanted is not None else find(name).topology
+    for path in write(topology, directory, style):
+        say(str(path))

@@ -1,0 +1,34 @@
+"""``loadgen lab fault``."""
+
+from __future__ import annotations
+
+import click
+
+from loadgen.commands.loadgen.lab.common import name_option, say
+
+KINDS = (
+    *("link-down", "link-up", "unplug", "replug", "crash", "boot"),
+    *("keepalived-stop", "keepalived-start", "keepalived-kill", "nginx-stop", "nginx-start"),
+)
+
+
+@click.command()
+@name_option
+@click.argument("host")
+@click.argument("kind", type=click.Choice(KINDS))
+def fault(name: str, host: str, kind: str) -> None:
+    """Do something bad to HOST of a running lab, or make it good again.
+
+    \b
+    link-down link-up    its own interface; the host notices
+    unplug replug        its port on the bridge; nobody is told
+    crash boot           its kernel
+    keepalived-stop      by SIGTERM: it says goodbye; keepalived-start undoes it
+    keepalived-kill      by SIGKILL: the VIP stays
+    nginx-stop nginx-start
+    """  # noqa: D301 - \b is click's
+    from loadgen.lab.faults import inflict
+    from loadgen.lab.report import find
+
+    event = inflict(find(name), host, kind)
+    say(f"{host}: {kind}: {event.detail}")

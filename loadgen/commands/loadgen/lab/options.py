@@ -1,0 +1,150 @@
+"""The flags that describe a topology, and the topology they describe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from loadgen.commands.loadgen.lab.types import NUMBERS, SYSCTL, WORDS
+from loadgen.commands.types import TIMEOUTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from loadgen.lab.topology import Topology
+
+SCHEDULERS = ["rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh", "sh", "sed", "nq", "fo", "ovf", "mh"]
+COUNTS = ("directors", "servers", "clients", "vips")
+ECHO_PORT = 7
+
+_OPTIONS = (
+    click.option("--directors", type=click.IntRange(1, 5), default=2, show_default=True),
+    click.option("--servers", type=click.IntRange(1, 16), default=2, show_default=True),
+    click.option(
+        "--weights", type=NUMBERS, help="Of the real servers, such as 1,2,3; 1 each unless told."
+    ),
+    click.option("--clients", type=click.IntRange(1, 16), default=1, show_default=True),
+    click.option(
+        "--forwarding",
+        type=click.Choice(["dr", "nat", "tun"]),
+        default="dr",
+        show_default=True,
+        help="How packets reach the real servers.",
+    ),
+    click.option("--scheduler", type=click.Choice(SCHEDULERS), default="rr", show_default=True),
+    click.option("--scheduler-flags", metavar="FLAG,...", help="Such as mh-port, sh-port."),
+    click.option("--vips", type=click.IntRange(1, 60), default=1, show_default=True),
+    click.option(
+        "--plan",
+        type=WORDS,
+        multiple=True,
+        metavar="DIRECTOR,...",
+        help="Who shall hold a VIP, first choice first; once for each VIP, or shared out evenly.",
+    ),
+    click.option(
+        "--timeouts",
+        type=TIMEOUTS,
+        metavar="TCP,TCPFIN,UDP",
+        default="900,120,300",
+        show_default="the kernel's own, 900,120,300",
+        help="The directors' timeouts in seconds, as ipvsadm --set takes them.",
+    ),
+    click.option(
+        "--sysctl",
+        "sysctls",
+        type=SYSCTL,
+        multiple=True,
+        metavar="net.ipv4.vs.NAME=VALUE",
+        help="On every director; repeatable.",
+    ),
+    click.option("--sync", is_flag=True, help="The IPVS sync daemon keeps the directors alike."),
+    click.option("--ipv6", is_flag=True, help="VIPs and hosts have IPv6 addresses too."),
+    click.option("--udp", is_flag=True, help=f"Also a UDP service, port {ECHO_PORT}, an echo."),
+    click.option(
+        "--director-memory",
+        "director_memory_mb",
+        type=click.IntRange(64, 4096),
+        default=128,
+        show_default=True,
+        metavar="MB",
+    ),
+    click.option(
+        "--conn-tab-bits", type=click.IntRange(8, 20), help="2^N buckets; 12 unless told."
+    ),
+    click.option(
+        "--vip-by",
+        type=click.Choice(["keepalived", "static"]),
+        default="keepalived",
+        show_default=True,
+        help="Who holds the VIPs: static needs no election, and fails over to nobody.",
+    ),
+    click.option(
+        "--kernel",
+        type=click.Choice(["auto", "uml", "host"]),
+        default="auto",
+        show_default=True,
+        help="The directors': User-Mode Linux, or this machine's own if it has ip_vs.",
+    ),
+    click.option(
+        "--topology",
+        "file",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help="All of it in a TOML file, as `lab status --toml` prints one.",
+    ),
+)
+
+
+def topology_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command all of them."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def wanted_topology(options: dict[str, Any]) -> Topology | None:
+    """The topology that the flags or the file describe; None if there is neither.
+
+    Raises:
+        UsageProblem: flags or file contradict themselves.
+        click.UsageError: flags and a file.
+    """
+    given = _given(options)
+    file = options["file"]
+    if file is not None:
+        others = sorted(given - {"file"})
+        if others:
+            flag = others[0].replace("_", "-").removesuffix("-mb")
+            raise click.UsageError(f"--topology FILE says all of it: leave --{flag} out")
+        from loadgen.lab.topology_file import read
+
+        return read(file)
+    return _from_flags(options, given) if given else None
+
+
+def _from_flags(options: dict[str, Any], given: set[str]) -> Topology:
+    from loadgen.lab.layout import Counts, lay_out
+    from loadgen.lab.topology import Kernel
+
+    chosen = {key: value for key, value in options.items() if key in given}
+    counts = {name: chosen.pop(name) for name in COUNTS if name in chosen}
+    if "plan" in chosen and "vips" not in counts:
+        counts["vips"] = len(chosen["plan"])
+    if "kernel" in chosen:
+        chosen["kernel"] = Kernel(chosen["kernel"])
+    if chosen.pop("udp", False):
+        chosen["udp_port"] = ECHO_PORT
+    return lay_out(Counts(**counts), **chosen)
+
+
+def _given(options: dict[str, Any]) -> set[str]:
+    """The names of those that the operator gave."""
+    context = click.get_current_context()
+    return {
+        name
+        for name in options
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT
+    }

@@ -1,0 +1,27 @@
+"""``loadgen lab up``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from loadgen.commands.loadgen.lab.common import name_option, say
+from loadgen.commands.loadgen.lab.options import topology_options, wanted_topology
+
+
+@click.command()
+@name_option
+@topology_options
+def up(name: str, **options: Any) -> None:
+    """Bring the lab up; ends when every VIP answers.
+
+    Unless told otherwise: two directors, two real servers, a client, one VIP that keepalived
+    moves, and the kernel's own timeouts.
+    """
+    from loadgen.lab.lab import Lab
+    from loadgen.lab.report import usage
+
+    found = Lab(wanted_topology(options), name=name, say=say).up()
+    for line in usage(found):
+        say(line)

@@ -1,0 +1,20 @@
+"""``loadgen lab weight``."""
+
+from __future__ import annotations
+
+import click
+
+from loadgen.commands.loadgen.lab.common import name_option, say
+
+
+@click.command()
+@name_option
+@click.argument("server")
+@click.argument("weight", type=click.IntRange(0, 65535))
+def weight(name: str, server: str, weight: int) -> None:
+    """Give SERVER another WEIGHT on every director."""
+    from loadgen.lab.changes import set_weight
+    from loadgen.lab.report import find
+
+    event = set_weight(find(name), server, weight)
+    say(f"{server}: weight {event.detail}")

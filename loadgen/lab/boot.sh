@@ -1,0 +1,46 @@
+# What a host with a share does at its start, once it has its own /run; sourced by init.sh (a kernel
+# of its own) and namespace.sh (a namespace on the machine's kernel). It follows from which files
+# the share holds. A fork costs 25 ms in a User-Mode Linux, so: few of them.
+# shellcheck shell=sh
+share=/run/lab
+
+start_keepalived() {
+	keepalived -f $share/keepalived.conf -n -l -p /run/keepalived.pid -r /run/vrrp.pid \
+		-c /run/checkers.pid </dev/null >>$share/keepalived.log 2>&1 &
+}
+
+start_nginx() {
+	mkdir -p /run/nginx
+	nginx -p /run/nginx/ -c $share/nginx.conf -e error.log </dev/null >>$share/nginx.log 2>&1 &
+}
+
+while read -r path value; do
+	if [ -e "/proc/sys/net/$path" ]; then
+		echo "$value" >"/proc/sys/net/$path" || die "$path cannot be set to $value"
+	else
+		case $path in ipv4/vs/*) die "this kernel has no sysctl net/$path" ;; esac
+	fi
+done <$share/sysctls
+
+ip -batch $share/ip.batch || die "the network cannot be set up"
+if [ -e $share/ipvs.rules ]; then
+	ipvsadm -R <$share/ipvs.rules || die "the service cannot be set up"
+	[ ! -e $share/keepalived.conf ] || start_keepalived
+	read -r timeouts <$share/timeouts
+	# shellcheck disable=SC2086 # three words
+	ipvsadm --set $timeouts || die "the timeouts cannot be set"
+fi
+[ ! -e $share/nginx.conf ] || start_nginx
+if [ -e $share/echo.command ]; then
+	read -r command <$share/echo.command
+	$command </dev/null >>$share/echo.log 2>&1 &
+fi
+/usr/sbin/sshd -f $share/sshd_config -E $share/sshd.log || die "sshd does not start"
+: >$share/ready
+
+# Orders come as lines `TOKEN SCRIPT` on standard input (control.py); the answer is a file of the
+# share, and the last thing written is the exit code. Whatever lost its parent is reaped here too.
+while read -r token script; do
+	(eval "$script") >"$share/said.$token" 2>&1 </dev/null
+	echo $? >"$share/done.$token"
+done

@@ -1,0 +1,73 @@
+"""A shell that says what it is told to: the boundary between us and a director."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, cast
+
+from loadgen.director.link import Answer, LinkLost, Shell, parse_link
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SERVICES = """\
+IP Virtual Server version 1.2.1 (size=4096)
+Prot LocalAddress:Port Scheduler Flags
+  -> RemoteAddress:Port Forward Weight ActiveConn InActConn
+TCP  C0A80A02:0050 rr
+  -> C0A80A16:0050      Route   1      3          25
+  -> C0A80A15:0050      Route   1      0          24
+TCP  C0A80A02:0051 rr
+  -> C0A80A16:0051      Route   1      90         91
+"""
+ENTRIES_HEADER = "Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Expires PEName PEData\n"
+FIN_WAIT = "TCP C0A80AFA 9C41 C0A80A02 0050 C0A80A15 0050 FIN_WAIT          9\n"
+ESTABLISHED = "TCP C0A80AFA 9C41 C0A80A02 0050 C0A80A15 0050 ESTABLISHED     899\n"
+OTHERS = "TCP C0A80AFA 9C42 C0A80A02 0051 C0A80A16 0051 FIN_WAIT         19\n"
+
+
+class FakeShell:
+    """Answers one text after another; an error in their place is raised.
+
+    Attributes:
+        asked: the scripts that it was asked.
+        used_up: set when the last text has been given; from then on nothing is answered.
+        refusals: how many times ``open`` still fails.
+    """
+
+    def __init__(self, *texts: str | LinkLost | Callable[[str], str]) -> None:
+        self.link = parse_link("ssh://root@bal01")
+        self.asked: list[str] = []
+        self.used_up = asyncio.Event()
+        self.opened = 0
+        self.closed = 0
+        self.refusals = 0
+        self._texts = list(texts)
+
+    async def open(self) -> None:
+        self.opened += 1
+        if self.refusals:
+            self.refusals -= 1
+            raise LinkLost("still gone")
+
+    async def ask(self, script: str, *, timeout_s: float) -> Answer:
+        assert timeout_s > 0
+        self.asked.append(script)
+        if not self._texts:
+            self.used_up.set()
+            await asyncio.Event().wait()
+        text = self._texts[0] if callable(self._texts[0]) else self._texts.pop(0)
+        if isinstance(text, LinkLost):
+            raise text
+        asked_ns = time.time_ns()
+        said = text(script) if callable(text) else text
+        return Answer(text=said, asked_ns=asked_ns, answered_ns=asked_ns + 2_000_000)
+
+    async def close(self) -> None:
+        self.closed += 1
+
+    @property
+    def shell(self) -> Shell:
+        """Itself, to those who want a Shell."""
+        return cast("Shell", self)

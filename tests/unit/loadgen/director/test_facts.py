@@ -1,0 +1,175 @@
+"""What a director says of itself before anything is sent."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from analyzer.ipvs.states import Timeouts
+from loadgen.director import facts as facts_module
+from loadgen.director.facts import DirectorFacts, learn_facts, manifest_of
+from loadgen.errors import UsageProblem
+from tests.unit.loadgen.director.fakes import SERVICES, FakeShell
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    Answers = Mapping[str, str | list[str]]
+
+WHO = f"""\
+@kernel
+6.1.176
+@macs
+02:00:00:00:00:0b
+00:00:00:00:00:00
+00:00:00:00
+@sysctl
+am_droprate:10
+conn_reuse_mode:1
+conntrack:0
+expire_nodest_conn:0
+@ip_vs
+{SERVICES}"""
+
+TIMEOUTS = "Timeout (tcp tcpfin udp): 900 20 300\n"
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test waits for ticks."""
+    monkeypatch.setattr(facts_module, "_BETWEEN_BATCHES_S", 0)
+
+
+def schedstat(began_s: float, hz: int = 250, phase_s: float = 0.216, rows: int = 40) -> str:
+    """What 150 readings look like, of a director with this HZ and phase."""
+    lines = []
+    for step in range(rows):
+        at_s = began_s + step * 0.0031
+        count = int((at_s - phase_s) * hz) - 300 * hz + 2**32
+        shown = int(at_s * 100) / 100
+        lines.append(f"{shown:.2f} {count} {shown:.2f}")
+    return "\n".join(lines) + "\n"
+
+
+def timer_list(began_s: float, hz: int = 100) -> str:
+    """Of a director whose jiffies are its uptime."""
+    lines = []
+    for step in range(6):
+        at_s = began_s + step * 0.013
+        lines.append(f"{round(at_s * 1e9)} nsecs\n{int(at_s * hz) - 300 * hz + 2**32}\n")
+    return "".join(lines)
+
+
+class Director:
+    """Answers each question by its subject; the clock goes on between questions."""
+
+    def __init__(self, answers: Mapping[str, str | list[str]]) -> None:
+        self.answers = {
+            subject: [text] if isinstance(text, str) else list(text)
+            for subject, text in answers.items()
+        }
+
+    def __call__(self, script: str) -> str:
+        subject = next(
+            word for word in ("@kernel", "ipvsadm", "schedstat", "timer_list") if word in script
+        )
+        texts = self.answers.get(subject, [""])
+        return texts.pop(0) if len(texts) > 1 else texts[0]
+
+
+def learnt(answers: Answers, told: Timeouts | None = None) -> DirectorFacts:
+    fake = FakeShell(Director({"@kernel": WHO, **answers}))
+    return asyncio.run(learn_facts(fake.shell, told))
+
+
+BY_SCHEDSTAT = {"schedstat": [schedstat(5000.0), schedstat(5001.0)]}
+BY_TIMER_LIST = {"timer_list": [timer_list(5000.0), timer_list(5001.0)]}
+
+
+def test_a_director_says_who_it_is() -> None:
+    found = learnt({"ipvsadm": TIMEOUTS, **BY_SCHEDSTAT})
+    assert found.kernel == "6.1.176"
+    assert found.macs == ("02:00:00:00:00:0b",)
+    assert found.sysctl == {
+        "am_droprate": "10",
+        "conn_reuse_mode": "1",
+        "conntrack": "0",
+        "expire_nodest_conn": "0",
+    }
+    assert [service.port for service in found.services.services] == [80, 81]
+    assert found.timeouts == Timeouts(tcp_s=900, tcpfin_s=20, udp_s=300)
+    assert found.timeouts_source == "ipvsadm"
+
+
+def test_the_phase_comes_from_schedstat_which_anyone_may_read() -> None:
+    found = learnt({**BY_SCHEDSTAT, **BY_TIMER_LIST})
+    assert found.timer_phase is not None
+    assert found.timer_phase.hz == 250
+    assert abs(found.timer_phase.phase_s - 0.216) <= found.timer_phase.uncertainty_s
+    assert found.timer_phase_source == "/proc/schedstat"
+
+
+@pytest.mark.parametrize("schedstat_says", ["", "12 34\n", "sh: not found\n"])
+def test_else_from_timer_list(schedstat_says: str) -> None:
+    found = learnt({"schedstat": schedstat_says, **BY_TIMER_LIST})
+    assert found.timer_phase is not None
+    assert found.timer_phase.hz == 100
+    assert abs(found.timer_phase.phase_s) <= found.timer_phase.uncertainty_s + 1e-6
+    assert found.timer_phase_source == "/proc/timer_list"
+
+
+def test_a_schedstat_that_contradicts_itself_is_not_trusted() -> None:
+    jumped = [schedstat(5000.0), schedstat(5001.0, phase_s=0.5)]
+    found = learnt({"schedstat": jumped, **BY_TIMER_LIST})
+    assert found.timer_phase_source == "/proc/timer_list"
+
+
+def test_a_director_that_tells_neither_has_no_phase() -> None:
+    found = learnt({})
+    assert (found.timer_phase, found.timer_phase_source) == (None, None)
+
+
+def test_timeouts_that_cannot_be_read_are_not_guessed() -> None:
+    found = learnt({"ipvsadm": "Permission denied (you must be root)\n"})
+    assert (found.timeouts, found.timeouts_source) == (None, None)
+
+
+def test_the_operator_may_tell_the_timeouts() -> None:
+    told = Timeouts(tcp_s=1, tcpfin_s=2, udp_s=3)
+    found = learnt({"ipvsadm": TIMEOUTS}, told)
+    assert (found.timeouts, found.timeouts_source) == (told, "--timeouts")
+
+
+@pytest.mark.parametrize("text", ["", "@kernel\n6.1\n@macs\n@sysctl\n@ip_vs\n", "garbage"])
+def test_a_kernel_without_ipvs_is_refused_in_one_line(text: str) -> None:
+    with pytest.raises(UsageProblem, match="no IPVS in its kernel") as caught:
+        learnt({"@kernel": text})
+    assert "ssh://root@bal01" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_no_sysctl_is_left_out_and_long_values_are_cut() -> None:
+    lines = "ok:1\nBad Name:2\nno colon\nlong:" + "x" * 1000
+    found = learnt({"@kernel": f"@kernel\n6.1\n@macs\n@sysctl\n{lines}\n@ip_vs\n{SERVICES}"})
+    assert set(found.sysctl) == {"ok", "long"}
+    assert len(found.sysctl["long"]) == 100
+
+
+def test_the_manifest_has_all_of_it() -> None:
+    found = manifest_of(learnt({"ipvsadm": TIMEOUTS, **BY_SCHEDSTAT}), "ssh://root@bal01")
+    assert found["link"] == "ssh://root@bal01"
+    assert found["hz"] == 250
+    assert found["timer_phase_s"] == pytest.approx(0.216, abs=0.01)
+    assert found["timer_phase_uncertainty_s"] < 0.01
+    assert found["timeouts"] == {"tcp": 900, "tcpfin": 20, "udp": 300}
+    assert found["conn_tab_size"] == 4096
+    assert found["macs"] == ["02:00:00:00:00:0b"]
+    assert found["sysctl"]["conn_reuse_mode"] == "1"
+
+
+def test_what_was_not_learnt_is_null_in_the_manifest() -> None:
+    found = manifest_of(learnt({}), "local")
+    unknown = ("hz", "timer_phase_s", "timer_phase_uncertainty_s", "timeouts", "timeouts_source")
+    assert [found[name] for name in unknown] == [None] * len(unknown)

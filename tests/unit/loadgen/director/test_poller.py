@@ -1,0 +1,211 @@
+"""The eye on a director: recorded texts in, rows out."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pytest
+
+from analyzer.recording import Recording, RecordingWriter
+from loadgen.director import poller as poller_module
+from loadgen.director.link import LinkLost
+from loadgen.director.poller import Poller
+from loadgen.plan import Target
+from tests.unit.loadgen.director.fakes import (
+    ENTRIES_HEADER,
+    ESTABLISHED,
+    FIN_WAIT,
+    OTHERS,
+    SERVICES,
+    FakeShell,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TARGET = Target(vip="192.168.10.2", port=80)
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test waits for the clock."""
+    monkeypatch.setattr(poller_module, "INTERVAL_S", 0.001)
+    monkeypatch.setattr(poller_module, "_RECONNECT_AFTER_S", (0.001,))
+
+
+def uptime(seconds: float = 1000.0) -> str:
+    return f"{seconds:.2f} {seconds:.2f}\n"
+
+
+def look(*entries: str, at_s: float = 1000.0, services: str = SERVICES) -> str:
+    """What a poll that asks for entries is answered."""
+    return uptime(at_s) + services + ENTRIES_HEADER + "".join(entries)
+
+
+def polled(fake: FakeShell, path: Path) -> tuple[Poller, Recording]:
+    """A poller run until its shell has said all it had to say."""
+    recording = RecordingWriter(path, {})
+    poller = Poller(fake.shell, TARGET, recording)
+
+    async def main() -> None:
+        async with poller:
+            await fake.used_up.wait()
+
+    asyncio.run(main())
+    recording.close("completed")
+    return poller, Recording.open(path)
+
+
+def rows(recording: Recording, table: str, *columns: str) -> list[tuple[Any, ...]]:
+    frame = recording.table(table)[list(columns)].astype(object)
+    return [
+        tuple(None if pd.isna(cell) else cell for cell in row)
+        for row in frame.itertuples(index=False)
+    ]
+
+
+def test_each_poll_is_a_row_per_real_server_of_our_service(tmp_path: Path) -> None:
+    poller, recording = polled(FakeShell(look(), look()), tmp_path)
+    columns = ("director", "real_server", "real_port", "forwarding", "weight", "active", "inactive")
+    expected = [
+        ("bal01", "192.168.10.22", 80, "dr", 1, 3, 25),
+        ("bal01", "192.168.10.21", 80, "dr", 1, 0, 24),
+    ]
+    assert rows(recording, "services", *columns) == expected * 2
+    assert poller.counts == (3, 49)  # the other service's 90 and 91 are not ours
+
+
+def test_entries_are_recorded_as_changes_of_our_service(tmp_path: Path) -> None:
+    fake = FakeShell(look(ESTABLISHED, OTHERS), look(ESTABLISHED), look(FIN_WAIT), look(OTHERS))
+    poller, recording = polled(fake, tmp_path)
+    assert rows(recording, "entries", "change", "client_port", "state", "expires_s") == [
+        ("appeared", 40001, "ESTABLISHED", 899),
+        ("state", 40001, "FIN_WAIT", 9),
+        ("gone", 40001, "FIN_WAIT", 9),
+    ]
+    assert poller.held() == set()
+
+
+def test_what_is_there_at_the_end_is_held(tmp_path: Path) -> None:
+    poller, _ = polled(FakeShell(look(FIN_WAIT)), tmp_path)
+    assert {key[2] for key in poller.held()} == {40001}
+    assert poller.reads_entries
+
+
+def test_each_poll_says_what_it_asked_and_how_many_lines_it_got(tmp_path: Path) -> None:
+    _, recording = polled(FakeShell(look(FIN_WAIT, OTHERS), look(at_s=1000.25)), tmp_path)
+    assert rows(recording, "polls", "director", "what", "entries", "director_uptime_s") == [
+        ("bal01", "entries", 2, 1000.0),
+        ("bal01", "entries", 0, 1000.25),
+    ]
+    assert rows(recording, "polls", "took_ms") == [(2.0,), (2.0,)]
+
+
+def test_a_look_lies_between_the_asking_and_the_answer(tmp_path: Path) -> None:
+    _, recording = polled(FakeShell(*[look() for _ in range(5)]), tmp_path)
+    for at, asked, took_ms in rows(recording, "polls", "at", "asked", "took_ms"):
+        assert asked <= at <= asked + pd.Timedelta(milliseconds=took_ms)
+
+
+def test_the_offset_is_this_polls_reading_of_the_boot_less_the_first(tmp_path: Path) -> None:
+    boot_s = time.time() - 5000
+
+    def now(_: str) -> str:
+        return look(at_s=time.time() - boot_s)
+
+    recording = RecordingWriter(tmp_path, {})
+    fake = FakeShell(now)
+    poller = Poller(fake.shell, TARGET, recording, boot_ns=round(boot_s * 1e9) - 3_000_000_000)
+
+    async def main() -> None:
+        async with poller:
+            while len(fake.asked) < 4:
+                await asyncio.sleep(0.001)
+
+    asyncio.run(main())
+    recording.close("completed")
+    found = rows(Recording.open(tmp_path), "polls", "offset_ms")
+    assert len(found) >= 3
+    for (offset_ms,) in found:
+        assert offset_ms == pytest.approx(3000, abs=100)
+    assert poller.clock_manifest()["boot_at_ns"] == round(boot_s * 1e9) - 3_000_000_000
+    assert 0 <= poller.clock_manifest()["clock_uncertainty_ms"] < 100
+
+
+def test_a_lost_link_is_an_event_and_the_polling_goes_on(tmp_path: Path) -> None:
+    fake = FakeShell(look(FIN_WAIT), LinkLost("bal01: no answer in 30 s"), look(FIN_WAIT), look())
+    poller, recording = polled(fake, tmp_path)
+    assert rows(recording, "events", "host", "kind", "detail") == [
+        ("bal01", "link-lost", "bal01: no answer in 30 s"),
+        ("bal01", "link-back", "polling again"),
+    ]
+    assert len(recording.table("polls")) == 3
+    assert [change for (change,) in rows(recording, "entries", "change")] == ["appeared", "gone"]
+    assert not poller.lost
+
+
+def test_it_tries_again_until_the_director_is_back(tmp_path: Path) -> None:
+    fake = FakeShell(look(), LinkLost("gone"), LinkLost("gone again"), look())
+    fake.refusals = 3
+    _, recording = polled(fake, tmp_path)
+    assert fake.opened == 5  # three refused, one lost at its first poll, one that lasted
+    kinds = [kind for (kind,) in rows(recording, "events", "kind")]
+    assert kinds == ["link-lost", "link-back"]
+
+
+def test_an_answer_without_an_uptime_is_a_lost_link(tmp_path: Path) -> None:
+    fake = FakeShell(look(), "sh: cat: not found\n", look())
+    _, recording = polled(fake, tmp_path)
+    assert [kind for (kind,) in rows(recording, "events", "kind")] == ["link-lost", "link-back"]
+
+
+def test_a_director_that_is_gone_from_the_start_raises(tmp_path: Path) -> None:
+    poller = Poller(FakeShell(LinkLost("no")).shell, TARGET, RecordingWriter(tmp_path, {}))
+
+    async def main() -> None:
+        async with poller:
+            pass
+
+    with pytest.raises(LinkLost):
+        asyncio.run(main())
+
+
+def test_entries_that_cannot_be_read_are_told_once_and_not_asked_for_again(tmp_path: Path) -> None:
+    unreadable = uptime() + SERVICES
+    poller, recording = polled(FakeShell(unreadable, unreadable, unreadable), tmp_path)
+    assert rows(recording, "events", "kind") == [("entries-unreadable",)]
+    assert rows(recording, "polls", "what", "entries") == [("services", None)] * 3
+    assert not poller.reads_entries
+    assert poller.counts == (3, 49)
+
+
+def test_entries_are_asked_for_with_every_poll_while_the_table_is_small(tmp_path: Path) -> None:
+    fake = FakeShell(look(), look(), look())
+    polled(fake, tmp_path)
+    assert all("ip_vs_conn" in script for script in fake.asked)
+
+
+def test_a_large_table_is_read_seldom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(poller_module, "SMALL_TABLE", 1)
+    monkeypatch.setattr(poller_module, "LARGE_TABLE_COST", 1_000_000)
+    fake = FakeShell(look(FIN_WAIT, OTHERS), uptime() + SERVICES, uptime() + SERVICES)
+    poller, recording = polled(fake, tmp_path)
+    assert ["ip_vs_conn" in script for script in fake.asked[:3]] == [True, False, False]
+    assert rows(recording, "polls", "what") == [("entries",), ("services",), ("services",)]
+    assert poller.reads_entries  # again, when its time has come
+
+
+def test_the_end_of_the_run_closes_the_shell(tmp_path: Path) -> None:
+    fake = FakeShell(look())
+    polled(fake, tmp_path)
+    assert fake.closed >= 1
+
+
+def test_texts_that_mean_nothing_are_no_rows_and_no_crash(tmp_path: Path) -> None:
+    hostile = uptime() + "TCP zz rr\n  -> \x00 \n" + ENTRIES_HEADER + "TCP garbage\n" * 3
+    poller, recording = polled(FakeShell(hostile), tmp_path)
+    assert len(recording.table("services")) == len(recording.table("entries")) == 0
+    assert poller.counts == (0, 0)

@@ -1,0 +1,193 @@
+"""The eye on the wire, on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from analyzer.ipvs.states import Flag
+from analyzer.wire.connections import connections, service_segments
+from analyzer.wire.pcap import PacketTable, read_pcap
+from loadgen.capture import SNAP_BYTES, Capture, CaptureRefused
+from loadgen.plan import Target
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HOST = "127.0.0.1"
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="capturing needs root")
+
+
+class Echo:
+    """A listener on loopback, and connections to it that exchange a few bytes."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server((HOST, 0))
+        self.port = int(self._listener.getsockname()[1])
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                sock, _ = self._listener.accept()
+            except OSError:
+                return
+            with sock:
+                while data := sock.recv(1 << 16):
+                    sock.sendall(data[:1])
+
+    def connect(self, content: bytes = b"hello") -> int:
+        """One connection that the client closes; its source port."""
+        with socket.create_connection((HOST, self.port)) as sock:
+            sock.sendall(content)
+            sock.recv(1)
+            return int(sock.getsockname()[1])
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join()
+
+
+@pytest.fixture
+def echo() -> Echo:
+    return Echo()
+
+
+@pytest.fixture
+def captured(tmp_path: Path, echo: Echo) -> tuple[Capture, PacketTable, bytes, list[int]]:
+    """Three connections to the target and two to another port, captured on lo."""
+    other = Echo()
+    capture = Capture("lo", Target(vip=HOST, port=echo.port), tmp_path / "capture.pcap")
+
+    async def main() -> list[int]:
+        async with capture:
+            ports = [echo.connect(), echo.connect(b"x" * 1000), echo.connect()]
+            other.connect()
+            other.connect()
+            await capture.done()
+        return ports
+
+    ports = asyncio.run(main())
+    echo.close()
+    other.close()
+    content = (tmp_path / "capture.pcap").read_bytes()
+    return capture, read_pcap(memoryview(content)), content, ports
+
+
+Captured = tuple[Capture, PacketTable, bytes, list[int]]
+
+
+@needs_root
+def test_the_targets_packets_are_there_and_no_others(captured: Captured) -> None:
+    capture, packets, _, ports = captured
+    target = int(capture.filter.split(" port ")[1].split(")")[0])
+    ends = set(packets.source_port.tolist()) | set(packets.destination_port.tolist())
+    assert ends == {*ports, target}
+
+
+@needs_root
+def test_each_connection_is_whole_and_seen_once_also_on_loopback(captured: Captured) -> None:
+    capture, packets, _, ports = captured
+    segments = service_segments(packets, HOST, _port(capture))
+    rows = connections(segments)
+    assert sorted(rows["client"] & 0xFFFF) == sorted(ports)
+    assert set(rows["closer"]) == {"client"}
+    assert set(rows["syns"]) == {1}
+    assert int(((segments.flag == Flag.FIN) & segments.to_vip).sum()) == 3
+
+
+@needs_root
+def test_the_file_is_a_nanosecond_pcap_with_the_instants_of_the_kernel(captured: Captured) -> None:
+    _, packets, content, _ = captured
+    assert content[:4] == b"\x4d\x3c\xb2\xa1"
+    now_ns = time.time_ns()
+    assert all(now_ns - 60 * 10**9 < at_ns <= now_ns for at_ns in packets.at_ns.tolist())
+    assert any(at_ns % 1000 for at_ns in packets.at_ns.tolist())
+
+
+@needs_root
+def test_packets_are_cut_to_their_headers(captured: Captured) -> None:
+    _, _, content, _ = captured
+    kept, lengths, offset = [], [], 24
+    while offset < len(content):
+        kept.append(int.from_bytes(content[offset + 8 : offset + 12], "little"))
+        lengths.append(int.from_bytes(content[offset + 12 : offset + 16], "little"))
+        offset += 16 + kept[-1]
+    assert offset == len(content)
+    assert max(kept) == SNAP_BYTES
+    assert max(lengths) > 1000
+
+
+@needs_root
+def test_the_manifest_counts_packets_and_drops(captured: Captured) -> None:
+    capture, packets, _, _ = captured
+    found = capture.manifest()
+    assert found["interface"] == "lo"
+    assert found["packets"] == len(packets.at_ns)
+    assert (found["dropped"], found["failure"]) == (0, None)
+    assert found["snap_bytes"] == SNAP_BYTES
+
+
+@needs_root
+def test_vrrp_and_arp_are_asked_for_too(captured: Captured) -> None:
+    capture, *_ = captured
+    assert "arp" in capture.filter
+    assert "ip proto 112" in capture.filter
+
+
+@needs_root
+def test_packets_are_on_disk_while_the_run_is_on(tmp_path: Path, echo: Echo) -> None:
+    path = tmp_path / "capture.pcap"
+    capture = Capture("lo", Target(vip=HOST, port=echo.port), path)
+
+    async def main() -> None:
+        async with capture:
+            echo.connect()
+            while path.stat().st_size <= 24:
+                await asyncio.sleep(0.01)
+
+    asyncio.run(main())
+    echo.close()
+
+
+def test_an_interface_that_is_not_there_is_refused_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(CaptureRefused, match="no capture on nowhere0: ") as caught:
+        Capture("nowhere0", Target(vip=HOST, port=80), tmp_path / "capture.pcap")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "capture.pcap").exists()
+
+
+def test_without_the_privilege_it_is_refused_in_one_line(tmp_path: Path) -> None:
+    program = (
+        "from pathlib import Path\n"
+        "from loadgen.capture import Capture, CaptureRefused\n"
+        "from loadgen.plan import Target\n"
+        "try:\n"
+        f"    Capture('lo', Target(vip='127.0.0.1', port=80), Path({str(tmp_path)!r}) / 'x.pcap')\n"
+        "except CaptureRefused as error:\n"
+        "    print(error)\n"
+    )
+    without = []
+    if os.geteuid() == 0:
+        if shutil.which("setpriv") is None:
+            pytest.skip("dropping a capability needs setpriv")
+        without = ["setpriv", "--bounding-set=-net_raw", "--inh-caps=-net_raw"]
+    shown = subprocess.run(
+        [*without, sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert shown.stdout == "no capture on lo: needs root or CAP_NET_RAW\n"
+
+
+def _port(capture: Capture) -> int:
+    return int(capture.filter.split(" port ")[1].split(")")[0])

@@ -1,0 +1,185 @@
+"""Which directors hold a VIP: the lab's, as told, as configured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import loadgen.lab.lab
+from loadgen.errors import UsageProblem
+from loadgen.sites import Site, directors_in, find_site, stand_in
+
+VIP = "192.0.2.2"
+
+
+@pytest.fixture(autouse=True)
+def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory and home, no lab, no variable."""
+    (tmp_path / "home" / ".config").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("LOADGEN_DIRECTOR", raising=False)
+    labs_are(monkeypatch)
+    return tmp_path
+
+
+def labs_are(monkeypatch: pytest.MonkeyPatch, *labs: object) -> None:
+    monkeypatch.setattr(loadgen.lab.lab, "running_labs", lambda: list(labs))
+
+
+def lab(name: str = "lab", vip: str = VIP) -> SimpleNamespace:
+    """What a site needs to know of a lab."""
+    return SimpleNamespace(
+        name=name,
+        director_names=["bal01", "bal02"],
+        client_namespace=f"{name}-client",
+        client_interface="eth1",
+        ssh_config=Path(f"/run/{name}/ssh_config"),
+        holds=lambda address: address == vip,
+        topology=SimpleNamespace(vip=vip, host=lambda _: SimpleNamespace(address="10.0.0.1")),
+    )
+
+
+def names(*told: str, lab_name: str | None = None) -> list[str]:
+    return [link.name for link in find_site(VIP, told, lab_name).directors]
+
+
+def test_with_none_named_a_burst_is_a_plain_load_test() -> None:
+    assert find_site(VIP, [], None) == Site(directors=(), namespace=None, interface=None, lab=None)
+
+
+def test_directors_are_as_told_and_each_only_once() -> None:
+    assert names("ssh://root@a", "local", "ssh://root@a") == ["a", "local"]
+
+
+def test_two_directors_of_one_name_are_refused() -> None:
+    with pytest.raises(UsageProblem, match="two directors are called a"):
+        names("ssh://root@a", "ssh://admin@a")
+
+
+def test_what_was_told_goes_before_what_is_configured(nowhere: Path) -> None:
+    (nowhere / "loadgen.toml").write_text('directors = ["ssh://configured"]')
+    assert names("ssh://told") == ["told"]
+    assert names() == ["configured"]
+
+
+def test_the_working_directorys_file_goes_before_the_homes_and_that_before_the_variable(
+    nowhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOADGEN_DIRECTOR", "ssh://variable")
+    assert names() == ["variable"]
+    (nowhere / "home" / ".config" / "loadgen.toml").write_text('directors = ["ssh://home"]')
+    assert names() == ["home"]
+    (nowhere / "loadgen.toml").write_text('directors = ["ssh://here"]')
+    assert names() == ["here"]
+    (nowhere / "loadgen.toml").write_text("")  # names none: the next one counts
+    assert names() == ["home"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("ssh://a", ["a"]),
+        ("ssh://a;ssh://b", ["a", "b"]),
+        ("ssh://a\nssh://b\n", ["a", "b"]),
+        (" exec:ip netns exec a ; ssh://b ;", ["ip netns exec a", "b"]),
+        ("", []),
+        (" ; ", []),
+    ],
+)
+def test_the_variable_may_name_several(
+    text: str, expected: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOADGEN_DIRECTOR", text)
+    assert names() == expected
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({}, []),
+        ({"directors": ["ssh://a"]}, ["ssh://a"]),
+        ({"vip": {VIP: {"directors": ["ssh://own"]}}, "directors": ["ssh://a"]}, ["ssh://own"]),
+        ({"vip": {"192.0.2.9": {"directors": ["ssh://other"]}}}, []),
+        ({"vip": {"192.0.2.9": {}}, "directors": ["ssh://a"]}, ["ssh://a"]),
+        ({"vip": "nonsense", "directors": ["ssh://a"]}, ["ssh://a"]),
+        ({"vip": {VIP: 7}, "directors": ["ssh://a"]}, ["ssh://a"]),
+    ],
+)
+def test_a_vips_own_directors_go_before_those_of_all(
+    config: dict[str, Any], expected: list[str]
+) -> None:
+    assert directors_in(config, VIP, where="loadgen.toml") == expected
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"directors": "ssh://a"},
+        {"directors": ["ssh://a", 7]},
+        {"directors": {"a": 1}},
+        {"vip": {VIP: {"directors": "ssh://a"}}},
+    ],
+)
+def test_directors_that_are_no_list_of_strings_are_refused_by_name_of_the_file(
+    config: dict[str, Any],
+) -> None:
+    with pytest.raises(UsageProblem, match=r"my\.toml: directors: expected a list"):
+        directors_in(config, VIP, where="my.toml")
+
+
+@pytest.mark.parametrize("content", [b"directors = [", b"\xff\xfe", b"= 7"])
+def test_a_file_that_cannot_be_read_is_one_clear_error(content: bytes, nowhere: Path) -> None:
+    (nowhere / "loadgen.toml").write_bytes(content)
+    with pytest.raises(UsageProblem, match=r"loadgen\.toml: ") as caught:
+        names()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_director_in_a_file_that_is_none_is_refused(nowhere: Path) -> None:
+    (nowhere / "loadgen.toml").write_text('directors = ["bal01"]')
+    with pytest.raises(UsageProblem, match="bal01"):
+        names()
+
+
+def test_a_running_lab_that_holds_the_vip_is_sent_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    labs_are(monkeypatch, lab())
+    found = find_site(VIP, [], None)
+    assert [link.name for link in found.directors] == ["bal01", "bal02"]
+    assert (found.lab, found.namespace, found.interface) == ("lab", "lab-client", "eth1")
+    assert found.directors[0].argv[:3] == ("ssh", "-F", "/run/lab/ssh_config")
+
+
+def test_in_a_lab_a_hosts_name_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    labs_are(monkeypatch, lab())
+    assert names("bal02") == ["bal02"]
+    assert names("bal02", "ssh://elsewhere") == ["bal02", "elsewhere"]
+    assert names("bal02", "bal02") == ["bal02"]
+    with pytest.raises(UsageProblem, match="two directors are called bal02"):
+        names("bal02", "ssh://root@bal02")
+
+
+def test_a_lab_of_another_vip_is_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    labs_are(monkeypatch, lab(vip="192.0.2.9"))
+    assert find_site(VIP, [], None).lab is None
+
+
+def test_of_several_labs_one_must_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    labs_are(monkeypatch, lab("one"), lab("two"))
+    with pytest.raises(UsageProblem, match="--lab"):
+        find_site(VIP, [], None)
+    assert find_site(VIP, [], "two").lab == "two"
+
+
+def test_a_lab_that_is_not_up_is_refused() -> None:
+    with pytest.raises(UsageProblem, match="--lab nowhere"):
+        find_site(VIP, [], "nowhere")
+
+
+def test_outside_of_a_lab_the_process_stays_where_it_is() -> None:
+    said: list[str] = []
+    stand_in(find_site(VIP, [], None), VIP, said.append)
+    assert said == []

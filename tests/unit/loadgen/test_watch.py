@@ -1,0 +1,133 @@
+"""Watching the decay: how long at most, and when it is over."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from analyzer.ipvs.formats import parse_services
+from analyzer.ipvs.states import Timeouts
+from analyzer.ipvs.timers import TimerPhase
+from loadgen import watch as watch_module
+from loadgen.watch import DecayWatch, longest_decay_s
+from tests.unit.loadgen.director.fakes import SERVICES
+
+if TYPE_CHECKING:
+    from loadgen.director.facts import DirectorFacts
+    from loadgen.director.poller import Poller
+    from loadgen.engines.activity import Burst
+
+
+def facts(
+    *, tcpfin_s: float | None, forwarding: str = "Route", hz: int | None = 100
+) -> DirectorFacts:
+    text = SERVICES.replace("Route  ", forwarding.ljust(7))
+    found = SimpleNamespace(
+        timeouts=None if tcpfin_s is None else Timeouts(tcpfin_s=tcpfin_s),
+        services=parse_services(text),
+        timer_phase=None if hz is None else TimerPhase(hz=hz, phase_s=0, uncertainty_s=0),
+    )
+    return cast("DirectorFacts", found)
+
+
+@pytest.mark.parametrize(
+    ("director", "longest_s", "why"),
+    [
+        (facts(tcpfin_s=20), 20.64, "dr: tcpfin and a granule"),
+        (facts(tcpfin_s=120, hz=250), 122.048, "the granule is the one of this HZ"),
+        (facts(tcpfin_s=20, forwarding="Masq"), 125.12, "nat: TIME_WAIT is longer than tcpfin"),
+        (facts(tcpfin_s=200, forwarding="Masq"), 205.12, "nat, where tcpfin is the longer one"),
+        (facts(tcpfin_s=None), 125.12, "the kernel's defaults where they are not known"),
+        (facts(tcpfin_s=120, hz=None), 120 + 4096 / 300, "the coarsest wheel where HZ is not"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_closed_connection_is_remembered_for_a_timeout_and_a_granule(
+    director: DirectorFacts, longest_s: float, why: str
+) -> None:
+    assert longest_decay_s(director) == pytest.approx(longest_s), why
+
+
+@dataclass
+class Table:
+    """A poller's view: how many of ours are left, one value for each look."""
+
+    left: list[int]
+    reads_entries: bool = True
+    counts: tuple[int, int] | None = None
+    looks: int = field(default=0)
+
+    def held(self) -> set[tuple[str, str, int, str, int]]:
+        now = self.left[min(self.looks, len(self.left) - 1)]
+        self.looks += 1
+        ours = {("TCP", "10.0.0.9", port, "10.0.0.2", 80) for port in range(now)}
+        return ours | {("TCP", "10.0.0.7", 5000, "10.0.0.2", 80)}  # and a stranger's
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looks without waiting."""
+    monkeypatch.setattr(watch_module, "LOOK_S", 0.0005)
+    monkeypatch.setattr(watch_module, "SETTLED_FOR_S", 0.002)
+
+
+def watched(table: Table, limit_s: float, *, until_settled: bool = True) -> list[int]:
+    """What the progress was told to be left, look by look."""
+    seen: list[int] = []
+
+    async def main() -> None:
+        burst: Any = SimpleNamespace(
+            ended=asyncio.Event(), sources={("10.0.0.9", port) for port in range(50)}
+        )
+        watch = DecayWatch(
+            cast("Burst", burst),
+            [cast("Poller", table)],
+            limit_s,
+            until_settled=until_settled,
+            progress=lambda _waited, _limit, left: seen.append(left),
+        )
+        async with watch:
+            waiting = asyncio.create_task(watch.done())
+            await asyncio.sleep(0)
+            assert seen == []  # not before the burst has ended
+            burst.ended.set()
+            await waiting
+
+    asyncio.run(main())
+    return seen
+
+
+def test_it_ends_when_none_of_the_bursts_entries_is_left() -> None:
+    seen = watched(Table([3, 3, 1, 0]), 600)
+    assert seen[:4] == [3, 3, 1, 0]
+    assert set(seen[3:]) == {0}  # the stranger's entry is not waited for
+
+
+def test_entries_that_come_back_start_the_settling_anew() -> None:
+    seen = watched(Table([0, 2, 0]), 600)
+    assert seen[:3] == [0, 2, 0]
+
+
+def test_it_ends_at_the_limit_when_they_never_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch_module, "_MARGIN_S", 0.0)
+    assert set(watched(Table([7]), 0.01)) == {7}
+
+
+def test_a_given_time_is_waited_for_whatever_is_left() -> None:
+    seen = watched(Table([0]), 0.02, until_settled=False)
+    assert len(seen) > 4
+
+
+def test_no_time_is_no_waiting() -> None:
+    assert watched(Table([7]), 0, until_settled=False) == []
+
+
+def test_where_entries_are_not_read_the_counters_stand_for_them() -> None:
+    table = Table([0], reads_entries=False, counts=(2, 9))
+    assert set(watched(table, 0.01, until_settled=False)) == {11}
+    never_polled = Table([0], reads_entries=False, counts=None)
+    assert set(watched(never_polled, 0.01, until_settled=False)) == {0}
