@@ -273,7 +273,7 @@ class Interface:
         """An instant as this interface counts."""
         power = 6 if self.resolution is None else self.resolution
         per_s = 2 ** (power & 0x7F) if power & 0x80 else 10 ** min(power, 18)
-        return at_ns * per_s // NS
+        return int(at_ns * per_s // NS)
 
     def body(self, order: str) -> bytes:
         """Its content."""

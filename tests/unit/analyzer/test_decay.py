@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from analyzer.decay import WIDEST_LOOK_S, lifetimes, predicted_lifetimes
-from analyzer.findings import agrees
+from analyzer.findings.figures import agrees
 from analyzer.ipvs.states import State, Timeouts
 from analyzer.ipvs.timers import TimerPhase, expiry_uptime_s, granule_s, timeouts_of_granule_s
 from analyzer.predict import PORT_REUSE, TIMER

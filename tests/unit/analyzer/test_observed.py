@@ -269,14 +269,13 @@ def absent(
 ) -> list[tuple[str, float, float]]:
     found = absences(table("services", services), table("events", events or []), "bal01")
     assert list(found.columns) == ["server", "from_ns", "to_ns"]
-    return [
-        (
-            row.server,
-            (row.from_ns - BOOT_NS) / NS,
-            FOR_GOOD if row.to_ns > BOOT_NS + 10**6 * NS else (row.to_ns - BOOT_NS) / NS,
-        )
-        for row in found.itertuples()
-    ]
+    rows = zip(found["server"], found["from_ns"], found["to_ns"], strict=True)
+    return [(name, seconds(from_ns), seconds(to_ns)) for name, from_ns, to_ns in rows]
+
+
+def seconds(at_ns: int) -> float:
+    """After boot; the far future is for good."""
+    return (at_ns - BOOT_NS) / NS if at_ns < BOOT_NS + 10**6 * NS else FOR_GOOD
 
 
 BOTH = ("10.0.0.1", "10.0.0.2")

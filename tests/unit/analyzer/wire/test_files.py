@@ -173,8 +173,8 @@ def test_blocks_of_no_interest_are_stepped_over() -> None:
 
 
 def test_a_new_section_begins_anew_even_in_the_other_byte_order() -> None:
-    first = pcapng([Interface(link=101), Interface(), Block(AT_NS, b"one", interface=0)], "<")
-    second = pcapng([Interface(link=113), Block(AT_NS, b"two", interface=0)], ">")
+    first = pcapng([Interface(link=101), Interface(), Block(AT_NS, b"one")], "<")
+    second = pcapng([Interface(link=113), Block(AT_NS, b"two")], ">")
     stranger = pcapng([Interface(), Block(AT_NS, b"lost", interface=1)], ">")
     found = frames_of(first + second + stranger)
     assert [(link, frame) for _, link, frame in found] == [(101, b"one"), (113, b"two")]
@@ -189,7 +189,7 @@ def test_padding_to_four_bytes_is_not_of_the_frame() -> None:
 @pytest.mark.parametrize("order", ORDERS)
 def test_pcapng_cut_off_anywhere_gives_the_frames_that_are_whole(order: str) -> None:
     sent = [Block(AT_NS + number, bytes([number]) * 30) for number in range(3)]
-    blocks = [Interface(resolution=9), *sent]
+    blocks: list[Interface | Block] = [Interface(resolution=9), *sent]
     ends = [len(pcapng(blocks[: count + 2], order)) for count in range(3)]
     whole = pcapng(blocks, order)
     for size in range(4, len(whole) + 1):
