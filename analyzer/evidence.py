@@ -17,6 +17,7 @@ from analyzer.wire.segments import (
     VirtualEnd,
     forwarders,
     service_segments,
+    translators,
 )
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Evidence:
         entries: ``observed.numbered`` changes.
         segments: of all services that are known of; None without a capture.
         forwarder_macs: the directors' MACs, as told, else as the packets show them.
+        translates: the packets show somebody send them on to other addresses, as nat does.
     """
 
     manifest: Mapping[str, Any]
@@ -51,6 +53,7 @@ class Evidence:
     packets: PacketTable | None
     segments: Segments | None
     forwarder_macs: frozenset[int]
+    translates: bool
     not_measured: tuple[NotMeasured, ...]
 
     @property
@@ -60,7 +63,7 @@ class Evidence:
         if len(known):
             return str(known.mode().iloc[0])
         told = self.manifest.get("forwarding")
-        return str(told) if told else None
+        return str(told) if told else ("nat" if self.translates else None)
 
 
 def gather(recording: Recording) -> Evidence:
@@ -78,6 +81,9 @@ def gather(recording: Recording) -> Evidence:
     if packets is not None:
         segments = service_segments(packets, _virtual_ends(service, services, entries))
     told = frozenset().union(*(director.macs for director in directors))
+    nat, shown = frozenset[int](), frozenset[int]()
+    if packets is not None and segments is not None:
+        nat, shown = translators(packets, segments), forwarders(segments)
     evidence = Evidence(
         manifest=manifest,
         directors=directors,
@@ -90,7 +96,8 @@ def gather(recording: Recording) -> Evidence:
         events=recording.table("events").sort_values("at"),
         packets=packets,
         segments=segments,
-        forwarder_macs=told or (forwarders(segments) if segments is not None else told),
+        forwarder_macs=told or nat or shown,
+        translates=bool(nat),
         not_measured=(),
     )
     lost = [NotMeasured(what="part of the recording", why=line) for line in recording.problems]

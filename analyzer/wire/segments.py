@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 PROTOCOLS = {"TCP": TCP, "UDP": UDP}
 _PROTOCOL_NAMES = {number: name for name, number in PROTOCOLS.items()}
 _PORTS = 1 << 16
+_TCP_ACK = 0x10
 
 FLOW_COLUMNS = ("protocol", "client_ip", "client_port", "vip", "port")
 
@@ -110,6 +111,18 @@ def service_segments(packets: PacketTable, ends: Iterable[VirtualEnd]) -> Segmen
     )
 
 
+def busiest_end(packets: PacketTable) -> VirtualEnd | None:
+    """The TCP end that most SYNs go to: for a capture of which nothing else is known."""
+    begins = (packets.protocol == TCP) & (flag_of(packets.flags) == Flag.SYN)
+    begins &= (packets.flags & _TCP_ACK) == 0
+    if not begins.any():
+        return None
+    ends = packets.destination[begins] * _PORTS + packets.destination_port[begins]
+    values, counts = np.unique(ends, return_counts=True)
+    address, port = divmod(int(values[np.argmax(counts)]), _PORTS)
+    return VirtualEnd("TCP", packets.addresses[address], port)
+
+
 def _end_key(packets: PacketTable, end: VirtualEnd) -> int:
     """One number per virtual end; -1 for one that the capture does not hold."""
     if end.vip not in packets.addresses or end.protocol not in PROTOCOLS:
@@ -163,6 +176,24 @@ def forwarders(segments: Segments) -> frozenset[int]:
     if repliers and replied_to and not replied_to & senders:
         return frozenset(senders)
     return frozenset()
+
+
+def translators(packets: PacketTable, segments: Segments) -> frozenset[int]:
+    """MACs that send clients' packets on to another address than the VIP: directors in nat.
+
+    A capture on a director's link shows both; the client's ends stay as they are.
+    """
+    takers = np.unique(segments.destination_mac[segments.to_vip])
+    ends = segments.flows[["client_ip", "client_port"]].drop_duplicates()
+    numbers = {address: index for index, address in enumerate(packets.addresses)}
+    clients = ends["client_ip"].map(numbers).to_numpy(dtype=np.int64) * _PORTS
+    from_client = np.isin(
+        packets.source * _PORTS + packets.source_port, clients + ends["client_port"].to_numpy()
+    )
+    vips = [numbers[vip] for vip in segments.flows["vip"].unique()]
+    elsewhere = from_client & ~np.isin(packets.destination, vips)
+    found = np.unique(packets.source_mac[elsewhere & np.isin(packets.source_mac, takers)])
+    return frozenset(found[found != NO_MAC].tolist())
 
 
 def passed(segments: Segments, macs: Collection[int]) -> Bools:

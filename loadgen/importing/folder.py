@@ -1,33 +1,44 @@
 """A folder of a poll log, a capture and ``meta.json``, any of them missing, to a run directory.
 
 The poll log is JSON lines, plain or gzipped: ``{"t": epoch seconds on the director's clock,
-"services": text of /proc/net/ip_vs, "connections": text of /proc/net/ip_vs_conn}``.
+"services": text of /proc/net/ip_vs, "connections": text of /proc/net/ip_vs_conn}``; or what a loop
+of ``ipvsadm -Ln`` or ``-Lnc`` printed, with times (``loadgen.importing.log``).
 """
 
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from analyzer.ipvs.changes import EntryTracker
 from analyzer.ipvs.formats import parse_entries, parse_services
+from analyzer.ipvs.texts import parse
 from analyzer.recording import CAPTURE, RecordingWriter
+from analyzer.wire.packets import read_packets
+from analyzer.wire.segments import busiest_end
 from loadgen.director.poller import change_row, service_rows
 from loadgen.errors import UsageProblem
 from loadgen.importing.commands import events_of
+from loadgen.importing.log import looks
+from loadgen.importing.printed import from_printed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from analyzer.ipvs.formats import EntryTable, Service
 
 _NS = 1_000_000_000
 DIRECTOR = "director"
 META = "meta.json"
 _CAPTURE_SUFFIXES = {".pcap", ".pcapng", ".cap"}
-_LOG_SUFFIXES = {".jsonl", ".ndjson"}
+_POLL_LOG_SUFFIXES = {".jsonl", ".ndjson"}
+_TEXT_LOG_SUFFIXES = {".log", ".txt"}
 _MAX_LINE_BYTES = 256 * 1024 * 1024
 
 
@@ -74,7 +85,8 @@ def find_sources(paths: list[Path]) -> Sources:
     meta = _one(files, lambda file: file.name == META, META)
     if log is None and capture is None:
         shown = ", ".join(map(str, paths))
-        raise UsageProblem(f"{shown}: no capture (.pcap, .pcapng) and no poll log (.jsonl) there")
+        wanted = "capture (.pcap, .pcapng), poll log (.jsonl) or ipvsadm log (.log, .txt)"
+        raise UsageProblem(f"{shown}: no {wanted} there")
     return Sources(meta=_read_meta(meta), log=log, capture=capture)
 
 
@@ -86,7 +98,7 @@ def _files(path: Path) -> list[Path]:
 
 def _is_log(file: Path) -> bool:
     name = file.name.removesuffix(".gz")
-    return Path(name).suffix in _LOG_SUFFIXES
+    return Path(name).suffix in _POLL_LOG_SUFFIXES | _TEXT_LOG_SUFFIXES
 
 
 def _one(files: list[Path], wanted: Any, what: str) -> Path | None:
@@ -116,10 +128,13 @@ def import_folder(paths: list[Path], directory: Path) -> list[str]:
         RecordingError: the directory cannot take a recording.
     """
     sources = find_sources(paths)
-    polls = list(_polls(sources.log)) if sources.log else []
+    polls = list(_polls_of(sources.log)) if sources.log else []
+    if sources.log and not polls:
+        raise UsageProblem(f"{sources.log}: no look with a time found in it")
     try:
         clock = _clock(sources.meta, polls)
-        manifest = _manifest(sources, clock, polls)
+        service, guess = _service(sources, polls)
+        manifest = _manifest(sources, clock, polls, service)
         events = events_of(sources.meta, DIRECTOR, clock.at_ns)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UsageProblem(f"{META}: {type(error).__name__}: {error}") from error
@@ -129,11 +144,48 @@ def import_folder(paths: list[Path], directory: Path) -> list[str]:
     recording.extend("events", events)
     doubts = _record_polls(polls, clock, recording)
     recording.close("completed")
-    return doubts
+    return guess + doubts
+
+
+def _service(
+    sources: Sources, polls: list[Mapping[str, Any]]
+) -> tuple[dict[str, Any] | None, list[str]]:
+    """The virtual service: as told, else, for a capture alone, where most SYNs go."""
+    meta = sources.meta
+    if meta.get("vip"):
+        protocol = meta.get("protocol", "TCP")
+        return {"protocol": protocol, "vip": meta["vip"], "port": meta.get("port")}, []
+    if polls or sources.capture is None:
+        return None, []
+    with sources.capture.open("rb") as file:
+        end = busiest_end(read_packets(memoryview(file.read())))
+    if end is None:
+        return None, [f"{sources.capture}: no SYN in it, so no virtual service to be seen"]
+    service = {"protocol": end.protocol, "vip": end.vip, "port": end.port}
+    return service, [f"the virtual service is taken to be {end.vip}:{end.port}: most SYNs go there"]
+
+
+def _polls_of(path: Path) -> Iterator[Mapping[str, Any]]:
+    """A log's looks: ``t``, and ``services`` and ``connections`` as texts or as parsed."""
+    if Path(path.name.removesuffix(".gz")).suffix in _POLL_LOG_SUFFIXES:
+        return _polls(path)
+    return _printed(path)
+
+
+def _printed(path: Path) -> Iterator[Mapping[str, Any]]:
+    year = time.gmtime(path.stat().st_mtime).tm_year
+    with _open(path) as file:
+        text = io.TextIOWrapper(file, errors="replace")
+        for look in looks(text, year):
+            yield {"t": look.at_s, "printed": parse(look.text)}
+
+
+def _open(path: Path) -> IO[bytes]:
+    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
 
 
 def _polls(path: Path) -> Iterator[Mapping[str, Any]]:
-    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+    with _open(path) as file:
         number = 0
         while line := file.readline(_MAX_LINE_BYTES):
             number += 1
@@ -165,14 +217,14 @@ def _clock(meta: Mapping[str, Any], polls: list[Mapping[str, Any]]) -> Clock:
     )
 
 
-def _manifest(sources: Sources, clock: Clock, polls: list[Mapping[str, Any]]) -> dict[str, Any]:
+def _manifest(
+    sources: Sources,
+    clock: Clock,
+    polls: list[Mapping[str, Any]],
+    service: Mapping[str, Any] | None,
+) -> dict[str, Any]:
     meta = sources.meta
     timeouts = meta.get("timeouts")
-    service = {
-        "protocol": meta.get("protocol", "TCP"),
-        "vip": meta.get("vip"),
-        "port": meta.get("port"),
-    }
     return {
         "command": "import",
         "imported": {
@@ -182,7 +234,7 @@ def _manifest(sources: Sources, clock: Clock, polls: list[Mapping[str, Any]]) ->
         },
         "started_at_ns": clock.at_ns(clock.from_t) if polls else None,
         "forwarding": meta.get("forwarding"),
-        "service": service if meta.get("vip") else None,
+        "service": service,
         "directors": {DIRECTOR: _director(meta, clock, timeouts)},
         "capture": {"dropped": None} if sources.capture else None,
         "not_measured": _not_measured(sources),
@@ -227,15 +279,13 @@ def _record_polls(
     for poll in polls:
         t = float(poll["t"])
         at_ns = clock.at_ns(t)
-        services = parse_services(str(poll.get("services") or ""))
-        doubts += services.warnings
-        for service in services.services:
+        services, table, warnings = _tables(poll)
+        doubts += warnings
+        for service in services:
             rows = [{"at": at_ns, "director": DIRECTOR} | row for row in service_rows(service)]
             recording.extend("services", rows)
         lines = None
-        if poll.get("connections") is not None:
-            table = parse_entries(str(poll["connections"]))
-            doubts += table.warnings
+        if table is not None:
             lines = table.lines
             changes = tracker.update(at_ns, table.entries, table.lines)
             recording.extend(
@@ -243,6 +293,20 @@ def _record_polls(
             )
         recording.append("polls", _poll_row(at_ns, clock.uptime_s(t), lines))
     return doubts
+
+
+def _tables(
+    poll: Mapping[str, Any],
+) -> tuple[tuple[Service, ...], EntryTable | None, tuple[str, ...]]:
+    """One look's services and entries; None where entries were not looked at."""
+    printed = poll.get("printed")
+    if printed is not None:
+        return from_printed(printed)
+    services = parse_services(str(poll.get("services") or ""))
+    if poll.get("connections") is None:
+        return services.services, None, services.warnings
+    table = parse_entries(str(poll["connections"]))
+    return services.services, table, services.warnings + table.warnings
 
 
 def _poll_row(at_ns: int, uptime_s: float, lines: int | None) -> dict[str, Any]:

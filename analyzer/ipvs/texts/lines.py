@@ -30,13 +30,13 @@ _DATE = r"\d{4}[-/]\d\d[-/]\d\d"
 _MONTH_DAY = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) +\d{1,2}"
 _DAY = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
 _ZONE_AND_YEAR = r"(?: +[AP]M)?(?: +[A-Z]{3,5}(?= +\d{4}))?(?: +\d{4}(?=\s|$))?"
-_STAMP = (
+STAMP = (
     rf"(?:{_DATE}[T ]{_TIME}(?: ?(?:Z|UTC|[+-]\d\d:?\d\d))?"
     rf"|(?:{_DAY},? +)?{_MONTH_DAY} +{_TIME}{_ZONE_AND_YEAR}"
     rf"|{_TIME}|\d{{9,13}}(?:\.\d{{1,9}})?|\d{{1,7}}\.\d{{3,9}})"
 )
 _PREFIXES = (
-    re.compile(rf"\[?{_STAMP}\]?[:,]?(?:\s+|$)", re.ASCII),  # ts, date, a shell's loop
+    re.compile(rf"\[?{STAMP}\]?[:,]?(?:\s+|$)", re.ASCII),  # ts, date, a shell's loop
     re.compile(r"[\w.-]+ [\w./-]+(?:\[\d+\])?: ", re.ASCII),  # what syslog puts behind the time
     re.compile(r"(?:> ?)+|\|\s"),  # quoted mail, compose
     re.compile(r"/proc/net/ip_vs\w*:", re.ASCII),  # grep
