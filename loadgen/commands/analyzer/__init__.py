@@ -9,6 +9,8 @@ group = LazyGroup(
     help="Read a run directory and say what the director believed, and why.",
     lazy={
         "report": f"{HERE}.report:report",
+        "predict": f"{HERE}.predict:predict",
+        "parse": f"{HERE}.parse:parse",
     },
 )
 
