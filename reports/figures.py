@@ -211,7 +211,7 @@ def timeline(analysis: Analysis) -> go.Figure | None:
     shown = [panel for panel in panels if panel]
     if not shown:
         return None
-    figure = _stacked(shown)
+    figure = stacked(shown)
     low, high = span(analysis.timeline)
     figure.update_layout(
         xaxis={
@@ -247,7 +247,7 @@ def _requests(timeline: Timeline) -> Panel | None:
     title = f"Requests ended per {width:g} s"
     if badly.any():
         title += f"; {badly.sum():,} failed (hatched)"
-    return Panel(title=title, height_px=84, traces=traces, axis=_whole_numbers(top))
+    return Panel(title=title, height_px=84, traces=traces, axis=whole_numbers(top))
 
 
 def _bin_s(timeline: Timeline) -> float:
@@ -323,7 +323,7 @@ def _counts(
     if not traces:
         return None
     top = max(int(np.nanmax(trace.y)) for trace in traces)
-    return Panel(title=title, height_px=height_px, traces=traces, axis=_whole_numbers(top))
+    return Panel(title=title, height_px=height_px, traces=traces, axis=whole_numbers(top))
 
 
 def _observed(item: Series, count: curves.Count) -> go.Scatter | None:
@@ -453,7 +453,7 @@ def latency(analysis: Analysis) -> go.Figure | None:
     everything = np.concatenate([values for _, values, _ in found])
     edges = _log_edges(float(everything.min()), float(everything.max()))
     panels = [_histogram(name, values, edges, percentiles) for name, values, percentiles in found]
-    figure = _stacked(panels, head_px=26, foot_px=30)
+    figure = stacked(panels, head_px=26, foot_px=30)
     ticks = _log_ticks(edges[0], edges[-1])
     figure.update_layout(
         bargap=0,
@@ -510,7 +510,7 @@ def _histogram(name: str, values: Floats, edges: Floats, percentiles: Latency | 
             milliseconds(v) for v in (percentiles.p50, percentiles.p99, percentiles.max)
         )
         title += f": p50 {p50}, p99 {p99}, max {top} ms"
-    return Panel(title=title, height_px=74, traces=[trace], axis=_whole_numbers(int(counts.max())))
+    return Panel(title=title, height_px=74, traces=[trace], axis=whole_numbers(int(counts.max())))
 
 
 def _mark_percentiles(figure: go.Figure, number: int, percentiles: Latency) -> None:
@@ -534,7 +534,7 @@ def _axis(letter: str, number: int) -> str:
     return letter if number == 0 else f"{letter}{number + 1}"
 
 
-def _stacked(
+def stacked(
     panels: Sequence[Panel], *, head_px: int = HEAD_PX, foot_px: int = FOOT_PX
 ) -> go.Figure:
     """Panels below one another over a single x axis, each with its title above it."""
@@ -610,7 +610,7 @@ def _title(text: str, y: float) -> dict[str, Any]:
     }
 
 
-def _whole_numbers(top: int) -> dict[str, Any]:
+def whole_numbers(top: int) -> dict[str, Any]:
     """An axis for counts from zero: about four whole ticks, and room for a mark at each end."""
     top = max(top, 1)
     step = max(1, int(_nice(top / 4)))

@@ -47,17 +47,29 @@ class Chart:
 
 def render_page(analysis: Analysis) -> str:
     """The report: one HTML document, safe to open from disk and to attach to a ticket."""
-    html = _environment().get_template("page.html").render(_context(analysis))
+    return render("page.html", _context(analysis))
+
+
+def render(template: str, context: Mapping[str, Any]) -> str:
+    """A template that extends ``shell.html``, with the style, scripts and policy of every page."""
+    scripts = (_text("vendor/plotly-basic.min.js"), _text("templates/page.js"))
+    shell = {
+        "dark": script_json(dict(figures.PALETTE.values())),
+        "palette": figures.PALETTE,
+        "severities": SEVERITIES,
+        "style": Markup(_text("templates/page.css")),  # noqa: S704 - our own file
+        "scripts": [Markup(script) for script in scripts],  # noqa: S704 - our own files
+        "policy": _policy(scripts),
+    }
+    html = _environment().get_template(template).render({**shell, **context})
     return html.encode("utf-8", "replace").decode("utf-8")  # a name may hold half a character
 
 
 def _context(analysis: Analysis) -> dict[str, Any]:
-    scripts = (_text("vendor/plotly-basic.min.js"), _text("templates/page.js"))
     return {
         "analysis": analysis,
         "headlines": wording.headlines(analysis),
         "findings": by_severity(analysis.findings),
-        "severities": SEVERITIES,
         "timeline": Chart(
             id="timeline",
             figure=figures.timeline(analysis),
@@ -74,11 +86,6 @@ def _context(analysis: Analysis) -> dict[str, Any]:
         "why_no_packets": wording.why_no_packets(analysis),
         "why_no_lifetime": wording.why_no_lifetime(analysis),
         "document": script_json(to_json(analysis)),
-        "dark": script_json(dict(figures.PALETTE.values())),
-        "palette": figures.PALETTE,
-        "style": Markup(_text("templates/page.css")),  # noqa: S704 - our own file
-        "scripts": [Markup(script) for script in scripts],  # noqa: S704 - our own files
-        "policy": _policy(scripts),
     }
 
 

@@ -9,7 +9,9 @@ import click
 
 if TYPE_CHECKING:
     from analyzer.ipvs.states import Timeouts
+    from analyzer.lives import Close
 
+MAX_TIMEOUT_S = 31 * 86400
 _UNITS_S = {"ms": 0.001, "": 1, "s": 1, "m": 60, "h": 3600}
 
 
@@ -28,6 +30,69 @@ class DurationType(click.ParamType[float]):
         if not found:
             self.fail(f"{value!r}: expected a duration such as 30s, 2m or 1.5", param, ctx)
         return float(found[1]) * _UNITS_S[found[2]]
+
+
+class SpanType(DurationType):
+    """A duration above zero, of at most 31 days, as ipvsadm limits a timeout."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The duration in seconds."""
+        seconds = super().convert(value, param, ctx)
+        if not 1e-3 <= seconds <= MAX_TIMEOUT_S:
+            self.fail(f"{value!r}: expected more than 0 and at most 31 days", param, ctx)
+        return seconds
+
+
+class RateType(click.ParamType[float]):
+    """``500`` or ``500/s``; gives connections or requests a second."""
+
+    name = "rate"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The rate a second, above zero."""
+        if isinstance(value, (int, float)):
+            return float(value)
+        found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)(?:/s)?", value)
+        if not found or not float(found[1]):
+            self.fail(f"{value!r}: expected a rate above 0 such as 500 or 500/s", param, ctx)
+        return float(found[1])
+
+
+class CloseMixType(click.ParamType["dict[Close, float]"]):
+    """``client``, or a mix such as ``client=70,server=20,reset=10``; gives shares as written."""
+
+    name = "kind|mix"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> dict[Close, float]:
+        """The weight of each closing kind; they need not add up to 100."""
+        from analyzer.lives import CLOSES
+
+        if isinstance(value, dict):
+            return value
+        parts = [part.partition("=") for part in value.split(",")]
+        known = {close: close for close in CLOSES}
+        weights: dict[Close, float] = {}
+        for name, equals, weight in parts:
+            plain = re.fullmatch(r"\d{1,9}(\.\d{1,6})?", weight or ("" if equals else "1"))
+            if name not in known or known[name] in weights or not plain:
+                self.fail(_mix_expected(value, CLOSES), param, ctx)
+            weights[known[name]] = float(plain[0])
+        if (len(parts) > 1 and "=" not in value) or not sum(weights.values()):
+            self.fail(_mix_expected(value, CLOSES), param, ctx)
+        return weights
+
+
+def _mix_expected(value: str, closes: tuple[str, ...]) -> str:
+    return (
+        f"{value!r}: expected one of {', '.join(closes)}, or weights of some of them such as "
+        "client=70,server=20,reset=10"
+    )
 
 
 class ObserveType(DurationType):
@@ -93,5 +158,8 @@ ADDRESS = AddressType()
 METHOD = PatternType("method", r"[A-Z]{1,20}", "a request method such as HEAD or GET")
 URL_PATH = PatternType("path", r"/[!-~]{0,2000}", "a path that begins with a slash")
 DURATION = DurationType()
+SPAN = SpanType()
+RATE = RateType()
+CLOSE_MIX = CloseMixType()
 OBSERVE = ObserveType()
 TIMEOUTS = TimeoutsType()

@@ -10,6 +10,8 @@ group = LazyGroup(
     lazy={
         "import": f"{HERE}.import_:import_",
         "report": f"{HERE}.report:report",
+        "predict": f"{HERE}.predict:predict",
+        "parse": f"{HERE}.parse:parse",
     },
 )
 

@@ -281,6 +281,11 @@ def finding_ids(asked: Question) -> dict[str, str]:
     [
         ({"rate": 10}, {}),
         ({"rate": 2000}, {"port-budget": "warning", "table-memory": "warning"}),
+        # not told how long, so it lasts: longer than the 24 min in which ports come round
+        (
+            {"rate": 20, "hold_s": 3600, "tcpfin_s": 120},
+            {"idle-established": "warning", "port-budget": "warning"},
+        ),
         # a short burst uses no port twice
         ({"rate": 2000, "duration_s": 2}, {}),
         ({"rate": 10, "forwarding": "nat", "tcpfin_s": 120}, {"tcpfin-has-no-effect": "info"}),

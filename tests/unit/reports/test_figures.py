@@ -185,6 +185,6 @@ def test_plotly_gets_no_tags(text: str, expected: str) -> None:
 
 @pytest.mark.parametrize("top", [0, 1, 4, 5, 50, 20_000, 1_000_000])
 def test_count_axes_have_few_whole_ticks(top: int) -> None:
-    axis = figures._whole_numbers(top)
+    axis = figures.whole_numbers(top)
     assert axis["dtick"] == int(axis["dtick"])
     assert max(top, 1) / axis["dtick"] <= 5

@@ -1,0 +1,152 @@
+"""``analyzer predict``: how full a director's table gets, from the model alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from loadgen.commands.types import CLOSE_MIX, DURATION, RATE, SPAN, TIMEOUTS
+
+if TYPE_CHECKING:
+    from analyzer.ipvs.states import Timeouts
+    from analyzer.lives import Close
+
+
+@click.command()
+@click.option(
+    "-q", "--rate", "rate_per_s", type=RATE, required=True, help="Connections opened a second."
+)
+@click.option(
+    "-z",
+    "--duration",
+    "duration_s",
+    type=SPAN,
+    help="Of the load; until the table is steady, and a little longer, unless told.",
+)
+@click.option("--protocol", type=click.Choice(["tcp", "udp"]), default="tcp", show_default=True)
+@click.option(
+    "--close",
+    type=CLOSE_MIX,
+    help="How connections close: client, server, reset, half (a SYN, no more), never, abandon (the "
+    "client vanishes), or weights such as client=70,server=20,reset=10.  [default: client]",
+)
+@click.option(
+    "--hold",
+    "hold_s",
+    type=DURATION,
+    default=0,
+    show_default=True,
+    help="Silence between the response and the close.",
+)
+@click.option(
+    "--forwarding",
+    type=click.Choice(["dr", "nat", "tun", "local"]),
+    default="dr",
+    show_default=True,
+)
+@click.option(
+    "--timeouts",
+    type=TIMEOUTS,
+    help="The director's, as ipvsadm --set takes them.  [default: 900,120,300]",
+)
+@click.option("--tcp", "tcp_s", type=SPAN, help="The first of them alone.")
+@click.option("--tcpfin", "tcpfin_s", type=SPAN, help="The second alone.")
+@click.option("--udp", "udp_s", type=SPAN, help="The third alone.")
+@click.option(
+    "--hz",
+    type=click.Choice([100, 250, 300, 1000]),
+    default=250,
+    show_default=True,
+    help="Of the director's kernel; Debian's is 250.",
+)
+@click.option(
+    "--arrivals",
+    type=click.Choice(["uniform", "poisson"]),
+    default="uniform",
+    show_default=True,
+    help="Evenly spaced, or at random.",
+)
+@click.option(
+    "--sources",
+    type=click.IntRange(1, 2**32),
+    default=1,
+    show_default=True,
+    help="Source addresses of the clients.",
+)
+@click.option(
+    "--ports",
+    type=click.IntRange(1, 65535),
+    default=28232,
+    show_default=True,
+    help="Source ports of each; Linux takes 32768 to 60999.",
+)
+@click.option(
+    "--client-time-wait",
+    "client_time_wait_s",
+    type=DURATION,
+    default=60,
+    show_default=True,
+    help="For which a client that closed first keeps its port.",
+)
+@click.option(
+    "--conn-tab-bits",
+    type=click.IntRange(8, 27),
+    default=12,
+    show_default=True,
+    help="The director's hash table has 2 to this power of buckets.",
+)
+@click.option("-o", "output", type=click.Path(path_type=Path), help="A page with the chart.")
+@click.option("--json", "as_json", is_flag=True, help="Print the forecast as one JSON document.")
+def predict(output: Path | None, as_json: bool, **options: Any) -> None:
+    """Say how full a director's table gets under a load: nothing is sent, nothing is measured.
+
+    ActiveConn and InActConn over time, their steady state with its band, the source ports that
+    the load needs, and the memory that its entries take.
+    """
+    from analyzer.forecast import to_json
+    from analyzer.lives import Question
+    from analyzer.model import forecast
+    from reports.forecast_text import summary_lines
+
+    timeouts = _timeouts(options)
+    found = forecast(Question(timeouts=timeouts, close=_close(options), **options))
+    if as_json:
+        click.echo(json.dumps(to_json(found), ensure_ascii=False, allow_nan=False))
+    else:
+        for line in summary_lines(found):
+            click.echo(line)
+    if output:
+        from reports.forecast import render_forecast
+
+        _write(output, render_forecast(found))
+        click.echo(f"page: {output}", err=as_json)
+
+
+def _timeouts(options: dict[str, Any]) -> Timeouts:
+    """The triple, with those that were named alone put into it."""
+    from dataclasses import replace
+
+    from analyzer.ipvs.states import Timeouts
+
+    alone = {name: options.pop(name) for name in ("tcp_s", "tcpfin_s", "udp_s")}
+    told = {name: value for name, value in alone.items() if value is not None}
+    return replace(options.pop("timeouts") or Timeouts(), **told)
+
+
+def _close(options: dict[str, Any]) -> dict[Close, float]:
+    close: dict[Close, float] | None = options.pop("close")
+    if close and options["protocol"] == "udp":
+        raise click.UsageError("--close is for tcp: udp has no closing kinds")
+    return close or {"client": 1.0}
+
+
+def _write(output: Path, page: str) -> None:
+    from loadgen.errors import UsageProblem
+
+    try:
+        output.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise UsageProblem(f"{output}: cannot be written: {error.strerror}") from error
