@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from analyzer.wire.pcap import read_pcap
 
 from analyzer.analysis import analyse
 from analyzer.ipvs.states import Timeouts
 from analyzer.observed import ns
 from analyzer.recording import Recording
-from analyzer.wire.connections import connections, service_segments
+from analyzer.wire.connections import connections
+from analyzer.wire.packets import read_packets
+from analyzer.wire.segments import VirtualEnd, service_segments
 from loadgen.errors import LoadgenError
 from loadgen.lab.lab import Lab
 from loadgen.lab.topology import exercise
@@ -164,7 +165,7 @@ def test_the_decay_is_watched_down_to_nothing(demo: Ran) -> None:
 def test_the_client_closes_every_connection_first(demo: Ran) -> None:
     content = demo.recording.capture()
     assert content is not None
-    rows = connections(service_segments(read_pcap(content), VIP, 80))
+    rows = connections(service_segments(read_packets(content), [VirtualEnd("TCP", VIP, 80)]))
     assert list(rows["closer"].unique()) == ["client"]
     assert list(rows["holds_time_wait"].unique()) == ["client"]
     assert len(rows) == 50

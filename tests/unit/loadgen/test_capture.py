@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from analyzer.ipvs.states import Flag
-from analyzer.wire.connections import connections, service_segments
-from analyzer.wire.pcap import PacketTable, read_pcap
+from analyzer.wire.connections import connections
+from analyzer.wire.packets import PacketTable, read_packets
+from analyzer.wire.segments import VirtualEnd, service_segments
 from loadgen.capture import SNAP_BYTES, Capture, CaptureRefused
 from loadgen.plan import Target
 
@@ -82,7 +83,7 @@ def captured(tmp_path: Path, echo: Echo) -> tuple[Capture, PacketTable, bytes, l
     echo.close()
     other.close()
     content = (tmp_path / "capture.pcap").read_bytes()
-    return capture, read_pcap(memoryview(content)), content, ports
+    return capture, read_packets(memoryview(content)), content, ports
 
 
 Captured = tuple[Capture, PacketTable, bytes, list[int]]
@@ -99,7 +100,7 @@ def test_the_targets_packets_are_there_and_no_others(captured: Captured) -> None
 @needs_root
 def test_each_connection_is_whole_and_seen_once_also_on_loopback(captured: Captured) -> None:
     capture, packets, _, ports = captured
-    segments = service_segments(packets, HOST, _port(capture))
+    segments = service_segments(packets, [VirtualEnd("TCP", HOST, _port(capture))])
     rows = connections(segments)
     assert sorted(rows["client"] & 0xFFFF) == sorted(ports)
     assert set(rows["closer"]) == {"client"}
