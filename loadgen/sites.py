@@ -53,13 +53,14 @@ def find_site(vip: str, told: Sequence[str], lab_name: str | None) -> Site:
     if lab is not None:
         return _lab_site(lab, told)
     specs = list(told) or _configured(vip)
-    return Site(directors=_distinct(specs), namespace=None, interface=None, lab=None)
+    links = [parse_link(spec) for spec in dict.fromkeys(specs)]
+    return Site(directors=_distinct(links), namespace=None, interface=None, lab=None)
 
 
 def _find_lab(vip: str, name: str | None) -> Lab | None:
     from loadgen.lab.lab import running_labs
 
-    labs = [lab for lab in running_labs() if lab.topology.vip == vip and name in (None, lab.name)]
+    labs = [lab for lab in running_labs() if lab.holds(vip) and name in (None, lab.name)]
     if name is not None and not labs:
         raise UsageProblem(f"--lab {name}: no lab of that name is up and holds {vip}")
     if len(labs) > 1:
@@ -80,23 +81,22 @@ def stand_in(site: Site, vip: str, say: Callable[[str], None]) -> None:
 
 
 def _lab_site(lab: Lab, told: Sequence[str]) -> Site:
-    names = list(told) or lab.director_names
-    directors = [
+    names = list(dict.fromkeys(told)) or lab.director_names
+    links = [
         lab_link(name, lab.topology.host(name).address, lab.ssh_config)
         if name in lab.director_names
         else parse_link(name)
         for name in names
     ]
     return Site(
-        directors=tuple(directors),
+        directors=_distinct(links),
         namespace=lab.client_namespace,
         interface=lab.client_interface,
         lab=lab.name,
     )
 
 
-def _distinct(specs: Sequence[str]) -> tuple[Link, ...]:
-    links = [parse_link(spec) for spec in dict.fromkeys(specs)]
+def _distinct(links: Sequence[Link]) -> tuple[Link, ...]:
     names = [link.name for link in links]
     for link in links:
         if names.count(link.name) > 1:
