@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from analyzer.findings import findings, governing, verdict
+from analyzer.findings import findings, verdict
 from analyzer.findings.figures import Figures, agrees, lived, measured
+from analyzer.findings.timeouts import governing
 from analyzer.results import (
     Agreement,
     Estimate,
