@@ -21,12 +21,19 @@ Key = tuple[str, str, int, str, int]
 WHOLE_READ_LINES = 61
 """Up to one page of lines comes in a single read(2), which walks the table under one lock."""
 
+RESTART_S = 1.5
+"""Whole seconds are printed, rounded down: a timer that gained more than this was restarted."""
+
+_BUSY_STATES = ("ESTABLISHED", "UDP")
 _NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One entry that appeared, changed its state, or went; ``at_ns`` is the poll's instant."""
+    """One entry that appeared, changed its state, or went; ``at_ns`` is the poll's instant.
+
+    A restart of the timer in the same state is told as a change of state to itself.
+    """
 
     at_ns: int
     kind: Literal["appeared", "state", "gone"]
@@ -38,6 +45,17 @@ class _Held:
     entry: Entry
     seen_ns: int
     missed_ns: int | None = None
+
+
+def _restarted(before: _Held, now: Entry, at_ns: int) -> bool:
+    """A packet that left the state as it was restarted the timer: a repeated SYN-ACK, say.
+
+    Not told of ESTABLISHED and UDP, whose timers restart with every packet of their traffic.
+    """
+    if now.state in _BUSY_STATES:
+        return False
+    elapsed_s = (at_ns - before.seen_ns) / _NS
+    return now.expires_s - (before.entry.expires_s - elapsed_s) > RESTART_S
 
 
 class EntryTracker:
@@ -74,7 +92,7 @@ class EntryTracker:
             return [Change(at_ns, "appeared", entry)]
         if before.entry.real_server != entry.real_server:
             return [Change(at_ns, "gone", before.entry), Change(at_ns, "appeared", entry)]
-        if before.entry.state != entry.state:
+        if before.entry.state != entry.state or _restarted(before, entry, at_ns):
             return [Change(at_ns, "state", entry)]
         return []
 

@@ -51,7 +51,7 @@ def run_cli(group: click.Group) -> None:
 def exit_code_of(group: click.Group) -> int:
     """Run a group; an error of ours becomes one line on standard error and its exit code."""
     try:
-        result = group.main(standalone_mode=False)
+        result = group.main(prog_name=group.name, standalone_mode=False)
         return result if isinstance(result, int) else 0
     except (click.exceptions.Abort, KeyboardInterrupt):
         return INTERRUPTED_EXIT_CODE

@@ -247,20 +247,9 @@ def spoilt(name: str, missing: str) -> Analysis:
         return analysed(folder)
 
 
-UNSEEN_RESTARTS = pytest.mark.xfail(
-    strict=True,
-    reason="SYN-ACKs that the server repeats restart the timer in the same state; of that the "
-    "entries' changes say nothing, so the last packet is dated 31 s too early",
-)
-
-
 @pytest.mark.parametrize("missing", MISSING)
 @some_recordings
-def test_with_a_part_missing_nothing_false_is_claimed(
-    name: str, missing: str, request: pytest.FixtureRequest
-) -> None:
-    if name == "nat-half-open" and missing in ("capture", "timeouts and capture"):
-        request.applymarker(UNSEEN_RESTARTS)
+def test_with_a_part_missing_nothing_false_is_claimed(name: str, missing: str) -> None:
     found = spoilt(name, missing)
     groups = {group["state_before_expiry"]: group for group in expected(name)}
     truly = meta_of(name)["timeouts"]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,6 +48,20 @@ def test_a_countdown_alone_is_no_change() -> None:
     assert tracker.update(2 * NS, [entry(1, expires_s=19)], 1) == []
 
 
+def test_a_timer_that_gained_time_was_restarted_by_a_packet_in_the_same_state() -> None:
+    tracker = EntryTracker()
+    tracker.update(1 * NS, [entry(1, "SYN_RECV", 60)], 1)
+    assert tracker.update(2 * NS, [entry(1, "SYN_RECV", 58)], 1) == []  # only counted down
+    again = entry(1, "SYN_RECV", 59)
+    assert tracker.update(4 * NS, [again], 1) == [Change(4 * NS, "state", again)]
+
+
+def test_an_open_connections_restarts_are_its_traffic_and_no_changes() -> None:
+    tracker = EntryTracker()
+    tracker.update(1 * NS, [entry(1, "ESTABLISHED", 800)], 1)
+    assert tracker.update(2 * NS, [entry(1, "ESTABLISHED", 900)], 1) == []
+
+
 def test_an_entry_that_was_rescheduled_is_another_one() -> None:
     tracker = EntryTracker()
     old, new = entry(1, server="21"), entry(1, "ESTABLISHED", server="22")
@@ -69,9 +81,11 @@ def test_a_read_of_up_to_61_lines_is_whole_so_one_miss_is_enough() -> None:
 
 def test_one_miss_of_a_longer_read_is_a_torn_read() -> None:
     tracker = EntryTracker()
-    tracker.update(1 * NS, [entry(1), entry(2)], TORN)
-    assert tracker.update(2 * NS, [entry(1)], TORN) == []
-    assert tracker.update(3 * NS, [entry(1), entry(2)], TORN) == []  # it was there all the time
+    tracker.update(1 * NS, [entry(1, expires_s=20), entry(2, expires_s=20)], TORN)
+    assert tracker.update(2 * NS, [entry(1, expires_s=19)], TORN) == []
+    assert (
+        tracker.update(3 * NS, [entry(1, expires_s=18), entry(2, expires_s=18)], TORN) == []
+    )  # it was there all the time
 
 
 def test_two_misses_are_gone_by_the_first_of_them() -> None:
@@ -85,8 +99,8 @@ def test_misses_that_do_not_follow_each_other_do_not_add_up() -> None:
     tracker = EntryTracker()
     tracker.update(1 * NS, [entry(1), entry(2)], TORN)
     tracker.update(2 * NS, [entry(1)], TORN)
-    tracker.update(3 * NS, [entry(1), entry(2)], TORN)
-    assert tracker.update(4 * NS, [entry(1)], TORN) == []
+    tracker.update(3 * NS, [entry(1, expires_s=18), entry(2, expires_s=18)], TORN)
+    assert tracker.update(4 * NS, [entry(1, expires_s=17)], TORN) == []
 
 
 def test_one_miss_is_enough_where_the_time_was_up() -> None:
@@ -133,7 +147,7 @@ def test_no_read_however_torn_loses_or_doubles_an_entry(reads: list[set[int]]) -
     there: set[int] = set()
     last_ns: dict[int, int] = {}
     for number, ports in enumerate(reads, 1):
-        polled = [replace(entry(port), expires_s=1000) for port in ports]
+        polled = [entry(port, expires_s=1000 - number) for port in ports]
         for change in tracker.update(number * NS, polled, TORN):
             port = change.entry.client_port
             assert (change.kind == "gone") == (port in there)
