@@ -187,7 +187,7 @@ def _of_kernel(topology: Topology) -> Iterator[str]:
         yield f"a director's memory is {DIRECTOR_MEMORY[0]} to {DIRECTOR_MEMORY[-1]} MB"
     if bits is not None and bits not in CONN_TAB_BITS:
         yield f"conn_tab_bits is {CONN_TAB_BITS[0]} to {CONN_TAB_BITS[-1]}, not {bits}"
-    elif bits is not None and BYTES_PER_BUCKET << bits > memory_mb * 1024 * 1024 // 8:
+    elif bits is not None and BYTES_PER_BUCKET << bits > memory_mb * 1024 * 1024 // 16:
         yield f"a table of 2^{bits} buckets does not fit well into {memory_mb} MB"
     if topology.kernel is Kernel.HOST and bits is not None:
         yield "conn_tab_bits is fixed when a kernel loads ip_vs: not with the host's own kernel"

@@ -46,6 +46,35 @@ def render(topology: Topology, director: Host) -> str:
     return "".join(parts)
 
 
+def virtual_servers(topology: Topology) -> list[str]:
+    """The services as virtual_server blocks, each with a check of its real servers."""
+    blocks = []
+    for vip in topology.vips:
+        for address in (vip.address, *([vip.address6] if topology.ipv6 else [])):
+            blocks.append(_virtual_server(topology, address, topology.port, "TCP"))
+            if topology.udp_port is not None:
+                blocks.append(_virtual_server(topology, address, topology.udp_port, "UDP"))
+    return blocks
+
+
+def _virtual_server(topology: Topology, vip: str, port: int, protocol: str) -> str:
+    flags = (topology.scheduler_flags or "").split(",") if topology.scheduler_flags else []
+    lines = [
+        f"virtual_server {vip} {port} {{",
+        "    delay_loop 2",
+        f"    lvs_sched {topology.scheduler}",
+        *(f"    {flag}" for flag in flags),
+        f"    lvs_method {topology.forwarding.upper()}",
+        f"    protocol {protocol}",
+    ]
+    for server in topology.servers:
+        real = server.address6 if ":" in vip else server.address
+        lines += [f"    real_server {real} {port} {{", f"        weight {server.weight}"]
+        lines += ["        TCP_CHECK {", f"            connect_port {topology.port}"]
+        lines += ["            connect_timeout 2", "        }", "    }"]
+    return "\n".join([*lines, "}"]) + "\n"
+
+
 def instance_name(number: int) -> str:
     """The name of a VIP's vrrp_instance; numbers count from 1."""
     return f"VI_{number}"

@@ -57,3 +57,17 @@ def start(server: Host, directory: Path, namespace: str) -> None:
     program, *words = PROGRAM
     inside = ["ip", "netns", "exec", namespace]
     run_program(f"nginx on {server.name}", [*inside, program, "-p", f"{directory}/", *words])
+
+
+def site(topology: Topology, server: Host) -> str:
+    """The same answer as a site of a real machine's nginx."""
+    listen6 = f"\n    listen [::]:{topology.port};" if topology.ipv6 else ""
+    return f"""\
+server {{
+    listen {topology.port};{listen6}
+    default_type text/plain;
+    location / {{
+        return 200 "{server.name}\\n";
+    }}
+}}
+"""
