@@ -14,7 +14,6 @@ import pytest
 from analyzer.recording import Recording
 from loadgen.commands import exit_code_of
 from loadgen.commands.analyzer import group
-from loadgen.errors import UsageProblem
 from loadgen.importing.folder import import_folder
 
 if TYPE_CHECKING:
