@@ -23,7 +23,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from analyzer.results import to_json
-from reports import figures, wording
+from reports import figures, what_if, wording
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -79,6 +79,9 @@ def _context(analysis: Analysis) -> dict[str, Any]:
             id="latency",
             figure=figures.latency(analysis),
             caption=wording.latency_caption(analysis),
+        ),
+        "what_if": Chart(
+            id="what-if", figure=what_if.chart(analysis), caption=what_if.caption(analysis)
         ),
         "legend": legend(figures.series(analysis)),
         "windows": figures.windows(analysis),

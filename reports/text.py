@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
-from reports import wording
+from reports import what_if, wording
 
 if TYPE_CHECKING:
     from analyzer.results import Analysis, Latency, RealServerRow, ServiceTable
@@ -16,18 +16,31 @@ PROTOCOL_WIDTH = 4
 
 
 def summary_lines(analysis: Analysis) -> list[str]:
-    """What was sent, the latencies, each director's table at its peak, and the verdict."""
+    """What was sent, the latencies, each director's table at its peak, and the verdict.
+
+    Findings that are more than good to know, and a what-if, stand before the verdict.
+    """
     blocks = [
         _wrapped(wording.sent(analysis)),
         latency_lines(analysis),
         *(_at_peak(table) for table in analysis.timeline.peaks),
         [] if analysis.timeline.peaks else _no_tables(analysis),
+        [line for text in _findings(analysis) for line in _wrapped(text)],
+        [line for text in what_if.sentences(analysis) for line in _wrapped(text)],
         _wrapped(analysis.verdict),
     ]
     lines: list[str] = []
     for block in filter(None, blocks):
         lines += [""] * bool(lines) + block
     return lines
+
+
+def _findings(analysis: Analysis) -> list[str]:
+    return [
+        f"{finding.severity}: {finding.title} ({finding.id})"
+        for finding in analysis.findings
+        if finding.severity != "info"
+    ]
 
 
 def latency_lines(analysis: Analysis) -> list[str]:

@@ -1,0 +1,110 @@
+"""The same packets under other assumptions, beside what was: a chart, a table, a sentence."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import plotly.graph_objects as go
+
+from reports import curves, figures, wording
+from reports.figures import PALETTE, Panel, stacked, whole_numbers
+
+if TYPE_CHECKING:
+    from analyzer.results import Analysis, Curve, WhatIf
+
+HEIGHT_PX = 200
+AS_IT_WAS, OTHERWISE = "as it was", "as it would be"
+STYLES = {AS_IT_WAS: ("blue", "solid"), OTHERWISE: ("orange", "8px,4px")}
+
+
+def told(analysis: Analysis) -> tuple[WhatIf, ...]:
+    """The answers that say something: directors that would have held an entry."""
+    return tuple(answer for answer in analysis.what_if if answer.groups)
+
+
+def as_it_was(analysis: Analysis, answer: WhatIf) -> Curve | None:
+    """What the packets predict under the assumptions that held; None without a prediction."""
+    predicted = curves.of(answer.director, analysis.timeline.predicted)
+    return curves.sum_of_steps(predicted) if predicted else None
+
+
+def chart(analysis: Analysis) -> go.Figure | None:
+    """InActConn, a panel for each director: as it was, and as it would be."""
+    answers = told(analysis)
+    if not answers:
+        return None
+    end_s = max(float(answer.curve.t_s[-1]) for answer in answers)
+    end_s = max(end_s, analysis.timeline.end_s)
+    figure = stacked([_panel(analysis, answer, end_s) for answer in answers])
+    figure.update_layout(
+        xaxis={
+            "range": [-0.015 * end_s, 1.015 * end_s],
+            "title": {"text": "seconds since the start of the run", "standoff": 8},
+        }
+    )
+    return figure
+
+
+def _panel(analysis: Analysis, answer: WhatIf, end_s: float) -> Panel:
+    was = as_it_was(analysis, answer)
+    lines = {AS_IT_WAS: was, OTHERWISE: answer.curve}
+    traces = [_line(name, curve, end_s) for name, curve in lines.items() if curve is not None]
+    top = max(int(curve.inactive.max(initial=0)) for curve in lines.values() if curve is not None)
+    return Panel(
+        title=f"InActConn on {figures.plain(answer.director, 40)}",
+        height_px=HEIGHT_PX,
+        traces=tuple(traces),
+        axis=whole_numbers(top),
+    )
+
+
+def _line(name: str, curve: Curve, end_s: float) -> go.Scatter:
+    hue, dash = STYLES[name]
+    t_s, values = curves.held(curve.t_s, curve.inactive, start_s=0.0, end_s=end_s)
+    kept = curves.thinned(values, buckets=figures.BUCKETS)
+    return go.Scatter(
+        x=t_s[kept],
+        y=values[kept],
+        name=name,
+        mode="lines",
+        line={"shape": "hv", "color": PALETTE[hue][0], "dash": dash, "width": 1.8},
+        hovertemplate=f"%{{y}} at %{{x:.2f}} s, {name}<extra></extra>",
+    )
+
+
+def caption(analysis: Analysis) -> str:
+    """What the chart shows, with its numbers."""
+    key = [f"Solid: {AS_IT_WAS}; dashed: {OTHERWISE}."] if told(analysis) else []
+    return " ".join([*key, *sentences(analysis)])
+
+
+def sentences(analysis: Analysis) -> list[str]:
+    """The answers in words, and what is not certain of them."""
+    answers = told(analysis)
+    doubts = sorted({answer.doubt for answer in answers if answer.doubt})
+    return [
+        *(_sentence(analysis, answer) for answer in answers),
+        *(f"Not certain: {doubt}." for doubt in doubts),
+    ]
+
+
+def _sentence(analysis: Analysis, answer: WhatIf) -> str:
+    was = as_it_was(analysis, answer)
+    compared = "" if was is None else f" (it was {int(was.inactive.max(initial=0))})"
+    groups = wording.listed(
+        [
+            f"{group.n} in {group.state} for {wording.setting(group.timeout_s)}"
+            for group in answer.groups
+        ]
+    )
+    return (
+        f"With {' and '.join(answer.assumptions)} InActConn on {answer.director} would peak at "
+        f"{answer.peak_inactive}{compared}{_forgotten(answer)}: {groups}."
+    )
+
+
+def _forgotten(answer: WhatIf) -> str:
+    if answer.forgotten_after_s is None:
+        return ""
+    after = wording.seconds(answer.forgotten_after_s)
+    return f", and the last entry would go {after} after the last packet"
