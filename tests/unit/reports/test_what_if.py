@@ -55,7 +55,7 @@ def test_the_sentence_has_the_numbers_and_what_they_were(analysis: Analysis) -> 
     (sentence,) = what_if.sentences(analysis)
     assert "tcpfin=60" in sentence
     assert "would peak at 50 (it was 50)" in sentence
-    assert "60.4 s after the last packet" in sentence
+    assert "60.40 s after the last packet" in sentence
     assert "50 in FIN_WAIT" in sentence
 
 
