@@ -9,9 +9,9 @@ import numpy as np
 
 from analyzer.errors import AnalyzerError
 from analyzer.ipvs.states import is_active
-from analyzer.measure import director_clock, rules_of, segments_passed
 from analyzer.predict import TIMER, predict, predicted_curve, state_name
 from analyzer.results import Curve, WhatIf, WhatIfGroup
+from analyzer.rules import director_clock, rules_of, segments_passed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

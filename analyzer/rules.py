@@ -1,0 +1,83 @@
+"""What a director goes by: its clock, its rules as they changed, the packets that passed it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analyzer.clock import DirectorClock, clock_from_polls
+from analyzer.ipvs.replay import Rules
+from analyzer.ipvs.states import Timeouts
+from analyzer.observed import ns
+from analyzer.wire.segments import Segments, passed
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from analyzer.director import Director
+    from analyzer.evidence import Evidence
+
+    Bools = npt.NDArray[np.bool_]
+
+SECURE_TCP_ALWAYS = 3
+
+
+def director_clock(director: Director, evidence: Evidence) -> DirectorClock:
+    """The director's clock from its polls; without any, the run's start stands for its boot."""
+    polls = evidence.polls[evidence.polls["director"] == director.name].sort_values("asked")
+    polls = polls[polls["director_uptime_s"].notna()]
+    if polls.empty:
+        zero = np.array([evidence.zero_ns], dtype=np.int64)
+        return DirectorClock(at_ns=zero, boot_ns=zero, uncertainty_s=0.0)
+    asked_ns = ns(polls["asked"])
+    took_ns = np.rint(polls["took_ms"].to_numpy(dtype=np.float64) * 1e6).astype(np.int64)
+    uptime_s = polls["director_uptime_s"].to_numpy(dtype=np.float64)
+    return clock_from_polls(asked_ns, asked_ns + took_ns, uptime_s, director.uptime_step_s)
+
+
+def rules_of(director: Director, evidence: Evidence, clock: DirectorClock) -> Rules:
+    """What the director's replay depends on, as it was told and as it changed meanwhile."""
+    forwarding = evidence.forwarding or "dr"
+    return Rules(
+        sees_replies=forwarding == "nat",
+        timeouts=director.timeouts or Timeouts(),
+        changes=_changes(director, evidence, clock),
+        hz=director.hz,
+        phase_s=director.phase_s,
+        conn_reuse_mode=director.conn_reuse_mode,
+        old_conntrack=director.conntrack and forwarding != "nat",
+        secure_tcp=director.secure_tcp >= SECURE_TCP_ALWAYS,
+    )
+
+
+def _changes(
+    director: Director, evidence: Evidence, clock: DirectorClock
+) -> tuple[tuple[float, Timeouts], ...]:
+    """``timeouts-changed`` events: three numbers, of which 0 leaves a timeout as it is."""
+    events = evidence.events
+    rows = events[(events["host"] == director.name) & (events["kind"] == "timeouts-changed")]
+    timeouts = director.timeouts or Timeouts()
+    found = []
+    for uptime_s, detail in zip(clock.uptime_s(ns(rows["at"])), rows["detail"], strict=True):
+        numbers = [float(word) for word in re.findall(r"\d{1,9}", str(detail))[:3]]
+        if len(numbers) == 3:
+            timeouts = Timeouts(
+                tcp_s=numbers[0] or timeouts.tcp_s,
+                tcpfin_s=numbers[1] or timeouts.tcpfin_s,
+                udp_s=numbers[2] or timeouts.udp_s,
+            )
+            found.append((float(uptime_s), timeouts))
+    return tuple(found)
+
+
+def segments_passed(director: Director, evidence: Evidence, segments: Segments) -> Bools:
+    """Which segments passed this director; all to the VIP where nothing tells, and it is alone."""
+    macs = director.macs
+    if len(evidence.directors) == 1:
+        macs = macs or evidence.forwarder_macs
+    found = passed(segments, macs)
+    if found.any() or len(evidence.directors) > 1 or macs:
+        return found
+    return segments.to_vip | (evidence.forwarding == "nat")
