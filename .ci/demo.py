@@ -81,6 +81,7 @@ def main() -> int:
         say("demo: a lab is up already, and the demo brings up its own: `loadgen lab down` first")
         return 2
     before = pages(RUNS)
+    os.environ["LOADGEN_LAB"] = "lab"  # labs of other names may hold the same VIP
     stage = Stage()
     stage.listen()
     try:

@@ -96,6 +96,10 @@ def _ssh_link(spec: str) -> Link:
     try:
         parts = urlsplit(spec)
         host, user, port = parts.hostname, parts.username, parts.port
+        if parts.password is not None:
+            raise UsageProblem(
+                f"--director ssh://{user}:…@{host}: no password there; use a key or an agent"
+            )
     except ValueError as error:
         raise UsageProblem(f"--director {spec}: {error}") from error
     if not host or host.startswith("-") or parts.path.strip("/"):
@@ -136,6 +140,7 @@ class Shell:
         Raises:
             LinkLost: it cannot be started, or does not answer.
         """
+        await self.close()  # one that was lost may still be there
         try:
             self._process = await asyncio.create_subprocess_exec(
                 *self.link.argv,

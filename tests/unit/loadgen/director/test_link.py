@@ -57,6 +57,7 @@ def test_ssh_never_asks_and_notices_when_the_other_end_is_gone() -> None:
         "ssh://",
         "ssh://root@",
         "ssh://root@bal01:port",
+        "ssh://root:secret@bal01",  # it would stand in the manifest and in ps
         "ssh://root@bal01:99999",
         "ssh://root@bal01/etc/passwd",
         "ssh://-oProxyCommand=reboot",  # an option in a host's clothes
