@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from analyzer.ipvs.states import Flag
 from analyzer.ipvs.timers import KNOWN_HZ, granule_s
 from analyzer.observed import absences
 from analyzer.predict import (
@@ -54,16 +55,30 @@ def with_removals(
     if gone.empty:
         return prediction
     server_of_flow = lives.drop_duplicates("flow", keep="last").set_index("flow")["real_server"]
-    if director.expire_nodest_conn:
-        return _deleted_with_server(prediction, gone, server_of_flow)
     dropped = np.zeros(len(segments.flow), dtype=bool)
     servers = pd.Series(segments.flow).map(server_of_flow)
     for server, from_ns, to_ns in gone.itertuples(index=False):
-        at = (segments.at_ns >= from_ns) & (segments.at_ns < to_ns)
-        dropped |= (servers == server).to_numpy(dtype=bool, na_value=False) & at
-    if not dropped.any():
-        return prediction
-    return predict(segments, clock, rules, director.name, dropped=dropped)
+        ours = (servers == server).to_numpy(dtype=bool, na_value=False)
+        if director.expire_nodest_conn:
+            dropped |= ours & _after_the_entry(segments, from_ns)
+        else:
+            dropped |= ours & (segments.at_ns >= from_ns) & (segments.at_ns < to_ns)
+    if dropped.any():
+        prediction = predict(segments, clock, rules, director.name, dropped=dropped)
+    if director.expire_nodest_conn:
+        return _deleted_with_server(prediction, gone, server_of_flow)
+    return prediction
+
+
+def _after_the_entry(segments: Segments, deleted_ns: int) -> Bools:
+    """Segments that come after their flow's entry was deleted, until a SYN makes a new one."""
+    later = segments.at_ns >= deleted_ns
+    renews = later & segments.to_vip & (segments.flag == Flag.SYN)
+    so_far = np.cumsum(renews)
+    starts = segments.starts()
+    lengths = np.diff(np.r_[starts, len(so_far)])
+    at_start = np.repeat(so_far[starts] - renews[starts], lengths)
+    return np.asarray(later & (so_far == at_start))
 
 
 def _deleted_with_server(

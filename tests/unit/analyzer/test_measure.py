@@ -138,6 +138,20 @@ def test_expire_nodest_conn_ends_the_entries_of_a_removed_server(tmp_path: Path)
     agreed(found)
 
 
+def test_packets_after_their_entry_was_deleted_reach_no_entry(tmp_path: Path) -> None:
+    """The client's FIN at 1010 finds nothing: the entry ended open, at the removal."""
+    left_open = gone(opened(41000, 1000.0, server=SECOND), 1005.0)
+    late = Life((*left_open.sent, Seg(1010.0, 41000, Flag.FIN)), left_open.held)
+    found = Stage(
+        lives=[closed(40000, 1000.0), late],
+        facts={"sysctl": {"expire_nodest_conn": "1"}},
+        events=[(1005.0, "server-removed", f"{SECOND}:80")],
+        absent=[(SECOND, 1005.0, 2000.0)],
+    ).played(tmp_path)
+    assert early(found) == {("ESTABLISHED", "expire-nodest-conn"): 1}
+    agreed(found)
+
+
 def test_without_it_they_live_on_and_their_packets_are_dropped(tmp_path: Path) -> None:
     """The client's FIN at 1010 reached nobody: the entry is open until its 30 s are over."""
     left_open = opened(41000, 1000.0, tcp_s=30.0, server=SECOND)
