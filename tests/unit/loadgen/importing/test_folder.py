@@ -14,7 +14,6 @@ import pytest
 from analyzer.recording import Recording
 from loadgen.commands import exit_code_of
 from loadgen.commands.analyzer import group
-from loadgen.errors import UsageProblem
 from loadgen.importing.folder import import_folder
 
 if TYPE_CHECKING:
@@ -48,8 +47,7 @@ def analyzer(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     return call
 
 
-def imported(source: Path, **tables: Any) -> Recording:
-    assert not tables
+def imported(source: Path) -> Recording:
     import_folder([source], source.parent / "run")
     return Recording.open(source.parent / "run")
 
@@ -77,7 +75,7 @@ def test_every_look_is_a_poll_of_entries(folder: Path) -> None:
     assert len(polls) == len(log_of(folder)) == 48
     assert set(polls["what"]) == {"entries"}
     assert (run.table("entries")["change"] == "appeared").sum() == 50
-    assert run.capture() == (RESET / "capture.pcap").read_bytes()
+    assert bytes(run.capture() or b"") == (RESET / "capture.pcap").read_bytes()
 
 
 def test_the_manifest_says_what_meta_said(folder: Path) -> None:
@@ -220,7 +218,7 @@ def test_a_bad_line_is_named_by_its_number(folder: Path, analyzer: Analyzer, bad
     assert_refused(analyzer("import", folder, "-o", folder.parent / "run"), "line 6")
 
 
-BAD_TIMES = [b"NaN", b"Infinity", b"-Infinity", b"1e300", b"-1e18"]
+BAD_TIMES = [b"NaN", b"9" * 400, b"Infinity", b"-Infinity", b"1e300", b"-1e18"]
 
 
 @pytest.mark.parametrize("t", BAD_TIMES)
