@@ -8,14 +8,17 @@ of ``ipvsadm -Ln`` or ``-Lnc`` printed, with times (``loadgen.importing.log``).
 from __future__ import annotations
 
 import gzip
-import io
 import json
 import shutil
 import time
+import zlib
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
+from analyzer.director import directors_of
+from analyzer.errors import RecordingError
 from analyzer.ipvs.changes import EntryTracker
 from analyzer.ipvs.formats import parse_entries, parse_services
 from analyzer.ipvs.texts import parse
@@ -39,6 +42,7 @@ META = "meta.json"
 _CAPTURE_SUFFIXES = {".pcap", ".pcapng", ".cap"}
 _POLL_LOG_SUFFIXES = {".jsonl", ".ndjson"}
 _TEXT_LOG_SUFFIXES = {".log", ".txt"}
+_LATEST_T = 2**33  # in the year 2242
 _MAX_LINE_BYTES = 256 * 1024 * 1024
 
 
@@ -135,9 +139,12 @@ def import_folder(paths: list[Path], directory: Path) -> list[str]:
         clock = _clock(sources.meta, polls)
         service, guess = _service(sources, polls)
         manifest = _manifest(sources, clock, polls, service)
+        directors_of(manifest)  # what an analysis could not use is refused here
         events = events_of(sources.meta, DIRECTOR, clock.at_ns)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise UsageProblem(f"{META}: {type(error).__name__}: {error}") from error
+    except RecordingError as error:
+        raise UsageProblem(f"{META}: {error}") from error
     recording = RecordingWriter(directory, manifest)
     if sources.capture:
         shutil.copyfile(sources.capture, recording.path / CAPTURE)
@@ -152,9 +159,10 @@ def _service(
 ) -> tuple[dict[str, Any] | None, list[str]]:
     """The virtual service: as told, else, for a capture alone, where most SYNs go."""
     meta = sources.meta
-    if meta.get("vip"):
-        protocol = meta.get("protocol", "TCP")
-        return {"protocol": protocol, "vip": meta["vip"], "port": meta.get("port")}, []
+    if meta.get("vip") and meta.get("port") is not None:
+        protocol = str(meta.get("protocol", "TCP"))
+        vip, port = str(ip_address(str(meta["vip"]))), int(meta["port"])
+        return {"protocol": protocol, "vip": vip, "port": port}, []
     if polls or sources.capture is None:
         return None, []
     with sources.capture.open("rb") as file:
@@ -174,38 +182,50 @@ def _polls_of(path: Path) -> Iterator[Mapping[str, Any]]:
 
 def _printed(path: Path) -> Iterator[Mapping[str, Any]]:
     year = time.gmtime(path.stat().st_mtime).tm_year
-    with _open(path) as file:
-        text = io.TextIOWrapper(file, errors="replace")
-        for look in looks(text, year):
-            yield {"t": look.at_s, "printed": parse(look.text)}
+    for look in looks((line.decode(errors="replace") for line in _lines(path)), year):
+        yield {"t": look.at_s, "printed": parse(look.text)}
 
 
-def _open(path: Path) -> IO[bytes]:
-    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
+def _lines(path: Path) -> Iterator[bytes]:
+    """A file's lines, unpacked; of one that was cut off while it was packed, those before."""
+    try:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+            while line := file.readline(_MAX_LINE_BYTES):
+                yield line
+    except EOFError:
+        return
+    except (OSError, zlib.error) as error:
+        raise UsageProblem(f"{path}: not readable: {error}") from error
 
 
 def _polls(path: Path) -> Iterator[Mapping[str, Any]]:
-    with _open(path) as file:
-        number = 0
-        while line := file.readline(_MAX_LINE_BYTES):
-            number += 1
-            if not line.strip():
-                continue
-            try:
-                poll = json.loads(line)
-                float(poll["t"])
-            except (ValueError, KeyError, TypeError, RecursionError):
-                if not line.endswith(b"\n"):
-                    return  # cut off while it was written
-                raise UsageProblem(
-                    f'{path}: line {number}: expected {{"t": …, "services": …, "connections": …}}'
-                ) from None
-            yield poll
+    for number, line in enumerate(_lines(path), 1):
+        if not line.strip():
+            continue
+        try:
+            poll = json.loads(line)
+            _checked(float(poll["t"]))
+        except (ValueError, KeyError, OverflowError, TypeError, RecursionError):
+            if not line.endswith(b"\n"):
+                return  # cut off while it was written
+            raise UsageProblem(
+                f'{path}: line {number}: expected {{"t": …, "services": …, "connections": …}}'
+            ) from None
+        yield poll
+
+
+def _checked(t: float) -> float:
+    """A time that a recording can hold."""
+    if not 0 <= t < _LATEST_T:
+        raise ValueError(f"time {t}: expected seconds since 1970")
+    return t
 
 
 def _clock(meta: Mapping[str, Any], polls: list[Mapping[str, Any]]) -> Clock:
     told = meta.get("clock") or {}
     before_s = float(told.get("offset_s_before") or 0.0)
+    if not abs(before_s) < _LATEST_T:
+        raise ValueError(f"clock: offset {before_s}")
     jiffies = meta.get("jiffies") or {}
     boot_t = jiffies.get("t_boot_value")
     return Clock(

@@ -47,8 +47,7 @@ def analyzer(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     return call
 
 
-def imported(source: Path, **tables: Any) -> Recording:
-    assert not tables
+def imported(source: Path) -> Recording:
     import_folder([source], source.parent / "run")
     return Recording.open(source.parent / "run")
 
@@ -76,7 +75,7 @@ def test_every_look_is_a_poll_of_entries(folder: Path) -> None:
     assert len(polls) == len(log_of(folder)) == 48
     assert set(polls["what"]) == {"entries"}
     assert (run.table("entries")["change"] == "appeared").sum() == 50
-    assert run.capture() == (RESET / "capture.pcap").read_bytes()
+    assert bytes(run.capture() or b"") == (RESET / "capture.pcap").read_bytes()
 
 
 def test_the_manifest_says_what_meta_said(folder: Path) -> None:
@@ -219,7 +218,7 @@ def test_a_bad_line_is_named_by_its_number(folder: Path, analyzer: Analyzer, bad
     assert_refused(analyzer("import", folder, "-o", folder.parent / "run"), "line 6")
 
 
-BAD_TIMES = [b"NaN", b"Infinity", b"-Infinity", b"1e300", b"-1e18"]
+BAD_TIMES = [b"NaN", b"9" * 400, b"Infinity", b"-Infinity", b"1e300", b"-1e18"]
 
 
 @pytest.mark.parametrize("t", BAD_TIMES)
