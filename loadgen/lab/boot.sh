@@ -9,6 +9,39 @@ start_keepalived() {
 		-c /run/checkers.pid </dev/null >>$share/keepalived.log 2>&1 &
 }
 
+keepalived_runs() {
+	{ read -r pid </run/keepalived.pid; } 2>/dev/null && [ -e "/proc/$pid/exe" ] # a zombie has none
+}
+
+# The pid file goes last when it ends, and comes first when it starts; its child's comes after.
+stop_keepalived() {
+	keepalived_runs || fail "keepalived does not run"
+	kill "$pid"
+	while keepalived_runs; do sleep 0.05; done
+}
+
+restart_keepalived() {
+	keepalived_runs && fail "keepalived runs already"
+	rm -f /run/keepalived.pid /run/vrrp.pid /run/checkers.pid
+	start_keepalived
+	until [ -s /run/vrrp.pid ]; do sleep 0.05; done
+}
+
+kill_keepalived() {
+	keepalived_runs || fail "keepalived does not run"
+	read -r vrrp </run/vrrp.pid
+	kill -9 "$pid" "$vrrp"
+}
+
+stop_nginx() {
+	read -r pid </run/nginx/nginx.pid && kill "$pid"
+}
+
+fail() {
+	echo "$*"
+	exit 1
+}
+
 start_nginx() {
 	mkdir -p /run/nginx
 	nginx -p /run/nginx/ -c $share/nginx.conf -e error.log </dev/null >>$share/nginx.log 2>&1 &

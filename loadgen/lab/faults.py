@@ -31,17 +31,11 @@ BOOT_LIMIT_S = 20.0
 LOOK_INTERVAL_S = 0.02
 
 LINK_UP = f"ip link set {INTERFACE} up && ip -batch /run/lab/routes.batch"
-KEEPALIVED_RUNS = "read -r pid </run/keepalived.pid 2>/dev/null && kill -0 $pid 2>/dev/null"
-KEEPALIVED_STOP = f"{KEEPALIVED_RUNS} && kill $pid || {{ echo 'keepalived does not run'; false; }}"
-KEEPALIVED_START = (
-    f"if {KEEPALIVED_RUNS}; then echo 'keepalived runs already'; false; "
-    "else rm -f /run/keepalived.pid /run/vrrp.pid /run/checkers.pid; start_keepalived; fi"
-)
-KEEPALIVED_KILL = (
-    f"{KEEPALIVED_RUNS} && read -r vrrp </run/vrrp.pid && kill -9 $pid $vrrp "
-    "|| { echo 'keepalived does not run'; false; }"
-)
-NGINX_STOP = "read -r pid </run/nginx/nginx.pid && kill $pid"
+KEEPALIVED_STOP = "stop_keepalived"
+KEEPALIVED_START = "restart_keepalived"
+KEEPALIVED_KILL = "kill_keepalived"
+"""Functions of boot.sh."""
+NGINX_STOP = "stop_nginx"
 
 
 def inflict(lab: Lab, host_name: str, kind: str) -> Event:
@@ -113,6 +107,8 @@ def _bridge(lab: Lab, line: str) -> None:
 def _crash(lab: Lab, host: Host) -> None:
     process = lab.state.processes[host.name]
     stop(lambda: of_session(process.pid, lab.name), at_once=True)
+    while process.is_alive:  # on its way out, with no memory left that would show its mark
+        time.sleep(LOOK_INTERVAL_S)
     reap(process)
     if not lab.topology.has_own_kernel(host):  # its IPVS is in the namespace, and goes with it
         netns.remove([namespace(lab.name, host.name)])

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 PROGRAM_LIMIT_S = 20.0
-MARK = "LOADGEN_LAB"
+MARK = "LOADGEN_PART_OF_LAB"
 """Environment variable that names the lab a process was started for: a process that was on its way
-into a namespace when ``lab up`` was killed is known by it."""
+into a namespace when ``lab up`` was killed is known by it. Nobody sets it by hand: all that carry
+it are ended with the lab."""
 
 SYSTEM_DIRECTORIES = "/usr/local/sbin:/usr/sbin:/sbin"
 """Where administrators' programs lie, for a caller whose PATH lacks them."""

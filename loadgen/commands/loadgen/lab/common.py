@@ -7,7 +7,11 @@ from contextlib import suppress
 import click
 
 name_option = click.option(
-    "--name", default="lab", show_default=True, help="Which lab: 1 to 16 of a-z, 0-9 and -."
+    "--name",
+    envvar="LOADGEN_LAB",
+    default="lab",
+    show_default=True,
+    help="Which lab: 1 to 16 of a-z, 0-9 and -.",
 )
 
 

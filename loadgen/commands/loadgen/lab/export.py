@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from loadgen.commands.loadgen.lab.common import say
+from loadgen.commands.loadgen.lab.common import name_option, say
 from loadgen.commands.loadgen.lab.options import topology_options, wanted_topology
 
 STYLES = ("ipvsadm", "virtual-server")
@@ -14,7 +14,7 @@ STYLES = ("ipvsadm", "virtual-server")
 
 @click.command()
 @click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--name", default="lab", show_default=True, help="Which running lab.")
+@name_option
 @click.option(
     "--style",
     type=click.Choice(STYLES),
