@@ -19,6 +19,7 @@ from loadgen.director.link import LinkLost, Shell
 from loadgen.director.poller import Poller
 from loadgen.engines.activity import Burst
 from loadgen.errors import UsageProblem
+from loadgen.lab.recorder import LabEvents
 from loadgen.run import run
 from loadgen.watch import DecayWatch, longest_decay_s
 
@@ -78,8 +79,9 @@ async def burst(plan: LoadPlan, site: Site, options: BurstOptions, progress: Run
         pollers = [Poller(shell, plan.target, recording) for shell in shells]
         sender = Burst(plan, recording, progress.request_ended)
         watch = _watch(sender, pollers, facts, options, progress)
+        eyes = [*captures, *pollers, *_lab_events(site, recording)]
         with progress:
-            ended = await run([*captures, *pollers, sender, watch], recording)
+            ended = await run([*eyes, sender, watch], recording)
     finally:
         for shell in shells:
             await shell.close()
@@ -204,6 +206,10 @@ def interface_to(address: str) -> str:
         return str(json.loads(shown.stdout)[0]["dev"])
     except (OSError, subprocess.SubprocessError, ValueError, LookupError) as error:
         raise CaptureRefused(f"no capture: no route to {address}") from error
+
+
+def _lab_events(site: Site, recording: RecordingWriter) -> list[LabEvents]:
+    return [LabEvents(site.lab, recording)] if site.lab else []
 
 
 def _watch(
