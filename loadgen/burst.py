@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from analyzer.ipvs.states import Timeouts
     from loadgen.plan import LoadPlan, Target
     from loadgen.progress import RunProgress
-    from loadgen.run import Ended
+    from loadgen.run import Activity, Ended
     from loadgen.sites import Site
 
 
@@ -79,7 +79,7 @@ async def burst(plan: LoadPlan, site: Site, options: BurstOptions, progress: Run
         pollers = [Poller(shell, plan.target, recording) for shell in shells]
         sender = Burst(plan, recording, progress.request_ended)
         watch = _watch(sender, pollers, facts, options, progress)
-        eyes = [*captures, *pollers, *_lab_events(site, recording)]
+        eyes: list[Activity] = [*captures, *pollers, *_lab_events(site, recording)]
         with progress:
             ended = await run([*eyes, sender, watch], recording)
     finally:
