@@ -46,8 +46,7 @@ def port_budget(figures: Figures) -> Finding | None:
 def table_memory(figures: Figures) -> Finding | None:
     """What the table costs at its peak: memory, and the length of its hash chains."""
     for one in figures.measured:
-        peak = next((row for row in figures.peaks if row.director == one.director.name), None)
-        entries = peak.active + peak.inactive if peak else 0
+        entries = _most_entries(figures, one.director.name)
         size = one.director.conn_tab_size
         bits = size.bit_length() - 1 if size else CONN_TAB_BITS
         memory = memory_of(entries, bits)
@@ -64,3 +63,13 @@ def table_memory(figures: Figures) -> Finding | None:
             f"ip_vs with conn_tab_bits={memory.enough_bits} for chains of one.",
         )
     return None
+
+
+def _most_entries(figures: Figures, director: str) -> int:
+    """The most at one look; ActiveConn and InActConn have their peaks at different instants."""
+    if figures.evidence is None:
+        return 0
+    rows = figures.evidence.services
+    rows = rows[rows["director"] == director]
+    total = (rows["active"] + rows["inactive"]).groupby(rows["at"]).sum()
+    return int(total.max()) if len(total) else 0

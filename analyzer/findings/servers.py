@@ -31,7 +31,7 @@ def imbalance(figures: Figures) -> Finding | None:
         p = float(chisquare(shares["seen"], shares["expected"]).pvalue)
         if p < UNLIKELY:
             told = ", ".join(
-                f"{row.server} {row.seen} of {row.expected:.0f} expected (weight {row.weight})"
+                f"{row.server} {row.seen} of {row.expected:.0f} expected (weight {row.weight:g})"
                 for row in shares.itertuples(index=False)
             )
             return Finding(
@@ -110,14 +110,14 @@ def weight_zero_still_served(figures: Figures) -> Finding | None:
     quiet = services[services["weight"] == 0]
     told = []
     for (name, server, port), rows in quiet.groupby(["director", "real_server", "real_port"]):
-        since_ns = int(ns(rows["at"]).min())
+        quiet_ns = ns(rows["at"])
         label = f"{server}:{port}"
         held = int((rows["active"] + rows["inactive"]).max())
-        fresh = sum(
-            int(((one.lives["real_server"] == label) & (one.lives["appeared_ns"] > since_ns)).sum())
-            for one in figures.measured
-            if one.director.name == name
-        )
+        fresh = 0
+        for one in figures.measured:
+            if one.director.name == name:
+                own = one.lives.loc[one.lives["real_server"] == label, "appeared_ns"]
+                fresh += int((own.isin(quiet_ns) & (own > quiet_ns.min())).sum())
         if held:
             told.append(f"{label} on {name}: up to {held} entries, {fresh} of them made after")
     if not told:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from analyzer.ipvs.states import Flag
 from analyzer.results import Finding
 
 if TYPE_CHECKING:
     import numpy.typing as npt
-    import pandas as pd
 
     from analyzer.findings.figures import Figures
     from analyzer.wire.segments import Segments
@@ -124,6 +124,7 @@ def server_held_open(figures: Figures) -> Finding | None:
     if rows is None:
         return None
     held = rows[rows["server_fin"] & ~rows["client_fin"] & (rows["closer"] == "server")]
+    held = held[~held.index.isin(_reset_by_the_client(figures, held))]
     if held.empty:
         return None
     return Finding(
@@ -137,13 +138,25 @@ def server_held_open(figures: Figures) -> Finding | None:
     )
 
 
+def _reset_by_the_client(figures: Figures, rows: pd.DataFrame) -> list[int]:
+    """Which of these connections the client ended with a reset, which the director does see."""
+    if figures.evidence is None or figures.evidence.segments is None:
+        return []
+    segments = figures.evidence.segments
+    resets = segments.to_vip & (segments.flag == Flag.RST)
+    seen = pd.DataFrame({"flow": segments.flow[resets], "at_ns": segments.at_ns[resets]})
+    both = rows.rename_axis("connection").reset_index().merge(seen, on="flow")
+    within = both["at_ns"].between(both["first_ns"], both["last_ns"])
+    return both.loc[within, "connection"].astype("int64").tolist()
+
+
 def port_reuse_delay(figures: Figures) -> Finding | None:
     """A SYN hit an old entry and was answered only when it came again, a second later."""
     rows = figures.connections
     if rows is None:
         return None
     delayed = rows[(rows["syns"] > 1) & rows["retry_s"].between(*_DELAY_S)]
-    again = delayed[delayed["flow"].isin(_flows_with_an_older_entry(figures, delayed))]
+    again = delayed[_met_an_older_entry(figures, delayed)]
     dropped = sum(one.prediction.dropped_syns for one in figures.measured if one.prediction)
     if again.empty and not dropped:
         return None
@@ -160,13 +173,18 @@ def port_reuse_delay(figures: Figures) -> Finding | None:
     )
 
 
-def _flows_with_an_older_entry(figures: Figures, delayed: pd.DataFrame) -> set[int]:
-    """Flows that had a connection before the delayed one."""
-    rows = figures.connections
-    if rows is None:
-        return set()
-    first = rows.groupby("flow")["first_ns"].min()
-    return set(delayed.loc[delayed["first_ns"] > delayed["flow"].map(first), "flow"])
+def _met_an_older_entry(figures: Figures, delayed: pd.DataFrame) -> Bools:
+    """Which connections began while an entry of an earlier one from their port was there."""
+    found = np.zeros(len(delayed), dtype=bool)
+    for one in figures.measured:
+        if one.prediction is None:
+            continue
+        entries = one.prediction.entries[["flow", "first_ns", "ends_ns"]]
+        entries = entries.rename(columns={"first_ns": "made_ns"})
+        both = delayed.rename_axis("connection").reset_index().merge(entries, on="flow")
+        met = (both["made_ns"] < both["first_ns"]) & (both["first_ns"] <= both["ends_ns"])
+        found |= delayed.index.isin(both.loc[met, "connection"])
+    return found
 
 
 def _sysctls(figures: Figures) -> str:
