@@ -11,9 +11,9 @@ die() {
 
 echo "$LG_NAME" >/proc/sys/kernel/hostname
 mkdir -p "$LG_SHARE/run" || die "the share $LG_SHARE cannot be written"
-mount -t tmpfs -o mode=755 tmpfs "$LG_SHARE/run" || die "a tmpfs cannot be mounted"
+mount -n -t tmpfs -o mode=755 tmpfs "$LG_SHARE/run" || die "a tmpfs cannot be mounted"
 mkdir -p "$LG_SHARE/run/lab" "$LG_SHARE/run/sshd" "$LG_SHARE/run/root"
-mount --bind "$LG_SHARE" "$LG_SHARE/run/lab" || die "the share $LG_SHARE cannot be mounted"
-mount --move "$LG_SHARE/run" /run || die "/run cannot be replaced"
-mount --bind /run/lab/passwd /etc/passwd
+mount -n --bind "$LG_SHARE" "$LG_SHARE/run/lab" || die "the share $LG_SHARE cannot be mounted"
+mount -n --move "$LG_SHARE/run" /run || die "/run cannot be replaced"
+mount -n --bind /run/lab/passwd /etc/passwd
 . /run/lab/boot.sh
