@@ -21,7 +21,6 @@ from analyzer.director import directors_of
 from analyzer.errors import RecordingError
 from analyzer.ipvs.changes import EntryTracker
 from analyzer.ipvs.formats import parse_entries, parse_services
-from analyzer.ipvs.texts import parse
 from analyzer.recording import CAPTURE, RecordingWriter
 from analyzer.wire.packets import read_packets
 from analyzer.wire.segments import busiest_end
@@ -35,6 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from analyzer.ipvs.formats import EntryTable, Service
+
+    _Tables = tuple[tuple[Service, ...], EntryTable | None, tuple[str, ...]]
 
 _NS = 1_000_000_000
 DIRECTOR = "director"
@@ -183,7 +184,7 @@ def _polls_of(path: Path) -> Iterator[Mapping[str, Any]]:
 def _printed(path: Path) -> Iterator[Mapping[str, Any]]:
     year = time.gmtime(path.stat().st_mtime).tm_year
     for look in looks((line.decode(errors="replace") for line in _lines(path)), year):
-        yield {"t": look.at_s, "printed": parse(look.text)}
+        yield {"t": look.at_s, "printed": from_printed(look.text)}
 
 
 def _lines(path: Path) -> Iterator[bytes]:
@@ -315,13 +316,11 @@ def _record_polls(
     return doubts
 
 
-def _tables(
-    poll: Mapping[str, Any],
-) -> tuple[tuple[Service, ...], EntryTable | None, tuple[str, ...]]:
+def _tables(poll: Mapping[str, Any]) -> _Tables:
     """One look's services and entries; None where entries were not looked at."""
     printed = poll.get("printed")
-    if printed is not None:
-        return from_printed(printed)
+    if isinstance(printed, tuple):  # which no JSON line holds
+        return printed
     services = parse_services(str(poll.get("services") or ""))
     if poll.get("connections") is None:
         return services.services, None, services.warnings

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from analyzer.ipvs.formats import FORWARDING, Destination, Entry, EntryTable, Service
+from analyzer.ipvs.texts import parse
 
 if TYPE_CHECKING:
-    from analyzer.ipvs.texts import ParsedText
     from analyzer.ipvs.texts.model import Connection
     from analyzer.ipvs.texts.model import Destination as PrintedDestination
     from analyzer.ipvs.texts.model import Service as PrintedService
 
+_TITLE = re.compile(r"^.*(?:IPVS +connection +entries|pro +expire +state )", re.MULTILINE)
+"""Above a table of entries, which may be empty."""
+
 
 def from_printed(
-    parsed: ParsedText,
+    text: str,
 ) -> tuple[tuple[Service, ...], EntryTable | None, tuple[str, ...]]:
     """Services, entries (None if no table of them was printed), and the parser's doubts."""
+    parsed = parse(text)
     services = tuple(_service(service) for service in parsed.services)
     warnings = tuple(parsed.warnings)
-    entries = [_entry(one) for one in parsed.connections]
-    known = [entry for entry in entries if entry]
-    if not known and parsed.services:
+    if not parsed.connections and not _TITLE.search(text):
         return services, None, warnings
-    return services, EntryTable(entries=tuple(known), lines=len(entries), warnings=()), warnings
+    entries = [_entry(one) for one in parsed.connections]
+    known = tuple(entry for entry in entries if entry)
+    return services, EntryTable(entries=known, lines=len(entries), warnings=()), warnings
 
 
 def _service(service: PrintedService) -> Service:
