@@ -16,6 +16,7 @@ from loadgen.lab import events
 from loadgen.lab.faults import FAULTS, inflict
 from loadgen.lab.lab import Lab, running
 from loadgen.lab.layout import lay_out
+from loadgen.lab.report import inspect
 from loadgen.lab.topology import exercise
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def test_unplug_is_noticed_by_nobody_and_both_hold_the_vip(live: Lab) -> None:
     first.replug()
     wait_until(lambda: not second.holds(VIP))
     wait_until(lambda: first.holds(VIP))
+    assert inspect(live.name).problems == []
 
 
 def test_a_crashed_director_is_no_damage_and_boots_again_as_it_was(live: Lab) -> None:

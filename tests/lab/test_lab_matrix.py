@@ -30,7 +30,7 @@ from loadgen.lab.topology import address6, namespace, port_name
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from scapy.layers.l2 import Ether
+    from scapy.packet import Packet
 
     from loadgen.lab.fixture import MakeLab
     from loadgen.lab.lab import Lab
@@ -59,7 +59,7 @@ class Seen:
     burst: dict[str, object]
     answers: Counter[str]  # over IPv6: who answered, how often
     entries: list[list[str]]  # the words of each line of ip_vs_conn
-    packets: list[Ether]
+    packets: list[Packet]
 
     def states(self, *, ipv6: bool) -> Counter[tuple[str, str]]:
         """(real server, state) of the entries of one family."""
@@ -122,8 +122,18 @@ def send_and_look(lab: Lab, master: str, directory: Path) -> Seen:
 
 
 def run_burst(lab: Lab, directory: Path) -> dict[str, object]:
-    argv = [Path(sys.executable).parent / "loadgen", "burst", "--vip", lab.topology.vip]
-    flags = ["-n", str(REQUESTS), "--lab", lab.name, "--observe", "1", "--json", "-o", directory]
+    argv = [str(Path(sys.executable).parent / "loadgen"), "burst", "--vip", lab.topology.vip]
+    flags = [
+        "-n",
+        str(REQUESTS),
+        "--lab",
+        lab.name,
+        "--observe",
+        "1",
+        "--json",
+        "-o",
+        str(directory),
+    ]
     alive = [name for name in lab.director_names if name not in lab.state.crashed]
     alive = [name for name in alive if name == "bal02" or not lab.events()]
     directors = [word for name in alive for word in ("--director", name)]
@@ -136,9 +146,9 @@ def run_burst(lab: Lab, directory: Path) -> dict[str, object]:
 
 
 @contextmanager
-def captured(lab: Lab, port: str, path: Path) -> Iterator[list[Ether]]:
+def captured(lab: Lab, port: str, path: Path) -> Iterator[list[Packet]]:
     """TCP packets, tunnelled or not, of a port of the bridge; the list is filled at the end."""
-    packets: list[Ether] = []
+    packets: list[Packet] = []
     inside = ["ip", "netns", "exec", namespace(lab.name, "hub")]
     tcpdump = ["tcpdump", "--immediate-mode", "-Z", "root", "-U", "-s", "200", "-i", port]
     only = "not port 22 and not icmp6 and (ip or ip6)"
@@ -246,7 +256,7 @@ def parties(passed: Passed, when: str, ipv6: bool) -> tuple[Lab, str, str, str]:
     return lab, client, vip, mac(lab, "bal01" if when == "before" else "bal02")
 
 
-def both_ways(seen: Seen, server_side: str, ipv6: bool) -> tuple[list[Ether], list[Ether]]:
+def both_ways(seen: Seen, server_side: str, ipv6: bool) -> tuple[list[Packet], list[Packet]]:
     """Requests to and replies from an address, of one family."""
     kind = IPv6 if ipv6 else IP
     mine = [packet for packet in seen.packets if kind in packet]
@@ -257,10 +267,11 @@ def both_ways(seen: Seen, server_side: str, ipv6: bool) -> tuple[list[Ether], li
     return requests, replies
 
 
-def ends(packet: Ether, layer: int = 1) -> tuple[str, str]:
+def ends(packet: Packet, layer: int = 1) -> tuple[str, str]:
     """Source and destination of the outer (1) or inner (2) IP header."""
     kind = IPv6 if IPv6 in packet else IP
     found = packet.getlayer(kind, layer)
+    assert found is not None
     return found.src, found.dst
 
 
