@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -44,6 +45,9 @@ _NUMBERS = {
     "conn_reuse_mode": (0, 3),
     "secure_tcp": (0, 3),
 }
+_MODES = ("conn_reuse_mode", "secure_tcp")
+_MODE = re.compile(r"[0-9]")
+_SECONDS = re.compile(r"[0-9]{1,10}(?:\.[0-9]{0,9})?s?")
 
 
 def parse_assumption(text: str) -> Assumption:
@@ -57,7 +61,8 @@ def parse_assumption(text: str) -> Assumption:
         return Assumption(name="forwarding", value=value)
     if name in _NUMBERS:
         low, high = _NUMBERS[name]
-        number = float(value.removesuffix("s")) if _is_number(value.removesuffix("s")) else None
+        pattern = _MODE if name in _MODES else _SECONDS
+        number = float(value.removesuffix("s")) if pattern.fullmatch(value) else None
         if number is not None and low <= number <= high:
             return Assumption(name=name, value=number)  # type: ignore[arg-type] # a key of it
     names = ", ".join((*_NUMBERS, "forwarding"))
@@ -65,10 +70,6 @@ def parse_assumption(text: str) -> Assumption:
         f"--what-if {text}: expected NAME=VALUE, NAME one of {names}; "
         "forwarding is dr, tun or nat, timeouts are seconds"
     )
-
-
-def _is_number(text: str) -> bool:
-    return text.replace(".", "", 1).isdigit() and len(text) < 12
 
 
 def what_if(one: Measured, evidence: Evidence, assumptions: Sequence[Assumption]) -> WhatIf | None:
@@ -82,7 +83,7 @@ def what_if(one: Measured, evidence: Evidence, assumptions: Sequence[Assumption]
     if evidence.segments is None or one.prediction is None:
         return None
     clock = director_clock(one.director, evidence)
-    rules = _assume(_as_it_was(one, evidence), assumptions)
+    rules = _assume(_as_it_was(one, evidence), assumptions, conntrack=one.director.conntrack)
     mine, doubt = _segments(one, evidence, rules.sees_replies)
     prediction = predict(mine, clock, rules, one.director.name)
     everything = np.arange(len(prediction.entries))
@@ -121,11 +122,15 @@ def _as_it_was(one: Measured, evidence: Evidence) -> Rules:
     return replace(rules, hz=one.inferred.phase.hz, phase_s=one.inferred.phase.phase_s)
 
 
-def _assume(rules: Rules, assumptions: Sequence[Assumption]) -> Rules:
-    """The rules with each assumption in its place; an assumed timeout holds throughout."""
+def _assume(rules: Rules, assumptions: Sequence[Assumption], *, conntrack: bool) -> Rules:
+    """The rules with each assumption in its place; an assumed timeout holds throughout.
+
+    In nat the director's conntrack sees the replies too, so an old entry of it drops no SYN.
+    """
     for name, value in ((one.name, one.value) for one in assumptions):
         if name == "forwarding":
-            rules = replace(rules, sees_replies=value == "nat")
+            nat = value == "nat"
+            rules = replace(rules, sees_replies=nat, old_conntrack=conntrack and not nat)
         elif name == "conn_reuse_mode":
             rules = replace(rules, conn_reuse_mode=int(value))
         elif name == "secure_tcp":
