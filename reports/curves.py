@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     Numbers = npt.NDArray[np.float64] | npt.NDArray[np.int64]
 
-GAP_FACTOR = 3  # polls further apart than this many medians were interrupted
+GAP_FACTOR = 3  # polls further apart than this many medians were interrupted,
+GAP_LEAST_S = 1.5  # if by this much: a thinned log is slower where nothing happens
 Count = Literal["active", "inactive"]
 
 
@@ -114,7 +115,7 @@ def with_gaps(t_s: Floats, values: Numbers) -> tuple[Floats, Floats]:
 
 
 def _gap_starts(t_s: Floats, usual: float) -> npt.NDArray[np.intp]:
-    return np.flatnonzero(np.diff(t_s) > GAP_FACTOR * usual)
+    return np.flatnonzero(np.diff(t_s) > max(GAP_FACTOR * usual, GAP_LEAST_S))
 
 
 def held(t_s: Floats, values: Ints, *, start_s: float, end_s: float) -> tuple[Floats, Ints]:
