@@ -58,8 +58,10 @@ def find_site(vip: str, told: Sequence[str], lab_name: str | None) -> Site:
 
 
 def _find_lab(vip: str, name: str | None) -> Lab | None:
+    from loadgen.lab import rootless
     from loadgen.lab.lab import running_labs
 
+    rootless.enter()
     labs = [lab for lab in running_labs() if lab.holds(vip) and name in (None, lab.name)]
     if name is not None and not labs:
         raise UsageProblem(f"--lab {name}: no lab of that name is up and holds {vip}")

@@ -32,6 +32,8 @@ nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin
 """  # noqa: S105 - passwd(5) holds no passwords
 """The host's /etc/passwd: the machine's root may have a shell whose start-up files take seconds;
 sshd(8) needs its unprivileged user."""
+SHADOW_FILE = "root:*:19000::::::\n"
+"""The host's /etc/shadow: sshd refuses a root whose account the machine has locked (``!``)."""
 
 
 def share_files(topology: Topology, host: Host) -> dict[str, str]:
@@ -43,6 +45,7 @@ def share_files(topology: Topology, host: Host) -> dict[str, str]:
         "routes.batch": _lines(route_lines(topology, host)),
         "sysctls": _lines([f"{name} {value}" for name, value in values.items()]),
         "passwd": PASSWD_FILE,
+        "shadow": SHADOW_FILE,
         "sshd_config": sshd_settings(host),
     }
     if host.role is Role.SERVER:

@@ -2,7 +2,9 @@
 # PID 1 of a kernel of its own. The root is the machine's own file tree, read-only (hostfs).
 # The kernel's command line hands over LG_SHARE (the host's share, a path on the machine) and
 # LG_NAME; the share holds every other setting.
-PATH=/usr/sbin:/usr/bin:/sbin:/bin
+# A lab of an ordinary user: the machine's root is not the guest's, and a set-uid program would lose
+# its privilege to the file's owner; so the share brings a plain copy of mount.
+PATH=/mnt/bin:/run/lab/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH
 
 die() {
@@ -11,13 +13,15 @@ die() {
 	exec sleep 3600
 }
 
-mount -t proc proc /proc
-mount -t tmpfs -o mode=755 tmpfs /run
+"$LG_SHARE/bin/mount" -n -t hostfs none /mnt -o "$LG_SHARE" || die "$LG_SHARE cannot be mounted"
+mount -n -t proc proc /proc
+mount -n -t tmpfs -o mode=755 tmpfs /run
 mkdir -p /run/lab /run/sshd /run/root /run/modules/lib /dev/pts
-mount -t hostfs none /run/lab -o "$LG_SHARE" || die "the share $LG_SHARE cannot be mounted"
+mount -n --move /mnt /run/lab || die "the share $LG_SHARE cannot be moved"
 mount -t sysfs sysfs /sys
 mount -t devpts -o mode=620,ptmxmode=666 devpts /dev/pts
 mount --bind /run/lab/passwd /etc/passwd
+mount --bind /run/lab/shadow /etc/shadow
 echo "$LG_NAME" >/proc/sys/kernel/hostname
 
 # The kernel's own modules lie in /usr/lib/uml/modules, where modprobe does not look; the kernel is

@@ -68,6 +68,10 @@ def prepare_share(machine: Machine, files: dict[str, str]) -> None:
         shutil.copyfile(HERE / script, machine.share / script)
     shutil.copyfile(machine.directory / "client_key.pub", machine.share / "authorized_keys")
     shutil.copy(machine.directory / "host_key", machine.share / "host_key")  # with its mode, 0600
+    tools = machine.share / "bin"
+    tools.mkdir()
+    shutil.copyfile(shutil.which("mount", path=search_path()) or "/bin/mount", tools / "mount")
+    tools.joinpath("mount").chmod(0o755)  # and not set-uid (init.sh)
     os.mkfifo(machine.orders, 0o600)
 
 

@@ -16,4 +16,5 @@ mkdir -p "$LG_SHARE/run/lab" "$LG_SHARE/run/sshd" "$LG_SHARE/run/root"
 mount -n --bind "$LG_SHARE" "$LG_SHARE/run/lab" || die "the share $LG_SHARE cannot be mounted"
 mount -n --move "$LG_SHARE/run" /run || die "/run cannot be replaced"
 mount -n --bind /run/lab/passwd /etc/passwd
+mount -n --bind /run/lab/shadow /etc/shadow
 . /run/lab/boot.sh

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from loadgen.lab import rootless
 from loadgen.lab.programs import run_program
 
 if TYPE_CHECKING:
@@ -12,21 +13,24 @@ if TYPE_CHECKING:
     from loadgen.lab.topology import Host, Topology
 
 PROGRAM = ("nginx", "-c", "nginx.conf", "-e", "error.log")
+ALONE = "user root root;\nmaster_process off;\n"
 IN_GUEST = "daemon off;\nmaster_process off;\n"
 
 
-def config(topology: Topology, server: Host, *, in_guest: bool = False) -> str:
+def config(topology: Topology, server: Host, *, in_guest: bool = False, alone: bool = False) -> str:
     """nginx.conf; paths are relative to the prefix that it is started with.
 
-    In a kernel of its own one process does it all: forks are dear there.
+    In a kernel of its own one process does it all: forks are dear there. Also in the lab of an
+    ordinary user (``alone``), where there is no other user to become.
     """
+    head = IN_GUEST if in_guest else ALONE if alone else ""
     temporary = "".join(
         f"    {kind}_temp_path temporary;\n"
         for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
     listen6 = f"\n        listen [::]:{topology.port} backlog=4096;" if topology.ipv6 else ""
     return f"""\
-{IN_GUEST if in_guest else ""}pid nginx.pid;
+{head}pid nginx.pid;
 error_log error.log;
 worker_processes 1;
 worker_rlimit_nofile 65536;
@@ -49,7 +53,9 @@ http {{
 def prepare(topology: Topology, server: Host, directory: Path) -> None:
     """The server's directory in the lab's."""
     directory.mkdir()
-    directory.joinpath("nginx.conf").write_text(config(topology, server))
+    directory.joinpath("nginx.conf").write_text(
+        config(topology, server, alone=rootless.is_inside())
+    )
 
 
 def start(server: Host, directory: Path, namespace: str) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import stat
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loadgen.errors import UsageProblem
@@ -17,8 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from loadgen.lab.topology import Topology
-
-TUN = Path("/dev/net/tun")
 
 PACKAGES_OF_ANY_LAB = {
     "ip": "iproute2",
@@ -59,8 +55,6 @@ def problems(wanted: Topology) -> Iterator[str]:
 
 def missing_for_own_kernels() -> Iterator[str]:
     """One line for each thing that User-Mode Linux needs, programs apart."""
-    if not (TUN.exists() and stat.S_ISCHR(TUN.stat().st_mode)):
-        yield f"{TUN} is missing: the directors' network needs it (modprobe tun)"
     if not uml.MODULES.is_dir():
         yield f"{uml.MODULES} is missing: install the package user-mode-linux"
 

@@ -93,7 +93,7 @@ def resident_mb(leader: int) -> float:
 
 def share_memory(one: int, other: int) -> bool:
     """Whether two processes have one address space: kcmp(2)."""
-    return LIBC.syscall(SYS_KCMP, one, other, KCMP_VM, 0, 0) == 0
+    return bool(LIBC.syscall(SYS_KCMP, one, other, KCMP_VM, 0, 0) == 0)
 
 
 def of_session(leader: int) -> Iterator[int]:

@@ -76,11 +76,6 @@ def test_a_missing_program_is_named_with_its_package() -> None:
     assert list(preflight.missing_programs(packages)) == expected
 
 
-def test_a_missing_tun_device_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(preflight, "TUN", tmp_path / "tun")
-    assert [line for line in preflight.problems(exercise()) if "tun is missing" in line]
-
-
 def test_an_ordinary_user_is_told_so_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(UsageProblem, match="run it as root"):

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import click
+
 from loadgen.commands import LazyGroup
 
 HERE = "loadgen.commands.loadgen.lab"
 
 
 def prepare() -> None:
-    """Before any subcommand: SIGTERM and SIGHUP undo what is being done, as Ctrl-C does."""
+    """Before any subcommand: go where an ordinary user's labs are.
+
+    From then on SIGTERM and SIGHUP undo what is being done, as Ctrl-C does.
+    """
+    from loadgen.lab import rootless
     from loadgen.lab.interruption import install
 
+    rootless.enter(start=click.get_current_context().invoked_subcommand == "up")
     install()
 
 

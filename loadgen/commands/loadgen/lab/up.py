@@ -19,9 +19,14 @@ def up(name: str, **options: Any) -> None:
     Unless told otherwise: two directors, two real servers, a client, one VIP that keepalived
     moves, and the kernel's own timeouts.
     """
+    from loadgen.lab import rootless
     from loadgen.lab.lab import Lab
     from loadgen.lab.report import usage
+    from loadgen.lab.state import lab_names
 
-    found = Lab(wanted_topology(options), name=name, say=say).up()
+    try:
+        found = Lab(wanted_topology(options), name=name, say=say).up()
+    finally:
+        rootless.leave_if_empty(bool(lab_names()))
     for line in usage(found):
         say(line)
