@@ -18,10 +18,11 @@ VENV = ("python3-venv",)
 LAB = (
     *("user-mode-linux", "ipvsadm", "keepalived", "nginx-light"),
     *("iproute2", "ethtool", "iptables", "libpcap0.8", "tcpdump"),
-    *("openssh-server", "openssh-client", "procps", "kmod", "fonts-dejavu"),
+    *("openssh-server", "openssh-client", "procps", "kmod", "fonts-dejavu", "curl"),
 )
 BROWSER = ("chromium", "libatomic1")  # the latter for playwright, whose driver is a node
-NEEDED = {"check": VENV, "demo": VENV + LAB, "test": VENV + LAB + BROWSER}
+RUBY = ("ruby",)  # reads the Vagrantfile that the lab exports
+NEEDED = {"check": VENV, "demo": VENV + LAB, "test": VENV + LAB + BROWSER + RUBY}
 
 
 def missing(mode: str) -> list[str]:

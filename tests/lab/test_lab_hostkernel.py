@@ -27,8 +27,8 @@ export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/run PYTHONDONTWRITEBYTECODE=1
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t tmpfs tmpfs /run
-mount -t tmpfs tmpfs /tmp
-mkdir -p /run/modules/lib /run/share
+export TMPDIR=/run/scratch  # /tmp stays as it is: the checkout may lie there
+mkdir -p /run/modules/lib /run/share /run/scratch
 mount -t hostfs none /run/share -o "$SHARE"
 ln -s /usr/lib/uml/modules /run/modules/lib/modules
 modprobe -d /run/modules -a ip_vs ip_vs_rr veth bridge ipip sch_tbf sch_netem

@@ -169,9 +169,10 @@ def test_another_udp(tmp_path: Path) -> None:
 
 def test_an_assumed_timeout_holds_through_what_was_changed_meanwhile(tmp_path: Path) -> None:
     lives = [*burst(3), *(closed(41000 + n, 1002.0, tcpfin_s=10) for n in range(2))]
+    lives.append(opened(42000, 1002.0, tcp_s=33))
     stage = quick(lives, events=[(1001.5, "timeouts-changed", "33 10 0")])
     answer = asked(stage, tmp_path, "tcpfin=40")
-    assert groups(answer) == [("FIN_WAIT", 40, 5)]
+    assert groups(answer) == [("FIN_WAIT", 40, 5), ("ESTABLISHED", 33, 1)]
 
 
 def both_sides(port: int, began_s: float) -> Life:
@@ -275,6 +276,16 @@ def test_in_nat_an_old_conntrack_entry_drops_no_syn(tmp_path: Path) -> None:
             assert active_again_s(answer) == pytest.approx(at_s)
 
 
+def test_a_phase_that_was_inferred_holds_for_what_would_have_been(tmp_path: Path) -> None:
+    lives = [closed(40000 + n, 1000.0 + 0.2 * n) for n in range(50)]
+    stage = Stage(lives=lives, facts={"hz": None, "timer_phase_s": None}, until_s=1040.0)
+    answer = asked(stage, tmp_path, "tcpfin=30")
+    last_s = max(life.sent[-1].at_s for life in lives)
+    gone_s = max(goes_at(life.sent[-1].at_s, 30) for life in lives)
+    assert answer.forgotten_after_s == pytest.approx(gone_s - last_s, abs=0.15)
+    assert len(np.unique(answer.curve.t_s[answer.curve.t_s > 25])) < 20  # in steps
+
+
 def test_without_a_capture_there_is_no_answer(tmp_path: Path) -> None:
     quick(burst()).played(tmp_path)
     (tmp_path / "capture.pcap").unlink()
@@ -305,7 +316,7 @@ def packets(rows: list[tuple[int, int, Flag | None]]) -> list[Life]:
     return lives
 
 
-@settings(max_examples=15)
+@settings(max_examples=10)
 @given(
     rows=CONNECTIONS,
     mode=st.sampled_from([0, 1, 2]),

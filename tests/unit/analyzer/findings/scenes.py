@@ -124,7 +124,7 @@ class Scene(Stage):
     lc connections need not be shared evenly.
     """
 
-    poll_s: float = 0.2
+    poll_s: float = 0.3
     scheduler: str = "lc"
     weight: Callable[[str, float], int] = lambda _server, _at_s: 1
     copies: tuple[Held, ...] | None = None

@@ -81,6 +81,13 @@ def test_half_open_in_nat_lasts_from_the_last_syn_ack(tmp_path: Path) -> None:
     assert not {"arp-flux", "refused"} & set(by_id(found))
 
 
+def test_half_open_in_nat_where_no_server_answers_is_no_leak(tmp_path: Path) -> None:
+    lives = [half_open(40000 + n, 1000.0 + n) for n in range(4)]
+    found = by_id(Scene(lives=lives, forwarding="nat", until_s=1075.0).played(tmp_path))
+    assert "half-open" in found
+    assert "arp-flux" not in found
+
+
 def test_half_open_under_secure_tcp_is_synack_for_120_s(tmp_path: Path) -> None:
     lives = [
         Life(

@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import io
 import sys
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -105,6 +106,15 @@ def test_a_heading_dates_the_look_that_follows(heading: str, at_s: float, end: s
     look = one_look(heading + end + LOOK)
     assert look.at_s == pytest.approx(at_s, abs=1e-6)
     assert look.text.split("\n") == ["", *LOOK.splitlines()]
+
+
+def test_a_zones_name_is_no_offset_wherever_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as there:
+        there.setenv("TZ", "CET-1CEST")
+        time.tzset()
+        found = times(f"Sun Nov 22 16:34:14 CET 2026\n{LOOK}")
+    time.tzset()
+    assert found == [AT_S]
 
 
 @pytest.mark.parametrize(
@@ -254,7 +264,7 @@ LINES = st.builds(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=150, deadline=None)
 @given(lines=st.lists(LINES, max_size=12), year=st.integers(1970, 2100))
 def test_any_text_gives_looks_at_times_that_can_be_recorded(lines: list[str], year: int) -> None:
     for look in looks(lines, year):
@@ -262,7 +272,7 @@ def test_any_text_gives_looks_at_times_that_can_be_recorded(lines: list[str], ye
         assert look.text.strip()
 
 
-@settings(max_examples=25)
+@settings(max_examples=15, deadline=None)
 @given(lines=st.lists(LINES, max_size=8))
 def test_any_text_is_imported_or_refused_in_one_line(
     tmp_path_factory: pytest.TempPathFactory, lines: list[str]
