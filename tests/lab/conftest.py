@@ -6,16 +6,49 @@ The fixtures are the ones that the program offers to its users.
 from __future__ import annotations
 
 import os
+import shutil
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from loadgen.lab import uml
 from loadgen.lab.fixture import ipvs_lab, make_ipvs_lab
+from loadgen.lab.programs import search_path
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from loadgen.lab.lab import Lab
 
 __all__ = ["ipvs_lab", "make_ipvs_lab"]
+
+REPOSITORY = Path(__file__).parents[2]
+MEMORY_MB = 512
+INIT = """\
+#!/bin/sh
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/run PYTHONDONTWRITEBYTECODE=1
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t tmpfs tmpfs /run
+export TMPDIR=/run/scratch  # /tmp stays as it is: the checkout may lie there
+mkdir -p /run/modules/lib /run/share /run/scratch
+mount -t hostfs none /run/share -o "$SHARE"
+ln -s /usr/lib/uml/modules /run/modules/lib/modules
+modprobe -d /run/modules -a ip_vs ip_vs_rr veth bridge ipip sch_tbf sch_netem
+ip link set lo up
+cd /run/share
+export PYTHONPATH="$REPOSITORY"
+"$PYTHON" -B "$REPOSITORY/tests/lab/inside_a_guest.py" >answer.json 2>errors.txt </dev/null
+echo "$?" >code
+poweroff -f
+exec sleep 60
+"""
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +61,42 @@ def lab_prefix() -> str:
 def lab(ipvs_lab: Lab) -> Lab:
     """The exercise's lab, up."""
     return ipvs_lab
+
+
+@dataclass(frozen=True)
+class Guest:
+    """A guest that runs a lab inside: its process, and where it leaves what it saw."""
+
+    process: subprocess.Popen[bytes]
+    share: Path
+
+
+@pytest.fixture(scope="session")
+def guest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guest]:
+    """The guest, on its way: whoever asks for it early does something else meanwhile."""
+    share = tmp_path_factory.mktemp("guest")
+    (share / "init.sh").write_text(INIT)
+    memory = uml.choose_memory_directory("guest", MEMORY_MB)
+    memory.mkdir()
+    argv = [
+        *(uml.PROGRAM, f"mem={MEMORY_MB}M", "rootfstype=hostfs", "rootflags=/", "ro", "quiet"),
+        *("noreboot", *uml.QUICKER_BOOT, "umid=guest", f"uml_dir={share}/uml/"),
+        *("con=null", "con0=null,fd:1", f"SHARE={share}", f"PYTHON={sys.executable}"),
+        *(f"REPOSITORY={REPOSITORY}",),
+        *("init=/bin/sh", "--", f"{share}/init.sh"),
+    ]
+    environment = {"PATH": search_path(), "TMPDIR": str(memory), "HOME": str(share)}
+    with (share / "console.txt").open("w") as console:
+        process = subprocess.Popen(
+            argv,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=console,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    yield Guest(process, share)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    shutil.rmtree(memory)

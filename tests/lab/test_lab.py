@@ -261,7 +261,12 @@ def test_killed_up_then_up_works_and_so_does_down_after_all_in_it_was_killed(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_up_undoes_itself(second_name: str, number: signal.Signals) -> None:
-    done = start_up_and_signal(second_name, 1.0, number)
+    with start_up(second_name) as process:
+        assert process.stderr is not None
+        assert any("booting" in line for line in process.stderr)
+        process.send_signal(number)
+        printed = process.communicate(timeout=30)[1]
+    done = subprocess.CompletedProcess(process.args, process.returncode, "", printed)
     assert done.returncode == 130
     assert done.stderr.rstrip().endswith("undoing what was done")
     assert left_of(second_name) == []
