@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from analyzer.ipvs.timers import granule_jiffies
 from analyzer.predict import TIMER, state_name
 from analyzer.results import Agreement
 
@@ -37,11 +38,13 @@ class Doubt:
         clock_s: of the two clocks, and of the timers' phase.
         timer_s: a granule, where HZ or the phase is not known; else 0.
         unseen_packets: the capture is known to have missed some.
+        hz: of the director; None where not known.
     """
 
     clock_s: float
     timer_s: float
     unseen_packets: bool
+    hz: int | None = None
 
 
 def agreement(
@@ -177,14 +180,39 @@ def _residuals(lives: pd.DataFrame, doubt: Doubt) -> dict[str, int]:
         gone[name].to_numpy(dtype=np.float64) / 1e9 for name in ("ends_ns", "seen_ns", "gone_ns")
     )
     outside_s = np.maximum(np.maximum(seen_s - ends_s, ends_s - gone_s), 0)
+    other_s = _other_step_s(gone, ends_s, doubt)
+    by_other_s = np.maximum(np.maximum(seen_s - other_s, other_s - gone_s), 0)
     otherwise = "unseen_packets" if doubt.unseen_packets else "unexplained"
     reasons = np.select(
-        [outside_s == 0, outside_s <= doubt.clock_s, outside_s <= doubt.clock_s + doubt.timer_s],
+        [
+            outside_s == 0,
+            np.minimum(outside_s, by_other_s) <= doubt.clock_s,
+            outside_s <= doubt.clock_s + doubt.timer_s,
+        ],
         ["poll", "clock", "timer"],
         otherwise,
     )
     names, counts = np.unique(reasons, return_counts=True)
     return dict(zip(names.tolist(), counts.tolist(), strict=True))
+
+
+def _other_step_s(gone: pd.DataFrame, ends_s: Floats, doubt: Doubt) -> Floats:
+    """The step of the wheel that a last packet would lead to, were the clocks a little off.
+
+    A nominal instant that lies nearer to a step's edge than the clocks are known may belong to
+    the next step or to the one before: the prediction is then off by a whole granule.
+    """
+    if doubt.hz is None or gone.empty:
+        return ends_s
+    timeout_s = gone["timeout_s"].to_numpy(dtype=np.float64)
+    late_s = granule_jiffies(np.rint(timeout_s * doubt.hz)) / doubt.hz
+    nominal_s = gone["last_ns"].to_numpy(dtype=np.float64) / 1e9 + timeout_s
+    near_s = doubt.clock_s + 1 / doubt.hz
+    past_s = nominal_s - (ends_s - late_s)
+    other: Floats = np.select(
+        [past_s <= near_s, late_s - past_s <= near_s], [ends_s - late_s, ends_s + late_s], ends_s
+    )
+    return other
 
 
 def _worst_expiry_error_s(lives: pd.DataFrame) -> float | None:

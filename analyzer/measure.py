@@ -21,7 +21,7 @@ from analyzer.join import (
     with_requests,
 )
 from analyzer.observed import entry_lives, entry_polls_ns, state_samples
-from analyzer.phase import infer_phase
+from analyzer.phase import infer_phase, refine_phase
 from analyzer.predict import (
     TIMER,
     Prediction,
@@ -132,6 +132,7 @@ def _doubt(
         clock_s=clock.uncertainty_s + (phase.uncertainty_s if phase else 0.0) + _CLOCK_SLACK_S,
         timer_s=0.0 if phase else coarsest_s,
         unseen_packets=bool(dropped) or truncated > 0,
+        hz=director.hz,
     )
 
 
@@ -173,14 +174,17 @@ def _without_packets(
 def _learn_phase(
     segments: Segments, clock: DirectorClock, rules: Rules, director: Director, lives: pd.DataFrame
 ) -> tuple[Rules, InferredPhase | None]:
-    """Rules with HZ and phase: as they were read, else inferred from the expiries seen."""
-    if rules.hz is not None and rules.phase_s is not None:
-        return rules, None
+    """Rules with HZ and phase: as read (to within that), else inferred from the expiries seen."""
     nominal = predict(segments, clock, rules, director.name)
     joined = with_packets(lives, nominal)
     timed = joined[(joined["cause"] == TIMER).fillna(value=False)]
     gone = timed[timed["gone_ns"].notna() & timed["seen_ns"].notna()]
-    inferred = infer_phase(sightings_of(gone, clock), rules.hz, clock.uncertainty_s)
+    sightings = sightings_of(gone, clock)
+    if rules.hz is not None and rules.phase_s is not None:
+        open_s = clock.uncertainty_s + director.phase_uncertainty_s
+        phase_s = refine_phase(sightings, rules.hz, rules.phase_s, open_s)
+        return replace(rules, phase_s=phase_s), None
+    inferred = infer_phase(sightings, rules.hz, clock.uncertainty_s)
     if inferred is None:
         return rules, None
     phase = inferred.phase

@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.ipvs.timers import JIFFIES_AT_BOOT_S, KNOWN_HZ, TimerPhase, granule_jiffies
+from analyzer.ipvs.timers import (
+    JIFFIES_AT_BOOT_S,
+    KNOWN_HZ,
+    TimerPhase,
+    expiry_uptime_s,
+    granule_jiffies,
+)
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -55,6 +61,30 @@ class InferredPhase:
     phase: TimerPhase
     explained: float
     n: int
+
+
+REFINE_STEP_S = 0.001
+_LOOK_SLACK_S = 0.005
+
+
+def refine_phase(sightings: Sightings, hz: int, phase_s: float, uncertainty_s: float) -> float:
+    """A phase that was read, moved within its uncertainty to where it explains most expiries.
+
+    Reading the clocks leaves some milliseconds open; a burst that straddles a step of the wheel
+    decides them. Where the phase as read explains as many, it stands.
+    """
+    if len(sightings.last_s) == 0:
+        return phase_s
+    steps = int(uncertainty_s / REFINE_STEP_S)
+    shifts = sorted(range(-steps, steps + 1), key=abs)
+    candidates = [phase_s + shift * REFINE_STEP_S for shift in shifts]
+    return max(candidates, key=lambda candidate: _explained(sightings, hz, candidate))
+
+
+def _explained(sightings: Sightings, hz: int, phase_s: float) -> int:
+    fires_s = expiry_uptime_s(sightings.last_s, sightings.timeout_s, hz=hz, phase_s=phase_s)
+    after = fires_s > sightings.seen_s - _LOOK_SLACK_S
+    return int((after & (fires_s <= sightings.gone_s + _LOOK_SLACK_S)).sum())
 
 
 def infer_phase(sightings: Sightings, hz: int | None, slack_s: float) -> InferredPhase | None:

@@ -94,7 +94,7 @@ def prediction_differs(figures: Figures) -> Finding | None:
 
 def _off(row: Agreement) -> bool:
     return (
-        row.disagreement_polls > 2
+        (row.disagreement_polls > 2 and "clock" not in row.residuals)
         or row.state_matches < row.state_samples
         or "unexplained" in row.residuals
     )
