@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analyzer.ipvs.timers import KNOWN_HZ, expiry_uptime_s, granule_s
-from analyzer.phase import InferredPhase, Sightings, infer_phase
+from analyzer.phase import InferredPhase, Sightings, infer_phase, refine_phase
 
 
 @dataclass(frozen=True)
@@ -167,3 +167,21 @@ def test_no_sightings_tell_nothing() -> None:
         infer_phase(Sightings(last_s=none, timeout_s=none, seen_s=none, gone_s=none), None, 0.0)
         is None
     )
+
+
+def test_a_phase_as_read_is_moved_within_its_uncertainty_by_a_straddled_step() -> None:
+    """A packet lies 1 ms past the edge of a step; the phase was read 3 ms off, and says otherwise."""
+    true_s, read_s = 0.0, 0.003
+    edge_s = 619.84  # a timer of 20 s started from here on fires a step later, at 640.48 s
+    last_s = np.array([edge_s + 0.001, edge_s + 0.02])
+    timeout_s = np.full(2, 20.0)
+    gone_s = expiry_uptime_s(last_s, timeout_s, hz=100, phase_s=true_s)
+    seen = Sightings(last_s=last_s, timeout_s=timeout_s, seen_s=gone_s - 0.1, gone_s=gone_s + 0.1)
+    as_read_s = expiry_uptime_s(last_s, timeout_s, hz=100, phase_s=read_s)
+    assert abs(as_read_s[0] - gone_s[0]) > 0.6  # a whole granule off
+    refined_s = refine_phase(seen, 100, read_s, 0.01)
+    assert list(expiry_uptime_s(last_s, timeout_s, hz=100, phase_s=refined_s)) == pytest.approx(
+        list(gone_s), abs=0.02
+    )
+    assert abs(refined_s - read_s) <= 0.01
+    assert refine_phase(seen, 100, true_s, 0.01) == true_s  # it explained all as it was
