@@ -170,7 +170,7 @@ def test_no_sightings_tell_nothing() -> None:
 
 
 def test_a_phase_as_read_is_moved_within_its_uncertainty_by_a_straddled_step() -> None:
-    """A packet lies 1 ms past the edge of a step; the phase was read 3 ms off, and says otherwise."""
+    """A packet lies 1 ms past the edge of a step; by the phase as read, 3 ms off, before it."""
     true_s, read_s = 0.0, 0.003
     edge_s = 619.84  # a timer of 20 s started from here on fires a step later, at 640.48 s
     last_s = np.array([edge_s + 0.001, edge_s + 0.02])
