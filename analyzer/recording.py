@@ -4,8 +4,6 @@ A recording is a manifest (``run.json``), one Parquet dataset per table (a folde
 packets (``capture.pcap``). Parts are written under a hidden name and then renamed, so a crash loses
 at most the rows that were not yet flushed, and never spoils a part.
 
-Every instant is Unix time in nanoseconds on the client's clock.
-
 This is the only module of the analyzer that touches a disk.
 """
 
@@ -22,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analyzer.errors import RecordingError
+from analyzer.tables import TABLES, in_full, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -33,88 +32,11 @@ CAPTURE = "capture.pcap"
 ANALYSIS = "analysis.json"
 REPORT = "report.html"
 
-_AT = pa.timestamp("ns", tz="UTC")
-_NAME = pa.string()
-_INT = pa.int64()
-_FLOAT = pa.float64()
+ROWS_HELD = 20_000
+"""Rows of a table, added one by one, that wait in memory at most."""
 
-
-def _schema(**columns: pa.DataType) -> pa.Schema:
-    return pa.schema(list(columns.items()))
-
-
-TABLES: Mapping[str, pa.Schema] = {
-    # One row is one request; an instant that was not reached is null.
-    "requests": _schema(
-        id=_INT,
-        kind=_NAME,  # the request method, or the script that an engine played
-        host=_NAME,
-        protocol=_NAME,  # TCP, UDP
-        vip=_NAME,
-        port=_INT,
-        scheduled=_AT,  # when it was due
-        started=_AT,
-        connected=_AT,
-        first_byte=_AT,
-        ended=_AT,
-        source_ip=_NAME,
-        source_port=_INT,
-        status=_INT,  # HTTP status
-        bytes=_INT,  # of the response's body
-        error=_NAME,  # null if it succeeded
-        closer=_NAME,  # client, server, reset, none
-    ),
-    # One row is one real server in one poll.
-    "services": _schema(
-        at=_AT,
-        director=_NAME,
-        protocol=_NAME,
-        vip=_NAME,
-        port=_INT,
-        fwmark=_INT,
-        scheduler=_NAME,
-        real_server=_NAME,
-        real_port=_INT,
-        forwarding=_NAME,  # dr, nat, tun, local
-        weight=_INT,
-        active=_INT,
-        inactive=_INT,
-        conns=_INT,
-        in_packets=_INT,
-        out_packets=_INT,
-        in_bytes=_INT,
-        out_bytes=_INT,
-    ),
-    # One row is one change of an entry; gone stands at the first poll that missed it.
-    "entries": _schema(
-        at=_AT,
-        director=_NAME,
-        change=_NAME,  # appeared, state, gone
-        protocol=_NAME,
-        state=_NAME,
-        expires_s=_INT,
-        origin=_NAME,  # LOCAL, SYNC
-        client_ip=_NAME,
-        client_port=_INT,
-        vip=_NAME,
-        port=_INT,
-        real_server=_NAME,
-        real_port=_INT,
-    ),
-    # One row is one poll; with it the table at any poll of entries can be rebuilt.
-    "polls": _schema(
-        at=_AT,
-        director=_NAME,
-        what=_NAME,  # services, or entries (which includes services)
-        took_ms=_FLOAT,  # from asked to answered
-        entries=_INT,  # lines read; null where entries were not asked for
-        offset_ms=_FLOAT,  # this poll's own reading of the boot instant, less boot_at
-        asked=_AT,
-        director_uptime_s=_FLOAT,
-    ),
-    "sockets": _schema(at=_AT, host=_NAME, state=_NAME, count=_INT),
-    "events": _schema(at=_AT, host=_NAME, kind=_NAME, detail=_NAME),
-}
+BYTES_HELD = 32 << 20
+"""Bytes of a table that wait in memory at most; more are written without waiting for a flush."""
 
 
 class RecordingWriter:
@@ -134,6 +56,7 @@ class RecordingWriter:
         self.path = path
         self._manifest = {"schema_version": SCHEMA_VERSION} | dict(manifest)
         self._rows: dict[str, list[Mapping[str, Any]]] = {name: [] for name in TABLES}
+        self._held: dict[str, list[pa.Table]] = {name: [] for name in TABLES}
         self._parts = dict.fromkeys(TABLES, 0)
         self.update_manifest({})
 
@@ -149,11 +72,29 @@ class RecordingWriter:
 
     def append(self, table: str, row: Mapping[str, Any]) -> None:
         """Add one row; columns that it does not name are null."""
-        self._rows[table].append(row)
+        rows = self._rows[table]
+        rows.append(row)
+        if len(rows) >= ROWS_HELD:
+            self._gather(table)
 
     def extend(self, table: str, rows: Iterable[Mapping[str, Any]]) -> None:
         """Add many rows."""
-        self._rows[table].extend(rows)
+        for row in rows:
+            self.append(table, row)
+
+    def extend_columns(self, table: str, columns: Mapping[str, Any] | pa.Table) -> None:
+        """Add many rows as columns, a million in a fraction of a second.
+
+        Args:
+            table: the table's name.
+            columns: as ``analyzer.tables.table_of`` takes them.
+
+        Raises:
+            ValueError: columns that do not fit the table.
+        """
+        made = table_of(table, columns)
+        self._gather(table)
+        self._hold(table, made)
 
     def update_manifest(self, values: Mapping[str, Any]) -> None:
         """Set top-level keys of ``run.json`` and write it, whole or not at all."""
@@ -163,23 +104,38 @@ class RecordingWriter:
 
     def flush(self) -> None:
         """Write what has gathered, one part per table that has rows."""
-        for name, rows in self._rows.items():
-            if rows:
-                self._write_part(name, rows)
-                rows.clear()
+        for name in TABLES:
+            self._gather(name)
+            if self._held[name]:
+                self._write_part(name)
 
     def close(self, ended: str) -> None:
         """Flush, and say in the manifest how the run ended."""
         self.flush()
         self.update_manifest({"ended": ended})
 
-    def _write_part(self, name: str, rows: list[Mapping[str, Any]]) -> None:
+    def _gather(self, name: str) -> None:
+        """Turn the rows that came one by one into columns, which take a tenth of the memory."""
+        rows = self._rows[name]
+        if rows:
+            made = pa.Table.from_pylist(rows, schema=TABLES[name])
+            rows.clear()
+            self._hold(name, made)
+
+    def _hold(self, name: str, rows: pa.Table) -> None:
+        held = self._held[name]
+        held.append(rows)
+        if sum(each.nbytes for each in held) > BYTES_HELD:
+            self._write_part(name)
+
+    def _write_part(self, name: str) -> None:
         folder = self.path / name
         folder.mkdir(exist_ok=True)
         part = folder / f"part-{self._parts[name]:05d}.parquet"
         hidden = part.with_name(f".{part.name}")
-        pq.write_table(pa.Table.from_pylist(rows, schema=TABLES[name]), hidden)
+        pq.write_table(pa.concat_tables(self._held[name]), hidden, compression="zstd")
         hidden.rename(part)
+        self._held[name].clear()
         self._parts[name] += 1
 
 
@@ -213,7 +169,10 @@ class Recording:
         return cls(path, manifest)
 
     def table(self, name: str) -> pd.DataFrame:
-        """A table whole, with the columns and types of ``TABLES``; empty if none was written."""
+        """A table whole, with the columns and types of ``TABLES``; empty if none was written.
+
+        A column that a part was written without, by an older program, is null there.
+        """
         schema = TABLES[name]
         parts = [self._read_part(part, schema) for part in self._parts(name)]
         table = pa.concat_tables([schema.empty_table(), *(part for part in parts if part)])
@@ -249,8 +208,8 @@ class Recording:
 
     def _read_part(self, part: Path, schema: pa.Schema) -> pa.Table | None:
         try:
-            return pq.read_table(part, partitioning=None).select(schema.names).cast(schema)
-        except (pa.ArrowException, OSError, KeyError) as error:
+            return in_full(pq.read_table(part, partitioning=None), schema)
+        except (pa.ArrowException, OSError, ValueError) as error:
             self.problems.append(f"{part.relative_to(self.path)}: not readable ({error})")
             return None
 

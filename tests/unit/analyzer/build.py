@@ -15,7 +15,7 @@ from analyzer.clock import DirectorClock
 from analyzer.director import Director
 from analyzer.ipvs.replay import Rules
 from analyzer.ipvs.states import Flag, Timeouts
-from analyzer.recording import TABLES
+from analyzer.tables import TABLES
 from analyzer.wire.segments import FLOW_COLUMNS, Segments
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,10 +21,10 @@ from analyzer.recording import (
     CAPTURE,
     MANIFEST,
     SCHEMA_VERSION,
-    TABLES,
     Recording,
     RecordingWriter,
 )
+from analyzer.tables import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,6 +68,10 @@ def filled(table: str, number: int) -> dict[str, Any]:
     return {column.name: values[column.type] for column in TABLES[table]}
 
 
+def sorted_parts(run: Path, table: str) -> list[Path]:
+    return sorted((run / table).glob("[!.]*"))
+
+
 @pytest.mark.parametrize("table", TABLES)
 def test_every_table_comes_back_as_it_went_in(table: str, tmp_path: Path) -> None:
     writer = RecordingWriter(tmp_path / "run", {})
@@ -102,18 +107,81 @@ def test_columns_that_a_row_does_not_name_are_null(tmp_path: Path) -> None:
     assert row == dict.fromkeys(TABLES["requests"].names) | {"id": 7}
 
 
-def test_an_instant_keeps_its_last_nanosecond(tmp_path: Path) -> None:
-    writer = RecordingWriter(tmp_path / "run", {})
-    writer.append("events", {"at": AT_NS})
-    writer.close("completed")
-    assert rows_of(Recording.open(tmp_path / "run"), "events")[0]["at"] == AT_NS
-
-
 @st.composite
 def any_rows(draw: st.DrawFn) -> tuple[str, list[dict[str, Any]]]:
     table = draw(st.sampled_from(sorted(TABLES)))
     columns = {column.name: CELLS[column.type] | st.none() for column in TABLES[table]}
     return table, draw(st.lists(st.fixed_dictionaries(columns), max_size=6))
+
+
+@given(any_rows())
+@settings(max_examples=60, deadline=None)
+def test_columns_come_back_as_rows_do(told: tuple[str, list[dict[str, Any]]]) -> None:
+    table, rows = told
+    with TemporaryDirectory() as folder:
+        writer = RecordingWriter(Path(folder), {})
+        writer.extend(table, rows)
+        columns = {name: [row[name] for row in rows] for name in TABLES[table].names}
+        writer.extend_columns(table, columns)
+        writer.extend_columns(table, pa.Table.from_pylist(rows, schema=TABLES[table]))
+        writer.extend(table, rows)
+        writer.close("completed")
+        assert rows_of(Recording.open(Path(folder)), table) == rows * 4
+
+
+def test_arrays_of_numpy_are_columns_and_one_text_stands_for_every_row(tmp_path: Path) -> None:
+    writer = RecordingWriter(tmp_path, {})
+    writer.extend_columns(
+        "entries",
+        {
+            "at": np.array([AT_NS, AT_NS + 1]),
+            "director": "bal01",
+            "client_port": np.ma.array([80, 81], mask=[False, True]),
+            "state": None,
+        },
+    )
+    writer.close("completed")
+    nulls: dict[str, Any] = dict.fromkeys(TABLES["entries"].names) | {"director": "bal01"}
+    assert rows_of(Recording.open(tmp_path), "entries") == [
+        nulls | {"at": AT_NS, "client_port": 80},
+        nulls | {"at": AT_NS + 1},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("columns", "why"),
+    [
+        ({"colour": ["red"]}, "no column colour"),
+        ({"at": [1, 2], "host": ["a"]}, "length"),
+        ({"at": ["at noon"]}, "at noon"),
+    ],
+)
+def test_columns_that_do_not_fit_the_table_are_refused_and_spoil_nothing(
+    columns: dict[str, Any], why: str, tmp_path: Path
+) -> None:
+    writer = RecordingWriter(tmp_path, {})
+    with pytest.raises(ValueError, match=why):
+        writer.extend_columns("events", columns)
+    writer.close("completed")
+    assert rows_of(Recording.open(tmp_path), "events") == []
+
+
+def test_what_waits_in_memory_is_bounded_without_a_flush(tmp_path: Path) -> None:
+    writer = RecordingWriter(tmp_path, {})
+    for first in range(0, 2_000_000, 400_000):
+        numbers = np.arange(first, first + 400_000)
+        writer.extend_columns("sockets", {"at": numbers, "count": numbers, "host": "client"})
+    assert sorted_parts(tmp_path, "sockets") != []
+    writer.close("completed")
+    counts = Recording.open(tmp_path).table("sockets")["count"].to_numpy("int64")
+    assert np.array_equal(counts, np.arange(2_000_000))
+
+
+def test_an_instant_keeps_its_last_nanosecond(tmp_path: Path) -> None:
+    writer = RecordingWriter(tmp_path / "run", {})
+    writer.append("events", {"at": AT_NS})
+    writer.close("completed")
+    assert rows_of(Recording.open(tmp_path / "run"), "events")[0]["at"] == AT_NS
 
 
 @given(any_rows(), st.integers(0, 3))
@@ -202,6 +270,15 @@ def test_a_part_with_other_columns_costs_itself(tmp_path: Path) -> None:
     found = Recording.open(tmp_path)
     assert [row["id"] for row in rows_of(found, "requests")] == [1]
     assert len(found.problems) == 1
+
+
+def test_columns_that_a_part_was_written_without_are_null(tmp_path: Path) -> None:
+    first, _ = two_parts(tmp_path)
+    pq.write_table(pa.table({"id": [7], "started": [AT_NS]}), first)
+    found = Recording.open(tmp_path)
+    nulls: dict[str, Any] = dict.fromkeys(TABLES["requests"].names)
+    assert rows_of(found, "requests") == [nulls | {"id": 7, "started": AT_NS}, nulls | {"id": 1}]
+    assert found.problems == []
 
 
 def test_a_part_with_columns_of_other_types_costs_itself(tmp_path: Path) -> None:
