@@ -10,8 +10,10 @@ import plotly.graph_objects as go
 
 from analyzer.forecast import count, findings, number, to_json, verdict
 from reports import forecast_text as words
-from reports.figures import BAND, INK, MUTED, PALETTE, PAPER, Panel, stacked, whole_numbers
-from reports.page import Chart, render, script_json
+from reports.page import render, script_json
+from reports.panels import Panel, stacked, time_axis, whole_numbers
+from reports.section import Chart
+from reports.theme import BAND, INK, MUTED, PALETTE, PAPER
 from reports.wording import Headline
 
 if TYPE_CHECKING:
@@ -132,18 +134,7 @@ def course(forecast: Forecast) -> go.Figure:
         for axis, counted in zip(("y", "y2"), TITLES, strict=True):
             _mark_plateau(figure, axis, counted, forecast, factor)
     low, high = -0.015 * end_s / factor, 1.015 * end_s / factor
-    figure.update_layout(
-        xaxis={
-            "range": [low, high],
-            "title": {"text": f"{name} since the load began", "standoff": 8},
-            "showspikes": True,
-            "spikemode": "across",
-            "spikesnap": "cursor",
-            "spikethickness": 1,
-            "spikedash": "1px,3px",
-            "spikecolor": MUTED,
-        }
-    )
+    figure.update_layout(xaxis=time_axis(low, high, f"{name} since the load began"))
     _mark_end(figure, forecast.duration_s / factor, (high - low))
     return figure
 

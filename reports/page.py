@@ -1,6 +1,6 @@
 """Figures, findings and tables of an Analysis as one HTML file that needs nothing else.
 
-Everything that comes from a recording passes jinja's autoescape, ``figures.plain`` or
+Everything that comes from a recording passes jinja's autoescape, ``theme.plain`` or
 ``script_json``; the page's own policy lets only the two scripts of this package run, by their
 hashes, and forbids every request.
 """
@@ -13,7 +13,6 @@ import json
 import math
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -23,26 +22,17 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from analyzer.results import to_json
-from reports import figures, what_if, wording
+from reports import wording
+from reports.sections import sections
+from reports.theme import PALETTE
 
 if TYPE_CHECKING:
-    import plotly.graph_objects as go
-
     from analyzer.results import Analysis, Finding
-    from reports.figures import Series
+    from reports.section import Cell, Section
 
 SEVERITIES = {"problem": "Problem", "warning": "Warning", "info": "Good to know"}
 COMMANDS = ("command_line", "command", "argv")  # lists of words in the manifest, shown as typed
 MANY = 200  # items of a list in the manifest that are shown
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chart:
-    """A figure on the page, and the sentence that says the same in words."""
-
-    id: str
-    figure: go.Figure | None
-    caption: str
 
 
 def render_page(analysis: Analysis) -> str:
@@ -54,8 +44,8 @@ def render(template: str, context: Mapping[str, Any]) -> str:
     """A template that extends ``shell.html``, with the style, scripts and policy of every page."""
     scripts = (_text("vendor/plotly-basic.min.js"), _text("templates/page.js"))
     shell = {
-        "dark": script_json(dict(figures.PALETTE.values())),
-        "palette": figures.PALETTE,
+        "dark": script_json(dict(PALETTE.values())),
+        "palette": PALETTE,
         "severities": SEVERITIES,
         "style": Markup(_text("templates/page.css")),  # noqa: S704 - our own file
         "scripts": [Markup(script) for script in scripts],  # noqa: S704 - our own files
@@ -66,44 +56,26 @@ def render(template: str, context: Mapping[str, Any]) -> str:
 
 
 def _context(analysis: Analysis) -> dict[str, Any]:
+    shown = sections(analysis)
     return {
         "analysis": analysis,
         "headlines": wording.headlines(analysis),
         "findings": by_severity(analysis.findings),
-        "timeline": Chart(
-            id="timeline",
-            figure=figures.timeline(analysis),
-            caption=wording.timeline_caption(analysis),
-        ),
-        "latency": Chart(
-            id="latency",
-            figure=figures.latency(analysis),
-            caption=wording.latency_caption(analysis),
-        ),
-        "what_if": Chart(
-            id="what-if", figure=what_if.chart(analysis), caption=what_if.caption(analysis)
-        ),
-        "legend": legend(figures.series(analysis)),
-        "windows": figures.windows(analysis),
-        "why_no_polls": wording.why_no_polls(analysis),
-        "why_no_packets": wording.why_no_packets(analysis),
-        "why_no_lifetime": wording.why_no_lifetime(analysis),
+        "sections": shown,
+        "shown_at": anchors(shown),
         "document": script_json(to_json(analysis)),
     }
+
+
+def anchors(shown: Sequence[Section]) -> dict[str, Section]:
+    """The section that shows the evidence of each finding, by the finding's id."""
+    return {finding: section for section in shown for finding in section.shows}
 
 
 def by_severity(findings: Sequence[Finding]) -> list[Finding]:
     """Problems first; otherwise in the order of the analysis."""
     order = list(SEVERITIES)
     return sorted(findings, key=lambda finding: order.index(finding.severity))
-
-
-def legend(series: Sequence[Series]) -> dict[str, list[Series]]:
-    """The curves by director, as the legend groups them."""
-    groups: dict[str, list[Series]] = {}
-    for item in series:
-        groups.setdefault(item.director, []).append(item)
-    return groups
 
 
 def script_json(value: Any) -> Markup:
@@ -159,6 +131,7 @@ def _environment() -> Environment:
         "moment": lambda value: f"{value:.2f}",
         "signed": lambda value: f"{value:+.2f} s".replace("-", "\N{MINUS SIGN}"),
         "kind": kind,
+        "cell": cell,
         "shell": lambda words: shlex.join(map(str, words)),
     }
     environment.globals |= {
@@ -171,6 +144,13 @@ def _environment() -> Environment:
         "commands": COMMANDS,
     }
     return environment
+
+
+def cell(value: Cell) -> str:
+    """A cell of a chart's data: counts with thousands apart, other numbers to five figures."""
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
 
 
 def kind(value: Any) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
-from reports import what_if, wording
+from reports import wording
+from reports.sections import what_if
 
 if TYPE_CHECKING:
     from analyzer.results import Analysis, Latency, RealServerRow, ServiceTable

@@ -41,23 +41,35 @@
   };
 
   const charts = [...document.querySelectorAll(".chart[data-figure]")];
+  const same = (a, b) => a.every((value, i) => Math.abs(value - b[i]) < 1e-9);
+
+  const show = (clock, range) => { // charts of one clock zoom and pan in step
+    for (const chart of charts) {
+      if (chart.dataset.clock !== clock || same(chart.layout.xaxis.range, range)) continue;
+      Plotly.relayout(chart, { "xaxis.range": [...range] });
+    }
+  };
+  const followed = (chart) => chart.on("plotly_relayout", () => {
+    show(chart.dataset.clock, chart.layout.xaxis.range);
+  });
   const drawAll = () => Promise.all(charts.map(draw));
 
   for (const box of document.querySelectorAll("input[data-series]")) {
     box.addEventListener("change", () => {
       if (box.checked) hidden.delete(box.dataset.series);
       else hidden.add(box.dataset.series);
-      const chart = document.getElementById("timeline");
-      const visible = chart.data.map((trace) => !hidden.has(trace.legendgroup));
-      Plotly.restyle(chart, { visible });
+      for (const chart of charts) {
+        if (!chart.data.some((trace) => trace.legendgroup === box.dataset.series)) continue;
+        const visible = chart.data.map((trace) => !hidden.has(trace.legendgroup));
+        Plotly.restyle(chart, { visible });
+      }
     });
   }
   const buttons = [...document.querySelectorAll("button[data-start]")];
   for (const button of buttons) {
     button.addEventListener("click", () => {
       for (const other of buttons) other.setAttribute("aria-pressed", String(other === button));
-      const range = [Number(button.dataset.start), Number(button.dataset.end)];
-      Plotly.relayout("timeline", { "xaxis.range": range });
+      show(button.dataset.clock, [Number(button.dataset.start), Number(button.dataset.end)]);
     });
   }
   scheme.addEventListener("change", drawAll);
@@ -66,5 +78,8 @@
     printing = false;
     drawAll().then(() => charts.forEach((chart) => Plotly.Plots.resize(chart)));
   });
-  drawAll().then(() => { document.documentElement.dataset.drawn = "yes"; });
+  drawAll().then(() => {
+    charts.filter((chart) => chart.dataset.clock).forEach(followed);
+    document.documentElement.dataset.drawn = "yes";
+  });
 })();

@@ -26,10 +26,10 @@ CUT = """[...document.querySelectorAll(
     const box = e.getBoundingClientRect();
     return box.width > 0 && (box.left < -1 || box.right > innerWidth + 1);
   }).map((e) => e.textContent)"""
-PATHS = """[...document.querySelectorAll('#timeline .scatterlayer .trace path')]
+PATHS = """[...document.querySelectorAll('#timeline-chart .scatterlayer .trace path')]
   .filter((p) => (p.getAttribute('d') || '').length > 0 && p.getBoundingClientRect().width > 0)
   .length"""
-RANGE = "document.getElementById('timeline')._fullLayout.xaxis.range"
+RANGE = "document.getElementById('timeline-chart')._fullLayout.xaxis.range"
 
 
 @dataclass
@@ -92,11 +92,11 @@ def test_it_opens_from_disk_without_a_complaint_or_a_request(
 def test_the_curves_are_drawn(opened: Callable[..., Opened]) -> None:
     page = opened(build.demo()).page
     # two marks' lanes with packets; four series polled and three predicted, in two panels
-    assert page.locator("#timeline .scatterlayer .trace").count() >= 16
+    assert page.locator("#timeline-chart .scatterlayer .trace").count() >= 16
     assert page.evaluate(PATHS) > 300
-    assert page.locator("#timeline .barlayer .point").count() == 4
-    assert page.locator("#latency .barlayer .trace").count() == 3
-    line = page.locator("#timeline .xy4 .scatterlayer .js-line").last.bounding_box()
+    assert page.locator("#timeline-chart .barlayer .point").count() == 4
+    assert page.locator("#latency-chart .barlayer .trace").count() == 3
+    line = page.locator("#timeline-chart .xy4 .scatterlayer .js-line").last.bounding_box()
     assert line is not None
     assert line["width"] > 700
     assert line["height"] > 80
@@ -133,7 +133,7 @@ def test_hostile_text_neither_runs_nor_becomes_markup(
 
 def test_the_colours_follow_the_reader(opened: Callable[..., Opened]) -> None:
     page = opened(build.demo(), scheme="dark").page
-    line = "document.querySelector('#timeline .js-line')"
+    line = "document.querySelector('#timeline-chart .js-line')"
     dark = page.evaluate(f"{line}.style.stroke")
     page.emulate_media(color_scheme="light")
     assert eventually(page, f"{line} && {line}.style.stroke !== '{dark}'")
@@ -141,12 +141,12 @@ def test_the_colours_follow_the_reader(opened: Callable[..., Opened]) -> None:
 
 def test_a_button_zooms_and_the_legend_hides(opened: Callable[..., Opened]) -> None:
     page = opened(build.demo()).page
-    before = page.locator("#timeline .scatterlayer .trace").count()
+    before = page.locator("#timeline-chart .scatterlayer .trace").count()
     page.get_by_role("button", name="Decay").click()
     low, high = page.evaluate(RANGE)
     assert 20 < low < high < 23
     page.get_by_label("192.168.10.21:80").uncheck()
-    traces = "document.querySelectorAll('#timeline .scatterlayer .trace')"
+    traces = "document.querySelectorAll('#timeline-chart .scatterlayer .trace')"
     assert eventually(page, f"{traces}.length < {before}")
     assert page.evaluate(RANGE) == [low, high]
     page.emulate_media(color_scheme="dark")

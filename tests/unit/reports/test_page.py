@@ -9,6 +9,7 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from plotly.offline import get_plotlyjs_version
 
 from analyzer.results import to_json
 from reports import page
+from reports.section import DataTable
+from reports.sections import sections
 from tests.unit.reports import build
 
 HOSTILE = [
@@ -70,7 +73,7 @@ def test_hostile_text_in_every_field_adds_no_element_and_no_attribute(text: str)
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_does_not_reach_a_figure_as_a_tag(text: str) -> None:
-    for name in ("timeline-figure", "latency-figure"):
+    for name in ("timeline-chart-figure", "latency-chart-figure"):
         figure = json.loads(outline(build.hostile(text)).texts[name])
         assert not re.search(r"<(?!br>|extra>|/extra>)", "".join(strings(figure)))
 
@@ -86,7 +89,7 @@ def strings(value: Any) -> list[str]:
 @pytest.mark.parametrize("name", build.RUNS)
 def test_the_page_asks_for_nothing_outside_itself(name: str) -> None:
     for tag, attributes in outline(build.RUNS[name]()).elements:
-        assert not {"src", "href", "action", "srcset", "data"} & set(attributes), tag
+        assert not {"src", "action", "srcset", "data"} & set(attributes), tag
     css = page._text("templates/page.css")
     assert "url(" not in css
     assert "@import" not in css
@@ -180,3 +183,29 @@ def test_the_page_offers_no_upload() -> None:
     script = page._text("templates/page.js")
     assert "showSendToCloud: false" in script
     assert 'plotlyServerURL: ""' in script
+
+
+def test_every_finding_is_shown_in_one_section() -> None:
+    shown = page.anchors(sections(build.demo()))
+    told = (Path(__file__).parents[3] / "docs" / "findings.md").read_text("utf-8")
+    assert set(shown) == set(re.findall(r"^\| `([a-z-]+)` \|", told, re.M))
+
+
+def test_a_finding_links_to_what_shows_it() -> None:
+    seen = outline(build.demo())
+    assert {"#lifetimes"} == {a["href"] for tag, a in seen.elements if tag == "a"}
+    assert "lifetimes" in {a.get("id") for _, a in seen.elements}
+
+
+@pytest.mark.parametrize("name", build.RUNS)
+def test_every_anchor_is_there_once(name: str) -> None:
+    ids = [a["id"] for _, a in outline(build.RUNS[name]()).elements if "id" in a]
+    assert len(ids) == len(set(ids))
+
+
+def test_the_data_of_a_chart_is_a_table() -> None:
+    table = DataTable(columns=("at", "InActConn"), rows=((0.5, 1200), ("<b>", None)), note="all")
+    html = page._environment().get_template("parts.html").make_module().data(table)
+    assert '<th scope="row">0.5</th><td class="n">1,200</td>' in html
+    assert "&lt;b&gt;" in html
+    assert "not measured" in html

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
-from reports import curves, figures, wording
-from reports.figures import PALETTE, Panel, stacked, whole_numbers
+from reports import curves, wording
+from reports.panels import Panel, stacked, time_axis, whole_numbers
+from reports.section import Chart, Section
+from reports.theme import BUCKETS, PALETTE, plain
 
 if TYPE_CHECKING:
     from analyzer.results import Analysis, Curve, WhatIf
@@ -15,6 +17,22 @@ if TYPE_CHECKING:
 HEIGHT_PX = 200
 AS_IT_WAS, OTHERWISE = "as it was", "as it would be"
 STYLES = {AS_IT_WAS: ("blue", "solid"), OTHERWISE: ("orange", "8px,4px")}
+
+
+def section(analysis: Analysis) -> Section | None:
+    """The same packets under what ``--what-if`` assumes; None without it."""
+    if not analysis.what_if:
+        return None
+    chart = Chart(
+        id="what-if-chart",
+        figure=_figure(analysis),
+        caption=caption(analysis) or "No entry would have been made.",
+    )
+    return Section(
+        id="what-if",
+        title=f"What if: {', '.join(analysis.what_if[0].assumptions)}",
+        charts=(chart,),
+    )
 
 
 def told(analysis: Analysis) -> tuple[WhatIf, ...]:
@@ -28,7 +46,7 @@ def as_it_was(analysis: Analysis, answer: WhatIf) -> Curve | None:
     return curves.sum_of_steps(predicted) if predicted else None
 
 
-def chart(analysis: Analysis) -> go.Figure | None:
+def _figure(analysis: Analysis) -> go.Figure | None:
     """InActConn, a panel for each director: as it was, and as it would be."""
     answers = told(analysis)
     if not answers:
@@ -37,10 +55,7 @@ def chart(analysis: Analysis) -> go.Figure | None:
     end_s = max(end_s, analysis.timeline.end_s)
     figure = stacked([_panel(analysis, answer, end_s) for answer in answers])
     figure.update_layout(
-        xaxis={
-            "range": [-0.015 * end_s, 1.015 * end_s],
-            "title": {"text": "seconds since the start of the run", "standoff": 8},
-        }
+        xaxis=time_axis(-0.015 * end_s, 1.015 * end_s, "seconds since the start of the run")
     )
     return figure
 
@@ -51,7 +66,7 @@ def _panel(analysis: Analysis, answer: WhatIf, end_s: float) -> Panel:
     traces = [_line(name, curve, end_s) for name, curve in lines.items() if curve is not None]
     top = max(int(curve.inactive.max(initial=0)) for curve in lines.values() if curve is not None)
     return Panel(
-        title=f"InActConn on {figures.plain(answer.director, 40)}",
+        title=f"InActConn on {plain(answer.director, 40)}",
         height_px=HEIGHT_PX,
         traces=tuple(traces),
         axis=whole_numbers(top),
@@ -61,7 +76,7 @@ def _panel(analysis: Analysis, answer: WhatIf, end_s: float) -> Panel:
 def _line(name: str, curve: Curve, end_s: float) -> go.Scatter:
     hue, dash = STYLES[name]
     t_s, values = curves.held(curve.t_s, curve.inactive, start_s=0.0, end_s=end_s)
-    kept = curves.thinned(values, buckets=figures.BUCKETS)
+    kept = curves.thinned(values, buckets=BUCKETS)
     return go.Scatter(
         x=t_s[kept],
         y=values[kept],

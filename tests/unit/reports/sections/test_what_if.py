@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from analyzer.results import Analysis, Curve, WhatIf, WhatIfGroup
-from reports import what_if
 from reports.page import render_page
+from reports.sections import what_if
 from reports.text import summary_lines
 from tests.unit.reports import build
 
@@ -42,7 +42,9 @@ def analysis() -> Analysis:
 
 
 def test_both_curves_are_drawn_with_their_own_values(analysis: Analysis) -> None:
-    figure = what_if.chart(analysis)
+    section = what_if.section(analysis)
+    assert section is not None
+    figure = section.charts[0].figure
     assert figure is not None
     was, would_be = figure.data
     assert max(was.y) == 50
@@ -67,15 +69,15 @@ def test_what_the_capture_cannot_tell_is_said(analysis: Analysis) -> None:
 def test_the_page_and_the_terminal_say_the_same(analysis: Analysis) -> None:
     page, terminal = render_page(analysis), " ".join(summary_lines(analysis))
     (sentence,) = what_if.sentences(analysis)
-    assert 'id="what-if-section"' in page
+    assert 'id="what-if"' in page
     assert sentence in page
     assert sentence in terminal
 
 
 def test_nobody_asked_nothing_is_said() -> None:
     plain = build.demo()
-    assert what_if.chart(plain) is None
-    assert 'id="what-if-section"' not in render_page(plain)
+    assert what_if.section(plain) is None
+    assert 'id="what-if"' not in render_page(plain)
 
 
 def test_hostile_assumptions_are_text(analysis: Analysis) -> None:

@@ -1,4 +1,4 @@
-"""Figures carry the values of the Analysis."""
+"""The timeline carries the values of the Analysis."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from analyzer.results import Analysis, Curve, Event
-from reports import figures
+from reports.sections import sections, timeline
+from reports.theme import BUCKETS
 from tests.unit.reports import build
 
 
 def drawn(analysis: Analysis) -> Any:
-    figure = figures.timeline(analysis)
+    figure = timeline.timeline(analysis)
     assert figure is not None
     return figure
 
@@ -47,18 +48,6 @@ def test_every_predicted_change_is_a_step() -> None:
 def test_the_real_servers_of_a_director_are_added_up() -> None:
     points = trace(drawn(build.demo()), "bal01 all real servers, polled", "y4")
     assert points.y.max() == 50
-
-
-def test_one_real_server_has_no_sum_beside_it() -> None:
-    run = build.demo()
-    alone = replace(run.timeline, observed=run.timeline.observed[:1], predicted=())
-    (only,) = figures.series(replace(run, timeline=alone))
-    assert only.label == "192.168.10.21:80"
-
-
-def test_a_director_at_zero_is_one_quiet_series() -> None:
-    backup = [item for item in figures.series(build.demo()) if item.director == "bal02"]
-    assert [(item.label, item.quiet) for item in backup] == [("0 throughout", True)]
 
 
 def test_a_gap_in_polling_stays_a_gap_and_is_shaded() -> None:
@@ -101,7 +90,7 @@ def test_events_are_lines_and_their_numbers_never_overlap() -> None:
 
 def test_a_thousand_events_leave_few_numbers() -> None:
     events = [Event(t_s=i / 100, host="h", kind="k", detail="") for i in range(1000)]
-    assert len(figures.event_clusters(events, width_s=10)) <= 29
+    assert len(timeline.event_clusters(events, width_s=10)) <= 29
 
 
 def test_without_prediction_the_polls_are_joined() -> None:
@@ -117,22 +106,21 @@ def test_a_long_watch_is_thinned_and_keeps_its_peak() -> None:
     long = Curve(director="d", real_server="r", t_s=t_s, active=inactive, inactive=inactive)
     figure = drawn(replace(run, timeline=replace(run.timeline, observed=(long,), predicted=())))
     points = trace(figure, "d r, polled", "y4")
-    assert len(points.x) <= 2 * figures.BUCKETS + 2
+    assert len(points.x) <= 2 * BUCKETS + 2
     assert max(points.y) == 7
 
 
 @pytest.mark.parametrize("name", build.RUNS)
 def test_every_kind_of_run_can_be_drawn(name: str) -> None:
     run = build.RUNS[name]()
-    for figure in (figures.timeline(run), figures.latency(run)):
+    for figure in (chart.figure for section in sections(run) for chart in section.charts):
         if figure is not None:
             assert {t.type for t in figure.data} <= {"scatter", "bar"}  # the vendored bundle's
 
 
 def test_nothing_recorded_draws_nothing() -> None:
     run = build.nothing()
-    assert figures.timeline(run) is None
-    assert figures.latency(run) is None
+    assert timeline.timeline(run) is None
 
 
 def test_no_polls_leave_the_counters_out() -> None:
@@ -145,46 +133,8 @@ def test_requests_that_never_ended_are_no_bars_at_zero() -> None:
     assert (bars.name, sum(bars.y)) == ("failed", 25)
 
 
-def test_the_histograms_count_every_request() -> None:
-    figure = figures.latency(build.demo())
-    assert figure is not None
-    assert [(t.name, sum(t.y)) for t in figure.data] == [
-        ("connect", 50),
-        ("first byte", 50),
-        ("total", 50),
-    ]
-
-
-def test_the_median_line_stands_at_the_median() -> None:
-    run = build.demo()
-    figure = figures.latency(run)
-    assert figure is not None
-    assert run.requests.connect_ms is not None
-    line = figure.layout.shapes[0]
-    assert 10**line.x0 == pytest.approx(run.requests.connect_ms.p50)
-
-
 def test_the_windows_are_the_run_its_burst_and_its_decay() -> None:
-    whole, burst, decay = figures.windows(build.demo())
+    whole, burst, decay = timeline.windows(build.demo())
     assert [whole.label, burst.label, decay.label] == ["Whole run", "Burst", "Decay"]
     assert burst.end_s < 2
     assert 20 < decay.start_s < decay.end_s < 23
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("<b>x</b>", "&lt;b&gt;x&lt;/b&gt;"),
-        ('<a href="https://e.x">', '&lt;a href="https://e.x"&gt;'),
-        ("a" * 99, "a" * 79 + "…"),
-    ],
-)
-def test_plotly_gets_no_tags(text: str, expected: str) -> None:
-    assert figures.plain(text) == expected
-
-
-@pytest.mark.parametrize("top", [0, 1, 4, 5, 50, 20_000, 1_000_000])
-def test_count_axes_have_few_whole_ticks(top: int) -> None:
-    axis = figures.whole_numbers(top)
-    assert axis["dtick"] == int(axis["dtick"])
-    assert max(top, 1) / axis["dtick"] <= 5

@@ -1,0 +1,115 @@
+"""How long the requests took: a histogram of each latency over one logarithmic axis."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+import plotly.graph_objects as go
+
+from reports.panels import Panel, axis_name, stacked, whole_numbers
+from reports.section import Chart, Section
+from reports.theme import CALM, INK
+from reports.wording import LATENCIES, latency_caption, milliseconds
+
+if TYPE_CHECKING:
+    from analyzer.results import Analysis, Floats, Latency
+
+
+def section(analysis: Analysis) -> Section:
+    """How long the requests took."""
+    chart = Chart(id="latency-chart", figure=latency(analysis), caption=latency_caption(analysis))
+    return Section(
+        id="latency",
+        title="How long the requests took",
+        charts=(chart,),
+        template="sections/latency.html",
+        shows=frozenset({"port-reuse-delay"}),
+    )
+
+
+def latency(analysis: Analysis) -> go.Figure | None:
+    """How long requests took, one histogram for each latency over one logarithmic axis."""
+    found = [
+        (name, values, getattr(analysis.requests, key))
+        for name, key in LATENCIES
+        if (values := _positive(getattr(analysis.timeline, key))).size
+    ]
+    if not found:
+        return None
+    everything = np.concatenate([values for _, values, _ in found])
+    edges = _log_edges(float(everything.min()), float(everything.max()))
+    panels = [_histogram(name, values, edges, percentiles) for name, values, percentiles in found]
+    figure = stacked(panels, head_px=26, foot_px=30)
+    ticks = _log_ticks(edges[0], edges[-1])
+    figure.update_layout(
+        bargap=0,
+        xaxis={
+            "range": [float(edges[0]), float(edges[-1])],
+            "tickvals": [float(np.log10(ms)) for ms in ticks],
+            "ticktext": [f"{ms:g} ms" if ms < 1000 else f"{ms / 1000:g} s" for ms in ticks],
+        },
+    )
+    for number, (_, _, percentiles) in enumerate(found):
+        if percentiles:
+            _mark_percentiles(figure, number, percentiles)
+    return figure
+
+
+def _positive(values: Floats) -> Floats:
+    return values[np.isfinite(values) & (values > 0)]
+
+
+def _log_edges(low: float, high: float) -> Floats:
+    """Edges of bins in log10 of milliseconds, at least a decade of them."""
+    start, end = np.log10(low), np.log10(high)
+    missing = max(0.0, 1.0 - (end - start)) / 2
+    first, last = np.floor((start - missing) * 12) - 1, np.ceil((end + missing) * 12) + 1
+    return np.arange(first, last + 1) / 12
+
+
+def _log_ticks(start: float, end: float) -> list[float]:
+    """Round numbers of milliseconds between two powers of ten, seven or so."""
+    decades = range(int(np.floor(start)), int(np.ceil(end)) + 1)
+    steps = (1, 2, 5) if end - start < 2.2 else (1,)
+    ticks = [step * 10.0**decade for decade in decades for step in steps]
+    return [ms for ms in ticks if start <= np.log10(ms) <= end]
+
+
+def _histogram(name: str, values: Floats, edges: Floats, percentiles: Latency | None) -> Panel:
+    counts, _ = np.histogram(np.log10(values), edges)
+    bounds = 10.0**edges
+    trace = go.Bar(
+        name=name,
+        x=edges[:-1],
+        y=counts,
+        width=np.diff(edges),
+        offset=0,
+        marker={"color": CALM, "line": {"width": 0.5, "color": CALM}},
+        customdata=[
+            f"{milliseconds(low)} to {milliseconds(high)} ms" for low, high in pairwise(bounds)
+        ],
+        hovertemplate="%{y} took %{customdata}<extra></extra>",
+    )
+    title = name.capitalize()
+    if percentiles:
+        p50, p99, top = (
+            milliseconds(v) for v in (percentiles.p50, percentiles.p99, percentiles.max)
+        )
+        title += f": p50 {p50}, p99 {p99}, max {top} ms"
+    return Panel(title=title, height_px=74, traces=[trace], axis=whole_numbers(int(counts.max())))
+
+
+def _mark_percentiles(figure: go.Figure, number: int, percentiles: Latency) -> None:
+    for value, dash in ((percentiles.p50, "solid"), (percentiles.p99, "3px,3px")):
+        if value > 0:
+            figure.add_shape(
+                type="line",
+                x0=float(np.log10(value)),
+                x1=float(np.log10(value)),
+                y0=0,
+                y1=1,
+                yref=f"{axis_name('y', number)} domain",
+                line={"width": 1.4, "dash": dash, "color": INK},
+            )
