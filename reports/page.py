@@ -42,7 +42,7 @@ def render_page(analysis: Analysis) -> str:
 
 def render(template: str, context: Mapping[str, Any]) -> str:
     """A template that extends ``shell.html``, with the style, scripts and policy of every page."""
-    scripts = (_text("vendor/plotly-basic.min.js"), _text("templates/page.js"))
+    scripts = (_text("vendor/plotly-cartesian.min.js"), _text("templates/page.js"))
     shell = {
         "dark": script_json(dict(PALETTE.values())),
         "palette": PALETTE,

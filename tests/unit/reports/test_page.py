@@ -173,7 +173,7 @@ def test_the_command_line_is_shown_as_it_was_typed() -> None:
 
 
 def test_the_vendored_plotly_is_the_one_that_the_package_is_made_for() -> None:
-    vendored = files("reports").joinpath("vendor/plotly-basic.min.js").read_text("utf-8")
+    vendored = files("reports").joinpath("vendor/plotly-cartesian.min.js").read_text("utf-8")
     assert f"v{get_plotlyjs_version()}\n" in vendored[:200]
     digest = hashlib.sha256(vendored.encode()).hexdigest()
     assert digest in files("reports").joinpath("vendor/README.md").read_text("utf-8")

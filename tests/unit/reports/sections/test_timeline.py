@@ -115,7 +115,7 @@ def test_every_kind_of_run_can_be_drawn(name: str) -> None:
     run = build.RUNS[name]()
     for figure in (chart.figure for section in sections(run) for chart in section.charts):
         if figure is not None:
-            assert {t.type for t in figure.data} <= {"scatter", "bar"}  # the vendored bundle's
+            assert {t.type for t in figure.data} <= {"scatter", "bar", "heatmap"}  # vendored
 
 
 def test_nothing_recorded_draws_nothing() -> None:
