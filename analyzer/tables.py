@@ -42,7 +42,11 @@ TABLES: Mapping[str, pa.Schema] = {
         status=_INT,  # HTTP status
         bytes=_INT,  # of the response's body
         error=_NAME,  # null if it succeeded
-        closer=_NAME,  # client, server, reset, none
+        closer=_NAME,  # who closed first: client, server, reset, none
+        close=_NAME,  # how it was to end: client, server, reset, half, never, abandon
+        closed=_AT,  # when we closed our side or left it
+        retransmits=_INT,  # of segments, by our kernel (TCP_INFO)
+        rtt_us=_INT,  # smoothed round trip (TCP_INFO)
     ),
     # One row is one real server in one poll.
     "services": _schema(

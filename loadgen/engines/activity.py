@@ -36,7 +36,7 @@ class Burst:
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Burst:
-        self._event("burst-start", f"{self._plan.requests} requests")
+        self._event("burst-start", f"{self._plan.expected_requests} requests")
         self._task = asyncio.create_task(http.send(self._plan, self._record))
         return self
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
+from loadgen.plan import ClosedModel
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -43,9 +45,11 @@ async def send(plan: LoadPlan, record: Callable[[dict[str, Any]], None]) -> None
 
     A request that is under way when this is cancelled is recorded as failed.
     """
-    numbers = iter(range(plan.requests))
+    assert isinstance(plan.arrivals, ClosedModel)
+    assert plan.arrivals.requests is not None
+    numbers = iter(range(plan.arrivals.requests))
     async with _session(plan) as session, asyncio.TaskGroup() as senders:
-        for _ in range(min(plan.concurrency, plan.requests)):
+        for _ in range(min(plan.arrivals.concurrency, plan.arrivals.requests)):
             senders.create_task(_send_in_turn(session, plan, numbers, record))
 
 
@@ -70,7 +74,9 @@ async def _send_in_turn(
 async def _request(session: aiohttp.ClientSession, plan: LoadPlan, attempt: _Attempt) -> None:
     attempt.started_ns = time.time_ns()
     try:
-        async with session.request(plan.method, _url(plan), allow_redirects=False) as response:
+        async with session.request(
+            plan.request.method, _url(plan), allow_redirects=False
+        ) as response:
             attempt.first_byte_ns = time.time_ns()
             attempt.status = response.status
             attempt.size = len(await response.read())
@@ -84,7 +90,7 @@ async def _request(session: aiohttp.ClientSession, plan: LoadPlan, attempt: _Att
 
 def _url(plan: LoadPlan) -> str:
     host = f"[{plan.target.vip}]" if ":" in plan.target.vip else plan.target.vip
-    return f"http://{host}:{plan.target.port}{plan.path}"
+    return f"http://{host}:{plan.target.port}{plan.request.path}"
 
 
 def _session(plan: LoadPlan) -> aiohttp.ClientSession:
@@ -131,7 +137,7 @@ def _row(number: int, plan: LoadPlan, attempt: _Attempt) -> dict[str, Any]:
     source_ip, source_port = attempt.source or (None, None)
     return {
         "id": number,
-        "kind": plan.method,
+        "kind": plan.request.method,
         "host": plan.target.vip,
         "protocol": plan.target.protocol,
         "vip": plan.target.vip,

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from loadgen.commands.types import ADDRESS, DURATION, METHOD, OBSERVE, TIMEOUTS, URL_PATH
-from loadgen.plan import LoadPlan, Target
+from loadgen.plan import ClosedModel, LoadPlan, Request, Target
 
 
 @click.command()
@@ -94,7 +94,7 @@ def burst(
         observe_s=options["observe"],
         timeouts=options["timeouts"],
     )
-    progress = RunProgress(plan.requests, color=not no_color)
+    progress = RunProgress(plan.expected_requests or 0, color=not no_color)
     stand_in(site, plan.target.vip, progress.say)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         ended = runner.run(burst(plan, site, watching, progress))
@@ -108,10 +108,8 @@ def burst(
 def _plan(options: dict[str, Any]) -> LoadPlan:
     return LoadPlan(
         target=Target(vip=options["vip"], port=options["port"]),
-        requests=options["requests"],
-        concurrency=options["concurrency"],
-        method=options["method"],
-        path=options["path"],
+        arrivals=ClosedModel(requests=options["requests"], concurrency=options["concurrency"]),
+        request=Request(method=options["method"], path=options["path"]),
         timeout_s=options["timeout"],
         connect_timeout_s=options["connect_timeout"],
     )

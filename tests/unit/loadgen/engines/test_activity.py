@@ -9,7 +9,7 @@ import pytest
 
 from analyzer.recording import Recording, RecordingWriter
 from loadgen.engines.activity import Burst
-from loadgen.plan import LoadPlan, Target
+from loadgen.plan import ClosedModel, LoadPlan, Target
 from tests.unit.loadgen.servers import NOT_FOUND, OK, Server
 
 if TYPE_CHECKING:
@@ -24,7 +24,9 @@ def recorded(
 
     async def main() -> Burst:
         async with server.running():
-            plan = LoadPlan(target=Target(vip="127.0.0.1", port=server.port), requests=4)
+            plan = LoadPlan(
+                target=Target(vip="127.0.0.1", port=server.port), arrivals=ClosedModel(requests=4)
+            )
             async with Burst(plan, recording, progress.append) as burst:
                 assert not burst.ended.is_set()
                 if stop_early:

@@ -5,20 +5,25 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from loadgen.engines.http import send
-from loadgen.plan import LoadPlan, Target
+from loadgen.plan import ClosedModel, LoadPlan, Request, Target
 from tests.unit.loadgen.servers import HELLO, MOVED, NOT_FOUND, OK, Server
 
 INSTANTS = ("scheduled", "started", "connected", "first_byte", "ended")
 
 
-def plan(port: int, requests: int = 5, **more: Any) -> LoadPlan:
-    return LoadPlan(target=Target(vip="127.0.0.1", port=port), requests=requests, **more)
+def plan(port: int, requests: int = 5, concurrency: int = 1, **more: Any) -> LoadPlan:
+    words = {name: more.pop(name) for name in ("method", "path") if name in more}
+    return LoadPlan(
+        target=Target(vip="127.0.0.1", port=port),
+        arrivals=ClosedModel(requests=requests, concurrency=concurrency),
+        request=Request(**words),
+        **more,
+    )
 
 
 def sent(server: Server, requests: int = 5, **more: Any) -> list[dict[str, Any]]:
@@ -201,16 +206,3 @@ def test_more_senders_than_requests_send_each_request_once() -> None:
     rows = sent(server, 3, concurrency=100)
     assert [row["id"] for row in rows] == [0, 1, 2]
     assert len(server.requests) == 3
-
-
-def test_a_plan_is_written_into_the_manifest_as_it_is() -> None:
-    told = replace(plan(80, 7), method="GET")
-    assert told.manifest() == {
-        "target": {"vip": "127.0.0.1", "port": 80, "protocol": "TCP"},
-        "requests": 7,
-        "concurrency": 1,
-        "method": "GET",
-        "path": "/",
-        "timeout_s": 30,
-        "connect_timeout_s": 10,
-    }

@@ -1,0 +1,124 @@
+"""What each engine can do, as a table; what it cannot is refused by name, before anything is sent.
+
+A need is something that a plan asks for. Each engine has the set of needs it can meet, and why it
+cannot meet the others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+from loadgen.errors import UsageProblem
+from loadgen.plan import ClosedModel, EngineName
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from analyzer.lives import Close
+    from loadgen.plan import LoadPlan
+
+Choice = Literal["http", "sockets", "packets", "auto"]
+ENGINES: tuple[EngineName, ...] = get_args(EngineName)
+
+POLITE_REQUESTS = 1000
+"""Up to here ``auto`` prefers the engine that knows most of HTTP."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Abilities:
+    """One engine.
+
+    Attributes:
+        closes: the ways of closing that it has.
+        cannot: needs that it does not meet, and why, in words that follow "because".
+    """
+
+    closes: frozenset[Close]
+    cannot: Mapping[str, str]
+
+
+_SOCKET_CLOSES: frozenset[Close] = frozenset({"client", "server", "reset", "half", "never"})
+
+ABILITIES: Mapping[EngineName, Abilities] = {
+    "http": Abilities(
+        closes=_SOCKET_CLOSES,
+        cannot={
+            "--close abandon": "its kernel sends a FIN or a reset when a socket goes",
+            "--udp": "it speaks HTTP alone",
+        },
+    ),
+    "sockets": Abilities(
+        closes=_SOCKET_CLOSES | {"abandon"},
+        cannot={"TLS": "it speaks plain HTTP", "--location": "it follows no redirects"},
+    ),
+    "packets": Abilities(
+        closes=_SOCKET_CLOSES | {"abandon"},
+        cannot={
+            "TLS": "it speaks plain HTTP",
+            "--location": "it follows no redirects",
+            "--udp": "it plays TCP alone",
+            "--tcp-info": "no kernel keeps its connections",
+        },
+    ),
+}
+
+
+def needs(plan: LoadPlan) -> list[str]:
+    """What a plan asks for beyond plain requests, in the words of the command line."""
+    asked = {
+        "--udp": plan.datagram is not None,
+        "TLS": plan.request.tls,
+        "--location": plan.request.redirects > 0,
+        "--tcp-info": plan.tcp_info,
+    }
+    closes = [f"--close {kind}" for kind in plan.closing.kinds]
+    return [need for need, is_asked in asked.items() if is_asked] + closes
+
+
+def refusal(engine: EngineName, plan: LoadPlan) -> str | None:
+    """Why an engine cannot carry a plan out, one line; None if it can."""
+    can = ABILITIES[engine]
+    for need in needs(plan):
+        if need in can.cannot:
+            return f"--engine {engine} cannot do {need}: {can.cannot[need]}"
+    for kind in plan.closing.kinds:
+        if kind not in can.closes:
+            return f"--engine {engine} cannot do --close {kind}"
+    return None
+
+
+def choose(told: Choice, plan: LoadPlan) -> tuple[EngineName, str]:
+    """The engine that carries a plan out, and why it is this one.
+
+    Raises:
+        UsageProblem: the engine that was told cannot do what is asked, or none can.
+    """
+    if told != "auto":
+        why_not = refusal(told, plan)
+        if why_not:
+            raise UsageProblem(why_not)
+        return told, "as told"
+    polite = _is_polite(plan)
+    order: tuple[EngineName, ...] = ("http", "sockets") if polite else ("sockets", "http")
+    first_no = refusal(order[0], plan)
+    if first_no is None:
+        return order[0], _why(polite)
+    if refusal(order[1], plan) is None:
+        return order[1], first_no.removeprefix("--engine ")
+    raise UsageProblem(f"no engine for this plan: {first_no}; {refusal(order[1], plan)}")
+
+
+def _is_polite(plan: LoadPlan) -> bool:
+    expected = plan.expected_requests
+    return (
+        isinstance(plan.arrivals, ClosedModel)
+        and expected is not None
+        and expected <= POLITE_REQUESTS
+    )
+
+
+def _why(polite: bool) -> str:
+    if polite:
+        return f"up to {POLITE_REQUESTS:,} requests, as curl would send them"
+    return f"a schedule, or more than {POLITE_REQUESTS:,} requests"
