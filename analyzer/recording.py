@@ -57,6 +57,7 @@ class RecordingWriter:
         self._manifest = {"schema_version": SCHEMA_VERSION} | dict(manifest)
         self._rows: dict[str, list[Mapping[str, Any]]] = {name: [] for name in TABLES}
         self._held: dict[str, list[pa.Table]] = {name: [] for name in TABLES}
+        self._bytes = dict.fromkeys(TABLES, 0)
         self._parts = dict.fromkeys(TABLES, 0)
         self.update_manifest({})
 
@@ -123,9 +124,9 @@ class RecordingWriter:
             self._hold(name, made)
 
     def _hold(self, name: str, rows: pa.Table) -> None:
-        held = self._held[name]
-        held.append(rows)
-        if sum(each.nbytes for each in held) > BYTES_HELD:
+        self._held[name].append(rows)
+        self._bytes[name] += rows.nbytes
+        if self._bytes[name] > BYTES_HELD:
             self._write_part(name)
 
     def _write_part(self, name: str) -> None:
@@ -136,6 +137,7 @@ class RecordingWriter:
         pq.write_table(pa.concat_tables(self._held[name]), hidden, compression="zstd")
         hidden.rename(part)
         self._held[name].clear()
+        self._bytes[name] = 0
         self._parts[name] += 1
 
 

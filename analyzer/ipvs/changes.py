@@ -24,7 +24,7 @@ WHOLE_READ_LINES = 61
 RESTART_S = 1.5
 """Whole seconds are printed, rounded down: a timer that gained more than this was restarted."""
 
-_BUSY_STATES = ("ESTABLISHED", "UDP")
+BUSY_STATES = ("ESTABLISHED", "UDP")
 _NS = 1_000_000_000
 
 
@@ -52,7 +52,7 @@ def _restarted(before: _Held, now: Entry, at_ns: int) -> bool:
 
     Not told of ESTABLISHED and UDP, whose timers restart with every packet of their traffic.
     """
-    if now.state in _BUSY_STATES:
+    if now.state in BUSY_STATES:
         return False
     elapsed_s = (at_ns - before.seen_ns) / _NS
     return now.expires_s - (before.entry.expires_s - elapsed_s) > RESTART_S

@@ -24,6 +24,12 @@ FORWARDING = {"Route": "dr", "Masq": "nat", "Tunnel": "tun", "Local": "local"}
 MAX_WARNINGS = 20
 _WARNING_CHARACTERS = 80
 
+MAX_PROTOCOL, MAX_STATE = 8, 16
+NAME = re.compile(r"[!-~]{1,16}")
+"""A protocol or a state as it may be printed; the kernel's own have at most 11 characters."""
+
+EXPECTED_ENTRY = "a connection entry"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Destination:
@@ -91,7 +97,7 @@ def parse_services(text: str) -> ServiceTable:
     """Read ``/proc/net/ip_vs`` (addresses and ports in hexadecimal, ``ip_vs_info_seq_show``)."""
     size: int | None = None
     services: list[tuple[Service, list[Destination]]] = []
-    warnings = _Warnings()
+    warnings = Doubts()
     for number, line in _lines(text):
         if line.startswith("IP Virtual Server"):
             size = _number_after(line, "size=")
@@ -113,16 +119,19 @@ def parse_services(text: str) -> ServiceTable:
 
 
 def parse_entries(text: str) -> EntryTable:
-    """Read ``/proc/net/ip_vs_conn`` (``ip_vs_conn_seq_show``)."""
+    """Read ``/proc/net/ip_vs_conn`` (``ip_vs_conn_seq_show``), line by line.
+
+    For few entries; ``analyzer.ipvs.entry_text`` reads the same from a million lines in a second.
+    """
     entries: dict[tuple[str, str, int, str, int], Entry] = {}
     lines = 0
-    warnings = _Warnings()
+    warnings = Doubts()
     for number, line in _lines(text):
-        if line.startswith("Pro "):
+        if is_entries_title(line):
             continue
-        entry = _entry(line.split())
+        entry = read_entry(line)
         if entry is None:
-            warnings.add(number, line, "a connection entry")
+            warnings.add(number, line, EXPECTED_ENTRY)
             continue
         lines += 1
         entries[entry.key] = entry
@@ -151,7 +160,7 @@ def parse_uptime(text: str) -> tuple[float, str] | None:
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         stripped = line.strip()
         if stripped:
             yield number, stripped
@@ -202,13 +211,20 @@ def _with_destinations(service: Service, destinations: list[Destination]) -> Ser
     return replace(service, destinations=tuple(destinations))
 
 
-def _entry(words: list[str]) -> Entry | None:
-    if len(words) < 9:
+def is_entries_title(line: str) -> bool:
+    """Whether a line, stripped, stands above the entries."""
+    return line.startswith("Pro ")
+
+
+def read_entry(line: str) -> Entry | None:
+    """One line of ``/proc/net/ip_vs_conn``; None if it is none."""
+    words = line.split()
+    if len(words) < 9 or not NAME.fullmatch(words[7]) or not NAME.fullmatch(words[0]):
         return None
     client_ip, vip, real_server = (_address(word) for word in words[1:6:2])
-    ports = [_hex(word) for word in words[2:7:2]]
+    ports = [_port(word) for word in words[2:7:2]]
     expires_s = _integer(words[8])
-    if None in (client_ip, vip, real_server, expires_s, *ports):
+    if None in (client_ip, vip, real_server, expires_s, *ports) or len(words[0]) > MAX_PROTOCOL:
         return None
     return Entry(
         protocol=words[0],
@@ -227,7 +243,7 @@ def _end(word: str) -> tuple[str, int] | None:
     """``C0A80A02:0050`` or ``[fd00:…:0002]:0050``."""
     host, colon, port_text = word.rpartition(":")
     address = _address(host.strip("[]"))
-    port = _hex(port_text)
+    port = _port(port_text)
     return (address, port) if colon and address is not None and port is not None else None
 
 
@@ -236,7 +252,7 @@ def _address(word: str) -> str | None:
     """Eight hexadecimal digits for IPv4, eight full groups for IPv6."""
     try:
         if ":" in word:
-            return str(ip_address(word))
+            return str(ip_address(word)) if "%" not in word else None
         return str(ip_address(bytes.fromhex(word))) if len(word) == 8 else None
     except ValueError:
         return None
@@ -246,11 +262,15 @@ def _hex(word: str) -> int | None:
     return int(word, 16) if re.fullmatch(r"[0-9A-Fa-f]{1,8}", word) else None
 
 
+def _port(word: str) -> int | None:
+    return int(word, 16) if re.fullmatch(r"[0-9A-Fa-f]{1,4}", word) else None
+
+
 def _integer(word: str) -> int | None:
     return int(word) if re.fullmatch(r"-?[0-9]{1,18}", word) else None
 
 
-class _Warnings:
+class Doubts:
     """The first few lines that were not understood, and how many more there were."""
 
     def __init__(self) -> None:
@@ -258,6 +278,7 @@ class _Warnings:
         self._kept: list[str] = []
 
     def add(self, number: int, line: str, expected: str) -> None:
+        """Remember a line that is not what was expected."""
         self._seen += 1
         if len(self._kept) < MAX_WARNINGS:
             shown = line[:_WARNING_CHARACTERS]
@@ -265,5 +286,6 @@ class _Warnings:
 
     @property
     def lines(self) -> tuple[str, ...]:
+        """A warning each, and the last one how many more there would be."""
         more = self._seen - len(self._kept)
         return (*self._kept, f"and {more} more lines") if more else tuple(self._kept)

@@ -12,17 +12,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analyzer.clock import clock_from_polls
-from analyzer.ipvs.changes import EntryTracker
-from analyzer.ipvs.formats import parse_entries, parse_services, parse_uptime
+from analyzer.ipvs.entry_rows import is_address
+from analyzer.ipvs.entry_text import read_entries
+from analyzer.ipvs.formats import parse_services, parse_uptime
+from analyzer.ipvs.tracking import TableTracker
 from loadgen.director.link import LinkLost, Shell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
+    from numpy.typing import NDArray
+
     from analyzer.clock import DirectorClock
-    from analyzer.ipvs.changes import Change, Key
-    from analyzer.ipvs.formats import Entry, Service
+    from analyzer.ipvs.changes import Key
+    from analyzer.ipvs.entry_rows import Rows
+    from analyzer.ipvs.formats import Service
     from analyzer.recording import RecordingWriter
     from loadgen.director.link import Answer
     from loadgen.plan import Target
@@ -63,7 +68,7 @@ class Poller:
         self._shell = shell
         self._target = target
         self._recording = recording
-        self._tracker = EntryTracker()
+        self._tracker = TableTracker()
         self._boot_ns = boot_ns
         self._readings: list[tuple[int, int, float]] = []
         self._entries_next: float = 0
@@ -169,10 +174,12 @@ class Poller:
         self.counts = (active, inactive)
 
     def _record_entries(self, at_ns: int, text: str) -> int:
-        table = parse_entries(text)
-        ours = [entry for entry in table.entries if self._is_our_entry(entry)]
-        for change in self._tracker.update(at_ns, ours, table.lines):
-            self._recording.append("entries", {"director": self.name} | change_row(change))
+        table = read_entries(text)
+        ours = table.rows[self._are_our_entries(table.rows)]
+        changes = self._tracker.update(at_ns, ours, table.lines)
+        if len(changes):
+            columns = changes.columns() | {"director": self.name}
+            self._recording.extend_columns("entries", columns)
         return table.lines
 
     def _record_poll(self, at_ns: int, answer: Answer, uptime_s: float, lines: int | None) -> None:
@@ -207,8 +214,9 @@ class Poller:
         target = self._target
         return service.address == target.vip and service.port == target.port
 
-    def _is_our_entry(self, entry: Entry) -> bool:
-        return entry.vip == self._target.vip and entry.port == self._target.port
+    def _are_our_entries(self, rows: Rows) -> NDArray[np.bool_]:
+        ours: NDArray[np.bool_] = rows["port"] == self._target.port
+        return ours & is_address(rows, "vip", self._target.vip)
 
     def _event(self, kind: str, detail: str) -> None:
         self._recording.append(
@@ -238,21 +246,3 @@ def service_rows(service: Service) -> list[dict[str, Any]]:
         }
         for server in service.destinations
     ]
-
-
-def change_row(change: Change) -> dict[str, Any]:
-    """A change's row of ``entries/``, but for the director."""
-    entry = change.entry
-    return {
-        "at": change.at_ns,
-        "change": change.kind,
-        "protocol": entry.protocol,
-        "state": entry.state,
-        "expires_s": entry.expires_s,
-        "client_ip": entry.client_ip,
-        "client_port": entry.client_port,
-        "vip": entry.vip,
-        "port": entry.port,
-        "real_server": entry.real_server,
-        "real_port": entry.real_port,
-    }

@@ -12,7 +12,7 @@ import json
 import shutil
 import time
 import zlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ from analyzer.ipvs.formats import parse_entries, parse_services
 from analyzer.recording import CAPTURE, RecordingWriter
 from analyzer.wire.packets import read_packets
 from analyzer.wire.segments import busiest_end
-from loadgen.director.poller import change_row, service_rows
+from loadgen.director.poller import service_rows
 from loadgen.errors import UsageProblem
 from loadgen.importing.commands import events_of
 from loadgen.importing.log import looks
@@ -33,6 +33,7 @@ from loadgen.importing.printed import from_printed
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from analyzer.ipvs.changes import Change
     from analyzer.ipvs.formats import EntryTable, Service
 
     _Tables = tuple[tuple[Service, ...], EntryTable | None, tuple[str, ...]]
@@ -310,10 +311,15 @@ def _record_polls(
             lines = table.lines
             changes = tracker.update(at_ns, table.entries, table.lines)
             recording.extend(
-                "entries", [{"director": DIRECTOR} | change_row(change) for change in changes]
+                "entries", [{"director": DIRECTOR} | _change_row(change) for change in changes]
             )
         recording.append("polls", _poll_row(at_ns, clock.uptime_s(t), lines))
     return doubts
+
+
+def _change_row(change: Change) -> dict[str, Any]:
+    """A change's row of ``entries/``, but for the director."""
+    return {"at": change.at_ns, "change": change.kind, **asdict(change.entry)}
 
 
 def _tables(poll: Mapping[str, Any]) -> _Tables:

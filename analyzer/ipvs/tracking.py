@@ -1,0 +1,196 @@
+"""Polls of a connection table of any size to what changed between them.
+
+The rules are those of ``analyzer.ipvs.changes``, which takes entries one by one (imported ones,
+whose addresses may be names). Here a poll is compared as a whole: what was held and what was found
+are sorted by their keys together, so that the same entry stands beside itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from analyzer.ipvs.changes import BUSY_STATES, RESTART_S, WHOLE_READ_LINES
+from analyzer.ipvs.entry_rows import ENTRY, entries_of, entry_columns
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from analyzer.ipvs.changes import Key
+    from analyzer.ipvs.entry_rows import Rows
+
+    Mask = NDArray[np.bool_]
+    Numbers = NDArray[np.int64]
+    Words = NDArray[np.uint64]
+
+KINDS = ("gone", "appeared", "state")
+"""The order within one poll: an entry that was rescheduled goes before it appears."""
+
+_GONE, _APPEARED, _STATE = range(len(KINDS))
+_NS = 1_000_000_000
+_LONGEST_S = 1_000_000_000
+_WORD_BITS = 64
+_CLIENT_AND_VIP, _SERVER = 0b011, 0b100  # bits of a row's ipv6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """What one poll showed to have changed, a row each.
+
+    Attributes:
+        at_ns: the poll's instant; of an entry that went, the first poll's that missed it.
+        kind: which of ``KINDS``.
+        rows: ``ENTRY``, as it is now, or as it was when it went.
+    """
+
+    at_ns: Numbers
+    kind: NDArray[np.int8]
+    rows: Rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def columns(self) -> dict[str, Any]:
+        """The columns of ``entries/``, but for the director."""
+        change = pa.DictionaryArray.from_arrays(pa.array(self.kind), list(KINDS))
+        return {"at": self.at_ns, "change": change, **entry_columns(self.rows)}
+
+
+class TableTracker:
+    """Folds one director's polls of entries into changes."""
+
+    def __init__(self) -> None:
+        self._rows: Rows = np.empty(0, ENTRY)
+        self._seen_ns: Numbers = np.empty(0, np.int64)
+        self._missed_ns: Numbers = np.empty(0, np.int64)  # 0: the last poll found it
+
+    @property
+    def rows(self) -> Rows:
+        """``ENTRY``: what is there as far as is known."""
+        return self._rows
+
+    def held(self) -> set[Key]:
+        """The keys of what is there, one object each."""
+        return {entry.key for entry in entries_of(self._rows)}
+
+    def update(self, at_ns: int, found: Rows, lines: int) -> Changes:
+        """What this poll shows to have changed.
+
+        Args:
+            at_ns: the poll's instant, later than the last one's.
+            found: ``ENTRY``, what the poll found; of doubles the last one counts.
+            lines: how many lines the whole table had, other services' entries included.
+        """
+        before, now = _match(self._rows, found)
+        is_new, is_missed = before < 0, now < 0
+        missed = before[is_missed]
+        goes = self._goes(missed, at_ns, whole=lines <= WHOLE_READ_LINES)
+        here, found = before[~is_new & ~is_missed], found[now[~is_missed]]
+        is_old = ~is_new[~is_missed]
+        is_moved, is_changed = self._compare(here, found[is_old], at_ns)
+        moved, gone, stays = here[is_moved], missed[goes], missed[~goes]
+        appeared = ~is_old
+        appeared[is_old] = is_moved
+        changed = np.zeros(len(found), dtype=bool)
+        changed[is_old] = is_changed
+        changes = _changes(
+            at_ns,
+            gone=(self._rows[moved], self._rows[gone], self._missed_ns[gone]),
+            appeared=found[appeared],
+            state=found[changed],
+        )
+        self._hold(at_ns, found, stays)
+        return changes
+
+    def _goes(self, missed: Numbers, at_ns: int, *, whole: bool) -> Mask:
+        """Which of the entries that were missed are gone by now."""
+        left_s = np.clip(self._rows["expires_s"][missed], -_LONGEST_S, _LONGEST_S)
+        is_due = at_ns - self._seen_ns[missed] >= left_s * _NS
+        goes: Mask = is_due | (self._missed_ns[missed] != 0) | whole
+        return goes
+
+    def _compare(self, held: Numbers, now: Rows, at_ns: int) -> tuple[Mask, Mask]:
+        """Which entries were rescheduled to another server, and which changed otherwise."""
+        before = self._rows[held]
+        is_moved = (before["ipv6"] ^ now["ipv6"]) & _SERVER != 0
+        for half in ("real_server_high", "real_server_low"):
+            is_moved |= before[half] != now[half]
+        elapsed_s = (at_ns - self._seen_ns[held]) / _NS
+        gained_s = now["expires_s"] - (before["expires_s"] - elapsed_s)
+        is_busy = np.zeros(len(now), dtype=bool)
+        for state in BUSY_STATES:
+            is_busy |= now["state"] == state.encode()
+        is_changed = (before["state"] != now["state"]) | ((gained_s > RESTART_S) & ~is_busy)
+        return is_moved, is_changed & ~is_moved
+
+    def _hold(self, at_ns: int, found: Rows, stays: Numbers) -> None:
+        seen_ns, missed_ns = self._seen_ns[stays], self._missed_ns[stays]
+        missed_ns[:] = at_ns
+        self._rows = np.concatenate((found, self._rows[stays]))
+        self._seen_ns = np.concatenate((np.full(len(found), at_ns), seen_ns))
+        self._missed_ns = np.concatenate((np.zeros(len(found), np.int64), missed_ns))
+
+
+def _changes(
+    at_ns: int, *, gone: tuple[Rows, Rows, Numbers], appeared: Rows, state: Rows
+) -> Changes:
+    moved, missed, missed_ns = gone
+    parts = (moved, missed, appeared, state)
+    sizes = [len(part) for part in parts]
+    instants = np.full(sum(sizes), at_ns)
+    told = slice(len(moved), len(moved) + len(missed))
+    instants[told] = np.where(missed_ns != 0, missed_ns, at_ns)
+    kinds = np.array([_GONE, _GONE, _APPEARED, _STATE], dtype=np.int8)
+    return Changes(at_ns=instants, kind=np.repeat(kinds, sizes), rows=np.concatenate(parts))
+
+
+def _match(held: Rows, found: Rows) -> tuple[Numbers, Numbers]:
+    """Which row is the same entry as which: for each entry its place among both; -1 if in none.
+
+    Of doubles among the found, the last.
+    """
+    words = _packed(_keys(held), _keys(found))
+    order = np.lexsort(words)
+    differs = np.ones(len(order), dtype=bool)
+    if len(order):
+        differs[1:] = False
+    for word in words:
+        in_order = word[order]
+        differs[1:] |= in_order[1:] != in_order[:-1]
+    firsts = np.flatnonzero(differs)
+    first = order[firsts]
+    last = order[np.append(firsts[1:], len(order))[: len(firsts)] - 1]
+    before = np.where(first < len(held), first, -1)
+    return before, np.where(last >= len(held), last - len(held), -1)
+
+
+def _keys(rows: Rows) -> list[Words]:
+    """What makes two rows the same entry, as numbers."""
+    protocol = np.ascontiguousarray(rows["protocol"]).view("u8")
+    family = (rows["ipv6"] & _CLIENT_AND_VIP).astype(np.uint64)
+    numbers = ("client_port", "client_ip_low", "port", "vip_low", "client_ip_high", "vip_high")
+    return [*(rows[name].astype(np.uint64) for name in numbers), family, protocol]
+
+
+def _packed(held: list[Words], found: list[Words]) -> list[Words]:
+    """The columns of both, one after the other, in as few words as hold them."""
+    packed: list[Words] = []
+    room = 0
+    for pair in zip(held, found, strict=True):
+        column = np.concatenate(pair)
+        if not len(column):
+            continue
+        column -= column.min()
+        bits = int(column.max()).bit_length()
+        if bits == 0:
+            continue
+        if bits > room:
+            packed.append(column)
+            room = _WORD_BITS - bits
+        else:
+            packed[-1] |= column << np.uint64(_WORD_BITS - room)
+            room -= bits
+    return packed or [np.zeros(len(held[0]) + len(found[0]), np.uint64)]

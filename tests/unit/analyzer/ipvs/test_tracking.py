@@ -1,0 +1,111 @@
+"""A table compared as a whole gives the changes that entries give one by one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analyzer.ipvs.changes import EntryTracker
+from analyzer.ipvs.entry_rows import entries_of, rows_of
+from analyzer.ipvs.formats import Entry
+from analyzer.ipvs.tracking import KINDS, TableTracker
+from analyzer.recording import Recording, RecordingWriter
+
+NS = 1_000_000_000
+ENTRY = Entry(
+    protocol="TCP",
+    client_ip="192.168.10.250",
+    client_port=1,
+    vip="192.168.10.2",
+    port=80,
+    real_server="192.168.10.21",
+    real_port=80,
+    state="FIN_WAIT",
+    expires_s=20,
+)
+
+entries = st.builds(
+    Entry,
+    protocol=st.sampled_from(["TCP", "UDP"]),
+    client_ip=st.sampled_from(["10.0.0.1", "255.255.255.255", "::a00:1", "fd00::1"]),
+    client_port=st.sampled_from([0, 1, 65535]),
+    vip=st.sampled_from(["10.0.0.2", "fd00::2"]),
+    port=st.sampled_from([0, 80]),
+    real_server=st.sampled_from(["10.0.0.3", "10.0.0.4", "::a00:3"]),
+    real_port=st.just(80),
+    state=st.sampled_from(["ESTABLISHED", "FIN_WAIT", "SYN_RECV", "UDP"]),
+    expires_s=st.sampled_from([-(10**18) + 1, 0, 1, 2, 20, 900, 10**18 - 1]),
+)
+polls = st.lists(
+    st.tuples(st.integers(1, 3 * NS), st.lists(entries, max_size=6), st.sampled_from([0, 100])),
+    min_size=1,
+    max_size=8,
+)
+
+
+def told(tracker: TableTracker, at_ns: int, found: list[Entry], lines: int) -> list[object]:
+    changes = tracker.update(at_ns, rows_of(found), lines)
+    names = [KINDS[kind] for kind in changes.kind]
+    return list(zip(changes.at_ns.tolist(), names, entries_of(changes.rows), strict=True))
+
+
+@given(polls)
+@settings(max_examples=300, deadline=None)
+def test_a_table_as_a_whole_changes_as_its_entries_do(
+    polled: list[tuple[int, list[Entry], int]],
+) -> None:
+    tracker, reference = TableTracker(), EntryTracker()
+    at_ns = 0
+    for waited_ns, found, others in polled:
+        at_ns += waited_ns
+        once = {entry.key: entry for entry in found}
+        lines = len(found) + others
+        expected = reference.update(at_ns, once.values(), lines)
+        changes = told(tracker, at_ns, found, lines)
+        as_told = [(change.at_ns, change.kind, change.entry) for change in expected]
+        assert sorted(changes, key=repr) == sorted(as_told, key=repr)
+        assert tracker.held() == reference.held()
+        assert len(tracker.rows) == len(reference.held())
+
+
+def test_of_doubles_the_last_counts() -> None:
+    tracker = TableTracker()
+    later = replace(ENTRY, state="TIME_WAIT")
+    assert told(tracker, NS, [ENTRY, later], 2) == [(NS, "appeared", later)]
+    assert told(tracker, 2 * NS, [later, later], 2) == []
+
+
+def test_an_entry_that_was_rescheduled_goes_before_it_appears() -> None:
+    tracker = TableTracker()
+    told(tracker, NS, [ENTRY], 1)
+    new = replace(ENTRY, real_server="192.168.10.22")
+    assert told(tracker, 2 * NS, [new], 1) == [(2 * NS, "gone", ENTRY), (2 * NS, "appeared", new)]
+
+
+def test_changes_are_recorded_as_columns() -> None:
+    tracker = TableTracker()
+    with TemporaryDirectory() as folder:
+        writer = RecordingWriter(Path(folder), {})
+        for at_ns, found in ((NS, [ENTRY]), (2 * NS, [])):
+            changes = tracker.update(at_ns, rows_of(found), len(found))
+            writer.extend_columns("entries", changes.columns() | {"director": "bal01"})
+        writer.close("completed")
+        table = Recording.open(Path(folder)).table("entries")
+    assert table["change"].tolist() == ["appeared", "gone"]
+    assert table["client_ip"].tolist() == ["192.168.10.250"] * 2
+    assert table["director"].tolist() == ["bal01"] * 2
+
+
+def test_a_quiet_table_of_any_size_changes_nothing() -> None:
+    many = np.repeat(rows_of([ENTRY]), 50_000)
+    many["client_ip_low"] = np.arange(len(many))
+    tracker = TableTracker()
+    assert len(tracker.update(NS, many, len(many))) == len(many)
+    assert len(tracker.update(2 * NS, many[::-1], len(many))) == 0
+    assert len(tracker.update(3 * NS, many[1:], len(many) - 1)) == 0  # missed once: torn
+    assert len(tracker.update(4 * NS, many[1:], len(many) - 1)) == 1
