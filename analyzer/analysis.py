@@ -14,6 +14,7 @@ from analyzer.ipvs.states import Flag
 from analyzer.measure import Measured, measure
 from analyzer.observed import ns
 from analyzer.results import Analysis, Curve, Event, Timeline, WhatIf
+from analyzer.stories.tell import stories
 from analyzer.what_if import what_if
 from analyzer.wire.connections import connections
 from analyzer.wire.segments import without_copies
@@ -62,6 +63,7 @@ def analyse(recording: Recording, assumptions: Sequence[Assumption] = ()) -> Ana
         not_measured=tuple(not_measured),
         what_if=_what_if(measured, evidence, assumptions),
         timeline=_timeline(evidence, observed, measured, figures.events),
+        stories=stories(evidence, measured, figures.connections),
         manifest=evidence.manifest,
     )
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from analyzer.stories.model import Story
+
     Floats = npt.NDArray[np.float64]
     Ints = npt.NDArray[np.int64]
 
@@ -263,12 +265,12 @@ class Analysis:
     not_measured: tuple[NotMeasured, ...]
     what_if: tuple[WhatIf, ...] = ()
     timeline: Timeline
+    stories: tuple[Story, ...] = ()
     manifest: Mapping[str, Any]
 
 
-JSON_KEYS = tuple(
-    field.name for field in fields(Analysis) if field.name not in ("timeline", "manifest")
-)
+_DRAWN = ("timeline", "stories", "manifest")
+JSON_KEYS = tuple(field.name for field in fields(Analysis) if field.name not in _DRAWN)
 
 
 def to_json(analysis: Analysis) -> dict[str, Any]:

@@ -1,0 +1,111 @@
+"""One connection's story: its packets, what the director made of them, who remembers it how long.
+
+Times are seconds since the run's start, on the client's clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+End = Literal["client", "director", "server"]
+Basis = Literal["seen", "predicted", "inferred"]
+
+TIME_WAIT_S = 60.0
+"""How long a Linux socket stays in TIME_WAIT (``TCP_TIMEWAIT_LEN``, include/net/tcp.h)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leg:
+    """One hop of a packet: ``seen`` where the capture has it, else inferred from what it has."""
+
+    source: End
+    target: End
+    seen: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packet:
+    """One packet of the connection.
+
+    Attributes:
+        flag: the name of its ``Flag``: what counts for the director.
+        to_vip: from the client; else a reply.
+        again: a SYN or FIN that was sent before.
+        left_out: how many packets between the one before and this are not told.
+        dead_end: why the director did not send it on; None where it did, or where it is not known.
+    """
+
+    t_s: float
+    flag: str
+    to_vip: bool
+    legs: tuple[Leg, ...]
+    again: bool = False
+    left_out: int = 0
+    dead_end: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """The entry in one state, from one instant to another; the last one ends with the entry.
+
+    ``until_s`` None: it was still there at the last look.
+    """
+
+    state: str
+    from_s: float
+    until_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """What somebody still knew of the connection after its last packet.
+
+    Attributes:
+        holder: whose memory it is: a socket of the client or server, or the director's entry.
+        state: what it is called there.
+        until_s: when it is forgotten; None if nobody saw that.
+        margin_s: how much earlier or later that may have been.
+        why: what sets the length, such as ``tcpfin 120 s``.
+    """
+
+    holder: End
+    state: str
+    from_s: float
+    until_s: float | None
+    margin_s: float
+    basis: Basis
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """One connection.
+
+    Attributes:
+        reasons: keys of ``choose.REASONS``, the first is what it is offered for.
+        real_server: None where neither polls nor packets tell it.
+        director: the one it passed; None where it cannot be told.
+        last_s: its last packet.
+        closer: as in ``wire.connections``.
+        predicted, observed: the entry's states; empty where not known.
+        connect_ms, total_ms: of the request that it served; None without one.
+        error: of that request.
+    """
+
+    reasons: tuple[str, ...]
+    client: str
+    vip: str
+    real_server: str | None
+    director: str | None
+    first_s: float
+    last_s: float
+    closer: str
+    packets: tuple[Packet, ...]
+    packets_in_all: int
+    predicted: tuple[Span, ...]
+    observed: tuple[Span, ...]
+    memories: tuple[Memory, ...]
+    connect_ms: float | None
+    total_ms: float | None
+    error: str | None
