@@ -11,10 +11,15 @@ from analyzer import curves, findings, requests
 from analyzer.evidence import Evidence, gather
 from analyzer.findings.figures import Figures
 from analyzer.ipvs.states import Flag
+from analyzer.lived import lived
 from analyzer.measure import Measured, measure
 from analyzer.observed import ns
+from analyzer.pictures import Pictures
+from analyzer.population import observed_states, predicted_states
 from analyzer.results import Analysis, Curve, Event, Timeline, WhatIf
+from analyzer.shares import shares
 from analyzer.stories.tell import stories
+from analyzer.tcpfin import other_tcpfins
 from analyzer.what_if import what_if
 from analyzer.wire.connections import connections
 from analyzer.wire.segments import without_copies
@@ -64,7 +69,24 @@ def analyse(recording: Recording, assumptions: Sequence[Assumption] = ()) -> Ana
         what_if=_what_if(measured, evidence, assumptions),
         timeline=_timeline(evidence, observed, measured, figures.events),
         stories=stories(evidence, measured, figures.connections),
+        pictures=_pictures(evidence, measured),
         manifest=evidence.manifest,
+    )
+
+
+def _pictures(evidence: Evidence, measured: Sequence[Measured]) -> Pictures:
+    observed = (
+        observed_states(evidence.entries, evidence.polls, one.director.name, evidence.zero_ns)
+        for one in measured
+    )
+    predicted = (
+        predicted_states(one.prediction, evidence.zero_ns) for one in measured if one.prediction
+    )
+    return Pictures(
+        states=tuple(course for course in (*observed, *predicted) if course),
+        lived=lived(measured),
+        shares=tuple(found for one in measured if (found := shares(one, evidence))),
+        tcpfin=other_tcpfins(measured, evidence),
     )
 
 

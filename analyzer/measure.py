@@ -56,6 +56,7 @@ class Measured:
         prediction: None without a capture.
         foreign_entries: entries seen that no packet or request of this run belongs to.
         inferred: the phase of its timers, where it had to be inferred.
+        rules: those of the prediction, HZ and phase as learnt.
     """
 
     director: Director
@@ -67,6 +68,7 @@ class Measured:
     ended_early: list[EndedEarly]
     foreign_entries: int
     inferred: InferredPhase | None
+    rules: Rules
     not_measured: list[NotMeasured]
 
 
@@ -111,6 +113,7 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
         ended_early=ended_early_rows(prediction),
         foreign_entries=int(joined["last_ns"].isna().sum()),
         inferred=inferred,
+        rules=rules,
         not_measured=_phase_unknown(director, phase),
     )
 
@@ -167,6 +170,7 @@ def _without_packets(
         ended_early=[],
         foreign_entries=foreign,
         inferred=None,
+        rules=rules_of(director, evidence, clock),
         not_measured=doubts,
     )
 

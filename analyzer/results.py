@@ -1,14 +1,17 @@
 """The Analysis: everything that a report may say about a run, as frozen values.
 
 ``to_json`` gives the document that ``--json`` prints; its keys are a contract. What only the page
-draws (curves, marks, the table at the peak) travels beside it in ``Analysis.timeline``.
+draws (curves, marks, the table at the peak) travels beside it in ``Analysis.timeline`` and
+``Analysis.pictures``.
 Times inside ``timeline`` are seconds since the run's start, on the client's clock.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, Literal
+
+from analyzer.pictures import Pictures
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -266,11 +269,12 @@ class Analysis:
     what_if: tuple[WhatIf, ...] = ()
     timeline: Timeline
     stories: tuple[Story, ...] = ()
+    pictures: Pictures = field(default_factory=Pictures)
     manifest: Mapping[str, Any]
 
 
-_DRAWN = ("timeline", "stories", "manifest")
-JSON_KEYS = tuple(field.name for field in fields(Analysis) if field.name not in _DRAWN)
+PAGE_ONLY = ("timeline", "stories", "pictures", "manifest")
+JSON_KEYS = tuple(one.name for one in fields(Analysis) if one.name not in PAGE_ONLY)
 
 
 def to_json(analysis: Analysis) -> dict[str, Any]:
@@ -282,9 +286,9 @@ def to_json(analysis: Analysis) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if is_dataclass(value):
         return {
-            field.name: _plain(getattr(value, field.name))
-            for field in fields(value)
-            if field.type != "Curve"
+            one.name: _plain(getattr(value, one.name))
+            for one in fields(value)
+            if one.type != "Curve"
         }
     if isinstance(value, (tuple, list)):
         return [_plain(item) for item in value]

@@ -12,7 +12,7 @@ from analyzer.errors import AnalyzerError
 from analyzer.ipvs.states import is_active
 from analyzer.predict import TIMER, predict, predicted_curve, state_name
 from analyzer.results import Curve, WhatIf, WhatIfGroup
-from analyzer.rules import director_clock, rules_of, segments_passed
+from analyzer.rules import director_clock, segments_passed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from analyzer.evidence import Evidence
     from analyzer.ipvs.replay import Rules
     from analyzer.measure import Measured
+    from analyzer.predict import Prediction
     from analyzer.wire.segments import Segments
 
 FORWARDINGS = ("dr", "tun", "nat")
@@ -82,10 +83,28 @@ def what_if(one: Measured, evidence: Evidence, assumptions: Sequence[Assumption]
     """
     if evidence.segments is None or one.prediction is None:
         return None
+    prediction, doubt = predicted_under(one, evidence, assumptions)
+    return answer(one, evidence, prediction, assumptions, doubt)
+
+
+def predicted_under(
+    one: Measured, evidence: Evidence, assumptions: Sequence[Assumption]
+) -> tuple[Prediction, str | None]:
+    """The packets replayed under other rules, and what cannot be known of that."""
     clock = director_clock(one.director, evidence)
-    rules = _assume(_as_it_was(one, evidence), assumptions, conntrack=one.director.conntrack)
+    rules = _assume(one.rules, assumptions, conntrack=one.director.conntrack)
     mine, doubt = _segments(one, evidence, rules.sees_replies)
-    prediction = predict(mine, clock, rules, one.director.name)
+    return predict(mine, clock, rules, one.director.name), doubt
+
+
+def answer(
+    one: Measured,
+    evidence: Evidence,
+    prediction: Prediction,
+    assumptions: Sequence[Assumption],
+    doubt: str | None,
+) -> WhatIf:
+    """A prediction under some assumptions, summed up."""
     everything = np.arange(len(prediction.entries))
     at_ns, active, inactive = predicted_curve(
         prediction, everything, is_active(one.director.kernel)
@@ -113,13 +132,6 @@ def what_if(one: Measured, evidence: Evidence, assumptions: Sequence[Assumption]
         doubt=doubt,
         curve=curve,
     )
-
-
-def _as_it_was(one: Measured, evidence: Evidence) -> Rules:
-    rules = rules_of(one.director, evidence, director_clock(one.director, evidence))
-    if one.inferred is None:
-        return rules
-    return replace(rules, hz=one.inferred.phase.hz, phase_s=one.inferred.phase.phase_s)
 
 
 def _assume(rules: Rules, assumptions: Sequence[Assumption], *, conntrack: bool) -> Rules:

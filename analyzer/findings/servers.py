@@ -4,71 +4,38 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from analyzer.observed import absences, ns
 from analyzer.results import Finding
+from analyzer.shares import shares
 
 if TYPE_CHECKING:
     from analyzer.findings.figures import Figures
-    from analyzer.measure import Measured
-
-EVEN_SCHEDULERS = ("rr", "wrr")
-"""Those that share new connections by weight alone; others look at load or at addresses."""
 
 UNLIKELY = 0.001
-_LEAST_EXPECTED = 5
 
 
 def imbalance(figures: Figures) -> Finding | None:
     """New connections were not shared as the weights say (chi-square)."""
+    if figures.evidence is None:
+        return None
     for one in figures.measured:
-        shares = _shares(figures, one)
-        if shares is None or (shares["expected"] < _LEAST_EXPECTED).any():
+        shared = shares(one, figures.evidence)
+        if shared is None or shared.p is None or shared.p >= UNLIKELY:
             continue
-        from scipy.stats import chisquare
-
-        p = float(chisquare(shares["seen"], shares["expected"]).pvalue)
-        if p < UNLIKELY:
-            told = ", ".join(
-                f"{row.server} {row.seen} of {row.expected:.0f} expected (weight {row.weight:g})"
-                for row in shares.itertuples(index=False)
-            )
-            return Finding(
-                id="imbalance",
-                severity="warning",
-                title="Connections are not shared as the weights say",
-                evidence=f"On {one.director.name}: {told}; chi-square p = {p:.1g}.",
-                advice="See whether a real server was added late, whether persistence is on, or "
-                "whether a few clients hold most connections.",
-            )
+        told = ", ".join(
+            f"{row.real_server} {row.entries} of {row.expected or 0:.0f} expected "
+            f"(weight {row.weight or 0:g})"
+            for row in shared.servers
+        )
+        return Finding(
+            id="imbalance",
+            severity="warning",
+            title="Connections are not shared as the weights say",
+            evidence=f"On {shared.director}: {told}; chi-square p = {shared.p:.1g}.",
+            advice="See whether a real server was added late, whether persistence is on, or "
+            "whether a few clients hold most connections.",
+        )
     return None
-
-
-def _shares(figures: Figures, one: Measured) -> pd.DataFrame | None:
-    """The busiest even service's real servers: weight, entries seen, entries expected."""
-    if figures.evidence is None or one.lives.empty:
-        return None
-    rows = figures.evidence.services
-    rows = rows[(rows["director"] == one.director.name) & rows["scheduler"].isin(EVEN_SCHEDULERS)]
-    rows = rows.assign(server=rows["real_server"] + ":" + rows["real_port"].astype("string"))
-    seen = one.lives["real_server"].value_counts()
-    tables = [_table(group, seen) for _, group in rows.groupby(["vip", "port"])]
-    busiest = max(tables, key=lambda table: int(table["seen"].sum()), default=None)
-    if busiest is None or len(busiest) < 2 or busiest["weight"].isna().any():
-        return None
-    total, weights = int(busiest["seen"].sum()), int(busiest["weight"].sum())
-    if not total or not weights:
-        return None
-    return busiest.assign(expected=busiest["weight"] / weights * total)
-
-
-def _table(rows: pd.DataFrame, seen: pd.Series) -> pd.DataFrame:
-    """Per real server its weight, NaN if that changed meanwhile, and the entries seen."""
-    weights = rows.groupby("server")["weight"].agg(["min", "max"]).astype("float64")
-    steady = weights["max"].where(weights["min"] == weights["max"])
-    counts = seen.reindex(weights.index).fillna(0).astype("int64")
-    return pd.DataFrame({"server": weights.index, "weight": steady, "seen": counts})
 
 
 def removed_server_entries(figures: Figures) -> Finding | None:

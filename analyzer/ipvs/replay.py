@@ -78,6 +78,12 @@ class Rules:
         in_force = [timeouts for since_s, timeouts in self.changes if since_s <= uptime_s]
         return in_force[-1] if in_force else self.timeouts
 
+    def goes_uptime_s(self, last_packet_uptime_s: Floats, timeout_s: Floats | float) -> Floats:
+        """When entries go; without HZ and phase at the nominal instant."""
+        if self.hz is None or self.phase_s is None:
+            return np.asarray(last_packet_uptime_s + timeout_s, dtype=np.float64)
+        return expiry_uptime_s(last_packet_uptime_s, timeout_s, hz=self.hz, phase_s=self.phase_s)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beliefs:
@@ -203,11 +209,7 @@ class _Walk:
         """A judged segment restarts its entry's timer; a dropped one leaves it running."""
         state = self._state[row]
         timeout_s = self._timeouts_s[self._in_force[row], state]
-        expiry_s = self._uptime_s[row] + timeout_s
-        if self._rules.hz is not None and self._rules.phase_s is not None:
-            expiry_s = expiry_uptime_s(
-                self._uptime_s[row], timeout_s, hz=self._rules.hz, phase_s=self._rules.phase_s
-            )
+        expiry_s = self._rules.goes_uptime_s(self._uptime_s[row], timeout_s)
         self._timeout_s[row] = np.where(
             judged, timeout_s, np.where(held, self._timeout_s[row - 1], np.nan)
         )
