@@ -16,8 +16,9 @@ from analyzer.measure import Measured, measure
 from analyzer.observed import ns
 from analyzer.pictures import Pictures
 from analyzer.population import observed_states, predicted_states
-from analyzer.results import Analysis, Curve, Event, Timeline, WhatIf
+from analyzer.results import Analysis, Curve, Event, SocketCurve, Timeline, WhatIf
 from analyzer.shares import shares
+from analyzer.sockets import socket_curves, socket_states
 from analyzer.stories.tell import stories
 from analyzer.tcpfin import other_tcpfins
 from analyzer.what_if import what_if
@@ -52,6 +53,7 @@ def analyse(recording: Recording, assumptions: Sequence[Assumption] = ()) -> Ana
     measured = [measure(director, evidence, observed) for director in evidence.directors]
     replay_s = time.perf_counter() - began - read_s
     figures = _figures(evidence, measured)
+    sockets = socket_curves(evidence.sockets, evidence.zero_ns)
     total_s = time.perf_counter() - began
     not_measured = [*evidence.not_measured, *(row for one in measured for row in one.not_measured)]
     return Analysis(
@@ -67,7 +69,8 @@ def analyse(recording: Recording, assumptions: Sequence[Assumption] = ()) -> Ana
         failover=None,
         not_measured=tuple(not_measured),
         what_if=_what_if(measured, evidence, assumptions),
-        timeline=_timeline(evidence, observed, measured, figures.events),
+        sockets=socket_states(sockets),
+        timeline=_timeline(evidence, observed, measured, figures.events, sockets),
         stories=stories(evidence, measured, figures.connections),
         pictures=_pictures(evidence, measured),
         manifest=evidence.manifest,
@@ -139,6 +142,7 @@ def _timeline(
     observed: list[Curve],
     measured: Sequence[Measured],
     events: Sequence[Event],
+    sockets: tuple[SocketCurve, ...],
 ) -> Timeline:
     sent = evidence.requests
     ended_s = np.full(len(sent), np.nan)
@@ -158,6 +162,7 @@ def _timeline(
         predicted=tuple(curve for one in measured for curve in one.predicted),
         events=tuple(events),
         peaks=curves.peak_tables(evidence.services, evidence.zero_ns),
+        sockets=sockets,
     )
 
 

@@ -50,6 +50,7 @@ class Evidence:
     entries: pd.DataFrame
     polls: pd.DataFrame
     events: pd.DataFrame
+    sockets: pd.DataFrame
     packets: PacketTable | None
     segments: Segments | None
     forwarder_macs: frozenset[int]
@@ -94,6 +95,7 @@ def gather(recording: Recording) -> Evidence:
         entries=numbered(entries, segments.flows if segments is not None else None),
         polls=recording.table("polls"),
         events=recording.table("events").sort_values("at"),
+        sockets=recording.table("sockets"),
         packets=packets,
         segments=segments,
         forwarder_macs=told or nat or shown,

@@ -199,6 +199,27 @@ class WhatIf:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SocketCurve:
+    """How many of a host's own sockets were in one TCP state; both arrays of shape (n,)."""
+
+    host: str
+    state: str
+    t_s: Floats
+    count: Ints
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SocketState:
+    """One TCP state of a host's own sockets, which no director knows of."""
+
+    host: str
+    state: str
+    peak: int
+    last: int  # at the last count
+    held_s: Estimate | None  # how long a burst's sockets stayed; None if not all were seen to go
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """Something that happened, from ``events/``."""
 
@@ -249,6 +270,7 @@ class Timeline:
     predicted: tuple[Curve, ...]
     events: tuple[Event, ...]
     peaks: tuple[ServiceTable, ...]
+    sockets: tuple[SocketCurve, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,6 +289,7 @@ class Analysis:
     failover: None
     not_measured: tuple[NotMeasured, ...]
     what_if: tuple[WhatIf, ...] = ()
+    sockets: tuple[SocketState, ...] = ()
     timeline: Timeline
     stories: tuple[Story, ...] = ()
     pictures: Pictures = field(default_factory=Pictures)

@@ -21,6 +21,7 @@ from loadgen.engines.activity import Burst
 from loadgen.errors import UsageProblem
 from loadgen.lab.recorder import LabEvents
 from loadgen.run import run
+from loadgen.sockets import socket_watches
 from loadgen.watch import DecayWatch, longest_decay_s
 
 if TYPE_CHECKING:
@@ -79,7 +80,10 @@ async def burst(plan: LoadPlan, site: Site, options: BurstOptions, progress: Run
         pollers = [Poller(shell, plan.target, recording) for shell in shells]
         sender = Burst(plan, recording, progress.request_ended)
         watch = _watch(sender, pollers, facts, options, progress)
-        eyes: list[Activity] = [*captures, *pollers, *_lab_events(site, recording)]
+        sockets = socket_watches(
+            [plan.target], site.servers, _server_ports(plan.target, facts), recording
+        )
+        eyes: list[Activity] = [*captures, *pollers, *sockets, *_lab_events(site, recording)]
         with progress:
             ended = await run([*eyes, sender, watch], recording)
     finally:
@@ -126,6 +130,18 @@ def _holds(facts: DirectorFacts, target: Target) -> bool:
         service.address == target.vip and service.port == target.port
         for service in facts.services.services
     )
+
+
+def _server_ports(target: Target, facts: Sequence[DirectorFacts]) -> set[int]:
+    """Where the real servers listen: in nat it may be another port than the service's."""
+    real = {
+        server.port
+        for known in facts
+        for service in known.services.services
+        if (service.address, service.port) == (target.vip, target.port)
+        for server in service.destinations
+    }
+    return {target.port} | real
 
 
 def _manifest(

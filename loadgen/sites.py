@@ -29,32 +29,50 @@ class Site:
         namespace: the network namespace to send from; None for where we stand.
         interface: the one that the VIP is reached through; None where it must be found.
         lab: the lab's name, None outside of one.
+        servers: real servers whose sockets are to be counted.
     """
 
     directors: tuple[Link, ...]
     namespace: str | None
     interface: str | None
     lab: str | None
+    servers: tuple[Link, ...] = ()
 
 
-def find_site(vip: str, told: Sequence[str], lab_name: str | None) -> Site:
+def find_site(
+    vip: str, told: Sequence[str], lab_name: str | None, servers: Sequence[str] = ()
+) -> Site:
     """The running lab that holds the VIP, else here with the directors that are configured.
 
     Args:
         vip: as the operator gave it.
         told: the values of ``--director``; in a lab, a host's name will do.
         lab_name: which lab, where several hold the VIP.
+        servers: the values of ``--server``; in a lab its own servers, unless told.
 
     Raises:
-        UsageProblem: a director that is none, a configuration file that cannot be read, a lab
-            that is not up, or several to choose from.
+        UsageProblem: a director or server that is none, a configuration file that cannot be read,
+            a lab that is not up, or several to choose from.
     """
     lab = _find_lab(vip, lab_name)
     if lab is not None:
-        return _lab_site(lab, told)
+        return _lab_site(lab, told, servers)
     specs = list(told) or _configured(vip)
     links = [parse_link(spec) for spec in dict.fromkeys(specs)]
-    return Site(directors=_distinct(links), namespace=None, interface=None, lab=None)
+    return Site(
+        directors=_distinct(links),
+        namespace=None,
+        interface=None,
+        lab=None,
+        servers=_distinct([_server_link(spec) for spec in dict.fromkeys(servers)], "--server"),
+    )
+
+
+def _server_link(spec: str) -> Link:
+    try:
+        return parse_link(spec)
+    except UsageProblem as error:
+        raise UsageProblem(str(error).replace("--director", "--server", 1)) from error
 
 
 def _find_lab(vip: str, name: str | None) -> Lab | None:
@@ -82,7 +100,7 @@ def stand_in(site: Site, vip: str, say: Callable[[str], None]) -> None:
     say(f"lab {site.lab!r} holds {vip}: sending from its client, watching {names}")
 
 
-def _lab_site(lab: Lab, told: Sequence[str]) -> Site:
+def _lab_site(lab: Lab, told: Sequence[str], servers: Sequence[str]) -> Site:
     names = list(dict.fromkeys(told)) or lab.director_names
     links = [
         lab_link(name, lab.topology.host(name).address, lab.ssh_config)
@@ -95,14 +113,26 @@ def _lab_site(lab: Lab, told: Sequence[str]) -> Site:
         namespace=lab.client_namespace,
         interface=lab.client_interface,
         lab=lab.name,
+        servers=_distinct(_lab_servers(lab, servers), "--server"),
     )
 
 
-def _distinct(links: Sequence[Link]) -> tuple[Link, ...]:
+def _lab_servers(lab: Lab, told: Sequence[str]) -> list[Link]:
+    """A lab's real servers, by the same way as ``lab shell``."""
+    own = {name: tuple(lab.command(name, ["sh"])) for name in lab.servers}
+    return [
+        Link(name=name, kind="exec", spec=name, argv=own[name])
+        if name in own
+        else _server_link(name)
+        for name in dict.fromkeys(told or own)
+    ]
+
+
+def _distinct(links: Sequence[Link], option: str = "--director") -> tuple[Link, ...]:
     names = [link.name for link in links]
     for link in links:
         if names.count(link.name) > 1:
-            raise UsageProblem(f"--director {link.spec}: two directors are called {link.name}")
+            raise UsageProblem(f"{option} {link.spec}: two hosts are called {link.name}")
     return tuple(links)
 
 

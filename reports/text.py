@@ -6,7 +6,7 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from reports import wording
-from reports.sections import what_if
+from reports.sections import sockets, what_if
 
 if TYPE_CHECKING:
     from analyzer.results import Analysis, Latency, RealServerRow, ServiceTable
@@ -27,6 +27,7 @@ def summary_lines(analysis: Analysis) -> list[str]:
         *(_at_peak(table) for table in analysis.timeline.peaks),
         [] if analysis.timeline.peaks else _no_tables(analysis),
         [line for text in _findings(analysis) for line in _wrapped(text)],
+        [line for text in sockets.sentences(analysis) for line in _wrapped(f"{text}.")],
         [line for text in what_if.sentences(analysis) for line in _wrapped(text)],
         _wrapped(analysis.verdict),
     ]

@@ -11,6 +11,7 @@ from reports.sections import (
     not_measured,
     provenance,
     servers,
+    sockets,
     timeline,
     what_if,
 )
@@ -26,6 +27,7 @@ BUILDERS: tuple[Callable[[Analysis], Section | None], ...] = (  # in the order o
     what_if.section,
     servers.section,
     lifetimes.section,
+    sockets.section,
     agreement.section,
     latency.section,
     not_measured.section,

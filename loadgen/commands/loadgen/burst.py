@@ -46,6 +46,13 @@ from loadgen.plan import ClosedModel, LoadPlan, Request, Target
     help="ssh://[user@]host[:port], exec:COMMAND PREFIX or local; repeatable.",
 )
 @click.option(
+    "--server",
+    "servers",
+    multiple=True,
+    metavar="LINK",
+    help="A real server whose sockets are counted too; a link as for --director; repeatable.",
+)
+@click.option(
     "--lab", "lab_name", envvar="LOADGEN_LAB", help="Which lab, where several hold the VIP."
 )
 @click.option("--timeouts", type=TIMEOUTS, help="The directors', where they cannot be read.")
@@ -63,6 +70,7 @@ from loadgen.plan import ClosedModel, LoadPlan, Request, Target
 @click.option("--no-color", is_flag=True, help="No colours in the progress bars.")
 def burst(
     directors: tuple[str, ...],
+    servers: tuple[str, ...],
     lab_name: str | None,
     output: Path | None,
     as_json: bool,
@@ -85,7 +93,7 @@ def burst(
     from loadgen.sites import find_site, stand_in
 
     plan = _plan(options)
-    site = find_site(plan.target.vip, directors, lab_name)
+    site = find_site(plan.target.vip, directors, lab_name, servers)
     watching = BurstOptions(
         directory=output or new_run_directory("burst"),
         command_line=sys.argv[1:],

@@ -39,6 +39,8 @@ def lab(name: str = "lab", vip: str = VIP) -> SimpleNamespace:
         client_interface="eth1",
         ssh_config=Path(f"/run/{name}/ssh_config"),
         holds=lambda address: address == vip,
+        servers={"srv01": None, "srv02": None},
+        command=lambda host, argv: ["ip", "netns", "exec", f"{name}-{host}", *argv],
         topology=SimpleNamespace(vip=vip, host=lambda _: SimpleNamespace(address="10.0.0.1")),
     )
 
@@ -56,7 +58,7 @@ def test_directors_are_as_told_and_each_only_once() -> None:
 
 
 def test_two_directors_of_one_name_are_refused() -> None:
-    with pytest.raises(UsageProblem, match="two directors are called a"):
+    with pytest.raises(UsageProblem, match="two hosts are called a"):
         names("ssh://root@a", "ssh://admin@a")
 
 
@@ -158,8 +160,26 @@ def test_in_a_lab_a_hosts_name_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
     assert names("bal02") == ["bal02"]
     assert names("bal02", "ssh://elsewhere") == ["bal02", "elsewhere"]
     assert names("bal02", "bal02") == ["bal02"]
-    with pytest.raises(UsageProblem, match="two directors are called bal02"):
+    with pytest.raises(UsageProblem, match="two hosts are called bal02"):
         names("bal02", "ssh://root@bal02")
+
+
+def test_a_labs_servers_are_counted_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    labs_are(monkeypatch, lab())
+    servers = find_site(VIP, [], None).servers
+    assert [link.name for link in servers] == ["srv01", "srv02"]
+    assert servers[0].argv == ("ip", "netns", "exec", "lab-srv01", "sh")
+    told = find_site(VIP, [], None, ["srv02", "ssh://web9"]).servers
+    assert [link.name for link in told] == ["srv02", "web9"]
+
+
+def test_outside_of_a_lab_servers_are_those_with_a_link() -> None:
+    assert find_site(VIP, [], None).servers == ()
+    assert [link.name for link in find_site(VIP, [], None, ["ssh://web1"]).servers] == ["web1"]
+    with pytest.raises(UsageProblem, match="--server web1: expected"):
+        find_site(VIP, [], None, ["web1"])
+    with pytest.raises(UsageProblem, match="--server ssh://web1: two hosts"):
+        find_site(VIP, [], None, ["ssh://web1", "ssh://root@web1"])
 
 
 def test_a_lab_of_another_vip_is_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
