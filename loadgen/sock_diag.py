@@ -108,7 +108,7 @@ def states_in(content: bytes) -> tuple[list[int], bool]:
         length, kind, *_ = _HEADER.unpack_from(content, at)
         if kind == _DONE:
             return states, True
-        if kind == _ERROR or length < _HEADER.size + 2:
+        if kind == _ERROR or not _HEADER.size + 2 <= length <= len(content) - at:
             raise _refusal(content, at)
         states.append(content[at + _HEADER.size + 1])  # idiag_state
         at += (length + 3) & ~3
