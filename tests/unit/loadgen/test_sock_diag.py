@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import struct
 from contextlib import ExitStack, closing
@@ -14,10 +15,11 @@ from hypothesis import strategies as st
 from loadgen.plan import Target
 from loadgen.sock_diag import SockDiag, bytecode, states_in
 
+OURS = f"127.{os.getpid() % 250 + 1}.7.7"  # an address that no other test has sockets at
 FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+@pytest.mark.parametrize("host", [OURS, "::1"])
 def test_the_kernel_counts_connections_to_a_service_by_state(host: str) -> None:
     family = FAMILY[ip_address(host).version]
     with ExitStack() as stack:
@@ -34,16 +36,16 @@ def test_the_kernel_counts_connections_to_a_service_by_state(host: str) -> None:
 
 
 def test_the_side_that_closes_first_waits_in_time_wait() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
+    with socket.create_server((OURS, 0)) as server:
         port = server.getsockname()[1]
-        client = socket.create_connection(("127.0.0.1", port))
+        client = socket.create_connection((OURS, port))
         accepted = server.accept()[0]
         client.shutdown(socket.SHUT_WR)
         accepted.recv(1)
         accepted.close()
         client.recv(1)
         client.close()
-        with closing(SockDiag([Target(vip="127.0.0.1", port=port)])) as diag:
+        with closing(SockDiag([Target(vip=OURS, port=port)])) as diag:
             assert diag.count() == {"TIME_WAIT": 1}
 
 
@@ -51,7 +53,7 @@ def test_only_the_services_asked_for_are_counted() -> None:
     with ExitStack() as stack:
         ends = []
         for _ in range(3):
-            server = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+            server = stack.enter_context(socket.create_server((OURS, 0)))
             ends.append(server.getsockname())
             stack.enter_context(socket.create_connection(ends[-1]))
             stack.enter_context(server.accept()[0])
