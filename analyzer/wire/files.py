@@ -1,158 +1,121 @@
 """Capture files, classic pcap and pcapng, to frames: when each was seen, and where its bytes lie.
 
-Only the record headers are walked one by one; a frame's own bytes stay where they are and are
-gathered later, from all frames at once. A file that ends in the middle of a record gives the
-frames before it. Formats: draft-ietf-opsawg-pcap, draft-ietf-opsawg-pcapng.
+A frame's own bytes stay where they are and are gathered later, from many frames at once. A file
+comes in chunks, so that what is made of it at a time is bounded, whatever its size. A file that
+ends in the middle of a record, or is damaged, gives the frames before; ``unread`` says how many
+bytes are left. Format: draft-ietf-opsawg-pcap; ``analyzer.wire.pcapng`` reads the other one.
 """
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from analyzer.errors import ParseError
+from analyzer.wire.frames import Bytes, Frames
+from analyzer.wire.pcapng import SECTION_MAGIC, pcapng_chunks
+from analyzer.wire.walk import STOP, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Ints = npt.NDArray[np.int64]
-UInt8s = npt.NDArray[np.uint8]
-Bools = npt.NDArray[np.bool_]
+    import numpy.typing as npt
+
+    Ints = npt.NDArray[np.int64]
+    Bools = npt.NDArray[np.bool_]
+
+CHUNK_BYTES = 1 << 24
+"""Of a file's bytes so many are decoded at once: enough for numpy, little enough for a cache."""
 
 _NS = 1_000_000_000
-_PCAP_MAGIC = {  # byte order, nanoseconds in one unit of the fraction
+_MAGIC = {  # byte order, nanoseconds in one unit of the fraction
     b"\xa1\xb2\xc3\xd4": (">", 1000),
     b"\xd4\xc3\xb2\xa1": ("<", 1000),
     b"\xa1\xb2\x3c\x4d": (">", 1),
     b"\x4d\x3c\xb2\xa1": ("<", 1),
 }
-_PCAP_HEADER = 24
-_PCAP_RECORD = 16
-_SECTION = 0x0A0D0D0A
-_SECTION_ORDER = {b"\x1a\x2b\x3c\x4d": ">", b"\x4d\x3c\x2b\x1a": "<"}
-_INTERFACE, _SIMPLE, _ENHANCED = 1, 3, 6
-_OPTION_RESOLUTION, _OPTION_OFFSET = 9, 14
-_DEFAULT_UNITS_PER_S = 1_000_000
+_HEADER, _RECORD = 24, 16
+_LONGEST_FRAME = 262_144  # what libpcap writes at most; a guess goes by it, a reading does not
+_FAR_IN_TIME_S = 1 << 25  # about a year; likewise
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Frames:
-    """Frames in the order of the file; every array but ``content`` has shape (n,).
-
-    Attributes:
-        content: the whole file.
-        at_ns: Unix time, the capturing host's clock.
-        start: offset of the frame's first byte in ``content``.
-        length: bytes captured of it.
-        link_type: what the frame begins with (LINKTYPE_…).
-    """
-
-    content: UInt8s
-    at_ns: Ints
-    start: Ints
-    length: Ints
-    link_type: Ints
-
-    def gather(self, offset: Ints, width: int) -> Ints:
-        """Big-endian numbers of ``width`` bytes, at most 7, at each offset."""
-        value = np.zeros(len(offset), dtype=np.int64)
-        for index in range(width):
-            value = value << 8 | self.content[offset + index]
-        return value
-
-    def holds(self, end: Ints) -> Bools:
-        """Which frames were captured at least to this offset."""
-        return end <= self.start + self.length
-
-
-def read_frames(content: memoryview) -> Frames:
-    """The frames of a capture file.
+def frame_chunks(content: memoryview, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Frames]:
+    """The frames of a capture file, in the order of the file; at least one chunk.
 
     Raises:
         ParseError: neither pcap nor pcapng.
     """
+    file = Bytes(content)
     magic = bytes(content[:4])
-    if magic in _PCAP_MAGIC and len(content) >= _PCAP_HEADER:
-        rows = list(_pcap(content, *_PCAP_MAGIC[magic]))
-    elif magic == _SECTION.to_bytes(4, "big"):
-        rows = list(_pcapng(content))
-    else:
-        raise ParseError("capture: neither pcap nor pcapng (its first bytes are of no known kind)")
-    columns = np.array(rows, dtype=np.int64).reshape(-1, 4)
-    return Frames(
-        content=np.frombuffer(content, dtype=np.uint8),
-        at_ns=columns[:, 0].copy(),
-        start=columns[:, 1].copy(),
-        length=columns[:, 2].copy(),
-        link_type=columns[:, 3].copy(),
-    )
-
-
-def _pcap(content: memoryview, order: str, unit_ns: int) -> Iterator[tuple[int, int, int, int]]:
-    (link_type,) = struct.unpack_from(order + "I", content, 20)
-    link_type &= 0xFFFF
-    record = struct.Struct(order + "III")
-    offset, end = _PCAP_HEADER, len(content)
-    while offset + _PCAP_RECORD <= end:
-        seconds, fraction, captured = record.unpack_from(content, offset)
-        offset += _PCAP_RECORD
-        if offset + captured > end:
-            return  # the run was cut off while this packet was written
-        yield seconds * _NS + fraction * unit_ns, offset, captured, link_type
-        offset += captured
+    if magic in _MAGIC and file.size >= _HEADER:
+        return _pcap_chunks(file, *_MAGIC[magic], chunk_bytes)
+    if magic == SECTION_MAGIC:
+        return pcapng_chunks(file, chunk_bytes)
+    raise ParseError("capture: neither pcap nor pcapng (its first bytes are of no known kind)")
 
 
 @dataclass(frozen=True, slots=True)
-class _Interface:
-    link_type: int
+class _Records:
+    """The records of a pcap file, each a header of 16 bytes and the frame."""
+
+    file: Bytes
+    order: str
     units_per_s: int
-    offset_s: int
+    first_s: int
+    step: int = 1
 
-    def at_ns(self, units: int) -> int:
-        return units * _NS // self.units_per_s + self.offset_s * _NS
+    def after(self, at: Ints) -> Ints:
+        end = at + _RECORD + self.file.numbers(at + 8, 4, self.order)
+        return np.where(end <= self.file.size, end, STOP)
+
+    def after_one(self, at: int) -> int:
+        end = at + _RECORD + self.file.number(at + 8, 4, self.order)
+        return end if end <= self.file.size else STOP
+
+    def plausible(self, at: Ints) -> Bools:
+        good = np.abs(self._field(at, 0) - self.first_s) < _FAR_IN_TIME_S
+        rows = np.flatnonzero(good)
+        for _ in range(2):  # it, and whatever would come after it
+            good[rows] = self._alike(at[rows])
+            rows = rows[good[rows]]
+            after = self.after(at[rows])
+            inside = after <= self.file.size - _RECORD
+            rows, at = rows[inside], at.copy()
+            at[rows] = after[inside]
+        return good
+
+    def _alike(self, at: Ints) -> Bools:
+        captured, length = self._field(at, 8), self._field(at, 12)
+        good = (captured > 0) & (captured <= length) & (length <= _LONGEST_FRAME)
+        good &= self._field(at, 4) < self.units_per_s
+        return np.asarray(good & (np.abs(self._field(at, 0) - self.first_s) < _FAR_IN_TIME_S))
+
+    def _field(self, at: Ints, offset: int) -> Ints:
+        return self.file.numbers(at + offset, 4, self.order)
 
 
-def _pcapng(content: memoryview) -> Iterator[tuple[int, int, int, int]]:
-    order = "<"
-    interfaces: list[_Interface] = []
-    offset, end = 0, len(content)
-    while offset + 12 <= end:
-        if bytes(content[offset : offset + 4]) == _SECTION.to_bytes(4, "big"):
-            order = _SECTION_ORDER.get(bytes(content[offset + 8 : offset + 12]), order)
-            interfaces = []
-        kind, length = struct.unpack_from(order + "II", content, offset)
-        if length < 12 or length % 4 or offset + length > end:
+def _pcap_chunks(file: Bytes, order: str, unit_ns: int, chunk_bytes: int) -> Iterator[Frames]:
+    link_type = file.number(20, 4, order) & 0xFFFF  # above it: the length of a checksum
+    limit = max(file.size - _RECORD + 1, _HEADER)
+    first_s = file.number(_HEADER, 4, order) if limit > _HEADER else 0
+    records = _Records(file, order, _NS // unit_ns, first_s)
+    start = _HEADER
+    while True:
+        at = walk(records, start, min(start + chunk_bytes, limit))
+        after = records.after_one(int(at[-1])) if len(at) else start
+        last = len(at) == 0 or after >= limit or records.after_one(after) == STOP
+        length = file.numbers(at + 8, 4, order)
+        yield Frames(
+            file=file,
+            at_ns=file.numbers(at, 4, order) * _NS + file.numbers(at + 4, 4, order) * unit_ns,
+            start=at + _RECORD,
+            length=length,
+            link_type=np.full(len(at), link_type, dtype=np.int32),
+            unread=file.size - after if last else 0,
+            untimed=0,
+        )
+        if last:
             return
-        body, body_end = offset + 8, offset + length - 4
-        if kind == _INTERFACE and body + 8 <= body_end:
-            interfaces.append(_interface(content, order, body, body_end))
-        elif kind == _ENHANCED and body + 20 <= body_end:
-            number, high, low, captured = struct.unpack_from(order + "IIII", content, body)
-            if number < len(interfaces) and body + 20 + captured <= body_end:
-                found = interfaces[number]
-                at_ns = min(found.at_ns(high << 32 | low), 2**63 - 1)
-                yield at_ns, body + 20, captured, found.link_type
-        offset += length
-
-
-def _interface(content: memoryview, order: str, body: int, end: int) -> _Interface:
-    (link_type,) = struct.unpack_from(order + "H", content, body)
-    units_per_s, offset_s = _DEFAULT_UNITS_PER_S, 0
-    option = body + 8
-    while option + 4 <= end:
-        code, length = struct.unpack_from(order + "HH", content, option)
-        value = option + 4
-        if code == 0 or value + length > end:
-            break
-        if code == _OPTION_RESOLUTION and length == 1:
-            power = content[value]
-            units_per_s = 2 ** (power & 0x7F) if power & 0x80 else 10 ** min(power, 18)
-        elif code == _OPTION_OFFSET and length == 8:
-            (offset_s,) = struct.unpack_from(order + "q", content, value)
-            offset_s = offset_s if abs(offset_s) < 2**33 else 0
-        option = value + (length + 3) // 4 * 4
-    return _Interface(link_type, units_per_s, offset_s)
+        start = after

@@ -288,7 +288,7 @@ class Interface:
 
 @dataclass(frozen=True)
 class Block:
-    """An enhanced packet block, or one of another kind with the same content."""
+    """An enhanced packet block (6), one of before them (2), or another kind with its content."""
 
     at_ns: int
     frame: bytes
@@ -301,7 +301,11 @@ class Block:
         units = known.units(self.at_ns) & 0xFFFF_FFFF_FFFF_FFFF
         sizes = (units >> 32, units & 0xFFFFFFFF, len(self.frame), len(self.frame))
         padding = bytes(-len(self.frame) % 4)
-        return struct.pack(order + "5I", self.interface, *sizes) + self.frame + padding
+        head = struct.pack(order + "I", self.interface)
+        if self.kind == 2:
+            drops = 7
+            head = struct.pack(order + "HH", self.interface, drops)
+        return head + struct.pack(order + "4I", *sizes) + self.frame + padding
 
 
 def pcapng(blocks: Sequence[Interface | Block], order: str = "<") -> bytes:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analyzer.errors import ParseError
-from analyzer.wire.files import read_frames
+from analyzer.wire.files import CHUNK_BYTES, frame_chunks
 from tests.unit.analyzer.build import (
     ACK,
     FIN,
@@ -27,22 +27,29 @@ from tests.unit.analyzer.build import (
 )
 
 if TYPE_CHECKING:
-    from analyzer.wire.files import Frames
+    from analyzer.wire.frames import Frames
 
 AT_NS = 1_795_352_064 * NS + 123_456_789
 
 
 def read(content: bytes) -> Frames:
-    return read_frames(memoryview(content))
+    """Of files that are small enough for one chunk."""
+    (found,) = chunks(content)
+    return found
 
 
-def frames_of(content: bytes) -> list[tuple[int, int, bytes]]:
+def chunks(content: bytes, chunk_bytes: int = CHUNK_BYTES) -> list[Frames]:
+    return list(frame_chunks(memoryview(content), chunk_bytes))
+
+
+def frames_of(content: bytes, chunk_bytes: int = CHUNK_BYTES) -> list[tuple[int, int, bytes]]:
     """When each frame was seen, on what link, and its bytes."""
-    found = read(content)
-    rows = zip(found.at_ns, found.link_type, found.start, found.length, strict=True)
     return [
-        (int(at_ns), int(link), found.content[start : start + length].tobytes())
-        for at_ns, link, start, length in rows
+        (int(at_ns), int(link), content[start : start + length])
+        for found in chunks(content, chunk_bytes)
+        for at_ns, link, start, length in zip(
+            found.at_ns, found.link_type, found.start, found.length, strict=True
+        )
     ]
 
 
@@ -172,6 +179,45 @@ def test_blocks_of_no_interest_are_stepped_over() -> None:
     assert frames_of(content) == [(AT_NS, 1, b"frame")]
 
 
+def test_packet_blocks_of_before_are_read_and_simple_ones_counted() -> None:
+    """A simple packet block has no instant, so it is not put at one."""
+    blocks = [Block(AT_NS, b"old", kind=2), Block(AT_NS, b"simple", kind=3), Block(AT_NS, b"new")]
+    content = pcapng([Interface(resolution=9), *blocks])
+    assert frames_of(content) == [(AT_NS, 1, b"old"), (AT_NS, 1, b"new")]
+    assert read(content).untimed == 1
+
+
+def test_what_cannot_be_read_to_the_end_says_how_much_is_left() -> None:
+    whole = pcap([(AT_NS, b"frame"), (AT_NS, b"frame")])
+    assert read(whole).unread == 0
+    assert read(whole[:-1]).unread == 16 + 4
+    named = pcapng([Interface(), Block(AT_NS, b"frame")])
+    assert read(named).unread == 0
+    assert read(named + bytes(40)).unread == 40
+
+
+@pytest.mark.parametrize(
+    ("resolution", "units", "at_ns"),
+    [
+        (0x80 | 32, 3 << 31, 1_500_000_000),
+        (0x80 | 34, (5 << 34) + 1, 5 * NS),
+        (0x80 | 63, 2**64 - 1, 1_999_999_999),
+        (0x80 | 64, 2**63, 500_000_000),
+        (0x80 | 127, 2**64 - 1, 0),
+        (12, 1_795_352_064_000_001_999, 1_795_352_064_000_001),
+        (40, 2**64 - 1, 0),
+        (9, 2**64 - 1, 2**63 - 1),  # the last instant that there is
+    ],
+)
+def test_resolutions_that_no_one_uses_are_right_too(
+    resolution: int, units: int, at_ns: int
+) -> None:
+    content = bytearray(pcapng([Interface(resolution=resolution), Block(0, b"frame")]))
+    at = content.rindex(b"frame") - 16
+    content[at : at + 8] = struct.pack("<II", units >> 32, units & 0xFFFFFFFF)
+    assert frames_of(bytes(content)) == [(at_ns, 1, b"frame")]
+
+
 def test_a_new_section_begins_anew_even_in_the_other_byte_order() -> None:
     first = pcapng([Interface(link=101), Interface(), Block(AT_NS, b"one")], "<")
     second = pcapng([Interface(link=113), Block(AT_NS, b"two")], ">")
@@ -215,12 +261,13 @@ def test_a_frame_longer_than_its_block_is_left_out() -> None:
 
 def read_or_refuse(content: bytes) -> None:
     try:
-        found = read(content)
+        frames = chunks(content)
     except ParseError:
         return
-    assert len(found.at_ns) == len(found.start) == len(found.length) == len(found.link_type)
-    assert np.all(found.start >= 0)
-    assert np.all(found.start + found.length <= len(content))
+    for found in frames:
+        assert len(found.at_ns) == len(found.start) == len(found.length) == len(found.link_type)
+        assert np.all(found.start >= 0)
+        assert np.all(found.start + found.length <= len(content))
 
 
 @given(st.binary(max_size=300), st.sampled_from([b"", b"\x0a\x0d\x0d\x0a", b"\xd4\xc3\xb2\xa1"]))

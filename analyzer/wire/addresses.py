@@ -1,0 +1,90 @@
+"""The addresses of packets: each distinct one once, and numbered alike over all chunks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from analyzer.wire.frames import Bytes
+
+    Ints = npt.NDArray[np.int64]
+    UInts = npt.NDArray[np.uint64]
+    Bools = npt.NDArray[np.bool_]
+
+_V4, _V6 = 4, 6
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """Source and destination of each packet of a chunk.
+
+    Attributes:
+        book: the distinct addresses, shape (k, 3): version, upper and lower 64 bits.
+        source, destination: rows of ``book``; shape (n,).
+    """
+
+    book: UInts
+    source: Ints
+    destination: Ints
+
+
+def ends_of(file: Bytes, network: Ints, is_v6: Bools) -> Ends:
+    """Read the addresses of IP headers that begin at ``network``."""
+    if not is_v6.any():
+        return _ends_v4(file, network)
+    four, six = np.flatnonzero(~is_v6), np.flatnonzero(is_v6)
+    v4, v6 = _ends_v4(file, network[four]), _ends_v6(file, network[six])
+    source, destination = np.empty((2, len(network)), dtype=np.int64)
+    source[four], destination[four] = v4.source, v4.destination
+    source[six], destination[six] = v6.source + len(v4.book), v6.destination + len(v4.book)
+    return Ends(np.concatenate([v4.book, v6.book]), source, destination)
+
+
+def _ends_v4(file: Bytes, at: Ints) -> Ends:
+    both = np.concatenate([file.numbers(at + 12, 4), file.numbers(at + 16, 4)])
+    code, distinct = pd.factorize(both)
+    book = np.zeros((len(distinct), 3), dtype=np.uint64)
+    book[:, 0], book[:, 2] = _V4, distinct
+    return Ends(book, code[: len(at)], code[len(at) :])
+
+
+def _ends_v6(file: Bytes, at: Ints) -> Ends:
+    upper, uppers = pd.factorize(np.concatenate([file.wide(at + 8), file.wide(at + 24)]))
+    lower, lowers = pd.factorize(np.concatenate([file.wide(at + 16), file.wide(at + 32)]))
+    code, distinct = pd.factorize(upper * len(lowers) + lower)
+    high, low = np.divmod(distinct, max(len(lowers), 1))
+    book = np.full((len(distinct), 3), _V6, dtype=np.uint64)
+    book[:, 1], book[:, 2] = uppers[high], lowers[low]
+    return Ends(book, code[: len(at)], code[len(at) :])
+
+
+def shared(chunks: Sequence[Ends]) -> tuple[tuple[str, ...], list[Ints], list[Ints]]:
+    """All addresses as text, and each chunk's sources and destinations as indices into them.
+
+    The order of the addresses is that of their numbers, however the packets were cut into chunks.
+    """
+    rows = np.concatenate([chunk.book for chunk in chunks])
+    order = np.lexsort((rows[:, 2], rows[:, 1], rows[:, 0]))
+    new = np.r_[True, (np.diff(rows[order], axis=0) != 0).any(axis=1)][: len(rows)]
+    number = np.empty(len(rows), dtype=np.int64)
+    number[order] = np.cumsum(new) - 1
+    books = np.split(number, np.cumsum([len(chunk.book) for chunk in chunks])[:-1])
+    numbered = [
+        (book[chunk.source], book[chunk.destination])
+        for book, chunk in zip(books, chunks, strict=True)
+    ]
+    texts = tuple(_text(*row) for row in rows[order][new].tolist())
+    return texts, [source for source, _ in numbered], [destination for _, destination in numbered]
+
+
+def _text(version: int, upper: int, lower: int) -> str:
+    return str(IPv4Address(lower)) if version == _V4 else str(IPv6Address(upper << 64 | lower))

@@ -1,0 +1,91 @@
+"""Frames where they lie in a file, and numbers gathered from many places of it at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Ints = npt.NDArray[np.int64]
+    Bools = npt.NDArray[np.bool_]
+
+_MAC = (1 << 48) - 1
+
+
+class Bytes:
+    """A file's bytes, read as numbers at any offsets, aligned or not.
+
+    For each width there is one array of overlapping numbers, a byte apart, over the same bytes:
+    nothing is copied but what is asked for. An offset past the end gives some number, and never
+    fails; who asks knows what it holds.
+    """
+
+    def __init__(self, content: memoryview) -> None:
+        self._content = content
+        self.size = len(content)
+        self._views = {
+            (width, order): self._overlapping(width, order)
+            for width in (1, 2, 4, 8)
+            for order in "<>"
+        }
+
+    def numbers(self, at: Ints, width: int, order: str = ">") -> Ints:
+        """Unsigned numbers of 1, 2, 4 or 6 bytes at each offset; of 8, modulo 2^64 (``wide``)."""
+        if width == 6:  # as the end of eight: what is before a frame is its record's header
+            return (self.wide(at - 2, order) & np.uint64(_MAC)).astype(np.int64)
+        return self._gather(at, width, order).astype(np.int64)
+
+    def wide(self, at: Ints, order: str = ">") -> npt.NDArray[np.uint64]:
+        """Unsigned numbers of 8 bytes."""
+        return self._gather(at, 8, order).astype(np.uint64)
+
+    def number(self, at: int, width: int, order: str = ">") -> int:
+        """One unsigned number."""
+        return int.from_bytes(self._content[at : at + width], "big" if order == ">" else "little")
+
+    def bytes(self, at: int, size: int) -> bytes:
+        """A copy of some bytes."""
+        return bytes(self._content[at : at + size])
+
+    def _gather(self, at: Ints, width: int, order: str) -> npt.NDArray[np.unsignedinteger]:
+        view = self._views[width, order]
+        if len(view) == 0:
+            return np.zeros(len(at), dtype=view.dtype)
+        return view[np.minimum(at, len(view) - 1)]
+
+    def _overlapping(self, width: int, order: str) -> npt.NDArray[np.unsignedinteger]:
+        size = max(self.size - width + 1, 0)
+        if size == 0:
+            return np.zeros(0, dtype=f"{order}u{width}")
+        return np.ndarray((size,), f"{order}u{width}", self._content, strides=(1,))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frames:
+    """Frames in the order of the file; every array has shape (n,).
+
+    Attributes:
+        file: the whole file.
+        at_ns: Unix time, the capturing host's clock.
+        start: offset of the frame's first byte in the file.
+        length: bytes captured of it.
+        link_type: what the frame begins with (LINKTYPE_…).
+        unread: bytes after the last whole record: the file was cut off or is damaged there.
+        untimed: frames that the file holds without an instant (simple packet blocks); left out.
+    """
+
+    file: Bytes
+    at_ns: Ints
+    start: Ints
+    length: Ints
+    link_type: npt.NDArray[np.int32]
+    unread: int
+    untimed: int
+
+    def holds(self, end: Ints) -> Bools:
+        """Which frames were captured at least to this offset."""
+        return end <= self.start + self.length
