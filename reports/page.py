@@ -23,6 +23,7 @@ from markupsafe import Markup
 
 from analyzer.results import to_json
 from reports import wording
+from reports.ladder import LANES
 from reports.sections import sections
 from reports.theme import PALETTE
 
@@ -140,6 +141,7 @@ def _environment() -> Environment:
         "latencies": wording.LATENCIES,
         "timeout_label": wording.timeout_label,
         "main_lifetime": wording.main_lifetime,
+        "lanes": LANES,
         "many": MANY,
         "commands": COMMANDS,
     }

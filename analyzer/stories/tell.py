@@ -219,15 +219,20 @@ def _predicted(held: _Held, zero_ns: int) -> tuple[Span, ...]:
 
 
 def _observed(held: _Held, scene: _Scene) -> tuple[Span, ...]:
-    """The states that were polled, life after life."""
+    """The states that were polled, life after life; each ends in the middle of the last looks."""
     found: list[Span] = []
     changes = scene.changes[scene.changes["director"] == held.director]
     for life in held.lives.sort_values("appeared_ns").to_dict("records"):
         gone_ns = None if pd.isna(life["gone_ns"]) else int(life["gone_ns"])
         own = changes[(changes["flow"] == life["flow"]) & (changes["change"] != "gone")]
         own = own[(own["at_ns"] >= life["appeared_ns"]) & (own["at_ns"] < (gone_ns or _NEVER))]
-        found += _spans(own["state"].tolist(), [*own["at_ns"].tolist(), gone_ns], scene.zero_ns)
+        ends_ns = gone_ns if pd.isna(life["seen_ns"]) else _middle(life["seen_ns"], gone_ns)
+        found += _spans(own["state"].tolist(), [*own["at_ns"].tolist(), ends_ns], scene.zero_ns)
     return tuple(found)
+
+
+def _middle(seen_ns: int, gone_ns: int | None) -> int | None:
+    return None if gone_ns is None else int(seen_ns) + (gone_ns - int(seen_ns)) // 2
 
 
 def _spans(names: Sequence[str], edges_ns: Sequence[int | None], zero_ns: int) -> list[Span]:

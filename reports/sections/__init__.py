@@ -12,6 +12,7 @@ from reports.sections import (
     provenance,
     servers,
     sockets,
+    stories,
     timeline,
     what_if,
 )
@@ -29,6 +30,7 @@ BUILDERS: tuple[Callable[[Analysis], Section | None], ...] = (  # in the order o
     lifetimes.section,
     sockets.section,
     agreement.section,
+    stories.section,
     latency.section,
     not_measured.section,
     provenance.section,

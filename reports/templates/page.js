@@ -72,6 +72,12 @@
       show(button.dataset.clock, [Number(button.dataset.start), Number(button.dataset.end)]);
     });
   }
+  for (const picker of document.querySelectorAll("select[data-shows]")) {
+    const among = [...document.getElementById(picker.dataset.shows).children];
+    const pick = () => among.forEach((item) => { item.hidden = item.id !== picker.value; });
+    picker.addEventListener("change", pick);
+    pick();
+  }
   scheme.addEventListener("change", drawAll);
   addEventListener("beforeprint", () => { printing = true; drawAll(); });
   addEventListener("afterprint", () => {

@@ -26,6 +26,7 @@ from analyzer.results import (
     Spread,
     Timeline,
 )
+from analyzer.stories.model import Basis, End, Leg, Memory, Packet, Span, Story
 
 SERVERS = ("192.168.10.21", "192.168.10.22")
 TCPFIN_S, GRANULE_S, POLL_S, SENT = 20.0, 0.64, 0.25, 50
@@ -263,7 +264,80 @@ def demo() -> Analysis:
         failover=None,
         not_measured=(),
         timeline=_timeline(),
+        stories=(story(), half_open_story()),
         manifest=MANIFEST,
+    )
+
+
+def story() -> Story:
+    """A connection in dr, closed by the client; half of its hops are inferred."""
+    forth = (
+        Leg(source="client", target="director", seen=True),
+        Leg(source="director", target="server", seen=False),
+    )
+    back = (Leg(source="server", target="client", seen=True),)
+    sent = [("SYN", 0.0), ("SYN", 0.0002), ("ACK", 0.0003), ("FIN", 0.01), ("FIN", 0.011)]
+    packets = [
+        Packet(t_s=0.4 + at_s, flag=flag, to_vip=number != 1, legs=back if number == 1 else forth)
+        for number, (flag, at_s) in enumerate(sent)
+    ]
+    packets.append(
+        replace(packets[-1], t_s=0.42, legs=forth[:1], dead_end="no entry there", left_out=7)
+    )
+    states = (("SYN_RECV", 0.4, 0.4003), ("ESTABLISHED", 0.4003, 0.41), ("FIN_WAIT", 0.41, 20.8))
+    return Story(
+        reasons=("slow", "usual"),
+        client="192.168.10.250:40001",
+        vip="192.168.10.2:80",
+        real_server="192.168.10.21:80",
+        director="bal01",
+        first_s=0.4,
+        last_s=0.42,
+        closer="client",
+        packets=tuple(packets),
+        packets_in_all=13,
+        predicted=tuple(Span(state=name, from_s=a, until_s=b) for name, a, b in states),
+        observed=(Span(state="FIN_WAIT", from_s=0.6, until_s=None),),
+        memories=(
+            _memory("client", "TIME_WAIT", 60.42, "inferred"),
+            _memory("director", "FIN_WAIT", 20.8, "predicted"),
+            _memory("director", "FIN_WAIT", None, "seen"),
+        ),
+        connect_ms=0.3,
+        total_ms=11.0,
+        error=None,
+    )
+
+
+def _memory(holder: End, state: str, until_s: float | None, basis: Basis) -> Memory:
+    return Memory(
+        holder=holder,
+        state=state,
+        from_s=0.42,
+        until_s=until_s,
+        margin_s=0.0,
+        basis=basis,
+        why="so it is",
+    )
+
+
+def half_open_story() -> Story:
+    """A SYN that was repeated, and no answer to it."""
+    one = story()
+    again = replace(one.packets[0], t_s=1.4, again=True)
+    return replace(
+        one,
+        reasons=("syn-repeated",),
+        client="192.168.10.250:40002",
+        real_server=None,
+        closer="none",
+        packets=(one.packets[0], again),
+        packets_in_all=2,
+        predicted=(Span(state="SYN_RECV", from_s=0.4, until_s=62.0),),
+        observed=(Span(state="CLOSE", from_s=0.6, until_s=62.1),),
+        memories=(_memory("director", "SYN_RECV", 62.0, "predicted"),),
+        total_ms=None,
+        error="timed out",
     )
 
 
@@ -296,6 +370,7 @@ def without_capture() -> Analysis:
         run,
         lifetimes=(group,),
         agreement=agreement,
+        stories=(),
         not_measured=(NotMeasured(what="packets", why="CAP_NET_RAW is missing"),),
         timeline=replace(run.timeline, marks={}, predicted=()),
     )
@@ -360,6 +435,7 @@ def all_failed() -> Analysis:
 def nothing() -> Analysis:
     """A run that was killed before anything was recorded."""
     run = replace(collected(), peaks=(), lifetimes=(), agreement=(), findings=(), manifest={})
+    run = replace(run, stories=())
     empty = replace(run.timeline, end_s=0.0, marks={}, observed=(), predicted=(), peaks=())
     return replace(run, verdict="Nothing was recorded.", timeline=empty)
 
@@ -426,7 +502,8 @@ def hostile(text: str) -> Analysis:
     )
 
 
-CHOSEN = ("severity", "counted", "timeout_name")  # texts that are ours, of a fixed set
+# texts that are ours, of a fixed set
+CHOSEN = ("severity", "counted", "timeout_name", "reasons", "closer", "legs", "holder", "basis")
 
 
 def _marked(value: Any, text: str) -> Any:
