@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from analyzer.ipvs.formats import ServiceTable
     from analyzer.ipvs.states import Timeouts
     from analyzer.ipvs.timers import TimerPhase
-    from loadgen.director.link import Shell
+    from loadgen.director.eye import Eye
 
 ASK_TIMEOUT_S = 15.0
 _BETWEEN_BATCHES_S = 0.5
@@ -67,21 +67,21 @@ class DirectorFacts:
     timer_phase_source: str | None
 
 
-async def learn_facts(shell: Shell, told_timeouts: Timeouts | None) -> DirectorFacts:
+async def learn_facts(eye: Eye, told_timeouts: Timeouts | None) -> DirectorFacts:
     """Ask a director who it is.
 
     Raises:
         UsageProblem: its kernel has no IPVS.
         LinkLost: it stopped answering.
     """
-    answer = await shell.ask(_WHO, timeout_s=ASK_TIMEOUT_S)
+    answer = await eye.ask(_WHO, timeout_s=ASK_TIMEOUT_S)
     said = _sections(answer.text)
     if "IP Virtual Server" not in said.get("ip_vs", ""):
         raise UsageProblem(
-            f"{shell.link.spec}: no IPVS in its kernel (/proc/net/ip_vs is not there)"
+            f"{eye.link.spec}: no IPVS in its kernel (/proc/net/ip_vs is not there)"
         )
-    timeouts, source = await _timeouts(shell, told_timeouts)
-    phase, phase_source = await _timer_phase(shell)
+    timeouts, source = await _timeouts(eye, told_timeouts)
+    phase, phase_source = await _timer_phase(eye)
     return DirectorFacts(
         kernel=said.get("kernel", "").strip() or None,
         macs=_macs(said.get("macs", "")),
@@ -134,25 +134,25 @@ def _sysctls(text: str) -> dict[str, str]:
     }
 
 
-async def _timeouts(shell: Shell, told: Timeouts | None) -> tuple[Timeouts | None, str | None]:
+async def _timeouts(eye: Eye, told: Timeouts | None) -> tuple[Timeouts | None, str | None]:
     if told is not None:
         return told, "--timeouts"
-    read = parse_timeouts((await shell.ask(_TIMEOUTS, timeout_s=ASK_TIMEOUT_S)).text)
+    read = parse_timeouts((await eye.ask(_TIMEOUTS, timeout_s=ASK_TIMEOUT_S)).text)
     return read, "ipvsadm" if read else None
 
 
-async def _timer_phase(shell: Shell) -> tuple[TimerPhase | None, str | None]:
+async def _timer_phase(eye: Eye) -> tuple[TimerPhase | None, str | None]:
     """By ``/proc/schedstat``, which anyone may read, else by ``/proc/timer_list``."""
     sources = (
         ("/proc/schedstat", _SCHEDSTAT, _schedstat_readings),
         ("/proc/timer_list", _TIMER_LIST, _timer_list_readings),
     )
     for source, script, readings_of in sources:
-        readings = readings_of((await shell.ask(script, timeout_s=ASK_TIMEOUT_S)).text)
+        readings = readings_of((await eye.ask(script, timeout_s=ASK_TIMEOUT_S)).text)
         if not readings:
             continue
         await asyncio.sleep(_BETWEEN_BATCHES_S)  # ticks enough to tell HZ
-        readings += readings_of((await shell.ask(script, timeout_s=ASK_TIMEOUT_S)).text)
+        readings += readings_of((await eye.ask(script, timeout_s=ASK_TIMEOUT_S)).text)
         phase = phase_from_readings(readings)
         if phase:
             return phase, source

@@ -1,108 +1,125 @@
-"""The eye on one director: four looks a second, through one shell, in the client's clock."""
+"""The eye on one director: four looks a second, in the client's clock, until the run ends."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import time
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from analyzer.clock import clock_from_polls
-from analyzer.ipvs.entry_rows import is_address
-from analyzer.ipvs.entry_text import read_entries
-from analyzer.ipvs.formats import parse_services, parse_uptime
-from analyzer.ipvs.tracking import TableTracker
-from loadgen.director.link import LinkLost, Shell
+from loadgen.background import Background
+from loadgen.director.entries import Entries
+from loadgen.director.pace import DIRECTOR_CPU, Pace
+from loadgen.director.rows import change_row, service_rows
+from loadgen.director.shell import LinkLost
+from loadgen.director.timekeeper import Timekeeper
+from loadgen.director.watched import ALL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from types import TracebackType
+    from collections.abc import Iterator, Mapping
 
-    from numpy.typing import NDArray
-
-    from analyzer.clock import DirectorClock
     from analyzer.ipvs.changes import Key
-    from analyzer.ipvs.entry_rows import Rows
     from analyzer.ipvs.formats import Service
     from analyzer.recording import RecordingWriter
-    from loadgen.director.link import Answer
-    from loadgen.plan import Target
+    from loadgen.director.counters import Counters, ServerKey
+    from loadgen.director.eye import Eye, Look, What
+    from loadgen.director.timekeeper import Noted
+    from loadgen.director.watched import Watched
 
 INTERVAL_S = 0.25
 POLL_TIMEOUT_S = 3.0
 """A director that does not answer for this long, or for several times what it took of late, is
 lost."""
 
+COUNTERS_EVERY_S = 5.0
 _TIMES_LAST_POLL = 10
-SMALL_TABLE = 5000
-"""Up to here every poll reads the entries too; a read is quadratic in the table."""
-
-LARGE_TABLE_COST = 50
-"""Above it, a read of the entries waits for this many times what the last one took."""
-
 _RECONNECT_AFTER_S = (0.5, 1, 2, 5, 10)
-_CLOCK_POLLS = 200
-_SERVICES = "cat /proc/uptime /proc/net/ip_vs 2>/dev/null"
-_ENTRIES = "cat /proc/uptime /proc/net/ip_vs /proc/net/ip_vs_conn 2>/dev/null"
-_ENTRIES_HEADER = "Pro FromIP"
 
 
-class Poller:
+class Poller(Background):
     """An activity that records one director's services and entries until the run ends.
 
     Attributes:
-        counts: ActiveConn and InActConn of the service, at the last poll; None before it.
+        name: the director's.
+        services: those that are watched, as at the last poll; () before it.
+        counters: of real servers, as last given; empty before, or where they are not to be had.
+        polled_ns: when the last poll was taken, Unix time; None before it.
         lost: the link is down at present.
     """
 
     def __init__(
-        self, shell: Shell, target: Target, recording: RecordingWriter, boot_ns: int | None = None
-    ) -> None:
-        self.name = shell.link.name
-        self.counts: tuple[int, int] | None = None
-        self.lost = False
-        self._shell = shell
-        self._target = target
-        self._recording = recording
-        self._tracker = TableTracker()
-        self._boot_ns = boot_ns
-        self._readings: list[tuple[int, int, float]] = []
-        self._entries_next: float = 0
-        self._took_s = 0.0
-        self._task: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> Poller:
-        await self._poll()
-        self._task = asyncio.create_task(self._run())
-        return self
-
-    async def __aexit__(
         self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+        eye: Eye,
+        recording: RecordingWriter,
+        *,
+        watched: Watched = ALL,
+        kernel: str | None = None,
+        director_cpu: float = DIRECTOR_CPU,
+        boot_ns: int | None = None,
     ) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-        await self._shell.close()
+        """A poller that has not begun.
 
-    async def done(self) -> None:
-        """A poller never ends a run, and never holds one up."""
+        Args:
+            eye: on the director, open.
+            recording: that takes its rows.
+            watched: which services are recorded.
+            kernel: the director's release, by which the cost of reading entries is guessed.
+            director_cpu: the share of one of its CPUs that reading entries may take.
+            boot_ns: when it booted, by our clock, that offsets are told from; else the first
+                poll's reading.
+        """
+        self.name = eye.link.name
+        self.services: tuple[Service, ...] = ()
+        self.counters: Mapping[ServerKey, Counters] = {}
+        self.polled_ns: int | None = None
+        self.lost = False
+        self._eye = eye
+        self._recording = recording
+        self._watched = watched
+        self._clock = Timekeeper(boot_ns)
+        self._entries = Entries(watched, director_cpu, kernel)
+        self._counters_pace = Pace(director_cpu / 2, COUNTERS_EVERY_S)
+        self._fresh: Mapping[ServerKey, Counters] | None = None
+        self._took_s = 0.0
 
     @property
     def reads_entries(self) -> bool:
-        """Whether entries are read, not only the counters."""
-        return self._entries_next < math.inf
+        """Whether entries are read at present, not only the counters."""
+        return self._entries.reading == "yes"
+
+    @property
+    def counts(self) -> tuple[int, int] | None:
+        """ActiveConn and InActConn over all that is watched, at the last poll; None before it."""
+        if self.polled_ns is None:
+            return None
+        servers = [server for service in self.services for server in service.destinations]
+        return sum(server.active for server in servers), sum(server.inactive for server in servers)
 
     def held(self) -> set[Key]:
-        """The service's entries that are there, as far as is known."""
-        return self._tracker.held()
+        """The watched entries that are there, as far as is known."""
+        return self._entries.held()
+
+    def not_measured(self) -> list[dict[str, str]]:
+        """What this director did not give, a line each, for ``run.json``."""
+        why = {"entries": self._entries.why_not}
+        if not self.counters:
+            why["counters (Conns, InPkts ...)"] = "it has no ipvsadm that we may run"
+        return [
+            {"what": f"{what} on {self.name}", "why": reason}
+            for what, reason in why.items()
+            if reason
+        ]
+
+    def clock_manifest(self) -> dict[str, Any]:
+        """The director's clock against ours, for ``run.json``."""
+        return self._clock.manifest()
+
+    async def _begin(self) -> None:
+        await self._poll()
+
+    async def _end(self) -> None:
+        await self._eye.close()
 
     async def _run(self) -> None:
         due = time.monotonic()
@@ -120,103 +137,70 @@ class Poller:
         for wait_s in _waits():
             await asyncio.sleep(wait_s)
             with contextlib.suppress(LinkLost):
-                await self._shell.open()
+                await self._eye.open()
                 await self._poll()
                 break
         self.lost = False
         self._event("link-back", "polling again")
 
     async def _poll(self) -> None:
-        with_entries = time.monotonic() >= self._entries_next
-        answer = await self._shell.ask(
-            _ENTRIES if with_entries else _SERVICES,
-            timeout_s=max(POLL_TIMEOUT_S, self._took_s * _TIMES_LAST_POLL),
-        )
-        took_s = (answer.answered_ns - answer.asked_ns) / 1e9
-        self._took_s = max(took_s, self._took_s / 2) if with_entries else self._took_s
-        split = parse_uptime(answer.text)
-        if split is None:
-            raise LinkLost(f"{self._shell.link.spec}: /proc/uptime is not what it should be")
-        uptime_s, rest = split
-        at_ns = self._client_ns(answer, uptime_s)
-        services_text, header, entries_text = rest.partition(_ENTRIES_HEADER)
-        self._record_services(at_ns, services_text)
-        lines = self._record_entries(at_ns, entries_text) if header else None
-        self._record_poll(at_ns, answer, uptime_s, lines)
-        if with_entries:
-            self._plan_entries(lines, took_s)
+        asked = self._entries.is_due(time.monotonic())
+        look = await self._look("entries" if asked else "services")
+        noted = self._clock.note(look.asked_ns, look.answered_ns, look.uptime_s)
+        if noted.stepped_s is not None:
+            self._event("clock-stepped", _stepped(noted.stepped_s))
+        await self._take_counters(look)
+        self._record_services(noted.at_ns, look)
+        changes, lines = self._entries.take(noted.at_ns, time.monotonic(), look)
+        for change in changes:
+            self._recording.append("entries", {"director": self.name} | change_row(change))
+        self._record_poll(noted, look, lines)
+        notice = self._entries.weigh(look, lines, asked=asked)
+        if notice:
+            self._event(*notice)
 
-    def _plan_entries(self, lines: int | None, took_s: float) -> None:
-        """When to read the entries again: never, soon, or as seldom as the read is dear."""
-        if lines is None:
-            self._entries_next = math.inf
-            self._event("entries-unreadable", "/proc/net/ip_vs_conn gave nothing")
-        elif lines > SMALL_TABLE:
-            self._entries_next = time.monotonic() + took_s * LARGE_TABLE_COST
+    async def _look(self, what: What) -> Look:
+        expected_s = self._entries.expected_s() if what == "entries" else 0
+        timeout_s = max(POLL_TIMEOUT_S, _TIMES_LAST_POLL * max(self._took_s, expected_s))
+        look = await self._eye.look(what, timeout_s=timeout_s, expected=self._entries.there)
+        self._took_s = max(look.took_s, self._took_s / 2)
+        return look
 
-    def _client_ns(self, answer: Answer, uptime_s: float) -> int:
-        """When the director took this look, by all readings of its clock so far."""
-        self._readings.append((answer.asked_ns, answer.answered_ns, uptime_s))
-        del self._readings[:-_CLOCK_POLLS]
-        clock = self._clock()
-        at_ns = int(clock.client_ns(np.array([uptime_s]))[0])
-        return min(max(at_ns, answer.asked_ns), answer.answered_ns)
+    async def _take_counters(self, look: Look) -> None:
+        """The counters of this poll, where they came with it or it is time to ask for them."""
+        self._fresh = look.counters
+        if look.counters is None and self._counters_pace.is_due(time.monotonic()):
+            began_s = time.monotonic()
+            self._fresh = await self._eye.counters(timeout_s=POLL_TIMEOUT_S)
+            took_s = time.monotonic() - began_s
+            self._counters_pace.note(began_s + took_s, took_s)
+            if self._fresh is None:
+                self._counters_pace.stop()
+        self.counters = self._fresh or self.counters
 
-    def _record_services(self, at_ns: int, text: str) -> None:
-        active = inactive = 0
-        for service in parse_services(text).services:
-            if not self._is_ours(service):
-                continue
-            for row in service_rows(service):
+    def _record_services(self, at_ns: int, look: Look) -> None:
+        table = look.services.services
+        self.services = tuple(service for service in table if self._watched.has_service(service))
+        for service in self.services:
+            for row in service_rows(service, self._fresh):
                 self._recording.append("services", {"at": at_ns, "director": self.name} | row)
-                active += row["active"]
-                inactive += row["inactive"]
-        self.counts = (active, inactive)
+        self.polled_ns = at_ns
 
-    def _record_entries(self, at_ns: int, text: str) -> int:
-        table = read_entries(text)
-        ours = table.rows[self._are_our_entries(table.rows)]
-        changes = self._tracker.update(at_ns, ours, table.lines)
-        if len(changes):
-            columns = changes.columns() | {"director": self.name}
-            self._recording.extend_columns("entries", columns)
-        return table.lines
-
-    def _record_poll(self, at_ns: int, answer: Answer, uptime_s: float, lines: int | None) -> None:
-        middle_ns = (answer.asked_ns + answer.answered_ns) // 2
-        boot_ns = middle_ns - round(uptime_s * 1e9)
-        if self._boot_ns is None:
-            self._boot_ns = boot_ns
+    def _record_poll(self, noted: Noted, look: Look, lines: int | None) -> None:
         self._recording.append(
             "polls",
             {
-                "at": at_ns,
+                "at": noted.at_ns,
                 "director": self.name,
                 "what": "services" if lines is None else "entries",
-                "took_ms": (answer.answered_ns - answer.asked_ns) / 1e6,
+                "took_ms": look.took_s * 1e3,
                 "entries": lines,
-                "offset_ms": (boot_ns - self._boot_ns) / 1e6,
-                "asked": answer.asked_ns,
-                "director_uptime_s": uptime_s,
+                "offset_ms": noted.offset_ms,
+                "uncertainty_ms": noted.uncertainty_ms,
+                "asked": look.asked_ns,
+                "director_uptime_s": look.uptime_s,
             },
         )
-
-    def clock_manifest(self) -> dict[str, Any]:
-        """The director's clock against ours, for ``run.json``."""
-        uncertainty_ms = self._clock().uncertainty_s * 1e3
-        return {"boot_at_ns": self._boot_ns, "clock_uncertainty_ms": round(uncertainty_ms, 3)}
-
-    def _clock(self) -> DirectorClock:
-        asked, answered, uptimes = zip(*self._readings, strict=True)
-        return clock_from_polls(np.array(asked), np.array(answered), np.array(uptimes))
-
-    def _is_ours(self, service: Service) -> bool:
-        target = self._target
-        return service.address == target.vip and service.port == target.port
-
-    def _are_our_entries(self, rows: Rows) -> NDArray[np.bool_]:
-        ours: NDArray[np.bool_] = rows["port"] == self._target.port
-        return ours & is_address(rows, "vip", self._target.vip)
 
     def _event(self, kind: str, detail: str) -> None:
         self._recording.append(
@@ -228,21 +212,5 @@ def _waits() -> Iterator[float]:
     return chain(_RECONNECT_AFTER_S, repeat(_RECONNECT_AFTER_S[-1]))
 
 
-def service_rows(service: Service) -> list[dict[str, Any]]:
-    """A service's rows of ``services/``, but for the poll's instant and director."""
-    return [
-        {
-            "protocol": service.protocol,
-            "vip": service.address,
-            "port": service.port,
-            "fwmark": service.fwmark,
-            "scheduler": service.scheduler,
-            "real_server": server.address,
-            "real_port": server.port,
-            "forwarding": server.forwarding,
-            "weight": server.weight,
-            "active": server.active,
-            "inactive": server.inactive,
-        }
-        for server in service.destinations
-    ]
+def _stepped(moved_s: float) -> str:
+    return f"its boot is now {moved_s:+.1f} s from where it was: it rebooted, or a clock was set"

@@ -24,7 +24,7 @@ from analyzer.ipvs.formats import parse_entries, parse_services
 from analyzer.recording import CAPTURE, RecordingWriter
 from analyzer.wire.packets import read_packets
 from analyzer.wire.segments import busiest_end
-from loadgen.director.poller import service_rows
+from loadgen.director.rows import service_rows
 from loadgen.errors import UsageProblem
 from loadgen.importing.commands import events_of
 from loadgen.importing.log import looks

@@ -1,0 +1,101 @@
+"""The entries of one director: when to read them, whether to, and what changed between reads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from analyzer.ipvs.changes import EntryTracker
+from analyzer.ipvs.formats import parse_entries
+from loadgen.director.pace import LONGEST_WAIT_S, EntriesPace
+
+if TYPE_CHECKING:
+    from analyzer.ipvs.changes import Change, Key
+    from loadgen.director.eye import Look
+    from loadgen.director.watched import Watched
+
+Notice = tuple[str, str]
+"""An event's kind and detail."""
+
+
+class Entries:
+    """Folds the reads of a director's connection table.
+
+    Attributes:
+        reading: ``yes``; ``given-up`` while a read costs too much; ``unreadable`` for good.
+        why_not: why entries were not read, or not all the time; None where they were.
+        there: about how many there are, of all services.
+    """
+
+    def __init__(self, watched: Watched, share: float, kernel: str | None) -> None:
+        self.reading: Literal["yes", "given-up", "unreadable"] = "yes"
+        self.why_not: str | None = None
+        self.there = 0
+        self._watched = watched
+        self._share = share
+        self._pace = EntriesPace(share, kernel)
+        self._tracker = EntryTracker()
+
+    def held(self) -> set[Key]:
+        """The watched entries that are there, as far as is known."""
+        return self._tracker.held()
+
+    def is_due(self, now_s: float) -> bool:
+        """Whether they may be read now."""
+        return self.reading == "yes" and self._pace.is_due(now_s, self.there)
+
+    def expected_s(self) -> float:
+        """CPU time that the next read is expected to take there."""
+        return self._pace.cost_s(self.there)
+
+    def take(self, at_ns: int, now_s: float, look: Look) -> tuple[list[Change], int | None]:
+        """What a look shows to have changed, and how many lines it had.
+
+        Args:
+            at_ns: when the look was taken.
+            now_s: the same on the clock that ``is_due`` is asked by.
+            look: with the entries; without them it changes nothing.
+        """
+        if look.entries is None:
+            return [], None
+        table = parse_entries(look.entries)
+        ours = [entry for entry in table.entries if self._watched.has_entry(entry)]
+        cost_s = look.took_s if look.cpu_s is None else look.cpu_s
+        self._pace.note(now_s, table.lines, cost_s)
+        return self._tracker.update(at_ns, ours, table.lines), table.lines
+
+    def weigh(self, look: Look, lines: int | None, *, asked: bool) -> Notice | None:
+        """Decide whether to go on reading; the event, where that has changed.
+
+        Args:
+            look: the last.
+            lines: of its entries; None where it had none.
+            asked: they were asked for.
+        """
+        self.there = max(_counted(look), lines or 0)
+        if asked and lines is None:
+            self.reading, self.why_not = "unreadable", "/proc/net/ip_vs_conn gave nothing"
+            return "entries-unreadable", self.why_not
+        affordable = self._pace.is_affordable(self.there)
+        if self.reading == "yes" and not affordable:
+            self.reading, self.why_not = "given-up", self._too_dear()
+            return "entries-given-up", self.why_not
+        if self.reading == "given-up" and affordable:
+            self.reading = "yes"
+            return "entries-resumed", f"{self.there} entries"
+        return None
+
+    def _too_dear(self) -> str:
+        return (
+            f"a read of {self.there} takes about {self.expected_s():.2g} s of its CPU, which "
+            f"{self._share:.2%} allows less often than every {LONGEST_WAIT_S:g} s; "
+            "the counters go on"
+        )
+
+
+def _counted(look: Look) -> int:
+    """Entries of all services by the counters; the table may hold others besides."""
+    return sum(
+        server.active + server.inactive
+        for service in look.services.services
+        for server in service.destinations
+    )

@@ -1,0 +1,220 @@
+"""The eye on a director: one question at a time, the same over every link.
+
+A look that starts no process costs the director next to nothing. So where the director's sed can
+do it, one sed is kept running in the shell, and reads the files of /proc at a word: the reading is
+its ``r`` command, in blocks, so that a page of the connection table still comes in one read(2). It
+is left when the shell is wanted for something else. Without such a sed each look costs a ``cat``.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from analyzer.ipvs.formats import parse_services, parse_uptime
+from loadgen.director import counters
+from loadgen.director.shell import MAX_ANSWER_BYTES, LinkLost, Shell
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from analyzer.ipvs.formats import ServiceTable
+    from loadgen.director.counters import Counters, ServerKey
+    from loadgen.director.link import Link
+    from loadgen.director.shell import Answer
+
+What = Literal["services", "entries"]
+
+_UPTIME, _SERVICES, _ENTRIES = "/proc/uptime", "/proc/net/ip_vs", "/proc/net/ip_vs_conn"
+_CPU = "/proc/self/schedstat"
+_LOOK_S = 15.0  # for what is asked on the way to a look
+_FILES = {
+    "services": (_UPTIME, _SERVICES),
+    "entries": (_UPTIME, _CPU, _SERVICES, _ENTRIES, _CPU),
+}
+_ENTRIES_HEADER = "Pro FromIP"
+_HAS = "sed -u -n -e q </dev/null >/dev/null 2>&1 && echo sed; type gzip >/dev/null 2>&1 && echo gz"
+_END_SED = "q\n\n"  # the second newline for a sed that has looked one character ahead
+
+GZIP_ENTRIES = 5_000
+"""A table of this many entries is compressed on its way: some 400 kB that become 30."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What a director showed at one instant.
+
+    Attributes:
+        asked_ns: when it was asked, Unix time, our clock; ``answered_ns`` likewise.
+        uptime_s: the director's clock.
+        counters: None where they do not come with the services.
+        entries: the text of ``/proc/net/ip_vs_conn`` below its first line; None likewise.
+        cpu_s: CPU time that reading the entries took there; None where it was not read, or
+            where the director does not tell.
+    """
+
+    asked_ns: int
+    answered_ns: int
+    uptime_s: float
+    services: ServiceTable
+    counters: Mapping[ServerKey, Counters] | None = None
+    entries: str | None = None
+    cpu_s: float | None = None
+
+    @property
+    def took_s(self) -> float:
+        """From the asking to the answer."""
+        return (self.answered_ns - self.asked_ns) / 1e9
+
+
+class Eye:
+    """A director, looked at through its shell.
+
+    Attributes:
+        link: how it is reached.
+    """
+
+    def __init__(self, link: Link) -> None:
+        self.link = link
+        self._shell = Shell(link)
+        self._has: frozenset[str] = frozenset()
+        self._in_sed = False
+        self._sed_works = False
+        self._sed_fails = False  # the first look by it had no answer
+
+    async def open(self) -> None:
+        """Reach the director.
+
+        Raises:
+            LinkLost: it cannot be reached.
+        """
+        self._in_sed = False
+        await self._shell.open()
+        answer = await self._shell.ask(_HAS, timeout_s=_LOOK_S)
+        self._has = frozenset(answer.text.split())
+
+    async def close(self) -> None:
+        """Let go of it."""
+        await self._shell.close()
+
+    async def ask(self, script: str, *, timeout_s: float) -> Answer:
+        """Run a line of shell there.
+
+        Raises:
+            LinkLost: no whole answer in time.
+        """
+        if self._in_sed:
+            self._in_sed = False
+            script = f"{_END_SED}{script}"
+        return await self._shell.ask(script, timeout_s=timeout_s)
+
+    async def look(self, what: What, *, timeout_s: float, expected: int = 0) -> Look:
+        """Take one look.
+
+        Args:
+            what: ``services``, or with the ``entries``.
+            timeout_s: for the answer.
+            expected: how many entries there may be; many are compressed on the way.
+
+        Raises:
+            LinkLost: no whole answer in time, or none that a director gives.
+        """
+        if what == "entries" and expected >= GZIP_ENTRIES and "gz" in self._has:
+            return await self._look_compressed(timeout_s)
+        if "sed" in self._has and not self._sed_fails:
+            return self._read(await self._look_by_sed(what, timeout_s))
+        files = " ".join(_FILES[what])
+        return self._read(await self.ask(f"cat {files} 2>/dev/null", timeout_s=timeout_s))
+
+    async def counters(self, *, timeout_s: float) -> Mapping[ServerKey, Counters] | None:
+        """The counters, by the director's own ipvsadm; None where it has none that we may run.
+
+        Raises:
+            LinkLost: no whole answer in time.
+        """
+        return counters.parse_counters((await self.ask(counters.ASK, timeout_s=timeout_s)).text)
+
+    async def _look_by_sed(self, what: What, timeout_s: float) -> Answer:
+        if not self._in_sed:
+            # the shell reads ahead: it must have begun the sed before more is said
+            start = f"echo {self._shell.mark}; {_sed_program(self._shell.mark)}\n"
+            await self._shell.send(start, timeout_s=_LOOK_S)
+            self._in_sed = True
+        try:
+            answer = await self._shell.send(f"{what}\n", timeout_s=timeout_s)
+        except LinkLost:
+            self._sed_fails = not self._sed_works
+            raise
+        self._sed_works = True
+        return answer
+
+    async def _look_compressed(self, timeout_s: float) -> Look:
+        """CPU time by what the shell and its children have used before and after."""
+        files = " ".join((_UPTIME, _SERVICES, _ENTRIES))
+        before = await self.ask("times", timeout_s=_LOOK_S)
+        answer = await self._shell.ask(f"cat {files} 2>/dev/null | gzip -1c", timeout_s=timeout_s)
+        after = await self._shell.ask("times", timeout_s=_LOOK_S)
+        used = [_times_s(said.text) for said in (before, after)]
+        cpu_s = None if None in used else (used[1] or 0) - (used[0] or 0)
+        return self._look_of(answer, _gunzipped(answer.content), cpu_s)
+
+    def _read(self, answer: Answer) -> Look:
+        return self._look_of(answer, answer.text, None)
+
+    def _look_of(self, answer: Answer, text: str, cpu_s: float | None) -> Look:
+        split = parse_uptime(text)
+        if split is None:
+            raise LinkLost(f"{self.link.spec}: /proc/uptime is not what it should be")
+        uptime_s, rest = split
+        rest, read_cpu_s = _without_cpu(rest)
+        services, header, entries = rest.partition(_ENTRIES_HEADER)
+        return Look(
+            asked_ns=answer.asked_ns,
+            answered_ns=answer.answered_ns,
+            uptime_s=uptime_s,
+            services=parse_services(services),
+            entries=entries if header else None,
+            cpu_s=read_cpu_s if read_cpu_s is not None else cpu_s,
+        )
+
+
+def _sed_program(mark: str) -> str:
+    """A sed that reads the files of a look when it is told the look's name."""
+    parts = []
+    for what, files in _FILES.items():
+        reads = [f"-e 'r {file}'" for file in files]
+        parts += [f"-e '/^{what}/{{'", *reads, "-e 'a\\'", f"-e '{mark}'", "-e '}'"]
+    return " ".join(("sed -u -n", *parts, "-e '/^q/q'"))
+
+
+_SCHEDSTAT = re.compile(r"(\d{1,19}) \d{1,19} \d{1,19}\n")
+
+
+def _without_cpu(text: str) -> tuple[str, float | None]:
+    """Take off the reading process' CPU time, in the first and the last line; seconds between."""
+    first = _SCHEDSTAT.match(text)
+    last_at = text.rfind("\n", 0, -1) + 1
+    last = _SCHEDSTAT.fullmatch(text, last_at)
+    if first is None or last is None or last_at < first.end():
+        return text, None
+    return text[first.end() : last_at], (int(last[1]) - int(first[1])) / 1e9
+
+
+def _times_s(text: str) -> float | None:
+    """What the shell's ``times`` adds up to: user and system, its own and its children's."""
+    parts = re.findall(r"(\d{1,9})m(\d{1,2}[.,]\d{1,9})s", text)
+    if len(parts) != 4:
+        return None
+    return sum(int(minutes) * 60 + float(s.replace(",", ".")) for minutes, s in parts)
+
+
+def _gunzipped(content: bytes) -> str:
+    """Unpacked, but never to more than ``MAX_ANSWER_BYTES``; what is spoilt ends it."""
+    unpacking = zlib.decompressobj(wbits=31)
+    try:
+        whole = unpacking.decompress(content, MAX_ANSWER_BYTES)
+    except zlib.error:
+        return ""
+    return whole.decode("utf-8", "replace")

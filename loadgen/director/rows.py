@@ -1,0 +1,69 @@
+"""What a director showed, as rows of the recording."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from analyzer.ipvs.changes import Change
+    from analyzer.ipvs.formats import Destination, Service
+    from loadgen.director.counters import Counters, ServerKey
+
+
+def server_key(service: Service, server: Destination) -> ServerKey:
+    """What makes two rows the same real server of the same service."""
+    virtual = (service.protocol, service.address, service.port, service.fwmark)
+    return (*virtual, server.address, server.port)
+
+
+def service_rows(
+    service: Service, counters: Mapping[ServerKey, Counters] | None = None
+) -> list[dict[str, Any]]:
+    """A service's rows of ``services/``, but for the poll's instant and director.
+
+    Args:
+        service: as it was polled.
+        counters: of the same poll; None where they were not asked for or not given.
+    """
+    known = counters or {}
+    return [
+        {
+            "protocol": service.protocol,
+            "vip": service.address,
+            "port": service.port,
+            "fwmark": service.fwmark,
+            "scheduler": service.scheduler,
+            "real_server": server.address,
+            "real_port": server.port,
+            "forwarding": server.forwarding,
+            "weight": server.weight,
+            "active": server.active,
+            "inactive": server.inactive,
+        }
+        | _counted(known.get(server_key(service, server)))
+        for server in service.destinations
+    ]
+
+
+def _counted(counters: Counters | None) -> dict[str, int]:
+    return counters._asdict() if counters else {}
+
+
+def change_row(change: Change) -> dict[str, Any]:
+    """A change's row of ``entries/``, but for the director."""
+    entry = change.entry
+    return {
+        "at": change.at_ns,
+        "change": change.kind,
+        "protocol": entry.protocol,
+        "state": entry.state,
+        "expires_s": entry.expires_s,
+        "client_ip": entry.client_ip,
+        "client_port": entry.client_port,
+        "vip": entry.vip,
+        "port": entry.port,
+        "real_server": entry.real_server,
+        "real_port": entry.real_port,
+    }
