@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 import loadgen
 from analyzer.recording import RecordingWriter
 from loadgen.capture import Capture, CaptureRefused
+from loadgen.director.eye import Eye
 from loadgen.director.facts import DirectorFacts, learn_facts, manifest_of
-from loadgen.director.link import LinkLost, Shell
 from loadgen.director.poller import Poller
+from loadgen.director.shell import LinkLost
+from loadgen.director.watched import watch_target
 from loadgen.engines.activity import Burst
 from loadgen.errors import UsageProblem
 from loadgen.lab.recorder import LabEvents
@@ -70,44 +72,52 @@ async def burst(plan: LoadPlan, site: Site, options: BurstOptions, progress: Run
         UsageProblem: a director cannot be reached or has no IPVS; nothing was sent.
         RecordingError: the directory cannot take a recording.
     """
-    shells = [Shell(link) for link in site.directors]
+    eyes = [Eye(link) for link in site.directors]
     try:
-        facts = await _meet(shells, plan.target, options.timeouts, progress)
-        recording = RecordingWriter(
-            options.directory, _manifest(plan, site, options, shells, facts)
-        )
+        facts = await _meet(eyes, plan.target, options.timeouts, progress)
+        recording = RecordingWriter(options.directory, _manifest(plan, site, options, eyes, facts))
         captures = _captures(plan.target, site, options, recording, progress)
-        pollers = [Poller(shell, plan.target, recording) for shell in shells]
+        pollers = _pollers(plan.target, eyes, facts, recording)
         sender = Burst(plan, recording, progress.request_ended)
         watch = _watch(sender, pollers, facts, options, progress)
         sockets = socket_watches(
             [plan.target], site.servers, _server_ports(plan.target, facts), recording
         )
-        eyes: list[Activity] = [*captures, *pollers, *sockets, *_lab_events(site, recording)]
+        watching: list[Activity] = [*captures, *pollers, *sockets, *_lab_events(site, recording)]
         with progress:
-            ended = await run([*eyes, sender, watch], recording)
+            ended = await run([*watching, sender, watch], recording)
     finally:
-        for shell in shells:
-            await shell.close()
+        for eye in eyes:
+            await eye.close()
     _complete_manifest(recording, captures, pollers)
     return ended
 
 
+def _pollers(
+    target: Target,
+    eyes: Sequence[Eye],
+    facts: Sequence[DirectorFacts],
+    recording: RecordingWriter,
+) -> list[Poller]:
+    return [
+        Poller(eye, recording, watched=watch_target(target), kernel=known.kernel)
+        for eye, known in zip(eyes, facts, strict=True)
+    ]
+
+
 async def _meet(
-    shells: Sequence[Shell],
+    eyes: Sequence[Eye],
     target: Target,
     timeouts: Timeouts | None,
     progress: RunProgress,
 ) -> list[DirectorFacts]:
     """Reach every director before anything is sent; one clear line for the first that fails."""
-    met = await asyncio.gather(
-        *(_meet_one(shell, timeouts) for shell in shells), return_exceptions=True
-    )
+    met = await asyncio.gather(*(_meet_one(eye, timeouts) for eye in eyes), return_exceptions=True)
     facts = [_usable(known) for known in met]
-    for shell, known in zip(shells, facts, strict=True):
+    for eye, known in zip(eyes, facts, strict=True):
         if not _holds(known, target):
             progress.say(
-                f"{shell.link.name}: has no service {target.protocol} {target.vip}:{target.port}"
+                f"{eye.link.name}: has no service {target.protocol} {target.vip}:{target.port}"
             )
     return facts
 
@@ -120,9 +130,9 @@ def _usable(met: DirectorFacts | BaseException) -> DirectorFacts:
     return met
 
 
-async def _meet_one(shell: Shell, timeouts: Timeouts | None) -> DirectorFacts:
-    await shell.open()
-    return await learn_facts(shell, timeouts)
+async def _meet_one(eye: Eye, timeouts: Timeouts | None) -> DirectorFacts:
+    await eye.open()
+    return await learn_facts(eye, timeouts)
 
 
 def _holds(facts: DirectorFacts, target: Target) -> bool:
@@ -148,7 +158,7 @@ def _manifest(
     plan: LoadPlan,
     site: Site,
     options: BurstOptions,
-    shells: Sequence[Shell],
+    eyes: Sequence[Eye],
     facts: Sequence[DirectorFacts],
 ) -> dict[str, Any]:
     target = plan.target
@@ -163,8 +173,8 @@ def _manifest(
         "service": {"protocol": target.protocol, "vip": target.vip, "port": target.port},
         "plan": plan.manifest(),
         "directors": {
-            shell.link.name: manifest_of(known, shell.link.spec)
-            for shell, known in zip(shells, facts, strict=True)
+            eye.link.name: manifest_of(known, eye.link.spec)
+            for eye, known in zip(eyes, facts, strict=True)
         },
         "capture": None,
         "not_measured": _not_measured(site, options),
@@ -256,6 +266,10 @@ def _complete_manifest(
     recording.update_manifest(
         {
             "directors": {name: facts | clocks.get(name, {}) for name, facts in directors.items()},
+            "not_measured": [
+                *recording.manifest["not_measured"],
+                *(row for poller in pollers for row in poller.not_measured()),
+            ],
             "capture": captures[0].manifest() if captures else None,
         }
     )

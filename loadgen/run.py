@@ -8,6 +8,8 @@ import signal
 import time
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from loadgen.background import Background
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
@@ -75,23 +77,13 @@ async def _wait(activities: Sequence[Activity]) -> bool:
     return True
 
 
-class _Flusher:
+class _Flusher(Background):
     """Brings the recording's parts to disk every few seconds."""
 
     def __init__(self, recording: RecordingWriter) -> None:
         self._recording = recording
-        self._task: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> None:
-        self._task = asyncio.create_task(self._run())
 
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(FLUSH_EVERY_S)
             self._recording.flush()
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task

@@ -42,12 +42,12 @@ def parse_counters(text: str) -> Mapping[ServerKey, Counters] | None:
     said = parse(text)
     if said.error or said.header is None:
         return None
-    return dict(
-        (_key(service, server), counters)
+    return {
+        _key(service, server): counters
         for service in said.services
         for server in service.destinations
         if (counters := _counters(server)) is not None
-    )
+    }
 
 
 def _key(service: Service, server: Destination) -> ServerKey:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from analyzer.ipvs.changes import EntryTracker
-from analyzer.ipvs.formats import parse_entries
+from analyzer.ipvs.entry_text import read_entries
+from analyzer.ipvs.tracking import TableTracker
 from loadgen.director.pace import LONGEST_WAIT_S, EntriesPace
 
 if TYPE_CHECKING:
-    from analyzer.ipvs.changes import Change, Key
+    from analyzer.ipvs.changes import Key
+    from analyzer.ipvs.entry_rows import Rows
+    from analyzer.ipvs.tracking import Changes
     from loadgen.director.eye import Look
     from loadgen.director.watched import Watched
 
@@ -33,11 +35,16 @@ class Entries:
         self._watched = watched
         self._share = share
         self._pace = EntriesPace(share, kernel)
-        self._tracker = EntryTracker()
+        self._tracker = TableTracker()
 
     def held(self) -> set[Key]:
         """The watched entries that are there, as far as is known."""
         return self._tracker.held()
+
+    @property
+    def rows(self) -> Rows:
+        """The same, as ``ENTRY`` rows."""
+        return self._tracker.rows
 
     def is_due(self, now_s: float) -> bool:
         """Whether they may be read now."""
@@ -47,7 +54,7 @@ class Entries:
         """CPU time that the next read is expected to take there."""
         return self._pace.cost_s(self.there)
 
-    def take(self, at_ns: int, now_s: float, look: Look) -> tuple[list[Change], int | None]:
+    def take(self, at_ns: int, now_s: float, look: Look) -> tuple[Changes | None, int | None]:
         """What a look shows to have changed, and how many lines it had.
 
         Args:
@@ -56,9 +63,9 @@ class Entries:
             look: with the entries; without them it changes nothing.
         """
         if look.entries is None:
-            return [], None
-        table = parse_entries(look.entries)
-        ours = [entry for entry in table.entries if self._watched.has_entry(entry)]
+            return None, None
+        table = read_entries(look.entries)
+        ours = self._watched.entries(table.rows)
         cost_s = look.took_s if look.cpu_s is None else look.cpu_s
         self._pace.note(now_s, table.lines, cost_s)
         return self._tracker.update(at_ns, ours, table.lines), table.lines

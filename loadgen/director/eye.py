@@ -34,7 +34,7 @@ _FILES = {
     "services": (_UPTIME, _SERVICES),
     "entries": (_UPTIME, _CPU, _SERVICES, _ENTRIES, _CPU),
 }
-_ENTRIES_HEADER = "Pro FromIP"
+_ENTRIES_TITLE = "Pro FromIP"
 _HAS = "sed -u -n -e q </dev/null >/dev/null 2>&1 && echo sed; type gzip >/dev/null 2>&1 && echo gz"
 _END_SED = "q\n\n"  # the second newline for a sed that has looked one character ahead
 
@@ -50,7 +50,7 @@ class Look:
         asked_ns: when it was asked, Unix time, our clock; ``answered_ns`` likewise.
         uptime_s: the director's clock.
         counters: None where they do not come with the services.
-        entries: the text of ``/proc/net/ip_vs_conn`` below its first line; None likewise.
+        entries: the text of ``/proc/net/ip_vs_conn``; None where it was not asked for or not given.
         cpu_s: CPU time that reading the entries took there; None where it was not read, or
             where the director does not tell.
     """
@@ -76,9 +76,9 @@ class Eye:
         link: how it is reached.
     """
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, shell: Shell | None = None) -> None:
         self.link = link
-        self._shell = Shell(link)
+        self._shell = shell or Shell(link)
         self._has: frozenset[str] = frozenset()
         self._in_sed = False
         self._sed_works = False
@@ -169,13 +169,13 @@ class Eye:
             raise LinkLost(f"{self.link.spec}: /proc/uptime is not what it should be")
         uptime_s, rest = split
         rest, read_cpu_s = _without_cpu(rest)
-        services, header, entries = rest.partition(_ENTRIES_HEADER)
+        services, title, entries = rest.partition(_ENTRIES_TITLE)
         return Look(
             asked_ns=answer.asked_ns,
             answered_ns=answer.answered_ns,
             uptime_s=uptime_s,
             services=parse_services(services),
-            entries=entries if header else None,
+            entries=title + entries if title else None,
             cpu_s=read_cpu_s if read_cpu_s is not None else cpu_s,
         )
 

@@ -77,9 +77,7 @@ async def learn_facts(eye: Eye, told_timeouts: Timeouts | None) -> DirectorFacts
     answer = await eye.ask(_WHO, timeout_s=ASK_TIMEOUT_S)
     said = _sections(answer.text)
     if "IP Virtual Server" not in said.get("ip_vs", ""):
-        raise UsageProblem(
-            f"{eye.link.spec}: no IPVS in its kernel (/proc/net/ip_vs is not there)"
-        )
+        raise UsageProblem(f"{eye.link.spec}: no IPVS in its kernel (/proc/net/ip_vs is not there)")
     timeouts, source = await _timeouts(eye, told_timeouts)
     phase, phase_source = await _timer_phase(eye)
     return DirectorFacts(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from loadgen.background import Background
 from loadgen.director.entries import Entries
 from loadgen.director.pace import DIRECTOR_CPU, Pace
-from loadgen.director.rows import change_row, service_rows
+from loadgen.director.rows import service_rows
 from loadgen.director.shell import LinkLost
 from loadgen.director.timekeeper import Timekeeper
 from loadgen.director.watched import ALL
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from analyzer.ipvs.changes import Key
+    from analyzer.ipvs.entry_rows import Rows
     from analyzer.ipvs.formats import Service
     from analyzer.recording import RecordingWriter
     from loadgen.director.counters import Counters, ServerKey
@@ -100,6 +101,11 @@ class Poller(Background):
         """The watched entries that are there, as far as is known."""
         return self._entries.held()
 
+    @property
+    def entries(self) -> Rows:
+        """The same, as ``ENTRY`` rows: for many."""
+        return self._entries.rows
+
     def not_measured(self) -> list[dict[str, str]]:
         """What this director did not give, a line each, for ``run.json``."""
         why = {"entries": self._entries.why_not}
@@ -152,8 +158,9 @@ class Poller(Background):
         await self._take_counters(look)
         self._record_services(noted.at_ns, look)
         changes, lines = self._entries.take(noted.at_ns, time.monotonic(), look)
-        for change in changes:
-            self._recording.append("entries", {"director": self.name} | change_row(change))
+        if changes is not None and len(changes):
+            columns = changes.columns() | {"director": self.name}
+            self._recording.extend_columns("entries", columns)
         self._record_poll(noted, look, lines)
         notice = self._entries.weigh(look, lines, asked=asked)
         if notice:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from analyzer.ipvs.changes import Change
     from analyzer.ipvs.formats import Destination, Service
     from loadgen.director.counters import Counters, ServerKey
 
@@ -49,21 +48,3 @@ def service_rows(
 
 def _counted(counters: Counters | None) -> dict[str, int]:
     return counters._asdict() if counters else {}
-
-
-def change_row(change: Change) -> dict[str, Any]:
-    """A change's row of ``entries/``, but for the director."""
-    entry = change.entry
-    return {
-        "at": change.at_ns,
-        "change": change.kind,
-        "protocol": entry.protocol,
-        "state": entry.state,
-        "expires_s": entry.expires_s,
-        "client_ip": entry.client_ip,
-        "client_port": entry.client_port,
-        "vip": entry.vip,
-        "port": entry.port,
-        "real_server": entry.real_server,
-        "real_port": entry.real_port,
-    }

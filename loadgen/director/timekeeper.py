@@ -1,4 +1,4 @@
-"""A director's clock as the polls tell it: when each look was taken, and whether it has rebooted."""
+"""A director's clock as the polls tell it: when each look was taken, and whether it rebooted."""
 
 from __future__ import annotations
 

@@ -6,13 +6,21 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from analyzer.ipvs.entry_rows import is_address
 from loadgen.errors import UsageProblem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analyzer.ipvs.formats import Entry, Service
+    from numpy.typing import NDArray
+
+    from analyzer.ipvs.entry_rows import Rows
+    from analyzer.ipvs.formats import Service
     from loadgen.plan import Target
+
+    Mask = NDArray[np.bool_]
 
 _FWMARK = "fwmark:"
 
@@ -37,19 +45,25 @@ class Named:
         """Whether a director's service is the one that was named."""
         if self.fwmark is not None:
             return service.fwmark == self.fwmark
-        return service.address == self.vip and self._fits(service.protocol, service.port)
+        return (
+            service.address == self.vip
+            and self.port in (None, service.port)
+            and self.protocol in (None, service.protocol)
+        )
 
-    def is_entry(self, entry: Entry) -> bool:
-        """Whether an entry is one of its; a persistence template of the VIP's has port 0.
+    def are_entries(self, rows: Rows) -> Mask:
+        """Which entries are of it; a persistence template of the VIP's has port 0.
 
         An entry shows no mark, so for a firewall mark every entry is taken.
         """
-        if self.fwmark is not None:
-            return True
-        return entry.vip == self.vip and self._fits(entry.protocol, entry.port)
-
-    def _fits(self, protocol: str, port: int | None) -> bool:
-        return self.port in (None, port) and self.protocol in (None, protocol)
+        chosen: Mask = np.ones(len(rows), dtype=bool)
+        if self.vip is not None:
+            chosen &= is_address(rows, "vip", self.vip)
+        if self.port is not None:
+            chosen &= rows["port"] == self.port
+        if self.protocol is not None:
+            chosen &= rows["protocol"] == self.protocol.encode()
+        return chosen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,9 +80,11 @@ class Watched:
         """Whether a service is looked at."""
         return self.named is None or any(name.is_service(service) for name in self.named)
 
-    def has_entry(self, entry: Entry) -> bool:
-        """Whether an entry is looked at."""
-        return self.named is None or any(name.is_entry(entry) for name in self.named)
+    def entries(self, rows: Rows) -> Rows:
+        """Those of the entries that are looked at."""
+        if self.named is None:
+            return rows
+        return rows[np.logical_or.reduce([name.are_entries(rows) for name in self.named])]
 
 
 ALL = Watched()

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
+from loadgen.background import Background
 from loadgen.engines import http
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
     from analyzer.recording import RecordingWriter
     from loadgen.plan import LoadPlan
 
 
-class Burst:
+class Burst(Background):
     """Sends a plan and records each request.
 
     Attributes:
@@ -33,23 +32,10 @@ class Burst:
         self._plan = plan
         self._recording = recording
         self._progress = progress
-        self._task: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> Burst:
+    async def _run(self) -> None:
         self._event("burst-start", f"{self._plan.expected_requests} requests")
-        self._task = asyncio.create_task(http.send(self._plan, self._record))
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await http.send(self._plan, self._record)
 
     async def done(self) -> None:
         """Return when every request has ended."""

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from loadgen.background import Background
 from loadgen.lab import events
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from analyzer.recording import RecordingWriter
 
 LOOK_S = 0.5
 
 
-class LabEvents:
+class LabEvents(Background):
     """An activity that copies a lab's events into the recording, as they come."""
 
     def __init__(self, lab_name: str, recording: RecordingWriter) -> None:
@@ -26,26 +24,9 @@ class LabEvents:
         self._recording = recording
         self._since_ns = time.time_ns()
         self._copied = 0
-        self._task: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> LabEvents:
-        self._task = asyncio.create_task(self._run())
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+    async def _end(self) -> None:
         self._copy()
-
-    async def done(self) -> None:
-        """Nobody waits for what may yet be done to a lab."""
 
     async def _run(self) -> None:
         while True:

@@ -6,7 +6,9 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, cast
 
-from loadgen.director.link import Answer, LinkLost, Shell, parse_link
+from loadgen.director.eye import Eye
+from loadgen.director.link import parse_link
+from loadgen.director.shell import Answer, LinkLost, Shell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +36,7 @@ class FakeShell:
         asked: the scripts that it was asked.
         used_up: set when the last text has been given; from then on nothing is answered.
         refusals: how many times ``open`` still fails.
+        asides: what it answers to a script with this word in it, at any time.
     """
 
     def __init__(self, *texts: str | LinkLost | Callable[[str], str]) -> None:
@@ -43,6 +46,7 @@ class FakeShell:
         self.opened = 0
         self.closed = 0
         self.refusals = 0
+        self.asides = {"type gzip": "", "--stats": ""}
         self._texts = list(texts)
 
     async def open(self) -> None:
@@ -53,6 +57,9 @@ class FakeShell:
 
     async def ask(self, script: str, *, timeout_s: float) -> Answer:
         assert timeout_s > 0
+        aside = next((said for word, said in self.asides.items() if word in script), None)
+        if aside is not None:
+            return Answer(content=aside.encode(), asked_ns=0, answered_ns=0)
         self.asked.append(script)
         if not self._texts:
             self.used_up.set()
@@ -62,12 +69,12 @@ class FakeShell:
             raise text
         asked_ns = time.time_ns()
         said = text(script) if callable(text) else text
-        return Answer(text=said, asked_ns=asked_ns, answered_ns=asked_ns + 2_000_000)
+        return Answer(content=said.encode(), asked_ns=asked_ns, answered_ns=asked_ns + 2_000_000)
 
     async def close(self) -> None:
         self.closed += 1
 
     @property
-    def shell(self) -> Shell:
-        """Itself, to those who want a Shell."""
-        return cast("Shell", self)
+    def eye(self) -> Eye:
+        """An eye that looks through it; it has no sed, so each look is one question."""
+        return Eye(self.link, cast("Shell", self))

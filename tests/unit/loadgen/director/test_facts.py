@@ -81,7 +81,7 @@ class Director:
 
 def learnt(answers: Answers, told: Timeouts | None = None) -> DirectorFacts:
     fake = FakeShell(Director({"@kernel": WHO, **answers}))
-    return asyncio.run(learn_facts(fake.shell, told))
+    return asyncio.run(learn_facts(fake.eye, told))
 
 
 BY_SCHEDSTAT = {"schedstat": [schedstat(5000.0), schedstat(5001.0)]}

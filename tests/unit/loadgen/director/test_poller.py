@@ -11,8 +11,9 @@ import pytest
 
 from analyzer.recording import Recording, RecordingWriter
 from loadgen.director import poller as poller_module
-from loadgen.director.link import LinkLost
 from loadgen.director.poller import Poller
+from loadgen.director.shell import LinkLost
+from loadgen.director.watched import ALL, Watched, watch_target
 from loadgen.plan import Target
 from tests.unit.loadgen.director.fakes import (
     ENTRIES_HEADER,
@@ -26,7 +27,7 @@ from tests.unit.loadgen.director.fakes import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-TARGET = Target(vip="192.168.10.2", port=80)
+OURS = watch_target(Target(vip="192.168.10.2", port=80))
 
 
 @pytest.fixture(autouse=True)
@@ -45,10 +46,16 @@ def look(*entries: str, at_s: float = 1000.0, services: str = SERVICES) -> str:
     return uptime(at_s) + services + ENTRIES_HEADER + "".join(entries)
 
 
-def polled(fake: FakeShell, path: Path) -> tuple[Poller, Recording]:
+def polled(
+    fake: FakeShell,
+    path: Path,
+    *,
+    watched: Watched = OURS,
+    director_cpu: float = 100,  # of which a look that took 2 ms is nothing
+) -> tuple[Poller, Recording]:
     """A poller run until its shell has said all it had to say."""
     recording = RecordingWriter(path, {})
-    poller = Poller(fake.shell, TARGET, recording)
+    poller = Poller(fake.eye, recording, watched=watched, director_cpu=director_cpu)
 
     async def main() -> None:
         async with poller:
@@ -118,7 +125,7 @@ def test_the_offset_is_this_polls_reading_of_the_boot_less_the_first(tmp_path: P
 
     recording = RecordingWriter(tmp_path, {})
     fake = FakeShell(now)
-    poller = Poller(fake.shell, TARGET, recording, boot_ns=round(boot_s * 1e9) - 3_000_000_000)
+    poller = Poller(fake.eye, recording, boot_ns=round(boot_s * 1e9) - 3_000_000_000)
 
     async def main() -> None:
         async with poller:
@@ -163,7 +170,7 @@ def test_an_answer_without_an_uptime_is_a_lost_link(tmp_path: Path) -> None:
 
 
 def test_a_director_that_is_gone_from_the_start_raises(tmp_path: Path) -> None:
-    poller = Poller(FakeShell(LinkLost("no")).shell, TARGET, RecordingWriter(tmp_path, {}))
+    poller = Poller(FakeShell(LinkLost("no")).eye, RecordingWriter(tmp_path, {}))
 
     async def main() -> None:
         async with poller:
@@ -188,14 +195,87 @@ def test_entries_are_asked_for_with_every_poll_while_the_table_is_small(tmp_path
     assert all("ip_vs_conn" in script for script in fake.asked)
 
 
-def test_a_large_table_is_read_seldom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(poller_module, "SMALL_TABLE", 1)
-    monkeypatch.setattr(poller_module, "LARGE_TABLE_COST", 1_000_000)
+def test_entries_are_read_no_more_often_than_their_share_of_the_director_allows(
+    tmp_path: Path,
+) -> None:
     fake = FakeShell(look(FIN_WAIT, OTHERS), uptime() + SERVICES, uptime() + SERVICES)
-    poller, recording = polled(fake, tmp_path)
+    poller, recording = polled(fake, tmp_path, director_cpu=0.02)  # 2 ms, so every 100 ms
     assert ["ip_vs_conn" in script for script in fake.asked[:3]] == [True, False, False]
     assert rows(recording, "polls", "what") == [("entries",), ("services",), ("services",)]
     assert poller.reads_entries  # again, when its time has come
+
+
+CROWDED = SERVICES.replace("90         91", "90    3000000")
+
+
+def test_entries_that_cost_too_much_are_given_up_and_taken_up_again(tmp_path: Path) -> None:
+    fake = FakeShell(look(FIN_WAIT, services=CROWDED), uptime() + CROWDED, uptime() + SERVICES)
+    poller, recording = polled(fake, tmp_path)
+    assert rows(recording, "polls", "what") == [("entries",), ("services",), ("services",)]
+    events = rows(recording, "events", "kind", "detail")
+    assert [kind for kind, _ in events] == ["entries-given-up", "entries-resumed"]
+    assert "a read of 3000142 takes about" in events[0][1]
+    assert poller.reads_entries
+    (given_up, _) = poller.not_measured()
+    assert given_up["what"] == "entries on bal01"
+    assert "the counters go on" in given_up["why"]
+
+
+def test_all_services_are_watched_unless_told(tmp_path: Path) -> None:
+    poller, recording = polled(FakeShell(look(FIN_WAIT, OTHERS)), tmp_path, watched=ALL)
+    assert [service.port for service in poller.services] == [80, 81]
+    assert poller.counts == (93, 140)
+    assert rows(recording, "services", "port", "active") == [(80, 3), (80, 0), (81, 90)]
+    assert {key[2] for key in poller.held()} == {40001, 40002}
+
+
+STATS = """\
+IP Virtual Server version 1.2.1 (size=4096)
+Prot LocalAddress:Port               Conns   InPkts  OutPkts  InBytes OutBytes
+  -> RemoteAddress:Port
+TCP  192.168.10.2:80                     8       44        0     2867        0
+  -> 192.168.10.21:80                    4       20        0     1291        0
+  -> 192.168.10.22:80                    4       24        1     1576       40
+"""
+COUNTERS = ("conns", "in_packets", "out_packets", "in_bytes", "out_bytes")
+
+
+def test_counters_stand_in_the_rows_of_the_poll_that_asked_for_them(tmp_path: Path) -> None:
+    fake = FakeShell(look(), look())
+    fake.asides["--stats"] = STATS
+    poller, recording = polled(fake, tmp_path)
+    unknown = (None,) * 5
+    assert rows(recording, "services", "real_server", *COUNTERS) == [
+        ("192.168.10.22", 4, 24, 1, 1576, 40),
+        ("192.168.10.21", 4, 20, 0, 1291, 0),
+        ("192.168.10.22", *unknown),  # their time has not come again
+        ("192.168.10.21", *unknown),
+    ]
+    server = ("TCP", "192.168.10.2", 80, None, "192.168.10.21", 80)
+    assert poller.counters[server]._asdict() == dict(
+        zip(COUNTERS, (4, 20, 0, 1291, 0), strict=True)
+    )
+    assert poller.not_measured() == []
+
+
+def test_a_director_without_ipvsadm_has_no_counters_and_says_so(tmp_path: Path) -> None:
+    poller, recording = polled(FakeShell(look(), look()), tmp_path)
+    assert rows(recording, "services", *COUNTERS) == [(None,) * 5] * 4
+    assert [row["what"] for row in poller.not_measured()] == [
+        "counters (Conns, InPkts ...) on bal01"
+    ]
+
+
+def test_a_director_that_reboots_begins_a_new_clock(tmp_path: Path) -> None:
+    fake = FakeShell(look(at_s=5000.0), look(at_s=5000.01), look(at_s=12.0), look(at_s=12.01))
+    poller, recording = polled(fake, tmp_path)
+    assert [kind for (kind,) in rows(recording, "events", "kind")] == ["clock-stepped"]
+    offsets = [offset for (offset,) in rows(recording, "polls", "offset_ms")]
+    assert offsets[1] == pytest.approx(0, abs=500)
+    assert offsets[2] == pytest.approx(4_988_000, abs=500)
+    assert poller.clock_manifest()["clock_uncertainty_ms"] < 100
+    for at, asked, took_ms in rows(recording, "polls", "at", "asked", "took_ms"):
+        assert asked <= at <= asked + pd.Timedelta(milliseconds=took_ms)
 
 
 def test_the_end_of_the_run_closes_the_shell(tmp_path: Path) -> None:
