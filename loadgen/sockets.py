@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 from analyzer.socket_states import count_script, parse_counts
-from loadgen.director.link import LinkLost, Shell
+from loadgen.director.shell import LinkLost, Shell
 from loadgen.sock_diag import SockDiag, SocketsRefused
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ import pytest
 
 from analyzer.recording import Recording, RecordingWriter
 from loadgen import sockets
-from loadgen.director.link import LinkLost, parse_link
+from loadgen.director.link import parse_link
+from loadgen.director.shell import LinkLost
 from loadgen.plan import Target
 from loadgen.run import run
 from loadgen.sock_diag import SocketsRefused
