@@ -10,6 +10,8 @@ from analyzer.director import Director, directors_of
 from analyzer.errors import ParseError, RecordingError
 from analyzer.observed import numbered
 from analyzer.results import NotMeasured
+from analyzer.wire.files import frame_chunks
+from analyzer.wire.layers import LOST, SKIPPED
 from analyzer.wire.packets import PacketTable, read_packets
 from analyzer.wire.segments import (
     PROTOCOLS,
@@ -77,7 +79,7 @@ def gather(recording: Recording) -> Evidence:
     service = _service(manifest)
     directors = directors_of(manifest)
     services, entries = recording.table("services"), recording.table("entries")
-    packets, packet_problem = _packets(recording)
+    packets, packets_lost = _packets(recording)
     segments = None
     if packets is not None:
         segments = service_segments(packets, _virtual_ends(service, services, entries))
@@ -103,7 +105,7 @@ def gather(recording: Recording) -> Evidence:
         not_measured=(),
     )
     lost = [NotMeasured(what="part of the recording", why=line) for line in recording.problems]
-    return replace(evidence, not_measured=(*_not_measured(evidence, packet_problem), *lost))
+    return replace(evidence, not_measured=(*_not_measured(evidence), *packets_lost, *lost))
 
 
 def _service(manifest: Mapping[str, Any]) -> VirtualEnd | None:
@@ -136,17 +138,37 @@ def _virtual_ends(
     return {end for end in ends if end.protocol in PROTOCOLS}
 
 
-def _packets(recording: Recording) -> tuple[PacketTable | None, str | None]:
-    content = recording.capture()
-    if content is None:
-        return None, None
-    try:
-        return read_packets(content), None
-    except ParseError as error:
-        return None, str(error)
+def _packets(recording: Recording) -> tuple[PacketTable | None, list[NotMeasured]]:
+    """All captures as one table; what was not to be read of them, and of what."""
+    readable: list[memoryview] = []
+    lost: list[NotMeasured] = []
+    for name, content in recording.captures().items():
+        try:
+            frame_chunks(content)
+        except ParseError as error:
+            lost.append(NotMeasured(what=f"packets of {name}", why=str(error)))
+        else:
+            readable.append(content)
+    if not readable:
+        return None, lost
+    packets = read_packets(*readable)
+    return packets, lost + _packets_lost(packets)
 
 
-def _not_measured(evidence: Evidence, packet_problem: str | None) -> list[NotMeasured]:
+def _packets_lost(packets: PacketTable) -> list[NotMeasured]:
+    """What the capture holds and no prediction can use, though the director may have seen it."""
+    rows = [
+        NotMeasured(what=f"captured packets, {kind}: {packets.skipped[kind]}", why=SKIPPED[kind])
+        for kind in LOST
+        if packets.skipped[kind]
+    ]
+    if packets.unread:
+        why = "no whole packet follows: the capture was cut off while it was written, or is damaged"
+        rows.append(NotMeasured(what=f"the last {packets.unread} bytes of the capture", why=why))
+    return rows
+
+
+def _not_measured(evidence: Evidence) -> list[NotMeasured]:
     """What this run cannot know: said by the run itself, and found here."""
     said = evidence.manifest.get("not_measured") or []
     try:
@@ -154,8 +176,6 @@ def _not_measured(evidence: Evidence, packet_problem: str | None) -> list[NotMea
     except (KeyError, TypeError) as error:
         raise RecordingError(f"run.json: not_measured: {type(error).__name__}: {error}") from error
     rows += _how_it_ended(evidence.manifest)
-    if packet_problem:
-        rows.append(NotMeasured(what="predictions", why=packet_problem))
     if evidence.segments is not None and not evidence.forwarder_macs:
         why = "the capture does not show who forwards; all packets to the VIP are taken to pass it"
         rows.append(NotMeasured(what="which packets passed the director", why=why))

@@ -1,8 +1,9 @@
 """The run directory: what a run leaves behind, and all that an analysis may know of it.
 
 A recording is a manifest (``run.json``), one Parquet dataset per table (a folder of parts) and the
-packets (``capture.pcap``). Parts are written under a hidden name and then renamed, so a crash loses
-at most the rows that were not yet flushed, and never spoils a part.
+packets (``capture.pcap``, and ``capture-00001.pcap`` … where it was rotated). Parts are written
+under a hidden name and then renamed, so a crash loses at most the rows that were not yet flushed,
+and never spoils a part.
 
 This is the only module of the analyzer that touches a disk.
 """
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 MANIFEST = "run.json"
 CAPTURE = "capture.pcap"
+ROTATED = "capture-[0-9]*.pcap"  # capture-00001.pcap follows capture.pcap, and so on
 ANALYSIS = "analysis.json"
 REPORT = "report.html"
 
@@ -181,13 +183,16 @@ class Recording:
         frame: pd.DataFrame = table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
         return frame
 
-    def capture(self) -> memoryview | None:
-        """The pcap file's bytes, mapped; None without a capture."""
-        path = self.path / CAPTURE
-        if not path.exists() or path.stat().st_size == 0:
-            return None
-        with path.open("rb") as file:
-            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    def captures(self) -> dict[str, memoryview]:
+        """The capture files' bytes, mapped, by name, the earliest first; empty ones are left out.
+
+        Raises:
+            RecordingError: one cannot be read.
+        """
+        first, rest = self.path / CAPTURE, self.path.glob(ROTATED)
+        numbered = sorted(rest, key=lambda path: (len(path.name), path.name))
+        found = {path.name: _mapped(path) for path in (first, *numbered) if path.is_file()}
+        return {name: content for name, content in found.items() if len(content)}
 
     def write_derived(self, path: Path, text: str) -> Path:
         """Write what was derived, whole or not at all; its path.
@@ -226,6 +231,16 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     if not isinstance(manifest, dict):
         raise RecordingError(f"{path / MANIFEST}: expected a JSON object")
     return manifest
+
+
+def _mapped(path: Path) -> memoryview:
+    try:
+        with path.open("rb") as file:
+            if path.stat().st_size == 0:
+                return memoryview(b"")
+            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    except OSError as error:
+        raise RecordingError(f"{path}: not readable: {error.strerror}") from error
 
 
 def _write_whole(path: Path, content: bytes) -> None:

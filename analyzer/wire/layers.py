@@ -30,15 +30,16 @@ NO_MAC = 0
 LEAST_TRANSPORT = {TCP: 20, UDP: 8}
 
 SKIPPED = {
-    "not IP": "carry no IP: ARP, spanning tree and such",
-    "neither TCP nor UDP": "carry another protocol over IP: VRRP, ICMP and such",
-    "fragments": "are later fragments of an IP packet, which carry no ports; "
-    "the packet is taken to pass with its first one",
-    "truncated": "were captured too short for their headers (a longer snap length keeps them)",
-    "malformed": "have an IP header that contradicts itself",
-    "untimed": "carry no instant (simple packet blocks of pcapng)",
+    "not IP": "ARP, spanning tree and such",
+    "neither TCP nor UDP": "VRRP, ICMP and such",
+    "fragments": "later fragments, without ports; an IP packet is taken to pass with its first one",
+    "truncated": "captured too short for their headers; a longer snap length keeps those",
+    "malformed": "their IP header contradicts itself",
+    "untimed": "simple packet blocks of pcapng, which have no instant",
 }
-"""What is no segment or datagram, by kind, and what is so of it."""
+"""What is no segment or datagram, by kind, and what that is."""
+LOST = ("fragments", "truncated", "malformed", "untimed")
+"""Those of them that a director may have taken for a connection's."""
 
 _VLAN_TAGS = (0x8100, 0x88A8, 0x9100)
 _ETHERNET, _NULL, _LOOP = 1, 0, 108

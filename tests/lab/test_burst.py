@@ -164,9 +164,8 @@ def test_the_decay_is_watched_down_to_nothing(demo: Ran) -> None:
 
 
 def test_the_client_closes_every_connection_first(demo: Ran) -> None:
-    content = demo.recording.capture()
-    assert content is not None
-    rows = connections(service_segments(read_packets(content), [VirtualEnd("TCP", VIP, 80)]))
+    packets = read_packets(*demo.recording.captures().values())
+    rows = connections(service_segments(packets, [VirtualEnd("TCP", VIP, 80)]))
     assert list(rows["closer"].unique()) == ["client"]
     assert list(rows["holds_time_wait"].unique()) == ["client"]
     assert len(rows) == 50

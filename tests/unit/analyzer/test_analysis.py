@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from analyzer.analysis import analyse
 from analyzer.errors import RecordingError
 from analyzer.recording import CAPTURE, MANIFEST, Recording, RecordingWriter
 from analyzer.results import Analysis, to_json
+from analyzer.wire.files import frame_chunks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -210,6 +212,37 @@ def test_a_capture_cut_off_mid_packet_is_read_up_to_there(copy: Callable[..., Pa
     (path / CAPTURE).write_bytes(content[: len(content) // 2 + 7])
     found = analysed(path)
     assert 0 < len(found.timeline.marks["SYN"]) < 50
+    (gap,) = [gap for gap in found.not_measured if gap.what.endswith("bytes of the capture")]
+    assert "cut off" in gap.why
+
+
+def test_a_rotated_capture_is_one_capture(copy: Callable[..., Path], burst: Analysis) -> None:
+    path = copy()
+    content = (path / CAPTURE).read_bytes()
+    (frames,) = frame_chunks(memoryview(content))
+    cuts = [24, *(int(frames.start[row]) - 16 for row in (100, 101, 250)), len(content)]
+    for number, (begin, end) in enumerate(pairwise(cuts)):
+        name = f"capture-{number:05d}.pcap" if number else CAPTURE
+        (path / name).write_bytes(content[:24] + content[begin:end])
+    found = analysed(path)
+    assert found.lifetimes == burst.lifetimes
+    assert found.agreement == burst.agreement
+    (path / "capture-00001.pcap").write_bytes(b"spoilt, and longer than a header")
+    (gap,) = [gap for gap in analysed(path).not_measured if "capture-00001" in gap.what]
+    assert "neither pcap nor pcapng" in gap.why
+
+
+def test_packets_that_no_prediction_can_use_are_named(copy: Callable[..., Path]) -> None:
+    path = copy()
+    content = bytearray((path / CAPTURE).read_bytes())
+    (frames,) = frame_chunks(memoryview(bytes(content)))
+    later_fragment, no_header = (int(frames.start[row]) + 14 for row in (30, 31))
+    content[later_fragment + 6 : later_fragment + 8] = b"\x00\x10"
+    content[no_header] = 0x41
+    (path / CAPTURE).write_bytes(content)
+    gaps = {gap.what: gap.why for gap in analysed(path).not_measured}
+    assert "without ports" in gaps["captured packets, fragments: 1"]
+    assert "contradicts itself" in gaps["captured packets, malformed: 1"]
 
 
 @pytest.mark.parametrize("table", ["requests", "services", "entries", "polls", "events"])

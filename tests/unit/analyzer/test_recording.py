@@ -364,13 +364,26 @@ def test_a_capture_is_handed_out_byte_by_byte(tmp_path: Path) -> None:
     writer = RecordingWriter(tmp_path, {})
     assert writer.capture_path == tmp_path / CAPTURE
     recording = Recording.open(tmp_path)
-    assert recording.capture() is None
+    assert recording.captures() == {}
     writer.capture_path.write_bytes(b"")
-    assert recording.capture() is None  # opened, and nothing written yet
+    assert recording.captures() == {}  # opened, and nothing written yet
     writer.capture_path.write_bytes(b"\xa1\xb2")
-    content = recording.capture()
-    assert content is not None
-    assert bytes(content) == b"\xa1\xb2"
+    ((name, content),) = recording.captures().items()
+    assert (name, bytes(content)) == (CAPTURE, b"\xa1\xb2")
+
+
+def test_a_rotated_capture_is_handed_out_in_the_order_of_its_files(tmp_path: Path) -> None:
+    RecordingWriter(tmp_path, {})
+    numbers = [2, 1, 10, 99_999, 100_000]
+    for number in numbers:
+        (tmp_path / f"capture-{number:05d}.pcap").write_bytes(bytes([number % 256]))
+    (tmp_path / "capture-00003.pcap").write_bytes(b"")  # rotated to it a moment ago
+    (tmp_path / CAPTURE).write_bytes(b"first")
+    (tmp_path / "capture-notes.pcap").write_bytes(b"a stranger's")
+    names = [f"capture-{number:05d}.pcap" for number in sorted(numbers)]
+    assert list(Recording.open(tmp_path).captures()) == [CAPTURE, *names]
+    (tmp_path / CAPTURE).unlink()  # a ring keeps the latest
+    assert list(Recording.open(tmp_path).captures()) == names
 
 
 def test_what_was_derived_is_written_whole_or_not_at_all(tmp_path: Path) -> None:

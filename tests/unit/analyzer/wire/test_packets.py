@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -10,7 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analyzer.errors import ParseError
-from analyzer.wire.packets import NO_MAC, TCP, UDP, PacketTable, mac_number, read_packets
+from analyzer.wire.packets import (
+    NO_MAC,
+    TCP,
+    UDP,
+    PacketTable,
+    mac_number,
+    packet_chunks,
+    read_packets,
+)
 from tests.unit.analyzer.build import (
     ACK,
     CLIENT,
@@ -109,6 +118,9 @@ OTHERS = [
     ("neither TCP nor UDP", vrrp(DIRECTOR_MAC, DIRECTOR)),
     ("neither TCP nor UDP", ethernet(ipv6(bytes(8), next_header=58), ethertype=IPV6)),
     ("fragments", ethernet(ipv4(bytes(24), fragment_offset=185))),
+    ("malformed", ethernet(b"\x44" + ipv4(tcp(SYN))[1:])),  # a header of 16 bytes
+    ("malformed", ethernet(b"\x65" + ipv4(tcp(SYN))[1:])),  # a sixth version in a fourth's frame
+    ("malformed", ethernet(ipv4(tcp(SYN)) + bytes(20), ethertype=IPV6)),
     ("truncated", ethernet(b"\x45" + bytes(10))),  # within its IP header
     ("truncated", ethernet(bytes(39), ethertype=IPV6)),
     ("truncated", ethernet(ipv4(tcp(SYN)[:12]))),
@@ -186,6 +198,48 @@ def test_a_mac_as_text_to_a_number() -> None:
     assert mac_number("02:00:00:00:00:fa") == 0x0200000000FA
 
 
+def test_several_files_are_one_table() -> None:
+    """Each with its own byte order and link; the addresses are numbered alike."""
+    one = frames(request(SYN), arp(SERVER_MAC, "192.168.10.21"))
+    raw = pcap([(AT_NS + 1, ipv6(tcp(ACK)))], "microseconds, big-endian", link=101)
+    cut = frames(reply(SYN | ACK), request(FIN))[:-1]
+    found = read_packets(*map(memoryview, (one, raw, cut)))
+    assert ends(found) == [
+        (CLIENT, 40000, VIP, PORT),
+        (CLIENT6, 40000, VIP6, PORT),
+        (VIP, PORT, CLIENT, 40000),
+    ]
+    assert found.neighbours == {SERVER_MAC: "192.168.10.21"}
+    assert skipped(found) == {"not IP": 1}
+    assert found.unread == 16 + len(request(FIN)) - 1
+
+
+MIXED = (
+    request(SYN),
+    reply(SYN | ACK),
+    ethernet(ipv6(tcp(ACK)), ethertype=IPV6),
+    ethernet(ipv4(udp(), protocol=UDP, source="10.0.0.1")),
+    ethernet(ipv4(bytes(24), fragment_offset=185)),
+    arp(SERVER_MAC, CLIENT),
+    vrrp(DIRECTOR_MAC, DIRECTOR),
+    b"short",
+)
+
+
+@given(st.lists(st.sampled_from(MIXED), max_size=30), st.integers(1, 3000))
+def test_chunks_of_any_size_give_the_same_table(sent: list[bytes], chunk_bytes: int) -> None:
+    content = memoryview(frames(*sent))
+    whole, pieces = read_packets(content), read_packets(content, chunk_bytes=chunk_bytes)
+    assert same(whole, pieces)
+    parts = list(packet_chunks([content], chunk_bytes))
+    assert [end for part in parts for end in ends(part)] == ends(whole)
+
+
+def same(one: PacketTable, other: PacketTable) -> bool:
+    values = ((getattr(one, column.name), getattr(other, column.name)) for column in fields(one))
+    return all(np.array_equal(a, b) if isinstance(a, np.ndarray) else a == b for a, b in values)
+
+
 # UDP ----------------------------------------------------------------------------------------------
 
 
@@ -210,6 +264,7 @@ EXTENSIONS = {
     "hop-by-hop, then routing": [(0, 8), (43, 24)],
     "mobility": [(135, 8)],
     "four of them": [(0, 8), (60, 8), (43, 24), (60, 8)],
+    "eight of them": [(60, 8)] * 8,
 }
 
 

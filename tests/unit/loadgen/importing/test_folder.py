@@ -75,7 +75,7 @@ def test_every_look_is_a_poll_of_entries(folder: Path) -> None:
     assert len(polls) == len(log_of(folder)) == 48
     assert set(polls["what"]) == {"entries"}
     assert (run.table("entries")["change"] == "appeared").sum() == 50
-    assert bytes(run.capture() or b"") == (RESET / "capture.pcap").read_bytes()
+    assert bytes(run.captures()["capture.pcap"]) == (RESET / "capture.pcap").read_bytes()
 
 
 def test_the_manifest_says_what_meta_said(folder: Path) -> None:
@@ -134,7 +134,7 @@ def test_files_may_be_named_one_by_one(folder: Path, tmp_path: Path) -> None:
     import_folder([folder / LOG, folder / "capture.pcap"], tmp_path / "run")
     run = Recording.open(tmp_path / "run")
     assert len(run.table("polls")) == 48
-    assert run.capture() is not None
+    assert list(run.captures()) == ["capture.pcap"]
 
 
 @pytest.mark.parametrize(
