@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from analyzer.capacity.question import Capacity, CapacityQuestion, Plan
 
 _UNITS = ((1e12, "Tbit/s"), (1e9, "Gbit/s"), (1e6, "Mbit/s"), (1e3, "kbit/s"))
-FULL = 0.99  # of a link: nothing is left for a burst
+FULL = 0.99  # of a link
+FULL_LINK = "; nothing is left for a burst"
 
 
 def verdict(capacity: Capacity) -> str:
@@ -28,8 +29,7 @@ def verdict(capacity: Capacity) -> str:
         f"{bit_rate(plan.worst_after_bps)} after {losses(question.failures)}, "
         f"{share_of_link(question, plan):.0%} of its link."
     )
-    full = share_of_link(question, plan) * float(question.burst) >= FULL
-    return text + (" Nothing is left for a burst." if full else "")
+    return text + (" Nothing is left for a burst." if is_full(question, plan) else "")
 
 
 def why_impossible(question: CapacityQuestion) -> str | None:
@@ -66,13 +66,16 @@ def why_row(question: CapacityQuestion, plan: Plan, *, fits: bool) -> str:
             if plan.vips % left
             else f"no fixed lists split them evenly among any {left}"
         )
+    return _how_even(plan, busiest, left) + (FULL_LINK if is_full(question, plan) else "")
+
+
+def _how_even(plan: Plan, busiest: int, left: int) -> str:
     idle = plan.held.count(0)
     if idle:
         return f"{count(idle, 'director')} idle while all are well"
-    even_after = busiest * left == plan.vips
     if max(plan.held) > min(plan.held):
         return f"uneven while all are well: {', '.join(map(str, plan.held))}"
-    if even_after:
+    if busiest * left == plan.vips:
         return "even before and after"
     return f"even while all are well; then one director carries {busiest} of {plan.vips}"
 
@@ -103,6 +106,11 @@ def allowed(question: CapacityQuestion) -> str:
 def share_of_link(question: CapacityQuestion, plan: Plan) -> float:
     """The busiest link's average load after the losses, of the whole link."""
     return float(plan.worst_after_bps / question.link_bps)
+
+
+def is_full(question: CapacityQuestion, plan: Plan) -> bool:
+    """Whether the busiest link's bursts fill it after the losses."""
+    return share_of_link(question, plan) * float(question.burst) >= FULL
 
 
 def bit_rate(bps: Fraction) -> str:

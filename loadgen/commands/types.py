@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     from analyzer.ipvs.states import Timeouts
     from analyzer.lives import Close
 
+MAX_SHARES = 64
 MAX_TIMEOUT_S = 31 * 86400
 _UNITS_S = {"ms": 0.001, "": 1, "s": 1, "m": 60, "h": 3600}
 
@@ -95,6 +98,69 @@ def _mix_expected(value: str, closes: tuple[str, ...]) -> str:
     )
 
 
+_NUMBER = r"\d{1,12}(?:\.\d{1,6})?"
+
+
+class BitRateType(click.ParamType["Fraction"]):
+    """``1G``, ``1.5G``, ``100M`` or plain bits; gives bits a second, exactly."""
+
+    name = "bitrate"
+    _units = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}  # noqa: RUF012 - constant
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Fraction:
+        """The rate in bits a second, above zero."""
+        from fractions import Fraction
+
+        found = re.fullmatch(rf"({_NUMBER})([KMGT]?)(?:bit/s)?", str(value), re.IGNORECASE)
+        if not found or not Fraction(found[1]):
+            self.fail(f"{value!r}: expected a bit rate above 0 such as 1G or 100M", param, ctx)
+        return Fraction(found[1]) * self._units[found[2].upper()]
+
+
+class FractionType(click.ParamType["Fraction"]):
+    """A plain number within bounds, exactly; a percentage too where it is a share."""
+
+    def __init__(self, name: str, least: str, most: str, expected: str) -> None:
+        self.name = name
+        self._bounds = (least, most)
+        self._expected = expected
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Fraction:
+        """The number."""
+        from fractions import Fraction
+
+        least, most = map(Fraction, self._bounds)
+        found = re.fullmatch(rf"({_NUMBER})(%?)", str(value))
+        number = Fraction(found[1]) / (100 if found[2] else 1) if found else None
+        if number is None or not least <= number <= most:
+            self.fail(f"{value!r}: expected {self._expected}", param, ctx)
+        return number
+
+
+class SharesType(click.ParamType["tuple[Fraction, ...]"]):
+    """``40,30,20,10``: weights above zero, one a VIP; they need not add up to 100."""
+
+    name = "shares"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[Fraction, ...]:
+        """The weights as written."""
+        from fractions import Fraction
+
+        parts = str(value).split(",")
+        plain = [re.fullmatch(r"\d{1,6}(\.\d{1,3})?%?", part.strip()) for part in parts]
+        shares = tuple(Fraction(found[0].rstrip("%")) for found in plain if found)
+        if not all(plain) or not all(shares) or len(shares) > MAX_SHARES:
+            expected = f"up to {MAX_SHARES} weights above 0 such as 40,30,20,10"
+            self.fail(f"{value!r}: expected {expected}", param, ctx)
+        return shares
+
+
 class ObserveType(DurationType):
     """``auto``, or a duration; gives seconds, None for auto."""
 
@@ -162,4 +228,8 @@ SPAN = SpanType()
 RATE = RateType()
 CLOSE_MIX = CloseMixType()
 OBSERVE = ObserveType()
+BIT_RATE = BitRateType()
+SHARE = FractionType("share", "0.01", "1", "a share of 0.01 to 1, such as 0.8 or 80%")
+FACTOR = FractionType("factor", "1", "100", "a factor of 1 to 100 such as 1.3")
+SHARES = SharesType()
 TIMEOUTS = TimeoutsType()

@@ -16,7 +16,7 @@ SYNC_ID = 7
 GLOBAL = """\
 global_defs {{
    router_id {router_id}
-{sync}}}
+{refresh}{sync}}}
 """
 
 INSTANCE = """\
@@ -40,7 +40,9 @@ def render(topology: Topology, director: Host) -> str:
     IPv6 addresses ride along with their IPv4 VIP (virtual_ipaddress_excluded), and so does the
     inside gateway in nat: what belongs together moves together.
     """
-    parts = [GLOBAL.format(router_id=director.name, sync=_sync(topology))]
+    parts = [
+        GLOBAL.format(router_id=director.name, refresh=_refresh(topology), sync=_sync(topology))
+    ]
     parts += [_sync_group(topology, director)]
     parts += [_instance(topology, director, number) for number in _numbers(topology, director)]
     return "".join(parts)
@@ -84,6 +86,11 @@ def _numbers(topology: Topology, director: Host) -> list[int]:
     """The VIPs that a director may hold, by their number."""
     vips = enumerate(topology.vips, start=1)
     return [number for number, vip in vips if vip.priority(director.name) is not None]
+
+
+def _refresh(topology: Topology) -> str:
+    refresh_s = topology.garp_master_refresh_s
+    return f"   vrrp_garp_master_refresh {refresh_s}\n" if refresh_s else ""
 
 
 def _sync(topology: Topology) -> str:

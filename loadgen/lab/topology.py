@@ -126,6 +126,8 @@ class Topology:
         sync: the directors keep their entries alike by IPVS's own sync daemon.
         vip_by: ``keepalived``, or ``static``: each VIP stays with its first director.
         conn_tab_bits: the module's parameter; None for the kernel's own.
+        garp_master_refresh_s: how often a master says again, by gratuitous ARP, where its VIPs
+            are; 0 for never, as keepalived has it unless told.
     """
 
     hosts: tuple[Host, ...]
@@ -144,6 +146,7 @@ class Topology:
     kernel: Kernel = Kernel.AUTO
     director_memory_mb: int = DIRECTOR_MEMORY_MB
     conn_tab_bits: int | None = None
+    garp_master_refresh_s: int = 0
 
     @property
     def vip(self) -> str:

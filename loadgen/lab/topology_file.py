@@ -36,6 +36,7 @@ SETTINGS: Mapping[str, type] = {
     "kernel": str,
     "director_memory_mb": int,
     "conn_tab_bits": int,
+    "garp_master_refresh_s": int,
 }
 """Key -> type of the plain ones, each a field of ``Topology``."""
 

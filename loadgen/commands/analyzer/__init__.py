@@ -12,6 +12,7 @@ group = LazyGroup(
         "report": f"{HERE}.report:report",
         "predict": f"{HERE}.predict:predict",
         "parse": f"{HERE}.parse:parse",
+        "capacity": f"{HERE}.capacity:capacity",
     },
 )
 

@@ -119,9 +119,10 @@ def predict(output: Path | None, as_json: bool, **options: Any) -> None:
         for line in summary_lines(found):
             click.echo(line)
     if output:
+        from loadgen.commands.files import write_page
         from reports.forecast import render_forecast
 
-        _write(output, render_forecast(found))
+        write_page(output, render_forecast(found))
         click.echo(f"page: {output}", err=as_json)
 
 
@@ -141,12 +142,3 @@ def _close(options: dict[str, Any]) -> dict[Close, float]:
     if close and options["protocol"] == "udp":
         raise click.UsageError("--close is for tcp: udp has no closing kinds")
     return close or {"client": 1.0}
-
-
-def _write(output: Path, page: str) -> None:
-    from loadgen.errors import UsageProblem
-
-    try:
-        output.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise UsageProblem(f"{output}: cannot be written: {error.strerror}") from error

@@ -1,0 +1,138 @@
+"""``analyzer capacity``: how many VIPs let directors die without anybody noticing."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from loadgen.commands.types import BIT_RATE, FACTOR, SHARE, SHARES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from fractions import Fraction
+
+    from analyzer.capacity.question import Capacity
+
+LIMIT_S = 20.0
+
+
+@click.command()
+@click.option("--hosts", type=click.IntRange(1, 64), required=True, help="Directors.")
+@click.option(
+    "--link", "link_bps", type=BIT_RATE, required=True, help="Of each director: 1G, 1.5G, 100M."
+)
+@click.option(
+    "--ingress", "ingress_bps", type=BIT_RATE, required=True, help="What clients send, on average."
+)
+@click.option(
+    "--failures",
+    type=click.IntRange(0, 64),
+    default=1,
+    show_default=True,
+    help="How many directors may be down at once.",
+)
+@click.option(
+    "--utilisation",
+    type=SHARE,
+    default="1",
+    show_default=True,
+    help="The share of a link that may be used.",
+)
+@click.option(
+    "--burst",
+    type=FACTOR,
+    default="1",
+    show_default=True,
+    help="The highest rate over the average.",
+)
+@click.option(
+    "--egress",
+    "egress_bps",
+    type=BIT_RATE,
+    help="Of the answers, where they pass the directors too (nat).",
+)
+@click.option(
+    "--share",
+    "shares",
+    type=SHARES,
+    help="Of the traffic per VIP, where they are not equal: 40,30,20,10.",
+)
+@click.option(
+    "--emit",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="A new folder for a keepalived.conf per director, and the topology of a lab.",
+)
+@click.option("--sync", is_flag=True, help="With --emit: the directors keep entries alike.")
+@click.option("-o", "output", type=click.Path(path_type=Path), help="A page with the chart.")
+@click.option("--json", "as_json", is_flag=True, help="Print the answer as one JSON document.")
+def capacity(
+    output: Path | None, emit: Path | None, sync: bool, as_json: bool, **options: Any
+) -> None:
+    """Say how many VIPs survive the loss of directors: nothing is sent, nothing is measured.
+
+    Each VIP moves by VRRP to the next director of its list. Answers which lists keep every link
+    within its limit after the losses, with the fewest VIPs, with all directors at work, and with
+    loads alike at every time; and why one VIP per director is not enough.
+    """
+    from analyzer.capacity.planner import plan_capacity
+    from analyzer.capacity.results import to_json
+    from reports.capacity_text import summary_lines
+
+    question = _question(options)
+    began_s = time.monotonic()
+    with _solver_kept_off_stdout():
+        found = plan_capacity(question, lambda: LIMIT_S - (time.monotonic() - began_s))
+    if as_json:
+        click.echo(json.dumps(to_json(found), ensure_ascii=False, allow_nan=False))
+    else:
+        for line in summary_lines(found):
+            click.echo(line)
+    if emit:
+        _emit(found, emit, sync=sync, err=as_json)
+    if output:
+        from loadgen.commands.files import write_page
+        from reports.capacity import render_capacity
+
+        write_page(output, render_capacity(found))
+        click.echo(f"page: {output}", err=as_json)
+
+
+def _question(options: dict[str, Any]) -> Any:
+    from fractions import Fraction
+
+    from analyzer.capacity.question import CapacityQuestion
+
+    egress_bps: Fraction | None = options.pop("egress_bps")
+    shares: tuple[Fraction, ...] | None = options.pop("shares")
+    return CapacityQuestion(egress_bps=egress_bps or Fraction(0), shares=shares or (), **options)
+
+
+def _emit(found: Capacity, folder: Path, *, sync: bool, err: bool) -> None:
+    from loadgen.errors import UsageProblem
+    from loadgen.lab.emit import emit
+
+    plan = found.plans[found.recommended] if found.recommended else None
+    if plan is None:
+        raise UsageProblem(f"--emit {folder}: there is no plan to write")
+    for path in emit(plan.lists, found.question.hosts, folder, sync=sync):
+        click.echo(f"wrote {path}", err=err)
+
+
+@contextlib.contextmanager
+def _solver_kept_off_stdout() -> Iterator[None]:
+    """HiGHS writes its worries straight to standard output, which is the document's."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    try:
+        os.dup2(2, 1)
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
