@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer import curves, findings, requests
+from analyzer.drains import drains
 from analyzer.evidence import Evidence, gather
 from analyzer.findings.figures import Figures
 from analyzer.ipvs.states import Flag
@@ -70,6 +71,7 @@ def analyse(recording: Recording, assumptions: Sequence[Assumption] = ()) -> Ana
         not_measured=tuple(not_measured),
         what_if=_what_if(measured, evidence, assumptions),
         sockets=socket_states(sockets),
+        drains=figures.drains,
         timeline=_timeline(evidence, observed, measured, figures.events, sockets),
         stories=stories(evidence, measured, figures.connections),
         pictures=_pictures(evidence, measured),
@@ -113,6 +115,7 @@ def _figures(evidence: Evidence, measured: Sequence[Measured]) -> Figures:
         capture_dropped=(evidence.manifest.get("capture") or {}).get("dropped"),
         foreign_entries={one.director.name: one.foreign_entries for one in measured},
         ended_early=[row for one in measured for row in one.ended_early],
+        drains=drains(evidence),
         evidence=evidence,
         measured=measured,
         connections=_connections(evidence),

@@ -38,6 +38,7 @@ class Evidence:
         zero_ns: the run's start, Unix time.
         service: the virtual service that the run was about; None where it watched all.
         entries: ``observed.numbered`` changes.
+        changes: the same as recorded, persistence templates included.
         segments: of all services that are known of; None without a capture.
         forwarder_macs: the directors' MACs, as told, else as the packets show them.
         translates: the packets show somebody send them on to other addresses, as nat does.
@@ -50,6 +51,7 @@ class Evidence:
     requests: pd.DataFrame
     services: pd.DataFrame
     entries: pd.DataFrame
+    changes: pd.DataFrame
     polls: pd.DataFrame
     events: pd.DataFrame
     sockets: pd.DataFrame
@@ -95,6 +97,7 @@ def gather(recording: Recording) -> Evidence:
         requests=recording.table("requests").sort_values("id"),
         services=services,
         entries=numbered(entries, segments.flows if segments is not None else None),
+        changes=entries,
         polls=recording.table("polls"),
         events=recording.table("events").sort_values("at"),
         sockets=recording.table("sockets"),

@@ -199,6 +199,40 @@ class WhatIf:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DrainState:
+    """The entries of a draining real server in one state."""
+
+    state: str  # as in ip_vs_conn; a persistence template is told as TEMPLATE
+    n: int
+    renewed: int  # whose timers traffic restarted since the weight became 0
+    gone_by: str | None  # UTC, ISO 8601: the last of them, if no packet comes
+    uncertainty_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drain:
+    """A real server of weight 0: when its last entry goes ("when may I reboot it?").
+
+    Instants are UTC in ISO 8601. ``gone_by`` ± ``uncertainty_s`` is predicted from the entries'
+    timers, also where the last entry was then seen to go (``gone``, in the poll of that instant).
+    While traffic renews entries there is no such instant: ``gone_by`` is None, and they are not
+    gone ``not_before`` the one that would hold if it ceased.
+    """
+
+    director: str
+    service: str
+    real_server: str
+    weight_zero_since: str  # the first poll that had it so
+    entries: int  # left at the last look; templates included where entries were read
+    states: tuple[DrainState, ...]
+    gone_by: str | None
+    uncertainty_s: float | None
+    not_before: str | None
+    gone: str | None
+    why: str | None  # why there is no gone_by
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SocketCurve:
     """How many of a host's own sockets were in one TCP state; both arrays of shape (n,)."""
 
@@ -290,6 +324,7 @@ class Analysis:
     not_measured: tuple[NotMeasured, ...]
     what_if: tuple[WhatIf, ...] = ()
     sockets: tuple[SocketState, ...] = ()
+    drains: tuple[Drain, ...] = ()
     timeline: Timeline
     stories: tuple[Story, ...] = ()
     pictures: Pictures = field(default_factory=Pictures)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analyzer.findings import limits, run, servers, timeouts, wire
+from analyzer.findings import draining, limits, run, servers, timeouts, wire
 from analyzer.findings.figures import agrees, measured
 from analyzer.findings.timeouts import governing
 
@@ -35,6 +35,7 @@ RULES: tuple[Callable[[Figures], Finding | None], ...] = (
     servers.imbalance,
     servers.removed_server_entries,
     servers.weight_zero_still_served,
+    draining.draining,
     servers.synced_copies,
     limits.port_budget,
     limits.table_memory,

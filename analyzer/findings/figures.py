@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from analyzer.evidence import Evidence
     from analyzer.measure import Measured
-    from analyzer.results import Agreement, EndedEarly, Event, Lifetime, Peak, Requests
+    from analyzer.results import Agreement, Drain, EndedEarly, Event, Lifetime, Peak, Requests
 
 _SHOWN = 3
 
@@ -42,6 +42,7 @@ class Figures:
     capture_dropped: int | None
     foreign_entries: dict[str, int]
     ended_early: Sequence[EndedEarly] = ()
+    drains: tuple[Drain, ...] = ()
     evidence: Evidence | None = None
     measured: Sequence[Measured] = ()
     connections: pd.DataFrame | None = None
