@@ -24,7 +24,7 @@ from analyzer.errors import RecordingError
 from analyzer.tables import TABLES, in_full, table_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 SCHEMA_VERSION = 1
@@ -98,6 +98,16 @@ class RecordingWriter:
         made = table_of(table, columns)
         self._gather(table)
         self._hold(table, made)
+
+    def write_capture(self, name: str, pieces: Iterable[bytes]) -> None:
+        """Write the packets of a capture that was made before.
+
+        Args:
+            name: the file's, as ``Recording.captures`` gives it.
+            pieces: of a capture file, one after the other.
+        """
+        with (self.path / name).open("wb") as file:
+            file.writelines(pieces)
 
     def update_manifest(self, values: Mapping[str, Any]) -> None:
         """Set top-level keys of ``run.json`` and write it, whole or not at all."""
@@ -177,11 +187,16 @@ class Recording:
 
         A column that a part was written without, by an older program, is null there.
         """
-        schema = TABLES[name]
-        parts = [self._read_part(part, schema) for part in self._parts(name)]
-        table = pa.concat_tables([schema.empty_table(), *(part for part in parts if part)])
+        table = pa.concat_tables([TABLES[name].empty_table(), *self.parts(name)])
         frame: pd.DataFrame = table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
         return frame
+
+    def parts(self, name: str) -> Iterator[pa.Table]:
+        """A table part by part, so that no more than one is in memory; unreadable ones left out."""
+        for path in sorted((self.path / name).glob("[!.]*.parquet")):
+            part = self._read_part(path, TABLES[name])
+            if part is not None:
+                yield part
 
     def captures(self) -> dict[str, memoryview]:
         """The capture files' bytes, mapped, by name, the earliest first; empty ones are left out.
@@ -209,9 +224,6 @@ class Recording:
         except OSError as error:
             raise RecordingError(f"{path}: cannot be written: {error.strerror}") from error
         return path
-
-    def _parts(self, name: str) -> list[Path]:
-        return sorted((self.path / name).glob("[!.]*.parquet"))
 
     def _read_part(self, part: Path, schema: pa.Schema) -> pa.Table | None:
         try:

@@ -13,6 +13,7 @@ group = LazyGroup(
         "predict": f"{HERE}.predict:predict",
         "parse": f"{HERE}.parse:parse",
         "capacity": f"{HERE}.capacity:capacity",
+        "anonymise": f"{HERE}.anonymise:anonymise",
     },
 )
 

@@ -1,0 +1,80 @@
+"""A capture file again, its frames anonymous: nothing else of the old file is in the new one."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+from analyzer.wire.files import frame_chunks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from analyzer.anonymous.capture import FrameAnonymiser
+
+    Record = Callable[[int, bytes, int, int], bytes]
+
+_NS = 1_000_000_000
+_PCAP_MAGIC, _MOST_BYTES = 0xA1B23C4D, 262_144
+_LAST_PCAP_NS = _NS << 32
+_ETHERNET = 1
+
+
+def anonymous_capture(content: memoryview, anonymiser: FrameAnonymiser) -> Iterator[bytes]:
+    """A capture file's frames in a new file, a frame a piece.
+
+    It is a nanosecond pcap, or pcapng where a pcap cannot hold them: links of several kinds, or
+    instants after 2106.
+
+    Raises:
+        ParseError: neither pcap nor pcapng.
+    """
+    kinds: set[int] = set()
+    last_ns = 0
+    for frames in frame_chunks(content):
+        kinds |= set(frames.link_type.tolist())
+        last_ns = max(last_ns, int(frames.at_ns.max(initial=0)))
+    if len(kinds) <= 1 and last_ns < _LAST_PCAP_NS:
+        yield _pcap_head(*kinds or (_ETHERNET,))
+        yield from _records(content, anonymiser, _pcap_record)
+    else:
+        yield _pcapng_head(sorted(kinds))
+        yield from _records(content, anonymiser, _pcapng_record(sorted(kinds)))
+
+
+def _records(content: memoryview, anonymiser: FrameAnonymiser, record: Record) -> Iterator[bytes]:
+    for frames in frame_chunks(content):
+        columns = (frames.at_ns, frames.start, frames.length, frames.link_type)
+        for at_ns, start, length, kind in zip(*(c.tolist() for c in columns), strict=True):
+            frame = bytes(content[start : start + length])
+            yield record(max(at_ns, 0), anonymiser.frame(frame, kind), length, kind)
+
+
+def _pcap_head(link_type: int) -> bytes:
+    return struct.pack("<IHHiIII", _PCAP_MAGIC, 2, 4, 0, 0, _MOST_BYTES, link_type)
+
+
+def _pcap_record(at_ns: int, frame: bytes, length: int, _: int) -> bytes:
+    return struct.pack("<IIII", *divmod(at_ns, _NS), len(frame), length) + frame
+
+
+def _pcapng_head(kinds: Iterable[int]) -> bytes:
+    """A section, and an interface for each kind of link, whose clock counts nanoseconds."""
+    section = struct.pack("<IIIHHqI", 0x0A0D0D0A, 28, 0x1A2B3C4D, 1, 0, -1, 28)
+    resolution = struct.pack("<HHBxxxHH", 9, 1, 9, 0, 0)
+    interfaces = (
+        struct.pack("<IIHHI", 1, 32, kind, 0, 0) + resolution + struct.pack("<I", 32)
+        for kind in kinds
+    )
+    return section + b"".join(interfaces)
+
+
+def _pcapng_record(kinds: list[int]) -> Record:
+    def record(at_ns: int, frame: bytes, length: int, kind: int) -> bytes:
+        body = frame + b"\0" * (-len(frame) % 4)
+        size = 32 + len(body)
+        at = at_ns >> 32, at_ns & 0xFFFFFFFF
+        head = struct.pack("<IIIIIII", 6, size, kinds.index(kind), *at, len(frame), length)
+        return head + body + struct.pack("<I", size)
+
+    return record

@@ -1,0 +1,124 @@
+"""What stands for an address, a MAC or a name.
+
+Addresses go through Crypto-PAn (Xu and others, "Prefix-Preserving IP Address Anonymization", ICNP
+2002), keyed. Addresses with a meaning of their own stay as they are, and nothing is ever mapped to
+them: an address that would be is mapped again, which keeps the mapping one to one and, as their
+ranges are wide, every prefix of 8 bits or more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import TYPE_CHECKING
+
+from yacryptopan import CryptoPAn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    Address = IPv4Address | IPv6Address
+
+KEY_BYTES = 32
+ROLES = frozenset({"client", "server", "director", "localhost"})
+"""Hosts' names that name nobody."""
+
+_MAC = r"(?<![0-9A-Fa-f:])(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}(?![0-9A-Fa-f:])"
+_IPV6 = r"(?<![\w:])(?=[0-9A-Fa-f:]*:[0-9A-Fa-f]*:)[0-9A-Fa-f:]+(?:\.\d{1,3}){0,3}"
+_IPV4 = r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w])"
+_HEX = r"(?<!\w)[0-9A-F]{8}(?=[ :][0-9A-F]{4}(?!\w))"  # as /proc/net/ip_vs* print it
+
+_SOLICITED_NODE = int(IPv6Address("ff02::1:ff00:0")) >> 24
+_LOCAL_UNICAST = 0x02 << 40
+_MAC_KINDS = 0xFC << 40 | (1 << 40) - 1
+_VRRP_MACS = (0x00005E0001, 0x00005E0002)
+
+
+class Substitution:
+    """What stands for what, by one key.
+
+    Args:
+        key: 32 bytes; whoever has it can undo the substitution of addresses.
+        names: of hosts, links and labs, which are then found in any text.
+    """
+
+    def __init__(self, key: bytes, names: Iterable[str] = ()) -> None:
+        self._key = key
+        self._cipher = CryptoPAn(key)
+        self.names = frozenset(name for name in names if name and name.lower() not in ROLES)
+        told = sorted((re.escape(name) for name in self.names), key=len, reverse=True)
+        known = rf"(?<![\w-])(?:{'|'.join(told)})(?![\w-])" if told else r"(?!)"
+        self._found = re.compile(
+            rf"(?P<name>(?i:{known}))|(?P<mac>{_MAC})|(?P<ip>{_IPV6}|{_IPV4})|(?P<hex>{_HEX})"
+        )
+        self.address = lru_cache(maxsize=1 << 20)(self._address)
+        self.mac = lru_cache(maxsize=1 << 16)(self._mac)
+
+    def _address(self, address: Address) -> Address:
+        """An address's stand-in: itself, where its range has a meaning of its own."""
+        number = int(address)
+        if isinstance(address, IPv4Address):
+            return IPv4Address(self._walk(number, 4))
+        if number >> 24 == _SOLICITED_NODE:  # which holds the end of a host's address
+            return IPv6Address(_SOLICITED_NODE << 24 | self._digest(number.to_bytes(16), 3))
+        return IPv6Address(self._walk(number, 6))
+
+    def _walk(self, number: int, version: int) -> int:
+        if _has_meaning(number, version):
+            return number
+        while _has_meaning(number := int(self._cipher.anonymize_bin(number, version)), version):
+            pass
+        return number
+
+    def _mac(self, mac: int) -> int:
+        """A MAC's stand-in, locally administered; groups', VRRP's and none stay."""
+        if mac >> 32 == 0x3333 and mac & 0xFF000000 == 0xFF000000:
+            return mac >> 24 << 24 | self._digest(mac.to_bytes(6), 3)
+        if mac == 0 or mac >> 40 & 1 or mac >> 8 in _VRRP_MACS:
+            return mac
+        return (self._digest(mac.to_bytes(6), 6) & _MAC_KINDS) | _LOCAL_UNICAST
+
+    def name(self, name: str) -> str:
+        """A host's stand-in, ``host-`` and six hexadecimal digits; roles stay."""
+        if name.lower() in ROLES:
+            return name
+        return f"host-{self._digest(name.lower().encode(), 3):06x}"
+
+    def text(self, text: str) -> str:
+        """A text with every address, MAC and known name in it replaced."""
+        return self._found.sub(self._stand_in, text)
+
+    def _stand_in(self, found: re.Match[str]) -> str:
+        whole = found[0]
+        if found["name"]:
+            return self._link_or_name(whole)
+        if found["mac"]:
+            return _mac_text(self.mac(int(whole.replace(":", ""), 16)))
+        if found["hex"]:
+            return f"{int(self.address(IPv4Address(int(whole, 16)))):08X}"
+        try:
+            return str(self.address(ip_address(whole)))
+        except ValueError:
+            return whole  # a time of day, a version
+
+    def _link_or_name(self, name: str) -> str:
+        """A link keeps its kind: ``ssh://host-1a2b3c``, ``exec:host-1a2b3c``."""
+        kind = re.match(r"ssh://|exec:", name)
+        return (kind[0] if kind else "") + self.name(name)
+
+    def _digest(self, value: bytes, size: int) -> int:
+        made = hashlib.blake2b(value, key=self._key, digest_size=size)
+        return int.from_bytes(made.digest())
+
+
+def _has_meaning(number: int, version: int) -> bool:
+    """Unspecified, loopback, multicast, broadcast; of IPv4 with the ranges that they lie in."""
+    if version == 4:
+        return number >> 24 in (0, 127) or number >> 24 >= 224
+    return number in (0, 1) or number >> 120 == 0xFF
+
+
+def _mac_text(mac: int) -> str:
+    return ":".join(f"{octet:02x}" for octet in mac.to_bytes(6))

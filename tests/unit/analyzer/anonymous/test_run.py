@@ -1,0 +1,166 @@
+"""A copy that may be shown to anybody: the same figures, and nobody's name or address."""
+
+from __future__ import annotations
+
+import json
+import re
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from analyzer.analysis import analyse
+from analyzer.anonymous.manifest import anonymous_manifest, names_in
+from analyzer.anonymous.run import anonymise
+from analyzer.anonymous.substitution import ROLES, Substitution
+from analyzer.recording import CAPTURE, MANIFEST, Recording, RecordingWriter
+from analyzer.results import to_json
+from analyzer.tables import TABLES
+from analyzer.wire.packets import read_packets
+from loadgen.importing.folder import import_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DATA = Path("tests/data")
+KEY = bytes(range(32))
+NAMES = ("bal01", "bal02", "web01", "web02", "client01")
+NOT_FIGURES = frozenset({"run", "timings_s"})
+
+
+@pytest.fixture(scope="module", params=["dr-burst-50", "nat-client-close-tcpfin10"])
+def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A recording and its anonymous copy: one of loadgen's own, one imported."""
+    folder = tmp_path_factory.mktemp("runs")
+    original = DATA / request.param
+    if not original.exists():
+        original = folder / "original"
+        import_folder([DATA / "ground-truth" / request.param], original)
+    anonymise(Recording.open(original), folder / "copy", KEY)
+    return Recording.open(original), Recording.open(folder / "copy")
+
+
+def figures(value: Any) -> Any:
+    """A document's numbers in their places, and its words in no order but as they are."""
+    if isinstance(value, dict):
+        return {key: figures(each) for key, each in value.items() if key not in NOT_FIGURES}
+    if isinstance(value, list):
+        return sorted((figures(each) for each in value), key=repr)
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    return None if isinstance(value, str) else value
+
+
+def test_the_analysis_of_the_copy_has_the_same_figures(runs: tuple[Recording, Recording]) -> None:
+    original, copy = (to_json(analyse(run)) for run in runs)
+    assert figures(copy) == figures(original)
+    ids = [sorted(row["id"] for row in each["findings"]) for each in (original, copy)]
+    assert ids[0] == ids[1]
+    assert len(copy["lifetimes"]) > 0
+
+
+def words(run: Recording) -> Iterator[str]:
+    """Everything in a run directory that is text, Parquet unpacked."""
+    for name in TABLES:
+        for part in run.parts(name):
+            for column in part.columns:
+                yield from map(str, column.unique().to_pylist())
+    for path in run.path.rglob("*"):
+        if path.is_file() and path.suffix != ".parquet":
+            yield path.read_bytes().decode("latin-1")
+
+
+def addresses(run: Recording) -> set[str]:
+    """The hosts' own addresses, of tables, manifest and packets."""
+    found = re.findall(r"\d+\.\d+\.\d+\.\d+", "\n".join(map(str, words(run))))
+    content = run.captures()[CAPTURE]
+    found += read_packets(content).addresses
+    own = {text for text in found if not re.match(r"0\.|127\.|2[2-5]\d\.|ff|::", text)}
+    return {text for text in own if re.fullmatch(r"[\d.]+|.*:.*", text)}
+
+
+def test_no_original_address_name_or_mac_is_in_the_copy(
+    runs: tuple[Recording, Recording],
+) -> None:
+    original, copy = runs
+    everything = "\n".join(words(copy))
+    content = (copy.path / CAPTURE).read_bytes()
+    secrets = addresses(original)
+    assert len(secrets) >= 4
+    for address in secrets:
+        assert not re.search(rf"(?<![\d.]){re.escape(address)}(?![\d])", everything), address
+        assert ip_address(address).packed not in content
+    told = (original.path / MANIFEST).read_text()
+    macs = re.findall(r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}", told)
+    assert macs
+    for mac in macs:
+        assert mac not in everything
+        assert bytes.fromhex(mac.replace(":", "")) not in content
+    told_names = set(names_in(original.manifest)) - ROLES - {"lab"}  # also a key of the manifest
+    for name in {*NAMES, *told_names}:
+        if len(name) < 4:  # by chance among the packets' bytes
+            everything = (copy.path / MANIFEST).read_text()
+        assert not re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", everything), name
+
+
+def test_what_was_derived_from_the_original_is_not_copied(
+    runs: tuple[Recording, Recording],
+) -> None:
+    _, copy = runs
+    assert {path.name for path in copy.path.iterdir()} <= {MANIFEST, CAPTURE, *TABLES}
+
+
+def test_a_manifest_hides_what_people_wrote_and_keeps_what_figures_need() -> None:
+    manifest = {
+        "command": "burst",
+        "command_line": [
+            "burst",
+            "--vip",
+            "10.1.2.3",
+            "--director=ssh://root@bal01:22",
+            "-H",
+            "Host: shop.example.com",
+            "-q",
+            "500/s",
+            "-z",
+            "60s",
+        ],
+        "host": {"name": "laptop"},
+        "directors": {"bal01": {"link": "ssh://root@bal01:22", "hz": 100}},
+        "plan": {"path": "/customers/7", "headers": ["Cookie: a"], "rate_per_s": 500},
+        "notes": ["seen by laptop at 10.1.2.3"],
+        "servers": {"10.1.2.4": {"weight": 1}},
+    }
+    told = anonymous_manifest(manifest, Substitution(KEY, names_in(manifest)))
+    text = json.dumps(told)
+    for secret in ("bal01", "laptop", "10.1.2", "example", "customers", "Cookie", "root"):
+        assert secret not in text
+    line = told["command_line"]
+    assert [line[at] for at in (0, 1, 4, 5, 6, 7, 8, 9)] == [
+        "burst",
+        "--vip",
+        "-H",
+        "hidden",
+        "-q",
+        "500/s",
+        "-z",
+        "60s",
+    ]
+    assert line[3].startswith("--director=ssh://host-")
+    (director,) = told["directors"].values()
+    assert director["hz"] == 100
+    assert told["plan"]["rate_per_s"] == 500
+
+
+def test_a_run_that_was_cut_off_stays_one(tmp_path: Path) -> None:
+    writer = RecordingWriter(tmp_path / "run", {"command": "burst"})
+    writer.append("events", {"host": "bal01", "kind": "note", "detail": "bal01 is 10.0.0.1"})
+    writer.flush()
+    anonymise(Recording.open(tmp_path / "run"), tmp_path / "copy", KEY)
+    copy = Recording.open(tmp_path / "copy")
+    assert "ended" not in copy.manifest
+    (event,) = copy.table("events").to_dict("records")
+    assert event["detail"].startswith(f"{event['host']} is ")
+    assert "10.0.0.1" not in event["detail"]
+    assert event["kind"] == "note"

@@ -1,0 +1,105 @@
+"""What stands for an address, a MAC or a name."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analyzer.anonymous.substitution import Substitution
+
+KEY = bytes(range(32))
+TOLD = Substitution(KEY, ["bal01", "bal01.example.com", "ssh://root@bal01:2222", "client", ""])
+v4 = st.integers(0, 2**32 - 1).map(IPv4Address)
+v6 = st.integers(0, 2**128 - 1).map(IPv6Address)
+
+
+def shared_bits(one: IPv4Address | IPv6Address, other: IPv4Address | IPv6Address) -> int:
+    return one.max_prefixlen - (int(one) ^ int(other)).bit_length()
+
+
+@given(v4, st.integers(0, 24), st.integers(0, 2**24 - 1))
+@settings(max_examples=100, deadline=None)
+def test_ipv4_addresses_share_afterwards_what_they_shared(
+    one: IPv4Address, width: int, low: int
+) -> None:
+    other = IPv4Address(int(one) ^ (low & ((1 << width) - 1)))
+    assert shared_bits(TOLD.address(one), TOLD.address(other)) == shared_bits(one, other)
+
+
+@given(v6, st.integers(0, 119))
+@settings(max_examples=40, deadline=None)
+def test_ipv6_addresses_share_afterwards_what_they_shared(one: IPv6Address, bit: int) -> None:
+    other = IPv6Address(int(one) ^ 1 << bit)
+    assert shared_bits(TOLD.address(one), TOLD.address(other)) == shared_bits(one, other)
+
+
+KEPT = ["0.0.0.0", "127.0.0.1", "224.0.0.18", "255.255.255.255", "::", "::1", "ff02::12"]
+
+
+@pytest.mark.parametrize("text", KEPT)
+def test_addresses_with_a_meaning_of_their_own_stay(text: str) -> None:
+    assert TOLD.text(f"to {text} it went") == f"to {text} it went"
+
+
+@given(v4)
+@settings(max_examples=200, deadline=None)
+def test_no_address_is_mapped_to_one_with_a_meaning(address: IPv4Address) -> None:
+    told = TOLD.address(address)
+    assert (int(told) >> 24 in (0, 127) or int(told) >> 24 >= 224) == (told == address)
+
+
+def test_a_solicited_nodes_group_does_not_tell_the_node() -> None:
+    told = TOLD.address(ip_address("ff02::1:ff12:3456"))
+    assert str(told).startswith("ff02::1:ff")
+    assert not str(told).endswith("12:3456")
+
+
+@pytest.mark.parametrize(
+    "mac", [0, 0xFFFFFFFFFFFF, 0x01005E000012, 0x00005E000133, 0x00005E000233, 0x333300000001]
+)
+def test_groups_and_vrrps_macs_stay(mac: int) -> None:
+    assert TOLD.mac(mac) == mac
+
+
+@given(st.integers(1, 2**40 - 1))
+def test_a_hosts_mac_becomes_a_locally_administered_one(number: int) -> None:
+    mac = number | 0x52 << 40
+    told = TOLD.mac(mac)
+    assert told != mac
+    assert told >> 40 & 0b11 == 0b10
+    assert TOLD.mac(mac) == told
+
+
+def test_everything_in_a_text_is_found() -> None:
+    told = TOLD.text(
+        "BAL01 at 10.1.2.3:80, [fd00::2]:443 and 52:54:00:12:34:56 at 12:30:45; bal01.example.com; "
+        "TCP 0A010203 0050; ssh://root@bal01:2222; rebalanced; kernel 6.1.176; ::1 10.1.2.0/24"
+    )
+    for original in ("bal01", "BAL01", "10.1.2", "fd00::2", "52:54", "example", "0A010203", "root"):
+        assert original not in told
+    for kept in ("at 12:30:45;", "rebalanced", "kernel 6.1.176", "; ::1 ", "/24", "ssh://host-"):
+        assert kept in told
+
+
+def test_a_name_has_one_stand_in_however_it_is_written() -> None:
+    assert TOLD.text("bal01") == TOLD.name("Bal01") == TOLD.text("BAL01")
+    assert TOLD.name("client") == "client"
+
+
+def test_hexadecimal_addresses_agree_with_dotted_ones() -> None:
+    dotted = TOLD.address(IPv4Address("192.168.10.2"))
+    assert TOLD.text("C0A80A02 0050") == f"{int(dotted):08X} 0050"
+
+
+def test_another_key_is_another_substitution() -> None:
+    other = Substitution(bytes(32), ["bal01"])
+    for text in ("10.1.2.3", "bal01", "52:54:00:12:34:56"):
+        assert other.text(text) != TOLD.text(text)
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_taken(text: str) -> None:
+    assert TOLD.text(text) == TOLD.text(text)

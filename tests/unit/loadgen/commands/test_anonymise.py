@@ -1,0 +1,61 @@
+"""``analyzer anonymise`` at the command line."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner
+
+from analyzer.recording import MANIFEST
+from loadgen.commands.analyzer.anonymise import anonymise
+from loadgen.errors import UsageProblem
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from click.testing import Result
+
+RUN = "tests/data/dr-burst-50"
+
+
+def ran(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(anonymise, [str(argument) for argument in arguments])
+
+
+def vip(copy: Path) -> str:
+    told: str = json.loads((copy / MANIFEST).read_text())["service"]["vip"]
+    return told
+
+
+def test_a_new_key_each_time_and_the_same_with_a_file(tmp_path: Path) -> None:
+    hexadecimal, raw = tmp_path / "key.hex", tmp_path / "key"
+    hexadecimal.write_text("07" * 32 + "\n")
+    raw.write_bytes(b"\x07" * 32)
+    keys = {"a": (), "b": (), "c": ("--key-file", hexadecimal), "d": ("--key-file", raw)}
+    for name, options in keys.items():
+        result = ran(RUN, "-o", tmp_path / name, *options)
+        assert (result.exit_code, result.output) == (0, f"{tmp_path / name}\n")
+    told = [vip(tmp_path / name) for name in keys]
+    assert len(set(told)) == 3
+    assert told[2] == told[3]
+
+
+def test_a_directory_that_exists_is_refused(tmp_path: Path) -> None:
+    result = ran(RUN, "-o", tmp_path)
+    assert isinstance(result.exception, UsageProblem)
+    assert result.exception.exit_code == 2
+    assert "exists already" in str(result.exception)
+
+
+@pytest.mark.parametrize("content", [b"", b"too short", b"\xff" * 31, b"zz" * 32, None])
+def test_a_key_that_is_none_is_refused_before_anything_is_written(
+    content: bytes | None, tmp_path: Path
+) -> None:
+    if content is not None:
+        (tmp_path / "key").write_bytes(content)
+    result = ran(RUN, "-o", tmp_path / "copy", "--key-file", tmp_path / "key")
+    assert isinstance(result.exception, UsageProblem)
+    assert str(tmp_path / "key") in str(result.exception)
+    assert not (tmp_path / "copy").exists()
