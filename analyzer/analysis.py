@@ -12,6 +12,7 @@ from analyzer.drains import drains
 from analyzer.evidence import Evidence, gather
 from analyzer.findings.figures import Figures
 from analyzer.ipvs.states import Flag
+from analyzer.latency import latencies
 from analyzer.lived import lived
 from analyzer.measure import Measured, measure
 from analyzer.observed import ns
@@ -74,12 +75,15 @@ def analyse(recording: Recording, assumptions: Sequence[Assumption] = ()) -> Ana
         drains=figures.drains,
         timeline=_timeline(evidence, observed, measured, figures.events, sockets),
         stories=stories(evidence, measured, figures.connections),
-        pictures=_pictures(evidence, measured),
+        pictures=_pictures(evidence, measured, figures.connections),
         manifest=evidence.manifest,
     )
 
 
-def _pictures(evidence: Evidence, measured: Sequence[Measured]) -> Pictures:
+def _pictures(
+    evidence: Evidence, measured: Sequence[Measured], found: pd.DataFrame | None
+) -> Pictures:
+    repeated = None if found is None else int((found["syns"] > 1).sum())
     observed = (
         observed_states(evidence.entries, evidence.polls, one.director.name, evidence.zero_ns)
         for one in measured
@@ -90,8 +94,9 @@ def _pictures(evidence: Evidence, measured: Sequence[Measured]) -> Pictures:
     return Pictures(
         states=tuple(course for course in (*observed, *predicted) if course),
         lived=lived(measured),
-        shares=tuple(found for one in measured if (found := shares(one, evidence))),
+        shares=tuple(split for one in measured if (split := shares(one, evidence))),
         tcpfin=other_tcpfins(measured, evidence),
+        latencies=latencies(evidence.requests, evidence.zero_ns, repeated),
     )
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from analyzer.latency import Latencies
     from analyzer.results import WhatIf
 
     Floats = npt.NDArray[np.float64]
@@ -96,3 +97,4 @@ class Pictures:
     lived: tuple[Lived, ...] = ()
     shares: tuple[Shares, ...] = ()
     tcpfin: tuple[OtherTcpfin, ...] = ()
+    latencies: Latencies | None = None

@@ -9,8 +9,16 @@ import numpy as np
 import plotly.graph_objects as go
 
 from reports.panels import Panel, axis_name, stacked, whole_numbers
+from reports.percentiles import (
+    COLUMNS,
+    TOO_FEW,
+    heat_chart,
+    percentile_chart,
+    rows,
+    syn_sentences,
+)
 from reports.section import Chart, Section
-from reports.theme import CALM, INK
+from reports.theme import BAD, CALM, INK
 from reports.wording import LATENCIES, latency_caption, milliseconds
 
 if TYPE_CHECKING:
@@ -18,12 +26,20 @@ if TYPE_CHECKING:
 
 
 def section(analysis: Analysis) -> Section:
-    """How long the requests took."""
+    """How long the requests took: their distribution, its tail, and its course."""
     chart = Chart(id="latency-chart", figure=latency(analysis), caption=latency_caption(analysis))
+    told = analysis.pictures.latencies
+    more = (percentile_chart(told), heat_chart(told.heat)) if told and told.percentiles else ()
     return Section(
         id="latency",
         title="How long the requests took",
-        charts=(chart,),
+        charts=(chart, *(one for one in more if one)),
+        facts={
+            "columns": COLUMNS,
+            "rows": rows(told.percentiles) if told else (),
+            "note": TOO_FEW,
+            "syn": syn_sentences(told.syn) if told else (),
+        },
         template="sections/latency.html",
         shows=frozenset({"port-reuse-delay"}),
     )
@@ -54,7 +70,17 @@ def latency(analysis: Analysis) -> go.Figure | None:
     for number, (_, _, percentiles) in enumerate(found):
         if percentiles:
             _mark_percentiles(figure, number, percentiles)
+    told = analysis.pictures.latencies
+    for at_s, _ in told.syn.steps if told and found[0][0] == "connect" else ():
+        _mark_repetition(figure, at_s)
     return figure
+
+
+def _mark_repetition(figure: go.Figure, at_s: float) -> None:
+    """Where a repeated SYN puts a connect: a dotted line through the first panel."""
+    at = float(np.log10(at_s * 1e3))
+    line = {"width": 1.4, "dash": "1px,3px", "color": BAD}
+    figure.add_shape(type="line", x0=at, x1=at, y0=0, y1=1, yref="y domain", line=line)
 
 
 def _positive(values: Floats) -> Floats:

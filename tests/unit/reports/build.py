@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from analyzer.latency import Latencies, heat, percentiles, syn_retries
+from analyzer.pictures import Pictures
 from analyzer.results import (
     Agreement,
     Analysis,
@@ -265,7 +267,24 @@ def demo() -> Analysis:
         not_measured=(),
         timeline=_timeline(),
         stories=(story(), half_open_story()),
+        pictures=Pictures(latencies=_latencies(sent)),
         manifest=MANIFEST,
+    )
+
+
+def _latencies(sent: Burst) -> Latencies:
+    connect_ms, total_ms = sent.connect_s * 1000, sent.total_s * 1000
+    told = [
+        percentiles("connect", "send", connect_ms),
+        percentiles("first_byte", "send", sent.first_byte_s * 1000),
+        percentiles("total", "send", total_ms),
+        percentiles("total", "due", total_ms + 2),
+    ]
+    return Latencies(
+        percentiles=tuple(one for one in told if one),
+        syn=syn_retries(np.append(connect_ms, [1003.0, 3010.0]), 2),
+        heat=heat(sent.started, total_ms),
+        sent_late_ms=2.0,
     )
 
 
@@ -393,6 +412,7 @@ def collected() -> Analysis:
     return replace(
         run,
         requests=nothing,
+        pictures=Pictures(),
         timeline=replace(
             run.timeline,
             request_ended_s=none,
@@ -421,6 +441,7 @@ def all_failed() -> Analysis:
         run,
         verdict="None of 50 requests succeeded.",
         requests=requests,
+        pictures=Pictures(),
         timeline=replace(
             run.timeline,
             request_ended_s=ended,
@@ -503,7 +524,10 @@ def hostile(text: str) -> Analysis:
 
 
 # texts that are ours, of a fixed set
-CHOSEN = ("severity", "counted", "timeout_name", "reasons", "closer", "legs", "holder", "basis")
+CHOSEN = (
+    *("severity", "counted", "timeout_name", "reasons", "closer", "legs", "holder", "basis"),
+    *("name", "since", "rule", "source"),
+)
 
 
 def _marked(value: Any, text: str) -> Any:
