@@ -207,7 +207,7 @@ def heat_chart(heat: Heat | None) -> Chart | None:
 
 
 def heat_figure(heat: Heat) -> go.Figure:
-    """Darker where more requests were; the scale of the shades is logarithmic."""
+    """A stronger shade where more requests were; the scale of the shades is logarithmic."""
     counts = heat.counts.astype(np.float64)
     shades = np.where(counts > 0, np.log10(np.maximum(counts, 1)) + 0.3, np.nan)
     trace = go.Heatmap(
@@ -223,7 +223,7 @@ def heat_figure(heat: Heat) -> go.Figure:
     )
     low, high = float(heat.log_ms[0]), float(heat.log_ms[-1])
     panel = Panel(
-        title="Total latency of the requests, by when they were sent",
+        title="Total latency, by when sent",
         height_px=190,
         traces=[trace],
         axis=log_ticks(low, high) | {"range": [low, high]},
@@ -242,8 +242,8 @@ def _heat_caption(heat: Heat) -> str:
     width_s = float(heat.start_s[1] - heat.start_s[0])
     busiest = int(np.argmax(by_column))
     return (
-        f"Darker is more requests (logarithmic); each column is {width_s:.3g} s. Most were sent at "
-        f"{heat.start_s[busiest]:.3g} s: {plural(int(by_column[busiest]), 'request')} in a column."
+        f"The stronger the shade, the more requests (logarithmic); each column is {width_s:.3g} s. "
+        f"Most were sent at {heat.start_s[busiest]:.3g} s: {plural(int(by_column[busiest]), 'request')} in a column."
     )
 
 

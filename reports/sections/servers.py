@@ -17,6 +17,8 @@ def section(analysis: Analysis) -> Section:
         id="peak",
         title="Each director at its peak",
         template="sections/servers.html",
-        shows=frozenset({"imbalance", "removed-server-entries", "weight-zero-still-served"}),
+        shows=frozenset(
+            {"imbalance", "removed-server-entries", "weight-zero-still-served", "draining"}
+        ),
         facts={"tables": analysis.timeline.peaks, "why_no_polls": why_no_polls(analysis)},
     )
