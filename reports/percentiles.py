@@ -241,9 +241,10 @@ def _heat_caption(heat: Heat) -> str:
     by_column = heat.counts.sum(axis=0)
     width_s = float(heat.start_s[1] - heat.start_s[0])
     busiest = int(np.argmax(by_column))
+    most = plural(int(by_column[busiest]), "request")
     return (
         f"The stronger the shade, the more requests (logarithmic); each column is {width_s:.3g} s. "
-        f"Most were sent at {heat.start_s[busiest]:.3g} s: {plural(int(by_column[busiest]), 'request')} in a column."
+        f"Most were sent at {heat.start_s[busiest]:.3g} s: {most} in a column."
     )
 
 
