@@ -35,7 +35,12 @@ _FILES = {
     "entries": (_UPTIME, _CPU, _SERVICES, _ENTRIES, _CPU),
 }
 _ENTRIES_TITLE = "Pro FromIP"
-_HAS = "sed -u -n -e q </dev/null >/dev/null 2>&1 && echo sed; type gzip >/dev/null 2>&1 && echo gz"
+_HAS = (
+    "read -r b </proc/sys/kernel/random/boot_id && echo boot=$b; "
+    "sed -u -n -e q </dev/null >/dev/null 2>&1 && echo sed; "
+    "type gzip >/dev/null 2>&1 && echo gz"
+)
+_BOOT = "boot="
 _END_SED = "q\n\n"  # the second newline for a sed that has looked one character ahead
 
 GZIP_ENTRIES = 5_000
@@ -74,11 +79,13 @@ class Eye:
 
     Attributes:
         link: how it is reached.
+        boot_id: what names its present boot (random(4)); None where it does not tell.
     """
 
     def __init__(self, link: Link, shell: Shell | None = None) -> None:
         self.link = link
         self._shell = shell or Shell(link)
+        self.boot_id: str | None = None
         self._has: frozenset[str] = frozenset()
         self._in_sed = False
         self._sed_works = False
@@ -93,7 +100,10 @@ class Eye:
         self._in_sed = False
         await self._shell.open()
         answer = await self._shell.ask(_HAS, timeout_s=_LOOK_S)
-        self._has = frozenset(answer.text.split())
+        words = answer.text.split()
+        self._has = frozenset(words)
+        boots = [word.removeprefix(_BOOT) for word in words if word.startswith(_BOOT)]
+        self.boot_id = boots[0] if boots else None
 
     async def close(self) -> None:
         """Let go of it."""

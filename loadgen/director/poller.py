@@ -140,10 +140,15 @@ class Poller(Background):
     async def _reconnect(self, why: str) -> None:
         self.lost = True
         self._event("link-lost", why)
+        boot_id = self._eye.boot_id
         for wait_s in _waits():
             await asyncio.sleep(wait_s)
             with contextlib.suppress(LinkLost):
                 await self._eye.open()
+                if self._eye.boot_id != boot_id:
+                    boot_id = self._eye.boot_id
+                    self._clock.restart()
+                    self._event("rebooted", "it has another boot_id than before")
                 await self._poll()
                 break
         self.lost = False
@@ -220,4 +225,4 @@ def _waits() -> Iterator[float]:
 
 
 def _stepped(moved_s: float) -> str:
-    return f"its boot is now {moved_s:+.1f} s from where it was: it rebooted, or a clock was set"
+    return f"its boot is now {moved_s:+.1f} s from where it was: a clock was set, or it rebooted"
