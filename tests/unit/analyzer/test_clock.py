@@ -116,8 +116,8 @@ CRASHED_S, SECOND_BOOT_S = 500.0, 530.0
 
 def rebooted(*, uptime_s: float = 100.0) -> DirectorClock:
     """Polls each quarter of a second from 100 s on, until a crash; then of the next boot."""
-    first = [(at_s, at_s) for at_s in np.arange(uptime_s, CRASHED_S, 0.25)]
-    second = [(SECOND_BOOT_S + up_s, up_s) for up_s in np.arange(4, 200, 0.25)]
+    first = [(at_s, at_s) for at_s in np.arange(uptime_s, CRASHED_S, 0.2513)]
+    second = [(SECOND_BOOT_S + up_s, up_s) for up_s in np.arange(4, 200, 0.2513)]
     at_ns = np.array([BOOT_NS + round(at_s * NS) for at_s, _ in first + second])
     shown = np.array([shown_s(up_s) for _, up_s in first + second])
     return clock_from_polls(at_ns - MS, at_ns + MS, shown)
