@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from analyzer.ipvs.formats import parse_services, parse_uptime
 from loadgen.director import counters
@@ -30,10 +30,6 @@ What = Literal["services", "entries"]
 _UPTIME, _SERVICES, _ENTRIES = "/proc/uptime", "/proc/net/ip_vs", "/proc/net/ip_vs_conn"
 _CPU = "/proc/self/schedstat"
 _LOOK_S = 15.0  # for what is asked on the way to a look
-_FILES = {
-    "services": (_UPTIME, _SERVICES),
-    "entries": (_UPTIME, _CPU, _SERVICES, _ENTRIES, _CPU),
-}
 _ENTRIES_TITLE = "Pro FromIP"
 _HAS = (
     "read -r b </proc/sys/kernel/random/boot_id && echo boot=$b; "
@@ -135,7 +131,7 @@ class Eye:
             return await self._look_compressed(timeout_s)
         if "sed" in self._has and not self._sed_fails:
             return self._read(await self._look_by_sed(what, timeout_s))
-        files = " ".join(_FILES[what])
+        files = " ".join(_files(what))
         return self._read(await self.ask(f"cat {files} 2>/dev/null", timeout_s=timeout_s))
 
     async def counters(self, *, timeout_s: float) -> Mapping[ServerKey, Counters] | None:
@@ -190,11 +186,18 @@ class Eye:
         )
 
 
+def _files(what: What) -> tuple[str, ...]:
+    """What is read, in this order; around the entries the reading process' own CPU time."""
+    if what == "services":
+        return (_UPTIME, _SERVICES)
+    return (_UPTIME, _CPU, _SERVICES, _ENTRIES, _CPU)
+
+
 def _sed_program(mark: str) -> str:
     """A sed that reads the files of a look when it is told the look's name."""
-    parts = []
-    for what, files in _FILES.items():
-        reads = [f"-e 'r {file}'" for file in files]
+    parts: list[str] = []
+    for what in get_args(What):
+        reads = [f"-e 'r {file}'" for file in _files(what)]
         parts += [f"-e '/^{what}/{{'", *reads, "-e 'a\\'", f"-e '{mark}'", "-e '}'"]
     return " ".join(("sed -u -n", *parts, "-e '/^q/q'"))
 

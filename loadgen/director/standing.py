@@ -106,8 +106,8 @@ def changes(before: Standing, now: Standing, vips: Collection[str]) -> Iterator[
     if had is not None and has is not None:
         yield from (("vip-gained", vip) for vip in sorted(has - had))
         yield from (("vip-lost", vip) for vip in sorted(had - has))
-    if now.vrrp_state(vips) != before.vrrp_state(vips):
-        yield "vrrp-state", now.vrrp_state(vips) or "keepalived does not run"
+        if now.vrrp_state(vips) != before.vrrp_state(vips):
+            yield "vrrp-state", now.vrrp_state(vips) or "keepalived does not run"
     if now.sync_daemon != before.sync_daemon and now.sync_daemon is not None:
         yield "sync-daemon", now.sync_daemon
 
