@@ -100,7 +100,7 @@ def _pollers(
     recording: RecordingWriter,
 ) -> list[Poller]:
     return [
-        Poller(eye, recording, watched=watch_target(target), facts=known)
+        Poller(eye, recording, watched=watch_target(target), kernel=known.kernel)
         for eye, known in zip(eyes, facts, strict=True)
     ]
 

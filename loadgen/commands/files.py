@@ -1,4 +1,4 @@
-"""Files that commands write where the operator says."""
+"""Files that commands read and write where the operator says."""
 
 from __future__ import annotations
 
@@ -10,13 +10,32 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def write_page(path: Path, page: str) -> None:
-    """Write a page.
+def write_text(path: Path, text: str) -> None:
+    """Write a file.
 
     Raises:
         UsageProblem: it cannot be written there.
     """
     try:
-        path.write_text(page, encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UsageProblem(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def read_text(path: Path, most_bytes: int) -> str:
+    """Read a file of bounded size.
+
+    Raises:
+        UsageProblem: it cannot be read, is larger, or is no UTF-8.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(most_bytes + 1)
+    except OSError as error:
+        raise UsageProblem(f"{path}: cannot be read: {error.strerror}") from error
+    if len(content) > most_bytes:
+        raise UsageProblem(f"{path}: larger than {most_bytes:,} bytes")
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise UsageProblem(f"{path}: not UTF-8: {error}") from error

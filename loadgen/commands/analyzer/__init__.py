@@ -11,6 +11,7 @@ group = LazyGroup(
         "import": f"{HERE}.import_:import_",
         "report": f"{HERE}.report:report",
         "predict": f"{HERE}.predict:predict",
+        "check": f"{HERE}.check:check",
         "parse": f"{HERE}.parse:parse",
         "capacity": f"{HERE}.capacity:capacity",
         "anonymise": f"{HERE}.anonymise:anonymise",

@@ -97,10 +97,10 @@ def capacity(
     if emit:
         _emit(found, emit, sync=sync, err=as_json)
     if output:
-        from loadgen.commands.files import write_page
+        from loadgen.commands.files import write_text
         from reports.capacity import render_capacity
 
-        write_page(output, render_capacity(found))
+        write_text(output, render_capacity(found))
         click.echo(f"page: {output}", err=as_json)
 
 

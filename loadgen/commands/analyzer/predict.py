@@ -119,10 +119,10 @@ def predict(output: Path | None, as_json: bool, **options: Any) -> None:
         for line in summary_lines(found):
             click.echo(line)
     if output:
-        from loadgen.commands.files import write_page
+        from loadgen.commands.files import write_text
         from reports.forecast import render_forecast
 
-        write_page(output, render_forecast(found))
+        write_text(output, render_forecast(found))
         click.echo(f"page: {output}", err=as_json)
 
 

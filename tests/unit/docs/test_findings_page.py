@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from analyzer.findings.ids import IDS
+
 ROOT = Path(__file__).parents[3]
 
 
@@ -14,3 +16,4 @@ def test_every_finding_stands_on_the_page() -> None:
     made = {name for path in sources for name in re.findall(r'\bid="([a-z-]+)"', path.read_text())}
     assert made
     assert told == made
+    assert made == IDS

@@ -1,0 +1,193 @@
+"""An expectation beside what was measured."""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from analyzer.checks.grammar import Amount, Expectation, ExpectationError
+from analyzer.checks.quantities import QUANTITIES, NotMeasuredError, quantity_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from analyzer.checks.grammar import Relation
+    from analyzer.checks.quantities import Quantity, Reading
+    from analyzer.results import Analysis
+
+Outcome = Literal["passed", "failed", "not measured"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """Whether one expectation holds.
+
+    Attributes:
+        measured: in words, with its uncertainty; of the reading that decides.
+        why: of a failure, or of what was not measured.
+    """
+
+    expectation: Expectation
+    outcome: Outcome
+    measured: str = ""
+    why: str = ""
+
+    @property
+    def title(self) -> str:
+        """Its name in a policy, else the expectation itself."""
+        return self.expectation.name or self.expectation.text
+
+
+def known(expectation: Expectation) -> Quantity:
+    """The expectation's quantity, once it is certain that the two go together.
+
+    Raises:
+        ExpectationError: there is no such quantity, it takes other arguments, or another unit.
+    """
+    quantity = quantity_of(expectation.quantity)
+    if quantity is None:
+        names = ", ".join([*QUANTITIES, "connect_p99 and the like"])
+        raise ExpectationError(
+            f"expectation {expectation.text!r}: no quantity {expectation.quantity!r}; "
+            f"there are {names}"
+        )
+    _check_arguments(expectation, quantity)
+    _check_unit(expectation, quantity)
+    return quantity
+
+
+def judge(expectation: Expectation, analysis: Analysis) -> Judgement:
+    """Set an expectation beside a run.
+
+    Raises:
+        ExpectationError: as ``known``.
+    """
+    quantity = known(expectation)
+    try:
+        readings = quantity.read(analysis, expectation.arguments)
+    except NotMeasuredError as error:
+        return Judgement(expectation=expectation, outcome="not measured", why=str(error))
+    broken = [one for one in readings if not _holds(expectation, one)]
+    deciding = broken[0] if broken else readings[0]
+    return Judgement(
+        expectation=expectation,
+        outcome="failed" if broken else "passed",
+        measured=_words(deciding, quantity),
+        why=_why(expectation, broken, quantity) if broken else "",
+    )
+
+
+def judge_all(expectations: Iterable[Expectation], analysis: Analysis) -> list[Judgement]:
+    """Each of them; the known ones are not judged before all are known.
+
+    Raises:
+        ExpectationError: as ``known``, for the first that is not.
+    """
+    listed = list(expectations)
+    for expectation in listed:
+        known(expectation)
+    return [judge(expectation, analysis) for expectation in listed]
+
+
+def _check_arguments(expectation: Expectation, quantity: Quantity) -> None:
+    given = len(expectation.arguments)
+    takes = quantity.arguments
+    most = takes.count(",") + 1 if takes else 0
+    least = 0 if takes.startswith("[") or not takes else 1
+    if not least <= given <= most:
+        shown = f"{expectation.quantity}({takes})" if takes else f"{expectation.quantity} alone"
+        raise ExpectationError(f"expectation {expectation.text!r}: expected {shown}")
+    first = expectation.arguments[0] if given else ""
+    if given and quantity.first_of and first not in quantity.first_of:
+        names = ", ".join(sorted(quantity.first_of))
+        raise ExpectationError(f"expectation {expectation.text!r}: {first!r} is none of {names}")
+
+
+def _check_unit(expectation: Expectation, quantity: Quantity) -> None:
+    if isinstance(expectation.value, str) or quantity.dimension == "word":
+        if not isinstance(expectation.value, str) or quantity.dimension != "word":
+            raise _of_unit(expectation, quantity)
+        return
+    amounts = [expectation.value] + ([expectation.tolerance] if expectation.tolerance else [])
+    for amount in amounts:
+        relative = amount is expectation.tolerance and amount.unit == "%"
+        if not relative and not _fits(amount, quantity):
+            raise _of_unit(expectation, quantity)
+
+
+def _fits(amount: Amount, quantity: Quantity) -> bool:
+    """Plain numbers are seconds, shares of 1 or a second's; of a latency they could be anything."""
+    if amount.unit:
+        return amount.dimension == quantity.dimension
+    return quantity.kind != "latency" or amount.number == 0
+
+
+def _of_unit(expectation: Expectation, quantity: Quantity) -> ExpectationError:
+    expected = {
+        "time": "a time such as 30s",
+        "latency": "a time with its unit such as 50ms",
+        "share": "a share such as 99%",
+        "rate": "a rate such as 500/s",
+        "number": "a plain number",
+        "word": "a word such as dr",
+    }[quantity.kind]
+    return ExpectationError(
+        f"expectation {expectation.text!r}: {expectation.quantity} takes {expected}"
+    )
+
+
+_RELATIONS: Mapping[Relation, Callable[[float, float], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+def _holds(expectation: Expectation, reading: Reading) -> bool:
+    """Whether it may hold: a failure is only what no value within the uncertainty escapes."""
+    wanted = expectation.value
+    if isinstance(wanted, str) or isinstance(reading.value, str):
+        return (reading.value == wanted) == (expectation.relation == "=")
+    if expectation.relation in ("=", "!="):
+        near = abs(reading.value - wanted.value) <= _allowed(expectation, reading) + 1e-9
+        return near == (expectation.relation == "=")
+    holds = _RELATIONS[expectation.relation]
+    doubt = reading.uncertainty if expectation.relation in (">", ">=") else -reading.uncertainty
+    return holds(reading.value + doubt, wanted.value)
+
+
+def _allowed(expectation: Expectation, reading: Reading) -> float:
+    """How far a value may be from what is expected: the tolerance and the uncertainty."""
+    tolerance, wanted = expectation.tolerance, expectation.value
+    if tolerance is None or isinstance(wanted, str):
+        return reading.slack + reading.uncertainty
+    relative = tolerance.unit == "%" and wanted.unit != "%"
+    return (tolerance.value * wanted.value if relative else tolerance.value) + reading.uncertainty
+
+
+def _why(expectation: Expectation, broken: list[Reading], quantity: Quantity) -> str:
+    shown = "; ".join(_words(one, quantity) for one in broken[:3])
+    more = f" and {len(broken) - 3} more" if len(broken) > 3 else ""
+    return f"expected {expectation.text}, measured {shown}{more}"
+
+
+def _words(reading: Reading, quantity: Quantity) -> str:
+    value = _value(reading.value, quantity)
+    if reading.uncertainty:
+        value += f" ± {_value(reading.uncertainty, quantity)}"
+    of = f" of {reading.n:,}" if reading.n is not None and quantity.kind != "number" else ""
+    return f"{value}{of}" + (f" ({reading.where})" if reading.where else "")
+
+
+def _value(value: float | str, quantity: Quantity) -> str:
+    if isinstance(value, str):
+        return value
+    return {
+        "time": lambda: f"{value:.2f} s",
+        "latency": lambda: f"{value * 1e3:.3g} ms",
+        "share": lambda: f"{value:.2%}",
+        "rate": lambda: f"{value:.4g}/s",
+        "number": lambda: f"{value:,g}",
+    }[quantity.kind]()

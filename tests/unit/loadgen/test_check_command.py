@@ -1,0 +1,112 @@
+"""``analyzer check`` as a pipeline runs it: exit codes, forms, refusals."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from loadgen.commands import exit_code_of
+from loadgen.commands.analyzer import group
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Run = Callable[..., tuple[int, str, str]]
+
+RUN = str(Path(__file__).parents[2] / "data" / "dr-burst-50")
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run ``analyzer check`` with some words: exit code, standard output, standard error."""
+
+    def check(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["analyzer", "check", *words])
+        code = exit_code_of(group)
+        return code, *capsys.readouterr()
+
+    return check
+
+
+@pytest.mark.parametrize(
+    ("expected", "code"),
+    [
+        (("tcpfin=20±1s", "failed=0"), 0),
+        (("tcpfin=20±1s", "failed>0"), 99),
+        (("udp=300", "failed=0"), 2),
+        (("udp=300", "failed>0"), 2),  # unknown weighs more than failed
+    ],
+)
+def test_the_exit_code_tells_failed_from_not_measured(
+    run: Run, expected: tuple[str, ...], code: int
+) -> None:
+    words = [word for text in expected for word in ("--expect", text)]
+    assert run(RUN, *words)[0] == code
+
+
+def test_plus_minus_may_be_typed(run: Run) -> None:
+    assert run(RUN, "--expect", "tcpfin=20+-1s")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((RUN,), "nothing to check: expected --expect EXPECTATION or --policy FILE"),
+        ((), "Missing argument 'RUN'"),
+        ((RUN, "--expect", "speed=9"), "no quantity 'speed'"),
+        ((RUN, "--expect", "failed=="), "not understood at character"),
+        (("/no/such/run", "--expect", "failed=0"), "/no/such/run"),
+        ((RUN, "--policy", "/no/such/file"), "/no/such/file: cannot be read"),
+        ((RUN, "--expect", "failed=0", "--junit", "/no/such/x.xml"), "cannot be written"),
+    ],
+)
+def test_what_is_wrong_is_one_line(run: Run, words: tuple[str, ...], said: str) -> None:
+    code, _, err = run(*words)
+    assert code == 2
+    assert said in err
+    assert "Traceback" not in err
+    assert err.count("\n") == 1
+
+
+def test_a_policy_and_flags_are_checked_together(run: Run, tmp_path: Path) -> None:
+    policy = tmp_path / "policy.toml"
+    policy.write_text('[[expect]]\nthat = "tcpfin=20±1s"\nname = "forgets"\n')
+    junit = tmp_path / "junit.xml"
+    words = (RUN, "--policy", str(policy), "--expect", "failed>0", "--junit", str(junit))
+    code, out, _ = run(*words)
+    assert code == 99
+    assert out.splitlines()[0].startswith("ok      forgets: tcpfin=20±1s: 20.0")
+    assert 'failures="1"' in junit.read_text()
+
+
+def test_json_is_one_document(run: Run) -> None:
+    code, out, err = run(RUN, "--expect", "failed=0", "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out)["summary"] == "1 of 1 hold"
+
+
+def test_github_gets_annotations_and_a_summary(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    summary = tmp_path / "summary.md"
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    code, out, _ = run(RUN, "--expect", "tcpfin=30", "--format", "github")
+    assert code == 99
+    assert "::error title=tcpfin=30::expected tcpfin=30, measured 20.0" in out
+    assert "| FAILED | tcpfin=30 |" in summary.read_text()
+
+
+def test_tap_is_tap(run: Run) -> None:
+    code, out, _ = run(RUN, "--expect", "failed=0", "--format", "tap")
+    assert code == 0
+    assert out.startswith("TAP version 13\n1..1\nok 1 - failed=0\n")
+
+
+def test_all_quantities_are_listed(run: Run) -> None:
+    code, out, _ = run("--quantities")
+    assert code == 0
+    assert "inactive_peak([director])" in out
