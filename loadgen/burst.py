@@ -21,6 +21,7 @@ from loadgen.director.shell import LinkLost
 from loadgen.director.watched import watch_target
 from loadgen.engines.activity import Burst
 from loadgen.errors import UsageProblem
+from loadgen.keys import QuitKey
 from loadgen.lab.recorder import LabEvents
 from loadgen.run import run
 from loadgen.sockets import socket_watches
@@ -78,18 +79,21 @@ async def burst(plan: LoadPlan, site: Site, options: BurstOptions, progress: Run
         recording = RecordingWriter(options.directory, _manifest(plan, site, options, eyes, facts))
         captures = _captures(plan.target, site, options, recording, progress)
         pollers = _pollers(plan.target, eyes, facts, recording)
-        sender = Burst(plan, recording, progress.request_ended)
-        watch = _watch(sender, pollers, facts, options, progress)
+        sender = Burst(
+            plan, recording, lambda tally: progress.sending(tally, _inactive(pollers)), progress.say
+        )
+        watch = _watch(plan, sender, pollers, facts, options, progress)
         sockets = socket_watches(
             [plan.target], site.servers, _server_ports(plan.target, facts), recording
         )
         watching: list[Activity] = [*captures, *pollers, *sockets, *_lab_events(site, recording)]
         with progress:
-            ended = await run([*watching, sender, watch], recording)
+            ended = await run([QuitKey(), *watching, sender, watch], recording)
     finally:
         for eye in eyes:
             await eye.close()
     _complete_manifest(recording, captures, pollers)
+    recording.update_manifest({"engine": sender.manifest()})
     return ended
 
 
@@ -238,14 +242,21 @@ def _lab_events(site: Site, recording: RecordingWriter) -> list[LabEvents]:
     return [LabEvents(site.lab, recording)] if site.lab else []
 
 
+def _inactive(pollers: Sequence[Poller]) -> int | None:
+    """InActConn of all directors at their last polls; None where there is none to ask."""
+    counts = [poller.counts for poller in pollers if poller.counts]
+    return sum(inactive for _, inactive in counts) if counts else None
+
+
 def _watch(
+    plan: LoadPlan,
     sender: Burst,
     pollers: Sequence[Poller],
     facts: Sequence[DirectorFacts],
     options: BurstOptions,
     progress: RunProgress,
 ) -> DecayWatch:
-    limits_s = [longest_decay_s(known) for known in facts]
+    limits_s = [longest_decay_s(known, plan) for known in facts]
     longest_s = max(limits_s, default=0)
     limit_s = longest_s if options.observe_s is None else options.observe_s
     return DecayWatch(
@@ -253,7 +264,9 @@ def _watch(
         pollers,
         limit_s if pollers else 0,
         until_settled=options.observe_s is None and bool(pollers),
-        progress=progress.decaying,
+        progress=lambda waited_s, most_s, left: progress.decaying(
+            waited_s, most_s, left, _inactive(pollers)
+        ),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
@@ -10,11 +11,16 @@ from rich.progress import BarColumn, Progress, TextColumn
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from loadgen.engines.tally import Tally
+
+_ERRORS_SHOWN = 3
+_DRAW_EVERY_S = 0.1
+
 
 class RunProgress:
     """Two bars on standard error; where that is no terminal, a line as each phase begins."""
 
-    def __init__(self, requests: int, *, color: bool) -> None:
+    def __init__(self, requests: int | None, *, color: bool) -> None:
         self._console = Console(stderr=True, no_color=not color)
         self._progress = Progress(
             TextColumn("{task.description:<8}"),
@@ -24,13 +30,13 @@ class RunProgress:
             disable=not self._console.is_terminal,
             transient=False,
         )
-        self._requests = requests
-        self._failed = 0
-        self._burst = self._progress.add_task("burst", total=requests, note=f"0/{requests}")
+        self._burst = self._progress.add_task("burst", total=requests, note="")
         self._decay = self._progress.add_task("decay", total=1, note="", visible=False)
         self._decaying = False
+        self._began_s = self._drawn_s = 0.0
 
     def __enter__(self) -> Self:
+        self._began_s = time.monotonic()
         self._progress.start()
         return self
 
@@ -46,17 +52,25 @@ class RunProgress:
         """A line above the bars."""
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
-    def request_ended(self, succeeded: bool) -> None:
-        """Advance the burst by one."""
-        self._failed += not succeeded
-        self._progress.advance(self._burst)
-        done = int(self._progress.tasks[0].completed)
-        failed = f", {self._failed} failed" if self._failed else ""
-        self._progress.update(self._burst, note=f"{done}/{self._requests}{failed}")
+    def sending(self, tally: Tally, inactive: int | None) -> None:
+        """How far the burst is.
 
-    def decaying(self, waited_s: float, limit_s: float, entries_left: int) -> None:
+        Args:
+            tally: of the requests so far.
+            inactive: InActConn of all directors, at the last poll; None without directors.
+        """
+        now_s = time.monotonic()
+        total = self._progress.tasks[self._burst].total
+        if now_s - self._drawn_s < _DRAW_EVERY_S and tally.ended != total:
+            return
+        self._drawn_s = now_s
+        note = burst_note(tally, now_s - self._began_s, inactive)
+        self._progress.update(self._burst, completed=tally.ended, note=note)
+
+    def decaying(
+        self, waited_s: float, limit_s: float, entries_left: int, inactive: int | None = None
+    ) -> None:
         """How far the decay is: by time, and by entries left."""
-        left_s = max(limit_s - waited_s, 0)
         if not self._decaying and entries_left:
             self._decaying = True
             if not self._console.is_terminal:
@@ -66,5 +80,28 @@ class RunProgress:
             visible=True,
             total=limit_s,
             completed=waited_s,
-            note=f"{entries_left} entries left, at most {left_s:.0f} s (Ctrl-C ends the waiting)",
+            note=decay_note(max(limit_s - waited_s, 0), entries_left, inactive),
         )
+
+
+def burst_note(tally: Tally, passed_s: float, inactive: int | None) -> str:
+    """Requests ended and their rate, the commonest errors, and what the directors hold."""
+    parts = [f"{tally.ended:,}"]
+    if passed_s > 0:
+        parts.append(f"{tally.ended / passed_s:,.0f}/s")
+    parts += [f"{count:,} {text}" for text, count in tally.errors.most_common(_ERRORS_SHOWN)]
+    if inactive is not None:
+        parts.append(f"InActConn {inactive:,}")
+    return ", ".join(parts)
+
+
+def decay_note(left_s: float, entries_left: int, inactive: int | None) -> str:
+    """What is left, and when it will be gone."""
+    now = [] if inactive is None else [f"InActConn {inactive:,} now"]
+    return ", ".join(
+        [
+            f"{entries_left:,} entries left",
+            *now,
+            f"gone in at most {left_s:.0f} s (q ends the wait)",
+        ]
+    )

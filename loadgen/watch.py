@@ -10,12 +10,15 @@ from analyzer.ipvs.states import State, Timeouts, timeout_by_state_s
 from analyzer.ipvs.timers import granule_s
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
+    from analyzer.lives import Close
     from loadgen.director.facts import DirectorFacts
     from loadgen.director.poller import Poller
     from loadgen.engines.activity import Burst
+    from loadgen.engines.sources import Sources
+    from loadgen.plan import LoadPlan
 
 LOOK_S = 0.1
 SETTLED_FOR_S = 1.0
@@ -25,16 +28,33 @@ _MARGIN_S = 3.0
 _COARSEST_HZ = 300  # of the common ones it has the longest granules
 
 
-def longest_decay_s(facts: DirectorFacts) -> float:
-    """How long a closed connection's entry can live on this director, seconds."""
+def longest_decay_s(facts: DirectorFacts, plan: LoadPlan) -> float:
+    """How long an entry of a plan's connections can live on this director, seconds."""
     timeouts = timeout_by_state_s(facts.timeouts or Timeouts())
     forwarding = {
         server.forwarding for service in facts.services.services for server in service.destinations
     }
-    ends_in = [State.FIN_WAIT] if forwarding <= {"dr", "tun"} else [State.FIN_WAIT, State.TIME_WAIT]
-    timeout_s = max(float(timeouts[state]) for state in ends_in)
+    if plan.datagram is not None:
+        timeout_s = float((facts.timeouts or Timeouts()).udp_s)
+    else:
+        ends_in = set[State]().union(*(_ENDS_IN[kind] for kind in plan.closing.kinds))
+        if forwarding <= {"dr", "tun"}:
+            ends_in -= {State.TIME_WAIT, State.CLOSE_WAIT}
+        timeout_s = max(float(timeouts[state]) for state in ends_in)
     hz = facts.timer_phase.hz if facts.timer_phase else _COARSEST_HZ
     return timeout_s + granule_s(timeout_s, hz)
+
+
+_CLOSED = frozenset({State.FIN_WAIT, State.TIME_WAIT})
+_ENDS_IN: Mapping[Close, frozenset[State]] = {
+    "client": _CLOSED,
+    "server": _CLOSED,
+    "reset": frozenset({State.CLOSE}),
+    "half": _CLOSED | {State.CLOSE_WAIT},
+    "never": frozenset({State.ESTABLISHED}),
+    "abandon": frozenset({State.ESTABLISHED}),
+}
+"""Where entries wait after each way of closing; both of a pair where the forwarding decides."""
 
 
 class DecayWatch:
@@ -51,7 +71,7 @@ class DecayWatch:
         limit_s: float,
         *,
         until_settled: bool,
-        progress: Callable[[float, float, int], None],
+        progress: Callable[[float, float, int], object],
     ) -> None:
         self.limit_s = limit_s + _MARGIN_S if until_settled else limit_s
         self._burst = burst
@@ -91,7 +111,7 @@ class DecayWatch:
         ours = self._burst.sources
         return sum(self._left_on(poller, ours) for poller in self._pollers)
 
-    def _left_on(self, poller: Poller, ours: set[tuple[str, int]]) -> int:
+    def _left_on(self, poller: Poller, ours: Sources) -> int:
         if not poller.reads_entries:
             return sum(poller.counts or (0, 0))
         return sum((client_ip, port) in ours for _, client_ip, port, _, _ in poller.held())

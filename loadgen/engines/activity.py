@@ -7,13 +7,19 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from loadgen.background import Background
-from loadgen.engines import http
+from loadgen.engines.rows import Row, columns_of
+from loadgen.engines.sources import Sources
+from loadgen.engines.tally import Tally
+from loadgen.engines.workers import Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from analyzer.recording import RecordingWriter
+    from loadgen.engines.rows import Block
     from loadgen.plan import LoadPlan
+
+_SOURCE, _PORT = Row._fields.index("source"), Row._fields.index("port")
 
 
 class Burst(Background):
@@ -22,33 +28,55 @@ class Burst(Background):
     Attributes:
         ended: set when the last request has ended.
         sources: address and port of each connection made.
+        tally: what has become of the requests so far.
     """
 
     def __init__(
-        self, plan: LoadPlan, recording: RecordingWriter, progress: Callable[[bool], None]
+        self,
+        plan: LoadPlan,
+        recording: RecordingWriter,
+        progress: Callable[[Tally], None],
+        say: Callable[[str], None],
     ) -> None:
         self.ended = asyncio.Event()
-        self.sources: set[tuple[str, int]] = set()
+        self.sources = Sources()
+        self.tally = Tally()
         self._plan = plan
         self._recording = recording
         self._progress = progress
+        self._workers = Workers(plan, self._take, say)
+
+    async def _begin(self) -> None:
+        expected = self._plan.expected_requests
+        self._event("burst-start", f"{expected} requests" if expected else "until time is up")
+        try:
+            await self._workers.start()
+        except BaseException:
+            await self._workers.stop()
+            raise
 
     async def _run(self) -> None:
-        self._event("burst-start", f"{self._plan.expected_requests} requests")
-        await http.send(self._plan, self._record)
+        await self._workers.sent()
+        self._event("burst-end", "")
+        self.ended.set()
+
+    async def _end(self) -> None:
+        await self._workers.stop()
 
     async def done(self) -> None:
         """Return when every request has ended."""
         assert self._task is not None
         await self._task
-        self._event("burst-end", "")
-        self.ended.set()
 
-    def _record(self, row: dict[str, Any]) -> None:
-        if row["source_port"] is not None:
-            self.sources.add((row["source_ip"], row["source_port"]))
-        self._recording.append("requests", row)
-        self._progress(row["error"] is None)
+    def manifest(self) -> dict[str, Any]:
+        """The engine's part of ``run.json``; whole when the workers have gone."""
+        return {"name": self._plan.engine, "cpu_s": self._workers.cpu_s()}
+
+    def _take(self, rows: Block, texts: Sequence[str]) -> None:
+        self.sources.add(rows[:, _SOURCE], rows[:, _PORT], texts)
+        self.tally.add(rows, texts)
+        self._recording.extend_columns("requests", columns_of(rows, texts, self._plan))
+        self._progress(self.tally)
 
     def _event(self, kind: str, detail: str) -> None:
         self._recording.append(

@@ -102,7 +102,7 @@ def burst(
         observe_s=options["observe"],
         timeouts=options["timeouts"],
     )
-    progress = RunProgress(plan.expected_requests or 0, color=not no_color)
+    progress = RunProgress(plan.expected_requests, color=not no_color)
     stand_in(site, plan.target.vip, progress.say)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         ended = runner.run(burst(plan, site, watching, progress))

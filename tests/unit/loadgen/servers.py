@@ -25,6 +25,9 @@ class Server:
         requests: the head of each request, as it came.
         peers: the address and port of each connection made.
         closed_by_client: connections whose client closed while the server kept its side open.
+        closed_by_server: connections that the client asked the server to close.
+        reset_by_client: connections that ended with the client's RST.
+        elsewhere: the answer for the path ``/elsewhere``, where it is another.
         most_at_once: connections that were open at the same time.
     """
 
@@ -33,6 +36,9 @@ class Server:
     requests: list[bytes] = field(default_factory=list)
     peers: list[tuple[str, int]] = field(default_factory=list)
     closed_by_client: int = 0
+    closed_by_server: int = 0
+    reset_by_client: int = 0
+    elsewhere: bytes | None = None
     most_at_once: int = 0
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     _open: int = 0
@@ -42,17 +48,26 @@ class Server:
         self._open += 1
         self.most_at_once = max(self.most_at_once, self._open)
         try:
-            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            with contextlib.suppress(asyncio.IncompleteReadError):
                 self.requests.append(await reader.readuntil(b"\r\n\r\n"))
                 self.asked.set()
-                if self.answer is not None:
-                    writer.write(self.answer)
-                    await writer.drain()
-                if await reader.read() == b"":
-                    self.closed_by_client += 1
+                await self._answer(reader, writer)
+        except ConnectionResetError:
+            self.reset_by_client += 1
         finally:
             self._open -= 1
             writer.close()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        moved_to = b" /elsewhere " in self.requests[-1] and self.elsewhere
+        answer = moved_to or self.answer
+        if answer is not None:
+            writer.write(answer)
+            await writer.drain()
+        if b"Connection: close" in self.requests[-1]:
+            self.closed_by_server += 1
+        elif await reader.read() == b"":
+            self.closed_by_client += 1
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Server]:

@@ -13,10 +13,12 @@ from analyzer.ipvs.formats import parse_services
 from analyzer.ipvs.states import Timeouts
 from analyzer.ipvs.timers import TimerPhase
 from loadgen import watch as watch_module
+from loadgen.plan import ClosedModel, Closing, Datagram, LoadPlan, Target
 from loadgen.watch import DecayWatch, longest_decay_s
 from tests.unit.loadgen.director.fakes import SERVICES
 
 if TYPE_CHECKING:
+    from analyzer.lives import Close
     from loadgen.director.facts import DirectorFacts
     from loadgen.director.poller import Poller
     from loadgen.engines.activity import Burst
@@ -49,7 +51,42 @@ def facts(
 def test_a_closed_connection_is_remembered_for_a_timeout_and_a_granule(
     director: DirectorFacts, longest_s: float, why: str
 ) -> None:
-    assert longest_decay_s(director) == pytest.approx(longest_s), why
+    assert longest_decay_s(director, plan("client")) == pytest.approx(longest_s), why
+
+
+@pytest.mark.parametrize(
+    ("kind", "forwarding", "longest_s"),
+    [
+        ("server", "Route", 20.64),
+        ("reset", "Route", 10.64),  # fixed
+        ("half", "Route", 20.64),
+        ("half", "Masq", 125.12),
+        ("never", "Route", 40.96 * 23),  # 900 s, and the wheel's granule there
+        ("abandon", "Masq", 40.96 * 23),
+    ],
+)
+def test_how_a_connection_ends_decides_how_long_it_is_remembered(
+    kind: Close, forwarding: str, longest_s: float
+) -> None:
+    director = facts(tcpfin_s=20, forwarding=forwarding)
+    assert longest_decay_s(director, plan(kind)) == pytest.approx(longest_s, abs=2)
+
+
+def test_a_datagram_is_remembered_for_the_udp_timeout() -> None:
+    told = LoadPlan(
+        target=Target(vip="192.0.2.1", port=53, protocol="UDP"),
+        arrivals=ClosedModel(requests=1),
+        datagram=Datagram(),
+    )
+    assert 300 < longest_decay_s(facts(tcpfin_s=20), told) < 325
+
+
+def plan(close: Close) -> LoadPlan:
+    return LoadPlan(
+        target=Target(vip="192.0.2.1", port=80),
+        arrivals=ClosedModel(requests=1),
+        closing=Closing(shares=((close, 1.0),)),
+    )
 
 
 @dataclass

@@ -1,15 +1,21 @@
-"""An engine as an activity: its rows, its events, its end."""
+"""An engine as an activity: real workers, their rows, their events, their end."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import os
+import signal
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from analyzer.recording import Recording, RecordingWriter
 from loadgen.engines.activity import Burst
-from loadgen.plan import ClosedModel, LoadPlan, Target
+from loadgen.engines.sources import Sources
+from loadgen.engines.tally import Tally
+from loadgen.engines.workers import Workers
+from loadgen.errors import RunFailed
+from tests.unit.loadgen.engines.conduct import plan
 from tests.unit.loadgen.servers import NOT_FOUND, OK, Server
 
 if TYPE_CHECKING:
@@ -17,17 +23,15 @@ if TYPE_CHECKING:
 
 
 def recorded(
-    server: Server, path: Path, *, stop_early: bool = False
-) -> tuple[Burst, list[bool], Recording]:
+    server: Server, path: Path, *, stop_early: bool = False, **more: Any
+) -> tuple[Burst, Tally, Recording]:
     recording = RecordingWriter(path, {})
-    progress: list[bool] = []
+    tallies: list[Tally] = [Tally()]
 
     async def main() -> Burst:
         async with server.running():
-            plan = LoadPlan(
-                target=Target(vip="127.0.0.1", port=server.port), arrivals=ClosedModel(requests=4)
-            )
-            async with Burst(plan, recording, progress.append) as burst:
+            told = plan(server.port, **more)
+            async with Burst(told, recording, tallies.append, print) as burst:
                 assert not burst.ended.is_set()
                 if stop_early:
                     await server.asked.wait()
@@ -37,30 +41,89 @@ def recorded(
 
     burst = asyncio.run(main())
     recording.close("completed")
-    return burst, progress, Recording.open(path)
+    return burst, tallies[-1], Recording.open(path)
 
 
-def test_a_burst_records_its_requests_and_when_it_began_and_ended(tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ["http", "sockets"])
+@pytest.mark.parametrize("processes", [1, 3])
+def test_a_burst_records_its_requests_and_when_it_began_and_ended(
+    engine: str, processes: int, tmp_path: Path
+) -> None:
     server = Server(OK)
-    burst, progress, recording = recorded(server, tmp_path)
+    told: dict[str, Any] = {"requests": 40, "concurrency": 4, "processes": processes}
+    burst, tally, recording = recorded(server, tmp_path, engine=engine, **told)
     assert burst.ended.is_set()
-    assert burst.sources == set(server.peers)
-    assert progress == [True] * 4
-    assert recording.table("requests")["id"].tolist() == [0, 1, 2, 3]
+    assert len(burst.sources) == len(server.peers) == 40
+    assert all(peer in burst.sources for peer in server.peers)
+    assert (tally.ended, tally.failed) == (40, 0)
+    rows = recording.table("requests")
+    assert sorted(rows["id"]) == list(range(40))
+    assert set(zip(rows["source_ip"], rows["source_port"], strict=True)) == set(server.peers)
+    assert (rows["closer"] == "client").all()
     events = recording.table("events")
     assert events["kind"].tolist() == ["burst-start", "burst-end"]
-    assert events["detail"].tolist()[0] == "4 requests"
+    assert events["detail"].tolist()[0] == "40 requests"
+    shown = burst.manifest()
+    assert shown["name"] == engine
+    assert len(shown["cpu_s"]) == processes
+    assert all(0 < cpu_s < 10 for cpu_s in shown["cpu_s"])
 
 
-@pytest.mark.parametrize("answer", [NOT_FOUND])
-def test_failures_show_in_the_progress(answer: bytes, tmp_path: Path) -> None:
-    _, progress, _ = recorded(Server(answer), tmp_path)
-    assert progress == [False] * 4
+def test_failures_are_counted_by_what_they_say(tmp_path: Path) -> None:
+    _, tally, _ = recorded(Server(NOT_FOUND), tmp_path, requests=4)
+    assert (tally.ended, dict(tally.errors)) == (4, {"HTTP 404": 4})
 
 
 def test_a_burst_that_is_cut_short_records_what_was_under_way(tmp_path: Path) -> None:
-    burst, progress, recording = recorded(Server(answer=None), tmp_path, stop_early=True)
+    burst, tally, recording = recorded(Server(answer=None), tmp_path, stop_early=True)
     assert not burst.ended.is_set()
-    assert progress == [False]
+    assert dict(tally.errors) == {"interrupted": 1}
     assert recording.table("requests")["error"].tolist() == ["interrupted"]
     assert recording.table("events")["kind"].tolist() == ["burst-start"]
+
+
+def test_a_worker_that_dies_is_a_failed_run_that_names_it() -> None:
+    async def main() -> None:
+        server = Server(answer=None)
+        async with server.running():
+            workers = Workers(plan(server.port), lambda *_: None, print)
+            await workers.start()
+            await server.asked.wait()
+            os.kill(workers.process_ids()[0], signal.SIGKILL)
+            with pytest.raises(RunFailed, match="http engine fell over: its process ended"):
+                await workers.sent()
+            await workers.stop()
+
+    asyncio.run(main())
+
+
+def test_a_worker_without_a_parent_goes() -> None:
+    """Its order to stop is the end of its standard input, which a killed parent leaves too."""
+    server = Server(answer=None)
+
+    async def main() -> None:
+        async with server.running():
+            workers = Workers(plan(server.port, close="never"), lambda *_: None, print)
+            await workers.start()
+            await server.asked.wait()
+            await workers.stop()
+            with pytest.raises(ProcessLookupError):
+                os.kill(workers.process_ids()[0], 0)
+
+    asyncio.run(main())
+    assert server.closed_by_client == 1
+
+
+def test_sources_are_a_set_of_addresses_and_ports() -> None:
+    import numpy as np
+
+    sources = Sources()
+    names, ports = np.array([0, 1, 0, -1, 0]), np.array([80, 65535, 0, 7, -1])
+    sources.add(names, ports, ["192.0.2.1", "2001:db8::1"])
+    sources.add(names, ports, ["192.0.2.1", "2001:db8::1"])
+    assert len(sources) == 3
+    assert ("192.0.2.1", 80) in sources
+    assert ("192.0.2.1", 0) in sources
+    assert ("2001:db8::1", 65535) in sources
+    assert ("192.0.2.1", 81) not in sources
+    assert ("192.0.2.9", 80) not in sources

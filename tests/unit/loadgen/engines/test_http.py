@@ -1,208 +1,121 @@
-"""The http engine against a real server: connections, rows, failures."""
+"""What the http engine alone can do: TLS, redirects."""
 
 from __future__ import annotations
 
 import asyncio
-import socket
-import time
-from typing import Any
+import ssl
+import subprocess
+import threading
+from typing import TYPE_CHECKING
 
 import pytest
 
-from loadgen.engines.http import send
-from loadgen.plan import ClosedModel, LoadPlan, Request, Target
-from tests.unit.loadgen.servers import HELLO, MOVED, NOT_FOUND, OK, Server
+from tests.unit.loadgen.engines.conduct import carry_out, plan, sent
+from tests.unit.loadgen.servers import MOVED, OK, Server
 
-INSTANTS = ("scheduled", "started", "connected", "first_byte", "ended")
-
-
-def plan(port: int, requests: int = 5, concurrency: int = 1, **more: Any) -> LoadPlan:
-    words = {name: more.pop(name) for name in ("method", "path") if name in more}
-    return LoadPlan(
-        target=Target(vip="127.0.0.1", port=port),
-        arrivals=ClosedModel(requests=requests, concurrency=concurrency),
-        request=Request(**words),
-        **more,
-    )
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 
-def sent(server: Server, requests: int = 5, **more: Any) -> list[dict[str, Any]]:
-    """Rows of a plan carried out at a server, in order of their numbers."""
-    rows: list[dict[str, Any]] = []
-
-    async def main() -> None:
-        async with server.running():
-            await send(plan(server.port, requests, **more), rows.append)
-
-    asyncio.run(main())
-    return sorted(rows, key=lambda row: row["id"])
+def test_redirects_are_followed_when_asked_each_on_a_connection_and_row_of_its_own() -> None:
+    server = Server(MOVED, elsewhere=OK)
+    rows = sent("http", server, 1, redirects=5)
+    assert [row["status"] for row in rows] == [302, 200]
+    assert len(set(server.peers)) == 2
+    assert server.requests[1].startswith(b"HEAD /elsewhere HTTP/1.1")
 
 
-def test_each_request_is_its_own_connection_and_row() -> None:
-    server = Server()
-    rows = sent(server, 20)
-    assert [row["id"] for row in rows] == list(range(20))
-    assert len(set(server.peers)) == len(server.requests) == 20
-    assert {row["error"] for row in rows} == {None}
-    assert {row["status"] for row in rows} == {200}
+def test_redirects_end_where_they_would_go_round() -> None:
+    rows = sent("http", Server(MOVED), 1, redirects=3)
+    assert [row["status"] for row in rows] == [302] * 4
 
 
-def test_the_source_port_is_the_one_that_the_server_saw() -> None:
-    server = Server()
-    rows = sent(server, 10, concurrency=3)
-    assert {(row["source_ip"], row["source_port"]) for row in rows} == set(server.peers)
+def test_a_redirect_that_leads_away_from_the_target_is_not_followed() -> None:
+    away = MOVED.replace(b"/elsewhere", b"http://127.0.0.1:1/x")
+    assert [row["status"] for row in sent("http", Server(away), 1, redirects=3)] == [302]
 
 
-def test_the_client_closes_first_although_the_server_would_keep_the_connection() -> None:
-    server = Server()
-    rows = sent(server, 5)
-    assert server.closed_by_client == 5
-    assert {row["closer"] for row in rows} == {"client"}
+class TlsServer:
+    """HTTPS on loopback with a certificate of its own; it notes the names that it was asked for."""
+
+    def __init__(self, certificate: Path) -> None:
+        self.names: list[str | None] = []
+        self.port = 0
+        self._certificate = certificate
+        self._ready = threading.Event()
+        self._stop: asyncio.Event
+        self._loop: asyncio.AbstractEventLoop
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
+        self._thread.start()
+        self._ready.wait()
+
+    async def _run(self) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self._certificate)
+        context.sni_callback = lambda _sock, name, _context: self.names.append(name)
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=context)
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        self.port = server.sockets[0].getsockname()[1]
+        self._ready.set()
+        async with server:
+            await self._stop.wait()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(OK)
+        await reader.read()
+        writer.close()
+
+    def close(self) -> None:
+        """Serve no more."""
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
 
 
-def test_instants_ascend_and_are_unix_nanoseconds() -> None:
-    before_ns = time.time_ns()
-    for row in sent(Server(), 5):
-        instants = [row[name] for name in INSTANTS]
-        assert instants == sorted(instants)
-        assert before_ns <= instants[0] <= instants[-1] <= time.time_ns()
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Self-signed, for www.example.net; the key is in the same file."""
+    path = tmp_path_factory.mktemp("tls") / "both.pem"
+    words = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2"
+    name = ["-subj", "/CN=www.example.net", "-addext", "subjectAltName=DNS:www.example.net"]
+    command = ["openssl", *words.split(), *name, "-keyout", str(path), "-out", f"{path}.crt"]
+    subprocess.run(command, check=True, capture_output=True)
+    with path.open("a") as both:
+        both.write(path.with_name("both.pem.crt").read_text())
+    return path
 
 
-def test_one_after_another_unless_told_otherwise() -> None:
-    server = Server()
-    sent(server, 10)
-    assert server.most_at_once == 1
+@pytest.fixture
+def tls(certificate: Path) -> Iterator[TlsServer]:
+    server = TlsServer(certificate)
+    yield server
+    server.close()
 
 
-def test_several_at_a_time_when_told_so() -> None:
-    """The server answers nobody until four have asked."""
-    server = Server(answer=None)
-
-    async def main() -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = []
-        async with server.running():
-            sending = asyncio.create_task(send(plan(server.port, 4, concurrency=4), rows.append))
-            while len(server.requests) < 4:
-                await asyncio.sleep(0.001)
-            sending.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await sending
-        return rows
-
-    assert len(asyncio.run(main())) == 4
-    assert server.most_at_once == 4
+def test_tls_asks_for_the_name_that_was_told(tls: TlsServer) -> None:
+    told = plan(tls.port, 3, tls=True, server_name="www.example.net", verify=False)
+    rows = carry_out("http", told)
+    assert [(row["status"], row["error"], row["closer"]) for row in rows] == [
+        (200, None, "client")
+    ] * 3
+    assert tls.names == ["www.example.net"] * 3
 
 
-def test_the_request_is_the_one_that_was_asked_for() -> None:
-    server = Server(HELLO)
-    (row,) = sent(server, 1, method="GET", path="/a/b?c=d")
-    (head,) = server.requests
-    assert head.startswith(b"GET /a/b?c=d HTTP/1.1\r\n")
-    assert f"Host: 127.0.0.1:{server.port}\r\n".encode() in head
-    assert (row["kind"], row["bytes"]) == ("GET", 5)
+def test_a_certificate_that_nobody_vouches_for_is_a_failure_unless_told_otherwise(
+    tls: TlsServer,
+) -> None:
+    (row,) = carry_out("http", plan(tls.port, 1, tls=True, server_name="www.example.net"))
+    assert row["error"] == "certificate: self-signed certificate"
 
 
-def test_head_is_the_method_unless_told_otherwise() -> None:
-    server = Server()
-    (row,) = sent(server, 1)
-    assert server.requests[0].startswith(b"HEAD / HTTP/1.1\r\n")
-    assert row["kind"] == "HEAD"
-
-
-def test_an_environment_with_a_proxy_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
-    assert [row["error"] for row in sent(Server(), 1)] == [None]
-
-
-@pytest.mark.parametrize(("answer", "status"), [(NOT_FOUND, 404)])
-def test_a_status_from_400_on_is_a_failure(answer: bytes, status: int) -> None:
-    (row,) = sent(Server(answer), 1)
-    assert (row["status"], row["error"]) == (status, f"HTTP {status}")
-    assert row["ended"] is not None
-
-
-def test_a_redirect_is_an_answer_and_is_not_followed() -> None:
-    server = Server(MOVED)
-    (row,) = sent(server, 1)
-    assert (row["status"], row["error"]) == (302, None)
-    assert len(server.requests) == 1
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
-def test_a_refused_connection_is_a_failed_row_and_the_plan_goes_on() -> None:
-    rows: list[dict[str, Any]] = []
-    asyncio.run(send(plan(free_port(), 3), rows.append))
-    assert len(rows) == 3
-    for row in rows:
-        assert row["error"]
-        assert row["started"] is not None
-        assert [row[name] for name in ("connected", "first_byte", "ended")] == [None] * 3
-        assert (row["source_port"], row["status"], row["closer"]) == (None, None, None)
-
-
-def test_an_answer_that_does_not_come_is_a_timeout() -> None:
-    (row,) = sent(Server(answer=None), 1, timeout_s=0.05)
-    assert row["error"].startswith("timeout")
-    assert row["connected"] is not None
-    assert (row["first_byte"], row["ended"]) == (None, None)
-
-
-def test_a_connection_that_does_not_come_is_a_timeout() -> None:
-    """A listener with a full queue drops SYNs."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        waiting = [socket.socket() for _ in range(4)]
-        for sock in waiting:
-            sock.setblocking(False)
-            sock.connect_ex(listener.getsockname())
-        rows: list[dict[str, Any]] = []
-        port = listener.getsockname()[1]
-        asyncio.run(send(plan(port, 1, connect_timeout_s=0.1), rows.append))
-        for sock in waiting:
-            sock.close()
-    (row,) = rows
-    assert row["error"].startswith("timeout")
-    assert row["connected"] is None
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [b"not HTTP at all\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: nonsense\r\n\r\n"],
-)
-def test_an_answer_that_is_no_http_is_a_failed_row(answer: bytes) -> None:
-    (row,) = sent(Server(answer), 1)
-    assert row["error"]
-    assert row["error"].isprintable()
-    assert len(row["error"]) <= 200
-
-
-def test_what_is_under_way_when_it_ends_is_recorded_as_interrupted() -> None:
-    server = Server(answer=None)
-    rows: list[dict[str, Any]] = []
-
-    async def main() -> None:
-        async with server.running():
-            sending = asyncio.create_task(send(plan(server.port, 50), rows.append))
-            await server.asked.wait()
-            sending.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await sending
-
-    asyncio.run(main())
-    (row,) = rows  # the 49 that were not begun have no row
-    assert row["error"] == "interrupted"
-    assert row["connected"] is not None
-    assert row["ended"] is None
-
-
-def test_more_senders_than_requests_send_each_request_once() -> None:
-    server = Server(OK)
-    rows = sent(server, 3, concurrency=100)
-    assert [row["id"] for row in rows] == [0, 1, 2]
-    assert len(server.requests) == 3
+def test_a_certificate_for_another_name_is_a_failure(
+    tls: TlsServer, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    rows = [
+        *carry_out("http", plan(tls.port, 1, tls=True, server_name="www.example.net")),
+        *carry_out("http", plan(tls.port, 1, tls=True, server_name="www.example.org")),
+    ]
+    assert rows[0]["error"] is None
+    assert "www.example.org" in rows[1]["error"]

@@ -1,0 +1,51 @@
+"""What has become of a burst so far: counts, errors by kind, lateness. It is folded from blocks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from loadgen.engines.rows import NONE, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from loadgen.engines.rows import Block
+
+_STARTED = Row._fields.index("started")
+_SCHEDULED = Row._fields.index("scheduled")
+_ERROR = Row._fields.index("error")
+
+
+class Tally:
+    """Counts of requests that have ended.
+
+    Attributes:
+        ended: in all.
+        errors: how many failed, by what they say.
+        latest_ns: the longest that a request was begun after it was due.
+    """
+
+    def __init__(self) -> None:
+        self.ended = 0
+        self.errors: Counter[str] = Counter()
+        self.latest_ns = 0
+
+    @property
+    def failed(self) -> int:
+        """How many of them failed."""
+        return self.errors.total()
+
+    def add(self, rows: Block, texts: Sequence[str]) -> None:
+        """Fold a block in."""
+        self.ended += len(rows)
+        numbers, counts = np.unique(rows[:, _ERROR], return_counts=True)
+        for number, count in zip(numbers.tolist(), counts.tolist(), strict=True):
+            if number != NONE:
+                self.errors[texts[number]] += count
+        begun = rows[rows[:, _STARTED] != NONE]
+        if len(begun):
+            late_ns = int((begun[:, _STARTED] - begun[:, _SCHEDULED]).max())
+            self.latest_ns = max(self.latest_ns, late_ns)

@@ -1,0 +1,216 @@
+"""What the sockets engine alone can do: leave without a packet, datagrams; answers in pieces."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from typing import TYPE_CHECKING, Any
+
+import httptools
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loadgen.engines.closing import check_repair
+from loadgen.engines.exchange import MOST_HEAD_BYTES, Exchange
+from loadgen.errors import UsageProblem
+from loadgen.plan import Datagram, Request, Target
+from tests.unit.loadgen.engines.conduct import carry_out, plan, sent
+from tests.unit.loadgen.servers import HELLO, MOVED, NOT_FOUND, OK, Server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
+ANSWERS = {
+    OK: (200, 0),
+    HELLO: (200, 5),
+    NOT_FOUND: (404, 0),
+    MOVED: (302, 0),
+    CHUNKED: (200, 5),
+    b"HTTP/1.1 204 No Content\r\n\r\n": (204, 0),
+    b"HTTP/1.1 100 Continue\r\n\r\n" + HELLO: (200, 5),
+    b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + HELLO: (200, 5),
+}
+
+
+FILLER = b"X-Filler: " + b"x" * 1000 + b"\r\n"
+
+
+def exchange(*, heads: bool = False) -> Exchange:
+    return Exchange(0, 0, 0, "client", heads=heads)
+
+
+@given(st.sampled_from(sorted(ANSWERS)), st.lists(st.integers(1, 40), max_size=30))
+def test_an_answer_is_whole_at_its_last_byte_however_it_is_cut(
+    answer: bytes, cuts: list[int]
+) -> None:
+    told = exchange()
+    rest = answer
+    for cut in [*cuts, len(answer)]:
+        piece, rest = rest[:cut], rest[cut:]
+        if piece:
+            assert not told.complete
+            told.feed(memoryview(piece))
+    assert told.complete
+    assert (told.status, told.size) == ANSWERS[answer]
+
+
+def test_an_answer_to_head_ends_with_its_head_whatever_length_it_tells() -> None:
+    told = exchange(heads=True)
+    told.feed(memoryview(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"))
+    assert told.complete
+
+
+@pytest.mark.parametrize(
+    ("answer", "whole"),
+    [
+        (b"HTTP/1.1 200 OK\r\n\r\nhello", True),  # no length: the FIN is its end
+        (b"HTTP/1.0 200 OK\r\n\r\nhello", True),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello", False),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", False),
+        (b"HTTP/1.1 200 OK\r\nContent", False),
+        (b"", False),
+    ],
+)
+def test_the_end_of_the_stream_ends_an_answer_without_a_length_alone(
+    answer: bytes, whole: bool
+) -> None:
+    told = exchange()
+    if answer:
+        told.feed(memoryview(answer))
+    told.end_of_stream()
+    assert told.complete is whole
+
+
+def test_a_head_without_end_is_refused() -> None:
+    told = exchange()
+    told.feed(memoryview(b"HTTP/1.1 200 OK\r\n"))
+    for _ in range(MOST_HEAD_BYTES // len(FILLER)):
+        told.feed(memoryview(FILLER))
+    with pytest.raises(httptools.HttpParserError):
+        told.feed(memoryview(FILLER))
+
+
+@given(st.binary(max_size=300), st.integers(1, 300))
+def test_no_bytes_from_a_server_do_more_than_fail(noise: bytes, cut: int) -> None:
+    told = exchange()
+    try:
+        for piece in (noise[:cut], noise[cut:]):
+            told.feed(memoryview(piece))
+    except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+        return
+    told.end_of_stream()
+
+
+# Leaving without a packet -------------------------------------------------------------------------
+
+
+def test_whoever_is_abandoned_hears_nothing() -> None:
+    """Neither FIN nor reset: the server's side stays established until it speaks."""
+    check_repair(plan(80, engine="sockets", close="abandon"))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        heard: list[socket.socket] = []
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            connection.recv(4096)
+            connection.sendall(OK)
+            heard.append(connection)
+
+        serving = threading.Thread(target=serve)
+        serving.start()
+        (row,) = carry_out("sockets", plan(port, 1, close="abandon"))
+        serving.join()
+        with heard[0] as left:
+            left.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                left.recv(1)
+    assert (row["close"], row["closer"], row["error"]) == ("abandon", "none", None)
+    assert row["closed"] is not None
+
+
+def test_without_the_privilege_it_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(*_: Any) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(socket.socket, "setsockopt", denied)
+    with pytest.raises(UsageProblem, match=r"sockets cannot do --close abandon here: TCP_REPAIR"):
+        check_repair(plan(80, engine="sockets", close="abandon"))
+    check_repair(plan(80, engine="sockets", close="reset"))  # who does not ask is not refused
+
+
+# Datagrams ----------------------------------------------------------------------------------------
+
+
+class Echo:
+    """A UDP server that answers or does not."""
+
+    def __init__(self) -> None:
+        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.sock.bind(("127.0.0.1", 0))
+        self.port = int(self.sock.getsockname()[1])
+        self.came: list[tuple[bytes, tuple[str, int]]] = []
+        self.answers = True
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while True:
+            data, peer = self.sock.recvfrom(4096)
+            if data == b"stop":
+                return
+            self.came.append((data, peer))
+            if self.answers:
+                self.sock.sendto(data.upper(), peer)
+
+    def close(self) -> None:
+        """Serve no more."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as last:
+            last.sendto(b"stop", self.sock.getsockname())
+        self._thread.join()
+        self.sock.close()
+
+
+@pytest.fixture
+def echo() -> Iterator[Echo]:
+    server = Echo()
+    yield server
+    server.close()
+
+
+def datagrams(port: int, *, answered: bool = True, **more: Any) -> list[dict[str, Any]]:
+    target = Target(vip="127.0.0.1", port=port, protocol="UDP")
+    told = Datagram(payload=b"hello", answered=answered)
+    return carry_out("sockets", plan(port, 6, target=target, datagram=told, **more))
+
+
+def test_each_datagram_has_a_port_of_its_own_and_its_answer_is_noted(echo: Echo) -> None:
+    rows = datagrams(echo.port, concurrency=2)
+    assert [data for data, _ in echo.came] == [b"hello"] * 6
+    assert {(row["source"], row["port"]) for row in rows} == {peer for _, peer in echo.came}
+    assert {(row["size"], row["error"], row["closer"]) for row in rows} == {(5, None, None)}
+    assert all(row["first_byte"] >= row["started"] for row in rows)
+
+
+def test_an_answer_that_does_not_come_is_a_failure_only_where_one_is_expected(echo: Echo) -> None:
+    echo.answers = False
+    rows = datagrams(echo.port, timeout_s=0.1, concurrency=6)
+    assert {row["error"] for row in rows} == {"timeout: no answer"}
+    rows = datagrams(echo.port, answered=False)
+    assert {(row["error"], row["first_byte"]) for row in rows} == {(None, None)}
+
+
+def test_a_port_where_nobody_listens_is_a_failure() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+    assert {row["error"] for row in datagrams(port)} == {"connection refused"}
+
+
+def test_a_million_ports_are_not_tried_where_none_is_left() -> None:
+    """A source without a free port is a failure that says so, and the plan goes on."""
+    server = Server()
+    rows = sent("sockets", server, 2, sources=("192.0.2.77",), request=Request())
+    assert {row["error"] for row in rows} == {"cannot assign requested address"}
