@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 _IP_BIND_ADDRESS_NO_PORT = 24  # ip(7)
 _LOOK_S = 0.05
 _FLUSH_EVERY = 5  # looks
+_TLS_FAREWELL_S = 0.25  # what aiohttp advises, for transports that are still saying good-bye
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _NOT_OF_AIOHTTP = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 
@@ -111,6 +112,8 @@ async def _carry_out(share: Share, outlet: Outlet) -> None:
         skip_auto_headers=_NOT_OF_AIOHTTP,
     ) as session:
         await _Client(share, outlet, session).run()
+    if share.plan.request.tls:
+        await asyncio.sleep(_TLS_FAREWELL_S)
 
 
 class _Client:
