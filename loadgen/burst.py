@@ -23,6 +23,7 @@ from loadgen.engines.activity import Burst
 from loadgen.errors import UsageProblem
 from loadgen.keys import QuitKey
 from loadgen.lab.recorder import LabEvents
+from loadgen.preflight import Table, as_text, preflight, read_host
 from loadgen.run import run
 from loadgen.sockets import socket_watches
 from loadgen.watch import DecayWatch, longest_decay_s
@@ -45,6 +46,7 @@ class BurstOptions:
         interface: to capture on; None to find the one that leads to the VIP.
         observe_s: how long to watch after the burst; None until its entries have gone.
         timeouts: the directors', where the operator knows them and they cannot be read.
+        why_engine: carries the plan out, in a few words.
     """
 
     directory: Path
@@ -53,6 +55,7 @@ class BurstOptions:
     interface: str | None
     observe_s: float | None
     timeouts: Timeouts | None
+    why_engine: str = "as told"
 
 
 def new_run_directory(command: str) -> Path:
@@ -78,6 +81,8 @@ async def burst(plan: LoadPlan, site: Site, options: BurstOptions, progress: Run
         facts = await _meet(eyes, plan.target, options.timeouts, progress)
         recording = RecordingWriter(options.directory, _manifest(plan, site, options, eyes, facts))
         captures = _captures(plan.target, site, options, recording, progress)
+        progress.say(f"engine: {plan.engine} ({options.why_engine})")
+        _say_preflight(plan, eyes, facts, progress)
         pollers = _pollers(plan.target, eyes, facts, recording)
         sender = Burst(
             plan, recording, lambda tally: progress.sending(tally, _inactive(pollers)), progress.say
@@ -93,7 +98,7 @@ async def burst(plan: LoadPlan, site: Site, options: BurstOptions, progress: Run
         for eye in eyes:
             await eye.close()
     _complete_manifest(recording, captures, pollers)
-    recording.update_manifest({"engine": sender.manifest()})
+    recording.update_manifest({"engine": sender.manifest() | {"why": options.why_engine}})
     return ended
 
 
@@ -240,6 +245,21 @@ def interface_to(address: str) -> str:
 
 def _lab_events(site: Site, recording: RecordingWriter) -> list[LabEvents]:
     return [LabEvents(site.lab, recording)] if site.lab else []
+
+
+def _say_preflight(
+    plan: LoadPlan, eyes: Sequence[Eye], facts: Sequence[DirectorFacts], progress: RunProgress
+) -> None:
+    tables = [
+        Table(
+            director=eye.link.name,
+            buckets=known.services.conn_tab_size,
+            lifetime_s=longest_decay_s(known, plan),
+        )
+        for eye, known in zip(eyes, facts, strict=True)
+    ]
+    for line in ("preflight:", *as_text(preflight(plan, read_host(), tables))):
+        progress.say(line)
 
 
 def _inactive(pollers: Sequence[Poller]) -> int | None:

@@ -86,11 +86,15 @@ class PipeOutlet:
 
 def main() -> None:
     """Load the engine, take the share, carry it out."""
-    engine: Engine = import_module(f"loadgen.engines.{sys.argv[1]}").send
+    outlet = PipeOutlet(sys.stdout.fileno())
+    try:
+        engine: Engine = import_module(f"loadgen.engines.{sys.argv[1]}").send
+    except ImportError as error:
+        outlet.fault(error)
+        return
     with suppress(ValueError, OSError):
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
-    outlet = PipeOutlet(sys.stdout.fileno())
     outlet.ready()
     try:
         share = pickle.load(sys.stdin.buffer)  # noqa: S301 - our parent's

@@ -7,37 +7,12 @@ from typing import Any
 
 import click
 
-from loadgen.commands.types import ADDRESS, DURATION, METHOD, OBSERVE, TIMEOUTS, URL_PATH
-from loadgen.plan import ClosedModel, LoadPlan, Request, Target
+from loadgen.commands.loadgen.load_options import load_options, plan_of
+from loadgen.commands.types import OBSERVE, TIMEOUTS
 
 
 @click.command()
-@click.option("--vip", required=True, type=ADDRESS, help="The virtual IP.")
-@click.option("--port", type=click.IntRange(1, 65535), default=80, show_default=True)
-@click.option("--path", type=URL_PATH, default="/", show_default=True, help="Path of the URL.")
-@click.option(
-    "-X", "method", type=METHOD, default="HEAD", show_default=True, help="Request method."
-)
-@click.option(
-    "-n",
-    "requests",
-    type=click.IntRange(1),
-    default=50,
-    show_default=True,
-    help="Requests, each its own connection.",
-)
-@click.option(
-    "-c",
-    "concurrency",
-    type=click.IntRange(1, 10_000),
-    default=1,
-    show_default=True,
-    help="Requests at a time.",
-)
-@click.option("--timeout", type=DURATION, default=30, show_default=True, help="For a request.")
-@click.option(
-    "--connect-timeout", type=DURATION, default=10, show_default=True, help="For its connection."
-)
+@load_options
 @click.option(
     "--director",
     "directors",
@@ -89,10 +64,11 @@ def burst(
     from loadgen.burst import BurstOptions, burst, new_run_directory
     from loadgen.conclude import as_json as to_text
     from loadgen.conclude import conclude, exit_code, print_summary
+    from loadgen.preflight import check_consent, check_means
     from loadgen.progress import RunProgress
     from loadgen.sites import find_site, stand_in
 
-    plan = _plan(options)
+    plan, why = plan_of(options)
     site = find_site(plan.target.vip, directors, lab_name, servers)
     watching = BurstOptions(
         directory=output or new_run_directory("burst"),
@@ -101,9 +77,12 @@ def burst(
         interface=options["interface"],
         observe_s=options["observe"],
         timeouts=options["timeouts"],
+        why_engine=why,
     )
     progress = RunProgress(plan.expected_requests, color=not no_color)
+    check_consent(plan, in_lab=site.lab is not None, agreed=options["agreed"])
     stand_in(site, plan.target.vip, progress.say)
+    check_means(plan)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         ended = runner.run(burst(plan, site, watching, progress))
     analysis, page = conclude(watching.directory)
@@ -111,13 +90,3 @@ def burst(
         click.echo(to_text(analysis))
     print_summary(analysis, page, err=as_json)
     return exit_code(analysis, ended)
-
-
-def _plan(options: dict[str, Any]) -> LoadPlan:
-    return LoadPlan(
-        target=Target(vip=options["vip"], port=options["port"]),
-        arrivals=ClosedModel(requests=options["requests"], concurrency=options["concurrency"]),
-        request=Request(method=options["method"], path=options["path"]),
-        timeout_s=options["timeout"],
-        connect_timeout_s=options["connect_timeout"],
-    )

@@ -1,0 +1,80 @@
+"""Option types of a load: hosts, headers, bodies, stages."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from loadgen.commands.types import PatternType, RateType, SpanType
+
+if TYPE_CHECKING:
+    from loadgen.plan import Stage
+
+MOST_BODY_BYTES = 16 * 1024 * 1024
+
+
+class HeaderType(click.ParamType["tuple[str, str]"]):
+    """``Name: value``; a name and a value."""
+
+    name = "name: value"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str]:
+        """The header; a value may be empty."""
+        found = re.fullmatch(r"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,200}): *([\t -~\x80-\xff]*)", value)
+        if not found:
+            self.fail(f"{value!r}: expected a header such as 'Accept: text/html'", param, ctx)
+        return found[1], found[2]
+
+
+class BodyType(click.ParamType[bytes]):
+    """A text, or ``@FILE``; gives bytes."""
+
+    name = "text|@file"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> bytes:
+        """The bytes."""
+        if isinstance(value, bytes):
+            return value
+        try:
+            body = Path(value[1:]).read_bytes() if value.startswith("@") else value.encode()
+        except (OSError, ValueError) as error:
+            self.fail(f"{value!r}: {error}", param, ctx)
+        if len(body) > MOST_BODY_BYTES:
+            self.fail(f"{value!r}: expected at most {MOST_BODY_BYTES:,} bytes", param, ctx)
+        return bytes(body)
+
+
+class StageType(click.ParamType["Stage"]):
+    """``DURATION:RATE`` such as ``30s:500``; a rate of 0 is a pause."""
+
+    name = "duration:rate"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Stage:
+        """The stage."""
+        from loadgen.plan import Stage
+
+        duration, colon, rate = value.partition(":")
+        if not colon:
+            self.fail(f"{value!r}: expected a stage such as 30s:500", param, ctx)
+        pause = re.fullmatch(r"0+(\.0+)?(/s)?", rate)
+        return Stage(
+            duration_s=SpanType().convert(duration, param, ctx),
+            rate_per_s=0 if pause else RateType().convert(rate, param, ctx),
+        )
+
+
+HOST = PatternType(
+    "host", r"[0-9A-Za-z:._\[\]%-]{1,253}", "an address such as 192.168.10.2, or a name"
+)
+HEADER = HeaderType()
+BODY = BodyType()
+STAGE = StageType()

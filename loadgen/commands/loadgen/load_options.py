@@ -1,0 +1,230 @@
+"""The flags that say what load is sent, and the plan that they come to. Commands share them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from loadgen.commands.load_types import BODY, HEADER, HOST, STAGE
+from loadgen.commands.types import CLOSE_MIX, DURATION, METHOD, RATE, SPAN, URL_PATH
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from loadgen.destination import Destination, Told
+    from loadgen.plan import ClosedModel, Closing, Datagram, LoadPlan, OpenModel, Request
+
+MOST_REDIRECTS = 10
+_DEFAULT_REQUESTS = 50
+
+
+def _table() -> list[Callable[[Any], Any]]:
+    many, at_least_1 = {"multiple": True}, click.IntRange(1)
+    return [
+        _option("--vip", required=True, type=HOST, help="The virtual IP, or a name for it."),
+        _option("--port", type=click.IntRange(1, 65535), help="80, or 443 with --tls."),
+        _option("-4", "only_ipv4", is_flag=True, help="Of a name's addresses, IPv4 alone."),
+        _option("-6", "only_ipv6", is_flag=True, help="Of a name's addresses, IPv6 alone."),
+        _option("--resolve", metavar="HOST:PORT:ADDRESS", help="As curl's; repeatable.", **many),
+        _option(
+            "--connect-to", metavar="HOST1:PORT1:HOST2:PORT2", help="As curl's; repeatable.", **many
+        ),
+        _option("-X", "--method", type=METHOD, default="HEAD", show_default=True),
+        _option("--path", type=URL_PATH, default="/", show_default=True, help="Path of the URL."),
+        _option(
+            "-H", "--header", "headers", type=HEADER, help="'Name: value'; repeatable.", **many
+        ),
+        _option("--body", type=BODY, help="Of the request; @FILE reads it from a file."),
+        _option("--tls", is_flag=True, help="HTTPS."),
+        _option("--sni", type=HOST, help="The server name of TLS; the VIP's own unless told."),
+        _option("-k", "--insecure", is_flag=True, help="Let any certificate do."),
+        _option(
+            "-L",
+            "--location",
+            is_flag=True,
+            help=f"Follow redirects, up to {MOST_REDIRECTS}, at the same host.",
+        ),
+        _option("-n", "requests", type=at_least_1, help="Requests, each its own connection.  [50]"),
+        _option("-c", "concurrency", type=at_least_1, help="Connections at a time.  [1]"),
+        _option("--think", type=DURATION, default=0, help="A sender's pause between requests."),
+        _option(
+            "-q",
+            "--rate",
+            type=RATE,
+            help="Requests a second in total, on schedule, late or not.",
+        ),
+        _option("-z", "--duration", type=SPAN, help="How long to send."),
+        _option(
+            "--stage", "stages", type=STAGE, help="A stage of the schedule; repeatable.", **many
+        ),
+        _option(
+            "--arrivals",
+            type=click.Choice(["uniform", "poisson"]),
+            default="uniform",
+            show_default=True,
+            help="How requests follow each other on the schedule.",
+        ),
+        _option("--seed", type=int, default=0, show_default=True, help="Of poisson arrivals."),
+        _option(
+            "--close",
+            type=CLOSE_MIX,
+            default="client",
+            show_default=True,
+            help="How connections end: client, server, reset, half, never, abandon, or a mix such "
+            "as client=70,server=20,reset=10.",
+        ),
+        _option("--hold", type=DURATION, default=0, help="Between response and close."),
+        _option("--timeout", type=SPAN, default=30, show_default=True, help="For a request."),
+        _option(
+            "--connect-timeout",
+            type=SPAN,
+            default=10,
+            show_default=True,
+            help="For its connection.",
+        ),
+        _option("--local-ips", metavar="POOL", help="Send from these: ranges, CIDR, with commas."),
+        _option(
+            "--engine",
+            type=click.Choice(["auto", "http", "sockets", "packets"]),
+            default="auto",
+            show_default=True,
+            help="What carries the plan out.",
+        ),
+        _option("--processes", type=click.IntRange(1, 256), default=1, show_default=True),
+        _option("--tcp-info", is_flag=True, help="Record retransmissions and RTT per connection."),
+        _option("--udp", is_flag=True, help="Datagrams, each from a port of its own."),
+        _option("--payload", type=BODY, help="Of a datagram; @FILE reads it from a file."),
+        _option("--no-answer", is_flag=True, help="A datagram's response is not waited for."),
+        _option("--yes", "agreed", is_flag=True, help="Yes, many connections to a public address."),
+    ]
+
+
+def load_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the flags of a load."""
+    for decorate in reversed(_table()):
+        command = decorate(command)
+    return command
+
+
+def _option(*names: str, **words: Any) -> Callable[[Any], Any]:
+    return click.option(*names, **words)
+
+
+def plan_of(options: dict[str, Any]) -> tuple[LoadPlan, str]:
+    """The plan that the flags come to, with its engine, and why it is this engine.
+
+    Raises:
+        UsageProblem: flags that do not go together, a name without an address, or what no engine
+            can do.
+    """
+    from dataclasses import replace
+
+    from loadgen.destination import find_destination
+    from loadgen.engines.abilities import choose
+    from loadgen.plan import LoadPlan, Target
+    from loadgen.pool import parse_pool
+
+    port = options["port"] or (443 if options["tls"] else 80)
+    found = find_destination(options["vip"], port, _told(options))
+    protocol = "UDP" if options["udp"] else "TCP"
+    plan = LoadPlan(
+        target=Target(vip=found.address, port=found.port, protocol=protocol),
+        arrivals=_arrivals(options),
+        request=_request(options, found),
+        closing=_closing(options),
+        datagram=_datagram(options),
+        sources=parse_pool(options["local_ips"]) if options["local_ips"] else (),
+        processes=options["processes"],
+        timeout_s=options["timeout"],
+        connect_timeout_s=options["connect_timeout"],
+        tcp_info=options["tcp_info"],
+    )
+    engine, why = choose(options["engine"], plan)
+    return replace(plan, engine=engine), why
+
+
+def _told(options: dict[str, Any]) -> Told:
+    from loadgen.destination import Told
+    from loadgen.errors import UsageProblem
+
+    if options["only_ipv4"] and options["only_ipv6"]:
+        raise UsageProblem("-4 and -6: expected one of them")
+    family = 4 if options["only_ipv4"] else 6 if options["only_ipv6"] else None
+    return Told(
+        connect_to=options["connect_to"],
+        resolve=options["resolve"],
+        family=family,  # type: ignore[arg-type]
+    )
+
+
+def _arrivals(options: dict[str, Any]) -> ClosedModel | OpenModel:
+    from loadgen.errors import UsageProblem
+    from loadgen.plan import ClosedModel, OpenModel, Stage
+
+    rate, span_s, requests = options["rate"], options["duration"], options["requests"]
+    stages: tuple[Stage, ...] = options["stages"]
+    if stages and (rate or span_s):
+        raise UsageProblem("--stage says rate and duration itself: -q and -z do not go with it")
+    if rate:
+        span_s = span_s or (requests or _DEFAULT_REQUESTS) / rate
+        stages = (Stage(duration_s=span_s, rate_per_s=rate),)
+    if not stages:
+        count = requests if requests or span_s else _DEFAULT_REQUESTS
+        return ClosedModel(
+            requests=count,
+            concurrency=options["concurrency"] or 1,
+            think_s=options["think"],
+            duration_s=span_s,
+        )
+    if options["think"]:
+        raise UsageProblem("--think: a schedule waits for nobody; -q and --stage exclude it")
+    return OpenModel(
+        stages=stages,
+        arrivals=options["arrivals"],
+        seed=options["seed"],
+        requests=requests,
+        at_once=options["concurrency"],
+    )
+
+
+def _request(options: dict[str, Any], found: Destination) -> Request:
+    from loadgen.errors import UsageProblem
+    from loadgen.plan import Request
+
+    if not options["tls"] and (options["insecure"] or options["sni"]):
+        raise UsageProblem("-k and --sni: expected --tls with them")
+    return Request(
+        method=options["method"],
+        path=options["path"],
+        headers=tuple(options["headers"]),
+        body=options["body"] or b"",
+        authority=found.authority,
+        tls=options["tls"],
+        server_name=options["sni"] or found.name,
+        verify=not options["insecure"],
+        redirects=MOST_REDIRECTS if options["location"] else 0,
+    )
+
+
+def _closing(options: dict[str, Any]) -> Closing:
+    from loadgen.plan import Closing
+
+    return Closing(shares=tuple(options["close"].items()), hold_s=options["hold"])
+
+
+def _datagram(options: dict[str, Any]) -> Datagram | None:
+    from loadgen.errors import UsageProblem
+    from loadgen.plan import Datagram
+
+    if not options["udp"]:
+        if options["payload"] is not None or options["no_answer"]:
+            raise UsageProblem("--payload and --no-answer: expected --udp with them")
+        return None
+    payload = options["payload"]
+    answered = not options["no_answer"]
+    return (
+        Datagram(answered=answered)
+        if payload is None
+        else Datagram(payload=payload, answered=answered)
+    )
