@@ -128,16 +128,29 @@ def _text(names: NDArray[np.bytes_]) -> pa.Array:
 
 
 _OCTETS = pa.array([str(octet) for octet in range(256)])
+_SAMPLE, _FEW = 1000, 100
 
 
 def _addresses(
     high: NDArray[np.uint64], low: NDArray[np.uint64], is_ipv6: NDArray[np.bool_]
 ) -> pa.Array:
-    octets = np.ascontiguousarray(low).astype(">u4").view(np.uint8).reshape(-1, 4)
-    dotted = pc.binary_join_element_wise(*(_OCTETS.take(pa.array(each)) for each in octets.T), ".")
+    dotted = _dotted(np.ascontiguousarray(low).astype(np.uint32))
     if not is_ipv6.any():
         return dotted
     where = np.flatnonzero(is_ipv6)
     halves = zip(high[where].tolist(), low[where].tolist(), strict=True)
     written = [str(IPv6Address(upper << 64 | lower)) for upper, lower in halves]
     return pc.replace_with_mask(dotted, pa.array(is_ipv6), pa.array(written, pa.string()))
+
+
+def _dotted(numbers: NDArray[np.uint32]) -> pa.Array:
+    """IPv4 addresses as texts; where they are few, each is written once."""
+    if len(numbers) > _SAMPLE and len(np.unique(numbers[:_SAMPLE])) < _FEW:
+        coded = pa.array(numbers).dictionary_encode()
+        return _written(coded.dictionary.to_numpy()).take(coded.indices)
+    return _written(numbers)
+
+
+def _written(numbers: NDArray[np.uint32]) -> pa.Array:
+    octets = numbers.astype(">u4").view(np.uint8).reshape(-1, 4)
+    return pc.binary_join_element_wise(*(_OCTETS.take(pa.array(each)) for each in octets.T), ".")

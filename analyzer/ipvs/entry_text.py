@@ -161,10 +161,10 @@ def _read_lines(lines: Bytes, layout: _Layout) -> tuple[Rows, Mask]:
     """Lines of one width as rows, and which of them are as the kernel prints them."""
     rows = np.zeros(len(lines), ENTRY)
     pairs = _HEX.take(lines.take(layout.digits(), axis=1).view("<u2"))
-    is_good = np.bitwise_or.reduce(pairs, axis=1) < _NOT_HEX
-    is_good &= (lines.take(layout.blanks(), axis=1) == _BLANK).all(axis=1)
+    is_good = _all_of(pairs < _NOT_HEX)
+    is_good &= _all_of(lines.take(layout.blanks(), axis=1) == _BLANK)
     if layout.ipv6:
-        is_good &= (lines.take(layout.colons(), axis=1) == _COLON).all(axis=1)
+        is_good &= _all_of(lines.take(layout.colons(), axis=1) == _COLON)
     _fill_ends(rows, pairs.astype(np.uint8), layout)
     is_good &= _fill_names(rows["protocol"], lines[:, : layout.protocol_width])
     is_good &= rows["protocol"] != _TITLE
@@ -174,22 +174,29 @@ def _read_lines(lines: Bytes, layout: _Layout) -> tuple[Rows, Mask]:
     return rows, is_good
 
 
-def _fill_ends(rows: Rows, octets: Bytes, layout: _Layout) -> None:
-    size = 16 if layout.ipv6 else 4
-    for end, (address, port) in enumerate(ENDS):
-        at = end * (size + 2)
-        if layout.ipv6:
-            rows[f"{address}_high"] = _number(octets[:, at : at + 8], ">u8")
-            rows[f"{address}_low"] = _number(octets[:, at + 8 : at + 16], ">u8")
-        else:
-            rows[f"{address}_low"] = _number(octets[:, at : at + 4], ">u4")
-        rows[port] = _number(octets[:, at + size : at + size + 2], ">u2")
-    rows["ipv6"] = 0b111 if layout.ipv6 else 0
-
-
-def _number(octets: Bytes, kind: str) -> NDArray[np.unsignedinteger]:
-    found: NDArray[np.unsignedinteger] = np.ascontiguousarray(octets).view(kind)[:, 0]
+def _all_of(is_right: Mask) -> Mask:
+    """Which lines are right in every column; that all are is the usual case, and the quick one."""
+    if is_right.all():
+        return np.ones(len(is_right), dtype=bool)
+    found: Mask = is_right.all(axis=1)
     return found
+
+
+def _fill_ends(rows: Rows, octets: Bytes, layout: _Layout) -> None:
+    """Write addresses and ports, which lie in the octets as they do in a packet."""
+    fields = [
+        (name, kind)
+        for address, port in ENDS
+        for name, kind in (
+            *([(f"{address}_high", ">u8")] if layout.ipv6 else []),
+            (f"{address}_low", ">u8" if layout.ipv6 else ">u4"),
+            (port, ">u2"),
+        )
+    ]
+    ends = octets.view(np.dtype(fields))[:, 0]
+    for name, _ in fields:
+        rows[name] = ends[name]
+    rows["ipv6"] = 0b111 if layout.ipv6 else 0
 
 
 def _fill_names(names: NDArray[np.bytes_], texts: Bytes) -> Mask:
@@ -197,20 +204,30 @@ def _fill_names(names: NDArray[np.bytes_], texts: Bytes) -> Mask:
 
     There are few names: each is looked at once, and all lines that have it get it together.
     """
-    padded = np.ascontiguousarray(texts).view(f"S{texts.shape[1]}")[:, 0]
-    is_left = np.ones(len(padded), dtype=bool)
-    is_good = np.zeros(len(padded), dtype=bool)
-    for _ in range(_MAX_NAMES):
-        if not is_left.any():
-            break
-        text = padded[is_left.argmax()]
-        has_it = padded == text
+    words = _as_words(texts)
+    code = np.zeros(len(texts), dtype=np.uint8)  # 0: no name, or not yet known
+    known = [b""]
+    is_left = np.ones(len(texts), dtype=bool)
+    while is_left.any() and len(known) <= _MAX_NAMES:
+        first = is_left.argmax()
+        has_it = words[0] == words[0][first]
+        for word in words[1:]:
+            has_it &= word == word[first]
+        name = texts[first].tobytes().rstrip(b" ")
+        if NAME.fullmatch(name.decode("latin-1")):
+            code[has_it] = len(known)
+        known.append(name)
         is_left &= ~has_it
-        name = text.rstrip(b" ")
-        if len(text) == texts.shape[1] and NAME.fullmatch(name.decode("latin-1")):
-            names[has_it] = name
-            is_good |= has_it
-    return is_good
+    names[:] = np.array(known, names.dtype).take(code)
+    return code > 0
+
+
+def _as_words(texts: Bytes) -> list[NDArray[np.uint64]]:
+    """Texts of one width, padded, as numbers: to compare numbers is quicker."""
+    count, width = texts.shape
+    padded = np.zeros((count, -(-width // 8) * 8), np.uint8)
+    padded[:, :width] = texts
+    return list(np.ascontiguousarray(padded.view("u8").T))
 
 
 def _fill_expires(expires_s: NDArray[np.int64], texts: Bytes) -> Mask:

@@ -125,6 +125,17 @@ def test_columns_have_the_recordings_types() -> None:
     assert entries_of(read_entries("").rows) == ()
 
 
+def test_addresses_of_many_rows_are_the_same_whether_few_or_many_differ() -> None:
+    rows = read_entries(LINE * 1200 + LINE_V6 + LINE.replace("C0A80A15", "00000000")).rows
+    rows["client_ip_low"][:1200] = range(1200)
+    columns = entry_columns(rows)
+    assert columns["client_ip"].to_pylist()[1198:] == ["0.0.4.174", "0.0.4.175", "fd00:10::fa"] + [
+        "192.168.10.250"
+    ]
+    servers = ["192.168.10.21"] * 1200 + ["fd00:10::21", "0.0.0.0"]
+    assert columns["real_server"].to_pylist() == servers
+
+
 def test_a_page_of_warnings_says_how_many_more_there_are() -> None:
     found = read_entries("nonsense\n" * 1000)
     assert found.warnings[-1] == "and 980 more lines"
