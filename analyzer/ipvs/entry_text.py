@@ -176,10 +176,8 @@ def _read_lines(lines: Bytes, layout: _Layout) -> tuple[Rows, Mask]:
 
 def _all_of(is_right: Mask) -> Mask:
     """Which lines are right in every column; that all are is the usual case, and the quick one."""
-    if is_right.all():
-        return np.ones(len(is_right), dtype=bool)
-    found: Mask = is_right.all(axis=1)
-    return found
+    lines = len(is_right)
+    return np.ones(lines, bool) if is_right.all() else np.asarray(is_right.all(axis=1))
 
 
 def _fill_ends(rows: Rows, octets: Bytes, layout: _Layout) -> None:

@@ -129,8 +129,11 @@ def test_addresses_of_many_rows_are_the_same_whether_few_or_many_differ() -> Non
     rows = read_entries(LINE * 1200 + LINE_V6 + LINE.replace("C0A80A15", "00000000")).rows
     rows["client_ip_low"][:1200] = range(1200)
     columns = entry_columns(rows)
-    assert columns["client_ip"].to_pylist()[1198:] == ["0.0.4.174", "0.0.4.175", "fd00:10::fa"] + [
-        "192.168.10.250"
+    assert columns["client_ip"].to_pylist()[1198:] == [
+        "0.0.4.174",
+        "0.0.4.175",
+        "fd00:10::fa",
+        "192.168.10.250",
     ]
     servers = ["192.168.10.21"] * 1200 + ["fd00:10::21", "0.0.0.0"]
     assert columns["real_server"].to_pylist() == servers
