@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import loadgen
 from analyzer.recording import RecordingWriter
-from loadgen.capture import Capture, CaptureRefused
+from loadgen.capture.start import CaptureOptions, open_captures
 from loadgen.director.eye import Eye
 from loadgen.director.facts import DirectorFacts, learn_facts, manifest_of
 from loadgen.director.poller import Poller
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from analyzer.ipvs.states import Timeouts
+    from loadgen.capture.local import Capture
     from loadgen.plan import LoadPlan, Target
     from loadgen.progress import RunProgress
     from loadgen.run import Activity, Ended
@@ -43,7 +44,6 @@ class BurstOptions:
     """How a burst is watched.
 
     Attributes:
-        interface: to capture on; None to find the one that leads to the VIP.
         observe_s: how long to watch after the burst; None until its entries have gone.
         timeouts: the directors', where the operator knows them and they cannot be read.
         why_engine: carries the plan out, in a few words.
@@ -51,8 +51,7 @@ class BurstOptions:
 
     directory: Path
     command_line: Sequence[str]
-    capture: bool
-    interface: str | None
+    capture: CaptureOptions
     observe_s: float | None
     timeouts: Timeouts | None
     why_engine: str = "as told"
@@ -80,7 +79,7 @@ async def burst(plan: LoadPlan, site: Site, options: BurstOptions, progress: Run
     try:
         facts = await _meet(eyes, plan.target, options.timeouts, progress)
         recording = RecordingWriter(options.directory, _manifest(plan, site, options, eyes, facts))
-        captures = _captures(plan.target, site, options, recording, progress)
+        captures = open_captures(options.capture, plan.target, site, recording, progress.say)
         progress.say(f"engine: {plan.engine} ({options.why_engine})")
         _say_preflight(plan, eyes, facts, progress)
         pollers = _pollers(plan.target, eyes, facts, recording)
@@ -186,61 +185,15 @@ def _manifest(
             for eye, known in zip(eyes, facts, strict=True)
         },
         "capture": None,
-        "not_measured": _not_measured(site, options),
+        "not_measured": _not_measured(site),
     }
 
 
-def _not_measured(site: Site, options: BurstOptions) -> list[dict[str, str]]:
-    rows = []
-    if not site.directors:
-        why = "no director was named (--director, loadgen.toml or LOADGEN_DIRECTOR)"
-        rows.append({"what": "the director's entries and counters", "why": why})
-    if not options.capture:
-        rows.append({"what": "packets, and so every prediction", "why": "--no-capture"})
-    return rows
-
-
-def _captures(
-    target: Target,
-    site: Site,
-    options: BurstOptions,
-    recording: RecordingWriter,
-    progress: RunProgress,
-) -> list[Capture]:
-    """The capture, opened; none, and a line that says why, where it is not to be had."""
-    if not options.capture:
+def _not_measured(site: Site) -> list[dict[str, str]]:
+    if site.directors:
         return []
-    try:
-        interface = options.interface or site.interface or interface_to(target.vip)
-        return [Capture(interface, target, recording.capture_path)]
-    except CaptureRefused as error:
-        progress.say(f"{error}; the run goes on without")
-        recording.update_manifest(
-            {
-                "not_measured": [
-                    *_not_measured(site, options),
-                    {"what": "packets, and so every prediction", "why": str(error)},
-                ]
-            }
-        )
-        return []
-
-
-def interface_to(address: str) -> str:
-    """The interface that the kernel would send to an address through.
-
-    Raises:
-        CaptureRefused: there is no way to it.
-    """
-    import json
-    import subprocess
-
-    argv = ["ip", "-json", "route", "get", address]
-    try:
-        shown = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=5)
-        return str(json.loads(shown.stdout)[0]["dev"])
-    except (OSError, subprocess.SubprocessError, ValueError, LookupError) as error:
-        raise CaptureRefused(f"no capture: no route to {address}") from error
+    why = "no director was named (--director, loadgen.toml or LOADGEN_DIRECTOR)"
+    return [{"what": "the director's entries and counters", "why": why}]
 
 
 def _lab_events(site: Site, recording: RecordingWriter) -> list[LabEvents]:
@@ -294,6 +247,7 @@ def _complete_manifest(
     recording: RecordingWriter, captures: Sequence[Capture], pollers: Sequence[Poller]
 ) -> None:
     """What is known only at the end: drops, and the clocks' offsets."""
+    eyes: list[Poller | Capture] = [*pollers, *captures]
     clocks = {poller.name: poller.clock_manifest() for poller in pollers}
     directors = recording.manifest["directors"]
     recording.update_manifest(
@@ -301,7 +255,7 @@ def _complete_manifest(
             "directors": {name: facts | clocks.get(name, {}) for name, facts in directors.items()},
             "not_measured": [
                 *recording.manifest["not_measured"],
-                *(row for poller in pollers for row in poller.not_measured()),
+                *(row for eye in eyes for row in eye.not_measured()),
             ],
             "capture": captures[0].manifest() if captures else None,
         }

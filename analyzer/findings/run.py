@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from analyzer.agreement import TOLERATED
 from analyzer.results import Finding
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from analyzer.findings.figures import Figures
-    from analyzer.results import Agreement
+    from analyzer.results import Agreement, Event
+
+MAX_SPANS = 5
+ADJACENT_S = 0.2
+"""The kernel's counter is read every second; drops of the next second belong together."""
+
+_DROP = re.compile(r"(\d{1,15}) packets within (\d{1,9}(?:\.\d{1,9})?) s")
 
 
 def requests_failed(figures: Figures) -> Finding | None:
@@ -43,15 +52,50 @@ def director_lost(figures: Figures) -> Finding | None:
 
 def capture_incomplete(figures: Figures) -> Finding | None:
     """The capture missed packets."""
-    if not figures.capture_dropped:
+    drops = [event for event in figures.events if event.kind == "capture-drop"]
+    ends = [event for event in figures.events if event.kind == "capture-stopped"]
+    if not (figures.capture_dropped or drops or ends):
         return None
     return Finding(
         id="capture-incomplete",
         severity="warning",
         title="The capture missed packets, so predictions may be off",
-        evidence=f"The kernel dropped {figures.capture_dropped} packets before the capture.",
-        advice="Send at a lower rate, or capture on a less loaded machine.",
+        evidence="; ".join([*_dropped(figures, drops), *map(_stopped, ends)]) + ".",
+        advice="Send at a lower rate, capture on a less loaded machine, or with --capture-with "
+        "ring. Of what a connection did in such a time the packets are silent.",
     )
+
+
+def _dropped(figures: Figures, drops: Sequence[Event]) -> list[str]:
+    """How many packets went, and in which time ranges, neighbouring ones as one."""
+    spans = _spans(drops)
+    lost = sum(packets for _, _, packets in spans) or figures.capture_dropped
+    if not lost:
+        return []
+    shown = [f"{from_s:.1f} to {to_s:.1f} s ({packets})" for from_s, to_s, packets in spans]
+    more = f" and {len(shown) - MAX_SPANS} more" if len(shown) > MAX_SPANS else ""
+    when = f": {', '.join(shown[:MAX_SPANS])}{more}" if shown else ""
+    return [f"The kernel dropped {lost} packets before the capture{when}"]
+
+
+def _spans(drops: Sequence[Event]) -> list[tuple[float, float, int]]:
+    """Begin, end (seconds of the run) and packets; a detail is ``12 packets within 1.00 s``."""
+    spans: list[tuple[float, float, int]] = []
+    for event in drops:
+        found = _DROP.match(event.detail)
+        if found is None:
+            continue
+        packets, from_s = int(found[1]), event.t_s - float(found[2])
+        if spans and from_s - spans[-1][1] <= ADJACENT_S:
+            begun_s, _, before = spans.pop()
+            spans.append((begun_s, event.t_s, before + packets))
+        else:
+            spans.append((from_s, event.t_s, packets))
+    return spans
+
+
+def _stopped(event: Event) -> str:
+    return f"At {event.t_s:.1f} s the capture on {event.host} stopped: {event.detail}"
 
 
 def foreign_entries(figures: Figures) -> Finding | None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 MAX_SHARES = 64
 MAX_TIMEOUT_S = 31 * 86400
+MIN_SIZE_BYTES = 4_000_000
+_SIZES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _UNITS_S = {"ms": 0.001, "": 1, "s": 1, "m": 60, "h": 3600}
 
 
@@ -46,6 +48,22 @@ class SpanType(DurationType):
         if not 1e-3 <= seconds <= MAX_TIMEOUT_S:
             self.fail(f"{value!r}: expected more than 0 and at most 31 days", param, ctx)
         return seconds
+
+
+class SizeType(click.ParamType[int]):
+    """``500M``, ``2G`` or plain bytes, in powers of 1000; gives bytes, 4M at the least."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The size in bytes."""
+        if isinstance(value, int):
+            return value
+        found = re.fullmatch(r"(\d{1,15})([kMGT]?)B?", value)
+        size_bytes = int(found[1]) * _SIZES[found[2]] if found else 0
+        if size_bytes < MIN_SIZE_BYTES:
+            self.fail(f"{value!r}: expected a size such as 500M or 2G, 4M at the least", param, ctx)
+        return size_bytes
 
 
 class RateType(click.ParamType[float]):
@@ -226,6 +244,7 @@ URL_PATH = PatternType("path", r"/[!-~]{0,2000}", "a path that begins with a sla
 DURATION = DurationType()
 SPAN = SpanType()
 RATE = RateType()
+SIZE = SizeType()
 CLOSE_MIX = CloseMixType()
 OBSERVE = ObserveType()
 BIT_RATE = BitRateType()

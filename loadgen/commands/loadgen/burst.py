@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from loadgen.commands.loadgen.capture_options import capture_options, capture_told
 from loadgen.commands.loadgen.load_options import load_options, plan_of
 from loadgen.commands.types import OBSERVE, TIMEOUTS
 
@@ -31,7 +32,6 @@ from loadgen.commands.types import OBSERVE, TIMEOUTS
     "--lab", "lab_name", envvar="LOADGEN_LAB", help="Which lab, where several hold the VIP."
 )
 @click.option("--timeouts", type=TIMEOUTS, help="The directors', where they cannot be read.")
-@click.option("--interface", help="To capture on; the one that leads to the VIP unless told.")
 @click.option(
     "--observe",
     type=OBSERVE,
@@ -39,7 +39,7 @@ from loadgen.commands.types import OBSERVE, TIMEOUTS
     show_default=True,
     help="How long to watch after the burst; 0 ends with it.",
 )
-@click.option("--no-capture", is_flag=True, help="Do without the packets.")
+@capture_options
 @click.option("-o", "output", type=click.Path(path_type=Path), help="The run's directory.")
 @click.option("--json", "as_json", is_flag=True, help="Print the analysis as one JSON document.")
 @click.option("--no-color", is_flag=True, help="No colours in the progress bars.")
@@ -73,8 +73,7 @@ def burst(
     watching = BurstOptions(
         directory=output or new_run_directory("burst"),
         command_line=sys.argv[1:],
-        capture=not options["no_capture"],
-        interface=options["interface"],
+        capture=capture_told(options),
         observe_s=options["observe"],
         timeouts=options["timeouts"],
         why_engine=why,

@@ -199,6 +199,34 @@ def test_packets_that_the_kernel_dropped_are_told(dropped: int | None, told: boo
         assert "3 packets" in ids["capture-incomplete"].evidence
 
 
+def test_packets_that_were_dropped_are_told_with_their_time_ranges() -> None:
+    told = [(3.0, 12), (4.0, 30), (9.25, 1)]
+    drops = [
+        Event(t_s=t_s, host="client", kind="capture-drop", detail=f"{n} packets within 1.00 s")
+        for t_s, n in told
+    ]
+    one = found(events=drops, capture_dropped=43)["capture-incomplete"]
+    assert one.evidence == (
+        "The kernel dropped 43 packets before the capture: 2.0 to 4.0 s (42), 8.2 to 9.2 s (1)."
+    )
+
+
+def test_only_the_first_time_ranges_of_many_are_told() -> None:
+    drops = [
+        Event(t_s=t_s, host="client", kind="capture-drop", detail="1 packets within 1.00 s")
+        for t_s in range(2, 40, 2)
+    ]
+    one = found(events=drops, capture_dropped=None)["capture-incomplete"]
+    assert one.evidence.startswith("The kernel dropped 19 packets before the capture: 1.0 to 2.0 s")
+    assert one.evidence.endswith(" and 14 more.")
+
+
+def test_a_capture_that_stopped_is_told_with_the_moment() -> None:
+    end = Event(t_s=7.3, host="client", kind="capture-stopped", detail="No space left on device")
+    one = found(events=[end])["capture-incomplete"]
+    assert "At 7.3 s the capture on client stopped: No space left on device" in one.evidence
+
+
 def test_a_lost_link_is_told_with_the_moment() -> None:
     lost = Event(t_s=7.3, host="bal02", kind="link-lost", detail="no answer in 30 s")
     one = found(events=[*FIGURES.events, lost])["director-lost"]

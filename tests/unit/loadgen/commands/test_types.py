@@ -8,7 +8,7 @@ import click
 import pytest
 
 from analyzer.ipvs.states import Timeouts
-from loadgen.commands.types import ADDRESS, DURATION, METHOD, OBSERVE, TIMEOUTS, URL_PATH
+from loadgen.commands.types import ADDRESS, DURATION, METHOD, OBSERVE, SIZE, TIMEOUTS, URL_PATH
 
 TAKEN = [
     (DURATION, "30", 30.0),
@@ -19,6 +19,10 @@ TAKEN = [
     (DURATION, "1.5", 1.5),
     (DURATION, "0", 0.0),
     (DURATION, 30, 30.0),  # a default
+    (SIZE, "4M", 4_000_000),
+    (SIZE, "500MB", 500_000_000),
+    (SIZE, "2G", 2_000_000_000),
+    (SIZE, "5000000", 5_000_000),
     (OBSERVE, "auto", None),
     (OBSERVE, "0", 0.0),
     (OBSERVE, "2m", 120.0),
@@ -38,6 +42,11 @@ def test_a_value_is_taken(kind: click.ParamType[Any], text: Any, value: object) 
 
 
 REFUSED = [
+    (SIZE, "3M"),
+    (SIZE, "1.5G"),
+    (SIZE, "-5G"),
+    (SIZE, "lots"),
+    (SIZE, "5g"),
     (DURATION, ""),
     (DURATION, "-1"),
     (DURATION, "1d"),

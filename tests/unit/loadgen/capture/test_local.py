@@ -1,4 +1,4 @@
-"""The eye on the wire, on loopback."""
+"""The eye on the wire: on loopback, and on a wire of our own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,14 +18,30 @@ from analyzer.ipvs.states import Flag
 from analyzer.wire.connections import connections
 from analyzer.wire.packets import PacketTable, read_packets
 from analyzer.wire.segments import VirtualEnd, service_segments
-from loadgen.capture import SNAP_BYTES, Capture, CaptureRefused
+from loadgen.capture.local import Capture
+from loadgen.capture.model import SNAP_BYTES, CapturePlan, CaptureRefused
 from loadgen.plan import Target
+from tests.unit.loadgen.wire import (
+    MAC_THERE,
+    PORT,
+    VIP,
+    arp,
+    needs_root,
+    on_a_wire,
+    packets_of,
+    send,
+    tcp,
+    vrrp,
+    vrrp6,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
+    from loadgen.capture.model import CaptureWith
+
 HOST = "127.0.0.1"
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="capturing needs root")
 
 
 class Echo:
@@ -65,11 +81,22 @@ def echo() -> Echo:
     return Echo()
 
 
-@pytest.fixture
-def captured(tmp_path: Path, echo: Echo) -> tuple[Capture, PacketTable, bytes, list[int]]:
+def ignore(row: Mapping[str, Any]) -> None:
+    """Take an event that no test here looks at."""
+
+
+def plan(path: Path, vip: str, port: int, captured_with: CaptureWith = "auto") -> CapturePlan:
+    target = Target(vip=vip, port=port)
+    return CapturePlan(target=target, path=path / "capture.pcap", captured_with=captured_with)
+
+
+@pytest.fixture(params=["ring", "scapy"])
+def captured(
+    request: pytest.FixtureRequest, tmp_path: Path, echo: Echo
+) -> tuple[Capture, PacketTable, bytes, list[int]]:
     """Three connections to the target and two to another port, captured on lo."""
     other = Echo()
-    capture = Capture("lo", Target(vip=HOST, port=echo.port), tmp_path / "capture.pcap")
+    capture = Capture("lo", plan(tmp_path, HOST, echo.port, request.param), ignore)
 
     async def main() -> list[int]:
         async with capture:
@@ -84,6 +111,9 @@ def captured(tmp_path: Path, echo: Echo) -> tuple[Capture, PacketTable, bytes, l
     other.close()
     content = (tmp_path / "capture.pcap").read_bytes()
     return capture, read_packets(memoryview(content)), content, ports
+
+
+WAYS: tuple[CaptureWith, ...] = ("ring", "scapy")
 
 
 Captured = tuple[Capture, PacketTable, bytes, list[int]]
@@ -135,23 +165,46 @@ def test_packets_are_cut_to_their_headers(captured: Captured) -> None:
 def test_the_manifest_counts_packets_and_drops(captured: Captured) -> None:
     capture, packets, _, _ = captured
     found = capture.manifest()
-    assert found["interface"] == "lo"
+    assert (found["host"], found["interface"]) == ("client", "lo")
+    assert found["with"] in ("ring", "scapy")
     assert found["packets"] == len(packets.at_ns)
     assert (found["dropped"], found["failure"]) == (0, None)
     assert found["snap_bytes"] == SNAP_BYTES
 
 
 @needs_root
-def test_vrrp_and_arp_are_asked_for_too(captured: Captured) -> None:
-    capture, *_ = captured
-    assert "arp" in capture.filter
-    assert "ip proto 112" in capture.filter
+@pytest.mark.parametrize("end", ["vb", "va"])
+def test_ring_and_scapy_see_the_same_packets_at_either_end_of_a_wire(
+    tmp_path: Path, end: str
+) -> None:
+    tagged = tcp(7)[:12] + b"\x81\x00\x00\x2a" + tcp(7)[12:]
+    wanted = [tcp(1), arp(), vrrp(), vrrp6(), tcp(2, payload=1000), tagged]
+    elsewhere = tcp(3)[:36] + b"\x00\x51" + tcp(3)[38:]  # port 81
+
+    async def both() -> list[Capture]:
+        captures = [Capture(end, plan(tmp_path / each, VIP, PORT, each), ignore) for each in WAYS]
+        async with captures[0], captures[1]:
+            send([elsewhere, *wanted, tcp(4, to=MAC_THERE), elsewhere])
+            await asyncio.sleep(0.2)
+        return captures
+
+    for each in WAYS:
+        (tmp_path / each).mkdir()
+    captures = on_a_wire(lambda: asyncio.run(both()))
+    frames = {each: list(packets_of(tmp_path / each / "capture.pcap")) for each in WAYS}
+    # what a switch floods is left out as it arrives; our own tag is in the frame as it leaves
+    expected = [*wanted[:-1], tcp(4, to=MAC_THERE)] if end == "va" else wanted
+    told = [(frame[:SNAP_BYTES], len(frame)) for frame in expected]
+    for capture, packets in zip(captures, frames.values(), strict=True):
+        assert [(frame, length) for _, frame, length in packets] == told
+        assert capture.packets == len(told)
+    assert [at for at, *_ in frames["ring"]] == [at for at, *_ in frames["scapy"]]
 
 
 @needs_root
 def test_packets_are_on_disk_while_the_run_is_on(tmp_path: Path, echo: Echo) -> None:
     path = tmp_path / "capture.pcap"
-    capture = Capture("lo", Target(vip=HOST, port=echo.port), path)
+    capture = Capture("lo", plan(tmp_path, HOST, echo.port), ignore)
 
     async def main() -> None:
         async with capture:
@@ -165,7 +218,7 @@ def test_packets_are_on_disk_while_the_run_is_on(tmp_path: Path, echo: Echo) -> 
 
 def test_an_interface_that_is_not_there_is_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(CaptureRefused, match="no capture on nowhere0: ") as caught:
-        Capture("nowhere0", Target(vip=HOST, port=80), tmp_path / "capture.pcap")
+        Capture("nowhere0", plan(tmp_path, HOST, 80), ignore)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "capture.pcap").exists()
 
@@ -173,10 +226,13 @@ def test_an_interface_that_is_not_there_is_refused_in_one_line(tmp_path: Path) -
 def test_without_the_privilege_it_is_refused_in_one_line(tmp_path: Path) -> None:
     program = (
         "from pathlib import Path\n"
-        "from loadgen.capture import Capture, CaptureRefused\n"
+        "from loadgen.capture.local import Capture\n"
+        "from loadgen.capture.model import CapturePlan, CaptureRefused\n"
         "from loadgen.plan import Target\n"
         "try:\n"
-        f"    Capture('lo', Target(vip='127.0.0.1', port=80), Path({str(tmp_path)!r}) / 'x.pcap')\n"
+        f"    path = Path({str(tmp_path)!r}) / 'x.pcap'\n"
+        "    plan = CapturePlan(target=Target(vip='127.0.0.1', port=80), path=path)\n"
+        "    Capture('lo', plan, print)\n"
         "except CaptureRefused as error:\n"
         "    print(error)\n"
     )

@@ -1,0 +1,86 @@
+"""The captures that a run was asked for, opened; where one is not to be had, the run says so."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from loadgen.capture.local import Capture
+from loadgen.capture.model import CapturePlan, CaptureRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from analyzer.recording import RecordingWriter
+    from loadgen.capture.model import CaptureWith
+    from loadgen.plan import Target
+    from loadgen.sites import Site
+
+_ROUTE_LIMIT_S = 5.0
+WHAT = "packets, and so every prediction"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptureOptions:
+    """What the operator said of the capture.
+
+    Attributes:
+        wanted: False is ``--no-capture``.
+        interface: to listen on; None to find the one that leads to the VIP.
+        captured_with: see ``CapturePlan``.
+        size_bytes: see ``CapturePlan``.
+    """
+
+    wanted: bool = True
+    interface: str | None = None
+    captured_with: CaptureWith = "auto"
+    size_bytes: int | None = None
+
+
+def open_captures(
+    options: CaptureOptions,
+    target: Target,
+    site: Site,
+    recording: RecordingWriter,
+    say: Callable[[str], None],
+) -> list[Capture]:
+    """The run's captures; none, a line, and a row of what is not measured, where it has to be."""
+    if not options.wanted:
+        _miss(recording, "--no-capture")
+        return []
+    plan = CapturePlan(
+        target=target,
+        path=recording.capture_path,
+        captured_with=options.captured_with,
+        size_bytes=options.size_bytes,
+    )
+    try:
+        interface = options.interface or site.interface or interface_to(target.vip)
+        return [Capture(interface, plan, lambda row: recording.append("events", row))]
+    except CaptureRefused as error:
+        say(f"{error}; the run goes on without")
+        _miss(recording, str(error))
+        return []
+
+
+def _miss(recording: RecordingWriter, why: str) -> None:
+    rows = [*recording.manifest["not_measured"], {"what": WHAT, "why": why}]
+    recording.update_manifest({"not_measured": rows})
+
+
+def interface_to(address: str) -> str:
+    """The interface that the kernel would send to an address through.
+
+    Raises:
+        CaptureRefused: there is no way to it.
+    """
+    argv = ["ip", "-json", "route", "get", address]
+    try:
+        shown = subprocess.run(
+            argv, capture_output=True, text=True, check=True, timeout=_ROUTE_LIMIT_S
+        )
+        return str(json.loads(shown.stdout)[0]["dev"])
+    except (OSError, subprocess.SubprocessError, ValueError, LookupError) as error:
+        raise CaptureRefused(f"no capture: no route to {address}") from error

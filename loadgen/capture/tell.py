@@ -1,0 +1,74 @@
+"""What a capture has to say of itself: events of the run, and what it could not keep."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from loadgen.capture.files import clock_time
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from loadgen.capture.files import Deleted
+    from loadgen.capture.model import CapturePlan, Record
+
+_NS = 1_000_000_000
+
+
+class Telling:
+    """A capture's events, told from whichever thread it has.
+
+    Args:
+        host: where the capture stands, as it is called in ``events/``.
+        plan: of the capture.
+        record: takes a row of ``events/``; called in the loop's own thread.
+    """
+
+    def __init__(self, host: str, plan: CapturePlan, record: Record) -> None:
+        self._host = host
+        self._plan = plan
+        self._record = record
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._forgotten_ns: int | None = None
+        self._failure: str | None = None
+
+    def begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        """From now on ``loop`` turns."""
+        self._loop = loop
+
+    def dropped(self, packets: int, since_ns: int, until_ns: int) -> None:
+        """The kernel had no room; ``at`` is the end of the time range."""
+        within_s = (until_ns - since_ns) / _NS
+        self._tell("capture-drop", f"{packets} packets within {within_s:.2f} s", until_ns)
+
+    def deleted(self, file: Deleted) -> None:
+        """A file had to make room for new packets."""
+        self._forgotten_ns = file.last_ns
+        until = clock_time(file.last_ns)
+        self._tell("capture-deleted", f"{file.name}: {file.packets} packets up to {until}")
+
+    def interface_down(self, interface: str) -> None:
+        """Nothing can be seen until the interface is up again."""
+        self._tell("capture-interface-down", interface)
+
+    def stopped(self, why: str) -> None:
+        """The capture ended before the run did."""
+        self._failure = f"it stopped at {clock_time(time.time_ns())}: {why}"
+        self._tell("capture-stopped", why)
+
+    def not_measured(self) -> list[dict[str, str]]:
+        """Rows of the manifest's ``not_measured``."""
+        rows = []
+        if self._forgotten_ns is not None:
+            why = f"the capture is kept below {self._plan.size_bytes} bytes (--capture-size)"
+            rows.append({"what": f"packets before {clock_time(self._forgotten_ns)}", "why": why})
+        if self._failure is not None:
+            rows.append({"what": "packets after the capture's end", "why": self._failure})
+        return rows
+
+    def _tell(self, kind: str, detail: str, at_ns: int | None = None) -> None:
+        at = time.time_ns() if at_ns is None else at_ns
+        row = {"at": at, "host": self._host, "kind": kind, "detail": detail}
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._record, row)
