@@ -38,6 +38,9 @@ WORLDLY = {
     "urllib",
     "uvloop",
 }
+DISSECTS = "vrrp.py"
+"""The only one that asks scapy what a frame says; it is asked for nothing else."""
+
 DISK = {"mmap", "os", "pathlib", "shutil", "tempfile"}
 CLOCKS = {"time", "time_ns", "monotonic", "monotonic_ns", "sleep", "localtime", "gmtime", "now"}
 FILE_CALLS = {"open", "read_bytes", "read_text", "write_bytes", "write_text", "fromfile", "memmap"}
@@ -88,7 +91,7 @@ def test_there_is_an_analyzer_to_look_at() -> None:
 @pytest.mark.parametrize("path", trees())
 def test_the_analyzer_imports_nothing_that_acts(path: Path) -> None:
     found = imported(ast.parse(path.read_text()))
-    assert not found & WORLDLY
+    assert not found & (WORLDLY - ({"scapy"} if path.name == DISSECTS else set()))
     if path.name != ON_DISK:
         assert not found & DISK
 

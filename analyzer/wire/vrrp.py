@@ -1,0 +1,283 @@
+"""Who announces what on the link: VRRP advertisements, ARP, and IPv6 neighbour advertisements.
+
+The frames are found with arrays, like all others; these few are then dissected by scapy, each.
+VRRP version 2 is RFC 3768, version 3 is RFC 5798; gratuitous ARP is RFC 5227, section 3;
+unsolicited neighbour advertisements are RFC 4861, section 7.2.6.
+
+A backup takes over when it has heard nothing for ``master_down_interval_s`` of its own priority, or
+``skew_s`` after an advertisement of priority 0, with which a master gives up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analyzer.wire.files import CHUNK_BYTES, frame_chunks
+from analyzer.wire.layers import ARP, ICMPV6, IPV4, IPV6, VRRP, link_layer, network_layer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy.typing as npt
+
+    from analyzer.wire.frames import Frames
+
+    Ints = npt.NDArray[np.int64]
+
+GIVES_UP = 0
+"""The priority of a master that leaves."""
+
+MOST = 100_000
+"""So many frames are dissected: a day of five VRRP instances, or a flood of ARP cut short."""
+
+_NEIGHBOUR_ADVERTISEMENT = 136
+_ANY = "0.0.0.0"  # noqa: S104 - the sender of a probe, who has no address yet
+_CENTISECONDS_PER_S = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advertisement:
+    """One VRRP advertisement.
+
+    Attributes:
+        at_ns: Unix time, the capturing host's clock.
+        sender, sender_mac: who sent it; the MAC as a number, NO_MAC where the link has none.
+        version: 2 or 3, or what else it says.
+        vrid: the virtual router.
+        priority: the sender's; GIVES_UP when it leaves.
+        interval_s: between its advertisements.
+        addresses: the VIPs.
+        checksum_ok: of version 3 with the addresses of its IP header.
+        ttl: 255 unless it was routed, or forged from afar.
+    """
+
+    at_ns: int
+    sender: str
+    sender_mac: int
+    version: int
+    vrid: int
+    priority: int
+    interval_s: float
+    addresses: tuple[str, ...]
+    checksum_ok: bool
+    ttl: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """Somebody says at which MAC an address is.
+
+    Attributes:
+        at_ns: Unix time, the capturing host's clock.
+        kind: ``gratuitous-arp``, ``arp-request``, ``arp-reply``, ``arp-probe`` (which claims
+            nothing yet), ``unsolicited-advertisement`` or ``solicited-advertisement`` (IPv6).
+        address: the sender's; of a probe and of an advertisement the one that it is about.
+        mac: where that is, as a number.
+        target: whom a request asks for, whom a reply answers.
+        sender_mac: of the frame; NO_MAC where the link has none.
+    """
+
+    at_ns: int
+    kind: str
+    address: str
+    mac: int
+    target: str
+    sender_mac: int
+
+    @property
+    def unasked(self) -> bool:
+        """Nobody asked: the sign of a take-over."""
+        return self.kind in ("gratuitous-arp", "unsolicited-advertisement")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Announcements:
+    """What a capture holds of them, each in order of time.
+
+    Attributes:
+        advertisements: VRRP.
+        claims: ARP and neighbour advertisements.
+        malformed: frames that are not what they say they are, or were captured too short.
+        left_out: frames beyond MOST.
+    """
+
+    advertisements: tuple[Advertisement, ...]
+    claims: tuple[Claim, ...]
+    malformed: int
+    left_out: int
+
+
+def skew_s(version: int, priority: int, interval_s: float) -> float:
+    """How much later a backup of this priority acts; in version 2 whatever the interval."""
+    return (256 - priority) / 256 * (interval_s if version >= 3 else 1.0)
+
+
+def master_down_interval_s(version: int, priority: int, interval_s: float) -> float:
+    """After how long a silence of the master a backup of this priority takes over."""
+    return 3 * interval_s + skew_s(version, priority, interval_s)
+
+
+def read_announcements(
+    *captures: memoryview, most: int = MOST, chunk_bytes: int = CHUNK_BYTES
+) -> Announcements:
+    """All announcements of capture files.
+
+    Args:
+        captures: the files' bytes, in order of time.
+        most: frames that are dissected, at most.
+        chunk_bytes: of a file's bytes so many are held decoded.
+
+    Raises:
+        ParseError: neither pcap nor pcapng.
+    """
+    dissected: list[Advertisement | Claim] = []
+    found, malformed = 0, 0
+    for content in captures:
+        for frames in frame_chunks(content, chunk_bytes):
+            for frame in _announcing(frames):
+                found += 1
+                if found > most:
+                    continue
+                row = _dissected(frame)
+                if row is None:
+                    malformed += 1
+                else:
+                    dissected.append(row)
+    dissected.sort(key=lambda row: row.at_ns)
+    return Announcements(
+        advertisements=tuple(row for row in dissected if isinstance(row, Advertisement)),
+        claims=tuple(row for row in dissected if isinstance(row, Claim)),
+        malformed=malformed,
+        left_out=max(found - most, 0),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    at_ns: int
+    ethertype: int
+    sender_mac: int
+    content: bytes  # from its network header on
+
+
+def _announcing(frames: Frames) -> Iterator[_Frame]:
+    """The frames that announce something, in order of the capture."""
+    link = link_layer(frames)
+    network = network_layer(frames, link)
+    end = frames.start + frames.length
+    chosen = (link.ethertype == ARP) | (network.protocol == VRRP)
+    icmp = np.flatnonzero((network.protocol == ICMPV6) & (network.transport < end))
+    chosen[icmp[_types(frames, network.transport[icmp]) == _NEIGHBOUR_ADVERTISEMENT]] = True
+    for row in np.flatnonzero(chosen).tolist():
+        begin = int(link.network[row])
+        yield _Frame(
+            at_ns=int(frames.at_ns[row]),
+            ethertype=int(link.ethertype[row]),
+            sender_mac=int(link.source_mac[row]),
+            content=frames.file.bytes(begin, int(end[row]) - begin),
+        )
+
+
+def _types(frames: Frames, at: Ints) -> Ints:
+    return frames.file.numbers(at, 1)
+
+
+def _dissected(frame: _Frame) -> Advertisement | Claim | None:
+    try:
+        return _DISSECTORS[frame.ethertype](frame)
+    except Exception:  # whatever scapy, or what it made of a stranger's bytes, raises
+        return None
+
+
+def _of_arp(frame: _Frame) -> Claim | None:
+    from scapy.layers import l2
+
+    packet = l2.ARP(frame.content)
+    if (packet.hwtype, packet.ptype, packet.hwlen, packet.plen) != (1, IPV4, 6, 4):
+        return None
+    sender, target = str(packet.psrc), str(packet.pdst)
+    return Claim(
+        at_ns=frame.at_ns,
+        kind=_arp_kind(int(packet.op), sender, target),
+        address=target if sender == _ANY else sender,
+        mac=_mac(packet.hwsrc),
+        target=target,
+        sender_mac=frame.sender_mac,
+    )
+
+
+def _arp_kind(operation: int, sender: str, target: str) -> str:
+    if sender == _ANY:
+        return "arp-probe"
+    if sender == target:
+        return "gratuitous-arp"
+    return "arp-request" if operation == 1 else "arp-reply"
+
+
+def _of_ipv4(frame: _Frame) -> Advertisement | None:
+    from scapy.layers import inet, vrrp
+    from scapy.utils import checksum
+
+    packet = inet.IP(frame.content)
+    body = frame.content[packet.ihl * 4 : packet.len]
+    is_v3 = vrrp.VRRPv3 in packet
+    advert = packet[vrrp.VRRPv3 if is_v3 else vrrp.VRRP]
+    left = inet.in4_chksum(VRRP, packet, body) if is_v3 else checksum(body)
+    return _advertisement(frame, packet, advert, checksum_ok=left == 0, ttl=int(packet.ttl))
+
+
+def _of_ipv6(frame: _Frame) -> Advertisement | Claim | None:
+    from scapy.layers import inet6, vrrp
+
+    packet = inet6.IPv6(frame.content)
+    if inet6.ICMPv6ND_NA in packet:
+        return _of_neighbour(frame, packet)
+    body = frame.content[40 : 40 + packet.plen]
+    left = inet6.in6_chksum(VRRP, packet, body)  # type: ignore[no-untyped-call]
+    advert = packet[vrrp.VRRPv3]
+    return _advertisement(frame, packet, advert, checksum_ok=left == 0, ttl=int(packet.hlim))
+
+
+def _advertisement(
+    frame: _Frame, packet: Any, advert: Any, *, checksum_ok: bool, ttl: int
+) -> Advertisement | None:
+    if advert.type != 1 or len(advert.addrlist) != advert.ipcount:
+        return None
+    is_v3 = advert.version >= 3
+    return Advertisement(
+        at_ns=frame.at_ns,
+        sender=str(packet.src),
+        sender_mac=frame.sender_mac,
+        version=int(advert.version),
+        vrid=int(advert.vrid),
+        priority=int(advert.priority),
+        interval_s=advert.adv / _CENTISECONDS_PER_S if is_v3 else float(advert.adv),
+        addresses=tuple(map(str, advert.addrlist)),
+        checksum_ok=checksum_ok,
+        ttl=ttl,
+    )
+
+
+def _of_neighbour(frame: _Frame, packet: Any) -> Claim:
+    from scapy.layers.inet6 import ICMPv6ND_NA, ICMPv6NDOptDstLLAddr
+
+    told = packet[ICMPv6ND_NA]
+    has_mac = ICMPv6NDOptDstLLAddr in packet
+    return Claim(
+        at_ns=frame.at_ns,
+        kind="solicited-advertisement" if told.S else "unsolicited-advertisement",
+        address=str(told.tgt),
+        mac=_mac(packet[ICMPv6NDOptDstLLAddr].lladdr) if has_mac else frame.sender_mac,
+        target=str(packet.dst),
+        sender_mac=frame.sender_mac,
+    )
+
+
+def _mac(text: str) -> int:
+    return int(text.replace(":", ""), 16)
+
+
+_DISSECTORS = {ARP: _of_arp, IPV4: _of_ipv4, IPV6: _of_ipv6}
