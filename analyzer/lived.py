@@ -38,6 +38,7 @@ def _of_group(one: Measured, row: Lifetime) -> Lived:
         timeout_name=row.timeout_name,
         timeout_s=row.timeout_s,
         granule_s=row.granule_s,
+        tcpfin_s=one.director.timeouts.tcpfin_s if one.director.timeouts else None,
         observed_s=_observed(one.lives, row),
         predicted_s=_predicted(one, row),
         uncertainty_s=row.lifetime_s.uncertainty if row.lifetime_s else 0.0,

@@ -40,7 +40,8 @@ class Lived:
     """How long the entries of one state and timeout lived after their last packet, seconds.
 
     ``observed_s`` holds those seen to go, each known to ± ``uncertainty_s``; ``predicted_s`` all
-    that the packets predict. The two are not in the same order.
+    that the packets predict. The two are not in the same order. ``tcpfin_s`` is the director's,
+    whatever governs these entries; None where it was not read.
     """
 
     director: str
@@ -48,6 +49,7 @@ class Lived:
     timeout_name: Literal["tcp", "tcpfin", "udp", "fixed"]
     timeout_s: float | None
     granule_s: float | None
+    tcpfin_s: float | None
     observed_s: Floats
     predicted_s: Floats
     uncertainty_s: float

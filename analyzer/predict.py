@@ -88,6 +88,7 @@ def _entries(
     last = rows[np.r_[changes, len(rows) - 1]] if len(rows) else rows
     ends_ns = clock.client_ns(beliefs.expiry_uptime_s[last])
     cut_short = _cut_short_ns(segments, beliefs, last)
+    rebooted_ns = clock.boot_ended_ns(segments.at_ns[last])
     return pd.DataFrame(
         {
             "flow": segments.flow[first],
@@ -95,8 +96,10 @@ def _entries(
             "last_ns": segments.at_ns[last],
             "state": beliefs.state[last],
             "timeout_s": beliefs.timeout_s[last],
-            "ends_ns": np.where(cut_short > 0, cut_short, ends_ns),
-            "cause": np.where(cut_short > 0, PORT_REUSE, TIMER),
+            "ends_ns": np.minimum(np.where(cut_short > 0, cut_short, ends_ns), rebooted_ns),
+            "cause": np.select(
+                [cut_short > 0, ends_ns > rebooted_ns], [PORT_REUSE, FLUSH], default=TIMER
+            ),
         }
     )
 

@@ -108,7 +108,7 @@ def _pollers(
     recording: RecordingWriter,
 ) -> list[Poller]:
     return [
-        Poller(eye, recording, watched=watch_target(target), kernel=known.kernel)
+        Poller(eye, recording, watched=watch_target(target), facts=known)
         for eye, known in zip(eyes, facts, strict=True)
     ]
 

@@ -1,9 +1,8 @@
-"""Arithmetic on curves: sums, gaps, thinning, and where InActConn rose and fell."""
+"""Arithmetic on curves: sums, gaps, and where InActConn rose and fell."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -123,22 +122,6 @@ def held(t_s: Floats, values: Ints, *, start_s: float, end_s: float) -> tuple[Fl
     before, after = int(t_s[0] > start_s), int(t_s[-1] < end_s)
     times = np.concatenate([[start_s] * before, t_s, [end_s] * after])
     return times, np.concatenate([[0] * before, values, values[-1:][:after]]).astype(np.int64)
-
-
-def thinned(values: Numbers, *, buckets: int) -> npt.NDArray[np.intp]:
-    """Which points to draw of a long curve: the lowest and the highest of each bucket.
-
-    Curves of up to four points a bucket are kept whole; first, last and gaps (NaN) always stay.
-    """
-    n = values.size
-    if n <= 4 * buckets:
-        return np.arange(n)
-    gap = np.isnan(values)
-    lowest, highest = np.where(gap, np.inf, values), np.where(gap, -np.inf, values)
-    kept = {0, n - 1, *np.flatnonzero(gap).tolist()}
-    for low, high in pairwise(np.linspace(0, n, buckets + 1).astype(np.intp)):
-        kept |= {int(low + lowest[low:high].argmin()), int(low + highest[low:high].argmax())}
-    return np.array(sorted(kept), dtype=np.intp)
 
 
 def fall(curve: Curve, count: Count = "inactive") -> Fall | None:

@@ -133,6 +133,9 @@ def _environment() -> Environment:
         "signed": lambda value: f"{value:+.2f} s".replace("-", "\N{MINUS SIGN}"),
         "kind": kind,
         "cell": cell,
+        "position": lambda items, item: items.index(item),
+        "rate": lambda value: "" if value is None else f"{value:.4g}",
+        "script_json": script_json,
         "shell": lambda words: shlex.join(map(str, words)),
     }
     environment.globals |= {

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from analyzer.results import Analysis, Curve
 
+SERVERS = 6  # of one director that have a curve of their own, the busiest
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
@@ -31,23 +33,23 @@ class Series:
 
 
 def series(analysis: Analysis) -> tuple[Series, ...]:
-    """Every curve of the timeline; a director that stays at zero is one quiet series."""
+    """Every curve of the timeline; what stays at zero, or is one of too many, is summed up."""
     observed, predicted = analysis.timeline.observed, analysis.timeline.predicted
     drawn: list[Series] = []
     for rank, director in enumerate(curves.directors((*observed, *predicted))):
         polls, steps = curves.of(director, observed), curves.of(director, predicted)
         if curves.is_silent((*polls, *steps)):
-            drawn.append(_silent(director, polls, steps))
+            drawn.append(_quiet(director, "0 throughout", polls, steps))
         else:
             hue = sum(item.hue in HUES for item in drawn)
             drawn += _active(director, polls, steps, first_hue=hue, rank=rank)
     return tuple(replace(item, key=f"series-{number}") for number, item in enumerate(drawn))
 
 
-def _silent(director: str, polls: Sequence[Curve], steps: Sequence[Curve]) -> Series:
+def _quiet(director: str, label: str, polls: Sequence[Curve], steps: Sequence[Curve]) -> Series:
     return Series(
         director=director,
-        label="0 throughout",
+        label=label,
         hue="muted",
         symbol="line-ew-open",
         size=4,
@@ -61,23 +63,59 @@ def _silent(director: str, polls: Sequence[Curve], steps: Sequence[Curve]) -> Se
 def _active(
     director: str, polls: Sequence[Curve], steps: Sequence[Curve], *, first_hue: int, rank: int
 ) -> list[Series]:
-    servers = list(dict.fromkeys(curve.real_server for curve in (*polls, *steps)))
-    found = []
-    for i, server in enumerate(servers, start=first_hue):
-        symbol, size = MARKERS[i % len(MARKERS)]
-        found.append(
-            Series(
-                director=director,
-                label=server,
-                hue=HUES[i % len(HUES)],
-                symbol=symbol,
-                size=size,
-                dash=DASHES[i % len(DASHES)],
-                observed=_named(server, polls),
-                predicted=_named(server, steps),
-            )
-        )
-    return [_sum(director, polls, steps, rank), *found] if len(servers) > 1 else found
+    both = (*polls, *steps)
+    servers = list(dict.fromkeys(curve.real_server for curve in both))
+    silent = [s for s in servers if curves.is_silent(c for c in both if c.real_server == s)]
+    busy = sorted((s for s in servers if s not in silent), key=lambda s: -_peak(s, both))
+    shown = sorted(busy[:SERVERS], key=servers.index)
+    found = [
+        _server(director, server, polls, steps, number)
+        for number, server in enumerate(shown, start=first_hue)
+    ]
+    if rest := busy[SERVERS:]:
+        found.append(_rest(director, rest, polls, steps))
+    if silent:
+        label = silent[0] if len(silent) == 1 else f"{len(silent)} other real servers"
+        named = [tuple(c for c in some if c.real_server in silent) for some in (polls, steps)]
+        found.append(_quiet(director, f"{label}: 0 throughout", *named))
+    return [_sum(director, polls, steps, rank), *found] if len(found) > 1 else found
+
+
+def _peak(server: str, among: Sequence[Curve]) -> int:
+    own = [curve for curve in among if curve.real_server == server]
+    return max(int((curve.active + curve.inactive).max(initial=0)) for curve in own)
+
+
+def _server(
+    director: str, server: str, polls: Sequence[Curve], steps: Sequence[Curve], number: int
+) -> Series:
+    symbol, size = MARKERS[number % len(MARKERS)]
+    return Series(
+        director=director,
+        label=server,
+        hue=HUES[number % len(HUES)],
+        symbol=symbol,
+        size=size,
+        dash=DASHES[number % len(DASHES)],
+        observed=_named(server, polls),
+        predicted=_named(server, steps),
+    )
+
+
+def _rest(
+    director: str, servers: Sequence[str], polls: Sequence[Curve], steps: Sequence[Curve]
+) -> Series:
+    seen, told = ([c for c in some if c.real_server in servers] for some in (polls, steps))
+    return Series(
+        director=director,
+        label=f"{len(servers)} more real servers together",
+        hue="calm",
+        symbol="cross-thin-open",
+        size=6,
+        dash="4px,4px",
+        observed=curves.sum_of_polls(seen) if seen else None,
+        predicted=curves.sum_of_steps(told) if told else None,
+    )
 
 
 def _sum(director: str, polls: Sequence[Curve], steps: Sequence[Curve], rank: int) -> Series:

@@ -42,7 +42,6 @@ MARKERS = (
 )
 DASHES = ("solid", "8px,4px", "2px,3px", "10px,3px,2px,3px")
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
-BUCKETS = 1000  # of a thinned curve; the widest screen shows about two points for each
 
 
 def plain(text: str, limit: int = 80) -> str:

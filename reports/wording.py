@@ -62,6 +62,11 @@ def share(part: int, whole: int) -> str:
     return f"{percent:.1f} %" if percent % 1 else f"{percent:.0f} %"
 
 
+def count(value: float) -> str:
+    """A number of things or a rate, to four figures: ``57.3``, ``12,340``."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
+
+
 def plural(n: int, one: str, many: str | None = None) -> str:
     """``1 request``, ``20,000 requests``, ``2 entries``."""
     return f"{n:,} {one if n == 1 else many or one + 's'}"

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from analyzer.wire.frames import Bytes
 
     Ints = npt.NDArray[np.int64]
+    Indices = npt.NDArray[np.int32]
     UInts = npt.NDArray[np.uint64]
     Bools = npt.NDArray[np.bool_]
 
@@ -67,7 +68,7 @@ def _ends_v6(file: Bytes, at: Ints) -> Ends:
     return Ends(book, code[: len(at)], code[len(at) :])
 
 
-def shared(chunks: Sequence[Ends]) -> tuple[tuple[str, ...], list[Ints], list[Ints]]:
+def shared(chunks: Sequence[Ends]) -> tuple[tuple[str, ...], list[Indices], list[Indices]]:
     """All addresses as text, and each chunk's sources and destinations as indices into them.
 
     The order of the addresses is that of their numbers, however the packets were cut into chunks.
@@ -75,7 +76,7 @@ def shared(chunks: Sequence[Ends]) -> tuple[tuple[str, ...], list[Ints], list[In
     rows = np.concatenate([chunk.book for chunk in chunks])
     order = np.lexsort((rows[:, 2], rows[:, 1], rows[:, 0]))
     new = np.r_[True, (np.diff(rows[order], axis=0) != 0).any(axis=1)][: len(rows)]
-    number = np.empty(len(rows), dtype=np.int64)
+    number = np.empty(len(rows), dtype=np.int32)
     number[order] = np.cumsum(new) - 1
     books = np.split(number, np.cumsum([len(chunk.book) for chunk in chunks])[:-1])
     numbered = [

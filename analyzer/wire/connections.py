@@ -1,8 +1,13 @@
-"""Segments to connections: who closed first, who answered, who holds TIME_WAIT."""
+"""Segments to connections: who closed first, who answered, who holds TIME_WAIT.
+
+What is known of a connection is kept in a form whose parts can be put together (``Parts``), so that
+a capture may come in chunks, and a connection lie in several of them.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -10,11 +15,55 @@ import pandas as pd
 from analyzer.ipvs.states import Flag
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     import numpy.typing as npt
 
     from analyzer.wire.segments import Segments
 
     Ints = npt.NDArray[np.int64]
+    Bools = npt.NDArray[np.bool_]
+
+NEVER = np.iinfo(np.int64).max
+UNKNOWN = -1
+_CLOSERS = np.array(["client", "server", "reset", "none"], dtype=object)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """One row per connection, or per what a chunk shows of it, ordered by flow, then time.
+
+    Every array has shape (n,).
+
+    Attributes:
+        flow: as in Segments.
+        first_ns, last_ns: Unix time of its segments.
+        segments, syns: how many; the client's SYNs.
+        sequence: of its SYN; UNKNOWN where the part has none.
+        first_syn_ns: NEVER without one.
+        last_syn_ns: UNKNOWN without one.
+        client_fin_ns, server_fin_ns, reset_ns: the first; NEVER without one.
+        director_mac: who took the first segment to the VIP; UNKNOWN without one.
+        replied_by: who sent the first reply; UNKNOWN without one.
+    """
+
+    flow: Ints
+    first_ns: Ints
+    last_ns: Ints
+    segments: Ints
+    syns: Ints
+    sequence: Ints
+    first_syn_ns: Ints
+    last_syn_ns: Ints
+    client_fin_ns: Ints
+    server_fin_ns: Ints
+    reset_ns: Ints
+    director_mac: Ints
+    replied_by: Ints
+
+    def renumbered(self, flows: Ints) -> Parts:
+        """The same rows; what was flow ``i`` is ``flows[i]``."""
+        return replace(self, flow=flows[self.flow])
 
 
 def connections(segments: Segments) -> pd.DataFrame:
@@ -22,6 +71,107 @@ def connections(segments: Segments) -> pd.DataFrame:
 
     Args:
         segments: each once (``segments.without_copies``).
+
+    Returns:
+        As ``table``.
+    """
+    return table(parts_of(segments))
+
+
+def parts_of(segments: Segments) -> Parts:
+    """What these segments show of each connection."""
+    at_ns, forth, flag = segments.at_ns, segments.to_vip, segments.flag
+    syns = np.flatnonzero((flag == Flag.SYN) & forth)
+    begins = _begins(segments.flow, syns, segments.sequence)
+    number = np.cumsum(begins) - 1
+    starts = np.flatnonzero(begins)
+    ends = np.r_[starts[1:], len(flag)][: len(starts)]
+    is_fin = flag == Flag.FIN
+
+    def first(which: Ints) -> Ints:
+        return _scattered(number[which[::-1]], which[::-1], len(starts))
+
+    syn, last_syn = first(syns), _scattered(number[syns], syns, len(starts))
+    return Parts(
+        flow=segments.flow[starts],
+        first_ns=at_ns[starts],
+        last_ns=at_ns[ends - 1],
+        segments=ends - starts,
+        syns=np.bincount(number[syns], minlength=len(starts)),
+        sequence=_at(segments.sequence, syn, UNKNOWN),
+        first_syn_ns=_at(at_ns, syn, NEVER),
+        last_syn_ns=_at(at_ns, last_syn, UNKNOWN),
+        client_fin_ns=_at(at_ns, first(np.flatnonzero(is_fin & forth)), NEVER),
+        server_fin_ns=_at(at_ns, first(np.flatnonzero(is_fin & ~forth)), NEVER),
+        reset_ns=_at(at_ns, first(np.flatnonzero(flag == Flag.RST)), NEVER),
+        director_mac=_at(segments.destination_mac, first(np.flatnonzero(forth)), UNKNOWN),
+        replied_by=_at(segments.source_mac, first(np.flatnonzero(~forth)), UNKNOWN),
+    )
+
+
+def _begins(flow: Ints, syns: Ints, sequence: npt.NDArray[Any]) -> Bools:
+    """Where a connection begins: at a flow's first row, and at each SYN that does not repeat."""
+    begins = np.ones(len(flow), dtype=bool)
+    begins[1:] = flow[1:] != flow[:-1]
+    fresh = np.ones(len(syns), dtype=bool)
+    of, numbers = flow[syns], sequence[syns]
+    fresh[1:] = (of[1:] != of[:-1]) | (numbers[1:] != numbers[:-1])
+    begins[syns[fresh]] = True
+    return begins
+
+
+def _scattered(numbers: Ints, rows: Ints, size: int) -> Ints:
+    """Each number's last row; UNKNOWN without one."""
+    found = np.full(size, UNKNOWN, dtype=np.int64)
+    found[numbers] = rows
+    return found
+
+
+def _at(values: npt.NDArray[Any], rows: Ints, otherwise: int) -> Ints:
+    if len(values) == 0:
+        return np.full(len(rows), otherwise, dtype=np.int64)
+    return np.where(rows == UNKNOWN, otherwise, values[rows].astype(np.int64))
+
+
+_FOLDS: dict[str, Callable[[Ints, Ints], Ints]] = {
+    "flow": np.minimum.reduceat,
+    "first_ns": np.minimum.reduceat,
+    "last_ns": np.maximum.reduceat,
+    "segments": np.add.reduceat,
+    "syns": np.add.reduceat,
+    "sequence": np.maximum.reduceat,
+    "first_syn_ns": np.minimum.reduceat,
+    "last_syn_ns": np.maximum.reduceat,
+    "client_fin_ns": np.minimum.reduceat,
+    "server_fin_ns": np.minimum.reduceat,
+    "reset_ns": np.minimum.reduceat,
+    "director_mac": lambda values, starts: _first_known(values, starts),
+    "replied_by": lambda values, starts: _first_known(values, starts),
+}
+
+
+def combine(chunks: Sequence[Parts]) -> Parts:
+    """Parts put together; the chunks in order of time, their flows numbered alike."""
+    columns = {
+        column.name: np.concatenate([getattr(chunk, column.name) for chunk in chunks])
+        for column in fields(Parts)
+    }
+    order = np.argsort(columns["flow"], kind="stable")
+    columns = {name: values[order] for name, values in columns.items()}
+    syns = np.flatnonzero(columns["sequence"] != UNKNOWN)
+    starts = np.flatnonzero(_begins(columns["flow"], syns, columns["sequence"]))
+    if len(starts) == 0:
+        return chunks[0]
+    return Parts(**{name: fold(columns[name], starts) for name, fold in _FOLDS.items()})
+
+
+def _first_known(values: Ints, starts: Ints) -> Ints:
+    rows = np.where(values == UNKNOWN, len(values), np.arange(len(values)))
+    return np.append(values, UNKNOWN)[np.minimum.reduceat(rows, starts)]
+
+
+def table(parts: Parts) -> pd.DataFrame:
+    """Connections as a table.
 
     Returns:
         DataFrame with ``flow`` (as in Segments), ``first_ns, last_ns`` (Unix ns), ``segments``,
@@ -32,69 +182,34 @@ def connections(segments: Segments) -> pd.DataFrame:
         seen), ``replied_by`` (MAC of the first reply, <NA> without one), ``director_mac`` (who
         took the first segment).
     """
-    syn = (segments.flag == Flag.SYN) & segments.to_vip
-    frame = pd.DataFrame(
+    retried = parts.syns > 1
+    client_fin, server_fin = parts.client_fin_ns != NEVER, parts.server_fin_ns != NEVER
+    closer = _closer(parts)
+    both = client_fin & server_fin & (closer < 2)
+    return pd.DataFrame(
         {
-            "connection": _connection_numbers(segments),
-            "flow": segments.flow,
-            "at_ns": segments.at_ns,
-            "syn": syn,
-            "fin_client": (segments.flag == Flag.FIN) & segments.to_vip,
-            "fin_server": (segments.flag == Flag.FIN) & ~segments.to_vip,
-            "reset": segments.flag == Flag.RST,
-            "reply": ~segments.to_vip,
-            "to_mac": segments.destination_mac,
-            "from_mac": segments.source_mac,
+            "flow": parts.flow,
+            "first_ns": parts.first_ns,
+            "last_ns": parts.last_ns,
+            "segments": parts.segments,
+            "syns": parts.syns,
+            "answered": parts.replied_by != UNKNOWN,
+            "retry_s": np.where(retried, parts.last_syn_ns - parts.first_syn_ns, 0) / 1e9,
+            "director_mac": _known(parts.director_mac),
+            "replied_by": _known(parts.replied_by),
+            "client_fin": client_fin,
+            "server_fin": server_fin,
+            "closer": pd.Series(_CLOSERS[closer], dtype="string"),
+            "holds_time_wait": pd.Series(_CLOSERS[np.where(both, closer, 3)], dtype="string"),
         }
     )
-    rows = frame.groupby("connection", sort=True).agg(
-        flow=("flow", "first"),
-        first_ns=("at_ns", "first"),
-        last_ns=("at_ns", "last"),
-        segments=("at_ns", "size"),
-        syns=("syn", "sum"),
-        answered=("reply", "any"),
-    )
-    syns = frame[frame["syn"]].groupby("connection")["at_ns"].agg(["first", "last"])
-    rows["retry_s"] = ((syns["last"] - syns["first"]) / 1e9).reindex(rows.index).fillna(0.0)
-    rows["director_mac"] = _first(frame[~frame["reply"]], "to_mac", rows)
-    rows["replied_by"] = _first(frame[frame["reply"]], "from_mac", rows)
-    closed_ns = pd.DataFrame(
-        {
-            name: _first(frame[frame[name]], "at_ns", rows)
-            for name in ("fin_client", "fin_server", "reset")
-        }
-    )
-    rows["client_fin"], rows["server_fin"] = (
-        closed_ns["fin_client"].notna(),
-        closed_ns["fin_server"].notna(),
-    )
-    rows["closer"] = _closer(closed_ns)
-    both = rows["client_fin"] & rows["server_fin"] & rows["closer"].isin(["client", "server"])
-    rows["holds_time_wait"] = rows["closer"].where(both, "none")
-    return rows
 
 
-def _connection_numbers(segments: Segments) -> Ints:
-    """Count up at each new flow, and at a SYN whose sequence number is not the last SYN's."""
-    begins = np.zeros(len(segments.flow), dtype=bool)
-    begins[segments.starts()] = True
-    syns = np.flatnonzero((segments.flag == Flag.SYN) & segments.to_vip)
-    fresh = np.diff(segments.sequence[syns]) != 0
-    begins[syns[1:][fresh]] = True
-    return np.asarray(np.cumsum(begins), dtype=np.int64)
+def _closer(parts: Parts) -> Ints:
+    """Whose FIN came first, or whether a reset came before any: an index into ``_CLOSERS``."""
+    instants = np.stack([parts.client_fin_ns, parts.server_fin_ns, parts.reset_ns])
+    return np.where((instants == NEVER).all(axis=0), 3, instants.argmin(axis=0))
 
 
-def _first(frame: pd.DataFrame, column: str, rows: pd.DataFrame) -> pd.Series:
-    return frame.groupby("connection")[column].first().astype("Int64").reindex(rows.index)
-
-
-def _closer(closed_ns: pd.DataFrame) -> pd.Series:
-    """The side whose FIN came first; ``reset`` if a reset came before any FIN."""
-    if closed_ns.empty:
-        return pd.Series(dtype="string")
-    names = {"fin_client": "client", "fin_server": "server", "reset": "reset"}
-    never = np.iinfo(np.int64).max
-    order = closed_ns.fillna(never).astype("int64")
-    first = order.idxmin(axis=1).map(names)
-    return first.where(order.min(axis=1) < never, "none")
+def _known(numbers: Ints) -> pd.Series:
+    return pd.Series(pd.arrays.IntegerArray(numbers, numbers == UNKNOWN))

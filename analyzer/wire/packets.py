@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
     Ints = npt.NDArray[np.int64]
     UInt8s = npt.NDArray[np.uint8]
+    Indices = npt.NDArray[np.int32]
+    Ports = npt.NDArray[np.uint16]
 
 __all__ = ["NO_MAC", "TCP", "UDP", "PacketTable", "mac_number", "packet_chunks", "read_packets"]
 
@@ -63,12 +65,12 @@ class PacketTable:
 
     at_ns: Ints
     protocol: UInt8s
-    source: Ints
-    destination: Ints
-    source_port: Ints
-    destination_port: Ints
+    source: Indices
+    destination: Indices
+    source_port: Ports
+    destination_port: Ports
     flags: UInt8s
-    sequence: Ints
+    sequence: npt.NDArray[np.uint32]
     source_mac: Ints
     destination_mac: Ints
     addresses: tuple[str, ...]
@@ -121,12 +123,12 @@ def _decoded(frames: Frames) -> tuple[PacketTable, Ends]:
     rows = PacketTable(
         at_ns=frames.at_ns[whole],
         protocol=network.protocol[whole].astype(np.uint8),
-        source=np.zeros(0, np.int64),
-        destination=np.zeros(0, np.int64),
-        source_port=file.numbers(transport, 2),
-        destination_port=file.numbers(transport + 2, 2),
+        source=np.zeros(0, np.int32),
+        destination=np.zeros(0, np.int32),
+        source_port=file.numbers(transport, 2).astype(np.uint16),
+        destination_port=file.numbers(transport + 2, 2).astype(np.uint16),
         flags=np.where(is_tcp, file.numbers(transport + 13, 1), 0).astype(np.uint8),
-        sequence=np.where(is_tcp, file.numbers(transport + 4, 4), 0),
+        sequence=np.where(is_tcp, file.numbers(transport + 4, 4), 0).astype(np.uint32),
         source_mac=link.source_mac[whole],
         destination_mac=link.destination_mac[whole],
         addresses=(),
@@ -162,7 +164,7 @@ def _table(chunks: Sequence[PacketTable], ends: Sequence[Ends]) -> PacketTable:
     )
 
 
-def _joined(arrays: Sequence[Ints]) -> Ints:
+def _joined(arrays: Sequence[Any]) -> Any:
     return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 

@@ -6,7 +6,7 @@ A *flow* is what the director hashes an entry by: protocol, client address and p
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -15,11 +15,11 @@ from analyzer.ipvs.states import Flag, flag_of
 from analyzer.wire.packets import NO_MAC, TCP, UDP
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Sequence
 
     import numpy.typing as npt
 
-    from analyzer.wire.packets import PacketTable
+    from analyzer.wire.packets import Indices, PacketTable, Ports
 
     Ints = npt.NDArray[np.int64]
     Bools = npt.NDArray[np.bool_]
@@ -59,7 +59,7 @@ class Segments:
     at_ns: Ints
     to_vip: Bools
     flag: npt.NDArray[np.int8]
-    sequence: Ints
+    sequence: npt.NDArray[np.uint32] | Ints
     source_mac: Ints
     destination_mac: Ints
     flows: pd.DataFrame
@@ -83,22 +83,19 @@ class Segments:
 def service_segments(packets: PacketTable, ends: Iterable[VirtualEnd]) -> Segments:
     """The packets between any client and the given virtual services."""
     known = sorted(set(ends))
-    keys = np.array([_end_key(packets, end) for end in known], dtype=np.int64)
-    order = np.argsort(keys)
-    forth = _lookup(keys[order], packets.protocol, packets.destination, packets.destination_port)
-    back = _lookup(keys[order], packets.protocol, packets.source, packets.source_port)
+    forth = _ends_at(packets, known, packets.destination, packets.destination_port)
+    back = _ends_at(packets, known, packets.source, packets.source_port)
     rows = np.flatnonzero((forth >= 0) | (back >= 0))
+    rows = rows[_by_time(packets.at_ns[rows])]
     to_vip = forth[rows] >= 0
-    end = order[np.where(to_vip, forth[rows], back[rows])] if len(known) else rows
-    client = np.where(to_vip, packets.source[rows], packets.destination[rows])
+    end = np.where(to_vip, forth[rows], back[rows])
+    client = np.where(to_vip, packets.source[rows], packets.destination[rows]).astype(np.int64)
     client_port = np.where(to_vip, packets.source_port[rows], packets.destination_port[rows])
-    flow_key = (client * _PORTS + client_port) * max(len(known), 1) + end
-    by_time = np.argsort(packets.at_ns[rows], kind="stable")
-    by_flow = by_time[np.argsort(flow_key[by_time], kind="stable")]
-    flow_keys, flow = np.unique(flow_key[by_flow], return_inverse=True)
+    flow, flow_keys = _numbered((client * _PORTS + client_port) * max(len(known), 1) + end)
+    by_flow = _by_number(flow, len(flow_keys))
     rows, to_vip = rows[by_flow], to_vip[by_flow]
     return Segments(
-        flow=flow.astype(np.int64),
+        flow=flow[by_flow],
         at_ns=packets.at_ns[rows],
         to_vip=to_vip,
         flag=np.where(
@@ -112,70 +109,150 @@ def service_segments(packets: PacketTable, ends: Iterable[VirtualEnd]) -> Segmen
 
 
 def busiest_end(packets: PacketTable) -> VirtualEnd | None:
-    """The TCP end that most SYNs go to: for a capture of which nothing else is known."""
+    """The TCP end that most SYNs go to: for a capture of which nothing else is known.
+
+    Among equals it is the one whose first SYN came first: a director in nat sends each SYN on, so
+    before one real server the VIP and it get as many.
+    """
     begins = (packets.protocol == TCP) & (flag_of(packets.flags) == Flag.SYN)
     begins &= (packets.flags & _TCP_ACK) == 0
     if not begins.any():
         return None
-    ends = packets.destination[begins] * _PORTS + packets.destination_port[begins]
-    values, counts = np.unique(ends, return_counts=True)
-    address, port = divmod(int(values[np.argmax(counts)]), _PORTS)
+    rows = np.flatnonzero(begins)
+    rows = rows[_by_time(packets.at_ns[rows])]
+    ends = packets.destination[rows].astype(np.int64) * _PORTS + packets.destination_port[rows]
+    code, distinct = pd.factorize(ends)  # in order of their first SYNs
+    address, port = divmod(int(distinct[np.bincount(code).argmax()]), _PORTS)
     return VirtualEnd("TCP", packets.addresses[address], port)
 
 
-def _end_key(packets: PacketTable, end: VirtualEnd) -> int:
-    """One number per virtual end; -1 for one that the capture does not hold."""
-    if end.vip not in packets.addresses or end.protocol not in PROTOCOLS:
-        return -1
-    address = packets.addresses.index(end.vip)
-    return (address * 256 + PROTOCOLS[end.protocol]) * _PORTS + end.port
+def _ends_at(
+    packets: PacketTable, known: list[VirtualEnd], address: Indices, port: Ports
+) -> npt.NDArray[np.int32]:
+    """Which of the virtual ends each packet has at one side; -1 for none."""
+    found = np.full(len(port), -1, dtype=np.int32)
+    numbers = {vip: packets.addresses.index(vip) for vip in _vips_in(packets, known)}
+    is_vip = np.zeros(len(packets.addresses), dtype=bool)
+    is_vip[list(numbers.values())] = True
+    rows = np.flatnonzero(is_vip[address])
+    wanted = _end_key(address[rows].astype(np.int64), packets.protocol[rows], port[rows])
+    for index, end in enumerate(known):
+        if end.vip in numbers and end.protocol in PROTOCOLS:
+            key = _end_key(np.int64(numbers[end.vip]), PROTOCOLS[end.protocol], end.port)
+            found[rows[wanted == key]] = index
+    return found
 
 
-def _lookup(keys: Ints, protocol: npt.NDArray[np.uint8], address: Ints, port: Ints) -> Ints:
-    """Which of the sorted keys each packet's end is; -1 for none."""
-    if len(keys) == 0:
-        return np.full(len(port), -1, dtype=np.int64)
-    wanted = (address * 256 + protocol) * _PORTS + port
-    at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    return np.where(keys[at] == wanted, at, -1)
+def _vips_in(packets: PacketTable, known: Iterable[VirtualEnd]) -> set[str]:
+    return {end.vip for end in known} & set(packets.addresses)
+
+
+def _end_key(address: Any, protocol: Any, port: Any) -> Any:
+    return (address * 256 + protocol) * _PORTS + port
+
+
+def _by_time(at_ns: Ints) -> Ints:
+    """The order of time; most captures are in it already."""
+    if (at_ns[1:] >= at_ns[:-1]).all():
+        return np.arange(len(at_ns))
+    return np.argsort(at_ns, kind="stable")
+
+
+def _numbered(keys: Ints) -> tuple[Ints, Ints]:
+    """Each key's number, and the distinct keys, ascending."""
+    code, distinct = pd.factorize(keys)
+    order = np.argsort(distinct)
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    return rank[code], distinct[order]
+
+
+def _by_number(numbers: Ints, count: int) -> Ints:
+    """The stable order of numbers below ``count``: numpy sorts 16 bits at a time by counting."""
+    order = np.argsort((numbers & (_PORTS - 1)).astype(np.uint16), kind="stable")
+    if count <= _PORTS:
+        return order
+    if count > _PORTS**2:
+        return np.argsort(numbers, kind="stable")
+    return order[np.argsort((numbers[order] >> 16).astype(np.uint16), kind="stable")]
 
 
 def _flow_table(packets: PacketTable, flow_keys: Ints, ends: list[VirtualEnd]) -> pd.DataFrame:
     client, end = np.divmod(flow_keys, max(len(ends), 1))
     address, port = np.divmod(client, _PORTS)
     columns = {
-        "protocol": pd.Series([ends[index].protocol for index in end.tolist()], dtype="string"),
-        "client_ip": pd.Series(
-            np.array([*packets.addresses, ""], dtype=object)[address], dtype="string"
-        ),
+        "protocol": _texts([end.protocol for end in ends], end),
+        "client_ip": _texts(packets.addresses, address),
         "client_port": port,
-        "vip": pd.Series([ends[index].vip for index in end.tolist()], dtype="string"),
-        "port": np.array([ends[index].port for index in end.tolist()], dtype=np.int64),
+        "vip": _texts([end.vip for end in ends], end),
+        "port": np.array([end.port for end in ends], dtype=np.int64)[end],
     }
     return pd.DataFrame(columns)
 
 
-def forwarders(segments: Segments) -> frozenset[int]:
-    """MACs that must be directors', from the wire alone; empty where it cannot be told.
+def _texts(names: Sequence[str], index: Ints) -> pd.Series:
+    return pd.Series(names, dtype="string").take(index).reset_index(drop=True)
 
-    A MAC that both takes and sends segments to the VIP forwards them. Without one, the capture
-    stands at one side: if replies come from somewhere else than where the segments to the VIP go,
-    the director is where they go (the client's side, dr or tun); if they come from there but go
-    elsewhere than where the segments come from, it is where those come from (a server's side).
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """Which MACs send and take what is to and from the VIP; of two parts of a capture, ``a | b``.
+
+    Attributes:
+        senders, takers: of segments to the VIP.
+        repliers, replied_to: of replies.
     """
+
+    senders: frozenset[int] = frozenset()
+    takers: frozenset[int] = frozenset()
+    repliers: frozenset[int] = frozenset()
+    replied_to: frozenset[int] = frozenset()
+
+    def __or__(self, other: Sides) -> Sides:
+        return Sides(
+            self.senders | other.senders,
+            self.takers | other.takers,
+            self.repliers | other.repliers,
+            self.replied_to | other.replied_to,
+        )
+
+    def forwarders(self) -> frozenset[int]:
+        """MACs that must be directors', from the wire alone; empty where it cannot be told.
+
+        A MAC that both takes and sends segments to the VIP forwards them. Without one, the capture
+        stands at one side: if replies come from somewhere else than where the segments to the VIP
+        go, the director is where they go (the client's side, dr or tun); if they come from there
+        but go elsewhere than where the segments come from, it is where those come from (a server's
+        side).
+        """
+        if self.takers & self.senders:
+            return self.takers & self.senders
+        if self.repliers and not self.repliers & self.takers:
+            return self.takers
+        if self.repliers and self.replied_to and not self.replied_to & self.senders:
+            return self.senders
+        return frozenset()
+
+
+def sides(segments: Segments) -> Sides:
+    """Who sends and takes these segments; of those whose link has MACs of both."""
     known = (segments.source_mac != NO_MAC) & (segments.destination_mac != NO_MAC)
     forth, back = known & segments.to_vip, known & ~segments.to_vip
-    takers = set(np.unique(segments.destination_mac[forth]).tolist())
-    senders = set(np.unique(segments.source_mac[forth]).tolist())
-    if takers & senders:
-        return frozenset(takers & senders)
-    repliers = set(np.unique(segments.source_mac[back]).tolist())
-    replied_to = set(np.unique(segments.destination_mac[back]).tolist())
-    if repliers and not repliers & takers:
-        return frozenset(takers)
-    if repliers and replied_to and not replied_to & senders:
-        return frozenset(senders)
-    return frozenset()
+    return Sides(
+        senders=_distinct(segments.source_mac[forth]),
+        takers=_distinct(segments.destination_mac[forth]),
+        repliers=_distinct(segments.source_mac[back]),
+        replied_to=_distinct(segments.destination_mac[back]),
+    )
+
+
+def forwarders(segments: Segments) -> frozenset[int]:
+    """``Sides.forwarders`` of a whole capture."""
+    return sides(segments).forwarders()
+
+
+def _distinct(macs: Ints) -> frozenset[int]:
+    return frozenset(pd.unique(macs).tolist())
 
 
 def translators(packets: PacketTable, segments: Segments) -> frozenset[int]:
@@ -183,17 +260,18 @@ def translators(packets: PacketTable, segments: Segments) -> frozenset[int]:
 
     A capture on a director's link shows both; the client's ends stay as they are.
     """
-    takers = np.unique(segments.destination_mac[segments.to_vip])
-    ends = segments.flows[["client_ip", "client_port"]].drop_duplicates()
+    takers = pd.unique(segments.destination_mac[segments.to_vip])
     numbers = {address: index for index, address in enumerate(packets.addresses)}
-    clients = ends["client_ip"].map(numbers).to_numpy(dtype=np.int64) * _PORTS
-    from_client = np.isin(
-        packets.source * _PORTS + packets.source_port, clients + ends["client_port"].to_numpy()
-    )
     vips = [numbers[vip] for vip in segments.flows["vip"].unique()]
-    elsewhere = from_client & ~np.isin(packets.destination, vips)
-    found = np.unique(packets.source_mac[elsewhere & np.isin(packets.source_mac, takers)])
-    return frozenset(found[found != NO_MAC].tolist())
+    elsewhere = np.isin(packets.source_mac, takers) & (packets.source_mac != NO_MAC)
+    elsewhere &= ~np.isin(packets.destination, vips)
+    rows = np.flatnonzero(elsewhere)
+    if len(rows) == 0:
+        return frozenset()
+    clients = segments.flows["client_ip"].map(numbers).to_numpy(dtype=np.int64) * _PORTS
+    ends = packets.source[rows].astype(np.int64) * _PORTS + packets.source_port[rows]
+    from_client = pd.Series(ends).isin(clients + segments.flows["client_port"].to_numpy())
+    return frozenset(pd.unique(packets.source_mac[rows[from_client]]).tolist())
 
 
 def passed(segments: Segments, macs: Collection[int]) -> Bools:
@@ -209,8 +287,18 @@ def passed(segments: Segments, macs: Collection[int]) -> Bools:
     return (arriving if arriving.any() else leaving) | replies
 
 
-def without_copies(segments: Segments, macs: Collection[int]) -> Bools:
-    """Each segment once: not the copy that a director with one of these MACs sends on."""
-    sent_on = segments.to_vip & np.isin(segments.source_mac, list(macs))
-    arrives = segments.to_vip & np.isin(segments.destination_mac, list(macs))
-    return ~sent_on if arrives.any() else np.ones(len(segments.flow), dtype=bool)
+def without_copies(
+    segments: Segments, macs: Collection[int], *, arrives: bool | None = None
+) -> Bools:
+    """Each segment once: not the copy that a director with one of these MACs sends on.
+
+    Args:
+        segments: a capture's, or of a part of it.
+        macs: the directors'.
+        arrives: whether the capture shows any as it arrives there; as these do unless told.
+    """
+    if arrives is None:
+        arrives = bool((segments.to_vip & np.isin(segments.destination_mac, list(macs))).any())
+    if not arrives:
+        return np.ones(len(segments.flow), dtype=bool)
+    return ~(segments.to_vip & np.isin(segments.source_mac, list(macs)))

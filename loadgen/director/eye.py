@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from analyzer.ipvs.formats import parse_services, parse_uptime
 from loadgen.director import counters
@@ -30,12 +30,13 @@ What = Literal["services", "entries"]
 _UPTIME, _SERVICES, _ENTRIES = "/proc/uptime", "/proc/net/ip_vs", "/proc/net/ip_vs_conn"
 _CPU = "/proc/self/schedstat"
 _LOOK_S = 15.0  # for what is asked on the way to a look
-_FILES = {
-    "services": (_UPTIME, _SERVICES),
-    "entries": (_UPTIME, _CPU, _SERVICES, _ENTRIES, _CPU),
-}
 _ENTRIES_TITLE = "Pro FromIP"
-_HAS = "sed -u -n -e q </dev/null >/dev/null 2>&1 && echo sed; type gzip >/dev/null 2>&1 && echo gz"
+_HAS = (
+    "read -r b </proc/sys/kernel/random/boot_id && echo boot=$b; "
+    "sed -u -n -e q </dev/null >/dev/null 2>&1 && echo sed; "
+    "type gzip >/dev/null 2>&1 && echo gz"
+)
+_BOOT = "boot="
 _END_SED = "q\n\n"  # the second newline for a sed that has looked one character ahead
 
 GZIP_ENTRIES = 5_000
@@ -74,11 +75,13 @@ class Eye:
 
     Attributes:
         link: how it is reached.
+        boot_id: what names its present boot (random(4)); None where it does not tell.
     """
 
     def __init__(self, link: Link, shell: Shell | None = None) -> None:
         self.link = link
         self._shell = shell or Shell(link)
+        self.boot_id: str | None = None
         self._has: frozenset[str] = frozenset()
         self._in_sed = False
         self._sed_works = False
@@ -93,7 +96,10 @@ class Eye:
         self._in_sed = False
         await self._shell.open()
         answer = await self._shell.ask(_HAS, timeout_s=_LOOK_S)
-        self._has = frozenset(answer.text.split())
+        words = answer.text.split()
+        self._has = frozenset(words)
+        boots = [word.removeprefix(_BOOT) for word in words if word.startswith(_BOOT)]
+        self.boot_id = boots[0] if boots else None
 
     async def close(self) -> None:
         """Let go of it."""
@@ -125,7 +131,7 @@ class Eye:
             return await self._look_compressed(timeout_s)
         if "sed" in self._has and not self._sed_fails:
             return self._read(await self._look_by_sed(what, timeout_s))
-        files = " ".join(_FILES[what])
+        files = " ".join(_files(what))
         return self._read(await self.ask(f"cat {files} 2>/dev/null", timeout_s=timeout_s))
 
     async def counters(self, *, timeout_s: float) -> Mapping[ServerKey, Counters] | None:
@@ -180,11 +186,18 @@ class Eye:
         )
 
 
+def _files(what: What) -> tuple[str, ...]:
+    """What is read, in this order; around the entries the reading process' own CPU time."""
+    if what == "services":
+        return (_UPTIME, _SERVICES)
+    return (_UPTIME, _CPU, _SERVICES, _ENTRIES, _CPU)
+
+
 def _sed_program(mark: str) -> str:
     """A sed that reads the files of a look when it is told the look's name."""
-    parts = []
-    for what, files in _FILES.items():
-        reads = [f"-e 'r {file}'" for file in files]
+    parts: list[str] = []
+    for what in get_args(What):
+        reads = [f"-e 'r {file}'" for file in _files(what)]
         parts += [f"-e '/^{what}/{{'", *reads, "-e 'a\\'", f"-e '{mark}'", "-e '}'"]
     return " ".join(("sed -u -n", *parts, "-e '/^q/q'"))
 

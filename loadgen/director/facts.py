@@ -7,13 +7,12 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from analyzer.ipvs.formats import parse_services, parse_timeouts
+from analyzer.ipvs.formats import parse_services
 from analyzer.ipvs.timers import TickReading, phase_from_readings
+from loadgen.director.standing import ASK, Standing, parse_standing
 from loadgen.errors import UsageProblem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from analyzer.ipvs.formats import ServiceTable
     from analyzer.ipvs.states import Timeouts
     from analyzer.ipvs.timers import TimerPhase
@@ -21,21 +20,13 @@ if TYPE_CHECKING:
 
 ASK_TIMEOUT_S = 15.0
 _BETWEEN_BATCHES_S = 0.5
-_MAX_SYSCTL_CHARACTERS = 100
 
 _WHO = "; ".join(
     (
         "echo @kernel; cat /proc/sys/kernel/osrelease 2>/dev/null",
         "echo @macs; cat /sys/class/net/*/address 2>/dev/null",
-        # a sysctl gives all at one read(2) or nothing, which the shell's own read cannot do
-        "echo @sysctl; (cd /proc/sys/net/ipv4/vs && grep . *) 2>/dev/null",
         "echo @ip_vs; cat /proc/net/ip_vs 2>/dev/null",
     )
-)
-
-_TIMEOUTS = (
-    "PATH=$PATH:/usr/sbin:/sbin; "
-    "ipvsadm -L --timeout 2>/dev/null || sudo -n ipvsadm -L --timeout 2>/dev/null"
 )
 
 # Builtins only, so that a reading takes microseconds: uptime, the counter, uptime.
@@ -55,11 +46,16 @@ _TIMER_LIST_READ_S = 0.005
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DirectorFacts:
-    """What a director said of itself; None where it could not be learnt."""
+    """What a director said of itself; None where it could not be learnt.
+
+    Attributes:
+        timeouts: as it said, or as the operator told.
+        timeouts_source: who said so.
+    """
 
     kernel: str | None
     macs: tuple[str, ...]
-    sysctl: Mapping[str, str]
+    standing: Standing
     services: ServiceTable
     timeouts: Timeouts | None
     timeouts_source: str | None
@@ -78,15 +74,15 @@ async def learn_facts(eye: Eye, told_timeouts: Timeouts | None) -> DirectorFacts
     said = _sections(answer.text)
     if "IP Virtual Server" not in said.get("ip_vs", ""):
         raise UsageProblem(f"{eye.link.spec}: no IPVS in its kernel (/proc/net/ip_vs is not there)")
-    timeouts, source = await _timeouts(eye, told_timeouts)
+    standing = parse_standing((await eye.ask(ASK, timeout_s=ASK_TIMEOUT_S)).text)
     phase, phase_source = await _timer_phase(eye)
     return DirectorFacts(
         kernel=said.get("kernel", "").strip() or None,
         macs=_macs(said.get("macs", "")),
-        sysctl=_sysctls(said.get("sysctl", "")),
+        standing=standing,
         services=parse_services(said["ip_vs"]),
-        timeouts=timeouts,
-        timeouts_source=source,
+        timeouts=told_timeouts or standing.timeouts,
+        timeouts_source=_source(told_timeouts, standing),
         timer_phase=phase,
         timer_phase_source=phase_source,
     )
@@ -94,7 +90,9 @@ async def learn_facts(eye: Eye, told_timeouts: Timeouts | None) -> DirectorFacts
 
 def manifest_of(facts: DirectorFacts, link_spec: str) -> dict[str, Any]:
     """The director's part of ``run.json``."""
-    timeouts, phase = facts.timeouts, facts.timer_phase
+    timeouts, phase, standing = facts.timeouts, facts.timer_phase, facts.standing
+    vips = {service.address for service in facts.services.services if service.address}
+    held = standing.vips_held(vips)
     return {
         "link": link_spec,
         "kernel": facts.kernel,
@@ -107,13 +105,16 @@ def manifest_of(facts: DirectorFacts, link_spec: str) -> dict[str, Any]:
         else None,
         "timeouts_source": facts.timeouts_source,
         "conn_tab_size": facts.services.conn_tab_size,
-        "sysctl": dict(facts.sysctl),
+        "sysctl": dict(standing.sysctl),
+        "vips_held": None if held is None else sorted(held),
+        "vrrp_state": standing.vrrp_state(vips),
+        "sync_daemon": standing.sync_daemon,
         "macs": list(facts.macs),
     }
 
 
 def _sections(text: str) -> dict[str, str]:
-    parts = re.split(r"^@(kernel|macs|sysctl|ip_vs)$\n?", text, flags=re.M)
+    parts = re.split(r"^@(kernel|macs|ip_vs)$\n?", text, flags=re.M)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
@@ -123,20 +124,10 @@ def _macs(text: str) -> tuple[str, ...]:
     return tuple(mac for mac in found if mac.strip("0:"))
 
 
-def _sysctls(text: str) -> dict[str, str]:
-    lines = (line.partition(":") for line in text.splitlines())
-    return {
-        name: value.strip()[:_MAX_SYSCTL_CHARACTERS]
-        for name, _, value in lines
-        if re.fullmatch(r"[a-z_0-9]{1,64}", name)
-    }
-
-
-async def _timeouts(eye: Eye, told: Timeouts | None) -> tuple[Timeouts | None, str | None]:
+def _source(told: Timeouts | None, standing: Standing) -> str | None:
     if told is not None:
-        return told, "--timeouts"
-    read = parse_timeouts((await eye.ask(_TIMEOUTS, timeout_s=ASK_TIMEOUT_S)).text)
-    return read, "ipvsadm" if read else None
+        return "--timeouts"
+    return standing.timeouts_source
 
 
 async def _timer_phase(eye: Eye) -> tuple[TimerPhase | None, str | None]:

@@ -9,7 +9,9 @@ from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
 
 from loadgen.background import Background
+from loadgen.director import standing
 from loadgen.director.entries import Entries
+from loadgen.director.facts import ASK_TIMEOUT_S
 from loadgen.director.pace import DIRECTOR_CPU, Pace
 from loadgen.director.rows import service_rows
 from loadgen.director.shell import LinkLost
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from analyzer.recording import RecordingWriter
     from loadgen.director.counters import Counters, ServerKey
     from loadgen.director.eye import Eye, Look, What
+    from loadgen.director.facts import DirectorFacts
     from loadgen.director.timekeeper import Noted
     from loadgen.director.watched import Watched
 
@@ -34,6 +37,9 @@ POLL_TIMEOUT_S = 3.0
 lost."""
 
 COUNTERS_EVERY_S = 5.0
+STANDING_EVERY_S = 10.0
+"""Timeouts, sysctls, addresses and roles; the director's ipvsadm and ip are run for them."""
+
 _TIMES_LAST_POLL = 10
 _RECONNECT_AFTER_S = (0.5, 1, 2, 5, 10)
 
@@ -55,7 +61,7 @@ class Poller(Background):
         recording: RecordingWriter,
         *,
         watched: Watched = ALL,
-        kernel: str | None = None,
+        facts: DirectorFacts | None = None,
         director_cpu: float = DIRECTOR_CPU,
         boot_ns: int | None = None,
     ) -> None:
@@ -65,7 +71,7 @@ class Poller(Background):
             eye: on the director, open.
             recording: that takes its rows.
             watched: which services are recorded.
-            kernel: the director's release, by which the cost of reading entries is guessed.
+            facts: what was learnt of the director; its later changes are told from it.
             director_cpu: the share of one of its CPUs that reading entries may take.
             boot_ns: when it booted, by our clock, that offsets are told from; else the first
                 poll's reading.
@@ -79,9 +85,13 @@ class Poller(Background):
         self._recording = recording
         self._watched = watched
         self._clock = Timekeeper(boot_ns)
-        self._entries = Entries(watched, director_cpu, kernel)
+        self._entries = Entries(watched, director_cpu, facts.kernel if facts else None)
         self._counters_pace = Pace(director_cpu / 2, COUNTERS_EVERY_S)
+        self._standing = facts.standing if facts else None
+        self._standing_pace = Pace(director_cpu / 2, STANDING_EVERY_S)
+        self._standing_pace.note(time.monotonic(), 0.0)
         self._fresh: Mapping[ServerKey, Counters] | None = None
+        self._vips: set[str] = set()
         self._took_s = 0.0
 
     @property
@@ -140,10 +150,15 @@ class Poller(Background):
     async def _reconnect(self, why: str) -> None:
         self.lost = True
         self._event("link-lost", why)
+        boot_id = self._eye.boot_id
         for wait_s in _waits():
             await asyncio.sleep(wait_s)
             with contextlib.suppress(LinkLost):
                 await self._eye.open()
+                if self._eye.boot_id != boot_id:
+                    boot_id = self._eye.boot_id
+                    self._clock.restart()
+                    self._event("rebooted", "it has another boot_id than before")
                 await self._poll()
                 break
         self.lost = False
@@ -165,6 +180,20 @@ class Poller(Background):
         notice = self._entries.weigh(look, lines, asked=asked)
         if notice:
             self._event(*notice)
+        if self._standing_pace.is_due(time.monotonic()):
+            await self._look_around()
+
+    async def _look_around(self) -> None:
+        """What changes seldom: each change is an event."""
+        began_s = time.monotonic()
+        answer = await self._eye.ask(standing.ASK, timeout_s=ASK_TIMEOUT_S)
+        now, before = standing.parse_standing(answer.text), self._standing
+        took_s = time.monotonic() - began_s
+        self._standing_pace.note(began_s + took_s, took_s)
+        if before is not None:
+            for kind, detail in standing.changes(before, now, self._vips):
+                self._event(kind, detail)
+        self._standing = now
 
     async def _look(self, what: What) -> Look:
         expected_s = self._entries.expected_s() if what == "entries" else 0
@@ -187,6 +216,7 @@ class Poller(Background):
 
     def _record_services(self, at_ns: int, look: Look) -> None:
         table = look.services.services
+        self._vips |= {service.address for service in table if service.address}
         self.services = tuple(service for service in table if self._watched.has_service(service))
         for service in self.services:
             for row in service_rows(service, self._fresh):
@@ -220,4 +250,4 @@ def _waits() -> Iterator[float]:
 
 
 def _stepped(moved_s: float) -> str:
-    return f"its boot is now {moved_s:+.1f} s from where it was: it rebooted, or a clock was set"
+    return f"its boot is now {moved_s:+.1f} s from where it was: a clock was set, or it rebooted"

@@ -43,6 +43,10 @@ class Timekeeper:
         self._boot_ns = boot_ns
         self._readings: list[tuple[int, int, float]] = []
 
+    def restart(self) -> None:
+        """The director has rebooted: what was read before tells nothing of its clock now."""
+        self._readings.clear()
+
     def note(self, asked_ns: int, answered_ns: int, uptime_s: float) -> Noted:
         """Take one reading; a step begins the clock anew."""
         stepped_s = self._step_s(asked_ns, answered_ns, uptime_s)

@@ -12,7 +12,9 @@ from reports.sections import (
     provenance,
     servers,
     sockets,
+    states,
     stories,
+    tcpfin,
     timeline,
     what_if,
 )
@@ -25,9 +27,11 @@ if TYPE_CHECKING:
 
 BUILDERS: tuple[Callable[[Analysis], Section | None], ...] = (  # in the order of the page
     timeline.section,
+    states.section,
+    lifetimes.section,
+    tcpfin.section,
     what_if.section,
     servers.section,
-    lifetimes.section,
     sockets.section,
     agreement.section,
     stories.section,

@@ -1,20 +1,79 @@
-"""Where the numbers come from: the recording's manifest."""
+"""Where the numbers come from: who ran what, where, and how well its clocks were known."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from reports.section import Section
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from analyzer.results import Analysis
+
+COMMANDS = ("command_line", "command", "argv")
+PROGRAM = ("program", "program_version", "version")
+OF_A_DIRECTOR = {  # what is said of each director, and where the manifest may have it
+    "kernel": ("kernel",),
+    "HZ": ("hz",),
+    "timeouts": ("timeouts",),
+    "sysctls": ("sysctls", "sysctl"),
+    "clock offset": ("clock", "clock_offset_ms", "offset_ms"),
+    "link": ("link",),
+}
 
 
 def section(analysis: Analysis) -> Section:
-    """Command line, versions, timeouts, clocks."""
+    """Command line, versions, timeouts, clocks; then all of the manifest."""
     return Section(
         id="manifest",
         title="How it was measured",
         template="sections/provenance.html",
-        facts={"manifest": analysis.manifest},
+        facts={"manifest": analysis.manifest, "summary": tuple(summary(analysis.manifest))},
     )
+
+
+def summary(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
+    """What a doubter asks for first; None is said to be not measured."""
+    yield "command line", _command(_first(manifest, COMMANDS))
+    yield "program", _said(_first(manifest, PROGRAM))
+    yield "host", _said(manifest.get("host"))
+    for name, facts in _directors(manifest.get("directors")):
+        for label, keys in OF_A_DIRECTOR.items():
+            yield f"{name}: {label}", _said(_first(facts, keys))
+    capture = manifest.get("capture")
+    known = capture if isinstance(capture, Mapping) else {}
+    yield "packets that the kernel dropped", _said(_first(known, ("dropped", "drops")))
+    yield "how it ended", _said(manifest.get("ended"))
+
+
+def _first(facts: Mapping[str, Any], keys: Sequence[str]) -> Any:
+    return next((facts[key] for key in keys if facts.get(key) is not None), None)
+
+
+def _directors(value: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """A manifest lists them by name, or as a list with names."""
+    if isinstance(value, Mapping):
+        named = [(str(name), facts) for name, facts in value.items()]
+    elif isinstance(value, (list, tuple)):
+        named = [(str(f.get("name")), f) for f in value if isinstance(f, Mapping)]
+    else:
+        named = []
+    yield from ((name, facts) for name, facts in named if isinstance(facts, Mapping))
+
+
+def _command(value: Any) -> str | None:
+    if isinstance(value, (list, tuple)):
+        return shlex.join(map(str, value))
+    return None if value is None else str(value)
+
+
+def _said(value: Any) -> str | None:
+    if isinstance(value, Mapping):
+        parts = [f"{key} {_said(item)}" for key, item in value.items() if item is not None]
+        return ", ".join(parts) or None
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value)) or None
+    return None if value is None else str(value)

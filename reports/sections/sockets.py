@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
+from analyzer.thinning import kept
 from reports import curves
 from reports.panels import Panel, stacked, time_axis, whole_numbers
 from reports.section import Chart, DataTable, Section
-from reports.sections.timeline import span
-from reports.theme import BUCKETS, DASHES, HUES, INK, PALETTE, plain
+from reports.theme import DASHES, HUES, INK, PALETTE, plain
+from reports.windows import span
 from reports.wording import listed, seconds
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 SHOWN = ("TIME_WAIT", "FIN_WAIT2", "CLOSE_WAIT", "LAST_ACK", "FIN_WAIT1", "CLOSING", "SYN_SENT")
 """States worth a curve; ESTABLISHED stands in the table alone."""
+
+POINTS = 2000  # of each curve
 
 
 def section(analysis: Analysis) -> Section | None:
@@ -102,11 +105,11 @@ def _panel(title: str, traces: list[go.Scatter]) -> Panel:
 
 
 def _trace(curve: SocketCurve, number: int) -> go.Scatter:
-    kept = curves.thinned(curve.count, buckets=BUCKETS)
+    drawn = kept(curve.count, points=POINTS)
     return go.Scatter(
         name=plain(f"{curve.host} {curve.state}"),
-        x=curve.t_s[kept],
-        y=curve.count[kept],
+        x=curve.t_s[drawn],
+        y=curve.count[drawn],
         mode="lines",
         line={
             "shape": "hv",
@@ -126,11 +129,11 @@ def _director_panel(analysis: Analysis) -> list[Panel]:
         return []
     name = max(held, key=lambda peak: peak.inactive).director or ""
     total = curves.sum_of_polls(curves.of(name, analysis.timeline.observed))
-    kept = curves.thinned(total.inactive, buckets=BUCKETS)
+    drawn = kept(total.inactive, points=POINTS)
     trace = go.Scatter(
         name=plain(f"{name} InActConn"),
-        x=total.t_s[kept],
-        y=total.inactive[kept],
+        x=total.t_s[drawn],
+        y=total.inactive[drawn],
         mode="lines",
         line={"shape": "hv", "width": 1.6, "color": INK},
         cliponaxis=False,

@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING
 
 import plotly.graph_objects as go
 
+from analyzer.thinning import kept
 from reports import curves, wording
 from reports.panels import Panel, stacked, time_axis, whole_numbers
 from reports.section import Chart, Section
-from reports.theme import BUCKETS, PALETTE, plain
+from reports.theme import PALETTE, plain
 
 if TYPE_CHECKING:
     from analyzer.results import Analysis, Curve, WhatIf
 
 HEIGHT_PX = 200
+POINTS = 4000
 AS_IT_WAS, OTHERWISE = "as it was", "as it would be"
 STYLES = {AS_IT_WAS: ("blue", "solid"), OTHERWISE: ("orange", "8px,4px")}
 
@@ -76,10 +78,10 @@ def _panel(analysis: Analysis, answer: WhatIf, end_s: float) -> Panel:
 def _line(name: str, curve: Curve, end_s: float) -> go.Scatter:
     hue, dash = STYLES[name]
     t_s, values = curves.held(curve.t_s, curve.inactive, start_s=0.0, end_s=end_s)
-    kept = curves.thinned(values, buckets=BUCKETS)
+    shown = kept(values, points=POINTS)
     return go.Scatter(
-        x=t_s[kept],
-        y=values[kept],
+        x=t_s[shown],
+        y=values[shown],
         name=name,
         mode="lines",
         line={"shape": "hv", "color": PALETTE[hue][0], "dash": dash, "width": 1.8},

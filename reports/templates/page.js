@@ -5,6 +5,8 @@
   const scheme = matchMedia("(prefers-color-scheme: dark)");
   const coarse = matchMedia("(pointer: coarse)").matches;
   const hidden = new Set();
+  const PRINTED_PX = 680;
+  const TITLE_CHARACTER_PX = 7;
   let printing = false;
 
   const mapped = (value, change) => {
@@ -21,14 +23,31 @@
     }
   };
 
+  const wrapped = (text, most) => { // the lines of a panel's title
+    const lines = [""];
+    for (const word of text.split(" ")) {
+      const line = lines[lines.length - 1];
+      if (line && line.length + word.length >= most) lines.push(word);
+      else lines[lines.length - 1] = line ? `${line} ${word}` : word;
+    }
+    return lines.join("<br>");
+  };
+
   const draw = (chart) => {
     const change = scheme.matches && !printing ? darkOf : new Map();
     const { data, layout } = mapped(read(chart.dataset.figure), change);
     for (const trace of data) trace.visible = !hidden.has(trace.legendgroup);
-    if (chart.clientWidth < 560) data.forEach(small);
+    const width = printing ? PRINTED_PX : chart.clientWidth;
+    if (width < 560) data.forEach(small);
+    for (const note of layout.annotations ?? []) {
+      if (note.xref === "paper" && note.x === 0) {
+        note.text = wrapped(note.text, (width - 70) / TITLE_CHARACTER_PX);
+        note.align = "left";
+      }
+    }
     if (coarse) layout.dragmode = false; // a finger scrolls the page; the buttons zoom
     if (chart.layout) layout.xaxis.range = chart.layout.xaxis.range; // keep the reader's zoom
-    if (printing) layout.width = 680;
+    if (printing) layout.width = PRINTED_PX;
     else layout.autosize = true;
     return Plotly.react(chart, data, layout, {
       responsive: true,
@@ -65,10 +84,61 @@
       }
     });
   }
+  const count = (value) => value.toLocaleString(
+    "en", value < 10 ? { maximumSignificantDigits: 2 } : { maximumFractionDigits: 0 });
+
+  for (const form of document.querySelectorAll("[data-choices]")) {
+    const choices = read(form.dataset.choices);
+    const [slider, rate] = form.querySelectorAll("input");
+    const own = choices.find((choice) => choice.own);
+    const choose = () => {
+      const chosen = choices[Number(slider.value)];
+      for (const choice of choices) {
+        if (choice === chosen) hidden.delete(choice.key);
+        else hidden.add(choice.key);
+      }
+      slider.setAttribute("aria-valuetext", `tcpfin ${chosen.label}`);
+      const mark = chosen.own ? " (in force)" : "";
+      const peak = `With tcpfin = ${chosen.label}${mark} InActConn peaks at ${count(chosen.peak)}`;
+      const was = chosen.own ? "" : `, not ${count(own.peak)}`;
+      const settles = rate.value === "" || !(Number(rate.value) >= 0) ? "" :
+        `; at ${rate.value} connections/s it settles at about ` +
+        `${count(Number(rate.value) * chosen.inactive_s)}`;
+      form.querySelector("output").value = `${peak}${was}${settles}.`;
+    };
+    const redraw = () => {
+      choose();
+      const chart = document.getElementById(form.dataset.chart);
+      Plotly.restyle(chart, { visible: chart.data.map((t) => !hidden.has(t.legendgroup)) });
+    };
+    slider.addEventListener("input", redraw);
+    rate.addEventListener("input", choose);
+    choose();
+  }
+  for (const button of document.querySelectorAll("button[data-copy]")) {
+    button.addEventListener("click", async () => {
+      const text = document.getElementById(button.dataset.copy).textContent;
+      const said = button.parentElement.querySelector("[role=status]");
+      try {
+        await navigator.clipboard.writeText(text);
+        said.textContent = "copied";
+      } catch { // no permission, or no secure context: select it for the reader instead
+        const area = document.createElement("textarea");
+        area.value = text;
+        document.body.append(area);
+        area.select();
+        said.textContent = document.execCommand("copy") ? "copied" : "not copied";
+        area.remove();
+      }
+    });
+  }
   const buttons = [...document.querySelectorAll("button[data-start]")];
   for (const button of buttons) {
     button.addEventListener("click", () => {
-      for (const other of buttons) other.setAttribute("aria-pressed", String(other === button));
+      for (const other of buttons) {
+        if (other.dataset.clock !== button.dataset.clock) continue;
+        other.setAttribute("aria-pressed", String(other === button));
+      }
       show(button.dataset.clock, [Number(button.dataset.start), Number(button.dataset.end)]);
     });
   }

@@ -22,7 +22,7 @@ OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clie
 # Elements of text that reach out of the window.
 CUT = """[...document.querySelectorAll(
     'main p, h1, h2, h3, td, th, dt, dd, label, button, .annotation-text, .xtick text, .ytick text'
-  )].filter((e) => {
+  )].filter((e) => !e.closest('details:not([open]), .scroll')).filter((e) => {
     const box = e.getBoundingClientRect();
     return box.width > 0 && (box.left < -1 || box.right > innerWidth + 1);
   }).map((e) => e.textContent)"""
@@ -145,7 +145,7 @@ def test_a_button_zooms_and_the_legend_hides(opened: Callable[..., Opened]) -> N
     page.get_by_role("button", name="Decay").click()
     low, high = page.evaluate(RANGE)
     assert 20 < low < high < 23
-    page.get_by_label("192.168.10.21:80").uncheck()
+    page.get_by_role("checkbox", name="192.168.10.21:80").uncheck()
     traces = "document.querySelectorAll('#timeline-chart .scatterlayer .trace')"
     assert eventually(page, f"{traces}.length < {before}")
     assert page.evaluate(RANGE) == [low, high]

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzer.clock import WINDOW_S, DirectorClock, boot_bounds_ns, clock_from_polls
+from analyzer.clock import BOOT_S, WINDOW_S, DirectorClock, boot_bounds_ns, clock_from_polls
+from analyzer.ipvs.timers import KNOWN_HZ, expiry_uptime_s
 
 NS = 1_000_000_000
 BOOT_NS = 1_795_352_000 * NS + 123_456_789
@@ -105,3 +106,73 @@ def test_a_window_stands_at_its_centre() -> None:
     found = polled([(1000.0 + n, MS, MS) for n in range(int(WINDOW_S))])
     centre_s = (found.at_ns[0] - BOOT_NS) / NS
     assert centre_s == pytest.approx(1000 + (WINDOW_S - 1) / 2, abs=0.01)
+
+
+# A director that reboots ---------------------------------------------------------------------
+
+CRASHED_S, SECOND_BOOT_S = 500.0, 530.0
+"""On our clock, seconds after the first boot: its last poll, and uptime 0 of the second."""
+
+
+def rebooted(*, uptime_s: float = 100.0) -> DirectorClock:
+    """Polls each quarter of a second from 100 s on, until a crash; then of the next boot."""
+    first = [(at_s, at_s) for at_s in np.arange(uptime_s, CRASHED_S, 0.2513)]
+    second = [(SECOND_BOOT_S + up_s, up_s) for up_s in np.arange(4, 200, 0.2513)]
+    at_ns = np.array([BOOT_NS + round(at_s * NS) for at_s, _ in first + second])
+    shown = np.array([shown_s(up_s) for _, up_s in first + second])
+    return clock_from_polls(at_ns - MS, at_ns + MS, shown)
+
+
+def after(seconds: float) -> int:
+    return BOOT_NS + round(seconds * NS)
+
+
+def test_each_boot_has_a_clock_of_its_own() -> None:
+    found = rebooted()
+    assert found.uncertainty_s < 0.006
+    assert list(found.began_ns) == [pytest.approx(after(SECOND_BOOT_S), abs=6 * MS)]
+    instants = np.array([after(300), after(SECOND_BOOT_S + 60)])
+    of_first, of_second = found.uptime_s(instants)
+    assert of_first == pytest.approx(300, abs=0.006)
+    assert of_second == pytest.approx(BOOT_S + 60, abs=0.006)
+    assert found.client_ns(found.uptime_s(instants)) == pytest.approx(instants, abs=2000)
+
+
+def test_the_same_uptime_of_two_boots_is_two_instants() -> None:
+    first, second = rebooted().client_ns(np.array([150.0, BOOT_S + 150.0]))
+    assert first == pytest.approx(after(150), abs=6 * MS)
+    assert second == pytest.approx(after(SECOND_BOOT_S + 150), abs=6 * MS)
+
+
+def test_a_boot_ends_when_the_next_begins() -> None:
+    found = rebooted()
+    ended = found.boot_ended_ns(np.array([after(300), after(SECOND_BOOT_S + 1)]))
+    assert ended[0] == found.began_ns[0]
+    assert ended[1] == np.iinfo(np.int64).max
+    assert list(polled([(100.0, MS, MS)]).boot_ended_ns(np.array([after(1)]))) == [ended[1]]
+
+
+def test_a_director_that_was_up_for_minutes_only_may_come_back_older_than_it_was() -> None:
+    """Its uptime then goes forwards; its boot instant tells."""
+    at_s = [10.0, 10.25, 60.0, 60.25]
+    uptimes = np.array([5.0, 5.25, 30.0, 30.25])
+    at_ns = np.array([after(second) for second in at_s])
+    found = clock_from_polls(at_ns - MS, at_ns + MS, uptimes)
+    assert len(found.began_ns) == 1
+    assert found.uncertainty_s < 0.01
+
+
+def test_a_slow_answer_is_no_reboot() -> None:
+    uptimes = np.array([100.0, 100.25, 108.0, 108.25])
+    asked = np.array([after(s) for s in (100.0, 100.25, 100.5, 108.25)])
+    answered = asked + np.array([MS, MS, 8 * NS, MS])
+    assert len(clock_from_polls(asked, answered, uptimes).began_ns) == 0
+
+
+@pytest.mark.parametrize("hz", KNOWN_HZ)
+@pytest.mark.parametrize("timeout_s", [10.0, 120.0, 900.0])
+def test_the_wheel_turns_the_same_in_every_boot(hz: int, timeout_s: float) -> None:
+    started_s = np.array([33.21, 47.5, 1234.56])
+    first = expiry_uptime_s(started_s, timeout_s, hz=hz, phase_s=0.0)
+    third = expiry_uptime_s(2 * BOOT_S + started_s, timeout_s, hz=hz, phase_s=0.0)
+    assert third - 2 * BOOT_S == pytest.approx(first, abs=1e-5)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from analyzer.latency import Latencies, heat, percentiles, syn_retries
-from analyzer.pictures import Pictures
+from analyzer.pictures import Lived, OtherTcpfin, Pictures, Share, Shares, StateCourse
 from analyzer.results import (
     Agreement,
     Analysis,
@@ -27,6 +27,8 @@ from analyzer.results import (
     ServiceTable,
     Spread,
     Timeline,
+    WhatIf,
+    WhatIfGroup,
 )
 from analyzer.stories.model import Basis, End, Leg, Memory, Packet, Span, Story
 
@@ -171,6 +173,78 @@ def _lifetime() -> Lifetime:
     )
 
 
+def _pictures() -> Pictures:
+    """What the same fifty gave: states, lifetimes, shares, and three values of tcpfin."""
+    sent = burst()
+    polls = np.arange(0.1, 23.3, POLL_S)
+    t_s, waiting = _steps(sent.ended, sent.forgotten)
+    lived = Lived(
+        director="bal01",
+        state="FIN_WAIT",
+        timeout_name="tcpfin",
+        timeout_s=TCPFIN_S,
+        granule_s=GRANULE_S,
+        tcpfin_s=TCPFIN_S,
+        observed_s=sent.forgotten - sent.ended + 0.05,
+        predicted_s=sent.forgotten - sent.ended,
+        uncertainty_s=0.13,
+    )
+    servers = tuple(
+        Share(
+            real_server=f"{server}:80",
+            weight=1.0,
+            entries=25,
+            expected=25.0,
+            states={"FIN_WAIT": 24, "ESTABLISHED": 1},
+        )
+        for server in SERVERS
+    )
+    states = (
+        _course("observed", polls, _at(t_s, waiting, polls)),
+        _course("predicted", t_s, waiting),
+    )
+    return Pictures(
+        states=states,
+        lived=(lived,),
+        shares=(
+            Shares(director="bal01", scheduler="rr", servers=servers, p=1.0, why_no_test=None),
+        ),
+        latencies=_latencies(sent),
+        tcpfin=tuple(_other(sent, tcpfin_s) for tcpfin_s in (10.0, TCPFIN_S, 60.0)),
+    )
+
+
+def _course(source: Any, t_s: np.ndarray, waiting: np.ndarray) -> StateCourse:
+    counts = {"FIN_WAIT": waiting, "ESTABLISHED": (waiting > 0).astype(np.int64)}
+    return StateCourse(director="bal01", source=source, t_s=t_s, counts=counts)
+
+
+def _other(sent: Burst, tcpfin_s: float) -> OtherTcpfin:
+    gone = sent.forgotten - TCPFIN_S + tcpfin_s
+    t_s, inactive = _steps(sent.ended, gone)
+    curve = Curve(
+        director="bal01",
+        real_server="all real servers",
+        t_s=t_s,
+        active=np.zeros(t_s.size, dtype=np.int64),
+        inactive=inactive,
+    )
+    answer = WhatIf(
+        director="bal01",
+        assumptions=(f"tcpfin={tcpfin_s:g}",),
+        peak_active=1,
+        peak_inactive=int(inactive.max()),
+        forgotten_after_s=float(gone.max() - sent.ended.max()),
+        groups=(WhatIfGroup(state="FIN_WAIT", timeout_s=tcpfin_s, n=SENT),),
+        doubt=None,
+        curve=curve,
+    )
+    inactive_s = float((gone - sent.ended).mean())
+    return OtherTcpfin(
+        tcpfin_s=tcpfin_s, is_own=tcpfin_s == TCPFIN_S, answer=answer, inactive_s=inactive_s
+    )
+
+
 def _agreement(director: str, entries: int) -> Agreement:
     return Agreement(
         director=director,
@@ -267,7 +341,7 @@ def demo() -> Analysis:
         not_measured=(),
         timeline=_timeline(),
         stories=(story(), half_open_story()),
-        pictures=Pictures(latencies=_latencies(sent)),
+        pictures=_pictures(),
         manifest=MANIFEST,
     )
 
@@ -372,6 +446,7 @@ def without_directors() -> Analysis:
         findings=(),
         not_measured=(NotMeasured(what="InActConn", why="no --director was given"),),
         timeline=replace(run.timeline, observed=(), predicted=(), peaks=()),
+        pictures=Pictures(latencies=run.pictures.latencies),
     )
 
 
@@ -392,6 +467,7 @@ def without_capture() -> Analysis:
         stories=(),
         not_measured=(NotMeasured(what="packets", why="CAP_NET_RAW is missing"),),
         timeline=replace(run.timeline, marks={}, predicted=()),
+        pictures=replace(run.pictures, states=run.pictures.states[:1], tcpfin=()),
     )
 
 
@@ -412,7 +488,7 @@ def collected() -> Analysis:
     return replace(
         run,
         requests=nothing,
-        pictures=Pictures(),
+        pictures=replace(run.pictures, latencies=None),
         timeline=replace(
             run.timeline,
             request_ended_s=none,
@@ -441,7 +517,7 @@ def all_failed() -> Analysis:
         run,
         verdict="None of 50 requests succeeded.",
         requests=requests,
-        pictures=Pictures(),
+        pictures=replace(run.pictures, latencies=None),
         timeline=replace(
             run.timeline,
             request_ended_s=ended,
@@ -458,7 +534,7 @@ def nothing() -> Analysis:
     run = replace(collected(), peaks=(), lifetimes=(), agreement=(), findings=(), manifest={})
     run = replace(run, stories=())
     empty = replace(run.timeline, end_s=0.0, marks={}, observed=(), predicted=(), peaks=())
-    return replace(run, verdict="Nothing was recorded.", timeline=empty)
+    return replace(run, verdict="Nothing was recorded.", timeline=empty, pictures=Pictures())
 
 
 def troubled() -> Analysis:
@@ -534,6 +610,8 @@ def _marked(value: Any, text: str) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         names = [field.name for field in fields(value) if field.name not in CHOSEN]
         return replace(value, **{name: _marked(getattr(value, name), text) for name in names})
+    if isinstance(value, dict) and value and all(isinstance(key, str) for key in value):
+        return {f"{key}{text}": _marked(item, text) for key, item in value.items()}
     if isinstance(value, tuple):
         return tuple(_marked(item, text) for item in value)
     return f"{value}{text}" if isinstance(value, str) else value

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from analyzer.results import Curve
 from reports import curves
@@ -73,18 +71,3 @@ def test_what_is_left_at_the_end_is_no_fall_to_zero() -> None:
 
 def test_a_curve_at_zero_has_no_fall() -> None:
     assert curves.fall(curve([0, 1], [0, 0])) is None
-
-
-@given(st.lists(st.integers(0, 100), min_size=1, max_size=400), st.integers(1, 20))
-def test_thinning_keeps_the_ends_and_the_extremes(values: list[int], buckets: int) -> None:
-    array = np.array(values, dtype=np.float64)
-    kept = curves.thinned(array, buckets=buckets)
-    assert {0, len(values) - 1} <= set(kept.tolist())
-    assert (array[kept].min(), array[kept].max()) == (array.min(), array.max())
-    assert len(kept) <= max(4 * buckets, 2 * buckets + 2)
-
-
-def test_thinning_keeps_gaps() -> None:
-    array = np.ones(1000)
-    array[500] = np.nan
-    assert 500 in curves.thinned(array, buckets=10)

@@ -46,7 +46,7 @@ class FakeShell:
         self.opened = 0
         self.closed = 0
         self.refusals = 0
-        self.asides = {"type gzip": "", "--stats": ""}
+        self.asides = {"boot_id": "", "--stats": ""}
         self._texts = list(texts)
 
     async def open(self) -> None:

@@ -25,15 +25,28 @@ WHO = f"""\
 02:00:00:00:00:0b
 00:00:00:00:00:00
 00:00:00:00
-@sysctl
-am_droprate:10
-conn_reuse_mode:1
-conntrack:0
-expire_nodest_conn:0
 @ip_vs
 {SERVICES}"""
 
-TIMEOUTS = "Timeout (tcp tcpfin udp): 900 20 300\n"
+SYSCTLS = "am_droprate:10\nconn_reuse_mode:1\nconntrack:0\nexpire_nodest_conn:0\n"
+
+
+def standing(
+    timeouts: str = "Timeout (tcp tcpfin udp): 900 20 300\n",
+    *,
+    daemon: str = "",
+    sysctl: str = SYSCTLS,
+    addresses: str = "",
+    keepalived: str = "",
+) -> str:
+    """What a director answers when it is asked how it stands."""
+    return (
+        f"@timeouts\n{timeouts}@daemon\n{daemon}@sysctl\n{sysctl}"
+        f"@addresses\n{addresses}@keepalived\n{keepalived}@end\n"
+    )
+
+
+TIMEOUTS = standing()
 
 
 @pytest.fixture(autouse=True)
@@ -92,7 +105,7 @@ def test_a_director_says_who_it_is() -> None:
     found = learnt({"ipvsadm": TIMEOUTS, **BY_SCHEDSTAT})
     assert found.kernel == "6.1.176"
     assert found.macs == ("02:00:00:00:00:0b",)
-    assert found.sysctl == {
+    assert found.standing.sysctl == {
         "am_droprate": "10",
         "conn_reuse_mode": "1",
         "conntrack": "0",
@@ -132,7 +145,7 @@ def test_a_director_that_tells_neither_has_no_phase() -> None:
 
 
 def test_timeouts_that_cannot_be_read_are_not_guessed() -> None:
-    found = learnt({"ipvsadm": "Permission denied (you must be root)\n"})
+    found = learnt({"ipvsadm": standing("Permission denied (you must be root)\n")})
     assert (found.timeouts, found.timeouts_source) == (None, None)
 
 
@@ -142,7 +155,7 @@ def test_the_operator_may_tell_the_timeouts() -> None:
     assert (found.timeouts, found.timeouts_source) == (told, "--timeouts")
 
 
-@pytest.mark.parametrize("text", ["", "@kernel\n6.1\n@macs\n@sysctl\n@ip_vs\n", "garbage"])
+@pytest.mark.parametrize("text", ["", "@kernel\n6.1\n@macs\n@ip_vs\n", "garbage"])
 def test_a_kernel_without_ipvs_is_refused_in_one_line(text: str) -> None:
     with pytest.raises(UsageProblem, match="no IPVS in its kernel") as caught:
         learnt({"@kernel": text})
@@ -152,9 +165,9 @@ def test_a_kernel_without_ipvs_is_refused_in_one_line(text: str) -> None:
 
 def test_what_is_no_sysctl_is_left_out_and_long_values_are_cut() -> None:
     lines = "ok:1\nBad Name:2\nno colon\nlong:" + "x" * 1000
-    found = learnt({"@kernel": f"@kernel\n6.1\n@macs\n@sysctl\n{lines}\n@ip_vs\n{SERVICES}"})
-    assert set(found.sysctl) == {"ok", "long"}
-    assert len(found.sysctl["long"]) == 100
+    found = learnt({"ipvsadm": standing(sysctl=f"{lines}\n")})
+    assert set(found.standing.sysctl) == {"ok", "long"}
+    assert len(found.standing.sysctl["long"]) == 100
 
 
 def test_the_manifest_has_all_of_it() -> None:

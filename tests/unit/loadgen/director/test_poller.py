@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pytest
 
+from analyzer.ipvs.formats import parse_services
 from analyzer.recording import Recording, RecordingWriter
 from loadgen.director import poller as poller_module
+from loadgen.director.facts import DirectorFacts
 from loadgen.director.poller import Poller
 from loadgen.director.shell import LinkLost
+from loadgen.director.standing import parse_standing
 from loadgen.director.watched import ALL, Watched, watch_target
 from loadgen.plan import Target
 from tests.unit.loadgen.director.fakes import (
@@ -52,10 +55,11 @@ def polled(
     *,
     watched: Watched = OURS,
     director_cpu: float = 100,  # of which a look that took 2 ms is nothing
+    facts: DirectorFacts | None = None,
 ) -> tuple[Poller, Recording]:
     """A poller run until its shell has said all it had to say."""
     recording = RecordingWriter(path, {})
-    poller = Poller(fake.eye, recording, watched=watched, director_cpu=director_cpu)
+    poller = Poller(fake.eye, recording, watched=watched, facts=facts, director_cpu=director_cpu)
 
     async def main() -> None:
         async with poller:
@@ -276,6 +280,38 @@ def test_a_director_that_reboots_begins_a_new_clock(tmp_path: Path) -> None:
     assert poller.clock_manifest()["clock_uncertainty_ms"] < 100
     for at, asked, took_ms in rows(recording, "polls", "at", "asked", "took_ms"):
         assert asked <= at <= asked + pd.Timedelta(milliseconds=took_ms)
+
+
+def test_what_changes_seldom_is_looked_at_again_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(poller_module, "STANDING_EVERY_S", 0)
+    text = "@timeouts\nTimeout (tcp tcpfin udp): 900 {} 300\n@daemon\n@sysctl\n@end\n"
+    facts = DirectorFacts(
+        kernel=None,
+        macs=(),
+        standing=parse_standing(text.format(120)),
+        services=parse_services(SERVICES),
+        timeouts=None,
+        timeouts_source=None,
+        timer_phase=None,
+        timer_phase_source=None,
+    )
+    fake = FakeShell(look(), look(), look())
+    fake.asides["@timeouts"] = text.format(10)
+    _, recording = polled(fake, tmp_path, facts=facts)
+    assert rows(recording, "events", "host", "kind", "detail") == [
+        ("bal01", "timeouts-changed", "900 10 300")  # once, as it changed once
+    ]
+
+
+def test_another_boot_id_after_a_lost_link_is_a_reboot(tmp_path: Path) -> None:
+    fake = FakeShell(look(at_s=10.0), LinkLost("gone"), look(at_s=9.0))
+    fake.asides["boot_id"] = "boot=another\n"
+    poller, recording = polled(fake, tmp_path)
+    kinds = [kind for (kind,) in rows(recording, "events", "kind")]
+    assert kinds == ["link-lost", "rebooted", "link-back"]  # and not: a clock was set
+    assert poller.clock_manifest()["clock_uncertainty_ms"] < 100
 
 
 def test_the_end_of_the_run_closes_the_shell(tmp_path: Path) -> None:

@@ -146,6 +146,17 @@ def test_nat_is_known_by_the_packets_that_a_director_sends_on(tmp_path: Path) ->
     assert "forwarding nat" in one.evidence
 
 
+def test_nat_with_one_real_server_is_taken_by_its_first_syn(tmp_path: Path) -> None:
+    """The VIP and the one real server get as many SYNs; the client's comes first."""
+    one_server = [port for port in range(40000, 40012) if port % len(SERVERS) == 0]
+    packets = [
+        packet for n, port in enumerate(one_server) for packet in nat_closed(port, 1000.0 + n)
+    ]
+    _, found = imported(tmp_path, packets)
+    assert found.manifest["service"] == {"protocol": "TCP", "vip": VIP, "port": PORT}
+    assert [(row.state, row.n) for row in found.lifetimes] == [("TIME_WAIT", 6)]
+
+
 def test_seen_from_the_client_alone_nothing_is_sent_on(tmp_path: Path) -> None:
     """Only what is to or from the VIP: who answers tells dr, and in nat nothing does."""
     packets = [

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from analyzer.results import Analysis, Curve, Event
+from reports import marks
 from reports.sections import sections, timeline
-from reports.theme import BUCKETS
 from tests.unit.reports import build
 
 
@@ -30,7 +30,7 @@ def test_every_polled_value_is_a_point() -> None:
     for server in run.timeline.observed[:2]:
         for axis, values in (("y3", server.active), ("y4", server.inactive)):
             points = trace(drawn(run), f"bal01 {server.real_server}, polled", axis)
-            np.testing.assert_array_equal(points.x, server.t_s)
+            np.testing.assert_allclose(points.x, server.t_s, atol=1e-4)
             np.testing.assert_array_equal(points.y, values)
             assert points.mode == "markers"
 
@@ -40,7 +40,7 @@ def test_every_predicted_change_is_a_step() -> None:
     for server in run.timeline.predicted:
         line = trace(drawn(run), f"bal01 {server.real_server}, predicted", "y4")
         assert line.line.shape == "hv"
-        np.testing.assert_array_equal(line.x[1:-1], server.t_s)
+        np.testing.assert_allclose(line.x[1:-1], server.t_s, atol=1e-4)
         np.testing.assert_array_equal(line.y[1:-1], server.inactive)
         assert (line.x[0], line.x[-1]) == (0.0, run.timeline.end_s)
 
@@ -56,10 +56,18 @@ def test_a_gap_in_polling_stays_a_gap_and_is_shaded() -> None:
     points = trace(figure, "bal01 192.168.10.21:80, polled", "y4")
     assert np.isnan(points.y).sum() == 1
     assert points.connectgaps is False
-    (band,) = [shape for shape in figure.layout.shapes if shape.type == "rect"]
+    (band,) = [shape for shape in figure.layout.shapes if "no polls" in shape.name]
     assert band.x0 < 6.0
     assert band.x1 > 9.5
     assert band.name == "no polls of bal01"
+
+
+def test_what_lasted_between_two_events_is_a_band() -> None:
+    run = build.troubled()
+    figure = drawn(run)
+    (fault,) = [shape for shape in figure.layout.shapes if shape.name == "link-down of bal01"]
+    assert (fault.type, fault.x0) == ("rect", 5.5)
+    assert fault.x1 > run.timeline.end_s  # nothing ended it
 
 
 def test_requests_are_counted_in_bars_and_failures_apart() -> None:
@@ -69,11 +77,20 @@ def test_requests_are_counted_in_bars_and_failures_apart() -> None:
     assert badly.marker.pattern.shape
 
 
-def test_each_packet_is_a_mark_in_its_lane() -> None:
+@pytest.mark.parametrize("flag", ["SYN", "FIN"])
+def test_the_area_under_a_rate_is_the_number_of_packets(flag: str) -> None:
     run = build.demo()
-    figure = drawn(run)
-    assert list(figure.layout.yaxis2.ticktext) == ["RST", "FIN", "SYN"]
-    np.testing.assert_array_equal(trace(figure, "SYN", "y2").x, run.timeline.marks["SYN"])
+    rate = trace(drawn(run), flag, "y2")
+    area = np.sum(np.diff(rate.x) * rate.y[:-1])
+    assert area == pytest.approx(run.timeline.marks[flag].size)
+
+
+def test_kinds_of_packets_differ_by_their_dash_and_the_title_names_it() -> None:
+    figure = drawn(build.troubled())
+    lines = {t.name: t.line.dash for t in figure.data if t.yaxis == "y2"}
+    assert len(set(lines.values())) == len(lines) == 3
+    (title,) = [n.text for n in figure.layout.annotations if n.text.startswith("Packets per s")]
+    assert title.endswith("50 SYN (solid), 50 FIN (dashed), 7 RST (dotted)")
 
 
 def test_all_panels_share_one_time_axis() -> None:
@@ -90,7 +107,7 @@ def test_events_are_lines_and_their_numbers_never_overlap() -> None:
 
 def test_a_thousand_events_leave_few_numbers() -> None:
     events = [Event(t_s=i / 100, host="h", kind="k", detail="") for i in range(1000)]
-    assert len(timeline.event_clusters(events, width_s=10)) <= 29
+    assert len(marks.clusters(events, width_s=10)) <= 29
 
 
 def test_without_prediction_the_polls_are_joined() -> None:
@@ -106,7 +123,7 @@ def test_a_long_watch_is_thinned_and_keeps_its_peak() -> None:
     long = Curve(director="d", real_server="r", t_s=t_s, active=inactive, inactive=inactive)
     figure = drawn(replace(run, timeline=replace(run.timeline, observed=(long,), predicted=())))
     points = trace(figure, "d r, polled", "y4")
-    assert len(points.x) <= 2 * BUCKETS + 2
+    assert len(points.x) <= timeline.MOST + 2
     assert max(points.y) == 7
 
 
@@ -131,10 +148,3 @@ def test_no_polls_leave_the_counters_out() -> None:
 def test_requests_that_never_ended_are_no_bars_at_zero() -> None:
     (bars,) = (t for t in drawn(build.all_failed()).data if t.type == "bar")
     assert (bars.name, sum(bars.y)) == ("failed", 25)
-
-
-def test_the_windows_are_the_run_its_burst_and_its_decay() -> None:
-    whole, burst, decay = timeline.windows(build.demo())
-    assert [whole.label, burst.label, decay.label] == ["Whole run", "Burst", "Decay"]
-    assert burst.end_s < 2
-    assert 20 < decay.start_s < decay.end_s < 23

@@ -1,0 +1,139 @@
+"""How a director is set up, and stands: what changes seldom, looked at seldom.
+
+Timeouts and the sync daemon's role by its own ipvsadm, sysctls, the addresses it has, and whether
+keepalived runs there. keepalived tells its VRRP state to nobody who only reads, so it is concluded:
+a director that holds a VIP of its services while keepalived runs is master, another one backup.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from analyzer.ipvs.formats import parse_timeouts
+from analyzer.ipvs.texts.reader import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    from analyzer.ipvs.states import Timeouts
+
+_MAX_SYSCTL_CHARACTERS = 100
+_MAX_ADDRESSES = 4096
+
+_IPVSADM = "{{ ipvsadm {0} || sudo -n ipvsadm {0}; }} 2>/dev/null"
+
+ASK = "; ".join(
+    (
+        "PATH=$PATH:/usr/sbin:/sbin",
+        "echo @timeouts",
+        _IPVSADM.format("-L --timeout"),
+        "echo @daemon",
+        _IPVSADM.format("-L --daemon"),
+        # a sysctl gives all at one read(2) or nothing, which the shell's own read cannot do
+        "echo @sysctl; (cd /proc/sys/net/ipv4/vs && grep . *) 2>/dev/null",
+        "echo @addresses; ip -o addr show 2>/dev/null",
+        "echo @keepalived; grep -lx keepalived /proc/[0-9]*/comm 2>/dev/null",
+        "echo @end",
+    )
+)
+_PARTS = ("timeouts", "daemon", "sysctl", "addresses", "keepalived", "end")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """One look at what changes seldom; None where it could not be learnt.
+
+    Attributes:
+        timeouts: the three that ``ipvsadm --set`` changes.
+        timeouts_source: what told them.
+        sync_daemon: the roles of the sync daemons that run: ``master``, ``backup``, both, or
+            ``none``.
+        sysctl: ``net.ipv4.vs.*`` by name.
+        addresses: of all its interfaces.
+        keepalived: whether one runs.
+    """
+
+    timeouts: Timeouts | None
+    timeouts_source: str | None
+    sync_daemon: str | None
+    sysctl: Mapping[str, str]
+    addresses: frozenset[str] | None
+    keepalived: bool
+
+    def vips_held(self, vips: Collection[str]) -> frozenset[str] | None:
+        """Which of the services' addresses are its own at present; None where it does not tell."""
+        return None if self.addresses is None else self.addresses & frozenset(vips)
+
+    def vrrp_state(self, vips: Collection[str]) -> str | None:
+        """``MASTER`` or ``BACKUP``, as concluded; None without keepalived or addresses."""
+        held = self.vips_held(vips)
+        if not self.keepalived or held is None:
+            return None
+        return "MASTER" if held else "BACKUP"
+
+
+def parse_standing(text: str) -> Standing:
+    """Read what ``ASK`` printed; what is missing is None, never an error."""
+    said = _sections(text)
+    timeouts = parse_timeouts(said.get("timeouts", ""))
+    return Standing(
+        timeouts=timeouts,
+        timeouts_source="ipvsadm" if timeouts else None,
+        # where no daemon runs it prints nothing, as where we may not run it
+        sync_daemon=_roles(said.get("daemon", "")) if timeouts else None,
+        sysctl=_sysctls(said.get("sysctl", "")),
+        addresses=_addresses(said.get("addresses", "")),
+        keepalived=bool(said.get("keepalived", "").strip()),
+    )
+
+
+def changes(before: Standing, now: Standing, vips: Collection[str]) -> Iterator[tuple[str, str]]:
+    """What has changed between two looks: events' kinds and details.
+
+    The detail of ``timeouts-changed`` is the three numbers, as ``ipvsadm --set`` takes them.
+    """
+    if now.timeouts is not None and before.timeouts != now.timeouts:
+        three = (now.timeouts.tcp_s, now.timeouts.tcpfin_s, now.timeouts.udp_s)
+        yield "timeouts-changed", " ".join(f"{value_s:g}" for value_s in three)
+    names = before.sysctl.keys() | now.sysctl.keys() if before.sysctl and now.sysctl else ()
+    for name in sorted(names):
+        old, new = before.sysctl.get(name), now.sysctl.get(name)
+        if old != new:
+            yield "sysctl-changed", f"{name}: {old} -> {new}"
+    had, has = before.vips_held(vips), now.vips_held(vips)
+    if had is not None and has is not None:
+        yield from (("vip-gained", vip) for vip in sorted(has - had))
+        yield from (("vip-lost", vip) for vip in sorted(had - has))
+        if now.vrrp_state(vips) != before.vrrp_state(vips):
+            yield "vrrp-state", now.vrrp_state(vips) or "keepalived does not run"
+    if now.sync_daemon != before.sync_daemon and now.sync_daemon is not None:
+        yield "sync-daemon", now.sync_daemon
+
+
+def _sections(text: str) -> dict[str, str]:
+    parts = re.split(rf"^@({'|'.join(_PARTS)})$\n?", text, flags=re.M)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def _roles(text: str) -> str:
+    roles = dict.fromkeys(daemon.role for daemon in parse(text).daemons)
+    return "+".join(roles) or "none"
+
+
+def _sysctls(text: str) -> dict[str, str]:
+    lines = (line.partition(":") for line in text.splitlines())
+    return {
+        name: value.strip()[:_MAX_SYSCTL_CHARACTERS]
+        for name, _, value in lines
+        if re.fullmatch(r"[a-z_0-9]{1,64}", name)
+    }
+
+
+_ADDRESS = re.compile(r"^\d+: \S+ +inet6? ([0-9a-fA-F.:]{2,45})(?:/\d| peer | )", re.M)
+
+
+def _addresses(text: str) -> frozenset[str] | None:
+    found = _ADDRESS.findall(text)[:_MAX_ADDRESSES]
+    return frozenset(found) if found else None

@@ -1,0 +1,150 @@
+"""What happened, drawn over a time axis: events, what lasted between two of them, polling gaps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reports import curves
+from reports.theme import BAND, INK, MUTED, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import plotly.graph_objects as go
+
+    from analyzer.results import Curve, Event
+
+# Which event begins what another one ends, on the same host.
+LASTING = {
+    "link-lost": ("link-back",),
+    "link-down": ("link-up",),
+    "unplug": ("replug",),
+    "crash": ("boot",),
+    "keepalived-stop": ("keepalived-start",),
+    "keepalived-kill": ("keepalived-start",),
+    "nginx-stop": ("nginx-start",),
+    "server-removed": ("server-added",),
+}
+LABELS = 28  # events' numbers that stand side by side above a chart
+WORDED = 0.08  # of the axis: a gap this wide is named in the chart
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """Something that lasted."""
+
+    start_s: float
+    end_s: float
+    label: str
+
+
+def spans(events: Sequence[Event], end_s: float) -> tuple[Span, ...]:
+    """What lasted between two events of one host; to ``end_s`` what nothing ended."""
+    found = []
+    for i, event in enumerate(events):
+        ends = LASTING.get(event.kind)
+        if ends is None:
+            continue
+        until = (e.t_s for e in events[i + 1 :] if e.host == event.host and e.kind in ends)
+        label = f"{event.kind} of {event.host}"
+        found.append(Span(start_s=event.t_s, end_s=next(until, end_s), label=label))
+    return tuple(found)
+
+
+def gaps(observed: Iterable[Curve]) -> tuple[Span, ...]:
+    """Where the polling of a director stopped, once for each director."""
+    polls = {curve.director: curve.t_s for curve in observed if curve.t_s.size}
+    return tuple(
+        Span(start_s=start, end_s=end, label=f"no polls of {director}")
+        for director, t_s in polls.items()
+        for start, end in curves.gaps(t_s)
+    )
+
+
+def clusters(events: Sequence[Event], *, width_s: float) -> tuple[tuple[float, str], ...]:
+    """Where to write the events' numbers, so that none is written over another: (instant, text)."""
+    near = width_s / LABELS
+    found: list[list[int]] = []
+    for i, event in enumerate(events):
+        if found and event.t_s - events[found[-1][0]].t_s < near:
+            found[-1].append(i)
+        else:
+            found.append([i])
+    return tuple(
+        (events[c[0]].t_s, f"{c[0] + 1}" if len(c) == 1 else f"{c[0] + 1}-{c[-1] + 1}")
+        for c in found
+    )
+
+
+def draw(
+    figure: go.Figure, observed: Iterable[Curve], events: Sequence[Event], low: float, high: float
+) -> None:
+    """Bands, dotted lines and numbers (as in the list below the timeline) over all panels."""
+    lasting = spans(events, high)
+    shapes = [*(_band(span) for span in (*gaps(observed), *lasting)), *map(_line, events)]
+    names = [
+        _name(gap) for gap in gaps(observed) if gap.end_s - gap.start_s > WORDED * (high - low)
+    ]
+    numbers = [_number(*at) for at in clusters(events, width_s=high - low)]
+    figure.update_layout(
+        shapes=(*figure.layout.shapes, *shapes),
+        annotations=(*figure.layout.annotations, *names, *numbers),
+    )
+
+
+def _band(span: Span) -> dict[str, object]:
+    return {
+        "type": "rect",
+        "x0": span.start_s,
+        "x1": span.end_s,
+        "y0": 0,
+        "y1": 1,
+        "yref": "paper",
+        "layer": "below",
+        "fillcolor": BAND,
+        "line": {"width": 0},
+        "name": plain(span.label),
+    }
+
+
+def _line(event: Event) -> dict[str, object]:
+    return {
+        "type": "line",
+        "x0": event.t_s,
+        "x1": event.t_s,
+        "y0": 0,
+        "y1": 1,
+        "yref": "paper",
+        "layer": "below",
+        "line": {"width": 1, "dash": "2px,3px", "color": MUTED},
+        "name": plain(event.kind),
+    }
+
+
+def _name(gap: Span) -> dict[str, object]:
+    return {
+        "x": (gap.start_s + gap.end_s) / 2,
+        "y": 0,
+        "yref": "paper",
+        "yanchor": "bottom",
+        "yshift": 34,
+        "text": plain(gap.label, 24),
+        "showarrow": False,
+        "font": {"size": 11, "color": INK},
+    }
+
+
+def _number(at_s: float, text: str) -> dict[str, object]:
+    return {
+        "x": at_s,
+        "y": 1,
+        "yref": "paper",
+        "yanchor": "bottom",
+        "yshift": 22,
+        "text": text,
+        "showarrow": False,
+        "font": {"size": 11, "color": INK},
+        "bgcolor": BAND,
+        "borderpad": 2,
+    }
