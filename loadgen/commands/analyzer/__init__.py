@@ -15,6 +15,7 @@ group = LazyGroup(
         "parse": f"{HERE}.parse:parse",
         "capacity": f"{HERE}.capacity:capacity",
         "anonymise": f"{HERE}.anonymise:anonymise",
+        "schema": f"{HERE}.schema:schema",
     },
 )
 

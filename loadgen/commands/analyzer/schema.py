@@ -1,0 +1,21 @@
+"""``analyzer schema``: what a program may expect of ``--json``."""
+
+from __future__ import annotations
+
+import click
+
+NAMES = ("report", "parse", "predict", "capacity")
+
+
+@click.command()
+@click.argument("command", type=click.Choice(NAMES), default="report")
+def schema(command: str) -> None:
+    """Print the JSON Schema of what COMMAND prints with --json.
+
+    `report` unless told; `loadgen burst --json` prints the same document.
+    """
+    import json
+
+    from analyzer.schema import DOCUMENTS
+
+    click.echo(json.dumps(DOCUMENTS[command](), indent=1))

@@ -1,0 +1,176 @@
+"""The published schema is true of what is printed, and of nothing that is not."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analyzer.analysis import analyse
+from analyzer.ipvs.texts import parse, to_document
+from analyzer.recording import Recording
+from analyzer.results import JSON_KEYS, to_json
+from analyzer.schema import DIALECT, DOCUMENTS
+from loadgen.commands.analyzer import group
+from loadgen.commands.analyzer.schema import NAMES
+from loadgen.importing.folder import import_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DATA = Path("tests/data")
+TYPES: dict[str, Any] = {
+    "string": str,
+    "boolean": bool,
+    "integer": int,
+    "number": (int, float),
+    "null": type(None),
+    "array": list,
+    "object": dict,
+}
+KNOWN = frozenset(
+    {"$ref", "type", "enum", "const", "anyOf", "items", "properties", "required"}
+    | {"additionalProperties", "description", "$schema", "title", "$defs"}
+)
+
+
+def wrong(value: Any, schema: Any, root: Any, at: str = "$") -> Iterator[str]:
+    """Where a value is not what a schema says, in the subset of JSON Schema that is used here.
+
+    Keys that the schema does not know are wrong, too, though the schema itself lets them be.
+    """
+    assert schema.keys() <= KNOWN, schema.keys() - KNOWN
+    if "$ref" in schema:
+        yield from wrong(value, root["$defs"][schema["$ref"].removeprefix("#/$defs/")], root, at)
+    if "anyOf" in schema and all(any(wrong(value, one, root)) for one in schema["anyOf"]):
+        yield f"{at}: none of the choices"
+    told = schema.get("type", [])
+    kinds = [TYPES[name] for name in ([told] if isinstance(told, str) else told)]
+    is_truth = isinstance(value, bool) and bool not in kinds
+    if kinds and (is_truth or not isinstance(value, tuple(_flat(kinds)))):
+        yield f"{at}: {value!r} is no {told}"
+    if value not in schema.get("enum", [value]) or value != schema.get("const", value):
+        yield f"{at}: {value!r}"
+    if isinstance(value, list):
+        for number, each in enumerate(value):
+            yield from wrong(each, schema.get("items", {}), root, f"{at}[{number}]")
+    if isinstance(value, dict) and "anyOf" not in schema and "$ref" not in schema:
+        yield from _wrong_keys(value, schema, root, at)
+
+
+def _flat(kinds: list[Any]) -> Iterator[type]:
+    for kind in kinds:
+        yield from kind if isinstance(kind, tuple) else (kind,)
+
+
+def _wrong_keys(value: dict[str, Any], schema: Any, root: Any, at: str) -> Iterator[str]:
+    known = schema.get("properties", {})
+    yield from (f"{at}: no {key}" for key in schema.get("required", []) if key not in value)
+    for key, each in value.items():
+        if key in known or "additionalProperties" in schema:
+            inner = known.get(key, schema.get("additionalProperties"))
+            yield from wrong(each, inner, root, f"{at}.{key}")
+        else:
+            yield f"{at}: {key} is not in the schema"
+
+
+def holds(document: Any, command: str) -> None:
+    plain = json.loads(json.dumps(document, allow_nan=False))
+    schema = DOCUMENTS[command]()
+    assert list(wrong(plain, schema, schema)) == []
+
+
+@pytest.fixture(scope="module")
+def report() -> dict[str, Any]:
+    return to_json(analyse(Recording.open(DATA / "dr-burst-50")))
+
+
+def test_a_report_is_as_published(report: dict[str, Any]) -> None:
+    assert len(report["lifetimes"]) > 0
+    holds(report, "report")
+
+
+def test_a_report_on_a_capture_and_a_log_is_as_published(tmp_path: Path) -> None:
+    import_folder([DATA / "ground-truth" / "nat-client-close-tcpfin10"], tmp_path / "run")
+    holds(to_json(analyse(Recording.open(tmp_path / "run"))), "report")
+
+
+TEXTS = sorted((DATA / "texts").glob("*.txt"))
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=[path.stem for path in TEXTS])
+def test_a_parsed_text_is_as_published(path: Path) -> None:
+    holds(to_document(parse(path.read_text(errors="replace"))), "parse")
+
+
+@given(st.text(max_size=80))
+def test_any_text_is_as_published(text: str) -> None:
+    holds(to_document(parse(text)), "parse")
+
+
+PRINTED = {
+    "predict": (
+        ["--rate", "2000"],
+        ["--rate", "5", "--arrivals", "poisson", "--close", "client=70,half=30", "-z", "60"],
+        ["--rate", "5", "--protocol", "udp"],
+    ),
+    "capacity": (
+        ["--hosts", "3", "--link", "1G", "--ingress", "1.5G", "--failures", "1"],
+        ["--hosts", "2", "--link", "1G", "--ingress", "9G", "--failures", "2"],
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("command", "options"), [(name, each) for name, many in PRINTED.items() for each in many]
+)
+def test_what_a_command_prints_is_as_published(command: str, options: list[str]) -> None:
+    result = CliRunner().invoke(group, [command, *options, "--json"])
+    assert result.exit_code == 0, result.output
+    holds(json.loads(result.stdout), command)
+
+
+@pytest.mark.parametrize("command", NAMES)
+def test_the_command_prints_the_schema_and_every_reference_in_it_is_defined(command: str) -> None:
+    result = CliRunner().invoke(group, ["schema", command])
+    schema = json.loads(result.stdout)
+    assert (schema, schema["$schema"]) == (DOCUMENTS[command](), DIALECT)
+    for reference in result.stdout.split("#/$defs/")[1:]:
+        assert reference.partition('"')[0] in schema["$defs"]
+    assert schema["properties"]["schema_version"] == {"const": 1}
+    assert list(NAMES) == list(DOCUMENTS)
+
+
+def test_the_report_is_what_the_command_tells_of_unless_told() -> None:
+    result = CliRunner().invoke(group, ["schema"])
+    assert set(json.loads(result.stdout)["required"]) == {"schema_version", *JSON_KEYS}
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("verdict",), None),
+        (("requests", "sent"), "50"),
+        (("requests", "sent"), True),
+        (("lifetimes", 0, "counted"), "idle"),
+        (("lifetimes", 0, "lifetime_s"), {"mean": 1.0}),
+        (("findings", 0, "colour"), "red"),
+        (("schema_version",), 2),
+    ],
+)
+def test_what_is_not_as_published_is_seen(
+    report: dict[str, Any], path: tuple[Any, ...], value: Any
+) -> None:
+    document = copy.deepcopy(json.loads(json.dumps(report)))
+    holder = document
+    for step in path[:-1]:
+        holder = holder[step]
+    holder[path[-1]] = value
+    schema = DOCUMENTS["report"]()
+    assert list(wrong(document, schema, schema)) != []
