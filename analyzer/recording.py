@@ -33,6 +33,7 @@ CAPTURE = "capture.pcap"
 ROTATED = "capture-[0-9]*.pcap"  # capture-00001.pcap follows capture.pcap, and so on
 ANALYSIS = "analysis.json"
 REPORT = "report.html"
+COMPARISON = "comparison.html"
 
 ROWS_HELD = 20_000
 """Rows of a table, added one by one, that wait in memory at most."""

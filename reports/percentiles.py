@@ -33,8 +33,10 @@ STYLES: Mapping[tuple[str, str], tuple[str, str, str]] = {
 }
 COLUMNS = ("latency, ms", "p50", "p90", "p99", "p99.9", "p99.99", "max")
 CURVES_PX = 240
-_TICKS = ((0.0, "0 %"), (0.5, "50 %"), (0.9, "90 %"), (0.99, "99 %"), (0.999, "99.9 %"))
-_MORE_TICKS = ((0.9999, "99.99 %"), (0.99999, "99.999 %"), (0.999999, "99.9999 %"))
+NINES = (
+    *((0.0, "0 %"), (0.5, "50 %"), (0.9, "90 %"), (0.99, "99 %"), (0.999, "99.9 %")),
+    *((0.9999, "99.99 %"), (0.99999, "99.999 %"), (0.999999, "99.9999 %")),
+)
 
 
 def name_of(one: Percentiles) -> str:
@@ -83,8 +85,8 @@ def percentile_figure(told: Sequence[Percentiles]) -> go.Figure:
         axis=log_ticks(low, high),
     )
     figure = stacked([panel], head_px=64, foot_px=46)
-    end = max(float(_nines(one.share)[-1]) for one in told)
-    ticks = [(_nines(q), text) for q, text in (*_TICKS, *_MORE_TICKS) if _nines(q) <= end + 0.05]
+    end = max(float(nines(one.share)[-1]) for one in told)
+    ticks = [(nines(q), text) for q, text in NINES if nines(q) <= end + 0.05]
     figure.update_layout(
         showlegend=True,
         legend={"orientation": "h", "x": 0, "y": 1 + 24 / CURVES_PX, "yanchor": "bottom"},
@@ -98,17 +100,18 @@ def percentile_figure(told: Sequence[Percentiles]) -> go.Figure:
     return figure
 
 
-def _nines(share: float | Floats) -> Floats:
+def nines(share: float | Floats) -> Floats:
+    """Where a share stands on an axis on which each nine takes the same room."""
     return np.asarray(-np.log10(1 - np.asarray(share)))
 
 
 def _curve(one: Percentiles) -> go.Scatter:
     hue, dash, symbol = STYLES[one.name, one.since]
-    marked = np.isin(one.share, [q for q, _ in (*_TICKS, *_MORE_TICKS)])
+    marked = np.isin(one.share, [q for q, _ in NINES])
     colour = PALETTE[hue][0]
     return go.Scatter(
         name=name_of(one),
-        x=_nines(one.share),
+        x=nines(one.share),
         y=np.log10(np.maximum(one.ms, 1e-3)),
         mode="lines+markers",
         line={"shape": "hv", "width": 1.8, "color": colour, "dash": dash},

@@ -10,6 +10,7 @@ group = LazyGroup(
     lazy={
         "import": f"{HERE}.import_:import_",
         "report": f"{HERE}.report:report",
+        "compare": f"{HERE}.compare:compare",
         "predict": f"{HERE}.predict:predict",
         "check": f"{HERE}.check:check",
         "parse": f"{HERE}.parse:parse",

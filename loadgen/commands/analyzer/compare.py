@@ -1,0 +1,41 @@
+"""``analyzer compare``: two or more runs side by side."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument(
+    "runs", nargs=-1, required=True, metavar="RUN RUN...", type=click.Path(path_type=Path)
+)
+@click.option(
+    "-o",
+    "output",
+    type=click.Path(path_type=Path),
+    help="The page; comparison.html in the last RUN.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the comparison as one JSON document.")
+def compare(runs: tuple[Path, ...], output: Path | None, as_json: bool) -> None:
+    """Compare RUNs with the first of them: what differs, by how much, and beyond what doubt."""
+    from analyzer.analysis import analyse
+    from analyzer.compare import compare as compared
+    from analyzer.compare import to_json
+    from analyzer.recording import COMPARISON, Recording
+    from reports.comparison import render_comparison, summary_lines
+    from reports.text import printable
+
+    if len(runs) < 2:
+        raise click.UsageError("expected two runs or more")
+    recordings = [Recording.open(run) for run in runs]
+    comparison = compared([analyse(recording) for recording in recordings])
+    page = recordings[-1].write_derived(
+        output or runs[-1] / COMPARISON, render_comparison(comparison)
+    )
+    if as_json:
+        click.echo(json.dumps(to_json(comparison), ensure_ascii=False, allow_nan=False))
+    for line in (*summary_lines(comparison), f"page: {page}"):
+        click.echo(printable(line), err=as_json)

@@ -1,0 +1,54 @@
+"""``analyzer compare`` as an operator runs it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+SCRIPT = Path(sys.executable).parent / "analyzer"
+DATA = Path(__file__).resolve().parents[3] / "data"
+WHOLE, KILLED = DATA / "dr-burst-50", DATA / "dr-burst-killed"
+
+
+def compare(*words: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [SCRIPT, "compare", *map(str, words)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_two_recordings_become_a_page_and_a_sentence(tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    shown = compare(WHOLE, KILLED, "-o", page)
+    assert shown.returncode == 0, shown.stderr
+    *_, verdict, last = shown.stdout.splitlines()
+    assert last == f"page: {page}"
+    assert verdict.startswith("Against dr-burst-50: dr-burst-killed is alike in all")
+    assert page.read_text("utf-8").startswith("<!doctype html>")
+
+
+def test_json_alone_is_on_standard_output(tmp_path: Path) -> None:
+    shown = compare(WHOLE, KILLED, "-o", tmp_path / "page.html", "--json")
+    document = json.loads(shown.stdout)
+    assert document["schema_version"] == 1
+    assert [run["name"] for run in document["runs"]] == ["dr-burst-50", "dr-burst-killed"]
+    assert document["verdict"] in shown.stderr
+
+
+def test_one_run_is_nothing_to_compare() -> None:
+    shown = compare(WHOLE)
+    assert shown.returncode == 2
+    assert "expected two runs or more" in shown.stderr
+    assert shown.stderr.count("\n") == 1
+
+
+def test_what_is_no_recording_is_one_line(tmp_path: Path) -> None:
+    shown = compare(WHOLE, tmp_path)
+    assert shown.returncode == 2
+    assert shown.stderr.count("\n") == 1
+    assert "run.json" in shown.stderr
