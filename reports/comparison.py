@@ -9,12 +9,12 @@ import plotly.graph_objects as go
 
 from analyzer.compare import held, number, to_json
 from analyzer.regression import changed
-from reports import curves
+from analyzer.thinning import kept
 from reports.page import render, script_json
 from reports.panels import Panel, stacked, time_axis, whole_numbers
 from reports.percentiles import CURVES_PX, NINES, log_span, log_ticks, nines
 from reports.section import Chart, DataTable
-from reports.theme import BUCKETS, DASHES, HUES, MARKERS, PALETTE, plain
+from reports.theme import DASHES, HUES, MARKERS, PALETTE, plain
 from reports.wording import listed, milliseconds, seconds
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from analyzer.results import Floats
     from reports.section import Cell
 
+POINTS = 3000  # of a long curve
 COLUMNS = ("quantity", "before", "after", "difference", "between", "judgement", "by")
 WORDS: Mapping[str, str] = {
     "alike": "alike",
@@ -149,14 +150,14 @@ def _trace(run: RunInPlace, rank: int, name: str, *, polled: bool) -> go.Scatter
     if not len(t_s):
         return None
     values = inactive if name == "inactive" else active
-    kept = curves.thinned(values, buckets=BUCKETS)
+    shown = kept(values, points=POINTS)
     style, (symbol, _) = _style(rank), MARKERS[rank % len(MARKERS)]
     return go.Scatter(
         name=plain(run.name, 40) + (", polled" if polled else ", predicted"),
         legendgroup=f"run-{rank}",
         showlegend=name == "inactive",
-        x=t_s[kept],
-        y=values[kept],
+        x=t_s[shown],
+        y=values[shown],
         mode="markers" if polled and timeline.predicted else "lines",
         line={"shape": "hv", "width": 1.6, "color": style["colour"], "dash": style["dash"]},
         marker={"symbol": symbol, "size": 5, "color": style["colour"], "line": {"width": 1}},
