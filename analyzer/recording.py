@@ -42,6 +42,11 @@ BYTES_HELD = 32 << 20
 """Bytes of a table that wait in memory at most; more are written without waiting for a flush."""
 
 
+PART_ROWS, PART_BYTES = 10_000, 4 << 20
+"""A part of fewer rows is written again, whole, with those that come later: a watch of many hours
+is not many thousand files, each with a head of its own."""
+
+
 class RecordingWriter:
     """Streams one run to its directory.
 
@@ -61,6 +66,7 @@ class RecordingWriter:
         self._rows: dict[str, list[Mapping[str, Any]]] = {name: [] for name in TABLES}
         self._held: dict[str, list[pa.Table]] = {name: [] for name in TABLES}
         self._bytes = dict.fromkeys(TABLES, 0)
+        self._growing: dict[str, list[pa.Table]] = {name: [] for name in TABLES}
         self._parts = dict.fromkeys(TABLES, 0)
         self.update_manifest({})
 
@@ -147,11 +153,14 @@ class RecordingWriter:
         folder.mkdir(exist_ok=True)
         part = folder / f"part-{self._parts[name]:05d}.parquet"
         hidden = part.with_name(f".{part.name}")
-        pq.write_table(pa.concat_tables(self._held[name]), hidden, compression="zstd")
+        rows = pa.concat_tables([*self._growing[name], *self._held[name]]).combine_chunks()
+        pq.write_table(rows, hidden, compression="zstd")
         hidden.rename(part)
         self._held[name].clear()
         self._bytes[name] = 0
-        self._parts[name] += 1
+        is_full = rows.num_rows >= PART_ROWS or rows.nbytes >= PART_BYTES
+        self._growing[name] = [] if is_full else [rows]
+        self._parts[name] += is_full
 
 
 @dataclass(frozen=True, slots=True)

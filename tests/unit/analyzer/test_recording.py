@@ -16,10 +16,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from analyzer import recording
 from analyzer.errors import RecordingError
 from analyzer.recording import (
     CAPTURE,
     MANIFEST,
+    PART_ROWS,
     SCHEMA_VERSION,
     Recording,
     RecordingWriter,
@@ -226,10 +228,33 @@ def test_a_run_that_was_killed_lost_only_what_was_not_flushed(tmp_path: Path) ->
 
 def two_parts(path: Path) -> list[Path]:
     writer = RecordingWriter(path, {})
-    for number in range(2):
-        writer.append("requests", {"id": number})
-        writer.flush()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recording, "PART_ROWS", 1)
+        for number in range(2):
+            writer.append("requests", {"id": number})
+            writer.flush()
     return sorted((path / "requests").iterdir())
+
+
+def test_flushes_of_few_rows_make_one_part_that_grows(tmp_path: Path) -> None:
+    writer = RecordingWriter(tmp_path, {})
+    for number in range(5):
+        writer.append("sockets", {"count": number})
+        writer.flush()
+        rows = rows_of(Recording.open(tmp_path), "sockets")
+        assert [row["count"] for row in rows] == list(range(number + 1))
+        assert [part.name for part in sorted_parts(tmp_path, "sockets")] == ["part-00000.parquet"]
+
+
+def test_a_part_of_enough_rows_is_left_alone(tmp_path: Path) -> None:
+    writer = RecordingWriter(tmp_path, {})
+    for first in range(0, 3 * PART_ROWS, PART_ROWS // 2):
+        numbers = np.arange(first, first + PART_ROWS // 2)
+        writer.extend_columns("sockets", {"count": numbers, "host": "client"})
+        writer.flush()
+    assert len(sorted_parts(tmp_path, "sockets")) == 3
+    counts = Recording.open(tmp_path).table("sockets")["count"].to_numpy("int64")
+    assert np.array_equal(counts, np.arange(3 * PART_ROWS))
 
 
 def test_a_part_under_its_hidden_name_is_not_there_yet(tmp_path: Path) -> None:
