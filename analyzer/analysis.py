@@ -24,8 +24,6 @@ from analyzer.sockets import socket_curves, socket_states
 from analyzer.stories.tell import stories
 from analyzer.tcpfin import other_tcpfins
 from analyzer.what_if import what_if
-from analyzer.wire.connections import connections
-from analyzer.wire.segments import without_copies
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,7 +59,12 @@ def analyse(recording: Recording, assumptions: Sequence[Assumption] = ()) -> Ana
     return Analysis(
         run=str(recording.path),
         verdict=findings.verdict(figures),
-        timings_s={"read": read_s, "replay": replay_s, "total": total_s},
+        timings_s={
+            "packets": evidence.captured.took_s if evidence.captured else None,
+            "read": read_s,
+            "replay": replay_s,
+            "total": total_s,
+        },
         requests=figures.requests,
         peaks=tuple(figures.peaks),
         lifetimes=tuple(figures.lifetimes),
@@ -123,15 +126,8 @@ def _figures(evidence: Evidence, measured: Sequence[Measured]) -> Figures:
         drains=drains(evidence),
         evidence=evidence,
         measured=measured,
-        connections=_connections(evidence),
+        connections=evidence.captured.connections if evidence.captured else None,
     )
-
-
-def _connections(evidence: Evidence) -> pd.DataFrame | None:
-    segments = evidence.segments
-    if segments is None:
-        return None
-    return connections(segments.only(without_copies(segments, evidence.forwarder_macs)))
 
 
 def _events(evidence: Evidence) -> tuple[Event, ...]:
@@ -175,10 +171,9 @@ def _timeline(
 
 
 def _marks(evidence: Evidence) -> dict[str, curves.Floats]:
-    segments = evidence.segments
-    if segments is None:
+    if evidence.captured is None:
         return {}
-    once = segments.only(without_copies(segments, evidence.forwarder_macs))
+    once = evidence.captured.once
     return {
         name: np.sort(
             curves.seconds(once.at_ns[once.to_vip & (once.flag == flag)], evidence.zero_ns)

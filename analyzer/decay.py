@@ -79,12 +79,11 @@ def lifetimes(
 def predicted_lifetimes(entries: pd.DataFrame, director: Director) -> list[Lifetime]:
     """Without polls of entries: the groups as the packets predict them, nothing measured."""
     remaining = entries[entries["cause"] == TIMER]
-    names = remaining["state"].map(lambda number: State(number).name)
-    groups = remaining.groupby([names, remaining["timeout_s"]], sort=False)
-    rows = [
-        group_row(director, str(state), _told(director, str(state), _number(waited_s)), len(group))
-        for (state, waited_s), group in groups
-    ]
+    rows = []
+    for (number, waited_s), group in remaining.groupby(["state", "timeout_s"], sort=False):
+        state = State(int(str(number))).name
+        told = _told(director, state, _number(waited_s))
+        rows.append(group_row(director, state, told, len(group)))
     return sorted(rows, key=lambda row: -row.n)
 
 

@@ -6,28 +6,21 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
+from analyzer.captured import read_captures
 from analyzer.director import Director, directors_of
-from analyzer.errors import ParseError, RecordingError
+from analyzer.errors import RecordingError
 from analyzer.observed import numbered
 from analyzer.results import NotMeasured
-from analyzer.wire.files import frame_chunks
-from analyzer.wire.layers import LOST, SKIPPED
-from analyzer.wire.packets import PacketTable, read_packets
-from analyzer.wire.segments import (
-    PROTOCOLS,
-    Segments,
-    VirtualEnd,
-    forwarders,
-    service_segments,
-    translators,
-)
+from analyzer.wire.segments import PROTOCOLS, Segments, VirtualEnd
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     import pandas as pd
 
+    from analyzer.captured import Captured
     from analyzer.recording import Recording
+    from analyzer.wire.packets import PacketTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,9 +32,7 @@ class Evidence:
         service: the virtual service that the run was about; None where it watched all.
         entries: ``observed.numbered`` changes.
         changes: the same as recorded, persistence templates included.
-        segments: of all services that are known of; None without a capture.
-        forwarder_macs: the directors' MACs, as told, else as the packets show them.
-        translates: the packets show somebody send them on to other addresses, as nat does.
+        captured: the packets of all services that are known of; None without a capture.
     """
 
     manifest: Mapping[str, Any]
@@ -55,11 +46,30 @@ class Evidence:
     polls: pd.DataFrame
     events: pd.DataFrame
     sockets: pd.DataFrame
-    packets: PacketTable | None
-    segments: Segments | None
-    forwarder_macs: frozenset[int]
-    translates: bool
+    captured: Captured | None
     not_measured: tuple[NotMeasured, ...]
+
+    @property
+    def packets(self) -> PacketTable | None:
+        """All that was captured; None without a capture."""
+        return self.captured.packets if self.captured else None
+
+    @property
+    def segments(self) -> Segments | None:
+        """Those of the services; None without a capture."""
+        return self.captured.segments if self.captured else None
+
+    @property
+    def forwarder_macs(self) -> frozenset[int]:
+        """The directors' MACs, as told, else as the packets show them."""
+        if self.captured:
+            return self.captured.forwarder_macs
+        return macs_of(self.directors)
+
+    @property
+    def translates(self) -> bool:
+        """The packets show somebody send them on to other addresses, as nat does."""
+        return bool(self.captured and self.captured.translates)
 
     @property
     def forwarding(self) -> str | None:
@@ -81,14 +91,8 @@ def gather(recording: Recording) -> Evidence:
     service = _service(manifest)
     directors = directors_of(manifest)
     services, entries = recording.table("services"), recording.table("entries")
-    packets, packets_lost = _packets(recording)
-    segments = None
-    if packets is not None:
-        segments = service_segments(packets, _virtual_ends(service, services, entries))
-    told = frozenset().union(*(director.macs for director in directors))
-    nat, shown = frozenset[int](), frozenset[int]()
-    if packets is not None and segments is not None:
-        nat, shown = translators(packets, segments), forwarders(segments)
+    ends = _virtual_ends(service, services, entries)
+    captured, packets_lost = read_captures(recording.captures(), ends, macs_of(directors))
     evidence = Evidence(
         manifest=manifest,
         directors=directors,
@@ -96,19 +100,21 @@ def gather(recording: Recording) -> Evidence:
         service=service,
         requests=recording.table("requests").sort_values("id"),
         services=services,
-        entries=numbered(entries, segments.flows if segments is not None else None),
+        entries=numbered(entries, captured.segments.flows if captured else None),
         changes=entries,
         polls=recording.table("polls"),
         events=recording.table("events").sort_values("at"),
         sockets=recording.table("sockets"),
-        packets=packets,
-        segments=segments,
-        forwarder_macs=told or nat or shown,
-        translates=bool(nat),
+        captured=captured,
         not_measured=(),
     )
     lost = [NotMeasured(what="part of the recording", why=line) for line in recording.problems]
     return replace(evidence, not_measured=(*_not_measured(evidence), *packets_lost, *lost))
+
+
+def macs_of(directors: Iterable[Director]) -> frozenset[int]:
+    """The directors' MACs, as told."""
+    return frozenset().union(*(director.macs for director in directors))
 
 
 def _service(manifest: Mapping[str, Any]) -> VirtualEnd | None:
@@ -139,36 +145,6 @@ def _virtual_ends(
         rows = zip(known["protocol"], known["vip"], known["port"], strict=True)
         ends |= {VirtualEnd(name, vip, int(port)) for name, vip, port in rows if port}
     return {end for end in ends if end.protocol in PROTOCOLS}
-
-
-def _packets(recording: Recording) -> tuple[PacketTable | None, list[NotMeasured]]:
-    """All captures as one table; what was not to be read of them, and of what."""
-    readable: list[memoryview] = []
-    lost: list[NotMeasured] = []
-    for name, content in recording.captures().items():
-        try:
-            frame_chunks(content)
-        except ParseError as error:
-            lost.append(NotMeasured(what=f"packets of {name}", why=str(error)))
-        else:
-            readable.append(content)
-    if not readable:
-        return None, lost
-    packets = read_packets(*readable)
-    return packets, lost + _packets_lost(packets)
-
-
-def _packets_lost(packets: PacketTable) -> list[NotMeasured]:
-    """What the capture holds and no prediction can use, though the director may have seen it."""
-    rows = [
-        NotMeasured(what=f"captured packets, {kind}: {packets.skipped[kind]}", why=SKIPPED[kind])
-        for kind in LOST
-        if packets.skipped[kind]
-    ]
-    if packets.unread:
-        why = "no whole packet follows: the capture was cut off while it was written, or is damaged"
-        rows.append(NotMeasured(what=f"the last {packets.unread} bytes of the capture", why=why))
-    return rows
 
 
 def _not_measured(evidence: Evidence) -> list[NotMeasured]:

@@ -313,7 +313,7 @@ class Analysis:
 
     run: str
     verdict: str
-    timings_s: Mapping[str, float]
+    timings_s: Mapping[str, float | None]
     requests: Requests
     peaks: tuple[Peak, ...]
     lifetimes: tuple[Lifetime, ...]

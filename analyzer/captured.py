@@ -1,0 +1,107 @@
+"""A recording's captures, from their bytes to connections."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from analyzer.errors import ParseError
+from analyzer.results import NotMeasured
+from analyzer.wire.connections import connections
+from analyzer.wire.files import frame_chunks
+from analyzer.wire.layers import LOST, SKIPPED
+from analyzer.wire.packets import PacketTable, read_packets
+from analyzer.wire.segments import (
+    Segments,
+    forwarders,
+    service_segments,
+    translators,
+    without_copies,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    import pandas as pd
+
+    from analyzer.wire.segments import VirtualEnd
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Captured:
+    """What the wire shows of the virtual services.
+
+    Attributes:
+        packets: all segments and datagrams.
+        segments: those of the services.
+        once: the same without the copies that a director sends on.
+        connections: ``wire.connections.table`` of them.
+        forwarder_macs: the directors' MACs, as told, else as the packets show them.
+        translates: the packets show somebody send them on to other addresses, as nat does.
+        took_s: from the files' bytes to here, by the analysis' own stopwatch.
+    """
+
+    packets: PacketTable
+    segments: Segments
+    once: Segments
+    connections: pd.DataFrame
+    forwarder_macs: frozenset[int]
+    translates: bool
+    took_s: float
+
+
+def read_captures(
+    captures: Mapping[str, memoryview], ends: Collection[VirtualEnd], macs: frozenset[int]
+) -> tuple[Captured | None, list[NotMeasured]]:
+    """All captures as one, and what was not to be read of them; None where none can be read.
+
+    Args:
+        captures: the files by name, in order of time.
+        ends: the virtual services.
+        macs: the directors', as told; none where nobody said.
+    """
+    began = time.perf_counter()
+    readable, lost = _readable(captures)
+    if not readable:
+        return None, lost
+    packets = read_packets(*readable)
+    segments = service_segments(packets, ends)
+    nat = translators(packets, segments)
+    forward = macs or nat or forwarders(segments)
+    once = segments.only(without_copies(segments, forward))
+    found = Captured(
+        packets=packets,
+        segments=segments,
+        once=once,
+        connections=connections(once),
+        forwarder_macs=forward,
+        translates=bool(nat),
+        took_s=time.perf_counter() - began,
+    )
+    return found, lost + _packets_lost(packets)
+
+
+def _readable(captures: Mapping[str, memoryview]) -> tuple[list[memoryview], list[NotMeasured]]:
+    readable, lost = [], []
+    for name, content in captures.items():
+        try:
+            frame_chunks(content)
+        except ParseError as error:
+            lost.append(NotMeasured(what=f"packets of {name}", why=str(error)))
+        else:
+            readable.append(content)
+    return readable, lost
+
+
+def _packets_lost(packets: PacketTable) -> list[NotMeasured]:
+    """What the capture holds and no prediction can use, though the director may have seen it."""
+    rows = [
+        NotMeasured(what=f"captured packets, {kind}: {packets.skipped[kind]}", why=SKIPPED[kind])
+        for kind in LOST
+        if packets.skipped[kind]
+    ]
+    if packets.unread:
+        why = "no whole packet follows: the capture was cut off while it was written, or is damaged"
+        rows.append(NotMeasured(what=f"the last {packets.unread} bytes of the capture", why=why))
+    return rows
