@@ -32,6 +32,7 @@ _NS = 1_000_000_000
 _SERVICE = ["protocol", "vip", "port", "fwmark"]
 _SERVER = ["real_server", "real_port"]
 NOT_READ = "its entries were not read"
+NOTHING_SEEN = "it held no entry since its weight became 0"
 RENEWED = "traffic still renews entries"
 
 
@@ -123,7 +124,7 @@ def _drain(director: Director, draining: _Draining, evidence: Evidence) -> Drain
         uncertainty_s=None if renewed else wide_s,
         not_before=iso(int(first.max())) if renewed else None,
         gone=iso(int(ns(went["gone_at"]).max())) if len(went) and not len(left) else None,
-        why=RENEWED if renewed else None,
+        why=RENEWED if renewed else None if len(shown) else NOTHING_SEEN,
     )
 
 
@@ -133,7 +134,7 @@ def timers_of(director: Director, clock: DirectorClock) -> Timers:
         timeouts=director.timeouts or Timeouts(),
         hz=director.hz,
         phase_s=director.phase_s,
-        doubt_s=clock.uncertainty_s + director.phase_uncertainty_s,
+        doubt_s=clock.uncertainty_s + director.phase_uncertainty_s + 1 / (director.hz or 100),
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import platform
 import socket
 import time
@@ -15,12 +14,11 @@ import loadgen
 from analyzer.recording import RecordingWriter
 from loadgen.capture.start import CaptureOptions, open_captures
 from loadgen.director.eye import Eye
-from loadgen.director.facts import DirectorFacts, learn_facts, manifest_of
+from loadgen.director.facts import DirectorFacts, manifest_of
+from loadgen.director.meet import meet
 from loadgen.director.poller import Poller
-from loadgen.director.shell import LinkLost
 from loadgen.director.watched import watch_target
 from loadgen.engines.activity import Burst
-from loadgen.errors import UsageProblem
 from loadgen.keys import QuitKey
 from loadgen.lab.recorder import LabEvents
 from loadgen.preflight import Table, as_text, preflight, read_host
@@ -119,28 +117,14 @@ async def _meet(
     timeouts: Timeouts | None,
     progress: RunProgress,
 ) -> list[DirectorFacts]:
-    """Reach every director before anything is sent; one clear line for the first that fails."""
-    met = await asyncio.gather(*(_meet_one(eye, timeouts) for eye in eyes), return_exceptions=True)
-    facts = [_usable(known) for known in met]
+    """Reach every director before anything is sent, and say which does not hold the VIP."""
+    facts = await meet(eyes, timeouts)
     for eye, known in zip(eyes, facts, strict=True):
         if not _holds(known, target):
             progress.say(
                 f"{eye.link.name}: has no service {target.protocol} {target.vip}:{target.port}"
             )
     return facts
-
-
-def _usable(met: DirectorFacts | BaseException) -> DirectorFacts:
-    if isinstance(met, (LinkLost, UsageProblem)):
-        raise UsageProblem(f"director cannot be used: {met}; nothing was sent")
-    if isinstance(met, BaseException):
-        raise met
-    return met
-
-
-async def _meet_one(eye: Eye, timeouts: Timeouts | None) -> DirectorFacts:
-    await eye.open()
-    return await learn_facts(eye, timeouts)
 
 
 def _holds(facts: DirectorFacts, target: Target) -> bool:

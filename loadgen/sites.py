@@ -40,12 +40,12 @@ class Site:
 
 
 def find_site(
-    vip: str, told: Sequence[str], lab_name: str | None, servers: Sequence[str] = ()
+    vip: str | None, told: Sequence[str], lab_name: str | None, servers: Sequence[str] = ()
 ) -> Site:
     """The running lab that holds the VIP, else here with the directors that are configured.
 
     Args:
-        vip: as the operator gave it.
+        vip: as the operator gave it; None to watch whatever the directors hold.
         told: the values of ``--director``; in a lab, a host's name will do.
         lab_name: which lab, where several hold the VIP.
         servers: the values of ``--server``; in a lab its own servers, unless told.
@@ -54,7 +54,7 @@ def find_site(
         UsageProblem: a director or server that is none, a configuration file that cannot be read,
             a lab that is not up, or several to choose from.
     """
-    lab = _find_lab(vip, lab_name)
+    lab = _find_lab(vip, told, lab_name)
     if lab is not None:
         return _lab_site(lab, told, servers)
     specs = list(told) or _configured(vip)
@@ -75,21 +75,31 @@ def _server_link(spec: str) -> Link:
         raise UsageProblem(str(error).replace("--director", "--server", 1)) from error
 
 
-def _find_lab(vip: str, name: str | None) -> Lab | None:
+def _find_lab(vip: str | None, told: Sequence[str], name: str | None) -> Lab | None:
     from loadgen.lab import rootless
     from loadgen.lab.lab import running_labs
 
     rootless.enter()
-    labs = [lab for lab in running_labs() if lab.holds(vip) and name in (None, lab.name)]
+    whose = f" and holds {vip}" if vip else ""
+    labs = [lab for lab in running_labs() if name in (None, lab.name)]
+    labs = [lab for lab in labs if _is_meant(lab, vip, told, name)]
     if name is not None and not labs:
-        raise UsageProblem(f"--lab {name}: no lab of that name is up and holds {vip}")
+        raise UsageProblem(f"--lab {name}: no lab of that name is up{whose}")
     if len(labs) > 1:
         names = ", ".join(lab.name for lab in labs)
-        raise UsageProblem(f"several labs hold {vip} ({names}): name one with --lab")
+        which = f"several labs hold {vip}" if vip else "several labs are up"
+        raise UsageProblem(f"{which} ({names}): name one with --lab")
     return labs[0] if labs else None
 
 
-def stand_in(site: Site, vip: str, say: Callable[[str], None]) -> None:
+def _is_meant(lab: Lab, vip: str | None, told: Sequence[str], name: str | None) -> bool:
+    """By the VIP; without one by its name, or by the names of its directors, if any were told."""
+    if vip is not None:
+        return lab.holds(vip)
+    return name is not None or not told or any(host in lab.director_names for host in told)
+
+
+def stand_in(site: Site, vip: str | None, say: Callable[[str], None]) -> None:
     """Move this process to where the site sends from, and say so in one line."""
     if site.namespace is None:
         return
@@ -97,7 +107,8 @@ def stand_in(site: Site, vip: str, say: Callable[[str], None]) -> None:
 
     enter(site.namespace)
     names = ", ".join(link.name for link in site.directors)
-    say(f"lab {site.lab!r} holds {vip}: sending from its client, watching {names}")
+    doing = f" holds {vip}: sending from its client," if vip else ":"
+    say(f"lab {site.lab!r}{doing} watching {names}")
 
 
 def _lab_site(lab: Lab, told: Sequence[str], servers: Sequence[str]) -> Site:
@@ -136,7 +147,7 @@ def _distinct(links: Sequence[Link], option: str = "--director") -> tuple[Link, 
     return tuple(links)
 
 
-def _configured(vip: str) -> list[str]:
+def _configured(vip: str | None) -> list[str]:
     """``loadgen.toml`` here, then in ~/.config, then the environment."""
     for path in (Path(CONFIG_NAME), Path.home() / ".config" / CONFIG_NAME):
         if path.exists():
@@ -154,14 +165,14 @@ def _read_toml(path: Path) -> Mapping[str, Any]:
         raise UsageProblem(f"{path}: {error}") from error
 
 
-def directors_in(config: Mapping[str, Any], vip: str, *, where: str) -> list[str]:
+def directors_in(config: Mapping[str, Any], vip: str | None, *, where: str) -> list[str]:
     """A VIP's own ``[vip."ADDRESS"] directors``, else the ``directors`` for all VIPs.
 
     Raises:
         UsageProblem: one of them is not a list of strings.
     """
     own = config.get("vip", {})
-    own = own.get(vip, {}) if isinstance(own, dict) else {}
+    own = own.get(vip, {}) if vip and isinstance(own, dict) else {}
     specs = (own.get("directors") if isinstance(own, dict) else None) or config.get("directors", [])
     if not isinstance(specs, list) or not all(isinstance(spec, str) for spec in specs):
         raise UsageProblem(f"{where}: directors: expected a list of strings")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from analyzer.findings.figures import Figures
-    from analyzer.results import Finding, Lifetime, Peak, Requests, Severity
+    from analyzer.results import Event, Finding, Lifetime, Peak, Requests, Severity
 
 RULES: tuple[Callable[[Figures], Finding | None], ...] = (
     run.requests_failed,
@@ -58,9 +58,13 @@ def verdict(figures: Figures) -> str:
     """
     row = governing(figures.lifetimes)
     sent = _requests(figures.requests)
+    lost = _lost(figures.events)
     if row is None:
-        return _sentence([*sent, "no entry was seen, so no timeout could be measured"])
-    decay = [_governed(row), *_peaked(figures.peaks, row)]
+        held = [] if sent else _held(figures.peaks)
+        return _sentence(
+            [*sent, *held, "no entry was seen, so no timeout could be measured", *lost]
+        )
+    decay = [_governed(row), *_peaked(figures.peaks, row), *lost]
     return _sentence([*sent, *decay] if figures.requests.failed else [*decay, *sent])
 
 
@@ -70,6 +74,24 @@ def _peaked(peaks: Sequence[Peak], row: Lifetime) -> list[str]:
         f"{column} peaked at {getattr(peak, row.counted)} on {peak.director}"
         for peak in peaks
         if peak.director == row.director
+    ]
+
+
+def _held(peaks: Sequence[Peak]) -> list[str]:
+    """What a watch saw by the counters alone."""
+    return [
+        f"{peak.director} held up to {peak.active} active and {peak.inactive} inactive connections"
+        for peak in peaks
+        if peak.director and (peak.active or peak.inactive)
+    ]
+
+
+def _lost(events: Sequence[Event]) -> list[str]:
+    """The directors that did not answer for a while: nothing is known of them meanwhile."""
+    hosts = [event.host for event in events if event.kind == "link-lost"]
+    return [
+        f"{host} was out of reach {hosts.count(host)} time{'s' * (hosts.count(host) > 1)}"
+        for host in dict.fromkeys(hosts)
     ]
 
 

@@ -72,6 +72,11 @@ class TableTracker:
         """``ENTRY``: what is there as far as is known."""
         return self._rows
 
+    @property
+    def seen_ns(self) -> Numbers:
+        """When each of ``rows`` was last seen, and so had its ``expires_s`` left."""
+        return self._seen_ns
+
     def held(self) -> set[Key]:
         """The keys of what is there, one object each."""
         return {entry.key for entry in entries_of(self._rows)}

@@ -223,6 +223,28 @@ class AddressType(click.ParamType[str]):
             self.fail(f"{value!r}: expected an IPv4 address such as 192.168.10.2", param, ctx)
 
 
+class ListenType(click.ParamType[tuple[str, int]]):
+    """``PORT``, ``ADDRESS:PORT`` or ``[ADDRESS]:PORT``; loopback unless told."""
+
+    name = "[addr:]port"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, int]:
+        """The address and the port."""
+        if isinstance(value, tuple):
+            return value
+        from ipaddress import ip_address
+
+        found = re.fullmatch(r"(?:\[(?P<v6>[0-9a-fA-F:.]+)\]:|(?P<v4>[0-9.]+):)?(\d{1,5})", value)
+        try:
+            if not found or int(found[3]) > 65535:
+                raise ValueError(value)
+            return str(ip_address(found["v6"] or found["v4"] or "127.0.0.1")), int(found[3])
+        except ValueError:
+            self.fail(f"{value!r}: expected PORT, ADDRESS:PORT or [ADDRESS]:PORT", param, ctx)
+
+
 class PatternType(click.ParamType[str]):
     """A text of a given form."""
 
@@ -252,3 +274,4 @@ SHARE = FractionType("share", "0.01", "1", "a share of 0.01 to 1, such as 0.8 or
 FACTOR = FractionType("factor", "1", "100", "a factor of 1 to 100 such as 1.3")
 SHARES = SharesType()
 TIMEOUTS = TimeoutsType()
+LISTEN = ListenType()

@@ -11,7 +11,7 @@ from loadgen.director.pace import LONGEST_WAIT_S, EntriesPace
 if TYPE_CHECKING:
     from analyzer.ipvs.changes import Key
     from analyzer.ipvs.entry_rows import Rows
-    from analyzer.ipvs.tracking import Changes
+    from analyzer.ipvs.tracking import Changes, Numbers
     from loadgen.director.eye import Look
     from loadgen.director.watched import Watched
 
@@ -45,6 +45,11 @@ class Entries:
     def rows(self) -> Rows:
         """The same, as ``ENTRY`` rows."""
         return self._tracker.rows
+
+    @property
+    def seen_ns(self) -> Numbers:
+        """When each of ``rows`` was last seen; Unix time, our clock."""
+        return self._tracker.seen_ns
 
     def is_due(self, now_s: float) -> bool:
         """Whether they may be read now."""

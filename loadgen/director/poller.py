@@ -21,9 +21,11 @@ from loadgen.director.watched import ALL
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from analyzer.clock import DirectorClock
     from analyzer.ipvs.changes import Key
     from analyzer.ipvs.entry_rows import Rows
     from analyzer.ipvs.formats import Service
+    from analyzer.ipvs.tracking import Numbers
     from analyzer.recording import RecordingWriter
     from loadgen.director.counters import Counters, ServerKey
     from loadgen.director.eye import Eye, Look, What
@@ -51,6 +53,7 @@ class Poller(Background):
         name: the director's.
         services: those that are watched, as at the last poll; () before it.
         counters: of real servers, as last given; empty before, or where they are not to be had.
+        counters_s: when that was, on the monotonic clock.
         polled_ns: when the last poll was taken, Unix time; None before it.
         lost: the link is down at present.
     """
@@ -79,6 +82,7 @@ class Poller(Background):
         self.name = eye.link.name
         self.services: tuple[Service, ...] = ()
         self.counters: Mapping[ServerKey, Counters] = {}
+        self.counters_s = 0.0
         self.polled_ns: int | None = None
         self.lost = False
         self._eye = eye
@@ -115,6 +119,16 @@ class Poller(Background):
     def entries(self) -> Rows:
         """The same, as ``ENTRY`` rows: for many."""
         return self._entries.rows
+
+    @property
+    def entries_seen_ns(self) -> Numbers:
+        """When each of ``entries`` was last seen, and so had its ``expires_s`` left."""
+        return self._entries.seen_ns
+
+    @property
+    def clock(self) -> DirectorClock | None:
+        """The director's clock against ours; None before the first poll."""
+        return self._clock.clock()
 
     def not_measured(self) -> list[dict[str, str]]:
         """What this director did not give, a line each, for ``run.json``."""
@@ -212,7 +226,8 @@ class Poller(Background):
             self._counters_pace.note(began_s + took_s, took_s)
             if self._fresh is None:
                 self._counters_pace.stop()
-        self.counters = self._fresh or self.counters
+        if self._fresh:
+            self.counters, self.counters_s = self._fresh, time.monotonic()
 
     def _record_services(self, at_ns: int, look: Look) -> None:
         table = look.services.services

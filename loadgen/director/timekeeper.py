@@ -66,6 +66,10 @@ class Timekeeper:
             stepped_s=stepped_s,
         )
 
+    def clock(self) -> DirectorClock | None:
+        """The clock by all readings of this boot; None before the first."""
+        return self._clock() if self._readings else None
+
     def manifest(self) -> dict[str, Any]:
         """The director's clock against ours, for ``run.json``."""
         uncertainty_ms = self._clock().uncertainty_s * 1e3 if self._readings else None

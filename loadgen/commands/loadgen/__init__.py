@@ -9,6 +9,7 @@ group = LazyGroup(
     help="Fire a burst at an IPVS virtual IP and say why the director remembers it.",
     lazy={
         "burst": f"{HERE}.burst:burst",
+        "collect": f"{HERE}.collect:collect",
         "lab": f"{HERE}.lab:lab",
     },
 )

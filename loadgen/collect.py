@@ -1,0 +1,236 @@
+"""The watch: directors observed without load, recorded as any run, shown and served meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import socket
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import loadgen
+from analyzer.recording import RecordingWriter
+from loadgen.burst import interface_to
+from loadgen.capture import Capture, CaptureRefused
+from loadgen.collecting.metrics import serving
+from loadgen.collecting.watch import DirectorsWatch
+from loadgen.director.eye import Eye
+from loadgen.director.facts import manifest_of
+from loadgen.director.meet import meet
+from loadgen.director.poller import Poller
+from loadgen.errors import UsageProblem
+from loadgen.lab.recorder import LabEvents
+from loadgen.plan import Target
+from loadgen.run import run
+from loadgen.sockets import socket_watches
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+    from analyzer.ipvs.states import Timeouts
+    from loadgen.collecting.table import LiveTable
+    from loadgen.director.facts import DirectorFacts
+    from loadgen.director.watched import Watched
+    from loadgen.run import Activity, Ended
+    from loadgen.sites import Site
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectOptions:
+    """How directors are watched.
+
+    Attributes:
+        watched: which services.
+        duration_s: for how long; None until Ctrl-C.
+        every_s: how often the table is shown anew.
+        capture: also the packets.
+        interface: to capture on; None to find the one that leads to the service.
+        openmetrics: address and port to serve the metrics on; None not to.
+        timeouts: the directors', where the operator knows them and they cannot be read.
+    """
+
+    directory: Path
+    command_line: Sequence[str]
+    watched: Watched
+    duration_s: float | None
+    every_s: float
+    capture: bool
+    interface: str | None
+    openmetrics: tuple[str, int] | None
+    timeouts: Timeouts | None
+
+
+class Until:
+    """An activity that holds a run up for a time, or for ever."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self._seconds = seconds
+
+    async def __aenter__(self) -> object:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        return
+
+    async def done(self) -> None:
+        """Return when the time is up."""
+        if self._seconds is None:
+            await asyncio.Event().wait()
+        else:
+            await asyncio.sleep(self._seconds)
+
+
+async def collect(site: Site, options: CollectOptions, shown: LiveTable) -> Ended:
+    """Watch the directors, and leave a recording.
+
+    Raises:
+        UsageProblem: no director, or one that cannot be used; metrics that cannot be served.
+        RecordingError: the directory cannot take a recording.
+    """
+    if not site.directors:
+        raise UsageProblem(
+            "no director to watch: name one with --director, in loadgen.toml or LOADGEN_DIRECTOR"
+        )
+    eyes = [Eye(link) for link in site.directors]
+    try:
+        facts = await meet(eyes, options.timeouts)
+        services = targets(facts, options.watched)
+        captured = _captured(services, options)
+        recording = RecordingWriter(options.directory, _manifest(site, options, eyes, facts))
+        captures = _captures(captured, site, options, recording, shown)
+        pollers = [
+            Poller(eye, recording, watched=options.watched, kernel=known.kernel)
+            for eye, known in zip(eyes, facts, strict=True)
+        ]
+        watch = DirectorsWatch(pollers, facts, recording, every_s=options.every_s, show=shown.show)
+        activities: list[Activity] = [
+            *captures,
+            *pollers,
+            *socket_watches(services, site.servers, _ports(facts, options.watched), recording),
+            *([LabEvents(site.lab, recording)] if site.lab else []),
+            watch,
+            Until(options.duration_s),
+        ]
+        with ExitStack() as stack:
+            _serve(options, watch, shown, stack)
+            stack.enter_context(shown)
+            ended = await run(activities, recording)
+    finally:
+        for eye in eyes:
+            await eye.close()
+    _complete_manifest(recording, captures, pollers)
+    return ended
+
+
+def targets(facts: Sequence[DirectorFacts], watched: Watched) -> list[Target]:
+    """The watched services that have an address, over all directors, each once."""
+    found = [
+        Target(vip=service.address, port=service.port, protocol=service.protocol)
+        for known in facts
+        for service in known.services.services
+        if watched.has_service(service) and service.address and service.port
+    ]
+    return list(dict.fromkeys(found))
+
+
+def _ports(facts: Sequence[DirectorFacts], watched: Watched) -> set[int]:
+    """Where clients and real servers have their ends."""
+    services = [
+        service
+        for known in facts
+        for service in known.services.services
+        if watched.has_service(service)
+    ]
+    real = {server.port for service in services for server in service.destinations}
+    return (real | {service.port for service in services if service.port}) - {0}
+
+
+def _captured(services: Sequence[Target], options: CollectOptions) -> Target | None:
+    if not options.capture:
+        return None
+    if len(services) != 1:
+        held = ", ".join(f"{one.vip}:{one.port}" for one in services) or "none"
+        raise UsageProblem(f"--capture: name the one --service to capture (found: {held})")
+    return services[0]
+
+
+def _captures(
+    captured: Target | None,
+    site: Site,
+    options: CollectOptions,
+    recording: RecordingWriter,
+    shown: LiveTable,
+) -> list[Capture]:
+    if captured is None:
+        return []
+    try:
+        interface = options.interface or site.interface or interface_to(captured.vip)
+        return [Capture(interface, captured, recording.capture_path)]
+    except CaptureRefused as error:
+        shown.say(f"{error}; the run goes on without")
+        not_measured = [*recording.manifest["not_measured"], {"what": "packets", "why": str(error)}]
+        recording.update_manifest({"not_measured": not_measured})
+        return []
+
+
+def _serve(
+    options: CollectOptions, watch: DirectorsWatch, shown: LiveTable, stack: ExitStack
+) -> None:
+    if options.openmetrics is None:
+        return
+    address, port = options.openmetrics
+    bound = stack.enter_context(serving(lambda: watch.view, address, port))
+    where = f"[{address}]" if ":" in address else address
+    shown.say(f"metrics: http://{where}:{bound}/metrics")
+
+
+def _manifest(
+    site: Site, options: CollectOptions, eyes: Sequence[Eye], facts: Sequence[DirectorFacts]
+) -> dict[str, Any]:
+    not_measured = [{"what": "requests", "why": "a watch sends none"}]
+    if not options.capture:
+        what = "packets, and so every prediction from them"
+        not_measured.append({"what": what, "why": "--capture was not told"})
+    return {
+        "program": {"name": "loadgen", "version": loadgen.__version__},
+        "command": "collect",
+        "command_line": list(options.command_line),
+        "started_at_ns": time.time_ns(),
+        "ended": None,
+        "host": {"name": socket.gethostname(), "kernel": platform.release()},
+        "lab": site.lab,
+        "service": None,
+        "directors": {
+            eye.link.name: manifest_of(known, eye.link.spec)
+            for eye, known in zip(eyes, facts, strict=True)
+        },
+        "capture": None,
+        "not_measured": not_measured,
+    }
+
+
+def _complete_manifest(
+    recording: RecordingWriter, captures: Sequence[Capture], pollers: Sequence[Poller]
+) -> None:
+    """What is known only at the end: drops, the clocks' offsets, what a director did not give."""
+    clocks = {poller.name: poller.clock_manifest() for poller in pollers}
+    directors = recording.manifest["directors"]
+    recording.update_manifest(
+        {
+            "directors": {name: facts | clocks.get(name, {}) for name, facts in directors.items()},
+            "not_measured": [
+                *recording.manifest["not_measured"],
+                *(row for poller in pollers for row in poller.not_measured()),
+            ],
+            "capture": captures[0].manifest() if captures else None,
+        }
+    )

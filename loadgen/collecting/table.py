@@ -1,0 +1,168 @@
+"""The live table of a watch: rich where there is a terminal, plain lines where there is none."""
+
+from __future__ import annotations
+
+import time
+from itertools import chain
+from typing import TYPE_CHECKING, Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from loadgen.collecting.watch import end_label
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+    from loadgen.collecting.view import DirectorView, Forecast, HeldEntries, ServerView, View
+
+NOTHING = "?"  # not measured
+COLUMNS = ("director", "service", "real server")
+NUMBERS = ("weight", "active", "inactive", "new/s")
+DETAILS = ("entries by state", "oldest ends in", "empty")
+_NS = 1_000_000_000
+
+
+class LiveTable:
+    """What an operator sees while a watch is on, on standard error."""
+
+    def __init__(self, *, color: bool, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True, no_color=not color, highlight=False)
+        self._live = (
+            Live(console=self._console, auto_refresh=False, transient=False)
+            if self._console.is_terminal
+            else None
+        )
+
+    def __enter__(self) -> Self:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._live:
+            self._live.stop()
+
+    def say(self, line: str) -> None:
+        """A line above the table."""
+        self._console.print(line, markup=False, soft_wrap=True)
+
+    def show(self, view: View) -> None:
+        """Draw a view anew, or print its lines."""
+        if self._live:
+            self._live.update(table(view), refresh=True)
+            return
+        for line in lines(view):
+            self.say(line)
+
+
+def table(view: View) -> Table:
+    """A view as a table; texts of a director are shown, never interpreted."""
+    drawn = Table(caption=f"{clock(view.at_ns)}, Ctrl-C ends the watch and makes the report")
+    for name in COLUMNS:
+        drawn.add_column(name, overflow="fold")
+    for name in NUMBERS:
+        drawn.add_column(name, justify="right")
+    for name in DETAILS:
+        drawn.add_column(name, overflow="fold")
+    for director in view.directors:
+        for cells in rows(director, view.at_ns):
+            drawn.add_row(*(Text(cell) for cell in cells))
+    return drawn
+
+
+def rows(director: DirectorView, at_ns: int) -> list[Sequence[str]]:
+    """A director's rows; one that is lost shows nothing old."""
+    if not director.up:
+        since = "not yet" if director.polled_ns is None else clock(director.polled_ns)
+        return [(director.name, f"lost; last answer {since}")]
+    if not director.servers:
+        return [(director.name, "no real server of a watched service")]
+    return [
+        (
+            director.name,
+            f"{server.service} {server.scheduler}",
+            end_label(server.real_server, server.real_port),
+            str(server.weight),
+            str(server.active),
+            str(server.inactive),
+            NOTHING if server.new_per_s is None else f"{server.new_per_s:.1f}",
+            states(server.held),
+            oldest(server.held, at_ns),
+            empty(server, at_ns),
+        )
+        for server in director.servers
+    ]
+
+
+def states(held: HeldEntries | None) -> str:
+    """``25 FIN_WAIT, 1 TEMPLATE``."""
+    if held is None:
+        return NOTHING
+    return ", ".join(f"{n} {state}" for state, n in sorted(held.states.items())) or "none"
+
+
+def oldest(held: HeldEntries | None, at_ns: int) -> str:
+    """What the timer that ends first has left; none once it is late."""
+    if held is None or held.oldest_ends_ns is None:
+        return NOTHING if held is None else ""
+    return span(max(held.oldest_ends_ns - at_ns, 0) / _NS)
+
+
+def empty(server: ServerView, at_ns: int) -> str:
+    """When a draining real server will hold nothing."""
+    if server.weight:
+        return ""
+    if server.forecast is not None:
+        return _forecast(server.forecast, at_ns)
+    if server.held is None:
+        return "not known: entries are not read"
+    return "now"
+
+
+def _forecast(forecast: Forecast, at_ns: int) -> str:
+    if forecast.renewed:
+        return f"not before {clock(forecast.first_ns)}: {forecast.renewed} still renewed"
+    middle_ns = (forecast.first_ns + forecast.last_ns) // 2
+    wide_s = (forecast.last_ns - forecast.first_ns) / 2 / _NS
+    left = span(max(middle_ns - at_ns, 0) / _NS)
+    return f"{clock(middle_ns)} ± {wide_s:.1f} s (in {left})"
+
+
+def lines(view: View) -> list[str]:
+    """A view where there is no terminal: one line for each real server."""
+    return list(chain.from_iterable(_lines(director, view.at_ns) for director in view.directors))
+
+
+def _lines(director: DirectorView, at_ns: int) -> list[str]:
+    head = clock(at_ns)
+    if not director.up or not director.servers:
+        return [f"{head} {' '.join(cells)}" for cells in rows(director, at_ns)]
+    names = (*COLUMNS, *NUMBERS, *DETAILS)
+    told = []
+    for cells in rows(director, at_ns):
+        numbers = [f"{name} {cell}" for name, cell in list(zip(names, cells, strict=True))[3:8]]
+        more = [f"{name} {cell}" for name, cell in zip(DETAILS[1:], cells[8:], strict=True) if cell]
+        told.append(f"{head} {' '.join(cells[:3])}: {', '.join([*numbers, *more])}")
+    return told
+
+
+def span(seconds: float) -> str:
+    """``4 s``, ``2 min 05 s``."""
+    whole = round(seconds)
+    if whole < 120:
+        return f"{whole} s"
+    return f"{whole // 60} min {whole % 60:02} s"
+
+
+def clock(at_ns: int) -> str:
+    """Local time to the second, as the operator's own clock shows it."""
+    return time.strftime("%H:%M:%S", time.localtime(at_ns / _NS))

@@ -1,0 +1,94 @@
+"""What directors hold at present, as values: the table, the lines and the metrics show these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from loadgen.director.counters import Counters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """When the last entry of a draining real server goes, if no packet comes.
+
+    Attributes:
+        first_ns: the earliest; Unix time, our clock.
+        last_ns: the latest.
+        renewed: entries whose timers traffic restarted since the weight became 0.
+    """
+
+    first_ns: int
+    last_ns: int
+    renewed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldEntries:
+    """A real server's entries.
+
+    Attributes:
+        states: how many in each; persistence templates as TEMPLATE.
+        oldest_ends_ns: when the timer ends that has least left, to a second; None without entries.
+    """
+
+    states: Mapping[str, int]
+    oldest_ends_ns: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerView:
+    """One real server of one service.
+
+    Attributes:
+        service: protocol and VIP, or the firewall mark.
+        counters: since it was added or zeroed; None where the director does not give them.
+        new_per_s: connections, over the last two readings of the counters; None likewise.
+        held: None where entries are not read.
+        forecast: None unless its weight is 0, and entries are there and read.
+    """
+
+    service: str
+    protocol: str
+    vip: str | None
+    port: int | None
+    fwmark: int | None
+    scheduler: str
+    real_server: str
+    real_port: int
+    forwarding: str
+    weight: int
+    active: int
+    inactive: int
+    counters: Counters | None
+    new_per_s: float | None
+    held: HeldEntries | None
+    forecast: Forecast | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectorView:
+    """One director.
+
+    Attributes:
+        up: it answered lately; else nothing below is of now.
+        polled_ns: the last poll; Unix time, our clock; None before it.
+        reads_entries: entries are read, not the counters alone.
+    """
+
+    name: str
+    up: bool
+    polled_ns: int | None
+    reads_entries: bool
+    servers: tuple[ServerView, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """All directors, at one instant."""
+
+    at_ns: int
+    directors: tuple[DirectorView, ...]

@@ -1,0 +1,107 @@
+"""``loadgen collect``: directors watched without load, for as long as it takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from loadgen.commands.types import DURATION, LISTEN, TIMEOUTS
+
+
+@click.command()
+@click.option(
+    "--director",
+    "directors",
+    multiple=True,
+    metavar="LINK",
+    help="ssh://[user@]host[:port], exec:COMMAND PREFIX or local; repeatable.",
+)
+@click.option(
+    "--service",
+    "services",
+    multiple=True,
+    metavar="VIP[:PORT]",
+    help="Which services, also [VIP]:PORT or fwmark:N; repeatable; all unless told.",
+)
+@click.option(
+    "--server",
+    "servers",
+    multiple=True,
+    metavar="LINK",
+    help="A real server whose sockets are counted too; a link as for --director; repeatable.",
+)
+@click.option("--lab", "lab_name", envvar="LOADGEN_LAB", help="Which lab, where several are up.")
+@click.option("-z", "--duration", type=DURATION, help="For how long; until Ctrl-C unless told.")
+@click.option(
+    "-i",
+    "--interval",
+    type=DURATION,
+    default=1,
+    show_default=True,
+    help="How often the table is shown anew.",
+)
+@click.option(
+    "--openmetrics",
+    type=LISTEN,
+    help="Serve the metrics there meanwhile; on 127.0.0.1 unless an address is told.",
+)
+@click.option("--timeouts", type=TIMEOUTS, help="The directors', where they cannot be read.")
+@click.option("--capture", is_flag=True, help="Also the packets of the one service, from here.")
+@click.option("--interface", help="To capture on; the one that leads to the VIP unless told.")
+@click.option("-o", "output", type=click.Path(path_type=Path), help="The run's directory.")
+@click.option("--json", "as_json", is_flag=True, help="Print the analysis as one JSON document.")
+@click.option("--no-color", is_flag=True, help="No colours in the table.")
+def collect(
+    directors: tuple[str, ...],
+    services: tuple[str, ...],
+    servers: tuple[str, ...],
+    lab_name: str | None,
+    output: Path | None,
+    as_json: bool,
+    no_color: bool,
+    **options: Any,
+) -> int:
+    """Watch directors without load: what they hold, what comes, and when a drained server is empty.
+
+    With one lab up, and no --director, its directors are watched. Ctrl-C ends the watch and makes
+    the report.
+    """
+    import asyncio
+    import sys
+
+    import uvloop
+
+    from loadgen.burst import new_run_directory
+    from loadgen.collect import CollectOptions
+    from loadgen.collect import collect as watch
+    from loadgen.collecting.table import LiveTable
+    from loadgen.conclude import as_json as to_text
+    from loadgen.conclude import conclude, exit_code, print_summary
+    from loadgen.director.watched import parse_services_told
+    from loadgen.sites import find_site, stand_in
+
+    watched = parse_services_told(services)
+    vip = watched.named[0].vip if watched.named else None
+    site = find_site(vip, directors, lab_name, servers)
+    watching = CollectOptions(
+        directory=output or new_run_directory("collect"),
+        command_line=sys.argv[1:],
+        watched=watched,
+        duration_s=options["duration"],
+        every_s=max(options["interval"], 0.1),
+        capture=options["capture"],
+        interface=options["interface"],
+        openmetrics=options["openmetrics"],
+        timeouts=options["timeouts"],
+    )
+    table = LiveTable(color=not no_color)
+    stand_in(site, vip, table.say)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        ended = runner.run(watch(site, watching, table))
+    analysis, page = conclude(watching.directory)
+    if as_json:
+        click.echo(to_text(analysis))
+    print_summary(analysis, page, err=as_json)
+    return exit_code(analysis, ended)

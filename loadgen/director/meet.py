@@ -1,0 +1,44 @@
+"""Reaching all directors of a run before it begins."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from loadgen.director.facts import learn_facts
+from loadgen.director.shell import LinkLost
+from loadgen.errors import UsageProblem
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from analyzer.ipvs.states import Timeouts
+    from loadgen.director.eye import Eye
+    from loadgen.director.facts import DirectorFacts
+
+
+async def meet(eyes: Sequence[Eye], timeouts: Timeouts | None) -> list[DirectorFacts]:
+    """Who they are, asked of all at once.
+
+    Args:
+        eyes: on the directors, to be opened.
+        timeouts: theirs, where the operator knows them and they cannot be read.
+
+    Raises:
+        UsageProblem: the first that cannot be reached, or has no IPVS, in one clear line.
+    """
+    met = await asyncio.gather(*(_meet_one(eye, timeouts) for eye in eyes), return_exceptions=True)
+    return [_usable(known) for known in met]
+
+
+def _usable(met: DirectorFacts | BaseException) -> DirectorFacts:
+    if isinstance(met, (LinkLost, UsageProblem)):
+        raise UsageProblem(f"director cannot be used: {met}; nothing was sent")
+    if isinstance(met, BaseException):
+        raise met
+    return met
+
+
+async def _meet_one(eye: Eye, timeouts: Timeouts | None) -> DirectorFacts:
+    await eye.open()
+    return await learn_facts(eye, timeouts)
