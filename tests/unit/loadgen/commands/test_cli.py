@@ -241,6 +241,50 @@ def test_an_interruption_of_the_decay_ends_the_waiting_and_not_the_report(
 # Reports -----------------------------------------------------------------------------------------
 
 
+def test_a_watch_needs_no_load_and_reports_what_the_director_holds(director: str) -> None:
+    words = ["collect", "--director", director, "-z", "1.5", "-i", "0.5", "--json"]
+    shown = run("loadgen", *words)
+    assert shown.returncode == 0, shown.stderr
+    document = json.loads(shown.stdout)
+    assert document["requests"]["sent"] == 0
+    assert [(peak["active"], peak["inactive"]) for peak in document["peaks"]] == [(1, 7), (1, 7)]
+    assert "held up to 1 active and 7 inactive" in document["verdict"]
+    assert "active 1, inactive 7" in shown.stderr
+    assert runs()[0].name.endswith("-collect")
+    assert (runs()[0] / "report.html").exists()
+
+
+def test_a_watch_that_is_interrupted_is_reported(director: str) -> None:
+    process = subprocess.Popen(
+        [SCRIPTS / "loadgen", "collect", "--director", director, "-i", "0.5", "-o", "here"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    for _ in range(2):  # the second view is shown while the run waits
+        assert "inactive 7" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    assert out.rstrip().endswith("here")
+    assert (Path("here") / "report.html").exists()
+
+
+def test_a_watch_of_nothing_is_wrong_usage() -> None:
+    shown = run("loadgen", "collect", "--service", "192.0.2.77:80", "-z", "1")
+    assert shown.returncode == 2
+    assert "no director to watch" in shown.stderr
+    assert runs() == []
+
+
+def test_a_capture_is_of_one_service(director: str) -> None:
+    shown = run("loadgen", "collect", "--director", director, "--service", "10.9.9.9", "--capture")
+    assert shown.returncode == 2
+    assert "--capture: name the one --service" in shown.stderr
+
+
 @pytest.mark.parametrize("name", ["dr-burst-50", "dr-burst-killed"])
 def test_a_recording_is_enough_for_a_report(name: str) -> None:
     shutil.copytree(DATA / name, "run")

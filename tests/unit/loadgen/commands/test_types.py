@@ -8,7 +8,16 @@ import click
 import pytest
 
 from analyzer.ipvs.states import Timeouts
-from loadgen.commands.types import ADDRESS, DURATION, METHOD, OBSERVE, SIZE, TIMEOUTS, URL_PATH
+from loadgen.commands.types import (
+    ADDRESS,
+    DURATION,
+    LISTEN,
+    METHOD,
+    OBSERVE,
+    SIZE,
+    TIMEOUTS,
+    URL_PATH,
+)
 
 TAKEN = [
     (DURATION, "30", 30.0),
@@ -29,6 +38,9 @@ TAKEN = [
     (TIMEOUTS, "900,120,300", Timeouts(tcp_s=900, tcpfin_s=120, udp_s=300)),
     (TIMEOUTS, "1,2,3", Timeouts(tcp_s=1, tcpfin_s=2, udp_s=3)),
     (ADDRESS, "192.168.10.2", "192.168.10.2"),
+    (LISTEN, "9190", ("127.0.0.1", 9190)),
+    (LISTEN, "10.0.0.1:9190", ("10.0.0.1", 9190)),
+    (LISTEN, "[::1]:9190", ("::1", 9190)),
     (METHOD, "HEAD", "HEAD"),
     (METHOD, "PROPFIND", "PROPFIND"),
     (URL_PATH, "/", "/"),
@@ -65,6 +77,10 @@ REFUSED = [
     (TIMEOUTS, "0,120,300"),  # 0 leaves a value as it is: that is no timeout
     (TIMEOUTS, "900,-1,300"),
     (TIMEOUTS, "a,b,c"),
+    (LISTEN, "65536"),
+    (LISTEN, "host:80"),
+    (LISTEN, "::1:80"),
+    (LISTEN, "10.0.0.256:80"),
     (ADDRESS, "vip"),
     (ADDRESS, "192.168.10.256"),
     (ADDRESS, "192.168.10"),
