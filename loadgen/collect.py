@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import loadgen
 from analyzer.recording import RecordingWriter
-from loadgen.burst import interface_to
-from loadgen.capture import Capture, CaptureRefused
+from loadgen.capture.start import open_captures
 from loadgen.collecting.metrics import serving
 from loadgen.collecting.watch import DirectorsWatch
 from loadgen.director.eye import Eye
@@ -21,6 +20,7 @@ from loadgen.director.facts import manifest_of
 from loadgen.director.meet import meet
 from loadgen.director.poller import Poller
 from loadgen.errors import UsageProblem
+from loadgen.keys import QuitKey
 from loadgen.lab.recorder import LabEvents
 from loadgen.plan import Target
 from loadgen.run import run
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from analyzer.ipvs.states import Timeouts
+    from loadgen.capture.local import Capture
+    from loadgen.capture.start import CaptureOptions
     from loadgen.collecting.table import LiveTable
     from loadgen.director.facts import DirectorFacts
     from loadgen.director.watched import Watched
@@ -48,7 +50,6 @@ class CollectOptions:
         duration_s: for how long; None until Ctrl-C.
         every_s: how often the table is shown anew.
         capture: also the packets.
-        interface: to capture on; None to find the one that leads to the service.
         openmetrics: address and port to serve the metrics on; None not to.
         timeouts: the directors', where the operator knows them and they cannot be read.
     """
@@ -58,8 +59,7 @@ class CollectOptions:
     watched: Watched
     duration_s: float | None
     every_s: float
-    capture: bool
-    interface: str | None
+    capture: CaptureOptions
     openmetrics: tuple[str, int] | None
     timeouts: Timeouts | None
 
@@ -106,13 +106,16 @@ async def collect(site: Site, options: CollectOptions, shown: LiveTable) -> Ende
         services = targets(facts, options.watched)
         captured = _captured(services, options)
         recording = RecordingWriter(options.directory, _manifest(site, options, eyes, facts))
-        captures = _captures(captured, site, options, recording, shown)
+        captures = (
+            open_captures(options.capture, captured, site, recording, shown.say) if captured else []
+        )
         pollers = [
-            Poller(eye, recording, watched=options.watched, kernel=known.kernel)
+            Poller(eye, recording, watched=options.watched, facts=known)
             for eye, known in zip(eyes, facts, strict=True)
         ]
         watch = DirectorsWatch(pollers, facts, recording, every_s=options.every_s, show=shown.show)
         activities: list[Activity] = [
+            QuitKey(),
             *captures,
             *pollers,
             *socket_watches(services, site.servers, _ports(facts, options.watched), recording),
@@ -155,31 +158,12 @@ def _ports(facts: Sequence[DirectorFacts], watched: Watched) -> set[int]:
 
 
 def _captured(services: Sequence[Target], options: CollectOptions) -> Target | None:
-    if not options.capture:
+    if not options.capture.wanted:
         return None
     if len(services) != 1:
         held = ", ".join(f"{one.vip}:{one.port}" for one in services) or "none"
         raise UsageProblem(f"--capture: name the one --service to capture (found: {held})")
     return services[0]
-
-
-def _captures(
-    captured: Target | None,
-    site: Site,
-    options: CollectOptions,
-    recording: RecordingWriter,
-    shown: LiveTable,
-) -> list[Capture]:
-    if captured is None:
-        return []
-    try:
-        interface = options.interface or site.interface or interface_to(captured.vip)
-        return [Capture(interface, captured, recording.capture_path)]
-    except CaptureRefused as error:
-        shown.say(f"{error}; the run goes on without")
-        not_measured = [*recording.manifest["not_measured"], {"what": "packets", "why": str(error)}]
-        recording.update_manifest({"not_measured": not_measured})
-        return []
 
 
 def _serve(
@@ -197,7 +181,7 @@ def _manifest(
     site: Site, options: CollectOptions, eyes: Sequence[Eye], facts: Sequence[DirectorFacts]
 ) -> dict[str, Any]:
     not_measured = [{"what": "requests", "why": "a watch sends none"}]
-    if not options.capture:
+    if not options.capture.wanted:
         what = "packets, and so every prediction from them"
         not_measured.append({"what": what, "why": "--capture was not told"})
     return {
@@ -222,6 +206,7 @@ def _complete_manifest(
     recording: RecordingWriter, captures: Sequence[Capture], pollers: Sequence[Poller]
 ) -> None:
     """What is known only at the end: drops, the clocks' offsets, what a director did not give."""
+    eyes: list[Poller | Capture] = [*pollers, *captures]
     clocks = {poller.name: poller.clock_manifest() for poller in pollers}
     directors = recording.manifest["directors"]
     recording.update_manifest(
@@ -229,7 +214,7 @@ def _complete_manifest(
             "directors": {name: facts | clocks.get(name, {}) for name, facts in directors.items()},
             "not_measured": [
                 *recording.manifest["not_measured"],
-                *(row for poller in pollers for row in poller.not_measured()),
+                *(row for eye in eyes for row in eye.not_measured()),
             ],
             "capture": captures[0].manifest() if captures else None,
         }

@@ -66,7 +66,7 @@ class LiveTable:
 
 def table(view: View) -> Table:
     """A view as a table; texts of a director are shown, never interpreted."""
-    drawn = Table(caption=f"{clock(view.at_ns)}, Ctrl-C ends the watch and makes the report")
+    drawn = Table(caption=f"{clock(view.at_ns)}, q or Ctrl-C ends the watch and makes the report")
     for name in COLUMNS:
         drawn.add_column(name, overflow="fold")
     for name in NUMBERS:

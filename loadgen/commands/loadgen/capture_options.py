@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 
     from loadgen.capture.start import CaptureOptions
 
+_WITHOUT = click.option("--no-capture", is_flag=True, help="Do without the packets.")
+_WITH = click.option("--capture", is_flag=True, help="Also the packets of the one service.")
 _OPTIONS = (
     click.option("--interface", help="To capture on; the one that leads to the VIP unless told."),
-    click.option("--no-capture", is_flag=True, help="Do without the packets."),
     click.option(
         "--capture-with",
         type=click.Choice(["auto", "ring", "scapy"]),
@@ -32,8 +33,17 @@ _OPTIONS = (
 
 
 def capture_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """A command with the options of a capture."""
-    for option in reversed(_OPTIONS):
+    """A command that captures unless told not to."""
+    return _with(command, _WITHOUT)
+
+
+def options_of_wanted_capture(command: Callable[..., Any]) -> Callable[..., Any]:
+    """A command that captures only when told to."""
+    return _with(command, _WITH)
+
+
+def _with(command: Callable[..., Any], switch: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed((switch, *_OPTIONS)):
         command = option(command)
     return command
 
@@ -43,7 +53,7 @@ def capture_told(options: Mapping[str, Any]) -> CaptureOptions:
     from loadgen.capture.start import CaptureOptions
 
     return CaptureOptions(
-        wanted=not options["no_capture"],
+        wanted=options["capture"] if "capture" in options else not options["no_capture"],
         interface=options["interface"],
         captured_with=options["capture_with"],
         size_bytes=options["capture_size"],

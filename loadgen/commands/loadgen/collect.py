@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from loadgen.commands.loadgen.capture_options import capture_told, options_of_wanted_capture
 from loadgen.commands.types import DURATION, LISTEN, TIMEOUTS
 
 
@@ -48,8 +49,7 @@ from loadgen.commands.types import DURATION, LISTEN, TIMEOUTS
     help="Serve the metrics there meanwhile; on 127.0.0.1 unless an address is told.",
 )
 @click.option("--timeouts", type=TIMEOUTS, help="The directors', where they cannot be read.")
-@click.option("--capture", is_flag=True, help="Also the packets of the one service, from here.")
-@click.option("--interface", help="To capture on; the one that leads to the VIP unless told.")
+@options_of_wanted_capture
 @click.option("-o", "output", type=click.Path(path_type=Path), help="The run's directory.")
 @click.option("--json", "as_json", is_flag=True, help="Print the analysis as one JSON document.")
 @click.option("--no-color", is_flag=True, help="No colours in the table.")
@@ -91,8 +91,7 @@ def collect(
         watched=watched,
         duration_s=options["duration"],
         every_s=max(options["interval"], 0.1),
-        capture=options["capture"],
-        interface=options["interface"],
+        capture=capture_told(options),
         openmetrics=options["openmetrics"],
         timeouts=options["timeouts"],
     )
