@@ -19,6 +19,7 @@ from analyzer.ipvs.timers import TimerPhase, expiry_uptime_s
 from analyzer.recording import Recording, RecordingWriter
 from loadgen.collecting.holdings import Draining, groups, held_by, rows_of_server
 from loadgen.director.facts import DirectorFacts
+from loadgen.director.standing import parse_standing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +30,7 @@ CLOCK = DirectorClock(at_ns=np.array([BOOT_NS]), boot_ns=np.array([BOOT_NS]), un
 FACTS = DirectorFacts(
     kernel="6.1.0",
     macs=(),
-    sysctl={},
+    standing=parse_standing(""),
     services=parse_services(""),
     timeouts=Timeouts(tcpfin_s=20),
     timeouts_source="ipvsadm",
