@@ -50,7 +50,7 @@ def with_packets(lives: pd.DataFrame, prediction: Prediction) -> pd.DataFrame:
 def with_requests(
     lives: pd.DataFrame, entries: pd.DataFrame, requests: pd.DataFrame
 ) -> pd.DataFrame:
-    """Without a capture: each life beside the end of the request that it served.
+    """Without a capture: each life beside the end of the connection that it served.
 
     Args:
         lives: one director's.
@@ -66,7 +66,7 @@ def with_requests(
         {
             "client_ip": ended["source_ip"],
             "client_port": ended["source_port"],
-            "last_ns": ns(ended["ended"]),
+            "last_ns": ns(_closed_or_ended(ended)),
         }
     ).merge(clients, on=["client_ip", "client_port"])
     right = right.astype({"flow": "int64", "last_ns": "int64"}).sort_values("last_ns")
@@ -79,6 +79,11 @@ def with_requests(
         tolerance=60_000_000_000,
     )
     return joined.drop(columns="at_ns").astype({"last_ns": "Int64"})
+
+
+def _closed_or_ended(requests: pd.DataFrame) -> pd.Series:
+    """When each connection was closed; where nobody noted it, when its answer was whole."""
+    return requests["closed"].fillna(requests["ended"])
 
 
 def with_polls(lives: pd.DataFrame, poll_s: float) -> pd.DataFrame:

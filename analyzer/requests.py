@@ -32,6 +32,8 @@ def summarise(requests: pd.DataFrame) -> Requests:
         connect_ms=latency(span_ms(requests, "started", "connected")),
         first_byte_ms=latency(span_ms(requests, "started", "first_byte")),
         total_ms=latency(span_ms(requests[~failed], "started", "ended")),
+        total_from_due_ms=latency(span_ms(requests[~failed], "scheduled", "ended")),
+        lateness_ms=latency(span_ms(requests, "scheduled", "started")),
     )
 
 

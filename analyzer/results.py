@@ -53,6 +53,8 @@ class Requests:
     connect_ms: Latency | None
     first_byte_ms: Latency | None
     total_ms: Latency | None
+    total_from_due_ms: Latency | None = None  # from when it was due: what waited is not left out
+    lateness_ms: Latency | None = None  # begun after it was due
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

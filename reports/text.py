@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 WIDTH = 100
 COLUMNS = ("p50", "p90", "p99", "max")
 PROTOCOL_WIDTH = 4
+LATE_MS = 1.0
 
 
 def summary_lines(analysis: Analysis) -> list[str]:
@@ -50,7 +51,9 @@ def latency_lines(analysis: Analysis) -> list[str]:
     if not analysis.requests.sent:
         return []
     head = f"{'latency, ms':<12}" + "".join(f"{name:>10}" for name in COLUMNS)
-    return [head, *(_row(n, getattr(analysis.requests, key)) for n, key in wording.LATENCIES)]
+    late = analysis.requests.lateness_ms
+    told = wording.LATENCIES + (wording.FROM_DUE if late and late.max >= LATE_MS else ())
+    return [head, *(_row(name, getattr(analysis.requests, key)) for name, key in told)]
 
 
 def _row(name: str, latency: Latency | None) -> str:

@@ -20,6 +20,12 @@ LATENCIES = (
     ("first byte", "first_byte_ms"),
     ("total", "total_ms"),
 )
+FROM_DUE = (
+    ("from due", "total_from_due_ms"),
+    ("lateness", "lateness_ms"),
+)
+"""Told where requests were begun later than they were due."""
+
 FORWARDING = {"dr": "Route", "nat": "Masq", "tun": "Tunnel", "local": "Local"}
 
 

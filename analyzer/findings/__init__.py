@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 RULES: tuple[Callable[[Figures], Finding | None], ...] = (
     run.requests_failed,
+    run.load_saturated,
     run.director_lost,
     run.capture_incomplete,
     run.prediction_differs,

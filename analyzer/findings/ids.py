@@ -12,6 +12,7 @@ IDS = frozenset(
         "half-open",
         "idle-established",
         "imbalance",
+        "load-saturated",
         "port-budget",
         "port-reuse-delay",
         "prediction-differs",

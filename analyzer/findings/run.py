@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 from analyzer.agreement import TOLERATED
 from analyzer.results import Finding
 
+SATURATED_MS = 20.0
+"""Lateness that one request in a hundred exceeds, from which on the client was saturated."""
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -33,6 +36,36 @@ def requests_failed(figures: Figures) -> Finding | None:
         evidence=f"{requests.succeeded} succeeded; the errors stand in requests/, column error.",
         advice="See whether the real servers answer, and whether the VIP has a director.",
     )
+
+
+def load_saturated(figures: Figures) -> Finding | None:
+    """The client did not keep up with its own schedule."""
+    late = figures.requests.lateness_ms
+    schedule = _schedule(figures)
+    if late is None or schedule is None or late.p99 <= SATURATED_MS:
+        return None
+    requests, wanted_per_s = figures.requests, schedule
+    sent = "" if requests.rate_per_s is None else f" {requests.rate_per_s:,.0f}/s were sent;"
+    return Finding(
+        id="load-saturated",
+        severity="warning",
+        title="The load was not sent on schedule: the client was saturated",
+        evidence=f"Up to {wanted_per_s:,.0f} requests/s were due;{sent} half of them were begun "
+        f"more than {late.p50:,.1f} ms late, one in a hundred more than {late.p99:,.1f} ms, the "
+        f"latest {late.max:,.1f} ms. Every request was sent all the same, and latency is also "
+        "reported from the time it was due.",
+        advice="More processes (--processes), another engine, more connections at a time (-c), or "
+        "a lower rate; a slow server with few connections does it too.",
+    )
+
+
+def _schedule(figures: Figures) -> float | None:
+    """The highest rate of the open model's schedule; None where there was none."""
+    plan = (figures.evidence.manifest.get("plan") if figures.evidence else None) or {}
+    if not isinstance(plan, dict) or plan.get("model") != "open":
+        return None
+    stages = (plan.get("arrivals") or {}).get("stages") or []
+    return max((float(stage["rate_per_s"]) for stage in stages), default=None)
 
 
 def director_lost(figures: Figures) -> Finding | None:

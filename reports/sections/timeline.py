@@ -53,6 +53,7 @@ def section(analysis: Analysis) -> Section:
                 "half-open",
                 "synced-copies",
                 "timeout-changed-midway",
+                "load-saturated",
                 "requests-failed",
                 "refused",
                 "foreign-entries",

@@ -92,6 +92,7 @@ def requests(*rows: tuple[int | None, float | None]) -> pd.DataFrame:
         {
             "source_ip": [CLIENT if port else None for port, _ in rows],
             "source_port": pd.array([port for port, _ in rows], dtype="Int64"),
+            "closed": pd.Series([None] * len(rows), dtype="datetime64[ns, UTC]"),
             "ended": pd.Series([at(ended) for _, ended in rows], dtype="Int64").astype(
                 "datetime64[ns, UTC]"
             ),

@@ -119,3 +119,13 @@ def test_a_span_is_not_a_number_where_an_end_is_missing() -> None:
     spans = span_ms(frame, "started", "connected")
     assert spans[0] == pytest.approx(1)
     assert np.isnan(spans[1])
+
+
+def test_latency_from_the_due_time_keeps_what_waited() -> None:
+    found = summarise(table([request(n, wait_ms=40) for n in range(10)]))
+    assert found.total_ms is not None
+    assert found.total_from_due_ms is not None
+    assert found.lateness_ms is not None
+    assert found.total_ms.p50 == pytest.approx(6)
+    assert found.total_from_due_ms.p50 == pytest.approx(46)
+    assert found.lateness_ms.max == pytest.approx(40)

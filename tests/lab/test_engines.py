@@ -1,0 +1,140 @@
+"""Every engine and way of closing on real kernels: the entry ends where the kernel's tables say."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from analyzer.ipvs.states import Timeouts
+from analyzer.recording import Recording
+from analyzer.wire.connections import connections
+from analyzer.wire.packets import read_packets
+from analyzer.wire.segments import VirtualEnd, service_segments
+from loadgen.engines.abilities import ABILITIES
+from loadgen.lab.lab import Lab
+from loadgen.lab.topology import exercise
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pandas as pd
+
+LOADGEN = Path(sys.executable).parent / "loadgen"
+VIP = "192.168.10.2"
+REQUESTS = 60
+LIMIT_S = 120
+ENDS_IN = {
+    "client": "FIN_WAIT",
+    "server": "FIN_WAIT",
+    "half": "FIN_WAIT",
+    "reset": "CLOSE",
+    "never": "ESTABLISHED",
+    "abandon": "ESTABLISHED",
+}
+"""In dr, where the director sees the client's packets alone."""
+
+ENGINES = ("http", "sockets")
+CASES = [(engine, kind) for engine in ENGINES for kind in ENDS_IN]
+
+
+@dataclass(frozen=True)
+class Ran:
+    """One engine's burst of every way of closing that it has."""
+
+    document: Any
+    recording: Recording
+
+    def requests(self, kind: str) -> pd.DataFrame:
+        rows = self.recording.table("requests")
+        return rows[rows["close"] == kind]
+
+    def last_states(self) -> dict[int, str]:
+        """By source port: the state that the director's entry was last seen in."""
+        entries = self.recording.table("entries")
+        held = entries[(entries["change"] != "gone") & (entries["director"] == "bal01")]
+        return dict(zip(held["client_port"], held["state"], strict=True))
+
+    def wire(self) -> dict[int, str]:
+        """By source port: who closed first, in the captured packets."""
+        packets = read_packets(*self.recording.captures().values())
+        segments = service_segments(packets, [VirtualEnd("TCP", VIP, 80)])
+        rows = connections(segments)
+        ports = segments.flows.loc[rows["flow"], "client_port"]
+        return dict(zip(ports, rows["closer"], strict=True))
+
+
+@pytest.fixture(scope="module")
+def ran(lab_prefix: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Ran]]:
+    """Both engines one after the other in one lab that forgets in seconds."""
+    timeouts = Timeouts(tcp_s=4, tcpfin_s=3, udp_s=300)
+    with Lab(exercise(timeouts), name=f"{lab_prefix}-close") as lab:
+        yield {
+            engine: burst(lab, engine, tmp_path_factory.mktemp(engine) / "run")
+            for engine in ENGINES
+        }
+
+
+def burst(lab: Lab, engine: Any, directory: Path) -> Ran:
+    kinds = [kind for kind in ENDS_IN if kind in ABILITIES[engine].closes]
+    flags = ["--engine", engine, "--close", ",".join(f"{kind}=1" for kind in kinds)]
+    done = subprocess.run(
+        [
+            *(LOADGEN, "burst", "--vip", VIP, "--lab", lab.name, "-n", str(REQUESTS), "-c", "6"),
+            *("--json", "-o", str(directory), "--tcp-info", *flags),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=LIMIT_S,
+    )
+    assert done.returncode == 0, done.stderr
+    return Ran(json.loads(done.stdout), Recording.open(directory))
+
+
+@pytest.mark.parametrize(("engine", "kind"), CASES)
+def test_the_entry_ends_where_the_kernels_tables_say(
+    engine: Any, kind: Any, ran: dict[str, Ran]
+) -> None:
+    rows = ran[engine].requests(kind)
+    if kind not in ABILITIES[engine].closes:
+        assert rows.empty
+        return
+    assert len(rows) > 5
+    states = ran[engine].last_states()
+    assert {states[port] for port in rows["source_port"]} == {ENDS_IN[kind]}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_directors_entries_are_the_ones_that_the_packets_predict(
+    engine: str, ran: dict[str, Ran]
+) -> None:
+    (master,) = [row for row in ran[engine].document["agreement"] if row["director"] == "bal01"]
+    assert master["entries_predicted"] == master["entries_observed"] == REQUESTS
+    assert master["state_matches"] == master["state_samples"] > REQUESTS
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_who_closed_first_is_who_sent_the_first_fin(engine: str, ran: dict[str, Ran]) -> None:
+    """``never`` and what was abandoned left no FIN while the burst lasted."""
+    wire = ran[engine].wire()
+    for kind in ("client", "server", "half", "reset"):
+        rows = ran[engine].requests(kind)
+        noted = dict(zip(rows["source_port"], rows["closer"], strict=True))
+        assert noted == {port: wire[port] for port in noted}, kind
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_each_connection_is_a_row_with_all_that_is_known_of_it(
+    engine: str, ran: dict[str, Ran]
+) -> None:
+    rows = ran[engine].recording.table("requests")
+    assert sorted(rows["id"]) == list(range(REQUESTS))
+    assert rows["error"].isna().all()
+    assert (rows["rtt_us"] > 0).all()
+    assert rows[rows["close"] != "never"]["closed"].notna().all()
