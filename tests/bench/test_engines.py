@@ -13,6 +13,7 @@ import json
 import os
 import re
 import resource
+import shlex
 import subprocess
 import sys
 import time
@@ -143,7 +144,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     nginx = None
     try:
         for words in _wiring(server, client):
-            subprocess.run(words.split(), check=True, capture_output=True)
+            subprocess.run(shlex.split(words), check=True, capture_output=True)
         command = ["ip", "netns", "exec", server, "nginx", "-c", str(folder / "nginx.conf")]
         nginx = subprocess.Popen([*command, "-e", str(folder / "error.log")])
         made = Bench(client)
@@ -171,7 +172,7 @@ def _wiring(server: str, client: str) -> list[str]:
             for name in (server, client)
             for link in ("lo", "up0")
         ),
-        f"{inside} sysctl -qw net.ipv4.ip_local_port_range=1024\t65535",
+        f"{inside} sysctl -qw 'net.ipv4.ip_local_port_range=1024 65535'",
         f"{inside} sysctl -qw net.ipv4.tcp_tw_reuse=1",
     ]
 
