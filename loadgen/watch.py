@@ -114,4 +114,4 @@ class DecayWatch:
     def _left_on(self, poller: Poller, ours: Sources) -> int:
         if not poller.reads_entries:
             return sum(poller.counts or (0, 0))
-        return sum((client_ip, port) in ours for _, client_ip, port, _, _ in poller.held())
+        return ours.count(poller.entries)

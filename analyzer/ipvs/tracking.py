@@ -14,12 +14,11 @@ import numpy as np
 import pyarrow as pa
 
 from analyzer.ipvs.changes import BUSY_STATES, RESTART_S, WHOLE_READ_LINES
-from analyzer.ipvs.entry_rows import ENTRY, entries_of, entry_columns
+from analyzer.ipvs.entry_rows import ENTRY, entry_columns
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from analyzer.ipvs.changes import Key
     from analyzer.ipvs.entry_rows import Rows
 
     Mask = NDArray[np.bool_]
@@ -76,10 +75,6 @@ class TableTracker:
     def seen_ns(self) -> Numbers:
         """When each of ``rows`` was last seen, and so had its ``expires_s`` left."""
         return self._seen_ns
-
-    def held(self) -> set[Key]:
-        """The keys of what is there, one object each."""
-        return {entry.key for entry in entries_of(self._rows)}
 
     def update(self, at_ns: int, found: Rows, lines: int) -> Changes:
         """What this poll shows to have changed.

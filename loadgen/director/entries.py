@@ -9,7 +9,6 @@ from analyzer.ipvs.tracking import TableTracker
 from loadgen.director.pace import LONGEST_WAIT_S, EntriesPace
 
 if TYPE_CHECKING:
-    from analyzer.ipvs.changes import Key
     from analyzer.ipvs.entry_rows import Rows
     from analyzer.ipvs.tracking import Changes, Numbers
     from loadgen.director.eye import Look
@@ -37,13 +36,9 @@ class Entries:
         self._pace = EntriesPace(share, kernel)
         self._tracker = TableTracker()
 
-    def held(self) -> set[Key]:
-        """The watched entries that are there, as far as is known."""
-        return self._tracker.held()
-
     @property
     def rows(self) -> Rows:
-        """The same, as ``ENTRY`` rows."""
+        """The watched entries that are there, as far as is known, as ``ENTRY`` rows."""
         return self._tracker.rows
 
     @property

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from analyzer.clock import DirectorClock
-    from analyzer.ipvs.changes import Key
     from analyzer.ipvs.entry_rows import Rows
     from analyzer.ipvs.formats import Service
     from analyzer.ipvs.tracking import Numbers
@@ -111,13 +110,9 @@ class Poller(Background):
         servers = [server for service in self.services for server in service.destinations]
         return sum(server.active for server in servers), sum(server.inactive for server in servers)
 
-    def held(self) -> set[Key]:
-        """The watched entries that are there, as far as is known."""
-        return self._entries.held()
-
     @property
     def entries(self) -> Rows:
-        """The same, as ``ENTRY`` rows: for many."""
+        """The watched entries that are there, as far as is known, as ``ENTRY`` rows."""
         return self._entries.rows
 
     @property

@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.ipvs.entry_rows import is_address
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from analyzer.ipvs.entry_rows import Rows
     from loadgen.engines.rows import Block
 
 _BYTES = 65536 // 8
@@ -32,6 +35,14 @@ class Sources:
             mine = ports[(names == number) & (ports >= 0)]
             bits = np.frombuffer(self._ports.setdefault(texts[number], bytearray(_BYTES)), np.uint8)
             np.bitwise_or.at(bits, mine >> 3, np.left_shift(1, mine & 7).astype(np.uint8))
+
+    def count(self, entries: Rows) -> int:
+        """How many entries, ``ENTRY`` rows, are of these sources' connections."""
+        found = 0
+        for address, bits in self._ports.items():
+            port = entries["client_port"][is_address(entries, "client_ip", address)]
+            found += int((np.frombuffer(bits, np.uint8)[port >> 3] >> (port & 7) & 1).sum())
+        return found
 
     def __contains__(self, source: tuple[str, int]) -> bool:
         bits = self._ports.get(source[0])

@@ -7,17 +7,21 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
 import pytest
 
-from analyzer.ipvs.formats import parse_services
+from analyzer.ipvs.entry_rows import rows_of
+from analyzer.ipvs.formats import Entry, parse_services
 from analyzer.ipvs.states import Timeouts
 from analyzer.ipvs.timers import TimerPhase
 from loadgen import watch as watch_module
+from loadgen.engines.sources import Sources
 from loadgen.plan import ClosedModel, Closing, Datagram, LoadPlan, Target
 from loadgen.watch import DecayWatch, longest_decay_s
 from tests.unit.loadgen.director.fakes import SERVICES
 
 if TYPE_CHECKING:
+    from analyzer.ipvs.entry_rows import Rows
     from analyzer.lives import Close
     from loadgen.director.facts import DirectorFacts
     from loadgen.director.poller import Poller
@@ -98,11 +102,32 @@ class Table:
     counts: tuple[int, int] | None = None
     looks: int = field(default=0)
 
-    def held(self) -> set[tuple[str, str, int, str, int]]:
+    @property
+    def entries(self) -> Rows:
         now = self.left[min(self.looks, len(self.left) - 1)]
         self.looks += 1
-        ours = {("TCP", "10.0.0.9", port, "10.0.0.2", 80) for port in range(now)}
-        return ours | {("TCP", "10.0.0.7", 5000, "10.0.0.2", 80)}  # and a stranger's
+        ours = [entry("10.0.0.9", port) for port in range(now)]
+        return rows_of([*ours, entry("10.0.0.7", 5000)])  # and a stranger's
+
+
+def entry(client_ip: str, client_port: int) -> Entry:
+    return Entry(
+        protocol="TCP",
+        client_ip=client_ip,
+        client_port=client_port,
+        vip="10.0.0.2",
+        port=80,
+        real_server="10.0.0.3",
+        real_port=80,
+        state="FIN_WAIT",
+        expires_s=20,
+    )
+
+
+def sources(ports: range) -> Sources:
+    made = Sources()
+    made.add(np.zeros(len(ports), np.int64), np.array(ports), ["10.0.0.9"])
+    return made
 
 
 @pytest.fixture(autouse=True)
@@ -117,9 +142,7 @@ def watched(table: Table, limit_s: float, *, until_settled: bool = True) -> list
     seen: list[int] = []
 
     async def main() -> None:
-        burst: Any = SimpleNamespace(
-            ended=asyncio.Event(), sources={("10.0.0.9", port) for port in range(50)}
-        )
+        burst: Any = SimpleNamespace(ended=asyncio.Event(), sources=sources(range(50)))
         watch = DecayWatch(
             cast("Burst", burst),
             [cast("Poller", table)],

@@ -97,12 +97,12 @@ def test_entries_are_recorded_as_changes_of_our_service(tmp_path: Path) -> None:
         ("state", 40001, "FIN_WAIT", 9),
         ("gone", 40001, "FIN_WAIT", 9),
     ]
-    assert poller.held() == set()
+    assert len(poller.entries) == 0
 
 
 def test_what_is_there_at_the_end_is_held(tmp_path: Path) -> None:
     poller, _ = polled(FakeShell(look(FIN_WAIT)), tmp_path)
-    assert {key[2] for key in poller.held()} == {40001}
+    assert set(poller.entries["client_port"].tolist()) == {40001}
     assert poller.reads_entries
 
 
@@ -230,7 +230,7 @@ def test_all_services_are_watched_unless_told(tmp_path: Path) -> None:
     assert [service.port for service in poller.services] == [80, 81]
     assert poller.counts == (93, 140)
     assert rows(recording, "services", "port", "active") == [(80, 3), (80, 0), (81, 90)]
-    assert {key[2] for key in poller.held()} == {40001, 40002}
+    assert set(poller.entries["client_port"].tolist()) == {40001, 40002}
 
 
 STATS = """\

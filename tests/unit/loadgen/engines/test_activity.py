@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from analyzer.ipvs.entry_text import read_entries
 from analyzer.recording import Recording, RecordingWriter
 from loadgen.engines.activity import Burst
 from loadgen.engines.sources import Sources
@@ -127,3 +128,16 @@ def test_sources_are_a_set_of_addresses_and_ports() -> None:
     assert ("2001:db8::1", 65535) in sources
     assert ("192.0.2.1", 81) not in sources
     assert ("192.0.2.9", 80) not in sources
+
+
+def test_entries_of_a_bursts_sources_are_counted_all_at_once() -> None:
+    import numpy as np
+
+    sources = Sources()
+    sources.add(np.array([0, 0, 1]), np.array([0x9C40, 0x9C41, 0x9C40]), ["10.0.0.1", "fd00::1"])
+    line = "TCP 0A00000{} 9C4{} 0A000009 0050 0A000008 0050 FIN_WAIT         29\n"
+    v6 = ":".join(f"{group:04x}" for group in (0xFD00, 0, 0, 0, 0, 0, 0, 1))
+    text = "".join(line.format(client, port) for client in (1, 2) for port in range(4))
+    text += f"TCP {v6} 9C40 {v6} 0050 {v6} 0050 FIN_WAIT         29\n"
+    assert sources.count(read_entries(text).rows) == 3
+    assert sources.count(read_entries("").rows) == 0
