@@ -53,4 +53,7 @@ class QuitKey:
 
 def _at_keyboard() -> bool:
     """Standard input is a terminal, and we are not in its background."""
-    return sys.stdin.isatty() and os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+    try:
+        return sys.stdin.isatty() and os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+    except (OSError, ValueError):  # closed, or no terminal of our session's
+        return False
