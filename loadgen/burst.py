@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from analyzer.ipvs.states import Timeouts
-    from loadgen.capture.local import Capture
+    from loadgen.capture.start import AnyCapture
     from loadgen.plan import LoadPlan, Target
     from loadgen.progress import RunProgress
     from loadgen.run import Activity, Ended
@@ -228,10 +228,12 @@ def _watch(
 
 
 def _complete_manifest(
-    recording: RecordingWriter, captures: Sequence[Capture], pollers: Sequence[Poller]
+    recording: RecordingWriter,
+    captures: Sequence[AnyCapture],
+    pollers: Sequence[Poller],
 ) -> None:
     """What is known only at the end: drops, and the clocks' offsets."""
-    eyes: list[Poller | Capture] = [*pollers, *captures]
+    eyes: list[Poller | AnyCapture] = [*pollers, *captures]
     clocks = {poller.name: poller.clock_manifest() for poller in pollers}
     directors = recording.manifest["directors"]
     recording.update_manifest(

@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from analyzer.ipvs.states import Timeouts
-    from loadgen.capture.local import Capture
-    from loadgen.capture.start import CaptureOptions
+    from loadgen.capture.start import AnyCapture, CaptureOptions
     from loadgen.collecting.table import LiveTable
     from loadgen.director.facts import DirectorFacts
     from loadgen.director.watched import Watched
@@ -203,10 +202,10 @@ def _manifest(
 
 
 def _complete_manifest(
-    recording: RecordingWriter, captures: Sequence[Capture], pollers: Sequence[Poller]
+    recording: RecordingWriter, captures: Sequence[AnyCapture], pollers: Sequence[Poller]
 ) -> None:
     """What is known only at the end: drops, the clocks' offsets, what a director did not give."""
-    eyes: list[Poller | Capture] = [*pollers, *captures]
+    eyes: list[Poller | AnyCapture] = [*pollers, *captures]
     clocks = {poller.name: poller.clock_manifest() for poller in pollers}
     directors = recording.manifest["directors"]
     recording.update_manifest(

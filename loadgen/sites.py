@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from loadgen.lab.lab import Lab
 
+CLIENT = "client"
 CONFIG_NAME = "loadgen.toml"
 DIRECTORS_VARIABLE = "LOADGEN_DIRECTOR"
 
@@ -30,6 +31,7 @@ class Site:
         interface: the one that the VIP is reached through; None where it must be found.
         lab: the lab's name, None outside of one.
         servers: real servers whose sockets are to be counted.
+        capture_on: the host that captures; None for the client.
     """
 
     directors: tuple[Link, ...]
@@ -37,10 +39,15 @@ class Site:
     interface: str | None
     lab: str | None
     servers: tuple[Link, ...] = ()
+    capture_on: Link | None = None
 
 
 def find_site(
-    vip: str | None, told: Sequence[str], lab_name: str | None, servers: Sequence[str] = ()
+    vip: str | None,
+    told: Sequence[str],
+    lab_name: str | None,
+    servers: Sequence[str] = (),
+    capture_on: str = CLIENT,
 ) -> Site:
     """The running lab that holds the VIP, else here with the directors that are configured.
 
@@ -49,6 +56,8 @@ def find_site(
         told: the values of ``--director``; in a lab, a host's name will do.
         lab_name: which lab, where several hold the VIP.
         servers: the values of ``--server``; in a lab its own servers, unless told.
+        capture_on: the host that captures: the client, a director or server of this run or of the
+            lab by its name, or a link.
 
     Raises:
         UsageProblem: a director or server that is none, a configuration file that cannot be read,
@@ -56,23 +65,33 @@ def find_site(
     """
     lab = _find_lab(vip, told, lab_name)
     if lab is not None:
-        return _lab_site(lab, told, servers)
+        return _lab_site(lab, told, servers, capture_on)
     specs = list(told) or _configured(vip)
-    links = [parse_link(spec) for spec in dict.fromkeys(specs)]
+    directors = [parse_link(spec) for spec in dict.fromkeys(specs)]
+    real = [_other_link(spec, "--server") for spec in dict.fromkeys(servers)]
     return Site(
-        directors=_distinct(links),
+        directors=_distinct(directors),
         namespace=None,
         interface=None,
         lab=None,
-        servers=_distinct([_server_link(spec) for spec in dict.fromkeys(servers)], "--server"),
+        servers=_distinct(real, "--server"),
+        capture_on=_capture_link(capture_on, [*directors, *real]),
     )
 
 
-def _server_link(spec: str) -> Link:
+def _other_link(spec: str, option: str) -> Link:
     try:
         return parse_link(spec)
     except UsageProblem as error:
-        raise UsageProblem(str(error).replace("--director", "--server", 1)) from error
+        raise UsageProblem(str(error).replace("--director", option, 1)) from error
+
+
+def _capture_link(name: str, hosts: Sequence[Link]) -> Link | None:
+    """The host that captures, of these or by a link; None for the client."""
+    if name == CLIENT:
+        return None
+    found = [link for link in hosts if name in (link.name, link.spec)]
+    return found[0] if found else _other_link(name, "--capture-on")
 
 
 def _find_lab(vip: str | None, told: Sequence[str], name: str | None) -> Lab | None:
@@ -111,20 +130,21 @@ def stand_in(site: Site, vip: str | None, say: Callable[[str], None]) -> None:
     say(f"lab {site.lab!r}{doing} watching {names}")
 
 
-def _lab_site(lab: Lab, told: Sequence[str], servers: Sequence[str]) -> Site:
-    names = list(dict.fromkeys(told)) or lab.director_names
-    links = [
-        lab_link(name, lab.topology.host(name).address, lab.ssh_config)
-        if name in lab.director_names
-        else parse_link(name)
-        for name in names
-    ]
+def _lab_site(
+    lab: Lab, told: Sequence[str], servers: Sequence[str], capture_on: str = CLIENT
+) -> Site:
+    own = {
+        name: lab_link(name, lab.topology.host(name).address, lab.ssh_config)
+        for name in lab.director_names
+    }
+    links = [own.get(name) or parse_link(name) for name in dict.fromkeys(told or own)]
     return Site(
         directors=_distinct(links),
         namespace=lab.client_namespace,
         interface=lab.client_interface,
         lab=lab.name,
         servers=_distinct(_lab_servers(lab, servers), "--server"),
+        capture_on=_capture_link(capture_on, [*own.values(), *_lab_servers(lab, ())]),
     )
 
 
@@ -134,7 +154,7 @@ def _lab_servers(lab: Lab, told: Sequence[str]) -> list[Link]:
     return [
         Link(name=name, kind="exec", spec=name, argv=own[name])
         if name in own
-        else _server_link(name)
+        else _other_link(name, "--server")
         for name in dict.fromkeys(told or own)
     ]
 

@@ -27,6 +27,9 @@ _HEADER = struct.Struct("<IHHiIII")
 _MAGIC = 0xA1B23C4D  # nanoseconds (draft-ietf-opsawg-pcap)
 RECORD = struct.Struct("<IIII")
 _NS = 1_000_000_000
+MAX_NS = (1 << 32) * _NS
+"""A record tells seconds in 32 bits."""
+
 _FILES = 8
 """A bound is kept in so many steps: that much of the capture goes at a time."""
 

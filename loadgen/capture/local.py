@@ -53,7 +53,6 @@ class Capture:
         self._counted_ns = time.time_ns()
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
-        self._failure: str | None = None
 
     async def __aenter__(self) -> Capture:
         files = PcapFiles(
@@ -87,7 +86,7 @@ class Capture:
             "snap_bytes": SNAP_BYTES,
             "packets": self.packets,
             "dropped": self.dropped,
-            "failure": self._failure,
+            "failure": self._telling.failure,
         }
 
     def not_measured(self) -> list[dict[str, str]]:
@@ -101,8 +100,7 @@ class Capture:
                     self._look(files)
                 self._empty(files, time.time_ns())
             except OSError as error:
-                self._failure = str(error)
-                self._telling.stopped(self._failure)
+                self._telling.stopped(str(error))
             self._count_drops()
         self.packets = files.packets
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from loadgen.capture.local import Capture
 from loadgen.capture.model import CapturePlan, CaptureRefused
+from loadgen.capture.remote import RemoteCapture
+from loadgen.capture.tell import NO_PACKETS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,8 +22,8 @@ if TYPE_CHECKING:
     from loadgen.plan import Target
     from loadgen.sites import Site
 
+AnyCapture = Capture | RemoteCapture
 _ROUTE_LIMIT_S = 5.0
-WHAT = "packets, and so every prediction"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +49,7 @@ def open_captures(
     site: Site,
     recording: RecordingWriter,
     say: Callable[[str], None],
-) -> list[Capture]:
+) -> list[AnyCapture]:
     """The run's captures; none, a line, and a row of what is not measured, where it has to be."""
     if not options.wanted:
         _miss(recording, "--no-capture")
@@ -56,9 +60,14 @@ def open_captures(
         captured_with=options.captured_with,
         size_bytes=options.size_bytes,
     )
+    record = partial(recording.append, "events")
     try:
+        if site.capture_on is not None:
+            ours = address_towards(target.vip)
+            far = RemoteCapture(site.capture_on, options.interface, ours, plan, record, say)
+            return [far]
         interface = options.interface or site.interface or interface_to(target.vip)
-        return [Capture(interface, plan, lambda row: recording.append("events", row))]
+        return [Capture(interface, plan, record)]
     except CaptureRefused as error:
         say(f"{error}; the run goes on without")
         _miss(recording, str(error))
@@ -66,7 +75,7 @@ def open_captures(
 
 
 def _miss(recording: RecordingWriter, why: str) -> None:
-    rows = [*recording.manifest["not_measured"], {"what": WHAT, "why": why}]
+    rows = [*recording.manifest["not_measured"], {"what": NO_PACKETS, "why": why}]
     recording.update_manifest({"not_measured": rows})
 
 
@@ -83,4 +92,19 @@ def interface_to(address: str) -> str:
         )
         return str(json.loads(shown.stdout)[0]["dev"])
     except (OSError, subprocess.SubprocessError, ValueError, LookupError) as error:
+        raise CaptureRefused(f"no capture: no route to {address}") from error
+
+
+def address_towards(address: str) -> str:
+    """Our own address on the way to another; nothing is sent.
+
+    Raises:
+        CaptureRefused: there is no way to it.
+    """
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as sock:
+            sock.connect((address, 9))
+            return str(sock.getsockname()[0])
+    except OSError as error:
         raise CaptureRefused(f"no capture: no route to {address}") from error

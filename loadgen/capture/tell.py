@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from loadgen.capture.model import CapturePlan, Record
 
 _NS = 1_000_000_000
+NO_PACKETS = "packets, and so every prediction"
 
 
 class Telling:
@@ -23,6 +24,9 @@ class Telling:
         host: where the capture stands, as it is called in ``events/``.
         plan: of the capture.
         record: takes a row of ``events/``; called in the loop's own thread.
+
+    Attributes:
+        failure: why the capture stopped before the run's end; None if it did not.
     """
 
     def __init__(self, host: str, plan: CapturePlan, record: Record) -> None:
@@ -30,8 +34,10 @@ class Telling:
         self._plan = plan
         self._record = record
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopped_ns = 0
         self._forgotten_ns: int | None = None
-        self._failure: str | None = None
+        self.failure: str | None = None
+        self._refusal: str | None = None
 
     def begin(self, loop: asyncio.AbstractEventLoop) -> None:
         """From now on ``loop`` turns."""
@@ -54,8 +60,13 @@ class Telling:
 
     def stopped(self, why: str) -> None:
         """The capture ended before the run did."""
-        self._failure = f"it stopped at {clock_time(time.time_ns())}: {why}"
+        self.failure = why
+        self._stopped_ns = time.time_ns()
         self._tell("capture-stopped", why)
+
+    def refused(self, why: str) -> None:
+        """There is no capture."""
+        self._refusal = why
 
     def not_measured(self) -> list[dict[str, str]]:
         """Rows of the manifest's ``not_measured``."""
@@ -63,8 +74,11 @@ class Telling:
         if self._forgotten_ns is not None:
             why = f"the capture is kept below {self._plan.size_bytes} bytes (--capture-size)"
             rows.append({"what": f"packets before {clock_time(self._forgotten_ns)}", "why": why})
-        if self._failure is not None:
-            rows.append({"what": "packets after the capture's end", "why": self._failure})
+        if self.failure is not None:
+            what = f"packets from {clock_time(self._stopped_ns)} on"
+            rows.append({"what": what, "why": f"the capture stopped: {self.failure}"})
+        if self._refusal is not None:
+            rows.append({"what": NO_PACKETS, "why": self._refusal})
         return rows
 
     def _tell(self, kind: str, detail: str, at_ns: int | None = None) -> None:

@@ -28,10 +28,11 @@ FORWARDING_FLAGS: Mapping[str, str] = {"dr": "-g", "nat": "-m", "tun": "-i"}
 PASSWD_FILE = """\
 root:x:0:0:root:/run/root:/bin/dash
 sshd:x:100:65534::/run/sshd:/usr/sbin/nologin
+tcpdump:x:102:65534::/nonexistent:/usr/sbin/nologin
 nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin
 """  # noqa: S105 - passwd(5) holds no passwords
 """The host's /etc/passwd: the machine's root may have a shell whose start-up files take seconds;
-sshd(8) needs its unprivileged user."""
+sshd(8) and tcpdump(1) need their unprivileged users."""
 SHADOW_FILE = "root:*:19000::::::\n"
 """The host's /etc/shadow: sshd refuses a root whose account the machine has locked (``!``)."""
 

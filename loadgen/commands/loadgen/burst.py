@@ -69,7 +69,7 @@ def burst(
     from loadgen.sites import find_site, stand_in
 
     plan, why = plan_of(options)
-    site = find_site(plan.target.vip, directors, lab_name, servers)
+    site = find_site(plan.target.vip, directors, lab_name, servers, options["capture_on"])
     watching = BurstOptions(
         directory=output or new_run_directory("burst"),
         command_line=sys.argv[1:],

@@ -25,6 +25,14 @@ _OPTIONS = (
         help="A memory-mapped packet ring, or scapy's packet socket.",
     ),
     click.option(
+        "--capture-on",
+        default="client",
+        show_default=True,
+        metavar="HOST",
+        help="Where: a director or server of the run by its name, or a link as for --director; "
+        "tcpdump runs there.",
+    ),
+    click.option(
         "--capture-size",
         type=SIZE,
         help="Of all capture files together, such as 500M; the oldest are deleted beyond it.",

@@ -84,7 +84,7 @@ def collect(
 
     watched = parse_services_told(services)
     vip = watched.named[0].vip if watched.named else None
-    site = find_site(vip, directors, lab_name, servers)
+    site = find_site(vip, directors, lab_name, servers, options["capture_on"])
     watching = CollectOptions(
         directory=output or new_run_directory("collect"),
         command_line=sys.argv[1:],

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import loadgen.lab.lab
 from loadgen.errors import UsageProblem
 from loadgen.sites import Site, directors_in, find_site, stand_in
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from loadgen.director.link import Link
 
 VIP = "192.0.2.2"
 
@@ -180,6 +185,32 @@ def test_outside_of_a_lab_servers_are_those_with_a_link() -> None:
         find_site(VIP, [], None, ["web1"])
     with pytest.raises(UsageProblem, match="--server ssh://web1: two hosts"):
         find_site(VIP, [], None, ["ssh://web1", "ssh://root@web1"])
+
+
+def captures_on(name: str, told: Sequence[str] = (), servers: Sequence[str] = ()) -> Link | None:
+    return find_site(VIP, told, None, servers, name).capture_on
+
+
+def test_in_a_lab_any_host_captures_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    labs_are(monkeypatch, lab())
+    assert captures_on("client") is None
+    for name in ("bal02", "srv02"):
+        link = captures_on(name, told=["bal01"], servers=["srv01"])
+        assert link is not None
+        assert link.name == name
+
+
+def test_outside_of_a_lab_a_host_of_the_run_captures_or_one_with_a_link() -> None:
+    told, servers = ["ssh://root@lb1:2222"], ["ssh://web1"]
+    shown = [
+        (link.name, link.spec)
+        for name in ("lb1:2222", "ssh://root@lb1:2222", "web1", "ssh://elsewhere", "local")
+        if (link := captures_on(name, told, servers))
+    ]
+    lb1, web1 = ("lb1:2222", told[0]), ("web1", servers[0])
+    assert shown == [lb1, lb1, web1, ("elsewhere", "ssh://elsewhere"), ("local", "local")]
+    with pytest.raises(UsageProblem, match="--capture-on nobody: expected"):
+        captures_on("nobody", told, servers)
 
 
 def test_a_lab_of_another_vip_is_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,76 @@
+"""A pcap that comes in pieces from a host that nobody vouches for: checked and cut as it comes."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+from loadgen.errors import LoadgenError
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+HEADER_BYTES = 24
+MAX_FRAME_BYTES = 1 << 18  # tcpdump's own limit, MAXIMUM_SNAPLEN
+_NS = 1_000_000_000
+_RECORD_BYTES = 16
+_MAGIC = {  # byte order, nanoseconds in one unit of the fraction
+    b"\xa1\xb2\xc3\xd4": (">", 1000),
+    b"\xd4\xc3\xb2\xa1": ("<", 1000),
+    b"\xa1\xb2\x3c\x4d": (">", 1),
+    b"\x4d\x3c\xb2\xa1": ("<", 1),
+}
+
+Packet = tuple[int, bytes, int]
+"""When it was seen (Unix ns, the sender's clock), what was kept of it, its length on the wire."""
+
+
+class NotPcap(LoadgenError):
+    """What came is no capture."""
+
+
+class PcapStream:
+    """Takes a file's bytes as they come, and gives its packets.
+
+    Args:
+        header: the file's first ``HEADER_BYTES``.
+        link_types: LINKTYPE_… that are taken.
+
+    Attributes:
+        link_type: LINKTYPE_… of the frames.
+
+    Raises:
+        NotPcap: it does not begin as a pcap file, or holds frames that nobody can read.
+    """
+
+    def __init__(self, header: bytes, link_types: Container[int]) -> None:
+        if header[:4] not in _MAGIC or len(header) != HEADER_BYTES:
+            raise NotPcap("what came does not begin as a pcap file")
+        order, self._unit_ns = _MAGIC[header[:4]]
+        self._record = struct.Struct(order + "IIII")
+        self.link_type = struct.unpack_from(order + "I", header, 20)[0] & 0xFFFF
+        if self.link_type not in link_types:
+            raise NotPcap(f"its frames are of a link type not known here ({self.link_type})")
+        self._rest = b""
+
+    def feed(self, content: bytes) -> list[Packet]:
+        """The packets that are whole by now.
+
+        Raises:
+            NotPcap: a record that cannot be one.
+        """
+        content = self._rest + content
+        packets: list[Packet] = []
+        at = 0
+        while at + _RECORD_BYTES <= len(content):
+            seconds, fraction, kept, length = self._record.unpack_from(content, at)
+            if kept > MAX_FRAME_BYTES or fraction * self._unit_ns >= _NS:
+                raise NotPcap("a record came that cannot be one")
+            end = at + _RECORD_BYTES + kept
+            if end > len(content):
+                break
+            at_ns = seconds * _NS + fraction * self._unit_ns
+            packets.append((at_ns, content[at + _RECORD_BYTES : end], length))
+            at = end
+        self._rest = content[at:]
+        return packets
