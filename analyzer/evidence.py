@@ -96,7 +96,7 @@ def gather(recording: Recording) -> Evidence:
     evidence = Evidence(
         manifest=manifest,
         directors=directors,
-        zero_ns=_zero_ns(manifest),
+        zero_ns=_zero_ns(manifest, captured),
         service=service,
         requests=recording.table("requests").sort_values("id"),
         services=services,
@@ -128,7 +128,10 @@ def _service(manifest: Mapping[str, Any]) -> VirtualEnd | None:
         raise RecordingError(f"run.json: service: {type(error).__name__}: {error}") from error
 
 
-def _zero_ns(manifest: Mapping[str, Any]) -> int:
+def _zero_ns(manifest: Mapping[str, Any], captured: Captured | None) -> int:
+    """When the run began: as told, else the first packet of a capture alone."""
+    if manifest.get("started_at_ns") is None and captured and len(captured.segments.at_ns):
+        return int(captured.segments.at_ns.min())
     try:
         return int(manifest.get("started_at_ns") or 0)
     except (TypeError, ValueError) as error:

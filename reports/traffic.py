@@ -83,10 +83,11 @@ def packets(timeline: Timeline) -> Panel | None:
     )
     if not lanes:
         return None
-    width = bin_s(timeline)
     last = max((float(at_s.max()) for at_s in timeline.marks.values() if at_s.size), default=0.0)
     first = min((float(at_s.min()) for at_s in timeline.marks.values() if at_s.size), default=0.0)
-    edges = np.arange(np.floor(min(first, 0) / width), np.floor(last / width) + 3) * width
+    first = min(first, 0)
+    width = max(bin_s(timeline), nice((last - first) / BINS))  # a stranger's clock may be anything
+    edges = np.arange(np.floor(first / width), np.floor(last / width) + 3) * width
     rates = {lane: counted(timeline.marks[lane], edges) / width for lane in lanes}
     traces = [_steps(lane, edges, rates[lane]) for lane in lanes if rates[lane].any()]
     if not traces:

@@ -80,6 +80,12 @@ def test_the_service_is_taken_to_be_where_most_syns_go_and_that_is_said(tmp_path
     }
 
 
+def test_time_begins_with_the_first_packet(tmp_path: Path) -> None:
+    _, found = imported(tmp_path, closed(40000, 1000.0) + closed(40001, 1002.5))
+    assert found.timeline.zero_ns == BOOT_NS + 1000 * NS
+    assert found.timeline.marks["SYN"].tolist() == pytest.approx([0, 2.5])
+
+
 def test_what_was_told_is_not_guessed(tmp_path: Path) -> None:
     (tmp_path / "meta.json").write_text('{"vip": "192.168.10.99", "port": 443}')
     packets = [packet for n in range(5) for packet in closed(40000 + n, 1000.0 + n)]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from analyzer.results import Analysis, Curve, Event
-from reports import marks
+from reports import marks, traffic
 from reports.sections import sections, timeline
 from tests.unit.reports import build
 
@@ -83,6 +83,14 @@ def test_the_area_under_a_rate_is_the_number_of_packets(flag: str) -> None:
     rate = trace(drawn(run), flag, "y2")
     area = np.sum(np.diff(rate.x) * rate.y[:-1])
     assert area == pytest.approx(run.timeline.marks[flag].size)
+
+
+def test_a_packet_of_another_age_does_not_make_a_bin_for_every_moment_between() -> None:
+    run = build.demo()
+    strange = run.timeline.marks | {"SYN": np.array([-1.7e9, 0.1, 1.7e9])}
+    panel = traffic.packets(replace(run.timeline, marks=strange))
+    assert panel is not None
+    assert all(len(trace.x) <= 2 * traffic.BINS for trace in panel.traces)
 
 
 def test_kinds_of_packets_differ_by_their_dash_and_the_title_names_it() -> None:
