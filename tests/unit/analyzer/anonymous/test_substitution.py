@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from analyzer.anonymous.substitution import Substitution
@@ -33,6 +33,7 @@ def test_ipv4_addresses_share_afterwards_what_they_shared(
 @settings(max_examples=40, deadline=None)
 def test_ipv6_addresses_share_afterwards_what_they_shared(one: IPv6Address, bit: int) -> None:
     other = IPv6Address(int(one) ^ 1 << bit)
+    assume(not {int(one), int(other)} & {0, 1} and not one.is_multicast)  # which stay
     assert shared_bits(TOLD.address(one), TOLD.address(other)) == shared_bits(one, other)
 
 
@@ -47,8 +48,12 @@ def test_addresses_with_a_meaning_of_their_own_stay(text: str) -> None:
 @given(v4)
 @settings(max_examples=200, deadline=None)
 def test_no_address_is_mapped_to_one_with_a_meaning(address: IPv4Address) -> None:
-    told = TOLD.address(address)
-    assert (int(told) >> 24 in (0, 127) or int(told) >> 24 >= 224) == (told == address)
+    told, first = TOLD.address(address), int(address) >> 24
+    if first in (0, 127) or first >= 224:
+        assert told == address
+    else:
+        assert 0 < int(told) >> 24 < 224
+        assert int(told) >> 24 != 127
 
 
 def test_a_solicited_nodes_group_does_not_tell_the_node() -> None:
