@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from analyzer.ipvs.states import State
 from analyzer.ipvs.timers import granule_jiffies
-from analyzer.predict import TIMER, state_name
+from analyzer.predict import TIMER
 from analyzer.results import Agreement
 
 if TYPE_CHECKING:
@@ -168,8 +169,10 @@ def _state_matches(prediction: Prediction, samples: pd.DataFrame) -> tuple[int, 
     calm = (past["at_ns"] - past["packet_ns"] > PACKET_MARGIN_NS) & ~(
         coming["packet_ns"] - coming["at_ns"] <= PACKET_MARGIN_NS
     )
-    names = past.loc[calm, "predicted"].map(lambda number: state_name(int(number)))
-    return int((names == past.loc[calm, "state"]).sum()), int(calm.sum())
+    codes, names = past.loc[calm, "state"].factorize()
+    numbers = np.array([State.__members__.get(str(name), -1) for name in names], dtype=np.int64)
+    polled = numbers[codes] if len(names) else codes
+    return int((past.loc[calm, "predicted"].to_numpy() == polled).sum()), int(calm.sum())
 
 
 def _residuals(lives: pd.DataFrame, doubt: Doubt) -> dict[str, int]:

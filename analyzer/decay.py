@@ -95,11 +95,11 @@ def _number(value: object) -> float | None:
 
 def _waited_s(lives: pd.DataFrame, director: Director) -> pd.Series:
     """The timeout that each entry waited, seconds: as replayed, else as configured."""
-    configured = lives["state"].map(lambda state: configured_s(director, str(state)))
-    configured = configured.astype("float64")
+    told_s = {state: configured_s(director, str(state)) for state in lives["state"].unique()}
+    configured = lives["state"].map(told_s).astype("float64")
     if "timeout_s" not in lives:
         return configured.rename("waited_s")
-    names = lives["predicted_state"].map(lambda number: State(int(number)).name, na_action="ignore")
+    names = lives["predicted_state"].map({int(state): state.name for state in State})
     told = configured.notna() & (names == lives["state"])
     return configured.where(~told, lives["timeout_s"]).rename("waited_s")
 

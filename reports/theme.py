@@ -20,7 +20,7 @@ PALETTE: Mapping[str, tuple[str, str]] = {
     "grid": ("#e3e7ea", "#2b3138"),
     "band": ("#eceff1", "#232930"),
     "blue": ("#0072b2", "#56b4e9"),
-    "orange": ("#c67a00", "#e69f00"),
+    "orange": ("#a86400", "#e69f00"),
     "green": ("#00815e", "#1fb88c"),
     "pink": ("#b0578f", "#dd92bd"),
     "sky": ("#3a8fc4", "#8fd0f5"),

@@ -7,6 +7,7 @@
   const hidden = new Set();
   const PRINTED_PX = 680;
   const TITLE_CHARACTER_PX = 7;
+  const TITLE_LINE_PX = 17;
   let printing = false;
 
   const mapped = (value, change) => {
@@ -33,6 +34,15 @@
     return lines.join("<br>");
   };
 
+  const taller = (chart, layout, lines) => { // room for a title of several lines
+    layout.margin.t += lines * TITLE_LINE_PX;
+    layout.height += lines * TITLE_LINE_PX;
+    for (const note of layout.annotations) { // the events' numbers stand above the title
+      if (note.yref === "paper" && note.y === 1 && note.x !== 0) note.yshift += lines * TITLE_LINE_PX;
+    }
+    chart.style.height = `${layout.height}px`;
+  };
+
   const draw = (chart) => {
     const change = scheme.matches && !printing ? darkOf : new Map();
     const { data, layout } = mapped(read(chart.dataset.figure), change);
@@ -43,6 +53,7 @@
       if (note.xref === "paper" && note.x === 0) {
         note.text = wrapped(note.text, (width - 70) / TITLE_CHARACTER_PX);
         note.align = "left";
+        if (note.y > 0.999) taller(chart, layout, note.text.split("<br>").length - 1);
       }
     }
     if (coarse) layout.dragmode = false; // a finger scrolls the page; the buttons zoom
