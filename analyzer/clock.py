@@ -152,3 +152,8 @@ def _boots(earliest_ns: Ints, latest_ns: Ints) -> Ints:
     later = earliest_ns[1:] - latest_ns[:-1] > step_ns
     sooner = earliest_ns[:-1] - latest_ns[1:] > step_ns
     return np.asarray(np.r_[0, np.cumsum(later | sooner)], dtype=np.int64)
+
+
+def iso(at_ns: int) -> str:
+    """An instant as UTC in ISO 8601, to milliseconds."""
+    return f"{np.datetime64(at_ns // 1_000_000, 'ms')}Z"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from analyzer.clock import iso
 from analyzer.drain import Held, Timers, goes_s
 from analyzer.ipvs.changes import BUSY_STATES
 from analyzer.ipvs.states import Timeouts
@@ -117,10 +118,10 @@ def _drain(director: Director, draining: _Draining, evidence: Evidence) -> Drain
         director=director.name,
         service=draining.service,
         real_server=draining.server,
-        weight_zero_since=iso(draining.since_ns) or "",
+        weight_zero_since=iso(draining.since_ns),
         entries=len(left),
         states=_states(held, first, last) if len(left) else (),
-        gone_by=None if renewed else iso(by_ns),
+        gone_by=None if renewed or by_ns is None else iso(by_ns),
         uncertainty_s=None if renewed else wide_s,
         not_before=iso(int(first.max())) if renewed else None,
         gone=iso(int(ns(went["gone_at"]).max())) if len(went) and not len(left) else None,
@@ -144,7 +145,7 @@ def _by_counters(director: Director, draining: _Draining) -> Drain:
         director=director.name,
         service=draining.service,
         real_server=draining.server,
-        weight_zero_since=iso(draining.since_ns) or "",
+        weight_zero_since=iso(draining.since_ns),
         entries=int(row.active) + int(row.inactive),
         states=(),
         gone_by=None,
@@ -213,7 +214,7 @@ def _states(held: Held, first_ns: Ints, last_ns: Ints) -> tuple[DrainState, ...]
                 state=str(name),
                 n=int(mine.sum()),
                 renewed=int(held.renewed[mine].sum()),
-                gone_by=iso(by_ns),
+                gone_by=None if by_ns is None else iso(by_ns),
                 uncertainty_s=wide_s,
             )
         )
@@ -226,10 +227,3 @@ def _by(first_ns: Ints, last_ns: Ints) -> tuple[int | None, float | None]:
         return None, None
     first, last = int(first_ns.max()), int(last_ns.max())
     return (first + last) // 2, (last - first) / 2 / _NS
-
-
-def iso(at_ns: int | None) -> str | None:
-    """An instant as UTC in ISO 8601, to milliseconds."""
-    if at_ns is None:
-        return None
-    return f"{np.datetime64(at_ns // 1_000_000, 'ms')}Z"

@@ -7,6 +7,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from analyzer.captured import read_captures
+from analyzer.clock import iso
 from analyzer.director import Director, directors_of
 from analyzer.errors import RecordingError
 from analyzer.observed import numbered
@@ -158,6 +159,7 @@ def _not_measured(evidence: Evidence) -> list[NotMeasured]:
     except (KeyError, TypeError) as error:
         raise RecordingError(f"run.json: not_measured: {type(error).__name__}: {error}") from error
     rows += _how_it_ended(evidence.manifest)
+    rows += _what_was_deleted(evidence.manifest)
     if evidence.segments is not None and not evidence.forwarder_macs:
         why = "the capture does not show who forwards; all packets to the VIP are taken to pass it"
         rows.append(NotMeasured(what="which packets passed the director", why=why))
@@ -166,6 +168,15 @@ def _not_measured(evidence: Evidence) -> list[NotMeasured]:
             why = "its timeouts could not be read; predictions assume the kernel's defaults"
             rows.append(NotMeasured(what=f"configured timeouts of {director.name}", why=why))
     return rows
+
+
+def _what_was_deleted(manifest: Mapping[str, Any]) -> list[NotMeasured]:
+    """What a long watch did not keep (``kept`` in the manifest)."""
+    kept = manifest.get("kept")
+    if not kept or not kept.get("from_ns"):
+        return []
+    what = f"what came before {iso(int(kept['from_ns']))}"
+    return [NotMeasured(what=what, why=f"--keep {kept['limit']}: the oldest was deleted")]
 
 
 def _how_it_ended(manifest: Mapping[str, Any]) -> list[NotMeasured]:

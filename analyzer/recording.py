@@ -42,9 +42,28 @@ BYTES_HELD = 32 << 20
 """Bytes of a table that wait in memory at most; more are written without waiting for a flush."""
 
 
+HELD = "held.parquet"
+"""In ``entries/``: what was there when the parts before those that are left were deleted."""
+
+_ENTRY_KEY = ["director", "protocol", "client_ip", "client_port", "vip", "port"]
+
 PART_ROWS, PART_BYTES = 10_000, 4 << 20
 """A part of fewer rows is written again, whole, with those that come later: a watch of many hours
 is not many thousand files, each with a head of its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A part of a table that is full: nothing is written to it any more.
+
+    Attributes:
+        ended_ns: when its last rows were written, Unix time.
+    """
+
+    table: str
+    path: Path
+    size_bytes: int
+    ended_ns: int
 
 
 class RecordingWriter:
@@ -129,6 +148,56 @@ class RecordingWriter:
             if self._held[name]:
                 self._write_part(name)
 
+    def size_bytes(self) -> int:
+        """What the tables take on disk."""
+        return sum(path.stat().st_size for name in TABLES for path in self._files(name))
+
+    def full_parts(self) -> list[Part]:
+        """The parts of all tables that nothing is written to any more, the oldest first."""
+        found = []
+        for name in TABLES:
+            for path in self._files(name):
+                if path.name != HELD and path.name < self._part_name(name):
+                    known = path.stat()
+                    found.append(
+                        Part(
+                            table=name,
+                            path=path,
+                            size_bytes=known.st_size,
+                            ended_ns=known.st_mtime_ns,
+                        )
+                    )
+        return sorted(found, key=lambda part: part.ended_ns)
+
+    def drop(self, part: Part) -> None:
+        """Delete a table's oldest full part.
+
+        Of entries, what was there at its end is written first, as if it appeared when it last
+        changed: the table at any later instant can still be rebuilt.
+        """
+        if part.table == "entries":
+            self._keep_held(part.path)
+        part.path.unlink()
+
+    def _keep_held(self, part: Path) -> None:
+        target = part.with_name(HELD)
+        parts = [path for path in (target, part) if path.exists()]
+        rows = pa.concat_tables([in_full(pq.read_table(p), TABLES["entries"]) for p in parts])
+        changes = rows.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+        last = changes.sort_values("at", kind="stable").drop_duplicates(_ENTRY_KEY, keep="last")
+        held = last[last["change"] != "gone"].assign(change="appeared")
+        hidden = target.with_name(f".{HELD}")
+        table = pa.Table.from_pandas(held, schema=TABLES["entries"], preserve_index=False)
+        pq.write_table(table, hidden, compression="zstd")
+        hidden.rename(target)
+
+    def _files(self, name: str) -> list[Path]:
+        return sorted((self.path / name).glob("[!.]*.parquet"))
+
+    def _part_name(self, name: str) -> str:
+        """Of the part that is written next, or again."""
+        return f"part-{self._parts[name]:05d}.parquet"
+
     def close(self, ended: str) -> None:
         """Flush, and say in the manifest how the run ended."""
         self.flush()
@@ -151,7 +220,7 @@ class RecordingWriter:
     def _write_part(self, name: str) -> None:
         folder = self.path / name
         folder.mkdir(exist_ok=True)
-        part = folder / f"part-{self._parts[name]:05d}.parquet"
+        part = folder / self._part_name(name)
         hidden = part.with_name(f".{part.name}")
         rows = pa.concat_tables([*self._growing[name], *self._held[name]]).combine_chunks()
         pq.write_table(rows, hidden, compression="zstd")

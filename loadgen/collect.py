@@ -7,12 +7,13 @@ import platform
 import socket
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import loadgen
 from analyzer.recording import RecordingWriter
 from loadgen.capture.start import open_captures
+from loadgen.collecting.keep import Keeper
 from loadgen.collecting.metrics import serving
 from loadgen.collecting.watch import DirectorsWatch
 from loadgen.director.eye import Eye
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from analyzer.ipvs.states import Timeouts
     from loadgen.capture.start import AnyCapture, CaptureOptions
+    from loadgen.collecting.keep import Keep
     from loadgen.collecting.table import LiveTable
     from loadgen.director.facts import DirectorFacts
     from loadgen.director.watched import Watched
@@ -49,6 +51,7 @@ class CollectOptions:
         duration_s: for how long; None until Ctrl-C.
         every_s: how often the table is shown anew.
         capture: also the packets.
+        keep: how much stays on disk.
         openmetrics: address and port to serve the metrics on; None not to.
         timeouts: the directors', where the operator knows them and they cannot be read.
     """
@@ -59,6 +62,7 @@ class CollectOptions:
     duration_s: float | None
     every_s: float
     capture: CaptureOptions
+    keep: Keep
     openmetrics: tuple[str, int] | None
     timeouts: Timeouts | None
 
@@ -106,7 +110,9 @@ async def collect(site: Site, options: CollectOptions, shown: LiveTable) -> Ende
         captured = _captured(services, options)
         recording = RecordingWriter(options.directory, _manifest(site, options, eyes, facts))
         captures = (
-            open_captures(options.capture, captured, site, recording, shown.say) if captured else []
+            open_captures(_bounded(options), captured, site, recording, shown.say)
+            if captured
+            else []
         )
         pollers = [
             Poller(eye, recording, watched=options.watched, facts=known)
@@ -120,6 +126,7 @@ async def collect(site: Site, options: CollectOptions, shown: LiveTable) -> Ende
             *socket_watches(services, site.servers, _ports(facts, options.watched), recording),
             *([LabEvents(site.lab, recording)] if site.lab else []),
             watch,
+            Keeper(options.keep.without_capture(bool(captures)), recording),
             Until(options.duration_s),
         ]
         with ExitStack() as stack:
@@ -159,10 +166,21 @@ def _ports(facts: Sequence[DirectorFacts], watched: Watched) -> set[int]:
 def _captured(services: Sequence[Target], options: CollectOptions) -> Target | None:
     if not options.capture.wanted:
         return None
+    if options.keep.seconds is not None and options.capture.size_bytes is None:
+        raise UsageProblem(
+            f"--keep {options.keep.text} with --capture: give the packets their own --capture-size"
+        )
     if len(services) != 1:
         held = ", ".join(f"{one.vip}:{one.port}" for one in services) or "none"
         raise UsageProblem(f"--capture: name the one --service to capture (found: {held})")
     return services[0]
+
+
+def _bounded(options: CollectOptions) -> CaptureOptions:
+    """The packets get half of what is kept, unless they were given a size of their own."""
+    if options.capture.size_bytes is not None or options.keep.size_bytes is None:
+        return options.capture
+    return replace(options.capture, size_bytes=options.keep.size_bytes // 2)
 
 
 def _serve(

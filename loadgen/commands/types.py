@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from analyzer.ipvs.states import Timeouts
     from analyzer.lives import Close
+    from loadgen.collecting.keep import Keep
 
 MAX_SHARES = 64
 MAX_TIMEOUT_S = 31 * 86400
@@ -64,6 +65,25 @@ class SizeType(click.ParamType[int]):
         if size_bytes < MIN_SIZE_BYTES:
             self.fail(f"{value!r}: expected a size such as 500M or 2G, 4M at the least", param, ctx)
         return size_bytes
+
+
+class KeepType(click.ParamType["Keep"]):
+    """A size such as ``500M``, or a time such as ``6h``: how much of a watch stays on disk."""
+
+    name = "size|duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Keep:
+        """The limit."""
+        from loadgen.collecting.keep import Keep
+
+        if isinstance(value, Keep):
+            return value
+        if re.fullmatch(r"\d{1,9}(?:\.\d{1,6})?[smh]", value):
+            return Keep(text=value, seconds=SPAN.convert(value, param, ctx))
+        found = re.fullmatch(r"\d{1,15}[kMGT]?B?", value)
+        if not found:
+            self.fail(f"{value!r}: expected a size such as 500M or a time such as 6h", param, ctx)
+        return Keep(text=value, size_bytes=SIZE.convert(value, param, ctx))
 
 
 class RateType(click.ParamType[float]):
@@ -275,3 +295,4 @@ FACTOR = FractionType("factor", "1", "100", "a factor of 1 to 100 such as 1.3")
 SHARES = SharesType()
 TIMEOUTS = TimeoutsType()
 LISTEN = ListenType()
+KEEP = KeepType()

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from loadgen.commands.loadgen.capture_options import capture_told, options_of_wanted_capture
-from loadgen.commands.types import DURATION, LISTEN, TIMEOUTS
+from loadgen.commands.types import DURATION, KEEP, LISTEN, TIMEOUTS
 
 
 @click.command()
@@ -47,6 +47,13 @@ from loadgen.commands.types import DURATION, LISTEN, TIMEOUTS
     "--openmetrics",
     type=LISTEN,
     help="Serve the metrics there meanwhile; on 127.0.0.1 unless an address is told.",
+)
+@click.option(
+    "--keep",
+    type=KEEP,
+    default="1G",
+    show_default=True,
+    help="How much of the watch stays on disk; the oldest is deleted beyond it.",
 )
 @click.option("--timeouts", type=TIMEOUTS, help="The directors', where they cannot be read.")
 @options_of_wanted_capture
@@ -92,6 +99,7 @@ def collect(
         duration_s=options["duration"],
         every_s=max(options["interval"], 0.1),
         capture=capture_told(options),
+        keep=options["keep"],
         openmetrics=options["openmetrics"],
         timeouts=options["timeouts"],
     )

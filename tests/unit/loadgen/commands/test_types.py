@@ -8,9 +8,11 @@ import click
 import pytest
 
 from analyzer.ipvs.states import Timeouts
+from loadgen.collecting.keep import Keep
 from loadgen.commands.types import (
     ADDRESS,
     DURATION,
+    KEEP,
     LISTEN,
     METHOD,
     OBSERVE,
@@ -38,6 +40,9 @@ TAKEN = [
     (TIMEOUTS, "900,120,300", Timeouts(tcp_s=900, tcpfin_s=120, udp_s=300)),
     (TIMEOUTS, "1,2,3", Timeouts(tcp_s=1, tcpfin_s=2, udp_s=3)),
     (ADDRESS, "192.168.10.2", "192.168.10.2"),
+    (KEEP, "500M", Keep(text="500M", size_bytes=500_000_000)),
+    (KEEP, "6h", Keep(text="6h", seconds=21_600)),
+    (KEEP, "30m", Keep(text="30m", seconds=1_800)),
     (LISTEN, "9190", ("127.0.0.1", 9190)),
     (LISTEN, "10.0.0.1:9190", ("10.0.0.1", 9190)),
     (LISTEN, "[::1]:9190", ("::1", 9190)),
@@ -77,6 +82,10 @@ REFUSED = [
     (TIMEOUTS, "0,120,300"),  # 0 leaves a value as it is: that is no timeout
     (TIMEOUTS, "900,-1,300"),
     (TIMEOUTS, "a,b,c"),
+    (KEEP, "1K"),
+    (KEEP, "6d"),
+    (KEEP, "0s"),
+    (KEEP, "100"),  # bytes: less than the least
     (LISTEN, "65536"),
     (LISTEN, "host:80"),
     (LISTEN, "::1:80"),
