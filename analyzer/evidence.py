@@ -10,12 +10,12 @@ from analyzer.captured import read_captures
 from analyzer.clock import iso
 from analyzer.director import Director, directors_of
 from analyzer.errors import RecordingError
-from analyzer.observed import numbered
+from analyzer.observed import ns, numbered
 from analyzer.results import NotMeasured
 from analyzer.wire.segments import PROTOCOLS, Segments, VirtualEnd
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     import pandas as pd
 
@@ -97,7 +97,7 @@ def gather(recording: Recording) -> Evidence:
     evidence = Evidence(
         manifest=manifest,
         directors=directors,
-        zero_ns=_zero_ns(manifest, captured),
+        zero_ns=0,
         service=service,
         requests=recording.table("requests").sort_values("id"),
         services=services,
@@ -110,7 +110,11 @@ def gather(recording: Recording) -> Evidence:
         not_measured=(),
     )
     lost = [NotMeasured(what="part of the recording", why=line) for line in recording.problems]
-    return replace(evidence, not_measured=(*_not_measured(evidence), *packets_lost, *lost))
+    return replace(
+        evidence,
+        zero_ns=_zero_ns(manifest, evidence),
+        not_measured=(*_not_measured(evidence), *packets_lost, *lost),
+    )
 
 
 def macs_of(directors: Iterable[Director]) -> frozenset[int]:
@@ -129,14 +133,29 @@ def _service(manifest: Mapping[str, Any]) -> VirtualEnd | None:
         raise RecordingError(f"run.json: service: {type(error).__name__}: {error}") from error
 
 
-def _zero_ns(manifest: Mapping[str, Any], captured: Captured | None) -> int:
-    """When the run began: as told, else the first packet of a capture alone."""
-    if manifest.get("started_at_ns") is None and captured and len(captured.segments.at_ns):
-        return int(captured.segments.at_ns.min())
+def _zero_ns(manifest: Mapping[str, Any], evidence: Evidence) -> int:
+    """The run's start: as told, else the first thing that was seen."""
     try:
-        return int(manifest.get("started_at_ns") or 0)
+        told = int(manifest.get("started_at_ns") or 0)
     except (TypeError, ValueError) as error:
         raise RecordingError(f"run.json: started_at_ns: {error}") from error
+    return told or min(_first_ns(evidence), default=0)
+
+
+def _first_ns(evidence: Evidence) -> Iterator[int]:
+    """The first instant of each part of a recording that has any."""
+    parts = (
+        (evidence.requests, "started"),
+        (evidence.services, "at"),
+        (evidence.changes, "at"),
+        (evidence.events, "at"),
+    )
+    for table, column in parts:
+        known = table[column].dropna()
+        if len(known):
+            yield int(ns(known).min())
+    if evidence.segments is not None and len(evidence.segments.at_ns):
+        yield int(evidence.segments.at_ns.min())
 
 
 def _virtual_ends(

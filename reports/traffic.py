@@ -27,11 +27,11 @@ FLAGS = {  # of packets from the client: hue, dash, and the dash in words
 OTHER = ("muted", "8px,3px,2px,3px", "dash-dotted")
 
 
-def bin_s(timeline: Timeline) -> float:
+def bin_s(timeline: Timeline, first_s: float, last_s: float) -> float:
     """The width of a bin: the usual poll interval, wider where that gave too many of them."""
     usual = [s for c in timeline.observed if (s := curves.interval_s(c.t_s))]
     width = round(min(usual), 2) if usual else 0.25
-    return max(width or 0.25, nice(timeline.end_s / BINS))
+    return max(width or 0.25, nice((last_s - first_s) / BINS))
 
 
 def counted(at_s: Floats, edges: Floats) -> Counts:
@@ -45,8 +45,9 @@ def requests(timeline: Timeline) -> Panel | None:
     known = np.isfinite(ended)
     if not known.any():
         return None
-    width = bin_s(timeline)
-    edges = np.arange(np.floor(ended[known].max() / width) + 2) * width
+    first, last = min(float(ended[known].min()), 0.0), float(ended[known].max())
+    width = bin_s(timeline, first, max(last, timeline.end_s))
+    edges = np.arange(np.floor(first / width), np.floor(last / width) + 2) * width
     well = counted(ended[~timeline.request_failed], edges)
     badly = counted(ended[timeline.request_failed], edges)
     traces = [_bars("answered", edges, well, CALM)] if well.any() else []
@@ -65,7 +66,7 @@ def _bars(name: str, edges: Floats, counts: Counts, colour: str, pattern: str = 
         name=name,
         x=edges[at],
         y=counts[at],
-        width=edges[1],
+        width=edges[1] - edges[0],
         offset=0,
         marker={
             "color": colour,
@@ -85,8 +86,8 @@ def packets(timeline: Timeline) -> Panel | None:
         return None
     last = max((float(at_s.max()) for at_s in timeline.marks.values() if at_s.size), default=0.0)
     first = min((float(at_s.min()) for at_s in timeline.marks.values() if at_s.size), default=0.0)
-    first = min(first, 0)
-    width = max(bin_s(timeline), nice((last - first) / BINS))  # a stranger's clock may be anything
+    first = min(first, 0.0)
+    width = bin_s(timeline, first, max(last, timeline.end_s))
     edges = np.arange(np.floor(first / width), np.floor(last / width) + 3) * width
     rates = {lane: counted(timeline.marks[lane], edges) / width for lane in lanes}
     traces = [_steps(lane, edges, rates[lane]) for lane in lanes if rates[lane].any()]
