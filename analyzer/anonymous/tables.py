@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from analyzer.anonymous.substitution import Substitution
 
 WORDS = frozenset(
-    {"protocol", "state", "change", "forwarding", "kind", "closer", "what", "origin", "scheduler"}
+    {"protocol", "state", "change", "forwarding", "kind", "what", "origin", "scheduler"}
+    | {"close", "closer"}
 )
 """Columns of the field's own words, which name nobody."""
 
