@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import httptools
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
     from analyzer.lives import Close
 
 MOST_HEAD_BYTES = 256 * 1024
-_LENGTHS = frozenset({b"content-length", b"transfer-encoding"})
+_LENGTH = re.compile(rb"\r?\n(?:content-length|transfer-encoding)[ \t]*:", re.IGNORECASE)
+_INTERIM = re.compile(rb"\A(?:HTTP/1\.[01] 1\d\d[^\n]*\r?\n(?:[^\r\n][^\n]*\n)*\r?\n)+")
+"""Answers in the 100s, which go before the one that counts."""
 
 
 class Exchange:
@@ -29,9 +32,9 @@ class Exchange:
     """
 
     __slots__ = (
+        "_head",
         "_heads",
         "_parser",
-        "_received",
         "_sized",
         "close",
         "complete",
@@ -63,7 +66,7 @@ class Exchange:
         self.size = 0
         self.complete = self.fin_seen = self.keeps = False
         self._heads = heads
-        self._received = 0
+        self._head: bytes | None = b""
         self._sized = False
         self._parser: Any = httptools.HttpResponseParser(self)
 
@@ -74,10 +77,23 @@ class Exchange:
             httptools.HttpParserError: they are no HTTP/1.1, or too much of it.
         """
         self._parser.feed_data(data)
-        if self.status == NONE:
-            self._received += len(data)
-            if self._received > MOST_HEAD_BYTES:
-                raise httptools.HttpParserError(f"a head of more than {MOST_HEAD_BYTES} bytes")
+        if self._head is not None and not self.complete:
+            self._note_head(bytes(data))
+
+    def _note_head(self, data: bytes) -> None:
+        """Kept until it is whole, and then asked whether a length is told.
+
+        That is worth knowing of few answers, and a callback for each header of each would cost more
+        than all else here.
+        """
+        assert self._head is not None
+        self._head += data
+        if self.status != NONE:
+            head = _INTERIM.sub(b"", self._head).partition(b"\r\n\r\n")[0]
+            self._sized = _LENGTH.search(head) is not None
+            self._head = None
+        elif len(self._head) > MOST_HEAD_BYTES:
+            raise httptools.HttpParserError(f"a head of more than {MOST_HEAD_BYTES} bytes")
 
     def end_of_stream(self) -> None:
         """The server's FIN: it ends an answer that came without a length."""
@@ -88,11 +104,6 @@ class Exchange:
     def release(self) -> None:
         """Let go of the parser, which holds us as we hold it."""
         self._parser = None
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """A header of the answer: is its length told?"""
-        if name.lower() in _LENGTHS:
-            self._sized = True
 
     def on_headers_complete(self) -> None:
         """The head is whole; that of an answer in the 100s announces another."""

@@ -13,6 +13,7 @@ import time
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
@@ -288,6 +289,7 @@ class _Client:
         )
 
 
+@lru_cache
 def _url(plan: LoadPlan, path: str) -> URL:
     target = plan.target
     host = f"[{target.vip}]" if ":" in target.vip else target.vip

@@ -72,6 +72,8 @@ class Sender:
         self._buffer = memoryview(bytearray(_BUFFER_BYTES))
         self._timeout_ns = round(plan.timeout_s * 1e9)
         self._connect_timeout_ns = round(min(plan.connect_timeout_s, plan.timeout_s) * 1e9)
+        kinds = plan.closing.kinds
+        self._only_close = kinds[0] if len(kinds) == 1 else None
         self._hold_ns = round(plan.closing.hold_s * 1e9)
         self._under_way: dict[int, Exchange] = {}
         self._holding: deque[tuple[int, Exchange]] = deque()
@@ -127,11 +129,11 @@ class Sender:
         return min(max((at_ns - time.time_ns()) / 1e9, 0), _LONGEST_SLEEP_S)
 
     def _look(self, idle_s: float) -> None:
-        events = self._epoll.poll(0)
-        if not events and idle_s > 0:
+        if 0 < idle_s < _LONGEST_SLEEP_S:
             select.select([self._epoll], (), (), idle_s)
-            events = self._epoll.poll(0)
+            idle_s = 0
         under_way = self._under_way
+        events = self._epoll.poll(idle_s)
         for handle, mask in events:
             exchange = under_way.get(handle)
             if exchange is None:
@@ -145,7 +147,7 @@ class Sender:
 
     def _begin(self, number: int, scheduled_ns: int) -> None:
         now_ns = time.time_ns()
-        close = self._plan.closing.of(number)
+        close = self._only_close or self._plan.closing.of(number)
         exchange = Exchange(number, scheduled_ns, now_ns, close, heads=self._heads)
         try:
             # SocketType is what socket.socket adds its conveniences to, at three times its price
