@@ -93,6 +93,7 @@ TABLES: Mapping[str, pa.Schema] = {
         took_ms=_FLOAT,  # from asked to answered
         entries=_INT,  # lines read; null where entries were not asked for
         offset_ms=_FLOAT,  # this poll's own reading of the boot instant, less boot_at
+        uncertainty_ms=_FLOAT,  # of at, by all readings of this boot so far
         asked=_AT,
         director_uptime_s=_FLOAT,
     ),

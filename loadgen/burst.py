@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import loadgen
 from analyzer.recording import RecordingWriter
 from loadgen.capture.start import CaptureOptions, open_captures
-from loadgen.director.eye import Eye
+from loadgen.director.eye import Eye, eye_on
 from loadgen.director.facts import DirectorFacts, manifest_of
 from loadgen.director.meet import meet
 from loadgen.director.poller import Poller
@@ -73,7 +73,7 @@ async def burst(plan: LoadPlan, site: Site, options: BurstOptions, progress: Run
         UsageProblem: a director cannot be reached or has no IPVS; nothing was sent.
         RecordingError: the directory cannot take a recording.
     """
-    eyes = [Eye(link) for link in site.directors]
+    eyes = [eye_on(link) for link in site.directors]
     try:
         facts = await _meet(eyes, plan.target, options.timeouts, progress)
         recording = RecordingWriter(options.directory, _manifest(plan, site, options, eyes, facts))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from analyzer.ipvs.formats import parse_services, parse_uptime
 from loadgen.director import counters
 from loadgen.director.shell import MAX_ANSWER_BYTES, LinkLost, Shell
+from loadgen.director.standing import ask_script, parse_standing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from loadgen.director.counters import Counters, ServerKey
     from loadgen.director.link import Link
     from loadgen.director.shell import Answer
+    from loadgen.director.standing import Standing
 
 What = Literal["services", "entries"]
 
@@ -142,6 +144,14 @@ class Eye:
         """
         return counters.parse_counters((await self.ask(counters.ASK, timeout_s=timeout_s)).text)
 
+    async def standing(self, *, timeout_s: float) -> Standing:
+        """What changes seldom.
+
+        Raises:
+            LinkLost: no whole answer in time.
+        """
+        return parse_standing((await self.ask(ask_script(), timeout_s=timeout_s)).text)
+
     async def _look_by_sed(self, what: What, timeout_s: float) -> Answer:
         if not self._in_sed:
             # the shell reads ahead: it must have begun the sed before more is said
@@ -184,6 +194,15 @@ class Eye:
             entries=title + entries if title else None,
             cpu_s=read_cpu_s if read_cpu_s is not None else cpu_s,
         )
+
+
+def eye_on(link: Link) -> Eye:
+    """The eye for a link, not open yet."""
+    if link.kind != "local":
+        return Eye(link)
+    from loadgen.director.local import LocalEye
+
+    return LocalEye(link)
 
 
 def _files(what: What) -> tuple[str, ...]:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from analyzer.ipvs.formats import parse_services
 from analyzer.ipvs.timers import TickReading, phase_from_readings
-from loadgen.director.standing import ASK, Standing, parse_standing
 from loadgen.errors import UsageProblem
 
 if TYPE_CHECKING:
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from analyzer.ipvs.states import Timeouts
     from analyzer.ipvs.timers import TimerPhase
     from loadgen.director.eye import Eye
+    from loadgen.director.standing import Standing
 
 ASK_TIMEOUT_S = 15.0
 _BETWEEN_BATCHES_S = 0.5
@@ -74,7 +74,7 @@ async def learn_facts(eye: Eye, told_timeouts: Timeouts | None) -> DirectorFacts
     said = _sections(answer.text)
     if "IP Virtual Server" not in said.get("ip_vs", ""):
         raise UsageProblem(f"{eye.link.spec}: no IPVS in its kernel (/proc/net/ip_vs is not there)")
-    standing = parse_standing((await eye.ask(ASK, timeout_s=ASK_TIMEOUT_S)).text)
+    standing = await eye.standing(timeout_s=ASK_TIMEOUT_S)
     phase, phase_source = await _timer_phase(eye)
     return DirectorFacts(
         kernel=said.get("kernel", "").strip() or None,

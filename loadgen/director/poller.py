@@ -9,12 +9,12 @@ from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
 
 from loadgen.background import Background
-from loadgen.director import standing
 from loadgen.director.entries import Entries
 from loadgen.director.facts import ASK_TIMEOUT_S
 from loadgen.director.pace import DIRECTOR_CPU, Pace
 from loadgen.director.rows import service_rows
 from loadgen.director.shell import LinkLost
+from loadgen.director.standing import changes as changes_of
 from loadgen.director.timekeeper import Timekeeper
 from loadgen.director.watched import ALL
 
@@ -195,12 +195,11 @@ class Poller(Background):
     async def _look_around(self) -> None:
         """What changes seldom: each change is an event."""
         began_s = time.monotonic()
-        answer = await self._eye.ask(standing.ASK, timeout_s=ASK_TIMEOUT_S)
-        now, before = standing.parse_standing(answer.text), self._standing
+        before, now = self._standing, await self._eye.standing(timeout_s=ASK_TIMEOUT_S)
         took_s = time.monotonic() - began_s
         self._standing_pace.note(began_s + took_s, took_s)
         if before is not None:
-            for kind, detail in standing.changes(before, now, self._vips):
+            for kind, detail in changes_of(before, now, self._vips):
                 self._event(kind, detail)
         self._standing = now
 

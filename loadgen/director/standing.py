@@ -24,19 +24,18 @@ _MAX_ADDRESSES = 4096
 
 _IPVSADM = "{{ ipvsadm {0} || sudo -n ipvsadm {0}; }} 2>/dev/null"
 
-ASK = "; ".join(
-    (
-        "PATH=$PATH:/usr/sbin:/sbin",
-        "echo @timeouts",
-        _IPVSADM.format("-L --timeout"),
-        "echo @daemon",
-        _IPVSADM.format("-L --daemon"),
-        # a sysctl gives all at one read(2) or nothing, which the shell's own read cannot do
-        "echo @sysctl; (cd /proc/sys/net/ipv4/vs && grep . *) 2>/dev/null",
-        "echo @addresses; ip -o addr show 2>/dev/null",
-        "echo @keepalived; grep -lx keepalived /proc/[0-9]*/comm 2>/dev/null",
-        "echo @end",
-    )
+_BY_IPVSADM = (
+    "echo @timeouts",
+    _IPVSADM.format("-L --timeout"),
+    "echo @daemon",
+    _IPVSADM.format("-L --daemon"),
+)
+_BY_OTHERS = (
+    # a sysctl gives all at one read(2) or nothing, which the shell's own read cannot do
+    "echo @sysctl; (cd /proc/sys/net/ipv4/vs && grep . *) 2>/dev/null",
+    "echo @addresses; ip -o addr show 2>/dev/null",
+    "echo @keepalived; grep -lx keepalived /proc/[0-9]*/comm 2>/dev/null",
+    "echo @end",
 )
 _PARTS = ("timeouts", "daemon", "sysctl", "addresses", "keepalived", "end")
 
@@ -74,8 +73,13 @@ class Standing:
         return "MASTER" if held else "BACKUP"
 
 
+def ask_script(*, ipvsadm: bool = True) -> str:
+    """What to run on a director; without its ipvsadm where there is a better way to ask."""
+    return "; ".join(("PATH=$PATH:/usr/sbin:/sbin", *(_BY_IPVSADM if ipvsadm else ()), *_BY_OTHERS))
+
+
 def parse_standing(text: str) -> Standing:
-    """Read what ``ASK`` printed; what is missing is None, never an error."""
+    """Read what ``ask_script`` printed; what is missing is None, never an error."""
     said = _sections(text)
     timeouts = parse_timeouts(said.get("timeouts", ""))
     return Standing(

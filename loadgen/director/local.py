@@ -1,0 +1,138 @@
+"""The eye on the machine that we run on: netlink where we may, the files of /proc as they are.
+
+Without CAP_NET_ADMIN, which netlink asks for, everything is as over any other link.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from analyzer.ipvs.formats import parse_uptime
+from loadgen.director.eye import Eye, Look
+from loadgen.director.netlink import Netlink, NetlinkRefused
+from loadgen.director.shell import LinkLost
+from loadgen.director.standing import ask_script, parse_standing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from loadgen.director.eye import What
+    from loadgen.director.link import Link
+    from loadgen.director.shell import Shell
+    from loadgen.director.standing import Standing
+
+_UPTIME, _ENTRIES = Path("/proc/uptime"), Path("/proc/net/ip_vs_conn")
+_ASK_S = 15.0
+
+Result = TypeVar("Result")
+
+
+class LocalEye(Eye):
+    """This machine's own IPVS. Netlink is asked by a thread of its own: its calls block."""
+
+    def __init__(self, link: Link, shell: Shell | None = None) -> None:
+        super().__init__(link, shell)
+        self._thread: ThreadPoolExecutor | None = None
+        self._netlink: Netlink | None = None
+
+    async def open(self) -> None:
+        """Open netlink if we may, and a shell for the rest.
+
+        Raises:
+            LinkLost: no shell to be had.
+        """
+        await self.close()
+        await super().open()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="netlink")
+        try:
+            self._netlink = await self._call(Netlink, _ASK_S)
+        except NetlinkRefused:
+            self._netlink = None
+
+    async def close(self) -> None:
+        """Let go of it."""
+        if self._netlink is not None:
+            self._netlink.close()
+            self._netlink = None
+        if self._thread is not None:
+            self._thread.shutdown(wait=False)
+            self._thread = None
+        await super().close()
+
+    async def look(self, what: What, *, timeout_s: float, expected: int = 0) -> Look:
+        """Take one look; by netlink, every one has the counters.
+
+        Raises:
+            LinkLost: no answer in time, or none that a kernel gives.
+        """
+        netlink = self._netlink
+        if netlink is None:
+            return await super().look(what, timeout_s=timeout_s, expected=expected)
+        return await self._call(lambda: _look(netlink, with_entries=what == "entries"), timeout_s)
+
+    async def standing(self, *, timeout_s: float) -> Standing:
+        """What changes seldom, the timeouts and the sync daemon's role by netlink.
+
+        Raises:
+            LinkLost: no whole answer in time.
+        """
+        netlink = self._netlink
+        if netlink is None:
+            return await super().standing(timeout_s=timeout_s)
+        said = await self.ask(ask_script(ipvsadm=False), timeout_s=timeout_s)
+        timeouts = await self._call(netlink.timeouts, timeout_s)
+        sync_daemon = await self._call(netlink.sync_daemon, timeout_s)
+        return replace(
+            parse_standing(said.text),
+            timeouts=timeouts,
+            timeouts_source="netlink",
+            sync_daemon=sync_daemon,
+        )
+
+    async def _call(self, act: Callable[[], Result], timeout_s: float) -> Result:
+        if self._thread is None:
+            raise LinkLost(f"{self.link.spec}: not connected")
+        call = asyncio.get_running_loop().run_in_executor(self._thread, act)
+        try:
+            return await asyncio.wait_for(call, timeout_s)
+        except TimeoutError:
+            raise LinkLost(f"{self.link.spec}: no answer in {timeout_s:g} s") from None
+        except OSError as error:
+            raise LinkLost(f"{self.link.spec}: {error}") from error
+        except NetlinkRefused as error:
+            if self._netlink is None:
+                raise
+            raise LinkLost(f"{self.link.spec}: {error}") from error
+
+
+def _look(netlink: Netlink, *, with_entries: bool) -> Look:
+    asked_ns = time.time_ns()
+    split = parse_uptime(_UPTIME.read_text())
+    if split is None:
+        raise OSError(f"{_UPTIME}: not what it should be")
+    counted = netlink.services()
+    entries, cpu_s = _read_entries() if with_entries else (None, None)
+    return Look(
+        asked_ns=asked_ns,
+        answered_ns=time.time_ns(),
+        uptime_s=split[0],
+        services=counted.table,
+        counters=counted.counters,
+        entries=entries,
+        cpu_s=cpu_s,
+    )
+
+
+def _read_entries() -> tuple[str | None, float | None]:
+    """The text, and what this thread's reading it took; None where there is none to read."""
+    began_s = time.thread_time()
+    try:
+        text = _ENTRIES.read_text(errors="replace")
+    except OSError:
+        return None, None
+    return text, time.thread_time() - began_s

@@ -1,0 +1,128 @@
+"""Every link to one director, asked the same: run inside a guest whose kernel has IPVS."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analyzer.ipvs.entry_text import read_entries
+from analyzer.recording import Recording, RecordingWriter
+from loadgen.director.eye import Eye, eye_on
+from loadgen.director.facts import learn_facts, manifest_of
+from loadgen.director.link import Link, lab_link, parse_link
+from loadgen.director.poller import Poller
+from loadgen.director.shell import LinkLost
+from loadgen.lab.lab import Lab
+from loadgen.lab.layout import lay_out
+from loadgen.lab.netns import enter
+from loadgen.lab.topology import namespace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+TIMEOUTS = ("900", "17", "300")
+ONE_ARGUMENT = '#!/bin/sh\n[ "$1" = -c ] && [ $# = 2 ] && exec sh -c "$2"\nexit 64\n'
+"""As ``vagrant ssh HOST -c``: the command is one argument."""
+LINKS = ("local", "ssh", "exec", "exec of one argument", "exec with a terminal")
+
+
+def links_to(lab: Lab, name: str, scratch: Path) -> dict[str, Link]:
+    """The director, by every link there is; we stand in its namespace."""
+    wrapper = scratch / "one-argument"
+    wrapper.write_text(ONE_ARGUMENT)
+    wrapper.chmod(0o755)
+    within = f"ip netns exec {namespace(lab.name, name)}"
+    by_ssh = lab_link(name, lab.topology.host(name).address, lab.ssh_config)
+    client = ("ip", "netns", "exec", lab.client_namespace)
+    return {
+        "local": parse_link("local"),
+        "ssh": replace(by_ssh, argv=(*client, *by_ssh.argv)),
+        "exec": parse_link(f"exec:{within}"),
+        "exec of one argument": parse_link(f"exec:{within} {wrapper} -c"),
+        "exec with a terminal": parse_link(f"exec:{within} script -qe /dev/null -c"),
+    }
+
+
+async def ask(link: Link) -> dict[str, Any]:
+    """Every question there is."""
+    eye = eye_on(link)
+    await eye.open()
+    try:
+        facts = await learn_facts(eye, None)
+        services = await eye.look("services", timeout_s=10)
+        entries = await eye.look("entries", timeout_s=10)
+        counters = services.counters or await eye.counters(timeout_s=10)
+        again = await eye.look("services", timeout_s=10)
+        told = manifest_of(facts, "") | {
+            "boot_id": eye.boot_id,
+            "services": [asdict(service) for service in services.services.services],
+            "entries": sorted(map(list, _rows(entries.entries))),
+            "counters": sorted((list(map(str, key)), list(n)) for key, n in (counters or {}).items()),
+            "ticks": again.uptime_s >= services.uptime_s > 0,
+            "in_order": services.asked_ns <= services.answered_ns <= again.asked_ns,
+            "cost_known": entries.cpu_s is not None,
+        }
+        return told | {"reopened": await _lose_and_reopen(eye)}
+    finally:
+        await eye.close()
+
+
+def _rows(text: str | None) -> list[tuple[Any, ...]]:
+    names = ("state", "client_port", "port")
+    return [tuple(row[name].item() for name in names) for row in read_entries(text or "").rows]
+
+
+async def _lose_and_reopen(eye: Eye) -> bool:
+    try:
+        await eye.ask("kill -9 $$", timeout_s=5)
+    except LinkLost:
+        await eye.open()
+        return bool((await eye.look("services", timeout_s=10)).services.services)
+    return False
+
+
+async def record(link: Link, directory: Path) -> dict[str, Any]:
+    """A second of polling, and what it left."""
+    eye = eye_on(link)
+    await eye.open()
+    recording = RecordingWriter(directory, {})
+    async with Poller(eye, recording):
+        await asyncio.sleep(1.2)
+    recording.close("completed")
+    read = Recording.open(directory)
+    polls, services = read.table("polls"), read.table("services")
+    return {
+        "polls": len(polls),
+        "entries": read.table("entries")["change"].value_counts().to_dict(),
+        "rows_of_a_poll": sorted(services.groupby("at").size().unique().tolist()),
+        "conns": sorted({int(conns) for conns in services["conns"].dropna()}),
+        "uncertainty_ms": float(polls["uncertainty_ms"].iloc[-1]),
+        "lost": read.table("events")["kind"].tolist(),
+    }
+
+
+def ask_all(scratch: Path) -> dict[str, Any]:
+    """What every link to the same director says."""
+    with Lab(lay_out(vip_by="static"), name="q") as lab:
+        name = next(iter(lab.directors))
+        director = lab.directors[name]
+        director.run("ipvsadm", "--set", *TIMEOUTS)
+        lab.client.run("sh", "-c", "for i in 1 2 3 4; do curl -s -m 5 192.168.10.2; done")
+        links = links_to(lab, name, scratch)
+        enter(namespace(lab.name, name))
+        return {kind: _asked(link, scratch / str(number)) for number, (kind, link) in
+                enumerate(links.items())}
+
+
+def _asked(link: Link, directory: Path) -> dict[str, Any]:
+    try:
+        return asyncio.run(ask(link)) | {"recorded": asyncio.run(record(link, directory))}
+    except Exception as error:  # one link's failure is that link's test's
+        return {"failed": f"{type(error).__name__}: {error}"}
+
+
+if __name__ == "__main__":
+    print(json.dumps(ask_all(Path.cwd()), indent=1, default=str))
