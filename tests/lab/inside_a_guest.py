@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -12,6 +13,7 @@ from loadgen.lab import report
 from loadgen.lab.lab import Lab
 from loadgen.lab.layout import lay_out
 from loadgen.lab.takedown import namespaces_of
+from tests.lab.ask_links import ask_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,4 +68,7 @@ def static(forwarding: str) -> dict[str, Any]:
 
 if __name__ == "__main__":
     seen = with_keepalived() | {name: static(name) for name in ("nat", "tun")}
+    scratch = Path(os.environ["TMPDIR"], "links")
+    scratch.mkdir()
+    seen["links"] = ask_all(scratch)  # the last, as it goes to the director's namespace
     json.dump(seen, sys.stdout)
