@@ -16,8 +16,9 @@ from loadgen.capture.start import CaptureOptions, open_captures
 from loadgen.director.eye import Eye, eye_on
 from loadgen.director.facts import DirectorFacts, manifest_of
 from loadgen.director.meet import meet
+from loadgen.director.pace import DIRECTOR_CPU
 from loadgen.director.poller import Poller
-from loadgen.director.watched import watch_target
+from loadgen.director.watched import Watched, watch_target
 from loadgen.engines.activity import Burst
 from loadgen.keys import QuitKey
 from loadgen.lab.recorder import LabEvents
@@ -45,6 +46,8 @@ class BurstOptions:
         observe_s: how long to watch after the burst; None until its entries have gone.
         timeouts: the directors', where the operator knows them and they cannot be read.
         why_engine: carries the plan out, in a few words.
+        watched: the services that are recorded; None for the one that load is sent to.
+        director_cpu: the share of one of a director's CPUs that reading its entries may take.
     """
 
     directory: Path
@@ -53,6 +56,8 @@ class BurstOptions:
     observe_s: float | None
     timeouts: Timeouts | None
     why_engine: str = "as told"
+    watched: Watched | None = None
+    director_cpu: float = DIRECTOR_CPU
 
 
 def new_run_directory(command: str) -> Path:
@@ -80,7 +85,7 @@ async def burst(plan: LoadPlan, site: Site, options: BurstOptions, progress: Run
         captures = open_captures(options.capture, plan.target, site, recording, progress.say)
         progress.say(f"engine: {plan.engine} ({options.why_engine})")
         _say_preflight(plan, eyes, facts, progress)
-        pollers = _pollers(plan.target, eyes, facts, recording)
+        pollers = _pollers(options, watch_target(plan.target), eyes, facts, recording)
         sender = Burst(
             plan, recording, lambda tally: progress.sending(tally, _inactive(pollers)), progress.say
         )
@@ -100,13 +105,20 @@ async def burst(plan: LoadPlan, site: Site, options: BurstOptions, progress: Run
 
 
 def _pollers(
-    target: Target,
+    options: BurstOptions,
+    usual: Watched,
     eyes: Sequence[Eye],
     facts: Sequence[DirectorFacts],
     recording: RecordingWriter,
 ) -> list[Poller]:
     return [
-        Poller(eye, recording, watched=watch_target(target), facts=known)
+        Poller(
+            eye,
+            recording,
+            watched=options.watched or usual,
+            facts=known,
+            director_cpu=options.director_cpu,
+        )
         for eye, known in zip(eyes, facts, strict=True)
     ]
 

@@ -16,9 +16,10 @@ from loadgen.capture.start import open_captures
 from loadgen.collecting.keep import Keeper
 from loadgen.collecting.metrics import serving
 from loadgen.collecting.watch import DirectorsWatch
-from loadgen.director.eye import Eye
+from loadgen.director.eye import eye_on
 from loadgen.director.facts import manifest_of
 from loadgen.director.meet import meet
+from loadgen.director.pace import DIRECTOR_CPU
 from loadgen.director.poller import Poller
 from loadgen.errors import UsageProblem
 from loadgen.keys import QuitKey
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from loadgen.capture.start import AnyCapture, CaptureOptions
     from loadgen.collecting.keep import Keep
     from loadgen.collecting.table import LiveTable
+    from loadgen.director.eye import Eye
     from loadgen.director.facts import DirectorFacts
     from loadgen.director.watched import Watched
     from loadgen.run import Activity, Ended
@@ -65,6 +67,7 @@ class CollectOptions:
     keep: Keep
     openmetrics: tuple[str, int] | None
     timeouts: Timeouts | None
+    director_cpu: float = DIRECTOR_CPU
 
 
 class Until:
@@ -103,7 +106,7 @@ async def collect(site: Site, options: CollectOptions, shown: LiveTable) -> Ende
         raise UsageProblem(
             "no director to watch: name one with --director, in loadgen.toml or LOADGEN_DIRECTOR"
         )
-    eyes = [Eye(link) for link in site.directors]
+    eyes = [eye_on(link) for link in site.directors]
     try:
         facts = await meet(eyes, options.timeouts)
         services = targets(facts, options.watched)
@@ -115,7 +118,13 @@ async def collect(site: Site, options: CollectOptions, shown: LiveTable) -> Ende
             else []
         )
         pollers = [
-            Poller(eye, recording, watched=options.watched, facts=known)
+            Poller(
+                eye,
+                recording,
+                watched=options.watched,
+                facts=known,
+                director_cpu=options.director_cpu,
+            )
             for eye, known in zip(eyes, facts, strict=True)
         ]
         watch = DirectorsWatch(pollers, facts, recording, every_s=options.every_s, show=shown.show)

@@ -9,7 +9,7 @@ import click
 
 from loadgen.commands.loadgen.capture_options import capture_options, capture_told
 from loadgen.commands.loadgen.load_options import load_options, plan_of
-from loadgen.commands.types import OBSERVE, TIMEOUTS
+from loadgen.commands.types import CPU_SHARE, OBSERVE, TIMEOUTS
 
 
 @click.command()
@@ -30,6 +30,20 @@ from loadgen.commands.types import OBSERVE, TIMEOUTS
 )
 @click.option(
     "--lab", "lab_name", envvar="LOADGEN_LAB", help="Which lab, where several hold the VIP."
+)
+@click.option(
+    "--director-cpu",
+    type=CPU_SHARE,
+    default="2%",
+    show_default=True,
+    help="The share of one of a director's CPUs that reading its entries may take.",
+)
+@click.option(
+    "--service",
+    "services",
+    multiple=True,
+    metavar="VIP[:PORT]",
+    help="Which services are recorded, also [VIP]:PORT or fwmark:N; the one sent to unless told.",
 )
 @click.option("--timeouts", type=TIMEOUTS, help="The directors', where they cannot be read.")
 @click.option(
@@ -64,6 +78,7 @@ def burst(
     from loadgen.burst import BurstOptions, burst, new_run_directory
     from loadgen.conclude import as_json as to_text
     from loadgen.conclude import conclude, exit_code, print_summary
+    from loadgen.director.watched import parse_services_told
     from loadgen.preflight import check_consent, check_means
     from loadgen.progress import RunProgress
     from loadgen.sites import find_site, stand_in
@@ -77,6 +92,8 @@ def burst(
         observe_s=options["observe"],
         timeouts=options["timeouts"],
         why_engine=why,
+        watched=parse_services_told(options["services"]) if options["services"] else None,
+        director_cpu=float(options["director_cpu"]),
     )
     progress = RunProgress(plan.expected_requests, color=not no_color)
     check_consent(plan, in_lab=site.lab is not None, agreed=options["agreed"])

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from loadgen.commands.loadgen.capture_options import capture_told, options_of_wanted_capture
-from loadgen.commands.types import DURATION, KEEP, LISTEN, TIMEOUTS
+from loadgen.commands.types import CPU_SHARE, DURATION, KEEP, LISTEN, TIMEOUTS
 
 
 @click.command()
@@ -54,6 +54,13 @@ from loadgen.commands.types import DURATION, KEEP, LISTEN, TIMEOUTS
     default="1G",
     show_default=True,
     help="How much of the watch stays on disk; the oldest is deleted beyond it.",
+)
+@click.option(
+    "--director-cpu",
+    type=CPU_SHARE,
+    default="2%",
+    show_default=True,
+    help="The share of one of a director's CPUs that reading its entries may take.",
 )
 @click.option("--timeouts", type=TIMEOUTS, help="The directors', where they cannot be read.")
 @options_of_wanted_capture
@@ -102,6 +109,7 @@ def collect(
         keep=options["keep"],
         openmetrics=options["openmetrics"],
         timeouts=options["timeouts"],
+        director_cpu=float(options["director_cpu"]),
     )
     table = LiveTable(color=not no_color)
     stand_in(site, vip, table.say)
