@@ -26,7 +26,7 @@ _CHUNK_BYTES = 1 << 16
 _END_TIMEOUT_S = 1.0
 _MAX_COMPLAINT_CHARACTERS = 200
 
-_FIRST = "[ -t 0 ] && stty -echo -opost 2>/dev/null"
+_FIRST = "[ -t 0 ] && { PS1= PS2=; stty -echo -opost 2>/dev/null; }"
 """A prefix that gives us a terminal would repeat what we say, and turn its ends of lines."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 from typing import TYPE_CHECKING, TypeVar
 
@@ -14,6 +15,7 @@ from loadgen.director.shell import LinkLost, Shell
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
 LOCAL = parse_link("local")
 Result = TypeVar("Result")
@@ -179,3 +181,26 @@ def test_a_shell_that_ignores_the_end_is_ended_all_the_same() -> None:
         return process.returncode
 
     assert with_shell(use) is not None
+
+
+@pytest.mark.skipif(shutil.which("script") is None, reason="no script(1) to give a terminal")
+def test_a_prefix_that_gives_a_terminal_does_no_harm() -> None:
+    """As ``vagrant ssh HOST -c`` may; the command is one argument to both."""
+
+    async def use(shell: Shell) -> list[str]:
+        scripts = ("[ -t 0 ] && echo a terminal", "echo one; echo two", "x=7", "echo $x")
+        return [(await shell.ask(script, timeout_s=20)).text for script in scripts]
+
+    told = with_shell(use, parse_link("exec:script -qe /dev/null -c"))
+    assert told == ["a terminal\n", "one\ntwo\n", "", "7\n"]
+
+
+def test_a_prefix_may_take_its_command_as_one_argument(tmp_path: Path) -> None:
+    wrapper = tmp_path / "vagrant"
+    wrapper.write_text('#!/bin/sh\n[ "$*" = "ssh bal01 -c sh" ] && exec sh -c "$4"\nexit 64\n')
+    wrapper.chmod(0o755)
+
+    async def use(shell: Shell) -> str:
+        return (await shell.ask("echo there", timeout_s=20)).text
+
+    assert with_shell(use, parse_link(f"exec:{wrapper} ssh bal01 -c")) == "there\n"
