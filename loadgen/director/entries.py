@@ -14,23 +14,35 @@ if TYPE_CHECKING:
     from loadgen.director.eye import Look
     from loadgen.director.watched import Watched
 
+TRY_AGAIN_S = 10.0
+
+Reading = Literal["yes", "given-up", "unreadable"]
+
 Notice = tuple[str, str]
 """An event's kind and detail."""
+
+_EVENTS: dict[Reading, str] = {
+    "yes": "entries-resumed",
+    "given-up": "entries-given-up",
+    "unreadable": "entries-unreadable",
+}
 
 
 class Entries:
     """Folds the reads of a director's connection table.
 
     Attributes:
-        reading: ``yes``; ``given-up`` while a read costs too much; ``unreadable`` for good.
+        reading: ``yes``; ``given-up`` while a read costs too much; ``unreadable`` while there is
+            nothing to read, as before a director that boots has loaded its IPVS.
         why_not: why entries were not read, or not all the time; None where they were.
         there: about how many there are, of all services.
     """
 
     def __init__(self, watched: Watched, share: float, kernel: str | None) -> None:
-        self.reading: Literal["yes", "given-up", "unreadable"] = "yes"
+        self.reading: Reading = "yes"
         self.why_not: str | None = None
         self.there = 0
+        self._try_again_s = 0.0
         self._watched = watched
         self._share = share
         self._pace = EntriesPace(share, kernel)
@@ -48,6 +60,8 @@ class Entries:
 
     def is_due(self, now_s: float) -> bool:
         """Whether they may be read now."""
+        if self.reading == "unreadable":
+            return now_s >= self._try_again_s
         return self.reading == "yes" and self._pace.is_due(now_s, self.there)
 
     def expected_s(self) -> float:
@@ -70,26 +84,30 @@ class Entries:
         self._pace.note(now_s, table.lines, cost_s)
         return self._tracker.update(at_ns, ours, table.lines), table.lines
 
-    def weigh(self, look: Look, lines: int | None, *, asked: bool) -> Notice | None:
+    def weigh(self, now_s: float, look: Look, lines: int | None, *, asked: bool) -> Notice | None:
         """Decide whether to go on reading; the event, where that has changed.
 
         Args:
+            now_s: as for ``is_due``.
             look: the last.
             lines: of its entries; None where it had none.
             asked: they were asked for.
         """
         self.there = max(_counted(look), lines or 0)
         if asked and lines is None:
-            self.reading, self.why_not = "unreadable", "/proc/net/ip_vs_conn gave nothing"
-            return "entries-unreadable", self.why_not
-        affordable = self._pace.is_affordable(self.there)
-        if self.reading == "yes" and not affordable:
-            self.reading, self.why_not = "given-up", self._too_dear()
-            return "entries-given-up", self.why_not
-        if self.reading == "given-up" and affordable:
-            self.reading = "yes"
-            return "entries-resumed", f"{self.there} entries"
-        return None
+            self._try_again_s = now_s + TRY_AGAIN_S
+            return self._become("unreadable", "/proc/net/ip_vs_conn gave nothing")
+        if self.reading == "unreadable" and lines is None:
+            return None
+        if self._pace.is_affordable(self.there):
+            return self._become("yes", None)
+        return self._become("given-up", self._too_dear())
+
+    def _become(self, reading: Reading, why_not: str | None) -> Notice | None:
+        if reading == self.reading:
+            return None
+        self.reading, self.why_not = reading, why_not or self.why_not
+        return _EVENTS[reading], why_not or f"{self.there} entries"
 
     def _too_dear(self) -> str:
         return (

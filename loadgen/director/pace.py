@@ -87,10 +87,6 @@ class Pace:
         wait_s = cost_s / self._share if self._share else float("inf")
         self._due_s = at_s + max(self._least_s, wait_s)
 
-    def stop(self) -> None:
-        """It is not to be had."""
-        self._due_s = float("inf")
-
 
 def _release(kernel: str | None) -> tuple[int, ...]:
     found = re.match(r"(\d{1,4})\.(\d{1,4})", kernel or "")

@@ -12,7 +12,7 @@ from loadgen.background import Background
 from loadgen.director.entries import Entries
 from loadgen.director.facts import ASK_TIMEOUT_S
 from loadgen.director.pace import DIRECTOR_CPU, Pace
-from loadgen.director.rows import service_rows
+from loadgen.director.rows import poll_row, service_rows
 from loadgen.director.shell import LinkLost
 from loadgen.director.standing import changes as changes_of
 from loadgen.director.timekeeper import Timekeeper
@@ -38,6 +38,9 @@ POLL_TIMEOUT_S = 3.0
 lost."""
 
 COUNTERS_EVERY_S = 5.0
+COUNTERS_AGAIN_S = 60.0
+"""Where they were not to be had: its ipvsadm may come with a reboot."""
+
 STANDING_EVERY_S = 10.0
 """Timeouts, sysctls, addresses and roles; the director's ipvsadm and ip are run for them."""
 
@@ -179,18 +182,25 @@ class Poller(Background):
         noted = self._clock.note(look.asked_ns, look.answered_ns, look.uptime_s)
         if noted.stepped_s is not None:
             self._event("clock-stepped", _stepped(noted.stepped_s))
-        await self._take_counters(look)
+        lost = await self._take_counters(look)
+        self._record(noted, look, asked=asked)
+        if lost is not None:
+            raise lost
+        if self._standing_pace.is_due(time.monotonic()):
+            await self._look_around()
+
+    def _record(self, noted: Noted, look: Look, *, asked: bool) -> None:
+        """What a look has shown; ``asked``: for the entries."""
+        now_s = time.monotonic()
         self._record_services(noted.at_ns, look)
-        changes, lines = self._entries.take(noted.at_ns, time.monotonic(), look)
+        changes, lines = self._entries.take(noted.at_ns, now_s, look)
         if changes is not None and len(changes):
             columns = changes.columns() | {"director": self.name}
             self._recording.extend_columns("entries", columns)
-        self._record_poll(noted, look, lines)
-        notice = self._entries.weigh(look, lines, asked=asked)
+        self._recording.append("polls", {"director": self.name} | poll_row(noted, look, lines))
+        notice = self._entries.weigh(now_s, look, lines, asked=asked)
         if notice:
             self._event(*notice)
-        if self._standing_pace.is_due(time.monotonic()):
-            await self._look_around()
 
     async def _look_around(self) -> None:
         """What changes seldom: each change is an event."""
@@ -210,18 +220,26 @@ class Poller(Background):
         self._took_s = max(look.took_s, self._took_s / 2)
         return look
 
-    async def _take_counters(self, look: Look) -> None:
-        """The counters of this poll, where they came with it or it is time to ask for them."""
+    async def _take_counters(self, look: Look) -> LinkLost | None:
+        """The counters of this poll, where they came with it or it is time to ask for them.
+
+        Returns:
+            What went wrong on the way: the look itself is to be recorded all the same.
+        """
         self._fresh = look.counters
-        if look.counters is None and self._counters_pace.is_due(time.monotonic()):
-            began_s = time.monotonic()
-            self._fresh = await self._eye.counters(timeout_s=POLL_TIMEOUT_S)
-            took_s = time.monotonic() - began_s
-            self._counters_pace.note(began_s + took_s, took_s)
-            if self._fresh is None:
-                self._counters_pace.stop()
+        began_s = time.monotonic()
+        if self._fresh is None and self._counters_pace.is_due(began_s):
+            try:
+                self._fresh = await self._eye.counters(timeout_s=POLL_TIMEOUT_S)
+            except LinkLost as error:
+                return error
+            now_s = time.monotonic()
+            cost_s = now_s - began_s
+            wait_s = COUNTERS_AGAIN_S if self._fresh is None else 0.0
+            self._counters_pace.note(now_s + wait_s, cost_s)
         if self._fresh:
             self.counters, self.counters_s = self._fresh, time.monotonic()
+        return None
 
     def _record_services(self, at_ns: int, look: Look) -> None:
         table = look.services.services
@@ -231,22 +249,6 @@ class Poller(Background):
             for row in service_rows(service, self._fresh):
                 self._recording.append("services", {"at": at_ns, "director": self.name} | row)
         self.polled_ns = at_ns
-
-    def _record_poll(self, noted: Noted, look: Look, lines: int | None) -> None:
-        self._recording.append(
-            "polls",
-            {
-                "at": noted.at_ns,
-                "director": self.name,
-                "what": "services" if lines is None else "entries",
-                "took_ms": look.took_s * 1e3,
-                "entries": lines,
-                "offset_ms": noted.offset_ms,
-                "uncertainty_ms": noted.uncertainty_ms,
-                "asked": look.asked_ns,
-                "director_uptime_s": look.uptime_s,
-            },
-        )
 
     def _event(self, kind: str, detail: str) -> None:
         self._recording.append(

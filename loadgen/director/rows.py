@@ -9,6 +9,8 @@ if TYPE_CHECKING:
 
     from analyzer.ipvs.formats import Destination, Service
     from loadgen.director.counters import Counters, ServerKey
+    from loadgen.director.eye import Look
+    from loadgen.director.timekeeper import Noted
 
 
 def server_key(service: Service, server: Destination) -> ServerKey:
@@ -48,3 +50,17 @@ def service_rows(
 
 def _counted(counters: Counters | None) -> dict[str, int]:
     return counters._asdict() if counters else {}
+
+
+def poll_row(noted: Noted, look: Look, lines: int | None) -> dict[str, Any]:
+    """A poll's row of ``polls/``, but for the director; ``lines`` None without the entries."""
+    return {
+        "at": noted.at_ns,
+        "what": "services" if lines is None else "entries",
+        "took_ms": look.took_s * 1e3,
+        "entries": lines,
+        "offset_ms": noted.offset_ms,
+        "uncertainty_ms": noted.uncertainty_ms,
+        "asked": look.asked_ns,
+        "director_uptime_s": look.uptime_s,
+    }

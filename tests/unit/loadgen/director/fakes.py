@@ -29,6 +29,9 @@ ESTABLISHED = "TCP C0A80AFA 9C41 C0A80A02 0050 C0A80A15 0050 ESTABLISHED     899
 OTHERS = "TCP C0A80AFA 9C42 C0A80A02 0051 C0A80A16 0051 FIN_WAIT         19\n"
 
 
+NOTHING = "\0"  # no script has it
+
+
 class FakeShell:
     """Answers one text after another; an error in their place is raised.
 
@@ -36,6 +39,7 @@ class FakeShell:
         asked: the scripts that it was asked.
         used_up: set when the last text has been given; from then on nothing is answered.
         refusals: how many times ``open`` still fails.
+        lost_by: the link is lost once, by a script with this word in it.
         asides: what it answers to a script with this word in it, at any time.
     """
 
@@ -47,6 +51,7 @@ class FakeShell:
         self.closed = 0
         self.refusals = 0
         self.asides = {"boot_id": "", "--stats": ""}
+        self.lost_by = NOTHING
         self._texts = list(texts)
 
     async def open(self) -> None:
@@ -57,6 +62,9 @@ class FakeShell:
 
     async def ask(self, script: str, *, timeout_s: float) -> Answer:
         assert timeout_s > 0
+        if self.lost_by in script:
+            self.lost_by = NOTHING
+            raise LinkLost("lost while it was asked aside")
         aside = next((said for word, said in self.asides.items() if word in script), None)
         if aside is not None:
             return Answer(content=aside.encode(), asked_ns=0, answered_ns=0)

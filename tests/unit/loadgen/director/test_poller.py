@@ -11,6 +11,7 @@ import pytest
 
 from analyzer.ipvs.formats import parse_services
 from analyzer.recording import Recording, RecordingWriter
+from loadgen.director import entries as entries_module
 from loadgen.director import poller as poller_module
 from loadgen.director.facts import DirectorFacts
 from loadgen.director.poller import Poller
@@ -268,6 +269,33 @@ def test_a_director_without_ipvsadm_has_no_counters_and_says_so(tmp_path: Path) 
     assert [row["what"] for row in poller.not_measured()] == [
         "counters (Conns, InPkts ...) on bal01"
     ]
+
+
+def test_entries_that_become_readable_are_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(entries_module, "TRY_AGAIN_S", 0)
+    fake = FakeShell(uptime() + SERVICES, look(FIN_WAIT), look(FIN_WAIT))
+    poller, recording = polled(fake, tmp_path)
+    assert rows(recording, "events", "kind") == [("entries-unreadable",), ("entries-resumed",)]
+    assert len(poller.entries) == 1
+
+
+def test_a_look_whose_counters_are_lost_is_recorded_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def last(_: str) -> str:
+        fake.lost_by = "--stats"
+        fake._texts[:] = [look()]
+        return look()
+
+    monkeypatch.setattr(poller_module, "COUNTERS_EVERY_S", 0)
+    fake = FakeShell(look(), last)
+    fake.asides["--stats"] = STATS
+    _, recording = polled(fake, tmp_path)
+    assert len(recording.table("polls")) == 3
+    assert len(recording.table("services")) == 6
+    assert [kind for (kind,) in rows(recording, "events", "kind")] == ["link-lost", "link-back"]
 
 
 def test_a_director_that_reboots_begins_a_new_clock(tmp_path: Path) -> None:
