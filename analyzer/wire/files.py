@@ -9,7 +9,7 @@ bytes are left. Format: draft-ietf-opsawg-pcap; ``analyzer.wire.pcapng`` reads t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
     Bools = npt.NDArray[np.bool_]
 
-CHUNK_BYTES = 1 << 24
+CHUNK_BYTES = 1 << 23
 """Of a file's bytes so many are decoded at once: enough for numpy, little enough for a cache."""
 
 _NS = 1_000_000_000
@@ -62,12 +62,14 @@ class _Records:
 
     file: Bytes
     order: str
+    words: npt.NDArray[Any]  # the file's, a byte apart
     units_per_s: int
     first_s: int
     step: int = 1
 
     def after(self, at: Ints) -> Ints:
-        end = at + _RECORD + self.file.numbers(at + 8, 4, self.order)
+        end = at + self.words[at + 8]
+        end += _RECORD
         return np.where(end <= self.file.size, end, STOP)
 
     def after_one(self, at: int) -> int:
@@ -93,14 +95,14 @@ class _Records:
         return np.asarray(good & (np.abs(self._field(at, 0) - self.first_s) < _FAR_IN_TIME_S))
 
     def _field(self, at: Ints, offset: int) -> Ints:
-        return self.file.numbers(at + offset, 4, self.order)
+        return self.words[at + offset].astype(np.int64)
 
 
 def _pcap_chunks(file: Bytes, order: str, unit_ns: int, chunk_bytes: int) -> Iterator[Frames]:
     link_type = file.number(20, 4, order) & 0xFFFF  # above it: the length of a checksum
     limit = max(file.size - _RECORD + 1, _HEADER)
     first_s = file.number(_HEADER, 4, order) if limit > _HEADER else 0
-    records = _Records(file, order, _NS // unit_ns, first_s)
+    records = _Records(file, order, file.overlapping(4, order), _NS // unit_ns, first_s)
     start = _HEADER
     while True:
         at = walk(records, start, min(start + chunk_bytes, limit))

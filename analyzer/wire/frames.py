@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -39,6 +39,10 @@ class Bytes:
             return (self.wide(at - 2, order) & np.uint64(_MAC)).astype(np.int64)
         return self._gather(at, width, order).astype(np.int64)
 
+    def overlapping(self, width: int, order: str) -> npt.NDArray[Any]:
+        """All numbers of this width, a byte apart; for who knows that its offsets are inside."""
+        return self._views[width, order]
+
     def wide(self, at: Ints, order: str = ">") -> npt.NDArray[np.uint64]:
         """Unsigned numbers of 8 bytes."""
         return self._gather(at, 8, order).astype(np.uint64)
@@ -53,9 +57,9 @@ class Bytes:
 
     def _gather(self, at: Ints, width: int, order: str) -> npt.NDArray[np.unsignedinteger]:
         view = self._views[width, order]
-        if len(view) == 0:
+        if len(view) == 0 or len(at) == 0:
             return np.zeros(len(at), dtype=view.dtype)
-        return view[np.minimum(at, len(view) - 1)]
+        return view[at if at.max() < len(view) else np.minimum(at, len(view) - 1)]
 
     def _overlapping(self, width: int, order: str) -> npt.NDArray[np.unsignedinteger]:
         size = max(self.size - width + 1, 0)

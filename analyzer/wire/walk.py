@@ -27,9 +27,10 @@ STOP = 2**62
 SAMPLE = 256
 """So many records are walked one by one first: most of a small file, or how long they are here."""
 
-_WINDOW = 256
+_WINDOW = 128
 _FARTHEST_GUESS = 1 << 17
-_LANES = (8, 2048)
+_LANES_PER_STEP = 16  # a step of all lanes costs as much as so many guesses
+_MOST_LANES = 4096
 
 
 class Chain(Protocol):
@@ -64,7 +65,7 @@ def walk(chain: Chain, start: int, limit: int, sample: int = SAMPLE) -> Ints:
     expected = (limit - at) * len(first) // (at - start)
     if expected < 4 * sample:
         return _array(first + _one_by_one(chain, at, limit)[0])
-    lanes = min(max(math.isqrt(expected), _LANES[0]), _LANES[1])
+    lanes = min(math.isqrt(expected * _LANES_PER_STEP), _MOST_LANES)
     bounds = np.linspace(at, limit, lanes + 1).astype(np.int64)
     bounds[:-1] -= (bounds[:-1] - at) % chain.step
     return np.concatenate([_array(first), _in_lanes(chain, bounds)])
