@@ -36,15 +36,23 @@ def conclude(
     Raises:
         RecordingError: it is not a recording, or the page cannot be written.
     """
-    recording = Recording.open(directory)
-    analysis = analyse(recording, assumptions)
-    recording.write_derived(directory / ANALYSIS, as_json(analysis))
+    recording, analysis = analyse_run(directory, assumptions)
     return analysis, recording.write_derived(page or directory / REPORT, render_page(analysis))
 
 
-def print_summary(analysis: Analysis, page: Path, *, err: bool) -> None:
+def analyse_run(
+    directory: Path, assumptions: Sequence[Assumption] = ()
+) -> tuple[Recording, Analysis]:
+    """Analyse a run and write ``analysis.json``; raises as ``conclude`` does."""
+    recording = Recording.open(directory)
+    analysis = analyse(recording, assumptions)
+    recording.write_derived(directory / ANALYSIS, as_json(analysis))
+    return recording, analysis
+
+
+def print_summary(analysis: Analysis, page: Path, *, err: bool, what: str = "page") -> None:
     """The end of the output: the figures, the verdict, the page, and last the run's directory."""
-    for line in (*summary_lines(analysis), "", f"page: {page}", analysis.run):
+    for line in (*summary_lines(analysis), "", f"{what}: {page}", analysis.run):
         click.echo(line, err=err)
 
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 SEVERITIES = {"problem": "Problem", "warning": "Warning", "info": "Good to know"}
 COMMANDS = ("command_line", "command", "argv")  # lists of words in the manifest, shown as typed
+STYLES = ("templates/page.css", "templates/ladder.css")
 MANY = 200  # items of a list in the manifest that are shown
 
 
@@ -41,14 +42,20 @@ def render_page(analysis: Analysis) -> str:
     return render("page.html", _context(analysis))
 
 
-def render(template: str, context: Mapping[str, Any]) -> str:
-    """A template that extends ``shell.html``, with the style, scripts and policy of every page."""
-    scripts = (_text("vendor/plotly-cartesian.min.js"), _text("templates/page.js"))
+def render(template: str, context: Mapping[str, Any], script: str = "page.js") -> str:
+    """A template, with the style, scripts and policy of every page.
+
+    Args:
+        template: below ``templates/``.
+        context: what it needs beyond those.
+        script: the page's own, below ``templates/``; it runs after plotly.
+    """
+    scripts = (text_of("vendor/plotly-cartesian.min.js"), text_of(f"templates/{script}"))
     shell = {
         "dark": script_json(dict(PALETTE.values())),
         "palette": PALETTE,
         "severities": SEVERITIES,
-        "style": Markup(_text("templates/page.css")),  # noqa: S704 - our own file
+        "style": Markup("".join(map(text_of, STYLES))),  # noqa: S704 - our own files
         "scripts": [Markup(script) for script in scripts],  # noqa: S704 - our own files
         "policy": _policy(scripts),
     }
@@ -110,7 +117,8 @@ def _policy(scripts: Sequence[str]) -> str:
 
 
 @cache
-def _text(path: str) -> str:
+def text_of(path: str) -> str:
+    """A file of this package."""
     return files("reports").joinpath(path).read_text(encoding="utf-8")
 
 

@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from analyzer.results import Analysis
 
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("-o", "output", type=click.Path(path_type=Path), help="The page; report.html in RUN.")
+@click.option(
+    "-o",
+    "output",
+    type=click.Path(path_type=Path),
+    help="The file (html, md) or the folder (csv, parquet).  [default: in RUN]",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["html", "md", "csv", "parquet"]),
+    default="html",
+    show_default=True,
+    help="The page; a summary for a pull request or a ticket; the tables behind the charts.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the analysis as one JSON document.")
 @click.option(
     "--what-if",
@@ -19,13 +36,34 @@ import click
     help="The same packets under another tcp, tcpfin, udp, forwarding, conn_reuse_mode or "
     "secure_tcp; repeatable.",
 )
-def report(run: Path, output: Path | None, as_json: bool, assumed: tuple[str, ...]) -> None:
-    """Analyse RUN again and write its page; also a run that was cut off."""
+def report(
+    run: Path, output: Path | None, form: str, as_json: bool, assumed: tuple[str, ...]
+) -> None:
+    """Analyse RUN again and write its page, or another form; also a run that was cut off."""
     from analyzer.what_if import parse_assumption
+    from loadgen.conclude import analyse_run, conclude, print_summary
     from loadgen.conclude import as_json as to_text
-    from loadgen.conclude import conclude, print_summary
 
-    analysis, page = conclude(run, output, [parse_assumption(text) for text in assumed])
+    assumptions = [parse_assumption(text) for text in assumed]
+    if form == "html":
+        analysis, where = conclude(run, output, assumptions)
+    else:
+        _, analysis = analyse_run(run, assumptions)
+        where = output or run / WHERE[form]
+        _write(analysis, form, where)
     if as_json:
         click.echo(to_text(analysis))
-    print_summary(analysis, page, err=as_json)
+    print_summary(analysis, where, err=as_json, what=WHAT[form])
+
+
+WHAT = {"html": "page", "md": "summary", "csv": "tables", "parquet": "tables"}
+WHERE = {"md": "report.md", "csv": "tables-csv", "parquet": "tables-parquet"}
+
+
+def _write(analysis: Analysis, form: str, where: Path) -> None:
+    from loadgen.formats import write_markdown, write_tables
+
+    if form != "md":
+        write_tables(analysis, where, form)
+    elif why_none := write_markdown(analysis, where):
+        click.echo(f"analyzer report: the charts have no pictures: {why_none}", err=True)

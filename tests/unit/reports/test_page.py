@@ -90,7 +90,7 @@ def strings(value: Any) -> list[str]:
 def test_the_page_asks_for_nothing_outside_itself(name: str) -> None:
     for tag, attributes in outline(build.RUNS[name]()).elements:
         assert not {"src", "action", "srcset", "data"} & set(attributes), tag
-    css = page._text("templates/page.css")
+    css = page.text_of("templates/page.css")
     assert "url(" not in css
     assert "@import" not in css
 
@@ -180,7 +180,7 @@ def test_the_vendored_plotly_is_the_one_that_the_package_is_made_for() -> None:
 
 
 def test_the_page_offers_no_upload() -> None:
-    script = page._text("templates/page.js")
+    script = page.text_of("templates/page.js")
     assert "showSendToCloud: false" in script
     assert 'plotlyServerURL: ""' in script
 
