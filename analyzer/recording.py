@@ -285,7 +285,7 @@ class Recording:
         """
         first, rest = self.path / CAPTURE, self.path.glob(ROTATED)
         numbered = sorted(rest, key=lambda path: (len(path.name), path.name))
-        found = {path.name: _mapped(path) for path in (first, *numbered) if path.is_file()}
+        found = {path.name: mapped(path) for path in (first, *numbered) if path.is_file()}
         return {name: content for name, content in found.items() if len(content)}
 
     def write_derived(self, path: Path, text: str) -> Path:
@@ -324,7 +324,12 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     return manifest
 
 
-def _mapped(path: Path) -> memoryview:
+def mapped(path: Path) -> memoryview:
+    """A file's bytes, mapped.
+
+    Raises:
+        RecordingError: it cannot be read.
+    """
     try:
         with path.open("rb") as file:
             if path.stat().st_size == 0:

@@ -21,7 +21,7 @@ from analyzer.director import directors_of
 from analyzer.errors import RecordingError
 from analyzer.ipvs.changes import EntryTracker
 from analyzer.ipvs.formats import parse_entries, parse_services
-from analyzer.recording import CAPTURE, RecordingWriter
+from analyzer.recording import CAPTURE, RecordingWriter, mapped
 from analyzer.wire.packets import read_packets
 from analyzer.wire.segments import busiest_end
 from loadgen.director.rows import service_rows
@@ -167,8 +167,7 @@ def _service(
         return {"protocol": protocol, "vip": vip, "port": port}, []
     if polls or sources.capture is None:
         return None, []
-    with sources.capture.open("rb") as file:
-        end = busiest_end(read_packets(memoryview(file.read())))
+    end = busiest_end(read_packets(mapped(sources.capture)))
     if end is None:
         return None, [f"{sources.capture}: no SYN in it, so no virtual service to be seen"]
     service = {"protocol": end.protocol, "vip": end.vip, "port": end.port}
