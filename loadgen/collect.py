@@ -15,6 +15,7 @@ from analyzer.recording import RecordingWriter
 from loadgen.capture.start import open_captures
 from loadgen.collecting.keep import Keeper
 from loadgen.collecting.metrics import serving
+from loadgen.collecting.totals import Totals
 from loadgen.collecting.watch import DirectorsWatch
 from loadgen.director.eye import eye_on
 from loadgen.director.facts import manifest_of
@@ -127,11 +128,15 @@ async def collect(site: Site, options: CollectOptions, shown: LiveTable) -> Ende
             )
             for eye, known in zip(eyes, facts, strict=True)
         ]
-        watch = DirectorsWatch(pollers, facts, recording, every_s=options.every_s, show=shown.show)
+        totals = [Totals(link) for link in site.directors] if options.openmetrics else []
+        watch = DirectorsWatch(
+            pollers, facts, recording, every_s=options.every_s, show=shown.show, totals=totals
+        )
         activities: list[Activity] = [
             QuitKey(),
             *captures,
             *pollers,
+            *totals,
             *socket_watches(services, site.servers, _ports(facts, options.watched), recording),
             *([LabEvents(site.lab, recording)] if site.lab else []),
             watch,

@@ -2,8 +2,10 @@
 
 ``node_ipvs_backend_connections_active``, ``_inactive`` and ``_weight`` mean what node_exporter's
 ipvs collector means by them, and have its labels; ``director`` is ours, since one of us may watch
-several. All else is called ``loadgen_…``. A director that is lost has nothing but ``up`` 0 and when
-it last answered: what was polled before is not of now.
+several. So do ``node_ipvs_connections_total`` and the totals of packets and bytes, which are the
+whole director's (``/proc/net/ip_vs_stats``), whatever ``--service`` narrows. All else is called
+``loadgen_…``. A director that is lost has nothing but ``up`` 0 and when it last answered: what was
+polled before is not of now.
 """
 
 from __future__ import annotations
@@ -52,7 +54,14 @@ COUNTERS = {
     "incoming_bytes": "Bytes from clients to a real server.",
     "outgoing_bytes": "Bytes from a real server to clients (none pass in dr and tun).",
 }
-"""In the order of the kernel's counters."""
+TOTALS = {
+    "connections": "The total number of connections made.",
+    "incoming_packets": "The total number of incoming packets.",
+    "outgoing_packets": "The total number of outgoing packets.",
+    "incoming_bytes": "The total amount of incoming data.",
+    "outgoing_bytes": "The total amount of outgoing data.",
+}
+"""Both in the order of the kernel's counters."""
 
 
 class ViewCollector:
@@ -72,6 +81,7 @@ class ViewCollector:
             if director.up
             for server in director.servers
         ]
+        yield from _totals(directors)
         yield from _backends(alive)
         yield from _counted(alive)
         yield _entries(alive)
@@ -97,6 +107,15 @@ def _polled(directors: tuple[DirectorView, ...]) -> Metric:
         if director.polled_ns is not None:
             family.add_metric([director.name], director.polled_ns / _NS)
     return family
+
+
+def _totals(directors: tuple[DirectorView, ...]) -> Iterator[Metric]:
+    for number, (name, text) in enumerate(TOTALS.items()):
+        family = CounterMetricFamily(f"node_ipvs_{name}", text, labels=["director"])
+        for director in directors:
+            if director.up and director.totals is not None:
+                family.add_metric([director.name], director.totals[number])
+        yield family
 
 
 def _backends(alive: list[tuple[DirectorView, ServerView]]) -> Iterator[Metric]:

@@ -77,6 +77,7 @@ class DirectorView:
         up: it answered lately; else nothing below is of now.
         polled_ns: the last poll; Unix time, our clock; None before it.
         reads_entries: entries are read, not the counters alone.
+        totals: over all its services since its IPVS was loaded; None where they are not read.
     """
 
     name: str
@@ -84,6 +85,7 @@ class DirectorView:
     polled_ns: int | None
     reads_entries: bool
     servers: tuple[ServerView, ...]
+    totals: Counters | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

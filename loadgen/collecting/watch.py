@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from analyzer.ipvs.formats import Destination, Service
     from analyzer.recording import RecordingWriter
     from loadgen.collecting.holdings import Group
+    from loadgen.collecting.totals import Totals
     from loadgen.collecting.view import Forecast
     from loadgen.director.counters import Counters, ServerKey
     from loadgen.director.facts import DirectorFacts
@@ -39,6 +41,7 @@ class _Watched:
 
     poller: Poller
     draining: Draining
+    totals: Totals | None = None
     counters: Mapping[ServerKey, Counters] = field(default_factory=dict)
     counters_s: float = 0.0
     new_per_s: Mapping[ServerKey, float] = field(default_factory=dict)
@@ -61,6 +64,7 @@ class DirectorsWatch(Background):
         *,
         every_s: float,
         show: Callable[[View], None],
+        totals: Sequence[Totals] = (),
     ) -> None:
         """A watch that has not begun.
 
@@ -70,11 +74,14 @@ class DirectorsWatch(Background):
             recording: that takes the restarts of draining entries' timers.
             every_s: how often a view is shown.
             show: what takes it.
+            totals: the directors', in the same order; none where they are not wanted.
         """
         self.view = View(at_ns=0, directors=())
         self._watched = [
-            _Watched(poller, Draining(poller.name, known, recording))
-            for poller, known in zip(pollers, facts, strict=True)
+            _Watched(poller, Draining(poller.name, known, recording), total)
+            for poller, known, total in zip(
+                pollers, facts, totals or repeat(None, len(pollers)), strict=True
+            )
         ]
         self._every_s = every_s
         self._show = show
@@ -110,6 +117,7 @@ def _director(one: _Watched, now_ns: int) -> DirectorView:
         up=fresh and not poller.lost,
         polled_ns=polled_ns,
         reads_entries=poller.reads_entries,
+        totals=one.totals.now if one.totals else None,
         servers=tuple(
             _server(one, service, server)
             for service in poller.services

@@ -78,7 +78,7 @@ def watch(quick: Lab, tmp_path_factory: pytest.TempPathFactory) -> Watch:
         for _ in range(REQUESTS):
             quick.client.run("curl", "-sI", f"http://{VIP}/")
         set_weight(quick, "srv01", 0)
-        time.sleep(2.5)
+        time.sleep(3)  # a view is a second old at most, the totals two
         scraped = within(quick.client_namespace, scrape)
         out, rest = process.communicate(timeout=120)
     return Watch(
@@ -150,6 +150,12 @@ def test_the_metrics_showed_what_was_held_while_it_was_held(watch: Watch) -> Non
     assert values["loadgen_real_server_entries"] == REQUESTS / 2
     assert "loadgen_real_server_empty_timestamp_seconds" in values
     assert 'loadgen_director_up{director="bal02"} 1.0' in watch.scraped
+    (total,) = [
+        line
+        for line in watch.scraped.splitlines()
+        if line.startswith('node_ipvs_connections_total{director="bal01"}')
+    ]
+    assert float(total.split()[-1]) >= REQUESTS
 
 
 def test_the_clients_own_sockets_stand_beside(watch: Watch) -> None:

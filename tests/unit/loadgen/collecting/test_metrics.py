@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import socket
 import urllib.request
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from loadgen.collecting.metrics import serving
+from loadgen.collecting.totals import parse_totals
 from loadgen.collecting.view import Forecast, View
+from loadgen.director.counters import Counters
 from loadgen.errors import UsageProblem
 from tests.unit.loadgen.collecting.views import NOW_NS, director, server, view
+
+STATS = """\
+   Total Incoming Outgoing         Incoming         Outgoing
+   Conns  Packets  Packets            Bytes            Bytes
+     1AF     1203        0            1F2A3                0
+
+ Conns/s   Pkts/s   Pkts/s          Bytes/s          Bytes/s
+       0        0        0                0                0
+"""
 
 
 def scraped(what: View) -> str:
@@ -59,6 +71,23 @@ def test_all_that_the_table_shows_is_served() -> None:
     assert found["loadgen_real_server_connections_total"] == 100
     assert found["loadgen_real_server_incoming_bytes_total"] == 40_000
     assert found["loadgen_real_server_entries"] == 20
+
+
+def test_a_directors_totals_have_node_exporters_names() -> None:
+    told = replace(director(server()), totals=Counters(431, 4611, 2, 127_651, 3))
+    found = samples(view(told), director="bal01")
+    assert found["node_ipvs_connections_total"] == 431
+    assert found["node_ipvs_incoming_packets_total"] == 4611
+    assert found["node_ipvs_outgoing_packets_total"] == 2
+    assert found["node_ipvs_incoming_bytes_total"] == 127_651
+    assert found["node_ipvs_outgoing_bytes_total"] == 3
+    gone = samples(view(replace(told, up=False)), director="bal01")
+    assert not [name for name in gone if name.startswith("node_ipvs")]
+
+
+def test_totals_are_read_as_the_kernel_prints_them() -> None:
+    assert parse_totals(STATS) == Counters(431, 4611, 0, 127_651, 0)
+    assert parse_totals("") is None
 
 
 def test_of_a_director_that_is_lost_nothing_old_is_served() -> None:
