@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check bench clean
+.PHONY: help demo test check bench gallery clean
 
 BIN := .venv/bin
 
@@ -33,6 +33,10 @@ bench: ## Measurements in tests/bench; they print numbers and may be slow
 	else \
 		.ci/setup demo && .ci/as-root $(BIN)/python -m pytest -p no:cacheprovider -s tests/bench $(ARGS); \
 	fi
+
+gallery: ## Pages of the recordings in tests/data, and their pictures, in docs/gallery
+	@.ci/setup test
+	@PYTHONPATH=. $(BIN)/python .ci/gallery.py
 
 clean: ## Remove .venv and caches; recordings in runs/ stay
 	rm -rf .venv dist .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

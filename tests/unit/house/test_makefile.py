@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ROOT = environment.checkout()
-PUBLIC = {"help", "demo", "test", "check", "bench", "clean"}
+PUBLIC = {"help", "demo", "test", "check", "bench", "gallery", "clean"}
 
 
 def test_make_alone_lists_every_target() -> None:

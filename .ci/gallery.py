@@ -1,0 +1,75 @@
+"""`make gallery`: the pages of the recordings in tests/data, and a picture of each.
+
+The pages go to docs/gallery/ and stay out of git (plotly.js is 1.5 MB of each); the pictures are
+what the README shows.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from analyzer.analysis import analyse
+from analyzer.recording import Recording
+from loadgen.importing.folder import import_folder
+from reports.page import render_page
+from tests.browser.chromium import chromium, offline, opened
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser
+
+    from analyzer.results import Analysis
+
+ROOT = Path(__file__).parents[1]
+DATA, GALLERY = Path("tests/data"), Path("docs/gallery")
+WIDTH_PX, HEIGHT_PX, QUALITY = 1000, 1000, 75
+DARK = "nat-client-close-tcpfin10"  # shown to a reader who prefers dark, too
+
+
+def analyses(scratch: Path) -> Iterator[tuple[str, Analysis]]:
+    """Name and analysis of each; what was recorded elsewhere is imported first."""
+    yield "dr-burst-50", analyse(Recording.open(DATA / "dr-burst-50"))
+    for folder in sorted((DATA / "ground-truth").iterdir()):
+        import_folder([folder], scratch / folder.name)
+        found = analyse(Recording.open(scratch / folder.name))
+        yield folder.name, replace(found, run=str(folder))
+
+
+def picture(browser: Browser, name: str, scheme: str = "light") -> None:
+    """The head of a page and its first charts."""
+    context = offline(browser, WIDTH_PX, "dark" if scheme == "dark" else "light")
+    page = opened(context, (GALLERY / f"{name}.html").resolve()).page
+    page.set_viewport_size({"width": WIDTH_PX, "height": HEIGHT_PX})
+    asked = {"format": "webp", "quality": QUALITY}  # a third of a PNG; playwright knows it not
+    shot = context.new_cdp_session(page).send("Page.captureScreenshot", asked)
+    suffix = "-dark" if scheme == "dark" else ""
+    (GALLERY / f"{name}{suffix}.webp").write_bytes(base64.b64decode(shot["data"]))
+    context.close()
+
+
+def main() -> int:
+    """All pages first, then one browser for all pictures."""
+    os.chdir(ROOT)  # so that no page names where the checkout is
+    GALLERY.mkdir(exist_ok=True)
+    names = []
+    with tempfile.TemporaryDirectory() as scratch:
+        for name, analysis in analyses(Path(scratch)):
+            (GALLERY / f"{name}.html").write_text(render_page(analysis), encoding="utf-8")
+            names.append(name)
+    with chromium() as browser:
+        for name in names:
+            picture(browser, name)
+            sys.stdout.write(f"{GALLERY}/{name}.html\n")
+        picture(browser, DARK, "dark")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
