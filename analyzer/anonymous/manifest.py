@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from analyzer.anonymous.substitution import Substitution
 
 HIDDEN = "hidden"
-HIDDEN_KEYS = frozenset({"path", "url", "urls", "headers", "header", "body", "user"})
+HIDDEN_KEYS = frozenset({"path", "url", "urls", "headers", "header", "body", "payload", "user"})
 """What was asked of a server: nothing that a figure needs, and full of names."""
 
 _PLAIN = re.compile(r"[0-9][0-9.,]*(?:ms|[smhkKMGT%])?(?:/s)?")
@@ -22,10 +22,12 @@ _LINK = re.compile(r"(?:ssh://(?:[^@/\s]*@)?(?P<host>\[[^]]*\]|[^:/\s]+)|exec:).
 
 
 def names_in(manifest: Mapping[str, Any]) -> Iterator[str]:
-    """The names that a manifest tells: directors, hosts, the lab, links and whom they reach."""
+    """The names that a manifest tells: directors, hosts, sites, the lab, links and their ends."""
     directors = manifest.get("directors")
     yield from directors if isinstance(directors, dict) else ()
-    for holder in (manifest.get("lab"), (manifest.get("host") or {}).get("name")):
+    asked = (manifest.get("plan") or {}).get("request") or {}
+    told = (asked.get(key) for key in ("authority", "server_name"))
+    for holder in (manifest.get("lab"), (manifest.get("host") or {}).get("name"), *told):
         if isinstance(holder, str):
             yield holder
     for text in _texts(manifest):

@@ -98,7 +98,7 @@ _attempt: ContextVar[_Attempt] = ContextVar("_attempt")
 
 
 async def _carry_out(share: Share, outlet: Outlet) -> None:
-    connector = aiohttp.TCPConnector(
+    connector = _Connector(
         limit=0, force_close=True, ssl=_trust(share.plan), socket_factory=_socket_maker(share.plan)
     )
     async with aiohttp.ClientSession(
@@ -106,7 +106,6 @@ async def _carry_out(share: Share, outlet: Outlet) -> None:
         timeout=aiohttp.ClientTimeout(
             total=share.plan.timeout_s, sock_connect=share.plan.connect_timeout_s
         ),
-        trace_configs=[_trace()],
         trust_env=False,
         auto_decompress=False,
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -322,8 +321,7 @@ def _socket_maker(plan: LoadPlan) -> Callable[[Any], socket.socket]:
     def make(address: Any) -> socket.socket:
         family, kind, protocol, _, _ = address
         attempt = _attempt.get()
-        sock = socket.socket(family, kind, protocol)
-        sock.setblocking(False)
+        sock = socket.socket(family, kind | socket.SOCK_NONBLOCK, protocol)
         try:
             if plan.sources:
                 with suppress(OSError):
@@ -338,18 +336,20 @@ def _socket_maker(plan: LoadPlan) -> Callable[[Any], socket.socket]:
     return make
 
 
-def _trace() -> aiohttp.TraceConfig:
-    trace = aiohttp.TraceConfig()
-    trace.on_connection_create_end.append(_connected)
-    return trace
+class _Connector(aiohttp.TCPConnector):
+    """Notes when a connection stands; aiohttp's own tracing would cost each request dearly."""
 
-
-async def _connected(_session: aiohttp.ClientSession, _context: Any, _params: Any) -> None:
-    attempt = _attempt.get()
-    attempt.connected = time.time_ns()
-    if attempt.sock is not None:
-        name = attempt.sock.getsockname()
-        attempt.source, attempt.port = name[0], name[1]
+    async def connect(
+        self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout
+    ) -> Any:
+        """A connection, TLS included."""
+        made = await super().connect(req, traces, timeout)
+        attempt = _attempt.get()
+        attempt.connected = time.time_ns()
+        if attempt.sock is not None:
+            name = attempt.sock.getsockname()
+            attempt.source, attempt.port = name[0], name[1]
+        return made
 
 
 async def _size_of(response: aiohttp.ClientResponse) -> int:

@@ -20,6 +20,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from loadgen.engines.rows import RowBuffer, Texts
+from loadgen.plan import OpenModel
 
 if TYPE_CHECKING:
     from loadgen.engines.rows import Block
@@ -32,6 +33,7 @@ READY, ROWS, TEXT, SAY, SENT, FAULT, DONE = b"r", b"R", b"t", b"s", b"S", b"f", 
 USAGE = struct.Struct("<d")
 """Payload of DONE: the CPU time of this worker, user and system, seconds."""
 
+_PUNCTUAL = -10
 _COLLECT_EVERY = 100_000  # objects; connections in flight are no garbage, and cost each collection
 
 
@@ -101,6 +103,11 @@ def main() -> None:
     except EOFError:
         return
     threading.Thread(target=_await_stop, args=(sys.stdin.fileno(), outlet), daemon=True).start()
+    if isinstance(share.plan.arrivals, OpenModel):
+        with suppress(
+            OSError
+        ):  # a schedule is worth being woken for; without the right, never mind
+            os.setpriority(os.PRIO_PROCESS, 0, _PUNCTUAL)
     gc.freeze()
     gc.set_threshold(_COLLECT_EVERY)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 LOADGEN = Path(sys.executable).parent / "loadgen"
 VIP = "192.168.10.2"
 REQUESTS = 60
+UDP_PORT = 7
 LIMIT_S = 120
 ENDS_IN = {
     "client": "FIN_WAIT",
@@ -45,7 +46,7 @@ CASES = [(engine, kind) for engine in ENGINES for kind in ENDS_IN]
 
 @dataclass(frozen=True)
 class Ran:
-    """One engine's burst of every way of closing that it has."""
+    """A burst: of every way of closing that an engine has, or of datagrams."""
 
     document: Any
     recording: Recording
@@ -71,22 +72,30 @@ class Ran:
 
 @pytest.fixture(scope="module")
 def ran(lab_prefix: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Ran]]:
-    """Both engines one after the other in one lab that forgets in seconds."""
-    timeouts = Timeouts(tcp_s=4, tcpfin_s=3, udp_s=300)
-    with Lab(exercise(timeouts), name=f"{lab_prefix}-close") as lab:
+    """One after the other in one lab that forgets in seconds: both engines, then datagrams."""
+    timeouts = Timeouts(tcp_s=4, tcpfin_s=3, udp_s=3)
+    topology = replace(exercise(timeouts), udp_port=UDP_PORT)
+    flags = {
+        engine: ["--engine", engine, "--close", mix(engine), "--tcp-info"] for engine in ENGINES
+    }
+    flags["datagrams"] = ["--udp", "--port", str(UDP_PORT)]
+    with Lab(topology, name=f"{lab_prefix}-close") as lab:
         yield {
-            engine: burst(lab, engine, tmp_path_factory.mktemp(engine) / "run")
-            for engine in ENGINES
+            name: burst(lab, words, tmp_path_factory.mktemp(name) / "run")
+            for name, words in flags.items()
         }
 
 
-def burst(lab: Lab, engine: Any, directory: Path) -> Ran:
-    kinds = [kind for kind in ENDS_IN if kind in ABILITIES[engine].closes]
-    flags = ["--engine", engine, "--close", ",".join(f"{kind}=1" for kind in kinds)]
+def mix(engine: Any) -> str:
+    """As much of every way of closing that an engine has."""
+    return ",".join(f"{kind}=1" for kind in ENDS_IN if kind in ABILITIES[engine].closes)
+
+
+def burst(lab: Lab, flags: list[str], directory: Path) -> Ran:
     done = subprocess.run(
         [
             *(LOADGEN, "burst", "--vip", VIP, "--lab", lab.name, "-n", str(REQUESTS), "-c", "6"),
-            *("--json", "-o", str(directory), "--tcp-info", *flags),
+            *("--json", "-o", str(directory), *flags),
         ],
         capture_output=True,
         text=True,
@@ -138,3 +147,11 @@ def test_each_connection_is_a_row_with_all_that_is_known_of_it(
     assert rows["error"].isna().all()
     assert (rows["rtt_us"] > 0).all()
     assert rows[rows["close"] != "never"]["closed"].notna().all()
+
+
+def test_each_datagram_makes_an_entry_that_the_udp_timeout_governs(ran: dict[str, Ran]) -> None:
+    shown = ran["datagrams"]
+    assert set(shown.last_states().values()) == {"UDP"}
+    assert len(shown.last_states()) == REQUESTS
+    (row,) = shown.document["lifetimes"]
+    assert (row["timeout_name"], row["timeout_s"], row["n_expired"]) == ("udp", 3, REQUESTS)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from loadgen.commands.loadgen.capture_options import capture_options, capture_told
-from loadgen.commands.loadgen.load_options import load_options, plan_of
+from loadgen.commands.loadgen.load_options import load_options, plan_of, without_credentials
 from loadgen.commands.types import CPU_SHARE, OBSERVE, TIMEOUTS
 
 
@@ -87,7 +87,7 @@ def burst(
     site = find_site(plan.target.vip, directors, lab_name, servers, options["capture_on"])
     watching = BurstOptions(
         directory=output or new_run_directory("burst"),
-        command_line=sys.argv[1:],
+        command_line=without_credentials(sys.argv[1:]),
         capture=capture_told(options),
         observe_s=options["observe"],
         timeouts=options["timeouts"],

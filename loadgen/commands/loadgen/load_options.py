@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,13 +11,17 @@ from loadgen.commands.load_types import BODY, HEADER, HOST, STAGE
 from loadgen.commands.types import CLOSE_MIX, DURATION, METHOD, RATE, SPAN, URL_PATH
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from loadgen.destination import Destination, Told
     from loadgen.plan import ClosedModel, Closing, Datagram, LoadPlan, OpenModel, Request
 
 MOST_REDIRECTS = 10
 _DEFAULT_REQUESTS = 50
+_CREDENTIALS = re.compile(
+    r"^((?:-H|--header=)?\s*(?:authorization|proxy-authorization|cookie)\s*:).*",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 def _table() -> list[Callable[[Any], Any]]:
@@ -109,6 +114,11 @@ def load_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def _option(*names: str, **words: Any) -> Callable[[Any], Any]:
     return click.option(*names, **words)
+
+
+def without_credentials(words: Sequence[str]) -> list[str]:
+    """A command line as it may stand in a recording that is given to others."""
+    return [_CREDENTIALS.sub(r"\1 (not recorded)", word) for word in words]
 
 
 def plan_of(options: dict[str, Any]) -> tuple[LoadPlan, str]:

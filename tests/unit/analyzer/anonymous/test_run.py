@@ -128,13 +128,24 @@ def test_a_manifest_hides_what_people_wrote_and_keeps_what_figures_need() -> Non
         ],
         "host": {"name": "laptop"},
         "directors": {"bal01": {"link": "ssh://root@bal01:22", "hz": 100}},
-        "plan": {"path": "/customers/7", "headers": ["Cookie: a"], "rate_per_s": 500},
+        "plan": {
+            "rate_per_s": 500,
+            "request": {
+                "path": "/customers/7",
+                "headers": [["Cookie", "a"]],
+                "authority": "shop.example.com:8443",
+                "server_name": "www.example.com",
+                "body": "c2VjcmV0",
+            },
+            "datagram": {"payload": "cHJpdmF0ZQ=="},
+        },
         "notes": ["seen by laptop at 10.1.2.3"],
         "servers": {"10.1.2.4": {"weight": 1}},
     }
     told = anonymous_manifest(manifest, Substitution(KEY, names_in(manifest)))
     text = json.dumps(told)
-    for secret in ("bal01", "laptop", "10.1.2", "example", "customers", "Cookie", "root"):
+    people = ("bal01", "laptop", "10.1.2", "example", "customers", "Cookie", "root")
+    for secret in (*people, "c2VjcmV0", "cHJpdmF0ZQ"):
         assert secret not in text
     line = told["command_line"]
     assert [line[at] for at in (0, 1, 4, 5, 6, 7, 8, 9)] == [

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import pytest
 
-from loadgen.commands.loadgen.load_options import load_options, plan_of
+from loadgen.commands.loadgen.load_options import load_options, plan_of, without_credentials
 from loadgen.errors import UsageProblem
 from loadgen.plan import ClosedModel, Datagram, LoadPlan, OpenModel, Stage
 
@@ -165,3 +165,17 @@ def test_what_does_not_go_together_is_one_line(words: str, said: str) -> None:
 def test_a_value_that_is_none_is_refused_by_its_flag(words: list[str]) -> None:
     with pytest.raises(click.BadParameter):
         plan(*words)
+
+
+@pytest.mark.parametrize(
+    ("word", "kept"),
+    [
+        ("Authorization: Bearer s3cret", "Authorization: (not recorded)"),
+        ("-Hcookie:s3cret", "-Hcookie: (not recorded)"),
+        ("--header=Proxy-Authorization: s3cret\nx", "--header=Proxy-Authorization: (not recorded)"),
+        ("X-Authorization-Kind: none", "X-Authorization-Kind: none"),
+        ("/cookie:path", "/cookie:path"),
+    ],
+)
+def test_a_command_line_is_kept_without_credentials(word: str, kept: str) -> None:
+    assert without_credentials(["-H", word]) == ["-H", kept]
