@@ -170,6 +170,22 @@ def test_a_send_ring_takes_what_it_has_slots_for_and_lengths_of_their_own() -> N
     assert [n for block in blocks for n in block.length.tolist()] == length.tolist()
 
 
+def test_a_frame_that_the_kernel_refuses_is_skipped_and_its_slot_is_free_again() -> None:
+    def body() -> tuple[int, list[FrameBlock]]:
+        receiving = ReceiveRing("vb", program=KEEP_EXPERIMENTS, width=64)
+        sending = SendRing("va", slots=16)
+        sending.send(numbered(3), np.array([60, 5, 60]))  # 5: no whole link header
+        waiting = sending.waiting()
+        blocks = receive(receiving, 2)
+        receiving.close()
+        sending.close()
+        return waiting, blocks
+
+    waiting, blocks = on_a_wire(body)
+    assert waiting == 0
+    assert numbers(blocks) == [0, 2]
+
+
 def test_an_interface_that_went_down_is_an_error_once_and_a_silence_after() -> None:
     def body() -> None:
         ring = ReceiveRing("vb", width=64)
