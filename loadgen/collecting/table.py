@@ -6,7 +6,7 @@ import time
 from itertools import chain
 from typing import TYPE_CHECKING, Self
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -23,6 +23,12 @@ NOTHING = "?"  # not measured
 COLUMNS = ("director", "service", "real server")
 NUMBERS = ("weight", "active", "inactive", "new/s")
 DETAILS = ("entries by state", "oldest ends in", "empty")
+HEADINGS = ("real server", "weight", "active", "inact", "new/s", "states", "oldest")
+"""The same for a table, short: it has to fit a terminal of 80 columns."""
+
+WIDTHS = {"states": 11, "oldest": 6}
+"""What a folded column needs to be read."""
+
 _NS = 1_000_000_000
 
 
@@ -58,24 +64,39 @@ class LiveTable:
     def show(self, view: View) -> None:
         """Draw a view anew, or print its lines."""
         if self._live:
-            self._live.update(table(view), refresh=True)
+            self._live.update(drawing(view), refresh=True)
             return
         for line in lines(view):
             self.say(line)
 
 
-def table(view: View) -> Table:
-    """A view as a table; texts of a director are shown, never interpreted."""
-    drawn = Table(caption=f"{clock(view.at_ns)}, q or Ctrl-C ends the watch and makes the report")
-    for name in COLUMNS:
-        drawn.add_column(name, overflow="fold")
-    for name in NUMBERS:
-        drawn.add_column(name, justify="right")
-    for name in DETAILS:
-        drawn.add_column(name, overflow="fold")
+def drawing(view: View) -> Group:
+    """A view as ipvsadm lays it out; texts of a director are shown, never interpreted."""
+    draining = [
+        f"empty: {cells[2]} on {director.name} {cells[9]}"
+        for director in view.directors
+        for cells in rows(director, view.at_ns)
+        if len(cells) > len(HEADINGS) and cells[9]
+    ]
+    end = f"{clock(view.at_ns)}, q or Ctrl-C ends the watch and makes the report"
+    return Group(_table(view), *(Text(line) for line in draining), Text(end, style="dim"))
+
+
+def _table(view: View) -> Table:
+    drawn = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    drawn.add_column(HEADINGS[0], no_wrap=True)
+    for name in HEADINGS[1:5]:
+        drawn.add_column(name, justify="right", no_wrap=True)
+    for name in HEADINGS[5:]:
+        drawn.add_column(name, overflow="fold", min_width=WIDTHS[name])
     for director in view.directors:
+        above = None
         for cells in rows(director, view.at_ns):
-            drawn.add_row(*(Text(cell) for cell in cells))
+            if cells[:2] != above:
+                above = cells[:2]
+                drawn.add_row(Text(" ".join(above), style="bold"))
+            if cells[2:]:
+                drawn.add_row(*(Text(cell) for cell in (f"  -> {cells[2]}", *cells[3:9])))
     return drawn
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from loadgen.collecting.table import LiveTable, empty, lines, span
+from loadgen.collecting.table import LiveTable, drawing, empty, lines, span
 from loadgen.collecting.view import Forecast, HeldEntries, View
 from tests.unit.loadgen.collecting.views import NOW_NS, NS, director, server, view
 
@@ -33,6 +33,18 @@ def test_in_a_terminal_it_is_a_table() -> None:
     text = shown(view(director(server())), terminal=True)
     for cell in ("real server", "192.168.10.21:80", "20 FIN_WAIT", "12 s", "4.0"):
         assert cell in text
+
+
+def test_the_table_fits_a_terminal_of_80_columns() -> None:
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=80, color_system=None)
+    forecast = Forecast(first_ns=NOW_NS + 18 * NS, last_ns=NOW_NS + 19 * NS, renewed=0)
+    console.print(drawing(view(director(server(weight=0, forecast=forecast)))))
+    text = out.getvalue()
+    assert "  -> 192.168.10.21:80 " in text
+    assert "20 FIN_WAIT 12 s" in text
+    assert "empty: 192.168.10.21:80 on bal01 " in text
+    assert text.count("\n") == 5
 
 
 @pytest.mark.parametrize("terminal", [False, True])
