@@ -24,7 +24,7 @@ _BETWEEN_BATCHES_S = 0.5
 _WHO = "; ".join(
     (
         "echo @kernel; cat /proc/sys/kernel/osrelease 2>/dev/null",
-        "echo @macs; cat /sys/class/net/*/address 2>/dev/null",
+        "echo @macs; ip -o link show 2>/dev/null || cat /sys/class/net/*/address 2>/dev/null",
         "echo @ip_vs; cat /proc/net/ip_vs 2>/dev/null",
     )
 )
@@ -120,7 +120,7 @@ def _sections(text: str) -> dict[str, str]:
 
 def _macs(text: str) -> tuple[str, ...]:
     """Interfaces' Ethernet addresses; loopback has none, written as zeros."""
-    found = re.findall(r"^[0-9a-f]{2}(?::[0-9a-f]{2}){5}$", text, re.M)
+    found = re.findall(r"(?:^| link/ether )([0-9a-f]{2}(?::[0-9a-f]{2}){5})\b", text, re.M)
     return tuple(mac for mac in found if mac.strip("0:"))
 
 

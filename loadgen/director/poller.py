@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from loadgen.background import Background
 from loadgen.director.entries import Entries
-from loadgen.director.facts import ASK_TIMEOUT_S
 from loadgen.director.pace import DIRECTOR_CPU, Pace
 from loadgen.director.rows import poll_row, service_rows
 from loadgen.director.shell import LinkLost
@@ -45,7 +44,9 @@ STANDING_EVERY_S = 10.0
 """Timeouts, sysctls, addresses and roles; the director's ipvsadm and ip are run for them."""
 
 _TIMES_LAST_POLL = 10
-_RECONNECT_AFTER_S = (0.5, 1, 2, 5, 10)
+_RECONNECT_AFTER_S = (0.5, 1, 2, 3)
+SLOW_S = 1.0
+"""What is asked aside of the polls, and takes longer, is told: it has held the next poll up."""
 
 
 class Poller(Background):
@@ -205,8 +206,8 @@ class Poller(Background):
     async def _look_around(self) -> None:
         """What changes seldom: each change is an event."""
         began_s = time.monotonic()
-        before, now = self._standing, await self._eye.standing(timeout_s=ASK_TIMEOUT_S)
-        took_s = time.monotonic() - began_s
+        before, now = self._standing, await self._eye.standing(timeout_s=POLL_TIMEOUT_S)
+        took_s = self._took_aside("timeouts, sysctls and addresses", began_s)
         self._standing_pace.note(began_s + took_s, took_s)
         if before is not None:
             for kind, detail in changes_of(before, now, self._vips):
@@ -233,13 +234,19 @@ class Poller(Background):
                 self._fresh = await self._eye.counters(timeout_s=POLL_TIMEOUT_S)
             except LinkLost as error:
                 return error
-            now_s = time.monotonic()
-            cost_s = now_s - began_s
+            cost_s = self._took_aside("counters", began_s)
             wait_s = COUNTERS_AGAIN_S if self._fresh is None else 0.0
-            self._counters_pace.note(now_s + wait_s, cost_s)
+            self._counters_pace.note(began_s + cost_s + wait_s, cost_s)
         if self._fresh:
             self.counters, self.counters_s = self._fresh, time.monotonic()
         return None
+
+    def _took_aside(self, what: str, began_s: float) -> float:
+        """How long it took, seconds; an event where that was long."""
+        took_s = time.monotonic() - began_s
+        if took_s > SLOW_S:
+            self._event("slow-answer", f"{what}: {took_s:.1f} s")
+        return took_s
 
     def _record_services(self, at_ns: int, look: Look) -> None:
         table = look.services.services

@@ -57,9 +57,7 @@ async def ask(link: Link) -> dict[str, Any]:
             "boot_id": eye.boot_id,
             "services": [asdict(service) for service in services.services.services],
             "entries": sorted(map(list, _rows(entries.entries))),
-            "counters": sorted(
-                (list(map(str, key)), list(n)) for key, n in (counters or {}).items()
-            ),
+            "counters": sorted([str(key[4]), *n] for key, n in (counters or {}).items()),
             "ticks": again.uptime_s >= services.uptime_s > 0,
             "in_order": services.asked_ns <= services.answered_ns <= again.asked_ns,
             "cost_known": entries.cpu_s is not None,

@@ -124,6 +124,17 @@ def test_the_phase_comes_from_schedstat_which_anyone_may_read() -> None:
     assert found.timer_phase_source == "/proc/schedstat"
 
 
+def test_the_addresses_of_its_interfaces_are_read_as_ip_prints_them_too() -> None:
+    links = (
+        "1: lo: <LOOPBACK,UP> mtu 65536 qdisc noqueue \\    link/loopback 00:00:00:00:00:00 "
+        "brd 00:00:00:00:00:00\n"
+        "2: eth0@if5: <UP> mtu 1500 \\    link/ether 02:00:00:00:00:0c brd ff:ff:ff:ff:ff:ff\n"
+        "3: tunl0: <NOARP> mtu 1480 \\    link/ipip 0.0.0.0 brd 0.0.0.0\n"
+    )
+    found = learnt({"@kernel": f"@kernel\n6.1\n@macs\n{links}@ip_vs\n{SERVICES}"})
+    assert found.macs == ("02:00:00:00:00:0c",)
+
+
 @pytest.mark.parametrize("schedstat_says", ["", "12 34\n", "sh: not found\n"])
 def test_else_from_timer_list(schedstat_says: str) -> None:
     found = learnt({"schedstat": schedstat_says, **BY_TIMER_LIST})

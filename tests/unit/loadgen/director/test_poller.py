@@ -298,6 +298,16 @@ def test_a_look_whose_counters_are_lost_is_recorded_all_the_same(
     assert [kind for (kind,) in rows(recording, "events", "kind")] == ["link-lost", "link-back"]
 
 
+def test_what_is_answered_slowly_aside_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(poller_module, "SLOW_S", 0)
+    fake = FakeShell(look())
+    fake.asides["--stats"] = STATS
+    _, recording = polled(fake, tmp_path)
+    assert rows(recording, "events", "kind", "detail") == [("slow-answer", "counters: 0.0 s")]
+
+
 def test_a_director_that_reboots_begins_a_new_clock(tmp_path: Path) -> None:
     fake = FakeShell(look(at_s=5000.0), look(at_s=5000.01), look(at_s=12.0), look(at_s=12.01))
     poller, recording = polled(fake, tmp_path)
