@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,18 +73,20 @@ class Ran:
 
 @pytest.fixture(scope="module")
 def ran(lab_prefix: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Ran]]:
-    """One after the other in one lab that forgets in seconds: both engines, then datagrams."""
+    """Both engines, one after the other, and datagrams meanwhile, in a lab that forgets soon."""
     timeouts = Timeouts(tcp_s=4, tcpfin_s=3, udp_s=3)
     topology = replace(exercise(timeouts), udp_port=UDP_PORT)
-    flags = {
-        engine: ["--engine", engine, "--close", mix(engine), "--tcp-info"] for engine in ENGINES
-    }
-    flags["datagrams"] = ["--udp", "--port", str(UDP_PORT)]
-    with Lab(topology, name=f"{lab_prefix}-close") as lab:
-        yield {
-            name: burst(lab, words, tmp_path_factory.mktemp(name) / "run")
-            for name, words in flags.items()
+    datagrams = ["--udp", "--port", str(UDP_PORT)]
+    with Lab(topology, name=f"{lab_prefix}-close") as lab, ThreadPoolExecutor(1) as aside:
+        folder = tmp_path_factory.mktemp("engines")
+        meanwhile = aside.submit(burst, lab, datagrams, folder / "datagrams")
+        found = {
+            engine: burst(
+                lab, ["--engine", engine, "--close", mix(engine), "--tcp-info"], folder / engine
+            )
+            for engine in ENGINES
         }
+        yield {**found, "datagrams": meanwhile.result()}
 
 
 def mix(engine: Any) -> str:
