@@ -7,6 +7,7 @@ cannot meet the others.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal, get_args
 
 from loadgen.errors import UsageProblem
@@ -98,6 +99,8 @@ def choose(told: Choice, plan: LoadPlan) -> tuple[EngineName, str]:
         why_not = refusal(told, plan)
         if why_not:
             raise UsageProblem(why_not)
+        if find_spec(f"loadgen.engines.{told}") is None:
+            raise UsageProblem(f"--engine {told}: not part of this installation")
         return told, "as told"
     polite = _is_polite(plan)
     order: tuple[EngineName, ...] = ("http", "sockets") if polite else ("sockets", "http")

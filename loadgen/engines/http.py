@@ -7,18 +7,11 @@ the same connection is kept. What aiohttp closes sends nothing; the last handle 
 from __future__ import annotations
 
 import asyncio
-import socket
-import ssl
 import time
 from contextlib import suppress
-from contextvars import ContextVar
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin, urlsplit
+from typing import TYPE_CHECKING
 
 import aiohttp
-from yarl import URL
 
 from loadgen.engines.closing import (
     CLOSE_NUMBER,
@@ -29,23 +22,33 @@ from loadgen.engines.closing import (
     server_has_closed,
     tcp_info,
 )
+from loadgen.engines.http_connection import (
+    Attempt,
+    Connector,
+    current_attempt,
+    location_of,
+    reason_of,
+    same_target,
+    server_name,
+    size_of,
+    socket_maker,
+    trust_of,
+    url_of,
+)
 from loadgen.engines.rows import NONE, Row
 from loadgen.engines.turns import turns_of
-from loadgen.engines.wording import INTERRUPTED, TIMED_OUT, authority, headers_of, reason
+from loadgen.engines.wording import INTERRUPTED, TIMED_OUT, headers_of
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
 
-    from analyzer.lives import Close
     from loadgen.engines.rows import Outlet
     from loadgen.engines.share import Share
-    from loadgen.plan import LoadPlan
 
-_IP_BIND_ADDRESS_NO_PORT = 24  # ip(7)
 _LOOK_S = 0.05
 _FLUSH_EVERY = 5  # looks
 _TLS_FAREWELL_S = 0.25  # what aiohttp advises, for transports that are still saying good-bye
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _NOT_OF_AIOHTTP = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 
 
@@ -64,42 +67,9 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return None
 
 
-@dataclass(slots=True)
-class _Attempt:
-    """One request while it is on its way; Unix ns.
-
-    Attributes:
-        sock: our own handle of its connection.
-    """
-
-    number: int
-    scheduled: int
-    close: Close
-    path: str
-    started: int = NONE
-    connected: int = NONE
-    first_byte: int = NONE
-    ended: int = NONE
-    closed: int = NONE
-    source: str | None = None
-    port: int = NONE
-    status: int = NONE
-    size: int = NONE
-    error: str | None = None
-    closer: int = NONE
-    resent: int = NONE
-    rtt_us: int = NONE
-    keeps: bool = True
-    location: str | None = None
-    sock: socket.socket | None = None
-
-
-_attempt: ContextVar[_Attempt] = ContextVar("_attempt")
-
-
 async def _carry_out(share: Share, outlet: Outlet) -> None:
-    connector = _Connector(
-        limit=0, force_close=True, ssl=_trust(share.plan), socket_factory=_socket_maker(share.plan)
+    connector = Connector(
+        limit=0, force_close=True, ssl=trust_of(share.plan), socket_factory=socket_maker(share.plan)
     )
     async with aiohttp.ClientSession(
         connector=connector,
@@ -184,15 +154,15 @@ class _Client:
         for _ in range(self._plan.request.redirects + 1):
             assert path is not None
             close = self._plan.closing.of(number)
-            attempt = _Attempt(number, scheduled_ns, close, path)
-            _attempt.set(attempt)
+            attempt = Attempt(number, scheduled_ns, close, path)
+            current_attempt.set(attempt)
             await self._one(attempt)
-            path = attempt.location and _same_target(self._plan, path, attempt.location)
+            path = attempt.location and same_target(self._plan, path, attempt.location)
             if path is None:
                 return
             scheduled_ns = time.time_ns()
 
-    async def _one(self, attempt: _Attempt) -> None:
+    async def _one(self, attempt: Attempt) -> None:
         try:
             await self._request(attempt)
             if attempt.ended != NONE:
@@ -208,31 +178,31 @@ class _Client:
                 attempt.sock.close()
             self._outlet.row(self._row(attempt))
 
-    async def _request(self, attempt: _Attempt) -> None:
+    async def _request(self, attempt: Attempt) -> None:
         request = self._plan.request
         attempt.started = time.time_ns()
         try:
             async with self._session.request(
                 request.method,
-                _url(self._plan, attempt.path),
+                url_of(self._plan, attempt.path),
                 headers=self._headers[attempt.close],
                 data=request.body or None,
-                server_hostname=_server_name(self._plan),
+                server_hostname=server_name(self._plan),
                 allow_redirects=False,
             ) as response:
                 attempt.first_byte = time.time_ns()
                 attempt.status = response.status
                 attempt.keeps = response.headers.get("Connection", "").lower() != "close"
-                attempt.location = _location(response)
-                attempt.size = await _size_of(response)
+                attempt.location = location_of(response)
+                attempt.size = await size_of(response)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            attempt.error = _reason(error, attempt)
+            attempt.error = reason_of(error, attempt)
         else:
             attempt.ended = time.time_ns()
             if not 200 <= attempt.status < 400:
                 attempt.error = f"HTTP {attempt.status}"
 
-    async def _close(self, attempt: _Attempt) -> None:
+    async def _close(self, attempt: Attempt) -> None:
         """Hold, then end the connection as planned."""
         if attempt.close == "server":
             await self._await_fin(attempt)
@@ -241,7 +211,7 @@ class _Client:
             await asyncio.sleep(left_ns / 1e9)  # uvloop's clock ticks in ms, and may be early
         self._end(attempt)
 
-    async def _await_fin(self, attempt: _Attempt) -> None:
+    async def _await_fin(self, attempt: Attempt) -> None:
         """The server was asked to close."""
         assert attempt.sock is not None
         loop = asyncio.get_running_loop()
@@ -253,7 +223,7 @@ class _Client:
             except TimeoutError:
                 attempt.error = TIMED_OUT["close"]
 
-    def _end(self, attempt: _Attempt) -> None:
+    def _end(self, attempt: Attempt) -> None:
         sock = attempt.sock
         assert sock is not None
         if self._plan.tcp_info:
@@ -266,7 +236,7 @@ class _Client:
             self._kept.append(sock)
             attempt.sock = None
 
-    def _row(self, attempt: _Attempt) -> Row:
+    def _row(self, attempt: Attempt) -> Row:
         text = self._outlet.text
         return Row(
             number=attempt.number,
@@ -286,102 +256,3 @@ class _Client:
             retransmits=attempt.resent,
             rtt_us=attempt.rtt_us,
         )
-
-
-@lru_cache
-def _url(plan: LoadPlan, path: str) -> URL:
-    target = plan.target
-    host = f"[{target.vip}]" if ":" in target.vip else target.vip
-    return URL(f"{_scheme(plan)}://{host}:{target.port}{path}", encoded=True)
-
-
-def _scheme(plan: LoadPlan) -> str:
-    return "https" if plan.request.tls else "http"
-
-
-def _server_name(plan: LoadPlan) -> str | None:
-    return plan.request.server_name if plan.request.tls else None
-
-
-def _trust(plan: LoadPlan) -> ssl.SSLContext | bool:
-    """One context for all: reading the authorities' certificates anew would cost milliseconds."""
-    if not plan.request.tls:
-        return True
-    context = ssl.create_default_context()
-    if not plan.request.verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    context.set_alpn_protocols(["http/1.1"])
-    return context
-
-
-def _socket_maker(plan: LoadPlan) -> Callable[[Any], socket.socket]:
-    """Makes the socket of the request in whose task it is called, and keeps a handle of it."""
-
-    def make(address: Any) -> socket.socket:
-        family, kind, protocol, _, _ = address
-        attempt = _attempt.get()
-        sock = socket.socket(family, kind | socket.SOCK_NONBLOCK, protocol)
-        try:
-            if plan.sources:
-                with suppress(OSError):
-                    sock.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
-                sock.bind((plan.sources[attempt.number % len(plan.sources)], 0))
-            attempt.sock = sock.dup()
-        except OSError:
-            sock.close()
-            raise
-        return sock
-
-    return make
-
-
-class _Connector(aiohttp.TCPConnector):
-    """Notes when a connection stands; aiohttp's own tracing would cost each request dearly."""
-
-    async def connect(
-        self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout
-    ) -> Any:
-        """A connection, TLS included."""
-        made = await super().connect(req, traces, timeout)
-        attempt = _attempt.get()
-        attempt.connected = time.time_ns()
-        if attempt.sock is not None:
-            name = attempt.sock.getsockname()
-            attempt.source, attempt.port = name[0], name[1]
-        return made
-
-
-async def _size_of(response: aiohttp.ClientResponse) -> int:
-    """The body's, read in pieces: many at a time do not fill the memory."""
-    size = 0
-    while piece := await response.content.readany():
-        size += len(piece)
-    return size
-
-
-def _location(response: aiohttp.ClientResponse) -> str | None:
-    return response.headers.get("Location") if response.status in _REDIRECTS else None
-
-
-def _same_target(plan: LoadPlan, path: str, location: str) -> str | None:
-    """The path that a redirect leads to; None where it leads away from the target."""
-    here = f"{_scheme(plan)}://{authority(plan)}{path}"
-    there = urlsplit(urljoin(here, location))
-    if (there.scheme, there.netloc) != urlsplit(here)[:2]:
-        return None
-    query = f"?{there.query}" if there.query else ""
-    return f"{there.path or '/'}{query}"
-
-
-def _reason(error: BaseException, attempt: _Attempt) -> str:
-    if isinstance(error, TimeoutError):
-        return TIMED_OUT["connect" if attempt.connected == NONE else "answer"]
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        held = error.certificate_error
-        return f"certificate: {getattr(held, 'verify_message', held)}"
-    if isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientPayloadError):
-        return "closed by the server before its answer was whole"
-    if isinstance(error, OSError) and error.errno:
-        return reason(error)
-    return str(error) or type(error).__name__
