@@ -214,7 +214,7 @@ def _percentiles(comparison: Comparison) -> Chart:
     figure = None
     if known:
         panel = Panel(
-            title="Total latency: milliseconds that so many took at most",
+            title="Total latency of so many at most",
             height_px=CURVES_PX,
             traces=[_latency_trace(rank, run, one.share, one.ms) for rank, run, one in known],
             axis=log_ticks(*log_span([one.ms for _, _, one in known])),
