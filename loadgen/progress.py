@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _ERRORS_SHOWN = 3
 _DRAW_EVERY_S = 0.1
+_LATE_NS = 20_000_000
 
 
 class RunProgress:
@@ -33,10 +34,9 @@ class RunProgress:
         self._burst = self._progress.add_task("burst", total=requests, note="")
         self._decay = self._progress.add_task("decay", total=1, note="", visible=False)
         self._decaying = False
-        self._began_s = self._drawn_s = 0.0
+        self._drawn_s = 0.0
 
     def __enter__(self) -> Self:
-        self._began_s = time.monotonic()
         self._progress.start()
         return self
 
@@ -64,7 +64,7 @@ class RunProgress:
         if now_s - self._drawn_s < _DRAW_EVERY_S and tally.ended != total:
             return
         self._drawn_s = now_s
-        note = burst_note(tally, now_s - self._began_s, inactive)
+        note = burst_note(tally, inactive)
         self._progress.update(self._burst, completed=tally.ended, note=note)
 
     def decaying(
@@ -84,12 +84,14 @@ class RunProgress:
         )
 
 
-def burst_note(tally: Tally, passed_s: float, inactive: int | None) -> str:
-    """Requests ended and their rate, the commonest errors, and what the directors hold."""
+def burst_note(tally: Tally, inactive: int | None) -> str:
+    """Requests ended, their rate, the commonest errors, lateness, what the directors hold."""
     parts = [f"{tally.ended:,}"]
-    if passed_s > 0:
-        parts.append(f"{tally.ended / passed_s:,.0f}/s")
+    if tally.rate_per_s is not None:
+        parts.append(f"{tally.rate_per_s:,.0f}/s")
     parts += [f"{count:,} {text}" for text, count in tally.errors.most_common(_ERRORS_SHOWN)]
+    if tally.latest_ns > _LATE_NS:
+        parts.append(f"up to {tally.latest_ns / 1e6:,.0f} ms late")
     if inactive is not None:
         parts.append(f"InActConn {inactive:,}")
     return ", ".join(parts)
