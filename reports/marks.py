@@ -27,6 +27,7 @@ LASTING = {
     "server-removed": ("server-added",),
 }
 LABELS = 28  # events' numbers that stand side by side above a chart
+MOST = 150  # bands, the longest; and lines, else one for each number
 WORDED = 0.08  # of the axis: a gap this wide is named in the chart
 
 
@@ -42,14 +43,14 @@ class Span:
 def spans(events: Sequence[Event], end_s: float) -> tuple[Span, ...]:
     """What lasted between two events of one host; to ``end_s`` what nothing ended."""
     found = []
-    for i, event in enumerate(events):
-        ends = LASTING.get(event.kind)
-        if ends is None:
-            continue
-        until = (e.t_s for e in events[i + 1 :] if e.host == event.host and e.kind in ends)
-        label = f"{event.kind} of {event.host}"
-        found.append(Span(start_s=event.t_s, end_s=next(until, end_s), label=label))
-    return tuple(found)
+    coming: dict[tuple[str, str], float] = {}  # host and kind: the next one, seen from behind
+    for event in reversed(events):
+        if event.kind in LASTING:
+            until = (coming.get((event.host, kind), end_s) for kind in LASTING[event.kind])
+            label = f"{event.kind} of {event.host}"
+            found.append(Span(start_s=event.t_s, end_s=min(until), label=label))
+        coming[event.host, event.kind] = event.t_s
+    return tuple(reversed(found))
 
 
 def gaps(observed: Iterable[Curve]) -> tuple[Span, ...]:
@@ -81,12 +82,14 @@ def draw(
     figure: go.Figure, observed: Iterable[Curve], events: Sequence[Event], low: float, high: float
 ) -> None:
     """Bands, dotted lines and numbers (as in the list below the timeline) over all panels."""
-    lasting = spans(events, high)
-    shapes = [*(_band(span) for span in (*gaps(observed), *lasting)), *map(_line, events)]
-    names = [
-        _name(gap) for gap in gaps(observed) if gap.end_s - gap.start_s > WORDED * (high - low)
-    ]
-    numbers = [_number(*at) for at in clusters(events, width_s=high - low)]
+    unseen = gaps(observed)
+    bands = sorted((*unseen, *spans(events, high)), key=lambda span: span.start_s - span.end_s)
+    numbered = clusters(events, width_s=high - low)
+    lines = [event.t_s for event in events] if len(events) <= MOST else [t for t, _ in numbered]
+    shapes = [*map(_band, bands[:MOST]), *map(_line, lines)]
+    wide_s = WORDED * (high - low)
+    names = [_name(gap) for gap in unseen if gap.end_s - gap.start_s > wide_s]
+    numbers = [_number(*at) for at in numbered]
     figure.update_layout(
         shapes=(*figure.layout.shapes, *shapes),
         annotations=(*figure.layout.annotations, *names, *numbers),
@@ -108,17 +111,17 @@ def _band(span: Span) -> dict[str, object]:
     }
 
 
-def _line(event: Event) -> dict[str, object]:
+def _line(at_s: float) -> dict[str, object]:
     return {
         "type": "line",
-        "x0": event.t_s,
-        "x1": event.t_s,
+        "x0": at_s,
+        "x1": at_s,
         "y0": 0,
         "y1": 1,
         "yref": "paper",
         "layer": "below",
         "line": {"width": 1, "dash": "2px,3px", "color": MUTED},
-        "name": plain(event.kind),
+        "name": "event",
     }
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 SERVERS = 24  # that are drawn, those with most entries
 ROW_PX, LEAST_PX = 30, 60
+TABLES = 24  # of a director and service, each at its peak
 UNLIKELY = 0.001  # as the finding has it
 
 
@@ -36,7 +37,8 @@ def section(analysis: Analysis) -> Section:
             {"draining", "imbalance", "removed-server-entries", "weight-zero-still-served"}
         ),
         facts={
-            "tables": analysis.timeline.peaks,
+            "tables": analysis.timeline.peaks[:TABLES],
+            "more": max(0, len(analysis.timeline.peaks) - TABLES),
             "why_no_polls": why_no_polls(analysis),
             "legend": [(name, *STATES.get(name, OTHER)) for name in order],
         },

@@ -10,6 +10,7 @@ from analyzer.ipvs.states import Timeouts
 from analyzer.lives import Question
 from analyzer.model import forecast
 from reports.forecast import render_forecast
+from tests.browser.chromium import CUT, OVERFLOW
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,13 +27,6 @@ MIXTURE = Question(
     arrivals="poisson",
 )
 LONG = Question(rate_per_s=2e6, duration_s=21600, close={"never": 1}, hz=300, forwarding="tun")
-OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-CUT = """[...document.querySelectorAll(
-    'main p, h1, h2, h3, td, th, dt, dd, .annotation-text, .xtick text, .ytick text'
-  )].filter((e) => {
-    const box = e.getBoundingClientRect();
-    return box.width > 0 && (box.left < -1 || box.right > innerWidth + 1);
-  }).map((e) => e.textContent)"""
 
 
 @pytest.fixture
@@ -76,12 +70,11 @@ def test_it_opens_from_disk_and_draws_both_counters(
 
 
 @pytest.mark.parametrize("width", [400, 1000, 2000])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("question", [PLAIN, MIXTURE, LONG], ids=["plain", "mixture", "long"])
 def test_nothing_is_wider_than_the_window(
-    opened: Callable[..., tuple[Page, list[str]]], question: Question, scheme: str, width: int
+    opened: Callable[..., tuple[Page, list[str]]], question: Question, width: int
 ) -> None:
-    page, _ = opened(question, width, scheme)
+    page, _ = opened(question, width)
     assert page.evaluate(OVERFLOW) == 0
     assert page.evaluate(CUT) == []
 

@@ -8,7 +8,7 @@ import pytest
 
 from reports.page import render_page
 from tests.browser import chromium
-from tests.browser.chromium import CUT, OVERFLOW, Opened, eventually
+from tests.browser.chromium import OVERFLOW, Opened, eventually
 from tests.unit.reports import build
 
 if TYPE_CHECKING:
@@ -65,17 +65,6 @@ def test_the_curves_are_drawn(opened: Callable[..., Opened]) -> None:
     assert line is not None
     assert line["width"] > 700
     assert line["height"] > 80
-
-
-@pytest.mark.parametrize("width", [400, 1000, 2000])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["demo", "troubled"])
-def test_nothing_is_wider_than_the_window(
-    opened: Callable[..., Opened], name: str, scheme: str, width: int
-) -> None:
-    page = opened(build.RUNS[name](), width, scheme).page
-    assert page.evaluate(OVERFLOW) == 0
-    assert page.evaluate(CUT) == []
 
 
 def test_long_names_do_not_widen_the_page(opened: Callable[..., Opened]) -> None:
