@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from analyzer.ipvs.states import Timeouts
     from loadgen.capture.start import AnyCapture
+    from loadgen.director.timeouts import LeftTimeouts
     from loadgen.plan import LoadPlan, Target
     from loadgen.progress import RunProgress
     from loadgen.run import Activity, Ended
@@ -48,6 +49,7 @@ class BurstOptions:
         why_engine: carries the plan out, in a few words.
         watched: the services that are recorded; None for the one that load is sent to.
         director_cpu: the share of one of a director's CPUs that reading its entries may take.
+        left_timeouts: what is done about timeouts that a killed sweep left behind.
     """
 
     directory: Path
@@ -58,6 +60,7 @@ class BurstOptions:
     why_engine: str = "as told"
     watched: Watched | None = None
     director_cpu: float = DIRECTOR_CPU
+    left_timeouts: LeftTimeouts = "put back"
 
 
 def new_run_directory(command: str) -> Path:
@@ -80,7 +83,7 @@ async def burst(plan: LoadPlan, site: Site, options: BurstOptions, progress: Run
     """
     eyes = [eye_on(link) for link in site.directors]
     try:
-        facts = await _meet(eyes, plan.target, options.timeouts, progress)
+        facts = await _meet(eyes, plan.target, options, progress)
         recording = RecordingWriter(options.directory, _manifest(plan, site, options, eyes, facts))
         captures = open_captures(options.capture, plan.target, site, recording, progress.say)
         progress.say(f"engine: {plan.engine} ({options.why_engine})")
@@ -126,11 +129,11 @@ def _pollers(
 async def _meet(
     eyes: Sequence[Eye],
     target: Target,
-    timeouts: Timeouts | None,
+    options: BurstOptions,
     progress: RunProgress,
 ) -> list[DirectorFacts]:
     """Reach every director before anything is sent, and say which does not hold the VIP."""
-    facts = await meet(eyes, timeouts)
+    facts = await meet(eyes, options.timeouts, progress.say, options.left_timeouts)
     for eye, known in zip(eyes, facts, strict=True):
         if not _holds(known, target):
             progress.say(

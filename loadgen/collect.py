@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from loadgen.collecting.table import LiveTable
     from loadgen.director.eye import Eye
     from loadgen.director.facts import DirectorFacts
+    from loadgen.director.timeouts import LeftTimeouts
     from loadgen.director.watched import Watched
     from loadgen.run import Activity, Ended
     from loadgen.sites import Site
@@ -57,6 +58,7 @@ class CollectOptions:
         keep: how much stays on disk.
         openmetrics: address and port to serve the metrics on; None not to.
         timeouts: the directors', where the operator knows them and they cannot be read.
+        left_timeouts: what is done about timeouts that a killed sweep left behind.
     """
 
     directory: Path
@@ -69,6 +71,7 @@ class CollectOptions:
     openmetrics: tuple[str, int] | None
     timeouts: Timeouts | None
     director_cpu: float = DIRECTOR_CPU
+    left_timeouts: LeftTimeouts = "put back"
 
 
 class Until:
@@ -109,7 +112,7 @@ async def collect(site: Site, options: CollectOptions, shown: LiveTable) -> Ende
         )
     eyes = [eye_on(link) for link in site.directors]
     try:
-        facts = await meet(eyes, options.timeouts)
+        facts = await meet(eyes, options.timeouts, shown.say, options.left_timeouts)
         services = targets(facts, options.watched)
         captured = _captured(services, options)
         recording = RecordingWriter(options.directory, _manifest(site, options, eyes, facts))

@@ -13,15 +13,21 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
-from analyzer.ipvs.formats import parse_services, parse_uptime
+from analyzer.ipvs.formats import parse_services, parse_timeouts, parse_uptime
 from loadgen.director import counters
-from loadgen.director.shell import MAX_ANSWER_BYTES, LinkLost, Shell
-from loadgen.director.standing import ask_script, parse_standing
+from loadgen.director.shell import MAX_ANSWER_BYTES, LinkLost, Shell, last_line
+from loadgen.director.standing import (
+    ask_script,
+    ask_timeouts,
+    parse_standing,
+    set_timeouts,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from analyzer.ipvs.formats import ServiceTable
+    from analyzer.ipvs.states import Timeouts
     from loadgen.director.counters import Counters, ServerKey
     from loadgen.director.link import Link
     from loadgen.director.shell import Answer
@@ -151,6 +157,26 @@ class Eye:
             LinkLost: no whole answer in time.
         """
         return parse_standing((await self.ask(ask_script(), timeout_s=timeout_s)).text)
+
+    async def timeouts(self, *, timeout_s: float) -> Timeouts | None:
+        """The three that ``ipvsadm --set`` changes; None where it does not tell us.
+
+        Raises:
+            LinkLost: no whole answer in time.
+        """
+        return parse_timeouts((await self.ask(ask_timeouts(), timeout_s=timeout_s)).text)
+
+    async def set_timeouts(self, timeouts: Timeouts, *, timeout_s: float) -> str:
+        """Set the three; 0 leaves one as it is. Only ``timeouts.py`` may call this.
+
+        Returns:
+            What the director complained of, its last line; "" if of nothing.
+
+        Raises:
+            LinkLost: no whole answer in time; they may be set or not.
+        """
+        said = await self.ask(set_timeouts(timeouts), timeout_s=timeout_s)
+        return last_line(said.text)
 
     async def _look_by_sed(self, what: What, timeout_s: float) -> Answer:
         if not self._in_sed:

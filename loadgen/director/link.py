@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from loadgen.errors import UsageProblem
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 
@@ -36,6 +37,15 @@ _SSH_OPTIONS = (
     *("-o", "ServerAliveInterval=2"),
     *("-o", "ServerAliveCountMax=3"),
 )
+
+
+def by_hand(link: Link, words: Sequence[str]) -> str:
+    """The line that an operator types here to run a command on the director."""
+    if link.kind == "local":
+        return shlex.join(words)
+    before = link.argv[:-1]
+    # ssh hands one text to a shell; another prefix runs the words as they are
+    return shlex.join([*before, shlex.join(words)] if link.kind == "ssh" else [*before, *words])
 
 
 def parse_link(spec: str) -> Link:

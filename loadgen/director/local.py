@@ -21,6 +21,7 @@ from loadgen.director.standing import ask_script, parse_standing
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from analyzer.ipvs.states import Timeouts
     from loadgen.director.eye import What
     from loadgen.director.link import Link
     from loadgen.director.shell import Shell
@@ -93,6 +94,28 @@ class LocalEye(Eye):
             timeouts_source="netlink",
             sync_daemon=sync_daemon,
         )
+
+    async def timeouts(self, *, timeout_s: float) -> Timeouts | None:
+        """The three, by netlink where we may.
+
+        Raises:
+            LinkLost: no whole answer in time.
+        """
+        if self._netlink is None:
+            return await super().timeouts(timeout_s=timeout_s)
+        return await self._call(self._netlink.timeouts, timeout_s)
+
+    async def set_timeouts(self, timeouts: Timeouts, *, timeout_s: float) -> str:
+        """Set the three, by netlink where we may; 0 leaves one as it is.
+
+        Raises:
+            LinkLost: no whole answer in time; they may be set or not.
+        """
+        netlink = self._netlink
+        if netlink is None:
+            return await super().set_timeouts(timeouts, timeout_s=timeout_s)
+        await self._call(lambda: netlink.set_timeouts(timeouts), timeout_s)
+        return ""
 
     async def _call(self, act: Callable[[], Result], timeout_s: float) -> Result:
         if self._thread is None:

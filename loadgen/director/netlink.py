@@ -15,7 +15,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from pyroute2 import NetlinkError
-from pyroute2.netlink import NLM_F_DUMP, NLM_F_REQUEST, genlmsg, nla
+from pyroute2.netlink import NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, genlmsg, nla
 from pyroute2.netlink.generic import GenericNetlinkSocket
 
 from analyzer.ipvs.formats import Destination, Service, ServiceTable
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from loadgen.director.counters import ServerKey
 
 _FAMILY, _VERSION = "IPVS", 1
-_GET_SERVICE, _GET_DEST, _GET_DAEMON, _GET_CONFIG = 4, 8, 11, 13
+_GET_SERVICE, _GET_DEST, _GET_DAEMON, _SET_CONFIG, _GET_CONFIG = 4, 8, 11, 12, 13
 
 _PROTOCOLS = {socket.IPPROTO_TCP: "TCP", socket.IPPROTO_UDP: "UDP", socket.IPPROTO_SCTP: "SCTP"}
 _FORWARDING = {0: "nat", 1: "local", 2: "tun", 3: "dr"}
@@ -173,6 +173,20 @@ class Netlink:
         tcp_s, tcpfin_s, udp_s = (float(message.get(name)) for name in names)
         return Timeouts(tcp_s=tcp_s, tcpfin_s=tcpfin_s, udp_s=udp_s)
 
+    def set_timeouts(self, timeouts: Timeouts) -> None:
+        """Set the three; 0 leaves one as it is (``ip_vs_set_timeout``).
+
+        Raises:
+            NetlinkRefused: the kernel does not let us.
+        """
+        three = (timeouts.tcp_s, timeouts.tcpfin_s, timeouts.udp_s)
+        attributes = [
+            (f"IPVS_CMD_ATTR_TIMEOUT_{name}", round(value_s))
+            for name, value_s in zip(("TCP", "TCP_FIN", "UDP"), three, strict=True)
+        ]
+        for _ in self._ask(_SET_CONFIG, attributes, flags=NLM_F_REQUEST | NLM_F_ACK):
+            pass
+
     def sync_daemon(self) -> str:
         """The roles of the sync daemons that run, as ``Standing.sync_daemon``."""
         daemons = [message.get("daemon") for message in self._ask(_GET_DAEMON, dump=True)]
@@ -204,14 +218,19 @@ class Netlink:
         }
 
     def _ask(
-        self, command: int, attributes: list[tuple[str, Any]] | None = None, *, dump: bool = False
+        self,
+        command: int,
+        attributes: list[tuple[str, Any]] | None = None,
+        *,
+        dump: bool = False,
+        flags: int = NLM_F_REQUEST,
     ) -> Iterator[Any]:
         message = _Message()
         message["cmd"], message["version"] = command, _VERSION
         message["attrs"] = attributes or []
-        flags = NLM_F_REQUEST | (NLM_F_DUMP if dump else 0)
+        asked = flags | (NLM_F_DUMP if dump else 0)
         try:
-            yield from self._socket.nlm_request(message, self._socket.prid, msg_flags=flags)
+            yield from self._socket.nlm_request(message, self._socket.prid, msg_flags=asked)
         except (NetlinkError, OSError) as error:
             raise NetlinkRefused(_why(error)) from error
 

@@ -165,6 +165,10 @@ class Shell:
         if process.stderr is not None:
             with contextlib.suppress(TimeoutError):
                 text = await asyncio.wait_for(process.stderr.read(_CHUNK_BYTES), 1.0)
-        lines = text.decode("utf-8", "replace").strip().splitlines()
-        shown = "".join(filter(str.isprintable, lines[-1])) if lines else "the link was closed"
-        return shown[:_MAX_COMPLAINT_CHARACTERS]
+        return last_line(text.decode("utf-8", "replace")) or "the link was closed"
+
+
+def last_line(text: str) -> str:
+    """The last line of what a director complained of, as it may be shown; "" of nothing."""
+    lines = text.strip().splitlines()
+    return "".join(filter(str.isprintable, lines[-1]))[:_MAX_COMPLAINT_CHARACTERS] if lines else ""

@@ -78,6 +78,27 @@ def ask_script(*, ipvsadm: bool = True) -> str:
     return "; ".join(("PATH=$PATH:/usr/sbin:/sbin", *(_BY_IPVSADM if ipvsadm else ()), *_BY_OTHERS))
 
 
+def ask_timeouts() -> str:
+    """What to run on a director to learn its three timeouts alone."""
+    return f"PATH=$PATH:/usr/sbin:/sbin; {_BY_IPVSADM[1]}"
+
+
+def set_timeouts(timeouts: Timeouts) -> str:
+    """What to run on a director to set its timeouts; prints what ipvsadm complains of.
+
+    Where we may not run ipvsadm ourselves and sudo may not either, its complaint comes last.
+    """
+    set_them = f"ipvsadm {' '.join(set_words(timeouts))}"
+    return f"PATH=$PATH:/usr/sbin:/sbin; {{ {set_them} || sudo -n {set_them}; }} 2>&1"
+
+
+def set_words(timeouts: Timeouts) -> tuple[str, str, str, str]:
+    """The words of ``ipvsadm --set``; 0 leaves a value as it is (ip_vs_ctl.c)."""
+    three = (timeouts.tcp_s, timeouts.tcpfin_s, timeouts.udp_s)
+    tcp, tcpfin, udp = (str(round(value_s)) for value_s in three)
+    return ("--set", tcp, tcpfin, udp)
+
+
 def parse_standing(text: str) -> Standing:
     """Read what ``ask_script`` printed; what is missing is None, never an error."""
     said = _sections(text)

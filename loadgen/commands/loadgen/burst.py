@@ -47,6 +47,11 @@ from loadgen.commands.types import CPU_SHARE, OBSERVE, TIMEOUTS
 )
 @click.option("--timeouts", type=TIMEOUTS, help="The directors', where they cannot be read.")
 @click.option(
+    "--keep-timeouts",
+    is_flag=True,
+    help="Leave the timeouts that a killed sweep left behind as they are, for now.",
+)
+@click.option(
     "--observe",
     type=OBSERVE,
     default="auto",
@@ -94,6 +99,7 @@ def burst(
         why_engine=why,
         watched=parse_services_told(options["services"]) if options["services"] else None,
         director_cpu=float(options["director_cpu"]),
+        left_timeouts="keep" if options["keep_timeouts"] else "put back",
     )
     progress = RunProgress(plan.expected_requests, color=not no_color)
     check_consent(plan, in_lab=site.lab is not None, agreed=options["agreed"])

@@ -63,6 +63,11 @@ from loadgen.commands.types import CPU_SHARE, DURATION, KEEP, LISTEN, TIMEOUTS
     help="The share of one of a director's CPUs that reading its entries may take.",
 )
 @click.option("--timeouts", type=TIMEOUTS, help="The directors', where they cannot be read.")
+@click.option(
+    "--keep-timeouts",
+    is_flag=True,
+    help="Leave the timeouts that a killed sweep left behind as they are, for now.",
+)
 @options_of_wanted_capture
 @click.option("-o", "output", type=click.Path(path_type=Path), help="The run's directory.")
 @click.option("--json", "as_json", is_flag=True, help="Print the analysis as one JSON document.")
@@ -110,6 +115,7 @@ def collect(
         openmetrics=options["openmetrics"],
         timeouts=options["timeouts"],
         director_cpu=float(options["director_cpu"]),
+        left_timeouts="keep" if options["keep_timeouts"] else "put back",
     )
     table = LiveTable(color=not no_color)
     stand_in(site, vip, table.say)
