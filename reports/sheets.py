@@ -185,7 +185,7 @@ def _connections(analysis: Analysis) -> list[pd.DataFrame]:
             "connection": number,
             "client": story.client,
             "real_server": story.real_server,
-            "director": story.director,
+            "directors": ", ".join(story.directors),
             "t_s": packet.t_s,
             "packet": packet.flag,
             "from": leg.source,
@@ -312,7 +312,7 @@ SHEETS: Mapping[str, tuple[Columns, Callable[[Analysis], list[pd.DataFrame]]]] =
     ),
     "syn_repetitions": (_columns("after_s:f connects:i"), _repetitions),
     "connection_packets": (
-        _columns("connection:i client real_server director t_s:f packet from to captured:b"),
+        _columns("connection:i client real_server directors t_s:f packet from to captured:b"),
         _connections,
     ),
     "connection_memories": (

@@ -41,8 +41,8 @@ def socket_memory(holder: str, last_s: float) -> tuple[Memory, ...]:
     )
 
 
-def entry_memory(entry: Row, zero_ns: int) -> Memory:
-    """The director's entry as predicted: a row of ``Prediction.entries``."""
+def entry_memory(entry: Row, zero_ns: int, director: str) -> Memory:
+    """A director's entry as predicted: a row of ``Prediction.entries``."""
     state, cause = State(int(entry["state"])), str(entry["cause"])
     timeout = f"{TIMEOUT_NAMES[state]} {entry['timeout_s']:g} s"
     return Memory(
@@ -53,11 +53,12 @@ def entry_memory(entry: Row, zero_ns: int) -> Memory:
         margin_s=0.0,
         basis="predicted",
         why=f"{timeout}, and its timer's step" if cause == TIMER else f"ended early: {cause}",
+        name=director,
     )
 
 
-def seen_memory(life: Row, zero_ns: int, last_s: float) -> Memory:
-    """The director's entry as polled: a row of ``observed.entry_lives``."""
+def seen_memory(life: Row, zero_ns: int, last_s: float, director: str) -> Memory:
+    """A director's entry as polled: a row of ``observed.entry_lives``."""
     until_s, margin_s, why = None, 0.0, "still there at the last look"
     if pd.notna(life["gone_ns"]):
         after_s = seconds(life["gone_ns"], zero_ns)
@@ -72,6 +73,7 @@ def seen_memory(life: Row, zero_ns: int, last_s: float) -> Memory:
         margin_s=margin_s,
         basis="seen",
         why=why,
+        name=director,
     )
 
 

@@ -62,7 +62,8 @@ class Memory:
     """What somebody still knew of the connection after its last packet.
 
     Attributes:
-        holder: whose memory it is: a socket of the client or server, or the director's entry.
+        holder: whose memory it is: a socket of the client or server, or a director's entry.
+        name: of that director; None of a socket.
         state: what it is called there.
         until_s: when it is forgotten; None if nobody saw that.
         margin_s: how much earlier or later that may have been.
@@ -76,6 +77,7 @@ class Memory:
     margin_s: float
     basis: Basis
     why: str
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,10 +87,11 @@ class Story:
     Attributes:
         reasons: keys of ``choose.REASONS``, the first is what it is offered for.
         real_server: None where neither polls nor packets tell it.
-        director: the one it passed; None where it cannot be told.
+        directors: those that had an entry for it, the last one last: more than one where the
+            virtual IP moved meanwhile; empty where it cannot be told.
         last_s: its last packet.
         closer: as in ``wire.connections``.
-        predicted, observed: the entry's states; empty where not known.
+        predicted, observed: the entry's states on the last director; empty where not known.
         connect_ms, total_ms: of the request that it served; None without one.
         error: of that request.
     """
@@ -97,7 +100,7 @@ class Story:
     client: str
     vip: str
     real_server: str | None
-    director: str | None
+    directors: tuple[str, ...]
     first_s: float
     last_s: float
     closer: str

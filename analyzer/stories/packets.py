@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from analyzer.wire.segments import Segments
 
     Ints = npt.NDArray[np.int64]
+
+UNANSWERED = "no answer came"
 
 TOLD_EACH_SIDE = 24
 """Of a long connection the first and the last so many packets are told."""
@@ -67,10 +69,23 @@ def packets_of(segments: Segments, hops: Hops, zero_ns: int) -> tuple[tuple[Pack
     packets: list[Packet] = []
     sent: set[tuple[bool, int, int]] = set()
     gap = in_all - len(sights) - len(tail)
-    for number, sight in enumerate([*sights, *tail]):
+    told = [*sights, *tail]
+    for number, sight in enumerate(told):
         left_out = gap if number == len(sights) else 0
-        packets.append(_packet(segments, sight, hops, zero_ns, sent, left_out))
+        packet = _packet(segments, sight, hops, zero_ns, sent, left_out)
+        if number + 1 < len(told) and _unanswered(segments, sight, told[number + 1]):
+            packet = replace(packet, legs=packet.legs[:1], dead_end=UNANSWERED)
+        packets.append(packet)
     return tuple(packets), in_all
+
+
+def _unanswered(segments: Segments, sight: _Sight, after: _Sight) -> bool:
+    """A SYN of which the next packet is a repetition: how far it came, nobody can tell."""
+    if sight.after:
+        return False
+    pair = [sight.row, after.row]
+    syns = segments.to_vip[pair].all() and (segments.flag[pair] == Flag.SYN).all()
+    return bool(syns and segments.sequence[pair[0]] == segments.sequence[pair[1]])
 
 
 def _without_copies(segments: Segments, hops: Hops) -> int:

@@ -141,8 +141,9 @@ class _Held:
     lives: pd.DataFrame
 
 
-def _held(measured: Sequence[Measured], connection: _Connection) -> _Held | None:
-    """By the director that its packets passed; None where none is known to have had it."""
+def _held(measured: Sequence[Measured], connection: _Connection) -> list[_Held]:
+    """By the directors that its packets passed, the one that had it last at the end."""
+    found: list[_Held] = []
     for one in measured:
         if one.prediction is None:
             continue
@@ -152,13 +153,15 @@ def _held(measured: Sequence[Measured], connection: _Connection) -> _Held | None
         if own.empty:
             continue
         numbers = own["entry"].unique()
-        return _Held(
-            director=one.director.name,
-            steps=own,
-            entries=one.prediction.entries.loc[numbers],
-            lives=one.lives[one.lives["entry"].isin(numbers)],
+        found.append(
+            _Held(
+                director=one.director.name,
+                steps=own,
+                entries=one.prediction.entries.loc[numbers],
+                lives=one.lives[one.lives["entry"].isin(numbers)],
+            )
         )
-    return None
+    return sorted(found, key=lambda held: int(held.steps["at_ns"].iloc[-1]))
 
 
 def _story(
@@ -169,7 +172,7 @@ def _story(
     hops = Hops(
         forwarder_macs=scene.forwarder_macs,
         through=scene.through,
-        judged_ns=frozenset(held.steps["at_ns"].tolist()) if held else None,
+        judged_ns=frozenset(at for one in held for at in one.steps["at_ns"]) if held else None,
     )
     own = scene.segments.only(_between(rows, len(scene.segments.flow)))
     packets, in_all = packets_of(own, hops, scene.zero_ns)
@@ -179,18 +182,21 @@ def _story(
         reasons=reasons,
         client=_end(ends["client_ip"], ends["client_port"]),
         vip=_end(ends["vip"], ends["port"]),
-        real_server=str(held.lives["real_server"].iloc[0]) if held and len(held.lives) else None,
-        director=held.director if held else None,
+        real_server=next(
+            (str(one.lives["real_server"].iloc[0]) for one in reversed(held) if len(one.lives)),
+            None,
+        ),
+        directors=tuple(one.director for one in held),
         first_s=seconds(connection.first_ns, scene.zero_ns),
         last_s=last_s,
         closer=connection.closer,
         packets=packets,
         packets_in_all=in_all,
-        predicted=_predicted(held, scene.zero_ns) if held else (),
-        observed=_observed(held, scene) if held else (),
+        predicted=_predicted(held[-1], scene.zero_ns) if held else (),
+        observed=_observed(held[-1], scene) if held else (),
         memories=(
             *socket_memory(connection.holds_time_wait, last_s),
-            *(_remembered(held, scene.zero_ns, last_s) if held else ()),
+            *(memory for one in held for memory in _remembered(one, scene.zero_ns, last_s)),
         ),
         connect_ms=_between_ms(served, "connected"),
         total_ms=_between_ms(served, "ended"),
@@ -251,8 +257,8 @@ def _remembered(held: _Held, zero_ns: int, last_s: float) -> list[Memory]:
     entries: list[Row] = held.entries.to_dict("records")
     lives: list[Row] = held.lives.to_dict("records")
     return [
-        *(entry_memory(row, zero_ns) for row in entries),
-        *(seen_memory(row, zero_ns, last_s) for row in lives),
+        *(entry_memory(row, zero_ns, held.director) for row in entries),
+        *(seen_memory(row, zero_ns, last_s, held.director) for row in lives),
     ]
 
 

@@ -76,7 +76,7 @@ def _took(story: Story) -> str:
 def sentence(story: Story) -> str:
     """A story in words: whose it is, how it went, who remembers it and for how long."""
     reasons = listed([REASONS[name][0] for name in story.reasons])
-    way = [name for name in (story.director, story.real_server) if name]
+    way = [*story.directors, *([story.real_server] if story.real_server else [])]
     through = f" through {listed(way)}" if way else ""
     spent = clock(story.last_s - story.first_s)
     packets = plural(story.packets_in_all, "packet")
@@ -90,7 +90,7 @@ def sentence(story: Story) -> str:
 
 
 def _remembered(memory: Memory, story: Story) -> str:
-    whose = "the director's entry" if memory.holder == "director" else f"the {ENDS[memory.holder]}"
+    whose = f"the entry on {memory.name}" if memory.name else f"the {ENDS[memory.holder]}"
     if memory.until_s is None:
         return f"{whose} in {memory.state}, {memory.why}"
     length = seconds(memory.until_s - story.last_s)

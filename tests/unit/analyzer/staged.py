@@ -110,6 +110,7 @@ class Stage:
 
     lives: Sequence[Life]
     facts: dict[str, Any] = field(default_factory=dict)
+    others: dict[str, dict[str, Any]] = field(default_factory=dict)  # directors that nobody polled
     events: Sequence[tuple[float, str, str]] = ()
     absent: Sequence[tuple[str, float, float]] = ()
     until_s: float = 1100.0
@@ -132,7 +133,10 @@ class Stage:
         manifest = {
             "started_at_ns": BOOT_NS + 999 * NS,
             "service": service,
-            "directors": {"bal01": facts | self.facts},
+            "directors": {
+                "bal01": facts | self.facts,
+                **{name: facts | more for name, more in self.others.items()},
+            },
         }
         writer = RecordingWriter(path, manifest)
         writer.capture_path.write_bytes(self.capture())

@@ -383,7 +383,7 @@ def story() -> Story:
         client="192.168.10.250:40001",
         vip="192.168.10.2:80",
         real_server="192.168.10.21:80",
-        director="bal01",
+        directors=("bal01",),
         first_s=0.4,
         last_s=0.42,
         closer="client",
@@ -411,6 +411,7 @@ def _memory(holder: End, state: str, until_s: float | None, basis: Basis) -> Mem
         margin_s=0.0,
         basis=basis,
         why="so it is",
+        name="bal01" if holder == "director" else None,
     )
 
 

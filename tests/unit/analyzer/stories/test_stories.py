@@ -43,7 +43,7 @@ def test_a_connection_is_told_packet_by_packet(tmp_path: Path) -> None:
     assert [packet.t_s for packet in story.packets] == pytest.approx([1.0, 1.1, 1.4])
     assert all(packet.legs == (ARRIVES, SENT_ON) for packet in story.packets)
     assert story.real_server == "192.168.10.21:80"
-    assert story.director == "bal01"
+    assert story.directors == ("bal01",)
 
 
 def test_the_bar_shows_each_state_from_packet_to_packet_and_to_the_entrys_end(
@@ -121,6 +121,8 @@ def test_a_repeated_syn_is_said_to_be_one_and_offered_first(tmp_path: Path) -> N
     assert stories[0].reasons[0] == "syn-repeated"
     assert "half-open" in stories[0].reasons
     assert [packet.again for packet in stories[0].packets] == [False, True]
+    assert [packet.legs for packet in stories[0].packets] == [(ARRIVES,), (ARRIVES, SENT_ON)]
+    assert stories[0].packets[0].dead_end == "no answer came"
 
 
 def test_a_prediction_that_is_off_is_offered(tmp_path: Path) -> None:
@@ -149,6 +151,26 @@ def test_a_reused_port_is_two_stories_each_with_its_own_entry(tmp_path: Path) ->
         1.0: ["SYN_RECV", "ESTABLISHED", "CLOSE"],
         4.0: ["SYN_RECV"],
     }
+
+
+def test_a_connection_that_moved_is_told_by_both_directors_and_drawn_by_the_last(
+    tmp_path: Path,
+) -> None:
+    life = closed(40000, 1003.0)
+    moved = tuple(replace(seg, mac=0x020000000012) for seg in life.sent)
+    lost = Seg(1000.0, 40000, Flag.SYN)
+    states = ((1000.0, State.SYN_RECV),)
+    first = Life((lost, *moved), Held(40000, states, goes_at(1000.0, 60)))
+    other = {"bal02": {"macs": ["02:00:00:00:00:12"]}}
+    (story,) = Stage(lives=[first], until_s=1030.0, others=other).played(tmp_path).stories
+    assert story.directors == ("bal01", "bal02")
+    assert [span.state for span in story.predicted] == ["SYN_RECV", "ESTABLISHED", "FIN_WAIT"]
+    assert story.predicted[0].from_s == pytest.approx(4.0)
+    assert [packet.dead_end for packet in story.packets] == ["no answer came", None, None, None]
+    ends = {(one.name, one.state): one.until_s for one in story.memories if one.basis != "seen"}
+    granule_s = 0.64  # nobody polled bal02: the phase of its timers is open
+    assert ends["bal02", "FIN_WAIT"] == pytest.approx(goes_at(1003.4, 20.0) - 999, abs=granule_s)
+    assert ends["bal01", "SYN_RECV"] == pytest.approx(goes_at(1000.0, 60.0) - 999)
 
 
 def test_a_long_connection_is_told_by_its_begin_and_its_end(tmp_path: Path) -> None:

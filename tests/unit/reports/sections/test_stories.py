@@ -15,7 +15,7 @@ def test_a_sentence_tells_the_whole_story() -> None:
         "13 packets in 20.0 ms; the client closed first."
     )
     assert "the client keeps TIME_WAIT until 60.00 s" in text
-    assert "the director's entry in FIN_WAIT is predicted to go at 20.38 s" in text
+    assert "the entry on bal01 in FIN_WAIT is predicted to go at 20.38 s" in text
     assert text.endswith("Offered because: among the slowest requests and as most are.")
 
 
