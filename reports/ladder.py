@@ -27,6 +27,9 @@ TOP, ROW, PAUSE, LINE = 34, 26, 18, 13
 PAUSE_S = 0.5
 """Rows this far apart in time stand a little further apart, with a mark between them."""
 
+STEP_S = 0.0995
+"""A step shorter than this would not show in the seconds since the first packet."""
+
 HUES: Mapping[str, str] = {
     "SYN_SENT": "orange",
     "SYN_RECV": "orange",
@@ -95,8 +98,9 @@ def ladder(story: Story) -> Ladder:
     rows.sort(key=lambda row: row[0])
     times = [t_s for t_s, _ in rows]
     heights = _placed(times, drawing)
-    for (t_s, what), y in zip(rows, heights, strict=True):
-        drawing.labels.append(_time(t_s - story.first_s, y))
+    before = [story.first_s, *times]
+    for (t_s, what), y, before_s in zip(rows, heights, before, strict=False):
+        drawing.labels.append(_time(t_s - story.first_s, t_s - before_s, y))
         if isinstance(what, Packet):
             _draw_packet(drawing, what, y)
         else:
@@ -137,16 +141,20 @@ class _Scale:
         return float(np.interp(t_s, self.times, self.heights))
 
 
-def _time(after_s: float, y: float) -> Label:
-    return Label(x=46, y=y + 4, text=clock(after_s), kind="time", anchor="end")
+def _time(after_s: float, since_row_s: float, y: float) -> Label:
+    """Since the first packet; where that would hide the step from the row above, since that row."""
+    hidden = after_s >= 1 and since_row_s < STEP_S
+    text = f"+{clock(since_row_s, figures=2)}" if hidden else clock(after_s)
+    return Label(x=46, y=y + 4, text=text, kind="time", anchor="end")
 
 
-def clock(after_s: float) -> str:
-    """A time since the first packet in three figures: ``0``, ``113 µs``, ``35.2 ms``."""
+def clock(after_s: float, figures: int = 3) -> str:
+    """A time since the first packet in so many figures or more: ``0``, ``113 µs``, ``35.2 ms``."""
     for unit_s, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
         value = after_s / unit_s
         if value >= 0.9995:
-            return f"{value:.{2 if value < 9.995 else 1 if value < 99.95 else 0}f} {unit}"
+            whole = 1 if value < 9.995 else 2 if value < 99.95 else 3
+            return f"{value:.{max(figures - whole, 0)}f} {unit}"
     return "0"
 
 

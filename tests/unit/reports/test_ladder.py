@@ -75,6 +75,14 @@ def test_times_since_the_first_packet_have_three_figures() -> None:
     ]
 
 
+def test_a_step_that_seconds_would_hide_is_told_since_the_row_above() -> None:
+    one = build.story()
+    packets = [replace(one.packets[0], t_s=0.4 + at_s) for at_s in (0, 0.03, 1.2, 1.2035, 2.5)]
+    drawing = ladder(replace(one, packets=tuple(packets), memories=()))
+    times = [label.text for label in drawing.labels if label.kind == "time"]
+    assert times == ["0", "30.0 ms", "1.20 s", "+3.5 ms", "2.50 s"]
+
+
 @given(st.lists(st.floats(0, 1e4), min_size=1, max_size=60), st.lists(st.floats(0, 1e4)))
 def test_no_label_stands_over_another_and_rows_go_down(
     times: list[float], edges: list[float]
