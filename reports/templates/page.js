@@ -5,6 +5,7 @@
   const scheme = matchMedia("(prefers-color-scheme: dark)");
   const coarse = matchMedia("(pointer: coarse)").matches;
   const hidden = new Set();
+  const ranges = new Map(); // what each clock shows, once somebody has zoomed
   const PRINTED_PX = 680;
   const TITLE_CHARACTER_PX = 7;
   const TITLE_LINE_PX = 17;
@@ -57,7 +58,8 @@
       }
     }
     if (coarse) layout.dragmode = false; // a finger scrolls the page; the buttons zoom
-    if (chart.layout) layout.xaxis.range = chart.layout.xaxis.range; // keep the reader's zoom
+    const zoomed = chart.layout?.xaxis.range ?? ranges.get(chart.dataset.clock);
+    if (zoomed) layout.xaxis.range = [...zoomed]; // keep the reader's zoom
     if (printing) layout.width = PRINTED_PX;
     else layout.autosize = true;
     return Plotly.react(chart, data, layout, {
@@ -74,7 +76,9 @@
   const same = (a, b) => a.every((value, i) => Math.abs(value - b[i]) < 1e-9);
 
   const show = (clock, range) => { // charts of one clock zoom and pan in step
+    ranges.set(clock, [...range]);
     for (const chart of charts) {
+      if (!chart.layout) continue; // not drawn yet
       if (chart.dataset.clock !== clock || same(chart.layout.xaxis.range, range)) continue;
       Plotly.relayout(chart, { "xaxis.range": [...range] });
     }
@@ -89,7 +93,7 @@
       if (box.checked) hidden.delete(box.dataset.series);
       else hidden.add(box.dataset.series);
       for (const chart of charts) {
-        if (!chart.data.some((trace) => trace.legendgroup === box.dataset.series)) continue;
+        if (!chart.data?.some((trace) => trace.legendgroup === box.dataset.series)) continue;
         const visible = chart.data.map((trace) => !hidden.has(trace.legendgroup));
         Plotly.restyle(chart, { visible });
       }
@@ -120,7 +124,8 @@
     const redraw = () => {
       choose();
       const chart = document.getElementById(form.dataset.chart);
-      Plotly.restyle(chart, { visible: chart.data.map((t) => !hidden.has(t.legendgroup)) });
+      const visible = chart.data?.map((trace) => !hidden.has(trace.legendgroup));
+      if (visible) Plotly.restyle(chart, { visible });
     };
     slider.addEventListener("input", redraw);
     rate.addEventListener("input", choose);
@@ -165,8 +170,14 @@
     printing = false;
     drawAll().then(() => charts.forEach((chart) => Plotly.Plots.resize(chart)));
   });
-  drawAll().then(() => {
-    charts.filter((chart) => chart.dataset.clock).forEach(followed);
+  const drawEach = async () => { // one by one, so that the page can be used meanwhile
+    for (const chart of charts) {
+      await draw(chart);
+      if (chart.dataset.clock) followed(chart);
+      document.documentElement.dataset.opened = "yes";
+      await new Promise((done) => setTimeout(done));
+    }
     document.documentElement.dataset.drawn = "yes";
-  });
+  };
+  drawEach();
 })();

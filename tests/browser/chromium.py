@@ -112,6 +112,11 @@ def drawn(page: Page) -> None:
     page.wait_for_selector("html[data-drawn=yes]", timeout=20_000)
 
 
+def first_drawn(page: Page) -> None:
+    """Wait until the first chart is drawn and the page can be used."""
+    page.wait_for_selector("html[data-opened=yes]", timeout=20_000)
+
+
 def eventually(page: Page, expression: str) -> bool:
     """Whether it comes true within 5 s (wait_for_function needs eval, which the page forbids)."""
     for _ in range(100):
