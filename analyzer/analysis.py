@@ -10,6 +10,7 @@ import numpy as np
 from analyzer import curves, findings, requests
 from analyzer.drains import drains
 from analyzer.evidence import Evidence, gather
+from analyzer.failover.tell import failover
 from analyzer.findings.figures import Figures
 from analyzer.ipvs.states import Flag
 from analyzer.latency import latencies
@@ -71,7 +72,7 @@ def analyse(recording: Recording, assumptions: Sequence[Assumption] = ()) -> Ana
         ended_early=tuple(row for one in measured for row in one.ended_early),
         agreement=tuple(figures.agreement),
         findings=findings.findings(figures),
-        failover=None,
+        failover=figures.failover,
         not_measured=tuple(not_measured),
         what_if=_what_if(measured, evidence, assumptions),
         sockets=socket_states(sockets),
@@ -125,6 +126,7 @@ def _figures(evidence: Evidence, measured: Sequence[Measured]) -> Figures:
         ended_early=[row for one in measured for row in one.ended_early],
         drains=drains(evidence),
         evidence=evidence,
+        failover=failover(evidence),
         measured=measured,
         connections=evidence.captured.connections if evidence.captured else None,
     )

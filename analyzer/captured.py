@@ -62,10 +62,10 @@ def read_captures(
         macs: the directors', as told; none where nobody said.
     """
     began = time.perf_counter()
-    readable, lost = _readable(captures)
-    if not readable:
+    usable, lost = readable(captures)
+    if not usable:
         return None, lost
-    packets = read_packets(*readable)
+    packets = read_packets(*usable)
     segments = service_segments(packets, ends)
     nat = translators(packets, segments)
     forward = macs or nat or forwarders(segments)
@@ -82,16 +82,17 @@ def read_captures(
     return found, lost + _packets_lost(packets)
 
 
-def _readable(captures: Mapping[str, memoryview]) -> tuple[list[memoryview], list[NotMeasured]]:
-    readable, lost = [], []
+def readable(captures: Mapping[str, memoryview]) -> tuple[list[memoryview], list[NotMeasured]]:
+    """The captures that are pcap or pcapng, and a row for each that is not."""
+    usable, lost = [], []
     for name, content in captures.items():
         try:
             frame_chunks(content)
         except ParseError as error:
             lost.append(NotMeasured(what=f"packets of {name}", why=str(error)))
         else:
-            readable.append(content)
-    return readable, lost
+            usable.append(content)
+    return usable, lost
 
 
 def _packets_lost(packets: PacketTable) -> list[NotMeasured]:

@@ -6,13 +6,14 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
-from analyzer.captured import read_captures
+from analyzer.captured import read_captures, readable
 from analyzer.clock import iso
 from analyzer.director import Director, directors_of
 from analyzer.errors import RecordingError
 from analyzer.observed import ns, numbered
 from analyzer.results import NotMeasured
 from analyzer.wire.segments import PROTOCOLS, Segments, VirtualEnd
+from analyzer.wire.vrrp import read_announcements
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from analyzer.captured import Captured
     from analyzer.recording import Recording
     from analyzer.wire.packets import PacketTable
+    from analyzer.wire.vrrp import Announcements
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,8 @@ class Evidence:
         entries: ``observed.numbered`` changes.
         changes: the same as recorded, persistence templates included.
         captured: the packets of all services that are known of; None without a capture.
+        in_flight: the connections that a fail-over held open.
+        announcements: VRRP and ARP, of a fail-over; None without a capture.
     """
 
     manifest: Mapping[str, Any]
@@ -49,6 +53,8 @@ class Evidence:
     sockets: pd.DataFrame
     captured: Captured | None
     not_measured: tuple[NotMeasured, ...]
+    in_flight: pd.DataFrame
+    announcements: Announcements | None
 
     @property
     def packets(self) -> PacketTable | None:
@@ -93,7 +99,8 @@ def gather(recording: Recording) -> Evidence:
     directors = directors_of(manifest)
     services, entries = recording.table("services"), recording.table("entries")
     ends = _virtual_ends(service, services, entries)
-    captured, packets_lost = read_captures(recording.captures(), ends, macs_of(directors))
+    captures = recording.captures()
+    captured, packets_lost = read_captures(captures, ends, macs_of(directors))
     evidence = Evidence(
         manifest=manifest,
         directors=directors,
@@ -108,6 +115,10 @@ def gather(recording: Recording) -> Evidence:
         sockets=recording.table("sockets"),
         captured=captured,
         not_measured=(),
+        in_flight=recording.table("in_flight"),
+        announcements=read_announcements(*readable(captures)[0])
+        if captured and "failover" in manifest
+        else None,
     )
     lost = [NotMeasured(what="part of the recording", why=line) for line in recording.problems]
     return replace(

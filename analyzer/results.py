@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from analyzer.failover.results import Failover
     from analyzer.stories.model import Story
 
     Floats = npt.NDArray[np.float64]
@@ -322,7 +323,7 @@ class Analysis:
     ended_early: tuple[EndedEarly, ...]
     agreement: tuple[Agreement, ...]
     findings: tuple[Finding, ...]
-    failover: None
+    failover: Failover | None
     not_measured: tuple[NotMeasured, ...]
     what_if: tuple[WhatIf, ...] = ()
     sockets: tuple[SocketState, ...] = ()

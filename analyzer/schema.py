@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_or
 from analyzer import forecast, results
 from analyzer.capacity import results as capacity_results
 from analyzer.capacity.question import PLAN_NAMES
+from analyzer.failover import results as failover_results
 from analyzer.ipvs import states
 from analyzer.ipvs.texts import model as texts
 from analyzer.lives import Life, Question
@@ -77,7 +78,8 @@ class _Document:
 
 
 def _resolved(annotations: Mapping[str, Any], kind: type) -> dict[str, Any]:
-    names = vars(results) | vars(states) | _FOR_TYPES_ONLY | vars(sys.modules[kind.__module__])
+    names = vars(results) | vars(states) | vars(failover_results) | _FOR_TYPES_ONLY
+    names |= vars(sys.modules[kind.__module__])
     return get_type_hints(SimpleNamespace(__annotations__=dict(annotations)), names)
 
 

@@ -99,6 +99,16 @@ TABLES: Mapping[str, pa.Schema] = {
     ),
     "sockets": _schema(at=_AT, host=_NAME, state=_NAME, count=_INT),
     "events": _schema(at=_AT, host=_NAME, kind=_NAME, detail=_NAME),
+    # One row is something that happened to a connection that a fail-over holds open.
+    "in_flight": _schema(
+        at=_AT,
+        connection=_INT,
+        kind=_NAME,  # download, dialogue, idle
+        change=_NAME,  # opened, progress, reset, closed
+        bytes=_INT,  # received with it
+        source_ip=_NAME,
+        source_port=_INT,
+    ),
 }
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analyzer.findings import draining, limits, run, servers, timeouts, wire
+from analyzer.findings import draining, failover, limits, run, servers, timeouts, wire
 from analyzer.findings.figures import agrees, measured
 from analyzer.findings.timeouts import governing
 
@@ -18,6 +18,16 @@ if TYPE_CHECKING:
     from analyzer.results import Event, Finding, Lifetime, Peak, Requests, Severity
 
 RULES: tuple[Callable[[Figures], Finding | None], ...] = (
+    failover.failover_invalid,
+    failover.black_hole,
+    failover.two_masters,
+    failover.failover_differs,
+    failover.keepalived_alone,
+    failover.connections_reset,
+    failover.preemption,
+    failover.flapping,
+    failover.clean_stop,
+    failover.syn_retries,
     run.requests_failed,
     run.load_saturated,
     run.director_lost,

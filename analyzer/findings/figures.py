@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analyzer.evidence import Evidence
+    from analyzer.failover.results import Failover
     from analyzer.measure import Measured
     from analyzer.results import Agreement, Drain, EndedEarly, Event, Lifetime, Peak, Requests
 
@@ -28,6 +29,7 @@ class Figures:
         lifetimes: largest group first within a director.
         capture_dropped: packets that the kernel dropped before the capture; None without one.
         foreign_entries: entries of the service whose packets this run did not send, by director.
+        failover: None of a run that was none.
         evidence: the recording; None where only figures are at hand.
         measured: one per director; empty where only figures are at hand.
         connections: ``wire.connections`` of the capture; None without one.
@@ -44,6 +46,7 @@ class Figures:
     ended_early: Sequence[EndedEarly] = ()
     drains: tuple[Drain, ...] = ()
     evidence: Evidence | None = None
+    failover: Failover | None = None
     measured: Sequence[Measured] = ()
     connections: pd.DataFrame | None = None
 

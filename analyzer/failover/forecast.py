@@ -1,0 +1,132 @@
+"""How a master left, who followed, and how long that had to take: from the wire alone.
+
+The instant of the fault comes from the clients (to within two requests): orders take effect late,
+and a director that is gone tells nobody when it went.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from analyzer.failover import clients
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from analyzer.failover.clients import Gap, Sent
+    from analyzer.failover.masters import Rule
+    from analyzer.failover.results import How
+
+_S = 1_000_000_000
+_PATIENCE = 1.3
+"""Of an interval: later than this after its last advertisement a dead master forwards nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """What had to come; None where the wire does not tell.
+
+    Attributes:
+        fault_ns: the middle of the span in which the fault came.
+        takeover_due_ns: when the backup's patience was at its end.
+        range_s: of the outage, over every age that the last advertisement can have.
+    """
+
+    old: Rule | None = None
+    new: Rule | None = None
+    how: How | None = None
+    fault_ns: int | None = None
+    takeover_due_ns: int | None = None
+    outage_s: float | None = None
+    range_s: tuple[float, float] | None = None
+    uncertainty_s: float | None = None
+    advert_age_s: float | None = None
+    down_interval_s: float | None = None
+
+
+def forecast(
+    found: Sequence[Rule],
+    sent: Sent,
+    gap: Gap | None,
+    span: tuple[int, int] | None,
+    begin_ns: int,
+    until_ns: int,
+) -> Forecast:
+    """Predict the outage.
+
+    Args:
+        found: the reigns.
+        sent: the requests.
+        gap: the longest between two connects around the fault.
+        span: the fault came between these (Unix ns).
+        begin_ns: what came earlier is another story.
+        until_ns: what came later likewise.
+    """
+    old = next((rule for rule in reversed(found) if rule.from_ns < begin_ns <= _end(rule)), None)
+    if old is None:
+        return Forecast(fault_ns=None if span is None else sum(span) // 2)
+    later = [rule for rule in found if rule.sender != old.sender and rule.from_ns > old.from_ns]
+    new = next((rule for rule in later if begin_ns < rule.from_ns < until_ns), None)
+    if new is None or span is None or gap is None:
+        return Forecast(old=old, fault_ns=None if span is None else sum(span) // 2)
+    if old.gave_up_ns is not None and old.gave_up_ns <= new.from_ns:
+        return _clean_stop(old, new, old.gave_up_ns)
+    if clients.went_on(sent, old.to_ns + int(_PATIENCE * old.interval_s * _S), new.from_ns):
+        return _keepalived_alone(old, new, begin_ns)
+    return _silence(old, new, span)
+
+
+def _end(rule: Rule) -> int:
+    """A reign that ends within its own interval still stood before."""
+    return max(rule.until_ns, rule.to_ns + int(rule.interval_s * _S))
+
+
+def _clean_stop(old: Rule, new: Rule, gave_up_ns: int) -> Forecast:
+    return Forecast(
+        old=old,
+        new=new,
+        how="clean-stop",
+        fault_ns=gave_up_ns,
+        takeover_due_ns=gave_up_ns + int(new.skew_s * _S),
+        outage_s=new.skew_s,
+        range_s=(new.skew_s, new.skew_s),
+        uncertainty_s=0.0,
+        down_interval_s=new.down_interval_s(old),
+    )
+
+
+def _keepalived_alone(old: Rule, new: Rule, begin_ns: int) -> Forecast:
+    """Nothing but the advertisements ceased: no outage, until somebody asks whose the VIP is."""
+    wait_s = new.down_interval_s(old)
+    return Forecast(
+        old=old,
+        new=new,
+        how="keepalived-alone",
+        fault_ns=max(begin_ns, old.to_ns),
+        takeover_due_ns=old.to_ns + int(wait_s * _S),
+        outage_s=0.0,
+        range_s=(0.0, 0.0),
+        uncertainty_s=0.0,
+        advert_age_s=max(begin_ns - old.to_ns, 0) / _S,
+        down_interval_s=wait_s,
+    )
+
+
+def _silence(old: Rule, new: Rule, span: tuple[int, int]) -> Forecast:
+    wait_s = new.down_interval_s(old)
+    from_ns, to_ns = max(span[0], old.to_ns), max(span[1], old.to_ns)
+    fault_ns = (from_ns + to_ns) // 2
+    age_s = (fault_ns - old.to_ns) / _S
+    return Forecast(
+        old=old,
+        new=new,
+        how="silence",
+        fault_ns=fault_ns,
+        takeover_due_ns=old.to_ns + int(wait_s * _S),
+        outage_s=wait_s - age_s,
+        range_s=(wait_s - old.interval_s, wait_s),
+        uncertainty_s=(to_ns - from_ns) / 2 / _S,
+        advert_age_s=age_s,
+        down_interval_s=wait_s,
+    )

@@ -1,0 +1,69 @@
+"""What became of connections that were open: downloads, dialogues, idle ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analyzer.failover.results import InFlight
+from analyzer.observed import ns
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+KINDS = ("download", "dialogue", "idle")
+_SPEAKS_SELDOM = "idle"
+_S = 1_000_000_000
+
+
+def in_flight(rows: pd.DataFrame, from_ns: int, to_ns: int) -> Mapping[str, InFlight]:
+    """By kind, what became of those that were open at ``from_ns``, until ``to_ns``.
+
+    Args:
+        rows: the recording's ``in_flight``.
+        from_ns: Unix time of the fault.
+        to_ns: what happened later is another story.
+    """
+    if rows.empty:
+        return {}
+    known = rows.assign(at_ns=ns(rows["at"])).sort_values("at_ns", kind="stable")
+    stories = {kind: _stories(own, from_ns, to_ns) for kind, own in known.groupby("kind")}
+    return {kind: _sum(kind, stories[kind]) for kind in KINDS if stories.get(kind)}
+
+
+def _stories(rows: pd.DataFrame, from_ns: int, to_ns: int) -> list[tuple[str, float]]:
+    """Of each connection how it ended and its longest stall, seconds."""
+    made = []
+    for _, own in rows.groupby("connection"):
+        ended = own.loc[own["change"].isin(("reset", "closed")), "at_ns"]
+        opened_ns = int(own["at_ns"].iloc[0])
+        if opened_ns >= from_ns or (len(ended) and int(ended.iloc[0]) < from_ns):
+            continue
+        made.append(_story(own, from_ns, to_ns))
+    return made
+
+
+def _story(own: pd.DataFrame, from_ns: int, to_ns: int) -> tuple[str, float]:
+    within = own[own["at_ns"] < to_ns]
+    if (within["change"] == "reset").any():
+        return "reset", 0.0
+    heard = within.loc[within["change"] == "progress", "at_ns"].to_numpy(dtype=np.int64)
+    if (within["change"] == "closed").any() or not (heard >= from_ns).any():
+        return "other", 0.0
+    before = heard[heard < from_ns][-1:]
+    around = np.concatenate([before, heard[heard >= from_ns]])
+    return "survived", float(np.diff(around).max(initial=0)) / _S
+
+
+def _sum(kind: str, stories: list[tuple[str, float]]) -> InFlight:
+    ends = [end for end, _ in stories]
+    stalls = [stall_s for end, stall_s in stories if end == "survived"]
+    return InFlight(
+        survived=ends.count("survived"),
+        reset=ends.count("reset"),
+        other=ends.count("other"),
+        longest_stall_s=max(stalls) if stalls and kind != _SPEAKS_SELDOM else None,
+    )

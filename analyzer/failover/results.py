@@ -1,0 +1,135 @@
+"""What a fail-over came to, as frozen values; ``Failover`` is a key of the Analysis."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+How = Literal["silence", "clean-stop", "keepalived-alone"]
+"""How a master left: without a word; with priority 0; or its keepalived fell silent while the
+director went on forwarding."""
+
+Phase = Literal["before the fault", "at the take-over", "before it was undone", "at the end"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reign:
+    """A time in which one director said that it is master.
+
+    Times are seconds since the run's start. ``from_s`` and ``to_s`` are its first and last
+    advertisement of more than priority 0.
+    """
+
+    director: str
+    vrid: int
+    priority: int
+    interval_s: float
+    from_s: float
+    to_s: float
+    gave_up_s: float | None  # its advertisement of priority 0
+    claims: int  # gratuitous ARP for the VIP
+    first_claim_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What an outage was made of, one after another, seconds; None where the wire does not tell.
+
+    They begin at the last connect that succeeded and end at the next one.
+    """
+
+    until_fault: float | None  # from the last success
+    detection: float | None  # the backup waits: master_down_interval less the age, or its skew
+    takeover: float | None  # beyond that, until its first advertisement
+    gratuitous_arp: float | None  # from there to the first for the VIP
+    first_success: float | None  # from there to the next connect
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InFlight:
+    """What became of the connections of one kind that were open."""
+
+    survived: int
+    reset: int
+    other: int  # ended otherwise, or not heard of again
+    longest_stall_s: float | None  # of those that survived; None of idle ones, who expect nothing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failback:
+    """What came when the fault was undone."""
+
+    gap_s: float | None  # the longest between two completed connects
+    reset: int  # connections in flight
+    late: int
+    failed: int
+    in_flight: Mapping[str, InFlight]
+    master_again_s: float | None  # from the order to undo to the old master's advertisement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """What a director held at one instant."""
+
+    director: str
+    phase: Phase
+    t_s: float
+    active: int | None  # None where it could not be asked
+    inactive: int | None
+    entries: int | None
+    synced: int | None  # of the entries: copies that the sync daemon made
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlackHole:
+    """A VIP came back to a director that did not tell anybody by gratuitous ARP."""
+
+    director: str
+    from_s: float
+    lasted_s: float | None  # until connects succeeded again; None if they did not
+    requests: int  # late or failed meanwhile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failover:
+    """One fail-over.
+
+    ``outage_s`` is the longest gap between two completed connects around the fault, to within
+    ``resolution_s``. ``sent``, ``late`` and ``failed`` count the requests that were due from the
+    fault until it was undone.
+    """
+
+    valid: bool
+    why_invalid: str | None
+    fault: str | None  # such as "bal01: link-down"
+    how: How | None  # None where nobody took over
+    old_master: str | None
+    new_master: str | None
+    outage_s: float | None
+    outage_over: bool  # connects succeeded again
+    resolution_s: float | None
+    predicted_outage_s: float | None
+    predicted_range_s: tuple[float, float] | None  # over every age of the last advertisement
+    prediction_uncertainty_s: float | None
+    advert_age_s: float | None
+    master_down_interval_s: float | None
+    skew_s: float | None
+    fault_s: float | None  # since the run's start
+    takeover_s: float | None  # the new master's first advertisement
+    undone_s: float | None  # the order to undo it
+    sent: int
+    late: int
+    failed: int
+    parts_s: Parts | None
+    syn_retries: Mapping[str, int]  # late connects by the repeated SYN that got through, seconds
+    in_flight: Mapping[str, InFlight]
+    would_survive: int | None  # entries of the old master that the new one had a copy of
+    failback: Failback | None
+    reigns: tuple[Reign, ...]
+    master_changes: int
+    two_masters_s: float  # for so long two of them advertised
+    black_hole: BlackHole | None
+    entries: tuple[Holding, ...]

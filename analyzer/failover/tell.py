@@ -1,0 +1,222 @@
+"""A fail-over told from requests, wire and entries, each measured by itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from analyzer.failover import clients, masters
+from analyzer.failover.black_hole import black_hole
+from analyzer.failover.forecast import Forecast, forecast
+from analyzer.failover.holdings import holdings, would_survive
+from analyzer.failover.in_flight import in_flight
+from analyzer.failover.results import Failback, Failover, Parts, Reign
+from analyzer.failover.told import told_by
+from analyzer.observed import ns
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from analyzer.evidence import Evidence
+    from analyzer.failover.clients import Gap, Sent
+    from analyzer.failover.masters import Rule
+    from analyzer.failover.results import Holding, Phase
+    from analyzer.failover.told import Told
+
+_S = 1_000_000_000
+STOOD_STILL_S = 0.25
+"""A client that begins requests so late measures itself."""
+
+AROUND_NS = 5 * _S
+"""Before a take-over that nobody ordered, its cause is looked for so far back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Scene:
+    """All that the parts of the story have in common; instants in Unix ns."""
+
+    evidence: Evidence
+    told: Told
+    sent: Sent
+    found: Sequence[Rule]
+    begin_ns: int  # the fault comes no earlier
+    until_ns: int  # the fault is undone, or the run ends
+    end_ns: int
+
+    def at_s(self, at_ns: int) -> float:
+        """Seconds since the run's start."""
+        return (at_ns - self.evidence.zero_ns) / _S
+
+
+def failover(evidence: Evidence) -> Failover | None:
+    """The run's fail-over; None of a run that was none.
+
+    Raises:
+        RecordingError: its manifest is not one.
+    """
+    told = told_by(evidence.manifest)
+    if told is None:
+        return None
+    scene = _scene(evidence, told)
+    gap = clients.longest_gap(scene.sent, scene.begin_ns, scene.until_ns)
+    span = clients.fault_between(scene.sent, gap, told.ordered_ns) if gap else None
+    predicted = forecast(scene.found, scene.sent, gap, span, scene.begin_ns, scene.until_ns)
+    return _told(scene, gap, predicted)
+
+
+def _scene(evidence: Evidence, told: Told) -> _Scene:
+    sent = clients.sent_of(evidence.requests)
+    wire = evidence.announcements
+    vip = evidence.service.vip if evidence.service else ""
+    names = {mac: one.name for one in evidence.directors for mac in one.macs}
+    found = masters.rules(wire, vip, names) if wire else []
+    end_ns = _end_ns(evidence, sent)
+    until_ns = told.undo_ordered_ns or end_ns
+    return _Scene(
+        evidence=evidence,
+        told=told,
+        sent=sent,
+        found=found,
+        begin_ns=told.ordered_ns or _looked_for_from(evidence, found),
+        until_ns=until_ns,
+        end_ns=end_ns,
+    )
+
+
+def _end_ns(evidence: Evidence, sent: Sent) -> int:
+    """When the last request was due, or the run ended: later nobody asked."""
+    last = int(sent.scheduled.max(initial=0))
+    return last or int(evidence.manifest.get("ended_at_ns") or evidence.zero_ns)
+
+
+def _looked_for_from(evidence: Evidence, found: Sequence[Rule]) -> int:
+    first = [new.from_ns for old, new in pairwise(found) if old.sender != new.sender]
+    return max(first[0] - AROUND_NS, evidence.zero_ns) if first else evidence.zero_ns
+
+
+def _told(scene: _Scene, gap: Gap | None, predicted: Forecast) -> Failover:
+    phase = scene.sent.due(predicted.fault_ns or scene.begin_ns, scene.until_ns)
+    why = _why_invalid(scene)
+    fault_ns, new, old = predicted.fault_ns, predicted.new, predicted.old
+    evidence = scene.evidence
+    return Failover(
+        valid=not why,
+        why_invalid="; ".join(why) or None,
+        fault=scene.told.fault,
+        how=predicted.how,
+        old_master=old.director if old else None,
+        new_master=new.director if new else None,
+        outage_s=gap.length_s if gap else None,
+        outage_over=gap is not None and gap.to_ns is not None,
+        resolution_s=clients.interval_s(scene.sent),
+        predicted_outage_s=predicted.outage_s,
+        predicted_range_s=predicted.range_s,
+        prediction_uncertainty_s=predicted.uncertainty_s,
+        advert_age_s=predicted.advert_age_s,
+        master_down_interval_s=predicted.down_interval_s,
+        skew_s=new.skew_s if new else None,
+        fault_s=None if fault_ns is None else scene.at_s(fault_ns),
+        takeover_s=scene.at_s(new.from_ns) if new else None,
+        undone_s=None
+        if scene.told.undo_ordered_ns is None
+        else scene.at_s(scene.told.undo_ordered_ns),
+        sent=int(phase.sum()),
+        late=int((phase & scene.sent.late).sum()),
+        failed=int((phase & scene.sent.failed).sum()),
+        parts_s=_parts(gap, predicted),
+        syn_retries=clients.syn_retries(scene.sent, scene.begin_ns, scene.until_ns),
+        in_flight=in_flight(evidence.in_flight, fault_ns or scene.begin_ns, scene.until_ns),
+        would_survive=would_survive(evidence, old.director, new.director, fault_ns)
+        if old and new and fault_ns
+        else None,
+        failback=_failback(scene, old),
+        reigns=tuple(_reign(scene, rule) for rule in scene.found),
+        master_changes=masters.changes(scene.found),
+        two_masters_s=masters.two_masters_s(scene.found),
+        black_hole=black_hole(scene.found, scene.sent, evidence.zero_ns),
+        entries=_entries(scene, predicted),
+    )
+
+
+def _why_invalid(scene: _Scene) -> list[str]:
+    """What makes the run none, rather than slow."""
+    why = list(scene.told.why_insane)
+    before = [rule for rule in scene.found if rule.from_ns < scene.begin_ns <= rule.until_ns]
+    if len({rule.sender for rule in before}) > 1:
+        names = " and ".join(rule.director for rule in before)
+        why.append(f"before the fault {names} were both master")
+    if len(scene.sent.started) == 0 and not why:
+        why.append("no request was sent")
+    late_s = clients.stood_still_s(scene.sent, scene.begin_ns, scene.until_ns)
+    if late_s > STOOD_STILL_S:
+        why.append(f"the client itself stood still: it began a request {late_s:.2f} s late")
+    return why
+
+
+def _parts(gap: Gap | None, predicted: Forecast) -> Parts | None:
+    """The outage cut at the fault, when the backup's patience ended, and at what it then said."""
+    new = predicted.new
+    if gap is None or gap.to_ns is None or new is None or not gap.from_ns < new.from_ns < gap.to_ns:
+        return None
+    claim_ns = next((at_ns for at_ns in new.claims_ns if at_ns < gap.to_ns), None)
+    due_ns = predicted.takeover_due_ns
+    fault_ns = predicted.fault_ns or gap.from_ns
+    return Parts(
+        until_fault=(fault_ns - gap.from_ns) / _S,
+        detection=None if due_ns is None else (due_ns - fault_ns) / _S,
+        takeover=(new.from_ns - (due_ns or fault_ns)) / _S,
+        gratuitous_arp=None if claim_ns is None else (claim_ns - new.from_ns) / _S,
+        first_success=(gap.to_ns - (claim_ns or new.from_ns)) / _S,
+    )
+
+
+def _failback(scene: _Scene, old: Rule | None) -> Failback | None:
+    undone_ns = scene.told.undo_ordered_ns
+    if undone_ns is None:
+        return None
+    gap = clients.longest_gap(scene.sent, undone_ns, scene.end_ns)
+    phase = scene.sent.due(undone_ns, scene.end_ns)
+    again = [
+        rule.from_ns
+        for rule in scene.found
+        if old is not None and rule.sender == old.sender and rule.until_ns > undone_ns
+    ]
+    again_ns = next((max(at_ns, undone_ns) for at_ns in again), None)
+    held = in_flight(scene.evidence.in_flight, undone_ns, scene.end_ns)
+    return Failback(
+        gap_s=gap.length_s if gap else None,
+        reset=sum(kind.reset for kind in held.values()),
+        late=int((phase & scene.sent.late).sum()),
+        failed=int((phase & scene.sent.failed).sum()),
+        in_flight=held,
+        master_again_s=None if again_ns is None else (again_ns - undone_ns) / _S,
+    )
+
+
+def _reign(scene: _Scene, rule: Rule) -> Reign:
+    return Reign(
+        director=rule.director,
+        vrid=rule.vrid,
+        priority=rule.priority,
+        interval_s=rule.interval_s,
+        from_s=scene.at_s(rule.from_ns),
+        to_s=scene.at_s(rule.to_ns),
+        gave_up_s=None if rule.gave_up_ns is None else scene.at_s(rule.gave_up_ns),
+        claims=len(rule.claims_ns),
+        first_claim_s=scene.at_s(rule.claims_ns[0]) if rule.claims_ns else None,
+    )
+
+
+def _entries(scene: _Scene, predicted: Forecast) -> tuple[Holding, ...]:
+    instants: dict[Phase, int] = {}
+    if predicted.fault_ns is not None:
+        instants["before the fault"] = predicted.fault_ns
+    if predicted.new is not None:
+        instants["at the take-over"] = predicted.new.from_ns
+    if scene.told.undo_ordered_ns is not None:
+        instants["before it was undone"] = scene.told.undo_ordered_ns
+    polled = scene.evidence.services["at"]
+    if len(polled):
+        instants["at the end"] = int(ns(polled).max())
+    return holdings(scene.evidence, [one.name for one in scene.evidence.directors], instants)

@@ -1,0 +1,50 @@
+"""The manifest's ``failover``: what was done, and whether the set-up was sane before it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from analyzer.errors import RecordingError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What the run knows of its fault; instants are Unix ns, None where nobody ordered anything.
+
+    Attributes:
+        fault: in words, such as ``bal01: link-down``; None where the run waited for one.
+        why_insane: what was wrong with the set-up before the fault, or with the fault.
+    """
+
+    fault: str | None
+    ordered_ns: int | None
+    undo_ordered_ns: int | None
+    why_insane: tuple[str, ...]
+
+
+def told_by(manifest: Mapping[str, Any]) -> Told | None:
+    """Read it; None of a run that was no fail-over.
+
+    Raises:
+        RecordingError: it is not what a recorder writes.
+    """
+    said = manifest.get("failover")
+    if said is None:
+        return None
+    try:
+        return Told(
+            fault=None if said.get("fault") is None else str(said["fault"]),
+            ordered_ns=_instant(said.get("ordered_ns")),
+            undo_ordered_ns=_instant(said.get("undo_ordered_ns")),
+            why_insane=tuple(map(str, said.get("why_insane") or ())),
+        )
+    except (AttributeError, TypeError, ValueError) as error:
+        raise RecordingError(f"run.json: failover: {type(error).__name__}: {error}") from error
+
+
+def _instant(value: Any) -> int | None:
+    return None if value is None else int(value)

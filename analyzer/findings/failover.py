@@ -1,0 +1,232 @@
+"""Findings of a fail-over: what the wire shows of it, and what to set so that it hurts less."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from analyzer.results import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from analyzer.failover.results import Failover, InFlight
+    from analyzer.findings.figures import Figures
+
+DIFFERS_S = 0.1
+"""Between predicted and seen, beyond what the instant of the fault leaves open."""
+
+TWICE_S = 1.0
+"""Two masters for so long are no take-over that is just going on."""
+
+EXPECTED_CHANGES = 2
+"""There and back."""
+
+LONG_S = 3.0
+
+
+def failover_invalid(figures: Figures) -> Finding | None:
+    """The run proves nothing."""
+    told = figures.failover
+    if told is None or told.valid:
+        return None
+    return Finding(
+        id="failover-invalid",
+        severity="problem",
+        title="This fail-over is invalid, not slow",
+        evidence=f"{told.why_invalid}.",
+        advice="Each VIP needs one holder, the others BACKUP, all directors the same services; "
+        "mend it and run again. No figure of this run counts.",
+    )
+
+
+def failover_differs(figures: Figures) -> Finding | None:
+    """Clients were out for longer or shorter than the wire explains."""
+    told = _valid(figures)
+    if told is None or told.outage_s is None or told.predicted_outage_s is None:
+        return None
+    apart_s = told.outage_s - told.predicted_outage_s
+    allowed_s = DIFFERS_S + (told.prediction_uncertainty_s or 0) + (told.resolution_s or 0)
+    if abs(apart_s) <= allowed_s:
+        return None
+    return Finding(
+        id="failover-differs",
+        severity="warning",
+        title=f"The outage was {abs(apart_s):.2f} s {'longer' if apart_s > 0 else 'shorter'} than "
+        "its advertisements explain",
+        evidence=f"Seen by clients {told.outage_s:.2f} s, predicted {told.predicted_outage_s:.2f} "
+        f"± {told.prediction_uncertainty_s or 0:.2f} s. {_parts(told)}",
+        advice="Look at the parts: a backup that was slow to act, gratuitous ARP that came late or "
+        "was not believed, or a master that went on for a while.",
+    )
+
+
+def _parts(told: Failover) -> str:
+    if told.parts_s is None:
+        return "The wire does not show its parts."
+    named = {
+        "detection": told.parts_s.detection,
+        "take-over beyond it": told.parts_s.takeover,
+        "gratuitous ARP": told.parts_s.gratuitous_arp,
+        "first success": told.parts_s.first_success,
+    }
+    return ", ".join(f"{name} {s:.3f} s" for name, s in named.items() if s is not None) + "."
+
+
+def black_hole(figures: Figures) -> Finding | None:
+    """The VIP moved, and nobody said so."""
+    told = _valid(figures)
+    hole = told.black_hole if told else None
+    if told is None or hole is None:
+        return None
+    lasted = "to the end of the run" if hole.lasted_s is None else f"for {hole.lasted_s:.2f} s"
+    is_long = hole.lasted_s is None or hole.lasted_s > LONG_S
+    return Finding(
+        id="black-hole",
+        severity="problem" if is_long else "warning",
+        title=f"A black hole {lasted}: {hole.director} was master again and sent no gratuitous ARP",
+        evidence=f"From {hole.from_s:.2f} s on, {lasted}, no connect was completed, though "
+        f"{hole.director} advertised; {hole.requests} requests were late or failed. Clients went "
+        "on sending to the MAC of the director that had been master meanwhile.",
+        advice="A director that never stopped being master has no reason to speak after a silent "
+        "partition has healed. Set vrrp_garp_master_refresh (off by default) to a few seconds: "
+        "the hole then lasts that long at most. use_vmac moves no MAC at all.",
+    )
+
+
+def two_masters(figures: Figures) -> Finding | None:
+    """Two directors advertised at a time."""
+    told = _valid(figures)
+    if told is None or told.two_masters_s < TWICE_S:
+        return None
+    names = " and ".join(dict.fromkeys(reign.director for reign in told.reigns))
+    return Finding(
+        id="two-masters",
+        severity="problem",
+        title=f"Two masters at once for {told.two_masters_s:.1f} s",
+        evidence=f"{names} advertised the same virtual router at the same time.",
+        advice="They do not hear each other: look for filtered multicast (224.0.0.18, protocol "
+        "112), a parted switch, different authentication, or one virtual_router_id used twice.",
+    )
+
+
+def flapping(figures: Figures) -> Finding | None:
+    """Mastership moved more often than there and back."""
+    told = _valid(figures)
+    if told is None or told.master_changes <= EXPECTED_CHANGES:
+        return None
+    return Finding(
+        id="flapping",
+        severity="warning",
+        title=f"Mastership moved {told.master_changes} times",
+        evidence="; ".join(
+            f"{reign.director} {reign.from_s:.1f} to {reign.to_s:.1f} s" for reign in told.reigns
+        )
+        + ".",
+        advice="nopreempt or preempt_delay keeps it where it is; three advertisements lost in a "
+        "row are a take-over, so look for a saturated link or a busy director.",
+    )
+
+
+def keepalived_alone(figures: Figures) -> Finding | None:
+    """The keepalived died, its director did not."""
+    told = _valid(figures)
+    if told is None or told.how != "keepalived-alone":
+        return None
+    return Finding(
+        id="keepalived-alone",
+        severity="warning",
+        title=f"{told.old_master} lost its keepalived and went on forwarding: two own the VIP",
+        evidence=f"Its advertisements ceased, and connects succeeded all the same until "
+        f"{told.new_master} took over {told.master_down_interval_s or 0:.2f} s after the last. The "
+        "VIP stayed on both.",
+        advice="New connections do not notice; those in flight are reset as ARP moves, and who "
+        "asks by ARP later may reach either. Have keepalived restarted at once (systemd "
+        "Restart=always), or the VIP removed with it.",
+    )
+
+
+def clean_stop(figures: Figures) -> Finding | None:
+    """The master said goodbye."""
+    told = _valid(figures)
+    if told is None or told.how != "clean-stop" or told.skew_s is None:
+        return None
+    return Finding(
+        id="clean-stop",
+        severity="info",
+        title=f"{told.old_master} gave up with priority 0: the backup waited {told.skew_s:.2f} s",
+        evidence=f"After priority 0 a backup waits for its skew, not for its whole interval of "
+        f"{told.master_down_interval_s or 0:.2f} s.",
+        advice="Stop keepalived before a reboot or an upgrade. A higher priority of the backup "
+        "shortens the skew: (256 - priority) / 256 of an interval.",
+    )
+
+
+def preemption(figures: Figures) -> Finding | None:
+    """The old master took the VIP back, and that reset connections."""
+    told = _valid(figures)
+    back = told.failback if told else None
+    if told is None or back is None or back.master_again_s is None or not back.reset:
+        return None
+    return Finding(
+        id="preemption",
+        severity="warning",
+        title=f"{told.old_master} took the VIP back: {back.reset} connections in flight were reset",
+        evidence=f"It was master again {back.master_again_s:.2f} s after the fault was undone. New "
+        f"connections waited {back.gap_s or 0:.2f} s at most; in flight: {_fates(back.in_flight)}.",
+        advice="Preemption costs connections and wins nothing: nopreempt with state BACKUP on "
+        "both. Where it must be, preempt_delay with the sync daemon and a small period "
+        '(sync_threshold "3 10"), so that entries made meanwhile are there in time.',
+    )
+
+
+def connections_reset(figures: Figures) -> Finding | None:
+    """The new master did not know the old one's connections."""
+    told = _valid(figures)
+    reset = sum(kind.reset for kind in told.in_flight.values()) if told else 0
+    if told is None or not reset:
+        return None
+    known = (
+        ""
+        if told.would_survive is None
+        else f" {told.new_master} had copies of {told.would_survive} of its open entries."
+    )
+    return Finding(
+        id="connections-reset",
+        severity="warning",
+        title=f"{reset} connections in flight were reset by the fail-over",
+        evidence=f"In flight: {_fates(told.in_flight)}.{known}",
+        advice="A director without an entry answers a packet in mid-connection with RST. Have the "
+        "IPVS sync daemon run on both (lvs_sync_daemon; sync_threshold says from which packet on "
+        "an entry is told), or schedule by mh with mh-port and net.ipv4.vs.sloppy_tcp=1 on both.",
+    )
+
+
+def syn_retries(figures: Figures) -> Finding | None:
+    """What closed-loop clients would have taken for the outage."""
+    told = _valid(figures)
+    if told is None or not told.syn_retries or told.outage_s is None:
+        return None
+    by_second = ", ".join(f"{n} after {second} s" for second, n in told.syn_retries.items())
+    return Finding(
+        id="syn-retries",
+        severity="info",
+        title="Late connects waited for a repeated SYN, not for the outage",
+        evidence=f"Got through by the repetition: {by_second}. The outage was "
+        f"{told.outage_s:.2f} s.",
+        advice="A client repeats its SYN after 1, 2, 3 and 4 s (Linux from 6.5 on) or after 1, 3 "
+        "and 7 s; so a single curl shows one of these numbers, never the outage. A timeout below "
+        "them turns lateness into failures.",
+    )
+
+
+def _fates(kinds: Mapping[str, InFlight]) -> str:
+    return "; ".join(
+        f"{kind}: {fate.survived} survived, {fate.reset} reset"
+        + (f", {fate.other} unknown" if fate.other else "")
+        for kind, fate in kinds.items()
+    )
+
+
+def _valid(figures: Figures) -> Failover | None:
+    told = figures.failover
+    return told if told is not None and told.valid else None

@@ -1,0 +1,327 @@
+"""What is told of a fail-over, from wires and requests made by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analyzer.errors import RecordingError
+from analyzer.failover.tell import failover
+from analyzer.findings import failover as found
+from analyzer.findings.figures import Figures
+from analyzer.requests import summarise
+from tests.unit.analyzer.failover.wires import VIP, Silence, Wire, at, evidence, requests
+
+silences = st.builds(
+    Silence,
+    rate=st.sampled_from([20.0, 50.0, 200.0]),
+    fault_s=st.floats(4.31, 6.29),
+    to_s=st.just(16.0),
+    priority=st.integers(1, 254),
+    version=st.sampled_from([2, 3]),
+    interval_s=st.sampled_from([1.0, 2.0]),
+)
+
+
+def told_of(given_evidence: Any) -> Any:
+    told = failover(given_evidence)
+    assert told is not None
+    return told
+
+
+def figures(told: Any) -> Figures:
+    return Figures(
+        requests=summarise(requests(1, 0, [])),
+        peaks=(),
+        lifetimes=(),
+        agreement=(),
+        events=(),
+        forwarding="dr",
+        capture_dropped=None,
+        foreign_entries={},
+        failover=told,
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(silences)
+def test_a_silent_death_takes_the_interval_less_the_age_of_the_last_advertisement(
+    scene: Silence,
+) -> None:
+    told = told_of(scene.evidence())
+    tick_s = 1 / scene.rate
+    assert (told.how, told.old_master, told.new_master) == ("silence", "bal01", "bal02")
+    assert told.valid
+    assert told.master_down_interval_s == pytest.approx(scene.wait_s)
+    assert told.advert_age_s == pytest.approx(scene.age_s, abs=2 * tick_s)
+    assert told.outage_s == pytest.approx(told.predicted_outage_s, abs=2 * tick_s + 0.01)
+    assert told.outage_s == pytest.approx(scene.outage_s, abs=2 * tick_s)
+    shortest_s, longest_s = told.predicted_range_s
+    assert longest_s - shortest_s == pytest.approx(scene.interval_s)
+    assert shortest_s - 2 * tick_s <= told.predicted_outage_s <= longest_s + 2 * tick_s
+
+
+@settings(max_examples=40, deadline=None)
+@given(silences)
+def test_what_was_late_is_the_rate_times_the_outage(scene: Silence) -> None:
+    told = told_of(scene.evidence())
+    assert told.failed == 0
+    assert abs(told.late - scene.rate * told.outage_s) <= max(2, 0.03 * told.late)
+
+
+@settings(max_examples=40, deadline=None)
+@given(silences)
+def test_the_parts_add_up_to_the_outage(scene: Silence) -> None:
+    told = told_of(scene.evidence())
+    parts = told.parts_s
+    named = (parts.until_fault, parts.detection, parts.takeover, parts.gratuitous_arp)
+    assert sum((*named, parts.first_success)) == pytest.approx(told.outage_s, abs=1e-6)
+    assert all(part >= -1e-6 for part in named)
+
+
+def test_a_clean_stop_takes_the_skew() -> None:
+    wire = Wire()
+    wire.reign("bal01", 0.3, 5.6, 10, claim=False)
+    wire.advert("bal01", 5.6, 0)
+    wire.reign("bal02", 5.6 + 0.9648, 20, 9, claim=True)
+    sent = requests(50, 20, [(5.6, 6.57)])
+    told = told_of(evidence(wire, sent, {"fault": "bal01: keepalived-stop", "ordered_ns": at(5.4)}))
+    assert told.how == "clean-stop"
+    assert told.predicted_outage_s == pytest.approx(247 / 256)
+    assert told.advert_age_s is None
+    assert told.outage_s == pytest.approx(told.predicted_outage_s, abs=0.05)
+    assert found.clean_stop(figures(told)) is not None
+
+
+def test_a_dead_keepalived_alone_costs_no_outage() -> None:
+    scene = Silence()
+    scene.outages = []
+    told = told_of(scene.evidence())
+    assert told.how == "keepalived-alone"
+    assert told.predicted_outage_s == 0
+    assert told.outage_s == pytest.approx(1 / scene.rate)
+    assert (told.late, told.failed) == (0, 0)
+    assert found.keepalived_alone(figures(told)) is not None
+
+
+def test_without_a_capture_the_outage_is_measured_and_nothing_predicted() -> None:
+    scene = Silence()
+    told = told_of(replace(scene.evidence(), announcements=None))
+    assert told.outage_s == pytest.approx(scene.outage_s, abs=0.05)
+    assert told.predicted_outage_s is None
+    assert told.new_master is None
+    assert told.parts_s is None
+
+
+def test_an_outage_without_end_says_so() -> None:
+    scene = Silence(to_s=12)
+    scene.outages = [(scene.fault_s, 99.0)]
+    told = told_of(scene.evidence())
+    assert not told.outage_over
+    assert told.outage_s == pytest.approx(12 - scene.fault_s, abs=0.05)
+    assert told.failed == pytest.approx(50 * (12 - scene.fault_s), abs=3)
+
+
+def test_the_repeated_syn_that_got_through_is_told_by_its_second() -> None:
+    scene = Silence()
+    told = told_of(scene.evidence())
+    assert set(told.syn_retries) == {"1", "2", "3", "4"}
+    assert sum(told.syn_retries.values()) == told.late
+    said = found.syn_retries(figures(told))
+    assert said is not None
+    assert "never the outage" in said.advice
+
+
+def test_a_run_that_was_no_failover_has_none() -> None:
+    made = Silence().evidence()
+    assert failover(replace(made, manifest={"directors": {}})) is None
+
+
+@pytest.mark.parametrize("said", [7, {"ordered_ns": "soon"}, {"why_insane": 3}])
+def test_a_manifest_that_no_recorder_writes_is_refused(said: Any) -> None:
+    made = Silence().evidence()
+    with pytest.raises(RecordingError, match=r"run\.json: failover"):
+        failover(replace(made, manifest=dict(made.manifest) | {"failover": said}))
+
+
+# What makes a run invalid
+
+
+def test_an_insane_set_up_makes_the_run_invalid_not_slow() -> None:
+    why = ["192.168.10.2 is held by bal01 and bal02"]
+    told = told_of(Silence().evidence(told={"why_insane": why}))
+    assert (told.valid, told.why_invalid) == (False, why[0])
+    said = found.failover_invalid(figures(told))
+    assert said is not None
+    assert said.severity == "problem"
+    assert found.syn_retries(figures(told)) is None
+
+
+def test_two_masters_before_the_fault_make_it_invalid() -> None:
+    scene = Silence()
+    scene.wire.reign("bal02", 0.8, 5.0, 9, claim=False)
+    told = told_of(scene.evidence())
+    assert not told.valid
+    assert "both master" in (told.why_invalid or "")
+
+
+def test_a_client_that_stood_still_makes_it_invalid() -> None:
+    scene = Silence()
+    made = scene.evidence()
+    sent = made.requests.copy()
+    late = sent["scheduled"] > sent["scheduled"].iloc[300]
+    sent.loc[late, "started"] = sent.loc[late, "started"].clip(lower=sent["ended"].iloc[340])
+    told = told_of(replace(made, requests=sent))
+    assert "stood still" in (told.why_invalid or "")
+
+
+# The way back
+
+
+def healed(*, claim_s: float | None, dark_to_s: float) -> Any:
+    """bal01 was cut off and comes back at 15 s; bal02 hears it and is silent."""
+    scene = Silence(to_s=40)
+    scene.wire.adverts = [row for row in scene.wire.adverts if row.at_ns < at(15.0)]
+    scene.wire.reign("bal01", 15.1, 40, 10, claim=False)
+    if claim_s is not None:
+        scene.wire.claim("bal01", claim_s)
+    scene.outages.append((15.1, dark_to_s))
+    return told_of(scene.evidence(told={"undo_ordered_ns": at(15.0)}))
+
+
+def test_a_vip_that_returns_in_silence_is_a_black_hole() -> None:
+    told = healed(claim_s=None, dark_to_s=31.0)
+    assert told.black_hole.director == "bal01"
+    assert told.black_hole.lasted_s == pytest.approx(15.9, abs=0.1)
+    assert told.failback.gap_s == pytest.approx(15.9, abs=0.1)
+    said = found.black_hole(figures(told))
+    assert said is not None
+    assert said.severity == "problem"
+    assert "garp_master_refresh" in said.advice
+    # the fail-over itself is judged by itself
+    assert told.outage_s == pytest.approx(told.predicted_outage_s, abs=0.05)
+
+
+def test_a_refresh_mends_the_black_hole() -> None:
+    said = found.black_hole(figures(healed(claim_s=16.9, dark_to_s=16.95)))
+    assert said is not None
+    assert said.severity == "warning"
+
+
+def test_a_director_that_says_so_at_once_makes_no_black_hole() -> None:
+    assert healed(claim_s=15.1, dark_to_s=15.15).black_hole is None
+
+
+def test_masters_that_alternate_are_flapping() -> None:
+    scene = Silence(to_s=40)
+    scene.wire.adverts = [row for row in scene.wire.adverts if row.at_ns < at(15.0)]
+    for begin, who in ((15.1, "bal01"), (20.1, "bal02"), (25.1, "bal01")):
+        scene.wire.reign(who, begin, begin + 4, 10, claim=True)
+    told = told_of(scene.evidence())
+    assert told.master_changes == 4
+    assert found.flapping(figures(told)) is not None
+
+
+def test_two_that_advertise_at_a_time_are_two_masters() -> None:
+    scene = Silence(to_s=20)
+    scene.wire.reign("bal01", 12.0, 18.0, 10, claim=False)
+    told = told_of(scene.evidence())
+    assert told.two_masters_s == pytest.approx(5.0)
+    assert found.two_masters(figures(told)) is not None
+
+
+def test_advertisements_of_another_router_or_from_afar_do_not_count() -> None:
+    scene = Silence()
+    forged = [replace(row, sender="192.168.10.66", ttl=64) for row in scene.wire.adverts]
+    others = [replace(row, vrid=7, addresses=("192.168.10.3",)) for row in scene.wire.adverts]
+    plain = told_of(scene.evidence())
+    scene.wire.adverts += forged + others
+    assert told_of(scene.evidence()).reigns == plain.reigns
+
+
+# Connections in flight
+
+
+def talk(connection: int, kind: str, *events: tuple[float, str]) -> list[dict[str, Any]]:
+    return [
+        {"at": at(second), "connection": connection, "kind": kind, "change": change}
+        for second, change in events
+    ]
+
+
+def steady(from_s: float, to_s: float) -> list[tuple[float, str]]:
+    return [(from_s + i / 2, "progress") for i in range(int((to_s - from_s) * 2))]
+
+
+def test_connections_are_told_by_kind_and_fate() -> None:
+    rows = [
+        *talk(1, "download", (1, "opened"), *steady(1, 5.5), *steady(12, 18)),
+        *talk(2, "dialogue", (1, "opened"), *steady(1, 5.5), (9.7, "reset")),
+        *talk(3, "dialogue", (7, "opened"), *steady(7, 9)),  # after the fault
+        *talk(4, "dialogue", (1, "opened"), (1.5, "progress"), (2.0, "closed")),  # before it
+        *talk(5, "idle", (1, "opened"), (1.5, "progress"), (14.0, "progress")),
+        *talk(6, "idle", (1, "opened"), (1.5, "progress")),
+    ]
+    told = told_of(Silence().evidence(in_flight=rows))
+    download, dialogue, idle = (told.in_flight[k] for k in ("download", "dialogue", "idle"))
+    assert (download.survived, download.longest_stall_s) == (1, pytest.approx(7.0))
+    assert (dialogue.survived, dialogue.reset, dialogue.longest_stall_s) == (0, 1, None)
+    assert (idle.survived, idle.other, idle.longest_stall_s) == (1, 1, None)
+    said = found.connections_reset(figures(told))
+    assert said is not None
+    assert "sloppy_tcp" in said.advice
+
+
+def test_what_the_failback_resets_is_told_apart() -> None:
+    rows = [
+        *talk(1, "dialogue", (1, "opened"), *steady(1, 5.5), (9.7, "reset")),
+        *talk(2, "dialogue", (11, "opened"), *steady(11, 15), (15.4, "reset")),
+    ]
+    scene = Silence()
+    told = told_of(scene.evidence(in_flight=rows, told={"undo_ordered_ns": at(15.0)}))
+    assert told.in_flight["dialogue"].reset == 1
+    assert told.failback.reset == 1
+
+
+# Entries
+
+
+def entry(director: str, port: int, origin: str) -> dict[str, Any]:
+    return {
+        "at": at(5.0),
+        "director": director,
+        "change": "appeared",
+        "protocol": "TCP",
+        "state": "ESTABLISHED",
+        "expires_s": 900,
+        "origin": origin,
+        "client_ip": "192.168.10.250",
+        "client_port": port,
+        "vip": VIP,
+        "port": 80,
+        "real_server": "192.168.10.21",
+        "real_port": 80,
+    }
+
+
+def test_copies_are_counted_and_say_how_many_would_survive() -> None:
+    polls = [{"at": at(5.0), "director": name, "what": "entries"} for name in ("bal01", "bal02")]
+    services = [
+        {"at": at(5.0), "director": "bal01", "active": 2, "inactive": 40},
+        {"at": at(5.0), "director": "bal02", "active": 1, "inactive": 0},
+    ]
+    entries = [
+        *(entry("bal01", port, "LOCAL") for port in (1001, 1002)),
+        entry("bal02", 1002, "SYNC"),
+    ]
+    told = told_of(Silence().evidence(entries=entries, polls=polls, services=services))
+    before = {row.director: row for row in told.entries if row.phase == "before the fault"}
+    assert (before["bal01"].active, before["bal01"].inactive) == (2, 40)
+    assert (before["bal01"].synced, before["bal02"].synced) == (0, 1)
+    assert told.would_survive == 1
+    late = {row.director: row for row in told.entries if row.phase == "at the take-over"}
+    assert late["bal01"].active is None  # it could not be asked any more
