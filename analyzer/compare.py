@@ -178,7 +178,7 @@ def _clause(name: str, found: Sequence[Difference]) -> str:
     if not judged:
         return f"{name} has nothing that can be compared"
     if not other:
-        return f"{name} is alike in all {judged} quantities that could be judged"
+        return f"{name} shows no difference in the {judged} quantities that could be judged"
     told = ", ".join(_said(one) for one in other[:_TOLD])
     more = f" and {len(other) - _TOLD} more" if len(other) > _TOLD else ""
     return f"{name} differs in {len(other)} of {judged} quantities: {told}{more}"

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 POINTS = 3000  # of a long curve
 COLUMNS = ("quantity", "before", "after", "difference", "between", "judgement", "by")
 WORDS: Mapping[str, str] = {
-    "alike": "alike",
+    "alike": "none shown",
     "higher": "▲ higher",
     "lower": "▼ lower",
     "unknown": "not known",

@@ -26,8 +26,11 @@ def test_the_verdict_names_what_differs_and_by_how_much() -> None:
     assert verdict.endswith("timeout(FIN_WAIT) 10.00 s (was 20.02 s).")
 
 
-def test_a_run_like_the_first_is_said_to_be_alike() -> None:
-    assert "other is alike in all" in compare([build.demo(), other(timeout_s=20.02)]).verdict
+def test_a_run_like_the_first_is_said_to_show_no_difference() -> None:
+    assert (
+        "other shows no difference in the"
+        in compare([build.demo(), other(timeout_s=20.02)]).verdict
+    )
 
 
 def test_each_later_run_is_compared_with_the_first() -> None:

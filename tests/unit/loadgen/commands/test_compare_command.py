@@ -28,7 +28,7 @@ def test_two_recordings_become_a_page_and_a_sentence(tmp_path: Path) -> None:
     assert shown.returncode == 0, shown.stderr
     *_, verdict, last = shown.stdout.splitlines()
     assert last == f"page: {page}"
-    assert verdict.startswith("Against dr-burst-50: dr-burst-killed is alike in all")
+    assert verdict.startswith("Against dr-burst-50: dr-burst-killed shows no difference in the")
     assert page.read_text("utf-8").startswith("<!doctype html>")
 
 
