@@ -10,9 +10,9 @@
 * A count out of a whole is judged by Fisher's exact test.
 * A peak is the highest value polled, compared as it is.
 
-A difference within its tolerance is none. ``alike`` says that no difference was shown, not that there
-is none: how large one may still be stands in ``low`` and ``high``. What too few values can tell is
-``unknown``, never alike.
+A difference within its tolerance is none. ``alike`` says that no difference was shown, not that
+there is none: how large one may still be stands in ``low`` and ``high``. What too few values can
+tell is ``unknown``, never alike.
 """
 
 from __future__ import annotations
