@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from junitparser import Error, Failure, JUnitXml, TestCase, TestSuite
+from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from analyzer.checks.judge import Judgement
 
 SCHEMA_VERSION = 1
-SIGNS = {"passed": "ok", "failed": "FAILED", "not measured": "NOT MEASURED"}
+SIGNS = {"passed": "ok", "failed": "FAILED", "not measured": "NOT MEASURED", "skipped": "skipped"}
+HARMLESS = ("passed", "skipped")
 SUITE = "loadgen check"
 
 
@@ -30,8 +31,10 @@ def lines(judgements: Sequence[Judgement]) -> list[str]:
 def summary(judgements: Sequence[Judgement]) -> str:
     """``3 of 4 hold; 1 failed``."""
     counts = {name: sum(one.outcome == name for one in judgements) for name in SIGNS}
-    parts = [f"{counts['passed']} of {len(judgements)} hold"]
-    parts += [f"{counts[name]} {name}" for name in ("failed", "not measured") if counts[name]]
+    judged = len(judgements) - counts["skipped"]
+    parts = [f"{counts['passed']} of {judged} hold"]
+    rest = ("failed", "not measured", "skipped")
+    parts += [f"{counts[name]} {name}" for name in rest if counts[name]]
     return "; ".join(parts)
 
 
@@ -40,16 +43,16 @@ def to_json(judgements: Sequence[Judgement], run: str) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
         "run": run,
-        "passed": all(one.outcome == "passed" for one in judgements),
+        "passed": all(one.outcome in HARMLESS for one in judgements),
         "summary": summary(judgements),
         "checks": [
             {
                 "name": one.title,
-                "expectation": one.expectation.text,
+                "expectation": one.text,
                 "outcome": one.outcome,
                 "measured": one.measured or None,
                 "why": one.why or None,
-                "note": one.expectation.note or None,
+                "note": one.note or None,
             }
             for one in judgements
         ],
@@ -66,6 +69,8 @@ def junit(judgements: Sequence[Judgement], run: str) -> str:
             case.result = [Failure(xml_safe(one.why))]
         elif one.outcome == "not measured":
             case.result = [Error(xml_safe(f"not measured: {one.why}"))]
+        elif one.outcome == "skipped":
+            case.result = [Skipped(xml_safe(one.why))]
         case.system_out = xml_safe(_line(one))
         suite.add_testcase(case)
     document = JUnitXml()
@@ -78,8 +83,9 @@ def tap(judgements: Sequence[Judgement]) -> list[str]:
     """The Test Anything Protocol, version 13."""
     shown = ["TAP version 13", f"1..{len(judgements)}"]
     for number, one in enumerate(judgements, start=1):
-        sign = "ok" if one.outcome == "passed" else "not ok"
-        shown.append(f"{sign} {number} - {_one_line(one.title).replace('#', '')}")
+        sign = "ok" if one.outcome in HARMLESS else "not ok"
+        skip = " # SKIP" if one.outcome == "skipped" else ""
+        shown.append(f"{sign} {number} - {_one_line(one.title).replace('#', '')}{skip}")
         shown.append(f"# {_one_line(one.why or one.measured)}")
     return shown
 
@@ -89,7 +95,7 @@ def github_annotations(judgements: Sequence[Judgement]) -> list[str]:
     return [
         f"::error title={_escaped(one.title, ':,')}::{_escaped(_reason(one))}"
         for one in judgements
-        if one.outcome != "passed"
+        if one.outcome not in HARMLESS
     ]
 
 
@@ -112,9 +118,9 @@ def xml_safe(text: str) -> str:
 
 
 def _line(one: Judgement) -> str:
-    name = one.expectation.name
-    text = f"{name}: {one.expectation.text}" if name else one.expectation.text
-    if one.outcome == "not measured":
+    name = one.name
+    text = f"{name}: {one.text}" if name else one.text
+    if one.outcome in ("not measured", "skipped"):
         return _one_line(f"{text}: {one.why}")
     return _one_line(f"{text}: {one.measured}")
 

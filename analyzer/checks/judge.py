@@ -16,27 +16,34 @@ if TYPE_CHECKING:
     from analyzer.checks.quantities import Quantity, Reading
     from analyzer.results import Analysis
 
-Outcome = Literal["passed", "failed", "not measured"]
+Outcome = Literal["passed", "failed", "not measured", "skipped"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """Whether one expectation holds.
+    """Whether one thing that is expected holds.
 
     Attributes:
+        text: what is expected, such as ``tcpfin=30±1s``.
+        outcome: ``skipped`` only of a comparison: nobody asked for this quantity by name, and
+            these two runs cannot tell.
         measured: in words, with its uncertainty; of the reading that decides.
-        why: of a failure, or of what was not measured.
+        why: of a failure, of what was not measured, or was skipped.
+        name: in a policy.
+        note: in a policy.
     """
 
-    expectation: Expectation
+    text: str
     outcome: Outcome
     measured: str = ""
     why: str = ""
+    name: str = ""
+    note: str = ""
 
     @property
     def title(self) -> str:
-        """Its name in a policy, else the expectation itself."""
-        return self.expectation.name or self.expectation.text
+        """Its name in a policy, else what is expected."""
+        return self.name or self.text
 
 
 def known(expectation: Expectation) -> Quantity:
@@ -67,12 +74,12 @@ def judge(expectation: Expectation, analysis: Analysis) -> Judgement:
     try:
         readings = quantity.read(analysis, expectation.arguments)
     except NotMeasuredError as error:
-        return Judgement(expectation=expectation, outcome="not measured", why=str(error))
+        return _judgement(expectation, "not measured", why=str(error))
     broken = [one for one in readings if not _holds(expectation, one)]
     deciding = broken[0] if broken else readings[0]
-    return Judgement(
-        expectation=expectation,
-        outcome="failed" if broken else "passed",
+    return _judgement(
+        expectation,
+        "failed" if broken else "passed",
         measured=_words(deciding, quantity),
         why=_why(expectation, broken, quantity) if broken else "",
     )
@@ -88,6 +95,19 @@ def judge_all(expectations: Iterable[Expectation], analysis: Analysis) -> list[J
     for expectation in listed:
         known(expectation)
     return [judge(expectation, analysis) for expectation in listed]
+
+
+def _judgement(
+    expectation: Expectation, outcome: Outcome, *, measured: str = "", why: str = ""
+) -> Judgement:
+    return Judgement(
+        text=expectation.text,
+        outcome=outcome,
+        measured=measured,
+        why=why,
+        name=expectation.name,
+        note=expectation.note,
+    )
 
 
 def _check_arguments(expectation: Expectation, quantity: Quantity) -> None:

@@ -12,10 +12,8 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analyzer.checks.grammar import Expectation
     from analyzer.checks.judge import Judgement
-
-MAX_POLICY_BYTES = 1 << 20
+    from analyzer.results import Analysis
 
 
 @click.command()
@@ -31,6 +29,16 @@ MAX_POLICY_BYTES = 1 << 20
     "--policy",
     type=click.Path(path_type=Path, dir_okay=False),
     help="A TOML file of expectations with names and notes.",
+)
+@click.option(
+    "--baseline",
+    type=click.Path(path_type=Path),
+    help="An earlier run of the same load: what was set, measured and found shall be as there.",
+)
+@click.option(
+    "--tolerance",
+    metavar="SHARE",
+    help="Of peaks and latencies against the baseline.  [the policy's, else 10%]",
 )
 @click.option(
     "--format",
@@ -49,12 +57,14 @@ def check(
     run: Path | None,
     expected: Sequence[str],
     policy: Path | None,
+    baseline: Path | None,
+    tolerance: str | None,
     style: str,
     junit: Path | None,
     as_json: bool,
     quantities: bool,
 ) -> int:
-    """Check a RUN against expectations.
+    """Check a RUN against expectations, or against an earlier run.
 
     Exit code 0 if all hold, 99 if one does not, 2 if one is not understood or its quantity was
     not measured in this run.
@@ -64,33 +74,45 @@ def check(
     from analyzer.analysis import analyse
     from analyzer.checks.judge import judge_all
     from analyzer.recording import Recording
+    from loadgen.commands.expectations import exit_code, read_policy, write_junit
     from loadgen.errors import UsageProblem
 
     if run is None:
         raise click.UsageError("Missing argument 'RUN'.")
-    expectations = _expectations(expected, policy)
-    if not expectations:
-        raise UsageProblem("nothing to check: expected --expect EXPECTATION or --policy FILE")
-    judgements = judge_all(expectations, analyse(Recording.open(run)))
+    if tolerance and not baseline:
+        raise UsageProblem("--tolerance is of a comparison: expected --baseline RUN with it")
+    wanted = read_policy(expected, policy)
+    if not wanted.expectations and not baseline:
+        raise UsageProblem(
+            "nothing to check: expected --expect EXPECTATION, --policy FILE or --baseline RUN"
+        )
+    share = _share(tolerance or wanted.tolerance)
+    analysis = analyse(Recording.open(run))
+    judgements = judge_all(wanted.expectations, analysis)
+    if baseline:
+        judgements += _against(baseline, analysis, share)
     _show(judgements, str(run), style=style, as_json=as_json)
     if junit:
-        from loadgen.commands.files import write_text
-        from reports.checks import junit as to_junit
-
-        write_text(junit, to_junit(judgements, str(run)))
-    return _exit_code(judgements)
+        write_junit(junit, judgements, str(run))
+    return exit_code(judgements)
 
 
-def _expectations(texts: Sequence[str], policy: Path | None) -> list[Expectation]:
-    from analyzer.checks.grammar import parse_expectation
-    from analyzer.checks.policy import parse_policy
-    from loadgen.commands.files import read_text
+def _share(text: str | None) -> float:
+    from analyzer.checks.baseline import DEFAULT_TOLERANCE, parse_tolerance
 
-    from_file: tuple[Expectation, ...] = ()
-    if policy:
-        text = read_text(policy, MAX_POLICY_BYTES)
-        from_file = parse_policy(text, str(policy)).expectations
-    return [*from_file, *map(parse_expectation, texts)]
+    return parse_tolerance(text) if text else DEFAULT_TOLERANCE
+
+
+def _against(path: Path, analysis: Analysis, tolerance: float) -> list[Judgement]:
+    from analyzer.analysis import analyse
+    from analyzer.checks.baseline import judge_against, nothing_compared
+    from analyzer.recording import Recording
+    from loadgen.errors import UsageProblem
+
+    found = judge_against(analyse(Recording.open(path)), analysis, tolerance)
+    if nothing_compared(found):
+        raise UsageProblem(f"--baseline {path}: nothing in it can be compared with this run")
+    return found
 
 
 def _show(judgements: Sequence[Judgement], run: str, *, style: str, as_json: bool) -> None:
@@ -120,16 +142,6 @@ def _append_step_summary(text: str) -> None:
             file.write(text)
     except OSError as error:
         raise UsageProblem(f"GITHUB_STEP_SUMMARY {path}: {error.strerror}") from error
-
-
-def _exit_code(judgements: Sequence[Judgement]) -> int:
-    """What was not measured is never a pass, and weighs more than what failed."""
-    from loadgen.errors import CheckFailed, UsageProblem
-
-    outcomes = {one.outcome for one in judgements}
-    if "not measured" in outcomes:
-        return UsageProblem.exit_code
-    return CheckFailed.exit_code if "failed" in outcomes else 0
 
 
 def _list_quantities() -> int:

@@ -55,7 +55,7 @@ def test_plus_minus_may_be_typed(run: Run) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ((RUN,), "nothing to check: expected --expect EXPECTATION or --policy FILE"),
+        ((RUN,), "nothing to check: expected --expect EXPECTATION, --policy FILE or"),
         ((), "Missing argument 'RUN'"),
         ((RUN, "--expect", "speed=9"), "no quantity 'speed'"),
         ((RUN, "--expect", "failed=="), "not understood at character"),
@@ -110,3 +110,41 @@ def test_all_quantities_are_listed(run: Run) -> None:
     code, out, _ = run("--quantities")
     assert code == 0
     assert "inactive_peak([director])" in out
+
+
+def test_a_run_is_as_itself(run: Run) -> None:
+    code, out, _ = run(RUN, "--baseline", RUN)
+    assert code == 0
+    assert "timeout(FIN_WAIT) as before: 20.03 s, was 20.03 s" in out
+    assert out.splitlines()[-1].startswith("26 of 26 hold")
+
+
+def test_what_only_the_earlier_run_measured_is_never_a_pass(run: Run) -> None:
+    killed = str(Path(RUN).with_name("dr-burst-killed"))
+    code, out, _ = run(killed, "--baseline", RUN)
+    assert code == 2
+    assert "NOT MEASURED  timeout(FIN_WAIT) as before" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--tolerance", "5%", "--expect", "failed=0"), "expected --baseline RUN with it"),
+        (("--baseline", RUN, "--tolerance", "5"), "tolerance '5': expected a share such as 10%"),
+        (("--baseline", "/no/such/run"), "/no/such/run"),
+    ],
+)
+def test_a_comparison_that_makes_no_sense_is_one_line(
+    run: Run, words: tuple[str, ...], said: str
+) -> None:
+    code, _, err = run(RUN, *words)
+    assert code == 2
+    assert said in err
+
+
+def test_the_tolerance_of_a_policy_holds_for_the_comparison(run: Run, tmp_path: Path) -> None:
+    policy = tmp_path / "policy.toml"
+    policy.write_text('tolerance = "ten"\n')
+    code, _, err = run(RUN, "--baseline", RUN, "--policy", str(policy))
+    assert code == 2
+    assert "tolerance 'ten'" in err

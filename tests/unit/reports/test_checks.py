@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from junitparser import Error, Failure, JUnitXml
 
-from analyzer.checks.grammar import parse_expectation
 from analyzer.checks.judge import Judgement
 from reports import checks
 
@@ -20,8 +19,7 @@ HOSTILE = "a|b\n::error::x %0A <script> & ]]> \x00\x1b[31m # ` ☃"
 
 
 def judgement(outcome: Outcome, name: str = "", why: str = "") -> Judgement:
-    expectation = parse_expectation("failed=0", name=name)
-    return Judgement(expectation=expectation, outcome=outcome, measured="3", why=why)
+    return Judgement(text="failed=0", outcome=outcome, measured="3", why=why, name=name)
 
 
 ALL = [
@@ -48,6 +46,16 @@ def test_junit_tells_what_failed_from_what_nobody_measured() -> None:
     assert results[0] == []
     assert isinstance(results[1][0], Failure)
     assert isinstance(results[2][0], Error)
+
+
+def test_what_was_skipped_is_neither_a_pass_nor_a_failure() -> None:
+    both = [judgement("passed"), judgement("skipped", why="too few")]
+    assert checks.lines(both)[1:] == ["skipped  failed=0: too few", "1 of 1 hold; 1 skipped"]
+    assert checks.tap(both)[4:] == ["ok 2 - failed=0 # SKIP", "# too few"]
+    suite = next(iter(JUnitXml.fromstring(checks.junit(both, "runs/x").encode())))
+    assert (suite.skipped, suite.failures, suite.errors) == (1, 0, 0)
+    assert checks.github_annotations(both) == []
+    assert checks.to_json(both, "runs/x")["passed"] is True
 
 
 def test_tap_numbers_its_tests() -> None:

@@ -165,7 +165,7 @@ def test_a_policy_gives_expectations_with_their_names(burst: Analysis) -> None:
     policy = parse_policy(POLICY, "policy.toml")
     judged: list[Judgement] = judge_all(policy.expectations, burst)
     assert [one.title for one in judged] == ["forgets after 20 s", "failed=0"]
-    assert (judged[0].expectation.note, policy.tolerance) == ("OPS-112", "10%")
+    assert (judged[0].note, policy.tolerance) == ("OPS-112", "10%")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,298 @@
+"""A run beside an earlier one: what was set, what was measured, what was found.
+
+What was set is compared as words, what was measured by the tests of ``analyzer.regression``, and a
+finding that the earlier run did not have is told by its id. Only what is worse fails where one side
+is worse: a latency, and how many failed. What two runs cannot tell is skipped, with the reason;
+what only the earlier one measured is ``not measured``, which is never a pass.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analyzer.checks.grammar import ExpectationError
+from analyzer.checks.judge import Judgement
+from analyzer.checks.quantities import SLOW_CONNECT_MS
+from analyzer.compare import number
+from analyzer.regression import Difference, Tolerances, count_difference, differences
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from analyzer.results import Analysis, ServiceTable
+
+DEFAULT_TOLERANCE = 0.10
+LATENCY_FLOOR_MS = 5.0
+"""Scheduling on a busy machine alone moves a quantile by as much."""
+BETWEEN_POLLS_S = 1.0
+RESTARTED_S = 5.0
+"""Two instants of one boot, each found by a run's own clock, lie nearer than this."""
+
+WORSE_IF_HIGHER = re.compile(r"failed|late|ended_early|syn_retries|(connect|first_byte|total)_.+")
+TELLING = frozenset(
+    {
+        *("arp-flux", "ended-early", "half-open", "imbalance", "port-reuse-delay", "refused"),
+        *("removed-server-entries", "server-held-open", "tcpfin-has-no-effect"),
+        "weight-zero-still-served",
+    }
+)
+"""Findings about directors and servers; the others are about the measurement or are counted."""
+
+_PERCENT = re.compile(r"(\d{1,4}(?:\.\d{1,6})?) ?%")
+_NOT_THE_LOAD = frozenset({"target", "why"})
+_SHOWN = 3
+
+
+def parse_tolerance(text: str) -> float:
+    """A tolerance such as ``10%``, as a share.
+
+    Raises:
+        ExpectationError: it is none.
+    """
+    found = _PERCENT.fullmatch(text.strip())
+    if found is None:
+        raise ExpectationError(f"tolerance {text!r}: expected a share such as 10%")
+    return float(found[1]) / 100
+
+
+def judge_against(
+    baseline: Analysis, analysis: Analysis, tolerance: float = DEFAULT_TOLERANCE
+) -> list[Judgement]:
+    """Set a run beside an earlier one of the same load.
+
+    Args:
+        baseline: the run to compare with.
+        analysis: the run that is judged.
+        tolerance: of peaks and latencies, as a share. A timeout may differ by what its
+            measurement leaves open and 0.1 s, a count by what chance explains.
+    """
+    return [
+        *_load(baseline, analysis),
+        *_settings(baseline, analysis),
+        *_measured(baseline, analysis, tolerance),
+        *_findings(baseline, analysis),
+    ]
+
+
+# -- what was sent -------------------------------------------------------------------------------
+
+
+def _load(baseline: Analysis, analysis: Analysis) -> Iterator[Judgement]:
+    """Nothing where the load was the same: what it was made of is no result."""
+    other = _other_plan(baseline, analysis)
+    if other:
+        why = f"the load was another: {', '.join(other[:_SHOWN])}"
+        yield Judgement(text="load as before", outcome="not measured", why=why)
+
+
+def _other_plan(baseline: Analysis, analysis: Analysis) -> list[str]:
+    plans = [one.manifest.get("plan") or {} for one in (baseline, analysis)]
+    if not all(isinstance(plan, dict) for plan in plans):
+        return []
+    before, after = plans
+    keys = [key for key in {**before, **after} if key not in _NOT_THE_LOAD]
+    return [
+        f"{key} {after.get(key)}, was {before.get(key)}"
+        for key in keys
+        if before.get(key) != after.get(key)
+    ]
+
+
+# -- what was set --------------------------------------------------------------------------------
+
+
+def _settings(baseline: Analysis, analysis: Analysis) -> Iterator[Judgement]:
+    before, after = (dict(_set_in(one)) for one in (baseline, analysis))
+    restarts = _restarts(baseline, analysis)
+    for key in before:
+        if key in after:
+            yield _setting(key, before[key], after[key], restarts)
+        elif not key.startswith("weight("):  # servers(...) tells who has gone
+            why = f"was {before[key]}; this run did not see it"
+            yield Judgement(text=f"{key} as before", outcome="not measured", why=why)
+
+
+def _set_in(analysis: Analysis) -> Iterator[tuple[str, str]]:
+    yield from _timeouts_set(analysis)
+    for table in analysis.timeline.peaks:
+        yield from _of_table(table)
+
+
+def _setting(key: str, before: str, after: str, restarts: Mapping[str, str]) -> Judgement:
+    text = f"{key} as before"
+    if before == after:
+        return Judgement(text=text, outcome="passed", measured=after)
+    told = f"{after}, was {before}"
+    told += "".join(f"; {why}" for name, why in restarts.items() if _names(key, name))
+    return Judgement(text=text, outcome="failed", measured=told, why=told)
+
+
+def _names(key: str, director: str) -> bool:
+    return key.startswith("configured") and key.endswith(f", {director})")
+
+
+def _timeouts_set(analysis: Analysis) -> Iterator[tuple[str, str]]:
+    """The timeouts that each director said were in force."""
+    for director, facts in _directors(analysis):
+        for name, seconds in (facts.get("timeouts") or {}).items():
+            if isinstance(seconds, (int, float)):
+                yield f"configured({name}, {director})", f"{seconds:g} s"
+
+
+def _of_table(table: ServiceTable) -> Iterator[tuple[str, str]]:
+    where = f"{table.director}, {table.vip}:{table.port}"
+    rows = sorted(table.rows, key=lambda row: (row.real_server, row.real_port))
+    names = [f"{row.real_server}:{row.real_port}" for row in rows]
+    yield f"scheduler({where})", table.scheduler
+    yield f"servers({where})", ", ".join(names) or "none"
+    yield f"forwarding({where})", ", ".join(sorted({row.forwarding for row in rows})) or "none"
+    for name, row in zip(names, rows, strict=True):
+        yield f"weight({table.director}, {name})", str(row.weight)
+
+
+def _restarts(baseline: Analysis, analysis: Analysis) -> dict[str, str]:
+    """Directors that were started in between, with when."""
+    booted = dict(_boots(baseline))
+    return {
+        name: f"{name} was started at {_clock(at_ns)}, after the earlier run"
+        for name, at_ns in _boots(analysis)
+        if name in booted and at_ns - booted[name] > RESTARTED_S * 1e9
+    }
+
+
+def _boots(analysis: Analysis) -> Iterator[tuple[str, int]]:
+    for name, facts in _directors(analysis):
+        at_ns = facts.get("boot_at_ns")
+        if isinstance(at_ns, int):
+            yield name, at_ns
+
+
+def _clock(at_ns: int) -> str:
+    return f"{np.datetime64(at_ns // 10**9, 's')} UTC"
+
+
+def _directors(analysis: Analysis) -> list[tuple[str, Mapping[str, Any]]]:
+    known = analysis.manifest.get("directors")
+    rows = known.items() if isinstance(known, dict) else ()
+    return [(str(name), facts) for name, facts in rows if isinstance(facts, dict)]
+
+
+# -- what was measured ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pair:
+    before: Analysis
+    after: Analysis
+    same_load: bool
+
+
+def _measured(baseline: Analysis, analysis: Analysis, tolerance: float) -> Iterator[Judgement]:
+    pair = _Pair(before=baseline, after=analysis, same_load=not _other_plan(baseline, analysis))
+    allowed = Tolerances(
+        latency_share=tolerance,
+        latency_ms=LATENCY_FLOOR_MS,
+        peak_share=tolerance + _pace(baseline, analysis),
+    )
+    for one in (*differences(baseline, analysis, allowed), *_more_counts(baseline, analysis)):
+        yield _judgement(one, pair)
+
+
+def _pace(baseline: Analysis, analysis: Analysis) -> float:
+    """By how much the two were sent at another rate, where the client set its own pace."""
+    before, after = baseline.requests.rate_per_s, analysis.requests.rate_per_s
+    return abs(after / before - 1) if before and after else 0.0
+
+
+def _more_counts(baseline: Analysis, analysis: Analysis) -> Iterator[Difference]:
+    pair = (baseline, analysis)
+    slow = [_syn_retries(one) for one in pair]
+    if all(whole for _, whole in slow):
+        yield count_difference("syn_retries", slow[0], slow[1])
+    early = [_ended_early(one) for one in pair]
+    if all(whole for _, whole in early):
+        yield count_difference("ended_early", early[0], early[1])
+
+
+def _syn_retries(analysis: Analysis) -> tuple[int, int]:
+    """Connections whose SYN was repeated; those never made are counted as failed."""
+    connect_ms = analysis.timeline.connect_ms
+    made_ms = connect_ms[np.isfinite(connect_ms)]
+    return int(np.count_nonzero(made_ms >= SLOW_CONNECT_MS)), len(made_ms)
+
+
+def _ended_early(analysis: Analysis) -> tuple[int, int]:
+    early = sum(row.n for row in analysis.ended_early)
+    return early, early + sum(row.n for row in analysis.lifetimes)
+
+
+def _judgement(one: Difference, pair: _Pair) -> Judgement:
+    text = f"{one.quantity} as before"
+    skipped = _why_skipped(one, pair)
+    if skipped:
+        return Judgement(text=text, outcome="skipped", why=skipped)
+    if one.before is None or one.after is None or one.verdict == "unknown":
+        why = f"was {_value(one.before, one)}; {one.by}"
+        return Judgement(text=text, outcome="not measured", why=why)
+    measured = f"{_value(one.after, one)}, was {_value(one.before, one)}"
+    bad = one.verdict != "alike" and not (
+        one.verdict == "lower" and WORSE_IF_HIGHER.fullmatch(one.quantity)
+    )
+    why = f"{measured}: {one.verdict} beyond doubt ({one.by}{_allowed(one)})" if bad else ""
+    return Judgement(text=text, outcome="failed" if bad else "passed", measured=measured, why=why)
+
+
+def _why_skipped(one: Difference, pair: _Pair) -> str:
+    if one.before is None:
+        return "the earlier run does not know it"
+    if one.verdict == "unknown" and one.after is not None:
+        return one.by
+    if one.quantity.startswith("timeout(") and one.after is None and pair.after.lifetimes:
+        state = one.quantity.removeprefix("timeout(").removesuffix(")")
+        if all(row.state != state for row in pair.after.lifetimes):
+            return f"no entry ended so; ended({state}) tells"
+    if one.quantity == "active_peak" and one.after is not None and _brief(pair):
+        return "connections as short as these are met by a poll by chance"
+    if one.quantity.endswith("_peak") and not pair.same_load:
+        return "the load was another"
+    return ""
+
+
+def _brief(pair: _Pair) -> bool:
+    """Whether connections were open for less than the polls need to meet them all."""
+    return not any(
+        row.counted == "active" for one in (pair.before, pair.after) for row in one.lifetimes
+    ) and all(
+        one.requests.total_ms is None or one.requests.total_ms.p50 < BETWEEN_POLLS_S * 1e3
+        for one in (pair.before, pair.after)
+    )
+
+
+def _value(value: float | None, one: Difference) -> str:
+    return "not known" if value is None else number(value, one.unit)
+
+
+def _allowed(one: Difference) -> str:
+    return f", {number(one.tolerance, one.unit)} allowed" if one.tolerance else ""
+
+
+# -- what was found ------------------------------------------------------------------------------
+
+
+def _findings(baseline: Analysis, analysis: Analysis) -> Iterator[Judgement]:
+    """Those that the earlier run did not have, so that a fault is called by its name."""
+    known = {one.id for one in baseline.findings if one.severity != "info"}
+    for one in analysis.findings:
+        if one.id in TELLING and one.severity != "info" and one.id not in known:
+            why = f"{one.title}. {one.evidence}"
+            text = f"no finding {one.id}, as before"
+            yield Judgement(text=text, outcome="failed", measured=one.title, why=why)
+
+
+def nothing_compared(judgements: Iterable[Judgement]) -> bool:
+    """Whether two runs had nothing in common that could be judged."""
+    return all(one.outcome == "skipped" for one in judgements)
