@@ -48,6 +48,16 @@ def section(analysis: Analysis) -> Section:
         template="sections/timeline.html",
         shows=frozenset(
             {
+                "black-hole",
+                "clean-stop",
+                "connections-reset",
+                "failover-differs",
+                "failover-invalid",
+                "flapping",
+                "keepalived-alone",
+                "preemption",
+                "syn-retries",
+                "two-masters",
                 "arp-flux",
                 "director-lost",
                 "half-open",
