@@ -53,6 +53,8 @@ class FarTcpdump:
             assert self._process.stdin is not None
             assert self._process.stdout is not None
             self._hearing = asyncio.create_task(self._hear(self._process))
+            if self._process.stdin.is_closing():  # gone already; uvloop's error is no OSError
+                raise ConnectionResetError
             self._process.stdin.write(script.encode())
             async with asyncio.timeout(_START_S):
                 header = await self._process.stdout.readexactly(HEADER_BYTES)

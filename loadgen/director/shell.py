@@ -48,6 +48,13 @@ class Answer:
         return self.content.decode("utf-8", "replace")
 
 
+def _write(stdin: asyncio.StreamWriter, text: str) -> None:
+    """Write to a process that may have gone: uvloop would raise a RuntimeError of its own."""
+    if stdin.is_closing():
+        raise EOFError
+    stdin.write(text.encode())
+
+
 def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
     """To the shell and to what it started here: it leads a session of its own."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -108,7 +115,7 @@ class Shell:
             raise LinkLost(f"{self.link.spec}: not connected")
         asked_ns = time.time_ns()
         try:
-            process.stdin.write(lines.encode())
+            _write(process.stdin, lines)
             async with asyncio.timeout(timeout_s):
                 await process.stdin.drain()
                 content = await self._read_to_mark(process)

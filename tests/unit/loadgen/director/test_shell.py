@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
+import uvloop
 
 from loadgen.director import shell as shell_module
 from loadgen.director.link import Link, parse_link
@@ -204,3 +205,24 @@ def test_a_prefix_may_take_its_command_as_one_argument(tmp_path: Path) -> None:
         return (await shell.ask("echo there", timeout_s=20)).text
 
     assert with_shell(use, parse_link(f"exec:{wrapper} ssh bal01 -c")) == "there\n"
+
+
+@pytest.mark.parametrize("loop_factory", [None, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def test_a_shell_that_went_before_it_was_asked_is_a_lost_link(
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None,
+) -> None:
+    async def main() -> None:
+        shell = Shell(LOCAL)
+        await shell.open()
+        assert shell._process is not None
+        shell._process.kill()
+        await shell._process.wait()
+        await asyncio.sleep(0.1)
+        try:
+            with pytest.raises(LinkLost):
+                await shell.ask(":", timeout_s=5)
+        finally:
+            await shell.close()
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(main())
