@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import loadgen
 from analyzer.recording import RecordingWriter
+from loadgen.abort import AbortWatch
 from loadgen.capture.start import CaptureOptions, open_captures
 from loadgen.director.eye import Eye, eye_on
 from loadgen.director.facts import DirectorFacts, manifest_of
@@ -30,6 +31,7 @@ from loadgen.watch import DecayWatch, longest_decay_s
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from analyzer.checks.live import Limit
     from analyzer.ipvs.states import Timeouts
     from loadgen.capture.start import AnyCapture
     from loadgen.director.timeouts import LeftTimeouts
@@ -50,6 +52,7 @@ class BurstOptions:
         watched: the services that are recorded; None for the one that load is sent to.
         director_cpu: the share of one of a director's CPUs that reading its entries may take.
         left_timeouts: what is done about timeouts that a killed sweep left behind.
+        limits: each ends the run once it is crossed.
     """
 
     directory: Path
@@ -61,6 +64,7 @@ class BurstOptions:
     watched: Watched | None = None
     director_cpu: float = DIRECTOR_CPU
     left_timeouts: LeftTimeouts = "put back"
+    limits: Sequence[Limit] = ()
 
 
 def new_run_directory(command: str) -> Path:
@@ -92,16 +96,21 @@ async def burst(plan: LoadPlan, site: Site, options: BurstOptions, progress: Run
         sender = Burst(
             plan, recording, lambda tally: progress.sending(tally, _inactive(pollers)), progress.say
         )
+        abort = AbortWatch(options.limits, sender, pollers)
         watch = _watch(plan, sender, pollers, facts, options, progress)
         sockets = socket_watches(
             [plan.target], site.servers, _server_ports(plan.target, facts), recording
         )
         watching: list[Activity] = [*captures, *pollers, *sockets, *_lab_events(site, recording)]
         with progress:
-            ended = await run([QuitKey(), *watching, sender, watch], recording)
+            ended = await run([QuitKey(), *watching, sender, abort, watch], recording)
     finally:
         for eye in eyes:
             await eye.close()
+    if abort.why is not None:
+        ended = "aborted"
+        progress.say(f"aborted: {abort.why}")
+        recording.update_manifest({"ended": f"aborted by {abort.why}"})
     _complete_manifest(recording, captures, pollers)
     recording.update_manifest({"engine": sender.manifest() | {"why": options.why_engine}})
     return ended

@@ -10,7 +10,7 @@ import click
 from analyzer.analysis import analyse
 from analyzer.recording import ANALYSIS, REPORT, Recording
 from analyzer.results import to_json
-from loadgen.errors import INTERRUPTED_EXIT_CODE, RunFailed
+from loadgen.errors import INTERRUPTED_EXIT_CODE, CheckFailed, RunFailed
 from reports.page import render_page
 from reports.text import summary_lines
 
@@ -61,7 +61,9 @@ def exit_code(analysis: Analysis, ended: Ended) -> int:
     if ended == "interrupted":
         return INTERRUPTED_EXIT_CODE
     sent = analysis.requests.sent
-    return RunFailed.exit_code if sent and not analysis.requests.succeeded else 0
+    if sent and not analysis.requests.succeeded:
+        return RunFailed.exit_code
+    return CheckFailed.exit_code if ended == "aborted" else 0
 
 
 def as_json(analysis: Analysis) -> str:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 FLUSH_EVERY_S = 2.0
 
-Ended = Literal["completed", "interrupted"]
+Ended = Literal["completed", "interrupted", "aborted"]
+"""How a run ended; ``aborted`` by a limit of its own (``loadgen.abort``)."""
 
 
 class Activity(Protocol):

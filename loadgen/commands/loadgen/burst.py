@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from loadgen.commands.loadgen.capture_options import capture_options, capture_told
+from loadgen.commands.loadgen.check_options import check_options, checks_told
 from loadgen.commands.loadgen.load_options import load_options, plan_of, without_credentials
 from loadgen.commands.types import CPU_SHARE, OBSERVE, TIMEOUTS
 
@@ -59,6 +60,7 @@ from loadgen.commands.types import CPU_SHARE, OBSERVE, TIMEOUTS
     help="How long to watch after the burst; 0 ends with it.",
 )
 @capture_options
+@check_options
 @click.option("-o", "output", type=click.Path(path_type=Path), help="The run's directory.")
 @click.option("--json", "as_json", is_flag=True, help="Print the analysis as one JSON document.")
 @click.option("--no-color", is_flag=True, help="No colours in the progress bars.")
@@ -80,6 +82,7 @@ def burst(
 
     import uvloop
 
+    from loadgen.abort import check_limits
     from loadgen.burst import BurstOptions, burst, new_run_directory
     from loadgen.conclude import as_json as to_text
     from loadgen.conclude import conclude, exit_code, print_summary
@@ -88,8 +91,10 @@ def burst(
     from loadgen.progress import RunProgress
     from loadgen.sites import find_site, stand_in
 
+    checks = checks_told(options)
     plan, why = plan_of(options)
     site = find_site(plan.target.vip, directors, lab_name, servers, options["capture_on"])
+    check_limits(checks.limits, site)
     watching = BurstOptions(
         directory=output or new_run_directory("burst"),
         command_line=without_credentials(sys.argv[1:]),
@@ -99,6 +104,7 @@ def burst(
         why_engine=why,
         watched=parse_services_told(options["services"]) if options["services"] else None,
         director_cpu=float(options["director_cpu"]),
+        limits=checks.limits,
         left_timeouts="keep" if options["keep_timeouts"] else "put back",
     )
     progress = RunProgress(plan.expected_requests, color=not no_color)
@@ -110,5 +116,6 @@ def burst(
     analysis, page = conclude(watching.directory)
     if as_json:
         click.echo(to_text(analysis))
+    judged = checks.judge(analysis, err=as_json)
     print_summary(analysis, page, err=as_json)
-    return exit_code(analysis, ended)
+    return exit_code(analysis, ended) or judged

@@ -1,0 +1,96 @@
+"""The options of a command that judges its own run, and what they come to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from analyzer.checks.grammar import Expectation
+    from analyzer.checks.live import Limit
+    from analyzer.results import Analysis
+
+_OPTIONS = (
+    click.option(
+        "--expect",
+        "expected",
+        multiple=True,
+        metavar="EXPECTATION",
+        help="Of the run, such as 'tcpfin=30±1s'; exit code 99 if it does not hold; repeatable.",
+    ),
+    click.option(
+        "--policy",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="A TOML file of expectations with names and notes.",
+    ),
+    click.option(
+        "--junit",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="Write what became of them as JUnit XML there.",
+    ),
+    click.option(
+        "--abort-on",
+        "abort_on",
+        multiple=True,
+        metavar="LIMIT",
+        help="End the run, exit code 99, once 'failed>10', 'failed_share>=5%', 'active_peak>N' or "
+        "'inactive_peak>N'; repeatable.",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checks:
+    """What a run is held to; ``junit`` is where that is told."""
+
+    expectations: tuple[Expectation, ...]
+    limits: tuple[Limit, ...]
+    junit: Path | None
+
+    def judge(self, analysis: Analysis, *, err: bool) -> int:
+        """Set the expectations beside the run, print a line each, and give the exit code."""
+        if not self.expectations:
+            return 0
+        from analyzer.checks.judge import judge_all
+        from loadgen.commands.expectations import exit_code, write_junit
+        from reports.checks import lines
+
+        judgements = judge_all(self.expectations, analysis)
+        for line in (*lines(judgements), ""):
+            click.echo(line, err=err)
+        if self.junit:
+            write_junit(self.junit, judgements, analysis.run)
+        return exit_code(judgements)
+
+
+def check_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """A command that judges its own run."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def checks_told(options: Mapping[str, Any]) -> Checks:
+    """What these options say, understood before anything is sent.
+
+    Raises:
+        ExpectationError: one is not understood, or of a quantity that nobody knows.
+        UsageProblem: a file cannot be read, or options that do not go together.
+    """
+    from analyzer.checks.live import parse_limit
+    from loadgen.commands.expectations import read_policy
+    from loadgen.errors import UsageProblem
+
+    expectations = read_policy(options["expected"], options["policy"]).expectations
+    if options["junit"] and not expectations:
+        raise UsageProblem("--junit: nothing to tell; expected --expect or --policy with it")
+    return Checks(
+        expectations=expectations,
+        limits=tuple(parse_limit(text) for text in options["abort_on"]),
+        junit=options["junit"],
+    )
