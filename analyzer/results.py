@@ -353,4 +353,6 @@ def _plain(value: Any) -> Any:
         }
     if isinstance(value, (tuple, list)):
         return [_plain(item) for item in value]
-    return dict(value) if hasattr(value, "items") else value
+    if hasattr(value, "items"):
+        return {key: _plain(item) for key, item in value.items()}
+    return value

@@ -10,6 +10,7 @@ group = LazyGroup(
     lazy={
         "burst": f"{HERE}.burst:burst",
         "collect": f"{HERE}.collect:collect",
+        "failover": f"{HERE}.failover:failover",
         "lab": f"{HERE}.lab:lab",
     },
 )
