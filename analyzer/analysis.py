@@ -169,6 +169,7 @@ def _timeline(
         events=tuple(events),
         peaks=curves.peak_tables(evidence.services, evidence.zero_ns),
         sockets=sockets,
+        errors=requests.errors(sent),
     )
 
 

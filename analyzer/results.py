@@ -308,6 +308,7 @@ class Timeline:
     events: tuple[Event, ...]
     peaks: tuple[ServiceTable, ...]
     sockets: tuple[SocketCurve, ...] = ()
+    errors: Mapping[str, int] = field(default_factory=dict)  # failed requests, by what they say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

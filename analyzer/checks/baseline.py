@@ -32,7 +32,9 @@ BETWEEN_POLLS_S = 1.0
 RESTARTED_S = 5.0
 """Two instants of one boot, each found by a run's own clock, lie nearer than this."""
 
-WORSE_IF_HIGHER = re.compile(r"failed|late|ended_early|syn_retries|(connect|first_byte|total)_.+")
+WORSE_IF_HIGHER = re.compile(
+    r"failed(\(.*\))?|late|ended_early|syn_retries|(connect|first_byte|total)_.+"
+)
 TELLING = frozenset(
     {
         *("arp-flux", "ended-early", "half-open", "imbalance", "port-reuse-delay", "refused"),
@@ -213,6 +215,12 @@ def _more_counts(baseline: Analysis, analysis: Analysis) -> Iterator[Difference]
     slow = [_syn_retries(one) for one in pair]
     if all(whole for _, whole in slow):
         yield count_difference("syn_retries", slow[0], slow[1])
+    errors = [one.timeline.errors for one in pair]
+    for text in {**errors[0], **errors[1]} if all(one.requests.sent for one in pair) else ():
+        counts = [
+            (kinds.get(text, 0), one.requests.sent) for kinds, one in zip(errors, pair, strict=True)
+        ]
+        yield count_difference(f"failed({text})", counts[0], counts[1])
     early = [_ended_early(one) for one in pair]
     if all(whole for _, whole in early):
         yield count_difference("ended_early", early[0], early[1])

@@ -117,6 +117,14 @@ def test_failures_beyond_chance_are_named_and_one_alone_is_none(burst: Analysis)
     assert not failed(with_failed(10), burst)  # fewer is no fault
 
 
+def test_errors_are_named_by_what_they_say(burst: Analysis) -> None:
+    timeline = replace(burst.timeline, errors={"connection reset": 25})
+    after = replace(
+        burst, requests=replace(burst.requests, failed=25, succeeded=25), timeline=timeline
+    )
+    assert set(failed(burst, after)) == {"failed", "failed(connection reset)"}
+
+
 def test_repeated_syns_are_named(burst: Analysis) -> None:
     connect_ms = burst.timeline.connect_ms.copy()
     connect_ms[:10] = 1010.0
