@@ -139,7 +139,7 @@ class RecordingWriter:
         """Set top-level keys of ``run.json`` and write it, whole or not at all."""
         self._manifest |= values
         text = json.dumps(self._manifest, indent=1, ensure_ascii=False, default=str)
-        _write_whole(self.path / MANIFEST, text.encode())
+        write_whole(self.path / MANIFEST, text.encode())
 
     def flush(self) -> None:
         """Write what has gathered, one part per table that has rows."""
@@ -299,7 +299,7 @@ class Recording:
             RecordingError: it cannot be written.
         """
         try:
-            _write_whole(path, text.encode())
+            write_whole(path, text.encode())
         except OSError as error:
             raise RecordingError(f"{path}: cannot be written: {error.strerror}") from error
         return path
@@ -339,7 +339,8 @@ def mapped(path: Path) -> memoryview:
         raise RecordingError(f"{path}: not readable: {error.strerror}") from error
 
 
-def _write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file under a hidden name, then give it its own: whole or not at all."""
     hidden = path.with_name(f".{path.name}.{os.getpid()}")
     hidden.write_bytes(content)
     hidden.rename(path)

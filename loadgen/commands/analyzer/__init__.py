@@ -11,6 +11,7 @@ group = LazyGroup(
         "import": f"{HERE}.import_:import_",
         "report": f"{HERE}.report:report",
         "compare": f"{HERE}.compare:compare",
+        "sweep": f"{HERE}.sweep:sweep",
         "predict": f"{HERE}.predict:predict",
         "check": f"{HERE}.check:check",
         "parse": f"{HERE}.parse:parse",

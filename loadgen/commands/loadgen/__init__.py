@@ -11,6 +11,7 @@ group = LazyGroup(
         "burst": f"{HERE}.burst:burst",
         "collect": f"{HERE}.collect:collect",
         "failover": f"{HERE}.failover:failover",
+        "sweep": f"{HERE}.sweep:sweep",
         "lab": f"{HERE}.lab:lab",
     },
 )
