@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -65,7 +64,7 @@ def point_of(tcpfin_s: float, analysis: Analysis) -> Point:
     bits = asked.conn_tab_bits if asked else CONN_TAB_BITS
     return Point(
         tcpfin_s=tcpfin_s,
-        run=PurePath(analysis.run).name,
+        run=analysis.run.rstrip("/").rpartition("/")[2],
         director=director,
         forwarding=_forwarding(analysis, director),
         state=row.state if row else None,
