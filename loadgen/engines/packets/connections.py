@@ -14,6 +14,7 @@ from loadgen.engines.rows import NONE, WIDTH
 Ints = npt.NDArray[np.int64]
 UInt8s = npt.NDArray[np.uint8]
 UInt32s = npt.NDArray[np.uint32]
+Bools = npt.NDArray[np.bool_]
 
 FAR = 1 << 62
 """An instant that does not come."""

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import select
-import socket
-import struct
 import time
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from loadgen.engines.packets.frames import ETHERNET_BYTES, Templates
+from loadgen.engines.packets.frames import Templates
 from loadgen.engines.packets.ground import find_ground
-from loadgen.engines.packets.machine import Machine, Seen
+from loadgen.engines.packets.intake import InRing, Places, program
+from loadgen.engines.packets.machine import Machine
 from loadgen.engines.packets.neighbours import Neighbours
 from loadgen.engines.packets.ports import FIRST_PORT, PORTS
 from loadgen.engines.packets.script import Segment
+from loadgen.engines.packets.segments import Seen
 from loadgen.engines.rows import BLOCK_ROWS
 from loadgen.engines.turns import turns_of
 from loadgen.engines.wording import request_bytes
@@ -23,12 +23,13 @@ from loadgen.errors import RunFailed
 from loadgen.rings import SLOT_HEADER_BYTES, PromptRing, SendRing
 
 if TYPE_CHECKING:
-    from loadgen.engines.packets.connections import Ints, UInt32s
-    from loadgen.engines.packets.machine import Out
+    from loadgen.engines.packets.connections import Ints
+    from loadgen.engines.packets.segments import Out
     from loadgen.engines.rows import Outlet
     from loadgen.engines.share import Share
 
 _ETH_P_IP = 0x0800
+_LOW = np.uint32(0xFFFF)
 _MOST_AT_ONCE = 512
 """Connections begun, and frames read, in one turn."""
 
@@ -79,8 +80,8 @@ class Sender:
         )
         slot_bytes = 1 << (self._templates.width + SLOT_HEADER_BYTES - 1).bit_length()
         self._sending = SendRing(ground.interface, slot_bytes=slot_bytes)
-        self._receiving = PromptRing(ground.interface, protocol=_ETH_P_IP, program=_program(*vip))
-        self._places = _Places(plan.sources)
+        self._receiving = PromptRing(ground.interface, protocol=_ETH_P_IP, program=program(*vip))
+        self._places = Places(plan.sources)
         self._dropped = 0
         self._due: list[tuple[int, int]] = []
         self._waiting: list[Out] = []
@@ -143,28 +144,18 @@ class Sender:
             return False
         now_ns = time.time_ns()
         words = ring.words[part, :9].astype(np.uint32)
-        pairs = self._places.pairs(words[:, 4], words[:, 5] & np.uint32(0xFFFF))
-        offset = words[:, 8] >> 28
-        size = (words[:, 0] & 0xFFFF) - (offset + 5) * 4
-        captured = ring.captured(part)
-        known = pairs >= 0
-
-        def payload(at: int) -> bytes:
-            begin = ETHERNET_BYTES + 20 + int(offset[at]) * 4
-            end = min(begin + int(size[at]), int(captured[at]))
-            return ring.frames[part.start + at, begin:end].tobytes()
-
+        size, offset, flags = words[:, 0] & _LOW, words[:, 8] >> 28, words[:, 8] >> 16
+        begin = (offset.astype(np.int64) + 5) * 4  # of the payload, from the IP header on
+        held = InRing(ring, part, begin, size.astype(np.int64))
         seen = Seen(
-            pairs,
-            words[:, 6],
-            words[:, 7],
-            (words[:, 8] >> 16 & 0xFF).astype(np.uint8),
-            size.astype(np.int64),
-            ring.at_ns(part),
-            payload,
+            pair=self._places.pairs(words[:, 4], words[:, 5] & _LOW),
+            seq=words[:, 6],
+            ack=words[:, 7],
+            flags=flags.astype(np.uint8),
+            size=size - begin,
+            at_ns=ring.at_ns(part),
+            payloads=held,
         )
-        if not known.all():
-            seen.pair[~known] = 0  # port 0: no connection has it
         self._ended(self._machine.receive(seen, now_ns), now_ns)
         ring.release(part)
         return True
@@ -247,41 +238,3 @@ class Sender:
             self._send()
             if not self._waiting and not self._sending.waiting():
                 break
-
-
-class _Places:
-    """From our address in a frame to its number in the pool."""
-
-    def __init__(self, sources: tuple[str, ...]) -> None:
-        addresses = [struct.unpack("!I", socket.inet_aton(source))[0] for source in sources]
-        self._order = np.argsort(addresses)
-        self._addresses = np.array(addresses, np.uint32)[self._order]
-
-    def pairs(self, address: UInt32s, port: UInt32s) -> Ints:
-        """The pair of each; -1 where the address is not of the pool."""
-        if len(self._addresses) == 1:
-            found = np.where(address == self._addresses[0], port, -1)
-            return found.astype(np.int64)
-        places = np.minimum(np.searchsorted(self._addresses, address), len(self._addresses) - 1)
-        pairs = self._order[places] * 65536 + port
-        return np.where(self._addresses[places] == address, pairs, -1)
-
-
-def _program(vip: str, port: int) -> bytes:
-    """Keep TCP from the VIP's port, whole or its first fragment, without IP options (bpf(4))."""
-    address = struct.unpack("!I", socket.inet_aton(vip))[0]
-    steps = (
-        (0x30, 0, 0, 14),  # ldb version and header length
-        (0x15, 0, 9, 0x45),
-        (0x30, 0, 0, 23),  # ldb protocol
-        (0x15, 0, 7, 6),
-        (0x28, 0, 0, 20),  # ldh fragment
-        (0x45, 5, 0, 0x3FFF),
-        (0x20, 0, 0, 26),  # ld source
-        (0x15, 0, 3, address),
-        (0x28, 0, 0, 34),  # ldh source port
-        (0x15, 0, 1, port),
-        (0x06, 0, 0, 0x40000),
-        (0x06, 0, 0, 0),
-    )
-    return b"".join(struct.pack("=HBBI", *step) for step in steps)

@@ -16,6 +16,7 @@ import threading
 import time
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -46,6 +47,7 @@ http {{
   server {{ listen {1}:80 backlog=4096; location / {{ }} }}
 }}
 """
+_NUMBERS = count()
 SMALL, LARGE = b"hello\n", bytes(range(256)) * 800
 
 
@@ -68,13 +70,14 @@ class Stand:
     server: str
 
     def plan(self, requests: int, concurrency: int = 10, **more: Any) -> LoadPlan:
-        close, hold_s = more.pop("close", "client"), more.pop("hold_s", 0.0)
+        shares = more.pop("shares", ((more.pop("close", "client"), 1.0),))
+        hold_s = more.pop("hold_s", 0.0)
         request = Request(method="GET", path=more.pop("path", "/small"))
         told: dict[str, Any] = {
             "target": Target(vip=SERVER_IP, port=80),
             "arrivals": ClosedModel(requests=requests, concurrency=concurrency),
             "request": request,
-            "closing": Closing(shares=((close, 1.0),), hold_s=hold_s),
+            "closing": Closing(shares=shares, hold_s=hold_s),
             "engine": "packets",
             "sources": POOL,
         }
@@ -149,7 +152,8 @@ def _enter(namespace: str) -> None:
 @contextmanager
 def stand(folder: Path, loss: float = 0.0) -> Iterator[Stand]:
     """The two namespaces with nginx between ``/small`` and ``/large``; gone afterwards."""
-    made = Stand(f"lgpc{os.getpid()}", f"lgps{os.getpid()}")
+    number = f"{os.getpid()}n{next(_NUMBERS)}"
+    made = Stand(f"lgpc{number}", f"lgps{number}")
     (folder / "nginx.conf").write_text(_NGINX.format(folder, SERVER_IP))
     folder.chmod(0o755)
     (folder / "small").write_bytes(SMALL)
@@ -189,7 +193,7 @@ def _nginx(made: Stand, folder: Path) -> Iterator[None]:
 @contextmanager
 def _lossy(made: Stand, loss: float) -> Iterator[None]:
     """A switch between the two, in a namespace of its own, that forwards what it does not drop."""
-    switch = f"lgpw{os.getpid()}"
+    switch = made.client.replace("lgpc", "lgpw")
     stop = threading.Event()
     ports: list[socket.socket] = []
 
