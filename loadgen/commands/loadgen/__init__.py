@@ -12,6 +12,7 @@ group = LazyGroup(
         "collect": f"{HERE}.collect:collect",
         "failover": f"{HERE}.failover:failover",
         "sweep": f"{HERE}.sweep:sweep",
+        "verify": f"{HERE}.verify:verify",
         "lab": f"{HERE}.lab:lab",
     },
 )
