@@ -34,6 +34,8 @@ ROTATED = "capture-[0-9]*.pcap"  # capture-00001.pcap follows capture.pcap, and 
 ANALYSIS = "analysis.json"
 REPORT = "report.html"
 COMPARISON = "comparison.html"
+MOST_DERIVED_BYTES = 64 << 20
+"""Of an ``analysis.json`` that is believed; ours have some hundred kilobytes."""
 
 ROWS_HELD = 20_000
 """Rows of a table, added one by one, that wait in memory at most."""
@@ -287,6 +289,26 @@ class Recording:
         numbered = sorted(rest, key=lambda path: (len(path.name), path.name))
         found = {path.name: mapped(path) for path in (first, *numbered) if path.is_file()}
         return {name: content for name, content in found.items() if len(content)}
+
+    def fresh_analysis(self) -> dict[str, Any] | None:
+        """``analysis.json`` as it lies there; None if it is missing, older than the run, or odd."""
+        path = self.path / ANALYSIS
+        try:
+            made_ns = path.stat().st_mtime_ns
+            if path.stat().st_size > MOST_DERIVED_BYTES or made_ns < self._written_ns():
+                return None
+            document = json.loads(path.read_bytes())
+        except (OSError, ValueError, RecursionError):
+            return None
+        known = isinstance(document, dict) and document.get("schema_version") == SCHEMA_VERSION
+        return document if known else None
+
+    def _written_ns(self) -> int:
+        """When the last of what was recorded was written."""
+        tables = [path for name in TABLES for path in (self.path / name).glob("[!.]*.parquet")]
+        packets = [self.path / CAPTURE, *self.path.glob(ROTATED)]
+        recorded = [self.path / MANIFEST, *tables, *packets]
+        return max(path.stat().st_mtime_ns for path in recorded if path.exists())
 
     def write_derived(self, path: Path, text: str) -> Path:
         """Write what was derived, whole or not at all; its path.

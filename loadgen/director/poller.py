@@ -58,6 +58,7 @@ class Poller(Background):
         counters: of real servers, as last given; empty before, or where they are not to be had.
         counters_s: when that was, on the monotonic clock.
         polled_ns: when the last poll was taken, Unix time; None before it.
+        entries_polled_ns: likewise of the last one that read entries.
         lost: the link is down at present.
     """
 
@@ -87,6 +88,7 @@ class Poller(Background):
         self.counters: Mapping[ServerKey, Counters] = {}
         self.counters_s = 0.0
         self.polled_ns: int | None = None
+        self.entries_polled_ns: int | None = None
         self.lost = False
         self._eye = eye
         self._recording = recording
@@ -211,6 +213,8 @@ class Poller(Background):
         now_s = time.monotonic()
         self._record_services(noted.at_ns, look)
         changes, lines = self._entries.take(noted.at_ns, now_s, look)
+        if changes is not None:
+            self.entries_polled_ns = noted.at_ns
         if changes is not None and len(changes):
             columns = changes.columns() | {"director": self.name}
             self._recording.extend_columns("entries", columns)

@@ -12,6 +12,7 @@ group = LazyGroup(
         "report": f"{HERE}.report:report",
         "compare": f"{HERE}.compare:compare",
         "sweep": f"{HERE}.sweep:sweep",
+        "history": f"{HERE}.history:history",
         "predict": f"{HERE}.predict:predict",
         "check": f"{HERE}.check:check",
         "parse": f"{HERE}.parse:parse",

@@ -145,6 +145,19 @@ def test_a_latency_fails_only_beyond_its_tolerance_and_upwards(burst: Analysis) 
     assert not failed(slower(40), burst)
 
 
+def test_a_tail_fails_only_beyond_a_retransmission(burst: Analysis) -> None:
+    many = np.tile(burst.timeline.total_ms, 40)
+
+    def with_tail(ms: float) -> Analysis:
+        slow = many.copy()
+        slow[::20] += ms
+        return replace(burst, timeline=replace(burst.timeline, total_ms=slow))
+
+    before = replace(burst, timeline=replace(burst.timeline, total_ms=many))
+    assert not failed(before, with_tail(150))
+    assert set(failed(before, with_tail(400))) == {"total_p99"}
+
+
 def test_another_peak_fails_either_way_unless_the_load_was_another(burst: Analysis) -> None:
     fewer = replace(
         burst, peaks=tuple(replace(row, inactive=row.inactive // 2) for row in burst.peaks)
