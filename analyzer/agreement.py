@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from analyzer.ipvs.states import State
 from analyzer.ipvs.timers import granule_jiffies
@@ -17,7 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import numpy.typing as npt
+    import pandas as pd
 
+    from analyzer.observed import Sampled
     from analyzer.predict import Prediction
     from analyzer.results import Curve
 
@@ -51,7 +52,7 @@ class Doubt:
 def agreement(
     prediction: Prediction,
     lives: pd.DataFrame,
-    samples: pd.DataFrame,
+    samples: Sampled,
     observed: Sequence[Curve],
     predicted: Sequence[Curve],
     doubt: Doubt,
@@ -153,26 +154,46 @@ def _longest_run(flags: Bools) -> int:
     return int(runs.max()) if len(runs) else 0
 
 
-def _state_matches(prediction: Prediction, samples: pd.DataFrame) -> tuple[int, int]:
+def _state_matches(prediction: Prediction, samples: Sampled) -> tuple[int, int]:
     """How many polled states were the predicted ones, of those not too near a packet."""
-    if samples.empty or prediction.steps.empty:
-        return 0, 0
-    left = samples.astype({"flow": "int64", "at_ns": "int64"}).sort_values("at_ns")
-    right = prediction.steps.rename(columns={"at_ns": "packet_ns", "state": "predicted"})
-    right = right.astype({"flow": "int64"}).sort_values("packet_ns")
-    past, coming = (
-        pd.merge_asof(
-            left, right, left_on="at_ns", right_on="packet_ns", by="flow", direction=direction
-        )
-        for direction in ("backward", "forward")
+    steps, held, polls = prediction.steps, samples.held, len(samples.polled_ns)
+    first, until = _calm_polls(steps, samples.polled_ns)
+    told, found = _overlapping(
+        _ranges(steps["flow"].to_numpy(), first, until, polls),
+        _ranges(held["flow"].to_numpy(), held["first"].to_numpy(), held["until"].to_numpy(), polls),
     )
-    calm = (past["at_ns"] - past["packet_ns"] > PACKET_MARGIN_NS) & ~(
-        coming["packet_ns"] - coming["at_ns"] <= PACKET_MARGIN_NS
-    )
-    codes, names = past.loc[calm, "state"].factorize()
+    common = np.minimum(until[told], held["until"].to_numpy()[found])
+    common -= np.maximum(first[told], held["first"].to_numpy()[found])
+    codes, names = held["state"].factorize()
     numbers = np.array([State.__members__.get(str(name), -1) for name in names], dtype=np.int64)
     polled = numbers[codes] if len(names) else codes
-    return int((past.loc[calm, "predicted"].to_numpy() == polled).sum()), int(calm.sum())
+    same = steps["state"].to_numpy()[told] == polled[found]
+    return int(common[same].sum()), int(common.sum())
+
+
+def _calm_polls(steps: pd.DataFrame, polled_ns: Ints) -> tuple[Ints, Ints]:
+    """The polls between each packet and the next of its flow, those near either left out."""
+    flow, at_ns = steps["flow"].to_numpy(), steps["at_ns"].to_numpy()
+    first = np.searchsorted(polled_ns, at_ns + PACKET_MARGIN_NS, side="right")
+    until = np.full(len(at_ns), len(polled_ns))
+    before = np.searchsorted(polled_ns, at_ns[1:] - PACKET_MARGIN_NS)
+    until[:-1] = np.where(flow[1:] == flow[:-1], before, until[:-1])
+    return first, np.maximum(first, until)
+
+
+def _ranges(flow: Ints, first: Ints, until: Ints, polls: int) -> tuple[Ints, Ints]:
+    """Ranges of polls as numbers that are apart for each flow."""
+    base = flow.astype(np.int64) * (polls + 1)
+    return base + first, base + until
+
+
+def _overlapping(told: tuple[Ints, Ints], found: tuple[Ints, Ints]) -> tuple[Ints, Ints]:
+    """Pairs of ranges that have polls in common; ascending, those of one side disjoint."""
+    first = np.searchsorted(told[1], found[0], side="right")
+    counts = np.maximum(np.searchsorted(told[0], found[1]) - first, 0)
+    which = np.repeat(np.arange(len(counts)), counts)
+    step = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    return first[which] + step, which
 
 
 def _residuals(lives: pd.DataFrame, doubt: Doubt) -> dict[str, int]:

@@ -93,12 +93,16 @@ def peaks(services: pd.DataFrame) -> tuple[Peak, ...]:
         )
         for name, group in polled.groupby("director", sort=True)
     ]
-    wide = polled.pivot_table(index="at", columns="director", values=["active", "inactive"])
-    total = wide.ffill().T.groupby(level=0).sum().T
-    summed = Peak(
-        director=None, active=int(total["active"].max()), inactive=int(total["inactive"].max())
-    )
-    return (*rows, summed)
+    return (*rows, _summed_peak(polled))
+
+
+def _summed_peak(polled: pd.DataFrame) -> Peak:
+    highest = {}
+    for count in ("active", "inactive"):
+        wide = polled.pivot_table(index="at", columns="director", values=count)
+        latest = wide.ffill().to_numpy(dtype=np.float64, na_value=np.nan)
+        highest[count] = int(np.nansum(latest, axis=1).max())
+    return Peak(director=None, **highest)
 
 
 def peak_tables(services: pd.DataFrame, zero_ns: int) -> tuple[ServiceTable, ...]:

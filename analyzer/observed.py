@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +11,8 @@ import pandas as pd
 from analyzer.wire.segments import FLOW_COLUMNS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
 
     Ints = npt.NDArray[np.int64]
@@ -25,7 +28,6 @@ LIFE_COLUMNS = {
     "seen_ns": "Int64",
     "gone_ns": "Int64",
 }
-_SAMPLE_COLUMNS = ["flow", "at_ns", "state"]
 _NEVER = np.iinfo(np.int64).max
 
 
@@ -48,13 +50,21 @@ def numbered(entries: pd.DataFrame, flows: pd.DataFrame | None) -> pd.DataFrame:
     rows = entries[entries["client_port"] != 0].copy()
     columns = list(FLOW_COLUMNS)
     captured = flows[columns] if flows is not None else rows.iloc[:0][columns]
-    keys = pd.concat([captured.astype("string"), rows[columns].astype("string")])
-    codes, _ = pd.factorize(pd.MultiIndex.from_frame(keys))
+    codes = _alike([pd.concat([captured[name], rows[name]]) for name in columns])
     rows["flow"] = codes[len(captured) :]
     rows["at_ns"] = ns(rows["at"])
     rows["server"] = rows["real_server"] + ":" + rows["real_port"].astype("string")
     order = ["director", "flow", "at_ns"]
     return rows.sort_values(order, kind="stable").reset_index(drop=True)
+
+
+def _alike(columns: Sequence[pd.Series]) -> Ints:
+    """A number for each row, the same for rows that are alike, in order of the first of each."""
+    codes = np.zeros(len(columns[0]), dtype=np.int64)
+    for column in columns:
+        own, distinct = pd.factorize(column, use_na_sentinel=False)
+        codes, _ = pd.factorize(codes * max(len(distinct), 1) + own)
+    return codes
 
 
 def entry_lives(entries: pd.DataFrame, polls: pd.DataFrame) -> pd.DataFrame:
@@ -106,30 +116,35 @@ def entry_polls_ns(polls: pd.DataFrame, director: str) -> Ints:
     return np.sort(ns(chosen["at"]))
 
 
-def state_samples(entries: pd.DataFrame, polls: pd.DataFrame, director: str) -> pd.DataFrame:
-    """The state of every entry of a director at every poll of entries: ``flow, at_ns, state``.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampled:
+    """The states of a director's entries at its polls of entries, each told once while it lasts.
+
+    Attributes:
+        polled_ns: when its entries were polled, ascending.
+        held: ``flow, state, first, until``: the state at the polls from ``first`` up to, not
+            including, ``until`` (indices into ``polled_ns``); no two rows of a flow overlap.
+    """
+
+    polled_ns: Ints
+    held: pd.DataFrame
+
+
+def state_samples(entries: pd.DataFrame, polls: pd.DataFrame, director: str) -> Sampled:
+    """The state of every entry of a director at every poll of entries.
 
     Changes only are stored; an entry has its last state at each poll until the next change.
     """
-    rows = entries[entries["director"] == director].reset_index(drop=True)
-    if rows.empty:
-        return pd.DataFrame({name: [] for name in _SAMPLE_COLUMNS})
-    flow, at_ns = rows["flow"].to_numpy(), rows["at_ns"].to_numpy()
-    until_ns = np.where(np.r_[flow[1:] == flow[:-1], False], np.r_[at_ns[1:], 0], _NEVER)
+    rows = entries[entries["director"] == director]
     polled_ns = entry_polls_ns(polls, director)
-    held = np.flatnonzero((rows["change"] != "gone").to_numpy())
-    first = np.searchsorted(polled_ns, at_ns[held], side="left")
-    last = np.searchsorted(polled_ns, until_ns[held], side="left")
-    counts = np.maximum(last - first, 0)
-    source = np.repeat(np.arange(len(held)), counts)
-    step = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-    return pd.DataFrame(
-        {
-            "flow": flow[held][source],
-            "at_ns": polled_ns[first[source] + step],
-            "state": rows["state"].to_numpy()[held][source],
-        }
-    )
+    flow, at_ns = rows["flow"].to_numpy(), rows["at_ns"].to_numpy()
+    until_ns = np.full(len(rows), _NEVER)
+    until_ns[:-1] = np.where(flow[1:] == flow[:-1], at_ns[1:], _NEVER)
+    first, until = (np.searchsorted(polled_ns, instants) for instants in (at_ns, until_ns))
+    seen = (rows["change"] != "gone").to_numpy(dtype=bool) & (first < until)
+    states = rows["state"][seen].reset_index(drop=True)
+    held = {"flow": flow[seen], "state": states, "first": first[seen], "until": until[seen]}
+    return Sampled(polled_ns=polled_ns, held=pd.DataFrame(held))
 
 
 def absences(services: pd.DataFrame, events: pd.DataFrame, director: str) -> pd.DataFrame:

@@ -64,13 +64,16 @@ def sum_of_polls(curves: Sequence[Curve]) -> Curve:
 
 def sum_of_steps(curves: Sequence[Curve]) -> Curve:
     """Predicted curves of one director added up: each holds its value until its next change."""
-    t_s = np.unique(np.concatenate([curve.t_s for curve in curves]))
+    t_s = np.concatenate([curve.t_s for curve in curves])
+    order = np.argsort(t_s, kind="stable")
+    t_s = t_s[order]
+    last = np.flatnonzero(np.append(np.diff(t_s) > 0, np.ones(min(t_s.size, 1), dtype=bool)))
     return Curve(
         director=curves[0].director,
         real_server="",
-        t_s=t_s,
-        active=_added_held(t_s, [(curve.t_s, curve.active) for curve in curves]),
-        inactive=_added_held(t_s, [(curve.t_s, curve.inactive) for curve in curves]),
+        t_s=t_s[last],
+        active=_summed([curve.active for curve in curves], order)[last],
+        inactive=_summed([curve.inactive for curve in curves], order)[last],
     )
 
 
@@ -81,12 +84,10 @@ def _added_at(t_s: Floats, parts: Iterable[tuple[Floats, Ints]]) -> Ints:
     return total
 
 
-def _added_held(t_s: Floats, parts: Iterable[tuple[Floats, Ints]]) -> Ints:
-    total = np.zeros(t_s.size, dtype=np.int64)
-    for part_s, values in parts:
-        held = np.searchsorted(part_s, t_s, side="right")
-        total += np.concatenate([[0], values])[held]
-    return total
+def _summed(parts: Iterable[Ints], order: npt.NDArray[np.intp]) -> Ints:
+    """The sum of step curves after each change of any; ``order`` puts all their changes in time."""
+    changes = np.concatenate([np.diff(values, prepend=0) for values in parts])
+    return np.cumsum(changes[order])
 
 
 def interval_s(t_s: Floats) -> float | None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from analyzer.agreement import TOLERATED, Doubt, agreement, value_at
 from analyzer.ipvs.states import Flag, Timeouts
+from analyzer.observed import Sampled
 from analyzer.predict import DROP_ENTRY, PORT_REUSE, TIMER, Prediction, predict
 from analyzer.results import Agreement, Curve
 from tests.unit.analyzer.build import BOOT_NS, NS, Seg, clock, rules, segments
@@ -42,20 +45,19 @@ def lives(*, ends_late_s: float = 0.0, cause: str = TIMER) -> pd.DataFrame:
     return pd.DataFrame({"entry": [0]} | rows).astype("Int64").assign(cause=cause)
 
 
-def samples(*seen: tuple[float, str], flow: int = 0) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "flow": [flow] * len(seen),
-            "at_ns": [BOOT_NS + round(at_s * NS) for at_s, _ in seen],
-            "state": [state for _, state in seen],
-        }
-    )
+def samples(*seen: tuple[float, str], flow: int = 0) -> Sampled:
+    """Polls, each of which saw the flow in a state."""
+    polled_ns = np.array([BOOT_NS + round(at_s * NS) for at_s, _ in seen], dtype=np.int64)
+    first = np.arange(len(seen))
+    states = pd.Series([state for _, state in seen], dtype="string")
+    held = {"flow": flow, "state": states, "first": first, "until": first + 1}
+    return Sampled(polled_ns=polled_ns, held=pd.DataFrame(held))
 
 
 def judged(
     observed: list[Curve] | None = None,
     predicted: list[Curve] | None = None,
-    seen: pd.DataFrame | None = None,
+    seen: Sampled | None = None,
     found: pd.DataFrame | None = None,
     *,
     unseen_packets: bool = False,
@@ -89,6 +91,18 @@ def test_a_polled_state_is_held_against_the_last_packet_before_it(
 ) -> None:
     found = judged(seen=samples((at_s, state)))
     assert (found.state_samples, found.state_matches) == (counted, matches), why
+
+
+@settings(max_examples=50, deadline=None)
+@given(at_s=st.lists(st.integers(9990, 10200).map(lambda tenth: tenth / 10), unique=True))
+def test_polls_of_one_state_count_as_if_each_were_told_alone(at_s: list[float]) -> None:
+    at_s.sort()
+    alone = [judged(seen=samples((at, "FIN_WAIT"))) for at in at_s]
+    together = samples(*((at, "FIN_WAIT") for at in at_s))
+    held = together.held.iloc[:1].assign(first=0, until=len(at_s))
+    found = judged(seen=Sampled(polled_ns=together.polled_ns, held=held))
+    assert found.state_samples == sum(one.state_samples for one in alone)
+    assert found.state_matches == sum(one.state_matches for one in alone)
 
 
 def test_another_flows_samples_are_its_own() -> None:

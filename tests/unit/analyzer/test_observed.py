@@ -123,8 +123,9 @@ def samples(
     entries = numbered(table("entries", changes), None)
     found = state_samples(entries, table("polls", polled), director)
     return sorted(
-        (row["flow"], (row["at_ns"] - BOOT_NS) / NS, row["state"])
-        for row in found.to_dict("records")
+        (row["flow"], (at_ns - BOOT_NS) / NS, row["state"])
+        for row in found.held.to_dict("records")
+        for at_ns in found.polled_ns[row["first"] : row["until"]]
     )
 
 
