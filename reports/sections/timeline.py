@@ -24,11 +24,14 @@ from reports.wording import timeline_caption
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analyzer.results import Analysis, Timeline
+    from analyzer.results import Analysis, Floats, Timeline
+    from analyzer.thinning import Indices
     from reports.series import Series
 
 POINTS = 50_000  # of all curves together
 MOST = 4000  # of one; the widest screen shows about one for each
+MARKS = 250  # of one curve that are drawn for their shape, and
+BETWEEN = 150  # of the others, in whatever part of the time is looked at: each is slow to draw
 MANY = 120  # polls of a curve, from which on its marks are small
 
 
@@ -102,8 +105,7 @@ def _counts(
     traces = [
         trace
         for item in sorted(drawn, key=lambda item: not item.quiet)
-        for trace in (_predicted(item, count, timeline, points), _observed(item, count, points))
-        if trace
+        for trace in (*_predicted(item, count, timeline, points), *_observed(item, count, points))
     ]
     if not traces:
         return None
@@ -111,25 +113,46 @@ def _counts(
     return Panel(title=title, height_px=height_px, traces=traces, axis=whole_numbers(top))
 
 
-def _observed(item: Series, count: curves.Count, points: int) -> go.Scatter | None:
+def _observed(item: Series, count: curves.Count, points: int) -> list[go.Scatter]:
+    """The polls; many marks are two traces, of which the second is drawn in part."""
     if item.observed is None:
-        return None
+        return []
     values = getattr(item.observed, count)
     t_s, y = curves.with_gaps(item.observed.t_s, values)
     shown = kept(y, points=points)
+    if not (item.predicted or item.quiet):
+        return [_polls(item, t_s, y, shown, line=True, most=MARKS)]
+    shape = shown[kept(y[shown], points=MARKS)]
+    between = np.setdiff1d(shown, shape)
+    traces = [_polls(item, t_s, y, shape), _polls(item, t_s, y, between, most=BETWEEN)]
+    return [trace for trace in traces if len(trace.x)]
+
+
+def _polls(
+    item: Series,
+    t_s: Floats,
+    y: Floats,
+    shown: Indices,
+    *,
+    line: bool = False,
+    most: int = 0,
+) -> go.Scatter:
+    """Some of the polls: a line joins them or not; no more marks than ``most`` stand in view."""
     colour = PALETTE[item.hue][0]
+    more = most > 0 and not line
     return go.Scatter(
-        name=plain(f"{item.director} {item.label}") + ", polled",
+        name=plain(f"{item.director} {item.label}") + (", more polls" if more else ", polled"),
         legendgroup=item.key,
         x=np.round(t_s[shown], 4),
         y=y[shown],
-        mode="markers" if item.predicted or item.quiet else "lines+markers",
+        mode="lines+markers" if line else "markers",
         line={"shape": "hv", "width": 1, "color": colour, "dash": item.dash},
         marker={
             "symbol": item.symbol,
             "size": item.size if y.size <= MANY else 0.6 * item.size,
             "color": colour,
             "line": {"width": 1.4 if y.size <= MANY else 0.9, "color": colour},
+            "maxdisplayed": most,
         },
         connectgaps=False,
         cliponaxis=False,
@@ -139,13 +162,13 @@ def _observed(item: Series, count: curves.Count, points: int) -> go.Scatter | No
 
 def _predicted(
     item: Series, count: curves.Count, timeline: Timeline, points: int
-) -> go.Scatter | None:
+) -> list[go.Scatter]:
     if item.predicted is None:
-        return None
+        return []
     values = getattr(item.predicted, count)
     t_s, y = curves.held(item.predicted.t_s, values, start_s=0.0, end_s=timeline.end_s)
     shown = kept(y, points=points)
-    return go.Scatter(
+    trace = go.Scatter(
         name=plain(f"{item.director} {item.label}") + ", predicted",
         legendgroup=item.key,
         x=np.round(t_s[shown], 4),
@@ -160,3 +183,4 @@ def _predicted(
         cliponaxis=False,
         hovertemplate="%{y} from %{x:.2f} s<br>%{fullData.name}<extra></extra>",
     )
+    return [trace]

@@ -135,6 +135,21 @@ def test_a_long_watch_is_thinned_and_keeps_its_peak() -> None:
     assert max(points.y) == 7
 
 
+def test_of_many_marks_those_of_the_shape_always_stand() -> None:
+    t_s = np.arange(30_000, dtype=np.float64) * 0.25
+    inactive = np.zeros(30_000, dtype=np.int64)
+    inactive[12_345] = 7
+    long = Curve(director="d", real_server="r", t_s=t_s, active=inactive, inactive=inactive)
+    curves = replace(build.demo().timeline, observed=(long,), predicted=(long,))
+    figure = drawn(replace(build.demo(), timeline=curves))
+    shape, more = (trace(figure, f"d r, {name}", "y4") for name in ("polled", "more polls"))
+    assert shape.marker.maxdisplayed == 0
+    assert len(shape.x) <= timeline.MARKS + 2
+    assert max(shape.y) == 7
+    assert more.marker.maxdisplayed == timeline.BETWEEN
+    assert not set(shape.x) & set(more.x)
+
+
 @pytest.mark.parametrize("name", build.RUNS)
 def test_every_kind_of_run_can_be_drawn(name: str) -> None:
     run = build.RUNS[name]()
