@@ -23,7 +23,7 @@ _SOURCE, _PORT = Row._fields.index("source"), Row._fields.index("port")
 
 
 class Burst(Background):
-    """Sends a plan and records each request, the first by the number ``first``.
+    """Sends a plan and records each request.
 
     Attributes:
         ended: set when the last request has ended.
@@ -37,14 +37,12 @@ class Burst(Background):
         recording: RecordingWriter,
         progress: Callable[[Tally], None],
         say: Callable[[str], None],
-        first: int = 0,
     ) -> None:
         self.ended = asyncio.Event()
         self.sources = Sources()
         self.tally = Tally()
         self._plan = plan
         self._recording = recording
-        self._first = first
         self._progress = progress
         self._workers = Workers(plan, self._take, say)
 
@@ -77,9 +75,7 @@ class Burst(Background):
     def _take(self, rows: Block, texts: Sequence[str]) -> None:
         self.sources.add(rows[:, _SOURCE], rows[:, _PORT], texts)
         self.tally.add(rows, texts)
-        columns = columns_of(rows, texts, self._plan)
-        own = {"id": columns["id"] + self._first} if self._first else {}
-        self._recording.extend_columns("requests", {**columns, **own})
+        self._recording.extend_columns("requests", columns_of(rows, texts, self._plan))
         self._progress(self.tally)
 
     def _event(self, kind: str, detail: str) -> None:

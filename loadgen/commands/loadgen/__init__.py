@@ -10,9 +10,7 @@ group = LazyGroup(
     lazy={
         "burst": f"{HERE}.burst:burst",
         "collect": f"{HERE}.collect:collect",
-        "failover": f"{HERE}.failover:failover",
-        "sweep": f"{HERE}.sweep:sweep",
-        "verify": f"{HERE}.verify:verify",
+        "capacity-proof": f"{HERE}.capacity_proof:capacity_proof",
         "lab": f"{HERE}.lab:lab",
     },
 )
