@@ -27,10 +27,12 @@ restart_keepalived() {
 	until [ -s /run/vrrp.pid ]; do sleep 0.05; done
 }
 
+# The parent goes last: its death is a SIGTERM to its child (PR_SET_PDEATHSIG), who would say goodbye.
 kill_keepalived() {
 	keepalived_runs || fail "keepalived does not run"
 	read -r vrrp </run/vrrp.pid
-	kill -9 "$pid" "$vrrp"
+	kill -STOP "$pid" # so that it does not start another
+	kill -9 "$vrrp" "$pid"
 }
 
 stop_nginx() {

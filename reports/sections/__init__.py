@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from reports.sections import (
     agreement,
+    failover,
     latency,
     lifetimes,
     not_measured,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from reports.section import Section
 
 BUILDERS: tuple[Callable[[Analysis], Section | None], ...] = (  # in the order of the page
+    failover.section,
     timeline.section,
     states.section,
     lifetimes.section,

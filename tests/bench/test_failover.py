@@ -1,0 +1,127 @@
+"""Every kind of fault, again and again: the outage that clients see against the advertisements.
+
+``make bench`` prints a table. FAILOVER_RUNS (10) runs at 50 and FAILOVER_FAST_RUNS (3) at 500 new
+connections a second for each of FAILOVER_KINDS, by the program's own command.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from loadgen.lab.lab import Lab
+from loadgen.lab.layout import lay_out
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from loadgen.lab.topology import Topology
+
+RUNS = int(os.environ.get("FAILOVER_RUNS", "10"))
+FAST_RUNS = int(os.environ.get("FAILOVER_FAST_RUNS", "3"))
+KINDS = os.environ.get(
+    "FAILOVER_KINDS", "link-down unplug crash keepalived-stop keepalived-kill"
+).split()
+TAIL = os.environ.get("FAILOVER_TAIL", "60s")
+LOADGEN = Path(sys.executable).parent / "loadgen"
+VIP = "192.168.10.2"
+RUN_LIMIT_S = 120.0
+WITHIN_S = 0.1
+LATE_SHARE, LATE_REQUESTS = 0.03, 2
+HOLE_TRIES = 8
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with Lab(lay_out()) as made:
+        yield made
+
+
+def failover(lab: Lab, directory: Path, *flags: str, runs: int = 1) -> Any:
+    """What the command prints; a run that is invalid is told, not hidden."""
+    argv = [str(LOADGEN), "failover", "--vip", VIP, "--lab", lab.name, "--json"]
+    argv += ["-o", str(directory), "--repeat", str(runs), *flags]
+    done = subprocess.run(
+        argv,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=runs * RUN_LIMIT_S + 60,
+        check=False,
+    )
+    assert done.returncode in (0, 1), done.stderr
+    return json.loads(done.stdout)
+
+
+def several(lab: Lab, directory: Path, kind: str, rate: int, runs: int) -> list[dict[str, Any]]:
+    flags = ("--fault", f"bal01:{kind}", "-q", str(rate), "--after", "10s", "--tail", TAIL)
+    document = failover(lab, directory, *flags, runs=runs)
+    return [document["failover"]] if runs == 1 else list(document["runs"])
+
+
+@pytest.mark.parametrize(("rate", "runs"), [(50, RUNS), (500, FAST_RUNS)])
+@pytest.mark.parametrize("kind", KINDS)
+def test_clients_are_out_for_as_long_as_the_advertisements_say(
+    lab: Lab, tmp_path: Path, kind: str, rate: int, runs: int
+) -> None:
+    if runs < 1:
+        pytest.skip("no run was asked for")
+    told = several(lab, tmp_path / "runs", kind, rate, runs)
+    for one in told:
+        print(row(kind, rate, one))
+    for one in (each for each in told if each["valid"]):
+        assert abs(one["outage_s"] - one["predicted_outage_s"]) <= WITHIN_S
+        assert one["failed"] == 0
+        due = rate * one["outage_s"] if one["how"] != "keepalived-alone" else 0
+        assert abs(one["late"] - due) <= max(LATE_SHARE * due, LATE_REQUESTS)
+    assert any(one["valid"] for one in told)
+
+
+def row(kind: str, rate: int, one: dict[str, Any]) -> str:
+    if not one["valid"]:
+        return f"{kind:<16} {rate:>4}/s  invalid: {one['why_invalid']}"
+    return (
+        f"{kind:<16} {rate:>4}/s  {one['how'] or '-':<16} out {one['outage_s']:6.3f} s, predicted "
+        f"{one['predicted_outage_s']:6.3f} s, late {one['late']:5}, failed {one['failed']}, "
+        f"way back {one['failback']['gap_s']:.2f} s"
+    )
+
+
+def eager(refresh_s: int) -> Topology:
+    """Priorities 250 and 240: a healed partition is a black hole three times in four."""
+    made = lay_out(garp_master_refresh_s=refresh_s)
+    (vip,) = made.vips
+    priorities = tuple(
+        (name, priority) for (name, _), priority in zip(vip.priorities, (250, 240), strict=True)
+    )
+    return replace(made, vips=(replace(vip, priorities=priorities),))
+
+
+def heal(lab: Lab, directory: Path, tries: int) -> list[dict[str, Any]]:
+    """Part and heal until a black hole was seen."""
+    made: list[dict[str, Any]] = []
+    flags = ("--fault", "bal01:unplug", "--no-in-flight", "--after", "8s", "--tail", "30s")
+    for number in range(tries):
+        made.append(failover(lab, directory / f"{number}", *flags)["failover"])
+        hole = made[-1]["black_hole"]
+        print(f"healed: gap {made[-1]['failback']['gap_s']:.2f} s, black hole {hole}")
+        if hole is not None:
+            break
+    return made
+
+
+def test_a_healed_partition_is_a_black_hole_and_a_refresh_mends_it(tmp_path: Path) -> None:
+    with Lab(eager(0)) as lab:
+        plain = heal(lab, tmp_path / "plain", HOLE_TRIES)
+    assert plain[-1]["black_hole"] is not None, "none in so many tries: 1 in 65,000"
+    assert plain[-1]["failback"]["gap_s"] > 5
+    with Lab(eager(2)) as lab:
+        mended = heal(lab, tmp_path / "mended", 3)
+    assert all(one["failback"]["gap_s"] < 2.5 for one in mended)
