@@ -24,7 +24,7 @@ from analyzer.errors import RecordingError
 from analyzer.tables import TABLES, in_full, table_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
 SCHEMA_VERSION = 1
@@ -87,6 +87,7 @@ class RecordingWriter:
         self._bytes = dict.fromkeys(TABLES, 0)
         self._growing: dict[str, list[pa.Table]] = {name: [] for name in TABLES}
         self._parts = dict.fromkeys(TABLES, 0)
+        self._followers: dict[str, list[Callable[[Mapping[str, Any]], object]]] = {}
         self.update_manifest({})
 
     @property
@@ -101,10 +102,16 @@ class RecordingWriter:
 
     def append(self, table: str, row: Mapping[str, Any]) -> None:
         """Add one row; columns that it does not name are null."""
+        for follower in self._followers.get(table, ()):
+            follower(row)
         rows = self._rows[table]
         rows.append(row)
         if len(rows) >= ROWS_HELD:
             self._gather(table)
+
+    def follow(self, table: str, follower: Callable[[Mapping[str, Any]], object]) -> None:
+        """Show each row that is added singly from now on to somebody else, too."""
+        self._followers.setdefault(table, []).append(follower)
 
     def extend(self, table: str, rows: Iterable[Mapping[str, Any]]) -> None:
         """Add many rows."""

@@ -29,12 +29,13 @@ from loadgen.sockets import socket_watches
 from loadgen.watch import DecayWatch, longest_decay_s
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from analyzer.checks.live import Limit
     from analyzer.ipvs.states import Timeouts
     from loadgen.capture.start import AnyCapture
     from loadgen.director.timeouts import LeftTimeouts
+    from loadgen.live.door import Door
     from loadgen.plan import LoadPlan, Target
     from loadgen.progress import RunProgress
     from loadgen.run import Activity, Ended
@@ -53,6 +54,7 @@ class BurstOptions:
         director_cpu: the share of one of a director's CPUs that reading its entries may take.
         left_timeouts: what is done about timeouts that a killed sweep left behind.
         limits: each ends the run once it is crossed.
+        live: where browsers look on; None if they do not.
     """
 
     directory: Path
@@ -65,6 +67,7 @@ class BurstOptions:
     director_cpu: float = DIRECTOR_CPU
     left_timeouts: LeftTimeouts = "put back"
     limits: Sequence[Limit] = ()
+    live: Door | None = None
 
 
 def new_run_directory(command: str) -> Path:
@@ -102,8 +105,9 @@ async def burst(plan: LoadPlan, site: Site, options: BurstOptions, progress: Run
             [plan.target], site.servers, _server_ports(plan.target, facts), recording
         )
         watching: list[Activity] = [*captures, *pollers, *sockets, *_lab_events(site, recording)]
+        live = _live(plan, sender, pollers, facts, options, recording, progress.say)
         with progress:
-            ended = await run([QuitKey(), *watching, sender, abort, watch], recording)
+            ended = await run([QuitKey(), *watching, sender, abort, watch, *live], recording)
     finally:
         for eye in eyes:
             await eye.close()
@@ -249,6 +253,35 @@ def _watch(
             waited_s, most_s, left, _inactive(pollers)
         ),
     )
+
+
+def _live(
+    plan: LoadPlan,
+    sender: Burst,
+    pollers: Sequence[Poller],
+    facts: Sequence[DirectorFacts],
+    options: BurstOptions,
+    recording: RecordingWriter,
+    say: Callable[[str], None],
+) -> list[Activity]:
+    """The page that shows the run while it is on, and what keeps its view of the directors."""
+    if options.live is None:
+        return []
+    from loadgen.collecting.watch import DirectorsWatch
+    from loadgen.live.page import LivePage, LiveSources
+    from loadgen.live.rates import Rates
+    from loadgen.live.told import Sending
+
+    view = DirectorsWatch(pollers, facts, recording, every_s=1, show=lambda _: None)
+    rates = Rates(int(recording.manifest["started_at_ns"]))
+    sender.followers.append(rates.add)
+    sources = LiveSources(
+        title=f"Burst at {plan.target.vip}, port {plan.target.port}",
+        pollers=pollers,
+        watch=view,
+        sending=Sending(tally=sender.tally, rates=rates, planned=plan.expected_requests),
+    )
+    return [view, LivePage(options.live, sources, recording, say)]
 
 
 def _complete_manifest(

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from loadgen.director.facts import DirectorFacts
     from loadgen.director.timeouts import LeftTimeouts
     from loadgen.director.watched import Watched
+    from loadgen.live.door import Door
     from loadgen.run import Activity, Ended
     from loadgen.sites import Site
 
@@ -56,9 +57,10 @@ class CollectOptions:
         every_s: how often the table is shown anew.
         capture: also the packets.
         keep: how much stays on disk.
-        openmetrics: address and port to serve the metrics on; None not to.
+        openmetrics: listens where the metrics are served; None not to.
         timeouts: the directors', where the operator knows them and they cannot be read.
         left_timeouts: what is done about timeouts that a killed sweep left behind.
+        live: where browsers look on; None if they do not.
     """
 
     directory: Path
@@ -68,10 +70,11 @@ class CollectOptions:
     every_s: float
     capture: CaptureOptions
     keep: Keep
-    openmetrics: tuple[str, int] | None
+    openmetrics: socket.socket | None
     timeouts: Timeouts | None
     director_cpu: float = DIRECTOR_CPU
     left_timeouts: LeftTimeouts = "put back"
+    live: Door | None = None
 
 
 class Until:
@@ -103,7 +106,7 @@ async def collect(site: Site, options: CollectOptions, shown: LiveTable) -> Ende
     """Watch the directors, and leave a recording.
 
     Raises:
-        UsageProblem: no director, or one that cannot be used; metrics that cannot be served.
+        UsageProblem: no director, or one that cannot be used.
         RecordingError: the directory cannot take a recording.
     """
     if not site.directors:
@@ -144,6 +147,7 @@ async def collect(site: Site, options: CollectOptions, shown: LiveTable) -> Ende
             *([LabEvents(site.lab, recording)] if site.lab else []),
             watch,
             Keeper(options.keep.without_capture(bool(captures)), recording),
+            *_live(options, pollers, watch, recording, shown),
             Until(options.duration_s),
         ]
         with ExitStack() as stack:
@@ -205,10 +209,24 @@ def _serve(
 ) -> None:
     if options.openmetrics is None:
         return
-    address, port = options.openmetrics
-    bound = stack.enter_context(serving(lambda: watch.view, address, port))
-    where = f"[{address}]" if ":" in address else address
-    shown.say(f"metrics: http://{where}:{bound}/metrics")
+    url = stack.enter_context(serving(lambda: watch.view, options.openmetrics))
+    shown.say(f"metrics: {url}")
+
+
+def _live(
+    options: CollectOptions,
+    pollers: Sequence[Poller],
+    watch: DirectorsWatch,
+    recording: RecordingWriter,
+    shown: LiveTable,
+) -> list[Activity]:
+    if options.live is None:
+        return []
+    from loadgen.live.page import LivePage, LiveSources
+
+    names = ", ".join(poller.name for poller in pollers)
+    sources = LiveSources(title=f"Watching {names}", pollers=pollers, watch=watch, sending=None)
+    return [LivePage(options.live, sources, recording, shown.say)]
 
 
 def _manifest(

@@ -42,25 +42,48 @@ def render_page(analysis: Analysis) -> str:
     return render("page.html", _context(analysis))
 
 
-def render(template: str, context: Mapping[str, Any], script: str = "page.js") -> str:
+def render(
+    template: str,
+    context: Mapping[str, Any],
+    scripts: Sequence[str] = ("page.js",),
+    connect: str = "'none'",
+) -> str:
     """A template, with the style, scripts and policy of every page.
 
     Args:
         template: below ``templates/``.
         context: what it needs beyond those.
-        script: the page's own, below ``templates/``; it runs after plotly.
+        scripts: the page's own, below ``templates/``; they run after plotly.
+        connect: what they may ask, as a policy's ``connect-src`` says it.
     """
-    scripts = (text_of("vendor/plotly-cartesian.min.js"), text_of(f"templates/{script}"))
+    paths = ("vendor/plotly-cartesian.min.js", *(f"templates/{script}" for script in scripts))
+    texts = [text_of(path) for path in paths]
     shell = {
         "dark": script_json(dict(PALETTE.values())),
         "palette": PALETTE,
         "severities": SEVERITIES,
         "style": Markup("".join(map(text_of, STYLES))),  # noqa: S704 - our own files
-        "scripts": [Markup(script) for script in scripts],  # noqa: S704 - our own files
-        "policy": _policy(scripts),
+        "scripts": [Markup(text) for text in texts],  # noqa: S704 - our own files
+        "policy": _policy(texts, connect),
     }
-    html = _environment().get_template(template).render({**shell, **context})
-    return html.encode("utf-8", "replace").decode("utf-8")  # a name may hold half a character
+    return _whole(_environment().get_template(template).render({**shell, **context}))
+
+
+def render_blocks(
+    template: str, context: Mapping[str, Any], names: Sequence[str]
+) -> dict[str, str]:
+    """Single blocks of a template, by name."""
+    found = _environment().get_template(template)
+    shell = {"palette": PALETTE, "severities": SEVERITIES}
+    return {
+        name: _whole("".join(found.blocks[name](found.new_context({**shell, **context}))))
+        for name in names
+    }
+
+
+def _whole(html: str) -> str:
+    """A name may hold half a character."""
+    return html.encode("utf-8", "replace").decode("utf-8")
 
 
 def _context(analysis: Analysis) -> dict[str, Any]:
@@ -105,14 +128,14 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _policy(scripts: Sequence[str]) -> str:
+def _policy(scripts: Sequence[str], connect: str) -> str:
     hashes = " ".join(
         f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
         for script in scripts
     )
     return (
         f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; "
-        "img-src data: blob:; base-uri 'none'; form-action 'none'"
+        f"img-src data: blob:; connect-src {connect}; base-uri 'none'; form-action 'none'"
     )
 
 

@@ -11,7 +11,7 @@ from reports.theme import DASHES, HUES, MARKERS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analyzer.results import Analysis, Curve
+    from analyzer.results import Analysis, Curve, Timeline
 
 SERVERS = 6  # of one director that have a curve of their own, the busiest
 
@@ -33,8 +33,13 @@ class Series:
 
 
 def series(analysis: Analysis) -> tuple[Series, ...]:
-    """Every curve of the timeline; what stays at zero, or is one of too many, is summed up."""
-    observed, predicted = analysis.timeline.observed, analysis.timeline.predicted
+    """Every curve of an analysis' timeline."""
+    return series_of(analysis.timeline)
+
+
+def series_of(timeline: Timeline) -> tuple[Series, ...]:
+    """Every curve of a timeline; what stays at zero, or is one of too many, is summed up."""
+    observed, predicted = timeline.observed, timeline.predicted
     drawn: list[Series] = []
     for rank, director in enumerate(curves.directors((*observed, *predicted))):
         polls, steps = curves.of(director, observed), curves.of(director, predicted)

@@ -25,7 +25,7 @@ _ALLOWED_LINKS = ("#", "data:image/png;base64,")
 def render_stills(charts: Sequence[Chart]) -> str:
     """A page that draws each chart once, and leaves its SVG as text in a ``<pre>`` of its id."""
     drawn = [chart for chart in charts if chart.figure is not None]
-    return render("stills.html", {"charts": drawn, "width": WIDTH_PX}, script="stills.js")
+    return render("stills.html", {"charts": drawn, "width": WIDTH_PX}, scripts=("stills.js",))
 
 
 def read_stills(dumped: str) -> dict[str, str]:

@@ -50,10 +50,16 @@ def requests(timeline: Timeline) -> Panel | None:
     edges = np.arange(np.floor(first / width), np.floor(last / width) + 2) * width
     well = counted(ended[~timeline.request_failed], edges)
     badly = counted(ended[timeline.request_failed], edges)
+    return request_bars(edges, well, badly)
+
+
+def request_bars(edges: Floats, well: Counts, badly: Counts) -> Panel:
+    """The same from counts: of answered and of failed requests between each two edges."""
+    width = float(edges[1] - edges[0])
     traces = [_bars("answered", edges, well, CALM)] if well.any() else []
     if badly.any():
         traces.append(_bars("failed", edges, badly, BAD, pattern="/"))
-    top = int((well + badly).max())
+    top = int((well + badly).max(initial=0))
     title = f"Requests ended per {width:g} s"
     if badly.any():
         title += f"; {badly.sum():,} failed (hatched)"

@@ -46,6 +46,7 @@ class Group:
     state: str
     n: int
     oldest_ends_ns: int
+    newest_ends_ns: int
 
 
 def groups(rows: Rows, seen_ns: Numbers) -> tuple[Group, ...]:
@@ -59,6 +60,7 @@ def groups(rows: Rows, seen_ns: Numbers) -> tuple[Group, ...]:
     order = np.argsort(group, kind="stable")
     starts = np.cumsum(counts) - counts
     oldest_ns = np.minimum.reduceat(ends_ns[order], starts)
+    newest_ns = np.maximum.reduceat(ends_ns[order], starts)
     return tuple(
         Group(
             vip=entry.vip,
@@ -67,9 +69,12 @@ def groups(rows: Rows, seen_ns: Numbers) -> tuple[Group, ...]:
             real_port=entry.real_port,
             state=entry.state if entry.client_port else TEMPLATE,
             n=int(n),
-            oldest_ends_ns=int(ends),
+            oldest_ends_ns=int(oldest),
+            newest_ends_ns=int(newest),
         )
-        for entry, n, ends in zip(entries_of(rows[first]), counts, oldest_ns, strict=True)
+        for entry, n, oldest, newest in zip(
+            entries_of(rows[first]), counts, oldest_ns, newest_ns, strict=True
+        )
     )
 
 
@@ -89,14 +94,20 @@ def _mixed(rows: Rows) -> NDArray[np.uint64]:
 def held_by(found: tuple[Group, ...], service: Service, server: Destination) -> HeldEntries:
     """What a real server of a service holds; an entry shows no firewall mark."""
     states: dict[str, int] = {}
-    ends_ns = []
+    ends_ns: dict[str, tuple[int, int]] = {}
     for group in found:
         if not _is_its(group, service, server):
             continue
         states[group.state] = states.get(group.state, 0) + group.n
         if group.state != TEMPLATE:
-            ends_ns.append(group.oldest_ends_ns)
-    return HeldEntries(states=states, oldest_ends_ns=min(ends_ns, default=None))
+            ends = (group.oldest_ends_ns, group.newest_ends_ns)
+            oldest, newest = ends_ns.get(group.state, ends)
+            ends_ns[group.state] = (min(oldest, ends[0]), max(newest, ends[1]))
+    return HeldEntries(
+        states=states,
+        oldest_ends_ns=min((oldest for oldest, _ in ends_ns.values()), default=None),
+        ends_ns=ends_ns,
+    )
 
 
 def _is_its(group: Group, service: Service, server: Destination) -> bool:

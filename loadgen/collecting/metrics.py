@@ -10,16 +10,19 @@ polled before is not of now.
 
 from __future__ import annotations
 
-import socket
 from contextlib import contextmanager
+from socketserver import ThreadingMixIn
+from threading import Thread
 from typing import TYPE_CHECKING
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
-from loadgen.errors import UsageProblem
+from loadgen.listening import host_port
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Iterator
 
     from prometheus_client.core import Metric
@@ -167,22 +170,43 @@ def labels(director: DirectorView, server: ServerView) -> list[str]:
     return [*local, server.protocol, server.real_server, str(server.real_port), director.name]
 
 
-@contextmanager
-def serving(view: Callable[[], View], address: str, port: int) -> Iterator[int]:
-    """Serve ``/metrics`` while the context lasts; gives the port.
+class _Server(ThreadingMixIn, WSGIServer):
+    """A thread for each scrape, on a socket that listens already."""
 
-    Raises:
-        UsageProblem: the address or port cannot be listened on.
+    daemon_threads = True
+
+    def __init__(self, listening: socket.socket) -> None:
+        address = listening.getsockname()[:2]
+        super().__init__(address, _Silent, bind_and_activate=False)
+        self.socket.close()
+        self.socket = listening
+        self.server_name, self.server_port = address
+        self.setup_environ()
+
+
+class _Silent(WSGIRequestHandler):
+    """It logs no scrapes."""
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's word
+        """Nothing."""
+
+
+@contextmanager
+def serving(view: Callable[[], View], listening: socket.socket) -> Iterator[str]:
+    """Serve ``/metrics`` while the context lasts; gives the address.
+
+    Args:
+        view: gives the last one.
+        listening: where; it is closed at the end.
     """
     registry = CollectorRegistry()
     registry.register(ViewCollector(view))
-    try:
-        server, thread = start_http_server(port, address, registry)
-    except (OSError, OverflowError, socket.gaierror) as error:
-        raise UsageProblem(f"--openmetrics {address}:{port}: {error}") from error
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with _Server(listening) as server:
+        server.set_app(make_wsgi_app(registry))
+        thread = Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield f"http://{host_port(server.server_name, server.server_port)}/metrics"
+        finally:
+            server.shutdown()
+            thread.join()

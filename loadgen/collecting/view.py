@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -33,10 +33,12 @@ class HeldEntries:
     Attributes:
         states: how many in each; persistence templates as TEMPLATE.
         oldest_ends_ns: when the timer ends that has least left, to a second; None without entries.
+        ends_ns: of each state when the first timer ends and when the last.
     """
 
     states: Mapping[str, int]
     oldest_ends_ns: int | None
+    ends_ns: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +80,7 @@ class DirectorView:
         polled_ns: the last poll; Unix time, our clock; None before it.
         reads_entries: entries are read, not the counters alone.
         totals: over all its services since its IPVS was loaded; None where they are not read.
+        entries_read_ns: when its entries were last read; None before.
     """
 
     name: str
@@ -86,6 +89,7 @@ class DirectorView:
     reads_entries: bool
     servers: tuple[ServerView, ...]
     totals: Counters | None = None
+    entries_read_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,6 +46,7 @@ class _Watched:
     counters_s: float = 0.0
     new_per_s: Mapping[ServerKey, float] = field(default_factory=dict)
     rows: Rows | None = None
+    read_ns: int | None = None
     groups: tuple[Group, ...] = ()
 
 
@@ -107,6 +108,7 @@ def _director(one: _Watched, now_ns: int) -> DirectorView:
     poller = one.poller
     if poller.entries is not one.rows:
         one.rows = poller.entries
+        one.read_ns = poller.polled_ns
         one.groups = groups(one.rows, poller.entries_seen_ns)
         _note_draining(one)
     _note_counters(one)
@@ -118,6 +120,7 @@ def _director(one: _Watched, now_ns: int) -> DirectorView:
         polled_ns=polled_ns,
         reads_entries=poller.reads_entries,
         totals=one.totals.now if one.totals else None,
+        entries_read_ns=one.read_ns if poller.reads_entries else None,
         servers=tuple(
             _server(one, service, server)
             for service in poller.services

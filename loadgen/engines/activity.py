@@ -29,6 +29,7 @@ class Burst(Background):
         ended: set when the last request has ended.
         sources: address and port of each connection made.
         tally: what has become of the requests so far.
+        followers: called with each block of rows, too.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Burst(Background):
         self.ended = asyncio.Event()
         self.sources = Sources()
         self.tally = Tally()
+        self.followers: list[Callable[[Block], object]] = []
         self._plan = plan
         self._recording = recording
         self._progress = progress
@@ -75,6 +77,8 @@ class Burst(Background):
     def _take(self, rows: Block, texts: Sequence[str]) -> None:
         self.sources.add(rows[:, _SOURCE], rows[:, _PORT], texts)
         self.tally.add(rows, texts)
+        for follower in self.followers:
+            follower(rows)
         self._recording.extend_columns("requests", columns_of(rows, texts, self._plan))
         self._progress(self.tally)
 

@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 
 COMMANDS = ("command_line", "command", "argv")
 PROGRAM = ("program", "program_version", "version")
+CLOCK = "clock_uncertainty_ms"
 OF_A_DIRECTOR = {  # what is said of each director, and where the manifest may have it
     "kernel": ("kernel",),
     "HZ": ("hz",),
     "timeouts": ("timeouts",),
     "sysctls": ("sysctls", "sysctl"),
-    "clock offset": ("clock", "clock_offset_ms", "offset_ms"),
+    "clock offset": ("clock", "clock_offset_ms", "offset_ms", CLOCK),
     "link": ("link",),
 }
 
@@ -42,11 +43,19 @@ def summary(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
     yield "host", _said(manifest.get("host"))
     for name, facts in _directors(manifest.get("directors")):
         for label, keys in OF_A_DIRECTOR.items():
-            yield f"{name}: {label}", _said(_first(facts, keys))
+            yield f"{name}: {label}", _said(_first(_worded(facts), keys))
     capture = manifest.get("capture")
     known = capture if isinstance(capture, Mapping) else {}
     yield "packets that the kernel dropped", _said(_first(known, ("dropped", "drops")))
     yield "how it ended", _said(manifest.get("ended"))
+
+
+def _worded(facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A director's facts, with how well its clock is known in words."""
+    within_ms = facts.get(CLOCK)
+    if not isinstance(within_ms, int | float):
+        return facts
+    return {**facts, CLOCK: f"told from its uptime at each poll, to within {within_ms:.1f} ms"}
 
 
 def _first(facts: Mapping[str, Any], keys: Sequence[str]) -> Any:

@@ -8,15 +8,18 @@ import numpy as np
 import plotly.graph_objects as go
 
 from analyzer.thinning import kept
-from reports import curves, marks
-from reports.panels import Panel, stacked, time_axis, whole_numbers
+from reports import curves
+from reports.panels import Panel, whole_numbers
 from reports.section import Cell, Chart, DataTable, Section
+from reports.sections.timeline import on_time_axis
 from reports.theme import PALETTE, PAPER, plain
 from reports.time_table import heading, highest, parts
 from reports.windows import span
 from reports.wording import listed
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from analyzer.pictures import StateCourse
     from analyzer.results import Analysis, Floats, Ints
 
@@ -76,7 +79,7 @@ def _peak(counts: Ints) -> int:
     return int(counts.max(initial=0))
 
 
-def order(courses: list[StateCourse]) -> list[str]:
+def order(courses: Sequence[StateCourse]) -> list[str]:
     """The states that occur, from the bottom of the stack up; unknown ones last."""
     found = {name for course in courses for name, n in course.counts.items() if n.any()}
     return [*(name for name in STATES if name in found), *sorted(found - STATES.keys())]
@@ -94,21 +97,36 @@ def caption(courses: list[StateCourse]) -> str:
 
 def figure(analysis: Analysis, courses: list[StateCourse]) -> go.Figure:
     """A panel for each course, on the run's time axis."""
-    drawn = stacked([_panel(course, number) for number, course in enumerate(courses)])
-    low, high = span(analysis.timeline)
-    drawn.update_layout(xaxis=time_axis(low, high, "seconds since the start of the run"))
-    marks.draw(drawn, analysis.timeline.observed, analysis.timeline.events, low, high)
-    return drawn
+    return on_time_axis(panels(courses), analysis.timeline, *span(analysis.timeline))
+
+
+def panels(courses: Sequence[StateCourse]) -> list[Panel]:
+    """One for each course."""
+    return [_panel(course, number) for number, course in enumerate(courses)]
 
 
 def _panel(course: StateCourse, number: int) -> Panel:
-    total = np.sum(list(course.counts.values()), axis=0)
-    traces = [_area(course, name, number) for name in order([course])]
+    total = np.sum([np.zeros(course.t_s.size), *course.counts.values()], axis=0)
+    traces = [_area(course, name, number) for name in order([course])] or [_none(course)]
     return Panel(
         title=f"Entries on {plain(course.director, 40)}, {TITLES[course.source]}",
         height_px=TALL_PX,
         traces=traces,
         axis=whole_numbers(int(total.max(initial=0))),
+    )
+
+
+def _none(course: StateCourse) -> go.Scatter:
+    """A line at zero where entries were read and there was none: without a trace there is no axis.
+
+    Where they were not read there is no line either.
+    """
+    return go.Scatter(
+        x=course.t_s if course.t_s.size else [0.0],
+        y=np.zeros(course.t_s.size) if course.t_s.size else [None],
+        mode="lines",
+        line={"width": 1, "color": PALETTE["muted"][0]},
+        hoverinfo="skip",
     )
 
 

@@ -81,21 +81,30 @@ def section(analysis: Analysis) -> Section:
 
 def timeline(analysis: Analysis) -> go.Figure | None:
     """Requests, packets, ActiveConn and InActConn on one time axis; None when nothing is known."""
-    drawn = series(analysis)
     panels = [
         traffic.requests(analysis.timeline),
         traffic.packets(analysis.timeline),
-        _counts(analysis.timeline, drawn, "active", "ActiveConn: open connections", 100),
-        _counts(analysis.timeline, drawn, "inactive", "InActConn: closed, not yet forgotten", 230),
+        *counters(analysis.timeline, series(analysis)),
     ]
     shown = [panel for panel in panels if panel]
-    if not shown:
-        return None
-    figure = stacked(shown)
-    low, high = span(analysis.timeline)
+    return on_time_axis(shown, analysis.timeline, *span(analysis.timeline)) if shown else None
+
+
+def on_time_axis(panels: Sequence[Panel], timeline: Timeline, low: float, high: float) -> go.Figure:
+    """Panels over the run's time, with its events and gaps."""
+    figure = stacked(panels)
     figure.update_layout(xaxis=time_axis(low, high, "seconds since the start of the run"))
-    marks.draw(figure, analysis.timeline.observed, analysis.timeline.events, low, high)
+    marks.draw(figure, timeline.observed, timeline.events, low, high)
     return figure
+
+
+def counters(timeline: Timeline, drawn: Sequence[Series]) -> list[Panel]:
+    """ActiveConn and InActConn; none where no director was polled and nothing is predicted."""
+    panels = (
+        _counts(timeline, drawn, "active", "ActiveConn: open connections", 100),
+        _counts(timeline, drawn, "inactive", "InActConn: closed, not yet forgotten", 230),
+    )
+    return [panel for panel in panels if panel]
 
 
 def _counts(

@@ -58,8 +58,11 @@
       }
     }
     if (coarse) layout.dragmode = false; // a finger scrolls the page; the buttons zoom
-    const zoomed = chart.layout?.xaxis.range ?? ranges.get(chart.dataset.clock);
+    const given = layout.xaxis.range;
+    const follows = chart.given?.some((range) => same(range, chart.layout.xaxis.range));
+    const zoomed = follows ? null : chart.layout?.xaxis.range ?? ranges.get(chart.dataset.clock);
     if (zoomed) layout.xaxis.range = [...zoomed]; // keep the reader's zoom
+    chart.given = [chart.given?.[0] ?? [...given], [...given]]; // plotly goes back to the first
     if (printing) layout.width = PRINTED_PX;
     else layout.autosize = true;
     return Plotly.react(chart, data, layout, {
@@ -72,8 +75,8 @@
     });
   };
 
-  const charts = [...document.querySelectorAll(".chart[data-figure]")];
   const same = (a, b) => a.every((value, i) => Math.abs(value - b[i]) < 1e-9);
+  const charts = [...document.querySelectorAll(".chart[data-figure]")];
 
   const show = (clock, range) => { // charts of one clock zoom and pan in step
     ranges.set(clock, [...range]);
@@ -88,17 +91,22 @@
   });
   const drawAll = () => Promise.all(charts.map(draw));
 
-  for (const box of document.querySelectorAll("input[data-series]")) {
-    box.addEventListener("change", () => {
-      if (box.checked) hidden.delete(box.dataset.series);
-      else hidden.add(box.dataset.series);
-      for (const chart of charts) {
-        if (!chart.data?.some((trace) => trace.legendgroup === box.dataset.series)) continue;
-        const visible = chart.data.map((trace) => !hidden.has(trace.legendgroup));
-        Plotly.restyle(chart, { visible });
-      }
-    });
-  }
+  document.addEventListener("change", ({ target: box }) => {
+    if (!box.matches("input[data-series]")) return;
+    if (box.checked) hidden.delete(box.dataset.series);
+    else hidden.add(box.dataset.series);
+    for (const chart of charts) {
+      if (!chart.data?.some((trace) => trace.legendgroup === box.dataset.series)) continue;
+      const visible = chart.data.map((trace) => !hidden.has(trace.legendgroup));
+      Plotly.restyle(chart, { visible });
+    }
+  });
+  document.addEventListener("redraw", () => { // the figures, or the legend, are others now
+    for (const box of document.querySelectorAll("input[data-series]")) {
+      box.checked = !hidden.has(box.dataset.series);
+    }
+    drawAll();
+  });
   const count = (value) => value.toLocaleString(
     "en", value < 10 ? { maximumSignificantDigits: 2 } : { maximumFractionDigits: 0 });
 

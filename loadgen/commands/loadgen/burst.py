@@ -9,6 +9,7 @@ import click
 
 from loadgen.commands.loadgen.capture_options import capture_options, capture_told
 from loadgen.commands.loadgen.check_options import check_options, checks_told
+from loadgen.commands.loadgen.live_option import door_of, live_option
 from loadgen.commands.loadgen.load_options import load_options, plan_of, without_credentials
 from loadgen.commands.types import CPU_SHARE, OBSERVE, TIMEOUTS
 
@@ -61,6 +62,7 @@ from loadgen.commands.types import CPU_SHARE, OBSERVE, TIMEOUTS
 )
 @capture_options
 @check_options
+@live_option
 @click.option("-o", "output", type=click.Path(path_type=Path), help="The run's directory.")
 @click.option("--json", "as_json", is_flag=True, help="Print the analysis as one JSON document.")
 @click.option("--no-color", is_flag=True, help="No colours in the progress bars.")
@@ -93,6 +95,7 @@ def burst(
 
     checks = checks_told(options)
     plan, why = plan_of(options)
+    door = door_of(options)
     site = find_site(plan.target.vip, directors, lab_name, servers, options["capture_on"])
     check_limits(checks.limits, site)
     watching = BurstOptions(
@@ -106,6 +109,7 @@ def burst(
         director_cpu=float(options["director_cpu"]),
         limits=checks.limits,
         left_timeouts="keep" if options["keep_timeouts"] else "put back",
+        live=door,
     )
     progress = RunProgress(plan.expected_requests, color=not no_color)
     check_consent(plan, in_lab=site.lab is not None, agreed=options["agreed"])
@@ -118,4 +122,6 @@ def burst(
         click.echo(to_text(analysis))
     judged = checks.judge(analysis, err=as_json)
     print_summary(analysis, page, err=as_json)
+    if door:
+        door.hand_over(page)
     return exit_code(analysis, ended) or judged

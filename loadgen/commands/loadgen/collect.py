@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from loadgen.commands.loadgen.capture_options import capture_told, options_of_wanted_capture
+from loadgen.commands.loadgen.live_option import door_of, live_option
 from loadgen.commands.types import CPU_SHARE, DURATION, KEEP, LISTEN, TIMEOUTS
 
 
@@ -69,6 +70,7 @@ from loadgen.commands.types import CPU_SHARE, DURATION, KEEP, LISTEN, TIMEOUTS
     help="Leave the timeouts that a killed sweep left behind as they are, for now.",
 )
 @options_of_wanted_capture
+@live_option
 @click.option("-o", "output", type=click.Path(path_type=Path), help="The run's directory.")
 @click.option("--json", "as_json", is_flag=True, help="Print the analysis as one JSON document.")
 @click.option("--no-color", is_flag=True, help="No colours in the table.")
@@ -99,10 +101,14 @@ def collect(
     from loadgen.conclude import as_json as to_text
     from loadgen.conclude import conclude, exit_code, print_summary
     from loadgen.director.watched import parse_services_told
+    from loadgen.listening import listen
     from loadgen.sites import find_site, stand_in
 
     watched = parse_services_told(services)
     vip = watched.named[0].vip if watched.named else None
+    told = options["openmetrics"]
+    metrics = listen("--openmetrics", *told) if told else None
+    door = door_of(options)
     site = find_site(vip, directors, lab_name, servers, options["capture_on"])
     watching = CollectOptions(
         directory=output or new_run_directory("collect"),
@@ -112,10 +118,11 @@ def collect(
         every_s=max(options["interval"], 0.1),
         capture=capture_told(options),
         keep=options["keep"],
-        openmetrics=options["openmetrics"],
+        openmetrics=metrics,
         timeouts=options["timeouts"],
         director_cpu=float(options["director_cpu"]),
         left_timeouts="keep" if options["keep_timeouts"] else "put back",
+        live=door,
     )
     table = LiveTable(color=not no_color)
     stand_in(site, vip, table.say)
@@ -125,4 +132,6 @@ def collect(
     if as_json:
         click.echo(to_text(analysis))
     print_summary(analysis, page, err=as_json)
+    if door:
+        door.hand_over(page)
     return exit_code(analysis, ended)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import urllib.request
 from dataclasses import replace
 from typing import Any
@@ -14,7 +13,7 @@ from loadgen.collecting.metrics import serving
 from loadgen.collecting.totals import parse_totals
 from loadgen.collecting.view import Forecast, View
 from loadgen.director.counters import Counters
-from loadgen.errors import UsageProblem
+from loadgen.listening import listen
 from tests.unit.loadgen.collecting.views import NOW_NS, director, server, view
 
 STATS = """\
@@ -29,8 +28,8 @@ STATS = """\
 
 def scraped(what: View) -> str:
     with (
-        serving(lambda: what, "127.0.0.1", 0) as port,
-        urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer,
+        serving(lambda: what, listen("--openmetrics", "127.0.0.1", 0)) as url,
+        urllib.request.urlopen(url, timeout=5) as answer,
     ):
         return str(answer.read().decode())
 
@@ -116,11 +115,3 @@ def test_a_promise_is_made_only_where_no_traffic_renews(renewed: int, told: bool
     found = samples(view(director(server(weight=0, forecast=forecast))))
     at_s = found.get("loadgen_real_server_empty_timestamp_seconds")
     assert at_s == (pytest.approx(NOW_NS / 1e9 + 0.5) if told else None)
-
-
-def test_a_port_that_is_taken_is_one_clear_line() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        refused = pytest.raises(UsageProblem, match=f"--openmetrics 127.0.0.1:{port}: ")
-        with refused, serving(view, "127.0.0.1", port):
-            pytest.fail("it cannot be served")

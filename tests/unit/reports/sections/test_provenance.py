@@ -20,6 +20,12 @@ def test_the_facts_of_the_run_and_of_each_director() -> None:
     assert told["packets that the kernel dropped"] == "0"
 
 
+def test_how_well_a_directors_clock_is_known_stands_with_its_unit() -> None:
+    polled = {"directors": {"bal01": {"boot_at_ns": 1, "clock_uncertainty_ms": 1.313}}}
+    words = "told from its uptime at each poll, to within 1.3 ms"
+    assert dict(summary(polled))["bal01: clock offset"] == words
+
+
 @pytest.mark.parametrize(
     "manifest",
     [

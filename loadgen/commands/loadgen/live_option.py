@@ -1,0 +1,42 @@
+"""``--live``: the option that commands share which show a run in a browser while it is on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from loadgen.commands.types import LISTEN
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from loadgen.live.door import Door
+
+ANY_PORT = "0"
+
+
+def live_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command ``--live``."""
+    return click.option(
+        "--live",
+        type=LISTEN,
+        is_flag=False,
+        flag_value=ANY_PORT,
+        metavar="[[ADDR:]PORT]",
+        help="Show the charts in a browser meanwhile, at an address with a token in it; on "
+        "127.0.0.1 and any free port unless told.",
+    )(command)
+
+
+def door_of(options: dict[str, Any]) -> Door | None:
+    """What was asked for, listening; to be called before the run goes where it sends from.
+
+    Raises:
+        UsageProblem: the address or port cannot be listened on.
+    """
+    if options["live"] is None:
+        return None
+    from loadgen.live.door import Door
+
+    return Door(*options["live"])

@@ -1,0 +1,200 @@
+"""What is known of a run that is on, as the values that its page draws."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analyzer.ipvs.states import ACTIVE_STATES
+from analyzer.results import Finding, Timeline
+from loadgen.collecting.table import DETAILS, NUMBERS, clock, rows, span
+from reports.live import LiveRun
+from reports.section import DataTable
+from reports.wording import Headline
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from analyzer.results import Event
+    from loadgen.collecting.view import DirectorView, View
+    from loadgen.engines.tally import Tally
+    from loadgen.live.rates import Rates
+    from loadgen.live.seen import Seen
+
+ROWS = 200
+ERRORS = 3
+COLUMNS = ("real server", "director", "service", *NUMBERS, *DETAILS)
+_NS = 1_000_000_000
+_ACTIVE = frozenset(state.name for state in ACTIVE_STATES) | {"TEMPLATE"}
+_NOTHING = np.empty(0, np.float64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sending:
+    """A burst that is on.
+
+    Attributes:
+        planned: how many requests; None until time is up.
+    """
+
+    tally: Tally
+    rates: Rates
+    planned: int | None
+
+
+def told(
+    title: str,
+    view: View,
+    seen: Sequence[Seen],
+    events: Sequence[Event],
+    sending: Sending | None,
+    now_s: float,
+) -> LiveRun:
+    """All of it at one instant.
+
+    Args:
+        title: what is on.
+        view: what the directors hold, as last seen.
+        seen: their late polls.
+        events: of the recording, the last ones.
+        sending: None where nothing is sent.
+        now_s: since the run's start.
+    """
+    curves = [curve for one in seen for curve in one.curves()]
+    low_s = min((float(curve.t_s[0]) for curve in curves), default=0.0)
+    low_s = low_s if low_s > _LATE_S else 0.0
+    table, left_out = _table(view)
+    return LiveRun(
+        title=title,
+        clock=clock(view.at_ns) if view.at_ns else "now",
+        timeline=Timeline(
+            zero_ns=0,
+            end_s=now_s,
+            request_ended_s=_NOTHING,
+            request_failed=np.empty(0, np.bool_),
+            connect_ms=_NOTHING,
+            first_byte_ms=_NOTHING,
+            total_ms=_NOTHING,
+            marks={},
+            observed=tuple(curves),
+            predicted=(),
+            events=tuple(event for event in events if event.t_s >= low_s),
+            peaks=(),
+        ),
+        low_s=low_s,
+        requests=sending.rates.counts() if sending else None,
+        courses=tuple(one.course() for one in seen),
+        headlines=tuple(_headlines(view, seen, sending)),
+        findings=tuple(map(_lost, (one for one in view.directors if not one.up))),
+        servers=table,
+        note=f"{left_out:,} more rows are not shown." if left_out else "",
+    )
+
+
+_LATE_S = 60.0
+"""A first poll after this is not the run's first: older ones are not kept."""
+
+
+def _headlines(view: View, seen: Sequence[Seen], sending: Sending | None) -> Iterable[Headline]:
+    if sending is not None:
+        yield _sent(sending)
+    yield _counted(view, "active")
+    yield _counted(view, "inactive", _peaks(seen))
+    yield _falls(view)
+
+
+def _sent(sending: Sending) -> Headline:
+    tally = sending.tally
+    detail = [f"of {sending.planned:,} planned" if sending.planned else "until time is up"]
+    if rate_per_s := sending.rates.now_per_s():
+        detail.append(f"{rate_per_s:,.0f} a second of late")
+    if tally.failed:
+        most = (f"{n:,} {text}" for text, n in tally.errors.most_common(ERRORS))
+        detail.append(f"{tally.failed:,} failed: {', '.join(most)}")
+    else:
+        detail.append("none failed")
+    return Headline(
+        label="Requests ended",
+        value=f"{tally.ended:,}",
+        detail="; ".join(detail),
+        alarming=bool(tally.failed),
+    )
+
+
+def _counted(view: View, count: str, more: str = "") -> Headline:
+    label = f"{'ActiveConn' if count == 'active' else 'InActConn'} now"
+    alive = {
+        director.name: sum(getattr(server, count) for server in director.servers)
+        for director in view.directors
+        if director.up
+    }
+    if not alive:
+        why = "no director answers" if view.directors else "no director is polled"
+        return Headline(label=label, value=None, detail=why)
+    each = ", ".join(f"{n:,} on {name}" for name, n in alive.items())
+    lost = [director.name for director in view.directors if not director.up]
+    left_out = f"; not counted: {', '.join(lost)}" if lost else ""
+    return Headline(label=label, value=f"{sum(alive.values()):,}", detail=each + more + left_out)
+
+
+def _peaks(seen: Sequence[Seen]) -> str:
+    peaks = [f"{one.peak:,} on {one.director}" for one in seen if one.peak]
+    return f"; at most so far {', '.join(peaks)}" if peaks else ""
+
+
+def _falls(view: View) -> Headline:
+    """When entries that are inactive go, by their timers as last read; packets may renew them."""
+    label = "InActConn will fall"
+    alive = [director for director in view.directors if director.up]
+    blind = [director.name for director in alive if not director.reads_entries]
+    if not alive or blind:
+        where = f"entries are not read on {', '.join(blind)}" if blind else "no director answers"
+        return Headline(label=label, value=None, detail=where)
+    ends_ns = [
+        ends
+        for director in alive
+        for server in director.servers
+        if server.held is not None
+        for state, ends in server.held.ends_ns.items()
+        if state not in _ACTIVE
+    ]
+    if not ends_ns:
+        return Headline(label=label, value="\N{EN DASH}", detail="no entry is inactive")
+    first_s, last_s = (
+        max(at - view.at_ns, 0) / _NS
+        for at in (min(first for first, _ in ends_ns), max(last for _, last in ends_ns))
+    )
+    return Headline(
+        label=label,
+        value=f"in {span(first_s)}" if first_s >= 1 else "now",
+        detail=f"the last of them goes in about {span(last_s)}, by the timers as last read, if no "
+        "packet comes",
+    )
+
+
+def _lost(director: DirectorView) -> Finding:
+    since = "It has not answered yet"
+    if director.polled_ns is not None:
+        since = f"Its last answer was at {clock(director.polled_ns)}"
+    return Finding(
+        id="director-lost",
+        severity="problem",
+        title=f"{director.name} is lost",
+        evidence=f"{since}: what it holds now is not known.",
+        advice="",
+    )
+
+
+def _table(view: View) -> tuple[DataTable | None, int]:
+    """The terminal's table, and how many of its rows are left out."""
+    if not view.directors:
+        return None, 0
+    found: list[tuple[str, ...]] = []
+    for director in view.directors:
+        for cells in rows(director, view.at_ns):
+            name, service, *more = cells
+            filled = more or ["", *[""] * len(NUMBERS + DETAILS)]
+            found.append((filled[0] or "\N{EN DASH}", name, service, *filled[1:]))
+    return DataTable(columns=COLUMNS, rows=found[:ROWS]), max(len(found) - ROWS, 0)
