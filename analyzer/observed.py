@@ -47,15 +47,17 @@ def numbered(entries: pd.DataFrame, flows: pd.DataFrame | None) -> pd.DataFrame:
         The rows in order of director, flow and time, with ``flow`` (numbers from ``len(flows)``
         on are flows that were not captured), ``at_ns``, ``server``.
     """
-    rows = entries[entries["client_port"] != 0].copy()
+    with_port = entries["client_port"] != 0
+    rows = entries.copy(deep=False) if with_port.all() else entries[with_port].copy()
     columns = list(FLOW_COLUMNS)
     captured = flows[columns] if flows is not None else rows.iloc[:0][columns]
     codes = _alike([pd.concat([captured[name], rows[name]]) for name in columns])
     rows["flow"] = codes[len(captured) :]
     rows["at_ns"] = ns(rows["at"])
     rows["server"] = rows["real_server"] + ":" + rows["real_port"].astype("string")
-    order = ["director", "flow", "at_ns"]
-    return rows.sort_values(order, kind="stable").reset_index(drop=True)
+    director, _ = rows["director"].factorize(sort=True)
+    order = np.lexsort((rows["at_ns"], rows["flow"], director))
+    return rows.take(order).reset_index(drop=True)
 
 
 def _alike(columns: Sequence[pd.Series]) -> Ints:

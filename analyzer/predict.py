@@ -125,29 +125,52 @@ def ended_at(prediction: Prediction, chosen: Bools, at_ns: Ints, cause: str) -> 
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """By how much the counters change, and when; each array of shape (n,), ascending in time."""
+
+    at_ns: Ints
+    active: Ints
+    entries: Ints
+
+
+def changes_by_packets(prediction: Prediction, chosen: Ints, counts_as_active: Bools) -> Changes:
+    """What the packets of some of the entries make of the counters; as ``predicted_curve``."""
+    steps = prediction.steps
+    if len(chosen) < len(prediction.entries):
+        steps = steps[np.isin(steps["entry"], chosen)]
+    entry, at_ns = steps["entry"].to_numpy(), steps["at_ns"].to_numpy()
+    active = counts_as_active[steps["state"].to_numpy(dtype=np.int64)].astype(np.int64)
+    first = np.r_[True, entry[1:] != entry[:-1]] if len(entry) else np.zeros(0, dtype=bool)
+    before = np.where(first, 0, np.r_[0, active[:-1]]) if len(entry) else active
+    order = np.argsort(at_ns, kind="stable")
+    more = active - before
+    return Changes(at_ns=at_ns[order], active=more[order], entries=first.astype(np.int64)[order])
+
+
 def predicted_curve(
-    prediction: Prediction, chosen: Ints, counts_as_active: Bools
+    prediction: Prediction,
+    chosen: Ints,
+    counts_as_active: Bools,
+    by_packets: Changes | None = None,
 ) -> tuple[Ints, Ints, Ints]:
     """ActiveConn and InActConn of some of the entries: when they change, and to what.
 
     Args:
         prediction: one director's.
-        chosen: indices into ``prediction.entries``.
+        chosen: indices into ``prediction.entries``; each once.
         counts_as_active: which states its kernel counts so (``states.is_active``).
+        by_packets: ``changes_by_packets`` of the same, if it is known already.
 
     Returns:
         ``at_ns, active, inactive``, each of shape (changes,), ascending in time.
     """
-    steps = prediction.steps[np.isin(prediction.steps["entry"], chosen)]
-    entry, at_ns = steps["entry"].to_numpy(), steps["at_ns"].to_numpy()
-    active = counts_as_active[steps["state"].to_numpy(dtype=np.int64)].astype(np.int64)
-    first = np.r_[True, entry[1:] != entry[:-1]] if len(entry) else np.zeros(0, dtype=bool)
-    before = np.where(first, 0, np.r_[0, active[:-1]]) if len(entry) else active
-    ends = prediction.entries.iloc[chosen]
+    begun = by_packets or changes_by_packets(prediction, chosen, counts_as_active)
+    ends = prediction.entries[["state", "ends_ns"]].iloc[chosen]
     ended_active = counts_as_active[ends["state"].to_numpy(dtype=np.int64)].astype(np.int64)
-    times = np.r_[at_ns, ends["ends_ns"].to_numpy(dtype=np.int64)]
-    more_active = np.r_[active - before, -ended_active]
-    more_entries = np.r_[first.astype(np.int64), -np.ones(len(ends), dtype=np.int64)]
+    times = np.r_[begun.at_ns, ends["ends_ns"].to_numpy(dtype=np.int64)]
+    more_active = np.r_[begun.active, -ended_active]
+    more_entries = np.r_[begun.entries, np.full(len(ends), -1)]
     order = np.argsort(times, kind="stable")
     times, more_active, more_entries = times[order], more_active[order], more_entries[order]
     changed = np.flatnonzero(np.r_[np.diff(times) > 0, True]) if len(times) else times

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.ipvs.states import TIMEOUT_NAMES
+from analyzer.ipvs.states import TIMEOUT_NAMES, is_active
 from analyzer.pictures import OtherTcpfin
-from analyzer.predict import TIMER
+from analyzer.predict import TIMER, changes_by_packets
 from analyzer.rules import director_clock
 from analyzer.thinning import kept
 from analyzer.what_if import Assumption, answer, predicted_under
@@ -17,12 +17,10 @@ from analyzer.what_if import Assumption, answer, predicted_under
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import pandas as pd
-
     from analyzer.evidence import Evidence
     from analyzer.ipvs.replay import Rules
     from analyzer.measure import Measured
-    from analyzer.predict import Prediction
+    from analyzer.predict import Changes, Prediction
     from analyzer.results import Curve
 
 VALUES_S = (5.0, 10.0, 15.0, 20.0, 30.0, 60.0, 120.0, 300.0)
@@ -38,21 +36,30 @@ def other_tcpfins(measured: Sequence[Measured], evidence: Evidence) -> tuple[Oth
             continue
         own_s = one.rules.timeouts.tcpfin_s
         values = sorted({own_s, *VALUES_S})
-        found += [_under(one, evidence, value, is_own=value == own_s) for value in values]
+        everything = np.arange(len(one.prediction.entries))
+        by_packets = changes_by_packets(
+            one.prediction, everything, is_active(one.director.kernel)
+        )  # which another tcpfin leaves as they are, mostly
+        found += [
+            _under(one, evidence, by_packets, value, is_own=value == own_s) for value in values
+        ]
     return tuple(found)
 
 
-def _under(one: Measured, evidence: Evidence, tcpfin_s: float, *, is_own: bool) -> OtherTcpfin:
+def _under(
+    one: Measured, evidence: Evidence, by_packets: Changes, tcpfin_s: float, *, is_own: bool
+) -> OtherTcpfin:
     assumption = Assumption(name="tcpfin", value=tcpfin_s)
+    assert one.prediction is not None
     prediction = one.prediction
-    assert prediction is not None
     doubt = None
     if not is_own:
         if can_shift(prediction, one.rules, tcpfin_s):
             prediction = shifted(one, evidence, prediction, tcpfin_s)
         else:
             prediction, doubt = predicted_under(one, evidence, [assumption])
-    found = answer(one, evidence, prediction, [assumption], doubt)
+    same = by_packets if prediction.steps is one.prediction.steps else None
+    found = answer(one, evidence, prediction, [assumption], doubt, same)
     return OtherTcpfin(
         tcpfin_s=tcpfin_s,
         is_own=is_own,
@@ -85,13 +92,14 @@ def shifted(
     one: Measured, evidence: Evidence, prediction: Prediction, tcpfin_s: float
 ) -> Prediction:
     """The prediction with the entries that wait for tcpfin ending by another value."""
-    entries: pd.DataFrame = prediction.entries.copy()
+    entries = prediction.entries
     waiting = entries["state"].isin(_FIN_STATES).to_numpy()
     clock = director_clock(one.director, evidence)
     last_s = clock.uptime_s(entries.loc[waiting, "last_ns"].to_numpy(dtype=np.int64))
-    entries.loc[waiting, "ends_ns"] = clock.client_ns(one.rules.goes_uptime_s(last_s, tcpfin_s))
-    entries.loc[waiting, "timeout_s"] = tcpfin_s
-    return replace(prediction, entries=entries)
+    ends_ns, timeout_s = entries["ends_ns"].to_numpy(copy=True), entries["timeout_s"]
+    ends_ns[waiting] = clock.client_ns(one.rules.goes_uptime_s(last_s, tcpfin_s))
+    timeout_s = timeout_s.mask(waiting, tcpfin_s)
+    return replace(prediction, entries=entries.assign(ends_ns=ends_ns, timeout_s=timeout_s))
 
 
 def _inactive_s(curve: Curve, entries: int) -> float:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from analyzer.evidence import Evidence
     from analyzer.ipvs.replay import Rules
     from analyzer.measure import Measured
-    from analyzer.predict import Prediction
+    from analyzer.predict import Changes, Prediction
     from analyzer.wire.segments import Segments
 
 FORWARDINGS = ("dr", "tun", "nat")
@@ -103,14 +103,19 @@ def answer(
     prediction: Prediction,
     assumptions: Sequence[Assumption],
     doubt: str | None,
+    by_packets: Changes | None = None,
 ) -> WhatIf:
-    """A prediction under some assumptions, summed up."""
+    """A prediction under some assumptions, summed up.
+
+    ``by_packets`` are the ``changes_by_packets`` of all its entries, if they are known already.
+    """
     everything = np.arange(len(prediction.entries))
     at_ns, active, inactive = predicted_curve(
-        prediction, everything, is_active(one.director.kernel)
+        prediction, everything, is_active(one.director.kernel), by_packets
     )
-    timed = prediction.entries[prediction.entries["cause"] == TIMER]
-    groups = timed.groupby(["state", "timeout_s"]).size().sort_values(ascending=False)
+    timed = prediction.entries["cause"] == TIMER
+    kinds = prediction.entries[["state", "timeout_s"]][timed]
+    groups = kinds.groupby(["state", "timeout_s"]).size().sort_values(ascending=False)
     last_packet_ns = prediction.entries["last_ns"].max() if len(everything) else 0
     curve = Curve(
         director=one.director.name,
