@@ -20,9 +20,11 @@ from analyzer.observed import ns
 from analyzer.pictures import Pictures
 from analyzer.population import observed_states, predicted_states
 from analyzer.results import Analysis, Curve, Event, SocketCurve, Timeline, WhatIf
+from analyzer.rules import segments_passed
 from analyzer.shares import shares
 from analyzer.sockets import socket_curves, socket_states
 from analyzer.stories.tell import stories
+from analyzer.sweep.waits import fin_waits
 from analyzer.tcpfin import other_tcpfins
 from analyzer.what_if import what_if
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analyzer.recording import Recording
+    from analyzer.sweep.waits import FinWaits
     from analyzer.what_if import Assumption
 
 _MARKED = {"SYN": Flag.SYN, "FIN": Flag.FIN, "RST": Flag.RST}
@@ -101,6 +104,19 @@ def _pictures(
         shares=tuple(split for one in measured if (split := shares(one, evidence))),
         tcpfin=other_tcpfins(measured, evidence),
         latencies=latencies(evidence.requests, evidence.zero_ns, repeated),
+        fin_waits=tuple(waits for one in measured if (waits := _fin_waits(one, evidence))),
+    )
+
+
+def _fin_waits(one: Measured, evidence: Evidence) -> FinWaits | None:
+    if evidence.captured is None:
+        return None
+    passed = segments_passed(one.director, evidence, evidence.captured.segments)
+    return fin_waits(
+        one.director.name,
+        evidence.captured.segments.only(passed),
+        evidence.captured.once,
+        sees_replies=one.rules.sees_replies,
     )
 
 
@@ -169,6 +185,7 @@ def _timeline(
         events=tuple(events),
         peaks=curves.peak_tables(evidence.services, evidence.zero_ns),
         sockets=sockets,
+        errors=requests.errors(sent),
     )
 
 

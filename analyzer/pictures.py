@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from analyzer.latency import Latencies
     from analyzer.results import WhatIf
+    from analyzer.sweep.waits import FinWaits
 
     Floats = npt.NDArray[np.float64]
     Ints = npt.NDArray[np.int64]
@@ -100,3 +101,4 @@ class Pictures:
     shares: tuple[Shares, ...] = ()
     tcpfin: tuple[OtherTcpfin, ...] = ()
     latencies: Latencies | None = None
+    fin_waits: tuple[FinWaits, ...] = ()

@@ -34,6 +34,8 @@ ROTATED = "capture-[0-9]*.pcap"  # capture-00001.pcap follows capture.pcap, and 
 ANALYSIS = "analysis.json"
 REPORT = "report.html"
 COMPARISON = "comparison.html"
+MOST_DERIVED_BYTES = 64 << 20
+"""Of an ``analysis.json`` that is believed; ours have some hundred kilobytes."""
 
 ROWS_HELD = 20_000
 """Rows of a table, added one by one, that wait in memory at most."""
@@ -146,7 +148,7 @@ class RecordingWriter:
         """Set top-level keys of ``run.json`` and write it, whole or not at all."""
         self._manifest |= values
         text = json.dumps(self._manifest, indent=1, ensure_ascii=False, default=str)
-        _write_whole(self.path / MANIFEST, text.encode())
+        write_whole(self.path / MANIFEST, text.encode())
 
     def flush(self) -> None:
         """Write what has gathered, one part per table that has rows."""
@@ -295,6 +297,26 @@ class Recording:
         found = {path.name: mapped(path) for path in (first, *numbered) if path.is_file()}
         return {name: content for name, content in found.items() if len(content)}
 
+    def fresh_analysis(self) -> dict[str, Any] | None:
+        """``analysis.json`` as it lies there; None if it is missing, older than the run, or odd."""
+        path = self.path / ANALYSIS
+        try:
+            made_ns = path.stat().st_mtime_ns
+            if path.stat().st_size > MOST_DERIVED_BYTES or made_ns < self._written_ns():
+                return None
+            document = json.loads(path.read_bytes())
+        except (OSError, ValueError, RecursionError):
+            return None
+        known = isinstance(document, dict) and document.get("schema_version") == SCHEMA_VERSION
+        return document if known else None
+
+    def _written_ns(self) -> int:
+        """When the last of what was recorded was written."""
+        tables = [path for name in TABLES for path in (self.path / name).glob("[!.]*.parquet")]
+        packets = [self.path / CAPTURE, *self.path.glob(ROTATED)]
+        recorded = [self.path / MANIFEST, *tables, *packets]
+        return max(path.stat().st_mtime_ns for path in recorded if path.exists())
+
     def write_derived(self, path: Path, text: str) -> Path:
         """Write what was derived, whole or not at all; its path.
 
@@ -306,7 +328,7 @@ class Recording:
             RecordingError: it cannot be written.
         """
         try:
-            _write_whole(path, text.encode())
+            write_whole(path, text.encode())
         except OSError as error:
             raise RecordingError(f"{path}: cannot be written: {error.strerror}") from error
         return path
@@ -346,7 +368,8 @@ def mapped(path: Path) -> memoryview:
         raise RecordingError(f"{path}: not readable: {error.strerror}") from error
 
 
-def _write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file under a hidden name, then give it its own: whole or not at all."""
     hidden = path.with_name(f".{path.name}.{os.getpid()}")
     hidden.write_bytes(content)
     hidden.rename(path)

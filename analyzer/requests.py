@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
 
 LATE_S = 0.5
+MOST_ERRORS = 20
+"""Kinds of errors that are told apart; a run has a handful."""
 
 
 def summarise(requests: pd.DataFrame) -> Requests:
@@ -35,6 +37,12 @@ def summarise(requests: pd.DataFrame) -> Requests:
         total_from_due_ms=latency(span_ms(requests[~failed], "scheduled", "ended")),
         lateness_ms=latency(span_ms(requests, "scheduled", "started")),
     )
+
+
+def errors(requests: pd.DataFrame) -> dict[str, int]:
+    """How many requests failed, by what their error says, the commonest first."""
+    counts = requests["error"].value_counts().head(MOST_ERRORS)
+    return {str(text): int(n) for text, n in counts.items()}
 
 
 def span_ms(requests: pd.DataFrame, begin: str, end: str) -> Floats:

@@ -308,6 +308,7 @@ class Timeline:
     events: tuple[Event, ...]
     peaks: tuple[ServiceTable, ...]
     sockets: tuple[SocketCurve, ...] = ()
+    errors: Mapping[str, int] = field(default_factory=dict)  # failed requests, by what they say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -353,4 +354,6 @@ def _plain(value: Any) -> Any:
         }
     if isinstance(value, (tuple, list)):
         return [_plain(item) for item in value]
-    return dict(value) if hasattr(value, "items") else value
+    if hasattr(value, "items"):
+        return {key: _plain(item) for key, item in value.items()}
+    return value

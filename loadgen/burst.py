@@ -91,11 +91,13 @@ async def burst(plan: LoadPlan, site: Site, options: BurstOptions, progress: Run
     eyes = [eye_on(link) for link in site.directors]
     try:
         facts = await _meet(eyes, plan.target, options, progress)
-        recording = RecordingWriter(options.directory, _manifest(plan, site, options, eyes, facts))
+        recording = RecordingWriter(
+            options.directory, run_manifest(plan, site, options, eyes, facts)
+        )
         captures = open_captures(options.capture, plan.target, site, recording, progress.say)
         progress.say(f"engine: {plan.engine} ({options.why_engine})")
         _say_preflight(plan, eyes, facts, progress)
-        pollers = _pollers(options, watch_target(plan.target), eyes, facts, recording)
+        pollers = pollers_on(options, watch_target(plan.target), eyes, facts, recording)
         sender = Burst(
             plan, recording, lambda tally: progress.sending(tally, _inactive(pollers)), progress.say
         )
@@ -104,7 +106,7 @@ async def burst(plan: LoadPlan, site: Site, options: BurstOptions, progress: Run
         sockets = socket_watches(
             [plan.target], site.servers, _server_ports(plan.target, facts), recording
         )
-        watching: list[Activity] = [*captures, *pollers, *sockets, *_lab_events(site, recording)]
+        watching: list[Activity] = [*captures, *pollers, *sockets, *lab_events(site, recording)]
         live = _live(plan, sender, pollers, facts, options, recording, progress.say)
         with progress:
             ended = await run([QuitKey(), *watching, sender, abort, watch, *live], recording)
@@ -115,18 +117,19 @@ async def burst(plan: LoadPlan, site: Site, options: BurstOptions, progress: Run
         ended = "aborted"
         progress.say(f"aborted: {abort.why}")
         recording.update_manifest({"ended": f"aborted by {abort.why}"})
-    _complete_manifest(recording, captures, pollers)
+    complete_manifest(recording, captures, pollers)
     recording.update_manifest({"engine": sender.manifest() | {"why": options.why_engine}})
     return ended
 
 
-def _pollers(
+def pollers_on(
     options: BurstOptions,
     usual: Watched,
     eyes: Sequence[Eye],
     facts: Sequence[DirectorFacts],
     recording: RecordingWriter,
 ) -> list[Poller]:
+    """A poller for each director; ``usual`` is what they watch unless told."""
     return [
         Poller(
             eye,
@@ -174,17 +177,19 @@ def _server_ports(target: Target, facts: Sequence[DirectorFacts]) -> set[int]:
     return {target.port} | real
 
 
-def _manifest(
+def run_manifest(
     plan: LoadPlan,
     site: Site,
     options: BurstOptions,
     eyes: Sequence[Eye],
     facts: Sequence[DirectorFacts],
+    command: str = "burst",
 ) -> dict[str, Any]:
+    """``run.json`` as it begins."""
     target = plan.target
     return {
         "program": {"name": "loadgen", "version": loadgen.__version__},
-        "command": "burst",
+        "command": command,
         "command_line": list(options.command_line),
         "started_at_ns": time.time_ns(),
         "ended": None,
@@ -208,7 +213,8 @@ def _not_measured(site: Site) -> list[dict[str, str]]:
     return [{"what": "the director's entries and counters", "why": why}]
 
 
-def _lab_events(site: Site, recording: RecordingWriter) -> list[LabEvents]:
+def lab_events(site: Site, recording: RecordingWriter) -> list[LabEvents]:
+    """What is done to the lab meanwhile, if it is one."""
     return [LabEvents(site.lab, recording)] if site.lab else []
 
 
@@ -284,7 +290,7 @@ def _live(
     return [view, LivePage(options.live, sources, recording, say)]
 
 
-def _complete_manifest(
+def complete_manifest(
     recording: RecordingWriter,
     captures: Sequence[AnyCapture],
     pollers: Sequence[Poller],

@@ -10,6 +10,9 @@ import click
 from analyzer.analysis import analyse
 from analyzer.recording import ANALYSIS, REPORT, Recording
 from analyzer.results import to_json
+from analyzer.sweep.folder import FOLDER_FILE, MAX_BYTES, PAGE, parse_folder
+from analyzer.sweep.points import sweep_of
+from loadgen.commands.files import read_text
 from loadgen.errors import INTERRUPTED_EXIT_CODE, CheckFailed, RunFailed
 from reports.page import render_page
 from reports.text import summary_lines
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from analyzer.results import Analysis
+    from analyzer.sweep.results import Sweep
     from analyzer.what_if import Assumption
     from loadgen.run import Ended
 
@@ -48,6 +52,34 @@ def analyse_run(
     analysis = analyse(recording, assumptions)
     recording.write_derived(directory / ANALYSIS, as_json(analysis))
     return recording, analysis
+
+
+def conclude_sweep(
+    folder: Path, page: Path | None = None, *, pages_of_runs: bool = False
+) -> tuple[Sweep, Path]:
+    """Analyse the runs of a sweep together, and write the page of the comparison.
+
+    Args:
+        folder: the sweep's.
+        page: where it goes; ``sweep.html`` in the folder unless told.
+        pages_of_runs: write each run's own analysis and page too.
+
+    Raises:
+        RecordingError: it is no folder of a sweep, or something cannot be read or written.
+    """
+    from reports.sweep import render_sweep
+
+    path = folder / FOLDER_FILE
+    runs = parse_folder(read_text(path, MAX_BYTES), str(path))
+    analyses = [(value_s, _analysis(folder / name, pages_of_runs)) for value_s, name in runs]
+    sweep = sweep_of(str(folder), analyses)
+    target = page or folder / PAGE
+    html = render_sweep(sweep, analyses)
+    return sweep, Recording.open(folder / runs[0][1]).write_derived(target, html)
+
+
+def _analysis(directory: Path, with_page: bool) -> Analysis:
+    return conclude(directory)[0] if with_page else analyse(Recording.open(directory))
 
 
 def print_summary(analysis: Analysis, page: Path, *, err: bool, what: str = "page") -> None:

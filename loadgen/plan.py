@@ -164,6 +164,8 @@ class LoadPlan:
         timeout_s: for a request as a whole.
         connect_timeout_s: for its connection.
         tcp_info: ask the kernel about each connection before it is closed.
+        port_reuse_s: a source port goes out again when it has rested so long, and before those that
+            never went; None for whatever the engine does.
 
     Raises:
         UsageProblem: the parts do not go together.
@@ -180,6 +182,7 @@ class LoadPlan:
     timeout_s: float = 30
     connect_timeout_s: float = 10
     tcp_info: bool = False
+    port_reuse_s: float | None = None
 
     def __post_init__(self) -> None:
         for trouble in _troubles(self):
@@ -210,6 +213,7 @@ class LoadPlan:
             "timeout_s": self.timeout_s,
             "connect_timeout_s": self.connect_timeout_s,
             "tcp_info": self.tcp_info,
+            "port_reuse_s": self.port_reuse_s,
         }
 
 
@@ -236,6 +240,7 @@ def _troubles(plan: LoadPlan) -> list[str]:
         "--close: expected shares above 0": not _are_shares([s for _, s in plan.closing.shares]),
         "--hold: expected 0 or more": not 0 <= plan.closing.hold_s < 1e9,
         **{f"{name}: expected more than 0": not 0 < time < 1e9 for name, time in times.items()},
+        "--port-reuse: expected 0 or more": not 0 <= (plan.port_reuse_s or 0) < 1e9,
         **_arrival_troubles(plan.arrivals),
         "--udp has no connections to close: --close and --hold do not go with it": udp
         and (plan.closing.kinds != ("client",) or plan.closing.hold_s > 0),

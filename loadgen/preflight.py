@@ -100,7 +100,11 @@ def check_means(plan: LoadPlan) -> None:
     Raises:
         UsageProblem: it does not.
     """
-    if plan.engine != "packets":
+    if plan.engine == "packets":
+        from loadgen.engines.packets.ground import check_ground
+
+        check_ground(plan)
+    else:
         check_pool(plan.sources)
     check_repair(plan)
 

@@ -2,10 +2,11 @@
 
 An AF_PACKET socket (packet(7)) can share a ring of memory with the kernel (packet_mmap in the
 kernel's documentation; the layouts are include/uapi/linux/if_packet.h, the code is
-net/packet/af_packet.c). Two rings stand here:
+net/packet/af_packet.c). Three rings stand here:
 
 - ``ReceiveRing`` (TPACKET_V3): the kernel fills blocks of a megabyte with frames one behind another
   and hands over a block when it is full, or some time after its first frame.
+- ``PromptRing`` (TPACKET_V2): slots of one size; a frame can be read as soon as it has come.
 - ``SendRing`` (TPACKET_V2): slots of one size; one system call sends all that have been filled.
 
 Frames travel as numpy arrays of shape (n, width), a row a frame, so that a field is a column:
@@ -41,6 +42,7 @@ _PACKET_STATISTICS = 6
 _PACKET_VERSION = 10
 _PACKET_TX_RING = 13
 _PACKET_LOSS = 14
+_PACKET_VNET_HDR = 15
 _PACKET_QDISC_BYPASS = 20
 _PACKET_MR_ALLMULTI = 2
 _TPACKET_V2, _TPACKET_V3 = 1, 2
@@ -68,9 +70,15 @@ _BLOCK_STATUS, _BLOCK_COUNT, _BLOCK_FIRST, _BLOCK_USED = 2, 3, 4, 5
 _SECONDS, _NANOSECONDS, _CAPTURED, _LENGTH, _STATUS, _MAC, _VLAN, _TPID = 1, 2, 3, 4, 5, 6, 8, 9
 _HEADER_WORDS = 12
 _PACKET_TYPE = 48 + 10
-# struct tpacket2_hdr of a slot to be sent; the frame follows it (TPACKET2_HDRLEN - sockaddr_ll)
-_SLOT_STATUS, _SLOT_LENGTH = 0, 1
-SLOT_HEADER_BYTES = 32
+# struct tpacket2_hdr, in words
+_SLOT_STATUS, _SLOT_LENGTH, _SLOT_CAPTURED, _SLOT_SECONDS, _SLOT_NANOSECONDS = 0, 1, 2, 4, 5
+_SLOT_HEADER_WORDS = 6
+# a slot to be sent: TPACKET2_HDRLEN without its sockaddr_ll, struct virtio_net_hdr, the frame
+_SLOT_COPIED = 32 + 2  # virtio_net_hdr.hdr_len, in bytes
+SLOT_HEADER_BYTES = 32 + 10
+# a slot received: an Ethernet frame's network header is aligned, and its own stands before that
+PROMPT_NETWORK = 80
+_PROMPT_FRAME = PROMPT_NETWORK - 14
 
 _NS = 1_000_000_000
 _SEND_BUFFER_BYTES = 64 * 1024 * 1024
@@ -242,8 +250,97 @@ def _vlan(header: Ints) -> Ints:
     return np.where(status & VLAN_VALID, tpid << 16 | header[:, _VLAN] & 0xFFFF, 0)
 
 
+class PromptRing:
+    """Frames of one protocol that come in through one Ethernet interface, as they come.
+
+    Frames stay where the kernel has put them until they are released, and are read there:
+    ``words[part]`` for the headers, ``frames[slot]`` for the bytes.
+
+    Args:
+        interface: to listen on, in the caller's network namespace.
+        protocol: an EtherType; frames that this host sends are not seen.
+        program: as for ``ReceiveRing``.
+        slots: how many frames can wait.
+        slot_bytes: of a slot; of a longer frame only the beginning is kept.
+
+    Attributes:
+        words: of each slot, big-endian and 32 bits wide, from the network header on.
+        frames: of each slot, from the Ethernet header on; bytes beyond ``captured`` are undefined.
+
+    Raises:
+        OSError: no privilege, no such interface, or no memory.
+    """
+
+    def __init__(
+        self,
+        interface: str,
+        *,
+        protocol: int,
+        program: bytes = b"",
+        slots: int = 8192,
+        slot_bytes: int = 2048,
+    ) -> None:
+        self._head = 0
+        self._slots = slots
+        self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)  # deaf until it is bound
+        try:
+            self.socket.setsockopt(SOL_PACKET, _PACKET_VERSION, _TPACKET_V2)
+            block_bytes = max(mmap.PAGESIZE, slot_bytes)
+            blocks = slots * slot_bytes // block_bytes
+            request = _REQUEST.pack(block_bytes, blocks, slot_bytes, slots)
+            self.socket.setsockopt(SOL_PACKET, _PACKET_RX_RING, request)
+            self._memory = mmap.mmap(self.socket.fileno(), slots * slot_bytes)
+            if program:
+                attach_filter(self.socket, program)
+            self.socket.bind((interface, protocol))
+        except OSError:
+            self.socket.close()
+            raise
+        ring = np.frombuffer(self._memory, dtype=np.uint8).reshape(slots, slot_bytes)
+        self._headers = ring.view(np.uint32)[:, :_SLOT_HEADER_WORDS]
+        self.words = ring[:, PROMPT_NETWORK:].view(">u4")
+        self.frames = ring[:, _PROMPT_FRAME:]
+
+    def ready(self, most: int) -> slice:
+        """The slots whose frames have come and were not released, at most so many."""
+        status = self._headers[self._head : self._head + most, _SLOT_STATUS]
+        empty = status & _READY == 0
+        count = int(empty.argmax())
+        if count == 0 and len(status) and not empty[0]:
+            count = len(status)
+        return slice(self._head, self._head + count)
+
+    def at_ns(self, part: slice) -> Ints:
+        """When the kernel saw each frame; Unix time, nanoseconds."""
+        header = self._headers[part]
+        return header[:, _SLOT_SECONDS].astype(np.int64) * _NS + header[:, _SLOT_NANOSECONDS]
+
+    def captured(self, part: slice) -> Ints:
+        """Bytes of each frame that are in its slot."""
+        return self._headers[part, _SLOT_CAPTURED].astype(np.int64)
+
+    def release(self, part: slice) -> None:
+        """The kernel may fill these slots again; they are the ones that ``ready`` gave."""
+        self._headers[part, _SLOT_STATUS] = 0
+        self._head = part.stop % self._slots
+
+    def dropped(self) -> int:
+        """Frames that found the ring full, since it was last asked (PACKET_STATISTICS)."""
+        return dropped_since(self.socket)
+
+    def close(self) -> None:
+        """Let the kernel have its memory back."""
+        self.socket.close()
+        del self._headers, self.words, self.frames
+        with suppress(BufferError):
+            self._memory.close()
+
+
 class SendRing:
     """Frames out of one interface.
+
+    The kernel copies them. Were it to send from the ring's own memory, a wire that leads to another
+    namespace of this host (veth) would give a slot back while the receiver still reads from it.
 
     Args:
         interface: to send from, in the caller's network namespace.
@@ -273,6 +370,7 @@ class SendRing:
             self.socket.setsockopt(SOL_PACKET, _PACKET_VERSION, _TPACKET_V2)
             self.socket.setsockopt(SOL_PACKET, _PACKET_LOSS, 1)  # a bad frame is skipped
             self.socket.setsockopt(SOL_PACKET, _PACKET_QDISC_BYPASS, int(bypass_queue))
+            self.socket.setsockopt(SOL_PACKET, _PACKET_VNET_HDR, 1)
             with suppress(OSError):
                 self.socket.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, _SEND_BUFFER_BYTES)
             blocks = slots * slot_bytes // block_bytes
@@ -285,7 +383,9 @@ class SendRing:
             raise
         ring = np.frombuffer(self._memory, dtype=np.uint8).reshape(slots, slot_bytes)
         self._frames = ring[:, SLOT_HEADER_BYTES:]
-        self._words = ring[:, :SLOT_HEADER_BYTES].view(np.uint32)
+        self._words = ring.view(np.uint32)
+        self._copied = ring[:, _SLOT_COPIED : _SLOT_COPIED + 2].view(np.uint16)[:, 0]
+        self._extra = SLOT_HEADER_BYTES - 32
 
     def send(self, frames: UInt8s, length: Ints) -> int:
         """Hand as many frames to the kernel as there are slots for, from the first on.
@@ -303,7 +403,8 @@ class SendRing:
         slots = self._free_slots(len(frames))
         taken = len(slots)
         self._frames[slots, : frames.shape[1]] = frames[:taken]
-        self._words[slots, _SLOT_LENGTH] = length[:taken]
+        self._copied[slots] = length[:taken]
+        self._words[slots, _SLOT_LENGTH] = length[:taken] + self._extra
         self._words[slots, _SLOT_STATUS] = _READY
         self._head = (self._head + taken) % len(self._words)
         self.flush()
@@ -330,7 +431,7 @@ class SendRing:
     def close(self) -> None:
         """Let the kernel have its memory back; what waits is not sent."""
         self.socket.close()
-        del self._frames, self._words
+        del self._frames, self._words, self._copied
         with suppress(BufferError):
             self._memory.close()
 
@@ -355,12 +456,26 @@ def dropped_since(sock: socket.socket) -> int:
 
 
 def hardware_type(interface: str) -> int:
-    """ARPHRD_… of an interface (SIOCGIFHWADDR, netdevice(7)): 1 is Ethernet.
+    """ARPHRD_… of an interface: 1 is Ethernet.
 
     Raises:
         OSError: there is no such interface.
     """
+    return int(struct.unpack_from("@H", _hardware(interface))[0])
+
+
+def hardware_address(interface: str) -> bytes:
+    """An Ethernet interface's MAC.
+
+    Raises:
+        OSError: there is no such interface.
+    """
+    return _hardware(interface)[2:8]
+
+
+def _hardware(interface: str) -> bytes:
+    """A struct sockaddr: family and address (SIOCGIFHWADDR, netdevice(7))."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         request = struct.pack("16s24x", interface.encode()[:15])
         answer = fcntl.ioctl(sock, _SIOCGIFHWADDR, request)
-    return int(struct.unpack_from("@H", answer, 16)[0])
+    return answer[16:]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import time
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from loadgen.background import Background
+from loadgen.signals import on_signals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,16 +65,11 @@ async def run(activities: Sequence[Activity], recording: RecordingWriter) -> End
 async def _wait(activities: Sequence[Activity]) -> bool:
     """Wait for all to be done; False if a signal cut it short."""
     waiting = asyncio.gather(*(activity.done() for activity in activities))
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, waiting.cancel)
-    try:
-        await waiting
-    except asyncio.CancelledError:
-        return False
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
+    with on_signals(waiting.cancel):
+        try:
+            await waiting
+        except asyncio.CancelledError:
+            return False
     return True
 
 

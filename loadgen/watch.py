@@ -78,6 +78,7 @@ class DecayWatch:
         self._pollers = pollers
         self._until_settled = until_settled
         self._progress = progress
+        self._ended_ns = 0
 
     async def __aenter__(self) -> DecayWatch:
         return self
@@ -94,6 +95,7 @@ class DecayWatch:
         """Return when the burst has been forgotten, or the limit is reached."""
         await self._burst.ended.wait()
         began = time.monotonic()
+        self._ended_ns = time.time_ns()
         settled_since: float | None = None
         while (waited_s := time.monotonic() - began) < self.limit_s:
             left = self._entries_left()
@@ -107,11 +109,12 @@ class DecayWatch:
             await asyncio.sleep(LOOK_S)
 
     def _entries_left(self) -> int:
-        """The burst's entries on all directors; by the counters where no entries are read."""
+        """The burst's entries on all directors; by the counters where none were read since it."""
         ours = self._burst.sources
         return sum(self._left_on(poller, ours) for poller in self._pollers)
 
     def _left_on(self, poller: Poller, ours: Sources) -> int:
-        if not poller.reads_entries:
+        read_since = (poller.entries_polled_ns or 0) > self._ended_ns
+        if not (poller.reads_entries and read_since):
             return sum(poller.counts or (0, 0))
         return ours.count(poller.entries)

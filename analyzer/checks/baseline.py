@@ -9,7 +9,7 @@ what only the earlier one measured is ``not measured``, which is never a pass.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,13 +26,17 @@ if TYPE_CHECKING:
     from analyzer.results import Analysis, ServiceTable
 
 DEFAULT_TOLERANCE = 0.10
-LATENCY_FLOOR_MS = 5.0
-"""Scheduling on a busy machine alone moves a quantile by as much."""
+MEDIAN_FLOOR_MS, TAIL_FLOOR_MS = 20.0, 200.0
+"""What a latency may grow by in any case. Scheduling on a busy machine moves a median by as much;
+a tail within the shortest retransmission timeout (Linux' TCP_RTO_MIN) has no lost packet in it. A
+bound of your own belongs in an expectation: ``connect_p99<50ms``."""
 BETWEEN_POLLS_S = 1.0
 RESTARTED_S = 5.0
 """Two instants of one boot, each found by a run's own clock, lie nearer than this."""
 
-WORSE_IF_HIGHER = re.compile(r"failed|late|ended_early|syn_retries|(connect|first_byte|total)_.+")
+WORSE_IF_HIGHER = re.compile(
+    r"failed(\(.*\))?|late|ended_early|syn_retries|(connect|first_byte|total)_.+"
+)
 TELLING = frozenset(
     {
         *("arp-flux", "ended-early", "half-open", "imbalance", "port-reuse-delay", "refused"),
@@ -195,11 +199,20 @@ def _measured(baseline: Analysis, analysis: Analysis, tolerance: float) -> Itera
     pair = _Pair(before=baseline, after=analysis, same_load=not _other_plan(baseline, analysis))
     allowed = Tolerances(
         latency_share=tolerance,
-        latency_ms=LATENCY_FLOOR_MS,
+        latency_ms=MEDIAN_FLOOR_MS,
         peak_share=tolerance + _pace(baseline, analysis),
     )
     for one in (*differences(baseline, analysis, allowed), *_more_counts(baseline, analysis)):
-        yield _judgement(one, pair)
+        yield _judgement(_of_tail(one), pair)
+
+
+def _of_tail(one: Difference) -> Difference:
+    """A tail's difference is none within its own floor."""
+    if one.unit != "ms" or one.quantity.endswith("_p50") or one.low is None:
+        return one
+    tolerance = max(one.tolerance, TAIL_FLOOR_MS)
+    alike = one.verdict == "higher" and one.low <= tolerance
+    return replace(one, tolerance=tolerance, verdict="alike" if alike else one.verdict)
 
 
 def _pace(baseline: Analysis, analysis: Analysis) -> float:
@@ -213,6 +226,12 @@ def _more_counts(baseline: Analysis, analysis: Analysis) -> Iterator[Difference]
     slow = [_syn_retries(one) for one in pair]
     if all(whole for _, whole in slow):
         yield count_difference("syn_retries", slow[0], slow[1])
+    errors = [one.timeline.errors for one in pair]
+    for text in {**errors[0], **errors[1]} if all(one.requests.sent for one in pair) else ():
+        counts = [
+            (kinds.get(text, 0), one.requests.sent) for kinds, one in zip(errors, pair, strict=True)
+        ]
+        yield count_difference(f"failed({text})", counts[0], counts[1])
     early = [_ended_early(one) for one in pair]
     if all(whole for _, whole in early):
         yield count_difference("ended_early", early[0], early[1])

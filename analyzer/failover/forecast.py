@@ -14,7 +14,7 @@ from analyzer.failover import clients
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analyzer.failover.clients import Gap, Sent
+    from analyzer.failover.clients import Sent
     from analyzer.failover.masters import Rule
     from analyzer.failover.results import How
 
@@ -48,7 +48,6 @@ class Forecast:
 def forecast(
     found: Sequence[Rule],
     sent: Sent,
-    gap: Gap | None,
     span: tuple[int, int] | None,
     begin_ns: int,
     until_ns: int,
@@ -58,7 +57,6 @@ def forecast(
     Args:
         found: the reigns.
         sent: the requests.
-        gap: the longest between two connects around the fault.
         span: the fault came between these (Unix ns).
         begin_ns: what came earlier is another story.
         until_ns: what came later likewise.
@@ -68,7 +66,7 @@ def forecast(
         return Forecast(fault_ns=None if span is None else sum(span) // 2)
     later = [rule for rule in found if rule.sender != old.sender and rule.from_ns > old.from_ns]
     new = next((rule for rule in later if begin_ns < rule.from_ns < until_ns), None)
-    if new is None or span is None or gap is None:
+    if new is None or span is None:
         return Forecast(old=old, fault_ns=None if span is None else sum(span) // 2)
     if old.gave_up_ns is not None and old.gave_up_ns <= new.from_ns:
         return _clean_stop(old, new, old.gave_up_ns)

@@ -59,9 +59,11 @@ def failover(evidence: Evidence) -> Failover | None:
     if told is None:
         return None
     scene = _scene(evidence, told)
-    gap = clients.longest_gap(scene.sent, scene.begin_ns, scene.until_ns)
+    gap = clients.longest_gap(scene.sent, scene.begin_ns, scene.until_ns) if told.probed else None
     span = clients.fault_between(scene.sent, gap, told.ordered_ns) if gap else None
-    predicted = forecast(scene.found, scene.sent, gap, span, scene.begin_ns, scene.until_ns)
+    if span is None and told.ordered_ns is not None:
+        span = (told.ordered_ns, told.ordered_ns)
+    predicted = forecast(scene.found, scene.sent, span, scene.begin_ns, scene.until_ns)
     return _told(scene, gap, predicted)
 
 
@@ -109,7 +111,7 @@ def _told(scene: _Scene, gap: Gap | None, predicted: Forecast) -> Failover:
         new_master=new.director if new else None,
         outage_s=gap.length_s if gap else None,
         outage_over=gap is not None and gap.to_ns is not None,
-        resolution_s=clients.interval_s(scene.sent),
+        resolution_s=clients.interval_s(scene.sent) if scene.told.probed else None,
         predicted_outage_s=predicted.outage_s,
         predicted_range_s=predicted.range_s,
         prediction_uncertainty_s=predicted.uncertainty_s,
@@ -175,7 +177,9 @@ def _failback(scene: _Scene, old: Rule | None) -> Failback | None:
     undone_ns = scene.told.undo_ordered_ns
     if undone_ns is None:
         return None
-    gap = clients.longest_gap(scene.sent, undone_ns, scene.end_ns)
+    gap = None
+    if scene.told.probed:
+        gap = clients.longest_gap(scene.sent, undone_ns, scene.end_ns)
     phase = scene.sent.due(undone_ns, scene.end_ns)
     again = [
         rule.from_ns

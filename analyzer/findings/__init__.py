@@ -65,8 +65,12 @@ def findings(figures: Figures) -> tuple[Finding, ...]:
 def verdict(figures: Figures) -> str:
     """The sentence that heads the page: which timeout governs the decay, and what it measures.
 
+    Of a fail-over: who followed whom, how long clients were out, and what that cost.
+
     Failed requests come before it; that all went well, after.
     """
+    if figures.failover is not None:
+        return failover.sentence(figures.failover)
     row = governing(figures.lifetimes)
     sent = _requests(figures.requests)
     lost = _lost(figures.events)

@@ -24,6 +24,55 @@ EXPECTED_CHANGES = 2
 LONG_S = 3.0
 
 
+def sentence(told: Failover) -> str:
+    """The verdict: who followed whom, how long clients were out, and what that cost."""
+    if not told.valid:
+        return f"This fail-over is invalid, not slow: {told.why_invalid}."
+    parts = [_who(told), _out(told), *_requests(told), *_held(told), *_back(told)]
+    return f"{'; '.join(parts)}."
+
+
+def _who(told: Failover) -> str:
+    cause = f" ({told.fault})" if told.fault else ""
+    if told.new_master is None:
+        return f"Nobody was seen to take over from {told.old_master or 'the master'}{cause}"
+    return f"{told.new_master} took over from {told.old_master}{cause}"
+
+
+def _out(told: Failover) -> str:
+    predicted = (
+        ""
+        if told.predicted_outage_s is None
+        else f" (predicted {told.predicted_outage_s:.2f} ± "
+        f"{(told.prediction_uncertainty_s or 0) + (told.resolution_s or 0):.2f} s)"
+    )
+    if told.outage_s is None:
+        return f"how long clients were out was not measured{predicted}"
+    if not told.outage_over:
+        return f"clients were out for {told.outage_s:.2f} s, to the end{predicted}"
+    return f"clients were out for {told.outage_s:.2f} s{predicted}"
+
+
+def _requests(told: Failover) -> list[str]:
+    return [f"of {told.sent} requests {told.late} were late and {told.failed} failed"]
+
+
+def _held(told: Failover) -> list[str]:
+    kinds = told.in_flight.values()
+    whole = sum(kind.survived + kind.reset + kind.other for kind in kinds)
+    if not whole:
+        return []
+    return [f"{sum(kind.survived for kind in kinds)} of {whole} connections in flight survived"]
+
+
+def _back(told: Failover) -> list[str]:
+    back = told.failback
+    if back is None or back.gap_s is None:
+        return []
+    lost = f", {back.late} late and {back.failed} failed" if back.late or back.failed else ""
+    return [f"the way back cost {back.gap_s:.2f} s{lost} and reset {back.reset} connections"]
+
+
 def failover_invalid(figures: Figures) -> Finding | None:
     """The run proves nothing."""
     told = figures.failover

@@ -228,6 +228,27 @@ class TimeoutsType(click.ParamType["Timeouts"]):
         return Timeouts(tcp_s=tcp_s, tcpfin_s=tcpfin_s, udp_s=udp_s)
 
 
+class SecondsListType(click.ParamType["tuple[int, ...]"]):
+    """``10,30,60,120``: different timeouts in whole seconds, as the kernel keeps them."""
+
+    name = "s,s,..."
+    most = 32
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """The values, in the order told."""
+        if isinstance(value, tuple):
+            return value
+        parts = [re.fullmatch(r"([1-9]\d{0,6})s?", part.strip()) for part in value.split(",")]
+        seconds = tuple(int(found[1]) for found in parts if found)
+        distinct = len(set(seconds)) == len(parts) <= self.most
+        if not distinct or max(seconds) > MAX_TIMEOUT_S:
+            expected = f"up to {self.most} different whole seconds such as 10,30,60,120"
+            self.fail(f"{value!r}: expected {expected}", param, ctx)
+        return seconds
+
+
 class AddressType(click.ParamType[str]):
     """An IPv4 address."""
 
@@ -297,3 +318,4 @@ CPU_SHARE = FractionType("share", "0.001", "1", "a share of 0.1% to 100% such as
 TIMEOUTS = TimeoutsType()
 LISTEN = ListenType()
 KEEP = KeepType()
+SECONDS_LIST = SecondsListType()

@@ -58,6 +58,7 @@ class Poller(Background):
         counters: of real servers, as last given; empty before, or where they are not to be had.
         counters_s: when that was, on the monotonic clock.
         polled_ns: when the last poll was taken, Unix time; None before it.
+        entries_polled_ns: likewise of the last one that read entries.
         lost: the link is down at present.
     """
 
@@ -87,6 +88,7 @@ class Poller(Background):
         self.counters: Mapping[ServerKey, Counters] = {}
         self.counters_s = 0.0
         self.polled_ns: int | None = None
+        self.entries_polled_ns: int | None = None
         self.lost = False
         self._eye = eye
         self._recording = recording
@@ -158,9 +160,12 @@ class Poller(Background):
             try:
                 await self._poll()
             except LinkLost as error:
-                await self._reconnect(str(error))
+                why = str(error)
+                while why:
+                    why = await self._reconnect(why)
 
-    async def _reconnect(self, why: str) -> None:
+    async def _reconnect(self, why: str) -> str:
+        """Try until it answers; why it was lost again with its first answer, "" if it was not."""
         self.lost = True
         self._event("link-lost", why)
         boot_id = self._eye.boot_id
@@ -172,12 +177,28 @@ class Poller(Background):
                     boot_id = self._eye.boot_id
                     self._clock.restart()
                     self._event("rebooted", "it has another boot_id than before")
-                await self._poll()
+                lost = await self._look_once()
                 break
         self.lost = False
         self._event("link-back", "polling again")
+        return str(lost or "")
 
     async def _poll(self) -> None:
+        lost = await self._look_once()
+        if lost is not None:
+            raise lost
+        if self._standing_pace.is_due(time.monotonic()):
+            await self._look_around()
+
+    async def _look_once(self) -> LinkLost | None:
+        """One look, recorded, and the counters where it is time.
+
+        Returns:
+            That the link was lost after the look itself, while the counters were asked for.
+
+        Raises:
+            LinkLost: there was no look.
+        """
         asked = self._entries.is_due(time.monotonic())
         look = await self._look("entries" if asked else "services")
         noted = self._clock.note(look.asked_ns, look.answered_ns, look.uptime_s)
@@ -185,16 +206,15 @@ class Poller(Background):
             self._event("clock-stepped", _stepped(noted.stepped_s))
         lost = await self._take_counters(look)
         self._record(noted, look, asked=asked)
-        if lost is not None:
-            raise lost
-        if self._standing_pace.is_due(time.monotonic()):
-            await self._look_around()
+        return lost
 
     def _record(self, noted: Noted, look: Look, *, asked: bool) -> None:
         """What a look has shown; ``asked``: for the entries."""
         now_s = time.monotonic()
         self._record_services(noted.at_ns, look)
         changes, lines = self._entries.take(noted.at_ns, now_s, look)
+        if changes is not None:
+            self.entries_polled_ns = noted.at_ns
         if changes is not None and len(changes):
             columns = changes.columns() | {"director": self.name}
             self._recording.extend_columns("entries", columns)

@@ -39,6 +39,7 @@ class Abilities:
     cannot: Mapping[str, str]
 
 
+_NO_REUSE = "the kernel chooses the ports"
 _SOCKET_CLOSES: frozenset[Close] = frozenset({"client", "server", "reset", "half", "never"})
 
 ABILITIES: Mapping[EngineName, Abilities] = {
@@ -47,11 +48,16 @@ ABILITIES: Mapping[EngineName, Abilities] = {
         cannot={
             "--close abandon": "its kernel sends a FIN or a reset when a socket goes",
             "--udp": "it speaks HTTP alone",
+            "--port-reuse": _NO_REUSE,
         },
     ),
     "sockets": Abilities(
         closes=_SOCKET_CLOSES | {"abandon"},
-        cannot={"TLS": "it speaks plain HTTP", "--location": "it follows no redirects"},
+        cannot={
+            "TLS": "it speaks plain HTTP",
+            "--location": "it follows no redirects",
+            "--port-reuse": _NO_REUSE,
+        },
     ),
     "packets": Abilities(
         closes=_SOCKET_CLOSES | {"abandon"},
@@ -59,7 +65,8 @@ ABILITIES: Mapping[EngineName, Abilities] = {
             "TLS": "it speaks plain HTTP",
             "--location": "it follows no redirects",
             "--udp": "it plays TCP alone",
-            "--tcp-info": "no kernel keeps its connections",
+            "--processes": "one process is all it takes",
+            "IPv6": "it builds IPv4 frames",
         },
     ),
 }
@@ -72,6 +79,9 @@ def needs(plan: LoadPlan) -> list[str]:
         "TLS": plan.request.tls,
         "--location": plan.request.redirects > 0,
         "--tcp-info": plan.tcp_info,
+        "--port-reuse": plan.port_reuse_s is not None,
+        "--processes": plan.processes > 1,
+        "IPv6": ":" in plan.target.vip,
     }
     closes = [f"--close {kind}" for kind in plan.closing.kinds]
     return [need for need, is_asked in asked.items() if is_asked] + closes

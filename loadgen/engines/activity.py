@@ -23,7 +23,7 @@ _SOURCE, _PORT = Row._fields.index("source"), Row._fields.index("port")
 
 
 class Burst(Background):
-    """Sends a plan and records each request.
+    """Sends a plan and records each request, the first by the number ``first``.
 
     Attributes:
         ended: set when the last request has ended.
@@ -38,6 +38,7 @@ class Burst(Background):
         recording: RecordingWriter,
         progress: Callable[[Tally], None],
         say: Callable[[str], None],
+        first: int = 0,
     ) -> None:
         self.ended = asyncio.Event()
         self.sources = Sources()
@@ -45,6 +46,7 @@ class Burst(Background):
         self.followers: list[Callable[[Block], object]] = []
         self._plan = plan
         self._recording = recording
+        self._first = first
         self._progress = progress
         self._workers = Workers(plan, self._take, say)
 
@@ -79,7 +81,9 @@ class Burst(Background):
         self.tally.add(rows, texts)
         for follower in self.followers:
             follower(rows)
-        self._recording.extend_columns("requests", columns_of(rows, texts, self._plan))
+        columns = columns_of(rows, texts, self._plan)
+        own = {"id": columns["id"] + self._first} if self._first else {}
+        self._recording.extend_columns("requests", {**columns, **own})
         self._progress(self.tally)
 
     def _event(self, kind: str, detail: str) -> None:

@@ -1,4 +1,4 @@
-"""A real server's nginx: one small answer for any path."""
+"""A real server's nginx: one small answer for any path, and a download that takes its time."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from loadgen.lab.topology import Host, Topology
 
 PROGRAM = ("nginx", "-c", "nginx.conf", "-e", "error.log")
+DOWNLOAD_PATH = "/download"
 ALONE = "user root root;\nmaster_process off;\n"
 IN_GUEST = "daemon off;\nmaster_process off;\n"
 
@@ -45,8 +46,25 @@ http {{
         location / {{
             return 200 "{server.name}\\n";
         }}
-    }}
+{download()}    }}
 }}
+"""
+
+
+def download() -> str:
+    """A location that sends a kilobyte each tenth of a second, for a minute.
+
+    The body is doubled up from one line, so that no file is needed.
+    """
+    return f"""\
+        location = {DOWNLOAD_PATH} {{
+            set $a "{"." * 63}\\n";
+            set $b "{"$a" * 16}";
+            set $c "{"$b" * 24}";
+            limit_rate 10k;
+            sendfile_max_chunk 1k;
+            return 200 "{"$c" * 25}";
+        }}
 """
 
 

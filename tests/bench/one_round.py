@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from loadgen.engines.rows import Block
 
 VIP, PORT = "10.99.0.1", 80
+POOL = ("10.99.0.16",)
+"""That no host has, for an engine that sends from addresses of its own."""
 _STARTED, _ENDED = Row._fields.index("started"), Row._fields.index("ended")
 
 
@@ -43,6 +45,7 @@ def plan(engine: Any, processes: int, requests: int, concurrency: int) -> LoadPl
         else OpenModel(stages=(every,)),
         request=Request(method="GET"),
         engine=engine,
+        sources=POOL if engine == "packets" else (),
         processes=processes,
     )
 

@@ -123,6 +123,7 @@ CONTENDERS: dict[str, Callable[[Bench], Result]] = {
     "http x2": lambda bench: bench.engine("http", 2),
     "sockets": lambda bench: bench.engine("sockets", 1),
     "sockets x2": lambda bench: bench.engine("sockets", 2),
+    "packets": lambda bench: bench.engine("packets", 1),
 }
 
 BEST = ("ab", "wrk", "hey")
@@ -131,6 +132,7 @@ BARS: list[tuple[str, tuple[str, ...], float]] = [
     ("http x2", ("hey",), 0.5),
     ("sockets", BEST, 0.8),
     ("sockets x2", BEST, 1.0),
+    ("packets", BEST, 1.5),
 ]
 """Contender, those whose best it is set beside, and the least ratio of medians."""
 

@@ -107,6 +107,7 @@ def ask_all(scratch: Path) -> dict[str, Any]:
         name = next(iter(lab.directors))
         director = lab.directors[name]
         director.run("ipvsadm", "--set", *TIMEOUTS)
+        director.run("ipvsadm", "--zero")  # the lab has tried its own VIP, perhaps more than once
         lab.client.run("sh", "-c", "for i in 1 2 3 4; do curl -s -m 5 192.168.10.2; done")
         links = links_to(lab, name, scratch)
         enter(namespace(lab.name, name))

@@ -11,6 +11,8 @@ group = LazyGroup(
         "import": f"{HERE}.import_:import_",
         "report": f"{HERE}.report:report",
         "compare": f"{HERE}.compare:compare",
+        "sweep": f"{HERE}.sweep:sweep",
+        "history": f"{HERE}.history:history",
         "predict": f"{HERE}.predict:predict",
         "check": f"{HERE}.check:check",
         "parse": f"{HERE}.parse:parse",

@@ -10,7 +10,9 @@ group = LazyGroup(
     lazy={
         "burst": f"{HERE}.burst:burst",
         "collect": f"{HERE}.collect:collect",
-        "capacity-proof": f"{HERE}.capacity_proof:capacity_proof",
+        "failover": f"{HERE}.failover:failover",
+        "sweep": f"{HERE}.sweep:sweep",
+        "verify": f"{HERE}.verify:verify",
         "lab": f"{HERE}.lab:lab",
     },
 )

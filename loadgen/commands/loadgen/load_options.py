@@ -90,6 +90,11 @@ def _table() -> list[Callable[[Any], Any]]:
         ),
         _option("--local-ips", metavar="POOL", help="Send from these: ranges, CIDR, with commas."),
         _option(
+            "--port-reuse",
+            type=DURATION,
+            help="Send from a port again when it has rested so long (packets).",
+        ),
+        _option(
             "--engine",
             type=click.Choice(["auto", "http", "sockets", "packets"]),
             default="auto",
@@ -149,6 +154,7 @@ def plan_of(options: dict[str, Any]) -> tuple[LoadPlan, str]:
         timeout_s=options["timeout"],
         connect_timeout_s=options["connect_timeout"],
         tcp_info=options["tcp_info"],
+        port_reuse_s=options["port_reuse"],
     )
     engine, why = choose(options["engine"], plan)
     return replace(plan, engine=engine), why

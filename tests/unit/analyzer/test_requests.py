@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzer.requests import LATE_S, latency, span_ms, summarise
+from analyzer.requests import LATE_S, errors, latency, span_ms, summarise
 from tests.unit.analyzer.build import BOOT_NS
 from tests.unit.analyzer.build import table as recorded
 
@@ -129,3 +129,10 @@ def test_latency_from_the_due_time_keeps_what_waited() -> None:
     assert found.total_ms.p50 == pytest.approx(6)
     assert found.total_from_due_ms.p50 == pytest.approx(46)
     assert found.lateness_ms.max == pytest.approx(40)
+
+
+def test_errors_are_counted_by_what_they_say_the_commonest_first() -> None:
+    rows = [request(0), request(1, error="reset"), request(2, error="no answer")]
+    found = errors(table([*rows, request(3, error="no answer")]))
+    assert list(found.items()) == [("no answer", 2), ("reset", 1)]
+    assert errors(table([request(0)])) == {}

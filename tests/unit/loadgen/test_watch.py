@@ -100,6 +100,7 @@ class Table:
     left: list[int]
     reads_entries: bool = True
     counts: tuple[int, int] | None = None
+    entries_polled_ns: int | None = 1 << 62
     looks: int = field(default=0)
 
     @property
@@ -191,3 +192,9 @@ def test_where_entries_are_not_read_the_counters_stand_for_them() -> None:
     assert set(watched(table, 0.01, until_settled=False)) == {11}
     never_polled = Table([0], reads_entries=False, counts=None)
     assert set(watched(never_polled, 0.01, until_settled=False)) == {0}
+
+
+def test_entries_read_before_the_burst_had_ended_do_not_say_that_none_is_left() -> None:
+    """A busy director may give its entries so seldom that the counters know of the burst first."""
+    late = Table([0], counts=(0, 40), entries_polled_ns=1)
+    assert set(watched(late, 0.01)) == {40}

@@ -61,6 +61,15 @@ _OPTIONS = (
         help="On every director; repeatable.",
     ),
     click.option("--sync", is_flag=True, help="The IPVS sync daemon keeps the directors alike."),
+    click.option(
+        "--garp-master-refresh",
+        "garp_master_refresh_s",
+        type=click.IntRange(0, 3600),
+        default=0,
+        show_default="never",
+        metavar="SECONDS",
+        help="How often a master says again, by gratuitous ARP, where its VIPs are.",
+    ),
     click.option("--ipv6", is_flag=True, help="VIPs and hosts have IPv6 addresses too."),
     click.option("--udp", is_flag=True, help=f"Also a UDP service, port {ECHO_PORT}, an echo."),
     click.option(
@@ -117,7 +126,7 @@ def wanted_topology(options: dict[str, Any]) -> Topology | None:
     if file is not None:
         others = sorted(given - {"file"})
         if others:
-            flag = others[0].replace("_", "-").removesuffix("-mb")
+            flag = others[0].replace("_", "-").removesuffix("-mb").removesuffix("-s")
             raise click.UsageError(f"--topology FILE says all of it: leave --{flag} out")
         from loadgen.lab.topology_file import read
 

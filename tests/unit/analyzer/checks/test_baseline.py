@@ -117,6 +117,14 @@ def test_failures_beyond_chance_are_named_and_one_alone_is_none(burst: Analysis)
     assert not failed(with_failed(10), burst)  # fewer is no fault
 
 
+def test_errors_are_named_by_what_they_say(burst: Analysis) -> None:
+    timeline = replace(burst.timeline, errors={"connection reset": 25})
+    after = replace(
+        burst, requests=replace(burst.requests, failed=25, succeeded=25), timeline=timeline
+    )
+    assert set(failed(burst, after)) == {"failed", "failed(connection reset)"}
+
+
 def test_repeated_syns_are_named(burst: Analysis) -> None:
     connect_ms = burst.timeline.connect_ms.copy()
     connect_ms[:10] = 1010.0
@@ -135,6 +143,19 @@ def test_a_latency_fails_only_beyond_its_tolerance_and_upwards(burst: Analysis) 
     assert set(failed(burst, slower(40))) == {"first_byte_p50", "total_p50"}
     assert not failed(burst, slower(4))
     assert not failed(slower(40), burst)
+
+
+def test_a_tail_fails_only_beyond_a_retransmission(burst: Analysis) -> None:
+    many = np.tile(burst.timeline.total_ms, 40)
+
+    def with_tail(ms: float) -> Analysis:
+        slow = many.copy()
+        slow[::20] += ms
+        return replace(burst, timeline=replace(burst.timeline, total_ms=slow))
+
+    before = replace(burst, timeline=replace(burst.timeline, total_ms=many))
+    assert not failed(before, with_tail(150))
+    assert set(failed(before, with_tail(400))) == {"total_p99"}
 
 
 def test_another_peak_fails_either_way_unless_the_load_was_another(burst: Analysis) -> None:

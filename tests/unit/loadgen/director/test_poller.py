@@ -168,6 +168,26 @@ def test_it_tries_again_until_the_director_is_back(tmp_path: Path) -> None:
     assert kinds == ["link-lost", "link-back"]
 
 
+def test_a_link_that_is_lost_again_at_once_is_told_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is between two looks is a gap of its own, even if one look came between two losses."""
+
+    def first_after_the_loss(_: str) -> str:
+        fake.lost_by = "--stats"
+        fake._texts[:] = [look()]
+        return look()
+
+    monkeypatch.setattr(poller_module, "COUNTERS_EVERY_S", 0)
+    fake = FakeShell(look(), LinkLost("gone"), first_after_the_loss)
+    fake.asides["--stats"] = STATS
+    poller, recording = polled(fake, tmp_path)
+    kinds = [kind for (kind,) in rows(recording, "events", "kind")]
+    assert kinds == ["link-lost", "link-back", "link-lost", "link-back"]
+    assert len(recording.table("polls")) == 3
+    assert not poller.lost
+
+
 def test_an_answer_without_an_uptime_is_a_lost_link(tmp_path: Path) -> None:
     fake = FakeShell(look(), "sh: cat: not found\n", look())
     _, recording = polled(fake, tmp_path)

@@ -54,7 +54,8 @@ def test_auto_says_what_it_chose_and_why(asked: dict[str, Any], engine: str, why
         ("http", UDP, "--engine http cannot do --udp"),
         ("sockets", {"request": TLS}, "--engine sockets cannot do TLS"),
         ("packets", {"request": TLS}, "--engine packets cannot do TLS"),
-        ("packets", {"tcp_info": True}, "--engine packets cannot do --tcp-info"),
+        ("packets", {"processes": 2}, "--engine packets cannot do --processes"),
+        ("sockets", {"port_reuse_s": 1.0}, "--engine sockets cannot do --port-reuse"),
     ],
 )
 def test_what_an_engine_cannot_do_is_refused_by_name(

@@ -1,0 +1,102 @@
+"""Many fail-overs against the theory: the age of the last advertisement is uniform."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import stats
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from analyzer.failover.results import Failover
+
+FITS_S = 0.1
+"""Between predicted and seen."""
+
+UNLIKELY = 0.01
+"""A probability of the outages seen, under the theory, below which they contradict it."""
+
+FEWEST = 5
+"""Runs from which on a distribution is judged."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repeats:
+    """What the runs come to; numbers of runs count from 1.
+
+    ``p_value`` is of the Kolmogorov-Smirnov test of the outages against the uniform distribution
+    over ``range_s``; None of too few runs, or where there is no such range.
+    """
+
+    runs: int
+    invalid: tuple[int, ...]
+    outage_mean_s: float | None
+    range_s: tuple[float, float] | None
+    p_value: float | None
+    worst_error_s: float | None  # seen less predicted
+    fit_neither: tuple[int, ...]  # neither their own prediction nor the range
+    misjudged: tuple[int, ...]  # not within FITS_S of their own prediction
+    sentence: str
+
+
+def repeats(runs: Sequence[Failover]) -> Repeats:
+    """Judge runs of one fault on one set-up."""
+    numbered = {number: run for number, run in enumerate(runs, start=1) if run.valid}
+    seen = {n: run for n, run in numbered.items() if run.outage_s is not None}
+    outages = np.array([run.outage_s for run in seen.values()], dtype=np.float64)
+    errors = {n: apart for n, run in seen.items() if (apart := _error_s(run)) is not None}
+    range_s = next((r.predicted_range_s for r in seen.values() if r.predicted_range_s), None)
+    wrong = tuple(n for n, error in errors.items() if abs(error) > FITS_S)
+    neither = tuple(n for n, run in seen.items() if _is_outside(run, range_s) and n in wrong)
+    made = Repeats(
+        runs=len(runs),
+        invalid=tuple(n for n, run in enumerate(runs, start=1) if not run.valid),
+        outage_mean_s=float(outages.mean()) if len(outages) else None,
+        range_s=range_s,
+        p_value=_p_value(outages, range_s),
+        worst_error_s=max(errors.values(), key=abs, default=None),
+        fit_neither=neither,
+        misjudged=wrong,
+        sentence="",
+    )
+    return _with_sentence(made, len(seen))
+
+
+def _error_s(run: Failover) -> float | None:
+    if run.outage_s is None or run.predicted_outage_s is None:
+        return None
+    return run.outage_s - run.predicted_outage_s
+
+
+def _is_outside(run: Failover, range_s: tuple[float, float] | None) -> bool:
+    if range_s is None or run.outage_s is None:
+        return False
+    return not range_s[0] - FITS_S <= run.outage_s <= range_s[1] + FITS_S
+
+
+def _p_value(outages: np.ndarray, range_s: tuple[float, float] | None) -> float | None:
+    if range_s is None or range_s[1] <= range_s[0] or len(outages) < FEWEST:
+        return None
+    spread = stats.uniform(range_s[0], range_s[1] - range_s[0])
+    return float(stats.kstest(outages, spread.cdf).pvalue)
+
+
+def _with_sentence(made: Repeats, judged: int) -> Repeats:
+    parts = [f"{judged} of {made.runs} runs judged"]
+    if made.outage_mean_s is not None:
+        parts.append(f"outage {made.outage_mean_s:.2f} s on average")
+    if made.range_s is not None:
+        parts.append(f"theory {made.range_s[0]:.2f} to {made.range_s[1]:.2f} s")
+    if made.p_value is not None:
+        verdict = "contradict" if made.p_value < UNLIKELY else "fit"
+        parts.append(f"they {verdict} a uniform age (p = {made.p_value:.2g})")
+    if made.worst_error_s is not None:
+        parts.append(f"at most {abs(made.worst_error_s):.3f} s from their own prediction")
+    if made.fit_neither:
+        parts.append(f"runs that fit neither: {', '.join(map(str, made.fit_neither))}")
+    if made.invalid:
+        parts.append(f"invalid: {', '.join(map(str, made.invalid))}")
+    return replace(made, sentence="; ".join(parts) + ".")

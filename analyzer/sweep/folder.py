@@ -1,0 +1,46 @@
+"""``sweep.json``: which runs of a folder are one sweep."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from analyzer.errors import RecordingError
+
+FOLDER_FILE = "sweep.json"
+PAGE = "sweep.html"
+SCHEMA_VERSION = 1
+MAX_BYTES = 1 << 20
+_MAX_S = 31 * 86400  # as ipvsadm limits a timeout
+
+
+def parse_folder(text: str, where: str) -> list[tuple[float, str]]:
+    """The values of tcpfin, seconds, and the names of their runs within the folder.
+
+    Args:
+        text: of the file.
+        where: it is, for messages.
+
+    Raises:
+        RecordingError: it is no such file.
+    """
+    try:
+        said = json.loads(text)
+        if said["schema_version"] != SCHEMA_VERSION:
+            raise RecordingError(f"{where}: expected schema_version {SCHEMA_VERSION}")
+        return [(_value_s(row["tcpfin_s"]), _name(row["run"])) for row in said["runs"]]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise RecordingError(f"{where}: not a list of a sweep's runs") from None
+
+
+def _value_s(value: Any) -> float:
+    if type(value) not in (int, float) or not 0 < value <= _MAX_S:
+        raise ValueError(value)
+    return float(value)
+
+
+def _name(value: Any) -> str:
+    """A folder right below: what was recorded elsewhere is not believed."""
+    if not isinstance(value, str) or "/" in value or "\0" in value or value in ("", ".", ".."):
+        raise ValueError(value)
+    return value

@@ -1,0 +1,100 @@
+"""The knee: the smallest tcpfin that does no harm to connections like these, and why."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from analyzer.sweep.results import Knee
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from analyzer.sweep.results import Point
+    from analyzer.sweep.waits import FinWaits
+
+_RULE_OF_THREE = 3  # nothing seen in n trials: below 3 / n with 95 % (Hanley, Lippman-Hand 1983)
+FIN_AGAIN = "a FIN that was sent again"
+LAST_ACK = "the last packets of a client that had sent its FIN"
+
+
+def knee_of(points: Sequence[Point]) -> Knee:
+    """Name it from all runs together: the longest silence of any must be shorter.
+
+    Args:
+        points: of one sweep, in any order.
+    """
+    waits = [point.waits for point in points if point.waits and point.waits.connections]
+    if not any(point.timeout_name == "tcpfin" for point in points):
+        return _none(waits, "tcpfin governed no entry of these runs, so any value will do")
+    if not waits:
+        return _none(waits, "no capture shows how these connections closed")
+    connections = sum(one.connections for one in waits)
+    jitters_s = [point.path_jitter_s for point in points if point.path_jitter_s is not None]
+    longest_s = max((one.longest_s for one in waits if one.longest_s is not None), default=0.0)
+    uncertainty_s = max(jitters_s, default=0.0)
+    allowed = [p.tcpfin_s for p in points if p.tcpfin_s > longest_s + uncertainty_s]
+    return Knee(
+        tcpfin_s=min(allowed, default=None),
+        least_s=math.floor(longest_s + uncertainty_s) + 1,
+        longest_wait_s=longest_s,
+        uncertainty_s=uncertainty_s if jitters_s else None,
+        limited_by=_limit(waits, longest_s),
+        connections=connections,
+        why=_why(waits, longest_s, uncertainty_s, bool(allowed)),
+        not_measured=_not_measured(waits, connections, measured_jitter=bool(jitters_s)),
+    )
+
+
+def _none(waits: Sequence[FinWaits], why: str) -> Knee:
+    return Knee(
+        tcpfin_s=None,
+        least_s=None,
+        longest_wait_s=None,
+        uncertainty_s=None,
+        limited_by=None,
+        connections=sum(one.connections for one in waits),
+        why=why,
+        not_measured=(),
+    )
+
+
+def _limit(waits: Sequence[FinWaits], longest_s: float) -> str | None:
+    if any(one.longest_fin_s == longest_s for one in waits):
+        return FIN_AGAIN
+    return LAST_ACK if any(one.longest_ack_s == longest_s for one in waits) else None
+
+
+def _why(
+    waits: Sequence[FinWaits], longest_s: float, uncertainty_s: float, is_allowed: bool
+) -> str:
+    ended_by = _limit(waits, longest_s)
+    if ended_by is None:
+        return "no packet followed any client's FIN, so any value will do"
+    within = f" (within {uncertainty_s * 1e3:.0f} ms)" if uncertainty_s else ""
+    text = (
+        f"the longest that a closing connection fell silent is {_seconds(longest_s)}{within}, "
+        f"ended by {ended_by}; tcpfin must be longer, or that packet finds no entry and is "
+        "answered with a RST"
+    )
+    return text if is_allowed else f"{text}: no value of this sweep is"
+
+
+def _seconds(value_s: float) -> str:
+    return f"{value_s * 1e3:.3g} ms" if value_s < 1 else f"{value_s:.3g} s"
+
+
+def _not_measured(
+    waits: Sequence[FinWaits], connections: int, *, measured_jitter: bool
+) -> tuple[str, ...]:
+    rows = [
+        f"rarer silences: of {connections:,} connections none was longer, so with 95 % fewer than "
+        f"1 in {max(connections // _RULE_OF_THREE, 1):,} is",
+        "other clients: these were the sweep's own, on their own path; loadgen collect --capture "
+        "records those that really come",
+    ]
+    if not any(one.repeated for one in waits):
+        rows.append("loss: no FIN had to be sent again in these runs")
+    if not measured_jitter:
+        rows.append("how far packets move against each other between the capture and the director")
+    return tuple(rows)

@@ -1,0 +1,261 @@
+"""A run under one value of tcpfin as a point, beside what the model says of the same load."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analyzer.errors import AnalyzerError
+from analyzer.ipvs.states import Timeouts
+from analyzer.ipvs.timers import KNOWN_HZ
+from analyzer.lives import CLOSES, CONN_TAB_BITS, DEBIAN_HZ, FORWARDINGS, Question
+from analyzer.model import Forecast, forecast, port_budget, table_memory
+from analyzer.predict import PORT_REUSE
+from analyzer.sweep.knee import knee_of
+from analyzer.sweep.results import Beside, Point, Sweep
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from analyzer.model import PortBudget
+    from analyzer.results import Analysis, Floats, Lifetime
+
+_FEWEST_POLLS = 3
+_POLL_S = 0.5  # two polls a second apart or less miss so much of a rise, at the most
+_SIGMAS = 3
+
+
+def sweep_of(folder: str, runs: Sequence[tuple[float, Analysis]]) -> Sweep:
+    """What the runs of a sweep say together.
+
+    Args:
+        folder: its name.
+        runs: the value of tcpfin that was in force, and the run's analysis.
+
+    Raises:
+        AnalyzerError: there is none.
+    """
+    if not runs:
+        raise AnalyzerError(f"{folder}: no run of a sweep there")
+    points = tuple(sorted((point_of(*run) for run in runs), key=lambda point: point.tcpfin_s))
+    knee = knee_of(points)
+    missing = dict.fromkeys(row for _, analysis in runs for row in analysis.not_measured)
+    return Sweep(
+        folder=folder,
+        verdict=_verdict(points, knee.tcpfin_s),
+        points=points,
+        knee=knee,
+        not_measured=tuple(missing),
+    )
+
+
+def point_of(tcpfin_s: float, analysis: Analysis) -> Point:
+    """One run as a point."""
+    director = _busiest(analysis)
+    row = _main_lifetime(analysis, director)
+    asked = _question(tcpfin_s, analysis, director)
+    model = forecast(asked) if asked else None
+    early = [one for one in analysis.ended_early if one.director == director]
+    held = [one for one in analysis.peaks if one.director == director]
+    waits = [one for one in analysis.pictures.fin_waits if one.director == director]
+    bits = asked.conn_tab_bits if asked else CONN_TAB_BITS
+    return Point(
+        tcpfin_s=tcpfin_s,
+        run=analysis.run.rstrip("/").rpartition("/")[2],
+        director=director,
+        forwarding=_forwarding(analysis, director),
+        state=row.state if row else None,
+        timeout_name=row.timeout_name if row else None,
+        sent=analysis.requests.sent,
+        failed=analysis.requests.failed,
+        rate_per_s=analysis.requests.rate_per_s,
+        duration_s=analysis.requests.duration_s,
+        peak_inactive=_peak(held[0].inactive if held else None, model),
+        steady_inactive=_steady(analysis, director, model),
+        timeout=row.timeout_measured_s if row else None,
+        lifetime_s=row.lifetime_s if row else None,
+        granule_s=row.granule_s if row else None,
+        ports=_ports(row, model),
+        collisions=sum(one.n for one in early if one.cause == PORT_REUSE) if row or early else None,
+        memory=table_memory(held[0].active + held[0].inactive, bits) if held else None,
+        waits=waits[0] if waits else None,
+        path_jitter_s=_path_jitter_s(analysis),
+    )
+
+
+def model_at(point: Point, analysis: Analysis, tcpfin_s: float) -> Forecast | None:
+    """What the model says of a point's load under another tcpfin."""
+    asked = _question(tcpfin_s, analysis, point.director)
+    return forecast(asked) if asked else None
+
+
+# -- beside the model ----------------------------------------------------------------------------
+
+
+def _peak(measured: int | None, model: Forecast | None) -> Beside | None:
+    """The peak by the model; which stair the load begins on is not known, nor is the poll."""
+    if model is None:
+        return None
+    asked, life = model.question, max(model.lives, key=lambda life: life.share)
+    settled_s = life.last_packet_s + life.last.timeout_s
+    is_on_stairs = settled_s < model.duration_s < settled_s + 2 * life.last.granule_s
+    unknown_s = _POLL_S + (life.last.granule_s if is_on_stairs else 0.0)
+    if model.duration_s <= settled_s:
+        unknown_s = 0.0  # nothing goes before the load ends: the peak stands until a poll sees it
+    value = model.peak.inactive
+    sigma = math.sqrt(value) * _SIGMAS if asked.arrivals == "poisson" else 0.0
+    return Beside(
+        measured=measured,
+        model=value,
+        uncertainty=1 + asked.rate_per_s * unknown_s + sigma,
+        why=None if measured is not None else "no poll of a director",
+    )
+
+
+def _steady(analysis: Analysis, director: str | None, model: Forecast | None) -> Beside | None:
+    """InActConn on average from when entries went as they came to the end of the load."""
+    if model is None or director is None:
+        return None
+    asked, value = model.question, model.steady.inactive.mean
+    widest_s = max(life.last.granule_s for life in model.lives)
+    t_s, inactive = _inactive(analysis, director)
+    began_s, ended_s = _load_span_s(analysis)
+    from_s = began_s + model.steady_after_s
+    chosen = (t_s >= from_s) & (t_s <= ended_s)
+    if np.count_nonzero(chosen) < _FEWEST_POLLS:
+        why = (
+            f"the load lasted {ended_s - began_s:.0f} s; steady after {model.steady_after_s:.0f} s"
+        )
+        return Beside(measured=None, model=value, uncertainty=0, why=why)
+    at_s, counts = t_s[chosen], inactive[chosen]
+    length_s = float(np.ptp(at_s))
+    # what a part of a stair at either end can do to the average of a sawtooth of this period
+    stairs = widest_s**2 / (8 * length_s) if length_s >= widest_s else widest_s / 2
+    sigma = math.sqrt(value) * _SIGMAS if asked.arrivals == "poisson" else 0.0
+    return Beside(
+        measured=float(np.trapezoid(counts, at_s) / length_s),
+        model=value,
+        uncertainty=1 + asked.rate_per_s * (stairs + _poll_s(at_s)) + sigma,
+    )
+
+
+def _poll_s(at_s: Floats) -> float:
+    """Half of what lies between two polls: between them the average is not known better."""
+    return float(np.median(np.diff(at_s))) / 2
+
+
+def _load_span_s(analysis: Analysis) -> tuple[float, float]:
+    ended_s = analysis.timeline.request_ended_s
+    known = ended_s[np.isfinite(ended_s)]
+    return (float(known.min()), float(known.max())) if known.size else (0.0, 0.0)
+
+
+def _inactive(analysis: Analysis, director: str) -> tuple[Floats, Floats]:
+    """A director's InActConn at each of its polls."""
+    own = [curve for curve in analysis.timeline.observed if curve.director == director]
+    if not own:
+        return np.zeros(0), np.zeros(0)
+    t_s = np.unique(np.concatenate([curve.t_s for curve in own]))
+    total = np.zeros(len(t_s))
+    for curve in own:
+        total[np.searchsorted(t_s, curve.t_s)] += curve.inactive
+    return t_s, total
+
+
+def _ports(row: Lifetime | None, model: Forecast | None) -> PortBudget | None:
+    """By the longest life that was seen; by the model's where none was seen to end."""
+    if model is None:
+        return None
+    if row is None or row.lifetime_s is None:
+        return model.ports
+    asked = model.question
+    return port_budget(
+        asked.rate_per_s,
+        asked.sources,
+        asked.ports,
+        row.lifetime_s.max,
+        client_held_s=model.ports.client_held_s,
+    )
+
+
+def _path_jitter_s(analysis: Analysis) -> float | None:
+    """How much the way to the server varied: of the usual connects, the slowest less the fastest.
+
+    A packet may lie by so much nearer to the one before it at the director than in the capture.
+    """
+    connect_ms = analysis.timeline.connect_ms
+    known = connect_ms[np.isfinite(connect_ms)]
+    if not known.size:
+        return None
+    return float(np.percentile(known, 99) - known.min()) / 1e3
+
+
+# -- what a run says of itself -------------------------------------------------------------------
+
+
+def _busiest(analysis: Analysis) -> str | None:
+    own = [row for row in analysis.peaks if row.director is not None]
+    return max(own, key=lambda row: row.inactive).director if own else None
+
+
+def _main_lifetime(analysis: Analysis, director: str | None) -> Lifetime | None:
+    rows = [
+        row for row in analysis.lifetimes if row.director == director and row.counted == "inactive"
+    ]
+    return max(rows, key=lambda row: row.n, default=None)
+
+
+def _forwarding(analysis: Analysis, director: str | None) -> str | None:
+    methods = [
+        row.forwarding
+        for table in analysis.timeline.peaks
+        if table.director == director
+        for row in table.rows
+        if row.weight
+    ]
+    return max(methods, key=methods.count) if methods else None
+
+
+def _question(tcpfin_s: float, analysis: Analysis, director: str | None) -> Question | None:
+    """The run's load as the model is asked it; None where the run does not say enough."""
+    plan = _mapping(analysis.manifest.get("plan"))
+    known = _mapping(_mapping(analysis.manifest.get("directors")).get(director or ""))
+    rate_per_s, duration_s = analysis.requests.rate_per_s, analysis.requests.duration_s
+    forwarding = _forwarding(analysis, director)
+    close = {kind: share for kind, share in _mapping(plan.get("close")).items() if kind in CLOSES}
+    if not rate_per_s or not duration_s or forwarding not in FORWARDINGS or not close:
+        return None
+    hz, size = known.get("hz"), known.get("conn_tab_size")
+    random = _mapping(plan.get("arrivals")).get("arrivals") == "poisson"
+    return Question(
+        rate_per_s=rate_per_s,
+        duration_s=duration_s,
+        close=close,
+        hold_s=float(plan.get("hold_s") or 0),
+        forwarding=forwarding,
+        timeouts=replace(Timeouts(), tcpfin_s=tcpfin_s),
+        hz=hz if hz in KNOWN_HZ else DEBIAN_HZ,
+        arrivals="poisson" if random else "uniform",
+        sources=max(len(plan.get("sources") or ()), 1),
+        conn_tab_bits=int(math.log2(size)) if isinstance(size, int) and size > 0 else CONN_TAB_BITS,
+    )
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _verdict(points: Sequence[Point], knee_s: float | None) -> str:
+    governed = [point for point in points if point.timeout_name == "tcpfin"]
+    if not governed:
+        state = next((point.state for point in points if point.state), None)
+        waited = f": its entries waited in {state}" if state else ""
+        return f"Tcpfin governed nothing here{waited}"
+    values = ", ".join(f"{point.tcpfin_s:g}" for point in points)
+    off = [f"{point.tcpfin_s:g}" for point in points if point.timeout_agrees is False]
+    lived = f"lived otherwise at {', '.join(off)} s" if off else "lived by each"
+    enough = "None of these" if knee_s is None else f"{knee_s:g} s"
+    return f"{enough} is enough for these clients: of tcpfin {values} s, entries {lived}"

@@ -1,0 +1,131 @@
+"""The answer of a sweep as frozen values, and as the document that ``--json`` prints."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from analyzer.model import PortBudget, TableMemory
+    from analyzer.results import Estimate, NotMeasured, Spread
+    from analyzer.sweep.waits import FinWaits
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """A measured value beside the model's.
+
+    Attributes:
+        measured: None where the run does not know it.
+        model: what the model says of the same load.
+        uncertainty: how far the two may be apart without contradicting each other.
+        why: there is no measured value.
+    """
+
+    measured: float | None
+    model: float
+    uncertainty: float
+    why: str | None = None
+
+    @property
+    def agrees(self) -> bool | None:
+        """Whether the point lies on the model's curve; None where there is no point."""
+        if self.measured is None:
+            return None
+        return abs(self.measured - self.model) <= self.uncertainty
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """One value of tcpfin: the run under it.
+
+    Attributes:
+        run: its directory.
+        director: the one that held most entries.
+        state: in which most of its inactive entries waited; ``timeout_name`` governed them.
+        peak_inactive: InActConn at its highest.
+        steady_inactive: InActConn on average, once entries went as fast as they came.
+        timeout: the governing timeout, from the entries' ends, beside the one that was set.
+        lifetime_s: from an entry's last packet to its disappearance.
+        ports: how fast clients may come before ports return too soon, for lifetimes like these.
+        collisions: entries that ended because their port came back.
+        memory: of the table at its peak.
+        waits: silences of closing connections; None without a capture.
+    """
+
+    tcpfin_s: float
+    run: str
+    director: str | None
+    forwarding: str | None
+    state: str | None
+    timeout_name: str | None
+    sent: int
+    failed: int
+    rate_per_s: float | None
+    duration_s: float | None
+    peak_inactive: Beside | None
+    steady_inactive: Beside | None
+    timeout: Estimate | None
+    lifetime_s: Spread | None
+    granule_s: float | None
+    ports: PortBudget | None
+    collisions: int | None
+    memory: TableMemory | None
+    waits: FinWaits | None
+    path_jitter_s: float | None
+
+    @property
+    def timeout_agrees(self) -> bool | None:
+        """Whether entries lived as long as tcpfin says; None if it was not tcpfin's to say."""
+        if self.timeout is None or self.timeout_name != "tcpfin":
+            return None
+        return abs(self.timeout.value - self.tcpfin_s) <= self.timeout.uncertainty
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Knee:
+    """The smallest tcpfin that these clients allow.
+
+    Attributes:
+        tcpfin_s: the smallest value of the sweep that does; None if none.
+        least_s: the smallest whole number of seconds that would; None where it is not known.
+        longest_wait_s: the longest silence of a closing connection, within ± ``uncertainty_s``.
+        limited_by: what ended that silence.
+        connections: among how many it is the longest.
+        why: in words.
+        not_measured: what would move it, and these runs could not tell.
+    """
+
+    tcpfin_s: float | None
+    least_s: int | None
+    longest_wait_s: float | None
+    uncertainty_s: float | None
+    limited_by: str | None
+    connections: int
+    why: str
+    not_measured: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweep:
+    """The points, smallest tcpfin first, and what they say together."""
+
+    folder: str
+    verdict: str
+    points: tuple[Point, ...]
+    knee: Knee
+    not_measured: tuple[NotMeasured, ...]
+
+
+def to_json(sweep: Sweep) -> dict[str, Any]:
+    """The Sweep as a plain document; what is derived of a Beside or Point stands with it."""
+    document = asdict(sweep)
+    for point, shown in zip(sweep.points, document["points"], strict=True):
+        for name in ("peak_inactive", "steady_inactive"):
+            beside: Beside | None = getattr(point, name)
+            if beside is not None:
+                shown[name]["agrees"] = beside.agrees
+        shown["timeout_agrees"] = point.timeout_agrees
+    return {"schema_version": SCHEMA_VERSION, **document}

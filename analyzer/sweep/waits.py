@@ -1,0 +1,113 @@
+"""How long a connection that is closing falls silent, as its director sees it.
+
+From the client's first FIN on, an entry without replies waits in FIN_WAIT, and every further packet
+of the connection starts tcpfin anew. So tcpfin must be longer than the longest silence between two
+packets of one connection that the director still has to pass on: a FIN that is sent again because
+it or its answer got lost, or the last ACKs of a client that has half-closed and still receives. A
+later packet finds no entry, and is answered with a RST. A RST itself need not arrive.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analyzer.ipvs.states import Flag
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from analyzer.wire.segments import Segments
+
+    Bools = npt.NDArray[np.bool_]
+    Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinWaits:
+    """The silences of one director's closing connections.
+
+    Attributes:
+        connections: whose client's FIN passed it.
+        repeated: of them, those with a FIN that was sent again.
+        longest_fin_s: the longest silence that a repeated FIN ended; None without one.
+        longest_ack_s: the longest that any other packet ended; None without one.
+        longest_half_closed_s: from a client's FIN to its server's, at the longest; None where no
+            capture shows both.
+    """
+
+    director: str
+    connections: int
+    repeated: int
+    longest_fin_s: float | None
+    longest_ack_s: float | None
+    longest_half_closed_s: float | None
+
+    @property
+    def longest_s(self) -> float | None:
+        """The longest silence of all; None if nothing followed any FIN."""
+        return max(
+            (s for s in (self.longest_fin_s, self.longest_ack_s) if s is not None), default=None
+        )
+
+
+def fin_waits(director: str, passed: Segments, once: Segments, *, sees_replies: bool) -> FinWaits:
+    """The silences of one director's connections.
+
+    Args:
+        director: its name.
+        passed: the segments that passed it, by flow and time.
+        once: all segments that were captured, without copies: also those that bypass it.
+        sees_replies: the servers' packets pass it too (nat).
+    """
+    seen = passed if sees_replies else passed.only(passed.to_vip)
+    begins = _begins(seen)
+    fins = (seen.flag == Flag.FIN) & seen.to_vip
+    closing = _after_first(fins, begins)
+    waits_s = np.diff(seen.at_ns, prepend=seen.at_ns[:1]) / 1e9
+    again = closing & fins
+    others = closing & ~fins & (seen.flag != Flag.RST)
+    connection = np.cumsum(begins)
+    return FinWaits(
+        director=director,
+        connections=len(np.unique(connection[fins])),
+        repeated=len(np.unique(connection[again])),
+        longest_fin_s=_longest(waits_s[again]),
+        longest_ack_s=_longest(waits_s[others]),
+        longest_half_closed_s=_half_closed_s(once),
+    )
+
+
+def _begins(segments: Segments) -> Bools:
+    """Which rows begin a connection: a flow's first, and every SYN of a client."""
+    flow = segments.flow
+    first = np.r_[True, flow[1:] != flow[:-1]] if len(flow) else np.zeros(0, dtype=bool)
+    found: Bools = first | ((segments.flag == Flag.SYN) & segments.to_vip)
+    return found
+
+
+def _after_first(marked: Bools, begins: Bools) -> Bools:
+    """Which rows have a marked one before them in their own connection."""
+    before: Ints = np.cumsum(marked) - marked
+    starts = np.flatnonzero(begins)
+    since: Ints = before[starts][np.cumsum(begins) - 1] if len(starts) else before
+    return np.asarray(before > since, dtype=bool)
+
+
+def _half_closed_s(segments: Segments) -> float | None:
+    """From a client's first FIN to the first of its server that comes after it."""
+    begins = _begins(segments)
+    fins = (segments.flag == Flag.FIN) & segments.to_vip
+    answers = (segments.flag == Flag.FIN) & ~segments.to_vip & _after_first(fins, begins)
+    answers &= ~_after_first(answers, begins)
+    firsts = fins & ~_after_first(fins, begins)
+    connection = np.cumsum(begins)
+    chosen = np.isin(connection[firsts], connection[answers])
+    from_ns: Ints = segments.at_ns[firsts][chosen]
+    return _longest((segments.at_ns[answers] - from_ns) / 1e9)
+
+
+def _longest(waits_s: npt.NDArray[np.float64]) -> float | None:
+    return float(waits_s.max()) if waits_s.size else None

@@ -1,0 +1,69 @@
+"""``analyzer history``: the runs of a folder, and what changed between them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from analyzer.history import History
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option(
+    "-o", "output", type=click.Path(path_type=Path), help="The page; history.html in DIR."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the history as one JSON document.")
+def history(folder: Path, output: Path | None, as_json: bool) -> None:
+    """Show the runs of DIR as a table and a page of trends, changes beyond noise marked."""
+    from analyzer.history import to_json
+    from loadgen.commands.files import write_text
+    from reports.history import render_history, summary_lines
+    from reports.text import printable
+
+    found = _read(folder)
+    page = output or folder / "history.html"
+    write_text(page, render_history(found))
+    if as_json:
+        click.echo(json.dumps(to_json(found), ensure_ascii=False, allow_nan=False))
+    for line in (*summary_lines(found), f"page: {page}"):
+        click.echo(printable(line), err=as_json)
+
+
+def _read(folder: Path) -> History:
+    from analyzer.errors import AnalyzerError
+    from analyzer.history import history, past_run
+    from analyzer.recording import Recording
+    from loadgen.errors import UsageProblem
+
+    try:
+        places = sorted(path for path in folder.iterdir() if _may_be_a_run(path))
+    except OSError as error:
+        raise UsageProblem(f"{folder}: cannot be read: {error.strerror}") from error
+    runs, unreadable = [], []
+    for place in places:
+        try:
+            recording = Recording.open(place)
+            runs.append(past_run(place.name, recording.manifest, _document(recording)))
+        except AnalyzerError as error:
+            unreadable.append((place.name, str(error)))
+    if not runs:
+        raise UsageProblem(f"{folder}: no run could be read there; expected a folder of runs")
+    return history(str(folder), runs, unreadable)
+
+
+def _may_be_a_run(path: Path) -> bool:
+    return path.is_dir() and not path.name.startswith(".")
+
+
+def _document(recording: Any) -> dict[str, Any]:
+    """The analysis that lies beside the run, if it is newer than all it was made from."""
+    from analyzer.analysis import analyse
+    from analyzer.results import to_json
+
+    known: dict[str, Any] | None = recording.fresh_analysis()
+    return known or to_json(analyse(recording))

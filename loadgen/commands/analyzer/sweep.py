@@ -1,0 +1,26 @@
+"""``analyzer sweep``: the answer of a sweep once more, from its recordings."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("-o", "output", type=click.Path(path_type=Path), help="The page; sweep.html there.")
+@click.option("--json", "as_json", is_flag=True, help="Print the answer as one JSON document.")
+def sweep(folder: Path, output: Path | None, as_json: bool) -> None:
+    """Compare the runs of a sweep's FOLDER, and say how small tcpfin may be."""
+    from analyzer.sweep.results import to_json
+    from loadgen.conclude import conclude_sweep
+    from reports.sweep_text import summary_lines
+    from reports.text import printable
+
+    found, page = conclude_sweep(folder, output)
+    if as_json:
+        click.echo(json.dumps(to_json(found), ensure_ascii=False, allow_nan=False))
+    for line in (*summary_lines(found), "", f"page: {page}"):
+        click.echo(printable(line), err=as_json)

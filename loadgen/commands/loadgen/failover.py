@@ -1,0 +1,202 @@
+"""``loadgen failover``: keep connecting while the master director fails."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from loadgen.commands.load_types import HOST
+from loadgen.commands.loadgen.capture_options import capture_options, capture_told
+from loadgen.commands.types import DURATION, METHOD, RATE, SPAN, TIMEOUTS, URL_PATH
+
+if TYPE_CHECKING:
+    from loadgen.failover.faults import Fault
+    from loadgen.failover.repeat import Order
+    from loadgen.failover.run import FailoverOptions
+    from loadgen.lab.lab import Lab
+    from loadgen.plan import LoadPlan
+    from loadgen.sites import Site
+
+
+@click.command()
+@click.option("--vip", required=True, type=HOST, help="The virtual IP.")
+@click.option("--port", type=click.IntRange(1, 65535), default=80, show_default=True)
+@click.option(
+    "--director",
+    "directors",
+    multiple=True,
+    metavar="LINK",
+    help="ssh://[user@]host[:port], exec:COMMAND PREFIX or local; a lab's by name; repeatable.",
+)
+@click.option("--lab", "lab_name", envvar="LOADGEN_LAB", help="Which lab.")
+@click.option(
+    "--fault", metavar="HOST:KIND", help="Of a lab: link-down, unplug, crash, keepalived-stop ..."
+)
+@click.option(
+    "--fault-command", metavar="CMD", help="What makes it fail; run by its words, without a shell."
+)
+@click.option("--undo-command", metavar="CMD", help="What puts right what --fault-command did.")
+@click.option("--wait", is_flag=True, help="Wait for a fault that comes by itself, and catch it.")
+@click.option(
+    "--exercise",
+    is_flag=True,
+    help="Two bursts of 50, one before the fault and one after, in place of the steady load.",
+)
+@click.option(
+    "-q", "--rate", type=RATE, default=50.0, show_default=True, help="New connections a second."
+)
+@click.option("--timeout", type=SPAN, default=15, show_default=True, help="For a request.")
+@click.option(
+    "--before", type=DURATION, default=4, show_default=True, help="From the start to the fault."
+)
+@click.option(
+    "--after",
+    type=DURATION,
+    default=10,
+    show_default=True,
+    help="From the fault until it is undone.",
+)
+@click.option(
+    "--tail", type=DURATION, default=60, show_default=True, help="From then to the end of the run."
+)
+@click.option("--repeat", type=click.IntRange(1, 1000), default=1, show_default=True)
+@click.option("--seed", type=int, default=0, help="Of the instants of the faults.")
+@click.option("-X", "--method", type=METHOD, default="HEAD", show_default=True)
+@click.option("--path", type=URL_PATH, default="/", show_default=True, help="Path of the URL.")
+@click.option(
+    "--download-path",
+    type=URL_PATH,
+    help="A body that takes its time, for downloads in flight; a lab has one.",
+)
+@click.option("--no-in-flight", is_flag=True, help="Hold no connections open meanwhile.")
+@click.option("--allow-changes", is_flag=True, help="Yes, make directors fail that are no lab's.")
+@click.option("--timeouts", type=TIMEOUTS, help="The directors', where they cannot be read.")
+@capture_options
+@click.option("-o", "output", type=click.Path(path_type=Path), help="The run's directory.")
+@click.option("--json", "as_json", is_flag=True, help="Print the analysis as one JSON document.")
+@click.option("--no-color", is_flag=True, help="No colours in the progress bars.")
+def failover(directors: tuple[str, ...], lab_name: str | None, **options: Any) -> int:
+    """Keep connecting while the master director fails, and say how long clients were out.
+
+    Before the fault the set-up is proved sane: one holder of the VIP, the others BACKUP, all
+    answer, the same services. What was done is undone, whatever happens.
+    """
+    import asyncio
+
+    import uvloop
+
+    from loadgen.failover.repeat import conclude_all, repeat
+    from loadgen.preflight import check_means
+    from loadgen.sites import find_site
+
+    plan = _plan(options)
+    site = find_site(plan.target.vip, directors, lab_name, (), options["capture_on"])
+    lab = _lab(site)
+    order = _order(plan, site, lab, options)
+    check_means(plan)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        ended = runner.run(repeat(order))
+    return conclude_all(order, ended, as_json=options["as_json"])
+
+
+def _plan(options: dict[str, Any]) -> LoadPlan:
+    from loadgen.destination import Told, find_destination
+    from loadgen.failover.run import open_model
+    from loadgen.plan import LoadPlan, Request, Target
+
+    found = find_destination(options["vip"], options["port"], Told())
+    return LoadPlan(
+        target=Target(vip=found.address, port=found.port),
+        arrivals=open_model(options["rate"]),
+        request=Request(method=options["method"], path=options["path"], authority=found.authority),
+        engine="sockets",
+        timeout_s=options["timeout"],
+        connect_timeout_s=options["timeout"],
+    )
+
+
+def _lab(site: Site) -> Lab | None:
+    from loadgen.lab.lab import running
+
+    return running(site.lab) if site.lab else None
+
+
+def _order(plan: LoadPlan, site: Site, lab: Lab | None, options: dict[str, Any]) -> Order:
+    import sys
+
+    from loadgen.burst import BurstOptions, new_run_directory
+    from loadgen.commands.loadgen.load_options import without_credentials
+    from loadgen.errors import UsageProblem
+    from loadgen.failover.repeat import Order
+    from loadgen.progress import RunProgress
+    from loadgen.sites import stand_in
+
+    if not site.directors:
+        raise UsageProblem("no director: name them with --director, or bring a lab up")
+    progress = RunProgress(None, color=not options["no_color"])
+    order = Order(
+        plan=plan,
+        site=site,
+        lab=lab,
+        options=_options(lab, options),
+        watching=BurstOptions(
+            directory=options["output"] or new_run_directory("failover"),
+            command_line=without_credentials(sys.argv[1:]),
+            capture=capture_told(options),
+            observe_s=0,
+            timeouts=options["timeouts"],
+        ),
+        runs=options["repeat"],
+        seed=options["seed"],
+        color=not options["no_color"],
+    )
+    stand_in(site, plan.target.vip, progress.say)
+    return order
+
+
+def _options(lab: Lab | None, options: dict[str, Any]) -> FailoverOptions:
+    from loadgen.failover.course import Timing
+    from loadgen.failover.held import Paths
+    from loadgen.failover.run import FailoverOptions
+    from loadgen.lab.nginx import DOWNLOAD_PATH
+
+    download = options["download_path"] or (DOWNLOAD_PATH if lab else None)
+    paths = Paths(dialogue=options["path"], download=download)
+    holds = not (options["no_in_flight"] or options["exercise"])
+    return FailoverOptions(
+        fault=_fault(lab, options),
+        timing=Timing(before_s=options["before"], after_s=options["after"], tail_s=options["tail"]),
+        paths=paths if holds else None,
+        exercise=options["exercise"],
+    )
+
+
+def _fault(lab: Lab | None, options: dict[str, Any]) -> Fault | None:
+    """The one that was told; of an exercise in a lab the first director's link, unless told.
+
+    Raises:
+        UsageProblem: none or several, or one that would change what is no lab's.
+    """
+    from loadgen.errors import UsageProblem
+    from loadgen.failover.faults import command_fault, lab_fault
+
+    spec, command = options["fault"], options["fault_command"]
+    if options["exercise"] and lab and not (spec or command or options["wait"]):
+        spec = f"{lab.director_names[0]}:link-down"
+    if sum(map(bool, (spec, command, options["wait"]))) != 1:
+        raise UsageProblem("expected one of --fault HOST:KIND, --fault-command CMD and --wait")
+    if options["wait"] and (options["exercise"] or options["repeat"] > 1):
+        raise UsageProblem("--wait: it comes once, under steady load")
+    if options["undo_command"] and not command:
+        raise UsageProblem("--undo-command: expected --fault-command with it")
+    if options["wait"]:
+        return None
+    if lab is None and not options["allow_changes"]:
+        raise UsageProblem("this changes directors that are no lab's: --allow-changes agrees")
+    if command:
+        return command_fault(command, options["undo_command"])
+    if lab is None:
+        raise UsageProblem(f"--fault {spec}: no lab is up that holds the VIP; use --fault-command")
+    return lab_fault(lab, spec)

@@ -1,0 +1,92 @@
+"""``loadgen verify``: are these directors well? Ten seconds, and nothing is sent."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from loadgen.commands.load_types import HOST
+from loadgen.commands.types import SPAN, TIMEOUTS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from analyzer.health import Check
+    from analyzer.ipvs.states import Timeouts
+
+
+@click.command()
+@click.option(
+    "--director",
+    "directors",
+    multiple=True,
+    metavar="LINK",
+    help="ssh://[user@]host[:port], exec:COMMAND PREFIX or local; repeatable.",
+)
+@click.option("--vip", type=HOST, help="Whose directors, where they are configured by VIP.")
+@click.option("--lab", "lab_name", envvar="LOADGEN_LAB", help="Which lab, where several are up.")
+@click.option(
+    "--expect-timeouts", "expected", type=TIMEOUTS, help="What is configured: 900,120,300."
+)
+@click.option(
+    "-z",
+    "--duration",
+    "window_s",
+    type=SPAN,
+    default=4,
+    show_default=True,
+    help="How long new connections are counted.",
+)
+@click.option(
+    "--keep-timeouts",
+    is_flag=True,
+    help="Leave the timeouts that a killed sweep left behind as they are, for now.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the checks as one JSON document.")
+def verify(
+    directors: tuple[str, ...],
+    vip: str | None,
+    lab_name: str | None,
+    expected: Timeouts | None,
+    window_s: float,
+    keep_timeouts: bool,
+    as_json: bool,
+) -> int:
+    """Look at directors for ten seconds, and say whether all is well. Nothing is sent.
+
+    Exit code 0 if all checks pass, 99 if one fails, 2 if one could not be made.
+    """
+    import asyncio
+
+    from analyzer.health import checks, to_json, verdict
+    from loadgen.sites import find_site, stand_in
+    from loadgen.verify import look_at
+    from reports.checks import SIGNS
+    from reports.text import printable
+
+    def say(line: str) -> None:
+        click.echo(line, err=True)
+
+    site = find_site(vip, directors, lab_name)
+    stand_in(site, vip, say)
+    healths = asyncio.run(look_at(site, window_s, say, "keep" if keep_timeouts else "put back"))
+    found = checks(healths, expected)
+    if as_json:
+        click.echo(json.dumps(to_json(found, healths), ensure_ascii=False, allow_nan=False))
+    for one in found:
+        line = f"{SIGNS[one.outcome]:<12}  {one.director or 'all':<8}  {one.what}: {one.detail}"
+        click.echo(printable(line), err=as_json)
+    click.echo(verdict(found), err=as_json)
+    return _exit_code(found)
+
+
+def _exit_code(found: Sequence[Check]) -> int:
+    """What could not be looked at is never a pass, and weighs more than what failed."""
+    from loadgen.errors import CheckFailed, UsageProblem
+
+    outcomes = {check.outcome for check in found}
+    if "not measured" in outcomes:
+        return UsageProblem.exit_code
+    return CheckFailed.exit_code if "failed" in outcomes else 0

@@ -1,0 +1,131 @@
+"""Where the frames go: interface, next hop and pool, found and checked before anything is sent."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from loadgen.engines.packets.frames import MOST_REQUEST_BYTES
+from loadgen.engines.packets.neighbours import Neighbours
+from loadgen.engines.wording import request_bytes
+from loadgen.errors import UsageProblem
+from loadgen.rings import hardware_address, hardware_type
+
+if TYPE_CHECKING:
+    from loadgen.plan import LoadPlan
+
+_ETHERNET = 1
+_LIMIT_S = 5.0
+_ASKED_S = 3.0
+_PROBED_S = 0.3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """Where frames to a VIP leave this host.
+
+    Attributes:
+        interface: in the network namespace that we stand in.
+        mac: the interface's own, which the frames carry as well.
+        next_hop: the VIP, or the router on the way to it.
+    """
+
+    interface: str
+    mac: bytes
+    next_hop: str
+
+
+def find_ground(vip: str) -> Ground:
+    """As the kernel's routes have it.
+
+    Raises:
+        UsageProblem: no way there, or none over Ethernet.
+    """
+    try:
+        (route,) = _ip("route", "get", vip)
+        interface = str(route["dev"])
+        if route.get("type") == "local":
+            raise UsageProblem(f"--engine packets: {vip} is an address of this host")
+        if hardware_type(interface) != _ETHERNET:
+            raise UsageProblem(f"--engine packets: {interface} is no Ethernet interface")
+        mac = hardware_address(interface)
+    except (OSError, subprocess.SubprocessError, ValueError, LookupError) as error:
+        raise UsageProblem(f"--engine packets: no route to {vip}") from error
+    return Ground(interface=interface, mac=mac, next_hop=str(route.get("gateway", vip)))
+
+
+def check_ground(plan: LoadPlan) -> None:
+    """See that the addresses are nobody's, that this host keeps out, and that the VIP is near.
+
+    Raises:
+        UsageProblem: what stands against it.
+    """
+    if not plan.sources:
+        raise UsageProblem(
+            "--engine packets sends from addresses of its own: name some that no host has "
+            "(--local-ips)"
+        )
+    size = max(len(request_bytes(plan, server_closes=closes)) for closes in (False, True))
+    if size > MOST_REQUEST_BYTES:
+        raise UsageProblem(
+            f"--engine packets sends a request in one segment: {size:,} bytes, expected at most "
+            f"{MOST_REQUEST_BYTES:,}"
+        )
+    ground = find_ground(plan.target.vip)
+    _check_pool(plan, ground)
+    _check_forwarding(ground.interface)
+    _check_wire(plan, ground)
+
+
+def _check_pool(plan: LoadPlan, ground: Ground) -> None:
+    ours = {str(each["local"]) for link in _ip("address") for each in link.get("addr_info", ())}
+    ours |= {plan.target.vip, ground.next_hop}
+    for address in plan.sources:
+        if address in ours:
+            raise UsageProblem(
+                f"--local-ips: {address} is taken; expected addresses that no host has, for the "
+                "kernel would answer for its own"
+            )
+
+
+def _check_forwarding(interface: str) -> None:
+    """A host that forwards would send on what comes for us, and complain to the server."""
+    path = Path(f"/proc/sys/net/ipv4/conf/{interface}/forwarding")
+    if path.read_text().strip() != "0":
+        raise UsageProblem(
+            f"--engine packets: this host would forward what comes for it through {interface} "
+            f"(sysctl net.ipv4.conf.{interface}.forwarding=0)"
+        )
+
+
+def _check_wire(plan: LoadPlan, ground: Ground) -> None:
+    try:
+        neighbours = Neighbours(ground.interface, ground.mac, plan.sources)
+    except OSError as error:
+        raise UsageProblem(
+            f"--engine packets: no packet socket on {ground.interface}: {error.strerror} "
+            "(needs root or CAP_NET_RAW)"
+        ) from error
+    try:
+        if neighbours.resolve(ground.next_hop, _ASKED_S) is None:
+            raise UsageProblem(
+                f"--engine packets: nobody on {ground.interface} answers for {ground.next_hop}"
+            )
+        taken = neighbours.probe(_PROBED_S)
+        if taken:
+            raise UsageProblem(
+                f"--local-ips: {taken} is taken: another host on {ground.interface} has it"
+            )
+    finally:
+        neighbours.close()
+
+
+def _ip(*words: str) -> list[dict[str, Any]]:
+    done = subprocess.run(
+        ["ip", "-json", *words], capture_output=True, text=True, check=True, timeout=_LIMIT_S
+    )
+    found: list[dict[str, Any]] = json.loads(done.stdout)
+    return found

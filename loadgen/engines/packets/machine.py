@@ -1,0 +1,163 @@
+"""All connections of a plan: segments in, segments and rows out; no socket, no clock of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analyzer.lives import CLOSES
+from loadgen.engines.packets.answers import Answers
+from loadgen.engines.packets.connections import UNTOLD
+from loadgen.engines.packets.hearing import Hearing
+from loadgen.engines.packets.moves import COLUMN, Moves
+from loadgen.engines.packets.script import Happening, Segment, State
+from loadgen.engines.packets.segments import joined
+from loadgen.engines.rows import NONE
+from loadgen.engines.wording import INTERRUPTED
+from loadgen.plan import GOLDEN
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from loadgen.engines.packets.connections import Ints, UInt32s
+    from loadgen.engines.packets.moves import Counts
+    from loadgen.engines.packets.segments import Out, Seen
+    from loadgen.plan import LoadPlan
+
+FIRST_RTO_NS = 1_000_000_000  # RFC 6298, 2.1
+_SEQUENCE_NS_BITS = 12  # a new first number every 4 microseconds (RFC 9293, 3.4.1)
+
+# looked up once: a member of an enumeration costs more to name than a small array to add up
+_FREE, _SYN_SENT, _SILENT = int(State.FREE), int(State.SYN_SENT), int(State.SILENT)
+_SYN, _RST, _TIME_UP = int(Segment.SYN), int(Segment.RST), int(Happening.TIME_UP)
+
+
+class Machine:
+    """The connections of one plan.
+
+    Args:
+        plan: what each of them does.
+        sources: numbers of our addresses' texts.
+        consumes: sequence numbers that each kind of segment takes.
+        text: the number of a text.
+        first_port: that each of our addresses begins with.
+    """
+
+    def __init__(
+        self,
+        plan: LoadPlan,
+        sources: Sequence[int],
+        consumes: UInt32s,
+        text: Callable[[str], int],
+        first_port: int,
+    ) -> None:
+        answers = Answers(heads=plan.request.method == "HEAD")
+        self._moves = Moves(plan, len(sources), consumes, first_port, answers, text)
+        self._hearing = Hearing(self._moves, answers, text)
+        self._all = self._moves.all
+        self._sources = np.array(sources, np.int64)
+        self._text = text
+        self._bounds = np.array(plan.closing.bounds)
+        self._kinds = np.array([CLOSES.index(kind) for kind, _ in plan.closing.shares])
+        self._connect_ns = round(min(plan.connect_timeout_s, plan.timeout_s) * 1e9)
+
+    @property
+    def waiting(self) -> int:
+        """Connections whose row has not gone."""
+        return self._moves.waiting
+
+    @property
+    def open(self) -> int:
+        """Connections of which anything may still come."""
+        return len(self._all)
+
+    @property
+    def counts(self) -> Counts:
+        """What was lost."""
+        return self._moves.counts
+
+    def outgoing(self) -> Out | None:
+        """All segments since this was last asked, in their order."""
+        out, self._moves.out = self._moves.out, []
+        return joined(out)
+
+    def finished(self) -> Ints | None:
+        """Rows that are known to the end, since this was last asked; shape (n, WIDTH)."""
+        rows, self._moves.rows = self._moves.rows, []
+        return np.concatenate(rows) if rows else None
+
+    def begin(self, numbers: Ints, scheduled_ns: Ints, now_ns: int) -> int:
+        """Begin connections; how many of them there were ports for, from the first on.
+
+        Args:
+            numbers: of the requests in the plan, shape (n,).
+            scheduled_ns: when they were due, shape (n,).
+            now_ns: Unix time.
+        """
+        pairs = self._moves.pairs.take(len(numbers), now_ns)
+        count = len(pairs)
+        if not count:
+            return 0
+        all_, slots = self._all, self._all.take(pairs)
+        places = np.searchsorted(self._bounds, numbers[:count] * GOLDEN % 1.0, side="right")
+        all_.script[slots] = kinds = self._kinds[places]
+        all_.state[slots] = _SYN_SENT
+        all_.una[slots] = all_.nxt[slots] = now_ns >> _SEQUENCE_NS_BITS & 0xFFFFFFFF
+        all_.rcv[slots] = 0
+        all_.told[slots] = UNTOLD
+        all_.noted[slots] = False
+        all_.rto[slots] = FIRST_RTO_NS
+        all_.limit[slots] = now_ns + self._connect_ns
+        known = {
+            "number": numbers[:count],
+            "scheduled": scheduled_ns[:count],
+            "started": now_ns,
+            "source": self._sources[pairs >> 16],
+            "port": pairs & 0xFFFF,
+            "close": kinds,
+            "retransmits": 0,
+        }
+        for name, values in known.items():
+            all_.rows[slots, COLUMN[name]] = values
+        self._moves.busy += count
+        self._moves.waiting += count
+        self._moves.put(slots, np.full(count, _SYN, np.uint8), now_ns)
+        return count
+
+    def receive(self, seen: Seen, now_ns: int) -> int:
+        """Take segments in; how many connections no sender waits for any more."""
+        busy = self._moves.busy
+        self._hearing.hear(seen, now_ns)
+        return busy - self._moves.busy
+
+    def tick(self, now_ns: int) -> int:
+        """See whose time has come; how many connections no sender waits for any more."""
+        all_, busy = self._all, self._moves.busy
+        due = np.flatnonzero(all_.wake[: all_.used] <= now_ns)
+        if not len(due):
+            return 0
+        up = all_.limit[due] <= now_ns
+        ended, again = due[up], due[~up]
+        if len(ended):
+            self._moves.happen(ended, np.full(len(ended), _TIME_UP, np.uint8), now_ns)
+        if len(again):
+            self._moves.put_again(again, now_ns)
+        return busy - self._moves.busy
+
+    def stop(self, now_ns: int) -> None:
+        """Everything ends: what has no row yet gets one; all but what was left get a RST."""
+        all_ = self._all
+        live = np.flatnonzero(all_.state[: all_.used] != _FREE)
+        unanswered = live[all_.rows[live, COLUMN["ended"]] == NONE]
+        if len(unanswered):
+            all_.rows[unanswered, COLUMN["error"]] = self._text(INTERRUPTED)
+        self._moves.note(live[~all_.noted[live]])
+        self._moves.busy = 0
+        state = all_.state[live]
+        speaking = live[(state != _SILENT) & (state != _SYN_SENT)]
+        if len(speaking):
+            self._moves.put(speaking, np.full(len(speaking), _RST, np.uint8), now_ns)
+        if len(live):
+            all_.state[live] = _FREE
+            self._moves.free(live, now_ns)

@@ -1,0 +1,290 @@
+"""One fail-over: its activities put together and run over one recording."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analyzer.recording import RecordingWriter
+from loadgen.burst import (
+    BurstOptions,
+    complete_manifest,
+    lab_events,
+    pollers_on,
+    run_manifest,
+)
+from loadgen.capture.start import open_captures
+from loadgen.director.eye import eye_on
+from loadgen.director.meet import meet
+from loadgen.director.watched import watch_target
+from loadgen.engines.activity import Burst
+from loadgen.failover.catch import Catch
+from loadgen.failover.course import Course, Hooks, Timing
+from loadgen.failover.held import Held, Paths
+from loadgen.failover.masters_log import MastersLog
+from loadgen.failover.sanity import holders, insanities
+from loadgen.keys import QuitKey
+from loadgen.plan import ClosedModel, OpenModel, Stage
+from loadgen.run import run
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from loadgen.director.eye import Eye
+    from loadgen.director.facts import DirectorFacts
+    from loadgen.failover.faults import Fault
+    from loadgen.lab.lab import Lab
+    from loadgen.plan import LoadPlan, Target
+    from loadgen.progress import RunProgress
+    from loadgen.run import Activity, Ended
+    from loadgen.sites import Site
+
+EXERCISE_REQUESTS = 50
+SETTLE_S = 1.0
+"""Of a burst before its director is taken away: the pollers look four times a second."""
+
+LONGEST_WAIT_S = 86_400.0
+PROBE_S = 3.0
+SANE_LIMIT_S = 45.0
+"""For a set-up to be itself again after a run."""
+
+_SYN_LINEAR = Path("/proc/sys/net/ipv4/tcp_syn_linear_timeouts")  # Linux 6.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailoverOptions:
+    """What is done besides the load.
+
+    Attributes:
+        fault: to be done and undone; None to wait for one.
+        timing: of the course.
+        paths: of the connections in flight; None for none.
+        exercise: two bursts, before and after, in place of the steady load.
+    """
+
+    fault: Fault | None
+    timing: Timing
+    paths: Paths | None
+    exercise: bool = False
+
+
+async def failover(
+    plan: LoadPlan,
+    site: Site,
+    lab: Lab | None,
+    options: FailoverOptions,
+    watching: BurstOptions,
+    progress: RunProgress,
+) -> Ended:
+    """Prove the set-up sane, have the fault happen under load, and leave a recording.
+
+    A set-up that is not sane gets no fault and no load; the recording says why.
+
+    Raises:
+        UsageProblem: a director cannot be reached or has no IPVS; nothing was sent.
+        RecordingError: the directory cannot take a recording.
+    """
+    eyes = [eye_on(link) for link in site.directors]
+    try:
+        facts = await meet(eyes, watching.timeouts, progress.say, watching.left_timeouts)
+        why = await _why_insane(plan, eyes, facts, probe=not options.exercise)
+        plan = plan if options.exercise else scheduled(plan, options)
+        told = run_manifest(plan, site, watching, eyes, facts, command="failover")
+        recording = RecordingWriter(
+            watching.directory, told | {"failover": _manifest(plan, options, eyes, facts, why)}
+        )
+        if why:
+            progress.say(f"the set-up is not sane, so nothing is done to it: {'; '.join(why)}")
+            recording.update_manifest({"ended_at_ns": time.time_ns()})
+            recording.close("completed")
+            return "completed"
+        return await _under_load(
+            _Scene(plan, site, lab, options, watching, eyes, facts, recording), progress
+        )
+    finally:
+        for eye in eyes:
+            await eye.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    plan: LoadPlan
+    site: Site
+    lab: Lab | None
+    options: FailoverOptions
+    watching: BurstOptions
+    eyes: Sequence[Eye]
+    facts: Sequence[DirectorFacts]
+    recording: RecordingWriter
+
+
+def scheduled(plan: LoadPlan, options: FailoverOptions) -> LoadPlan:
+    """The plan with a schedule as long as the course; one that waits ends earlier."""
+    assert isinstance(plan.arrivals, OpenModel)
+    timing, fault = options.timing, options.fault
+    undoing_s = fault.undoing_s if fault is not None and fault.undoable else 0.0
+    whole_s = timing.before_s + timing.after_s + undoing_s + timing.tail_s
+    stage = replace(
+        plan.arrivals.stages[0], duration_s=LONGEST_WAIT_S if fault is None else whole_s
+    )
+    return replace(plan, arrivals=replace(plan.arrivals, stages=(stage,)))
+
+
+async def _under_load(scene: _Scene, progress: RunProgress) -> Ended:
+    recording, plan, options = scene.recording, scene.plan, scene.options
+    captures = open_captures(
+        scene.watching.capture, plan.target, scene.site, recording, progress.say
+    )
+    pollers = pollers_on(
+        scene.watching, watch_target(plan.target), scene.eyes, scene.facts, recording
+    )
+    held = Held(plan, options.paths, recording) if options.paths else None
+    logs = [MastersLog(scene.lab, recording)] if scene.lab else []
+    activities: list[Activity] = [QuitKey(), *captures, *pollers]
+    activities += [*lab_events(scene.site, recording), *logs, *([held] if held else [])]
+    with progress:
+        ended = await run([*activities, *_course(scene, held, progress)], recording)
+    complete_manifest(recording, captures, pollers)
+    if held is not None:
+        missed = [*recording.manifest["not_measured"], *held.not_measured()]
+        recording.update_manifest({"not_measured": missed})
+    return ended
+
+
+def _course(scene: _Scene, held: Held | None, progress: RunProgress) -> list[Activity]:
+    """The load and what happens meanwhile."""
+    recording, plan, options = scene.recording, scene.plan, scene.options
+    if options.exercise:
+        return [_exercise(scene, progress)]
+    speak = held.speak if held else None
+    if options.fault is not None:
+        load = Burst(plan, recording, lambda t: progress.sending(t, None), progress.say)
+        course = Course(options.fault, options.timing, recording, progress.say, Hooks(speak=speak))
+        return [_While(load, course.over), course]
+    timing = options.timing
+    catch = Catch(
+        plan.target.vip, scene.site.interface, timing.after_s + timing.tail_s, progress.say
+    )
+    return [_While(Burst(plan, recording, catch.tell, progress.say), catch.over), catch]
+
+
+def _exercise(scene: _Scene, progress: RunProgress) -> Course:
+    """Two bursts of fifty, one after another, like curl -I in a loop; the fault between them."""
+    numbers = count(0, EXERCISE_REQUESTS)
+    plan = replace(scene.plan, arrivals=ClosedModel(requests=EXERCISE_REQUESTS), engine="http")
+
+    async def fifty() -> None:
+        load = Burst(plan, scene.recording, lambda _: None, progress.say, first=next(numbers))
+        async with load:
+            await load.done()
+        await asyncio.sleep(SETTLE_S)
+
+    assert scene.options.fault is not None
+    return Course(
+        scene.options.fault,
+        scene.options.timing,
+        scene.recording,
+        progress.say,
+        Hooks(first=fifty, second=fifty),
+    )
+
+
+class _While:
+    """A load that ends with its schedule, or earlier, when the course is over."""
+
+    def __init__(self, load: Burst, over: asyncio.Event) -> None:
+        self._load = load
+        self._over = over
+
+    async def __aenter__(self) -> object:
+        return await self._load.__aenter__()
+
+    async def __aexit__(self, *error: Any) -> None:
+        await self._load.__aexit__(*error)
+
+    async def done(self) -> None:
+        """Return at the earlier of both."""
+        ends = [asyncio.ensure_future(each) for each in (self._load.done(), self._over.wait())]
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            for end in ends:
+                if end.done():
+                    end.result()
+        finally:
+            for end in ends:
+                end.cancel()
+            await asyncio.gather(*ends, return_exceptions=True)
+
+
+async def _why_insane(
+    plan: LoadPlan, eyes: Sequence[Eye], facts: Sequence[DirectorFacts], *, probe: bool
+) -> list[str]:
+    """What is wrong; the probe is one connection, which leaves an entry for ten seconds."""
+    known = {eye.link.name: each for eye, each in zip(eyes, facts, strict=True)}
+    why = insanities(known, plan.target)
+    return [*why, *(await _unanswered(plan.target) if probe else ())]
+
+
+async def _unanswered(target: Target) -> list[str]:
+    try:
+        opening = asyncio.open_connection(target.vip, target.port)
+        _, writer = await asyncio.wait_for(opening, PROBE_S)
+        writer.transport.abort()
+    except TimeoutError:
+        return [f"{target.vip}:{target.port} does not answer"]
+    except OSError as error:
+        return [f"{target.vip}:{target.port} does not answer: {error.strerror or error}"]
+    return []
+
+
+async def until_sane(plan: LoadPlan, site: Site, watching: BurstOptions) -> None:
+    """Wait until the set-up is itself again; the next run says so itself if it is not."""
+    deadline_s = time.monotonic() + SANE_LIMIT_S
+    while time.monotonic() < deadline_s:
+        eyes = [eye_on(link) for link in site.directors]
+        with contextlib.suppress(Exception):
+            facts = await meet(eyes, watching.timeouts, lambda _: None, watching.left_timeouts)
+            if not await _why_insane(plan, eyes, facts, probe=True):
+                return
+        for eye in eyes:
+            await eye.close()
+        await asyncio.sleep(SETTLE_S)
+
+
+def _manifest(
+    plan: LoadPlan,
+    options: FailoverOptions,
+    eyes: Sequence[Eye],
+    facts: Sequence[DirectorFacts],
+    why: Sequence[str],
+) -> dict[str, Any]:
+    known = {eye.link.name: each for eye, each in zip(eyes, facts, strict=True)}
+    timing = options.timing
+    return {
+        "fault": options.fault.name if options.fault else None,
+        "held_by": holders(known, plan.target.vip),
+        "why_insane": list(why),
+        "probed": not options.exercise,
+        "before_s": timing.before_s,
+        "after_s": timing.after_s,
+        "tail_s": timing.tail_s,
+        "syn_linear_timeouts": _number(_SYN_LINEAR),
+    }
+
+
+def _number(path: Path) -> int | None:
+    """A sysctl of ours; None where this kernel has none."""
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def open_model(rate_per_s: float) -> OpenModel:
+    """A steady rate; how long is for the course to say."""
+    return OpenModel(stages=(Stage(duration_s=1.0, rate_per_s=rate_per_s),))

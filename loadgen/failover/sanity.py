@@ -1,0 +1,84 @@
+"""Is the set-up sane before a fault? If it is not, the run would prove nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from analyzer.ipvs.formats import Service
+    from loadgen.director.facts import DirectorFacts
+    from loadgen.plan import Target
+
+    Known = Mapping[str, DirectorFacts]
+
+
+def insanities(known: Known, target: Target) -> list[str]:
+    """What is wrong, a line each; none of a set-up that is as it should be.
+
+    Args:
+        known: what each director said of itself, by name.
+        target: the service that the fail-over is about.
+    """
+    return [*_holders(known, target.vip), *_services(known, target)]
+
+
+def unknown(known: Known, vip: str) -> list[str]:
+    """Which directors do not tell whether they hold the VIP."""
+    return [name for name, facts in known.items() if facts.standing.vips_held({vip}) is None]
+
+
+def holders(known: Known, vip: str) -> list[str]:
+    """The directors that have the VIP as an address of theirs."""
+    return [name for name, facts in known.items() if facts.standing.vips_held({vip})]
+
+
+def _holders(known: Known, vip: str) -> list[str]:
+    found = holders(known, vip)
+    if len(found) != 1 and not unknown(known, vip):
+        return [f"{vip} is held by {' and '.join(found) or 'nobody'}, expected one director"]
+    others = [name for name in known if name not in found]
+    return [
+        f"{name} is no BACKUP: keepalived does not run there"
+        for name in others
+        if not known[name].standing.keepalived
+    ]
+
+
+def _services(known: Known, target: Target) -> list[str]:
+    """Every director needs the service, and the same one."""
+    tables = {
+        name: sorted(map(_shape, _of(facts.services.services, target)))
+        for name, facts in known.items()
+    }
+    missing = [
+        f"{name} has no service {target.protocol} {target.vip}:{target.port}"
+        for name, table in tables.items()
+        if not table
+    ]
+    first = next(iter(tables), "")
+    differ = [
+        f"{name} has another service {target.vip}:{target.port} than {first}"
+        for name, table in tables.items()
+        if table and tables[first] and table != tables[first]
+    ]
+    return missing + differ
+
+
+def _of(services: Sequence[Service], target: Target) -> list[Service]:
+    return [
+        service
+        for service in services
+        if (service.address, service.port, service.protocol)
+        == (target.vip, target.port, target.protocol)
+    ]
+
+
+def _shape(service: Service) -> tuple[object, ...]:
+    """What two directors must have alike; counters are each one's own."""
+    servers = [
+        (server.address, server.port, server.forwarding, server.weight)
+        for server in service.destinations
+    ]
+    return (str(service.scheduler), *sorted(servers))

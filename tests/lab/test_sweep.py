@@ -1,0 +1,115 @@
+"""A sweep of a real director: points on the model's curve, and the old timeouts back, always."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from analyzer.ipvs.formats import parse_timeouts
+from analyzer.ipvs.states import Timeouts
+
+if TYPE_CHECKING:
+    from loadgen.lab.lab import Lab
+
+BIN = Path(sys.executable).parent
+VIP = "192.168.10.2"
+LIMIT_S = 120.0
+DEFAULTS = Timeouts()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("state")
+
+
+def start(lab: Lab, state: Path, command: str, *flags: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [str(BIN / "loadgen"), command, "--vip", VIP, "--lab", lab.name, *flags],
+        env={**os.environ, "XDG_STATE_HOME": str(state)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def present(lab: Lab) -> dict[str, Timeouts | None]:
+    """The timeouts that are in force on each director."""
+    return {
+        name: parse_timeouts(host.run("ipvsadm", "-L", "--timeout").stdout)
+        for name, host in lab.directors.items()
+    }
+
+
+def until_tcpfin(lab: Lab, seconds: int) -> None:
+    deadline_s = time.monotonic() + LIMIT_S
+    while not all(found and found.tcpfin_s == seconds for found in present(lab).values()):
+        assert time.monotonic() < deadline_s, present(lab)
+        time.sleep(0.2)
+
+
+def test_the_points_lie_on_the_models_curve_and_the_old_timeouts_are_back(
+    lab: Lab, state: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "sweep"
+    flags = ["--tcpfin", "4,6", "-q", "20", "-z", "10s", "--json", "-o", str(folder)]
+    out, err = (swept := start(lab, state, "sweep", *flags)).communicate(timeout=LIMIT_S)
+    assert swept.returncode == 0, err
+    assert present(lab) == dict.fromkeys(lab.director_names, DEFAULTS)
+    found = json.loads(out)
+    assert [point["tcpfin_s"] for point in found["points"]] == [4, 6]
+    for point in found["points"]:
+        assert point["failed"] == 0
+        assert point["state"] == "FIN_WAIT"
+        assert point["timeout_agrees"]
+        assert point["peak_inactive"]["agrees"]
+        assert point["waits"]["connections"] == point["sent"] == 200
+    assert found["points"][0]["steady_inactive"]["agrees"]
+    assert found["knee"]["tcpfin_s"] == 4
+    assert (folder / "sweep.html").stat().st_size > 100_000
+    again = subprocess.run(
+        [str(BIN / "analyzer"), "sweep", "--json", "-o", str(tmp_path / "again.html"), str(folder)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(again.stdout) == found
+
+
+def test_after_kill_9_the_next_command_puts_the_timeouts_back_and_says_so(
+    lab: Lab, state: Path, tmp_path: Path
+) -> None:
+    flags = ["--tcpfin", "5,7", "-n", "5", "-o", str(tmp_path / "killed")]
+    killed = start(lab, state, "sweep", *flags)
+    until_tcpfin(lab, 5)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    assert present(lab) == dict.fromkeys(lab.director_names, Timeouts(tcpfin_s=5))
+    burst = ["-n", "1", "--observe", "0", "-o", str(tmp_path / "next")]
+    following = start(lab, state, "burst", *burst)
+    _, err = following.communicate(timeout=LIMIT_S)
+    assert following.returncode == 0, err
+    for name in lab.director_names:
+        assert f"{name}: tcp, tcpfin, udp are 900 120 300, as they were" in err
+    assert present(lab) == dict.fromkeys(lab.director_names, DEFAULTS)
+    assert not list(state.rglob("*.json"))
+
+
+def test_a_signal_ends_a_sweep_with_the_old_timeouts_back(
+    lab: Lab, state: Path, tmp_path: Path
+) -> None:
+    flags = ["--tcpfin", "5", "-n", "5", "-o", str(tmp_path / "ended")]
+    ended = start(lab, state, "sweep", *flags)
+    until_tcpfin(lab, 5)
+    ended.send_signal(signal.SIGTERM)
+    _, err = ended.communicate(timeout=LIMIT_S)
+    assert ended.returncode == 130, err
+    assert present(lab) == dict.fromkeys(lab.director_names, DEFAULTS)

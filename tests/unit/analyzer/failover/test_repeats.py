@@ -1,0 +1,54 @@
+"""Many runs against the uniform age of the last advertisement."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from analyzer.failover.repeats import repeats
+from analyzer.failover.tell import failover
+from tests.unit.analyzer.failover.wires import Silence
+
+if TYPE_CHECKING:
+    from analyzer.failover.results import Failover
+
+
+def ran(fault_s: float) -> Failover:
+    told = failover(Silence(fault_s=fault_s, to_s=14).evidence())
+    assert told is not None
+    return told
+
+
+UNIFORM = [ran(4.35 + place / 10) for place in range(10)]
+
+
+def test_runs_of_every_age_fit_the_theory() -> None:
+    told = repeats(UNIFORM)
+    assert (told.runs, told.invalid, told.fit_neither, told.misjudged) == (10, (), (), ())
+    assert told.range_s == pytest.approx((2.965, 3.965), abs=1e-3)
+    assert told.p_value is not None
+    assert told.p_value > 0.5
+    assert "fit a uniform age" in told.sentence
+
+
+def test_runs_of_one_age_contradict_it() -> None:
+    told = repeats([ran(4.4)] * 12)
+    assert told.p_value is not None
+    assert told.p_value < 0.01
+    assert "contradict" in told.sentence
+
+
+def test_a_run_that_fits_neither_is_named_and_an_invalid_one_left_out() -> None:
+    slow = replace(UNIFORM[3], outage_s=12.0)
+    invalid = replace(UNIFORM[4], valid=False, why_invalid="x", outage_s=30.0)
+    told = repeats([*UNIFORM[:3], slow, invalid, *UNIFORM[5:]])
+    assert told.fit_neither == (4,)
+    assert told.invalid == (5,)
+    assert "runs that fit neither: 4; invalid: 5" in told.sentence
+
+
+def test_few_runs_are_not_judged_as_a_distribution() -> None:
+    assert repeats(UNIFORM[:2]).p_value is None
+    assert repeats([]).outage_mean_s is None

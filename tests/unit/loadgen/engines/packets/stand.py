@@ -1,0 +1,242 @@
+"""A real nginx in a namespace of its own, and a client's namespace in front of it.
+
+The wire between them may lose frames: then a switch of ours stands in it that drops some at random.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import random
+import select
+import shlex
+import socket
+import subprocess
+import threading
+import time
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from loadgen.engines.packets import send
+from loadgen.engines.share import parts
+from loadgen.plan import ClosedModel, Closing, LoadPlan, Request, Target
+from tests.unit.loadgen.engines.conduct import Kept
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+T = TypeVar("T")
+
+SERVER_IP, HOST_IP = "10.99.0.1", "10.99.0.2"
+NOBODY = "10.99.1.1"
+"""The way there leads to the server, which forwards nothing and says nothing."""
+
+POOL = ("10.99.0.16", "10.99.0.17")
+LIMIT_S = 60.0
+_CLONE_NEWNET = 0x40000000
+_NGINX = """\
+pid {0}/pid; error_log {0}/error.log; worker_processes 1; daemon off; user root root;
+worker_rlimit_nofile 16384;
+events {{ worker_connections 8192; }}
+http {{
+  access_log off; client_body_temp_path {0}/t; proxy_temp_path {0}/t; fastcgi_temp_path {0}/t;
+  uwsgi_temp_path {0}/t; scgi_temp_path {0}/t; root {0};
+  server {{ listen {1}:80 backlog=4096; location / {{ }} }}
+}}
+"""
+_NUMBERS = count()
+SMALL, LARGE = b"hello\n", bytes(range(256)) * 800
+
+
+class Losing(Kept):
+    """An outlet that keeps what the engine says of losses, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: list[str] = []
+
+    def say(self, line: str) -> None:
+        self.said.append(line)
+
+
+@dataclass
+class Stand:
+    """The two namespaces, by name."""
+
+    client: str
+    server: str
+
+    def plan(self, requests: int, concurrency: int = 10, **more: Any) -> LoadPlan:
+        shares = more.pop("shares", ((more.pop("close", "client"), 1.0),))
+        hold_s = more.pop("hold_s", 0.0)
+        request = Request(method="GET", path=more.pop("path", "/small"))
+        told: dict[str, Any] = {
+            "target": Target(vip=SERVER_IP, port=80),
+            "arrivals": ClosedModel(requests=requests, concurrency=concurrency),
+            "request": request,
+            "closing": Closing(shares=shares, hold_s=hold_s),
+            "engine": "packets",
+            "sources": POOL,
+        }
+        return LoadPlan(**told | more)
+
+    def carry_out(
+        self,
+        plan: LoadPlan,
+        when_sent: Callable[[], None] = lambda: None,
+        limit_s: float = LIMIT_S,
+    ) -> tuple[list[dict[str, Any]], Losing]:
+        """The rows of a plan, stopped when all has been sent and ``when_sent`` has returned.
+
+        It is stopped after ``limit_s`` in any case.
+        """
+        outlet = Losing()
+        (share,) = parts(plan, time.time_ns())
+
+        def body() -> None:
+            sending = threading.Thread(target=_in, args=(self.client, lambda: send(share, outlet)))
+            sending.start()
+            end_s = time.monotonic() + limit_s
+            while not outlet.has_sent and sending.is_alive() and time.monotonic() < end_s:
+                time.sleep(0.005)
+            try:
+                when_sent()
+            finally:
+                outlet.stopped = True
+                sending.join(LIMIT_S)
+            assert not sending.is_alive()
+
+        body()
+        assert outlet.has_sent
+        return outlet.shown(), outlet
+
+    def sockets(self, state: str) -> int:
+        """The server's sockets in a state that ss(8) knows."""
+        command = f"ip netns exec {self.server} ss -Htn state {state} sport = :80"
+        return len(subprocess.check_output(shlex.split(command), text=True).splitlines())
+
+    def run(self, body: Callable[[], T]) -> T:
+        """What ``body`` returns, in the client's namespace."""
+        return _in(self.client, body)
+
+
+def _in(namespace: str, body: Callable[[], T]) -> T:
+    """In a thread of its own, for a thread that has moved stays where it is."""
+    results: list[T] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            _enter(namespace)
+            results.append(body())
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join(LIMIT_S)
+    if errors:
+        raise errors[0]
+    return results[0]
+
+
+def _enter(namespace: str) -> None:
+    with Path("/run/netns", namespace).open() as handle:
+        if ctypes.CDLL(None, use_errno=True).setns(handle.fileno(), _CLONE_NEWNET) != 0:
+            raise OSError(ctypes.get_errno(), "setns")
+
+
+@contextmanager
+def stand(folder: Path, loss: float = 0.0) -> Iterator[Stand]:
+    """The two namespaces with nginx between ``/small`` and ``/large``; gone afterwards."""
+    number = f"{os.getpid()}n{next(_NUMBERS)}"
+    made = Stand(f"lgpc{number}", f"lgps{number}")
+    (folder / "nginx.conf").write_text(_NGINX.format(folder, SERVER_IP))
+    folder.chmod(0o755)
+    (folder / "small").write_bytes(SMALL)
+    (folder / "large").write_bytes(LARGE)
+    with ExitStack() as leaving:
+        for name in (made.client, made.server):
+            leaving.callback(_quietly, f"ip netns del {name}")
+            _do(f"ip netns add {name}")
+        if loss:
+            leaving.enter_context(_lossy(made, loss))
+        else:
+            _do(f"ip -n {made.server} link add up0 type veth peer name up0 netns {made.client}")
+        for name, address in ((made.server, SERVER_IP), (made.client, HOST_IP)):
+            _do(f"ip -n {name} address add {address}/24 dev up0")
+            _do(f"ip -n {name} link set lo up")
+            _do(f"ip -n {name} link set up0 up")
+        _do(f"ip -n {made.client} route add {NOBODY} via {SERVER_IP}")
+        leaving.enter_context(_nginx(made, folder))
+        yield made
+
+
+@contextmanager
+def _nginx(made: Stand, folder: Path) -> Iterator[None]:
+    command = f"ip netns exec {made.server} nginx -c {folder}/nginx.conf -e {folder}/error.log"
+    nginx = subprocess.Popen(shlex.split(command))
+    try:
+        for _ in range(200):
+            if made.sockets("listening"):
+                break
+            time.sleep(0.02)
+        yield
+    finally:
+        nginx.terminate()
+        nginx.wait()
+
+
+@contextmanager
+def _lossy(made: Stand, loss: float) -> Iterator[None]:
+    """A switch between the two, in a namespace of its own, that forwards what it does not drop."""
+    switch = made.client.replace("lgpc", "lgpw")
+    stop = threading.Event()
+    ports: list[socket.socket] = []
+
+    def open_ports() -> None:
+        for name in ("c0", "s0"):
+            port = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+            port.setsockopt(socket.SOL_SOCKET, 33, 1 << 24)  # SO_RCVBUFFORCE, socket(7)
+            port.bind((name, 3))
+            ports.append(port)
+
+    def forward() -> None:
+        chance = random.Random(loss)
+        while not stop.is_set():
+            for port in select.select(ports, (), (), 0.1)[0]:
+                frame, (_, _, kind, _, _) = port.recvfrom(70000)
+                if kind != 4 and chance.random() >= loss:  # PACKET_OUTGOING
+                    with suppress(OSError):
+                        ports[port is ports[0]].send(frame)
+
+    try:
+        _do(f"ip netns add {switch}")
+        for end, name in (("c0", made.client), ("s0", made.server)):
+            _do(f"ip -n {switch} link add {end} type veth peer name up0 netns {name}")
+            _do(f"ip -n {switch} link set {end} up")
+            for kind in ("tso", "gso", "gro", "tx"):  # what is forwarded must be whole frames
+                _quietly(f"ip netns exec {name} ethtool -K up0 {kind} off")
+        _in(switch, open_ports)
+        forwarding = threading.Thread(target=forward)
+        forwarding.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            forwarding.join()
+            for port in ports:
+                port.close()
+    finally:
+        _quietly(f"ip netns del {switch}")
+
+
+def _do(words: str) -> None:
+    subprocess.run(shlex.split(words), check=True, capture_output=True)
+
+
+def _quietly(words: str) -> None:
+    subprocess.run(shlex.split(words), check=False, capture_output=True)

@@ -1,0 +1,143 @@
+"""The packets engine against a real nginx: what the rows say, and what the server's kernel sees."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from loadgen.engines.packets.ground import check_ground
+from loadgen.errors import UsageProblem
+from loadgen.plan import Target
+from tests.unit.loadgen.engines.packets.stand import (
+    HOST_IP,
+    LARGE,
+    NOBODY,
+    POOL,
+    SERVER_IP,
+    SMALL,
+    Stand,
+    stand,
+)
+from tests.unit.loadgen.wire import needs_root
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from analyzer.lives import Close
+
+pytestmark = needs_root
+
+INSTANTS = ("scheduled", "started", "connected", "first_byte", "ended", "closed")
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
+    with stand(tmp_path_factory.mktemp("nginx")) as made:
+        yield made
+
+
+def once_each(rows: list[dict[str, Any]], requests: int) -> None:
+    assert [row["number"] for row in rows] == list(range(requests))
+
+
+def test_each_request_is_a_connection_and_a_row(here: Stand) -> None:
+    rows, outlet = here.carry_out(here.plan(400, 20))
+    once_each(rows, 400)
+    assert {(row["error"], row["status"], row["size"]) for row in rows} == {(None, 200, len(SMALL))}
+    assert len({(row["source"], row["port"]) for row in rows}) == 400
+    assert {row["source"] for row in rows} == set(POOL)
+    assert {row["retransmits"] for row in rows} == {0}
+    assert all(row["rtt_us"] > 0 for row in rows)
+    for row in rows:
+        instants = [row[name] for name in INSTANTS]
+        assert instants == sorted(instants)
+    assert outlet.said[0].startswith("packets: 1,600 segments sent, 0 of them again")
+
+
+CLOSERS: dict[Close, str] = {
+    "client": "client",
+    "server": "server",
+    "reset": "reset",
+    "half": "client",
+    "never": "none",
+    "abandon": "none",
+}
+
+
+@pytest.mark.parametrize("close", CLOSERS)
+def test_every_way_of_closing_is_seen_so_by_the_server(close: Close, here: Stand) -> None:
+    seen: dict[str, int] = {}
+
+    def look() -> None:
+        for state in ("established", "close-wait", "time-wait"):
+            seen[state] = here.sockets(state)
+
+    before = here.sockets("time-wait")
+    rows, _ = here.carry_out(here.plan(50, close=close), look)
+    once_each(rows, 50)
+    assert {(row["error"], row["closer"]) for row in rows} == {(None, CLOSERS[close])}
+    assert seen["established"] == (50 if close in ("never", "abandon") else 0)
+    assert seen["close-wait"] == 0
+    if close == "server":
+        assert seen["time-wait"] - before == 50
+    else:
+        assert seen["time-wait"] <= before
+    # what was left stays with the server; what never closed is reset when the run ends
+    assert here.sockets("established") == (50 if close == "abandon" else 0)
+
+
+@pytest.mark.parametrize("close", ["client", "server", "reset"])
+def test_a_hold_stands_between_answer_and_close(close: Close, here: Stand) -> None:
+    rows, _ = here.carry_out(here.plan(20, 20, close=close, hold_s=0.05))
+    held_s = [(row["closed"] - row["ended"]) / 1e9 for row in rows]
+    assert min(held_s) >= 0.049
+    assert max(held_s) < 0.5
+
+
+def test_an_answer_of_many_segments_is_counted_to_its_end(here: Stand) -> None:
+    rows, _ = here.carry_out(here.plan(20, 5, path="/large"))
+    assert {(row["error"], row["size"]) for row in rows} == {(None, len(LARGE))}
+
+
+def test_an_error_of_the_servers_is_the_rows(here: Stand) -> None:
+    rows, _ = here.carry_out(here.plan(3, path="/nothing"))
+    assert {(row["error"], row["status"]) for row in rows} == {("HTTP 404", 404)}
+
+
+def test_what_is_under_way_at_the_end_is_interrupted(here: Stand) -> None:
+    target = Target(vip=NOBODY, port=80)
+    rows, _ = here.carry_out(here.plan(100, 10, target=target), limit_s=0.2)
+    once_each(rows, 10)
+    assert {row["error"] for row in rows} == {"interrupted"}
+
+
+def test_a_port_where_nobody_listens_refuses(here: Stand) -> None:
+    rows, _ = here.carry_out(here.plan(3, target=Target(vip=SERVER_IP, port=81)))
+    assert {row["error"] for row in rows} == {"connection refused"}
+
+
+def test_a_server_that_does_not_answer_is_asked_again_and_then_given_up(here: Stand) -> None:
+    target = Target(vip=NOBODY, port=80)
+    rows, outlet = here.carry_out(here.plan(3, target=target, connect_timeout_s=1.5))
+    assert {(row["error"], row["retransmits"]) for row in rows} == {("timeout: no connection", 1)}
+    assert outlet.said[0].startswith("packets: 6 segments sent, 3 of them again")
+
+
+@pytest.mark.parametrize(
+    ("sources", "said"),
+    [
+        ((), "addresses of its own"),
+        ((HOST_IP,), "taken"),
+        ((SERVER_IP,), "taken"),
+    ],
+)
+def test_addresses_that_somebody_has_are_refused(
+    sources: tuple[str, ...], said: str, here: Stand
+) -> None:
+    with pytest.raises(UsageProblem, match=said):
+        here.run(lambda: check_ground(here.plan(1, sources=sources)))
+
+
+def test_addresses_that_nobody_has_are_taken(here: Stand) -> None:
+    here.run(lambda: check_ground(here.plan(1)))

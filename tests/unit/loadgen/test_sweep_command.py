@@ -1,0 +1,131 @@
+"""``loadgen sweep`` and ``analyzer sweep`` at their edges; the lab's tests run them whole."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from loadgen.commands import analyzer, exit_code_of, loadgen
+from loadgen.director.link import parse_link
+from loadgen.errors import UsageProblem
+from loadgen.plan import ClosedModel, Datagram, LoadPlan, Target
+from loadgen.sites import Site
+from loadgen.sweep import check_allowed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Run = Callable[..., tuple[int, str, str]]
+
+DATA = Path(__file__).parents[2] / "data"
+MODEL = ClosedModel(requests=1)
+PLAN = LoadPlan(target=Target(vip="192.0.2.1", port=80), arrivals=MODEL)
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a script with some words: exit code, standard output, standard error."""
+
+    def script(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", list(words))
+        group = loadgen.group if words[0] == "loadgen" else analyzer.group
+        return exit_code_of(group), *capsys.readouterr()
+
+    return script
+
+
+def site(*specs: str, lab: str | None = None) -> Site:
+    links = tuple(parse_link(spec) for spec in specs)
+    return Site(directors=links, namespace=None, interface=None, lab=lab)
+
+
+def test_a_director_is_not_changed_unless_somebody_said_that_it_may() -> None:
+    told = ["ssh://root@lb1"]
+    with pytest.raises(UsageProblem, match=r"sets tcpfin on lb1 to 10, 30 s.*--allow-changes"):
+        check_allowed(site(*told), told, (10, 30), PLAN, allowed=False)
+    check_allowed(site(*told), told, (10, 30), PLAN, allowed=True)
+
+
+def test_a_lab_of_ours_may_be_changed_but_not_a_director_beside_it() -> None:
+    check_allowed(site("ssh://root@bal01", lab="lab"), [], (10,), PLAN, allowed=False)
+    check_allowed(site("ssh://root@bal01", lab="lab"), ["bal01"], (10,), PLAN, allowed=False)
+    for told in (["local"], ["ssh://root@lb1"], ["exec:ip netns exec x"]):
+        with pytest.raises(UsageProblem, match="--allow-changes"):
+            check_allowed(site(*told, lab="lab"), told, (10,), PLAN, allowed=False)
+
+
+def test_a_sweep_wants_a_director_and_connections_that_close() -> None:
+    with pytest.raises(UsageProblem, match="no director to sweep"):
+        check_allowed(site(), [], (10,), PLAN, allowed=True)
+    udp = LoadPlan(
+        target=Target(vip="192.0.2.1", port=80, protocol="UDP"), arrivals=MODEL, datagram=Datagram()
+    )
+    with pytest.raises(UsageProblem, match="a datagram has no FIN"):
+        check_allowed(site("local"), [], (10,), udp, allowed=True)
+
+
+@pytest.mark.parametrize("value", ["", "0", "10,10", "10,x", "1.5", "10,,20", "-5", "99999999"])
+def test_values_that_are_none_are_one_line(run: Run, value: str) -> None:
+    code, _, err = run("loadgen", "sweep", "--vip", "192.0.2.1", "--tcpfin", value)
+    assert code == 2
+    assert "different whole seconds such as 10,30,60,120" in err
+    assert err.count("\n") == 1
+
+
+def test_a_director_that_cannot_be_reached_is_one_line_and_nothing_was_changed(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    words = ["--vip", "127.0.0.1", "--tcpfin", "10", "--director", "exec:false", "--allow-changes"]
+    code, out, err = run("loadgen", "sweep", *words, "-o", str(tmp_path / "sweep"))
+    assert code == 2
+    assert "nothing was changed" in err
+    assert "Traceback" not in err
+    assert out == ""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A sweep of one value, as it is left behind."""
+    shutil.copytree(DATA / "dr-burst-50", tmp_path / "sweep" / "tcpfin-20")
+    said = {"schema_version": 1, "runs": [{"tcpfin_s": 20, "run": "tcpfin-20"}]}
+    (tmp_path / "sweep" / "sweep.json").write_text(json.dumps(said))
+    return tmp_path / "sweep"
+
+
+def test_a_sweep_is_told_again_from_its_folder(run: Run, folder: Path) -> None:
+    code, out, _ = run("analyzer", "sweep", str(folder))
+    assert code == 0
+    assert out.startswith(
+        "20 s is enough for these clients: of tcpfin 20 s, entries lived by each."
+    )
+    assert "The knee: 20 s is the smallest of those tried" in out
+    page = (folder / "sweep.html").read_text()
+    assert "How small may tcpfin be?" in page
+    assert 'id="sweep-chart-figure"' in page
+
+
+def test_json_is_one_document_and_prose_goes_elsewhere(run: Run, folder: Path) -> None:
+    code, out, err = run("analyzer", "sweep", str(folder), "--json")
+    assert code == 0
+    assert json.loads(out)["knee"]["tcpfin_s"] == 20
+    assert "The knee" in err
+
+
+@pytest.mark.parametrize("spoil", ["gone", "spoilt", "run gone"])
+def test_a_folder_that_is_no_sweep_is_one_line(run: Run, folder: Path, spoil: str) -> None:
+    if spoil == "run gone":
+        shutil.rmtree(folder / "tcpfin-20")
+    elif spoil == "gone":
+        (folder / "sweep.json").unlink()
+    else:
+        (folder / "sweep.json").write_text("{")
+    code, _, err = run("analyzer", "sweep", str(folder))
+    assert code == 2
+    assert err.count("\n") == 1
+    assert str(folder) in err
