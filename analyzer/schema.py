@@ -15,6 +15,7 @@ from types import NoneType, SimpleNamespace, UnionType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from analyzer import forecast, results
+from analyzer.capacity import proof_results
 from analyzer.capacity import results as capacity_results
 from analyzer.capacity.question import PLAN_NAMES
 from analyzer.failover import results as failover_results
@@ -179,6 +180,42 @@ def capacity() -> Schema:
     return _headed("analyzer capacity --json", capacity_results.SCHEMA_VERSION, body, document)
 
 
+def capacity_proof() -> Schema:
+    """Of ``loadgen capacity-proof --json``, also made by hand."""
+    document = _Document()
+    of = document.of
+    carried = object_with(
+        {"director": of(str), "measured_gbps": of(float | None), "difference": of(float | None)}
+        | dict.fromkeys(("offered_gbps", "computed_gbps"), of(float))
+    )
+    counted = {"sent": of(int), "lost": of(int)}
+    vip = object_with({"vip": of(str), "director": of(str)} | counted)
+    state = object_with(
+        {"window_s": of(float), "agrees": of(bool), "directors": _list_of(carried)}
+        | counted
+        | {"lost_share": of(float | None), "computed_lost_share": of(float)}
+        | {"delay_ms": object_with(dict.fromkeys(("p50", "p99"), of(float | None)))}
+        | {"sender_late_max_ms": of(float | None), "vips": _list_of(vip)}
+    )
+    loss = object_with(
+        {"down": of(list[str]), "before": _or_null(state), "after": _or_null(state)}
+        | {"away_s": of(dict[str, float]), "others_disturbed_s": of(float | None)}
+    )
+    body = object_with(
+        {"run": of(str), "verdict": of(str), "holds": of(bool), "tolerance": of(float)}
+        | dict.fromkeys(("hosts", "failures", "vips"), of(int))
+        | dict.fromkeys(("link_gbps", "ingress_gbps", "burst", "lab_scale"), of(float))
+        | {"priorities": of(list[list[int]]), "directors": of(list[str])}
+        | {"losses": _list_of(loss), "worst_difference": of(float | None)}
+        | {"not_measured": _list_of(object_with({"what": of(str), "why": of(str)}))}
+    )
+    return _headed("loadgen capacity-proof --json", proof_results.SCHEMA_VERSION, body, document)
+
+
+def _list_of(schema: Schema) -> Schema:
+    return {"type": "array", "items": schema}
+
+
 def _or_null(schema: Schema) -> Schema:
     return {"anyOf": [schema, {"type": "null"}]}
 
@@ -188,5 +225,6 @@ DOCUMENTS: Mapping[str, Callable[[], Schema]] = {
     "parse": parse,
     "predict": predict,
     "capacity": capacity,
+    "capacity-proof": capacity_proof,
 }
 """By the command that prints them."""

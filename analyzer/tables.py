@@ -98,6 +98,17 @@ TABLES: Mapping[str, pa.Schema] = {
         director_uptime_s=_FLOAT,
     ),
     "sockets": _schema(at=_AT, host=_NAME, state=_NAME, count=_INT),
+    # One row is one datagram of a proof of capacity; one that no real server got is null there.
+    "datagrams": _schema(
+        due=_AT,
+        sent=_AT,
+        received=_AT,
+        vip=_NAME,
+        source_port=_INT,
+        real_server=_NAME,
+    ),
+    # One row is one look at the counters of a lab host's port: what went towards it, and came.
+    "links": _schema(at=_AT, host=_NAME, in_bytes=_INT, in_packets=_INT, out_bytes=_INT),
     "events": _schema(at=_AT, host=_NAME, kind=_NAME, detail=_NAME),
     # One row is something that happened to a connection that a fail-over holds open.
     "in_flight": _schema(

@@ -63,6 +63,17 @@ def plan_capacity(question: CapacityQuestion, left_s: Callable[[], float]) -> Ca
     )
 
 
+def best_plan(question: CapacityQuestion, vips: int, left_s: Callable[[], float]) -> Plan | None:
+    """The best lists for a number of VIPs of equal share, whether they fit or not.
+
+    Args:
+        question: what is asked.
+        vips: how many.
+        left_s: the time that is left, seconds; None if nothing was found in it.
+    """
+    return _Search(question, left_s).best(vips)
+
+
 def _nothing(question: CapacityQuestion, why: str) -> Capacity:
     return Capacity(
         question=question,
@@ -102,7 +113,7 @@ class _Search:
         known = {plan.vips: plan for plan in plans.values() if plan}
         up_to = min(max(known, default=TABLE_UP_TO), TABLE_UP_TO)
         for vips in sorted({*range(1, up_to + 1), *known}):
-            plan = self._best(vips) or known.get(vips)
+            plan = self.best(vips) or known.get(vips)
             if plan:
                 fits = plan.worst_after_bps <= self._question.allowed_bps
                 why = why_row(self._question, plan, fits=fits)
@@ -138,7 +149,8 @@ class _Search:
             return None, "not found in the time given"
         return None, f"more than {MAX_VIPS} VIPs are needed, and a segment has no more VRIDs"
 
-    def _best(self, vips: int) -> Plan | None:
+    def best(self, vips: int) -> Plan | None:
+        """The best lists for so many VIPs of equal share; None if none were found in time."""
         if vips == balanced_vips(self._question.hosts, self._question.failures):
             return _balanced(self._question)
         return self._equal(vips, all_active=False)

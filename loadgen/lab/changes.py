@@ -25,19 +25,22 @@ LOCK_WAIT_S = 20.0
 SHAPES_FILE = "shapes.json"
 MIN_BURST_BYTES = 15_000
 """Of a token bucket: ten full frames."""
+LATENCY_S = 0.05
+"""What waits for a token bucket's rate waits at most so long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
     """What a host's link does to packets; None where nothing.
 
-    ``rate_bps`` holds for both directions, ``delay_s`` and ``loss`` (a share, 0 to 1) for what the
-    host sends.
+    ``rate_bps`` holds for both directions, ``inward_bps`` for what the host receives, ``delay_s``
+    and ``loss`` (a share, 0 to 1) for what it sends.
     """
 
     delay_s: float | None = None
     loss: float | None = None
     rate_bps: float | None = None
+    inward_bps: float | None = None
 
     @property
     def needs_netem(self) -> bool:
@@ -125,9 +128,19 @@ def _inside_command(wanted: Shape) -> str:
     return f"tc qdisc del dev {INTERFACE} root 2>/dev/null || :"
 
 
+def bucket_bytes(rate_bps: float) -> int:
+    """What may pass at once on a link of that rate."""
+    return max(MIN_BURST_BYTES, int(rate_bps / 8 / 100))  # a kernel of HZ 100 looks each 10 ms
+
+
+def queue_bytes(rate_bps: float) -> int:
+    """What may wait on a link of that rate: tc-tbf(8) adds the bucket to the latency's worth."""
+    return int(rate_bps / 8 * LATENCY_S) + bucket_bytes(rate_bps)
+
+
 def _bucket(rate_bps: float) -> str:
-    burst = max(MIN_BURST_BYTES, int(rate_bps / 8 / 100))  # a kernel of HZ 100 looks each 10 ms
-    return f"tbf rate {rate_bps:.0f}bit burst {burst} latency 50ms"
+    burst, latency_ms = bucket_bytes(rate_bps), LATENCY_S * 1000
+    return f"tbf rate {rate_bps:.0f}bit burst {burst} latency {latency_ms:g}ms"
 
 
 def _tc_inside(lab: Lab, host: Host, script: str) -> None:
@@ -151,8 +164,9 @@ def _tc_towards(lab: Lab, host: Host, wanted: Shape) -> None:
     """The bridge's end does the other direction of a rate."""
     port = port_name(host.name)
     hub = ["ip", "netns", "exec", namespace(lab.name, wiring.HUB)]
-    if wanted.rate_bps:
-        words = f"qdisc replace dev {port} root {_bucket(wanted.rate_bps)}".split()
+    rates_bps = [rate for rate in (wanted.rate_bps, wanted.inward_bps) if rate]
+    if rates_bps:
+        words = f"qdisc replace dev {port} root {_bucket(min(rates_bps))}".split()
         run_program(f"rate of {host.name}", [*hub, "tc", *words])
         return
     script = f"tc qdisc del dev {port} root 2>/dev/null || :"

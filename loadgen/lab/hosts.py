@@ -83,6 +83,10 @@ class LabHost:
         """Limit its link in both directions; None or 0 ends it."""
         return changes.shape(self.lab, self.name, "rate", rate_bps=bits_per_s or None)
 
+    def inward_rate(self, bits_per_s: float | None) -> Event:
+        """Limit what it receives, and let it send as it likes; None or 0 ends it."""
+        return changes.shape(self.lab, self.name, "inward-rate", inward_bps=bits_per_s or None)
+
 
 class LabMachine(LabHost):
     """A host that is a process of its own, so that it can crash."""

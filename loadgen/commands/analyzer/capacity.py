@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +12,6 @@ import click
 from loadgen.commands.types import BIT_RATE, FACTOR, SHARE, SHARES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from fractions import Fraction
 
     from analyzer.capacity.question import Capacity
@@ -83,11 +79,12 @@ def capacity(
     """
     from analyzer.capacity.planner import plan_capacity
     from analyzer.capacity.results import to_json
+    from loadgen.commands.solver import kept_off_stdout
     from reports.capacity_text import summary_lines
 
     question = _question(options)
     began_s = time.monotonic()
-    with _solver_kept_off_stdout():
+    with kept_off_stdout():
         found = plan_capacity(question, lambda: LIMIT_S - (time.monotonic() - began_s))
     if as_json:
         click.echo(json.dumps(to_json(found), ensure_ascii=False, allow_nan=False))
@@ -123,16 +120,3 @@ def _emit(found: Capacity, folder: Path, *, sync: bool, err: bool) -> None:
         raise UsageProblem(f"--emit {folder}: there is no plan to write")
     for path in emit(plan.lists, found.question.hosts, folder, sync=sync):
         click.echo(f"wrote {path}", err=err)
-
-
-@contextlib.contextmanager
-def _solver_kept_off_stdout() -> Iterator[None]:
-    """HiGHS writes its worries straight to standard output, which is the document's."""
-    sys.stdout.flush()
-    kept = os.dup(1)
-    try:
-        os.dup2(2, 1)
-        yield
-    finally:
-        os.dup2(kept, 1)
-        os.close(kept)

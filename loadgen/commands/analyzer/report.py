@@ -43,7 +43,12 @@ def report(
     from analyzer.what_if import parse_assumption
     from loadgen.conclude import analyse_run, conclude, print_summary
     from loadgen.conclude import as_json as to_text
+    from loadgen.proof.conclude import conclude_if_proof, print_proof
 
+    proof = conclude_if_proof(run, output) if form == "html" else None
+    if proof:
+        print_proof(*proof, as_json=as_json)
+        return
     assumptions = [parse_assumption(text) for text in assumed]
     if form == "html":
         analysis, where = conclude(run, output, assumptions)

@@ -13,6 +13,7 @@ group = LazyGroup(
         "failover": f"{HERE}.failover:failover",
         "sweep": f"{HERE}.sweep:sweep",
         "verify": f"{HERE}.verify:verify",
+        "capacity-proof": f"{HERE}.capacity_proof:capacity_proof",
         "lab": f"{HERE}.lab:lab",
     },
 )

@@ -1,0 +1,93 @@
+"""What is said of a proof of capacity, in sentences."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from analyzer.capacity.proof import TOLERANCE
+from analyzer.capacity.wording import bit_rate, count
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from analyzer.capacity.proof import Proof, State
+
+HELD_UP_MS = 100.0
+"""A sender that was late by so much says that its machine was busy, not that directors were."""
+
+
+def verdict(proof: Proof) -> str:
+    """The answer in a sentence or two."""
+    experiment = proof.experiment
+    vips = count(len(experiment.vips), "VIP")
+    hosts = count(experiment.question.hosts, "director")
+    if not proof.states:
+        return f"Nothing was measured of {vips} over {hosts}."
+    head = "As computed" if proof.holds else _why_not(proof)
+    return f"{head}: with {vips} over {hosts} {_busiest(proof)}. {_lost(proof)}{_held_up(proof)}"
+
+
+def losses_lost(states: Sequence[State]) -> float | None:
+    """The largest share of the datagrams lost in one of some windows; None without windows."""
+    return max((s.lost_share for s in states if s.lost_share is not None), default=None)
+
+
+def _why_not(proof: Proof) -> str:
+    if all(state.agrees for state in proof.states):
+        return f"As computed, as far as it went ({len(proof.states)} windows)"
+    return "Not as computed"
+
+
+def _busiest(proof: Proof) -> str:
+    after = [each for loss in proof.losses if loss.after for each in loss.after.carried]
+    carried = after or [each for state in proof.states for each in state.carried]
+    measured = [each for each in carried if each.measured_bps is not None]
+    if not measured:
+        return "no link could be measured"
+    worst = max(measured, key=lambda each: each.measured_bps or 0.0)
+    bps = worst.measured_bps or 0.0
+    when = "after a loss" if after else "while all are well"
+    return (
+        f"the busiest link carried {rate(bps)} {when}, {bps / worst.link_bps:.0%} of it; "
+        f"{_farthest(proof.worst_difference or 0.0)}"
+    )
+
+
+def _farthest(off: float) -> str:
+    if abs(off) <= TOLERANCE:
+        return f"every share was within {max(abs(off), 0.001):.1%} of the computed one"
+    return f"one share was {off:+.1%} from the computed one ({TOLERANCE:.0%} allowed)"
+
+
+def _lost(proof: Proof) -> str:
+    after = [loss.after for loss in proof.losses if loss.after]
+    lost = sum(state.lost for state in proof.states)
+    sent = sum(state.sent for state in proof.states)
+    if not lost:
+        return f"Nothing was lost of {sent:,} datagrams."
+    worst = losses_lost(after) or losses_lost(proof.states) or 0.0
+    computed = max((state.computed_lost_share for state in proof.states), default=0.0)
+    return (
+        f"At worst {share(worst)} of the traffic was lost while it was measured "
+        f"({share(computed)} computed)."
+    )
+
+
+def _held_up(proof: Proof) -> str:
+    """Where the machine itself was too busy, no loss is the directors' fault."""
+    off = [state.worst_late_ms or 0.0 for state in proof.states if not state.agrees]
+    worst_ms = max(off, default=0.0)
+    if worst_ms <= HELD_UP_MS:
+        return ""
+    return f" The sender was held up for {worst_ms:.0f} ms: this machine was too busy."
+
+
+def rate(bps: float) -> str:
+    """A measured bit rate to three digits."""
+    return bit_rate(Fraction(f"{bps:.3g}"))
+
+
+def share(value: float) -> str:
+    """A share of datagrams: 0, or with two digits."""
+    return "0%" if value == 0 else f"{100 * value:.2g}%"
