@@ -14,7 +14,7 @@ from inspect import cleandoc
 from types import NoneType, SimpleNamespace, UnionType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from analyzer import forecast, results
+from analyzer import forecast, health, results
 from analyzer.capacity import proof_results
 from analyzer.capacity import results as capacity_results
 from analyzer.capacity.question import PLAN_NAMES
@@ -24,6 +24,8 @@ from analyzer.ipvs.texts import model as texts
 from analyzer.lives import Life, Question
 from analyzer.model import Band, PortBudget, TableMemory
 from analyzer.occupancy import Counts, Course
+from analyzer.sweep import results as sweep_results
+from analyzer.sweep.waits import FinWaits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +35,14 @@ Schema = dict[str, Any]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 _SIMPLE = {str: "string", bool: "boolean", int: "integer", float: "number", NoneType: "null"}
-_FOR_TYPES_ONLY = {"Mapping": Mapping, "Floats": list[float], "Ints": list[int]}
+_FOR_TYPES_ONLY = {
+    "Mapping": Mapping,
+    "Floats": list[float],
+    "Ints": list[int],
+    "FinWaits": FinWaits,
+    "PortBudget": PortBudget,
+    "TableMemory": TableMemory,
+}
 """Names that a module imports for its annotations alone."""
 
 
@@ -79,7 +88,7 @@ class _Document:
 
 
 def _resolved(annotations: Mapping[str, Any], kind: type) -> dict[str, Any]:
-    names = vars(results) | vars(states) | vars(failover_results) | _FOR_TYPES_ONLY
+    names = vars(results) | vars(states) | vars(failover_results) | vars(health) | _FOR_TYPES_ONLY
     names |= vars(sys.modules[kind.__module__])
     return get_type_hints(SimpleNamespace(__annotations__=dict(annotations)), names)
 
@@ -216,6 +225,44 @@ def _list_of(schema: Schema) -> Schema:
     return {"type": "array", "items": schema}
 
 
+def sweep() -> Schema:
+    """Of ``loadgen sweep --json`` and ``analyzer sweep --json``: types, and what they derive."""
+    document = _Document()
+    whether = document.of(bool | None)
+    for kind, derived in (
+        (sweep_results.Beside, "agrees"),
+        (sweep_results.Point, "timeout_agrees"),
+    ):
+        shown = document.object_of(kind)
+        keys = shown["properties"] | {derived: whether}
+        document.definitions[kind.__name__] = shown | object_with(keys)
+    body = document.object_of(sweep_results.Sweep)
+    return _headed("loadgen sweep --json", sweep_results.SCHEMA_VERSION, body, document)
+
+
+def verify() -> Schema:
+    """Of ``loadgen verify --json``."""
+    document = _Document()
+    of = document.of
+    director = {"director": of(str), "kernel": of(str | None), "hz": of(int | None)}
+    counts = {"services": of(int), "entries": of(int | None)}
+    told = {"vrrp_state": of(str | None), "sync_daemon": of(str | None)}
+    shown = object_with(
+        director
+        | {"timeouts_s": _or_null(of(states.Timeouts)), "connections_per_s": of(float | None)}
+        | counts
+        | told
+    )
+    body = object_with(
+        {
+            "verdict": of(str),
+            "directors": {"type": "array", "items": shown},
+            "checks": of(tuple[health.Check, ...]),
+        }
+    )
+    return _headed("loadgen verify --json", health.SCHEMA_VERSION, body, document)
+
+
 def _or_null(schema: Schema) -> Schema:
     return {"anyOf": [schema, {"type": "null"}]}
 
@@ -226,5 +273,7 @@ DOCUMENTS: Mapping[str, Callable[[], Schema]] = {
     "predict": predict,
     "capacity": capacity,
     "capacity-proof": capacity_proof,
+    "sweep": sweep,
+    "verify": verify,
 }
 """By the command that prints them."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-NAMES = ("report", "parse", "predict", "capacity", "capacity-proof")
+NAMES = ("report", "parse", "predict", "capacity", "capacity-proof", "sweep", "verify")
 
 
 @click.command()

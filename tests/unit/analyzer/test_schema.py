@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from analyzer.health import checks
+from analyzer.health import to_json as health_to_json
+from analyzer.sweep.points import sweep_of
+from analyzer.sweep.results import to_json as sweep_to_json
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.analyzer.test_health import OTHER, WELL
 
 from analyzer.analysis import analyse
 from analyzer.ipvs.texts import parse, to_document
@@ -99,6 +105,20 @@ def test_a_report_is_as_published(report: dict[str, Any]) -> None:
 def test_a_report_on_a_capture_and_a_log_is_as_published(tmp_path: Path) -> None:
     import_folder([DATA / "ground-truth" / "nat-client-close-tcpfin10"], tmp_path / "run")
     holds(to_json(analyse(Recording.open(tmp_path / "run"))), "report")
+
+
+def test_a_sweep_is_as_published() -> None:
+    found = analyse(Recording.open(DATA / "dr-burst-50"))
+    told = {**found.manifest, "plan": {"close": {"client": 1.0}}}
+    sweep = sweep_of("sweep", [(20, found), (30, replace(found, manifest=told))])
+    document = json.loads(json.dumps(sweep_to_json(sweep)))
+    assert document["points"][0]["peak_inactive"] is None
+    assert document["points"][1]["peak_inactive"]["agrees"] is True
+    holds(document, "sweep")
+
+
+def test_a_verified_director_is_as_published() -> None:
+    holds(json.loads(json.dumps(health_to_json(checks([WELL, OTHER], None), [WELL]))), "verify")
 
 
 TEXTS = sorted((DATA / "texts").glob("*.txt"))
