@@ -9,23 +9,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from analyzer.health import checks
-from analyzer.health import to_json as health_to_json
-from analyzer.sweep.points import sweep_of
-from analyzer.sweep.results import to_json as sweep_to_json
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.analyzer.test_health import OTHER, WELL
 
 from analyzer.analysis import analyse
+from analyzer.health import checks
+from analyzer.health import to_json as health_to_json
 from analyzer.ipvs.texts import parse, to_document
 from analyzer.recording import Recording
 from analyzer.results import JSON_KEYS, to_json
 from analyzer.schema import DIALECT, DOCUMENTS
+from analyzer.sweep.points import sweep_of
+from analyzer.sweep.results import to_json as sweep_to_json
 from loadgen.commands.analyzer import group
 from loadgen.commands.analyzer.schema import NAMES
 from loadgen.importing.folder import import_folder
+from tests.unit.analyzer.test_health import OTHER, WELL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
