@@ -308,7 +308,7 @@ def _findings(baseline: Analysis, analysis: Analysis) -> Iterator[Judgement]:
     for one in analysis.findings:
         if one.id in TELLING and one.severity != "info" and one.id not in known:
             why = f"{one.title}. {one.evidence}"
-            text = f"no finding {one.id}, as before"
+            text = f"finding({one.id}) as before"
             yield Judgement(text=text, outcome="failed", measured=one.title, why=why)
 
 

@@ -182,7 +182,7 @@ def test_entries_that_end_in_another_state_are_named(burst: Analysis) -> None:
 def test_a_new_finding_about_servers_is_named_and_an_old_one_is_not(burst: Analysis) -> None:
     found = Finding(id="refused", severity="problem", title="9 refused", evidence="x", advice="y")
     after = replace(burst, findings=(*burst.findings, found))
-    assert set(failed(burst, after)) == {"no finding refused,"}
+    assert set(failed(burst, after)) == {"finding(refused)"}
     assert not failed(after, after)
 
 
