@@ -41,6 +41,7 @@ class _Scene:
     sent: Sent
     found: Sequence[Rule]
     begin_ns: int  # the fault comes no earlier
+    undone_ns: int | None  # somebody ordered it, or the old master came back by itself
     until_ns: int  # the fault is undone, or the run ends
     end_ns: int
 
@@ -74,14 +75,18 @@ def _scene(evidence: Evidence, told: Told) -> _Scene:
     names = {mac: one.name for one in evidence.directors for mac in one.macs}
     found = masters.rules(wire, vip, names) if wire else []
     end_ns = _end_ns(evidence, sent)
-    until_ns = told.undo_ordered_ns or end_ns
+    begin_ns = told.ordered_ns or _looked_for_from(evidence, found)
+    undone_ns = told.undo_ordered_ns
+    if undone_ns is None and told.ordered_ns is None:
+        undone_ns = _came_back_ns(found, begin_ns)
     return _Scene(
         evidence=evidence,
         told=told,
         sent=sent,
         found=found,
-        begin_ns=told.ordered_ns or _looked_for_from(evidence, found),
-        until_ns=until_ns,
+        begin_ns=begin_ns,
+        undone_ns=undone_ns,
+        until_ns=undone_ns or end_ns,
         end_ns=end_ns,
     )
 
@@ -95,6 +100,15 @@ def _end_ns(evidence: Evidence, sent: Sent) -> int:
 def _looked_for_from(evidence: Evidence, found: Sequence[Rule]) -> int:
     first = [new.from_ns for old, new in pairwise(found) if old.sender != new.sender]
     return max(first[0] - AROUND_NS, evidence.zero_ns) if first else evidence.zero_ns
+
+
+def _came_back_ns(found: Sequence[Rule], begin_ns: int) -> int | None:
+    """When the director that had been master advertised again."""
+    old = masters.master_at(found, begin_ns)
+    if old is None:
+        return None
+    later = (rule.from_ns for rule in found if rule.sender == old.sender)
+    return next((at_ns for at_ns in later if at_ns > begin_ns), None)
 
 
 def _told(scene: _Scene, gap: Gap | None, predicted: Forecast) -> Failover:
@@ -120,9 +134,7 @@ def _told(scene: _Scene, gap: Gap | None, predicted: Forecast) -> Failover:
         skew_s=new.skew_s if new else None,
         fault_s=None if fault_ns is None else scene.at_s(fault_ns),
         takeover_s=scene.at_s(new.from_ns) if new else None,
-        undone_s=None
-        if scene.told.undo_ordered_ns is None
-        else scene.at_s(scene.told.undo_ordered_ns),
+        undone_s=None if scene.undone_ns is None else scene.at_s(scene.undone_ns),
         sent=int(phase.sum()),
         late=int((phase & scene.sent.late).sum()),
         failed=int((phase & scene.sent.failed).sum()),
@@ -174,7 +186,7 @@ def _parts(gap: Gap | None, predicted: Forecast) -> Parts | None:
 
 
 def _failback(scene: _Scene, old: Rule | None) -> Failback | None:
-    undone_ns = scene.told.undo_ordered_ns
+    undone_ns = scene.undone_ns
     if undone_ns is None:
         return None
     gap = None
@@ -218,8 +230,8 @@ def _entries(scene: _Scene, predicted: Forecast) -> tuple[Holding, ...]:
         instants["before the fault"] = predicted.fault_ns
     if predicted.new is not None:
         instants["at the take-over"] = predicted.new.from_ns
-    if scene.told.undo_ordered_ns is not None:
-        instants["before it was undone"] = scene.told.undo_ordered_ns
+    if scene.undone_ns is not None:
+        instants["before it was undone"] = scene.undone_ns
     polled = scene.evidence.services["at"]
     if len(polled):
         instants["at the end"] = int(ns(polled).max())

@@ -243,6 +243,17 @@ def test_advertisements_of_another_router_or_from_afar_do_not_count() -> None:
     assert told_of(scene.evidence()).reigns == plain.reigns
 
 
+def test_a_fault_that_nobody_ordered_is_found_and_so_is_its_end() -> None:
+    scene = Silence(to_s=30)
+    scene.wire.adverts = [row for row in scene.wire.adverts if row.at_ns < at(15.0)]
+    scene.wire.reign("bal01", 15.1, 30, 10, claim=True)
+    told = told_of(scene.evidence(told={"fault": None, "ordered_ns": None}))
+    assert (told.old_master, told.new_master, told.how) == ("bal01", "bal02", "silence")
+    assert told.outage_s == pytest.approx(told.predicted_outage_s, abs=0.05)
+    assert told.undone_s == pytest.approx(15.1)
+    assert told.failback.gap_s == pytest.approx(0.02, abs=0.01)
+
+
 # Connections in flight
 
 

@@ -1,0 +1,85 @@
+"""The exercise by one command, and a master that dies under load: two runs on one real lab."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from analyzer.recording import Recording
+
+if TYPE_CHECKING:
+    from loadgen.lab.fixture import MakeLab
+    from loadgen.lab.lab import Lab
+
+LOADGEN = Path(sys.executable).parent / "loadgen"
+VIP = "192.168.10.2"
+RATE = 50
+LIMIT_S = 120.0
+
+
+@pytest.fixture(scope="module")
+def fresh(make_ipvs_lab: MakeLab) -> Lab:
+    """A lab whose tables are empty."""
+    return make_ipvs_lab()
+
+
+def failover(lab: Lab, directory: Path, *flags: str) -> Any:
+    told = ("-o", str(directory), *flags)
+    done = subprocess.run(
+        [str(LOADGEN), "failover", "--vip", VIP, "--lab", lab.name, "--json", *told],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def exercise(fresh: Lab, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Recording]:
+    directory = tmp_path_factory.mktemp("exercise") / "run"
+    flags = ("--exercise", "--before", "0.5s", "--after", "6s", "--tail", "6s")
+    return failover(fresh, directory, *flags), Recording.open(directory)
+
+
+def test_the_exercise_reads_25_and_25_on_either_director(exercise: tuple[Any, Recording]) -> None:
+    document, recording = exercise
+    assert (document["requests"]["sent"], document["requests"]["failed"]) == (100, 0)
+    services = recording.table("services")
+    for director in ("bal01", "bal02"):
+        own = services[services["director"] == director]
+        most = own.groupby("real_server")["inactive"].max()
+        assert list(most) == [25, 25], director
+    assert (document["failover"]["old_master"], document["failover"]["new_master"]) == (
+        "bal01",
+        "bal02",
+    )
+    events = recording.table("events")
+    log = events[events["kind"] == "keepalived"]
+    told = " ".join(log["host"] + ": " + log["detail"])
+    assert "bal01: (VI_1) Entering FAULT STATE" in told
+    assert "bal02: (VI_1) Entering MASTER STATE" in told
+
+
+def test_clients_are_out_for_the_interval_less_the_age(
+    fresh: Lab, exercise: tuple[Any, Recording], tmp_path: Path
+) -> None:
+    del exercise  # it wants the tables empty, so it comes first
+    flags = ("--fault", "bal01:link-down", "-q", str(RATE), "--before", "2s", "--tail", "7s")
+    told = failover(fresh, tmp_path / "run", *flags, "--after", "8s")["failover"]
+    assert told["valid"], told["why_invalid"]
+    assert told["how"] == "silence"
+    assert told["outage_s"] == pytest.approx(told["predicted_outage_s"], abs=0.1)
+    assert told["failed"] == 0
+    assert abs(told["late"] - RATE * told["outage_s"]) <= max(0.03 * told["late"], 2)
+    in_flight = told["in_flight"].values()
+    assert sum(kind["reset"] for kind in in_flight) == 30  # no sync daemon
+    assert told["failback"]["master_again_s"] is not None  # the link is up again
+    assert told["failback"]["gap_s"] < 1
