@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING
 import pytest
 from junitparser import JUnitXml
 
+from loadgen.commands import exit_code_of
+from loadgen.commands.loadgen import group
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -104,11 +107,17 @@ def test_one_that_fails_is_99_and_one_that_nobody_measured_is_2(
     ],
 )
 def test_what_is_not_understood_is_one_line_before_anything_is_sent(
-    site: Site, words: list[str]
+    site: Site,
+    words: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    shown = burst(site, "-n", "5", *words)
-    assert (shown.returncode, shown.stdout, site.asked) == (2, "", 0)
-    assert shown.stderr.count("\n") == 1
+    where = ["--vip", "127.0.0.1", "--port", str(site.server_address[1]), "--no-capture"]
+    monkeypatch.setattr(sys, "argv", ["loadgen", "burst", *where, "-n", "5", *words])
+    code = exit_code_of(group)
+    out, err = capsys.readouterr()
+    assert (code, out, site.asked) == (2, "", 0)
+    assert err.count("\n") == 1
     assert not Path("runs").exists()
 
 
