@@ -28,6 +28,7 @@ LIFE_COLUMNS = {
     "seen_ns": "Int64",
     "gone_ns": "Int64",
 }
+_TOLD = ["director", "flow", "server", "state", "at_ns", "expires_s", "change"]  # of a life
 _NEVER = np.iinfo(np.int64).max
 
 
@@ -83,6 +84,7 @@ def entry_lives(entries: pd.DataFrame, polls: pd.DataFrame) -> pd.DataFrame:
     """
     if entries.empty:
         return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in LIFE_COLUMNS.items()})
+    entries = entries[_TOLD]
     life = (entries["change"] == "appeared").cumsum().rename("life")
     held = entries[entries["change"] != "gone"]
     lives = held.groupby(life[held.index]).agg(

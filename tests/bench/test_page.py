@@ -38,16 +38,18 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of the long run; analysed and rendered once."""
     path = tmp_path_factory.mktemp("long") / "run"
     LongRun(requests=REQUESTS, watch_s=WATCH_S).write(path)
-    began = time.perf_counter()
+    began, busy_before_s = time.perf_counter(), time.process_time()
     analysis = analyse(Recording.open(path))
     analysed_s = time.perf_counter() - began
     html = render_page(analysis)
-    made_s = time.perf_counter() - began - analysed_s
+    made_s, busy_s = time.perf_counter() - began, time.process_time() - busy_before_s
     file = path / "report.html"
     file.write_text(html, encoding="utf-8")
     size_mb = len(html.encode()) / 1e6
-    print(f"\n{REQUESTS:,} requests, {WATCH_S:,.0f} s: analysed in {analysed_s:.1f} s")
-    print(f"the page: made in {made_s:.2f} s, {size_mb:.2f} MB")
+    print(
+        f"\n{REQUESTS:,} requests, {WATCH_S:,.0f} s: analysed in {analysed_s:.1f} s, the page made"
+    )
+    print(f"after {made_s:.1f} s of {MADE_S} ({busy_s:.1f} s on the processors), {size_mb:.2f} MB")
     assert made_s <= MADE_S
     assert size_mb <= SIZE_MB
     return file
@@ -68,9 +70,9 @@ def test_the_page_opens_and_zooms_at_once(page: Path) -> None:
             for share, width in ((0.1, 0.5), (0.4, 0.1), (0.0, 1.0))
         )
         heap_mb = tab.evaluate("performance.memory.usedJSHeapSize / 1e6")
-    print(f"first chart in {opened_s:.2f} s, all in {drawn_s:.2f} s")
-    print(f"zoomed in {zoomed_s:.2f} s, {heap_mb:.0f} MB of heap")
-    assert opened_s <= OPENED_S
+    print(f"first chart in {opened_s:.2f} s, all in {drawn_s:.2f} s of {OPENED_S}")
+    print(f"zoomed in {zoomed_s:.2f} s of {ZOOMED_S}, {heap_mb:.0f} MB of heap")
+    assert drawn_s <= OPENED_S
     assert zoomed_s <= ZOOMED_S
 
 
