@@ -28,15 +28,21 @@ def sentence(told: Failover) -> str:
     """The verdict: who followed whom, how long clients were out, and what that cost."""
     if not told.valid:
         return f"This fail-over is invalid, not slow: {told.why_invalid}."
-    parts = [_who(told), _out(told), *_requests(told), *_held(told), *_back(told)]
-    return f"{'; '.join(parts)}."
+    parts = [_out(told), *_requests(told), *_held(told), *_back(told)]
+    return f"{_who(told)}: {'; '.join(parts)}."
 
 
 def _who(told: Failover) -> str:
-    cause = f" ({told.fault})" if told.fault else ""
+    cause = f" after {_cause(told.fault)}" if told.fault else ""
     if told.new_master is None:
         return f"Nobody was seen to take over from {told.old_master or 'the master'}{cause}"
     return f"{told.new_master} took over from {told.old_master}{cause}"
+
+
+def _cause(fault: str) -> str:
+    """``link-down of bal01``, where it is a lab's; a command as it is."""
+    host, colon, kind = fault.partition(": ")
+    return f"{kind} of {host}" if colon and " " not in fault.replace(": ", "") else fault
 
 
 def _out(told: Failover) -> str:

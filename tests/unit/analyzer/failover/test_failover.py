@@ -148,6 +148,21 @@ def test_a_manifest_that_no_recorder_writes_is_refused(said: Any) -> None:
         failover(replace(made, manifest=dict(made.manifest) | {"failover": said}))
 
 
+def test_the_verdict_says_who_followed_whom_and_for_how_long_clients_were_out() -> None:
+    rows = talk(1, "dialogue", (1, "opened"), *steady(1, 5.5), (9.7, "reset"))
+    told = told_of(Silence().evidence(in_flight=rows, told={"undo_ordered_ns": at(15.0)}))
+    said = found.sentence(told)
+    assert said.startswith("bal02 took over from bal01 after link-down of bal01: clients were out")
+    assert f"{told.outage_s:.2f} s (predicted {told.predicted_outage_s:.2f} ±" in said
+    assert f"of {told.sent} requests {told.late} were late and 0 failed" in said
+    assert "0 of 1 connections in flight survived" in said
+    assert "the way back cost 0.02 s and reset 0 connections" in said
+    by_command = replace(told, fault="ssh lb1: reboot")
+    assert "after ssh lb1: reboot:" in found.sentence(by_command)
+    invalid = replace(told, valid=False, why_invalid="two holders")
+    assert found.sentence(invalid) == "This fail-over is invalid, not slow: two holders."
+
+
 # What makes a run invalid
 
 
