@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from loadgen.lab.lab import Lab
     from loadgen.proof.meters import Datagrams
 
-WARM_UP_S = 1.5
+WARM_UP_S = 3.5
+"""By then it is known how punctual the sender is."""
 SETTLE_S = 1.0
 """After a take-over: queues empty, and the repeats of gratuitous ARP are not yet due."""
 MOVE_LIMIT_S = 20.0
@@ -109,6 +110,7 @@ class Losses(Background):
         await asyncio.sleep(SETTLE_S)
 
     async def _window(self, what: str) -> Window:
+        await self._datagrams.punctual()
         self._say(f"{what}: measured for {self._window_s:g} s")
         began_ns = time.time_ns()
         await asyncio.sleep(self._window_s)

@@ -15,6 +15,7 @@ from loadgen.background import Background
 from loadgen.errors import RunFailed
 from loadgen.lab import netns, wiring
 from loadgen.lab.topology import namespace, port_name
+from loadgen.proof.schedule import PATIENCE_NS
 from loadgen.proof.traffic import FIRST_SOURCE_PORT, ROW, SETTLED_S
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from loadgen.proof.traffic import Stream
 
 LOOK_S = 0.1
+PUNCTUAL_LIMIT_S = 15.0
 _GRACE_S = SETTLED_S + 4.0
 _READ_BYTES = 1 << 16
 
@@ -42,6 +44,7 @@ class Datagrams(Background):
         self._process: asyncio.subprocess.Process | None = None
         self._over: RunFailed | None = None
         self._held = b""
+        self._late_ns = 0
 
     def check(self) -> None:
         """Nothing, while it is being sent.
@@ -51,6 +54,13 @@ class Datagrams(Background):
         """
         if self._over is not None:
             raise self._over
+
+    async def punctual(self) -> None:
+        """Wait a while until the sender has made good what it was late with, as far as is known."""
+        deadline_s = time.monotonic() + PUNCTUAL_LIMIT_S
+        while self._late_ns > PATIENCE_NS and time.monotonic() < deadline_s:
+            self.check()
+            await asyncio.sleep(LOOK_S)
 
     async def _begin(self) -> None:
         self._process = await asyncio.create_subprocess_exec(
@@ -97,6 +107,7 @@ class Datagrams(Background):
 
     def _take(self, rows: npt.NDArray[np.void]) -> None:
         lost = rows["received"] == 0
+        self._late_ns = int(rows["sent"][-1] - rows["due"][-1])
         flow = rows["flow"].astype(np.int64)
         self._recording.extend_columns(
             "datagrams",
