@@ -111,6 +111,7 @@ class Failover:
     outage_s: float | None
     outage_over: bool  # connects succeeded again
     resolution_s: float | None
+    client_late_s: float  # how late the client was, at the worst, with beginning a request
     predicted_outage_s: float | None
     predicted_range_s: tuple[float, float] | None  # over every age of the last advertisement
     prediction_uncertainty_s: float | None

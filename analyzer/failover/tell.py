@@ -126,6 +126,7 @@ def _told(scene: _Scene, gap: Gap | None, predicted: Forecast) -> Failover:
         outage_s=gap.length_s if gap else None,
         outage_over=gap is not None and gap.to_ns is not None,
         resolution_s=clients.interval_s(scene.sent) if scene.told.probed else None,
+        client_late_s=clients.stood_still_s(scene.sent, scene.begin_ns, scene.until_ns),
         predicted_outage_s=predicted.outage_s,
         predicted_range_s=predicted.range_s,
         prediction_uncertainty_s=predicted.uncertainty_s,

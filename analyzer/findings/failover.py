@@ -100,7 +100,8 @@ def failover_differs(figures: Figures) -> Finding | None:
     if told is None or told.outage_s is None or told.predicted_outage_s is None:
         return None
     apart_s = told.outage_s - told.predicted_outage_s
-    allowed_s = DIFFERS_S + (told.prediction_uncertainty_s or 0) + (told.resolution_s or 0)
+    known_s = (told.prediction_uncertainty_s or 0) + (told.resolution_s or 0)
+    allowed_s = DIFFERS_S + known_s + told.client_late_s
     if abs(apart_s) <= allowed_s:
         return None
     return Finding(

@@ -238,6 +238,7 @@ def _predicted(told: Failover) -> DataTable:
         ("skew, s", _three(told.skew_s), "", ""),
         ("requests late", _late(told), told.late, ""),
         ("requests failed", "", told.failed, ""),
+        ("the client late by at most, s", "", _three(told.client_late_s), ""),
     ]
     return DataTable(columns=("", "predicted", "observed", "observed less predicted"), rows=rows)
 

@@ -91,6 +91,7 @@ def row(kind: str, rate: int, one: dict[str, Any]) -> str:
     return (
         f"{kind:<16} {rate:>4}/s  {one['how'] or '-':<16} out {one['outage_s']:6.3f} s, predicted "
         f"{one['predicted_outage_s']:6.3f} s, late {one['late']:5}, failed {one['failed']}, "
+        f"client late {one['client_late_s']:.3f} s, "
         f"way back {one['failback']['gap_s']:.2f} s"
     )
 

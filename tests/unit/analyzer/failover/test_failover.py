@@ -163,6 +163,15 @@ def test_the_verdict_says_who_followed_whom_and_for_how_long_clients_were_out() 
     assert found.sentence(invalid) == "This fail-over is invalid, not slow: two holders."
 
 
+def test_an_outage_that_the_wire_does_not_explain_is_a_finding_unless_the_client_was_late() -> None:
+    told = replace(told_of(Silence().evidence()), outage_s=4.2)
+    said = found.failover_differs(figures(told))
+    assert said is not None
+    assert "longer" in said.title
+    assert found.failover_differs(figures(replace(told, client_late_s=1.0))) is None
+    assert found.failover_differs(figures(told_of(Silence().evidence()))) is None
+
+
 # What makes a run invalid
 
 

@@ -35,6 +35,7 @@ TOLD = Failover(
     outage_s=3.62,
     outage_over=True,
     resolution_s=0.02,
+    client_late_s=0.004,
     predicted_outage_s=3.60,
     predicted_range_s=(2.965, 3.965),
     prediction_uncertainty_s=0.01,
