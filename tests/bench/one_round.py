@@ -1,7 +1,7 @@
 """One round of one engine for the bench, run inside the client's namespace.
 
-``one_round.py ENGINE PROCESSES REQUESTS CONCURRENCY ROWS``, where ROWS is ``recorded``, or
-``dropped`` to carry the same plan out with rows that nobody takes: what recording costs is the
+``one_round.py ENGINE PROCESSES REQUESTS CONCURRENCY ROWS [VIP POOL]``, where ROWS is ``recorded``,
+or ``dropped`` to carry the same plan out with rows that nobody takes: what recording costs is the
 difference. One JSON object comes out.
 """
 
@@ -23,6 +23,7 @@ from loadgen.engines.activity import Burst
 from loadgen.engines.rows import WIDTH, Row
 from loadgen.engines.workers import Workers
 from loadgen.plan import ClosedModel, LoadPlan, OpenModel, Request, Stage, Target
+from loadgen.pool import parse_pool
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,20 +33,28 @@ if TYPE_CHECKING:
 VIP, PORT = "10.99.0.1", 80
 POOL = ("10.99.0.16",)
 """That no host has, for an engine that sends from addresses of its own."""
+SAID: list[str] = []
 _STARTED, _ENDED = Row._fields.index("started"), Row._fields.index("ended")
 
 
-def plan(engine: Any, processes: int, requests: int, concurrency: int) -> LoadPlan:
+def plan(
+    engine: Any,
+    processes: int,
+    requests: int,
+    concurrency: int,
+    vip: str = VIP,
+    pool: tuple[str, ...] = POOL,
+) -> LoadPlan:
     """New connections with one GET each; a concurrency of 0 is a schedule of 2,000/s."""
     every = Stage(duration_s=requests / 2000, rate_per_s=2000)
     return LoadPlan(
-        target=Target(vip=VIP, port=PORT),
+        target=Target(vip=vip, port=PORT),
         arrivals=ClosedModel(requests=requests, concurrency=concurrency)
         if concurrency
         else OpenModel(stages=(every,)),
         request=Request(method="GET"),
         engine=engine,
-        sources=POOL if engine == "packets" else (),
+        sources=pool if engine == "packets" else (),
         processes=processes,
     )
 
@@ -55,7 +64,7 @@ async def recorded(told: LoadPlan) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         writer = RecordingWriter(Path(folder), {})
         flushing = asyncio.create_task(_flush(writer))
-        async with Burst(told, writer, lambda _: None, print) as burst:
+        async with Burst(told, writer, lambda _: None, SAID.append) as burst:
             await burst.done()
         flushing.cancel()
         writer.close("completed")
@@ -86,7 +95,7 @@ async def dropped(told: LoadPlan) -> dict[str, Any]:
         seen["first"] = min(seen["first"], int(rows[:, _STARTED].min()))
         seen["last"] = max(seen["last"], int(rows[:, _ENDED].max()))
 
-    workers = Workers(told, take, print)
+    workers = Workers(told, take, SAID.append)
     await workers.start()
     await workers.sent()
     await workers.stop()
@@ -97,14 +106,24 @@ async def dropped(told: LoadPlan) -> dict[str, Any]:
     }
 
 
-def main(engine: str, processes: str, requests: str, concurrency: str, rows: str) -> None:
+def main(
+    engine: str,
+    processes: str,
+    requests: str,
+    concurrency: str,
+    rows: str,
+    vip: str = VIP,
+    pool: str = ",".join(POOL),
+) -> None:
     """Carry it out and say what came of it."""
-    told = plan(engine, int(processes), int(requests), int(concurrency))
+    numbers = (int(processes), int(requests), int(concurrency))
+    told = plan(engine, *numbers, vip, parse_pool(pool))
     began = time.process_time()
     found = asyncio.run({"recorded": recorded, "dropped": dropped}[rows](told))
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     found["cpu_s"] = time.process_time() - began + children.ru_utime + children.ru_stime
     found["workers_cpu_s"] = children.ru_utime + children.ru_stime
+    found["said"] = SAID
     json.dump(found, sys.stdout)
 
 

@@ -34,7 +34,8 @@ _COLUMNS: dict[str, type[np.generic]] = {
     "told": np.uint8,  # whether it is known where the answer ends: UNTOLD, SIZED, BY_FIN
     "head": np.int64,  # bytes of the answer that are no body
     "unacked": np.uint8,  # the segment that is to be sent again
-    "rto": np.int64,  # ns
+    "rto": np.int64,  # ns; doubled with each time that a segment goes again
+    "calm_rto": np.int64,  # what it is after an acknowledgement
     "resend": np.int64,  # when
     "limit": np.int64,  # when the time of its state is up
     "wake": np.int64,  # the earlier of these two
@@ -68,6 +69,7 @@ class Connections:
     head: Ints
     unacked: UInt8s
     rto: Ints
+    calm_rto: Ints
     resend: Ints
     limit: Ints
     wake: Ints

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 LEAST_RTO_NS = 200_000_000
 """Linux's; RFC 6298 would have a second."""
 
+FALLBACK_RTO_NS = 3_000_000_000
+"""After a SYN that had to go twice (RFC 6298, 5.7)."""
+
 _STARTED, _CONNECTED, _FIRST_BYTE = (
     COLUMN[name] for name in ("started", "connected", "first_byte")
 )
@@ -88,6 +91,7 @@ class Hearing:
         if len(done):
             all_.una[done] = all_.nxt[done]
             all_.unacked[done] = 0
+            all_.rto[done] = all_.calm_rto[done]
             all_.resend[done] = FAR
             all_.wake[done] = all_.limit[done]
         fins: Bools = acked & (unacked == _FIN_SEGMENT)
@@ -155,13 +159,14 @@ class Hearing:
 
     def _time_round_trips(self, slots: Ints, at_ns: Ints) -> None:
         """From SYN to SYN-ACK; not of a SYN that went twice, for either may be answered (Karn)."""
-        rows = self._all.rows
+        all_, rows = self._all, self._all.rows
         once = rows[slots, _RETRANSMITS] == 0
+        all_.rto[slots] = all_.calm_rto[slots] = FALLBACK_RTO_NS
         slots, at_ns = slots[once], at_ns[once]
         rtt_ns = np.maximum(at_ns - rows[slots, _STARTED], 1000)
         rows[slots, _RTT] = rtt_ns // 1000
         # RTO = SRTT + 4 RTTVAR, and the first sample makes RTTVAR half of SRTT (RFC 6298, 2.2)
-        self._all.rto[slots] = np.maximum(3 * rtt_ns, LEAST_RTO_NS)
+        all_.rto[slots] = all_.calm_rto[slots] = np.maximum(3 * rtt_ns, LEAST_RTO_NS)
 
     def _reset(
         self, seen: Seen, places: Ints, slots: Ints, resets: Bools, happening: UInt8s

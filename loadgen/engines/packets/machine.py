@@ -107,7 +107,7 @@ class Machine:
         all_.rcv[slots] = 0
         all_.told[slots] = UNTOLD
         all_.noted[slots] = False
-        all_.rto[slots] = FIRST_RTO_NS
+        all_.rto[slots] = all_.calm_rto[slots] = FIRST_RTO_NS
         all_.limit[slots] = now_ns + self._connect_ns
         known = {
             "number": numbers[:count],
