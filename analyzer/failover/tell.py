@@ -28,9 +28,6 @@ _S = 1_000_000_000
 STOOD_STILL_S = 0.25
 """A client that begins requests so late measures itself."""
 
-AROUND_NS = 5 * _S
-"""Before a take-over that nobody ordered, its cause is looked for so far back."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Scene:
@@ -98,8 +95,9 @@ def _end_ns(evidence: Evidence, sent: Sent) -> int:
 
 
 def _looked_for_from(evidence: Evidence, found: Sequence[Rule]) -> int:
-    first = [new.from_ns for old, new in pairwise(found) if old.sender != new.sender]
-    return max(first[0] - AROUND_NS, evidence.zero_ns) if first else evidence.zero_ns
+    """What nobody ordered came after the last word of the first master who was followed."""
+    last = (old.to_ns for old, new in pairwise(found) if old.sender != new.sender)
+    return next(last, evidence.zero_ns - 1) + 1
 
 
 def _came_back_ns(found: Sequence[Rule], begin_ns: int) -> int | None:

@@ -267,8 +267,9 @@ def test_advertisements_of_another_router_or_from_afar_do_not_count() -> None:
     assert told_of(scene.evidence()).reigns == plain.reigns
 
 
-def test_a_fault_that_nobody_ordered_is_found_and_so_is_its_end() -> None:
-    scene = Silence(to_s=30)
+@pytest.mark.parametrize("fault_s", [1.6, 5.6])
+def test_a_fault_that_nobody_ordered_is_found_and_so_is_its_end(fault_s: float) -> None:
+    scene = Silence(to_s=30, fault_s=fault_s)
     scene.wire.adverts = [row for row in scene.wire.adverts if row.at_ns < at(15.0)]
     scene.wire.reign("bal01", 15.1, 30, 10, claim=True)
     told = told_of(scene.evidence(told={"fault": None, "ordered_ns": None}))
