@@ -58,8 +58,8 @@
       }
     }
     if (coarse) layout.dragmode = false; // a finger scrolls the page; the buttons zoom
-    const given = layout.xaxis.range;
-    const follows = chart.given?.some((range) => same(range, chart.layout.xaxis.range));
+    const given = layout.xaxis.range ?? []; // of categories there is none
+    const follows = chart.given?.some((range) => same(range, chart.layout.xaxis.range ?? []));
     const zoomed = follows ? null : chart.layout?.xaxis.range ?? ranges.get(chart.dataset.clock);
     if (zoomed) layout.xaxis.range = [...zoomed]; // keep the reader's zoom
     chart.given = [chart.given?.[0] ?? [...given], [...given]]; // plotly goes back to the first
