@@ -19,7 +19,7 @@ OURS = f"127.{os.getpid() % 250 + 1}.7.7"  # an address that no other test has s
 FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 
-@pytest.mark.parametrize("host", [OURS, "::1"])
+@pytest.mark.parametrize("host", [OURS, "::1"], ids=["ipv4", "ipv6"])
 def test_the_kernel_counts_connections_to_a_service_by_state(host: str) -> None:
     family = FAMILY[ip_address(host).version]
     with ExitStack() as stack:
