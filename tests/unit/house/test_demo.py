@@ -53,7 +53,13 @@ def start(python: Path, **environ: str) -> subprocess.Popen[str]:
         env={**os.environ, "KEEP": "", **environ},
         stdout=subprocess.PIPE,
         text=True,
+        preexec_fn=hears_ctrl_c,
     )
+
+
+def hears_ctrl_c() -> None:
+    """Whoever runs the tests in the background ignores it, and so would all that they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def calls(python: Path) -> list[str]:
