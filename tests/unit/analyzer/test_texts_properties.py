@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from analyzer.ipvs.texts import ParsedText, decode, parse, to_document
+from analyzer.ipvs.texts.columns import ENDS
 from analyzer.ipvs.texts.model import Connection, Destination, End, Service
 
 TEXTS = sorted((Path(__file__).parents[2] / "data" / "texts").glob("*.txt"))
@@ -424,6 +425,7 @@ def test_a_broken_line_costs_no_more_than_itself(file: Path, data: st.DataObject
         return
     at = data.draw(st.integers(titles, len(lines) - 1))
     garbage = data.draw(st.text(st.characters(exclude_characters="\r\n"), max_size=40))
+    assume(not ENDS & set(garbage.split()))  # a title is no garbage: it names other columns
     whole = rows(parse("".join(lines)))
     alone = rows(parse("".join(lines[:at] + lines[at + 1 :])))
     broken = rows(parse("".join([*lines[:at], garbage + "\n", *lines[at + 1 :]])))
