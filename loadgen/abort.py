@@ -7,11 +7,11 @@ import signal
 from typing import TYPE_CHECKING
 
 from analyzer.checks.live import Seen, crossed
+from loadgen.background import Waiting
 from loadgen.errors import UsageProblem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import TracebackType
 
     from analyzer.checks.live import Limit
     from loadgen.director.poller import Poller
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 LOOK_S = 0.1
 
 
-class AbortWatch:
+class AbortWatch(Waiting):
     """An activity that ends the run once a limit is crossed while load is sent.
 
     Attributes:
@@ -34,17 +34,6 @@ class AbortWatch:
         self._burst = burst
         self._pollers = pollers
         self._peaks: tuple[int, int] | None = None
-
-    async def __aenter__(self) -> AbortWatch:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        return
 
     async def done(self) -> None:
         """Return when the last request has ended within all limits."""

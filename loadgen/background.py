@@ -1,13 +1,10 @@
-"""What an engine, a poller and a recorder have in common: one task that goes on beside the run."""
+"""What activities have in common: a task that goes on beside the run, or nothing but a wait."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Self
-
-if TYPE_CHECKING:
-    from types import TracebackType
+from typing import Self
 
 
 class Background:
@@ -23,12 +20,7 @@ class Background:
         self._task = asyncio.create_task(self._run())
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         try:
             if self._task is not None:
                 self._task.cancel()
@@ -48,3 +40,17 @@ class Background:
 
     async def _end(self) -> None:
         """After the task, however it ended."""
+
+
+class Waiting:
+    """An activity that only holds a run up: a subclass says until when (``done``)."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """There is nothing to end."""
+
+    async def done(self) -> None:
+        """Return when the run need wait no longer."""
+        raise NotImplementedError

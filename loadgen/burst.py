@@ -23,6 +23,7 @@ from loadgen.director.watched import Watched, watch_target
 from loadgen.engines.activity import Burst
 from loadgen.keys import QuitKey
 from loadgen.lab.recorder import LabEvents
+from loadgen.manifest import complete_manifest
 from loadgen.preflight import Table, as_text, preflight, read_host
 from loadgen.run import run
 from loadgen.sockets import socket_watches
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
     from analyzer.checks.live import Limit
     from analyzer.ipvs.states import Timeouts
-    from loadgen.capture.start import AnyCapture
     from loadgen.director.timeouts import LeftTimeouts
     from loadgen.live.door import Door
     from loadgen.plan import LoadPlan, Target
@@ -288,24 +288,3 @@ def _live(
         sending=Sending(tally=sender.tally, rates=rates, planned=plan.expected_requests),
     )
     return [view, LivePage(options.live, sources, recording, say)]
-
-
-def complete_manifest(
-    recording: RecordingWriter,
-    captures: Sequence[AnyCapture],
-    pollers: Sequence[Poller],
-) -> None:
-    """What is known only at the end: drops, and the clocks' offsets."""
-    eyes: list[Poller | AnyCapture] = [*pollers, *captures]
-    clocks = {poller.name: poller.clock_manifest() for poller in pollers}
-    directors = recording.manifest["directors"]
-    recording.update_manifest(
-        {
-            "directors": {name: facts | clocks.get(name, {}) for name, facts in directors.items()},
-            "not_measured": [
-                *recording.manifest["not_measured"],
-                *(row for eye in eyes for row in eye.not_measured()),
-            ],
-            "capture": captures[0].manifest() if captures else None,
-        }
-    )

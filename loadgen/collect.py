@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import loadgen
 from analyzer.recording import RecordingWriter
+from loadgen.background import Waiting
 from loadgen.capture.start import open_captures
 from loadgen.collecting.keep import Keeper
 from loadgen.collecting.metrics import serving
@@ -25,6 +26,7 @@ from loadgen.director.poller import Poller
 from loadgen.errors import UsageProblem
 from loadgen.keys import QuitKey
 from loadgen.lab.recorder import LabEvents
+from loadgen.manifest import complete_manifest
 from loadgen.plan import Target
 from loadgen.run import run
 from loadgen.sockets import socket_watches
@@ -32,10 +34,9 @@ from loadgen.sockets import socket_watches
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-    from types import TracebackType
 
     from analyzer.ipvs.states import Timeouts
-    from loadgen.capture.start import AnyCapture, CaptureOptions
+    from loadgen.capture.start import CaptureOptions
     from loadgen.collecting.keep import Keep
     from loadgen.collecting.table import LiveTable
     from loadgen.director.eye import Eye
@@ -77,22 +78,11 @@ class CollectOptions:
     live: Door | None = None
 
 
-class Until:
+class Until(Waiting):
     """An activity that holds a run up for a time, or for ever."""
 
     def __init__(self, seconds: float | None) -> None:
         self._seconds = seconds
-
-    async def __aenter__(self) -> object:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        return
 
     async def done(self) -> None:
         """Return when the time is up."""
@@ -157,7 +147,7 @@ async def collect(site: Site, options: CollectOptions, shown: LiveTable) -> Ende
     finally:
         for eye in eyes:
             await eye.close()
-    _complete_manifest(recording, captures, pollers)
+    complete_manifest(recording, captures, pollers)
     return ended
 
 
@@ -252,22 +242,3 @@ def _manifest(
         "capture": None,
         "not_measured": not_measured,
     }
-
-
-def _complete_manifest(
-    recording: RecordingWriter, captures: Sequence[AnyCapture], pollers: Sequence[Poller]
-) -> None:
-    """What is known only at the end: drops, the clocks' offsets, what a director did not give."""
-    eyes: list[Poller | AnyCapture] = [*pollers, *captures]
-    clocks = {poller.name: poller.clock_manifest() for poller in pollers}
-    directors = recording.manifest["directors"]
-    recording.update_manifest(
-        {
-            "directors": {name: facts | clocks.get(name, {}) for name, facts in directors.items()},
-            "not_measured": [
-                *recording.manifest["not_measured"],
-                *(row for eye in eyes for row in eye.not_measured()),
-            ],
-            "capture": captures[0].manifest() if captures else None,
-        }
-    )

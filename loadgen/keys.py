@@ -8,10 +8,7 @@ import signal
 import sys
 import termios
 import tty
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from types import TracebackType
+from typing import Any
 
 
 class QuitKey:
@@ -29,12 +26,7 @@ class QuitKey:
             asyncio.get_running_loop().add_reader(self._handle, self._pressed)
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if self._handle is not None:
             asyncio.get_running_loop().remove_reader(self._handle)
             termios.tcsetattr(self._handle, termios.TCSADRAIN, self._before)

@@ -13,7 +13,6 @@ from loadgen.sock_diag import SockDiag, SocketsRefused
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
-    from types import TracebackType
 
     from analyzer.recording import RecordingWriter
     from loadgen.director.link import Link
@@ -107,12 +106,7 @@ class SocketWatch:
         self._task = asyncio.create_task(self._run())
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self._ended.set()
         if self._task is not None:
             await asyncio.wait({self._task}, timeout=_LAST_COUNT_S)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from analyzer.ipvs.states import State, Timeouts, timeout_by_state_s
 from analyzer.ipvs.timers import granule_s
+from loadgen.background import Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from types import TracebackType
 
     from analyzer.lives import Close
     from loadgen.director.facts import DirectorFacts
@@ -57,7 +57,7 @@ _ENDS_IN: Mapping[Close, frozenset[State]] = {
 """Where entries wait after each way of closing; both of a pair where the forwarding decides."""
 
 
-class DecayWatch:
+class DecayWatch(Waiting):
     """An activity that ends when no entry of the burst is left, or its time is up.
 
     Attributes:
@@ -79,17 +79,6 @@ class DecayWatch:
         self._until_settled = until_settled
         self._progress = progress
         self._ended_ns = 0
-
-    async def __aenter__(self) -> DecayWatch:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        return
 
     async def done(self) -> None:
         """Return when the burst has been forgotten, or the limit is reached."""

@@ -16,8 +16,6 @@ from loadgen.capture.sources import open_source
 from loadgen.capture.tell import Telling
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from loadgen.capture.model import Record
 
 _LOOK_S = 0.2
@@ -63,12 +61,7 @@ class Capture:
         self._thread.start()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self._ended.set()
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join)

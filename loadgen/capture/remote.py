@@ -19,7 +19,6 @@ from loadgen.director.shell import LinkLost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
     from loadgen.capture.model import CapturePlan, Record
     from loadgen.capture.stream import Packet
@@ -79,12 +78,7 @@ class RemoteCapture:
             self._task = asyncio.create_task(self._run())
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if self._task is None:
             return
         if not self._task.done():

@@ -24,7 +24,6 @@ from loadgen.errors import LoadgenError, RunFailed, UsageProblem
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
-    from types import TracebackType
 
     from loadgen.director.eye import Eye
     from loadgen.director.journal import Owed
@@ -197,12 +196,7 @@ class TimeoutsChange:
             raise
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Put everything back; what cannot be is in ``owing``, and said."""
         try:
             for eye in self._eyes:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from analyzer.recording import RecordingWriter
 from loadgen.burst import (
     BurstOptions,
-    complete_manifest,
     lab_events,
     pollers_on,
     run_manifest,
@@ -29,6 +28,7 @@ from loadgen.failover.held import Held, Paths
 from loadgen.failover.masters_log import MastersLog
 from loadgen.failover.sanity import holders, insanities
 from loadgen.keys import QuitKey
+from loadgen.manifest import complete_manifest
 from loadgen.plan import ClosedModel, OpenModel, Stage
 from loadgen.run import run
 
