@@ -9,37 +9,25 @@ import click
 
 from loadgen.commands.loadgen.capture_options import capture_options, capture_told
 from loadgen.commands.loadgen.check_options import check_options, checks_told
+from loadgen.commands.loadgen.director_options import (
+    director_cpu_option,
+    director_option,
+    keep_timeouts_option,
+    lab_of_vip_option,
+    server_option,
+    timeouts_option,
+)
 from loadgen.commands.loadgen.live_option import door_of, live_option
 from loadgen.commands.loadgen.load_options import load_options, plan_of, without_credentials
-from loadgen.commands.types import CPU_SHARE, OBSERVE, TIMEOUTS
+from loadgen.commands.types import OBSERVE
 
 
 @click.command()
 @load_options
-@click.option(
-    "--director",
-    "directors",
-    multiple=True,
-    metavar="LINK",
-    help="ssh://[user@]host[:port], exec:COMMAND PREFIX or local; repeatable.",
-)
-@click.option(
-    "--server",
-    "servers",
-    multiple=True,
-    metavar="LINK",
-    help="A real server whose sockets are counted too; a link as for --director; repeatable.",
-)
-@click.option(
-    "--lab", "lab_name", envvar="LOADGEN_LAB", help="Which lab, where several hold the VIP."
-)
-@click.option(
-    "--director-cpu",
-    type=CPU_SHARE,
-    default="2%",
-    show_default=True,
-    help="The share of one of a director's CPUs that reading its entries may take.",
-)
+@director_option
+@server_option
+@lab_of_vip_option
+@director_cpu_option
 @click.option(
     "--service",
     "services",
@@ -47,12 +35,8 @@ from loadgen.commands.types import CPU_SHARE, OBSERVE, TIMEOUTS
     metavar="VIP[:PORT]",
     help="Which services are recorded, also [VIP]:PORT or fwmark:N; the one sent to unless told.",
 )
-@click.option("--timeouts", type=TIMEOUTS, help="The directors', where they cannot be read.")
-@click.option(
-    "--keep-timeouts",
-    is_flag=True,
-    help="Leave the timeouts that a killed sweep left behind as they are, for now.",
-)
+@timeouts_option
+@keep_timeouts_option
 @click.option(
     "--observe",
     type=OBSERVE,

@@ -8,18 +8,20 @@ from typing import Any
 import click
 
 from loadgen.commands.loadgen.capture_options import capture_told, options_of_wanted_capture
+from loadgen.commands.loadgen.director_options import (
+    director_cpu_option,
+    director_option,
+    keep_timeouts_option,
+    lab_option,
+    server_option,
+    timeouts_option,
+)
 from loadgen.commands.loadgen.live_option import door_of, live_option
-from loadgen.commands.types import CPU_SHARE, DURATION, KEEP, LISTEN, TIMEOUTS
+from loadgen.commands.types import DURATION, KEEP, LISTEN
 
 
 @click.command()
-@click.option(
-    "--director",
-    "directors",
-    multiple=True,
-    metavar="LINK",
-    help="ssh://[user@]host[:port], exec:COMMAND PREFIX or local; repeatable.",
-)
+@director_option
 @click.option(
     "--service",
     "services",
@@ -27,14 +29,8 @@ from loadgen.commands.types import CPU_SHARE, DURATION, KEEP, LISTEN, TIMEOUTS
     metavar="VIP[:PORT]",
     help="Which services, also [VIP]:PORT or fwmark:N; repeatable; all unless told.",
 )
-@click.option(
-    "--server",
-    "servers",
-    multiple=True,
-    metavar="LINK",
-    help="A real server whose sockets are counted too; a link as for --director; repeatable.",
-)
-@click.option("--lab", "lab_name", envvar="LOADGEN_LAB", help="Which lab, where several are up.")
+@server_option
+@lab_option
 @click.option("-z", "--duration", type=DURATION, help="For how long; until Ctrl-C unless told.")
 @click.option(
     "-i",
@@ -56,19 +52,9 @@ from loadgen.commands.types import CPU_SHARE, DURATION, KEEP, LISTEN, TIMEOUTS
     show_default=True,
     help="How much of the watch stays on disk; the oldest is deleted beyond it.",
 )
-@click.option(
-    "--director-cpu",
-    type=CPU_SHARE,
-    default="2%",
-    show_default=True,
-    help="The share of one of a director's CPUs that reading its entries may take.",
-)
-@click.option("--timeouts", type=TIMEOUTS, help="The directors', where they cannot be read.")
-@click.option(
-    "--keep-timeouts",
-    is_flag=True,
-    help="Leave the timeouts that a killed sweep left behind as they are, for now.",
-)
+@director_cpu_option
+@timeouts_option
+@keep_timeouts_option
 @options_of_wanted_capture
 @live_option
 @click.option("-o", "output", type=click.Path(path_type=Path), help="The run's directory.")

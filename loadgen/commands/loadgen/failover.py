@@ -9,7 +9,10 @@ import click
 
 from loadgen.commands.load_types import HOST
 from loadgen.commands.loadgen.capture_options import capture_options, capture_told
-from loadgen.commands.types import DURATION, METHOD, RATE, SPAN, TIMEOUTS, URL_PATH
+from loadgen.commands.loadgen.director_options import (
+    timeouts_option,
+)
+from loadgen.commands.types import DURATION, METHOD, RATE, SPAN, URL_PATH
 
 if TYPE_CHECKING:
     from loadgen.failover.faults import Fault
@@ -72,7 +75,7 @@ if TYPE_CHECKING:
 )
 @click.option("--no-in-flight", is_flag=True, help="Hold no connections open meanwhile.")
 @click.option("--allow-changes", is_flag=True, help="Yes, make directors fail that are no lab's.")
-@click.option("--timeouts", type=TIMEOUTS, help="The directors', where they cannot be read.")
+@timeouts_option
 @capture_options
 @click.option("-o", "output", type=click.Path(path_type=Path), help="The run's directory.")
 @click.option("--json", "as_json", is_flag=True, help="Print the analysis as one JSON document.")

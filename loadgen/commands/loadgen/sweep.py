@@ -9,8 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from loadgen.commands.loadgen.capture_options import capture_options, capture_told
+from loadgen.commands.loadgen.director_options import (
+    director_cpu_option,
+    director_option,
+    lab_of_vip_option,
+)
 from loadgen.commands.loadgen.load_options import load_options, plan_of, without_credentials
-from loadgen.commands.types import CPU_SHARE, SECONDS_LIST
+from loadgen.commands.types import SECONDS_LIST
 
 if TYPE_CHECKING:
     from loadgen.sweep import Swept
@@ -26,28 +31,14 @@ if TYPE_CHECKING:
     metavar="S,S,...",
     help="The values, in seconds: 10,30,60,120.",
 )
-@click.option(
-    "--director",
-    "directors",
-    multiple=True,
-    metavar="LINK",
-    help="ssh://[user@]host[:port], exec:COMMAND PREFIX or local; repeatable.",
-)
+@director_option
 @click.option(
     "--allow-changes",
     is_flag=True,
     help="Yes, set tcpfin on these directors for a while; not needed in a lab.",
 )
-@click.option(
-    "--lab", "lab_name", envvar="LOADGEN_LAB", help="Which lab, where several hold the VIP."
-)
-@click.option(
-    "--director-cpu",
-    type=CPU_SHARE,
-    default="2%",
-    show_default=True,
-    help="The share of one of a director's CPUs that reading its entries may take.",
-)
+@lab_of_vip_option
+@director_cpu_option
 @capture_options
 @click.option("-o", "output", type=click.Path(path_type=Path), help="The folder of the runs.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as one JSON document.")

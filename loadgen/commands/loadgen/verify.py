@@ -8,6 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from loadgen.commands.load_types import HOST
+from loadgen.commands.loadgen.director_options import (
+    director_option,
+    keep_timeouts_option,
+    lab_option,
+)
 from loadgen.commands.types import SPAN, TIMEOUTS
 
 if TYPE_CHECKING:
@@ -18,15 +23,9 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option(
-    "--director",
-    "directors",
-    multiple=True,
-    metavar="LINK",
-    help="ssh://[user@]host[:port], exec:COMMAND PREFIX or local; repeatable.",
-)
+@director_option
 @click.option("--vip", type=HOST, help="Whose directors, where they are configured by VIP.")
-@click.option("--lab", "lab_name", envvar="LOADGEN_LAB", help="Which lab, where several are up.")
+@lab_option
 @click.option(
     "--expect-timeouts", "expected", type=TIMEOUTS, help="What is configured: 900,120,300."
 )
@@ -39,11 +38,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="How long new connections are counted.",
 )
-@click.option(
-    "--keep-timeouts",
-    is_flag=True,
-    help="Leave the timeouts that a killed sweep left behind as they are, for now.",
-)
+@keep_timeouts_option
 @click.option("--json", "as_json", is_flag=True, help="Print the checks as one JSON document.")
 def verify(
     directors: tuple[str, ...],

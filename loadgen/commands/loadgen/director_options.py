@@ -1,0 +1,41 @@
+"""The options of every command that meets directors; what differs is only what is said of them."""
+
+from __future__ import annotations
+
+import click
+
+from loadgen.commands.types import CPU_SHARE, TIMEOUTS
+
+LINKS = "ssh://[user@]host[:port], exec:COMMAND PREFIX or local"
+
+director_option = click.option(
+    "--director", "directors", multiple=True, metavar="LINK", help=f"{LINKS}; repeatable."
+)
+server_option = click.option(
+    "--server",
+    "servers",
+    multiple=True,
+    metavar="LINK",
+    help="A real server whose sockets are counted too; a link as for --director; repeatable.",
+)
+lab_of_vip_option = click.option(
+    "--lab", "lab_name", envvar="LOADGEN_LAB", help="Which lab, where several hold the VIP."
+)
+lab_option = click.option(
+    "--lab", "lab_name", envvar="LOADGEN_LAB", help="Which lab, where several are up."
+)
+director_cpu_option = click.option(
+    "--director-cpu",
+    type=CPU_SHARE,
+    default="2%",
+    show_default=True,
+    help="The share of one of a director's CPUs that reading its entries may take.",
+)
+timeouts_option = click.option(
+    "--timeouts", type=TIMEOUTS, help="The directors', where they cannot be read."
+)
+keep_timeouts_option = click.option(
+    "--keep-timeouts",
+    is_flag=True,
+    help="Leave the timeouts that a killed sweep left behind as they are, for now.",
+)
