@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,10 +10,7 @@ from reports.page import render_page
 from tests.unit.reports import build
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from playwright.sync_api import Browser, Page
+    from tests.browser.conftest import Show
 
 # Pairs of texts in the drawing that is shown whose boxes meet.
 OVER = """(() => {
@@ -30,27 +27,8 @@ OUTSIDE = """[...document.querySelectorAll('.story:not([hidden]) .ladder text')]
 }).map((e) => e.textContent)"""
 
 
-@pytest.fixture
-def opened(browser: Browser, tmp_path: Path) -> Iterator[Callable[[int], Page]]:
-    contexts: list[Any] = []
-
-    def open_page(width: int) -> Page:
-        file = tmp_path / "report.html"
-        file.write_text(render_page(build.demo()), encoding="utf-8")
-        context = browser.new_context(viewport={"width": width, "height": 900}, offline=True)
-        contexts.append(context)
-        page = context.new_page()
-        page.goto(file.as_uri())
-        page.wait_for_selector("html[data-drawn=yes]", timeout=10_000)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-
-
-def test_one_story_is_shown_and_a_key_brings_the_next(opened: Callable[[int], Page]) -> None:
-    page = opened(1000)
+def test_one_story_is_shown_and_a_key_brings_the_next(show: Show) -> None:
+    page = show(render_page(build.demo())).page
     assert page.locator(".story:visible").count() == 1
     assert page.locator("#story-0 .ladder").is_visible()
     page.get_by_label("Connection", exact=True).focus()
@@ -61,17 +39,15 @@ def test_one_story_is_shown_and_a_key_brings_the_next(opened: Callable[[int], Pa
 
 
 @pytest.mark.parametrize("width", [400, 1000, 2000])
-def test_no_text_of_the_ladder_meets_another_or_leaves_the_sheet(
-    opened: Callable[[int], Page], width: int
-) -> None:
-    page = opened(width)
+def test_no_text_of_the_ladder_meets_another_or_leaves_the_sheet(show: Show, width: int) -> None:
+    page = show(render_page(build.demo()), width).page
     for story in ("story-0", "story-1"):
         page.get_by_label("Connection", exact=True).select_option(story)
         assert page.evaluate(OVER) == []
         assert page.evaluate(OUTSIDE) == []
 
 
-def test_the_drawing_has_its_words_for_a_screen_reader(opened: Callable[[int], Page]) -> None:
-    page = opened(1000)
+def test_the_drawing_has_its_words_for_a_screen_reader(show: Show) -> None:
+    page = show(render_page(build.demo())).page
     label = page.locator("#story-0 .ladder").get_attribute("aria-label")
     assert label == page.locator("#story-0 .told").inner_text()
