@@ -8,48 +8,21 @@ second sweeps four values with loads that last into the steady state.
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analyzer.ipvs.formats import parse_timeouts
 from loadgen.lab.lab import Lab
+from tests.lab.sweeping import present, start
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from pathlib import Path
 
-    from analyzer.ipvs.states import Timeouts
-
-BIN = Path(sys.executable).parent
-VIP = "192.168.10.2"
 KILLS, SEED = 20, 8
 VALUES_S, LOAD_S, RATE_PER_S = (5, 10, 15, 20), 30, 50
 LIMIT_S = 360.0
 BURST = ("burst", "-n", "1", "--observe", "0", "--no-capture")
-
-
-def start(lab: Lab, state: Path, *words: str) -> subprocess.Popen[str]:
-    command, *flags = words
-    return subprocess.Popen(
-        [str(BIN / "loadgen"), command, "--vip", VIP, "--lab", lab.name, *flags],
-        env={**os.environ, "XDG_STATE_HOME": str(state)},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def present(lab: Lab) -> Mapping[str, Timeouts | None]:
-    return {
-        name: parse_timeouts(host.run("ipvsadm", "-L", "--timeout").stdout)
-        for name, host in lab.directors.items()
-    }
 
 
 def test_after_kill_9_at_any_moment_the_next_command_has_the_old_timeouts_back(

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from analyzer.ipvs.formats import parse_timeouts
 from analyzer.ipvs.states import Timeouts
+from tests.lab.sweeping import BIN, present, start
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from loadgen.lab.lab import Lab
 
-BIN = Path(sys.executable).parent
-VIP = "192.168.10.2"
 LIMIT_S = 120.0
 DEFAULTS = Timeouts()
 
@@ -28,25 +25,6 @@ DEFAULTS = Timeouts()
 @pytest.fixture(scope="module", autouse=True)
 def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("state")
-
-
-def start(lab: Lab, state: Path, command: str, *flags: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [str(BIN / "loadgen"), command, "--vip", VIP, "--lab", lab.name, *flags],
-        env={**os.environ, "XDG_STATE_HOME": str(state)},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def present(lab: Lab) -> dict[str, Timeouts | None]:
-    """The timeouts that are in force on each director."""
-    return {
-        name: parse_timeouts(host.run("ipvsadm", "-L", "--timeout").stdout)
-        for name, host in lab.directors.items()
-    }
 
 
 def until_tcpfin(lab: Lab, seconds: int) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,51 +15,12 @@ from loadgen.commands import exit_code_of
 from loadgen.commands.loadgen import group
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from tests.unit.loadgen.commands.web import Site
 
 LOADGEN = Path(sys.executable).parent / "loadgen"
 
 
-class Site(ThreadingHTTPServer):
-    """Answers 200 a number of times, then 503."""
-
-    def __init__(self) -> None:
-        self.asked = 0
-        self.good = 10**6
-        super().__init__(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
-
-
-class Handler(BaseHTTPRequestHandler):
-    """Answers every HEAD."""
-
-    def do_HEAD(self) -> None:
-        site = self.server
-        assert isinstance(site, Site)
-        site.asked += 1
-        self.send_response(200 if site.asked <= site.good else 503)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    found = Site()
-    yield found
-    found.shutdown()
-    found.server_close()
-
-
-@pytest.fixture(autouse=True)
-def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No configuration but the test's own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    for name in ("LOADGEN_DIRECTOR", "LOADGEN_LAB"):
-        monkeypatch.delenv(name, raising=False)
+pytestmark = pytest.mark.usefixtures("alone")
 
 
 def burst(site: Site, *words: str) -> subprocess.CompletedProcess[str]:

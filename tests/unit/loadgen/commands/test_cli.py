@@ -8,66 +8,20 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from tests.unit.loadgen.commands.web import Site
 
 SCRIPTS = Path(sys.executable).parent
 DATA = Path(__file__).resolve().parents[3] / "data"
 UNREACHABLE = "exec:sh -c 'echo no route to it >&2; exit 255'"
 
 
-class Site(ThreadingHTTPServer):
-    """A web server on loopback."""
-
-    def __init__(self) -> None:
-        self.asked = 0
-        self.status = 200
-        super().__init__(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
-
-    @property
-    def port(self) -> int:
-        return int(self.server_address[1])
-
-
-class Handler(BaseHTTPRequestHandler):
-    """Answers every HEAD."""
-
-    def do_HEAD(self) -> None:
-        site = self.server
-        assert isinstance(site, Site)
-        site.asked += 1
-        self.send_response(site.status)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    found = Site()
-    yield found
-    found.shutdown()
-    found.server_close()
-
-
-@pytest.fixture(autouse=True)
-def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No configuration but the test's own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    for name in ("LOADGEN_DIRECTOR", "LOADGEN_LAB", "LOADGEN_TRACEBACK"):
-        monkeypatch.delenv(name, raising=False)
+pytestmark = pytest.mark.usefixtures("alone")
 
 
 def run(script: str, *words: str) -> subprocess.CompletedProcess[str]:
