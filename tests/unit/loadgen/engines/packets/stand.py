@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import ctypes
 import os
-import random
-import select
 import shlex
-import socket
 import subprocess
+import sys
 import threading
 import time
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -47,6 +45,7 @@ http {{
   server {{ listen {1}:80 backlog=4096; location / {{ }} }}
 }}
 """
+_SWITCH = Path(__file__).with_name("switch.py")
 _NUMBERS = count()
 SMALL, LARGE = b"hello\n", bytes(range(256)) * 800
 
@@ -194,25 +193,6 @@ def _nginx(made: Stand, folder: Path) -> Iterator[None]:
 def _lossy(made: Stand, loss: float) -> Iterator[None]:
     """A switch between the two, in a namespace of its own, that forwards what it does not drop."""
     switch = made.client.replace("lgpc", "lgpw")
-    stop = threading.Event()
-    ports: list[socket.socket] = []
-
-    def open_ports() -> None:
-        for name in ("c0", "s0"):
-            port = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
-            port.setsockopt(socket.SOL_SOCKET, 33, 1 << 24)  # SO_RCVBUFFORCE, socket(7)
-            port.bind((name, 3))
-            ports.append(port)
-
-    def forward() -> None:
-        chance = random.Random(loss)
-        while not stop.is_set():
-            for port in select.select(ports, (), (), 0.1)[0]:
-                frame, (_, _, kind, _, _) = port.recvfrom(70000)
-                if kind != 4 and chance.random() >= loss:  # PACKET_OUTGOING
-                    with suppress(OSError):
-                        ports[port is ports[0]].send(frame)
-
     try:
         _do(f"ip netns add {switch}")
         for end, name in (("c0", made.client), ("s0", made.server)):
@@ -220,16 +200,14 @@ def _lossy(made: Stand, loss: float) -> Iterator[None]:
             _do(f"ip -n {switch} link set {end} up")
             for kind in ("tso", "gso", "gro", "tx"):  # what is forwarded must be whole frames
                 _quietly(f"ip netns exec {name} ethtool -K up0 {kind} off")
-        _in(switch, open_ports)
-        forwarding = threading.Thread(target=forward)
-        forwarding.start()
-        try:
+        command = f"ip netns exec {switch} {sys.executable} {_SWITCH} c0 s0 {loss}"
+        with subprocess.Popen(
+            shlex.split(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ) as forwarding:
+            assert forwarding.stdout is not None
+            assert forwarding.stdout.readline() == b"ready\n"
             yield
-        finally:
-            stop.set()
-            forwarding.join()
-            for port in ports:
-                port.close()
+            forwarding.communicate()
     finally:
         _quietly(f"ip netns del {switch}")
 
