@@ -16,7 +16,7 @@ import numpy as np
 
 from analyzer.checks.grammar import ExpectationError
 from analyzer.checks.judge import Judgement
-from analyzer.checks.quantities import SLOW_CONNECT_MS
+from analyzer.checks.readings import SLOW_CONNECT_MS
 from analyzer.compare import number
 from analyzer.regression import Difference, Tolerances, count_difference, differences
 

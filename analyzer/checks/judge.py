@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from analyzer.checks.grammar import Amount, Expectation, ExpectationError
-from analyzer.checks.quantities import QUANTITIES, NotMeasuredError, quantity_of
+from analyzer.checks.quantities import QUANTITIES, quantity_of
+from analyzer.checks.readings import NotMeasuredError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from analyzer.checks.grammar import Relation
-    from analyzer.checks.quantities import Quantity, Reading
+    from analyzer.checks.quantities import Quantity
+    from analyzer.checks.readings import Reading
     from analyzer.results import Analysis
 
 Outcome = Literal["passed", "failed", "not measured", "skipped"]
