@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
+    from analyzer.courses import Curve
     from analyzer.observed import Sampled
     from analyzer.predict import Prediction
-    from analyzer.results import Curve
 
     Ints = npt.NDArray[np.int64]
     Floats = npt.NDArray[np.float64]

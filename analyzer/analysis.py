@@ -16,10 +16,10 @@ from analyzer.ipvs.states import Flag
 from analyzer.latency import latencies
 from analyzer.lived import lived
 from analyzer.measure import Measured, measure
-from analyzer.observed import ns
+from analyzer.observed import ns, span_ms
 from analyzer.pictures import Pictures
 from analyzer.population import observed_states, predicted_states
-from analyzer.results import Analysis, Curve, Event, SocketCurve, Timeline, WhatIf
+from analyzer.results import Analysis, Event, Timeline
 from analyzer.rules import segments_passed
 from analyzer.shares import shares
 from analyzer.sockets import socket_curves, socket_states
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from analyzer.courses import Curve, SocketCurve, WhatIf
     from analyzer.recording import Recording
     from analyzer.sweep.waits import FinWaits
     from analyzer.what_if import Assumption
@@ -176,9 +177,9 @@ def _timeline(
         end_s=float(max([*last, *ended_s[known]], default=0.0)),
         request_ended_s=ended_s,
         request_failed=sent["error"].notna().to_numpy(dtype=bool),
-        connect_ms=requests.span_ms(sent, "started", "connected"),
-        first_byte_ms=requests.span_ms(sent, "started", "first_byte"),
-        total_ms=requests.span_ms(sent, "started", "ended"),
+        connect_ms=span_ms(sent, "started", "connected"),
+        first_byte_ms=span_ms(sent, "started", "first_byte"),
+        total_ms=span_ms(sent, "started", "ended"),
         marks=_marks(evidence),
         observed=tuple(observed),
         predicted=tuple(curve for one in measured for curve in one.predicted),

@@ -14,7 +14,8 @@ from analyzer.results import SCHEMA_VERSION
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from analyzer.results import Analysis, Curve, Floats
+    from analyzer.courses import Curve
+    from analyzer.results import Analysis, Floats
 
 _VOLATILE = (
     *("_at_ns", "offset", "phase", "uncertainty", "boot", "packets", "dropped", "bytes"),

@@ -12,13 +12,14 @@ from analyzer.decay import configured_s, group_row
 from analyzer.ipvs.states import State
 from analyzer.ipvs.timers import KNOWN_HZ, granule_s
 from analyzer.mixture import decompose
-from analyzer.results import Curve, Lifetime, NotMeasured, Spread
+from analyzer.results import Lifetime, NotMeasured, Spread
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy.typing as npt
 
+    from analyzer.courses import Curve
     from analyzer.director import Director
     from analyzer.mixture import Component
 

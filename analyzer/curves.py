@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from analyzer.courses import Curve
 from analyzer.ipvs.states import is_active
 from analyzer.observed import ns
 from analyzer.predict import predicted_curve
-from analyzer.results import Curve, Peak, RealServerRow, ServiceTable
+from analyzer.results import Peak, RealServerRow, ServiceTable
 
 if TYPE_CHECKING:
     from collections.abc import Hashable

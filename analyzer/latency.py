@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from analyzer.observed import ns
-from analyzer.requests import span_ms
+from analyzer.observed import ns, span_ms
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -27,7 +27,7 @@ from analyzer.predict import (
     Prediction,
     predict,
 )
-from analyzer.results import Agreement, Curve, EndedEarly, Lifetime, NotMeasured
+from analyzer.results import Agreement, EndedEarly, Lifetime, NotMeasured
 from analyzer.rules import director_clock, rules_of, segments_passed
 from analyzer.servers import real_servers
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analyzer.clock import DirectorClock
+    from analyzer.courses import Curve
     from analyzer.director import Director
     from analyzer.evidence import Evidence
     from analyzer.ipvs.replay import Rules

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    Floats = npt.NDArray[np.float64]
     Ints = npt.NDArray[np.int64]
 
 LIFE_COLUMNS = {
@@ -35,6 +36,12 @@ _NEVER = np.iinfo(np.int64).max
 def ns(column: pd.Series) -> Ints:
     """A timestamp column as Unix nanoseconds."""
     return np.asarray(column.astype("int64"), dtype=np.int64)
+
+
+def span_ms(requests: pd.DataFrame, begin: str, end: str) -> Floats:
+    """Milliseconds between two instants of each request, NaN where either is not reached."""
+    span = (requests[end] - requests[begin]).dt.total_seconds()
+    return np.asarray(span * 1e3, dtype=np.float64)
 
 
 def numbered(entries: pd.DataFrame, flows: pd.DataFrame | None) -> pd.DataFrame:

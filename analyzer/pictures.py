@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from analyzer.courses import WhatIf
     from analyzer.latency import Latencies
-    from analyzer.results import WhatIf
     from analyzer.sweep.waits import FinWaits
 
     Floats = npt.NDArray[np.float64]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.observed import span_ms
 from analyzer.results import Latency, Requests
 
 if TYPE_CHECKING:
@@ -43,12 +44,6 @@ def errors(requests: pd.DataFrame) -> dict[str, int]:
     """How many requests failed, by what their error says, the commonest first."""
     counts = requests["error"].value_counts().head(MOST_ERRORS)
     return {str(text): int(n) for text, n in counts.items()}
-
-
-def span_ms(requests: pd.DataFrame, begin: str, end: str) -> Floats:
-    """Milliseconds between two instants of each request, NaN where either is not reached."""
-    span = (requests[end] - requests[begin]).dt.total_seconds()
-    return np.asarray(span * 1e3, dtype=np.float64)
 
 
 def latency(values_ms: Floats) -> Latency | None:

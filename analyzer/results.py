@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from analyzer.courses import Curve, SocketCurve, WhatIf
     from analyzer.failover.results import Failover
     from analyzer.stories.model import Story
 
@@ -164,44 +165,6 @@ class NotMeasured:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Curve:
-    """ActiveConn and InActConn of one real server on one director.
-
-    ``t_s`` ascends; an observed curve has one point for each poll, a predicted one a point for
-    each change (it holds its value until the next). All three arrays have the same shape (n,).
-    """
-
-    director: str
-    real_server: str  # address:port as ipvsadm prints it
-    t_s: Floats
-    active: Ints
-    inactive: Ints
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WhatIfGroup:
-    """Entries that would have ended in one state, under one timeout."""
-
-    state: str
-    timeout_s: float
-    n: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WhatIf:
-    """What a director would have held, had some things been otherwise."""
-
-    director: str
-    assumptions: tuple[str, ...]  # such as tcpfin=30
-    peak_active: int
-    peak_inactive: int
-    forgotten_after_s: float | None  # from the last packet of all to the last entry's end
-    groups: tuple[WhatIfGroup, ...]
-    doubt: str | None  # what the capture cannot tell
-    curve: Curve  # the sum over real servers; not in the JSON document
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class DrainState:
     """The entries of a draining real server in one state."""
 
@@ -233,16 +196,6 @@ class Drain:
     not_before: str | None
     gone: str | None
     why: str | None  # why there is no gone_by
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SocketCurve:
-    """How many of a host's own sockets were in one TCP state; both arrays of shape (n,)."""
-
-    host: str
-    state: str
-    t_s: Floats
-    count: Ints
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

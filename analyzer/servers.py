@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from analyzer.courses import Curve
     from analyzer.evidence import Evidence
     from analyzer.predict import (
         Prediction,
     )
-    from analyzer.results import Curve
 
     Bools = npt.NDArray[np.bool_]
 

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.courses import SocketCurve
 from analyzer.curves import seconds
 from analyzer.observed import ns
-from analyzer.results import Estimate, SocketCurve, SocketState
+from analyzer.results import Estimate, SocketState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -17,11 +17,11 @@ from analyzer.what_if import Assumption, answer, predicted_under
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from analyzer.courses import Curve
     from analyzer.evidence import Evidence
     from analyzer.ipvs.replay import Rules
     from analyzer.measure import Measured
     from analyzer.predict import Changes, Prediction
-    from analyzer.results import Curve
 
 VALUES_S = (5.0, 10.0, 15.0, 20.0, 30.0, 60.0, 120.0, 300.0)
 POINTS = 2000  # of each curve that is kept

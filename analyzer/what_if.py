@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from analyzer.courses import Curve, WhatIf, WhatIfGroup
 from analyzer.errors import AnalyzerError
 from analyzer.ipvs.states import is_active
 from analyzer.predict import TIMER, predict, predicted_curve, state_name
-from analyzer.results import Curve, WhatIf, WhatIfGroup
 from analyzer.rules import director_clock, segments_passed
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import loadgen
 from analyzer.recording import RecordingWriter
 from loadgen.abort import AbortWatch
 from loadgen.capture.start import CaptureOptions, open_captures
-from loadgen.director.eye import Eye, eye_on
+from loadgen.director.eyes import eye_on
 from loadgen.director.facts import DirectorFacts, manifest_of
 from loadgen.director.meet import meet
 from loadgen.director.pace import DIRECTOR_CPU
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from analyzer.checks.live import Limit
     from analyzer.ipvs.states import Timeouts
+    from loadgen.director.eye import Eye
     from loadgen.director.timeouts import LeftTimeouts
     from loadgen.live.door import Door
     from loadgen.plan import LoadPlan, Target

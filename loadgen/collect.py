@@ -18,7 +18,7 @@ from loadgen.collecting.keep import Keeper
 from loadgen.collecting.metrics import serving
 from loadgen.collecting.totals import Totals
 from loadgen.collecting.watch import DirectorsWatch
-from loadgen.director.eye import eye_on
+from loadgen.director.eyes import eye_on
 from loadgen.director.facts import manifest_of
 from loadgen.director.meet import meet
 from loadgen.director.pace import DIRECTOR_CPU

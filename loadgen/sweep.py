@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from analyzer.recording import write_whole
 from analyzer.sweep.folder import FOLDER_FILE, SCHEMA_VERSION
 from loadgen.burst import burst
-from loadgen.director.eye import eye_on
+from loadgen.director.eyes import eye_on
 from loadgen.director.timeouts import TimeoutsChange, in_words
 from loadgen.errors import LoadgenError, UsageProblem
 from loadgen.progress import RunProgress

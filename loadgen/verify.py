@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from analyzer.health import Health, name_of
 from analyzer.ipvs.formats import parse_entries
 from analyzer.lives import CONN_TAB_BITS
-from loadgen.director.eye import eye_on
+from loadgen.director.eyes import eye_on
 from loadgen.director.meet import meet
 from loadgen.director.rows import server_key
 from loadgen.errors import UsageProblem

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from analyzer.results import Curve
+from analyzer.courses import Curve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

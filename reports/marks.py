@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     import plotly.graph_objects as go
 
-    from analyzer.results import Curve, Event
+    from analyzer.courses import Curve
+    from analyzer.results import Event
 
 # Which event begins what another one ends, on the same host.
 LASTING = {

@@ -11,7 +11,8 @@ from reports.theme import DASHES, HUES, MARKERS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analyzer.results import Analysis, Curve, Timeline
+    from analyzer.courses import Curve
+    from analyzer.results import Analysis, Timeline
 
 SERVERS = 6  # of one director that have a curve of their own, the busiest
 

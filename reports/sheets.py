@@ -17,7 +17,8 @@ from reports.percentiles import name_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from analyzer.results import Analysis, Curve
+    from analyzer.courses import Curve
+    from analyzer.results import Analysis
 
     Rows = Iterable[Mapping[str, object]]
 

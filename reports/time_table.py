@@ -15,7 +15,8 @@ from reports.traffic import counted
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from analyzer.results import Analysis, Curve, Floats, Ints, Timeline
+    from analyzer.courses import Curve
+    from analyzer.results import Analysis, Floats, Ints, Timeline
     from reports.section import Cell
 
 ROWS = 40  # at most, and about

@@ -15,10 +15,14 @@ PERIOD_S = 1.0
 
 def survival(age_s: float) -> float:
     """The share of droppable entries that are still there at an age in seconds, timers aside."""
-    return math.exp(-DRAWN_SHARE * max(age_s, 0) / PERIOD_S)
+    return math.exp(-_periods(age_s))
 
 
 def mean_life_s(timer_s: float) -> float:
     """The mean life of droppable entries whose timer would end them at ``timer_s``."""
-    scale_s = PERIOD_S / DRAWN_SHARE
-    return scale_s * (1 - survival(timer_s))
+    return PERIOD_S / DRAWN_SHARE * -math.expm1(-_periods(timer_s))
+
+
+def _periods(age_s: float) -> float:
+    """An age as a multiple of the mean life of an entry without a timer."""
+    return DRAWN_SHARE * max(age_s, 0) / PERIOD_S

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from analyzer.observed import ns
-from analyzer.requests import span_ms
+from analyzer.observed import ns, span_ms
 from analyzer.stories.choose import MOST, connection_of
 
 if TYPE_CHECKING:

@@ -222,15 +222,6 @@ class Eye:
         )
 
 
-def eye_on(link: Link) -> Eye:
-    """The eye for a link, not open yet."""
-    if link.kind != "local":
-        return Eye(link)
-    from loadgen.director.local import LocalEye
-
-    return LocalEye(link)
-
-
 def _files(what: What) -> tuple[str, ...]:
     """What is read, in this order; around the entries the reading process' own CPU time."""
     if what == "services":

@@ -18,7 +18,7 @@ from loadgen.burst import (
     run_manifest,
 )
 from loadgen.capture.start import open_captures
-from loadgen.director.eye import eye_on
+from loadgen.director.eyes import eye_on
 from loadgen.director.meet import meet
 from loadgen.director.watched import watch_target
 from loadgen.engines.activity import Burst

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.courses import Curve
 from analyzer.pictures import StateCourse
-from analyzer.results import Curve
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

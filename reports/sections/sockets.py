@@ -17,7 +17,8 @@ from reports.wording import listed, seconds
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analyzer.results import Analysis, SocketCurve, SocketState
+    from analyzer.courses import SocketCurve
+    from analyzer.results import Analysis, SocketState
 
 SHOWN = ("TIME_WAIT", "FIN_WAIT2", "CLOSE_WAIT", "LAST_ACK", "FIN_WAIT1", "CLOSING", "SYN_SENT")
 """States worth a curve; ESTABLISHED stands in the table alone."""

@@ -13,7 +13,8 @@ from reports.section import Chart, Section
 from reports.theme import PALETTE, plain
 
 if TYPE_CHECKING:
-    from analyzer.results import Analysis, Curve, WhatIf
+    from analyzer.courses import Curve, WhatIf
+    from analyzer.results import Analysis
 
 HEIGHT_PX = 200
 POINTS = 4000

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from analyzer.ipvs.entry_text import read_entries
 from analyzer.recording import Recording, RecordingWriter
-from loadgen.director.eye import Eye, eye_on
+from loadgen.director.eyes import eye_on
 from loadgen.director.facts import learn_facts, manifest_of
 from loadgen.director.link import Link, lab_link, parse_link
 from loadgen.director.poller import Poller
@@ -20,6 +20,8 @@ from loadgen.lab.topology import namespace
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from loadgen.director.eye import Eye
 
 TIMEOUTS = ("900", "177", "300")
 ONE_ARGUMENT = '#!/bin/sh\n[ "$1" = -c ] && [ $# = 2 ] && exec sh -c "$2"\nexit 64\n'

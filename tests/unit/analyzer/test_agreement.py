@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,11 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analyzer.agreement import TOLERATED, Doubt, agreement, value_at
+from analyzer.courses import Curve
 from analyzer.ipvs.states import Flag, Timeouts
 from analyzer.observed import Sampled
 from analyzer.predict import DROP_ENTRY, PORT_REUSE, TIMER, Prediction, predict
-from analyzer.results import Agreement, Curve
 from tests.unit.analyzer.build import BOOT_NS, NS, Seg, clock, rules, segments
+
+if TYPE_CHECKING:
+    from analyzer.results import Agreement
 
 
 def curve(points: list[tuple[float, int, int]], server: str = "a:80") -> Curve:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzer.requests import LATE_S, errors, latency, span_ms, summarise
+from analyzer.observed import span_ms
+from analyzer.requests import LATE_S, errors, latency, summarise
 from tests.unit.analyzer.build import BOOT_NS
 from tests.unit.analyzer.build import table as recorded
 

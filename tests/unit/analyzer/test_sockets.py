@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzer.results import SocketCurve
+from analyzer.courses import SocketCurve
 from analyzer.sockets import held_s, socket_curves, socket_states
 from tests.unit.analyzer import build
 

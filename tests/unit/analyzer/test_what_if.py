@@ -22,7 +22,8 @@ from tests.unit.analyzer.staged import Held, Life, Stage, closed, goes_at, half_
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from analyzer.results import Analysis, WhatIf
+    from analyzer.courses import WhatIf
+    from analyzer.results import Analysis
 
 # What may be assumed ------------------------------------------------------------------------------
 

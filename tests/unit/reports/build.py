@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from analyzer.courses import Curve, WhatIf, WhatIfGroup
 from analyzer.latency import Latencies, heat, percentiles, syn_retries
 from analyzer.pictures import Lived, OtherTcpfin, Pictures, Share, Shares, StateCourse
 from analyzer.results import (
     Agreement,
     Analysis,
-    Curve,
     EndedEarly,
     ErrorSpread,
     Estimate,
@@ -27,8 +27,6 @@ from analyzer.results import (
     ServiceTable,
     Spread,
     Timeline,
-    WhatIf,
-    WhatIfGroup,
 )
 from analyzer.stories.model import Basis, End, Leg, Memory, Packet, Span, Story
 

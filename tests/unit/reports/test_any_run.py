@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from analyzer.results import Curve, Event
+from analyzer.courses import Curve
+from analyzer.results import Event
 from reports.page import render_page
 from tests.unit.reports import build
 

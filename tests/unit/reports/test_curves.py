@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analyzer.results import Curve
+from analyzer.courses import Curve
 from reports import curves
 
 

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from analyzer.courses import Curve
 from analyzer.pictures import StateCourse
-from analyzer.results import Curve, Event, Finding, Timeline
+from analyzer.results import Event, Finding, Timeline
 from reports.live import PARTS, LiveRun, RequestCounts, live_page, news
 from reports.section import DataTable
 from reports.wording import Headline

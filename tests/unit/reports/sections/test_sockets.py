@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from analyzer.results import Analysis, Estimate, SocketCurve, SocketState
+from analyzer.courses import SocketCurve
+from analyzer.results import Analysis, Estimate, SocketState
 from reports.page import render_page
 from reports.sections import sockets
 from reports.text import summary_lines

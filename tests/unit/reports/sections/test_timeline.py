@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analyzer.results import Analysis, Curve, Event
+from analyzer.courses import Curve
+from analyzer.results import Analysis, Event
 from reports import marks, traffic
 from reports.sections import sections, timeline
 from tests.unit.reports import build

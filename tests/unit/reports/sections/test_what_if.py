@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from analyzer.results import Analysis, Curve, WhatIf, WhatIfGroup
+from analyzer.courses import Curve, WhatIf, WhatIfGroup
 from reports.page import render_page
 from reports.sections import what_if
 from reports.text import summary_lines
 from tests.unit.reports import build
+
+if TYPE_CHECKING:
+    from analyzer.results import Analysis
 
 
 def answer(analysis: Analysis, **changes: object) -> WhatIf:
