@@ -201,7 +201,7 @@ def _residuals(lives: pd.DataFrame, doubt: Doubt) -> dict[str, int]:
     timed = lives[(lives["cause"] == TIMER).fillna(value=False)]
     gone = timed[timed["gone_ns"].notna() & timed["seen_ns"].notna()]
     ends_s, seen_s, gone_s = (
-        gone[name].to_numpy(dtype=np.float64) / 1e9 for name in ("ends_ns", "seen_ns", "gone_ns")
+        gone[name].to_numpy(dtype=np.float64) / 1e9 for name in ("ends_ns", "seen_ns", "gone_by_ns")
     )
     outside_s = np.maximum(np.maximum(seen_s - ends_s, ends_s - gone_s), 0)
     other_s = _other_step_s(gone, ends_s, doubt)
@@ -244,5 +244,5 @@ def _worst_expiry_error_s(lives: pd.DataFrame) -> float | None:
     gone = timed[timed["gone_ns"].notna() & timed["seen_ns"].notna()]
     if gone.empty:
         return None
-    middle_ns = gone["seen_ns"].astype("float64") / 2 + gone["gone_ns"].astype("float64") / 2
+    middle_ns = gone["seen_ns"].astype("float64") / 2 + gone["gone_by_ns"].astype("float64") / 2
     return float((gone["ends_ns"].astype("float64") - middle_ns).abs().max()) / 1e9

@@ -27,6 +27,10 @@ STEP_S = 1.0
 """A boot instant that moves by more than this between two polls, and more than they leave open, is
 another boot; or a clock was set, which makes a new beginning just as necessary."""
 
+REACTION_S = 0.02
+"""What may pass between a packet on the wire, or a timer that is due, and what the director does
+about it: the way, and its softirq. A busy one keeps 1 handshake in 100 for as long."""
+
 BOOT_S = float(8**11)
 """Each further boot of a run counts its uptime from a multiple of this: 272 years, so no two boots
 meet; and a whole number of every granule at every HZ, so the timers' phase stays what it was."""

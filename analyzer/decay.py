@@ -1,9 +1,8 @@
 """Which timeout governs the decay of InActConn, and what it measures.
 
 An entry goes at the first step of the timer wheel after ``last packet + timeout`` (see
-``analyzer.ipvs.timers``), and a poll sees only that it went between two looks. So each entry that
-went bounds the timeout from both sides, and all entries of a group together bound it more
-closely: the measured timeout is the intersection, its uncertainty half of that width.
+``analyzer.ipvs.timers``), and a poll sees only that it went between two looks. What that says of
+the timeout itself is told by ``analyzer.timeout``.
 """
 
 from __future__ import annotations
@@ -21,10 +20,11 @@ from analyzer.ipvs.states import (
     active_states,
     timeout_by_state_s,
 )
-from analyzer.ipvs.timers import JIFFIES_AT_BOOT_S, granule_s, timeouts_of_granule_s
+from analyzer.ipvs.timers import granule_s
 from analyzer.phase import Sightings
 from analyzer.predict import TIMER
-from analyzer.results import ErrorSpread, Estimate, Lifetime, Spread
+from analyzer.results import ErrorSpread, Lifetime, Spread
+from analyzer.timeout import measured_timeout
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -126,11 +126,11 @@ def _lifetime(
     slack_s: float,
 ) -> Lifetime:
     gone = group[group["gone_ns"].notna() & group["seen_ns"].notna()]
-    look_s = (gone["gone_ns"] - gone["seen_ns"]).to_numpy(dtype=np.float64) / _NS
+    look_s = (gone["gone_by_ns"] - gone["seen_ns"]).to_numpy(dtype=np.float64) / _NS
     gone, look_s = gone[look_s <= WIDEST_LOOK_S], look_s[look_s <= WIDEST_LOOK_S]
     if gone.empty:
         return row
-    middle_ns = gone["seen_ns"].to_numpy(dtype=np.float64) / 2 + gone["gone_ns"] / 2
+    middle_ns = gone["seen_ns"].to_numpy(dtype=np.float64) / 2 + gone["gone_by_ns"] / 2
     lived_s = (middle_ns - gone["last_ns"]).to_numpy(dtype=np.float64) / _NS
     uncertainty_s = float(look_s.max()) / 2 + slack_s
     return replace(
@@ -156,7 +156,7 @@ def sightings_of(gone: pd.DataFrame, clock: DirectorClock) -> Sightings:
         last_s=clock.uptime_s(gone["last_ns"].to_numpy(dtype=np.int64)),
         timeout_s=np.asarray(waited, dtype=np.float64),
         seen_s=clock.uptime_s(gone["seen_ns"].to_numpy(dtype=np.int64)),
-        gone_s=clock.uptime_s(gone["gone_ns"].to_numpy(dtype=np.int64)),
+        gone_s=clock.uptime_s(gone["gone_by_ns"].to_numpy(dtype=np.int64)),
     )
 
 
@@ -183,55 +183,3 @@ def _prediction_error(gone: pd.DataFrame, middle_ns: pd.Series) -> ErrorSpread |
         return None
     error_s = (gone["ends_ns"] - middle_ns).to_numpy(dtype=np.float64) / _NS
     return ErrorSpread(mean=float(error_s.mean()), max=float(np.abs(error_s).max()))
-
-
-def measured_timeout(
-    sightings: Sightings,
-    lived_s: Floats,
-    hz: int | None,
-    phase: TimerPhase | None,
-    slack_s: float,
-    uncertainty_s: float,
-) -> Estimate | None:
-    """The timeout that explains every disappearance of a group; None without HZ.
-
-    With the phase of the timers known, a disappearance between two looks names the step of the
-    wheel, and the step bounds ``last packet + timeout`` to one granule before it. Without the
-    phase, or where no single timeout explains all, the mean less half a granule stands.
-    """
-    if hz is None:
-        return None
-    granules = _granules(lived_s, hz, uncertainty_s)
-    if phase is not None:
-        slack_s += phase.uncertainty_s
-        found = [_bounds_s(sightings, granule, hz, phase.phase_s, slack_s) for granule in granules]
-        bounds = [pair for pair in found if pair[0] <= pair[1]]
-        if bounds:
-            low, high = min(low for low, _ in bounds), max(high for _, high in bounds)
-            return Estimate(value=(low + high) / 2, uncertainty=(high - low) / 2)
-    half = max(granules) / 2
-    return Estimate(value=float(lived_s.mean()) - half, uncertainty=half + uncertainty_s)
-
-
-def _granules(lived_s: Floats, hz: int, uncertainty_s: float) -> list[float]:
-    """The granules, in seconds, of all timeouts that these lifetimes allow: one or two.
-
-    Near a level's edge a timeout of the finer granule outlives the edge: 40 s at HZ 100 does.
-    """
-    longest_s = float(lived_s.min()) + uncertainty_s
-    coarse_s = granule_s(longest_s, hz)
-    shortest_s = max(float(lived_s.max()) - uncertainty_s - coarse_s, 0)
-    return sorted({coarse_s, granule_s(shortest_s, hz)})
-
-
-def _bounds_s(
-    sightings: Sightings, granule: float, hz: int, phase_s: float, slack_s: float
-) -> tuple[float, float]:
-    """The shortest and the longest timeout of this granule that explain every disappearance."""
-    origin_s = phase_s - JIFFIES_AT_BOOT_S
-    first = np.floor((sightings.seen_s - slack_s - origin_s) / granule) + 1
-    last = np.floor((sightings.gone_s + slack_s - origin_s) / granule)
-    low = float(((first - 1) * granule + origin_s - sightings.last_s).max()) - slack_s
-    high = float((last * granule + origin_s - sightings.last_s).min()) + slack_s + 1 / hz
-    shortest, longest = timeouts_of_granule_s(granule, hz)
-    return max(low, shortest), min(high, longest)

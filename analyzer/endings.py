@@ -105,7 +105,7 @@ def with_early_ends(
     """
     timed = (joined["cause"] == TIMER).fillna(value=False) & joined["gone_ns"].notna()
     margin_ns = round((EARLY_S + clock.uncertainty_s) * _NS)
-    sooner = (joined["gone_ns"] + margin_ns < joined["ends_ns"]).fillna(value=False)
+    sooner = (joined["gone_by_ns"] + margin_ns < joined["ends_ns"]).fillna(value=False)
     early = np.asarray(timed & sooner, dtype=np.bool_)
     if not early.any():
         return prediction, joined
@@ -117,7 +117,7 @@ def with_early_ends(
         rows = joined[chosen & (joined["cause"] == TIMER).to_numpy(dtype=bool, na_value=False)]
         if rows.empty:
             continue
-        middle = rows["seen_ns"].astype("int64") // 2 + rows["gone_ns"].astype("int64") // 2
+        middle = rows["seen_ns"].astype("int64") // 2 + rows["gone_by_ns"].astype("int64") // 2
         at_ns = pd.Series(middle.to_numpy(), index=rows["entry"].astype("int64")).sort_index()
         mask = prediction.entries.index.isin(at_ns.index)
         prediction = ended_at(prediction, mask, at_ns.to_numpy(), cause)

@@ -55,7 +55,7 @@ def _observed(lives: pd.DataFrame, row: Lifetime) -> Floats:
     if "timeout_s" in seen and row.timeout_s is not None:
         seen = seen[seen["timeout_s"].fillna(row.timeout_s) == row.timeout_s]
     gone = seen[seen["gone_ns"].notna() & seen["seen_ns"].notna()]
-    look_ns = (gone["gone_ns"] - gone["seen_ns"]).to_numpy(dtype=np.int64)
+    look_ns = (gone["gone_by_ns"] - gone["seen_ns"]).to_numpy(dtype=np.int64)
     gone, look_ns = gone[look_ns <= WIDEST_LOOK_S * _NS], look_ns[look_ns <= WIDEST_LOOK_S * _NS]
     since_ns = (gone["seen_ns"] - gone["last_ns"]).to_numpy(dtype=np.int64)
     return np.asarray((since_ns + look_ns / 2) / _NS, dtype=np.float64)

@@ -9,6 +9,7 @@ import numpy as np
 
 from analyzer import curves
 from analyzer.agreement import Doubt, agreement
+from analyzer.clock import REACTION_S
 from analyzer.counters import counted_lifetimes
 from analyzer.decay import lifetimes, predicted_lifetimes, sightings_of
 from analyzer.endings import ended_early_rows, with_early_ends, with_removals
@@ -119,10 +120,6 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
     )
 
 
-_CLOCK_SLACK_S = 0.02
-"""What passes between a director's clock reading and its table, and in its softirq."""
-
-
 def _doubt(
     director: Director, evidence: Evidence, clock: DirectorClock, phase: TimerPhase | None
 ) -> Doubt:
@@ -133,7 +130,7 @@ def _doubt(
         granule_s(longest_s, hz) for hz in ((director.hz,) if director.hz else KNOWN_HZ)
     )
     return Doubt(
-        clock_s=clock.uncertainty_s + (phase.uncertainty_s if phase else 0.0) + _CLOCK_SLACK_S,
+        clock_s=clock.uncertainty_s + (phase.uncertainty_s if phase else 0.0) + REACTION_S,
         timer_s=0.0 if phase else coarsest_s,
         unseen_packets=bool(dropped) or truncated > 0,
         hz=director.hz,

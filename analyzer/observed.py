@@ -28,6 +28,7 @@ LIFE_COLUMNS = {
     "expires_s": "int64",
     "seen_ns": "Int64",
     "gone_ns": "Int64",
+    "gone_by_ns": "Int64",
 }
 _TOLD = ["director", "flow", "server", "state", "at_ns", "expires_s", "change"]  # of a life
 _NEVER = np.iinfo(np.int64).max
@@ -87,7 +88,9 @@ def entry_lives(entries: pd.DataFrame, polls: pd.DataFrame) -> pd.DataFrame:
     Returns:
         DataFrame with ``LIFE_COLUMNS``: ``state`` the last one seen, ``changed_ns`` the poll that
         first saw it and ``expires_s`` what it then had left; ``seen_ns`` the last poll that had
-        the entry and ``gone_ns`` the first that did not, both <NA> while it lives.
+        the entry and ``gone_ns`` the first that did not, both <NA> while it lives;
+        ``gone_by_ns`` when that look had its answer: a look tells its instant first and reads the
+        table then, so the entry may have gone up to the answer.
     """
     if entries.empty:
         return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in LIFE_COLUMNS.items()})
@@ -106,19 +109,37 @@ def entry_lives(entries: pd.DataFrame, polls: pd.DataFrame) -> pd.DataFrame:
     gone = entries[entries["change"] == "gone"]
     gone_ns = gone.groupby(life[gone.index])["at_ns"].first()
     lives["gone_ns"] = gone_ns.reindex(lives.index).astype("Int64")
-    lives["seen_ns"] = _poll_before(lives, polls)
+    lives["seen_ns"], lives["gone_by_ns"] = _looks_about(lives, polls)
     return lives[list(LIFE_COLUMNS)].astype(LIFE_COLUMNS).reset_index(drop=True)
 
 
-def _poll_before(lives: pd.DataFrame, polls: pd.DataFrame) -> pd.Series:
-    """The last poll of entries before each ``gone_ns``."""
+def _looks_about(lives: pd.DataFrame, polls: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    """The last poll of entries before each ``gone_ns``, and when that of ``gone_ns`` was answered.
+
+    A poll that is not among them, or has no time of asking, was answered at its own instant.
+    """
     seen = pd.Series(pd.NA, index=lives.index, dtype="Int64")
+    gone_by = lives["gone_ns"].copy()
     for name, group in lives[lives["gone_ns"].notna()].groupby("director"):
-        at_ns = entry_polls_ns(polls, str(name))
-        before = np.searchsorted(at_ns, group["gone_ns"].to_numpy(dtype=np.int64)) - 1
-        known = before >= 0
-        seen.loc[group.index[known]] = at_ns[before[known]]
-    return seen
+        at_ns, answered_ns = _answers_ns(polls, str(name))
+        gone_ns = group["gone_ns"].to_numpy(dtype=np.int64)
+        here = np.searchsorted(at_ns, gone_ns)
+        known = here > 0
+        seen.loc[group.index[known]] = at_ns[here[known] - 1]
+        known = here < len(at_ns)
+        known[known] = at_ns[here[known]] == gone_ns[known]
+        gone_by.loc[group.index[known]] = np.maximum(answered_ns[here[known]], gone_ns[known])
+    return seen, gone_by
+
+
+def _answers_ns(polls: pd.DataFrame, director: str) -> tuple[Ints, Ints]:
+    """When a director's entries were polled, ascending, and when each poll was answered."""
+    chosen = polls[(polls["director"] == director) & (polls["what"] == "entries")]
+    at_ns = ns(chosen["at"])
+    took_ns = np.nan_to_num(chosen["took_ms"].to_numpy(dtype=np.float64)) * 1e6
+    answered_ns = ns(chosen["asked"].fillna(chosen["at"])) + np.rint(took_ns).astype(np.int64)
+    order = np.argsort(at_ns, kind="stable")
+    return at_ns[order], answered_ns[order]
 
 
 def entry_polls_ns(polls: pd.DataFrame, director: str) -> Ints:

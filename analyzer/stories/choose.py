@@ -181,7 +181,7 @@ def _off(lives: pd.DataFrame) -> tuple[Ints, Floats]:
     """Entries that were seen to go, and how far outside the looks their predicted end lies."""
     seen = lives.dropna(subset=["entry", "seen_ns", "gone_ns", "ends_ns"])
     ends, before, after = (
-        seen[name].to_numpy(dtype=np.int64) for name in ("ends_ns", "seen_ns", "gone_ns")
+        seen[name].to_numpy(dtype=np.int64) for name in ("ends_ns", "seen_ns", "gone_by_ns")
     )
     outside_ns = np.maximum(np.maximum(before - ends, ends - after), 0)
     return seen["entry"].to_numpy(dtype=np.int64), outside_ns / 1e9

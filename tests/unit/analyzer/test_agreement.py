@@ -46,6 +46,7 @@ def prediction() -> Prediction:
 def lives(*, ends_late_s: float = 0.0, cause: str = TIMER) -> pd.DataFrame:
     """Its life, seen to go between 1020.25 and 1020.5; predicted for 1020.4."""
     seconds = {"seen_ns": 1020.25, "gone_ns": 1020.5, "ends_ns": 1020.4 + ends_late_s}
+    seconds["gone_by_ns"] = seconds["gone_ns"]
     rows = {name: [BOOT_NS + round(second * NS)] for name, second in seconds.items()}
     return pd.DataFrame({"entry": [0]} | rows).astype("Int64").assign(cause=cause)
 

@@ -18,7 +18,7 @@ def at(seconds: float | None) -> int | None:
 
 def life(flow: int, appeared_s: float, seen_s: float | None, gone_s: float | None) -> list[object]:
     """As ``observed.entry_lives`` has it; it came to its last state as it appeared."""
-    times = [at(appeared_s), at(appeared_s), 20, at(seen_s), at(gone_s)]
+    times = [at(appeared_s), at(appeared_s), 20, at(seen_s), at(gone_s), at(gone_s)]
     return ["bal01", flow, "192.168.10.21:80", "FIN_WAIT", *times]
 
 

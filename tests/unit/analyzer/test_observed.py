@@ -74,6 +74,23 @@ def test_it_was_last_seen_by_the_poll_before_the_one_that_missed_it() -> None:
     assert row["seen_ns"] == BOOT_NS + round(4.75 * NS)
 
 
+def test_it_may_have_been_there_until_the_poll_that_missed_it_was_answered() -> None:
+    """The instant is read before the table: asked at 4.98, there at 5, answered at 5.13."""
+    slow = {"asked": BOOT_NS + round(4.98 * NS), "took_ms": 150.0}
+    polled = [*polls(1.0, 4.0), *(poll | slow for poll in polls(5.0))]
+    (row,) = lives([change(1.0, "appeared", 1), change(5.0, "gone", 1)], polled)
+    assert row["gone_ns"] == BOOT_NS + 5 * NS
+    assert row["gone_by_ns"] == BOOT_NS + round(5.13 * NS)
+
+
+@pytest.mark.parametrize("polled", [EVERY_QUARTER, []])
+def test_a_poll_that_does_not_say_how_long_it_took_was_answered_at_once(
+    polled: list[dict[str, Any]],
+) -> None:
+    (row,) = lives([change(1.0, "appeared", 1), change(5.0, "gone", 1)], polled)
+    assert row["gone_by_ns"] == BOOT_NS + 5 * NS
+
+
 def test_polls_of_the_counters_alone_do_not_see_entries() -> None:
     polled = polls(1.0, 2.0, 5.0) + polls(3.0, 4.0, what="services")
     (row,) = lives([change(1.0, "appeared", 1), change(5.0, "gone", 1)], polled)

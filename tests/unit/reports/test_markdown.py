@@ -29,7 +29,8 @@ ALIVE = [
 
 def markup(text: str) -> str:
     """What is left of a Markdown text when what is escaped is taken away."""
-    return re.sub(r"\\[\\`*_\[\]|~$#+=.)-]|&(amp|lt|gt);", "", text)
+    shown = re.sub(r"&(amp|lt|gt);", "x", text)  # an entity is a letter like any other
+    return re.sub(r"\\[\\`*_\[\]|~$#+=.)-]", "", shown)
 
 
 @given(st.one_of(st.sampled_from(ALIVE), st.text(max_size=60)))

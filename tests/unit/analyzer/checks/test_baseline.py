@@ -68,9 +68,9 @@ def test_an_unchanged_run_passes_in_all_that_could_be_judged(burst: Analysis) ->
 
 
 def test_a_tcpfin_off_by_a_granule_and_a_second_is_named(burst: Analysis) -> None:
-    (found,) = failed(burst, waiting(burst, 20.03 + 1.64)).values()
+    (found,) = failed(burst, waiting(burst, 20.02 + 1.64)).values()
     assert found.text == "timeout(FIN_WAIT) as before"
-    assert found.why.startswith("21.67 s, was 20.03 s: higher beyond doubt")
+    assert found.why.startswith("21.66 s, was 20.02 s: higher beyond doubt")
 
 
 def test_a_timeout_that_was_lost_is_named_with_the_restart(burst: Analysis) -> None:
