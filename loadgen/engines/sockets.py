@@ -11,7 +11,6 @@ import select
 import socket
 import time
 from collections import deque
-from contextlib import suppress
 from errno import EAGAIN, EINPROGRESS
 from typing import TYPE_CHECKING
 
@@ -28,6 +27,7 @@ from loadgen.engines.closing import (
     tcp_info,
 )
 from loadgen.engines.exchange import Exchange
+from loadgen.engines.opening import ALL_EDGES, bind, family_of
 from loadgen.engines.rows import NONE
 from loadgen.engines.turns import turns_of
 from loadgen.engines.wording import INTERRUPTED, TIMED_OUT, reason, request_bytes
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from loadgen.engines.rows import Outlet
     from loadgen.engines.share import Share
 
-_IP_BIND_ADDRESS_NO_PORT = 24  # ip(7)
-_ALL_EDGES = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
 _BUFFER_BYTES = 256 * 1024
 _LONGEST_SLEEP_S = 0.05
 _AT_MOST_AT_ONCE = 64
@@ -63,7 +61,7 @@ class Sender:
         self._turns = turns_of(share)
         self._udp = plan.datagram is not None
         self._address = (plan.target.vip, plan.target.port)
-        self._family = socket.AF_INET6 if ":" in plan.target.vip else socket.AF_INET
+        self._family = family_of(plan.target.vip)
         self._kind = socket.SOCK_DGRAM if self._udp else socket.SOCK_STREAM
         self._sources = [(source, outlet.text(source)) for source in plan.sources]
         self._source_numbers: dict[str, int] = {}
@@ -72,8 +70,6 @@ class Sender:
         self._buffer = memoryview(bytearray(_BUFFER_BYTES))
         self._timeout_ns = round(plan.timeout_s * 1e9)
         self._connect_timeout_ns = round(min(plan.connect_timeout_s, plan.timeout_s) * 1e9)
-        kinds = plan.closing.kinds
-        self._only_close = kinds[0] if len(kinds) == 1 else None
         self._hold_ns = round(plan.closing.hold_s * 1e9)
         self._under_way: dict[int, Exchange] = {}
         self._holding: deque[tuple[int, Exchange]] = deque()
@@ -147,7 +143,7 @@ class Sender:
 
     def _begin(self, number: int, scheduled_ns: int) -> None:
         now_ns = time.time_ns()
-        close = self._only_close or self._plan.closing.of(number)
+        close = self._plan.closing.of(number)
         exchange = Exchange(number, scheduled_ns, now_ns, close, heads=self._heads)
         try:
             # SocketType is what socket.socket adds its conveniences to, at three times its price
@@ -169,15 +165,12 @@ class Sender:
         if refused not in (0, EINPROGRESS):
             self._fail(exchange, reason(OSError(refused, "")))
             return
-        self._epoll.register(sock.fileno(), _ALL_EDGES)
+        self._epoll.register(sock.fileno(), ALL_EDGES)
 
     def _bind(self, exchange: Exchange, number: int) -> None:
-        """To one of the pool, in turn; the port is chosen when it is known where we connect to."""
+        """To one of the pool, in turn."""
         source, exchange.source = self._sources[number % len(self._sources)]
-        sock = exchange.sock
-        with suppress(OSError):
-            sock.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
-        sock.bind((source, 0))
+        bind(exchange.sock, source)
 
     def _connected(self, exchange: Exchange, mask: int) -> None:
         sock = exchange.sock

@@ -35,10 +35,10 @@ def headers_of(plan: LoadPlan, *, server_closes: bool) -> list[tuple[str, str]]:
     return kept + list(request.headers)
 
 
-def request_bytes(plan: LoadPlan, *, server_closes: bool) -> bytes:
-    """The whole request as HTTP/1.1 has it."""
+def request_bytes(plan: LoadPlan, *, server_closes: bool, path: str | None = None) -> bytes:
+    """The whole request as HTTP/1.1 has it; for the plan's own path unless for another."""
     request = plan.request
-    lines = [f"{request.method} {request.path} HTTP/1.1"]
+    lines = [f"{request.method} {path or request.path} HTTP/1.1"]
     lines += [f"{name}: {value}" for name, value in headers_of(plan, server_closes=server_closes)]
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + request.body
 

@@ -21,7 +21,8 @@ class Server:
     """What happened to a server.
 
     Attributes:
-        port: on 127.0.0.1.
+        host: the address that it listens at.
+        port: that it has found free there.
         requests: the head of each request, as it came.
         peers: the address and port of each connection made.
         closed_by_client: connections whose client closed while the server kept its side open.
@@ -32,6 +33,7 @@ class Server:
     """
 
     answer: bytes | None = OK
+    host: str = "127.0.0.1"
     port: int = 0
     requests: list[bytes] = field(default_factory=list)
     peers: list[tuple[str, int]] = field(default_factory=list)
@@ -72,7 +74,7 @@ class Server:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Server]:
         """Serve on a free port of loopback."""
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        server = await asyncio.start_server(self._serve, self.host, 0)
         self.port = server.sockets[0].getsockname()[1]
         try:
             yield self

@@ -73,7 +73,7 @@ def plan(port: int, requests: int = 5, concurrency: int = 1, **more: Any) -> Loa
     words = {name: more.pop(name) for name in Request.__slots__ if name in more}
     ends = {"shares": ((more.pop("close", "client"), 1.0),), "hold_s": more.pop("hold_s", 0)}
     told: dict[str, Any] = {
-        "target": Target(vip="127.0.0.1", port=port),
+        "target": Target(vip=more.pop("vip", "127.0.0.1"), port=port),
         "arrivals": ClosedModel(requests=requests, concurrency=concurrency),
         "request": Request(**words),
         "closing": Closing(**ends),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
+from loadgen.engines.closing import END
 from loadgen.plan import ClosedModel, OpenModel, Stage
 from tests.unit.loadgen.engines.conduct import ENGINES, carry_out, plan, sent, sent_until
 from tests.unit.loadgen.servers import HELLO, MOVED, NOT_FOUND, OK, Server
@@ -31,6 +33,13 @@ def test_the_source_port_is_the_one_that_the_server_saw(engine: str) -> None:
     server = Server()
     rows = sent(engine, server, 10, concurrency=3)
     assert {(row["source"], row["port"]) for row in rows} == set(server.peers)
+
+
+def test_an_address_of_ipv6_is_one_like_another(engine: str) -> None:
+    server = Server(host="::1")
+    (row,) = sent(engine, server, 1, vip="::1")
+    assert (row["source"], row["port"], row["error"]) == (*server.peers[0][:2], None)
+    assert f"Host: [::1]:{server.port}\r\n".encode() in server.requests[0]
 
 
 def test_instants_ascend_and_are_unix_nanoseconds(engine: str) -> None:
@@ -124,7 +133,6 @@ def test_the_server_is_asked_to_close_first_and_waited_for(engine: str) -> None:
 
 def test_a_server_that_was_asked_to_close_and_does_not_is_a_failure(engine: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        import threading
 
         def serve() -> None:
             connection, _ = listener.accept()
@@ -250,6 +258,30 @@ def test_an_answer_that_is_cut_short_is_a_failed_row(engine: str) -> None:
     (row,) = sent(engine, Server(cut), 1, method="GET", headers=headers)
     assert row["error"] == "closed by the server before its answer was whole"
     assert row["ended"] is None
+
+
+def test_what_the_server_drops_is_not_tried_again_unseen(engine: str) -> None:
+    """A library's good intentions would make two connections of one row."""
+    server = Server(answer=b"")
+    headers = (("Connection", "close"),)
+    (row,) = sent(engine, server, 1, method="GET", headers=headers)
+    assert row["error"] == "closed by the server before its answer was whole"
+    assert len(server.peers) == 1
+
+
+def test_a_reset_of_the_server_is_told_as_one(engine: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            connection.recv(4096)
+            END["reset"](connection)
+
+        serving = threading.Thread(target=serve)
+        serving.start()
+        (row,) = carry_out(engine, plan(listener.getsockname()[1], 1))
+        serving.join()
+    assert (row["error"], row["closer"]) == ("connection reset by peer", "reset")
 
 
 def test_what_is_under_way_when_it_ends_is_recorded_as_interrupted(engine: str) -> None:

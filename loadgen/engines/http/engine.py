@@ -1,7 +1,7 @@
-"""The http engine: aiohttp, each request on a connection of its own, as curl would send it.
+"""When each request is sent, and how its connection ends: an asyncio task for each.
 
-How a connection ends is not left to aiohttp: beside the socket that it is given, a second handle of
-the same connection is kept. What aiohttp closes sends nothing; the last handle to go does.
+How a connection ends is not left to aiohttp, nor to the event loop: the socket is our own, or with
+TLS a second handle of the same connection. What they close sends nothing; the last handle does.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ import asyncio
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
-
-import aiohttp
 
 from loadgen.engines.closing import (
     CLOSE_NUMBER,
@@ -22,22 +20,11 @@ from loadgen.engines.closing import (
     server_has_closed,
     tcp_info,
 )
-from loadgen.engines.http_connection import (
-    Attempt,
-    Connector,
-    current_attempt,
-    location_of,
-    reason_of,
-    same_target,
-    server_name,
-    size_of,
-    socket_maker,
-    trust_of,
-    url_of,
-)
+from loadgen.engines.http.connection import Attempt, Connector
+from loadgen.engines.http.redirects import same_target
 from loadgen.engines.rows import NONE, Row
 from loadgen.engines.turns import turns_of
-from loadgen.engines.wording import INTERRUPTED, TIMED_OUT, headers_of
+from loadgen.engines.wording import INTERRUPTED, TIMED_OUT
 
 if TYPE_CHECKING:
     import socket
@@ -48,8 +35,7 @@ if TYPE_CHECKING:
 
 _LOOK_S = 0.05
 _FLUSH_EVERY = 5  # looks
-_TLS_FAREWELL_S = 0.25  # what aiohttp advises, for transports that are still saying good-bye
-_NOT_OF_AIOHTTP = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
+_TLS_FAREWELL_S = 0.25  # for transports that are still saying good-bye
 
 
 def send(share: Share, outlet: Outlet) -> None:
@@ -68,20 +54,11 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 async def _carry_out(share: Share, outlet: Outlet) -> None:
-    connector = Connector(
-        limit=0, force_close=True, ssl=trust_of(share.plan), socket_factory=socket_maker(share.plan)
-    )
-    async with aiohttp.ClientSession(
-        connector=connector,
-        timeout=aiohttp.ClientTimeout(
-            total=share.plan.timeout_s, sock_connect=share.plan.connect_timeout_s
-        ),
-        trust_env=False,
-        auto_decompress=False,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        skip_auto_headers=_NOT_OF_AIOHTTP,
-    ) as session:
-        await _Client(share, outlet, session).run()
+    connector = Connector(share.plan)
+    try:
+        await _Client(share, outlet, connector).run()
+    finally:
+        connector.close()
     if share.plan.request.tls:
         await asyncio.sleep(_TLS_FAREWELL_S)
 
@@ -89,27 +66,25 @@ async def _carry_out(share: Share, outlet: Outlet) -> None:
 class _Client:
     """One worker's requests, from the first to the last."""
 
-    def __init__(self, share: Share, outlet: Outlet, session: aiohttp.ClientSession) -> None:
+    def __init__(self, share: Share, outlet: Outlet, connector: Connector) -> None:
         self._plan = share.plan
         self._outlet = outlet
-        self._session = session
+        self._connector = connector
         self._turns = turns_of(share)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._over = asyncio.Event()
+        self._fault: BaseException | None = None
         self._kept: list[socket.socket] = []
         self._timer: asyncio.TimerHandle | None = None
-        self._headers = {
-            close: headers_of(self._plan, server_closes=close == "server")
-            for close in self._plan.closing.kinds
-        }
 
     async def run(self) -> None:
         """Send everything, keep what is to stay open, end all."""
         outlet, looks = self._outlet, 0
         self._begin_due()
-        while not outlet.stopped and not (self._turns.ended and not self._tasks):
-            await asyncio.wait(
-                self._tasks or [asyncio.create_task(asyncio.sleep(_LOOK_S))], timeout=_LOOK_S
-            )
+        while not outlet.stopped and not self._over.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_S):
+                    await self._over.wait()
             looks += 1
             if looks % _FLUSH_EVERY == 0:
                 outlet.flush()
@@ -127,35 +102,46 @@ class _Client:
             task = asyncio.create_task(self._follow(*request))
             self._tasks.add(task)
             task.add_done_callback(self._one_ended)
-        next_ns = self._turns.next_ns
         if self._timer is not None:
             self._timer.cancel()
+        next_ns = self._turns.next_ns
         if next_ns is not None:
             delay_s = max((next_ns - time.time_ns()) / 1e9, 0)
             self._timer = asyncio.get_running_loop().call_later(delay_s, self._begin_due)
+        elif self._turns.ended and not self._tasks:
+            self._over.set()
 
     def _one_ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         self._turns.ended_one(time.time_ns())
-        if not task.cancelled():
-            task.result()
-            self._begin_due()
+        if task.cancelled():
+            return
+        if fault := task.exception():
+            self._fault = fault
+            self._over.set()
+        self._begin_due()
 
     async def _interrupt(self) -> None:
+        """What is under way goes no further.
+
+        Raises:
+            BaseException: whatever a request fell over.
+        """
         if self._timer is not None:
             self._timer.cancel()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._fault:
+            raise self._fault
 
     async def _follow(self, number: int, scheduled_ns: int) -> None:
         """One request, and the redirects it leads to, each a connection and a row."""
         path: str | None = self._plan.request.path
+        close = self._plan.closing.of(number)
         for _ in range(self._plan.request.redirects + 1):
             assert path is not None
-            close = self._plan.closing.of(number)
             attempt = Attempt(number, scheduled_ns, close, path)
-            current_attempt.set(attempt)
             await self._one(attempt)
             path = attempt.location and same_target(self._plan, path, attempt.location)
             if path is None:
@@ -164,7 +150,7 @@ class _Client:
 
     async def _one(self, attempt: Attempt) -> None:
         try:
-            await self._request(attempt)
+            await self._connector.request(attempt)
             if attempt.ended != NONE:
                 await self._close(attempt)
         except asyncio.CancelledError:
@@ -177,30 +163,6 @@ class _Client:
             if attempt.sock is not None:
                 attempt.sock.close()
             self._outlet.row(self._row(attempt))
-
-    async def _request(self, attempt: Attempt) -> None:
-        request = self._plan.request
-        attempt.started = time.time_ns()
-        try:
-            async with self._session.request(
-                request.method,
-                url_of(self._plan, attempt.path),
-                headers=self._headers[attempt.close],
-                data=request.body or None,
-                server_hostname=server_name(self._plan),
-                allow_redirects=False,
-            ) as response:
-                attempt.first_byte = time.time_ns()
-                attempt.status = response.status
-                attempt.keeps = response.headers.get("Connection", "").lower() != "close"
-                attempt.location = location_of(response)
-                attempt.size = await size_of(response)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            attempt.error = reason_of(error, attempt)
-        else:
-            attempt.ended = time.time_ns()
-            if not 200 <= attempt.status < 400:
-                attempt.error = f"HTTP {attempt.status}"
 
     async def _close(self, attempt: Attempt) -> None:
         """Hold, then end the connection as planned."""

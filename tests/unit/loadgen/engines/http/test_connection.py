@@ -1,11 +1,13 @@
-"""What the http engine alone can do: TLS, redirects."""
+"""What the http engine alone can do: TLS, redirects, bodies of any size."""
 
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import subprocess
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -34,6 +36,34 @@ def test_redirects_end_where_they_would_go_round() -> None:
 def test_a_redirect_that_leads_away_from_the_target_is_not_followed() -> None:
     away = MOVED.replace(b"/elsewhere", b"http://127.0.0.1:1/x")
     assert [row["status"] for row in sent("http", Server(away), 1, redirects=3)] == [302]
+
+
+def test_bodies_that_fit_into_no_buffer_go_both_ways() -> None:
+    """The server counts what comes, and answers with as much."""
+    size = 4_000_000
+    got: list[int] = []
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            head, _, body = connection.recv(65536).partition(b"\r\n\r\n")
+            assert head.startswith(b"POST")
+            got.append(len(body))
+            while got[0] < size:
+                time.sleep(0.002)  # the client's buffer fills
+                got[0] += len(connection.recv(300_000))
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
+            connection.sendall(bytes(size))
+            connection.recv(1)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        serving = threading.Thread(target=serve)
+        serving.start()
+        port = listener.getsockname()[1]
+        (row,) = carry_out("http", plan(port, 1, method="POST", body=bytes(size)))
+        serving.join()
+    assert (row["error"], row["size"], got) == (None, size, [size])
+    assert row["first_byte"] < row["ended"]
 
 
 class TlsServer:
