@@ -29,10 +29,15 @@ _NEAR_S = 0.12  # of a whole second: a connect that waited for that repetition
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
-    """The requests as arrays, in the order in which they were begun; ``NEVER`` if not reached."""
+    """The requests as arrays, in the order in which they were begun; ``NEVER`` if not reached.
+
+    Attributes:
+        asked: when the SYN left that was answered, where a capture tells.
+    """
 
     scheduled: Ints
     started: Ints
+    asked: Ints
     connected: Ints
     first_byte: Ints
     failed: Bools
@@ -55,26 +60,40 @@ class Sent:
         return (self.scheduled >= from_ns) & (self.scheduled < to_ns)
 
     @property
-    def completed(self) -> Ints:
-        """When connects were completed, in order of time."""
-        return np.sort(self.connected[self.connected != NEVER])
+    def through(self) -> Ints:
+        """When the SYNs left that got through, in order of time.
+
+        A director that answers within ``PROMPT_NS`` is there, if slow. Where the answer took
+        longer, or the capture does not tell which of several SYNs it was for, its own time counts.
+        """
+        asked = np.where(self.asked == NEVER, self.started, self.asked)
+        through = np.where(self.connected - asked < PROMPT_NS, asked, self.connected)
+        return np.sort(through[self.connected != NEVER])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
-    """Two completed connects and nothing between; ``to_ns`` None if none came after the first."""
+    """No SYN of this time got through.
+
+    Attributes:
+        from_ns: the last before it that did, and ``unasked_s`` later.
+        to_ns: the first after it that did; None if none.
+        unasked_s: so late the client was with the first request in it.
+    """
 
     from_ns: int
     to_ns: int | None
     length_s: float
+    unasked_s: float
 
 
 def sent_of(requests: pd.DataFrame) -> Sent:
-    """A recording's ``requests`` table."""
-    begun = requests[requests["started"].notna()].sort_values("started")
+    """The requests, as ``handshakes.by_the_wire`` gives them."""
+    begun = requests[requests["started"].notna()].sort_values(["started", "scheduled"])
     return Sent(
         scheduled=_instants(begun["scheduled"].fillna(begun["started"])),
         started=_instants(begun["started"]),
+        asked=_instants(begun["asked"]),
         connected=_instants(begun["connected"]),
         first_byte=_instants(begun["first_byte"]),
         failed=(begun["error"].notna() | begun["ended"].isna()).to_numpy(dtype=bool),
@@ -89,25 +108,43 @@ def _instants(column: pd.Series) -> Ints:
 
 
 def longest_gap(sent: Sent, from_ns: int, to_ns: int) -> Gap | None:
-    """The longest between two completed connects that overlaps a span of time.
+    """The longest between two SYNs that got through that overlaps a span of time.
 
-    A span in whose end nothing succeeded any more leaves a gap that goes on to ``to_ns``.
+    What the client itself was late with the first request in a gap does not count: as long as
+    nobody asked, nobody was refused. A span in whose end nothing succeeded any more leaves a gap
+    that goes on to ``to_ns``.
 
     Returns:
-        None where nothing was completed before the span's end.
+        None where nothing got through before the span's end.
     """
-    done = sent.completed
+    done = sent.through
     inside = done[done < to_ns]
     if len(inside) == 0:
         return None
-    ends = np.append(inside, done[done >= to_ns][:1])
-    lengths = np.diff(ends)
-    lengths[ends[1:] <= from_ns] = 0
-    open_ns = to_ns - int(ends[-1]) if len(ends) == len(inside) else 0
-    if len(lengths) == 0 or open_ns > lengths.max(initial=0):
-        return Gap(from_ns=int(ends[-1]), to_ns=None, length_s=max(open_ns, 0) / _S)
+    begins = inside
+    ends = np.append(inside[1:], done[done >= to_ns][:1])
+    is_open = len(ends) < len(begins)
+    ends = np.append(ends, to_ns) if is_open else ends
+    unasked = _unasked(sent, begins, ends)
+    lengths = np.where(ends > from_ns, ends - begins - unasked, 0)
     at = int(np.argmax(lengths))
-    return Gap(from_ns=int(ends[at]), to_ns=int(ends[at + 1]), length_s=float(lengths[at]) / _S)
+    goes_on = is_open and at == len(ends) - 1
+    return Gap(
+        from_ns=int(begins[at] + unasked[at]),
+        to_ns=None if goes_on else int(ends[at]),
+        length_s=float(lengths[at]) / _S,
+        unasked_s=float(unasked[at]) / _S,
+    )
+
+
+def _unasked(sent: Sent, begins: Ints, ends: Ints) -> Ints:
+    """Of each gap: from when the first request begun in it was due until it was begun."""
+    later = np.searchsorted(sent.started, begins, side="right")
+    first = np.minimum(later, len(sent.started) - 1)
+    due = np.clip(sent.scheduled[first], begins, ends)
+    begun = np.clip(sent.started[first], due, ends)
+    unasked: Ints = np.where(later < len(sent.started), begun - due, 0)
+    return unasked
 
 
 def interval_s(sent: Sent) -> float | None:

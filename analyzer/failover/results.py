@@ -38,7 +38,7 @@ class Reign:
 class Parts:
     """What an outage was made of, one after another, seconds; None where the wire does not tell.
 
-    They begin at the last connect that succeeded and end at the next one.
+    They begin at the last SYN that got through, and end at the next one.
     """
 
     until_fault: float | None  # from the last success
@@ -62,7 +62,7 @@ class InFlight:
 class Failback:
     """What came when the fault was undone."""
 
-    gap_s: float | None  # the longest between two completed connects
+    gap_s: float | None  # the longest in which no SYN got through
     reset: int  # connections in flight
     late: int
     failed: int
@@ -97,9 +97,9 @@ class BlackHole:
 class Failover:
     """One fail-over.
 
-    ``outage_s`` is the longest gap between two completed connects around the fault, to within
-    ``resolution_s``. ``sent``, ``late`` and ``failed`` count the requests that were due from the
-    fault until it was undone.
+    ``outage_s`` is the longest time around the fault in which no SYN got through, though the client
+    was not late with asking; known to within ``resolution_s``. ``sent``, ``late`` and ``failed``
+    count the requests that were due from the fault until it was undone.
     """
 
     valid: bool

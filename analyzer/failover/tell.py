@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from analyzer.failover import clients, masters
 from analyzer.failover.black_hole import black_hole
 from analyzer.failover.forecast import Forecast, forecast
+from analyzer.failover.handshakes import by_the_wire
 from analyzer.failover.holdings import holdings, would_survive
 from analyzer.failover.in_flight import in_flight
 from analyzer.failover.results import Failback, Failover, Parts, Reign
@@ -66,7 +67,7 @@ def failover(evidence: Evidence) -> Failover | None:
 
 
 def _scene(evidence: Evidence, told: Told) -> _Scene:
-    sent = clients.sent_of(evidence.requests)
+    sent = clients.sent_of(by_the_wire(evidence.requests, evidence.segments))
     wire = evidence.announcements
     vip = evidence.service.vip if evidence.service else ""
     names = {mac: one.name for one in evidence.directors for mac in one.macs}

@@ -38,6 +38,10 @@ class Fault(Protocol):
         """For the report, such as ``bal01: link-down``."""
 
     @property
+    def where(self) -> str | None:
+        """The host that it befalls; None where that is not known."""
+
+    @property
     def undoable(self) -> bool:
         """Whether it can be undone."""
 
@@ -68,6 +72,11 @@ class LabFault:
     def name(self) -> str:
         """The host and the kind."""
         return f"{self.host}: {self.kind}"
+
+    @property
+    def where(self) -> str:
+        """The host."""
+        return self.host
 
     @property
     def undoable(self) -> bool:
@@ -104,6 +113,10 @@ class CommandFault:
     def name(self) -> str:
         """The command, as typed."""
         return shlex.join(self.argv)
+
+    @property
+    def where(self) -> None:
+        """The operator's own business."""
 
     @property
     def undoable(self) -> bool:

@@ -70,7 +70,7 @@ async def repeat(order: Order) -> Ended:
         watching = replace(order.watching, directory=order.directory(number))
         progress = RunProgress(None, color=order.color)
         if number:
-            await until_sane(order.plan, order.site, watching)
+            await until_sane(order.plan, order.site, order.options, watching)
             progress.say(f"run {number + 1} of {order.runs}")
         options = replace(order.options, timing=timing)
         if (

@@ -22,6 +22,7 @@ from loadgen.director.eyes import eye_on
 from loadgen.director.meet import meet
 from loadgen.director.watched import watch_target
 from loadgen.engines.activity import Burst
+from loadgen.errors import LoadgenError
 from loadgen.failover.catch import Catch
 from loadgen.failover.course import Course, Hooks, Timing
 from loadgen.failover.held import Held, Paths
@@ -92,7 +93,9 @@ async def failover(
     eyes = [eye_on(link) for link in site.directors]
     try:
         facts = await meet(eyes, watching.timeouts, progress.say, watching.left_timeouts)
-        why = await _why_insane(plan, eyes, facts, probe=not options.exercise)
+        why = await _why_insane(
+            plan, eyes, facts, where=_where(options), probe=not options.exercise
+        )
         plan = plan if options.exercise else scheduled(plan, options)
         told = run_manifest(plan, site, watching, eyes, facts, command="failover")
         recording = RecordingWriter(
@@ -221,12 +224,21 @@ class _While:
             await asyncio.gather(*ends, return_exceptions=True)
 
 
+def _where(options: FailoverOptions) -> str | None:
+    return options.fault.where if options.fault is not None else None
+
+
 async def _why_insane(
-    plan: LoadPlan, eyes: Sequence[Eye], facts: Sequence[DirectorFacts], *, probe: bool
+    plan: LoadPlan,
+    eyes: Sequence[Eye],
+    facts: Sequence[DirectorFacts],
+    *,
+    where: str | None,
+    probe: bool,
 ) -> list[str]:
     """What is wrong; the probe is one connection, which leaves an entry for ten seconds."""
     known = {eye.link.name: each for eye, each in zip(eyes, facts, strict=True)}
-    why = insanities(known, plan.target)
+    why = insanities(known, plan.target, where)
     return [*why, *(await _unanswered(plan.target) if probe else ())]
 
 
@@ -242,17 +254,21 @@ async def _unanswered(target: Target) -> list[str]:
     return []
 
 
-async def until_sane(plan: LoadPlan, site: Site, watching: BurstOptions) -> None:
+async def until_sane(
+    plan: LoadPlan, site: Site, options: FailoverOptions, watching: BurstOptions
+) -> None:
     """Wait until the set-up is itself again; the next run says so itself if it is not."""
     deadline_s = time.monotonic() + SANE_LIMIT_S
     while time.monotonic() < deadline_s:
         eyes = [eye_on(link) for link in site.directors]
-        with contextlib.suppress(Exception):
-            facts = await meet(eyes, watching.timeouts, lambda _: None, watching.left_timeouts)
-            if not await _why_insane(plan, eyes, facts, probe=True):
-                return
-        for eye in eyes:
-            await eye.close()
+        try:
+            with contextlib.suppress(LoadgenError):
+                facts = await meet(eyes, watching.timeouts, lambda _: None, watching.left_timeouts)
+                if not await _why_insane(plan, eyes, facts, where=_where(options), probe=True):
+                    return
+        finally:
+            for eye in eyes:
+                await eye.close()
         await asyncio.sleep(SETTLE_S)
 
 

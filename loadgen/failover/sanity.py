@@ -14,14 +14,19 @@ if TYPE_CHECKING:
     Known = Mapping[str, DirectorFacts]
 
 
-def insanities(known: Known, target: Target) -> list[str]:
+def insanities(known: Known, target: Target, where: str | None = None) -> list[str]:
     """What is wrong, a line each; none of a set-up that is as it should be.
 
     Args:
         known: what each director said of itself, by name.
         target: the service that the fail-over is about.
+        where: the host that is to fail; None where that is not known.
     """
-    return [*_holders(known, target.vip), *_services(known, target)]
+    return [
+        *_holders(known, target.vip),
+        *_no_holder(known, target.vip, where),
+        *_services(known, target),
+    ]
 
 
 def unknown(known: Known, vip: str) -> list[str]:
@@ -44,6 +49,14 @@ def _holders(known: Known, vip: str) -> list[str]:
         for name in others
         if not known[name].standing.keepalived
     ]
+
+
+def _no_holder(known: Known, vip: str, where: str | None) -> list[str]:
+    """A director that fails has to be the one that holds the VIP; else nothing moves."""
+    found = holders(known, vip)
+    if where not in known or len(found) != 1 or where in found:
+        return []
+    return [f"{where} is to fail, and {vip} is held by {found[0]}: nothing would move"]
 
 
 def _services(known: Known, target: Target) -> list[str]:

@@ -93,7 +93,7 @@ def caption(told: Failover) -> str:
         return masters
     return (
         f"{masters} Below, how long each connect took, by when it was begun: around the fault "
-        f"{seconds(told.outage_s)} passed between two that were completed."
+        f"none got through for {seconds(told.outage_s)}."
         + (" The steps of a second are repeated SYNs." if told.syn_retries else "")
     )
 
@@ -249,7 +249,7 @@ def _way_back(told: Failover) -> DataTable:
     if back is not None:
         rows = [
             ("old master again after, s", _three(back.master_again_s)),
-            ("longest gap between connects, s", _three(back.gap_s)),
+            ("longest time in which none got through, s", _three(back.gap_s)),
             ("requests late", back.late),
             ("requests failed", back.failed),
             ("connections in flight reset", back.reset),

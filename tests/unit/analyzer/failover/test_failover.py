@@ -108,6 +108,47 @@ def test_a_dead_keepalived_alone_costs_no_outage() -> None:
     assert found.keepalived_alone(figures(told)) is not None
 
 
+lately = st.tuples(st.floats(5.7, 8.7), st.floats(0.0, 0.24))
+"""When the client stands still, and for how long."""
+
+
+@settings(max_examples=40, deadline=None)
+@given(lately, st.sampled_from([20.0, 50.0, 500.0]))
+def test_as_long_as_the_client_asks_for_nothing_there_is_no_outage(
+    still: tuple[float, float], rate: float
+) -> None:
+    scene = Silence()
+    absent = (still[0], sum(still))
+    sent = requests(rate, scene.to_s, [], absent)
+    told = told_of(replace(scene.evidence(), requests=sent))
+    assert (told.how, told.valid) == ("keepalived-alone", True)
+    assert told.outage_s <= 1 / rate + 0.001
+    assert told.client_late_s == pytest.approx(still[1], abs=1 / rate)
+
+
+@settings(max_examples=40, deadline=None)
+@given(lately)
+def test_a_client_that_stands_still_misses_the_outage_by_no_more_than_that(
+    still: tuple[float, float],
+) -> None:
+    scene = Silence()
+    absent = (still[0], sum(still))
+    sent = requests(scene.rate, scene.to_s, scene.outages, absent)
+    told = told_of(replace(scene.evidence(), requests=sent))
+    assert told.how == "silence"
+    assert told.outage_s == pytest.approx(scene.outage_s, abs=still[1] + 2 / scene.rate)
+
+
+def test_a_director_that_answers_slowly_is_there() -> None:
+    scene = Silence()
+    sent = requests(50, 20, [], slow_s=lambda number: 0.15 if number in range(300, 310) else 0.001)
+    told = told_of(replace(scene.evidence(), requests=sent))
+    assert told.outage_s == pytest.approx(0.02)
+    hung = requests(50, 20, [], slow_s=lambda n: 6.5 - n / 50 if 299 < n < 325 else 0.001)
+    told = told_of(replace(scene.evidence(), requests=hung))
+    assert told.outage_s == pytest.approx(0.5 - 0.2, abs=0.05)
+
+
 def test_without_a_capture_the_outage_is_measured_and_nothing_predicted() -> None:
     scene = Silence()
     told = told_of(replace(scene.evidence(), announcements=None))

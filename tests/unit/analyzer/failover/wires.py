@@ -13,6 +13,8 @@ from analyzer.wire.vrrp import Advertisement, Announcements, Claim, master_down_
 from tests.unit.analyzer.build import NS, table
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
 
 ZERO_NS = 1_700_000_000 * NS
@@ -84,17 +86,29 @@ class Wire:
         )
 
 
-def requests(rate: float, to_s: float, outages: list[tuple[float, float]]) -> pd.DataFrame:
-    """An open loop; what meets an outage is connected by its first SYN after it."""
+def requests(
+    rate: float,
+    to_s: float,
+    outages: list[tuple[float, float]],
+    absent: tuple[float, float] = (0, 0),
+    slow_s: Callable[[int], float] = lambda _: 0.0005,
+) -> pd.DataFrame:
+    """An open loop; what meets an outage is connected by its first SYN after it.
+
+    Between ``absent`` the client begins nothing and sees no answer; ``slow_s`` is what the answer
+    to a SYN takes, by the request's number.
+    """
     rows: list[dict[str, Any]] = []
     for number in range(int(rate * to_s)):
         due_s = number / rate
-        away = [(begin, end) for begin, end in outages if begin <= due_s < end]
-        wait_s = ceil(away[0][1] - due_s) if away else 0
-        done_s = due_s + wait_s + 0.0005
+        begun_s = absent[1] if absent[0] <= due_s < absent[1] else due_s
+        away = [(begin, end) for begin, end in outages if begin <= begun_s < end]
+        wait_s = ceil(away[0][1] - begun_s) if away else 0
+        done_s = begun_s + wait_s + slow_s(number)
+        done_s = absent[1] if absent[0] <= done_s < absent[1] else done_s
         reached = done_s < to_s
         rows.append(
-            {"id": number, "kind": "HEAD", "scheduled": at(due_s), "started": at(due_s)}
+            {"id": number, "kind": "HEAD", "scheduled": at(due_s), "started": at(begun_s)}
             | {name: at(done_s) if reached else None for name in ("connected", "first_byte")}
             | {"ended": at(done_s) if reached else None}
             | {"error": None if reached else "interrupted"}

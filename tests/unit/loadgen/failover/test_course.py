@@ -34,6 +34,7 @@ class Noted:
     done: list[str] = field(default_factory=list)
     name: str = "bal01: link-down"
     undoing_s: float = 0.0
+    where: str | None = None
 
     async def do(self) -> None:
         await asyncio.sleep(self.slow_s)

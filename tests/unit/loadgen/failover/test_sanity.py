@@ -57,6 +57,15 @@ def test_two_holders_and_none_are_not() -> None:
     ]
 
 
+def test_a_fault_of_a_director_that_does_not_hold_the_vip_would_move_nothing() -> None:
+    known = {"bal01": MASTER, "bal02": BACKUP}
+    assert insanities(known, TARGET, "bal01") == []
+    assert insanities(known, TARGET, "srv01") == []
+    assert insanities(known, TARGET, "bal02") == [
+        f"bal02 is to fail, and {VIP} is held by bal01: nothing would move"
+    ]
+
+
 def test_a_standby_without_keepalived_is_no_backup() -> None:
     idle = facts(holds=False, keepalived=False)
     assert insanities({"bal01": MASTER, "bal02": idle}, TARGET) == [
