@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from analyzer.recording import Recording
-from loadgen.lab import netns, state
+from loadgen.lab import netns, processes, state
 from loadgen.lab.takedown import namespaces_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 LOADGEN = Path(sys.executable).with_name("loadgen")
 TWO = ("--hosts", "2", "--link", "1G", "--ingress", "800M", "--kill", "bal01", "--window", "3s")
@@ -55,24 +59,41 @@ def test_a_dead_directors_share_is_measured_on_the_other(lab_name: str, tmp_path
     assert namespaces_of(lab_name) == []
 
 
-def test_an_interrupted_proof_reports_what_it_has_and_leaves_no_lab(
-    lab_name: str, tmp_path: Path
-) -> None:
-    run = tmp_path / "run"
+@contextmanager
+def proving(lab_name: str, run: Path, until: str) -> Iterator[subprocess.Popen[str]]:
+    """A proof that has come to say ``until``."""
     with subprocess.Popen(
         command(lab_name, run), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as proving:
-        assert proving.stderr is not None
-        for line in proving.stderr:
-            if line.startswith("bal01: killed"):
-                break
+    ) as proof:
+        assert proof.stderr is not None
+        assert any(line.startswith(until) for line in proof.stderr)
+        yield proof
+
+
+def processes_of(lab_name: str) -> set[processes.Process]:
+    """All that stand in the lab or carry its mark."""
+    networks = {found for name in namespaces_of(lab_name) if (found := netns.identity(name))}
+    numbers = processes.of_lab(lab_name, networks)
+    return {found for number in numbers if (found := processes.identify(number))}
+
+
+def test_the_next_start_removes_what_a_killed_proof_left_and_an_interrupted_one_leaves_no_lab(
+    lab_name: str, tmp_path: Path
+) -> None:
+    with proving(lab_name, tmp_path / "killed", "all well: measured") as proof:
+        proof.kill()
+    left = processes_of(lab_name)
+    assert left
+    assert namespaces_of(lab_name)
+    with proving(lab_name, tmp_path / "run", "bal01: killed") as proof:
+        assert not any(process.is_alive for process in left)
         time.sleep(0.5)
-        os.kill(proving.pid, signal.SIGINT)
-        out, err = proving.communicate(timeout=LIMIT_S)
-    assert proving.returncode == 130, err
+        proof.send_signal(signal.SIGINT)
+        out, err = proof.communicate(timeout=LIMIT_S)
+    assert proof.returncode == 130, err
     (loss,) = json.loads(out)["losses"]
     assert loss["before"]["sent"] > 1000
     assert loss["after"] is None
     assert namespaces_of(lab_name) == []
+    assert processes_of(lab_name) == set()
     assert state.read(lab_name) is None
-    assert netns.identity(f"lg-{lab_name}-hub") is None
