@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import stats
@@ -27,14 +27,18 @@ FEWEST = 5
 class Repeats:
     """What the runs come to; numbers of runs count from 1.
 
-    ``p_value`` is of the Kolmogorov-Smirnov test of the outages against the uniform distribution
-    over ``range_s``; None of too few runs, or where there is no such range.
+    ``apart`` is the most by which the share of runs with an outage of so much or less is off the
+    theory's, the uniform distribution over ``range_s``: the distance of Kolmogorov and Smirnov.
+    That far or farther, with probability ``p_value``, are runs that follow the theory; farther
+    than ``apart_most`` is ``UNLIKELY``. None of too few runs, or where there is no such range.
     """
 
     runs: int
     invalid: tuple[int, ...]
     outage_mean_s: float | None
     range_s: tuple[float, float] | None
+    apart: float | None
+    apart_most: float | None
     p_value: float | None
     worst_error_s: float | None  # seen less predicted
     fit_neither: tuple[int, ...]  # neither their own prediction nor the range
@@ -51,12 +55,15 @@ def repeats(runs: Sequence[Failover]) -> Repeats:
     range_s = next((r.predicted_range_s for r in seen.values() if r.predicted_range_s), None)
     wrong = tuple(n for n, error in errors.items() if abs(error) > FITS_S)
     neither = tuple(n for n, run in seen.items() if _is_outside(run, range_s) and n in wrong)
+    test = _test(outages, range_s)
     made = Repeats(
         runs=len(runs),
         invalid=tuple(n for n, run in enumerate(runs, start=1) if not run.valid),
         outage_mean_s=float(outages.mean()) if len(outages) else None,
         range_s=range_s,
-        p_value=_p_value(outages, range_s),
+        apart=float(test.statistic) if test else None,
+        apart_most=float(stats.kstwo.isf(UNLIKELY, len(outages))) if test else None,
+        p_value=float(test.pvalue) if test else None,
         worst_error_s=max(errors.values(), key=abs, default=None),
         fit_neither=neither,
         misjudged=wrong,
@@ -77,11 +84,10 @@ def _is_outside(run: Failover, range_s: tuple[float, float] | None) -> bool:
     return not range_s[0] - FITS_S <= run.outage_s <= range_s[1] + FITS_S
 
 
-def _p_value(outages: np.ndarray, range_s: tuple[float, float] | None) -> float | None:
+def _test(outages: np.ndarray, range_s: tuple[float, float] | None) -> Any:
     if range_s is None or range_s[1] <= range_s[0] or len(outages) < FEWEST:
         return None
-    spread = stats.uniform(range_s[0], range_s[1] - range_s[0])
-    return float(stats.kstest(outages, spread.cdf).pvalue)
+    return stats.kstest(outages, stats.uniform(range_s[0], range_s[1] - range_s[0]).cdf)
 
 
 def _with_sentence(made: Repeats, judged: int) -> Repeats:

@@ -39,12 +39,19 @@ if TYPE_CHECKING:
 def report(
     run: Path, output: Path | None, form: str, as_json: bool, assumed: tuple[str, ...]
 ) -> None:
-    """Analyse RUN again and write its page, or another form; also a run that was cut off."""
+    """Analyse RUN again and write its page, or another form; also a run that was cut off.
+
+    Of a folder that `loadgen failover --repeat` left, the page of every run and of all.
+    """
     from analyzer.what_if import parse_assumption
     from loadgen.conclude import analyse_run, conclude, print_summary
     from loadgen.conclude import as_json as to_text
+    from loadgen.failover.conclude import conclude_repeats, is_repeats, print_repeats
     from loadgen.proof.conclude import conclude_if_proof, print_proof
 
+    if form == "html" and is_repeats(run):
+        print_repeats(conclude_repeats(run, output), as_json=as_json)
+        return
     proof = conclude_if_proof(run, output) if form == "html" else None
     if proof:
         print_proof(*proof, as_json=as_json)

@@ -1,0 +1,107 @@
+"""From a folder of repeated fail-overs to what the operator reads: each run's page, and theirs."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from itertools import count, takewhile
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import click
+
+from analyzer.failover.repeats import Repeats, repeats
+from analyzer.recording import MANIFEST, Recording
+from analyzer.results import to_json
+from loadgen.conclude import conclude
+from reports.repeats import render_repeats
+from reports.repeats_text import summary_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from analyzer.results import Analysis
+
+SUMMARY, PAGE = "repeats.json", "repeats.html"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Concluded:
+    """What became of a row of runs.
+
+    Attributes:
+        folder: of the runs.
+        analyses: one for each, in their order.
+        told: what they come to.
+        page: of all of them.
+    """
+
+    folder: Path
+    analyses: Sequence[Analysis]
+    told: Repeats
+    page: Path
+
+
+def run_name(number: int) -> str:
+    """The folder of a run within that of all, by its number from 0."""
+    return f"run-{number + 1:03}"
+
+
+def is_repeats(folder: Path) -> bool:
+    """Whether it is a folder of runs, and no run itself."""
+    return bool(_runs(folder)) and not (folder / MANIFEST).exists()
+
+
+def conclude_repeats(folder: Path, page: Path | None = None) -> Concluded:
+    """Analyse every run that was recorded, write its page, and figures and page of all.
+
+    Args:
+        folder: of the runs.
+        page: where the page of all goes; ``repeats.html`` in the folder unless told.
+
+    Raises:
+        RecordingError: a run is no recording, or a page cannot be written.
+    """
+    target = page or folder / PAGE
+    made = [conclude(run) for run in _runs(folder)]
+    analyses = [analysis for analysis, _ in made]
+    failovers = [analysis.failover for analysis in analyses if analysis.failover]
+    told = repeats(failovers)
+    pages = {number: _link(own, target) for number, (_, own) in enumerate(made, start=1)}
+    html = render_repeats(told, failovers, where=str(folder), pages=pages)
+    Recording.open(folder / run_name(0)).write_derived(target, html)
+    concluded = Concluded(folder=folder, analyses=analyses, told=told, page=target)
+    Recording.open(folder / run_name(0)).write_derived(folder / SUMMARY, as_json_text(concluded))
+    return concluded
+
+
+def _runs(folder: Path) -> list[Path]:
+    paths = (folder / run_name(number) for number in count())
+    return list(takewhile(lambda path: (path / MANIFEST).is_file(), paths))
+
+
+def _link(page: Path, target: Path) -> str:
+    """From one page to another."""
+    return quote(os.path.relpath(page.resolve(), target.resolve().parent))
+
+
+def as_json_text(concluded: Concluded) -> str:
+    """The document that ``--json`` prints."""
+    document = {
+        "schema_version": 1,
+        "runs": [to_json(one)["failover"] | {"run": one.run} for one in concluded.analyses],
+        "repeats": asdict(concluded.told),
+    }
+    return json.dumps(document, ensure_ascii=False, allow_nan=False)
+
+
+def print_repeats(concluded: Concluded, *, as_json: bool) -> None:
+    """The end of the output: the runs, the sentence, the page, and last their folder."""
+    if as_json:
+        click.echo(as_json_text(concluded))
+    failovers = [one.failover for one in concluded.analyses if one.failover]
+    lines = summary_lines(concluded.told, failovers)
+    for line in (*lines, "", f"page: {concluded.page}", str(concluded.folder)):
+        click.echo(line, err=as_json)
