@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from analyzer.errors import AnalyzerError
 from analyzer.ipvs.states import (
@@ -25,12 +25,26 @@ if TYPE_CHECKING:
 
     from analyzer.results import Counted
 
-Close = Literal["client", "server", "reset", "half", "never", "abandon"]
+Close = Literal[
+    "client",
+    "server",
+    "reset",
+    "half",
+    "never",
+    "abandon",
+    "half-open",
+    "silent",
+    "fin-no-ack",
+    "reset-syn",
+    "reset-open",
+    "reset-answer",
+    "reset-fin",
+]
 Protocol = Literal["tcp", "udp"]
 Forwarding = Literal["dr", "nat", "tun", "local"]
 Arrivals = Literal["uniform", "poisson"]
 
-CLOSES: tuple[Close, ...] = ("client", "server", "reset", "half", "never", "abandon")
+CLOSES: tuple[Close, ...] = get_args(Close)
 FORWARDINGS: tuple[Forwarding, ...] = ("dr", "nat", "tun", "local")
 DEBIAN_HZ = 250
 EPHEMERAL_PORTS = 60999 - 32768 + 1
@@ -135,6 +149,13 @@ _SCRIPTS: Mapping[Close, Mapping[Literal["open", "retries", "close"], str]] = {
     "half": {"open": ">SYN <SYN", "retries": "<SYN"},
     "never": {"open": _OPEN},
     "abandon": {"open": _OPEN},
+    "half-open": {"open": ">SYN <SYN", "retries": "<SYN"},
+    "silent": {"open": _OPEN},
+    "fin-no-ack": {"open": _OPEN, "close": ">FIN <FIN"},
+    "reset-syn": {"open": ">SYN <SYN", "close": ">RST"},
+    "reset-open": {"open": _OPEN, "close": ">RST"},
+    "reset-answer": {"open": _OPEN, "close": ">RST"},
+    "reset-fin": {"open": _OPEN, "close": ">FIN <FIN >RST"},
 }
 """Each closing kind's packets: ``>`` from the client, ``<`` from the server."""
 

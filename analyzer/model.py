@@ -10,6 +10,7 @@ closing kind          dr, tun: replies bypass the director     nat, local: both 
 client, server first  ESTABLISHED while open, FIN_WAIT tcpfin  TIME_WAIT 120 s at the end
 reset by the client   ESTABLISHED while open, CLOSE 10 s       the same
 half: a SYN, no more  SYN_RECV 60 s, active                    SYN_RECV 31 s + 60 s
+reset-syn             SYN_RECV 60 s, active                    the same
 never, abandon        ESTABLISHED tcp, active                  the same
 ====================  =======================================  ===========================
 

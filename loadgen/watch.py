@@ -53,6 +53,11 @@ _ENDS_IN: Mapping[Close, frozenset[State]] = {
     "half": _CLOSED | {State.CLOSE_WAIT},
     "never": frozenset({State.ESTABLISHED}),
     "abandon": frozenset({State.ESTABLISHED}),
+    "half-open": frozenset({State.SYN_RECV}),
+    "silent": frozenset({State.ESTABLISHED}),
+    "fin-no-ack": _CLOSED,
+    "reset-syn": frozenset({State.SYN_RECV}),
+    **dict.fromkeys(("reset-open", "reset-answer", "reset-fin"), frozenset({State.CLOSE})),
 }
 """Where entries wait after each way of closing; both of a pair where the forwarding decides."""
 

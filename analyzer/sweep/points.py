@@ -20,6 +20,7 @@ from analyzer.sweep.results import Beside, Point, Sweep
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from analyzer.lives import Close
     from analyzer.model import PortBudget
     from analyzer.results import Analysis, Floats, Lifetime
 
@@ -225,7 +226,7 @@ def _question(tcpfin_s: float, analysis: Analysis, director: str | None) -> Ques
     known = _mapping(_mapping(analysis.manifest.get("directors")).get(director or ""))
     rate_per_s, duration_s = analysis.requests.rate_per_s, analysis.requests.duration_s
     forwarding = _forwarding(analysis, director)
-    close = {kind: share for kind, share in _mapping(plan.get("close")).items() if kind in CLOSES}
+    close = _close(_mapping(plan.get("close")))
     if not rate_per_s or not duration_s or forwarding not in FORWARDINGS or not close:
         return None
     hz, size = known.get("hz"), known.get("conn_tab_size")
@@ -242,6 +243,16 @@ def _question(tcpfin_s: float, analysis: Analysis, director: str | None) -> Ques
         sources=max(len(plan.get("sources") or ()), 1),
         conn_tab_bits=int(math.log2(size)) if isinstance(size, int) and size > 0 else CONN_TAB_BITS,
     )
+
+
+def _close(shares: Mapping[str, Any]) -> dict[Close, float]:
+    """As the model has them: a burst's ``half`` is a FIN like any other, the model's a mere SYN."""
+    found: dict[Close, float] = {}
+    for kind in CLOSES:
+        modelled: Close = "client" if kind == "half" else kind
+        if kind in shares:
+            found[modelled] = found.get(modelled, 0.0) + shares[kind]
+    return found
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

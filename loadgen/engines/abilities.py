@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal, get_args
 
+from analyzer.lives import CLOSES
 from loadgen.errors import UsageProblem
 from loadgen.plan import ClosedModel, EngineName
 
@@ -41,6 +42,11 @@ class Abilities:
 
 _NO_REUSE = "the kernel chooses the ports"
 _SOCKET_CLOSES: frozenset[Close] = frozenset({"client", "server", "reset", "half", "never"})
+_BY_THE_RULES = {
+    f"--close {kind}": "its kernel plays TCP by the rules"
+    for kind in CLOSES
+    if kind not in _SOCKET_CLOSES | {"abandon"}
+}
 
 ABILITIES: Mapping[EngineName, Abilities] = {
     "http": Abilities(
@@ -49,6 +55,7 @@ ABILITIES: Mapping[EngineName, Abilities] = {
             "--close abandon": "its kernel sends a FIN or a reset when a socket goes",
             "--udp": "it speaks HTTP alone",
             "--port-reuse": _NO_REUSE,
+            **_BY_THE_RULES,
         },
     ),
     "sockets": Abilities(
@@ -57,10 +64,11 @@ ABILITIES: Mapping[EngineName, Abilities] = {
             "TLS": "it speaks plain HTTP",
             "--location": "it follows no redirects",
             "--port-reuse": _NO_REUSE,
+            **_BY_THE_RULES,
         },
     ),
     "packets": Abilities(
-        closes=_SOCKET_CLOSES | {"abandon"},
+        closes=frozenset(CLOSES),
         cannot={
             "TLS": "it speaks plain HTTP",
             "--location": "it follows no redirects",
@@ -93,9 +101,6 @@ def refusal(engine: EngineName, plan: LoadPlan) -> str | None:
     for need in needs(plan):
         if need in can.cannot:
             return f"--engine {engine} cannot do {need}: {can.cannot[need]}"
-    for kind in plan.closing.kinds:
-        if kind not in can.closes:
-            return f"--engine {engine} cannot do --close {kind}"
     return None
 
 
@@ -119,6 +124,8 @@ def choose(told: Choice, plan: LoadPlan) -> tuple[EngineName, str]:
         return order[0], _why(polite)
     if refusal(order[1], plan) is None:
         return order[1], first_no.removeprefix("--engine ")
+    if refusal("packets", plan) is None:
+        raise UsageProblem(f"{first_no}; name --engine packets, which can, and its --local-ips")
     raise UsageProblem(f"no engine for this plan: {first_no}; {refusal(order[1], plan)}")
 
 

@@ -40,6 +40,13 @@ FIRST_TO_CLOSE: Mapping[Close, int] = {
     "half": CLOSER_NUMBER["client"],
     "never": CLOSER_NUMBER["none"],
     "abandon": CLOSER_NUMBER["none"],
+    "half-open": CLOSER_NUMBER["none"],
+    "silent": CLOSER_NUMBER["none"],
+    "fin-no-ack": CLOSER_NUMBER["client"],
+    "reset-syn": CLOSER_NUMBER["reset"],
+    "reset-open": CLOSER_NUMBER["reset"],
+    "reset-answer": CLOSER_NUMBER["reset"],
+    "reset-fin": CLOSER_NUMBER["client"],
 }
 """Who closes first when all goes as planned, as its place in ``CLOSERS``."""
 

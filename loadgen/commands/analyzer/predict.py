@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     "--close",
     type=CLOSE_MIX,
     help="How connections close: client, server, reset, half (a SYN, no more), never, abandon (the "
-    "client vanishes), or weights such as client=70,server=20,reset=10.  [default: client]",
+    "client vanishes), those that packets alone can play (docs/load.md), or weights such as "
+    "client=70,server=20,reset=10.  [default: client]",
 )
 @click.option(
     "--hold",

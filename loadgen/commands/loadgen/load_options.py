@@ -76,8 +76,9 @@ def _table() -> list[Callable[[Any], Any]]:
             type=CLOSE_MIX,
             default="client",
             show_default=True,
-            help="How connections end: client, server, reset, half, never, abandon, or a mix such "
-            "as client=70,server=20,reset=10.",
+            help="How connections end: client, server, reset, half, never, abandon; with packets "
+            "also half-open, silent, fin-no-ack, reset-syn, reset-open, reset-answer, reset-fin; "
+            "or a mix such as client=70,server=20,reset=10.",
         ),
         _option("--hold", type=DURATION, default=0, help="Between response and close."),
         _option("--timeout", type=SPAN, default=30, show_default=True, help="For a request."),

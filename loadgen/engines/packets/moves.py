@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.lives import CLOSES
-from loadgen.engines.closing import CLOSER_NUMBER
+from loadgen.engines.closing import CLOSER_NUMBER, FIRST_TO_CLOSE
 from loadgen.engines.packets import script
 from loadgen.engines.packets.connections import FAR, Connections
 from loadgen.engines.packets.ports import Pairs
@@ -30,9 +30,11 @@ COLUMN = {name: place for place, name in enumerate(Row._fields)}
 _STARTED, _ENDED, _CLOSED = (COLUMN[name] for name in ("started", "ended", "closed"))
 _ERROR, _CLOSER, _RETRANSMITS = (COLUMN[name] for name in ("error", "closer", "retransmits"))
 
-_RESET_SCRIPT, _HALF = CLOSES.index("reset"), CLOSES.index("half")
-_BY_SERVER, _BY_CLIENT = CLOSER_NUMBER["server"], CLOSER_NUMBER["client"]
-_BY_RESET, _BY_NOBODY = CLOSER_NUMBER["reset"], CLOSER_NUMBER["none"]
+_HALF, _SERVER = CLOSES.index("half"), CLOSES.index("server")
+_BY_SERVER, _BY_RESET = CLOSER_NUMBER["server"], CLOSER_NUMBER["reset"]
+_BY_NOBODY = CLOSER_NUMBER["none"]
+_WHOM = np.array([FIRST_TO_CLOSE[close] for close in CLOSES])
+_WHOM[_SERVER] = _BY_RESET  # one that was asked to close and did not
 
 # looked up once: a member of an enumeration costs more to name than a small array to add up
 _FREE, _SYN_SENT, _ASKED = int(State.FREE), int(State.SYN_SENT), int(State.ASKED)
@@ -235,15 +237,18 @@ class Moves:
             self.free(free, now_ns)
 
     def _end(self, slots: Ints, after: UInt8s, now_ns: int) -> None:
-        """Rows of those whose answer is there: when we closed, and who was first."""
+        """Rows of those whose answer is there or not wanted: when we closed, who was first."""
         rows = self.all.rows
         well = rows[slots, _ENDED] != NONE
+        if not well.all():
+            well |= rows[slots, _ERROR] == NONE
+            rows[slots[well & (rows[slots, _ENDED] == NONE)], _ENDED] = now_ns
         closed = well & (after != _KEPT)
         rows[slots[closed], _CLOSED] = now_ns
         whom = np.where(
             (after == _KEPT) | (after == _SILENT),
             _BY_NOBODY,
-            np.where(self.all.script[slots] == _RESET_SCRIPT, _BY_RESET, _BY_CLIENT),
+            _WHOM[self.all.script[slots]],
         )
         first = well & (rows[slots, _CLOSER] == NONE)
         rows[slots[first], _CLOSER] = whom[first]

@@ -78,6 +78,7 @@ S, H, G = State, Happening, Segment
 Lines = dict[tuple[State, Happening], tuple[State, Segment]]
 
 _ANSWERED = (S.HOLDING, S.HOLDING_CLOSED, S.AWAITING_FIN, S.KEPT)
+_HOLDS = (S.HOLDING, S.HOLDING_CLOSED)
 _FINISHED = (S.FIN_WAIT_1, S.FIN_WAIT_2, S.CLOSING, S.LAST_ACK)
 
 COMMON: Lines = {
@@ -119,6 +120,7 @@ def _held_then(end: tuple[State, Segment], end_closed: tuple[State, Segment]) ->
 
 
 _BY_FIN = _held_then((S.FIN_WAIT_1, G.FIN), (S.LAST_ACK, G.FIN))
+_BY_RESET = _held_then((S.FREE, G.RST), (S.FREE, G.RST))
 
 SCRIPTS: Mapping[Close, Lines] = {
     "client": _BY_FIN,
@@ -130,12 +132,35 @@ SCRIPTS: Mapping[Close, Lines] = {
         (S.AWAITING_FIN, H.FIN): (S.HOLDING_CLOSED, G.ACK),
         (S.AWAITING_FIN, H.TIME_UP): (S.FREE, G.RST),
     },
-    "reset": _held_then((S.FREE, G.RST), (S.FREE, G.RST)),
+    "reset": _BY_RESET,
     "never": _held_then((S.KEPT, G.NONE), (S.KEPT, G.NONE)),
     "abandon": _held_then((S.SILENT, G.NONE), (S.SILENT, G.NONE)),
+    "half-open": {(S.SYN_SENT, H.SYN_ACK): (S.SILENT, G.NONE)},
+    "silent": {(S.SYN_SENT, H.SYN_ACK): (S.SILENT, G.ACK)},
+    "fin-no-ack": _BY_FIN
+    | {
+        (S.FIN_WAIT_1, H.FIN_ACKED): (S.SILENT, G.NONE),
+        (S.FIN_WAIT_1, H.FIN_AND_ACKED): (S.SILENT, G.NONE),
+        (S.FIN_WAIT_1, H.FIN): (S.FIN_WAIT_1, G.NONE),
+        (S.FIN_WAIT_1, H.OLD): (S.FIN_WAIT_1, G.NONE),
+    },
+    "reset-syn": _BY_RESET
+    | {
+        (S.SYN_SENT, H.SYN_ACK): (S.HOLDING, G.NONE),
+        (S.HOLDING, H.OLD): (S.HOLDING, G.NONE),
+    },
+    "reset-open": _BY_RESET | {(S.SYN_SENT, H.SYN_ACK): (S.HOLDING, G.ACK)},
+    "reset-answer": _BY_RESET | {(S.ASKED, H.DATA): (S.HOLDING, G.ACK)},
+    "reset-fin": _BY_FIN
+    | {
+        (S.FIN_WAIT_1, H.FIN): (S.FREE, G.RST),
+        (S.FIN_WAIT_1, H.FIN_ACKED): (S.FREE, G.RST),
+        (S.FIN_WAIT_1, H.FIN_AND_ACKED): (S.FREE, G.RST),
+        (S.LAST_ACK, H.FIN_ACKED): (S.FREE, G.RST),
+    },
 }
 """The lines that are a way of closing's own. ``half`` is ``client`` to which a server that stays
-open is no reason to go (``STAYS``)."""
+open is no reason to go (``Moves``)."""
 
 BUSY = frozenset({S.SYN_SENT, S.ASKED, S.HOLDING, S.HOLDING_CLOSED, S.AWAITING_FIN})
 """A sender of the closed model waits for these."""
@@ -153,17 +178,18 @@ def script_lines(close: Close, *, holds: bool) -> Lines:
             brings about what the end of the hold would.
     """
     lines = COMMON | SCRIPTS[close]
-    if holds:
-        return lines
-    skipped = {(S.HOLDING, H.TIME_UP): H.WHOLE, (S.HOLDING_CLOSED, H.TIME_UP): H.WHOLE_FIN}
-    straight: Lines = {}
-    for place, happening in skipped.items():
-        state, segment = lines[place]
-        straight[S.ASKED, happening] = (state, segment if segment else G.ACK)
-    straight[S.AWAITING_FIN, H.FIN] = straight[S.ASKED, H.WHOLE_FIN]
-    if close == "server":
-        del straight[S.ASKED, H.WHOLE]
-    return lines | straight
+    return lines if holds else lines | _straight(lines)
+
+
+def _straight(lines: Lines) -> Lines:
+    """What leads to a hold leads to its end; only the ACK of a handshake goes by itself."""
+    found: Lines = {}
+    for place, (state, segment) in lines.items():
+        if state not in _HOLDS or place[0] in _HOLDS or (place[0], segment) == (S.SYN_SENT, G.ACK):
+            continue
+        after, last = lines[state, H.TIME_UP]
+        found[place] = (after, last or segment)
+    return found
 
 
 def compiled(*, holds: bool) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:

@@ -26,6 +26,13 @@ ENDS: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
     "half": (("SYN_RECV", "SYN_RECV"), ("SYN_RECV", "SYN_RECV")),
     "never": (("ESTABLISHED", "ESTABLISHED"), ("ESTABLISHED", "ESTABLISHED")),
     "abandon": (("ESTABLISHED", "ESTABLISHED"), ("ESTABLISHED", "ESTABLISHED")),
+    "half-open": (("SYN_RECV", "SYN_RECV"), ("SYN_RECV", "SYN_RECV")),
+    "silent": (("ESTABLISHED", "ESTABLISHED"), ("ESTABLISHED", "ESTABLISHED")),
+    "fin-no-ack": (("ESTABLISHED", "FIN_WAIT"), ("ESTABLISHED", "TIME_WAIT")),
+    "reset-syn": (("SYN_RECV", "SYN_RECV"), ("SYN_RECV", "SYN_RECV")),
+    "reset-open": (("ESTABLISHED", "CLOSE"), ("ESTABLISHED", "CLOSE")),
+    "reset-answer": (("ESTABLISHED", "CLOSE"), ("ESTABLISHED", "CLOSE")),
+    "reset-fin": (("ESTABLISHED", "CLOSE"), ("ESTABLISHED", "CLOSE")),
 }
 FIXED_S = {"TIME_WAIT": 120.0, "CLOSE": 10.0, "SYN_RECV": 60.0}
 ACTIVE = ("ESTABLISHED", "SYN_RECV")

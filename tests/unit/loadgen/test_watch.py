@@ -67,6 +67,10 @@ def test_a_closed_connection_is_remembered_for_a_timeout_and_a_granule(
         ("half", "Masq", 125.12),
         ("never", "Route", 40.96 * 23),  # 900 s, and the wheel's granule there
         ("abandon", "Masq", 40.96 * 23),
+        ("half-open", "Route", 65.12),
+        ("fin-no-ack", "Route", 20.64),
+        ("reset-syn", "Masq", 65.12),
+        ("reset-fin", "Masq", 10.64),
     ],
 )
 def test_how_a_connection_ends_decides_how_long_it_is_remembered(

@@ -55,6 +55,9 @@ def test_auto_says_what_it_chose_and_why(asked: dict[str, Any], engine: str, why
         ("sockets", {"request": TLS}, "--engine sockets cannot do TLS"),
         ("packets", {"request": TLS}, "--engine packets cannot do TLS"),
         ("packets", {"processes": 2}, "--engine packets cannot do --processes"),
+        ("http", {"closing": closing("silent")}, "--engine http cannot do --close silent: its"),
+        ("sockets", {"closing": closing("half-open")}, "sockets cannot do --close half-open: its"),
+        ("auto", {"closing": closing("reset-fin")}, "reset-fin: .*; name --engine packets"),
         ("sockets", {"port_reuse_s": 1.0}, "--engine sockets cannot do --port-reuse"),
     ],
 )

@@ -112,10 +112,18 @@ class Stand:
         assert outlet.has_sent
         return outlet.shown(), outlet
 
-    def sockets(self, state: str) -> int:
-        """The server's sockets in a state that ss(8) knows."""
-        command = f"ip netns exec {self.server} ss -Htn state {state} sport = :80"
-        return len(subprocess.check_output(shlex.split(command), text=True).splitlines())
+    def peers(self, state: str) -> set[tuple[str, int]]:
+        """Whom the server's sockets in a state that ss(8) knows are connected to."""
+        ends = [line.split()[3].rpartition(":") for line in self._ss(f"state {state}")]
+        return {(address.strip("[]"), int(port)) for address, _, port in ends}
+
+    def listens(self) -> bool:
+        """Whether the server is there."""
+        return bool(self._ss("-l"))
+
+    def _ss(self, what: str) -> list[str]:
+        command = f"ip netns exec {self.server} ss -Htn {what} sport = :80"
+        return subprocess.check_output(shlex.split(command), text=True).splitlines()
 
     def run(self, body: Callable[[], T]) -> T:
         """What ``body`` returns, in the client's namespace."""
@@ -180,7 +188,7 @@ def _nginx(made: Stand, folder: Path) -> Iterator[None]:
     nginx = subprocess.Popen(shlex.split(command))
     try:
         for _ in range(200):
-            if made.sockets("listening"):
+            if made.listens():
                 break
             time.sleep(0.02)
         yield

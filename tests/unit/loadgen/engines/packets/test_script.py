@@ -24,8 +24,15 @@ LIVES: dict[Close, list[tuple[Happening, Segment]]] = {
     "half": [*OPEN, (H.WHOLE, G.FIN), (H.FIN_ACKED, G.NONE), (H.FIN, G.ACK)],
     "never": [*OPEN, (H.WHOLE, G.ACK), (H.FIN, G.ACK)],
     "abandon": [*OPEN, (H.WHOLE, G.ACK), (H.FIN, G.NONE), (H.OLD, G.NONE)],
+    "half-open": [(H.SYN_ACK, G.NONE), (H.OLD, G.NONE)],
+    "silent": [(H.SYN_ACK, G.ACK), (H.FIN, G.NONE), (H.OLD, G.NONE)],
+    "fin-no-ack": [*OPEN, (H.WHOLE, G.FIN), (H.FIN_AND_ACKED, G.NONE), (H.OLD, G.NONE)],
+    "reset-syn": [(H.SYN_ACK, G.RST)],
+    "reset-open": [(H.SYN_ACK, G.ACK), (H.TIME_UP, G.RST)],
+    "reset-answer": [*OPEN, (H.DATA, G.RST)],
+    "reset-fin": [*OPEN, (H.WHOLE, G.FIN), (H.FIN_AND_ACKED, G.RST)],
 }
-ENDS = {"never": S.KEPT, "abandon": S.SILENT}
+ENDS = dict.fromkeys(("abandon", "half-open", "silent", "fin-no-ack"), S.SILENT) | {"never": S.KEPT}
 
 
 @pytest.mark.parametrize("close", CLOSES)
