@@ -17,7 +17,8 @@ never, abandon        ESTABLISHED tcp, active                  the same
 The 31 s are the server's SYN-ACKs, sent again after 1, 3, 7, 15 and 31 s: in nat each passes the
 director and starts the 60 s anew (31.5 s measured). ``never`` keeps its socket open and silent;
 ``abandon`` is a client that vanished (a nat server that gives up and closes by itself would move
-the entry to FIN_WAIT: not modelled). An entry whose connection stays open and silent for longer
+the entry to FIN_WAIT: not modelled, nor are the FINs that it repeats where nobody acknowledges the
+first). An entry whose connection stays open and silent for longer
 than ``tcp`` is gone before the close. Round trips and answers are taken to last no time.
 
 A timer fires at the first multiple of its granule g strictly after last packet + timeout T. So

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from analyzer.ipvs.states import State, Timeouts, timeout_by_state_s
 from analyzer.ipvs.timers import granule_s
+from analyzer.lives import SYN_ACK_RETRIES_S
 from loadgen.background import Waiting
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ _COARSEST_HZ = 300  # of the common ones it has the longest granules
 
 def longest_decay_s(facts: DirectorFacts, plan: LoadPlan) -> float:
     """How long an entry of a plan's connections can live on this director, seconds."""
+    repeats_s = 0.0
     timeouts = timeout_by_state_s(facts.timeouts or Timeouts())
     forwarding = {
         server.forwarding for service in facts.services.services for server in service.destinations
@@ -40,9 +42,11 @@ def longest_decay_s(facts: DirectorFacts, plan: LoadPlan) -> float:
         ends_in = set[State]().union(*(_ENDS_IN[kind] for kind in plan.closing.kinds))
         if forwarding <= {"dr", "tun"}:
             ends_in -= {State.TIME_WAIT, State.CLOSE_WAIT}
+        else:
+            repeats_s = max(_REPEATS_S.get(kind, 0.0) for kind in plan.closing.kinds)
         timeout_s = max(float(timeouts[state]) for state in ends_in)
     hz = facts.timer_phase.hz if facts.timer_phase else _COARSEST_HZ
-    return timeout_s + granule_s(timeout_s, hz)
+    return repeats_s + timeout_s + granule_s(timeout_s, hz)
 
 
 _CLOSED = frozenset({State.FIN_WAIT, State.TIME_WAIT})
@@ -60,6 +64,10 @@ _ENDS_IN: Mapping[Close, frozenset[State]] = {
     **dict.fromkeys(("reset-open", "reset-answer", "reset-fin"), frozenset({State.CLOSE})),
 }
 """Where entries wait after each way of closing; both of a pair where the forwarding decides."""
+
+_REPEATS_S: Mapping[Close, float] = {"half-open": SYN_ACK_RETRIES_S, "fin-no-ack": 51.0}
+"""How long a server repeats what nobody acknowledges: five SYN-ACKs from 1 s on, eight FINs from
+0.2 s on, each after twice the time (net/ipv4/tcp_timer.c); in nat an entry lives from the last."""
 
 
 class DecayWatch(Waiting):

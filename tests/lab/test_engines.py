@@ -19,11 +19,10 @@ from analyzer.wire.packets import read_packets
 from analyzer.wire.segments import VirtualEnd, service_segments
 from loadgen.engines.abilities import ABILITIES
 from loadgen.lab.lab import Lab
+from loadgen.lab.layout import Counts, lay_out
 from loadgen.lab.topology import exercise
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import pandas as pd
 
     from analyzer.lives import Close
@@ -35,29 +34,30 @@ EACH = 10
 """Connections of every way of closing that an engine has."""
 UDP_PORT, DATAGRAMS = 7, 60
 LIMIT_S = 120
-ENDS_IN: dict[Close, str] = {
-    "client": "FIN_WAIT",
-    "server": "FIN_WAIT",
-    "half": "FIN_WAIT",
-    "reset": "CLOSE",
-    "never": "ESTABLISHED",
-    "abandon": "ESTABLISHED",
-    "half-open": "SYN_RECV",
-    "silent": "ESTABLISHED",
-    "fin-no-ack": "FIN_WAIT",
-    "reset-syn": "SYN_RECV",
-    "reset-open": "CLOSE",
-    "reset-answer": "CLOSE",
-    "reset-fin": "CLOSE",
+ENDS_IN: dict[Close, tuple[str, str]] = {
+    "client": ("FIN_WAIT", "TIME_WAIT"),
+    "server": ("FIN_WAIT", "TIME_WAIT"),
+    "half": ("FIN_WAIT", "TIME_WAIT"),
+    "reset": ("CLOSE", "CLOSE"),
+    "never": ("ESTABLISHED", "ESTABLISHED"),
+    "abandon": ("ESTABLISHED", "ESTABLISHED"),
+    "half-open": ("SYN_RECV", "SYN_RECV"),
+    "silent": ("ESTABLISHED", "ESTABLISHED"),
+    "fin-no-ack": ("FIN_WAIT", "TIME_WAIT"),
+    "reset-syn": ("SYN_RECV", "SYN_RECV"),
+    "reset-open": ("CLOSE", "CLOSE"),
+    "reset-answer": ("CLOSE", "CLOSE"),
+    "reset-fin": ("CLOSE", "CLOSE"),
 }
-"""In dr, where the director sees the client's packets alone."""
-
-OWN = {"packets": ["--local-ips", "192.168.10.200", "--observe", "12s"]}
-"""An address that no host of the lab has, for the engine that sends from such, and no wait for the
-minute that SYN_RECV lasts."""
+"""In dr, where the director sees the client's packets alone, and in nat, where it sees all."""
 
 ENGINES: tuple[EngineName, ...] = ("http", "sockets", "packets")
-CASES = [(engine, kind) for engine in ENGINES for kind in ENDS_IN]
+OWN = {"packets": ["--local-ips", "192.168.10.200"]}
+"""An address that no host of the lab has, for the engine that sends from such."""
+
+FORWARDINGS = ("dr", "nat")
+RUNS = [(forwarding, engine) for forwarding in FORWARDINGS for engine in ENGINES]
+CASES = [(*run, kind) for run in RUNS for kind in ENDS_IN if kind in ABILITIES[run[1]].closes]
 
 
 @dataclass(frozen=True)
@@ -86,24 +86,47 @@ class Ran:
         return dict(zip(ports, rows["closer"], strict=True))
 
 
+Runs = dict[tuple[str, str], Ran]
+
+
 @pytest.fixture(scope="module")
-def ran(lab_prefix: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Ran]]:
-    """The engines, one after the other, and datagrams meanwhile, in a lab that forgets soon."""
+def ran(lab_prefix: str, tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    """In each of two labs that forget soon the engines, one after the other."""
     timeouts = Timeouts(tcp_s=4, tcpfin_s=3, udp_s=3)
-    topology = replace(exercise(timeouts), udp_port=UDP_PORT)
-    datagrams = ["--udp", "--port", str(UDP_PORT), "-n", str(DATAGRAMS)]
-    with Lab(topology, name=f"{lab_prefix}-close") as lab, ThreadPoolExecutor(1) as aside:
-        folder = tmp_path_factory.mktemp("engines")
-        meanwhile = aside.submit(burst, lab, datagrams, folder / "datagrams")
-        found = {engine: burst(lab, flags(engine), folder / engine) for engine in ENGINES}
-        yield {**found, "datagrams": meanwhile.result()}
+    one = Counts(directors=1, servers=1)
+    labs = {
+        "dr": replace(exercise(timeouts), udp_port=UDP_PORT),
+        "nat": lay_out(one, forwarding="nat", vip_by="static", timeouts=timeouts),
+    }
+    folder = tmp_path_factory.mktemp("engines")
+
+    def in_lab(forwarding: str) -> Runs:
+        with Lab(labs[forwarding], name=f"{lab_prefix}-{forwarding}") as lab:
+            return in_turn(lab, forwarding, folder)
+
+    with ThreadPoolExecutor(len(labs)) as pool:
+        dr, nat = pool.map(in_lab, FORWARDINGS)
+    return dr | nat
+
+
+def in_turn(lab: Lab, forwarding: str, folder: Path) -> Runs:
+    """The engines, and datagrams meanwhile where the lab has a service for them."""
+    with ThreadPoolExecutor(1) as aside:
+        if forwarding == "dr":
+            datagrams = ["--udp", "--port", str(UDP_PORT), "-n", str(DATAGRAMS)]
+            meanwhile = aside.submit(burst, lab, datagrams, folder / "datagrams")
+        found = {
+            (forwarding, engine): burst(lab, flags(engine), folder / f"{forwarding}-{engine}")
+            for engine in ENGINES
+        }
+        return found | ({(forwarding, "udp"): meanwhile.result()} if forwarding == "dr" else {})
 
 
 def flags(engine: EngineName) -> list[str]:
-    """As much of every way of closing that an engine has."""
+    """As much of every way of closing that an engine has; no wait for what lasts a minute."""
     mix = ",".join(f"{kind}=1" for kind in sorted(ABILITIES[engine].closes))
-    mine = ["--engine", engine, "-n", str(requests_of(engine)), "--close", mix, "--tcp-info"]
-    return mine + OWN.get(engine, [])
+    told = ["--engine", engine, "-n", str(requests_of(engine)), "--close", mix, "--tcp-info"]
+    return [*told, "--observe", "6s", *OWN.get(engine, [])]
 
 
 def requests_of(engine: EngineName) -> int:
@@ -114,7 +137,7 @@ def burst(lab: Lab, flags: list[str], directory: Path) -> Ran:
     done = subprocess.run(
         [
             *(LOADGEN, "burst", "--vip", VIP, "--lab", lab.name, "-c", "6"),
-            *("--json", "-o", str(directory), *flags),
+            *("--json", "-o", str(directory), "--director-cpu", "50%", *flags),
         ],
         capture_output=True,
         text=True,
@@ -125,54 +148,52 @@ def burst(lab: Lab, flags: list[str], directory: Path) -> Ran:
     return Ran(json.loads(done.stdout), Recording.open(directory))
 
 
-@pytest.mark.parametrize(("engine", "kind"), CASES)
+@pytest.mark.parametrize(("forwarding", "engine", "kind"), CASES)
 def test_the_entry_ends_where_the_kernels_tables_say(
-    engine: EngineName, kind: Close, ran: dict[str, Ran]
+    forwarding: str, engine: EngineName, kind: Close, ran: Runs
 ) -> None:
-    rows = ran[engine].requests(kind)
-    if kind not in ABILITIES[engine].closes:
-        assert rows.empty
-        return
+    rows = ran[forwarding, engine].requests(kind)
     assert len(rows) > 5
-    states = ran[engine].last_states()
-    assert {states[port] for port in rows["source_port"]} == {ENDS_IN[kind]}
+    states = ran[forwarding, engine].last_states()
+    assert {states[port] for port in rows["source_port"]} == {ENDS_IN[kind][forwarding == "nat"]}
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(("forwarding", "engine"), RUNS)
 def test_the_directors_entries_are_the_ones_that_the_packets_predict(
-    engine: EngineName, ran: dict[str, Ran]
+    forwarding: str, engine: EngineName, ran: Runs
 ) -> None:
-    (master,) = [row for row in ran[engine].document["agreement"] if row["director"] == "bal01"]
+    shown = ran[forwarding, engine].document["agreement"]
+    (master,) = [row for row in shown if row["director"] == "bal01"]
     requests = requests_of(engine)
     assert master["entries_predicted"] == master["entries_observed"] == requests
     assert master["state_matches"] == master["state_samples"] > requests
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(("forwarding", "engine"), RUNS)
 def test_who_closed_first_is_who_sent_the_first_fin(
-    engine: EngineName, ran: dict[str, Ran]
+    forwarding: str, engine: EngineName, ran: Runs
 ) -> None:
     """What was left open saw no FIN while the burst lasted."""
-    wire = ran[engine].wire()
+    wire = ran[forwarding, engine].wire()
     for kind in ABILITIES[engine].closes - {"never", "abandon", "half-open", "silent"}:
-        rows = ran[engine].requests(kind)
+        rows = ran[forwarding, engine].requests(kind)
         noted = dict(zip(rows["source_port"], rows["closer"], strict=True))
         assert noted == {port: wire[port] for port in noted}, kind
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(("forwarding", "engine"), RUNS)
 def test_each_connection_is_a_row_with_all_that_is_known_of_it(
-    engine: EngineName, ran: dict[str, Ran]
+    forwarding: str, engine: EngineName, ran: Runs
 ) -> None:
-    rows = ran[engine].recording.table("requests")
+    rows = ran[forwarding, engine].recording.table("requests")
     assert sorted(rows["id"]) == list(range(requests_of(engine)))
     assert rows["error"].isna().all()
     assert (rows["rtt_us"] > 0).all()
     assert rows[rows["close"] != "never"]["closed"].notna().all()
 
 
-def test_each_datagram_makes_an_entry_that_the_udp_timeout_governs(ran: dict[str, Ran]) -> None:
-    shown = ran["datagrams"]
+def test_each_datagram_makes_an_entry_that_the_udp_timeout_governs(ran: Runs) -> None:
+    shown = ran["dr", "udp"]
     assert set(shown.last_states().values()) == {"UDP"}
     assert len(shown.last_states()) == DATAGRAMS
     (row,) = shown.document["lifetimes"]
