@@ -12,6 +12,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal
 
 from loadgen.errors import UsageProblem
+from loadgen.hold import Hold
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -121,11 +122,11 @@ class Closing:
 
     Attributes:
         shares: of each kind; they need not add up to 1.
-        hold_s: between the response and the close.
+        hold: between the response and the close.
     """
 
     shares: tuple[tuple[Close, float], ...] = (("client", 1.0),)
-    hold_s: float = 0
+    hold: Hold = field(default_factory=Hold)
 
     @property
     def kinds(self) -> tuple[Close, ...]:
@@ -209,7 +210,8 @@ class LoadPlan:
             "request": None if self.datagram else _request_manifest(self.request),
             "datagram": self.datagram and _with_text(asdict(self.datagram), "payload"),
             "close": dict(self.closing.shares),
-            "hold_s": self.closing.hold_s,
+            "hold_s": self.closing.hold.mean_s,
+            "hold": asdict(self.closing.hold),
             "sources": list(self.sources),
             "processes": self.processes,
             "timeout_s": self.timeout_s,
@@ -240,12 +242,12 @@ def _troubles(plan: LoadPlan) -> list[str]:
         "a UDP target goes with a datagram, TCP with a request": udp == (plan.datagram is None),
         "--processes: expected at least 1": plan.processes < 1,
         "--close: expected shares above 0": not _are_shares([s for _, s in plan.closing.shares]),
-        "--hold: expected 0 or more": not 0 <= plan.closing.hold_s < 1e9,
+        f"--hold: {plan.closing.hold.trouble}": plan.closing.hold.trouble is not None,
         **{f"{name}: expected more than 0": not 0 < time < 1e9 for name, time in times.items()},
         "--port-reuse: expected 0 or more": not 0 <= (plan.port_reuse_s or 0) < 1e9,
         **_arrival_troubles(plan.arrivals),
         "--udp has no connections to close: --close and --hold do not go with it": udp
-        and (plan.closing.kinds != ("client",) or plan.closing.hold_s > 0),
+        and (plan.closing.kinds != ("client",) or plan.closing.hold.mean_s > 0),
         "--udp does not go with TLS": udp and plan.request.tls,
         "--local-ips: expected addresses of the VIP's family": bool(plan.sources)
         and {ip_address(source).version for source in plan.sources}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 
-from loadgen.commands.types import PatternType, RateType, SpanType
+from loadgen.commands.types import DURATION, PatternType, RateType, SpanType
 
 if TYPE_CHECKING:
+    from loadgen.hold import Hold
     from loadgen.plan import Stage
 
 MOST_BODY_BYTES = 16 * 1024 * 1024
@@ -51,6 +52,28 @@ class BodyType(click.ParamType[bytes]):
         return bytes(body)
 
 
+class HoldType(click.ParamType["Hold"]):
+    """``2s``, ``uniform(1s,5s)`` or ``exponential(3s)``; gives times, with a seed of 0."""
+
+    name = "duration|distribution"
+    _durations: ClassVar[dict[str, int]] = {"fixed": 1, "uniform": 2, "exponential": 1}
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Hold:
+        """The times between response and close."""
+        from loadgen.hold import Hold
+
+        if isinstance(value, Hold):
+            return value
+        found = re.fullmatch(r"([a-z]+)\(([^()]*)\)", value)
+        name, inner = found.groups() if found else ("fixed", value)
+        parts = [part.strip() for part in inner.split(",")]
+        if len(parts) != self._durations.get(name):
+            expected = "a duration, uniform(SHORTEST,LONGEST) or exponential(MEAN)"
+            self.fail(f"{value!r}: expected {expected}, such as uniform(1s,5s)", param, ctx)
+        told_s = tuple(DURATION.convert(part, param, ctx) for part in parts)
+        return Hold(distribution=name, told_s=told_s)  # type: ignore[arg-type]
+
+
 class StageType(click.ParamType["Stage"]):
     """``DURATION:RATE`` such as ``30s:500``; a rate of 0 is a pause."""
 
@@ -76,5 +99,6 @@ HOST = PatternType(
     "host", r"[0-9A-Za-z:._\[\]%-]{1,253}", "an address such as 192.168.10.2, or a name"
 )
 HEADER = HeaderType()
+HOLD = HoldType()
 BODY = BodyType()
 STAGE = StageType()

@@ -10,8 +10,8 @@ from __future__ import annotations
 import select
 import socket
 import time
-from collections import deque
 from errno import EAGAIN, EINPROGRESS
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
 import httptools
@@ -70,9 +70,9 @@ class Sender:
         self._buffer = memoryview(bytearray(_BUFFER_BYTES))
         self._timeout_ns = round(plan.timeout_s * 1e9)
         self._connect_timeout_ns = round(min(plan.connect_timeout_s, plan.timeout_s) * 1e9)
-        self._hold_ns = round(plan.closing.hold_s * 1e9)
+        self._hold = plan.closing.hold if plan.closing.hold.mean_s else None
         self._under_way: dict[int, Exchange] = {}
-        self._holding: deque[tuple[int, Exchange]] = deque()
+        self._holding: list[tuple[int, int, Exchange]] = []  # a heap: the first is over first
         self._kept: dict[int, Exchange] = {}
 
     def run(self) -> None:
@@ -256,8 +256,9 @@ class Sender:
         return self._hold_or_end(exchange, now_ns)
 
     def _hold_or_end(self, exchange: Exchange, now_ns: int) -> bool:
-        if self._hold_ns:
-            self._holding.append((now_ns + self._hold_ns, exchange))
+        if self._hold is not None:
+            over_ns = now_ns + self._hold.ns(exchange.number)
+            heappush(self._holding, (over_ns, exchange.number, exchange))
             return not exchange.fin_seen
         self._end(exchange)
         return False
@@ -282,7 +283,7 @@ class Sender:
     def _end_held(self, now_ns: int) -> None:
         holding = self._holding
         while holding and holding[0][0] <= now_ns:
-            exchange = holding.popleft()[1]
+            exchange = heappop(holding)[2]
             if self._under_way.get(exchange.sock.fileno()) is exchange:
                 self._end(exchange)
 

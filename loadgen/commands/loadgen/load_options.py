@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from loadgen.commands.load_types import BODY, HEADER, HOST, STAGE
+from loadgen.commands.load_types import BODY, HEADER, HOLD, HOST, STAGE
 from loadgen.commands.types import CLOSE_MIX, DURATION, METHOD, RATE, SPAN, URL_PATH
 
 if TYPE_CHECKING:
@@ -70,7 +70,13 @@ def _table() -> list[Callable[[Any], Any]]:
             show_default=True,
             help="How requests follow each other on the schedule.",
         ),
-        _option("--seed", type=int, default=0, show_default=True, help="Of poisson arrivals."),
+        _option(
+            "--seed",
+            type=int,
+            default=0,
+            show_default=True,
+            help="Of random arrivals and holds.",
+        ),
         _option(
             "--close",
             type=CLOSE_MIX,
@@ -80,7 +86,12 @@ def _table() -> list[Callable[[Any], Any]]:
             "also half-open, silent, fin-no-ack, reset-syn, reset-open, reset-answer, reset-fin; "
             "or a mix such as client=70,server=20,reset=10.",
         ),
-        _option("--hold", type=DURATION, default=0, help="Between response and close."),
+        _option(
+            "--hold",
+            type=HOLD,
+            default="0",
+            help="Between response and close: 2s, uniform(1s,5s) or exponential(3s).",
+        ),
         _option("--timeout", type=SPAN, default=30, show_default=True, help="For a request."),
         _option(
             "--connect-timeout",
@@ -225,9 +236,12 @@ def _request(options: dict[str, Any], found: Destination) -> Request:
 
 
 def _closing(options: dict[str, Any]) -> Closing:
+    from dataclasses import replace
+
     from loadgen.plan import Closing
 
-    return Closing(shares=tuple(options["close"].items()), hold_s=options["hold"])
+    hold = replace(options["hold"], seed=options["seed"])
+    return Closing(shares=tuple(options["close"].items()), hold=hold)
 
 
 def _datagram(options: dict[str, Any]) -> Datagram | None:

@@ -168,7 +168,7 @@ class _Client:
         """Hold, then end the connection as planned."""
         if attempt.close == "server":
             await self._await_fin(attempt)
-        over_ns = time.time_ns() + round(self._plan.closing.hold_s * 1e9)
+        over_ns = time.time_ns() + self._plan.closing.hold.ns(attempt.number)
         while (left_ns := over_ns - time.time_ns()) > 0:
             await asyncio.sleep(left_ns / 1e9)  # uvloop's clock ticks in ms, and may be early
         self._end(attempt)

@@ -12,7 +12,7 @@ from loadgen.engines.closing import CLOSER_NUMBER, FIRST_TO_CLOSE
 from loadgen.engines.packets import script
 from loadgen.engines.packets.connections import FAR, Connections
 from loadgen.engines.packets.ports import Pairs
-from loadgen.engines.packets.script import BUSY, SETTLED, Happening, Segment, State
+from loadgen.engines.packets.script import BUSY, HOLDS, SETTLED, Happening, Segment, State
 from loadgen.engines.packets.segments import Out
 from loadgen.engines.rows import NONE, Row
 from loadgen.engines.wording import TIMED_OUT
@@ -29,6 +29,7 @@ COLUMN = {name: place for place, name in enumerate(Row._fields)}
 
 _STARTED, _ENDED, _CLOSED = (COLUMN[name] for name in ("started", "ended", "closed"))
 _ERROR, _CLOSER, _RETRANSMITS = (COLUMN[name] for name in ("error", "closer", "retransmits"))
+_NUMBER = COLUMN["number"]
 
 _HALF, _SERVER = CLOSES.index("half"), CLOSES.index("server")
 _BY_SERVER, _BY_RESET = CLOSER_NUMBER["server"], CLOSER_NUMBER["reset"]
@@ -65,6 +66,7 @@ def _of(*happenings: Happening) -> Bools:
 
 
 _IS_BUSY, _IS_SETTLED = _of_states(BUSY), _of_states(SETTLED)
+_IS_HELD = _of_states(frozenset(HOLDS))
 _HAS_FIN = _of(Happening.FIN, Happening.WHOLE_FIN, Happening.FIN_AND_ACKED)
 _FAILS = np.zeros((len(State), len(Happening)), np.bool_)
 for place in _FAILURES:
@@ -118,7 +120,7 @@ class Moves:
         answers: Answers,
         text: Callable[[str], int],
     ) -> None:
-        hold_ns = round(plan.closing.hold_s * 1e9)
+        self._hold = plan.closing.hold if plan.closing.hold.mean_s else None
         reuse_ns = None if plan.port_reuse_s is None else round(plan.port_reuse_s * 1e9)
         self.busy = self.waiting = 0
         self.counts = Counts()
@@ -129,9 +131,9 @@ class Moves:
         self.timeout_ns = round(plan.timeout_s * 1e9)
         self._answers = answers
         self._text = text
-        self._next, self._send = script.compiled(holds=hold_ns > 0)
+        self._next, self._send = script.compiled(holds=self._hold is not None)
         self._consumes = consumes
-        self._spans = self._spans_of_states(hold_ns)
+        self._spans = self._spans_of_states()
 
     def happen(self, slots: Ints, happening: UInt8s, now_ns: int) -> None:
         """Different connections move as the table says."""
@@ -146,7 +148,7 @@ class Moves:
         moved = np.flatnonzero(after != state)
         if len(moved):
             who, before, now = slots[moved], state[moved], after[moved]
-            self._time_states(who, now, now_ns)
+            self._time_states(who, before, now, now_ns)
             self._note_failures(who, before, happening[moved])
         talks = np.flatnonzero((sends > 0) & (sends < _RST_BARE))
         if len(talks):
@@ -196,13 +198,18 @@ class Moves:
         self.pairs.give_back(self.all.pair[slots], now_ns)
         self.all.give_back(slots)
 
-    def _time_states(self, slots: Ints, after: UInt8s, now_ns: int) -> None:
+    def _time_states(self, slots: Ints, before: UInt8s, after: UInt8s, now_ns: int) -> None:
         """How long they may be where they are now."""
         all_ = self.all
         limit = now_ns + self._spans[all_.script[slots], after]
         asked = np.flatnonzero(after == _ASKED)
         if len(asked):
             limit[asked] = all_.rows[slots[asked], _STARTED] + self.timeout_ns
+        if self._hold is not None:
+            held = np.flatnonzero(_IS_HELD[after] & ~_IS_HELD[before])
+            limit[held] = now_ns + self._hold.ns_of(all_.rows[slots[held], _NUMBER])
+            still = np.flatnonzero(_IS_HELD[after] & _IS_HELD[before])
+            limit[still] = all_.limit[slots[still]]
         all_.limit[slots] = limit
         all_.wake[slots] = np.minimum(limit, all_.resend[slots])
 
@@ -253,12 +260,12 @@ class Moves:
         first = well & (rows[slots, _CLOSER] == NONE)
         rows[slots[first], _CLOSER] = whom[first]
 
-    def _spans_of_states(self, hold_ns: int) -> Ints:
+    def _spans_of_states(self) -> Ints:
         """How long each state may last, by script and state, ns."""
         spans = np.full((len(CLOSES), len(State)), FAR // 2, np.int64)
         for state in (State.AWAITING_FIN, State.FIN_WAIT_1, State.CLOSING, State.LAST_ACK):
             spans[:, state] = self.timeout_ns
-        spans[:, [State.HOLDING, State.HOLDING_CLOSED]] = hold_ns
+        spans[:, list(HOLDS)] = 0
         spans[:, State.FIN_WAIT_2] = _LINGER_NS
         spans[_HALF, State.FIN_WAIT_2] = FAR // 2
         return spans

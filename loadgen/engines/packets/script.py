@@ -78,8 +78,10 @@ S, H, G = State, Happening, Segment
 Lines = dict[tuple[State, Happening], tuple[State, Segment]]
 
 _ANSWERED = (S.HOLDING, S.HOLDING_CLOSED, S.AWAITING_FIN, S.KEPT)
-_HOLDS = (S.HOLDING, S.HOLDING_CLOSED)
 _FINISHED = (S.FIN_WAIT_1, S.FIN_WAIT_2, S.CLOSING, S.LAST_ACK)
+
+HOLDS = (S.HOLDING, S.HOLDING_CLOSED)
+"""How long each connection waits here is its own."""
 
 COMMON: Lines = {
     (S.SYN_SENT, H.SYN_ACK): (S.ASKED, G.ASK),
@@ -185,7 +187,7 @@ def _straight(lines: Lines) -> Lines:
     """What leads to a hold leads to its end; only the ACK of a handshake goes by itself."""
     found: Lines = {}
     for place, (state, segment) in lines.items():
-        if state not in _HOLDS or place[0] in _HOLDS or (place[0], segment) == (S.SYN_SENT, G.ACK):
+        if state not in HOLDS or place[0] in HOLDS or (place[0], segment) == (S.SYN_SENT, G.ACK):
             continue
         after, last = lines[state, H.TIME_UP]
         found[place] = (after, last or segment)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from analyzer.lives import CLOSES
 from loadgen.errors import UsageProblem
+from loadgen.hold import Hold
 from loadgen.plan import (
     ClosedModel,
     Closing,
@@ -48,7 +49,11 @@ def stages(*pairs: tuple[float, float]) -> tuple[Stage, ...]:
         ({"arrivals": OpenModel(stages=stages((float("inf"), 5)))}, "--stage"),
         ({"closing": Closing(shares=())}, "--close"),
         ({"closing": Closing(shares=(("client", 0.0),))}, "--close"),
-        ({"closing": Closing(hold_s=-1)}, "--hold"),
+        ({"closing": Closing(hold=Hold(told_s=(-1.0,)))}, "--hold"),
+        (
+            {"closing": Closing(hold=Hold(distribution="uniform", told_s=(2.0, 1.0)))},
+            "--hold: expected the shortest",
+        ),
         ({"processes": 0}, "--processes"),
         ({"timeout_s": 0}, "--timeout"),
         ({"datagram": Datagram()}, "UDP"),
@@ -122,13 +127,15 @@ def test_a_kind_without_a_share_is_never_dealt_out() -> None:
 def test_the_manifest_is_json_and_says_what_was_sent() -> None:
     told = plan(
         request=Request(method="POST", headers=(("X-A", "1"),), body=b"\x00\xff"),
-        closing=Closing(shares=(("client", 70.0), ("reset", 30.0)), hold_s=1.5),
+        closing=Closing(shares=(("client", 70.0), ("reset", 30.0)), hold=Hold(told_s=(1.5,))),
     )
     shown = json.loads(json.dumps(told.manifest()))
     assert shown["request"]["method"] == "POST"
     assert shown["request"]["body"] == "AP8="
     assert shown["request"]["headers"] == [["X-A", "1"]]
     assert shown["close"] == {"client": 70.0, "reset": 30.0}
+    assert shown["hold_s"] == 1.5
+    assert shown["hold"] == {"distribution": "fixed", "told_s": [1.5], "seed": 0}
     assert (shown["model"], shown["arrivals"]["requests"], shown["datagram"]) == (
         "closed",
         50,

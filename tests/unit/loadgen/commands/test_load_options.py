@@ -9,6 +9,7 @@ import pytest
 
 from loadgen.commands.loadgen.load_options import load_options, plan_of, without_credentials
 from loadgen.errors import UsageProblem
+from loadgen.hold import Hold
 from loadgen.plan import ClosedModel, Datagram, LoadPlan, OpenModel, Stage
 
 if TYPE_CHECKING:
@@ -84,7 +85,19 @@ def test_a_name_stands_in_host_and_sni() -> None:
 def test_how_connections_end() -> None:
     made = plan("--close", "client=70,server=20,reset=10", "--hold", "1500ms")
     assert made.closing.shares == (("client", 70), ("server", 20), ("reset", 10))
-    assert made.closing.hold_s == 1.5
+    assert made.closing.hold == Hold(told_s=(1.5,))
+
+
+@pytest.mark.parametrize(
+    ("words", "hold"),
+    [
+        ("uniform(1s,5s)", Hold(distribution="uniform", told_s=(1, 5), seed=7)),
+        ("uniform( 500ms , 1m )", Hold(distribution="uniform", told_s=(0.5, 60), seed=7)),
+        ("exponential(3s)", Hold(distribution="exponential", told_s=(3,), seed=7)),
+    ],
+)
+def test_a_hold_may_be_a_distribution(words: str, hold: Hold) -> None:
+    assert plan("--hold", words, "--seed", "7").closing.hold == hold
 
 
 def test_where_from_and_how() -> None:
@@ -146,6 +159,9 @@ def test_what_does_not_go_together_is_one_line(words: str, said: str) -> None:
     "words",
     [
         ["-n", "0"],
+        ["--hold", "normal(1s)"],
+        ["--hold", "uniform(1s)"],
+        ["--hold", "uniform(1s,2)x"],
         ["-c", "0"],
         ["-q", "0"],
         ["-z", "0"],

@@ -11,6 +11,7 @@ from analyzer.lives import CLOSES
 from loadgen.engines import http, sockets
 from loadgen.engines.rows import CLOSERS, NONE, Row
 from loadgen.engines.share import parts
+from loadgen.hold import Hold
 from loadgen.plan import ClosedModel, Closing, LoadPlan, Request, Target
 
 if TYPE_CHECKING:
@@ -71,7 +72,8 @@ class Kept:
 def plan(port: int, requests: int = 5, concurrency: int = 1, **more: Any) -> LoadPlan:
     """A closed-model plan; ``method``, ``path``, ``headers`` and the like go to its request."""
     words = {name: more.pop(name) for name in Request.__slots__ if name in more}
-    ends = {"shares": ((more.pop("close", "client"), 1.0),), "hold_s": more.pop("hold_s", 0)}
+    hold = more.pop("hold", Hold(told_s=(more.pop("hold_s", 0.0),)))
+    ends = {"shares": ((more.pop("close", "client"), 1.0),), "hold": hold}
     told: dict[str, Any] = {
         "target": Target(vip=more.pop("vip", "127.0.0.1"), port=port),
         "arrivals": ClosedModel(requests=requests, concurrency=concurrency),

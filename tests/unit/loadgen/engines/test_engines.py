@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from loadgen.engines.closing import END
+from loadgen.hold import Hold
 from loadgen.plan import ClosedModel, OpenModel, Stage
 from tests.unit.loadgen.engines.conduct import ENGINES, carry_out, plan, sent, sent_until
 from tests.unit.loadgen.servers import HELLO, MOVED, NOT_FOUND, OK, Server
@@ -186,6 +187,13 @@ def test_between_answer_and_close_lies_the_hold(engine: str, close: str) -> None
     for row in sent(engine, Server(), 3, concurrency=3, close=close, hold_s=0.1):
         assert row["closed"] - row["ended"] >= 0.1e9
         assert row["error"] is None
+
+
+def test_each_connection_is_held_for_its_own_time(engine: str) -> None:
+    hold = Hold(distribution="uniform", told_s=(0.02, 0.3), seed=5)
+    for row in sent(engine, Server(), 6, concurrency=6, hold=hold):
+        late_ns = row["closed"] - row["ended"] - hold.ns(row["number"])
+        assert 0 <= late_ns < 0.1e9
 
 
 def test_a_server_that_closed_sooner_than_we_is_named_as_the_closer(engine: str) -> None:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from loadgen.engines.packets import send
 from loadgen.engines.share import parts
+from loadgen.hold import Hold
 from loadgen.plan import ClosedModel, Closing, LoadPlan, Request, Target
 from tests.unit.loadgen.engines.conduct import Kept
 
@@ -70,13 +71,13 @@ class Stand:
 
     def plan(self, requests: int, concurrency: int = 10, **more: Any) -> LoadPlan:
         shares = more.pop("shares", ((more.pop("close", "client"), 1.0),))
-        hold_s = more.pop("hold_s", 0.0)
+        hold = more.pop("hold", Hold())
         request = Request(method="GET", path=more.pop("path", "/small"))
         told: dict[str, Any] = {
             "target": Target(vip=SERVER_IP, port=80),
             "arrivals": ClosedModel(requests=requests, concurrency=concurrency),
             "request": request,
-            "closing": Closing(shares=shares, hold_s=hold_s),
+            "closing": Closing(shares=shares, hold=hold),
             "engine": "packets",
             "sources": POOL,
         }
