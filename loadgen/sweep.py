@@ -10,7 +10,8 @@ from analyzer.recording import write_whole
 from analyzer.sweep.folder import FOLDER_FILE, SCHEMA_VERSION
 from loadgen.burst import burst
 from loadgen.director.eyes import eye_on
-from loadgen.director.timeouts import TimeoutsChange, in_words
+from loadgen.director.timeouts import in_words
+from loadgen.director.timeouts_change import TimeoutsChange
 from loadgen.errors import LoadgenError, UsageProblem
 from loadgen.progress import RunProgress
 from loadgen.signals import Steps, on_signals
@@ -83,11 +84,13 @@ async def sweep(
         plan: sent under every value.
         site: where it is sent from, and the directors.
         values_s: of tcpfin.
-        options: of each burst; its ``directory`` is the sweep's folder.
+        options: of each burst; its ``directory`` is the sweep's folder, and its ``left_timeouts``
+            are what an earlier sweep left behind.
         color: of the progress bars.
         say: takes a line for the operator.
     """
-    change = TimeoutsChange([eye_on(link) for link in site.directors], say)
+    eyes = [eye_on(link) for link in site.directors]
+    change = TimeoutsChange(eyes, say, left=options.left_timeouts)
     swept = Swept(runs=[], before=change.before)
     steps = Steps(between=change.give_up)
     with on_signals(steps.end):

@@ -1,38 +1,29 @@
-"""A director's timeouts, changed for a while and always put back.
+"""A director's timeouts, put back as they were.
 
-What is owed is written to the journal before anything is changed, and the journal is deleted when
-the director has been seen to have its old timeouts again. So they come back at the end of a sweep,
-however it ends; and where this process cannot see to it (kill -9, a lost link), the next command
-that meets the director does (``put_back_left``). A value that is neither the old one nor one that
-we set is somebody else's, and stays.
+What a director is owed stands in the journal until it was seen to have its old timeouts again. A
+sweep gives them back at its end, however it ends; and where it cannot (kill -9, a lost link), the
+next command that meets the director does (``put_back_left``). A value that is neither the old one
+nor one that we set is somebody else's, and stays.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from analyzer.ipvs.states import Timeouts
 from loadgen.director import journal
-from loadgen.director.link import by_hand
-from loadgen.director.shell import LinkLost
 from loadgen.director.standing import set_words
-from loadgen.errors import LoadgenError, RunFailed, UsageProblem
+from loadgen.errors import LoadgenError, UsageProblem
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import Callable
 
     from loadgen.director.eye import Eye
     from loadgen.director.journal import Owed
 
 ASK_S = 15.0
 LeftTimeouts = Literal["put back", "keep", "ours"]
-
-RETRY_FOR_S = 60.0
-_FIRST_DELAY_S, _LONGEST_DELAY_S = 0.5, 8.0
 
 _NAMES = ("tcp", "tcpfin", "udp")
 _WHO = (
@@ -74,8 +65,13 @@ def due(owed: Owed, present: Timeouts) -> Due:
     return Due(set_to=set_to if any(back.values()) else None, strange=tuple(strange))
 
 
-async def put_back(eye: Eye, owed: Owed) -> str:
+async def put_back(eye: Eye, owed: Owed, still: Owed | None = None) -> str:
     """Put back what a director is owed, see that it is in force, and forget the debt.
+
+    Args:
+        eye: on it, open.
+        owed: what it gets.
+        still: what it is owed afterwards; None if nothing.
 
     Returns:
         What was done, one line.
@@ -84,14 +80,16 @@ async def put_back(eye: Eye, owed: Owed) -> str:
         LinkLost: the director does not answer.
         TimeoutsRefused: it does not let us.
     """
-    present = await _read(eye)
+    present = await read(eye)
     what = due(owed, present)
     if what.set_to is not None:
-        present = await _set(eye, what.set_to)
-        still = due(owed, present)
-        if still.set_to is not None:
+        present = await set_and_read(eye, what.set_to)
+        if due(owed, present).set_to is not None:
             raise TimeoutsRefused(f"{eye.link.name}: its timeouts are still {in_words(present)}")
-    journal.forget(owed.identity)
+    if still is None:
+        journal.forget(owed.identity)
+    else:
+        journal.write(still)
     parts = [f"tcp, tcpfin, udp are {in_words(present)}"]
     if what.set_to is not None:
         parts[0] += ", as they were"
@@ -127,9 +125,9 @@ async def put_back_left(
             if owed is None:
                 return
             if left == "keep":
-                say(f"{_left(eye, owed)}; kept for now (--keep-timeouts)")
+                say(kept_words(eye, owed))
                 return
-            say(f"{_left(eye, owed)}: putting them back")
+            say(f"{left_words(eye, owed)}: putting them back")
             say(await put_back(eye, owed))
     except TimeoutsRefused as error:
         say(f"{error}; NOT put back. By hand: {owed.by_hand if owed else ''}")
@@ -137,11 +135,17 @@ async def put_back_left(
         say(f"{eye.link.name}: {error}")
 
 
-def _left(eye: Eye, owed: Owed) -> str:
+def left_words(eye: Eye, owed: Owed) -> str:
+    """What an earlier sweep left behind."""
     return (
         f"{eye.link.name}: a sweep of {owed.since} ended without putting its timeouts "
         f"{in_words(owed.before)} back"
     )
+
+
+def kept_words(eye: Eye, owed: Owed) -> str:
+    """That it stays so for now."""
+    return f"{left_words(eye, owed)}; kept for now (--keep-timeouts)"
 
 
 async def identity_of(eye: Eye) -> str:
@@ -155,152 +159,6 @@ async def identity_of(eye: Eye) -> str:
     return " ".join(words) or " ".join(eye.link.argv)
 
 
-class TimeoutsChange:
-    """Directors' timeouts, for a while not their own.
-
-    Attributes:
-        before: the timeouts that each director had, by its name.
-        owing: after the end, a line for each director that could not be given them back.
-    """
-
-    def __init__(
-        self,
-        eyes: Sequence[Eye],
-        say: Callable[[str], None],
-        *,
-        retry_for_s: float = RETRY_FOR_S,
-    ) -> None:
-        self.before: dict[str, Timeouts] = {}
-        self.owing: list[str] = []
-        self._eyes, self._say, self._retry_for_s = eyes, say, retry_for_s
-        self._identities: dict[str, str] = {}
-        self._owed: dict[str, Owed] = {}
-        self._locks = contextlib.ExitStack()
-        self._given_up = asyncio.Event()
-
-    async def __aenter__(self) -> TimeoutsChange:
-        """Lock the directors and read their timeouts; nothing is changed yet.
-
-        Raises:
-            UsageProblem: a director cannot be reached or read, another sweep is on, or what an
-                earlier one owes it cannot be put back.
-        """
-        try:
-            for eye in self._eyes:
-                await self._begin(eye)
-        except LoadgenError as error:
-            self._locks.close()
-            raise UsageProblem(f"{error}; nothing was changed") from error
-        except BaseException:
-            self._locks.close()
-            raise
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        """Put everything back; what cannot be is in ``owing``, and said."""
-        try:
-            for eye in self._eyes:
-                owed = self._owed.get(eye.link.name)
-                if owed is not None:
-                    await self._end(eye, owed)
-        finally:
-            self._locks.close()
-
-    async def set_tcpfin(self, seconds: int) -> None:
-        """Set tcpfin on all directors.
-
-        Raises:
-            RunFailed: one does not let us, or somebody else has changed it meanwhile.
-            LinkLost: one does not answer.
-        """
-        for eye in self._eyes:
-            async with _reached(eye):
-                await self._set_one(eye, seconds)
-
-    def give_up(self) -> None:
-        """Do not wait for a lost link any longer."""
-        self._given_up.set()
-
-    async def _begin(self, eye: Eye) -> None:
-        name = eye.link.name
-        async with _reached(eye):
-            identity = await identity_of(eye)
-            try:
-                self._locks.enter_context(journal.locked(identity))
-            except journal.SweepGoesOn as error:
-                raise UsageProblem(f"{name}: {error}") from error
-            left = journal.read(identity)
-            if left is not None:
-                self._say(f"{_left(eye, left)}: putting them back first")
-                self._say(await put_back(eye, left))
-            self._identities[name] = identity
-            self.before[name] = await _read(eye)
-
-    async def _set_one(self, eye: Eye, seconds: int) -> None:
-        name = eye.link.name
-        present = await _read(eye)
-        owed = self._owed.get(name)
-        expected = owed.ours[-1] if owed else self.before[name]
-        if present != expected:
-            raise RunFailed(
-                f"{name}: its timeouts are {in_words(present)}, {in_words(expected)} expected: "
-                "somebody else has changed them"
-            )
-        wanted = replace(present, tcpfin_s=float(seconds))
-        # what is in force if the next step does not come back: either
-        self._owed[name] = self._owing(eye, (present, wanted))
-        journal.write(self._owed[name])
-        reached = await _set(eye, Timeouts(tcp_s=0, tcpfin_s=seconds, udp_s=0))
-        if reached != wanted:
-            raise RunFailed(
-                f"{name}: tcpfin {seconds} was set, but {in_words(reached)} are in force"
-            )
-
-    def _owing(self, eye: Eye, ours: tuple[Timeouts, ...]) -> Owed:
-        name = eye.link.name
-        before, known = self.before[name], self._owed.get(name)
-        back = Timeouts(tcp_s=0, tcpfin_s=before.tcpfin_s, udp_s=0)
-        return journal.Owed(
-            director=name,
-            identity=self._identities[name],
-            before=before,
-            ours=ours,
-            since=known.since if known else time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()),
-            by_hand=by_hand(eye.link, ("ipvsadm", *set_words(back))),
-        )
-
-    async def _end(self, eye: Eye, owed: Owed) -> None:
-        """Try until it works, for so long, or until told to give up."""
-        deadline_s = time.monotonic() + self._retry_for_s
-        delay_s = _FIRST_DELAY_S
-        while True:
-            try:
-                async with _reached(eye):
-                    self._tell(await put_back(eye, owed))
-                return
-            except (LinkLost, TimeoutsRefused) as error:
-                left_s = deadline_s - time.monotonic()
-                if left_s <= 0 or self._given_up.is_set():
-                    self._lament(eye, owed, error)
-                    return
-                self._tell(f"{error}; its timeouts are put back in {delay_s:g} s")
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._given_up.wait(), min(delay_s, left_s))
-            delay_s = min(2 * delay_s, _LONGEST_DELAY_S)
-
-    def _lament(self, eye: Eye, owed: Owed, error: Exception) -> None:
-        self.owing.append(
-            f"{eye.link.name} DOES NOT HAVE ITS OLD TIMEOUTS {in_words(owed.before)} BACK "
-            f"({error}). By hand: {owed.by_hand}   The next loadgen command on it tries again."
-        )
-        self._tell(self.owing[-1])
-
-    def _tell(self, line: str) -> None:
-        """A terminal that has gone away must not keep a director from getting its own back."""
-        with contextlib.suppress(OSError):
-            self._say(line)
-
-
 def in_words(timeouts: Timeouts) -> str:
     """The three numbers, as ``ipvsadm --set`` takes them."""
     return " ".join(f"{_value(timeouts, name):g}" for name in _NAMES)
@@ -311,17 +169,13 @@ def _value(timeouts: Timeouts, name: str) -> float:
     return value
 
 
-@contextlib.asynccontextmanager
-async def _reached(eye: Eye) -> AsyncIterator[None]:
-    """Each time anew: between two values of a sweep a link may have gone."""
-    try:
-        await eye.open()
-        yield
-    finally:
-        await eye.close()
+async def read(eye: Eye) -> Timeouts:
+    """The three in force.
 
-
-async def _read(eye: Eye) -> Timeouts:
+    Raises:
+        LinkLost: the director does not answer.
+        TimeoutsRefused: it does not tell us.
+    """
     present = await eye.timeouts(timeout_s=ASK_S)
     if present is None:
         raise TimeoutsRefused(
@@ -330,10 +184,15 @@ async def _read(eye: Eye) -> Timeouts:
     return present
 
 
-async def _set(eye: Eye, timeouts: Timeouts) -> Timeouts:
-    """Set them, and read what is in force now."""
+async def set_and_read(eye: Eye, timeouts: Timeouts) -> Timeouts:
+    """Set them, and read what is in force now.
+
+    Raises:
+        LinkLost: the director does not answer.
+        TimeoutsRefused: it does not let us.
+    """
     complaint = await eye.set_timeouts(timeouts, timeout_s=ASK_S)
-    present = await _read(eye)
+    present = await read(eye)
     asked = {name: _value(timeouts, name) for name in _NAMES if _value(timeouts, name)}
     if any(_value(present, name) != value_s for name, value_s in asked.items()):
         why = complaint or "no complaint"

@@ -2,31 +2,86 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest import mock
 
 from analyzer.ipvs.formats import parse_timeouts
+from analyzer.ipvs.states import Timeouts
+from loadgen.director import journal
+from loadgen.director.eyes import eye_on
+from loadgen.director.link import Link
+from loadgen.director.timeouts import identity_of
 
 if TYPE_CHECKING:
-    from analyzer.ipvs.states import Timeouts
     from loadgen.lab.lab import Lab
 
 BIN = Path(sys.executable).parent
+LIMIT_S = 120.0
 VIP = "192.168.10.2"
 
 
 def start(lab: Lab, state: Path, command: str, *flags: str) -> subprocess.Popen[str]:
+    """A command on the lab's VIP, its journals in a folder of its own."""
+    return begin(lab, state, command, "--vip", VIP, *flags)
+
+
+def begin(lab: Lab, state: Path, command: str, *flags: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [str(BIN / "loadgen"), command, "--vip", VIP, "--lab", lab.name, *flags],
+        [str(BIN / "loadgen"), command, "--lab", lab.name, *flags],
         env={**os.environ, "XDG_STATE_HOME": str(state)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def end_after(words: str, process: subprocess.Popen[str]) -> None:
+    """End a command as Ctrl-C does, once it has said these words."""
+    assert process.stderr is not None
+    said = []
+    for line in process.stderr:
+        said.append(line)
+        if words in line:
+            process.send_signal(signal.SIGINT)
+            break
+    process.communicate(timeout=LIMIT_S)
+    assert words in "".join(said[-1:]), said
+
+
+def leave_tcpfin(lab: Lab, state: Path, seconds: int) -> str:
+    """Leave the first director as a sweep does that is killed; its name."""
+    name = lab.director_names[0]
+    link = Link(name=name, kind="exec", spec=name, argv=tuple(lab.command(name, ["sh"])))
+    before, left = Timeouts(), Timeouts(tcpfin_s=seconds)
+    with mock.patch.dict(os.environ, {"XDG_STATE_HOME": str(state)}):
+        journal.write(
+            journal.Owed(
+                director=name,
+                identity=asyncio.run(_identity(link)),
+                before=before,
+                ours=(before, left),
+                since="2026-11-22 12:00:00 UTC",
+                by_hand="ipvsadm --set 0 120 0",
+            )
+        )
+    lab.directors[name].run("ipvsadm", "--set", "0", str(seconds), "0")
+    return name
+
+
+async def _identity(link: Link) -> str:
+    eye = eye_on(link)
+    await eye.open()
+    try:
+        return await identity_of(eye)
+    finally:
+        await eye.close()
 
 
 def present(lab: Lab) -> dict[str, Timeouts | None]:

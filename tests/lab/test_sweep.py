@@ -8,10 +8,12 @@ import subprocess
 import time
 from typing import TYPE_CHECKING
 
+import click
 import pytest
 
 from analyzer.ipvs.states import Timeouts
-from tests.lab.sweeping import BIN, present, start
+from loadgen.commands.loadgen import group
+from tests.lab.sweeping import BIN, VIP, begin, end_after, leave_tcpfin, present, start
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,6 +79,43 @@ def test_after_kill_9_the_next_command_puts_the_timeouts_back_and_says_so(
     assert following.returncode == 0, err
     for name in lab.director_names:
         assert f"{name}: tcp, tcpfin, udp are 900 120 300, as they were" in err
+    assert present(lab) == dict.fromkeys(lab.director_names, DEFAULTS)
+    assert not list(state.rglob("*.json"))
+
+
+COMMANDS = {
+    "burst": ("--vip", VIP, "--no-capture"),
+    "collect": (),
+    "failover": ("--vip", VIP, "--exercise", "--no-capture"),
+    "sweep": ("--vip", VIP, "--tcpfin", "9", "-n", "1", "--no-capture"),
+    "verify": (),
+}
+
+
+def test_every_command_that_meets_directors_is_in_the_table() -> None:
+    context = click.Context(group)
+    commands = {name: group.get_command(context, name) for name in group.list_commands(context)}
+    meeting = {
+        name: {option.name for option in command.params}
+        for name, command in commands.items()
+        if command and any(option.name == "directors" for option in command.params)
+    }
+    assert set(meeting) == set(COMMANDS)
+    assert all("left_timeouts" in options for options in meeting.values())
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_any_command_gives_back_what_was_left_first_unless_it_is_told_to_keep_it(
+    lab: Lab, state: Path, tmp_path: Path, command: str
+) -> None:
+    def run_until(words: str, *flags: str) -> None:
+        output = () if command == "verify" else ("-o", str(tmp_path / f"run{len(flags)}"))
+        end_after(words, begin(lab, state, command, *COMMANDS[command], *flags, *output))
+
+    name = leave_tcpfin(lab, state, 8)
+    run_until("kept for now (--keep-timeouts)", "--keep-timeouts")
+    assert present(lab)[name] == Timeouts(tcpfin_s=8)
+    run_until(f"{name}: tcp, tcpfin, udp are 900 120 300, as they were")
     assert present(lab) == dict.fromkeys(lab.director_names, DEFAULTS)
     assert not list(state.rglob("*.json"))
 

@@ -92,7 +92,7 @@ def burst(
         watched=parse_services_told(options["services"]) if options["services"] else None,
         director_cpu=float(options["director_cpu"]),
         limits=checks.limits,
-        left_timeouts="keep" if options["keep_timeouts"] else "put back",
+        left_timeouts=options["left_timeouts"],
         live=door,
     )
     progress = RunProgress(plan.expected_requests, color=not no_color)

@@ -107,7 +107,7 @@ def collect(
         openmetrics=metrics,
         timeouts=options["timeouts"],
         director_cpu=float(options["director_cpu"]),
-        left_timeouts="keep" if options["keep_timeouts"] else "put back",
+        left_timeouts=options["left_timeouts"],
         live=door,
     )
     table = LiveTable(color=not no_color)

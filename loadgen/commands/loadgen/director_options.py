@@ -36,6 +36,8 @@ timeouts_option = click.option(
 )
 keep_timeouts_option = click.option(
     "--keep-timeouts",
+    "left_timeouts",
     is_flag=True,
+    callback=lambda _context, _option, keep: "keep" if keep else "put back",
     help="Leave the timeouts that a killed sweep left behind as they are, for now.",
 )

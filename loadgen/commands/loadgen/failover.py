@@ -9,9 +9,7 @@ import click
 
 from loadgen.commands.load_types import HOST
 from loadgen.commands.loadgen.capture_options import capture_options, capture_told
-from loadgen.commands.loadgen.director_options import (
-    timeouts_option,
-)
+from loadgen.commands.loadgen.director_options import keep_timeouts_option, timeouts_option
 from loadgen.commands.types import DURATION, METHOD, RATE, SPAN, URL_PATH
 
 if TYPE_CHECKING:
@@ -76,6 +74,7 @@ if TYPE_CHECKING:
 @click.option("--no-in-flight", is_flag=True, help="Hold no connections open meanwhile.")
 @click.option("--allow-changes", is_flag=True, help="Yes, make directors fail that are no lab's.")
 @timeouts_option
+@keep_timeouts_option
 @capture_options
 @click.option("-o", "output", type=click.Path(path_type=Path), help="The run's directory.")
 @click.option("--json", "as_json", is_flag=True, help="Print the analysis as one JSON document.")
@@ -150,6 +149,7 @@ def _order(plan: LoadPlan, site: Site, lab: Lab | None, options: dict[str, Any])
             capture=capture_told(options),
             observe_s=0,
             timeouts=options["timeouts"],
+            left_timeouts=options["left_timeouts"],
         ),
         runs=options["repeat"],
         seed=options["seed"],

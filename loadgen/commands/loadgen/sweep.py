@@ -12,6 +12,7 @@ from loadgen.commands.loadgen.capture_options import capture_options, capture_to
 from loadgen.commands.loadgen.director_options import (
     director_cpu_option,
     director_option,
+    keep_timeouts_option,
     lab_of_vip_option,
 )
 from loadgen.commands.loadgen.load_options import load_options, plan_of, without_credentials
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 )
 @lab_of_vip_option
 @director_cpu_option
+@keep_timeouts_option
 @capture_options
 @click.option("-o", "output", type=click.Path(path_type=Path), help="The folder of the runs.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as one JSON document.")
@@ -80,6 +82,7 @@ def sweep(
         timeouts=None,
         why_engine=why,
         director_cpu=float(options["director_cpu"]),
+        left_timeouts=options["left_timeouts"],
     )
     check_consent(plan, in_lab=site.lab is not None, agreed=options["agreed"])
     stand_in(site, plan.target.vip, _say)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from analyzer.health import Check
     from analyzer.ipvs.states import Timeouts
+    from loadgen.director.timeouts import LeftTimeouts
 
 
 @click.command()
@@ -46,7 +47,7 @@ def verify(
     lab_name: str | None,
     expected: Timeouts | None,
     window_s: float,
-    keep_timeouts: bool,
+    left_timeouts: LeftTimeouts,
     as_json: bool,
 ) -> int:
     """Look at directors for ten seconds, and say whether all is well. Nothing is sent.
@@ -66,7 +67,7 @@ def verify(
 
     site = find_site(vip, directors, lab_name)
     stand_in(site, vip, say)
-    healths = asyncio.run(look_at(site, window_s, say, "keep" if keep_timeouts else "put back"))
+    healths = asyncio.run(look_at(site, window_s, say, left_timeouts))
     found = checks(healths, expected)
     if as_json:
         click.echo(json.dumps(to_json(found, healths), ensure_ascii=False, allow_nan=False))

@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.ipvs.states import Timeouts
-from loadgen.director import journal, timeouts
+from loadgen.director import journal, timeouts, timeouts_change
 from loadgen.director.eye import Eye
 from loadgen.director.link import parse_link
 from loadgen.director.shell import Answer, LinkLost
-from loadgen.director.timeouts import TimeoutsChange, due, put_back_left
+from loadgen.director.timeouts import due, put_back_left
+from loadgen.director.timeouts_change import TimeoutsChange
 from loadgen.errors import RunFailed, UsageProblem
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class Director:
 @pytest.fixture(autouse=True)
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    monkeypatch.setattr(timeouts, "_FIRST_DELAY_S", 0.001)
+    monkeypatch.setattr(timeouts_change, "_FIRST_DELAY_S", 0.001)
     return tmp_path
 
 
@@ -102,11 +103,13 @@ class Said(list[str]):
         return "\n".join(self)
 
 
-def killed_sweep(director: Director, tcpfin_s: int) -> None:
+def killed_sweep(
+    director: Director, tcpfin_s: int, left: timeouts.LeftTimeouts = "put back"
+) -> None:
     """Leave a director as a sweep does that is killed after it has set a value."""
 
     async def sweep() -> None:
-        change = await TimeoutsChange([director.eye], Said()).__aenter__()
+        change = await TimeoutsChange([director.eye], Said(), left=left).__aenter__()
         await change.set_tcpfin(tcpfin_s)
         change._locks.close()  # as the kernel does for a process that is killed
 
@@ -203,6 +206,34 @@ def test_keep_timeouts_leaves_them_for_a_later_command() -> None:
     assert "--keep-timeouts" in next_command(director, "keep")
     assert director.present.tcpfin_s == 10
     assert next_command(director, "ours") == ""
+    next_command(director)
+    assert director.present == BEFORE
+
+
+def test_a_sweep_that_keeps_them_gives_back_what_it_found_and_the_debt_stays_one() -> None:
+    director = Director()
+    killed_sweep(director, 10)
+    said = Said()
+
+    async def sweep() -> None:
+        async with TimeoutsChange([director.eye], said, left="keep") as change:
+            assert change.before["bal01"].tcpfin_s == 10
+            await change.set_tcpfin(30)
+            assert director.present.tcpfin_s == 30
+
+    asyncio.run(sweep())
+    assert "without putting its timeouts 900 120 300 back; kept for now" in said[0]
+    assert director.present.tcpfin_s == 10
+    next_command(director)
+    assert director.present == BEFORE
+    assert not journal.are_any()
+
+
+def test_a_sweep_that_keeps_them_and_is_killed_leaves_the_older_debt() -> None:
+    director = Director()
+    killed_sweep(director, 10)
+    killed_sweep(director, 30, left="keep")
+    assert director.present.tcpfin_s == 30
     next_command(director)
     assert director.present == BEFORE
 

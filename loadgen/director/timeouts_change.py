@@ -1,0 +1,214 @@
+"""A director's timeouts, changed for a while and always put back.
+
+What is owed is written to the journal before anything is changed, and the journal is deleted when
+the director has been seen to have its old timeouts again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from analyzer.ipvs.states import Timeouts
+from loadgen.director import journal
+from loadgen.director.link import by_hand
+from loadgen.director.shell import LinkLost
+from loadgen.director.standing import set_words
+from loadgen.director.timeouts import (
+    TimeoutsRefused,
+    identity_of,
+    in_words,
+    kept_words,
+    left_words,
+    put_back,
+    read,
+    set_and_read,
+)
+from loadgen.errors import LoadgenError, RunFailed, UsageProblem
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+    from loadgen.director.eye import Eye
+    from loadgen.director.journal import Owed
+    from loadgen.director.timeouts import LeftTimeouts
+
+RETRY_FOR_S = 60.0
+_FIRST_DELAY_S, _LONGEST_DELAY_S = 0.5, 8.0
+
+
+class TimeoutsChange:
+    """Directors' timeouts, for a while not their own.
+
+    Attributes:
+        before: the timeouts that each director had, by its name.
+        owing: after the end, a line for each director that could not be given them back.
+    """
+
+    def __init__(
+        self,
+        eyes: Sequence[Eye],
+        say: Callable[[str], None],
+        *,
+        left: LeftTimeouts = "put back",
+        retry_for_s: float = RETRY_FOR_S,
+    ) -> None:
+        """Nothing is asked or changed yet.
+
+        Args:
+            eyes: on the directors.
+            say: takes a line for the operator.
+            left: what to do about timeouts that an earlier sweep left behind: with ``keep`` what
+                is found is given back at the end, and the earlier debt stays one.
+            retry_for_s: how long a lost link is tried again at the end.
+        """
+        self.before: dict[str, Timeouts] = {}
+        self.owing: list[str] = []
+        self._eyes, self._say, self._retry_for_s = eyes, say, retry_for_s
+        self._keeps = left == "keep"
+        self._kept: dict[str, Owed] = {}
+        self._identities: dict[str, str] = {}
+        self._owed: dict[str, Owed] = {}
+        self._locks = contextlib.ExitStack()
+        self._given_up = asyncio.Event()
+
+    async def __aenter__(self) -> TimeoutsChange:
+        """Lock the directors and read their timeouts; nothing is changed yet.
+
+        Raises:
+            UsageProblem: a director cannot be reached or read, another sweep is on, or what an
+                earlier one owes it cannot be put back.
+        """
+        try:
+            for eye in self._eyes:
+                await self._begin(eye)
+        except LoadgenError as error:
+            self._locks.close()
+            raise UsageProblem(f"{error}; nothing was changed") from error
+        except BaseException:
+            self._locks.close()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Put everything back; what cannot be is in ``owing``, and said."""
+        try:
+            for eye in self._eyes:
+                owed = self._owed.get(eye.link.name)
+                if owed is not None:
+                    await self._end(eye, owed)
+        finally:
+            self._locks.close()
+
+    async def set_tcpfin(self, seconds: int) -> None:
+        """Set tcpfin on all directors.
+
+        Raises:
+            RunFailed: one does not let us, or somebody else has changed it meanwhile.
+            LinkLost: one does not answer.
+        """
+        for eye in self._eyes:
+            async with _reached(eye):
+                await self._set_one(eye, seconds)
+
+    def give_up(self) -> None:
+        """Do not wait for a lost link any longer."""
+        self._given_up.set()
+
+    async def _begin(self, eye: Eye) -> None:
+        name = eye.link.name
+        async with _reached(eye):
+            identity = await identity_of(eye)
+            try:
+                self._locks.enter_context(journal.locked(identity))
+            except journal.SweepGoesOn as error:
+                raise UsageProblem(f"{name}: {error}") from error
+            left = journal.read(identity)
+            if left is not None and self._keeps:
+                self._say(kept_words(eye, left))
+                self._kept[name] = left
+            elif left is not None:
+                self._say(f"{left_words(eye, left)}: putting them back first")
+                self._say(await put_back(eye, left))
+            self._identities[name] = identity
+            self.before[name] = await read(eye)
+
+    async def _set_one(self, eye: Eye, seconds: int) -> None:
+        name = eye.link.name
+        present = await read(eye)
+        owed = self._owed.get(name)
+        expected = owed.ours[-1] if owed else self.before[name]
+        if present != expected:
+            raise RunFailed(
+                f"{name}: its timeouts are {in_words(present)}, {in_words(expected)} expected: "
+                "somebody else has changed them"
+            )
+        wanted = replace(present, tcpfin_s=float(seconds))
+        # what is in force if the next step does not come back: either
+        self._owed[name] = self._owing(eye, (present, wanted))
+        journal.write(self._owed[name])
+        reached = await set_and_read(eye, Timeouts(tcp_s=0, tcpfin_s=seconds, udp_s=0))
+        if reached != wanted:
+            raise RunFailed(
+                f"{name}: tcpfin {seconds} was set, but {in_words(reached)} are in force"
+            )
+
+    def _owing(self, eye: Eye, ours: tuple[Timeouts, ...]) -> Owed:
+        """What the next command is to put back if we cannot: the older debt, where there is one."""
+        name = eye.link.name
+        kept, known = self._kept.get(name), self._owed.get(name)
+        before = kept.before if kept else self.before[name]
+        back = Timeouts(tcp_s=0, tcpfin_s=before.tcpfin_s, udp_s=0)
+        return journal.Owed(
+            director=name,
+            identity=self._identities[name],
+            before=before,
+            ours=(*(kept.ours if kept else ()), *ours),
+            since=known.since if known else time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()),
+            by_hand=by_hand(eye.link, ("ipvsadm", *set_words(back))),
+        )
+
+    async def _end(self, eye: Eye, owed: Owed) -> None:
+        """Try until it works, for so long, or until told to give up."""
+        deadline_s = time.monotonic() + self._retry_for_s
+        delay_s = _FIRST_DELAY_S
+        while True:
+            try:
+                found = replace(owed, before=self.before[eye.link.name])
+                async with _reached(eye):
+                    self._tell(await put_back(eye, found, self._kept.get(eye.link.name)))
+                return
+            except (LinkLost, TimeoutsRefused) as error:
+                left_s = deadline_s - time.monotonic()
+                if left_s <= 0 or self._given_up.is_set():
+                    self._lament(eye, owed, error)
+                    return
+                self._tell(f"{error}; its timeouts are put back in {delay_s:g} s")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._given_up.wait(), min(delay_s, left_s))
+            delay_s = min(2 * delay_s, _LONGEST_DELAY_S)
+
+    def _lament(self, eye: Eye, owed: Owed, error: Exception) -> None:
+        self.owing.append(
+            f"{eye.link.name} DOES NOT HAVE ITS OLD TIMEOUTS {in_words(owed.before)} BACK "
+            f"({error}). By hand: {owed.by_hand}   The next loadgen command on it tries again."
+        )
+        self._tell(self.owing[-1])
+
+    def _tell(self, line: str) -> None:
+        """A terminal that has gone away must not keep a director from getting its own back."""
+        with contextlib.suppress(OSError):
+            self._say(line)
+
+
+@contextlib.asynccontextmanager
+async def _reached(eye: Eye) -> AsyncIterator[None]:
+    """Each time anew: between two values of a sweep a link may have gone."""
+    try:
+        await eye.open()
+        yield
+    finally:
+        await eye.close()
