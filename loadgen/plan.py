@@ -200,6 +200,13 @@ class LoadPlan:
         scheduled = round(sum(stage.duration_s * stage.rate_per_s for stage in model.stages))
         return scheduled if model.requests is None else min(scheduled, model.requests)
 
+    @property
+    def most_per_s(self) -> float | None:
+        """The highest rate of the schedule; None where there is none."""
+        if isinstance(self.arrivals, ClosedModel):
+            return None
+        return max(stage.rate_per_s for stage in self.arrivals.stages)
+
     def manifest(self) -> dict[str, Any]:
         """The plan's part of ``run.json``; bodies in base64, credentials left out."""
         return {

@@ -1,0 +1,40 @@
+"""What may run out, each in its line."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from loadgen.plan import Closing
+from loadgen.preflight import as_text, preflight
+from tests.unit.loadgen.preflight.asked import HOST, TABLE, at_rate, lines, plan
+
+
+def test_fifty_requests_raise_no_doubt_and_take_six_lines() -> None:
+    shown = preflight(plan(), HOST, [TABLE])
+    assert [line.doubt for line in shown] == [None] * 6
+    assert len(as_text(shown)) == 6
+
+
+def test_what_stays_open_needs_a_descriptor_each() -> None:
+    many = plan(5000, closing=Closing(shares=(("never", 1.0),)))
+    assert "5,064 are needed" in str(lines(many)["file descriptors"][1])
+    shared = replace(many, processes=10)
+    assert lines(shared)["file descriptors"][1] is None
+
+
+def test_a_conntrack_that_would_overflow_is_a_doubt() -> None:
+    host = replace(HOST, conntrack=(200, 1000))
+    assert lines(plan(900), host)["conntrack"] == (
+        "200 of 1,000 entries",
+        "900 more may fill it (nf_conntrack_max)",
+    )
+    assert lines(plan(700), host)["conntrack"][1] is None
+
+
+def test_a_table_with_long_chains_is_a_doubt_and_its_memory_is_told() -> None:
+    here, doubt = lines(plan(100_000))["table of bal01"]
+    assert here == "4,096 buckets, up to 100,000 entries of this burst (34.1 MB)"
+    assert doubt is not None
+    assert "conn_tab_bits" in doubt
+    by_rate = lines(plan(**at_rate(100)))["table of bal01"][0]
+    assert "up to 12,250 entries" in by_rate
