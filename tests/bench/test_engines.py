@@ -1,8 +1,6 @@
 """The engines beside their peers: one nginx, two namespaces, new connections with one GET each.
 
 All in one run, in rounds that take turns, so that what else the machine does falls on all alike.
-The client's namespace has ports 1024 to 65535 and tcp_tw_reuse=1: who closes first keeps the port
-in TIME_WAIT, and a round would starve the next.
 
 To put another engine beside them, add it to ``CONTENDERS`` and its bars to ``BARS``.
 """
@@ -10,20 +8,18 @@ To put another engine beside them, add it to ``CONTENDERS`` and its bars to ``BA
 from __future__ import annotations
 
 import json
-import os
 import re
 import resource
-import shlex
-import subprocess
 import sys
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.bench.stand import REPOSITORY, URL, Stand, standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,22 +29,7 @@ REQUESTS = 10_000
 FEW = 200  # of the loop of curls
 CONCURRENCY = 50
 ROWS = 40_000
-PORT = 80
-SERVER_IP, CLIENT_IP = "10.99.0.1", "10.99.0.2"
-URL = f"http://{SERVER_IP}/"
 HERE = Path(__file__).parent
-REPOSITORY = HERE.parents[1]
-
-NGINX = """\
-pid {0}/pid; error_log {0}/error.log; worker_processes 1; daemon off; user root root;
-worker_rlimit_nofile 65536;
-events {{ worker_connections 16384; }}
-http {{
-  access_log off; client_body_temp_path {0}/t; proxy_temp_path {0}/t; fastcgi_temp_path {0}/t;
-  uwsgi_temp_path {0}/t; scgi_temp_path {0}/t;
-  server {{ listen {1}:80 backlog=4096; location / {{ return 200 "hello\\n"; }} }}
-}}
-"""
 
 
 @dataclass(frozen=True)
@@ -59,23 +40,8 @@ class Result:
     cpu_ms_per_1000: float
 
 
-@dataclass(frozen=True)
-class Bench:
-    """Two namespaces, a wire between them, and nginx at its end."""
-
-    client: str
-
-    def run(self, *argv: str) -> str:
-        """A command in the client's namespace; what it printed."""
-        done = subprocess.run(
-            ["ip", "netns", "exec", self.client, *argv],
-            capture_output=True,
-            text=True,
-            check=True,
-            cwd=REPOSITORY,
-            timeout=120,
-        )
-        return done.stdout
+class Bench(Stand):
+    """Who sends on the stand, one after the other."""
 
     def engine(self, name: str, processes: int) -> Result:
         """An engine of ours, every row recorded; its CPU is the workers' and the recorder's."""
@@ -139,53 +105,9 @@ BARS: list[tuple[str, tuple[str, ...], float]] = [
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    """The wire and the server; gone afterwards, also when a test was cut short."""
-    server, client = f"lgs{os.getpid()}", f"lgc{os.getpid()}"
-    folder = tmp_path_factory.mktemp("nginx")
-    (folder / "nginx.conf").write_text(NGINX.format(folder, SERVER_IP))
-    nginx = None
-    try:
-        for words in _wiring(server, client):
-            subprocess.run(shlex.split(words), check=True, capture_output=True)
-        command = ["ip", "netns", "exec", server, "nginx", "-c", str(folder / "nginx.conf")]
-        nginx = subprocess.Popen([*command, "-e", str(folder / "error.log")])
-        made = Bench(client)
-        _await(made)
-        yield made
-    finally:
-        if nginx is not None:
-            nginx.terminate()
-            nginx.wait()
-        for name in (server, client):
-            with suppress(subprocess.CalledProcessError):
-                subprocess.run(["ip", "netns", "del", name], check=True, capture_output=True)
-
-
-def _wiring(server: str, client: str) -> list[str]:
-    inside = f"ip netns exec {client}"
-    return [
-        f"ip netns add {server}",
-        f"ip netns add {client}",
-        f"ip -n {server} link add up0 type veth peer name up0 netns {client}",
-        f"ip -n {server} address add {SERVER_IP}/24 dev up0",
-        f"ip -n {client} address add {CLIENT_IP}/24 dev up0",
-        *(
-            f"ip -n {name} link set {link} up"
-            for name in (server, client)
-            for link in ("lo", "up0")
-        ),
-        f"{inside} sysctl -qw 'net.ipv4.ip_local_port_range=1024 65535'",
-        f"{inside} sysctl -qw net.ipv4.tcp_tw_reuse=1",
-    ]
-
-
-def _await(bench: Bench) -> None:
-    for _ in range(100):
-        with suppress(subprocess.CalledProcessError):
-            bench.run("curl", "-s", "-o", "/dev/null", URL)
-            return
-        time.sleep(0.05)
-    pytest.fail("nginx does not answer")
+    """The stand, with all who send on it."""
+    with standing(tmp_path_factory.mktemp("nginx")) as stand:
+        yield Bench(stand.client)
 
 
 def test_engines_beside_their_peers(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
