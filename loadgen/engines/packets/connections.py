@@ -23,22 +23,19 @@ NEVER_OURS, GONE = 0, -1
 """Of ``slot_of``: a pair that this run has not used, and one whose connection is over."""
 
 _COLUMNS: dict[str, type[np.generic]] = {
-    "state": np.uint8,
-    "script": np.uint8,  # as its place in CLOSES
+    "line": np.int64,  # its script and its state (``table.Table``)
     "pair": np.int64,
-    "una": np.uint32,  # the first byte of ours that is not acknowledged
-    "nxt": np.uint32,  # the next that we send
+    "nxt": np.uint32,  # the next byte that we send
     "rcv": np.uint32,  # the next that we await
     "begin": np.uint32,  # the first byte of the answer
     "ends": np.uint32,  # the first behind the answer, if ``told``
     "told": np.uint8,  # whether it is known where the answer ends: UNTOLD, SIZED, BY_FIN
     "head": np.int64,  # bytes of the answer that are no body
-    "unacked": np.uint8,  # the segment that is to be sent again
+    "unacked": np.int64,  # the segment that is to be sent again
     "rto": np.int64,  # ns; doubled with each time that a segment goes again
-    "calm_rto": np.int64,  # what it is after an acknowledgement
+    "calm_rto": np.int64,  # what it is for a segment that goes for the first time
     "resend": np.int64,  # when
     "limit": np.int64,  # when the time of its state is up
-    "wake": np.int64,  # the earlier of these two
     "noted": np.bool_,  # its row has gone
 }
 UNTOLD, SIZED, BY_FIN = 0, 1, 2
@@ -53,32 +50,31 @@ class Connections:
 
     Attributes:
         rows: the rows to be recorded, ``Row``, as far as they are known; shape (slots, WIDTH).
+        row: the columns of ``rows``: to index a vector costs a tenth of a matrix.
         slot_of: slot + 1 by pair.
         used: slots from here on have never been taken.
     """
 
-    state: UInt8s
-    script: UInt8s
+    line: Ints
     pair: Ints
-    una: UInt32s
     nxt: UInt32s
     rcv: UInt32s
     begin: UInt32s
     ends: UInt32s
     told: UInt8s
     head: Ints
-    unacked: UInt8s
+    unacked: Ints
     rto: Ints
     calm_rto: Ints
     resend: Ints
     limit: Ints
-    wake: Ints
     noted: npt.NDArray[np.bool_]
 
     def __init__(self, sources: int, slots: int = 1024) -> None:
         for name, kind in _COLUMNS.items():
             setattr(self, name, np.zeros(slots, kind))
         self.rows = np.full((slots, WIDTH), NONE, np.int64)
+        self.row = list(self.rows.T)
         self.slot_of = np.zeros(sources * 65536, np.int32)
         self.used = 0
         self._free = np.empty(slots, np.int64)
@@ -89,24 +85,23 @@ class Connections:
         return self.used - self._free_count
 
     def take(self, pairs: Ints) -> Ints:
-        """A slot for each pair; all columns of a slot are the caller's to fill."""
+        """A slot for each pair; its columns and its row are the caller's to fill."""
         again = min(len(pairs), self._free_count)
         self._free_count -= again
         slots = np.empty(len(pairs), np.int64)
         slots[:again] = self._free[self._free_count : self._free_count + again]
         new = len(pairs) - again
-        while self.used + new > len(self.state):
+        while self.used + new > len(self.line):
             self._grow()
         slots[again:] = np.arange(self.used, self.used + new)
         self.used += new
         self.pair[slots] = pairs
         self.slot_of[pairs] = slots + 1
-        self.rows[slots] = NONE
         return slots
 
     def give_back(self, slots: Ints) -> None:
         """Nothing of these connections can come any more."""
-        self.wake[slots] = FAR
+        self.resend[slots] = self.limit[slots] = FAR
         self.slot_of[self.pair[slots]] = GONE
         self._free[self._free_count : self._free_count + len(slots)] = slots
         self._free_count += len(slots)
@@ -117,9 +112,15 @@ class Connections:
         self._order[slots[::-1]] = places[::-1]
         return np.asarray(self._order[slots] == places)
 
+    def due(self, now_ns: int) -> Ints:
+        """Slots for which it is time to send again, or whose state has lasted long enough."""
+        resend, limit = self.resend[: self.used], self.limit[: self.used]
+        return ((resend <= now_ns) | (limit <= now_ns)).nonzero()[0]
+
     def _grow(self) -> None:
         for name in (*_COLUMNS, "rows", "_free", "_order"):
             column = getattr(self, name)
             setattr(self, name, np.concatenate([column, np.empty_like(column)]))
-        self.wake[self.used :] = FAR
-        self.state[self.used :] = 0
+        self.row = list(self.rows.T)
+        self.resend[self.used :] = self.limit[self.used :] = FAR
+        self.line[self.used :] = 0

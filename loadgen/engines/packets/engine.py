@@ -151,8 +151,8 @@ class Sender:
             pair=self._places.pairs(words[:, 4], words[:, 5] & _LOW),
             seq=words[:, 6],
             ack=words[:, 7],
-            flags=flags.astype(np.uint8),
-            size=size - begin,
+            flags=(flags & 0xFF).astype(np.int64),
+            size=(size - begin).astype(np.int32),
             at_ns=ring.at_ns(part),
             payloads=held,
         )

@@ -86,7 +86,7 @@ class Templates:
         self._rows[:, :6] = np.frombuffer(mac, np.uint8)
 
     def compose(
-        self, kind: npt.NDArray[np.uint8], source: Ints, port: Ints, seq: UInt32s, ack: UInt32s
+        self, kind: Ints, source: Ints, port: Ints, seq: UInt32s, ack: UInt32s
     ) -> tuple[UInt8s, Ints]:
         """Frames; every argument has shape (n,).
 

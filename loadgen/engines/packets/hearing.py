@@ -8,18 +8,30 @@ import numpy as np
 
 from loadgen.engines.packets.connections import BY_FIN, FAR, GONE, SIZED, UNTOLD
 from loadgen.engines.packets.frames import ACK, FIN, RST, SYN, WINDOW
+from loadgen.engines.packets.meaning import (
+    ACKNOWLEDGES,
+    ADVANCES,
+    FIN_ACKED_FIRST,
+    HAPPENING,
+    OPENS,
+    READS,
+    RESETS,
+    STRANGE,
+    Meaning,
+)
 from loadgen.engines.packets.moves import COLUMN
 from loadgen.engines.packets.script import Happening, Segment, State
 from loadgen.engines.packets.segments import Out
+from loadgen.engines.packets.table import having
 from loadgen.engines.rows import NONE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from loadgen.engines.packets.answers import Answer, Answers
-    from loadgen.engines.packets.connections import Bools, Ints, UInt8s
+    from loadgen.engines.packets.connections import Bools, Ints, UInt32s
     from loadgen.engines.packets.moves import Moves
-    from loadgen.engines.packets.segments import Seen
+    from loadgen.engines.packets.segments import Int32s, Seen
 
 LEAST_RTO_NS = 200_000_000
 """Linux's; RFC 6298 would have a second."""
@@ -34,13 +46,12 @@ _ENDED, _STATUS, _SIZE = (COLUMN[name] for name in ("ended", "status", "size"))
 _ERROR, _RETRANSMITS, _RTT = (COLUMN[name] for name in ("error", "retransmits", "rtt_us"))
 
 # looked up once: a member of an enumeration costs more to name than a small array to add up
-_SYN_SENT, _ASKED, _FREE = int(State.SYN_SENT), int(State.ASKED), int(State.FREE)
-_NOTHING, _OLD, _RESET = int(Happening.NOTHING), int(Happening.OLD), int(Happening.RESET)
-_DATA, _FIN = np.uint8(Happening.DATA), int(Happening.FIN)
-_FIN_ACKED, _FIN_AND_ACKED = int(Happening.FIN_ACKED), int(Happening.FIN_AND_ACKED)
-_WHOLE, _WHOLE_FIN = np.uint8(Happening.WHOLE), np.uint8(Happening.WHOLE_FIN)
-_SYN_ACK, _STRANGE, _BAD = int(Happening.SYN_ACK), int(Happening.STRANGE), int(Happening.BAD)
-_FIN_SEGMENT = int(Segment.FIN)
+_OLD, _RESET, _BAD = int(Happening.OLD), int(Happening.RESET), int(Happening.BAD)
+_DATA, _FIN, _FIN_ACKED = int(Happening.DATA), int(Happening.FIN), int(Happening.FIN_ACKED)
+_WHOLE, _WHOLE_FIN = int(Happening.WHOLE), int(Happening.WHOLE_FIN)
+_ONE = np.uint32(1)
+_HAS_FIN = (np.arange(256) & FIN).astype(np.uint32)
+"""By flags: the number that a FIN takes."""
 
 
 class Hearing:
@@ -58,6 +69,9 @@ class Hearing:
         self._answers = answers
         self._text = text
         self._usual: tuple[bytes, Answer] | None = None
+        self._meaning = Meaning(moves.table)
+        self._is_free = moves.table.of_states(State.FREE)
+        self._is_opening = moves.table.of_states(State.SYN_SENT)
 
     def hear(self, seen: Seen, now_ns: int) -> None:
         """Segments in the order in which they came."""
@@ -65,129 +79,93 @@ class Hearing:
         slots = all_.slot_of[seen.pair].astype(np.int64) - 1
         places = np.arange(len(slots))
         if slots.min(initial=0) < 0:
-            self._answer_strangers(seen, np.flatnonzero(slots == GONE - 1))
-            places = np.flatnonzero(slots >= 0)
+            self._answer_strangers(seen, (slots == GONE - 1).nonzero()[0])
+            places = (slots >= 0).nonzero()[0]
             slots = slots[places]
-        fin_acked = self._acknowledge(seen, places, slots)
-        speaks = (seen.size[places] > 0) | ((seen.flags[places] & (SYN | FIN | RST)) > 0)
-        matters = np.flatnonzero(speaks | fin_acked | (all_.state[slots] == _SYN_SENT))
-        places, slots, fin_acked = places[matters], slots[matters], fin_acked[matters]
         while len(slots):
             first = all_.first_of_each(slots)
             if first.all():
-                self._take(seen, places, slots, fin_acked, now_ns)
+                self._take(seen, places, slots, now_ns)
                 return
-            self._take(seen, places[first], slots[first], fin_acked[first], now_ns)
-            left = np.flatnonzero(~first & (all_.state[slots] != _FREE))
-            places, slots, fin_acked = places[left], slots[left], fin_acked[left]
+            self._take(seen, places[first], slots[first], now_ns)
+            left = (~first).nonzero()[0]
+            left = left[~self._is_free[all_.line[slots[left]]]]
+            places, slots = places[left], slots[left]
 
-    def _acknowledge(self, seen: Seen, places: Ints, slots: Ints) -> Bools:
-        """Note what is acknowledged; which segments acknowledge our FIN."""
-        all_ = self._all
-        unacked = all_.unacked[slots]
-        acked = (seen.ack[places] == all_.nxt[slots]) & (unacked > 0)
-        acked &= (seen.flags[places] & (ACK | RST)) == ACK
-        done = slots[acked]
-        if len(done):
-            all_.una[done] = all_.nxt[done]
-            all_.unacked[done] = 0
-            all_.rto[done] = all_.calm_rto[done]
-            all_.resend[done] = FAR
-            all_.wake[done] = all_.limit[done]
-        fins: Bools = acked & (unacked == _FIN_SEGMENT)
-        return fins
-
-    def _take(self, seen: Seen, places: Ints, slots: Ints, fin_acked: Bools, now_ns: int) -> None:
+    def _take(self, seen: Seen, places: Ints, slots: Ints, now_ns: int) -> None:
         """Segments of different connections."""
-        all_ = self._all
-        flags, size = seen.flags[places], seen.size[places]
-        more = fin_acked & (size > 0)
-        if more.any():  # two things at once, which is seldom: one after the other
-            what = np.full(int(np.count_nonzero(more)), _FIN_ACKED, np.uint8)
-            self._moves.happen(slots[more], what, now_ns)
-            fin_acked = fin_acked & ~more
-        state = all_.state[slots]
-        behind = (all_.rcv[slots] - seen.seq[places]).view(np.int32).astype(np.int64)
-        fresh = size - behind
-        in_turn = (behind >= 0) & (state != _SYN_SENT)
-        fin = in_turn & (fresh >= 0) & ((flags & FIN) > 0)
-        data = in_turn & (fresh > 0)
-        happening = data * _DATA
-        happening[((size > 0) | ((flags & (SYN | FIN)) > 0)) & ~data] = _OLD
-        happening[fin] = _FIN
-        happening[fin_acked] = _FIN_ACKED
-        happening[fin_acked & fin] = _FIN_AND_ACKED
-        opening = state == _SYN_SENT
-        if opening.any():
-            self._open(seen, places, slots, opening, happening)
-        resets = (flags & RST) > 0
-        moves = data | fin
-        if resets.any():
-            self._reset(seen, places, slots, resets, happening)
-            moves &= ~resets
-        if moves.any():
-            step = data * fresh + fin
-            moving = slots[moves]
-            all_.rcv[moving] += step[moves].astype(np.uint32)
-            reading = np.flatnonzero(moves & (state == _ASKED))
-            if len(reading):
-                happening[reading] = self._read(
-                    seen, places[reading], slots[reading], behind[reading], fin[reading]
-                )
-        self._moves.counts.old += int(np.count_nonzero(happening == _OLD))
-        self._moves.happen(slots, happening, now_ns)
+        all_, moves = self._all, self._moves
+        flags, seq, size = seen.flags[places], seen.seq[places], seen.size[places]
+        acks_all = seen.ack[places] == all_.nxt[slots]
+        ahead = (seq - all_.rcv[slots]).view(np.int32)
+        means = self._meaning.of(
+            flags, all_.line[slots], all_.unacked[slots], acks_all, ahead, size
+        )
+        wanted = int(np.bitwise_or.reduce(means))
+        if wanted & ACKNOWLEDGES:
+            acked = slots[having(means, ACKNOWLEDGES)]
+            all_.unacked[acked] = 0
+            all_.resend[acked] = FAR
+        happening = means & HAPPENING
+        if wanted & FIN_ACKED_FIRST:
+            who = slots[having(means, FIN_ACKED_FIRST)]
+            moves.happen(who, np.full(len(who), _FIN_ACKED), now_ns)
+        if wanted & (OPENS | STRANGE):
+            self._open(seen, places, slots, means)
+        if wanted & RESETS:
+            self._reset(seen, places, slots, having(means, RESETS), happening)
+        if wanted & ADVANCES:
+            at = having(means, ADVANCES)
+            fin = _HAS_FIN[flags[at]]
+            all_.rcv[slots[at]] = seq[at] + size[at].view(np.uint32) + fin
+        if wanted & READS:
+            at = having(means, READS)
+            happening[at] = self._read(seen, places[at], slots[at], -ahead[at])
+        moves.counts.old += int(np.count_nonzero(happening == _OLD))
+        moves.happen(slots, happening, now_ns)
 
-    def _open(
-        self, seen: Seen, places: Ints, slots: Ints, opening: Bools, happening: UInt8s
-    ) -> None:
+    def _open(self, seen: Seen, places: Ints, slots: Ints, means: Ints) -> None:
         """What answers a SYN: the SYN-ACK of ours, or something of another connection."""
         all_ = self._all
-        flags = seen.flags[places]
-        right = opening & (seen.ack[places] == all_.nxt[slots])
-        ours = right & ((flags & (SYN | ACK | RST)) == SYN | ACK)
-        strange = opening & ~right & ((flags & (ACK | RST)) == ACK)
-        happening[opening] = _NOTHING
-        happening[ours] = _SYN_ACK
-        if strange.any():
-            happening[strange] = _STRANGE
+        strange = having(means, STRANGE)
+        if len(strange):
             self._refuse(seen, places[strange])
-        opened, came = slots[ours], places[ours]
-        all_.rcv[opened] = all_.begin[opened] = seen.seq[came] + np.uint32(1)
-        at_ns = seen.at_ns[came]
-        all_.rows[opened, _CONNECTED] = at_ns
+        at = having(means, OPENS)
+        opened, came = slots[at], places[at]
+        all_.rcv[opened] = all_.begin[opened] = seen.seq[came] + _ONE
+        all_.row[_CONNECTED][opened] = at_ns = seen.at_ns[came]
         self._time_round_trips(opened, at_ns)
 
     def _time_round_trips(self, slots: Ints, at_ns: Ints) -> None:
         """From SYN to SYN-ACK; not of a SYN that went twice, for either may be answered (Karn)."""
-        all_, rows = self._all, self._all.rows
-        once = rows[slots, _RETRANSMITS] == 0
-        all_.rto[slots] = all_.calm_rto[slots] = FALLBACK_RTO_NS
-        slots, at_ns = slots[once], at_ns[once]
-        rtt_ns = np.maximum(at_ns - rows[slots, _STARTED], 1000)
-        rows[slots, _RTT] = rtt_ns // 1000
+        all_, row = self._all, self._all.row
+        rtt_ns = np.maximum(at_ns - row[_STARTED][slots], 1000)
         # RTO = SRTT + 4 RTTVAR, and the first sample makes RTTVAR half of SRTT (RFC 6298, 2.2)
-        all_.rto[slots] = all_.calm_rto[slots] = np.maximum(3 * rtt_ns, LEAST_RTO_NS)
+        all_.calm_rto[slots] = np.maximum(3 * rtt_ns, LEAST_RTO_NS)
+        row[_RTT][slots] = rtt_ns // 1000
+        twice = slots[row[_RETRANSMITS][slots].nonzero()[0]]
+        if len(twice):
+            all_.calm_rto[twice] = FALLBACK_RTO_NS
+            row[_RTT][twice] = NONE
 
-    def _reset(
-        self, seen: Seen, places: Ints, slots: Ints, resets: Bools, happening: UInt8s
-    ) -> None:
+    def _reset(self, seen: Seen, places: Ints, slots: Ints, at: Ints, happening: Ints) -> None:
         """A RST counts where it was to be expected (RFC 5961, 3.2), or answers our SYN."""
         all_ = self._all
-        at = (seen.seq[places] - all_.rcv[slots]).view(np.int32)
-        opening = all_.state[slots] == _SYN_SENT
-        answers = ((seen.flags[places] & ACK) > 0) & (seen.ack[places] == all_.nxt[slots])
-        counts = resets & np.where(opening, answers, (at >= 0) & (at < WINDOW))
-        happening[resets] = _NOTHING
-        happening[counts] = _RESET
+        who, came = slots[at], places[at]
+        ahead = (seen.seq[came] - all_.rcv[who]).view(np.int32)
+        answers = ((seen.flags[came] & ACK) > 0) & (seen.ack[came] == all_.nxt[who])
+        opening = self._is_opening[all_.line[who]]
+        counts = np.where(opening, answers, (ahead >= 0) & (ahead < WINDOW))
+        happening[at[counts]] = _RESET
 
-    def _read(self, seen: Seen, places: Ints, slots: Ints, behind: Ints, fin: Bools) -> UInt8s:
+    def _read(self, seen: Seen, places: Ints, slots: Ints, behind: Int32s) -> Ints:
         """Answers on their way: what each segment did to its own."""
-        all_, rows = self._all, self._all.rows
-        data = seen.size[places] > behind
-        happening = np.where(fin, np.uint8(_FIN), _DATA)
-        fresh = data & (rows[slots, _FIRST_BYTE] == NONE)
-        rows[slots[fresh], _FIRST_BYTE] = seen.at_ns[places[fresh]]
-        untold = np.flatnonzero(data & (all_.told[slots] == UNTOLD))
+        all_, first_byte = self._all, self._all.row[_FIRST_BYTE]
+        fin, data = _HAS_FIN[seen.flags[places]], seen.size[places] > behind
+        happening = np.where(fin, _FIN, _DATA)
+        fresh = (data & (first_byte[slots] == NONE)).nonzero()[0]
+        first_byte[slots[fresh]] = seen.at_ns[places[fresh]]
+        untold = (data & (all_.told[slots] == UNTOLD)).nonzero()[0]
         if len(untold):
             untold = untold[~self._read_usual(seen, places[untold], slots[untold], behind[untold])]
             for at in untold.tolist():
@@ -195,22 +173,22 @@ class Hearing:
                 if not self._read_one(seen, slot, place, skip):
                     happening[at] = _BAD
         told = all_.told[slots]
-        beyond = (all_.rcv[slots] - fin - all_.ends[slots]).astype(np.uint32).view(np.int32)
-        whole = ((told == SIZED) & (beyond >= 0)) | (fin & (told == BY_FIN))
-        whole &= happening != _BAD
-        if whole.any():
+        beyond = (all_.rcv[slots] - fin - all_.ends[slots]).view(np.int32)
+        whole = ((told == SIZED) & (beyond >= 0)) | ((fin > 0) & (told == BY_FIN))
+        whole = (whole & (happening != _BAD)).nonzero()[0]
+        if len(whole):
             self._note_whole(slots[whole], fin[whole], seen.at_ns[places[whole]])
             happening[whole] = np.where(fin[whole], _WHOLE_FIN, _WHOLE)
         return happening
 
-    def _read_usual(self, seen: Seen, places: Ints, slots: Ints, behind: Ints) -> Bools:
+    def _read_usual(self, seen: Seen, places: Ints, slots: Ints, behind: Int32s) -> Bools:
         """Those that say, from the first byte on, just what the one read last said."""
         if self._usual is None:
             return np.zeros(len(slots), np.bool_)
         content, answer = self._usual
         begins = self._all.begin[slots] == seen.seq[places]
         alike = np.asarray(seen.payloads.equal(places, content) & begins & (behind == 0))
-        self._tell(slots[alike], answer)
+        self._tell(slots[alike.nonzero()[0]], answer)
         return alike
 
     def _read_one(self, seen: Seen, slot: int, place: int, skip: int) -> bool:
@@ -219,7 +197,7 @@ class Hearing:
         size = int(seen.size[place]) - skip
         answer = self._answers.read(slot, content[skip:], size)
         if answer.fault:
-            self._all.rows[slot, _ERROR] = self._text(answer.fault)
+            self._all.row[_ERROR][slot] = self._text(answer.fault)
             return False
         first = int(self._all.begin[slot]) == int(seen.seq[place])
         if first and not answer.later and len(content) == size:
@@ -229,30 +207,29 @@ class Hearing:
 
     def _tell(self, slots: Ints, answer: Answer) -> None:
         all_ = self._all
-        all_.rows[slots, _STATUS] = answer.status
+        all_.row[_STATUS][slots] = answer.status
         all_.head[slots] = answer.head
         if answer.ends != NONE:
             all_.ends[slots] = all_.begin[slots] + np.uint32(answer.ends & 0xFFFFFFFF)
         told = UNTOLD if answer.later else BY_FIN if answer.ends == NONE else SIZED
         all_.told[slots] = told
 
-    def _note_whole(self, slots: Ints, fin: Bools, at_ns: Ints) -> None:
-        all_, rows = self._all, self._all.rows
-        rows[slots, _ENDED] = at_ns
+    def _note_whole(self, slots: Ints, fin: UInt32s, at_ns: Ints) -> None:
+        all_, row = self._all, self._all.row
+        row[_ENDED][slots] = at_ns
         ends = np.where(all_.told[slots] == SIZED, all_.ends[slots], all_.rcv[slots] - fin)
-        size = (ends.astype(np.uint32) - all_.begin[slots]).astype(np.int64)
-        rows[slots, _SIZE] = size - all_.head[slots]
-        status = rows[slots, _STATUS]
-        for place in np.flatnonzero(status >= 400).tolist():
-            rows[slots[place], _ERROR] = self._text(f"HTTP {status[place]}")
+        row[_SIZE][slots] = (ends - all_.begin[slots]).astype(np.int64) - all_.head[slots]
+        status = row[_STATUS][slots]
+        for place in (status >= 400).nonzero()[0].tolist():
+            row[_ERROR][slots[place]] = self._text(f"HTTP {status[place]}")
 
     def _answer_strangers(self, seen: Seen, places: Ints) -> None:
         """Of connections that are over: a FIN is acknowledged again (TIME_WAIT), the rest reset."""
         flags = seen.flags[places]
         fins = places[(flags & (FIN | RST)) == FIN]
         if len(fins):
-            ack = seen.seq[fins] + seen.size[fins].astype(np.uint32) + np.uint32(1)
-            kind = np.full(len(fins), Segment.ACK, np.uint8)
+            ack = seen.seq[fins] + seen.size[fins].view(np.uint32) + _ONE
+            kind = np.full(len(fins), int(Segment.ACK))
             self._moves.out.append(Out(kind, seen.pair[fins], seen.ack[fins], ack))
         speaks = (seen.size[places] > 0) | ((flags & SYN) > 0)
         others = places[speaks & ((flags & (FIN | RST)) == 0)]
@@ -261,6 +238,6 @@ class Hearing:
 
     def _refuse(self, seen: Seen, places: Ints) -> None:
         """RST by the segment's own numbers (RFC 9293, 3.10.7.1)."""
-        kind = np.full(len(places), Segment.RST_BARE, np.uint8)
+        kind = np.full(len(places), int(Segment.RST_BARE))
         nothing = np.zeros(len(places), np.uint32)
         self._moves.out.append(Out(kind, seen.pair[places], seen.ack[places], nothing))

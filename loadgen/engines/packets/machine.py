@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,7 +13,8 @@ from loadgen.engines.packets.hearing import Hearing
 from loadgen.engines.packets.moves import COLUMN, Moves
 from loadgen.engines.packets.script import Happening, Segment, State
 from loadgen.engines.packets.segments import joined
-from loadgen.engines.rows import NONE
+from loadgen.engines.packets.table import line_of
+from loadgen.engines.rows import NONE, Row
 from loadgen.engines.wording import INTERRUPTED
 from loadgen.plan import GOLDEN
 
@@ -29,8 +30,9 @@ FIRST_RTO_NS = 1_000_000_000  # RFC 6298, 2.1
 _SEQUENCE_NS_BITS = 12  # a new first number every 4 microseconds (RFC 9293, 3.4.1)
 
 # looked up once: a member of an enumeration costs more to name than a small array to add up
-_FREE, _SYN_SENT, _SILENT = int(State.FREE), int(State.SYN_SENT), int(State.SILENT)
 _SYN, _RST, _TIME_UP = int(Segment.SYN), int(Segment.RST), int(Happening.TIME_UP)
+_UNKNOWN: dict[str, Any] = dict.fromkeys(Row._fields, NONE)
+_BEGIN = line_of(np.arange(len(CLOSES)), State.SYN_SENT)
 
 
 class Machine:
@@ -101,15 +103,15 @@ class Machine:
             return 0
         all_, slots = self._all, self._all.take(pairs)
         places = np.searchsorted(self._bounds, numbers[:count] * GOLDEN % 1.0, side="right")
-        all_.script[slots] = kinds = self._kinds[places]
-        all_.state[slots] = _SYN_SENT
-        all_.una[slots] = all_.nxt[slots] = now_ns >> _SEQUENCE_NS_BITS & 0xFFFFFFFF
+        kinds = self._kinds[places]
+        all_.line[slots] = _BEGIN[kinds]
+        all_.nxt[slots] = now_ns >> _SEQUENCE_NS_BITS & 0xFFFFFFFF
         all_.rcv[slots] = 0
         all_.told[slots] = UNTOLD
         all_.noted[slots] = False
-        all_.rto[slots] = all_.calm_rto[slots] = FIRST_RTO_NS
+        all_.calm_rto[slots] = FIRST_RTO_NS
         all_.limit[slots] = now_ns + self._connect_ns
-        known = {
+        known = _UNKNOWN | {
             "number": numbers[:count],
             "scheduled": scheduled_ns[:count],
             "started": now_ns,
@@ -118,11 +120,11 @@ class Machine:
             "close": kinds,
             "retransmits": 0,
         }
-        for name, values in known.items():
-            all_.rows[slots, COLUMN[name]] = values
+        for column, name in zip(all_.row, Row._fields, strict=True):
+            column[slots] = known[name]
         self._moves.busy += count
         self._moves.waiting += count
-        self._moves.put(slots, np.full(count, _SYN, np.uint8), now_ns)
+        self._moves.put(slots, np.full(count, _SYN), now_ns)
         return count
 
     def receive(self, seen: Seen, now_ns: int) -> int:
@@ -134,13 +136,13 @@ class Machine:
     def tick(self, now_ns: int) -> int:
         """See whose time has come; how many connections no sender waits for any more."""
         all_, busy = self._all, self._moves.busy
-        due = np.flatnonzero(all_.wake[: all_.used] <= now_ns)
+        due = all_.due(now_ns)
         if not len(due):
             return 0
         up = all_.limit[due] <= now_ns
         ended, again = due[up], due[~up]
         if len(ended):
-            self._moves.happen(ended, np.full(len(ended), _TIME_UP, np.uint8), now_ns)
+            self._moves.happen(ended, np.full(len(ended), _TIME_UP), now_ns)
         if len(again):
             self._moves.put_again(again, now_ns)
         return busy - self._moves.busy
@@ -148,16 +150,16 @@ class Machine:
     def stop(self, now_ns: int) -> None:
         """Everything ends: what has no row yet gets one; all but what was left get a RST."""
         all_ = self._all
-        live = np.flatnonzero(all_.state[: all_.used] != _FREE)
-        unanswered = live[all_.rows[live, COLUMN["ended"]] == NONE]
+        states = self._moves.table.of_states
+        live = np.flatnonzero(~states(State.FREE)[all_.line[: all_.used]])
+        unanswered = live[all_.row[COLUMN["ended"]][live] == NONE]
         if len(unanswered):
-            all_.rows[unanswered, COLUMN["error"]] = self._text(INTERRUPTED)
+            all_.row[COLUMN["error"]][unanswered] = self._text(INTERRUPTED)
         self._moves.note(live[~all_.noted[live]])
         self._moves.busy = 0
-        state = all_.state[live]
-        speaking = live[(state != _SILENT) & (state != _SYN_SENT)]
+        speaking = live[~states(State.SILENT, State.SYN_SENT)[all_.line[live]]]
         if len(speaking):
-            self._moves.put(speaking, np.full(len(speaking), _RST, np.uint8), now_ns)
+            self._moves.put(speaking, np.full(len(speaking), _RST), now_ns)
         if len(live):
-            all_.state[live] = _FREE
+            all_.line[live] = 0
             self._moves.free(live, now_ns)

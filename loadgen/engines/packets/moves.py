@@ -9,19 +9,32 @@ import numpy as np
 
 from analyzer.lives import CLOSES
 from loadgen.engines.closing import CLOSER_NUMBER, FIRST_TO_CLOSE
-from loadgen.engines.packets import script
 from loadgen.engines.packets.connections import FAR, Connections
 from loadgen.engines.packets.ports import Pairs
-from loadgen.engines.packets.script import BUSY, HOLDS, SETTLED, Happening, Segment, State
+from loadgen.engines.packets.script import HOLDS, Happening, State
 from loadgen.engines.packets.segments import Out
+from loadgen.engines.packets.table import (
+    ASKS,
+    ENDS,
+    FAILS,
+    FREES,
+    LOSES,
+    PAUSES,
+    RESETS,
+    SENDS,
+    SERVER_CLOSED,
+    SETTLES,
+    TIMES,
+    Table,
+    having,
+)
 from loadgen.engines.rows import NONE, Row
-from loadgen.engines.wording import TIMED_OUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from loadgen.engines.packets.answers import Answers
-    from loadgen.engines.packets.connections import Bools, Ints, UInt8s, UInt32s
+    from loadgen.engines.packets.connections import Ints, UInt32s
     from loadgen.plan import LoadPlan
 
 COLUMN = {name: place for place, name in enumerate(Row._fields)}
@@ -37,42 +50,9 @@ _BY_NOBODY = CLOSER_NUMBER["none"]
 _WHOM = np.array([FIRST_TO_CLOSE[close] for close in CLOSES])
 _WHOM[_SERVER] = _BY_RESET  # one that was asked to close and did not
 
-# looked up once: a member of an enumeration costs more to name than a small array to add up
-_FREE, _SYN_SENT, _ASKED = int(State.FREE), int(State.SYN_SENT), int(State.ASKED)
-_KEPT, _SILENT = int(State.KEPT), int(State.SILENT)
-_RESET, _TIME_UP = int(Happening.RESET), int(Happening.TIME_UP)
-_RST_BARE = int(Segment.RST_BARE)
-
 MOST_RTO_NS = 60_000_000_000
 _LINGER_NS = 60_000_000_000
 """How long a server that has our FIN may keep its own side open."""
-
-_FAILURES = {
-    (State.SYN_SENT, Happening.RESET): "connection refused",
-    (State.SYN_SENT, Happening.TIME_UP): TIMED_OUT["connect"],
-    (State.ASKED, Happening.RESET): "connection reset by peer",
-    (State.ASKED, Happening.TIME_UP): TIMED_OUT["answer"],
-    (State.ASKED, Happening.FIN): "closed by the server before its answer was whole",
-    (State.AWAITING_FIN, Happening.TIME_UP): TIMED_OUT["close"],
-}
-
-
-def _of_states(states: frozenset[State]) -> Bools:
-    return np.array([state in states for state in State])
-
-
-def _of(*happenings: Happening) -> Bools:
-    return np.array([happening in happenings for happening in Happening])
-
-
-_IS_BUSY, _IS_SETTLED = _of_states(BUSY), _of_states(SETTLED)
-_IS_HELD = _of_states(frozenset(HOLDS))
-_HAS_FIN = _of(Happening.FIN, Happening.WHOLE_FIN, Happening.FIN_AND_ACKED)
-_FAILS = np.zeros((len(State), len(Happening)), np.bool_)
-for place in _FAILURES:
-    _FAILS[place] = True
-_LOSES = np.zeros((len(State), len(Happening)), np.bool_)
-_LOSES[[State.FIN_WAIT_1, State.CLOSING, State.LAST_ACK], Happening.TIME_UP] = True
 
 
 @dataclass(slots=True)
@@ -109,6 +89,7 @@ class Moves:
         out: segments to be sent.
         rows: rows that are known to the end.
         timeout_ns: for an answer, and for the end of a close.
+        table: that they move by.
     """
 
     def __init__(
@@ -120,7 +101,7 @@ class Moves:
         answers: Answers,
         text: Callable[[str], int],
     ) -> None:
-        self._hold = plan.closing.hold if plan.closing.hold.mean_s else None
+        self._hold = plan.closing.hold
         reuse_ns = None if plan.port_reuse_s is None else round(plan.port_reuse_s * 1e9)
         self.busy = self.waiting = 0
         self.counts = Counts()
@@ -131,32 +112,33 @@ class Moves:
         self.timeout_ns = round(plan.timeout_s * 1e9)
         self._answers = answers
         self._text = text
-        self._next, self._send = script.compiled(holds=self._hold is not None)
+        self.table = Table(holds=self._hold.mean_s > 0)
         self._consumes = consumes
         self._spans = self._spans_of_states()
+        silent = self.table.of_states(State.KEPT, State.SILENT)
+        self._closes = ~self.table.of_states(State.KEPT)
+        self._whom = np.where(silent, _BY_NOBODY, _WHOM.repeat(len(silent) // len(CLOSES)))
 
-    def happen(self, slots: Ints, happening: UInt8s, now_ns: int) -> None:
+    def happen(self, slots: Ints, happening: Ints, now_ns: int) -> None:
         """Different connections move as the table says."""
-        all_ = self.all
-        by_script, state = all_.script[slots], all_.state[slots]
-        after = self._next[by_script, state, happening]
-        sends = self._send[by_script, state, happening]
-        all_.state[slots] = after
-        fins = _HAS_FIN[happening]
-        if fins.any():
-            self._closed_by(slots[fins], _BY_SERVER)
-        moved = np.flatnonzero(after != state)
-        if len(moved):
-            who, before, now = slots[moved], state[moved], after[moved]
-            self._time_states(who, before, now, now_ns)
-            self._note_failures(who, before, happening[moved])
-        talks = np.flatnonzero((sends > 0) & (sends < _RST_BARE))
-        if len(talks):
-            self.put(slots[talks], sends[talks], now_ns)
-        if len(moved):
-            self._settle(who, before, now, now_ns)
+        lines = self.all.line
+        places = lines[slots] + happening
+        deeds, after = self.table.deeds[places], self.table.after[places]
+        lines[slots] = after
+        wanted = int(np.bitwise_or.reduce(deeds))
+        if wanted & SERVER_CLOSED:
+            self._closed_by(slots[having(deeds, SERVER_CLOSED)], _BY_SERVER)
+        if wanted & TIMES:
+            self._time_states(slots, after, deeds, now_ns)
+        if wanted & (FAILS | RESETS | LOSES):
+            self._note_failures(slots, places, deeds)
+        if wanted & SENDS:
+            talks = having(deeds, SENDS)
+            self.put(slots[talks], deeds[talks] & SENDS, now_ns)
+        if wanted & (ENDS | SETTLES | FREES):
+            self._settle(slots, after, deeds, now_ns)
 
-    def put(self, slots: Ints, kind: UInt8s, now_ns: int) -> None:
+    def put(self, slots: Ints, kind: Ints, now_ns: int) -> None:
         """New segments of different connections; what takes numbers is sent until acknowledged."""
         all_ = self.all
         seq = all_.nxt[slots]
@@ -164,23 +146,22 @@ class Moves:
         all_.nxt[slots] = seq + takes
         self.out.append(Out(kind, all_.pair[slots], seq, all_.rcv[slots]))
         self.counts.sent += len(slots)
-        lasting = np.flatnonzero(takes)
+        lasting = takes.nonzero()[0]
         if len(lasting):
             who = slots[lasting]
             all_.unacked[who] = kind[lasting]
-            all_.resend[who] = resend = now_ns + all_.rto[who]
-            all_.wake[who] = np.minimum(resend, all_.limit[who])
+            all_.rto[who] = rto = all_.calm_rto[who]
+            all_.resend[who] = now_ns + rto
 
     def put_again(self, slots: Ints, now_ns: int) -> None:
         """The segments that nothing has acknowledged; and wait twice as long (RFC 6298, 5.5)."""
         all_ = self.all
-        self.out.append(
-            Out(all_.unacked[slots], all_.pair[slots], all_.una[slots], all_.rcv[slots])
-        )
-        all_.rows[slots, _RETRANSMITS] += 1
-        all_.rto[slots] = np.minimum(2 * all_.rto[slots], MOST_RTO_NS)
-        all_.resend[slots] = now_ns + all_.rto[slots]
-        all_.wake[slots] = np.minimum(all_.resend[slots], all_.limit[slots])
+        kind = all_.unacked[slots]
+        seq = all_.nxt[slots] - self._consumes[kind]
+        self.out.append(Out(kind, all_.pair[slots], seq, all_.rcv[slots]))
+        all_.row[_RETRANSMITS][slots] += 1
+        all_.rto[slots] = rto = np.minimum(2 * all_.rto[slots], MOST_RTO_NS)
+        all_.resend[slots] = now_ns + rto
         self.counts.sent += len(slots)
         self.counts.resent += len(slots)
 
@@ -188,7 +169,7 @@ class Moves:
         """Their rows go."""
         self.all.noted[slots] = True
         self.waiting -= len(slots)
-        self.rows.append(self.all.rows[slots])
+        self.rows.append(self.all.rows.take(slots, axis=0))
 
     def free(self, slots: Ints, now_ns: int) -> None:
         """Nothing of them can come any more."""
@@ -198,74 +179,59 @@ class Moves:
         self.pairs.give_back(self.all.pair[slots], now_ns)
         self.all.give_back(slots)
 
-    def _time_states(self, slots: Ints, before: UInt8s, after: UInt8s, now_ns: int) -> None:
+    def _time_states(self, slots: Ints, after: Ints, deeds: Ints, now_ns: int) -> None:
         """How long they may be where they are now."""
-        all_ = self.all
-        limit = now_ns + self._spans[all_.script[slots], after]
-        asked = np.flatnonzero(after == _ASKED)
-        if len(asked):
-            limit[asked] = all_.rows[slots[asked], _STARTED] + self.timeout_ns
-        if self._hold is not None:
-            held = np.flatnonzero(_IS_HELD[after] & ~_IS_HELD[before])
-            limit[held] = now_ns + self._hold.ns_of(all_.rows[slots[held], _NUMBER])
-            still = np.flatnonzero(_IS_HELD[after] & _IS_HELD[before])
-            limit[still] = all_.limit[slots[still]]
-        all_.limit[slots] = limit
-        all_.wake[slots] = np.minimum(limit, all_.resend[slots])
+        limit, row = self.all.limit, self.all.row
+        timed = having(deeds, TIMES)
+        limit[slots[timed]] = now_ns + self._spans[after[timed]]
+        asked = slots[having(deeds, ASKS)]
+        limit[asked] = row[_STARTED][asked] + self.timeout_ns
+        pausing = slots[having(deeds, PAUSES)]
+        if len(pausing):
+            limit[pausing] = now_ns + self._hold.ns_of(row[_NUMBER][pausing])
 
-    def _note_failures(self, slots: Ints, before: UInt8s, happening: UInt8s) -> None:
-        failed = _FAILS[before, happening]
-        for place in np.flatnonzero(failed).tolist():
-            why = _FAILURES[State(before[place]), Happening(happening[place])]
-            self.all.rows[slots[place], _ERROR] = self._text(why)
-        resets = happening == _RESET
-        if resets.any():
-            self._closed_by(slots[resets & (before != _SYN_SENT)], _BY_RESET)
-        self.counts.unfinished += int(np.count_nonzero(_LOSES[before, happening]))
+    def _note_failures(self, slots: Ints, places: Ints, deeds: Ints) -> None:
+        for at in having(deeds, FAILS).tolist():
+            self.all.row[_ERROR][slots[at]] = self._text(self.table.failure(int(places[at])))
+        self._closed_by(slots[having(deeds, RESETS)], _BY_RESET)
+        self.counts.unfinished += len(having(deeds, LOSES))
 
     def _closed_by(self, slots: Ints, whom: int) -> None:
-        rows = self.all.rows
-        first = slots[rows[slots, _CLOSER] == NONE]
-        rows[first, _CLOSER] = whom
+        closer = self.all.row[_CLOSER]
+        closer[slots[closer[slots] == NONE]] = whom
 
-    def _settle(self, slots: Ints, before: UInt8s, after: UInt8s, now_ns: int) -> None:
+    def _settle(self, slots: Ints, after: Ints, deeds: Ints, now_ns: int) -> None:
         """Who is done: with asking, with all that a row tells, with everything."""
-        over = np.flatnonzero(_IS_BUSY[before] & ~_IS_BUSY[after])
+        over = having(deeds, ENDS)
         if len(over):
             self.busy -= len(over)
             self._end(slots[over], after[over], now_ns)
-        settled = slots[_IS_SETTLED[after]]
-        if len(settled):
-            new = settled[~self.all.noted[settled]]
-            if len(new):
-                self.note(new)
-        free = slots[after == _FREE]
+        settled = slots[having(deeds, SETTLES)]
+        new = settled[~self.all.noted[settled]]
+        if len(new):
+            self.note(new)
+        free = slots[having(deeds, FREES)]
         if len(free):
             self.free(free, now_ns)
 
-    def _end(self, slots: Ints, after: UInt8s, now_ns: int) -> None:
+    def _end(self, slots: Ints, after: Ints, now_ns: int) -> None:
         """Rows of those whose answer is there or not wanted: when we closed, who was first."""
-        rows = self.all.rows
-        well = rows[slots, _ENDED] != NONE
+        row = self.all.row
+        well = row[_ENDED][slots] != NONE
         if not well.all():
-            well |= rows[slots, _ERROR] == NONE
-            rows[slots[well & (rows[slots, _ENDED] == NONE)], _ENDED] = now_ns
-        closed = well & (after != _KEPT)
-        rows[slots[closed], _CLOSED] = now_ns
-        whom = np.where(
-            (after == _KEPT) | (after == _SILENT),
-            _BY_NOBODY,
-            _WHOM[self.all.script[slots]],
-        )
-        first = well & (rows[slots, _CLOSER] == NONE)
-        rows[slots[first], _CLOSER] = whom[first]
+            unwanted = ~well & (row[_ERROR][slots] == NONE)
+            row[_ENDED][slots[unwanted]] = now_ns
+            well |= unwanted
+        row[_CLOSED][slots[well & self._closes[after]]] = now_ns
+        first = (well & (row[_CLOSER][slots] == NONE)).nonzero()[0]
+        row[_CLOSER][slots[first]] = self._whom[after[first]]
 
     def _spans_of_states(self) -> Ints:
-        """How long each state may last, by script and state, ns."""
+        """How long each state may last, by line, ns."""
         spans = np.full((len(CLOSES), len(State)), FAR // 2, np.int64)
         for state in (State.AWAITING_FIN, State.FIN_WAIT_1, State.CLOSING, State.LAST_ACK):
             spans[:, state] = self.timeout_ns
         spans[:, list(HOLDS)] = 0
         spans[:, State.FIN_WAIT_2] = _LINGER_NS
         spans[_HALF, State.FIN_WAIT_2] = FAR // 2
-        return spans
+        return spans.repeat(len(Happening))

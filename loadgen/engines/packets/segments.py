@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 if TYPE_CHECKING:
-    from loadgen.engines.packets.connections import Bools, Ints, UInt8s, UInt32s
+    import numpy.typing as npt
+
+    from loadgen.engines.packets.connections import Bools, Ints, UInt32s
+
+    Int32s = npt.NDArray[np.int32]
 
 
 class Payloads(Protocol):
@@ -35,8 +39,8 @@ class Seen:
     pair: Ints
     seq: UInt32s
     ack: UInt32s
-    flags: UInt8s
-    size: Ints
+    flags: Ints
+    size: Int32s
     at_ns: Ints
     payloads: Payloads
 
@@ -45,7 +49,7 @@ class Seen:
 class Out:
     """Segments to be sent: kind, pair, and numbers; every array has shape (n,)."""
 
-    kind: UInt8s
+    kind: Ints
     pair: Ints
     seq: UInt32s
     ack: UInt32s

@@ -196,8 +196,8 @@ def seen(packets: list[Packet], now_ns: int) -> Seen:
         pair=np.array([each.pair for each in packets]),
         seq=np.array([each.seq for each in packets], np.uint32),
         ack=np.array([each.ack for each in packets], np.uint32),
-        flags=np.array([each.flags for each in packets], np.uint8),
-        size=np.array([len(each.payload) for each in packets]),
+        flags=np.array([each.flags for each in packets]),
+        size=np.array([len(each.payload) for each in packets], np.int32),
         at_ns=np.full(len(packets), now_ns),
         payloads=Payloads(packets),
     )
