@@ -74,7 +74,6 @@ ABILITIES: Mapping[EngineName, Abilities] = {
             "--location": "it follows no redirects",
             "--udp": "it plays TCP alone",
             "--processes": "one process is all it takes",
-            "IPv6": "it builds IPv4 frames",
         },
     ),
 }
@@ -89,7 +88,6 @@ def needs(plan: LoadPlan) -> list[str]:
         "--tcp-info": plan.tcp_info,
         "--port-reuse": plan.port_reuse_s is not None,
         "--processes": plan.processes > 1,
-        "IPv6": ":" in plan.target.vip,
     }
     closes = [f"--close {kind}" for kind in plan.closing.kinds]
     return [need for need, is_asked in asked.items() if is_asked] + closes

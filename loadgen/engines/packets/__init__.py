@@ -2,8 +2,10 @@
 
 No kernel socket takes part. ``script`` says as a table what each connection does when something
 happens, ``connections`` holds their state, ``machine`` moves them, ``frames`` writes what goes out,
-``answers`` reads what the server says, ``ports`` deals out addresses and ports, ``ground`` finds
-the wire, ``neighbours`` answers for our addresses on it, and ``engine`` turns the wheel.
+``intake`` takes in what comes, ``answers`` reads what the server says, ``ports`` deals out
+addresses and ports, ``ground`` finds the wire, ``neighbours`` answers for our addresses on it, in
+``arp`` or in ``ndp``, and ``engine`` turns the wheel. Where IPv4 and IPv6 differ, ``versions``
+says how.
 """
 
 from loadgen.engines.packets.engine import send

@@ -10,12 +10,12 @@ import numpy as np
 
 from loadgen.engines.packets.frames import Templates
 from loadgen.engines.packets.ground import find_ground
-from loadgen.engines.packets.intake import InRing, Places, program
+from loadgen.engines.packets.intake import Reader, program
 from loadgen.engines.packets.machine import Machine
 from loadgen.engines.packets.neighbours import Neighbours
 from loadgen.engines.packets.ports import FIRST_PORT, PORTS
 from loadgen.engines.packets.script import Segment
-from loadgen.engines.packets.segments import Seen
+from loadgen.engines.packets.versions import version_of
 from loadgen.engines.rows import BLOCK_ROWS
 from loadgen.engines.turns import turns_of
 from loadgen.engines.wording import request_bytes
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from loadgen.engines.rows import Outlet
     from loadgen.engines.share import Share
 
-_ETH_P_IP = 0x0800
-_LOW = np.uint32(0xFFFF)
 _MOST_AT_ONCE = 512
 """Connections begun, and frames read, in one turn."""
 
@@ -80,8 +78,9 @@ class Sender:
         )
         slot_bytes = 1 << (self._templates.width + SLOT_HEADER_BYTES - 1).bit_length()
         self._sending = SendRing(ground.interface, slot_bytes=slot_bytes)
-        self._receiving = PromptRing(ground.interface, protocol=_ETH_P_IP, program=program(*vip))
-        self._places = Places(plan.sources)
+        ethertype = version_of(plan.target.vip).ethertype
+        self._receiving = PromptRing(ground.interface, protocol=ethertype, program=program(*vip))
+        self._reader = Reader(plan.sources)
         self._dropped = 0
         self._due: list[tuple[int, int]] = []
         self._waiting: list[Out] = []
@@ -143,20 +142,7 @@ class Sender:
         if part.start == part.stop:
             return False
         now_ns = time.time_ns()
-        words = ring.words[part, :9].astype(np.uint32)
-        size, offset, flags = words[:, 0] & _LOW, words[:, 8] >> 28, words[:, 8] >> 16
-        begin = (offset.astype(np.int64) + 5) * 4  # of the payload, from the IP header on
-        held = InRing(ring, part, begin, size.astype(np.int64))
-        seen = Seen(
-            pair=self._places.pairs(words[:, 4], words[:, 5] & _LOW),
-            seq=words[:, 6],
-            ack=words[:, 7],
-            flags=(flags & 0xFF).astype(np.int64),
-            size=(size - begin).astype(np.int32),
-            at_ns=ring.at_ns(part),
-            payloads=held,
-        )
-        self._ended(self._machine.receive(seen, now_ns), now_ns)
+        self._ended(self._machine.receive(self._reader.seen(ring, part), now_ns), now_ns)
         ring.release(part)
         return True
 

@@ -6,13 +6,13 @@ each frame adds its own words to it, in a few operations over all frames.
 
 from __future__ import annotations
 
-import socket
 import struct
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from loadgen.engines.packets.script import Segment
+from loadgen.engines.packets.versions import ETHERNET_BYTES, TCP_BYTES, Version, version_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,16 +26,9 @@ if TYPE_CHECKING:
 FIN, SYN, RST, PSH, ACK = 0x01, 0x02, 0x04, 0x08, 0x10
 
 WINDOW = 65535
-MSS = 1460
-ETHERNET_BYTES, IP_BYTES, TCP_BYTES = 14, 20, 20
-_HEAD_BYTES = ETHERNET_BYTES + IP_BYTES + TCP_BYTES
-MOST_REQUEST_BYTES = MSS
-_TTL = 64
-_DONT_FRAGMENT = 0x4000
 
-# words of 16 bits, from the beginning of the frame
-_IP_CHECKSUM, _IP_SOURCE = 12, 13
-_TCP_SOURCE, _TCP_SEQUENCE, _TCP_ACK, _TCP_CHECKSUM = 17, 19, 21, 25
+# words of 16 bits, from the beginning of the TCP header
+_SEQUENCE, _CHECKSUM = 2, 8
 
 _FLAGS: Mapping[Segment, int] = {
     Segment.SYN: SYN,
@@ -69,17 +62,21 @@ class Templates:
         macs: tuple[bytes, bytes],
         payloads: Mapping[Segment, bytes],
     ) -> None:
-        frames = [_frame(kind, vip, macs, payloads.get(kind, b"")) for kind in Segment]
+        ip = version_of(vip[0])
+        frames = [_frame(ip, kind, vip, macs, payloads.get(kind, b"")) for kind in Segment]
         self.width = (max(map(len, frames)) + 1) // 2 * 2
         rows = b"".join(frame.ljust(self.width, b"\0") for frame in frames)
         self._rows = np.frombuffer(rows, np.uint8).reshape(len(frames), self.width).copy()
         self._length = np.array([len(frame) for frame in frames])
         self.consumes = np.array([_consumes(kind, payloads) for kind in Segment], np.uint32)
-        words = np.array([socket.inet_aton(each) for each in sources], "S4").view(">u2")
-        self._sources = words.reshape(-1, 2)
+        packed = b"".join(map(ip.packed, sources))
+        self._sources = np.frombuffer(packed, ">u2").reshape(len(sources), -1)
+        self._source_end = ip.source_word + self._sources.shape[1]
+        self._ip = ip
+        self._tcp = ip.tcp_word
         self._source_sums = self._sources.astype(np.uint32).sum(axis=1, dtype=np.uint32)
-        self._ip_sums = np.array([_ip_sum(frame) for frame in frames], np.uint32)
-        self._tcp_sums = np.array([_tcp_sum(frame) for frame in frames], np.uint32)
+        self._ip_sums = np.array([_ip_sum(ip, frame) for frame in frames], np.uint32)
+        self._tcp_sums = np.array([_tcp_sum(ip, frame) for frame in frames], np.uint32)
 
     def turn_to(self, mac: bytes) -> None:
         """The next hop has another MAC from here on."""
@@ -102,18 +99,20 @@ class Templates:
         """
         frames = self._rows[kind]
         words = frames.view(">u2")
+        ip, tcp = self._ip, self._tcp
         source_sum = self._source_sums[source]
-        words[:, _IP_CHECKSUM] = _folded(self._ip_sums[kind] + source_sum)
-        words[:, _IP_SOURCE : _IP_SOURCE + 2] = self._sources[source]
-        words[:, _TCP_SOURCE] = port
+        if ip.checksum_word is not None:
+            words[:, ip.checksum_word] = _folded(self._ip_sums[kind] + source_sum)
+        words[:, ip.source_word : self._source_end] = self._sources[source]
+        words[:, tcp] = port
         halves = np.empty((len(kind), 4), np.uint32)
         halves[:, 0] = seq >> 16
         halves[:, 1] = seq & 0xFFFF
         halves[:, 2] = ack >> 16
         halves[:, 3] = ack & 0xFFFF
-        words[:, _TCP_SEQUENCE : _TCP_SEQUENCE + 4] = halves
+        words[:, tcp + _SEQUENCE : tcp + _SEQUENCE + 4] = halves
         own = halves.sum(axis=1, dtype=np.uint32) + source_sum + port.astype(np.uint32)
-        words[:, _TCP_CHECKSUM] = _folded(self._tcp_sums[kind] + own)
+        words[:, tcp + _CHECKSUM] = _folded(self._tcp_sums[kind] + own)
         return frames, self._length[kind]
 
 
@@ -124,19 +123,17 @@ def _folded(sums: UInt32s) -> UInt32s:
     return np.uint32(0xFFFF) - (sums & np.uint32(0xFFFF))
 
 
-def _frame(kind: Segment, vip: tuple[str, int], macs: tuple[bytes, bytes], payload: bytes) -> bytes:
+def _frame(
+    ip: Version, kind: Segment, vip: tuple[str, int], macs: tuple[bytes, bytes], payload: bytes
+) -> bytes:
     """A template: no source, no port, no numbers, no checksums."""
-    options = struct.pack("!BBH", 2, 4, MSS) if kind == Segment.SYN else b""
+    options = struct.pack("!BBH", 2, 4, ip.mss) if kind == Segment.SYN else b""
     there, here = macs
-    size = IP_BYTES + TCP_BYTES + len(options) + len(payload)
-    address = socket.inet_aton(vip[0])
-    ip = struct.pack(
-        "!BBHHHBBH4s4s", 0x45, 0, size, 0, _DONT_FRAGMENT, _TTL, 6, 0, bytes(4), address
-    )
+    header = ip.header(vip[0], TCP_BYTES + len(options) + len(payload))
     offset = (TCP_BYTES + len(options)) // 4 << 4
     flags = _FLAGS.get(kind, 0)
     tcp = struct.pack("!HHIIBBHHH", 0, vip[1], 0, 0, offset, flags, WINDOW, 0, 0)
-    return there + here + b"\x08\x00" + ip + tcp + options + payload
+    return there + here + ip.ethertype.to_bytes(2) + header + tcp + options + payload
 
 
 def _consumes(kind: Segment, payloads: Mapping[Segment, bytes]) -> int:
@@ -151,12 +148,12 @@ def _sum(content: bytes) -> int:
     return int(sum(words) % 0xFFFF)
 
 
-def _ip_sum(frame: bytes) -> int:
-    return _sum(frame[ETHERNET_BYTES : ETHERNET_BYTES + IP_BYTES])
+def _ip_sum(ip: Version, frame: bytes) -> int:
+    return _sum(frame[ETHERNET_BYTES : ETHERNET_BYTES + ip.ip_bytes])
 
 
-def _tcp_sum(frame: bytes) -> int:
-    """With the pseudo header (RFC 9293, 3.1), whose source is still to come."""
-    segment = frame[ETHERNET_BYTES + IP_BYTES :]
-    destination = frame[_HEAD_BYTES - TCP_BYTES - 4 : _HEAD_BYTES - TCP_BYTES]
-    return _sum(destination + struct.pack("!HH", 6, len(segment)) + segment)
+def _tcp_sum(ip: Version, frame: bytes) -> int:
+    """With the pseudo header (RFC 9293, 3.1; RFC 8200, 8.1), whose source is still to come."""
+    segment = frame[2 * ip.tcp_word :]
+    addresses = frame[2 * ip.source_word : 2 * ip.tcp_word]
+    return _sum(addresses + struct.pack("!HH", 6, len(segment)) + segment)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from loadgen.engines.packets.frames import MOST_REQUEST_BYTES
 from loadgen.engines.packets.neighbours import Neighbours
+from loadgen.engines.packets.versions import version_of
 from loadgen.engines.wording import request_bytes
 from loadgen.errors import UsageProblem
 from loadgen.rings import hardware_address, hardware_type
@@ -69,20 +70,21 @@ def check_ground(plan: LoadPlan) -> None:
             "(--local-ips)"
         )
     size = max(len(request_bytes(plan, server_closes=closes)) for closes in (False, True))
-    if size > MOST_REQUEST_BYTES:
+    most = version_of(plan.target.vip).mss
+    if size > most:
         raise UsageProblem(
             f"--engine packets sends a request in one segment: {size:,} bytes, expected at most "
-            f"{MOST_REQUEST_BYTES:,}"
+            f"{most:,}"
         )
     ground = find_ground(plan.target.vip)
     _check_pool(plan, ground)
-    _check_forwarding(ground.interface)
+    _check_forwarding(plan.target.vip, ground.interface)
     _check_wire(plan, ground)
 
 
 def _check_pool(plan: LoadPlan, ground: Ground) -> None:
     ours = {str(each["local"]) for link in _ip("address") for each in link.get("addr_info", ())}
-    ours |= {plan.target.vip, ground.next_hop}
+    ours |= {str(ip_address(address)) for address in (plan.target.vip, ground.next_hop)}
     for address in plan.sources:
         if address in ours:
             raise UsageProblem(
@@ -91,13 +93,17 @@ def _check_pool(plan: LoadPlan, ground: Ground) -> None:
             )
 
 
-def _check_forwarding(interface: str) -> None:
-    """A host that forwards would send on what comes for us, and complain to the server."""
-    path = Path(f"/proc/sys/net/ipv4/conf/{interface}/forwarding")
-    if path.read_text().strip() != "0":
+def _check_forwarding(vip: str, interface: str) -> None:
+    """A host that forwards would send on what comes for us, and complain to the server.
+
+    IPv6 is forwarded between all interfaces or none (net/ipv6/ip6_output.c, ip6_forward).
+    """
+    number = version_of(vip).number
+    where = f"net/ipv{number}/conf/{interface if number == 4 else 'all'}/forwarding"
+    if Path("/proc/sys", where).read_text().strip() != "0":
         raise UsageProblem(
             f"--engine packets: this host would forward what comes for it through {interface} "
-            f"(sysctl net.ipv4.conf.{interface}.forwarding=0)"
+            f"(sysctl {where.replace('/', '.')}=0)"
         )
 
 
@@ -110,14 +116,14 @@ def _check_wire(plan: LoadPlan, ground: Ground) -> None:
             "(needs root or CAP_NET_RAW)"
         ) from error
     try:
-        if neighbours.resolve(ground.next_hop, _ASKED_S) is None:
-            raise UsageProblem(
-                f"--engine packets: nobody on {ground.interface} answers for {ground.next_hop}"
-            )
-        taken = neighbours.probe(_PROBED_S)
+        taken = neighbours.probe(_PROBED_S)  # before we ask for anything in the name of one of them
         if taken:
             raise UsageProblem(
                 f"--local-ips: {taken} is taken: another host on {ground.interface} has it"
+            )
+        if neighbours.resolve(ground.next_hop, _ASKED_S) is None:
+            raise UsageProblem(
+                f"--engine packets: nobody on {ground.interface} answers for {ground.next_hop}"
             )
     finally:
         neighbours.close()

@@ -2,37 +2,89 @@
 
 from __future__ import annotations
 
-import socket
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from loadgen.engines.packets.frames import ETHERNET_BYTES
+from loadgen.engines.packets.segments import Seen
+from loadgen.engines.packets.versions import ETHERNET_BYTES, version_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
+    import numpy.typing as npt
 
     from loadgen.engines.packets.connections import Bools, Ints, UInt32s
     from loadgen.rings import PromptRing
 
 _NO_PAIR = 0  # port 0: no connection has it
+_LOW = np.uint32(0xFFFF)
+_32, _ODD = np.uint64(32), np.uint64(0x9E3779B97F4A7C15)
 
 
 class Places:
-    """From our address in a frame to its number in the pool."""
+    """From our address in a frame to its number in the pool.
+
+    Args:
+        pool: addresses of one version of IP.
+    """
 
     def __init__(self, pool: Sequence[str]) -> None:
-        addresses = [struct.unpack("!I", socket.inet_aton(address))[0] for address in pool]
+        packed = b"".join(map(version_of(pool[0]).packed, pool))
+        words = np.frombuffer(packed, ">u4").reshape(len(pool), -1).astype(np.uint32)
+        addresses = _one_number(words)
         self._order = np.argsort(addresses)
-        self._addresses = np.array(addresses, np.uint32)[self._order]
+        self._addresses = addresses[self._order]
 
-    def pairs(self, address: UInt32s, port: UInt32s) -> Ints:
-        """The pair of each (``ports.Pairs``); of an address that is not ours, one of nobody."""
+    def pairs(self, words: UInt32s, port: UInt32s) -> Ints:
+        """The pair of each (``ports.Pairs``); of an address that is not ours, one of nobody.
+
+        Args:
+            words: the addresses, 32 bits at a time; shape (n, 1) or (n, 4).
+            port: shape (n,).
+        """
+        address = _one_number(words)
         last = len(self._addresses) - 1
         places = np.minimum(np.searchsorted(self._addresses, address), last) if last else 0
         pairs = self._order[places] * 65536 + port.astype(np.int64)
         return np.where(self._addresses[places] == address, pairs, _NO_PAIR)
+
+
+def _one_number(words: UInt32s) -> npt.NDArray[Any]:
+    """Addresses as numbers of at most 64 bits: of IPv6 the lower half, the upper mixed into it."""
+    if words.shape[1] == 1:
+        return words[:, 0]
+    high, low = (words[:, [0, 2]].astype(np.uint64) << _32 | words[:, [1, 3]]).T
+    return np.asarray(low ^ (high * _ODD))
+
+
+class Reader:
+    """Frames from one VIP and port to a pool of addresses, as segments."""
+
+    def __init__(self, pool: Sequence[str]) -> None:
+        self._places = Places(pool)
+        version = version_of(pool[0])
+        self._is_6 = version.number == 6
+        self._tcp = version.ip_bytes // 4
+        self._ours = slice(4, 5) if version.number == 4 else slice(6, 10)
+
+    def seen(self, ring: PromptRing, part: slice) -> Seen:
+        """What lies in a part of the ring; good until its slots are released."""
+        tcp = self._tcp
+        words = ring.words[part, : tcp + 4].astype(np.uint32)
+        size = (words[:, 1] >> 16) + 40 if self._is_6 else words[:, 0] & _LOW
+        offset, flags = words[:, tcp + 3] >> 28, words[:, tcp + 3] >> 16
+        begin = (offset.astype(np.int64) + tcp) * 4  # of the payload, from the IP header on
+        return Seen(
+            pair=self._places.pairs(words[:, self._ours], words[:, tcp] & _LOW),
+            seq=words[:, tcp + 1],
+            ack=words[:, tcp + 2],
+            flags=(flags & 0xFF).astype(np.int64),
+            size=(size - begin).astype(np.int32),
+            at_ns=ring.at_ns(part),
+            payloads=InRing(ring, part, begin, size.astype(np.int64)),
+        )
 
 
 class InRing:
@@ -68,9 +120,18 @@ class InRing:
 
 
 def program(vip: str, port: int) -> bytes:
-    """Keep TCP from the VIP's port, whole or its first fragment, without IP options (bpf(4))."""
-    address = struct.unpack("!I", socket.inet_aton(vip))[0]
-    steps = (
+    """Keep TCP from the VIP's port, without IP options or extension headers (bpf(4))."""
+    address = version_of(vip).packed(vip)
+    steps = _only_ipv6(address, port) if len(address) == 16 else _only_ipv4(address, port)
+    return b"".join(struct.pack("=HBBI", *step) for step in steps)
+
+
+_Step = tuple[int, int, int, int]
+
+
+def _only_ipv4(address: bytes, port: int) -> tuple[_Step, ...]:
+    """Whole packets, or first fragments."""
+    return (
         (0x30, 0, 0, 14),  # ldb version and header length
         (0x15, 0, 9, 0x45),
         (0x30, 0, 0, 23),  # ldb protocol
@@ -78,10 +139,22 @@ def program(vip: str, port: int) -> bytes:
         (0x28, 0, 0, 20),  # ldh fragment
         (0x45, 5, 0, 0x3FFF),
         (0x20, 0, 0, 26),  # ld source
-        (0x15, 0, 3, address),
+        (0x15, 0, 3, int.from_bytes(address)),
         (0x28, 0, 0, 34),  # ldh source port
         (0x15, 0, 1, port),
         (0x06, 0, 0, 0x40000),
         (0x06, 0, 0, 0),
     )
-    return b"".join(struct.pack("=HBBI", *step) for step in steps)
+
+
+def _only_ipv6(address: bytes, port: int) -> tuple[_Step, ...]:
+    compared = ((0x28, 54, port), *((0x20, 22 + at, word) for at, word in _words_at(address)))
+    wanted = ((0x30, 20, 6), *compared)  # ldb next header, ldh source port, ld source
+    steps: list[_Step] = []
+    for left, (load, at, value) in zip(range(len(wanted), 0, -1), wanted, strict=True):
+        steps += [(load, 0, 0, at), (0x15, 0, 2 * left - 1, value)]
+    return (*steps, (0x06, 0, 0, 0x40000), (0x06, 0, 0, 0))
+
+
+def _words_at(address: bytes) -> Iterator[tuple[int, int]]:
+    yield from ((at, int.from_bytes(address[at : at + 4])) for at in range(0, 16, 4))

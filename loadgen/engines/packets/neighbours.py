@@ -1,4 +1,4 @@
-"""ARP of our own (RFC 826): answers for the addresses of our pool, and finds the next hop.
+"""Neighbours on the wire: answers for the addresses of our pool, and finds the next hop.
 
 Nobody answers for the pool when this socket is closed: there is nothing to be taken back.
 """
@@ -12,25 +12,29 @@ import struct
 import time
 from typing import TYPE_CHECKING
 
+from loadgen.engines.packets.arp import Arp
+from loadgen.engines.packets.ndp import Ndp
+from loadgen.engines.packets.versions import version_of
+from loadgen.rings import SOL_PACKET, attach_filter
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_ETH_P_ARP = 0x0806
-_ARP = struct.Struct("!6s6sH HHBBH 6s4s6s4s")
-_REQUEST, _REPLY = 1, 2
-_EVERYBODY = b"\xff" * 6
-_NOBODY = bytes(6)
+    from loadgen.engines.packets.language import Heard, Language
+
+_PACKET_ADD_MEMBERSHIP, _PACKET_MR_ALLMULTI = 1, 2  # packet(7)
 _MOST_AT_ONCE = 512
+_MOST_BYTES = 256
 _AGAIN_S = 0.5
 
 
 class Neighbours:
-    """Speaks ARP on one interface for a pool of addresses.
+    """Speaks on one interface for a pool of addresses.
 
     Args:
         interface: in the network namespace of the caller.
         mac: that all addresses of the pool have.
-        pool: IPv4 addresses.
+        pool: addresses of one version of IP.
 
     Raises:
         OSError: no privilege, or no such interface.
@@ -38,11 +42,16 @@ class Neighbours:
 
     def __init__(self, interface: str, mac: bytes, pool: Sequence[str]) -> None:
         self._mac = mac
-        self._pool = {socket.inet_aton(address): address for address in pool}
+        self._packed = version_of(pool[0]).packed
+        self._pool = {self._packed(address): address for address in pool}
+        self._language: Language = Ndp(mac) if version_of(pool[0]).number == 6 else Arp(mac)
         self._awaited = b""
         self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         try:
-            self.socket.bind((interface, _ETH_P_ARP))
+            if self._language.program:
+                attach_filter(self.socket, self._language.program)
+                _hear_all_groups(self.socket, interface)
+            self.socket.bind((interface, self._language.ethertype))
             self.socket.setblocking(False)
         except OSError:
             self.socket.close()
@@ -54,7 +63,7 @@ class Neighbours:
 
     def resolve(self, address: str, limit_s: float) -> bytes | None:
         """An address's MAC; None if nobody answers in time. ``look`` gives its later ones."""
-        self._awaited = socket.inet_aton(address)
+        self._awaited = self._packed(address)
         end_s = time.monotonic() + limit_s
         while time.monotonic() < end_s:
             self.ask()
@@ -65,19 +74,19 @@ class Neighbours:
         return None
 
     def ask(self) -> None:
-        """Ask everybody who has the address that was to be resolved."""
-        self._send(_EVERYBODY, _REQUEST, next(iter(self._pool)), _NOBODY, self._awaited)
+        """Ask who has the address that was to be resolved."""
+        self._send(self._language.question(next(iter(self._pool)), self._awaited))
 
     def probe(self, wait_s: float) -> str | None:
-        """An address of the pool that somebody else has; None if nobody says so (RFC 5227)."""
+        """An address of the pool that somebody else has; None if nobody says so."""
         for address in self._pool:
-            self._send(_EVERYBODY, _REQUEST, bytes(4), _NOBODY, address)
+            self._send(self._language.question(None, address))
         end_s = time.monotonic() + wait_s
         while (left_s := end_s - time.monotonic()) > 0:
             select.select([self.socket], (), (), left_s)
-            for _, sender, _, _ in self._heard():
-                if sender in self._pool:
-                    return self._pool[sender]
+            for heard in self._heard():
+                if heard.sender in self._pool:
+                    return self._pool[heard.sender]
         return None
 
     def look(self, wait_s: float = 0) -> bytes | None:
@@ -85,34 +94,36 @@ class Neighbours:
         if wait_s > 0:
             select.select([self.socket], (), (), wait_s)
         told = None
-        for kind, sender, mac, target in self._heard():
-            if sender == self._awaited:
-                told = mac
-            if kind == _REQUEST and target in self._pool:
-                self._send(mac, _REPLY, target, mac, sender)
+        for heard in self._heard():
+            if heard.sender == self._awaited:
+                told = heard.mac
+            if heard.asks and heard.target in self._pool:
+                self._send(self._language.answer(heard))
         return told
 
-    def _heard(self) -> Iterator[tuple[int, bytes, bytes, bytes]]:
-        """What has come: kind, sender's address and MAC, target's address."""
+    def _heard(self) -> Iterator[Heard]:
+        """What has come, but for our own words."""
         for _ in range(_MOST_AT_ONCE):
             try:
-                frame = self.socket.recv(_ARP.size)
+                frame = self.socket.recv(_MOST_BYTES)
             except OSError as error:
                 if error.errno in (errno.EAGAIN, errno.ENETDOWN):
                     return
                 raise
-            if len(frame) < _ARP.size:
-                continue
-            _, _, _, _, kind_of_address, size, _, kind, mac, sender, _, target = _ARP.unpack(frame)
-            if (kind_of_address, size) == (0x0800, 6) and mac != self._mac:
-                yield kind, sender, mac, target
+            heard = self._language.heard(frame)
+            if heard is not None and heard.mac != self._mac:
+                yield heard
 
-    def _send(self, to: bytes, kind: int, sender: bytes, mac: bytes, target: bytes) -> None:
-        frame = _ARP.pack(
-            *(to, self._mac, _ETH_P_ARP, 1, 0x0800, 6, 4, kind), *(self._mac, sender, mac, target)
-        )
+    def _send(self, frame: bytes) -> None:
         try:
-            self.socket.send(frame.ljust(60, b"\0"))
+            self.socket.send(frame)
         except OSError as error:
             if error.errno not in (errno.EAGAIN, errno.ENOBUFS, errno.ENETDOWN):
                 raise
+
+
+def _hear_all_groups(sock: socket.socket, interface: str) -> None:
+    """Those too that a network card would leave out: questions go to groups of IPv6 addresses."""
+    index = socket.if_nametoindex(interface)
+    request = struct.pack("iHH8x", index, _PACKET_MR_ALLMULTI, 0)
+    sock.setsockopt(SOL_PACKET, _PACKET_ADD_MEMBERSHIP, request)

@@ -30,10 +30,16 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 SERVER_IP, HOST_IP = "10.99.0.1", "10.99.0.2"
+SERVER_IP6, HOST_IP6 = "fd99::1", "fd99::2"
 NOBODY = "10.99.1.1"
 """The way there leads to the server, which forwards nothing and says nothing."""
 
+NOBODY6 = "fd99:1::1"
+OTHER_IP, OTHER_IP6 = "10.99.0.3", "fd99::3"
+"""The server has them too."""
+
 POOL = ("10.99.0.16", "10.99.0.17")
+POOL6 = ("fd99::16", "fd99:0:0:0:7:8:9:a")
 LIMIT_S = 60.0
 _CLONE_NEWNET = 0x40000000
 _NGINX = """\
@@ -43,7 +49,7 @@ events {{ worker_connections 8192; }}
 http {{
   access_log off; client_body_temp_path {0}/t; proxy_temp_path {0}/t; fastcgi_temp_path {0}/t;
   uwsgi_temp_path {0}/t; scgi_temp_path {0}/t; root {0};
-  server {{ listen {1}:80 backlog=4096; location / {{ }} }}
+  server {{ listen {1}:80 backlog=4096; listen [{2}]:80 backlog=4096; location / {{ }} }}
 }}
 """
 _SWITCH = Path(__file__).with_name("switch.py")
@@ -71,15 +77,15 @@ class Stand:
 
     def plan(self, requests: int, concurrency: int = 10, **more: Any) -> LoadPlan:
         shares = more.pop("shares", ((more.pop("close", "client"), 1.0),))
-        hold = more.pop("hold", Hold())
+        hold, version = more.pop("hold", Hold()), more.pop("version", 4)
         request = Request(method="GET", path=more.pop("path", "/small"))
         told: dict[str, Any] = {
-            "target": Target(vip=SERVER_IP, port=80),
+            "target": Target(vip=SERVER_IP6 if version == 6 else SERVER_IP, port=80),
             "arrivals": ClosedModel(requests=requests, concurrency=concurrency),
             "request": request,
             "closing": Closing(shares=shares, hold=hold),
             "engine": "packets",
-            "sources": POOL,
+            "sources": POOL6 if version == 6 else POOL,
         }
         return LoadPlan(**told | more)
 
@@ -162,7 +168,7 @@ def stand(folder: Path, loss: float = 0.0) -> Iterator[Stand]:
     """The two namespaces with nginx between ``/small`` and ``/large``; gone afterwards."""
     number = f"{os.getpid()}n{next(_NUMBERS)}"
     made = Stand(f"lgpc{number}", f"lgps{number}")
-    (folder / "nginx.conf").write_text(_NGINX.format(folder, SERVER_IP))
+    (folder / "nginx.conf").write_text(_NGINX.format(folder, SERVER_IP, SERVER_IP6))
     folder.chmod(0o755)
     (folder / "small").write_bytes(SMALL)
     (folder / "large").write_bytes(LARGE)
@@ -174,11 +180,16 @@ def stand(folder: Path, loss: float = 0.0) -> Iterator[Stand]:
             leaving.enter_context(_lossy(made, loss))
         else:
             _do(f"ip -n {made.server} link add up0 type veth peer name up0 netns {made.client}")
-        for name, address in ((made.server, SERVER_IP), (made.client, HOST_IP)):
+        ends = ((made.server, SERVER_IP, SERVER_IP6), (made.client, HOST_IP, HOST_IP6))
+        for name, address, address6 in ends:
             _do(f"ip -n {name} address add {address}/24 dev up0")
+            _do(f"ip -n {name} address add {address6}/64 dev up0 nodad")
             _do(f"ip -n {name} link set lo up")
             _do(f"ip -n {name} link set up0 up")
+        _do(f"ip -n {made.server} address add {OTHER_IP}/24 dev up0")
+        _do(f"ip -n {made.server} address add {OTHER_IP6}/64 dev up0 nodad")
         _do(f"ip -n {made.client} route add {NOBODY} via {SERVER_IP}")
+        _do(f"ip -n {made.client} route add {NOBODY6} via {SERVER_IP6}")
         leaving.enter_context(_nginx(made, folder))
         yield made
 

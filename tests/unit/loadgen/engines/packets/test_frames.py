@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from scapy.layers.inet import IP, TCP
+from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 
-from loadgen.engines.packets.frames import MSS, WINDOW, Templates
+from loadgen.engines.packets.frames import WINDOW, Templates
 from loadgen.engines.packets.script import Segment
 
 THERE, HERE = b"\x02\0\0\0\0\x01", b"\x02\0\0\0\0\x02"
@@ -17,7 +20,6 @@ FLAGS = {"SYN": "S", "ASK": "PA", "ASK_CLOSE": "PA", "ACK": "A", "FIN": "FA", "R
 KINDS = [Segment[name] for name in FLAGS] + [Segment.RST_BARE]
 
 numbers = st.integers(0, 2**32 - 1)
-addresses = st.ip_addresses(v=4).map(str)
 segments = st.tuples(
     st.sampled_from(KINDS), st.integers(0, 2), st.integers(1, 65535), numbers, numbers
 )
@@ -26,11 +28,16 @@ segments = st.tuples(
 def by_scapy(
     vip: tuple[str, int], source: str, port: int, kind: Segment, seq: int, ack: int, payload: bytes
 ) -> bytes:
-    options = [("MSS", MSS)] if kind == Segment.SYN else []
+    is_6 = ":" in vip[0]
+    options = [("MSS", 1440 if is_6 else 1460)] if kind == Segment.SYN else []
     flags = FLAGS.get(kind.name, "R")
+    if is_6:
+        header = IPv6(src=source, dst=vip[0], hlim=64)
+    else:
+        header = IP(src=source, dst=vip[0], id=0, flags="DF", ttl=64)
     packet = (
         Ether(dst=THERE, src=HERE)
-        / IP(src=source, dst=vip[0], id=0, flags="DF", ttl=64)
+        / header
         / TCP(
             sport=port, dport=vip[1], seq=seq, ack=ack, flags=flags, window=WINDOW, options=options
         )
@@ -38,18 +45,24 @@ def by_scapy(
     return bytes(packet / Raw(payload) if payload else packet)
 
 
+def ends(version: Any) -> st.SearchStrategy[tuple[tuple[str, int], list[str]]]:
+    """A VIP and port, and three sources, of one version of IP."""
+    addresses = st.ip_addresses(v=version).map(str)
+    sources = st.lists(addresses, min_size=3, max_size=3)
+    return st.tuples(st.tuples(addresses, st.integers(1, 65535)), sources)
+
+
 @given(
-    vip=st.tuples(addresses, st.integers(1, 65535)),
-    sources=st.lists(addresses, min_size=3, max_size=3),
+    ends=st.one_of(ends(4), ends(6)),
     payloads=st.lists(st.binary(max_size=200), min_size=2, max_size=2),
     wanted=st.lists(segments, min_size=1, max_size=20),
 )
 def test_every_frame_is_the_one_that_scapy_builds(
-    vip: tuple[str, int],
-    sources: list[str],
+    ends: tuple[tuple[str, int], list[str]],
     payloads: list[bytes],
     wanted: list[tuple[Segment, int, int, int, int]],
 ) -> None:
+    vip, sources = ends
     carried = {Segment.ASK: payloads[0], Segment.ASK_CLOSE: payloads[1]}
     templates = Templates(vip, sources, (THERE, HERE), carried)
     kind, source, port, seq, ack = (np.array(column) for column in zip(*wanted, strict=True))

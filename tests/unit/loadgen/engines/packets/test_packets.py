@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,10 +14,16 @@ from loadgen.hold import Hold
 from loadgen.plan import Target
 from tests.unit.loadgen.engines.packets.stand import (
     HOST_IP,
+    HOST_IP6,
     LARGE,
     NOBODY,
+    NOBODY6,
+    OTHER_IP,
+    OTHER_IP6,
     POOL,
+    POOL6,
     SERVER_IP,
+    SERVER_IP6,
     SMALL,
     Stand,
     stand,
@@ -42,12 +50,13 @@ def once_each(rows: list[dict[str, Any]], requests: int) -> None:
     assert [row["number"] for row in rows] == list(range(requests))
 
 
-def test_each_request_is_a_connection_and_a_row(here: Stand) -> None:
-    rows, outlet = here.carry_out(here.plan(400, 20))
+@pytest.mark.parametrize("version", [4, 6])
+def test_each_request_is_a_connection_and_a_row(version: int, here: Stand) -> None:
+    rows, outlet = here.carry_out(here.plan(400, 20, version=version))
     once_each(rows, 400)
     assert {(row["error"], row["status"], row["size"]) for row in rows} == {(None, 200, len(SMALL))}
     assert len({(row["source"], row["port"]) for row in rows}) == 400
-    assert {row["source"] for row in rows} == set(POOL)
+    assert {row["source"] for row in rows} == set(POOL6 if version == 6 else POOL)
     assert {row["retransmits"] for row in rows} == {0}
     assert all(row["rtt_us"] > 0 for row in rows)
     for row in rows:
@@ -81,17 +90,22 @@ LEFT: dict[Close, str] = {
 """What a silent end leaves the server's sockets in, for as long as it goes on trying."""
 
 
-@pytest.mark.parametrize("close", CLOSERS)
-def test_every_way_of_closing_is_seen_so_by_the_server(close: Close, here: Stand) -> None:
+@pytest.mark.parametrize(
+    ("close", "version"),
+    [*((close, 4) for close in CLOSERS), ("client", 6), ("server", 6), ("reset", 6), ("silent", 6)],
+)
+def test_every_way_of_closing_is_seen_so_by_the_server(
+    close: Close, version: int, here: Stand
+) -> None:
     seen: dict[str, set[tuple[str, int]]] = {}
 
     def look() -> None:
         seen.update({state: here.peers(state) for state in STATES})
 
-    rows, _ = here.carry_out(here.plan(50, close=close), look)
+    rows, _ = here.carry_out(here.plan(50, close=close, version=version), look)
     once_each(rows, 50)
     assert {(row["error"], row["closer"]) for row in rows} == {(None, CLOSERS[close])}
-    ours = {(row["source"], row["port"]) for row in rows}
+    ours = {(str(ip_address(row["source"])), row["port"]) for row in rows}
     waits_in = LEFT | {"never": "established", "server": "time-wait"}
     for state in STATES:
         assert len(seen[state] & ours) == (50 if waits_in.get(close) == state else 0), state
@@ -128,8 +142,9 @@ def test_a_reset_comes_so_long_after_its_point(close: Close, since: str, here: S
     assert max(waited_s) < 0.5
 
 
-def test_an_answer_of_many_segments_is_counted_to_its_end(here: Stand) -> None:
-    rows, _ = here.carry_out(here.plan(20, 5, path="/large"))
+@pytest.mark.parametrize("version", [4, 6])
+def test_an_answer_of_many_segments_is_counted_to_its_end(version: int, here: Stand) -> None:
+    rows, _ = here.carry_out(here.plan(20, 5, path="/large", version=version))
     assert {(row["error"], row["size"]) for row in rows} == {(None, len(LARGE))}
 
 
@@ -145,8 +160,10 @@ def test_what_is_under_way_at_the_end_is_interrupted(here: Stand) -> None:
     assert {row["error"] for row in rows} == {"interrupted"}
 
 
-def test_a_port_where_nobody_listens_refuses(here: Stand) -> None:
-    rows, _ = here.carry_out(here.plan(3, target=Target(vip=SERVER_IP, port=81)))
+@pytest.mark.parametrize(("version", "vip"), [(4, SERVER_IP), (6, SERVER_IP6)])
+def test_a_port_where_nobody_listens_refuses(version: int, vip: str, here: Stand) -> None:
+    told = here.plan(3, target=Target(vip=vip, port=81), version=version)
+    rows, _ = here.carry_out(told)
     assert {row["error"] for row in rows} == {"connection refused"}
 
 
@@ -157,20 +174,50 @@ def test_a_server_that_does_not_answer_is_asked_again_and_then_given_up(here: St
     assert outlet.said[0].startswith("packets: 6 segments sent, 3 of them again")
 
 
+def through(version: int) -> Target:
+    """A router on the way, so that the server's own address is no more than a neighbour's."""
+    return Target(vip=NOBODY6 if version == 6 else NOBODY, port=80)
+
+
 @pytest.mark.parametrize(
-    ("sources", "said"),
+    ("version", "sources", "said"),
     [
-        ((), "addresses of its own"),
-        ((HOST_IP,), "taken"),
-        ((SERVER_IP,), "taken"),
+        (4, (), "addresses of its own"),
+        (4, (HOST_IP,), "taken"),
+        (4, (SERVER_IP,), "taken"),
+        (6, (HOST_IP6,), "taken; expected"),
+        (6, (SERVER_IP6,), "taken; expected"),
+        (4, (OTHER_IP,), "another host on up0 has it"),
+        (6, (OTHER_IP6,), "another host on up0 has it"),
     ],
 )
 def test_addresses_that_somebody_has_are_refused(
-    sources: tuple[str, ...], said: str, here: Stand
+    version: int, sources: tuple[str, ...], said: str, here: Stand
 ) -> None:
     with pytest.raises(UsageProblem, match=said):
-        here.run(lambda: check_ground(here.plan(1, sources=sources)))
+        here.run(lambda: check_ground(here.plan(1, sources=sources, version=version)))
 
 
-def test_addresses_that_nobody_has_are_taken(here: Stand) -> None:
-    here.run(lambda: check_ground(here.plan(1)))
+@pytest.mark.parametrize("version", [4, 6])
+def test_addresses_that_nobody_has_are_taken(version: int, here: Stand) -> None:
+    here.run(lambda: check_ground(here.plan(1, version=version)))
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_a_vip_behind_a_router_is_reached_by_way_of_it(version: int, here: Stand) -> None:
+    here.run(lambda: check_ground(here.plan(1, target=through(version), version=version)))
+
+
+@pytest.mark.parametrize(("version", "interface"), [(4, "up0"), (6, "all")])
+def test_a_host_that_forwards_is_refused(version: int, interface: str, here: Stand) -> None:
+    where = Path(f"/proc/sys/net/ipv{version}/conf/{interface}/forwarding")
+
+    def check() -> None:
+        where.write_text("1")
+        try:
+            check_ground(here.plan(1, version=version))
+        finally:
+            where.write_text("0")
+
+    with pytest.raises(UsageProblem, match=f"ipv{version}.conf.{interface}.forwarding=0"):
+        here.run(check)
