@@ -184,6 +184,17 @@ def test_a_prediction_that_differs_is_a_warning(changes: dict[str, Any], differs
         assert ids["prediction-differs"].severity == "warning"
 
 
+@pytest.mark.parametrize(("foreign", "differs"), [(0, True), (2, True), (3, False)])
+def test_counters_that_also_count_foreign_entries_are_no_evidence(
+    foreign: int, differs: bool
+) -> None:
+    row = replace(AGREEMENT, disagreement_polls=9)
+    others = {AGREEMENT.director: foreign}
+    assert ("prediction-differs" in found(agreement=[row], foreign_entries=others)) is differs
+    stated = replace(row, state_matches=3999)
+    assert "prediction-differs" in found(agreement=[stated], foreign_entries=others)
+
+
 def test_failed_requests_are_a_problem_and_come_first() -> None:
     some = replace(REQUESTS, succeeded=48, failed=2)
     (first, *_) = findings(replace(FIGURES, requests=some))
