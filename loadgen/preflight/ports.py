@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from loadgen.preflight.facts import Host, Table
 
 _WHAT = "source ports"
-_KEEP_THEIRS = frozenset({"half", "never", "abandon"})
+_KEEP_THEIRS = frozenset({"half", "never"})
 _REUSE_AFTER_S = 1.0  # tcp_tw_reuse: a TIME_WAIT port may go out again after a second
 
 

@@ -19,8 +19,9 @@ Bools = npt.NDArray[np.bool_]
 FAR = 1 << 62
 """An instant that does not come."""
 
-NEVER_OURS, GONE = 0, -1
-"""Of ``slot_of``: a pair that this run has not used, and one whose connection is over."""
+NEVER_OURS, GONE, LEFT = 0, -1, -2
+"""Of ``slot_of``: a pair that this run has not used, one whose connection is over, and one whose
+connection was left: nothing that comes for it is answered."""
 
 _COLUMNS: dict[str, type[np.generic]] = {
     "line": np.int64,  # its script and its state (``table.Table``)
@@ -53,6 +54,7 @@ class Connections:
         row: the columns of ``rows``: to index a vector costs a tenth of a matrix.
         slot_of: slot + 1 by pair.
         used: slots from here on have never been taken.
+        left: connections that were left.
     """
 
     line: Ints
@@ -76,7 +78,7 @@ class Connections:
         self.rows = np.full((slots, WIDTH), NONE, np.int64)
         self.row = list(self.rows.T)
         self.slot_of = np.zeros(sources * 65536, np.int32)
-        self.used = 0
+        self.used = self.left = 0
         self._free = np.empty(slots, np.int64)
         self._free_count = 0
         self._order = np.zeros(slots, np.int64)
@@ -99,10 +101,11 @@ class Connections:
         self.slot_of[pairs] = slots + 1
         return slots
 
-    def give_back(self, slots: Ints) -> None:
-        """Nothing of these connections can come any more."""
+    def give_back(self, slots: Ints, is_left: Bools) -> None:
+        """Nothing that comes of these connections changes them."""
         self.resend[slots] = self.limit[slots] = FAR
-        self.slot_of[self.pair[slots]] = GONE
+        self.slot_of[self.pair[slots]] = np.where(is_left, LEFT, GONE)
+        self.left += int(np.count_nonzero(is_left))
         self._free[self._free_count : self._free_count + len(slots)] = slots
         self._free_count += len(slots)
 

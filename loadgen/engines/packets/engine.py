@@ -103,7 +103,7 @@ class Sender:
             self._give_rows()
             self._say_losses()
             outlet.sent()
-            while not outlet.stopped and machine.open:
+            while not outlet.stopped and (machine.open or machine.left):
                 self._turn()
             self._end()
         finally:

@@ -20,7 +20,7 @@ from loadgen.engines.packets.meaning import (
     Meaning,
 )
 from loadgen.engines.packets.moves import COLUMN
-from loadgen.engines.packets.script import Happening, Segment, State
+from loadgen.engines.packets.script import OVER, Happening, Segment, State
 from loadgen.engines.packets.segments import Out
 from loadgen.engines.packets.table import having
 from loadgen.engines.rows import NONE
@@ -70,7 +70,7 @@ class Hearing:
         self._text = text
         self._usual: tuple[bytes, Answer] | None = None
         self._meaning = Meaning(moves.table)
-        self._is_free = moves.table.of_states(State.FREE)
+        self._is_over = moves.table.of_states(*OVER)
         self._is_opening = moves.table.of_states(State.SYN_SENT)
 
     def hear(self, seen: Seen, now_ns: int) -> None:
@@ -89,7 +89,7 @@ class Hearing:
                 return
             self._take(seen, places[first], slots[first], now_ns)
             left = (~first).nonzero()[0]
-            left = left[~self._is_free[all_.line[slots[left]]]]
+            left = left[~self._is_over[all_.line[slots[left]]]]
             places, slots = places[left], slots[left]
 
     def _take(self, seen: Seen, places: Ints, slots: Ints, now_ns: int) -> None:

@@ -11,7 +11,7 @@ from loadgen.engines.packets.answers import Answers
 from loadgen.engines.packets.connections import UNTOLD
 from loadgen.engines.packets.hearing import Hearing
 from loadgen.engines.packets.moves import COLUMN, Moves
-from loadgen.engines.packets.script import Happening, Segment, State
+from loadgen.engines.packets.script import OVER, Happening, Segment, State
 from loadgen.engines.packets.segments import joined
 from loadgen.engines.packets.table import line_of
 from loadgen.engines.rows import NONE, Row
@@ -73,6 +73,11 @@ class Machine:
     def open(self) -> int:
         """Connections of which anything may still come."""
         return len(self._all)
+
+    @property
+    def left(self) -> int:
+        """Connections that were left: the server may go on trying to reach them."""
+        return self._all.left
 
     @property
     def counts(self) -> Counts:
@@ -151,15 +156,15 @@ class Machine:
         """Everything ends: what has no row yet gets one; all but what was left get a RST."""
         all_ = self._all
         states = self._moves.table.of_states
-        live = np.flatnonzero(~states(State.FREE)[all_.line[: all_.used]])
+        live = np.flatnonzero(~states(*OVER)[all_.line[: all_.used]])
         unanswered = live[all_.row[COLUMN["ended"]][live] == NONE]
         if len(unanswered):
             all_.row[COLUMN["error"]][unanswered] = self._text(INTERRUPTED)
         self._moves.note(live[~all_.noted[live]])
         self._moves.busy = 0
-        speaking = live[~states(State.SILENT, State.SYN_SENT)[all_.line[live]]]
+        speaking = live[~states(State.SYN_SENT)[all_.line[live]]]
         if len(speaking):
             self._moves.put(speaking, np.full(len(speaking), _RST), now_ns)
         if len(live):
             all_.line[live] = 0
-            self._moves.free(live, now_ns)
+            self._moves.free(live, np.zeros(len(live), np.bool_), now_ns)

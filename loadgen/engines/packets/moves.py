@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from loadgen.engines.packets.answers import Answers
-    from loadgen.engines.packets.connections import Ints, UInt32s
+    from loadgen.engines.packets.connections import Bools, Ints, UInt32s
     from loadgen.plan import LoadPlan
 
 COLUMN = {name: place for place, name in enumerate(Row._fields)}
@@ -117,6 +117,7 @@ class Moves:
         self._spans = self._spans_of_states()
         silent = self.table.of_states(State.KEPT, State.SILENT)
         self._closes = ~self.table.of_states(State.KEPT)
+        self._leaves = self.table.of_states(State.SILENT)
         self._whom = np.where(silent, _BY_NOBODY, _WHOM.repeat(len(silent) // len(CLOSES)))
 
     def happen(self, slots: Ints, happening: Ints, now_ns: int) -> None:
@@ -171,13 +172,13 @@ class Moves:
         self.waiting -= len(slots)
         self.rows.append(self.all.rows.take(slots, axis=0))
 
-    def free(self, slots: Ints, now_ns: int) -> None:
-        """Nothing of them can come any more."""
+    def free(self, slots: Ints, is_left: Bools, now_ns: int) -> None:
+        """Their places and ports are others'; for those that were left nothing is answered."""
         if self._answers.reads_on:
             for slot in slots.tolist():
                 self._answers.forget(slot)
         self.pairs.give_back(self.all.pair[slots], now_ns)
-        self.all.give_back(slots)
+        self.all.give_back(slots, is_left)
 
     def _time_states(self, slots: Ints, after: Ints, deeds: Ints, now_ns: int) -> None:
         """How long they may be where they are now."""
@@ -210,9 +211,9 @@ class Moves:
         new = settled[~self.all.noted[settled]]
         if len(new):
             self.note(new)
-        free = slots[having(deeds, FREES)]
+        free = having(deeds, FREES)
         if len(free):
-            self.free(free, now_ns)
+            self.free(slots[free], self._leaves[after[free]], now_ns)
 
     def _end(self, slots: Ints, after: Ints, now_ns: int) -> None:
         """Rows of those whose answer is there or not wanted: when we closed, who was first."""

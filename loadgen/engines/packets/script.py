@@ -167,6 +167,9 @@ open is no reason to go (``Moves``)."""
 BUSY = frozenset({S.SYN_SENT, S.ASKED, S.HOLDING, S.HOLDING_CLOSED, S.AWAITING_FIN})
 """A sender of the closed model waits for these."""
 
+OVER = frozenset({S.FREE, S.SILENT})
+"""Nothing that comes changes a connection any more: its place is another's, its port rests."""
+
 SETTLED = frozenset({S.FREE, S.FIN_WAIT_2, S.KEPT, S.SILENT})
 """Nothing more will be known of a connection here: its row may go."""
 

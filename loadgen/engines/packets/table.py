@@ -13,7 +13,7 @@ import numpy as np
 
 from analyzer.lives import CLOSES
 from loadgen.engines.packets import script
-from loadgen.engines.packets.script import BUSY, HOLDS, SETTLED, Happening, Segment, State
+from loadgen.engines.packets.script import BUSY, HOLDS, OVER, SETTLED, Happening, Segment, State
 from loadgen.engines.wording import TIMED_OUT
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ TIMES, ASKS, PAUSES, SERVER_CLOSED, FAILS = 1 << 4, 1 << 5, 1 << 6, 1 << 7, 1 <<
 RESETS, LOSES, ENDS, SETTLES, FREES = 1 << 9, 1 << 10, 1 << 11, 1 << 12, 1 << 13
 """Of deeds: another time limit holds; the request is out; the hold begins; the server has sent its
 FIN; the row needs an error; the server has reset; nobody acknowledged our FIN; no sender waits any
-more; the row may go; nothing of the connection can come any more."""
+more; the row may go; nothing that comes of the connection changes it."""
 
 _FAILURES = {
     (State.SYN_SENT, Happening.RESET): "connection refused",
@@ -87,7 +87,7 @@ class Table:
             LOSES: moves & _among(before, _FINISHING) & (happening == Happening.TIME_UP),
             ENDS: _among(before, BUSY) & ~_among(after, BUSY),
             SETTLES: moves & _among(after, SETTLED),
-            FREES: moves & (after == State.FREE),
+            FREES: moves & _among(after, OVER),
         }
         return united(deeds)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import ip_address
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import pytest
 from loadgen.engines.packets.ground import check_ground
 from loadgen.errors import UsageProblem
 from loadgen.hold import Hold
-from loadgen.plan import Target
+from loadgen.plan import ClosedModel, Target
 from tests.unit.loadgen.engines.packets.stand import (
     HOST_IP,
     HOST_IP6,
@@ -146,6 +147,32 @@ def test_a_reset_comes_so_long_after_its_point(close: Close, since: str, here: S
 def test_an_answer_of_many_segments_is_counted_to_its_end(version: int, here: Stand) -> None:
     rows, _ = here.carry_out(here.plan(20, 5, path="/large", version=version))
     assert {(row["error"], row["size"]) for row in rows} == {(None, len(LARGE))}
+
+
+def test_a_port_goes_out_again_when_it_has_rested(here: Stand) -> None:
+    few = ClosedModel(requests=120, concurrency=4, think_s=0.01)
+    told = here.plan(120, arrivals=few, port_reuse_s=0.1, sources=POOL[:1])
+    rows, _ = here.carry_out(told)
+    assert {row["error"] for row in rows} == {None}
+    by_port: dict[int, list[dict[str, Any]]] = {}
+    for row in sorted(rows, key=lambda row: row["started"]):
+        by_port.setdefault(row["port"], []).append(row)
+    assert len(by_port) < 100
+    for used in by_port.values():
+        for one, other in pairwise(used):
+            assert other["started"] - one["closed"] >= 0.1e9
+
+
+@pytest.mark.parametrize("close", ["abandon", "half-open"])
+def test_the_port_of_one_that_was_left_goes_out_again_too(close: Close, here: Stand) -> None:
+    """The server remembers it and says so; our RST makes it forget (RFC 5961, 4.2)."""
+    two = ClosedModel(requests=2, think_s=0.3)
+    told = here.plan(2, arrivals=two, port_reuse_s=0.2, sources=POOL[:1], close=close)
+    first, second = here.carry_out(told)[0]
+    assert first["port"] == second["port"]
+    assert (first["retransmits"], second["retransmits"]) == (0, 1)
+    assert second["error"] is None
+    assert second["connected"] - second["started"] >= 1e9
 
 
 def test_an_error_of_the_servers_is_the_rows(here: Stand) -> None:

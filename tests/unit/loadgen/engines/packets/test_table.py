@@ -7,6 +7,7 @@ import pytest
 from analyzer.lives import CLOSES, Close
 from loadgen.engines.packets.script import (
     BUSY,
+    OVER,
     SETTLED,
     Happening,
     Segment,
@@ -33,7 +34,7 @@ def test_each_place_leads_where_the_line_does_and_sends_its_segment(
             assert deeds & SENDS == (0 if segment == Segment.RST_BARE else segment)
             assert bool(deeds & ENDS) == (state in BUSY and after not in BUSY)
             assert bool(deeds & SETTLES) == (after != state and after in SETTLED)
-            assert bool(deeds & FREES) == (state != State.FREE == after)
+            assert bool(deeds & FREES) == (state != after and after in OVER)
 
 
 def test_a_row_says_why_wherever_a_place_fails() -> None:
