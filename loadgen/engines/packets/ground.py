@@ -86,6 +86,8 @@ def _check_pool(plan: LoadPlan, ground: Ground) -> None:
     ours = {str(each["local"]) for link in _ip("address") for each in link.get("addr_info", ())}
     ours |= {str(ip_address(address)) for address in (plan.target.vip, ground.next_hop)}
     for address in plan.sources:
+        if ip_address(address).is_multicast or ip_address(address).is_unspecified:
+            raise UsageProblem(f"--local-ips: no host can have {address}")
         if address in ours:
             raise UsageProblem(
                 f"--local-ips: {address} is taken; expected addresses that no host has, for the "

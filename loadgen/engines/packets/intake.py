@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from loadgen.engines.packets.segments import Seen
-from loadgen.engines.packets.versions import ETHERNET_BYTES, version_of
+from loadgen.engines.packets.versions import ETHERNET_BYTES, IPV6, version_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -60,20 +60,25 @@ def _one_number(words: UInt32s) -> npt.NDArray[Any]:
 
 
 class Reader:
-    """Frames from one VIP and port to a pool of addresses, as segments."""
+    """Frames from one VIP and port, as segments.
+
+    Args:
+        pool: addresses of ours, of the VIP's version of IP.
+    """
 
     def __init__(self, pool: Sequence[str]) -> None:
-        self._places = Places(pool)
         version = version_of(pool[0])
-        self._is_6 = version.number == 6
+        self._places = Places(pool)
+        self._is_6 = version is IPV6
+        # of 32 bits, from the IP header on: where our address is, and where TCP begins
+        self._ours = slice(6, 10) if self._is_6 else slice(4, 5)
         self._tcp = version.ip_bytes // 4
-        self._ours = slice(4, 5) if version.number == 4 else slice(6, 10)
 
     def seen(self, ring: PromptRing, part: slice) -> Seen:
         """What lies in a part of the ring; good until its slots are released."""
         tcp = self._tcp
         words = ring.words[part, : tcp + 4].astype(np.uint32)
-        size = (words[:, 1] >> 16) + 40 if self._is_6 else words[:, 0] & _LOW
+        size = (words[:, 1] >> 16) + IPV6.ip_bytes if self._is_6 else words[:, 0] & _LOW
         offset, flags = words[:, tcp + 3] >> 28, words[:, tcp + 3] >> 16
         begin = (offset.astype(np.int64) + tcp) * 4  # of the payload, from the IP header on
         return Seen(

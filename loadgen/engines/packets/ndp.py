@@ -42,7 +42,7 @@ class Ndp:
 
     def question(self, sender: bytes | None, target: bytes) -> bytes:
         """Who has an address; from nobody, to find out whether it is taken (RFC 4862, 5.4)."""
-        to = _SOLICITED_NODE + target[-3:]
+        to = solicited_node(target)
         option = b"" if sender is None else struct.pack("!BB", _SOURCE_MAC, 1) + self._mac
         message = _MESSAGE.pack(_SOLICITATION, 0, 0, 0, target) + option
         return self._frame(_group_mac(to), sender or _NOBODY, to, message)
@@ -73,6 +73,11 @@ class Ndp:
         checked = message[:2] + struct.pack("!H", _checksum(pseudo + message)) + message[4:]
         header = _HEADER.pack(6 << 28, len(message), _ICMPV6, _HOPS, source, to)
         return mac + self._mac + self.ethertype.to_bytes(2) + header + checked
+
+
+def solicited_node(address: bytes) -> bytes:
+    """The group that is asked about an address (RFC 4291, 2.7.1)."""
+    return _SOLICITED_NODE + address[-3:]
 
 
 def _group_mac(address: bytes) -> bytes:

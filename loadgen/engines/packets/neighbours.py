@@ -10,15 +10,16 @@ import select
 import socket
 import struct
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from loadgen.engines.packets.arp import Arp
-from loadgen.engines.packets.ndp import Ndp
+from loadgen.engines.packets.ndp import Ndp, solicited_node
 from loadgen.engines.packets.versions import version_of
 from loadgen.rings import SOL_PACKET, attach_filter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from loadgen.engines.packets.language import Heard, Language
 
@@ -46,20 +47,24 @@ class Neighbours:
         self._pool = {self._packed(address): address for address in pool}
         self._language: Language = Ndp(mac) if version_of(pool[0]).number == 6 else Arp(mac)
         self._awaited = b""
+        self._groups: socket.socket | None = None
         self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         try:
             if self._language.program:
                 attach_filter(self.socket, self._language.program)
                 _hear_all_groups(self.socket, interface)
+                self._groups = _joined(interface, self._pool)
             self.socket.bind((interface, self._language.ethertype))
             self.socket.setblocking(False)
         except OSError:
-            self.socket.close()
+            self.close()
             raise
 
     def close(self) -> None:
         """Say nothing any more."""
         self.socket.close()
+        if self._groups is not None:
+            self._groups.close()
 
     def resolve(self, address: str, limit_s: float) -> bytes | None:
         """An address's MAC; None if nobody answers in time. ``look`` gives its later ones."""
@@ -127,3 +132,16 @@ def _hear_all_groups(sock: socket.socket, interface: str) -> None:
     index = socket.if_nametoindex(interface)
     request = struct.pack("iHH8x", index, _PACKET_MR_ALLMULTI, 0)
     sock.setsockopt(SOL_PACKET, _PACKET_ADD_MEMBERSHIP, request)
+
+
+def _joined(interface: str, pool: Iterable[bytes]) -> socket.socket:
+    """A socket by which the kernel reports, to switches that snoop MLD, whom questions are for.
+
+    It reports as many groups as one socket may join (net.core.optmem_max).
+    """
+    joined = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    index = struct.pack("@I", socket.if_nametoindex(interface))
+    with suppress(OSError):
+        for group in {solicited_node(address) for address in pool}:
+            joined.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, group + index)
+    return joined

@@ -132,6 +132,12 @@ class Stand:
         command = f"ip netns exec {self.server} ss -Htn {what} sport = :80"
         return subprocess.check_output(shlex.split(command), text=True).splitlines()
 
+    def move(self) -> None:
+        """The server's addresses have another MAC, as when they move to another host."""
+        for version, notify in ((4, "arp_notify"), (6, "ndisc_notify")):
+            _do(f"ip netns exec {self.server} sysctl -w net.ipv{version}.conf.up0.{notify}=1")
+        _do(f"ip -n {self.server} link set up0 address 02:00:00:00:99:{next(_NUMBERS):02x}")
+
     def run(self, body: Callable[[], T]) -> T:
         """What ``body`` returns, in the client's namespace."""
         return _in(self.client, body)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import threading
 from ipaddress import ip_address
 from itertools import pairwise
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 from loadgen.engines.packets.ground import check_ground
 from loadgen.errors import UsageProblem
 from loadgen.hold import Hold
-from loadgen.plan import ClosedModel, Target
+from loadgen.plan import ClosedModel, OpenModel, Stage, Target
 from tests.unit.loadgen.engines.packets.stand import (
     HOST_IP,
     HOST_IP6,
@@ -175,6 +177,32 @@ def test_the_port_of_one_that_was_left_goes_out_again_too(close: Close, here: St
     assert second["connected"] - second["started"] >= 1e9
 
 
+def test_groups_of_the_pool_are_joined_while_it_is_answered_for(here: Stand) -> None:
+    groups: list[str] = []
+
+    def look() -> None:
+        command = f"ip -n {here.client} -6 maddress show dev up0"
+        groups.append(subprocess.check_output(command.split(), text=True))
+
+    here.carry_out(here.plan(1, version=6), look)
+    look()
+    for group in ("ff02::1:ff00:16", "ff02::1:ff09:a"):
+        assert group in groups[0]
+        assert group not in groups[1]
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_a_vip_that_moves_is_followed(version: int, here: Stand) -> None:
+    """Another MAC has the address from then on, and says so without being asked."""
+    at_rate = OpenModel(stages=(Stage(duration_s=0.8, rate_per_s=200),))
+    moving = threading.Timer(0.3, here.move)
+    moving.start()
+    rows, _ = here.carry_out(here.plan(160, arrivals=at_rate, version=version))
+    moving.join()
+    once_each(rows, 160)
+    assert {row["error"] for row in rows} == {None}
+
+
 def test_an_error_of_the_servers_is_the_rows(here: Stand) -> None:
     rows, _ = here.carry_out(here.plan(3, path="/nothing"))
     assert {(row["error"], row["status"]) for row in rows} == {("HTTP 404", 404)}
@@ -210,6 +238,8 @@ def through(version: int) -> Target:
     ("version", "sources", "said"),
     [
         (4, (), "addresses of its own"),
+        (4, ("224.0.0.9",), "no host can have 224.0.0.9"),
+        (6, ("ff02::1",), "no host can have ff02::1"),
         (4, (HOST_IP,), "taken"),
         (4, (SERVER_IP,), "taken"),
         (6, (HOST_IP6,), "taken; expected"),
