@@ -216,7 +216,7 @@ class Lab:
 
     def holds(self, vip: str) -> bool:
         """Whether an address is one of the lab's virtual IPs."""
-        return any(vip == each.address for each in self.topology.vips)
+        return self.topology.holds(vip)
 
     def events(self) -> list[Event]:
         """What was done to the lab since it came up."""

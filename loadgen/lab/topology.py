@@ -178,6 +178,11 @@ class Topology:
         """The director that holds the first VIP while all are well."""
         return self.host(self.vips[0].first_master)
 
+    def holds(self, address: str) -> bool:
+        """Whether it is one of the virtual IPs, of either version where the lab has both."""
+        held = {vip.address for vip in self.vips}
+        return address in (held | {vip.address6 for vip in self.vips} if self.ipv6 else held)
+
     def host(self, name: str) -> Host:
         """The host of that name.
 

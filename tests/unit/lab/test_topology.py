@@ -24,6 +24,14 @@ def test_the_exercise_has_its_hosts_at_their_addresses() -> None:
     }
 
 
+@pytest.mark.parametrize("ipv6", [False, True])
+def test_a_lab_holds_its_virtual_ips_of_the_versions_that_it_has(ipv6: bool) -> None:
+    made = replace(exercise(), ipv6=ipv6)
+    assert made.holds("192.168.10.2")
+    assert made.holds("fd00:10::2") is ipv6
+    assert not made.holds("192.168.10.11")
+
+
 def test_a_mac_address_ends_with_the_last_octet_in_hexadecimal() -> None:
     macs = {host.name: host.mac for host in exercise().hosts}
     assert macs["client"] == "02:00:00:00:00:fa"
