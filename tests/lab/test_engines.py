@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from loadgen.plan import EngineName
 
 LOADGEN = Path(sys.executable).parent / "loadgen"
-VIP = "192.168.10.2"
+VIP, VIP6 = "192.168.10.2", "fd00:10::2"
 EACH = 10
 """Connections of every way of closing that an engine has."""
 UDP_PORT, DATAGRAMS = 7, 60
@@ -52,11 +52,16 @@ ENDS_IN: dict[Close, tuple[str, str]] = {
 """In dr, where the director sees the client's packets alone, and in nat, where it sees all."""
 
 ENGINES: tuple[EngineName, ...] = ("http", "sockets", "packets")
-OWN = {"packets": ["--local-ips", "192.168.10.200"]}
+OWN = {"dr": "192.168.10.200", "nat": "192.168.10.200", "dr6": "fd00:10::200"}
 """An address that no host of the lab has, for the engine that sends from such."""
 
 FORWARDINGS = ("dr", "nat")
-RUNS = [(forwarding, engine) for forwarding in FORWARDINGS for engine in ENGINES]
+RUNS: list[tuple[str, EngineName]] = [
+    *((forwarding, engine) for forwarding in FORWARDINGS for engine in ENGINES),
+    ("dr6", "packets"),
+]
+"""The lab, over IPv6 if so named, and the engine."""
+
 CASES = [(*run, kind) for run in RUNS for kind in ENDS_IN if kind in ABILITIES[run[1]].closes]
 
 
@@ -80,7 +85,7 @@ class Ran:
     def wire(self) -> dict[int, str]:
         """By source port: who closed first, in the captured packets."""
         packets = read_packets(*self.recording.captures().values())
-        segments = service_segments(packets, [VirtualEnd("TCP", VIP, 80)])
+        segments = service_segments(packets, [VirtualEnd("TCP", vip, 80) for vip in (VIP, VIP6)])
         rows = connections(segments)
         ports = segments.flows.loc[rows["flow"], "client_port"]
         return dict(zip(ports, rows["closer"], strict=True))
@@ -95,7 +100,7 @@ def ran(lab_prefix: str, tmp_path_factory: pytest.TempPathFactory) -> Runs:
     timeouts = Timeouts(tcp_s=4, tcpfin_s=3, udp_s=3)
     one = Counts(directors=1, servers=1)
     labs = {
-        "dr": replace(exercise(timeouts), udp_port=UDP_PORT),
+        "dr": replace(exercise(timeouts), udp_port=UDP_PORT, ipv6=True),
         "nat": lay_out(one, forwarding="nat", vip_by="static", timeouts=timeouts),
     }
     folder = tmp_path_factory.mktemp("engines")
@@ -113,20 +118,19 @@ def in_turn(lab: Lab, forwarding: str, folder: Path) -> Runs:
     """The engines, and datagrams meanwhile where the lab has a service for them."""
     with ThreadPoolExecutor(1) as aside:
         if forwarding == "dr":
-            datagrams = ["--udp", "--port", str(UDP_PORT), "-n", str(DATAGRAMS)]
+            datagrams = ["--vip", VIP, "--udp", "--port", str(UDP_PORT), "-n", str(DATAGRAMS)]
             meanwhile = aside.submit(burst, lab, datagrams, folder / "datagrams")
-        found = {
-            (forwarding, engine): burst(lab, flags(engine), folder / f"{forwarding}-{engine}")
-            for engine in ENGINES
-        }
+        runs = [run for run in RUNS if run[0].removesuffix("6") == forwarding]
+        found = {run: burst(lab, flags(*run), folder / "-".join(run)) for run in runs}
         return found | ({(forwarding, "udp"): meanwhile.result()} if forwarding == "dr" else {})
 
 
-def flags(engine: EngineName) -> list[str]:
+def flags(through: str, engine: EngineName) -> list[str]:
     """As much of every way of closing that an engine has; no wait for what lasts a minute."""
     mix = ",".join(f"{kind}=1" for kind in sorted(ABILITIES[engine].closes))
     told = ["--engine", engine, "-n", str(requests_of(engine)), "--close", mix, "--tcp-info"]
-    return [*told, "--observe", "6s", *OWN.get(engine, [])]
+    own = ["--local-ips", OWN[through]] if engine == "packets" else []
+    return ["--vip", VIP6 if through == "dr6" else VIP, *told, "--observe", "6s", *own]
 
 
 def requests_of(engine: EngineName) -> int:
@@ -136,7 +140,7 @@ def requests_of(engine: EngineName) -> int:
 def burst(lab: Lab, flags: list[str], directory: Path) -> Ran:
     done = subprocess.run(
         [
-            *(LOADGEN, "burst", "--vip", VIP, "--lab", lab.name, "-c", "6"),
+            *(LOADGEN, "burst", "--lab", lab.name, "-c", "6"),
             *("--json", "-o", str(directory), "--director-cpu", "50%", *flags),
         ],
         capture_output=True,
