@@ -30,12 +30,14 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 DATA, GALLERY = Path("tests/data"), Path("docs/gallery")
 WIDTH_PX, HEIGHT_PX, QUALITY = 1000, 1000, 75
+FROM = {"dr-failover": "#failover"}  # where a picture begins that is not of the page's head
 DARK = "nat-client-close-tcpfin10"  # shown to a reader who prefers dark, too
 
 
 def analyses(scratch: Path) -> Iterator[tuple[str, Analysis]]:
     """Name and analysis of each; what was recorded elsewhere is imported first."""
-    yield "dr-burst-50", analyse(Recording.open(DATA / "dr-burst-50"))
+    for name in ("dr-burst-50", "dr-failover"):
+        yield name, analyse(Recording.open(DATA / name))
     for folder in sorted((DATA / "ground-truth").iterdir()):
         import_folder([folder], scratch / folder.name)
         found = analyse(Recording.open(scratch / folder.name))
@@ -47,6 +49,8 @@ def picture(browser: Browser, name: str, scheme: str = "light") -> None:
     context = offline(browser, WIDTH_PX, "dark" if scheme == "dark" else "light")
     page = opened(context, (GALLERY / f"{name}.html").resolve()).page
     page.set_viewport_size({"width": WIDTH_PX, "height": HEIGHT_PX})
+    if name in FROM:
+        page.locator(FROM[name]).evaluate("(section) => section.scrollIntoView()")
     asked = {"format": "webp", "quality": QUALITY}  # a third of a PNG; playwright knows it not
     shot = context.new_cdp_session(page).send("Page.captureScreenshot", asked)
     suffix = "-dark" if scheme == "dark" else ""

@@ -27,7 +27,7 @@ LASTING = {
     "nginx-stop": ("nginx-start",),
     "server-removed": ("server-added",),
 }
-LABELS = 28  # events' numbers that stand side by side above a chart
+CHARACTER, PADDING = 6.2 / 300, 5 / 300  # of a narrow chart's axis: an event's number above it
 MOST = 150  # bands, the longest; and lines, else one for each number
 WORDED = 0.08  # of the axis: a gap this wide is named in the chart
 
@@ -66,17 +66,26 @@ def gaps(observed: Iterable[Curve]) -> tuple[Span, ...]:
 
 def clusters(events: Sequence[Event], *, width_s: float) -> tuple[tuple[float, str], ...]:
     """Where to write the events' numbers, so that none is written over another: (instant, text)."""
-    near = width_s / LABELS
     found: list[list[int]] = []
-    for i, event in enumerate(events):
-        if found and event.t_s - events[found[-1][0]].t_s < near:
-            found[-1].append(i)
-        else:
-            found.append([i])
-    return tuple(
-        (events[c[0]].t_s, f"{c[0] + 1}" if len(c) == 1 else f"{c[0] + 1}-{c[-1] + 1}")
-        for c in found
-    )
+    for number in range(len(events)):
+        found.append([number])
+        while len(found) > 1 and _touch(events, found[-2], found[-1], width_s):
+            found[-2:] = [found[-2] + found[-1]]
+    return tuple((events[numbers[0]].t_s, _label(numbers)) for numbers in found)
+
+
+def _label(numbers: Sequence[int]) -> str:
+    first, last = numbers[0] + 1, numbers[-1] + 1
+    return f"{first}" if first == last else f"{first}-{last}"
+
+
+def _touch(
+    events: Sequence[Event], left: Sequence[int], right: Sequence[int], width_s: float
+) -> bool:
+    """Whether two labels, each in the middle above its first event, would meet."""
+    apart_s = events[right[0]].t_s - events[left[0]].t_s
+    characters = len(_label(left)) + len(_label(right))
+    return apart_s < width_s * (PADDING + CHARACTER * characters / 2)
 
 
 def draw(

@@ -204,7 +204,7 @@ def _mark(figure: go.Figure, name: str, at_s: float, *, lift: int) -> None:
         yref="paper",
         yanchor="bottom",
         xanchor="left",
-        yshift=4 + 12 * lift,
+        yshift=20 + 12 * lift,  # above the panel's title, one beside the other
         showarrow=False,
         font={"size": 11, "color": colour if colour == BAD else MUTED},
     )
