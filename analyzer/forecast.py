@@ -203,7 +203,7 @@ def _idle_established(forecast: Forecast) -> Finding | None:
         id="idle-established",
         severity="warning",
         title=f"{share:.0%} of the entries go while their connections are still open",
-        evidence=f"Connections stay silent for {number(life.last_packet_s)} s, longer than "
+        evidence=f"Connections stay silent for {number(life.closes_s)} s, longer than "
         f"{waits_for(wait)}; the entry is gone then, though both ends hold the connection.",
         advice="The next packet of the client is answered with a reset by the director. Raise "
         "tcp above the longest silence, or have the ends send keepalives.",

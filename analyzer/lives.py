@@ -51,6 +51,7 @@ EPHEMERAL_PORTS = 60999 - 32768 + 1
 CLIENT_TIME_WAIT_S = 60.0
 CONN_TAB_BITS = 12
 SYN_ACK_RETRIES_S = 31.0
+FIN_RETRIES_S = 51.0
 
 
 class QuestionError(AnalyzerError):
@@ -122,6 +123,7 @@ class Life:
         opened: where an entry waits from its first packet to its last.
         last: where it waits after the last packet.
         last_packet_s: from the first packet to the last.
+        repeats_s: the part of that in which a FIN is repeated, and the timer of ``last`` with it.
         survive: the share that sees its last packet; the others, silent for longer than the
             timeout of ``opened``, are gone before.
         lifetime_s: from the first packet to the disappearance: the shortest and the longest.
@@ -132,8 +134,14 @@ class Life:
     opened: Wait
     last: Wait
     last_packet_s: float
+    repeats_s: float
     survive: float
     lifetime_s: tuple[float, float]
+
+    @property
+    def closes_s(self) -> float:
+        """From the first packet to the one that leads to ``last``."""
+        return self.last_packet_s - self.repeats_s
 
     @property
     def ends(self) -> Wait:
@@ -190,10 +198,22 @@ def lives_of(question: Question) -> Iterator[Life]:
         if share > 0:
             opened, last = final_states(close, question.forwarding)
             waits = (_tcp_wait(opened, question), _tcp_wait(last, question))
-            yield _life(close, share / whole, waits, _last_packet_s(close, question))
+            yield _life(
+                close,
+                share / whole,
+                waits,
+                _closes_s(close, question),
+                _repeats_s(close, question),
+            )
 
 
-def _last_packet_s(close: Close, question: Question) -> float:
+def _repeats_s(close: Close, question: Question) -> float:
+    """A FIN that nobody acknowledges is sent again; only where replies are seen does it matter."""
+    replies_seen = question.forwarding in ("nat", "local")
+    return FIN_RETRIES_S if close == "fin-no-ack" and replies_seen else 0.0
+
+
+def _closes_s(close: Close, question: Question) -> float:
     script = _SCRIPTS[close]
     if "retries" in script:
         return SYN_ACK_RETRIES_S if question.forwarding in ("nat", "local") else 0.0
@@ -217,18 +237,24 @@ def _wait(state: str, counted: Counted, name: TimeoutName, timeout_s: float, hz:
 
 
 def _life(
-    close: Close | None, share: float, waits: tuple[Wait, Wait], last_packet_s: float
+    close: Close | None,
+    share: float,
+    waits: tuple[Wait, Wait],
+    closes_s: float,
+    repeats_s: float = 0.0,
 ) -> Life:
     opened, last = waits
     idle_s = opened.timeout_s, opened.timeout_s + opened.granule_s
+    last_packet_s = closes_s + repeats_s
     closed_s = last_packet_s + last.timeout_s
-    survive = min(max((idle_s[1] - last_packet_s) / opened.granule_s, 0.0), 1.0)
+    survive = min(max((idle_s[1] - closes_s) / opened.granule_s, 0.0), 1.0)
     return Life(
         close=close,
         share=share,
         opened=opened,
         last=last,
         last_packet_s=last_packet_s,
+        repeats_s=repeats_s,
         survive=survive,
         lifetime_s=(
             closed_s if survive == 1 else idle_s[0],

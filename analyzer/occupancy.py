@@ -53,10 +53,15 @@ class Course:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Clockwork:
-    """A Life in jiffies: everything but ``last_packet`` is whole."""
+    """A Life in jiffies: everything but ``closes`` is whole.
+
+    Attributes:
+        closes: from the first packet to the one that leads to the last state.
+        last_timeout: what an entry waits there, from that packet on.
+    """
 
     life: Life
-    last_packet: float
+    closes: float
     opened_timeout: float
     opened_granule: float
     last_timeout: float
@@ -87,7 +92,7 @@ class _Clockwork:
             found.append((0.0, self.opened_granule))
         if 0 < self.life.survive < 1:
             edges = (-self.opened_timeout, -self.opened_timeout + self.window)
-            shifts = (0.0, self.last_packet)
+            shifts = (0.0, self.closes)
             found += [(edge + s, self.opened_granule) for edge in edges for s in shifts]
         return tuple(found)
 
@@ -112,7 +117,7 @@ class Table:
         ends = []
         for part in self._parts:
             if part.life.survive > 0:
-                due = self._end + part.last_packet + part.last_timeout
+                due = self._end + part.closes + part.last_timeout
                 ends.append(_next_step(due, part.last_granule))
             if part.life.survive < 1:
                 ends.append(_next_step(self._end + part.opened_timeout, part.opened_granule))
@@ -130,7 +135,7 @@ class Table:
         Until the load ends no count falls from one widest granule to the next; so each is highest
         in the last one of the load, InActConn in the one that ends with the last close.
         """
-        closes = {self._end + part.last_packet for part in self._parts}
+        closes = {self._end + part.closes for part in self._parts}
         actives, inactives, totals = [], [], []
         for end in {self._end, *closes}:
             active, inactive = self.counts(*self._instants(max(end - self.widest, 0.0), end))
@@ -167,8 +172,8 @@ class Table:
             return np.clip(until, 0.0, self._end) - survivors(until)
 
         idle_gone = _last_step(at, left, part.opened_granule) - part.opened_timeout
-        gone = _last_step(at, left, part.last_granule) - part.last_timeout - part.last_packet
-        closed = at - part.last_packet
+        gone = _last_step(at, left, part.last_granule) - part.last_timeout - part.closes
+        closed = at - part.closes
         opened = survivors(at) - survivors(closed) + idlers(at) - idlers(idle_gone)
         last = survivors(closed) - survivors(gone)
         return np.maximum(opened, 0.0), np.maximum(last, 0.0)  # no rounding below zero
@@ -181,8 +186,8 @@ class Table:
             end: the last.
             most: steps of one kind; of more, only every so many.
         """
-        single = [0.0, self._end, *(p.last_packet for p in self._parts)]
-        single += [self._end + p.last_packet for p in self._parts]
+        single = [0.0, self._end, *(p.closes for p in self._parts)]
+        single += [self._end + p.closes for p in self._parts]
         found = [np.array([begin, end, *(x for x in single if begin <= x <= end)])]
         for offset, every in {kink for part in self._parts for kink in part.kinks()}:
             first, last = math.ceil((begin - offset) / every), math.floor((end - offset) / every)
@@ -195,10 +200,10 @@ class Table:
 def _clockwork(life: Life, hz: int) -> _Clockwork:
     return _Clockwork(
         life=life,
-        last_packet=life.last_packet_s * hz,
+        closes=life.closes_s * hz,
         opened_timeout=float(round(life.opened.timeout_s * hz)),
         opened_granule=float(round(life.opened.granule_s * hz)),
-        last_timeout=float(round(life.last.timeout_s * hz)),
+        last_timeout=float(round((life.repeats_s + life.last.timeout_s) * hz)),
         last_granule=float(round(life.last.granule_s * hz)),
     )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from analyzer.ipvs.states import State, Timeouts, timeout_by_state_s
 from analyzer.ipvs.timers import granule_s
-from analyzer.lives import SYN_ACK_RETRIES_S
+from analyzer.lives import FIN_RETRIES_S, SYN_ACK_RETRIES_S
 from loadgen.background import Waiting
 
 if TYPE_CHECKING:
@@ -65,9 +65,8 @@ _ENDS_IN: Mapping[Close, frozenset[State]] = {
 }
 """Where entries wait after each way of closing; both of a pair where the forwarding decides."""
 
-_REPEATS_S: Mapping[Close, float] = {"half-open": SYN_ACK_RETRIES_S, "fin-no-ack": 51.0}
-"""How long a server repeats what nobody acknowledges: five SYN-ACKs from 1 s on, eight FINs from
-0.2 s on, each after twice the time (net/ipv4/tcp_timer.c); in nat an entry lives from the last."""
+_REPEATS_S: Mapping[Close, float] = {"half-open": SYN_ACK_RETRIES_S, "fin-no-ack": FIN_RETRIES_S}
+"""How long a server repeats what nobody acknowledges; in nat an entry lives from the last."""
 
 
 class DecayWatch(Waiting):

@@ -79,7 +79,9 @@ def path(life: Life) -> str:
         return life.ends.state
     if life.opened == life.last:
         return f"{life.last.state}, its timer started anew for {number(life.last_packet_s)} s"
-    return f"{life.opened.state} {number(life.last_packet_s)} s, then {life.last.state}"
+    before = f"{life.opened.state} {number(life.closes_s)} s, then " if life.closes_s else ""
+    anew = f", its timer started anew for {number(life.repeats_s)} s" if life.repeats_s else ""
+    return f"{before}{life.last.state}{anew}"
 
 
 def lived(life: Life) -> str:

@@ -53,7 +53,8 @@ def simulated(asked: Question, arrivals: np.ndarray, at: np.ndarray) -> tuple[An
     states = ENDS[close][seen]
     settable = {"ESTABLISHED": asked.timeouts.tcp_s, "FIN_WAIT": asked.timeouts.tcpfin_s}
     opened_s, last_s = (({**FIXED_S, **settable})[state] for state in states)
-    lasts_s = asked.hold_s if close in ("client", "server", "reset") else 0.0
+    lasts_s = asked.hold_s if close in ("client", "server", "reset", "fin-no-ack") else 0.0
+    repeats_s = 51.0 if close == "fin-no-ack" and seen else 0.0
     if close == "half" and seen:
         lasts_s = 31.0
 
@@ -64,7 +65,7 @@ def simulated(asked: Question, arrivals: np.ndarray, at: np.ndarray) -> tuple[An
     closes, idle_gone = arrivals + lasts_s, gone(arrivals, opened_s)
     dies = idle_gone <= closes
     leaves_first = np.where(dies, idle_gone, closes)
-    ends = np.where(dies, idle_gone, gone(closes, last_s))
+    ends = np.where(dies, idle_gone, gone(closes + repeats_s, last_s))
     counts = {True: np.zeros(at.size), False: np.zeros(at.size)}
     for state, begin, end in (
         (states[0], arrivals, leaves_first),
@@ -107,6 +108,9 @@ def test_the_tables_lead_each_closing_kind_to_its_state(close: Any, forwarding: 
         # nat, counted from the SYN: measured 93.95 on average
         ({"close": "half", "forwarding": "nat", "hz": 100}, (91.0, 96.12)),
         ({"close": "never", "hz": 100}, (900.0, 940.96)),
+        ({"close": "fin-no-ack"}, (30.0, 32.048)),
+        # nat, counted from the SYN: the server's eight FINs, and then
+        ({"close": "fin-no-ack", "forwarding": "nat", "hz": 100}, (171.0, 176.12)),
         ({"close": "abandon"}, (900.0, 916.384)),
         # silent for longer than tcp: gone before its FIN
         ({"tcp_s": 30, "hold_s": 100}, (30.0, 32.048)),
@@ -122,7 +126,7 @@ def test_an_entry_lives_as_long_as_was_measured(
 
 loads = st.fixed_dictionaries(
     {
-        "close": st.sampled_from(["client", "server", "reset", "half"]),
+        "close": st.sampled_from(["client", "server", "reset", "half", "fin-no-ack"]),
         "forwarding": st.sampled_from(FORWARDINGS),
         "hz": st.sampled_from([100, 250, 300, 1000]),
         "tcpfin_s": st.integers(10, 120).map(float),
