@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from analyzer.failover.copies import copies
 from analyzer.failover.results import Holding
 from analyzer.observed import ns
 from analyzer.table_at import KEY, entries_at
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 FRESH_NS = 3_000_000_000
 """What was polled longer ago does not tell what is held now."""
 
-_COPY = "SYNC"
 _S = 1_000_000_000
 
 
@@ -49,7 +49,7 @@ def _holding(evidence: Evidence, director: str, phase: Phase, at_ns: int) -> Hol
         active=None if counted.empty else int(counted["active"].sum()),
         inactive=None if counted.empty else int(counted["inactive"].sum()),
         entries=None if entries is None else len(entries),
-        synced=None if entries is None else int((entries["origin"] == _COPY).sum()),
+        synced=None if entries is None else copies(evidence, director, entries, at_ns),
     )
 
 

@@ -80,7 +80,7 @@ class Holding:
     active: int | None  # None where it could not be asked
     inactive: int | None
     entries: int | None
-    synced: int | None  # of the entries: copies that the sync daemon made
+    synced: int | None  # of the entries: copies that the sync daemon made, as far as packets tell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

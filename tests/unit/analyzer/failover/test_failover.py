@@ -10,12 +10,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from analyzer.captured import Captured, read_captures
 from analyzer.errors import RecordingError
 from analyzer.failover.tell import failover
 from analyzer.findings import failover as found
 from analyzer.findings.figures import Figures
+from analyzer.ipvs.states import Flag
 from analyzer.requests import summarise
-from tests.unit.analyzer.failover.wires import VIP, Silence, Wire, at, evidence, requests
+from tests.unit.analyzer.build import BOOT_NS, Seg, pcap, segments
+from tests.unit.analyzer.failover.wires import (
+    MACS,
+    VIP,
+    ZERO_NS,
+    Silence,
+    Wire,
+    at,
+    evidence,
+    requests,
+)
 
 silences = st.builds(
     Silence,
@@ -380,7 +392,7 @@ def test_what_the_failback_resets_is_told_apart() -> None:
 # Entries
 
 
-def entry(director: str, port: int, origin: str) -> dict[str, Any]:
+def entry(director: str, port: int, origin: str | None = None) -> dict[str, Any]:
     return {
         "at": at(5.0),
         "director": director,
@@ -415,3 +427,37 @@ def test_copies_are_counted_and_say_how_many_would_survive() -> None:
     assert told.would_survive == 1
     late = {row.director: row for row in told.entries if row.phase == "at the take-over"}
     assert late["bal01"].active is None  # it could not be asked any more
+
+
+def passed(*packets: tuple[float, int, str]) -> Captured:
+    """SYNs to a director: second, client port, director."""
+    made = segments(
+        [
+            Seg(at_s=second, port=port, flag=Flag.SYN, mac=MACS[director])
+            for second, port, director in packets
+        ]
+    )
+    made = replace(made, at_ns=made.at_ns - BOOT_NS + ZERO_NS)
+    read, lost = read_captures({"capture.pcap": memoryview(pcap([]))}, [], frozenset())
+    assert read is not None
+    assert lost == []
+    return replace(read, segments=made)
+
+
+def test_an_entry_whose_packets_passed_another_director_alone_is_a_copy() -> None:
+    polls = [{"at": at(5.0), "director": name, "what": "entries"} for name in ("bal01", "bal02")]
+    entries = [
+        *(entry("bal01", port) for port in (1001, 1002)),
+        *(entry("bal02", port) for port in (1001, 1002, 1003, 1004)),
+    ]
+    wire = [(4.1, 1001, "bal01"), (4.2, 1002, "bal01"), (4.3, 1003, "bal02")]
+    later = [(5.7, 1004, "bal01")]  # what comes after the instant tells nothing of it
+
+    def synced(captured: Captured | None) -> dict[str, int | None]:
+        made = replace(Silence().evidence(entries=entries, polls=polls), captured=captured)
+        rows = told_of(made).entries
+        return {row.director: row.synced for row in rows if row.phase == "before the fault"}
+
+    assert synced(passed(*wire, *later)) == {"bal01": 0, "bal02": 2}
+    assert synced(passed(*later)) == {"bal01": None, "bal02": None}
+    assert synced(None) == {"bal01": None, "bal02": None}
