@@ -25,6 +25,9 @@ _LONGEST_SLEEP_S = 0.05
 _AT_MOST_AT_ONCE = 64
 """Connections begun between two looks at what has come: answers are not kept waiting for long."""
 
+_GRACE_S = 0.1
+"""When it is told to stop, for the answers to what was just asked."""
+
 _HOUSEKEEPING_NS = 50_000_000
 _FLUSH_NS = 250_000_000
 
@@ -54,6 +57,7 @@ class Sender:
         try:
             while not outlet.stopped and not (turns.ended and not ending.under_way):
                 self._turn()
+            self._await_answers()
             ending.interrupt()
             outlet.flush()
             outlet.sent()
@@ -62,6 +66,12 @@ class Sender:
         finally:
             ending.let_go()
             self._epoll.close()
+
+    def _await_answers(self) -> None:
+        """Nothing more is begun, and what has just been asked is no failure of who is to answer."""
+        until_s = time.monotonic() + _GRACE_S
+        while self._ending.under_way and time.monotonic() < until_s:
+            self._look(_GRACE_S / 10)
 
     def _turn(self) -> None:
         """Begin what is due, look at what has come, see whose time is up."""
