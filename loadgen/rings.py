@@ -298,17 +298,15 @@ class PromptRing:
             raise
         ring = np.frombuffer(self._memory, dtype=np.uint8).reshape(slots, slot_bytes)
         self._headers = ring.view(np.uint32)[:, :_SLOT_HEADER_WORDS]
+        self._status = self._headers[:, _SLOT_STATUS]
         self.words = ring[:, PROMPT_NETWORK:].view(">u4")
         self.frames = ring[:, _PROMPT_FRAME:]
 
     def ready(self, most: int) -> slice:
         """The slots whose frames have come and were not released, at most so many."""
-        status = self._headers[self._head : self._head + most, _SLOT_STATUS]
-        empty = status & _READY == 0
-        count = int(empty.argmax())
-        if count == 0 and len(status) and not empty[0]:
-            count = len(status)
-        return slice(self._head, self._head + count)
+        status = self._status[self._head : self._head + most]
+        count = int(status.argmin())  # the kernel's own slots have a status of 0
+        return slice(self._head, self._head + (len(status) if status[count] else count))
 
     def at_ns(self, part: slice) -> Ints:
         """When the kernel saw each frame; Unix time, nanoseconds."""
@@ -321,7 +319,7 @@ class PromptRing:
 
     def release(self, part: slice) -> None:
         """The kernel may fill these slots again; they are the ones that ``ready`` gave."""
-        self._headers[part, _SLOT_STATUS] = 0
+        self._status[part] = 0
         self._head = part.stop % self._slots
 
     def dropped(self) -> int:
@@ -331,7 +329,7 @@ class PromptRing:
     def close(self) -> None:
         """Let the kernel have its memory back."""
         self.socket.close()
-        del self._headers, self.words, self.frames
+        del self._headers, self._status, self.words, self.frames
         with suppress(BufferError):
             self._memory.close()
 
@@ -383,7 +381,8 @@ class SendRing:
             raise
         ring = np.frombuffer(self._memory, dtype=np.uint8).reshape(slots, slot_bytes)
         self._frames = ring[:, SLOT_HEADER_BYTES:]
-        self._words = ring.view(np.uint32)
+        words = ring.view(np.uint32)
+        self._status, self._length = words[:, _SLOT_STATUS], words[:, _SLOT_LENGTH]
         self._copied = ring[:, _SLOT_COPIED : _SLOT_COPIED + 2].view(np.uint16)[:, 0]
         self._extra = SLOT_HEADER_BYTES - 32
 
@@ -400,21 +399,28 @@ class SendRing:
         Raises:
             OSError: the interface went down or away.
         """
-        slots = self._free_slots(len(frames))
-        taken = len(slots)
-        self._frames[slots, : frames.shape[1]] = frames[:taken]
-        self._copied[slots] = length[:taken]
-        self._words[slots, _SLOT_LENGTH] = length[:taken] + self._extra
-        self._words[slots, _SLOT_STATUS] = _READY
-        self._head = (self._head + taken) % len(self._words)
+        taken = self._fill(frames, length)
+        if taken < len(frames) and self._head == 0:  # the ring's end came before theirs
+            taken += self._fill(frames[taken:], length[taken:])
         self.flush()
         return taken
 
-    def _free_slots(self, wanted: int) -> Ints:
+    def _fill(self, frames: UInt8s, length: Ints) -> int:
+        """Fill the slots that are free from the head on, up to the ring's end; how many."""
+        part = self._free_slots(len(frames))
+        taken = part.stop - part.start
+        self._frames[part, : frames.shape[1]] = frames[:taken]
+        self._copied[part] = length[:taken]
+        self._length[part] = length[:taken] + self._extra
+        self._status[part] = _READY
+        self._head = part.stop % len(self._status)
+        return taken
+
+    def _free_slots(self, wanted: int) -> slice:
         """The slots from the head on that are the caller's, at most so many."""
-        slots = (self._head + np.arange(min(wanted, len(self._words)))) % len(self._words)
-        busy = np.flatnonzero(self._words[slots, _SLOT_STATUS] & ~np.uint32(_WRONG_FORMAT))
-        return slots[: busy[0]] if len(busy) else slots
+        status = self._status[self._head : self._head + wanted]
+        busy = (status & ~np.uint32(_WRONG_FORMAT)).nonzero()[0]
+        return slice(self._head, self._head + (int(busy[0]) if len(busy) else len(status)))
 
     def flush(self) -> None:
         """Have the kernel send what waits; what it has no memory for waits on."""
@@ -426,12 +432,12 @@ class SendRing:
 
     def waiting(self) -> int:
         """Frames that the kernel has not yet sent."""
-        return int(np.count_nonzero(self._words[:, _SLOT_STATUS] & ~np.uint32(_WRONG_FORMAT)))
+        return int(np.count_nonzero(self._status & ~np.uint32(_WRONG_FORMAT)))
 
     def close(self) -> None:
         """Let the kernel have its memory back; what waits is not sent."""
         self.socket.close()
-        del self._frames, self._words, self._copied
+        del self._frames, self._status, self._length, self._copied
         with suppress(BufferError):
             self._memory.close()
 
