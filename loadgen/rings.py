@@ -304,8 +304,8 @@ class PromptRing:
 
     def ready(self, most: int) -> slice:
         """The slots whose frames have come and were not released, at most so many."""
-        status = self._status[self._head : self._head + most]
-        count = int(status.argmin())  # the kernel's own slots have a status of 0
+        status = self._status[self._head : self._head + most].copy()  # the kernel writes on
+        count = int(status.argmin())  # its own slots have a status of 0
         return slice(self._head, self._head + (len(status) if status[count] else count))
 
     def at_ns(self, part: slice) -> Ints:
@@ -407,8 +407,8 @@ class SendRing:
 
     def _fill(self, frames: UInt8s, length: Ints) -> int:
         """Fill the slots that are free from the head on, up to the ring's end; how many."""
-        part = self._free_slots(len(frames))
-        taken = part.stop - part.start
+        taken = self._free_slots(len(frames))
+        part = slice(self._head, self._head + taken)
         self._frames[part, : frames.shape[1]] = frames[:taken]
         self._copied[part] = length[:taken]
         self._length[part] = length[:taken] + self._extra
@@ -416,11 +416,11 @@ class SendRing:
         self._head = part.stop % len(self._status)
         return taken
 
-    def _free_slots(self, wanted: int) -> slice:
-        """The slots from the head on that are the caller's, at most so many."""
+    def _free_slots(self, wanted: int) -> int:
+        """How many slots from the head on are the caller's, at most so many."""
         status = self._status[self._head : self._head + wanted]
         busy = (status & ~np.uint32(_WRONG_FORMAT)).nonzero()[0]
-        return slice(self._head, self._head + (int(busy[0]) if len(busy) else len(status)))
+        return int(busy[0]) if len(busy) else len(status)
 
     def flush(self) -> None:
         """Have the kernel send what waits; what it has no memory for waits on."""

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 _LEAD_NS = 20_000_000
 """From the order to the first request: all workers have the order by then."""
 
+_ALONE = {"OPENBLAS_NUM_THREADS": "1"}
+"""Threads for algebra that no worker does would spin while it begins, on the server's CPU too."""
+
 _PIPE_BYTES = 1 << 20
 _GRACE_S = 5.0
 _MESSAGE_LIMIT = 1 << 26
@@ -167,6 +170,7 @@ async def _spawn(engine: str) -> _Worker:
             stdin=asyncio.subprocess.PIPE,
             stdout=writing,
             start_new_session=True,
+            env=_ALONE | os.environ,
         )
     finally:
         os.close(writing)
