@@ -24,6 +24,9 @@ NEVER = -1
 PROMPT_NS = 200_000_000
 """A connect that took longer met trouble: the first repeated SYN comes after a second."""
 
+UNDER_WAY_NS = 1_000_000_000
+"""A request that failed, begun so shortly before an instant, is taken to have been under way."""
+
 _NEAR_S = 0.12  # of a whole second: a connect that waited for that repetition
 
 
@@ -40,6 +43,7 @@ class Sent:
     asked: Ints
     connected: Ints
     first_byte: Ints
+    ended: Ints
     failed: Bools
 
     @property
@@ -58,6 +62,16 @@ class Sent:
     def due(self, from_ns: int, to_ns: int) -> Bools:
         """Which were due in a span of time, its end left out."""
         return (self.scheduled >= from_ns) & (self.scheduled < to_ns)
+
+    def met(self, from_ns: int, to_ns: int) -> Bools:
+        """Which were due in a span of time, or under way at its begin.
+
+        When a request failed is not known: one begun within ``UNDER_WAY_NS`` may just have.
+        """
+        fresh = (self.started <= from_ns) & (self.started > from_ns - UNDER_WAY_NS)
+        under_way = np.where(self.ended == NEVER, fresh, self.ended > from_ns)
+        met: Bools = self.due(from_ns, to_ns) | (under_way & (self.scheduled < from_ns))
+        return met
 
     @property
     def through(self) -> Ints:
@@ -96,6 +110,7 @@ def sent_of(requests: pd.DataFrame) -> Sent:
         asked=_instants(begun["asked"]),
         connected=_instants(begun["connected"]),
         first_byte=_instants(begun["first_byte"]),
+        ended=_instants(begun["ended"]),
         failed=(begun["error"].notna() | begun["ended"].isna()).to_numpy(dtype=bool),
     )
 

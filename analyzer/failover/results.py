@@ -99,7 +99,7 @@ class Failover:
 
     ``outage_s`` is the longest time around the fault in which no SYN got through, though the client
     was not late with asking; known to within ``resolution_s``. ``sent``, ``late`` and ``failed``
-    count the requests that were due from the fault until it was undone.
+    count the requests that were due from the fault until it was undone, or under way at the fault.
     """
 
     valid: bool

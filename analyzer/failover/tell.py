@@ -111,7 +111,7 @@ def _came_back_ns(found: Sequence[Rule], begin_ns: int) -> int | None:
 
 
 def _told(scene: _Scene, gap: Gap | None, predicted: Forecast) -> Failover:
-    phase = scene.sent.due(predicted.fault_ns or scene.begin_ns, scene.until_ns)
+    phase = scene.sent.met(predicted.fault_ns or scene.begin_ns, scene.until_ns)
     why = _why_invalid(scene)
     fault_ns, new, old = predicted.fault_ns, predicted.new, predicted.old
     evidence = scene.evidence

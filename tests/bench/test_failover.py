@@ -93,7 +93,7 @@ def test_clients_are_out_for_as_long_as_the_advertisements_say(
         print(row(kind, rate, one))
     for one in (each for each in told if each["valid"]):
         assert abs(one["outage_s"] - one["predicted_outage_s"]) <= WITHIN_S
-        assert one["failed"] == 0
+        assert one["failed"] <= 1  # the one that is under way at the fault is reset
         due = rate * one["outage_s"] if one["how"] != "keepalived-alone" else 0
         assert abs(one["late"] - due) <= max(LATE_SHARE * due, LATE_REQUESTS)
     assert any(one["valid"] for one in told)

@@ -164,6 +164,21 @@ def test_a_connect_held_up_between_its_begin_and_its_syn_is_no_sign_of_life() ->
     assert told.outage_s == pytest.approx(scene.outage_s, abs=0.05)
 
 
+def test_a_request_under_way_at_the_fault_is_counted_with_it() -> None:
+    scene = Silence()
+    sent = requests(scene.rate, scene.to_s, scene.outages)
+    begun = sent["started"] < pd.Timestamp(at(scene.fault_s), tz="UTC")
+    last, long_before = sent.index[begun][-1], sent.index[begun][-150]
+    for row in (last, long_before):
+        sent.loc[row, ["first_byte", "ended"]] = pd.NaT
+        sent.loc[row, "error"] = "connection reset by peer"
+    plain = told_of(scene.evidence())
+    told = told_of(replace(scene.evidence(), requests=sent))
+    assert (plain.failed, told.failed) == (0, 1)
+    assert told.sent == plain.sent + 1
+    assert told.outage_s == plain.outage_s
+
+
 def test_a_director_that_answers_slowly_is_there() -> None:
     scene = Silence()
     sent = requests(50, 20, [], slow_s=lambda number: 0.15 if number in range(300, 310) else 0.001)
