@@ -12,16 +12,17 @@ reset by the client   ESTABLISHED while open, CLOSE 10 s       the same
 half: a SYN, no more  SYN_RECV 60 s, active                    SYN_RECV 31 s + 60 s
 reset-syn             SYN_RECV 60 s, active                    the same
 never, abandon        ESTABLISHED tcp, active                  the same
-fin-no-ack            as client                                TIME_WAIT 51 s + 120 s
+fin-no-ack            as client                                TIME_WAIT 54.7 s + 120 s
 ====================  =======================================  ===========================
 
 The 31 s are the server's SYN-ACKs, sent again after 1, 3, 7, 15 and 31 s: in nat each passes the
-director and starts the 60 s anew (31.5 s measured). The 51 s are its FINs, sent again eight times
-from 0.2 s on, each after twice the time (net/ipv4/tcp_timer.c, tcp_orphan_retries). ``never`` keeps
-its socket open and silent; ``abandon`` is a client that vanished (a nat server that gives up and
-closes by itself would move the entry to FIN_WAIT: not modelled). An entry whose connection stays
-open and silent for longer than ``tcp`` is gone before the close. Round trips and answers are taken
-to last no time.
+director and starts the 60 s anew (31.5 s measured). The 54.7 s are its FINs, sent again eight times
+after a wait that doubles (net/ipv4/tcp_timer.c): 51 s from 0.2 s on, but each wait is 0.2 s and the
+round trip, and late by the server's own timer wheel (54.6 and 54.8 s measured). ``never`` keeps its
+socket open and silent; ``abandon`` is a client that vanished (a nat server that gives up and closes
+by itself would move the entry to FIN_WAIT: not modelled). An entry whose connection stays open and
+silent for longer than ``tcp`` is gone before the close. Round trips and answers are taken to last
+no time.
 
 A timer fires at the first multiple of its granule g strictly after last packet + timeout T. So
 with A(t) connections opened until t, and s from the first packet to the last, there are alive

@@ -69,7 +69,7 @@ def test_a_closed_connection_is_remembered_for_a_timeout_and_a_granule(
         ("abandon", "Masq", 40.96 * 23),
         ("half-open", "Route", 65.12),
         ("half-open", "Masq", 31 + 65.12),  # the server's last SYN-ACK
-        ("fin-no-ack", "Masq", 51 + 125.12),  # its last FIN
+        ("fin-no-ack", "Masq", 54.7 + 125.12),  # its last FIN
         ("fin-no-ack", "Route", 20.64),
         ("reset-syn", "Masq", 65.12),
         ("reset-fin", "Masq", 10.64),
