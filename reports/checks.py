@@ -22,7 +22,8 @@ SUITE = "loadgen check"
 
 
 def lines(judgements: Sequence[Judgement]) -> list[str]:
-    """A line each, then how many of each kind."""
+    """A line each, then how many of each kind; what went wrong stands last, where it is seen."""
+    judgements = sorted(judgements, key=lambda one: one.outcome not in HARMLESS)
     width = max((len(SIGNS[one.outcome]) for one in judgements), default=0)
     shown = [f"{SIGNS[one.outcome]:<{width}}  {_line(one)}" for one in judgements]
     return [*shown, summary(judgements)]

@@ -38,6 +38,11 @@ def test_every_line_begins_with_the_outcome() -> None:
     ]
 
 
+def test_what_went_wrong_stands_last_and_in_the_order_told() -> None:
+    shown = checks.lines([*ALL[::-1], judgement("skipped")])
+    assert [line.split()[0] for line in shown[:-1]] == ["ok", "skipped", "NOT", "FAILED"]
+
+
 def test_junit_tells_what_failed_from_what_nobody_measured() -> None:
     suites = JUnitXml.fromstring(checks.junit(ALL, "runs/x").encode())
     suite = next(iter(suites))
