@@ -122,13 +122,18 @@ def _panel(trend: Trend, at: dict[str, int]) -> Panel:
     doubt = np.array([point.value.open for point in trend.points])
     traces = [_line(trend, x, y, doubt), *_marks(trend, x, y)]
     low, high = float((y - doubt).min()), float((y + doubt).max())
-    room = 0.15 * (high - low) or max(abs(high) * 0.1, 1.0)
+    room = max(0.15 * (high - low), 0.03 * abs(high)) or 1.0
+    bottom = max(low - room, -0.05 * (high + room)) if low >= 0 else low - room
     unit = f", {trend.unit}" if trend.unit else ""
     return Panel(
         title=plain(trend.quantity) + unit,
         height_px=PANEL_PX,
         traces=traces,
-        axis={"range": [low - room, high + room], "nticks": 4, "tickformat": "~s"},
+        axis={
+            "range": [bottom, high + room],
+            "nticks": 4,
+            "tickformat": "~g" if trend.unit else "~s",
+        },
     )
 
 
