@@ -29,6 +29,8 @@ HALF_OPEN_SHARE, FEWEST = 0.5, 20
 TORN_SHARE, TORN = 0.05, 5
 """The table is no snapshot: entries come and go while it is read (ip_vs_conn_seq_next)."""
 
+_NOT_GIVEN = "the director does not let us read /proc/net/ip_vs_conn"
+
 _UNFIT = {
     True: frozenset({State.FIN_WAIT}),
     False: frozenset({State.TIME_WAIT, State.CLOSE_WAIT, State.SYN_SENT}),
@@ -46,7 +48,8 @@ class Health:
     Attributes:
         director: its name.
         per_s: new connections a second of each service, by its ``name_of``.
-        entries: its connection table; None where it was not read, with ``why_no_entries``.
+        entries: its connection table; None where it was not given.
+        sample_of: how many there are, where ``entries`` are only a fair sample of them.
         vrrp_state: MASTER, BACKUP, or None without keepalived.
         sync_daemon: as ``ipvsadm -L --daemon`` tells: master, backup, master+backup, none.
     """
@@ -59,7 +62,7 @@ class Health:
     conn_tab_bits: int
     per_s: Mapping[str, float] | None
     entries: tuple[Entry, ...] | None
-    why_no_entries: str | None
+    sample_of: int | None
     memory_available_bytes: int | None
     vrrp_state: str | None
     sync_daemon: str | None
@@ -169,7 +172,7 @@ def _ports(one: Health) -> Check:
         clients = max(sources or 1, 1)
         budget = port_budget(rate, clients, EPHEMERAL_PORTS, kept_s, client_held_s=0)
         share = rate / budget.entry_limit_per_s
-        if share > 1 and sources is None:
+        if share > 1 and (sources is None or one.sample_of):
             why = f"{name_of(service)}: {rate:.0f}/s; how many clients share it is not known"
             return _check(what, one.director, "not measured", why)
         text = f"{name_of(service)}: {rate:.1f}/s, {share:.1%} of what the ports of {clients:,} "
@@ -220,21 +223,26 @@ def _states(one: Health) -> Check:
     """Entries' states are those that the forwarding leads to."""
     what = "entries' states"
     if one.entries is None:
-        return _check(what, one.director, "not measured", one.why_no_entries or "not read")
+        return _check(what, one.director, "not measured", _NOT_GIVEN)
     seen = [(entry, replies) for entry, replies in _bound(one) if entry.state in State.__members__]
     if not seen:
         return _check(what, one.director, True, "no entries at present")
+    of = f"; {_sample(one)}" if one.sample_of else ""
     unfit = Counter(e.state for e, replies in seen if State[e.state] in _UNFIT[replies])
     half_open = sum(entry.state == "SYN_RECV" for entry, _ in seen)
     allowed = sum(_UNFIT_SHARE[replies] for _, replies in seen)
     named = _named(Counter(entry.state for entry, _ in seen), "")
     if unfit.total() > max(allowed, 1):
-        why = f"{_named(unfit, 'in ')} do not fit the forwarding ({named})"
+        why = f"{_named(unfit, 'in ')} do not fit the forwarding ({named}{of})"
         return _check(what, one.director, False, why)
     if half_open > HALF_OPEN_SHARE * len(seen) and len(seen) >= FEWEST:
-        why = f"{half_open:,} of {len(seen):,} half open: refused, or an ARP leak ({named})"
+        why = f"{half_open:,} of {len(seen):,} half open: refused, or an ARP leak ({named}{of})"
         return _check(what, one.director, False, why)
-    return _check(what, one.director, True, named)
+    return _check(what, one.director, True, named + of)
+
+
+def _sample(one: Health) -> str:
+    return f"{len(one.entries or ()):,} of {one.sample_of:,} entries, a sample"
 
 
 def _named(states: Counter[str], word: str) -> str:
@@ -242,20 +250,30 @@ def _named(states: Counter[str], word: str) -> str:
 
 
 def _counters(one: Health) -> Check:
-    """ActiveConn and InActConn are the number of entries."""
+    """ActiveConn and InActConn are the number of entries; of a sample, their shares."""
     what = "counters and entries"
     if one.entries is None:
-        return _check(what, one.director, "not measured", one.why_no_entries or "not read")
+        return _check(what, one.director, "not measured", _NOT_GIVEN)
     counts = is_active(one.kernel)
     bound = [entry for entry, _ in _bound(one) if entry.state in State.__members__]
     active = sum(bool(counts[State[entry.state]]) for entry in bound)
     servers = [s for service in one.services if service.address for s in service.destinations]
     told = sum(s.active for s in servers), sum(s.inactive for s in servers)
     found = active, len(bound) - active
+    if one.sample_of:
+        return _check(what, one.director, *_shares(one, told, found))
     allowed = max(TORN, TORN_SHARE * sum(told))
     alike = all(abs(a - b) <= allowed for a, b in zip(told, found, strict=True))
     text = f"{told[0]:,} active, {told[1]:,} inactive; by entries {found[0]:,} and {found[1]:,}"
     return _check(what, one.director, alike, text)
+
+
+def _shares(one: Health, told: tuple[int, int], found: tuple[int, int]) -> tuple[bool, str]:
+    """Whether as many of a sample are active as the counters say, and in words."""
+    by_counters, by_entries = (part[0] / max(sum(part), 1) for part in (told, found))
+    text = f"{told[0]:,} active, {told[1]:,} inactive: {by_counters:.1%} active"
+    text += f"; by entries {by_entries:.1%} ({_sample(one)})"
+    return abs(by_counters - by_entries) <= TORN_SHARE, text
 
 
 # -- directors together --------------------------------------------------------------------------
@@ -327,6 +345,7 @@ def to_json(found: Sequence[Check], healths: Sequence[Health]) -> dict[str, Any]
                 "timeouts_s": asdict(one.timeouts) if one.timeouts else None,
                 "services": len(one.services),
                 "entries": None if one.entries is None else len(one.entries),
+                "sample_of": one.sample_of,
                 "connections_per_s": None if one.per_s is None else sum(one.per_s.values()),
                 "vrrp_state": one.vrrp_state,
                 "sync_daemon": one.sync_daemon,

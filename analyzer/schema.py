@@ -247,7 +247,7 @@ def verify() -> Schema:
     document = _Document()
     of = document.of
     director = {"director": of(str), "kernel": of(str | None), "hz": of(int | None)}
-    counts = {"services": of(int), "entries": of(int | None)}
+    counts = {"services": of(int), "entries": of(int | None), "sample_of": of(int | None)}
     told = {"vrrp_state": of(str | None), "sync_daemon": of(str | None)}
     shown = object_with(
         director

@@ -21,14 +21,15 @@ if TYPE_CHECKING:
 
     from analyzer.ipvs.formats import Service
     from loadgen.director.counters import Counters, ServerKey
-    from loadgen.director.eye import Eye, Look
+    from loadgen.director.eye import Eye
     from loadgen.director.facts import DirectorFacts
     from loadgen.director.timeouts import LeftTimeouts
     from loadgen.sites import Site
 
 ASK_S = 15.0
 MOST_ENTRIES = 20_000
-"""Reading more of them in one go costs a director's CPU too much before Linux 6.14."""
+"""Reading more of them in one go costs a director's CPU too much before Linux 6.14: of a larger
+table so many are a sample."""
 
 _MEMORY = "grep ^MemAvailable: /proc/meminfo 2>/dev/null"
 
@@ -69,6 +70,9 @@ async def _one(eye: Eye, facts: DirectorFacts, window_s: float) -> Health:
     held = sum(s.active + s.inactive for one in look.services.services for s in one.destinations)
     if held <= MOST_ENTRIES:
         look = await eye.look("entries", timeout_s=ASK_S, expected=held)
+        text = look.entries
+    else:
+        text = await eye.first_entries(MOST_ENTRIES, timeout_s=ASK_S)
     services = look.services.services
     size = facts.services.conn_tab_size
     vips = {service.address for service in services if service.address}
@@ -80,8 +84,8 @@ async def _one(eye: Eye, facts: DirectorFacts, window_s: float) -> Health:
         services=services,
         conn_tab_bits=int(math.log2(size)) if size else CONN_TAB_BITS,
         per_s=connections_per_s(services, first, second, passed_s),
-        entries=None if look.entries is None else parse_entries(look.entries).entries,
-        why_no_entries=_why_no_entries(look, held),
+        entries=None if text is None else parse_entries(text).entries,
+        sample_of=held if held > MOST_ENTRIES else None,
         memory_available_bytes=await _memory_bytes(eye),
         vrrp_state=facts.standing.vrrp_state(vips),
         sync_daemon=facts.standing.sync_daemon,
@@ -112,16 +116,6 @@ def connections_per_s(
         )
         rates[name_of(service)] = new / passed_s
     return rates
-
-
-def _why_no_entries(look: Look, held: int) -> str | None:
-    if look.entries is not None:
-        return None
-    if held > MOST_ENTRIES:
-        return (
-            f"{held:,} entries: reading more than {MOST_ENTRIES:,} would cost the director too much"
-        )
-    return "the director does not let us read /proc/net/ip_vs_conn"
 
 
 async def _memory_bytes(eye: Eye) -> int | None:

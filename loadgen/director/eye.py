@@ -142,6 +142,19 @@ class Eye:
         files = " ".join(_files(what))
         return self._read(await self.ask(f"cat {files} 2>/dev/null", timeout_s=timeout_s))
 
+    async def first_entries(self, count: int, *, timeout_s: float) -> str | None:
+        """The head of ``/proc/net/ip_vs_conn``; None where it is not given.
+
+        The table is told bucket by bucket of a hash over the clients' addresses and ports, so its
+        beginning is a fair sample of it; and the kernel walks no further than was read.
+
+        Raises:
+            LinkLost: no whole answer in time.
+        """
+        script = f"head -n {count + 1} {_ENTRIES} 2>/dev/null"
+        text = (await self.ask(script, timeout_s=timeout_s)).text
+        return text if text.startswith(_ENTRIES_TITLE) else None
+
     async def counters(self, *, timeout_s: float) -> Mapping[ServerKey, Counters] | None:
         """The counters, by the director's own ipvsadm; None where it has none that we may run.
 

@@ -10,12 +10,20 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from loadgen.lab.layout import Counts, lay_out
+
 if TYPE_CHECKING:
+    from loadgen.lab.fixture import MakeLab
     from loadgen.lab.lab import Lab
 
 BIN = Path(sys.executable).parent
 VIP = "192.168.10.2"
 REQUESTS = 20
+
+
+NOBODY = "192.168.10.128-192.168.10.143"
+"""Addresses that no host of a lab has."""
+LARGE, RATE_PER_S, LOAD_S = 20_500, 3000, 14
 
 
 def loadgen(lab: Lab, state: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -26,6 +34,22 @@ def loadgen(lab: Lab, state: Path, *words: str) -> subprocess.CompletedProcess[s
         text=True,
         check=False,
     )
+
+
+def begin(lab: Lab, state: Path, *words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [str(BIN / "loadgen"), *words, "--lab", lab.name],
+        env={**os.environ, "XDG_STATE_HOME": str(state)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def held(lab: Lab) -> int:
+    """Entries of the only director, by its counters."""
+    lines = lab.directors["bal01"].output("ipvsadm", "-Ln").splitlines()
+    return sum(int(n) for line in lines if " Route " in line for n in line.split()[-2:])
 
 
 def outcomes(document: Any, what: str) -> set[str]:
@@ -51,3 +75,44 @@ def test_a_lab_with_a_bursts_entries_is_well_and_a_timeout_not_in_force_is_faile
     found = json.loads(other.stdout)
     assert outcomes(found, "timeouts in force") == {"failed"}
     assert outcomes(found, "counters and entries") == {"passed"}
+
+
+def test_a_large_table_under_load_is_sampled_in_seconds_and_said_to_be(
+    make_ipvs_lab: MakeLab, tmp_path: Path
+) -> None:
+    """The load goes on while it is looked at, and is the rate that is found."""
+    burst = ("burst", "--vip", VIP, "--engine", "packets", "--local-ips", NOBODY)
+    flags = (
+        "-q",
+        str(RATE_PER_S),
+        "-z",
+        f"{LOAD_S}s",
+        "--no-capture",
+        "--observe",
+        "0",
+        "-o",
+        str(tmp_path / "run"),
+    )
+    counts = Counts(directors=1, servers=1)
+    with make_ipvs_lab(lay_out(counts, vip_by="static")) as lab:
+        load = begin(lab, tmp_path, *burst, *flags)
+        deadline_s = time.monotonic() + 4 * LOAD_S
+        while held(lab) < LARGE:
+            assert time.monotonic() < deadline_s
+            time.sleep(0.2)
+        began_s = time.monotonic()
+        looked = loadgen(lab, tmp_path, "verify", "-z", "1", "--json")
+        took_s = time.monotonic() - began_s
+        assert load.poll() is None
+        load.terminate()
+        load.communicate(timeout=60)
+    document = json.loads(looked.stdout)
+    (director,) = document["directors"]
+    assert 19_000 < director["entries"] <= 20_000  # a read under churn gives some twice
+    assert director["sample_of"] >= LARGE
+    assert director["connections_per_s"] > 0.5 * RATE_PER_S
+    details = {check["what"]: check["detail"] for check in document["checks"]}
+    for what in ("entries' states", "counters and entries"):
+        assert outcomes(document, what) == {"passed"}, details
+        assert "a sample" in details[what]
+    assert took_s < 15

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -62,7 +63,7 @@ WELL = Health(
     conn_tab_bits=12,
     per_s={NAME: 50.0},
     entries=entries("FIN_WAIT"),
-    why_no_entries=None,
+    sample_of=None,
     memory_available_bytes=10**9,
     vrrp_state="MASTER",
     sync_daemon="none",
@@ -111,8 +112,8 @@ UNKNOWN = {
     "timeouts in force": {"timeouts": None},
     "source ports": {"per_s": None},
     "memory": {"memory_available_bytes": None},
-    "entries' states": {"entries": None, "why_no_entries": "too many"},
-    "counters and entries": {"entries": None, "why_no_entries": "too many"},
+    "entries' states": {"entries": None},
+    "counters and entries": {"entries": None},
 }
 
 
@@ -134,6 +135,30 @@ def test_more_clients_have_more_ports() -> None:
         "passed"
     )
     assert found("source ports", replace(busy, entries=None)).outcome == "not measured"
+
+
+def sampled(states: tuple[Entry, ...], **health: Any) -> Health:
+    """A table of 30,000, of which 300 are active, seen by a thousandth."""
+    large = (service(active=300, inactive=29_700),)
+    return replace(WELL, services=large, entries=states, sample_of=30_000, **health)
+
+
+def test_a_sample_is_judged_by_its_shares_and_said_to_be_one() -> None:
+    well = sampled(entries("FIN_WAIT"))
+    for what in ("entries' states", "counters and entries"):
+        check = found(what, well)
+        assert check.outcome == "passed"
+        assert "30 of 30,000 entries, a sample" in check.detail
+    half_active = sampled(entries("FIN_WAIT", 15) + entries("ESTABLISHED", 15))
+    assert found("counters and entries", half_active).outcome == "failed"
+    assert found("entries' states", sampled(entries("TIME_WAIT"))).outcome == "failed"
+    assert to_json((), [well])["directors"][0]["sample_of"] == 30_000
+
+
+def test_clients_that_a_sample_does_not_have_may_be_there() -> None:
+    assert found("source ports", sampled(entries("FIN_WAIT"))).outcome == "passed"
+    busy = sampled(entries("FIN_WAIT"), per_s={NAME: 300.0})
+    assert found("source ports", busy).outcome == "not measured"
 
 
 @pytest.mark.parametrize("differs", [service(weight=0), service("nat")])

@@ -184,3 +184,18 @@ def test_counters_are_the_directors_own_ipvsadms() -> None:
         ("TCP", "192.168.10.2", 80, None, "192.168.10.21", 80): (4, 20, 0, 1291, 0),
         ("FWM", None, None, 258, "192.168.10.21", 0): (1, 2, 3, 4, 5),
     }
+
+
+def test_the_head_of_a_large_table_is_read_and_no_more(tables: Path) -> None:
+    (tables / "ip_vs_conn").write_text(ENTRIES_HEADER + FIN_WAIT * 50)
+
+    async def use(eye: Eye) -> list[str | None]:
+        await eye.look("services", timeout_s=20)
+        return [await eye.first_entries(count, timeout_s=20) for count in (3, 100)]
+
+    assert with_eye(use) == [ENTRIES_HEADER + FIN_WAIT * 3, ENTRIES_HEADER + FIN_WAIT * 50]
+
+
+def test_a_table_that_is_not_given_has_no_head(tables: Path) -> None:
+    (tables / "ip_vs_conn").unlink()
+    assert with_eye(lambda eye: eye.first_entries(3, timeout_s=20)) is None
