@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from analyzer.ipvs.entry_text import read_entries
+from analyzer.ipvs.formats import parse_timeouts
 from analyzer.recording import Recording, RecordingWriter
 from loadgen.director.eyes import eye_on
 from loadgen.director.facts import learn_facts, manifest_of
 from loadgen.director.link import Link, lab_link, parse_link
 from loadgen.director.poller import Poller
 from loadgen.director.shell import LinkLost
+from loadgen.director.timeouts import identity_of
+from loadgen.director.timeouts_change import TimeoutsChange
 from loadgen.lab.lab import Lab
 from loadgen.lab.layout import lay_out
 from loadgen.lab.netns import enter
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
     from loadgen.director.eye import Eye
 
 TIMEOUTS = ("900", "177", "300")
+TCPFIN_S = 33
 ONE_ARGUMENT = '#!/bin/sh\n[ "$1" = -c ] && [ $# = 2 ] && exec sh -c "$2"\nexit 64\n'
 """As ``vagrant ssh HOST -c``: the command is one argument."""
 LINKS = ("local", "ssh", "exec", "exec of one argument")
@@ -103,6 +108,26 @@ async def record(link: Link, directory: Path) -> dict[str, Any]:
     }
 
 
+async def change(link: Link) -> dict[str, Any]:
+    """Timeouts set for a while; what is in force is told by ipvsadm, whatever set it."""
+    eye, said = eye_on(link), []
+    await eye.open()
+    identity = await identity_of(eye)
+    await eye.close()
+    async with TimeoutsChange([eye_on(link)], said.append) as changing:
+        await changing.set_tcpfin(TCPFIN_S)
+        within = in_force()
+    told = {"identity": identity, "within": within, "after": in_force()}
+    return told | {"said": said, "owing": changing.owing}
+
+
+def in_force() -> list[float]:
+    """In the namespace that we stand in."""
+    command = ("ipvsadm", "-L", "--timeout")
+    found = parse_timeouts(subprocess.run(command, capture_output=True, text=True).stdout)
+    return [found.tcp_s, found.tcpfin_s, found.udp_s] if found else []
+
+
 def ask_all(scratch: Path) -> dict[str, Any]:
     """What every link to the same director says."""
     with Lab(lay_out(vip_by="static"), name="q") as lab:
@@ -121,6 +146,7 @@ def ask_all(scratch: Path) -> dict[str, Any]:
 
 def _asked(link: Link, directory: Path) -> dict[str, Any]:
     try:
-        return asyncio.run(ask(link)) | {"recorded": asyncio.run(record(link, directory))}
+        told = asyncio.run(ask(link)) | {"recorded": asyncio.run(record(link, directory))}
+        return told | {"changed": asyncio.run(change(link))}
     except Exception as error:  # one link's failure is that link's test's
         return {"failed": f"{type(error).__name__}: {error}"}

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.lab.ask_links import LINKS, TIMEOUTS
+from tests.lab.ask_links import LINKS, TCPFIN_S, TIMEOUTS
 
 GUEST_LIMIT_S = 130
 VIP = "192.168.10.2"
@@ -95,6 +95,20 @@ def test_entries_are_those_of_four_requests_and_their_cost_is_known(said: Any) -
 
 def test_a_link_that_is_lost_can_be_opened_again(said: Any) -> None:
     assert said["reopened"]
+
+
+def test_by_it_timeouts_are_set_for_a_while_and_put_back(said: Any) -> None:
+    """Also by netlink alone: what was in force, ipvsadm told."""
+    tcp, tcpfin, udp = map(float, TIMEOUTS)
+    changed = said["changed"]
+    assert changed["within"] == [tcp, TCPFIN_S, udp]
+    assert changed["after"] == [tcp, tcpfin, udp]
+    assert changed["owing"] == []
+    assert changed["said"][-1].endswith("are 900 177 300, as they were")
+
+
+def test_what_a_director_is_owed_is_found_over_any_link(links: Any) -> None:
+    assert len({links[link]["changed"]["identity"] for link in LINKS}) == 1
 
 
 def test_a_poller_records_by_it(said: Any) -> None:
