@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -34,7 +33,7 @@ def start(lab: Lab, state: Path, command: str, *flags: str) -> subprocess.Popen[
 def begin(lab: Lab, state: Path, command: str, *flags: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [str(BIN / "loadgen"), command, "--lab", lab.name, *flags],
-        env={**os.environ, "XDG_STATE_HOME": str(state)},
+        env=with_state(state),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -42,14 +41,19 @@ def begin(lab: Lab, state: Path, command: str, *flags: str) -> subprocess.Popen[
     )
 
 
+def with_state(state: Path) -> dict[str, str]:
+    """This environment, with journals in a folder of their own."""
+    return {**os.environ, "XDG_STATE_HOME": str(state)}
+
+
 def end_after(words: str, process: subprocess.Popen[str]) -> None:
-    """End a command as Ctrl-C does, once it has said these words."""
+    """End a command once it has said these words; also one that was told to ignore Ctrl-C."""
     assert process.stderr is not None
     said = []
     for line in process.stderr:
         said.append(line)
         if words in line:
-            process.send_signal(signal.SIGINT)
+            process.terminate()
             break
     process.communicate(timeout=LIMIT_S)
     assert words in "".join(said[-1:]), said
