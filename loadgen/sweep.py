@@ -55,8 +55,7 @@ def check_allowed(
         UsageProblem: there is no director, nobody said that it may be changed, or tcpfin has no
             part in such a load.
     """
-    if plan.datagram is not None:
-        raise UsageProblem("--udp does not go with a sweep of tcpfin: a datagram has no FIN")
+    check_closes(plan)
     if not site.directors:
         raise UsageProblem("no director to sweep: name one with --director")
     is_ours = site.lab is not None and not any(":" in spec or spec == "local" for spec in told)
@@ -69,6 +68,16 @@ def check_allowed(
         )
 
 
+def check_closes(plan: LoadPlan) -> None:
+    """Only what closes is governed by tcpfin.
+
+    Raises:
+        UsageProblem: the plan sends datagrams.
+    """
+    if plan.datagram is not None:
+        raise UsageProblem("--udp does not go with a sweep of tcpfin: a datagram has no FIN")
+
+
 async def sweep(
     plan: LoadPlan,
     site: Site,
@@ -77,6 +86,8 @@ async def sweep(
     *,
     color: bool,
     say: Callable[[str], None],
+    way: str | None = None,
+    earlier: Sequence[tuple[int, Path]] = (),
 ) -> Swept:
     """Set each value on all directors, send the plan, watch the decay; then put all back.
 
@@ -88,26 +99,29 @@ async def sweep(
             are what an earlier sweep left behind.
         color: of the progress bars.
         say: takes a line for the operator.
+        way: of forwarding, where it is one of several; it is in the names of the runs.
+        earlier: the runs of other ways, in the same folder.
     """
     eyes = [eye_on(link) for link in site.directors]
     change = TimeoutsChange(eyes, say, left=options.left_timeouts)
-    swept = Swept(runs=[], before=change.before)
+    swept = Swept(runs=list(earlier), before=change.before)
     steps = Steps(between=change.give_up)
     with on_signals(steps.end):
         try:
             await steps.take(change.__aenter__())
             for value_s in values_s:
-                said = await steps.take(_one(plan, site, value_s, options, change, color=color))
+                own = replace(options, directory=options.directory / run_name(value_s, way))
+                said = await steps.take(_one(plan, site, value_s, own, change, color=color))
                 if said != "completed":
                     break
-                swept.runs.append((value_s, _run_directory(options, value_s)))
+                swept.runs.append((value_s, own.directory))
                 _note(options.directory, swept)
         except LoadgenError as error:
             swept.error = error
         finally:
             await change.__aexit__(None, None, None)
     swept.owing = change.owing
-    done = len(swept.runs) == len(values_s)
+    done = len(swept.runs) == len(earlier) + len(values_s)
     swept.ended = "completed" if done or swept.error else "interrupted"
     return swept
 
@@ -128,14 +142,13 @@ async def _one(
             f"its timeouts {in_words(before)} come back at the end"
         )
     await change.set_tcpfin(value_s)
-    own = replace(
-        options, directory=_run_directory(options, value_s), observe_s=None, left_timeouts="ours"
-    )
+    own = replace(options, observe_s=None, left_timeouts="ours")
     return await burst(plan, site, own, progress)
 
 
-def _run_directory(options: BurstOptions, value_s: int) -> Path:
-    return options.directory / f"tcpfin-{value_s}"
+def run_name(value_s: int, way: str | None = None) -> str:
+    """Of a run's directory, within the sweep's."""
+    return f"{way}-tcpfin-{value_s}" if way else f"tcpfin-{value_s}"
 
 
 def _note(folder: Path, swept: Swept) -> None:

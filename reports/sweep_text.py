@@ -31,7 +31,21 @@ OFF = "✗"
 
 def table(sweep: Sweep) -> DataTable:
     """One row for each value; the model's figure in brackets."""
-    return DataTable(columns=COLUMNS, rows=[_row(point) for point in sweep.points])
+    rows = [_row(point) for point in sweep.points]
+    if len(sweep.ways) == 1:
+        return DataTable(columns=COLUMNS, rows=rows)
+    named = [(way, *row) for way, row in zip(_ways(sweep.points), rows, strict=True)]
+    return DataTable(columns=("forwarding", *COLUMNS), rows=named)
+
+
+def _ways(points: Sequence[Point]) -> list[str | None]:
+    return [point.forwarding for point in points]
+
+
+def listed(ways: Sequence[str | None]) -> str:
+    """Several ways of forwarding, in words."""
+    *others, last = (way or "an unknown way" for way in ways)
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _row(point: Point) -> tuple[Cell, ...]:
@@ -108,10 +122,15 @@ def _cell(cell: Cell) -> str:
     return "not measured" if cell is None else str(cell)
 
 
+def _in(point: Point, points: Sequence[Point]) -> str:
+    """Its way of forwarding, where there are several."""
+    return f" in {point.forwarding}" if len(set(_ways(points))) > 1 else ""
+
+
 def why_not_steady(points: Sequence[Point]) -> list[str]:
     """For each point without a steady value, why."""
     return [
-        f"tcpfin {point.tcpfin_s:g} s: {point.steady_inactive.why}"
+        f"tcpfin {point.tcpfin_s:g} s{_in(point, points)}: {point.steady_inactive.why}"
         for point in points
         if point.steady_inactive and point.steady_inactive.measured is None
     ]

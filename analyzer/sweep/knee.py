@@ -22,8 +22,11 @@ def knee_of(points: Sequence[Point]) -> Knee:
     """Name it from all runs together: the longest silence of any must be shorter.
 
     Args:
-        points: of one sweep, in any order.
+        points: of one sweep, in any order; those where something else than tcpfin governs (nat)
+            have no say.
     """
+    if any(point.timeout_name == "tcpfin" for point in points):
+        points = [point for point in points if point.timeout_name in (None, "tcpfin")]
     waits = [point.waits for point in points if point.waits and point.waits.connections]
     if not any(point.timeout_name == "tcpfin" for point in points):
         return _none(waits, "tcpfin governed no entry of these runs, so any value will do")

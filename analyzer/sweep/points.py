@@ -41,7 +41,9 @@ def sweep_of(folder: str, runs: Sequence[tuple[float, Analysis]]) -> Sweep:
     """
     if not runs:
         raise AnalyzerError(f"{folder}: no run of a sweep there")
-    points = tuple(sorted((point_of(*run) for run in runs), key=lambda point: point.tcpfin_s))
+    found = [point_of(*run) for run in runs]
+    ways = list(dict.fromkeys(point.forwarding for point in found))
+    points = tuple(sorted(found, key=lambda one: (ways.index(one.forwarding), one.tcpfin_s)))
     knee = knee_of(points)
     missing = dict.fromkeys(row for _, analysis in runs for row in analysis.not_measured)
     return Sweep(
@@ -265,8 +267,22 @@ def _verdict(points: Sequence[Point], knee_s: float | None) -> str:
         state = next((point.state for point in points if point.state), None)
         waited = f": its entries waited in {state}" if state else ""
         return f"Tcpfin governed nothing here{waited}"
-    values = ", ".join(f"{point.tcpfin_s:g}" for point in points)
+    values = ", ".join(dict.fromkeys(f"{point.tcpfin_s:g}" for point in governed))
     off = [f"{point.tcpfin_s:g}" for point in points if point.timeout_agrees is False]
     lived = f"lived otherwise at {', '.join(off)} s" if off else "lived by each"
     enough = "None of these" if knee_s is None else f"{knee_s:g} s"
-    return f"{enough} is enough for these clients: of tcpfin {values} s, entries {lived}"
+    text = f"{enough} is enough for these clients: of tcpfin {values} s, entries {lived}"
+    return text + _ungoverned([one for one in points if one.forwarding != governed[0].forwarding])
+
+
+def _ungoverned(points: Sequence[Point]) -> str:
+    """Of the ways of forwarding beside the first: those where entries waited something else."""
+    others = {
+        point.forwarding: point.state
+        for point in points
+        if point.timeout_name not in (None, "tcpfin")
+    }
+    return "".join(
+        f"; in {way} tcpfin governed nothing: entries waited in {state}"
+        for way, state in others.items()
+    )

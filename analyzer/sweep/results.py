@@ -110,13 +110,18 @@ class Knee:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sweep:
-    """The points, smallest tcpfin first, and what they say together."""
+    """The points, by way of forwarding, smallest tcpfin first, and what they say together."""
 
     folder: str
     verdict: str
     points: tuple[Point, ...]
     knee: Knee
     not_measured: tuple[NotMeasured, ...]
+
+    @property
+    def ways(self) -> tuple[str | None, ...]:
+        """The ways of forwarding, in the order of the points; usually one."""
+        return tuple(dict.fromkeys(point.forwarding for point in self.points))
 
 
 def to_json(sweep: Sweep) -> dict[str, Any]:

@@ -249,6 +249,22 @@ class SecondsListType(click.ParamType["tuple[int, ...]"]):
         return seconds
 
 
+class WaysType(click.ParamType["tuple[str, ...]"]):
+    """``dr,nat,tun``: different ways of forwarding that a lab has."""
+
+    name = "way,way,..."
+    ways = ("dr", "nat", "tun")
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """The ways, in the order told."""
+        ways = tuple(part.strip() for part in str(value).split(","))
+        if not set(ways) <= set(self.ways) or len(set(ways)) < len(ways):
+            self.fail(f"{value!r}: expected some of {', '.join(self.ways)}, each once", param, ctx)
+        return ways
+
+
 class AddressType(click.ParamType[str]):
     """An IPv4 address."""
 
@@ -319,3 +335,4 @@ TIMEOUTS = TimeoutsType()
 LISTEN = ListenType()
 KEEP = KeepType()
 SECONDS_LIST = SecondsListType()
+WAYS = WaysType()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -13,7 +13,7 @@ from loadgen.errors import RunFailed
 from loadgen.lab.programs import run_program
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 T = TypeVar("T")
 
@@ -37,11 +37,29 @@ def enter(namespace: str) -> None:
     except OSError as error:
         raise RunFailed(f"network namespace {namespace}: {error.strerror}") from error
     try:
-        if _libc.setns(descriptor, CLONE_NEWNET) != 0:
-            reason = os.strerror(ctypes.get_errno())
-            raise RunFailed(f"network namespace {namespace} cannot be entered: {reason}")
+        _set(descriptor, namespace)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def visiting(namespace: str) -> Iterator[None]:
+    """``enter``, and back at the end."""
+    here = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        enter(namespace)
+        try:
+            yield
+        finally:
+            _set(here, "where we came from")
+    finally:
+        os.close(here)
+
+
+def _set(descriptor: int, name: str) -> None:
+    if _libc.setns(descriptor, CLONE_NEWNET) != 0:
+        reason = os.strerror(ctypes.get_errno())
+        raise RunFailed(f"network namespace {name} cannot be entered: {reason}")
 
 
 def within(namespace: str, action: Callable[[], T]) -> T:

@@ -17,12 +17,12 @@ from analyzer.capacity.queue import Link
 from analyzer.capacity.told import KEY, to_manifest
 from analyzer.recording import RecordingWriter
 from loadgen.errors import UsageProblem
-from loadgen.lab import interruption, state
+from loadgen.lab import interruption
 from loadgen.lab.changes import bucket_bytes, queue_bytes
 from loadgen.lab.emit import topology_of
-from loadgen.lab.lab import Lab, down
+from loadgen.lab.own import OwnLab
 from loadgen.lab.recorder import LabEvents
-from loadgen.lab.topology import check_lab_name, namespace
+from loadgen.lab.topology import namespace
 from loadgen.proof.losses import Losses
 from loadgen.proof.meters import Datagrams, LinkCounters
 from loadgen.proof.schedule import flows, frames_per_s
@@ -31,10 +31,10 @@ from loadgen.run import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from analyzer.capacity.question import CapacityQuestion, Lists
+    from loadgen.lab.lab import Lab
     from loadgen.run import Ended
 
 LAB_NAME = "capacity"
@@ -88,31 +88,6 @@ def losses_of(
     return sets
 
 
-class ProofLab:
-    """The plan's lab, alone under its name: what a killed proof left is taken down first."""
-
-    def __init__(self, options: ProofOptions, say: Callable[[str], None]) -> None:
-        made = topology_of(options.lists, options.question.hosts)
-        self._name = check_lab_name(options.lab_name)
-        self._lab = Lab(replace(made, udp_port=UDP_PORT), name=self._name, say=say)
-        self._ours: AbstractContextManager[None] = state.lock(f"{self._name}.proof")
-
-    def __enter__(self) -> Lab:
-        self._ours.__enter__()
-        try:
-            down(self._name)
-            return self._lab.up()
-        except BaseException:
-            self._ours.__exit__(None, None, None)
-            raise
-
-    def __exit__(self, *_error: object) -> None:
-        try:
-            self._lab.down()
-        finally:
-            self._ours.__exit__(None, None, None)
-
-
 def prove_plan(options: ProofOptions, say: Callable[[str], None]) -> Ended:
     """Bring the lab up, measure, take the lab down whatever happens; a recording is left.
 
@@ -122,12 +97,12 @@ def prove_plan(options: ProofOptions, say: Callable[[str], None]) -> Ended:
         RecordingError: the directory cannot take a recording.
     """
     interruption.install()
-    with ProofLab(options, say) as lab, asyncio.Runner() as runner:
+    made = replace(topology_of(options.lists, options.question.hosts), udp_port=UDP_PORT)
+    with OwnLab(made, options.lab_name, say) as lab, asyncio.Runner() as runner:
         try:
             return runner.run(prove_in(lab, options, say))
         finally:
             interruption.install()  # the run had handlers of its own, and took them away
-            say(f"lab {lab.name!r}: taking it down")
 
 
 async def prove_in(lab: Lab, options: ProofOptions, say: Callable[[str], None]) -> Ended:

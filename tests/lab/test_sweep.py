@@ -13,7 +13,8 @@ import pytest
 
 from analyzer.ipvs.states import Timeouts
 from loadgen.commands.loadgen import group
-from tests.lab.sweeping import BIN, VIP, begin, end_after, leave_tcpfin, present, start
+from loadgen.lab.state import lab_names
+from tests.lab.sweeping import BIN, VIP, begin, end_after, leave_tcpfin, present, start, with_state
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,6 +82,24 @@ def test_after_kill_9_the_next_command_puts_the_timeouts_back_and_says_so(
         assert f"{name}: tcp, tcpfin, udp are 900 120 300, as they were" in err
     assert present(lab) == dict.fromkeys(lab.director_names, DEFAULTS)
     assert not list(state.rglob("*.json"))
+
+
+def test_each_way_of_forwarding_is_swept_in_a_lab_of_its_own_of_which_nothing_stays(
+    state: Path, tmp_path: Path, lab_prefix: str
+) -> None:
+    flags = ["--tcpfin", "2", "-n", "20", "--forwarding", "tun,dr", "--lab", lab_prefix, "--json"]
+    command = [str(BIN / "loadgen"), "sweep", "--vip", VIP, *flags, "-o", str(tmp_path / "ways")]
+    swept = subprocess.run(command, env=with_state(state), capture_output=True, text=True)
+    assert swept.returncode == 0, swept.stderr
+    found = json.loads(swept.stdout)
+    assert [(point["forwarding"], point["run"]) for point in found["points"]] == [
+        ("tun", "tun-tcpfin-2"),
+        ("dr", "dr-tcpfin-2"),
+    ]
+    for point in found["points"]:
+        assert (point["sent"], point["failed"], point["timeout_name"]) == (20, 0, "tcpfin")
+        assert point["timeout_agrees"]
+    assert not {f"{lab_prefix}-tun", f"{lab_prefix}-dr"} & set(lab_names())
 
 
 COMMANDS = {

@@ -16,9 +16,11 @@ from loadgen.commands.loadgen.director_options import (
     lab_of_vip_option,
 )
 from loadgen.commands.loadgen.load_options import load_options, plan_of, without_credentials
-from loadgen.commands.types import SECONDS_LIST
+from loadgen.commands.types import SECONDS_LIST, WAYS
 
 if TYPE_CHECKING:
+    from loadgen.burst import BurstOptions
+    from loadgen.plan import LoadPlan
     from loadgen.sweep import Swept
 
 
@@ -31,6 +33,13 @@ if TYPE_CHECKING:
     required=True,
     metavar="S,S,...",
     help="The values, in seconds: 10,30,60,120.",
+)
+@click.option(
+    "--forwarding",
+    "ways",
+    type=WAYS,
+    metavar="WAY,WAY,...",
+    help="Also over dr, nat, tun: each in a lab that is made for it.",
 )
 @director_option
 @click.option(
@@ -47,12 +56,9 @@ if TYPE_CHECKING:
 @click.option("--no-color", is_flag=True, help="No colours in the progress bars.")
 def sweep(
     values_s: tuple[int, ...],
-    directors: tuple[str, ...],
-    allow_changes: bool,
-    lab_name: str | None,
+    ways: tuple[str, ...] | None,
     output: Path | None,
     as_json: bool,
-    no_color: bool,
     **options: Any,
 ) -> int:
     """Fire the same burst under several values of tcpfin, and say how small it may be.
@@ -60,20 +66,11 @@ def sweep(
     Each director gets its old timeouts back whatever happens; after a kill -9, by the next
     command on it.
     """
-    import asyncio
     import sys
 
-    import uvloop
-
     from loadgen.burst import BurstOptions, new_run_directory
-    from loadgen.preflight import check_consent, check_means
-    from loadgen.sites import find_site, stand_in
-    from loadgen.sweep import check_allowed
-    from loadgen.sweep import sweep as run_sweep
 
     plan, why = plan_of(options)
-    site = find_site(plan.target.vip, directors, lab_name, (), options["capture_on"])
-    check_allowed(site, directors, values_s, plan, allowed=allow_changes)
     watching = BurstOptions(
         directory=output or new_run_directory("sweep"),
         command_line=without_credentials(sys.argv[1:]),
@@ -84,12 +81,57 @@ def sweep(
         director_cpu=float(options["director_cpu"]),
         left_timeouts=options["left_timeouts"],
     )
+    if ways:
+        swept = _in_labs(plan, values_s, ways, watching, options)
+    else:
+        swept = _here(plan, values_s, watching, options)
+    return _report(watching.directory, swept, as_json=as_json)
+
+
+def _here(
+    plan: LoadPlan, values_s: tuple[int, ...], watching: BurstOptions, options: dict[str, Any]
+) -> Swept:
+    """On the directors that were told, or the running lab's."""
+    import asyncio
+
+    import uvloop
+
+    from loadgen.preflight import check_consent, check_means
+    from loadgen.sites import find_site, stand_in
+    from loadgen.sweep import check_allowed, sweep
+
+    told = options["directors"]
+    site = find_site(plan.target.vip, told, options["lab_name"], (), options["capture_on"])
+    check_allowed(site, told, values_s, plan, allowed=options["allow_changes"])
     check_consent(plan, in_lab=site.lab is not None, agreed=options["agreed"])
     stand_in(site, plan.target.vip, _say)
     check_means(plan)
+    color = not options["no_color"]
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        swept = runner.run(run_sweep(plan, site, values_s, watching, color=not no_color, say=_say))
-    return _report(watching.directory, swept, as_json=as_json)
+        return runner.run(sweep(plan, site, values_s, watching, color=color, say=_say))
+
+
+def _in_labs(
+    plan: LoadPlan,
+    values_s: tuple[int, ...],
+    ways: tuple[str, ...],
+    watching: BurstOptions,
+    options: dict[str, Any],
+) -> Swept:
+    """In a lab for each way of forwarding."""
+    from loadgen.sweep_ways import LAB_NAME, WaysOrder, check_is_ours, sweep_ways
+
+    check_is_ours(plan, options["directors"])
+    order = WaysOrder(
+        plan=plan,
+        values_s=values_s,
+        ways=ways,
+        options=watching,
+        capture_on=options["capture_on"],
+        color=not options["no_color"],
+        lab_name=options["lab_name"] or LAB_NAME,
+    )
+    return sweep_ways(order, _say)
 
 
 def _say(line: str) -> None:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pandas as pd
 import pytest
 
 from loadgen.commands import analyzer, exit_code_of, loadgen
@@ -75,6 +76,52 @@ def test_values_that_are_none_are_one_line(run: Run, value: str) -> None:
     assert code == 2
     assert "different whole seconds such as 10,30,60,120" in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["--forwarding", "dr,bridge"], "expected some of dr, nat, tun, each once"),
+        (["--forwarding", "dr,dr"], "expected some of dr, nat, tun, each once"),
+        (["--forwarding", "nat", "--director", "local"], "expected no --director with it"),
+        (["--forwarding", "nat", "--lab", "no such name"], "a lab's name is"),
+        (["--forwarding", "nat", "--udp"], "a datagram has no FIN"),
+        (["--forwarding", "nat", "--vip", "192.0.2.1"], "expected --vip 192.168.10.2"),
+    ],
+)
+def test_ways_of_forwarding_are_swept_in_labs_made_for_it_only(
+    run: Run, words: list[str], why: str
+) -> None:
+    code, _, err = run("loadgen", "sweep", "--vip", "192.168.10.2", "--tcpfin", "5", *words)
+    assert code == 2
+    assert why in err
+    assert err.count("\n") == 1
+
+
+@pytest.fixture
+def two_ways(folder: Path) -> Path:
+    """A sweep over two ways; of one, the recording says that servers were masqueraded."""
+    shutil.copytree(folder / "tcpfin-20", folder / "nat-tcpfin-20")
+    parts = list((folder / "nat-tcpfin-20" / "services").glob("*.parquet"))
+    for part in parts:
+        table = pd.read_parquet(part)
+        table.assign(forwarding="nat").to_parquet(part)
+    runs = [{"tcpfin_s": 20, "run": name} for name in ("tcpfin-20", "nat-tcpfin-20")]
+    (folder / "sweep.json").write_text(json.dumps({"schema_version": 1, "runs": runs}))
+    return folder
+
+
+def test_each_way_of_forwarding_has_its_own_rows_and_curves(run: Run, two_ways: Path) -> None:
+    code, out, err = run("analyzer", "sweep", str(two_ways))
+    assert code == 0, err
+    rows = [line.split() for line in out.splitlines()]
+    assert [row[:2] for row in rows if row[:1] in (["dr"], ["nat"])] == [
+        ["dr", "20"],
+        ["nat", "20"],
+    ]
+    page = (two_ways / "sweep.html").read_text()
+    for words in ("dr, lived, mean", "nat, lived, mean", "nat, tcpfin 20 s"):
+        assert words in page
 
 
 def test_a_director_that_cannot_be_reached_is_one_line_and_nothing_was_changed(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -116,6 +116,39 @@ def test_the_knee_is_the_smallest_value_above_the_longest_silence_of_all_runs(
     assert "12.8 s (within 50 ms)" in knee.why
     assert any("fewer than 1 in 300" in row for row in knee.not_measured)
     assert not any(row.startswith("loss") for row in knee.not_measured)
+
+
+def forwarded(analysis: Analysis, way: str, **lived: Any) -> Analysis:
+    """The same run, had its director forwarded so and its entries waited so."""
+    tables = tuple(
+        replace(table, rows=tuple(replace(row, forwarding=way) for row in table.rows))
+        for table in analysis.timeline.peaks
+    )
+    return replace(
+        analysis,
+        run=f"runs/{way}-tcpfin",
+        timeline=replace(analysis.timeline, peaks=tables),
+        lifetimes=tuple(replace(row, **lived) for row in analysis.lifetimes),
+    )
+
+
+def test_of_several_ways_of_forwarding_those_that_tcpfin_governs_have_a_say(
+    analysis: Analysis,
+) -> None:
+    nat = forwarded(analysis, "nat", state="TIME_WAIT", timeout_name="fixed")
+    runs = [(20, nat), (30, nat), (20, forwarded(analysis, "tun"))]
+    found = sweep_of("f", runs)
+    assert found.ways == ("nat", "tun")
+    assert [(one.forwarding, one.tcpfin_s) for one in found.points] == [
+        ("nat", 20),
+        ("nat", 30),
+        ("tun", 20),
+    ]
+    assert found.verdict == (
+        "20 s is enough for these clients: of tcpfin 20 s, entries lived by each; "
+        "in nat tcpfin governed nothing: entries waited in TIME_WAIT"
+    )
+    assert found.knee.connections == 50
 
 
 def test_jitter_counts_against_a_value_that_is_only_just_enough(point: Point) -> None:
