@@ -132,7 +132,7 @@ def _panel(trend: Trend, at: dict[str, int]) -> Panel:
         axis={
             "range": [bottom, high + room],
             "nticks": 4,
-            "tickformat": "~g" if trend.unit else "~s",
+            "tickformat": "~s" if high >= 1000 else "~g",
         },
     )
 

@@ -234,7 +234,12 @@ def _marks(
         name=f"{way.name}{name}",
         showlegend=False,
         mode="markers",
-        marker={"color": colour, "size": size, "symbol": symbol, "line": {"width": 1.5}},
+        marker={
+            "color": colour,
+            "size": size,
+            "symbol": symbol,
+            "line": {"width": 1.5, "color": colour},
+        },
         cliponaxis=False,
         hovertemplate=f"{way.name}{name}: %{{y:.4g}} at %{{x:.4g}} s<extra></extra>",
     )
