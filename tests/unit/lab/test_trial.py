@@ -81,7 +81,7 @@ def test_a_failure_shows_predicted_against_observed(run: Run) -> None:
     assert "of 50 entries in FIN_WAIT on bal01, 50 seen to go" in text
     assert "  observed   20.02 s" in text
     assert "  predicted  tcpfin 20 s, as configured" in text
-    assert "it is off by 9.97 s" in text
+    assert "it is off by 9.98 s" in text
     turned = pytest_assertrepr_compare(">", 30, timeout_s)
     assert turned is not None
     assert turned[0].endswith("< 30 s")

@@ -115,7 +115,7 @@ def test_all_quantities_are_listed(run: Run) -> None:
 def test_a_run_is_as_itself(run: Run) -> None:
     code, out, _ = run(RUN, "--baseline", RUN)
     assert code == 0
-    assert "timeout(FIN_WAIT) as before: 20.03 s, was 20.03 s" in out
+    assert "timeout(FIN_WAIT) as before: 20.02 s, was 20.02 s" in out
     assert out.splitlines()[-1].startswith("26 of 26 hold")
 
 
