@@ -88,7 +88,7 @@ def chart(told: Repeats, runs: Sequence[Failover]) -> Chart:
     shares = Panel(
         title="Share of runs that were out for so long or less",
         height_px=SHARES_PX,
-        traces=[*_theory(told), *_steps(told, points)],
+        traces=[*_theory(told, _span(told, points)), *_steps(told, points)],
         axis={"range": [-0.02, 1.04], "tickformat": ".0%", "dtick": 0.25},
     )
     apart = _apart(told, points)
@@ -109,16 +109,13 @@ def _span(told: Repeats, points: Points) -> list[float]:
     return [min(values) - room, max(values) + room]
 
 
-def _theory(told: Repeats) -> list[Any]:
+def _theory(told: Repeats, span: Sequence[float]) -> list[Any]:
     """The curve, and how far runs may be off it for the test to let them pass."""
     if told.range_s is None:
         return []
     low, high = told.range_s
-    room = max(EDGE * (high - low), FITS_S)
-    x = np.linspace(low - room, high + room, 101)
-    curve = np.clip((x - low) / (high - low), 0, 1) if high > low else (x >= low).astype(float)
     line = go.Scatter(
-        x=[low - room, low, high, high + room],
+        x=[span[0], low, high, span[1]],
         y=[0, 0, 1, 1],
         name="theory",
         mode="lines",
@@ -127,6 +124,8 @@ def _theory(told: Repeats) -> list[Any]:
     )
     if told.apart_most is None:
         return [line]
+    x = np.linspace(span[0], span[1], 201)
+    curve = np.clip((x - low) / (high - low), 0, 1)
     edges = (np.clip(curve + sign * told.apart_most, 0, 1) for sign in (-1, 1))
     return [*_band(x, *edges), line]
 
