@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import time
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -132,7 +133,8 @@ class Sender:
                 break
             due.append(request)
         if due:
-            numbers, scheduled_ns = np.array(due, np.int64).T
+            both = np.fromiter(chain.from_iterable(due), np.int64, 2 * len(due))
+            numbers, scheduled_ns = both.reshape(-1, 2).T
             del due[: self._machine.begin(numbers, scheduled_ns, now_ns)]
 
     def _receive(self) -> bool:

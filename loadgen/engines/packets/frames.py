@@ -1,4 +1,4 @@
-"""Frames by the hundred: templates written once, then addresses, ports and numbers filled in.
+"""Frames by the hundred: templates written once for each source, then ports and numbers filled in.
 
 The Internet checksum is a sum (RFC 1071), so a template's is computed once, without what differs;
 each frame adds its own words to it, in a few operations over all frames.
@@ -27,9 +27,6 @@ FIN, SYN, RST, PSH, ACK = 0x01, 0x02, 0x04, 0x08, 0x10
 
 WINDOW = 65535
 
-# words of 16 bits, from the beginning of the TCP header
-_SEQUENCE, _CHECKSUM = 2, 8
-
 _FLAGS: Mapping[Segment, int] = {
     Segment.SYN: SYN,
     Segment.ASK: PSH | ACK,
@@ -42,7 +39,7 @@ _FLAGS: Mapping[Segment, int] = {
 
 
 class Templates:
-    """One frame of each kind of segment, to one VIP and port.
+    """One frame of each kind of segment from each source, to one VIP and port.
 
     Args:
         vip: where they go.
@@ -63,24 +60,18 @@ class Templates:
         payloads: Mapping[Segment, bytes],
     ) -> None:
         ip = version_of(vip[0])
-        frames = [_frame(ip, kind, vip, macs, payloads.get(kind, b"")) for kind in Segment]
-        self.width = (max(map(len, frames)) + 1) // 2 * 2
+        kinds = [_frame(ip, kind, vip, macs, payloads.get(kind, b"")) for kind in Segment]
+        frames = [_from_source(ip, frame, source) for source in sources for frame in kinds]
+        self.width = (max(map(len, kinds)) + 1) // 2 * 2
         rows = b"".join(frame.ljust(self.width, b"\0") for frame in frames)
-        self._rows = np.frombuffer(rows, np.uint8).reshape(len(frames), self.width).copy()
-        self._length = np.array([len(frame) for frame in frames])
+        self._rows = np.frombuffer(bytearray(rows), _fields(ip, self.width))
+        self._sums = np.array([_tcp_sum(ip, frame) for frame in frames])
+        self._length = np.array([len(frame) for frame in kinds])
         self.consumes = np.array([_consumes(kind, payloads) for kind in Segment], np.uint32)
-        packed = b"".join(map(ip.packed, sources))
-        self._sources = np.frombuffer(packed, ">u2").reshape(len(sources), -1)
-        self._source_end = ip.source_word + self._sources.shape[1]
-        self._ip = ip
-        self._tcp = ip.tcp_word
-        self._source_sums = self._sources.astype(np.uint32).sum(axis=1, dtype=np.uint32)
-        self._ip_sums = np.array([_ip_sum(ip, frame) for frame in frames], np.uint32)
-        self._tcp_sums = np.array([_tcp_sum(ip, frame) for frame in frames], np.uint32)
 
     def turn_to(self, mac: bytes) -> None:
         """The next hop has another MAC from here on."""
-        self._rows[:, :6] = np.frombuffer(mac, np.uint8)
+        self._rows["to"] = mac
 
     def compose(
         self, kind: Ints, source: Ints, port: Ints, seq: UInt32s, ack: UInt32s
@@ -97,30 +88,33 @@ class Templates:
         Returns:
             The frames, shape (n, width), and the length of each in bytes.
         """
-        frames = self._rows[kind]
-        words = frames.view(">u2")
-        ip, tcp = self._ip, self._tcp
-        source_sum = self._source_sums[source]
-        if ip.checksum_word is not None:
-            words[:, ip.checksum_word] = _folded(self._ip_sums[kind] + source_sum)
-        words[:, ip.source_word : self._source_end] = self._sources[source]
-        words[:, tcp] = port
-        halves = np.empty((len(kind), 4), np.uint32)
-        halves[:, 0] = seq >> 16
-        halves[:, 1] = seq & 0xFFFF
-        halves[:, 2] = ack >> 16
-        halves[:, 3] = ack & 0xFFFF
-        words[:, tcp + _SEQUENCE : tcp + _SEQUENCE + 4] = halves
-        own = halves.sum(axis=1, dtype=np.uint32) + source_sum + port.astype(np.uint32)
-        words[:, tcp + _CHECKSUM] = _folded(self._tcp_sums[kind] + own)
-        return frames, self._length[kind]
+        places = source * len(self._length) + kind
+        frames = self._rows.take(places)
+        frames["port"], frames["seq"], frames["ack"] = port, seq, ack
+        # 2^16 is 1 in a ones' complement sum of 16 bits: a word of 32 adds up as its halves do
+        sums = self._sums[places] + port + seq + ack
+        frames["checksum"] = -sums % 0xFFFF
+        return frames.view(np.uint8).reshape(-1, self.width), self._length[kind]
 
 
-def _folded(sums: UInt32s) -> UInt32s:
-    """The ones' complement of a ones' complement sum; 2^16 words at most have been added up."""
-    sums = (sums & 0xFFFF) + (sums >> 16)
-    sums += sums >> 16
-    return np.uint32(0xFFFF) - (sums & np.uint32(0xFFFF))
+def _fields(ip: Version, width: int) -> np.dtype[np.void]:
+    """What of a frame differs from its template, and the MAC of the next hop."""
+    tcp = 2 * ip.tcp_word
+    fields = {
+        "to": ("V6", 0),
+        "port": (">u2", tcp),
+        "seq": (">u4", tcp + 4),
+        "ack": (">u4", tcp + 8),
+        "checksum": (">u2", tcp + 16),
+    }
+    return np.dtype(
+        {
+            "names": list(fields),
+            "formats": [kind for kind, _ in fields.values()],
+            "offsets": [begin for _, begin in fields.values()],
+            "itemsize": width,
+        }
+    )
 
 
 def _frame(
@@ -136,6 +130,17 @@ def _frame(
     return there + here + ip.ethertype.to_bytes(2) + header + tcp + options + payload
 
 
+def _from_source(ip: Version, frame: bytes, source: str) -> bytes:
+    """A template with its source, and with the checksum of its IP header if that has one."""
+    made, address = bytearray(frame), ip.packed(source)
+    begin = 2 * ip.source_word
+    made[begin : begin + len(address)] = address
+    if ip.checksum_word is not None:
+        header = bytes(made[ETHERNET_BYTES : ETHERNET_BYTES + ip.ip_bytes])
+        struct.pack_into("!H", made, 2 * ip.checksum_word, -_sum(header) % 0xFFFF)
+    return bytes(made)
+
+
 def _consumes(kind: Segment, payloads: Mapping[Segment, bytes]) -> int:
     if kind in (Segment.SYN, Segment.FIN):
         return 1
@@ -148,12 +153,8 @@ def _sum(content: bytes) -> int:
     return int(sum(words) % 0xFFFF)
 
 
-def _ip_sum(ip: Version, frame: bytes) -> int:
-    return _sum(frame[ETHERNET_BYTES : ETHERNET_BYTES + ip.ip_bytes])
-
-
 def _tcp_sum(ip: Version, frame: bytes) -> int:
-    """With the pseudo header (RFC 9293, 3.1; RFC 8200, 8.1), whose source is still to come."""
+    """With the pseudo header (RFC 9293, 3.1; RFC 8200, 8.1)."""
     segment = frame[2 * ip.tcp_word :]
     addresses = frame[2 * ip.source_word : 2 * ip.tcp_word]
     return _sum(addresses + struct.pack("!HH", 6, len(segment)) + segment)

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from loadgen.rings import PromptRing
 
 _NO_PAIR = 0  # port 0: no connection has it
-_LOW = np.uint32(0xFFFF)
+_LOW, _ETHERNET_BYTES = np.uint32(0xFFFF), np.uint32(ETHERNET_BYTES)
+_IPV6_BYTES = np.uint32(IPV6.ip_bytes)
 _32, _ODD = np.uint64(32), np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -34,8 +35,9 @@ class Places:
         packed = b"".join(map(version_of(pool[0]).packed, pool))
         words = np.frombuffer(packed, ">u4").reshape(len(pool), -1).astype(np.uint32)
         addresses = _one_number(words)
-        self._order = np.argsort(addresses)
-        self._addresses = addresses[self._order]
+        order = np.argsort(addresses)
+        self._addresses = addresses[order]
+        self._first_pairs = order * 65536
 
     def pairs(self, words: UInt32s, port: UInt32s) -> Ints:
         """The pair of each (``ports.Pairs``); of an address that is not ours, one of nobody.
@@ -46,9 +48,12 @@ class Places:
         """
         address = _one_number(words)
         last = len(self._addresses) - 1
-        places = np.minimum(np.searchsorted(self._addresses, address), last) if last else 0
-        pairs = self._order[places] * 65536 + port.astype(np.int64)
-        return np.where(self._addresses[places] == address, pairs, _NO_PAIR)
+        places = np.minimum(self._addresses.searchsorted(address), last) if last else 0
+        pairs = self._first_pairs[places] + port
+        strange = (self._addresses[places] != address).nonzero()[0]
+        if len(strange):
+            pairs[strange] = _NO_PAIR
+        return np.asarray(pairs)
 
 
 def _one_number(words: UInt32s) -> npt.NDArray[Any]:
@@ -73,22 +78,27 @@ class Reader:
         # of 32 bits, from the IP header on: where our address is, and where TCP begins
         self._ours = slice(6, 10) if self._is_6 else slice(4, 5)
         self._tcp = version.ip_bytes // 4
+        offset = np.arange(256, dtype=np.uint32) >> 4
+        self._offset = ETHERNET_BYTES + version.ip_bytes + 12  # its data offset, then its flags
+        self._begins = ETHERNET_BYTES + version.ip_bytes + 4 * offset
 
     def seen(self, ring: PromptRing, part: slice) -> Seen:
         """What lies in a part of the ring; good until its slots are released."""
         tcp = self._tcp
         words = ring.words[part, : tcp + 4].astype(np.uint32)
-        size = (words[:, 1] >> 16) + IPV6.ip_bytes if self._is_6 else words[:, 0] & _LOW
-        offset, flags = words[:, tcp + 3] >> 28, words[:, tcp + 3] >> 16
-        begin = (offset.astype(np.int64) + tcp) * 4  # of the payload, from the IP header on
+        size = (words[:, 1] >> 16) + _IPV6_BYTES if self._is_6 else words[:, 0] & _LOW
+        size += _ETHERNET_BYTES
+        offset, flags = ring.frames[part, self._offset : self._offset + 2].T.astype(np.int64)
+        begin = self._begins[offset]
+        size -= begin
         return Seen(
             pair=self._places.pairs(words[:, self._ours], words[:, tcp] & _LOW),
             seq=words[:, tcp + 1],
             ack=words[:, tcp + 2],
-            flags=(flags & 0xFF).astype(np.int64),
-            size=(size - begin).astype(np.int32),
+            flags=flags,
+            size=size.view(np.int32),
             at_ns=ring.at_ns(part),
-            payloads=InRing(ring, part, begin, size.astype(np.int64)),
+            payloads=InRing(ring, part, begin, size),
         )
 
 
@@ -98,20 +108,22 @@ class InRing:
     Args:
         ring: that they lie in.
         part: their slots.
-        begin: of each payload, bytes from the IP header on.
-        end: behind each, in the same way.
+        begin: of each payload, bytes from the frame's beginning.
+        size: of each payload, bytes.
     """
 
-    def __init__(self, ring: PromptRing, part: slice, begin: Ints, end: Ints) -> None:
+    def __init__(self, ring: PromptRing, part: slice, begin: UInt32s, size: UInt32s) -> None:
+        self._ring = ring
+        self._part = part
         self._frames = ring.frames[part]
-        self._captured = ring.captured(part)
-        self._begin = begin + ETHERNET_BYTES
-        self._end = np.minimum(end + ETHERNET_BYTES, self._captured)
-        self._size = end - begin
+        self._begin = begin
+        self._size = size
 
     def of(self, place: int) -> bytes:
         """The bytes of a segment, as many as are at hand."""
-        return self._frames[place, self._begin[place] : self._end[place]].tobytes()
+        begin = int(self._begin[place])
+        captured = int(self._ring.captured(self._part)[place])
+        return self._frames[place, begin : min(begin + int(self._size[place]), captured)].tobytes()
 
     def equal(self, places: Ints, content: bytes) -> Bools:
         """Which of these segments carry just that."""
@@ -119,8 +131,10 @@ class InRing:
         alike = (self._begin[places] == begin) & (self._size[places] == size)
         if begin + size > self._frames.shape[1]:
             return np.zeros(len(places), np.bool_)
-        wanted = np.frombuffer(content, np.uint8)
-        same = (self._frames[places, begin : begin + size] == wanted).all(axis=1)
+        found = self._frames[places, begin : begin + size]
+        if found.tobytes() == content * len(places):  # which is the rule, and one look
+            return np.asarray(alike)
+        same = (found == np.frombuffer(content, np.uint8)).all(axis=1)
         return np.asarray(alike & same)
 
 
