@@ -48,6 +48,7 @@ CLOSES: tuple[Close, ...] = get_args(Close)
 FORWARDINGS: tuple[Forwarding, ...] = ("dr", "nat", "tun", "local")
 DEBIAN_HZ = 250
 EPHEMERAL_PORTS = 60999 - 32768 + 1
+OWN_PORTS = 65536 - 1024
 CLIENT_TIME_WAIT_S = 60.0
 CONN_TAB_BITS = 12
 SYN_ACK_RETRIES_S = 31.0
@@ -166,6 +167,17 @@ _SCRIPTS: Mapping[Close, Mapping[Literal["open", "retries", "close"], str]] = {
     "reset-fin": {"open": _OPEN, "close": ">FIN <FIN >RST"},
 }
 """Each closing kind's packets: ``>`` from the client, ``<`` from the server."""
+
+
+def client_ports(engine: str | None) -> tuple[int, float]:
+    """Source ports of one address, and how long one that closed first is kept from being used.
+
+    Args:
+        engine: that sent; ``packets`` has ports of its own, which no kernel keeps.
+    """
+    if engine == "packets":
+        return OWN_PORTS, 0.0
+    return EPHEMERAL_PORTS, CLIENT_TIME_WAIT_S
 
 
 def final_states(close: Close, forwarding: Forwarding) -> tuple[State, State]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analyzer.findings.timeouts import governing
-from analyzer.lives import CONN_TAB_BITS, EPHEMERAL_PORTS
+from analyzer.lives import CONN_TAB_BITS, client_ports
 from analyzer.model import port_budget as budget_of
 from analyzer.model import table_memory as memory_of
 from analyzer.results import Finding
 
 if TYPE_CHECKING:
     from analyzer.findings.figures import Figures
+    from analyzer.model import PortBudget
 
 MANY_ENTRIES = 10_000
 LONG_CHAIN = 8
@@ -27,19 +28,30 @@ def port_budget(figures: Figures) -> Finding | None:
     if not sources:
         return None
     longest_s = row.timeout_s + (row.granule_s or 0)
-    budget = budget_of(requests.rate_per_s, sources, EPHEMERAL_PORTS, longest_s)
-    sent_all = requests.sent > sources * EPHEMERAL_PORTS
+    ports, held_s = client_ports((evidence.manifest.get("plan") or {}).get("engine"))
+    rate_per_s = requests.rate_per_s
+    budget = budget_of(rate_per_s, sources, ports, longest_s, client_held_s=held_s)
+    sent_all = requests.sent > sources * ports
     return Finding(
         id="port-budget",
         severity="warning" if budget.exceeded and sent_all else "info",
         title=f"Up to {budget.entry_limit_per_s:,.0f} requests/s before a source port comes back "
         "to an entry that is still there",
-        evidence=f"{sources} source address(es) with {EPHEMERAL_PORTS:,} ports, and entries that "
-        f"live up to {longest_s:.1f} s; this run sent {requests.rate_per_s:,.0f}/s for "
-        f"{requests.duration_s or 0:.2f} s. The clients' own TIME_WAIT (60 s) allows "
-        f"{budget.client_limit_per_s or 0:,.0f}/s, sustained.",
+        evidence=f"{sources} source address(es) with {ports:,} ports, and entries that "
+        f"live up to {longest_s:.1f} s; this run sent {rate_per_s:,.0f}/s for "
+        f"{requests.duration_s or 0:.2f} s. {_kept(budget)}",
         advice="For a higher sustained rate use more client addresses"
         + (", or a lower tcpfin." if row.timeout_name == "tcpfin" else "."),
+    )
+
+
+def _kept(budget: PortBudget) -> str:
+    """What the clients' own kernels add to it."""
+    if budget.client_limit_per_s is None:
+        return "They are the engine's own: no kernel keeps one in TIME_WAIT."
+    return (
+        f"The clients' own TIME_WAIT ({budget.client_held_s:.0f} s) allows "
+        f"{budget.client_limit_per_s:,.0f}/s, sustained."
     )
 
 

@@ -11,7 +11,14 @@ import numpy as np
 from analyzer.errors import AnalyzerError
 from analyzer.ipvs.states import Timeouts
 from analyzer.ipvs.timers import KNOWN_HZ
-from analyzer.lives import CLOSES, CONN_TAB_BITS, DEBIAN_HZ, FORWARDINGS, Question
+from analyzer.lives import (
+    CLOSES,
+    CONN_TAB_BITS,
+    DEBIAN_HZ,
+    FORWARDINGS,
+    Question,
+    client_ports,
+)
 from analyzer.model import Forecast, forecast, port_budget, table_memory
 from analyzer.predict import PORT_REUSE
 from analyzer.sweep.knee import knee_of
@@ -232,6 +239,7 @@ def _question(tcpfin_s: float, analysis: Analysis, director: str | None) -> Ques
     if not rate_per_s or not duration_s or forwarding not in FORWARDINGS or not close:
         return None
     hz, size = known.get("hz"), known.get("conn_tab_size")
+    ports, held_s = client_ports(plan.get("engine"))
     random = _mapping(plan.get("arrivals")).get("arrivals") == "poisson"
     return Question(
         rate_per_s=rate_per_s,
@@ -243,6 +251,8 @@ def _question(tcpfin_s: float, analysis: Analysis, director: str | None) -> Ques
         hz=hz if hz in KNOWN_HZ else DEBIAN_HZ,
         arrivals="poisson" if random else "uniform",
         sources=max(len(plan.get("sources") or ()), 1),
+        ports=ports,
+        client_time_wait_s=held_s,
         conn_tab_bits=int(math.log2(size)) if isinstance(size, int) and size > 0 else CONN_TAB_BITS,
     )
 

@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.lives import OWN_PORTS
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     Ints = npt.NDArray[np.int64]
 
-FIRST_PORT, PORTS = 1024, 65536 - 1024
+PORTS = OWN_PORTS
+FIRST_PORT = 65536 - PORTS
 """All but the well-known ones: no kernel keeps any of them for itself."""
 
 

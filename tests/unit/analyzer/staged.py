@@ -110,6 +110,7 @@ class Stage:
 
     lives: Sequence[Life]
     facts: dict[str, Any] = field(default_factory=dict)
+    plan: dict[str, Any] = field(default_factory=dict)
     others: dict[str, dict[str, Any]] = field(default_factory=dict)  # directors that nobody polled
     events: Sequence[tuple[float, str, str]] = ()
     absent: Sequence[tuple[str, float, float]] = ()
@@ -133,6 +134,7 @@ class Stage:
         manifest = {
             "started_at_ns": BOOT_NS + 999 * NS,
             "service": service,
+            "plan": self.plan,
             "directors": {
                 "bal01": facts | self.facts,
                 **{name: facts | more for name, more in self.others.items()},

@@ -90,6 +90,15 @@ def test_a_small_run_is_told_what_it_could_send(tmp_path: Path, sources: int) ->
     assert "or a lower tcpfin" in one.advice
 
 
+def test_an_engine_with_ports_of_its_own_has_more_and_keeps_none(tmp_path: Path) -> None:
+    one = found(tmp_path, "port-budget", requests=90, plan={"engine": "packets"})
+    assert one is not None
+    assert one.title.startswith(f"Up to {64512 / LIFE_S:,.0f} requests/s")
+    assert "with 64,512 ports" in one.evidence
+    assert "TIME_WAIT" in one.evidence
+    assert "sustained" not in one.evidence
+
+
 @pytest.mark.parametrize(
     ("requests", "rate_per_s", "sources", "severity"),
     [
