@@ -310,8 +310,9 @@ class PromptRing:
 
     def at_ns(self, part: slice) -> Ints:
         """When the kernel saw each frame; Unix time, nanoseconds."""
-        header = self._headers[part]
-        return header[:, _SLOT_SECONDS].astype(np.int64) * _NS + header[:, _SLOT_NANOSECONDS]
+        stamps = self._headers[part, _SLOT_SECONDS : _SLOT_NANOSECONDS + 1].astype(np.int64)
+        found: Ints = stamps[:, 0] * _NS + stamps[:, 1]
+        return found
 
     def captured(self, part: slice) -> Ints:
         """Bytes of each frame that are in its slot."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import select
 import time
-from itertools import chain
+from functools import partial
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,7 +25,6 @@ from loadgen.errors import RunFailed
 from loadgen.rings import SLOT_HEADER_BYTES, PromptRing, SendRing
 
 if TYPE_CHECKING:
-    from loadgen.engines.packets.connections import Ints
     from loadgen.engines.packets.segments import Out
     from loadgen.engines.rows import Outlet
     from loadgen.engines.share import Share
@@ -85,8 +85,6 @@ class Sender:
         self._dropped = 0
         self._due: list[tuple[int, int]] = []
         self._waiting: list[Out] = []
-        self._rows: list[Ints] = []
-        self._row_count = 0
         self._tick_ns = self._flush_ns = self._look_ns = 0
         self._ask_ns = time.time_ns() + _ASK_AGAIN_NS
         self._poll = select.poll()
@@ -126,12 +124,9 @@ class Sender:
             self._sleep()
 
     def _begin_due(self, now_ns: int) -> None:
-        due, turn = self._due, self._turns.due
-        while len(due) < _MOST_AT_ONCE:
-            request = turn(now_ns)
-            if request is None:
-                break
-            due.append(request)
+        due = self._due
+        coming = iter(partial(self._turns.due, now_ns), None)
+        due.extend(islice(coming, _MOST_AT_ONCE - len(due)))
         if due:
             both = np.fromiter(chain.from_iterable(due), np.int64, 2 * len(due))
             numbers, scheduled_ns = both.reshape(-1, 2).T
@@ -183,11 +178,7 @@ class Sender:
         if now_ns >= self._look_ns:
             self._look_ns = now_ns + _NEIGHBOURS_NS
             self._look_at_neighbours(now_ns)
-        rows = self._machine.finished()
-        if rows is not None:
-            self._rows.append(rows)
-            self._row_count += len(rows)
-        if self._row_count >= BLOCK_ROWS or now_ns >= self._flush_ns:
+        if self._machine.known >= BLOCK_ROWS or now_ns >= self._flush_ns:
             self._flush_ns = now_ns + _FLUSH_NS
             self._give_rows()
 
@@ -203,10 +194,7 @@ class Sender:
     def _give_rows(self) -> None:
         rows = self._machine.finished()
         if rows is not None:
-            self._rows.append(rows)
-        if self._rows:
-            self._outlet.block(np.concatenate(self._rows))
-        self._rows, self._row_count = [], 0
+            self._outlet.block(rows)
         self._outlet.flush()
 
     def _say_losses(self) -> None:

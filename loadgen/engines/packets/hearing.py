@@ -78,13 +78,13 @@ class Hearing:
         all_ = self._all
         slots = all_.slot_of[seen.pair].astype(np.int64) - 1
         places = np.arange(len(slots))
-        if slots.min(initial=0) < 0:
+        if slots[slots.argmin()] < 0:
             self._answer_strangers(seen, (slots == GONE - 1).nonzero()[0])
             places = (slots >= 0).nonzero()[0]
             slots = slots[places]
         while len(slots):
             first = all_.first_of_each(slots)
-            if first.all():
+            if np.count_nonzero(first) == len(first):
                 self._take(seen, places, slots, now_ns)
                 return
             self._take(seen, places[first], slots[first], now_ns)

@@ -89,9 +89,14 @@ class Machine:
         out, self._moves.out = self._moves.out, []
         return joined(out)
 
+    @property
+    def known(self) -> int:
+        """Rows that ``finished`` would give."""
+        return self._moves.known
+
     def finished(self) -> Ints | None:
         """Rows that are known to the end, since this was last asked; shape (n, WIDTH)."""
-        rows, self._moves.rows = self._moves.rows, []
+        rows, self._moves.rows, self._moves.known = self._moves.rows, [], 0
         return np.concatenate(rows) if rows else None
 
     def begin(self, numbers: Ints, scheduled_ns: Ints, now_ns: int) -> int:
@@ -107,8 +112,7 @@ class Machine:
         if not count:
             return 0
         all_, slots = self._all, self._all.take(pairs)
-        places = np.searchsorted(self._bounds, numbers[:count] * GOLDEN % 1.0, side="right")
-        kinds = self._kinds[places]
+        kinds = self._kinds_of(numbers[:count])
         all_.line[slots] = _BEGIN[kinds]
         all_.nxt[slots] = now_ns >> _SEQUENCE_NS_BITS & 0xFFFFFFFF
         all_.rcv[slots] = 0
@@ -131,6 +135,13 @@ class Machine:
         self._moves.waiting += count
         self._moves.put(slots, np.full(count, _SYN), now_ns)
         return count
+
+    def _kinds_of(self, numbers: Ints) -> Ints:
+        """How each request's connection is to end."""
+        if len(self._kinds) == 1:
+            return self._kinds.repeat(len(numbers))
+        places = self._bounds.searchsorted(numbers * GOLDEN % 1.0, side="right")
+        return self._kinds[places]
 
     def receive(self, seen: Seen, now_ns: int) -> int:
         """Take segments in; how many connections no sender waits for any more."""

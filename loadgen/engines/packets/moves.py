@@ -88,6 +88,7 @@ class Moves:
         waiting: connections whose row has not gone.
         out: segments to be sent.
         rows: rows that are known to the end.
+        known: how many these are.
         timeout_ns: for an answer, and for the end of a close.
         table: that they move by.
     """
@@ -103,7 +104,7 @@ class Moves:
     ) -> None:
         self._hold = plan.closing.hold
         reuse_ns = None if plan.port_reuse_s is None else round(plan.port_reuse_s * 1e9)
-        self.busy = self.waiting = 0
+        self.busy = self.waiting = self.known = 0
         self.counts = Counts()
         self.all = Connections(sources)
         self.pairs = Pairs(sources, reuse_ns, first=first_port)
@@ -170,6 +171,7 @@ class Moves:
         """Their rows go."""
         self.all.noted[slots] = True
         self.waiting -= len(slots)
+        self.known += len(slots)
         self.rows.append(self.all.rows.take(slots, axis=0))
 
     def free(self, slots: Ints, is_left: Bools, now_ns: int) -> None:
