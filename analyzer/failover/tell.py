@@ -61,7 +61,7 @@ def failover(evidence: Evidence) -> Failover | None:
     gap = clients.longest_gap(scene.sent, scene.begin_ns, scene.until_ns) if told.probed else None
     span = clients.fault_between(scene.sent, gap, told.ordered_ns) if gap else None
     if span is None and told.ordered_ns is not None:
-        span = (told.ordered_ns, told.ordered_ns)
+        span = (told.ordered_ns, told.done_ns or told.ordered_ns)
     predicted = forecast(scene.found, scene.sent, span, scene.begin_ns, scene.until_ns)
     return _told(scene, gap, predicted)
 

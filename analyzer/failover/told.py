@@ -17,12 +17,14 @@ class Told:
 
     Attributes:
         fault: in words, such as ``bal01: link-down``; None where the run waited for one.
+        ordered_ns, done_ns: the fault came between these.
         probed: load was sent on schedule all the while, so that gaps in it mean something.
         why_insane: what was wrong with the set-up before the fault, or with the fault.
     """
 
     fault: str | None
     ordered_ns: int | None
+    done_ns: int | None
     undo_ordered_ns: int | None
     probed: bool
     why_insane: tuple[str, ...]
@@ -41,6 +43,7 @@ def told_by(manifest: Mapping[str, Any]) -> Told | None:
         return Told(
             fault=None if said.get("fault") is None else str(said["fault"]),
             ordered_ns=_instant(said.get("ordered_ns")),
+            done_ns=_instant(said.get("done_ns")),
             undo_ordered_ns=_instant(said.get("undo_ordered_ns")),
             probed=bool(said.get("probed", True)),
             why_insane=tuple(map(str, said.get("why_insane") or ())),

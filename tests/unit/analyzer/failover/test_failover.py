@@ -198,6 +198,17 @@ def test_without_a_capture_the_outage_is_measured_and_nothing_predicted() -> Non
     assert told.parts_s is None
 
 
+def test_without_load_the_fault_came_between_the_order_and_its_end() -> None:
+    scene = Silence()
+    ordered_s, done_s = scene.fault_s - 0.05, scene.fault_s + 0.15
+    orders = {"ordered_ns": at(ordered_s), "done_ns": at(done_s), "probed": False}
+    told = told_of(scene.evidence(told=orders))
+    assert told.outage_s is None
+    assert told.prediction_uncertainty_s == pytest.approx((done_s - ordered_s) / 2)
+    middle_s = (ordered_s + done_s) / 2
+    assert told.predicted_outage_s == pytest.approx(scene.last_s + scene.wait_s - middle_s)
+
+
 def test_an_outage_without_end_says_so() -> None:
     scene = Silence(to_s=12)
     scene.outages = [(scene.fault_s, 99.0)]
