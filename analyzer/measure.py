@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from analyzer import curves
 from analyzer.agreement import Doubt, agreement
@@ -34,7 +35,6 @@ from analyzer.servers import real_servers
 
 if TYPE_CHECKING:
     import numpy.typing as npt
-    import pandas as pd
 
     from analyzer.clock import DirectorClock
     from analyzer.courses import Curve
@@ -54,7 +54,8 @@ class Measured:
     """What was measured of one director.
 
     Attributes:
-        lives: its observed lives, joined with what is known of their packets.
+        lives: its observed lives, joined with what is known of their packets; with a capture
+            ``first_packet_ns`` too, of the flow, on its way through this director.
         prediction: None without a capture.
         foreign_entries: entries seen that no packet or request of this run belongs to.
         inferred: the phase of its timers, where it had to be inferred.
@@ -93,7 +94,7 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
     rules, inferred = _learn_phase(mine, clock, rules, director, lives)
     prediction = predict(mine, clock, rules, director.name)
     prediction = with_removals(prediction, mine, clock, rules, director, evidence, lives)
-    joined = with_packets(lives, prediction)
+    joined = with_packets(lives, prediction).pipe(_with_first_packet, mine)
     prediction, joined = with_early_ends(prediction, joined, director, clock)
     phase = _phase(rules, director, inferred)
     director = replace(director, hz=rules.hz)
@@ -118,6 +119,13 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
         rules=rules,
         not_measured=_phase_unknown(director, phase),
     )
+
+
+def _with_first_packet(lives: pd.DataFrame, mine: Segments) -> pd.DataFrame:
+    """``first_packet_ns`` of each life's flow that passed this director; <NA> if none did."""
+    starts = mine.starts()
+    first_ns = pd.Series(mine.at_ns[starts], index=mine.flow[starts], dtype="Int64")
+    return lives.assign(first_packet_ns=lives["flow"].map(first_ns).astype("Int64"))
 
 
 def _doubt(

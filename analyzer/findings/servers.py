@@ -112,7 +112,8 @@ def synced_copies(figures: Figures) -> Finding | None:
         ]
         if "entry" not in one.lives:
             continue  # no capture: nobody knows whose packets they are
-        foreign = one.lives[one.lives["entry"].isna()]
+        met = one.lives["first_packet_ns"] <= one.lives["appeared_ns"]  # sloppy_tcp makes entries
+        foreign = one.lives[one.lives["entry"].isna() & ~met.fillna(value=False)]
         copies = sum(any(flow in flows for flows in others) for flow in foreign["flow"])
         if copies:
             told.append(f"{copies} on {one.director.name}")

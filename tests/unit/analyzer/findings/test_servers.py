@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
+import pandas as pd
 import pytest
 
+from analyzer.findings.servers import synced_copies
 from tests.unit.analyzer.findings.scenes import Scene, by_id
 from tests.unit.analyzer.staged import FIRST, SECOND, closed, opened
 
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from analyzer.findings.figures import Figures
     from analyzer.results import Finding
     from tests.unit.analyzer.staged import Life
 
@@ -180,6 +184,20 @@ def test_a_backup_with_nothing_or_with_entries_of_its_own_holds_no_copies(tmp_pa
         found = by_id(scene.played(tmp_path / str(len(copies))))
         assert "synced-copies" not in found
         assert ("foreign-entries" in found) is bool(copies)
+
+
+def test_an_entry_that_a_packet_in_mid_connection_made_is_no_copy() -> None:
+    """With sloppy_tcp: of two entries one was there before any packet came by."""
+    lives = pd.DataFrame({"entry": pd.NA, "flow": [0, 1], "appeared_ns": 5}, index=[0, 1])
+    lives["first_packet_ns"] = pd.array([4, 9], dtype="Int64")
+    other = SimpleNamespace(entries=pd.DataFrame({"flow": [0, 1]}))
+    measured = (
+        SimpleNamespace(director=SimpleNamespace(name="bal01"), lives=lives[:0], prediction=other),
+        SimpleNamespace(director=SimpleNamespace(name="bal02"), lives=lives, prediction=None),
+    )
+    found = synced_copies(cast("Figures", SimpleNamespace(measured=measured)))
+    assert found is not None
+    assert found.evidence == "Entries whose packets passed another director: 1 on bal02."
 
 
 def test_a_director_alone_holds_no_copies(tmp_path: Path) -> None:
