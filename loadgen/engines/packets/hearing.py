@@ -47,7 +47,7 @@ _ERROR, _RETRANSMITS, _RTT = (COLUMN[name] for name in ("error", "retransmits", 
 
 # looked up once: a member of an enumeration costs more to name than a small array to add up
 _OLD, _RESET, _BAD = int(Happening.OLD), int(Happening.RESET), int(Happening.BAD)
-_DATA, _FIN, _FIN_ACKED = int(Happening.DATA), int(Happening.FIN), int(Happening.FIN_ACKED)
+_FIN_ACKED = int(Happening.FIN_ACKED)
 _WHOLE, _WHOLE_FIN = int(Happening.WHOLE), int(Happening.WHOLE_FIN)
 _ONE = np.uint32(1)
 _HAS_FIN = (np.arange(256) & FIN).astype(np.uint32)
@@ -120,7 +120,7 @@ class Hearing:
             all_.rcv[slots[at]] = seq[at] + size[at].view(np.uint32) + fin
         if wanted & READS:
             at = having(means, READS)
-            happening[at] = self._read(seen, places[at], slots[at], -ahead[at])
+            happening[at] = self._read(seen, places[at], slots[at], -ahead[at], happening[at])
         moves.counts.old += int(np.count_nonzero(happening == _OLD))
         moves.happen(slots, happening, now_ns)
 
@@ -158,11 +158,10 @@ class Hearing:
         counts = np.where(opening, answers, (ahead >= 0) & (ahead < WINDOW))
         happening[at[counts]] = _RESET
 
-    def _read(self, seen: Seen, places: Ints, slots: Ints, behind: Int32s) -> Ints:
-        """Answers on their way: what each segment did to its own."""
+    def _read(self, seen: Seen, places: Ints, slots: Ints, behind: Int32s, happening: Ints) -> Ints:
+        """Answers on their way: what each segment did to its own, more than that it came."""
         all_, first_byte = self._all, self._all.row[_FIRST_BYTE]
         fin, data = _HAS_FIN[seen.flags[places]], seen.size[places] > behind
-        happening = np.where(fin, _FIN, _DATA)
         fresh = (data & (first_byte[slots] == NONE)).nonzero()[0]
         first_byte[slots[fresh]] = seen.at_ns[places[fresh]]
         untold = (data & (all_.told[slots] == UNTOLD)).nonzero()[0]
