@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from io import BufferedWriter
     from pathlib import Path
 
-    from loadgen.rings import FrameBlock, Ints, UInt8s
+    from loadgen.rings.blocks import FrameBlock, Ints, UInt8s
 
 _HEADER = struct.Struct("<IHHiIII")
 _MAGIC = 0xA1B23C4D  # nanoseconds (draft-ietf-opsawg-pcap)

@@ -7,7 +7,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from loadgen.capture.model import CaptureRefused
-from loadgen.rings import hardware_type
+from loadgen.rings.packet_socket import hardware_type
 
 if TYPE_CHECKING:
     from loadgen.plan import Target

@@ -11,14 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from loadgen.capture.files import record, records
 from loadgen.capture.filters import program
 from loadgen.capture.model import SNAP_BYTES, CaptureRefused
-from loadgen.rings import (
-    SOL_PACKET,
-    VLAN_VALID,
-    ReceiveRing,
-    attach_filter,
-    dropped_since,
-    join_all_groups,
-)
+from loadgen.rings.blocks import VLAN_VALID, ReceiveRing
+from loadgen.rings.packet_socket import SOL_PACKET, attach_filter, dropped_since, join_all_groups
 
 if TYPE_CHECKING:
     from collections.abc import Callable

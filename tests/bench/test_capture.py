@@ -35,7 +35,7 @@ READY_S = 20.0
 SENDER = """
 import sys, time
 import numpy as np
-from loadgen.rings import SendRing
+from loadgen.rings.slots import SendRing
 interface, rate, seconds, mac = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), sys.argv[4]
 flows = 1000
 headers = bytes.fromhex(mac.replace(":", "")) + bytes([2, 0, 0, 0, 0, 1]) + b"\\x08\\x00"

@@ -22,7 +22,7 @@ from loadgen.engines.rows import BLOCK_ROWS
 from loadgen.engines.turns import turns_of
 from loadgen.engines.wording import request_bytes
 from loadgen.errors import RunFailed
-from loadgen.rings import SLOT_HEADER_BYTES, PromptRing, SendRing
+from loadgen.rings.slots import SLOT_HEADER_BYTES, PromptRing, SendRing
 
 if TYPE_CHECKING:
     from loadgen.engines.packets.segments import Out

@@ -13,7 +13,7 @@ from loadgen.engines.packets.neighbours import Neighbours
 from loadgen.engines.packets.versions import version_of
 from loadgen.engines.wording import request_bytes
 from loadgen.errors import UsageProblem
-from loadgen.rings import hardware_address, hardware_type
+from loadgen.rings.packet_socket import hardware_address, hardware_type
 
 if TYPE_CHECKING:
     from loadgen.plan import LoadPlan

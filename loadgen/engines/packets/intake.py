@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from loadgen.engines.packets.connections import Bools, Ints, UInt32s
-    from loadgen.rings import PromptRing
+    from loadgen.rings.slots import PromptRing
 
 _NO_PAIR = 0  # port 0: no connection has it
 _LOW, _ETHERNET_BYTES = np.uint32(0xFFFF), np.uint32(ETHERNET_BYTES)

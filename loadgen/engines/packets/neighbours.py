@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from loadgen.engines.packets.arp import Arp
 from loadgen.engines.packets.ndp import Ndp, solicited_node
 from loadgen.engines.packets.versions import version_of
-from loadgen.rings import SOL_PACKET, attach_filter
+from loadgen.rings.packet_socket import SOL_PACKET, attach_filter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -9,15 +9,9 @@ import time
 import numpy as np
 import pytest
 
-from loadgen.rings import (
-    SLOT_HEADER_BYTES,
-    FrameBlock,
-    Ints,
-    ReceiveRing,
-    SendRing,
-    UInt8s,
-    hardware_type,
-)
+from loadgen.rings.blocks import FrameBlock, Ints, ReceiveRing, UInt8s
+from loadgen.rings.packet_socket import hardware_type
+from loadgen.rings.slots import SLOT_HEADER_BYTES, SendRing
 from tests.unit.loadgen.wire import arp, needs_root, on_a_wire, send, tcp
 
 pytestmark = needs_root

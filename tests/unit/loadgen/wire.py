@@ -16,11 +16,13 @@ import numpy as np
 import pytest
 
 from loadgen.lab.netns import CLONE_NEWNET
-from loadgen.rings import Ints, SendRing, UInt8s
+from loadgen.rings.slots import SendRing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from loadgen.rings.blocks import Ints, UInt8s
 
 T = TypeVar("T")
 

@@ -14,7 +14,7 @@ from analyzer.wire.files import frame_chunks
 from loadgen.capture.files import Deleted, PcapFiles, clock_time, record, records
 from loadgen.capture.filters import LINK_ETHERNET
 from loadgen.capture.model import SNAP_BYTES
-from loadgen.rings import FrameBlock
+from loadgen.rings.blocks import FrameBlock
 from tests.unit.loadgen.wire import packets_of
 
 if TYPE_CHECKING:
