@@ -184,7 +184,7 @@ def test_groups_of_the_pool_are_joined_while_it_is_answered_for(here: Stand) -> 
         command = f"ip -n {here.client} -6 maddress show dev up0"
         groups.append(subprocess.check_output(command.split(), text=True))
 
-    here.carry_out(here.plan(1, version=6), look)
+    here.carry_out(here.plan(1, version=6, close="never"), look)
     look()
     for group in ("ff02::1:ff00:16", "ff02::1:ff09:a"):
         assert group in groups[0]
