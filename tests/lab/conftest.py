@@ -6,6 +6,7 @@ The fixtures are the ones that the program offers to its users.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -19,7 +20,9 @@ import pytest
 
 from loadgen.lab import uml
 from loadgen.lab.fixture import ipvs_lab, make_ipvs_lab
+from loadgen.lab.lab import down
 from loadgen.lab.programs import search_path
+from loadgen.lab.state import lab_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,6 +52,15 @@ echo "$?" >code
 poweroff -f
 exec sleep 60
 """
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_labs_of_the_dead() -> None:
+    """What a killed session left is removed: its labs have its process' number in their names."""
+    for name in lab_names():
+        whose = re.fullmatch(r"[tp](\d+)-.+", name)
+        if whose and not Path("/proc", whose[1]).exists():
+            down(name)
 
 
 @pytest.fixture(scope="session")
