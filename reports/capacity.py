@@ -16,9 +16,9 @@ from analyzer.capacity.results import to_json
 from analyzer.capacity.wording import bit_rate, count, share_of_link, verdict
 from reports import capacity_text as words
 from reports.page import render, script_json
-from reports.panels import Panel, stacked
+from reports.panels import LEGEND_BELOW, Panel, axis_name, stacked
 from reports.section import Chart, DataTable
-from reports.theme import BAD, INK, MUTED, PALETTE
+from reports.theme import BAD, MUTED, PALETTE
 from reports.wording import Headline
 
 if TYPE_CHECKING:
@@ -27,14 +27,6 @@ if TYPE_CHECKING:
     from analyzer.capacity.question import Capacity, CapacityQuestion, Plan
 
 TALL_PX, FOOT_PX = 210, 84
-LEGEND = {
-    "orientation": "h",
-    "x": 0,
-    "yref": "container",
-    "y": 0,
-    "yanchor": "bottom",
-    "font": {"size": 12, "color": INK},
-}
 MAX_LOSSES = 8  # shown one by one; of more, the worst of each number of losses
 BARS = (("blue", ""), ("orange", "/"), ("green", "."), ("pink", "\\"), ("sky", "x"))
 """Colour and pattern of each director's bar; they come round again."""
@@ -105,11 +97,11 @@ def chart(capacity: Capacity) -> Chart | None:
         for number, (plan, states) in enumerate(shown)
     ]
     figure = stacked(panels, foot_px=FOOT_PX)
-    figure.update_layout(showlegend=True, legend=LEGEND)
+    figure.update_layout(showlegend=True, legend=LEGEND_BELOW)
     figure.update_layout(barmode="group", bargap=0.25, bargroupgap=0.08)
     figure.update_layout(xaxis={"showgrid": False, "fixedrange": True, "type": "category"})
     for number in range(len(shown)):
-        _mark_link(figure, "y" if number == 0 else f"y{number + 1}", question)
+        _mark_link(figure, axis_name("y", number), question)
     return Chart(
         id="loads-chart",
         figure=figure,

@@ -11,9 +11,9 @@ from analyzer.capacity.proof_results import to_json
 from analyzer.capacity.proof_wording import rate, share, verdict
 from reports import capacity_proof_text as words
 from reports.page import render, script_json
-from reports.panels import Panel, axis_name, stacked
+from reports.panels import LEGEND_BELOW, Panel, axis_name, stacked
 from reports.section import Chart, DataTable
-from reports.theme import BAD, CALM, INK, PALETTE, plain
+from reports.theme import BAD, CALM, PALETTE, plain
 from reports.wording import Headline
 
 if TYPE_CHECKING:
@@ -22,14 +22,6 @@ if TYPE_CHECKING:
     from analyzer.capacity.proof import Carried, Proof, ProvenLoss, State
 
 TALL_PX, FOOT_PX = 150, 90
-LEGEND = {
-    "orientation": "h",
-    "x": 0,
-    "yref": "container",
-    "y": 0,
-    "yanchor": "bottom",
-    "font": {"size": 12, "color": INK},
-}
 BARS = (("computed", CALM, "/"), ("measured", PALETTE["blue"][0], ""))
 """Name, colour and pattern of the two bars of each director."""
 
@@ -96,7 +88,7 @@ def chart(proof: Proof) -> Chart | None:
         return None
     panels = [_panel(loss, legend=number == 0) for number, loss in enumerate(shown)]
     figure = stacked(panels, foot_px=FOOT_PX)
-    figure.update_layout(showlegend=True, legend=LEGEND, barmode="group", bargap=0.3)
+    figure.update_layout(showlegend=True, legend=LEGEND_BELOW, barmode="group", bargap=0.3)
     figure.update_layout(xaxis={"showgrid": False, "fixedrange": True, "type": "category"})
     for number in range(len(shown)):
         _mark_link(figure, axis_name("y", number), float(proof.experiment.question.link_bps))

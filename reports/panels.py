@@ -15,6 +15,16 @@ if TYPE_CHECKING:
 
 GAP_PX, HEAD_PX, FOOT_PX = 46, 44, 46  # between panels; for title and events; for the x axis
 
+LEGEND_BELOW = {
+    "orientation": "h",
+    "x": 0,
+    "yref": "container",
+    "y": 0,
+    "yanchor": "bottom",
+    "font": {"size": 12, "color": INK},
+}
+"""Under the x axis, in the foot."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import stats
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,9 +60,9 @@ def repeats(runs: Sequence[Failover]) -> Repeats:
         invalid=tuple(n for n, run in enumerate(runs, start=1) if not run.valid),
         outage_mean_s=float(outages.mean()) if len(outages) else None,
         range_s=range_s,
-        apart=float(test.statistic) if test else None,
-        apart_most=float(stats.kstwo.isf(UNLIKELY, len(outages))) if test else None,
-        p_value=float(test.pvalue) if test else None,
+        apart=test.apart if test else None,
+        apart_most=test.apart_most if test else None,
+        p_value=test.p_value if test else None,
         worst_error_s=max(errors.values(), key=abs, default=None),
         fit_neither=neither,
         misjudged=wrong,
@@ -84,10 +83,26 @@ def _is_outside(run: Failover, range_s: tuple[float, float] | None) -> bool:
     return not range_s[0] - FITS_S <= run.outage_s <= range_s[1] + FITS_S
 
 
-def _test(outages: np.ndarray, range_s: tuple[float, float] | None) -> Any:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Test:
+    """Of Kolmogorov and Smirnov; see ``Repeats``."""
+
+    apart: float
+    apart_most: float
+    p_value: float
+
+
+def _test(outages: np.ndarray, range_s: tuple[float, float] | None) -> _Test | None:
     if range_s is None or range_s[1] <= range_s[0] or len(outages) < FEWEST:
         return None
-    return stats.kstest(outages, stats.uniform(range_s[0], range_s[1] - range_s[0]).cdf)
+    from scipy import stats  # takes half a second to import, and most reports are of one run
+
+    found = stats.kstest(outages, stats.uniform(range_s[0], range_s[1] - range_s[0]).cdf)
+    return _Test(
+        apart=float(found.statistic),
+        apart_most=float(stats.kstwo.isf(UNLIKELY, len(outages))),
+        p_value=float(found.pvalue),
+    )
 
 
 def _with_sentence(made: Repeats, judged: int) -> Repeats:
