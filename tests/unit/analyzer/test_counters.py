@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 POLL_S, LONGEST_POLL_S = 0.25, 1.02  # while anything changed, and else
 CLOSED = [name for name in NAMES if "client-close" in name or "removed" in name]
 TCPFIN = [name for name in CLOSED if not name.startswith("nat")]
-OTHERS = [name for name in NAMES if name not in TCPFIN]
+OTHERS = ["dr-client-reset", "dr-established-idle-tcp30", "nat-client-close-tcpfin10"]
+OTHERS += ["nat-half-open", "nat-port-reuse", "k612-dr-port-reuse-mode2"]
+MIXED = [name for name in NAMES if "mixed" in name or "changed" in name]
 
 
 def counted(name: str) -> Analysis:
@@ -44,6 +46,21 @@ def test_for_the_others_it_is_said_that_it_cannot_be_told(name: str) -> None:
     assert all(row.timeout_name != "tcpfin" for row in found.lifetimes)
     assert any(gap.what.startswith("tcpfin on") for gap in found.not_measured)
     assert "tcpfin governs" not in found.verdict
+
+
+@pytest.mark.xfail(strict=True, reason="several timeouts are read as one: not right yet")
+@pytest.mark.parametrize("name", MIXED)
+def test_of_several_timeouts_in_one_run_none_is_told_wrongly(name: str) -> None:
+    truly = {
+        (group["state_before_expiry"], group["governing_timeout"]["seconds"])
+        for group in expected(name)
+    }
+    for row in counted(name).lifetimes:
+        measured = row.timeout_measured_s
+        assert measured is None or any(
+            row.state == state and abs(measured.value - seconds) <= measured.uncertainty
+            for state, seconds in truly
+        )
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("nat-client")])
