@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.instants import midway_ns, seconds_since
 from analyzer.ipvs.states import State
 from analyzer.ipvs.timers import granule_jiffies
 from analyzer.predict import TIMER
@@ -200,11 +201,12 @@ def _residuals(lives: pd.DataFrame, doubt: Doubt) -> dict[str, int]:
     """How many expiries' differences are put down to what."""
     timed = lives[(lives["cause"] == TIMER).fillna(value=False)]
     gone = timed[timed["gone_ns"].notna() & timed["seen_ns"].notna()]
+    zero_ns = _zero_ns(gone)
     ends_s, seen_s, gone_s = (
-        gone[name].to_numpy(dtype=np.float64) / 1e9 for name in ("ends_ns", "seen_ns", "gone_by_ns")
+        seconds_since(gone[name], zero_ns) for name in ("ends_ns", "seen_ns", "gone_by_ns")
     )
     outside_s = np.maximum(np.maximum(seen_s - ends_s, ends_s - gone_s), 0)
-    other_s = _other_step_s(gone, ends_s, doubt)
+    other_s = _other_step_s(gone, zero_ns, ends_s, doubt)
     by_other_s = np.maximum(np.maximum(seen_s - other_s, other_s - gone_s), 0)
     otherwise = "unseen_packets" if doubt.unseen_packets else "unexplained"
     reasons = np.select(
@@ -220,7 +222,12 @@ def _residuals(lives: pd.DataFrame, doubt: Doubt) -> dict[str, int]:
     return dict(zip(names.tolist(), counts.tolist(), strict=True))
 
 
-def _other_step_s(gone: pd.DataFrame, ends_s: Floats, doubt: Doubt) -> Floats:
+def _zero_ns(gone: pd.DataFrame) -> int:
+    """An instant near the others, to count seconds from."""
+    return int(gone["seen_ns"].min()) if len(gone) else 0
+
+
+def _other_step_s(gone: pd.DataFrame, zero_ns: int, ends_s: Floats, doubt: Doubt) -> Floats:
     """The step of the wheel that a last packet would lead to, were the clocks a little off.
 
     A nominal instant that lies nearer to a step's edge than the clocks are known may belong to
@@ -230,7 +237,7 @@ def _other_step_s(gone: pd.DataFrame, ends_s: Floats, doubt: Doubt) -> Floats:
         return ends_s
     timeout_s = gone["timeout_s"].to_numpy(dtype=np.float64)
     late_s = granule_jiffies(np.rint(timeout_s * doubt.hz)) / doubt.hz
-    nominal_s = gone["last_ns"].to_numpy(dtype=np.float64) / 1e9 + timeout_s
+    nominal_s = seconds_since(gone["last_ns"], zero_ns) + timeout_s
     near_s = doubt.clock_s + 1 / doubt.hz
     past_s = nominal_s - (ends_s - late_s)
     other: Floats = np.select(
@@ -244,5 +251,5 @@ def _worst_expiry_error_s(lives: pd.DataFrame) -> float | None:
     gone = timed[timed["gone_ns"].notna() & timed["seen_ns"].notna()]
     if gone.empty:
         return None
-    middle_ns = gone["seen_ns"].astype("float64") / 2 + gone["gone_by_ns"].astype("float64") / 2
-    return float((gone["ends_ns"].astype("float64") - middle_ns).abs().max()) / 1e9
+    middle_ns = midway_ns(gone["seen_ns"], gone["gone_by_ns"])
+    return float(np.abs(seconds_since(gone["ends_ns"], middle_ns)).max())

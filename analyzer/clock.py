@@ -97,13 +97,13 @@ class DirectorClock:
 
     def _uptime_s(self, at_ns: Ints) -> Floats:
         reference = int(self.boot_ns[0])
-        moved = np.interp(at_ns, self.at_ns, self.boot_ns - reference)
+        moved = np.interp(at_ns - reference, self.at_ns - reference, self.boot_ns - reference)
         return np.asarray(((at_ns - reference) - moved) / _NS, dtype=np.float64)
 
     def _client_ns(self, uptime_s: Floats) -> Ints:
         reference = int(self.boot_ns[0])
         since_ns = np.rint(uptime_s * _NS).astype(np.int64)
-        moved = np.interp(since_ns + reference, self.at_ns, self.boot_ns - reference)
+        moved = np.interp(since_ns, self.at_ns - reference, self.boot_ns - reference)
         return np.asarray(since_ns + reference + np.rint(moved).astype(np.int64))
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from analyzer.instants import midway_ns, seconds_since
 from analyzer.ipvs.states import (
     TIMEOUT_NAMES,
     State,
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
     from analyzer.ipvs.timers import TimerPhase
 
     Floats = npt.NDArray[np.float64]
+    Ints = npt.NDArray[np.int64]
 
-_NS = 1e9
 WIDEST_LOOK_S = 2.0
 """An entry that went while nobody looked for longer than this says nothing about its lifetime."""
 
@@ -126,12 +127,12 @@ def _lifetime(
     slack_s: float,
 ) -> Lifetime:
     gone = group[group["gone_ns"].notna() & group["seen_ns"].notna()]
-    look_s = (gone["gone_by_ns"] - gone["seen_ns"]).to_numpy(dtype=np.float64) / _NS
+    look_s = seconds_since(gone["gone_by_ns"], gone["seen_ns"])
     gone, look_s = gone[look_s <= WIDEST_LOOK_S], look_s[look_s <= WIDEST_LOOK_S]
     if gone.empty:
         return row
-    middle_ns = gone["seen_ns"].to_numpy(dtype=np.float64) / 2 + gone["gone_by_ns"] / 2
-    lived_s = (middle_ns - gone["last_ns"]).to_numpy(dtype=np.float64) / _NS
+    middle_ns = midway_ns(gone["seen_ns"], gone["gone_by_ns"])
+    lived_s = seconds_since(middle_ns, gone["last_ns"])
     uncertainty_s = float(look_s.max()) / 2 + slack_s
     return replace(
         row,
@@ -178,8 +179,8 @@ def group_row(director: Director, state: str, timeout_s: float | None, n: int) -
     )
 
 
-def _prediction_error(gone: pd.DataFrame, middle_ns: pd.Series) -> ErrorSpread | None:
+def _prediction_error(gone: pd.DataFrame, middle_ns: Ints) -> ErrorSpread | None:
     if "ends_ns" not in gone or gone["ends_ns"].isna().all():
         return None
-    error_s = (gone["ends_ns"] - middle_ns).to_numpy(dtype=np.float64) / _NS
+    error_s = seconds_since(gone["ends_ns"], middle_ns)
     return ErrorSpread(mean=float(error_s.mean()), max=float(np.abs(error_s).max()))

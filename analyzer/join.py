@@ -70,15 +70,16 @@ def with_requests(
         }
     ).merge(clients, on=["client_ip", "client_port"])
     right = right.astype({"flow": "int64", "last_ns": "int64"}).sort_values("last_ns")
+    right["at_ns"] = right["last_ns"]
     joined = pd.merge_asof(
         lives.assign(at_ns=lives["appeared_ns"]).sort_values("at_ns"),
-        right[["flow", "last_ns"]].assign(at_ns=right["last_ns"]),
+        right[["flow", "last_ns", "at_ns"]].astype({"last_ns": "Int64"}),  # some find no partner
         on="at_ns",
         by="flow",
         direction="nearest",
         tolerance=60_000_000_000,
     )
-    return joined.drop(columns="at_ns").astype({"last_ns": "Int64"})
+    return joined.drop(columns="at_ns")
 
 
 def _closed_or_ended(requests: pd.DataFrame) -> pd.Series:

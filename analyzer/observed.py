@@ -108,7 +108,7 @@ def entry_lives(entries: pd.DataFrame, polls: pd.DataFrame) -> pd.DataFrame:
     )
     gone = entries[entries["change"] == "gone"]
     gone_ns = gone.groupby(life[gone.index])["at_ns"].first()
-    lives["gone_ns"] = gone_ns.reindex(lives.index).astype("Int64")
+    lives["gone_ns"] = gone_ns.astype("Int64").reindex(lives.index)
     lives["seen_ns"], lives["gone_by_ns"] = _looks_about(lives, polls)
     return lives[list(LIFE_COLUMNS)].astype(LIFE_COLUMNS).reset_index(drop=True)
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.instants import seconds_since
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -66,10 +68,11 @@ class Figures:
 
     def when(self, at_ns: npt.ArrayLike) -> str:
         """The time range of some instants, in seconds since the run's start."""
-        instants = np.asarray(at_ns, dtype=np.float64)
+        instants = np.asarray(at_ns, dtype=np.int64)
         if self.evidence is None or len(instants) == 0:
             return ""
-        first, last = (np.array([instants.min(), instants.max()]) - self.evidence.zero_ns) / 1e9
+        edges = np.array([instants.min(), instants.max()])
+        first, last = seconds_since(edges, self.evidence.zero_ns)
         return f"{first:.1f} s" if last - first < BRIEF_S else f"{first:.1f} to {last:.1f} s"
 
 

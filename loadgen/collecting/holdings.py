@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     Mask = NDArray[np.bool_]
 
 _NS = 1_000_000_000
+_LONGEST_S = 1_000_000_000  # of what a director prints; an instant so far ahead fits int64
 _GROUPED = ("real_server_high", "real_server_low", "real_port", "vip_high", "vip_low", "port")
 _KEY = ("protocol", "client_ip_high", "client_ip_low", "client_port", "vip_high", "vip_low", "port")
 _MIX = 0x9E3779B97F4A7C15
@@ -137,7 +138,7 @@ class Draining:
         self._director = director
         self._facts = facts
         self._recording = recording
-        self._ends_s: dict[tuple[object, ...], float] = {}
+        self._ends_ns: dict[tuple[object, ...], int] = {}
         self._renewed: set[tuple[object, ...]] = set()
 
     def forecast(
@@ -158,21 +159,21 @@ class Draining:
         """Look at all draining real servers' entries at once: which were renewed, which went."""
         busy = np.isin(rows["state"], [state.encode() for state in BUSY_STATES])
         rows, seen_ns = rows[busy], seen_ns[busy]
-        ends_s = seen_ns / _NS + rows["expires_s"]
+        ends_ns = seen_ns + np.minimum(rows["expires_s"], _LONGEST_S) * _NS
         keys = list(_keys(rows))
-        known = [self._ends_s.get(key) for key in keys]
+        known = [self._ends_ns.get(key) for key in keys]
         restarted = np.array(
             [
-                old is not None and end - old > RESTART_S
-                for end, old in zip(ends_s, known, strict=True)
+                old is not None and end - old > RESTART_S * _NS
+                for end, old in zip(ends_ns.tolist(), known, strict=True)
             ],
             dtype=bool,
         )
-        self._ends_s = {
+        self._ends_ns = {
             key: end if old is None or again else old
-            for key, end, old, again in zip(keys, ends_s, known, restarted, strict=True)
+            for key, end, old, again in zip(keys, ends_ns.tolist(), known, restarted, strict=True)
         }
-        self._renewed &= self._ends_s.keys()
+        self._renewed &= self._ends_ns.keys()
         self._renewed |= {keys[i] for i in np.flatnonzero(restarted)}
         self._record(rows[restarted], seen_ns[restarted])
 

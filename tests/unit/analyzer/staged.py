@@ -106,7 +106,10 @@ def gone(life: Life, at_s: float) -> Life:
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """All that happens; ``listed`` says when a real server was not in the table."""
+    """All that happens; ``absent`` says when a real server was not in the table.
+
+    A look tells its instant first, and reads the table ``read_s`` later.
+    """
 
     lives: Sequence[Life]
     facts: dict[str, Any] = field(default_factory=dict)
@@ -116,6 +119,7 @@ class Stage:
     absent: Sequence[tuple[str, float, float]] = ()
     until_s: float = 1100.0
     poll_s: float = 0.1
+    read_s: float = 0.0
     protocol: str = "TCP"
     forwarding: str = "dr"
     vip: str = VIP
@@ -143,6 +147,8 @@ class Stage:
         writer = RecordingWriter(path, manifest)
         writer.capture_path.write_bytes(self.capture())
         writer.extend("events", [self.event(*row) for row in self.events])
+        quick = {"at": BOOT_NS + 999 * NS, "director": "bal01", "what": "services", "took_ms": 0.0}
+        writer.append("polls", quick | {"asked": quick["at"], "director_uptime_s": 999.0})
         for at_s in np.arange(999.03, self.until_s, self.poll_s):
             self.poll(writer, float(at_s))
         writer.close("completed")
@@ -184,12 +190,12 @@ class Stage:
     def poll(self, writer: RecordingWriter, at_s: float) -> None:
         """One look at the director: its services, and what changed among its entries."""
         at_ns = BOOT_NS + round(at_s * NS)
-        before_s = at_s - self.poll_s
+        read_s = at_s + self.read_s
         head = {"at": at_ns, "director": "bal01"}
-        row = head | {"what": "entries", "took_ms": 0.0, "asked": at_ns, "entries": 0}
+        row = head | {"what": "entries", "took_ms": self.read_s * 1e3, "asked": at_ns, "entries": 0}
         writer.append("polls", row | {"director_uptime_s": at_s})
         for life in self.lives:
-            now, then = life.held.state_at(at_s), life.held.state_at(before_s)
+            now, then = life.held.state_at(read_s), life.held.state_at(read_s - self.poll_s)
             if now is not then:
                 kind = "appeared" if then is None else "gone" if now is None else "state"
                 state = now or then
