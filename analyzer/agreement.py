@@ -10,6 +10,7 @@ import numpy as np
 from analyzer.instants import midway_ns, seconds_since
 from analyzer.ipvs.states import State
 from analyzer.ipvs.timers import granule_jiffies
+from analyzer.join import servers_seen
 from analyzer.predict import TIMER
 from analyzer.results import Agreement
 
@@ -72,7 +73,7 @@ def agreement(
     errors = _curve_errors(observed, predicted)
     return Agreement(
         director=prediction.director,
-        entries_observed=int(lives["entry"].notna().sum()),
+        entries_observed=int(servers_seen(lives, prediction.entries).notna().sum()),
         entries_predicted=len(prediction.entries),
         state_matches=matches,
         state_samples=counted,

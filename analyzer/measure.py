@@ -94,7 +94,8 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
     rules, inferred = _learn_phase(mine, clock, rules, director, lives)
     prediction = predict(mine, clock, rules, director.name)
     prediction = with_removals(prediction, mine, clock, rules, director, evidence, lives)
-    joined = with_packets(lives, prediction).pipe(_with_first_packet, mine)
+    margin_s = clock.uncertainty_s + REACTION_S
+    joined = with_packets(lives, prediction, margin_s).pipe(_with_first_packet, mine)
     prediction, joined = with_early_ends(prediction, joined, director, clock)
     phase = _phase(rules, director, inferred)
     director = replace(director, hz=rules.hz)
@@ -186,7 +187,7 @@ def _learn_phase(
 ) -> tuple[Rules, InferredPhase | None]:
     """Rules with HZ and phase: as read (to within that), else inferred from the expiries seen."""
     nominal = predict(segments, clock, rules, director.name)
-    joined = with_packets(lives, nominal)
+    joined = with_packets(lives, nominal, clock.uncertainty_s + REACTION_S)
     timed = joined[(joined["cause"] == TIMER).fillna(value=False)]
     gone = timed[timed["gone_ns"].notna() & timed["seen_ns"].notna()]
     sightings = sightings_of(gone, clock)

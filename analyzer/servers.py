@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from analyzer import curves
+from analyzer.join import servers_seen
 from analyzer.wire.connections import connections
 from analyzer.wire.segments import without_copies
 
@@ -27,8 +28,7 @@ def real_servers(
     prediction: Prediction, joined: pd.DataFrame, evidence: Evidence, observed: list[Curve]
 ) -> pd.Series:
     """Each predicted entry's real server: as polled, else by the MAC that answered (dr)."""
-    polled = joined.dropna(subset=["entry"]).drop_duplicates("entry").set_index("entry")
-    servers = polled["real_server"].reindex(prediction.entries.index)
+    servers = servers_seen(joined, prediction.entries)
     if servers.isna().any():
         servers = servers.fillna(_servers_by_mac(prediction, evidence))
     servers = servers.fillna(curves.UNKNOWN_SERVER)

@@ -4,6 +4,11 @@ A read of the table under churn is torn: a page at a time, found again by counti
 ``ip_vs_conn_array``), so an entry that is there can be missed. An entry counts as gone when its
 time was up, when the read was whole, or when two reads in a row missed it; and it then went by the
 first read that missed it.
+
+A read can also hold two lines of one key. Either it is torn and gives one entry twice: the later
+line is the newer. Or a SYN has just ended an entry and made another in its place
+(``ip_vs_conn_expire_now``): the old one stays in the table, in its closing state and with 0 s left,
+until its timer fires in the next jiffy. So the last line that has time left counts.
 """
 
 from __future__ import annotations
@@ -47,6 +52,10 @@ class _Held:
     missed_ns: int | None = None
 
 
+def _server(entry: Entry) -> tuple[str, int]:
+    return entry.real_server, entry.real_port
+
+
 def _restarted(before: _Held, now: Entry, at_ns: int) -> bool:
     """A packet that left the state as it was restarted the timer: a repeated SYN-ACK, say.
 
@@ -56,6 +65,16 @@ def _restarted(before: _Held, now: Entry, at_ns: int) -> bool:
         return False
     elapsed_s = (at_ns - before.seen_ns) / _NS
     return now.expires_s - (before.entry.expires_s - elapsed_s) > RESTART_S
+
+
+def _without_doubles(entries: Iterable[Entry]) -> dict[Key, Entry]:
+    """Each key's last line, of those that have time left where any has."""
+    found: dict[Key, Entry] = {}
+    for entry in entries:
+        before = found.get(entry.key)
+        if before is None or entry.expires_s > 0 or before.expires_s <= 0:
+            found[entry.key] = entry
+    return found
 
 
 class EntryTracker:
@@ -73,15 +92,14 @@ class EntryTracker:
 
         Args:
             at_ns: the poll's instant, later than the last one's.
-            entries: what the poll found.
+            entries: what the poll found; of doubles one counts.
             lines: how many lines the whole table had, other services' entries included.
         """
         changes = []
-        found: set[Key] = set()
-        for entry in entries:
-            found.add(entry.key)
+        found = _without_doubles(entries)
+        for entry in found.values():
             changes += self._see(at_ns, entry)
-        for key in self._held.keys() - found:
+        for key in self._held.keys() - found.keys():
             changes += self._miss(at_ns, key, whole=lines <= WHOLE_READ_LINES)
         return changes
 
@@ -90,7 +108,7 @@ class EntryTracker:
         self._held[entry.key] = _Held(entry, at_ns)
         if before is None:
             return [Change(at_ns, "appeared", entry)]
-        if before.entry.real_server != entry.real_server:
+        if _server(before.entry) != _server(entry):
             return [Change(at_ns, "gone", before.entry), Change(at_ns, "appeared", entry)]
         if before.entry.state != entry.state or _restarted(before, entry, at_ns):
             return [Change(at_ns, "state", entry)]

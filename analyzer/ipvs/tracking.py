@@ -81,7 +81,7 @@ class TableTracker:
 
         Args:
             at_ns: the poll's instant, later than the last one's.
-            found: ``ENTRY``, what the poll found; of doubles the last one counts.
+            found: ``ENTRY``, what the poll found; of doubles one counts, see there.
             lines: how many lines the whole table had, other services' entries included.
         """
         before, now = _match(self._rows, found)
@@ -116,8 +116,8 @@ class TableTracker:
         """Which entries were rescheduled to another server, and which changed otherwise."""
         before = self._rows[held]
         is_moved = (before["ipv6"] ^ now["ipv6"]) & _SERVER != 0
-        for half in ("real_server_high", "real_server_low"):
-            is_moved |= before[half] != now[half]
+        for part in ("real_server_high", "real_server_low", "real_port"):
+            is_moved |= before[part] != now[part]
         elapsed_s = (at_ns - self._seen_ns[held]) / _NS
         gained_s = now["expires_s"] - (before["expires_s"] - elapsed_s)
         is_busy = np.zeros(len(now), dtype=bool)
@@ -150,10 +150,11 @@ def _changes(
 def _match(held: Rows, found: Rows) -> tuple[Numbers, Numbers]:
     """Which row is the same entry as which: for each entry its place among both; -1 if in none.
 
-    Of doubles among the found, the last.
+    Of doubles among the found, the last of those whose time is not up; else the last.
     """
     words = _packed(_keys(held), _keys(found))
-    order = np.lexsort(words)
+    has_time = np.r_[np.zeros(len(held), dtype=bool), found["expires_s"] > 0]
+    order = np.lexsort((has_time, *words))
     differs = np.ones(len(order), dtype=bool)
     if len(order):
         differs[1:] = False

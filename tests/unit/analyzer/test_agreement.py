@@ -48,7 +48,8 @@ def lives(*, ends_late_s: float = 0.0, cause: str = TIMER) -> pd.DataFrame:
     seconds = {"seen_ns": 1020.25, "gone_ns": 1020.5, "ends_ns": 1020.4 + ends_late_s}
     seconds["gone_by_ns"] = seconds["gone_ns"]
     rows = {name: [BOOT_NS + round(second * NS)] for name, second in seconds.items()}
-    return pd.DataFrame({"entry": [0]} | rows).astype("Int64").assign(cause=cause)
+    known = pd.DataFrame({"entry": [0]} | rows).astype("Int64").assign(cause=cause)
+    return known.assign(flow=0, appeared_ns=BOOT_NS + 1000 * NS, real_server="a:80")
 
 
 def samples(*seen: tuple[float, str], flow: int = 0) -> Sampled:
@@ -136,6 +137,7 @@ def test_without_an_expiry_seen_there_is_no_error_to_tell() -> None:
 def test_entries_are_counted_on_both_sides() -> None:
     stranger = lives()
     stranger["entry"] = pd.NA
+    stranger["flow"] = 1
     found = judged(found=pd.concat([lives(), stranger], ignore_index=True))
     assert (found.entries_observed, found.entries_predicted) == (1, 1)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -37,7 +38,7 @@ entries = st.builds(
     vip=st.sampled_from(["10.0.0.2", "fd00::2"]),
     port=st.sampled_from([0, 80]),
     real_server=st.sampled_from(["10.0.0.3", "10.0.0.4", "::a00:3"]),
-    real_port=st.just(80),
+    real_port=st.sampled_from([80, 8080]),
     state=st.sampled_from(["ESTABLISHED", "FIN_WAIT", "SYN_RECV", "UDP"]),
     expires_s=st.sampled_from([-(10**18) + 1, 0, 1, 2, 20, 900, 10**18 - 1]),
 )
@@ -63,9 +64,8 @@ def test_a_table_as_a_whole_changes_as_its_entries_do(
     at_ns = 0
     for waited_ns, found, others in polled:
         at_ns += waited_ns
-        once = {entry.key: entry for entry in found}
         lines = len(found) + others
-        expected = reference.update(at_ns, once.values(), lines)
+        expected = reference.update(at_ns, found, lines)
         changes = told(tracker, at_ns, found, lines)
         as_told = [(change.at_ns, change.kind, change.entry) for change in expected]
         assert sorted(changes, key=repr) == sorted(as_told, key=repr)
@@ -78,6 +78,34 @@ def test_of_doubles_the_last_counts() -> None:
     later = replace(ENTRY, state="TIME_WAIT")
     assert told(tracker, NS, [ENTRY, later], 2) == [(NS, "appeared", later)]
     assert told(tracker, 2 * NS, [later, later], 2) == []
+
+
+OLD = replace(ENTRY, state="TIME_WAIT", expires_s=0)
+NEW = replace(ENTRY, real_server="192.168.10.22", state="SYN_RECV", expires_s=59)
+
+
+@pytest.mark.parametrize("read", [[OLD, NEW], [NEW, OLD]], ids=["old first", "new first"])
+def test_of_an_entry_that_a_syn_ended_and_its_successor_the_successor_counts(
+    read: list[Entry],
+) -> None:
+    """The old one is there, in its closing state and with no time left, for up to a jiffy."""
+    tracker, one_by_one = TableTracker(), EntryTracker()
+    held = replace(OLD, expires_s=110)
+    told(tracker, NS, [held], 1)
+    one_by_one.update(NS, [held], 1)
+    expected = [(2 * NS, "gone", held), (2 * NS, "appeared", NEW)]
+    assert told(tracker, 2 * NS, read, 2) == expected
+    changes = one_by_one.update(2 * NS, read, 2)
+    assert [(change.at_ns, change.kind, change.entry) for change in changes] == expected
+    assert told(tracker, 3 * NS, [NEW], 1) == []
+    assert one_by_one.update(3 * NS, [NEW], 1) == []
+
+
+def test_another_port_of_the_same_server_is_another_server() -> None:
+    tracker = TableTracker()
+    told(tracker, NS, [ENTRY], 1)
+    new = replace(ENTRY, real_port=8080)
+    assert told(tracker, 2 * NS, [new], 1) == [(2 * NS, "gone", ENTRY), (2 * NS, "appeared", new)]
 
 
 def test_an_entry_that_was_rescheduled_goes_before_it_appears() -> None:
