@@ -99,7 +99,7 @@ def test_every_state_polled_is_the_one_predicted(name: str) -> None:
     assert found.entries_observed == found.entries_predicted == total
 
 
-@recordings_but("nat-port-reuse", "dr-tcpfin-changed-midrun")
+@recordings_but("dr-tcpfin-changed-midrun")
 def test_every_expiry_is_predicted(name: str) -> None:
     (found,) = whole(name).agreement
     assert found.worst_expiry_error_s is not None
@@ -110,7 +110,7 @@ def test_every_expiry_is_predicted(name: str) -> None:
         assert abs(row.prediction_error_s.mean) < 0.05
 
 
-@recordings_but("nat-port-reuse")
+@every_recording
 def test_lifetimes_are_those_that_were_measured(name: str) -> None:
     rows = rows_by_group(whole(name))
     assert set(rows) == {group_of(group) for group in expected(name)}
@@ -170,7 +170,7 @@ def test_the_peaks_are_those_that_the_kernel_showed(name: str) -> None:
     ] * 2
 
 
-@recordings_but("nat-port-reuse")
+@every_recording
 def test_the_verdict_says_whether_tcpfin_governs(name: str) -> None:
     states = {group["state_before_expiry"] for group in expected(name)}
     verdict = whole(name).verdict
