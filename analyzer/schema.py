@@ -249,6 +249,7 @@ def verify() -> Schema:
     director = {"director": of(str), "kernel": of(str | None), "hz": of(int | None)}
     counts = {"services": of(int), "entries": of(int | None), "sample_of": of(int | None)}
     told = {"vrrp_state": of(str | None), "sync_daemon": of(str | None)}
+    counts |= {"templates": of(int | None), "orphans": of(int | None)}
     shown = object_with(
         director
         | {"timeouts_s": _or_null(of(states.Timeouts)), "connections_per_s": of(float | None)}
