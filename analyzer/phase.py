@@ -9,7 +9,7 @@ expiries most narrowly.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -65,6 +65,8 @@ class InferredPhase:
 
 REFINE_STEP_S = 0.001
 _LOOK_SLACK_S = 0.005
+_MOST_CANDIDATES = 200  # phases tried on either side of the one inferred
+_MOST_SIGHTINGS = 20_000
 
 
 def refine_phase(sightings: Sightings, hz: int, phase_s: float, uncertainty_s: float) -> float:
@@ -106,7 +108,39 @@ def infer_phase(sightings: Sightings, hz: int | None, slack_s: float) -> Inferre
     ranked = sorted((fit for fit in fits if fit), key=lambda fit: -fit[0])
     if not ranked or (len(ranked) > 1 and ranked[0][0] - ranked[1][0] < DECISIVE):
         return None
-    return ranked[0][1]
+    return _by_whole_jiffies(sightings, ranked[0][1])
+
+
+def _by_whole_jiffies(sightings: Sightings, inferred: InferredPhase) -> InferredPhase:
+    """The phase moved, within its uncertainty, to where whole jiffies explain most expiries.
+
+    ``_fit`` leaves a jiffy open on either side of a last packet. A packet that came less than that
+    before or after a step of the wheel is decided by the jiffy itself: the wrong one predicts its
+    entry a granule off. The middle of the phases that explain most is taken; how far off it may
+    be is still what ``_fit`` left open, seen from there.
+    """
+    phase = inferred.phase
+    reach_s = phase.uncertainty_s
+    step_s = max(min(REFINE_STEP_S, 0.25 / phase.hz), reach_s / _MOST_CANDIDATES)
+    steps = int(reach_s / step_s)
+    shifts = step_s * np.arange(-steps, steps + 1)
+    some = _thinned(sightings)
+    explained = np.array([_explained(some, phase.hz, phase.phase_s + shift) for shift in shifts])
+    first, count = _longest_run(explained == explained.max())
+    shift_s = float(shifts[first : first + count].mean())
+    moved = replace(phase, phase_s=phase.phase_s + shift_s, uncertainty_s=reach_s + abs(shift_s))
+    return replace(inferred, phase=moved)
+
+
+def _thinned(sightings: Sightings) -> Sightings:
+    """At most ``_MOST_SIGHTINGS`` of them, evenly: their number decides nothing beyond that."""
+    every = slice(None, None, -(-len(sightings.last_s) // _MOST_SIGHTINGS))
+    return Sightings(
+        last_s=sightings.last_s[every],
+        timeout_s=sightings.timeout_s[every],
+        seen_s=sightings.seen_s[every],
+        gone_s=sightings.gone_s[every],
+    )
 
 
 def _fit(sightings: Sightings, hz: int, slack_s: float) -> tuple[float, InferredPhase] | None:
@@ -168,8 +202,13 @@ def _longest_circular_run(flags: Bools) -> tuple[int, int]:
     if flags.all():
         return 0, len(flags)
     shift = int(np.argmin(flags))
-    turned = np.roll(flags, -shift)
-    edges = np.flatnonzero(np.diff(np.r_[False, turned, False].astype(np.int8)))
+    first, length = _longest_run(np.roll(flags, -shift))
+    return (first + shift) % len(flags), length
+
+
+def _longest_run(flags: Bools) -> tuple[int, int]:
+    """Where the longest run of True begins, and its length; at least one is True."""
+    edges = np.flatnonzero(np.diff(np.r_[False, flags, False].astype(np.int8)))
     lengths = edges[1::2] - edges[::2]
     longest = int(np.argmax(lengths))
-    return (int(edges[::2][longest]) + shift) % len(flags), int(lengths[longest])
+    return int(edges[::2][longest]), int(lengths[longest])

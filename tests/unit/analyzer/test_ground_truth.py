@@ -35,13 +35,6 @@ MOST_OFF_S = 0.15
 every_recording = pytest.mark.parametrize("name", NAMES)
 
 
-def recordings_but(*failing: str) -> pytest.MarkDecorator:
-    """Every recording; those that are not right yet are expected to fail, and told if they pass."""
-    wrong = pytest.mark.xfail(strict=True, reason="not right yet")
-    marked = [pytest.param(name, marks=wrong) if name in failing else name for name in NAMES]
-    return pytest.mark.parametrize("name", marked)
-
-
 def meta_of(name: str) -> dict[str, Any]:
     meta: dict[str, Any] = json.loads((TRUTH / name / "meta.json").read_text())
     return meta
@@ -99,7 +92,7 @@ def test_every_state_polled_is_the_one_predicted(name: str) -> None:
     assert found.entries_observed == found.entries_predicted == total
 
 
-@recordings_but("dr-tcpfin-changed-midrun")
+@every_recording
 def test_every_expiry_is_predicted(name: str) -> None:
     (found,) = whole(name).agreement
     assert found.worst_expiry_error_s is not None
@@ -138,7 +131,7 @@ def test_the_timeout_itself_is_measured(name: str) -> None:
         assert row.timeout_measured_s.uncertainty < (row.granule_s or 0) / 2
 
 
-@recordings_but("dr-tcpfin-changed-midrun")
+@every_recording
 def test_the_curves_are_off_by_nothing(name: str) -> None:
     (found,) = whole(name).agreement
     assert (found.active_max_error, found.inactive_max_error) == (0, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -185,3 +186,20 @@ def test_a_phase_as_read_is_moved_within_its_uncertainty_by_a_straddled_step() -
     )
     assert abs(refined_s - read_s) <= 0.01
     assert refine_phase(seen, 100, true_s, 0.01) == true_s  # it explained all as it was
+
+
+@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("hz", KNOWN_HZ)
+def test_no_entry_is_predicted_a_granule_off_by_a_phase_inferred(hz: int, seed: int) -> None:
+    """A packet within a jiffy of a step is decided by the jiffy that it came in."""
+    chance = random.Random(seed)
+    burst = Burst(
+        hz=hz,
+        phase_s=chance.random(),
+        last_s=tuple(sorted(1000 + 6 * chance.random() for _ in range(50))),
+        timeouts_s=chance.choice([(10.0,), (20.0,), (10.0, 60.0, 30.0)]),
+    )
+    found, known = burst.inferred(), burst.sightings()
+    assert found is not None
+    goes_s = expiry_uptime_s(known.last_s, known.timeout_s, hz=hz, phase_s=found.phase.phase_s)
+    assert (np.maximum(known.seen_s - goes_s, goes_s - known.gone_s) < 0.05).all()
