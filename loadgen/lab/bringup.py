@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING
 
 from loadgen.errors import RunFailed
 from loadgen.lab import hostkernel, netns, ssh, state, wiring
-from loadgen.lab.machine import Machine, ended_early, prepare_share, reap, start
+from loadgen.lab.machine import (
+    Machine,
+    ended_early,
+    keep_console_log,
+    prepare_share,
+    reap,
+    start,
+)
 from loadgen.lab.machines import Machines, has_taps, is_plain_server
 from loadgen.lab.probe import Prober
 from loadgen.lab.processes import Process, of_session, stop
@@ -23,7 +30,7 @@ from loadgen.lab.settle import settle
 from loadgen.lab.topology import Kernel, namespace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from loadgen.lab.topology import Host, Topology
@@ -197,6 +204,12 @@ class BringUp:
         boot.process = start(boot.machine)
         boot.ready_since_s = None
         boot.boots += 1
+
+    def keep_console_logs(self) -> Iterator[str]:
+        """Save the consoles of hosts that did not boot; the last lines of each, and where it is."""
+        for boot in self.boots:
+            if not boot.reached and (kept := keep_console_log(boot.machine)) is not None:
+                yield from kept
 
     def reap(self) -> None:
         """After the lab was taken down: leave no zombie of this process."""

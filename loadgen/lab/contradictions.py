@@ -191,5 +191,7 @@ def _of_kernel(topology: Topology) -> Iterator[str]:
         yield f"a table of 2^{bits} buckets does not fit well into {memory_mb} MB"
     if topology.kernel is Kernel.HOST and bits is not None:
         yield "conn_tab_bits is fixed when a kernel loads ip_vs: not with the host's own kernel"
+    if topology.kernel is Kernel.HOST and topology.kernel_images:
+        yield "a kernel image is for directors with a kernel of their own: not with kernel host"
     if topology.kernel is Kernel.HOST and memory_mb != DIRECTOR_MEMORY_MB:
         yield "a director's memory can be set only where it has a kernel of its own"

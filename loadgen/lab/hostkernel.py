@@ -55,7 +55,11 @@ def command(lab_name: str, host: Host, directory: Path) -> list[str]:
 
 def _needs_own_kernel(wanted: Topology) -> str | None:
     """What only a kernel of its own can give, though the machine's has IPVS."""
-    defaults = {"conn_tab_bits": None, "director_memory_mb": DIRECTOR_MEMORY_MB}
+    defaults = {
+        "conn_tab_bits": None,
+        "director_memory_mb": DIRECTOR_MEMORY_MB,
+        "kernel_images": (),
+    }
     for name, default in defaults.items():
         if getattr(wanted, name) != default:
             return f"{name} can be set only for a kernel of its own"

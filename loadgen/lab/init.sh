@@ -5,12 +5,22 @@
 # A lab of an ordinary user: the machine's root is not the guest's, and a set-uid program would lose
 # its privilege to the file's owner; so the share brings a plain copy of mount.
 PATH=/mnt/bin:/run/lab/bin:/usr/sbin:/usr/bin:/sbin:/bin
-export PATH
+# util-linux 2.41 mounts by fsconfig(2), whose options hostfs of 6.12 refuses.
+LIBMOUNT_FORCE_MOUNT2=always
+export PATH LIBMOUNT_FORCE_MOUNT2
 
 die() {
 	echo "loadgen-lab: $LG_NAME: $*"
-	poweroff -f
-	exec sleep 3600
+	power_off
+}
+
+# A minimal root has no poweroff; PID 1 that ends is a panic, and a User-Mode Linux ends with it.
+power_off() {
+	sync
+	poweroff -f 2>/dev/null
+	echo o >/proc/sysrq-trigger
+	sleep 1
+	exit 1
 }
 
 "$LG_SHARE/bin/mount" -n -t hostfs none /mnt -o "$LG_SHARE" || die "$LG_SHARE cannot be mounted"
@@ -24,9 +34,8 @@ mount --bind /run/lab/passwd /etc/passwd
 mount --bind /run/lab/shadow /etc/shadow
 echo "$LG_NAME" >/proc/sys/kernel/hostname
 
-# The kernel's own modules lie in /usr/lib/uml/modules, where modprobe does not look; the kernel is
-# told to ask by the same way, so that it loads schedulers and the like by itself.
-ln -s /usr/lib/uml/modules /run/modules/lib/modules
+# The kernel's own modules lie in LG_MODULES, where modprobe does not look; the kernel is told to ask by the same way, so that it loads schedulers and the like by itself.
+ln -s "$LG_MODULES" /run/modules/lib/modules
 printf '#!/bin/sh\nexec /sbin/modprobe -d /run/modules "$@"\n' >/run/modprobe
 chmod 755 /run/modprobe
 echo /run/modprobe >/proc/sys/kernel/modprobe
@@ -40,4 +49,4 @@ modprobe -d /run/modules -a $modules || die "$modules cannot be loaded"
 
 . /run/lab/boot.sh
 # Nobody holds the other end of standard input any more: the lab is gone.
-poweroff -f
+power_off

@@ -100,7 +100,7 @@ class Lab:
         kernel = hostkernel.resolve(self._wanted)
         wanted = topology.with_kernel(self._wanted, kernel)
         check_topology(wanted)
-        preflight.check(wanted)
+        preflight.check(wanted, self._say)
         with state.lock(self.name):
             found = running(self.name)
             if found is not None:
@@ -333,6 +333,8 @@ def _bring_up(name: str, wanted: Topology, say: Say) -> LabState:
     try:
         return starting.run()
     except BaseException as error:
+        for line in starting.keep_console_logs():
+            say(line)
         say(f"lab {name!r}: undoing what was done")
         take_down(name)
         starting.reap()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from loadgen.errors import UsageProblem
 from loadgen.lab.contradictions import MOST, MOST_VIPS, check
+from loadgen.lab.kernels import images
 from loadgen.lab.topology import INSIDE, OUTSIDE, Host, Role, Topology, Vip
 
 if TYPE_CHECKING:
@@ -75,6 +76,18 @@ def usual(
     alike = forwarding == "nat"  # the servers have one way back, so all VIPs move together
     plan = plan or default_plan(names, counts.vips, alike=alike)
     return Topology(hosts=hosts, vips=usual_vips(plan), **settings)
+
+
+def with_kernel_image(topology: Topology, text: str) -> Topology:
+    """The same with the directors' kernel images as ``--kernel-image`` gives them.
+
+    Raises:
+        UsageProblem: it names a director that does not exist, or contradicts the topology.
+    """
+    names = [host.name for host in topology.directors]
+    made = replace(topology, kernel_images=images.parse(text, names))
+    check(made)
+    return made
 
 
 def check_counts(

@@ -8,16 +8,20 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from loadgen.errors import RunFailed
+from loadgen.lab.kernels.images import PROGRAM
 from loadgen.lab.processes import Process, identify
 from loadgen.lab.programs import MARK, one_line, search_path
 
 HERE = Path(__file__).parent
 SCRIPTS = ("init.sh", "namespace.sh", "boot.sh", "echo.py")
+CONSOLE_LINES = 10
+"""How many of a console's last lines are shown when its host does not boot."""
 GAVE_UP = "loadgen-lab: "
 """How a host's script begins its last line when it cannot go on."""
 
@@ -113,9 +117,34 @@ def ended_early(machine: Machine) -> RunFailed:
         printed = ""
     before, gave_up, after = printed.partition(GAVE_UP)
     said = before + after.partition("\n")[0]
-    program = next((word for word in machine.argv if word.endswith("linux.uml")), "its process")
+    programs = (Path(word).name for word in machine.argv if word.endswith(PROGRAM))
+    program = next(programs, "its process")
     last = 2 if gave_up else 3
     return RunFailed(f"{machine.host_name}: {program} ended: {one_line(said, last=last)}")
+
+
+def keep_console_log(machine: Machine) -> list[str] | None:
+    """Copy a console's log to where it outlives the lab.
+
+    Returns:
+        Its last lines and where it is kept, to be shown; None if there is none.
+    """
+    try:
+        printed = machine.console_log.read_text(errors="replace")
+        name = f"loadgen-{machine.lab_name}-{machine.host_name}-"
+        handle, path = tempfile.mkstemp(prefix=name, suffix=".console.log")
+        with os.fdopen(handle, "w") as kept:
+            kept.write(printed)
+    except OSError:
+        return None
+    lines = [line.rstrip() for line in printed.splitlines() if line.strip()][-CONSOLE_LINES:]
+    shown = [f"  {machine.host_name}| {printable(line)}" for line in lines]
+    return [*shown, f"{machine.host_name}: its console is kept in {path}"]
+
+
+def printable(text: str) -> str:
+    """A console's line without its control characters, cut at 200."""
+    return "".join(character for character in text[:200] if character.isprintable())
 
 
 def reap(process: Process) -> None:

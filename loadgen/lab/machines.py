@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from loadgen.errors import RunFailed
 from loadgen.lab import guest, hostkernel, netns, nginx, state, uml, wiring
+from loadgen.lab.kernels import images
 from loadgen.lab.machine import HERE, Machine
 from loadgen.lab.programs import environment, run_program, search_path
 from loadgen.lab.topology import INTERFACE, Role, namespace, port_name
@@ -107,7 +109,10 @@ class Machines:
     def _command(self, host: Host) -> list[str]:
         if not self.topology.has_own_kernel(host):
             return hostkernel.command(self.name, host, self.directory)
-        return uml.command(self.name, self.topology, host, self.directory, taps=has_taps())
+        image = images.find(self.topology.kernel_image(host))
+        if image is None:
+            raise RunFailed(f"{host.name}: its kernel image is gone from {images.cache()}")
+        return uml.command(self.name, self.topology, host, self.directory, image, taps=has_taps())
 
 
 def has_taps() -> bool:

@@ -7,16 +7,16 @@ import shutil
 from typing import TYPE_CHECKING
 
 from loadgen.errors import UsageProblem
-from loadgen.lab import uml
+from loadgen.lab.kernels import fetch
 from loadgen.lab.programs import search_path
-from loadgen.lab.topology import Kernel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from loadgen.lab.kernels.images import Say
     from loadgen.lab.topology import Topology
 
-PACKAGES_OF_ANY_LAB = {
+PACKAGES = {
     "ip": "iproute2",
     "ethtool": "ethtool",
     "prlimit": "util-linux",
@@ -30,33 +30,26 @@ PACKAGES_OF_ANY_LAB = {
     "ssh-keygen": "openssh-client",
 }
 """Program -> the Debian package that has it."""
-PACKAGES = {uml.PROGRAM: "user-mode-linux", **PACKAGES_OF_ANY_LAB}
 
 
-def check(wanted: Topology) -> None:
-    """Raise the first problem found.
+def check(wanted: Topology, say: Say) -> None:
+    """Raise the first problem found; kernel images that are not here are fetched.
 
     Raises:
         UsageProblem: this user or this machine cannot run a lab; the line says what is missing.
     """
     for problem in problems(wanted):
         raise UsageProblem(problem)
+    own = [host for host in wanted.hosts if wanted.has_own_kernel(host)]
+    for specification in dict.fromkeys(wanted.kernel_image(host) for host in own):
+        fetch.provide(specification, say)
 
 
 def problems(wanted: Topology) -> Iterator[str]:
     """One line for each thing that is missing."""
     if os.geteuid() != 0:
         yield "a lab makes network namespaces and taps: run it as root (sudo)"
-    own_kernels = wanted.kernel is not Kernel.HOST
-    yield from missing_programs(PACKAGES if own_kernels else PACKAGES_OF_ANY_LAB)
-    if own_kernels:
-        yield from missing_for_own_kernels()
-
-
-def missing_for_own_kernels() -> Iterator[str]:
-    """One line for each thing that User-Mode Linux needs, programs apart."""
-    if not uml.MODULES.is_dir():
-        yield f"{uml.MODULES} is missing: install the package user-mode-linux"
+    yield from missing_programs(PACKAGES)
 
 
 def missing_programs(packages: Mapping[str, str]) -> Iterator[str]:

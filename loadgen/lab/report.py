@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 2
 ASK_LIMIT_S = 6.0
-ASK_DIRECTOR = f"ipvsadm -L --timeout && ip -4 -o addr show dev {INTERFACE}"
+ASK_DIRECTOR = f"uname -r && ipvsadm -L --timeout && ip -4 -o addr show dev {INTERFACE}"
 KERNELS = {"uml": "User-Mode Linux", "host": "this machine's own"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostStatus:
-    """One host now; the last three are a director's, null where it did not answer.
+    """One host now; from ``holds_vip`` on a director's, null where it did not answer.
 
     Attributes:
         holds_vip: whether it holds the lab's first VIP.
@@ -42,6 +42,7 @@ class HostStatus:
     holds_vip: bool | None
     vips: tuple[str, ...] | None
     timeouts: Timeouts | None
+    kernel_release: str | None
     problem: str | None
 
 
@@ -147,7 +148,7 @@ def as_text(status: LabStatus) -> str:
             for vip, holder in status.vips.items()
         ),
         "",
-        f"{'host':8} {'role':9} {'address':15} {'MAC':17} {'namespace':24} timeouts",
+        f"{'host':8} {'role':9} {'address':15} {'MAC':17} {'namespace':24} kernel, timeouts",
     ]
     return "\n".join(heading + [_host_line(host) for host in status.hosts])
 
@@ -183,6 +184,7 @@ def _host_status(lab: Lab, host: Host, printed: str | None) -> HostStatus:
         holds_vip=None if vips is None else lab.topology.vip in vips,
         vips=vips,
         timeouts=None if printed is None else parse_timeouts(printed),
+        kernel_release=None if printed is None else printed.split("\n", 1)[0],
         problem=_problem(lab, host, printed),
     )
 
@@ -200,6 +202,7 @@ def _problem(lab: Lab, host: Host, printed: str | None) -> str | None:
 
 
 def _host_line(host: HostStatus) -> str:
-    told = triple(host.timeouts) if host.timeouts else host.problem or ""
+    facts = [host.kernel_release or "", triple(host.timeouts) if host.timeouts else ""]
+    director = " ".join(facts).strip() or host.problem or ""
     line = f"{host.name:8} {host.role:9} {host.address:15} {host.mac:17} {host.namespace:24} "
-    return (line + told).rstrip()
+    return (line + director).rstrip()

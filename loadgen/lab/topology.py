@@ -126,6 +126,8 @@ class Topology:
         sync: the directors keep their entries alike by IPVS's own sync daemon.
         vip_by: ``keepalived``, or ``static``: each VIP stays with its first director.
         conn_tab_bits: the module's parameter; None for the kernel's own.
+        kernel_images: pairs of a director and its kernel's image (``kernels.images``); a director
+            without one boots the installed User-Mode Linux.
         garp_master_refresh_s: how often a master says again, by gratuitous ARP, where its VIPs
             are; 0 for never, as keepalived has it unless told.
     """
@@ -146,6 +148,7 @@ class Topology:
     kernel: Kernel = Kernel.AUTO
     director_memory_mb: int = DIRECTOR_MEMORY_MB
     conn_tab_bits: int | None = None
+    kernel_images: tuple[tuple[str, str], ...] = ()
     garp_master_refresh_s: int = 0
 
     @property
@@ -205,6 +208,10 @@ class Topology:
         """Whether the host is reached by ssh, as a machine would be: all that have a share."""
         return host.role is Role.DIRECTOR or self.has_own_kernel(host)
 
+    def kernel_image(self, host: Host) -> str:
+        """The specification of a host's kernel image; "" for the installed one."""
+        return dict(self.kernel_images).get(host.name, "")
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; ``from_dict`` is the way back."""
         return asdict(self)
@@ -225,6 +232,7 @@ class Topology:
                 ),
                 "timeouts": Timeouts(**values["timeouts"]),
                 "sysctls": _pairs(values["sysctls"]),
+                "kernel_images": _pairs(values["kernel_images"]),
                 "kernel": Kernel(values["kernel"]),
             }
         )
@@ -275,9 +283,15 @@ def difference(one: Topology, other: Topology) -> str:
 def _one_difference(one: Topology, other: Topology, name: str) -> str:
     if name in ("hosts", "vips", "sysctls"):
         return f"other {name}"
+    if name == "kernel_images":
+        return f"kernel images {_images(one)} instead of {_images(other)}"
     if name == "timeouts":
         return f"timeouts {triple(one.timeouts)} instead of {triple(other.timeouts)}"
     return f"{name} {getattr(one, name)} instead of {getattr(other, name)}"
+
+
+def _images(topology: Topology) -> str:
+    return ",".join(f"{name}={image}" for name, image in topology.kernel_images) or "as installed"
 
 
 def check_lab_name(name: str) -> str:

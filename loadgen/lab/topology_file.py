@@ -15,6 +15,7 @@ from analyzer.ipvs.states import Timeouts
 from loadgen.errors import UsageProblem
 from loadgen.lab import layout
 from loadgen.lab.contradictions import check
+from loadgen.lab.kernels import images
 from loadgen.lab.topology import Host, Kernel, Role, Topology, Vip
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def from_toml(text: str) -> Topology:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UsageProblem(str(error)) from error
-    _check_keys(values, {*LISTED, *SETTINGS, "timeouts", "sysctl"}, "a topology")
+    _check_keys(values, {*LISTED, *SETTINGS, "timeouts", "sysctl", "kernel_image"}, "a topology")
     settings = {name: _plain(values[name], name, kind) for name, kind in _given(values)}
     if "kernel" in settings:
         settings["kernel"] = _kernel(settings["kernel"])
@@ -81,7 +82,11 @@ def from_toml(text: str) -> Topology:
     counts = layout.Counts(
         **{name: _count(values[name], name) for name in LISTED if name in values}
     )
-    return _spelled_out(layout.usual(counts, **settings), values)
+    made = _with_hosts(layout.usual(counts, **settings), values)
+    if "kernel_image" in values:
+        made = replace(made, kernel_images=_kernel_images(values["kernel_image"], made))
+    check(made)
+    return made
 
 
 def _lines(topology: Topology) -> Iterator[str]:
@@ -95,6 +100,9 @@ def _lines(topology: Topology) -> Iterator[str]:
     if topology.sysctls:
         yield "\n[sysctl]"
         yield from (f"{json.dumps(name)} = {json.dumps(value)}" for name, value in topology.sysctls)
+    if topology.kernel_images:
+        yield "\n[kernel_image]"
+        yield from (f"{name} = {json.dumps(image)}" for name, image in topology.kernel_images)
     for key, role in ROLES.items():
         for host in (host for host in topology.hosts if host.role is role):
             yield f'\n[[{key}]]\nname = "{host.name}"\naddress = "{host.address}"'
@@ -107,7 +115,7 @@ def _lines(topology: Topology) -> Iterator[str]:
         yield f"priorities = {{ {pairs} }}"
 
 
-def _spelled_out(made: Topology, values: Mapping[str, Any]) -> Topology:
+def _with_hosts(made: Topology, values: Mapping[str, Any]) -> Topology:
     """The usual layout, with the hosts and VIPs that the file spells out in their place."""
     hosts: list[Host] = []
     groups = {"clients": made.clients, "directors": made.directors, "servers": made.servers}
@@ -122,7 +130,6 @@ def _spelled_out(made: Topology, values: Mapping[str, Any]) -> Topology:
         alike = made.forwarding == "nat"
         plan = layout.default_plan(names, len(made.vips), alike=alike)
         made = replace(made, vips=layout.usual_vips(plan))
-    check(made)
     return made
 
 
@@ -147,6 +154,15 @@ def _kernel(value: str) -> Kernel:
         return Kernel(value)
     except ValueError:
         raise UsageProblem(f"kernel is one of {', '.join(Kernel)}, not {value!r}") from None
+
+
+def _kernel_images(value: Any, made: Topology) -> tuple[tuple[str, str], ...]:
+    names = [host.name for host in made.directors]
+    if isinstance(value, str):
+        return images.parse(value, names)
+    if isinstance(value, dict) and all(isinstance(image, str) for image in value.values()):
+        return images.of_directors(value, names)
+    raise UsageProblem('kernel_image: expected "VERSION" or a table of DIRECTOR = "VERSION"')
 
 
 def _timeouts(value: Any) -> Timeouts:

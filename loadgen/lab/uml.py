@@ -13,11 +13,10 @@ from loadgen.lab.topology import Role, namespace, port_name
 from loadgen.lab.wiring import HUB, raw_name
 
 if TYPE_CHECKING:
+    from loadgen.lab.kernels.images import KernelImage
     from loadgen.lab.topology import Host, Topology
 
 MIB = 1024 * 1024
-PROGRAM = "linux.uml"
-MODULES = Path("/usr/lib/uml/modules")
 SERVER_MEMORY_MB = 96
 
 QUICKER_BOOT = (
@@ -39,7 +38,13 @@ def needed_mb(topology: Topology) -> int:
 
 
 def command(
-    lab_name: str, topology: Topology, host: Host, directory: Path, *, taps: bool = True
+    lab_name: str,
+    topology: Topology,
+    host: Host,
+    directory: Path,
+    image: KernelImage,
+    *,
+    taps: bool = True,
 ) -> list[str]:
     """The command line; every word is explained by ``linux.uml --help`` or kernel-parameters.txt.
 
@@ -51,7 +56,7 @@ def command(
     share = directory / host.name
     return [
         *("ip", "netns", "exec", namespace(lab_name, HUB)),
-        *("prlimit", "--core=0", PROGRAM),  # a guest's panic would leave a core file
+        *("prlimit", "--core=0", str(image.program)),  # a guest's panic would leave a core file
         f"mem={memory_mb(topology, host)}M",
         *("rootfstype=hostfs", "rootflags=/", "ro", "quiet", "noreboot"),
         *QUICKER_BOOT,
@@ -61,6 +66,7 @@ def command(
         *("con=null", "con0=fd:0,fd:1"),
         f"LG_NAME={host.name}",
         f"LG_SHARE={share}",
+        f"LG_MODULES={image.modules}",
         *("init=/bin/sh", "--", f"{share}/init.sh"),
     ]
 

@@ -20,6 +20,7 @@ import pytest
 
 from loadgen.lab import uml
 from loadgen.lab.fixture import ipvs_lab, make_ipvs_lab
+from loadgen.lab.kernels import images
 from loadgen.lab.lab import down
 from loadgen.lab.programs import search_path
 from loadgen.lab.state import lab_names
@@ -91,7 +92,7 @@ def guest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guest]:
     memory = uml.choose_memory_directory("guest", MEMORY_MB)
     memory.mkdir()
     argv = [
-        *(uml.PROGRAM, f"mem={MEMORY_MB}M", "rootfstype=hostfs", "rootflags=/", "ro", "quiet"),
+        *(images.PROGRAM, f"mem={MEMORY_MB}M", "rootfstype=hostfs", "rootflags=/", "ro", "quiet"),
         *("noreboot", *uml.QUICKER_BOOT, "umid=guest", f"uml_dir={share}/uml/"),
         *("con=null", "con0=null,fd:1", f"SHARE={share}", f"PYTHON={sys.executable}"),
         *(f"REPOSITORY={REPOSITORY}",),

@@ -79,7 +79,7 @@ def test_a_missing_program_is_named_with_its_package() -> None:
 def test_an_ordinary_user_is_told_so_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(UsageProblem, match="run it as root"):
-        preflight.check(exercise())
+        preflight.check(exercise(), print)
 
 
 def test_memory_goes_elsewhere_when_dev_shm_is_small(

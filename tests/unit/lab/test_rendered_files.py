@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import subprocess
-from typing import TYPE_CHECKING
+import tempfile
+from pathlib import Path
 
 import pytest
 
 from loadgen.lab import guest, keepalived, machine, nginx, ssh, uml, wiring
+from loadgen.lab.kernels.images import KernelImage
 from loadgen.lab.topology import exercise, namespace
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 EXERCISE_CONF = """\
 global_defs {
@@ -103,6 +102,9 @@ def test_ssh_asks_nothing_and_believes_only_the_labs_key(tmp_path: Path) -> None
     ]
 
 
+IMAGE = KernelImage(program=Path("/cache/7.2/linux.uml"), modules=Path("/cache/7.2/modules"))
+
+
 @pytest.fixture
 def bal01(tmp_path: Path) -> machine.Machine:
     """A director that is not started."""
@@ -112,7 +114,7 @@ def bal01(tmp_path: Path) -> machine.Machine:
         host_name="bal01",
         directory=tmp_path,
         memory_directory=tmp_path / "memory",
-        argv=uml.command("x", topology, topology.host("bal01"), tmp_path),
+        argv=uml.command("x", topology, topology.host("bal01"), tmp_path, IMAGE),
     )
 
 
@@ -134,6 +136,22 @@ def test_a_kernel_that_ended_says_why(bal01: machine.Machine, console: str, expe
     assert str(machine.ended_early(bal01)) == f"bal01: linux.uml ended: {expected}"
 
 
+def test_the_console_of_a_host_that_did_not_boot_is_kept(
+    bal01: machine.Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert machine.keep_console_log(bal01) is None
+    bal01.share.mkdir()
+    printed = "".join(f"line {number}\n" for number in range(20)) + "\x1b[31mred\n"
+    bal01.console_log.write_text(printed)
+    lines = machine.keep_console_log(bal01)
+    assert lines is not None
+    assert lines[:-1] == [*(f"  bal01| line {n}" for n in range(11, 20)), "  bal01| [31mred"]
+    kept = Path(lines[-1].rpartition(" ")[2])
+    assert lines[-1] == f"bal01: its console is kept in {kept}"
+    assert kept.read_text() == printed
+
+
 def test_the_guests_command_line_has_its_tap_and_no_word_with_a_blank(
     bal01: machine.Machine,
 ) -> None:
@@ -141,6 +159,7 @@ def test_the_guests_command_line_has_its_tap_and_no_word_with_a_blank(
     assert words[:4] == ["ip", "netns", "exec", "lg-x-hub"]
     assert "vec0:transport=tap,ifname=lg-bal01,depth=128,gro=1" in words
     assert "mem=128M" in words
+    assert {"/cache/7.2/linux.uml", "LG_MODULES=/cache/7.2/modules"} <= set(words)
     assert not [word for word in words if " " in word]
 
 

@@ -98,6 +98,14 @@ _OPTIONS = (
         help="The directors': User-Mode Linux, or this machine's own if it has ip_vs.",
     ),
     click.option(
+        "--kernel-image",
+        metavar="VERSION|DIR",
+        show_default="the installed User-Mode Linux",
+        help="Kernel of the directors' User-Mode Linux: 5.10, 6.1, 6.12, 7.2 (Debian's packages, "
+        "fetched when needed) or a directory with linux.uml and modules/; also per director, "
+        "bal01=5.10,bal02=7.2.",
+    ),
+    click.option(
         "--topology",
         "file",
         type=click.Path(path_type=Path, dir_okay=False),
@@ -135,18 +143,20 @@ def wanted_topology(options: dict[str, Any]) -> Topology | None:
 
 
 def _from_flags(options: dict[str, Any], given: set[str]) -> Topology:
-    from loadgen.lab.layout import Counts, lay_out
+    from loadgen.lab.layout import Counts, lay_out, with_kernel_image
     from loadgen.lab.topology import Kernel
 
     chosen = {key: value for key, value in options.items() if key in given}
     counts = {name: chosen.pop(name) for name in COUNTS if name in chosen}
     if "plan" in chosen and "vips" not in counts:
         counts["vips"] = len(chosen["plan"])
+    image = chosen.pop("kernel_image", None)
     if "kernel" in chosen:
         chosen["kernel"] = Kernel(chosen["kernel"])
     if chosen.pop("udp", False):
         chosen["udp_port"] = ECHO_PORT
-    return lay_out(Counts(**counts), **chosen)
+    made = lay_out(Counts(**counts), **chosen)
+    return made if image is None else with_kernel_image(made, image)
 
 
 def _given(options: dict[str, Any]) -> set[str]:
