@@ -32,6 +32,9 @@ class Evidence:
 
     Attributes:
         zero_ns: the run's start, Unix time.
+        services: polls with ActiveConn and InActConn.
+        counted: polls of real servers that had their counters (``conns`` and the like), with
+            ActiveConn or, from ``ipvsadm --stats`` alone, without.
         service: the virtual service that the run was about; None where it watched all.
         entries: ``observed.numbered`` changes.
         changes: the same as recorded, persistence templates included.
@@ -46,6 +49,7 @@ class Evidence:
     service: VirtualEnd | None
     requests: pd.DataFrame
     services: pd.DataFrame
+    counted: pd.DataFrame
     entries: pd.DataFrame
     changes: pd.DataFrame
     polls: pd.DataFrame
@@ -97,8 +101,9 @@ def gather(recording: Recording) -> Evidence:
     manifest = recording.manifest
     service = _service(manifest)
     directors = directors_of(manifest)
-    services, entries = recording.table("services"), recording.table("entries")
-    ends = _virtual_ends(service, services, entries)
+    polled, entries = recording.table("services"), recording.table("entries")
+    services = polled[polled["active"].notna()]
+    ends = _virtual_ends(service, polled, entries)
     captures = recording.captures()
     captured, packets_lost = read_captures(captures, ends, macs_of(directors))
     evidence = Evidence(
@@ -108,6 +113,7 @@ def gather(recording: Recording) -> Evidence:
         service=service,
         requests=_by_id(recording.table("requests")),
         services=services,
+        counted=polled[polled["conns"].notna()],
         entries=numbered(entries, captured.segments.flows if captured else None),
         changes=entries,
         polls=recording.table("polls"),

@@ -109,7 +109,9 @@ TABLES: Mapping[str, pa.Schema] = {
     ),
     # One row is one look at the counters of a lab host's port: what went towards it, and came.
     "links": _schema(at=_AT, host=_NAME, in_bytes=_INT, in_packets=_INT, out_bytes=_INT),
-    "events": _schema(at=_AT, host=_NAME, kind=_NAME, detail=_NAME),
+    # One row is something that happened; since: not before this, where at is when it was noticed
+    # or over, else null.
+    "events": _schema(at=_AT, host=_NAME, kind=_NAME, detail=_NAME, since=_AT),
     # One row is something that happened to a connection that a fail-over holds open.
     "in_flight": _schema(
         at=_AT,

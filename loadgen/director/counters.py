@@ -13,7 +13,7 @@ from analyzer.ipvs.texts.reader import parse
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from analyzer.ipvs.texts.model import Destination, Service
+    from analyzer.ipvs.texts.model import Destination, ParsedText, Service
 
 ServerKey = tuple[str, str | None, int | None, int | None, str, int]
 """Protocol, VIP and port (None for a firewall mark), mark, and the real server's address, port."""
@@ -40,8 +40,11 @@ class Counters(NamedTuple):
 def parse_counters(text: str) -> Mapping[ServerKey, Counters] | None:
     """Read ``ipvsadm -Ln --stats --exact``; None where it is no such text."""
     said = parse(text)
-    if said.error or said.header is None:
-        return None
+    return None if said.error or said.header is None else counters_of(said)
+
+
+def counters_of(said: ParsedText) -> dict[ServerKey, Counters]:
+    """The counters of all real servers for which a text has them."""
     return {
         _key(service, server): counters
         for service in said.services

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from analyzer.ipvs.formats import Destination, Service
     from loadgen.director.counters import Counters, ServerKey
@@ -45,6 +45,24 @@ def service_rows(
         }
         | _counted(known.get(server_key(service, server)))
         for server in service.destinations
+    ]
+
+
+def counters_alone(
+    counters: Mapping[ServerKey, Counters], listed: Iterable[Service]
+) -> list[dict[str, Any]]:
+    """Rows of ``services/`` for real servers of which a look had the counters and nothing else.
+
+    Args:
+        counters: of one look, as ``ipvsadm --stats`` prints them.
+        listed: the services of the same look with ActiveConn and InActConn; may be none.
+    """
+    known = {server_key(service, one) for service in listed for one in service.destinations}
+    names = ("protocol", "vip", "port", "fwmark", "real_server", "real_port")
+    return [
+        dict(zip(names, key, strict=True)) | _counted(counters[key])
+        for key in counters
+        if key not in known
     ]
 
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+TIMEOUTS_CHANGED = "timeouts-changed"
+
 _SYSCTL = re.compile(r"net[./]ipv4[./]vs[./](\w+)\s*=\s*(\S+)")
 
 
@@ -29,17 +31,26 @@ def events_of(
         ValueError: a time that is no number.
     """
     return [
-        {"at": _instant_ns(command, at_ns), "host": host, "kind": kind, "detail": detail}
+        {"host": host, "kind": kind, "detail": detail} | _instants(command, kind, at_ns)
         for command in meta.get("commands") or []
         for kind, detail in [classify(str(command["cmd"]))]
     ]
 
 
-def _instant_ns(command: Mapping[str, Any], at_ns: Callable[[float], int]) -> int:
+def _instants(
+    command: Mapping[str, Any], kind: str, at_ns: Callable[[float], int]
+) -> dict[str, int | None]:
+    """When it happened: in the middle of the command, and not before it began.
+
+    Timeouts hold at the end of theirs; which packets in between found the new ones is not known.
+    """
     begin, end = command.get("director_t_start"), command.get("director_t_end")
     if begin is None or end is None:
-        return round(float(command["t"]) * 1e6) * 1000
-    return (at_ns(float(begin)) + at_ns(float(end))) // 2
+        return {"at": round(float(command["t"]) * 1e6) * 1000, "since": None}
+    begin_ns, end_ns = at_ns(float(begin)), at_ns(float(end))
+    if kind == TIMEOUTS_CHANGED:
+        return {"at": end_ns, "since": begin_ns}
+    return {"at": (begin_ns + end_ns) // 2, "since": None}
 
 
 def classify(command: str) -> tuple[str, str]:
@@ -60,7 +71,7 @@ def classify(command: str) -> tuple[str, str]:
 def _ipvsadm(words: list[str]) -> tuple[str, str] | None:
     verb = words[0] if words else ""
     if verb == "--set" and len(words) >= 4:
-        return "timeouts-changed", " ".join(words[1:4])
+        return TIMEOUTS_CHANGED, " ".join(words[1:4])
     server = _after(words, "-r", "--real-server")
     kinds = {
         "-d": "server-removed",

@@ -21,22 +21,21 @@ from analyzer.director import directors_of
 from analyzer.errors import RecordingError
 from analyzer.ipvs.changes import EntryTracker
 from analyzer.ipvs.formats import parse_entries, parse_services
+from analyzer.ipvs.states import Timeouts
 from analyzer.recording import CAPTURE, RecordingWriter, mapped
 from analyzer.wire.packets import read_packets
 from analyzer.wire.segments import busiest_end
-from loadgen.director.rows import service_rows
+from loadgen.director.rows import counters_alone, service_rows
 from loadgen.errors import UsageProblem
 from loadgen.importing.commands import events_of
-from loadgen.importing.log import looks
-from loadgen.importing.printed import from_printed
+from loadgen.importing.log import before_looks, looks
+from loadgen.importing.printed import Printed, from_printed
+from loadgen.importing.timeouts import Told, told_timeouts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from analyzer.ipvs.changes import Change
-    from analyzer.ipvs.formats import EntryTable, Service
-
-    _Tables = tuple[tuple[Service, ...], EntryTable | None, tuple[str, ...]]
 
 _NS = 1_000_000_000
 DIRECTOR = "director"
@@ -140,7 +139,8 @@ def import_folder(paths: list[Path], directory: Path) -> list[str]:
     try:
         clock = _clock(sources.meta, polls)
         service, guess = _service(sources, polls)
-        manifest = _manifest(sources, clock, polls, service)
+        timeouts = told_timeouts(sources.meta, META, _timeouts(polls), DIRECTOR, clock.at_ns)
+        manifest = _manifest(sources, clock, polls, service, timeouts)
         directors_of(manifest)  # what an analysis could not use is refused here
         events = events_of(sources.meta, DIRECTOR, clock.at_ns)
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
@@ -150,7 +150,7 @@ def import_folder(paths: list[Path], directory: Path) -> list[str]:
     recording = RecordingWriter(directory, manifest)
     if sources.capture:
         shutil.copyfile(sources.capture, recording.path / CAPTURE)
-    recording.extend("events", events)
+    recording.extend("events", [*events, *timeouts.events])
     doubts = _record_polls(polls, clock, recording)
     recording.close("completed")
     return guess + doubts
@@ -183,8 +183,14 @@ def _polls_of(path: Path) -> Iterator[Mapping[str, Any]]:
 
 def _printed(path: Path) -> Iterator[Mapping[str, Any]]:
     year = time.gmtime(path.stat().st_mtime).tm_year
-    for look in looks((line.decode(errors="replace") for line in _lines(path)), year):
-        yield {"t": look.at_s, "printed": from_printed(look.text)}
+    before = from_printed(before_looks(_texts(path))).timeouts
+    for look in looks(_texts(path), year):
+        yield {"t": look.at_s, "printed": from_printed(look.text), "timeouts_before": before}
+        before = None
+
+
+def _texts(path: Path) -> Iterator[str]:
+    return (line.decode(errors="replace") for line in _lines(path))
 
 
 def _lines(path: Path) -> Iterator[bytes]:
@@ -243,9 +249,9 @@ def _manifest(
     clock: Clock,
     polls: list[Mapping[str, Any]],
     service: Mapping[str, Any] | None,
+    timeouts: Told,
 ) -> dict[str, Any]:
     meta = sources.meta
-    timeouts = meta.get("timeouts")
     return {
         "command": "import",
         "imported": {
@@ -262,9 +268,7 @@ def _manifest(
     }
 
 
-def _director(
-    meta: Mapping[str, Any], clock: Clock, timeouts: Mapping[str, Any] | None
-) -> dict[str, Any]:
+def _director(meta: Mapping[str, Any], clock: Clock, timeouts: Told) -> dict[str, Any]:
     mac = (meta.get("director") or {}).get("mac")
     return {
         "link": "imported",
@@ -272,9 +276,8 @@ def _director(
         "hz": meta.get("hz"),
         "timer_phase_s": None if clock.boot_t is None else 0.0,
         "timer_phase_source": None if clock.boot_t is None else META,
-        "timeouts": {name: float(timeouts[name]) for name in ("tcp", "tcpfin", "udp")}
-        if timeouts
-        else None,
+        "timeouts": timeouts.manifest(),
+        "timeouts_source": timeouts.source,
         "conn_tab_size": meta.get("conn_tab_size"),
         "sysctl": {name: str(value) for name, value in (meta.get("sysctl") or {}).items()},
         "macs": [mac] if mac else [],
@@ -300,12 +303,13 @@ def _record_polls(
     for poll in polls:
         t = float(poll["t"])
         at_ns = clock.at_ns(t)
-        services, table, warnings = _tables(poll)
-        doubts += warnings
-        for service in services:
-            rows = [{"at": at_ns, "director": DIRECTOR} | row for row in service_rows(service)]
-            recording.extend("services", rows)
+        look = _printed_in(poll)
+        doubts += look.warnings
+        rows = [row for one in look.services for row in service_rows(one, look.counters)]
+        rows += counters_alone(look.counters, look.services)
+        recording.extend("services", [{"at": at_ns, "director": DIRECTOR} | row for row in rows])
         lines = None
+        table = look.table
         if table is not None:
             lines = table.lines
             changes = tracker.update(at_ns, table.entries, table.lines)
@@ -321,16 +325,28 @@ def _change_row(change: Change) -> dict[str, Any]:
     return {"at": change.at_ns, "change": change.kind, **asdict(change.entry)}
 
 
-def _tables(poll: Mapping[str, Any]) -> _Tables:
-    """One look's services and entries; None where entries were not looked at."""
+def _printed_in(poll: Mapping[str, Any]) -> Printed:
+    """One look of either kind of log."""
     printed = poll.get("printed")
-    if isinstance(printed, tuple):  # which no JSON line holds
+    if isinstance(printed, Printed):  # which no JSON line holds
         return printed
     services = parse_services(str(poll.get("services") or ""))
     if poll.get("connections") is None:
-        return services.services, None, services.warnings
+        return Printed(services=services.services, warnings=services.warnings)
     table = parse_entries(str(poll["connections"]))
-    return services.services, table, services.warnings + table.warnings
+    warnings = services.warnings + table.warnings
+    return Printed(services=services.services, table=table, warnings=warnings)
+
+
+def _timeouts(polls: list[Mapping[str, Any]]) -> Iterator[tuple[float, Timeouts]]:
+    """The timeouts that were printed, and when."""
+    for poll in polls:
+        t, before = float(poll["t"]), poll.get("timeouts_before")
+        if isinstance(before, Timeouts):
+            yield t, before
+        now = _printed_in(poll).timeouts if "printed" in poll else None
+        if now is not None:
+            yield t, now
 
 
 def _poll_row(at_ns: int, uptime_s: float, lines: int | None) -> dict[str, Any]:

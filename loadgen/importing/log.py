@@ -27,7 +27,9 @@ _FINE_EPOCH = r"\d{16,19}"  # date +%s%6N, +%s%N
 _WATCH = re.compile(rf"Every [\d.,]+s: .*?({STAMP}|{_DAY_FIRST})\s*$")
 _ALONE = re.compile(rf"[\s=#*\[-]*({STAMP}|{_DAY_FIRST}|{_FINE_EPOCH})[\s=#*\]-]*$")
 _BEFORE = re.compile(rf"\[?({STAMP})\]?[:,]?\s")
-_TABLE = re.compile(r"\s*(?:IP Virtual Server version|IPVS connection entries)")
+_TABLE = re.compile(
+    r"\s*(?:IP Virtual Server version|IPVS connection entries|Timeout \(tcp tcpfin udp\):)"
+)
 _CLOCK_TIME = re.compile(r"(\d{1,2}):(\d\d):(\d\d)(?:[.,](\d{1,9}))?$")
 _NUMBER = re.compile(r"\d{1,19}(?:\.\d{1,9})?$")
 _YEAR = re.compile(r"(?<!\d)\d{4}(?!\d)(?!$)|(?<= )\d{4}$")
@@ -38,6 +40,8 @@ _SET_BACK_S = 60.0
 
 _UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
 """Numbers from here on count so many in a second."""
+
+_MOST_BEFORE = 1000  # lines that may stand above the first time
 
 _LATEST_S = 2**33
 """In the year 2242: what is no time since 1970 before that is none."""
@@ -129,6 +133,17 @@ def looks(lines: Iterable[str], year: int) -> Iterator[Look]:
         return
     if at_s is not None and any(text.strip() for text in gathered):
         yield Look(at_s, "\n".join(gathered))
+
+
+def before_looks(lines: Iterable[str]) -> str:
+    """What a log says before the first of its times: ``ipvsadm -L --timeout``, asked once."""
+    gathered: list[str] = []
+    for line in lines:
+        stamp, _ = _stamp_of(line.rstrip("\r\n"))
+        if stamp or len(gathered) == _MOST_BEFORE:
+            break
+        gathered.append(line)
+    return "".join(gathered)
 
 
 def _stamp_of(line: str) -> tuple[str | None, str | None]:

@@ -3,32 +3,66 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from analyzer.ipvs.formats import FORWARDING, Destination, Entry, EntryTable, Service
+from analyzer.ipvs.states import Timeouts
 from analyzer.ipvs.texts import parse
+from loadgen.director.counters import counters_of
 
 if TYPE_CHECKING:
-    from analyzer.ipvs.texts.model import Connection
+    from collections.abc import Mapping
+
+    from analyzer.ipvs.texts.model import Connection, ParsedText
     from analyzer.ipvs.texts.model import Destination as PrintedDestination
     from analyzer.ipvs.texts.model import Service as PrintedService
+    from loadgen.director.counters import Counters, ServerKey
 
 _TITLE = re.compile(r"^.*(?:IPVS +connection +entries|pro +expire +state )", re.MULTILINE)
 """Above a table of entries, which may be empty."""
 
 
-def from_printed(
-    text: str,
-) -> tuple[tuple[Service, ...], EntryTable | None, tuple[str, ...]]:
-    """Services, entries (None if no table of them was printed), and the parser's doubts."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Printed:
+    """What one look has printed.
+
+    Attributes:
+        services: with the real servers whose ActiveConn and InActConn were printed.
+        table: the entries; None if no table of them was printed.
+        counters: of real servers, as ``--stats`` prints them (rounded without ``--exact``).
+        timeouts: the last of ``ipvsadm -L --timeout``; None if it was not printed.
+        warnings: the parser's doubts.
+    """
+
+    services: tuple[Service, ...] = ()
+    table: EntryTable | None = None
+    counters: Mapping[ServerKey, Counters] = field(default_factory=dict)
+    timeouts: Timeouts | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def from_printed(text: str) -> Printed:
+    """Read what a look has printed."""
     parsed = parse(text)
-    services = tuple(_service(service) for service in parsed.services)
-    warnings = tuple(parsed.warnings)
+    told = parsed.timeouts
+    return Printed(
+        services=tuple(_service(service) for service in parsed.services),
+        table=_table(parsed, text),
+        counters=counters_of(parsed),
+        timeouts=Timeouts(tcp_s=float(told.tcp), tcpfin_s=float(told.tcpfin), udp_s=float(told.udp))
+        if told
+        else None,
+        warnings=tuple(parsed.warnings),
+    )
+
+
+def _table(parsed: ParsedText, text: str) -> EntryTable | None:
     if not parsed.connections and not _TITLE.search(text):
-        return services, None, warnings
+        return None
     entries = [_entry(one) for one in parsed.connections]
     known = tuple(entry for entry in entries if entry)
-    return services, EntryTable(entries=known, lines=len(entries), warnings=()), warnings
+    return EntryTable(entries=known, lines=len(entries), warnings=())
 
 
 def _service(service: PrintedService) -> Service:

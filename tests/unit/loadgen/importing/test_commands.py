@@ -76,6 +76,13 @@ def test_the_directors_own_times_are_the_more_exact() -> None:
     found = events({"t": 999.0, "cmd": "ipvsadm -C", **timed}, {"t": 999.0, "cmd": "ipvsadm -C"})
     assert [row["at"] for row in found] == [1_000_000_000_000, 999_000_000_000]
     assert {(row["host"], row["kind"]) for row in found} == {("director", "services-cleared")}
+    assert {row["since"] for row in found} == {None}
+
+
+def test_timeouts_hold_at_the_end_of_their_command_and_not_before_it_began() -> None:
+    timed = {"director_t_start": 1000.4, "director_t_end": 1000.6}
+    (row,) = events({"t": 999.0, "cmd": "ipvsadm --set 0 10 0", **timed})
+    assert (row["since"], row["at"]) == (999_900_000_000, 1_000_100_000_000)
 
 
 @pytest.mark.parametrize("meta", [{}, {"commands": None}, {"commands": []}])

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analyzer.ipvs.formats import Destination, Entry, Service, parse_entries
+from analyzer.ipvs.formats import Destination, Entry, EntryTable, Service, parse_entries
+from analyzer.ipvs.states import Timeouts
+from loadgen.director.counters import Counters
 from loadgen.importing.printed import from_printed
 
 SERVICES = """IP Virtual Server version 1.2.1 (size=4096)
@@ -20,13 +22,18 @@ TCP = "TCP  192.168.10.2:80 wrr persistent 20\n"
 ONE = "TCP 01:57  FIN_WAIT    192.168.10.250:40000 192.168.10.2:80    192.168.10.21:80\n"
 
 
+def three(text: str) -> tuple[tuple[Service, ...], EntryTable | None, tuple[str, ...]]:
+    found = from_printed(text)
+    return found.services, found.table, found.warnings
+
+
 @pytest.mark.parametrize(
     ("printed", "forwarding"),
     [("Route", "dr"), ("Masq", "nat"), ("Tunnel", "tun"), ("Local", "local")],
 )
 def test_a_service_and_its_real_servers(printed: str, forwarding: str) -> None:
     server = f"  -> 192.168.10.21:8080           {printed:7} 3      12         345\n"
-    services, table, doubts = from_printed(SERVICES + TCP + server)
+    services, table, doubts = three(SERVICES + TCP + server)
     assert services == (
         Service(
             protocol="TCP",
@@ -57,14 +64,14 @@ def test_ipv6_and_firewall_marks() -> None:
         "FWM  258 rr\n"
         "  -> 192.168.10.21:0              Route   1      0          4\n"
     )
-    (six, mark), _, doubts = from_printed(text)
+    (six, mark), _, doubts = three(text)
     assert (six.protocol, six.address, six.port) == ("UDP", "fd00:10::2", 53)
     assert six.destinations[0].address == "fd00:10::15"
     assert (mark.fwmark, mark.address, mark.destinations[0].port) == (258, None, 0)
     assert doubts == ()
 
 
-def test_counters_that_were_not_printed_make_no_row() -> None:
+def test_counters_alone_make_no_real_server_with_active_connections() -> None:
     """``--stats`` has no ActiveConn: not seen is not zero."""
     text = """IP Virtual Server version 1.2.1 (size=4096)
 Prot LocalAddress:Port               Conns   InPkts  OutPkts  InBytes OutBytes
@@ -72,13 +79,21 @@ Prot LocalAddress:Port               Conns   InPkts  OutPkts  InBytes OutBytes
 TCP  192.168.10.2:80                    50      300        0    20000        0
   -> 192.168.10.21:80                   50      300        0    20000        0
 """
-    (service,), table, _ = from_printed(text)
+    (service,), table, _ = three(text)
     assert service.destinations == ()
     assert table is None
+    key = ("TCP", "192.168.10.2", 80, None, "192.168.10.21", 80)
+    assert from_printed(text).counters == {key: Counters(50, 300, 0, 20000, 0)}
+
+
+def test_the_timeouts_of_a_look() -> None:
+    text = "Timeout (tcp tcpfin udp): 900 20 300\n"
+    assert from_printed(text + SERVICES).timeouts == Timeouts(tcp_s=900, tcpfin_s=20, udp_s=300)
+    assert from_printed(SERVICES + TCP).timeouts is None
 
 
 def test_an_entry() -> None:
-    services, table, doubts = from_printed(ENTRIES + ONE)
+    services, table, doubts = three(ENTRIES + ONE)
     assert services == ()
     assert table is not None
     assert table.entries == (
@@ -99,7 +114,7 @@ def test_an_entry() -> None:
 
 
 def test_it_is_the_entry_that_the_kernels_own_text_has() -> None:
-    _, table, _ = from_printed(ENTRIES + ONE)
+    _, table, _ = three(ENTRIES + ONE)
     kernels = parse_entries(
         "Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Expires PEName PEData\n"
         "TCP C0A80AFA 9C40 C0A80A02 0050 C0A80A15 0050 FIN_WAIT         117\n"
@@ -111,20 +126,20 @@ def test_it_is_the_entry_that_the_kernels_own_text_has() -> None:
 @pytest.mark.parametrize("before", ["", SERVICES, SERVICES + TCP])
 def test_an_empty_table_of_entries_was_looked_at(before: str) -> None:
     """Its last entries have gone: that is known only if the empty table counts as a look."""
-    _, table, _ = from_printed(before + ENTRIES)
+    _, table, _ = three(before + ENTRIES)
     assert table is not None
     assert (table.entries, table.lines) == ((), 0)
 
 
 @pytest.mark.parametrize("text", ["", SERVICES, "Can't initialize ipvs: Protocol not available\n"])
 def test_without_such_a_table_entries_were_not_looked_at(text: str) -> None:
-    services, table, _ = from_printed(text)
+    services, table, _ = three(text)
     assert (services, table) == ((), None)
 
 
 def test_entries_without_a_title_are_entries() -> None:
     """``ipvsadm -Lnc | grep FIN_WAIT``."""
-    _, table, _ = from_printed(ONE)
+    _, table, _ = three(ONE)
     assert table is not None
     assert table.lines == 1
 
@@ -133,14 +148,14 @@ def test_entries_without_a_title_are_entries() -> None:
 def test_an_end_without_a_port_is_counted_as_a_line_and_is_no_entry(source: str) -> None:
     """Names as ``ipvsadm -Lc`` cuts them."""
     cut = ONE.replace("192.168.10.250:40000", source)
-    _, table, doubts = from_printed(ENTRIES + ONE + cut)
+    _, table, doubts = three(ENTRIES + ONE + cut)
     assert table is not None
     assert (len(table.entries), table.lines) == (1, 2)
     assert len(doubts) == 1
 
 
 def test_a_line_that_is_not_understood_is_a_doubt() -> None:
-    _, _, doubts = from_printed(SERVICES + TCP + "  -> what is this\n")
+    _, _, doubts = three(SERVICES + TCP + "  -> what is this\n")
     assert any("what is this" in doubt for doubt in doubts)
 
 
@@ -155,7 +170,7 @@ def test_a_line_that_is_not_understood_is_a_doubt() -> None:
     )
 )
 def test_any_text_gives_something(parts: list[str]) -> None:
-    services, table, doubts = from_printed("".join(parts))
+    services, table, doubts = three("".join(parts))
     assert all(service.protocol for service in services)
     assert table is None or len(table.entries) <= table.lines
     assert all(isinstance(doubt, str) for doubt in doubts)
