@@ -246,7 +246,8 @@ def verify() -> Schema:
     """Of ``loadgen verify --json``."""
     document = _Document()
     of = document.of
-    director = {"director": of(str), "kernel": of(str | None), "hz": of(int | None)}
+    director = {"director": of(str), "link": of(str | None)}
+    director |= {"kernel": of(str | None), "hz": of(int | None)}
     counts = {"services": of(int), "entries": of(int | None), "sample_of": of(int | None)}
     told = {"vrrp_state": of(str | None), "sync_daemon": of(str | None)}
     counts |= {"templates": of(int | None), "orphans": of(int | None)}
@@ -259,6 +260,7 @@ def verify() -> Schema:
     body = object_with(
         {
             "verdict": of(str),
+            "lab": of(str | None),
             "directors": {"type": "array", "items": shown},
             "checks": of(tuple[health.Check, ...]),
         }

@@ -15,7 +15,7 @@ from analyzer.sweep.points import sweep_of
 from loadgen.commands.files import read_text
 from loadgen.errors import INTERRUPTED_EXIT_CODE, CheckFailed, RunFailed
 from reports.page import render_page
-from reports.text import summary_lines
+from reports.text import directors_line, summary_lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,8 +83,9 @@ def _analysis(directory: Path, with_page: bool) -> Analysis:
 
 
 def print_summary(analysis: Analysis, page: Path, *, err: bool, what: str = "page") -> None:
-    """The end of the output: the figures, the verdict, the page, and last the run's directory."""
-    for line in (*summary_lines(analysis), "", f"{what}: {page}", analysis.run):
+    """The end of the output: figures, verdict, directors, page, and last the run's directory."""
+    asked = directors_line(analysis.manifest)
+    for line in (*summary_lines(analysis), "", *asked, f"{what}: {page}", analysis.run):
         click.echo(line, err=err)
 
 

@@ -1,24 +1,20 @@
-"""From where a run sends, and which directors hold its VIP: the running lab's, or as told."""
+"""From where a run sends, and which directors it asks: the running lab's, or as configured."""
 
 from __future__ import annotations
 
-import os
-import tomllib
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from loadgen.director.configured import configured
 from loadgen.director.link import Link, lab_link, parse_link
 from loadgen.errors import UsageProblem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from loadgen.lab.lab import Lab
 
 CLIENT = "client"
-CONFIG_NAME = "loadgen.toml"
-DIRECTORS_VARIABLE = "LOADGEN_DIRECTOR"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +44,13 @@ def find_site(
     lab_name: str | None,
     servers: Sequence[str] = (),
     capture_on: str = CLIENT,
+    *,
+    sends: bool = True,
 ) -> Site:
     """The running lab that holds the VIP, else here with the directors that are configured.
+
+    A command that only watches takes a running lab where nothing else is configured, or the lab
+    is named: else one would be asked of production and the other would answer.
 
     Args:
         vip: as the operator gave it; None to watch whatever the directors hold.
@@ -58,15 +59,20 @@ def find_site(
         servers: the values of ``--server``; in a lab its own servers, unless told.
         capture_on: the host that captures: the client, a director or server of this run or of the
             lab by its name, or a link.
+        sends: whether load is sent to the VIP; otherwise directors are only watched.
 
     Raises:
         UsageProblem: a director or server that is none, a configuration file that cannot be read,
             a lab that is not up, or several to choose from.
     """
-    lab = _find_lab(vip, told, lab_name)
+    if sends or lab_name is not None:
+        lab = _find_lab(vip, told, lab_name)
+    else:
+        told = list(told) or _configured_to_watch(vip)
+        lab = _lab_to_watch(vip, told)
     if lab is not None:
         return _lab_site(lab, told, servers, capture_on)
-    specs = list(told) or _configured(vip)
+    specs = list(told) or configured(vip).specs
     directors = [parse_link(spec) for spec in dict.fromkeys(specs)]
     real = [_other_link(spec, "--server") for spec in dict.fromkeys(servers)]
     return Site(
@@ -118,6 +124,41 @@ def _is_meant(lab: Lab, vip: str | None, told: Sequence[str], name: str | None) 
     return name is not None or not told or any(host in lab.director_names for host in told)
 
 
+def _is_link(spec: str) -> bool:
+    """Whether a director is given by a link; else it is a lab's host, by its name."""
+    return spec == "local" or ":" in spec
+
+
+def changes_only_a_lab(site: Site, told: Sequence[str]) -> bool:
+    """Whether all directors are a lab's own, so that nobody need agree to their being changed."""
+    return site.lab is not None and not any(map(_is_link, told))
+
+
+def _configured_to_watch(vip: str | None) -> list[str]:
+    """The configured directors, where no lab makes it doubtful which are meant.
+
+    Raises:
+        UsageProblem: a running lab holds the VIP too.
+    """
+    found = configured(vip)
+    if vip is None or not found.specs or not any(map(_is_link, found.specs)):
+        return found.specs
+    lab = _find_lab(vip, (), None)
+    if lab is not None:
+        raise UsageProblem(
+            f"lab {lab.name!r} is up and holds {vip}, and {found.where} names "
+            f"{', '.join(found.specs)}: name one of them, with --lab {lab.name} or --director"
+        )
+    return found.specs
+
+
+def _lab_to_watch(vip: str | None, specs: Sequence[str]) -> Lab | None:
+    """The lab whose hosts are named; where nothing is, the one that is up."""
+    if not specs:
+        return _find_lab(vip, (), None)
+    return None if all(map(_is_link, specs)) else _find_lab(None, specs, None)
+
+
 def stand_in(site: Site, vip: str | None, say: Callable[[str], None]) -> None:
     """Move this process to where the site sends from, and say so in one line."""
     if site.namespace is None:
@@ -165,35 +206,3 @@ def _distinct(links: Sequence[Link], option: str = "--director") -> tuple[Link, 
         if names.count(link.name) > 1:
             raise UsageProblem(f"{option} {link.spec}: two hosts are called {link.name}")
     return tuple(links)
-
-
-def _configured(vip: str | None) -> list[str]:
-    """``loadgen.toml`` here, then in ~/.config, then the environment."""
-    for path in (Path(CONFIG_NAME), Path.home() / ".config" / CONFIG_NAME):
-        if path.exists():
-            specs = directors_in(_read_toml(path), vip, where=str(path))
-            if specs:
-                return specs
-    text = os.environ.get(DIRECTORS_VARIABLE, "")
-    return [spec.strip() for spec in text.replace("\n", ";").split(";") if spec.strip()]
-
-
-def _read_toml(path: Path) -> Mapping[str, Any]:
-    try:
-        return tomllib.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise UsageProblem(f"{path}: {error}") from error
-
-
-def directors_in(config: Mapping[str, Any], vip: str | None, *, where: str) -> list[str]:
-    """A VIP's own ``[vip."ADDRESS"] directors``, else the ``directors`` for all VIPs.
-
-    Raises:
-        UsageProblem: one of them is not a list of strings.
-    """
-    own = config.get("vip", {})
-    own = own.get(vip, {}) if vip and isinstance(own, dict) else {}
-    specs = (own.get("directors") if isinstance(own, dict) else None) or config.get("directors", [])
-    if not isinstance(specs, list) or not all(isinstance(spec, str) for spec in specs):
-        raise UsageProblem(f"{where}: directors: expected a list of strings")
-    return specs

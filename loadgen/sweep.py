@@ -15,6 +15,7 @@ from loadgen.director.timeouts_change import TimeoutsChange
 from loadgen.errors import LoadgenError, UsageProblem
 from loadgen.progress import RunProgress
 from loadgen.signals import Steps, on_signals
+from loadgen.sites import changes_only_a_lab
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -58,8 +59,7 @@ def check_allowed(
     check_closes(plan)
     if not site.directors:
         raise UsageProblem("no director to sweep: name one with --director")
-    is_ours = site.lab is not None and not any(":" in spec or spec == "local" for spec in told)
-    if not is_ours and not allowed:
+    if not changes_only_a_lab(site, told) and not allowed:
         names = ", ".join(link.name for link in site.directors)
         values = ", ".join(map(str, values_s))
         raise UsageProblem(

@@ -78,6 +78,7 @@ async def _one(eye: Eye, facts: DirectorFacts, window_s: float) -> Health:
     vips = {service.address for service in services if service.address}
     return Health(
         director=eye.link.name,
+        link=eye.link.spec,
         kernel=facts.kernel,
         hz=facts.timer_phase.hz if facts.timer_phase else None,
         timeouts=facts.timeouts,

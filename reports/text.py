@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import textwrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reports import wording
 from reports.sections import sockets, what_if
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from analyzer.results import Analysis, Latency, RealServerRow, ServiceTable
 
 WIDTH = 100
@@ -36,6 +38,28 @@ def summary_lines(analysis: Analysis) -> list[str]:
     for block in filter(None, blocks):
         lines += [""] * bool(lines) + block
     return lines
+
+
+def directors_line(manifest: Mapping[str, Any]) -> list[str]:
+    """Whose answers these are, as one line; none of a run that asked no director."""
+    asked = manifest.get("directors")
+    if not isinstance(asked, dict) or not asked:
+        return []
+    return [f"directors: {printable(directors(_links(asked), manifest.get('lab')))}"]
+
+
+def _links(asked: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        str(name): str(facts.get("link") or name) if isinstance(facts, dict) else str(name)
+        for name, facts in asked.items()
+    }
+
+
+def directors(links: Mapping[str, str], lab: object) -> str:
+    """Directors in words: a lab's by their names, others by their links; links by name."""
+    if isinstance(lab, str):
+        return f"{', '.join(links)} (lab {lab!r})"
+    return ", ".join(links.values())
 
 
 def _findings(analysis: Analysis) -> list[str]:

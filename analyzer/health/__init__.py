@@ -54,14 +54,18 @@ def checks(healths: Sequence[Health], expected: Timeouts | None) -> tuple[Check,
     return (*found, *together.alike(healths), together.sync(healths))
 
 
-def to_json(found: Sequence[Check], healths: Sequence[Health]) -> dict[str, Any]:
-    """The document that ``--json`` prints."""
+def to_json(
+    found: Sequence[Check], healths: Sequence[Health], lab: str | None = None
+) -> dict[str, Any]:
+    """The document that ``--json`` prints; the lab's name where the directors are a lab's."""
     return {
         "schema_version": SCHEMA_VERSION,
         "verdict": verdict(found),
+        "lab": lab,
         "directors": [
             {
                 "director": one.director,
+                "link": one.link,
                 "kernel": one.kernel,
                 "hz": one.hz,
                 "timeouts_s": asdict(one.timeouts) if one.timeouts else None,

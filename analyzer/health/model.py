@@ -20,6 +20,7 @@ class Health:
 
     Attributes:
         director: its name.
+        link: how it was reached, as the operator wrote it; None where that is not known.
         per_s: new connections a second of each service, by its ``name_of``.
         entries: its connection table; None where it was not given.
         sample_of: how many there are, where ``entries`` are only a fair sample of them.
@@ -39,6 +40,7 @@ class Health:
     memory_available_bytes: int | None
     vrrp_state: str | None
     sync_daemon: str | None
+    link: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

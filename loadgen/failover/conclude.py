@@ -17,6 +17,7 @@ from analyzer.results import to_json
 from loadgen.conclude import conclude
 from reports.repeats import render_repeats
 from reports.repeats_text import summary_lines
+from reports.text import directors_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,6 +103,7 @@ def print_repeats(concluded: Concluded, *, as_json: bool) -> None:
     if as_json:
         click.echo(as_json_text(concluded))
     failovers = [one.failover for one in concluded.analyses if one.failover]
-    lines = summary_lines(concluded.told, failovers)
-    for line in (*lines, "", f"page: {concluded.page}", str(concluded.folder)):
+    asked = directors_line(concluded.analyses[0].manifest)
+    lines = [*summary_lines(concluded.told, failovers), "", *asked]
+    for line in (*lines, f"page: {concluded.page}", str(concluded.folder)):
         click.echo(line, err=as_json)

@@ -72,8 +72,8 @@ def collect(
 ) -> int:
     """Watch directors without load: what they hold, what comes, and when a drained server is empty.
 
-    With one lab up, and no --director, its directors are watched. Ctrl-C ends the watch and makes
-    the report.
+    Without --director, those of loadgen.toml or LOADGEN_DIRECTOR are watched; where none are
+    configured, or with --lab, those of the running lab. Ctrl-C ends the watch and makes the report.
     """
     import asyncio
     import sys
@@ -95,7 +95,7 @@ def collect(
     told = options["openmetrics"]
     metrics = listen("--openmetrics", *told) if told else None
     door = door_of(options)
-    site = find_site(vip, directors, lab_name, servers, options["capture_on"])
+    site = find_site(vip, directors, lab_name, servers, options["capture_on"], sends=False)
     watching = CollectOptions(
         directory=output or new_run_directory("collect"),
         command_line=sys.argv[1:],

@@ -91,12 +91,13 @@ def failover(directors: tuple[str, ...], lab_name: str | None, **options: Any) -
 
     from loadgen.failover.repeat import conclude_all, repeat
     from loadgen.preflight import check_means
-    from loadgen.sites import find_site
+    from loadgen.sites import changes_only_a_lab, find_site
 
     plan = _plan(options)
     site = find_site(plan.target.vip, directors, lab_name, (), options["capture_on"])
     lab = _lab(site)
-    order = _order(plan, site, lab, options)
+    ours = changes_only_a_lab(site, directors)
+    order = _order(plan, site, lab, options | {"ours": ours})
     check_means(plan)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         ended = runner.run(repeat(order))
@@ -196,7 +197,7 @@ def _fault(lab: Lab | None, options: dict[str, Any]) -> Fault | None:
         raise UsageProblem("--undo-command: expected --fault-command with it")
     if options["wait"]:
         return None
-    if lab is None and not options["allow_changes"]:
+    if not (options["ours"] or options["allow_changes"]):
         raise UsageProblem("this changes directors that are no lab's: --allow-changes agrees")
     if command:
         return command_fault(command, options["undo_command"])

@@ -140,17 +140,20 @@ def _say(line: str) -> None:
 
 def _report(folder: Path, swept: Swept, *, as_json: bool) -> int:
     """What was measured is reported, however the sweep ended; what is owed comes last."""
+    from analyzer.recording import Recording
     from analyzer.sweep.results import to_json
     from loadgen.conclude import conclude_sweep
     from loadgen.errors import INTERRUPTED_EXIT_CODE, RunFailed
     from reports.sweep_text import summary_lines
-    from reports.text import printable
+    from reports.text import directors_line, printable
 
     if swept.runs:
         found, page = conclude_sweep(folder, pages_of_runs=True)
         if as_json:
             click.echo(json.dumps(to_json(found), ensure_ascii=False, allow_nan=False))
-        for line in (*summary_lines(found), "", f"page: {page}", str(folder)):
+        manifests = [Recording.open(path).manifest for _, path in swept.runs]
+        asked = dict.fromkeys(line for one in manifests for line in directors_line(one))
+        for line in (*summary_lines(found), "", *asked, f"page: {page}", str(folder)):
             click.echo(printable(line), err=as_json)
     if swept.owing:
         raise RunFailed("\n".join(swept.owing))

@@ -52,6 +52,9 @@ def verify(
 ) -> int:
     """Look at directors for ten seconds, and say whether all is well. Nothing is sent.
 
+    Without --director, those of loadgen.toml or LOADGEN_DIRECTOR are judged; where none are
+    configured, or with --lab, those of the running lab. The last line names them.
+
     Exit code 0 if all checks pass, 99 if one fails, 2 if one could not be made.
     """
     import asyncio
@@ -60,21 +63,25 @@ def verify(
     from loadgen.sites import find_site, stand_in
     from loadgen.verify import look_at
     from reports.checks import SIGNS
+    from reports.text import directors as in_words
     from reports.text import printable
 
     def say(line: str) -> None:
         click.echo(line, err=True)
 
-    site = find_site(vip, directors, lab_name)
+    site = find_site(vip, directors, lab_name, sends=False)
     stand_in(site, vip, say)
     healths = asyncio.run(look_at(site, window_s, say, left_timeouts))
     found = checks(healths, expected)
     if as_json:
-        click.echo(json.dumps(to_json(found, healths), ensure_ascii=False, allow_nan=False))
+        click.echo(
+            json.dumps(to_json(found, healths, site.lab), ensure_ascii=False, allow_nan=False)
+        )
     for one in found:
         line = f"{SIGNS[one.outcome]:<12}  {one.director or 'all':<8}  {one.what}: {one.detail}"
         click.echo(printable(line), err=as_json)
-    click.echo(verdict(found), err=as_json)
+    who = in_words({link.name: link.spec for link in site.directors}, site.lab)
+    click.echo(printable(f"{verdict(found)}: {who}"), err=as_json)
     return _exit_code(found)
 
 

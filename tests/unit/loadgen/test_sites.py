@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import loadgen.lab.lab
+from loadgen.director.configured import directors_in
 from loadgen.errors import UsageProblem
-from loadgen.sites import Site, directors_in, find_site, stand_in
+from loadgen.sites import Site, changes_only_a_lab, find_site, stand_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -234,3 +235,108 @@ def test_outside_of_a_lab_the_process_stays_where_it_is() -> None:
     said: list[str] = []
     stand_in(find_site(VIP, [], None), VIP, said.append)
     assert said == []
+
+
+# -- commands that only watch: nobody's directors answer for another's ----------------------------
+
+PRODUCTION = "ssh://root@lb1"
+
+
+def watched(*told: str, vip: str | None = None, lab_name: str | None = None) -> Site:
+    return find_site(vip, told, lab_name, sends=False)
+
+
+def asked(site: Site) -> tuple[str | None, list[str]]:
+    return site.lab, [link.name for link in site.directors]
+
+
+def test_a_running_lab_is_watched_where_nothing_else_is_configured(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    labs_are(monkeypatch, lab())
+    assert asked(watched()) == ("lab", ["bal01", "bal02"])
+    assert asked(watched("bal02")) == ("lab", ["bal02"])
+    assert asked(watched(vip=VIP)) == ("lab", ["bal01", "bal02"])
+
+
+@pytest.mark.parametrize("how", ["variable", "here", "home"])
+def test_what_is_configured_is_watched_although_a_lab_is_up(
+    how: str, nowhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labs_are(monkeypatch, lab(), lab("another"))
+    if how == "variable":
+        monkeypatch.setenv("LOADGEN_DIRECTOR", PRODUCTION)
+    else:
+        folder = nowhere if how == "here" else nowhere / "home" / ".config"
+        (folder / "loadgen.toml").write_text(f'directors = ["{PRODUCTION}"]')
+    found = watched()
+    assert asked(found) == (None, ["lb1"])
+    assert found.namespace is None
+
+
+def test_a_director_that_is_given_by_a_link_is_not_sought_from_within_a_lab(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its address may be that of a lab's host, there."""
+    labs_are(monkeypatch, lab())
+    for vip in (None, VIP):
+        found = watched(PRODUCTION, vip=vip)
+        assert asked(found) == (None, ["lb1"])
+        assert found.namespace is None
+
+
+def test_a_labs_host_may_be_configured_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    labs_are(monkeypatch, lab())
+    monkeypatch.setenv("LOADGEN_DIRECTOR", "bal02")
+    assert asked(watched()) == ("lab", ["bal02"])
+    assert asked(watched(vip=VIP)) == ("lab", ["bal02"])
+
+
+def test_a_vip_that_both_a_lab_and_the_configuration_have_is_refused_by_both_names(
+    nowhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labs_are(monkeypatch, lab())
+    (nowhere / "loadgen.toml").write_text(f'[vip."{VIP}"]\ndirectors = ["{PRODUCTION}"]')
+    with pytest.raises(UsageProblem, match=r"lab 'lab' is up .*loadgen\.toml names ssh://root@lb1"):
+        watched(vip=VIP)
+    assert asked(watched(vip=VIP, lab_name="lab")) == ("lab", ["bal01", "bal02"])
+    assert asked(watched(vip="192.0.2.9", lab_name=None)) == (None, [])
+
+
+def test_a_lab_that_is_named_is_watched_whatever_is_configured(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    labs_are(monkeypatch, lab())
+    monkeypatch.setenv("LOADGEN_DIRECTOR", PRODUCTION)
+    assert asked(watched(lab_name="lab")) == ("lab", ["bal01", "bal02"])
+
+
+def test_directors_configured_by_vip_are_watched_if_all_vips_have_the_same(
+    nowhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labs_are(monkeypatch, lab())
+    one, two = f'[vip."{VIP}"]\ndirectors = ["ssh://a", "ssh://b"]\n', '[vip."192.0.2.9"]\n'
+    (nowhere / "loadgen.toml").write_text(one + two + 'directors = ["ssh://b", "ssh://a"]')
+    assert asked(watched()) == (None, ["a", "b"])
+    (nowhere / "loadgen.toml").write_text(one + two + 'directors = ["ssh://c"]')
+    with pytest.raises(UsageProblem, match=r"192\.0\.2\.2, 192\.0\.2\.9 differ: name one VIP"):
+        watched()
+    assert asked(watched(vip="192.0.2.9")) == (None, ["c"])
+
+
+def test_load_for_a_vip_that_a_lab_holds_is_sent_in_the_lab(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    labs_are(monkeypatch, lab())
+    monkeypatch.setenv("LOADGEN_DIRECTOR", PRODUCTION)
+    assert asked(find_site(VIP, [], None)) == ("lab", ["bal01", "bal02"])
+
+
+def test_only_a_labs_own_directors_are_changed_without_consent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    labs_are(monkeypatch, lab())
+    for told, own in (([], True), (["bal01"], True), ([PRODUCTION], False), (["local"], False)):
+        assert changes_only_a_lab(find_site(VIP, told, None), told) is own
+    labs_are(monkeypatch)
+    assert not changes_only_a_lab(find_site(VIP, [], None), [])

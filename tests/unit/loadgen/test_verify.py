@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from analyzer.health import Check
+import loadgen.lab.lab
+import loadgen.verify
+from analyzer.health import Check, Health
 from analyzer.ipvs.formats import Destination, Service
+from analyzer.ipvs.states import Timeouts
 from loadgen.commands import exit_code_of
 from loadgen.commands.loadgen import group
 from loadgen.commands.loadgen.verify import _exit_code
@@ -17,9 +22,12 @@ from loadgen.director.rows import server_key
 from loadgen.verify import connections_per_s
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from analyzer.health import Outcome
+    from loadgen.director.timeouts import LeftTimeouts
+    from loadgen.sites import Site
 
 SERVER = Destination(address="10.0.0.5", port=80, forwarding="dr", weight=1, active=0, inactive=0)
 SERVICE = Service(
@@ -84,3 +92,49 @@ def test_what_is_wrong_is_one_line(
     err = capsys.readouterr().err
     assert said in err
     assert err.count("\n") == 1
+
+
+async def seen_well(
+    site: Site, _window_s: float, _say: Callable[[str], None], _left: LeftTimeouts
+) -> list[Health]:
+    """In place of ``look_at``: every director is well."""
+    return [
+        Health(
+            director=link.name,
+            link=link.spec,
+            kernel="6.1.0",
+            hz=250,
+            timeouts=Timeouts(),
+            services=(SERVICE,),
+            conn_tab_bits=12,
+            per_s={},
+            entries=(),
+            sample_of=None,
+            memory_available_bytes=10**9,
+            vrrp_state=None,
+            sync_daemon="none",
+        )
+        for link in site.directors
+    ]
+
+
+def test_the_last_line_names_the_directors_that_were_judged(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Production is configured and a lab is up: production is judged."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("LOADGEN_DIRECTOR", "ssh://root@lb1;ssh://root@lb2")
+    running = SimpleNamespace(name="lab", director_names=["bal01"], holds=lambda _: True)
+    monkeypatch.setattr(loadgen.lab.lab, "running_labs", lambda: [running])
+    monkeypatch.setattr(loadgen.verify, "look_at", seen_well)
+    monkeypatch.setattr(sys, "argv", ["loadgen", "verify", "--json"])
+    assert exit_code_of(group) == 0
+    out, err = capsys.readouterr()
+    assert err.splitlines()[-1] == "All is as it should be: ssh://root@lb1, ssh://root@lb2"
+    document = json.loads(out)
+    assert document["lab"] is None
+    assert [one["link"] for one in document["directors"]] == ["ssh://root@lb1", "ssh://root@lb2"]
+    monkeypatch.setattr(sys, "argv", ["loadgen", "verify", "--vip", "10.0.0.1"])
+    assert exit_code_of(group) == 2
+    assert "lab 'lab' is up and holds 10.0.0.1, and LOADGEN_DIRECTOR" in capsys.readouterr().err

@@ -82,3 +82,26 @@ def test_page_and_terminal_say_the_same_of_what_was_sent() -> None:
     run = replace(build.demo())
     assert text.summary_lines(run)[0] == wording.sent(run)
     assert wording.sent(run) in wording.timeline_caption(run)
+
+
+@pytest.mark.parametrize(
+    ("manifest", "lines"),
+    [
+        ({}, []),
+        ({"directors": {}}, []),
+        ({"directors": ["lb1"]}, []),
+        (
+            {"directors": {"lb1": {"link": "ssh://root@lb1"}, "lb2": None}},
+            ["directors: ssh://root@lb1, lb2"],
+        ),
+        (
+            {"directors": {"bal01": {"link": "ssh://root@10.0.0.1"}}, "lab": "lab"},
+            ["directors: bal01 (lab 'lab')"],
+        ),
+        ({"directors": {"lb\x1b[2J": {}}}, ["directors: lb\N{REPLACEMENT CHARACTER}[2J"]),
+    ],
+)
+def test_the_directors_that_answered_are_named(
+    manifest: dict[str, object], lines: list[str]
+) -> None:
+    assert text.directors_line(manifest) == lines
