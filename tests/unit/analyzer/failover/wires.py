@@ -134,6 +134,7 @@ def evidence(
         service=VirtualEnd("TCP", VIP, PORT),
         requests=sent,
         services=table("services", tables.get("services", ())),
+        counted=table("services", tables.get("services", ())),
         entries=changes,
         changes=changes,
         polls=table("polls", tables.get("polls", ())),
