@@ -89,13 +89,14 @@ TABLES: Mapping[str, pa.Schema] = {
     "polls": _schema(
         at=_AT,
         director=_NAME,
-        what=_NAME,  # services, or entries (which includes services)
+        what=_NAME,  # services; entries (with services); resizing: of no worth, the table resized
         took_ms=_FLOAT,  # from asked to answered
         entries=_INT,  # lines read; null where entries were not asked for
         offset_ms=_FLOAT,  # this poll's own reading of the boot instant, less boot_at
         uncertainty_ms=_FLOAT,  # of at, by all readings of this boot so far
         asked=_AT,
         director_uptime_s=_FLOAT,
+        buckets=_INT,  # of the table of entries: size= of /proc/net/ip_vs
     ),
     "sockets": _schema(at=_AT, host=_NAME, state=_NAME, count=_INT),
     # One row is one datagram of a proof of capacity; one that no real server got is null there.

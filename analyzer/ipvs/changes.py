@@ -3,7 +3,8 @@
 A read of the table under churn is torn: a page at a time, found again by counting (see
 ``ip_vs_conn_array``), so an entry that is there can be missed. An entry counts as gone when its
 time was up, when the read was whole, or when two reads in a row missed it; and it then went by the
-first read that missed it.
+first read that missed it. Since 7.1 the table resizes itself, and a read meanwhile proves nothing
+(``analyzer.ipvs.reads``).
 
 A read can also hold two lines of one key. Either it is torn and gives one entry twice: the later
 line is the newer. Or a SYN has just ended an entry and made another in its place
@@ -16,15 +17,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from analyzer.ipvs.reads import Proof, proof_by_lines
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from analyzer.ipvs.formats import Entry
 
 Key = tuple[str, str, int, str, int]
-
-WHOLE_READ_LINES = 61
-"""Up to one page of lines comes in a single read(2), which walks the table under one lock."""
 
 RESTART_S = 1.5
 """Whole seconds are printed, rounded down: a timer that gained more than this was restarted."""
@@ -87,20 +87,24 @@ class EntryTracker:
         """Entries that are there as far as is known."""
         return set(self._held)
 
-    def update(self, at_ns: int, entries: Iterable[Entry], lines: int) -> list[Change]:
+    def update(
+        self, at_ns: int, entries: Iterable[Entry], lines: int, proof: Proof | None = None
+    ) -> list[Change]:
         """What this poll shows to have changed.
 
         Args:
             at_ns: the poll's instant, later than the last one's.
             entries: what the poll found; of doubles one counts.
             lines: how many lines the whole table had, other services' entries included.
+            proof: what it proves that an entry is missing; by the lines, unless given.
         """
+        proof = proof or proof_by_lines(lines)
         changes = []
         found = _without_doubles(entries)
         for entry in found.values():
             changes += self._see(at_ns, entry)
         for key in self._held.keys() - found.keys():
-            changes += self._miss(at_ns, key, whole=lines <= WHOLE_READ_LINES)
+            changes += self._miss(at_ns, key, proof)
         return changes
 
     def _see(self, at_ns: int, entry: Entry) -> list[Change]:
@@ -114,10 +118,12 @@ class EntryTracker:
             return [Change(at_ns, "state", entry)]
         return []
 
-    def _miss(self, at_ns: int, key: Key, *, whole: bool) -> list[Change]:
+    def _miss(self, at_ns: int, key: Key, proof: Proof) -> list[Change]:
         held = self._held[key]
+        if proof is Proof.NOTHING:
+            return []
         time_was_up = at_ns - held.seen_ns >= held.entry.expires_s * _NS
-        if held.missed_ns is None and not whole and not time_was_up:
+        if proof is Proof.PARTIAL and held.missed_ns is None and not time_was_up:
             held.missed_ns = at_ns
             return []
         del self._held[key]

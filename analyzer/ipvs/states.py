@@ -12,12 +12,13 @@ tables below by ``analyzer.ipvs.diagram``.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+
+from analyzer.ipvs.versions import law_of
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -175,16 +176,12 @@ ACTIVE_STATES = frozenset({State.ESTABLISHED, State.SYN_SENT, State.SYN_RECV, St
 """Counted in ActiveConn; every other state is counted in InActConn."""
 
 ACTIVE_STATES_BEFORE_4_8 = frozenset({State.ESTABLISHED})
-"""Linux 4.8 began to count connections that are not established yet (``tcp_state_active_table``);
-some distributions carried that change in older kernels."""
+"""Of kernels that do not yet count half-open entries (``analyzer.ipvs.versions``)."""
 
 
 def active_states(kernel: str | None) -> frozenset[State]:
     """The states that a kernel of this release counts as active; today's where it is not known."""
-    found = re.search(r"(\d{1,3})\.(\d{1,3})", kernel or "")
-    if found and (int(found[1]), int(found[2])) < (4, 8):
-        return ACTIVE_STATES_BEFORE_4_8
-    return ACTIVE_STATES
+    return ACTIVE_STATES if law_of(kernel).half_open_is_active else ACTIVE_STATES_BEFORE_4_8
 
 
 def is_active(kernel: str | None) -> npt.NDArray[np.bool_]:

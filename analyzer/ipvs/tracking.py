@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from analyzer.ipvs.changes import BUSY_STATES, RESTART_S, WHOLE_READ_LINES
+from analyzer.ipvs.changes import BUSY_STATES, RESTART_S
 from analyzer.ipvs.entry_rows import ENTRY, entry_columns
+from analyzer.ipvs.reads import Proof, proof_by_lines
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -76,18 +77,20 @@ class TableTracker:
         """When each of ``rows`` was last seen, and so had its ``expires_s`` left."""
         return self._seen_ns
 
-    def update(self, at_ns: int, found: Rows, lines: int) -> Changes:
+    def update(self, at_ns: int, found: Rows, lines: int, proof: Proof | None = None) -> Changes:
         """What this poll shows to have changed.
 
         Args:
             at_ns: the poll's instant, later than the last one's.
             found: ``ENTRY``, what the poll found; of doubles one counts, see there.
             lines: how many lines the whole table had, other services' entries included.
+            proof: what it proves that an entry is missing; by the lines, unless given.
         """
+        proof = proof or proof_by_lines(lines)
         before, now = _match(self._rows, found)
         is_new, is_missed = before < 0, now < 0
         missed = before[is_missed]
-        goes = self._goes(missed, at_ns, whole=lines <= WHOLE_READ_LINES)
+        goes = self._goes(missed, at_ns, proof)
         here, found = before[~is_new & ~is_missed], found[now[~is_missed]]
         is_old = ~is_new[~is_missed]
         is_moved, is_changed = self._compare(here, found[is_old], at_ns)
@@ -102,14 +105,16 @@ class TableTracker:
             appeared=found[appeared],
             state=found[changed],
         )
-        self._hold(at_ns, found, stays)
+        self._hold(at_ns, found, stays, proof)
         return changes
 
-    def _goes(self, missed: Numbers, at_ns: int, *, whole: bool) -> Mask:
+    def _goes(self, missed: Numbers, at_ns: int, proof: Proof) -> Mask:
         """Which of the entries that were missed are gone by now."""
+        if proof is not Proof.PARTIAL:
+            return np.full(len(missed), proof is Proof.WHOLE)
         left_s = np.clip(self._rows["expires_s"][missed], -_LONGEST_S, _LONGEST_S)
         is_due = at_ns - self._seen_ns[missed] >= left_s * _NS
-        goes: Mask = is_due | (self._missed_ns[missed] != 0) | whole
+        goes: Mask = is_due | (self._missed_ns[missed] != 0)
         return goes
 
     def _compare(self, held: Numbers, now: Rows, at_ns: int) -> tuple[Mask, Mask]:
@@ -126,9 +131,10 @@ class TableTracker:
         is_changed = (before["state"] != now["state"]) | ((gained_s > RESTART_S) & ~is_busy)
         return is_moved, is_changed & ~is_moved
 
-    def _hold(self, at_ns: int, found: Rows, stays: Numbers) -> None:
+    def _hold(self, at_ns: int, found: Rows, stays: Numbers, proof: Proof) -> None:
         seen_ns, missed_ns = self._seen_ns[stays], self._missed_ns[stays]
-        missed_ns[:] = at_ns
+        if proof is not Proof.NOTHING:
+            missed_ns[:] = at_ns
         self._rows = np.concatenate((found, self._rows[stays]))
         self._seen_ns = np.concatenate((np.full(len(found), at_ns), seen_ns))
         self._missed_ns = np.concatenate((np.zeros(len(found), np.int64), missed_ns))
@@ -166,6 +172,13 @@ def _match(held: Rows, found: Rows) -> tuple[Numbers, Numbers]:
     last = order[np.append(firsts[1:], len(order))[: len(firsts)] - 1]
     before = np.where(first < len(held), first, -1)
     return before, np.where(last >= len(held), last - len(held), -1)
+
+
+def distinct_entries(rows: Rows) -> int:
+    """How many different entries a read has, persistence templates (client port 0) apart."""
+    with_port = rows[rows["client_port"] != 0]
+    before, _ = _match(np.empty(0, ENTRY), with_port)
+    return len(before)
 
 
 def _keys(rows: Rows) -> list[Words]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from analyzer.ipvs.entry_text import read_entries
-from analyzer.ipvs.tracking import TableTracker
+from analyzer.ipvs.reads import Proof, Resizes, TableRead
+from analyzer.ipvs.tracking import TableTracker, distinct_entries
+from analyzer.ipvs.versions import law_of
 from loadgen.director.pace import LONGEST_WAIT_S, EntriesPace
 
 if TYPE_CHECKING:
-    from analyzer.ipvs.entry_rows import Rows
+    from analyzer.ipvs.entry_rows import EntryRows, Rows
+    from analyzer.ipvs.reads import Settled
     from analyzer.ipvs.tracking import Changes, Numbers
     from loadgen.director.eye import Look
     from loadgen.director.watched import Watched
@@ -26,6 +30,21 @@ _EVENTS: dict[Reading, str] = {
     "given-up": "entries-given-up",
     "unreadable": "entries-unreadable",
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """What a look added to what is known of the entries.
+
+    Attributes:
+        changes: since the last read that was taken in; None where none was.
+        lines: of this look's own read; None where it read no entries.
+        proof: of the read before this look, where that waited for this look's size.
+    """
+
+    changes: Changes | None
+    lines: int | None
+    proof: Proof | None
 
 
 class Entries:
@@ -47,6 +66,7 @@ class Entries:
         self._share = share
         self._pace = EntriesPace(share, kernel)
         self._tracker = TableTracker()
+        self._resizes: Resizes[Rows] | None = Resizes() if law_of(kernel).table_resizes else None
 
     @property
     def rows(self) -> Rows:
@@ -68,21 +88,65 @@ class Entries:
         """CPU time that the next read is expected to take there."""
         return self._pace.cost_s(self.there)
 
-    def take(self, at_ns: int, now_s: float, look: Look) -> tuple[Changes | None, int | None]:
+    def take(self, at_ns: int, now_s: float, look: Look) -> Taken:
         """What a look shows to have changed, and how many lines it had.
 
         Args:
             at_ns: when the look was taken.
             now_s: the same on the clock that ``is_due`` is asked by.
-            look: with the entries; without them it changes nothing.
+            look: with the entries; without them it tells the size of the table alone, which
+                settles the read before it where the table resizes itself.
         """
-        if look.entries is None:
-            return None, None
-        table = read_entries(look.entries)
-        ours = self._watched.entries(table.rows)
-        cost_s = look.took_s if look.cpu_s is None else look.cpu_s
-        self._pace.note(now_s, table.lines, cost_s)
-        return self._tracker.update(at_ns, ours, table.lines), table.lines
+        table = None if look.entries is None else read_entries(look.entries)
+        if table is not None:
+            cost_s = look.took_s if look.cpu_s is None else look.cpu_s
+            self._pace.note(now_s, table.lines, cost_s)
+        lines = None if table is None else table.lines
+        if self._resizes is not None:
+            read = None if table is None else self._read(at_ns, look, table)
+            settled = self._resizes.poll(look.services.conn_tab_size, read)
+            return self._settled(settled, lines)
+        if table is None:
+            return Taken(changes=None, lines=None, proof=None)
+        changes = self._tracker.update(at_ns, self._watched.entries(table.rows), table.lines)
+        return Taken(changes=changes, lines=lines, proof=None)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a read waits for the size that the next poll sees."""
+        return self._resizes is not None and self._resizes.is_waiting
+
+    def finish(self) -> Taken:
+        """What the last read shows, where no poll comes after it."""
+        settled = self._resizes.settle() if self._resizes is not None else None
+        return self._settled(settled, None)
+
+    def unproved(self) -> str | None:
+        """How many reads proved no entry gone, since the table was being resized; None if none."""
+        if self._resizes is None or not self._resizes.proofs[Proof.NOTHING]:
+            return None
+        count = sum(self._resizes.proofs.values())
+        return (
+            f"{self._resizes.proofs[Proof.NOTHING]} of {count} reads came while the table was "
+            "resized, or had no neighbour to tell: they prove no entry gone"
+        )
+
+    def _read(self, at_ns: int, look: Look, table: EntryRows) -> TableRead[Rows]:
+        return TableRead(
+            at_ns=at_ns,
+            table=self._watched.entries(table.rows),
+            lines=table.lines,
+            distinct=distinct_entries(table.rows),
+            counted=_counted(look),
+            size=look.services.conn_tab_size,
+        )
+
+    def _settled(self, settled: Settled[Rows] | None, lines: int | None) -> Taken:
+        if settled is None:
+            return Taken(changes=None, lines=lines, proof=None)
+        read = settled.read
+        changes = self._tracker.update(read.at_ns, read.table, read.lines, settled.proof)
+        return Taken(changes=changes, lines=lines, proof=settled.proof)
 
     def weigh(self, now_s: float, look: Look, lines: int | None, *, asked: bool) -> Notice | None:
         """Decide whether to go on reading; the event, where that has changed.

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from analyzer.ipvs.formats import parse_uptime
+from analyzer.ipvs.formats import parse_services, parse_uptime
 from loadgen.director.eye import Eye, Look
 from loadgen.director.netlink import Netlink, NetlinkRefused
 from loadgen.director.shell import LinkLost
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from loadgen.director.standing import Standing
 
 _UPTIME, _ENTRIES = Path("/proc/uptime"), Path("/proc/net/ip_vs_conn")
+_SERVICES = Path("/proc/net/ip_vs")
+_LONGEST_HEADING = 200
 _ASK_S = 15.0
 
 Result = TypeVar("Result")
@@ -144,11 +146,20 @@ def _look(netlink: Netlink, *, with_entries: bool) -> Look:
         asked_ns=asked_ns,
         answered_ns=time.time_ns(),
         uptime_s=split[0],
-        services=counted.table,
+        services=replace(counted.table, conn_tab_size=_conn_tab_size()),
         counters=counted.counters,
         entries=entries,
         cpu_s=cpu_s,
     )
+
+
+def _conn_tab_size() -> int | None:
+    """Buckets of the table, which only the heading of ``/proc/net/ip_vs`` tells."""
+    try:
+        with _SERVICES.open() as text:
+            return parse_services(text.readline(_LONGEST_HEADING)).conn_tab_size
+    except OSError:
+        return None
 
 
 def _read_entries() -> tuple[str | None, float | None]:

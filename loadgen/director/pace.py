@@ -6,8 +6,9 @@ read(2) gives a page, and walks the table from its beginning to find it.
 
 from __future__ import annotations
 
-import re
 from collections import deque
+
+from analyzer.ipvs.versions import law_of
 
 DIRECTOR_CPU = 0.02
 """The share of one CPU of the director, where the operator does not tell."""
@@ -15,7 +16,6 @@ DIRECTOR_CPU = 0.02
 LONGEST_WAIT_S = 120.0
 """Entries that could be read only more seldom than this are not read at all."""
 
-LINEAR_SINCE = (6, 14)
 LINEAR_S = 3e-6
 """CPU time for an entry: what a read takes that walks the table once."""
 QUADRATIC_S = 1e-9
@@ -29,7 +29,7 @@ class EntriesPace:
 
     def __init__(self, share: float, kernel: str | None) -> None:
         self._share = share
-        self._linear = _release(kernel) >= LINEAR_SINCE
+        self._linear = law_of(kernel).reads_linearly
         self._read: deque[tuple[int, float]] = deque(maxlen=_REMEMBERED)
         self._read_at_s = 0.0
 
@@ -86,8 +86,3 @@ class Pace:
         """It was taken, and had this cost (at most)."""
         wait_s = cost_s / self._share if self._share else float("inf")
         self._due_s = at_s + max(self._least_s, wait_s)
-
-
-def _release(kernel: str | None) -> tuple[int, ...]:
-    found = re.match(r"(\d{1,4})\.(\d{1,4})", kernel or "")
-    return (int(found[1]), int(found[2])) if found else (0, 0)

@@ -8,8 +8,9 @@ import time
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
 
+from analyzer.ipvs.reads import Proof
 from loadgen.background import Background
-from loadgen.director.entries import Entries
+from loadgen.director.entries import Entries, Taken
 from loadgen.director.pace import DIRECTOR_CPU, Pace
 from loadgen.director.rows import poll_row, service_rows
 from loadgen.director.shell import LinkLost
@@ -44,6 +45,12 @@ STANDING_EVERY_S = 10.0
 """Timeouts, sysctls, addresses and roles; the director's ipvsadm and ip are run for them."""
 
 _TIMES_LAST_POLL = 10
+LAST_LOOK_S = 1.0
+"""For the look at the end that proves the last read of a table that resizes itself."""
+
+RESIZING = "resizing"
+"""What a poll is called whose read of the entries came while the table was being resized."""
+
 _RECONNECT_AFTER_S = (0.5, 1, 2, 3)
 SLOW_S = 1.0
 """What is asked aside of the polls, and takes longer, is told: it has held the next poll up."""
@@ -100,6 +107,7 @@ class Poller(Background):
         self._standing_pace = Pace(director_cpu / 2, STANDING_EVERY_S)
         self._standing_pace.note(time.monotonic(), 0.0)
         self._fresh: Mapping[ServerKey, Counters] | None = None
+        self._waiting_row: dict[str, Any] | None = None
         self._vips: set[str] = set()
         self._took_s = 0.0
 
@@ -133,7 +141,10 @@ class Poller(Background):
 
     def not_measured(self) -> list[dict[str, str]]:
         """What this director did not give, a line each, for ``run.json``."""
-        why = {"entries": self._entries.why_not}
+        why = {
+            "entries": self._entries.why_not,
+            "entries, in every read,": self._entries.unproved(),
+        }
         if not self.counters:
             why["counters (Conns, InPkts ...)"] = "it has no ipvsadm that we may run"
         return [
@@ -150,6 +161,11 @@ class Poller(Background):
         await self._poll()
 
     async def _end(self) -> None:
+        if self._entries.is_waiting and not self.lost:
+            with contextlib.suppress(LinkLost, TimeoutError):
+                async with asyncio.timeout(LAST_LOOK_S):
+                    await self._look_once(entries=False)
+        self._record_taken(self._entries.finish())
         await self._eye.close()
 
     async def _run(self) -> None:
@@ -190,8 +206,11 @@ class Poller(Background):
         if self._standing_pace.is_due(time.monotonic()):
             await self._look_around()
 
-    async def _look_once(self) -> LinkLost | None:
+    async def _look_once(self, *, entries: bool = True) -> LinkLost | None:
         """One look, recorded, and the counters where it is time.
+
+        Args:
+            entries: whether it may read the entries.
 
         Returns:
             That the link was lost after the look itself, while the counters were asked for.
@@ -199,7 +218,7 @@ class Poller(Background):
         Raises:
             LinkLost: there was no look.
         """
-        asked = self._entries.is_due(time.monotonic())
+        asked = entries and self._entries.is_due(time.monotonic())
         look = await self._look("entries" if asked else "services")
         noted = self._clock.note(look.asked_ns, look.answered_ns, look.uptime_s)
         if noted.stepped_s is not None:
@@ -212,16 +231,28 @@ class Poller(Background):
         """What a look has shown; ``asked``: for the entries."""
         now_s = time.monotonic()
         self._record_services(noted.at_ns, look)
-        changes, lines = self._entries.take(noted.at_ns, now_s, look)
-        if changes is not None:
+        taken = self._entries.take(noted.at_ns, now_s, look)
+        if taken.lines is not None:
             self.entries_polled_ns = noted.at_ns
-        if changes is not None and len(changes):
-            columns = changes.columns() | {"director": self.name}
-            self._recording.extend_columns("entries", columns)
-        self._recording.append("polls", {"director": self.name} | poll_row(noted, look, lines))
-        notice = self._entries.weigh(now_s, look, lines, asked=asked)
+        self._record_taken(taken)
+        row = {"director": self.name} | poll_row(noted, look, taken.lines)
+        if self._entries.is_waiting:
+            self._waiting_row = row
+        else:
+            self._recording.append("polls", row)
+        notice = self._entries.weigh(now_s, look, taken.lines, asked=asked)
         if notice:
             self._event(*notice)
+
+    def _record_taken(self, taken: Taken) -> None:
+        """The changes, and the poll of the read that waited to be proved."""
+        if self._waiting_row is not None and taken.proof is not None:
+            what = RESIZING if taken.proof is Proof.NOTHING else self._waiting_row["what"]
+            self._recording.append("polls", self._waiting_row | {"what": what})
+            self._waiting_row = None
+        if taken.changes is not None and len(taken.changes):
+            columns = taken.changes.columns() | {"director": self.name}
+            self._recording.extend_columns("entries", columns)
 
     async def _look_around(self) -> None:
         """What changes seldom: each change is an event."""

@@ -81,4 +81,5 @@ def poll_row(noted: Noted, look: Look, lines: int | None) -> dict[str, Any]:
         "uncertainty_ms": noted.uncertainty_ms,
         "asked": look.asked_ns,
         "director_uptime_s": look.uptime_s,
+        "buckets": look.services.conn_tab_size,
     }

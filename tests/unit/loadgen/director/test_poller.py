@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test waits for the clock."""
     monkeypatch.setattr(poller_module, "INTERVAL_S", 0.001)
     monkeypatch.setattr(poller_module, "_RECONNECT_AFTER_S", (0.001,))
+    monkeypatch.setattr(poller_module, "LAST_LOOK_S", 0.001)
 
 
 def uptime(seconds: float = 1000.0) -> str:
@@ -69,6 +71,20 @@ def polled(
     asyncio.run(main())
     recording.close("completed")
     return poller, Recording.open(path)
+
+
+def facts_of(kernel: str | None, standing: str = "") -> DirectorFacts:
+    """What was learnt of a director before the first poll."""
+    return DirectorFacts(
+        kernel=kernel,
+        macs=(),
+        standing=parse_standing(standing),
+        services=parse_services(SERVICES),
+        timeouts=None,
+        timeouts_source=None,
+        timer_phase=None,
+        timer_phase_source=None,
+    )
 
 
 def rows(recording: Recording, table: str, *columns: str) -> list[tuple[Any, ...]]:
@@ -345,16 +361,7 @@ def test_what_changes_seldom_is_looked_at_again_and_told(
 ) -> None:
     monkeypatch.setattr(poller_module, "STANDING_EVERY_S", 0)
     text = "@timeouts\nTimeout (tcp tcpfin udp): 900 {} 300\n@daemon\n@sysctl\n@end\n"
-    facts = DirectorFacts(
-        kernel=None,
-        macs=(),
-        standing=parse_standing(text.format(120)),
-        services=parse_services(SERVICES),
-        timeouts=None,
-        timeouts_source=None,
-        timer_phase=None,
-        timer_phase_source=None,
-    )
+    facts = facts_of(None, text.format(120))
     fake = FakeShell(look(), look(), look())
     fake.asides["@timeouts"] = text.format(10)
     _, recording = polled(fake, tmp_path, facts=facts)
@@ -383,3 +390,47 @@ def test_texts_that_mean_nothing_are_no_rows_and_no_crash(tmp_path: Path) -> Non
     poller, recording = polled(FakeShell(hostile), tmp_path)
     assert len(recording.table("services")) == len(recording.table("entries")) == 0
     assert poller.counts == (0, 0)
+
+
+def sized(size: int, *, active: int = 0, inactive: int = 0) -> str:
+    """The services by a table of so many buckets, one real server of ours with such counters."""
+    heading, _, rest = SERVICES.partition("\n")
+    lines = [line for line in rest.splitlines(keepends=True) if "->" not in line][:1]
+    server = f"  -> C0A80A16:0050      Route   1      {active:<10} {inactive:<10}\n"
+    return re.sub(r"size=\d+", f"size={size}", heading) + "\n" + "".join(lines) + server
+
+
+def test_a_read_while_the_table_is_resized_proves_no_entry_gone(tmp_path: Path) -> None:
+    """Linux 7.1 and later: the second read misses an entry that is there, and two see it go."""
+    fake = FakeShell(
+        look(services=sized(256)),
+        look(FIN_WAIT, services=sized(256, inactive=1)),
+        look(services=sized(256, inactive=1)),  # torn: the table grows meanwhile
+        look(FIN_WAIT, services=sized(512, inactive=1)),
+        look(FIN_WAIT, services=sized(512, inactive=1)),
+        look(services=sized(512)),
+        look(services=sized(512)),
+    )
+    poller, recording = polled(fake, tmp_path, facts=facts_of("7.2.7"))
+    changes = rows(recording, "entries", "at", "change")
+    polls = rows(recording, "polls", "at", "what", "buckets")
+    assert [kind for _, kind in changes] == ["appeared", "gone"]
+    assert [(what, buckets) for _, what, buckets in polls] == [
+        ("resizing", 256),  # nobody polled before it
+        ("entries", 256),
+        ("resizing", 256),
+        ("resizing", 512),
+        ("entries", 512),
+        ("entries", 512),
+        ("resizing", 512),  # nobody polls after it
+    ]
+    assert changes[1][0] == polls[5][0]
+    (row,) = [row for row in poller.not_measured() if row["what"].startswith("entries, in every")]
+    assert row["why"].startswith("4 of 7 reads")
+
+
+def test_a_kernel_whose_table_keeps_its_size_needs_no_second_look(tmp_path: Path) -> None:
+    fake = FakeShell(look(FIN_WAIT, services=sized(4096, inactive=1)), look(services=sized(4096)))
+    _, recording = polled(fake, tmp_path, facts=facts_of("6.1.176"))
+    assert [kind for (kind,) in rows(recording, "entries", "change")] == ["appeared", "gone"]
+    assert rows(recording, "polls", "what") == [("entries",), ("entries",)]

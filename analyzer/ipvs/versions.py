@@ -1,0 +1,195 @@
+"""What differs from kernel to kernel, as one table, and the law that one kernel goes by.
+
+The state tables, the timeouts and the timer wheel are the same on every kernel that was measured
+(5.10, 6.1, 6.12 with HZ 100 and 1000, 7.2). What is around them is not; each change is a row here,
+with the release it came with and where that is known from. A distribution may carry a change back
+to an older kernel, which its version does not show: such rows say so in ``carried_back``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+Release = tuple[int, int]
+"""Major and minor number of a kernel version, as (6, 12)."""
+
+Known = Literal["measured", "source", "reported"]
+"""How a row is known: measured on real kernels; read in their source; reported by others."""
+
+HALF_OPEN_IS_ACTIVE: Release = (4, 8)
+REUSES_UNCONFIRMED: Release = (5, 9)
+ESTIMATOR_MAY_STOP: Release = (6, 2)
+TIMER_MIGRATION: Release = (6, 9)
+READS_LINEARLY: Release = (6, 14)
+TABLE_RESIZES: Release = (7, 1)
+HAS_CONN_MAX: Release = (7, 2)
+
+RESIZING_LEAST_BUCKETS = 256
+"""Of a table that resizes itself, in a namespace with no service."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionChange:
+    """One thing that is otherwise from a release on.
+
+    Attributes:
+        since: the first release that has it.
+        what: what holds from then on, a sentence.
+        known: how that is known.
+        source: the file of the kernel, or the recording, that it is known from.
+        carried_back: why an older version number does not exclude it; None where it does.
+    """
+
+    since: Release
+    what: str
+    known: Known
+    source: str
+    carried_back: str | None = None
+
+
+CHANGES: tuple[VersionChange, ...] = (
+    VersionChange(
+        since=HALF_OPEN_IS_ACTIVE,
+        what="Half-open entries (SYN_RECV, SYN_SENT) count in ActiveConn, not in InActConn.",
+        known="reported",
+        source="net/netfilter/ipvs/ip_vs_proto_tcp.c, tcp_state_active_table",
+        carried_back="some distributions carried it in 3.10 and 4.4 kernels",
+    ),
+    VersionChange(
+        since=HALF_OPEN_IS_ACTIVE,
+        what="Timers fire at the granule's next boundary and are not moved nearer in between.",
+        known="reported",
+        source="kernel/time/timer.c",
+    ),
+    VersionChange(
+        since=REUSES_UNCONFIRMED,
+        what="With conntrack, a SYN on a used port is dropped only if the packet belongs to a "
+        "confirmed old conntrack entry.",
+        known="source",
+        source="net/netfilter/ipvs/ip_vs_core.c, ip_vs_conn_uses_old_conntrack",
+        carried_back="stable trees and distributions took it into older kernels",
+    ),
+    VersionChange(
+        since=ESTIMATOR_MAY_STOP,
+        what="Rates are estimated by kernel threads (est_cpulist, est_nice); run_estimation=0 or "
+        "an empty list stops them, and --rate is then no measurement.",
+        known="source",
+        source="net/netfilter/ipvs/ip_vs_est.c",
+    ),
+    VersionChange(
+        since=TIMER_MIGRATION,
+        what="Timers of idle CPUs are run by another CPU; granules as before, lateness on idle "
+        "hosts of many CPUs not measured.",
+        known="source",
+        source="kernel/time/timer_migration.c",
+    ),
+    VersionChange(
+        since=READS_LINEARLY,
+        what="A read of ip_vs_conn takes time by the number of entries, not by its square.",
+        known="measured",
+        source="net/netfilter/ipvs/ip_vs_conn.c, ip_vs_conn_seq_next",
+    ),
+    VersionChange(
+        since=TABLE_RESIZES,
+        what="The table of entries belongs to a network namespace and resizes itself, from 256 "
+        "buckets up to 2^conn_tab_bits; a read during a resize can miss entries or double them.",
+        known="measured",
+        source="net/netfilter/ipvs/ip_vs_conn.c; /proc/net/ip_vs, size=",
+    ),
+    VersionChange(
+        since=TABLE_RESIZES,
+        what="drop_entry looks at size/32 consecutive buckets from a random one on, each second.",
+        known="source",
+        source="net/netfilter/ipvs/ip_vs_conn.c, ip_vs_random_dropentry",
+    ),
+    VersionChange(
+        since=TABLE_RESIZES,
+        what="A template that was invalidated keeps its ports; only its destination port is 65535.",
+        known="source",
+        source="net/netfilter/ipvs/ip_vs_conn.c, ip_vs_check_template",
+    ),
+    VersionChange(
+        since=HAS_CONN_MAX,
+        what="A namespace holds at most conn_max entries; a SYN above it gets no entry and no "
+        "answer.",
+        known="measured",
+        source="net/netfilter/ipvs/ip_vs_conn.c, ip_vs_conn_new; sysctl net.ipv4.vs.conn_max",
+    ),
+    VersionChange(
+        since=HAS_CONN_MAX,
+        what="InActConn is the total less the active ones, read one after the other: off by a few "
+        "for a moment.",
+        known="source",
+        source="net/netfilter/ipvs/ip_vs_ctl.c, ip_vs_info_seq_show",
+        carried_back="stable trees of August 2026 have it",
+    ),
+)
+"""In the order of their releases."""
+
+STABLE_FIX = (
+    "IPv6 packets with an extension header: kernels before the stable fix of July 2026 read the "
+    "TCP flags at a fixed offset, and guess the entry's state wrongly."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Law:
+    """What one kernel goes by.
+
+    Attributes:
+        kernel: its release as the director gave it; None where that is not known.
+        release: major and minor number; None where the kernel's name holds none.
+        half_open_is_active: half-open entries count as active.
+        reads_linearly: reading the table of entries takes time by their number.
+        table_resizes: the table resizes itself, so that ``size=`` is its present size.
+        has_conn_max: there is an upper limit of entries, the sysctl ``conn_max``.
+        uncertain: changes that its version does not have but its distributor may.
+    """
+
+    kernel: str | None
+    release: Release | None
+    half_open_is_active: bool
+    reads_linearly: bool
+    table_resizes: bool
+    has_conn_max: bool
+    uncertain: tuple[VersionChange, ...]
+
+    @property
+    def holds(self) -> tuple[VersionChange, ...]:
+        """The changes that it has; all that are taken for granted where it is not known."""
+        return tuple(change for change in CHANGES if self.has(change.since))
+
+    def has(self, since: Release) -> bool:
+        """Whether it is of this release or later; a kernel that is not known is taken for 6.1."""
+        return (self.release or ASSUMED) >= since
+
+
+ASSUMED: Release = (6, 1)
+"""The law of a kernel that is not known: states and timers as since 4.8, and no resizing."""
+
+
+def release_of(kernel: str | None) -> Release | None:
+    """Major and minor number in a kernel's name, such as 6.1.0-56-amd64; None without one."""
+    found = re.search(r"(\d{1,4})\.(\d{1,4})", kernel or "")
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def law_of(kernel: str | None) -> Law:
+    """The law that a kernel goes by.
+
+    Args:
+        kernel: ``uname -r`` of the director, untrusted; None where it is not known.
+    """
+    release = release_of(kernel)
+    of = release or ASSUMED
+    return Law(
+        kernel=kernel,
+        release=release,
+        half_open_is_active=of >= HALF_OPEN_IS_ACTIVE,
+        reads_linearly=of >= READS_LINEARLY,
+        table_resizes=of >= TABLE_RESIZES,
+        has_conn_max=of >= HAS_CONN_MAX,
+        uncertain=tuple(c for c in CHANGES if c.carried_back and of < c.since),
+    )

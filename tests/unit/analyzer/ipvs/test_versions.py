@@ -1,0 +1,74 @@
+"""What each kernel goes by: the table of changes, and the law that follows from a version."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analyzer.ipvs.states import ACTIVE_STATES, State, active_states
+from analyzer.ipvs.versions import ASSUMED, CHANGES, law_of, release_of
+
+
+@pytest.mark.parametrize(
+    ("kernel", "release"),
+    [
+        ("6.1.0-56-amd64", (6, 1)),
+        ("5.10.46", (5, 10)),
+        ("7.2.7", (7, 2)),
+        ("3.10.0-1160.el7.x86_64", (3, 10)),
+        ("6.12", (6, 12)),
+        ("my kernel", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_a_release_is_read_from_a_kernels_name(
+    kernel: str | None, release: tuple[int, int] | None
+) -> None:
+    assert release_of(kernel) == release
+
+
+@pytest.mark.parametrize(
+    ("kernel", "half_open", "linear", "resizes", "conn_max"),
+    [
+        ("4.4.0", False, False, False, False),
+        ("5.10.46", True, False, False, False),
+        ("6.12.113", True, False, False, False),
+        ("6.14.0", True, True, False, False),
+        ("7.1.0", True, True, True, False),
+        ("7.2.7", True, True, True, True),
+        (None, True, False, False, False),
+    ],
+)
+def test_a_law_has_what_its_release_has(
+    kernel: str | None, half_open: bool, linear: bool, resizes: bool, conn_max: bool
+) -> None:
+    law = law_of(kernel)
+    assert (
+        law.half_open_is_active,
+        law.reads_linearly,
+        law.table_resizes,
+        law.has_conn_max,
+    ) == (half_open, linear, resizes, conn_max)
+
+
+def test_the_changes_stand_in_the_order_of_their_releases_and_name_their_source() -> None:
+    assert [change.since for change in CHANGES] == sorted(change.since for change in CHANGES)
+    assert all(change.source and change.what.endswith(".") for change in CHANGES)
+
+
+def test_an_old_kernel_may_have_what_its_distributor_carried_back() -> None:
+    assert {change.since for change in law_of("3.10.0").uncertain} == {(4, 8), (5, 9), (7, 2)}
+    assert not law_of("7.2.0").uncertain
+
+
+def test_half_open_counts_as_active_since_4_8() -> None:
+    assert active_states("4.7.1") == {State.ESTABLISHED}
+    assert active_states("4.8.0") == active_states(None) == ACTIVE_STATES
+
+
+@given(st.text(max_size=40))
+def test_any_name_gives_a_law_whose_changes_its_release_has(kernel: str) -> None:
+    law = law_of(kernel)
+    assert all(change.since <= (law.release or ASSUMED) for change in law.holds)
