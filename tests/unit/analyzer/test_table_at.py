@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analyzer.ipvs.changes import WHOLE_READ_LINES
 from analyzer.ipvs.entry_rows import entries_of, rows_of
 from analyzer.ipvs.formats import Entry
+from analyzer.ipvs.reads import WHOLE_READ_LINES
 from analyzer.ipvs.tracking import KINDS, TableTracker
 from analyzer.table_at import entries_at
 from tests.unit.analyzer.build import NS, table
