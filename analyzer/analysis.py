@@ -9,6 +9,7 @@ import numpy as np
 
 from analyzer import curves, findings, requests
 from analyzer.drains import drains
+from analyzer.ending import ending_of
 from analyzer.evidence import Evidence, gather
 from analyzer.failover.tell import failover
 from analyzer.findings.figures import Figures
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analyzer.courses import Curve, SocketCurve, WhatIf
+    from analyzer.ending import Ending
     from analyzer.recording import Recording
     from analyzer.sweep.waits import FinWaits
     from analyzer.what_if import Assumption
@@ -85,6 +87,7 @@ def analyse(recording: Recording, assumptions: Sequence[Assumption] = ()) -> Ana
         stories=stories(evidence, measured, figures.connections),
         pictures=_pictures(evidence, measured, figures.connections),
         manifest=evidence.manifest,
+        ending=figures.ending,
     )
 
 
@@ -144,9 +147,16 @@ def _figures(evidence: Evidence, measured: Sequence[Measured]) -> Figures:
         drains=drains(evidence),
         evidence=evidence,
         failover=failover(evidence),
+        ending=_ending(evidence),
         measured=measured,
         connections=evidence.captured.connections if evidence.captured else None,
     )
+
+
+def _ending(evidence: Evidence) -> Ending:
+    sent = evidence.requests
+    begun = int(sent["started"].notna().sum())
+    return ending_of(evidence.manifest, begun, requests.cut_short(sent))
 
 
 def _events(evidence: Evidence) -> tuple[Event, ...]:

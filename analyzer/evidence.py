@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from analyzer.captured import read_captures, readable
 from analyzer.clock import iso
 from analyzer.director import Director, directors_of
+from analyzer.ending import ending_of
 from analyzer.errors import RecordingError
 from analyzer.observed import ns, numbered
 from analyzer.results import NotMeasured
@@ -200,7 +201,7 @@ def _not_measured(evidence: Evidence) -> list[NotMeasured]:
         rows = [NotMeasured(what=str(row["what"]), why=str(row["why"])) for row in said]
     except (KeyError, TypeError) as error:
         raise RecordingError(f"run.json: not_measured: {type(error).__name__}: {error}") from error
-    rows += _how_it_ended(evidence.manifest)
+    rows += _after_the_end(evidence.manifest)
     rows += _what_was_deleted(evidence.manifest)
     if evidence.segments is not None and not evidence.forwarder_macs:
         why = "the capture does not show who forwards; all packets to the VIP are taken to pass it"
@@ -221,10 +222,10 @@ def _what_was_deleted(manifest: Mapping[str, Any]) -> list[NotMeasured]:
     return [NotMeasured(what=what, why=f"--keep {kept['limit']}: the oldest was deleted")]
 
 
-def _how_it_ended(manifest: Mapping[str, Any]) -> list[NotMeasured]:
+def _after_the_end(manifest: Mapping[str, Any]) -> list[NotMeasured]:
     """What is missing because the run did not come to its own end."""
-    ended = manifest.get("ended")
-    if ended == "completed":
+    ending = ending_of(manifest)
+    if ending.is_whole:
         return []
-    why = "the recording was cut off (its program was killed)" if ended is None else str(ended)
+    why = f"the recording was {ending.cause}"
     return [NotMeasured(what="what came after the recording's end", why=why)]

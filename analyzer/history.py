@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from analyzer.ending import ending_of
 from analyzer.errors import RecordingError
 from analyzer.regression import count_difference
 
@@ -108,7 +109,7 @@ def past_run(name: str, manifest: Mapping[str, Any], document: Mapping[str, Any]
             started_ns=started_ns if isinstance(started_ns, int) else 0,
             verdict=str(document["verdict"]),
             load=json.dumps(manifest.get("plan"), sort_keys=True, default=str),
-            values=dict(_values(document)),
+            values=_kept(dict(_values(document)), manifest, document),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RecordingError(f"{name}: its analysis is not one: {error!r}") from error
@@ -129,6 +130,18 @@ def history(
 
 
 # -- a run's values ------------------------------------------------------------------------------
+
+_OF_A_WHOLE_LOAD = frozenset({"inactive_peak", "failed", "late", "rate_per_s"})
+"""What a run whose load was interrupted does not measure, as others do."""
+
+
+def _kept(
+    values: Mapping[str, Value], manifest: Mapping[str, Any], document: Mapping[str, Any]
+) -> dict[str, Value]:
+    """The values that compare with other runs' of the same load."""
+    if ending_of(manifest, int(document["requests"]["sent"])).load_is_whole:
+        return dict(values)
+    return {name: value for name, value in values.items() if name not in _OF_A_WHOLE_LOAD}
 
 
 def _values(document: Mapping[str, Any]) -> Iterator[tuple[str, Value]]:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
 
 LATE_S = 0.5
+INTERRUPTED = "interrupted"
+"""The error of a request that was under way when its run was interrupted."""
 MOST_ERRORS = 20
 """Kinds of errors that are told apart; a run has a handful."""
 
@@ -38,6 +40,11 @@ def summarise(requests: pd.DataFrame) -> Requests:
         total_from_due_ms=latency(span_ms(requests[~failed], "scheduled", "ended")),
         lateness_ms=latency(span_ms(requests, "scheduled", "started")),
     )
+
+
+def cut_short(requests: pd.DataFrame) -> int:
+    """How many requests the end of the run itself cut off."""
+    return int((requests["error"] == INTERRUPTED).sum())
 
 
 def errors(requests: pd.DataFrame) -> dict[str, int]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from analyzer.courses import Curve, SocketCurve, WhatIf
+    from analyzer.ending import Ending
     from analyzer.failover.results import Failover
     from analyzer.stories.model import Story
 
@@ -286,6 +287,7 @@ class Analysis:
     stories: tuple[Story, ...] = ()
     pictures: Pictures = field(default_factory=Pictures)
     manifest: Mapping[str, Any]
+    ending: Ending | None = None  # null only where no recording was read
 
 
 PAGE_ONLY = ("timeline", "stories", "pictures", "manifest")

@@ -18,6 +18,7 @@ from analyzer import courses, forecast, health, results
 from analyzer.capacity import proof_results
 from analyzer.capacity import results as capacity_results
 from analyzer.capacity.question import PLAN_NAMES
+from analyzer.ending import Ending
 from analyzer.failover import results as failover_results
 from analyzer.ipvs import states
 from analyzer.ipvs.texts import model as texts
@@ -39,6 +40,7 @@ _FOR_TYPES_ONLY = {
     "Mapping": Mapping,
     "Floats": list[float],
     "Ints": list[int],
+    "Ending": Ending,
     "FinWaits": FinWaits,
     "PortBudget": PortBudget,
     "TableMemory": TableMemory,
@@ -214,6 +216,7 @@ def capacity_proof() -> Schema:
     )
     body = object_with(
         {"run": of(str), "verdict": of(str), "holds": of(bool), "tolerance": of(float)}
+        | {"ended": of(str | None)}
         | dict.fromkeys(("hosts", "failures", "vips"), of(int))
         | dict.fromkeys(("link_gbps", "ingress_gbps", "burst", "lab_scale"), of(float))
         | {"priorities": of(list[list[int]]), "directors": of(list[str])}

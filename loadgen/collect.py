@@ -231,6 +231,7 @@ def _manifest(
         "command": "collect",
         "command_line": list(options.command_line),
         "started_at_ns": time.time_ns(),
+        "planned_s": options.duration_s,
         "ended": None,
         "host": {"name": socket.gethostname(), "kernel": platform.release()},
         "lab": site.lab,

@@ -10,7 +10,7 @@ import click
 from analyzer.analysis import analyse
 from analyzer.recording import ANALYSIS, REPORT, Recording
 from analyzer.results import to_json
-from analyzer.sweep.folder import FOLDER_FILE, MAX_BYTES, PAGE, parse_folder
+from analyzer.sweep.folder import FOLDER_FILE, MAX_BYTES, PAGE, parse_folder, parse_planned
 from analyzer.sweep.points import sweep_of
 from loadgen.commands.files import read_text
 from loadgen.errors import INTERRUPTED_EXIT_CODE, CheckFailed, RunFailed
@@ -70,9 +70,10 @@ def conclude_sweep(
     from reports.sweep import render_sweep
 
     path = folder / FOLDER_FILE
-    runs = parse_folder(read_text(path, MAX_BYTES), str(path))
+    text = read_text(path, MAX_BYTES)
+    runs = parse_folder(text, str(path))
     analyses = [(value_s, _analysis(folder / name, pages_of_runs)) for value_s, name in runs]
-    sweep = sweep_of(str(folder), analyses)
+    sweep = sweep_of(str(folder), analyses, parse_planned(text))
     target = page or folder / PAGE
     html = render_sweep(sweep, analyses)
     return sweep, Recording.open(folder / runs[0][1]).write_derived(target, html)

@@ -88,6 +88,7 @@ async def sweep(
     say: Callable[[str], None],
     way: str | None = None,
     earlier: Sequence[tuple[int, Path]] = (),
+    planned: int | None = None,
 ) -> Swept:
     """Set each value on all directors, send the plan, watch the decay; then put all back.
 
@@ -101,6 +102,7 @@ async def sweep(
         say: takes a line for the operator.
         way: of forwarding, where it is one of several; it is in the names of the runs.
         earlier: the runs of other ways, in the same folder.
+        planned: how many runs all ways come to; as many as there are values unless told.
     """
     eyes = [eye_on(link) for link in site.directors]
     change = TimeoutsChange(eyes, say, left=options.left_timeouts)
@@ -115,7 +117,7 @@ async def sweep(
                 if said != "completed":
                     break
                 swept.runs.append((value_s, own.directory))
-                _note(options.directory, swept)
+                _note(options.directory, swept, planned or len(values_s))
         except LoadgenError as error:
             swept.error = error
         finally:
@@ -151,11 +153,12 @@ def run_name(value_s: int, way: str | None = None) -> str:
     return f"{way}-tcpfin-{value_s}" if way else f"tcpfin-{value_s}"
 
 
-def _note(folder: Path, swept: Swept) -> None:
+def _note(folder: Path, swept: Swept, planned: int) -> None:
     """After each run, so that a sweep that is cut off can still be read."""
     content = {
         "schema_version": SCHEMA_VERSION,
         "runs": [{"tcpfin_s": value_s, "run": path.name} for value_s, path in swept.runs],
+        "runs_planned": planned,
         "timeouts_before": {name: in_words(before) for name, before in swept.before.items()},
     }
     write_whole(folder / FOLDER_FILE, json.dumps(content, indent=1).encode())

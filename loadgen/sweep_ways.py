@@ -111,6 +111,7 @@ def _one(order: WaysOrder, way: str, before: Swept, say: Callable[[str], None]) 
                 say=say,
                 way=way,
                 earlier=before.runs,
+                planned=len(order.ways) * len(order.values_s),
             )
             try:
                 return runner.run(work)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from analyzer.failover.repeats import FITS_S, UNLIKELY
@@ -31,6 +32,9 @@ SHORT = ("run", "outage", "predicted", "less", "age", "late", "failed", "reset",
 def verdict(told: Repeats) -> str:
     """The sentence that heads the page."""
     judged = told.runs - len(told.invalid)
+    if told.planned is not None and told.runs < told.planned:
+        said = verdict(replace(told, planned=None))
+        return f"Interrupted after {told.runs} of {told.planned} runs. {said}"
     if not judged or told.outage_mean_s is None:
         return f"None of {told.runs} fail-overs can be judged"
     fitting = judged - len(told.misjudged)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from analyzer.capacity.question import CapacityQuestion, Lists
     from analyzer.capacity.queue import Link
+    from analyzer.ending import Ending
 
     Ints = npt.NDArray[np.int64]
 
@@ -186,6 +187,7 @@ class Proof:
     experiment: Experiment
     losses: tuple[ProvenLoss, ...]
     not_measured: tuple[tuple[str, str], ...]
+    ending: Ending | None = None
 
     @property
     def states(self) -> list[State]:
@@ -196,7 +198,8 @@ class Proof:
     @property
     def complete(self) -> bool:
         """Whether every loss that was planned was measured, before and after."""
-        return len(self.states) == 2 * self.experiment.planned
+        went_on = self.ending is None or self.ending.is_whole
+        return went_on and len(self.states) == 2 * self.experiment.planned
 
     @property
     def holds(self) -> bool:
@@ -211,7 +214,13 @@ class Proof:
         return max(known, key=abs, default=None)
 
 
-def prove(run: str, experiment: Experiment, links: pd.DataFrame, datagrams: pd.DataFrame) -> Proof:
+def prove(
+    run: str,
+    experiment: Experiment,
+    links: pd.DataFrame,
+    datagrams: pd.DataFrame,
+    ending: Ending | None = None,
+) -> Proof:
     """Set the measured beside the computed.
 
     Args:
@@ -219,6 +228,7 @@ def prove(run: str, experiment: Experiment, links: pd.DataFrame, datagrams: pd.D
         experiment: what was done, and when.
         links: the recording's table, by host and time.
         datagrams: the recording's table.
+        ending: of the run; None where it is not known.
     """
     sample = _Samples(links, datagrams)
     losses = tuple(_proven(experiment, loss, sample) for loss in experiment.losses)
@@ -227,6 +237,7 @@ def prove(run: str, experiment: Experiment, links: pd.DataFrame, datagrams: pd.D
         experiment=experiment,
         losses=losses,
         not_measured=tuple(_not_measured(experiment, losses)),
+        ending=ending,
     )
 
 

@@ -21,6 +21,7 @@ def to_json(proof: Proof) -> dict[str, Any]:
         "run": proof.run,
         "verdict": verdict(proof),
         "holds": proof.holds,
+        "ended": proof.ending.how if proof.ending else None,
         "tolerance": TOLERANCE,
         "hosts": question.hosts,
         "failures": question.failures,

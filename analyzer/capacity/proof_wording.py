@@ -23,9 +23,21 @@ def verdict(proof: Proof) -> str:
     vips = count(len(experiment.vips), "VIP")
     hosts = count(experiment.question.hosts, "director")
     if not proof.states:
-        return f"Nothing was measured of {vips} over {hosts}."
+        return f"{_interrupted(proof)}Nothing was measured of {vips} over {hosts}."
     head = "As computed" if proof.holds else _why_not(proof)
-    return f"{head}: with {vips} over {hosts} {_busiest(proof)}. {_lost(proof)}{_held_up(proof)}"
+    measured = f"{head}: with {vips} over {hosts} {_busiest(proof)}."
+    return f"{_interrupted(proof)}{measured} {_lost(proof)}{_held_up(proof)}"
+
+
+def _interrupted(proof: Proof) -> str:
+    """That the run did not come to its end, and how far it came."""
+    ending = proof.ending
+    if ending is None or ending.is_whole:
+        return ""
+    done = sum(loss.after is not None for loss in proof.losses)
+    why = f" ({ending.why})" if ending.why else ""
+    how = ending.how.capitalize()
+    return f"{how} after {done} of {count(proof.experiment.planned, 'loss', 'losses')}{why}. "
 
 
 def losses_lost(states: Sequence[State]) -> float | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from analyzer.capacity.proof import Experiment, Loss, prove
 from analyzer.capacity.question import CapacityQuestion
 from analyzer.capacity.queue import Link
+from analyzer.ending import ending_of
 from analyzer.errors import RecordingError
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def proof_of(recording: Recording) -> Proof:
         from_manifest(recording.manifest),
         recording.table("links"),
         recording.table("datagrams"),
+        ending_of(recording.manifest),
     )
 
 

@@ -87,6 +87,10 @@ def judge_against(
 
 def _load(baseline: Analysis, analysis: Analysis) -> Iterator[Judgement]:
     """Nothing where the load was the same: what it was made of is no result."""
+    for one, which in ((analysis, "this run"), (baseline, "the baseline")):
+        if one.ending is not None and not one.ending.load_is_whole:
+            why = f"{which} was {one.ending.text}"
+            yield Judgement(text="load as before", outcome="not measured", why=why)
     other = _other_plan(baseline, analysis)
     if other:
         why = f"the load was another: {', '.join(other[:_SHOWN])}"

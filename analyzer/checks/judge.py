@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from analyzer.checks.grammar import Relation
     from analyzer.checks.quantities import Quantity
     from analyzer.checks.readings import Reading
+    from analyzer.ending import Ending
     from analyzer.results import Analysis
 
 Outcome = Literal["passed", "failed", "not measured", "skipped"]
@@ -78,12 +79,15 @@ def judge(expectation: Expectation, analysis: Analysis) -> Judgement:
     except NotMeasuredError as error:
         return _judgement(expectation, "not measured", why=str(error))
     broken = [one for one in readings if not _holds(expectation, one)]
+    unsure = [one for one in readings if _may_change(expectation, quantity, one, analysis.ending)]
+    if unsure and all(one in unsure for one in broken):
+        return _judgement(expectation, "not measured", why=_unsure(unsure[0], quantity, analysis))
     deciding = broken[0] if broken else readings[0]
     return _judgement(
         expectation,
         "failed" if broken else "passed",
-        measured=_words(deciding, quantity),
-        why=_why(expectation, broken, quantity) if broken else "",
+        measured=_words(deciding, quantity) + _of_a_part(analysis),
+        why=_why(expectation, broken, quantity) + _of_a_part(analysis) if broken else "",
     )
 
 
@@ -97,6 +101,44 @@ def judge_all(expectations: Iterable[Expectation], analysis: Analysis) -> list[J
     for expectation in listed:
         known(expectation)
     return [judge(expectation, analysis) for expectation in listed]
+
+
+# -- runs that did not come to their end ---------------------------------------------------------
+
+
+def _may_change(
+    expectation: Expectation, quantity: Quantity, reading: Reading, ending: Ending | None
+) -> bool:
+    """Whether the rest of an interrupted run might have changed the judgement of a reading."""
+    if ending is None or ending.is_whole or quantity.grows == "never" or reading.final:
+        return False
+    if quantity.grows == "with the load" and ending.load_is_whole:
+        return False
+    wanted = expectation.value
+    if isinstance(wanted, str) or isinstance(reading.value, str):
+        return False
+    above = reading.value - wanted.value > _allowed(expectation, reading) + 1e-9
+    if expectation.relation in ("=", "!="):
+        return not above  # once it is more, it stays so
+    holds = _holds(expectation, reading)
+    return holds if expectation.relation in ("<", "<=") else not holds
+
+
+def _unsure(reading: Reading, quantity: Quantity, analysis: Analysis) -> str:
+    seen = _words(reading, quantity)
+    return f"it was {seen} when the run was {_ended(analysis)}, and might have become more"
+
+
+def _of_a_part(analysis: Analysis) -> str:
+    ended = _ended(analysis)
+    return f"; of a run that was {ended}" if ended else ""
+
+
+def _ended(analysis: Analysis) -> str:
+    return analysis.ending.text if analysis.ending else ""
+
+
+# -- in words ------------------------------------------------------------------------------------
 
 
 def _judgement(

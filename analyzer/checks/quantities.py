@@ -21,17 +21,23 @@ if TYPE_CHECKING:
     from analyzer.checks.readings import Read
 
 Kind = Literal["time", "latency", "share", "rate", "number", "word"]
+Grows = Literal["never", "with the load", "to the end"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quantity:
-    """One row of the table below."""
+    """One row of the table below.
+
+    ``grows`` says until when it can only become more: what a run has not exceeded that was
+    interrupted before, it might have.
+    """
 
     kind: Kind
     meaning: str
     read: Read
     arguments: str = ""
     first_of: frozenset[str] = frozenset()  # what the first argument may be; empty for anything
+    grows: Grows = "never"
 
     @property
     def dimension(self) -> Dimension | Literal["word"]:
@@ -52,7 +58,9 @@ def quantity_of(name: str) -> Quantity | None:
     if found:
         stage, point = found[1], found[2]
         meaning = f"{stage.replace('_', ' ')} time, {point}"
-        return Quantity(kind="latency", meaning=meaning, read=readings.latency(stage, point))
+        grows: Grows = "with the load" if point == "max" else "never"
+        read = readings.latency(stage, point)
+        return Quantity(kind="latency", meaning=meaning, read=read, grows=grows)
     return QUANTITIES.get(name)
 
 
@@ -102,18 +110,21 @@ QUANTITIES: Mapping[str, Quantity] = {
         read=readings.ended_early,
         arguments="[cause]",
         first_of=CAUSES,
+        grows="to the end",
     ),
     "active_peak": Quantity(
         kind="number",
         meaning="the highest ActiveConn; of all directors together unless one is named",
         read=readings.peak("active"),
         arguments="[director]",
+        grows="with the load",
     ),
     "inactive_peak": Quantity(
         kind="number",
         meaning="the highest InActConn; of all directors together unless one is named",
         read=readings.peak("inactive"),
         arguments="[director]",
+        grows="with the load",
     ),
     "forwarding": Quantity(
         kind="word",
@@ -133,17 +144,29 @@ QUANTITIES: Mapping[str, Quantity] = {
         read=readings.servers("weight_zero"),
         arguments="[director]",
     ),
-    "sent": Quantity(kind="number", meaning="requests sent", read=readings.count("sent")),
+    "sent": Quantity(
+        kind="number",
+        meaning="requests sent",
+        read=readings.count("sent"),
+        grows="with the load",
+    ),
     "succeeded": Quantity(
-        kind="number", meaning="requests answered", read=readings.count("succeeded")
+        kind="number",
+        meaning="requests answered",
+        read=readings.count("succeeded"),
+        grows="with the load",
     ),
     "failed": Quantity(
-        kind="number", meaning="requests that failed", read=readings.count("failed")
+        kind="number",
+        meaning="requests that failed",
+        read=readings.count("failed"),
+        grows="with the load",
     ),
     "late": Quantity(
         kind="number",
         meaning="requests answered more than 0.5 s after they were due",
         read=readings.count("late"),
+        grows="with the load",
     ),
     "failed_share": Quantity(
         kind="share", meaning="of the requests, those that failed", read=readings.failed_share
@@ -165,15 +188,20 @@ QUANTITIES: Mapping[str, Quantity] = {
         meaning="the largest difference of InActConn, predicted and observed, at a calm poll",
         read=readings.agreement(lambda row: row.inactive_max_error),
         arguments="[director]",
+        grows="to the end",
     ),
     "expiry_error": Quantity(
         kind="time",
         meaning="the largest difference of an expiry, predicted and observed",
         read=readings.agreement(lambda row: row.worst_expiry_error_s),
         arguments="[director]",
+        grows="to the end",
     ),
     "capture_drops": Quantity(
-        kind="number", meaning="packets that the capture missed", read=readings.capture_drops
+        kind="number",
+        meaning="packets that the capture missed",
+        read=readings.capture_drops,
+        grows="to the end",
     ),
     "finding": Quantity(
         kind="number",
@@ -181,11 +209,18 @@ QUANTITIES: Mapping[str, Quantity] = {
         read=readings.finding,
         arguments="id",
         first_of=IDS,
+        grows="to the end",
     ),
     "problems": Quantity(
-        kind="number", meaning="findings of severity problem", read=readings.findings("problem")
+        kind="number",
+        meaning="findings of severity problem",
+        read=readings.findings("problem"),
+        grows="to the end",
     ),
     "warnings": Quantity(
-        kind="number", meaning="findings of severity warning", read=readings.findings("warning")
+        kind="number",
+        meaning="findings of severity warning",
+        read=readings.findings("warning"),
+        grows="to the end",
     ),
 }

@@ -37,6 +37,7 @@ class Reading:
         uncertainty: the value is known to within this.
         slack: what ``=`` allows without a tolerance of its own.
         n: of how many it was measured, where that is a number worth knowing.
+        final: nothing that follows can change it.
     """
 
     value: float | str
@@ -44,6 +45,7 @@ class Reading:
     uncertainty: float = 0.0
     slack: float = 0.0
     n: int | None = None
+    final: bool = False
 
 
 Read: TypeAlias = "Callable[[Analysis, tuple[str, ...]], list[Reading]]"
@@ -258,7 +260,8 @@ def capture_drops(analysis: Analysis, _: tuple[str, ...]) -> list[Reading]:
 
 def finding(analysis: Analysis, arguments: tuple[str, ...]) -> list[Reading]:
     """Whether the report has the finding."""
-    return [Reading(value=sum(one.id == arguments[0] for one in analysis.findings))]
+    has = any(one.id == arguments[0] for one in analysis.findings)
+    return [Reading(value=int(has), final=has)]
 
 
 def findings(severity: str) -> Read:

@@ -33,6 +33,7 @@ class Repeats:
     """
 
     runs: int
+    planned: int | None  # None where no run says so
     invalid: tuple[int, ...]
     outage_mean_s: float | None
     range_s: tuple[float, float] | None
@@ -45,8 +46,8 @@ class Repeats:
     sentence: str
 
 
-def repeats(runs: Sequence[Failover]) -> Repeats:
-    """Judge runs of one fault on one set-up."""
+def repeats(runs: Sequence[Failover], planned: int | None = None) -> Repeats:
+    """Judge runs of one fault on one set-up; fewer than were planned were interrupted."""
     numbered = {number: run for number, run in enumerate(runs, start=1) if run.valid}
     seen = {n: run for n, run in numbered.items() if run.outage_s is not None}
     outages = np.array([run.outage_s for run in seen.values()], dtype=np.float64)
@@ -57,6 +58,7 @@ def repeats(runs: Sequence[Failover]) -> Repeats:
     test = _test(outages, range_s)
     made = Repeats(
         runs=len(runs),
+        planned=planned,
         invalid=tuple(n for n, run in enumerate(runs, start=1) if not run.valid),
         outage_mean_s=float(outages.mean()) if len(outages) else None,
         range_s=range_s,
@@ -107,6 +109,8 @@ def _test(outages: np.ndarray, range_s: tuple[float, float] | None) -> _Test | N
 
 def _with_sentence(made: Repeats, judged: int) -> Repeats:
     parts = [f"{judged} of {made.runs} runs judged"]
+    if made.planned is not None and made.runs < made.planned:
+        parts = [f"interrupted after {made.runs} of {made.planned} runs", *parts]
     if made.outage_mean_s is not None:
         parts.append(f"outage {made.outage_mean_s:.2f} s on average")
     if made.range_s is not None:

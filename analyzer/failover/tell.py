@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from analyzer.ending import ending_of
 from analyzer.failover import clients, masters
 from analyzer.failover.black_hole import black_hole
 from analyzer.failover.forecast import Forecast, forecast
@@ -155,7 +156,7 @@ def _told(scene: _Scene, gap: Gap | None, predicted: Forecast) -> Failover:
 
 def _why_invalid(scene: _Scene) -> list[str]:
     """What makes the run none, rather than slow."""
-    why = list(scene.told.why_insane)
+    why = [*scene.told.why_insane, *_interrupted(scene)]
     before = [rule for rule in scene.found if rule.from_ns < scene.begin_ns <= rule.until_ns]
     if len({rule.sender for rule in before}) > 1:
         names = " and ".join(rule.director for rule in before)
@@ -166,6 +167,23 @@ def _why_invalid(scene: _Scene) -> list[str]:
     if late_s > STOOD_STILL_S:
         why.append(f"the client itself stood still: it began a request {late_s:.2f} s late")
     return why
+
+
+def _interrupted(scene: _Scene) -> list[str]:
+    """What did not come to its end is not judged: what was to follow may have been worse."""
+    ending = ending_of(scene.evidence.manifest)
+    if ending.is_whole:
+        return []
+    cause = "interrupted" if ending.how == "interrupted" else f"interrupted: {ending.cause}"
+    told, end_ns = scene.told, scene.evidence.manifest.get("ended_at_ns")
+    last_ns = end_ns if isinstance(end_ns, int) else scene.end_ns
+    if told.fault is None:
+        return [f"{cause}, while a fault was waited for or its course went on"]
+    if told.ordered_ns is None:
+        return [f"{cause} before the fault"]
+    after_s = (last_ns - told.ordered_ns) / _S
+    of = "" if told.course_s is None else f" of {told.course_s:g} s"
+    return [f"{cause} {max(after_s, 0):.1f} s{of} after the fault"]
 
 
 def _parts(gap: Gap | None, predicted: Forecast) -> Parts | None:

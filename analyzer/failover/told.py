@@ -18,6 +18,8 @@ class Told:
     Attributes:
         fault: in words, such as ``bal01: link-down``; None where the run waited for one.
         ordered_ns, done_ns: the fault came between these.
+        course_s: how long it was to go on from the fault; None where that is not known.
+        runs_planned: of the row of repeated runs; None where that is not known.
         probed: load was sent on schedule all the while, so that gaps in it mean something.
         why_insane: what was wrong with the set-up before the fault, or with the fault.
     """
@@ -26,6 +28,8 @@ class Told:
     ordered_ns: int | None
     done_ns: int | None
     undo_ordered_ns: int | None
+    course_s: float | None
+    runs_planned: int | None
     probed: bool
     why_insane: tuple[str, ...]
 
@@ -45,6 +49,8 @@ def told_by(manifest: Mapping[str, Any]) -> Told | None:
             ordered_ns=_instant(said.get("ordered_ns")),
             done_ns=_instant(said.get("done_ns")),
             undo_ordered_ns=_instant(said.get("undo_ordered_ns")),
+            course_s=_course_s(said.get("after_s"), said.get("tail_s")),
+            runs_planned=_instant(said.get("runs_planned")),
             probed=bool(said.get("probed", True)),
             why_insane=tuple(map(str, said.get("why_insane") or ())),
         )
@@ -54,3 +60,7 @@ def told_by(manifest: Mapping[str, Any]) -> Told | None:
 
 def _instant(value: Any) -> int | None:
     return None if value is None else int(value)
+
+
+def _course_s(*parts: Any) -> float | None:
+    return None if None in parts else sum(map(float, parts))

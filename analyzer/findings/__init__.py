@@ -28,6 +28,7 @@ RULES: tuple[Callable[[Figures], Finding | None], ...] = (
     failover.flapping,
     failover.clean_stop,
     failover.syn_retries,
+    run.run_incomplete,
     run.requests_failed,
     run.load_saturated,
     run.director_lost,
@@ -67,20 +68,23 @@ def verdict(figures: Figures) -> str:
 
     Of a fail-over: who followed whom, how long clients were out, and what that cost.
 
-    Failed requests come before it; that all went well, after.
+    Failed requests come before it; that all went well, after. That the run did not come to its end
+    comes first.
     """
     if figures.failover is not None:
         return failover.sentence(figures.failover)
+    ended = [figures.ending.text] if figures.ending and not figures.ending.is_whole else []
     row = governing(figures.lifetimes)
     sent = _requests(figures.requests)
     lost = _lost(figures.events)
     if row is None:
         held = [] if sent else _held(figures.peaks)
         return _sentence(
-            [*sent, *held, "no entry was seen, so no timeout could be measured", *lost]
+            [*ended, *sent, *held, "no entry was seen, so no timeout could be measured", *lost]
         )
     decay = [_governed(row), *_peaked(figures.peaks, row), *lost]
-    return _sentence([*sent, *decay] if figures.requests.failed else [*decay, *sent])
+    rest = [*sent, *decay] if figures.requests.failed else [*decay, *sent]
+    return _sentence([*ended, *rest])
 
 
 def _peaked(peaks: Sequence[Peak], row: Lifetime) -> list[str]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
+    from analyzer.ending import Ending
     from analyzer.evidence import Evidence
     from analyzer.failover.results import Failover
     from analyzer.measure import Measured
@@ -32,6 +33,7 @@ class Figures:
         capture_dropped: packets that the kernel dropped before the capture; None without one.
         foreign_entries: entries of the service whose packets this run did not send, by director.
         failover: None of a run that was none.
+        ending: None where only figures are at hand.
         evidence: the recording; None where only figures are at hand.
         measured: one per director; empty where only figures are at hand.
         connections: ``wire.connections`` of the capture; None without one.
@@ -49,6 +51,7 @@ class Figures:
     drains: tuple[Drain, ...] = ()
     evidence: Evidence | None = None
     failover: Failover | None = None
+    ending: Ending | None = None
     measured: Sequence[Measured] = ()
     connections: pd.DataFrame | None = None
 

@@ -28,6 +28,7 @@ IDS = frozenset(
         "removed-server-entries",
         "requests-failed",
         "reset-closes-early",
+        "run-incomplete",
         "server-held-open",
         "syn-retries",
         "synced-copies",

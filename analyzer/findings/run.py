@@ -24,6 +24,27 @@ ADJACENT_S = 0.2
 _DROP = re.compile(r"(\d{1,15}) packets within (\d{1,9}(?:\.\d{1,9})?) s")
 
 
+def run_incomplete(figures: Figures) -> Finding | None:
+    """The run did not come to its end, so its figures are of a part of it."""
+    ending = figures.ending
+    if ending is None or ending.is_whole:
+        return None
+    left = [
+        f"{row.n - row.n_expired} of {row.n} entries in {row.state} on {row.director} were "
+        "not seen to go"
+        for row in figures.lifetimes
+        if row.n_expired < row.n
+    ]
+    return Finding(
+        id="run-incomplete",
+        severity="warning",
+        title=f"This run was {ending.text}",
+        evidence="; ".join(["Figures are of what was recorded until then", *left]) + ".",
+        advice="Peaks and counts might have grown, and findings come, had it gone on; what was "
+        "measured of single entries and requests holds. For the rest run it again to its end.",
+    )
+
+
 def requests_failed(figures: Figures) -> Finding | None:
     """Requests failed."""
     requests = figures.requests

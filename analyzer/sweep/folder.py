@@ -33,6 +33,12 @@ def parse_folder(text: str, where: str) -> list[tuple[float, str]]:
         raise RecordingError(f"{where}: not a list of a sweep's runs") from None
 
 
+def parse_planned(text: str) -> int | None:
+    """How many runs the sweep was to have; None where its file does not say so."""
+    planned = json.loads(text).get("runs_planned")
+    return planned if type(planned) is int and planned > 0 else None
+
+
 def _value_s(value: Any) -> float:
     if type(value) not in (int, float) or not 0 < value <= _MAX_S:
         raise ValueError(value)

@@ -21,6 +21,7 @@ from analyzer.lives import (
 )
 from analyzer.model import Forecast, forecast, port_budget, table_memory
 from analyzer.predict import PORT_REUSE
+from analyzer.results import NotMeasured
 from analyzer.sweep.knee import knee_of
 from analyzer.sweep.results import Beside, Point, Sweep
 
@@ -36,30 +37,48 @@ _POLL_S = 0.5  # two polls a second apart or less miss so much of a rise, at the
 _SIGMAS = 3
 
 
-def sweep_of(folder: str, runs: Sequence[tuple[float, Analysis]]) -> Sweep:
-    """What the runs of a sweep say together.
+def sweep_of(
+    folder: str, runs: Sequence[tuple[float, Analysis]], planned: int | None = None
+) -> Sweep:
+    """What the runs of a sweep say together; those that did not come to their end say nothing.
 
     Args:
         folder: its name.
         runs: the value of tcpfin that was in force, and the run's analysis.
+        planned: how many runs there were to be; None where that is not known.
 
     Raises:
         AnalyzerError: there is none.
     """
-    if not runs:
-        raise AnalyzerError(f"{folder}: no run of a sweep there")
-    found = [point_of(*run) for run in runs]
+    whole = [run for run in runs if _unended(run[1]) is None]
+    if not whole:
+        raise AnalyzerError(f"{folder}: no run of a sweep there that came to its end")
+    found = [point_of(*run) for run in whole]
     ways = list(dict.fromkeys(point.forwarding for point in found))
     points = tuple(sorted(found, key=lambda one: (ways.index(one.forwarding), one.tcpfin_s)))
     knee = knee_of(points)
-    missing = dict.fromkeys(row for _, analysis in runs for row in analysis.not_measured)
+    missing = dict.fromkeys(row for _, analysis in whole for row in analysis.not_measured)
+    missing |= dict.fromkeys(
+        NotMeasured(what=f"tcpfin {value_s:g} s", why=f"its run was {why}")
+        for value_s, analysis in runs
+        if (why := _unended(analysis)) is not None
+    )
+    of = max(planned or 0, len(runs))
+    partly = f"Interrupted: {len(whole)} of {of} runs came to their end. " * (len(whole) < of)
     return Sweep(
         folder=folder,
-        verdict=_verdict(points, knee.tcpfin_s),
+        verdict=partly + _verdict(points, knee.tcpfin_s),
         points=points,
         knee=knee,
         not_measured=tuple(missing),
+        runs_planned=planned,
     )
+
+
+def _unended(analysis: Analysis) -> str | None:
+    """How a run ended that did not come to its end."""
+    ending = analysis.ending
+    return None if ending is None or ending.is_whole else ending.text
 
 
 def point_of(tcpfin_s: float, analysis: Analysis) -> Point:

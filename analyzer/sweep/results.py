@@ -110,13 +110,17 @@ class Knee:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sweep:
-    """The points, by way of forwarding, smallest tcpfin first, and what they say together."""
+    """The points, by way of forwarding, smallest tcpfin first, and what they say together.
+
+    Fewer than ``runs_planned``: the sweep was interrupted, or a run of it was.
+    """
 
     folder: str
     verdict: str
     points: tuple[Point, ...]
     knee: Knee
     not_measured: tuple[NotMeasured, ...]
+    runs_planned: int | None = None  # null where nobody wrote it down
 
     @property
     def ways(self) -> tuple[str | None, ...]:

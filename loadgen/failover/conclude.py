@@ -12,6 +12,7 @@ from urllib.parse import quote
 import click
 
 from analyzer.failover.repeats import Repeats, repeats
+from analyzer.failover.told import told_by
 from analyzer.recording import MANIFEST, Recording
 from analyzer.results import to_json
 from loadgen.conclude import conclude
@@ -69,13 +70,19 @@ def conclude_repeats(folder: Path, page: Path | None = None) -> Concluded:
     made = [conclude(run) for run in _runs(folder)]
     analyses = [analysis for analysis, _ in made]
     failovers = [analysis.failover for analysis in analyses if analysis.failover]
-    told = repeats(failovers)
+    told = repeats(failovers, _planned(analyses))
     pages = {number: _link(own, target) for number, (_, own) in enumerate(made, start=1)}
     html = render_repeats(told, failovers, where=str(folder), pages=pages)
     Recording.open(folder / run_name(0)).write_derived(target, html)
     concluded = Concluded(folder=folder, analyses=analyses, told=told, page=target)
     Recording.open(folder / run_name(0)).write_derived(folder / SUMMARY, as_json_text(concluded))
     return concluded
+
+
+def _planned(analyses: Sequence[Analysis]) -> int | None:
+    """How many runs there were to be, as the first of them says."""
+    told = told_by(analyses[0].manifest)
+    return told.runs_planned if told else None
 
 
 def _runs(folder: Path) -> list[Path]:

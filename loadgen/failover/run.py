@@ -66,12 +66,14 @@ class FailoverOptions:
         timing: of the course.
         paths: of the connections in flight; None for none.
         exercise: two bursts, before and after, in place of the steady load.
+        runs: how many there are to be in a row.
     """
 
     fault: Fault | None
     timing: Timing
     paths: Paths | None
     exercise: bool = False
+    runs: int = 1
 
 
 async def failover(
@@ -289,6 +291,7 @@ def _manifest(
         "before_s": timing.before_s,
         "after_s": timing.after_s,
         "tail_s": timing.tail_s,
+        "runs_planned": options.runs,
         "syn_linear_timeouts": _number(_SYN_LINEAR),
     }
 

@@ -17,4 +17,5 @@ def section(analysis: Analysis) -> Section:
         title="What this run did not measure",
         template="sections/not_measured.html",
         facts={"missing": analysis.not_measured},
+        shows=frozenset({"run-incomplete"}),
     )

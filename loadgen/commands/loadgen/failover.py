@@ -174,6 +174,7 @@ def _options(lab: Lab | None, options: dict[str, Any]) -> FailoverOptions:
         timing=Timing(before_s=options["before"], after_s=options["after"], tail_s=options["tail"]),
         paths=paths if holds else None,
         exercise=options["exercise"],
+        runs=options["repeat"],
     )
 
 

@@ -85,7 +85,9 @@ def test_what_lies_within_its_uncertainty_never_changes_in_any_order(
 
 def test_a_run_is_read_from_its_own_document() -> None:
     analysis = build.demo()
-    found = past_run("x", {"started_at_ns": 7, "plan": {"n": 1}}, analysis_json(analysis))
+    found = past_run(
+        "x", {"started_at_ns": 7, "plan": {"n": 1}, "ended": "completed"}, analysis_json(analysis)
+    )
     (row,) = analysis.lifetimes
     assert row.timeout_measured_s
     assert found.values["timeout(FIN_WAIT)"].value == row.timeout_measured_s.value

@@ -12,6 +12,7 @@ from analyzer.capacity.proof import Loss, prove
 from analyzer.capacity.proof_results import to_json
 from analyzer.capacity.proof_wording import verdict
 from analyzer.capacity.told import KEY, from_manifest, is_proof, to_manifest
+from analyzer.ending import ending_of
 from analyzer.errors import RecordingError
 from tests.unit.analyzer.capacity.experiments import (
     AFTER,
@@ -152,3 +153,15 @@ def test_the_document_has_the_sizes_that_were_asked_for() -> None:
     assert [each["computed_gbps"] for each in after["directors"]] == [0.75, 0.75]
     assert after["directors"][0]["measured_gbps"] == pytest.approx(0.75)
     assert Fraction(document["lab_scale"]).limit_denominator(1000) == Fraction(1, 100)
+
+
+def test_a_proof_that_was_interrupted_does_not_hold_and_says_so() -> None:
+    tables = links(EVEN, {"bal02": 7.5, "bal03": 7.5}), datagrams()
+    whole = prove("r", experiment(), *tables, ending_of({"ended": "completed"}))
+    part = prove("r", experiment(), *tables, ending_of({"ended": "interrupted"}))
+    none = prove("r", experiment(losses=()), *tables, ending_of({"ended": None}))
+    assert whole.holds
+    assert not part.holds
+    assert verdict(part).startswith("Interrupted after 1 of 1 loss. As computed, as far as")
+    assert verdict(none).startswith("Cut off after 0 of 1 loss (its program was killed")
+    assert (to_json(part)["ended"], to_json(whole)["ended"]) == ("interrupted", "completed")

@@ -487,3 +487,32 @@ def test_an_entry_whose_packets_passed_another_director_alone_is_a_copy() -> Non
     assert synced(passed(*wire, *later)) == {"bal01": 0, "bal02": 2}
     assert synced(passed(*later)) == {"bal01": None, "bal02": None}
     assert synced(None) == {"bal01": None, "bal02": None}
+
+
+@pytest.mark.parametrize(
+    ("ended", "why"),
+    [
+        ("interrupted", "interrupted 10.2 s of 70 s after the fault"),
+        (None, "interrupted: cut off (its program was killed, or could not go on writing) "),
+        ("failed: No space left on device", "interrupted: ended by an error (No space left on"),
+    ],
+)
+def test_a_fail_over_that_was_interrupted_is_not_judged(ended: object, why: str) -> None:
+    whole = Silence().evidence()
+    told = {**whole.manifest["failover"], "after_s": 10, "tail_s": 60.0}
+    ended_at_ns = told["ordered_ns"] + 10_200_000_000
+    manifest = {"failover": told, "ended": ended, "ended_at_ns": ended_at_ns}
+    found_out = told_of(replace(whole, manifest={**whole.manifest, **manifest}))
+    assert not found_out.valid
+    assert found_out.why_invalid.startswith(why)
+    assert found.failover_differs(figures(found_out)) is None
+    assert found.sentence(found_out).startswith("This fail-over is invalid, not slow: interrupted")
+
+
+def test_a_fail_over_that_was_interrupted_before_its_fault_says_so() -> None:
+    whole = Silence().evidence()
+    waited = {**whole.manifest, "ended": "interrupted"}
+    never = {**waited, "failover": {"fault": "bal01: link-down"}}
+    assert told_of(replace(whole, manifest=never)).why_invalid == "interrupted before the fault"
+    caught = {**waited, "failover": {"fault": None}}
+    assert "while a fault was waited for" in told_of(replace(whole, manifest=caught)).why_invalid

@@ -9,6 +9,7 @@ import pytest
 
 from analyzer.failover.repeats import repeats
 from analyzer.failover.tell import failover
+from reports.repeats_text import verdict
 from tests.unit.analyzer.failover.wires import Silence
 
 if TYPE_CHECKING:
@@ -52,3 +53,10 @@ def test_a_run_that_fits_neither_is_named_and_an_invalid_one_left_out() -> None:
 def test_few_runs_are_not_judged_as_a_distribution() -> None:
     assert repeats(UNIFORM[:2]).p_value is None
     assert repeats([]).outage_mean_s is None
+
+
+def test_a_row_that_was_interrupted_says_how_far_it_came() -> None:
+    told = repeats(UNIFORM[:3], planned=5)
+    assert told.sentence.startswith("interrupted after 3 of 5 runs; 3 of 3 runs judged")
+    assert verdict(told).startswith("Interrupted after 3 of 5 runs. 3 of 3 fail-overs lasted")
+    assert "interrupted" not in repeats(UNIFORM[:3], planned=3).sentence
