@@ -14,13 +14,14 @@ from analyzer.evidence import Evidence, gather
 from analyzer.failover.tell import failover
 from analyzer.findings.figures import Figures
 from analyzer.ipvs.states import Flag
+from analyzer.ipvs.versions import ASSUMED, sentence
 from analyzer.latency import latencies
 from analyzer.lived import lived
 from analyzer.measure import Measured, measure
 from analyzer.observed import ns, span_ms
 from analyzer.pictures import Pictures
 from analyzer.population import observed_states, predicted_states
-from analyzer.results import Analysis, Event, Timeline
+from analyzer.results import Analysis, Event, KernelLaw, Timeline
 from analyzer.rules import segments_passed
 from analyzer.shares import shares
 from analyzer.sockets import socket_curves, socket_states
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analyzer.courses import Curve, SocketCurve, WhatIf
+    from analyzer.director import Director
     from analyzer.ending import Ending
     from analyzer.recording import Recording
     from analyzer.sweep.waits import FinWaits
@@ -83,6 +85,7 @@ def analyse(recording: Recording, assumptions: Sequence[Assumption] = ()) -> Ana
         what_if=_what_if(measured, evidence, assumptions),
         sockets=socket_states(sockets),
         drains=figures.drains,
+        laws=tuple(_law(director) for director in evidence.directors),
         timeline=_timeline(evidence, observed, measured, figures.events, sockets),
         stories=stories(evidence, measured, figures.connections),
         pictures=_pictures(evidence, measured, figures.connections),
@@ -157,6 +160,18 @@ def _ending(evidence: Evidence) -> Ending:
     sent = evidence.requests
     begun = int(sent["started"].notna().sum())
     return ending_of(evidence.manifest, begun, requests.cut_short(sent))
+
+
+def _law(director: Director) -> KernelLaw:
+    law = director.law
+    return KernelLaw(
+        director=director.name,
+        kernel=director.kernel,
+        law=".".join(map(str, law.release or ASSUMED)),
+        assumed=law.release is None,
+        since=tuple(sentence(change) for change in law.holds),
+        uncertain=tuple(f"{sentence(change)} ({change.carried_back})" for change in law.uncertain),
+    )
 
 
 def _events(evidence: Evidence) -> tuple[Event, ...]:

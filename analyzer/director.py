@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 from analyzer.clock import UPTIME_STEP_S
 from analyzer.errors import RecordingError
 from analyzer.ipvs.states import Timeouts
+from analyzer.ipvs.versions import law_of
 from analyzer.wire.packets import mac_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from analyzer.ipvs.versions import Law
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +29,8 @@ class Director:
         conn_reuse_mode, conntrack, expire_nodest_conn, secure_tcp, drop_entry: the sysctls under
             ``net.ipv4.vs`` of these names; the kernel's defaults where not known.
         conn_tab_size: buckets of its connection table.
+        conn_max: the most entries that its namespace may hold; None where there is no such limit.
+        entry_bytes: of one entry at least, as its kernel said when it loaded IPVS.
         kernel: its release.
         uptime_step_s: the resolution of its uptime in the polls.
     """
@@ -42,8 +47,15 @@ class Director:
     secure_tcp: int = 0
     drop_entry: int = 0
     conn_tab_size: int | None = None
+    conn_max: int | None = None
+    entry_bytes: int | None = None
     kernel: str | None = None
     uptime_step_s: float = UPTIME_STEP_S
+
+    @property
+    def law(self) -> Law:
+        """What its kernel goes by."""
+        return law_of(self.kernel)
 
 
 def directors_of(manifest: Mapping[str, Any]) -> tuple[Director, ...]:
@@ -81,6 +93,8 @@ def _director(name: str, facts: Mapping[str, Any]) -> Director:
         secure_tcp=_small_number(sysctl.get("secure_tcp"), otherwise=0),
         drop_entry=_small_number(sysctl.get("drop_entry"), otherwise=0),
         conn_tab_size=_small_number(facts.get("conn_tab_size"), otherwise=0) or None,
+        conn_max=_small_number(sysctl.get("conn_max"), otherwise=0) or None,
+        entry_bytes=_small_number(facts.get("entry_bytes"), otherwise=0) or None,
         uptime_step_s=float(facts.get("uptime_step_s", UPTIME_STEP_S)),
         kernel=str(facts["kernel"]) if facts.get("kernel") else None,
     )

@@ -266,6 +266,26 @@ class Timeline:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KernelLaw:
+    """Which law one director was predicted by (``analyzer.ipvs.versions``).
+
+    Attributes:
+        kernel: its release as it said; None where that is not known.
+        law: major and minor number of the release whose law was used.
+        assumed: whether that was assumed, for want of a known kernel.
+        since: what this kernel has that earlier ones have not, each with its release.
+        uncertain: what its version does not have but its distributor may have carried back.
+    """
+
+    director: str
+    kernel: str | None
+    law: str
+    assumed: bool
+    since: tuple[str, ...]
+    uncertain: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Analysis:
     """The answer. ``manifest`` is the recording's own ``run.json``, for provenance."""
 
@@ -283,6 +303,7 @@ class Analysis:
     what_if: tuple[WhatIf, ...] = ()
     sockets: tuple[SocketState, ...] = ()
     drains: tuple[Drain, ...] = ()
+    laws: tuple[KernelLaw, ...] = ()
     timeline: Timeline
     stories: tuple[Story, ...] = ()
     pictures: Pictures = field(default_factory=Pictures)

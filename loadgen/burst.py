@@ -227,6 +227,8 @@ def _say_preflight(
             director=eye.link.name,
             buckets=known.services.conn_tab_size,
             lifetime_s=longest_decay_s(known, plan),
+            resizes=known.law.table_resizes,
+            most=known.conn_max,
         )
         for eye, known in zip(eyes, facts, strict=True)
     ]

@@ -49,6 +49,7 @@ RULES: tuple[Callable[[Figures], Finding | None], ...] = (
     servers.weight_zero_still_served,
     draining.draining,
     servers.synced_copies,
+    limits.table_full,
     limits.port_budget,
     limits.table_memory,
     timeouts.expires_late,

@@ -32,6 +32,7 @@ IDS = frozenset(
         "server-held-open",
         "syn-retries",
         "synced-copies",
+        "table-full",
         "table-memory",
         "tcpfin-governs",
         "tcpfin-has-no-effect",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from analyzer.findings.timeouts import governing
 from analyzer.lives import CONN_TAB_BITS, client_ports
+from analyzer.model import ENTRY_BYTES
 from analyzer.model import port_budget as budget_of
 from analyzer.model import table_memory as memory_of
 from analyzer.results import Finding
@@ -59,6 +60,8 @@ def table_memory(figures: Figures) -> Finding | None:
     """What the table costs at its peak: memory, and the length of its hash chains."""
     for one in figures.measured:
         entries = _most_entries(figures, one.director.name)
+        if one.director.law.table_resizes:
+            continue
         size = one.director.conn_tab_size
         bits = size.bit_length() - 1 if size else CONN_TAB_BITS
         memory = memory_of(entries, bits)
@@ -69,10 +72,33 @@ def table_memory(figures: Figures) -> Finding | None:
             severity="warning" if memory.chain_length >= LONG_CHAIN else "info",
             title=f"{entries:,} entries: {memory.entry_bytes / 1e6:,.0f} MB, "
             f"chains of {memory.chain_length:.0f}",
-            evidence=f"On {one.director.name}: 320 bytes an entry, {memory.buckets:,} buckets "
-            f"({'as it says' if size else 'the default'}).",
+            evidence=f"On {one.director.name}: {ENTRY_BYTES} bytes an entry, "
+            f"{memory.buckets:,} buckets ({'as it says' if size else 'the default'}).",
             advice="More entries than buckets only make chains longer, nothing is refused: load "
             f"ip_vs with conn_tab_bits={memory.enough_bits} for chains of one.",
+        )
+    return None
+
+
+NEARLY_FULL = 0.98
+"""Of ``conn_max``: entries come and go between two polls."""
+
+
+def table_full(figures: Figures) -> Finding | None:
+    """A namespace that holds as many entries as it may: SYNs beyond them get none (since 7.2)."""
+    for one in figures.measured:
+        most = one.director.conn_max if one.director.law.has_conn_max else None
+        entries = _most_entries(figures, one.director.name)
+        if not most or entries < NEARLY_FULL * most:
+            continue
+        return Finding(
+            id="table-full",
+            severity="problem",
+            title=f"The table is full: {entries:,} of at most {most:,} entries",
+            evidence=f"On {one.director.name} ActiveConn and InActConn came to {entries:,}; "
+            f"net.ipv4.vs.conn_max is {most:,} ({one.director.kernel}).",
+            advice="A SYN above the limit gets no entry and no answer: clients time out. Raise "
+            "net.ipv4.vs.conn_max, or shorten what entries live.",
         )
     return None
 

@@ -170,6 +170,11 @@ ASSUMED: Release = (6, 1)
 """The law of a kernel that is not known: states and timers as since 4.8, and no resizing."""
 
 
+def sentence(change: VersionChange) -> str:
+    """A change as it is shown: from which release on, what, and how that is known."""
+    return f"Since {change.since[0]}.{change.since[1]}: {change.what} [{change.known}]"
+
+
 def release_of(kernel: str | None) -> Release | None:
     """Major and minor number in a kernel's name, such as 6.1.0-56-amd64; None without one."""
     found = re.search(r"(\d{1,4})\.(\d{1,4})", kernel or "")

@@ -9,22 +9,27 @@ from typing import TYPE_CHECKING, Any
 
 from analyzer.ipvs.formats import parse_services
 from analyzer.ipvs.timers import TickReading, phase_from_readings
+from analyzer.ipvs.versions import law_of
 from loadgen.errors import UsageProblem
 
 if TYPE_CHECKING:
     from analyzer.ipvs.formats import ServiceTable
     from analyzer.ipvs.states import Timeouts
     from analyzer.ipvs.timers import TimerPhase
+    from analyzer.ipvs.versions import Law
     from loadgen.director.eye import Eye
     from loadgen.director.standing import Standing
 
 ASK_TIMEOUT_S = 15.0
 _BETWEEN_BATCHES_S = 0.5
 
+_ENTRY_NEEDS = "connection entry needs"  # ip_vs_conn_init, when the module is loaded
+
 _WHO = "; ".join(
     (
         "echo @kernel; cat /proc/sys/kernel/osrelease 2>/dev/null",
         "echo @macs; ip -o link show 2>/dev/null || cat /sys/class/net/*/address 2>/dev/null",
+        f"echo @entry; dmesg 2>/dev/null | grep -m1 '{_ENTRY_NEEDS}'",
         "echo @ip_vs; cat /proc/net/ip_vs 2>/dev/null",
     )
 )
@@ -51,6 +56,7 @@ class DirectorFacts:
     Attributes:
         timeouts: as it said, or as the operator told.
         timeouts_source: who said so.
+        entry_bytes: of one entry at least, by the kernel's own words at its boot.
     """
 
     kernel: str | None
@@ -61,6 +67,18 @@ class DirectorFacts:
     timeouts_source: str | None
     timer_phase: TimerPhase | None
     timer_phase_source: str | None
+    entry_bytes: int | None = None
+
+    @property
+    def law(self) -> Law:
+        """What its kernel goes by."""
+        return law_of(self.kernel)
+
+    @property
+    def conn_max(self) -> int | None:
+        """How many entries its namespace may hold; None where there is no such limit."""
+        text = self.standing.sysctl.get("conn_max", "")
+        return int(text) if self.law.has_conn_max and text.isdecimal() else None
 
 
 async def learn_facts(eye: Eye, told_timeouts: Timeouts | None) -> DirectorFacts:
@@ -85,6 +103,7 @@ async def learn_facts(eye: Eye, told_timeouts: Timeouts | None) -> DirectorFacts
         timeouts_source=_source(told_timeouts, standing),
         timer_phase=phase,
         timer_phase_source=phase_source,
+        entry_bytes=_entry_bytes(said.get("entry", "")),
     )
 
 
@@ -105,6 +124,7 @@ def manifest_of(facts: DirectorFacts, link_spec: str) -> dict[str, Any]:
         else None,
         "timeouts_source": facts.timeouts_source,
         "conn_tab_size": facts.services.conn_tab_size,
+        "entry_bytes": facts.entry_bytes,
         "sysctl": dict(standing.sysctl),
         "vips_held": None if held is None else sorted(held),
         "vrrp_state": standing.vrrp_state(vips),
@@ -114,8 +134,14 @@ def manifest_of(facts: DirectorFacts, link_spec: str) -> dict[str, Any]:
 
 
 def _sections(text: str) -> dict[str, str]:
-    parts = re.split(r"^@(kernel|macs|ip_vs)$\n?", text, flags=re.M)
+    parts = re.split(r"^@(kernel|macs|entry|ip_vs)$\n?", text, flags=re.M)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def _entry_bytes(line: str) -> int | None:
+    """Bytes of an entry, from "IPVS: Each connection entry needs 288 bytes at least"."""
+    found = re.search(rf"{_ENTRY_NEEDS} (\d{{1,6}}) bytes", line)
+    return int(found[1]) if found else None
 
 
 def _macs(text: str) -> tuple[str, ...]:

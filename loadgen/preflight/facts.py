@@ -32,11 +32,15 @@ class Table:
 
     Attributes:
         lifetime_s: of an entry of this burst, at the longest.
+        resizes: it grows and shrinks by itself.
+        most: entries that it may hold, ``conn_max``; None where there is no such limit.
     """
 
     director: str
     buckets: int | None
     lifetime_s: float
+    resizes: bool = False
+    most: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

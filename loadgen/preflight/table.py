@@ -66,13 +66,22 @@ def _conntrack(plan: LoadPlan, host: Host) -> Line:
 def _table(plan: LoadPlan, table: Table) -> Line:
     entries = _entries_at_once(plan, table)
     buckets = "buckets not known" if table.buckets is None else f"{table.buckets:,} buckets"
+    if table.resizes:
+        buckets += " now, grows by itself"
     if entries is None:
         return Line(what=f"table of {table.director}", here=buckets)
     megabytes = entries * BYTES_PER_ENTRY / 1e6
     here = f"{buckets}, up to {entries:,} entries of this burst ({megabytes:,.1f} MB)"
+    return Line(what=f"table of {table.director}", here=here, doubt=_table_doubt(table, entries))
+
+
+def _table_doubt(table: Table, entries: int) -> str | None:
+    if table.most is not None and entries > table.most:
+        return f"at most {table.most:,} (conn_max): SYNs beyond get no answer"
     long_chains = table.buckets is not None and entries / table.buckets > _LONG_CHAIN
-    doubt = "long chains: ip_vs with more conn_tab_bits" if long_chains else None
-    return Line(what=f"table of {table.director}", here=here, doubt=doubt)
+    return (
+        "long chains: ip_vs with more conn_tab_bits" if long_chains and not table.resizes else None
+    )
 
 
 def _entries_at_once(plan: LoadPlan, table: Table) -> int | None:

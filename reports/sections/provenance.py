@@ -32,7 +32,10 @@ def section(analysis: Analysis) -> Section:
         id="manifest",
         title="How it was measured",
         template="sections/provenance.html",
-        facts={"manifest": analysis.manifest, "summary": tuple(summary(analysis.manifest))},
+        facts={
+            "manifest": analysis.manifest,
+            "summary": (*summary(analysis.manifest), *laws(analysis)),
+        },
     )
 
 
@@ -48,6 +51,15 @@ def summary(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
     known = capture if isinstance(capture, Mapping) else {}
     yield "packets that the kernel dropped", _said(_first(known, ("dropped", "drops")))
     yield "how it ended", _said(manifest.get("ended"))
+
+
+def laws(analysis: Analysis) -> Iterator[tuple[str, str | None]]:
+    """Which kernel's law each director was predicted by, and what of it is uncertain."""
+    for row in analysis.laws:
+        of = f"Linux {row.law}" + (", assumed: its kernel is not known" if row.assumed else "")
+        yield f"{row.director}: IPVS law", " ".join((f"{of}.", *row.since))
+        if row.uncertain:
+            yield f"{row.director}: may also hold, if carried back", " ".join(row.uncertain)
 
 
 def _worded(facts: Mapping[str, Any]) -> Mapping[str, Any]:

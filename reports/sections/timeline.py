@@ -72,6 +72,7 @@ def section(analysis: Analysis) -> Section:
                 "foreign-entries",
                 "capture-incomplete",
                 "port-budget",
+                "table-full",
                 "table-memory",
             }
         ),

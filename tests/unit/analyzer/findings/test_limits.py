@@ -164,3 +164,32 @@ def test_a_small_table_costs_nothing_worth_telling(
 def test_peaks_of_different_instants_do_not_add_up(tmp_path: Path) -> None:
     """A burst: 9,000 active ones, and a second later the same 9,000 inactive."""
     assert found(tmp_path, "table-memory", peak=9_000, before=9_000) is None
+
+
+def test_a_table_that_grows_by_itself_needs_no_advice_on_its_size(tmp_path: Path) -> None:
+    facts = {"conn_tab_size": 256, "kernel": "7.2.7"}
+    assert found(tmp_path, "table-memory", peak=40_000, facts=facts) is None
+
+
+# table-full ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kernel", "most", "is_full"),
+    [
+        ("7.2.7", "20", True),
+        ("7.2.7", "20000", False),
+        ("7.2.7", None, False),
+        ("6.1.176", "20", False),  # has no such sysctl: whoever says so is not believed
+    ],
+)
+def test_a_table_at_its_limit_is_a_problem(
+    tmp_path: Path, kernel: str, most: str | None, is_full: bool
+) -> None:
+    facts = {"kernel": kernel, "sysctl": {"conn_max": most} if most else {}}
+    one = found(tmp_path, "table-full", peak=20, facts=facts)
+    assert (one is not None) == is_full
+    if one is not None:
+        assert one.severity == "problem"
+        assert one.title == "The table is full: 20 of at most 20 entries"
+        assert "net.ipv4.vs.conn_max" in one.advice

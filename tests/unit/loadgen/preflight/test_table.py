@@ -38,3 +38,21 @@ def test_a_table_with_long_chains_is_a_doubt_and_its_memory_is_told() -> None:
     assert "conn_tab_bits" in doubt
     by_rate = lines(plan(**at_rate(100)))["table of bal01"][0]
     assert "up to 12,250 entries" in by_rate
+
+
+def test_a_table_that_grows_by_itself_raises_no_doubt_until_it_is_full() -> None:
+    """Linux 7.1 and later; from 7.2 on it has a limit."""
+    grows = replace(TABLE, buckets=256, resizes=True, most=200_000)
+    ((here, doubt),) = [
+        (line.here, line.doubt)
+        for line in preflight(plan(100_000), HOST, [grows])
+        if line.what == "table of bal01"
+    ]
+    assert here.startswith("256 buckets now, grows by itself, up to 100,000 entries")
+    assert doubt is None
+    (full,) = [
+        line.doubt
+        for line in preflight(plan(100_000), HOST, [replace(grows, most=20)])
+        if line.what == "table of bal01"
+    ]
+    assert full == "at most 20 (conn_max): SYNs beyond get no answer"
