@@ -110,7 +110,7 @@ def _pictures(
         lived=lived(measured),
         shares=tuple(split for one in measured if (split := shares(one, evidence))),
         tcpfin=other_tcpfins(measured, evidence),
-        latencies=latencies(evidence.requests, evidence.zero_ns, repeated),
+        latencies=latencies(requests.outcomes(evidence.requests), evidence.zero_ns, repeated),
         fin_waits=tuple(waits for one in measured if (waits := _fin_waits(one, evidence))),
     )
 
@@ -138,7 +138,7 @@ def _what_if(
 
 def _figures(evidence: Evidence, measured: Sequence[Measured]) -> Figures:
     return Figures(
-        requests=requests.summarise(evidence.requests),
+        requests=requests.summarise(evidence.requests, evidence.zero_ns),
         peaks=curves.peaks(evidence.services),
         lifetimes=[row for one in measured for row in one.lifetimes],
         agreement=[one.agreement for one in measured if one.agreement],
@@ -157,7 +157,7 @@ def _figures(evidence: Evidence, measured: Sequence[Measured]) -> Figures:
 
 
 def _ending(evidence: Evidence) -> Ending:
-    sent = evidence.requests
+    sent = requests.outcomes(evidence.requests)
     begun = int(sent["started"].notna().sum())
     return ending_of(evidence.manifest, begun, requests.cut_short(sent))
 
@@ -192,7 +192,7 @@ def _timeline(
     events: Sequence[Event],
     sockets: tuple[SocketCurve, ...],
 ) -> Timeline:
-    sent = evidence.requests
+    sent = requests.outcomes(evidence.requests)
     ended_s = np.full(len(sent), np.nan)
     known = sent["ended"].notna().to_numpy()
     ended_s[known] = curves.seconds(ns(sent.loc[known, "ended"]), evidence.zero_ns)
@@ -201,17 +201,16 @@ def _timeline(
         zero_ns=evidence.zero_ns,
         end_s=float(max([*last, *ended_s[known]], default=0.0)),
         request_ended_s=ended_s,
-        request_failed=sent["error"].notna().to_numpy(dtype=bool),
+        request_failed=requests.has_failed(sent),
         connect_ms=span_ms(sent, "started", "connected"),
         first_byte_ms=span_ms(sent, "started", "first_byte"),
-        total_ms=span_ms(sent, "started", "ended"),
+        total_ms=span_ms(sent, "begun", "ended"),
         marks=_marks(evidence),
         observed=tuple(observed),
         predicted=tuple(curve for one in measured for curve in one.predicted),
         events=tuple(events),
         peaks=curves.peak_tables(evidence.services, evidence.zero_ns),
         sockets=sockets,
-        errors=requests.errors(sent),
     )
 
 

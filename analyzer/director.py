@@ -33,6 +33,9 @@ class Director:
         entry_bytes: of one entry at least, as its kernel said when it loaded IPVS.
         kernel: its release.
         uptime_step_s: the resolution of its uptime in the polls.
+        has_service: it had the service that load was sent to; None where nobody looked, or where
+            a service by firewall mark may take its packets.
+        real_servers: how many that service had when the run began.
     """
 
     name: str
@@ -51,6 +54,8 @@ class Director:
     entry_bytes: int | None = None
     kernel: str | None = None
     uptime_step_s: float = UPTIME_STEP_S
+    has_service: bool | None = None
+    real_servers: int | None = None
 
     @property
     def law(self) -> Law:
@@ -97,6 +102,8 @@ def _director(name: str, facts: Mapping[str, Any]) -> Director:
         entry_bytes=_small_number(facts.get("entry_bytes"), otherwise=0) or None,
         uptime_step_s=float(facts.get("uptime_step_s", UPTIME_STEP_S)),
         kernel=str(facts["kernel"]) if facts.get("kernel") else None,
+        has_service=value if isinstance(value := facts.get("has_service"), bool) else None,
+        real_servers=count if type(count := facts.get("real_servers")) is int else None,
     )
 
 

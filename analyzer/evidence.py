@@ -41,7 +41,8 @@ class Evidence:
         changes: the same as recorded, persistence templates included.
         captured: the packets of all services that are known of; None without a capture.
         in_flight: the connections that a fail-over held open.
-        announcements: VRRP and ARP, of a fail-over; None without a capture.
+        announcements: VRRP and ARP, of a fail-over, and where no request had a connection; else,
+            and without a capture, None.
     """
 
     manifest: Mapping[str, Any]
@@ -123,10 +124,11 @@ def gather(recording: Recording) -> Evidence:
         captured=captured,
         not_measured=(),
         in_flight=recording.table("in_flight"),
-        announcements=read_announcements(*readable(captures)[0])
-        if captured and "failover" in manifest
-        else None,
+        announcements=None,
     )
+    if captured and ("failover" in manifest or _none_connected(evidence.requests)):
+        found = read_announcements(*readable(captures)[0])
+        evidence = replace(evidence, announcements=found)
     lost = [NotMeasured(what="part of the recording", why=line) for line in recording.problems]
     return replace(
         evidence,
@@ -135,10 +137,15 @@ def gather(recording: Recording) -> Evidence:
     )
 
 
+def _none_connected(requests: pd.DataFrame) -> bool:
+    """Whether requests were sent and none had a connection: who owns the VIP is then a question."""
+    return bool(requests["started"].notna().any()) and not requests["connected"].notna().any()
+
+
 def _by_id(requests: pd.DataFrame) -> pd.DataFrame:
     """In order of their numbers, as most tables are already."""
     in_order = requests["id"].is_monotonic_increasing
-    return requests if in_order else requests.sort_values("id")
+    return requests if in_order else requests.sort_values("id", kind="stable")
 
 
 def macs_of(directors: Iterable[Director]) -> frozenset[int]:

@@ -117,10 +117,10 @@ class Latencies:
 
 
 def latencies(requests: pd.DataFrame, zero_ns: int, repeated_syns: int | None) -> Latencies:
-    """A ``requests`` table as percentiles, SYN repetitions and a heat map.
+    """Requests as percentiles, SYN repetitions and a heat map.
 
     Args:
-        requests: the recording's.
+        requests: ``analyzer.requests.outcomes``: a row for each request of the plan.
         zero_ns: the run's start.
         repeated_syns: connections with more than one SYN on the wire; None without a capture.
     """
@@ -129,9 +129,9 @@ def latencies(requests: pd.DataFrame, zero_ns: int, repeated_syns: int | None) -
     spans: list[tuple[str, Since, Floats]] = [
         ("connect", "send", connect_ms),
         ("first_byte", "send", span_ms(requests, "started", "first_byte")),
-        ("total", "send", span_ms(done, "started", "ended")),
+        ("total", "send", span_ms(done, "begun", "ended")),
     ]
-    late_ms = _known(span_ms(requests, "scheduled", "started"))
+    late_ms = _known(span_ms(requests, "scheduled", "begun"))
     scheduled = len(late_ms) > 0 and float(late_ms.max()) > DUE_APART_MS
     if scheduled:
         spans.append(("total", "due", span_ms(done, "scheduled", "ended")))
@@ -139,15 +139,15 @@ def latencies(requests: pd.DataFrame, zero_ns: int, repeated_syns: int | None) -
     return Latencies(
         percentiles=tuple(one for one in told if one),
         syn=syn_retries(connect_ms, repeated_syns),
-        heat=heat(_sent_s(done, zero_ns), span_ms(done, "started", "ended")),
+        heat=heat(_sent_s(done, zero_ns), span_ms(done, "begun", "ended")),
         sent_late_ms=float(late_ms.max()) if scheduled else None,
     )
 
 
 def _sent_s(requests: pd.DataFrame, zero_ns: int) -> Floats:
     sent_s = np.full(len(requests), np.nan)
-    known = requests["started"].notna().to_numpy()
-    sent_s[known] = (ns(requests.loc[known, "started"]) - zero_ns) / 1e9
+    known = requests["begun"].notna().to_numpy()
+    sent_s[known] = (ns(requests.loc[known, "begun"]) - zero_ns) / 1e9
     return sent_s
 
 

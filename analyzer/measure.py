@@ -10,6 +10,7 @@ import pandas as pd
 
 from analyzer import curves
 from analyzer.agreement import Doubt, agreement
+from analyzer.causes import lacks_service
 from analyzer.clock import REACTION_S
 from analyzer.counters import counted_lifetimes
 from analyzer.decay import lifetimes, predicted_lifetimes, sightings_of
@@ -87,6 +88,8 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
     lives = entry_lives(evidence.entries, evidence.polls)
     lives = lives[lives["director"] == director.name].reset_index(drop=True)
     own = [curve for curve in observed if curve.director == director.name]
+    if lacks_service(director, evidence):
+        return _without_service(director, evidence, clock, lives)
     if evidence.segments is None:
         return _without_packets(director, evidence, clock, lives, own)
     mine = evidence.segments.only(segments_passed(director, evidence, evidence.segments))
@@ -143,6 +146,27 @@ def _doubt(
         timer_s=0.0 if phase else coarsest_s,
         unseen_packets=bool(dropped) or truncated > 0,
         hz=director.hz,
+    )
+
+
+def _without_service(
+    director: Director, evidence: Evidence, clock: DirectorClock, lives: pd.DataFrame
+) -> Measured:
+    """Packets to a service that the director does not have make no entry, so none is predicted."""
+    what = f"ActiveConn, InActConn and predictions for the service on {director.name}"
+    why = f"{director.name} has no such service, so no packet makes an entry there"
+    return Measured(
+        director=director,
+        lives=lives.assign(last_ns=pd.array([pd.NA] * len(lives), dtype="Int64")),
+        prediction=None,
+        lifetimes=[],
+        predicted=[],
+        agreement=None,
+        ended_early=[],
+        foreign_entries=0,
+        inferred=None,
+        rules=rules_of(director, evidence, clock),
+        not_measured=[NotMeasured(what=what, why=why)],
     )
 
 

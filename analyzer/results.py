@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from analyzer.courses import Curve, SocketCurve, WhatIf
     from analyzer.ending import Ending
     from analyzer.failover.results import Failover
+    from analyzer.failures import FailureKind, Stage
     from analyzer.stories.model import Story
 
     Floats = npt.NDArray[np.float64]
@@ -44,8 +45,30 @@ class Latency:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RequestErrors:
+    """Requests that failed for the same reason; see ``analyzer.failures`` for the kinds.
+
+    ``first_s`` and ``last_s`` are when the first and the last of them were begun, seconds since
+    the run's start.
+    """
+
+    kind: FailureKind
+    stage: Stage  # how far they came: connect, tls, answer, close
+    status: int | None  # HTTP's, where that is the reason
+    n: int
+    what: str  # the kind in words
+    first_s: float | None
+    last_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Requests:
-    """What the client sent and got."""
+    """What the client sent and got.
+
+    A request is one of the plan's: the redirects that it was led through are connections of its
+    own in ``requests/``, but no requests here. Connect and first byte are those of its last
+    connection; the total is from the first send to the last answer.
+    """
 
     sent: int
     succeeded: int
@@ -58,6 +81,7 @@ class Requests:
     total_ms: Latency | None
     total_from_due_ms: Latency | None = None  # from when it was due: what waited is not left out
     lateness_ms: Latency | None = None  # begun after it was due
+    errors: tuple[RequestErrors, ...] = ()  # why requests failed, the commonest reason first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,7 +286,6 @@ class Timeline:
     events: tuple[Event, ...]
     peaks: tuple[ServiceTable, ...]
     sockets: tuple[SocketCurve, ...] = ()
-    errors: Mapping[str, int] = field(default_factory=dict)  # failed requests, by what they say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

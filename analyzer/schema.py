@@ -14,7 +14,7 @@ from inspect import cleandoc
 from types import NoneType, SimpleNamespace, UnionType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from analyzer import courses, forecast, health, results
+from analyzer import courses, failures, forecast, health, results
 from analyzer.capacity import proof_results
 from analyzer.capacity import results as capacity_results
 from analyzer.capacity.question import PLAN_NAMES
@@ -90,7 +90,8 @@ class _Document:
 
 
 def _resolved(annotations: Mapping[str, Any], kind: type) -> dict[str, Any]:
-    modules = (results, courses, states, failover_results, health, sys.modules[kind.__module__])
+    here = sys.modules[kind.__module__]
+    modules = (results, courses, failures, states, failover_results, health, here)
     names = dict(_FOR_TYPES_ONLY)
     for module in modules:
         names |= vars(module)

@@ -19,6 +19,7 @@ from loadgen.director.facts import DirectorFacts, manifest_of
 from loadgen.director.meet import meet
 from loadgen.director.pace import DIRECTOR_CPU
 from loadgen.director.poller import Poller
+from loadgen.director.target_service import has_service, server_ports, service_facts
 from loadgen.director.watched import Watched, watch_target
 from loadgen.engines.activity import Burst
 from loadgen.keys import QuitKey
@@ -105,7 +106,7 @@ async def burst(plan: LoadPlan, site: Site, options: BurstOptions, progress: Run
         abort = AbortWatch(options.limits, sender, pollers)
         watch = _watch(plan, sender, pollers, facts, options, progress)
         sockets = socket_watches(
-            [plan.target], site.servers, _server_ports(plan.target, facts), recording
+            [plan.target], site.servers, server_ports(facts, plan.target), recording
         )
         watching: list[Activity] = [*captures, *pollers, *sockets, *lab_events(site, recording)]
         live = _live(plan, sender, pollers, facts, options, recording, progress.say)
@@ -152,30 +153,11 @@ async def _meet(
     """Reach every director before anything is sent, and say which does not hold the VIP."""
     facts = await meet(eyes, options.timeouts, progress.say, options.left_timeouts)
     for eye, known in zip(eyes, facts, strict=True):
-        if not _holds(known, target):
+        if has_service(known, target) is False:
             progress.say(
                 f"{eye.link.name}: has no service {target.protocol} {target.vip}:{target.port}"
             )
     return facts
-
-
-def _holds(facts: DirectorFacts, target: Target) -> bool:
-    return any(
-        service.address == target.vip and service.port == target.port
-        for service in facts.services.services
-    )
-
-
-def _server_ports(target: Target, facts: Sequence[DirectorFacts]) -> set[int]:
-    """Where the real servers listen: in nat it may be another port than the service's."""
-    real = {
-        server.port
-        for known in facts
-        for service in known.services.services
-        if (service.address, service.port) == (target.vip, target.port)
-        for server in service.destinations
-    }
-    return {target.port} | real
 
 
 def run_manifest(
@@ -199,7 +181,7 @@ def run_manifest(
         "service": {"protocol": target.protocol, "vip": target.vip, "port": target.port},
         "plan": plan.manifest(),
         "directors": {
-            eye.link.name: manifest_of(known, eye.link.spec)
+            eye.link.name: manifest_of(known, eye.link.spec) | service_facts(known, target)
             for eye, known in zip(eyes, facts, strict=True)
         },
         "capture": None,

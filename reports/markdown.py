@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from reports import wording
 from reports.page import SEVERITIES, by_severity
 from reports.percentiles import COLUMNS, rows
-from reports.sections import sections
+from reports.sections import errors, sections
 from reports.sections.stories import sentence
 from reports.text import printable
 
@@ -64,6 +64,7 @@ def render_markdown(
         inert(analysis.run),
         _headlines(analysis),
         *_findings(analysis),
+        *_errors(analysis),
         *_latency(analysis),
         *_peaks(analysis),
         *_pictures(analysis, pictures, why_none),
@@ -97,6 +98,17 @@ def _findings(analysis: Analysis) -> list[str]:
         for one in by_severity(analysis.findings)
     ]
     return ["## Findings", "\n".join(found) or "Nothing stands out in what was measured."]
+
+
+def _errors(analysis: Analysis) -> list[str]:
+    if not analysis.requests.errors:
+        return []
+    found = errors.table(analysis)
+    lines = [
+        [wording.NOT_MEASURED if cell is None else inert(str(cell)) for cell in row]
+        for row in found.rows
+    ]
+    return ["## Why requests failed", _table(found.columns, lines)]
 
 
 def _latency(analysis: Analysis) -> list[str]:

@@ -68,6 +68,21 @@ def _requests(analysis: Analysis) -> list[pd.DataFrame]:
     return [_of_columns(columns)]
 
 
+def _errors(analysis: Analysis) -> list[pd.DataFrame]:
+    rows = [
+        {
+            "kind": one.kind,
+            "stage": one.stage,
+            "status": one.status,
+            "requests": one.n,
+            "first_s": one.first_s,
+            "last_s": one.last_s,
+        }
+        for one in analysis.requests.errors
+    ]
+    return [_of_rows(rows)]
+
+
 def _packets(analysis: Analysis) -> list[pd.DataFrame]:
     return [
         _of_columns({"packet": name, "t_s": at_s}) for name, at_s in analysis.timeline.marks.items()
@@ -287,6 +302,7 @@ SHEETS: Mapping[str, tuple[Columns, Callable[[Analysis], list[pd.DataFrame]]]] =
         _columns("ended_s:f failed:b connect_ms:f first_byte_ms:f total_ms:f"),
         _requests,
     ),
+    "errors": (_columns("kind stage status:i requests:i first_s:f last_s:f"), _errors),
     "packets": (_columns("packet t_s:f"), _packets),
     "counters_polled": (_CURVE, lambda analysis: _curves(analysis.timeline.observed)),
     "counters_predicted": (_CURVE, lambda analysis: _curves(analysis.timeline.predicted)),

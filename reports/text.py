@@ -17,6 +17,7 @@ WIDTH = 100
 COLUMNS = ("p50", "p90", "p99", "max")
 PROTOCOL_WIDTH = 4
 LATE_MS = 1.0
+ERRORS_HEAD, ERRORS_COUNT = "why requests failed", "requests"
 
 
 def summary_lines(analysis: Analysis) -> list[str]:
@@ -26,6 +27,7 @@ def summary_lines(analysis: Analysis) -> list[str]:
     """
     blocks = [
         _wrapped(wording.sent(analysis)),
+        error_lines(analysis),
         latency_lines(analysis),
         *(_at_peak(table) for table in analysis.timeline.peaks),
         [] if analysis.timeline.peaks else _no_tables(analysis),
@@ -78,6 +80,18 @@ def latency_lines(analysis: Analysis) -> list[str]:
     late = analysis.requests.lateness_ms
     told = wording.LATENCIES + (wording.FROM_DUE if late and late.max >= LATE_MS else ())
     return [head, *(_row(name, getattr(analysis.requests, key)) for name, key in told)]
+
+
+def error_lines(analysis: Analysis) -> list[str]:
+    """Why requests failed, a line for each reason; none where nothing failed."""
+    errors = analysis.requests.errors
+    if not errors:
+        return []
+    cells = [(f"{wording.reason(row)} ({wording.stage(row)})", f"{row.n:,}") for row in errors]
+    first = max(len(name) for name, _ in [(ERRORS_HEAD, ""), *cells])
+    last = max(len(count) for _, count in [*cells, ("", ERRORS_COUNT)])
+    rows = [(ERRORS_HEAD, ERRORS_COUNT), *cells]
+    return [printable(f"{name:<{first}}  {count:>{last}}") for name, count in rows]
 
 
 def _row(name: str, latency: Latency | None) -> str:

@@ -10,9 +10,9 @@ import numpy as np
 from reports import curves
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from analyzer.results import Analysis, Latency, Lifetime
+    from analyzer.results import Analysis, Latency, Lifetime, RequestErrors
 
 NOT_MEASURED = "not measured"
 LATENCIES = (
@@ -194,6 +194,24 @@ def sent(analysis: Analysis) -> str:
     if requests.rate_per_s is not None:
         text += f", {requests.rate_per_s:.1f} per second"
     return f"{text}: {requests.succeeded} succeeded, {requests.failed} failed, {requests.late} late"
+
+
+_STAGES: Mapping[str, str] = {
+    "connect": "no connection",
+    "tls": "connected, no TLS",
+    "answer": "connected",
+    "close": "answered, not closed",
+}
+
+
+def reason(row: RequestErrors) -> str:
+    """Why some requests failed: in words, or the HTTP status."""
+    return row.what if row.status is None else f"HTTP {row.status}"
+
+
+def stage(row: RequestErrors) -> str:
+    """How far some requests came before they failed."""
+    return _STAGES.get(row.stage, row.stage)
 
 
 def timeline_caption(analysis: Analysis) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 WORDS = frozenset(
     {"protocol", "state", "change", "forwarding", "kind", "what", "origin", "scheduler"}
-    | {"close", "closer"}
+    | {"close", "closer", "failure"}
 )
 """Columns of the field's own words, which name nobody."""
 

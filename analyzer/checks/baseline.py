@@ -9,6 +9,7 @@ what only the earlier one measured is ``not measured``, which is never a pass.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -230,15 +231,20 @@ def _more_counts(baseline: Analysis, analysis: Analysis) -> Iterator[Difference]
     slow = [_syn_retries(one) for one in pair]
     if all(whole for _, whole in slow):
         yield count_difference("syn_retries", slow[0], slow[1])
-    errors = [one.timeline.errors for one in pair]
-    for text in {**errors[0], **errors[1]} if all(one.requests.sent for one in pair) else ():
-        counts = [
-            (kinds.get(text, 0), one.requests.sent) for kinds, one in zip(errors, pair, strict=True)
-        ]
-        yield count_difference(f"failed({text})", counts[0], counts[1])
+    errors = [_errors_by_kind(one) for one in pair]
+    for kind in errors[0] | errors[1] if all(one.requests.sent for one in pair) else ():
+        counts = [(kinds[kind], one.requests.sent) for kinds, one in zip(errors, pair, strict=True)]
+        yield count_difference(f"failed({kind})", counts[0], counts[1])
     early = [_ended_early(one) for one in pair]
     if all(whole for _, whole in early):
         yield count_difference("ended_early", early[0], early[1])
+
+
+def _errors_by_kind(analysis: Analysis) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for row in analysis.requests.errors:
+        found[row.kind] += row.n
+    return found
 
 
 def _syn_retries(analysis: Analysis) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analyzer.findings import draining, failover, limits, run, servers, timeouts, wire
+from analyzer.findings import draining, failover, failures, limits, run, servers, timeouts, wire
 from analyzer.findings.figures import agrees, measured
 from analyzer.findings.timeouts import governing
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from analyzer.findings.figures import Figures
-    from analyzer.results import Event, Finding, Lifetime, Peak, Requests, Severity
+    from analyzer.results import Event, Finding, Lifetime, Peak, Severity
 
 RULES: tuple[Callable[[Figures], Finding | None], ...] = (
     failover.failover_invalid,
@@ -29,7 +29,11 @@ RULES: tuple[Callable[[Figures], Finding | None], ...] = (
     failover.clean_stop,
     failover.syn_retries,
     run.run_incomplete,
-    run.requests_failed,
+    failures.vip_unanswered,
+    failures.service_missing,
+    failures.no_real_server,
+    failures.requests_failed,
+    failures.redirects_not_followed,
     run.load_saturated,
     run.director_lost,
     run.capture_incomplete,
@@ -69,15 +73,20 @@ def verdict(figures: Figures) -> str:
 
     Of a fail-over: who followed whom, how long clients were out, and what that cost.
 
-    Failed requests come before it; that all went well, after. That the run did not come to its end
-    comes first.
+    Failed requests come before it; that all went well, after. Where not one succeeded, why not is
+    the verdict: entries of connections that nobody answered say nothing that is worth heading a
+    page with, unless the servers did answer, and the lifetimes of their entries were measured.
+    That the run did not come to its end comes first.
     """
     if figures.failover is not None:
         return failover.sentence(figures.failover)
     ended = [figures.ending.text] if figures.ending and not figures.ending.is_whole else []
     row = governing(figures.lifetimes)
-    sent = _requests(figures.requests)
+    sent = _requests(figures)
     lost = _lost(figures.events)
+    if figures.requests.sent and not figures.requests.succeeded:
+        decay = [_governed(row)] if row and row.lifetime_s and _answered(figures) else []
+        return _sentence([*ended, *sent, *decay, *lost])
     if row is None:
         held = [] if sent else _held(figures.peaks)
         return _sentence(
@@ -142,10 +151,21 @@ _GOVERNED = {
 """Which timeout governs, by how the kernel counts the entries and who sets it."""
 
 
-def _requests(requests: Requests) -> list[str]:
+def _requests(figures: Figures) -> list[str]:
+    requests = figures.requests
     if not requests.sent:
         return []
-    return [f"{requests.succeeded} of {requests.sent} requests succeeded"]
+    told = f"{requests.succeeded} of {requests.sent} requests succeeded"
+    if not requests.succeeded:
+        why = failures.why_all_failed(figures)
+        return [f"{told}: {why}" if why else told]
+    why = failures.why_some_failed(figures)
+    return [f"{told} ({why})" if why else told]
+
+
+def _answered(figures: Figures) -> bool:
+    """Whether servers answered, if not with what was asked for."""
+    return any(row.status is not None for row in figures.requests.errors)
 
 
 def _sentence(parts: list[str]) -> str:

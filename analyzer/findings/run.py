@@ -45,20 +45,6 @@ def run_incomplete(figures: Figures) -> Finding | None:
     )
 
 
-def requests_failed(figures: Figures) -> Finding | None:
-    """Requests failed."""
-    requests = figures.requests
-    if not requests.failed:
-        return None
-    return Finding(
-        id="requests-failed",
-        severity="problem",
-        title=f"{requests.failed} of {requests.sent} requests failed",
-        evidence=f"{requests.succeeded} succeeded; the errors stand in requests/, column error.",
-        advice="See whether the real servers answer, and whether the VIP has a director.",
-    )
-
-
 def load_saturated(figures: Figures) -> Finding | None:
     """The client did not keep up with its own schedule."""
     late = figures.requests.lateness_ms

@@ -6,11 +6,13 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
+from analyzer.causes import NEIGHBOUR
 from loadgen.background import Background
 from loadgen.engines.rows import Row, columns_of
 from loadgen.engines.sources import Sources
 from loadgen.engines.tally import Tally
 from loadgen.engines.workers import Workers
+from loadgen.neighbour import neighbour_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -62,7 +64,16 @@ class Burst(Background):
     async def _run(self) -> None:
         await self._workers.sent()
         self._event("burst-end", "")
+        if self.tally.ended and self.tally.failed == self.tally.ended:
+            await self._note_neighbour()
         self.ended.set()
+
+    async def _note_neighbour(self) -> None:
+        """Nothing succeeded: whether anybody is at the address may be why."""
+        vip = self._plan.target.vip
+        state = await neighbour_state(vip)
+        if state is not None:
+            self._event(NEIGHBOUR, f"{vip} {state}")
 
     async def _end(self) -> None:
         await self._workers.stop()

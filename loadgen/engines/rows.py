@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 import pyarrow as pa
 
+from analyzer.failures import KINDS
 from analyzer.lives import CLOSES
 
 if TYPE_CHECKING:
@@ -48,6 +49,9 @@ class Row(NamedTuple):
         closer: who closed first, as its place in ``CLOSERS``.
         retransmits: segments that our kernel sent again (TCP_INFO).
         rtt_us: smoothed round trip (TCP_INFO).
+        failure: the kind of its failure, as its place in ``failures.KINDS``.
+        followed: 1 if the answer was a redirect and was followed: the next row of this number,
+            and not this one, says what became of the request.
     """
 
     number: int
@@ -66,6 +70,8 @@ class Row(NamedTuple):
     closer: int = NONE
     retransmits: int = NONE
     rtt_us: int = NONE
+    failure: int = NONE
+    followed: int = NONE
 
 
 WIDTH = len(Row._fields)
@@ -169,6 +175,8 @@ def columns_of(rows: Block, texts: Sequence[str], plan: LoadPlan) -> Mapping[str
         "status": _known(values["status"]),
         "bytes": _known(values["size"]),
         "error": _named(values["error"], texts),
+        "failure": _named(values["failure"], KINDS),
+        "followed": _known(values["followed"]),
         "close": _named(values["close"], CLOSES),
         "closer": _named(values["closer"], CLOSERS),
         "retransmits": _known(values["retransmits"]),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _STARTED = Row._fields.index("started")
 _SCHEDULED = Row._fields.index("scheduled")
 _ERROR = Row._fields.index("error")
+_FOLLOWED = Row._fields.index("followed")
 
 
 class Tally:
@@ -49,7 +50,8 @@ class Tally:
         return self.ended / ((self.last_ns - self.first_ns) / 1e9)
 
     def add(self, rows: Block, texts: Sequence[str]) -> None:
-        """Fold a block in."""
+        """Fold a block in; a redirect that was followed has not ended its request."""
+        rows = rows[rows[:, _FOLLOWED] == NONE]
         self.ended += len(rows)
         numbers, counts = np.unique(rows[:, _ERROR], return_counts=True)
         for number, count in zip(numbers.tolist(), counts.tolist(), strict=True):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from loadgen.engines.rows import Block
 
 FINEST_S = 0.25
-_ENDED, _ERROR = Row._fields.index("ended"), Row._fields.index("error")
+_ENDED, _ERROR, _FOLLOWED = (Row._fields.index(name) for name in ("ended", "error", "followed"))
 _MOST = 2 * BINS
 _RATE_BINS = 8
 _NS = 1_000_000_000
@@ -30,7 +30,7 @@ class Rates:
 
     def add(self, rows: Block) -> None:
         """Fold a block in."""
-        rows = rows[rows[:, _ENDED] != NONE]
+        rows = rows[(rows[:, _ENDED] != NONE) & (rows[:, _FOLLOWED] == NONE)]
         if not len(rows):
             return
         ended_s = np.maximum(rows[:, _ENDED] - self._zero_ns, 0) / _NS

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from reports.sections import (
     agreement,
+    errors,
     failover,
     latency,
     lifetimes,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 BUILDERS: tuple[Callable[[Analysis], Section | None], ...] = (  # in the order of the page
     failover.section,
     timeline.section,
+    errors.section,
     states.section,
     lifetimes.section,
     tcpfin.section,

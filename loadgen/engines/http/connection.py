@@ -8,6 +8,7 @@ server has closed the first. Here every connection is a row.
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import ssl
 import time
@@ -24,7 +25,15 @@ from loadgen.engines.http.redirects import location_of
 from loadgen.engines.http.transport import Edges, PlainTransport
 from loadgen.engines.opening import bind, family_of
 from loadgen.engines.rows import NONE
-from loadgen.engines.wording import TIMED_OUT, reason, request_bytes
+from loadgen.engines.wording import (
+    SHORT_ANSWER,
+    TIMED_OUT,
+    Failure,
+    not_http,
+    reason,
+    request_bytes,
+    status_failure,
+)
 
 if TYPE_CHECKING:
     from analyzer.lives import Close
@@ -41,6 +50,9 @@ class Attempt:
         path: that it asks for.
         keeps: the server did not say that it would close the connection.
         location: where its answer leads.
+        follows: the path that is asked for next, where a redirect is followed.
+        securing: TCP stands, TLS does not yet.
+        failure: why it failed; None if it did not.
         sock: our own handle of its connection.
     """
 
@@ -57,12 +69,14 @@ class Attempt:
     port: int = NONE
     status: int = NONE
     size: int = NONE
-    error: str | None = None
     closer: int = NONE
     resent: int = NONE
     rtt_us: int = NONE
     keeps: bool = True
     location: str | None = None
+    follows: str | None = None
+    securing: bool = False
+    failure: Failure | None = None
     sock: socket.socket | None = None
 
 
@@ -127,7 +141,7 @@ class Connector:
                 transport.write(self._message(attempt))
                 await self._read(attempt, answer)
         except (ClientError, HttpProcessingError, EofStream, OSError) as error:
-            attempt.error = reason_of(error, attempt)
+            attempt.failure = reason_of(error, attempt)
             if getattr(error, "errno", None) == ECONNRESET and attempt.connected != NONE:
                 attempt.closer = CLOSER_NUMBER["reset"]
         finally:
@@ -158,6 +172,7 @@ class Connector:
         """TLS is the event loop's, which closes the handle that it is given: we keep another."""
         theirs = attempt.sock
         assert theirs is not None
+        attempt.securing = True
         attempt.sock = theirs.dup()
         self._edges.release(theirs.fileno())
         transport, _ = await self._loop.create_connection(
@@ -166,6 +181,7 @@ class Connector:
             ssl=self._trust,
             server_hostname=self._plan.request.server_name or self._plan.target.vip,
         )
+        attempt.securing = False
         return transport
 
     def _message(self, attempt: Attempt) -> bytes:
@@ -187,7 +203,7 @@ class Connector:
         attempt.size = size
         attempt.ended = answer.last_ns
         if not 200 <= head.code < 400:
-            attempt.error = f"HTTP {head.code}"
+            attempt.failure = status_failure(head.code)
 
 
 def trust_of(plan: LoadPlan) -> ssl.SSLContext:
@@ -200,16 +216,29 @@ def trust_of(plan: LoadPlan) -> ssl.SSLContext:
     return context
 
 
-def reason_of(error: Exception, attempt: Attempt) -> str:
-    """Why an attempt failed, in the words that all engines use."""
+def reason_of(error: Exception, attempt: Attempt) -> Failure:
+    """Why an attempt failed, in the words that all engines use; nothing of the wire is quoted."""
     if isinstance(error, TimeoutError):
-        return TIMED_OUT["connect" if attempt.connected == NONE else "answer"]
+        return TIMED_OUT[_stage(attempt)]
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"certificate: {error.verify_message}"
+        return Failure("tls", f"certificate: {error.verify_message}")
+    if isinstance(error, ssl.SSLError):
+        return Failure("tls", f"TLS: {(error.reason or 'failed').replace('_', ' ').lower()}")
     if isinstance(error, ServerDisconnectedError | ClientPayloadError | EofStream):
-        return "closed by the server before its answer was whole"
+        return SHORT_ANSWER
     if isinstance(error, HttpProcessingError):
-        return f"no HTTP/1.1: {error.message.partition(chr(10))[0].rstrip(':')}"
-    if isinstance(error, OSError) and error.errno and not isinstance(error, ssl.SSLError):
-        return reason(error)
-    return str(error) or type(error).__name__
+        return not_http(_QUOTED.split(error.message, 1)[0].strip() or "not readable")
+    if isinstance(error, OSError):
+        found = reason(error)
+        return Failure("tls", f"TLS: {found.text}") if attempt.securing else found
+    return Failure("other", type(error).__name__)
+
+
+def _stage(attempt: Attempt) -> str:
+    if attempt.connected != NONE:
+        return "answer"
+    return "tls" if attempt.securing else "connect"
+
+
+_QUOTED = re.compile(r"[:\n]|\bb?['\"]")
+"""Where a parser's message begins to quote what it read."""

@@ -21,10 +21,10 @@ from loadgen.engines.closing import (
     tcp_info,
 )
 from loadgen.engines.http.connection import Attempt, Connector
-from loadgen.engines.http.redirects import same_target
+from loadgen.engines.http.redirects import lead_of
 from loadgen.engines.rows import NONE, Row
 from loadgen.engines.turns import turns_of
-from loadgen.engines.wording import INTERRUPTED, TIMED_OUT
+from loadgen.engines.wording import BAD_REDIRECT, INTERRUPTED, TIMED_OUT, TOO_MANY_REDIRECTS
 
 if TYPE_CHECKING:
     import socket
@@ -137,32 +137,44 @@ class _Client:
 
     async def _follow(self, number: int, scheduled_ns: int) -> None:
         """One request, and the redirects it leads to, each a connection and a row."""
-        path: str | None = self._plan.request.path
+        path = self._plan.request.path
         close = self._plan.closing.of(number)
-        for _ in range(self._plan.request.redirects + 1):
-            assert path is not None
+        for left in range(self._plan.request.redirects, -1, -1):
             attempt = Attempt(number, scheduled_ns, close, path)
-            await self._one(attempt)
-            path = attempt.location and same_target(self._plan, path, attempt.location)
-            if path is None:
+            await self._one(attempt, left)
+            if attempt.follows is None:
                 return
+            path = attempt.follows
             scheduled_ns = time.time_ns()
 
-    async def _one(self, attempt: Attempt) -> None:
+    async def _one(self, attempt: Attempt, redirects_left: int) -> None:
         try:
             await self._connector.request(attempt)
             if attempt.ended != NONE:
+                self._judge_redirect(attempt, redirects_left)
                 await self._close(attempt)
         except asyncio.CancelledError:
-            if attempt.ended == NONE:
-                attempt.error = INTERRUPTED
-            else:
+            if attempt.ended == NONE or attempt.follows is not None:
+                attempt.failure, attempt.follows = INTERRUPTED, None
+            if attempt.ended != NONE:
                 self._end(attempt)
             raise
         finally:
             if attempt.sock is not None:
                 attempt.sock.close()
             self._outlet.row(self._row(attempt))
+
+    def _judge_redirect(self, attempt: Attempt, left: int) -> None:
+        """Where redirects are followed: whether this one is, and if not, what that means."""
+        if attempt.location is None or not self._plan.request.redirects:
+            return
+        lead = lead_of(self._plan, attempt.path, attempt.location)
+        if lead.to == "nowhere":
+            attempt.failure = BAD_REDIRECT
+        elif lead.to == "here" and left:
+            attempt.follows = lead.path
+        elif lead.to == "here":
+            attempt.failure = TOO_MANY_REDIRECTS
 
     async def _close(self, attempt: Attempt) -> None:
         """Hold, then end the connection as planned."""
@@ -183,7 +195,7 @@ class _Client:
                     while await loop.sock_recv(attempt.sock, 65536):
                         pass
             except TimeoutError:
-                attempt.error = TIMED_OUT["close"]
+                attempt.failure = attempt.failure or TIMED_OUT["close"]
 
     def _end(self, attempt: Attempt) -> None:
         sock = attempt.sock
@@ -200,6 +212,8 @@ class _Client:
 
     def _row(self, attempt: Attempt) -> Row:
         text = self._outlet.text
+        failure = attempt.failure
+        error, kind = (NONE, NONE) if failure is None else failure.numbers(self._outlet)
         return Row(
             number=attempt.number,
             scheduled=attempt.scheduled,
@@ -212,9 +226,11 @@ class _Client:
             port=attempt.port,
             status=attempt.status,
             size=attempt.size,
-            error=NONE if attempt.error is None else text(attempt.error),
+            error=error,
             close=CLOSE_NUMBER[attempt.close],
             closer=attempt.closer,
             retransmits=attempt.resent,
             rtt_us=attempt.rtt_us,
+            failure=kind,
+            followed=NONE if attempt.follows is None else 1,
         )

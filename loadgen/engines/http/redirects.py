@@ -1,8 +1,14 @@
-"""Where an answer leads: redirects are followed at the same target only."""
+"""Where an answer leads: redirects are followed at the same target only.
+
+A redirect that leads elsewhere (another host, port or scheme) is the answer, as it is where
+redirects are not followed at all: the load goes to one target. One without ``Location`` is an
+answer too, as curl has it; one whose ``Location`` is no URL that HTTP could ask for is a failure.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote, urljoin, urlsplit
 
 from loadgen.engines.wording import authority
@@ -13,31 +19,47 @@ if TYPE_CHECKING:
     from loadgen.plan import LoadPlan
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_PORTS = {"http": 80, "https": 443}
 _STAYS = "!#$%&'()*+,/:;=?@[]~"  # RFC 3986, 2.2: what a server has written so is left so
 
 
 def location_of(status: int, headers: Mapping[str, str]) -> str | None:
-    """Where a redirect leads; None of an answer that is none."""
-    return headers.get("Location") if status in _REDIRECTS else None
+    """Where a redirect leads; None of an answer that is none, or that does not say."""
+    return (headers.get("Location") or "").strip() or None if status in _REDIRECTS else None
 
 
-def same_target(plan: LoadPlan, path: str, location: str) -> str | None:
-    """The path that a redirect leads to, as it may stand in a request.
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """Where a redirect leads.
+
+    Attributes:
+        to: ``here`` is the plan's own target, ``away`` another host, port or scheme, ``nowhere``
+            is no URL that HTTP could ask for.
+        path: what to ask for next, as it may stand in a request; "" unless it leads ``here``.
+    """
+
+    to: Literal["here", "away", "nowhere"]
+    path: str = ""
+
+
+def lead_of(plan: LoadPlan, path: str, location: str) -> Lead:
+    """Where a redirect leads.
 
     Args:
         plan: whose target it is.
         path: of the request that was answered so.
-        location: as the server wrote it.
-
-    Returns:
-        None where it leads away from the target, or nowhere.
+        location: as the server wrote it; relative to ``path``, or a whole URL.
     """
     here = f"{'https' if plan.request.tls else 'http'}://{authority(plan)}{path}"
     try:
         there = urlsplit(urljoin(here, location))
+        host, port = there.hostname, there.port or _PORTS.get(there.scheme)
     except ValueError:
-        return None
-    if (there.scheme, there.netloc) != urlsplit(here)[:2]:
-        return None
+        return Lead("nowhere")
+    if there.scheme not in _PORTS or not host:
+        return Lead("nowhere")
+    ours = urlsplit(here)
+    if (there.scheme, host, port) != (ours.scheme, ours.hostname, ours.port or _PORTS[ours.scheme]):
+        return Lead("away")
     query = f"?{there.query}" if there.query else ""
-    return quote(f"{there.path or '/'}{query}", safe=_STAYS, errors="surrogateescape")
+    return Lead("here", quote(f"{there.path or '/'}{query}", safe=_STAYS, errors="surrogateescape"))

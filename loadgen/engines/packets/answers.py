@@ -12,10 +12,14 @@ from typing import Any, NamedTuple
 import httptools
 
 from loadgen.engines.rows import NONE
+from loadgen.engines.wording import Failure, not_http
 
 _MOST_KNOWN = 4096
 _MOST_HEAD_BYTES = 256 * 1024
-_TRUNCATED = "an answer that only reading it to its end delimits, in frames longer than we keep"
+_TRUNCATED = Failure(
+    "unreadable",
+    "an answer that only reading it to its end delimits, in frames longer than we keep",
+)
 
 
 class Answer(NamedTuple):
@@ -33,7 +37,7 @@ class Answer(NamedTuple):
     head: int = 0
     ends: int = NONE
     later: bool = False
-    fault: str | None = None
+    fault: Failure | None = None
 
 
 class Answers:
@@ -107,7 +111,7 @@ class _Reader:
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            return Answer(fault=f"no HTTP/1.1: {error}")
+            return Answer(fault=not_http(str(error)))
         self._taken += len(data)
         return self._known(len(data) < size)
 
@@ -127,7 +131,7 @@ class _Reader:
             if truncated:
                 return Answer(fault=_TRUNCATED)
             if self._status == NONE and self._taken > _MOST_HEAD_BYTES:
-                return Answer(fault=f"a head of more than {_MOST_HEAD_BYTES} bytes")
+                return Answer(fault=not_http(f"a head of more than {_MOST_HEAD_BYTES} bytes"))
             return Answer(self._status, head, later=True)
         ends = NONE if self._length is None else head + self._length
         return Answer(self._status, head, ends)

@@ -24,10 +24,9 @@ from loadgen.engines.packets.script import OVER, Happening, Segment, State
 from loadgen.engines.packets.segments import Out
 from loadgen.engines.packets.table import having
 from loadgen.engines.rows import NONE
+from loadgen.engines.wording import status_failure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from loadgen.engines.packets.answers import Answer, Answers
     from loadgen.engines.packets.connections import Bools, Ints, UInt32s
     from loadgen.engines.packets.moves import Moves
@@ -43,7 +42,7 @@ _STARTED, _CONNECTED, _FIRST_BYTE = (
     COLUMN[name] for name in ("started", "connected", "first_byte")
 )
 _ENDED, _STATUS, _SIZE = (COLUMN[name] for name in ("ended", "status", "size"))
-_ERROR, _RETRANSMITS, _RTT = (COLUMN[name] for name in ("error", "retransmits", "rtt_us"))
+_RETRANSMITS, _RTT = (COLUMN[name] for name in ("retransmits", "rtt_us"))
 
 # looked up once: a member of an enumeration costs more to name than a small array to add up
 _OLD, _RESET, _BAD = int(Happening.OLD), int(Happening.RESET), int(Happening.BAD)
@@ -60,14 +59,12 @@ class Hearing:
     Args:
         moves: of the connections that the segments are for.
         answers: reads what the server says.
-        text: the number of a text.
     """
 
-    def __init__(self, moves: Moves, answers: Answers, text: Callable[[str], int]) -> None:
+    def __init__(self, moves: Moves, answers: Answers) -> None:
         self._moves = moves
         self._all = moves.all
         self._answers = answers
-        self._text = text
         self._usual: tuple[bytes, Answer] | None = None
         self._meaning = Meaning(moves.table)
         self._is_over = moves.table.of_states(*OVER)
@@ -196,7 +193,7 @@ class Hearing:
         size = int(seen.size[place]) - skip
         answer = self._answers.read(slot, content[skip:], size)
         if answer.fault:
-            self._all.row[_ERROR][slot] = self._text(answer.fault)
+            self._moves.fail(slot, answer.fault)
             return False
         first = int(self._all.begin[slot]) == int(seen.seq[place])
         if first and not answer.later and len(content) == size:
@@ -220,7 +217,7 @@ class Hearing:
         row[_SIZE][slots] = (ends - all_.begin[slots]).astype(np.int64) - all_.head[slots]
         status = row[_STATUS][slots]
         for place in (status >= 400).nonzero()[0].tolist():
-            row[_ERROR][slots[place]] = self._text(f"HTTP {status[place]}")
+            self._moves.fail(int(slots[place]), status_failure(int(status[place])))
 
     def _answer_strangers(self, seen: Seen, places: Ints) -> None:
         """Of connections that are over: a FIN is acknowledged again (TIME_WAIT), the rest reset."""

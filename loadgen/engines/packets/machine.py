@@ -56,10 +56,9 @@ class Machine:
     ) -> None:
         answers = Answers(heads=plan.request.method == "HEAD")
         self._moves = Moves(plan, len(sources), consumes, first_port, answers, text)
-        self._hearing = Hearing(self._moves, answers, text)
+        self._hearing = Hearing(self._moves, answers)
         self._all = self._moves.all
         self._sources = np.array(sources, np.int64)
-        self._text = text
         self._bounds = np.array(plan.closing.bounds)
         self._kinds = np.array([CLOSES.index(kind) for kind, _ in plan.closing.shares])
         self._connect_ns = round(min(plan.connect_timeout_s, plan.timeout_s) * 1e9)
@@ -170,7 +169,7 @@ class Machine:
         live = np.flatnonzero(~states(*OVER)[all_.line[: all_.used]])
         unanswered = live[all_.row[COLUMN["ended"]][live] == NONE]
         if len(unanswered):
-            all_.row[COLUMN["error"]][unanswered] = self._text(INTERRUPTED)
+            self._moves.fail(unanswered, INTERRUPTED)
         self._moves.note(live[~all_.noted[live]])
         self._moves.busy = 0
         speaking = live[~states(State.SYN_SENT)[all_.line[live]]]

@@ -29,12 +29,14 @@ from loadgen.engines.packets.table import (
     having,
 )
 from loadgen.engines.rows import NONE, Row
+from loadgen.engines.wording import KIND_NUMBER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from loadgen.engines.packets.answers import Answers
     from loadgen.engines.packets.connections import Bools, Ints, UInt32s
+    from loadgen.engines.wording import Failure
     from loadgen.plan import LoadPlan
 
 COLUMN = {name: place for place, name in enumerate(Row._fields)}
@@ -42,7 +44,7 @@ COLUMN = {name: place for place, name in enumerate(Row._fields)}
 
 _STARTED, _ENDED, _CLOSED = (COLUMN[name] for name in ("started", "ended", "closed"))
 _ERROR, _CLOSER, _RETRANSMITS = (COLUMN[name] for name in ("error", "closer", "retransmits"))
-_NUMBER = COLUMN["number"]
+_NUMBER, _FAILURE = COLUMN["number"], COLUMN["failure"]
 
 _HALF, _SERVER = CLOSES.index("half"), CLOSES.index("server")
 _BY_SERVER, _BY_RESET = CLOSER_NUMBER["server"], CLOSER_NUMBER["reset"]
@@ -195,9 +197,14 @@ class Moves:
 
     def _note_failures(self, slots: Ints, places: Ints, deeds: Ints) -> None:
         for at in having(deeds, FAILS).tolist():
-            self.all.row[_ERROR][slots[at]] = self._text(self.table.failure(int(places[at])))
+            self.fail(int(slots[at]), self.table.failure(int(places[at])))
         self._closed_by(slots[having(deeds, RESETS)], _BY_RESET)
         self.counts.unfinished += len(having(deeds, LOSES))
+
+    def fail(self, slots: Ints | int, why: Failure) -> None:
+        """Note in the rows of some connections why they failed."""
+        self.all.row[_ERROR][slots] = self._text(why.text)
+        self.all.row[_FAILURE][slots] = KIND_NUMBER[why.kind]
 
     def _closed_by(self, slots: Ints, whom: int) -> None:
         closer = self.all.row[_CLOSER]

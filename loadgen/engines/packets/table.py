@@ -14,12 +14,13 @@ import numpy as np
 from analyzer.lives import CLOSES
 from loadgen.engines.packets import script
 from loadgen.engines.packets.script import BUSY, HOLDS, OVER, SETTLED, Happening, Segment, State
-from loadgen.engines.wording import TIMED_OUT
+from loadgen.engines.wording import REFUSED, RESET, SHORT_ANSWER, TIMED_OUT
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from loadgen.engines.packets.connections import Bools, Ints
+    from loadgen.engines.wording import Failure
 
 SENDS = 0xF
 """Of deeds: the segment to be sent; ``RST_BARE`` is not among them, which needs the other's."""
@@ -31,11 +32,11 @@ FIN; the row needs an error; the server has reset; nobody acknowledged our FIN; 
 more; the row may go; nothing that comes of the connection changes it."""
 
 _FAILURES = {
-    (State.SYN_SENT, Happening.RESET): "connection refused",
+    (State.SYN_SENT, Happening.RESET): REFUSED,
     (State.SYN_SENT, Happening.TIME_UP): TIMED_OUT["connect"],
-    (State.ASKED, Happening.RESET): "connection reset by peer",
+    (State.ASKED, Happening.RESET): RESET,
     (State.ASKED, Happening.TIME_UP): TIMED_OUT["answer"],
-    (State.ASKED, Happening.FIN): "closed by the server before its answer was whole",
+    (State.ASKED, Happening.FIN): SHORT_ANSWER,
     (State.AWAITING_FIN, Happening.TIME_UP): TIMED_OUT["close"],
 }
 _SHAPE = (len(CLOSES), len(State), len(Happening))
@@ -65,7 +66,7 @@ class Table:
         """Whether a line is of one of these states, by line."""
         return np.isin(self._before, states).ravel()
 
-    def failure(self, place: int) -> str:
+    def failure(self, place: int) -> Failure:
         """What a row says where a deed is ``FAILS``."""
         _, state, happening = np.unravel_index(place, _SHAPE)
         return _FAILURES[State(int(state)), Happening(int(happening))]

@@ -16,13 +16,16 @@ from loadgen.engines.closing import (
     tcp_info,
 )
 from loadgen.engines.rows import NONE
-from loadgen.engines.wording import INTERRUPTED, TIMED_OUT
+from loadgen.engines.wording import INTERRUPTED, TIMED_OUT, status_failure
 
 if TYPE_CHECKING:
     from loadgen.engines.rows import Outlet
     from loadgen.engines.sockets.exchange import Exchange
     from loadgen.engines.turns import Turns
+    from loadgen.engines.wording import Failure
     from loadgen.plan import LoadPlan
+
+_NO_FAILURE = (NONE, NONE)
 
 
 class Ending:
@@ -54,18 +57,18 @@ class Ending:
         del self.under_way[handle]
         if close in STAYS_OPEN:
             self.kept[handle] = exchange
-        error = NONE
+        failure = _NO_FAILURE
         if exchange.status >= 400:
-            error = self._outlet.text(f"HTTP {exchange.status}")
-        self._note(exchange, error, closed, closer, resent, rtt_us)
+            failure = status_failure(exchange.status).numbers(self._outlet)
+        self._note(exchange, failure, closed, closer, resent, rtt_us)
 
-    def fail(self, exchange: Exchange, why: str, closer: str | None = None) -> None:
+    def fail(self, exchange: Exchange, why: Failure, closer: str | None = None) -> None:
         """It goes no further."""
         del self.under_way[exchange.sock.fileno()]
         exchange.sock.close()
         self._note_failure(exchange, why, NONE if closer is None else CLOSER_NUMBER[closer])
 
-    def never_began(self, exchange: Exchange, why: str) -> None:
+    def never_began(self, exchange: Exchange, why: Failure) -> None:
         """There was not even a socket."""
         self._note_failure(exchange, why, NONE)
 
@@ -110,12 +113,19 @@ class Ending:
         waits = exchange.close == "server" and not exchange.fin_seen
         return "close" if waits and now_ns - exchange.ended >= self._timeout_ns else None
 
-    def _note_failure(self, exchange: Exchange, why: str, closer: int) -> None:
-        self._note(exchange, self._outlet.text(why), NONE, closer, NONE, NONE)
+    def _note_failure(self, exchange: Exchange, why: Failure, closer: int) -> None:
+        self._note(exchange, why.numbers(self._outlet), NONE, closer, NONE, NONE)
 
     def _note(
-        self, exchange: Exchange, error: int, closed: int, closer: int, resent: int, rtt_us: int
+        self,
+        exchange: Exchange,
+        failure: tuple[int, int],
+        closed: int,
+        closer: int,
+        resent: int,
+        rtt_us: int,
     ) -> None:
+        error, kind = failure
         self._outlet.row(
             (  # a Row; made as one it would cost a tenth of all that a connection takes here
                 exchange.number,
@@ -134,6 +144,8 @@ class Ending:
                 closer,
                 resent,
                 rtt_us,
+                kind,
+                NONE,
             )
         )
         exchange.release()

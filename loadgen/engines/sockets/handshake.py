@@ -12,7 +12,7 @@ from analyzer.lives import CLOSES
 from loadgen.engines.opening import ALL_EDGES, bind, family_of
 from loadgen.engines.rows import NONE
 from loadgen.engines.sockets.exchange import Exchange
-from loadgen.engines.wording import reason, request_bytes
+from loadgen.engines.wording import REQUEST_TOO_LONG, Failure, reason, request_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,7 +60,8 @@ class Handshake:
             # SocketType is what socket.socket adds its conveniences to, at three times its price
             sock = socket.SocketType(self._family, self._kind)
         except OSError as error:
-            self._ending.never_began(exchange, f"no socket: {reason(error)}")
+            why = reason(error)
+            self._ending.never_began(exchange, Failure(why.kind, f"no socket: {why.text}"))
             return
         exchange.sock = sock  # type: ignore[assignment]
         self._ending.under_way[sock.fileno()] = exchange
@@ -92,7 +93,7 @@ class Handshake:
             self._ending.fail(exchange, reason(error))
             return
         if sent < len(message):
-            self._ending.fail(exchange, "the request did not fit into the socket's buffer")
+            self._ending.fail(exchange, REQUEST_TOO_LONG)
         elif self._datagram is not None and not self._datagram.answered:
             exchange.ended = exchange.connected
             self._ending.end(exchange)

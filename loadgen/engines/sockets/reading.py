@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import httptools
 
 from loadgen.engines.rows import NONE
-from loadgen.engines.wording import reason
+from loadgen.engines.wording import SHORT_ANSWER, not_http, reason
 
 if TYPE_CHECKING:
     from loadgen.engines.sockets.ending import Ending
@@ -76,12 +76,12 @@ class Reading:
             else:
                 exchange.end_of_stream()
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            self._ending.fail(exchange, f"no HTTP/1.1: {error}")
+            self._ending.fail(exchange, not_http(str(error)))
             return False
         if exchange.complete:
             return self._answered(exchange)
         if exchange.fin_seen:
-            self._ending.fail(exchange, "closed by the server before its answer was whole")
+            self._ending.fail(exchange, SHORT_ANSWER)
             return False
         return True
 

@@ -13,13 +13,17 @@ import pyarrow as pa
 
 from analyzer.clock import DirectorClock
 from analyzer.director import Director
+from analyzer.failures import TITLES
 from analyzer.ipvs.replay import Rules
 from analyzer.ipvs.states import Flag, Timeouts
+from analyzer.results import RequestErrors
 from analyzer.tables import TABLES
 from analyzer.wire.segments import FLOW_COLUMNS, Segments
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+    from analyzer.failures import FailureKind, Stage
 
 NS = 1_000_000_000
 BOOT_NS = 1_700_000_000 * NS
@@ -136,6 +140,15 @@ def director(
         macs=frozenset(macs),
         conn_reuse_mode=conn_reuse_mode,
         **more,
+    )
+
+
+def request_errors(
+    kind: FailureKind, n: int, stage: Stage = "connect", status: int | None = None
+) -> RequestErrors:
+    """Failed requests of one kind, begun in the run's first second."""
+    return RequestErrors(
+        kind=kind, stage=stage, status=status, n=n, what=TITLES[kind], first_s=0.1, last_s=0.9
     )
 
 

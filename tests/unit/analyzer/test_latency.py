@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.latency import QUANTILES, heat, latencies, percentiles, syn_retries
-from analyzer.requests import latency
+from analyzer.requests import latency, outcomes
 from tests.unit.analyzer.build import NS, table
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def sent(wait_ms: float, n: int = 20) -> pd.DataFrame:
 
 
 def test_from_the_due_time_the_wait_before_the_send_counts() -> None:
-    told = latencies(sent(50.0), 0, None)
+    told = latencies(outcomes(sent(50.0)), 0, None)
     by = {(one.name, one.since): one.at[0] for one in told.percentiles}
     assert by["total", "send"] == pytest.approx(3)
     assert by["total", "due"] == pytest.approx(53)
@@ -148,18 +148,18 @@ def test_from_the_due_time_the_wait_before_the_send_counts() -> None:
 
 
 def test_requests_sent_when_due_have_one_latency() -> None:
-    told = latencies(sent(0.2), 0, None)
+    told = latencies(outcomes(sent(0.2)), 0, None)
     assert [one.since for one in told.percentiles] == ["send"] * 3
     assert told.sent_late_ms is None
 
 
 def test_a_failed_request_is_in_no_total_but_in_its_connect() -> None:
-    told = {one.name: one.n for one in latencies(sent(0.2), 0, None).percentiles}
+    told = {one.name: one.n for one in latencies(outcomes(sent(0.2)), 0, None).percentiles}
     assert told == {"connect": 20, "first_byte": 20, "total": 19}
 
 
 def test_nothing_sent_tells_nothing() -> None:
-    told = latencies(table("requests", []), 0, None)
+    told = latencies(outcomes(table("requests", [])), 0, None)
     assert told.percentiles == ()
     assert told.heat is None
     assert told.syn.steps == ()

@@ -16,6 +16,12 @@ HELLO = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 MOVED = b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n"
 
 
+def moved(location: str | None) -> bytes:
+    """A redirect; None leaves its ``Location`` out."""
+    where = "" if location is None else f"Location: {location}\r\n"
+    return f"HTTP/1.1 302 Found\r\n{where}Content-Length: 0\r\n\r\n".encode()
+
+
 @dataclass
 class Server:
     """What happened to a server.
@@ -29,6 +35,7 @@ class Server:
         closed_by_server: connections that the client asked the server to close.
         reset_by_client: connections that ended with the client's RST.
         elsewhere: the answer for the path ``/elsewhere``, where it is another.
+        paths: answers for other paths.
         most_at_once: connections that were open at the same time.
     """
 
@@ -41,6 +48,7 @@ class Server:
     closed_by_server: int = 0
     reset_by_client: int = 0
     elsewhere: bytes | None = None
+    paths: dict[str, bytes] = field(default_factory=dict)
     most_at_once: int = 0
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     _open: int = 0
@@ -62,7 +70,8 @@ class Server:
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         moved_to = b" /elsewhere " in self.requests[-1] and self.elsewhere
-        answer = moved_to or self.answer
+        path = self.requests[-1].split()[1].decode()
+        answer = moved_to or self.paths.get(path, self.answer)
         if answer is not None:
             writer.write(answer)
             await writer.drain()

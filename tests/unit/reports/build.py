@@ -29,6 +29,7 @@ from analyzer.results import (
     Timeline,
 )
 from analyzer.stories.model import Basis, End, Leg, Memory, Packet, Span, Story
+from tests.unit.analyzer.build import request_errors
 
 SERVERS = ("192.168.10.21", "192.168.10.22")
 TCPFIN_S, GRANULE_S, POLL_S, SENT = 20.0, 0.64, 0.25, 50
@@ -511,10 +512,11 @@ def all_failed() -> Analysis:
         connect_ms=None,
         first_byte_ms=None,
         total_ms=None,
+        errors=(request_errors("refused", 30), request_errors("timeout", 20)),
     )
     return replace(
         run,
-        verdict="None of 50 requests succeeded.",
+        verdict="0 of 50 requests succeeded: 30 refused at connect, 20 timed out at connect.",
         requests=requests,
         pictures=replace(run.pictures, latencies=None),
         timeline=replace(
@@ -562,7 +564,16 @@ def troubled() -> Analysis:
     early = EndedEarly(director="bal01", state="FIN_WAIT", cause="port-reuse", n=3)
     return replace(
         run,
-        requests=replace(run.requests, succeeded=43, failed=7, late=2),
+        requests=replace(
+            run.requests,
+            succeeded=43,
+            failed=7,
+            late=2,
+            errors=(
+                request_errors("reset", 4, "answer"),
+                request_errors("http-5xx", 3, "answer", 503),
+            ),
+        ),
         findings=(*run.findings, warning, problem),
         ended_early=(early,),
         not_measured=(

@@ -53,6 +53,16 @@ def test_the_latency_table_has_its_three_rows() -> None:
     assert {len(row) for row in rows} == {len(head)}
 
 
+def test_why_requests_failed_is_a_table_with_a_line_for_each_reason() -> None:
+    assert text.error_lines(build.troubled()) == [
+        "why requests failed           requests",
+        "connection reset (connected)         4",
+        "HTTP 503 (connected)                 3",
+    ]
+    assert text.error_lines(build.demo()) == []
+    assert "connection reset (connected)" in "\n".join(text.summary_lines(build.troubled()))
+
+
 def test_the_summary_ends_with_the_verdict() -> None:
     run = build.demo()
     *_, last = "\n".join(text.summary_lines(run)).split("\n\n")

@@ -14,6 +14,7 @@ from analyzer.checks.baseline import judge_against, nothing_compared, parse_tole
 from analyzer.checks.grammar import ExpectationError
 from analyzer.recording import Recording
 from analyzer.results import Analysis, Estimate, Finding
+from tests.unit.analyzer.build import request_errors
 
 if TYPE_CHECKING:
     from analyzer.checks.judge import Judgement
@@ -117,12 +118,11 @@ def test_failures_beyond_chance_are_named_and_one_alone_is_none(burst: Analysis)
     assert not failed(with_failed(10), burst)  # fewer is no fault
 
 
-def test_errors_are_named_by_what_they_say(burst: Analysis) -> None:
-    timeline = replace(burst.timeline, errors={"connection reset": 25})
-    after = replace(
-        burst, requests=replace(burst.requests, failed=25, succeeded=25), timeline=timeline
-    )
-    assert set(failed(burst, after)) == {"failed", "failed(connection reset)"}
+def test_errors_are_named_by_their_kind(burst: Analysis) -> None:
+    """At the handshake or in the answer: it is one kind."""
+    some = (request_errors("reset", 15), request_errors("reset", 10, stage="answer"))
+    after = replace(burst, requests=replace(burst.requests, failed=25, succeeded=25, errors=some))
+    assert set(failed(burst, after)) == {"failed", "failed(reset)"}
 
 
 def test_repeated_syns_are_named(burst: Analysis) -> None:

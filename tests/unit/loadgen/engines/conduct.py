@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from analyzer.failures import KINDS
 from analyzer.lives import CLOSES
 from loadgen.engines import http, sockets
 from loadgen.engines.rows import CLOSERS, NONE, Row
@@ -58,7 +59,13 @@ class Kept:
         return [self._shown(row) for row in sorted(self.rows, key=lambda row: row.number)]
 
     def _shown(self, row: Row) -> dict[str, Any]:
-        names = {"source": self.texts, "error": self.texts, "close": CLOSES, "closer": CLOSERS}
+        names = {
+            "source": self.texts,
+            "error": self.texts,
+            "failure": KINDS,
+            "close": CLOSES,
+            "closer": CLOSERS,
+        }
         values = {
             name: None if number == NONE else number for name, number in row._asdict().items()
         }

@@ -75,6 +75,21 @@ def test_failures_are_counted_by_what_they_say(tmp_path: Path) -> None:
     assert (tally.ended, dict(tally.errors)) == (4, {"HTTP 404": 4})
 
 
+@pytest.mark.parametrize(
+    ("answer", "noted"), [(NOT_FOUND, ["127.0.0.1 FAILED"]), (OK, [])], ids=["failed", "well"]
+)
+def test_where_nothing_succeeds_the_neighbour_table_is_noted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: bytes, noted: list[str]
+) -> None:
+    async def state(_address: str) -> str:
+        return "FAILED"
+
+    monkeypatch.setattr("loadgen.engines.activity.neighbour_state", state)
+    _, _, recording = recorded(Server(answer), tmp_path, requests=2)
+    events = recording.table("events")
+    assert events.loc[events["kind"] == "neighbour", "detail"].tolist() == noted
+
+
 def test_a_burst_that_is_cut_short_records_what_was_under_way(tmp_path: Path) -> None:
     burst, tally, recording = recorded(Server(answer=None), tmp_path, stop_early=True)
     assert not burst.ended.is_set()

@@ -100,7 +100,7 @@ def test_an_environment_with_a_proxy_changes_nothing(
 
 def test_a_status_from_400_on_is_a_failure(engine: str) -> None:
     (row,) = sent(engine, Server(NOT_FOUND), 1)
-    assert (row["status"], row["error"]) == (404, "HTTP 404")
+    assert (row["status"], row["error"], row["failure"]) == (404, "HTTP 404", "http-4xx")
     assert row["ended"] is not None
 
 

@@ -34,6 +34,13 @@ def test_counts_errors_rate_and_the_latest() -> None:
     assert tally.latest_ns == 200_000_000
 
 
+def test_a_redirect_that_was_followed_has_not_ended_its_request() -> None:
+    hop = request(0, 0)._replace(followed=1)
+    tally = Tally()
+    tally.add(rows(hop, hop, request(0, 1)), TEXTS)
+    assert (tally.ended, tally.failed) == (1, 0)
+
+
 def test_before_anything_was_begun_there_is_no_rate() -> None:
     tally = Tally()
     tally.add(rows(Row(number=0, scheduled=1, error=0)), TEXTS)

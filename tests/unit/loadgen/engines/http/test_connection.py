@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.unit.loadgen.engines.conduct import carry_out, plan, sent
-from tests.unit.loadgen.servers import MOVED, OK, Server
+from tests.unit.loadgen.servers import MOVED, OK, Server, moved
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,14 +28,73 @@ def test_redirects_are_followed_when_asked_each_on_a_connection_and_row_of_its_o
     assert server.requests[1].startswith(b"HEAD /elsewhere HTTP/1.1")
 
 
-def test_redirects_end_where_they_would_go_round() -> None:
-    rows = sent("http", Server(MOVED), 1, redirects=3)
-    assert [row["status"] for row in rows] == [302] * 4
+LOOPS = {
+    "itself": {"/": moved("/")},
+    "another and back": {"/": moved("/there"), "/there": moved("/")},
+    "relative ones": {"/": moved("a/b"), "/a/b": moved("../a/b?c"), "/a/b?c": moved("b")},
+    "ever new ones": {"/": moved("?x"), "/?x": moved("/?x#y")},
+}
 
 
-def test_a_redirect_that_leads_away_from_the_target_is_not_followed() -> None:
-    away = MOVED.replace(b"/elsewhere", b"http://127.0.0.1:1/x")
-    assert [row["status"] for row in sent("http", Server(away), 1, redirects=3)] == [302]
+@pytest.mark.parametrize("name", LOOPS)
+def test_a_request_that_is_redirected_round_and_round_has_failed(name: str) -> None:
+    server = Server(paths=LOOPS[name])
+    rows = sent("http", server, 2, redirects=3)
+    assert [row["status"] for row in rows] == [302] * 8
+    last = [row for row in rows if row["followed"] is None]
+    assert [row["number"] for row in last] == [0, 1]
+    assert {(row["failure"], row["error"]) for row in last} == {
+        ("too-many-redirects", "too many redirects")
+    }
+    assert {row["failure"] for row in rows if row["followed"]} == {None}
+    assert len(server.requests) == 8
+
+
+def test_as_many_redirects_as_are_allowed_are_no_failure() -> None:
+    paths = {"/": moved("/1"), "/1": moved("/2"), "/2": moved("/3")}
+    rows = sent("http", Server(paths=paths), 1, redirects=3)
+    assert [(row["status"], row["followed"], row["error"]) for row in rows] == [
+        *[(302, 1, None)] * 3,
+        (200, None, None),
+    ]
+
+
+@pytest.mark.parametrize(
+    "location", ["http://127.0.0.1:1/x", "http://other.example.net/", "https://127.0.0.1/", None]
+)
+def test_a_redirect_that_leads_away_or_does_not_say_where_is_the_answer(
+    location: str | None,
+) -> None:
+    (row,) = sent("http", Server(moved(location)), 1, redirects=3)
+    assert (row["status"], row["followed"], row["error"]) == (302, None, None)
+
+
+def test_a_redirect_to_what_is_no_url_is_a_failure_where_redirects_are_followed() -> None:
+    nowhere = moved("http://[secret-token/")
+    (row,) = sent("http", Server(nowhere), 1, redirects=3)
+    assert (row["failure"], row["status"]) == ("bad-redirect", 302)
+    assert "secret-token" not in row["error"]
+    (row,) = sent("http", Server(nowhere), 1)
+    assert (row["status"], row["error"]) == (302, None)
+
+
+def test_an_answer_that_is_no_http_is_not_quoted() -> None:
+    (row,) = sent("http", Server(b"220 secret-token ESMTP\r\n\r\n"), 1)
+    assert row["failure"] == "not-http"
+    assert row["error"].startswith("no HTTP/1.1: ")
+    assert "secret" not in row["error"]
+
+
+def test_a_server_that_hangs_up_during_the_tls_handshake_is_no_refusal() -> None:
+    (row,) = sent("http", Server(b"no TLS here\r\n\r\n"), 1, tls=True, timeout_s=5)
+    assert (row["failure"], row["connected"]) == ("tls", None)
+
+
+def test_a_server_that_never_answers_the_tls_handshake_times_out_there() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        (row,) = carry_out("http", plan(port, 1, tls=True, timeout_s=0.1))
+    assert (row["failure"], row["error"]) == ("tls", "timeout: no TLS")
 
 
 def test_bodies_that_fit_into_no_buffer_go_both_ways() -> None:
@@ -137,6 +196,7 @@ def test_a_certificate_that_nobody_vouches_for_is_a_failure_unless_told_otherwis
 ) -> None:
     (row,) = carry_out("http", plan(tls.port, 1, tls=True, server_name="www.example.net"))
     assert row["error"] == "certificate: self-signed certificate"
+    assert row["failure"] == "tls"
 
 
 def test_a_certificate_for_another_name_is_a_failure(

@@ -1,0 +1,255 @@
+"""Findings about requests that failed: why, and what nothing could answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from analyzer.causes import lacks_service, servers_missing, unanswered
+from analyzer.requests import REDIRECTS, outcomes
+from analyzer.results import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from analyzer.failures import FailureKind, Stage
+    from analyzer.findings.figures import Figures
+    from analyzer.results import RequestErrors
+    from analyzer.wire.segments import VirtualEnd
+
+MOST_REASONS = 4  # of a sentence
+
+_SHORT: Mapping[FailureKind, str] = {
+    "refused": "refused",
+    "reset": "reset",
+    "timeout": "timed out",
+    "host-unreachable": "host unreachable",
+    "no-route": "no route to the network",
+    "no-port": "no source port left",
+    "local": "not sent by the client",
+    "name": "name not resolved",
+    "tls": "TLS failed",
+    "too-many-redirects": "too many redirects",
+    "bad-redirect": "redirected to no URL",
+    "http-4xx": "HTTP 4xx",
+    "http-5xx": "HTTP 5xx",
+    "http-other": "another HTTP status",
+    "short-answer": "closed before the answer was whole",
+    "not-http": "no HTTP answer",
+    "unreadable": "answer not readable",
+    "interrupted": "interrupted",
+    "unfinished": "never finished",
+    "other": "another error",
+}
+_AT: Mapping[Stage, str] = {
+    "connect": " at connect",
+    "tls": "",
+    "answer": " at the answer",
+    "close": " at the close",
+}
+_STAGED: frozenset[FailureKind] = frozenset({"refused", "reset", "timeout"})
+
+_ADVICE: Mapping[FailureKind, str] = {
+    "refused": "See whether the real servers listen, and whether the director has the service.",
+    "reset": "See who resets: a real server that crashes, a firewall, or a director that has no "
+    "entry any more.",
+    "timeout": "See whether the VIP has a director, its real servers answer, and replies find "
+    "their way back.",
+    "host-unreachable": "See who holds the VIP: ip neigh on the client, ip address on the "
+    "directors.",
+    "no-route": "Give the client a route to the VIP's network.",
+    "no-port": "Give the client more source ports or addresses (--local-ips), or a lower rate.",
+    "local": "Raise the client's limits (ulimit -n), or see what forbids it to send.",
+    "tls": "See whether the port speaks TLS, and whose certificate it has (-k takes any).",
+    "too-many-redirects": "See where the real servers redirect to: it goes round in a circle.",
+    "bad-redirect": "See what Location the real servers send.",
+    "http-4xx": "Ask for a path that the real servers have (--path), or with what they require.",
+    "http-5xx": "See the real servers' error logs.",
+    "not-http": "See whether the port speaks HTTP, and whether it wants TLS (--tls).",
+}
+_USUAL = "See whether the real servers answer, and whether the VIP has a director."
+
+
+def requests_failed(figures: Figures) -> Finding | None:
+    """Requests failed: why, the commonest reason first."""
+    requests = figures.requests
+    if not requests.failed:
+        return None
+    told = "; ".join(f"{_reason(row)}{_when(row)}" for row in requests.errors[:MOST_REASONS])
+    first = requests.errors[0].kind if requests.errors else None
+    return Finding(
+        id="requests-failed",
+        severity="problem",
+        title=f"{requests.failed} of {requests.sent} requests failed",
+        evidence=f"{requests.succeeded} succeeded; {told or 'nothing says why'}"
+        f"{_more(requests.errors)}.",
+        advice=_ADVICE.get(first, _USUAL) if first else _USUAL,
+    )
+
+
+def service_missing(figures: Figures) -> Finding | None:
+    """A director has no service for what the load was sent to."""
+    names = _without_service(figures)
+    if not names or figures.evidence is None or figures.evidence.service is None:
+        return None
+    answered = figures.requests.succeeded
+    return Finding(
+        id="service-missing",
+        severity="warning" if answered else "problem",
+        title=_no_service(names, figures.evidence.service),
+        evidence="Neither when the run began nor at any poll was it in their tables, and no entry "
+        "of it was seen. No entry is predicted there."
+        + (f" What answered {answered} requests was no IPVS of theirs." if answered else ""),
+        advice="See whether --vip and --port name what is meant, and whether keepalived or "
+        "ipvsadm made the service; ipvsadm -Ln shows what there is.",
+    )
+
+
+def no_real_server(figures: Figures) -> Finding | None:
+    """A director has the service, but nobody to send its connections to."""
+    names = _without_servers(figures)
+    if not names or figures.evidence is None or figures.evidence.service is None:
+        return None
+    return Finding(
+        id="no-real-server",
+        severity="problem",
+        title=_nobody_behind(names, figures.evidence.service),
+        evidence="At no poll had the service a real server whose weight is above 0.",
+        advice="See whether health checks took them out (keepalived's log), or set their weight.",
+    )
+
+
+def vip_unanswered(figures: Figures) -> Finding | None:
+    """Nobody on the link said that the VIP is there."""
+    vip = unanswered(figures.evidence) if figures.evidence and _all_failed(figures) else None
+    if vip is None:
+        return None
+    return Finding(
+        id="vip-unanswered",
+        severity="problem",
+        title=_sentence_of(_nobody(vip)),
+        evidence="The client asked for its MAC address and had no answer, so nothing could be sent "
+        "there.",
+        advice="See whether a director holds the address (ip address, keepalived's state), and "
+        "whether client and director are on one network.",
+    )
+
+
+def redirects_not_followed(figures: Figures) -> Finding | None:
+    """Redirects were to be followed, and some lead where this load does not go."""
+    evidence = figures.evidence
+    request = (evidence.manifest.get("plan") or {}).get("request") if evidence else None
+    if evidence is None or not isinstance(request, dict) or not request.get("redirects"):
+        return None
+    found = outcomes(evidence.requests)
+    n = int((found["status"].isin(REDIRECTS) & found["error"].isna()).sum())
+    if not n:
+        return None
+    return Finding(
+        id="redirects-not-followed",
+        severity="warning",
+        title=f"{n} requests ended in a redirect that was not followed",
+        evidence="It leads to another host, port or scheme, or does not say where; such a redirect "
+        "is taken for the answer.",
+        advice="Send the load to where it leads (--vip, --port, --tls), or leave -L out.",
+    )
+
+
+# -- in a sentence ---------------------------------------------------------------------------------
+
+
+def why_all_failed(figures: Figures) -> str:
+    """Why not one request succeeded, as a phrase that follows a colon; "" where nothing says."""
+    reasons = _reasons(figures.requests.errors)
+    cause = _cause(figures)
+    if cause and reasons:
+        return f"{cause} ({reasons})"
+    return cause or reasons
+
+
+def why_some_failed(figures: Figures) -> str:
+    """Why some requests failed; "" where none did or nothing says."""
+    return _reasons(figures.requests.errors)
+
+
+def _all_failed(figures: Figures) -> bool:
+    return figures.requests.sent > 0 and not figures.requests.succeeded
+
+
+def _cause(figures: Figures) -> str:
+    evidence = figures.evidence
+    if evidence is None or evidence.service is None:
+        return ""
+    vip = unanswered(evidence)
+    if vip is not None:
+        return _nobody(vip)
+    everybody = len(evidence.directors)
+    names = _without_service(figures)
+    if names and len(names) == everybody:
+        return _no_service(names, evidence.service)
+    names = _without_servers(figures)
+    return _nobody_behind(names, evidence.service) if names and len(names) == everybody else ""
+
+
+def _nobody(vip: str) -> str:
+    asked = "neighbour solicitations" if ":" in vip else "ARP"
+    return f"nobody answered {asked} for {vip}"
+
+
+def _without_service(figures: Figures) -> list[str]:
+    evidence = figures.evidence
+    if evidence is None:
+        return []
+    return [one.name for one in evidence.directors if lacks_service(one, evidence)]
+
+
+def _without_servers(figures: Figures) -> list[str]:
+    evidence = figures.evidence
+    if evidence is None:
+        return []
+    return [one.name for one in evidence.directors if servers_missing(one, evidence)]
+
+
+def _no_service(names: Sequence[str], service: VirtualEnd) -> str:
+    have = "has" if len(names) == 1 else "have"
+    return f"{_listed(names)} {have} no service {_end(service)}"
+
+
+def _nobody_behind(names: Sequence[str], service: VirtualEnd) -> str:
+    have = "has" if len(names) == 1 else "have"
+    return f"{_listed(names)} {have} no real server of weight above 0 for {_end(service)}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _end(service: VirtualEnd) -> str:
+    host = f"[{service.vip}]" if ":" in service.vip else service.vip
+    protocol = "" if service.protocol == "TCP" else f"{service.protocol} "
+    return f"{protocol}{host}:{service.port}"
+
+
+def _reasons(errors: Sequence[RequestErrors]) -> str:
+    return ", ".join(map(_reason, errors[:MOST_REASONS])) + _more(errors)
+
+
+def _more(errors: Sequence[RequestErrors]) -> str:
+    rest = sum(row.n for row in errors[MOST_REASONS:])
+    return f" and {rest} for other reasons" if rest else ""
+
+
+def _reason(row: RequestErrors) -> str:
+    words = _SHORT[row.kind] if row.status is None else f"HTTP {row.status}"
+    return f"{row.n} {words}{_AT[row.stage] if row.kind in _STAGED else ''}"
+
+
+def _when(row: RequestErrors) -> str:
+    if row.first_s is None or row.last_s is None:
+        return ""
+    if row.last_s - row.first_s < 0.1:
+        return f" ({row.first_s:.1f} s)"
+    return f" ({row.first_s:.1f} to {row.last_s:.1f} s)"
+
+
+def _sentence_of(phrase: str) -> str:
+    return f"{phrase[0].upper()}{phrase[1:]}"

@@ -1,0 +1,57 @@
+"""The service that load is sent to, as a director has it when the run begins."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from analyzer.ipvs.formats import Service
+    from loadgen.director.facts import DirectorFacts
+    from loadgen.plan import Target
+
+
+def has_service(facts: DirectorFacts, target: Target) -> bool | None:
+    """Whether a director has a service for the target; None where one by firewall mark may be it.
+
+    A service with port 0 takes every port of its VIP.
+    """
+    if _services(facts, target):
+        return True
+    return None if any(service.fwmark for service in facts.services.services) else False
+
+
+def service_facts(facts: DirectorFacts, target: Target) -> dict[str, Any]:
+    """What ``run.json`` keeps of it for a director.
+
+    Returns:
+        ``has_service`` as above, and ``real_servers``: how many it has; None without the service.
+    """
+    services = _services(facts, target)
+    count = sum(len(service.destinations) for service in services)
+    return {
+        "has_service": has_service(facts, target),
+        "real_servers": count if services else None,
+    }
+
+
+def server_ports(facts: Sequence[DirectorFacts], target: Target) -> set[int]:
+    """Where the real servers listen: in nat it may be another port than the service's."""
+    real = {
+        server.port
+        for known in facts
+        for service in _services(known, target)
+        for server in service.destinations
+        if server.port
+    }
+    return {target.port} | real
+
+
+def _services(facts: DirectorFacts, target: Target) -> list[Service]:
+    return [
+        service
+        for service in facts.services.services
+        if (service.address, service.protocol) == (target.vip, target.protocol)
+        and service.port in (target.port, 0)
+    ]
