@@ -210,11 +210,27 @@ def _idle_established(forecast: Forecast) -> Finding | None:
     )
 
 
+def _half_closed(forecast: Forecast) -> Finding | None:
+    """In nat the server's own FIN decides where a half-closed connection's entry waits."""
+    question = forecast.question
+    if question.forwarding not in ("nat", "local") or not question.close.get("half"):
+        return None
+    return Finding(
+        id="half-closed",
+        severity="info",
+        title="The server is taken to close as soon as its client has",
+        evidence="HTTP servers do, and the entry then waits in TIME_WAIT. With a server that keeps "
+        "its side open it waits in CLOSE_WAIT (fixed, 60 s) from its last packet on.",
+        advice="With such a server expect half of the entries' lifetime and of their number.",
+    )
+
+
 _RULES: tuple[Callable[[Forecast], Finding | None], ...] = (
     _port_budget,
     _table_memory,
     _tcpfin_has_no_effect,
     _idle_established,
+    _half_closed,
 )
 
 

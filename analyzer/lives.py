@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
+from analyzer.closings import CLOSINGS, Close
 from analyzer.errors import AnalyzerError
 from analyzer.ipvs.states import (
     ACTIVE_STATES,
@@ -25,26 +26,10 @@ if TYPE_CHECKING:
 
     from analyzer.results import Counted
 
-Close = Literal[
-    "client",
-    "server",
-    "reset",
-    "half",
-    "never",
-    "abandon",
-    "half-open",
-    "silent",
-    "fin-no-ack",
-    "reset-syn",
-    "reset-open",
-    "reset-answer",
-    "reset-fin",
-]
 Protocol = Literal["tcp", "udp"]
 Forwarding = Literal["dr", "nat", "tun", "local"]
 Arrivals = Literal["uniform", "poisson"]
 
-CLOSES: tuple[Close, ...] = get_args(Close)
 FORWARDINGS: tuple[Forwarding, ...] = ("dr", "nat", "tun", "local")
 DEBIAN_HZ = 250
 EPHEMERAL_PORTS = 60999 - 32768 + 1
@@ -150,25 +135,6 @@ class Life:
         return self.last if self.survive >= 0.5 else self.opened
 
 
-_OPEN = ">SYN <SYN >ACK"
-_SCRIPTS: Mapping[Close, Mapping[Literal["open", "retries", "close"], str]] = {
-    "client": {"open": _OPEN, "close": ">FIN <FIN >ACK"},
-    "server": {"open": _OPEN, "close": "<FIN >ACK >FIN <ACK"},
-    "reset": {"open": _OPEN, "close": ">RST"},
-    "half": {"open": ">SYN <SYN", "retries": "<SYN"},
-    "never": {"open": _OPEN},
-    "abandon": {"open": _OPEN},
-    "half-open": {"open": ">SYN <SYN", "retries": "<SYN"},
-    "silent": {"open": _OPEN},
-    "fin-no-ack": {"open": _OPEN, "close": ">FIN <FIN"},
-    "reset-syn": {"open": ">SYN <SYN", "close": ">RST"},
-    "reset-open": {"open": _OPEN, "close": ">RST"},
-    "reset-answer": {"open": _OPEN, "close": ">RST"},
-    "reset-fin": {"open": _OPEN, "close": ">FIN <FIN >RST"},
-}
-"""Each closing kind's packets: ``>`` from the client, ``<`` from the server."""
-
-
 def client_ports(engine: str | None) -> tuple[int, float]:
     """Source ports of one address, and how long one that closed first is kept from being used.
 
@@ -183,14 +149,16 @@ def client_ports(engine: str | None) -> tuple[int, float]:
 def final_states(close: Close, forwarding: Forwarding) -> tuple[State, State]:
     """The state of an entry while its connection is open, and the one it ends in."""
     replies_seen = forwarding in ("nat", "local")
-    state, opened = State.NONE, None
-    for packets in _SCRIPTS[close].values():
-        for packet in packets.split():
-            if packet[0] == "<" and not replies_seen:
-                continue
+    way = CLOSINGS[close]
+    opened = _moved(State.NONE, way.opens, replies_seen=replies_seen)
+    return opened, _moved(opened, f"{way.repeats} {way.closes}", replies_seen=replies_seen)
+
+
+def _moved(state: State, packets: str, *, replies_seen: bool) -> State:
+    for packet in packets.split():
+        if packet[0] == ">" or replies_seen:
             state = State(TRANSITIONS[_table_of(packet, replies_seen), Flag[packet[1:]], state])
-        opened = opened or state
-    return opened or state, state
+    return state
 
 
 def _table_of(packet: str, replies_seen: bool) -> Table:
@@ -226,10 +194,10 @@ def _repeats_s(close: Close, question: Question) -> float:
 
 
 def _closes_s(close: Close, question: Question) -> float:
-    script = _SCRIPTS[close]
-    if "retries" in script:
+    way = CLOSINGS[close]
+    if way.repeats:
         return SYN_ACK_RETRIES_S if question.forwarding in ("nat", "local") else 0.0
-    return question.hold_s if "close" in script else 0.0
+    return question.hold_s if way.closes else 0.0
 
 
 def _tcp_wait(state: State, question: Question) -> Wait:

@@ -8,8 +8,9 @@ here the packets of each closing kind are run through the kernel's own tables (`
 closing kind          dr, tun: replies bypass the director     nat, local: both sides seen
 ====================  =======================================  ===========================
 client, server first  ESTABLISHED while open, FIN_WAIT tcpfin  TIME_WAIT 120 s at the end
+half: a FIN, no more  the same                                 the same, if the server closes too
 reset by the client   ESTABLISHED while open, CLOSE 10 s       the same
-half: a SYN, no more  SYN_RECV 60 s, active                    SYN_RECV 31 s + 60 s
+half-open: a SYN      SYN_RECV 60 s, active                    SYN_RECV 31 s + 60 s
 reset-syn             SYN_RECV 60 s, active                    the same
 never, abandon        ESTABLISHED tcp, active                  the same
 fin-no-ack            as client                                TIME_WAIT 54.7 s + 120 s
@@ -22,7 +23,8 @@ round trip, and late by the server's own timer wheel (54.6 and 54.8 s measured).
 socket open and silent; ``abandon`` is a client that vanished (a nat server that gives up and closes
 by itself would move the entry to FIN_WAIT: not modelled). An entry whose connection stays open and
 silent for longer than ``tcp`` is gone before the close. Round trips and answers are taken to last
-no time.
+no time. A server is taken to close as soon as its client has, as HTTP servers do; in nat one that
+keeps its side open leaves the entry of a half-closed connection in CLOSE_WAIT, 60 s.
 
 A timer fires at the first multiple of its granule g strictly after last packet + timeout T. So
 with A(t) connections opened until t, and s from the first packet to the last, there are alive
@@ -46,6 +48,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from analyzer.closings import CLOSINGS
 from analyzer.lives import CLIENT_TIME_WAIT_S, CONN_TAB_BITS, Life, Question, lives_of
 from analyzer.occupancy import Counts, Course, Table
 
@@ -244,11 +247,14 @@ def _ports(lives: Sequence[Life], question: Question, duration_s: float) -> Port
 
 def _held_s(life: Life, question: Question, duration_s: float) -> float:
     """For how long a client keeps a connection's source port; to the load's end if it must."""
-    if life.close == "never":
-        return duration_s
-    if life.close == "client":
-        return question.hold_s + question.client_time_wait_s
-    return question.hold_s if life.close in ("server", "reset") else 0.0
+    port = CLOSINGS[life.close].port if life.close else "own"
+    by_fate = {
+        "kept": duration_s,
+        "time-wait": question.hold_s + question.client_time_wait_s,
+        "freed": question.hold_s,
+        "own": 0.0,
+    }
+    return by_fate[port]
 
 
 def table_memory(entries: int, conn_tab_bits: int = CONN_TAB_BITS) -> TableMemory:

@@ -17,7 +17,8 @@ from loadgen.hold import Hold
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analyzer.lives import Arrivals, Close
+    from analyzer.closings import Close
+    from analyzer.lives import Arrivals
 
 EngineName = Literal["http", "sockets", "packets"]
 

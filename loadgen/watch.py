@@ -14,7 +14,7 @@ from loadgen.background import Waiting
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from analyzer.lives import Close
+    from analyzer.closings import Close
     from loadgen.director.facts import DirectorFacts
     from loadgen.director.poller import Poller
     from loadgen.engines.activity import Burst

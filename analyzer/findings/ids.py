@@ -15,6 +15,7 @@ IDS = frozenset(
         "failover-invalid",
         "flapping",
         "foreign-entries",
+        "half-closed",
         "half-open",
         "idle-established",
         "imbalance",

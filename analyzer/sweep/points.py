@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from analyzer.closings import CLOSES
 from analyzer.errors import AnalyzerError
 from analyzer.ipvs.states import Timeouts
 from analyzer.ipvs.timers import KNOWN_HZ
 from analyzer.lives import (
-    CLOSES,
     CONN_TAB_BITS,
     DEBIAN_HZ,
     FORWARDINGS,
@@ -28,7 +28,7 @@ from analyzer.sweep.results import Beside, Point, Sweep
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from analyzer.lives import Close
+    from analyzer.closings import Close
     from analyzer.model import PortBudget
     from analyzer.results import Analysis, Floats, Lifetime
 
@@ -277,13 +277,7 @@ def _question(tcpfin_s: float, analysis: Analysis, director: str | None) -> Ques
 
 
 def _close(shares: Mapping[str, Any]) -> dict[Close, float]:
-    """As the model has them: a burst's ``half`` is a FIN like any other, the model's a mere SYN."""
-    found: dict[Close, float] = {}
-    for kind in CLOSES:
-        modelled: Close = "client" if kind == "half" else kind
-        if kind in shares:
-            found[modelled] = found.get(modelled, 0.0) + shares[kind]
-    return found
+    return {kind: shares[kind] for kind in CLOSES if kind in shares}
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -10,8 +10,8 @@ import click
 if TYPE_CHECKING:
     from fractions import Fraction
 
+    from analyzer.closings import Close
     from analyzer.ipvs.states import Timeouts
-    from analyzer.lives import Close
     from loadgen.collecting.keep import Keep
 
 MAX_SHARES = 64
@@ -112,7 +112,7 @@ class CloseMixType(click.ParamType["dict[Close, float]"]):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> dict[Close, float]:
         """The weight of each closing kind; they need not add up to 100."""
-        from analyzer.lives import CLOSES
+        from analyzer.closings import CLOSES
 
         if isinstance(value, dict):
             return value

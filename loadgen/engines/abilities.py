@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal, get_args
 
-from analyzer.lives import CLOSES
+from analyzer.closings import CLOSES
 from loadgen.errors import UsageProblem
 from loadgen.plan import ClosedModel, EngineName
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from analyzer.lives import Close
+    from analyzer.closings import Close
     from loadgen.plan import LoadPlan
 
 Choice = Literal["http", "sockets", "packets", "auto"]

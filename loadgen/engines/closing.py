@@ -11,14 +11,14 @@ import socket
 import struct
 from typing import TYPE_CHECKING
 
-from analyzer.lives import CLOSES
+from analyzer.closings import CLOSES, CLOSINGS
 from loadgen.engines.rows import CLOSERS
 from loadgen.errors import UsageProblem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from analyzer.lives import Close
+    from analyzer.closings import Close
     from loadgen.plan import LoadPlan
 
 _LINGER_0 = struct.pack("ii", 1, 0)
@@ -27,26 +27,14 @@ _TCP_INFO = struct.Struct("8B24I")  # linux/tcp.h, struct tcp_info up to tcpi_to
 _RTT = 8 + 15
 _TOTAL_RETRANS = 8 + 23
 
-STAYS_OPEN: frozenset[Close] = frozenset({"half", "never"})
+STAYS_OPEN: frozenset[Close] = frozenset(kind for kind, way in CLOSINGS.items() if way.stays_open)
 """Whose sockets are kept until the run ends, or the server has closed too."""
 
 CLOSE_NUMBER: Mapping[Close, int] = {kind: number for number, kind in enumerate(CLOSES)}
 CLOSER_NUMBER = {name: number for number, name in enumerate(CLOSERS)}
 
 FIRST_TO_CLOSE: Mapping[Close, int] = {
-    "client": CLOSER_NUMBER["client"],
-    "server": CLOSER_NUMBER["server"],
-    "reset": CLOSER_NUMBER["reset"],
-    "half": CLOSER_NUMBER["client"],
-    "never": CLOSER_NUMBER["none"],
-    "abandon": CLOSER_NUMBER["none"],
-    "half-open": CLOSER_NUMBER["none"],
-    "silent": CLOSER_NUMBER["none"],
-    "fin-no-ack": CLOSER_NUMBER["client"],
-    "reset-syn": CLOSER_NUMBER["reset"],
-    "reset-open": CLOSER_NUMBER["reset"],
-    "reset-answer": CLOSER_NUMBER["reset"],
-    "reset-fin": CLOSER_NUMBER["client"],
+    kind: CLOSER_NUMBER[way.closer] for kind, way in CLOSINGS.items()
 }
 """Who closes first when all goes as planned, as its place in ``CLOSERS``."""
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 import pyarrow as pa
 
+from analyzer.closings import CLOSES
 from analyzer.failures import KINDS
-from analyzer.lives import CLOSES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
+from analyzer.closings import CLOSINGS
 from analyzer.lives import CLIENT_TIME_WAIT_S
 from loadgen.engines.packets.ports import PORTS as PACKETS_PORTS
 from loadgen.preflight.facts import Line
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
     from loadgen.preflight.facts import Host, Table
 
 _WHAT = "source ports"
-_KEEP_THEIRS = frozenset({"half", "never"})
+_KEEP_THEIRS = frozenset(kind for kind, way in CLOSINGS.items() if way.stays_open)
+_IN_TIME_WAIT = {kind for kind, way in CLOSINGS.items() if way.port == "time-wait"}
 _REUSE_AFTER_S = 1.0  # tcp_tw_reuse: a TIME_WAIT port may go out again after a second
 
 
@@ -34,7 +36,7 @@ def _ports_text(plan: LoadPlan, host: Host) -> str:
 
 def _held_s(plan: LoadPlan, host: Host) -> float:
     """How long our own kernel keeps the port of a connection that has ended."""
-    if plan.datagram is not None or not {"client", "half"} & set(plan.closing.kinds):
+    if plan.datagram is not None or not _IN_TIME_WAIT & set(plan.closing.kinds):
         return 0  # whoever closes second keeps nothing
     loopback = ip_address(plan.target.vip).is_loopback
     reused = host.tw_reuse == 1 or (host.tw_reuse == 2 and loopback)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from analyzer.closings import CLOSINGS
 from loadgen.plan import ClosedModel
 from loadgen.preflight.facts import Line
 from loadgen.preflight.ports import entry_ports, source_ports
@@ -94,7 +95,7 @@ def _entries_at_once(plan: LoadPlan, table: Table) -> int | None:
 def _open_at_once(plan: LoadPlan) -> int | None:
     """Connections that may be open together; None where nothing tells."""
     expected = plan.expected_requests
-    if {"never", "half"} & set(plan.closing.kinds):
+    if any(CLOSINGS[kind].stays_open for kind in plan.closing.kinds):
         return expected
     model = plan.arrivals
     limit = model.concurrency if isinstance(model, ClosedModel) else model.at_once

@@ -63,6 +63,7 @@ def section(analysis: Analysis) -> Section:
                 "two-masters",
                 "arp-flux",
                 "director-lost",
+                "half-closed",
                 "half-open",
                 "synced-copies",
                 "timeout-changed-midway",

@@ -25,7 +25,7 @@ from loadgen.lab.topology import exercise
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analyzer.lives import Close
+    from analyzer.closings import Close
     from loadgen.plan import EngineName
 
 LOADGEN = Path(sys.executable).parent / "loadgen"

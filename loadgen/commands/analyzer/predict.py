@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from analyzer.closings import CLOSES, in_words
 from loadgen.commands.types import CLOSE_MIX, DURATION, RATE, SPAN, TIMEOUTS
 
 if TYPE_CHECKING:
+    from analyzer.closings import Close
     from analyzer.ipvs.states import Timeouts
-    from analyzer.lives import Close
 
 
 @click.command()
@@ -30,8 +31,7 @@ if TYPE_CHECKING:
 @click.option(
     "--close",
     type=CLOSE_MIX,
-    help="How connections close: client, server, reset, half (a SYN, no more), never, abandon (the "
-    "client vanishes), those that packets alone can play (docs/load.md), or weights such as "
+    help=f"How connections close: {in_words(CLOSES)}; or weights such as "
     "client=70,server=20,reset=10.  [default: client]",
 )
 @click.option(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from analyzer.closings import CLOSES, in_words
 from loadgen.commands.load_types import BODY, HEADER, HOLD, HOST, STAGE
 from loadgen.commands.types import CLOSE_MIX, DURATION, METHOD, RATE, SPAN, URL_PATH
 
@@ -82,9 +83,8 @@ def _table() -> list[Callable[[Any], Any]]:
             type=CLOSE_MIX,
             default="client",
             show_default=True,
-            help="How connections end: client, server, reset, half, never, abandon; with packets "
-            "also half-open, silent, fin-no-ack, reset-syn, reset-open, reset-answer, reset-fin; "
-            "or a mix such as client=70,server=20,reset=10.",
+            help=f"How connections end: {in_words(CLOSES)}; from half-open on with --engine "
+            "packets alone; or a mix such as client=70,server=20,reset=10.",
         ),
         _option(
             "--hold",

@@ -36,7 +36,7 @@ from loadgen.engines.wording import (
 )
 
 if TYPE_CHECKING:
-    from analyzer.lives import Close
+    from analyzer.closings import Close
     from loadgen.plan import LoadPlan
 
 _SWITCHING_PROTOCOLS = 101

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analyzer.lives import CLOSES
+from analyzer.closings import CLOSES
 from loadgen.engines.packets.answers import Answers
 from loadgen.engines.packets.connections import UNTOLD
 from loadgen.engines.packets.hearing import Hearing

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.lives import CLOSES
+from analyzer.closings import CLOSES
 from loadgen.engines.closing import CLOSER_NUMBER, FIRST_TO_CLOSE
 from loadgen.engines.packets.connections import FAR, Connections
 from loadgen.engines.packets.ports import Pairs

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.lives import CLOSES
+from analyzer.closings import CLOSES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import numpy.typing as npt
 
-    from analyzer.lives import Close
+    from analyzer.closings import Close
 
 
 class State(IntEnum):

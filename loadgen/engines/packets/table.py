@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.lives import CLOSES
+from analyzer.closings import CLOSES
 from loadgen.engines.packets import script
 from loadgen.engines.packets.script import BUSY, HOLDS, OVER, SETTLED, Happening, Segment, State
 from loadgen.engines.wording import REFUSED, RESET, SHORT_ANSWER, TIMED_OUT

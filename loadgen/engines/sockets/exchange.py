@@ -12,7 +12,7 @@ from loadgen.engines.rows import NONE
 if TYPE_CHECKING:
     import socket
 
-    from analyzer.lives import Close
+    from analyzer.closings import Close
 
 MOST_HEAD_BYTES = 256 * 1024
 _LENGTH = re.compile(rb"\r?\n(?:content-length|transfer-encoding)[ \t]*:", re.IGNORECASE)

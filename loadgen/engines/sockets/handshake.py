@@ -8,7 +8,7 @@ import time
 from errno import EINPROGRESS
 from typing import TYPE_CHECKING
 
-from analyzer.lives import CLOSES
+from analyzer.closings import CLOSES
 from loadgen.engines.opening import ALL_EDGES, bind, family_of
 from loadgen.engines.rows import NONE
 from loadgen.engines.sockets.exchange import Exchange

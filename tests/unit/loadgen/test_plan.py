@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzer.lives import CLOSES
+from analyzer.closings import CLOSES
 from loadgen.errors import UsageProblem
 from loadgen.hold import Hold
 from loadgen.plan import (

@@ -21,8 +21,8 @@ from loadgen.watch import DecayWatch, longest_decay_s
 from tests.unit.loadgen.director.fakes import SERVICES
 
 if TYPE_CHECKING:
+    from analyzer.closings import Close
     from analyzer.ipvs.entry_rows import Rows
-    from analyzer.lives import Close
     from loadgen.director.facts import DirectorFacts
     from loadgen.director.poller import Poller
     from loadgen.engines.activity import Burst

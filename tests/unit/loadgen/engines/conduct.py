@@ -7,8 +7,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from analyzer.closings import CLOSES
 from analyzer.failures import KINDS
-from analyzer.lives import CLOSES
 from loadgen.engines import http, sockets
 from loadgen.engines.rows import CLOSERS, NONE, Row
 from loadgen.engines.share import parts

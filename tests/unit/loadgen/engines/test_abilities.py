@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from analyzer.lives import CLOSES
+from analyzer.closings import CLOSES
 from loadgen.engines.abilities import ABILITIES, ENGINES, choose, refusal
 from loadgen.errors import UsageProblem
 from loadgen.plan import ClosedModel, Closing, Datagram, LoadPlan, OpenModel, Request, Stage, Target

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzer.lives import CLOSES
+from analyzer.closings import CLOSES
 from analyzer.recording import Recording, RecordingWriter
 from analyzer.tables import table_of
 from loadgen.engines.rows import (

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analyzer.lives import CLOSES
+from analyzer.closings import CLOSES
 from loadgen.engines.packets.frames import ACK, FIN, RST, SYN
 from loadgen.engines.packets.machine import Machine
 from loadgen.engines.packets.script import Segment
@@ -23,7 +23,7 @@ from loadgen.hold import Hold
 from loadgen.plan import ClosedModel, Closing, LoadPlan, Request, Target
 
 if TYPE_CHECKING:
-    from analyzer.lives import Close
+    from analyzer.closings import Close
     from loadgen.engines.packets.connections import Bools, Ints
 
 MS = 1_000_000

@@ -36,7 +36,7 @@ from tests.unit.loadgen.wire import needs_root
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from analyzer.lives import Close
+    from analyzer.closings import Close
 
 pytestmark = needs_root
 

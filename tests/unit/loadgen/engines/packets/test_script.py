@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from analyzer.lives import CLOSES, Close
+from analyzer.closings import CLOSES, Close
 from loadgen.engines.packets.script import (
     BUSY,
     SETTLED,
