@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.instants import midway_ns, seconds_since
-from analyzer.ipvs.states import State
 from analyzer.ipvs.timers import granule_jiffies
 from analyzer.join import servers_seen
 from analyzer.predict import TIMER
 from analyzer.results import Agreement
+from analyzer.state_agreement import state_matches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,10 +28,12 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Bools = npt.NDArray[np.bool_]
 
-PACKET_MARGIN_NS = 30_000_000
 CHANGE_MARGIN_S = 0.2
 TOLERATED = 2
 """Entries by which InActConn may differ for a moment without being called a disagreement."""
+UNEXPLAINED = "unexplained"
+WIDEST_POLL_S = 1.0
+"""An expiry may lie beside its look by the look's own width, but by no more than this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,12 +45,14 @@ class Doubt:
         timer_s: a granule, where HZ or the phase is not known; else 0.
         unseen_packets: the capture is known to have missed some.
         hz: of the director; None where not known.
+        stamps_s: how well a poll's instant is known against a packet's.
     """
 
     clock_s: float
     timer_s: float
     unseen_packets: bool
     hz: int | None = None
+    stamps_s: float = 0.0
 
 
 def agreement(
@@ -69,8 +73,9 @@ def agreement(
         predicted: the same from packets.
         doubt: how far an expiry may be off for reasons that are known.
     """
-    matches, counted = _state_matches(prediction, samples)
-    errors = _curve_errors(observed, predicted)
+    matches, counted = state_matches(prediction, samples, doubt.stamps_s)
+    residuals, beyond_s = _residuals(lives, doubt)
+    errors = _curve_errors(observed, predicted, _slack_s(lives, doubt))
     return Agreement(
         director=prediction.director,
         entries_observed=int(servers_seen(lives, prediction.entries).notna().sum()),
@@ -81,7 +86,9 @@ def agreement(
         inactive_max_error=errors[1],
         worst_expiry_error_s=_worst_expiry_error_s(lives),
         disagreement_polls=errors[2],
-        residuals=_residuals(lives, doubt),
+        residuals=residuals,
+        unexplained_polls=errors[3],
+        unexplained_s=beyond_s,
     )
 
 
@@ -92,20 +99,30 @@ def value_at(t_s: Floats, values: Ints, at_s: Floats) -> Ints:
 
 
 def _curve_errors(
-    observed: Sequence[Curve], predicted: Sequence[Curve]
-) -> tuple[int | None, int | None, int]:
-    """The largest differences far from any change, and the longest run of real ones."""
+    observed: Sequence[Curve], predicted: Sequence[Curve], slack_s: float
+) -> tuple[int | None, int | None, int, int]:
+    """The largest differences far from any change, and the longest runs of real ones.
+
+    Of the runs the first is of those that differ at all, the second of those that no shift of the
+    prediction by ``slack_s`` accounts for.
+    """
     if not observed:
-        return None, None, 0
+        return None, None, 0, 0
     polled_s = np.unique(np.concatenate([curve.t_s for curve in observed]))
-    off_active = _difference(polled_s, observed, predicted, lambda curve: curve.active)
-    off_inactive = _difference(polled_s, observed, predicted, lambda curve: curve.inactive)
+    off_active = np.abs(_difference(polled_s, observed, predicted, lambda curve: curve.active))
+    shifted = [
+        _difference(polled_s, observed, predicted, lambda curve: curve.inactive, by_s)
+        for by_s in (0.0, -slack_s, slack_s)
+    ]
+    off_inactive = np.abs(shifted[0])
     changes_s = np.unique(np.concatenate([*map(_change_times, observed), *_steps(predicted)]))
     calm = _far_from(polled_s, changes_s)
-    longest = _longest_run(off_inactive > TOLERATED)
+    low, high = np.min(shifted, axis=0), np.max(shifted, axis=0)
+    beyond = np.maximum(np.maximum(low, -high), 0)
+    longest = _longest_run(off_inactive > TOLERATED), _longest_run(beyond > TOLERATED)
     if not calm.any():
-        return None, None, longest
-    return int(off_active[calm].max()), int(off_inactive[calm].max()), longest
+        return None, None, *longest
+    return int(off_active[calm].max()), int(off_inactive[calm].max()), *longest
 
 
 def _steps(predicted: Sequence[Curve]) -> list[Floats]:
@@ -117,8 +134,9 @@ def _difference(
     observed: Sequence[Curve],
     predicted: Sequence[Curve],
     values: Callable[[Curve], Ints],
+    by_s: float = 0.0,
 ) -> Ints:
-    """Predicted less observed at each poll, without sign, over the real servers listed in it.
+    """Predicted, shifted by so much, less observed at each poll, over the real servers in it.
 
     A removed real server takes its counters out of the table, while its entries stay.
     """
@@ -129,10 +147,10 @@ def _difference(
         off[at] -= values(seen)
         curve = by_server.pop(seen.real_server, None)
         if curve is not None:
-            off[at] += value_at(curve.t_s, values(curve), seen.t_s)
+            off[at] += value_at(curve.t_s, values(curve), seen.t_s - by_s)
     for curve in by_server.values():  # entries whose real server could not be told
-        off += value_at(curve.t_s, values(curve), polled_s)
-    return np.abs(off)
+        off += value_at(curve.t_s, values(curve), polled_s - by_s)
+    return off
 
 
 def _change_times(curve: Curve) -> Floats:
@@ -156,52 +174,31 @@ def _longest_run(flags: Bools) -> int:
     return int(runs.max()) if len(runs) else 0
 
 
-def _state_matches(prediction: Prediction, samples: Sampled) -> tuple[int, int]:
-    """How many polled states were the predicted ones, of those not too near a packet."""
-    steps, held, polls = prediction.steps, samples.held, len(samples.polled_ns)
-    first, until = _calm_polls(steps, samples.polled_ns)
-    told, found = _overlapping(
-        _ranges(steps["flow"].to_numpy(), first, until, polls),
-        _ranges(held["flow"].to_numpy(), held["first"].to_numpy(), held["until"].to_numpy(), polls),
-    )
-    common = np.minimum(until[told], held["until"].to_numpy()[found])
-    common -= np.maximum(first[told], held["first"].to_numpy()[found])
-    codes, names = held["state"].factorize()
-    numbers = np.array([State.__members__.get(str(name), -1) for name in names], dtype=np.int64)
-    polled = numbers[codes] if len(names) else codes
-    same = steps["state"].to_numpy()[told] == polled[found]
-    return int(common[same].sum()), int(common.sum())
-
-
-def _calm_polls(steps: pd.DataFrame, polled_ns: Ints) -> tuple[Ints, Ints]:
-    """The polls between each packet and the next of its flow, those near either left out."""
-    flow, at_ns = steps["flow"].to_numpy(), steps["at_ns"].to_numpy()
-    first = np.searchsorted(polled_ns, at_ns + PACKET_MARGIN_NS, side="right")
-    until = np.full(len(at_ns), len(polled_ns))
-    before = np.searchsorted(polled_ns, at_ns[1:] - PACKET_MARGIN_NS)
-    until[:-1] = np.where(flow[1:] == flow[:-1], before, until[:-1])
-    return first, np.maximum(first, until)
-
-
-def _ranges(flow: Ints, first: Ints, until: Ints, polls: int) -> tuple[Ints, Ints]:
-    """Ranges of polls as numbers that are apart for each flow."""
-    base = flow.astype(np.int64) * (polls + 1)
-    return base + first, base + until
-
-
-def _overlapping(told: tuple[Ints, Ints], found: tuple[Ints, Ints]) -> tuple[Ints, Ints]:
-    """Pairs of ranges that have polls in common; ascending, those of one side disjoint."""
-    first = np.searchsorted(told[1], found[0], side="right")
-    counts = np.maximum(np.searchsorted(told[0], found[1]) - first, 0)
-    which = np.repeat(np.arange(len(counts)), counts)
-    step = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-    return first[which] + step, which
-
-
-def _residuals(lives: pd.DataFrame, doubt: Doubt) -> dict[str, int]:
-    """How many expiries' differences are put down to what."""
+def _timed(lives: pd.DataFrame) -> pd.DataFrame:
+    """The lives whose expiry was predicted and seen."""
     timed = lives[(lives["cause"] == TIMER).fillna(value=False)]
-    gone = timed[timed["gone_ns"].notna() & timed["seen_ns"].notna()]
+    return timed[timed["gone_ns"].notna() & timed["seen_ns"].notna()]
+
+
+def _width_s(gone: pd.DataFrame) -> Floats:
+    """How far a poll may place an expiry wrong beside the look that it fell into."""
+    width_s = seconds_since(gone["gone_by_ns"], gone["seen_ns"])
+    return np.minimum(np.maximum(width_s, 0.0), WIDEST_POLL_S)
+
+
+def _slack_s(lives: pd.DataFrame, doubt: Doubt) -> float:
+    """How far the predicted curves may lie beside the polled ones in time."""
+    width_s = _width_s(_timed(lives))
+    return doubt.clock_s + doubt.timer_s + (float(np.median(width_s)) if len(width_s) else 0.0)
+
+
+def _residuals(lives: pd.DataFrame, doubt: Doubt) -> tuple[dict[str, int], float | None]:
+    """How many expiries' differences are put down to what; and the largest of the unexplained.
+
+    That is how far the expiry lies beside the polls between which the entry went, in seconds; None
+    where none is unexplained.
+    """
+    gone = _timed(lives)
     zero_ns = _zero_ns(gone)
     ends_s, seen_s, gone_s = (
         seconds_since(gone[name], zero_ns) for name in ("ends_ns", "seen_ns", "gone_by_ns")
@@ -209,18 +206,22 @@ def _residuals(lives: pd.DataFrame, doubt: Doubt) -> dict[str, int]:
     outside_s = np.maximum(np.maximum(seen_s - ends_s, ends_s - gone_s), 0)
     other_s = _other_step_s(gone, zero_ns, ends_s, doubt)
     by_other_s = np.maximum(np.maximum(seen_s - other_s, other_s - gone_s), 0)
-    otherwise = "unseen_packets" if doubt.unseen_packets else "unexplained"
+    nearest_s = np.minimum(outside_s, by_other_s)
+    otherwise = "unseen_packets" if doubt.unseen_packets else UNEXPLAINED
     reasons = np.select(
         [
             outside_s == 0,
-            np.minimum(outside_s, by_other_s) <= doubt.clock_s,
+            nearest_s <= doubt.clock_s,
             outside_s <= doubt.clock_s + doubt.timer_s,
+            nearest_s <= doubt.clock_s + doubt.timer_s + _width_s(gone),
         ],
-        ["poll", "clock", "timer"],
+        ["poll", "clock", "timer", "poll_width"],
         otherwise,
     )
     names, counts = np.unique(reasons, return_counts=True)
-    return dict(zip(names.tolist(), counts.tolist(), strict=True))
+    beyond_s = outside_s[reasons == UNEXPLAINED]
+    found = dict(zip(names.tolist(), counts.tolist(), strict=True))
+    return found, float(beyond_s.max()) if len(beyond_s) else None
 
 
 def _zero_ns(gone: pd.DataFrame) -> int:
@@ -248,8 +249,7 @@ def _other_step_s(gone: pd.DataFrame, zero_ns: int, ends_s: Floats, doubt: Doubt
 
 
 def _worst_expiry_error_s(lives: pd.DataFrame) -> float | None:
-    timed = lives[(lives["cause"] == TIMER).fillna(value=False)]
-    gone = timed[timed["gone_ns"].notna() & timed["seen_ns"].notna()]
+    gone = _timed(lives)
     if gone.empty:
         return None
     middle_ns = midway_ns(gone["seen_ns"], gone["gone_by_ns"])

@@ -146,6 +146,7 @@ def _doubt(
         timer_s=0.0 if phase else coarsest_s,
         unseen_packets=bool(dropped) or truncated > 0,
         hz=director.hz,
+        stamps_s=clock.uncertainty_s,
     )
 
 

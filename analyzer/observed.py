@@ -154,12 +154,14 @@ class Sampled:
 
     Attributes:
         polled_ns: when its entries were polled, ascending.
+        answered_ns: when each of these polls had its answer; None where that is not known.
         held: ``flow, state, first, until``: the state at the polls from ``first`` up to, not
             including, ``until`` (indices into ``polled_ns``); no two rows of a flow overlap.
     """
 
     polled_ns: Ints
     held: pd.DataFrame
+    answered_ns: Ints | None = None
 
 
 def state_samples(entries: pd.DataFrame, polls: pd.DataFrame, director: str) -> Sampled:
@@ -168,7 +170,7 @@ def state_samples(entries: pd.DataFrame, polls: pd.DataFrame, director: str) -> 
     Changes only are stored; an entry has its last state at each poll until the next change.
     """
     rows = entries[entries["director"] == director]
-    polled_ns = entry_polls_ns(polls, director)
+    polled_ns, answered_ns = _answers_ns(polls, director)
     flow, at_ns = rows["flow"].to_numpy(), rows["at_ns"].to_numpy()
     until_ns = np.full(len(rows), _NEVER)
     until_ns[:-1] = np.where(flow[1:] == flow[:-1], at_ns[1:], _NEVER)
@@ -176,7 +178,7 @@ def state_samples(entries: pd.DataFrame, polls: pd.DataFrame, director: str) -> 
     seen = (rows["change"] != "gone").to_numpy(dtype=bool) & (first < until)
     states = rows["state"][seen].reset_index(drop=True)
     held = {"flow": flow[seen], "state": states, "first": first[seen], "until": until[seen]}
-    return Sampled(polled_ns=polled_ns, held=pd.DataFrame(held))
+    return Sampled(polled_ns=polled_ns, held=pd.DataFrame(held), answered_ns=answered_ns)
 
 
 def absences(services: pd.DataFrame, events: pd.DataFrame, director: str) -> pd.DataFrame:

@@ -150,12 +150,15 @@ class EndedEarly:
 class Agreement:
     """Predicted against observed on one director.
 
-    Samples within 30 ms of a packet are left out of ``state_samples``; polls within 0.2 s of a
-    change of either curve are left out of the two ``max_error``. ``disagreement_polls`` leaves
-    nothing out: the longest run of polls in which InActConn differed by more than 2.
+    Samples within 30 ms of a packet (or what the clocks leave open, if that is more) are left out
+    of ``state_samples``; polls within 0.2 s of a change of either curve are left out of the two
+    ``max_error``. ``disagreement_polls`` leaves nothing out: the longest run of polls in which
+    InActConn differed by more than 2; ``unexplained_polls`` is the longest of those that no shift
+    by what clocks, timer and a poll's width leave open accounts for.
     ``residuals`` counts what the difference of each expiry is put down to: ``poll`` (it lies
-    between the two looks), ``clock``, ``timer`` (its phase is not known), ``unseen_packets`` (the
-    capture dropped some), ``unexplained``.
+    between the two looks), ``clock``, ``timer`` (its phase is not known), ``poll_width`` (beside
+    the two looks by less than lies between them, at most 1 s), ``unseen_packets`` (the capture
+    dropped some), ``unexplained``; ``unexplained_s`` is the largest of those, null without any.
     """
 
     director: str
@@ -168,6 +171,8 @@ class Agreement:
     worst_expiry_error_s: float | None
     disagreement_polls: int
     residuals: Mapping[str, int]
+    unexplained_polls: int = 0
+    unexplained_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from analyzer.agreement import TOLERATED
+from analyzer.agreement import TOLERATED, UNEXPLAINED
 from analyzer.results import Finding
 
 SATURATED_MS = 20.0
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from analyzer.findings.figures import Figures
     from analyzer.results import Agreement, Event
 
+MOMENT_POLLS = 2
+"""For so many polls in a row InActConn may be off."""
 MAX_SPANS = 5
 ADJACENT_S = 0.2
 """The kernel's counter is read every second; drops of the next second belong together."""
@@ -155,32 +157,48 @@ def foreign_entries(figures: Figures) -> Finding | None:
 
 
 def prediction_differs(figures: Figures) -> Finding | None:
-    """Predicted and observed part."""
-    off = [row for row in figures.agreement if _off(row, figures.foreign_entries)]
-    if not off:
-        return None
+    """Predicted and observed part by more than polls, clocks and timers leave open."""
     parts = [
-        f"{row.director}: InActConn off by up to {row.inactive_max_error} entries, "
-        f"by more than {TOLERATED} for {row.disagreement_polls} polls in a row; "
-        f"{row.state_samples - row.state_matches} of {row.state_samples} states differ; "
-        f"{row.residuals.get('unexplained', 0)} expiries unexplained"
-        for row in off
+        f"{row.director}: {', '.join(named)}"
+        for row in figures.agreement
+        if (named := _differing(row, figures.foreign_entries))
     ]
+    if not parts:
+        return None
     return Finding(
         id="prediction-differs",
         severity="warning",
         title="The director did not do what the captured packets predict",
         evidence="; ".join(parts) + ".",
-        advice="Other clients' traffic, packets that the capture missed, or a change made "
-        "meanwhile would explain it; look at the timeline where the curves part.",
+        advice="First see what was assumed: the timeouts (changed meanwhile?), the forwarding, "
+        "HZ and the clocks, and which packets passed the director. Packets that the capture "
+        "missed, and traffic that is not of this run, would explain it too; look at the timeline "
+        "where the curves part.",
     )
 
 
-def _off(row: Agreement, foreign: Mapping[str, int]) -> bool:
-    """Counters are no evidence where they also count entries that this run did not make."""
+def _differing(row: Agreement, foreign: Mapping[str, int]) -> list[str]:
+    """What differs, in words.
+
+    Counters are no evidence where they also count entries that this run did not make, nor where an
+    expiry may have been taken for one of the timer's steps too early or late.
+    """
     counters_tell = "clock" not in row.residuals and foreign.get(row.director, 0) <= TOLERATED
-    return (
-        (row.disagreement_polls > 2 and counters_tell)
-        or row.state_matches < row.state_samples
-        or "unexplained" in row.residuals
-    )
+    parts: list[str] = []
+    if row.unexplained_polls > MOMENT_POLLS and counters_tell:
+        parts.append(
+            f"InActConn is off by more than {TOLERATED} entries for {row.unexplained_polls} polls "
+            "in a row" + _at_most(row)
+        )
+    states_off = row.state_samples - row.state_matches
+    if states_off:
+        parts.append(f"{states_off:,} of {row.state_samples:,} states differ")
+    expiries = row.residuals.get(UNEXPLAINED, 0)
+    if expiries:
+        by = "" if row.unexplained_s is None else f" (up to {row.unexplained_s:.2f} s)"
+        parts.append(f"{expiries:,} expiries are off by more than polls and clocks explain{by}")
+    return parts
+
+
+def _at_most(row: Agreement) -> str:
+    return f" (up to {row.inactive_max_error:,})" if row.inactive_max_error else ""

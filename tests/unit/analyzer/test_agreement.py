@@ -15,6 +15,7 @@ from analyzer.courses import Curve
 from analyzer.ipvs.states import Flag, Timeouts
 from analyzer.observed import Sampled
 from analyzer.predict import DROP_ENTRY, PORT_REUSE, TIMER, Prediction, predict
+from analyzer.state_agreement import state_matches
 from tests.unit.analyzer.build import BOOT_NS, NS, Seg, clock, rules, segments
 
 if TYPE_CHECKING:
@@ -229,3 +230,78 @@ def test_a_step_curve_holds_its_value_until_the_next() -> None:
     at_s = np.array([0.0, 1.0, 1.5, 2.0, 9.0])
     found = value_at(np.array([1.0, 2.0]), np.array([7, 3]), at_s)
     assert found.tolist() == [0, 7, 7, 3, 3]
+
+
+# -- what polls, clocks and timers leave open ------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("late_s", "reason", "beyond_s"),
+    [
+        (0.0, "poll", None),
+        (0.11, "clock", None),  # 0.01 s beside the look, clocks known to 0.02 s
+        (0.3, "poll_width", None),  # 0.2 s beside a look of 0.25 s
+        (0.4, "unexplained", 0.3),
+        (-0.3, "poll_width", None),
+        (-0.5, "unexplained", 0.35),
+    ],
+)
+def test_an_expiry_is_unexplained_only_beyond_a_polls_width(
+    late_s: float, reason: str, beyond_s: float | None
+) -> None:
+    found = judged(observed=[polled({0: (0, 0)})], found=lives(ends_late_s=late_s))
+    assert found.residuals == {reason: 1}
+    assert found.unexplained_s == (None if beyond_s is None else pytest.approx(beyond_s, abs=1e-6))
+
+
+def test_a_wide_look_leaves_no_more_than_a_second_open() -> None:
+    seldom = lives(ends_late_s=-2.0)
+    seldom["seen_ns"] = seldom["gone_ns"] - 30 * NS
+    assert judged(found=seldom).residuals == {"poll": 1}
+    early = lives(ends_late_s=-32.0)
+    early["seen_ns"] = early["gone_ns"] - 30 * NS
+    assert judged(found=early).residuals == {"unexplained": 1}
+
+
+@pytest.mark.parametrize(("late_s", "explained"), [(0.2, True), (2.0, False)])
+def test_curves_that_are_shifted_by_less_than_polls_and_clocks_leave_open_do_not_differ(
+    late_s: float, explained: bool
+) -> None:
+    """Fifty entries go at once, at 5 s; polled four times a second."""
+    seen = polled({0: (0, 50), 5: (0, 0)})
+    told = curve([(0, 0, 50), (5 + late_s, 0, 0)])
+    found = judged(observed=[seen], predicted=[told])
+    assert (found.unexplained_polls == 0) is explained
+    assert found.disagreement_polls >= found.unexplained_polls
+    assert (found.disagreement_polls > 0) is True
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    off=st.integers(0, 9),
+    shift_s=st.floats(-0.25, 0.25),
+    at_s=st.lists(st.integers(4, 36).map(lambda quarter: quarter / 4), min_size=1, unique=True),
+)
+def test_no_shift_within_the_slack_is_unexplained_and_every_lasting_surplus_is(
+    off: int, shift_s: float, at_s: list[float]
+) -> None:
+    values = {0.0: (0, 100)} | {s: (0, 99 - n) for n, s in enumerate(sorted(at_s))}
+    told = [(s + shift_s if s else 0.0, 0, n + off) for s, (_, n) in sorted(values.items())]
+    found = judged(observed=[polled(values)], predicted=[curve(told)])
+    assert (found.unexplained_polls > 0) <= (off > 0)
+    if off > TOLERATED + 2:
+        assert found.unexplained_polls > TOLERATED
+
+
+def test_a_poll_that_was_still_reading_when_the_next_packet_came_tells_nothing() -> None:
+    seen = samples((1000.2, "FIN_WAIT"))
+    assert judged(seen=seen).state_samples == 1
+    slow = BOOT_NS + np.array([1000_450_000_000], dtype=np.int64)
+    reading = Sampled(polled_ns=seen.polled_ns, held=seen.held, answered_ns=slow)
+    assert judged(seen=reading).state_samples == 0
+
+
+def test_stamps_that_are_known_badly_widen_the_margin_around_a_packet() -> None:
+    seen = samples((1000.25, "ESTABLISHED"), (1010.0, "FIN_WAIT"))
+    assert state_matches(prediction(), seen) == (2, 2)
+    assert state_matches(prediction(), seen, stamps_s=1.0) == (1, 1)

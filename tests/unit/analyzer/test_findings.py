@@ -170,8 +170,11 @@ def test_lateness_without_hz_is_not_told() -> None:
 @pytest.mark.parametrize(
     ("changes", "differs"),
     [
-        ({"disagreement_polls": 2}, False),  # for two polls it may
-        ({"disagreement_polls": 3}, True),
+        ({"unexplained_polls": 2}, False),  # for two polls it may
+        ({"unexplained_polls": 3}, True),
+        ({"disagreement_polls": 9}, False),  # explained by what clocks and polls leave open
+        ({"residuals": {"poll": 40, "clock": 3, "timer": 2, "poll_width": 5}}, False),
+        ({"residuals": {"poll": 49, "unexplained": 1}, "unexplained_s": 2.5}, True),
         ({"state_matches": 3999}, True),
         ({"state_matches": 0, "state_samples": 0}, False),
         ({"active_max_error": None, "inactive_max_error": None}, False),
@@ -184,11 +187,32 @@ def test_a_prediction_that_differs_is_a_warning(changes: dict[str, Any], differs
         assert ids["prediction-differs"].severity == "warning"
 
 
+@pytest.mark.parametrize(
+    ("changes", "evidence"),
+    [
+        (
+            {"unexplained_polls": 7, "inactive_max_error": 12},
+            "bal01: InActConn is off by more than 2 entries for 7 polls in a row (up to 12).",
+        ),
+        ({"state_matches": 3999}, "bal01: 1 of 4,000 states differ."),
+        (
+            {"residuals": {"unexplained": 3}, "unexplained_s": 2.5},
+            "bal01: 3 expiries are off by more than polls and clocks explain (up to 2.50 s).",
+        ),
+    ],
+)
+def test_a_prediction_that_differs_names_what_differs_and_nothing_else(
+    changes: dict[str, Any], evidence: str
+) -> None:
+    ids = found(agreement=[replace(AGREEMENT, **changes), replace(AGREEMENT, director="bal02")])
+    assert ids["prediction-differs"].evidence == evidence
+
+
 @pytest.mark.parametrize(("foreign", "differs"), [(0, True), (2, True), (3, False)])
 def test_counters_that_also_count_foreign_entries_are_no_evidence(
     foreign: int, differs: bool
 ) -> None:
-    row = replace(AGREEMENT, disagreement_polls=9)
+    row = replace(AGREEMENT, unexplained_polls=9)
     others = {AGREEMENT.director: foreign}
     assert ("prediction-differs" in found(agreement=[row], foreign_entries=others)) is differs
     stated = replace(row, state_matches=3999)
