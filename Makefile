@@ -3,12 +3,14 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check bench gallery clean
+.PHONY: help demo test test-kernels check bench gallery clean
 
 BIN := .venv/bin
+KERNELS := 5.10 6.1 6.12 7.2
+LAW_TESTS := $(addprefix tests/lab/test_,kernels.py engines.py lab_matrix.py weight_zero.py burst.py)
 
 help: ## Show this
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 demo: ## Lab up, a burst of 50 requests, the page, lab down (KEEP=1 leaves the lab up)
 	@.ci/setup demo
@@ -32,6 +34,13 @@ check: ## Lint, format, types, import direction; no root needed
 	$(BIN)/mypy
 	MYPYPATH=.ci $(BIN)/mypy --strict .ci/*.py
 	$(BIN)/lint-imports
+
+test-kernels: ## The lab tests that hold the kernel's law, on 5.10, 6.1, 6.12 and 7.2 (KERNELS='7.2'; half an hour)
+	@.ci/setup test
+	@for kernel in $(KERNELS); do \
+		echo "kernel $$kernel"; \
+		LG_KERNEL=$$kernel .ci/as-root $(BIN)/python -m pytest -p no:cacheprovider $(LAW_TESTS) $(ARGS) || exit; \
+	done
 
 bench: ## Measurements in tests/bench; they print numbers and may be slow
 	@if ! ls tests/bench/test_*.py >/dev/null 2>&1; then \

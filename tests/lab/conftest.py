@@ -14,21 +14,23 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from loadgen.lab import uml
 from loadgen.lab.fixture import ipvs_lab, make_ipvs_lab
 from loadgen.lab.kernels import images
-from loadgen.lab.lab import down
+from loadgen.lab.lab import Lab, down
+from loadgen.lab.layout import with_kernel_image
 from loadgen.lab.programs import search_path
 from loadgen.lab.state import lab_names
+from loadgen.lab.topology import Kernel, exercise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from loadgen.lab.lab import Lab
+    from loadgen.lab.topology import Topology
 
 __all__ = ["ipvs_lab", "make_ipvs_lab"]
 
@@ -62,6 +64,24 @@ def _no_labs_of_the_dead() -> None:
         whose = re.fullmatch(r"[tp](\d+)-.+", name)
         if whose and not Path("/proc", whose[1]).exists():
             down(name)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _kernel_of_all_labs() -> Iterator[None]:
+    """``LG_KERNEL``: every lab's directors boot this kernel, unless the test asks for another."""
+    kernel = os.environ.get("LG_KERNEL")
+    made = Lab.__init__
+
+    def with_kernel(lab: Lab, wanted: Topology | None = None, **options: Any) -> None:
+        wanted = wanted or exercise()
+        if not wanted.kernel_images and wanted.kernel is not Kernel.HOST:
+            wanted = with_kernel_image(wanted, kernel or "")
+        made(lab, wanted, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        if kernel:
+            patch.setattr(Lab, "__init__", with_kernel)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 """Directors of another kernel: Debian's newest User-Mode Linux, fetched, booted, and measured.
 
-``make test-kernels`` runs this for every kernel that the lab knows (``LG_KERNELS``); by itself it
-takes the newest, whose table of entries resizes itself.
+``make test-kernels`` runs this, and the other lab tests that hold the law, on every kernel that the
+lab knows (``LG_KERNEL``); by itself this takes the newest, whose table of entries resizes itself.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from analyzer.ipvs.states import Timeouts
+from analyzer.ipvs.versions import law_of
+from analyzer.recording import Recording
 from loadgen.lab.kernels import images
 from loadgen.lab.lab import Lab
 from loadgen.lab.layout import lay_out, with_kernel_image
@@ -27,11 +29,21 @@ if TYPE_CHECKING:
     from loadgen.lab.topology import Topology
 
 BIN = Path(sys.executable).parent
-KERNELS = os.environ.get("LG_KERNELS", "7.2").split(",")
+KERNEL = os.environ.get("LG_KERNEL", "7.2")
 END_STATE = {"dr": "FIN_WAIT", "nat": "CLOSE", "tun": "FIN_WAIT"}
 CLOSING = {"dr": "client", "nat": "reset", "tun": "client"}
 """How the burst closes: in nat by a reset, whose entry waits 10 s, not two minutes."""
 REQUESTS = 60
+OWN_ADDRESS = "192.168.10.200"
+"""An address that no host of the lab has, for the engine that sends from such."""
+MANY = 600
+"""Entries: a table of 256 buckets grows four times on its way to them (Linux 7.1 and later)."""
+WORST_S = 0.5
+"""Between an expiry predicted and seen, where other tests share the machine; else 0.15 s."""
+FALSE_FINDINGS = {"prediction-differs", "foreign-entries", "ended-early", "table-memory"}
+REUSED = ("-q", "11", "-z", "6s", "--port-reuse", "1s", "--local-ips", OWN_ADDRESS)
+"""A dozen ports: fewer entries than make a table of 256 buckets grow. While it grows, 7.2.7 was seen
+to lose hold of an entry: its packets no longer reach it, and it stays until its timer fires."""
 
 
 def wanted(kernel: str, forwarding: str) -> Topology:
@@ -40,15 +52,15 @@ def wanted(kernel: str, forwarding: str) -> Topology:
     return with_kernel_image(made, kernel)
 
 
-@pytest.fixture(scope="module", params=KERNELS)
-def labs(request: pytest.FixtureRequest, lab_prefix: str) -> Iterator[tuple[str, dict[str, Lab]]]:
+@pytest.fixture(scope="module")
+def labs(lab_prefix: str) -> Iterator[dict[str, Lab]]:
     """A lab in dr and one in nat, their directors of that kernel."""
     names = {forwarding: f"{lab_prefix}-k{forwarding}" for forwarding in ("dr", "nat")}
-    made = {way: Lab(wanted(request.param, way), name=name) for way, name in names.items()}
+    made = {way: Lab(wanted(KERNEL, way), name=name) for way, name in names.items()}
     try:
         for lab in made.values():
             lab.up()
-        yield request.param, made
+        yield made
     finally:
         for lab in made.values():
             lab.down()
@@ -67,29 +79,60 @@ def burst(lab: Lab, directory: Path, *flags: str) -> Any:
     return json.loads(done.stdout)
 
 
-def test_the_status_names_the_kernel_that_each_director_runs(
-    labs: tuple[str, dict[str, Lab]],
-) -> None:
-    kernel, made = labs
-    for lab in made.values():
+def test_the_status_names_the_kernel_that_each_director_runs(labs: dict[str, Lab]) -> None:
+    for lab in labs.values():
         releases = {host.name: host.kernel_release for host in inspect(lab.name).hosts}
         for director in lab.director_names:
-            assert images.is_of_version(releases[director] or "", kernel)
+            assert images.is_of_version(releases[director] or "", KERNEL)
+
+
+def held_by_bal01(found: Any) -> Any:
+    """How well the director with the VIP was predicted; it is, in every entry and state."""
+    (row,) = [row for row in found["agreement"] if row["director"] == "bal01"]
+    assert row["entries_observed"] == row["entries_predicted"]
+    assert row["state_matches"] == row["state_samples"] > 0
+    assert row["worst_expiry_error_s"] < WORST_S
+    assert not {finding["id"] for finding in found["findings"]} & FALSE_FINDINGS
+    return row
 
 
 @pytest.mark.parametrize("forwarding", ["dr", "nat"])
 def test_a_burst_is_predicted_entry_by_entry(
-    labs: tuple[str, dict[str, Lab]], forwarding: str, tmp_path: Path
+    labs: dict[str, Lab], forwarding: str, tmp_path: Path
 ) -> None:
-    _, made = labs
     flags = ["-n", str(REQUESTS), "--close", CLOSING[forwarding]]
-    found = burst(made[forwarding], tmp_path / "run", *flags)
-    rows = {row["director"]: row for row in found["agreement"]}
-    held = rows["bal01"]
-    assert held["entries_observed"] == held["entries_predicted"] == REQUESTS
-    assert held["state_matches"] == held["state_samples"] > REQUESTS
-    assert held["worst_expiry_error_s"] < 0.5
+    found = burst(labs[forwarding], tmp_path / "run", *flags)
+    assert held_by_bal01(found)["entries_observed"] == REQUESTS
     (lifetimes,) = [row for row in found["lifetimes"] if row["director"] == "bal01"]
     assert (lifetimes["state"], lifetimes["n_expired"]) == (END_STATE[forwarding], REQUESTS)
-    ids = {finding["id"] for finding in found["findings"]}
-    assert not ids & {"prediction-differs", "foreign-entries"}
+    (law,) = [row for row in found["laws"] if row["director"] == "bal01"]
+    assert (law["law"], law["assumed"]) == (KERNEL, False)
+
+
+@pytest.mark.parametrize("forwarding", ["dr", "nat"])
+def test_ports_that_come_back_are_predicted(
+    labs: dict[str, Lab], forwarding: str, tmp_path: Path
+) -> None:
+    flags = ["--engine", "packets", *REUSED, "--close", "reset", "--director-cpu", "50%"]
+    found = burst(labs[forwarding], tmp_path / "run", *flags)
+    held_by_bal01(found)
+
+
+def test_no_entry_is_taken_for_gone_while_the_table_grows(
+    labs: dict[str, Lab], tmp_path: Path
+) -> None:
+    """The table grows under the reader, and every entry is seen to go when its timer fires."""
+    flags = ["--engine", "packets", "--local-ips", OWN_ADDRESS, "-n", str(MANY), "-q", "200"]
+    found = burst(labs["dr"], tmp_path / "run", *flags, "--director-cpu", "50%")
+    (row,) = [row for row in found["agreement"] if row["director"] == "bal01"]
+    assert row["entries_observed"] == row["entries_predicted"] == MANY
+    assert row["state_matches"] >= 0.98 * row["state_samples"]  # see REUSED
+    (lifetimes,) = [row for row in found["lifetimes"] if row["state"] == "FIN_WAIT"]
+    assert lifetimes["n_expired"] >= 0.98 * MANY
+    assert lifetimes["lifetime_s"]["min"] > 8 - WORST_S  # none was taken for gone before
+    polls = Recording.open(tmp_path / "run").table("polls")
+    buckets = polls.loc[polls["director"] == "bal01", "buckets"].dropna()
+    if law_of(KERNEL).table_resizes:
+        assert buckets.max() >= 2 * buckets.min()
+    else:
+        assert buckets.nunique() == 1
