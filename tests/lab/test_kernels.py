@@ -42,8 +42,8 @@ WORST_S = 0.5
 """Between an expiry predicted and seen, where other tests share the machine; else 0.15 s."""
 FALSE_FINDINGS = {"prediction-differs", "foreign-entries", "ended-early", "table-memory"}
 REUSED = ("-q", "11", "-z", "6s", "--port-reuse", "1s", "--local-ips", OWN_ADDRESS)
-"""A dozen ports: fewer entries than make a table of 256 buckets grow. While it grows, 7.2.7 was seen
-to lose hold of an entry: its packets no longer reach it, and it stays until its timer fires."""
+"""A dozen ports: fewer entries than make a table of 256 buckets grow. While it grows, 7.2.7 was
+seen to lose hold of an entry: its packets do not reach it, and it stays until its timer fires."""
 
 
 def wanted(kernel: str, forwarding: str) -> Topology:
