@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.instants import midway_ns, seconds_since
-from analyzer.ipvs.timers import granule_jiffies
+from analyzer.ipvs.timers import KNOWN_HZ, granule_jiffies
 from analyzer.join import servers_seen
 from analyzer.predict import TIMER
 from analyzer.results import Agreement
@@ -42,17 +42,19 @@ class Doubt:
 
     Attributes:
         clock_s: of the two clocks, and of the timers' phase.
-        timer_s: a granule, where HZ or the phase is not known; else 0.
+        phase_is_known: HZ and the phase of its timers are; else expiries may be a granule off.
+        timeout_s: by how much a timeout may be another than it is taken for.
         unseen_packets: the capture is known to have missed some.
         hz: of the director; None where not known.
         stamps_s: how well a poll's instant is known against a packet's.
     """
 
     clock_s: float
-    timer_s: float
+    phase_is_known: bool
     unseen_packets: bool
     hz: int | None = None
     stamps_s: float = 0.0
+    timeout_s: float = 0.0
 
 
 def agreement(
@@ -188,8 +190,11 @@ def _width_s(gone: pd.DataFrame) -> Floats:
 
 def _slack_s(lives: pd.DataFrame, doubt: Doubt) -> float:
     """How far the predicted curves may lie beside the polled ones in time."""
-    width_s = _width_s(_timed(lives))
-    return doubt.clock_s + doubt.timer_s + (float(np.median(width_s)) if len(width_s) else 0.0)
+    gone = _timed(lives)
+    if gone.empty:
+        return doubt.clock_s + doubt.timeout_s
+    timer_s, width_s = _timer_s(gone, doubt).max(), np.median(_width_s(gone))
+    return doubt.clock_s + float(timer_s) + float(width_s)
 
 
 def _residuals(lives: pd.DataFrame, doubt: Doubt) -> tuple[dict[str, int], float | None]:
@@ -207,13 +212,14 @@ def _residuals(lives: pd.DataFrame, doubt: Doubt) -> tuple[dict[str, int], float
     other_s = _other_step_s(gone, zero_ns, ends_s, doubt)
     by_other_s = np.maximum(np.maximum(seen_s - other_s, other_s - gone_s), 0)
     nearest_s = np.minimum(outside_s, by_other_s)
+    timer_s = _timer_s(gone, doubt)
     otherwise = "unseen_packets" if doubt.unseen_packets else UNEXPLAINED
     reasons = np.select(
         [
             outside_s == 0,
             nearest_s <= doubt.clock_s,
-            outside_s <= doubt.clock_s + doubt.timer_s,
-            nearest_s <= doubt.clock_s + doubt.timer_s + _width_s(gone),
+            outside_s <= doubt.clock_s + timer_s,
+            nearest_s <= doubt.clock_s + timer_s + _width_s(gone),
         ],
         ["poll", "clock", "timer", "poll_width"],
         otherwise,
@@ -227,6 +233,16 @@ def _residuals(lives: pd.DataFrame, doubt: Doubt) -> tuple[dict[str, int], float
 def _zero_ns(gone: pd.DataFrame) -> int:
     """An instant near the others, to count seconds from."""
     return int(gone["seen_ns"].min()) if len(gone) else 0
+
+
+def _timer_s(gone: pd.DataFrame, doubt: Doubt) -> Floats:
+    """How far each expiry may be off for what is not known of its timer, seconds."""
+    if doubt.phase_is_known:
+        return np.full(len(gone), doubt.timeout_s)
+    timeout_s = gone["timeout_s"].to_numpy(dtype=np.float64)
+    hertz = KNOWN_HZ if doubt.hz is None else (doubt.hz,)
+    late_s = [granule_jiffies(np.rint(timeout_s * hz)) / hz for hz in hertz]
+    return np.asarray(np.max(late_s, axis=0) + doubt.timeout_s, dtype=np.float64)
 
 
 def _other_step_s(gone: pd.DataFrame, zero_ns: int, ends_s: Floats, doubt: Doubt) -> Floats:

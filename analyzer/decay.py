@@ -115,7 +115,8 @@ def configured_s(director: Director, state: str) -> float | None:
 
 def _told(director: Director, state: str, timeout_s: float | None) -> float | None:
     is_settable = TIMEOUT_NAMES[State[state]] != "fixed"
-    return None if is_settable and director.timeouts is None else timeout_s
+    unknown = director.timeouts is None or TIMEOUT_NAMES[State[state]] in director.assumed_timeouts
+    return None if is_settable and unknown else timeout_s
 
 
 def _lifetime(

@@ -14,6 +14,7 @@ from analyzer.wire.packets import mac_number
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from analyzer.ipvs.states import SettableName
     from analyzer.ipvs.versions import Law
 
 
@@ -23,6 +24,11 @@ class Director:
 
     Attributes:
         hz: jiffies per second.
+        timeouts_source: who told them: ``ipvsadm`` and ``netlink``, asked on the director, or
+            another.
+        assumed_timeouts: those of ``timeouts`` that nobody told and no entry shows.
+        clock_is_known: its clock is known against the recording's, to what its polls leave open;
+            of an imported recording only where somebody has measured it.
         phase_s: by how much its jiffies lag its uptime; see ``analyzer.ipvs.timers``.
         phase_uncertainty_s: half the width of what the readings allowed.
         macs: of its interfaces, as numbers.
@@ -54,6 +60,9 @@ class Director:
     entry_bytes: int | None = None
     kernel: str | None = None
     uptime_step_s: float = UPTIME_STEP_S
+    timeouts_source: str | None = None
+    assumed_timeouts: frozenset[SettableName] = frozenset()
+    clock_is_known: bool = True
     has_service: bool | None = None
     real_servers: int | None = None
 
@@ -101,6 +110,8 @@ def _director(name: str, facts: Mapping[str, Any]) -> Director:
         conn_max=_small_number(sysctl.get("conn_max"), otherwise=0) or None,
         entry_bytes=_small_number(facts.get("entry_bytes"), otherwise=0) or None,
         uptime_step_s=float(facts.get("uptime_step_s", UPTIME_STEP_S)),
+        timeouts_source=str(facts["timeouts_source"]) if facts.get("timeouts_source") else None,
+        clock_is_known=bool(facts.get("clock_is_known", True)),
         kernel=str(facts["kernel"]) if facts.get("kernel") else None,
         has_service=value if isinstance(value := facts.get("has_service"), bool) else None,
         real_servers=count if type(count := facts.get("real_servers")) is int else None,

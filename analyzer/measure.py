@@ -15,8 +15,10 @@ from analyzer.clock import REACTION_S
 from analyzer.counters import counted_lifetimes
 from analyzer.decay import lifetimes, predicted_lifetimes, sightings_of
 from analyzer.endings import ended_early_rows, with_early_ends, with_removals
-from analyzer.ipvs.states import Timeouts
-from analyzer.ipvs.timers import KNOWN_HZ, TimerPhase, granule_s
+from analyzer.in_force.learn import learn_timeouts, with_timeouts
+from analyzer.in_force.model import timeouts_in_force
+from analyzer.in_force.wording import timeouts_unknown, with_sources
+from analyzer.ipvs.timers import TimerPhase
 from analyzer.join import (
     REQUEST_END_UNCERTAINTY_S,
     with_packets,
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from analyzer.courses import Curve
     from analyzer.director import Director
     from analyzer.evidence import Evidence
+    from analyzer.in_force.model import InForce
     from analyzer.ipvs.replay import Rules
     from analyzer.phase import InferredPhase
     from analyzer.wire.segments import Segments
@@ -61,6 +64,7 @@ class Measured:
         foreign_entries: entries seen that no packet or request of this run belongs to.
         inferred: the phase of its timers, where it had to be inferred.
         rules: those of the prediction, HZ and phase as learnt.
+        in_force: its timeouts, as they were told and as its entries show them.
     """
 
     director: Director
@@ -73,6 +77,7 @@ class Measured:
     foreign_entries: int
     inferred: InferredPhase | None
     rules: Rules
+    in_force: InForce
     not_measured: list[NotMeasured]
 
 
@@ -93,7 +98,9 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
     if evidence.segments is None:
         return _without_packets(director, evidence, clock, lives, own)
     mine = evidence.segments.only(segments_passed(director, evidence, evidence.segments))
-    rules = rules_of(director, evidence, clock)
+    rules = rules_of(director, evidence)
+    in_force = learn_timeouts(mine, clock, rules, director, evidence, lives)
+    director, rules = in_force.known(director), in_force.rules(rules, clock)
     rules, inferred = _learn_phase(mine, clock, rules, director, lives)
     prediction = predict(mine, clock, rules, director.name)
     prediction = with_removals(prediction, mine, clock, rules, director, evidence, lives)
@@ -110,10 +117,17 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
         director=director,
         lives=joined,
         prediction=prediction,
-        lifetimes=rows or predicted_lifetimes(prediction.entries, director),
+        lifetimes=with_sources(
+            rows or predicted_lifetimes(prediction.entries, director), director, in_force
+        ),
         predicted=predicted,
         agreement=agreement(
-            prediction, joined, samples, own, predicted, _doubt(director, evidence, clock, phase)
+            prediction,
+            joined,
+            samples,
+            own,
+            predicted,
+            _doubt(director, evidence, clock, phase, in_force),
         )
         if own
         else None,
@@ -121,7 +135,8 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
         foreign_entries=int(joined["last_ns"].isna().sum()),
         inferred=inferred,
         rules=rules,
-        not_measured=_phase_unknown(director, phase),
+        in_force=in_force,
+        not_measured=[*timeouts_unknown(director, in_force), *_phase_unknown(director, phase)],
     )
 
 
@@ -133,17 +148,18 @@ def _with_first_packet(lives: pd.DataFrame, mine: Segments) -> pd.DataFrame:
 
 
 def _doubt(
-    director: Director, evidence: Evidence, clock: DirectorClock, phase: TimerPhase | None
+    director: Director,
+    evidence: Evidence,
+    clock: DirectorClock,
+    phase: TimerPhase | None,
+    in_force: InForce,
 ) -> Doubt:
     dropped = (evidence.manifest.get("capture") or {}).get("dropped")
     truncated = evidence.packets.skipped["truncated"] if evidence.packets else 0
-    longest_s = (director.timeouts or Timeouts()).tcp_s
-    coarsest_s = max(
-        granule_s(longest_s, hz) for hz in ((director.hz,) if director.hz else KNOWN_HZ)
-    )
     return Doubt(
         clock_s=clock.uncertainty_s + (phase.uncertainty_s if phase else 0.0) + REACTION_S,
-        timer_s=0.0 if phase else coarsest_s,
+        phase_is_known=phase is not None,
+        timeout_s=in_force.open_s,
         unseen_packets=bool(dropped) or truncated > 0,
         hz=director.hz,
         stamps_s=clock.uncertainty_s,
@@ -156,6 +172,7 @@ def _without_service(
     """Packets to a service that the director does not have make no entry, so none is predicted."""
     what = f"ActiveConn, InActConn and predictions for the service on {director.name}"
     why = f"{director.name} has no such service, so no packet makes an entry there"
+    in_force = timeouts_in_force(director, evidence, clock, None)
     return Measured(
         director=director,
         lives=lives.assign(last_ns=pd.array([pd.NA] * len(lives), dtype="Int64")),
@@ -166,7 +183,8 @@ def _without_service(
         ended_early=[],
         foreign_entries=0,
         inferred=None,
-        rules=rules_of(director, evidence, clock),
+        rules=in_force.rules(rules_of(director, evidence), clock),
+        in_force=in_force,
         not_measured=[NotMeasured(what=what, why=why)],
     )
 
@@ -181,28 +199,33 @@ def _without_packets(
     """Lifetimes by the ends of the requests; else by the polls of entries; else by counters."""
     mine = evidence.entries[evidence.entries["director"] == director.name]
     polled_ns = entry_polls_ns(evidence.polls, director.name)
+    in_force = timeouts_in_force(director, evidence, clock, None)
+    director = in_force.known(director)
+    rules = in_force.rules(rules_of(director, evidence), clock)
     joined = with_requests(lives, mine, evidence.requests)
     uncertainty_s = REQUEST_END_UNCERTAINTY_S
     foreign = int(joined["last_ns"].isna().sum())
     if evidence.requests.empty:
         uncertainty_s = float(np.median(np.diff(polled_ns))) / _NS if len(polled_ns) > 1 else 0.0
         joined, foreign = with_polls(lives, uncertainty_s), 0
+    joined = with_timeouts(joined, rules, clock)
     phase = _phase_read(director)
     rows = lifetimes(joined, director, clock, phase, last_packet_uncertainty_s=uncertainty_s)
-    doubts = _phase_unknown(director, phase)
+    doubts = [*timeouts_unknown(director, in_force), *_phase_unknown(director, phase)]
     if len(polled_ns) == 0 and own:
         rows, doubts = counted_lifetimes(director, evidence.forwarding or "dr", own)
     return Measured(
         director=director,
         lives=joined,
         prediction=None,
-        lifetimes=rows,
+        lifetimes=with_sources(rows, director, in_force),
         predicted=[],
         agreement=None,
         ended_early=[],
         foreign_entries=foreign,
         inferred=None,
-        rules=rules_of(director, evidence, clock),
+        rules=rules,
+        in_force=in_force,
         not_measured=doubts,
     )
 

@@ -127,13 +127,19 @@ class Lifetime:
     state: str
     counted: Counted
     timeout_name: Literal["tcp", "tcpfin", "udp", "fixed"]
-    timeout_s: float | None  # as configured; None where it was not measured
+    timeout_s: float | None  # in force, as read, told or shown by entries; None where not known
     n: int  # entries, expired or not
     n_expired: int  # those seen to go
     lifetime_s: Spread | None  # from the last packet to the disappearance
     timeout_measured_s: Estimate | None  # lifetime less the timer's known lateness
     granule_s: float | None
     prediction_error_s: ErrorSpread | None
+    # who says timeout_s: kernel (a fixed one), entries (their expire column), or who read or told
+    # it (ipvsadm, netlink, --timeouts, meta.json, ...); None where it is not known or nobody said
+    timeout_source: str | None = None
+    timeout_told_s: float | None = None  # what somebody told instead, where entries contradict
+    timeout_low_s: float | None = None  # what entries leave open; null where timeout_s is exact
+    timeout_high_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,39 +36,18 @@ def director_clock(director: Director, evidence: Evidence) -> DirectorClock:
     return clock_from_polls(asked_ns, asked_ns + took_ns, uptime_s, director.uptime_step_s)
 
 
-def rules_of(director: Director, evidence: Evidence, clock: DirectorClock) -> Rules:
-    """What the director's replay depends on, as it was told and as it changed meanwhile."""
+def rules_of(director: Director, evidence: Evidence) -> Rules:
+    """What the director's replay depends on, as it was told; its timeouts: ``in_force``."""
     forwarding = evidence.forwarding or "dr"
     return Rules(
         sees_replies=forwarding == "nat",
         timeouts=director.timeouts or Timeouts(),
-        changes=_changes(director, evidence, clock),
         hz=director.hz,
         phase_s=director.phase_s,
         conn_reuse_mode=director.conn_reuse_mode,
         old_conntrack=director.conntrack and forwarding != "nat",
         secure_tcp=director.secure_tcp >= SECURE_TCP_ALWAYS,
     )
-
-
-def _changes(
-    director: Director, evidence: Evidence, clock: DirectorClock
-) -> tuple[tuple[float, Timeouts], ...]:
-    """``timeouts-changed`` events: three numbers, of which 0 leaves a timeout as it is."""
-    events = evidence.events
-    rows = events[(events["host"] == director.name) & (events["kind"] == "timeouts-changed")]
-    timeouts = director.timeouts or Timeouts()
-    found = []
-    for uptime_s, detail in zip(clock.uptime_s(ns(rows["at"])), rows["detail"], strict=True):
-        numbers = [float(word) for word in re.findall(r"\d{1,9}", str(detail))[:3]]
-        if len(numbers) == 3:
-            timeouts = Timeouts(
-                tcp_s=numbers[0] or timeouts.tcp_s,
-                tcpfin_s=numbers[1] or timeouts.tcpfin_s,
-                udp_s=numbers[2] or timeouts.udp_s,
-            )
-            found.append((float(uptime_s), timeouts))
-    return tuple(found)
 
 
 def segments_passed(director: Director, evidence: Evidence, segments: Segments) -> Bools:

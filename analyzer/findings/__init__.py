@@ -7,8 +7,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analyzer.findings import draining, failover, failures, limits, run, servers, timeouts, wire
-from analyzer.findings.figures import agrees, measured
+from analyzer.findings import (
+    changed,
+    draining,
+    failover,
+    failures,
+    limits,
+    run,
+    servers,
+    timeouts,
+    wire,
+)
+from analyzer.findings.figures import agrees, by_whom, measured, timeout_told, told_s
 from analyzer.findings.timeouts import governing
 
 if TYPE_CHECKING:
@@ -42,7 +52,8 @@ RULES: tuple[Callable[[Figures], Finding | None], ...] = (
     timeouts.tcpfin_has_no_effect,
     timeouts.reset_closes_early,
     timeouts.idle_established,
-    timeouts.timeout_changed_midway,
+    changed.timeouts_contradicted,
+    changed.timeout_changed_midway,
     timeouts.ended_early,
     wire.half_open,
     wire.arp_flux,
@@ -129,14 +140,12 @@ def _governed(row: Lifetime) -> str:
     if row.lifetime_s is None:
         return f"{told}, but no entry was seen to go"
     lived_s = f"entries in {row.state} lived {row.lifetime_s.mean:.1f} s after their last packet"
-    how = "fixed" if row.timeout_name == "fixed" else "configured"
-    if row.timeout_s is None:
+    how = by_whom(row)
+    if told_s(row) is None:
         return f"{told}: {lived_s} (timeout {measured(row)}, {how} not known)"
+    beside = f"{timeout_told(row)} {how}"
     judged = {True: "in agreement with", False: "not in agreement with", None: "beside"}
-    return (
-        f"{told}: {lived_s} (timeout {measured(row)}, "
-        f"{judged[agrees(row)]} the {row.timeout_s:g} s {how})"
-    )
+    return f"{told}: {lived_s} (timeout {measured(row)}, {judged[agrees(row)]} the {beside})"
 
 
 _GOVERNED = {

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.in_force.wording import BY_ENTRIES
 from analyzer.instants import seconds_since
 
 if TYPE_CHECKING:
@@ -108,7 +109,33 @@ def measured(row: Lifetime) -> str:
 
 def agrees(row: Lifetime) -> bool | None:
     """Whether the measured timeout is the configured one; None if either is not known."""
-    estimate, configured_s = row.timeout_measured_s, row.timeout_s
+    estimate, configured_s = row.timeout_measured_s, told_s(row)
     if estimate is None or configured_s is None:
         return None
-    return abs(estimate.value - configured_s) <= estimate.uncertainty
+    low_s, high_s = configured_s, configured_s
+    if row.timeout_told_s is None:
+        low_s, high_s = row.timeout_low_s or low_s, row.timeout_high_s or high_s
+    return low_s - estimate.uncertainty <= estimate.value <= high_s + estimate.uncertainty
+
+
+def told_s(row: Lifetime) -> float | None:
+    """The timeout as somebody told it, right or wrong; else as it is known to be in force."""
+    return row.timeout_s if row.timeout_told_s is None else row.timeout_told_s
+
+
+def timeout_told(row: Lifetime) -> str:
+    """The same in words, with what is left open: ``20 s``, ``20 s (19 to 22)``, ``not known``."""
+    value_s = told_s(row)
+    if value_s is None:
+        return "not known"
+    is_open = row.timeout_low_s is not None and row.timeout_told_s is None
+    between = f" ({row.timeout_low_s:g} to {row.timeout_high_s:g})" if is_open else ""
+    return f"{value_s:g} s{between}"
+
+
+def by_whom(row: Lifetime) -> str:
+    """What the timeout beside a measured one is: what was set, or what entries show of it."""
+    if row.timeout_name == "fixed":
+        return "fixed"
+    by_entries = row.timeout_source == BY_ENTRIES and row.timeout_told_s is None
+    return "by the expire column" if by_entries else "configured"

@@ -41,6 +41,7 @@ IDS = frozenset(
         "tcpfin-governs",
         "tcpfin-has-no-effect",
         "timeout-changed-midway",
+        "timeouts-contradicted",
         "two-masters",
         "vip-unanswered",
         "weight-zero-still-served",

@@ -170,11 +170,20 @@ def prediction_differs(figures: Figures) -> Finding | None:
         severity="warning",
         title="The director did not do what the captured packets predict",
         evidence="; ".join(parts) + ".",
-        advice="First see what was assumed: the timeouts (changed meanwhile?), the forwarding, "
-        "HZ and the clocks, and which packets passed the director. Packets that the capture "
+        advice=f"First see what was assumed: {_assumed(figures)}the forwarding, the clocks, and "
+        "which packets passed the director. A change made meanwhile, packets that the capture "
         "missed, and traffic that is not of this run, would explain it too; look at the timeline "
         "where the curves part.",
     )
+
+
+def _assumed(figures: Figures) -> str:
+    """What nobody could read and a prediction took for granted: to be doubted first."""
+    names = sorted({name for one in figures.measured for name in one.in_force.assumed})
+    hz = any(one.rules.hz is None for one in figures.measured)
+    taken = [f"timeouts that nobody read ({', '.join(names)})"] if names else []
+    taken += ["HZ, which is not known"] if hz else []
+    return "".join(f"{one}, " for one in taken)
 
 
 def _differing(row: Agreement, foreign: Mapping[str, int]) -> list[str]:

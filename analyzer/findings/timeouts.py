@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analyzer.findings.figures import agrees, lived, measured, seconds
+from analyzer.findings.figures import agrees, by_whom, lived, measured, seconds, timeout_told
 from analyzer.results import Finding
 
 if TYPE_CHECKING:
@@ -32,14 +32,13 @@ def tcpfin_governs(figures: Figures) -> Finding | None:
     if row is None or row.timeout_name != "tcpfin":
         return None
     verdict = agrees(row)
-    configured = "not measured" if row.timeout_s is None else f"{row.timeout_s:g} s"
     return Finding(
         id="tcpfin-governs",
         severity="warning" if verdict is False else "info",
         title=_tcpfin_title(row, verdict),
         evidence=(
             f"On {row.director} {lived(row)}, all in {row.state}. Timeout "
-            f"{measured(row)}, configured {configured}; "
+            f"{measured(row)}, {by_whom(row)} {timeout_told(row)}; "
             f"timer granule {seconds(row.granule_s)}."
         ),
         advice=_tcpfin_advice(row, figures.requests),
@@ -141,24 +140,6 @@ def idle_established(figures: Figures) -> Finding | None:
         advice=f"{forgot}After the tcp timeout the director has no entry: the client's next packet "
         "is answered by a RST from the VIP, though the real server holds its socket. Keep the tcp "
         "timeout above the clients' keepalive interval.",
-    )
-
-
-def timeout_changed_midway(figures: Figures) -> Finding | None:
-    """Timeouts were set while entries lived: each keeps what its last packet read."""
-    events = [event for event in figures.events if event.kind == "timeouts-changed"]
-    if not events:
-        return None
-    told = "; ".join(f"{event.t_s:.1f} s: {event.host}: --set {event.detail}" for event in events)
-    groups = ", ".join(
-        f"{row.n} in {row.state} under {seconds(row.timeout_s)}" for row in figures.lifetimes
-    )
-    return Finding(
-        id="timeout-changed-midway",
-        severity="info",
-        title="Timeouts were changed during the run; entries keep the one of their last packet",
-        evidence=f"{told}. Entries: {groups}.",
-        advice="After ipvsadm --set, wait one old timeout before judging the new one.",
     )
 
 

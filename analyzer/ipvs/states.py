@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     Int8s = npt.NDArray[np.int8]
 
+SettableName = Literal["tcp", "tcpfin", "udp"]
 TimeoutName = Literal["tcp", "tcpfin", "udp", "fixed"]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from dataclasses import replace
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from loadgen.director.entries import Entries, Taken
 from loadgen.director.pace import DIRECTOR_CPU, Pace
 from loadgen.director.rows import poll_row, service_rows
 from loadgen.director.shell import LinkLost
+from loadgen.director.standing import TIMEOUTS_CHANGED
 from loadgen.director.standing import changes as changes_of
 from loadgen.director.timekeeper import Timekeeper
 from loadgen.director.watched import ALL
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from loadgen.director.counters import Counters, ServerKey
     from loadgen.director.eye import Eye, Look, What
     from loadgen.director.facts import DirectorFacts
+    from loadgen.director.standing import Standing
     from loadgen.director.timekeeper import Noted
     from loadgen.director.watched import Watched
 
@@ -43,6 +46,9 @@ COUNTERS_AGAIN_S = 60.0
 
 STANDING_EVERY_S = 10.0
 """Timeouts, sysctls, addresses and roles; the director's ipvsadm and ip are run for them."""
+
+TIMEOUTS_EVERY_S = 2.5
+"""The timeouts alone, between those: entries show a change of them only with their next packet."""
 
 _TIMES_LAST_POLL = 10
 LAST_LOOK_S = 1.0
@@ -106,6 +112,9 @@ class Poller(Background):
         self._standing = facts.standing if facts else None
         self._standing_pace = Pace(director_cpu / 2, STANDING_EVERY_S)
         self._standing_pace.note(time.monotonic(), 0.0)
+        self._timeouts_ns: int | None = None
+        self._timeouts_pace = Pace(director_cpu / 4, TIMEOUTS_EVERY_S)
+        self._timeouts_pace.note(time.monotonic(), 0.0)
         self._fresh: Mapping[ServerKey, Counters] | None = None
         self._waiting_row: dict[str, Any] | None = None
         self._vips: set[str] = set()
@@ -205,6 +214,8 @@ class Poller(Background):
             raise lost
         if self._standing_pace.is_due(time.monotonic()):
             await self._look_around()
+        elif self._timeouts_pace.is_due(time.monotonic()):
+            await self._look_at_timeouts()
 
     async def _look_once(self, *, entries: bool = True) -> LinkLost | None:
         """One look, recorded, and the counters where it is time.
@@ -256,14 +267,30 @@ class Poller(Background):
 
     async def _look_around(self) -> None:
         """What changes seldom: each change is an event."""
-        began_s = time.monotonic()
-        before, now = self._standing, await self._eye.standing(timeout_s=POLL_TIMEOUT_S)
+        began_s, began_ns = time.monotonic(), time.time_ns()
+        now = await self._eye.standing(timeout_s=POLL_TIMEOUT_S)
         took_s = self._took_aside("timeouts, sysctls and addresses", began_s)
         self._standing_pace.note(began_s + took_s, took_s)
-        if before is not None:
-            for kind, detail in changes_of(before, now, self._vips):
-                self._event(kind, detail)
-        self._standing = now
+        self._timeouts_pace.note(began_s + took_s, took_s)
+        self._note_standing(now, began_ns)
+
+    async def _look_at_timeouts(self) -> None:
+        """The timeouts alone; where the director does not tell them it is asked more seldom."""
+        began_s, began_ns = time.monotonic(), time.time_ns()
+        timeouts = await self._eye.timeouts(timeout_s=POLL_TIMEOUT_S)
+        took_s = self._took_aside("timeouts", began_s)
+        wait_s = COUNTERS_AGAIN_S if timeouts is None else 0.0
+        self._timeouts_pace.note(began_s + took_s + wait_s, took_s)
+        if timeouts is not None and self._standing is not None:
+            self._note_standing(replace(self._standing, timeouts=timeouts), began_ns)
+
+    def _note_standing(self, now: Standing, began_ns: int) -> None:
+        """Events of what has changed; timeouts did so after the last look at them began."""
+        if self._standing is not None:
+            for kind, detail in changes_of(self._standing, now, self._vips):
+                since_ns = self._timeouts_ns if kind == TIMEOUTS_CHANGED else None
+                self._event(kind, detail, since_ns=since_ns)
+        self._standing, self._timeouts_ns = now, began_ns
 
     async def _look(self, what: What) -> Look:
         expected_s = self._entries.expected_s() if what == "entries" else 0
@@ -308,10 +335,9 @@ class Poller(Background):
                 self._recording.append("services", {"at": at_ns, "director": self.name} | row)
         self.polled_ns = at_ns
 
-    def _event(self, kind: str, detail: str) -> None:
-        self._recording.append(
-            "events", {"at": time.time_ns(), "host": self.name, "kind": kind, "detail": detail}
-        )
+    def _event(self, kind: str, detail: str, *, since_ns: int | None = None) -> None:
+        row = {"at": time.time_ns(), "host": self.name, "kind": kind, "detail": detail}
+        self._recording.append("events", row | {"since": since_ns})
 
 
 def _waits() -> Iterator[float]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from analyzer.ipvs.states import Timeouts
 
+TIMEOUTS_CHANGED = "timeouts-changed"
+
 _MAX_SYSCTL_CHARACTERS = 100
 _MAX_ADDRESSES = 4096
 
@@ -121,7 +123,7 @@ def changes(before: Standing, now: Standing, vips: Collection[str]) -> Iterator[
     """
     if now.timeouts is not None and before.timeouts != now.timeouts:
         three = (now.timeouts.tcp_s, now.timeouts.tcpfin_s, now.timeouts.udp_s)
-        yield "timeouts-changed", " ".join(f"{value_s:g}" for value_s in three)
+        yield TIMEOUTS_CHANGED, " ".join(f"{value_s:g}" for value_s in three)
     names = before.sysctl.keys() | now.sysctl.keys() if before.sysctl and now.sysctl else ()
     for name in sorted(names):
         old, new = before.sysctl.get(name), now.sysctl.get(name)

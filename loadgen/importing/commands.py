@@ -7,10 +7,10 @@ import shlex
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from loadgen.director.standing import TIMEOUTS_CHANGED
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-TIMEOUTS_CHANGED = "timeouts-changed"
 
 _SYSCTL = re.compile(r"net[./]ipv4[./]vs[./](\w+)\s*=\s*(\S+)")
 

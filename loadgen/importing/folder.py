@@ -282,6 +282,7 @@ def _director(meta: Mapping[str, Any], clock: Clock, timeouts: Told) -> dict[str
         "sysctl": {name: str(value) for name, value in (meta.get("sysctl") or {}).items()},
         "macs": [mac] if mac else [],
         "uptime_step_s": 0.0,
+        "clock_is_known": (meta.get("clock") or {}).get("offset_s_before") is not None,
     }
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from analyzer.ipvs.states import Timeouts
-from loadgen.importing.commands import TIMEOUTS_CHANGED
+from loadgen.director.standing import TIMEOUTS_CHANGED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

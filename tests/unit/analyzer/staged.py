@@ -56,11 +56,19 @@ class Held:
     states: tuple[tuple[float, State], ...]
     gone_s: float = FOR_EVER
     server: str = FIRST
+    waits_s: float | None = None  # what its last state waits; not shown where it is not told
 
     def state_at(self, at_s: float) -> State | None:
         """Its state at an instant, None if it is not there."""
         past = [state for since_s, state in self.states if since_s <= at_s]
         return past[-1] if past and at_s < self.gone_s else None
+
+    def expires_s(self, state: State | None, at_s: float) -> int:
+        """What the director shows that it has left; 0, which tells nothing, of earlier states."""
+        since_s, last = self.states[-1]
+        if self.waits_s is None or state is not last or at_s < since_s:
+            return 0
+        return max(int(round(since_s + self.waits_s - at_s, 6)), 0)
 
 
 @dataclass(frozen=True)
@@ -83,7 +91,7 @@ def closed(port: int, began_s: float, tcpfin_s: float = 20.0, server: str = FIRS
         (began_s + 0.1, State.ESTABLISHED),
         (began_s + 0.4, State.FIN_WAIT),
     )
-    return Life(sent, Held(port, states, goes_at(began_s + 0.4, tcpfin_s), server))
+    return Life(sent, Held(port, states, goes_at(began_s + 0.4, tcpfin_s), server, tcpfin_s))
 
 
 def half_open(port: int, began_s: float, timeout_s: float = 60.0) -> Life:
@@ -96,7 +104,7 @@ def opened(port: int, began_s: float, tcp_s: float = 900.0, server: str = FIRST)
     """Open, and left so."""
     sent = (Seg(began_s, port, Flag.SYN), Seg(began_s + 0.1, port, Flag.ACK))
     states = ((began_s, State.SYN_RECV), (began_s + 0.1, State.ESTABLISHED))
-    return Life(sent, Held(port, states, goes_at(began_s + 0.1, tcp_s), server))
+    return Life(sent, Held(port, states, goes_at(began_s + 0.1, tcp_s), server, tcp_s))
 
 
 def gone(life: Life, at_s: float) -> Life:
@@ -199,7 +207,8 @@ class Stage:
             if now is not then:
                 kind = "appeared" if then is None else "gone" if now is None else "state"
                 state = now or then
-                writer.append("entries", head | self.entry(life.held, kind, state))
+                left = {"expires_s": life.held.expires_s(state, read_s)}
+                writer.append("entries", head | self.entry(life.held, kind, state) | left)
         for server in (FIRST, SECOND):
             if not any(name == server and a <= at_s < b for name, a, b in self.absent):
                 writer.append("services", head | self.counters(server, at_s))
@@ -210,7 +219,7 @@ class Stage:
             "change": kind,
             "protocol": self.protocol,
             "state": state.name if state is not None else None,
-            "expires_s": 1,
+            "expires_s": 0,
             "client_ip": self.client,
             "client_port": held.port,
             "vip": self.vip,

@@ -76,7 +76,7 @@ def judged(
         samples() if seen is None else seen,
         observed or [],
         predicted or [],
-        Doubt(clock_s=0.02, timer_s=0.0, unseen_packets=unseen_packets),
+        Doubt(clock_s=0.02, phase_is_known=True, unseen_packets=unseen_packets),
     )
 
 

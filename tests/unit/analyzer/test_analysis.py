@@ -143,22 +143,53 @@ def test_the_same_recording_gives_the_same_answer_twice(burst: Analysis) -> None
     assert answer(analysed(BURST)) == answer(burst)
 
 
-def test_a_wrong_tcpfin_in_the_manifest_is_told(copy: Callable[..., Path]) -> None:
+def with_timeouts(copy: Callable[..., Path], source: str | None, tcpfin: int | None) -> Analysis:
+    """The burst, of which 20 s was true, with another tcpfin in its manifest; None: none at all."""
     directors = json.loads((BURST / MANIFEST).read_text())["directors"]
-    directors["bal01"]["timeouts"]["tcpfin"] = 120
-    found = analysed(copy(directors=directors))
-    assert "not in agreement" in found.verdict
-    assert {one.id: one.severity for one in found.findings}["tcpfin-governs"] == "warning"
-    assert "prediction-differs" in {one.id for one in found.findings}
+    timeouts = {"tcp": 900, "tcpfin": tcpfin, "udp": 300} if tcpfin else None
+    directors["bal01"] |= {"timeouts": timeouts, "timeouts_source": source}
+    return analysed(copy(directors=directors))
 
 
-def test_without_timeouts_the_lifetime_is_still_measured(copy: Callable[..., Path]) -> None:
-    directors = json.loads((BURST / MANIFEST).read_text())["directors"]
-    directors["bal01"]["timeouts"] = None
-    found = analysed(copy(directors=directors))
-    assert found.lifetimes[0].timeout_s is None
-    assert found.lifetimes[0].timeout_measured_s is not None
-    assert any("timeouts of bal01" in gap.what for gap in found.not_measured)
+def test_a_wrong_tcpfin_that_somebody_told_is_not_gone_by(copy: Callable[..., Path]) -> None:
+    """The entries say 20 s: the assumption goes, and nobody else is blamed."""
+    found = with_timeouts(copy, "--timeouts", 120)
+    ids = {one.id: one.severity for one in found.findings}
+    assert "not in agreement with the 120 s configured" in found.verdict
+    assert ids["tcpfin-governs"] == ids["timeouts-contradicted"] == "warning"
+    assert "prediction-differs" not in ids
+    (row,) = found.lifetimes
+    assert (row.timeout_s, row.timeout_source, row.timeout_told_s) == (20, "entries", 120)
+    assert row.prediction_error_s is not None
+    assert row.prediction_error_s.max < 0.15
+
+
+def test_another_tcpfin_than_was_read_was_set_in_between(copy: Callable[..., Path]) -> None:
+    found = with_timeouts(copy, "ipvsadm", 120)
+    ids = {one.id: one for one in found.findings}
+    assert "tcpfin 120 to 20 s between" in ids["timeout-changed-midway"].evidence
+    assert "prediction-differs" not in ids
+    (row,) = found.lifetimes
+    assert (row.timeout_s, row.timeout_source, row.timeout_told_s) == (20, "entries", None)
+
+
+def test_without_timeouts_the_entries_show_theirs_and_the_rest_is_assumed(
+    copy: Callable[..., Path],
+) -> None:
+    found = with_timeouts(copy, None, None)
+    (row,) = found.lifetimes
+    assert (row.timeout_s, row.timeout_source) == (20, "entries")
+    assert row.timeout_measured_s is not None
+    assert "in agreement with the 20 s by the expire column" in found.verdict
+    gaps = {gap.what: gap.why for gap in found.not_measured}
+    assert "tcpfin is 20 s by the expire column" in gaps["configured timeouts of bal01"]
+    assert "assume the kernel's defaults" in gaps["configured timeouts of bal01"]
+    assert "prediction-differs" not in {one.id for one in found.findings}
+
+
+def test_the_sources_of_timeouts_are_said(burst: Analysis) -> None:
+    (row,) = burst.lifetimes
+    assert (row.timeout_source, row.timeout_told_s) == ("ipvsadm", None)
 
 
 def test_without_hz_nothing_false_is_claimed(copy: Callable[..., Path]) -> None:

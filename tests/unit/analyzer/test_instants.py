@@ -225,7 +225,7 @@ def test_an_end_within_its_look_is_put_down_to_the_poll_to_the_nanosecond(
     lives = pd.DataFrame(row).astype(instants_of)
     nothing = pd.DataFrame({"flow": [], "state": [], "first": [], "until": []})
     sampled = Sampled(polled_ns=np.zeros(0, dtype=np.int64), held=nothing)
-    doubt = Doubt(clock_s=0.0, timer_s=0.0, unseen_packets=False, hz=100)
+    doubt = Doubt(clock_s=0.0, phase_is_known=True, unseen_packets=False, hz=100)
     found = agreement(predicted((seen, seen)), lives, sampled, [], [], doubt)
     assert found.residuals == {"poll": 1}
 

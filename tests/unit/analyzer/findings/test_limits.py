@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -122,9 +122,16 @@ def test_without_requests_or_entries_there_is_no_budget(tmp_path: Path) -> None:
     assert "port-budget" not in by_id(empty)
 
 
-def test_a_timeout_that_was_not_read_gives_no_budget(tmp_path: Path) -> None:
+def test_a_timeout_that_nobody_read_gives_no_budget(tmp_path: Path) -> None:
+    lives = [closed(40000 + n, 1000.0 + 0.1 * n) for n in range(5)]
+    unseen = [replace(life, held=replace(life.held, waits_s=None)) for life in lives]
+    stage = Loaded(lives=unseen, until_s=1025.0, poll_s=0.5, requests=90, facts={"timeouts": None})
+    assert "port-budget" not in by_id(stage.played(tmp_path))
+
+
+def test_a_timeout_that_entries_show_gives_one(tmp_path: Path) -> None:
     facts: dict[str, Any] = {"timeouts": None}
-    assert found(tmp_path, "port-budget", requests=90, facts=facts) is None
+    assert found(tmp_path, "port-budget", requests=90, facts=facts) is not None
 
 
 # table-memory -------------------------------------------------------------------------------------

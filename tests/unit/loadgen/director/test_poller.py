@@ -11,9 +11,11 @@ import pandas as pd
 import pytest
 
 from analyzer.ipvs.formats import parse_services
+from analyzer.ipvs.states import Timeouts
 from analyzer.recording import Recording, RecordingWriter
 from loadgen.director import entries as entries_module
 from loadgen.director import poller as poller_module
+from loadgen.director.eye import Eye
 from loadgen.director.facts import DirectorFacts
 from loadgen.director.poller import Poller
 from loadgen.director.shell import LinkLost
@@ -356,18 +358,61 @@ def test_a_director_that_reboots_begins_a_new_clock(tmp_path: Path) -> None:
         assert asked <= at <= asked + pd.Timedelta(milliseconds=took_ms)
 
 
+STANDING = "@timeouts\nTimeout (tcp tcpfin udp): 900 {} 300\n@daemon\n@sysctl\n@end\n"
+
+
+def facts_with(tcpfin_s: int) -> DirectorFacts:
+    return facts_of(None, STANDING.format(tcpfin_s))
+
+
 def test_what_changes_seldom_is_looked_at_again_and_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(poller_module, "STANDING_EVERY_S", 0)
-    text = "@timeouts\nTimeout (tcp tcpfin udp): 900 {} 300\n@daemon\n@sysctl\n@end\n"
-    facts = facts_of(None, text.format(120))
     fake = FakeShell(look(), look(), look())
-    fake.asides["@timeouts"] = text.format(10)
-    _, recording = polled(fake, tmp_path, facts=facts)
+    fake.asides["@timeouts"] = STANDING.format(10)
+    _, recording = polled(fake, tmp_path, facts=facts_with(120))
     assert rows(recording, "events", "host", "kind", "detail") == [
         ("bal01", "timeouts-changed", "900 10 300")  # once, as it changed once
     ]
+
+
+def test_timeouts_alone_are_read_between_and_since_when_they_may_hold_is_noted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(poller_module, "TIMEOUTS_EVERY_S", 0)
+    answers = iter([120, 10, 30])
+    fake = FakeShell(look(), look(), look(), look())
+
+    async def timeouts(self: Eye, *, timeout_s: float) -> Timeouts | None:
+        return Timeouts(tcpfin_s=next(answers, 30))
+
+    monkeypatch.setattr(Eye, "timeouts", timeouts)
+    _, recording = polled(fake, tmp_path, facts=facts_with(120))
+    events = rows(recording, "events", "kind", "detail", "since", "at")
+    assert [row[:2] for row in events] == [
+        ("timeouts-changed", "900 10 300"),
+        ("timeouts-changed", "900 30 300"),
+    ]
+    (_, _, since, at), (_, _, then_since, then_at) = events
+    assert since < at
+    assert since < then_since <= at < then_at
+
+
+def test_a_director_that_does_not_tell_its_timeouts_is_asked_more_seldom(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(poller_module, "TIMEOUTS_EVERY_S", 0)
+    asked = []
+
+    async def timeouts(self: Eye, *, timeout_s: float) -> Timeouts | None:
+        asked.append(timeout_s)
+        return None
+
+    monkeypatch.setattr(Eye, "timeouts", timeouts)
+    _, recording = polled(FakeShell(look(), look(), look()), tmp_path, facts=facts_with(120))
+    assert len(asked) == 1
+    assert rows(recording, "events", "kind") == []
 
 
 def test_another_boot_id_after_a_lost_link_is_a_reboot(tmp_path: Path) -> None:
