@@ -7,7 +7,7 @@
 
 BIN := .venv/bin
 KERNELS := 5.10 6.1 6.12 7.2
-LAW_TESTS := $(addprefix tests/lab/test_,kernels.py engines.py lab_matrix.py weight_zero.py burst.py)
+LAW_TESTS := $(addprefix tests/lab/test_,kernels.py engines.py lab_matrix.py weight_zero.py timeouts_changed.py burst.py)
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
