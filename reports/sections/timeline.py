@@ -67,6 +67,7 @@ def section(analysis: Analysis) -> Section:
                 "half-open",
                 "synced-copies",
                 "timeout-changed-midway",
+                "timeouts-contradicted",
                 "load-saturated",
                 "no-real-server",
                 "redirects-not-followed",
