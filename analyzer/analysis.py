@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer import curves, findings, requests
+from analyzer.assumed import with_other_way
 from analyzer.drains import drains
 from analyzer.ending import ending_of
 from analyzer.evidence import Evidence, gather
+from analyzer.expired import late_packets, longest_pause_s
 from analyzer.failover.tell import failover
 from analyzer.findings.figures import Figures
 from analyzer.ipvs.states import Flag
@@ -21,6 +23,7 @@ from analyzer.measure import Measured, measure
 from analyzer.observed import ns, span_ms
 from analyzer.pictures import Pictures
 from analyzer.population import observed_states, predicted_states
+from analyzer.resets import resets
 from analyzer.results import Analysis, Event, KernelLaw, Timeline
 from analyzer.rules import segments_passed
 from analyzer.shares import shares
@@ -86,8 +89,9 @@ def analyse(recording: Recording, assumptions: Sequence[Assumption] = ()) -> Ana
         sockets=socket_states(sockets),
         drains=figures.drains,
         laws=tuple(_law(director) for director in evidence.directors),
+        forwarding=figures.forwarded,
         timeline=_timeline(evidence, observed, measured, figures.events, sockets),
-        stories=stories(evidence, measured, figures.connections),
+        stories=stories(evidence, measured, figures.connections, late=figures.late),
         pictures=_pictures(evidence, measured, figures.connections),
         manifest=evidence.manifest,
         ending=figures.ending,
@@ -137,6 +141,8 @@ def _what_if(
 
 
 def _figures(evidence: Evidence, measured: Sequence[Measured]) -> Figures:
+    late = [(one, late_packets(one, evidence)) for one in measured]
+    pauses_s = [longest_pause_s(one, evidence, cases) for one, cases in late if cases]
     return Figures(
         requests=requests.summarise(evidence.requests, evidence.zero_ns),
         peaks=curves.peaks(evidence.services),
@@ -153,6 +159,10 @@ def _figures(evidence: Evidence, measured: Sequence[Measured]) -> Figures:
         ending=_ending(evidence),
         measured=measured,
         connections=evidence.captured.connections if evidence.captured else None,
+        forwarded=with_other_way(evidence, measured),
+        resets=resets(evidence, measured),
+        late=[case for _, cases in late for case in cases],
+        longest_pause_s=max((pause_s for pause_s in pauses_s if pause_s), default=None),
     )
 
 

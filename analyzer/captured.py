@@ -9,16 +9,12 @@ from typing import TYPE_CHECKING
 from analyzer.errors import ParseError
 from analyzer.results import NotMeasured
 from analyzer.wire.connections import connections
+from analyzer.wire.copies import each_once
 from analyzer.wire.files import frame_chunks
 from analyzer.wire.layers import LOST, SKIPPED
-from analyzer.wire.packets import PacketTable, read_packets
-from analyzer.wire.segments import (
-    Segments,
-    forwarders,
-    service_segments,
-    translators,
-    without_copies,
-)
+from analyzer.wire.packets import THIS_HOST, PacketTable, read_packets
+from analyzer.wire.rewriting import Rewriting, rewriting
+from analyzer.wire.segments import Segments, forwarders, service_segments, without_copies
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -34,11 +30,11 @@ class Captured:
 
     Attributes:
         packets: all segments and datagrams.
-        segments: those of the services.
+        segments: those of the services, each once for each side of a director.
         once: the same without the copies that a director sends on.
         connections: ``wire.connections.table`` of them.
-        forwarder_macs: the directors' MACs, as told, else as the packets show them.
-        translates: the packets show somebody send them on to other addresses, as nat does.
+        forwarder_macs: the directors' MACs, as configured, else as the packets show them.
+        rewriting: the packets that somebody sends on to other addresses, as a director in nat does.
         took_s: from the files' bytes to here, by the analysis' own stopwatch.
     """
 
@@ -47,7 +43,7 @@ class Captured:
     once: Segments
     connections: pd.DataFrame
     forwarder_macs: frozenset[int]
-    translates: bool
+    rewriting: Rewriting
     took_s: float
 
 
@@ -66,9 +62,9 @@ def read_captures(
     if not usable:
         return None, lost
     packets = read_packets(*usable)
-    segments = service_segments(packets, ends)
-    nat = translators(packets, segments)
-    forward = macs or nat or forwarders(segments)
+    segments = each_once(service_segments(packets, ends))
+    nat = rewriting(packets, segments)
+    forward = with_host(macs, packets) or nat.macs or forwarders(segments)
     once = segments.only(without_copies(segments, forward))
     found = Captured(
         packets=packets,
@@ -76,10 +72,15 @@ def read_captures(
         once=once,
         connections=connections(once),
         forwarder_macs=forward,
-        translates=bool(nat),
+        rewriting=nat,
         took_s=time.perf_counter() - began,
     )
     return found, lost + _packets_lost(packets)
+
+
+def with_host(macs: frozenset[int], packets: PacketTable) -> frozenset[int]:
+    """MACs of one host, with what stands for it where it is the one that captured."""
+    return macs | {THIS_HOST} if macs & packets.host_macs else macs
 
 
 def readable(captures: Mapping[str, memoryview]) -> tuple[list[memoryview], list[NotMeasured]]:

@@ -6,11 +6,15 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
-from analyzer.captured import read_captures, readable
+import numpy as np
+import pandas as pd
+
+from analyzer.captured import read_captures, readable, with_host
 from analyzer.clock import iso
 from analyzer.director import Director, directors_of
 from analyzer.ending import ending_of
 from analyzer.errors import RecordingError
+from analyzer.forwarding import WHAT_TELLS, forwarding_of
 from analyzer.observed import ns, numbered
 from analyzer.results import NotMeasured
 from analyzer.wire.segments import PROTOCOLS, Segments, VirtualEnd
@@ -19,9 +23,8 @@ from analyzer.wire.vrrp import read_announcements
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    import pandas as pd
-
     from analyzer.captured import Captured
+    from analyzer.forwarding import Forwarding
     from analyzer.recording import Recording
     from analyzer.wire.packets import PacketTable
     from analyzer.wire.vrrp import Announcements
@@ -43,6 +46,7 @@ class Evidence:
         in_flight: the connections that a fail-over held open.
         announcements: VRRP and ARP, of a fail-over, and where no request had a connection; else,
             and without a capture, None.
+        forwarded: how the directors forward, and what says so; None where nothing depends on it.
     """
 
     manifest: Mapping[str, Any]
@@ -61,6 +65,7 @@ class Evidence:
     not_measured: tuple[NotMeasured, ...]
     in_flight: pd.DataFrame
     announcements: Announcements | None
+    forwarded: Forwarding | None = None
 
     @property
     def packets(self) -> PacketTable | None:
@@ -80,18 +85,10 @@ class Evidence:
         return macs_of(self.directors)
 
     @property
-    def translates(self) -> bool:
-        """The packets show somebody send them on to other addresses, as nat does."""
-        return bool(self.captured and self.captured.translates)
-
-    @property
     def forwarding(self) -> str | None:
-        """How most real servers are forwarded to; None where it was never polled or told."""
-        known = self.services["forwarding"].dropna()
-        if len(known):
-            return str(known.mode().iloc[0])
-        told = self.manifest.get("forwarding")
-        return str(told) if told else ("nat" if self.translates else None)
+        """How most real servers are forwarded to; None where that is not known."""
+        known = self.forwarded is not None and self.forwarded.basis != "assumed"
+        return self.forwarded.method if self.forwarded and known else None
 
 
 def gather(recording: Recording) -> Evidence:
@@ -110,7 +107,7 @@ def gather(recording: Recording) -> Evidence:
     captured, packets_lost = read_captures(captures, ends, macs_of(directors))
     evidence = Evidence(
         manifest=manifest,
-        directors=directors,
+        directors=_in_capture(directors, captured),
         zero_ns=0,
         service=service,
         requests=_by_id(recording.table("requests")),
@@ -125,6 +122,7 @@ def gather(recording: Recording) -> Evidence:
         not_measured=(),
         in_flight=recording.table("in_flight"),
         announcements=None,
+        forwarded=forwarding_of(manifest, services, entries, captured),
     )
     if captured and ("failover" in manifest or _none_connected(evidence.requests)):
         found = read_announcements(*readable(captures)[0])
@@ -151,6 +149,14 @@ def _by_id(requests: pd.DataFrame) -> pd.DataFrame:
 def macs_of(directors: Iterable[Director]) -> frozenset[int]:
     """The directors' MACs, as told."""
     return frozenset().union(*(director.macs for director in directors))
+
+
+def _in_capture(directors: tuple[Director, ...], captured: Captured | None) -> tuple[Director, ...]:
+    """The directors, the one that captured known by what stands for its own MACs there."""
+    if captured is None:
+        return directors
+    packets = captured.packets
+    return tuple(replace(one, macs=with_host(one.macs, packets)) for one in directors)
 
 
 def _service(manifest: Mapping[str, Any]) -> VirtualEnd | None:
@@ -213,7 +219,28 @@ def _not_measured(evidence: Evidence) -> list[NotMeasured]:
     if evidence.segments is not None and not evidence.forwarder_macs:
         why = "the capture does not show who forwards; all packets to the VIP are taken to pass it"
         rows.append(NotMeasured(what="which packets passed the director", why=why))
+    rows += _no_packets_of_the_service(evidence)
+    if evidence.forwarded and evidence.forwarded.basis == "assumed" and evidence.directors:
+        why = f"{evidence.forwarded.why}; dr is assumed. What would tell: {WHAT_TELLS}"
+        rows.append(NotMeasured(what="forwarding (dr, tun or nat)", why=why))
     return rows
+
+
+def _no_packets_of_the_service(evidence: Evidence) -> list[NotMeasured]:
+    """A capture from behind a director in nat has packets of real servers, and none of the VIP."""
+    captured, packets = evidence.captured, evidence.packets
+    if captured is None or packets is None or len(captured.segments.flow):
+        return []
+    known = pd.concat([evidence.services["real_server"], evidence.changes["real_server"]])
+    ours = np.isin(packets.addresses, known.dropna().unique().tolist())
+    n = int((ours[packets.source] | ours[packets.destination]).sum()) if len(ours) else 0
+    why = f"of the {len(packets.at_ns)} packets captured none is to or from a virtual service"
+    if n:
+        why += (
+            f", but {n} are a real server's: so it is behind a director in nat; capture on the "
+            "director or a client"
+        )
+    return [NotMeasured(what="packets of the virtual services", why=why)]
 
 
 def _what_was_deleted(manifest: Mapping[str, Any]) -> list[NotMeasured]:

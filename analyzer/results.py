@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from analyzer.ending import Ending
     from analyzer.failover.results import Failover
     from analyzer.failures import FailureKind, Stage
+    from analyzer.forwarding import Forwarding
     from analyzer.stories.model import Story
 
     Floats = npt.NDArray[np.float64]
@@ -338,6 +339,7 @@ class Analysis:
     sockets: tuple[SocketState, ...] = ()
     drains: tuple[Drain, ...] = ()
     laws: tuple[KernelLaw, ...] = ()
+    forwarding: Forwarding | None = None  # how directors forward, and what says so
     timeline: Timeline
     stories: tuple[Story, ...] = ()
     pictures: Pictures = field(default_factory=Pictures)

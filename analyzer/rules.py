@@ -10,6 +10,7 @@ from analyzer.clock import DirectorClock, clock_from_polls
 from analyzer.ipvs.replay import Rules
 from analyzer.ipvs.states import Timeouts
 from analyzer.observed import ns
+from analyzer.wire.packets import NO_MAC
 from analyzer.wire.segments import Segments, passed
 
 if TYPE_CHECKING:
@@ -51,11 +52,20 @@ def rules_of(director: Director, evidence: Evidence) -> Rules:
 
 
 def segments_passed(director: Director, evidence: Evidence, segments: Segments) -> Bools:
-    """Which segments passed this director; all to the VIP where nothing tells, and it is alone."""
+    """Which segments passed this director, each once.
+
+    Where the link does not say who took the segments to the VIP (no MACs; on a client, all of its
+    interfaces), all of them passed the only director.
+    """
     macs = director.macs
     if len(evidence.directors) == 1:
         macs = macs or evidence.forwarder_macs
     found = passed(segments, macs)
-    if found.any() or len(evidence.directors) > 1 or macs:
+    if len(evidence.directors) > 1 or found[segments.to_vip].any():
         return found
-    return segments.to_vip | (evidence.forwarding == "nat")
+    nobody_said = segments.to_vip & (segments.destination_mac == NO_MAC)
+    if macs and not nobody_said.any():
+        return found
+    return (nobody_said if macs else segments.to_vip) | (evidence.forwarding == "nat") & (
+        ~segments.to_vip
+    )

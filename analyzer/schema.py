@@ -14,7 +14,7 @@ from inspect import cleandoc
 from types import NoneType, SimpleNamespace, UnionType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from analyzer import courses, failures, forecast, health, results
+from analyzer import courses, failures, forecast, forwarding, health, results
 from analyzer.capacity import proof_results
 from analyzer.capacity import results as capacity_results
 from analyzer.capacity.question import PLAN_NAMES
@@ -91,7 +91,7 @@ class _Document:
 
 def _resolved(annotations: Mapping[str, Any], kind: type) -> dict[str, Any]:
     here = sys.modules[kind.__module__]
-    modules = (results, courses, failures, states, failover_results, health, here)
+    modules = (results, courses, failures, states, failover_results, health, forwarding, here)
     names = dict(_FOR_TYPES_ONLY)
     for module in modules:
         names |= vars(module)

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING
 from analyzer.findings import (
     changed,
     draining,
+    expired,
     failover,
     failures,
+    forwarding,
     limits,
+    resets,
     run,
     servers,
     timeouts,
@@ -48,9 +51,13 @@ RULES: tuple[Callable[[Figures], Finding | None], ...] = (
     run.director_lost,
     run.capture_incomplete,
     run.prediction_differs,
+    forwarding.forwarding_differs,
+    resets.refused,
+    expired.packet_after_expiry,
     timeouts.tcpfin_governs,
     timeouts.tcpfin_has_no_effect,
-    timeouts.reset_closes_early,
+    resets.reset_closes_early,
+    resets.reset_by_server,
     timeouts.idle_established,
     changed.timeouts_contradicted,
     changed.timeout_changed_midway,
@@ -69,13 +76,14 @@ RULES: tuple[Callable[[Figures], Finding | None], ...] = (
     limits.table_memory,
     timeouts.expires_late,
     run.foreign_entries,
+    forwarding.forwarding_assumed,
 )
 
 
 def findings(figures: Figures) -> tuple[Finding, ...]:
     """All that holds of a run, the worst first."""
     order: dict[Severity, int] = {"problem": 0, "warning": 1, "info": 2}
-    found = [finding for rule in RULES if (finding := rule(figures))]
+    found = [forwarding.hedged(figures, finding) for rule in RULES if (finding := rule(figures))]
     return tuple(sorted(found, key=lambda finding: order[finding.severity]))
 
 
@@ -94,6 +102,7 @@ def verdict(figures: Figures) -> str:
     ended = [figures.ending.text] if figures.ending and not figures.ending.is_whole else []
     row = governing(figures.lifetimes)
     sent = _requests(figures)
+    broken = [*resets.refused_sentence(figures), *expired.late_sentence(figures)]
     lost = _lost(figures.events)
     if figures.requests.sent and not figures.requests.succeeded:
         decay = [_governed(row)] if row and row.lifetime_s and _answered(figures) else []
@@ -101,11 +110,19 @@ def verdict(figures: Figures) -> str:
     if row is None:
         held = [] if sent else _held(figures.peaks)
         return _sentence(
-            [*ended, *sent, *held, "no entry was seen, so no timeout could be measured", *lost]
+            [
+                *ended,
+                *broken,
+                *sent,
+                *held,
+                "no entry was seen, so no timeout could be measured",
+                *lost,
+            ]
         )
-    decay = [_governed(row), *_peaked(figures.peaks, row), *lost]
+    governed = forwarding.assumption(figures, _governed(row))
+    decay = [governed, *_peaked(figures.peaks, row), *lost]
     rest = [*sent, *decay] if figures.requests.failed else [*decay, *sent]
-    return _sentence([*ended, *rest])
+    return _sentence([*ended, *broken, *rest])
 
 
 def _peaked(peaks: Sequence[Peak], row: Lifetime) -> list[str]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from analyzer.in_force.wording import BY_ENTRIES
 from analyzer.instants import seconds_since
+from analyzer.resets import no_resets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 
     from analyzer.ending import Ending
     from analyzer.evidence import Evidence
+    from analyzer.expired import LatePacket
     from analyzer.failover.results import Failover
+    from analyzer.forwarding import Forwarding
     from analyzer.measure import Measured
     from analyzer.results import Agreement, Drain, EndedEarly, Event, Lifetime, Peak, Requests
 
@@ -38,6 +41,10 @@ class Figures:
         evidence: the recording; None where only figures are at hand.
         measured: one per director; empty where only figures are at hand.
         connections: ``wire.connections`` of the capture; None without one.
+        forwarded: how directors forward, and what says so; None where nothing depends on it.
+        resets: ``resets.resets`` of it.
+        late: the packets that came after their entry had expired.
+        longest_pause_s: after which one of those connections was still answered.
     """
 
     requests: Requests
@@ -55,6 +62,10 @@ class Figures:
     ending: Ending | None = None
     measured: Sequence[Measured] = ()
     connections: pd.DataFrame | None = None
+    forwarded: Forwarding | None = None
+    resets: pd.DataFrame = field(default_factory=no_resets)
+    late: Sequence[LatePacket] = ()
+    longest_pause_s: float | None = None
 
     def ends(self, flows: Iterable[int]) -> str:
         """Some of the connections of these flows, by client and VIP, as evidence."""

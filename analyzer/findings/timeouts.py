@@ -105,24 +105,6 @@ def expires_late(figures: Figures) -> Finding | None:
     )
 
 
-def reset_closes_early(figures: Figures) -> Finding | None:
-    """Connections ended by a reset wait in CLOSE, 10 s, whatever tcpfin is."""
-    rows = [row for row in figures.lifetimes if row.state == "CLOSE"]
-    if not rows:
-        return None
-    n = sum(row.n for row in rows)
-    flows = _flows_in(figures, "CLOSE")
-    return Finding(
-        id="reset-closes-early",
-        severity="info",
-        title=f"{n} connections were reset: their entries wait 10 s, not tcpfin",
-        evidence="; ".join(f"{row.director}: {lived(row)}, in CLOSE" for row in rows)
-        + _such_as(figures.ends(flows)),
-        advice="Clients or servers that abort (timeouts of health checks, SO_LINGER 0) leave "
-        "entries like these; a decay that is faster than tcpfin is no sign of a fault.",
-    )
-
-
 def idle_established(figures: Figures) -> Finding | None:
     """Entries that went, or wait, in ESTABLISHED: the connection may well be open still."""
     rows = [row for row in figures.lifetimes if row.state == "ESTABLISHED"]

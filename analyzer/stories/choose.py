@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -45,6 +45,7 @@ class Crowd:
         last_state: the State of its entry at the end; -1 where none was predicted.
         cause: why its entry ended; "" where none was predicted.
         off_s: by how much its entry's end lies outside the looks around it; 0 where not seen.
+        late_s: by how much a packet came after its entry's end; 0 where none did; or one 0 for all.
     """
 
     table: pd.DataFrame
@@ -53,6 +54,7 @@ class Crowd:
     last_state: Ints
     cause: Strings
     off_s: Floats
+    late_s: Floats = field(default_factory=lambda: np.zeros(1))
 
     @property
     def duration_s(self) -> Floats:
@@ -71,6 +73,11 @@ def _reuses(crowd: Crowd) -> Floats:
     return _where(ended | np.r_[False, ended[:-1]] if len(ended) else ended)
 
 
+def _late(crowd: Crowd) -> Floats:
+    late_s = np.broadcast_to(crowd.late_s, len(crowd.table))
+    return _where(late_s > 0, late_s)
+
+
 def _usual(crowd: Crowd) -> Floats:
     """Nearest to the median in length."""
     lasted = crowd.duration_s
@@ -87,6 +94,10 @@ REASONS: Mapping[str, tuple[str, Callable[[Crowd], Floats]]] = {
     "prediction-off": (
         "the prediction of its end is off",
         lambda crowd: _where(crowd.off_s > OFF_S, crowd.off_s),
+    ),
+    "after-expiry": (
+        "it went on after its entry had expired",
+        _late,
     ),
     "port-reuse": ("its port was used again at once", _reuses),
     "ended-early": (

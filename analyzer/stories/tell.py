@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from analyzer.predict import state_name
-from analyzer.stories.choose import MOST, Crowd, choose, entries_of
+from analyzer.stories.choose import MOST, Crowd, choose, connection_of, entries_of
 from analyzer.stories.memories import entry_memory, seconds, seen_memory, socket_memory
 from analyzer.stories.model import Span, Story
 from analyzer.stories.packets import Hops, packets_of
@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from analyzer.evidence import Evidence
+    from analyzer.expired import LatePacket
     from analyzer.measure import Measured
     from analyzer.stories.memories import Row
     from analyzer.stories.model import Memory
     from analyzer.wire.segments import Segments
 
+    Floats = npt.NDArray[np.float64]
     Ints = npt.NDArray[np.int64]
 
 _NEVER = np.iinfo(np.int64).max
@@ -37,6 +39,8 @@ def stories(
     measured: Sequence[Measured],
     table: pd.DataFrame | None,
     most: int = MOST,
+    *,
+    late: Sequence[LatePacket] = (),
 ) -> tuple[Story, ...]:
     """The connections worth a look, the oddest kinds first; none without packets.
 
@@ -45,10 +49,11 @@ def stories(
         measured: one per director.
         table: ``wire.connections`` of its capture.
         most: how many at most.
+        late: packets that came after their entry had expired.
     """
     if table is None or table.empty or evidence.segments is None:
         return ()
-    chosen = choose(_crowd(evidence, evidence.segments, measured, table), most)
+    chosen = choose(_crowd(evidence, evidence.segments, measured, table, late), most)
     rows = [row for row, _ in chosen]
     flows = table["flow"].iloc[rows]
     scene = _Scene(
@@ -67,7 +72,11 @@ def stories(
 
 
 def _crowd(
-    evidence: Evidence, segments: Segments, measured: Sequence[Measured], table: pd.DataFrame
+    evidence: Evidence,
+    segments: Segments,
+    measured: Sequence[Measured],
+    table: pd.DataFrame,
+    late: Sequence[LatePacket],
 ) -> Crowd:
     last_state, cause, off_s = entries_of(table, measured)
     total_ms, failed = notable_requests(evidence.requests, segments.flows, table)
@@ -78,7 +87,19 @@ def _crowd(
         last_state=last_state,
         cause=cause,
         off_s=off_s,
+        late_s=_late_s(table, late),
     )
+
+
+def _late_s(table: pd.DataFrame, late: Sequence[LatePacket]) -> Floats:
+    """How late each connection's packet was; 0 where none was."""
+    found = np.zeros(len(table))
+    flow = np.array([case.flow for case in late], dtype=np.int64)
+    at_ns = np.array([case.at_ns for case in late], dtype=np.int64)
+    row = connection_of(table, flow, at_ns)
+    late_s = np.array([case.late_s[1] for case in late])
+    np.maximum.at(found, row[row >= 0], late_s[row >= 0])
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,9 @@ TCP, UDP, VRRP = 6, 17, 112
 ICMPV6 = 58
 IPV4, IPV6, ARP = 0x0800, 0x86DD, 0x0806
 NO_MAC = 0
+THIS_HOST = 1 << 48
+"""Stands for the MACs of the host that captured, where a link says who sent but not to whom: beyond
+all MACs. In a cooked capture (``tcpdump -i any``) a packet that came in came to it."""
 LEAST_TRANSPORT = {TCP: 20, UDP: 8}
 
 SKIPPED = {
@@ -44,6 +47,8 @@ LOST = ("fragments", "truncated", "malformed", "untimed")
 _VLAN_TAGS = (0x8100, 0x88A8, 0x9100)
 _ETHERNET, _NULL, _LOOP = 1, 0, 108
 _RAW = (12, 14, 101, 228, 229)
+_COOKED = {113: (0, 2), 276: (10, 1)}  # where the packet type is, and its bytes
+_TO_US, _FROM_US = 0, 4  # packet types (PACKET_HOST, PACKET_OUTGOING of linux/if_packet.h)
 _LINKS = {  # bytes of header, where the ethertype is, where the sender's MAC is
     _ETHERNET: (14, 12, 6),
     113: (16, 14, 6),  # cooked: the sender's MAC only
@@ -56,12 +61,18 @@ _MOST_EXTENSIONS = 8
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Of each frame: what it carries (0 if cut off or unknown), where that begins, and MACs."""
+    """Of each frame: what it carries (0 if cut off or unknown), where that begins, and MACs.
+
+    ``came_in`` and ``went_out`` say on which way a host that captured on all its interfaces saw it;
+    neither where the link does not say.
+    """
 
     ethertype: Ints
     network: Ints
     source_mac: Ints
     destination_mac: Ints
+    came_in: Bools
+    went_out: Bools
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +104,20 @@ def link_layer(frames: Frames) -> Link:
         network += np.where(mine, header, 0)
     _past_tags(frames, ethertype, network)
     _bare_ip(frames, ethertype, network)
-    return Link(ethertype, network, source, destination)
+    came_in, went_out = _direction(frames)
+    return Link(ethertype, network, source, destination, came_in, went_out)
+
+
+def _direction(frames: Frames) -> tuple[Bools, Bools]:
+    """Which frames of cooked captures were sent to the host itself, and which it sent."""
+    came_in, went_out = np.zeros((2, len(frames.start)), dtype=bool)
+    for kind, (at, width) in _COOKED.items():
+        cooked = (frames.link_type == kind) & frames.holds(frames.start + _LINKS[kind][0])
+        if cooked.any():
+            packet_type = frames.file.numbers(frames.start + at, width)
+            came_in |= cooked & (packet_type == _TO_US)
+            went_out |= cooked & (packet_type == _FROM_US)
+    return came_in, went_out
 
 
 def _fill(column: Ints, mine: Bools, values: Ints) -> None:

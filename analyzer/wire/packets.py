@@ -21,6 +21,7 @@ from analyzer.wire.layers import (
     NO_MAC,
     SKIPPED,
     TCP,
+    THIS_HOST,
     UDP,
     VRRP,
     Link,
@@ -41,7 +42,16 @@ if TYPE_CHECKING:
     Indices = npt.NDArray[np.int32]
     Ports = npt.NDArray[np.uint16]
 
-__all__ = ["NO_MAC", "TCP", "UDP", "PacketTable", "mac_number", "packet_chunks", "read_packets"]
+__all__ = [
+    "NO_MAC",
+    "TCP",
+    "THIS_HOST",
+    "UDP",
+    "PacketTable",
+    "mac_number",
+    "packet_chunks",
+    "read_packets",
+]
 
 _ARP_LENGTH = 28
 
@@ -56,9 +66,11 @@ class PacketTable:
         source, destination: indices into ``addresses``.
         flags: the TCP flag byte; 0 of a datagram.
         sequence: the TCP sequence number; 0 of a datagram.
-        source_mac, destination_mac: as 48-bit numbers, NO_MAC where the link has none.
+        source_mac, destination_mac: as 48-bit numbers, NO_MAC where the link has none; THIS_HOST
+            where the link says that the capturing host sent or took it, whatever its interface.
         addresses: every address that occurs, as text; IPv4 before IPv6, each in order of number.
         neighbours: MAC to IPv4 address, from ARP senders and VRRP advertisements.
+        host_macs: the MACs that THIS_HOST stands for, as far as it sent anything.
         skipped: what else the capture held, by the kinds of ``layers.SKIPPED``.
         unread: bytes at the end of files, after the last whole record of each.
     """
@@ -75,6 +87,7 @@ class PacketTable:
     destination_mac: Ints
     addresses: tuple[str, ...]
     neighbours: Mapping[int, str]
+    host_macs: frozenset[int]
     skipped: Mapping[str, int]
     unread: int
 
@@ -129,10 +142,11 @@ def _decoded(frames: Frames) -> tuple[PacketTable, Ends]:
         destination_port=file.numbers(transport + 2, 2).astype(np.uint16),
         flags=np.where(is_tcp, file.numbers(transport + 13, 1), 0).astype(np.uint8),
         sequence=np.where(is_tcp, file.numbers(transport + 4, 4), 0).astype(np.uint32),
-        source_mac=link.source_mac[whole],
-        destination_mac=link.destination_mac[whole],
+        source_mac=np.where(link.went_out, THIS_HOST, link.source_mac)[whole],
+        destination_mac=np.where(link.came_in, THIS_HOST, link.destination_mac)[whole],
         addresses=(),
         neighbours=_arp_senders(frames, link) | _vrrp_senders(frames, link, network),
+        host_macs=frozenset(np.unique(link.source_mac[link.went_out]).tolist()) - {NO_MAC},
         skipped=network.skipped,
         unread=frames.unread,
     )
@@ -159,6 +173,7 @@ def _table(chunks: Sequence[PacketTable], ends: Sequence[Ends]) -> PacketTable:
         **arrays,
         addresses=addresses,
         neighbours=neighbours,
+        host_macs=frozenset().union(*(chunk.host_macs for chunk in chunks)),
         skipped=dict(skipped),
         unread=sum(chunk.unread for chunk in chunks),
     )

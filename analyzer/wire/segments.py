@@ -51,7 +51,7 @@ class Segments:
         to_vip: from the client to the VIP; else a reply.
         flag: what the packet counts as (``Flag``).
         sequence: the TCP sequence number.
-        source_mac, destination_mac: as numbers; NO_MAC where the link has none.
+        source_mac, destination_mac: as in PacketTable.
         flows: one row per flow, with ``FLOW_COLUMNS``.
     """
 
@@ -200,12 +200,15 @@ class Sides:
 
     Attributes:
         senders, takers: of segments to the VIP.
-        repliers, replied_to: of replies.
+        repliers: of replies but resets: those a director sends itself, where it has no entry.
+        resetters: of resets to the client.
+        replied_to: who takes any of both.
     """
 
     senders: frozenset[int] = frozenset()
     takers: frozenset[int] = frozenset()
     repliers: frozenset[int] = frozenset()
+    resetters: frozenset[int] = frozenset()
     replied_to: frozenset[int] = frozenset()
 
     def __or__(self, other: Sides) -> Sides:
@@ -213,6 +216,7 @@ class Sides:
             self.senders | other.senders,
             self.takers | other.takers,
             self.repliers | other.repliers,
+            self.resetters | other.resetters,
             self.replied_to | other.replied_to,
         )
 
@@ -223,25 +227,46 @@ class Sides:
         stands at one side: if replies come from somewhere else than where the segments to the VIP
         go, the director is where they go (the client's side, dr or tun); if they come from there
         but go elsewhere than where the segments come from, it is where those come from (a server's
-        side).
+        side). Neither holds where a pair of routers shares a virtual MAC: frames go to that one,
+        and come from the MAC of whichever router is active.
         """
         if self.takers & self.senders:
             return self.takers & self.senders
-        if self.repliers and not self.repliers & self.takers:
+        if any(map(is_virtual_router, self.takers | self.replied_to)):
+            return frozenset()
+        repliers = self.repliers or self.resetters
+        if repliers and not repliers & self.takers:
             return self.takers
-        if self.repliers and self.replied_to and not self.replied_to & self.senders:
+        if repliers and self.replied_to and not self.replied_to & self.senders:
             return self.senders
         return frozenset()
 
 
+_VIRTUAL_ROUTERS = (
+    (0x00005E0001, 8),  # VRRP for IPv4 (RFC 9568), also keepalived's use_vmac
+    (0x00005E0002, 8),  # VRRP for IPv6
+    (0x00000C07AC, 8),  # HSRP
+    (0x00000C9FF, 12),  # HSRP version 2
+    (0x000573A00, 12),  # HSRP for IPv6
+    (0x0007B4, 24),  # GLBP
+)
+"""Leading digits of the MACs that routers share, and how many bits follow."""
+
+
+def is_virtual_router(mac: int) -> bool:
+    """Whether a MAC is one that a pair of routers shares."""
+    return any(mac >> bits == leading for leading, bits in _VIRTUAL_ROUTERS)
+
+
 def sides(segments: Segments) -> Sides:
-    """Who sends and takes these segments; of those whose link has MACs of both."""
-    known = (segments.source_mac != NO_MAC) & (segments.destination_mac != NO_MAC)
-    forth, back = known & segments.to_vip, known & ~segments.to_vip
+    """Who sends and takes these segments, as far as their link tells."""
+    forth, back = segments.to_vip, ~segments.to_vip
+    is_reset = segments.flag == Flag.RST
     return Sides(
         senders=_distinct(segments.source_mac[forth]),
         takers=_distinct(segments.destination_mac[forth]),
-        repliers=_distinct(segments.source_mac[back]),
+        repliers=_distinct(segments.source_mac[back & ~is_reset]),
+        resetters=_distinct(segments.source_mac[back & is_reset]),
         replied_to=_distinct(segments.destination_mac[back]),
     )
 
@@ -252,26 +277,7 @@ def forwarders(segments: Segments) -> frozenset[int]:
 
 
 def _distinct(macs: Ints) -> frozenset[int]:
-    return frozenset(pd.unique(macs).tolist())
-
-
-def translators(packets: PacketTable, segments: Segments) -> frozenset[int]:
-    """MACs that send clients' packets on to another address than the VIP: directors in nat.
-
-    A capture on a director's link shows both; the client's ends stay as they are.
-    """
-    takers = pd.unique(segments.destination_mac[segments.to_vip])
-    numbers = {address: index for index, address in enumerate(packets.addresses)}
-    vips = [numbers[vip] for vip in segments.flows["vip"].unique()]
-    elsewhere = np.isin(packets.source_mac, takers) & (packets.source_mac != NO_MAC)
-    elsewhere &= ~np.isin(packets.destination, vips)
-    rows = np.flatnonzero(elsewhere)
-    if len(rows) == 0:
-        return frozenset()
-    clients = segments.flows["client_ip"].map(numbers).to_numpy(dtype=np.int64) * _PORTS
-    ends = packets.source[rows].astype(np.int64) * _PORTS + packets.source_port[rows]
-    from_client = pd.Series(ends).isin(clients + segments.flows["client_port"].to_numpy())
-    return frozenset(pd.unique(packets.source_mac[rows[from_client]]).tolist())
+    return frozenset(pd.unique(macs).tolist()) - {NO_MAC}
 
 
 def passed(segments: Segments, macs: Collection[int]) -> Bools:

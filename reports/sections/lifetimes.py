@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import plotly.graph_objects as go
 
+from reports.assumptions import on_forwarding
 from reports.panels import Panel, axis_name, stacked, time_axis, whole_numbers
 from reports.section import Cell, Chart, DataTable, Section
 from reports.theme import BAND, CALM, INK, MUTED, PALETTE, PAPER, plain
@@ -41,7 +42,7 @@ def section(analysis: Analysis) -> Section:
     chart = Chart(
         id="lifetimes-chart",
         figure=figure(groups) if groups else None,
-        caption=caption(groups),
+        caption=caption(groups) + on_forwarding(analysis),
         table=DataTable(columns=COLUMNS, rows=[_row(group) for group in groups]),
         clock="lifetimes",
     )
@@ -59,6 +60,8 @@ def section(analysis: Analysis) -> Section:
                 "server-held-open",
                 "expires-late",
                 "ended-early",
+                "forwarding-assumed",
+                "forwarding-differs",
             }
         ),
         facts={

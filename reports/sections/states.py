@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 
 from analyzer.thinning import kept
 from reports import curves
+from reports.assumptions import on_forwarding
 from reports.panels import Panel, whole_numbers
 from reports.section import Cell, Chart, DataTable, Section
 from reports.sections.timeline import on_time_axis
@@ -49,7 +50,7 @@ def section(analysis: Analysis) -> Section | None:
     chart = Chart(
         id="states-chart",
         figure=figure(analysis, courses),
-        caption=caption(courses),
+        caption=caption(courses) + on_forwarding(analysis),
         table=_table(analysis, courses),
         clock="run",
     )

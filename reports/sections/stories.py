@@ -52,7 +52,9 @@ def section(analysis: Analysis) -> Section:
         id="stories",
         title="One connection, packet by packet",
         template="sections/stories.html",
-        shows=frozenset({"half-open", "refused", "arp-flux"}),
+        shows=frozenset(
+            {"half-open", "refused", "reset-by-server", "packet-after-expiry", "arp-flux"}
+        ),
         facts={"groups": groups, "why": why_no_packets(analysis)},
     )
 

@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from reports import curves
+from reports.assumptions import on_forwarding
 from reports.panels import Panel, stacked, time_axis, whole_numbers
 from reports.section import Chart, DataTable, Section
 from reports.theme import PALETTE, plain
@@ -36,7 +37,7 @@ def section(analysis: Analysis) -> Section | None:
     return Section(
         id="tcpfin",
         title="What if tcpfin were different?",
-        summary=verdict(others),
+        summary=verdict(others) + on_forwarding(analysis),
         charts=(chart,),
         template="sections/tcpfin.html",
         facts={"choices": choices(others), "rate": rate, "own": own(others).tcpfin_s},

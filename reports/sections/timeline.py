@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 
 from analyzer.thinning import kept
 from reports import curves, marks, traffic
+from reports.assumptions import on_forwarding
 from reports.panels import Panel, stacked, time_axis, whole_numbers
 from reports.section import Chart, Section
 from reports.series import legend, series
@@ -40,7 +41,7 @@ def section(analysis: Analysis) -> Section:
     chart = Chart(
         id="timeline-chart",
         figure=timeline(analysis),
-        caption=timeline_caption(analysis),
+        caption=timeline_caption(analysis) + on_forwarding(analysis),
         table=time_table(analysis),
         clock="run",
     )

@@ -167,7 +167,8 @@ def test_a_refusal_in_nat_closes_the_entry_and_is_no_half_open_one(tmp_path: Pat
     ]
     found = by_id(Scene(lives=lives, forwarding="nat", until_s=1020.0).played(tmp_path))
     assert found["reset-closes-early"].title.startswith("4 connections were reset")
-    assert not OF_THE_WIRE & set(found)
+    assert found["refused"].title.startswith("4 connections were refused")
+    assert OF_THE_WIRE & set(found) == {"refused"}
 
 
 # server-held-open ---------------------------------------------------------------------------------

@@ -1,0 +1,93 @@
+"""Findings about how the director is taken to forward, where that decides what entries wait for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from analyzer.forwarding import WHAT_TELLS, rests_on_it
+from analyzer.results import Finding
+
+if TYPE_CHECKING:
+    from analyzer.findings.figures import Figures
+    from analyzer.forwarding import Forwarding, OtherWay
+
+_NAMES = {"dr": "dr or tun", "tun": "dr or tun", "nat": "nat"}
+_SETTABLE = {"tcp": "first", "tcpfin": "second", "udp": "third"}
+
+
+def forwarding_assumed(figures: Figures) -> Finding | None:
+    """Nothing that was recorded tells dr or tun from nat."""
+    known = figures.forwarded
+    if known is None or known.basis != "assumed" or not figures.lifetimes:
+        return None
+    matters = rests_on_it(known, figures.lifetimes)
+    return Finding(
+        id="forwarding-assumed",
+        severity="warning" if matters else "info",
+        title=f"Forwarding is assumed to be {_NAMES[known.method]}: nothing tells it from nat",
+        evidence=f"{known.why[0].upper()}{known.why[1:]}. {_otherwise(known)}",
+        advice=f"What tells: {WHAT_TELLS}.",
+    )
+
+
+def forwarding_differs(figures: Figures) -> Finding | None:
+    """What is configured and what the packets or entries show do not go together."""
+    known = figures.forwarded
+    if known is None or known.contradiction is None:
+        return None
+    return Finding(
+        id="forwarding-differs",
+        severity="warning",
+        title=f"Forwarding is taken to be {known.method}, but something recorded says otherwise",
+        evidence=f"Taken from: {known.why}. Against it: {known.contradiction}. Predictions follow "
+        f"{known.method}.",
+        advice="Look whether capture, log and meta.json are of the same director and service, and "
+        "whether its real servers differ in forwarding (`ipvsadm -Ln`).",
+    )
+
+
+def hedged(figures: Figures, finding: Finding) -> Finding:
+    """A finding that rests on how the director forwards says so, where that is assumed."""
+    known = figures.forwarded
+    if known is None or finding.id not in _RESTS_ON_IT:
+        return finding
+    if not rests_on_it(known, figures.lifetimes):
+        return finding
+    title = f"If forwarding is {_NAMES[known.method]} (assumed): {finding.title}"
+    return replace(finding, title=title)
+
+
+_RESTS_ON_IT = ("tcpfin-governs", "tcpfin-has-no-effect", "idle-established", "half-open")
+
+
+def assumption(figures: Figures, governed: str) -> str:
+    """What the verdict says of the timeout that governs, with what it rests on."""
+    known = figures.forwarded
+    if known is None or not rests_on_it(known, figures.lifetimes):
+        return governed
+    if known.otherwise is None:
+        return f"if forwarding is {_NAMES[known.method]} (assumed), {governed}"
+    return (
+        f"if forwarding is {_NAMES[known.method]} (assumed), {governed}; if it is "
+        f"{known.otherwise.method}, {_governs(known.otherwise)}; this capture does not tell which"
+    )
+
+
+def _otherwise(known: Forwarding) -> str:
+    other = known.otherwise
+    if other is None:
+        return "What nat would have made of these packets cannot be told without the replies."
+    return f"In {other.method} {other.n} entries would end in {other.state}, {_wait(other)}."
+
+
+def _governs(other: OtherWay) -> str:
+    return f"{other.state} governs, {_wait(other)}"
+
+
+def _wait(other: OtherWay) -> str:
+    length = "" if other.timeout_s is None else f"{other.timeout_s:g} s"
+    if other.timeout_name == "fixed":
+        return f"{length} fixed in the kernel: tcpfin does not matter".lstrip()
+    which = f"the {_SETTABLE[other.timeout_name]} number of ipvsadm --set"
+    return f"{other.timeout_name} ({which}{f', {length}' if length else ''})"

@@ -1,0 +1,186 @@
+"""Findings about connections that were reset or refused: by whom, at which stage, how many."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from analyzer.findings.figures import lived
+from analyzer.results import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from analyzer.findings.figures import Figures
+
+_MOST_SERVERS = 5
+_WHO = {
+    "client": "the client",
+    "server": "a real server",
+    "director": "the director itself",
+    "unknown": "a real server or the director (nothing here tells which)",
+}
+_STAGES = {
+    "handshake": "instead of an answer to the SYN",
+    "open": "while the connection was open",
+    "closing": "after a FIN",
+}
+
+
+def refused(figures: Figures) -> Finding | None:
+    """SYNs that were answered by a reset."""
+    rows = refusals(figures)
+    if rows.empty:
+        return None
+    return Finding(
+        id="refused",
+        severity="problem",
+        title=f"{len(rows)} connections were refused by {_kind(rows)}",
+        evidence=f"Of {_total(figures)} connections {_told(rows)}; such as "
+        f"{figures.ends(rows['flow'])} ({figures.when(rows['at_ns'])}). "
+        + _what_entries_do(figures),
+        advice=_refused_advice(rows),
+    )
+
+
+def refusals(figures: Figures) -> pd.DataFrame:
+    """The resets that were the answer to a SYN."""
+    rows = figures.resets
+    return rows[(rows["stage"] == "handshake") & (rows["by"] != "client")]
+
+
+def refused_sentence(figures: Figures) -> list[str]:
+    """The same for the verdict."""
+    rows = refusals(figures)
+    if rows.empty or figures.requests.sent:  # which say themselves why they failed
+        return []
+    return [f"{len(rows)} of {_total(figures)} connections were refused by {_by_whom(rows)}"]
+
+
+def _total(figures: Figures) -> int:
+    return 0 if figures.connections is None else len(figures.connections)
+
+
+def _kind(rows: pd.DataFrame) -> str:
+    senders = set(rows["by"])
+    if senders == {"director"}:
+        return "the director itself"
+    return "a real server" if senders == {"server"} else "a real server or the director"
+
+
+def _by_whom(rows: pd.DataFrame) -> str:
+    """The same with the server's name where they are all of one."""
+    servers = rows["server"].unique()
+    if set(rows["by"]) == {"server"} and len(servers) == 1 and rows["server"].notna().all():
+        return f"the real server {servers[0]}"
+    return _kind(rows)
+
+
+def _told(rows: pd.DataFrame) -> str:
+    """How many resets by whom, of which server, at which stage; the most first."""
+    named = rows.assign(server=rows["server"].fillna(""))
+    counts = Counter(zip(named["by"], named["server"], named["stage"], strict=True))
+    ranked = counts.most_common()
+    shown = [_group(by, server, stage, n) for (by, server, stage), n in ranked[:_MOST_SERVERS]]
+    more = sum(n for _, n in ranked[_MOST_SERVERS:])
+    return "; ".join(shown) + (f"; and {more} more" if more else "")
+
+
+def _group(by: str, server: str, stage: str, n: int) -> str:
+    if server and by == "server":
+        return f"{n} by the real server {server}, {_STAGES[stage]}"
+    of = f" (real server {server})" if server else ""
+    return f"{n} by {_WHO[by]}{of}, {_STAGES[stage]}"
+
+
+def _what_entries_do(figures: Figures) -> str:
+    if figures.forwarding == "nat":
+        return "The director sees the reset, and its entries wait 10 s in CLOSE."
+    if figures.forwarding in ("dr", "tun"):
+        return (
+            "In dr and tun the director never sees a real server's reset: its entries wait 60 s in "
+            "SYN_RECV, counted as active."
+        )
+    return (
+        "In nat the entries wait 10 s in CLOSE; in dr and tun, whose director does not see the "
+        "reset, 60 s in SYN_RECV, counted as active."
+    )
+
+
+def _refused_advice(rows: pd.DataFrame) -> str:
+    servers = "Look whether the real servers listen on the address and port that they are sent to"
+    firewall = "and whether a firewall of theirs rejects"
+    director = (
+        "look on the director with `ipvsadm -Ln` whether it has this service: what it has no "
+        "service for it refuses itself"
+    )
+    senders = set(rows["by"])
+    if senders == {"director"}:
+        return f"{director[0].upper()}{director[1:]}."
+    if "unknown" in senders or "director" in senders:
+        return f"{servers}, {firewall}; {director}."
+    return f"{servers} (in dr and tun: the VIP's), {firewall}."
+
+
+def reset_by_server(figures: Figures) -> Finding | None:
+    """Connections that were reset, not by the client, after they had been set up."""
+    rows = figures.resets
+    rows = rows[(rows["stage"] != "handshake") & (rows["by"] != "client")]
+    expired = {case.flow for case in figures.late if case.answer == "reset"}
+    rows = rows[~rows["flow"].isin(expired)]
+    if rows.empty:
+        return None
+    is_open = bool((rows["stage"] == "open").any())
+    return Finding(
+        id="reset-by-server",
+        severity="warning" if is_open else "info",
+        title=f"{len(rows)} connections were reset by {_kind(rows)}",
+        evidence=f"Of {_total(figures)} connections {_told(rows)}; such as "
+        f"{figures.ends(rows['flow'])} ({figures.when(rows['at_ns'])}).",
+        advice="A real server resets what its application aborts, or closes with unread data, and "
+        "what it does not know any more (after a restart, or sent to the wrong server); a director "
+        "resets what it has no entry for: compare the pauses before with its timeouts.",
+    )
+
+
+def reset_closes_early(figures: Figures) -> Finding | None:
+    """Connections ended by a reset wait in CLOSE, 10 s, whatever tcpfin is."""
+    rows = [row for row in figures.lifetimes if row.state == "CLOSE"]
+    if not rows:
+        return None
+    n = sum(row.n for row in rows)
+    flows = _flows_in_close(figures)
+    such = figures.ends(flows)
+    known = figures.resets[figures.resets["flow"].isin(flows)] if flows else figures.resets
+    who = f" Reset: {_told(known)}." if len(known) else ""
+    return Finding(
+        id="reset-closes-early",
+        severity="info",
+        title=f"{n} connections were reset: their entries wait 10 s, not tcpfin",
+        evidence="; ".join(f"{row.director}: {lived(row)}, in CLOSE" for row in rows)
+        + (f"; such as {such}." if such else ".")
+        + who,
+        advice=_close_advice(set(known["by"])),
+    )
+
+
+def _flows_in_close(figures: Figures) -> Sequence[int]:
+    return [
+        int(flow)
+        for one in figures.measured
+        for flow in one.lives.loc[one.lives["state"] == "CLOSE", "flow"]
+    ]
+
+
+def _close_advice(senders: set[str]) -> str:
+    if senders <= {"client"}:
+        return (
+            "Clients that abort (timeouts of health checks, SO_LINGER 0) leave entries like these; "
+            "a decay that is faster than tcpfin is no sign of a fault."
+        )
+    return (
+        "A decay that is faster than tcpfin is no fault of the director; why real servers refuse "
+        "or reset connections is another question."
+    )

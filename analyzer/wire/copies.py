@@ -1,0 +1,63 @@
+"""Packets that one host captured several times: on a VLAN's interface, its bond's and its port's.
+
+``tcpdump -i any`` shows each of them. Where the link says whether a packet came in or went out, the
+same packet of the same direction counts once. Where it says nothing, a packet that is sent on comes
+twice in the same words: of SYN, FIN and RST the second is left out, as no host repeats those so
+soon; anything else that comes twice starts a timer again within a moment, which changes nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from analyzer.ipvs.states import Flag
+from analyzer.wire.packets import NO_MAC, THIS_HOST
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from analyzer.wire.segments import Segments
+
+    Bools = npt.NDArray[np.bool_]
+
+SAME_DIRECTION_NS = 200_000
+"""From the first interface that a packet passes to the last."""
+
+SENT_ON_NS = 50_000_000
+"""Before a host sends a packet on; a SYN is repeated after 1 s at the soonest, a FIN 0.2 s."""
+
+
+def each_once(segments: Segments) -> Segments:
+    """Without what another interface of the same host had shown already."""
+    by_host = (segments.source_mac == THIS_HOST) | (segments.destination_mac == THIS_HOST)
+    by_nobody = (segments.source_mac == NO_MAC) & (segments.destination_mac == NO_MAC)
+    again = np.zeros(len(segments.flow), dtype=bool)
+    if by_host.any():
+        again |= _again(segments, by_host, SAME_DIRECTION_NS)
+    single = np.isin(segments.flag, (Flag.SYN, Flag.FIN, Flag.RST))
+    if (by_nobody & single).any():
+        again |= _again(segments, by_nobody & single, SENT_ON_NS)
+    return segments.only(~again) if again.any() else segments
+
+
+def _again(segments: Segments, chosen: Bools, within_ns: int) -> Bools:
+    """Which of the chosen repeat one before them within a moment, on the same way."""
+    rows = np.flatnonzero(chosen)
+    alike = pd.DataFrame(
+        {
+            "flow": segments.flow[rows],
+            "to_vip": segments.to_vip[rows],
+            "flag": segments.flag[rows],
+            "sequence": segments.sequence[rows],
+            "source": segments.source_mac[rows],
+            "destination": segments.destination_mac[rows],
+        }
+    )
+    at_ns = pd.Series(segments.at_ns[rows])
+    since_ns = at_ns.groupby([alike[name] for name in alike], sort=False).diff()
+    found = np.zeros(len(chosen), dtype=bool)
+    found[rows[(since_ns <= within_ns).to_numpy()]] = True
+    return found

@@ -1,0 +1,255 @@
+"""Packets that are sent on to other addresses: what a director in nat does to both directions.
+
+The client's end, the flags and the sequence number stay as they are; what was for the VIP goes to
+a real server within a moment, and a moment after the real server's reply the VIP's is sent. So the
+two sides of a packet find each other whatever the link says of MACs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from analyzer.ipvs.states import Flag, flag_of
+from analyzer.wire.packets import NO_MAC, UDP
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from analyzer.wire.packets import PacketTable
+    from analyzer.wire.segments import Segments
+
+    Ints = npt.NDArray[np.int64]
+    Bools = npt.NDArray[np.bool_]
+
+WITHIN_NS = 50_000_000
+"""A director sends a packet on within this time, or not at all."""
+
+NO_PARTNER = -1
+_PORTS = 1 << 16
+_FLAGS = 8
+_SEQUENCES = 1 << 32
+_PROTOCOLS = 256
+
+LEG_COLUMNS = {
+    "flow": "int64",
+    "at_ns": "int64",
+    "to_server": "bool",
+    "flag": "int8",
+    "sequence": "int64",
+    "server": "string",
+    "source_mac": "int64",
+    "partner": "int64",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rewriting:
+    """The packets between clients and real servers that are a service's, at other addresses.
+
+    Attributes:
+        legs: one row per packet, by flow, then time, with ``LEG_COLUMNS``: ``flow`` as in Segments,
+            ``to_server`` or from it, ``server`` as ``address:port``, ``partner`` the row of the
+            segment that it is the other side of (NO_PARTNER: it was not sent on, or was not sent
+            on as such).
+        macs: who sends clients' packets on; NO_MAC left out.
+        flows: how many flows were seen at both addresses.
+    """
+
+    legs: pd.DataFrame
+    macs: frozenset[int]
+    flows: int
+
+    def servers(self) -> pd.Series:
+        """Each flow's latest real server; index: flow."""
+        matched = self.legs[self.legs["partner"] != NO_PARTNER]
+        return matched.drop_duplicates("flow", keep="last").set_index("flow")["server"]
+
+
+NOTHING = Rewriting(
+    legs=pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in LEG_COLUMNS.items()}),
+    macs=frozenset(),
+    flows=0,
+)
+
+
+def rewriting(packets: PacketTable, segments: Segments) -> Rewriting:
+    """What a capture shows of packets sent on to other addresses than the VIP.
+
+    Args:
+        packets: all that was captured.
+        segments: those of the services.
+    """
+    if len(segments.flow) == 0:
+        return NOTHING
+    inside = _between_clients_and_others(packets, segments)
+    if inside.empty:
+        return NOTHING
+    outside = _keyed(segments, _client_keys(packets, segments)[segments.flow])
+    forth = _partners(inside[inside["to_server"]], outside[outside["to_vip"]], direction="backward")
+    back = _partners(inside[~inside["to_server"]], outside[~outside["to_vip"]], direction="forward")
+    inside["partner"] = NO_PARTNER
+    for found in (forth, back):
+        inside.loc[found.index, "partner"] = found
+    inside["partner"] = inside["partner"].where(_sent_on(inside, outside), NO_PARTNER)
+    return _legs(_of_rewritten(inside, outside), packets)
+
+
+def _client_keys(packets: PacketTable, segments: Segments) -> Ints:
+    """Each flow's client end as ``_end_key``."""
+    numbers = {address: index for index, address in enumerate(packets.addresses)}
+    flows = segments.flows
+    protocol = np.where(flows["protocol"] == "UDP", UDP, 6).astype(np.int64)
+    address = flows["client_ip"].map(numbers).to_numpy(dtype=np.int64)
+    port = flows["client_port"].to_numpy(dtype=np.int64)
+    return np.asarray(_end_key(address, protocol, port), dtype=np.int64)
+
+
+def _end_key(address: Any, protocol: Any, port: Any) -> Any:
+    return (address * _PROTOCOLS + protocol) * _PORTS + port
+
+
+def _between_clients_and_others(packets: PacketTable, segments: Segments) -> pd.DataFrame:
+    """The packets between a service's client and an address that is no service's."""
+    clients = pd.unique(_client_keys(packets, segments))
+    numbers = {address: index for index, address in enumerate(packets.addresses)}
+    flows = segments.flows[["protocol", "vip", "port"]].drop_duplicates()
+    vips = _end_key(
+        flows["vip"].map(numbers).to_numpy(dtype=np.int64),
+        np.where(flows["protocol"] == "UDP", UDP, 6).astype(np.int64),
+        flows["port"].to_numpy(dtype=np.int64),
+    )
+    is_client = np.zeros(len(packets.addresses), dtype=bool)
+    is_client[clients // (_PROTOCOLS * _PORTS)] = True
+    near = np.flatnonzero(is_client[packets.source] | is_client[packets.destination])
+    protocol = packets.protocol[near].astype(np.int64)
+    source = _end_key(packets.source[near].astype(np.int64), protocol, packets.source_port[near])
+    target = _end_key(
+        packets.destination[near].astype(np.int64), protocol, packets.destination_port[near]
+    )
+    forth = np.isin(source, clients) & ~np.isin(target, vips)
+    back = np.isin(target, clients) & ~np.isin(source, vips) & ~forth
+    rows = near[forth | back]
+    is_udp = packets.protocol[rows] == UDP
+    to_server = forth[forth | back]
+    return pd.DataFrame(
+        {
+            "at_ns": packets.at_ns[rows],
+            "to_server": to_server,
+            "client": np.where(forth, source, target)[forth | back],
+            "other": np.where(forth, target, source)[forth | back],
+            "flag": np.where(is_udp, np.int8(Flag.DATAGRAM), flag_of(packets.flags[rows])),
+            "sequence": packets.sequence[rows].astype(np.int64),
+            "source_mac": packets.source_mac[rows],
+            "destination_mac": packets.destination_mac[rows],
+        }
+    ).sort_values("at_ns", kind="stable", ignore_index=True)
+
+
+def _keyed(segments: Segments, client: Ints) -> pd.DataFrame:
+    """Segments with their rows and what their other sides have in common with them."""
+    return pd.DataFrame(
+        {
+            "at_ns": segments.at_ns,
+            "row": np.arange(len(segments.flow)),
+            "flow": segments.flow,
+            "to_vip": segments.to_vip,
+            "client": client,
+            "flag": segments.flag,
+            "sequence": np.asarray(segments.sequence, dtype=np.int64),
+            "source_mac": segments.source_mac,
+            "destination_mac": segments.destination_mac,
+        }
+    )
+
+
+def _partners(
+    inside: pd.DataFrame, outside: pd.DataFrame, *, direction: Literal["backward", "forward"]
+) -> pd.Series:
+    """The row of each packet's other side at the VIP; NO_PARTNER for none."""
+    if inside.empty or outside.empty:
+        return pd.Series(NO_PARTNER, index=inside.index, dtype="int64")
+    keys = _packet_keys(inside, outside)
+    left = inside[["at_ns"]].assign(key=keys[: len(inside)], index=inside.index)
+    right = outside[["at_ns", "row"]].assign(key=keys[len(inside) :])
+    found = pd.merge_asof(
+        left,
+        right.sort_values("at_ns", kind="stable"),
+        on="at_ns",
+        by="key",
+        direction=direction,
+        tolerance=WITHIN_NS,
+    ).set_index("index")
+    return found["row"].fillna(NO_PARTNER).astype("int64")
+
+
+def _packet_keys(inside: pd.DataFrame, outside: pd.DataFrame) -> Ints:
+    """What both sides of a packet have in common: client's end, flag and sequence number."""
+    both = pd.concat([inside, outside])
+    client, _ = pd.factorize(both["client"])
+    kind = both["flag"].to_numpy(dtype=np.int64) * _SEQUENCES + both["sequence"].to_numpy()
+    return np.asarray(client.astype(np.int64) * _FLAGS * _SEQUENCES + kind)
+
+
+def _sent_on(inside: pd.DataFrame, outside: pd.DataFrame) -> Bools:
+    """Where the link has MACs, who sends a packet on is who took it, and not who sent it first.
+
+    A datagram has no sequence number: without MACs it counts where both directions are seen.
+    """
+    row = inside["partner"].to_numpy()
+    matched = row != NO_PARTNER
+    macs = {
+        name: outside[name].to_numpy()[np.maximum(row, 0)]
+        for name in ("source_mac", "destination_mac")
+    }
+    first_from = np.where(inside["to_server"], macs["source_mac"], inside["source_mac"])
+    first_to = np.where(inside["to_server"], macs["destination_mac"], inside["destination_mac"])
+    then_from = np.where(inside["to_server"], inside["source_mac"], macs["source_mac"])
+    known = (first_to != NO_MAC) & (then_from != NO_MAC)
+    same = ~known | (first_to == then_from)
+    again = (first_from != NO_MAC) & (first_from == then_from)
+    chosen = matched & same & ~again
+    doubtful = chosen & ~known & (inside["flag"] == Flag.DATAGRAM).to_numpy()
+    if doubtful.any():
+        chosen &= ~doubtful | _both_ways(inside, chosen)
+    return np.asarray(chosen)
+
+
+def _both_ways(inside: pd.DataFrame, chosen: Bools) -> Bools:
+    """Which packets are of a pair of ends of which both directions are chosen."""
+    pairs = inside.assign(forth=chosen & inside["to_server"], back=chosen & ~inside["to_server"])
+    found = pairs.groupby(["client", "other"])[["forth", "back"]].transform("any")
+    return np.asarray(found["forth"] & found["back"])
+
+
+def _of_rewritten(inside: pd.DataFrame, outside: pd.DataFrame) -> pd.DataFrame:
+    """The packets of those pairs of ends of which one was matched, each with its flow."""
+    matched = inside[inside["partner"] != NO_PARTNER]
+    flow = outside["flow"].to_numpy()[matched["partner"].to_numpy()]
+    pairs = matched[["client", "other"]].assign(flow=flow)
+    pairs = pairs.drop_duplicates(["client", "other"], keep="last")
+    return inside.merge(pairs, on=["client", "other"], how="inner")
+
+
+def _legs(rows: pd.DataFrame, packets: PacketTable) -> Rewriting:
+    if rows.empty:
+        return NOTHING
+    code, ends = pd.factorize(rows["other"])
+    names = pd.Series([_end_name(int(end), packets.addresses) for end in ends], dtype="string")
+    rows = rows.assign(server=names.take(code).to_numpy())
+    legs = rows.sort_values(["flow", "at_ns"], kind="stable", ignore_index=True)
+    sent_on = legs[legs["to_server"] & (legs["partner"] != NO_PARTNER)]
+    matched = legs[legs["partner"] != NO_PARTNER]
+    return Rewriting(
+        legs=legs[list(LEG_COLUMNS)].astype(LEG_COLUMNS),
+        macs=frozenset(sent_on["source_mac"].unique().tolist()) - {NO_MAC},
+        flows=int(matched["flow"].nunique()),
+    )
+
+
+def _end_name(end: int, addresses: tuple[str, ...]) -> str:
+    address, port = addresses[end // (_PROTOCOLS * _PORTS)], end % _PORTS
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
