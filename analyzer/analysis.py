@@ -90,6 +90,7 @@ def analyse(recording: Recording, assumptions: Sequence[Assumption] = ()) -> Ana
         drains=figures.drains,
         laws=tuple(_law(director) for director in evidence.directors),
         forwarding=figures.forwarded,
+        counted=tuple(figures.counted),
         timeline=_timeline(evidence, observed, measured, figures.events, sockets),
         stories=stories(evidence, measured, figures.connections, late=figures.late),
         pictures=_pictures(evidence, measured, figures.connections),
@@ -163,6 +164,7 @@ def _figures(evidence: Evidence, measured: Sequence[Measured]) -> Figures:
         resets=resets(evidence, measured),
         late=[case for _, cases in late for case in cases],
         longest_pause_s=max((pause_s for pause_s in pauses_s if pause_s), default=None),
+        counted=[service for one in measured for service in one.counted],
     )
 
 

@@ -21,6 +21,7 @@ from analyzer.findings import (
     timeouts,
     wire,
 )
+from analyzer.findings.counted import said_of
 from analyzer.findings.figures import agrees, by_whom, measured, timeout_told, told_s
 from analyzer.findings.timeouts import governing
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from analyzer.findings.figures import Figures
-    from analyzer.results import Event, Finding, Lifetime, Peak, Severity
+    from analyzer.results import Counted, Event, Finding, Lifetime, Peak, Severity
 
 RULES: tuple[Callable[[Figures], Finding | None], ...] = (
     failover.failover_invalid,
@@ -55,7 +56,9 @@ RULES: tuple[Callable[[Figures], Finding | None], ...] = (
     resets.refused,
     expired.packet_after_expiry,
     timeouts.tcpfin_governs,
+    timeouts.udp_governs,
     timeouts.tcpfin_has_no_effect,
+    timeouts.lifetime_ambiguous,
     resets.reset_closes_early,
     resets.reset_by_server,
     timeouts.idle_established,
@@ -107,6 +110,13 @@ def verdict(figures: Figures) -> str:
     if figures.requests.sent and not figures.requests.succeeded:
         decay = [_governed(row)] if row and row.lifetime_s and _answered(figures) else []
         return _sentence([*ended, *sent, *decay, *lost])
+    if figures.counted:
+        settled = any(one.settled for one in figures.counted)
+        peaked = [words for peak in figures.peaks for words in _peak(peak, "inactive")]
+        held = peaked if settled else _held(figures.peaks)
+        decay = [*said_of(figures.counted), *held, *lost]
+        said = [*sent, *decay] if figures.requests.failed else [*decay, *sent]
+        return _sentence([*ended, *said])
     if row is None:
         held = [] if sent else _held(figures.peaks)
         return _sentence(
@@ -126,12 +136,19 @@ def verdict(figures: Figures) -> str:
 
 
 def _peaked(peaks: Sequence[Peak], row: Lifetime) -> list[str]:
-    column = "InActConn" if row.counted == "inactive" else "ActiveConn"
     return [
-        f"{column} peaked at {getattr(peak, row.counted)} on {peak.director}"
+        words
         for peak in peaks
         if peak.director == row.director
+        for words in _peak(peak, row.counted)
     ]
+
+
+def _peak(peak: Peak, counted: Counted) -> list[str]:
+    if peak.director is None:
+        return []
+    column = "InActConn" if counted == "inactive" else "ActiveConn"
+    return [f"{column} peaked at {getattr(peak, counted)} on {peak.director}"]
 
 
 def _held(peaks: Sequence[Peak]) -> list[str]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
+    from analyzer.counted.results import CountedService
     from analyzer.ending import Ending
     from analyzer.evidence import Evidence
     from analyzer.expired import LatePacket
@@ -45,6 +46,7 @@ class Figures:
         resets: ``resets.resets`` of it.
         late: the packets that came after their entry had expired.
         longest_pause_s: after which one of those connections was still answered.
+        counted: services of directors that only counters are known of.
     """
 
     requests: Requests
@@ -66,6 +68,7 @@ class Figures:
     resets: pd.DataFrame = field(default_factory=no_resets)
     late: Sequence[LatePacket] = ()
     longest_pause_s: float | None = None
+    counted: Sequence[CountedService] = ()
 
     def ends(self, flows: Iterable[int]) -> str:
         """Some of the connections of these flows, by client and VIP, as evidence."""
@@ -104,6 +107,11 @@ def lived(row: Lifetime) -> str:
     life = row.lifetime_s
     if life is None:
         return f"none of {row.n} entries was seen to go"
+    if row.service is not None:
+        return (
+            f"about {row.n_expired} of {row.n} entries of {row.service} ({row.forwarding}) went "
+            f"{life.mean:.1f} ± {life.uncertainty:.1f} s after they came, by InActConn"
+        )
     return (
         f"{row.n_expired} of {row.n} entries went {life.mean:.2f} s after their last packet "
         f"({life.min:.2f} to {life.max:.2f} s, each ± {life.uncertainty:.2f} s)"

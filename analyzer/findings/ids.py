@@ -22,6 +22,7 @@ IDS = frozenset(
         "idle-established",
         "imbalance",
         "keepalived-alone",
+        "lifetime-ambiguous",
         "load-saturated",
         "no-real-server",
         "packet-after-expiry",
@@ -47,6 +48,7 @@ IDS = frozenset(
         "timeout-changed-midway",
         "timeouts-contradicted",
         "two-masters",
+        "udp-governs",
         "vip-unanswered",
         "weight-zero-still-served",
     }
