@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from analyzer.findings import (
     changed,
+    clocks,
     draining,
     failover,
     failures,
@@ -69,6 +70,7 @@ RULES: tuple[Callable[[Figures], Finding | None], ...] = (
     limits.table_memory,
     timeouts.expires_late,
     run.foreign_entries,
+    clocks.log_clock,
 )
 
 
@@ -94,7 +96,7 @@ def verdict(figures: Figures) -> str:
     ended = [figures.ending.text] if figures.ending and not figures.ending.is_whole else []
     row = governing(figures.lifetimes)
     sent = _requests(figures)
-    lost = _lost(figures.events)
+    lost = [*_lost(figures.events), *clocks.caveats(figures)]
     if figures.requests.sent and not figures.requests.succeeded:
         decay = [_governed(row)] if row and row.lifetime_s and _answered(figures) else []
         return _sentence([*ended, *sent, *decay, *lost])

@@ -21,6 +21,7 @@ IDS = frozenset(
         "imbalance",
         "keepalived-alone",
         "load-saturated",
+        "log-clock",
         "no-real-server",
         "port-budget",
         "port-reuse-delay",
