@@ -210,7 +210,7 @@ def test_fifty_connections_lived_for_tcpfin_by_whatever_stamps(tmp_path: Path, k
     assert row.lifetime_s.mean == pytest.approx(123.5, abs=1.0)
     assert clock_of(found).joined
     assert clock_of(found).confirmed
-    assert found.agreement[0].disagreement_polls == 0
+    assert found.agreement[0].unexplained_polls == 0
 
 
 @pytest.mark.parametrize(
@@ -266,7 +266,7 @@ def test_tcpfin_is_measured_and_predictions_go_by_it(
     found = analysed(tmp_path, log, capture_of(BURST_S))
     longest_s = max(granule_s(timeout_s + 6.0, known) for known in KNOWN_HZ)  # HZ is not known
     assert_measures(found, timeout_s, 50, within_s=longest_s / 2 + 2)
-    assert found.agreement[0].inactive_max_error == 0
+    assert found.agreement[0].unexplained_polls == 0
     taken = [gap for gap in found.not_measured if gap.what == "tcpfin as configured on director"]
     assert len(taken) == (timeout_s != 120)
 
