@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from analyzer.agreement import value_at
 from analyzer.decay import told
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     import numpy.typing as npt
+    import pandas as pd
 
     from analyzer.director import Director
     from analyzer.predict import Prediction
@@ -56,6 +56,10 @@ class Services:
     measured_s: Mapping[int, tuple[float, float]]
     zero_ns: int
     doubt_s: float
+
+    def has(self, group: pd.DataFrame) -> bool:
+        """Whether any of a group's entries belongs to one of the services."""
+        return any(group.index.isin(one.entries).any() for one in self.services)
 
     def counters(self, group: pd.DataFrame, *, is_active: bool) -> Iterator[tuple[Counted, Floats]]:
         """Of each service that has entries of a group: their counter, and their last packets.
@@ -152,12 +156,10 @@ def counted_by_service(
     takes its counters with it, while its entries stay.
     """
     rows = services[services["director"] == director.name]
-    ends = prediction.entries["flow"].map(
-        pd.Series(list(flows[_END].itertuples(index=False, name=None)), index=flows.index)
-    )
+    ends = flows[_END].reindex(prediction.entries["flow"])
     found = []
     for end, polls in rows.dropna(subset=_END).groupby(_END, sort=True):
-        mine = prediction.entries.index[ends == tuple(end)].to_numpy()
+        mine = np.flatnonzero((ends == list(end)).all(axis=1).fillna(value=False))
         summed = polls.groupby("at").agg(
             active=("active", "sum"), inactive=("inactive", "sum"), servers=("active", "size")
         )

@@ -80,6 +80,9 @@ def lifetimes_by_falls(
         if known_s is None and measured.timeout_measured_s is not None:
             by_service = by_service.knowing(state, measured.timeout_measured_s)
         why_not += [_why(director, state, misfit) for misfit in misfits[:1]]
+        if not by_service.has(group):
+            why = "no counters of the service of these connections were polled, by its VIP and port"
+            why_not.append(NotMeasured(what=_what(director, state), why=why))
     return Fallen(rows=sorted(rows, key=lambda row: -row.n), why_not=why_not)
 
 
@@ -141,4 +144,8 @@ def _why(director: Director, state: State, misfit: Misfit) -> NotMeasured:
             f"held ({when}): not all of these connections are this director's, or the counters "
             "leave some out"
         )
-    return NotMeasured(what=f"lifetimes in {state.name} on {director.name}, by counters", why=why)
+    return NotMeasured(what=_what(director, state), why=why)
+
+
+def _what(director: Director, state: State) -> str:
+    return f"lifetimes in {state.name} on {director.name}, by counters"

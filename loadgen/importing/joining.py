@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.captured import read_captures
+from analyzer.instants import seconds_since
 from analyzer.log_clock.counters import match_counters
 from analyzer.log_clock.entries import match_entries
 from analyzer.log_clock.model import Appeared, Track, unmatched
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
 
-_NS = 1e9
 EPOCH = Stamps(zone="UTC", utc_offset_s=0.0, dated=True, resolution_s=0.0)
 """Those of a log of JSON lines."""
 
@@ -107,10 +107,9 @@ def placed_by_events(
     captured, _ = read_captures({name: capture}, ends, macs)
     if captured is None or not len(captured.packets.at_ns):
         return place(unmatched("the capture has no packet"), stamps, overlap=True)
-    covered_s = (
-        float(captured.packets.at_ns.min()) / _NS,
-        float(captured.packets.at_ns.max()) / _NS,
-    )
+    at_ns = captured.packets.at_ns
+    first_s, last_s = seconds_since(np.array([at_ns.min(), at_ns.max()]), 0).tolist()
+    covered_s = (float(first_s), float(last_s))
     overlap = polls[0].t <= covered_s[1] and polls[-1].t + stamps.resolution_s >= covered_s[0]
     return place(_match(polls, captured, covered_s, stamps, ends), stamps, overlap=overlap)
 
@@ -174,7 +173,7 @@ def _track(polls: Sequence[Poll], end: VirtualEnd, births: pd.DataFrame) -> Trac
         polled_s=np.array([row[0] for row in rows]),
         held=np.array(held if has_held else came, dtype=np.int64),
         came=np.array(came, dtype=np.int64) if has_came else None,
-        began_s=np.sort(mine["first_ns"].to_numpy(dtype=np.int64)) / _NS,
+        began_s=seconds_since(mine["first_ns"].sort_values(), 0),
     )
 
 
@@ -196,7 +195,11 @@ def _appeared(polls: Sequence[Poll], births: pd.DataFrame) -> Appeared:
     once = births[~births.duplicated("flow", keep=False)]
     columns = ["protocol", "client_ip", "client_port", "vip", "port"]
     packets = dict(
-        zip(once[columns].itertuples(index=False, name=None), once["first_ns"], strict=True)
+        zip(
+            once[columns].itertuples(index=False, name=None),
+            seconds_since(once["first_ns"], 0).tolist(),
+            strict=True,
+        )
     )
     seen: set[tuple[object, ...]] = set()
     before_s = -np.inf
@@ -208,7 +211,7 @@ def _appeared(polls: Sequence[Poll], births: pd.DataFrame) -> Appeared:
             key = (row.protocol, row.client_ip, row.client_port, row.vip, row.port)
             if key in packets and key not in seen:
                 seen.add(key)
-                found.append((before_s, poll.t, packets[key] / _NS))
+                found.append((before_s, poll.t, packets[key]))
         before_s = poll.t
     made: Floats = np.array(found, dtype=np.float64).reshape(-1, 3)
     return Appeared(after_s=made[:, 0], by_s=made[:, 1], packet_s=made[:, 2])
