@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,8 @@ CHANGE_MARGIN_S = 0.2
 TOLERATED = 2
 """Entries by which InActConn may differ for a moment without being called a disagreement."""
 UNEXPLAINED = "unexplained"
+_FINE_S = 0.25
+_MOST_SHIFTS = 17
 WIDEST_POLL_S = 1.0
 """An expiry may lie beside its look by the look's own width, but by no more than this."""
 
@@ -64,6 +67,7 @@ def agreement(
     observed: Sequence[Curve],
     predicted: Sequence[Curve],
     doubt: Doubt,
+    otherwise: Sequence[Sequence[Curve]] = (),
 ) -> Agreement:
     """How well one director was predicted.
 
@@ -74,10 +78,12 @@ def agreement(
         observed: its polled curves, one per real server.
         predicted: the same from packets.
         doubt: how far an expiry may be off for reasons that are known.
+        otherwise: the predicted curves as they may be as well, where a timeout or the timers are
+            not known for certain; each with the same real servers.
     """
     matches, counted = state_matches(prediction, samples, doubt.stamps_s)
     residuals, beyond_s = _residuals(lives, doubt)
-    errors = _curve_errors(observed, predicted, _slack_s(lives, doubt))
+    errors = _curve_errors(observed, [predicted, *otherwise], doubt.clock_s, _slack_s(lives, doubt))
     return Agreement(
         director=prediction.director,
         entries_observed=int(servers_seen(lives, prediction.entries).notna().sum()),
@@ -101,30 +107,54 @@ def value_at(t_s: Floats, values: Ints, at_s: Floats) -> Ints:
 
 
 def _curve_errors(
-    observed: Sequence[Curve], predicted: Sequence[Curve], slack_s: float
+    observed: Sequence[Curve],
+    predictions: Sequence[Sequence[Curve]],
+    clock_s: float,
+    slack_s: float,
 ) -> tuple[int | None, int | None, int, int]:
     """The largest differences far from any change, and the longest runs of real ones.
 
-    Of the runs the first is of those that differ at all, the second of those that no shift of the
-    prediction by ``slack_s`` accounts for.
+    Of the runs the first is of those that differ at all, the second of those that neither a shift
+    of the prediction by ``slack_s`` nor all predictions together account for.
     """
     if not observed:
         return None, None, 0, 0
     polled_s = np.unique(np.concatenate([curve.t_s for curve in observed]))
+    predicted = predictions[0]
     off_active = np.abs(_difference(polled_s, observed, predicted, lambda curve: curve.active))
-    shifted = [
-        _difference(polled_s, observed, predicted, lambda curve: curve.inactive, by_s)
-        for by_s in (0.0, -slack_s, slack_s)
-    ]
-    off_inactive = np.abs(shifted[0])
+    off_inactive = np.abs(_difference(polled_s, observed, predicted, _inactive))
     changes_s = np.unique(np.concatenate([*map(_change_times, observed), *_steps(predicted)]))
     calm = _far_from(polled_s, changes_s)
-    low, high = np.min(shifted, axis=0), np.max(shifted, axis=0)
-    beyond = np.maximum(np.maximum(low, -high), 0)
+    beyond = _beyond(polled_s, observed, predictions, clock_s, slack_s)
     longest = _longest_run(off_inactive > TOLERATED), _longest_run(beyond > TOLERATED)
     if not calm.any():
         return None, None, *longest
     return int(off_active[calm].max()), int(off_inactive[calm].max()), *longest
+
+
+def _inactive(curve: Curve) -> Ints:
+    return curve.inactive
+
+
+def _beyond(
+    polled_s: Floats,
+    observed: Sequence[Curve],
+    predictions: Sequence[Sequence[Curve]],
+    clock_s: float,
+    slack_s: float,
+) -> Ints:
+    """By how much each poll's InActConn lies beyond all that is predicted for about then."""
+    shifts_s = [0.0, -slack_s, slack_s]
+    if len(predictions) > 1:
+        steps = max(math.ceil(clock_s / _FINE_S), 1)
+        shifts_s += list(np.linspace(-clock_s, clock_s, min(2 * steps + 1, _MOST_SHIFTS)))
+    off = [
+        _difference(polled_s, observed, predicted, _inactive, by_s)
+        for predicted in predictions
+        for by_s in shifts_s
+    ]
+    low, high = np.min(off, axis=0), np.max(off, axis=0)
+    return np.asarray(np.maximum(np.maximum(low, -high), 0), dtype=np.int64)
 
 
 def _steps(predicted: Sequence[Curve]) -> list[Floats]:

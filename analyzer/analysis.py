@@ -19,6 +19,7 @@ from analyzer.ipvs.states import Flag
 from analyzer.ipvs.versions import ASSUMED, sentence
 from analyzer.latency import latencies
 from analyzer.lived import lived
+from analyzer.log_clock.results import log_clock_of
 from analyzer.measure import Measured, measure
 from analyzer.observed import ns, span_ms
 from analyzer.pictures import Pictures
@@ -88,6 +89,7 @@ def analyse(recording: Recording, assumptions: Sequence[Assumption] = ()) -> Ana
         what_if=_what_if(measured, evidence, assumptions),
         sockets=socket_states(sockets),
         drains=figures.drains,
+        log_clock=figures.log_clock,
         laws=tuple(_law(director) for director in evidence.directors),
         forwarding=figures.forwarded,
         counted=tuple(figures.counted),
@@ -155,6 +157,7 @@ def _figures(evidence: Evidence, measured: Sequence[Measured]) -> Figures:
         foreign_entries={one.director.name: one.foreign_entries for one in measured},
         ended_early=[row for one in measured for row in one.ended_early],
         drains=drains(evidence),
+        log_clock=log_clock_of(evidence.manifest),
         evidence=evidence,
         failover=failover(evidence),
         ending=_ending(evidence),

@@ -83,8 +83,8 @@ def predicted_lifetimes(entries: pd.DataFrame, director: Director) -> list[Lifet
     rows = []
     for (number, waited_s), group in remaining.groupby(["state", "timeout_s"], sort=False):
         state = State(int(str(number))).name
-        told = _told(director, state, _number(waited_s))
-        rows.append(group_row(director, state, told, len(group)))
+        waited = told(director, state, _number(waited_s))
+        rows.append(group_row(director, state, waited, len(group)))
     return sorted(rows, key=lambda row: -row.n)
 
 
@@ -110,10 +110,11 @@ def configured_s(director: Director, state: str) -> float | None:
     if state not in State.__members__:
         return None
     timeout_s = float(timeout_by_state_s(director.timeouts or Timeouts())[State[state]])
-    return _told(director, state, timeout_s)
+    return told(director, state, timeout_s)
 
 
-def _told(director: Director, state: str, timeout_s: float | None) -> float | None:
+def told(director: Director, state: str, timeout_s: float | None) -> float | None:
+    """A state's timeout, None where it can be set and nobody read what it was set to."""
     is_settable = TIMEOUT_NAMES[State[state]] != "fixed"
     unknown = director.timeouts is None or TIMEOUT_NAMES[State[state]] in director.assumed_timeouts
     return None if is_settable and unknown else timeout_s

@@ -42,6 +42,7 @@ class Director:
         has_service: it had the service that load was sent to; None where nobody looked, or where
             a service by firewall mark may take its packets.
         real_servers: how many that service had when the run began.
+        clock_uncertainty_s: of the instants of its polls, beyond what they say themselves.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Director:
     clock_is_known: bool = True
     has_service: bool | None = None
     real_servers: int | None = None
+    clock_uncertainty_s: float = 0.0
 
     @property
     def law(self) -> Law:
@@ -110,6 +112,7 @@ def _director(name: str, facts: Mapping[str, Any]) -> Director:
         conn_max=_small_number(sysctl.get("conn_max"), otherwise=0) or None,
         entry_bytes=_small_number(facts.get("entry_bytes"), otherwise=0) or None,
         uptime_step_s=float(facts.get("uptime_step_s", UPTIME_STEP_S)),
+        clock_uncertainty_s=float(facts.get("clock_uncertainty_s") or 0.0),
         timeouts_source=str(facts["timeouts_source"]) if facts.get("timeouts_source") else None,
         clock_is_known=bool(facts.get("clock_is_known", True)),
         kernel=str(facts["kernel"]) if facts.get("kernel") else None,

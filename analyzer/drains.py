@@ -12,6 +12,8 @@ from analyzer.clock import iso
 from analyzer.drain import Held, Timers, goes_s
 from analyzer.ipvs.changes import BUSY_STATES
 from analyzer.ipvs.states import Timeouts
+from analyzer.log_clock.instants import in_its_own_time
+from analyzer.log_clock.results import log_clock_of
 from analyzer.observed import entry_polls_ns, ns
 from analyzer.results import Drain, DrainState
 from analyzer.rules import director_clock
@@ -79,8 +81,9 @@ def _end(address: str, port: int) -> str:
 
 def drains(evidence: Evidence) -> tuple[Drain, ...]:
     """Every real server that has weight 0 at a director's last poll."""
+    log_clock = log_clock_of(evidence.manifest)
     return tuple(
-        _drain(director, draining, evidence)
+        in_its_own_time(_drain(director, draining, evidence), log_clock)
         for director in evidence.directors
         for draining in _draining(evidence.services, director.name)
     )

@@ -15,6 +15,9 @@ from analyzer.clock import REACTION_S
 from analyzer.counters import counted_lifetimes
 from analyzer.decay import lifetimes, predicted_lifetimes, sightings_of
 from analyzer.endings import ended_early_rows, with_early_ends, with_removals
+from analyzer.falls.bands import as_well
+from analyzer.falls.measured import by_falls
+from analyzer.falls.settle import Settled
 from analyzer.in_force.learn import learn_timeouts, with_timeouts
 from analyzer.in_force.model import timeouts_in_force
 from analyzer.in_force.wording import timeouts_unknown, with_sources
@@ -104,6 +107,10 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
     in_force = learn_timeouts(mine, clock, rules, director, evidence, lives)
     director, rules = in_force.known(director), in_force.rules(rules, clock)
     rules, inferred = _learn_phase(mine, clock, rules, director, lives)
+    fallen, taken = None, Settled(rules=rules)
+    if own and lives.empty:
+        fallen, taken = by_falls(director, evidence, mine, clock, rules)
+    rules = taken.rules
     prediction = predict(mine, clock, rules, director.name)
     prediction = with_removals(prediction, mine, clock, rules, director, evidence, lives)
     margin_s = clock.uncertainty_s + REACTION_S
@@ -120,7 +127,11 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
         lives=joined,
         prediction=prediction,
         lifetimes=with_sources(
-            rows or predicted_lifetimes(prediction.entries, director), director, in_force
+            rows
+            or (fallen.rows if fallen else [])
+            or predicted_lifetimes(prediction.entries, director),
+            director,
+            in_force,
         ),
         predicted=predicted,
         agreement=agreement(
@@ -130,6 +141,12 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
             own,
             predicted,
             _doubt(director, evidence, clock, phase, in_force),
+            [
+                curves.predicted_curves(one, servers, evidence.zero_ns, director.kernel)
+                for one in as_well(
+                    prediction, rules.hz, taken.uncertainty_s, phase_known=phase is not None
+                )
+            ],
         )
         if own
         else None,
@@ -138,7 +155,11 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
         inferred=inferred,
         rules=rules,
         in_force=in_force,
-        not_measured=[*timeouts_unknown(director, in_force), *_phase_unknown(director, phase)],
+        not_measured=[
+            *timeouts_unknown(director, in_force),
+            *_phase_unknown(director, phase),
+            *(fallen.why_not if fallen else []),
+        ],
     )
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from analyzer.failover.results import Failover
     from analyzer.failures import FailureKind, Stage
     from analyzer.forwarding import Forwarding
+    from analyzer.log_clock.results import LogClock
     from analyzer.stories.model import Story
 
     Floats = npt.NDArray[np.float64]
@@ -212,7 +213,7 @@ class DrainState:
     state: str  # as in ip_vs_conn; a persistence template is told as TEMPLATE
     n: int
     renewed: int  # whose timers traffic restarted since the weight became 0
-    gone_by: str | None  # UTC, ISO 8601: the last of them, if no packet comes
+    gone_by: str | None  # as in Drain: the last of them, if no packet comes
     uncertainty_s: float | None
 
 
@@ -220,10 +221,11 @@ class DrainState:
 class Drain:
     """A real server of weight 0: when its last entry goes ("when may I reboot it?").
 
-    Instants are UTC in ISO 8601. ``gone_by`` ± ``uncertainty_s`` is predicted from the entries'
-    timers, also where the last entry was then seen to go (``gone``, in the poll of that instant).
-    While traffic renews entries there is no such instant: ``gone_by`` is None, and they are not
-    gone ``not_before`` the one that would hold if it ceased.
+    Instants are ISO 8601: UTC with a Z; of a log whose zone is not known its local time, without;
+    of one that names no day, a time alone. ``gone_by`` ± ``uncertainty_s`` is predicted from the
+    entries' timers, also where the last entry was then seen to go (``gone``, in the poll of that
+    instant). While traffic renews entries there is no such instant: ``gone_by`` is None, and they
+    are not gone ``not_before`` the one that would hold if it ceased.
     """
 
     director: str
@@ -237,6 +239,7 @@ class Drain:
     not_before: str | None
     gone: str | None
     why: str | None  # why there is no gone_by
+    zone: str | None = "UTC"  # of the instants; as an imported log names it, null where it does not
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -342,6 +345,7 @@ class Analysis:
     what_if: tuple[WhatIf, ...] = ()
     sockets: tuple[SocketState, ...] = ()
     drains: tuple[Drain, ...] = ()
+    log_clock: LogClock | None = None  # of an imported log
     laws: tuple[KernelLaw, ...] = ()
     forwarding: Forwarding | None = None  # how directors forward, and what says so
     counted: tuple[CountedService, ...] = ()  # of directors that only counters are known of

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,7 +35,8 @@ def director_clock(director: Director, evidence: Evidence) -> DirectorClock:
     asked_ns = ns(polls["asked"])
     took_ns = np.rint(polls["took_ms"].to_numpy(dtype=np.float64) * 1e6).astype(np.int64)
     uptime_s = polls["director_uptime_s"].to_numpy(dtype=np.float64)
-    return clock_from_polls(asked_ns, asked_ns + took_ns, uptime_s, director.uptime_step_s)
+    clock = clock_from_polls(asked_ns, asked_ns + took_ns, uptime_s, director.uptime_step_s)
+    return replace(clock, uncertainty_s=clock.uncertainty_s + director.clock_uncertainty_s)
 
 
 def rules_of(director: Director, evidence: Evidence) -> Rules:

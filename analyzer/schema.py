@@ -24,6 +24,7 @@ from analyzer.failover import results as failover_results
 from analyzer.ipvs import states
 from analyzer.ipvs.texts import model as texts
 from analyzer.lives import Life, Question
+from analyzer.log_clock.results import LogClock
 from analyzer.model import Band, PortBudget, TableMemory
 from analyzer.occupancy import Counts, Course
 from analyzer.sweep import results as sweep_results
@@ -43,6 +44,7 @@ _FOR_TYPES_ONLY = {
     "Ints": list[int],
     "Ending": Ending,
     "FinWaits": FinWaits,
+    "LogClock": LogClock,
     "PortBudget": PortBudget,
     "TableMemory": TableMemory,
 }

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from analyzer.findings import (
     changed,
+    clocks,
     draining,
     expired,
     failover,
@@ -80,6 +81,7 @@ RULES: tuple[Callable[[Figures], Finding | None], ...] = (
     timeouts.expires_late,
     run.foreign_entries,
     forwarding.forwarding_assumed,
+    clocks.log_clock,
 )
 
 
@@ -106,7 +108,7 @@ def verdict(figures: Figures) -> str:
     row = governing(figures.lifetimes)
     sent = _requests(figures)
     broken = [*resets.refused_sentence(figures), *expired.late_sentence(figures)]
-    lost = _lost(figures.events)
+    lost = [*_lost(figures.events), *clocks.caveats(figures)]
     if figures.requests.sent and not figures.requests.succeeded:
         decay = [_governed(row)] if row and row.lifetime_s and _answered(figures) else []
         return _sentence([*ended, *sent, *decay, *lost])

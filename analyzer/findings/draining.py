@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from analyzer.log_clock.instants import time_of_day
 from analyzer.results import Finding
 
 if TYPE_CHECKING:
@@ -35,16 +36,17 @@ def told(row: Drain) -> str:
     """One real server in words."""
     where = f"{row.real_server} on {row.director} ({row.service})"
     if row.gone:
-        return f"{where}: its last entry went by {clock(row.gone)}{_predicted(row)}"
+        return f"{where}: its last entry went by {time_of_day(row.gone, row.zone)}{_predicted(row)}"
     if not row.entries:
         return f"{where}: holds nothing"
     held = f"{where}: {_held(row)}"
     if row.not_before:
-        return f"{held}, not gone before {clock(row.not_before)}: {row.why}"
+        return f"{held}, not gone before {time_of_day(row.not_before, row.zone)}: {row.why}"
     if row.gone_by is None:
         return f"{held}; when they go is not known: {row.why}"
     return (
-        f"{held}, gone by {clock(row.gone_by)} ± {row.uncertainty_s or 0:.1f} s if no packet comes"
+        f"{held}, gone by {time_of_day(row.gone_by, row.zone)} ± {row.uncertainty_s or 0:.1f} s "
+        "if no packet comes"
     )
 
 
@@ -57,9 +59,4 @@ def _held(row: Drain) -> str:
 def _predicted(row: Drain) -> str:
     if row.gone_by is None:
         return ""
-    return f", predicted {clock(row.gone_by)} ± {row.uncertainty_s or 0:.1f} s"
-
-
-def clock(instant: str) -> str:
-    """``18:20:11.3 UTC`` of an instant in ISO 8601."""
-    return f"{instant[11:21]} UTC"
+    return f", predicted {time_of_day(row.gone_by, row.zone)} ± {row.uncertainty_s or 0:.1f} s"

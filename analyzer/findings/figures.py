@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from analyzer.expired import LatePacket
     from analyzer.failover.results import Failover
     from analyzer.forwarding import Forwarding
+    from analyzer.log_clock.results import LogClock
     from analyzer.measure import Measured
     from analyzer.results import Agreement, Drain, EndedEarly, Event, Lifetime, Peak, Requests
 
@@ -39,6 +40,7 @@ class Figures:
         foreign_entries: entries of the service whose packets this run did not send, by director.
         failover: None of a run that was none.
         ending: None where only figures are at hand.
+        log_clock: of an imported log.
         evidence: the recording; None where only figures are at hand.
         measured: one per director; empty where only figures are at hand.
         connections: ``wire.connections`` of the capture; None without one.
@@ -59,6 +61,7 @@ class Figures:
     foreign_entries: dict[str, int]
     ended_early: Sequence[EndedEarly] = ()
     drains: tuple[Drain, ...] = ()
+    log_clock: LogClock | None = None
     evidence: Evidence | None = None
     failover: Failover | None = None
     ending: Ending | None = None

@@ -24,6 +24,7 @@ IDS = frozenset(
         "keepalived-alone",
         "lifetime-ambiguous",
         "load-saturated",
+        "log-clock",
         "no-real-server",
         "packet-after-expiry",
         "port-budget",

@@ -23,13 +23,15 @@ from analyzer.ipvs.changes import EntryTracker
 from analyzer.ipvs.formats import parse_entries, parse_services
 from analyzer.ipvs.states import Timeouts
 from analyzer.recording import CAPTURE, RecordingWriter, mapped
-from analyzer.wire.packets import read_packets
+from analyzer.wire.packets import mac_number, read_packets
 from analyzer.wire.segments import busiest_end
 from loadgen.director.rows import counters_alone, service_rows
 from loadgen.errors import UsageProblem
 from loadgen.importing.commands import events_of
+from loadgen.importing.joining import EPOCH, Joined, Poll, placed_by_events
 from loadgen.importing.log import before_looks, looks
 from loadgen.importing.printed import Printed, from_printed
+from loadgen.importing.stamps import Stamp, stamps_of
 from loadgen.importing.timeouts import Told, told_timeouts
 
 if TYPE_CHECKING:
@@ -40,6 +42,9 @@ if TYPE_CHECKING:
 _NS = 1_000_000_000
 DIRECTOR = "director"
 META = "meta.json"
+NOT_JOINED = "not-joined.pcap"
+"""A capture that cannot be looked at beside its log: no analysis reads it."""
+
 _CAPTURE_SUFFIXES = {".pcap", ".pcapng", ".cap"}
 _POLL_LOG_SUFFIXES = {".jsonl", ".ndjson"}
 _TEXT_LOG_SUFFIXES = {".log", ".txt"}
@@ -137,10 +142,11 @@ def import_folder(paths: list[Path], directory: Path) -> list[str]:
     if sources.log and not polls:
         raise UsageProblem(f"{sources.log}: no look with a time found in it")
     try:
-        clock = _clock(sources.meta, polls)
+        log_clock = _joined(sources, polls)
+        clock = _clock(sources.meta, polls, log_clock.offset_s)
         service, guess = _service(sources, polls)
         timeouts = told_timeouts(sources.meta, META, _timeouts(polls), DIRECTOR, clock.at_ns)
-        manifest = _manifest(sources, clock, polls, service, timeouts)
+        manifest = _manifest(sources, clock, polls, service, timeouts, log_clock)
         directors_of(manifest)  # what an analysis could not use is refused here
         events = events_of(sources.meta, DIRECTOR, clock.at_ns)
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
@@ -149,7 +155,8 @@ def import_folder(paths: list[Path], directory: Path) -> list[str]:
         raise UsageProblem(f"{META}: {error}") from error
     recording = RecordingWriter(directory, manifest)
     if sources.capture:
-        shutil.copyfile(sources.capture, recording.path / CAPTURE)
+        name = NOT_JOINED if log_clock.leaves_capture_out else CAPTURE
+        shutil.copyfile(sources.capture, recording.path / name)
     recording.extend("events", [*events, *timeouts.events])
     doubts = _record_polls(polls, clock, recording)
     recording.close("completed")
@@ -185,7 +192,12 @@ def _printed(path: Path) -> Iterator[Mapping[str, Any]]:
     year = time.gmtime(path.stat().st_mtime).tm_year
     before = from_printed(before_looks(_texts(path))).timeouts
     for look in looks(_texts(path), year):
-        yield {"t": look.at_s, "printed": from_printed(look.text), "timeouts_before": before}
+        yield {
+            "t": look.at_s,
+            "stamp": look.stamp,
+            "printed": from_printed(look.text),
+            "timeouts_before": before,
+        }
         before = None
 
 
@@ -228,9 +240,36 @@ def _checked(t: float) -> float:
     return t
 
 
-def _clock(meta: Mapping[str, Any], polls: list[Mapping[str, Any]]) -> Clock:
+def _joined(sources: Sources, polls: list[Mapping[str, Any]]) -> Joined:
+    """How the log's times were read, and where they lie on the capture's clock."""
+    stamps = [poll["stamp"] for poll in polls if isinstance(poll.get("stamp"), Stamp)]
+    given = (sources.meta.get("clock") or {}).get("offset_s_before") is not None
+    mac = (sources.meta.get("director") or {}).get("mac")
+    if not polls:
+        return Joined()
+    read = stamps_of(stamps) if stamps else EPOCH
+    if sources.capture is None or given:
+        return Joined(stamps=read)
+    placed = placed_by_events(
+        [Poll(t=float(poll["t"]), printed=_services_in(poll)) for poll in polls],
+        read,
+        mapped(sources.capture),
+        sources.capture.name,
+        frozenset([mac_number(str(mac))] if mac else []),
+    )
+    return Joined(stamps=read, placed=placed)
+
+
+def _services_in(poll: Mapping[str, Any]) -> Printed:
+    """One look, without the entries of a log of JSON lines: they may be a million."""
+    if isinstance(poll.get("printed"), Printed):
+        return _printed_in(poll)
+    return Printed(services=parse_services(str(poll.get("services") or "")).services)
+
+
+def _clock(meta: Mapping[str, Any], polls: list[Mapping[str, Any]], shift_s: float) -> Clock:
     told = meta.get("clock") or {}
-    before_s = float(told.get("offset_s_before") or 0.0)
+    before_s = float(told.get("offset_s_before") or shift_s)
     if not abs(before_s) < _LATEST_T:
         raise ValueError(f"clock: offset {before_s}")
     jiffies = meta.get("jiffies") or {}
@@ -250,21 +289,26 @@ def _manifest(
     polls: list[Mapping[str, Any]],
     service: Mapping[str, Any] | None,
     timeouts: Told,
+    log_clock: Joined,
 ) -> dict[str, Any]:
     meta = sources.meta
+    director = _director(meta, clock, timeouts)
     return {
         "command": "import",
         "imported": {
             "poll_log": str(sources.log) if sources.log else None,
             "capture": str(sources.capture) if sources.capture else None,
             "scenario": meta.get("scenario"),
+            "log_clock": log_clock.manifest(),
         },
         "started_at_ns": clock.at_ns(clock.from_t) if polls else None,
         "forwarding": meta.get("forwarding"),
         "service": service,
-        "directors": {DIRECTOR: _director(meta, clock, timeouts)},
-        "capture": {"dropped": None} if sources.capture else None,
-        "not_measured": _not_measured(sources),
+        "directors": {DIRECTOR: director | {"clock_uncertainty_s": log_clock.uncertainty_s}},
+        "capture": {"dropped": None}
+        if sources.capture and not log_clock.leaves_capture_out
+        else None,
+        "not_measured": _not_measured(sources, log_clock),
     }
 
 
@@ -286,12 +330,15 @@ def _director(meta: Mapping[str, Any], clock: Clock, timeouts: Told) -> dict[str
     }
 
 
-def _not_measured(sources: Sources) -> list[dict[str, str]]:
+def _not_measured(sources: Sources, log_clock: Joined) -> list[dict[str, str]]:
     rows = []
     if sources.log is None:
         rows.append({"what": "ActiveConn, InActConn and entries", "why": "no poll log"})
     if sources.capture is None:
         rows.append({"what": "packets, and so every prediction", "why": "no capture"})
+    elif log_clock.placed is not None and not log_clock.placed.joined:
+        what = "the capture beside the log, and so every prediction"
+        rows.append({"what": what, "why": log_clock.placed.why})
     rows.append({"what": "requests and their latencies", "why": "imported, not sent by loadgen"})
     return rows
 

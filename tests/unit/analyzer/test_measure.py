@@ -390,14 +390,16 @@ def test_the_only_director_in_nat_saw_the_replies_too(tmp_path: Path) -> None:
     agreed(found)
 
 
-def test_without_polls_of_entries_the_groups_are_the_predicted_ones(tmp_path: Path) -> None:
+def test_without_polls_of_entries_the_counters_tell_when_they_went(tmp_path: Path) -> None:
     class Unpolled(Stage):
         def entry(self, held: Held, kind: str, state: State | None) -> dict[str, Any]:
             return super().entry(held, kind, state) | {"director": "nobody"}
 
     found = Unpolled(lives=burst(10)).played(tmp_path)
-    assert groups(found) == [("FIN_WAIT", 20, 10, 0)]
-    assert found.lifetimes[0].lifetime_s is None
+    assert groups(found) == [("FIN_WAIT", 20, 10, 10)]
+    measured = found.lifetimes[0].timeout_measured_s
+    assert measured is not None
+    assert abs(measured.value - 20) <= measured.uncertainty <= 0.6
 
 
 def test_a_phase_that_was_not_read_is_inferred(tmp_path: Path) -> None:

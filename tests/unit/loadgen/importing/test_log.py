@@ -66,7 +66,8 @@ HEADINGS = [
     ("Sun Nov  1 16:34:14 UTC 2026", AT_S - 21 * 86400),
     ("Sun Nov 22 04:34:14 PM UTC 2026", AT_S),  # en_US.UTF-8
     ("Sun Nov 22 12:34:14 AM UTC 2026", AT_S - 16 * 3600),
-    ("Sun Nov 22 16:34:14 CET 2026", AT_S),  # a zone's name is not an offset
+    ("Sun Nov 22 16:34:14 CET 2026", AT_S - 3600),  # the one zone of that name
+    ("Sun Nov 22 16:34:14 CST 2026", AT_S),  # one of three, so as if it were UTC
     ("Sun 22 Nov 16:34:14 GMT 2026", AT_S),  # en_GB
     ("Sun 22 Nov 2026 04:34:14 PM UTC", AT_S),
     ("Sun, 22 Nov 2026 16:34:14 +0000", AT_S),  # date -R
@@ -108,13 +109,13 @@ def test_a_heading_dates_the_look_that_follows(heading: str, at_s: float, end: s
     assert look.text.split("\n") == ["", *LOOK.splitlines()]
 
 
-def test_a_zones_name_is_no_offset_wherever_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_zones_name_is_read_alike_wherever_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as there:
         there.setenv("TZ", "CET-1CEST")
         time.tzset()
-        found = times(f"Sun Nov 22 16:34:14 CET 2026\n{LOOK}")
+        found = times(f"Sun Nov 22 16:34:14 CET 2026\n{LOOK}Sun Nov 22 16:34:16 CST 2026\n{LOOK}")
     time.tzset()
-    assert found == [AT_S]
+    assert found == [AT_S - 3600, AT_S + 2]
 
 
 @pytest.mark.parametrize(

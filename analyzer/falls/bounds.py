@@ -1,0 +1,109 @@
+"""How many entries of a group had gone by each poll, and so between which polls each went.
+
+Packets say when entries came into a counter and when they last heard of their connections; a poll
+says how many are left. The difference has gone. Entries of one timeout go in the order of their
+last packets, so the first to go is the one with the earliest.
+
+Each number is bounded from both sides: a poll's instant is known to within the clocks, other groups
+of the same counter end somewhere within their granule, and what the counter held before the first
+packet went nobody knows when.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Floats = npt.NDArray[np.float64]
+    Ints = npt.NDArray[np.int64]
+
+MISFIT_SHARE = 0.05
+"""Of the group: so many entries too many or too few in the counter are taken as missed packets."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """A counter of one service, and what packets say of it; every array has shape (polls,).
+
+    Attributes:
+        polled_s: when it was polled, ascending.
+        held: its values.
+        least, most: how many it would hold had no entry of the group gone, at least and at most.
+        before: what it held before the first packet of the service.
+    """
+
+    polled_s: Floats
+    held: Ints
+    least: Ints
+    most: Ints
+    before: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Went:
+    """Between which polls each entry of a group went; shapes (entries,), by their last packets.
+
+    Attributes:
+        last_s: their last packets, ascending.
+        seen_s: the last poll that had it for certain; its last packet where none had.
+        gone_s: the first that had it no more; inf where none.
+    """
+
+    last_s: Floats
+    seen_s: Floats
+    gone_s: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Misfit:
+    """The counter and the packets do not fit: by how many entries, and when it is worst."""
+
+    entries: int
+    at_s: float
+    too_many: bool  # in the counter: entries whose packets were not captured
+
+
+def went(counted: Counted, last_s: Floats) -> Went | Misfit:
+    """Between which polls the entries went that had these last packets.
+
+    Args:
+        counted: their counter.
+        last_s: of the group's entries, ascending; shape (n,), n >= 1.
+    """
+    fewest = counted.least - counted.held
+    most = counted.most + counted.before - counted.held
+    allowed = max(1, int(MISFIT_SHARE * len(last_s)))
+    misfit = _misfit(counted, fewest, most, len(last_s))
+    if misfit is not None and misfit.entries > allowed:
+        return misfit
+    wrong = misfit.entries if misfit else 0
+    gone_by = np.maximum.accumulate(np.maximum(fewest - wrong, 0))
+    gone_at_most = np.minimum.accumulate((most + wrong)[::-1])[::-1]
+    number = np.arange(1, len(last_s) + 1)
+    gone = np.searchsorted(gone_by, number)
+    seen = np.searchsorted(gone_at_most, number) - 1
+    polled_s = np.append(counted.polled_s, np.inf)
+    return Went(
+        last_s=last_s,
+        seen_s=np.where(seen >= 0, np.maximum(polled_s[np.maximum(seen, 0)], last_s), last_s),
+        gone_s=polled_s[gone],
+    )
+
+
+def _misfit(counted: Counted, fewest: Ints, most: Ints, entries: int) -> Misfit | None:
+    """By how many entries the bounds contradict each other, or the group, at worst."""
+    later = np.minimum.accumulate(np.minimum(most, entries)[::-1])[::-1]
+    above = np.maximum.accumulate(np.maximum(fewest, 0)) - later
+    worst = int(above.argmax())
+    if above[worst] <= 0:
+        return None
+    return Misfit(
+        entries=int(above[worst]),
+        at_s=float(counted.polled_s[worst]),
+        too_many=bool(fewest.max() <= entries),
+    )

@@ -1,0 +1,43 @@
+"""A director by packets and counters: its lifetimes, and the rules of its prediction."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from analyzer.falls.lifetimes import Fallen, lifetimes_by_falls
+from analyzer.falls.settle import Settled, settled
+from analyzer.predict import predict
+
+if TYPE_CHECKING:
+    from analyzer.clock import DirectorClock
+    from analyzer.director import Director
+    from analyzer.evidence import Evidence
+    from analyzer.ipvs.replay import Rules
+    from analyzer.wire.segments import Segments
+
+
+def by_falls(
+    director: Director, evidence: Evidence, mine: Segments, clock: DirectorClock, rules: Rules
+) -> tuple[Fallen, Settled]:
+    """What the falls of a director's counters say, and rules that go by it.
+
+    Args:
+        director: its facts.
+        evidence: the recording.
+        mine: the segments that passed it.
+        clock: its clock.
+        rules: of its prediction, as far as they are known.
+    """
+    known = replace(director, hz=rules.hz)
+
+    def measured(under: Rules) -> Fallen:
+        prediction = predict(mine, clock, under, director.name)
+        return lifetimes_by_falls(prediction, mine.flows, evidence.services, known, clock)
+
+    fallen = measured(rules)
+    found = settled(rules, fallen, director)
+    if not found.notes:
+        return fallen, found
+    again = measured(found.rules)
+    return replace(again, why_not=[*again.why_not, *found.notes]), found

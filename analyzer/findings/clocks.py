@@ -1,0 +1,118 @@
+"""Findings about the clock of an imported log: its zone, and its place beside a capture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from analyzer.clock import iso
+from analyzer.log_clock.place import EXACT_S
+from analyzer.results import Finding
+
+if TYPE_CHECKING:
+    from analyzer.findings.figures import Figures
+    from analyzer.log_clock.results import LogClock
+
+_NS = 1_000_000_000
+_MINUTE_S = 60.0
+_HOUR_S = 3600.0
+_LEFT_OUT = "the capture was left out, since it cannot be told how its clock and the log's compare"
+
+
+def log_clock(figures: Figures) -> Finding | None:
+    """The log's clock is not the capture's, is not known, or could not be checked."""
+    said = figures.log_clock
+    if said is None:
+        return None
+    if said.joined is None:
+        return _zone_unknown(said, figures) if not said.is_utc else None
+    if not said.joined:
+        return Finding(
+            id="log-clock",
+            severity="warning",
+            title="The capture was left out: log and capture cannot be put on one clock",
+            evidence=f"{said.why[0].upper()}{said.why[1:]}. What is said here is by the log alone.",
+            advice=_ADVICE,
+        )
+    if not _differs(said) and (said.confirmed or said.resolution_s <= EXACT_S):
+        return _zone_read(said) if said.utc_offset_s and said.zone else None
+    return Finding(
+        id="log-clock",
+        severity="info" if said.confirmed else "warning",
+        title="The log's clock was put on the capture's, by the events of both"
+        if said.confirmed
+        else "Log and capture are joined by the log's stamps, which their events do not confirm",
+        evidence=f"{_shift(said)}: {said.why}.",
+        advice=_ADVICE,
+    )
+
+
+_ADVICE = (
+    "Have the log's times say what they are: date -u +%FT%TZ, date +%s or ts %.s; keep both hosts' "
+    "clocks by NTP; and begin log and capture before the load."
+)
+
+
+def _zone_read(said: LogClock) -> Finding:
+    east_h = (said.utc_offset_s or 0.0) / _HOUR_S
+    return Finding(
+        id="log-clock",
+        severity="info",
+        title=f"The log's stamps were read as {said.zone}, UTC{east_h:+g} h",
+        evidence=f"Log and capture then agree to within {said.uncertainty_s or 0.0:.1f} s: "
+        f"{said.why}.",
+        advice=_ADVICE,
+    )
+
+
+def _zone_unknown(said: LogClock, figures: Figures) -> Finding | None:
+    """Only where an instant is told that somebody would act on."""
+    if not figures.drains:
+        return None
+    named = f"name {said.zone}, which stands for several zones" if said.zone else "name no zone"
+    what = named if said.dated else "name no day"
+    return Finding(
+        id="log-clock",
+        severity="info",
+        title="Instants are in the log's own local time: its zone is not known",
+        evidence=f"The stamps of the log {what}.",
+        advice=_ADVICE,
+    )
+
+
+def caveats(figures: Figures) -> list[str]:
+    """What the verdict must not be read without."""
+    said = figures.log_clock
+    if said is None or said.joined is None:
+        return []
+    if not said.joined:
+        return [_LEFT_OUT]
+    if said.confirmed:
+        return [f"{_shift(said)}, by the events of both"] if _differs(said) else []
+    if said.resolution_s <= EXACT_S:
+        return []
+    return ["log and capture are joined by the log's stamps, which their events do not confirm"]
+
+
+def _differs(said: LogClock) -> bool:
+    """Whether the two clocks differ by more than is known of them; always without a day."""
+    shift_s, uncertainty_s = said.shift_s or 0.0, said.uncertainty_s or 0.0
+    return not said.dated or abs(shift_s) > uncertainty_s + said.resolution_s
+
+
+def _shift(said: LogClock) -> str:
+    shift_s, uncertainty_s = said.shift_s or 0.0, said.uncertainty_s or 0.0
+    if not said.dated:
+        return (
+            f"the log names no day, and its midnight is {iso(round(-shift_s * _NS))} "
+            f"± {uncertainty_s:.1f} s by the capture's clock"
+        )
+    whose = "ahead of" if shift_s > 0 else "behind"
+    return f"the log's clock is {_span(abs(shift_s))} ± {uncertainty_s:.1f} s {whose} the capture's"
+
+
+def _span(span_s: float) -> str:
+    """``1 h 2 min 3.4 s``."""
+    minutes, seconds = divmod(round(span_s, 1), _MINUTE_S)
+    hours, minutes = divmod(int(minutes), 60)
+    parts = [f"{hours} h"] * (hours > 0) + [f"{minutes} min"] * (minutes > 0)
+    return " ".join([*parts, *([f"{seconds:.1f} s"] if seconds or not parts else [])])

@@ -1,0 +1,1 @@
+"""Where an imported log's stamps lie: their zone, and their place on a capture's clock."""

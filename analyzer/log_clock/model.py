@@ -1,0 +1,98 @@
+"""What a log and a capture show of the same entries, and the shift of clocks that follows."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Floats = npt.NDArray[np.float64]
+    Ints = npt.NDArray[np.int64]
+
+_QUARTER_S = 900.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Track:
+    """What a log and a capture say of one virtual service, each on its own clock, in seconds.
+
+    Attributes:
+        polled_s: the stamps of the polls, ascending; shape (n,).
+        held: ActiveConn and InActConn together; shape (n,).
+        came: how many entries had come by each poll (Conns), shape (n,); None where not counted.
+        began_s: first packets of connections, ascending; shape (m,).
+    """
+
+    polled_s: Floats
+    held: Ints
+    came: Ints | None
+    began_s: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Appeared:
+    """Entries told by their ports: between which stamps each appeared, and its first packet.
+
+    Attributes:
+        after_s, by_s: the last poll without it (-inf: none), the first with it; shape (n,).
+        packet_s: on the capture's clock; shape (n,).
+    """
+
+    after_s: Floats
+    by_s: Floats
+    packet_s: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockMatch:
+    """The shift (the log's clock less the capture's) that the events allow.
+
+    Attributes:
+        low_s, high_s: all possible shifts lie between these.
+        explained: entries that came in both, at the best shift.
+        contradicted: entries that came in one of them only, where both could show them.
+        possible_s: the possible shifts, as ranges that are apart from each other, ascending.
+        clear: whether the shift is known.
+        why: why it is not; empty where it is.
+    """
+
+    low_s: float
+    high_s: float
+    explained: int
+    contradicted: int
+    possible_s: tuple[tuple[float, float], ...]
+    clear: bool
+    why: str
+
+    @property
+    def shift_s(self) -> float:
+        """The middle of the possible ones."""
+        return (self.low_s + self.high_s) / 2
+
+    @property
+    def uncertainty_s(self) -> float:
+        """Half of what they span."""
+        return (self.high_s - self.low_s) / 2
+
+
+def unmatched(why: str) -> ClockMatch:
+    """Nothing that could be matched."""
+    return ClockMatch(
+        low_s=-np.inf,
+        high_s=np.inf,
+        explained=0,
+        contradicted=0,
+        possible_s=(),
+        clear=False,
+        why=why,
+    )
+
+
+def is_zone(low_s: float, high_s: float) -> bool:
+    """Whether a whole number of quarters of an hour is among the shifts, as zones differ by."""
+    return math.floor(high_s / _QUARTER_S) * _QUARTER_S >= low_s

@@ -1,0 +1,217 @@
+"""A log beside a capture: what both show of the same entries, and the shift that follows."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analyzer.captured import read_captures
+from analyzer.instants import seconds_since
+from analyzer.log_clock.counters import match_counters
+from analyzer.log_clock.entries import match_entries
+from analyzer.log_clock.model import Appeared, Track, unmatched
+from analyzer.log_clock.place import EXACT_S, Placed, Stamps, place
+from analyzer.log_clock.results import LogClock
+from analyzer.wire.segments import PROTOCOLS, VirtualEnd
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+    import pandas as pd
+
+    from analyzer.captured import Captured
+    from analyzer.log_clock.model import ClockMatch
+    from loadgen.importing.printed import Printed
+
+    Floats = npt.NDArray[np.float64]
+
+EPOCH = Stamps(zone="UTC", utc_offset_s=0.0, dated=True, resolution_s=0.0)
+"""Those of a log of JSON lines."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Poll:
+    """One look of a log: its stamp in seconds, as read, and what it printed."""
+
+    t: float
+    printed: Printed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Joined:
+    """A log's clock, and how a recording is made with it.
+
+    Attributes:
+        stamps: how they were read; None without a log.
+        placed: where the log lies on the capture's clock; None without both, or where the
+            operator said it.
+    """
+
+    stamps: Stamps | None = None
+    placed: Placed | None = None
+
+    @property
+    def leaves_capture_out(self) -> bool:
+        """Whether the capture cannot be looked at beside the log."""
+        return self.placed is not None and not self.placed.joined
+
+    @property
+    def offset_s(self) -> float:
+        """What is taken off a stamp to have the poll's instant on the recording's clock."""
+        if self.stamps is None or self.placed is None or self.placed.shift_s is None:
+            return 0.0
+        rounded_s = self.stamps.resolution_s if self.stamps.resolution_s > EXACT_S else 0.0
+        return self.placed.shift_s - rounded_s / 2
+
+    @property
+    def uncertainty_s(self) -> float:
+        """Of a poll's instant."""
+        return (self.placed.uncertainty_s if self.placed else None) or 0.0
+
+    def manifest(self) -> dict[str, object] | None:
+        """A ``LogClock``, as ``run.json`` has it."""
+        if self.stamps is None:
+            return None
+        placed = self.placed
+        return asdict(
+            LogClock(
+                zone=self.stamps.zone,
+                utc_offset_s=self.stamps.utc_offset_s,
+                dated=self.stamps.dated,
+                resolution_s=self.stamps.resolution_s,
+                joined=placed.joined if placed else None,
+                confirmed=placed.confirmed if placed else False,
+                shift_s=placed.shift_s if placed else None,
+                uncertainty_s=placed.uncertainty_s if placed else None,
+                why=placed.why if placed else "",
+            )
+        )
+
+
+def placed_by_events(
+    polls: Sequence[Poll], stamps: Stamps, capture: memoryview, name: str, macs: frozenset[int]
+) -> Placed:
+    """Where a log lies on the clock of a capture.
+
+    Args:
+        polls: of the log, at least one.
+        stamps: how they were read.
+        capture: the file's content.
+        name: of the file.
+        macs: the director's, where somebody said them.
+    """
+    ends = _ends(polls)
+    captured, _ = read_captures({name: capture}, ends, macs)
+    if captured is None or not len(captured.packets.at_ns):
+        return place(unmatched("the capture has no packet"), stamps, overlap=True)
+    at_ns = captured.packets.at_ns
+    first_s, last_s = seconds_since(np.array([at_ns.min(), at_ns.max()]), 0).tolist()
+    covered_s = (float(first_s), float(last_s))
+    overlap = polls[0].t <= covered_s[1] and polls[-1].t + stamps.resolution_s >= covered_s[0]
+    return place(_match(polls, captured, covered_s, stamps, ends), stamps, overlap=overlap)
+
+
+def _match(
+    polls: Sequence[Poll],
+    captured: Captured,
+    covered_s: tuple[float, float],
+    stamps: Stamps,
+    ends: set[VirtualEnd],
+) -> ClockMatch:
+    births = _births(captured)
+    by_ports = match_entries(_appeared(polls, births), stamps.resolution_s)
+    if by_ports.clear:
+        return by_ports
+    tracks = [track for end in sorted(ends) if (track := _track(polls, end, births)) is not None]
+    return match_counters(tracks, covered_s, stamps.resolution_s)
+
+
+def _ends(polls: Sequence[Poll]) -> set[VirtualEnd]:
+    """The virtual services of a log; one by firewall mark has none that packets show."""
+    found = {
+        VirtualEnd(one.protocol, one.address, one.port)
+        for poll in polls
+        for one in poll.printed.services
+        if one.address is not None and one.port
+    }
+    for poll in polls:
+        for protocol, address, port, _, _, _ in poll.printed.counters:
+            if address is not None and port:
+                found.add(VirtualEnd(protocol, address, port))
+        if poll.printed.table is not None:
+            rows = poll.printed.table.entries
+            found |= {VirtualEnd(row.protocol, row.vip, row.port) for row in rows if row.port}
+    return {end for end in found if end.protocol in PROTOCOLS}
+
+
+def _births(captured: Captured) -> pd.DataFrame:
+    """Connections that began in the capture: ``first_ns``, and their flows' ends."""
+    rows = captured.connections.merge(captured.segments.flows, left_on="flow", right_index=True)
+    return rows[(rows["syns"] > 0) | (rows["protocol"] == "UDP")]
+
+
+def _track(polls: Sequence[Poll], end: VirtualEnd, births: pd.DataFrame) -> Track | None:
+    mine = births[
+        (births["protocol"] == end.protocol)
+        & (births["vip"] == end.vip)
+        & (births["port"] == end.port)
+    ]
+    rows = [(poll.t, *_counted(poll.printed, end)) for poll in polls]
+    rows = [row for row in rows if row[1] is not None or row[2] is not None]
+    rows.sort(key=lambda row: row[0])
+    if len(rows) < 2 or mine.empty:
+        return None
+    came = [row[2] for row in rows]
+    held = [row[1] for row in rows]
+    has_came, has_held = None not in came, None not in held
+    if not has_came and not has_held:
+        return None
+    return Track(
+        polled_s=np.array([row[0] for row in rows]),
+        held=np.array(held if has_held else came, dtype=np.int64),
+        came=np.array(came, dtype=np.int64) if has_came else None,
+        began_s=seconds_since(mine["first_ns"].sort_values(), 0),
+    )
+
+
+def _counted(printed: Printed, end: VirtualEnd) -> tuple[int | None, int | None]:
+    """A service's ActiveConn and InActConn together, and its Conns; None where not printed."""
+    key = (end.protocol, end.vip, end.port)
+    held = [
+        server.active + server.inactive
+        for one in printed.services
+        if (one.protocol, one.address, one.port) == key
+        for server in one.destinations
+    ]
+    came = [counters.conns for server, counters in printed.counters.items() if server[:3] == key]
+    return sum(held) if held else None, sum(came) if came else None
+
+
+def _appeared(polls: Sequence[Poll], births: pd.DataFrame) -> Appeared:
+    """Entries that appeared between two looks at the entries, of flows that began once."""
+    once = births[~births.duplicated("flow", keep=False)]
+    columns = ["protocol", "client_ip", "client_port", "vip", "port"]
+    packets = dict(
+        zip(
+            once[columns].itertuples(index=False, name=None),
+            seconds_since(once["first_ns"], 0).tolist(),
+            strict=True,
+        )
+    )
+    seen: set[tuple[object, ...]] = set()
+    before_s = -np.inf
+    found: list[tuple[float, float, float]] = []
+    for poll in polls:
+        if poll.printed.table is None:
+            continue
+        for row in poll.printed.table.entries:
+            key = (row.protocol, row.client_ip, row.client_port, row.vip, row.port)
+            if key in packets and key not in seen:
+                seen.add(key)
+                found.append((before_s, poll.t, packets[key]))
+        before_s = poll.t
+    made: Floats = np.array(found, dtype=np.float64).reshape(-1, 3)
+    return Appeared(after_s=made[:, 0], by_s=made[:, 1], packet_s=made[:, 2])

@@ -1,0 +1,165 @@
+"""A log's stamps to seconds: with what zone they were read, and what they leave open.
+
+A time without a date counts up, day after day, from an unknown one; a date without a year, year
+after year. A time zone's name is read where it stands for one offset (``zones``); local time whose
+zone is not known is read as if it were UTC, and says so.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from analyzer.log_clock.place import Stamps
+from loadgen.importing.zones import offset_s
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_CLOCK_TIME = re.compile(r"(\d{1,2}):(\d\d):(\d\d)(?:[.,](\d{1,9}))?$")
+_NUMBER = re.compile(r"\d{1,19}(?:\.(\d{1,9}))?$")
+_YEAR = re.compile(r"(?<!\d)\d{4}(?!\d)(?!$)|(?<= )\d{4}$")
+_ZONE_NAME = re.compile(r" ([A-Z]{3,5})(?=(?: [+-]\d{4})?(?: \d{4})?$)")
+_FRACTION = re.compile(r":\d\d[.,](\d{1,9})")
+_DAY_S = 86_400.0
+_SET_BACK_S = 60.0
+"""A clock that was put right may run backwards by less than this without a new day."""
+
+_UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
+"""Numbers from here on count so many in a second."""
+
+_EARLIEST_EPOCH_S = 1e8
+"""In 1973: a number below it counts from the start of something, not from 1970."""
+
+_LATEST_S = 2**33
+"""In the year 2242: what is no time since 1970 before that is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stamp:
+    """One stamp.
+
+    Attributes:
+        at_s: Unix seconds; as if it were UTC where the zone is not known; since an unknown
+            midnight or start where no day is named.
+        zone: as it stands there; None where it does not.
+        utc_offset_s: what it was read with; None where the zone is not known.
+        dated: whether it names a day and a year.
+        resolution_s: it is rounded down to this.
+    """
+
+    at_s: float
+    zone: str | None
+    utc_offset_s: float | None
+    dated: bool
+    resolution_s: float
+
+
+@dataclass(slots=True)
+class StampReader:
+    """Stamps of one log, in their order: a clock time that runs backwards began a new day."""
+
+    year: int
+    days: int = 0
+    last_s: float = field(default=-1.0)
+    last_dated_s: float = field(default=-1.0)
+
+    def read(self, text: str) -> Stamp | None:
+        """None for a text that is no time that a recording can hold."""
+        stamp = self._read(text)
+        return stamp if stamp is not None and 0 <= stamp.at_s < _LATEST_S else None
+
+    def _read(self, text: str) -> Stamp | None:
+        clock = _CLOCK_TIME.match(text)
+        if clock:
+            return self._time_of_day(clock)
+        number = _NUMBER.match(text)
+        if number:
+            return _epoch(text, len(number[1] or ""))
+        if _YEAR.search(text):
+            return _dated(text, self.year)
+        return self._without_year(text)
+
+    def _time_of_day(self, clock: re.Match[str]) -> Stamp:
+        hours, minutes, whole = (int(clock[index]) for index in (1, 2, 3))
+        at_s = hours * 3600 + minutes * 60 + whole + float(f"0.{clock[4] or 0}")
+        if at_s < self.last_s - _SET_BACK_S:
+            self.days += 1
+        self.last_s = at_s
+        return Stamp(
+            at_s=at_s + self.days * _DAY_S,
+            zone=None,
+            utc_offset_s=None,
+            dated=False,
+            resolution_s=10.0 ** -len(clock[4] or ""),
+        )
+
+    def _without_year(self, text: str) -> Stamp | None:
+        stamp = _dated(text, self.year)
+        if stamp is not None and stamp.at_s < self.last_dated_s - 180 * _DAY_S:
+            self.year += 1
+            stamp = _dated(text, self.year)
+        self.last_dated_s = self.last_dated_s if stamp is None else stamp.at_s
+        return stamp
+
+
+def _epoch(text: str, decimals: int) -> Stamp:
+    number = float(text)
+    unit = next((unit for least, unit in _UNITS if number > least), 1.0)
+    since_1970 = number / unit >= _EARLIEST_EPOCH_S
+    return Stamp(
+        at_s=number / unit,
+        zone="UTC" if since_1970 else None,
+        utc_offset_s=0.0 if since_1970 else None,
+        dated=since_1970,
+        resolution_s=10.0**-decimals / unit,
+    )
+
+
+def _dated(text: str, year: int) -> Stamp | None:
+    from dateutil import parser
+
+    named = _ZONE_NAME.search(text)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a zone that dateutil does not know
+        try:
+            at = parser.parse(_ZONE_NAME.sub("", text), default=datetime(year, 1, 1))
+            zone, east_s = _zone(at, named[1] if named else None)
+            at_s = at.replace(tzinfo=UTC).timestamp() - (east_s or 0.0)
+        except (ValueError, OverflowError):
+            return None
+    fraction = _FRACTION.search(text)
+    return Stamp(
+        at_s=at_s,
+        zone=zone,
+        utc_offset_s=east_s,
+        dated=True,
+        resolution_s=10.0 ** -len(fraction[1]) if fraction else 1.0,
+    )
+
+
+def _zone(at: datetime, name: str | None) -> tuple[str | None, float | None]:
+    """A stamp's zone in words, and its offset: a number that stands there counts, then a name."""
+    offset = at.utcoffset()
+    if offset is not None:
+        east_s = offset.total_seconds()
+        return ("UTC" if not east_s else f"{at:%z}"), east_s
+    return (name, offset_s(name, at.year)) if name else (None, None)
+
+
+def stamps_of(stamps: Sequence[Stamp]) -> Stamps:
+    """What the stamps of a whole log have in common; one that leaves something open speaks for all.
+
+    Raises:
+        ValueError: there are none.
+    """
+    first = min(stamps, key=lambda one: one.utc_offset_s is not None)
+    return Stamps(
+        zone=first.zone,
+        utc_offset_s=first.utc_offset_s,
+        dated=all(one.dated for one in stamps),
+        resolution_s=max(one.resolution_s for one in stamps),
+    )
