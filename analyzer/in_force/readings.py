@@ -152,12 +152,11 @@ def _runs(rows: pd.DataFrame) -> list[Reading]:
     rows = rows.sort_values(["until_ns", "from_ns"], kind="stable")
     bounds = rows[["low_s", "high_s", "likely_s"]].to_numpy()
     begins = np.flatnonzero(np.r_[True, (bounds[1:] != bounds[:-1]).any(axis=1)])
-    ends = np.r_[begins[1:], len(rows)] - 1
     columns = (
-        rows["until_ns"].to_numpy()[begins],
-        rows["from_ns"].to_numpy()[ends],
+        np.minimum.reduceat(rows["until_ns"].to_numpy(), begins),
+        np.maximum.reduceat(rows["from_ns"].to_numpy(), begins),
         *bounds[begins].T,
-        ends - begins + 1,
+        np.diff(np.r_[begins, len(rows)]),
     )
     return [Reading(*values) for values in zip(*(one.tolist() for one in columns), strict=True)]
 

@@ -71,6 +71,11 @@ class _Segment:
         return sorted(value for value, votes in self.votes.items() if votes == most)
 
     @property
+    def since_ns(self) -> int:
+        """When it is first known to be in force."""
+        return self.readings[0].since_ns
+
+    @property
     def is_told(self) -> bool:
         return any(one.by != "entries" for one in self.readings)
 
@@ -103,18 +108,30 @@ def _segments(ordered: Sequence[Reading]) -> list[_Segment]:
             found.append(_Segment())
             found[0].add(reading)
             continue
-        if found[-1].allows(reading):
-            found[-1].add(reading)
-            if doubtful.readings and not doubtful.allows(reading):
-                doubtful = _Segment()
-            continue
-        if doubtful.readings and not doubtful.allows(reading):
+        home = _home(reading, found)
+        if home is not None:
+            home.add(reading)
+        contradicts = bool(doubtful.readings) and not doubtful.allows(reading)
+        if contradicts and reading.still_ns >= doubtful.since_ns:
             doubtful = _Segment()
+            contradicts = False
+        if home is not None or contradicts:
+            continue
         doubtful.add(reading)
         if doubtful.is_told or doubtful.n >= LEAST:
             found.append(doubtful)
             doubtful = _Segment()
     return found
+
+
+def _home(reading: Reading, found: Sequence[_Segment]) -> _Segment | None:
+    """The segment that explains a reading: the last, or one that its own time reaches back to."""
+    for segment in reversed(found):
+        if segment.allows(reading):
+            return segment
+        if reading.still_ns >= segment.since_ns:
+            return None
+    return None
 
 
 def _kept(segments: list[_Segment]) -> list[_Segment]:
