@@ -39,7 +39,7 @@ for file in $6; do
     cp --dereference "$file" "$1$file"
 done
 git -c safe.directory="$5" -C "$5" bundle create -q "$1/commit" HEAD
-git clone -q "$1/commit" "$1/loadgen"
+git -c advice.detachedHead=false clone -q "$1/commit" "$1/loadgen"
 mount --bind "$1" "$1"
 mount -t proc proc "$1/proc"
 mount -t sysfs sysfs "$1/sys"
