@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-kernels check bench gallery clean
+.PHONY: help demo test test-kernels test-distros check bench gallery clean
 
 BIN := .venv/bin
 KERNELS := 5.10 6.1 6.12 7.2
@@ -41,6 +41,10 @@ test-kernels: ## The lab tests that hold the kernel's law, on 5.10, 6.1, 6.12 an
 		echo "kernel $$kernel"; \
 		LG_KERNEL=$$kernel .ci/as-root $(BIN)/python -m pytest -p no:cacheprovider $(LAW_TESTS) $(ARGS) || exit; \
 	done
+
+test-distros: ## make test in fresh roots of Debian 12 and 13 (RELEASES=trixie; hours, needs debootstrap)
+	@.ci/setup check
+	@.ci/as-root $(BIN)/python .ci/distros.py
 
 bench: ## Measurements in tests/bench; they print numbers and may be slow
 	@if ! ls tests/bench/test_*.py >/dev/null 2>&1; then \

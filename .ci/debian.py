@@ -22,6 +22,13 @@ LAB = (
 )
 BROWSER = ("chromium", "libatomic1")  # the latter for playwright, whose driver is a node
 RUBY = ("ruby",)  # reads the Vagrantfile that the lab exports
+ELSEWHERE = {
+    "user-mode-linux": "a lab then needs a kernel here that has ip_vs, or --kernel-image: Debian's"
+    " kernels, or one of your own (docs/lab.md, Another kernel)",
+    "chromium": "the browser tests then need another Chromium or Chrome in PATH",
+}
+"""Packages that some distributions lack (Ubuntu 24.04 both) -> what there is instead."""
+KNOWN_EVERYWHERE = "ipvsadm"  # of the same section as the others (Ubuntu: universe)
 NEEDED = {"check": VENV, "demo": VENV + LAB, "test": VENV + LAB + BROWSER + RUBY}
 
 
@@ -30,7 +37,41 @@ def missing(mode: str) -> list[str]:
     there = installed()
     if importlib.util.find_spec("ensurepip"):
         there.add("python3-venv")  # what it would bring is there: a Python that is not Debian's
-    return [name for name in NEEDED[mode] if name not in there]
+    wanted = [name for name in NEEDED[mode] if name not in there]
+    lacking = unavailable(wanted)
+    return [name for name in wanted if name not in lacking]
+
+
+def unavailable(packages: list[str]) -> list[str]:
+    """Which of the packages that some distributions lack this one does not have.
+
+    None as long as apt knows nothing at all, as before its first update.
+    """
+    asked = [name for name in packages if name in ELSEWHERE]
+    if not asked or shutil.which("apt-cache") is None:
+        return []
+    answer = subprocess.run(
+        ["apt-cache", "policy", KNOWN_EVERYWHERE, *asked],
+        check=False,
+        text=True,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "LC_ALL": "C"},
+    )
+    known = candidates(answer.stdout)
+    return [name for name in asked if name not in known] if KNOWN_EVERYWHERE in known else []
+
+
+def candidates(policy: str) -> set[str]:
+    """The packages that can be installed, in what `apt-cache policy` prints."""
+    found: set[str] = set()
+    name = ""
+    for line in policy.splitlines():
+        key, _, value = line.strip().partition(":")
+        if not line.startswith(" "):
+            name = key
+        elif key == "Candidate" and value.strip() != "(none)":
+            found.add(name)
+    return found
 
 
 def installed() -> set[str]:

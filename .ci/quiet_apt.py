@@ -26,6 +26,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import debian
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
@@ -235,6 +237,10 @@ def fetch_and_install(runner: Runner, packages: list[str]) -> int:
     """Two calls of apt-get; 0, or 1 with a line said."""
     if any("/" not in package for package in packages) and runner.run([*APT, "update"]) != 0:
         say("apt-get update failed; trying with the lists that are here")
+    lacking = debian.unavailable(packages)
+    for name in lacking:
+        say(f"there is no package {name} here: {debian.ELSEWHERE[name]}")
+    packages = [name for name in packages if name not in lacking]
     code = runner.run([*APT, "install", "--no-install-recommends", *packages])
     if code != 0:
         say(f"apt-get install failed with exit code {code}; it says above why")

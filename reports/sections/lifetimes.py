@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -15,8 +15,12 @@ from reports.windows import Window
 from reports.wording import NOT_MEASURED, plural, seconds, setting, why_no_lifetime
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from analyzer.pictures import Lived
     from analyzer.results import Analysis, Floats
+
+    Counts = npt.NDArray[np.signedinteger[Any]]  # numpy's histogram: its width is the machine's
 
 GROUPS = 5  # that are drawn, the largest
 BINS_PER_GRANULE = 8
@@ -141,7 +145,7 @@ def _edges(group: Lived) -> Floats:
     return zero + steps * width
 
 
-def _bars(edges: Floats, counts: Floats) -> go.Bar:
+def _bars(edges: Floats, counts: Counts) -> go.Bar:
     at = np.flatnonzero(counts)
     return go.Bar(
         name="observed",
@@ -154,7 +158,7 @@ def _bars(edges: Floats, counts: Floats) -> go.Bar:
     )
 
 
-def _outline(edges: Floats, counts: Floats) -> go.Scatter:
+def _outline(edges: Floats, counts: Counts) -> go.Scatter:
     return go.Scatter(
         name="predicted",
         x=np.round(edges, 4),

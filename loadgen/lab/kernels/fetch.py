@@ -46,7 +46,8 @@ def provide(specification: str, say: Say) -> KernelImage:
     if specification == images.INSTALLED:
         raise UsageProblem(
             "user-mode-linux is not installed: apt install user-mode-linux; where there is no such "
-            "package, --kernel-image 6.1 fetches Debian's"
+            "package (Ubuntu 24.04): --kernel-image 6.1 fetches Debian's, --kernel-image DIR boots "
+            "one of your own, --kernel host needs a kernel with ip_vs here (docs/lab.md)"
         )
     release = _release_of(specification)
     say(f"kernel {specification}: fetching user-mode-linux of Debian {release}")
@@ -134,12 +135,7 @@ class _Apt:
         self._release = release
         self._work = work
         self._options = _options(work)
-        keyring = next((path for path in KEYRINGS if path.exists()), None)
-        if keyring is None:
-            raise UsageProblem(
-                "the keys of Debian's archive are not here: apt install debian-archive-keyring"
-            )
-        source = f"deb [arch=amd64 signed-by={keyring}] {_mirror()} {release} main\n"
+        source = f"deb [arch=amd64 signed-by={keyring()}] {debian_mirror()} {release} main\n"
         for name in ("state/lists/partial", "cache/archives/partial"):
             (work / name).mkdir(parents=True)
         (work / "state/status").touch()
@@ -202,7 +198,21 @@ def _options(work: Path) -> list[str]:
     return [word for name, value in values.items() for word in ("-o", f"{name}={value}")]
 
 
-def _mirror() -> str:
+def keyring() -> Path:
+    """The keys of Debian's archive.
+
+    Raises:
+        UsageProblem: they are not on this machine.
+    """
+    found = next((path for path in KEYRINGS if path.exists()), None)
+    if found is None:
+        raise UsageProblem(
+            "the keys of Debian's archive are not here: apt install debian-archive-keyring"
+        )
+    return found
+
+
+def debian_mirror() -> str:
     """Where Debian is fetched from: what the operator says, else the machine's own mirror.
 
     Raises:

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ROOT = environment.checkout()
-PUBLIC = {"help", "demo", "test", "test-kernels", "check", "bench", "gallery", "clean"}
+PUBLIC = {
+    *("help", "demo", "test", "test-kernels", "test-distros", "check", "bench", "gallery", "clean"),
+}
 
 
 def test_make_alone_lists_every_target() -> None:

@@ -112,3 +112,51 @@ def test_a_package_is_there_when_it_is_installed_or_provided() -> None:
 
     assert {"nginx-light", "nginx", "libpcap0.8"} <= there
     assert there.isdisjoint({"keepalived", "ipvsadm"})
+
+
+POLICY = """\
+ipvsadm:
+  Installed: (none)
+  Candidate: 1:1.31-1build3
+  Version table:
+     1:1.31-1build3 500
+        500 http://mirror.example/ubuntu noble/universe amd64 Packages
+user-mode-linux:
+  Installed: (none)
+  Candidate: (none)
+  Version table:
+"""
+
+
+@pytest.fixture
+def policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What an apt-cache of the test's own prints."""
+    program, says = tmp_path / "apt-cache", tmp_path / "policy"
+    program.write_text(f"#!/bin/sh\ncat {says}\n")
+    program.chmod(0o755)
+    says.write_text(POLICY)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    return says
+
+
+@pytest.mark.usefixtures("policy")
+def test_a_package_that_the_distribution_lacks_is_not_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(debian, "installed", set)
+
+    assert debian.unavailable(["ethtool", "user-mode-linux"]) == ["user-mode-linux"]
+    assert "ipvsadm" in debian.missing("test")
+    assert {"user-mode-linux", "chromium"}.isdisjoint(debian.missing("test"))
+
+
+def test_before_the_first_update_of_apt_nothing_is_said_to_be_lacking(policy: Path) -> None:
+    policy.write_text("")
+
+    assert debian.unavailable(["ipvsadm", "user-mode-linux"]) == []
+
+
+def test_only_a_package_with_something_in_its_place_is_left_out(policy: Path) -> None:
+    policy.write_text(POLICY)
+
+    assert debian.unavailable(["keepalived"]) == []

@@ -112,6 +112,23 @@ def test_a_version_that_debian_does_not_have_is_refused_with_the_ways_left(
         fetch.provide("4.19", print)
 
 
+def test_without_user_mode_linux_one_line_names_the_ways_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(images, "INSTALLED_MODULES", tmp_path)
+    with pytest.raises(UsageProblem) as refused:
+        fetch.provide(images.INSTALLED, print)
+    line = str(refused.value)
+    assert "\n" not in line
+    for way in (
+        "apt install user-mode",
+        "--kernel-image 6.1",
+        "--kernel-image DIR",
+        "--kernel host",
+    ):
+        assert way in line
+
+
 def test_without_apt_the_refusal_names_the_way_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
