@@ -86,6 +86,7 @@ def analyse(recording: Recording, assumptions: Sequence[Assumption] = ()) -> Ana
         sockets=socket_states(sockets),
         drains=figures.drains,
         laws=tuple(_law(director) for director in evidence.directors),
+        counted=tuple(figures.counted),
         timeline=_timeline(evidence, observed, measured, figures.events, sockets),
         stories=stories(evidence, measured, figures.connections),
         pictures=_pictures(evidence, measured, figures.connections),
@@ -153,6 +154,7 @@ def _figures(evidence: Evidence, measured: Sequence[Measured]) -> Figures:
         ending=_ending(evidence),
         measured=measured,
         connections=evidence.captured.connections if evidence.captured else None,
+        counted=[service for one in measured for service in one.counted],
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from analyzer.clock import DirectorClock
+    from analyzer.counted.results import CountedService
     from analyzer.courses import Curve
     from analyzer.director import Director
     from analyzer.evidence import Evidence
@@ -79,6 +80,7 @@ class Measured:
     rules: Rules
     in_force: InForce
     not_measured: list[NotMeasured]
+    counted: list[CountedService] = field(default_factory=list)  # by counters alone
 
 
 def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Measured:
@@ -211,9 +213,14 @@ def _without_packets(
     joined = with_timeouts(joined, rules, clock)
     phase = _phase_read(director)
     rows = lifetimes(joined, director, clock, phase, last_packet_uncertainty_s=uncertainty_s)
-    doubts = [*timeouts_unknown(director, in_force), *_phase_unknown(director, phase)]
-    if len(polled_ns) == 0 and own:
-        rows, doubts = counted_lifetimes(director, evidence.forwarding or "dr", own)
+    unknown = timeouts_unknown(director, in_force)
+    doubts, by_counters = [*unknown, *_phase_unknown(director, phase)], None
+    if len(polled_ns) == 0:
+        by_counters = counted_lifetimes(
+            director, evidence.services, evidence.counted, evidence.zero_ns
+        )
+    if by_counters and by_counters.services:
+        rows, doubts = by_counters.lifetimes, [*unknown, *by_counters.not_measured]
     return Measured(
         director=director,
         lives=joined,
@@ -227,6 +234,7 @@ def _without_packets(
         rules=rules,
         in_force=in_force,
         not_measured=doubts,
+        counted=by_counters.services if by_counters else [],
     )
 
 

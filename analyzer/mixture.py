@@ -1,19 +1,21 @@
-"""From counters alone: which timeouts explain the decay of InActConn.
+"""The mixture of timeouts that explains which entries went when, given which came when.
 
-For a log of ``ipvsadm -Ln`` and nothing else: no capture, no entries. A rise of the counter is
-entries that came, a fall is entries that went. Each timeout says when the entries that came would
-go; the mixture of timeouts whose falls add up to the observed ones is found by non-negative least
-squares. One of them may be free (``tcpfin``): it is moved until the rest is least.
+Where nothing else is known a rise of the counter is taken for entries that came and a fall for
+entries that went: no entry came while the counter stood still. Whether that holds is another
+question (``analyzer.counted.hidden``). Each timeout says when the entries that came would go; the
+mixture whose falls add up to the observed ones is found by non-negative least squares. One of the
+timeouts may be free (``tcpfin``, ``udp``): it is moved until the rest is least.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.counted.problem import least_off, moves, problem_of
 from analyzer.ipvs.timers import KNOWN_HZ, granule_s
 from analyzer.results import Estimate
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy.typing as npt
+
+    from analyzer.counted.problem import Problem
 
     Floats = npt.NDArray[np.float64]
     Ints = npt.NDArray[np.int64]
@@ -31,6 +35,10 @@ LEAST_SHARE = 0.05
 LEAST_EXPLAINED = 0.9
 """Of the entries, on average over the decay; below it no mixture is claimed."""
 
+MOST_MISFIT = 0.03
+"""Of the peak, at the worst poll: more that went when no phase of the timers allows it, and the
+mixture does not fit. One entry is always forgiven."""
+
 _AS_GOOD = 1.25
 """A simpler mixture stands if it leaves at most this many times what the best leaves."""
 
@@ -40,9 +48,14 @@ _FINE_S = 0.02
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Component:
-    """One timeout in the mixture: how many entries waited it; its value, known or estimated."""
+    """One timeout in the mixture: how many entries waited it; its value, known or estimated.
+
+    ``lifetime_s`` is the timeout and half a granule, which is what the counter shows: it is known
+    better than the timeout where HZ is not known.
+    """
 
     timeout_s: Estimate
+    lifetime_s: Estimate
     is_free: bool  # not one of the timeouts that are fixed in the kernel
     n: float
 
@@ -53,20 +66,49 @@ class Mixture:
 
     Attributes:
         explained: the share of the entries that it accounts for.
-        came_over_s: how long entries were seen to come. Where that is about the timeout or more,
-            the counter cannot tell the load's length from the timeout: it stood still between.
+        misfit: how many went too early or too late, at the worst poll, as a share of the peak.
+        peak: the most that were there at once.
+        came_over_s: how long entries were seen to come.
+        overlapped: the share of them that came while others went: rises alone do not count those.
+        poll_s: the longest interval between polls in which entries came or went.
     """
 
     components: tuple[Component, ...]
     explained: float
+    misfit: float
+    peak: int
     arrived: int
     gone: int
     came_over_s: float
+    overlapped: float
+    poll_s: float
     hz: int
+
+    @property
+    def fits(self) -> bool:
+        """Whether it accounts for every poll."""
+        return self.misfit <= max(MOST_MISFIT, _FORGIVEN / max(self.peak, 1))
+
+
+_FORGIVEN = 1
+_MOST = 0.5
+_RARE_HZ = (300,)
+_USUAL_HZ = tuple(hz for hz in KNOWN_HZ if hz not in _RARE_HZ)
+_CLEARLY = 1.25
+_HIDES = 0.25
+"""Entries that go in an interval: from here on as many that come in it may go unseen."""
+_LATE = 0.6
+"""Of a granule: how far the mean lateness of some entries may be from half of it, and a bit."""
 
 
 def decompose(
-    t_s: Floats, inactive: Ints, fixed_s: Sequence[float], hz: int | None
+    t_s: Floats,
+    inactive: Ints,
+    fixed_s: Sequence[float],
+    hz: int | None,
+    *,
+    came: Ints | None = None,
+    stamp_s: float = 0.0,
 ) -> Mixture | None:
     """The mixture of timeouts behind a counter's falls; None if none explains them.
 
@@ -75,85 +117,111 @@ def decompose(
         inactive: its values; shape (n,).
         fixed_s: the timeouts that the kernel fixes for inactive entries.
         hz: of the director, whose granules blur the falls; where not known, the one that fits.
+        came: how many entries became inactive between two polls, where that is known; shape
+            (n - 1,); those that were there before may go within one timeout. Otherwise the
+            rises of the counter, and what was there before stays.
+        stamp_s: how far a poll may have been from ``t_s``: logs often name whole seconds.
     """
-    change = np.diff(inactive)
-    if not (change > 0).any() or not (change < 0).any():
+    if len(t_s) < 2:
         return None
+    arrivals, went = moves(inactive, came)
+    if not arrivals.any() or not went.any():
+        return None
+    problem = problem_of(t_s, inactive, came, stamp_s)
     found = [
         fitted
-        for candidate in (KNOWN_HZ if hz is None else (hz,))
-        if (fitted := _fit(_Problem.of(t_s, change, candidate), fixed_s))
+        for candidate in (_USUAL_HZ if hz is None else (hz,))
+        if (fitted := _fit(replace(problem, hz=candidate), fixed_s))
     ]
-    best = min(found, key=lambda fitted: fitted[0], default=None)
-    return best[1] if best else None
+    return _of_any_hz(found, np.flatnonzero(went), t_s, stamp_s) if found else None
 
 
-@dataclass(frozen=True, slots=True)
-class _Problem:
-    """Entries that came, and how many had gone by each poll."""
+def others_fit(
+    t_s: Floats, inactive: Ints, mixture: Mixture, fixed_s: float, came: Ints, stamp_s: float
+) -> bool:
+    """Whether a mixture with a fixed timeout fits as well, the others waiting clearly longer.
 
-    t_s: Floats
-    came_s: Floats
-    came: Floats
-    gone: Floats
-    hz: int
-    poll_s: float
+    Under a load that never changed only the mean lifetime shows: what is there, over what comes.
 
-    @classmethod
-    def of(cls, t_s: Floats, change: Ints, hz: int) -> _Problem:
-        """From a counter's polls and what changed between them."""
-        middle_s = (t_s[1:] + t_s[:-1]) / 2
-        rose = change > 0
-        return cls(
-            t_s=t_s[1:],
-            came_s=middle_s[rose],
-            came=change[rose].astype(np.float64),
-            gone=np.cumsum(np.maximum(-change, 0)).astype(np.float64),
-            hz=hz,
-            poll_s=float(np.median(np.diff(t_s))),
+    Args:
+        t_s: as for ``decompose``.
+        inactive: as for ``decompose``.
+        mixture: the one timeout that was found.
+        fixed_s: a shorter one that some entries may have waited instead.
+        came: as for ``decompose``.
+        stamp_s: as for ``decompose``.
+    """
+    problem = replace(problem_of(t_s, inactive, came, stamp_s), hz=mixture.hz)
+    (only,) = mixture.components
+    longer_s = _CLEARLY * only.timeout_s.value
+    share = (longer_s - only.timeout_s.value) / (longer_s - fixed_s)
+    off, _ = least_off(problem, (fixed_s, longer_s), np.array([share, 1 - share]), longer_s)
+    return float(off.max()) <= max(MOST_MISFIT * problem.peak, _FORGIVEN)
+
+
+def _of_any_hz(
+    found: Sequence[tuple[float, Mixture]], falls: Ints, t_s: Floats, stamp_s: float
+) -> Mixture:
+    """The best of all HZ, its free timeout as uncertain as HZ leaves it.
+
+    A granule hides in a lifetime, and they differ: 2 s and 5 s for 120 s at HZ 250 and 100.
+    """
+    _, best = min(found, key=lambda fitted: fitted[0])
+    if len(found) == 1:
+        return best
+    parts = []
+    for part in best.components:
+        lived = part.lifetime_s
+        late_s = max(_granules(lived.value, falls, t_s, stamp_s))
+        low_s = lived.value - (0.5 + _LATE) * late_s
+        high_s = lived.value + (_LATE - 0.5) * late_s
+        wide = Estimate(
+            value=(low_s + high_s) / 2, uncertainty=(high_s - low_s) / 2 + lived.uncertainty
         )
-
-    def gone_under(self, timeout_s: float) -> Floats:
-        """How many would have gone by each poll, the lateness spread evenly over a granule."""
-        late_s = granule_s(timeout_s, self.hz)
-        since_s = self.t_s[:, None] - (self.came_s + timeout_s)[None, :]
-        under: Floats = np.clip(since_s / late_s, 0, 1) @ self.came
-        return under
-
-    def bounds(self, timeout_s: float) -> tuple[Floats, Floats]:
-        """The fewest and the most that can have gone by each poll, whatever the phase."""
-        widest_s = self.poll_s
-        due_s = self.came_s + timeout_s
-        late_s = granule_s(timeout_s, self.hz)
-        fewest = (self.t_s[:, None] >= (due_s + late_s + widest_s)[None, :]) @ self.came
-        most = (self.t_s[:, None] >= (due_s - widest_s)[None, :]) @ self.came
-        return fewest, most
-
-    def weights(self, values_s: Sequence[float]) -> tuple[Floats, float]:
-        """How the entries share these timeouts, none negative; and what that leaves."""
-        from scipy.optimize import nnls
-
-        columns = np.column_stack([self.gone_under(value_s) for value_s in values_s])
-        weights, rest = nnls(columns, self.gone)
-        return weights, float(rest)
+        parts.append(replace(part, timeout_s=wide) if part.is_free else part)
+    return replace(best, components=tuple(parts))
 
 
-def _fit(problem: _Problem, fixed_s: Sequence[float]) -> tuple[float, Mixture] | None:
+def _granules(lived_s: float, falls: Ints, t_s: Floats, stamp_s: float) -> list[float]:
+    """Those that a lifetime may hide, of any HZ; of the rare ones if the falls allow it."""
+    usual = [granule_s(lived_s, hz) for hz in _USUAL_HZ]
+    rare = [granule_s(lived_s, hz) for hz in _RARE_HZ]
+    return usual + [one for one in rare if not _closer_than(one - 2 * stamp_s, falls, t_s)]
+
+
+def _closer_than(granule: float, falls: Ints, t_s: Floats) -> bool:
+    """Whether most falls follow one another faster than the steps of a granule can."""
+    apart_s = t_s[falls[1:] + 1] - t_s[falls[:-1]]  # at most
+    return len(apart_s) > 0 and float((apart_s < granule).mean()) > _MOST
+
+
+def _fit(problem: Problem, fixed_s: Sequence[float]) -> tuple[float, Mixture] | None:
     """The simplest mixture that leaves about as little as the best; what it leaves, and itself."""
     free_s = _best_free(problem, fixed_s)
     models = [model for size in (1, 2, 3) for model in combinations((*fixed_s, free_s), size)]
     solved = [(model, *problem.weights(model)) for model in models]
     least = min(rest for _, _, rest in solved)
     bar = least * _AS_GOOD + 0.5 * float(np.sqrt(len(problem.t_s)))
-    model, weights, rest = next(row for row in solved if row[2] <= bar)
-    explained = _explained(problem, model, weights)
+    model, weights, rest = next(
+        row for row in solved if row[2] <= bar or _single_fits(problem, row, free_s)
+    )
+    if not weights.any():
+        return None
+    off, explained = least_off(problem, model, weights, free_s)
     if explained < LEAST_EXPLAINED:
         return None
     each = float(problem.gone[-1]) / float(weights.sum())
     components = [
         Component(
             timeout_s=Estimate(
-                value=value_s, uncertainty=problem.poll_s + granule_s(value_s, problem.hz)
+                value=value_s,
+                uncertainty=problem.poll_s
+                + problem.stamp_s
+                + _LATE * granule_s(value_s, problem.hz),
+            ),
+            lifetime_s=Estimate(
+                value=value_s + granule_s(value_s, problem.hz) / 2,
+                uncertainty=problem.poll_s + problem.stamp_s,
             ),
             is_free=value_s == free_s,
             n=float(weight) * each,
@@ -165,33 +233,44 @@ def _fit(problem: _Problem, fixed_s: Sequence[float]) -> tuple[float, Mixture] |
     return rest, Mixture(
         components=ordered,
         explained=explained,
+        misfit=float(off.max()) / max(problem.peak, 1),
+        peak=problem.peak,
         arrived=int(problem.came.sum()),
         gone=int(problem.gone[-1]),
-        came_over_s=float(problem.came_s[-1] - problem.came_s[0]),
+        came_over_s=float(problem.to_s[-1] - problem.from_s[0]),
+        overlapped=_overlapped(problem, model, weights),
+        poll_s=problem.poll_s,
         hz=problem.hz,
     )
 
 
-def _explained(problem: _Problem, model: Sequence[float], weights: Floats) -> float:
-    """One less the mean share of the entries that went when no phase of the timers allows it."""
-    bounds = [problem.bounds(value_s) for value_s in model]
-    fewest = sum(weight * low for weight, (low, _) in zip(weights, bounds, strict=True))
-    most = sum(weight * high for weight, (_, high) in zip(weights, bounds, strict=True))
-    off = np.maximum(np.maximum(problem.gone - most, fewest - problem.gone) - 1, 0)
-    decaying = (np.asarray(most) > 0) | (problem.gone > 0)
-    if not decaying.any():
-        return 0.0
-    return 1 - float(off[decaying].mean()) / float(problem.came.sum())
+def _single_fits(
+    problem: Problem, row: tuple[tuple[float, ...], Floats, float], free_s: float
+) -> bool:
+    """Whether one timeout is enough, though several would leave still less."""
+    model, weights, _ = row
+    if len(model) > 1 or not weights.any():
+        return False
+    off, _ = least_off(problem, model, weights, free_s)
+    return float(off.max()) <= max(MOST_MISFIT * problem.peak, _FORGIVEN)
 
 
-def _best_free(problem: _Problem, fixed_s: Sequence[float]) -> float:
+def _overlapped(problem: Problem, model: Sequence[float], weights: Floats) -> float:
+    """The share of those that came in intervals in which others are expected to go."""
+    gone = sum(w * problem.gone_under(one_s) for w, one_s in zip(weights, model, strict=True))
+    went = np.diff(np.asarray(gone), prepend=0.0)
+    ends = np.searchsorted(problem.t_s, problem.to_s)
+    return float(problem.came[went[ends] > _HIDES].sum() / problem.came.sum())
+
+
+def _best_free(problem: Problem, fixed_s: Sequence[float]) -> float:
     """The free timeout, in seconds, that with the fixed ones leaves least unexplained."""
 
     def rest_of(value_s: float) -> float:
         return problem.weights((*fixed_s, value_s))[1] + problem.weights((value_s,))[1] / 10
 
-    span_s = min(float(problem.t_s[-1] - problem.came_s[0]), _LONGEST_S)
-    step_s = max(span_s / 400, _FINE_S)
+    span_s = min(float(problem.t_s[-1] - problem.from_s[0]), _LONGEST_S)
+    step_s = max(span_s / 250, _FINE_S)
     coarse = np.arange(step_s, span_s + step_s, step_s)
     best = float(coarse[np.argmin([rest_of(value_s) for value_s in coarse])])
     while step_s > _FINE_S:

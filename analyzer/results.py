@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from analyzer.counted.results import CountedService
     from analyzer.courses import Curve, SocketCurve, WhatIf
     from analyzer.ending import Ending
     from analyzer.failover.results import Failover
@@ -140,6 +141,9 @@ class Lifetime:
     timeout_told_s: float | None = None  # what somebody told instead, where entries contradict
     timeout_low_s: float | None = None  # what entries leave open; null where timeout_s is exact
     timeout_high_s: float | None = None
+    service: str | None = None  # TCP 192.0.2.80:80, where a row is one service's: counters alone
+    protocol: str | None = None  # of that service: TCP, UDP, SCTP, FWM
+    forwarding: str | None = None  # of its real servers: dr, nat, tun, local
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -338,6 +342,7 @@ class Analysis:
     sockets: tuple[SocketState, ...] = ()
     drains: tuple[Drain, ...] = ()
     laws: tuple[KernelLaw, ...] = ()
+    counted: tuple[CountedService, ...] = ()  # of directors that only counters are known of
     timeline: Timeline
     stories: tuple[Story, ...] = ()
     pictures: Pictures = field(default_factory=Pictures)

@@ -18,6 +18,7 @@ from analyzer import courses, failures, forecast, health, results
 from analyzer.capacity import proof_results
 from analyzer.capacity import results as capacity_results
 from analyzer.capacity.question import PLAN_NAMES
+from analyzer.counted import results as counted_results
 from analyzer.ending import Ending
 from analyzer.failover import results as failover_results
 from analyzer.ipvs import states
@@ -91,7 +92,8 @@ class _Document:
 
 def _resolved(annotations: Mapping[str, Any], kind: type) -> dict[str, Any]:
     here = sys.modules[kind.__module__]
-    modules = (results, courses, failures, states, failover_results, health, here)
+    printed = (results, courses, failures, counted_results, failover_results)
+    modules = (*printed, states, health, here)
     names = dict(_FOR_TYPES_ONLY)
     for module in modules:
         names |= vars(module)

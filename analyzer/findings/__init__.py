@@ -18,6 +18,7 @@ from analyzer.findings import (
     timeouts,
     wire,
 )
+from analyzer.findings.counted import said_of
 from analyzer.findings.figures import agrees, by_whom, measured, timeout_told, told_s
 from analyzer.findings.timeouts import governing
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from analyzer.findings.figures import Figures
-    from analyzer.results import Event, Finding, Lifetime, Peak, Severity
+    from analyzer.results import Counted, Event, Finding, Lifetime, Peak, Severity
 
 RULES: tuple[Callable[[Figures], Finding | None], ...] = (
     failover.failover_invalid,
@@ -49,7 +50,9 @@ RULES: tuple[Callable[[Figures], Finding | None], ...] = (
     run.capture_incomplete,
     run.prediction_differs,
     timeouts.tcpfin_governs,
+    timeouts.udp_governs,
     timeouts.tcpfin_has_no_effect,
+    timeouts.lifetime_ambiguous,
     timeouts.reset_closes_early,
     timeouts.idle_established,
     changed.timeouts_contradicted,
@@ -98,6 +101,13 @@ def verdict(figures: Figures) -> str:
     if figures.requests.sent and not figures.requests.succeeded:
         decay = [_governed(row)] if row and row.lifetime_s and _answered(figures) else []
         return _sentence([*ended, *sent, *decay, *lost])
+    if figures.counted:
+        settled = any(one.settled for one in figures.counted)
+        peaked = [words for peak in figures.peaks for words in _peak(peak, "inactive")]
+        held = peaked if settled else _held(figures.peaks)
+        decay = [*said_of(figures.counted), *held, *lost]
+        said = [*sent, *decay] if figures.requests.failed else [*decay, *sent]
+        return _sentence([*ended, *said])
     if row is None:
         held = [] if sent else _held(figures.peaks)
         return _sentence(
@@ -109,12 +119,19 @@ def verdict(figures: Figures) -> str:
 
 
 def _peaked(peaks: Sequence[Peak], row: Lifetime) -> list[str]:
-    column = "InActConn" if row.counted == "inactive" else "ActiveConn"
     return [
-        f"{column} peaked at {getattr(peak, row.counted)} on {peak.director}"
+        words
         for peak in peaks
         if peak.director == row.director
+        for words in _peak(peak, row.counted)
     ]
+
+
+def _peak(peak: Peak, counted: Counted) -> list[str]:
+    if peak.director is None:
+        return []
+    column = "InActConn" if counted == "inactive" else "ActiveConn"
+    return [f"{column} peaked at {getattr(peak, counted)} on {peak.director}"]
 
 
 def _held(peaks: Sequence[Peak]) -> list[str]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
+    from analyzer.counted.results import CountedService
     from analyzer.ending import Ending
     from analyzer.evidence import Evidence
     from analyzer.failover.results import Failover
@@ -38,6 +39,7 @@ class Figures:
         evidence: the recording; None where only figures are at hand.
         measured: one per director; empty where only figures are at hand.
         connections: ``wire.connections`` of the capture; None without one.
+        counted: services of directors that only counters are known of.
     """
 
     requests: Requests
@@ -55,6 +57,7 @@ class Figures:
     ending: Ending | None = None
     measured: Sequence[Measured] = ()
     connections: pd.DataFrame | None = None
+    counted: Sequence[CountedService] = ()
 
     def ends(self, flows: Iterable[int]) -> str:
         """Some of the connections of these flows, by client and VIP, as evidence."""
@@ -93,6 +96,11 @@ def lived(row: Lifetime) -> str:
     life = row.lifetime_s
     if life is None:
         return f"none of {row.n} entries was seen to go"
+    if row.service is not None:
+        return (
+            f"about {row.n_expired} of {row.n} entries of {row.service} ({row.forwarding}) went "
+            f"{life.mean:.1f} ± {life.uncertainty:.1f} s after they came, by InActConn"
+        )
     return (
         f"{row.n_expired} of {row.n} entries went {life.mean:.2f} s after their last packet "
         f"({life.min:.2f} to {life.max:.2f} s, each ± {life.uncertainty:.2f} s)"

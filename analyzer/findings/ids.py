@@ -20,6 +20,7 @@ IDS = frozenset(
         "idle-established",
         "imbalance",
         "keepalived-alone",
+        "lifetime-ambiguous",
         "load-saturated",
         "no-real-server",
         "port-budget",
@@ -43,6 +44,7 @@ IDS = frozenset(
         "timeout-changed-midway",
         "timeouts-contradicted",
         "two-masters",
+        "udp-governs",
         "vip-unanswered",
         "weight-zero-still-served",
     }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from analyzer.counted.results import service_name
+from analyzer.findings.counted import alternatives
 from analyzer.findings.figures import agrees, by_whom, lived, measured, seconds, timeout_told
 from analyzer.results import Finding
 
@@ -26,10 +28,34 @@ def governing(lifetimes: Sequence[Lifetime]) -> Lifetime | None:
     return max(inactive or lifetimes, key=lambda row: row.n, default=None)
 
 
+def governing_each(lifetimes: Sequence[Lifetime]) -> list[Lifetime]:
+    """The governing group of each service, where rows are per service; else the one of all."""
+    services = dict.fromkeys((row.director, row.service, row.forwarding) for row in lifetimes)
+    if not any(service for _, service, _ in services):
+        row = governing(lifetimes)
+        return [row] if row else []
+    groups = (
+        [row for row in lifetimes if (row.director, row.service, row.forwarding) == key]
+        for key in services
+    )
+    found = [row for group in groups if (row := governing(group))]
+    return sorted(found, key=lambda row: -row.n)
+
+
+def _governed_by(figures: Figures, name: str) -> Lifetime | None:
+    """The largest group that a timeout governs."""
+    rows = governing_each(figures.lifetimes)
+    return next((row for row in rows if row.timeout_name == name), None)
+
+
+def _of_service(row: Lifetime) -> str:
+    return f" of {row.service}" if row.service else ""
+
+
 def tcpfin_governs(figures: Figures) -> Finding | None:
     """Entries waited in FIN_WAIT, for tcpfin."""
-    row = governing(figures.lifetimes)
-    if row is None or row.timeout_name != "tcpfin":
+    row = _governed_by(figures, "tcpfin")
+    if row is None:
         return None
     verdict = agrees(row)
     return Finding(
@@ -46,10 +72,11 @@ def tcpfin_governs(figures: Figures) -> Finding | None:
 
 
 def _tcpfin_title(row: Lifetime, verdict: bool | None) -> str:
+    decay = f"tcpfin governs the decay of InActConn{_of_service(row)}"
     if verdict is None:
-        return "tcpfin governs the decay of InActConn"
+        return decay
     if verdict:
-        return "tcpfin governs the decay of InActConn, and measures what is configured"
+        return f"{decay}, and measures what is configured"
     return "entries in FIN_WAIT do not live as long as the configured tcpfin says"
 
 
@@ -69,25 +96,70 @@ def _tcpfin_advice(row: Lifetime, requests: Requests) -> str:
     )
 
 
+def udp_governs(figures: Figures) -> Finding | None:
+    """UDP entries waited for udp, the third number of ``--set``."""
+    row = _governed_by(figures, "udp")
+    if row is None:
+        return None
+    return Finding(
+        id="udp-governs",
+        severity="warning" if agrees(row) is False else "info",
+        title=f"The udp timeout governs the decay of InActConn{_of_service(row)}",
+        evidence=f"On {row.director} {lived(row)}, all in {row.state}. Timeout {measured(row)}, "
+        f"{by_whom(row)} {timeout_told(row)}. Each datagram of a flow starts its entry's timeout "
+        "anew.",
+        advice="tcpfin does not matter for UDP. To have InActConn fall sooner, lower the third "
+        "number of ipvsadm --set (0 leaves a number as it is), but not below the longest pause "
+        "between a request and its answer; it holds for entries whose next packet comes after "
+        "that.",
+    )
+
+
+_LONGEST_LIST = 3
+
+
+def lifetime_ambiguous(figures: Figures) -> Finding | None:
+    """Counters alone that allow more than one lifetime, or none that can be claimed."""
+    open_ones = [one for one in figures.counted if not one.settled and one.readings]
+    if not open_ones:
+        return None
+    shown = [f"{service_name(one)}: {alternatives(one)}" for one in open_ones[:_LONGEST_LIST]]
+    more = len(open_ones) - len(shown)
+    return Finding(
+        id="lifetime-ambiguous",
+        severity="info",
+        title="InActConn alone does not say how long entries live",
+        evidence="; ".join(shown) + (f"; and {more} more services" if more else "") + ".",
+        advice="Any of these settles it: ipvsadm -Ln --stats beside the log (Conns says how many "
+        "came), the expire column of ipvsadm -Lnc, ipvsadm -Ln --timeout, a capture, or a second "
+        "load of another length.",
+    )
+
+
 def tcpfin_has_no_effect(figures: Figures) -> Finding | None:
     """The inactive entries waited in a state whose timeout nothing sets: nat, resets."""
-    row = governing(figures.lifetimes)
-    if row is None or row.timeout_name != "fixed" or row.counted != "inactive":
+    row = _governed_by(figures, "fixed")
+    if row is None or row.counted != "inactive":
         return None
     return Finding(
         id="tcpfin-has-no-effect",
         severity="info",
-        title=f"tcpfin does not matter here: entries waited in {row.state}, a fixed timeout",
+        title=f"tcpfin does not matter {f'for {row.service}' if row.service else 'here'}: entries "
+        f"waited in {row.state}, a fixed timeout",
         evidence=f"On {row.director} {lived(row)}, all in {row.state} "
-        f"(forwarding {figures.forwarding or 'not known'}); timeout {measured(row)}, "
-        f"fixed in the kernel at {seconds(row.timeout_s)}.",
+        f"(forwarding {row.forwarding or figures.forwarding or 'not known'}); timeout "
+        f"{measured(row)}, fixed in the kernel at {seconds(row.timeout_s)}.",
         advice="Changing tcpfin will not shorten this decay; no ipvsadm --set number does.",
     )
 
 
 def expires_late(figures: Figures) -> Finding | None:
     """Entries outlived their timeout by the timer's granule, which is no fault."""
-    rows = [row for row in figures.lifetimes if row.lifetime_s and row.granule_s and row.timeout_s]
+    rows = [
+        row
+        for row in figures.lifetimes
+        if row.lifetime_s and row.granule_s and row.timeout_s and row.service is None
+    ]
     row = max(rows, key=lambda row: row.n, default=None)
     if row is None or row.lifetime_s is None or row.timeout_s is None or row.granule_s is None:
         return None

@@ -48,7 +48,6 @@ def test_for_the_others_it_is_said_that_it_cannot_be_told(name: str) -> None:
     assert "tcpfin governs" not in found.verdict
 
 
-@pytest.mark.xfail(strict=True, reason="several timeouts are read as one: not right yet")
 @pytest.mark.parametrize("name", MIXED)
 def test_of_several_timeouts_in_one_run_none_is_told_wrongly(name: str) -> None:
     truly = {

@@ -1,0 +1,1 @@
+"""What counters alone say, on logs whose truth is known."""
