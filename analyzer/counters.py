@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.agreement import value_at
-from analyzer.decay import configured_s, group_row
+from analyzer.decay import group_row
 from analyzer.ipvs.states import State
 from analyzer.ipvs.timers import KNOWN_HZ, granule_s
 from analyzer.mixture import decompose
 from analyzer.results import Lifetime, NotMeasured, Spread
+from analyzer.state_timeouts import configured_s
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -140,6 +140,9 @@ class Lifetime:
     timeout_told_s: float | None = None  # what somebody told instead, where entries contradict
     timeout_low_s: float | None = None  # what entries leave open; null where timeout_s is exact
     timeout_high_s: float | None = None
+    protocol: str | None = None  # TCP, UDP, SCTP
+    timeout_at_least_s: float | None = None  # by the expire column, where nothing bounds it above
+    timeout_assumed_s: float | None = None  # the kernel's default, if lifetime_s is reckoned by it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from analyzer.clock import REACTION_S
-from analyzer.decay import WIDEST_LOOK_S, lifetimes, predicted_lifetimes
+from analyzer.decay import lifetimes, predicted_lifetimes
+from analyzer.expired import WIDEST_LOOK_S
 from analyzer.findings.figures import agrees
 from analyzer.ipvs.states import State, Timeouts
 from analyzer.ipvs.timers import TimerPhase, expiry_uptime_s, granule_s, timeouts_of_granule_s
