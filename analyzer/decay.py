@@ -13,18 +13,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from analyzer.clock import REACTION_S
 from analyzer.instants import midway_ns, seconds_since
 from analyzer.ipvs.states import (
     TIMEOUT_NAMES,
     State,
-    Timeouts,
     active_states,
-    timeout_by_state_s,
 )
 from analyzer.ipvs.timers import granule_s
 from analyzer.phase import Sightings
 from analyzer.predict import TIMER
-from analyzer.results import ErrorSpread, Lifetime, Spread
+from analyzer.results import ErrorSpread, Estimate, Lifetime, Spread
+from analyzer.seen_ends import lived_spans_s, protocols, seen_to_go
+from analyzer.state_timeouts import configured_s, if_read, state_of
 from analyzer.timeout import measured_timeout
 
 if TYPE_CHECKING:
@@ -37,9 +38,6 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Ints = npt.NDArray[np.int64]
 
-WIDEST_LOOK_S = 2.0
-"""An entry that went while nobody looked for longer than this says nothing about its lifetime."""
-
 
 def lifetimes(
     lives: pd.DataFrame,
@@ -49,30 +47,32 @@ def lifetimes(
     *,
     last_packet_uncertainty_s: float,
 ) -> list[Lifetime]:
-    """One row for each state and timeout that entries ended in, the largest group first.
+    """One row for each protocol, state and timeout that entries ended in, the largest group first.
 
     Args:
-        lives: this director's observed lives, from ``join``.
+        lives: this director's observed lives, from ``join``, or ``entry_timers`` where nothing
+            but entries is known; those of ``join`` that have no last packet are left out.
         director: its facts.
         clock: its clock.
         phase: of its timers, read or inferred; None where not known.
-        last_packet_uncertainty_s: how well ``last_ns`` is known; 0 from a capture.
+        last_packet_uncertainty_s: how well ``last_ns`` is known; 0 from a capture, and where
+            ``lived_half_s`` says it of each life.
     """
-    known = lives[lives["last_ns"].notna()]
+    known = lives if "lived_s" in lives else lives[lives["last_ns"].notna()]
     if "cause" in known:
         known = known[known["cause"].fillna(TIMER) == TIMER]
     slack_s = clock.uncertainty_s + last_packet_uncertainty_s
-    groups = known.groupby([known["state"], _waited_s(known, director)], sort=False, dropna=False)
+    keys = [protocols(known), known["state"], _waited_s(known, director)]
     rows = [
         _lifetime(
-            group_row(director, str(state), _number(waited_s), len(group)),
+            group_row(director, str(state), _number(waited_s), len(group), str(protocol)),
             group,
             clock,
             phase,
             director.hz,
             slack_s,
         )
-        for (state, waited_s), group in groups
+        for (protocol, state, waited_s), group in known.groupby(keys, sort=False, dropna=False)
     ]
     return sorted(rows, key=lambda row: -row.n)
 
@@ -82,9 +82,10 @@ def predicted_lifetimes(entries: pd.DataFrame, director: Director) -> list[Lifet
     remaining = entries[entries["cause"] == TIMER]
     rows = []
     for (number, waited_s), group in remaining.groupby(["state", "timeout_s"], sort=False):
-        state = State(int(str(number))).name
-        waited = told(director, state, _number(waited_s))
-        rows.append(group_row(director, state, waited, len(group)))
+        state = State(int(str(number)))
+        told = if_read(director, state, _number(waited_s))
+        protocol = "UDP" if state == State.UDP else "TCP"
+        rows.append(group_row(director, state.name, told, len(group), protocol))
     return sorted(rows, key=lambda row: -row.n)
 
 
@@ -96,28 +97,14 @@ def _number(value: object) -> float | None:
 
 def _waited_s(lives: pd.DataFrame, director: Director) -> pd.Series:
     """The timeout that each entry waited, seconds: as replayed, else as configured."""
-    told_s = {state: configured_s(director, str(state)) for state in lives["state"].unique()}
-    configured = lives["state"].map(told_s).astype("float64")
+    kinds = pd.MultiIndex.from_arrays([protocols(lives), lives["state"]])
+    told_s = {kind: configured_s(director, str(kind[1]), str(kind[0])) for kind in kinds.unique()}
+    configured = pd.Series([told_s[kind] for kind in kinds], index=lives.index, dtype="float64")
     if "timeout_s" not in lives:
         return configured.rename("waited_s")
     names = lives["predicted_state"].map({int(state): state.name for state in State})
     told = configured.notna() & (names == lives["state"])
     return configured.where(~told, lives["timeout_s"]).rename("waited_s")
-
-
-def configured_s(director: Director, state: str) -> float | None:
-    """The timeout that a state has on this director, seconds; None where it was not read."""
-    if state not in State.__members__:
-        return None
-    timeout_s = float(timeout_by_state_s(director.timeouts or Timeouts())[State[state]])
-    return told(director, state, timeout_s)
-
-
-def told(director: Director, state: str, timeout_s: float | None) -> float | None:
-    """A state's timeout, None where it can be set and nobody read what it was set to."""
-    is_settable = TIMEOUT_NAMES[State[state]] != "fixed"
-    unknown = director.timeouts is None or TIMEOUT_NAMES[State[state]] in director.assumed_timeouts
-    return None if is_settable and unknown else timeout_s
 
 
 def _lifetime(
@@ -128,28 +115,72 @@ def _lifetime(
     hz: int | None,
     slack_s: float,
 ) -> Lifetime:
-    gone = group[group["gone_ns"].notna() & group["seen_ns"].notna()]
-    look_s = seconds_since(gone["gone_by_ns"], gone["seen_ns"])
-    gone, look_s = gone[look_s <= WIDEST_LOOK_S], look_s[look_s <= WIDEST_LOOK_S]
-    if gone.empty:
+    if "lived_s" in group:
+        row = with_bounds(row, group)
+    gone = seen_to_go(group)
+    row = replace(row, n_expired=len(gone))
+    dated = gone[gone["last_ns"].notna()]
+    if dated.empty:
         return row
-    middle_ns = midway_ns(gone["seen_ns"], gone["gone_by_ns"])
-    lived_s = seconds_since(middle_ns, gone["last_ns"])
-    uncertainty_s = float(look_s.max()) / 2 + slack_s
+    lived_s, half_s = lived_spans_s(dated)
     return replace(
         row,
-        n_expired=len(gone),
         lifetime_s=Spread(
             mean=float(lived_s.mean()),
             min=float(lived_s.min()),
             max=float(lived_s.max()),
-            uncertainty=uncertainty_s,
+            uncertainty=float(half_s.max()) + slack_s,
         ),
-        timeout_measured_s=measured_timeout(
-            sightings_of(gone, clock), lived_s, hz, phase, slack_s, uncertainty_s
+        timeout_measured_s=narrowest(
+            row.timeout_measured_s, _by_expiries(gone, clock, phase, hz, slack_s)
         ),
-        prediction_error_s=_prediction_error(gone, middle_ns),
+        prediction_error_s=_prediction_error(
+            dated, midway_ns(dated["seen_ns"], dated["gone_by_ns"])
+        ),
     )
+
+
+def _by_expiries(
+    gone: pd.DataFrame,
+    clock: DirectorClock,
+    phase: TimerPhase | None,
+    hz: int | None,
+    slack_s: float,
+) -> Estimate | None:
+    """The timeout by when entries went after packets that no timeout was needed to date."""
+    if "window_ns" in gone:
+        gone = gone[gone["window_ns"].notna()]
+        gone = gone.assign(last_ns=gone["window_ns"])
+        slack_s += float(gone["window_half_s"].max()) if len(gone) else 0.0
+    if gone.empty:
+        return None
+    look_s = seconds_since(gone["gone_by_ns"], gone["seen_ns"])
+    lived_s = seconds_since(midway_ns(gone["seen_ns"], gone["gone_by_ns"]), gone["last_ns"])
+    uncertainty_s = float(look_s.max()) / 2 + slack_s
+    return measured_timeout(sightings_of(gone, clock), lived_s, hz, phase, slack_s, uncertainty_s)
+
+
+def with_bounds(row: Lifetime, group: pd.DataFrame) -> Lifetime:
+    """A group's row with what its entries' expire columns say of its timeout."""
+    low_s, high_s = (float(group[f"timeout_{end}_s"].iloc[0]) for end in ("low", "high"))
+    if np.isnan(low_s):
+        return row
+    if np.isinf(high_s):
+        assumed_s = float(group["assumed_s"].iloc[0])
+        return replace(
+            row,
+            timeout_at_least_s=low_s,
+            timeout_assumed_s=None if np.isnan(assumed_s) else assumed_s,
+        )
+    half_s = (high_s - low_s) / 2 + REACTION_S
+    estimate = Estimate(value=(low_s + high_s) / 2, uncertainty=half_s)
+    return replace(row, timeout_measured_s=estimate)
+
+
+def narrowest(*estimates: Estimate | None) -> Estimate | None:
+    """The one that is known most closely."""
+    known = [estimate for estimate in estimates if estimate]
+    return min(known, key=lambda estimate: estimate.uncertainty, default=None)
 
 
 def sightings_of(gone: pd.DataFrame, clock: DirectorClock) -> Sightings:
@@ -163,13 +194,19 @@ def sightings_of(gone: pd.DataFrame, clock: DirectorClock) -> Sightings:
     )
 
 
-def group_row(director: Director, state: str, timeout_s: float | None, n: int) -> Lifetime:
-    """A group of n entries that ended in a state, nothing measured yet."""
-    known = State[state] if state in State.__members__ else None
+def group_row(
+    director: Director, state: str, timeout_s: float | None, n: int, protocol: str | None = None
+) -> Lifetime:
+    """A group of n entries that ended in a state, nothing measured yet.
+
+    Without a protocol the state is one of TCP or UDP, which share none.
+    """
+    known = state_of(state, protocol)
+    is_active = known in active_states(director.kernel) if known is not None else state in _ACTIVE
     return Lifetime(
         director=director.name,
         state=state,
-        counted="active" if known in active_states(director.kernel) else "inactive",
+        counted="active" if is_active else "inactive",
         timeout_name="fixed" if known is None else TIMEOUT_NAMES[known],
         timeout_s=timeout_s,
         n=n,
@@ -178,7 +215,12 @@ def group_row(director: Director, state: str, timeout_s: float | None, n: int) -
         timeout_measured_s=None,
         granule_s=granule_s(timeout_s, director.hz) if timeout_s and director.hz else None,
         prediction_error_s=None,
+        protocol=protocol,
     )
+
+
+_ACTIVE = ("ESTABLISHED",)
+"""Of the states of other protocols: SCTP's one that counts as active."""
 
 
 def _prediction_error(gone: pd.DataFrame, middle_ns: Ints) -> ErrorSpread | None:

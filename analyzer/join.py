@@ -172,17 +172,3 @@ def with_requests(
 def _closed_or_ended(requests: pd.DataFrame) -> pd.Series:
     """When each connection was closed; where nobody noted it, when its answer was whole."""
     return requests["closed"].fillna(requests["ended"])
-
-
-def with_polls(lives: pd.DataFrame, poll_s: float) -> pd.DataFrame:
-    """With neither packets nor requests: the last packet by the poll that saw the last state.
-
-    Args:
-        lives: one director's.
-        poll_s: what lies between two polls of entries; the last packet came within it.
-
-    Returns:
-        ``lives`` with ``last_ns``, in the middle of that poll and the one before.
-    """
-    middle_ns = lives["changed_ns"] - round(poll_s / 2 * 1e9)
-    return lives.assign(last_ns=middle_ns.astype("Int64"))

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.decay import WIDEST_LOOK_S
 from analyzer.ipvs.states import State
 from analyzer.pictures import Lived
 from analyzer.predict import TIMER
+from analyzer.seen_ends import lived_spans_s, protocols, seen_to_go
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,15 +50,13 @@ def _observed(lives: pd.DataFrame, row: Lifetime) -> Floats:
     if not row.n_expired or lives.empty:
         return np.array([], dtype=np.float64)
     seen = lives[(lives["state"] == row.state) & lives["last_ns"].notna()]
+    if row.protocol is not None:
+        seen = seen[protocols(seen) == row.protocol]
     if "cause" in seen:
         seen = seen[seen["cause"].fillna(TIMER) == TIMER]
     if "timeout_s" in seen and row.timeout_s is not None:
         seen = seen[seen["timeout_s"].fillna(row.timeout_s) == row.timeout_s]
-    gone = seen[seen["gone_ns"].notna() & seen["seen_ns"].notna()]
-    look_ns = (gone["gone_by_ns"] - gone["seen_ns"]).to_numpy(dtype=np.int64)
-    gone, look_ns = gone[look_ns <= WIDEST_LOOK_S * _NS], look_ns[look_ns <= WIDEST_LOOK_S * _NS]
-    since_ns = (gone["seen_ns"] - gone["last_ns"]).to_numpy(dtype=np.int64)
-    return np.asarray((since_ns + look_ns / 2) / _NS, dtype=np.float64)
+    return lived_spans_s(seen_to_go(seen))[0]
 
 
 def _predicted(one: Measured, row: Lifetime) -> Floats:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
 from analyzer import curves
@@ -15,6 +14,7 @@ from analyzer.clock import REACTION_S
 from analyzer.counters import counted_lifetimes
 from analyzer.decay import lifetimes, predicted_lifetimes, sightings_of
 from analyzer.endings import ended_early_rows, with_early_ends, with_removals
+from analyzer.entry_timers import unseen_ends, with_timers
 from analyzer.falls.bands import as_well
 from analyzer.falls.measured import by_falls
 from analyzer.falls.settle import Settled
@@ -25,7 +25,6 @@ from analyzer.ipvs.timers import TimerPhase
 from analyzer.join import (
     REQUEST_END_UNCERTAINTY_S,
     with_packets,
-    with_polls,
     with_requests,
 )
 from analyzer.observed import entry_lives, entry_polls_ns, state_samples
@@ -40,6 +39,7 @@ from analyzer.rules import director_clock, rules_of, segments_passed
 from analyzer.servers import real_servers
 
 if TYPE_CHECKING:
+    import numpy as np
     import numpy.typing as npt
 
     from analyzer.clock import DirectorClock
@@ -220,22 +220,22 @@ def _without_packets(
     own: list[Curve],
 ) -> Measured:
     """Lifetimes by the ends of the requests; else by the polls of entries; else by counters."""
-    mine = evidence.entries[evidence.entries["director"] == director.name]
     polled_ns = entry_polls_ns(evidence.polls, director.name)
     in_force = timeouts_in_force(director, evidence, clock, None)
     director = in_force.known(director)
     rules = in_force.rules(rules_of(director, evidence), clock)
-    joined = with_requests(lives, mine, evidence.requests)
-    uncertainty_s = REQUEST_END_UNCERTAINTY_S
-    foreign = int(joined["last_ns"].isna().sum())
     if evidence.requests.empty:
-        uncertainty_s = float(np.median(np.diff(polled_ns))) / _NS if len(polled_ns) > 1 else 0.0
-        joined, foreign = with_polls(lives, uncertainty_s), 0
+        joined, foreign, uncertainty_s = with_timers(lives, in_force.steady), 0, 0.0
+    else:
+        mine = evidence.entries[evidence.entries["director"] == director.name]
+        joined = with_requests(lives, mine, evidence.requests)
+        foreign, uncertainty_s = int(joined["last_ns"].isna().sum()), REQUEST_END_UNCERTAINTY_S
     joined = with_timeouts(joined, rules, clock)
     phase = _phase_read(director)
     rows = lifetimes(joined, director, clock, phase, last_packet_uncertainty_s=uncertainty_s)
     unknown = timeouts_unknown(director, in_force)
     doubts, by_counters = [*unknown, *_phase_unknown(director, phase)], None
+    doubts += unseen_ends(joined, director)
     if len(polled_ns) == 0:
         by_counters = counted_lifetimes(
             director, evidence.services, evidence.counted, evidence.zero_ns

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from analyzer.looks import Looks, looks_in_order
 from analyzer.wire.segments import FLOW_COLUMNS
 
 if TYPE_CHECKING:
@@ -21,16 +22,21 @@ if TYPE_CHECKING:
 LIFE_COLUMNS = {
     "director": "string",
     "flow": "int64",
+    "protocol": "string",
     "real_server": "string",
     "state": "string",
     "appeared_ns": "int64",
+    "before_ns": "Int64",
     "changed_ns": "int64",
+    "changed_by_ns": "int64",
     "expires_s": "int64",
     "seen_ns": "Int64",
+    "seen_by_ns": "Int64",
+    "left_s": "Int64",
     "gone_ns": "Int64",
     "gone_by_ns": "Int64",
 }
-_TOLD = ["director", "flow", "server", "state", "at_ns", "expires_s", "change"]  # of a life
+_TOLD = ["director", "flow", "protocol", "server", "state", "at_ns", "expires_s", "change"]
 _NEVER = np.iinfo(np.int64).max
 
 
@@ -87,10 +93,12 @@ def entry_lives(entries: pd.DataFrame, polls: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         DataFrame with ``LIFE_COLUMNS``: ``state`` the last one seen, ``changed_ns`` the poll that
-        first saw it and ``expires_s`` what it then had left; ``seen_ns`` the last poll that had
-        the entry and ``gone_ns`` the first that did not, both <NA> while it lives;
-        ``gone_by_ns`` when that look had its answer: a look tells its instant first and reads the
-        table then, so the entry may have gone up to the answer.
+        first saw it and ``expires_s`` what it then had left; ``before_ns`` the last poll before,
+        which would have shown it (<NA> if none); ``seen_ns`` the last poll that had the entry,
+        ``left_s`` what it then had left, and ``gone_ns`` the first that did not have it, all <NA>
+        while it lives. ``changed_by_ns``, ``seen_by_ns`` and ``gone_by_ns``: when these polls had
+        their answers; a poll tells its instant first and reads the table then, so the entry may
+        have gone up to the answer.
     """
     if entries.empty:
         return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in LIFE_COLUMNS.items()})
@@ -100,6 +108,7 @@ def entry_lives(entries: pd.DataFrame, polls: pd.DataFrame) -> pd.DataFrame:
     lives = held.groupby(life[held.index]).agg(
         director=("director", "first"),
         flow=("flow", "first"),
+        protocol=("protocol", "first"),
         real_server=("server", "first"),
         state=("state", "last"),
         appeared_ns=("at_ns", "first"),
@@ -107,39 +116,45 @@ def entry_lives(entries: pd.DataFrame, polls: pd.DataFrame) -> pd.DataFrame:
         expires_s=("expires_s", "last"),
     )
     gone = entries[entries["change"] == "gone"]
-    gone_ns = gone.groupby(life[gone.index])["at_ns"].first()
-    lives["gone_ns"] = gone_ns.astype("Int64").reindex(lives.index)
-    lives["seen_ns"], lives["gone_by_ns"] = _looks_about(lives, polls)
+    ends = gone.groupby(life[gone.index])[["at_ns", "expires_s"]].first()
+    lives["gone_ns"] = ends["at_ns"].astype("Int64").reindex(lives.index)
+    lives["left_s"] = ends["expires_s"].astype("Int64").reindex(lives.index)
+    _add_looks(lives, polls)
     return lives[list(LIFE_COLUMNS)].astype(LIFE_COLUMNS).reset_index(drop=True)
 
 
-def _looks_about(lives: pd.DataFrame, polls: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
-    """The last poll of entries before each ``gone_ns``, and when that of ``gone_ns`` was answered.
+def _add_looks(lives: pd.DataFrame, polls: pd.DataFrame) -> None:
+    """The polls about each change of a life: the one before it, and when each was answered.
 
     A poll that is not among them, or has no time of asking, was answered at its own instant.
     """
-    seen = pd.Series(pd.NA, index=lives.index, dtype="Int64")
-    gone_by = lives["gone_ns"].copy()
-    for name, group in lives[lives["gone_ns"].notna()].groupby("director"):
-        at_ns, answered_ns = _answers_ns(polls, str(name))
-        gone_ns = group["gone_ns"].to_numpy(dtype=np.int64)
-        here = np.searchsorted(at_ns, gone_ns)
-        known = here > 0
-        seen.loc[group.index[known]] = at_ns[here[known] - 1]
-        known = here < len(at_ns)
-        known[known] = at_ns[here[known]] == gone_ns[known]
-        gone_by.loc[group.index[known]] = np.maximum(answered_ns[here[known]], gone_ns[known])
-    return seen, gone_by
+    for name in ("before_ns", "seen_ns", "seen_by_ns"):
+        lives[name] = pd.Series(pd.NA, index=lives.index, dtype="Int64")
+    lives["changed_by_ns"] = lives["changed_ns"]
+    lives["gone_by_ns"] = lives["gone_ns"]
+    for director, group in lives.groupby("director"):
+        looks = _looks(polls, str(director))
+        changed_ns = group["changed_ns"].to_numpy(dtype=np.int64)
+        lives.loc[group.index, "changed_by_ns"] = looks.answered(changed_ns)
+        here = looks.before(changed_ns)
+        lives.loc[group.index[here >= 0], "before_ns"] = looks.at_ns[here[here >= 0]]
+        went = group.index[group["gone_ns"].notna()]
+        gone_ns = group.loc[went, "gone_ns"].to_numpy(dtype=np.int64)
+        lives.loc[went, "gone_by_ns"] = looks.answered(gone_ns)
+        last = np.searchsorted(looks.at_ns, gone_ns) - 1
+        seen, last = went[last >= 0], last[last >= 0]
+        lives.loc[seen, "seen_ns"] = looks.at_ns[last]
+        lives.loc[seen, "seen_by_ns"] = looks.by_ns[last]
 
 
-def _answers_ns(polls: pd.DataFrame, director: str) -> tuple[Ints, Ints]:
-    """When a director's entries were polled, ascending, and when each poll was answered."""
+def _looks(polls: pd.DataFrame, director: str) -> Looks:
     chosen = polls[(polls["director"] == director) & (polls["what"] == "entries")]
-    at_ns = ns(chosen["at"])
-    took_ns = np.nan_to_num(chosen["took_ms"].to_numpy(dtype=np.float64)) * 1e6
-    answered_ns = ns(chosen["asked"].fillna(chosen["at"])) + np.rint(took_ns).astype(np.int64)
-    order = np.argsort(at_ns, kind="stable")
-    return at_ns[order], answered_ns[order]
+    return looks_in_order(
+        ns(chosen["at"]),
+        ns(chosen["asked"].fillna(chosen["at"])),
+        chosen["took_ms"].to_numpy(dtype=np.float64),
+        chosen["entries"].fillna(0).to_numpy(dtype=np.int64),
+    )
 
 
 def entry_polls_ns(polls: pd.DataFrame, director: str) -> Ints:
@@ -170,7 +185,8 @@ def state_samples(entries: pd.DataFrame, polls: pd.DataFrame, director: str) -> 
     Changes only are stored; an entry has its last state at each poll until the next change.
     """
     rows = entries[entries["director"] == director]
-    polled_ns, answered_ns = _answers_ns(polls, director)
+    looks = _looks(polls, director)
+    polled_ns = looks.at_ns
     flow, at_ns = rows["flow"].to_numpy(), rows["at_ns"].to_numpy()
     until_ns = np.full(len(rows), _NEVER)
     until_ns[:-1] = np.where(flow[1:] == flow[:-1], at_ns[1:], _NEVER)
@@ -178,7 +194,7 @@ def state_samples(entries: pd.DataFrame, polls: pd.DataFrame, director: str) -> 
     seen = (rows["change"] != "gone").to_numpy(dtype=bool) & (first < until)
     states = rows["state"][seen].reset_index(drop=True)
     held = {"flow": flow[seen], "state": states, "first": first[seen], "until": until[seen]}
-    return Sampled(polled_ns=polled_ns, held=pd.DataFrame(held), answered_ns=answered_ns)
+    return Sampled(polled_ns=polled_ns, held=pd.DataFrame(held), answered_ns=looks.by_ns)
 
 
 def absences(services: pd.DataFrame, events: pd.DataFrame, director: str) -> pd.DataFrame:

@@ -144,8 +144,10 @@ class Lifetime:
     timeout_low_s: float | None = None  # what entries leave open; null where timeout_s is exact
     timeout_high_s: float | None = None
     service: str | None = None  # TCP 192.0.2.80:80, where a row is one service's: counters alone
-    protocol: str | None = None  # of that service: TCP, UDP, SCTP, FWM
+    protocol: str | None = None  # TCP, UDP, SCTP; FWM of a firewall mark's service
     forwarding: str | None = None  # of its real servers: dr, nat, tun, local
+    timeout_at_least_s: float | None = None  # by the expire column, where nothing bounds it above
+    timeout_assumed_s: float | None = None  # the kernel's default, if lifetime_s is reckoned by it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,8 +43,8 @@ _FEWEST_TO_SPARE = 3  # of two witnesses, none can be told to be the wrong one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Fit:
-    """The timeouts of one granule that (nearly) all looks allow, seconds."""
+class Fit:
+    """The timeouts that (nearly) all looks allow, seconds, and the share of looks that do."""
 
     low_s: float
     high_s: float
@@ -114,7 +114,7 @@ def _granules(lived_s: Floats, hz: int, uncertainty_s: float) -> list[float]:
 
 def _fit(
     sightings: Sightings, granule: float, hz: int, phase_s: float, slack_s: float
-) -> _Fit | None:
+) -> Fit | None:
     """What the looks agree on, within the timeouts that have this granule at all."""
     low_s, high_s = _bounds_s(sightings, granule, phase_s, slack_s)
     shortest_s, longest_s = timeouts_of_granule_s(granule, hz)
@@ -124,11 +124,17 @@ def _fit(
     np.maximum.at(low, look, low_s)
     np.minimum.at(high, look, high_s)
     agrees = low <= high
-    return _agreed(low[agrees], high[agrees], looks) if agrees.any() else None
+    return agreed(low[agrees], high[agrees], looks) if agrees.any() else None
 
 
-def _agreed(low_s: Floats, high_s: Floats, looks: int) -> _Fit:
-    """From the first to the last timeout that about as many looks allow as any."""
+def agreed(low_s: Floats, high_s: Floats, looks: int) -> Fit:
+    """From the first to the last timeout that about as many looks allow as any.
+
+    Args:
+        low_s: the least that each look allows, of those that allow anything; shape (n,), n >= 1.
+        high_s: the most; same shape.
+        looks: how many there were, those that allow nothing included.
+    """
     low_s, high_s = np.sort(low_s), np.sort(high_s)
 
     def allowing(timeout_s: Floats) -> npt.NDArray[np.int64]:
@@ -138,7 +144,7 @@ def _agreed(low_s: Floats, high_s: Floats, looks: int) -> _Fit:
     most = int(allowing(low_s).max())
     spare = math.ceil(_SPARE * looks) if looks >= _FEWEST_TO_SPARE else 0
     enough = max(most - spare, 1)
-    return _Fit(
+    return Fit(
         low_s=float(low_s[allowing(low_s) >= enough].min()),
         high_s=float(high_s[allowing(high_s) >= enough].max()),
         share=most / looks,

@@ -12,8 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analyzer.decay import configured_s
 from analyzer.ipvs.states import TIMEOUT_NAMES, State
+from analyzer.state_timeouts import configured_s
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.agreement import value_at
-from analyzer.decay import told
 from analyzer.falls.bounds import Counted
 from analyzer.instants import seconds_since
 from analyzer.ipvs.states import State, is_active
 from analyzer.ipvs.timers import KNOWN_HZ, granule_s
 from analyzer.observed import ns
 from analyzer.predict import TIMER, predicted_curve
+from analyzer.state_timeouts import if_read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -125,7 +125,7 @@ class Services:
 
     def _bounds_s(self, state: int, waited_s: float) -> tuple[float, float | None]:
         """What entries of a state live after their last packet, at least and at most."""
-        is_read = told(self.director, State(state).name, waited_s) is not None
+        is_read = if_read(self.director, State(state), waited_s) is not None
         low_s, high_s = (waited_s, waited_s) if is_read else self.measured_s.get(state, (0, None))
         return low_s, None if high_s is None else high_s + self._granule_s(high_s)
 

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.clock import REACTION_S
-from analyzer.decay import group_row, told
+from analyzer.decay import group_row
 from analyzer.falls.bounds import Misfit, Went, went
 from analyzer.falls.counted import Services, counted_by_service
 from analyzer.falls.timeout import timeout_of
 from analyzer.ipvs.states import State
 from analyzer.predict import TIMER
 from analyzer.results import Lifetime, NotMeasured, Spread
+from analyzer.state_timeouts import if_read
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -73,7 +74,7 @@ def lifetimes_by_falls(
     ]
     rows, why_not = [], []
     for state, waited_s, group in sorted(groups, key=lambda one: _is_read(director, one[0])):
-        known_s = told(director, state.name, waited_s)
+        known_s = if_read(director, state, waited_s)
         row = group_row(director, state.name, known_s, len(group))
         measured, misfits = _measured(row, group, by_service, director.hz, doubt_s)
         rows.append(measured)
@@ -88,7 +89,7 @@ def lifetimes_by_falls(
 
 def _is_read(director: Director, state: State) -> bool:
     """Whether a state's timeout is known; those that are not are measured first, beside these."""
-    return told(director, state.name, 0.0) is not None
+    return if_read(director, state, 0.0) is not None
 
 
 def _measured(

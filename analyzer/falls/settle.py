@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from analyzer.decay import told
+from analyzer.ipvs.states import State
 from analyzer.results import NotMeasured
+from analyzer.state_timeouts import if_read
 
 if TYPE_CHECKING:
     from analyzer.director import Director
@@ -40,7 +41,7 @@ def settled(rules: Rules, fallen: Fallen, director: Director) -> Settled:
     found = Settled(rules=rules)
     for row in fallen.rows:
         measured, field = row.timeout_measured_s, f"{row.timeout_name}_s"
-        if measured is None or told(director, row.state, 0.0) is not None:
+        if measured is None or if_read(director, State[row.state], 0.0) is not None:
             continue
         assumed_s = float(getattr(rules.timeouts, field))
         if abs(assumed_s - measured.value) <= measured.uncertainty:

@@ -23,7 +23,7 @@ from analyzer.findings import (
     wire,
 )
 from analyzer.findings.counted import said_of
-from analyzer.findings.figures import agrees, by_whom, measured, timeout_told, told_s
+from analyzer.findings.figures import agrees, by_whom, lived, measured, timeout_told, told_s
 from analyzer.findings.timeouts import governing
 
 if TYPE_CHECKING:
@@ -173,15 +173,27 @@ def _lost(events: Sequence[Event]) -> list[str]:
 
 def _governed(row: Lifetime) -> str:
     told = _GOVERNED[row.counted, row.timeout_name].format(state=row.state)
-    if row.lifetime_s is None:
+    if row.lifetime_s is None and not row.n_expired:
         return f"{told}, but no entry was seen to go"
-    lived_s = f"entries in {row.state} lived {row.lifetime_s.mean:.1f} s after their last packet"
+    lived_s = _lived(row)
     how = by_whom(row)
     if told_s(row) is None:
-        return f"{told}: {lived_s} (timeout {measured(row)}, {how} not known)"
+        return f"{told}: {lived_s} (timeout {measured(row)}, {how} {timeout_told(row)})"
     beside = f"{timeout_told(row)} {how}"
     judged = {True: "in agreement with", False: "not in agreement with", None: "beside"}
     return f"{told}: {lived_s} (timeout {measured(row)}, {judged[agrees(row)]} the {beside})"
+
+
+_WIDE_S = 0.5
+"""An uncertainty of a lifetime that is said beside it."""
+
+
+def _lived(row: Lifetime) -> str:
+    life = row.lifetime_s
+    if life is None:
+        return lived(row)
+    wide = f" ± {life.uncertainty:.1f}" if life.uncertainty >= _WIDE_S else ""
+    return f"entries in {row.state} lived {life.mean:.1f}{wide} s after their last packet"
 
 
 _GOVERNED = {

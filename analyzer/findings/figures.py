@@ -109,7 +109,7 @@ def lived(row: Lifetime) -> str:
     """A group's lifetime in words."""
     life = row.lifetime_s
     if life is None:
-        return f"none of {row.n} entries was seen to go"
+        return _not_dated(row)
     if row.service is not None:
         return (
             f"about {row.n_expired} of {row.n} entries of {row.service} ({row.forwarding}) went "
@@ -121,12 +121,23 @@ def lived(row: Lifetime) -> str:
     )
 
 
+def _not_dated(row: Lifetime) -> str:
+    if not row.n_expired:
+        return f"none of {row.n} entries was seen to go"
+    return (
+        f"{row.n_expired} of {row.n} entries went as their timers ran out, but nothing says when "
+        "their last packets came"
+    )
+
+
 def measured(row: Lifetime) -> str:
     """The measured timeout in words."""
     estimate = row.timeout_measured_s
-    if estimate is None:
-        return "not measured"
-    return f"measured {estimate.value:.2f} ± {estimate.uncertainty:.2f} s"
+    if estimate is not None:
+        return f"measured {estimate.value:.2f} ± {estimate.uncertainty:.2f} s"
+    if row.timeout_at_least_s is not None:
+        return f"at least {row.timeout_at_least_s:g} s by the expire column"
+    return "not measured"
 
 
 def agrees(row: Lifetime) -> bool | None:
@@ -148,6 +159,8 @@ def told_s(row: Lifetime) -> float | None:
 def timeout_told(row: Lifetime) -> str:
     """The same in words, with what is left open: ``20 s``, ``20 s (19 to 22)``, ``not known``."""
     value_s = told_s(row)
+    if value_s is None and row.timeout_assumed_s is not None:
+        return f"not known, taken for the kernel's default of {row.timeout_assumed_s:g} s"
     if value_s is None:
         return "not known"
     is_open = row.timeout_low_s is not None and row.timeout_told_s is None

@@ -183,18 +183,27 @@ def idle_established(figures: Figures) -> Finding | None:
     if not rows:
         return None
     n, gone = sum(row.n for row in rows), sum(row.n_expired for row in rows)
-    wait = seconds(rows[0].timeout_s)
+    wait = _wait(rows[0])
     forgot = f"{gone} of them it has forgotten meanwhile. " if gone else ""
     return Finding(
         id="idle-established",
         severity="warning" if gone else "info",
-        title=f"{n} connections were left open and idle: active for {wait} each",
+        title=f"{n} connections were left open and idle: active for {wait}",
         evidence="; ".join(f"{row.director}: {lived(row)}, in ESTABLISHED" for row in rows)
         + _such_as(figures.ends(_flows_in(figures, "ESTABLISHED"))),
         advice=f"{forgot}After the tcp timeout the director has no entry: the client's next packet "
         "is answered by a RST from the VIP, though the real server holds its socket. Keep the tcp "
         "timeout above the clients' keepalive interval.",
     )
+
+
+def _wait(row: Lifetime) -> str:
+    if row.timeout_s is not None:
+        return f"{row.timeout_s:g} s each"
+    estimate = row.timeout_measured_s
+    if estimate is not None:
+        return f"{estimate.value:.0f} ± {estimate.uncertainty:.0f} s each"
+    return "the tcp timeout, which was not read"
 
 
 def ended_early(figures: Figures) -> Finding | None:

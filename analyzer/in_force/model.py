@@ -71,6 +71,16 @@ class InForce:
         """By how much a timeout may be another one than it is taken for."""
         return float(max((high - low for low, high in self.shown.values()), default=0))
 
+    @property
+    def steady(self) -> dict[SettableName, tuple[float, float]]:
+        """Those that are known and were the same all the time: between which seconds each is."""
+        changed = {change.name for change in self.changes}
+        return {
+            name: self.shown.get(name, (self.start_s(name), self.start_s(name)))
+            for name in NAMES
+            if name not in self.assumed and name not in changed
+        }
+
     def start_s(self, name: SettableName) -> float:
         """One of those at the start."""
         return float(getattr(self.start, f"{name}_s"))

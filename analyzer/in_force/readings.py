@@ -171,6 +171,7 @@ def _rows_read(director: Director, evidence: Evidence) -> pd.DataFrame:
     rows = evidence.entries
     settable = [state.name for state, name in TIMEOUT_NAMES.items() if name != "fixed"]
     chosen = (rows["director"] == director.name) & (rows["change"] != "gone")
+    chosen &= rows["protocol"] != "SCTP"  # whose timeouts nothing sets
     chosen &= rows["state"].isin(settable) & (rows["expires_s"] >= 1)
     chosen &= rows["origin"].fillna("") != "SYNC"
     rows = rows.loc[chosen, ["flow", "state", "expires_s", "at_ns"]]

@@ -49,6 +49,7 @@ class Change:
 class _Held:
     entry: Entry
     seen_ns: int
+    ends_ns: int  # its timer, as the last change of the entry showed it
     missed_ns: int | None = None
 
 
@@ -56,15 +57,23 @@ def _server(entry: Entry) -> tuple[str, int]:
     return entry.real_server, entry.real_port
 
 
-def _restarted(before: _Held, now: Entry, at_ns: int) -> bool:
+def _restarted(before: _Held, now: Entry, at_ns: int, *, busy_too: bool) -> bool:
     """A packet that left the state as it was restarted the timer: a repeated SYN-ACK, say.
 
-    Not told of ESTABLISHED and UDP, whose timers restart with every packet of their traffic.
+    A timer that is late shows 0 for longer than it should: that is no restart.
     """
+    if now.expires_s <= 0:
+        return False
+    if busy_too:  # restarts may come at every poll, each of them smaller than what is noticed
+        return abs(_ends_ns(now, at_ns) - before.ends_ns) > RESTART_S * _NS
     if now.state in BUSY_STATES:
         return False
     elapsed_s = (at_ns - before.seen_ns) / _NS
     return now.expires_s - (before.entry.expires_s - elapsed_s) > RESTART_S
+
+
+def _ends_ns(entry: Entry, at_ns: int) -> int:
+    return at_ns + entry.expires_s * _NS
 
 
 def _without_doubles(entries: Iterable[Entry]) -> dict[Key, Entry]:
@@ -78,10 +87,16 @@ def _without_doubles(entries: Iterable[Entry]) -> dict[Key, Entry]:
 
 
 class EntryTracker:
-    """Folds one director's polls of entries into changes."""
+    """Folds one director's polls of entries into changes.
 
-    def __init__(self) -> None:
+    Args:
+        busy_too: tell restarts of the timers of ``BUSY_STATES`` too. Each packet of a connection is
+            one: as many changes as lines were read, which a log that is imported may have.
+    """
+
+    def __init__(self, *, busy_too: bool = False) -> None:
         self._held: dict[Key, _Held] = {}
+        self._busy_too = busy_too
 
     def held(self) -> set[Key]:
         """Entries that are there as far as is known."""
@@ -109,13 +124,16 @@ class EntryTracker:
 
     def _see(self, at_ns: int, entry: Entry) -> list[Change]:
         before = self._held.get(entry.key)
-        self._held[entry.key] = _Held(entry, at_ns)
+        now = self._held[entry.key] = _Held(entry, at_ns, _ends_ns(entry, at_ns))
         if before is None:
             return [Change(at_ns, "appeared", entry)]
         if _server(before.entry) != _server(entry):
             return [Change(at_ns, "gone", before.entry), Change(at_ns, "appeared", entry)]
-        if before.entry.state != entry.state or _restarted(before, entry, at_ns):
+        if before.entry.state != entry.state or _restarted(
+            before, entry, at_ns, busy_too=self._busy_too
+        ):
             return [Change(at_ns, "state", entry)]
+        now.ends_ns = before.ends_ns
         return []
 
     def _miss(self, at_ns: int, key: Key, proof: Proof) -> list[Change]:

@@ -128,7 +128,8 @@ class TableTracker:
         is_busy = np.zeros(len(now), dtype=bool)
         for state in BUSY_STATES:
             is_busy |= now["state"] == state.encode()
-        is_changed = (before["state"] != now["state"]) | ((gained_s > RESTART_S) & ~is_busy)
+        is_restarted = (gained_s > RESTART_S) & (now["expires_s"] > 0)  # what is late shows 0
+        is_changed = (before["state"] != now["state"]) | (is_restarted & ~is_busy)
         return is_moved, is_changed & ~is_moved
 
     def _hold(self, at_ns: int, found: Rows, stays: Numbers, proof: Proof) -> None:

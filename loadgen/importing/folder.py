@@ -346,7 +346,7 @@ def _not_measured(sources: Sources, log_clock: Joined) -> list[dict[str, str]]:
 def _record_polls(
     polls: list[Mapping[str, Any]], clock: Clock, recording: RecordingWriter
 ) -> list[str]:
-    tracker = EntryTracker()
+    tracker = EntryTracker(busy_too=True)
     doubts: list[str] = []
     for poll in polls:
         t = float(poll["t"])

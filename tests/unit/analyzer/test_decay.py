@@ -12,11 +12,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from analyzer.clock import REACTION_S
-from analyzer.decay import WIDEST_LOOK_S, lifetimes, predicted_lifetimes
+from analyzer.decay import lifetimes, predicted_lifetimes
 from analyzer.findings.figures import agrees
 from analyzer.ipvs.states import State, Timeouts
 from analyzer.ipvs.timers import TimerPhase, expiry_uptime_s, granule_s, timeouts_of_granule_s
 from analyzer.predict import PORT_REUSE, TIMER
+from analyzer.seen_ends import WIDEST_LOOK_S
 from tests.unit.analyzer.build import BOOT_NS, NS, clock, director
 
 if TYPE_CHECKING:

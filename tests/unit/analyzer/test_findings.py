@@ -312,7 +312,9 @@ def test_measured_and_configured_agree_within_the_uncertainty(
 def test_words_for_what_was_measured() -> None:
     assert measured(FIN_WAIT) == "measured 20.01 ± 0.10 s"
     assert measured(replace(FIN_WAIT, timeout_measured_s=None)) == "not measured"
-    assert lived(replace(FIN_WAIT, lifetime_s=None)) == "none of 50 entries was seen to go"
+    unseen = replace(FIN_WAIT, lifetime_s=None, n_expired=0)
+    assert lived(unseen) == "none of 50 entries was seen to go"
+    assert "50 of 50 entries went" in lived(replace(FIN_WAIT, lifetime_s=None))
     assert "50 of 50" in lived(FIN_WAIT)
 
 

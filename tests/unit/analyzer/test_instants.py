@@ -213,6 +213,9 @@ def test_an_end_within_its_look_is_put_down_to_the_poll_to_the_nanosecond(
 ) -> None:
     row = {
         "entry": [0],
+        "flow": [0],
+        "real_server": ["192.168.10.21:80"],
+        "appeared_ns": [seen - 20 * 10**9],
         "cause": ["timer"],
         "last_ns": [seen - 20 * 10**9],
         "ends_ns": [seen + min(strays, look)],
@@ -222,7 +225,7 @@ def test_an_end_within_its_look_is_put_down_to_the_poll_to_the_nanosecond(
         "gone_by_ns": [seen + look],
     }
     instants_of = {name: "Int64" for name in row if name.endswith("_ns")}
-    lives = pd.DataFrame(row).astype(instants_of)
+    lives = pd.DataFrame(row).astype(instants_of | {"appeared_ns": "int64"})
     nothing = pd.DataFrame({"flow": [], "state": [], "first": [], "until": []})
     sampled = Sampled(polled_ns=np.zeros(0, dtype=np.int64), held=nothing)
     doubt = Doubt(clock_s=0.0, phase_is_known=True, unseen_packets=False, hz=100)

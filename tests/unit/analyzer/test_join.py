@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.ipvs.states import Flag, State, Timeouts
-from analyzer.join import servers_seen, with_packets, with_polls, with_requests
+from analyzer.join import servers_seen, with_packets, with_requests
 from analyzer.observed import LIFE_COLUMNS
 from analyzer.predict import Prediction, predict
 from tests.unit.analyzer.build import BOOT_NS, CLIENT, NS, Seg, clock, rules, segments
@@ -22,8 +22,14 @@ def at(seconds: float | None) -> int | None:
 
 def life(flow: int, appeared_s: float, seen_s: float | None, gone_s: float | None) -> list[object]:
     """As ``observed.entry_lives`` has it; it came to its last state as it appeared."""
-    times = [at(appeared_s), at(appeared_s), 20, at(seen_s), at(gone_s), at(gone_s)]
-    return ["bal01", flow, "192.168.10.21:80", "FIN_WAIT", *times]
+    began, seen, gone = at(appeared_s), at(seen_s), at(gone_s)
+    first = [began, None, began, began, 20]
+    return [
+        *("bal01", flow, "TCP", "192.168.10.21:80", "FIN_WAIT"),
+        *first,
+        *(seen, seen, None if gone is None else 0),
+        *(gone, gone),
+    ]
 
 
 def lives(*rows: list[object]) -> pd.DataFrame:
@@ -211,8 +217,3 @@ def test_requests_that_never_ended_stand_for_nothing(
 ) -> None:
     found = with_requests(lives(life(0, 1000.1, None, None)), changes((0, 1)), requests(*rows))
     assert found["last_ns"].isna().all()
-
-
-def test_with_neither_the_last_packet_lies_between_the_two_polls_around_the_last_change() -> None:
-    found = with_polls(lives(life(0, 1000.5, 1020.0, 1020.25)), 0.25)
-    assert found["last_ns"].tolist() == [at(1000.375)]

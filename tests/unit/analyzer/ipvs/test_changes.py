@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -60,6 +61,25 @@ def test_an_open_connections_restarts_are_its_traffic_and_no_changes() -> None:
     tracker = EntryTracker()
     tracker.update(1 * NS, [entry(1, "ESTABLISHED", 800)], 1)
     assert tracker.update(2 * NS, [entry(1, "ESTABLISHED", 900)], 1) == []
+
+
+def test_a_log_tells_every_restart_however_small() -> None:
+    """Traffic every second, looked at every second, moves the expire column by one at a time."""
+    tracker = EntryTracker(busy_too=True)
+    tracker.update(1 * NS, [entry(1, "ESTABLISHED", 899)], 1)
+    found = [tracker.update(at * NS, [entry(1, "ESTABLISHED", 899)], 1) for at in (2, 3, 4, 5)]
+    assert [bool(changes) for changes in found] == [False, True, False, True]
+    lowered = entry(1, "ESTABLISHED", 100)  # a packet after --set 100
+    assert tracker.update(6 * NS, [lowered], 1) == [Change(6 * NS, "state", lowered)]
+
+
+@pytest.mark.parametrize("busy_too", [False, True])
+def test_a_timer_that_is_late_shows_0_and_was_not_restarted(busy_too: bool) -> None:
+    """Looked at every 5 s, an entry that is up to 41 s late seems to gain 5 s each time."""
+    tracker = EntryTracker(busy_too=busy_too)
+    tracker.update(1 * NS, [entry(1, "FIN_WAIT", 2)], 1)
+    for at in (6, 11, 16):
+        assert tracker.update(at * NS, [entry(1, "FIN_WAIT", 0)], 1) == []
 
 
 def test_an_entry_that_was_rescheduled_is_another_one() -> None:
