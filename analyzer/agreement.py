@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.decay import WIDEST_LOOK_S
 from analyzer.instants import midway_ns, seconds_since
 from analyzer.ipvs.timers import KNOWN_HZ, granule_jiffies
 from analyzer.join import servers_seen
@@ -45,6 +46,8 @@ class Doubt:
         phase_is_known: HZ and the phase of its timers are; else expiries may be a granule off.
         timeout_s: by how much a timeout may be another than it is taken for.
         unseen_packets: the capture is known to have missed some.
+        unsure_flows: of these it cannot be told which of their packets the director took.
+        unsure_since_s: from when on each of them may count otherwise; seconds of the curves.
         hz: of the director; None where not known.
         stamps_s: how well a poll's instant is known against a packet's.
     """
@@ -52,6 +55,8 @@ class Doubt:
     clock_s: float
     phase_is_known: bool
     unseen_packets: bool
+    unsure_flows: frozenset[int] = frozenset()
+    unsure_since_s: float = float("inf")
     hz: int | None = None
     stamps_s: float = 0.0
     timeout_s: float = 0.0
@@ -75,9 +80,11 @@ def agreement(
         predicted: the same from packets.
         doubt: how far an expiry may be off for reasons that are known.
     """
-    matches, counted = state_matches(prediction, samples, doubt.stamps_s)
+    matches, counted = state_matches(
+        prediction, samples.without(doubt.unsure_flows), doubt.stamps_s
+    )
     residuals, beyond_s = _residuals(lives, doubt)
-    errors = _curve_errors(observed, predicted, _slack_s(lives, doubt))
+    errors = _curve_errors(observed, predicted, _slack_s(lives, doubt), doubt)
     return Agreement(
         director=prediction.director,
         entries_observed=int(servers_seen(lives, prediction.entries).notna().sum()),
@@ -86,7 +93,7 @@ def agreement(
         state_samples=counted,
         active_max_error=errors[0],
         inactive_max_error=errors[1],
-        worst_expiry_error_s=_worst_expiry_error_s(lives),
+        worst_expiry_error_s=_worst_expiry_error_s(lives, doubt),
         disagreement_polls=errors[2],
         residuals=residuals,
         unexplained_polls=errors[3],
@@ -101,7 +108,7 @@ def value_at(t_s: Floats, values: Ints, at_s: Floats) -> Ints:
 
 
 def _curve_errors(
-    observed: Sequence[Curve], predicted: Sequence[Curve], slack_s: float
+    observed: Sequence[Curve], predicted: Sequence[Curve], slack_s: float, doubt: Doubt
 ) -> tuple[int | None, int | None, int, int]:
     """The largest differences far from any change, and the longest runs of real ones.
 
@@ -111,16 +118,18 @@ def _curve_errors(
     if not observed:
         return None, None, 0, 0
     polled_s = np.unique(np.concatenate([curve.t_s for curve in observed]))
-    off_active = np.abs(_difference(polled_s, observed, predicted, lambda curve: curve.active))
+    unsure = np.where(polled_s >= doubt.unsure_since_s, len(doubt.unsure_flows), 0)
+    off_active = _difference(polled_s, observed, predicted, lambda curve: curve.active)
+    off_active = np.maximum(np.abs(off_active) - unsure, 0)
     shifted = [
         _difference(polled_s, observed, predicted, lambda curve: curve.inactive, by_s)
         for by_s in (0.0, -slack_s, slack_s)
     ]
-    off_inactive = np.abs(shifted[0])
+    off_inactive = np.maximum(np.abs(shifted[0]) - unsure, 0)
     changes_s = np.unique(np.concatenate([*map(_change_times, observed), *_steps(predicted)]))
     calm = _far_from(polled_s, changes_s)
     low, high = np.min(shifted, axis=0), np.max(shifted, axis=0)
-    beyond = np.maximum(np.maximum(low, -high), 0)
+    beyond = np.maximum(np.maximum(low, -high) - unsure, 0)
     longest = _longest_run(off_inactive > TOLERATED), _longest_run(beyond > TOLERATED)
     if not calm.any():
         return None, None, *longest
@@ -217,11 +226,12 @@ def _residuals(lives: pd.DataFrame, doubt: Doubt) -> tuple[dict[str, int], float
     reasons = np.select(
         [
             outside_s == 0,
+            gone["flow"].isin(doubt.unsure_flows).to_numpy(dtype=bool),
             nearest_s <= doubt.clock_s,
             outside_s <= doubt.clock_s + timer_s,
             nearest_s <= doubt.clock_s + timer_s + _width_s(gone),
         ],
-        ["poll", "clock", "timer", "poll_width"],
+        ["poll", "outage", "clock", "timer", "poll_width"],
         otherwise,
     )
     names, counts = np.unique(reasons, return_counts=True)
@@ -264,9 +274,11 @@ def _other_step_s(gone: pd.DataFrame, zero_ns: int, ends_s: Floats, doubt: Doubt
     return other
 
 
-def _worst_expiry_error_s(lives: pd.DataFrame) -> float | None:
-    gone = _timed(lives)
+def _worst_expiry_error_s(lives: pd.DataFrame, doubt: Doubt) -> float | None:
+    gone = _timed(lives[~lives["flow"].isin(doubt.unsure_flows)])
     if gone.empty:
         return None
+    narrow = seconds_since(gone["gone_by_ns"], gone["seen_ns"]) <= WIDEST_LOOK_S
+    gone = gone[narrow] if narrow.any() else gone
     middle_ns = midway_ns(gone["seen_ns"], gone["gone_by_ns"])
     return float(np.abs(seconds_since(gone["ends_ns"], middle_ns)).max())
