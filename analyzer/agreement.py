@@ -13,6 +13,7 @@ from analyzer.ipvs.timers import KNOWN_HZ, granule_jiffies
 from analyzer.join import servers_seen
 from analyzer.predict import TIMER
 from analyzer.results import Agreement
+from analyzer.seen_ends import WIDEST_LOOK_S
 from analyzer.state_agreement import state_matches
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class Doubt:
         phase_is_known: HZ and the phase of its timers are; else expiries may be a granule off.
         timeout_s: by how much a timeout may be another than it is taken for.
         unseen_packets: the capture is known to have missed some.
+        unsure_flows: of these it cannot be told which of their packets the director took.
+        unsure_since_s: from when on each of them may count otherwise; seconds of the curves.
         hz: of the director; None where not known.
         stamps_s: how well a poll's instant is known against a packet's.
     """
@@ -55,6 +58,8 @@ class Doubt:
     clock_s: float
     phase_is_known: bool
     unseen_packets: bool
+    unsure_flows: frozenset[int] = frozenset()
+    unsure_since_s: float = float("inf")
     hz: int | None = None
     stamps_s: float = 0.0
     timeout_s: float = 0.0
@@ -81,9 +86,11 @@ def agreement(
         otherwise: the predicted curves as they may be as well, where a timeout or the timers are
             not known for certain; each with the same real servers.
     """
-    matches, counted = state_matches(prediction, samples, doubt.stamps_s)
+    matches, counted = state_matches(
+        prediction, samples.without(doubt.unsure_flows), doubt.stamps_s
+    )
     residuals, beyond_s = _residuals(lives, doubt)
-    errors = _curve_errors(observed, [predicted, *otherwise], doubt.clock_s, _slack_s(lives, doubt))
+    errors = _curve_errors(observed, [predicted, *otherwise], _slack_s(lives, doubt), doubt)
     return Agreement(
         director=prediction.director,
         entries_observed=int(servers_seen(lives, prediction.entries).notna().sum()),
@@ -92,7 +99,7 @@ def agreement(
         state_samples=counted,
         active_max_error=errors[0],
         inactive_max_error=errors[1],
-        worst_expiry_error_s=_worst_expiry_error_s(lives),
+        worst_expiry_error_s=_worst_expiry_error_s(lives, doubt),
         disagreement_polls=errors[2],
         residuals=residuals,
         unexplained_polls=errors[3],
@@ -109,8 +116,8 @@ def value_at(t_s: Floats, values: Ints, at_s: Floats) -> Ints:
 def _curve_errors(
     observed: Sequence[Curve],
     predictions: Sequence[Sequence[Curve]],
-    clock_s: float,
     slack_s: float,
+    doubt: Doubt,
 ) -> tuple[int | None, int | None, int, int]:
     """The largest differences far from any change, and the longest runs of real ones.
 
@@ -121,11 +128,15 @@ def _curve_errors(
         return None, None, 0, 0
     polled_s = np.unique(np.concatenate([curve.t_s for curve in observed]))
     predicted = predictions[0]
-    off_active = np.abs(_difference(polled_s, observed, predicted, lambda curve: curve.active))
-    off_inactive = np.abs(_difference(polled_s, observed, predicted, _inactive))
+    unsure = np.where(polled_s >= doubt.unsure_since_s, len(doubt.unsure_flows), 0)
+    off_active = _difference(polled_s, observed, predicted, lambda curve: curve.active)
+    off_active = np.maximum(np.abs(off_active) - unsure, 0)
+    off_inactive = _difference(polled_s, observed, predicted, _inactive)
+    off_inactive = np.maximum(np.abs(off_inactive) - unsure, 0)
     changes_s = np.unique(np.concatenate([*map(_change_times, observed), *_steps(predicted)]))
     calm = _far_from(polled_s, changes_s)
-    beyond = _beyond(polled_s, observed, predictions, clock_s, slack_s)
+    beyond = _beyond(polled_s, observed, predictions, doubt.clock_s, slack_s)
+    beyond = np.maximum(beyond - unsure, 0)
     longest = _longest_run(off_inactive > TOLERATED), _longest_run(beyond > TOLERATED)
     if not calm.any():
         return None, None, *longest
@@ -247,11 +258,12 @@ def _residuals(lives: pd.DataFrame, doubt: Doubt) -> tuple[dict[str, int], float
     reasons = np.select(
         [
             outside_s == 0,
+            gone["flow"].isin(doubt.unsure_flows).to_numpy(dtype=bool),
             nearest_s <= doubt.clock_s,
             outside_s <= doubt.clock_s + timer_s,
             nearest_s <= doubt.clock_s + timer_s + _width_s(gone),
         ],
-        ["poll", "clock", "timer", "poll_width"],
+        ["poll", "outage", "clock", "timer", "poll_width"],
         otherwise,
     )
     names, counts = np.unique(reasons, return_counts=True)
@@ -294,9 +306,11 @@ def _other_step_s(gone: pd.DataFrame, zero_ns: int, ends_s: Floats, doubt: Doubt
     return other
 
 
-def _worst_expiry_error_s(lives: pd.DataFrame) -> float | None:
-    gone = _timed(lives)
+def _worst_expiry_error_s(lives: pd.DataFrame, doubt: Doubt) -> float | None:
+    gone = _timed(lives[~lives["flow"].isin(doubt.unsure_flows)])
     if gone.empty:
         return None
+    narrow = seconds_since(gone["gone_by_ns"], gone["seen_ns"]) <= WIDEST_LOOK_S
+    gone = gone[narrow] if narrow.any() else gone
     middle_ns = midway_ns(gone["seen_ns"], gone["gone_by_ns"])
     return float(np.abs(seconds_since(gone["ends_ns"], middle_ns)).max())

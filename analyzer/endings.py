@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from analyzer.ipvs.states import Flag
 from analyzer.ipvs.timers import KNOWN_HZ, granule_s
+from analyzer.join import with_packets
 from analyzer.observed import absences
 from analyzer.predict import (
     DROP_ENTRY,
@@ -17,19 +17,20 @@ from analyzer.predict import (
     TIMER,
     Prediction,
     ended_at,
-    predict,
     state_name,
 )
 from analyzer.results import EndedEarly
+from analyzer.servers import servers_known
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
 
     from analyzer.clock import DirectorClock
     from analyzer.director import Director
     from analyzer.evidence import Evidence
-    from analyzer.ipvs.replay import Rules
-    from analyzer.wire.segments import Segments
+    from analyzer.outages import Outage
 
     Bools = npt.NDArray[np.bool_]
 
@@ -43,57 +44,43 @@ _NS = 1_000_000_000
 
 def with_removals(
     prediction: Prediction,
-    segments: Segments,
-    clock: DirectorClock,
-    rules: Rules,
     director: Director,
     evidence: Evidence,
     lives: pd.DataFrame,
+    margin_s: float,
 ) -> Prediction:
-    """With real servers that were removed meanwhile: their packets dropped, or entries deleted."""
+    """With the entries that went with their real servers, under expire_nodest_conn."""
     gone = absences(evidence.services, evidence.events, director.name)
-    if gone.empty:
+    if gone.empty or not director.expire_nodest_conn:
         return prediction
-    server_of_flow = lives.drop_duplicates("flow", keep="last").set_index("flow")["real_server"]
-    dropped = np.zeros(len(segments.flow), dtype=bool)
-    servers = pd.Series(segments.flow).map(server_of_flow)
-    for server, from_ns, to_ns in gone.itertuples(index=False):
-        ours = (servers == server).to_numpy(dtype=bool, na_value=False)
-        if director.expire_nodest_conn:
-            dropped |= ours & _after_the_entry(segments, from_ns)
-        else:
-            dropped |= ours & (segments.at_ns >= from_ns) & (segments.at_ns < to_ns)
-    if dropped.any():
-        prediction = predict(segments, clock, rules, director.name, dropped=dropped)
-    if director.expire_nodest_conn:
-        return _deleted_with_server(prediction, gone, server_of_flow)
+    servers = servers_known(prediction, with_packets(lives, prediction, margin_s), evidence)
+    unknown = servers.isna().to_numpy(dtype=bool)
+    first_ns = prediction.entries["first_ns"].to_numpy(dtype=np.int64)
+    names = ["server", "from_ns", "gone_since_ns"]
+    for server, from_ns, since_ns in gone[names].itertuples(index=False):
+        there = (servers == server).to_numpy(dtype=bool, na_value=False)
+        there |= unknown & (first_ns > since_ns)  # made since the last poll, and never seen
+        prediction = _ended_together(prediction, there, int(from_ns), EXPIRE_NODEST)
     return prediction
 
 
-def _after_the_entry(segments: Segments, deleted_ns: int) -> Bools:
-    """Segments that come after their flow's entry was deleted, until a SYN makes a new one."""
-    later = segments.at_ns >= deleted_ns
-    renews = later & segments.to_vip & (segments.flag == Flag.SYN)
-    so_far = np.cumsum(renews)
-    starts = segments.starts()
-    lengths = np.diff(np.r_[starts, len(so_far)])
-    at_start = np.repeat(so_far[starts] - renews[starts], lengths)
-    return np.asarray(later & (so_far == at_start))
-
-
-def _deleted_with_server(
-    prediction: Prediction, gone: pd.DataFrame, server_of_flow: pd.Series
-) -> Prediction:
-    for server, from_ns, _ in gone.itertuples(index=False):
-        entries = prediction.entries
-        servers = entries["flow"].map(server_of_flow)
-        chosen = (servers == server).to_numpy(dtype=bool, na_value=False)
-        chosen &= (entries["first_ns"] < from_ns) & (entries["ends_ns"] > from_ns)
-        count = int(chosen.sum())
-        if count:
-            at_ns = np.full(count, from_ns, dtype=np.int64)
-            prediction = ended_at(prediction, chosen, at_ns, EXPIRE_NODEST)
+def with_outages(prediction: Prediction, out: Sequence[Outage]) -> Prediction:
+    """With the entries that went with their director's kernel."""
+    everything = np.ones(len(prediction.entries), dtype=bool)
+    for outage in out:
+        if outage.kernel_lost:
+            prediction = _ended_together(prediction, everything, outage.from_ns, FLUSH)
     return prediction
+
+
+def _ended_together(prediction: Prediction, chosen: Bools, at_ns: int, cause: str) -> Prediction:
+    """Those of the chosen entries that were there at an instant ended then."""
+    entries = prediction.entries
+    there = chosen & (entries["first_ns"] <= at_ns).to_numpy(dtype=bool)
+    there &= (entries["ends_ns"] > at_ns).to_numpy(dtype=bool)
+    if not there.any():
+        return prediction
+    return ended_at(prediction, there, np.full(int(there.sum()), at_ns, dtype=np.int64), cause)
 
 
 def with_early_ends(

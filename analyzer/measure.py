@@ -13,7 +13,7 @@ from analyzer.causes import lacks_service
 from analyzer.clock import REACTION_S
 from analyzer.counters import counted_lifetimes
 from analyzer.decay import lifetimes, predicted_lifetimes, sightings_of
-from analyzer.endings import ended_early_rows, with_early_ends, with_removals
+from analyzer.endings import ended_early_rows, with_early_ends, with_outages, with_removals
 from analyzer.entry_timers import unseen_ends, with_timers
 from analyzer.falls.bands import as_well
 from analyzer.falls.measured import by_falls
@@ -28,6 +28,7 @@ from analyzer.join import (
     with_requests,
 )
 from analyzer.observed import entry_lives, entry_polls_ns, state_samples
+from analyzer.passage import passage_of
 from analyzer.phase import infer_phase, refine_phase
 from analyzer.predict import (
     TIMER,
@@ -35,7 +36,7 @@ from analyzer.predict import (
     predict,
 )
 from analyzer.results import Agreement, EndedEarly, Lifetime, NotMeasured
-from analyzer.rules import director_clock, rules_of, segments_passed
+from analyzer.rules import director_clock, rules_of
 from analyzer.servers import real_servers
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from analyzer.evidence import Evidence
     from analyzer.in_force.model import InForce
     from analyzer.ipvs.replay import Rules
+    from analyzer.passage import Passage
     from analyzer.phase import InferredPhase
     from analyzer.wire.segments import Segments
 
@@ -69,6 +71,7 @@ class Measured:
         inferred: the phase of its timers, where it had to be inferred.
         rules: those of the prediction, HZ and phase as learnt.
         in_force: its timeouts, as they were told and as its entries show them.
+        passage: what passed it; None without a capture.
     """
 
     director: Director
@@ -84,6 +87,7 @@ class Measured:
     in_force: InForce
     not_measured: list[NotMeasured]
     counted: list[CountedService] = field(default_factory=list)  # by counters alone
+    passage: Passage | None = None
 
 
 def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Measured:
@@ -102,19 +106,20 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
         return _without_service(director, evidence, clock, lives)
     if evidence.segments is None:
         return _without_packets(director, evidence, clock, lives, own)
-    mine = evidence.segments.only(segments_passed(director, evidence, evidence.segments))
+    passage = passage_of(director, evidence, clock, lives)
     rules = rules_of(director, evidence)
-    in_force = learn_timeouts(mine, clock, rules, director, evidence, lives)
+    in_force = learn_timeouts(passage, clock, rules, director, evidence, lives)
     director, rules = in_force.known(director), in_force.rules(rules, clock)
-    rules, inferred = _learn_phase(mine, clock, rules, director, lives)
+    rules, inferred = _learn_phase(passage, clock, rules, director, lives)
     fallen, taken = None, Settled(rules=rules)
     if own and lives.empty:
-        fallen, taken = by_falls(director, evidence, mine, clock, rules)
+        fallen, taken = by_falls(director, evidence, passage, clock, rules)
     rules = taken.rules
-    prediction = predict(mine, clock, rules, director.name)
-    prediction = with_removals(prediction, mine, clock, rules, director, evidence, lives)
+    prediction = predict(passage.segments, clock, rules, director.name, passage.handled)
     margin_s = clock.uncertainty_s + REACTION_S
-    joined = with_packets(lives, prediction, margin_s).pipe(_with_first_packet, mine)
+    prediction = with_removals(prediction, director, evidence, lives, margin_s)
+    prediction = with_outages(prediction, passage.outages)
+    joined = with_packets(lives, prediction, margin_s).pipe(_with_first_packet, passage.segments)
     prediction, joined = with_early_ends(prediction, joined, director, clock)
     phase = _phase(rules, director, inferred)
     director = replace(director, hz=rules.hz)
@@ -140,7 +145,7 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
             samples,
             own,
             predicted,
-            _doubt(director, evidence, clock, phase, in_force),
+            _doubt(director, evidence, clock, phase, in_force, passage),
             [
                 curves.predicted_curves(one, servers, evidence.zero_ns, director.kernel)
                 for one in as_well(
@@ -159,7 +164,9 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
             *timeouts_unknown(director, in_force),
             *_phase_unknown(director, phase),
             *(fallen.why_not if fallen else []),
+            *passage.not_measured(director.name),
         ],
+        passage=passage,
     )
 
 
@@ -176,6 +183,7 @@ def _doubt(
     clock: DirectorClock,
     phase: TimerPhase | None,
     in_force: InForce,
+    passage: Passage,
 ) -> Doubt:
     dropped = (evidence.manifest.get("capture") or {}).get("dropped")
     truncated = evidence.packets.skipped["truncated"] if evidence.packets else 0
@@ -184,6 +192,8 @@ def _doubt(
         phase_is_known=phase is not None,
         timeout_s=in_force.open_s,
         unseen_packets=bool(dropped) or truncated > 0,
+        unsure_flows=passage.unsure_flows,
+        unsure_since_s=passage.unsure_since_s(evidence.zero_ns),
         hz=director.hz,
         stamps_s=clock.uncertainty_s,
     )
@@ -260,10 +270,10 @@ def _without_packets(
 
 
 def _learn_phase(
-    segments: Segments, clock: DirectorClock, rules: Rules, director: Director, lives: pd.DataFrame
+    passage: Passage, clock: DirectorClock, rules: Rules, director: Director, lives: pd.DataFrame
 ) -> tuple[Rules, InferredPhase | None]:
     """Rules with HZ and phase: as read (to within that), else inferred from the expiries seen."""
-    nominal = predict(segments, clock, rules, director.name)
+    nominal = predict(passage.segments, clock, rules, director.name, passage.handled)
     joined = with_packets(lives, nominal, clock.uncertainty_s + REACTION_S)
     timed = joined[(joined["cause"] == TIMER).fillna(value=False)]
     gone = timed[timed["gone_ns"].notna() & timed["seen_ns"].notna()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +12,7 @@ from analyzer.looks import Looks, looks_in_order
 from analyzer.wire.segments import FLOW_COLUMNS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     import numpy.typing as npt
 
@@ -178,6 +178,10 @@ class Sampled:
     held: pd.DataFrame
     answered_ns: Ints | None = None
 
+    def without(self, flows: Collection[int]) -> Sampled:
+        """The same without some flows."""
+        return replace(self, held=self.held[~self.held["flow"].isin(flows)])
+
 
 def state_samples(entries: pd.DataFrame, polls: pd.DataFrame, director: str) -> Sampled:
     """The state of every entry of a director at every poll of entries.
@@ -197,6 +201,19 @@ def state_samples(entries: pd.DataFrame, polls: pd.DataFrame, director: str) -> 
     return Sampled(polled_ns=polled_ns, held=pd.DataFrame(held), answered_ns=looks.by_ns)
 
 
+ABSENCE_COLUMNS = (
+    "server",
+    "from_ns",
+    "to_ns",
+    "gone_since_ns",
+    "gone_by_ns",
+    "back_since_ns",
+    "back_by_ns",
+)
+COMMAND_NS = 100_000_000
+"""A command of which one instant is known had its effect this close to it."""
+
+
 def absences(services: pd.DataFrame, events: pd.DataFrame, director: str) -> pd.DataFrame:
     """When a real server was not in a director's table, though it was there before.
 
@@ -207,28 +224,37 @@ def absences(services: pd.DataFrame, events: pd.DataFrame, director: str) -> pd.
         director: whose.
 
     Returns:
-        DataFrame with ``server, from_ns, to_ns``; ``to_ns`` is the far future if it never came
-        back.
+        DataFrame with ``ABSENCE_COLUMNS``: ``from_ns`` the first poll that missed it, or the order
+        to remove it, ``to_ns`` the first that had it again, the far future if none did; it went
+        between ``gone_since_ns`` and ``gone_by_ns``, and came back between ``back_since_ns`` and
+        ``back_by_ns``.
     """
     rows = services[services["director"] == director]
     polled_ns = np.sort(pd.unique(ns(rows["at"])))
     server = rows["real_server"] + ":" + rows["real_port"].astype("string")
-    found: list[tuple[str, int, int]] = []
+    found: list[tuple[str, int, int, int, int, int, int]] = []
     for name, group in rows.groupby(server):
         there = np.isin(polled_ns, ns(group["at"]))
         edges = np.flatnonzero(np.diff(np.r_[True, there, True].astype(np.int8)))
         for begin, end in zip(edges[::2], edges[1::2], strict=True):
             if begin == 0:
                 continue  # not there yet: it was added during the run
-            to_ns = int(polled_ns[end]) if end < len(polled_ns) else _NEVER
-            found.append((str(name), int(polled_ns[begin]), to_ns))
+            gone_since_ns, gone_by_ns = int(polled_ns[begin - 1]), int(polled_ns[begin])
+            back = end < len(polled_ns)
+            back_since_ns, back_by_ns = (
+                (int(polled_ns[end - 1]), int(polled_ns[end])) if back else (_NEVER, _NEVER)
+            )
+            edges_ns = (gone_since_ns, gone_by_ns, back_since_ns, back_by_ns)
+            found.append((str(name), gone_by_ns, back_by_ns, *edges_ns))
     told = _told_absences(events, director)
-    exact = {name for name, _, _ in told}
+    exact = {name for name, *_ in told}
     kept = [row for row in found if row[0] not in exact] + told
-    return pd.DataFrame(kept, columns=["server", "from_ns", "to_ns"])
+    return pd.DataFrame(kept, columns=list(ABSENCE_COLUMNS))
 
 
-def _told_absences(events: pd.DataFrame, director: str) -> list[tuple[str, int, int]]:
+def _told_absences(
+    events: pd.DataFrame, director: str
+) -> list[tuple[str, int, int, int, int, int, int]]:
     rows = events[(events["host"] == director) & events["kind"].isin(_SERVER_EVENTS)]
     open_since: dict[str, int] = {}
     found = []
@@ -236,8 +262,15 @@ def _told_absences(events: pd.DataFrame, director: str) -> list[tuple[str, int, 
         if kind == "server-removed":
             open_since[server] = int(at_ns)
         elif server in open_since:
-            found.append((server, open_since.pop(server), int(at_ns)))
-    return found + [(server, since, _NEVER) for server, since in open_since.items()]
+            found.append(_ordered(server, open_since.pop(server), int(at_ns)))
+    return found + [_ordered(server, since, _NEVER) for server, since in open_since.items()]
+
+
+def _ordered(server: str, from_ns: int, to_ns: int) -> tuple[str, int, int, int, int, int, int]:
+    """An absence by the orders to remove and to add, each of one known instant."""
+    back_by_ns = to_ns if to_ns == _NEVER else to_ns + COMMAND_NS
+    around = (from_ns - COMMAND_NS, from_ns + COMMAND_NS, to_ns - COMMAND_NS, back_by_ns)
+    return (server, from_ns, to_ns, *around)
 
 
 _SERVER_EVENTS = ("server-removed", "server-added")

@@ -8,20 +8,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from analyzer.ipvs.replay import NO_ENTRY, replay
+from analyzer.ipvs.replay import NO_ENTRY, handling, replay
 from analyzer.ipvs.states import State
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from analyzer.clock import DirectorClock
-    from analyzer.ipvs.replay import Beliefs, Rules
+    from analyzer.ipvs.replay import Beliefs, Handling, Rules
     from analyzer.wire.segments import Segments
 
     Ints = npt.NDArray[np.int64]
     Bools = npt.NDArray[np.bool_]
 
 TIMER, PORT_REUSE = "timer", "port-reuse"
+NO_SEGMENT = -1
 EXPIRE_NODEST, DROP_ENTRY, FLUSH = "expire-nodest-conn", "drop-entry", "flush"
 
 
@@ -48,8 +49,7 @@ def predict(
     clock: DirectorClock,
     rules: Rules,
     director: str,
-    *,
-    dropped: Bools | None = None,
+    handled: Handling | None = None,
 ) -> Prediction:
     """Replay the segments that passed one director.
 
@@ -58,9 +58,10 @@ def predict(
         clock: of that director.
         rules: of that director.
         director: its name.
-        dropped: segments that it dropped, because their real server had been removed.
+        handled: what else it did with single segments.
     """
-    beliefs = replay(segments, clock.uptime_s(segments.at_ns), rules, dropped=dropped)
+    handled = handled or handling(len(segments.flow))
+    beliefs = replay(segments, clock.uptime_s(segments.at_ns), rules, handled)
     counted = (beliefs.entry != NO_ENTRY) & ~beliefs.dropped
     steps = pd.DataFrame(
         {
@@ -72,14 +73,14 @@ def predict(
     )
     return Prediction(
         director=director,
-        entries=_entries(segments, beliefs, counted, clock),
+        entries=_entries(segments, beliefs, counted, clock, handled),
         steps=steps,
         dropped_syns=int((beliefs.dropped & beliefs.reused).sum()),
     )
 
 
 def _entries(
-    segments: Segments, beliefs: Beliefs, counted: Bools, clock: DirectorClock
+    segments: Segments, beliefs: Beliefs, counted: Bools, clock: DirectorClock, handled: Handling
 ) -> pd.DataFrame:
     rows = np.flatnonzero(counted)
     entry = beliefs.entry[rows]
@@ -87,7 +88,9 @@ def _entries(
     first = rows[np.r_[0, changes + 1]] if len(rows) else rows
     last = rows[np.r_[changes, len(rows) - 1]] if len(rows) else rows
     ends_ns = clock.client_ns(beliefs.expiry_uptime_s[last])
-    cut_short = _cut_short_ns(segments, beliefs, last)
+    ended_by = _ended_by(segments, beliefs, last)
+    cut_short = ended_by != NO_SEGMENT
+    cut_short_ns, nodest = segments.at_ns[ended_by], handled.expire_nodest[ended_by]
     rebooted_ns = clock.boot_ended_ns(segments.at_ns[last])
     return pd.DataFrame(
         {
@@ -96,20 +99,26 @@ def _entries(
             "last_ns": segments.at_ns[last],
             "state": beliefs.state[last],
             "timeout_s": beliefs.timeout_s[last],
-            "ends_ns": np.minimum(np.where(cut_short > 0, cut_short, ends_ns), rebooted_ns),
+            "ends_ns": np.minimum(np.where(cut_short, cut_short_ns, ends_ns), rebooted_ns),
             "cause": np.select(
-                [cut_short > 0, ends_ns > rebooted_ns], [PORT_REUSE, FLUSH], default=TIMER
+                [cut_short & nodest, cut_short, ends_ns > rebooted_ns],
+                [EXPIRE_NODEST, PORT_REUSE, FLUSH],
+                default=TIMER,
             ),
         }
     )
 
 
-def _cut_short_ns(segments: Segments, beliefs: Beliefs, last: Ints) -> Ints:
-    """When the segment after an entry's last one ended it by using its port again; else 0."""
-    after = np.minimum(last + 1, max(len(segments.flow) - 1, 0))
-    reused = (after > last) & beliefs.reused[after]
-    reused &= segments.flow[after] == segments.flow[last]
-    return np.where(reused, segments.at_ns[after], 0)
+def _ended_by(segments: Segments, beliefs: Beliefs, last: Ints) -> Ints:
+    """The SYN after an entry's last segment that ended it at once; NO_SEGMENT if none did."""
+    size = len(segments.flow)
+    reached = ~beliefs.dropped | beliefs.reused  # what got to the tables
+    rows = np.where(reached, np.arange(size), size)
+    nearest = np.r_[np.minimum.accumulate(rows[::-1])[::-1], size]
+    after = np.minimum(nearest[last + 1], max(size - 1, 0))
+    ends = (after > last) & beliefs.reused[after]
+    ends &= segments.flow[after] == segments.flow[last]
+    return np.where(ends, after, NO_SEGMENT)
 
 
 def ended_at(prediction: Prediction, chosen: Bools, at_ns: Ints, cause: str) -> Prediction:

@@ -171,8 +171,9 @@ class Agreement:
     by what clocks, timer and a poll's width leave open accounts for.
     ``residuals`` counts what the difference of each expiry is put down to: ``poll`` (it lies
     between the two looks), ``clock``, ``timer`` (its phase is not known), ``poll_width`` (beside
-    the two looks by less than lies between them, at most 1 s), ``unseen_packets`` (the capture
-    dropped some), ``unexplained``; ``unexplained_s`` is the largest of those, null without any.
+    the two looks by less than lies between them, at most 1 s), ``outage`` (some of its packets
+    came as the director was cut off), ``unseen_packets`` (the capture dropped some),
+    ``unexplained``; ``unexplained_s`` is the largest of those, null without any.
     """
 
     director: str

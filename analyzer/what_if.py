@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from analyzer.courses import Curve, WhatIf, WhatIfGroup
+from analyzer.endings import with_outages
 from analyzer.errors import AnalyzerError
 from analyzer.ipvs.states import is_active
+from analyzer.passage import passage_of
 from analyzer.predict import TIMER, predict, predicted_curve, state_name
 from analyzer.rules import director_clock, segments_passed
 
@@ -20,10 +22,11 @@ if TYPE_CHECKING:
     from analyzer.evidence import Evidence
     from analyzer.ipvs.replay import Rules
     from analyzer.measure import Measured
+    from analyzer.passage import Passage
     from analyzer.predict import Changes, Prediction
-    from analyzer.wire.segments import Segments
 
 FORWARDINGS = ("dr", "tun", "nat")
+NO_REPLIES = "the capture has no replies, which nat would see"
 ALL_SERVERS = "all real servers"
 
 
@@ -93,8 +96,9 @@ def predicted_under(
     """The packets replayed under other rules, and what cannot be known of that."""
     clock = director_clock(one.director, evidence)
     rules = _assume(one.rules, assumptions, conntrack=one.director.conntrack)
-    mine, doubt = _segments(one, evidence, rules.sees_replies)
-    return predict(mine, clock, rules, one.director.name), doubt
+    passage, doubt = _passage(one, evidence, rules)
+    prediction = predict(passage.segments, clock, rules, one.director.name, passage.handled)
+    return with_outages(prediction, passage.outages), doubt
 
 
 def answer(
@@ -162,14 +166,18 @@ def _assume(rules: Rules, assumptions: Sequence[Assumption], *, conntrack: bool)
     return rules
 
 
-def _segments(one: Measured, evidence: Evidence, sees_replies: bool) -> tuple[Segments, str | None]:
-    """The segments that would have passed it, and what cannot be known of them."""
-    segments = evidence.segments
+def _passage(one: Measured, evidence: Evidence, rules: Rules) -> tuple[Passage, str | None]:
+    """What would have passed it, and what cannot be known of that."""
+    passage, segments = one.passage, evidence.segments
+    assert passage is not None
     assert segments is not None
+    if not rules.sees_replies:
+        return passage.only(passage.segments.to_vip), None
+    if one.rules.sees_replies:
+        return passage, None if (~passage.segments.to_vip).any() else NO_REPLIES
     passed = segments_passed(one.director, evidence, segments)
-    if not sees_replies:
-        return segments.only(passed & segments.to_vip), None
-    mine = np.isin(segments.flow, np.unique(segments.flow[passed]))
-    replies = mine & ~segments.to_vip
-    doubt = None if replies.any() else "the capture has no replies, which nat would see"
-    return segments.only(passed & segments.to_vip | replies), doubt
+    replies = np.isin(segments.flow, np.unique(segments.flow[passed])) & ~segments.to_vip
+    clock = director_clock(one.director, evidence)
+    assumed = passed & segments.to_vip | replies
+    doubt = None if replies.any() else NO_REPLIES
+    return passage_of(one.director, evidence, clock, one.lives, assumed), doubt

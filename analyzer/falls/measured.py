@@ -14,26 +14,28 @@ if TYPE_CHECKING:
     from analyzer.director import Director
     from analyzer.evidence import Evidence
     from analyzer.ipvs.replay import Rules
-    from analyzer.wire.segments import Segments
+    from analyzer.passage import Passage
 
 
 def by_falls(
-    director: Director, evidence: Evidence, mine: Segments, clock: DirectorClock, rules: Rules
+    director: Director, evidence: Evidence, passage: Passage, clock: DirectorClock, rules: Rules
 ) -> tuple[Fallen, Settled]:
     """What the falls of a director's counters say, and rules that go by it.
 
     Args:
         director: its facts.
         evidence: the recording.
-        mine: the segments that passed it.
+        passage: what passed it.
         clock: its clock.
         rules: of its prediction, as far as they are known.
     """
     known = replace(director, hz=rules.hz)
 
     def measured(under: Rules) -> Fallen:
-        prediction = predict(mine, clock, under, director.name)
-        return lifetimes_by_falls(prediction, mine.flows, evidence.services, known, clock)
+        prediction = predict(passage.segments, clock, under, director.name, passage.handled)
+        return lifetimes_by_falls(
+            prediction, passage.segments.flows, evidence.services, known, clock
+        )
 
     fallen = measured(rules)
     found = settled(rules, fallen, director)

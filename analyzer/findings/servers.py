@@ -45,9 +45,8 @@ def removed_server_entries(figures: Figures) -> Finding | None:
         return None
     told = []
     for one in figures.measured:
-        for server, from_ns, to_ns in absences(
-            evidence.services, evidence.events, one.director.name
-        ).itertuples(index=False):
+        gone = absences(evidence.services, evidence.events, one.director.name)
+        for server, from_ns, to_ns in gone[["server", "from_ns", "to_ns"]].itertuples(index=False):
             alive = one.lives[
                 (one.lives["real_server"] == server)
                 & (one.lives["appeared_ns"] < from_ns)

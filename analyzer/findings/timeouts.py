@@ -218,7 +218,8 @@ def ended_early(figures: Figures) -> Finding | None:
         title=f"{sum(row.n for row in rows)} entries went before their time",
         evidence=f"{told}. They are left out of the lifetimes.",
         advice="drop-entry: the director defends its memory (net.ipv4.vs.drop_entry); "
-        "expire-nodest-conn: a real server was removed; flush: somebody emptied the table.",
+        "expire-nodest-conn: a real server was removed, or a client's port came back while it had "
+        "weight 0; flush: somebody emptied the table, or the director's kernel went down.",
     )
 
 

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from analyzer.evidence import Evidence
     from analyzer.in_force.model import InForce
     from analyzer.ipvs.replay import Rules
-    from analyzer.wire.segments import Segments
+    from analyzer.passage import Passage
 
 
 def learn_timeouts(
-    segments: Segments,
+    passage: Passage,
     clock: DirectorClock,
     rules: Rules,
     director: Director,
@@ -35,7 +35,7 @@ def learn_timeouts(
     """What was in force when.
 
     Args:
-        segments: that passed the director.
+        passage: what passed the director, and what it did with it.
         clock: the director's.
         rules: the director's, its timeouts as they were told.
         director: its facts.
@@ -43,7 +43,8 @@ def learn_timeouts(
         lives: its observed lives.
     """
     by_looks = timeouts_in_force(director, evidence, clock, None)
-    prediction = predict(segments, clock, by_looks.rules(rules, clock), director.name)
+    as_told = by_looks.rules(rules, clock)
+    prediction = predict(passage.segments, clock, as_told, director.name, passage.handled)
     found = timeouts_in_force(director, evidence, clock, prediction.steps)
     if not found.changes:
         return found

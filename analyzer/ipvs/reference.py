@@ -29,6 +29,10 @@ class Packet:
     to_vip: bool
     flag: Flag
     repeated: bool = False  # the same SYN comes again as the flow's next packet
+    lost: bool = False  # the director never got it, or dropped it for reasons of its own
+    unavailable: bool = False  # the entry that it hits has a real server that was removed
+    expire_nodest: bool = False  # the entry that it hits has a real server of weight 0
+    no_server: bool = False  # no real server has a weight
 
 
 @dataclass(slots=True, kw_only=True)
@@ -58,7 +62,13 @@ def replay_slowly(packets: Iterable[Packet], rules: Rules) -> Iterator[Belief]:
         entry = entries.get(packet.flow)
         if entry is not None and packet.uptime_s >= entry.expires_s:
             entry = None  # its timer fired before this packet came
+        if packet.lost:
+            yield _unchanged(entry)
+            continue
         reused = entry is not None and _ends_for_reuse(entry, packet, rules)
+        if entry is not None and packet.unavailable and not reused:
+            yield _unchanged(entry)
+            continue
         dropped = reused and rules.old_conntrack and packet.repeated
         if reused:
             entry = None
@@ -84,12 +94,28 @@ def replay_slowly(packets: Iterable[Packet], rules: Rules) -> Iterator[Belief]:
         )
 
 
+def _unchanged(entry: _Entry | None) -> Belief:
+    return Belief(
+        entry=entry.number if entry else None,
+        state=entry.state if entry else None,
+        expiry_uptime_s=entry.expires_s if entry else None,
+        reused=False,
+        dropped=True,
+    )
+
+
 def _makes_an_entry(packet: Packet) -> bool:
-    return packet.to_vip and packet.flag in (Flag.SYN, Flag.DATAGRAM)
+    begins = packet.to_vip and packet.flag in (Flag.SYN, Flag.DATAGRAM)
+    return begins and not packet.no_server
 
 
 def _ends_for_reuse(entry: _Entry, packet: Packet, rules: Rules) -> bool:
-    if not (packet.to_vip and packet.flag is Flag.SYN) or rules.conn_reuse_mode == 0:
+    """``ip_vs_in``: a SYN to be scheduled afresh."""
+    if not (packet.to_vip and packet.flag is Flag.SYN):
+        return False
+    if packet.expire_nodest:
+        return True
+    if rules.conn_reuse_mode == 0:
         return False
     in_fin_wait = entry.state is State.FIN_WAIT and entry.no_output
     return entry.state in REUSABLE or bool(rules.conn_reuse_mode & 2 and in_fin_wait)

@@ -14,13 +14,16 @@ net/netfilter/ipvs/ of Linux 6.1:
 * a SYN that hits an entry in TIME_WAIT or CLOSE, or under conn_reuse_mode 2 in FIN_WAIT with
   NOOUTPUT, ends it at once and makes a new one (``is_new_conn_expected``); if it is attached to a
   confirmed conntrack entry it is dropped instead, and its repetition makes the new one;
+* under expire_nodest_conn a SYN that hits an entry of a real server of weight 0 does the same,
+  whatever the entry's state (``ip_vs_in``); not in conn_reuse_mode 0 before 5.16 (5.15.6, 5.10.83);
+* a SYN or datagram that finds no entry makes none while no real server has a weight;
 * a packet for a server that has been removed is dropped and changes nothing
   (expire_nodest_conn 0).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -106,8 +109,35 @@ class Beliefs:
     dropped: Bools
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handling:
+    """What a director did with segments that tables and timers alone do not tell.
+
+    Every array has shape (n,), one value for each segment.
+
+    Attributes:
+        dropped: it dropped them, or never got them: they change nothing.
+        unavailable: should they hit an entry, and not end it, its real server was removed without
+            expire_nodest_conn: they are dropped.
+        expire_nodest: should they be SYNs that hit an entry, that entry's real server has weight 0
+            under expire_nodest_conn, and the entry ends at once.
+        no_server: no real server had a weight: they make no entry.
+    """
+
+    dropped: Bools
+    unavailable: Bools
+    expire_nodest: Bools
+    no_server: Bools
+
+
+def handling(size: int, **masks: Bools) -> Handling:
+    """Nothing out of the ordinary for ``size`` segments, but for these masks."""
+    nothing = np.zeros(size, dtype=bool)
+    return Handling(**{field.name: masks.get(field.name, nothing) for field in fields(Handling)})
+
+
 def replay(
-    segments: Segments, uptime_s: Floats, rules: Rules, *, dropped: Bools | None = None
+    segments: Segments, uptime_s: Floats, rules: Rules, handled: Handling | None = None
 ) -> Beliefs:
     """Run the segments that passed one director through its tables.
 
@@ -115,10 +145,11 @@ def replay(
         segments: ordered by flow, then time; shape (n,).
         uptime_s: when each passed, on the director's uptime clock; shape (n,).
         rules: the director's.
-        dropped: segments that the director dropped for reasons of its own; shape (n,).
+        handled: what else it did with single segments.
     """
-    walk = _Walk(segments, uptime_s, rules, dropped)
-    for row in _steps(segments.starts(), len(segments.flow)):
+    size = len(segments.flow)
+    walk = _Walk(segments, uptime_s, rules, handled or handling(size))
+    for row in _steps(segments.starts(), size):
         walk.step(row)
     return walk.beliefs()
 
@@ -127,7 +158,7 @@ class _Walk:
     """The arrays that fill as the flows advance."""
 
     def __init__(
-        self, segments: Segments, uptime_s: Floats, rules: Rules, dropped: Bools | None
+        self, segments: Segments, uptime_s: Floats, rules: Rules, handled: Handling
     ) -> None:
         size = len(segments.flow)
         self._rules = rules
@@ -149,7 +180,10 @@ class _Walk:
             [since_s for since_s, _ in rules.changes], uptime_s, side="right"
         )
         self._tables = TRANSITIONS[len(Table) :] if rules.secure_tcp else TRANSITIONS[: len(Table)]
-        self._dropped = np.zeros(size, dtype=bool) if dropped is None else dropped.copy()
+        self._dropped = handled.dropped.copy()
+        self._unavailable = handled.unavailable
+        self._expire_nodest = handled.expire_nodest
+        self._schedules = self._makes & ~handled.no_server
         self._state = np.full(size, NO_ENTRY, dtype=np.int8)
         self._no_output = np.zeros(size, dtype=bool)
         self._timeout_s = np.full(size, np.nan)
@@ -162,8 +196,9 @@ class _Walk:
         before = self._state_before(row)
         passes = ~self._dropped[row]
         reused = self._is_syn[row] & self._reusable(before, row) & passes
+        passes &= ~(self._unavailable[row] & (before != NO_ENTRY) & ~reused)
         dropped_now = reused & self._repeated[row] & self._rules.old_conntrack
-        made = self._makes[row] & passes & ~dropped_now & ((before == NO_ENTRY) | reused)
+        made = self._schedules[row] & passes & ~dropped_now & ((before == NO_ENTRY) | reused)
         start = np.where(made, np.int8(State.NONE), np.where(reused, np.int8(NO_ENTRY), before))
         no_output = np.where(made, not self._rules.sees_replies, self._no_output[row - 1])
         no_output &= self._to_vip[row]
@@ -175,7 +210,7 @@ class _Walk:
         self._state[row] = np.where(judged, after, start)
         self._no_output[row] = np.where(passes, no_output, self._no_output[row - 1])
         self._made[row], self._reused[row] = made, reused
-        self._dropped[row] |= dropped_now
+        self._dropped[row] |= dropped_now | ~passes
         self._restart_timers(row, judged, start != NO_ENTRY)
 
     def beliefs(self) -> Beliefs:
@@ -197,10 +232,11 @@ class _Walk:
         return np.where(alive, self._state[previous], np.int8(NO_ENTRY))
 
     def _reusable(self, state: Int8s, row: Ints) -> Bools:
+        """Whether a SYN would end the entry in this state at once."""
         mode = self._rules.conn_reuse_mode
-        if mode == 0:
-            return np.zeros(len(state), dtype=bool)
-        ended = (state == State.TIME_WAIT) | (state == State.CLOSE)
+        ended = (state != NO_ENTRY) & self._expire_nodest[row]
+        if mode != 0:
+            ended |= (state == State.TIME_WAIT) | (state == State.CLOSE)
         if mode & 2:
             ended |= (state == State.FIN_WAIT) & self._no_output[row - 1]
         return np.asarray(ended)

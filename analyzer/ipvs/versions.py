@@ -20,6 +20,7 @@ Known = Literal["measured", "source", "reported"]
 
 HALF_OPEN_IS_ACTIVE: Release = (4, 8)
 REUSES_UNCONFIRMED: Release = (5, 9)
+NODEST_IN_ANY_REUSE_MODE: Release = (5, 16)
 ESTIMATOR_MAY_STOP: Release = (6, 2)
 TIMER_MIGRATION: Release = (6, 9)
 READS_LINEARLY: Release = (6, 14)
@@ -70,6 +71,14 @@ CHANGES: tuple[VersionChange, ...] = (
         known="source",
         source="net/netfilter/ipvs/ip_vs_core.c, ip_vs_conn_uses_old_conntrack",
         carried_back="stable trees and distributions took it into older kernels",
+    ),
+    VersionChange(
+        since=NODEST_IN_ANY_REUSE_MODE,
+        what="With expire_nodest_conn a SYN to an entry of a server of weight 0 is scheduled anew, "
+        "also where conn_reuse_mode is 0.",
+        known="source",
+        source="net/netfilter/ipvs/ip_vs_core.c, ip_vs_in",
+        carried_back="5.15.6, 5.10.83 and the older stable trees of that time have it",
     ),
     VersionChange(
         since=ESTIMATOR_MAY_STOP,
@@ -179,6 +188,32 @@ def release_of(kernel: str | None) -> Release | None:
     """Major and minor number in a kernel's name, such as 6.1.0-56-amd64; None without one."""
     found = re.search(r"(\d{1,4})\.(\d{1,4})", kernel or "")
     return (int(found[1]), int(found[2])) if found else None
+
+
+_NODEST_IN_STABLE = {
+    (4, 4): 294,
+    (4, 9): 292,
+    (4, 14): 257,
+    (4, 19): 219,
+    (5, 4): 163,
+    (5, 10): 83,
+    (5, 15): 6,
+}
+
+
+def nodest_in_any_reuse_mode(kernel: str | None) -> bool:
+    """Whether expire_nodest_conn reschedules a SYN also where conn_reuse_mode is 0.
+
+    A distribution's version (5.10.0-30-amd64) names no stable release, nor what was carried back:
+    such a kernel is taken for one that does, as is one that is not known.
+    """
+    found = re.match(r"(\d{1,4})\.(\d{1,4})\.(\d{1,4})", kernel or "")
+    if found is None or int(found[3]) == 0:
+        return True
+    series, stable = (int(found[1]), int(found[2])), int(found[3])
+    return series >= NODEST_IN_ANY_REUSE_MODE or (
+        series in _NODEST_IN_STABLE and stable >= _NODEST_IN_STABLE[series]
+    )
 
 
 def law_of(kernel: str | None) -> Law:

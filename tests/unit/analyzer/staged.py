@@ -125,6 +125,9 @@ class Stage:
     others: dict[str, dict[str, Any]] = field(default_factory=dict)  # directors that nobody polled
     events: Sequence[tuple[float, str, str]] = ()
     absent: Sequence[tuple[str, float, float]] = ()
+    weights: Sequence[tuple[str, float, float, int]] = ()  # server, from, to, other than 1
+    unpolled: Sequence[tuple[float, float]] = ()  # polls that nobody answered
+    booted_s: float = 0.0  # uptimes from then on count from there
     until_s: float = 1100.0
     poll_s: float = 0.1
     read_s: float = 0.0
@@ -157,8 +160,9 @@ class Stage:
         writer.extend("events", [self.event(*row) for row in self.events])
         quick = {"at": BOOT_NS + 999 * NS, "director": "bal01", "what": "services", "took_ms": 0.0}
         writer.append("polls", quick | {"asked": quick["at"], "director_uptime_s": 999.0})
-        for at_s in np.arange(999.03, self.until_s, self.poll_s):
-            self.poll(writer, float(at_s))
+        for at_s in np.arange(999.03, self.until_s, self.poll_s).tolist():
+            if not self.is_unpolled(at_s):
+                self.poll(writer, at_s)
         writer.close("completed")
         return analyse(Recording.open(path))
 
@@ -195,15 +199,22 @@ class Stage:
         at_ns = BOOT_NS + round(at_s * NS)
         return {"at": at_ns, "host": "bal01", "kind": kind, "detail": detail}
 
+    def is_unpolled(self, at_s: float) -> bool:
+        """Whether nobody answers a poll at an instant."""
+        return any(begin <= at_s < end for begin, end in self.unpolled)
+
     def poll(self, writer: RecordingWriter, at_s: float) -> None:
-        """One look at the director: its services, and what changed among its entries."""
+        """One look at the director: its services, and what changed among its entries since."""
         at_ns = BOOT_NS + round(at_s * NS)
-        read_s = at_s + self.read_s
+        uptime_s = at_s - self.booted_s if at_s >= self.booted_s else at_s
+        read_s, before_s = at_s + self.read_s, at_s - self.poll_s
+        while self.is_unpolled(before_s):
+            before_s -= self.poll_s
         head = {"at": at_ns, "director": "bal01"}
         row = head | {"what": "entries", "took_ms": self.read_s * 1e3, "asked": at_ns, "entries": 0}
-        writer.append("polls", row | {"director_uptime_s": at_s})
+        writer.append("polls", row | {"director_uptime_s": uptime_s})
         for life in self.lives:
-            now, then = life.held.state_at(read_s), life.held.state_at(read_s - self.poll_s)
+            now, then = life.held.state_at(read_s), life.held.state_at(before_s + self.read_s)
             if now is not then:
                 kind = "appeared" if then is None else "gone" if now is None else "state"
                 state = now or then
@@ -228,6 +239,11 @@ class Stage:
             "real_port": PORT,
         }
 
+    def weight(self, server: str, at_s: float) -> int:
+        """A real server's weight at an instant."""
+        other = [w for name, a, b, w in self.weights if name == server and a <= at_s < b]
+        return other[0] if other else 1
+
     def counters(self, server: str, at_s: float) -> dict[str, Any]:
         """One real server's row of the table."""
         states = [life.held.state_at(at_s) for life in self.lives if life.held.server == server]
@@ -241,7 +257,7 @@ class Stage:
             "real_server": server,
             "real_port": PORT,
             "forwarding": self.forwarding,
-            "weight": 1,
+            "weight": self.weight(server, at_s),
             "active": active,
             "inactive": len(there) - active,
         }

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from analyzer.observed import (
+    ABSENCE_COLUMNS,
     LIFE_COLUMNS,
     absences,
     entry_lives,
@@ -286,7 +287,7 @@ def absent(
     services: list[dict[str, Any]], events: list[dict[str, Any]] | None = None
 ) -> list[tuple[str, float, float]]:
     found = absences(table("services", services), table("events", events or []), "bal01")
-    assert list(found.columns) == ["server", "from_ns", "to_ns"]
+    assert tuple(found.columns) == ABSENCE_COLUMNS
     rows = zip(found["server"], found["from_ns"], found["to_ns"], strict=True)
     return [(name, seconds(from_ns), seconds(to_ns)) for name, from_ns, to_ns in rows]
 
@@ -313,6 +314,23 @@ def test_a_server_that_was_removed_and_came_back() -> None:
         *listed(4, *BOTH),
     ]
     assert absent(polled) == [("10.0.0.2:80", 2.0, 4.0)]
+
+
+def test_it_went_and_came_back_between_two_polls() -> None:
+    polled = [*listed(0, *BOTH), *listed(1, "10.0.0.1"), *listed(2, "10.0.0.1"), *listed(3, *BOTH)]
+    (gap,) = absences(table("services", polled), table("events", []), "bal01").to_dict("records")
+    assert (seconds(gap["gone_since_ns"]), seconds(gap["gone_by_ns"])) == (0.0, 1.0)
+    assert (seconds(gap["back_since_ns"]), seconds(gap["back_by_ns"])) == (2.0, 3.0)
+
+
+def test_an_order_has_its_effect_within_a_tenth_of_a_second() -> None:
+    orders = [
+        event(1.5, "server-removed", "10.0.0.2:80"),
+        event(2.5, "server-added", "10.0.0.2:80"),
+    ]
+    (gap,) = absences(table("services", []), table("events", orders), "bal01").to_dict("records")
+    assert (seconds(gap["gone_since_ns"]), seconds(gap["gone_by_ns"])) == (1.4, 1.6)
+    assert (seconds(gap["back_since_ns"]), seconds(gap["back_by_ns"])) == (2.4, 2.6)
 
 
 def test_a_server_that_was_removed_for_good() -> None:

@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from analyzer.ipvs.replay import handling
 from analyzer.ipvs.states import Flag, State, Timeouts, is_active
 from analyzer.predict import (
     DROP_ENTRY,
+    EXPIRE_NODEST,
     PORT_REUSE,
     TIMER,
     Prediction,
@@ -117,12 +119,32 @@ def test_in_nat_the_replies_count_too() -> None:
 def test_packets_that_were_dropped_change_nothing() -> None:
     """The real server was removed at 1000.3: the FIN and its repetition reached nobody."""
     rows = [*closed(1, 1000.0), Seg(1000.6, 1, FIN)]
-    dropped = np.array([False, False, True, True])
-    found = predict(segments(rows), clock(), rules(), "bal01", dropped=dropped)
+    lost = handling(4, dropped=np.array([False, False, True, True]))
+    found = predict(segments(rows), clock(), rules(), "bal01", lost)
     (row,) = found.entries.to_dict("records")
     assert row["state"] == State.ESTABLISHED
     assert seconds(np.array([row["last_ns"], row["ends_ns"]])) == [1000.1, 1900.1]
     assert len(found.steps) == 2
+
+
+def test_a_port_used_again_after_a_packet_that_was_dropped_ends_the_entry() -> None:
+    flags = (SYN, ACK, RST, ACK, SYN)
+    rows = [Seg(1000.0 + 0.5 * step, 1, flag) for step, flag in enumerate(flags)]
+    lost = handling(5, dropped=np.array([False, False, False, True, False]))
+    found = predict(segments(rows), clock(), rules(), "bal01", lost)
+    assert found.entries["cause"].tolist() == [PORT_REUSE, TIMER]
+    assert seconds(found.entries["ends_ns"].to_numpy())[0] == 1002.0
+
+
+def test_a_syn_to_an_entry_of_a_server_of_weight_0_ends_it_for_want_of_a_destination() -> None:
+    rows = [*closed(1, 1000.0), Seg(1002.0, 1, SYN)]
+    last = np.array([False, False, False, True])
+    found = predict(segments(rows), clock(), rules(), "bal01", handling(4, expire_nodest=last))
+    assert found.entries["cause"].tolist() == [EXPIRE_NODEST, TIMER]
+    assert seconds(found.entries["ends_ns"].to_numpy())[0] == 1002.0
+    alone = handling(4, expire_nodest=last, no_server=last)
+    found = predict(segments(rows), clock(), rules(), "bal01", alone)
+    assert found.entries["cause"].tolist() == [EXPIRE_NODEST]
 
 
 def test_a_syn_dropped_for_an_old_conntrack_entry_is_counted() -> None:

@@ -8,18 +8,21 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from analyzer.ipvs.reference import Belief, Packet, replay_slowly
-from analyzer.ipvs.replay import NO_ENTRY, Beliefs, Rules, replay
+from analyzer.ipvs.replay import NO_ENTRY, Beliefs, Handling, Rules, handling, replay
 from analyzer.ipvs.states import Flag, State, Timeouts
 from tests.unit.analyzer.build import BOOT_NS, NS, Seg, rules, segments
 
 SYN, FIN, ACK, RST, BARE, DATAGRAM = Flag
 
 
-def both(rows: list[Seg], by: Rules) -> tuple[Beliefs, list[Belief]]:
+def both(
+    rows: list[Seg], by: Rules, handled: Handling | None = None
+) -> tuple[Beliefs, list[Belief]]:
     """The beliefs of either replay, in the fast one's order: by flow, then time."""
+    handled = handled or handling(len(rows))
     found = segments(rows)
     uptime_s = np.asarray((found.at_ns - BOOT_NS) / NS)
-    fast = replay(found, uptime_s, by)
+    fast = replay(found, uptime_s, by, handled)
     ordered = sorted(rows, key=lambda row: (row.flow_key, row.at_s))
     packets = [
         Packet(
@@ -28,6 +31,10 @@ def both(rows: list[Seg], by: Rules) -> tuple[Beliefs, list[Belief]]:
             to_vip=not row.reply,
             flag=row.flag,
             repeated=repeated(row, ordered[index + 1 : index + 2]),
+            lost=bool(handled.dropped[index]),
+            unavailable=bool(handled.unavailable[index]),
+            expire_nodest=bool(handled.expire_nodest[index]),
+            no_server=bool(handled.no_server[index]),
         )
         for index, row in enumerate(ordered)
     ]
@@ -50,8 +57,8 @@ def repeated(row: Seg, after: list[Seg]) -> bool:
     )
 
 
-def assert_equal(rows: list[Seg], by: Rules) -> None:
-    fast, slow = both(rows, by)
+def assert_equal(rows: list[Seg], by: Rules, handled: Handling | None = None) -> None:
+    fast, slow = both(rows, by, handled)
     names: dict[int, int] = {}  # the two count entries in another order
     for index, expected in enumerate(slow):
         entry, state = int(fast.entry[index]), int(fast.state[index])
@@ -109,6 +116,25 @@ def test_tcp(rows: list[Seg], by: Rules) -> None:
 @settings(max_examples=100)
 def test_udp_beside_tcp_from_the_same_ports(rows: list[Seg], by: Rules) -> None:
     assert_equal(rows, by)
+
+
+@st.composite
+def handled_streams(draw: st.DrawFn) -> tuple[list[Seg], Handling]:
+    """Packets, some of them lost, some SYNs on entries of a server of weight 0, or with none."""
+    rows = draw(streams([SYN, SYN, SYN, ACK, FIN, RST, DATAGRAM]))
+    few = st.lists(
+        st.sampled_from([False, False, True]), min_size=len(rows), max_size=len(rows)
+    ).map(lambda flags: np.array(flags, dtype=bool))
+    names = ("dropped", "unavailable", "expire_nodest", "no_server")
+    return rows, handling(len(rows), **{name: draw(few) for name in names})
+
+
+@given(handled_streams(), any_rules)
+@settings(max_examples=300)
+def test_what_the_director_did_with_single_packets(
+    stream: tuple[list[Seg], Handling], by: Rules
+) -> None:
+    assert_equal(stream[0], by, stream[1])
 
 
 def reuse(*again_s: float, sequence: int = 7) -> list[Seg]:
@@ -213,7 +239,7 @@ def test_what_the_director_dropped_leaves_state_and_timer_as_they_were() -> None
         found,
         np.asarray((found.at_ns - BOOT_NS) / NS),
         rules(),
-        dropped=np.array([False, False, True, True]),
+        handling(4, dropped=np.array([False, False, True, True])),
     )
     assert fast.state.tolist() == [State.SYN_RECV] + [State.ESTABLISHED] * 3
     assert fast.expiry_uptime_s[1:].tolist() == [pytest.approx(1900.1)] * 3
@@ -221,8 +247,38 @@ def test_what_the_director_dropped_leaves_state_and_timer_as_they_were() -> None
     assert fast.entry.tolist() == [0, 0, 0, 0]
 
 
+STATES = {
+    "SYN_RECV": [SYN],
+    "ESTABLISHED": [SYN, ACK],
+    "FIN_WAIT": [SYN, ACK, FIN],
+    "CLOSE": [SYN, ACK, RST],
+}
+
+
+@pytest.mark.parametrize("mode", [0, 1, 2])
+@pytest.mark.parametrize("state", STATES)
+def test_a_syn_to_an_entry_of_a_server_of_weight_0_makes_a_new_one_whatever_its_state(
+    state: str, mode: int
+) -> None:
+    rows = [Seg(1000.0 + step, 1, flag) for step, flag in enumerate([*STATES[state], SYN, ACK])]
+    last_syn = np.arange(len(rows)) == len(rows) - 2
+    fast, _ = both(rows, rules(mode=mode), handling(len(rows), expire_nodest=last_syn))
+    assert State(fast.state[-3]).name == state
+    assert fast.entry.tolist() == [0] * (len(rows) - 2) + [1, 1]
+    assert fast.reused.tolist() == last_syn.tolist()
+    alone = handling(len(rows), expire_nodest=last_syn, no_server=last_syn)
+    fast, _ = both(rows, rules(mode=mode), alone)
+    assert fast.entry.tolist() == [0] * (len(rows) - 2) + [NO_ENTRY, NO_ENTRY]
+
+
+def test_where_no_server_has_a_weight_an_entry_that_is_there_goes_on() -> None:
+    rows = [Seg(1000.0, 1, SYN), Seg(1000.1, 1, SYN), Seg(1000.2, 2, SYN), Seg(1000.3, 3, DATAGRAM)]
+    fast, _ = both(rows, rules(), handling(4, no_server=np.array([False, True, True, True])))
+    assert fast.entry.tolist() == [0, 0, NO_ENTRY, NO_ENTRY]
+
+
 def test_a_syn_that_was_dropped_makes_no_entry() -> None:
     found = segments([Seg(1000.0, 1, SYN), Seg(1001.0, 1, SYN)])
     uptime_s = np.asarray((found.at_ns - BOOT_NS) / NS)
-    fast = replay(found, uptime_s, rules(), dropped=np.array([True, False]))
+    fast = replay(found, uptime_s, rules(), handling(2, dropped=np.array([True, False])))
     assert fast.entry.tolist() == [NO_ENTRY, 0]

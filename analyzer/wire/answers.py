@@ -1,0 +1,130 @@
+"""What became of single segments to a VIP: sent on, answered, or sent again because they were not.
+
+A director is the only way to the VIP, so an answer says that it took the segment; in dr the answers
+do not come from it. A segment that nobody answered may have been lost behind the director too. A
+director that passes no replies on, and sends a reset itself, had no entry for the segment: the VIP
+is an address of its own, and its TCP answers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from analyzer.ipvs.states import Flag
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    import numpy.typing as npt
+
+    from analyzer.wire.segments import Segments
+
+    Bools = npt.NDArray[np.bool_]
+    Ints = npt.NDArray[np.int64]
+
+SENT_ON_WITHIN_NS = 50_000_000
+"""A director sends a segment on within this time, or not at all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """Of segments to a VIP; every array has shape (n,).
+
+    Attributes:
+        taken: the director sent it on, or the SYN that it is was accepted.
+        answered: the flow's next segment is a reply: whether to it is not sure.
+        refused: the capture shows what the director sends on, and not this.
+        unanswered: a SYN that the flow's next segment does not answer, or a FIN that was sent again
+            (what else comes with the same sequence number need not be a repetition).
+        rejected: the director's own TCP answered it with a reset; and these resets.
+    """
+
+    taken: Bools
+    answered: Bools
+    refused: Bools
+    unanswered: Bools
+    rejected: Bools
+
+
+def answers(segments: Segments, passed: Bools, macs: Collection[int]) -> Answers:
+    """What became of the segments that passed a director, or were sent to it.
+
+    Args:
+        segments: all that was captured.
+        passed: those that passed it, as ``segments.passed`` gives them; replies are never answered.
+        macs: the director's.
+    """
+    mine = np.isin(segments.source_mac, list(macs))
+    copies = segments.to_vip & mine & ~passed
+    sent_on = _sent_on(segments, passed & segments.to_vip, copies)
+    rest = np.flatnonzero(~copies)  # each segment once
+    follower = _followers(segments, rest)
+    rows, forth = np.flatnonzero(passed), segments.to_vip[passed]
+    after = follower[rows]
+    has_after = after >= 0
+    is_reply = has_after & ~segments.to_vip[after]
+    is_syn = segments.flag[rows] == Flag.SYN
+    again = np.isin(segments.flag[rows], (Flag.SYN, Flag.FIN)) & has_after & ~is_reply
+    again &= segments.flag[after] == segments.flag[rows]
+    again &= segments.sequence[after] == segments.sequence[rows]
+    is_reset = segments.flag == Flag.RST
+    own_resets = _own_resets(segments, mine & ~segments.to_vip, is_reset)
+    rejected = is_reply & own_resets[after]
+    by_director = is_reply & mine[after] & ~is_reset[after]
+    syn_answered = is_syn & is_reply & (segments.flag[after] == Flag.SYN)
+    taken = forth & (sent_on[rows] | by_director | syn_answered)
+    return Answers(
+        taken=taken,
+        answered=forth & is_reply & ~rejected,
+        refused=forth & ~taken & bool(copies.any()),
+        unanswered=forth & ~taken & ((is_syn & ~is_reply) | again),
+        rejected=(forth & rejected) | own_resets[rows],
+    )
+
+
+def _own_resets(segments: Segments, by_director: Bools, is_reset: Bools) -> Bools:
+    """Resets by a director's own TCP: where nothing else from the VIP leaves it."""
+    if (by_director & ~is_reset).any():
+        return np.zeros(len(is_reset), dtype=bool)
+    return by_director & is_reset
+
+
+def _followers(segments: Segments, rows: Ints) -> Ints:
+    """Of each of these rows the next one of its flow; -1 if it is the last; shape (segments,)."""
+    found = np.full(len(segments.flow), -1, dtype=np.int64)
+    same = segments.flow[rows[1:]] == segments.flow[rows[:-1]]
+    found[rows[:-1][same]] = rows[1:][same]
+    return found
+
+
+def _sent_on(segments: Segments, arriving: Bools, copies: Bools) -> Bools:
+    """Which segments the director sent on within a moment, by the copies it sent."""
+    sent_on = np.zeros(len(arriving), dtype=bool)
+    if not copies.any():
+        return sent_on
+    found = pd.merge_asof(
+        _keyed(segments, arriving),
+        _keyed(segments, copies)[["flow", "flag", "sequence", "at_ns"]].assign(copied=True),
+        on="at_ns",
+        by=["flow", "flag", "sequence"],
+        direction="forward",
+        tolerance=SENT_ON_WITHIN_NS,
+    )
+    sent_on[found["row"][found["copied"].notna()]] = True
+    return sent_on
+
+
+def _keyed(segments: Segments, chosen: Bools) -> pd.DataFrame:
+    rows = np.flatnonzero(chosen)
+    columns = {
+        "row": rows,
+        "flow": segments.flow[rows].astype(np.int64),
+        "flag": segments.flag[rows].astype(np.int64),
+        "sequence": segments.sequence[rows].astype(np.int64),
+        "at_ns": segments.at_ns[rows],
+    }
+    return pd.DataFrame(columns).sort_values("at_ns", kind="stable")
