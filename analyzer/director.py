@@ -32,7 +32,8 @@ class Director:
         phase_s: by how much its jiffies lag its uptime; see ``analyzer.ipvs.timers``.
         phase_uncertainty_s: half the width of what the readings allowed.
         macs: of its interfaces, as numbers.
-        conn_reuse_mode, conntrack, expire_nodest_conn, secure_tcp, drop_entry: the sysctls under
+        conn_reuse_mode, conntrack, expire_nodest_conn, expire_quiescent_template, secure_tcp,
+            drop_entry: the sysctls under
             ``net.ipv4.vs`` of these names; the kernel's defaults where not known.
         conn_tab_size: buckets of its connection table.
         conn_max: the most entries that its namespace may hold; None where there is no such limit.
@@ -54,6 +55,7 @@ class Director:
     conn_reuse_mode: int
     conntrack: bool = False
     expire_nodest_conn: bool = False
+    expire_quiescent_template: bool = False
     secure_tcp: int = 0
     drop_entry: int = 0
     conn_tab_size: int | None = None
@@ -106,6 +108,9 @@ def _director(name: str, facts: Mapping[str, Any]) -> Director:
         conn_reuse_mode=_small_number(sysctl.get("conn_reuse_mode"), otherwise=1),
         conntrack=bool(_small_number(sysctl.get("conntrack"), otherwise=0)),
         expire_nodest_conn=bool(_small_number(sysctl.get("expire_nodest_conn"), otherwise=0)),
+        expire_quiescent_template=bool(
+            _small_number(sysctl.get("expire_quiescent_template"), otherwise=0)
+        ),
         secure_tcp=_small_number(sysctl.get("secure_tcp"), otherwise=0),
         drop_entry=_small_number(sysctl.get("drop_entry"), otherwise=0),
         conn_tab_size=_small_number(facts.get("conn_tab_size"), otherwise=0) or None,

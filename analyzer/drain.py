@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.clock import REACTION_S
 from analyzer.ipvs.changes import BUSY_STATES, RESTART_S
 from analyzer.ipvs.persistence import PUT_OFF_S
 from analyzer.ipvs.states import State, Timeouts, timeout_by_state_s
@@ -56,6 +57,9 @@ class Held:
         before_s: the look before it, if that one had not seen this timer yet; else -inf.
         is_template: it is a persistence template.
         renewed: its timer was seen restarted in its state, by traffic.
+        ends_s: between which instants its timer ends, by all looks at it; None where only the last
+            one is known.
+        most_left_s: the most that it ever had left, which its timer was set to at the least.
     """
 
     state: Names
@@ -65,6 +69,8 @@ class Held:
     before_s: Floats
     is_template: Bools
     renewed: Bools
+    ends_s: tuple[Floats, Floats] | None = None
+    most_left_s: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.state)
@@ -75,7 +81,8 @@ def timeouts_s(held: Held, timeouts: Timeouts) -> Floats:
     by_state = timeout_by_state_s(timeouts)
     known = {state.name: float(by_state[state]) for state in State}
     told = np.array([known.get(name, np.nan) for name in held.state], dtype=np.float64)
-    at_least = held.expires_s + PRINTED_S
+    most_s = held.expires_s if held.most_left_s is None else held.most_left_s
+    at_least = most_s + PRINTED_S
     return np.where(held.is_template | ~(told >= held.expires_s), at_least, told)
 
 
@@ -87,6 +94,8 @@ def nominal_s(held: Held, timeouts: Timeouts) -> tuple[Floats, Floats]:
     """
     low, high = held.seen_s + held.expires_s, held.seen_s + held.expires_s + PRINTED_S
     low = np.where(held.expires_s == 0, -np.inf, low)
+    if held.ends_s is not None:
+        low, high = np.maximum(low, held.ends_s[0]), np.minimum(high, held.ends_s[1])
     set_to = timeouts_s(held, timeouts)
     is_busy = np.isin(held.state.astype("U16"), BUSY_STATES)
     sharp = np.maximum(low, np.where(held.is_template | is_busy, -np.inf, held.before_s + set_to))
@@ -101,8 +110,8 @@ def goes_s(held: Held, timers: Timers) -> tuple[Floats, Floats]:
     set_to = timeouts_s(held, timers.timeouts)
     low = np.maximum(low - timers.doubt_s, held.seen_s - _coarsest_s(set_to, timers))
     first, last = _fires(low, set_to, timers)[0], _fires(high + timers.doubt_s, set_to, timers)[1]
-    first = np.maximum(first, held.seen_s)
-    last = np.maximum(last, first)
+    first = np.maximum(first - timers.doubt_s, held.seen_s)
+    last = np.maximum(last + timers.doubt_s, first) + REACTION_S
     for i in np.flatnonzero(held.is_template):
         own = ~held.is_template & (held.client == held.client[i])
         first[i] = _put_off(first[i], first[own], timers)[0]

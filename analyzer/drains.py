@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,11 +10,11 @@ import pandas as pd
 
 from analyzer.clock import iso
 from analyzer.drain import Held, Timers, goes_s
-from analyzer.ipvs.changes import BUSY_STATES
 from analyzer.ipvs.states import Timeouts
 from analyzer.log_clock.instants import in_its_own_time
 from analyzer.log_clock.results import log_clock_of
-from analyzer.observed import entry_polls_ns, ns
+from analyzer.observed import entry_polls_ns, looks_of, ns
+from analyzer.renewals import KEY, renewals
 from analyzer.results import Drain, DrainState
 from analyzer.rules import director_clock
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from analyzer.clock import DirectorClock
     from analyzer.director import Director
     from analyzer.evidence import Evidence
+    from analyzer.looks import Looks
 
     Bools = npt.NDArray[np.bool_]
     Ints = npt.NDArray[np.int64]
@@ -37,6 +38,7 @@ _SERVER = ["real_server", "real_port"]
 NOT_READ = "its entries were not read"
 NOTHING_SEEN = "it held no entry since its weight became 0"
 RENEWED = "traffic still renews entries"
+CLIENTS_RETURN = "clients that come back renew their templates"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +71,9 @@ class _Draining:
         if self.row.real_port:
             chosen &= (entries["real_port"] == self.row.real_port) | (entries["real_port"] == 0)
         if not pd.isna(self.row.vip):
+            chosen &= entries["protocol"] == self.row.protocol
             chosen &= entries["vip"] == self.row.vip
+        if not pd.isna(self.row.vip) and self.row.port:  # port 0 is any port
             chosen &= (entries["port"] == self.row.port) | (entries["port"] == 0)
         mine: pd.DataFrame = entries[chosen.fillna(value=False)]
         return mine
@@ -111,12 +115,16 @@ def _drain(director: Director, draining: _Draining, evidence: Evidence) -> Drain
     clock = director_clock(director, evidence)
     changes = evidence.changes
     mine = draining.has(changes[changes["director"] == director.name])
+    mine = mine.assign(at_ns=ns(mine["at"]))
     left, went = _last_rows(mine, draining.since_ns)
     shown = left if len(left) else went
-    held = _held(shown, mine, polled_ns, draining.since_ns, clock)
-    first, last = (clock.client_ns(edge) for edge in goes_s(held, timers_of(director, clock)))
-    renewed = bool(held.renewed.any()) and len(left) > 0
+    looks = looks_of(evidence.polls, director.name)
+    renewed = renewals(mine, looks, draining.since_ns)
+    held = _held(shown, renewed, polled_ns, clock)
+    first, last = (clock.client_ns(edge) for edge in goes_s(held, _timers(director, clock, looks)))
+    is_renewed = bool(held.renewed.any()) and len(left) > 0
     by_ns, wide_s = _by(first, last)
+    gone_by = None if by_ns is None else iso(by_ns)
     return Drain(
         director=director.name,
         service=draining.service,
@@ -124,12 +132,31 @@ def _drain(director: Director, draining: _Draining, evidence: Evidence) -> Drain
         weight_zero_since=iso(draining.since_ns),
         entries=len(left),
         states=_states(held, first, last) if len(left) else (),
-        gone_by=None if renewed or by_ns is None else iso(by_ns),
-        uncertainty_s=None if renewed else wide_s,
-        not_before=iso(int(first.max())) if renewed else None,
+        gone_by=None if is_renewed else gone_by,
+        uncertainty_s=None if is_renewed else wide_s,
+        not_before=iso(int(first.max())) if is_renewed else None,
         gone=iso(int(ns(went["gone_at"]).max())) if len(went) and not len(left) else None,
-        why=RENEWED if renewed else None if len(shown) else NOTHING_SEEN,
+        why=_why(held, renewed=is_renewed),
+        renewals=len(renewed),
+        last_renewal=iso(int(renewed["at_ns"].max())) if len(renewed) else None,
+        gone_by_if_quiet=gone_by if is_renewed else None,
+        uncertainty_if_quiet_s=wide_s if is_renewed else None,
     )
+
+
+def _timers(director: Director, clock: DirectorClock, looks: Looks) -> Timers:
+    """With what a read of the entries takes, which may have been any instant of it."""
+    timers = timers_of(director, clock)
+    took_s = float(np.median(looks.by_ns - looks.at_ns)) / _NS
+    return replace(timers, doubt_s=timers.doubt_s + took_s)
+
+
+def _why(held: Held, *, renewed: bool) -> str | None:
+    if not len(held):
+        return NOTHING_SEEN
+    if not renewed:
+        return None
+    return CLIENTS_RETURN if bool((held.renewed & held.is_template).any()) else RENEWED
 
 
 def timers_of(director: Director, clock: DirectorClock) -> Timers:
@@ -159,25 +186,21 @@ def _by_counters(director: Director, draining: _Draining) -> Drain:
     )
 
 
-_KEY = ["protocol", "client_ip", "client_port", "vip", "port"]
-
-
 def _last_rows(changes: pd.DataFrame, since_ns: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Each entry's last row that had it: of those that are there, and of those that went since."""
     rows = changes.sort_values("at", kind="stable")
-    last = rows.drop_duplicates(_KEY, keep="last")
-    had = rows[rows["change"] != "gone"].drop_duplicates(_KEY, keep="last")
+    last = rows.drop_duplicates(KEY, keep="last")
+    had = rows[rows["change"] != "gone"].drop_duplicates(KEY, keep="last")
     gone = last[(last["change"] == "gone") & (ns(last["at"]) > since_ns)]
-    merged = had.merge(gone[[*_KEY, "at"]].rename(columns={"at": "gone_at"}), on=_KEY)
+    merged = had.merge(gone[[*KEY, "at"]].rename(columns={"at": "gone_at"}), on=KEY)
     there = last[last["change"] != "gone"]
     return there, merged
 
 
 def _held(
     rows: pd.DataFrame,
-    changes: pd.DataFrame,
+    renewed: pd.DataFrame,
     polled_ns: Ints,
-    since_ns: int,
     clock: DirectorClock,
 ) -> Held:
     at_ns = ns(rows["at"])
@@ -192,18 +215,14 @@ def _held(
         expires_s=rows["expires_s"].to_numpy(dtype=np.float64),
         before_s=before_s,
         is_template=(rows["client_port"] == 0).to_numpy(dtype=bool),
-        renewed=_renewed(rows, changes, since_ns),
+        renewed=_is_among(rows, renewed),
     )
 
 
-def _renewed(rows: pd.DataFrame, changes: pd.DataFrame, since_ns: int) -> Bools:
-    """Whose timer was restarted in its busy state after the weight became 0."""
-    told = changes[(changes["change"] == "state") & changes["state"].isin(BUSY_STATES)]
-    told = told[ns(told["at"]) > since_ns]
-    keys = pd.MultiIndex.from_frame(told[_KEY].astype("string"))
-    busy = rows["state"].isin(BUSY_STATES).to_numpy(dtype=bool)
-    found = pd.MultiIndex.from_frame(rows[_KEY].astype("string")).isin(keys)
-    return np.asarray(busy & found, dtype=bool)
+def _is_among(rows: pd.DataFrame, others: pd.DataFrame) -> Bools:
+    """Which rows are of an entry that others are of too."""
+    keys, known = (pd.MultiIndex.from_frame(one[KEY].astype("string")) for one in (rows, others))
+    return np.asarray(keys.isin(known), dtype=bool)
 
 
 def _states(held: Held, first_ns: Ints, last_ns: Ints) -> tuple[DrainState, ...]:

@@ -133,7 +133,7 @@ def _add_looks(lives: pd.DataFrame, polls: pd.DataFrame) -> None:
     lives["changed_by_ns"] = lives["changed_ns"]
     lives["gone_by_ns"] = lives["gone_ns"]
     for director, group in lives.groupby("director"):
-        looks = _looks(polls, str(director))
+        looks = looks_of(polls, str(director))
         changed_ns = group["changed_ns"].to_numpy(dtype=np.int64)
         lives.loc[group.index, "changed_by_ns"] = looks.answered(changed_ns)
         here = looks.before(changed_ns)
@@ -147,7 +147,8 @@ def _add_looks(lives: pd.DataFrame, polls: pd.DataFrame) -> None:
         lives.loc[seen, "seen_by_ns"] = looks.by_ns[last]
 
 
-def _looks(polls: pd.DataFrame, director: str) -> Looks:
+def looks_of(polls: pd.DataFrame, director: str) -> Looks:
+    """A director's polls of entries."""
     chosen = polls[(polls["director"] == director) & (polls["what"] == "entries")]
     return looks_in_order(
         ns(chosen["at"]),
@@ -189,7 +190,7 @@ def state_samples(entries: pd.DataFrame, polls: pd.DataFrame, director: str) -> 
     Changes only are stored; an entry has its last state at each poll until the next change.
     """
     rows = entries[entries["director"] == director]
-    looks = _looks(polls, director)
+    looks = looks_of(polls, director)
     polled_ns = looks.at_ns
     flow, at_ns = rows["flow"].to_numpy(), rows["at_ns"].to_numpy()
     until_ns = np.full(len(rows), _NEVER)

@@ -228,7 +228,9 @@ class Drain:
     of one that names no day, a time alone. ``gone_by`` ± ``uncertainty_s`` is predicted from the
     entries' timers, also where the last entry was then seen to go (``gone``, in the poll of that
     instant). While traffic renews entries there is no such instant: ``gone_by`` is None, and they
-    are not gone ``not_before`` the one that would hold if it ceased.
+    are not gone ``not_before`` the one that would hold if it ceased; were there none from the last
+    poll on, the last one would be gone by ``gone_by_if_quiet`` ± ``uncertainty_if_quiet_s``.
+    ``renewals`` counts those that polls show: between two of them there may have been more.
     """
 
     director: str
@@ -243,6 +245,10 @@ class Drain:
     gone: str | None
     why: str | None  # why there is no gone_by
     zone: str | None = "UTC"  # of the instants; as an imported log names it, null where it does not
+    renewals: int = 0  # of entries and templates, since the weight became 0
+    last_renewal: str | None = None  # the poll that showed it
+    gone_by_if_quiet: str | None = None
+    uncertainty_if_quiet_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,6 +33,8 @@ def in_its_own_time(drain: Drain, log_clock: LogClock | None) -> Drain:
         gone_by=local(drain.gone_by),
         not_before=local(drain.not_before),
         gone=local(drain.gone),
+        last_renewal=local(drain.last_renewal),
+        gone_by_if_quiet=local(drain.gone_by_if_quiet),
         zone=log_clock.zone,
     )
 

@@ -12,6 +12,8 @@ from analyzer.drains import TEMPLATE
 from analyzer.ipvs.changes import BUSY_STATES, RESTART_S
 from analyzer.ipvs.entry_rows import entries_of, entry_columns, is_address
 from analyzer.ipvs.states import Timeouts
+from analyzer.renewals import surely_renewed
+from loadgen.collecting.timers_seen import TimersSeen, mixed
 from loadgen.collecting.view import Forecast, HeldEntries
 
 if TYPE_CHECKING:
@@ -24,22 +26,25 @@ if TYPE_CHECKING:
     from analyzer.ipvs.formats import Destination, Service
     from analyzer.ipvs.tracking import Numbers
     from analyzer.recording import RecordingWriter
+    from loadgen.collecting.timers_seen import TimerEnds
     from loadgen.director.facts import DirectorFacts
 
     Mask = NDArray[np.bool_]
+    Floats = NDArray[np.float64]
+    Key = tuple[object, ...]
 
 _NS = 1_000_000_000
+_NEVER = np.iinfo(np.int64).min
 _LONGEST_S = 1_000_000_000  # of what a director prints; an instant so far ahead fits int64
 _GROUPED = ("real_server_high", "real_server_low", "real_port", "vip_high", "vip_low", "port")
 _KEY = ("protocol", "client_ip_high", "client_ip_low", "client_port", "vip_high", "vip_low", "port")
-_MIX = 0x9E3779B97F4A7C15
-"""2^64 by the golden ratio: what Fibonacci hashing multiplies by."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
     """Entries that have their real server, their service and their state in common."""
 
+    protocol: str
     vip: str
     port: int
     real_server: str
@@ -56,7 +61,10 @@ def groups(rows: Rows, seen_ns: Numbers) -> tuple[Group, ...]:
         return ()
     ends_ns = seen_ns + rows["expires_s"] * _NS
     _, first, group, counts = np.unique(
-        _mixed(rows), return_index=True, return_inverse=True, return_counts=True
+        mixed(rows, _GROUPED, with_state=True) + (rows["client_port"] == 0),
+        return_index=True,
+        return_inverse=True,
+        return_counts=True,
     )
     order = np.argsort(group, kind="stable")
     starts = np.cumsum(counts) - counts
@@ -64,6 +72,7 @@ def groups(rows: Rows, seen_ns: Numbers) -> tuple[Group, ...]:
     newest_ns = np.maximum.reduceat(ends_ns[order], starts)
     return tuple(
         Group(
+            protocol=entry.protocol,
             vip=entry.vip,
             port=entry.port,
             real_server=entry.real_server,
@@ -77,19 +86,6 @@ def groups(rows: Rows, seen_ns: Numbers) -> tuple[Group, ...]:
             entries_of(rows[first]), counts, oldest_ns, newest_ns, strict=True
         )
     )
-
-
-def _mixed(rows: Rows) -> NDArray[np.uint64]:
-    """A number for each row that is the same within a group."""
-    state = np.ascontiguousarray(rows["state"])
-    words = [state.view("u8").reshape(len(rows), -1)[:, i] for i in range(state.itemsize // 8)]
-    words += [rows[name].astype(np.uint64) for name in _GROUPED]
-    words.append((rows["client_port"] == 0).astype(np.uint64))
-    mixed = np.zeros(len(rows), np.uint64)
-    for word in words:
-        mixed = (mixed ^ word) * np.uint64(_MIX)
-        mixed ^= mixed >> np.uint64(29)
-    return mixed
 
 
 def held_by(found: tuple[Group, ...], service: Service, server: Destination) -> HeldEntries:
@@ -114,7 +110,10 @@ def held_by(found: tuple[Group, ...], service: Service, server: Destination) -> 
 def _is_its(group: Group, service: Service, server: Destination) -> bool:
     if group.real_server != server.address or (server.port and group.real_port != server.port):
         return False
-    return service.address is None or (group.vip, group.port) == (service.address, service.port)
+    if service.address is None:
+        return True
+    is_port = not service.port or group.port in (service.port, 0)  # port 0 is any port
+    return group.vip == service.address and group.protocol == service.protocol and is_port
 
 
 def rows_of_server(rows: Rows, service: Service, server: Destination) -> Mask:
@@ -123,7 +122,10 @@ def rows_of_server(rows: Rows, service: Service, server: Destination) -> Mask:
     if server.port:
         mine &= rows["real_port"] == server.port
     if service.address is not None:
-        mine &= is_address(rows, "vip", service.address) & (rows["port"] == service.port)
+        mine &= is_address(rows, "vip", service.address)
+        mine &= rows["protocol"] == service.protocol.encode()
+    if service.address is not None and service.port:  # port 0 is any port
+        mine &= (rows["port"] == service.port) | (rows["port"] == 0)
     return mine
 
 
@@ -138,8 +140,10 @@ class Draining:
         self._director = director
         self._facts = facts
         self._recording = recording
-        self._ends_ns: dict[tuple[object, ...], int] = {}
-        self._renewed: set[tuple[object, ...]] = set()
+        self._before: Rows | None = None
+        self._timers_seen = TimersSeen()
+        self._ends_ns: dict[Key, int] = {}
+        self._renewed_ns: dict[Key, int] = {}
 
     def forecast(
         self,
@@ -151,31 +155,54 @@ class Draining:
         if not len(rows):
             return None
         first_s, last_s = goes_s(self._held(rows, seen_ns, clock), self._timers(clock))
-        renewed = sum(key in self._renewed for key in _keys(rows))
         first_ns, last_ns = (int(clock.client_ns(edge).max()) for edge in (first_s, last_s))
-        return Forecast(first_ns=first_ns, last_ns=last_ns, renewed=renewed)
+        known = [(key, self._renewed_ns.get(key)) for key in _keys(rows)]
+        renewed = {key: at_ns for key, at_ns in known if at_ns is not None}
+        return Forecast(
+            first_ns=first_ns,
+            last_ns=last_ns,
+            renewed=len(renewed),
+            clients=sum(_is_template(key) for key in renewed),
+            last_renewal_ns=max(renewed.values(), default=None),
+        )
 
     def note(self, rows: Rows, seen_ns: Numbers) -> None:
         """Look at all draining real servers' entries at once: which were renewed, which went."""
-        busy = np.isin(rows["state"], [state.encode() for state in BUSY_STATES])
-        rows, seen_ns = rows[busy], seen_ns[busy]
+        all_rows = rows
+        self._timers_seen.see(rows, seen_ns)
+        is_busy = np.isin(rows["state"], [state.encode() for state in BUSY_STATES])
+        is_template = rows["client_port"] == 0
+        watched = is_busy | is_template
+        rows, seen_ns, is_template = rows[watched], seen_ns[watched], is_template[watched]
         ends_ns = seen_ns + np.minimum(rows["expires_s"], _LONGEST_S) * _NS
         keys = list(_keys(rows))
-        known = [self._ends_ns.get(key) for key in keys]
-        restarted = np.array(
-            [
-                old is not None and end - old > RESTART_S * _NS
-                for end, old in zip(ends_ns.tolist(), known, strict=True)
-            ],
-            dtype=bool,
-        )
-        self._ends_ns = {
-            key: end if old is None or again else old
-            for key, end, old, again in zip(keys, ends_ns.tolist(), known, restarted, strict=True)
+        before_ns = np.array([self._ends_ns.get(key, _NEVER) for key in keys], dtype=np.int64)
+        gained = (before_ns != _NEVER) & (ends_ns - before_ns > RESTART_S * _NS)
+        gained &= rows["expires_s"] > 0  # what is late shows 0
+        surely = ~is_template | surely_renewed(rows["expires_s"], seen_ns < before_ns)
+        renewed = gained & surely
+        for i in np.flatnonzero(gained & ~surely):
+            renewed[i] = self._came(rows["client_ip_low"][i], all_rows)
+        self._remember(keys, np.where((before_ns == _NEVER) | gained, ends_ns, before_ns))
+        self._renewed_ns |= {keys[i]: int(seen_ns[i]) for i in np.flatnonzero(renewed)}
+        self._before = all_rows
+        self._record(rows[renewed & ~is_template], seen_ns[renewed & ~is_template])
+
+    def _remember(self, keys: list[Key], ends_ns: Numbers) -> None:
+        self._ends_ns = dict(zip(keys, ends_ns.tolist(), strict=True))
+        self._renewed_ns = {
+            key: at_ns for key, at_ns in self._renewed_ns.items() if key in self._ends_ns
         }
-        self._renewed &= self._ends_ns.keys()
-        self._renewed |= {keys[i] for i in np.flatnonzero(restarted)}
-        self._record(rows[restarted], seen_ns[restarted])
+
+    def _came(self, client: int, rows: Rows) -> bool:
+        """Whether a client has an entry that it had not in the look before.
+
+        Of a template whose address none of the entries has (a netmask is set), whether anybody has.
+        """
+        entries = rows[rows["client_port"] != 0]
+        own = entries[entries["client_ip_low"] == client]
+        known = set() if self._before is None else set(_keys(self._before))
+        return any(key not in known for key in _keys(own if len(own) else entries))
 
     def _record(self, rows: Rows, seen_ns: Numbers) -> None:
         if len(rows):
@@ -184,6 +211,7 @@ class Draining:
 
     def _held(self, rows: Rows, seen_ns: Numbers, clock: DirectorClock) -> Held:
         n = len(rows)
+        ends = self._timers_seen.of(rows)
         return Held(
             state=np.array([name.decode() for name in rows["state"].tolist()], dtype=object),
             client=rows["client_ip_low"].astype(object),
@@ -192,6 +220,8 @@ class Draining:
             before_s=np.full(n, -np.inf),
             is_template=rows["client_port"] == 0,
             renewed=np.zeros(n, dtype=bool),
+            ends_s=None if ends is None else _uptimes_s(ends, clock),
+            most_left_s=None if ends is None else ends.most_left_s.astype(np.float64),
         )
 
     def _timers(self, clock: DirectorClock) -> Timers:
@@ -204,5 +234,16 @@ class Draining:
         )
 
 
-def _keys(rows: Rows) -> Iterator[tuple[object, ...]]:
+def _uptimes_s(ends: TimerEnds, clock: DirectorClock) -> tuple[Floats, Floats]:
+    known = ends.low_ns > _NEVER
+    low_s = np.full(len(known), -np.inf)
+    low_s[known] = clock.uptime_s(ends.low_ns[known])
+    return low_s, clock.uptime_s(ends.high_ns)
+
+
+def _is_template(key: Key) -> bool:
+    return key[_KEY.index("client_port")] == 0
+
+
+def _keys(rows: Rows) -> Iterator[Key]:
     return zip(*(rows[name].tolist() for name in _KEY), strict=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from itertools import chain
 from typing import TYPE_CHECKING, Self
@@ -30,6 +31,7 @@ WIDTHS = {"states": 11, "oldest": 6}
 """What a folded column needs to be read."""
 
 _NS = 1_000_000_000
+_LEAST_S = 0.1  # no instant of a clock that is polled is known more closely
 
 
 class LiveTable:
@@ -150,12 +152,15 @@ def empty(server: ServerView, at_ns: int) -> str:
 
 
 def _forecast(forecast: Forecast, at_ns: int) -> str:
-    if forecast.renewed:
-        return f"not before {clock(forecast.first_ns)}: {forecast.renewed} still renewed"
     middle_ns = (forecast.first_ns + forecast.last_ns) // 2
-    wide_s = (forecast.last_ns - forecast.first_ns) / 2 / _NS
+    wide_s = math.ceil((forecast.last_ns - forecast.first_ns) / 2 / _NS * 10) / 10
+    when = f"{clock(middle_ns)} ± {max(wide_s, _LEAST_S):.1f} s"
+    if forecast.renewed:
+        why = "clients come back" if forecast.clients else "traffic goes on"
+        last = f", last at {clock(forecast.last_renewal_ns)}" if forecast.last_renewal_ns else ""
+        return f"not while {why} ({forecast.renewed} renewed{last}); if none comes again, {when}"
     left = span(max(middle_ns - at_ns, 0) / _NS)
-    return f"{clock(middle_ns)} ± {wide_s:.1f} s (in {left})"
+    return f"{when} (in {left})"
 
 
 def lines(view: View) -> list[str]:

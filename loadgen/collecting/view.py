@@ -18,12 +18,16 @@ class Forecast:
     Attributes:
         first_ns: the earliest; Unix time, our clock.
         last_ns: the latest.
-        renewed: entries whose timers traffic restarted since the weight became 0.
+        renewed: entries and templates whose timers were restarted since the weight became 0.
+        clients: of these, templates: their clients came back.
+        last_renewal_ns: the look that showed the last restart; None without one.
     """
 
     first_ns: int
     last_ns: int
     renewed: int
+    clients: int = 0
+    last_renewal_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

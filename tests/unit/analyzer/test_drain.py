@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analyzer.clock import REACTION_S
 from analyzer.drain import Held, Timers, goes_s
 from analyzer.ipvs.persistence import template_gone_s
 from analyzer.ipvs.states import State, Timeouts, timeout_by_state_s
@@ -102,7 +103,7 @@ def test_an_entry_that_is_late_is_gone_within_its_granule() -> None:
 
 def test_without_hz_the_coarsest_granule_bounds_it() -> None:
     first, last = goes_s(held(("TIME_WAIT", 1000.0, 60, NEVER)), timers(None, None))
-    assert (first[0], last[0]) == (1060.0, 1061.0 + granule_s(120, 300))
+    assert (first[0], last[0]) == (1060.0, 1061.0 + granule_s(120, 300) + REACTION_S)
 
 
 @pytest.mark.parametrize("left_s", [3, 30, 200])

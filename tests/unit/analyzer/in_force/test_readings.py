@@ -45,6 +45,7 @@ class Watched:
         found = pd.DataFrame(rows, columns=["flow", "expires_s", "at_ns"])
         found["expires_s"] = found["expires_s"].astype("Int64")
         named = {"director": "bal01", "change": "appeared", "state": "FIN_WAIT", "origin": None}
+        named["protocol"] = "TCP"
         return found.assign(**named).astype({"state": "string", "origin": "string"})
 
     def polls(self) -> pd.DataFrame:

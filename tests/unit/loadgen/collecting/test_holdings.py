@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -164,3 +165,88 @@ def test_an_entry_that_has_gone_renews_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("n", [0, 1])
 def test_few_entries_are_groups_too(n: int) -> None:
     assert len(groups(rows_of([entry()] * n), seen_at(n, 1))) == n
+
+
+def test_a_template_that_a_new_connection_renews_is_a_client_that_came_back(tmp_path: Path) -> None:
+    """Renewed while its timer ran: 30 s of persistence, a connection every 10 s."""
+    draining = Draining("bal01", FACTS, RecordingWriter(tmp_path, {}))
+    rows = rows_of([entry(0, "ASSURED", 29)])
+    for at_s, left_s in ((1000, 29), (1005, 24), (1010, 29), (1015, 24)):
+        rows = rows_of([entry(0, "ASSURED", left_s), entry(at_s // 10, "FIN_WAIT", 9)])
+        draining.note(rows, seen_at(2, at_s))
+    forecast = draining.forecast(rows, seen_at(2, 1015), CLOCK)
+    assert forecast is not None
+    assert (forecast.renewed, forecast.clients) == (1, 1)
+    assert forecast.last_renewal_ns == BOOT_NS + 1010 * NS
+
+
+def test_a_template_that_was_put_off_is_no_client_that_came_back(tmp_path: Path) -> None:
+    draining = Draining("bal01", FACTS, RecordingWriter(tmp_path, {}))
+    rows = rows_of([])
+    for at_s, left_s in ((1000, 3), (1005, 58), (1010, 53), (1064, 59)):
+        rows = rows_of([entry(0, "ASSURED", left_s), entry(1, "ESTABLISHED", 1900 - at_s)])
+        draining.note(rows, seen_at(2, at_s))
+    forecast = draining.forecast(rows, seen_at(2, 1064), CLOCK)
+    assert forecast is not None
+    assert (forecast.renewed, forecast.clients, forecast.last_renewal_ns) == (0, 0, None)
+
+
+def test_a_new_connection_after_a_template_was_put_off_is_a_client(tmp_path: Path) -> None:
+    draining = Draining("bal01", FACTS, RecordingWriter(tmp_path, {}))
+    old, new = entry(1, "ESTABLISHED", 800), entry(2, "ESTABLISHED", 899)
+    draining.note(rows_of([entry(0, "ASSURED", 3), old]), seen_at(2, 1000))
+    rows = rows_of([entry(0, "ASSURED", 58), old, new])
+    draining.note(rows, seen_at(3, 1005))
+    forecast = draining.forecast(rows, seen_at(3, 1005), CLOCK)
+    assert forecast is not None
+    assert forecast.clients == 1
+
+
+def test_an_entry_that_is_late_shows_0_and_was_not_renewed(tmp_path: Path) -> None:
+    draining = Draining("bal01", FACTS, RecordingWriter(tmp_path, {}))
+    rows = rows_of([])
+    for at_s, left_s in ((1000, 1), (1005, 0), (1010, 0), (1020, 0)):
+        rows = rows_of([entry(1, "ESTABLISHED", left_s)])
+        draining.note(rows, seen_at(1, at_s))
+    forecast = draining.forecast(rows, seen_at(1, 1020), CLOCK)
+    assert forecast is not None
+    assert forecast.renewed == 0
+
+
+@given(
+    packet_s=st.floats(900, 1000),
+    looks_s=st.lists(st.floats(1000, 1019), min_size=2, max_size=12, unique=True),
+)
+def test_an_instant_once_known_is_never_known_less_closely(
+    tmp_path_factory: pytest.TempPathFactory, packet_s: float, looks_s: list[float]
+) -> None:
+    """Whether a step of the wheel lies within the printed second differs from look to look."""
+    draining = Draining("bal01", FACTS, RecordingWriter(tmp_path_factory.mktemp("run"), {}))
+    timeout_s, widest_ns = 120.0, None
+    exact_s = float(expiry_uptime_s(packet_s, timeout_s, hz=100, phase_s=0.0))
+    for at_s in sorted(looks_s):
+        left_s = int(packet_s + timeout_s - at_s)
+        rows = rows_of([entry(1, "TIME_WAIT", left_s)])
+        draining.note(rows, seen_at(1, at_s))
+        forecast = draining.forecast(rows, seen_at(1, at_s), CLOCK)
+        assert forecast is not None
+        exact_ns = BOOT_NS + round(exact_s * NS)
+        assert forecast.first_ns - NS // 1000 <= exact_ns <= forecast.last_ns + NS // 1000
+        width_ns = forecast.last_ns - forecast.first_ns
+        assert width_ns > 0
+        assert widest_ns is None or width_ns <= widest_ns + NS // 1000
+        widest_ns = width_ns
+
+
+def test_a_port_of_0_is_any_port_and_another_protocol_another_service() -> None:
+    any_port = Service(
+        protocol="TCP", address="10.0.0.2", port=0, fwmark=None, scheduler="rr", destinations=()
+    )
+    by_any = Destination(
+        address="10.0.0.21", port=0, forwarding="dr", weight=0, active=0, inactive=0
+    )
+    rows = rows_of([entry(1), replace(entry(2, "UDP"), protocol="UDP")])
+    found = groups(rows, seen_at(2, 1000))
+    assert held_by(found, any_port, by_any).states == {"FIN_WAIT": 1}
+    assert held_by(found, SERVICE, SERVER).states == {"FIN_WAIT": 1}
+    assert list(rows_of_server(rows, any_port, by_any)) == [True, False]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from loadgen.collecting.table import LiveTable, drawing, empty, lines, span
+from loadgen.collecting.table import LiveTable, clock, drawing, empty, lines, span
 from loadgen.collecting.view import Forecast, HeldEntries, View
 from tests.unit.loadgen.collecting.views import NOW_NS, NS, director, server, view
 
@@ -96,8 +96,19 @@ def test_a_draining_server_is_told_with_its_uncertainty() -> None:
 def test_while_traffic_renews_entries_no_instant_is_promised() -> None:
     renewed = Forecast(first_ns=FORECAST.first_ns, last_ns=FORECAST.last_ns, renewed=2)
     told = empty(server(weight=0, forecast=renewed), NOW_NS)
-    assert told.startswith("not before ")
-    assert told.endswith("2 still renewed")
+    assert told.startswith("not while traffic goes on (2 renewed); if none comes again, ")
+
+
+def test_clients_that_come_back_are_named_with_the_last_time() -> None:
+    times = {"first_ns": FORECAST.first_ns, "last_ns": FORECAST.last_ns}
+    renewed = Forecast(**times, renewed=2, clients=1, last_renewal_ns=NOW_NS)
+    told = empty(server(weight=0, forecast=renewed), NOW_NS)
+    assert told.startswith(f"not while clients come back (2 renewed, last at {clock(NOW_NS)}); ")
+
+
+def test_no_instant_is_known_without_any_uncertainty() -> None:
+    exact = Forecast(first_ns=FORECAST.first_ns, last_ns=FORECAST.first_ns, renewed=0)
+    assert "± 0.1 s" in empty(server(weight=0, forecast=exact), NOW_NS)
 
 
 @pytest.mark.parametrize(("seconds", "told"), [(0, "0 s"), (119.4, "119 s"), (905, "15 min 05 s")])

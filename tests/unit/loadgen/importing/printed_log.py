@@ -12,7 +12,7 @@ from analyzer.recording import Recording
 from loadgen.importing.folder import import_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from analyzer.results import Analysis
@@ -74,13 +74,26 @@ def log_text(
     phase_s: float = 0.1,
     whole: bool = True,
     before: str = "",
+    services: Callable[[float], str] = lambda _: "",
 ) -> str:
-    """A loop of ``date +%s; ipvsadm -Lnc``, or of ``date +%s.%N`` where not ``whole``."""
+    """A loop of ``date +%s; ipvsadm -Lnc``, or of ``date +%s.%N`` where not ``whole``.
+
+    Args:
+        entries: what the director held.
+        polls_s: when it was looked at.
+        hz: the director's.
+        phase_s: of its timers.
+        whole: stamps are of whole seconds, rounded down.
+        before: what the log says before its first stamp.
+        services: what ``ipvsadm -Ln`` printed at an instant.
+    """
     parts = [before]
     for at_s in polls_s:
         stamp = f"{math.floor(ZERO_T + at_s)}" if whole else f"{ZERO_T + at_s:.6f}"
         found = (entry.line_at(at_s, hz=hz, phase_s=phase_s) for entry in entries)
-        parts.append(f"{stamp}\n{HEAD}" + "".join(f"{line}\n" for line in found if line))
+        parts.append(
+            f"{stamp}\n{services(at_s)}{HEAD}" + "".join(f"{line}\n" for line in found if line)
+        )
     return "".join(parts)
 
 
