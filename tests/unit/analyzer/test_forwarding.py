@@ -242,7 +242,7 @@ IP Virtual Server version 1.2.1 (size=4096)
 Prot LocalAddress:Port Scheduler Flags
   -> RemoteAddress:Port           Forward Weight ActiveConn InActConn
 TCP  192.0.2.80:80 rr
-  -> 10.9.0.21:80                 {forward}   1      0          3
+  -> 10.9.0.21:80                 {forward}   1      0          6
 """
 
 
