@@ -64,6 +64,9 @@ def section(analysis: Analysis) -> Section:
                 "server-held-open",
                 "expires-late",
                 "ended-early",
+                "udp-governs",
+                "lifetime-ambiguous",
+                "log-clock",
                 "forwarding-assumed",
                 "forwarding-differs",
             }

@@ -306,8 +306,8 @@ def test_entries_tell_where_nobody_printed_the_services(
 
 def test_a_capture_from_behind_a_director_in_nat_says_that_it_is(tmp_path: Path) -> None:
     net = Net(way="nat", rport=8080)
-    log = ("poll.log", LOG.format(forward="Masq   "))
-    found = analysed(tmp_path, net, "server", "ethernet", log)
+    meta = ("meta.json", json.dumps({"vip": net.vip, "port": 80, "forwarding": "nat"}))
+    found = analysed(tmp_path, net, "server", "ethernet", meta)
     (gap,) = [gap for gap in found.not_measured if gap.what == "packets of the virtual services"]
     assert "behind a director in nat" in gap.why
 
