@@ -304,12 +304,14 @@ def test_entries_tell_where_nobody_printed_the_services(
     assert told(found) == (method, "entries")
 
 
-def test_a_capture_from_behind_a_director_in_nat_says_that_it_is(tmp_path: Path) -> None:
+def test_a_capture_from_behind_a_director_in_nat_says_that_it_has_none_of_the_service(
+    tmp_path: Path,
+) -> None:
     net = Net(way="nat", rport=8080)
-    meta = ("meta.json", json.dumps({"vip": net.vip, "port": 80, "forwarding": "nat"}))
-    found = analysed(tmp_path, net, "server", "ethernet", meta)
-    (gap,) = [gap for gap in found.not_measured if gap.what == "packets of the virtual services"]
-    assert "behind a director in nat" in gap.why
+    log = ("poll.log", LOG.format(forward="Masq   "))
+    found = analysed(tmp_path, net, "server", "ethernet", log)
+    (gap,) = [gap for gap in found.not_measured if gap.what.startswith("the capture beside")]
+    assert "the capture has no connection to a service of the log" in gap.why
 
 
 def test_the_director_that_captures_is_known_by_its_own_macs(tmp_path: Path) -> None:
