@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
     from analyzer.clock import DirectorClock
     from analyzer.counted.results import CountedService
+    from analyzer.counters import Counted
     from analyzer.courses import Curve
     from analyzer.director import Director
     from analyzer.evidence import Evidence
@@ -111,9 +112,11 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
     in_force = learn_timeouts(passage, clock, rules, director, evidence, lives)
     director, rules = in_force.known(director), in_force.rules(rules, clock)
     rules, inferred = _learn_phase(passage, clock, rules, director, lives)
-    fallen, taken = None, Settled(rules=rules)
+    fallen, taken, by_counters = None, Settled(rules=rules), None
     if own and lives.empty:
         fallen, taken = by_falls(director, evidence, passage, clock, rules)
+    if fallen and fallen.is_refused:
+        by_counters = _by_counters(director, evidence)
     rules = taken.rules
     prediction = predict(passage.segments, clock, rules, director.name, passage.handled)
     margin_s = clock.uncertainty_s + REACTION_S
@@ -132,7 +135,7 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
         lives=joined,
         prediction=prediction,
         lifetimes=with_sources(
-            rows
+            (by_counters.lifetimes if by_counters else rows)
             or (fallen.rows if fallen else [])
             or predicted_lifetimes(prediction.entries, director),
             director,
@@ -164,10 +167,18 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
             *timeouts_unknown(director, in_force),
             *_phase_unknown(director, phase),
             *(fallen.why_not if fallen else []),
+            *(by_counters.not_measured if by_counters else []),
             *passage.not_measured(director.name),
         ],
         passage=passage,
+        counted=by_counters.services if by_counters else [],
     )
+
+
+def _by_counters(director: Director, evidence: Evidence) -> Counted | None:
+    """What counters alone say; None where they claim no lifetime."""
+    found = counted_lifetimes(director, evidence.services, evidence.counted, evidence.zero_ns)
+    return found if found.lifetimes else None
 
 
 def _with_first_packet(lives: pd.DataFrame, mine: Segments) -> pd.DataFrame:

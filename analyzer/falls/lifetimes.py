@@ -44,9 +44,9 @@ class Fallen:
     why_not: list[NotMeasured]
 
     @property
-    def any_expired(self) -> bool:
-        """Whether any entry was seen to go."""
-        return any(row.n_expired for row in self.rows)
+    def is_refused(self) -> bool:
+        """Whether counters and packets were not to be brought together."""
+        return bool(self.why_not) and not any(row.n_expired for row in self.rows)
 
 
 def lifetimes_by_falls(
@@ -83,7 +83,7 @@ def lifetimes_by_falls(
         why_not += [_why(director, state, misfit) for misfit in misfits[:1]]
         if not by_service.has(group):
             why = "no counters of the service of these connections were polled, by its VIP and port"
-            why_not.append(NotMeasured(what=_what(director, state), why=why))
+            why_not.append(NotMeasured(what=untold(state.name, director.name), why=why))
     return Fallen(rows=sorted(rows, key=lambda row: -row.n), why_not=why_not)
 
 
@@ -145,8 +145,9 @@ def _why(director: Director, state: State, misfit: Misfit) -> NotMeasured:
             f"held ({when}): not all of these connections are this director's, or the counters "
             "leave some out"
         )
-    return NotMeasured(what=_what(director, state), why=why)
+    return NotMeasured(what=untold(state.name, director.name), why=why)
 
 
-def _what(director: Director, state: State) -> str:
-    return f"lifetimes in {state.name} on {director.name}, by counters"
+def untold(state: str, director: str) -> str:
+    """What ``NotMeasured`` names where the counters do not say how long entries live."""
+    return f"lifetimes in {state} on {director}, by counters"

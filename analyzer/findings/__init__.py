@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from analyzer.falls.lifetimes import untold
 from analyzer.findings import (
     changed,
     clocks,
@@ -110,7 +111,7 @@ def verdict(figures: Figures) -> str:
     broken = [*resets.refused_sentence(figures), *expired.late_sentence(figures)]
     lost = [*_lost(figures.events), *clocks.caveats(figures)]
     if figures.requests.sent and not figures.requests.succeeded:
-        decay = [_governed(row)] if row and row.lifetime_s and _answered(figures) else []
+        decay = [_governed(row, figures)] if row and row.lifetime_s and _answered(figures) else []
         return _sentence([*ended, *sent, *decay, *lost])
     if figures.counted:
         settled = any(one.settled for one in figures.counted)
@@ -131,7 +132,7 @@ def verdict(figures: Figures) -> str:
                 *lost,
             ]
         )
-    governed = forwarding.assumption(figures, _governed(row))
+    governed = forwarding.assumption(figures, _governed(row, figures))
     decay = [governed, *_peaked(figures.peaks, row), *lost]
     rest = [*sent, *decay] if figures.requests.failed else [*decay, *sent]
     return _sentence([*ended, *broken, *rest])
@@ -171,10 +172,12 @@ def _lost(events: Sequence[Event]) -> list[str]:
     ]
 
 
-def _governed(row: Lifetime) -> str:
+def _governed(row: Lifetime, figures: Figures) -> str:
     told = _GOVERNED[row.counted, row.timeout_name].format(state=row.state)
     if row.lifetime_s is None and not row.n_expired:
-        return f"{told}, but no entry was seen to go"
+        why = _why_untold(row, figures)
+        seen = f"how long entries live cannot be told: {why}" if why else "no entry was seen to go"
+        return f"{told}, but {seen}"
     lived_s = _lived(row)
     how = by_whom(row)
     if told_s(row) is None:
@@ -182,6 +185,13 @@ def _governed(row: Lifetime) -> str:
     beside = f"{timeout_told(row)} {how}"
     judged = {True: "in agreement with", False: "not in agreement with", None: "beside"}
     return f"{told}: {lived_s} (timeout {measured(row)}, {judged[agrees(row)]} the {beside})"
+
+
+def _why_untold(row: Lifetime, figures: Figures) -> str | None:
+    """Why the counters beside the packets do not say when entries went; None if that is not so."""
+    what = untold(row.state, row.director)
+    gaps = (gap for one in figures.measured for gap in one.not_measured)
+    return next((gap.why for gap in gaps if gap.what == what), None)
 
 
 _WIDE_S = 0.5

@@ -365,6 +365,8 @@ def test_counters_that_hold_others_entries_are_not_fitted(tmp_path: Path) -> Non
     assert all(row.n_expired == 0 for row in found.lifetimes)
     (why,) = [gap.why for gap in found.not_measured if "by counters" in gap.what]
     assert "entries of connections that the capture does not show" in why
+    assert "no entry was seen to go" not in found.verdict
+    assert found.counted or why in found.verdict  # by the log alone, or why it cannot be told
 
 
 def test_a_log_that_ends_before_they_go_says_so(tmp_path: Path) -> None:
