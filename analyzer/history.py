@@ -17,6 +17,7 @@ import numpy as np
 from analyzer.ending import ending_of
 from analyzer.errors import RecordingError
 from analyzer.regression import count_difference
+from analyzer.samples import carries_quantile, carries_rate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -33,6 +34,7 @@ FLOORS: Mapping[Unit, float] = {"s": TIMEOUT_ALLOWED_S, "ms": 5.0, "/s": 1.0, ""
 """What is no change in any case, beside a tenth of the median."""
 _SPREAD_OF_MAD = 1.4826  # of a normal distribution
 _LATENCIES = ("connect", "first_byte", "total")
+_POINTS = {"p50": 0.5, "p99": 0.99}
 _MOST_STATES = 16
 
 
@@ -155,10 +157,11 @@ def _values(document: Mapping[str, Any]) -> Iterator[tuple[str, Value]]:
         return
     for name in ("failed", "late"):
         yield name, Value(value=float(requests[name]), unit="", whole=sent)
-    if requests["rate_per_s"] is not None:
+    if requests["rate_per_s"] is not None and carries_rate(sent, requests["duration_s"]):
         yield "rate_per_s", Value(value=float(requests["rate_per_s"]), unit="/s")
     for stage in _LATENCIES:
-        for point in ("p50", "p99") if requests[f"{stage}_ms"] else ():
+        told = _POINTS if requests[f"{stage}_ms"] else {}
+        for point in (name for name, share in told.items() if carries_quantile(share, sent)):
             yield f"{stage}_{point}", Value(value=float(requests[f"{stage}_ms"][point]), unit="ms")
 
 

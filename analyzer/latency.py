@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from analyzer.observed import ns, span_ms
+from analyzer.samples import carries_quantile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -162,7 +163,7 @@ def percentiles(name: str, since: Since, values_ms: Floats) -> Percentiles | Non
     if n == 0:
         return None
     nines = np.linspace(0, np.log10(n), max(int(POINTS_PER_NINE * np.log10(n)), 1) + 1)
-    share = np.unique(np.r_[1 - 10.0**-nines, [q for q in QUANTILES if _told(q, n)]])
+    share = np.unique(np.r_[1 - 10.0**-nines, [q for q in QUANTILES if carries_quantile(q, n)]])
     share = share[share <= 1 - 1 / n]
     return Percentiles(
         name=name,
@@ -170,13 +171,10 @@ def percentiles(name: str, since: Since, values_ms: Floats) -> Percentiles | Non
         n=n,
         share=share,
         ms=ordered[_rank(share, n)],
-        at=tuple(float(ordered[_rank(q, n)]) if _told(q, n) else None for q in QUANTILES),
+        at=tuple(
+            float(ordered[_rank(q, n)]) if carries_quantile(q, n) else None for q in QUANTILES
+        ),
     )
-
-
-def _told(quantile: float, n: int) -> bool:
-    """Whether so many values can tell it: of the rare ones at least one must lie beyond."""
-    return quantile <= QUANTILES[2] or round(n * (1 - quantile), 6) >= 1
 
 
 def _rank(share: Floats | float, n: int) -> Ints:

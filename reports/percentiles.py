@@ -58,9 +58,12 @@ def percentile_chart(told: Latencies) -> Chart:
 
 
 TOO_FEW = (
-    "p99.9 needs 1,000 requests and p99.99 needs 10,000: with fewer, none lies beyond, and the "
+    "p99 needs 100 requests, p99.9 1,000 and p99.99 10,000: with fewer, none lies beyond, and the "
     "maximum says as much."
 )
+
+
+TOO_FEW_CELL = "too few"
 
 
 def rows(told: Sequence[Percentiles]) -> list[tuple[Cell, ...]]:
@@ -72,7 +75,7 @@ def rows(told: Sequence[Percentiles]) -> list[tuple[Cell, ...]]:
 
 
 def _cell(value: float | None) -> str:
-    return "too few" if value is None else milliseconds(value)
+    return TOO_FEW_CELL if value is None else milliseconds(value)
 
 
 def percentile_figure(told: Sequence[Percentiles]) -> go.Figure:

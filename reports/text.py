@@ -5,7 +5,9 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Any
 
+from analyzer.samples import carries_quantile
 from reports import wording
+from reports.percentiles import TOO_FEW_CELL as TOO_FEW
 from reports.sections import sockets, what_if
 
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
 WIDTH = 100
 COLUMNS = ("p50", "p90", "p99", "max")
+SHARES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 PROTOCOL_WIDTH = 4
 LATE_MS = 1.0
 ERRORS_HEAD, ERRORS_COUNT = "why requests failed", "requests"
@@ -77,9 +80,9 @@ def latency_lines(analysis: Analysis) -> list[str]:
     if not analysis.requests.sent:
         return []
     head = f"{'latency, ms':<12}" + "".join(f"{name:>10}" for name in COLUMNS)
-    late = analysis.requests.lateness_ms
+    late, n = analysis.requests.lateness_ms, analysis.requests.sent
     told = wording.LATENCIES + (wording.FROM_DUE if late and late.max >= LATE_MS else ())
-    return [head, *(_row(name, getattr(analysis.requests, key)) for name, key in told)]
+    return [head, *(_row(name, getattr(analysis.requests, key), n) for name, key in told)]
 
 
 def error_lines(analysis: Analysis) -> list[str]:
@@ -94,10 +97,15 @@ def error_lines(analysis: Analysis) -> list[str]:
     return [printable(f"{name:<{first}}  {count:>{last}}") for name, count in rows]
 
 
-def _row(name: str, latency: Latency | None) -> str:
+def _row(name: str, latency: Latency | None, n: int) -> str:
     if latency is None:
         return f"{name:<12}  {wording.NOT_MEASURED}"
-    values = (wording.milliseconds(getattr(latency, column)) for column in COLUMNS)
+    values = (
+        wording.milliseconds(getattr(latency, column))
+        if carries_quantile(SHARES.get(column, 0.0), n)
+        else TOO_FEW
+        for column in COLUMNS
+    )
     return f"{name:<12}" + "".join(f"{value:>10}" for value in values)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.samples import carries_quantile, carries_rate
 from reports import curves
 
 if TYPE_CHECKING:
@@ -191,7 +192,7 @@ def sent(analysis: Analysis) -> str:
     text = plural(requests.sent, "request")
     if requests.duration_s is not None:
         text += f" in {seconds(requests.duration_s)}"
-    if requests.rate_per_s is not None:
+    if requests.rate_per_s is not None and carries_rate(requests.sent, requests.duration_s):
         text += f", {requests.rate_per_s:.1f} per second"
     return f"{text}: {requests.succeeded} succeeded, {requests.failed} failed, {requests.late} late"
 
@@ -274,8 +275,10 @@ def latency_caption(analysis: Analysis) -> str:
     total: Latency | None = analysis.requests.total_ms
     if total is None:
         return f"Latency: {NOT_MEASURED}, {why_no_requests(analysis)}."
-    return (
-        f"Half of the requests were done within {milliseconds(total.p50)} ms, 99 of 100 within "
-        f"{milliseconds(total.p99)} ms; the slowest took {milliseconds(total.max)} ms. "
-        "Bars count requests; the line marks p50, the dashed line p99."
-    )
+    n = analysis.requests.sent
+    half = f"Half of the requests were done within {milliseconds(total.p50)} ms"
+    slowest = f"the slowest took {milliseconds(total.max)} ms. Bars count requests; the line marks"
+    if not carries_quantile(0.99, n):
+        return f"{half}; {slowest} p50 ({plural(n, 'request')} tell no p99)."
+    rare = f"99 of 100 within {milliseconds(total.p99)} ms"
+    return f"{half}, {rare}; {slowest} p50, the dashed line p99."

@@ -10,10 +10,12 @@ from analyzer.model import ENTRY_BYTES
 from analyzer.model import port_budget as budget_of
 from analyzer.model import table_memory as memory_of
 from analyzer.results import Finding
+from analyzer.samples import carries_rate
 
 if TYPE_CHECKING:
     from analyzer.findings.figures import Figures
     from analyzer.model import PortBudget
+    from analyzer.results import Requests
 
 MANY_ENTRIES = 10_000
 LONG_CHAIN = 8
@@ -39,11 +41,17 @@ def port_budget(figures: Figures) -> Finding | None:
         title=f"Up to {budget.entry_limit_per_s:,.0f} requests/s before a source port comes back "
         "to an entry that is still there",
         evidence=f"{sources} source address(es) with {ports:,} ports, and entries that "
-        f"live up to {longest_s:.1f} s; this run sent {rate_per_s:,.0f}/s for "
-        f"{requests.duration_s or 0:.2f} s. {_kept(budget)}",
+        f"live up to {longest_s:.1f} s; this run {_sent(requests)}. "
+        f"{_kept(budget)}",
         advice="For a higher sustained rate use more client addresses"
         + (", or a lower tcpfin." if row.timeout_name == "tcpfin" else "."),
     )
+
+
+def _sent(requests: Requests) -> str:
+    if carries_rate(requests.sent, requests.duration_s):
+        return f"sent {requests.rate_per_s or 0:,.0f}/s for {requests.duration_s or 0:.2f} s"
+    return f"sent {requests.sent:,} requests in {requests.duration_s or 0:.3g} s"
 
 
 def _kept(budget: PortBudget) -> str:

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 from analyzer.agreement import TOLERATED, UNEXPLAINED
 from analyzer.results import Finding
+from analyzer.samples import carries_quantile, carries_rate
 
 SATURATED_MS = 20.0
-"""Lateness that one request in a hundred exceeds, from which on the client was saturated."""
+"""Lateness that one request in a hundred exceeds (of fewer than a hundred, half), from which on
+the load was not sent on schedule; at a low rate, the time between two requests."""
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -51,18 +53,23 @@ def load_saturated(figures: Figures) -> Finding | None:
     """The client did not keep up with its own schedule."""
     late = figures.requests.lateness_ms
     schedule = _schedule(figures)
-    if late is None or schedule is None or late.p99 <= SATURATED_MS:
+    if late is None or not schedule:
         return None
-    requests, wanted_per_s = figures.requests, schedule
-    sent = "" if requests.rate_per_s is None else f" {requests.rate_per_s:,.0f}/s were sent;"
+    requests, allowed_ms = figures.requests, max(SATURATED_MS, 1e3 / schedule)
+    many = carries_quantile(0.99, requests.sent)
+    if (late.p99 if many else late.p50) <= allowed_ms:
+        return None
+    rate_per_s = requests.rate_per_s if carries_rate(requests.sent, requests.duration_s) else None
+    sent = f"{requests.sent:,} were sent" + (f", {rate_per_s:,.0f}/s" if rate_per_s else "")
+    rare = f", one in a hundred more than {late.p99:,.1f} ms" if many else ""
+    why = "the client was saturated" if late.p50 > allowed_ms else "the client was held up at times"
     return Finding(
         id="load-saturated",
         severity="warning",
-        title="The load was not sent on schedule: the client was saturated",
-        evidence=f"Up to {wanted_per_s:,.0f} requests/s were due;{sent} half of them were begun "
-        f"more than {late.p50:,.1f} ms late, one in a hundred more than {late.p99:,.1f} ms, the "
-        f"latest {late.max:,.1f} ms. Every request was sent all the same, and latency is also "
-        "reported from the time it was due.",
+        title=f"The load was not sent on schedule: {why}",
+        evidence=f"Up to {schedule:,.0f} requests/s were due; {sent}; half of them were begun "
+        f"more than {late.p50:,.1f} ms late{rare}, the latest {late.max:,.1f} ms. Every request "
+        "was sent all the same, and latency is also reported from the time it was due.",
         advice="More processes (--processes), another engine, more connections at a time (-c), or "
         "a lower rate; a slow server with few connections does it too.",
     )

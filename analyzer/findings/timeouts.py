@@ -8,6 +8,7 @@ from analyzer.counted.results import service_name
 from analyzer.findings.counted import alternatives
 from analyzer.findings.figures import agrees, by_whom, lived, measured, seconds, timeout_told
 from analyzer.results import Finding
+from analyzer.samples import carries_rate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,13 +87,17 @@ def _tcpfin_advice(row: Lifetime, requests: Requests) -> str:
         "for it. To have it fall sooner, lower the second number of ipvsadm --set "
         "(0 leaves a number as it is); it holds for entries whose next packet comes after that."
     )
-    if row.timeout_s is None or not requests.rate_per_s:
+    rate_per_s = requests.rate_per_s
+    if row.timeout_s is None or not rate_per_s:
+        return text
+    if not carries_rate(requests.sent, requests.duration_s):
         return text
     held_s = row.timeout_s + (row.granule_s or 0) / 2
-    at_rate = requests.rate_per_s * TIMES_THE_RATE
+    at_rate = rate_per_s * TIMES_THE_RATE
     return (
-        f"{text} Sustained at {at_rate:,.0f} requests/s ({TIMES_THE_RATE} times this burst's "
-        f"rate) InActConn would settle at about {at_rate * held_s:,.0f} entries."
+        f"{text} Sustained at {at_rate:,.0f} requests/s ({TIMES_THE_RATE} times the rate of "
+        f"this run's {requests.sent:,} requests in {requests.duration_s:.1f} s) InActConn would "
+        f"settle at about {at_rate * held_s:,.0f} entries."
     )
 
 
@@ -198,12 +203,14 @@ def idle_established(figures: Figures) -> Finding | None:
 
 
 def _wait(row: Lifetime) -> str:
-    if row.timeout_s is not None:
-        return f"{row.timeout_s:g} s each"
     estimate = row.timeout_measured_s
-    if estimate is not None:
+    if row.timeout_s is None and estimate is not None:
         return f"{estimate.value:.0f} ± {estimate.uncertainty:.0f} s each"
-    return "the tcp timeout, which was not read"
+    return (
+        "the tcp timeout, which was not read"
+        if row.timeout_s is None
+        else f"{timeout_told(row)} each"
+    )
 
 
 def ended_early(figures: Figures) -> Finding | None:

@@ -31,6 +31,7 @@ WIDTHS = {"states": 11, "oldest": 6}
 """What a folded column needs to be read."""
 
 _NS = 1_000_000_000
+_OF_NOW_S = 2.5  # a view is drawn each second, of what was polled before
 _LEAST_S = 0.1  # no instant of a clock that is polled is known more closely
 
 
@@ -117,13 +118,22 @@ def rows(director: DirectorView, at_ns: int) -> list[Sequence[str]]:
             str(server.weight),
             str(server.active),
             str(server.inactive),
-            NOTHING if server.new_per_s is None else f"{server.new_per_s:.1f}",
+            new(server),
             states(server.held),
             oldest(server.held, at_ns),
             empty(server, at_ns),
         )
         for server in director.servers
     ]
+
+
+def new(server: ServerView) -> str:
+    """New connections a second; how long ago that was, where it is not of now."""
+    found = server.arrivals
+    if found is None:
+        return NOTHING
+    ago = f" ({found.age_s:.0f} s ago)" if found.age_s > _OF_NOW_S else ""
+    return f"{found.per_s:.1f}{ago}"
 
 
 def states(held: HeldEntries | None) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from loadgen.collecting.arrivals import Arrivals
     from loadgen.director.counters import Counters
 
 
@@ -52,7 +53,7 @@ class ServerView:
     Attributes:
         service: protocol and VIP, or the firewall mark.
         counters: since it was added or zeroed; None where the director does not give them.
-        new_per_s: connections, over the last two readings of the counters; None likewise.
+        arrivals: new connections a second; None likewise, and where nothing of late is known.
         held: None where entries are not read.
         forecast: None unless its weight is 0, and entries are there and read.
     """
@@ -70,7 +71,7 @@ class ServerView:
     active: int
     inactive: int
     counters: Counters | None
-    new_per_s: float | None
+    arrivals: Arrivals | None
     held: HeldEntries | None
     forecast: Forecast | None
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from loadgen.background import Background
+from loadgen.collecting.arrivals import ArrivalRates
 from loadgen.collecting.holdings import Draining, groups, held_by, rows_of_server
 from loadgen.collecting.view import DirectorView, ServerView, View
 from loadgen.director.rows import server_key
@@ -43,8 +44,7 @@ class _Watched:
     draining: Draining
     totals: Totals | None = None
     counters: Mapping[ServerKey, Counters] = field(default_factory=dict)
-    counters_s: float = 0.0
-    new_per_s: Mapping[ServerKey, float] = field(default_factory=dict)
+    arrivals: ArrivalRates = field(default_factory=ArrivalRates)
     rows: Rows | None = None
     read_ns: int | None = None
     groups: tuple[Group, ...] = ()
@@ -111,7 +111,9 @@ def _director(one: _Watched, now_ns: int) -> DirectorView:
         one.read_ns = poller.polled_ns
         one.groups = groups(one.rows, poller.entries_seen_ns)
         _note_draining(one)
-    _note_counters(one)
+    if poller.counters is not one.counters:
+        one.counters = poller.counters
+        one.arrivals.note(poller.counters, poller.counters_s)
     polled_ns = poller.polled_ns
     fresh = polled_ns is not None and now_ns - polled_ns <= FRESH_S * _NS
     return DirectorView(
@@ -142,20 +144,6 @@ def _note_draining(one: _Watched) -> None:
     one.draining.note(rows[draining], one.poller.entries_seen_ns[draining])
 
 
-def _note_counters(one: _Watched) -> None:
-    """New connections a second, each time that the counters were read again."""
-    poller = one.poller
-    if poller.counters is one.counters:
-        return
-    took_s = poller.counters_s - one.counters_s
-    one.new_per_s = {
-        key: max(now.conns - one.counters[key].conns, 0) / took_s
-        for key, now in poller.counters.items()
-        if key in one.counters and took_s > 0
-    }
-    one.counters, one.counters_s = poller.counters, poller.counters_s
-
-
 def _server(one: _Watched, service: Service, server: Destination) -> ServerView:
     key = server_key(service, server)
     reads = one.poller.reads_entries
@@ -173,7 +161,7 @@ def _server(one: _Watched, service: Service, server: Destination) -> ServerView:
         active=server.active,
         inactive=server.inactive,
         counters=one.counters.get(key),
-        new_per_s=one.new_per_s.get(key),
+        arrivals=one.arrivals.of(key, time.monotonic()),
         held=held_by(one.groups, service, server) if reads else None,
         forecast=_forecast(one, service, server) if reads and server.weight == 0 else None,
     )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.samples import carries_rate
 from loadgen.engines.rows import NONE, Row
 from reports.live import RequestCounts
 from reports.traffic import BINS
@@ -17,6 +18,9 @@ FINEST_S = 0.25
 _ENDED, _ERROR, _FOLLOWED = (Row._fields.index(name) for name in ("ended", "error", "followed"))
 _MOST = 2 * BINS
 _RATE_BINS = 8
+LONGEST_S = 10.0
+"""What ended longer ago is not of late, unless the bins themselves are so wide."""
+
 _NS = 1_000_000_000
 
 
@@ -46,14 +50,25 @@ class Rates:
         halved = self._counts.reshape(2, _MOST // 2, 2).sum(axis=2)
         self._counts = np.pad(halved, ((0, 0), (0, _MOST - halved.shape[1])))
 
-    def now_per_s(self) -> float:
-        """The rate over the last few bins that are whole; 0 before there are as many."""
+    def now_per_s(self, now_s: float) -> tuple[float, float] | None:
+        """The rate of late, and the seconds up to now that it was taken over.
+
+        Over as many whole bins as hold enough requests; None where too few ended within the last
+        ``LONGEST_S``, as they do soon after the load has ended.
+
+        Args:
+            now_s: since the run's start.
+        """
         per_bin = self._counts.sum(axis=0)
-        used = np.flatnonzero(per_bin)
-        if used.size <= _RATE_BINS:
-            return 0.0
-        last = int(used[-1])
-        return float(per_bin[last - _RATE_BINS : last].sum() / (_RATE_BINS * self._width_s))
+        end = min(max(int(now_s / self._width_s), 0), len(per_bin))
+        bins = _RATE_BINS
+        while bins <= end and (bins == _RATE_BINS or bins * self._width_s <= LONGEST_S):
+            ended = int(per_bin[end - bins : end].sum())
+            span_s = bins * self._width_s
+            if carries_rate(ended, span_s):
+                return ended / span_s, span_s
+            bins *= 2
+        return None
 
     def counts(self) -> RequestCounts:
         """As far as there are any."""

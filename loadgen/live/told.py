@@ -86,7 +86,7 @@ def told(
         low_s=low_s,
         requests=sending.rates.counts() if sending else None,
         courses=tuple(one.course() for one in seen),
-        headlines=tuple(_headlines(view, seen, sending)),
+        headlines=tuple(_headlines(view, seen, sending, now_s)),
         findings=tuple(map(_lost, (one for one in view.directors if not one.up))),
         servers=table,
         note=f"{left_out:,} more rows are not shown." if left_out else "",
@@ -97,19 +97,21 @@ _LATE_S = 60.0
 """A first poll after this is not the run's first: older ones are not kept."""
 
 
-def _headlines(view: View, seen: Sequence[Seen], sending: Sending | None) -> Iterable[Headline]:
+def _headlines(
+    view: View, seen: Sequence[Seen], sending: Sending | None, now_s: float
+) -> Iterable[Headline]:
     if sending is not None:
-        yield _sent(sending)
+        yield _sent(sending, now_s)
     yield _counted(view, "active")
     yield _counted(view, "inactive", _peaks(seen))
     yield _falls(view)
 
 
-def _sent(sending: Sending) -> Headline:
+def _sent(sending: Sending, now_s: float) -> Headline:
     tally = sending.tally
     detail = [f"of {sending.planned:,} planned" if sending.planned else "until time is up"]
-    if rate_per_s := sending.rates.now_per_s():
-        detail.append(f"{rate_per_s:,.0f} a second of late")
+    if of_late := sending.rates.now_per_s(now_s):
+        detail.append(f"{of_late[0]:,.0f} a second over the last {of_late[1]:.0f} s")
     if tally.failed:
         most = (f"{n:,} {text}" for text, n in tally.errors.most_common(ERRORS))
         detail.append(f"{tally.failed:,} failed: {', '.join(most)}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import plotly.graph_objects as go
 
+from analyzer.samples import carries_quantile
 from reports.panels import Panel, axis_name, stacked, whole_numbers
 from reports.percentiles import (
     COLUMNS,
@@ -22,6 +23,8 @@ from reports.theme import BAD, CALM, INK
 from reports.wording import LATENCIES, latency_caption, milliseconds
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from analyzer.results import Analysis, Floats, Latency
 
 
@@ -67,9 +70,9 @@ def latency(analysis: Analysis) -> go.Figure | None:
             "ticktext": [f"{ms:g} ms" if ms < 1000 else f"{ms / 1000:g} s" for ms in ticks],
         },
     )
-    for number, (_, _, percentiles) in enumerate(found):
+    for number, (_, values, percentiles) in enumerate(found):
         if percentiles:
-            _mark_percentiles(figure, number, percentiles)
+            _mark_percentiles(figure, number, _points(percentiles, values))
     told = analysis.pictures.latencies
     for at_s, _ in told.syn.steps if told and found[0][0] == "connect" else ():
         _mark_repetition(figure, at_s)
@@ -120,15 +123,23 @@ def _histogram(name: str, values: Floats, edges: Floats, percentiles: Latency | 
     )
     title = name.capitalize()
     if percentiles:
-        p50, p99, top = (
-            milliseconds(v) for v in (percentiles.p50, percentiles.p99, percentiles.max)
-        )
-        title += f": p50 {p50}, p99 {p99}, max {top} ms"
+        marks = [f"{point} {milliseconds(value)}" for point, value in _points(percentiles, values)]
+        title += f": {', '.join([*marks, f'max {milliseconds(percentiles.max)}'])} ms"
     return Panel(title=title, height_px=74, traces=[trace], axis=whole_numbers(int(counts.max())))
 
 
-def _mark_percentiles(figure: go.Figure, number: int, percentiles: Latency) -> None:
-    for value, dash in ((percentiles.p50, "solid"), (percentiles.p99, "3px,3px")):
+def _points(percentiles: Latency, values: Floats) -> list[tuple[str, float]]:
+    """The median and the 99th percentile, those that so many values tell."""
+    found = (("p50", 0.5, percentiles.p50), ("p99", 0.99, percentiles.p99))
+    return [(name, ms) for name, share, ms in found if carries_quantile(share, values.size)]
+
+
+_DASHES = {"p50": "solid", "p99": "3px,3px"}
+
+
+def _mark_percentiles(figure: go.Figure, number: int, points: Sequence[tuple[str, float]]) -> None:
+    for name, value in points:
+        dash = _DASHES[name]
         if value > 0:
             figure.add_shape(
                 type="line",

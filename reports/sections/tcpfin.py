@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import plotly.graph_objects as go
 
+from analyzer.samples import carries_rate
 from reports import curves
 from reports.assumptions import on_forwarding
 from reports.panels import Panel, stacked, time_axis, whole_numbers
@@ -67,11 +68,13 @@ def matters(others: list[OtherTcpfin]) -> bool:
 
 
 def rate_per_s(analysis: Analysis) -> float | None:
-    """The run's own rate of connections: as sent, else by the SYNs."""
-    if analysis.requests.rate_per_s is not None:
-        return float(analysis.requests.rate_per_s)
+    """The run's own rate of connections, as sent, else by the SYNs; None of a short burst."""
+    requests = analysis.requests
+    if requests.rate_per_s is not None:
+        is_carried = carries_rate(requests.sent, requests.duration_s)
+        return float(requests.rate_per_s) if is_carried else None
     at_s = analysis.timeline.marks.get("SYN")
-    if at_s is None or at_s.size < 2 or np.ptp(at_s) <= 0:
+    if at_s is None or not at_s.size or not carries_rate(at_s.size - 1, float(np.ptp(at_s))):
         return None
     return float((at_s.size - 1) / np.ptp(at_s))
 

@@ -370,3 +370,18 @@ def test_the_verdict_is_one_sentence_with_the_numbers(
         assert words.casefold() in said.casefold()
     for words in lacks:
         assert words.casefold() not in said.casefold()
+
+
+def test_a_rate_that_nobody_sustained_is_not_forecast() -> None:
+    """Fifty requests within 45 ms are no 1,100 a second, nor ten times that."""
+    burst = replace(REQUESTS, sent=50, duration_s=0.045, rate_per_s=50 / 0.045)
+    (one,) = (each for each in findings(replace(FIGURES, requests=burst)) if each.id == GOVERNS)
+    assert "Sustained" not in one.advice
+    load = replace(REQUESTS, sent=500, duration_s=5.0, rate_per_s=100.0)
+    (one,) = (each for each in findings(replace(FIGURES, requests=load)) if each.id == GOVERNS)
+    assert (
+        "Sustained at 1,000 requests/s (10 times the rate of this run's 500 requests" in one.advice
+    )
+
+
+GOVERNS = "tcpfin-governs"

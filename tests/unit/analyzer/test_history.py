@@ -93,7 +93,16 @@ def test_a_run_is_read_from_its_own_document() -> None:
     assert found.values["timeout(FIN_WAIT)"].value == row.timeout_measured_s.value
     assert found.values["failed"].whole == analysis.requests.sent
     assert (found.started_ns, found.load) == (7, '{"n": 1}')
-    assert {"connect_p50", "total_p99", "rate_per_s", "inactive_peak"} <= set(found.values)
+    assert {"connect_p50", "inactive_peak"} <= set(found.values)
+
+
+def test_a_short_burst_has_no_rate_and_few_requests_no_99th_percentile() -> None:
+    document = analysis_json(build.demo())
+    few = past_run("x", {"ended": "completed"}, document)
+    assert not {"rate_per_s", "total_p99"} & set(few.values)
+    requests = document["requests"] | {"sent": 5000, "duration_s": 10.0, "rate_per_s": 500.0}
+    many = past_run("x", {"ended": "completed"}, document | {"requests": requests})
+    assert {"rate_per_s", "total_p99"} <= set(many.values)
 
 
 def test_what_was_not_measured_is_not_there() -> None:

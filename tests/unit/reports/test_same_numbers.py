@@ -85,9 +85,14 @@ def test_the_latencies(told: Told) -> None:
         found = told.json["requests"][key]
         if found is None:
             continue
-        row = [milliseconds(found[column]) for column in ("p50", "p90", "p99", "max")]
+        n = told.json["requests"]["sent"]
+        row = [milliseconds(found["p50"]), milliseconds(found["p90"])]
+        row += [milliseconds(found["p99"]) if n >= 100 else "too few", milliseconds(found["max"])]
         assert _words(f"{name} {' '.join(row)}") in told.terminal
-        told_rows = re.findall(rf"\b{name}\b[^\d]{{0,40}}((?:[\d.]+ )+)", told.page)
+        row = [cell for cell in row if cell != "too few"]
+        told_rows = re.findall(
+            rf"\b{name}\b[^\d]{{0,40}}((?:[\d.]+ )+)", told.page.replace("too few ", "")
+        )
         assert any({*row} <= {*numbers.split()} for numbers in told_rows)
 
 

@@ -51,6 +51,7 @@ def test_the_latency_table_has_its_three_rows() -> None:
     assert head.split() == ["latency,", "ms", "p50", "p90", "p99", "max"]
     assert [row[:12].strip() for row in rows] == ["connect", "first byte", "total"]
     assert {len(row) for row in rows} == {len(head)}
+    assert all("too few" in row for row in rows)  # of fifty requests, for a p99
 
 
 def test_why_requests_failed_is_a_table_with_a_line_for_each_reason() -> None:

@@ -20,11 +20,17 @@ OPEN = {"model": "open", "arrivals": {"stages": [{"duration_s": 1, "rate_per_s":
 CLOSED = {"model": "closed", "arrivals": {"requests": 100}}
 
 
-def found(path: Path, plan: Any, late_ms: float) -> Finding | None:
+SLOW = {"model": "open", "arrivals": {"stages": [{"duration_s": 20, "rate_per_s": 10.0}]}}
+
+
+def found(
+    path: Path, plan: Any, late_ms: float, *, every_ms: int = 10, n: int = 100, once: bool = False
+) -> Finding | None:
+    """A run whose requests (``once``: one of forty) were begun so late."""
     writer = RecordingWriter(path, {"plan": plan})
-    for number in range(100):
-        due = BOOT_NS + number * 10 * MS
-        began = due + round(late_ms * MS)
+    for number in range(n):
+        due = BOOT_NS + number * every_ms * MS
+        began = due + (round(late_ms * MS) if not once or number % 40 == 7 else 0)
         instants = {"started": began, "connected": began, "first_byte": began, "ended": began + MS}
         writer.append("requests", {"id": number, "scheduled": due, "status": 200} | instants)
     writer.close("completed")
@@ -45,3 +51,26 @@ def test_a_client_on_time_or_without_a_schedule_is_not(
     plan: Any, late_ms: float, tmp_path: Path
 ) -> None:
     assert found(tmp_path, plan, late_ms) is None
+
+
+def test_at_a_low_rate_a_hiccup_is_no_saturation(tmp_path: Path) -> None:
+    """10 a second, some 30 ms late: the next one was not even due."""
+    assert found(tmp_path, SLOW, 30, every_ms=100, n=200, once=True) is None
+
+
+def test_of_few_requests_the_latest_is_not_one_in_a_hundred(tmp_path: Path) -> None:
+    assert found(tmp_path, OPEN, 60, n=50, once=True) is None
+
+
+def test_of_few_requests_half_that_were_late_are_enough(tmp_path: Path) -> None:
+    finding = found(tmp_path, OPEN, 60, n=50)
+    assert finding is not None
+    assert "one in a hundred" not in finding.evidence
+    assert "50 were sent; half of them were begun more than 60.0 ms late" in finding.evidence
+
+
+def test_a_few_that_were_late_are_no_saturated_client(tmp_path: Path) -> None:
+    finding = found(tmp_path, OPEN, 250, n=400, once=True)
+    assert finding is not None
+    assert finding.title.endswith("the client was held up at times")
+    assert "400 were sent, 100/s" in finding.evidence

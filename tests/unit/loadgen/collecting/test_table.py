@@ -64,7 +64,7 @@ def test_a_directors_words_are_shown_and_not_interpreted(terminal: bool) -> None
 
 
 def test_what_is_not_measured_is_not_zero() -> None:
-    (line,) = lines(view(director(server(held=None, new_per_s=None))))
+    (line,) = lines(view(director(server(held=None, arrivals=None))))
     assert "new/s ?" in line
     assert "entries by state ?" in line
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from loadgen.collecting.arrivals import Arrivals
 from loadgen.collecting.view import DirectorView, HeldEntries, ServerView, View
 from loadgen.director.counters import Counters
 
@@ -27,7 +28,7 @@ def server(**changed: Any) -> ServerView:
         "active": 3,
         "inactive": 20,
         "counters": Counters(100, 600, 0, 40_000, 0),
-        "new_per_s": 4.0,
+        "arrivals": Arrivals(per_s=4.0, over_s=1.0, age_s=0.5),
         "held": HeldEntries(states={"FIN_WAIT": 20}, oldest_ends_ns=NOW_NS + 12 * NS),
         "forecast": None,
     }

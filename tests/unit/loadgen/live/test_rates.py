@@ -56,3 +56,25 @@ def test_bins_stay_few_and_lose_nothing(ended: list[tuple[float, bool]]) -> None
         bins = counts.failed if failed else counts.answered
         assert bins[int(int(max(at_s, 0) * NS) / NS / width_s)]
     assert np.log2(width_s / FINEST_S).is_integer()
+
+
+def test_the_rate_of_late_is_taken_up_to_now() -> None:
+    """100 a second for 10 s, and nothing since."""
+    rates = Rates(ZERO_NS)
+    rates.add(block(*((0.005 + number / 100, False) for number in range(1000))))
+    assert rates.now_per_s(10.0) == (100.0, 2.0)
+    assert rates.now_per_s(11.0) == (50.0, 2.0)
+    assert rates.now_per_s(34.0) is None
+
+
+def test_few_requests_are_counted_over_a_longer_time_or_tell_no_rate() -> None:
+    rates = Rates(ZERO_NS)
+    rates.add(block(*((0.05 + number / 5, False) for number in range(60))))  # 5 a second for 12 s
+    assert rates.now_per_s(12.0) == (5.0, 8.0)
+    assert rates.now_per_s(4.0) is None  # 20 requests
+
+
+def test_before_a_second_has_passed_there_is_no_rate() -> None:
+    rates = Rates(ZERO_NS)
+    rates.add(block(*((number / 1000, False) for number in range(500))))
+    assert rates.now_per_s(0.5) is None

@@ -66,10 +66,15 @@ def test_whether_it_matters_is_said(inactive_s: tuple[float, ...], said: str) ->
 
 def test_the_rate_is_the_run_s_own() -> None:
     run = build.demo()
-    assert tcpfin.rate_per_s(run) == run.requests.rate_per_s
+    load = replace(run.requests, sent=500, duration_s=5.0, rate_per_s=100.0)
+    assert tcpfin.rate_per_s(replace(run, requests=load)) == 100
+    burst = replace(run.requests, sent=50, duration_s=0.045, rate_per_s=50 / 0.045)
+    assert tcpfin.rate_per_s(replace(run, requests=burst)) is None
     watched = build.collected()
-    at_s = watched.timeline.marks["SYN"]
-    assert tcpfin.rate_per_s(watched) == pytest.approx(49 / (at_s[-1] - at_s[0]))
+    assert tcpfin.rate_per_s(watched) is None  # fifty SYNs within 0.8 s
+    at_s = 10 * watched.timeline.marks["SYN"]
+    slower = replace(watched, timeline=replace(watched.timeline, marks={"SYN": at_s}))
+    assert tcpfin.rate_per_s(slower) == pytest.approx(49 / (at_s[-1] - at_s[0]))
     assert tcpfin.rate_per_s(build.nothing()) is None
 
 
