@@ -6,12 +6,15 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from analyzer.errors import ParseError
 from analyzer.results import NotMeasured
 from analyzer.wire.connections import connections
 from analyzer.wire.copies import each_once
 from analyzer.wire.files import frame_chunks
 from analyzer.wire.layers import LOST, SKIPPED
+from analyzer.wire.masquerade import masqueraded
 from analyzer.wire.packets import THIS_HOST, PacketTable, read_packets
 from analyzer.wire.rewriting import Rewriting, rewriting
 from analyzer.wire.segments import Segments, forwarders, service_segments, without_copies
@@ -30,7 +33,8 @@ class Captured:
 
     Attributes:
         packets: all segments and datagrams.
-        segments: those of the services, each once for each side of a director.
+        segments: those of the services, each once for each side of a director, under the addresses
+            that a director knows.
         once: the same without the copies that a director sends on.
         connections: ``wire.connections.table`` of them.
         forwarder_macs: the directors' MACs, as configured, else as the packets show them.
@@ -63,6 +67,8 @@ def read_captures(
         return None, lost
     packets = read_packets(*usable)
     segments = each_once(service_segments(packets, ends))
+    before = masqueraded(segments)
+    segments = segments.only(~np.isin(segments.flow, before)) if len(before) else segments
     nat = rewriting(packets, segments)
     forward = with_host(macs, packets) or nat.macs or forwarders(segments)
     once = segments.only(without_copies(segments, forward))
@@ -75,7 +81,15 @@ def read_captures(
         rewriting=nat,
         took_s=time.perf_counter() - began,
     )
-    return found, lost + _packets_lost(packets)
+    return found, [*lost, *_packets_lost(packets), *_counted_once(len(before))]
+
+
+def _counted_once(flows: int) -> list[NotMeasured]:
+    """Connections of a masquerading router, as they were before it."""
+    if not flows:
+        return []
+    why = "a router masquerades them: they count as they leave it, which is what the director knows"
+    return [NotMeasured(what=f"{flows} connections under their clients' own addresses", why=why)]
 
 
 def with_host(macs: frozenset[int], packets: PacketTable) -> frozenset[int]:

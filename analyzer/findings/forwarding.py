@@ -58,7 +58,7 @@ def hedged(figures: Figures, finding: Finding) -> Finding:
     return replace(finding, title=title)
 
 
-_RESTS_ON_IT = ("tcpfin-governs", "tcpfin-has-no-effect", "idle-established", "half-open")
+_RESTS_ON_IT = ("tcpfin-governs", "tcpfin-has-no-effect", "idle-established")
 
 
 def assumption(figures: Figures, governed: str) -> str:
@@ -78,7 +78,8 @@ def _otherwise(known: Forwarding) -> str:
     other = known.otherwise
     if other is None:
         return "What nat would have made of these packets cannot be told without the replies."
-    return f"In {other.method} {other.n} entries would end in {other.state}, {_wait(other)}."
+    n = "1 entry" if other.n == 1 else f"{other.n:,} entries"
+    return f"In {other.method} {n} would end in {other.state}, {_wait(other)}."
 
 
 def _governs(other: OtherWay) -> str:

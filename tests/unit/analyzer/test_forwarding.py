@@ -323,3 +323,31 @@ def test_the_director_that_captures_is_known_by_its_own_macs(tmp_path: Path) -> 
         for link in ("sll", "sll2", "raw", "ethernet"):
             found = analysed(tmp_path / f"{place}-{link}", net, place, link, text)  # type: ignore[arg-type]
             assert {(row.state, row.n) for row in found.lifetimes} == {("TIME_WAIT", N)}
+
+
+@pytest.mark.parametrize("link", ["ethernet", "sll", "sll2"])
+def test_a_masquerading_router_shows_each_connection_twice_and_it_counts_once(
+    tmp_path: Path, link: Link
+) -> None:
+    """Captured on the router: the clients' own addresses come in, the router's go out."""
+    router = 0x0200000000AA
+    out = Net(client="203.0.113.1", near_mac=router)
+    came = [
+        Hop(
+            hop.at_s - 2e-5 if hop.by == router else hop.at_s + 2e-5,
+            hop.flags,
+            hop.sequence,
+            ("10.1.1.9", 51000 + hop.source[1] % 1000) if hop.by == router else hop.source,
+            ("10.1.1.9", 51000 + hop.target[1] % 1000) if hop.to == router else hop.target,
+            0x0200000000BB if hop.by == router else router,
+            router if hop.by == router else 0x0200000000BB,
+        )
+        for hop in hops(out)
+        if router in (hop.by, hop.to)
+    ]
+    meta = ("meta.json", json.dumps({"vip": out.vip, "port": 80}))
+    found = imported(tmp_path, capture([*hops(out), *came], "client", link, out), meta)
+    assert [(row.state, row.n) for row in found.lifetimes] == [("FIN_WAIT", N)]
+    assert {story.client.split(":")[0] for story in found.stories} == {"203.0.113.1"}
+    (gap,) = [gap for gap in found.not_measured if "own addresses" in gap.what]
+    assert gap.what.startswith(f"{N} connections")

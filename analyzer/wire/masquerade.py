@@ -1,0 +1,79 @@
+"""Connections that a router masquerades on their way to the VIP: captured there, they are two.
+
+The router's capture has each under the client's address, as it comes, and under its own, as it
+leaves; the director knows the second alone. Flags and sequence number stay as they are.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from analyzer.ipvs.states import Flag
+from analyzer.wire.packets import NO_MAC
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from analyzer.wire.segments import Segments
+
+    Ints = npt.NDArray[np.int64]
+
+WITHIN_NS = 50_000_000
+
+
+def masqueraded(segments: Segments) -> Ints:
+    """The flows that leave the same host under another address; shape (flows that do,).
+
+    Only those count that arrive at a MAC and never leave it, and of which the SYN leaves that MAC
+    a moment later in a flow that never arrives there.
+    """
+    is_syn = segments.to_vip & (segments.flag == Flag.SYN)
+    takers, senders = (
+        np.setdiff1d(macs[is_syn], NO_MAC)
+        for macs in (segments.destination_mac, segments.source_mac)
+    )
+    if not len(np.intersect1d(takers, senders)):
+        return np.zeros(0, dtype=np.int64)
+    syns = _syns(segments, np.flatnonzero(is_syn))
+    arriving = syns[syns["destination_mac"] != NO_MAC].rename(columns={"destination_mac": "mac"})
+    leaving = syns[syns["source_mac"] != NO_MAC].rename(columns={"source_mac": "mac"})
+    columns = ["flow", "mac"]
+    both = arriving[columns].merge(leaving[columns], on=columns)
+    arriving, leaving = (_without(rows, both) for rows in (arriving, leaving))
+    if arriving.empty or leaving.empty:
+        return np.zeros(0, dtype=np.int64)
+    found = pd.merge_asof(
+        leaving[["at_ns", "mac", "sequence", "vip", "client"]],
+        arriving[["at_ns", "mac", "sequence", "vip", "client", "flow"]],
+        on="at_ns",
+        by=["mac", "sequence", "vip"],
+        tolerance=WITHIN_NS,
+        suffixes=("", "_before"),
+    ).dropna(subset="flow")
+    found = found[found["client"] != found["client_before"]]
+    return np.unique(found["flow"].to_numpy(dtype=np.int64))
+
+
+def _syns(segments: Segments, rows: Ints) -> pd.DataFrame:
+    flows = segments.flows.iloc[segments.flow[rows]]
+    syns = pd.DataFrame(
+        {
+            "at_ns": segments.at_ns[rows],
+            "flow": segments.flow[rows],
+            "sequence": np.asarray(segments.sequence[rows], dtype=np.int64),
+            "source_mac": segments.source_mac[rows],
+            "destination_mac": segments.destination_mac[rows],
+            "client": flows["client_ip"].to_numpy(),
+            "vip": pd.factorize(flows["vip"] + flows["port"].astype("string"))[0],
+        }
+    )
+    return syns.sort_values("at_ns", kind="stable", ignore_index=True)
+
+
+def _without(rows: pd.DataFrame, both: pd.DataFrame) -> pd.DataFrame:
+    """Rows whose flow and MAC are not among these."""
+    kept = rows.merge(both.drop_duplicates(), on=["flow", "mac"], how="left", indicator=True)
+    return kept[kept["_merge"] == "left_only"].drop(columns="_merge")
