@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from analyzer.results import Analysis, Latency, Lifetime, RequestErrors
 
 NOT_MEASURED = "not measured"
+WIDE_S = 0.5
+"""An uncertainty of a lifetime that is said beside it."""
+
 LATENCIES = (
     ("connect", "connect_ms"),
     ("first byte", "first_byte_ms"),
@@ -157,6 +160,8 @@ def main_lifetime(analysis: Analysis) -> Lifetime | None:
 def timeout_label(group: Lifetime) -> str:
     """``tcpfin = 20 s``, or what is known of it."""
     name = "a fixed timeout" if group.timeout_name == "fixed" else group.timeout_name
+    if group.timeout_s is None and group.timeout_assumed_s is not None:
+        return f"{name}, taken for the kernel's default of {setting(group.timeout_assumed_s)}"
     if group.timeout_s is None:
         return f"{name}, its value {NOT_MEASURED}"
     joined = " of " if group.timeout_name == "fixed" else " = "
@@ -168,10 +173,13 @@ def _lifetime(analysis: Analysis) -> Headline:
     group = main_lifetime(analysis)
     if group is None or group.lifetime_s is None:
         return Headline(label=label, value=None, detail=why_no_lifetime(analysis))
+    life = group.lifetime_s
+    is_wide = life.uncertainty >= WIDE_S
+    value = f"{life.mean:.1f} ± {life.uncertainty:.1f} s" if is_wide else seconds(life.mean)
     detail = f"mean after the last packet, in {group.state}, against {timeout_label(group)}"
     if group.granule_s is not None:
         detail += f"; the kernel's timer adds up to {seconds(group.granule_s)}"
-    return Headline(label=label, value=seconds(group.lifetime_s.mean), detail=detail)
+    return Headline(label=label, value=value, detail=detail)
 
 
 def _trouble(analysis: Analysis) -> Headline:

@@ -24,7 +24,15 @@ from analyzer.findings import (
     wire,
 )
 from analyzer.findings.counted import said_of
-from analyzer.findings.figures import agrees, by_whom, lived, measured, timeout_told, told_s
+from analyzer.findings.figures import (
+    agrees,
+    by_whom,
+    is_same_evidence,
+    lived,
+    measured,
+    timeout_told,
+    told_s,
+)
 from analyzer.findings.timeouts import governing
 
 if TYPE_CHECKING:
@@ -183,6 +191,8 @@ def _governed(row: Lifetime, figures: Figures) -> str:
     if told_s(row) is None:
         return f"{told}: {lived_s} (timeout {measured(row)}, {how} {timeout_told(row)})"
     beside = f"{timeout_told(row)} {how}"
+    if is_same_evidence(row):
+        return f"{told}: {lived_s} (timeout {beside}, configured not known)"
     judged = {True: "in agreement with", False: "not in agreement with", None: "beside"}
     return f"{told}: {lived_s} (timeout {measured(row)}, {judged[agrees(row)]} the {beside})"
 

@@ -168,6 +168,15 @@ def timeout_told(row: Lifetime) -> str:
     return f"{value_s:g} s{between}"
 
 
+def is_same_evidence(row: Lifetime) -> bool:
+    """Whether both timeouts are by the expire column: that they agree would say nothing."""
+    estimate, low_s, high_s = row.timeout_measured_s, row.timeout_low_s, row.timeout_high_s
+    if estimate is None or low_s is None or high_s is None:
+        return False
+    by_entries = row.timeout_source == BY_ENTRIES and row.timeout_told_s is None
+    return by_entries and estimate.uncertainty >= (high_s - low_s) / 2
+
+
 def by_whom(row: Lifetime) -> str:
     """What the timeout beside a measured one is: what was set, or what entries show of it."""
     if row.timeout_name == "fixed":

@@ -10,6 +10,7 @@ from analyzer.ipvs.formats import FORWARDING, Destination, Entry, EntryTable, Se
 from analyzer.ipvs.states import Timeouts
 from analyzer.ipvs.texts import parse
 from loadgen.director.counters import counters_of
+from loadgen.importing.wrapped import unwrapped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,7 +45,7 @@ class Printed:
 
 def from_printed(text: str) -> Printed:
     """Read what a look has printed."""
-    parsed = parse(text)
+    parsed = parse(unwrapped(text))
     told = parsed.timeouts
     return Printed(
         services=tuple(_service(service) for service in parsed.services),

@@ -63,6 +63,8 @@ def test_idle_connections_under_the_tcp_timeout_are_seen_to_go(tmp_path: Path) -
     assert abs(life.mean - 900) <= life.uncertainty < 31
     assert "no entry was seen to go" not in found.verdict
     assert found.verdict.startswith("The tcp timeout governs")
+    assert "900 s (899 to 912) by the expire column, configured not known" in found.verdict
+    assert "in agreement" not in found.verdict  # with itself
 
 
 def test_udp_entries_that_were_there_before_the_log_are_seen_to_go(tmp_path: Path) -> None:
