@@ -23,7 +23,7 @@ REQUESTS = 20
 
 NOBODY = "192.168.10.128-192.168.10.143"
 """Addresses that no host of a lab has."""
-LARGE, RATE_PER_S, LOAD_S = 20_500, 3000, 14
+LARGE, RATE_PER_S, LOAD_S = 20_500, 3000, 20
 
 
 def loadgen(lab: Lab, state: Path, *words: str) -> subprocess.CompletedProcess[str]:
