@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.counted.names import names_of
-from analyzer.counted.readings import readings_of
+from analyzer.counted.readings import STILL_ON, readings_of
 from analyzer.counted.results import CountedReading, CountedService, service_name
 from analyzer.counted.series import series_of, uncounted
 from analyzer.ipvs.timers import granule_s
@@ -106,7 +106,8 @@ def _service(series: Series, director: Director) -> CountedService:
     if read.claimed and not settled:
         why = NAMELESS if all(names for _, names in options) else DISAGREES
     fitting = [pair for pair in known if pair[1][0].timeout_s is not None]
-    if not read.claimed and len(fitting) == 1 and _decided(series, director, options, fitting[0]):
+    choosable = not read.claimed and read.why != STILL_ON
+    if choosable and len(fitting) == 1 and _decided(series, director, options, fitting[0]):
         settled, options, why = True, fitting, None
     return CountedService(
         director=series.director,

@@ -89,8 +89,15 @@ class Mixture:
         """Whether it accounts for every poll."""
         return self.misfit <= max(MOST_MISFIT, _FORGIVEN / max(self.peak, 1))
 
+    @property
+    def nearly_fits(self) -> bool:
+        """Whether it fits but for a handful of entries, and so cannot be ruled out."""
+        few = self.misfit * self.peak <= _HANDFUL and self.misfit <= 2 * MOST_MISFIT
+        return self.fits or few
+
 
 _FORGIVEN = 1
+_HANDFUL = 4
 _MOST = 0.5
 _RARE_HZ = (300,)
 _USUAL_HZ = tuple(hz for hz in KNOWN_HZ if hz not in _RARE_HZ)
@@ -257,7 +264,8 @@ def _single_fits(
 
 def _overlapped(problem: Problem, model: Sequence[float], weights: Floats) -> float:
     """The share of those that came in intervals in which others are expected to go."""
-    gone = sum(w * problem.gone_under(one_s) for w, one_s in zip(weights, model, strict=True))
+    shares = np.where(weights >= LEAST_SHARE, weights, 0)
+    gone = sum(w * problem.gone_under(one_s) for w, one_s in zip(shares, model, strict=True))
     went = np.diff(np.asarray(gone), prepend=0.0)
     ends = np.searchsorted(problem.t_s, problem.to_s)
     return float(problem.came[went[ends] > _HIDES].sum() / problem.came.sum())

@@ -116,6 +116,8 @@ def why_no_lifetime(analysis: Analysis) -> str:
         reason = why_no_polls(analysis)
     elif any(group.n_expired for group in analysis.lifetimes):
         reason = why_no_packets(analysis)
+    elif unsettled := [one.why for one in analysis.counted if one.why]:
+        reason = unsettled[0]
     else:
         reason = "no entry was seen to expire"
     return why(analysis, ("lifetime",), reason)
@@ -176,7 +178,8 @@ def _lifetime(analysis: Analysis) -> Headline:
     life = group.lifetime_s
     is_wide = life.uncertainty >= WIDE_S
     value = f"{life.mean:.1f} ± {life.uncertainty:.1f} s" if is_wide else seconds(life.mean)
-    detail = f"mean after the last packet, in {group.state}, against {timeout_label(group)}"
+    since = "after the last packet" if group.service is None else f"by InActConn of {group.service}"
+    detail = f"mean {since}, in {group.state}, against {timeout_label(group)}"
     if group.granule_s is not None:
         detail += f"; the kernel's timer adds up to {seconds(group.granule_s)}"
     return Headline(label=label, value=value, detail=detail)

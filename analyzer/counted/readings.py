@@ -34,12 +34,15 @@ if TYPE_CHECKING:
 MOST_OVERLAPPED = 0.1
 """Of the entries that came: where more of them came while others went, rises do not count them."""
 
+LEAST_GONE = 0.5
+"""Of the entries of a burst: where fewer went, what went may be the few that were reset."""
+
 NEVER = "InActConn never rose and fell by a timeout that would explain it"
 BEFORE = "entries were there at the first poll: when they came was not seen"
 STILL_ON = "InActConn had not fallen again by the last poll"
 UNEVEN = (
-    "the load was neither a burst nor steady: entries come unseen while others go, and load and "
-    "lifetime cannot be told apart"
+    "InActConn follows neither a burst nor one steady load: entries come unseen while others go, "
+    "and load and lifetime cannot be told apart"
 )
 HIDDEN = (
     "entries may have come unseen while InActConn stood still; a load that went on would mean a "
@@ -48,7 +51,7 @@ HIDDEN = (
 ROUNDED = (
     "a load that rose and fell slowly, with entries that live only seconds, would look the same"
 )
-TWO = "two readings fit the counters equally well"
+TWO = "two readings fit the counters about equally well"
 MEAN = (
     "under a load that never changed only the mean lifetime shows, of connections that closed and "
     "that were reset (CLOSE, 10 s) together"
@@ -120,13 +123,15 @@ def _readings(series: Series, hz: int | None) -> Readings:
         return Readings(claimed=(), why=BEFORE)
     if came is not None:
         return _counted(burst, series, came, fixed_s)
-    if burst is not None and _resets_among(series, burst, fixed_s):
-        return Readings(claimed=(), open=_of_mixture(burst, "burst"), why=RESETS)
+    mixed = burst is not None and _resets_among(series, burst, fixed_s)
     if not may_hide_arrivals(series.t_s, series.inactive, series.stamp_s):
-        claimed = _of_mixture(burst, "burst") if burst else ()
-        return Readings(claimed=claimed, why=None if claimed else _why(series))
+        bursts = _of_mixture(burst, "burst") if burst else ()
+        if burst and (mixed or burst.gone < LEAST_GONE * burst.arrived):
+            return Readings(claimed=(), open=bursts, why=RESETS if mixed else STILL_ON)
+        return Readings(claimed=bursts, why=None if bursts else _why(series))
     steady = steady_load(series.t_s, series.inactive, hz, series.stamp_s)
-    return _chosen(burst, steady, series)
+    possible = mixture if mixture is not None and mixture.nearly_fits else None
+    return _chosen(burst or possible, steady, series)
 
 
 def _earlier_ones_went(series: Series) -> bool:
@@ -142,6 +147,8 @@ def _counted(
     if burst is None:
         return Readings(claimed=(), why=_why(series))
     readings = _of_mixture(burst, "counted")
+    if burst.gone < LEAST_GONE / 2 * burst.arrived:
+        return Readings(claimed=(), open=readings, why=STILL_ON)
     parts = burst.components
     shorter = [value_s for value_s in fixed_s if value_s < parts[0].timeout_s.value / 2]
     if len(parts) == 1 and any(
@@ -156,20 +163,16 @@ def _chosen(burst: Mixture | None, steady: Steady | None, series: Series) -> Rea
     """Where entries may have come unseen."""
     bursts = _of_mixture(burst, "burst") if burst else ()
     if steady is None:
-        return Readings(claimed=(), open=bursts, why=HIDDEN if bursts else _why(series))
+        fits = burst is not None and burst.fits
+        return Readings(claimed=(), open=bursts, why=HIDDEN if fits else _why(series))
     other = (_of_steady(steady, series),)
     if bursts:
         return Readings(claimed=(), open=(*other, bursts[0]), why=TWO)
     if not steady.is_sharp:
         return Readings(claimed=(), open=other, why=ROUNDED)
-    if steady.load_s is None and not _went(series):
+    if steady.load_s is None:  # a burst that stands, but for a few resets, looks like that
         return Readings(claimed=(), open=other, why=STILL_ON)
     return Readings(claimed=other)
-
-
-def _went(series: Series) -> bool:
-    """Whether entries were seen to go: without a fall a wait is no more than a guess."""
-    return bool((np.diff(series.inactive) < 0).sum() > 1)
 
 
 def _why(series: Series) -> str:

@@ -10,6 +10,7 @@ the same picture but for its corners.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,9 @@ MOST_DISPERSED = 2.0
 _ENOUGH = 9.0  # three standard deviations
 _LEAST_DISPERSED = 0.05
 _FEWEST_POLLS = 8
+_STRIDES = (1, 2, 4)
 _ALIKE = 1.6
+_ALIKE_BY_CHANCE = 0.15
 _IMPOSSIBLE = 1e12
 _MOST_SCATTER = 0.6
 _MOST_OPEN = 0.5
@@ -82,7 +85,18 @@ def steady_load(t_s: Floats, inactive: Ints, hz: int | None, stamp_s: float) -> 
         hz: of the director; None where not known.
         stamp_s: how far a poll may have been from ``t_s``.
     """
-    if len(t_s) < _FEWEST_POLLS or inactive[0] != 0 or not inactive.any():
+    if not len(t_s) or inactive[0] != 0 or not inactive.any():
+        return None
+    for stride in _STRIDES:  # stairs of the timers even out over longer intervals
+        kept = np.r_[0 : len(t_s) - 1 : stride, len(t_s) - 1] if stride > 1 else slice(None)
+        found = _fitted(t_s[kept], inactive[kept], hz, stamp_s)
+        if found is not None:
+            return found
+    return None
+
+
+def _fitted(t_s: Floats, inactive: Ints, hz: int | None, stamp_s: float) -> Steady | None:
+    if len(t_s) < _FEWEST_POLLS or not inactive.any():
         return None
     start = _guess(t_s, inactive)
     if start is None:
@@ -90,7 +104,7 @@ def steady_load(t_s: Floats, inactive: Ints, hz: int | None, stamp_s: float) -> 
     fit = _Fit(t_s, inactive, hz, stamp_s, ends=bool(inactive[-1] == 0))
     best, least = fit.best(start)
     dispersion = least / max(len(t_s) - 5, 1)
-    if dispersion > MOST_DISPERSED or not fit.follows(best, dispersion):
+    if dispersion > MOST_DISPERSED or not fit.follows(best, dispersion) or fit.drifts(best):
         return None
     return fit.read(best, least, max(dispersion, _LEAST_DISPERSED))
 
@@ -154,11 +168,25 @@ class _Fit:
         """The squares that a shape leaves, each over its variance (independent arrivals)."""
         if shape.timeout_s < SHORTEST_S / 2 or shape.end_s <= shape.begin_s:
             return _IMPOSSIBLE
+        return float((self.scaled(shape)[0] ** 2).sum())
+
+    def scaled(self, shape: _Shape) -> tuple[Floats, Floats]:
+        """What a shape leaves of each change, over its deviation; and what came and went in it."""
         rate, came, went = self.rate(shape)
         moved = rate * (came + went)
         edges = np.abs(np.diff(rate * (came - went), prepend=0.0))
         variance = moved + 0.5 + (0.5 * self.stamp_s * np.minimum(edges, rate)) ** 2
-        return float(((self.change - rate * (came - went)) ** 2 / variance).sum())
+        return (self.change - rate * (came - went)) / np.sqrt(variance), moved
+
+    def drifts(self, shape: _Shape) -> bool:
+        """Whether what it leaves of one change is like what it leaves of the next: a wrong shape.
+
+        Chance and the stairs of the timers do not make neighbours alike.
+        """
+        rest, moved = self.scaled(shape)
+        active = rest[moved > 0]
+        alike = float((active[1:] * active[:-1]).sum() / max((active**2).sum(), 1e-9))
+        return alike > max(_ALIKE_BY_CHANCE, 2 / math.sqrt(max(len(active), 1)))
 
     def best(self, start: _Shape, fixed: Sequence[str] = ()) -> tuple[_Shape, float]:
         """The shape that leaves least, from a start; some of its numbers may be held."""

@@ -219,3 +219,16 @@ def test_whatever_the_load_what_is_claimed_covers_the_truth(
     assert bool(said.claimed) == (said.why is None)
     largest = max(said.claimed, key=lambda reading: reading.n, default=None)
     assert largest is None or covers(largest, timeout_s)
+
+
+def test_what_went_of_a_log_that_ends_too_soon_is_not_taken_for_all() -> None:
+    """A tenth was reset; the rest had not gone."""
+    stages = (Stage(over_s=0.4, rate_per_s=200.0),)
+    log = Log(stages=stages, timeout_s=120.0, reset_share=0.1, ends_s=60.0)
+    said = found(replace(log, begins_s=-10.2))
+    assert (said.claimed, said.why) == ((), STILL_ON)
+
+
+def test_a_burst_that_stands_but_for_a_few_resets_is_no_steady_load() -> None:
+    log = steady(60.0, 16.0, ends_s=50.0, lateness="random", reset_share=0.05)
+    assert found(log).claimed == ()

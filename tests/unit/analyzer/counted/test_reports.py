@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from reports.wording import headlines
 from tests.unit.analyzer.counted.printed import log_of, of_field, reported
 from tests.unit.analyzer.counted.simulated import Log, Stage
 
@@ -127,6 +128,25 @@ def test_stats_alone_say_what_came_and_that_nothing_is_known_of_what_went() -> N
     assert "Conns (--stats) says that 30 connections a second came" in found.verdict
     (service,) = found.counted
     assert (service.service, service.forwarding, service.readings) == ("TCP 10.0.0.3:80", None, ())
+
+
+def test_the_page_says_why_a_lifetime_is_not_known_and_of_which_service_one_is() -> None:
+    told = {headline.label: headline for headline in headlines(of_field("g1-load45-10min"))}
+    assert told["Lifetime of an entry"].value is None
+    assert "two readings fit" in told["Lifetime of an entry"].detail
+    udp = {headline.label: headline for headline in headlines(of_field("d8-udp-counters"))}
+    assert "by InActConn of UDP 10.96.0.10:53" in udp["Lifetime of an entry"].detail
+
+
+def test_a_recording_that_ends_before_most_have_gone_settles_nothing_by_fixed_timeouts() -> None:
+    log = Log(
+        stages=(Stage(over_s=0.4, rate_per_s=200.0),),
+        timeout_s=120.0,
+        forwarding="nat",
+        reset_share=0.1,
+        ends_s=60.0,
+    )
+    assert reported(log_of(log.series())).lifetimes == ()
 
 
 # -- services of every kind ----------------------------------------------------------------------
