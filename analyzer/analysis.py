@@ -144,7 +144,8 @@ def _what_if(
 
 
 def _figures(evidence: Evidence, measured: Sequence[Measured]) -> Figures:
-    late = [(one, late_packets(one, evidence)) for one in measured]
+    found = resets(evidence, measured)
+    late = [(one, late_packets(one, evidence, found)) for one in measured]
     pauses_s = [longest_pause_s(one, evidence, cases) for one, cases in late if cases]
     return Figures(
         requests=requests.summarise(evidence.requests, evidence.zero_ns),
@@ -164,7 +165,7 @@ def _figures(evidence: Evidence, measured: Sequence[Measured]) -> Figures:
         measured=measured,
         connections=evidence.captured.connections if evidence.captured else None,
         forwarded=with_other_way(evidence, measured),
-        resets=resets(evidence, measured),
+        resets=found,
         late=[case for _, cases in late for case in cases],
         longest_pause_s=max((pause_s for pause_s in pauses_s if pause_s), default=None),
         counted=[service for one in measured for service in one.counted],

@@ -8,7 +8,7 @@ service, or none of its real servers can be used.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -39,7 +39,10 @@ RESET_COLUMNS = {
     "by": "string",
     "stage": "string",
     "server": "string",
+    "asked_ns": "int64",
+    "pause_s": "float64",
 }
+NOT_ASKED = -1
 _NEVER = np.iinfo(np.int64).max
 
 
@@ -55,7 +58,9 @@ def resets(evidence: Evidence, measured: Sequence[Measured]) -> pd.DataFrame:
         DataFrame with ``RESET_COLUMNS``: ``connection`` the row in ``wire.connections``; ``by``
         client, server, director, or unknown (one of the last two); ``stage`` handshake (the SYN
         was all there was), open, or closing (after a FIN); ``server`` whom it came from or was
-        meant for, ``address:port`` or a MAC, <NA> where nothing tells.
+        meant for, ``address:port`` or a MAC, <NA> where nothing tells; ``asked_ns`` the client's
+        last packet before it (NOT_ASKED: none), and ``pause_s`` the time from the packet before
+        that one to it (0 without one).
     """
     captured = evidence.captured
     if captured is None or not (captured.segments.flag == Flag.RST).any():
@@ -72,6 +77,7 @@ def resets(evidence: Evidence, measured: Sequence[Measured]) -> pd.DataFrame:
             "by": by,
             "stage": _stages(segments, rows, captured.connections, connection),
             "server": _servers(captured, measured, rows, by),
+            **_asked(segments, rows),
         }
     )
     return found[found["connection"] >= 0].astype(RESET_COLUMNS).reset_index(drop=True)
@@ -124,6 +130,21 @@ def _stages(segments: Segments, rows: Ints, table: pd.DataFrame, connection: Int
     return np.select([syn_alone, had(flag == Flag.FIN)], ["handshake", "closing"], "open").astype(
         object
     )
+
+
+def _asked(segments: Segments, rows: Ints) -> dict[str, npt.NDArray[Any]]:
+    """When each reset was asked for, and after which pause."""
+    numbers = np.arange(len(segments.flow))
+    latest = np.maximum.accumulate(np.where(segments.to_vip, numbers, -1))
+    asked = latest[np.maximum(rows - 1, 0)]
+    is_asked = (asked >= 0) & (asked < rows) & (segments.flow[asked] == segments.flow[rows])
+    before = np.maximum(asked - 1, 0)
+    has_before = is_asked & (asked > 0) & (segments.flow[before] == segments.flow[rows])
+    pause_ns = segments.at_ns[asked] - segments.at_ns[before]
+    return {
+        "asked_ns": np.where(is_asked, segments.at_ns[asked], NOT_ASKED),
+        "pause_s": np.where(has_before, pause_ns, 0) / 1e9,
+    }
 
 
 def _servers(

@@ -17,6 +17,7 @@ import pandas as pd
 from analyzer.clock import REACTION_S
 from analyzer.expired.answers import answer_to_client, answer_to_server, moved
 from analyzer.expired.model import LatePacket
+from analyzer.expired.sooner import gone_sooner
 from analyzer.ipvs.states import TIMEOUT_NAMES, Flag, State
 from analyzer.ipvs.timers import KNOWN_HZ, granule_s
 from analyzer.predict import TIMER
@@ -40,8 +41,14 @@ if TYPE_CHECKING:
 _NS = 1_000_000_000
 
 
-def late_packets(one: Measured, evidence: Evidence) -> list[LatePacket]:
-    """The packets that came after one director's entries had expired; none without a capture."""
+def late_packets(one: Measured, evidence: Evidence, found: pd.DataFrame) -> list[LatePacket]:
+    """The packets that came after one director's entries had expired; none without a capture.
+
+    Args:
+        one: what was measured of it.
+        evidence: the recording.
+        found: ``resets.resets`` of it.
+    """
     if evidence.captured is None or one.prediction is None or one.prediction.entries.empty:
         return []
     segments = evidence.captured.segments
@@ -54,6 +61,7 @@ def late_packets(one: Measured, evidence: Evidence) -> list[LatePacket]:
     cases = [
         *(_case(one, evidence, group, open_s) for _, group in groups),
         *_new_entries(one, evidence, open_s),
+        *gone_sooner(one, evidence, found),
     ]
     return sorted(cases, key=lambda case: case.at_ns)
 

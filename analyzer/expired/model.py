@@ -39,6 +39,8 @@ class LatePacket:
             capture ends, or has no answers), ``new-entry`` (a datagram); ``sent-on``, ``reply`` or
             ``server-reset`` (a real server's own): as if the entry had been there.
         moved: by a new entry to another real server; None where that is not known.
+        sooner: the entry had gone before its time: ``timeout_s`` is not what it waited, or
+            something else ended it; it had been gone for any part of the pause.
     """
 
     director: str
@@ -53,16 +55,17 @@ class LatePacket:
     packets: int
     answer: Answer
     moved: bool | None = None
+    sooner: bool = False
 
     @property
     def at_the_edge(self) -> bool:
         """The timers leave open whether the entry was gone, and so does the answer."""
-        return self.late_s[0] <= 0 and self.answer not in _SURELY_GONE
+        return self.late_s[0] <= 0 and self.answer not in SURELY_GONE
 
     @property
     def lost(self) -> bool:
         """The packet did not get where it was meant to go."""
-        return self.answer in (*_SURELY_GONE, "none") and not self.at_the_edge
+        return self.answer in (*SURELY_GONE, "none") and not self.at_the_edge
 
     @property
     def is_certain(self) -> bool:
@@ -70,7 +73,7 @@ class LatePacket:
 
         Silence alone has other causes too, where it was not read how long the entry waits.
         """
-        return self.lost and (self.answer in _SURELY_GONE or not self.assumed)
+        return self.lost and (self.answer in SURELY_GONE or not self.assumed)
 
 
-_SURELY_GONE = ("reset", "reset-to-server", "untranslated")
+SURELY_GONE = ("reset", "reset-to-server", "untranslated")

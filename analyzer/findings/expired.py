@@ -118,9 +118,11 @@ def _example(figures: Figures, case: LatePacket) -> str:
 def _late(case: LatePacket) -> str:
     waits = f"its entry in {case.state} waits {case.timeout_s:g} s"
     low, high = case.late_s
-    if case.late_s[0] <= 0:
+    if case.sooner:
+        return f"and the entry had gone, though in {case.state} it waits {case.timeout_s:g} s"
+    if low <= 0:
         edge = f"{waits} and the kernel's timer up to {high - low:.1f} s more"
-        gone = "" if case.at_the_edge else ", and had gone"
+        gone = "" if case.at_the_edge else ", and it had gone"
         return f"at the edge: {edge}{gone}"
     if high - low < _CLOSE_S:
         return f"{(low + high) / 2:.1f} s too late: {waits}"
@@ -182,11 +184,20 @@ def _what_happened(cases: Sequence[LatePacket]) -> list[str]:
 def _timeouts_advice(cases: Sequence[LatePacket]) -> list[str]:
     """For each timeout: keep alive more often than that, or raise it."""
     pauses: dict[tuple[str, float], float] = {}
-    for case in cases:
+    sooner = [case for case in cases if case.sooner]
+    for case in (case for case in cases if not case.sooner):
         key = case.state, case.timeout_s
         pauses[key] = max(pauses.get(key, 0.0), case.pause_s)
     said = [_timeout_advice(*key, pause_s) for key, pause_s in pauses.items()]
-    if any(state != State.UDP.name for state, _ in pauses):
+    if sooner:
+        shortest_s = min(case.pause_s for case in sooner)
+        said.append(
+            f"Where an entry had gone before its time, a timeout shorter than {shortest_s:.1f} s "
+            "may be in force (`ipvsadm -L --timeout`), or something else ended it: "
+            "expire_nodest_conn=1, a flush, another director that took over. Have TCP keepalives "
+            "sent more often than that."
+        )
+    if sooner or any(state != State.UDP.name for state, _ in pauses):
         said.append(
             "Keepalives are off unless an application asks (SO_KEEPALIVE), and begin after "
             "net.ipv4.tcp_keepalive_time, 7200 s by default."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from analyzer.expired.sooner import LEAST_PAUSE_S
 from analyzer.findings.figures import lived
 from analyzer.results import Finding
 
@@ -37,7 +38,7 @@ def refused(figures: Figures) -> Finding | None:
     return Finding(
         id="refused",
         severity="problem",
-        title=f"{len(rows)} connections were refused by {_kind(rows)}",
+        title=f"{_were(len(rows))} refused by {_kind(rows)}",
         evidence=f"Of {_total(figures)} connections {_told(rows)}; such as "
         f"{figures.ends(rows['flow'])} ({figures.when(rows['at_ns'])}). "
         + _what_entries_do(figures),
@@ -57,6 +58,10 @@ def refused_sentence(figures: Figures) -> list[str]:
     if rows.empty or figures.requests.sent:  # which say themselves why they failed
         return []
     return [f"{len(rows)} of {_total(figures)} connections were refused by {_by_whom(rows)}"]
+
+
+def _were(n: int) -> str:
+    return "1 connection was" if n == 1 else f"{n} connections were"
 
 
 def _total(figures: Figures) -> int:
@@ -136,13 +141,23 @@ def reset_by_server(figures: Figures) -> Finding | None:
     return Finding(
         id="reset-by-server",
         severity="warning" if is_open else "info",
-        title=f"{len(rows)} connections were reset by {_kind(rows)}",
+        title=f"{_were(len(rows))} reset by {_kind(rows)}",
         evidence=f"Of {_total(figures)} connections {_told(rows)}; such as "
-        f"{figures.ends(rows['flow'])} ({figures.when(rows['at_ns'])}).",
+        f"{figures.ends(rows['flow'])} ({figures.when(rows['at_ns'])}).{_pauses(rows)}",
         advice="A real server resets what its application aborts, or closes with unread data, and "
         "what it does not know any more (after a restart, or sent to the wrong server); a director "
         "resets what it has no entry for: compare the pauses before with its timeouts.",
     )
+
+
+def _pauses(rows: pd.DataFrame) -> str:
+    """How long the connections that a director may have reset had been silent before."""
+    paused = rows.loc[rows["by"].isin(["unknown", "director"]), "pause_s"]
+    if not len(paused) or paused.max() < LEAST_PAUSE_S:
+        return ""
+    least, most = f"{paused.min():.1f}", f"{paused.max():.1f}"
+    length = f"{most} s" if least == most else f"{least} to {most} s"
+    return f" Before what was reset there was a pause of {length}."
 
 
 def reset_closes_early(figures: Figures) -> Finding | None:

@@ -270,3 +270,79 @@ def test_where_the_timer_is_known_lateness_is_to_hundredths(tmp_path: Path) -> N
     one = late(stage.played(tmp_path))
     assert "0.5 s too late: its entry in ESTABLISHED waits 30 s" in one.evidence
     assert one.severity == "problem"
+
+
+# An entry that had gone before its time -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("way", "place", "link"),
+    [
+        ("dr", "client", "ethernet"),
+        ("dr", "director", "sll"),
+        ("nat", "director", "ethernet"),
+        ("nat", "director", "raw"),
+    ],
+)
+def test_a_reset_by_the_director_within_the_timeout_says_that_the_entry_had_gone(
+    tmp_path: Path, way: Way, place: Place, link: Link
+) -> None:
+    """Nobody read the timeouts: 60 s may be in force where 900 are assumed."""
+    net = Net(way=way)
+    sent = [
+        *net.connection(40000, 0, OPEN),
+        alone(net, 100.0, ">", PSH | ACK),
+        alone(net, 100.001, "<", RST),
+        *net.connection(50000, 1, CLOSED),
+    ]
+    found = analysed(tmp_path, net, sent, place, link, timeouts=None)
+    one = late(found)
+    assert one.severity == "problem"
+    assert f"{NAME} (100.0 s): a packet came 100.0 s after the one before it" in one.evidence
+    assert "the entry had gone, though in ESTABLISHED it waits 900 s" in one.evidence
+    assert "tcp 900 s is the kernel's default" in one.evidence
+    assert "a timeout shorter than 100.0 s may be in force" in one.advice
+    assert "1 connection went on after the entry had expired: reset" in found.verdict
+    assert finding(found, "reset-by-server") is None
+
+
+def test_a_real_servers_packet_that_is_not_translated_says_so_too(tmp_path: Path) -> None:
+    net = Net(way="nat")
+    data = net.back(Hop(100, PSH | ACK, 9, ("", 0), ("", 0), 0, 0), 40000, 0)[0]
+    rst = net.forth(Hop(100, RST, 9, ("", 0), ("", 0), 0, 0), 40000, 0)[1]
+    sent = [*net.connection(40000, 0, OPEN), data, rst, *net.connection(50000, 1, CLOSED)]
+    one = late(analysed(tmp_path, net, sent, "director"))
+    assert "its real server's packet came 100.0 s after" in one.evidence
+    assert "though in ESTABLISHED it waits 900 s" in one.evidence
+
+
+@pytest.mark.parametrize("link", ["ethernet", "sll2"])
+def test_where_nothing_tells_who_reset_the_pause_before_it_is_told(
+    tmp_path: Path, link: Link
+) -> None:
+    net = Net(way="nat")
+    sent = [
+        *net.connection(40000, 0, OPEN),
+        alone(net, 100.0, ">", PSH | ACK),
+        alone(net, 100.001, "<", RST),
+    ]
+    found = analysed(tmp_path, net, sent, "client", link)
+    assert finding(found, "packet-after-expiry") is None
+    one = finding(found, "reset-by-server")
+    assert one is not None
+    assert one.title == "1 connection was reset by a real server or the director"
+    assert "a pause of 100.0 s" in one.evidence
+
+
+def test_a_director_that_resets_at_once_met_no_expired_entry(tmp_path: Path) -> None:
+    net = Net(way="nat")
+    sent = [
+        *net.connection(40000, 0, OPEN),
+        alone(net, 0.5, ">", PSH | ACK),
+        alone(net, 0.501, "<", RST),
+    ]
+    found = analysed(tmp_path, net, sent, "director")
+    assert finding(found, "packet-after-expiry") is None
+    one = finding(found, "reset-by-server")
+    assert one is not None
+    assert one.title == "1 connection was reset by the director itself"
