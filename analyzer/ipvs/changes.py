@@ -1,10 +1,10 @@
 """Polls of the connection table, one after another, to what changed between them.
 
 A read of the table under churn is torn: a page at a time, found again by counting (see
-``ip_vs_conn_array``), so an entry that is there can be missed. An entry counts as gone when its
-time was up, when the read was whole, or when two reads in a row missed it; and it then went by the
-first read that missed it. Since 7.1 the table resizes itself, and a read meanwhile proves nothing
-(``analyzer.ipvs.reads``).
+``ip_vs_conn_array``), so an entry that is there can be missed, up to its last second. An entry
+counts as gone when the read was whole, when two reads in a row missed it, or when the last read of
+all missed it and its time was up; it then went by the first read that missed it. Since 7.1 the
+table resizes itself, and a read meanwhile proves nothing (``analyzer.ipvs.reads``).
 
 A read can also hold two lines of one key. Either it is torn and gives one entry twice: the later
 line is the newer. Or a SYN has just ended an entry and made another in its place
@@ -68,8 +68,27 @@ def _restarted(before: _Held, now: Entry, at_ns: int, *, busy_too: bool) -> bool
         return abs(_ends_ns(now, at_ns) - before.ends_ns) > RESTART_S * _NS
     if now.state in BUSY_STATES:
         return False
-    elapsed_s = (at_ns - before.seen_ns) / _NS
-    return now.expires_s - (before.entry.expires_s - elapsed_s) > RESTART_S
+    return _gained_s(before, now, at_ns) > RESTART_S
+
+
+def _due_ns(held: _Held) -> int:
+    """When its timer was up at the earliest: whole seconds are printed, rounded down."""
+    return held.seen_ns + held.entry.expires_s * _NS
+
+
+def _gained_s(before: _Held, now: Entry, at_ns: int) -> float:
+    """By how much the timer has more left than it would have, had it gone on."""
+    return now.expires_s - (before.entry.expires_s - (at_ns - before.seen_ns) / _NS)
+
+
+def _came_anew(before: _Held, now: Entry, at_ns: int) -> bool:
+    """A read missed it when its time was up, and now it has time again: it is another entry."""
+    return (
+        before.missed_ns is not None
+        and before.missed_ns >= _due_ns(before) + _NS
+        and now.expires_s > 0
+        and _gained_s(before, now, at_ns) > RESTART_S
+    )
 
 
 def _ends_ns(entry: Entry, at_ns: int) -> int:
@@ -127,8 +146,9 @@ class EntryTracker:
         now = self._held[entry.key] = _Held(entry, at_ns, _ends_ns(entry, at_ns))
         if before is None:
             return [Change(at_ns, "appeared", entry)]
-        if _server(before.entry) != _server(entry):
-            return [Change(at_ns, "gone", before.entry), Change(at_ns, "appeared", entry)]
+        if _server(before.entry) != _server(entry) or _came_anew(before, entry, at_ns):
+            gone_ns = before.missed_ns or at_ns
+            return [Change(gone_ns, "gone", before.entry), Change(at_ns, "appeared", entry)]
         if before.entry.state != entry.state or _restarted(
             before, entry, at_ns, busy_too=self._busy_too
         ):
@@ -140,9 +160,19 @@ class EntryTracker:
         held = self._held[key]
         if proof is Proof.NOTHING:
             return []
-        time_was_up = at_ns - held.seen_ns >= held.entry.expires_s * _NS
-        if proof is Proof.PARTIAL and held.missed_ns is None and not time_was_up:
+        if proof is Proof.PARTIAL and held.missed_ns is None:
             held.missed_ns = at_ns
             return []
         del self._held[key]
         return [Change(held.missed_ns or at_ns, "gone", held.entry)]
+
+    def finish(self) -> list[Change]:
+        """What the last read showed, where none comes after it: what it lacks whose time was up."""
+        changes = [
+            Change(held.missed_ns, "gone", held.entry)
+            for held in self._held.values()
+            if held.missed_ns is not None and held.missed_ns >= _due_ns(held)
+        ]
+        for change in changes:
+            del self._held[change.entry.key]
+        return changes

@@ -22,8 +22,8 @@ WHOLE_READ_LINES = 61
 class Proof(Enum):
     """What it proves that a read lacks an entry.
 
-    ``WHOLE``: it is gone. ``PARTIAL``: it is gone if its time was up, or if the next read lacks it
-    too. ``NOTHING``: the table was being resized.
+    ``WHOLE``: it is gone. ``PARTIAL``: it is gone if the next read lacks it too. ``NOTHING``: the
+    table was being resized.
     """
 
     WHOLE = "whole"

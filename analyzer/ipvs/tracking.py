@@ -59,6 +59,15 @@ class Changes:
         return {"at": self.at_ns, "change": change, **entry_columns(self.rows)}
 
 
+def joined(first: Changes, then: Changes) -> Changes:
+    """The changes of both."""
+    return Changes(
+        at_ns=np.concatenate((first.at_ns, then.at_ns)),
+        kind=np.concatenate((first.kind, then.kind)),
+        rows=np.concatenate((first.rows, then.rows)),
+    )
+
+
 class TableTracker:
     """Folds one director's polls of entries into changes."""
 
@@ -90,7 +99,7 @@ class TableTracker:
         before, now = _match(self._rows, found)
         is_new, is_missed = before < 0, now < 0
         missed = before[is_missed]
-        goes = self._goes(missed, at_ns, proof)
+        goes = self._goes(missed, proof)
         here, found = before[~is_new & ~is_missed], found[now[~is_missed]]
         is_old = ~is_new[~is_missed]
         is_moved, is_changed = self._compare(here, found[is_old], at_ns)
@@ -101,24 +110,43 @@ class TableTracker:
         changed[is_old] = is_changed
         changes = _changes(
             at_ns,
-            gone=(self._rows[moved], self._rows[gone], self._missed_ns[gone]),
+            moved=(self._rows[moved], self._missed_ns[moved]),
+            gone=(self._rows[gone], self._missed_ns[gone]),
             appeared=found[appeared],
             state=found[changed],
         )
         self._hold(at_ns, found, stays, proof)
         return changes
 
-    def _goes(self, missed: Numbers, at_ns: int, proof: Proof) -> Mask:
+    def finish(self) -> Changes:
+        """What the last read showed, where none comes after it: what it lacks whose time was up."""
+        is_gone = (self._missed_ns != 0) & (self._missed_ns >= self._due_ns())
+        gone = self._rows[is_gone], self._missed_ns[is_gone]
+        self._keep(~is_gone)
+        nothing = self._rows[:0]
+        return _changes(
+            0, moved=(nothing, self._missed_ns[:0]), gone=gone, appeared=nothing, state=nothing
+        )
+
+    def _due_ns(self) -> Numbers:
+        """When each held entry's timer is up at the earliest; it prints whole seconds, cut off."""
+        left_s = np.clip(self._rows["expires_s"], -_LONGEST_S, _LONGEST_S)
+        due_ns: Numbers = self._seen_ns + left_s * _NS
+        return due_ns
+
+    def _goes(self, missed: Numbers, proof: Proof) -> Mask:
         """Which of the entries that were missed are gone by now."""
         if proof is not Proof.PARTIAL:
             return np.full(len(missed), proof is Proof.WHOLE)
-        left_s = np.clip(self._rows["expires_s"][missed], -_LONGEST_S, _LONGEST_S)
-        is_due = at_ns - self._seen_ns[missed] >= left_s * _NS
-        goes: Mask = is_due | (self._missed_ns[missed] != 0)
+        goes: Mask = self._missed_ns[missed] != 0
         return goes
 
     def _compare(self, held: Numbers, now: Rows, at_ns: int) -> tuple[Mask, Mask]:
-        """Which entries were rescheduled to another server, and which changed otherwise."""
+        """Which entries are others by now, with another server or after a gap, and which changed.
+
+        An entry that a read missed when its time was up, and that now has time again, has come
+        anew.
+        """
         before = self._rows[held]
         is_moved = (before["ipv6"] ^ now["ipv6"]) & _SERVER != 0
         for part in ("real_server_high", "real_server_low", "real_port"):
@@ -129,8 +157,13 @@ class TableTracker:
         for state in BUSY_STATES:
             is_busy |= now["state"] == state.encode()
         is_restarted = (gained_s > RESTART_S) & (now["expires_s"] > 0)  # what is late shows 0
+        is_moved |= is_restarted & (self._missed_ns[held] >= self._due_ns()[held] + _NS)
         is_changed = (before["state"] != now["state"]) | (is_restarted & ~is_busy)
         return is_moved, is_changed & ~is_moved
+
+    def _keep(self, which: Mask) -> None:
+        self._rows, self._seen_ns = self._rows[which], self._seen_ns[which]
+        self._missed_ns = self._missed_ns[which]
 
     def _hold(self, at_ns: int, found: Rows, stays: Numbers, proof: Proof) -> None:
         seen_ns, missed_ns = self._seen_ns[stays], self._missed_ns[stays]
@@ -142,14 +175,19 @@ class TableTracker:
 
 
 def _changes(
-    at_ns: int, *, gone: tuple[Rows, Rows, Numbers], appeared: Rows, state: Rows
+    at_ns: int,
+    *,
+    moved: tuple[Rows, Numbers],
+    gone: tuple[Rows, Numbers],
+    appeared: Rows,
+    state: Rows,
 ) -> Changes:
-    moved, missed, missed_ns = gone
-    parts = (moved, missed, appeared, state)
+    """The changes that a read at ``at_ns`` showed; what went, with its first miss, 0 for now."""
+    parts = (moved[0], gone[0], appeared, state)
     sizes = [len(part) for part in parts]
+    missed_ns = np.concatenate((moved[1], gone[1]))
     instants = np.full(sum(sizes), at_ns)
-    told = slice(len(moved), len(moved) + len(missed))
-    instants[told] = np.where(missed_ns != 0, missed_ns, at_ns)
+    instants[: len(missed_ns)] = np.where(missed_ns != 0, missed_ns, at_ns)
     kinds = np.array([_GONE, _GONE, _APPEARED, _STATE], dtype=np.int8)
     return Changes(at_ns=instants, kind=np.repeat(kinds, sizes), rows=np.concatenate(parts))
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from analyzer.ipvs.entry_text import read_entries
 from analyzer.ipvs.reads import Proof, Resizes, TableRead
-from analyzer.ipvs.tracking import TableTracker, distinct_entries
+from analyzer.ipvs.tracking import TableTracker, distinct_entries, joined
 from analyzer.ipvs.versions import law_of
 from loadgen.director.pace import LONGEST_WAIT_S, EntriesPace
 
@@ -119,7 +119,10 @@ class Entries:
     def finish(self) -> Taken:
         """What the last read shows, where no poll comes after it."""
         settled = self._resizes.settle() if self._resizes is not None else None
-        return self._settled(settled, None)
+        taken = self._settled(settled, None)
+        last = self._tracker.finish()
+        changes = last if taken.changes is None else joined(taken.changes, last)
+        return replace(taken, changes=changes)
 
     def unproved(self) -> str | None:
         """How many reads proved no entry gone, since the table was being resized; None if none."""

@@ -13,7 +13,7 @@ from analyzer.ipvs.reads import Proof
 from loadgen.background import Background
 from loadgen.director.entries import Entries, Taken
 from loadgen.director.pace import DIRECTOR_CPU, Pace
-from loadgen.director.rows import poll_row, service_rows
+from loadgen.director.rows import RESIZING, poll_row, service_rows
 from loadgen.director.shell import LinkLost
 from loadgen.director.standing import TIMEOUTS_CHANGED
 from loadgen.director.standing import changes as changes_of
@@ -53,9 +53,6 @@ TIMEOUTS_EVERY_S = 2.5
 _TIMES_LAST_POLL = 10
 LAST_LOOK_S = 1.0
 """For the look at the end that proves the last read of a table that resizes itself."""
-
-RESIZING = "resizing"
-"""What a poll is called whose read of the entries came while the table was being resized."""
 
 _RECONNECT_AFTER_S = (0.5, 1, 2, 3)
 SLOW_S = 1.0

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from loadgen.director.timekeeper import Noted
 
 
+RESIZING = "resizing"
+"""What a poll is called whose read of the entries came while the table was being resized."""
+
+
 def server_key(service: Service, server: Destination) -> ServerKey:
     """What makes two rows the same real server of the same service."""
     virtual = (service.protocol, service.address, service.port, service.fwmark)

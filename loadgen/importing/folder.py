@@ -21,16 +21,18 @@ from analyzer.director import directors_of
 from analyzer.errors import RecordingError
 from analyzer.ipvs.changes import EntryTracker
 from analyzer.ipvs.formats import parse_entries, parse_services
+from analyzer.ipvs.reads import Proof
 from analyzer.ipvs.states import Timeouts
 from analyzer.recording import CAPTURE, RecordingWriter, mapped
 from analyzer.wire.packets import mac_number, read_packets
 from analyzer.wire.segments import busiest_end
-from loadgen.director.rows import counters_alone, service_rows
+from loadgen.director.rows import RESIZING, counters_alone, service_rows
 from loadgen.errors import UsageProblem
 from loadgen.importing.commands import events_of
 from loadgen.importing.joining import EPOCH, Joined, Poll, placed_by_events
 from loadgen.importing.log import before_looks, looks
 from loadgen.importing.printed import Printed, from_printed
+from loadgen.importing.proofs import Proofs, table_resizes
 from loadgen.importing.stamps import Stamp, stamps_of
 from loadgen.importing.timeouts import Told, told_timeouts
 
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from analyzer.ipvs.changes import Change
+    from analyzer.ipvs.formats import EntryTable
 
 _NS = 1_000_000_000
 DIRECTOR = "director"
@@ -50,6 +53,8 @@ _POLL_LOG_SUFFIXES = {".jsonl", ".ndjson"}
 _TEXT_LOG_SUFFIXES = {".log", ".txt"}
 _LATEST_T = 2**33  # in the year 2242
 _MAX_LINE_BYTES = 256 * 1024 * 1024
+_HEADER_CHARACTERS = 200
+"""The first line of /proc/net/ip_vs, and more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +163,7 @@ def import_folder(paths: list[Path], directory: Path) -> list[str]:
         name = NOT_JOINED if log_clock.leaves_capture_out else CAPTURE
         shutil.copyfile(sources.capture, recording.path / name)
     recording.extend("events", [*events, *timeouts.events])
-    doubts = _record_polls(polls, clock, recording)
+    doubts = _record_polls(polls, clock, recording, sources.meta.get("kernel"))
     recording.close("completed")
     return guess + doubts
 
@@ -344,11 +349,13 @@ def _not_measured(sources: Sources, log_clock: Joined) -> list[dict[str, str]]:
 
 
 def _record_polls(
-    polls: list[Mapping[str, Any]], clock: Clock, recording: RecordingWriter
+    polls: list[Mapping[str, Any]], clock: Clock, recording: RecordingWriter, kernel: Any
 ) -> list[str]:
     tracker = EntryTracker(busy_too=True)
+    sizes = [_size_in(poll) for poll in polls]
+    proofs = Proofs(sizes) if table_resizes(str(kernel or ""), sizes) else None
     doubts: list[str] = []
-    for poll in polls:
+    for number, poll in enumerate(polls):
         t = float(poll["t"])
         at_ns = clock.at_ns(t)
         look = _printed_in(poll)
@@ -356,21 +363,30 @@ def _record_polls(
         rows = [row for one in look.services for row in service_rows(one, look.counters)]
         rows += counters_alone(look.counters, look.services)
         recording.extend("services", [{"at": at_ns, "director": DIRECTOR} | row for row in rows])
-        lines = None
-        table = look.table
+        proof, table = None, look.table
         if table is not None:
-            lines = table.lines
-            changes = tracker.update(at_ns, table.entries, table.lines)
-            recording.extend(
-                "entries", [{"director": DIRECTOR} | _change_row(change) for change in changes]
-            )
-        recording.append("polls", _poll_row(at_ns, clock.uptime_s(t), lines))
+            proof = proofs.of(number, table, look.services) if proofs else None
+            changes = tracker.update(at_ns, table.entries, table.lines, proof)
+            recording.extend("entries", map(_change_row, changes))
+        row = _poll_row(at_ns, clock.uptime_s(t), table)
+        what = RESIZING if proof is Proof.NOTHING else row["what"]
+        recording.append("polls", row | {"what": what, "buckets": sizes[number]})
+    recording.extend("entries", map(_change_row, tracker.finish()))
     return doubts
 
 
+def _size_in(poll: Mapping[str, Any]) -> int | None:
+    """Buckets of the table, where this look tells them."""
+    printed = poll.get("printed")
+    if isinstance(printed, Printed):
+        return printed.size
+    return parse_services(str(poll.get("services") or "")[:_HEADER_CHARACTERS]).conn_tab_size
+
+
 def _change_row(change: Change) -> dict[str, Any]:
-    """A change's row of ``entries/``, but for the director."""
-    return {"at": change.at_ns, "change": change.kind, **asdict(change.entry)}
+    """A change's row of ``entries/``."""
+    row = {"at": change.at_ns, "director": DIRECTOR, "change": change.kind}
+    return row | asdict(change.entry)
 
 
 def _printed_in(poll: Mapping[str, Any]) -> Printed:
@@ -397,13 +413,13 @@ def _timeouts(polls: list[Mapping[str, Any]]) -> Iterator[tuple[float, Timeouts]
             yield t, now
 
 
-def _poll_row(at_ns: int, uptime_s: float, lines: int | None) -> dict[str, Any]:
+def _poll_row(at_ns: int, uptime_s: float, table: EntryTable | None) -> dict[str, Any]:
     return {
         "at": at_ns,
         "director": DIRECTOR,
-        "what": "services" if lines is None else "entries",
+        "what": "services" if table is None else "entries",
         "took_ms": 0.0,
-        "entries": lines,
+        "entries": None if table is None else table.lines,
         "asked": at_ns,
         "director_uptime_s": uptime_s,
     }

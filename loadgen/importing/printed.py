@@ -33,6 +33,7 @@ class Printed:
         table: the entries; None if no table of them was printed.
         counters: of real servers, as ``--stats`` prints them (rounded without ``--exact``).
         timeouts: the last of ``ipvsadm -L --timeout``; None if it was not printed.
+        size: buckets of the table of entries; None if that was not printed.
         warnings: the parser's doubts.
     """
 
@@ -40,6 +41,7 @@ class Printed:
     table: EntryTable | None = None
     counters: Mapping[ServerKey, Counters] = field(default_factory=dict)
     timeouts: Timeouts | None = None
+    size: int | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -54,6 +56,7 @@ def from_printed(text: str) -> Printed:
         timeouts=Timeouts(tcp_s=float(told.tcp), tcpfin_s=float(told.tcpfin), udp_s=float(told.udp))
         if told
         else None,
+        size=parsed.header.size if parsed.header else None,
         warnings=tuple(parsed.warnings),
     )
 

@@ -123,10 +123,29 @@ def test_misses_that_do_not_follow_each_other_do_not_add_up() -> None:
     assert tracker.update(4 * NS, [entry(1, expires_s=17)], TORN) == []
 
 
-def test_one_miss_is_enough_where_the_time_was_up() -> None:
+def test_an_entry_in_its_last_second_can_be_missed_too() -> None:
     tracker = EntryTracker()
     tracker.update(1 * NS, [entry(1), entry(2, expires_s=1)], TORN)
-    assert kinds(tracker.update(2 * NS, [entry(1)], TORN)) == [(2, "gone", 2)]
+    assert tracker.update(2 * NS, [entry(1, expires_s=19)], TORN) == []
+    late = [entry(1, expires_s=18), entry(2, expires_s=0)]
+    assert tracker.update(3 * NS, late, TORN) == []
+
+
+def test_an_entry_that_was_missed_when_its_time_was_up_and_has_time_again_came_anew() -> None:
+    tracker = EntryTracker()
+    tracker.update(1 * NS, [entry(1, expires_s=1)], TORN)
+    assert tracker.update(3 * NS, [], TORN) == []
+    changes = tracker.update(4 * NS, [entry(1, expires_s=20)], TORN)
+    assert kinds(changes) == [(3, "gone", 1), (4, "appeared", 1)]
+
+
+def test_what_the_last_read_lacks_is_gone_if_its_time_was_up() -> None:
+    tracker = EntryTracker()
+    tracker.update(1 * NS, [entry(1), entry(2, expires_s=1)], TORN)
+    assert tracker.update(2 * NS, [], TORN) == []
+    assert kinds(tracker.finish()) == [(2, "gone", 2)]
+    assert tracker.held() == {entry(1).key}
+    assert tracker.finish() == []
 
 
 def test_the_whole_table_counts_other_services_entries_too() -> None:

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analyzer.ipvs.changes import EntryTracker
+from analyzer.ipvs.changes import Change, EntryTracker
 from analyzer.ipvs.entry_rows import entries_of, rows_of
 from analyzer.ipvs.formats import Entry
-from analyzer.ipvs.tracking import KINDS, TableTracker
+from analyzer.ipvs.tracking import KINDS, Changes, TableTracker, joined
 from analyzer.recording import Recording, RecordingWriter
 
 NS = 1_000_000_000
@@ -50,7 +50,10 @@ polls = st.lists(
 
 
 def told(tracker: TableTracker, at_ns: int, found: list[Entry], lines: int) -> list[object]:
-    changes = tracker.update(at_ns, rows_of(found), lines)
+    return as_told(tracker.update(at_ns, rows_of(found), lines))
+
+
+def as_told(changes: Changes) -> list[object]:
     names = [KINDS[kind] for kind in changes.kind]
     return list(zip(changes.at_ns.tolist(), names, entries_of(changes.rows), strict=True))
 
@@ -67,10 +70,16 @@ def test_a_table_as_a_whole_changes_as_its_entries_do(
         lines = len(found) + others
         expected = reference.update(at_ns, found, lines)
         changes = told(tracker, at_ns, found, lines)
-        as_told = [(change.at_ns, change.kind, change.entry) for change in expected]
-        assert sorted(changes, key=repr) == sorted(as_told, key=repr)
+        assert sorted(changes, key=repr) == sorted(one_by_one(expected), key=repr)
         held = [entry.key for entry in entries_of(tracker.rows)]
         assert sorted(held) == sorted(reference.held())
+    last = one_by_one(reference.finish())
+    assert sorted(as_told(tracker.finish()), key=repr) == sorted(last, key=repr)
+    assert len(tracker.rows) == len(reference.held())
+
+
+def one_by_one(changes: list[Change]) -> list[object]:
+    return [(change.at_ns, change.kind, change.entry) for change in changes]
 
 
 def test_of_doubles_the_last_counts() -> None:
@@ -89,16 +98,15 @@ def test_of_an_entry_that_a_syn_ended_and_its_successor_the_successor_counts(
     read: list[Entry],
 ) -> None:
     """The old one is there, in its closing state and with no time left, for up to a jiffy."""
-    tracker, one_by_one = TableTracker(), EntryTracker()
+    tracker, reference = TableTracker(), EntryTracker()
     held = replace(OLD, expires_s=110)
     told(tracker, NS, [held], 1)
-    one_by_one.update(NS, [held], 1)
+    reference.update(NS, [held], 1)
     expected = [(2 * NS, "gone", held), (2 * NS, "appeared", NEW)]
     assert told(tracker, 2 * NS, read, 2) == expected
-    changes = one_by_one.update(2 * NS, read, 2)
-    assert [(change.at_ns, change.kind, change.entry) for change in changes] == expected
+    assert one_by_one(reference.update(2 * NS, read, 2)) == expected
     assert told(tracker, 3 * NS, [NEW], 1) == []
-    assert one_by_one.update(3 * NS, [NEW], 1) == []
+    assert reference.update(3 * NS, [NEW], 1) == []
 
 
 def test_another_port_of_the_same_server_is_another_server() -> None:
@@ -137,3 +145,10 @@ def test_a_quiet_table_of_any_size_changes_nothing() -> None:
     assert len(tracker.update(2 * NS, many[::-1], len(many))) == 0
     assert len(tracker.update(3 * NS, many[1:], len(many) - 1)) == 0  # missed once: torn
     assert len(tracker.update(4 * NS, many[1:], len(many) - 1)) == 1
+
+
+def test_the_changes_of_two_reads_are_joined_in_their_order() -> None:
+    tracker = TableTracker()
+    first = tracker.update(NS, rows_of([ENTRY]), 1)
+    then = tracker.update(2 * NS, rows_of([]), 1)
+    assert as_told(joined(first, then)) == [(NS, "appeared", ENTRY), (2 * NS, "gone", ENTRY)]

@@ -1,0 +1,70 @@
+"""What each read of an imported log proves, on kernels whose table of entries resizes itself.
+
+The rule is that of ``analyzer.ipvs.reads``. Here the whole log is at hand, so nothing waits; and
+a look may have printed entries without the line that has ``size=``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from analyzer.ipvs.reads import Proof, TableRead, proof_of
+from analyzer.ipvs.versions import law_of, release_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from analyzer.ipvs.formats import EntryTable, Service
+
+Sizes = list[int | None]
+"""Buckets of the table by each look; None where the look does not tell."""
+
+
+def table_resizes(kernel: str | None, sizes: Iterable[int | None]) -> bool:
+    """Whether the table resizes itself: by the kernel, or by the log, where that is not known."""
+    if release_of(kernel) is not None:
+        return law_of(kernel).table_resizes
+    return len({size for size in sizes if size is not None}) > 1
+
+
+class Proofs:
+    """Judges the reads of one log.
+
+    Args:
+        sizes: of its looks, in their order.
+    """
+
+    def __init__(self, sizes: Sequence[int | None]) -> None:
+        self._told = any(size is not None for size in sizes)
+        self._before: Sizes = [None, *_last_told(sizes)][: len(sizes)]
+        self._after: Sizes = [None, *_last_told(reversed(sizes))][: len(sizes)][::-1]
+        self._sizes = [
+            size if size is not None else (before if before == after else None)
+            for size, before, after in zip(sizes, self._before, self._after, strict=True)
+        ]
+
+    def of(self, number: int, table: EntryTable, services: Iterable[Service]) -> Proof:
+        """What the read of the look of this number, from 0, proves that it lacks an entry."""
+        if not self._told:
+            return Proof.PARTIAL  # two torn reads in a row would have to miss the same one
+        keys = {entry.key for entry in table.entries if entry.client_port}
+        servers = (server for service in services for server in service.destinations)
+        read = TableRead(
+            at_ns=0,
+            table=table,
+            lines=table.lines,
+            distinct=len(keys),
+            counted=sum(server.active + server.inactive for server in servers),
+            size=self._sizes[number],
+        )
+        return proof_of(read, self._before[number], self._after[number])
+
+
+def _last_told(sizes: Iterable[int | None]) -> Sizes:
+    """For each look the size that was told last, by it or by one before it."""
+    told: Sizes = []
+    last: int | None = None
+    for size in sizes:
+        last = last if size is None else size
+        told.append(last)
+    return told
