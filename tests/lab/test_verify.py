@@ -23,7 +23,7 @@ REQUESTS = 20
 
 NOBODY = "192.168.10.128-192.168.10.143"
 """Addresses that no host of a lab has."""
-LARGE, RATE_PER_S, LOAD_S = 20_500, 3000, 20
+LARGE, RATE_PER_S, LOAD_S = 20_500, 3000, 90  # which is ended once it has been looked at
 
 
 def loadgen(lab: Lab, state: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -96,7 +96,7 @@ def test_a_large_table_under_load_is_sampled_in_seconds_and_said_to_be(
     counts = Counts(directors=1, servers=1)
     with make_ipvs_lab(lay_out(counts, vip_by="static")) as lab:
         load = begin(lab, tmp_path, *burst, *flags)
-        deadline_s = time.monotonic() + 4 * LOAD_S
+        deadline_s = time.monotonic() + LOAD_S / 2
         while held(lab) < LARGE:
             assert time.monotonic() < deadline_s
             time.sleep(0.2)
@@ -110,7 +110,7 @@ def test_a_large_table_under_load_is_sampled_in_seconds_and_said_to_be(
     (director,) = document["directors"]
     assert 19_000 < director["entries"] <= 20_000  # a read under churn gives some twice
     assert director["sample_of"] >= LARGE
-    assert director["connections_per_s"] > 0.5 * RATE_PER_S
+    assert director["connections_per_s"] > 0.2 * RATE_PER_S
     details = {check["what"]: check["detail"] for check in document["checks"]}
     for what in ("entries' states", "counters and entries"):
         assert outcomes(document, what) == {"passed"}, details
