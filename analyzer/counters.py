@@ -31,6 +31,10 @@ CLOSE_S = 10.0
 
 DISAGREES = "what was read is none of the timeouts that are configured or fixed for its entries"
 NAMELESS = "the protocol and forwarding leave open which timeout it is"
+COARSE = "the polls are about as far apart as the entries live"
+VAGUE = 0.75
+"""Of a timeout: known no better than this, it is not measured, and what fits it is chance."""
+
 WANTED = {"TCP": "tcpfin", "UDP": "udp", "SCTP": "lifetimes", "FWM": "tcpfin and udp"}
 """What an operator asks of a service, by its protocol."""
 
@@ -109,6 +113,8 @@ def _service(series: Series, director: Director) -> CountedService:
     choosable = not read.claimed and read.why != STILL_ON
     if choosable and len(fitting) == 1 and _decided(series, director, options, fitting[0]):
         settled, options, why = True, fitting, None
+    if settled and any(map(_is_vague, (option for option, _ in options))):
+        settled, why = False, COARSE
     return CountedService(
         director=series.director,
         service=series.service,
@@ -118,6 +124,10 @@ def _service(series: Series, director: Director) -> CountedService:
         readings=tuple(_reading(*pair) for pair in options),
         why=None if settled else why,
     )
+
+
+def _is_vague(option: Reading) -> bool:
+    return option.timeout_s.uncertainty > VAGUE * option.timeout_s.value
 
 
 def _decided(

@@ -234,6 +234,13 @@ def _no_packets_of_the_service(evidence: Evidence) -> list[NotMeasured]:
     known = pd.concat([evidence.services["real_server"], evidence.changes["real_server"]])
     ours = np.isin(packets.addresses, known.dropna().unique().tolist())
     n = int((ours[packets.source] | ours[packets.destination]).sum()) if len(ours) else 0
+    if not _virtual_ends(_service(evidence.manifest), evidence.services, evidence.changes):
+        why = (
+            f"of the {len(packets.at_ns)} packets read none opens a TCP connection (what tunnels "
+            "carry may not be read), and nothing says what is a virtual service: give "
+            '"vip", "port" and "protocol" in meta.json, or a log of `ipvsadm -Ln` beside it'
+        )
+        return [NotMeasured(what="packets of the virtual services", why=why)]
     why = f"of the {len(packets.at_ns)} packets captured none is to or from a virtual service"
     if n:
         why += (

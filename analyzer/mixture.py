@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.counted.problem import least_off, moves, problem_of
+from analyzer.counted.problem import least_off, moves, off_by, problem_of
 from analyzer.ipvs.timers import KNOWN_HZ, granule_s
 from analyzer.results import Estimate
 
@@ -37,7 +37,7 @@ LEAST_EXPLAINED = 0.9
 
 MOST_MISFIT = 0.03
 """Of the peak, at the worst poll: more that went when no phase of the timers allows it, and the
-mixture does not fit. One entry is always forgiven."""
+mixture does not fit. One entry of ten or more is always forgiven."""
 
 _AS_GOOD = 1.25
 """A simpler mixture stands if it leaves at most this many times what the best leaves."""
@@ -87,7 +87,7 @@ class Mixture:
     @property
     def fits(self) -> bool:
         """Whether it accounts for every poll."""
-        return self.misfit <= max(MOST_MISFIT, _FORGIVEN / max(self.peak, 1))
+        return self.misfit * self.peak <= _tolerated(self.peak)
 
     @property
     def nearly_fits(self) -> bool:
@@ -97,6 +97,7 @@ class Mixture:
 
 
 _FORGIVEN = 1
+_FORGIVEN_SHARE = 0.1  # one entry of three is no noise
 _HANDFUL = 4
 _MOST = 0.5
 _RARE_HZ = (300,)
@@ -160,10 +161,17 @@ def others_fit(
     """
     problem = replace(problem_of(t_s, inactive, came, stamp_s), hz=mixture.hz)
     (only,) = mixture.components
-    longer_s = _CLEARLY * only.timeout_s.value
+    longer_s = min(
+        _CLEARLY * only.timeout_s.value, only.timeout_s.value + only.timeout_s.uncertainty
+    )
     share = (longer_s - only.timeout_s.value) / (longer_s - fixed_s)
     off, _ = least_off(problem, (fixed_s, longer_s), np.array([share, 1 - share]), longer_s)
-    return float(off.max()) <= max(MOST_MISFIT * problem.peak, _FORGIVEN)
+    return float(off.max()) <= _tolerated(problem.peak)
+
+
+def _tolerated(peak: int) -> float:
+    """How many entries may have gone when no phase of the timers allows it."""
+    return max(MOST_MISFIT * peak, min(_FORGIVEN, _FORGIVEN_SHARE * peak))
 
 
 def _of_any_hz(
@@ -208,7 +216,8 @@ def _fit(problem: Problem, fixed_s: Sequence[float]) -> tuple[float, Mixture] | 
     models = [model for size in (1, 2, 3) for model in combinations((*fixed_s, free_s), size)]
     solved = [(model, *problem.weights(model)) for model in models]
     least = min(rest for _, _, rest in solved)
-    bar = least * _AS_GOOD + 0.5 * float(np.sqrt(len(problem.t_s)))
+    noise = min(0.5, _FORGIVEN_SHARE / 2 * problem.peak)
+    bar = least * _AS_GOOD + noise * float(np.sqrt(len(problem.t_s)))
     model, weights, rest = next(
         row for row in solved if row[2] <= bar or _single_fits(problem, row, free_s)
     )
@@ -236,6 +245,8 @@ def _fit(problem: Problem, fixed_s: Sequence[float]) -> tuple[float, Mixture] | 
         for value_s, weight in zip(model, weights, strict=True)
         if weight >= LEAST_SHARE
     ]
+    if len(components) == 1:
+        components = [_widened(problem, components[0])]
     ordered = tuple(sorted(components, key=lambda part: -part.n))
     return rest, Mixture(
         components=ordered,
@@ -251,6 +262,46 @@ def _fit(problem: Problem, fixed_s: Sequence[float]) -> tuple[float, Mixture] | 
     )
 
 
+def _widened(problem: Problem, only: Component) -> Component:
+    """The one timeout, as uncertain as polls leave it that are as far apart as it is long."""
+    timeout = only.timeout_s
+    low_s, high_s = _allowed(problem, timeout.value)
+    half_s = (high_s - low_s) / 2
+    if max(high_s - timeout.value, timeout.value - low_s) <= timeout.uncertainty:
+        return only
+    middle_s = (low_s + high_s) / 2
+    late_s = granule_s(middle_s, problem.hz)
+    return replace(
+        only,
+        timeout_s=Estimate(value=middle_s, uncertainty=half_s),
+        lifetime_s=Estimate(value=middle_s + late_s / 2, uncertainty=half_s + late_s / 2),
+    )
+
+
+def _allowed(problem: Problem, value_s: float) -> tuple[float, float]:
+    """The shortest and the longest timeout that the polls allow as much as this one, in seconds."""
+    step_s = max(problem.poll_s / 8, _FINE_S)
+    ends = []
+    for sign in (-1, 1):
+        near_s = value_s
+        for _ in range(_MOST_STEPS):
+            tried_s = near_s + sign * step_s
+            if tried_s <= 0 or _worst(problem, tried_s) > _tolerated(problem.peak):
+                break
+            near_s = tried_s
+        ends.append(near_s)
+    return ends[0], ends[1]
+
+
+_MOST_STEPS = 24  # three intervals between polls: a lifetime is known to two, at the worst
+
+
+def _worst(problem: Problem, value_s: float) -> float:
+    """How many went too early or too late, at the worst poll, were this the only timeout."""
+    off, _ = off_by(problem, (value_s,), np.ones(1))
+    return float(off.max())
+
+
 def _single_fits(
     problem: Problem, row: tuple[tuple[float, ...], Floats, float], free_s: float
 ) -> bool:
@@ -259,7 +310,7 @@ def _single_fits(
     if len(model) > 1 or not weights.any():
         return False
     off, _ = least_off(problem, model, weights, free_s)
-    return float(off.max()) <= max(MOST_MISFIT * problem.peak, _FORGIVEN)
+    return float(off.max()) <= _tolerated(problem.peak)
 
 
 def _overlapped(problem: Problem, model: Sequence[float], weights: Floats) -> float:

@@ -74,17 +74,17 @@ def names_of(
 
 def _tcp(forwarding: str, measured: Estimate, director: Director) -> tuple[Name, ...]:
     ends = _ENDS.get(forwarding, _OTHER_ENDS)
-    nearest_s = min(ends, key=lambda value_s: abs(value_s - measured.value))
-    fixed = _within(nearest_s, measured)
+    fixed = tuple(
+        Name(timeout_name="fixed", state=state.name, timeout_s=value_s)
+        for value_s, state in ends.items()
+        if _within(value_s, measured)
+    )
     tcpfin = _settable(State.FIN_WAIT, measured, director)
-    if not fixed:
+    if fixed and forwarding in _ENDS:
+        return fixed  # tcpfin is waited for there only if a client never answers a FIN
+    if not fixed or (director.timeouts is not None and tcpfin):
         return tcpfin
-    name = Name(timeout_name="fixed", state=ends[nearest_s].name, timeout_s=nearest_s)
-    if forwarding in _ENDS:
-        return (name,)  # tcpfin is waited for there only if a client never answers a FIN
-    if director.timeouts is not None and tcpfin:
-        return tcpfin
-    return (*tcpfin, name)
+    return (*tcpfin, *fixed)
 
 
 def _settable(state: State, measured: Estimate, director: Director) -> tuple[Name, ...]:

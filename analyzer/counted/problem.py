@@ -106,7 +106,7 @@ def least_off(
     late_s = granule_s(free_s, problem.hz)
     moved = free_s + late_s * np.linspace(-0.5, 0.5, 9)
     tried = [
-        _off(problem, [near_s if value_s == free_s else value_s for value_s in model], shares)
+        off_by(problem, [near_s if value_s == free_s else value_s for value_s in model], shares)
         for near_s in moved
         for shares in (weights, whole)
         if near_s > 0
@@ -114,7 +114,7 @@ def least_off(
     return min(tried, key=lambda pair: float(pair[0].max()))
 
 
-def _off(problem: Problem, model: Sequence[float], weights: Floats) -> tuple[Floats, float]:
+def off_by(problem: Problem, model: Sequence[float], weights: Floats) -> tuple[Floats, float]:
     """How many went at each poll when no phase of the timers allows it; the share explained."""
     bounds = [problem.bounds(value_s) for value_s in model]
     fewest = np.asarray(sum(w * low for w, (low, _) in zip(weights, bounds, strict=True)))

@@ -40,13 +40,14 @@ LEAST_GONE = 0.5
 NEVER = "InActConn never rose and fell by a timeout that would explain it"
 BEFORE = "entries were there at the first poll: when they came was not seen"
 STILL_ON = "InActConn had not fallen again by the last poll"
+SHORT = "the log is shorter than entries would have to live"
 UNEVEN = (
     "InActConn follows neither a burst nor one steady load: entries come unseen while others go, "
     "and load and lifetime cannot be told apart"
 )
 HIDDEN = (
-    "entries may have come unseen while InActConn stood still; a load that went on would mean a "
-    "shorter lifetime"
+    "entries may have come unseen while InActConn stood still, and the longer the load went on, "
+    "the shorter they live"
 )
 ROUNDED = (
     "a load that rose and fell slowly, with entries that live only seconds, would look the same"
@@ -147,6 +148,9 @@ def _counted(
     if burst is None:
         return Readings(claimed=(), why=_why(series))
     readings = _of_mixture(burst, "counted")
+    span_s = float(series.t_s[-1] - series.t_s[0])
+    if any(part.timeout_s.value > span_s for part in burst.components):
+        return Readings(claimed=(), why=SHORT)
     if burst.gone < LEAST_GONE / 2 * burst.arrived:
         return Readings(claimed=(), open=readings, why=STILL_ON)
     parts = burst.components
@@ -164,6 +168,8 @@ def _chosen(burst: Mixture | None, steady: Steady | None, series: Series) -> Rea
     bursts = _of_mixture(burst, "burst") if burst else ()
     if steady is None:
         fits = burst is not None and burst.fits
+        if burst is not None and burst.gone < LEAST_GONE * burst.arrived:
+            return Readings(claimed=(), why=STILL_ON)
         return Readings(claimed=(), open=bursts, why=HIDDEN if fits else _why(series))
     other = (_of_steady(steady, series),)
     if bursts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from analyzer.counted.readings import HIDDEN
 from analyzer.counted.results import service_name
 
 if TYPE_CHECKING:
@@ -64,8 +65,9 @@ def _open(one: CountedService) -> str:
 
 
 def alternatives(one: CountedService) -> str:
-    """The readings that the counters allow, in words."""
-    return ", or ".join(_alternative(reading) for reading in one.readings)
+    """The readings that the counters allow, in words; a bound where entries may be hidden."""
+    at_most = "at most " if one.why == HIDDEN else ""
+    return ", or ".join(at_most + _alternative(reading) for reading in one.readings)
 
 
 def _alternative(reading: CountedReading) -> str:

@@ -172,6 +172,16 @@ def prediction_differs(figures: Figures) -> Finding | None:
     ]
     if not parts:
         return None
+    if _is_joined_unconfirmed(figures):
+        return Finding(
+            id="prediction-differs",
+            severity="info",
+            title="Prediction and log differ, and may not be of the same time",
+            evidence=f"{'; '.join(parts)}. Log and capture are joined by the log's stamps, which "
+            "their events do not confirm: another shift of the log's clock may explain it all.",
+            advice="Find out how far the clocks of log and capture are apart before anything is "
+            "made of the difference; a load that does not repeat itself would tell.",
+        )
     return Finding(
         id="prediction-differs",
         severity="warning",
@@ -182,6 +192,12 @@ def prediction_differs(figures: Figures) -> Finding | None:
         "missed, and traffic that is not of this run, would explain it too; look at the timeline "
         "where the curves part.",
     )
+
+
+def _is_joined_unconfirmed(figures: Figures) -> bool:
+    """Whether the observed curve stands where it does by stamps alone."""
+    said = figures.log_clock
+    return said is not None and bool(said.joined) and not said.confirmed
 
 
 def _assumed(figures: Figures) -> str:

@@ -147,8 +147,9 @@ class _One:
 def _of_one(
     name: SettableName, readings: list[Reading], said_s: int | None, *, is_read: bool
 ) -> _One:
-    steps = steps_of(readings, said_s)
     default_s = getattr(Timeouts(), f"{name}_s")
+    # where looks far apart leave many values open, the kernel's default is the likeliest
+    steps = steps_of(readings, round(default_s) if said_s is None else said_s)
     if not steps:
         return _One(start_s=default_s, is_assumed=True)
     first = steps[0]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from analyzer.analysis import analyse
 from analyzer.recording import Recording
 from loadgen.importing.folder import import_folder
-from tests.unit.analyzer.vantage import finding
+from tests.unit.analyzer.vantage import DATAGRAM, Net, Step, capture, finding, imported
 
 if TYPE_CHECKING:
     from analyzer.results import Analysis
@@ -77,3 +77,24 @@ def test_a_real_servers_packet_after_close_wait_is_named_though_the_timer_is_at_
     assert "CLOSE_WAIT waits 60 s and the kernel's timer up to 5.1 s more" in one.evidence
     assert "and it had gone: answered with a RST to the real server" in one.evidence
     assert "TCP keepalives sent more often than every 60 s" in one.advice
+
+
+def test_datagrams_alone_do_not_say_which_end_is_the_service_and_meta_json_does(
+    tmp_path: Path,
+) -> None:
+    net = Net(vport=53)
+    late: tuple[Step, ...] = ((0.0, ">", DATAGRAM), (0.001, "<", DATAGRAM), (340.0, ">", DATAGRAM))
+    hops = [hop for number in range(3) for hop in net.connection(42000 + number, number, late)]
+    content = capture(hops, "client", "ethernet", net)
+    (gap,) = [
+        gap
+        for gap in imported(tmp_path / "alone", content).not_measured
+        if gap.what == "packets of the virtual services"
+    ]
+    assert 'give "vip", "port" and "protocol" in meta.json' in gap.why
+    meta = '{"vip": "192.0.2.80", "port": 53, "protocol": "UDP"}'
+    found = imported(tmp_path / "named", content, ("meta.json", meta))
+    one = finding(found, "packet-after-expiry")
+    assert one is not None
+    assert "a packet came 340.0 s after the one before it" in one.evidence
+    assert not [gap for gap in found.not_measured if gap.what.startswith("packets of")]

@@ -10,6 +10,7 @@ import pytest
 from analyzer.findings import findings, verdict
 from analyzer.findings.figures import Figures, agrees, lived, measured
 from analyzer.findings.timeouts import governing
+from analyzer.log_clock.results import LogClock
 from analyzer.results import (
     Agreement,
     Estimate,
@@ -206,6 +207,28 @@ def test_a_prediction_that_differs_names_what_differs_and_nothing_else(
 ) -> None:
     ids = found(agreement=[replace(AGREEMENT, **changes), replace(AGREEMENT, director="bal02")])
     assert ids["prediction-differs"].evidence == evidence
+
+
+BY_STAMPS = LogClock(
+    zone="UTC",
+    utc_offset_s=0.0,
+    dated=True,
+    resolution_s=1.0,
+    joined=True,
+    confirmed=False,
+    shift_s=0.0,
+    uncertainty_s=0.5,
+    why="3 shifts fit alike",
+)
+
+
+def test_where_the_clocks_are_not_confirmed_they_are_doubted_before_the_director() -> None:
+    row = replace(AGREEMENT, unexplained_polls=7, inactive_max_error=12)
+    one = found(agreement=[row], log_clock=BY_STAMPS)["prediction-differs"]
+    assert one.severity == "info"
+    assert "another shift of the log's clock may explain it all" in one.evidence
+    sure = found(agreement=[row], log_clock=replace(BY_STAMPS, confirmed=True))
+    assert sure["prediction-differs"].severity == "warning"
 
 
 @pytest.mark.parametrize(("foreign", "differs"), [(0, True), (2, True), (3, False)])

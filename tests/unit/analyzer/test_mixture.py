@@ -148,3 +148,24 @@ def test_a_fall_that_no_timeout_explains_is_not_explained() -> None:
     noise = np.random.default_rng(7).integers(0, 40, len(t_s))
     mixture = decompose(t_s, noise, (CLOSE_S,), 100)
     assert mixture is None or mixture.explained < 1
+
+
+@pytest.mark.parametrize("lifetime_s", [46.0, 122.0])
+def test_a_single_entry_is_not_forgiven(lifetime_s: float) -> None:
+    """It waited as long as it was seen, not the 10 s of a reset."""
+    t_s = np.arange(0.0, 160.0, 2.0)
+    held = ((t_s >= 10) & (t_s < 10 + lifetime_s)).astype(np.int64)
+    found = decompose(t_s, held, (10.0, 60.0, 120.0), None)
+    assert found is not None
+    (only,) = found.components
+    assert abs(only.lifetime_s.value - lifetime_s) <= only.lifetime_s.uncertainty < 6
+
+
+def test_polls_further_apart_than_entries_live_leave_all_of_that_open() -> None:
+    t_s = np.arange(0.0, 240.0, 30.0)
+    held = np.where(t_s == 30, 300, 0)
+    found = decompose(t_s, held, (10.0,), 250)
+    assert found is not None
+    (only,) = found.components
+    for lifetime_s in (10.0, 45.0, 55.0):
+        assert abs(only.timeout_s.value - lifetime_s) <= only.timeout_s.uncertainty

@@ -70,3 +70,9 @@ def test_the_fixed_timeouts_of_each() -> None:
     assert fixed_timeouts_s("TCP", "nat") == [10.0, 60.0, 120.0]
     assert fixed_timeouts_s("UDP", "nat") == []
     assert fixed_timeouts_s("SCTP", "nat") == [61.0]
+
+
+def test_in_nat_all_that_fit_are_named() -> None:
+    vague = Estimate(value=35.0, uncertainty=30.0)
+    found = names_of("TCP", "nat", vague, UNKNOWN)
+    assert [name.state for name in found] == ["CLOSE", "CLOSE_WAIT"]

@@ -232,3 +232,33 @@ def test_what_went_of_a_log_that_ends_too_soon_is_not_taken_for_all() -> None:
 def test_a_burst_that_stands_but_for_a_few_resets_is_no_steady_load() -> None:
     log = steady(60.0, 16.0, ends_s=50.0, lateness="random", reset_share=0.05)
     assert found(log).claimed == ()
+
+
+def test_what_few_that_went_would_mean_is_not_said() -> None:
+    log = Log(
+        stages=(Stage(over_s=24.4, rate_per_s=0.5),),
+        timeout_s=15.0,
+        poll_s=1.0,
+        lateness="none",
+        arrivals="poisson",
+        stamps="fine",
+        ends_s=21.7,
+        seed=120,
+    )
+    assert found(log) == Readings(claimed=(), why=STILL_ON)
+
+
+def test_no_timeout_is_claimed_that_is_longer_than_the_log() -> None:
+    log = Log(
+        stages=(Stage(over_s=90.0, rate_per_s=0.5, to_rate_per_s=0.05),),
+        timeout_s=30.0,
+        hz=100,
+        phase_s=1.7,
+        arrivals="poisson",
+        with_conns=True,
+        forwarding="nat",
+        begins_s=3.6,
+        ends_s=48.0,
+        seed=683,
+    )
+    assert all(reading.timeout_s.value < 45 for reading in found(log).claimed)

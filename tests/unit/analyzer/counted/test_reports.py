@@ -266,3 +266,30 @@ def test_a_log_of_few_polls_says_that_nothing_can_be_told(polls: int) -> None:
     found = reported(log_of(short))
     assert found.lifetimes == ()
     assert "cannot be told" in found.verdict
+
+
+def test_polls_as_far_apart_as_entries_live_tell_nothing() -> None:
+    load = (Stage(over_s=1.8, rate_per_s=200.0),)
+    log = Log(stages=load, timeout_s=10.0, poll_s=30.0, begins_s=-25.0, forwarding="nat")
+    found = reported(log_of(log.series()))
+    assert found.lifetimes == ()
+    assert "the polls are about as far apart as the entries live" in found.verdict
+    assert "reset" not in found.verdict
+
+
+def test_one_entry_in_time_wait_is_no_reset() -> None:
+    load = (Stage(over_s=1.4, rate_per_s=1.0),)
+    log = Log(stages=load, timeout_s=120.0, forwarding="nat")
+    (row,) = reported(log_of(log.series())).lifetimes
+    assert (row.state, row.n) == ("TIME_WAIT", 1)
+    assert covers(row, 120)
+
+
+def test_where_entries_may_be_hidden_a_bound_is_given() -> None:
+    """Two loads, one after the other: the burst that they look like lives far longer."""
+    loads = (Stage(over_s=160.0, rate_per_s=20.0), Stage(over_s=150.0, rate_per_s=60.0))
+    log = Log(stages=loads, timeout_s=60.0, poll_s=5.0, arrivals="poisson")
+    found = reported(log_of(log.series()))
+    assert found.lifetimes == ()
+    if found.counted[0].readings:
+        assert ": at most " in found.verdict

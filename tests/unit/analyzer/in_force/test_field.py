@@ -88,3 +88,27 @@ def test_told_rightly_it_is_so_and_exact(tmp_path: Path) -> None:
     row = row_of(analysed(tmp_path, "", {"timeouts": {"tcp": 900, "tcpfin": 20, "udp": 300}}))
     assert (row.timeout_s, row.timeout_source, row.timeout_told_s) == (20, "meta.json", None)
     assert row.timeout_low_s is None
+
+
+def test_of_what_looks_far_apart_leave_open_the_kernels_default_is_the_likeliest(
+    tmp_path: Path,
+) -> None:
+    """Idle connections of a director that nobody configured, seen each half minute."""
+    begun_s = 1_795_838_380
+    came_s = [20 + 0.5 * number for number in range(9)]
+    looks = []
+    for at_s in range(0, 120, 30):
+        rows = [
+            f"TCP {left // 60:02}:{left % 60:02}  ESTABLISHED 198.51.100.9:{41000 + number} "
+            "192.0.2.80:80 192.0.2.21:80\n"
+            for number, born_s in enumerate(came_s)
+            if born_s <= at_s
+            for left in [int(born_s + 900 - at_s)]
+        ]
+        looks.append(f"{begun_s + at_s}\nIPVS connection entries\n{''.join(rows)}")
+    (tmp_path / "idle.log").write_text("".join(looks))
+    import_folder([tmp_path / "idle.log"], tmp_path / "run")
+    (row,) = analyse(Recording.open(tmp_path / "run")).lifetimes
+    assert (row.timeout_name, row.timeout_s) == ("tcp", 900)
+    assert row.timeout_measured_s is not None
+    assert row.timeout_measured_s.uncertainty > 5

@@ -134,6 +134,24 @@ def test_the_forecast_holds_the_instant_of_the_wheel(tmp_path: Path) -> None:
     assert draining.forecast(rows[:0], seen_at(0, 1000.3), CLOCK) is None
 
 
+@pytest.mark.parametrize("begun_s", [997.13, 997.49, 997.87, 998.02])
+def test_a_later_look_never_knows_less_of_when_the_last_one_goes(
+    begun_s: float, tmp_path: Path
+) -> None:
+    """What the looks before left open stays so, wherever a step of the wheel lies in a second."""
+    draining = Draining("bal01", FACTS, RecordingWriter(tmp_path, {}))
+    exact_ns = BOOT_NS + round(float(expiry_uptime_s(begun_s, 20, hz=100, phase_s=0.0)) * NS)
+    width_ns = 1 << 62
+    for at_s in np.arange(1000.3, begun_s + 20, 1.07):
+        rows = rows_of([entry(1, expires_s=int(begun_s + 20 - at_s))])
+        draining.note(rows, seen_at(1, float(at_s)))
+        forecast = draining.forecast(rows, seen_at(1, float(at_s)), CLOCK)
+        assert forecast is not None
+        assert forecast.first_ns <= exact_ns <= forecast.last_ns
+        assert forecast.last_ns - forecast.first_ns <= width_ns
+        width_ns = forecast.last_ns - forecast.first_ns
+
+
 def test_traffic_that_renews_an_entry_is_seen_and_recorded(tmp_path: Path) -> None:
     writer = RecordingWriter(tmp_path, {})
     draining = Draining("bal01", FACTS, writer)
