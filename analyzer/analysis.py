@@ -25,7 +25,7 @@ from analyzer.observed import ns, span_ms
 from analyzer.pictures import Pictures
 from analyzer.population import observed_states, predicted_states
 from analyzer.resets import resets
-from analyzer.results import Analysis, Event, KernelLaw, Timeline
+from analyzer.results import Analysis, DirectorTable, Event, KernelLaw, Timeline
 from analyzer.rules import segments_passed
 from analyzer.shares import shares
 from analyzer.sockets import socket_curves, socket_states
@@ -91,6 +91,7 @@ def analyse(recording: Recording, assumptions: Sequence[Assumption] = ()) -> Ana
         drains=figures.drains,
         log_clock=figures.log_clock,
         laws=tuple(_law(director) for director in evidence.directors),
+        tables=tuple(_table(director, evidence.polls) for director in evidence.directors),
         forwarding=figures.forwarded,
         counted=tuple(figures.counted),
         timeline=_timeline(evidence, observed, measured, figures.events, sockets),
@@ -187,6 +188,21 @@ def _law(director: Director) -> KernelLaw:
         assumed=law.release is None,
         since=tuple(sentence(change) for change in law.holds),
         uncertain=tuple(f"{sentence(change)} ({change.carried_back})" for change in law.uncertain),
+    )
+
+
+def _table(director: Director, polls: pd.DataFrame) -> DirectorTable:
+    seen = polls.loc[polls["director"] == director.name, "buckets"].dropna()
+    return DirectorTable(
+        director=director.name,
+        buckets=director.conn_tab_size,
+        most_buckets=int(seen.max()) if len(seen) else None,
+        resizes=director.law.table_resizes,
+        conn_max=director.conn_max if director.law.has_conn_max else None,
+        entry_bytes=director.entry_bytes,
+        before=director.table_status,
+        fullest=director.table_status_fullest,
+        at_end=director.table_status_at_end,
     )
 
 

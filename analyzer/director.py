@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from analyzer.clock import UPTIME_STEP_S
 from analyzer.errors import RecordingError
 from analyzer.ipvs.states import Timeouts
+from analyzer.ipvs.table_status import entry_bytes_of, status_of
 from analyzer.ipvs.versions import law_of
 from analyzer.wire.packets import mac_number
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from analyzer.ipvs.states import SettableName
+    from analyzer.ipvs.table_status import TableStatus
     from analyzer.ipvs.versions import Law
 
 
@@ -35,9 +37,12 @@ class Director:
         conn_reuse_mode, conntrack, expire_nodest_conn, expire_quiescent_template, secure_tcp,
             drop_entry: the sysctls under
             ``net.ipv4.vs`` of these names; the kernel's defaults where not known.
-        conn_tab_size: buckets of its connection table.
+        conn_tab_size: buckets of its connection table, when the run began.
         conn_max: the most entries that its namespace may hold; None where there is no such limit.
         entry_bytes: of one entry at least, as its kernel said when it loaded IPVS.
+        table_status: of its table before the run, as its kernel tells root since Linux 7.1.
+        table_status_fullest: the same of the look with the most entries, before or during the run.
+        table_status_at_end: the same of the last look.
         kernel: its release.
         uptime_step_s: the resolution of its uptime in the polls.
         has_service: it had the service that load was sent to; None where nobody looked, or where
@@ -61,6 +66,9 @@ class Director:
     conn_tab_size: int | None = None
     conn_max: int | None = None
     entry_bytes: int | None = None
+    table_status: TableStatus | None = None
+    table_status_fullest: TableStatus | None = None
+    table_status_at_end: TableStatus | None = None
     kernel: str | None = None
     uptime_step_s: float = UPTIME_STEP_S
     timeouts_source: str | None = None
@@ -115,7 +123,10 @@ def _director(name: str, facts: Mapping[str, Any]) -> Director:
         drop_entry=_small_number(sysctl.get("drop_entry"), otherwise=0),
         conn_tab_size=_small_number(facts.get("conn_tab_size"), otherwise=0) or None,
         conn_max=_small_number(sysctl.get("conn_max"), otherwise=0) or None,
-        entry_bytes=_small_number(facts.get("entry_bytes"), otherwise=0) or None,
+        entry_bytes=entry_bytes_of(facts.get("entry_bytes")),
+        table_status=status_of(facts.get("table_status")),
+        table_status_fullest=status_of(facts.get("table_status_fullest")),
+        table_status_at_end=status_of(facts.get("table_status_at_end")),
         uptime_step_s=float(facts.get("uptime_step_s", UPTIME_STEP_S)),
         clock_uncertainty_s=float(facts.get("clock_uncertainty_s") or 0.0),
         timeouts_source=str(facts["timeouts_source"]) if facts.get("timeouts_source") else None,

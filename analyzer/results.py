@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from analyzer.failover.results import Failover
     from analyzer.failures import FailureKind, Stage
     from analyzer.forwarding import Forwarding
+    from analyzer.ipvs.table_status import TableStatus
     from analyzer.log_clock.results import LogClock
     from analyzer.stories.model import Story
 
@@ -337,6 +338,32 @@ class KernelLaw:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DirectorTable:
+    """One director's table of entries; null for what it did not tell.
+
+    Attributes:
+        buckets: when the run began (``size=`` of ``/proc/net/ip_vs``).
+        most_buckets: the most that a poll saw.
+        resizes: it grows and shrinks by itself (since Linux 7.1).
+        conn_max: the most entries that it may hold (since 7.2).
+        entry_bytes: of one entry at least, by the kernel's own words when it loaded IPVS.
+        before: by ``/proc/net/ip_vs_status`` (since 7.1, for root), before the run.
+        fullest: the same, of the look with the most entries.
+        at_end: the same, of the last look.
+    """
+
+    director: str
+    buckets: int | None
+    most_buckets: int | None
+    resizes: bool
+    conn_max: int | None
+    entry_bytes: int | None
+    before: TableStatus | None
+    fullest: TableStatus | None
+    at_end: TableStatus | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Analysis:
     """The answer. ``manifest`` is the recording's own ``run.json``, for provenance."""
 
@@ -356,6 +383,7 @@ class Analysis:
     drains: tuple[Drain, ...] = ()
     log_clock: LogClock | None = None  # of an imported log
     laws: tuple[KernelLaw, ...] = ()
+    tables: tuple[DirectorTable, ...] = ()
     forwarding: Forwarding | None = None  # how directors forward, and what says so
     counted: tuple[CountedService, ...] = ()  # of directors that only counters are known of
     timeline: Timeline

@@ -22,6 +22,7 @@ from analyzer.counted import results as counted_results
 from analyzer.ending import Ending
 from analyzer.failover import results as failover_results
 from analyzer.ipvs import states
+from analyzer.ipvs.table_status import TableStatus
 from analyzer.ipvs.texts import model as texts
 from analyzer.lives import Life, Question
 from analyzer.log_clock.results import LogClock
@@ -47,6 +48,7 @@ _FOR_TYPES_ONLY = {
     "LogClock": LogClock,
     "PortBudget": PortBudget,
     "TableMemory": TableMemory,
+    "TableStatus": TableStatus,
 }
 """Names that a module imports for its annotations alone."""
 
@@ -259,9 +261,11 @@ def verify() -> Schema:
     counts = {"services": of(int), "entries": of(int | None), "sample_of": of(int | None)}
     told = {"vrrp_state": of(str | None), "sync_daemon": of(str | None)}
     counts |= {"templates": of(int | None), "orphans": of(int | None)}
+    counts |= {"conn_max": of(int | None), "entry_bytes": of(int | None)}
     shown = object_with(
         director
         | {"timeouts_s": _or_null(of(states.Timeouts)), "connections_per_s": of(float | None)}
+        | {"table_status": _or_null(of(TableStatus))}
         | counts
         | told
     )

@@ -17,13 +17,13 @@ def complete_manifest(
     captures: Sequence[AnyCapture],
     pollers: Sequence[Poller],
 ) -> None:
-    """What is known only at the end: drops, the clocks' offsets, what a director did not give."""
+    """What is known only at the end: drops, clocks, tables, what a director did not give."""
     eyes: list[Poller | AnyCapture] = [*pollers, *captures]
-    clocks = {poller.name: poller.clock_manifest() for poller in pollers}
+    polled = {poller.name: poller.clock_manifest() | poller.table_manifest() for poller in pollers}
     directors = recording.manifest["directors"]
     recording.update_manifest(
         {
-            "directors": {name: facts | clocks.get(name, {}) for name, facts in directors.items()},
+            "directors": {name: facts | polled.get(name, {}) for name, facts in directors.items()},
             "not_measured": [
                 *recording.manifest["not_measured"],
                 *(row for eye in eyes for row in eye.not_measured()),

@@ -73,8 +73,11 @@ async def _one(eye: Eye, facts: DirectorFacts, window_s: float) -> Health:
         text = look.entries
     else:
         text = await eye.first_entries(MOST_ENTRIES, timeout_s=ASK_S)
+    status = None
+    if facts.table_status is not None:
+        status = await eye.table_status(timeout_s=ASK_S)
     services = look.services.services
-    size = facts.services.conn_tab_size
+    size = look.services.conn_tab_size
     vips = {service.address for service in services if service.address}
     return Health(
         director=eye.link.name,
@@ -90,6 +93,9 @@ async def _one(eye: Eye, facts: DirectorFacts, window_s: float) -> Health:
         memory_available_bytes=await _memory_bytes(eye),
         vrrp_state=facts.standing.vrrp_state(vips),
         sync_daemon=facts.standing.sync_daemon,
+        conn_max=facts.conn_max,
+        entry_bytes=facts.entry_bytes,
+        table_status=status,
     )
 
 

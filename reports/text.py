@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Any
 
+from analyzer.ipvs.table_status import in_words
 from analyzer.samples import carries_quantile
 from reports import wording
 from reports.percentiles import TOO_FEW_CELL as TOO_FEW
@@ -34,6 +35,7 @@ def summary_lines(analysis: Analysis) -> list[str]:
         latency_lines(analysis),
         *(_at_peak(table) for table in analysis.timeline.peaks),
         [] if analysis.timeline.peaks else _no_tables(analysis),
+        _entry_tables(analysis),
         [line for text in _findings(analysis) for line in _wrapped(text)],
         [line for text in sockets.sentences(analysis) for line in _wrapped(f"{text}.")],
         [line for text in what_if.sentences(analysis) for line in _wrapped(text)],
@@ -133,6 +135,15 @@ def _real_server(row: RealServerRow) -> str:
 def _destination(name: str, forward: str, weight: str, active: str, inactive: str) -> str:
     """The format in ipvsadm is ``  -> %-28s %-7s %-6d %-10u %-10u``; blanks at the end are cut."""
     return f"  -> {name:<28} {forward:<7} {weight:<6} {active:<10} {inactive:<10}".rstrip()
+
+
+def _entry_tables(analysis: Analysis) -> list[str]:
+    """The tables of entries at their fullest, of directors whose kernel tells; else no lines."""
+    return [
+        printable(f"{table.director}'s table at its fullest: {in_words(table.fullest)}")
+        for table in analysis.tables
+        if table.fullest is not None
+    ]
 
 
 def _at_peak(table: ServiceTable) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analyzer.findings.timeouts import governing
+from analyzer.ipvs.table_status import is_full
 from analyzer.lives import CONN_TAB_BITS, client_ports
 from analyzer.model import ENTRY_BYTES
 from analyzer.model import port_budget as budget_of
@@ -72,7 +73,8 @@ def table_memory(figures: Figures) -> Finding | None:
             continue
         size = one.director.conn_tab_size
         bits = size.bit_length() - 1 if size else CONN_TAB_BITS
-        memory = memory_of(entries, bits)
+        own_bytes = one.director.entry_bytes
+        memory = memory_of(entries, bits, own_bytes)
         if entries < MANY_ENTRIES and memory.chain_length < LONG_CHAIN:
             continue
         return Finding(
@@ -80,7 +82,8 @@ def table_memory(figures: Figures) -> Finding | None:
             severity="warning" if memory.chain_length >= LONG_CHAIN else "info",
             title=f"{entries:,} entries: {memory.entry_bytes / 1e6:,.0f} MB, "
             f"chains of {memory.chain_length:.0f}",
-            evidence=f"On {one.director.name}: {ENTRY_BYTES} bytes an entry, "
+            evidence=f"On {one.director.name}: {own_bytes or ENTRY_BYTES} bytes an entry"
+            f"{', by its own boot line' if own_bytes else ''}, "
             f"{memory.buckets:,} buckets ({'as it says' if size else 'the default'}).",
             advice="More entries than buckets only make chains longer, nothing is refused: load "
             f"ip_vs with conn_tab_bits={memory.enough_bits} for chains of one.",
@@ -88,16 +91,12 @@ def table_memory(figures: Figures) -> Finding | None:
     return None
 
 
-NEARLY_FULL = 0.98
-"""Of ``conn_max``: entries come and go between two polls."""
-
-
 def table_full(figures: Figures) -> Finding | None:
     """A namespace that holds as many entries as it may: SYNs beyond them get none (since 7.2)."""
     for one in figures.measured:
         most = one.director.conn_max if one.director.law.has_conn_max else None
         entries = _most_entries(figures, one.director.name)
-        if not most or entries < NEARLY_FULL * most:
+        if not most or not is_full(entries, most):
             continue
         return Finding(
             id="table-full",

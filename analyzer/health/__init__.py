@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from analyzer.health import entries, load, together
 from analyzer.health.model import Check, Health, Outcome, name_of
 from analyzer.health.places import sort_entries
+from analyzer.ipvs.table_status import to_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,6 +48,7 @@ def checks(healths: Sequence[Health], expected: Timeouts | None) -> tuple[Check,
             together.timeouts(one, expected),
             load.ports(one, belongs),
             load.memory(one, belongs),
+            load.table(one),
             entries.states(one, belongs),
             entries.counters(one, belongs),
             entries.orphans(one, belongs),
@@ -75,6 +77,9 @@ def to_json(
                 "connections_per_s": None if one.per_s is None else sum(one.per_s.values()),
                 "vrrp_state": one.vrrp_state,
                 "sync_daemon": one.sync_daemon,
+                "conn_max": one.conn_max,
+                "entry_bytes": one.entry_bytes,
+                "table_status": to_manifest(one.table_status),
             }
             | _of_table(one)
             for one in healths

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from analyzer.health.model import made, name_of
 from analyzer.ipvs import sctp
 from analyzer.ipvs.states import Timeouts
+from analyzer.ipvs.table_status import in_words, is_full
 from analyzer.ipvs.timers import granule_s
 from analyzer.lives import DEBIAN_HZ, EPHEMERAL_PORTS
 from analyzer.model import port_budget, table_memory
@@ -114,11 +115,30 @@ def memory(one: Health, found: Sorted) -> Check:
     if unknown is not None:
         return unknown
     entries = round(sum(rate * kept_s for _, rate, kept_s in _rates(one, found)))
-    cost = table_memory(entries, one.conn_tab_bits)
+    cost = table_memory(entries, one.conn_tab_bits, one.entry_bytes)
     text = f"{entries:,} entries at this rate, {cost.slab_bytes / 1e6:.1f} MB"
     if one.memory_available_bytes is None:
         why = f"{text}; what is available is not known"
         return made(what, one.director, "not measured", why)
     share = cost.slab_bytes / one.memory_available_bytes
-    text += f" ({share:.2%} of what is available), chains of {cost.chain_length:.2f}"
+    text += f" ({share:.2%} of what is available)"
+    if not one.law.table_resizes:  # else its present size says nothing of that many entries
+        text += f", chains of {cost.chain_length:.2f}"
     return made(what, one.director, share <= MEMORY_SHARE, text)
+
+
+def table(one: Health) -> Check:
+    """Does the table take more entries? Since Linux 7.2 it has a limit, ``conn_max``."""
+    counted = sum(s.active + s.inactive for each in one.services for s in each.destinations)
+    status, most = one.table_status, one.conn_max
+    held = counted if status is None else status.entries
+    text = (
+        f"{counted:,} entries by the counters, in {2**one.conn_tab_bits:,} buckets"
+        if status is None
+        else f"{in_words(status)}, by /proc/net/ip_vs_status"
+    )
+    text += "; it grows by itself" if one.law.table_resizes else ""
+    text += f"; at most {most:,} (conn_max)" if most is not None else ""
+    full = most is not None and is_full(held, most)
+    text += ": a SYN beyond gets no entry and no answer" if full else ""
+    return made("table of entries", one.director, not full, text)

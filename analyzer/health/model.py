@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from analyzer.ipvs.versions import law_of
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from analyzer.ipvs.formats import Entry, Service
     from analyzer.ipvs.states import Timeouts
+    from analyzer.ipvs.table_status import TableStatus
+    from analyzer.ipvs.versions import Law
 
 Outcome = Literal["passed", "failed", "not measured", "skipped"]
 
@@ -21,11 +25,15 @@ class Health:
     Attributes:
         director: its name.
         link: how it was reached, as the operator wrote it; None where that is not known.
+        conn_tab_bits: of its table's size; where the table resizes itself, of the present one.
         per_s: new connections a second of each service, by its ``name_of``.
         entries: its connection table; None where it was not given.
         sample_of: how many there are, where ``entries`` are only a fair sample of them.
         vrrp_state: MASTER, BACKUP, or None without keepalived.
         sync_daemon: as ``ipvsadm -L --daemon`` tells: master, backup, master+backup, none.
+        conn_max: the most entries that it may hold; None where there is no limit (before 7.2).
+        entry_bytes: of one entry at least, as its kernel said when it loaded IPVS.
+        table_status: of its table, as its kernel tells root since Linux 7.1.
     """
 
     director: str
@@ -41,6 +49,14 @@ class Health:
     vrrp_state: str | None
     sync_daemon: str | None
     link: str | None = None
+    conn_max: int | None = None
+    entry_bytes: int | None = None
+    table_status: TableStatus | None = None
+
+    @property
+    def law(self) -> Law:
+        """What its kernel goes by."""
+        return law_of(self.kernel)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
 from analyzer.ipvs.formats import parse_services, parse_timeouts, parse_uptime
+from analyzer.ipvs.table_status import parse_table_status
 from loadgen.director import counters
 from loadgen.director.shell import MAX_ANSWER_BYTES, LinkLost, Shell, last_line
 from loadgen.director.standing import (
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from analyzer.ipvs.formats import ServiceTable
     from analyzer.ipvs.states import Timeouts
+    from analyzer.ipvs.table_status import TableStatus
     from loadgen.director.counters import Counters, ServerKey
     from loadgen.director.link import Link
     from loadgen.director.shell import Answer
@@ -37,6 +39,7 @@ What = Literal["services", "entries"]
 
 _UPTIME, _SERVICES, _ENTRIES = "/proc/uptime", "/proc/net/ip_vs", "/proc/net/ip_vs_conn"
 _CPU = "/proc/self/schedstat"
+_STATUS = "/proc/net/ip_vs_status"
 _LOOK_S = 15.0  # for what is asked on the way to a look
 _ENTRIES_TITLE = "Pro FromIP"
 _HAS = (
@@ -46,6 +49,11 @@ _HAS = (
 )
 _BOOT = "boot="
 _END_SED = "q\n\n"  # the second newline for a sed that has looked one character ahead
+
+ASK_TABLE_STATUS = (
+    f"[ ! -e {_STATUS} ] || cat {_STATUS} 2>/dev/null || sudo -n cat {_STATUS} 2>/dev/null"
+)
+"""Prints it where it is there (Linux 7.1 and later) and we are root, or may be it."""
 
 GZIP_ENTRIES = 5_000
 """A table of this many entries is compressed on its way: some 400 kB that become 30."""
@@ -162,6 +170,16 @@ class Eye:
             LinkLost: no whole answer in time.
         """
         return counters.parse_counters((await self.ask(counters.ASK, timeout_s=timeout_s)).text)
+
+    async def table_status(self, *, timeout_s: float) -> TableStatus | None:
+        """What the kernel says of its table of entries; None where it does not tell us.
+
+        The kernel walks every bucket for it, without holding anything up.
+
+        Raises:
+            LinkLost: no whole answer in time.
+        """
+        return parse_table_status((await self.ask(ASK_TABLE_STATUS, timeout_s=timeout_s)).text)
 
     async def standing(self, *, timeout_s: float) -> Standing:
         """What changes seldom.

@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from analyzer.ipvs.formats import parse_services
+from analyzer.ipvs.table_status import entry_bytes_of, parse_table_status, to_manifest
 from analyzer.ipvs.timers import TickReading, phase_from_readings
 from analyzer.ipvs.versions import law_of
+from loadgen.director.eye import ASK_TABLE_STATUS
 from loadgen.errors import UsageProblem
 
 if TYPE_CHECKING:
     from analyzer.ipvs.formats import ServiceTable
     from analyzer.ipvs.states import Timeouts
+    from analyzer.ipvs.table_status import TableStatus
     from analyzer.ipvs.timers import TimerPhase
     from analyzer.ipvs.versions import Law
     from loadgen.director.eye import Eye
@@ -30,6 +33,7 @@ _WHO = "; ".join(
         "echo @kernel; cat /proc/sys/kernel/osrelease 2>/dev/null",
         "echo @macs; ip -o link show 2>/dev/null || cat /sys/class/net/*/address 2>/dev/null",
         f"echo @entry; dmesg 2>/dev/null | grep -m1 '{_ENTRY_NEEDS}'",
+        f"echo @table; {ASK_TABLE_STATUS}",
         "echo @ip_vs; cat /proc/net/ip_vs 2>/dev/null",
     )
 )
@@ -57,6 +61,7 @@ class DirectorFacts:
         timeouts: as it said, or as the operator told.
         timeouts_source: who said so.
         entry_bytes: of one entry at least, by the kernel's own words at its boot.
+        table_status: of its table of entries, since Linux 7.1 and for root.
     """
 
     kernel: str | None
@@ -68,6 +73,7 @@ class DirectorFacts:
     timer_phase: TimerPhase | None
     timer_phase_source: str | None
     entry_bytes: int | None = None
+    table_status: TableStatus | None = None
 
     @property
     def law(self) -> Law:
@@ -104,6 +110,7 @@ async def learn_facts(eye: Eye, told_timeouts: Timeouts | None) -> DirectorFacts
         timer_phase=phase,
         timer_phase_source=phase_source,
         entry_bytes=_entry_bytes(said.get("entry", "")),
+        table_status=parse_table_status(said.get("table", "")),
     )
 
 
@@ -125,6 +132,7 @@ def manifest_of(facts: DirectorFacts, link_spec: str) -> dict[str, Any]:
         "timeouts_source": facts.timeouts_source,
         "conn_tab_size": facts.services.conn_tab_size,
         "entry_bytes": facts.entry_bytes,
+        "table_status": to_manifest(facts.table_status),
         "sysctl": dict(standing.sysctl),
         "vips_held": None if held is None else sorted(held),
         "vrrp_state": standing.vrrp_state(vips),
@@ -134,14 +142,14 @@ def manifest_of(facts: DirectorFacts, link_spec: str) -> dict[str, Any]:
 
 
 def _sections(text: str) -> dict[str, str]:
-    parts = re.split(r"^@(kernel|macs|entry|ip_vs)$\n?", text, flags=re.M)
+    parts = re.split(r"^@(kernel|macs|entry|table|ip_vs)$\n?", text, flags=re.M)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
 def _entry_bytes(line: str) -> int | None:
     """Bytes of an entry, from "IPVS: Each connection entry needs 288 bytes at least"."""
     found = re.search(rf"{_ENTRY_NEEDS} (\d{{1,6}}) bytes", line)
-    return int(found[1]) if found else None
+    return entry_bytes_of(int(found[1])) if found else None
 
 
 def _macs(text: str) -> tuple[str, ...]:

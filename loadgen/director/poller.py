@@ -10,6 +10,7 @@ from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
 
 from analyzer.ipvs.reads import Proof
+from analyzer.ipvs.table_status import to_manifest
 from loadgen.background import Background
 from loadgen.director.entries import Entries, Taken
 from loadgen.director.pace import DIRECTOR_CPU, Pace
@@ -70,6 +71,7 @@ class Poller(Background):
         polled_ns: when the last poll was taken, Unix time; None before it.
         entries_polled_ns: likewise of the last one that read entries.
         lost: the link is down at present.
+        table_status: what the kernel said last of its table; None where it does not tell.
     """
 
     def __init__(
@@ -100,6 +102,7 @@ class Poller(Background):
         self.polled_ns: int | None = None
         self.entries_polled_ns: int | None = None
         self.lost = False
+        self.table_status = self._fullest = facts.table_status if facts else None
         self._eye = eye
         self._recording = recording
         self._watched = watched
@@ -159,6 +162,15 @@ class Poller(Background):
             if reason
         ]
 
+    def table_manifest(self) -> dict[str, Any]:
+        """The table of entries at its fullest and at the end, for ``run.json``; {} if not told."""
+        if self._fullest is None:
+            return {}
+        return {
+            "table_status_fullest": to_manifest(self._fullest),
+            "table_status_at_end": to_manifest(self.table_status),
+        }
+
     def clock_manifest(self) -> dict[str, Any]:
         """The director's clock against ours, for ``run.json``."""
         return self._clock.manifest()
@@ -171,6 +183,10 @@ class Poller(Background):
             with contextlib.suppress(LinkLost, TimeoutError):
                 async with asyncio.timeout(LAST_LOOK_S):
                     await self._look_once(entries=False)
+        if not self.lost:
+            with contextlib.suppress(LinkLost, TimeoutError):
+                async with asyncio.timeout(LAST_LOOK_S):
+                    await self._look_at_table()
         self._record_taken(self._entries.finish())
         await self._eye.close()
 
@@ -266,10 +282,19 @@ class Poller(Background):
         """What changes seldom: each change is an event."""
         began_s, began_ns = time.monotonic(), time.time_ns()
         now = await self._eye.standing(timeout_s=POLL_TIMEOUT_S)
+        await self._look_at_table()
         took_s = self._took_aside("timeouts, sysctls and addresses", began_s)
         self._standing_pace.note(began_s + took_s, took_s)
         self._timeouts_pace.note(began_s + took_s, took_s)
         self._note_standing(now, began_ns)
+
+    async def _look_at_table(self) -> None:
+        """What the kernel says of its table, where it said something before the run began."""
+        if self._fullest is None:
+            return
+        self.table_status = await self._eye.table_status(timeout_s=POLL_TIMEOUT_S)
+        if self.table_status is not None and self.table_status.entries >= self._fullest.entries:
+            self._fullest = self.table_status
 
     async def _look_at_timeouts(self) -> None:
         """The timeouts alone; where the director does not tell them it is asked more seldom."""

@@ -6,12 +6,13 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from analyzer.ipvs.table_status import in_words
 from reports.section import Section
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from analyzer.results import Analysis
+    from analyzer.results import Analysis, DirectorTable
 
 COMMANDS = ("command_line", "command", "argv")
 PROGRAM = ("program", "program_version", "version")
@@ -34,7 +35,7 @@ def section(analysis: Analysis) -> Section:
         template="sections/provenance.html",
         facts={
             "manifest": analysis.manifest,
-            "summary": (*summary(analysis.manifest), *laws(analysis)),
+            "summary": (*summary(analysis.manifest), *tables(analysis), *laws(analysis)),
         },
     )
 
@@ -51,6 +52,34 @@ def summary(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
     known = capture if isinstance(capture, Mapping) else {}
     yield "packets that the kernel dropped", _said(_first(known, ("dropped", "drops")))
     yield "how it ended", _said(manifest.get("ended"))
+
+
+def tables(analysis: Analysis) -> Iterator[tuple[str, str | None]]:
+    """Each director's table of entries: its size, and what the kernel said of it."""
+    for table in analysis.tables:
+        yield f"{table.director}: table of entries", _size(table)
+        if table.fullest is not None:
+            told = f"{in_words(table.fullest)} (/proc/net/ip_vs_status)"
+            yield f"{table.director}: table at its fullest", told
+        elif table.resizes:
+            why = "the kernel tells it to root alone (/proc/net/ip_vs_status)"
+            yield f"{table.director}: table at its fullest", f"not measured: {why}"
+
+
+def _size(table: DirectorTable) -> str | None:
+    if table.buckets is None:
+        return None
+    parts = [f"{table.buckets:,} buckets"]
+    if table.resizes:
+        parts[0] += " when the run began"
+        parts.append("it grows by itself")
+        if table.most_buckets is not None and table.most_buckets > table.buckets:
+            parts.append(f"{table.most_buckets:,} were seen")
+    if table.conn_max is not None:
+        parts.append(f"at most {table.conn_max:,} entries (conn_max)")
+    if table.entry_bytes is not None:
+        parts.append(f"{table.entry_bytes} bytes an entry at least, by the kernel's boot line")
+    return "; ".join(parts)
 
 
 def laws(analysis: Analysis) -> Iterator[tuple[str, str | None]]:

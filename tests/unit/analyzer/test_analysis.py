@@ -136,6 +136,34 @@ def test_what_the_director_forwarded_is_not_taken_for_the_clients(killed: Analys
     assert len(killed.timeline.marks["SYN"]) == 50
 
 
+def test_what_the_kernel_said_of_its_table_is_in_the_answer(copy: Callable[..., Path]) -> None:
+    directors = json.loads((BURST / MANIFEST).read_text())["directors"]
+    status = {"entries": 50, "buckets": 1024, "lfactor": -4, "empty_buckets": 974}
+    status |= {"chains": {"1": 50}}
+    directors["bal01"] |= {
+        "kernel": "7.2.7",
+        "conn_tab_size": 256,
+        "entry_bytes": 288,
+        "table_status": status | {"entries": 0, "chains": {}},
+        "table_status_fullest": status,
+        "table_status_at_end": None,
+    }
+    directors["bal01"]["sysctl"] |= {"conn_max": "1000"}
+    found = to_json(analysed(copy(directors=directors)))["tables"][0]
+    assert found["before"]["entries"] == 0
+    assert found["fullest"] == status
+    assert found["at_end"] is None
+    keys = ("director", "buckets", "resizes", "conn_max", "entry_bytes")
+    assert [found[key] for key in keys] == ["bal01", 256, True, 1000, 288]
+
+
+def test_a_table_that_no_kernel_told_of_is_null(burst: Analysis) -> None:
+    table = burst.tables[0]
+    assert (table.resizes, table.conn_max, table.entry_bytes) == (False, None, None)
+    assert (table.before, table.fullest, table.at_end) == (None, None, None)
+    assert table.buckets == table.most_buckets or table.most_buckets is None
+
+
 def test_the_same_recording_gives_the_same_answer_twice(burst: Analysis) -> None:
     def answer(analysis: Analysis) -> dict[str, Any]:
         return {key: value for key, value in to_json(analysis).items() if key != "timings_s"}

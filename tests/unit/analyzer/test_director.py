@@ -52,6 +52,22 @@ def test_what_was_not_learnt_is_none() -> None:
     assert (found.conn_tab_size, found.kernel) == (None, None)
 
 
+def test_the_tables_status_is_taken_and_what_is_none_is_not() -> None:
+    status = {
+        "entries": 126,
+        "buckets": 2048,
+        "lfactor": -4,
+        "empty_buckets": 9,
+        "chains": {"1": 3},
+    }
+    facts = {"table_status": status, "table_status_fullest": "x", "entry_bytes": 288}
+    (found,) = directors_of({"directors": {"bal01": facts}})
+    assert found.table_status is not None
+    assert (found.table_status.entries, found.table_status.longest_chain) == (126, 1)
+    assert (found.table_status_fullest, found.table_status_at_end) == (None, None)
+    assert found.entry_bytes == 288
+
+
 @pytest.mark.parametrize(("text", "mode"), [("0", 0), ("1", 1), ("x", 1), (None, 1), ("", 1)])
 def test_a_sysctl_that_is_no_number_is_the_default(text: str | None, mode: int) -> None:
     facts = {"sysctl": {"conn_reuse_mode": text}}

@@ -11,6 +11,7 @@ import pytest
 from analyzer.health import Check, Health, checks, to_json, verdict
 from analyzer.ipvs.formats import Destination, Entry, Service
 from analyzer.ipvs.states import Timeouts
+from analyzer.ipvs.table_status import TableStatus
 
 VIP = "192.168.10.2"
 NAME = f"TCP {VIP}:80"
@@ -82,6 +83,41 @@ def test_two_directors_that_are_well_pass_everything() -> None:
     assert verdict(made) == "All is as it should be"
     document = json.loads(json.dumps(to_json(made, [WELL, OTHER]), allow_nan=False))
     assert document["directors"][0]["connections_per_s"] == 50
+
+
+STATUS = TableStatus(
+    entries=126, buckets=2048, lfactor=-4, empty_buckets=1928, chains={"1": 114, "2": 6}
+)
+NEW = replace(WELL, kernel="7.2.7", conn_tab_bits=8, conn_max=2**30, table_status=STATUS)
+
+
+def test_a_table_is_told_by_the_kernel_where_it_tells() -> None:
+    assert found("table of entries", WELL).detail == "30 entries by the counters, in 4,096 buckets"
+    check = found("table of entries", NEW)
+    assert check.outcome == "passed"
+    assert check.detail == (
+        "126 entries in 2,048 buckets (lfactor -4), chains of up to 2, by /proc/net/ip_vs_status; "
+        "it grows by itself; at most 1,073,741,824 (conn_max)"
+    )
+    unread = found("table of entries", replace(NEW, table_status=None))
+    assert unread.outcome == "passed"
+    assert unread.detail.startswith(
+        "30 entries by the counters, in 256 buckets; it grows by itself"
+    )
+    document = to_json([check], [NEW])["directors"][0]
+    assert document["table_status"]["chains"] == {"1": 114, "2": 6}
+    assert (document["conn_max"], document["entry_bytes"]) == (2**30, None)
+
+
+@pytest.mark.parametrize("status", [STATUS, None])
+def test_a_table_at_its_limit_is_failed(status: TableStatus | None) -> None:
+    full = replace(NEW, conn_max=30, table_status=status)
+    assert found("table of entries", full).outcome == "failed"
+
+
+def test_chains_are_not_foretold_of_a_table_that_grows() -> None:
+    assert "chains" in found("memory", WELL).detail
+    assert "chains" not in found("memory", NEW).detail
 
 
 WRONG = {

@@ -172,6 +172,16 @@ def test_peaks_of_different_instants_do_not_add_up(tmp_path: Path) -> None:
     assert found(tmp_path, "table-memory", peak=9_000, before=9_000) is None
 
 
+def test_the_bytes_of_an_entry_are_the_directors_own(tmp_path: Path) -> None:
+    own = found(tmp_path, "table-memory", peak=40_000, facts={"entry_bytes": 280})
+    assert own is not None
+    assert "11 MB" in own.title
+    assert "280 bytes an entry, by its own boot line" in own.evidence
+    other = found(tmp_path / "other", "table-memory", peak=40_000, facts={"entry_bytes": 0})
+    assert other is not None
+    assert "320 bytes an entry, 4,096 buckets" in other.evidence
+
+
 def test_a_table_that_grows_by_itself_needs_no_advice_on_its_size(tmp_path: Path) -> None:
     facts = {"conn_tab_size": 256, "kernel": "7.2.7"}
     assert found(tmp_path, "table-memory", peak=40_000, facts=facts) is None

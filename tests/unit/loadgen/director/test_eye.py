@@ -186,6 +186,19 @@ def test_counters_are_the_directors_own_ipvsadms() -> None:
     }
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_the_tables_status_is_read_where_it_is(
+    there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "ip_vs_status"
+    if there:
+        path.write_text("Conns:\t3\nConn buckets:\t256 (8 bits, lfactor -4)\n")
+    script = eye_module.ASK_TABLE_STATUS.replace("/proc/net/ip_vs_status", str(path))
+    monkeypatch.setattr(eye_module, "ASK_TABLE_STATUS", script)
+    found = with_eye(lambda eye: eye.table_status(timeout_s=20))
+    assert (found.entries if found else None) == (3 if there else None)
+
+
 def test_the_head_of_a_large_table_is_read_and_no_more(tables: Path) -> None:
     (tables / "ip_vs_conn").write_text(ENTRIES_HEADER + FIN_WAIT * 50)
 

@@ -193,6 +193,34 @@ def test_the_manifest_has_all_of_it() -> None:
     assert found["sysctl"]["conn_reuse_mode"] == "1"
 
 
+STATUS = "Conns:\t126\nConn buckets:\t2048 (11 bits, lfactor -4)\nConn buckets len-1:\t126 (100%)\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "entries"),
+    [
+        (f"@table\n{STATUS}", 126),
+        ("@table\n", None),  # before Linux 7.1, or not for us
+        ("@table\ncat: Permission denied\n", None),
+        ("", None),
+    ],
+)
+def test_the_tables_status_is_learnt_where_it_is_given(said: str, entries: int | None) -> None:
+    found = learnt({"@kernel": WHO.replace("@ip_vs\n", f"{said}@ip_vs\n")})
+    assert (found.table_status.entries if found.table_status else None) == entries
+    told = manifest_of(found, "local")["table_status"]
+    assert (told and told["chains"]) == ({"1": 126} if entries else None)
+    assert len(found.services.services) == 2  # what follows is read as ever
+
+
+def test_the_bytes_of_an_entry_are_the_kernels_own_words() -> None:
+    line = "[    1.25] IPVS: Each connection entry needs 288 bytes at least\n"
+    found = learnt({"@kernel": WHO.replace("@ip_vs\n", f"@entry\n{line}@ip_vs\n")})
+    assert found.entry_bytes == 288
+    assert manifest_of(found, "local")["entry_bytes"] == 288
+    assert learnt({}).entry_bytes is None
+
+
 def test_what_was_not_learnt_is_null_in_the_manifest() -> None:
     found = manifest_of(learnt({}), "local")
     unknown = ("hz", "timer_phase_s", "timer_phase_uncertainty_s", "timeouts", "timeouts_source")

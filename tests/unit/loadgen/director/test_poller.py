@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -12,6 +13,7 @@ import pytest
 
 from analyzer.ipvs.formats import parse_services
 from analyzer.ipvs.states import Timeouts
+from analyzer.ipvs.table_status import parse_table_status
 from analyzer.recording import Recording, RecordingWriter
 from loadgen.director import entries as entries_module
 from loadgen.director import poller as poller_module
@@ -33,6 +35,8 @@ from tests.unit.loadgen.director.fakes import (
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from analyzer.ipvs.table_status import TableStatus
 
 OURS = watch_target(Target(vip="192.168.10.2", port=80))
 
@@ -375,6 +379,57 @@ def test_what_changes_seldom_is_looked_at_again_and_told(
     assert rows(recording, "events", "host", "kind", "detail") == [
         ("bal01", "timeouts-changed", "900 10 300")  # once, as it changed once
     ]
+
+
+def status(entries: int, buckets: int = 256) -> str:
+    return f"Conns:\t{entries}\nConn buckets:\t{buckets} (8 bits, lfactor -4)\n"
+
+
+def test_the_tables_status_is_read_again_and_the_fullest_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(poller_module, "STANDING_EVERY_S", 0)
+    answers = iter([status(7), status(90, 2048), status(20, 2048)])
+    fake = FakeShell(look(), look(), look(), look())
+    fake.asides["@timeouts"] = STANDING.format(120)
+
+    async def table_status(self: Eye, *, timeout_s: float) -> TableStatus | None:
+        return parse_table_status(next(answers, status(3)))
+
+    monkeypatch.setattr(Eye, "table_status", table_status)
+    facts = replace(facts_of("7.2.7"), table_status=parse_table_status(status(0)))
+    poller, _ = polled(fake, tmp_path, facts=facts)
+    found = poller.table_manifest()
+    assert (found["table_status_fullest"]["entries"], found["table_status_fullest"]["buckets"]) == (
+        90,
+        2048,
+    )
+    assert found["table_status_at_end"]["entries"] == 3
+
+
+def test_a_director_that_does_not_tell_its_tables_status_is_not_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(poller_module, "STANDING_EVERY_S", 0)
+
+    async def table_status(self: Eye, *, timeout_s: float) -> TableStatus | None:
+        raise AssertionError
+
+    monkeypatch.setattr(Eye, "table_status", table_status)
+    fake = FakeShell(look(), look())
+    fake.asides["@timeouts"] = STANDING.format(120)
+    poller, recording = polled(fake, tmp_path, facts=facts_of("6.1.176"))
+    assert poller.table_manifest() == {}
+    assert len(recording.table("polls")) == 2
+
+
+def test_a_link_that_is_lost_at_the_end_costs_only_the_last_status(tmp_path: Path) -> None:
+    fake = FakeShell(look())
+    fake.lost_by = "ip_vs_status"
+    facts = replace(facts_of("7.2.7"), table_status=parse_table_status(status(5)))
+    poller, recording = polled(fake, tmp_path, facts=facts)
+    assert poller.table_manifest()["table_status_fullest"]["entries"] == 5
+    assert len(recording.table("polls")) == 1
 
 
 def test_timeouts_alone_are_read_between_and_since_when_they_may_hold_is_noted(
