@@ -136,7 +136,7 @@ def verdict(figures: Figures) -> str:
                 *broken,
                 *sent,
                 *held,
-                "no entry was seen, so no timeout could be measured",
+                f"{_none_went(figures)}, so no timeout could be measured",
                 *lost,
             ]
         )
@@ -144,6 +144,18 @@ def verdict(figures: Figures) -> str:
     decay = [governed, *_peaked(figures.peaks, row), *lost]
     rest = [*sent, *decay] if figures.requests.failed else [*decay, *sent]
     return _sentence([*ended, *broken, *rest])
+
+
+_ENTRY = ["director", "protocol", "client_ip", "client_port", "vip", "port"]
+
+
+def _none_went(figures: Figures) -> str:
+    """Why nothing is known of a lifetime: no entry, or none that its timer ended in view."""
+    changes = figures.evidence.changes if figures.evidence else None
+    n = 0 if changes is None else len(changes[_ENTRY].drop_duplicates())
+    if not n:
+        return "no entry was seen"
+    return f"{n:,} {'entry was' if n == 1 else 'entries were'} seen, none of them to go by its timer"
 
 
 def _peaked(peaks: Sequence[Peak], row: Lifetime) -> list[str]:

@@ -82,6 +82,10 @@ def _service(service: PrintedService) -> Service:
     )
 
 
+_IN_SERVICE = 1
+"""Of a real server whose weight is not printed (``--thresholds``): nothing says that it drains."""
+
+
 def _destination(server: PrintedDestination) -> Destination | None:
     if server.active is None or server.inactive is None:
         return None
@@ -89,7 +93,7 @@ def _destination(server: PrintedDestination) -> Destination | None:
         address=server.address,
         port=server.port or 0,
         forwarding=FORWARDING.get(server.forward or "", server.forward or ""),
-        weight=server.weight or 0,
+        weight=_IN_SERVICE if server.weight is None else server.weight,
         active=server.active,
         inactive=server.inactive,
     )

@@ -164,6 +164,8 @@ def test_what_was_closed_between_two_looks_is_no_lifetime(tmp_path: Path) -> Non
     (why,) = (one for one in found.not_measured if one.what.startswith("lifetime of 5 entries"))
     assert "5 in ESTABLISHED" in why.what
     assert "closed or reset" in why.why
+    assert "no entry was seen, so" not in found.verdict.casefold()
+    assert "5 entries were seen, none of them to go by its timer" in found.verdict
 
 
 def test_an_entry_that_went_in_a_gap_of_the_log_widens_nothing(tmp_path: Path) -> None:

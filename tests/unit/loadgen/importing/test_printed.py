@@ -86,6 +86,18 @@ TCP  192.168.10.2:80                    50      300        0    20000        0
     assert from_printed(text).counters == {key: Counters(50, 300, 0, 20000, 0)}
 
 
+def test_a_real_server_whose_weight_is_not_printed_does_not_drain() -> None:
+    """``--thresholds`` prints limits in its place; taken for 0, it "may be rebooted"."""
+    (service,) = from_printed(
+        "Prot LocalAddress:Port            Uthreshold Lthreshold ActiveConn InActConn\n"
+        "  -> RemoteAddress:Port\n"
+        "TCP  192.0.2.80:80 wlc\n"
+        "  -> 192.0.2.21:80                0          0          3          60\n"
+    ).services
+    (server,) = service.destinations
+    assert (server.weight, server.active, server.inactive) == (1, 3, 60)
+
+
 def test_the_timeouts_of_a_look() -> None:
     text = "Timeout (tcp tcpfin udp): 900 20 300\n"
     assert from_printed(text + SERVICES).timeouts == Timeouts(tcp_s=900, tcpfin_s=20, udp_s=300)
