@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from analyzer.in_force.model import Change
     from analyzer.measure import Measured
 
+pytestmark = pytest.mark.alone
+
 BIN = Path(sys.executable).parent
 VIP = "192.168.10.2"
 RATE, DURATION_S = 20, 18

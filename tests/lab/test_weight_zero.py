@@ -27,6 +27,8 @@ from loadgen.lab.layout import Counts, lay_out
 if TYPE_CHECKING:
     from loadgen.lab.topology import Forwarding
 
+pytestmark = pytest.mark.alone
+
 LOADGEN = Path(sys.executable).parent / "loadgen"
 FORWARDINGS: tuple[Forwarding, ...] = ("dr", "nat")
 TCPFIN_S = 6
