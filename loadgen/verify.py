@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from analyzer.health import Health, name_of
 from analyzer.ipvs.formats import parse_entries
+from analyzer.ipvs.versions import why_counters_stand_still
 from analyzer.lives import CONN_TAB_BITS
 from loadgen.director.eyes import eye_on
 from loadgen.director.meet import meet
@@ -76,6 +77,7 @@ async def _one(eye: Eye, facts: DirectorFacts, window_s: float) -> Health:
     status = None
     if facts.table_status is not None:
         status = await eye.table_status(timeout_s=ASK_S)
+    why_no_rate = why_counters_stand_still(facts.kernel, facts.standing.sysctl)
     services = look.services.services
     size = look.services.conn_tab_size
     vips = {service.address for service in services if service.address}
@@ -87,7 +89,8 @@ async def _one(eye: Eye, facts: DirectorFacts, window_s: float) -> Health:
         timeouts=facts.timeouts,
         services=services,
         conn_tab_bits=int(math.log2(size)) if size else CONN_TAB_BITS,
-        per_s=connections_per_s(services, first, second, passed_s),
+        per_s=None if why_no_rate else connections_per_s(services, first, second, passed_s),
+        why_no_rate=why_no_rate,
         entries=None if text is None else parse_entries(text).entries,
         sample_of=held if held > MOST_ENTRIES else None,
         memory_available_bytes=await _memory_bytes(eye),

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 from analyzer.counted.results import service_name
 from analyzer.findings.counted import alternatives
 from analyzer.findings.figures import agrees, by_whom, lived, measured, seconds, timeout_told
+from analyzer.ipvs.drop_entry import in_words
+from analyzer.predict import DROP_ENTRY
 from analyzer.results import Finding
 from analyzer.samples import carries_rate
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from analyzer.findings.figures import Figures
-    from analyzer.results import Lifetime, Requests
+    from analyzer.results import EndedEarly, Lifetime, Requests
 
 BELOW_NOTICE_S = 0.05
 TIMES_THE_RATE = 10
@@ -223,11 +225,23 @@ def ended_early(figures: Figures) -> Finding | None:
         id="ended-early",
         severity="warning",
         title=f"{sum(row.n for row in rows)} entries went before their time",
-        evidence=f"{told}. They are left out of the lifetimes.",
+        evidence=" ".join(
+            (f"{told}. They are left out of the lifetimes.", *_sweeps(figures, rows))
+        ),
         advice="drop-entry: the director defends its memory (net.ipv4.vs.drop_entry); "
         "expire-nodest-conn: a real server was removed, or a client's port came back while it had "
         "weight 0; flush: somebody emptied the table, or the director's kernel went down.",
     )
+
+
+def _sweeps(figures: Figures, rows: Sequence[EndedEarly]) -> Iterator[str]:
+    """What drop_entry does on the directors that dropped entries, by their kernels."""
+    dropping = {row.director for row in rows if row.cause == DROP_ENTRY}
+    for one in figures.measured:
+        if one.director.name in dropping:
+            kernel = one.director.kernel
+            of = f"Linux {kernel}" if kernel else "its kernel is not known"
+            yield f"On {one.director.name} ({of}) {in_words(kernel)}"
 
 
 def _flows_in(figures: Figures, state: str) -> list[int]:

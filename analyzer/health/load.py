@@ -66,7 +66,7 @@ def _protocols(found: Sorted, service: Service) -> set[str]:
 
 def _unknown_rate(what: str, one: Health) -> Check | None:
     if one.per_s is None:
-        why = "its counters cannot be read: root there, or sudo -n for ipvsadm"
+        why = one.why_no_rate or "its counters cannot be read: root there, or sudo -n for ipvsadm"
         return made(what, one.director, "not measured", why)
     if one.timeouts is None:
         return made(what, one.director, "not measured", "its timeouts cannot be read")

@@ -34,6 +34,7 @@ class Health:
         conn_max: the most entries that it may hold; None where there is no limit (before 7.2).
         entry_bytes: of one entry at least, as its kernel said when it loaded IPVS.
         table_status: of its table, as its kernel tells root since Linux 7.1.
+        why_no_rate: why there is no ``per_s``, where that is known.
     """
 
     director: str
@@ -52,6 +53,7 @@ class Health:
     conn_max: int | None = None
     entry_bytes: int | None = None
     table_status: TableStatus | None = None
+    why_no_rate: str | None = None
 
     @property
     def law(self) -> Law:

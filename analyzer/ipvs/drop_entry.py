@@ -1,28 +1,75 @@
 """drop_entry: how long a droppable entry survives while the director defends its memory.
 
-Once a second the kernel draws as many random buckets as 1/32 of the table, with repetition, and
-drops what is droppable in them: SYN_RECV and SYNACK, and idle ESTABLISHED entries of few packets
-(``ip_vs_random_dropentry``). So an entry's end is a matter of chance, with a known distribution.
+Once a second the kernel looks at buckets for 1/32 of the table, and drops what is droppable in
+them: SYN_RECV and SYNACK, and idle ESTABLISHED entries of few packets (``ip_vs_random_dropentry``).
+So an entry's end is a matter of chance, with a known distribution. Before Linux 7.1 each of the
+buckets is drawn by itself, some twice: a bucket is spared with (1 - 1/size)^(size/32), which is
+e^(-1/32). Since then they lie in a row from one that is drawn: a bucket is spared with 31/32.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
-DRAWN_SHARE = 1 / 32
+from analyzer.ipvs.versions import law_of
+
+SHARE = 1 / 32
+"""Of the table's buckets, that are looked at."""
+
 PERIOD_S = 1.0
 
 
-def survival(age_s: float) -> float:
-    """The share of droppable entries that are still there at an age in seconds, timers aside."""
-    return math.exp(-_periods(age_s))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweep:
+    """How buckets are chosen.
+
+    Attributes:
+        spared: the probability that a bucket is not looked at in a period.
+        how: the choice in words.
+    """
+
+    spared: float
+    how: str
 
 
-def mean_life_s(timer_s: float) -> float:
+_DRAWN = Sweep(spared=math.exp(-SHARE), how="buckets drawn one by one, some of them twice")
+_IN_A_ROW = Sweep(spared=1 - SHARE, how="buckets in a row, from one that is drawn")
+
+
+def sweep_of(kernel: str | None) -> Sweep:
+    """The sweep of a kernel of this release; that of ``ASSUMED`` where it is not known."""
+    return _IN_A_ROW if law_of(kernel).sweeps_in_a_row else _DRAWN
+
+
+def survival(age_s: float, kernel: str | None) -> float:
+    """The share of droppable entries that are still there at an age in seconds, timers aside.
+
+    Args:
+        age_s: since they became droppable.
+        kernel: the director's release.
+    """
+    return math.exp(-_rate_per_s(kernel) * max(age_s, 0))
+
+
+def mean_life_s(timer_s: float, kernel: str | None) -> float:
     """The mean life of droppable entries whose timer would end them at ``timer_s``."""
-    return PERIOD_S / DRAWN_SHARE * -math.expm1(-_periods(timer_s))
+    rate_per_s = _rate_per_s(kernel)
+    return -math.expm1(-rate_per_s * max(timer_s, 0)) / rate_per_s
 
 
-def _periods(age_s: float) -> float:
-    """An age as a multiple of the mean life of an entry without a timer."""
-    return DRAWN_SHARE * max(age_s, 0) / PERIOD_S
+def half_life_s(kernel: str | None) -> float:
+    """After how many seconds half of the droppable entries are gone, timers aside."""
+    return math.log(2) / _rate_per_s(kernel)
+
+
+def in_words(kernel: str | None) -> str:
+    """What drop_entry does on a kernel, as a sentence."""
+    return (
+        f"drop_entry looks at 1/32 of the table each second ({sweep_of(kernel).how}): of what may "
+        f"be dropped, half is gone after {half_life_s(kernel):.1f} s."
+    )
+
+
+def _rate_per_s(kernel: str | None) -> float:
+    return -math.log(sweep_of(kernel).spared) / PERIOD_S

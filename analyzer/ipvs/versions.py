@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 Release = tuple[int, int]
 """Major and minor number of a kernel version, as (6, 12)."""
@@ -26,6 +29,7 @@ TIMER_MIGRATION: Release = (6, 9)
 READS_LINEARLY: Release = (6, 14)
 TABLE_RESIZES: Release = (7, 1)
 HAS_CONN_MAX: Release = (7, 2)
+READS_PAST_EXTENSIONS: Release = (7, 2)
 
 RESIZING_LEAST_BUCKETS = 256
 """Of a table that resizes itself, in a namespace with no service."""
@@ -82,10 +86,11 @@ CHANGES: tuple[VersionChange, ...] = (
     ),
     VersionChange(
         since=ESTIMATOR_MAY_STOP,
-        what="Rates are estimated by kernel threads (est_cpulist, est_nice); run_estimation=0 or "
-        "an empty list stops them, and --rate is then no measurement.",
-        known="source",
-        source="net/netfilter/ipvs/ip_vs_est.c",
+        what="Rates and counters are added up by kernel threads (est_cpulist, est_nice); an empty "
+        "list stops them as run_estimation=0 does: --stats and --rate then stand still.",
+        known="measured",
+        source="net/netfilter/ipvs/ip_vs_est.c, ip_vs_chain_estimation; sysctl "
+        "net.ipv4.vs.est_cpulist on 7.2",
     ),
     VersionChange(
         since=TIMER_MIGRATION,
@@ -109,13 +114,43 @@ CHANGES: tuple[VersionChange, ...] = (
     ),
     VersionChange(
         since=TABLE_RESIZES,
-        what="drop_entry looks at size/32 consecutive buckets from a random one on, each second.",
+        what="size= of /proc/net/ip_vs is the namespace's present number of buckets, 256 with no "
+        "service; before it is the module's, 2^conn_tab_bits, fixed when that was loaded.",
+        known="measured",
+        source="net/netfilter/ipvs/ip_vs_ctl.c, ip_vs_info_seq_show",
+    ),
+    VersionChange(
+        since=TABLE_RESIZES,
+        what="The tables of entries and of services grow beyond buckets x 2^lfactor (sysctls "
+        "conn_lfactor, -4, and svc_lfactor, -3).",
+        known="measured",
+        source="net/netfilter/ipvs/ip_vs_ctl.c; sysctl net.ipv4.vs.conn_lfactor",
+    ),
+    VersionChange(
+        since=TABLE_RESIZES,
+        what="/proc/net/ip_vs_status tells root how many entries there are, of whatever service, "
+        "and the chains; an entry under masquerading stands in two of them.",
+        known="measured",
+        source="net/netfilter/ipvs/ip_vs_ctl.c, ip_vs_status_show",
+    ),
+    VersionChange(
+        since=TABLE_RESIZES,
+        what="An entry needs 288 bytes at least (280 on 6.1), and 341 of slab as before; the "
+        "kernel's own boot line says what it is.",
+        known="measured",
+        source="net/netfilter/ipvs/ip_vs_conn.c, ip_vs_conn_init; dmesg of 6.1 and 7.2",
+    ),
+    VersionChange(
+        since=TABLE_RESIZES,
+        what="drop_entry looks at size/32 consecutive buckets from a random one on, each second; "
+        "before it draws size/32 of them, any one again and again.",
         known="source",
         source="net/netfilter/ipvs/ip_vs_conn.c, ip_vs_random_dropentry",
     ),
     VersionChange(
         since=TABLE_RESIZES,
-        what="A template that was invalidated keeps its ports; only its destination port is 65535.",
+        what="A template that was invalidated keeps its ports; only its destination port is "
+        "65535, before its virtual port too.",
         known="source",
         source="net/netfilter/ipvs/ip_vs_conn.c, ip_vs_check_template",
     ),
@@ -134,13 +169,16 @@ CHANGES: tuple[VersionChange, ...] = (
         source="net/netfilter/ipvs/ip_vs_ctl.c, ip_vs_info_seq_show",
         carried_back="stable trees of August 2026 have it",
     ),
+    VersionChange(
+        since=READS_PAST_EXTENSIONS,
+        what="Of an IPv6 packet with an extension header the TCP flags are read behind it; before "
+        "at a fixed offset, so that the entry's state is guessed wrongly.",
+        known="source",
+        source="net/netfilter/ipvs/ip_vs_proto_tcp.c, tcp_state_transition (commit 2500fa3958b1)",
+        carried_back="stable trees of July 2026 have it",
+    ),
 )
 """In the order of their releases."""
-
-STABLE_FIX = (
-    "IPv6 packets with an extension header: kernels before the stable fix of July 2026 read the "
-    "TCP flags at a fixed offset, and guess the entry's state wrongly."
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +192,7 @@ class Law:
         reads_linearly: reading the table of entries takes time by their number.
         table_resizes: the table resizes itself, so that ``size=`` is its present size.
         has_conn_max: there is an upper limit of entries, the sysctl ``conn_max``.
+        sweeps_in_a_row: drop_entry looks at consecutive buckets; else it draws each one.
         uncertain: changes that its version does not have but its distributor may.
     """
 
@@ -163,6 +202,7 @@ class Law:
     reads_linearly: bool
     table_resizes: bool
     has_conn_max: bool
+    sweeps_in_a_row: bool
     uncertain: tuple[VersionChange, ...]
 
     @property
@@ -216,6 +256,24 @@ def nodest_in_any_reuse_mode(kernel: str | None) -> bool:
     )
 
 
+def why_counters_stand_still(kernel: str | None, sysctl: Mapping[str, str]) -> str | None:
+    """Why a director's counters (Conns, InPkts ...) are not added up at present; None if they are.
+
+    The kernel adds up what its CPUs have counted when it estimates the rates, and shows the sums of
+    the last time (``ip_vs_copy_stats``; measured on 6.1 and 7.2: no counter moved).
+
+    Args:
+        kernel: its release, untrusted.
+        sysctl: ``net.ipv4.vs.*`` by name, as far as they could be read; empty ones are not in it.
+    """
+    if sysctl.get("run_estimation") == "0":
+        return "net.ipv4.vs.run_estimation is 0: its kernel adds them up no more"
+    stops = law_of(kernel).has(ESTIMATOR_MAY_STOP)
+    if stops and "run_estimation" in sysctl and "est_cpulist" not in sysctl:
+        return "net.ipv4.vs.est_cpulist is empty: its kernel adds them up no more"
+    return None
+
+
 def law_of(kernel: str | None) -> Law:
     """The law that a kernel goes by.
 
@@ -231,5 +289,6 @@ def law_of(kernel: str | None) -> Law:
         reads_linearly=of >= READS_LINEARLY,
         table_resizes=of >= TABLE_RESIZES,
         has_conn_max=of >= HAS_CONN_MAX,
+        sweeps_in_a_row=of >= TABLE_RESIZES,
         uncertain=tuple(c for c in CHANGES if c.carried_back and of < c.since),
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from analyzer.ipvs.reads import Proof
 from analyzer.ipvs.table_status import to_manifest
+from analyzer.ipvs.versions import why_counters_stand_still
 from loadgen.background import Background
 from loadgen.director.entries import Entries, Taken
 from loadgen.director.pace import DIRECTOR_CPU, Pace
@@ -107,7 +108,8 @@ class Poller(Background):
         self._recording = recording
         self._watched = watched
         self._clock = Timekeeper(boot_ns)
-        self._entries = Entries(watched, director_cpu, facts.kernel if facts else None)
+        self._kernel = facts.kernel if facts else None
+        self._entries = Entries(watched, director_cpu, self._kernel)
         self._counters_pace = Pace(director_cpu / 2, COUNTERS_EVERY_S)
         self._standing = facts.standing if facts else None
         self._standing_pace = Pace(director_cpu / 2, STANDING_EVERY_S)
@@ -155,7 +157,9 @@ class Poller(Background):
             "entries, in every read,": self._entries.unproved(),
         }
         if not self.counters:
-            why["counters (Conns, InPkts ...)"] = "it has no ipvsadm that we may run"
+            why["counters (Conns, InPkts ...)"] = (
+                self._stand_still() or "it has no ipvsadm that we may run"
+            )
         return [
             {"what": f"{what} on {self.name}", "why": reason}
             for what, reason in why.items()
@@ -327,6 +331,9 @@ class Poller(Background):
         Returns:
             What went wrong on the way: the look itself is to be recorded all the same.
         """
+        if self._stand_still():
+            self._fresh = None
+            return None
         self._fresh = look.counters
         began_s = time.monotonic()
         if self._fresh is None and self._counters_pace.is_due(began_s):
@@ -340,6 +347,11 @@ class Poller(Background):
         if self._fresh:
             self.counters, self.counters_s = self._fresh, time.monotonic()
         return None
+
+    def _stand_still(self) -> str | None:
+        """Why the counters are of some earlier time, if they are."""
+        sysctl = self._standing.sysctl if self._standing else {}
+        return why_counters_stand_still(self._kernel, sysctl)
 
     def _took_aside(self, what: str, began_s: float) -> float:
         """How long it took, seconds; an event where that was long."""

@@ -115,6 +115,13 @@ def test_a_table_at_its_limit_is_failed(status: TableStatus | None) -> None:
     assert found("table of entries", full).outcome == "failed"
 
 
+def test_counters_that_stand_still_give_no_rate_and_no_pass() -> None:
+    still = replace(NEW, per_s=None, why_no_rate="net.ipv4.vs.run_estimation is 0")
+    for what in ("source ports", "memory"):
+        check = found(what, still)
+        assert (check.outcome, check.detail) == ("not measured", "net.ipv4.vs.run_estimation is 0")
+
+
 def test_chains_are_not_foretold_of_a_table_that_grows() -> None:
     assert "chains" in found("memory", WELL).detail
     assert "chains" not in found("memory", NEW).detail

@@ -183,13 +183,31 @@ def test_a_server_that_came_back_takes_packets_again(tmp_path: Path) -> None:
     agreed(found)
 
 
-def test_drop_entry_takes_half_open_entries_at_random(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("kernel", "words"),
+    [
+        (
+            "6.1.176",
+            "On bal01 (Linux 6.1.176) drop_entry looks at 1/32 of the table each second "
+            "(buckets drawn one by one, some of them twice)",
+        ),
+        (
+            "7.2.7",
+            "On bal01 (Linux 7.2.7) drop_entry looks at 1/32 of the table each second "
+            "(buckets in a row, from one that is drawn)",
+        ),
+    ],
+)
+def test_drop_entry_takes_half_open_entries_at_random(
+    tmp_path: Path, kernel: str, words: str
+) -> None:
     lives = [half_open(40000 + n, 1000.0 + 0.05 * n) for n in range(30)]
     dropped = [gone(life, 1003.0 + 1.7 * n) for n, life in enumerate(lives[:20])]
-    found = Stage(lives=dropped + lives[20:], facts={"sysctl": {"drop_entry": "3"}}).played(
-        tmp_path
-    )
+    facts = {"sysctl": {"drop_entry": "3"}, "kernel": kernel}
+    found = Stage(lives=dropped + lives[20:], facts=facts).played(tmp_path)
     assert early(found) == {("SYN_RECV", "drop-entry"): 20}
+    (told,) = [one.evidence for one in found.findings if one.id == "ended-early"]
+    assert words in told
     assert groups(found) == [("SYN_RECV", 60, 10, 10)]
     agreed(found)
 
@@ -199,6 +217,7 @@ def test_without_drop_entry_nothing_is_put_down_to_it(tmp_path: Path) -> None:
     dropped = [gone(life, 1003.0 + 1.7 * n) for n, life in enumerate(lives[:20])]
     found = Stage(lives=dropped + lives[20:]).played(tmp_path)
     assert early(found) == {}
+    assert not any("drop_entry looks" in one.evidence for one in found.findings)
     assert "prediction-differs" in {one.id for one in found.findings}
 
 

@@ -432,6 +432,24 @@ def test_a_link_that_is_lost_at_the_end_costs_only_the_last_status(tmp_path: Pat
     assert len(recording.table("polls")) == 1
 
 
+@pytest.mark.parametrize("sysctl", ["run_estimation:0\nest_cpulist:0\n", "run_estimation:1\n"])
+def test_counters_that_stand_still_are_not_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sysctl: str
+) -> None:
+    """The kernel adds them up when it estimates rates; est_cpulist is there, but empty."""
+    facts = facts_of("7.2.7", f"@sysctl\n{sysctl}@end\n")
+    fake = FakeShell(look(), look())
+
+    async def counters(self: Eye, *, timeout_s: float) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(Eye, "counters", counters)
+    poller, recording = polled(fake, tmp_path, facts=facts)
+    assert recording.table("services")["conns"].isna().all()
+    (why,) = [row["why"] for row in poller.not_measured() if row["what"].startswith("counters")]
+    assert why.endswith("its kernel adds them up no more")
+
+
 def test_timeouts_alone_are_read_between_and_since_when_they_may_hold_is_noted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
