@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analyzer.analysis import analyse
-from analyzer.recording import Recording
+from analyzer.recording.directory import Recording
 from loadgen.importing.folder import import_folder
-from reports.page import render_page
+from reports.run.page import render_page
 from tests.browser.chromium import chromium, offline, opened
 
 if TYPE_CHECKING:

@@ -7,44 +7,46 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer import curves, findings, requests
-from analyzer.assumed import with_other_way
-from analyzer.drains import drains
-from analyzer.ending import ending_of
-from analyzer.evidence import Evidence, gather
-from analyzer.expired import late_packets, longest_pause_s
+from analyzer import findings
+from analyzer.charts.pictures import Pictures
+from analyzer.client import requests
+from analyzer.client.latency import latencies
+from analyzer.client.shares import shares
+from analyzer.compared import curves
+from analyzer.compared.evidence import Evidence, gather
+from analyzer.compared.population import observed_states, predicted_states
+from analyzer.compared.sockets import socket_curves, socket_states
+from analyzer.compared.tcpfin import other_tcpfins
+from analyzer.compared.what_if import what_if
+from analyzer.drains.drains import drains
+from analyzer.estimate.lived import lived
 from analyzer.failover.tell import failover
+from analyzer.findings.assumed import with_other_way
 from analyzer.findings.figures import Figures
 from analyzer.ipvs.states import Flag
 from analyzer.ipvs.versions import ASSUMED, sentence
-from analyzer.latency import latencies
-from analyzer.lived import lived
 from analyzer.log_clock.results import log_clock_of
 from analyzer.measure import Measured, measure
-from analyzer.observed import ns, span_ms
-from analyzer.pictures import Pictures
-from analyzer.population import observed_states, predicted_states
-from analyzer.resets import resets
+from analyzer.observed.entries import ns, span_ms
+from analyzer.predicted.rules import segments_passed
+from analyzer.recording.ending import ending_of
 from analyzer.results import Analysis, DirectorTable, Event, KernelLaw, Timeline
-from analyzer.rules import segments_passed
-from analyzer.shares import shares
-from analyzer.sockets import socket_curves, socket_states
-from analyzer.stories.tell import stories
 from analyzer.sweep.waits import fin_waits
-from analyzer.tcpfin import other_tcpfins
-from analyzer.what_if import what_if
+from analyzer.traces.expired import late_packets, longest_pause_s
+from analyzer.traces.resets import resets
+from analyzer.traces.tell import stories
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pandas as pd
 
-    from analyzer.courses import Curve, SocketCurve, WhatIf
-    from analyzer.director import Director
-    from analyzer.ending import Ending
-    from analyzer.recording import Recording
+    from analyzer.compared.what_if import Assumption
+    from analyzer.predicted.courses import Curve, SocketCurve, WhatIf
+    from analyzer.recording.director import Director
+    from analyzer.recording.directory import Recording
+    from analyzer.recording.ending import Ending
     from analyzer.sweep.waits import FinWaits
-    from analyzer.what_if import Assumption
 
 _MARKED = {"SYN": Flag.SYN, "FIN": Flag.FIN, "RST": Flag.RST}
 

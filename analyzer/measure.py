@@ -7,52 +7,57 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analyzer import curves
-from analyzer.agreement import Doubt, agreement
-from analyzer.causes import lacks_service
-from analyzer.clock import REACTION_S
-from analyzer.counters import counted_lifetimes
-from analyzer.decay import lifetimes, predicted_lifetimes, sightings_of
-from analyzer.endings import ended_early_rows, with_early_ends, with_outages, with_removals
-from analyzer.entry_timers import unseen_ends, with_timers
-from analyzer.falls.bands import as_well
-from analyzer.falls.measured import by_falls
-from analyzer.falls.settle import Settled
-from analyzer.in_force.learn import learn_timeouts, with_timeouts
-from analyzer.in_force.model import timeouts_in_force
-from analyzer.in_force.wording import timeouts_unknown, with_sources
-from analyzer.ipvs.timers import TimerPhase
-from analyzer.join import (
+from analyzer.client.causes import lacks_service
+from analyzer.compared import curves
+from analyzer.compared.agreement import Doubt, agreement
+from analyzer.compared.early_ends import (
+    ended_early_rows,
+    with_early_ends,
+    with_outages,
+    with_removals,
+)
+from analyzer.compared.join import (
     REQUEST_END_UNCERTAINTY_S,
     with_packets,
     with_requests,
 )
-from analyzer.observed import entry_lives, entry_polls_ns, state_samples
-from analyzer.passage import passage_of
-from analyzer.phase import infer_phase, refine_phase
-from analyzer.predict import (
+from analyzer.compared.passage import passage_of
+from analyzer.compared.servers import real_servers
+from analyzer.estimate.counters import counted_lifetimes
+from analyzer.estimate.decay import lifetimes, predicted_lifetimes, sightings_of
+from analyzer.estimate.entry_timers import unseen_ends, with_timers
+from analyzer.estimate.falls.bands import as_well
+from analyzer.estimate.falls.measured import by_falls
+from analyzer.estimate.falls.settle import Settled
+from analyzer.estimate.in_force.learn import learn_timeouts, with_timeouts
+from analyzer.estimate.in_force.model import timeouts_in_force
+from analyzer.estimate.in_force.wording import timeouts_unknown, with_sources
+from analyzer.ipvs.timers import TimerPhase
+from analyzer.observed.entries import entry_lives, entry_polls_ns, state_samples
+from analyzer.predicted.entries import (
     TIMER,
     Prediction,
     predict,
 )
+from analyzer.predicted.phase import infer_phase, refine_phase
+from analyzer.predicted.rules import director_clock, rules_of
+from analyzer.recording.clock import REACTION_S
 from analyzer.results import Agreement, EndedEarly, Lifetime, NotMeasured
-from analyzer.rules import director_clock, rules_of
-from analyzer.servers import real_servers
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from analyzer.clock import DirectorClock
-    from analyzer.counted.results import CountedService
-    from analyzer.counters import Counted
-    from analyzer.courses import Curve
-    from analyzer.director import Director
-    from analyzer.evidence import Evidence
-    from analyzer.in_force.model import InForce
+    from analyzer.compared.evidence import Evidence
+    from analyzer.compared.passage import Passage
+    from analyzer.estimate.counted.results import CountedService
+    from analyzer.estimate.counters import Counted
+    from analyzer.estimate.in_force.model import InForce
     from analyzer.ipvs.replay import Rules
-    from analyzer.passage import Passage
-    from analyzer.phase import InferredPhase
+    from analyzer.predicted.courses import Curve
+    from analyzer.predicted.phase import InferredPhase
+    from analyzer.recording.clock import DirectorClock
+    from analyzer.recording.director import Director
     from analyzer.wire.segments import Segments
 
     Bools = npt.NDArray[np.bool_]

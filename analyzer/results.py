@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from analyzer.pictures import Pictures
+from analyzer.charts.pictures import Pictures
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from analyzer.counted.results import CountedService
-    from analyzer.courses import Curve, SocketCurve, WhatIf
-    from analyzer.ending import Ending
+    from analyzer.client.failures import FailureKind, Stage
+    from analyzer.estimate.counted.results import CountedService
     from analyzer.failover.results import Failover
-    from analyzer.failures import FailureKind, Stage
-    from analyzer.forwarding import Forwarding
     from analyzer.ipvs.table_status import TableStatus
     from analyzer.log_clock.results import LogClock
-    from analyzer.stories.model import Story
+    from analyzer.predicted.courses import Curve, SocketCurve, WhatIf
+    from analyzer.predicted.forwarding import Forwarding
+    from analyzer.recording.ending import Ending
+    from analyzer.traces.model import Story
 
     Floats = npt.NDArray[np.float64]
     Ints = npt.NDArray[np.int64]
@@ -50,7 +50,7 @@ class Latency:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestErrors:
-    """Requests that failed for the same reason; see ``analyzer.failures`` for the kinds.
+    """Requests that failed for the same reason; see ``analyzer.client.failures`` for the kinds.
 
     ``first_s`` and ``last_s`` are when the first and the last of them were begun, seconds since
     the run's start.

@@ -14,20 +14,23 @@ from inspect import cleandoc
 from types import NoneType, SimpleNamespace, UnionType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from analyzer import courses, failures, forecast, forwarding, health, results
+from analyzer import health, results
 from analyzer.capacity import proof_results
 from analyzer.capacity import results as capacity_results
 from analyzer.capacity.question import PLAN_NAMES
-from analyzer.counted import results as counted_results
-from analyzer.ending import Ending
+from analyzer.client import failures
+from analyzer.estimate.counted import results as counted_results
 from analyzer.failover import results as failover_results
+from analyzer.forecast import document as forecast
+from analyzer.forecast.lives import Life, Question
+from analyzer.forecast.model import Band, PortBudget, TableMemory
+from analyzer.forecast.occupancy import Counts, Course
 from analyzer.ipvs import states
+from analyzer.ipvs.ipvsadm import model as texts
 from analyzer.ipvs.table_status import TableStatus
-from analyzer.ipvs.texts import model as texts
-from analyzer.lives import Life, Question
 from analyzer.log_clock.results import LogClock
-from analyzer.model import Band, PortBudget, TableMemory
-from analyzer.occupancy import Counts, Course
+from analyzer.predicted import courses, forwarding
+from analyzer.recording.ending import Ending
 from analyzer.sweep import results as sweep_results
 from analyzer.sweep.waits import FinWaits
 

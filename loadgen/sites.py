@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from loadgen.director.configured import configured
-from loadgen.director.link import Link, lab_link, parse_link
+from loadgen.director.links.configured import configured
+from loadgen.director.links.link import Link, lab_link, parse_link
 from loadgen.errors import UsageProblem
 
 if TYPE_CHECKING:
@@ -101,8 +101,8 @@ def _capture_link(name: str, hosts: Sequence[Link]) -> Link | None:
 
 
 def _find_lab(vip: str | None, told: Sequence[str], name: str | None) -> Lab | None:
-    from loadgen.lab import rootless
     from loadgen.lab.lab import running_labs
+    from loadgen.lab.system import rootless
 
     rootless.enter()
     whose = f" and holds {vip}" if vip else ""
@@ -163,7 +163,7 @@ def stand_in(site: Site, vip: str | None, say: Callable[[str], None]) -> None:
     """Move this process to where the site sends from, and say so in one line."""
     if site.namespace is None:
         return
-    from loadgen.lab.netns import enter
+    from loadgen.lab.system.netns import enter
 
     enter(site.namespace)
     names = ", ".join(link.name for link in site.directors)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from analyzer.wire.files import frame_chunks
+from analyzer.wire.capture.files import frame_chunks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -9,13 +9,13 @@ from analyzer.anonymous import manifest, tables
 from analyzer.anonymous.capture import FrameAnonymiser
 from analyzer.anonymous.capture_file import anonymous_capture
 from analyzer.anonymous.substitution import Substitution
-from analyzer.recording import RecordingWriter
-from analyzer.tables import TABLES
+from analyzer.recording.directory import RecordingWriter
+from analyzer.recording.tables import TABLES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from analyzer.recording import Recording
+    from analyzer.recording.directory import Recording
 
 
 def anonymise(recording: Recording, output: Path, key: bytes) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from analyzer.capacity.question import CapacityQuestion, Lists
     from analyzer.capacity.queue import Link
-    from analyzer.ending import Ending
+    from analyzer.recording.ending import Ending
 
     Ints = npt.NDArray[np.int64]
 

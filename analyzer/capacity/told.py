@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 from analyzer.capacity.proof import Experiment, Loss, prove
 from analyzer.capacity.question import CapacityQuestion
 from analyzer.capacity.queue import Link
-from analyzer.ending import ending_of
 from analyzer.errors import RecordingError
+from analyzer.recording.ending import ending_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from analyzer.capacity.proof import Proof, Window
-    from analyzer.recording import Recording
+    from analyzer.recording.directory import Recording
 
 KEY = "proof"
 """Of the manifest; a run that has it is a proof of capacity."""

@@ -1,9 +1,10 @@
 """A run beside an earlier one: what was set, what was measured, what was found.
 
-What was set is compared as words, what was measured by the tests of ``analyzer.regression``, and a
-finding that the earlier run did not have is told by its id. Only what is worse fails where one side
-is worse: a latency, and how many failed. What two runs cannot tell is skipped, with the reason;
-what only the earlier one measured is ``not measured``, which is never a pass.
+What was set is compared as words, what was measured by the tests of
+``analyzer.across_runs.regression``, and a finding that the earlier run did not have is told by its
+id. Only what is worse fails where one side is worse: a latency, and how many failed. What two runs
+cannot tell is skipped, with the reason; what only the earlier one measured is ``not measured``,
+which is never a pass.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from analyzer.across_runs.compare import number
+from analyzer.across_runs.regression import Difference, Tolerances, count_difference, differences
 from analyzer.checks.grammar import ExpectationError
 from analyzer.checks.judge import Judgement
 from analyzer.checks.readings import SLOW_CONNECT_MS
-from analyzer.compare import number
-from analyzer.regression import Difference, Tolerances, count_difference, differences
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from analyzer.checks.grammar import Relation
     from analyzer.checks.quantities import Quantity
     from analyzer.checks.readings import Reading
-    from analyzer.ending import Ending
+    from analyzer.recording.ending import Ending
     from analyzer.results import Analysis
 
 Outcome = Literal["passed", "failed", "not measured", "skipped"]

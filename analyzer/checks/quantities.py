@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from analyzer.checks import readings
 from analyzer.findings.ids import IDS
 from analyzer.ipvs.states import State
-from analyzer.predict import DROP_ENTRY, EXPIRE_NODEST, FLUSH, PORT_REUSE
+from analyzer.predicted.entries import DROP_ENTRY, EXPIRE_NODEST, FLUSH, PORT_REUSE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.observed import ns
-from analyzer.requests import LATE_S
+from analyzer.client.requests import LATE_S
+from analyzer.observed.entries import ns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

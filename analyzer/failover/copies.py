@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
-    from analyzer.evidence import Evidence
+    from analyzer.compared.evidence import Evidence
 
 _COPY = "SYNC"  # ip_vs_conn_sync, which says it itself
 _TYPES = {"client_port": "int64", "port": "int64"}

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from analyzer.ipvs.states import Flag
-from analyzer.observed import ns
+from analyzer.observed.entries import ns
 
 if TYPE_CHECKING:
     from analyzer.wire.segments import Segments

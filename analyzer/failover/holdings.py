@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 from analyzer.failover.copies import copies
 from analyzer.failover.results import Holding
-from analyzer.observed import ns
-from analyzer.table_at import KEY, entries_at
+from analyzer.observed.entries import ns
+from analyzer.observed.table_at import KEY, entries_at
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
-    from analyzer.evidence import Evidence
+    from analyzer.compared.evidence import Evidence
     from analyzer.failover.results import Phase
 
 FRESH_NS = 3_000_000_000

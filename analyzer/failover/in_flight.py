@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.failover.results import InFlight
-from analyzer.observed import ns
+from analyzer.observed.entries import ns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from analyzer.ending import ending_of
 from analyzer.failover import clients, masters
 from analyzer.failover.black_hole import black_hole
 from analyzer.failover.forecast import Forecast, forecast
@@ -15,12 +14,13 @@ from analyzer.failover.holdings import holdings, would_survive
 from analyzer.failover.in_flight import in_flight
 from analyzer.failover.results import Failback, Failover, Parts, Reign
 from analyzer.failover.told import told_by
-from analyzer.observed import ns
+from analyzer.observed.entries import ns
+from analyzer.recording.ending import ending_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analyzer.evidence import Evidence
+    from analyzer.compared.evidence import Evidence
     from analyzer.failover.clients import Gap, Sent
     from analyzer.failover.masters import Rule
     from analyzer.failover.results import Holding, Phase

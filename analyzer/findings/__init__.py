@@ -7,12 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analyzer.falls.lifetimes import untold
+from analyzer.estimate.falls.lifetimes import untold
 from analyzer.findings import (
-    changed,
     clocks,
-    draining,
-    expired,
     failover,
     failures,
     forwarding,
@@ -20,10 +17,11 @@ from analyzer.findings import (
     resets,
     run,
     servers,
-    timeouts,
     wire,
 )
-from analyzer.findings.counted import said_of
+from analyzer.findings.decay import changed, draining, expired, timeouts
+from analyzer.findings.decay.counted import said_of
+from analyzer.findings.decay.timeouts import governing
 from analyzer.findings.figures import (
     agrees,
     by_whom,
@@ -33,7 +31,6 @@ from analyzer.findings.figures import (
     timeout_told,
     told_s,
 )
-from analyzer.findings.timeouts import governing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analyzer.clock import iso
 from analyzer.log_clock.place import EXACT_S
+from analyzer.recording.clock import iso
 from analyzer.results import Finding
 
 if TYPE_CHECKING:

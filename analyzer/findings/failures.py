@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analyzer.causes import lacks_service, servers_missing, unanswered
-from analyzer.requests import REDIRECTS, outcomes
+from analyzer.client.causes import lacks_service, servers_missing, unanswered
+from analyzer.client.requests import REDIRECTS, outcomes
 from analyzer.results import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from analyzer.failures import FailureKind, Stage
+    from analyzer.client.failures import FailureKind, Stage
     from analyzer.findings.figures import Figures
     from analyzer.results import RequestErrors
     from analyzer.wire.segments import VirtualEnd

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.in_force.wording import BY_ENTRIES
-from analyzer.instants import seconds_since
-from analyzer.resets import no_resets
+from analyzer.estimate.in_force.wording import BY_ENTRIES
+from analyzer.recording.instants import seconds_since
+from analyzer.traces.resets import no_resets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
-    from analyzer.counted.results import CountedService
-    from analyzer.ending import Ending
-    from analyzer.evidence import Evidence
-    from analyzer.expired import LatePacket
+    from analyzer.compared.evidence import Evidence
+    from analyzer.estimate.counted.results import CountedService
     from analyzer.failover.results import Failover
-    from analyzer.forwarding import Forwarding
     from analyzer.log_clock.results import LogClock
     from analyzer.measure import Measured
+    from analyzer.predicted.forwarding import Forwarding
+    from analyzer.recording.ending import Ending
     from analyzer.results import Agreement, Drain, EndedEarly, Event, Lifetime, Peak, Requests
+    from analyzer.traces.expired import LatePacket
 
 _SHOWN = 3
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analyzer.findings.timeouts import governing
+from analyzer.client.samples import carries_rate
+from analyzer.findings.decay.timeouts import governing
+from analyzer.forecast.lives import CONN_TAB_BITS, client_ports
+from analyzer.forecast.model import ENTRY_BYTES
+from analyzer.forecast.model import port_budget as budget_of
+from analyzer.forecast.model import table_memory as memory_of
 from analyzer.ipvs.table_status import is_full
-from analyzer.lives import CONN_TAB_BITS, client_ports
-from analyzer.model import ENTRY_BYTES
-from analyzer.model import port_budget as budget_of
-from analyzer.model import table_memory as memory_of
 from analyzer.results import Finding
-from analyzer.samples import carries_rate
 
 if TYPE_CHECKING:
     from analyzer.findings.figures import Figures
-    from analyzer.model import PortBudget
+    from analyzer.forecast.model import PortBudget
     from analyzer.results import Requests
 
 MANY_ENTRIES = 10_000

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from analyzer.expired.sooner import LEAST_PAUSE_S
 from analyzer.findings.figures import lived
 from analyzer.results import Finding
+from analyzer.traces.expired.sooner import LEAST_PAUSE_S
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from analyzer.agreement import TOLERATED, UNEXPLAINED
+from analyzer.client.samples import carries_quantile, carries_rate
+from analyzer.compared.agreement import TOLERATED, UNEXPLAINED
 from analyzer.results import Finding
-from analyzer.samples import carries_quantile, carries_rate
 
 SATURATED_MS = 20.0
 """Lateness that one request in a hundred exceeds (of fewer than a hundred, half), from which on

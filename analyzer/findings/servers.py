@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analyzer.observed import absences, ns
+from analyzer.client.shares import shares
+from analyzer.observed.entries import absences, ns
 from analyzer.results import Finding
-from analyzer.shares import shares
 
 if TYPE_CHECKING:
     from analyzer.findings.figures import Figures

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from analyzer.health.model import Check, Health
     from analyzer.health.places import Bound, Place, Sorted
-    from analyzer.ipvs.formats import Entry
+    from analyzer.ipvs.proc.formats import Entry
 
 HALF_OPEN_SHARE, FEWEST = 0.5, 20
 FEWEST_ALL_ALIKE = 5

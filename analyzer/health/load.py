@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from analyzer.forecast.lives import DEBIAN_HZ, EPHEMERAL_PORTS
+from analyzer.forecast.model import port_budget, table_memory
 from analyzer.health.model import made, name_of
 from analyzer.ipvs import sctp
 from analyzer.ipvs.states import Timeouts
 from analyzer.ipvs.table_status import in_words, is_full
 from analyzer.ipvs.timers import granule_s
-from analyzer.lives import DEBIAN_HZ, EPHEMERAL_PORTS
-from analyzer.model import port_budget, table_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from analyzer.health.model import Check, Health
     from analyzer.health.places import Sorted
-    from analyzer.ipvs.formats import Service
+    from analyzer.ipvs.proc.formats import Service
 
 FIXED_S = 120.0  # TIME_WAIT: where both sides' packets pass the director
 MEMORY_SHARE = 0.5  # of what is available, that the table may come to take

@@ -10,7 +10,7 @@ from analyzer.ipvs.versions import law_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from analyzer.ipvs.formats import Entry, Service
+    from analyzer.ipvs.proc.formats import Entry, Service
     from analyzer.ipvs.states import Timeouts
     from analyzer.ipvs.table_status import TableStatus
     from analyzer.ipvs.versions import Law

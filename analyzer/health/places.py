@@ -19,7 +19,7 @@ from analyzer.ipvs.counting import is_template
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping, Sequence
 
-    from analyzer.ipvs.formats import Destination, Entry, Service
+    from analyzer.ipvs.proc.formats import Destination, Entry, Service
 
 _FTP, _FTP_DATA, _FIRST_PASSIVE = 21, 20, 1024
 

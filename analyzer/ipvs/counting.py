@@ -9,7 +9,7 @@ from analyzer.ipvs import sctp
 from analyzer.ipvs.states import active_states
 
 if TYPE_CHECKING:
-    from analyzer.ipvs.formats import Entry
+    from analyzer.ipvs.proc.formats import Entry
 
 _HALF_OPEN = {
     "TCP": frozenset({"SYN_RECV", "SYNACK"}),

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analyzer.closings import CLOSES
 from analyzer.errors import AnalyzerError
-from analyzer.ipvs.states import Timeouts
-from analyzer.ipvs.timers import KNOWN_HZ
-from analyzer.lives import (
+from analyzer.forecast.closings import CLOSES
+from analyzer.forecast.lives import (
     CONN_TAB_BITS,
     DEBIAN_HZ,
     FORWARDINGS,
     Question,
     client_ports,
 )
-from analyzer.model import Forecast, forecast, port_budget, table_memory
-from analyzer.predict import PORT_REUSE
+from analyzer.forecast.model import Forecast, forecast, port_budget, table_memory
+from analyzer.ipvs.states import Timeouts
+from analyzer.ipvs.timers import KNOWN_HZ
+from analyzer.predicted.entries import PORT_REUSE
 from analyzer.results import NotMeasured
 from analyzer.sweep.knee import knee_of
 from analyzer.sweep.results import Beside, Point, Sweep
@@ -28,8 +28,8 @@ from analyzer.sweep.results import Beside, Point, Sweep
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from analyzer.closings import Close
-    from analyzer.model import PortBudget
+    from analyzer.forecast.closings import Close
+    from analyzer.forecast.model import PortBudget
     from analyzer.results import Analysis, Floats, Lifetime
 
 _FEWEST_POLLS = 3

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from analyzer.model import PortBudget, TableMemory
+    from analyzer.forecast.model import PortBudget, TableMemory
     from analyzer.results import Estimate, NotMeasured, Spread
     from analyzer.sweep.waits import FinWaits
 

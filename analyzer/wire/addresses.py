@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from analyzer.wire.frames import Bytes
+    from analyzer.wire.capture.frames import Bytes
 
     Ints = npt.NDArray[np.int64]
     Indices = npt.NDArray[np.int32]

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from analyzer.wire.capture.files import CHUNK_BYTES
 from analyzer.wire.connections import Parts, combine, parts_of, table
-from analyzer.wire.files import CHUNK_BYTES
 from analyzer.wire.packets import packet_chunks
 from analyzer.wire.segments import (
     FLOW_COLUMNS,

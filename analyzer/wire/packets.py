@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analyzer.wire.addresses import Ends, ends_of, shared
-from analyzer.wire.files import CHUNK_BYTES, frame_chunks
-from analyzer.wire.layers import (
+from analyzer.wire.capture.files import CHUNK_BYTES, frame_chunks
+from analyzer.wire.capture.layers import (
     ARP,
     IPV4,
     IPV6,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from analyzer.wire.frames import Frames
+    from analyzer.wire.capture.frames import Frames
 
     Ints = npt.NDArray[np.int64]
     UInt8s = npt.NDArray[np.uint8]

@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analyzer.wire.files import CHUNK_BYTES, frame_chunks
-from analyzer.wire.layers import ARP, ICMPV6, IPV4, IPV6, VRRP, link_layer, network_layer
+from analyzer.wire.capture.files import CHUNK_BYTES, frame_chunks
+from analyzer.wire.capture.layers import ARP, ICMPV6, IPV4, IPV6, VRRP, link_layer, network_layer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import numpy.typing as npt
 
-    from analyzer.wire.frames import Frames
+    from analyzer.wire.capture.frames import Frames
 
     Ints = npt.NDArray[np.int64]
 

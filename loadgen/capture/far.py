@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from loadgen.capture.stream import Packet
-    from loadgen.director.link import Link
+    from loadgen.director.links.link import Link
 
 LINK_TYPES = frozenset({1, 101, 113, 276})
 """Ethernet, raw IP, Linux cooked v1 and v2 (tcpdump.org/linktypes.html)."""

@@ -6,11 +6,11 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from loadgen.director.shell import Shell
+from loadgen.director.links.shell import Shell
 
 if TYPE_CHECKING:
-    from loadgen.director.link import Link
-    from loadgen.director.shell import Answer
+    from loadgen.director.links.link import Link
+    from loadgen.director.links.shell import Answer
 
 _ASKED = 5
 _ANSWER_S = 5.0

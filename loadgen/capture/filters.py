@@ -10,7 +10,7 @@ from loadgen.capture.model import CaptureRefused
 from loadgen.rings.packet_socket import hardware_type
 
 if TYPE_CHECKING:
-    from loadgen.plan import Target
+    from loadgen.load.plan import Target
 
 LINK_ETHERNET, LINK_RAW = 1, 101  # tcpdump.org/linktypes.html
 LINK_TYPES = {1: LINK_ETHERNET, 772: LINK_ETHERNET, 65534: LINK_RAW, 768: LINK_RAW, 776: LINK_RAW}

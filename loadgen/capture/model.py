@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from loadgen.plan import Target
+    from loadgen.load.plan import Target
 
     Record = Callable[[Mapping[str, Any]], None]
     """Takes a row of ``events/``."""

@@ -15,14 +15,14 @@ from loadgen.capture.filters import expression
 from loadgen.capture.model import SNAP_BYTES, CaptureRefused
 from loadgen.capture.stream import NotPcap
 from loadgen.capture.tell import Telling
-from loadgen.director.shell import LinkLost
+from loadgen.director.links.shell import LinkLost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from loadgen.capture.model import CapturePlan, Record
     from loadgen.capture.stream import Packet
-    from loadgen.director.link import Link
+    from loadgen.director.links.link import Link
 
 _READ_OUT_S = 5.0
 

@@ -17,9 +17,9 @@ from loadgen.capture.tell import NO_PACKETS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from analyzer.recording import RecordingWriter
+    from analyzer.recording.directory import RecordingWriter
     from loadgen.capture.model import CaptureWith
-    from loadgen.plan import Target
+    from loadgen.load.plan import Target
     from loadgen.sites import Site
 
 AnyCapture = Capture | RemoteCapture

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from analyzer.checks.grammar import parse_expectation
 from analyzer.checks.judge import known
 from analyzer.checks.policy import Policy, parse_policy
-from loadgen.commands.files import read_text, write_text
 from loadgen.errors import CheckFailed, UsageProblem
+from loadgen.session.files import read_text, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +42,7 @@ def write_junit(path: Path, judgements: Sequence[Judgement], run: str) -> None:
     Raises:
         UsageProblem: it cannot be written there.
     """
-    from reports.checks import junit
+    from reports.export.checks import junit
 
     write_text(path, junit(judgements, run))
 

@@ -11,8 +11,8 @@ import click
 from loadgen.commands.types import DURATION, PatternType, RateType, SpanType
 
 if TYPE_CHECKING:
-    from loadgen.hold import Hold
-    from loadgen.plan import Stage
+    from loadgen.load.hold import Hold
+    from loadgen.load.plan import Stage
 
 MOST_BODY_BYTES = 16 * 1024 * 1024
 
@@ -60,7 +60,7 @@ class HoldType(click.ParamType["Hold"]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Hold:
         """The times between response and close."""
-        from loadgen.hold import Hold
+        from loadgen.load.hold import Hold
 
         if isinstance(value, Hold):
             return value
@@ -83,7 +83,7 @@ class StageType(click.ParamType["Stage"]):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> Stage:
         """The stage."""
-        from loadgen.plan import Stage
+        from loadgen.load.plan import Stage
 
         duration, colon, rate = value.partition(":")
         if not colon:

@@ -10,9 +10,9 @@ import click
 if TYPE_CHECKING:
     from fractions import Fraction
 
-    from analyzer.closings import Close
+    from analyzer.forecast.closings import Close
     from analyzer.ipvs.states import Timeouts
-    from loadgen.collecting.keep import Keep
+    from loadgen.collect.keep import Keep
 
 MAX_SHARES = 64
 MAX_TIMEOUT_S = 31 * 86400
@@ -74,7 +74,7 @@ class KeepType(click.ParamType["Keep"]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Keep:
         """The limit."""
-        from loadgen.collecting.keep import Keep
+        from loadgen.collect.keep import Keep
 
         if isinstance(value, Keep):
             return value
@@ -112,7 +112,7 @@ class CloseMixType(click.ParamType["dict[Close, float]"]):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> dict[Close, float]:
         """The weight of each closing kind; they need not add up to 100."""
-        from analyzer.closings import CLOSES
+        from analyzer.forecast.closings import CLOSES
 
         if isinstance(value, dict):
             return value

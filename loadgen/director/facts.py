@@ -7,20 +7,20 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from analyzer.ipvs.formats import parse_services
+from analyzer.ipvs.proc.formats import parse_services
 from analyzer.ipvs.table_status import entry_bytes_of, parse_table_status, to_manifest
 from analyzer.ipvs.timers import TickReading, phase_from_readings
 from analyzer.ipvs.versions import law_of
-from loadgen.director.eye import ASK_TABLE_STATUS
+from loadgen.director.links.eye import ASK_TABLE_STATUS
 from loadgen.errors import UsageProblem
 
 if TYPE_CHECKING:
-    from analyzer.ipvs.formats import ServiceTable
+    from analyzer.ipvs.proc.formats import ServiceTable
     from analyzer.ipvs.states import Timeouts
     from analyzer.ipvs.table_status import TableStatus
     from analyzer.ipvs.timers import TimerPhase
     from analyzer.ipvs.versions import Law
-    from loadgen.director.eye import Eye
+    from loadgen.director.links.eye import Eye
     from loadgen.director.standing import Standing
 
 ASK_TIMEOUT_S = 15.0

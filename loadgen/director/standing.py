@@ -11,8 +11,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analyzer.ipvs.formats import parse_timeouts
-from analyzer.ipvs.texts.reader import parse
+from analyzer.ipvs.ipvsadm.reader import parse
+from analyzer.ipvs.proc.formats import parse_timeouts
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping

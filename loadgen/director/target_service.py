@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analyzer.ipvs.formats import Service
+    from analyzer.ipvs.proc.formats import Service
     from loadgen.director.facts import DirectorFacts
-    from loadgen.plan import Target
+    from loadgen.load.plan import Target
 
 
 def has_service(facts: DirectorFacts, target: Target) -> bool | None:

@@ -19,8 +19,8 @@ from loadgen.errors import LoadgenError, UsageProblem
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from loadgen.director.eye import Eye
     from loadgen.director.journal import Owed
+    from loadgen.director.links.eye import Eye
 
 ASK_S = 15.0
 LeftTimeouts = Literal["put back", "keep", "ours"]

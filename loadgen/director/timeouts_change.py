@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from analyzer.ipvs.states import Timeouts
 from loadgen.director import journal
-from loadgen.director.link import by_hand
-from loadgen.director.shell import LinkLost
+from loadgen.director.links.link import by_hand
+from loadgen.director.links.shell import LinkLost
 from loadgen.director.standing import set_words
 from loadgen.director.timeouts import (
     TimeoutsRefused,
@@ -32,8 +32,8 @@ from loadgen.errors import LoadgenError, RunFailed, UsageProblem
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from loadgen.director.eye import Eye
     from loadgen.director.journal import Owed
+    from loadgen.director.links.eye import Eye
     from loadgen.director.timeouts import LeftTimeouts
 
 RETRY_FOR_S = 60.0

@@ -10,12 +10,12 @@ import time
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from loadgen.background import Background
+from loadgen.session.background import Background
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from loadgen.engines.tally import Tally
+    from loadgen.load.engines.tally import Tally
 
 VRRP = 112
 GROUPS = {4: "224.0.0.18", 6: "ff02::12"}  # RFC 5798, section 5.1

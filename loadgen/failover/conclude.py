@@ -13,12 +13,12 @@ import click
 
 from analyzer.failover.repeats import Repeats, repeats
 from analyzer.failover.told import told_by
-from analyzer.recording import MANIFEST, Recording
+from analyzer.recording.directory import MANIFEST, Recording
 from analyzer.results import to_json
-from loadgen.conclude import conclude
-from reports.repeats import render_repeats
-from reports.repeats_text import summary_lines
-from reports.text import directors_line
+from loadgen.session.conclude import conclude
+from reports.failover.repeats import render_repeats
+from reports.failover.repeats_text import summary_lines
+from reports.run.text import directors_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

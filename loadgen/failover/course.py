@@ -8,13 +8,13 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from loadgen.background import Background
 from loadgen.errors import LoadgenError
+from loadgen.session.background import Background
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from analyzer.recording import RecordingWriter
+    from analyzer.recording.directory import RecordingWriter
     from loadgen.failover.faults import Fault
 
 SPEAK_BEFORE_S = 2.0

@@ -97,7 +97,7 @@ class LabFault:
         await self._inflict(UNDONE_BY[self.kind])
 
     async def _inflict(self, kind: str) -> None:
-        from loadgen.lab.faults import inflict
+        from loadgen.lab.faults.faults import inflict
 
         await asyncio.to_thread(inflict, self.lab, self.host, kind)
 

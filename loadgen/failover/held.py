@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING
 
-from loadgen.background import Background
+from loadgen.session.background import Background
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from analyzer.recording import RecordingWriter
-    from loadgen.plan import LoadPlan
+    from analyzer.recording.directory import RecordingWriter
+    from loadgen.load.plan import LoadPlan
 
 EACH = 10
 """Connections of a kind."""

@@ -7,12 +7,12 @@ import re
 import time
 from typing import TYPE_CHECKING
 
-from loadgen.background import Background
+from loadgen.session.background import Background
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from analyzer.recording import RecordingWriter
+    from analyzer.recording.directory import RecordingWriter
     from loadgen.lab.lab import Lab
 
 LOG = "keepalived.log"

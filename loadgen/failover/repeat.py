@@ -8,23 +8,23 @@ from typing import TYPE_CHECKING
 
 import click
 
-from loadgen.conclude import as_json as to_text
-from loadgen.conclude import conclude, exit_code, print_summary
 from loadgen.errors import RunFailed
 from loadgen.failover.conclude import conclude_repeats, print_repeats, run_name
 from loadgen.failover.run import failover, until_sane
-from loadgen.progress import RunProgress
+from loadgen.session.conclude import as_json as to_text
+from loadgen.session.conclude import conclude, exit_code, print_summary
+from loadgen.session.progress import RunProgress
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from analyzer.results import Analysis
-    from loadgen.burst import BurstOptions
+    from loadgen.burst.burst import BurstOptions
     from loadgen.failover.run import FailoverOptions
     from loadgen.lab.lab import Lab
-    from loadgen.plan import LoadPlan
-    from loadgen.run import Ended
+    from loadgen.load.plan import LoadPlan
+    from loadgen.session.run import Ended
     from loadgen.sites import Site
 
 SHORT_TAIL_S = 8.0

@@ -10,39 +10,39 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analyzer.recording import RecordingWriter
-from loadgen.burst import (
+from analyzer.recording.directory import RecordingWriter
+from loadgen.burst.burst import (
     BurstOptions,
     lab_events,
     pollers_on,
     run_manifest,
 )
 from loadgen.capture.start import open_captures
-from loadgen.director.eyes import eye_on
-from loadgen.director.meet import meet
-from loadgen.director.watched import watch_target
-from loadgen.engines.activity import Burst
+from loadgen.director.links.eyes import eye_on
+from loadgen.director.links.meet import meet
+from loadgen.director.polling.watched import watch_target
 from loadgen.errors import LoadgenError
 from loadgen.failover.catch import Catch
 from loadgen.failover.course import Course, Hooks, Timing
 from loadgen.failover.held import Held, Paths
 from loadgen.failover.masters_log import MastersLog
 from loadgen.failover.sanity import holders, insanities
-from loadgen.keys import QuitKey
-from loadgen.manifest import complete_manifest
-from loadgen.plan import ClosedModel, OpenModel, Stage
-from loadgen.run import run
+from loadgen.load.engines.activity import Burst
+from loadgen.load.plan import ClosedModel, OpenModel, Stage
+from loadgen.session.keys import QuitKey
+from loadgen.session.manifest import complete_manifest
+from loadgen.session.run import run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from loadgen.director.eye import Eye
     from loadgen.director.facts import DirectorFacts
+    from loadgen.director.links.eye import Eye
     from loadgen.failover.faults import Fault
     from loadgen.lab.lab import Lab
-    from loadgen.plan import LoadPlan, Target
-    from loadgen.progress import RunProgress
-    from loadgen.run import Activity, Ended
+    from loadgen.load.plan import LoadPlan, Target
+    from loadgen.session.progress import RunProgress
+    from loadgen.session.run import Activity, Ended
     from loadgen.sites import Site
 
 EXERCISE_REQUESTS = 50

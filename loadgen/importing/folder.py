@@ -17,16 +17,16 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analyzer.director import directors_of
 from analyzer.errors import RecordingError
-from analyzer.ipvs.changes import EntryTracker
-from analyzer.ipvs.formats import parse_entries, parse_services
-from analyzer.ipvs.reads import Proof
+from analyzer.ipvs.proc.formats import parse_entries, parse_services
 from analyzer.ipvs.states import Timeouts
-from analyzer.recording import CAPTURE, RecordingWriter, mapped
+from analyzer.ipvs.table_diff.changes import EntryTracker
+from analyzer.ipvs.table_diff.reads import Proof
+from analyzer.recording.director import directors_of
+from analyzer.recording.directory import CAPTURE, RecordingWriter, mapped
 from analyzer.wire.packets import mac_number, read_packets
 from analyzer.wire.segments import busiest_end
-from loadgen.director.rows import RESIZING, counters_alone, service_rows
+from loadgen.director.polling.rows import RESIZING, counters_alone, service_rows
 from loadgen.errors import UsageProblem
 from loadgen.importing.commands import events_of
 from loadgen.importing.joining import EPOCH, Joined, Poll, placed_by_events
@@ -39,8 +39,8 @@ from loadgen.importing.timeouts import Told, told_timeouts
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from analyzer.ipvs.changes import Change
-    from analyzer.ipvs.formats import EntryTable
+    from analyzer.ipvs.proc.formats import EntryTable
+    from analyzer.ipvs.table_diff.changes import Change
 
 _NS = 1_000_000_000
 DIRECTOR = "director"

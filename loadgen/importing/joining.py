@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.captured import read_captures
-from analyzer.instants import seconds_since
 from analyzer.log_clock.counters import match_counters
 from analyzer.log_clock.entries import match_entries
 from analyzer.log_clock.model import Appeared, Track, unmatched
 from analyzer.log_clock.place import EXACT_S, Placed, Stamps, place
 from analyzer.log_clock.results import LogClock
+from analyzer.recording.captures import read_captures
+from analyzer.recording.instants import seconds_since
 from analyzer.wire.segments import PROTOCOLS, VirtualEnd
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
-    from analyzer.captured import Captured
     from analyzer.log_clock.model import ClockMatch
+    from analyzer.recording.captures import Captured
     from loadgen.importing.printed import Printed
 
     Floats = npt.NDArray[np.float64]

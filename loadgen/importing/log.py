@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analyzer.ipvs.texts.lines import STAMP
+from analyzer.ipvs.ipvsadm.lines import STAMP
 from loadgen.importing.stamps import StampReader
 
 if TYPE_CHECKING:

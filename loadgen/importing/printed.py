@@ -6,19 +6,19 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from analyzer.ipvs.formats import FORWARDING, Destination, Entry, EntryTable, Service
+from analyzer.ipvs.ipvsadm import parse
+from analyzer.ipvs.proc.formats import FORWARDING, Destination, Entry, EntryTable, Service
 from analyzer.ipvs.states import Timeouts
-from analyzer.ipvs.texts import parse
-from loadgen.director.counters import counters_of
+from loadgen.director.polling.counters import counters_of
 from loadgen.importing.wrapped import unwrapped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from analyzer.ipvs.texts.model import Connection, ParsedText
-    from analyzer.ipvs.texts.model import Destination as PrintedDestination
-    from analyzer.ipvs.texts.model import Service as PrintedService
-    from loadgen.director.counters import Counters, ServerKey
+    from analyzer.ipvs.ipvsadm.model import Connection, ParsedText
+    from analyzer.ipvs.ipvsadm.model import Destination as PrintedDestination
+    from analyzer.ipvs.ipvsadm.model import Service as PrintedService
+    from loadgen.director.polling.counters import Counters, ServerKey
 
 _TITLE = re.compile(r"^.*(?:IPVS +connection +entries|pro +expire +state )", re.MULTILINE)
 """Above a table of entries, which may be empty."""

@@ -1,20 +1,20 @@
 """What each read of an imported log proves, on kernels whose table of entries resizes itself.
 
-The rule is that of ``analyzer.ipvs.reads``. Here the whole log is at hand, so nothing waits; and
-a look may have printed entries without the line that has ``size=``.
+The rule is that of ``analyzer.ipvs.table_diff.reads``. Here the whole log is at hand, so nothing
+waits; and a look may have printed entries without the line that has ``size=``.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analyzer.ipvs.reads import Proof, TableRead, proof_of
+from analyzer.ipvs.table_diff.reads import Proof, TableRead, proof_of
 from analyzer.ipvs.versions import law_of, release_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from analyzer.ipvs.formats import EntryTable, Service
+    from analyzer.ipvs.proc.formats import EntryTable, Service
 
 Sizes = list[int | None]
 """Buckets of the table by each look; None where the look does not tell."""

@@ -13,8 +13,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from loadgen.errors import RunFailed
-from loadgen.lab import hostkernel, netns, ssh, state, wiring
-from loadgen.lab.machine import (
+from loadgen.lab import state
+from loadgen.lab.hosts import ssh
+from loadgen.lab.hosts.machine import (
     Machine,
     ended_early,
     keep_console_log,
@@ -22,18 +23,20 @@ from loadgen.lab.machine import (
     reap,
     start,
 )
-from loadgen.lab.machines import Machines, has_taps, is_plain_server
+from loadgen.lab.hosts.machines import Machines, has_taps, is_plain_server
+from loadgen.lab.kernels import hostkernel
 from loadgen.lab.probe import Prober
-from loadgen.lab.processes import Process, of_session, stop
-from loadgen.lab.programs import marked
 from loadgen.lab.settle import settle
-from loadgen.lab.topology import Kernel, namespace
+from loadgen.lab.system import netns, wiring
+from loadgen.lab.system.processes import Process, of_session, stop
+from loadgen.lab.system.programs import marked
+from loadgen.lab.topology.model import Kernel, namespace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from loadgen.lab.topology import Host, Topology
+    from loadgen.lab.topology.model import Host, Topology
 
     Say = Callable[[str], None]
 

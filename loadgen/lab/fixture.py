@@ -17,12 +17,12 @@ import pytest
 from analyzer.ipvs.states import Timeouts
 from loadgen.errors import LoadgenError
 from loadgen.lab.lab import Lab
-from loadgen.lab.layout import lay_out
+from loadgen.lab.topology.layout import lay_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from loadgen.lab.topology import Topology
+    from loadgen.lab.topology.model import Topology
     from loadgen.lab.trial import LabUnderTest
 
 

@@ -8,32 +8,27 @@ import subprocess
 from typing import TYPE_CHECKING, Self
 
 from loadgen.errors import RunFailed, UsageProblem
-from loadgen.lab import (
-    events,
-    hostkernel,
-    netns,
-    preflight,
-    ssh,
-    state,
-    topology,
-    uml,
-    wiring,
-)
+from loadgen.lab import state
 from loadgen.lab.bringup import BringUp
-from loadgen.lab.contradictions import check as check_topology
-from loadgen.lab.hosts import Director, LabHost, Server
-from loadgen.lab.machine import reap
-from loadgen.lab.machines import Machines
-from loadgen.lab.programs import environment
+from loadgen.lab.faults import events
+from loadgen.lab.hosts import ssh
+from loadgen.lab.hosts.hosts import Director, LabHost, Server
+from loadgen.lab.hosts.machine import reap
+from loadgen.lab.hosts.machines import Machines
+from loadgen.lab.kernels import hostkernel, uml
+from loadgen.lab.system import netns, preflight, wiring
+from loadgen.lab.system.programs import environment
 from loadgen.lab.takedown import take_down
-from loadgen.lab.topology import INTERFACE, Topology
+from loadgen.lab.topology import model as topology
+from loadgen.lab.topology.contradictions import check as check_topology
+from loadgen.lab.topology.model import INTERFACE, Topology
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
-    from loadgen.lab.events import Event
+    from loadgen.lab.faults.events import Event
     from loadgen.lab.state import LabState
 
     Say = Callable[[str], None]

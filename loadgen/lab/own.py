@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from loadgen.lab import state
 from loadgen.lab.lab import Lab, down
-from loadgen.lab.topology import check_lab_name
+from loadgen.lab.topology.model import check_lab_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from loadgen.lab.topology import Topology
+    from loadgen.lab.topology.model import Topology
 
 
 class OwnLab:

@@ -8,10 +8,10 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from loadgen.lab import netns
+from loadgen.lab.system import netns
 
 if TYPE_CHECKING:
-    from loadgen.lab.topology import Host, Topology, Vip
+    from loadgen.lab.topology.model import Host, Topology, Vip
 
 CLOSED_PORT = 9  # discard; nothing in the lab listens there, so a host that is there refuses
 SSH_PORT = 22

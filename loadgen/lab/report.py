@@ -7,12 +7,12 @@ import os
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from analyzer.ipvs.formats import parse_timeouts
+from analyzer.ipvs.proc.formats import parse_timeouts
 from loadgen.errors import RunFailed, UsageProblem
-from loadgen.lab import ssh
+from loadgen.lab.hosts import ssh
 from loadgen.lab.lab import Lab, brought_up, command_line
 from loadgen.lab.settle import holds_vip
-from loadgen.lab.topology import INTERFACE, Host, Role, triple
+from loadgen.lab.topology.model import INTERFACE, Host, Role, triple
 
 if TYPE_CHECKING:
     from analyzer.ipvs.states import Timeouts

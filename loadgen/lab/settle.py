@@ -11,15 +11,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from loadgen.errors import RunFailed
-from loadgen.lab import ssh
-from loadgen.lab.programs import failure
-from loadgen.lab.topology import INTERFACE
+from loadgen.lab.hosts import ssh
+from loadgen.lab.system.programs import failure
+from loadgen.lab.topology.model import INTERFACE
 
 if TYPE_CHECKING:
     import subprocess
     from pathlib import Path
 
-    from loadgen.lab.topology import Topology
+    from loadgen.lab.topology.model import Topology
 
 SETTLE_LIMIT_S = 15.0
 SYNC_LAG_S = 2.5

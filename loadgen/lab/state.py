@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loadgen.errors import RunFailed
-from loadgen.lab.processes import Process
-from loadgen.lab.topology import LAB_NAME, Topology
+from loadgen.lab.system.processes import Process
+from loadgen.lab.topology.model import LAB_NAME, Topology
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

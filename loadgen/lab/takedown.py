@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from loadgen.lab import netns, processes, state
-from loadgen.lab.topology import lab_of_namespace
+from loadgen.lab import state
+from loadgen.lab.system import netns, processes
+from loadgen.lab.topology.model import lab_of_namespace
 
 
 def take_down(lab_name: str) -> bool:

@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING
 from analyzer.analysis import analyse
 from analyzer.checks.grammar import parse_expectation
 from analyzer.checks.judge import judge_all
-from analyzer.recording import ANALYSIS, Recording
+from analyzer.recording.directory import ANALYSIS, Recording
 from loadgen.errors import RunFailed
-from loadgen.lab.programs import environment
+from loadgen.lab.system.programs import environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from analyzer.results import Analysis, Estimate, Lifetime
-    from loadgen.lab.hosts import Director, LabHost, Server
+    from loadgen.lab.hosts.hosts import Director, LabHost, Server
     from loadgen.lab.lab import Lab
 
 LIMIT_S = 1800.0

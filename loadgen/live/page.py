@@ -11,25 +11,25 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from analyzer.recording import REPORT
+from analyzer.recording.directory import REPORT
 from analyzer.results import Event
-from loadgen.background import Background
 from loadgen.live import guard
 from loadgen.live.door import html
 from loadgen.live.seen import Seen
 from loadgen.live.told import told
-from reports.live import live_page, news
+from loadgen.session.background import Background
+from reports.live.page import live_page, news
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
-    from analyzer.recording import RecordingWriter
-    from loadgen.collecting.watch import DirectorsWatch
-    from loadgen.director.poller import Poller
+    from analyzer.recording.directory import RecordingWriter
+    from loadgen.collect.watch import DirectorsWatch
+    from loadgen.director.polling.poller import Poller
     from loadgen.live.door import Door
     from loadgen.live.told import Sending
-    from reports.live import LiveRun
+    from reports.live.page import LiveRun
 
 LOOK_S = 0.25
 NEWS_S = 1.0

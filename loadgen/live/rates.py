@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.samples import carries_rate
-from loadgen.engines.rows import NONE, Row
-from reports.live import RequestCounts
-from reports.traffic import BINS
+from analyzer.client.samples import carries_rate
+from loadgen.load.engines.rows import NONE, Row
+from reports.charts.traffic import BINS
+from reports.live.page import RequestCounts
 
 if TYPE_CHECKING:
-    from loadgen.engines.rows import Block
+    from loadgen.load.engines.rows import Block
 
 FINEST_S = 0.25
 _ENDED, _ERROR, _FOLLOWED = (Row._fields.index(name) for name in ("ended", "error", "followed"))

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.courses import Curve
-from analyzer.pictures import StateCourse
+from analyzer.charts.pictures import StateCourse
+from analyzer.predicted.courses import Curve
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analyzer.results import Ints
-    from loadgen.collecting.view import DirectorView
-    from loadgen.director.poller import Poller
+    from loadgen.collect.view import DirectorView
+    from loadgen.director.polling.poller import Poller
 
 KEPT_S = 900.0
 KEPT_POLLS = 4000

@@ -9,19 +9,19 @@ import numpy as np
 
 from analyzer.ipvs.states import ACTIVE_STATES
 from analyzer.results import Finding, Timeline
-from loadgen.collecting.table import DETAILS, NUMBERS, clock, rows, span
-from reports.live import LiveRun
-from reports.section import DataTable
-from reports.wording import Headline
+from loadgen.live.table import DETAILS, NUMBERS, clock, rows, span
+from reports.charts.wording import Headline
+from reports.live.page import LiveRun
+from reports.run.section import DataTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from analyzer.results import Event
-    from loadgen.collecting.view import DirectorView, View
-    from loadgen.engines.tally import Tally
+    from loadgen.collect.view import DirectorView, View
     from loadgen.live.rates import Rates
     from loadgen.live.seen import Seen
+    from loadgen.load.engines.tally import Tally
 
 ROWS = 200
 ERRORS = 3

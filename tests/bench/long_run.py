@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from analyzer.ipvs.timers import expiry_uptime_s
-from analyzer.recording import RecordingWriter
+from analyzer.recording.directory import RecordingWriter
 
 if TYPE_CHECKING:
     from pathlib import Path

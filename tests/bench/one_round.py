@@ -18,17 +18,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analyzer.recording import Recording, RecordingWriter
-from loadgen.engines.activity import Burst
-from loadgen.engines.rows import WIDTH, Row
-from loadgen.engines.workers import Workers
-from loadgen.plan import ClosedModel, LoadPlan, OpenModel, Request, Stage, Target
-from loadgen.pool import parse_pool
+from analyzer.recording.directory import Recording, RecordingWriter
+from loadgen.load.engines.activity import Burst
+from loadgen.load.engines.rows import WIDTH, Row
+from loadgen.load.engines.workers import Workers
+from loadgen.load.plan import ClosedModel, LoadPlan, OpenModel, Request, Stage, Target
+from loadgen.load.source_addresses import parse_pool
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from loadgen.engines.rows import Block
+    from loadgen.load.engines.rows import Block
 
 VIP, PORT = "10.99.0.1", 80
 POOL = ("10.99.0.16",)

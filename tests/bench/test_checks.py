@@ -18,7 +18,7 @@ import pytest
 
 from analyzer.checks.baseline import judge_against
 from analyzer.ipvs.states import Timeouts
-from loadgen.lab.layout import lay_out
+from loadgen.lab.topology.layout import lay_out
 from loadgen.lab.trial import LabUnderTest
 
 if TYPE_CHECKING:

@@ -13,16 +13,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from analyzer.ipvs.entry_rows import entry_columns
-from analyzer.ipvs.entry_text import read_entries
-from analyzer.ipvs.tracking import TableTracker
-from analyzer.recording import RecordingWriter
+from analyzer.ipvs.proc.entry_rows import entry_columns
+from analyzer.ipvs.proc.entry_text import read_entries
+from analyzer.ipvs.table_diff.tracking import TableTracker
+from analyzer.recording.directory import RecordingWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from analyzer.ipvs.entry_rows import Rows
+    from analyzer.ipvs.proc.entry_rows import Rows
 
 ENTRIES = 1_000_000
 BAR_S, BAR_MB, BAR_RATIO = 1.0, 500, 10
@@ -112,8 +112,8 @@ def test_a_million_entries_become_a_table(text: Path, capsys: pytest.CaptureFixt
 READ = """
 import json, sys
 from pathlib import Path
-from analyzer.ipvs.entry_rows import entry_columns
-from analyzer.ipvs.entry_text import read_entries
+from analyzer.ipvs.proc.entry_rows import entry_columns
+from analyzer.ipvs.proc.entry_text import read_entries
 read = read_entries(Path(sys.argv[1]).read_text())
 columns = entry_columns(read.rows)
 status = Path("/proc/self/status").read_text()  # getrusage counts the parent's, too

@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from loadgen.lab.lab import Lab
-from loadgen.lab.layout import lay_out
+from loadgen.lab.topology.layout import lay_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from loadgen.lab.topology import Topology
+    from loadgen.lab.topology.model import Topology
 
 RUNS = int(os.environ.get("FAILOVER_RUNS", "10"))
 FAST_RUNS = int(os.environ.get("FAILOVER_FAST_RUNS", "3"))

@@ -19,7 +19,7 @@ import pytest
 
 from analyzer.ipvs.states import Timeouts
 from loadgen.lab.lab import Lab
-from loadgen.lab.topology import exercise
+from loadgen.lab.topology.model import exercise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

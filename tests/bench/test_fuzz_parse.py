@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from analyzer.ipvs.texts import decode, parse, to_document
+from analyzer.ipvs.ipvsadm import decode, parse, to_document
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -21,17 +21,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analyzer.ipvs.states import Timeouts
-from analyzer.recording import Recording
-from loadgen.lab.changes import set_weight
+from analyzer.recording.directory import Recording
+from loadgen.lab.faults.changes import set_weight
 from loadgen.lab.lab import Lab
-from loadgen.lab.layout import Counts, lay_out, with_kernel_image
+from loadgen.lab.topology.layout import Counts, lay_out, with_kernel_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import pytest
 
-    from loadgen.lab.topology import Forwarding
+    from loadgen.lab.topology.model import Forwarding
 
 LOADGEN = Path(sys.executable).parent / "loadgen"
 KERNELS = os.environ.get("LG_KERNELS", "5.10 6.1 6.12 7.2").split()

@@ -22,7 +22,7 @@ import pytest
 from analyzer.ipvs.states import Timeouts
 from analyzer.ipvs.versions import law_of
 from loadgen.lab.lab import Lab
-from loadgen.lab.layout import Counts, lay_out, with_kernel_image
+from loadgen.lab.topology.layout import Counts, lay_out, with_kernel_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

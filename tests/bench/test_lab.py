@@ -20,14 +20,14 @@ import pytest
 
 from loadgen.lab import state
 from loadgen.lab.lab import Lab
-from loadgen.lab.layout import Counts, lay_out
-from loadgen.lab.processes import PROC
+from loadgen.lab.system.processes import PROC
 from loadgen.lab.takedown import namespaces_of
+from loadgen.lab.topology.layout import Counts, lay_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from loadgen.lab.topology import Topology
+    from loadgen.lab.topology.model import Topology
 
 ROUNDS = 3
 ROWS = {

@@ -19,7 +19,7 @@ from scapy.layers.l2 import Ether
 from scapy.utils import PcapReader, RawPcapReader
 
 from analyzer.analysis import analyse
-from analyzer.recording import Recording
+from analyzer.recording.directory import Recording
 from analyzer.wire.fold import fold_connections
 from analyzer.wire.segments import VirtualEnd
 from loadgen.importing.folder import import_folder

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from analyzer.analysis import analyse
-from analyzer.recording import Recording
-from reports.page import render_page
+from analyzer.recording.directory import Recording
+from reports.run.page import render_page
 from tests.bench.long_run import LongRun
 from tests.browser.chromium import chromium, drawn, first_drawn
 
@@ -77,7 +77,7 @@ def test_the_page_opens_and_zooms_at_once(page: Path) -> None:
 
 
 def test_the_import_of_the_analysis_and_the_page_is_cheap() -> None:
-    code = "import analyzer.analysis, reports.page"
+    code = "import analyzer.analysis, reports.run.page"
     began = time.perf_counter()
     subprocess.run([sys.executable, "-c", code], check=True)
     print(f"\nimport of analysis and page: {time.perf_counter() - began:.2f} s")

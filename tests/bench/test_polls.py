@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from loadgen.director.eye import Eye
-from loadgen.director.link import Link, lab_link
+from loadgen.director.links.eye import Eye
+from loadgen.director.links.link import Link, lab_link
 from loadgen.lab.lab import Lab
 
 if TYPE_CHECKING:

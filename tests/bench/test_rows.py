@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from analyzer.recording import ANALYSIS
+from analyzer.recording.directory import ANALYSIS
 from tests.bench.stand import REPOSITORY, SERVER_IP, Stand, standing
 
 if TYPE_CHECKING:

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from analyzer.observed import ns
-from analyzer.recording import Recording
-from loadgen.director.poller import INTERVAL_S, POLL_TIMEOUT_S
-from loadgen.lab.faults import inflict
+from analyzer.observed.entries import ns
+from analyzer.recording.directory import Recording
+from loadgen.director.polling.poller import INTERVAL_S, POLL_TIMEOUT_S
+from loadgen.lab.faults.faults import inflict
 from loadgen.lab.lab import Lab
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pytest
 
 from analyzer.capacity.planner import plan_capacity
 from analyzer.capacity.question import CapacityQuestion
-from reports.capacity import render_capacity
+from reports.capacity.page import render_capacity
 from tests.browser.chromium import OVERFLOW
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reports.capacity_proof import render_proof
+from reports.capacity.proof_page import render_proof
 from tests.browser.chromium import OVERFLOW
 from tests.unit.analyzer.capacity.experiments import as_computed
 

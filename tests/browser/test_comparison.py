@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from analyzer.compare import compare
-from reports.comparison import render_comparison
+from analyzer.across_runs.compare import compare
+from reports.across_runs.comparison import render_comparison
 from tests.browser.chromium import OVERFLOW
-from tests.unit.analyzer.test_compare import other
+from tests.unit.analyzer.across_runs.test_compare import other
 from tests.unit.reports import build
 
 if TYPE_CHECKING:

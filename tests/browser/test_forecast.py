@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
+from analyzer.forecast.lives import Question
+from analyzer.forecast.model import forecast
 from analyzer.ipvs.states import Timeouts
-from analyzer.lives import Question
-from analyzer.model import forecast
-from reports.forecast import render_forecast
+from reports.forecast.page import render_forecast
 from tests.browser.chromium import CUT, OVERFLOW
 
 if TYPE_CHECKING:

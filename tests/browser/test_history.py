@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from analyzer.history import Value, history
-from reports.history import render_history
+from analyzer.across_runs.history import Value, history
+from reports.across_runs.history import render_history
 from tests.browser.chromium import OVERFLOW
-from tests.unit.analyzer.test_history import run
+from tests.unit.analyzer.across_runs.test_history import run
 
 if TYPE_CHECKING:
     from tests.browser.conftest import Show

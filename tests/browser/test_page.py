@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from reports.page import render_page
+from reports.run.page import render_page
 from tests.browser import chromium
 from tests.browser.chromium import OVERFLOW, Opened, eventually
 from tests.unit.reports import build

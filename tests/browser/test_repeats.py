@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.browser.chromium import CUT, OVERFLOW, OVERLAPS
-from tests.unit.reports.test_repeats import ODD, UNIFORM, page
+from tests.unit.reports.failover.test_repeats import ODD, UNIFORM, page
 
 if TYPE_CHECKING:
     from tests.browser.conftest import Show

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from analyzer.analysis import analyse
-from analyzer.recording import Recording
+from analyzer.recording.directory import Recording
 from loadgen.importing.folder import import_folder
-from reports.page import render_page
+from reports.run.page import render_page
 from tests.bench.long_run import LongRun
 from tests.browser import chromium
 from tests.browser.chromium import CUT, OVERFLOW, OVERLAPS, Opened, eventually

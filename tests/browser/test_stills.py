@@ -8,8 +8,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from loadgen.formats import write_markdown
-from reports.markdown import charts_of
+from loadgen.session.formats import write_markdown
+from reports.export.markdown import charts_of
 from tests.unit.reports import build
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reports.page import render_page
+from reports.run.page import render_page
 from tests.unit.reports import build
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Literal
 import pytest
 
 from analyzer.analysis import analyse
-from analyzer.recording import Recording
+from analyzer.recording.directory import Recording
 from analyzer.sweep.points import sweep_of
-from reports.sweep import render_sweep
+from reports.sweep.page import render_sweep
 from tests.browser.chromium import CUT, OVERFLOW, OVERLAPS
 from tests.unit.analyzer.sweep.test_sweep import forwarded
 

@@ -7,25 +7,25 @@ import subprocess
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from analyzer.ipvs.entry_text import read_entries
-from analyzer.ipvs.formats import parse_timeouts
-from analyzer.recording import Recording, RecordingWriter
-from loadgen.director.eyes import eye_on
+from analyzer.ipvs.proc.entry_text import read_entries
+from analyzer.ipvs.proc.formats import parse_timeouts
+from analyzer.recording.directory import Recording, RecordingWriter
 from loadgen.director.facts import learn_facts, manifest_of
-from loadgen.director.link import Link, lab_link, parse_link
-from loadgen.director.poller import Poller
-from loadgen.director.shell import LinkLost
+from loadgen.director.links.eyes import eye_on
+from loadgen.director.links.link import Link, lab_link, parse_link
+from loadgen.director.links.shell import LinkLost
+from loadgen.director.polling.poller import Poller
 from loadgen.director.timeouts import identity_of
 from loadgen.director.timeouts_change import TimeoutsChange
 from loadgen.lab.lab import Lab
-from loadgen.lab.layout import lay_out
-from loadgen.lab.netns import enter
-from loadgen.lab.topology import namespace
+from loadgen.lab.system.netns import enter
+from loadgen.lab.topology.layout import lay_out
+from loadgen.lab.topology.model import namespace
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from loadgen.director.eye import Eye
+    from loadgen.director.links.eye import Eye
 
 TIMEOUTS = ("900", "177", "300")
 TCPFIN_S = 33

@@ -18,19 +18,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from loadgen.lab import uml
 from loadgen.lab.fixture import ipvs_lab, make_ipvs_lab
-from loadgen.lab.kernels import images
+from loadgen.lab.kernels import images, uml
 from loadgen.lab.lab import Lab, down
-from loadgen.lab.layout import with_kernel_image
-from loadgen.lab.programs import search_path
 from loadgen.lab.state import lab_names
-from loadgen.lab.topology import Kernel, exercise
+from loadgen.lab.system.programs import search_path
+from loadgen.lab.topology.layout import with_kernel_image
+from loadgen.lab.topology.model import Kernel, exercise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from loadgen.lab.topology import Topology
+    from loadgen.lab.topology.model import Topology
 
 __all__ = ["ipvs_lab", "make_ipvs_lab"]
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from loadgen.lab import report
 from loadgen.lab.lab import Lab
-from loadgen.lab.layout import lay_out
 from loadgen.lab.takedown import namespaces_of
+from loadgen.lab.topology.layout import lay_out
 from tests.lab.ask_links import ask_all
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from unittest import mock
 
-from analyzer.ipvs.formats import parse_timeouts
+from analyzer.ipvs.proc.formats import parse_timeouts
 from analyzer.ipvs.states import Timeouts
 from loadgen.director import journal
-from loadgen.director.eyes import eye_on
-from loadgen.director.link import Link
+from loadgen.director.links.eyes import eye_on
+from loadgen.director.links.link import Link
 from loadgen.director.timeouts import identity_of
 
 if TYPE_CHECKING:

@@ -17,14 +17,14 @@ import pytest
 
 from analyzer.analysis import analyse
 from analyzer.ipvs.states import Timeouts
-from analyzer.observed import ns
-from analyzer.recording import Recording
+from analyzer.observed.entries import ns
+from analyzer.recording.directory import Recording
 from analyzer.wire.connections import connections
 from analyzer.wire.packets import read_packets
 from analyzer.wire.segments import VirtualEnd, service_segments
 from loadgen.errors import LoadgenError
 from loadgen.lab.lab import Lab
-from loadgen.lab.topology import exercise
+from loadgen.lab.topology.model import exercise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

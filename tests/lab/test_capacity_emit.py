@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from analyzer.capacity.lattice import balanced_lists
-from loadgen.lab.emit import emit
+from loadgen.lab.topology.emit import emit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

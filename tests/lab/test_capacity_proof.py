@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from analyzer.recording import Recording
-from loadgen.lab import netns, processes, state
+from analyzer.recording.directory import Recording
+from loadgen.lab import state
+from loadgen.lab.system import netns, processes
 from loadgen.lab.takedown import namespaces_of
 
 if TYPE_CHECKING:

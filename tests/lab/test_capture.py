@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analyzer.recording import Recording
+from analyzer.recording.directory import Recording
 from analyzer.wire.connections import connections
 from analyzer.wire.packets import read_packets
 from analyzer.wire.segments import VirtualEnd, service_segments

@@ -17,11 +17,11 @@ import pytest
 
 from analyzer.ipvs.states import Timeouts
 from analyzer.ipvs.timers import granule_s
-from analyzer.recording import Recording
+from analyzer.recording.directory import Recording
 from loadgen.errors import LoadgenError
-from loadgen.lab.changes import set_weight
+from loadgen.lab.faults.changes import set_weight
 from loadgen.lab.lab import Lab
-from loadgen.lab.topology import exercise
+from loadgen.lab.topology.model import exercise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from analyzer.ipvs.states import Timeouts
-from analyzer.recording import Recording
+from analyzer.recording.directory import Recording
 from analyzer.wire.connections import connections
 from analyzer.wire.packets import read_packets
 from analyzer.wire.segments import VirtualEnd, service_segments
-from loadgen.engines.abilities import ABILITIES
 from loadgen.lab.lab import Lab
-from loadgen.lab.layout import Counts, lay_out
-from loadgen.lab.topology import exercise
+from loadgen.lab.topology.layout import Counts, lay_out
+from loadgen.lab.topology.model import exercise
+from loadgen.load.engines.abilities import ABILITIES
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analyzer.closings import Close
-    from loadgen.plan import EngineName
+    from analyzer.forecast.closings import Close
+    from loadgen.load.plan import EngineName
 
 LOADGEN = Path(sys.executable).parent / "loadgen"
 VIP, VIP6 = "192.168.10.2", "fd00:10::2"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from analyzer.recording import Recording
+from analyzer.recording.directory import Recording
 
 if TYPE_CHECKING:
     from loadgen.lab.fixture import MakeLab

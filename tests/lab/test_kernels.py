@@ -17,16 +17,16 @@ import pytest
 
 from analyzer.ipvs.states import Timeouts
 from analyzer.ipvs.versions import law_of
-from analyzer.recording import Recording
+from analyzer.recording.directory import Recording
 from loadgen.lab.kernels import images
 from loadgen.lab.lab import Lab
-from loadgen.lab.layout import lay_out, with_kernel_image
 from loadgen.lab.report import inspect
+from loadgen.lab.topology.layout import lay_out, with_kernel_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from loadgen.lab.topology import Topology
+    from loadgen.lab.topology.model import Topology
 
 BIN = Path(sys.executable).parent
 KERNEL = os.environ.get("LG_KERNEL", "7.2")

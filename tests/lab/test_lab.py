@@ -15,16 +15,17 @@ import pytest
 
 from analyzer.ipvs.states import Timeouts
 from loadgen.errors import UsageProblem
-from loadgen.lab import netns, processes, state, wiring
+from loadgen.lab import state
 from loadgen.lab.lab import Lab, down, running, running_labs
 from loadgen.lab.probe import Prober
+from loadgen.lab.system import netns, processes, wiring
 from loadgen.lab.takedown import namespaces_of
-from loadgen.lab.topology import exercise
+from loadgen.lab.topology.model import exercise
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from loadgen.lab.topology import Host
+    from loadgen.lab.topology.model import Host
 
 UP_LIMIT_S = 10.0
 DOWN_LIMIT_S = 1.0

@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 from loadgen.errors import UsageProblem
-from loadgen.lab import events
-from loadgen.lab.faults import FAULTS, inflict
+from loadgen.lab.faults import events
+from loadgen.lab.faults.faults import FAULTS, inflict
 from loadgen.lab.lab import Lab, running
-from loadgen.lab.layout import lay_out
 from loadgen.lab.report import inspect
-from loadgen.lab.topology import exercise
+from loadgen.lab.topology.layout import lay_out
+from loadgen.lab.topology.model import exercise
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from loadgen.lab.fixture import MakeLab
-    from loadgen.lab.hosts import Director
+    from loadgen.lab.hosts.hosts import Director
 
 TAKE_OVER_LIMIT_S = 8.0
 VIP = "192.168.10.2"

@@ -24,8 +24,8 @@ from scapy.layers.inet import IP, TCP
 from scapy.layers.inet6 import IPv6
 from scapy.utils import rdpcap
 
-from loadgen.lab.layout import lay_out
-from loadgen.lab.topology import address6, namespace, port_name
+from loadgen.lab.topology.layout import lay_out
+from loadgen.lab.topology.model import address6, namespace, port_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from loadgen.lab import topology_file
 from loadgen.lab.lab import Lab, down, running
-from loadgen.lab.layout import Counts, lay_out
+from loadgen.lab.topology import file as topology_file
+from loadgen.lab.topology.layout import Counts, lay_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

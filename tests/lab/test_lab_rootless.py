@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from loadgen.lab.programs import search_path
+from loadgen.lab.system.programs import search_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,7 @@ BLOCK = re.compile(r"^## In pytest$.*?^```python\n(.*?)^```$", re.MULTILINE | re
 QUICK = """
 import pytest
 from analyzer.ipvs.states import Timeouts
-from loadgen.lab.layout import lay_out
+from loadgen.lab.topology.layout import lay_out
 
 @pytest.fixture(scope="session")
 def lg_topology():

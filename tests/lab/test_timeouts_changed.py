@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from analyzer import curves
-from analyzer.evidence import gather
+from analyzer.compared import curves
+from analyzer.compared.evidence import gather
 from analyzer.ipvs.states import Timeouts
 from analyzer.measure import measure
-from analyzer.recording import Recording
+from analyzer.recording.directory import Recording
 from loadgen.errors import LoadgenError
 from loadgen.lab.lab import Lab
-from loadgen.lab.topology import exercise
+from loadgen.lab.topology.model import exercise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from analyzer.in_force.model import Change
+    from analyzer.estimate.in_force.model import Change
     from analyzer.measure import Measured
 
 pytestmark = pytest.mark.alone

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from loadgen.lab.layout import Counts, lay_out
+from loadgen.lab.topology.layout import Counts, lay_out
 
 if TYPE_CHECKING:
     from loadgen.lab.fixture import MakeLab

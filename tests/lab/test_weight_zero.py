@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from analyzer.ipvs.states import Timeouts
-from loadgen.lab.changes import set_weight
+from loadgen.lab.faults.changes import set_weight
 from loadgen.lab.lab import Lab
-from loadgen.lab.layout import Counts, lay_out
+from loadgen.lab.topology.layout import Counts, lay_out
 
 if TYPE_CHECKING:
-    from loadgen.lab.topology import Forwarding
+    from loadgen.lab.topology.model import Forwarding
 
 pytestmark = pytest.mark.alone
 

@@ -31,7 +31,7 @@ def anonymise(run: Path, output: Path, key_file: Path | None) -> None:
 
     from analyzer.anonymous.run import anonymise as write_copy
     from analyzer.anonymous.substitution import KEY_BYTES
-    from analyzer.recording import Recording
+    from analyzer.recording.directory import Recording
     from loadgen.errors import UsageProblem
 
     if output.exists():

@@ -80,7 +80,7 @@ def capacity(
     from analyzer.capacity.planner import plan_capacity
     from analyzer.capacity.results import to_json
     from loadgen.commands.solver import kept_off_stdout
-    from reports.capacity_text import summary_lines
+    from reports.capacity.text import summary_lines
 
     question = _question(options)
     began_s = time.monotonic()
@@ -94,8 +94,8 @@ def capacity(
     if emit:
         _emit(found, emit, sync=sync, err=as_json)
     if output:
-        from loadgen.commands.files import write_text
-        from reports.capacity import render_capacity
+        from loadgen.session.files import write_text
+        from reports.capacity.page import render_capacity
 
         write_text(output, render_capacity(found))
         click.echo(f"page: {output}", err=as_json)
@@ -113,7 +113,7 @@ def _question(options: dict[str, Any]) -> Any:
 
 def _emit(found: Capacity, folder: Path, *, sync: bool, err: bool) -> None:
     from loadgen.errors import UsageProblem
-    from loadgen.lab.emit import emit
+    from loadgen.lab.topology.emit import emit
 
     plan = found.plans[found.recommended] if found.recommended else None
     if plan is None:

@@ -73,7 +73,7 @@ def check(
         return _list_quantities()
     from analyzer.analysis import analyse
     from analyzer.checks.judge import judge_all
-    from analyzer.recording import Recording
+    from analyzer.recording.directory import Recording
     from loadgen.commands.expectations import exit_code, read_policy, write_junit
     from loadgen.errors import UsageProblem
 
@@ -106,7 +106,7 @@ def _share(text: str | None) -> float:
 def _against(path: Path, analysis: Analysis, tolerance: float) -> list[Judgement]:
     from analyzer.analysis import analyse
     from analyzer.checks.baseline import judge_against, nothing_compared
-    from analyzer.recording import Recording
+    from analyzer.recording.directory import Recording
     from loadgen.errors import UsageProblem
 
     found = judge_against(analyse(Recording.open(path)), analysis, tolerance)
@@ -116,7 +116,7 @@ def _against(path: Path, analysis: Analysis, tolerance: float) -> list[Judgement
 
 
 def _show(judgements: Sequence[Judgement], run: str, *, style: str, as_json: bool) -> None:
-    from reports import checks
+    from reports.export import checks
 
     if as_json:
         click.echo(json.dumps(checks.to_json(judgements, run), ensure_ascii=False))

@@ -21,12 +21,12 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as one JSON document.")
 def compare(runs: tuple[Path, ...], output: Path | None, as_json: bool) -> None:
     """Compare RUNs with the first of them: what differs, by how much, and beyond what doubt."""
+    from analyzer.across_runs.compare import compare as compared
+    from analyzer.across_runs.compare import to_json
     from analyzer.analysis import analyse
-    from analyzer.compare import compare as compared
-    from analyzer.compare import to_json
-    from analyzer.recording import COMPARISON, Recording
-    from reports.comparison import render_comparison, summary_lines
-    from reports.text import printable
+    from analyzer.recording.directory import COMPARISON, Recording
+    from reports.across_runs.comparison import render_comparison, summary_lines
+    from reports.run.text import printable
 
     if len(runs) < 2:
         raise click.UsageError("expected two runs or more")

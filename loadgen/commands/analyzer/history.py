@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from analyzer.history import History
+    from analyzer.across_runs.history import History
 
 
 @click.command()
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print the history as one JSON document.")
 def history(folder: Path, output: Path | None, as_json: bool) -> None:
     """Show the runs of DIR as a table and a page of trends, changes beyond noise marked."""
-    from analyzer.history import to_json
-    from loadgen.commands.files import write_text
-    from reports.history import render_history, summary_lines
-    from reports.text import printable
+    from analyzer.across_runs.history import to_json
+    from loadgen.session.files import write_text
+    from reports.across_runs.history import render_history, summary_lines
+    from reports.run.text import printable
 
     found = _read(folder)
     page = output or folder / "history.html"
@@ -35,9 +35,9 @@ def history(folder: Path, output: Path | None, as_json: bool) -> None:
 
 
 def _read(folder: Path) -> History:
+    from analyzer.across_runs.history import history, past_run
     from analyzer.errors import AnalyzerError
-    from analyzer.history import history, past_run
-    from analyzer.recording import Recording
+    from analyzer.recording.directory import Recording
     from loadgen.errors import UsageProblem
 
     try:

@@ -13,8 +13,8 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from analyzer.ipvs.texts import ParsedText
-    from analyzer.ipvs.texts.model import Connection, Destination, Service
+    from analyzer.ipvs.ipvsadm import ParsedText
+    from analyzer.ipvs.ipvsadm.model import Connection, Destination, Service
 
 MAX_BYTES = 64 * 1024 * 1024
 STATS = ("conns", "inpkts", "outpkts", "inbytes", "outbytes")
@@ -39,7 +39,7 @@ def parse(file: Path, as_json: bool, hz: int | None) -> None:
     Ends with 2 when nothing in the text was understood; a tool's error text is understood.
     """
     from analyzer.errors import ParseError
-    from analyzer.ipvs import texts
+    from analyzer.ipvs import ipvsadm as texts
 
     data = _read(file)
     parsed = texts.parse(texts.decode(data[:MAX_BYTES]), hz=hz)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from analyzer.closings import CLOSES, in_words
+from analyzer.forecast.closings import CLOSES, in_words
 from loadgen.commands.types import CLOSE_MIX, DURATION, RATE, SPAN, TIMEOUTS
 
 if TYPE_CHECKING:
-    from analyzer.closings import Close
+    from analyzer.forecast.closings import Close
     from analyzer.ipvs.states import Timeouts
 
 
@@ -107,10 +107,10 @@ def predict(output: Path | None, as_json: bool, **options: Any) -> None:
     ActiveConn and InActConn over time, their steady state with its band, the source ports that
     the load needs, and the memory that its entries take.
     """
-    from analyzer.forecast import to_json
-    from analyzer.lives import Question
-    from analyzer.model import forecast
-    from reports.forecast_text import summary_lines
+    from analyzer.forecast.document import to_json
+    from analyzer.forecast.lives import Question
+    from analyzer.forecast.model import forecast
+    from reports.forecast.text import summary_lines
 
     timeouts = _timeouts(options)
     found = forecast(Question(timeouts=timeouts, close=_close(options), **options))
@@ -120,8 +120,8 @@ def predict(output: Path | None, as_json: bool, **options: Any) -> None:
         for line in summary_lines(found):
             click.echo(line)
     if output:
-        from loadgen.commands.files import write_text
-        from reports.forecast import render_forecast
+        from loadgen.session.files import write_text
+        from reports.forecast.page import render_forecast
 
         write_text(output, render_forecast(found))
         click.echo(f"page: {output}", err=as_json)

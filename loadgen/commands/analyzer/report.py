@@ -43,11 +43,11 @@ def report(
 
     Of a folder that `loadgen failover --repeat` left, the page of every run and of all.
     """
-    from analyzer.what_if import parse_assumption
-    from loadgen.conclude import analyse_run, conclude, print_summary
-    from loadgen.conclude import as_json as to_text
+    from analyzer.compared.what_if import parse_assumption
+    from loadgen.capacity_proof.conclude import conclude_if_proof, print_proof
     from loadgen.failover.conclude import conclude_repeats, is_repeats, print_repeats
-    from loadgen.proof.conclude import conclude_if_proof, print_proof
+    from loadgen.session.conclude import analyse_run, conclude, print_summary
+    from loadgen.session.conclude import as_json as to_text
 
     if form == "html" and is_repeats(run):
         print_repeats(conclude_repeats(run, output), as_json=as_json)
@@ -73,7 +73,7 @@ WHERE = {"md": "report.md", "csv": "tables-csv", "parquet": "tables-parquet"}
 
 
 def _write(analysis: Analysis, form: str, where: Path) -> None:
-    from loadgen.formats import write_markdown, write_tables
+    from loadgen.session.formats import write_markdown, write_tables
 
     if form != "md":
         write_tables(analysis, where, form)

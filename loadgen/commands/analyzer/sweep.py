@@ -15,9 +15,9 @@ import click
 def sweep(folder: Path, output: Path | None, as_json: bool) -> None:
     """Compare the runs of a sweep's FOLDER, and say how small tcpfin may be."""
     from analyzer.sweep.results import to_json
-    from loadgen.conclude import conclude_sweep
-    from reports.sweep_text import summary_lines
-    from reports.text import printable
+    from loadgen.session.conclude import conclude_sweep
+    from reports.run.text import printable
+    from reports.sweep.text import summary_lines
 
     found, page = conclude_sweep(folder, output)
     if as_json:

@@ -68,13 +68,13 @@ def burst(
 
     import uvloop
 
-    from loadgen.abort import check_limits
-    from loadgen.burst import BurstOptions, burst, new_run_directory
-    from loadgen.conclude import as_json as to_text
-    from loadgen.conclude import conclude, exit_code, print_summary
-    from loadgen.director.watched import parse_services_told
-    from loadgen.preflight import check_consent, check_means
-    from loadgen.progress import RunProgress
+    from loadgen.burst.burst import BurstOptions, burst, new_run_directory
+    from loadgen.director.polling.watched import parse_services_told
+    from loadgen.load.preflight import check_consent, check_means
+    from loadgen.session.abort import check_limits
+    from loadgen.session.conclude import as_json as to_text
+    from loadgen.session.conclude import conclude, exit_code, print_summary
+    from loadgen.session.progress import RunProgress
     from loadgen.sites import find_site, stand_in
 
     checks = checks_told(options)

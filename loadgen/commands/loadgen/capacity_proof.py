@@ -78,12 +78,12 @@ def capacity_proof(
     director carried, lost and delayed before and after each loss, beside what was computed. Ends
     with 99 where a share is more than 3 % from the computed one.
     """
-    from loadgen.burst import new_run_directory
+    from loadgen.burst.burst import new_run_directory
+    from loadgen.capacity_proof.conclude import conclude_proof, exit_code, print_proof
+    from loadgen.capacity_proof.prove import ProofOptions, prove_plan
     from loadgen.commands.loadgen.lab.common import say
-    from loadgen.lab import rootless
     from loadgen.lab.state import lab_names
-    from loadgen.proof.conclude import conclude_proof, exit_code, print_proof
-    from loadgen.proof.prove import ProofOptions, prove_plan
+    from loadgen.lab.system import rootless
 
     plan_name, vips = options.pop("plan_name"), options.pop("vips")
     _check(window_s, options["burst"])
@@ -128,8 +128,8 @@ def _lists(question: CapacityQuestion, plan_name: str | None, vips: int | None) 
     """The lists of the plan that was named, or of the number of VIPs."""
     import time
 
+    from loadgen.capacity_proof.choice import lists_of_plan, lists_of_vips
     from loadgen.commands.solver import kept_off_stdout
-    from loadgen.proof.choice import lists_of_plan, lists_of_vips
 
     if plan_name and vips:
         raise click.UsageError("--plan and --vips: name one of them")

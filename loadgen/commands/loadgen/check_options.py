@@ -58,7 +58,7 @@ class Checks:
             return 0
         from analyzer.checks.judge import judge_all
         from loadgen.commands.expectations import exit_code, write_junit
-        from reports.checks import lines
+        from reports.export.checks import lines
 
         judgements = judge_all(self.expectations, analysis)
         for line in (*lines(judgements), ""):

@@ -80,14 +80,14 @@ def collect(
 
     import uvloop
 
-    from loadgen.burst import new_run_directory
-    from loadgen.collect import CollectOptions
-    from loadgen.collect import collect as watch
-    from loadgen.collecting.table import LiveTable
-    from loadgen.conclude import as_json as to_text
-    from loadgen.conclude import conclude, exit_code, print_summary
-    from loadgen.director.watched import parse_services_told
-    from loadgen.listening import listen
+    from loadgen.burst.burst import new_run_directory
+    from loadgen.collect.collect import CollectOptions
+    from loadgen.collect.collect import collect as watch
+    from loadgen.director.polling.watched import parse_services_told
+    from loadgen.live.table import LiveTable
+    from loadgen.session.conclude import as_json as to_text
+    from loadgen.session.conclude import conclude, exit_code, print_summary
+    from loadgen.session.listening import listen
     from loadgen.sites import find_site, stand_in
 
     watched = parse_services_told(services)

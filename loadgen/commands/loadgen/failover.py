@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from loadgen.failover.repeat import Order
     from loadgen.failover.run import FailoverOptions
     from loadgen.lab.lab import Lab
-    from loadgen.plan import LoadPlan
+    from loadgen.load.plan import LoadPlan
     from loadgen.sites import Site
 
 
@@ -90,7 +90,7 @@ def failover(directors: tuple[str, ...], lab_name: str | None, **options: Any) -
     import uvloop
 
     from loadgen.failover.repeat import conclude_all, repeat
-    from loadgen.preflight import check_means
+    from loadgen.load.preflight import check_means
     from loadgen.sites import changes_only_a_lab, find_site
 
     plan = _plan(options)
@@ -105,9 +105,9 @@ def failover(directors: tuple[str, ...], lab_name: str | None, **options: Any) -
 
 
 def _plan(options: dict[str, Any]) -> LoadPlan:
-    from loadgen.destination import Told, find_destination
     from loadgen.failover.run import open_model
-    from loadgen.plan import LoadPlan, Request, Target
+    from loadgen.load.destination import Told, find_destination
+    from loadgen.load.plan import LoadPlan, Request, Target
 
     found = find_destination(options["vip"], options["port"], Told())
     return LoadPlan(
@@ -129,11 +129,11 @@ def _lab(site: Site) -> Lab | None:
 def _order(plan: LoadPlan, site: Site, lab: Lab | None, options: dict[str, Any]) -> Order:
     import sys
 
-    from loadgen.burst import BurstOptions, new_run_directory
+    from loadgen.burst.burst import BurstOptions, new_run_directory
     from loadgen.commands.loadgen.load_options import without_credentials
     from loadgen.errors import UsageProblem
     from loadgen.failover.repeat import Order
-    from loadgen.progress import RunProgress
+    from loadgen.session.progress import RunProgress
     from loadgen.sites import stand_in
 
     if not site.directors:
@@ -164,7 +164,7 @@ def _options(lab: Lab | None, options: dict[str, Any]) -> FailoverOptions:
     from loadgen.failover.course import Timing
     from loadgen.failover.held import Paths
     from loadgen.failover.run import FailoverOptions
-    from loadgen.lab.nginx import DOWNLOAD_PATH
+    from loadgen.lab.hosts.nginx import DOWNLOAD_PATH
 
     download = options["download_path"] or (DOWNLOAD_PATH if lab else None)
     paths = Paths(dialogue=options["path"], download=download)

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from analyzer.closings import CLOSES, in_words
+from analyzer.forecast.closings import CLOSES, in_words
 from loadgen.commands.load_types import BODY, HEADER, HOLD, HOST, STAGE
 from loadgen.commands.types import CLOSE_MIX, DURATION, METHOD, RATE, SPAN, URL_PATH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from loadgen.destination import Destination, Told
-    from loadgen.plan import ClosedModel, Closing, Datagram, LoadPlan, OpenModel, Request
+    from loadgen.load.destination import Destination, Told
+    from loadgen.load.plan import ClosedModel, Closing, Datagram, LoadPlan, OpenModel, Request
 
 MOST_REDIRECTS = 10
 _DEFAULT_REQUESTS = 50
@@ -147,10 +147,10 @@ def plan_of(options: dict[str, Any]) -> tuple[LoadPlan, str]:
     """
     from dataclasses import replace
 
-    from loadgen.destination import find_destination
-    from loadgen.engines.abilities import choose
-    from loadgen.plan import LoadPlan, Target
-    from loadgen.pool import parse_pool
+    from loadgen.load.destination import find_destination
+    from loadgen.load.engines.abilities import choose
+    from loadgen.load.plan import LoadPlan, Target
+    from loadgen.load.source_addresses import parse_pool
 
     port = options["port"] or (443 if options["tls"] else 80)
     found = find_destination(options["vip"], port, _told(options))
@@ -173,8 +173,8 @@ def plan_of(options: dict[str, Any]) -> tuple[LoadPlan, str]:
 
 
 def _told(options: dict[str, Any]) -> Told:
-    from loadgen.destination import Told
     from loadgen.errors import UsageProblem
+    from loadgen.load.destination import Told
 
     if options["only_ipv4"] and options["only_ipv6"]:
         raise UsageProblem("-4 and -6: expected one of them")
@@ -188,7 +188,7 @@ def _told(options: dict[str, Any]) -> Told:
 
 def _arrivals(options: dict[str, Any]) -> ClosedModel | OpenModel:
     from loadgen.errors import UsageProblem
-    from loadgen.plan import ClosedModel, OpenModel, Stage
+    from loadgen.load.plan import ClosedModel, OpenModel, Stage
 
     rate, span_s, requests = options["rate"], options["duration"], options["requests"]
     stages: tuple[Stage, ...] = options["stages"]
@@ -218,7 +218,7 @@ def _arrivals(options: dict[str, Any]) -> ClosedModel | OpenModel:
 
 def _request(options: dict[str, Any], found: Destination) -> Request:
     from loadgen.errors import UsageProblem
-    from loadgen.plan import Request
+    from loadgen.load.plan import Request
 
     if not options["tls"] and (options["insecure"] or options["sni"]):
         raise UsageProblem("-k and --sni: expected --tls with them")
@@ -238,7 +238,7 @@ def _request(options: dict[str, Any], found: Destination) -> Request:
 def _closing(options: dict[str, Any]) -> Closing:
     from dataclasses import replace
 
-    from loadgen.plan import Closing
+    from loadgen.load.plan import Closing
 
     hold = replace(options["hold"], seed=options["seed"])
     return Closing(shares=tuple(options["close"].items()), hold=hold)
@@ -246,7 +246,7 @@ def _closing(options: dict[str, Any]) -> Closing:
 
 def _datagram(options: dict[str, Any]) -> Datagram | None:
     from loadgen.errors import UsageProblem
-    from loadgen.plan import Datagram
+    from loadgen.load.plan import Datagram
 
     if not options["udp"]:
         if options["payload"] is not None or options["no_answer"]:

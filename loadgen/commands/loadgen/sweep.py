@@ -19,9 +19,9 @@ from loadgen.commands.loadgen.load_options import load_options, plan_of, without
 from loadgen.commands.types import SECONDS_LIST, WAYS
 
 if TYPE_CHECKING:
-    from loadgen.burst import BurstOptions
-    from loadgen.plan import LoadPlan
-    from loadgen.sweep import Swept
+    from loadgen.burst.burst import BurstOptions
+    from loadgen.load.plan import LoadPlan
+    from loadgen.sweep.sweep import Swept
 
 
 @click.command()
@@ -68,7 +68,7 @@ def sweep(
     """
     import sys
 
-    from loadgen.burst import BurstOptions, new_run_directory
+    from loadgen.burst.burst import BurstOptions, new_run_directory
 
     plan, why = plan_of(options)
     watching = BurstOptions(
@@ -96,9 +96,9 @@ def _here(
 
     import uvloop
 
-    from loadgen.preflight import check_consent, check_means
+    from loadgen.load.preflight import check_consent, check_means
     from loadgen.sites import find_site, stand_in
-    from loadgen.sweep import check_allowed, sweep
+    from loadgen.sweep.sweep import check_allowed, sweep
 
     told = options["directors"]
     site = find_site(plan.target.vip, told, options["lab_name"], (), options["capture_on"])
@@ -119,7 +119,7 @@ def _in_labs(
     options: dict[str, Any],
 ) -> Swept:
     """In a lab for each way of forwarding."""
-    from loadgen.sweep_ways import LAB_NAME, WaysOrder, check_is_ours, sweep_ways
+    from loadgen.sweep.ways import LAB_NAME, WaysOrder, check_is_ours, sweep_ways
 
     check_is_ours(plan, options["directors"])
     order = WaysOrder(
@@ -140,12 +140,12 @@ def _say(line: str) -> None:
 
 def _report(folder: Path, swept: Swept, *, as_json: bool) -> int:
     """What was measured is reported, however the sweep ended; what is owed comes last."""
-    from analyzer.recording import Recording
+    from analyzer.recording.directory import Recording
     from analyzer.sweep.results import to_json
-    from loadgen.conclude import conclude_sweep
     from loadgen.errors import INTERRUPTED_EXIT_CODE, RunFailed
-    from reports.sweep_text import summary_lines
-    from reports.text import directors_line, printable
+    from loadgen.session.conclude import conclude_sweep
+    from reports.run.text import directors_line, printable
+    from reports.sweep.text import summary_lines
 
     if swept.runs:
         found, page = conclude_sweep(folder, pages_of_runs=True)

@@ -60,11 +60,11 @@ def verify(
     import asyncio
 
     from analyzer.health import checks, to_json, verdict
+    from loadgen.collect.verify import look_at
     from loadgen.sites import find_site, stand_in
-    from loadgen.verify import look_at
-    from reports.checks import SIGNS
-    from reports.text import directors as in_words
-    from reports.text import printable
+    from reports.export.checks import SIGNS
+    from reports.run.text import directors as in_words
+    from reports.run.text import printable
 
     def say(line: str) -> None:
         click.echo(line, err=True)

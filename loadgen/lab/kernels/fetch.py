@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from loadgen.errors import RunFailed, UsageProblem
 from loadgen.lab.kernels import images
-from loadgen.lab.programs import environment, run_program
+from loadgen.lab.system.programs import environment, run_program
 
 if TYPE_CHECKING:
     from loadgen.lab.kernels.images import KernelImage, Say

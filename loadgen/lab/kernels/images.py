@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loadgen.errors import UsageProblem
-from loadgen.lab.programs import search_path
+from loadgen.lab.system.programs import search_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

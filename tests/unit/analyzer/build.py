@@ -11,19 +11,19 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from analyzer.clock import DirectorClock
-from analyzer.director import Director
-from analyzer.failures import TITLES
+from analyzer.client.failures import TITLES
 from analyzer.ipvs.replay import Rules
 from analyzer.ipvs.states import Flag, Timeouts
+from analyzer.recording.clock import DirectorClock
+from analyzer.recording.director import Director
+from analyzer.recording.tables import TABLES
 from analyzer.results import RequestErrors
-from analyzer.tables import TABLES
 from analyzer.wire.segments import FLOW_COLUMNS, Segments
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from analyzer.failures import FailureKind, Stage
+    from analyzer.client.failures import FailureKind, Stage
 
 NS = 1_000_000_000
 BOOT_NS = 1_700_000_000 * NS

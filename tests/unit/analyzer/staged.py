@@ -10,7 +10,7 @@ import numpy as np
 from analyzer.analysis import analyse
 from analyzer.ipvs.states import ACTIVE_STATES, Flag, State
 from analyzer.ipvs.timers import expiry_uptime_s
-from analyzer.recording import Recording, RecordingWriter
+from analyzer.recording.directory import Recording, RecordingWriter
 from tests.unit.analyzer.build import (
     ACK,
     BOOT_NS,

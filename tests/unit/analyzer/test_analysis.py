@@ -13,9 +13,9 @@ import pytest
 
 from analyzer.analysis import analyse
 from analyzer.errors import RecordingError
-from analyzer.recording import CAPTURE, MANIFEST, Recording, RecordingWriter
+from analyzer.recording.directory import CAPTURE, MANIFEST, Recording, RecordingWriter
 from analyzer.results import Analysis, to_json
-from analyzer.wire.files import frame_chunks
+from analyzer.wire.capture.files import frame_chunks
 
 if TYPE_CHECKING:
     from collections.abc import Callable

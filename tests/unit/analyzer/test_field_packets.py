@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from analyzer.analysis import analyse
-from analyzer.recording import Recording
+from analyzer.recording.directory import Recording
 from loadgen.importing.folder import import_folder
 from tests.unit.analyzer.vantage import DATAGRAM, Net, Step, capture, finding, imported
 

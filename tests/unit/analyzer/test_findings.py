@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from analyzer.findings import findings, verdict
+from analyzer.findings.decay.timeouts import governing
 from analyzer.findings.figures import Figures, agrees, lived, measured
-from analyzer.findings.timeouts import governing
 from analyzer.log_clock.results import LogClock
 from analyzer.results import (
     Agreement,

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from analyzer.analysis import analyse
-from analyzer.recording import Recording
+from analyzer.recording.directory import Recording
 from analyzer.results import to_json
 from loadgen.importing.folder import import_folder
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from analyzer.health import Check, Health, checks, to_json, verdict
-from analyzer.ipvs.formats import Destination, Entry, Service
+from analyzer.ipvs.proc.formats import Destination, Entry, Service
 from analyzer.ipvs.states import Timeouts
 from analyzer.ipvs.table_status import TableStatus
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from analyzer.health import Check, Health, checks, to_json
 from analyzer.health.load import lifetime_s
 from analyzer.health.places import sort_entries
-from analyzer.ipvs.formats import Destination, Entry, Service, parse_entries, parse_services
+from analyzer.ipvs.proc.formats import Destination, Entry, Service, parse_entries, parse_services
 from analyzer.ipvs.states import Timeouts
 
 FIELD = Path(__file__).parents[2] / "data" / "field" / "verify"

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from analyzer.analysis import analyse
 from analyzer.health import checks
 from analyzer.health import to_json as health_to_json
-from analyzer.ipvs.texts import parse, to_document
-from analyzer.recording import Recording
+from analyzer.ipvs.ipvsadm import parse, to_document
+from analyzer.recording.directory import Recording
 from analyzer.results import JSON_KEYS, to_json
 from analyzer.schema import DIALECT, DOCUMENTS
 from analyzer.sweep.points import sweep_of

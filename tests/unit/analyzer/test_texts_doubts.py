@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from analyzer.ipvs.texts import ParsedText, decode, parse, to_document
-from analyzer.ipvs.texts.model import Counters, Service
+from analyzer.ipvs.ipvsadm import ParsedText, decode, parse, to_document
+from analyzer.ipvs.ipvsadm.model import Counters, Service
 
 TITLES = """\
 IP Virtual Server version 1.2.1 (size=4096)

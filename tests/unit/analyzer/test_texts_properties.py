@@ -15,9 +15,9 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from analyzer.ipvs.texts import ParsedText, decode, parse, to_document
-from analyzer.ipvs.texts.columns import ENDS
-from analyzer.ipvs.texts.model import Connection, Destination, End, Service
+from analyzer.ipvs.ipvsadm import ParsedText, decode, parse, to_document
+from analyzer.ipvs.ipvsadm.columns import ENDS
+from analyzer.ipvs.ipvsadm.model import Connection, Destination, End, Service
 
 TEXTS = sorted((Path(__file__).parents[2] / "data" / "texts").glob("*.txt"))
 HZ = 250

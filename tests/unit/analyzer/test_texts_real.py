@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from analyzer.ipvs.texts import ParsedText, decode, parse
-from analyzer.ipvs.texts.model import Connection, Counters, Daemon, Header, Rates, Service
+from analyzer.ipvs.ipvsadm import ParsedText, decode, parse
+from analyzer.ipvs.ipvsadm.model import Connection, Counters, Daemon, Header, Rates, Service
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -9,7 +9,7 @@ import pytest
 
 from analyzer.ipvs.states import Flag, State
 from analyzer.ipvs.versions import nodest_in_any_reuse_mode
-from analyzer.weights import of_flow, weights_of
+from analyzer.predicted.weights import of_flow, weights_of
 from tests.unit.analyzer.build import BOOT_NS, NS, Seg, table
 from tests.unit.analyzer.staged import FIRST, SECOND, Held, Life, Stage, closed, gone, opened
 

@@ -2,7 +2,7 @@
 
 A float64 holds such a number to 256 ns only: instants that were equal no longer are. What ends in
 ``_ns`` is an instant unless it is listed as a span; instants become floats only after they have
-been subtracted from each other (``analyzer.instants``).
+been subtracted from each other (``analyzer.recording.instants``).
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ SPANS = frozenset({"lived_ns", "look_ns", "outside_ns", "left_ns", "since_ns"})
 """Names ending in ``_ns`` that mean a length of time in every module."""
 
 ALLOWED = {
-    ("loadgen/progress.py", "latest_ns"): "by how much the latest request was late: a span",
+    ("loadgen/session/progress.py", "latest_ns"): "by how much the latest request was late: a span",
     ("loadgen/director/facts.py", "now_ns"): "a director's monotonic clock, seconds since its boot",
-    ("loadgen/collecting/metrics.py", "polled_ns"): "Prometheus has its timestamps in seconds",
-    ("loadgen/collecting/metrics.py", "last_ns"): "Prometheus has its timestamps in seconds",
-    ("loadgen/collecting/table.py", "at_ns"): "printed to the second",
+    ("loadgen/collect/metrics.py", "polled_ns"): "Prometheus has its timestamps in seconds",
+    ("loadgen/collect/metrics.py", "last_ns"): "Prometheus has its timestamps in seconds",
+    ("loadgen/live/table.py", "at_ns"): "printed to the second",
 }
 
 _SAME = {"copy", "dropna", "item", "max", "min", "tolist", "sort_values", "fillna", "loc", "iloc"}
@@ -160,7 +160,7 @@ def test_no_instant_passes_through_a_float(room: str) -> None:
         for line, name, way in losses(path.read_text())
         if (str(path.relative_to(ROOT)), name) not in ALLOWED
     ]
-    assert not found, "subtract first (analyzer.instants):\n" + "\n".join(found)
+    assert not found, "subtract first (analyzer.recording.instants):\n" + "\n".join(found)
 
 
 def test_what_is_allowed_is_still_there() -> None:

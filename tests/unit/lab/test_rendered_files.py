@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from loadgen.lab import guest, keepalived, machine, nginx, ssh, uml, wiring
+from loadgen.lab.hosts import guest, keepalived, machine, nginx, ssh
+from loadgen.lab.kernels import uml
 from loadgen.lab.kernels.images import KernelImage
-from loadgen.lab.topology import exercise, namespace
+from loadgen.lab.system import wiring
+from loadgen.lab.topology.model import exercise, namespace
 
 EXERCISE_CONF = """\
 global_defs {

@@ -11,9 +11,9 @@ import pytest
 
 from loadgen.errors import RunFailed
 from loadgen.lab import state
-from loadgen.lab.processes import Process
 from loadgen.lab.state import LabState
-from loadgen.lab.topology import exercise
+from loadgen.lab.system.processes import Process
+from loadgen.lab.topology.model import exercise
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.analysis import analyse
-from analyzer.recording import Recording
+from analyzer.recording.directory import Recording
 from loadgen.lab.fixture import pytest_assertrepr_compare
 from loadgen.lab.trial import Measured, Run
 

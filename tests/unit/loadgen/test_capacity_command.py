@@ -11,8 +11,8 @@ import pytest
 
 from loadgen.commands import exit_code_of
 from loadgen.commands.analyzer import group
-from loadgen.lab import topology_file
-from loadgen.lab.emit import files, topology_of
+from loadgen.lab.topology import file as topology_file
+from loadgen.lab.topology.emit import files, topology_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

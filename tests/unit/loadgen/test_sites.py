@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import loadgen.lab.lab
-from loadgen.director.configured import directors_in
+from loadgen.director.links.configured import directors_in
 from loadgen.errors import UsageProblem
 from loadgen.sites import Site, changes_only_a_lab, find_site, stand_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from loadgen.director.link import Link
+    from loadgen.director.links.link import Link
 
 VIP = "192.0.2.2"
 

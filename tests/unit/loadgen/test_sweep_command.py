@@ -12,11 +12,11 @@ import pandas as pd
 import pytest
 
 from loadgen.commands import analyzer, exit_code_of, loadgen
-from loadgen.director.link import parse_link
+from loadgen.director.links.link import parse_link
 from loadgen.errors import UsageProblem
-from loadgen.plan import ClosedModel, Datagram, LoadPlan, Target
+from loadgen.load.plan import ClosedModel, Datagram, LoadPlan, Target
 from loadgen.sites import Site
-from loadgen.sweep import check_allowed
+from loadgen.sweep.sweep import check_allowed
 
 if TYPE_CHECKING:
     from collections.abc import Callable

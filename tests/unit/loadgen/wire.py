@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 import pytest
 
-from loadgen.lab.netns import CLONE_NEWNET
+from loadgen.lab.system.netns import CLONE_NEWNET
 from loadgen.rings.slots import SendRing
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from analyzer.courses import Curve, WhatIf, WhatIfGroup
-from analyzer.latency import Latencies, heat, percentiles, syn_retries
-from analyzer.pictures import Lived, OtherTcpfin, Pictures, Share, Shares, StateCourse
+from analyzer.charts.pictures import Lived, OtherTcpfin, Pictures, Share, Shares, StateCourse
+from analyzer.client.latency import Latencies, heat, percentiles, syn_retries
+from analyzer.predicted.courses import Curve, WhatIf, WhatIfGroup
 from analyzer.results import (
     Agreement,
     Analysis,
@@ -28,7 +28,7 @@ from analyzer.results import (
     Spread,
     Timeline,
 )
-from analyzer.stories.model import Basis, End, Leg, Memory, Packet, Span, Story
+from analyzer.traces.model import Basis, End, Leg, Memory, Packet, Span, Story
 from tests.unit.analyzer.build import request_errors
 
 SERVERS = ("192.168.10.21", "192.168.10.22")

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from analyzer.courses import Curve
+from analyzer.predicted.courses import Curve
 from analyzer.results import Event
-from reports.page import render_page
+from reports.run.page import render_page
 from tests.unit.reports import build
 
 if TYPE_CHECKING:

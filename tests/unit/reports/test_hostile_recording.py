@@ -10,11 +10,11 @@ import pyarrow as pa
 import pytest
 
 from analyzer.analysis import analyse
-from analyzer.recording import MANIFEST, Recording, RecordingWriter
-from analyzer.tables import TABLES
-from reports.page import render_page
-from reports.text import summary_lines
-from tests.unit.reports.test_page import HOSTILE, Outline
+from analyzer.recording.directory import MANIFEST, Recording, RecordingWriter
+from analyzer.recording.tables import TABLES
+from reports.run.page import render_page
+from reports.run.text import summary_lines
+from tests.unit.reports.run.test_page import HOSTILE, Outline
 
 RUN = Path(__file__).parents[2] / "data" / "dr-burst-50"
 TEXTS = {  # columns that a director, a real server, the wire or a user fills

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from loadgen.commands.analyzer.report import report
 from loadgen.importing.folder import import_folder
-from reports.wording import LATENCIES, milliseconds, seconds, share
+from reports.charts.wording import LATENCIES, milliseconds, seconds, share
 
 DATA = Path(__file__).parents[2] / "data"
 RUNS = ("dr-burst-50", "dr-burst-killed", "nat-client-close-tcpfin10", "dr-client-reset")

@@ -14,8 +14,8 @@ def prepare() -> None:
 
     From then on SIGTERM and SIGHUP undo what is being done, as Ctrl-C does.
     """
-    from loadgen.lab import rootless
-    from loadgen.lab.interruption import install
+    from loadgen.lab.system import rootless
+    from loadgen.lab.system.interruption import install
 
     rootless.enter(start=click.get_current_context().invoked_subcommand == "up")
     install()

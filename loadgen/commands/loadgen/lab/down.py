@@ -11,9 +11,9 @@ from loadgen.commands.loadgen.lab.common import name_option, say
 @name_option
 def down(name: str) -> None:
     """Take the lab down, or remove what is left of one."""
-    from loadgen.lab import rootless
     from loadgen.lab.lab import down as take_down
     from loadgen.lab.state import lab_names
+    from loadgen.lab.system import rootless
 
     removed = take_down(name)
     rootless.leave_if_empty(bool(lab_names()))

@@ -29,8 +29,8 @@ def export(directory: Path, name: str, style: str, **options: object) -> None:
     It is the running lab's topology, unless flags or a file describe another: then no lab is
     needed.
     """
-    from loadgen.lab.export import write
     from loadgen.lab.report import find
+    from loadgen.lab.topology.export import write
 
     wanted = wanted_topology(options)
     topology = wanted if wanted is not None else find(name).topology

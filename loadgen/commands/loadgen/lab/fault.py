@@ -27,7 +27,7 @@ def fault(name: str, host: str, kind: str) -> None:
     keepalived-kill      by SIGKILL: the VIP stays
     nginx-stop nginx-start
     """  # noqa: D301 - \b is click's
-    from loadgen.lab.faults import inflict
+    from loadgen.lab.faults.faults import inflict
     from loadgen.lab.report import find
 
     event = inflict(find(name), host, kind)

@@ -37,7 +37,7 @@ def rate(name: str, host: str, rate: float) -> None:
 
 
 def _shape(name: str, host: str, kind: str, **change: float) -> None:
-    from loadgen.lab.changes import shape
+    from loadgen.lab.faults.changes import shape
     from loadgen.lab.report import find
 
     event = shape(find(name), host, kind, **{key: value or None for key, value in change.items()})

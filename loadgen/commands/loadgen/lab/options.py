@@ -14,7 +14,7 @@ from loadgen.commands.types import TIMEOUTS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from loadgen.lab.topology import Topology
+    from loadgen.lab.topology.model import Topology
 
 SCHEDULERS = ["rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh", "sh", "sed", "nq", "fo", "ovf", "mh"]
 COUNTS = ("directors", "servers", "clients", "vips")
@@ -136,15 +136,15 @@ def wanted_topology(options: dict[str, Any]) -> Topology | None:
         if others:
             flag = others[0].replace("_", "-").removesuffix("-mb").removesuffix("-s")
             raise click.UsageError(f"--topology FILE says all of it: leave --{flag} out")
-        from loadgen.lab.topology_file import read
+        from loadgen.lab.topology.file import read
 
         return read(file)
     return _from_flags(options, given) if given else None
 
 
 def _from_flags(options: dict[str, Any], given: set[str]) -> Topology:
-    from loadgen.lab.layout import Counts, lay_out, with_kernel_image
-    from loadgen.lab.topology import Kernel
+    from loadgen.lab.topology.layout import Counts, lay_out, with_kernel_image
+    from loadgen.lab.topology.model import Kernel
 
     chosen = {key: value for key, value in options.items() if key in given}
     counts = {name: chosen.pop(name) for name in COUNTS if name in chosen}

@@ -13,6 +13,6 @@ from loadgen.commands.loadgen.lab.common import name_option
 @click.argument("command", nargs=-1, metavar="[-- COMMAND...]")
 def shell(name: str, host: str, command: tuple[str, ...]) -> None:
     """A shell on HOST, or one COMMAND there; its exit code is passed on."""
-    from loadgen.lab.shell import replace_process
+    from loadgen.lab.hosts.shell import replace_process
 
     replace_process(name, host, command)

@@ -13,7 +13,8 @@ from loadgen.commands.loadgen.lab.common import name_option
 @click.option("--toml", "as_toml", is_flag=True, help="Print what `lab up --topology` takes.")
 def status(name: str, as_json: bool, as_toml: bool) -> None:
     """Show the hosts, who holds which VIP, and the directors' timeouts."""
-    from loadgen.lab import report, topology_file
+    from loadgen.lab import report
+    from loadgen.lab.topology import file as topology_file
 
     if as_json and as_toml:
         raise click.UsageError("--json or --toml, not both")

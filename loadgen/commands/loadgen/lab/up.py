@@ -19,10 +19,10 @@ def up(name: str, **options: Any) -> None:
     Unless told otherwise: two directors, two real servers, a client, one VIP that keepalived
     moves, and the kernel's own timeouts.
     """
-    from loadgen.lab import rootless
     from loadgen.lab.lab import Lab
     from loadgen.lab.report import usage
     from loadgen.lab.state import lab_names
+    from loadgen.lab.system import rootless
 
     try:
         found = Lab(wanted_topology(options), name=name, say=say).up()

@@ -13,7 +13,7 @@ from loadgen.commands.loadgen.lab.common import name_option, say
 @click.argument("weight", type=click.IntRange(0, 65535))
 def weight(name: str, server: str, weight: int) -> None:
     """Give SERVER another WEIGHT on every director."""
-    from loadgen.lab.changes import set_weight
+    from loadgen.lab.faults.changes import set_weight
     from loadgen.lab.report import find
 
     event = set_weight(find(name), server, weight)

@@ -18,7 +18,7 @@ from analyzer.anonymous.capture import FrameAnonymiser
 from analyzer.anonymous.capture_file import anonymous_capture
 from analyzer.anonymous.substitution import Substitution
 from analyzer.errors import ParseError
-from analyzer.wire.files import frame_chunks
+from analyzer.wire.capture.files import frame_chunks
 
 TOLD = Substitution(bytes(range(32)))
 ANONYMISER = FrameAnonymiser(TOLD)

@@ -14,9 +14,9 @@ from analyzer.analysis import analyse
 from analyzer.anonymous.manifest import anonymous_manifest, names_in
 from analyzer.anonymous.run import anonymise
 from analyzer.anonymous.substitution import ROLES, Substitution
-from analyzer.recording import CAPTURE, MANIFEST, Recording, RecordingWriter
+from analyzer.recording.directory import CAPTURE, MANIFEST, Recording, RecordingWriter
+from analyzer.recording.tables import TABLES
 from analyzer.results import to_json
-from analyzer.tables import TABLES
 from analyzer.wire.packets import read_packets
 from loadgen.importing.folder import import_folder
 

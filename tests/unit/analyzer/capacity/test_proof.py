@@ -12,8 +12,8 @@ from analyzer.capacity.proof import Loss, prove
 from analyzer.capacity.proof_results import to_json
 from analyzer.capacity.proof_wording import verdict
 from analyzer.capacity.told import KEY, from_manifest, is_proof, to_manifest
-from analyzer.ending import ending_of
 from analyzer.errors import RecordingError
+from analyzer.recording.ending import ending_of
 from tests.unit.analyzer.capacity.experiments import (
     AFTER,
     BEFORE,

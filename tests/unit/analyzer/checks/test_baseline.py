@@ -12,7 +12,7 @@ import pytest
 from analyzer.analysis import analyse
 from analyzer.checks.baseline import judge_against, nothing_compared, parse_tolerance
 from analyzer.checks.grammar import ExpectationError
-from analyzer.recording import Recording
+from analyzer.recording.directory import Recording
 from analyzer.results import Analysis, Estimate, Finding
 from tests.unit.analyzer.build import request_errors
 

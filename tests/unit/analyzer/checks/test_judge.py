@@ -13,7 +13,7 @@ from analyzer.checks.grammar import ExpectationError, parse_expectation
 from analyzer.checks.judge import Judgement, judge, judge_all
 from analyzer.checks.policy import parse_policy
 from analyzer.checks.quantities import QUANTITIES, quantity_of
-from analyzer.recording import Recording
+from analyzer.recording.directory import Recording
 from analyzer.results import Analysis, Estimate
 
 DATA = Path(__file__).parents[3] / "data"

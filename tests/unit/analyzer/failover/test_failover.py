@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analyzer.captured import Captured, read_captures
+from analyzer.client.requests import summarise
 from analyzer.errors import RecordingError
 from analyzer.failover.tell import failover
 from analyzer.findings import failover as found
 from analyzer.findings.figures import Figures
 from analyzer.ipvs.states import Flag
-from analyzer.requests import summarise
+from analyzer.recording.captures import Captured, read_captures
 from tests.unit.analyzer.build import BOOT_NS, Seg, pcap, segments
 from tests.unit.analyzer.failover.wires import (
     MACS,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.failover.handshakes import by_the_wire
-from analyzer.observed import ns
+from analyzer.observed.entries import ns
 from analyzer.wire.packets import read_packets
 from analyzer.wire.segments import Segments, VirtualEnd, service_segments
 from tests.unit.analyzer.build import ACK, CLIENT, NS, PORT, SYN, VIP, pcap, reply, request, table

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from analyzer.analysis import analyse
-from analyzer.recording import Recording
+from analyzer.recording.directory import Recording
 
 if TYPE_CHECKING:
     from analyzer.failover.results import Failover

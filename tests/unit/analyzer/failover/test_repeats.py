@@ -9,7 +9,7 @@ import pytest
 
 from analyzer.failover.repeats import repeats
 from analyzer.failover.tell import failover
-from reports.repeats_text import verdict
+from reports.failover.repeats_text import verdict
 from tests.unit.analyzer.failover.wires import Silence
 
 if TYPE_CHECKING:

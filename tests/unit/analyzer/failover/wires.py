@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
-from analyzer.director import directors_of
-from analyzer.evidence import Evidence
+from analyzer.compared.evidence import Evidence
+from analyzer.recording.director import directors_of
 from analyzer.wire.segments import VirtualEnd
 from analyzer.wire.vrrp import Advertisement, Announcements, Claim, master_down_interval_s, skew_s
 from tests.unit.analyzer.build import NS, table

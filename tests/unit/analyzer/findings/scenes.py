@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from analyzer.analysis import analyse
 from analyzer.ipvs.states import Flag, State
-from analyzer.recording import MANIFEST, Recording
+from analyzer.recording.directory import MANIFEST, Recording
 from tests.unit.analyzer.build import (
     BOOT_NS,
     CLIENT,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from analyzer.recording import RecordingWriter
+    from analyzer.recording.directory import RecordingWriter
     from analyzer.results import Analysis, Finding
 
 SYN_ACK_AGAIN_S = (0.0, 1.0, 3.0, 7.0, 15.0, 31.0)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from analyzer.analysis import analyse
-from analyzer.causes import NEIGHBOUR
+from analyzer.client.causes import NEIGHBOUR
 from analyzer.findings import verdict
 from analyzer.findings.figures import Figures
-from analyzer.recording import Recording, RecordingWriter
+from analyzer.recording.directory import Recording, RecordingWriter
 from analyzer.results import Requests
 from tests.unit.analyzer.build import (
     BOOT_NS,

@@ -15,7 +15,7 @@ from tests.unit.analyzer.staged import FIRST, closed
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from analyzer.recording import RecordingWriter
+    from analyzer.recording.directory import RecordingWriter
     from analyzer.results import Finding
 
 PORTS = 60999 - 32768 + 1  # net.ipv4.ip_local_port_range, as Linux has it

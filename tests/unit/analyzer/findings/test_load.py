@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from analyzer.analysis import analyse
-from analyzer.recording import Recording, RecordingWriter
+from analyzer.recording.directory import Recording, RecordingWriter
 from tests.unit.analyzer.build import BOOT_NS
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import pytest
 
 from analyzer.health.places import sort_entries
 from analyzer.ipvs.counting import is_template
-from analyzer.ipvs.formats import Destination, Entry, Service
+from analyzer.ipvs.proc.formats import Destination, Entry, Service
 
 SERVER = Destination(
     address="192.168.10.21", port=80, forwarding="dr", weight=1, active=0, inactive=0

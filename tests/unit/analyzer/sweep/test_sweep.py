@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from analyzer.analysis import analyse
 from analyzer.errors import AnalyzerError, RecordingError
-from analyzer.recording import Recording
+from analyzer.recording.directory import Recording
 from analyzer.results import Estimate
 from analyzer.sweep.folder import parse_folder
 from analyzer.sweep.knee import FIN_AGAIN, LAST_ACK, knee_of

@@ -14,7 +14,7 @@ from scapy.layers.inet6 import ICMPv6ND_NA, ICMPv6ND_NS, ICMPv6NDOptDstLLAddr, I
 from scapy.layers.l2 import ARP, CookedLinux, Dot1Q, Ether
 from scapy.layers.vrrp import VRRP, VRRPv3
 
-from analyzer.recording import CAPTURE
+from analyzer.recording.directory import CAPTURE
 from analyzer.wire.vrrp import (
     GIVES_UP,
     Announcements,

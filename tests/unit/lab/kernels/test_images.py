@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadgen.errors import UsageProblem
-from loadgen.lab.contradictions import check
 from loadgen.lab.kernels import fetch, images
-from loadgen.lab.layout import with_kernel_image
-from loadgen.lab.topology import Kernel, difference, exercise
-from loadgen.lab.topology_file import from_toml, to_toml
+from loadgen.lab.topology.contradictions import check
+from loadgen.lab.topology.file import from_toml, to_toml
+from loadgen.lab.topology.layout import with_kernel_image
+from loadgen.lab.topology.model import Kernel, difference, exercise
 
 if TYPE_CHECKING:
     from pathlib import Path

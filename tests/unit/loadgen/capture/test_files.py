@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzer.recording import MANIFEST, Recording
-from analyzer.wire.files import frame_chunks
+from analyzer.recording.directory import MANIFEST, Recording
+from analyzer.wire.capture.files import frame_chunks
 from loadgen.capture.files import Deleted, PcapFiles, clock_time, record, records
 from loadgen.capture.filters import LINK_ETHERNET
 from loadgen.capture.model import SNAP_BYTES

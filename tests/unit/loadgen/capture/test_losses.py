@@ -16,7 +16,7 @@ from loadgen.capture import local
 from loadgen.capture.files import record
 from loadgen.capture.local import Capture
 from loadgen.capture.model import CapturePlan, CaptureWith, Records
-from loadgen.plan import Target
+from loadgen.load.plan import Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -16,9 +16,9 @@ from loadgen.capture.far_clock import ClockOffset, measure_offset, offset_of
 from loadgen.capture.model import CapturePlan
 from loadgen.capture.remote import RemoteCapture
 from loadgen.capture.tell import NO_PACKETS
-from loadgen.director.link import Link, parse_link
-from loadgen.director.shell import Answer
-from loadgen.plan import Target
+from loadgen.director.links.link import Link, parse_link
+from loadgen.director.links.shell import Answer
+from loadgen.load.plan import Target
 from tests.unit.loadgen.wire import needs_root, packets_of
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
-from analyzer.recording import MANIFEST
+from analyzer.recording.directory import MANIFEST
 from loadgen.commands.analyzer.anonymise import anonymise
 from loadgen.errors import UsageProblem
 

@@ -10,7 +10,7 @@ import pytest
 
 from analyzer.errors import ParseError, RecordingError
 from loadgen.commands import LazyGroup, exit_code_of, run_cli
-from loadgen.director.shell import LinkLost
+from loadgen.director.links.shell import LinkLost
 from loadgen.errors import CheckFailed, LoadgenError, RunFailed, UsageProblem
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from analyzer.recording import ANALYSIS, Recording
+from analyzer.recording.directory import ANALYSIS, Recording
 from loadgen.commands import exit_code_of
 from loadgen.commands.analyzer import group
 

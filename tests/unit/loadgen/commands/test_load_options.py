@@ -9,8 +9,8 @@ import pytest
 
 from loadgen.commands.loadgen.load_options import load_options, plan_of, without_credentials
 from loadgen.errors import UsageProblem
-from loadgen.hold import Hold
-from loadgen.plan import ClosedModel, Datagram, LoadPlan, OpenModel, Stage
+from loadgen.load.hold import Hold
+from loadgen.load.plan import ClosedModel, Datagram, LoadPlan, OpenModel, Stage
 
 if TYPE_CHECKING:
     from pathlib import Path

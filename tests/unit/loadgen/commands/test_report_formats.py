@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from reports.sheets import SHEETS
+from reports.export.sheets import SHEETS
 
 SCRIPT = Path(sys.executable).parent / "analyzer"
 DATA = Path(__file__).resolve().parents[3] / "data"

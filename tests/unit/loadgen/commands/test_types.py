@@ -8,7 +8,7 @@ import click
 import pytest
 
 from analyzer.ipvs.states import Timeouts
-from loadgen.collecting.keep import Keep
+from loadgen.collect.keep import Keep
 from loadgen.commands.types import (
     ADDRESS,
     DURATION,

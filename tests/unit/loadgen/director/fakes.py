@@ -6,9 +6,9 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, cast
 
-from loadgen.director.eye import Eye
-from loadgen.director.link import parse_link
-from loadgen.director.shell import Answer, LinkLost, Shell
+from loadgen.director.links.eye import Eye
+from loadgen.director.links.link import parse_link
+from loadgen.director.links.shell import Answer, LinkLost, Shell
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from analyzer.ipvs.states import Timeouts
 from loadgen.director import journal, timeouts, timeouts_change
-from loadgen.director.eye import Eye
-from loadgen.director.link import parse_link
-from loadgen.director.shell import Answer, LinkLost
+from loadgen.director.links.eye import Eye
+from loadgen.director.links.link import parse_link
+from loadgen.director.links.shell import Answer, LinkLost
 from loadgen.director.timeouts import due, put_back_left
 from loadgen.director.timeouts_change import TimeoutsChange
 from loadgen.errors import RunFailed, UsageProblem
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from loadgen.director.journal import Owed
-    from loadgen.director.shell import Shell
+    from loadgen.director.links.shell import Shell
 
 BEFORE = Timeouts(tcp_s=900, tcpfin_s=120, udp_s=300)
 

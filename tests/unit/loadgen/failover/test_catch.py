@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from loadgen.engines.tally import Tally
 from loadgen.failover import catch
 from loadgen.failover.catch import Catch
+from loadgen.load.engines.tally import Tally
 
 
 def caught(monkeypatch: pytest.MonkeyPatch, *, heard: list[tuple[int, int, str]]) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from analyzer.recording import RecordingWriter
+from analyzer.recording.directory import RecordingWriter
 from loadgen.commands import analyzer as analyzer_script
 from loadgen.commands import exit_code_of
 from loadgen.failover.conclude import conclude_repeats, is_repeats, run_name

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from analyzer.recording import MANIFEST, RecordingWriter
+from analyzer.recording.directory import MANIFEST, RecordingWriter
 from loadgen.errors import RunFailed, UsageProblem
 from loadgen.failover.course import Course, Hooks, Timing
 from loadgen.failover.faults import CommandFault, command_fault
-from loadgen.run import run
+from loadgen.session.run import run
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from analyzer.recording import Recording, RecordingWriter
+from analyzer.recording.directory import Recording, RecordingWriter
 from loadgen.failover import held
 from loadgen.failover.held import Held, Paths
-from loadgen.lab import nginx
-from loadgen.lab.topology import exercise
-from loadgen.plan import ClosedModel, LoadPlan, Target
+from loadgen.lab.hosts import nginx
+from loadgen.lab.topology.model import exercise
+from loadgen.load.plan import ClosedModel, LoadPlan, Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

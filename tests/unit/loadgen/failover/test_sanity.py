@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from analyzer.ipvs.formats import parse_services
+from analyzer.ipvs.proc.formats import parse_services
 from loadgen.director.facts import DirectorFacts
 from loadgen.director.standing import Standing
 from loadgen.failover.sanity import insanities
-from loadgen.plan import Target
+from loadgen.load.plan import Target
 
 VIP = "192.168.10.2"
 TARGET = Target(vip=VIP, port=80)

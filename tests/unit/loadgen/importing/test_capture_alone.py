@@ -10,7 +10,7 @@ import pytest
 
 from analyzer.analysis import analyse
 from analyzer.errors import ParseError
-from analyzer.recording import Recording
+from analyzer.recording.directory import Recording
 from loadgen.importing.folder import import_folder
 from tests.unit.analyzer.build import (
     ACK,

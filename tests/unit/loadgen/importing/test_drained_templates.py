@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from analyzer.analysis import analyse
-from analyzer.recording import Recording
+from analyzer.recording.directory import Recording
 from loadgen.importing.folder import import_folder
 from tests.unit.loadgen.importing.printed_log import (
     SERVER,

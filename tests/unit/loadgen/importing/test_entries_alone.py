@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from analyzer.analysis import analyse
 from analyzer.ipvs.timers import KNOWN_HZ
-from analyzer.recording import Recording
+from analyzer.recording.directory import Recording
 from loadgen.importing.folder import import_folder
 from tests.unit.loadgen.importing.printed_log import Logged, Packet, analysed, every, log_text
 

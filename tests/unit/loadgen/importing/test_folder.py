@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from analyzer.recording import Recording
+from analyzer.recording.directory import Recording
 from loadgen.commands import exit_code_of
 from loadgen.commands.analyzer import group
 from loadgen.importing.folder import import_folder

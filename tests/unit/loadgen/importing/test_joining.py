@@ -14,7 +14,7 @@ import pytest
 from analyzer.analysis import analyse
 from analyzer.ipvs.timers import KNOWN_HZ, expiry_uptime_s, granule_s
 from analyzer.log_clock.results import LogClock
-from analyzer.recording import Recording
+from analyzer.recording.directory import Recording
 from analyzer.results import Analysis, to_json
 from loadgen.importing.folder import NOT_JOINED, import_folder
 from tests.unit.analyzer.build import (

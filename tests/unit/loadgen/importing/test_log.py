@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from analyzer.analysis import analyse
 from analyzer.ipvs.states import ACTIVE_STATES, State
 from analyzer.ipvs.timers import expiry_uptime_s
-from analyzer.recording import Recording
+from analyzer.recording.directory import Recording
 from loadgen.commands import exit_code_of
 from loadgen.commands.analyzer import group
 from loadgen.importing.folder import import_folder
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
-    from analyzer.counted.results import CountedReading
+    from analyzer.estimate.counted.results import CountedReading
     from analyzer.results import Analysis
 
 YEAR = 2026

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from analyzer.ipvs.formats import Destination, Entry, EntryTable, Service
-from analyzer.ipvs.reads import Proof
-from analyzer.recording import Recording
+from analyzer.ipvs.proc.formats import Destination, Entry, EntryTable, Service
+from analyzer.ipvs.table_diff.reads import Proof
+from analyzer.recording.directory import Recording
 from loadgen.importing.folder import import_folder
 from loadgen.importing.proofs import Proofs, table_resizes
 

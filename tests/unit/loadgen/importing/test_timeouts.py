@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pytest
 
-from analyzer.director import directors_of
 from analyzer.ipvs.states import Timeouts
-from analyzer.observed import ns
-from analyzer.recording import Recording
+from analyzer.observed.entries import ns
+from analyzer.recording.director import directors_of
+from analyzer.recording.directory import Recording
 from loadgen.importing.folder import import_folder
 from loadgen.importing.timeouts import told_timeouts
 

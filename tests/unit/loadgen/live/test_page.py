@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
-from analyzer.recording import RecordingWriter
-from loadgen.collecting.watch import DirectorsWatch
+from analyzer.recording.directory import RecordingWriter
+from loadgen.collect.watch import DirectorsWatch
 from loadgen.live import door as door_module
 from loadgen.live import page as page_module
 from loadgen.live.door import Door

@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadgen.engines.rows import NONE, Row
 from loadgen.live.rates import FINEST_S, Rates
-from reports.traffic import BINS
+from loadgen.load.engines.rows import NONE, Row
+from reports.charts.traffic import BINS
 
 ZERO_NS = 1_795_372_000_000_000_000
 NS = 1_000_000_000

@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
-from analyzer.ipvs.formats import parse_services
-from loadgen.collecting.view import HeldEntries
+from analyzer.ipvs.proc.formats import parse_services
+from loadgen.collect.view import HeldEntries
 from loadgen.live import seen as seen_module
 from loadgen.live.seen import KEPT_S, Seen
-from reports.curves import gaps
-from tests.unit.loadgen.collecting.views import director, server
+from reports.charts.curves import gaps
+from tests.unit.loadgen.collect.views import director, server
 
 if TYPE_CHECKING:
     import pytest
 
-    from analyzer.ipvs.formats import Service
-    from loadgen.director.poller import Poller
+    from analyzer.ipvs.proc.formats import Service
+    from loadgen.director.polling.poller import Poller
 
 NS = 1_000_000_000
 HEAD = """\

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from analyzer.results import Event
-from loadgen.collecting.table import rows
-from loadgen.collecting.view import HeldEntries, View
-from loadgen.engines.tally import Tally
+from loadgen.collect.view import HeldEntries, View
 from loadgen.live.rates import Rates
 from loadgen.live.seen import Seen
+from loadgen.live.table import rows
 from loadgen.live.told import Sending, told
-from tests.unit.loadgen.collecting.views import NOW_NS, NS, director, server, view
+from loadgen.load.engines.tally import Tally
+from tests.unit.loadgen.collect.views import NOW_NS, NS, director, server, view
 
 if TYPE_CHECKING:
-    from reports.live import LiveRun
-    from reports.wording import Headline
+    from reports.charts.wording import Headline
+    from reports.live.page import LiveRun
 
 EVENT = Event(t_s=1.0, host="bal01", kind="link-lost", detail="cut")
 

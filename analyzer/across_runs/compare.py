@@ -1,0 +1,226 @@
+"""Two or more runs side by side: on one clock, with what was set otherwise and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analyzer.across_runs.regression import Difference, Tolerances, changed, differences
+from analyzer.results import SCHEMA_VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from analyzer.predicted.courses import Curve
+    from analyzer.results import Analysis, Floats
+
+_VOLATILE = (
+    *("_at_ns", "offset", "phase", "uncertainty", "boot", "packets", "dropped", "bytes"),
+    *("uptime", "took", "clock", "started", "ended", "schema_version", "argv", "command_line"),
+    *("not_measured", "files", "jiffies", "macs", "pid"),
+)
+"""Parts of the manifest's keys that differ from run to run without meaning anything."""
+
+_DECISIVE = ("timeouts", "sysctl", "forwarding", "kernel", "hz", "plan")
+"""Parts of keys that come first: what a run's outcome hangs on."""
+
+MOST_SETTINGS, _DEEPEST, _LONGEST = 60, 6, 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunInPlace:
+    """One run of a comparison.
+
+    Attributes:
+        name: the last part of its directory; with a number where two are called the same.
+        burst_s: when its first request was sent, on its own timeline; 0 where none was.
+    """
+
+    name: str
+    analysis: Analysis
+    burst_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """Something that the runs' manifests say otherwise; a value for each run, "" where none."""
+
+    what: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """All runs beside the first.
+
+    Attributes:
+        against_first: for each run after the first, its differences from it.
+    """
+
+    runs: tuple[RunInPlace, ...]
+    settings: tuple[Setting, ...]
+    against_first: tuple[tuple[Difference, ...], ...]
+    verdict: str
+
+
+def compare(analyses: Sequence[Analysis], tolerances: Tolerances | None = None) -> Comparison:
+    """The comparison of two or more runs, each with the first.
+
+    Args:
+        analyses: at least two.
+        tolerances: what is no difference yet.
+    """
+    runs = tuple(
+        RunInPlace(name=name, analysis=one, burst_s=burst_start_s(one))
+        for name, one in zip(_names(analyses), analyses, strict=True)
+    )
+    against = tuple(differences(analyses[0], one, tolerances) for one in analyses[1:])
+    return Comparison(
+        runs=runs,
+        settings=_settings([one.manifest for one in analyses]),
+        against_first=against,
+        verdict=_verdict(runs, against),
+    )
+
+
+def _names(analyses: Sequence[Analysis]) -> list[str]:
+    found: list[str] = []
+    for one in analyses:
+        name = one.run.rstrip("/").rpartition("/")[2] or one.run
+        again = sum(other.partition(" (")[0] == name for other in found)
+        found.append(f"{name} ({again + 1})" if again else name)
+    return found
+
+
+def burst_start_s(analysis: Analysis) -> float:
+    """When the first request was sent or, without requests, the first SYN; else the run's start."""
+    timeline = analysis.timeline
+    sent_s = timeline.request_ended_s - timeline.total_ms / 1e3
+    known = sent_s[np.isfinite(sent_s)]
+    if len(known):
+        return float(known.min())
+    syns = timeline.marks.get("SYN")
+    return float(syns.min()) if syns is not None and len(syns) else 0.0
+
+
+def held(analysis: Analysis, curves: Sequence[Curve]) -> tuple[Floats, Floats, Floats]:
+    """ActiveConn and InActConn of all directors and real servers together.
+
+    Args:
+        analysis: one run's.
+        curves: its observed ones or its predicted ones.
+
+    Returns:
+        ``t_s, active, inactive``: at every instant of any curve, each curve holding its last value;
+        in seconds since the burst began.
+    """
+    if not curves:
+        none = np.zeros(0)
+        return none, none, none
+    t_s = np.unique(np.concatenate([curve.t_s for curve in curves]))
+    sums = [
+        sum(
+            (_held_at(curve.t_s, getattr(curve, name), t_s) for curve in curves), np.zeros(len(t_s))
+        )
+        for name in ("active", "inactive")
+    ]
+    return t_s - burst_start_s(analysis), sums[0], sums[1]
+
+
+def _held_at(t_s: Floats, values: Any, at_s: Floats) -> Floats:
+    known = np.r_[0, values].astype(np.float64)
+    return np.asarray(known[np.searchsorted(t_s, at_s, side="right")])
+
+
+# -- settings ------------------------------------------------------------------------------------
+
+
+def _settings(manifests: Sequence[Mapping[str, Any]]) -> tuple[Setting, ...]:
+    flat = [dict(_leaves(manifest)) for manifest in manifests]
+    keys = dict.fromkeys(key for one in flat for key in one)
+    found = [
+        Setting(what=key, values=tuple(one.get(key, "") for one in flat))
+        for key in keys
+        if len({one.get(key, "") for one in flat}) > 1
+    ]
+    found.sort(key=lambda row: not any(part in row.what for part in _DECISIVE))
+    return tuple(found[:MOST_SETTINGS])
+
+
+def _leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
+    """What a manifest says, by dotted path; volatile parts and the depths of it left out."""
+    if isinstance(value, Mapping) and len(path) < _DEEPEST:
+        for key, item in value.items():
+            if not any(part in str(key) for part in _VOLATILE):
+                yield from _leaves(item, (*path, str(key)))
+    elif path:
+        text = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+        yield ".".join(path)[:_LONGEST], text[:_LONGEST]
+
+
+# -- the verdict ---------------------------------------------------------------------------------
+
+
+def _verdict(runs: Sequence[RunInPlace], against: Sequence[Sequence[Difference]]) -> str:
+    first = runs[0].name
+    clauses = [_clause(run.name, found) for run, found in zip(runs[1:], against, strict=True)]
+    return f"Against {first}: {'; '.join(clauses)}."
+
+
+_TOLD = 3
+
+
+def _clause(name: str, found: Sequence[Difference]) -> str:
+    other, unknown = changed(found), sum(one.verdict == "unknown" for one in found)
+    judged = len(found) - unknown
+    if not judged:
+        return f"{name} has nothing that can be compared"
+    if not other:
+        return f"{name} shows no difference in the {judged} quantities that could be judged"
+    told = ", ".join(_said(one) for one in other[:_TOLD])
+    more = f" and {len(other) - _TOLD} more" if len(other) > _TOLD else ""
+    return f"{name} differs in {len(other)} of {judged} quantities: {told}{more}"
+
+
+def _said(one: Difference) -> str:
+    assert one.before is not None
+    assert one.after is not None
+    return f"{one.quantity} {number(one.after, one.unit)} (was {number(one.before, one.unit)})"
+
+
+def number(value: float, unit: str) -> str:
+    """A value of a Difference with its unit: ``30.02 s``, ``0.413 ms``, ``1,204``."""
+    if unit == "s":
+        return f"{value:.2f} s"
+    if unit == "ms":
+        return f"{value:.3g} ms" if value < 1000 else f"{value:,.0f} ms"
+    return f"{value:,.0f}"
+
+
+def to_json(comparison: Comparison) -> dict[str, Any]:
+    """The comparison as a plain document; units are in ``unit`` and in the keys."""
+    names = [run.name for run in comparison.runs]
+    rows = zip(names[1:], comparison.against_first, strict=True)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "verdict": comparison.verdict,
+        "runs": [
+            {"name": run.name, "run": run.analysis.run, "verdict": run.analysis.verdict}
+            for run in comparison.runs
+        ],
+        "settings": [
+            {"what": row.what, "values": dict(zip(names, row.values, strict=True))}
+            for row in comparison.settings
+        ],
+        "differences": [
+            {"run": name, "against": names[0]} | {key: getattr(one, key) for key in _KEYS}
+            for name, found in rows
+            for one in found
+        ],
+    }
+
+
+_KEYS = tuple(Difference.__dataclass_fields__)

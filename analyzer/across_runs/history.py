@@ -1,0 +1,295 @@
+"""The runs of a folder, one after the other: one line per quantity, and where it changed.
+
+A run is compared with those since the last change of the same quantity. A timeout changed if its
+bounds and the last one's do not meet; a count of failures by Fisher's exact test; another quantity
+if it lies further from the median of at least four than their own spread explains. A run of another
+load begins anew what depends on the load.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from analyzer.across_runs.regression import count_difference
+from analyzer.client.samples import carries_quantile, carries_rate
+from analyzer.errors import RecordingError
+from analyzer.recording.ending import ending_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+Unit = Literal["s", "ms", "/s", ""]
+Change = Literal["higher", "lower"]
+
+SCHEMA_VERSION = 1
+LEAST_BEFORE = 4
+"""Runs that must have gone before: of fewer the spread is not known."""
+TIMEOUT_ALLOWED_S = 0.1
+SPREADS, SHARE = 4.0, 0.10
+FLOORS: Mapping[Unit, float] = {"s": TIMEOUT_ALLOWED_S, "ms": 5.0, "/s": 1.0, "": 2.0}
+"""What is no change in any case, beside a tenth of the median."""
+_SPREAD_OF_MAD = 1.4826  # of a normal distribution
+_LATENCIES = ("connect", "first_byte", "total")
+_POINTS = {"p50": 0.5, "p99": 0.99}
+_MOST_STATES = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Value:
+    """One quantity of one run.
+
+    Attributes:
+        open: it is known to within this; 0 where it is exact or its doubt is not known.
+        whole: of how many it is a count; None of what is no such count.
+    """
+
+    value: float
+    unit: Unit
+    open: float = 0.0
+    whole: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastRun:
+    """One run of the folder.
+
+    Attributes:
+        started_ns: Unix time.
+        load: what was sent, in one text that is equal for equal loads.
+    """
+
+    name: str
+    started_ns: int
+    verdict: str
+    load: str
+    values: Mapping[str, Value]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """One run's value in a trend; ``change`` where it lies beyond noise, with ``why``."""
+
+    run: str
+    value: Value
+    change: Change | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trend:
+    """One quantity over the runs that measured it, the oldest first."""
+
+    quantity: str
+    unit: Unit
+    points: tuple[Point, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """A folder's runs, the oldest first; ``unreadable`` has folders and why they are not in it."""
+
+    folder: str
+    runs: tuple[PastRun, ...]
+    trends: tuple[Trend, ...]
+    unreadable: tuple[tuple[str, str], ...] = ()
+
+
+def past_run(name: str, manifest: Mapping[str, Any], document: Mapping[str, Any]) -> PastRun:
+    """A run from its manifest and its analysis as a document.
+
+    Raises:
+        RecordingError: the document is not one.
+    """
+    started_ns = manifest.get("started_at_ns")
+    try:
+        return PastRun(
+            name=name,
+            started_ns=started_ns if isinstance(started_ns, int) else 0,
+            verdict=str(document["verdict"]),
+            load=json.dumps(manifest.get("plan"), sort_keys=True, default=str),
+            values=_kept(dict(_values(document)), manifest, document),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RecordingError(f"{name}: its analysis is not one: {error!r}") from error
+
+
+def history(
+    folder: str, runs: Iterable[PastRun], unreadable: Sequence[tuple[str, str]] = ()
+) -> History:
+    """The runs in the order of their start, and each quantity's trend."""
+    ordered = sorted(runs, key=lambda run: (run.started_ns, run.name))
+    names = dict.fromkeys(name for run in ordered for name in run.values)
+    return History(
+        folder=folder,
+        runs=tuple(ordered),
+        trends=tuple(_trend(name, ordered) for name in names),
+        unreadable=tuple(unreadable),
+    )
+
+
+# -- a run's values ------------------------------------------------------------------------------
+
+_OF_A_WHOLE_LOAD = frozenset({"inactive_peak", "failed", "late", "rate_per_s"})
+"""What a run whose load was interrupted does not measure, as others do."""
+
+
+def _kept(
+    values: Mapping[str, Value], manifest: Mapping[str, Any], document: Mapping[str, Any]
+) -> dict[str, Value]:
+    """The values that compare with other runs' of the same load."""
+    if ending_of(manifest, int(document["requests"]["sent"])).load_is_whole:
+        return dict(values)
+    return {name: value for name, value in values.items() if name not in _OF_A_WHOLE_LOAD}
+
+
+def _values(document: Mapping[str, Any]) -> Iterator[tuple[str, Value]]:
+    yield from _timeouts(document["lifetimes"])
+    for row in document["peaks"]:
+        if row["director"] is None:
+            yield "inactive_peak", Value(value=float(row["inactive"]), unit="")
+    requests = document["requests"]
+    sent = int(requests["sent"])
+    if not sent:
+        return
+    for name in ("failed", "late"):
+        yield name, Value(value=float(requests[name]), unit="", whole=sent)
+    if requests["rate_per_s"] is not None and carries_rate(sent, requests["duration_s"]):
+        yield "rate_per_s", Value(value=float(requests["rate_per_s"]), unit="/s")
+    for stage in _LATENCIES:
+        told = _POINTS if requests[f"{stage}_ms"] else {}
+        for point in (name for name, share in told.items() if carries_quantile(share, sent)):
+            yield f"{stage}_{point}", Value(value=float(requests[f"{stage}_ms"][point]), unit="ms")
+
+
+def _timeouts(lifetimes: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Value]]:
+    """Of each state the group of which most were seen to go."""
+    largest: dict[str, Mapping[str, Any]] = {}
+    for row in lifetimes:
+        other = largest.get(row["state"])
+        if row.get("timeout_measured_s") and (
+            other is None or row["n_expired"] > other["n_expired"]
+        ):
+            largest[row["state"]] = row
+    for state, row in list(largest.items())[:_MOST_STATES]:
+        measured = row["timeout_measured_s"]
+        value, doubt = float(measured["value"]), float(measured["uncertainty"])
+        yield f"timeout({state})", Value(value=value, unit="s", open=doubt)
+
+
+# -- trends --------------------------------------------------------------------------------------
+
+
+def _trend(name: str, runs: Sequence[PastRun]) -> Trend:
+    points: list[Point] = []
+    noise = _Noise()
+    load = ""
+    for run in runs:
+        value = run.values.get(name)
+        if value is None:
+            continue
+        if run.load != load and not name.startswith("timeout("):
+            noise = _Noise()
+        load = run.load
+        change, why = noise.take(value)
+        points.append(Point(run=run.name, value=value, change=change, why=why))
+    return Trend(quantity=name, unit=points[0].value.unit, points=tuple(points))
+
+
+class _Noise:
+    """What a quantity was like so far, and values beyond it that may be what it is like now."""
+
+    def __init__(self) -> None:
+        self._since: list[Value] = []
+        self._beyond: list[Value] = []
+
+    def take(self, value: Value) -> tuple[Change | None, str]:
+        """Whether it changed by this value; an outlier that stays alone leaves no trace."""
+        change, why = _changed(self._since, value)
+        if change is None:
+            self._since.append(value)
+            self._beyond.clear()
+            return None, ""
+        self._beyond.append(value)
+        is_first = len(self._beyond) == 1
+        if value.unit == "s" or value.whole is not None or len(self._beyond) == LEAST_BEFORE:
+            self._since, self._beyond = self._beyond, []
+        return (change, why) if is_first else (None, "")
+
+
+def _changed(since: Sequence[Value], now: Value) -> tuple[Change | None, str]:
+    if not since:
+        return None, ""
+    if now.unit == "s":
+        return _timeout_changed(since[-1], now)
+    if now.whole is not None:
+        return _count_changed(since, now)
+    return _beyond_spread(since, now)
+
+
+def _timeout_changed(before: Value, now: Value) -> tuple[Change | None, str]:
+    off = now.value - before.value
+    allowed = before.open + now.open + TIMEOUT_ALLOWED_S
+    why = f"off by {abs(off):.2f} s, {allowed:.2f} s are within both uncertainties"
+    return (None, "") if abs(off) <= allowed else (_way(off), why)
+
+
+def _count_changed(since: Sequence[Value], now: Value) -> tuple[Change | None, str]:
+    before = int(sum(one.value for one in since)), sum(one.whole or 0 for one in since)
+    found = count_difference("", before, (int(now.value), now.whole or 0))
+    if found.verdict not in ("higher", "lower"):
+        return None, ""
+    return ("higher" if found.verdict == "higher" else "lower"), found.by
+
+
+def _beyond_spread(since: Sequence[Value], now: Value) -> tuple[Change | None, str]:
+    if len(since) < LEAST_BEFORE:
+        return None, ""
+    values = np.array([one.value for one in since])
+    median = float(np.median(values))
+    spread = _SPREAD_OF_MAD * float(np.median(np.abs(values - median)))
+    allowed = max(SPREADS * spread, SHARE * abs(median), FLOORS[now.unit])
+    off = now.value - median
+    why = f"{abs(off):.3g} from the median of {len(since)} runs, {allowed:.3g} is their noise"
+    return (None, "") if abs(off) <= allowed else (_way(off), why)
+
+
+def _way(off: float) -> Change:
+    return "higher" if off > 0 else "lower"
+
+
+# -- the document --------------------------------------------------------------------------------
+
+
+def to_json(found: History) -> dict[str, Any]:
+    """The history as a plain document; a quantity's unit stands beside it."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "folder": found.folder,
+        "runs": [
+            {"name": run.name, "started_at_ns": run.started_ns, "verdict": run.verdict}
+            for run in found.runs
+        ],
+        "trends": [
+            {
+                "quantity": trend.quantity,
+                "unit": trend.unit,
+                "points": [
+                    {
+                        "run": point.run,
+                        "value": point.value.value,
+                        "uncertainty": point.value.open or None,
+                        "of": point.value.whole,
+                        "change": point.change,
+                        "why": point.why or None,
+                    }
+                    for point in trend.points
+                ],
+            }
+            for trend in found.trends
+        ],
+        "unreadable": [{"name": name, "why": why} for name, why in found.unreadable],
+    }

@@ -1,0 +1,104 @@
+"""What only the page draws: folds of a run's rows that are in no document.
+
+Instants are seconds since the run's start, on the client's clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from analyzer.client.latency import Latencies
+    from analyzer.predicted.courses import WhatIf
+    from analyzer.sweep.waits import FinWaits
+
+    Floats = npt.NDArray[np.float64]
+    Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateCourse:
+    """How many entries of one director were in each state, over time.
+
+    ``t_s`` ascends, shape (n,); each of ``counts`` has the same shape. Observed, there is a point
+    for each poll of entries; predicted, a point for each change, which holds until the next.
+    """
+
+    director: str
+    source: Literal["observed", "predicted"]
+    t_s: Floats
+    counts: Mapping[str, Ints]  # by state, those that occurred
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lived:
+    """How long the entries of one state and timeout lived after their last packet, seconds.
+
+    ``observed_s`` holds those seen to go, each known to ± ``uncertainty_s``; ``predicted_s`` all
+    that the packets predict. The two are not in the same order. ``tcpfin_s`` is the director's,
+    whatever governs these entries; None where it was not read.
+    """
+
+    director: str
+    state: str
+    timeout_name: Literal["tcp", "tcpfin", "udp", "fixed"]
+    timeout_s: float | None
+    granule_s: float | None
+    tcpfin_s: float | None
+    observed_s: Floats
+    predicted_s: Floats
+    uncertainty_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """One real server's part of a service: the entries that it got, and what its weight says."""
+
+    real_server: str
+    weight: float | None  # None where it changed meanwhile
+    entries: int
+    expected: float | None
+    states: Mapping[str, int]  # of its entries at the director's peak
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shares:
+    """The busiest service of one director; ``p`` is that of the chi-square test for imbalance."""
+
+    director: str
+    scheduler: str
+    servers: tuple[Share, ...]
+    p: float | None
+    why_no_test: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherTcpfin:
+    """What one director would have held under another tcpfin.
+
+    ``inactive_s`` is how long an entry was inactive, on average over all entries: times a rate,
+    it is where InActConn settles under that load (Little's law).
+    """
+
+    tcpfin_s: float
+    is_own: bool  # the value that was in force
+    answer: WhatIf
+    inactive_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pictures:
+    """All of them; empty where a run cannot tell."""
+
+    states: tuple[StateCourse, ...] = ()
+    lived: tuple[Lived, ...] = ()
+    shares: tuple[Shares, ...] = ()
+    tcpfin: tuple[OtherTcpfin, ...] = ()
+    latencies: Latencies | None = None
+    fin_waits: tuple[FinWaits, ...] = ()

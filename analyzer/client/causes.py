@@ -1,0 +1,90 @@
+"""Why nothing answered: a service that no director has, a VIP that nobody on the link owns.
+
+What a client sees of these is a refusal or a timeout, like that of any other fault. The directors'
+own tables, the wire and the client's neighbour table tell them apart.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analyzer.compared.evidence import Evidence
+    from analyzer.recording.director import Director
+    from analyzer.wire.segments import VirtualEnd
+
+NEIGHBOUR = "neighbour"
+"""Kind of the event by which a run notes the VIP's entry in the client's neighbour table."""
+
+_FAILED = ("FAILED", "INCOMPLETE")
+
+
+def lacks_service(director: Director, evidence: Evidence) -> bool:
+    """Whether a director was seen not to have the run's service, at the start nor at any poll.
+
+    As recorded where the run noted it; else by polls of the services none of which has a row of
+    it, where no entry of it was seen either. A service by firewall mark may take the packets of
+    any VIP: where the director has one, nobody can tell.
+    """
+    if evidence.service is None or director.has_service:
+        return False
+    rows, entries = (
+        table[table["director"] == director.name] for table in (evidence.services, evidence.entries)
+    )
+    if len(entries):
+        return False
+    if director.has_service is None:
+        polled = (evidence.polls["director"] == director.name).any()
+        return bool(polled) and _sent_itself(evidence) and rows.empty
+    return not _of_service(rows, evidence.service).any()
+
+
+def servers_missing(director: Director, evidence: Evidence) -> bool:
+    """Whether a director has the run's service and never had a real server to send to.
+
+    By the weights at all polls; where these have no row of it, by what it had at the start.
+    """
+    if evidence.service is None or director.has_service is False:
+        return False
+    rows = evidence.services[evidence.services["director"] == director.name]
+    weights = rows["weight"][_of_service(rows, evidence.service)]
+    if weights.empty:
+        return director.has_service is True and director.real_servers == 0
+    return not (weights.fillna(1) > 0).any()
+
+
+def _sent_itself(evidence: Evidence) -> bool:
+    """Whether the run watched the service that it sent to, so that a poll without a row tells."""
+    return evidence.manifest.get("command") in ("burst", "failover")
+
+
+def _of_service(rows: pd.DataFrame, service: VirtualEnd) -> pd.Series:
+    """Rows of ``services/`` that may be the service: its own, a catch-all port's, a mark's."""
+    here = (rows["vip"] == service.vip) & (rows["protocol"] == service.protocol)
+    here &= rows["port"].isin([service.port, 0])
+    return here.fillna(value=False) | rows["fwmark"].notna()
+
+
+def unanswered(evidence: Evidence) -> str | None:
+    """The VIP, if somebody asked who has it and nobody ever answered; None if that is not known.
+
+    By ARP on the wire, or by what the client's neighbour table had at the end.
+    """
+    if evidence.service is None:
+        return None
+    vip = evidence.service.vip
+    found = _unanswered_on_the_wire(evidence, vip) or _failed_neighbour(evidence, vip)
+    return vip if found else None
+
+
+def _unanswered_on_the_wire(evidence: Evidence, vip: str) -> bool:
+    claims = evidence.announcements.claims if evidence.announcements else ()
+    asked = any(claim.kind == "arp-request" and claim.target == vip for claim in claims)
+    return asked and not any(claim.address == vip and claim.kind != "arp-probe" for claim in claims)
+
+
+def _failed_neighbour(evidence: Evidence, vip: str) -> bool:
+    rows = evidence.events[evidence.events["kind"] == NEIGHBOUR]
+    return any(str(detail) in [f"{vip} {state}" for state in _FAILED] for detail in rows["detail"])

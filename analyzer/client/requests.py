@@ -1,0 +1,165 @@
+"""The client's side: what was sent, what came back, how long it took, and why it failed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import pandas as pd
+
+from analyzer.client.failures import KINDS, TITLES, FailureKind, Stage, kind_of_text
+from analyzer.observed.entries import span_ms
+from analyzer.results import Latency, RequestErrors, Requests
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Floats = npt.NDArray[np.float64]
+    Bools = npt.NDArray[np.bool_]
+
+LATE_S = 0.5
+INTERRUPTED = "interrupted"
+"""The error of a request that was under way when its run was interrupted."""
+MOST_ERRORS = 50
+"""Reasons that are told apart; a run has a handful."""
+
+REDIRECTS = (301, 302, 303, 307, 308)
+_ANSWERED = frozenset({"too-many-redirects", "bad-redirect", "not-http", "unreadable"})
+_AFTER_THE_ANSWER = ("timeout", "reset", "interrupted")
+_NS = 1e9
+
+
+def outcomes(requests: pd.DataFrame) -> pd.DataFrame:
+    """One row for each request of the plan: its last connection, redirects left out.
+
+    Args:
+        requests: a recording's table, a row for each connection: one that was answered with a
+            redirect that was followed has the ``id`` of the next.
+
+    Returns:
+        The rows that say what became of the requests, with ``begun``: when the first connection
+        of each was begun; ``scheduled`` is when that was due.
+    """
+    numbered = requests["id"].notna()
+    if not (numbered & requests["id"].duplicated()).any():
+        return requests.assign(begun=requests["started"])
+    ordered = requests.sort_values(["id", "started"], kind="stable", na_position="last")
+    goes_on = ordered["id"].notna() & ordered["id"].duplicated(keep="last")
+    redirected = ordered["status"].isin(REDIRECTS) & ordered["error"].isna()
+    hop = (goes_on & ((ordered["followed"] == 1).fillna(value=False) | redirected)).to_numpy(bool)
+    first = ordered[~np.r_[False, hop[:-1]]]
+    last = ordered[~hop]
+    return last.assign(scheduled=first["scheduled"].array, begun=first["started"].array)
+
+
+def has_failed(found: pd.DataFrame) -> Bools:
+    """Which of some outcomes are failures; one that was on its way to a redirect is none yet."""
+    on_its_way = (found["followed"] == 1).fillna(value=False)
+    return (found["error"].notna() | found["ended"].isna() | on_its_way).to_numpy(dtype=bool)
+
+
+def summarise(requests: pd.DataFrame, zero_ns: int = 0) -> Requests:
+    """The counts, the rate achieved, the latencies and the errors of a ``requests`` table.
+
+    Args:
+        requests: a recording's.
+        zero_ns: the run's start, Unix time.
+    """
+    found = outcomes(requests)
+    failed = has_failed(found)
+    duration_s = _duration_s(found)
+    sent = int(found["started"].notna().sum())
+    done = found[~failed]
+    return Requests(
+        sent=sent,
+        succeeded=int((~failed).sum()),
+        failed=int((failed & found["started"].notna()).sum()),
+        late=int((span_ms(found, "scheduled", "first_byte") > LATE_S * 1e3).sum()),
+        duration_s=duration_s,
+        rate_per_s=sent / duration_s if duration_s else None,
+        connect_ms=latency(span_ms(found, "started", "connected")),
+        first_byte_ms=latency(span_ms(found, "started", "first_byte")),
+        total_ms=latency(span_ms(done, "begun", "ended")),
+        total_from_due_ms=latency(span_ms(done, "scheduled", "ended")),
+        lateness_ms=latency(span_ms(found, "scheduled", "begun")),
+        errors=errors(found, zero_ns),
+    )
+
+
+def cut_short(requests: pd.DataFrame) -> int:
+    """How many requests the end of the run itself cut off."""
+    return int((requests["error"] == INTERRUPTED).sum())
+
+
+def errors(found: pd.DataFrame, zero_ns: int) -> tuple[RequestErrors, ...]:
+    """Why requests failed, the commonest reason first.
+
+    Args:
+        found: ``outcomes``.
+        zero_ns: the run's start, Unix time.
+    """
+    bad = found[has_failed(found) & found["started"].notna().to_numpy()]
+    kinds = _kinds(bad)
+    status = bad["status"].where(kinds.str.startswith("http-"))
+    reasons = [kinds, _stages(bad, kinds), status]
+    groups = bad.groupby(reasons, dropna=False, sort=False)["begun"].agg(["size", "min", "max"])
+    rows = [
+        RequestErrors(
+            kind=cast("FailureKind", kind),
+            stage=cast("Stage", stage),
+            status=None if pd.isna(told) else int(told),
+            n=int(n),
+            what=TITLES[cast("FailureKind", kind)],
+            first_s=_seconds(first, zero_ns),
+            last_s=_seconds(last, zero_ns),
+        )
+        for (kind, stage, told), n, first, last in groups.itertuples()
+    ]
+    rows.sort(key=lambda row: (-row.n, KINDS.index(row.kind), row.stage, row.status or 0))
+    return tuple(rows[:MOST_ERRORS])
+
+
+def _kinds(bad: pd.DataFrame) -> pd.Series:
+    """The kind of each failure: as recorded, else by its text."""
+    codes, texts = pd.factorize(bad["error"], use_na_sentinel=False)
+    known = ["unfinished" if pd.isna(text) else kind_of_text(str(text)) for text in texts]
+    kinds = pd.Series(np.array(known, dtype=object)[codes], index=bad.index, dtype=object)
+    return bad["failure"].astype(object).where(bad["failure"].isin(KINDS), kinds)
+
+
+def _stages(bad: pd.DataFrame, kinds: pd.Series) -> pd.Series:
+    """How far each request came before it failed."""
+    connected, ended = bad["connected"].notna(), bad["ended"].notna()
+    answered = kinds.str.startswith("http-") | kinds.isin(_ANSWERED)
+    stages = np.select(
+        [
+            answered,
+            ~connected & (kinds == "tls"),
+            ~connected,
+            ended & kinds.isin(_AFTER_THE_ANSWER),
+        ],
+        ["answer", "tls", "connect", "close"],
+        "answer",
+    )
+    return pd.Series(stages, index=bad.index)
+
+
+def _seconds(at: pd.Timestamp, zero_ns: int) -> float | None:
+    return None if pd.isna(at) else (int(at.value) - zero_ns) / _NS
+
+
+def latency(values_ms: Floats) -> Latency | None:
+    """Percentiles over the values that are there; None if none is."""
+    known = values_ms[~np.isnan(values_ms)]
+    if len(known) == 0:
+        return None
+    p50, p90, p99 = np.percentile(known, [50, 90, 99], method="higher")
+    return Latency(p50=float(p50), p90=float(p90), p99=float(p99), max=float(known.max()))
+
+
+def _duration_s(found: pd.DataFrame) -> float | None:
+    """From the first send to the last end or, failing that, the last send."""
+    if found["started"].notna().sum() == 0:
+        return None
+    last = found[["started", "ended"]].max().max()
+    return float((last - found["begun"].min()).total_seconds())

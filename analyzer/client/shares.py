@@ -1,0 +1,111 @@
+"""How a director shared its connections among real servers, against what their weights say."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from analyzer.charts.pictures import Share, Shares
+from analyzer.observed.entries import ns
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from analyzer.compared.evidence import Evidence
+    from analyzer.measure import Measured
+
+EVEN_SCHEDULERS = ("rr", "wrr")
+"""Those that share new connections by weight alone; others look at load or at addresses."""
+
+LEAST_EXPECTED = 5
+"""Of each real server, for the chi-square test to hold (Cochran's rule)."""
+
+
+def shares(one: Measured, evidence: Evidence) -> Shares | None:
+    """A director's busiest service; None where it was not polled, or no entry was seen.
+
+    ``p`` is the chance that a fair scheduler shares at least as unevenly.
+    """
+    rows = evidence.services[evidence.services["director"] == one.director.name]
+    if rows.empty or one.lives.empty:
+        return None
+    rows = rows.assign(server=rows["real_server"] + ":" + rows["real_port"].astype("string"))
+    seen = one.lives["real_server"].value_counts()
+    services = rows.groupby(["vip", "port", "fwmark"], dropna=False)
+    tables = [(str(group["scheduler"].iloc[0]), _table(group, seen)) for _, group in services]
+    scheduler, busiest = max(tables, key=lambda pair: int(pair[1]["seen"].sum()))
+    if not busiest["seen"].sum():
+        return None
+    why, expected = _expected(scheduler, busiest)
+    states = _at_peak(one, rows)
+    servers = tuple(
+        Share(
+            real_server=name,
+            weight=None if math.isnan(weight) else weight,
+            entries=entries,
+            expected=None if expected is None else float(expected[i]),
+            states=states.get(name, {}),
+        )
+        for i, (name, weight, entries) in enumerate(
+            zip(
+                busiest["server"], busiest["weight"].tolist(), busiest["seen"].tolist(), strict=True
+            )
+        )
+    )
+    return Shares(
+        director=one.director.name,
+        scheduler=scheduler,
+        servers=servers,
+        p=_p(busiest["seen"].to_numpy(), expected) if why is None else None,
+        why_no_test=why,
+    )
+
+
+def _table(rows: pd.DataFrame, seen: pd.Series) -> pd.DataFrame:
+    """Per real server its weight, NaN if that changed meanwhile, and the entries seen."""
+    weights = rows.groupby("server")["weight"].agg(["min", "max"]).astype("float64")
+    steady = weights["max"].where(weights["min"] == weights["max"])
+    counts = seen.reindex(weights.index).fillna(0).astype("int64")
+    return pd.DataFrame({"server": weights.index, "weight": steady, "seen": counts})
+
+
+def _expected(scheduler: str, table: pd.DataFrame) -> tuple[str | None, np.ndarray | None]:
+    """What the weights say, and why there can be no test of it."""
+    if table["weight"].isna().any():
+        return "a weight changed during the run", None
+    total = int(table["weight"].sum())
+    if not total:
+        return "all weights are 0", None
+    expected = table["weight"].to_numpy() / total * int(table["seen"].sum())
+    if scheduler not in EVEN_SCHEDULERS:
+        return f"the scheduler {scheduler} does not share by weight alone", expected
+    if (expected > 0).sum() < 2:
+        return "one real server gets all", expected
+    if (expected[expected > 0] < LEAST_EXPECTED).any():
+        return f"fewer than {LEAST_EXPECTED} connections are expected on a real server", expected
+    return None, expected
+
+
+def _p(seen: np.ndarray, expected: np.ndarray | None) -> float | None:
+    from scipy.special import chdtrc  # scipy.stats would take longer to import than all else
+
+    if expected is None or (seen[expected == 0] > 0).any():
+        return None
+    chosen = expected > 0
+    squares = (seen[chosen] - expected[chosen]) ** 2 / expected[chosen]
+    return float(chdtrc(chosen.sum() - 1, squares.sum()))
+
+
+def _at_peak(one: Measured, rows: pd.DataFrame) -> dict[str, dict[str, int]]:
+    """The last states of the entries that were there when the director held most."""
+    held = (rows["active"] + rows["inactive"]).groupby(ns(rows["at"])).sum()
+    peak_ns = int(held.index[int(held.to_numpy().argmax())])
+    lives = one.lives
+    there = (lives["appeared_ns"] <= peak_ns) & (lives["gone_ns"].fillna(peak_ns + 1) > peak_ns)
+    counts = lives[there].groupby(["real_server", "state"]).size()
+    found: dict[str, dict[str, int]] = {}
+    for server, state, n in counts.reset_index().itertuples(index=False):
+        found.setdefault(str(server), {})[str(state)] = int(n)
+    return found

@@ -1,0 +1,316 @@
+"""Predicted beside observed, and by how much they differ."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analyzer.compared.join import servers_seen
+from analyzer.compared.states import state_matches
+from analyzer.ipvs.timers import KNOWN_HZ, granule_jiffies
+from analyzer.observed.ends import WIDEST_LOOK_S
+from analyzer.predicted.entries import TIMER
+from analyzer.recording.instants import midway_ns, seconds_since
+from analyzer.results import Agreement
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import numpy.typing as npt
+    import pandas as pd
+
+    from analyzer.observed.entries import Sampled
+    from analyzer.predicted.courses import Curve
+    from analyzer.predicted.entries import Prediction
+
+    Ints = npt.NDArray[np.int64]
+    Floats = npt.NDArray[np.float64]
+    Bools = npt.NDArray[np.bool_]
+
+CHANGE_MARGIN_S = 0.2
+TOLERATED = 2
+"""Entries by which InActConn may differ for a moment without being called a disagreement."""
+UNEXPLAINED = "unexplained"
+_FINE_S = 0.25
+_MOST_SHIFTS = 17
+WIDEST_POLL_S = 1.0
+"""An expiry may lie beside its look by the look's own width, but by no more than this."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubt:
+    """How far predicted and observed may part for a known reason.
+
+    Attributes:
+        clock_s: of the two clocks, and of the timers' phase.
+        phase_is_known: HZ and the phase of its timers are; else expiries may be a granule off.
+        timeout_s: by how much a timeout may be another than it is taken for.
+        unseen_packets: the capture is known to have missed some.
+        unsure_flows: of these it cannot be told which of their packets the director took.
+        unsure_since_s: from when on each of them may count otherwise; seconds of the curves.
+        hz: of the director; None where not known.
+        stamps_s: how well a poll's instant is known against a packet's.
+    """
+
+    clock_s: float
+    phase_is_known: bool
+    unseen_packets: bool
+    unsure_flows: frozenset[int] = frozenset()
+    unsure_since_s: float = float("inf")
+    hz: int | None = None
+    stamps_s: float = 0.0
+    timeout_s: float = 0.0
+
+
+def agreement(
+    prediction: Prediction,
+    lives: pd.DataFrame,
+    samples: Sampled,
+    observed: Sequence[Curve],
+    predicted: Sequence[Curve],
+    doubt: Doubt,
+    otherwise: Sequence[Sequence[Curve]] = (),
+) -> Agreement:
+    """How well one director was predicted.
+
+    Args:
+        prediction: of this director.
+        lives: its observed lives, joined (``join.with_packets``).
+        samples: its ``observed.state_samples``.
+        observed: its polled curves, one per real server.
+        predicted: the same from packets.
+        doubt: how far an expiry may be off for reasons that are known.
+        otherwise: the predicted curves as they may be as well, where a timeout or the timers are
+            not known for certain; each with the same real servers.
+    """
+    matches, counted = state_matches(
+        prediction, samples.without(doubt.unsure_flows), doubt.stamps_s
+    )
+    residuals, beyond_s = _residuals(lives, doubt)
+    errors = _curve_errors(observed, [predicted, *otherwise], _slack_s(lives, doubt), doubt)
+    return Agreement(
+        director=prediction.director,
+        entries_observed=int(servers_seen(lives, prediction.entries).notna().sum()),
+        entries_predicted=len(prediction.entries),
+        state_matches=matches,
+        state_samples=counted,
+        active_max_error=errors[0],
+        inactive_max_error=errors[1],
+        worst_expiry_error_s=_worst_expiry_error_s(lives, doubt),
+        disagreement_polls=errors[2],
+        residuals=residuals,
+        unexplained_polls=errors[3],
+        unexplained_s=beyond_s,
+    )
+
+
+def value_at(t_s: Floats, values: Ints, at_s: Floats) -> Ints:
+    """A step curve's value at other instants; 0 before its first."""
+    index = np.searchsorted(t_s, at_s, side="right")
+    return np.asarray(np.r_[0, values][index], dtype=np.int64)
+
+
+def _curve_errors(
+    observed: Sequence[Curve],
+    predictions: Sequence[Sequence[Curve]],
+    slack_s: float,
+    doubt: Doubt,
+) -> tuple[int | None, int | None, int, int]:
+    """The largest differences far from any change, and the longest runs of real ones.
+
+    Of the runs the first is of those that differ at all, the second of those that neither a shift
+    of the prediction by ``slack_s`` nor all predictions together account for.
+    """
+    if not observed:
+        return None, None, 0, 0
+    polled_s = np.unique(np.concatenate([curve.t_s for curve in observed]))
+    predicted = predictions[0]
+    unsure = np.where(polled_s >= doubt.unsure_since_s, len(doubt.unsure_flows), 0)
+    off_active = _difference(polled_s, observed, predicted, lambda curve: curve.active)
+    off_active = np.maximum(np.abs(off_active) - unsure, 0)
+    off_inactive = _difference(polled_s, observed, predicted, _inactive)
+    off_inactive = np.maximum(np.abs(off_inactive) - unsure, 0)
+    changes_s = np.unique(np.concatenate([*map(_change_times, observed), *_steps(predicted)]))
+    calm = _far_from(polled_s, changes_s)
+    beyond = _beyond(polled_s, observed, predictions, doubt.clock_s, slack_s)
+    beyond = np.maximum(beyond - unsure, 0)
+    longest = _longest_run(off_inactive > TOLERATED), _longest_run(beyond > TOLERATED)
+    if not calm.any():
+        return None, None, *longest
+    return int(off_active[calm].max()), int(off_inactive[calm].max()), *longest
+
+
+def _inactive(curve: Curve) -> Ints:
+    return curve.inactive
+
+
+def _beyond(
+    polled_s: Floats,
+    observed: Sequence[Curve],
+    predictions: Sequence[Sequence[Curve]],
+    clock_s: float,
+    slack_s: float,
+) -> Ints:
+    """By how much each poll's InActConn lies beyond all that is predicted for about then."""
+    shifts_s = [0.0, -slack_s, slack_s]
+    if len(predictions) > 1:
+        steps = max(math.ceil(clock_s / _FINE_S), 1)
+        shifts_s += list(np.linspace(-clock_s, clock_s, min(2 * steps + 1, _MOST_SHIFTS)))
+    off = [
+        _difference(polled_s, observed, predicted, _inactive, by_s)
+        for predicted in predictions
+        for by_s in shifts_s
+    ]
+    low, high = np.min(off, axis=0), np.max(off, axis=0)
+    return np.asarray(np.maximum(np.maximum(low, -high), 0), dtype=np.int64)
+
+
+def _steps(predicted: Sequence[Curve]) -> list[Floats]:
+    return [curve.t_s for curve in predicted]
+
+
+def _difference(
+    polled_s: Floats,
+    observed: Sequence[Curve],
+    predicted: Sequence[Curve],
+    values: Callable[[Curve], Ints],
+    by_s: float = 0.0,
+) -> Ints:
+    """Predicted, shifted by so much, less observed at each poll, over the real servers in it.
+
+    A removed real server takes its counters out of the table, while its entries stay.
+    """
+    off = np.zeros(len(polled_s), dtype=np.int64)
+    by_server = {curve.real_server: curve for curve in predicted}
+    for seen in observed:
+        at = np.searchsorted(polled_s, seen.t_s)
+        off[at] -= values(seen)
+        curve = by_server.pop(seen.real_server, None)
+        if curve is not None:
+            off[at] += value_at(curve.t_s, values(curve), seen.t_s - by_s)
+    for curve in by_server.values():  # entries whose real server could not be told
+        off += value_at(curve.t_s, values(curve), polled_s - by_s)
+    return off
+
+
+def _change_times(curve: Curve) -> Floats:
+    """Both polls around each change that was polled."""
+    changed = np.flatnonzero((np.diff(curve.active) != 0) | (np.diff(curve.inactive) != 0))
+    return np.concatenate([curve.t_s[changed], curve.t_s[changed + 1]])
+
+
+def _far_from(at_s: Floats, changes_s: Floats) -> Bools:
+    if len(changes_s) == 0:
+        return np.ones(len(at_s), dtype=bool)
+    after = np.searchsorted(changes_s, at_s)
+    before_s = np.abs(at_s - changes_s[np.maximum(after - 1, 0)])
+    after_s = np.abs(changes_s[np.minimum(after, len(changes_s) - 1)] - at_s)
+    return np.asarray(np.minimum(before_s, after_s) > CHANGE_MARGIN_S)
+
+
+def _longest_run(flags: Bools) -> int:
+    edges = np.flatnonzero(np.diff(np.r_[False, flags, False].astype(np.int8)))
+    runs = edges[1::2] - edges[::2]
+    return int(runs.max()) if len(runs) else 0
+
+
+def _timed(lives: pd.DataFrame) -> pd.DataFrame:
+    """The lives whose expiry was predicted and seen."""
+    timed = lives[(lives["cause"] == TIMER).fillna(value=False)]
+    return timed[timed["gone_ns"].notna() & timed["seen_ns"].notna()]
+
+
+def _width_s(gone: pd.DataFrame) -> Floats:
+    """How far a poll may place an expiry wrong beside the look that it fell into."""
+    width_s = seconds_since(gone["gone_by_ns"], gone["seen_ns"])
+    return np.minimum(np.maximum(width_s, 0.0), WIDEST_POLL_S)
+
+
+def _slack_s(lives: pd.DataFrame, doubt: Doubt) -> float:
+    """How far the predicted curves may lie beside the polled ones in time."""
+    gone = _timed(lives)
+    if gone.empty:
+        return doubt.clock_s + doubt.timeout_s
+    timer_s, width_s = _timer_s(gone, doubt).max(), np.median(_width_s(gone))
+    return doubt.clock_s + float(timer_s) + float(width_s)
+
+
+def _residuals(lives: pd.DataFrame, doubt: Doubt) -> tuple[dict[str, int], float | None]:
+    """How many expiries' differences are put down to what; and the largest of the unexplained.
+
+    That is how far the expiry lies beside the polls between which the entry went, in seconds; None
+    where none is unexplained.
+    """
+    gone = _timed(lives)
+    zero_ns = _zero_ns(gone)
+    ends_s, seen_s, gone_s = (
+        seconds_since(gone[name], zero_ns) for name in ("ends_ns", "seen_ns", "gone_by_ns")
+    )
+    outside_s = np.maximum(np.maximum(seen_s - ends_s, ends_s - gone_s), 0)
+    other_s = _other_step_s(gone, zero_ns, ends_s, doubt)
+    by_other_s = np.maximum(np.maximum(seen_s - other_s, other_s - gone_s), 0)
+    nearest_s = np.minimum(outside_s, by_other_s)
+    timer_s = _timer_s(gone, doubt)
+    otherwise = "unseen_packets" if doubt.unseen_packets else UNEXPLAINED
+    reasons = np.select(
+        [
+            outside_s == 0,
+            gone["flow"].isin(doubt.unsure_flows).to_numpy(dtype=bool),
+            nearest_s <= doubt.clock_s,
+            outside_s <= doubt.clock_s + timer_s,
+            nearest_s <= doubt.clock_s + timer_s + _width_s(gone),
+        ],
+        ["poll", "outage", "clock", "timer", "poll_width"],
+        otherwise,
+    )
+    names, counts = np.unique(reasons, return_counts=True)
+    beyond_s = outside_s[reasons == UNEXPLAINED]
+    found = dict(zip(names.tolist(), counts.tolist(), strict=True))
+    return found, float(beyond_s.max()) if len(beyond_s) else None
+
+
+def _zero_ns(gone: pd.DataFrame) -> int:
+    """An instant near the others, to count seconds from."""
+    return int(gone["seen_ns"].min()) if len(gone) else 0
+
+
+def _timer_s(gone: pd.DataFrame, doubt: Doubt) -> Floats:
+    """How far each expiry may be off for what is not known of its timer, seconds."""
+    if doubt.phase_is_known:
+        return np.full(len(gone), doubt.timeout_s)
+    timeout_s = gone["timeout_s"].to_numpy(dtype=np.float64)
+    hertz = KNOWN_HZ if doubt.hz is None else (doubt.hz,)
+    late_s = [granule_jiffies(np.rint(timeout_s * hz)) / hz for hz in hertz]
+    return np.asarray(np.max(late_s, axis=0) + doubt.timeout_s, dtype=np.float64)
+
+
+def _other_step_s(gone: pd.DataFrame, zero_ns: int, ends_s: Floats, doubt: Doubt) -> Floats:
+    """The step of the wheel that a last packet would lead to, were the clocks a little off.
+
+    A nominal instant that lies nearer to a step's edge than the clocks are known may belong to
+    the next step or to the one before: the prediction is then off by a whole granule.
+    """
+    if doubt.hz is None or gone.empty:
+        return ends_s
+    timeout_s = gone["timeout_s"].to_numpy(dtype=np.float64)
+    late_s = granule_jiffies(np.rint(timeout_s * doubt.hz)) / doubt.hz
+    nominal_s = seconds_since(gone["last_ns"], zero_ns) + timeout_s
+    near_s = doubt.clock_s + 1 / doubt.hz
+    past_s = nominal_s - (ends_s - late_s)
+    other: Floats = np.select(
+        [past_s <= near_s, late_s - past_s <= near_s], [ends_s - late_s, ends_s + late_s], ends_s
+    )
+    return other
+
+
+def _worst_expiry_error_s(lives: pd.DataFrame, doubt: Doubt) -> float | None:
+    gone = _timed(lives[~lives["flow"].isin(doubt.unsure_flows)])
+    if gone.empty:
+        return None
+    narrow = seconds_since(gone["gone_by_ns"], gone["seen_ns"]) <= WIDEST_LOOK_S
+    gone = gone[narrow] if narrow.any() else gone
+    middle_ns = midway_ns(gone["seen_ns"], gone["gone_by_ns"])
+    return float(np.abs(seconds_since(gone["ends_ns"], middle_ns)).max())

@@ -1,0 +1,146 @@
+"""ActiveConn and InActConn over time, per director and real server: polled, and predicted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from analyzer.ipvs.states import is_active
+from analyzer.observed.entries import ns
+from analyzer.predicted.courses import Curve
+from analyzer.predicted.entries import predicted_curve
+from analyzer.results import Peak, RealServerRow, ServiceTable
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    import numpy.typing as npt
+
+    from analyzer.predicted.entries import Prediction
+
+    Ints = npt.NDArray[np.int64]
+    Floats = npt.NDArray[np.float64]
+
+UNKNOWN_SERVER = "unknown"
+
+
+def seconds(at_ns: Ints, zero_ns: int) -> Floats:
+    """Seconds since the run's start."""
+    return np.asarray((at_ns - zero_ns) / 1e9, dtype=np.float64)
+
+
+def observed_curves(services: pd.DataFrame, zero_ns: int) -> list[Curve]:
+    """One curve per director and real server, a point for each poll that listed it."""
+    curves = []
+    server = services["real_server"] + ":" + services["real_port"].astype("string")
+    counts = ["active", "inactive"]
+    summed = services.groupby(["director", server.rename("server"), "at"])[counts].sum()
+    for (director, name), group in summed.groupby(level=[0, 1], sort=True):
+        rows = group.droplevel([0, 1]).reset_index()
+        curves.append(
+            Curve(
+                director=str(director),
+                real_server=str(name),
+                t_s=seconds(ns(rows["at"]), zero_ns),
+                active=rows["active"].to_numpy(dtype=np.int64),
+                inactive=rows["inactive"].to_numpy(dtype=np.int64),
+            )
+        )
+    return curves
+
+
+def predicted_curves(
+    prediction: Prediction, servers: pd.Series, zero_ns: int, kernel: str | None = None
+) -> list[Curve]:
+    """One curve per real server, a point for each change.
+
+    Args:
+        prediction: one director's.
+        servers: the real server of each of its entries, by entry.
+        zero_ns: the run's start.
+        kernel: the director's release, which decides what counts as active.
+    """
+    curves = []
+    counted = is_active(kernel)
+    for server, entries in servers.groupby(servers, sort=True):
+        at_ns, active, inactive = predicted_curve(prediction, entries.index.to_numpy(), counted)
+        curves.append(
+            Curve(
+                director=prediction.director,
+                real_server=str(server),
+                t_s=seconds(at_ns, zero_ns),
+                active=active,
+                inactive=inactive,
+            )
+        )
+    return curves
+
+
+def peaks(services: pd.DataFrame) -> tuple[Peak, ...]:
+    """Per director, and over all, the highest counts polled.
+
+    The sum adds each director's latest poll at every poll of any of them.
+    """
+    if services.empty:
+        return ()
+    polled = services.groupby(["director", "at"], as_index=False)[["active", "inactive"]].sum()
+    rows = [
+        Peak(
+            director=str(name),
+            active=int(group["active"].max()),
+            inactive=int(group["inactive"].max()),
+        )
+        for name, group in polled.groupby("director", sort=True)
+    ]
+    return (*rows, _summed_peak(polled))
+
+
+def _summed_peak(polled: pd.DataFrame) -> Peak:
+    highest = {}
+    for count in ("active", "inactive"):
+        wide = polled.pivot_table(index="at", columns="director", values=count)
+        latest = wide.ffill().to_numpy(dtype=np.float64, na_value=np.nan)
+        highest[count] = int(np.nansum(latest, axis=1).max())
+    return Peak(director=None, **highest)
+
+
+def peak_tables(services: pd.DataFrame, zero_ns: int) -> tuple[ServiceTable, ...]:
+    """Each director's services at the poll in which it held most entries.
+
+    Services that held none then are left out, unless none held any: then the first stands.
+    """
+    tables: list[ServiceTable] = []
+    for _, group in services.groupby("director", sort=True):
+        held = (group["active"] + group["inactive"]).groupby(group["at"]).sum()
+        rows = group[group["at"] == held.idxmax()]
+        ends = rows.groupby(["protocol", "vip", "port", "fwmark"], sort=False, dropna=False)
+        found = [part for _, part in ends if (part["active"] + part["inactive"]).sum() > 0]
+        tables += [_table(part, zero_ns) for part in found or [part for _, part in ends][:1]]
+    return tuple(tables)
+
+
+def _table(rows: pd.DataFrame, zero_ns: int) -> ServiceTable:
+    first = rows.iloc[0]
+    marked = pd.isna(first["vip"])
+    return ServiceTable(
+        director=str(first["director"]),
+        t_s=float(seconds(ns(rows["at"].iloc[:1]), zero_ns)[0]),
+        protocol=str(first["protocol"]),
+        vip=str(first["fwmark"]) if marked else str(first["vip"]),
+        port=0 if marked else int(first["port"]),
+        scheduler=str(first["scheduler"]),
+        rows=tuple(_real_server_row(row) for row in rows.to_dict("records")),
+    )
+
+
+def _real_server_row(row: dict[Hashable, Any]) -> RealServerRow:
+    return RealServerRow(
+        real_server=str(row["real_server"]),
+        real_port=int(row["real_port"]),
+        forwarding=str(row["forwarding"]),
+        weight=int(row["weight"]),
+        active=int(row["active"]),
+        inactive=int(row["inactive"]),
+    )

@@ -1,0 +1,144 @@
+"""Entries that ended before their time: their real server removed, dropped by chance, flushed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from analyzer.compared.join import with_packets
+from analyzer.compared.servers import servers_known
+from analyzer.ipvs.timers import KNOWN_HZ, granule_s
+from analyzer.observed.entries import absences
+from analyzer.predicted.entries import (
+    DROP_ENTRY,
+    EXPIRE_NODEST,
+    FLUSH,
+    TIMER,
+    Prediction,
+    ended_at,
+    state_name,
+)
+from analyzer.results import EndedEarly
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from analyzer.compared.evidence import Evidence
+    from analyzer.predicted.outages import Outage
+    from analyzer.recording.clock import DirectorClock
+    from analyzer.recording.director import Director
+
+    Bools = npt.NDArray[np.bool_]
+
+EARLY_S = 0.5
+"""An entry that went this much before its time did not go by its timer."""
+
+_DROPPABLE = {"SYN_RECV", "SYNACK", "ESTABLISHED"}
+_LEAST_FLUSHED = 3
+_NS = 1_000_000_000
+
+
+def with_removals(
+    prediction: Prediction,
+    director: Director,
+    evidence: Evidence,
+    lives: pd.DataFrame,
+    margin_s: float,
+) -> Prediction:
+    """With the entries that went with their real servers, under expire_nodest_conn."""
+    gone = absences(evidence.services, evidence.events, director.name)
+    if gone.empty or not director.expire_nodest_conn:
+        return prediction
+    servers = servers_known(prediction, with_packets(lives, prediction, margin_s), evidence)
+    unknown = servers.isna().to_numpy(dtype=bool)
+    first_ns = prediction.entries["first_ns"].to_numpy(dtype=np.int64)
+    names = ["server", "from_ns", "gone_since_ns"]
+    for server, from_ns, since_ns in gone[names].itertuples(index=False):
+        there = (servers == server).to_numpy(dtype=bool, na_value=False)
+        there |= unknown & (first_ns > since_ns)  # made since the last poll, and never seen
+        prediction = _ended_together(prediction, there, int(from_ns), EXPIRE_NODEST)
+    return prediction
+
+
+def with_outages(prediction: Prediction, out: Sequence[Outage]) -> Prediction:
+    """With the entries that went with their director's kernel."""
+    everything = np.ones(len(prediction.entries), dtype=bool)
+    for outage in out:
+        if outage.kernel_lost:
+            prediction = _ended_together(prediction, everything, outage.from_ns, FLUSH)
+    return prediction
+
+
+def _ended_together(prediction: Prediction, chosen: Bools, at_ns: int, cause: str) -> Prediction:
+    """Those of the chosen entries that were there at an instant ended then."""
+    entries = prediction.entries
+    there = chosen & (entries["first_ns"] <= at_ns).to_numpy(dtype=bool)
+    there &= (entries["ends_ns"] > at_ns).to_numpy(dtype=bool)
+    if not there.any():
+        return prediction
+    return ended_at(prediction, there, np.full(int(there.sum()), at_ns, dtype=np.int64), cause)
+
+
+def with_early_ends(
+    prediction: Prediction, joined: pd.DataFrame, director: Director, clock: DirectorClock
+) -> tuple[Prediction, pd.DataFrame]:
+    """Entries that went long before their timers would have fired, where the cause can be told.
+
+    Their instant is taken from the polls: chance, or an operator, chose it.
+    """
+    timed = (joined["cause"] == TIMER).fillna(value=False) & joined["gone_ns"].notna()
+    margin_ns = round((EARLY_S + clock.uncertainty_s) * _NS)
+    sooner = (joined["gone_by_ns"] + margin_ns < joined["ends_ns"]).fillna(value=False)
+    early = np.asarray(timed & sooner, dtype=np.bool_)
+    if not early.any():
+        return prediction, joined
+    by_chance = early & joined["state"].isin(_DROPPABLE).to_numpy(dtype=bool)
+    flushed = _flushed(joined, early, director.hz)
+    causes = ((DROP_ENTRY, by_chance & (director.drop_entry > 0)), (FLUSH, flushed))
+    joined = joined.copy()
+    for cause, chosen in causes:
+        rows = joined[chosen & (joined["cause"] == TIMER).to_numpy(dtype=bool, na_value=False)]
+        if rows.empty:
+            continue
+        middle = rows["seen_ns"].astype("int64") // 2 + rows["gone_by_ns"].astype("int64") // 2
+        at_ns = pd.Series(middle.to_numpy(), index=rows["entry"].astype("int64")).sort_index()
+        mask = prediction.entries.index.isin(at_ns.index)
+        prediction = ended_at(prediction, mask, at_ns.to_numpy(), cause)
+        joined.loc[rows.index, "cause"] = cause
+    return prediction, joined
+
+
+def _flushed(joined: pd.DataFrame, early: Bools, hz: int | None) -> Bools:
+    """Early ends in a look after which no entry at all was left, of entries of many ages.
+
+    A timeout that is shorter than was told also ends many at once, but all at one age.
+    """
+    gone_ns = joined["gone_ns"].fillna(np.iinfo(np.int64).max).astype("int64").to_numpy()
+    chosen = np.zeros(len(joined), dtype=bool)
+    for instant in np.unique(gone_ns[early]):
+        together = early & (gone_ns == instant)
+        left = (joined["appeared_ns"].to_numpy() < instant) & (gone_ns > instant)
+        if together.sum() >= _LEAST_FLUSHED and not left.any():
+            chosen |= together & _of_many_ages(joined[together], hz)
+    return chosen
+
+
+def _of_many_ages(together: pd.DataFrame, hz: int | None) -> bool:
+    """Whether no single timeout, late by up to its granule, would end these in one look."""
+    age_s = (together["gone_ns"] - together["last_ns"]).to_numpy(dtype=np.float64) / _NS
+    late_s = max(granule_s(age_s.max(), one) for one in ([hz] if hz else KNOWN_HZ))
+    return bool(np.ptp(age_s) > late_s)
+
+
+def ended_early_rows(prediction: Prediction) -> list[EndedEarly]:
+    """How many entries ended early, by their last state and the cause."""
+    early = prediction.entries[prediction.entries["cause"] != TIMER]
+    groups = early.groupby(["state", "cause"], sort=True).size()
+    return [
+        EndedEarly(director=prediction.director, state=state_name(state), cause=cause, n=n)
+        for state, cause, n in groups.reset_index().itertuples(index=False)
+    ]

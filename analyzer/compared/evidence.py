@@ -1,0 +1,268 @@
+"""A recording's parts, brought together for an analysis."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from analyzer.errors import RecordingError
+from analyzer.observed.entries import ns, numbered
+from analyzer.predicted.forwarding import WHAT_TELLS, forwarding_of
+from analyzer.recording.captures import read_captures, readable, with_host
+from analyzer.recording.clock import iso
+from analyzer.recording.director import Director, directors_of
+from analyzer.recording.ending import ending_of
+from analyzer.results import NotMeasured
+from analyzer.wire.segments import PROTOCOLS, Segments, VirtualEnd
+from analyzer.wire.vrrp import read_announcements
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from analyzer.predicted.forwarding import Forwarding
+    from analyzer.recording.captures import Captured
+    from analyzer.recording.directory import Recording
+    from analyzer.wire.packets import PacketTable
+    from analyzer.wire.vrrp import Announcements
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What a run knows, before anything is concluded.
+
+    Attributes:
+        zero_ns: the run's start, Unix time.
+        services: polls with ActiveConn and InActConn.
+        counted: polls of real servers that had their counters (``conns`` and the like), with
+            ActiveConn or, from ``ipvsadm --stats`` alone, without.
+        service: the virtual service that the run was about; None where it watched all.
+        entries: ``observed.numbered`` changes.
+        changes: the same as recorded, persistence templates included.
+        captured: the packets of all services that are known of; None without a capture.
+        in_flight: the connections that a fail-over held open.
+        announcements: VRRP and ARP, of a fail-over, and where no request had a connection; else,
+            and without a capture, None.
+        forwarded: how the directors forward, and what says so; None where nothing depends on it.
+    """
+
+    manifest: Mapping[str, Any]
+    directors: tuple[Director, ...]
+    zero_ns: int
+    service: VirtualEnd | None
+    requests: pd.DataFrame
+    services: pd.DataFrame
+    counted: pd.DataFrame
+    entries: pd.DataFrame
+    changes: pd.DataFrame
+    polls: pd.DataFrame
+    events: pd.DataFrame
+    sockets: pd.DataFrame
+    captured: Captured | None
+    not_measured: tuple[NotMeasured, ...]
+    in_flight: pd.DataFrame
+    announcements: Announcements | None
+    forwarded: Forwarding | None = None
+
+    @property
+    def packets(self) -> PacketTable | None:
+        """All that was captured; None without a capture."""
+        return self.captured.packets if self.captured else None
+
+    @property
+    def segments(self) -> Segments | None:
+        """Those of the services; None without a capture."""
+        return self.captured.segments if self.captured else None
+
+    @property
+    def forwarder_macs(self) -> frozenset[int]:
+        """The directors' MACs, as told, else as the packets show them."""
+        if self.captured:
+            return self.captured.forwarder_macs
+        return macs_of(self.directors)
+
+    @property
+    def forwarding(self) -> str | None:
+        """How most real servers are forwarded to; None where that is not known."""
+        known = self.forwarded is not None and self.forwarded.basis != "assumed"
+        return self.forwarded.method if self.forwarded and known else None
+
+
+def gather(recording: Recording) -> Evidence:
+    """Read a recording.
+
+    Raises:
+        RecordingError: its manifest is not one.
+    """
+    manifest = recording.manifest
+    service = _service(manifest)
+    directors = directors_of(manifest)
+    polled, entries = recording.table("services"), recording.table("entries")
+    services = polled[polled["active"].notna()]
+    ends = _virtual_ends(service, polled, entries)
+    captures = recording.captures()
+    captured, packets_lost = read_captures(captures, ends, macs_of(directors))
+    evidence = Evidence(
+        manifest=manifest,
+        directors=_in_capture(directors, captured),
+        zero_ns=0,
+        service=service,
+        requests=_by_id(recording.table("requests")),
+        services=services,
+        counted=polled[polled["conns"].notna()],
+        entries=numbered(entries, captured.segments.flows if captured else None),
+        changes=entries,
+        polls=recording.table("polls"),
+        events=recording.table("events").sort_values("at"),
+        sockets=recording.table("sockets"),
+        captured=captured,
+        not_measured=(),
+        in_flight=recording.table("in_flight"),
+        announcements=None,
+        forwarded=forwarding_of(manifest, services, entries, captured),
+    )
+    if captured and ("failover" in manifest or _none_connected(evidence.requests)):
+        found = read_announcements(*readable(captures)[0])
+        evidence = replace(evidence, announcements=found)
+    lost = [NotMeasured(what="part of the recording", why=line) for line in recording.problems]
+    return replace(
+        evidence,
+        zero_ns=_zero_ns(manifest, evidence),
+        not_measured=(*_not_measured(evidence), *packets_lost, *lost),
+    )
+
+
+def _none_connected(requests: pd.DataFrame) -> bool:
+    """Whether requests were sent and none had a connection: who owns the VIP is then a question."""
+    return bool(requests["started"].notna().any()) and not requests["connected"].notna().any()
+
+
+def _by_id(requests: pd.DataFrame) -> pd.DataFrame:
+    """In order of their numbers, as most tables are already."""
+    in_order = requests["id"].is_monotonic_increasing
+    return requests if in_order else requests.sort_values("id", kind="stable")
+
+
+def macs_of(directors: Iterable[Director]) -> frozenset[int]:
+    """The directors' MACs, as told."""
+    return frozenset().union(*(director.macs for director in directors))
+
+
+def _in_capture(directors: tuple[Director, ...], captured: Captured | None) -> tuple[Director, ...]:
+    """The directors, the one that captured known by what stands for its own MACs there."""
+    if captured is None:
+        return directors
+    packets = captured.packets
+    return tuple(replace(one, macs=with_host(one.macs, packets)) for one in directors)
+
+
+def _service(manifest: Mapping[str, Any]) -> VirtualEnd | None:
+    told = manifest.get("service")
+    if told is None:
+        return None
+    try:
+        vip = str(ip_address(str(told["vip"])))  # as packets give it: IPv6 has many spellings
+        return VirtualEnd(str(told.get("protocol", "TCP")), vip, int(told["port"]))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise RecordingError(f"run.json: service: {type(error).__name__}: {error}") from error
+
+
+def _zero_ns(manifest: Mapping[str, Any], evidence: Evidence) -> int:
+    """The run's start: as told, else the first thing that was seen."""
+    try:
+        told = int(manifest.get("started_at_ns") or 0)
+    except (TypeError, ValueError) as error:
+        raise RecordingError(f"run.json: started_at_ns: {error}") from error
+    return told or min(_first_ns(evidence), default=0)
+
+
+def _first_ns(evidence: Evidence) -> Iterator[int]:
+    """The first instant of each part of a recording that has any."""
+    parts = (
+        (evidence.requests, "started"),
+        (evidence.services, "at"),
+        (evidence.changes, "at"),
+        (evidence.events, "at"),
+    )
+    for table, column in parts:
+        known = table[column].dropna()
+        if len(known):
+            yield int(ns(known).min())
+    if evidence.segments is not None and len(evidence.segments.at_ns):
+        yield int(evidence.segments.at_ns.min())
+
+
+def _virtual_ends(
+    service: VirtualEnd | None, services: pd.DataFrame, entries: pd.DataFrame
+) -> set[VirtualEnd]:
+    """Wherever clients are known to send to; a firewall-mark service shows in its entries only."""
+    ends = {service} if service else set()
+    for table in (services, entries):
+        known = table[["protocol", "vip", "port"]].dropna().drop_duplicates()
+        rows = zip(known["protocol"], known["vip"], known["port"], strict=True)
+        ends |= {VirtualEnd(name, vip, int(port)) for name, vip, port in rows if port}
+    return {end for end in ends if end.protocol in PROTOCOLS}
+
+
+def _not_measured(evidence: Evidence) -> list[NotMeasured]:
+    """What this run cannot know: said by the run itself, and found here."""
+    said = evidence.manifest.get("not_measured") or []
+    try:
+        rows = [NotMeasured(what=str(row["what"]), why=str(row["why"])) for row in said]
+    except (KeyError, TypeError) as error:
+        raise RecordingError(f"run.json: not_measured: {type(error).__name__}: {error}") from error
+    rows += _after_the_end(evidence.manifest)
+    rows += _what_was_deleted(evidence.manifest)
+    if evidence.segments is not None and not evidence.forwarder_macs:
+        why = "the capture does not show who forwards; all packets to the VIP are taken to pass it"
+        rows.append(NotMeasured(what="which packets passed the director", why=why))
+    rows += _no_packets_of_the_service(evidence)
+    if evidence.forwarded and evidence.forwarded.basis == "assumed" and evidence.directors:
+        why = f"{evidence.forwarded.why}; dr is assumed. What would tell: {WHAT_TELLS}"
+        rows.append(NotMeasured(what="forwarding (dr, tun or nat)", why=why))
+    return rows
+
+
+def _no_packets_of_the_service(evidence: Evidence) -> list[NotMeasured]:
+    """A capture from behind a director in nat has packets of real servers, and none of the VIP."""
+    captured, packets = evidence.captured, evidence.packets
+    if captured is None or packets is None or len(captured.segments.flow):
+        return []
+    known = pd.concat([evidence.services["real_server"], evidence.changes["real_server"]])
+    ours = np.isin(packets.addresses, known.dropna().unique().tolist())
+    n = int((ours[packets.source] | ours[packets.destination]).sum()) if len(ours) else 0
+    if not _virtual_ends(_service(evidence.manifest), evidence.services, evidence.changes):
+        why = (
+            f"of the {len(packets.at_ns)} packets read none opens a TCP connection (what tunnels "
+            "carry may not be read), and nothing says what is a virtual service: give "
+            '"vip", "port" and "protocol" in meta.json, or a log of `ipvsadm -Ln` beside it'
+        )
+        return [NotMeasured(what="packets of the virtual services", why=why)]
+    why = f"of the {len(packets.at_ns)} packets captured none is to or from a virtual service"
+    if n:
+        why += (
+            f", but {n} are a real server's: so it is behind a director in nat; capture on the "
+            "director or a client"
+        )
+    return [NotMeasured(what="packets of the virtual services", why=why)]
+
+
+def _what_was_deleted(manifest: Mapping[str, Any]) -> list[NotMeasured]:
+    """What a long watch did not keep (``kept`` in the manifest)."""
+    kept = manifest.get("kept")
+    if not kept or not kept.get("from_ns"):
+        return []
+    what = f"what came before {iso(int(kept['from_ns']))}"
+    return [NotMeasured(what=what, why=f"--keep {kept['limit']}: the oldest was deleted")]
+
+
+def _after_the_end(manifest: Mapping[str, Any]) -> list[NotMeasured]:
+    """What is missing because the run did not come to its own end."""
+    ending = ending_of(manifest)
+    if ending.is_whole:
+        return []
+    why = f"the recording was {ending.cause}"
+    return [NotMeasured(what="what came after the recording's end", why=why)]

@@ -1,0 +1,174 @@
+"""The join that nothing else makes: a director's entries, as seen, with the packets behind them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from analyzer.ipvs.replay import NO_ENTRY
+from analyzer.observed.entries import ns
+from analyzer.recording.clock import REACTION_S
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from analyzer.predicted.entries import Prediction
+
+    Ints = npt.NDArray[np.int64]
+
+REQUEST_END_UNCERTAINTY_S = 0.05
+"""Without a capture the last packet is taken to lie this close to the request's end."""
+
+_NEVER = np.iinfo(np.int64).max
+_NS = 1_000_000_000
+
+
+def with_packets(
+    lives: pd.DataFrame, prediction: Prediction, margin_s: float = REACTION_S
+) -> pd.DataFrame:
+    """Each observed life of one director beside the predicted entry that it ended as.
+
+    The lives of a flow and its entries follow each other in the same order. A life ended as the
+    latest entry that had begun when it was last seen. Where an entry began so near that instant
+    that the clocks cannot say which came first (a port used again just when the director was
+    polled), it ended as the one whose predicted end lies with its own.
+
+    Args:
+        lives: as ``observed.entry_lives`` gives them, one director's.
+        prediction: for the same director.
+        margin_s: how well the instants of polls and packets can be compared.
+
+    Returns:
+        ``lives``, in the order of when they were last seen, with ``last_ns`` (the last packet),
+        ``predicted_state``, ``timeout_s``, ``ends_ns``, ``cause`` and ``entry``; <NA> where no
+        packet was captured.
+    """
+    last_seen_ns = lives["seen_ns"].fillna(_NEVER).to_numpy(dtype=np.int64)
+    left = lives.iloc[np.argsort(last_seen_ns, kind="stable")].reset_index(drop=True)
+    entry = _entry_of(left, prediction.entries, round(margin_s * _NS))
+    right = prediction.entries.drop(columns=["flow", "first_ns"])
+    right = right.rename(columns={"state": "predicted_state"})
+    right = right.astype({"last_ns": "Int64", "ends_ns": "Int64"})
+    return left.assign(entry=entry).join(right, on="entry")
+
+
+def _entry_of(lives: pd.DataFrame, entries: pd.DataFrame, margin_ns: int) -> pd.Series:
+    """The number of the entry that each life ended as; <NA> for none."""
+    seen_ns = lives["seen_ns"].fillna(_NEVER).to_numpy(dtype=np.int64)
+    surely = _begun_by(lives["flow"], np.maximum(seen_ns, margin_ns) - margin_ns, entries)
+    perhaps = _begun_by(lives["flow"], np.minimum(seen_ns, _NEVER - margin_ns) + margin_ns, entries)
+    chosen = surely.copy()
+    unclear = np.flatnonzero(surely != perhaps)
+    if len(unclear):
+        rows = lives.iloc[unclear]
+        chosen[unclear] = _by_its_end(rows, surely[unclear], perhaps[unclear], entries, margin_ns)
+    return pd.Series(pd.arrays.IntegerArray(chosen, chosen == NO_ENTRY), index=lives.index)
+
+
+def _begun_by(flow: pd.Series, at_ns: Ints, entries: pd.DataFrame) -> Ints:
+    """Each flow's latest entry that began by an instant; NO_ENTRY if none.
+
+    Entries are in the order of flow and time.
+    """
+    begun = entries[["flow", "first_ns"]].assign(entry=entries.index).sort_values("first_ns")
+    wanted = pd.DataFrame({"flow": flow.to_numpy(), "at_ns": at_ns, "row": np.arange(len(flow))})
+    found = pd.merge_asof(
+        wanted.sort_values("at_ns", kind="stable"),
+        begun.astype({"flow": "int64", "first_ns": "int64", "entry": "Int64"}),
+        left_on="at_ns",
+        right_on="first_ns",
+        by="flow",
+    ).sort_values("row")
+    return found["entry"].fillna(NO_ENTRY).to_numpy(dtype=np.int64)
+
+
+def _by_its_end(
+    lives: pd.DataFrame, first: Ints, last: Ints, entries: pd.DataFrame, margin_ns: int
+) -> Ints:
+    """Of the entries from ``first`` to ``last`` the one that ends nearest to when the life did.
+
+    ``first`` may be NO_ENTRY: the life may be an earlier one, of whose packets none was captured.
+    """
+    seen_ns = lives["seen_ns"].to_numpy(dtype=np.int64) - margin_ns
+    gone_ns = lives["gone_by_ns"].to_numpy(dtype=np.int64) + margin_ns
+    began_ns, ends_ns = (entries[name].to_numpy(dtype=np.int64) for name in ("first_ns", "ends_ns"))
+    nearest_ns = np.full(len(lives), _NEVER)
+    flow = entries["flow"].to_numpy()
+    oldest = np.searchsorted(flow, lives["flow"].to_numpy())
+    was_there = lives["appeared_ns"].to_numpy() < began_ns[oldest] - margin_ns
+    nearest_ns[(first == NO_ENTRY) & was_there] = margin_ns
+    chosen, candidate = first.copy(), np.maximum(first, oldest)
+    while (candidate <= last).any():
+        here = np.minimum(candidate, last)
+        off_ns = np.maximum(np.maximum(seen_ns - ends_ns[here], ends_ns[here] - gone_ns), 0)
+        nearer = (candidate <= last) & (off_ns <= nearest_ns)
+        chosen, nearest_ns = np.where(nearer, here, chosen), np.where(nearer, off_ns, nearest_ns)
+        candidate = candidate + 1
+    return chosen
+
+
+def servers_seen(joined: pd.DataFrame, entries: pd.DataFrame) -> pd.Series:
+    """The real server of each predicted entry that was seen; <NA> of the others.
+
+    An entry that a SYN ended and whose successor went to the same real server looks like one that
+    goes on: both belong to one life.
+
+    Args:
+        joined: as ``with_packets`` gives them.
+        entries: the prediction's.
+    """
+    own = joined.dropna(subset=["entry"]).drop_duplicates("entry").set_index("entry")
+    servers = own["real_server"].reindex(entries.index).astype("string")
+    unseen = entries[["flow", "first_ns", "ends_ns"]][servers.isna()].rename_axis("entry")
+    right = joined[["flow", "appeared_ns", "seen_ns", "real_server"]].sort_values("appeared_ns")
+    covering = pd.merge_asof(
+        unseen.reset_index().astype({"ends_ns": "int64"}).sort_values("ends_ns"),
+        right,
+        left_on="ends_ns",
+        right_on="appeared_ns",
+        by="flow",
+    )
+    covering = covering[covering["seen_ns"].fillna(_NEVER) >= covering["first_ns"]]
+    return servers.fillna(covering.set_index("entry")["real_server"])
+
+
+def with_requests(
+    lives: pd.DataFrame, entries: pd.DataFrame, requests: pd.DataFrame
+) -> pd.DataFrame:
+    """Without a capture: each life beside the end of the connection that it served.
+
+    Args:
+        lives: one director's.
+        entries: its ``numbered`` changes, which know each flow's client.
+        requests: the recording's.
+
+    Returns:
+        ``lives`` with ``last_ns``; <NA> where no request of ours had that port.
+    """
+    clients = entries.drop_duplicates("flow")[["flow", "client_ip", "client_port"]]
+    ended = requests[requests["ended"].notna() & requests["source_port"].notna()]
+    right = pd.DataFrame(
+        {
+            "client_ip": ended["source_ip"],
+            "client_port": ended["source_port"],
+            "last_ns": ns(_closed_or_ended(ended)),
+        }
+    ).merge(clients, on=["client_ip", "client_port"])
+    right = right.astype({"flow": "int64", "last_ns": "int64"}).sort_values("last_ns")
+    right["at_ns"] = right["last_ns"]
+    joined = pd.merge_asof(
+        lives.assign(at_ns=lives["appeared_ns"]).sort_values("at_ns"),
+        right[["flow", "last_ns", "at_ns"]].astype({"last_ns": "Int64"}),  # some find no partner
+        on="at_ns",
+        by="flow",
+        direction="nearest",
+        tolerance=60_000_000_000,
+    )
+    return joined.drop(columns="at_ns")
+
+
+def _closed_or_ended(requests: pd.DataFrame) -> pd.Series:
+    """When each connection was closed; where nobody noted it, when its answer was whole."""
+    return requests["closed"].fillna(requests["ended"])

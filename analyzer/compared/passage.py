@@ -1,0 +1,198 @@
+"""What passed a director, and what it did with single segments beyond its tables and timers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analyzer.compared.servers import last_syn_ns, servers_found
+from analyzer.ipvs.replay import Handling, handling
+from analyzer.ipvs.states import Flag
+from analyzer.observed.entries import absences
+from analyzer.predicted.outages import not_taken, outages, unsure
+from analyzer.predicted.rules import segments_passed
+from analyzer.predicted.weightless import weightless
+from analyzer.predicted.weights import weights_of
+from analyzer.recording.clock import REACTION_S
+from analyzer.results import NotMeasured
+from analyzer.wire.answers import answers
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping
+
+    import numpy.typing as npt
+    import pandas as pd
+
+    from analyzer.compared.evidence import Evidence
+    from analyzer.predicted.outages import Outage
+    from analyzer.recording.clock import DirectorClock
+    from analyzer.recording.director import Director
+    from analyzer.wire.answers import Answers
+    from analyzer.wire.segments import Segments
+
+    Bools = npt.NDArray[np.bool_]
+    Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passage:
+    """The segments that were sent to one director, or by it.
+
+    Attributes:
+        segments: in the order that a replay walks.
+        handled: what it did with them.
+        outages: when it did not take what was sent to it.
+        unsure: those of which cannot be told whether it took them; shape (segments,).
+    """
+
+    segments: Segments
+    handled: Handling
+    outages: tuple[Outage, ...]
+    unsure: Bools
+
+    def only(self, chosen: Bools) -> Passage:
+        """The chosen segments, in the same order."""
+        masks = {
+            field.name: getattr(self.handled, field.name)[chosen] for field in fields(Handling)
+        }
+        return replace(
+            self,
+            segments=self.segments.only(chosen),
+            handled=Handling(**masks),
+            unsure=self.unsure[chosen],
+        )
+
+    @property
+    def unsure_flows(self) -> frozenset[int]:
+        """The flows that have such segments."""
+        return frozenset(np.unique(self.segments.flow[self.unsure]).tolist())
+
+    def unsure_since_s(self, zero_ns: int) -> float:
+        """When the first such segment came, since ``zero_ns``; infinity without one."""
+        if not self.unsure.any():
+            return float("inf")
+        return (int(self.segments.at_ns[self.unsure].min()) - zero_ns) / _NS
+
+    def not_measured(self, director: str) -> list[NotMeasured]:
+        """What of it is not known, for people."""
+        count = int(self.unsure.sum())
+        if not count:
+            return []
+        what = f"whether {director} took {count} packet(s)"
+        why = "they came as it was cut off, or came back, and nobody answered them"
+        return [NotMeasured(what=what, why=why)]
+
+
+def passage_of(
+    director: Director,
+    evidence: Evidence,
+    clock: DirectorClock,
+    lives: pd.DataFrame,
+    assumed: Bools | None = None,
+) -> Passage:
+    """What passed a director.
+
+    Args:
+        director: its facts.
+        evidence: the recording, with a capture.
+        clock: of the director.
+        lives: what was seen of its entries.
+        assumed: which of the recording's segments are taken to have passed it, where that is to
+            differ from what did.
+    """
+    everything = evidence.segments
+    assert everything is not None
+    macs = director.macs or evidence.forwarder_macs
+    passed = segments_passed(director, evidence, everything)
+    answered = answers(everything, passed, macs)
+    out = outages(director.name, evidence, clock, passed, answered, lives)
+    if assumed is not None:
+        passed, answered = assumed, answers(everything, assumed, macs)
+    segments = everything.only(passed)
+    margin_ns = round((clock.uncertainty_s + REACTION_S) * _NS)
+    return Passage(
+        segments=segments,
+        handled=_handled(segments, director, evidence, lives, answered, out, margin_ns),
+        outages=out,
+        unsure=unsure(segments, answered, out),
+    )
+
+
+def _handled(
+    segments: Segments,
+    director: Director,
+    evidence: Evidence,
+    lives: pd.DataFrame,
+    answered: Answers,
+    out: tuple[Outage, ...],
+    margin_ns: int,
+) -> Handling:
+    masks = {"dropped": not_taken(segments.at_ns, out)}
+    if evidence.forwarding != "nat" and not _serves_itself(evidence, director.name):
+        masks["dropped"] |= answered.rejected
+    gone = absences(evidence.services, evidence.events, director.name)
+    weights = weights_of(evidence.services, evidence.events, director.name, margin_ns)
+    if len(gone) or weights:
+        servers = servers_found(segments, lives, evidence)
+        more = (
+            weightless(segments, weights, director, evidence, lives, servers, margin_ns),
+            _removed(segments, gone, servers, answered, nodest=director.expire_nodest_conn),
+        )
+        for name, mask in (pair for one in more for pair in one.items()):
+            masks[name] = masks.get(name, False) | mask
+    return handling(len(segments.flow), **masks)
+
+
+def _serves_itself(evidence: Evidence, director: str) -> bool:
+    """Whether the director is a real server of its own, whose resets may be a server's."""
+    services = evidence.services
+    own = (services["director"] == director) & (services["forwarding"] == "local")
+    return bool(own.fillna(value=False).any())
+
+
+def _removed(
+    segments: Segments, gone: pd.DataFrame, servers: pd.Series, answered: Answers, *, nodest: bool
+) -> dict[str, Bools]:
+    """Segments to entries of real servers that were removed.
+
+    Without expire_nodest_conn the director drops them until the server is back. With it the entries
+    are deleted at once: the segments find none, until a SYN makes a new one.
+    """
+    is_syn = (segments.flag == Flag.SYN) & segments.to_vip
+    names = ("expire_nodest", "dropped", "unavailable")
+    masks = {name: np.zeros(len(segments.flow), dtype=bool) for name in names}
+    began_ns = last_syn_ns(segments)
+    lost, got = answered.refused | answered.unanswered, answered.taken | answered.answered
+    for absence in gone.to_dict("records"):
+        ours = (servers == absence["server"]).to_numpy(dtype=bool, na_value=False)
+        away = ours & _after(segments.at_ns, absence, _GONE, says_after=lost, says_before=got)
+        if nodest:
+            away &= began_ns < absence["from_ns"]
+            masks["expire_nodest"] |= away & is_syn
+            masks["dropped"] |= away & ~is_syn
+        else:
+            back = _after(segments.at_ns, absence, _BACK, says_after=got, says_before=lost)
+            masks["unavailable"] |= away & ~back
+    return masks
+
+
+_NS = 1_000_000_000
+_GONE = ("from_ns", "gone_since_ns", "gone_by_ns")
+_BACK = ("to_ns", "back_since_ns", "back_by_ns")
+
+
+def _after(
+    at_ns: Ints,
+    absence: Mapping[Hashable, Any],
+    names: tuple[str, str, str],
+    *,
+    says_after: Bools,
+    says_before: Bools,
+) -> Bools:
+    """Which segments came after a removal or return; near it what became of them says so."""
+    instant_ns, since_ns, by_ns = (int(absence[name]) for name in names)
+    near = (at_ns >= since_ns) & (at_ns <= by_ns)
+    after = at_ns >= instant_ns
+    return np.where(near & says_after, True, np.where(near & says_before, False, after))

@@ -1,0 +1,95 @@
+"""How many entries were in each state, over time: as polled, and as the packets predict."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analyzer.charts.pictures import StateCourse
+from analyzer.charts.thinning import kept
+from analyzer.compared.curves import seconds
+from analyzer.observed.entries import entry_polls_ns
+from analyzer.predicted.entries import state_name
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import pandas as pd
+
+    from analyzer.predicted.entries import Prediction
+
+    Ints = npt.NDArray[np.int64]
+
+POINTS = 1500  # of a predicted course, for each state
+_NONE = -1  # the state before the first and after the last
+
+
+def observed_states(
+    entries: pd.DataFrame, polls: pd.DataFrame, director: str, zero_ns: int
+) -> StateCourse | None:
+    """The states of a director's entries at each poll of them; None where there was none.
+
+    Args:
+        entries: ``observed.numbered`` changes, in order of director, flow and time.
+        polls: the recording's.
+        director: whose.
+        zero_ns: the run's start.
+    """
+    polled_ns = entry_polls_ns(polls, director)
+    rows = entries[entries["director"] == director]
+    if not len(polled_ns) or rows.empty:
+        return None
+    codes, names = rows["state"].factorize()
+    gone = (rows["change"] == "gone").to_numpy()
+    now = np.where(gone, _NONE, codes)
+    flow = rows["flow"].to_numpy()
+    same = np.r_[False, flow[1:] == flow[:-1]]
+    before = np.where(same, np.r_[_NONE, now[:-1]], _NONE)
+    at = np.searchsorted(polled_ns, rows["at_ns"].to_numpy())
+    counts = {
+        str(name): _counted(at, before, now, code, len(polled_ns))
+        for code, name in enumerate(names)
+    }
+    return StateCourse(
+        director=director, source="observed", t_s=seconds(polled_ns, zero_ns), counts=counts
+    )
+
+
+def _counted(at: Ints, before: Ints, now: Ints, code: int, polls: int) -> Ints:
+    change = (now == code).astype(np.int64) - (before == code)
+    inside = at < polls
+    added = np.bincount(at[inside], weights=change[inside], minlength=polls)
+    return np.cumsum(np.rint(added).astype(np.int64))
+
+
+def predicted_states(prediction: Prediction, zero_ns: int) -> StateCourse | None:
+    """The states that the packets predict; None where they predict no entry.
+
+    A long course is thinned: of each state about ``POINTS`` changes stay, its extremes among them.
+    """
+    steps, ends = prediction.steps, prediction.entries
+    if ends.empty:
+        return None
+    entry, state = steps["entry"].to_numpy(), steps["state"].to_numpy(dtype=np.int64)
+    before = np.where(np.r_[False, entry[1:] == entry[:-1]], np.r_[_NONE, state[:-1]], _NONE)
+    changed = before != state
+    last = ends["state"].to_numpy(dtype=np.int64)
+    at_ns = np.r_[steps["at_ns"].to_numpy()[changed], ends["ends_ns"].to_numpy(dtype=np.int64)]
+    old = np.r_[before[changed], last]
+    new = np.r_[state[changed], np.full(len(ends), _NONE)]
+    order = np.argsort(at_ns, kind="stable")
+    at_ns, old, new = at_ns[order], old[order], new[order]
+    settled = np.flatnonzero(np.r_[np.diff(at_ns) > 0, True])
+    counts = {code: _course(old, new, int(code), settled) for code in np.unique(state)}
+    chosen = np.unique(np.concatenate([kept(course, points=POINTS) for course in counts.values()]))
+    return StateCourse(
+        director=prediction.director,
+        source="predicted",
+        t_s=seconds(at_ns[settled][chosen], zero_ns),
+        counts={state_name(code): course[chosen] for code, course in counts.items()},
+    )
+
+
+def _course(old: Ints, new: Ints, code: int, settled: Ints) -> Ints:
+    change = (new == code).astype(np.int64) - (old == code)
+    return np.cumsum(change)[settled]

@@ -1,0 +1,159 @@
+"""Which real server an entry, or a packet, belongs to: as polled, else by the MAC that answered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pandas as pd
+
+from analyzer.compared import curves
+from analyzer.compared.join import servers_seen
+from analyzer.ipvs.states import Flag
+from analyzer.wire.connections import connections
+from analyzer.wire.segments import without_copies
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from analyzer.compared.evidence import Evidence
+    from analyzer.predicted.courses import Curve
+    from analyzer.predicted.entries import Prediction
+    from analyzer.wire.segments import Segments
+
+    Bools = npt.NDArray[np.bool_]
+    Ints = npt.NDArray[np.int64]
+
+MOSTLY = 0.9
+"""A MAC stands for the real server of at least so many of the entries that it answered: a poll may
+have seen an entry of a port's earlier connection."""
+
+_NEVER = np.iinfo(np.int64).max
+
+
+def real_servers(
+    prediction: Prediction, joined: pd.DataFrame, evidence: Evidence, observed: list[Curve]
+) -> pd.Series:
+    """Each predicted entry's real server, by the name that the service lists."""
+    servers = servers_known(prediction, joined, evidence).fillna(curves.UNKNOWN_SERVER)
+    return _as_listed(servers, {curve.real_server for curve in observed})
+
+
+def servers_known(prediction: Prediction, joined: pd.DataFrame, evidence: Evidence) -> pd.Series:
+    """Each predicted entry's real server: as polled, else by the MAC that answered; else <NA>."""
+    entries = prediction.entries
+    servers = servers_seen(joined, entries)
+    if servers.isna().any():
+        flow, first_ns = entries["flow"], entries["first_ns"]
+        servers = servers.fillna(_answered_by(flow, first_ns, evidence, joined, itself=True))
+    return servers
+
+
+def _as_listed(servers: pd.Series, listed: set[str]) -> pd.Series:
+    """A firewall-mark service lists its servers with port 0, the entries have real ports."""
+    portless = {name.rpartition(":")[0]: name for name in listed if name.endswith(":0")}
+    if not portless:
+        return servers
+    renamed = servers.str.rpartition(":")[0].map(portless)
+    return servers.where(servers.isin(list(listed)) | renamed.isna(), renamed)
+
+
+def _answered_by(
+    flow: pd.Series, at_ns: pd.Series, evidence: Evidence, lives: pd.DataFrame, *, itself: bool
+) -> pd.Series:
+    """Who answered each flow's latest connection at an instant; <NA> where that is not known.
+
+    ``itself``: one that began at the very instant counts too.
+    """
+    wanted = pd.DataFrame({"flow": flow.to_numpy(), "at_ns": at_ns.to_numpy()})
+    segments = evidence.segments
+    if segments is None or wanted.empty:
+        return pd.Series(pd.NA, index=wanted.index, dtype="string")
+    once = segments.only(without_copies(segments, evidence.forwarder_macs))
+    answered = connections(once)[["flow", "first_ns", "replied_by"]].sort_values("first_ns")
+    found = pd.merge_asof(
+        wanted.rename_axis("row").reset_index().sort_values("at_ns", kind="stable"),
+        answered,
+        left_on="at_ns",
+        right_on="first_ns",
+        by="flow",
+        allow_exact_matches=itself,
+    ).set_index("row")
+    names = _servers_of_macs(answered, evidence, lives)
+    return found["replied_by"].map(names).astype("string").sort_index()
+
+
+def _servers_of_macs(
+    answered: pd.DataFrame, evidence: Evidence, lives: pd.DataFrame
+) -> dict[int, str]:
+    """The real server behind each MAC that answers: by entries seen, else by ARP in dr.
+
+    A MAC that answers for several real servers is a router's, or a director's in nat.
+    """
+    seen = pd.merge_asof(
+        lives[["flow", "appeared_ns", "real_server"]].sort_values("appeared_ns"),
+        answered,
+        left_on="appeared_ns",
+        right_on="first_ns",
+        by="flow",
+    ).dropna(subset=["replied_by"])
+    names: dict[int, str] = {}
+    if evidence.packets is not None and evidence.forwarding == "dr":
+        port = evidence.service.port if evidence.service else 0
+        names = {mac: f"{ip}:{port}" for mac, ip in evidence.packets.neighbours.items()}
+    counted = seen.groupby(["replied_by", "real_server"]).size().reset_index(name="entries")
+    total = counted.groupby("replied_by")["entries"].transform("sum")
+    mostly = (counted["entries"] > MOSTLY * total).to_numpy(dtype=bool)
+    macs = counted["replied_by"].to_numpy(dtype=np.int64)
+    for mac in macs.tolist():
+        names.pop(mac, None)
+    return names | dict(zip(macs[mostly].tolist(), counted["real_server"][mostly], strict=True))
+
+
+def servers_found(segments: Segments, lives: pd.DataFrame, evidence: Evidence) -> pd.Series:
+    """The real server of the entry that each segment finds; <NA> where nothing says.
+
+    Args:
+        segments: that passed one director.
+        lives: what was seen of its entries.
+        evidence: the recording.
+    """
+    rows = pd.DataFrame({"flow": segments.flow, "at_ns": segments.at_ns})
+    is_syn = (segments.flag == Flag.SYN) & segments.to_vip
+    before, after = (_life_about(rows, lives, direction) for direction in ("backward", "forward"))
+    last_seen_ns = before["seen_ns"].fillna(_NEVER).to_numpy(dtype=np.int64)
+    is_same = before["real_server"].notna() & (last_syn_ns(segments) <= last_seen_ns)
+    is_next = ~is_same & ~is_syn  # the entry that a SYN since then made, and that was seen later
+    servers = before["real_server"].where(is_same).fillna(after["real_server"].where(is_next))
+    by_mac = _answered_by(rows["flow"], rows["at_ns"], evidence, lives, itself=False)
+    return servers.fillna(by_mac).astype("string")
+
+
+def _life_about(
+    rows: pd.DataFrame, lives: pd.DataFrame, direction: Literal["backward", "forward"]
+) -> pd.DataFrame:
+    """Of each row's flow the latest life that had appeared, or the first that had not."""
+    wanted = rows.rename_axis("row").reset_index().sort_values("at_ns", kind="stable")
+    return (
+        pd.merge_asof(
+            wanted,
+            lives[["flow", "appeared_ns", "seen_ns", "real_server"]].sort_values("appeared_ns"),
+            left_on="at_ns",
+            right_on="appeared_ns",
+            by="flow",
+            direction=direction,
+            allow_exact_matches=direction == "backward",
+        )
+        .set_index("row")
+        .sort_index()
+    )
+
+
+def last_syn_ns(segments: Segments) -> Ints:
+    """When each segment's flow had its last SYN before it; 0 if it had none; shape (n,)."""
+    is_syn = (segments.flag == Flag.SYN) & segments.to_vip
+    rows = np.arange(len(is_syn))
+    latest = np.maximum.accumulate(np.where(is_syn, rows, -1))
+    before = np.r_[-1, latest[:-1]][: len(rows)]
+    ours = (before >= 0) & (segments.flow[before] == segments.flow)
+    return np.where(ours, segments.at_ns[before], 0)

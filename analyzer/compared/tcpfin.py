@@ -1,0 +1,118 @@
+"""The same packets under other values of tcpfin, computed ahead so that a reader can choose."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analyzer.charts.pictures import OtherTcpfin
+from analyzer.charts.thinning import kept
+from analyzer.compared.what_if import Assumption, answer, predicted_under
+from analyzer.ipvs.states import TIMEOUT_NAMES, is_active
+from analyzer.predicted.entries import TIMER, changes_by_packets
+from analyzer.predicted.rules import director_clock
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from analyzer.compared.evidence import Evidence
+    from analyzer.ipvs.replay import Rules
+    from analyzer.measure import Measured
+    from analyzer.predicted.courses import Curve
+    from analyzer.predicted.entries import Changes, Prediction
+
+VALUES_S = (5.0, 10.0, 15.0, 20.0, 30.0, 60.0, 120.0, 300.0)
+POINTS = 2000  # of each curve that is kept
+_FIN_STATES = [int(state) for state, name in TIMEOUT_NAMES.items() if name == "tcpfin"]
+
+
+def other_tcpfins(measured: Sequence[Measured], evidence: Evidence) -> tuple[OtherTcpfin, ...]:
+    """What each director would have held under ``VALUES_S`` and under its own value."""
+    found: list[OtherTcpfin] = []
+    for one in measured:
+        if one.prediction is None or one.prediction.entries.empty:
+            continue
+        own_s = one.rules.timeouts.tcpfin_s
+        values = sorted({own_s, *VALUES_S})
+        everything = np.arange(len(one.prediction.entries))
+        by_packets = changes_by_packets(
+            one.prediction, everything, is_active(one.director.kernel)
+        )  # which another tcpfin leaves as they are, mostly
+        found += [
+            _under(one, evidence, by_packets, value, is_own=value == own_s) for value in values
+        ]
+    return tuple(found)
+
+
+def _under(
+    one: Measured, evidence: Evidence, by_packets: Changes, tcpfin_s: float, *, is_own: bool
+) -> OtherTcpfin:
+    assumption = Assumption(name="tcpfin", value=tcpfin_s)
+    assert one.prediction is not None
+    prediction = one.prediction
+    doubt = None
+    if not is_own:
+        if can_shift(prediction, one.rules, tcpfin_s):
+            prediction = shifted(one, evidence, prediction, tcpfin_s)
+        else:
+            prediction, doubt = predicted_under(one, evidence, [assumption])
+    same = by_packets if prediction.steps is one.prediction.steps else None
+    found = answer(one, evidence, prediction, [assumption], doubt, same)
+    return OtherTcpfin(
+        tcpfin_s=tcpfin_s,
+        is_own=is_own,
+        inactive_s=_inactive_s(found.curve, len(prediction.entries)),
+        answer=replace(found, curve=_thinned(found.curve)),
+    )
+
+
+def can_shift(prediction: Prediction, rules: Rules, tcpfin_s: float) -> bool:
+    """Whether another tcpfin moves the ends of entries and nothing else.
+
+    So it is where each flow made one entry, no entry was cut short, tcpfin was not set meanwhile,
+    and no packet found an entry that tcpfin could have ended by then.
+    """
+    entries, steps = prediction.entries, prediction.steps
+    if (
+        rules.changes
+        or rules.secure_tcp
+        or not entries["flow"].is_unique
+        or (entries["cause"] != TIMER).any()
+    ):
+        return False
+    entry, at_ns = steps["entry"].to_numpy(), steps["at_ns"].to_numpy()
+    waited = np.isin(steps["state"].to_numpy()[:-1], _FIN_STATES) & (entry[1:] == entry[:-1])
+    longest_ns = np.diff(at_ns)[waited].max(initial=0)
+    return bool(longest_ns < tcpfin_s * 1e9)
+
+
+def shifted(
+    one: Measured, evidence: Evidence, prediction: Prediction, tcpfin_s: float
+) -> Prediction:
+    """The prediction with the entries that wait for tcpfin ending by another value."""
+    entries = prediction.entries
+    waiting = entries["state"].isin(_FIN_STATES).to_numpy()
+    clock = director_clock(one.director, evidence)
+    last_s = clock.uptime_s(entries.loc[waiting, "last_ns"].to_numpy(dtype=np.int64))
+    ends_ns, timeout_s = entries["ends_ns"].to_numpy(copy=True), entries["timeout_s"]
+    ends_ns[waiting] = clock.client_ns(one.rules.goes_uptime_s(last_s, tcpfin_s))
+    timeout_s = timeout_s.mask(waiting, tcpfin_s)
+    return replace(prediction, entries=entries.assign(ends_ns=ends_ns, timeout_s=timeout_s))
+
+
+def _inactive_s(curve: Curve, entries: int) -> float:
+    """The area below InActConn, shared out among all entries."""
+    area = float(np.sum(np.diff(curve.t_s) * curve.inactive[:-1])) if curve.t_s.size else 0.0
+    return area / entries if entries else 0.0
+
+
+def _thinned(curve: Curve) -> Curve:
+    chosen = np.union1d(kept(curve.active, points=POINTS), kept(curve.inactive, points=POINTS))
+    return replace(
+        curve,
+        t_s=curve.t_s[chosen],
+        active=curve.active[chosen],
+        inactive=curve.inactive[chosen],
+    )

@@ -1,0 +1,183 @@
+"""The same packets under other timeouts, forwarding or sysctls, beside what was."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from analyzer.compared.early_ends import with_outages
+from analyzer.compared.passage import passage_of
+from analyzer.errors import AnalyzerError
+from analyzer.ipvs.states import is_active
+from analyzer.predicted.courses import Curve, WhatIf, WhatIfGroup
+from analyzer.predicted.entries import TIMER, predict, predicted_curve, state_name
+from analyzer.predicted.rules import director_clock, segments_passed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from analyzer.compared.evidence import Evidence
+    from analyzer.compared.passage import Passage
+    from analyzer.ipvs.replay import Rules
+    from analyzer.measure import Measured
+    from analyzer.predicted.entries import Changes, Prediction
+
+FORWARDINGS = ("dr", "tun", "nat")
+NO_REPLIES = "the capture has no replies, which nat would see"
+ALL_SERVERS = "all real servers"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assumption:
+    """One thing that is taken to be otherwise: a timeout, the forwarding, or a sysctl."""
+
+    name: Literal["tcp", "tcpfin", "udp", "forwarding", "conn_reuse_mode", "secure_tcp"]
+    value: float | str
+
+    def __str__(self) -> str:
+        shown = f"{self.value:g}" if isinstance(self.value, float) else self.value
+        return f"{self.name}={shown}"
+
+
+_NUMBERS = {
+    "tcp": (1, 2**31),
+    "tcpfin": (1, 2**31),
+    "udp": (1, 2**31),
+    "conn_reuse_mode": (0, 3),
+    "secure_tcp": (0, 3),
+}
+_MODES = ("conn_reuse_mode", "secure_tcp")
+_MODE = re.compile(r"[0-9]")
+_SECONDS = re.compile(r"[0-9]{1,10}(?:\.[0-9]{0,9})?s?")
+
+
+def parse_assumption(text: str) -> Assumption:
+    """``tcpfin=30``, ``forwarding=nat``, ``conn_reuse_mode=0``.
+
+    Raises:
+        AnalyzerError: another quantity, or a value that it cannot have.
+    """
+    name, _, value = text.partition("=")
+    if name == "forwarding" and value in FORWARDINGS:
+        return Assumption(name="forwarding", value=value)
+    if name in _NUMBERS:
+        low, high = _NUMBERS[name]
+        pattern = _MODE if name in _MODES else _SECONDS
+        number = float(value.removesuffix("s")) if pattern.fullmatch(value) else None
+        if number is not None and low <= number <= high:
+            return Assumption(name=name, value=number)  # type: ignore[arg-type] # a key of it
+    names = ", ".join((*_NUMBERS, "forwarding"))
+    raise AnalyzerError(
+        f"--what-if {text}: expected NAME=VALUE, NAME one of {names}; "
+        "forwarding is dr, tun or nat, timeouts are seconds"
+    )
+
+
+def what_if(one: Measured, evidence: Evidence, assumptions: Sequence[Assumption]) -> WhatIf | None:
+    """What one director would have held; None without a capture.
+
+    Args:
+        one: what was measured of it.
+        evidence: the recording.
+        assumptions: what is taken to be otherwise; everything else is as it was.
+    """
+    if evidence.segments is None or one.prediction is None:
+        return None
+    prediction, doubt = predicted_under(one, evidence, assumptions)
+    return answer(one, evidence, prediction, assumptions, doubt)
+
+
+def predicted_under(
+    one: Measured, evidence: Evidence, assumptions: Sequence[Assumption]
+) -> tuple[Prediction, str | None]:
+    """The packets replayed under other rules, and what cannot be known of that."""
+    clock = director_clock(one.director, evidence)
+    rules = _assume(one.rules, assumptions, conntrack=one.director.conntrack)
+    passage, doubt = _passage(one, evidence, rules)
+    prediction = predict(passage.segments, clock, rules, one.director.name, passage.handled)
+    return with_outages(prediction, passage.outages), doubt
+
+
+def answer(
+    one: Measured,
+    evidence: Evidence,
+    prediction: Prediction,
+    assumptions: Sequence[Assumption],
+    doubt: str | None,
+    by_packets: Changes | None = None,
+) -> WhatIf:
+    """A prediction under some assumptions, summed up.
+
+    ``by_packets`` are the ``changes_by_packets`` of all its entries, if they are known already.
+    """
+    everything = np.arange(len(prediction.entries))
+    at_ns, active, inactive = predicted_curve(
+        prediction, everything, is_active(one.director.kernel), by_packets
+    )
+    timed = prediction.entries["cause"] == TIMER
+    kinds = prediction.entries[["state", "timeout_s"]][timed]
+    groups = kinds.groupby(["state", "timeout_s"]).size().sort_values(ascending=False)
+    last_packet_ns = prediction.entries["last_ns"].max() if len(everything) else 0
+    curve = Curve(
+        director=one.director.name,
+        real_server=ALL_SERVERS,
+        t_s=(at_ns - evidence.zero_ns) / 1e9,
+        active=active,
+        inactive=inactive,
+    )
+    return WhatIf(
+        director=one.director.name,
+        assumptions=tuple(str(assumption) for assumption in assumptions),
+        peak_active=int(active.max(initial=0)),
+        peak_inactive=int(inactive.max(initial=0)),
+        forgotten_after_s=float((at_ns[-1] - last_packet_ns) / 1e9) if len(at_ns) else None,
+        groups=tuple(
+            WhatIfGroup(state=state_name(state), timeout_s=float(timeout_s), n=int(n))
+            for state, timeout_s, n in groups.reset_index().itertuples(index=False)
+        ),
+        doubt=doubt,
+        curve=curve,
+    )
+
+
+def _assume(rules: Rules, assumptions: Sequence[Assumption], *, conntrack: bool) -> Rules:
+    """The rules with each assumption in its place; an assumed timeout holds throughout.
+
+    In nat the director's conntrack sees the replies too, so an old entry of it drops no SYN.
+    """
+    for name, value in ((one.name, one.value) for one in assumptions):
+        if name == "forwarding":
+            nat = value == "nat"
+            rules = replace(rules, sees_replies=nat, old_conntrack=conntrack and not nat)
+        elif name == "conn_reuse_mode":
+            rules = replace(rules, conn_reuse_mode=int(value))
+        elif name == "secure_tcp":
+            rules = replace(rules, secure_tcp=int(value) == max(_NUMBERS["secure_tcp"]))
+        else:
+            timeouts = replace(rules.timeouts, **{f"{name}_s": float(value)})
+            changes = tuple(
+                (since_s, replace(later, **{f"{name}_s": float(value)}))
+                for since_s, later in rules.changes
+            )
+            rules = replace(rules, timeouts=timeouts, changes=changes)
+    return rules
+
+
+def _passage(one: Measured, evidence: Evidence, rules: Rules) -> tuple[Passage, str | None]:
+    """What would have passed it, and what cannot be known of that."""
+    passage, segments = one.passage, evidence.segments
+    assert passage is not None
+    assert segments is not None
+    if not rules.sees_replies:
+        return passage.only(passage.segments.to_vip), None
+    if one.rules.sees_replies:
+        return passage, None if (~passage.segments.to_vip).any() else NO_REPLIES
+    passed = segments_passed(one.director, evidence, segments)
+    replies = np.isin(segments.flow, np.unique(segments.flow[passed])) & ~segments.to_vip
+    clock = director_clock(one.director, evidence)
+    assumed = passed & segments.to_vip | replies
+    doubt = None if replies.any() else NO_REPLIES
+    return passage_of(one.director, evidence, clock, one.lives, assumed), doubt

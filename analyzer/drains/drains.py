@@ -1,0 +1,251 @@
+"""Every real server of weight 0 in a recording: what it holds, and when the last of it goes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from analyzer.drains.last_entry import Held, Timers, goes_s
+from analyzer.drains.renewals import KEY, renewals
+from analyzer.ipvs.states import Timeouts
+from analyzer.log_clock.instants import in_its_own_time
+from analyzer.log_clock.results import log_clock_of
+from analyzer.observed.entries import entry_polls_ns, looks_of, ns
+from analyzer.predicted.rules import director_clock
+from analyzer.recording.clock import iso
+from analyzer.results import Drain, DrainState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy.typing as npt
+
+    from analyzer.compared.evidence import Evidence
+    from analyzer.recording.clock import DirectorClock
+    from analyzer.recording.director import Director
+    from analyzer.recording.polls import Looks
+
+    Bools = npt.NDArray[np.bool_]
+    Ints = npt.NDArray[np.int64]
+
+TEMPLATE = "TEMPLATE"
+_NS = 1_000_000_000
+_SERVICE = ["protocol", "vip", "port", "fwmark"]
+_SERVER = ["real_server", "real_port"]
+NOT_READ = "its entries were not read"
+NOTHING_SEEN = "it held no entry since its weight became 0"
+RENEWED = "traffic still renews entries"
+CLIENTS_RETURN = "clients that come back renew their templates"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Draining:
+    """A real server of weight 0 on one director.
+
+    Attributes:
+        row: its row in the last poll.
+        since_ns: the first poll of the present spell of weight 0.
+    """
+
+    row: Any
+    since_ns: int
+
+    @property
+    def service(self) -> str:
+        """Protocol and virtual end, or the firewall mark."""
+        if pd.isna(self.row.vip):
+            return f"FWM {self.row.fwmark}"
+        return f"{self.row.protocol} {_end(str(self.row.vip), int(self.row.port))}"
+
+    @property
+    def server(self) -> str:
+        """Address and port."""
+        return _end(str(self.row.real_server), int(self.row.real_port))
+
+    def has(self, entries: pd.DataFrame) -> pd.DataFrame:
+        """Those of some entries that are its; a firewall mark does not stand in them."""
+        chosen = entries["real_server"] == self.row.real_server
+        if self.row.real_port:
+            chosen &= (entries["real_port"] == self.row.real_port) | (entries["real_port"] == 0)
+        if not pd.isna(self.row.vip):
+            chosen &= entries["protocol"] == self.row.protocol
+            chosen &= entries["vip"] == self.row.vip
+        if not pd.isna(self.row.vip) and self.row.port:  # port 0 is any port
+            chosen &= (entries["port"] == self.row.port) | (entries["port"] == 0)
+        mine: pd.DataFrame = entries[chosen.fillna(value=False)]
+        return mine
+
+
+def _end(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def drains(evidence: Evidence) -> tuple[Drain, ...]:
+    """Every real server that has weight 0 at a director's last poll."""
+    log_clock = log_clock_of(evidence.manifest)
+    return tuple(
+        in_its_own_time(_drain(director, draining, evidence), log_clock)
+        for director in evidence.directors
+        for draining in _draining(evidence.services, director.name)
+    )
+
+
+def _draining(services: pd.DataFrame, director: str) -> Iterator[_Draining]:
+    rows = services[services["director"] == director]
+    if not (rows["weight"] == 0).any():
+        return
+    rows = rows.sort_values("at", kind="stable")
+    last = rows["at"].max()
+    for _, polls in rows.groupby([*_SERVICE, *_SERVER], dropna=False, sort=True):
+        zero = (polls["weight"] == 0).to_numpy(dtype=bool)
+        if not zero[-1] or polls["at"].iloc[-1] != last:
+            continue
+        first = int(np.flatnonzero(~zero)[-1]) + 1 if not zero.all() else 0
+        row = next(polls.iloc[[-1]].itertuples(index=False))
+        yield _Draining(row=row, since_ns=int(ns(polls["at"])[first]))
+
+
+def _drain(director: Director, draining: _Draining, evidence: Evidence) -> Drain:
+    polled_ns = entry_polls_ns(evidence.polls, director.name)
+    if len(polled_ns) == 0:
+        return _by_counters(director, draining)
+    clock = director_clock(director, evidence)
+    changes = evidence.changes
+    mine = draining.has(changes[changes["director"] == director.name])
+    mine = mine.assign(at_ns=ns(mine["at"]))
+    left, went = _last_rows(mine, draining.since_ns)
+    shown = left if len(left) else went
+    looks = looks_of(evidence.polls, director.name)
+    renewed = renewals(mine, looks, draining.since_ns)
+    held = _held(shown, renewed, polled_ns, clock)
+    first, last = (clock.client_ns(edge) for edge in goes_s(held, _timers(director, clock, looks)))
+    is_renewed = bool(held.renewed.any()) and len(left) > 0
+    by_ns, wide_s = _by(first, last)
+    gone_by = None if by_ns is None else iso(by_ns)
+    return Drain(
+        director=director.name,
+        service=draining.service,
+        real_server=draining.server,
+        weight_zero_since=iso(draining.since_ns),
+        entries=len(left),
+        states=_states(held, first, last) if len(left) else (),
+        gone_by=None if is_renewed else gone_by,
+        uncertainty_s=None if is_renewed else wide_s,
+        not_before=iso(int(first.max())) if is_renewed else None,
+        gone=iso(int(ns(went["gone_at"]).max())) if len(went) and not len(left) else None,
+        why=_why(held, renewed=is_renewed),
+        renewals=len(renewed),
+        last_renewal=iso(int(renewed["at_ns"].max())) if len(renewed) else None,
+        gone_by_if_quiet=gone_by if is_renewed else None,
+        uncertainty_if_quiet_s=wide_s if is_renewed else None,
+    )
+
+
+def _timers(director: Director, clock: DirectorClock, looks: Looks) -> Timers:
+    """With what a read of the entries takes, which may have been any instant of it."""
+    timers = timers_of(director, clock)
+    took_s = float(np.median(looks.by_ns - looks.at_ns)) / _NS
+    return replace(timers, doubt_s=timers.doubt_s + took_s)
+
+
+def _why(held: Held, *, renewed: bool) -> str | None:
+    if not len(held):
+        return NOTHING_SEEN
+    if not renewed:
+        return None
+    return CLIENTS_RETURN if bool((held.renewed & held.is_template).any()) else RENEWED
+
+
+def timers_of(director: Director, clock: DirectorClock) -> Timers:
+    """What a director's timers go by, as it was learnt."""
+    return Timers(
+        timeouts=director.timeouts or Timeouts(),
+        hz=director.hz,
+        phase_s=director.phase_s,
+        doubt_s=clock.uncertainty_s + director.phase_uncertainty_s + 1 / (director.hz or 100),
+    )
+
+
+def _by_counters(director: Director, draining: _Draining) -> Drain:
+    row = draining.row
+    return Drain(
+        director=director.name,
+        service=draining.service,
+        real_server=draining.server,
+        weight_zero_since=iso(draining.since_ns),
+        entries=int(row.active) + int(row.inactive),
+        states=(),
+        gone_by=None,
+        uncertainty_s=None,
+        not_before=None,
+        gone=None,
+        why=NOT_READ,
+    )
+
+
+def _last_rows(changes: pd.DataFrame, since_ns: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Each entry's last row that had it: of those that are there, and of those that went since."""
+    rows = changes.sort_values("at", kind="stable")
+    last = rows.drop_duplicates(KEY, keep="last")
+    had = rows[rows["change"] != "gone"].drop_duplicates(KEY, keep="last")
+    gone = last[(last["change"] == "gone") & (ns(last["at"]) > since_ns)]
+    merged = had.merge(gone[[*KEY, "at"]].rename(columns={"at": "gone_at"}), on=KEY)
+    there = last[last["change"] != "gone"]
+    return there, merged
+
+
+def _held(
+    rows: pd.DataFrame,
+    renewed: pd.DataFrame,
+    polled_ns: Ints,
+    clock: DirectorClock,
+) -> Held:
+    at_ns = ns(rows["at"])
+    before = np.searchsorted(polled_ns, at_ns) - 1
+    before_s = np.full(len(rows), -np.inf)
+    known = before >= 0
+    before_s[known] = clock.uptime_s(polled_ns[before[known]])
+    return Held(
+        state=rows["state"].to_numpy(dtype=object),
+        client=rows["client_ip"].to_numpy(dtype=object),
+        seen_s=clock.uptime_s(at_ns),
+        expires_s=rows["expires_s"].to_numpy(dtype=np.float64),
+        before_s=before_s,
+        is_template=(rows["client_port"] == 0).to_numpy(dtype=bool),
+        renewed=_is_among(rows, renewed),
+    )
+
+
+def _is_among(rows: pd.DataFrame, others: pd.DataFrame) -> Bools:
+    """Which rows are of an entry that others are of too."""
+    keys, known = (pd.MultiIndex.from_frame(one[KEY].astype("string")) for one in (rows, others))
+    return np.asarray(keys.isin(known), dtype=bool)
+
+
+def _states(held: Held, first_ns: Ints, last_ns: Ints) -> tuple[DrainState, ...]:
+    names = np.where(held.is_template, TEMPLATE, held.state)
+    rows = []
+    for name in dict.fromkeys(names):
+        mine = names == name
+        by_ns, wide_s = _by(first_ns[mine], last_ns[mine])
+        rows.append(
+            DrainState(
+                state=str(name),
+                n=int(mine.sum()),
+                renewed=int(held.renewed[mine].sum()),
+                gone_by=None if by_ns is None else iso(by_ns),
+                uncertainty_s=wide_s,
+            )
+        )
+    return tuple(rows)
+
+
+def _by(first_ns: Ints, last_ns: Ints) -> tuple[int | None, float | None]:
+    """The middle of the interval in which the last one goes, and half its width in seconds."""
+    if len(first_ns) == 0:
+        return None, None
+    first, last = int(first_ns.max()), int(last_ns.max())
+    return (first + last) // 2, (last - first) / 2 / _NS

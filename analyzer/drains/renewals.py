@@ -1,0 +1,95 @@
+"""Whose timers were restarted while a real server was drained: by packets, or by clients that came.
+
+A template's timer is restarted by each new connection of its client, which a template of a server
+of weight 0 still takes there (unless ``expire_quiescent_template`` is 1): such a server does not
+empty while clients come back. A template whose timer ends while it controls entries is put off by
+60 s, which is no renewal.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from analyzer.ipvs.persistence import PUT_OFF_S
+from analyzer.ipvs.table_diff.changes import BUSY_STATES, RESTART_S
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from analyzer.recording.polls import Looks
+
+    Bools = npt.NDArray[np.bool_]
+    Ints = npt.NDArray[np.int64]
+
+KEY = ["protocol", "client_ip", "client_port", "vip", "port"]
+_NS = 1_000_000_000
+_NEVER = np.iinfo(np.int64).min
+
+
+def renewals(changes: pd.DataFrame, looks: Looks, since_ns: int) -> pd.DataFrame:
+    """Each restart of a timer that traffic caused, as far as changes show them.
+
+    Args:
+        changes: one real server's, as recorded, with ``at_ns`` (Unix time).
+        looks: its director's polls of entries.
+        since_ns: restarts up to then do not count.
+
+    Returns:
+        The rows of ``changes`` that show one: of entries in ``BUSY_STATES``, and of templates.
+    """
+    rows = changes.sort_values("at_ns", kind="stable").reset_index(drop=True)
+    before = rows.groupby(KEY, sort=False, dropna=False)[["state", "change"]].shift()
+    again = (rows["change"] == "state") & before["change"].isin(["appeared", "state"])
+    again &= rows["at_ns"] > since_ns
+    is_template = rows["client_port"] == 0
+    busy = again & rows["state"].isin(BUSY_STATES) & (before["state"] == rows["state"])
+    return rows[(busy & ~is_template) | (again & is_template & _by_clients(rows, looks))]
+
+
+def _by_clients(rows: pd.DataFrame, looks: Looks) -> Bools:
+    """Which rows show a timer that a new connection restarted, were they a template's."""
+    at_ns = rows["at_ns"].to_numpy(dtype=np.int64)
+    left_s = rows["expires_s"].to_numpy(dtype=np.int64)
+    ends = pd.Series(at_ns + left_s * _NS, index=rows.index)
+    keys = [rows[name] for name in KEY]
+    before = ends.groupby(keys, sort=False, dropna=False).shift(fill_value=_NEVER)
+    ended_ns = before.to_numpy(dtype=np.int64)
+    gained = (ends.to_numpy() - round(RESTART_S * _NS) > ended_ns) & (left_s > 0)
+    surely = surely_renewed(left_s, looks.answered(at_ns) < ended_ns)
+    unclear = gained & ~surely & (rows["client_port"] == 0).to_numpy(dtype=bool)
+    found = gained & surely
+    found[unclear] = _client_came(rows, unclear, looks)
+    return found
+
+
+def surely_renewed(left_s: Ints, was_running: Bools) -> Bools:
+    """Whether a template's timer that gained time cannot have been put off, but was restarted.
+
+    Args:
+        left_s: what it has left now.
+        was_running: its timer had not ended yet.
+    """
+    return was_running | (left_s > PUT_OFF_S)
+
+
+def _client_came(rows: pd.DataFrame, chosen: Bools, looks: Looks) -> Bools:
+    """Of some templates' rows: whether an entry of the client appeared since the look before.
+
+    Where none of the entries is of that address (a netmask is set), anybody's counts.
+    """
+    at_ns = rows["at_ns"].to_numpy(dtype=np.int64)[chosen]
+    before = looks.before(at_ns)
+    since_ns = np.full(len(at_ns), _NEVER)
+    since_ns[before >= 0] = looks.at_ns[before[before >= 0]]
+    made = rows[(rows["change"] == "appeared") & (rows["client_port"] != 0)]
+    own = dict(tuple(made.groupby("client_ip", sort=False)["at_ns"]))
+    return np.array(
+        [
+            bool(own.get(client, made["at_ns"]).between(since + 1, until).any())
+            for client, since, until in zip(rows["client_ip"][chosen], since_ns, at_ns, strict=True)
+        ],
+        dtype=bool,
+    )

@@ -1,0 +1,293 @@
+"""What lifetimes a series of counters can mean: none, one, or two between which it cannot choose.
+
+Two readings are tried. *Burst*: the rises are all that came (or Conns says what came), and a
+mixture of timeouts explains the falls. *Steady*: a load went on while the counter stood still. A
+reading that fits alone stands; two that both fit are both given.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analyzer.estimate.counted.hidden import may_hide_arrivals
+from analyzer.estimate.counted.mixture import MOST_MISFIT, decompose, others_fit
+from analyzer.estimate.counted.names import fixed_timeouts_s
+from analyzer.estimate.counted.steady import steady_load
+from analyzer.ipvs.timers import KNOWN_HZ, granule_s
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from analyzer.estimate.counted.mixture import Mixture
+    from analyzer.estimate.counted.results import Load
+    from analyzer.estimate.counted.series import Series
+    from analyzer.estimate.counted.steady import Steady
+    from analyzer.results import Estimate
+
+    Ints = npt.NDArray[np.int64]
+
+MOST_OVERLAPPED = 0.1
+"""Of the entries that came: where more of them came while others went, rises do not count them."""
+
+LEAST_GONE = 0.5
+"""Of the entries of a burst: where fewer went, what went may be the few that were reset."""
+
+NEVER = "InActConn never rose and fell by a timeout that would explain it"
+BEFORE = "entries were there at the first poll: when they came was not seen"
+STILL_ON = "InActConn had not fallen again by the last poll"
+SHORT = "the log is shorter than entries would have to live"
+UNEVEN = (
+    "InActConn follows neither a burst nor one steady load: entries come unseen while others go, "
+    "and load and lifetime cannot be told apart"
+)
+HIDDEN = (
+    "entries may have come unseen while InActConn stood still, and the longer the load went on, "
+    "the shorter they live"
+)
+ROUNDED = (
+    "a load that rose and fell slowly, with entries that live only seconds, would look the same"
+)
+TWO = "two readings fit the counters about equally well"
+MEAN = (
+    "under a load that never changed only the mean lifetime shows, of connections that closed and "
+    "that were reset (CLOSE, 10 s) together"
+)
+RESETS = (
+    "connections that were reset (CLOSE, 10 s) may be among those that went; they would make the "
+    "others seem to live otherwise than they do"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """One way to read the counters.
+
+    Attributes:
+        load: ``burst`` or ``steady``, or ``counted`` where Conns says what came.
+        load_s: how long entries came; None where they still did at the end.
+        n: entries that came; ``n_gone`` of them went.
+    """
+
+    load: Load
+    timeout_s: Estimate
+    lifetime_s: Estimate
+    load_s: float | None
+    rate_per_s: float | None
+    n: int
+    n_gone: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readings:
+    """What fits; ``claimed`` is empty where nothing fits, or more than one thing does.
+
+    Attributes:
+        claimed: the groups of entries of the one reading that stands, the largest first.
+        open: readings between which the counters do not choose.
+        why: why none is claimed; None where one is.
+    """
+
+    claimed: tuple[Reading, ...]
+    open: tuple[Reading, ...] = ()
+    why: str | None = None
+
+
+def readings_of(series: Series, hz: int | None) -> Readings:
+    """What a service's counters can mean.
+
+    Args:
+        series: its counters.
+        hz: of its director; None where not known.
+    """
+    whole = _readings(series, hz)
+    if whole.claimed or series.came is not None:
+        return whole
+    parts = _episodes(series)
+    if len(parts) < 2:
+        return whole
+    return _agreed([_readings(part, hz) for part in parts], whole)
+
+
+def _readings(series: Series, hz: int | None) -> Readings:
+    fixed_s = fixed_timeouts_s(series.protocol, series.forwarding)
+    came = series.came
+    mixture = decompose(series.t_s, series.inactive, fixed_s, hz, came=came, stamp_s=series.stamp_s)
+    burst = mixture if mixture is not None and mixture.fits else None
+    if burst is not None and came is None and burst.overlapped > MOST_OVERLAPPED:
+        burst = None  # the rises are not all that came
+    if came is None and _earlier_ones_went(series):
+        return Readings(claimed=(), why=BEFORE)
+    if came is not None:
+        return _counted(burst, series, came, fixed_s)
+    mixed = burst is not None and _resets_among(series, burst, fixed_s)
+    if not may_hide_arrivals(series.t_s, series.inactive, series.stamp_s):
+        bursts = _of_mixture(burst, "burst") if burst else ()
+        if burst and (mixed or burst.gone < LEAST_GONE * burst.arrived):
+            return Readings(claimed=(), open=bursts, why=RESETS if mixed else STILL_ON)
+        return Readings(claimed=bursts, why=None if bursts else _why(series))
+    steady = steady_load(series.t_s, series.inactive, hz, series.stamp_s)
+    possible = mixture if mixture is not None and mixture.nearly_fits else None
+    return _chosen(burst or possible, steady, series)
+
+
+def _earlier_ones_went(series: Series) -> bool:
+    """Whether a good part of what went had been there at the first poll."""
+    there = int(series.inactive[0])
+    return there - int(series.inactive.min()) > MOST_MISFIT * int(series.inactive.max())
+
+
+def _counted(
+    burst: Mixture | None, series: Series, came: Ints, fixed_s: Sequence[float]
+) -> Readings:
+    """With Conns: nothing came unseen, but resets may still be among what did."""
+    if burst is None:
+        return Readings(claimed=(), why=_why(series))
+    readings = _of_mixture(burst, "counted")
+    span_s = float(series.t_s[-1] - series.t_s[0])
+    if any(part.timeout_s.value > span_s for part in burst.components):
+        return Readings(claimed=(), why=SHORT)
+    if burst.gone < LEAST_GONE / 2 * burst.arrived:
+        return Readings(claimed=(), open=readings, why=STILL_ON)
+    parts = burst.components
+    shorter = [value_s for value_s in fixed_s if value_s < parts[0].timeout_s.value / 2]
+    if len(parts) == 1 and any(
+        others_fit(series.t_s, series.inactive, burst, value_s, came, series.stamp_s)
+        for value_s in shorter
+    ):
+        return Readings(claimed=(), open=readings, why=MEAN)
+    return Readings(claimed=readings)
+
+
+def _chosen(burst: Mixture | None, steady: Steady | None, series: Series) -> Readings:
+    """Where entries may have come unseen."""
+    bursts = _of_mixture(burst, "burst") if burst else ()
+    if steady is None:
+        fits = burst is not None and burst.fits
+        if burst is not None and burst.gone < LEAST_GONE * burst.arrived:
+            return Readings(claimed=(), why=STILL_ON)
+        return Readings(claimed=(), open=bursts, why=HIDDEN if fits else _why(series))
+    other = (_of_steady(steady, series),)
+    if bursts:
+        return Readings(claimed=(), open=(*other, bursts[0]), why=TWO)
+    if not steady.is_sharp:
+        return Readings(claimed=(), open=other, why=ROUNDED)
+    if steady.load_s is None:  # a burst that stands, but for a few resets, looks like that
+        return Readings(claimed=(), open=other, why=STILL_ON)
+    return Readings(claimed=other)
+
+
+def _why(series: Series) -> str:
+    change = np.diff(series.inactive)
+    if not (change > 0).any() or not (change < 0).any():
+        return NEVER
+    if series.inactive[0] > 0:
+        return BEFORE
+    return STILL_ON if series.inactive[-1] > series.inactive.max() / 2 else UNEVEN
+
+
+def _of_mixture(mixture: Mixture, load: Load) -> tuple[Reading, ...]:
+    return tuple(
+        Reading(
+            load=load,
+            timeout_s=part.timeout_s,
+            lifetime_s=part.lifetime_s,
+            load_s=mixture.came_over_s,
+            rate_per_s=None,
+            n=round(part.n),
+            n_gone=round(part.n),
+        )
+        for part in mixture.components
+    )
+
+
+def _of_steady(steady: Steady, series: Series) -> Reading:
+    return Reading(
+        load="steady",
+        timeout_s=steady.timeout_s,
+        lifetime_s=steady.lifetime_s,
+        load_s=steady.load_s,
+        rate_per_s=steady.rate_per_s,
+        n=steady.n,
+        n_gone=max(steady.n - int(series.inactive[-1]), 0),
+    )
+
+
+MOST_RESETS = 0.1
+"""Of the time over which entries came: what came in more of it may have been reset."""
+
+
+def _resets_among(series: Series, mixture: Mixture, fixed_s: Sequence[float]) -> bool:
+    """Whether entries of a fixed timeout would have gone while those of the free one did."""
+    free = [part for part in mixture.components if part.is_free]
+    if not free or len(mixture.components) > 1:
+        return False
+    measured = free[0].timeout_s
+    change = np.diff(series.inactive)
+    rises, falls = np.flatnonzero(change > 0), np.flatnonzero(change < 0)
+    begin_s, end_s = series.t_s[rises[0]], series.t_s[rises[-1] + 1]
+    for value_s in fixed_s:
+        if abs(value_s - measured.value) <= measured.uncertainty:
+            continue
+        late_s = max(granule_s(value_s, hz) for hz in KNOWN_HZ)
+        from_s = max(begin_s, series.t_s[falls[0]] - value_s - late_s)
+        to_s = min(end_s, series.t_s[falls[-1] + 1] - value_s)
+        if to_s - from_s > MOST_RESETS * (end_s - begin_s):
+            return True
+    return False
+
+
+# -- several loads in one log --------------------------------------------------------------------
+
+
+def _episodes(series: Series) -> list[Series]:
+    """The parts between which the counter was 0, each with a poll at 0 on either side."""
+    held = np.flatnonzero(series.inactive > 0)
+    if not len(held):
+        return []
+    breaks = np.flatnonzero(np.diff(held) > 1)
+    firsts = np.r_[held[0], held[breaks + 1]]
+    lasts = np.r_[held[breaks], held[-1]]
+    return [
+        _part(series, max(int(first) - 1, 0), int(last) + 2)
+        for first, last in zip(firsts, lasts, strict=True)
+    ]
+
+
+def _part(series: Series, begin: int, end: int) -> Series:
+    cut = slice(begin, end)
+    return replace(
+        series,
+        t_s=series.t_s[cut],
+        active=series.active[cut],
+        inactive=series.inactive[cut],
+    )
+
+
+def _agreed(parts: list[Readings], whole: Readings) -> Readings:
+    """The one timeout that has a reading in every part that can be read; else what holds of all."""
+    whole_ones = [part for part in parts if part.why in (None, TWO)]  # no alternative is missing
+    read = [options for part in whole_ones if (options := (*part.claimed, *part.open))]
+    if len(read) < 2:
+        return whole
+    agreed = [option for option in read[0] if all(_has(option, others) for others in read[1:])]
+    if len(agreed) != 1:
+        return whole
+    alike = [option for options in read for option in options if _overlap(option, agreed[0])]
+    best = min(alike, key=lambda option: option.timeout_s.uncertainty)
+    n = sum(option.n for option in alike)
+    gone = sum(option.n_gone for option in alike)
+    return Readings(claimed=(replace(best, n=n, n_gone=gone),))
+
+
+def _has(option: Reading, others: Sequence[Reading]) -> bool:
+    return any(_overlap(option, other) for other in others)
+
+
+def _overlap(one: Reading, other: Reading) -> bool:
+    apart_s = abs(one.timeout_s.value - other.timeout_s.value)
+    return apart_s <= one.timeout_s.uncertainty + other.timeout_s.uncertainty

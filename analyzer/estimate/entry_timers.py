@@ -1,0 +1,241 @@
+"""When the last packet of an entry came, by the entry alone: its state, its expire column, polls.
+
+Every packet restarts its entry's timer with the timeout of the state that it led to, and the expire
+column is what is left of it, in whole seconds, rounded down. So each entry that is read tells when
+its timer ends (to a second and what the read took), and the read before, which had not seen this
+timer yet, since when it can have run at the longest. Together:
+
+===================  ============================================================================
+the timeout          at least what was left; at most that, a second, and the time between the reads
+the last packet      between the two reads; and, its timeout known, that long before the timer ends
+gone by its timer    it was missing only after the timer's end (and by a granule, for it is late)
+gone before          a reset or a close that no read saw, a flush, a server that was removed
+===================  ============================================================================
+
+An entry that was there at the first read has no read before: it bounds the timeout from below only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from analyzer.estimate.state_timeouts import default_s, state_of
+from analyzer.estimate.timeout import agreed
+from analyzer.ipvs.states import TIMEOUT_NAMES
+from analyzer.ipvs.timers import KNOWN_HZ, granule_jiffies
+from analyzer.predicted.entries import TIMER
+from analyzer.predicted.phase import LEAST_EXPLAINED
+from analyzer.recording.spans import SLACK_S, Span, instants, seconds
+from analyzer.results import NotMeasured
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy.typing as npt
+
+    from analyzer.ipvs.states import SettableName
+    from analyzer.recording.director import Director
+
+    Floats = npt.NDArray[np.float64]
+    Steady = Mapping[SettableName, tuple[float, float]]
+    Bools = npt.NDArray[np.bool_]
+
+BEFORE_ITS_TIME = "before-its-timer"
+"""The cause of an entry that was gone while its timer still ran."""
+
+_PRINTED_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What the reads of each entry say; instants in seconds since the first read of all.
+
+    Attributes:
+        ends: when its timer ends.
+        window: when its last packet came, by the reads alone; from -inf where none was before.
+        least_s: what its timer was set to at the least.
+        most_s: at the most; inf where it was there at the first read.
+        look: which read saw its timer first.
+        is_early: it was gone while its timer still ran.
+    """
+
+    ends: Span
+    window: Span
+    least_s: Floats
+    most_s: Floats
+    look: Floats
+    is_early: Bools
+
+
+def with_timers(lives: pd.DataFrame, known: Steady) -> pd.DataFrame:
+    """Each observed life with its last packet as its own timer tells it.
+
+    Args:
+        lives: one director's, as ``observed.entry_lives`` gives them.
+        known: those of its settable timeouts that are known and did not change.
+
+    Returns:
+        ``lives`` with ``last_ns`` (Int64, the middle of what is possible; <NA> where nothing bounds
+        it), ``window_ns`` ± ``window_half_s`` (the same by the reads alone, for which no timeout
+        was needed), ``lived_s`` ± ``lived_half_s`` (from the last packet until it went; NaN where
+        not known), ``cause`` (``TIMER`` or ``BEFORE_ITS_TIME``; <NA> while it is there),
+        ``timeout_low_s`` and ``timeout_high_s`` (what all entries of that protocol and state agree
+        on; inf where nothing bounds it from above, NaN where they do not agree) and ``assumed_s``
+        (the kernel's default, where the last packets are reckoned by it).
+    """
+    zero_ns = int(lives["appeared_ns"].min()) if len(lives) else 0
+    read = _read(lives, zero_ns)
+    allowed, set_to, assumed = _by_group(lives, read, known)
+    last = read.window.within(Span(read.ends.low - set_to.high, read.ends.high - set_to.low))
+    made = lives.assign(
+        timeout_low_s=allowed.low,
+        timeout_high_s=allowed.high,
+        assumed_s=assumed,
+        cause=_cause(lives, read),
+    )
+    made["last_ns"] = instants(last, zero_ns)
+    made["window_ns"] = instants(read.window, zero_ns)
+    made["window_half_s"] = read.window.half()
+    lived = _lived(lives, read, set_to, zero_ns)
+    made["lived_s"], made["lived_half_s"] = lived.middle(), lived.half()
+    return made
+
+
+def _lived(lives: pd.DataFrame, read: _Read, set_to: Span, zero_ns: int) -> Span:
+    """From the last packet until it went: its timeout, and what it was seen to be late."""
+    seen, gone_by = (seconds(lives[f"{name}_ns"], zero_ns) for name in ("seen", "gone_by"))
+    by_reads = Span(seen - read.window.high, gone_by - read.window.low)
+    late = Span(np.maximum(seen - read.ends.high, 0), np.maximum(gone_by - read.ends.low, 0))
+    return by_reads.within(Span(set_to.low + late.low, set_to.high + late.high))
+
+
+def _read(lives: pd.DataFrame, zero_ns: int) -> _Read:
+    at = {
+        name: seconds(lives[f"{name}_ns"], zero_ns)
+        for name in ("before", "changed", "changed_by", "seen", "seen_by", "gone_by")
+    }
+    left_first_s = lives["expires_s"].to_numpy(dtype=np.float64)
+    left_last_s = np.asarray(lives["left_s"].astype("Float64").fillna(np.nan), dtype=np.float64)
+    late_s = _coarsest_s(np.fmax(left_first_s, _or(left_last_s, 0.0)) + _PRINTED_S)
+    first = _ends(at["changed"], at["changed_by"], left_first_s, late_s)
+    last = _ends(at["seen"], at["seen_by"], left_last_s, late_s)
+    has_last = ~np.isnan(left_last_s) & ~np.isnan(at["seen"])
+    renewed = has_last & ((last.low > first.high + SLACK_S) | (last.high < first.low - SLACK_S))
+    both = first.within(Span(_or(last.low, -np.inf), _or(last.high, np.inf)))
+    ends = Span(np.where(renewed, last.low, both.low), np.where(renewed, last.high, both.high))
+    since = np.where(renewed, at["changed"], _or(at["before"], -np.inf))
+    by = np.where(renewed, at["seen_by"], at["changed_by"])
+    left_s = np.where(renewed, left_last_s, np.fmax(left_first_s, _or(left_last_s, 0.0)))
+    return _Read(
+        ends=ends,
+        window=Span(since, by),
+        least_s=np.maximum(left_s, np.where(np.isfinite(ends.low), ends.low - by, 0.0)),
+        most_s=ends.high - since,
+        look=np.where(renewed, at["seen"], at["changed"]),
+        is_early=at["gone_by"] < ends.low - SLACK_S,
+    )
+
+
+def _ends(read: Floats, read_by: Floats, left_s: Floats, late_s: Floats) -> Span:
+    """When a timer ends that showed so much at a read; what is late shows 0 for up to a granule."""
+    low = np.where(left_s > 0, read + left_s, read - late_s)
+    return Span(low, read_by + left_s + _PRINTED_S)
+
+
+def _coarsest_s(timeout_s: Floats) -> Floats:
+    jiffies = [np.rint(timeout_s * hz).astype(np.int64) for hz in KNOWN_HZ]
+    granules = [granule_jiffies(j) / hz for j, hz in zip(jiffies, KNOWN_HZ, strict=True)]
+    return np.asarray(np.max(granules, axis=0), dtype=np.float64)
+
+
+def _or(values: Floats, other: float) -> Floats:
+    return np.where(np.isnan(values), other, values)
+
+
+def _cause(lives: pd.DataFrame, read: _Read) -> pd.Series:
+    gone = lives["gone_ns"].notna().to_numpy(dtype=bool)
+    cause = np.where(gone & read.is_early, BEFORE_ITS_TIME, TIMER)
+    return pd.Series(cause, index=lives.index, dtype="string").where(gone)
+
+
+def _by_group(lives: pd.DataFrame, read: _Read, known: Steady) -> tuple[Span, Span, Floats]:
+    """The timeouts that each protocol and state allows; the one reckoned by; if it was assumed."""
+    n = len(lives)
+    allowed, set_to = (Span(np.full(n, np.nan), np.full(n, np.nan)) for _ in range(2))
+    assumed = np.full(n, np.nan)
+    kinds = pd.MultiIndex.from_frame(lives[["protocol", "state"]])
+    for protocol, state in kinds.unique():
+        mine = np.asarray(kinds == (protocol, state), dtype=bool)
+        allowed.low[mine], allowed.high[mine] = bounds = _allowed(read, mine)
+        (set_to.low[mine], set_to.high[mine]), assumed[mine] = _set_to(
+            _known_s(known, str(protocol), str(state)),
+            default_s(str(state), str(protocol)),
+            bounds,
+        )
+    return allowed, set_to, assumed
+
+
+def _allowed(read: _Read, mine: Bools) -> tuple[float, float]:
+    """The timeouts that nearly all entries of a group allow; NaN where they disagree."""
+    usable = mine & (read.least_s <= read.most_s)
+    if not usable.any():
+        return np.nan, np.nan
+    _, look = np.unique(read.look[usable], return_inverse=True)
+    low, high = np.zeros(int(look.max()) + 1), np.full(int(look.max()) + 1, np.inf)
+    np.maximum.at(low, look, read.least_s[usable])
+    np.minimum.at(high, look, read.most_s[usable])
+    agrees = low <= high
+    if not agrees.any():
+        return np.nan, np.nan
+    fit = agreed(low[agrees], high[agrees], len(low))
+    return (fit.low_s, fit.high_s) if fit.share >= LEAST_EXPLAINED else (np.nan, np.nan)
+
+
+def _known_s(known: Steady, protocol: str, state: str) -> tuple[float, float] | None:
+    """The timeout of a state as it is known, or as the kernel fixes it."""
+    own = state_of(state, protocol)
+    if own is None:
+        return None
+    name = TIMEOUT_NAMES[own]
+    if name != "fixed":
+        return known.get(name)
+    fixed_s = default_s(state, protocol)
+    return None if fixed_s is None else (fixed_s, fixed_s)
+
+
+def _set_to(
+    known_s: tuple[float, float] | None, usual_s: float | None, allowed_s: tuple[float, float]
+) -> tuple[tuple[float, float], float]:
+    """The timeout that the last packets of a group are reckoned by, and the default if it is that.
+
+    The one that is known, if the entries allow it; else what they allow themselves; where that has
+    no upper bound, the kernel's default, which is an assumption.
+    """
+    least_s, most_s = allowed_s
+    if known_s and least_s - SLACK_S <= known_s[1] and known_s[0] <= most_s + SLACK_S:
+        return known_s, np.nan
+    if np.isfinite(most_s):
+        return (least_s, most_s), np.nan
+    if known_s is None and usual_s is not None and usual_s >= least_s - SLACK_S:
+        return (usual_s, usual_s), usual_s
+    return (0.0, np.inf), np.nan
+
+
+def unseen_ends(lives: pd.DataFrame, director: Director) -> list[NotMeasured]:
+    """Entries that were gone while their timers ran: what ended them was between two reads."""
+    early = lives[lives["cause"] == BEFORE_ITS_TIME] if "cause" in lives else lives.iloc[:0]
+    if early.empty:
+        return []
+    counts = early["state"].value_counts()
+    states = ", ".join(f"{n} in {state}" for state, n in counts.items())
+    return [
+        NotMeasured(
+            what=f"lifetime of {len(early)} entries on {director.name} ({states})",
+            why="their timers still ran at the read before the one that missed them: they were "
+            "closed or reset and went in a state that no read saw, or somebody removed them",
+        )
+    ]

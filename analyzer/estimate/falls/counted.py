@@ -1,0 +1,184 @@
+"""The counters of each virtual service beside what its packets say that they would hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analyzer.compared.agreement import value_at
+from analyzer.estimate.falls.bounds import Counted
+from analyzer.estimate.state_timeouts import if_read
+from analyzer.ipvs.states import State, is_active
+from analyzer.ipvs.timers import KNOWN_HZ, granule_s
+from analyzer.observed.entries import ns
+from analyzer.predicted.entries import TIMER, predicted_curve
+from analyzer.recording.instants import seconds_since
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import numpy.typing as npt
+    import pandas as pd
+
+    from analyzer.predicted.entries import Prediction
+    from analyzer.recording.director import Director
+    from analyzer.results import Estimate
+
+    Bools = npt.NDArray[np.bool_]
+    Floats = npt.NDArray[np.float64]
+    Ints = npt.NDArray[np.int64]
+
+_NS = 1_000_000_000
+_FAR_NS = 1 << 62
+_END = ["protocol", "vip", "port"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Service:
+    polled_ns: Ints
+    active: Ints
+    inactive: Ints
+    entries: Ints  # indices into the prediction's
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """A director's services that both were polled and have packets.
+
+    ``measured_s`` has the least and the greatest timeout of states whose timeout nobody read.
+    """
+
+    prediction: Prediction
+    director: Director
+    services: tuple[_Service, ...]
+    measured_s: Mapping[int, tuple[float, float]]
+    zero_ns: int
+    doubt_s: float
+
+    def has(self, group: pd.DataFrame) -> bool:
+        """Whether any of a group's entries belongs to one of the services."""
+        return any(group.index.isin(one.entries).any() for one in self.services)
+
+    def counters(self, group: pd.DataFrame, *, is_active: bool) -> Iterator[tuple[Counted, Floats]]:
+        """Of each service that has entries of a group: their counter, and their last packets.
+
+        Args:
+            group: rows of the prediction's entries, of one state and timeout.
+            is_active: whether ActiveConn counts them.
+        """
+        for one in self.services:
+            mine = np.intersect1d(one.entries, group.index.to_numpy())
+            if not len(mine):
+                continue
+            rows = group[group.index.isin(mine)]
+            last_ns = np.sort(rows["last_ns"].to_numpy(dtype=np.int64))
+            counted = self._counted(one, mine, is_active=is_active)
+            yield counted, seconds_since(last_ns, self.zero_ns)
+
+    def _counted(self, one: _Service, mine: Ints, *, is_active: bool) -> Counted:
+        early, late = self._ends(mine)
+        held = one.active if is_active else one.inactive
+        values = [
+            self._curve(one, ends_ns, shift_s, is_active=is_active)
+            for ends_ns in (early, late)
+            for shift_s in (-self.doubt_s, self.doubt_s)
+        ]
+        first_ns = int(self.prediction.entries["first_ns"].to_numpy()[one.entries].min())
+        before = np.flatnonzero(one.polled_ns < first_ns - round(self.doubt_s * _NS))
+        return Counted(
+            polled_s=seconds_since(one.polled_ns, self.zero_ns),
+            held=held,
+            least=np.minimum.reduce(values),
+            most=np.maximum.reduce(values),
+            before=int(held[before[-1]]) if len(before) else 0,
+        )
+
+    def _curve(self, one: _Service, ends_ns: Ints, shift_s: float, *, is_active: bool) -> Ints:
+        """A service's counter by its packets at the polls, all entries ending as given."""
+        prediction = self.prediction
+        prediction = replace(prediction, entries=prediction.entries.assign(ends_ns=ends_ns))
+        at_ns, active, inactive = predicted_curve(prediction, one.entries, _counts(self.director))
+        polled_ns = one.polled_ns + round(shift_s * _NS)
+        since = int(one.polled_ns[0])  # small numbers stay whole as floats
+        return value_at(
+            np.asarray(at_ns - since, dtype=np.float64),
+            active if is_active else inactive,
+            np.asarray(polled_ns - since, dtype=np.float64),
+        )
+
+    def _ends(self, mine: Ints) -> tuple[Ints, Ints]:
+        """When entries end at the earliest and at the latest; those of the group, never."""
+        entries = self.prediction.entries
+        ends_ns = entries["ends_ns"].to_numpy(dtype=np.int64)
+        last_ns = entries["last_ns"].to_numpy(dtype=np.int64)
+        timed = (entries["cause"] == TIMER).to_numpy(dtype=bool)
+        early, late = ends_ns.copy(), ends_ns.copy()
+        for (state, waited_s), rows in entries.groupby(["state", "timeout_s"], sort=False):
+            shortest_s, longest_s = self._bounds_s(int(str(state)), float(str(waited_s)))
+            own = timed & entries.index.isin(rows.index)
+            early[own] = last_ns[own] + round(shortest_s * _NS)
+            late[own] = _FAR_NS if longest_s is None else last_ns[own] + round(longest_s * _NS)
+        early[mine] = late[mine] = _FAR_NS
+        return early, late
+
+    def _bounds_s(self, state: int, waited_s: float) -> tuple[float, float | None]:
+        """What entries of a state live after their last packet, at least and at most."""
+        is_read = if_read(self.director, State(state), waited_s) is not None
+        low_s, high_s = (waited_s, waited_s) if is_read else self.measured_s.get(state, (0, None))
+        return low_s, None if high_s is None else high_s + self._granule_s(high_s)
+
+    def _granule_s(self, timeout_s: float) -> float:
+        known = (self.director.hz,) if self.director.hz else KNOWN_HZ
+        return max(granule_s(timeout_s, hz) for hz in known)
+
+    def knowing(self, state: int, timeout: Estimate) -> Services:
+        """The same, with a timeout that was measured."""
+        edges_s = (timeout.value - timeout.uncertainty, timeout.value + timeout.uncertainty)
+        return replace(self, measured_s={**self.measured_s, state: edges_s})
+
+
+def _counts(director: Director) -> Bools:
+    return is_active(director.kernel)
+
+
+def counted_by_service(
+    prediction: Prediction,
+    flows: pd.DataFrame,
+    services: pd.DataFrame,
+    director: Director,
+    doubt_s: float,
+) -> Services:
+    """A director's services, their polls beside their entries.
+
+    A poll that lists fewer real servers than one before it is left out: a removed real server
+    takes its counters with it, while its entries stay.
+    """
+    rows = services[services["director"] == director.name]
+    ends = flows[_END].reindex(prediction.entries["flow"])
+    found = []
+    for end, polls in rows.dropna(subset=_END).groupby(_END, sort=True):
+        mine = np.flatnonzero((ends == list(end)).all(axis=1).fillna(value=False))
+        summed = polls.groupby("at").agg(
+            active=("active", "sum"), inactive=("inactive", "sum"), servers=("active", "size")
+        )
+        summed = summed[summed["servers"] >= summed["servers"].cummax()]
+        if len(mine) and len(summed) > 1:
+            found.append(
+                _Service(
+                    polled_ns=ns(summed.index.to_series()),
+                    active=summed["active"].to_numpy(dtype=np.int64),
+                    inactive=summed["inactive"].to_numpy(dtype=np.int64),
+                    entries=mine,
+                )
+            )
+    zero_ns = min((int(one.polled_ns[0]) for one in found), default=0)
+    return Services(
+        prediction=prediction,
+        director=director,
+        services=tuple(found),
+        measured_s={},
+        zero_ns=zero_ns,
+        doubt_s=doubt_s,
+    )

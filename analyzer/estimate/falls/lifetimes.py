@@ -1,0 +1,153 @@
+"""Lifetimes of a director of which packets and counters are known, and no entry was read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analyzer.estimate.decay import group_row
+from analyzer.estimate.falls.bounds import Misfit, Went, went
+from analyzer.estimate.falls.counted import Services, counted_by_service
+from analyzer.estimate.falls.timeout import timeout_of
+from analyzer.estimate.state_timeouts import if_read
+from analyzer.ipvs.states import State
+from analyzer.predicted.entries import TIMER
+from analyzer.recording.clock import REACTION_S
+from analyzer.results import Lifetime, NotMeasured, Spread
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import pandas as pd
+
+    from analyzer.predicted.entries import Prediction
+    from analyzer.recording.clock import DirectorClock
+    from analyzer.recording.director import Director
+
+    Floats = npt.NDArray[np.float64]
+
+_WIDE = 3.0
+"""Times the median: entries that went in a gap of the polls so long say little of their lives."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fallen:
+    """What the falls of counters say.
+
+    Attributes:
+        rows: the groups, the largest first; with a lifetime where one was measured.
+        why_not: why a group has none.
+    """
+
+    rows: list[Lifetime]
+    why_not: list[NotMeasured]
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether counters and packets were not to be brought together."""
+        return bool(self.why_not) and not any(row.n_expired for row in self.rows)
+
+
+def lifetimes_by_falls(
+    prediction: Prediction,
+    flows: pd.DataFrame,
+    services: pd.DataFrame,
+    director: Director,
+    clock: DirectorClock,
+) -> Fallen:
+    """One row for each state and timeout that entries ended in, as ``decay.lifetimes``.
+
+    Args:
+        prediction: of this director.
+        flows: ``Segments.flows``.
+        services: the recording's polls of services.
+        director: its facts; HZ where it is known.
+        clock: its clock.
+    """
+    doubt_s = clock.uncertainty_s + REACTION_S
+    by_service = counted_by_service(prediction, flows, services, director, doubt_s)
+    timed = prediction.entries[prediction.entries["cause"] == TIMER]
+    groups = [
+        (State(int(str(number))), float(str(waited_s)), group)
+        for (number, waited_s), group in timed.groupby(["state", "timeout_s"], sort=False)
+    ]
+    rows, why_not = [], []
+    for state, waited_s, group in sorted(groups, key=lambda one: _is_read(director, one[0])):
+        known_s = if_read(director, state, waited_s)
+        row = group_row(director, state.name, known_s, len(group))
+        measured, misfits = _measured(row, group, by_service, director.hz, doubt_s)
+        rows.append(measured)
+        if known_s is None and measured.timeout_measured_s is not None:
+            by_service = by_service.knowing(state, measured.timeout_measured_s)
+        why_not += [_why(director, state, misfit) for misfit in misfits[:1]]
+        if not by_service.has(group):
+            why = "no counters of the service of these connections were polled, by its VIP and port"
+            why_not.append(NotMeasured(what=untold(state.name, director.name), why=why))
+    return Fallen(rows=sorted(rows, key=lambda row: -row.n), why_not=why_not)
+
+
+def _is_read(director: Director, state: State) -> bool:
+    """Whether a state's timeout is known; those that are not are measured first, beside these."""
+    return if_read(director, state, 0.0) is not None
+
+
+def _measured(
+    row: Lifetime, group: pd.DataFrame, by_service: Services, hz: int | None, doubt_s: float
+) -> tuple[Lifetime, list[Misfit]]:
+    found = [
+        went(counted, last_s)
+        for counted, last_s in by_service.counters(group, is_active=row.counted == "active")
+    ]
+    misfits = [one for one in found if isinstance(one, Misfit)]
+    parts = [one for one in found if isinstance(one, Went)]
+    lived = _lived(parts, doubt_s)
+    if lived is None:
+        return row, misfits
+    spread, n_expired = lived
+    timeout = timeout_of(parts, hz, doubt_s)
+    return replace(row, n_expired=n_expired, lifetime_s=spread, timeout_measured_s=timeout), misfits
+
+
+def _lived(parts: list[Went], doubt_s: float) -> tuple[Spread, int] | None:
+    """How long the entries lived that were seen to go, and how many those are."""
+    if not parts:
+        return None
+    last_s, seen_s, gone_s = (
+        np.concatenate([getattr(one, name) for one in parts])
+        for name in ("last_s", "seen_s", "gone_s")
+    )
+    gone = np.isfinite(gone_s)
+    if not gone.any():
+        return None
+    look_s = (gone_s - seen_s)[gone]
+    narrow = look_s <= _WIDE * np.median(look_s)
+    lived_s = ((gone_s + seen_s)[gone] / 2 - last_s[gone])[narrow]
+    spread = Spread(
+        mean=float(lived_s.mean()),
+        min=float(lived_s.min()),
+        max=float(lived_s.max()),
+        uncertainty=float(look_s[narrow].max()) / 2 + doubt_s,
+    )
+    return spread, int(gone.sum())
+
+
+def _why(director: Director, state: State, misfit: Misfit) -> NotMeasured:
+    when = f"{misfit.at_s:.0f} s after the first poll"
+    if misfit.too_many:
+        why = (
+            f"the counters held {misfit.entries} entries more than the captured packets account "
+            f"for ({when}): entries of connections that the capture does not show"
+        )
+    else:
+        why = (
+            f"the captured packets account for {misfit.entries} entries more than the counters "
+            f"held ({when}): not all of these connections are this director's, or the counters "
+            "leave some out"
+        )
+    return NotMeasured(what=untold(state.name, director.name), why=why)
+
+
+def untold(state: str, director: str) -> str:
+    """What ``NotMeasured`` names where the counters do not say how long entries live."""
+    return f"lifetimes in {state} on {director}, by counters"

@@ -1,0 +1,75 @@
+"""The timeouts of a director with its packets: what entries show decides what is predicted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analyzer.compared.join import with_packets
+from analyzer.estimate.in_force.model import timeouts_in_force
+from analyzer.estimate.in_force.settle import settled
+from analyzer.ipvs.states import State, timeout_by_state_s
+from analyzer.predicted.entries import predict
+from analyzer.recording.clock import REACTION_S
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analyzer.compared.evidence import Evidence
+    from analyzer.compared.passage import Passage
+    from analyzer.estimate.in_force.model import InForce
+    from analyzer.ipvs.replay import Rules
+    from analyzer.recording.clock import DirectorClock
+    from analyzer.recording.director import Director
+
+
+def learn_timeouts(
+    passage: Passage,
+    clock: DirectorClock,
+    rules: Rules,
+    director: Director,
+    evidence: Evidence,
+    lives: pd.DataFrame,
+) -> InForce:
+    """What was in force when.
+
+    Args:
+        passage: what passed the director, and what it did with it.
+        clock: the director's.
+        rules: the director's, its timeouts as they were told.
+        director: its facts.
+        evidence: the recording.
+        lives: its observed lives.
+    """
+    by_looks = timeouts_in_force(director, evidence, clock, None)
+    as_told = by_looks.rules(rules, clock)
+    prediction = predict(passage.segments, clock, as_told, director.name, passage.handled)
+    found = timeouts_in_force(director, evidence, clock, prediction.steps)
+    if not found.changes:
+        return found
+    joined = with_packets(lives, prediction, clock.uncertainty_s + REACTION_S)
+    return settled(found, joined, director.hz, clock.uncertainty_s)
+
+
+def with_timeouts(lives: pd.DataFrame, rules: Rules, clock: DirectorClock) -> pd.DataFrame:
+    """Lives without packets, with the timeout that their last one found, where these changed.
+
+    Args:
+        lives: one director's, with ``last_ns``.
+        rules: with its timeouts as they were in force.
+        clock: the director's.
+
+    Returns:
+        The same with ``timeout_s, predicted_state``; as they are where nothing changed.
+    """
+    if not rules.changes or lives.empty:
+        return lives
+    numbers = lives["state"].map({state.name: int(state) for state in State}).fillna(State.NONE)
+    last_ns = lives["last_ns"].fillna(0).to_numpy(dtype=np.int64)
+    held = [timeout_by_state_s(rules.timeouts)]
+    held += [timeout_by_state_s(timeouts) for _, timeouts in rules.changes]
+    since_s = [since for since, _ in rules.changes]
+    place = np.searchsorted(since_s, clock.uptime_s(last_ns), side="right")
+    timeout_s = np.array(held)[place, numbers.to_numpy(dtype=np.int64)]
+    return lives.assign(timeout_s=timeout_s, predicted_state=numbers.astype("int64"))

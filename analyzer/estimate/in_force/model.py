@@ -1,0 +1,208 @@
+"""The timeouts of a director over a run, as far as they are known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analyzer.estimate.in_force.readings import (
+    NAMES,
+    READ_BY_THE_DIRECTOR,
+    by_entries,
+    told,
+    value_s,
+)
+from analyzer.estimate.in_force.steps import steps_of
+from analyzer.ipvs.states import Timeouts
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analyzer.compared.evidence import Evidence
+    from analyzer.estimate.in_force.readings import Reading
+    from analyzer.estimate.in_force.steps import Step
+    from analyzer.ipvs.replay import Rules
+    from analyzer.ipvs.states import SettableName
+    from analyzer.recording.clock import DirectorClock
+    from analyzer.recording.director import Director
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One timeout, set anew.
+
+    Attributes:
+        name: which.
+        before_s, value_s: from what to what, seconds.
+        from_ns, until_ns: it happened between, Unix time.
+        at_ns: where the replay takes it to have happened.
+        noticed_ns: when the director itself first told it; None if it never did.
+        n: how many entries show it.
+    """
+
+    name: SettableName
+    before_s: float
+    value_s: float
+    from_ns: int
+    until_ns: int
+    at_ns: int
+    noticed_ns: int | None
+    n: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InForce:
+    """Timeouts as they were in force.
+
+    Attributes:
+        start: those at the start; of those in ``assumed`` the kernel's defaults.
+        assumed: which nobody read and no entry shows.
+        shown: those at the start that only entries show, and between which whole seconds each is.
+        denied: those that somebody told, who did not read them on the director, and that entries
+            contradict: with what was told.
+        changes: in order of time.
+    """
+
+    start: Timeouts
+    assumed: frozenset[SettableName]
+    shown: dict[SettableName, tuple[int, int]]
+    denied: dict[SettableName, float]
+    changes: tuple[Change, ...]
+
+    @property
+    def open_s(self) -> float:
+        """By how much a timeout may be another one than it is taken for."""
+        return float(max((high - low for low, high in self.shown.values()), default=0))
+
+    @property
+    def steady(self) -> dict[SettableName, tuple[float, float]]:
+        """Those that are known and were the same all the time: between which seconds each is."""
+        changed = {change.name for change in self.changes}
+        return {
+            name: self.shown.get(name, (self.start_s(name), self.start_s(name)))
+            for name in NAMES
+            if name not in self.assumed and name not in changed
+        }
+
+    def start_s(self, name: SettableName) -> float:
+        """One of those at the start."""
+        return float(getattr(self.start, f"{name}_s"))
+
+    def rules(self, rules: Rules, clock: DirectorClock) -> Rules:
+        """The rules with these timeouts."""
+        at_ns = np.array([change.at_ns for change in self.changes], dtype=np.int64)
+        timeouts, changes = self.start, []
+        for uptime_s, change in zip(clock.uptime_s(at_ns), self.changes, strict=True):
+            timeouts = _with(timeouts, change.name, change.value_s)
+            changes.append((float(uptime_s), timeouts))
+        return replace(rules, timeouts=self.start, changes=tuple(changes))
+
+    def known(self, director: Director) -> Director:
+        """The director's facts with what is known of its timeouts now."""
+        nothing = len(self.assumed) == len(NAMES)
+        return replace(
+            director, timeouts=None if nothing else self.start, assumed_timeouts=self.assumed
+        )
+
+
+def timeouts_in_force(
+    director: Director, evidence: Evidence, clock: DirectorClock, packets: pd.DataFrame | None
+) -> InForce:
+    """What was in force when, by all that a recording has of it.
+
+    Args:
+        director: its facts as recorded.
+        evidence: the recording.
+        clock: the director's.
+        packets: as for ``readings.by_entries``.
+    """
+    said = told(director, evidence, clock.uncertainty_s)
+    shown = by_entries(director, evidence, packets, clock.uncertainty_s)
+    is_read = director.timeouts_source in READ_BY_THE_DIRECTOR
+    found = {
+        name: _of_one(
+            name, [*said[name], *shown[name]], value_s(director.timeouts, name), is_read=is_read
+        )
+        for name in NAMES
+    }
+    start = {f"{name}_s": float(one.start_s) for name, one in found.items()}
+    changes = [change for one in found.values() for change in one.changes]
+    return InForce(
+        start=Timeouts(**start),
+        assumed=frozenset(name for name, one in found.items() if one.is_assumed),
+        shown={name: one.shown for name, one in found.items() if one.shown},
+        denied={name: one.denied_s for name, one in found.items() if one.denied_s is not None},
+        changes=tuple(sorted(changes, key=lambda change: change.at_ns)),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _One:
+    """One timeout; its attributes as in ``InForce``."""
+
+    start_s: float
+    is_assumed: bool = False
+    shown: tuple[int, int] | None = None
+    denied_s: float | None = None
+    changes: tuple[Change, ...] = ()
+
+
+def _of_one(
+    name: SettableName, readings: list[Reading], said_s: int | None, *, is_read: bool
+) -> _One:
+    default_s = getattr(Timeouts(), f"{name}_s")
+    # where looks far apart leave many values open, the kernel's default is the likeliest
+    steps = steps_of(readings, round(default_s) if said_s is None else said_s)
+    if not steps:
+        return _One(start_s=default_s, is_assumed=True)
+    first = steps[0]
+    if said_s is None and first.n == 0:  # set meanwhile, and nobody knows what it was before
+        at_ns = first.noticed_ns or 0
+        change = Change(
+            name=name,
+            before_s=default_s,
+            value_s=first.value_s,
+            from_ns=at_ns,
+            until_ns=at_ns,
+            at_ns=at_ns,
+            noticed_ns=at_ns,
+            n=0,
+        )
+        return _One(start_s=default_s, is_assumed=True, changes=(change, *_changes(name, steps)))
+    if said_s is None or is_read:
+        shown = None if is_read else (first.low_s, first.high_s)
+        return _One(start_s=first.value_s, shown=shown, changes=_changes(name, steps))
+    if first.n == 0 and len(steps) > 1 and steps[1].noticed_ns is None:
+        # from the first on entries say otherwise, and nobody that it was changed
+        steps = [replace(steps[1], from_ns=None, until_ns=None), *steps[2:]]
+        return _One(
+            start_s=steps[0].value_s,
+            shown=(steps[0].low_s, steps[0].high_s),
+            denied_s=float(said_s),
+            changes=_changes(name, steps),
+        )
+    return _One(start_s=first.value_s, changes=_changes(name, steps))
+
+
+def _changes(name: SettableName, steps: list[Step]) -> tuple[Change, ...]:
+    return tuple(
+        Change(
+            name=name,
+            before_s=before.value_s,
+            value_s=step.value_s,
+            from_ns=step.from_ns,
+            until_ns=step.until_ns,
+            at_ns=step.from_ns + (step.until_ns - step.from_ns) // 2,
+            noticed_ns=step.noticed_ns,
+            n=step.n,
+        )
+        for before, step in pairwise(steps)
+        if step.from_ns is not None and step.until_ns is not None
+    )
+
+
+def _with(timeouts: Timeouts, name: SettableName, value_s: float) -> Timeouts:
+    return replace(timeouts, **{f"{name}_s": float(value_s)})

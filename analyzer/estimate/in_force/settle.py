@@ -1,0 +1,75 @@
+"""A change among packets of which no entry was read in time: placed by when their entries went."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analyzer.estimate.in_force.readings import STATE_OF
+from analyzer.ipvs.timers import KNOWN_HZ, granule_s
+from analyzer.predicted.entries import TIMER
+from analyzer.recording.clock import REACTION_S
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import pandas as pd
+
+    from analyzer.estimate.in_force.model import Change, InForce
+
+    Ints = npt.NDArray[np.int64]
+
+
+def settled(in_force: InForce, lives: pd.DataFrame, hz: int | None, slack_s: float) -> InForce:
+    """The same, each change where it explains most of the ends about it.
+
+    Args:
+        in_force: as told and as entries show.
+        lives: of the director, joined (``join.with_packets``).
+        hz: its jiffies per second; None where not known.
+        slack_s: how well its clock is known.
+    """
+    timed = lives[(lives["cause"] == TIMER).fillna(value=False)]
+    gone = timed[timed["gone_ns"].notna() & timed["seen_ns"].notna()]
+    changes = [_settled(change, gone, hz, slack_s) for change in in_force.changes]
+    return replace(in_force, changes=tuple(sorted(changes, key=lambda one: one.at_ns)))
+
+
+def _settled(change: Change, gone: pd.DataFrame, hz: int | None, slack_s: float) -> Change:
+    state = STATE_OF[change.name].name
+    last = gone["last_ns"]
+    about = gone[(gone["state"] == state) & (last > change.from_ns) & (last < change.until_ns)]
+    if about.empty:
+        return change
+    about = about.sort_values("last_ns")
+    old = _may_have_waited(about, change.before_s, hz, slack_s)
+    new = _may_have_waited(about, change.value_s, hz, slack_s)
+    last_ns = about["last_ns"].to_numpy(dtype=np.int64)
+    first, end = _cuts(old & ~new, new & ~old)
+    edges = np.r_[change.from_ns, last_ns, change.until_ns]
+    from_ns, until_ns = int(edges[first]), int(edges[end + 1])
+    middle = (first + end) // 2
+    at_ns = int(edges[middle]) + (int(edges[middle + 1]) - int(edges[middle])) // 2
+    return replace(change, from_ns=from_ns, until_ns=until_ns, at_ns=at_ns)
+
+
+def _may_have_waited(
+    about: pd.DataFrame, timeout_s: float, hz: int | None, slack_s: float
+) -> npt.NDArray[np.bool_]:
+    """Which entries may have waited this long: they go late by up to a granule, never early."""
+    last_ns = about["last_ns"].to_numpy(dtype=np.int64)
+    seen_s = (about["seen_ns"].to_numpy(dtype=np.int64) - last_ns) / 1e9
+    gone_s = (about["gone_by_ns"].to_numpy(dtype=np.int64) - last_ns) / 1e9
+    late_s = max(granule_s(timeout_s, one) for one in ((hz,) if hz else KNOWN_HZ))
+    open_s = slack_s + REACTION_S
+    return np.asarray(
+        (gone_s >= timeout_s - open_s) & (seen_s <= timeout_s + late_s + open_s), dtype=np.bool_
+    )
+
+
+def _cuts(old: npt.NDArray[np.bool_], new: npt.NDArray[np.bool_]) -> tuple[int, int]:
+    """The first and the last number of entries before the change that explains most of them."""
+    explained = np.r_[0, np.cumsum(old)] + (new.sum() - np.r_[0, np.cumsum(new)])
+    best = np.flatnonzero(explained == explained.max())
+    return int(best[0]), int(best[-1])

@@ -1,0 +1,167 @@
+"""The timeout that explains when the entries of a group went, and how closely it does.
+
+An entry goes at the first step of the timer wheel after ``last packet + timeout``, and is seen to
+have gone between two looks: so each entry bounds the timeout from both sides. What widens these
+bounds for every entry alike:
+
+====================  =======================================================================
+the look              its instant is read first, the table until its answer is there
+the clocks            the director's against the recorder's, and the phase of its timers
+the way, the softirq  ``REACTION_S``: from the wire to the timer, from the step to the table
+====================  =======================================================================
+
+All bounds together leave less than any of them. But entries that went in one look are one witness,
+however many they are: the same step, the same look, the same moment at which the director was busy.
+So witnesses are looks; and since now and then one is wrong by more than all this (a guest that was
+not run, a read that was torn), a few of them may contradict: as many as do in any case, and
+``_SPARE`` of all more, so that no single one decides how closely the timeout is known.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analyzer.ipvs.timers import JIFFIES_AT_BOOT_S, granule_s, timeouts_of_granule_s
+from analyzer.predicted.phase import LEAST_EXPLAINED
+from analyzer.recording.clock import REACTION_S
+from analyzer.results import Estimate
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from analyzer.ipvs.timers import TimerPhase
+    from analyzer.predicted.phase import Sightings
+
+    Floats = npt.NDArray[np.float64]
+
+_SPARE = 0.02
+_FEWEST_TO_SPARE = 3  # of two witnesses, none can be told to be the wrong one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """The timeouts that (nearly) all looks allow, seconds, and the share of looks that do."""
+
+    low_s: float
+    high_s: float
+    share: float
+
+
+def measured_timeout(
+    sightings: Sightings,
+    lived_s: Floats,
+    hz: int | None,
+    phase: TimerPhase | None,
+    slack_s: float,
+    uncertainty_s: float,
+) -> Estimate | None:
+    """The timeout that explains the disappearances of a group; None without HZ.
+
+    With the phase of the timers known, a disappearance between two looks names the step of the
+    wheel, and the step bounds ``last packet + timeout`` to one granule before it. Without the
+    phase, or where that tells less, the mean less half a granule stands.
+
+    Args:
+        sightings: of the entries, on the director's clock.
+        lived_s: from their last packets to the middle of the looks; same shape.
+        hz: the director's jiffies per second.
+        phase: of its timers; None where not known.
+        slack_s: how well the clocks and the last packets are known.
+        uncertainty_s: of each of ``lived_s``.
+    """
+    if hz is None:
+        return None
+    granules = _granules(lived_s, hz, uncertainty_s + REACTION_S)
+    half_s = max(granules) / 2
+    by_mean = Estimate(
+        value=float(lived_s.mean()) - half_s, uncertainty=half_s + uncertainty_s + REACTION_S
+    )
+    if phase is None:
+        return by_mean
+    slack_s += phase.uncertainty_s + REACTION_S
+    by_steps = _by_steps(sightings, granules, hz, phase.phase_s, slack_s)
+    return min(by_mean, by_steps or by_mean, key=lambda estimate: estimate.uncertainty)
+
+
+def _by_steps(
+    sightings: Sightings, granules: list[float], hz: int, phase_s: float, slack_s: float
+) -> Estimate | None:
+    """By the steps of the wheel; None where no single timeout explains what was seen."""
+    found = [_fit(sightings, granule, hz, phase_s, slack_s) for granule in granules]
+    fits = [fit for fit in found if fit and fit.share >= LEAST_EXPLAINED]
+    best = max((fit.share for fit in fits), default=0.0)
+    alike = [fit for fit in fits if fit.share >= best - _SPARE]
+    if not alike:
+        return None
+    low_s, high_s = min(fit.low_s for fit in alike), max(fit.high_s for fit in alike)
+    return Estimate(value=(low_s + high_s) / 2, uncertainty=(high_s - low_s) / 2)
+
+
+def _granules(lived_s: Floats, hz: int, uncertainty_s: float) -> list[float]:
+    """The granules, in seconds, of all timeouts that these lifetimes allow: one or two.
+
+    Near a level's edge a timeout of the finer granule outlives the edge: 40 s at HZ 100 does.
+    """
+    longest_s = float(lived_s.min()) + uncertainty_s
+    coarse_s = granule_s(longest_s, hz)
+    shortest_s = max(float(lived_s.max()) - uncertainty_s - coarse_s, 0)
+    return sorted({coarse_s, granule_s(shortest_s, hz)})
+
+
+def _fit(
+    sightings: Sightings, granule: float, hz: int, phase_s: float, slack_s: float
+) -> Fit | None:
+    """What the looks agree on, within the timeouts that have this granule at all."""
+    low_s, high_s = _bounds_s(sightings, granule, phase_s, slack_s)
+    shortest_s, longest_s = timeouts_of_granule_s(granule, hz)
+    _, look = np.unique(sightings.gone_s, return_inverse=True)
+    looks = int(look.max()) + 1
+    low, high = np.full(looks, shortest_s), np.full(looks, longest_s)
+    np.maximum.at(low, look, low_s)
+    np.minimum.at(high, look, high_s)
+    agrees = low <= high
+    return agreed(low[agrees], high[agrees], looks) if agrees.any() else None
+
+
+def agreed(low_s: Floats, high_s: Floats, looks: int) -> Fit:
+    """From the first to the last timeout that about as many looks allow as any.
+
+    Args:
+        low_s: the least that each look allows, of those that allow anything; shape (n,), n >= 1.
+        high_s: the most; same shape.
+        looks: how many there were, those that allow nothing included.
+    """
+    low_s, high_s = np.sort(low_s), np.sort(high_s)
+
+    def allowing(timeout_s: Floats) -> npt.NDArray[np.int64]:
+        begun = np.searchsorted(low_s, timeout_s, side="right")
+        return np.asarray(begun - np.searchsorted(high_s, timeout_s), dtype=np.int64)
+
+    most = int(allowing(low_s).max())
+    spare = math.ceil(_SPARE * looks) if looks >= _FEWEST_TO_SPARE else 0
+    enough = max(most - spare, 1)
+    return Fit(
+        low_s=float(low_s[allowing(low_s) >= enough].min()),
+        high_s=float(high_s[allowing(high_s) >= enough].max()),
+        share=most / looks,
+    )
+
+
+def _bounds_s(
+    sightings: Sightings, granule: float, phase_s: float, slack_s: float
+) -> tuple[Floats, Floats]:
+    """The shortest and the longest timeout of this granule that each disappearance allows.
+
+    A timer counts whole jiffies from the one that its packet came in, and those before the step are
+    one fewer than a granule: the two cancel, so that a jiffy widens neither bound.
+    """
+    origin_s = phase_s - JIFFIES_AT_BOOT_S
+    first = np.floor((sightings.seen_s - slack_s - origin_s) / granule) + 1
+    last = np.floor((sightings.gone_s + slack_s - origin_s) / granule)
+    low_s = (first - 1) * granule + origin_s - sightings.last_s - slack_s
+    high_s = last * granule + origin_s - sightings.last_s + slack_s
+    return low_s, high_s

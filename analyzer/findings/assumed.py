@@ -1,0 +1,47 @@
+"""What nat would have made of the same packets, where dr is only assumed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from analyzer.compared.what_if import Assumption, predicted_under
+from analyzer.estimate.decay import predicted_lifetimes
+from analyzer.findings.decay.timeouts import governing
+from analyzer.predicted.forwarding import OtherWay
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from analyzer.compared.evidence import Evidence
+    from analyzer.measure import Measured
+    from analyzer.predicted.forwarding import Forwarding
+
+OTHERWISE = "nat"
+
+
+def with_other_way(evidence: Evidence, measured: Sequence[Measured]) -> Forwarding | None:
+    """How directors forward; where that is assumed, with what nat would have led to.
+
+    ``otherwise`` stays None where the capture has no replies: nat would have seen some.
+    """
+    known = evidence.forwarded
+    predicted = [one for one in measured if one.prediction is not None]
+    if known is None or known.basis != "assumed" or not predicted:
+        return known
+    one = predicted[0]
+    prediction, doubt = predicted_under(
+        one, evidence, [Assumption(name="forwarding", value=OTHERWISE)]
+    )
+    row = governing(predicted_lifetimes(prediction.entries, one.director))
+    if doubt or row is None:
+        return known
+    other = OtherWay(
+        method=OTHERWISE,
+        state=row.state,
+        counted=row.counted,
+        timeout_name=row.timeout_name,
+        timeout_s=row.timeout_s,
+        n=row.n,
+    )
+    return replace(known, otherwise=other)

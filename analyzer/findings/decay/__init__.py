@@ -1,0 +1,1 @@
+"""Findings about timeouts, entries and drains."""

@@ -1,0 +1,84 @@
+"""Findings about timeouts that were not, or not all the time, what they were taken for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from analyzer.findings.figures import seconds
+from analyzer.results import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from analyzer.estimate.in_force.model import Change
+    from analyzer.findings.figures import Figures
+
+LATE_NS = 500_000_000
+"""A change that was noticed this much later than entries show it is told by both."""
+
+_MANY = 6
+_STATES = {"tcp": "ESTABLISHED", "tcpfin": "FIN_WAIT", "udp": "UDP"}
+
+
+def timeout_changed_midway(figures: Figures) -> Finding | None:
+    """Timeouts were set while entries lived: each keeps what its last packet read."""
+    events = [event for event in figures.events if event.kind == "timeouts-changed"]
+    told = [f"{event.t_s:.1f} s: {event.host}: --set {event.detail}" for event in events]
+    shown = list(_shown_by_entries(figures))
+    if not told and not shown:
+        return None
+    groups = ", ".join(
+        f"{row.n} in {row.state} under {seconds(row.timeout_s)}" for row in figures.lifetimes
+    )
+    parts = [_several(told)] if told else []
+    parts += [f"By the expire column of entries {_several(shown)}"] if shown else []
+    return Finding(
+        id="timeout-changed-midway",
+        severity="info",
+        title="Timeouts were changed during the run; entries keep the one of their last packet",
+        evidence=". ".join([*parts, f"Entries: {groups}."]),
+        advice="After ipvsadm --set, wait one old timeout before judging the new one.",
+    )
+
+
+def _shown_by_entries(figures: Figures) -> Iterator[str]:
+    """Changes that nobody told, or told late."""
+    zero_ns = figures.evidence.zero_ns if figures.evidence else 0
+    for one in figures.measured:
+        for change in one.in_force.changes:
+            late = change.noticed_ns is None or change.noticed_ns - change.until_ns > LATE_NS
+            if change.n and late:
+                yield f"{one.director.name}: {_change(change, zero_ns)}"
+
+
+def _change(change: Change, zero_ns: int) -> str:
+    from_s, until_s = ((at_ns - zero_ns) / 1e9 for at_ns in (change.from_ns, change.until_ns))
+    noticed = "" if change.noticed_ns is None else ", noticed when its timeouts were read next"
+    return (
+        f"{change.name} {change.before_s:g} to {change.value_s:g} s between {from_s:.2f} and "
+        f"{until_s:.2f} s ({change.n} entries){noticed}"
+    )
+
+
+def timeouts_contradicted(figures: Figures) -> Finding | None:
+    """Somebody told timeouts that entries contradict from the first on."""
+    rows = [
+        f"{one.director.name}: {name} {told_s:g} s by {one.director.timeouts_source or 'the run'}, "
+        f"{one.in_force.start_s(name):g} s in {_STATES[name]}"
+        for one in figures.measured
+        for name, told_s in one.in_force.denied.items()
+    ]
+    if not rows:
+        return None
+    return Finding(
+        id="timeouts-contradicted",
+        severity="warning",
+        title="The director's timeouts are not those that were told",
+        evidence=f"{_several(rows)} by the expire column of its entries, by which predictions go.",
+        advice="Ask the director itself (ipvsadm -L --timeout), and tell that.",
+    )
+
+
+def _several(texts: list[str]) -> str:
+    more = len(texts) - _MANY
+    return "; ".join(texts[:_MANY]) + (f"; and {more} more" if more > 0 else "")

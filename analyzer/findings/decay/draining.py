@@ -1,0 +1,113 @@
+"""Findings about real servers of weight 0: when the last entry goes."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from analyzer.drains.drains import CLIENTS_RETURN, NOT_READ, TEMPLATE
+from analyzer.log_clock.instants import time_of_day
+from analyzer.results import Finding
+
+if TYPE_CHECKING:
+    from analyzer.findings.figures import Figures
+    from analyzer.results import Drain
+
+
+def draining(figures: Figures) -> Finding | None:
+    """When a real server of weight 0 may be rebooted."""
+    if not figures.drains:
+        return None
+    empty = [row for row in figures.drains if not row.entries]
+    title = (
+        "Real servers of weight 0 hold nothing: they may be rebooted"
+        if len(empty) == len(figures.drains)
+        else "Real servers of weight 0 still hold entries: when they may be rebooted"
+    )
+    return Finding(
+        id="draining",
+        severity="info",
+        title=title,
+        evidence="; ".join(told(row) for row in figures.drains) + ".",
+        advice=_advice(figures),
+    )
+
+
+def _advice(figures: Figures) -> str:
+    wait = (
+        "Wait until the last entry has gone on every director. A packet of an open connection "
+        "starts its timer again."
+    )
+    held = [row for row in figures.drains if any(one.state == TEMPLATE for one in row.states)]
+    if not held:
+        return wait
+    quiescent = {
+        one.name
+        for one in (figures.evidence.directors if figures.evidence else ())
+        if one.expire_quiescent_template
+    }
+    if all(row.director in quiescent for row in held):
+        return wait
+    return (
+        f"{wait} With persistence, weight 0 keeps a client that has a template on this server: set "
+        "net.ipv4.vs.expire_quiescent_template=1, and its next connection goes to another."
+    )
+
+
+def told(row: Drain) -> str:
+    """One real server in words."""
+    where = f"{row.real_server} on {row.director} ({row.service})"
+    if row.gone:
+        return f"{where}: its last entry went by {time_of_day(row.gone, row.zone)}{_predicted(row)}"
+    if not row.entries and row.why == NOT_READ:
+        return f"{where}: its counters are 0, but persistence templates, which they leave out, " + (
+            "were not read"
+        )
+    if not row.entries:
+        return f"{where}: holds nothing"
+    held = f"{where}: {_held(row)}"
+    if row.not_before:
+        return f"{held}; {_renewed(row)}"
+    if row.gone_by is None:
+        return f"{held}; when they go is not known: {row.why}"
+    by = time_of_day(row.gone_by, row.zone)
+    return f"{held}, gone by {by} ± {_wide(row.uncertainty_s)} s {_condition(row)}"
+
+
+def _renewed(row: Drain) -> str:
+    """That a server does not empty, and when it would."""
+    times = f"{row.renewals} time{'s' * (row.renewals != 1)}"
+    last = f", last at {time_of_day(row.last_renewal, row.zone)}" if row.last_renewal else ""
+    if row.why != CLIENTS_RETURN:
+        text = f"traffic renewed entries {times}{last}: it does not empty while that goes on"
+    else:
+        text = f"clients that came back renewed entries {times}{last}: it does not empty while "
+        text += "they come back"
+    if row.gone_by_if_quiet is None:
+        return f"{text}, not before {time_of_day(str(row.not_before), row.zone)}"
+    wide = _wide(row.uncertainty_if_quiet_s)
+    by = time_of_day(row.gone_by_if_quiet, row.zone)
+    return f"{text}; if none comes again, gone by {by} ± {wide} s"
+
+
+def _condition(row: Drain) -> str:
+    if any(one.state == TEMPLATE for one in row.states):
+        return "if no packet comes and no client comes back"
+    return "if no packet comes"
+
+
+def _wide(uncertainty_s: float | None) -> str:
+    """An uncertainty, rounded up: ± 0.0 s is never true."""
+    return f"{math.ceil(10 * (uncertainty_s or 0.0) + 1e-9) / 10:.1f}"
+
+
+def _held(row: Drain) -> str:
+    states = ", ".join(f"{one.n} {one.state}" for one in row.states)
+    n = "1 entry" if row.entries == 1 else f"{row.entries} entries"
+    return f"{n} ({states})" if states else n
+
+
+def _predicted(row: Drain) -> str:
+    if row.gone_by is None:
+        return ""
+    return f", predicted {time_of_day(row.gone_by, row.zone)} ± {_wide(row.uncertainty_s)} s"

@@ -1,0 +1,111 @@
+"""The connection table: ``ipvsadm -Lc``, ``/proc/net/ip_vs_conn`` and ``…_conn_sync``; and dpvs."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from analyzer.ipvs.ipvsadm.ends import ipvsadm_end, kernel_pair
+from analyzer.ipvs.ipvsadm.model import Connection
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from analyzer.ipvs.ipvsadm.model import End
+
+    Doubt = Callable[[str], None]
+
+ORIGINS = frozenset({"LOCAL", "SYNC"})
+
+_PROTOCOL = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,9}")
+_CLOCK = re.compile(r"([0-9]{1,9}):([0-5][0-9])")
+_SECONDS = re.compile(r"[0-9]{1,12}")
+_STATE = re.compile(r"[A-Z][A-Z0-9_!-]{0,23}")
+_DPVS = re.compile(r"\[[0-9]{1,3}\]([A-Za-z0-9-]{1,8})")
+_DPVS_SECONDS = re.compile(r"([0-9]{1,9})s")
+
+TITLES = (
+    ["pro", "expire", "state", "source", "virtual", "destination"],
+    ["Pro", "FromIP", "FPrt", "ToIP", "TPrt", "DestIP", "DPrt", "State"],
+    ["IPVS", "connection", "entries"],
+)
+
+
+def is_title(words: list[str]) -> bool:
+    """Whether a line stands above a connection table."""
+    return any(words[: len(title)] == title for title in TITLES)
+
+
+def read_connection(words: list[str], doubt: Doubt) -> Connection | None:
+    """Read one entry, whoever printed it."""
+    if len(words) < 6:
+        return None
+    if (clock := _CLOCK.fullmatch(words[1])) and _PROTOCOL.fullmatch(words[0]):
+        return _from_ipvsadm(words, 60 * int(clock[1]) + int(clock[2]), doubt)
+    if dpvs := _DPVS.fullmatch(words[0]):
+        return _from_dpvs(dpvs[1], words, doubt)
+    return _from_kernel(words) if len(words) >= 9 else None
+
+
+def _from_ipvsadm(words: list[str], expire_s: int, doubt: Doubt) -> Connection | None:
+    protocol, _, state, source, virtual, destination, *engine = words
+    ends = _all(ipvsadm_end(word, doubt) for word in (source, virtual, destination))
+    if ends is None or not _STATE.fullmatch(state):
+        return None
+    client, service, server = ends
+    return Connection(
+        proto=protocol,
+        expire_s=expire_s,
+        state=state,
+        source=client,
+        virtual=service,
+        destination=server,
+        pe_name=engine[0] if engine else None,
+        pe_data=" ".join(engine[1:]) or None,
+    )
+
+
+def _from_kernel(words: list[str]) -> Connection | None:
+    """``Pro FromIP FPrt ToIP TPrt DestIP DPrt State [Origin] Expires [PEName PEData]``."""
+    ends = _all(kernel_pair(words[at], words[at + 1]) for at in (1, 3, 5))
+    origin = words[8] if words[8] in ORIGINS and len(words) > 9 else None
+    expires, *engine = words[9 if origin else 8 :]
+    if ends is None or not _SECONDS.fullmatch(expires) or not _STATE.fullmatch(words[7]):
+        return None
+    client, service, server = ends
+    return Connection(
+        proto=words[0],
+        expire_s=int(expires),
+        state=words[7],
+        source=client,
+        virtual=service,
+        destination=server,
+        pe_name=engine[0] if engine else None,
+        pe_data=" ".join(engine[1:]) or None,
+        origin=origin,
+    )
+
+
+def _from_dpvs(protocol: str, words: list[str], doubt: Doubt) -> Connection | None:
+    """``[core]tcp 90s TCP_EST client virtual local server``; the local address has no key."""
+    seconds = _DPVS_SECONDS.fullmatch(words[1])
+    if not seconds or len(words) != 7:
+        return None
+    ends = _all(ipvsadm_end(words[at], doubt) for at in (3, 4, 6))
+    if ends is None:
+        return None
+    client, service, server = ends
+    return Connection(
+        proto=protocol,
+        expire_s=int(seconds[1]),
+        state=words[2],
+        source=client,
+        virtual=service,
+        destination=server,
+    )
+
+
+def _all(ends: Iterable[End | None]) -> list[End] | None:
+    """The ends, if every one of them was read."""
+    read = [end for end in ends if end is not None]
+    return read if len(read) == 3 else None

@@ -1,0 +1,155 @@
+"""Addresses and ports, as ``ipvsadm`` and as the kernel print them.
+
+| who | IPv4 | IPv6 |
+|---|---|---|
+| ``ipvsadm -n`` | ``192.168.10.2:80`` | ``[fd00:10::2]:80`` |
+| ``ipvsadm`` | ``vip.example.com:http`` | ``[vip6.example.com]:http`` |
+| ``/proc/net/ip_vs`` | ``C0A80A02:0050`` | ``[fd00:0010:…:0002]:0050`` |
+| ``/proc/net/ip_vs_conn`` | ``C0A80A02 0050`` | ``fd00:0010:…:0002 0050`` |
+
+In the service table ``ipvsadm`` cuts what is not IPv6 to 28 characters, ``name:port`` together, so
+that a ``:http`` that ends there may have been ``:https``. Everywhere it cuts at 59.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address
+from typing import TYPE_CHECKING, Literal
+
+from analyzer.ipvs.ipvsadm.model import End
+from analyzer.ipvs.ipvsadm.ports import OTHER_NUMBERS, PORTS, longer_names
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Doubt = Callable[[str], None]
+
+Notation = Literal["kernel", "ipvsadm", "either"]
+
+TABLE_CUT = 28
+BUFFER_CUT = 59
+MAX_PORT = 65535
+
+_KERNEL_V4 = re.compile(r"([0-9A-F]{8}):([0-9A-F]{4})")
+_KERNEL_V6 = re.compile(r"\[((?:[0-9a-f]{4}:){7}[0-9a-f]{4})\]:([0-9A-F]{4})")
+_NEVER_IPVSADM = re.compile(r"[\[:]0[0-9a-f]|\]:[0-9A-F]*[A-F]")  # leading zeros, a port of letters
+_BRACKETED = re.compile(r"\[([^\[\]]+)\](?::(.*))?")
+_HOST = re.compile(r"(?=.*[A-Za-z_])[A-Za-z0-9_][A-Za-z0-9_.-]*")
+_PORT_NAME = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9][A-Za-z0-9_.+/*-]*")
+_PRINTED_PORT = re.compile(r"0|[1-9][0-9]{0,4}")
+_PORT_NUMBER = re.compile(r"[0-9]{1,5}")
+_HEX_PORT = re.compile(r"[0-9A-Fa-f]{4}")
+_HEX_V4 = re.compile(r"[0-9A-Fa-f]{8}")
+
+
+def notation(word: str) -> Notation | None:
+    """Who printed an end, so far as it alone can tell; None if it is a broken one."""
+    if _KERNEL_V4.fullmatch(word):
+        return "kernel"
+    if _KERNEL_V6.fullmatch(word):
+        return "kernel" if _NEVER_IPVSADM.search(word) else "either"
+    host, _, port = word.rpartition(":")
+    known_port = _PRINTED_PORT.fullmatch(port) or port in PORTS
+    known_host = _address(host.strip("[]")) or _HOST.fullmatch(host)
+    return "ipvsadm" if known_port and known_host else None
+
+
+def kernel_end(word: str) -> End | None:
+    """Read ``C0A80A02:0050`` or ``[fd00:…:0002]:0050``."""
+    found = _KERNEL_V4.fullmatch(word) or _KERNEL_V6.fullmatch(word)
+    return kernel_pair(found[1], found[2]) if found else None
+
+
+def kernel_pair(address: str, port: str) -> End | None:
+    """Read the two words of ``/proc/net/ip_vs_conn``."""
+    known = kernel_address(address)
+    if known is None or not _HEX_PORT.fullmatch(port):
+        return None
+    return End(address=known, port=int(port, 16), port_name=None)
+
+
+@lru_cache(maxsize=65536)
+def kernel_address(word: str) -> str | None:
+    """Eight hexadecimal digits, or IPv6."""
+    if _HEX_V4.fullmatch(word):
+        return str(IPv4Address(int(word, 16)))
+    return _address(word) if ":" in word else None
+
+
+def ipvsadm_end(word: str, doubt: Doubt, *, cut: int = BUFFER_CUT) -> End | None:
+    """Read ``192.168.10.2:80``, ``[fd00:10::2]:80`` or names in their places.
+
+    Args:
+        word: the end as printed.
+        doubt: called with what is not certain.
+        cut: at how many characters ipvsadm cut what has no brackets.
+    """
+    if word.startswith("["):
+        found = _BRACKETED.fullmatch(word)
+        host, port, was_cut = (found[1], found[2], False) if found else (word[1:], None, True)
+        was_cut = was_cut or len(word) == BUFFER_CUT
+    else:
+        host, colon, after = word.partition(":")
+        port, was_cut = (after if colon else None), len(word) == cut
+    address = _address(host) or _name(host, alone=port is None and not was_cut)
+    return _with_port(address, port, doubt, was_cut=was_cut) if address else None
+
+
+def _name(host: str, *, alone: bool) -> str | None:
+    """A host's name; one that stands alone must look like one."""
+    return host if _HOST.fullmatch(host) and ("." in host or not alone) else None
+
+
+def _with_port(address: str, port: str | None, doubt: Doubt, *, was_cut: bool) -> End | None:
+    if port is None or (port == "" and was_cut):
+        doubt(f"{address} is cut" if was_cut else f"{address} has no port")
+        return End(address=address, port=None, port_name=None)
+    if _PORT_NUMBER.fullmatch(port):
+        return _with_number(address, int(port), doubt, was_cut=was_cut)
+    if _PORT_NAME.fullmatch(port):
+        return _with_name(address, port, doubt, was_cut=was_cut)
+    return None
+
+
+def _with_number(address: str, port: int, doubt: Doubt, *, was_cut: bool) -> End | None:
+    if port > MAX_PORT:
+        return None
+    if was_cut and port * 10 <= MAX_PORT:
+        doubt(f"the port of {address} may be cut: {port}")
+        return End(address=address, port=None, port_name=None)
+    return End(address=address, port=port, port_name=None)
+
+
+def _with_name(address: str, name: str, doubt: Doubt, *, was_cut: bool) -> End:
+    if was_cut:
+        doubt(f"the port of {address} may be cut: {name}")
+        if name not in PORTS or longer_names(name):
+            return End(address=address, port=None, port_name=None)
+    if name not in PORTS:
+        doubt(f"port {name!r} has no known number")
+    elif name in OTHER_NUMBERS:
+        doubt(f"port {name!r} is taken for {PORTS[name]}; some hosts mean {OTHER_NUMBERS[name]}")
+    return End(address=address, port=PORTS.get(name), port_name=name)
+
+
+@lru_cache(maxsize=65536)
+def _address(word: str) -> str | None:
+    """A numeric address in its usual form."""
+    try:
+        return _v6(IPv6Address(word)) if ":" in word else str(IPv4Address(word))
+    except ValueError:
+        return None
+
+
+def _v6(address: IPv6Address) -> str:
+    mapped = address.ipv4_mapped
+    return f"::ffff:{mapped}" if mapped else str(address)  # as inet_ntop has it
+
+
+def family(address: str | None, *, bracketed: bool) -> str | None:
+    """Which family an end has; a name has brackets when it stands for IPv6."""
+    if address is None:
+        return None
+    return "ipv6" if bracketed or ":" in address else "ipv4"

@@ -1,0 +1,199 @@
+"""The rules of ``ipvsadm -S`` and ``ipvsadm-save``: services and real servers without counters."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from analyzer.ipvs.ipvsadm.ends import ipvsadm_end
+from analyzer.ipvs.ipvsadm.model import Destination, End, Service
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from analyzer.ipvs.ipvsadm.lines import Line
+
+    Doubt = Callable[[str], None]
+
+_COMMANDS = {"-A": "service", "--add-service": "service", "-a": "server", "--add-server": "server"}
+_SERVICES = {
+    "-t": "TCP",
+    "--tcp-service": "TCP",
+    "-u": "UDP",
+    "--udp-service": "UDP",
+    "--sctp-service": "SCTP",
+    "-f": "FWM",
+    "--fwmark-service": "FWM",
+}
+_FORWARDS = {
+    "-g": "Route",
+    "--gatewaying": "Route",
+    "-m": "Masq",
+    "--masquerading": "Masq",
+    "-i": "Tunnel",
+    "--ipip": "Tunnel",
+}
+_VALUES = {
+    "-s": "scheduler",
+    "--scheduler": "scheduler",
+    "-p": "persistent",
+    "--persistent": "persistent",
+    "-M": "netmask",
+    "--netmask": "netmask",
+    "--pe": "pe",
+    "pe": "pe",  # until ipvsadm 1.27, which could not read it back
+    "-b": "sched_flags",
+    "--sched-flags": "sched_flags",
+    "-r": "server",
+    "--real-server": "server",
+    "-w": "weight",
+    "--weight": "weight",
+    "-x": "uthreshold",
+    "--u-threshold": "uthreshold",
+    "-y": "lthreshold",
+    "--l-threshold": "lthreshold",
+    "--tun-type": "tun_type",
+    "--tun-port": "tun_port",
+}
+_SWITCHES: dict[str, tuple[str, str]] = {
+    "-o": ("ops", "ops"),
+    "--ops": ("ops", "ops"),
+    "ops": ("ops", "ops"),
+    "-6": ("ipv6", "ipv6"),
+    "--ipv6": ("ipv6", "ipv6"),
+    "--tun-nocsum": ("tun_flags", "-c"),
+    "--tun-csum": ("tun_flags", "+c"),
+    "--tun-remcsum": ("tun_flags", "r+c"),
+} | {switch: ("forward", name) for switch, name in _FORWARDS.items()}
+_SCHEDULER_SWITCHES = ("-s", "--scheduler")
+_NUMBER = re.compile(r"[0-9]{1,10}")
+_MARK = re.compile(r"-?[0-9]{1,10}")
+MAX_MARK = 0xFFFFFFFF
+
+Key = tuple[str, str, bool]
+
+
+@dataclass(slots=True)
+class Rules:
+    """The rules so far. A real server's rule names its service, wherever that stands."""
+
+    services: dict[Key, dict[str, Any]] = field(default_factory=dict)
+    servers: dict[Key, list[Destination]] = field(default_factory=dict)
+
+    def rule(self, line: Line, doubt: Doubt) -> bool:
+        """Take one rule."""
+        words = line.words
+        command = _COMMANDS.get(words[0])
+        if command is None or len(words) < 3:
+            return False
+        options = _options(words[1:], doubt)
+        key: Key = (options.get("protocol", ""), options.get("name", ""), "ipv6" in options)
+        service = _service(options, words, doubt)
+        if service is None:
+            return False
+        if command == "service":
+            self.services[key] = service
+            return True
+        return self._server(key, service, options, doubt)
+
+    def _server(
+        self, key: Key, service: dict[str, Any], options: dict[str, str], doubt: Doubt
+    ) -> bool:
+        end = ipvsadm_end(options.get("server", ""), doubt)
+        if end is None:
+            return False
+        if key not in self.services:
+            doubt(f"no rule before this one adds the service {key[1]}")
+            self.services[key] = service | dict.fromkeys(("flags", "ops", "sched_flags"))
+        self.servers.setdefault(key, []).append(_destination(end, options, doubt))
+        return True
+
+    def read(self) -> Iterator[Service]:
+        """The services with their real servers."""
+        for key, known in self.services.items():
+            yield Service(destinations=tuple(self.servers.get(key, ())), **known)
+
+
+def _options(words: list[str], doubt: Doubt) -> dict[str, str]:
+    """The options of a rule by what they mean."""
+    options: dict[str, str] = {}
+    rest = iter(words)
+    for word in rest:
+        if word in _SERVICES:
+            options |= {"protocol": _SERVICES[word], "name": next(rest, "")}
+        elif word in _VALUES:
+            options[_VALUES[word]] = next(rest, "")
+        elif word in _SWITCHES:
+            name, value = _SWITCHES[word]
+            options[name] = value
+        else:
+            doubt(f"option {word!r} is not known")
+    return options
+
+
+def _service(options: dict[str, str], words: list[str], doubt: Doubt) -> dict[str, Any] | None:
+    identity = _identity(options, doubt)
+    if identity is None:
+        return None
+    given = options.get("sched_flags", "")
+    return identity | {
+        "protocol": options["protocol"],
+        "scheduler": options.get("scheduler"),
+        "flags": _after_scheduler(words),
+        "persistent_s": _number(options, "persistent", doubt),
+        "netmask": options.get("netmask"),
+        "ops": "ops" in options,
+        "pe": options.get("pe"),
+        "sched_flags": tuple(filter(None, given.split(","))),
+    }
+
+
+def _identity(options: dict[str, str], doubt: Doubt) -> dict[str, Any] | None:
+    name = options.get("name", "")
+    if options.get("protocol") == "FWM":
+        if not _MARK.fullmatch(name) or not -(2**31) <= int(name) <= MAX_MARK:
+            return None
+        family = "ipv6" if "ipv6" in options else "ipv4"
+        return {"fwmark": int(name) & MAX_MARK, "family": family}
+    end = ipvsadm_end(name, doubt) if name else None
+    if end is None:
+        return None
+    family = "ipv6" if name.startswith("[") else "ipv4"
+    return {
+        "address": end.address,
+        "port": end.port,
+        "port_name": end.port_name,
+        "family": family,
+    }
+
+
+def _after_scheduler(words: list[str]) -> str:
+    for at, word in enumerate(words):
+        if word in _SCHEDULER_SWITCHES:
+            return " ".join(words[at + 2 :])
+    return ""
+
+
+def _destination(end: End, options: dict[str, str], doubt: Doubt) -> Destination:
+    tunnel = (options.get(name) for name in ("tun_type", "tun_port", "tun_flags"))
+    return Destination(
+        address=end.address,
+        port=end.port,
+        port_name=end.port_name,
+        forward=options.get("forward"),
+        weight=_number(options, "weight", doubt),
+        uthreshold=_number(options, "uthreshold", doubt),
+        lthreshold=_number(options, "lthreshold", doubt),
+        tunnel_info=":".join(filter(None, tunnel)) or None,
+    )
+
+
+def _number(options: dict[str, str], name: str, doubt: Doubt) -> int | None:
+    word = options.get(name)
+    if word is None:
+        return None
+    if _NUMBER.fullmatch(word):
+        return int(word)
+    doubt(f"{name} {word!r} is not a number")
+    return None

@@ -1,0 +1,292 @@
+"""The texts that a director gives: read line by line, doubts collected, never an exception.
+
+Every ``parse_…`` takes a text and returns records; a line that is not understood costs itself and
+becomes a warning that names its number, never the rest. The texts come from another machine and
+are untrusted: nothing here evaluates or trusts a length they state.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from analyzer.ipvs.states import Timeouts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FORWARDING = {"Route": "dr", "Masq": "nat", "Tunnel": "tun", "Local": "local"}
+"""The kernel's word for a forwarding method (``ip_vs_fwd_name``) to ours."""
+
+MAX_WARNINGS = 20
+_WARNING_CHARACTERS = 80
+
+MAX_PROTOCOL, MAX_STATE = 8, 16
+NAME = re.compile(r"[!-~]{1,16}")
+"""A protocol or a state as it may be printed; the kernel's own have at most 11 characters."""
+
+EXPECTED_ENTRY = "a connection entry"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Destination:
+    """A real server: a ``->`` row of ``/proc/net/ip_vs``."""
+
+    address: str
+    port: int
+    forwarding: str  # dr, nat, tun, local, or as printed
+    weight: int
+    active: int  # ActiveConn
+    inactive: int  # InActConn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """A virtual service with its real servers. A firewall-mark service has no address."""
+
+    protocol: str  # TCP, UDP, SCTP, FWM
+    address: str | None
+    port: int | None
+    fwmark: int | None
+    scheduler: str
+    destinations: tuple[Destination, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceTable:
+    """``/proc/net/ip_vs``, read once."""
+
+    conn_tab_size: int | None  # buckets of the connection table
+    services: tuple[Service, ...]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One line of ``/proc/net/ip_vs_conn``."""
+
+    protocol: str
+    client_ip: str
+    client_port: int
+    vip: str
+    port: int
+    real_server: str
+    real_port: int
+    state: str
+    expires_s: int  # whole seconds, rounded down, 0 while the timer is late
+
+    @property
+    def key(self) -> tuple[str, str, int, str, int]:
+        """What makes two lines the same entry."""
+        return (self.protocol, self.client_ip, self.client_port, self.vip, self.port)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryTable:
+    """``/proc/net/ip_vs_conn``, read once, duplicates removed (a read under churn is torn)."""
+
+    entries: tuple[Entry, ...]
+    lines: int
+    warnings: tuple[str, ...]
+
+
+def parse_services(text: str) -> ServiceTable:
+    """Read ``/proc/net/ip_vs`` (addresses and ports in hexadecimal, ``ip_vs_info_seq_show``)."""
+    size: int | None = None
+    services: list[tuple[Service, list[Destination]]] = []
+    warnings = Doubts()
+    for number, line in _lines(text):
+        if line.startswith("IP Virtual Server"):
+            size = _number_after(line, "size=")
+        elif line.startswith(("Prot ", "-> RemoteAddress")):
+            continue
+        elif not line.startswith("->"):
+            service = _service(line.split())
+            if service:
+                services.append((service, []))
+            else:
+                warnings.add(number, line, "a virtual service")
+        elif not _add_destination(services, line.split()):
+            warnings.add(number, line, "a real server below a service")
+    return ServiceTable(
+        conn_tab_size=size,
+        services=tuple(_with_destinations(*pair) for pair in services),
+        warnings=warnings.lines,
+    )
+
+
+def parse_entries(text: str) -> EntryTable:
+    """Read ``/proc/net/ip_vs_conn`` (``ip_vs_conn_seq_show``), line by line.
+
+    For few entries; ``analyzer.ipvs.proc.entry_text`` reads the same from a million lines in a
+    second.
+    """
+    entries: dict[tuple[str, str, int, str, int], Entry] = {}
+    lines = 0
+    warnings = Doubts()
+    for number, line in _lines(text):
+        if is_entries_title(line):
+            continue
+        entry = read_entry(line)
+        if entry is None:
+            warnings.add(number, line, EXPECTED_ENTRY)
+            continue
+        lines += 1
+        entries[entry.key] = entry
+    return EntryTable(entries=tuple(entries.values()), lines=lines, warnings=warnings.lines)
+
+
+_TIMEOUTS = re.compile(r"Timeout \(tcp tcpfin udp\):\s*(\d{1,9})\s+(\d{1,9})\s+(\d{1,9})")
+
+
+def parse_timeouts(text: str) -> Timeouts | None:
+    """Read ``ipvsadm -L --timeout``; None if the three numbers are not in it."""
+    found = _TIMEOUTS.search(text)
+    if not found:
+        return None
+    tcp_s, tcpfin_s, udp_s = (float(number) for number in found.groups())
+    return Timeouts(tcp_s=tcp_s, tcpfin_s=tcpfin_s, udp_s=udp_s)
+
+
+_UPTIME = re.compile(r"\s*(\d{1,12}\.\d{2}) \d+\.\d{2}\s*(?:\n|$)")
+
+
+def parse_uptime(text: str) -> tuple[float, str] | None:
+    """Split a text that begins with ``/proc/uptime``: the uptime in seconds, and the rest."""
+    found = _UPTIME.match(text)
+    return (float(found[1]), text[found.end() :]) if found else None
+
+
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    for number, line in enumerate(text.split("\n"), 1):
+        stripped = line.strip()
+        if stripped:
+            yield number, stripped
+
+
+def _number_after(line: str, word: str) -> int | None:
+    found = re.search(re.escape(word) + r"(\d{1,12})", line)
+    return int(found[1]) if found else None
+
+
+def _service(words: list[str]) -> Service | None:
+    if len(words) < 3:
+        return None
+    fwmark = _hex(words[1]) if words[0] == "FWM" else None
+    end = _end(words[1]) if fwmark is None else (None, None)
+    if end is None or (words[0] == "FWM" and fwmark is None):
+        return None
+    return Service(
+        protocol=words[0],
+        address=end[0],
+        port=end[1],
+        fwmark=fwmark,
+        scheduler=words[2],
+        destinations=(),
+    )
+
+
+def _add_destination(services: list[tuple[Service, list[Destination]]], words: list[str]) -> bool:
+    end = _end(words[1]) if len(words) >= 6 else None
+    numbers = [_integer(word) for word in words[3:6]]
+    if end is None or None in numbers or not services:
+        return False
+    weight, active, inactive = (number for number in numbers if number is not None)
+    services[-1][1].append(
+        Destination(
+            address=end[0],
+            port=end[1],
+            forwarding=FORWARDING.get(words[2], words[2]),
+            weight=weight,
+            active=active,
+            inactive=inactive,
+        )
+    )
+    return True
+
+
+def _with_destinations(service: Service, destinations: list[Destination]) -> Service:
+    return replace(service, destinations=tuple(destinations))
+
+
+def is_entries_title(line: str) -> bool:
+    """Whether a line, stripped, stands above the entries."""
+    return line.startswith("Pro ")
+
+
+def read_entry(line: str) -> Entry | None:
+    """One line of ``/proc/net/ip_vs_conn``; None if it is none."""
+    words = line.split()
+    if len(words) < 9 or not NAME.fullmatch(words[7]) or not NAME.fullmatch(words[0]):
+        return None
+    client_ip, vip, real_server = (_address(word) for word in words[1:6:2])
+    ports = [_port(word) for word in words[2:7:2]]
+    expires_s = _integer(words[8])
+    if None in (client_ip, vip, real_server, expires_s, *ports) or len(words[0]) > MAX_PROTOCOL:
+        return None
+    return Entry(
+        protocol=words[0],
+        client_ip=client_ip or "",
+        client_port=ports[0] or 0,
+        vip=vip or "",
+        port=ports[1] or 0,
+        real_server=real_server or "",
+        real_port=ports[2] or 0,
+        state=words[7],
+        expires_s=expires_s or 0,
+    )
+
+
+def _end(word: str) -> tuple[str, int] | None:
+    """``C0A80A02:0050`` or ``[fd00:…:0002]:0050``."""
+    host, colon, port_text = word.rpartition(":")
+    address = _address(host.strip("[]"))
+    port = _port(port_text)
+    return (address, port) if colon and address is not None and port is not None else None
+
+
+@lru_cache(maxsize=65536)
+def _address(word: str) -> str | None:
+    """Eight hexadecimal digits for IPv4, eight full groups for IPv6."""
+    try:
+        if ":" in word:
+            return str(ip_address(word)) if "%" not in word else None
+        return str(ip_address(bytes.fromhex(word))) if len(word) == 8 else None
+    except ValueError:
+        return None
+
+
+def _hex(word: str) -> int | None:
+    return int(word, 16) if re.fullmatch(r"[0-9A-Fa-f]{1,8}", word) else None
+
+
+def _port(word: str) -> int | None:
+    return int(word, 16) if re.fullmatch(r"[0-9A-Fa-f]{1,4}", word) else None
+
+
+def _integer(word: str) -> int | None:
+    return int(word) if re.fullmatch(r"-?[0-9]{1,18}", word) else None
+
+
+class Doubts:
+    """The first few lines that were not understood, and how many more there were."""
+
+    def __init__(self) -> None:
+        self._seen = 0
+        self._kept: list[str] = []
+
+    def add(self, number: int, line: str, expected: str) -> None:
+        """Remember a line that is not what was expected."""
+        self._seen += 1
+        if len(self._kept) < MAX_WARNINGS:
+            shown = line[:_WARNING_CHARACTERS]
+            self._kept.append(f"line {number}: {shown!r} is not {expected}")
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """A warning each, and the last one how many more there would be."""
+        more = self._seen - len(self._kept)
+        return (*self._kept, f"and {more} more lines") if more else tuple(self._kept)

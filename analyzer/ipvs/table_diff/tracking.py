@@ -1,0 +1,249 @@
+"""Polls of a connection table of any size to what changed between them.
+
+The rules are those of ``analyzer.ipvs.table_diff.changes``, which takes entries one by one
+(imported ones, whose addresses may be names). Here a poll is compared as a whole: what was held and
+what was found are sorted by their keys together, so that the same entry stands beside itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from analyzer.ipvs.proc.entry_rows import ENTRY, entry_columns
+from analyzer.ipvs.table_diff.changes import BUSY_STATES, RESTART_S
+from analyzer.ipvs.table_diff.reads import Proof, proof_by_lines
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from analyzer.ipvs.proc.entry_rows import Rows
+
+    Mask = NDArray[np.bool_]
+    Numbers = NDArray[np.int64]
+    Words = NDArray[np.uint64]
+
+KINDS = ("gone", "appeared", "state")
+"""The order within one poll: an entry that was rescheduled goes before it appears."""
+
+_GONE, _APPEARED, _STATE = range(len(KINDS))
+_NS = 1_000_000_000
+_LONGEST_S = 1_000_000_000
+_WORD_BITS = 64
+_CLIENT_AND_VIP, _SERVER = 0b011, 0b100  # bits of a row's ipv6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """What one poll showed to have changed, a row each.
+
+    Attributes:
+        at_ns: the poll's instant; of an entry that went, the first poll's that missed it.
+        kind: which of ``KINDS``.
+        rows: ``ENTRY``, as it is now, or as it was when it went.
+    """
+
+    at_ns: Numbers
+    kind: NDArray[np.int8]
+    rows: Rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def columns(self) -> dict[str, Any]:
+        """The columns of ``entries/``, but for the director."""
+        change = pa.DictionaryArray.from_arrays(pa.array(self.kind), list(KINDS))
+        return {"at": self.at_ns, "change": change, **entry_columns(self.rows)}
+
+
+def joined(first: Changes, then: Changes) -> Changes:
+    """The changes of both."""
+    return Changes(
+        at_ns=np.concatenate((first.at_ns, then.at_ns)),
+        kind=np.concatenate((first.kind, then.kind)),
+        rows=np.concatenate((first.rows, then.rows)),
+    )
+
+
+class TableTracker:
+    """Folds one director's polls of entries into changes."""
+
+    def __init__(self) -> None:
+        self._rows: Rows = np.empty(0, ENTRY)
+        self._seen_ns: Numbers = np.empty(0, np.int64)
+        self._missed_ns: Numbers = np.empty(0, np.int64)  # 0: the last poll found it
+
+    @property
+    def rows(self) -> Rows:
+        """``ENTRY``: what is there as far as is known."""
+        return self._rows
+
+    @property
+    def seen_ns(self) -> Numbers:
+        """When each of ``rows`` was last seen, and so had its ``expires_s`` left."""
+        return self._seen_ns
+
+    def update(self, at_ns: int, found: Rows, lines: int, proof: Proof | None = None) -> Changes:
+        """What this poll shows to have changed.
+
+        Args:
+            at_ns: the poll's instant, later than the last one's.
+            found: ``ENTRY``, what the poll found; of doubles one counts, see there.
+            lines: how many lines the whole table had, other services' entries included.
+            proof: what it proves that an entry is missing; by the lines, unless given.
+        """
+        proof = proof or proof_by_lines(lines)
+        before, now = _match(self._rows, found)
+        is_new, is_missed = before < 0, now < 0
+        missed = before[is_missed]
+        goes = self._goes(missed, proof)
+        here, found = before[~is_new & ~is_missed], found[now[~is_missed]]
+        is_old = ~is_new[~is_missed]
+        is_moved, is_changed = self._compare(here, found[is_old], at_ns)
+        moved, gone, stays = here[is_moved], missed[goes], missed[~goes]
+        appeared = ~is_old
+        appeared[is_old] = is_moved
+        changed = np.zeros(len(found), dtype=bool)
+        changed[is_old] = is_changed
+        changes = _changes(
+            at_ns,
+            moved=(self._rows[moved], self._missed_ns[moved]),
+            gone=(self._rows[gone], self._missed_ns[gone]),
+            appeared=found[appeared],
+            state=found[changed],
+        )
+        self._hold(at_ns, found, stays, proof)
+        return changes
+
+    def finish(self) -> Changes:
+        """What the last read showed, where none comes after it: what it lacks whose time was up."""
+        is_gone = (self._missed_ns != 0) & (self._missed_ns >= self._due_ns())
+        gone = self._rows[is_gone], self._missed_ns[is_gone]
+        self._keep(~is_gone)
+        nothing = self._rows[:0]
+        return _changes(
+            0, moved=(nothing, self._missed_ns[:0]), gone=gone, appeared=nothing, state=nothing
+        )
+
+    def _due_ns(self) -> Numbers:
+        """When each held entry's timer is up at the earliest; it prints whole seconds, cut off."""
+        left_s = np.clip(self._rows["expires_s"], -_LONGEST_S, _LONGEST_S)
+        due_ns: Numbers = self._seen_ns + left_s * _NS
+        return due_ns
+
+    def _goes(self, missed: Numbers, proof: Proof) -> Mask:
+        """Which of the entries that were missed are gone by now."""
+        if proof is not Proof.PARTIAL:
+            return np.full(len(missed), proof is Proof.WHOLE)
+        goes: Mask = self._missed_ns[missed] != 0
+        return goes
+
+    def _compare(self, held: Numbers, now: Rows, at_ns: int) -> tuple[Mask, Mask]:
+        """Which entries are others by now, with another server or after a gap, and which changed.
+
+        An entry that a read missed when its time was up, and that now has time again, has come
+        anew.
+        """
+        before = self._rows[held]
+        is_moved = (before["ipv6"] ^ now["ipv6"]) & _SERVER != 0
+        for part in ("real_server_high", "real_server_low", "real_port"):
+            is_moved |= before[part] != now[part]
+        elapsed_s = (at_ns - self._seen_ns[held]) / _NS
+        gained_s = now["expires_s"] - (before["expires_s"] - elapsed_s)
+        is_busy = np.zeros(len(now), dtype=bool)
+        for state in BUSY_STATES:
+            is_busy |= now["state"] == state.encode()
+        is_restarted = (gained_s > RESTART_S) & (now["expires_s"] > 0)  # what is late shows 0
+        is_moved |= is_restarted & (self._missed_ns[held] >= self._due_ns()[held] + _NS)
+        is_changed = (before["state"] != now["state"]) | (is_restarted & ~is_busy)
+        return is_moved, is_changed & ~is_moved
+
+    def _keep(self, which: Mask) -> None:
+        self._rows, self._seen_ns = self._rows[which], self._seen_ns[which]
+        self._missed_ns = self._missed_ns[which]
+
+    def _hold(self, at_ns: int, found: Rows, stays: Numbers, proof: Proof) -> None:
+        seen_ns, missed_ns = self._seen_ns[stays], self._missed_ns[stays]
+        if proof is not Proof.NOTHING:
+            missed_ns[:] = at_ns
+        self._rows = np.concatenate((found, self._rows[stays]))
+        self._seen_ns = np.concatenate((np.full(len(found), at_ns), seen_ns))
+        self._missed_ns = np.concatenate((np.zeros(len(found), np.int64), missed_ns))
+
+
+def _changes(
+    at_ns: int,
+    *,
+    moved: tuple[Rows, Numbers],
+    gone: tuple[Rows, Numbers],
+    appeared: Rows,
+    state: Rows,
+) -> Changes:
+    """The changes that a read at ``at_ns`` showed; what went, with its first miss, 0 for now."""
+    parts = (moved[0], gone[0], appeared, state)
+    sizes = [len(part) for part in parts]
+    missed_ns = np.concatenate((moved[1], gone[1]))
+    instants = np.full(sum(sizes), at_ns)
+    instants[: len(missed_ns)] = np.where(missed_ns != 0, missed_ns, at_ns)
+    kinds = np.array([_GONE, _GONE, _APPEARED, _STATE], dtype=np.int8)
+    return Changes(at_ns=instants, kind=np.repeat(kinds, sizes), rows=np.concatenate(parts))
+
+
+def _match(held: Rows, found: Rows) -> tuple[Numbers, Numbers]:
+    """Which row is the same entry as which: for each entry its place among both; -1 if in none.
+
+    Of doubles among the found, the last of those whose time is not up; else the last.
+    """
+    words = _packed(_keys(held), _keys(found))
+    has_time = np.r_[np.zeros(len(held), dtype=bool), found["expires_s"] > 0]
+    order = np.lexsort((has_time, *words))
+    differs = np.ones(len(order), dtype=bool)
+    if len(order):
+        differs[1:] = False
+    for word in words:
+        in_order = word[order]
+        differs[1:] |= in_order[1:] != in_order[:-1]
+    firsts = np.flatnonzero(differs)
+    first = order[firsts]
+    last = order[np.append(firsts[1:], len(order))[: len(firsts)] - 1]
+    before = np.where(first < len(held), first, -1)
+    return before, np.where(last >= len(held), last - len(held), -1)
+
+
+def distinct_entries(rows: Rows) -> int:
+    """How many different entries a read has, persistence templates (client port 0) apart."""
+    with_port = rows[rows["client_port"] != 0]
+    before, _ = _match(np.empty(0, ENTRY), with_port)
+    return len(before)
+
+
+def _keys(rows: Rows) -> list[Words]:
+    """What makes two rows the same entry, as numbers."""
+    protocol = np.ascontiguousarray(rows["protocol"]).view("u8")
+    family = (rows["ipv6"] & _CLIENT_AND_VIP).astype(np.uint64)
+    numbers = ("client_port", "client_ip_low", "port", "vip_low", "client_ip_high", "vip_high")
+    return [*(rows[name].astype(np.uint64) for name in numbers), family, protocol]
+
+
+def _packed(held: list[Words], found: list[Words]) -> list[Words]:
+    """The columns of both, one after the other, in as few words as hold them."""
+    packed: list[Words] = []
+    room = 0
+    for pair in zip(held, found, strict=True):
+        column = np.concatenate(pair)
+        if not len(column):
+            continue
+        column -= column.min()
+        bits = int(column.max()).bit_length()
+        if bits == 0:
+            continue
+        if bits > room:
+            packed.append(column)
+            room = _WORD_BITS - bits
+        else:
+            packed[-1] |= column << np.uint64(_WORD_BITS - room)
+            room -= bits
+    return packed or [np.zeros(len(held[0]) + len(found[0]), np.uint64)]

@@ -1,0 +1,46 @@
+"""A director's connection table at any instant, rebuilt from its changes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from analyzer.ipvs.table_diff.changes import BUSY_STATES
+from analyzer.observed.entries import ns
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+KEY = ["director", "protocol", "client_ip", "client_port", "vip", "port"]
+"""What makes two rows of ``entries/`` tell of the same entry."""
+
+_NS = 1_000_000_000
+
+
+def entries_at(changes: pd.DataFrame, polls: pd.DataFrame, at_ns: int) -> pd.DataFrame:
+    """What the directors held at an instant, as far as their polls tell.
+
+    An entry that one torn read missed is there all the same if a later read found it again.
+
+    Args:
+        changes: the recording's ``entries``.
+        polls: the recording's ``polls``.
+        at_ns: Unix time on the client's clock, nanoseconds.
+
+    Returns:
+        ``changes`` less ``change``, a row per entry, its ``at`` the poll that first saw it so; and
+        ``polled_ns``, the last poll of entries up to the instant. ``expires_s`` is what was at
+        least left of the timer at the instant, and <NA> in the states whose restarts are not
+        recorded (``BUSY_STATES``). A director whose entries had not been polled has no rows.
+    """
+    looks = polls[(polls["what"] == "entries") & (ns(polls["at"]) <= at_ns)]
+    polled_ns = looks.assign(at=ns(looks["at"])).groupby("director")["at"].max()
+    known = changes[(ns(changes["at"]) <= at_ns) & changes["director"].isin(polled_ns.index)]
+    in_time = known.sort_values("at", kind="stable")
+    last = in_time.drop_duplicates(KEY, keep="last")
+    held = last[last["change"] != "gone"].drop(columns="change").reset_index(drop=True)
+    elapsed_s = -((ns(held["at"]) - at_ns) // _NS)  # rounded up, for what is left is rounded down
+    left_s = (held["expires_s"] - elapsed_s).clip(lower=0)
+    return held.assign(
+        expires_s=left_s.mask(held["state"].isin(BUSY_STATES)),
+        polled_ns=held["director"].map(polled_ns).astype("int64"),
+    )

@@ -1,0 +1,192 @@
+"""From the wire alone: which entries each director must have held, in which state, until when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from analyzer.ipvs.replay import NO_ENTRY, handling, replay
+from analyzer.ipvs.states import State
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from analyzer.ipvs.replay import Beliefs, Handling, Rules
+    from analyzer.recording.clock import DirectorClock
+    from analyzer.wire.segments import Segments
+
+    Ints = npt.NDArray[np.int64]
+    Bools = npt.NDArray[np.bool_]
+
+TIMER, PORT_REUSE = "timer", "port-reuse"
+NO_SEGMENT = -1
+EXPIRE_NODEST, DROP_ENTRY, FLUSH = "expire-nodest-conn", "drop-entry", "flush"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """What one director must have held.
+
+    Attributes:
+        entries: one row per entry: ``flow`` (as in Segments), ``first_ns, last_ns`` (its first
+            and last packet), ``state`` (the last, a State), ``timeout_s``, ``ends_ns`` (when it
+            goes), ``cause`` (why: its timer, or something earlier); index 0, 1, ...
+        steps: one row per packet that belongs to an entry: ``entry, flow, at_ns, state``.
+        dropped_syns: SYNs that the director dropped for the sake of an old conntrack entry.
+    """
+
+    director: str
+    entries: pd.DataFrame
+    steps: pd.DataFrame
+    dropped_syns: int
+
+
+def predict(
+    segments: Segments,
+    clock: DirectorClock,
+    rules: Rules,
+    director: str,
+    handled: Handling | None = None,
+) -> Prediction:
+    """Replay the segments that passed one director.
+
+    Args:
+        segments: that passed it (``segments.passed``).
+        clock: of that director.
+        rules: of that director.
+        director: its name.
+        handled: what else it did with single segments.
+    """
+    handled = handled or handling(len(segments.flow))
+    beliefs = replay(segments, clock.uptime_s(segments.at_ns), rules, handled)
+    counted = (beliefs.entry != NO_ENTRY) & ~beliefs.dropped
+    steps = pd.DataFrame(
+        {
+            "entry": beliefs.entry[counted],
+            "flow": segments.flow[counted],
+            "at_ns": segments.at_ns[counted],
+            "state": beliefs.state[counted],
+        }
+    )
+    return Prediction(
+        director=director,
+        entries=_entries(segments, beliefs, counted, clock, handled),
+        steps=steps,
+        dropped_syns=int((beliefs.dropped & beliefs.reused).sum()),
+    )
+
+
+def _entries(
+    segments: Segments, beliefs: Beliefs, counted: Bools, clock: DirectorClock, handled: Handling
+) -> pd.DataFrame:
+    rows = np.flatnonzero(counted)
+    entry = beliefs.entry[rows]
+    changes = np.flatnonzero(np.diff(entry)) if len(entry) else entry
+    first = rows[np.r_[0, changes + 1]] if len(rows) else rows
+    last = rows[np.r_[changes, len(rows) - 1]] if len(rows) else rows
+    ends_ns = clock.client_ns(beliefs.expiry_uptime_s[last])
+    ended_by = _ended_by(segments, beliefs, last)
+    cut_short = ended_by != NO_SEGMENT
+    cut_short_ns, nodest = segments.at_ns[ended_by], handled.expire_nodest[ended_by]
+    rebooted_ns = clock.boot_ended_ns(segments.at_ns[last])
+    return pd.DataFrame(
+        {
+            "flow": segments.flow[first],
+            "first_ns": segments.at_ns[first],
+            "last_ns": segments.at_ns[last],
+            "state": beliefs.state[last],
+            "timeout_s": beliefs.timeout_s[last],
+            "ends_ns": np.minimum(np.where(cut_short, cut_short_ns, ends_ns), rebooted_ns),
+            "cause": np.select(
+                [cut_short & nodest, cut_short, ends_ns > rebooted_ns],
+                [EXPIRE_NODEST, PORT_REUSE, FLUSH],
+                default=TIMER,
+            ),
+        }
+    )
+
+
+def _ended_by(segments: Segments, beliefs: Beliefs, last: Ints) -> Ints:
+    """The SYN after an entry's last segment that ended it at once; NO_SEGMENT if none did."""
+    size = len(segments.flow)
+    reached = ~beliefs.dropped | beliefs.reused  # what got to the tables
+    rows = np.where(reached, np.arange(size), size)
+    nearest = np.r_[np.minimum.accumulate(rows[::-1])[::-1], size]
+    after = np.minimum(nearest[last + 1], max(size - 1, 0))
+    ends = (after > last) & beliefs.reused[after]
+    ends &= segments.flow[after] == segments.flow[last]
+    return np.where(ends, after, NO_SEGMENT)
+
+
+def ended_at(prediction: Prediction, chosen: Bools, at_ns: Ints, cause: str) -> Prediction:
+    """The prediction with some entries ended early, at instants of shape (chosen entries,)."""
+    entries = prediction.entries.copy()
+    entries.loc[chosen, "ends_ns"] = at_ns
+    entries.loc[chosen, "cause"] = cause
+    return Prediction(
+        director=prediction.director,
+        entries=entries,
+        steps=prediction.steps,
+        dropped_syns=prediction.dropped_syns,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """By how much the counters change, and when; each array of shape (n,), ascending in time."""
+
+    at_ns: Ints
+    active: Ints
+    entries: Ints
+
+
+def changes_by_packets(prediction: Prediction, chosen: Ints, counts_as_active: Bools) -> Changes:
+    """What the packets of some of the entries make of the counters; as ``predicted_curve``."""
+    steps = prediction.steps
+    if len(chosen) < len(prediction.entries):
+        steps = steps[np.isin(steps["entry"], chosen)]
+    entry, at_ns = steps["entry"].to_numpy(), steps["at_ns"].to_numpy()
+    active = counts_as_active[steps["state"].to_numpy(dtype=np.int64)].astype(np.int64)
+    first = np.r_[True, entry[1:] != entry[:-1]] if len(entry) else np.zeros(0, dtype=bool)
+    before = np.where(first, 0, np.r_[0, active[:-1]]) if len(entry) else active
+    order = np.argsort(at_ns, kind="stable")
+    more = active - before
+    return Changes(at_ns=at_ns[order], active=more[order], entries=first.astype(np.int64)[order])
+
+
+def predicted_curve(
+    prediction: Prediction,
+    chosen: Ints,
+    counts_as_active: Bools,
+    by_packets: Changes | None = None,
+) -> tuple[Ints, Ints, Ints]:
+    """ActiveConn and InActConn of some of the entries: when they change, and to what.
+
+    Args:
+        prediction: one director's.
+        chosen: indices into ``prediction.entries``; each once.
+        counts_as_active: which states its kernel counts so (``states.is_active``).
+        by_packets: ``changes_by_packets`` of the same, if it is known already.
+
+    Returns:
+        ``at_ns, active, inactive``, each of shape (changes,), ascending in time.
+    """
+    begun = by_packets or changes_by_packets(prediction, chosen, counts_as_active)
+    ends = prediction.entries[["state", "ends_ns"]].iloc[chosen]
+    ended_active = counts_as_active[ends["state"].to_numpy(dtype=np.int64)].astype(np.int64)
+    times = np.r_[begun.at_ns, ends["ends_ns"].to_numpy(dtype=np.int64)]
+    more_active = np.r_[begun.active, -ended_active]
+    more_entries = np.r_[begun.entries, np.full(len(ends), -1)]
+    order = np.argsort(times, kind="stable")
+    times, more_active, more_entries = times[order], more_active[order], more_entries[order]
+    changed = np.flatnonzero(np.r_[np.diff(times) > 0, True]) if len(times) else times
+    actives = np.cumsum(more_active)[changed]
+    return times[changed], actives, np.cumsum(more_entries)[changed] - actives
+
+
+def state_name(state: int) -> str:
+    """The kernel's name of a State number."""
+    return State(state).name

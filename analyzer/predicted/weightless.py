@@ -1,0 +1,142 @@
+"""Segments that met real servers of weight 0: SYNs that end an entry, and those that make none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from analyzer.ipvs.states import Flag
+from analyzer.ipvs.versions import nodest_in_any_reuse_mode
+from analyzer.predicted.weights import of_flow
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy.typing as npt
+
+    from analyzer.compared.evidence import Evidence
+    from analyzer.predicted.weights import Service, Weights
+    from analyzer.recording.director import Director
+    from analyzer.wire.segments import Segments
+
+    Bools = npt.NDArray[np.bool_]
+    Ints = npt.NDArray[np.int64]
+
+
+def weightless(
+    segments: Segments,
+    weights: Mapping[Service, dict[str, Weights]],
+    director: Director,
+    evidence: Evidence,
+    lives: pd.DataFrame,
+    servers: pd.Series,
+    margin_ns: int,
+) -> dict[str, Bools]:
+    """``Handling.expire_nodest`` and ``no_server``, by the weights as they were polled.
+
+    Args:
+        segments: that passed the director.
+        weights: of its real servers.
+        director: its facts.
+        evidence: the recording.
+        lives: what was seen of its entries.
+        servers: the real server of the entry that each segment finds.
+        margin_ns: how well the instants of polls and packets can be compared.
+    """
+    found = {}
+    if not _has_templates(evidence, director):
+        found["no_server"] = _no_server(segments, weights)
+    reuses = director.conn_reuse_mode != 0 or nodest_in_any_reuse_mode(director.kernel)
+    if director.expire_nodest_conn and reuses:
+        found["expire_nodest"] = _expire_nodest(segments, weights, servers, lives, margin_ns)
+    return found
+
+
+def _expire_nodest(
+    segments: Segments,
+    weights: Mapping[Service, dict[str, Weights]],
+    servers: pd.Series,
+    lives: pd.DataFrame,
+    margin_ns: int,
+) -> Bools:
+    """SYNs to an entry whose real server surely has weight 0.
+
+    Where a SYN came while the weight was being changed, the polls say which it was: the entry went
+    to another real server by it, or it did not.
+    """
+    is_syn = (segments.flag == Flag.SYN) & segments.to_vip
+    chosen = np.zeros(len(is_syn), dtype=bool)
+    moved = _moved(segments, is_syn, lives, margin_ns)
+    for service, of_service in _rows_by_service(segments, weights):
+        for server, weight in service.items():
+            theirs = (servers == server).to_numpy(dtype=bool, na_value=False)
+            rows = of_service[is_syn[of_service] & theirs[of_service]]
+            at_ns = segments.at_ns[rows]
+            unsure = ~weight.surely(at_ns, zero=True) & ~weight.surely(at_ns, zero=False)
+            chosen[rows] = weight.surely(at_ns, zero=True) | (unsure & moved[rows])
+    return chosen
+
+
+def _no_server(segments: Segments, weights: Mapping[Service, dict[str, Weights]]) -> Bools:
+    """Segments that came while surely no real server of their service had a weight."""
+    chosen = np.zeros(len(segments.flow), dtype=bool)
+    for service, rows in _rows_by_service(segments, weights):
+        at_ns = segments.at_ns[rows]
+        chosen[rows] = np.logical_and.reduce(
+            [weight.surely(at_ns, zero=True) for weight in service.values()]
+        )
+    return chosen
+
+
+def _rows_by_service(
+    segments: Segments, weights: Mapping[Service, dict[str, Weights]]
+) -> list[tuple[dict[str, Weights], Ints]]:
+    """The services that the segments' flows belong to, each with the segments' rows."""
+    ends = segments.flows[["protocol", "vip", "port"]]
+    number = ends.groupby(["protocol", "vip", "port"], sort=False).ngroup().to_numpy()
+    found = []
+    for each, (protocol, vip, port) in enumerate(ends.drop_duplicates().itertuples(index=False)):
+        service = of_flow(weights, str(protocol), str(vip), int(port))
+        rows = np.flatnonzero(number[segments.flow] == each)
+        if service and len(rows):
+            found.append((service, rows))
+    return found
+
+
+def _moved(segments: Segments, is_syn: Bools, lives: pd.DataFrame, margin_ns: int) -> Bools:
+    """SYNs between two polls of which one saw the entry at one real server, the next at another."""
+    moved = np.zeros(len(is_syn), dtype=bool)
+    lives = lives.sort_values(["flow", "appeared_ns"])
+    later = lives.groupby("flow")[["real_server", "appeared_ns"]].shift(-1)
+    goes_on = (later["appeared_ns"] == lives["gone_ns"]).fillna(value=False)
+    elsewhere = (later["real_server"] != lives["real_server"]).fillna(value=False)
+    chosen = lives[(goes_on & elsewhere).to_numpy(dtype=bool)]
+    spans = pd.DataFrame(
+        {
+            "flow": chosen["flow"].to_numpy(dtype=np.int64),
+            "begin_ns": chosen["seen_ns"].to_numpy(dtype=np.int64, na_value=0) - margin_ns,
+            "end_ns": chosen["gone_by_ns"].to_numpy(dtype=np.int64) + margin_ns,
+        }
+    )
+    syns = pd.DataFrame({"row": np.flatnonzero(is_syn)})
+    syns = syns.assign(flow=segments.flow[syns["row"]], at_ns=segments.at_ns[syns["row"]])
+    found = pd.merge_asof(
+        syns.sort_values("at_ns"),
+        spans.astype({"end_ns": "Int64"}).sort_values("begin_ns"),
+        left_on="at_ns",
+        right_on="begin_ns",
+        by="flow",
+    )
+    moved[found["row"][found["at_ns"] <= found["end_ns"].fillna(0)]] = True
+    return moved
+
+
+def _has_templates(evidence: Evidence, director: Director) -> bool:
+    """Whether the director has a persistent service: its templates have no client port.
+
+    A template leads to its real server whatever the weight.
+    """
+    changes = evidence.changes
+    return bool(((changes["director"] == director.name) & (changes["client_port"] == 0)).any())

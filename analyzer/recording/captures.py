@@ -1,0 +1,123 @@
+"""A recording's captures, from their bytes to connections."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analyzer.errors import ParseError
+from analyzer.results import NotMeasured
+from analyzer.wire.capture.files import frame_chunks
+from analyzer.wire.capture.layers import LOST, SKIPPED
+from analyzer.wire.connections import connections
+from analyzer.wire.copies import each_once
+from analyzer.wire.masquerade import masqueraded
+from analyzer.wire.packets import THIS_HOST, PacketTable, read_packets
+from analyzer.wire.rewriting import Rewriting, rewriting
+from analyzer.wire.segments import Segments, forwarders, service_segments, without_copies
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    import pandas as pd
+
+    from analyzer.wire.segments import VirtualEnd
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Captured:
+    """What the wire shows of the virtual services.
+
+    Attributes:
+        packets: all segments and datagrams.
+        segments: those of the services, each once for each side of a director, under the addresses
+            that a director knows.
+        once: the same without the copies that a director sends on.
+        connections: ``wire.connections.table`` of them.
+        forwarder_macs: the directors' MACs, as configured, else as the packets show them.
+        rewriting: the packets that somebody sends on to other addresses, as a director in nat does.
+        took_s: from the files' bytes to here, by the analysis' own stopwatch.
+    """
+
+    packets: PacketTable
+    segments: Segments
+    once: Segments
+    connections: pd.DataFrame
+    forwarder_macs: frozenset[int]
+    rewriting: Rewriting
+    took_s: float
+
+
+def read_captures(
+    captures: Mapping[str, memoryview], ends: Collection[VirtualEnd], macs: frozenset[int]
+) -> tuple[Captured | None, list[NotMeasured]]:
+    """All captures as one, and what was not to be read of them; None where none can be read.
+
+    Args:
+        captures: the files by name, in order of time.
+        ends: the virtual services.
+        macs: the directors', as told; none where nobody said.
+    """
+    began = time.perf_counter()
+    usable, lost = readable(captures)
+    if not usable:
+        return None, lost
+    packets = read_packets(*usable)
+    segments = each_once(service_segments(packets, ends))
+    before = masqueraded(segments)
+    segments = segments.only(~np.isin(segments.flow, before)) if len(before) else segments
+    nat = rewriting(packets, segments)
+    forward = with_host(macs, packets) or nat.macs or forwarders(segments)
+    once = segments.only(without_copies(segments, forward))
+    found = Captured(
+        packets=packets,
+        segments=segments,
+        once=once,
+        connections=connections(once),
+        forwarder_macs=forward,
+        rewriting=nat,
+        took_s=time.perf_counter() - began,
+    )
+    return found, [*lost, *_packets_lost(packets), *_counted_once(len(before))]
+
+
+def _counted_once(flows: int) -> list[NotMeasured]:
+    """Connections of a masquerading router, as they were before it."""
+    if not flows:
+        return []
+    why = "a router masquerades them: they count as they leave it, which is what the director knows"
+    return [NotMeasured(what=f"{flows} connections under their clients' own addresses", why=why)]
+
+
+def with_host(macs: frozenset[int], packets: PacketTable) -> frozenset[int]:
+    """MACs of one host, with what stands for it where it is the one that captured."""
+    return macs | {THIS_HOST} if macs & packets.host_macs else macs
+
+
+def readable(captures: Mapping[str, memoryview]) -> tuple[list[memoryview], list[NotMeasured]]:
+    """The captures that are pcap or pcapng, and a row for each that is not."""
+    usable, lost = [], []
+    for name, content in captures.items():
+        try:
+            frame_chunks(content)
+        except ParseError as error:
+            lost.append(NotMeasured(what=f"packets of {name}", why=str(error)))
+        else:
+            usable.append(content)
+    return usable, lost
+
+
+def _packets_lost(packets: PacketTable) -> list[NotMeasured]:
+    """What the capture holds and no prediction can use, though the director may have seen it."""
+    rows = [
+        NotMeasured(what=f"captured packets, {kind}: {packets.skipped[kind]}", why=SKIPPED[kind])
+        for kind in LOST
+        if packets.skipped[kind]
+    ]
+    if packets.unread:
+        why = "no whole packet follows: the capture was cut off while it was written, or is damaged"
+        rows.append(NotMeasured(what=f"the last {packets.unread} bytes of the capture", why=why))
+    return rows

@@ -1,0 +1,198 @@
+"""Which of many connections are worth a story: the slow, the odd, and one that is neither."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analyzer.ipvs.states import State
+from analyzer.predicted.entries import PORT_REUSE, TIMER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import numpy.typing as npt
+    import pandas as pd
+
+    from analyzer.measure import Measured
+
+    Floats = npt.NDArray[np.float64]
+    Ints = npt.NDArray[np.int64]
+    Strings = npt.NDArray[np.str_]
+
+MOST = 30
+"""Of all connections of a run, so many are told,"""
+
+MOST_ALIKE = 6
+"""and so many for the same reason."""
+
+OFF_S = 0.1
+"""An entry that went this far outside the two looks around its end was predicted wrongly."""
+
+_EMBRYONIC = (State.SYN_SENT, State.SYN_RECV, State.SYNACK)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crowd:
+    """All connections of a run, and what tells them apart; arrays have shape (connections,).
+
+    Attributes:
+        table: ``wire.connections``, in its order: by flow, then time.
+        total_ms: of the request behind it; NaN where not known.
+        failed: whether that request failed.
+        last_state: the State of its entry at the end; -1 where none was predicted.
+        cause: why its entry ended; "" where none was predicted.
+        off_s: by how much its entry's end lies outside the looks around it; 0 where not seen.
+        late_s: by how much a packet came after its entry's end; 0 where none did; or one 0 for all.
+    """
+
+    table: pd.DataFrame
+    total_ms: Floats
+    failed: npt.NDArray[np.bool_]
+    last_state: Ints
+    cause: Strings
+    off_s: Floats
+    late_s: Floats = field(default_factory=lambda: np.zeros(1))
+
+    @property
+    def duration_s(self) -> Floats:
+        """From first packet to last."""
+        spent = self.table["last_ns"].to_numpy() - self.table["first_ns"].to_numpy()
+        return np.asarray(spent / 1e9, dtype=np.float64)
+
+
+def _where(mask: npt.ArrayLike, score: Floats | float = 0.0) -> Floats:
+    return np.asarray(np.where(np.asarray(mask, dtype=bool), score, np.nan), dtype=np.float64)
+
+
+def _reuses(crowd: Crowd) -> Floats:
+    """A connection whose port was taken again, and the one that took it."""
+    ended = crowd.cause == PORT_REUSE
+    return _where(ended | np.r_[False, ended[:-1]] if len(ended) else ended)
+
+
+def _late(crowd: Crowd) -> Floats:
+    late_s = np.broadcast_to(crowd.late_s, len(crowd.table))
+    return _where(late_s > 0, late_s)
+
+
+def _usual(crowd: Crowd) -> Floats:
+    """Nearest to the median in length."""
+    lasted = crowd.duration_s
+    return -np.abs(lasted - np.median(lasted)) if len(lasted) else lasted
+
+
+REASONS: Mapping[str, tuple[str, Callable[[Crowd], Floats]]] = {
+    "syn-repeated": (
+        "its SYN was repeated",
+        lambda crowd: _where(crowd.table["syns"] > 1, crowd.table["retry_s"].to_numpy()),
+    ),
+    "failed": ("the request failed", lambda crowd: _where(crowd.failed)),
+    "reset": ("closed by a reset", lambda crowd: _where(crowd.table["closer"] == "reset")),
+    "prediction-off": (
+        "the prediction of its end is off",
+        lambda crowd: _where(crowd.off_s > OFF_S, crowd.off_s),
+    ),
+    "after-expiry": (
+        "it went on after its entry had expired",
+        _late,
+    ),
+    "port-reuse": ("its port was used again at once", _reuses),
+    "ended-early": (
+        "its entry ended before its time",
+        lambda crowd: _where(~np.isin(crowd.cause, ["", TIMER, PORT_REUSE])),
+    ),
+    "half-open": (
+        "its handshake never finished",
+        lambda crowd: _where(np.isin(crowd.last_state, _EMBRYONIC)),
+    ),
+    "slow": ("among the slowest requests", lambda crowd: crowd.total_ms),
+    "long": ("among the longest connections", lambda crowd: crowd.duration_s),
+    "usual": ("as most are", _usual),
+}
+"""What a story may be offered for: in words, and a score for each connection (NaN: not)."""
+
+
+def choose(crowd: Crowd, most: int = MOST) -> list[tuple[int, tuple[str, ...]]]:
+    """Connections worth a story: the best of each reason in turn, until there are enough.
+
+    Args:
+        crowd: the run's connections.
+        most: how many are chosen at most.
+
+    Returns:
+        Row in ``crowd.table`` and the reasons that led to it, in the order of ``REASONS``.
+    """
+    queues = {name: _best(score(crowd), MOST_ALIKE) for name, (_, score) in REASONS.items()}
+    queues["usual"] = queues["usual"][:1]
+    found: dict[int, list[str]] = {}
+    for rank in range(MOST_ALIKE):
+        for name, queue in queues.items():
+            if rank < len(queue) and (len(found) < most or queue[rank] in found):
+                found.setdefault(queue[rank], []).append(name)
+    order = list(REASONS)
+    told = [(row, tuple(sorted(names, key=order.index))) for row, names in found.items()]
+    return sorted(told, key=lambda one: (order.index(one[1][0]), queues[one[1][0]].index(one[0])))
+
+
+def _best(scores: Floats, most: int) -> list[int]:
+    """Rows of the highest scores, the earliest first among equals."""
+    known = np.flatnonzero(~np.isnan(scores))
+    if len(known) > most:
+        at_least = np.partition(scores[known], len(known) - most)[len(known) - most]
+        better, equal = known[scores[known] > at_least], known[scores[known] == at_least]
+        known = np.r_[better, equal[: most - len(better)]]
+    return [int(row) for row in known[np.lexsort((known, -scores[known]))]]
+
+
+def connection_of(table: pd.DataFrame, flow: Ints, at_ns: Ints) -> Ints:
+    """The row of the connection that each instant of a flow belongs to; -1 for none.
+
+    Args:
+        table: ``wire.connections``.
+        flow: shape (n,).
+        at_ns: shape (n,), not before the connection's first packet.
+    """
+    if table.empty:
+        return np.full(len(flow), -1, dtype=np.int64)
+    flows, firsts = (table[name].to_numpy(dtype=np.int64) for name in ("flow", "first_ns"))
+    zero_ns = int(min(firsts.min(), at_ns.min(initial=firsts.min())))
+    span = int(max(firsts.max(), at_ns.max(initial=firsts.max())) - zero_ns) // 1000 + 1
+    keys = flows * span + (firsts - zero_ns) // 1000
+    found = np.searchsorted(keys, flow * span + (at_ns - zero_ns) // 1000, side="right") - 1
+    return np.where((found >= 0) & (flows[np.maximum(found, 0)] == flow), found, -1)
+
+
+def entries_of(table: pd.DataFrame, measured: Sequence[Measured]) -> tuple[Ints, Strings, Floats]:
+    """Of each connection: its entry's last State, why it ended, and how far off that was.
+
+    Returns:
+        ``last_state`` (-1: none predicted), ``cause`` ("" likewise), ``off_s`` (0 if not seen).
+    """
+    last_state = np.full(len(table), -1, dtype=np.int64)
+    cause = np.full(len(table), "", dtype="U24")
+    off_s = np.zeros(len(table))
+    for one in measured:
+        if one.prediction is None or one.prediction.entries.empty:
+            continue
+        entries = one.prediction.entries
+        row = connection_of(table, entries["flow"].to_numpy(), entries["first_ns"].to_numpy())
+        known = row >= 0
+        last_state[row[known]] = entries["state"].to_numpy()[known]
+        cause[row[known]] = entries["cause"].to_numpy()[known]
+        held, outside_s = _off(one.lives)
+        held = row[held]
+        off_s[held[held >= 0]] = outside_s[held >= 0]
+    return last_state, cause, off_s
+
+
+def _off(lives: pd.DataFrame) -> tuple[Ints, Floats]:
+    """Entries that were seen to go, and how far outside the looks their predicted end lies."""
+    seen = lives.dropna(subset=["entry", "seen_ns", "gone_ns", "ends_ns"])
+    ends, before, after = (
+        seen[name].to_numpy(dtype=np.int64) for name in ("ends_ns", "seen_ns", "gone_by_ns")
+    )
+    outside_ns = np.maximum(np.maximum(before - ends, ends - after), 0)
+    return seen["entry"].to_numpy(dtype=np.int64), outside_ns / 1e9

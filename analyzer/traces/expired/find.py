@@ -1,0 +1,172 @@
+"""Packets of a connection that came after its entry had expired: how late, and what answered them.
+
+The director has forgotten such a connection while its ends still hold it. Its own TCP answers a
+client's packet with a reset, as the VIP is local; a datagram, or any packet under sloppy_tcp, makes
+a new entry, perhaps for another real server; a real server's packet (nat) leaves untranslated, or
+not at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from analyzer.ipvs.states import TIMEOUT_NAMES, Flag, State
+from analyzer.ipvs.timers import KNOWN_HZ, granule_s
+from analyzer.predicted.entries import TIMER
+from analyzer.predicted.rules import director_clock, segments_passed
+from analyzer.recording.clock import REACTION_S
+from analyzer.traces.expired.answers import answer_to_client, answer_to_server, moved
+from analyzer.traces.expired.model import LatePacket
+from analyzer.traces.expired.sooner import gone_sooner
+from analyzer.wire.rewriting import NO_PARTNER
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+    from typing import Any
+
+    import numpy.typing as npt
+
+    from analyzer.compared.evidence import Evidence
+    from analyzer.measure import Measured
+    from analyzer.wire.segments import Segments
+
+    Ints = npt.NDArray[np.int64]
+    Bools = npt.NDArray[np.bool_]
+    Row = dict[Hashable, Any]
+
+_NS = 1_000_000_000
+
+
+def late_packets(one: Measured, evidence: Evidence, found: pd.DataFrame) -> list[LatePacket]:
+    """The packets that came after one director's entries had expired; none without a capture.
+
+    Args:
+        one: what was measured of it.
+        evidence: the recording.
+        found: ``resets.resets`` of it.
+    """
+    if evidence.captured is None or one.prediction is None or one.prediction.entries.empty:
+        return []
+    segments = evidence.captured.segments
+    mine = segments.only(segments_passed(one.director, evidence, segments))
+    open_s = director_clock(one.director, evidence).uncertainty_s + REACTION_S
+    if not (evidence.polls["director"] == one.director.name).any():
+        one = replace(one, rules=replace(one.rules, phase_s=None))  # its uptime is not known
+    late = pd.concat([_without_entry(one, mine), _from_servers(one, evidence, open_s)])
+    groups = late.groupby(["entry", "by"], sort=False)
+    cases = [
+        *(_case(one, evidence, group, open_s) for _, group in groups),
+        *_new_entries(one, evidence, open_s),
+        *gone_sooner(one, evidence, found),
+    ]
+    return sorted(cases, key=lambda case: case.at_ns)
+
+
+def _without_entry(one: Measured, mine: Segments) -> pd.DataFrame:
+    """The clients' packets that found no entry, each with the entry that had been there."""
+    assert one.prediction is not None
+    steps = one.prediction.steps
+    rows = pd.DataFrame({"flow": mine.flow, "at_ns": mine.at_ns, "flag": mine.flag})
+    ours = mine.to_vip & ~np.isin(mine.flag, (Flag.SYN, Flag.RST, Flag.DATAGRAM))
+    rows = rows[ours].merge(
+        steps[["flow", "at_ns"]].drop_duplicates(), on=["flow", "at_ns"], how="left", indicator=True
+    )
+    rows = rows[rows["_merge"] == "left_only"].drop(columns="_merge")
+    return _after_their_end(one, rows, slack_ns=0).assign(by="client")
+
+
+def _from_servers(one: Measured, evidence: Evidence, open_s: float) -> pd.DataFrame:
+    """The real servers' packets that were not sent on as the VIP's, after their entry's end."""
+    assert evidence.captured is not None
+    legs, macs = evidence.captured.rewriting.legs, list(evidence.captured.forwarder_macs)
+    alone = ~legs["to_server"] & (legs["partner"] == NO_PARTNER)
+    alone &= ~legs["source_mac"].isin(macs) & ~legs["flag"].isin([Flag.RST, Flag.DATAGRAM])
+    rows = legs.loc[alone, ["flow", "at_ns", "flag"]]
+    return _after_their_end(one, rows, round(open_s * _NS)).assign(by="server")
+
+
+def _after_their_end(one: Measured, rows: pd.DataFrame, slack_ns: int) -> pd.DataFrame:
+    """Those of some packets whose flow's latest entry had gone by its timer."""
+    assert one.prediction is not None
+    entries = one.prediction.entries
+    began = entries.rename_axis("entry").reset_index().sort_values("first_ns", kind="stable")
+    found = pd.merge_asof(
+        rows.astype({"flow": "int64"}).sort_values("at_ns", kind="stable"),
+        began.astype({"flow": "int64", "first_ns": "int64"}),
+        left_on="at_ns",
+        right_on="first_ns",
+        by="flow",
+    )
+    found = found[found["entry"].notna() & (found["cause"] == TIMER)]
+    return found[found["at_ns"] >= found["ends_ns"].astype("int64") - slack_ns]
+
+
+def _case(one: Measured, evidence: Evidence, group: pd.DataFrame, open_s: float) -> LatePacket:
+    row = group.iloc[0].to_dict()
+    by = str(row["by"])
+    at_ns = group["at_ns"].to_numpy(dtype=np.int64)
+    answer = answer_to_client if by == "client" else answer_to_server
+    return LatePacket(
+        director=one.director.name,
+        flow=int(row["flow"]),
+        at_ns=int(at_ns[0]),
+        by="client" if by == "client" else "server",
+        **_lateness(one, row, int(at_ns[0]), open_s),
+        packets=len(group),
+        answer=answer(evidence, int(row["flow"]), at_ns),
+    )
+
+
+def _lateness(one: Measured, entry: Row, at_ns: int, open_s: float) -> dict[str, Any]:
+    """How late a packet is for an entry: by the timer where it is known, else by its granules."""
+    timeout_s, rules = float(entry["timeout_s"]), one.rules
+    pause_s = (at_ns - int(entry["last_ns"])) / _NS
+    if rules.hz is None or rules.phase_s is None:
+        granules = [granule_s(timeout_s, hz) for hz in ([rules.hz] if rules.hz else KNOWN_HZ)]
+        late_s = (pause_s - timeout_s - max(granules) - open_s, pause_s - timeout_s)
+    else:
+        open_s += one.inferred.phase.uncertainty_s if one.inferred else 0.0
+        nominal_s = (at_ns - int(entry["ends_ns"])) / _NS
+        late_s = (nominal_s - open_s, nominal_s + open_s)
+    return {
+        "state": State(int(entry["state"])).name,
+        "timeout_s": timeout_s,
+        "assumed": _is_assumed(one, State(int(entry["state"]))),
+        "pause_s": pause_s,
+        "late_s": late_s,
+    }
+
+
+def _is_assumed(one: Measured, state: State) -> bool:
+    name, director = TIMEOUT_NAMES[state], one.director
+    return name != "fixed" and (director.timeouts is None or name in director.assumed_timeouts)
+
+
+def _new_entries(one: Measured, evidence: Evidence, open_s: float) -> list[LatePacket]:
+    """Datagrams that came after their flow's entry had gone, and made a new one."""
+    assert one.prediction is not None
+    entries = one.prediction.entries
+    entries = entries[entries["state"] == State.UDP]
+    before, after = entries.iloc[:-1], entries.iloc[1:]
+    again = (before["flow"].to_numpy() == after["flow"].to_numpy()) & (
+        before["cause"].to_numpy() == TIMER
+    )
+    return [
+        LatePacket(
+            director=one.director.name,
+            flow=int(old["flow"]),
+            at_ns=int(new["first_ns"]),
+            by="client",
+            **_lateness(one, old, int(new["first_ns"]), open_s),
+            packets=1,
+            answer="new-entry",
+            moved=moved(evidence, int(old["flow"]), int(new["first_ns"])),
+        )
+        for old, new in zip(
+            before[again].to_dict("records"), after[again].to_dict("records"), strict=True
+        )
+    ]

@@ -1,0 +1,119 @@
+"""Entries that had gone before their time: the director resets, or does not translate, a packet.
+
+That shows a timeout shorter than the one taken here, or something else that ended the entry; the
+timers alone would have it there still.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from analyzer.ipvs.states import TIMEOUT_NAMES, Flag, State, timeout_by_state_s
+from analyzer.traces.expired.answers import answer_to_server
+from analyzer.traces.expired.model import SURELY_GONE, LatePacket
+from analyzer.wire.rewriting import NO_PARTNER
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+    from typing import Any
+
+    from analyzer.compared.evidence import Evidence
+    from analyzer.measure import Measured
+    from analyzer.traces.expired.model import Answer
+
+    Row = dict[Hashable, Any]
+
+LEAST_PAUSE_S = 5.0
+"""A packet that follows another sooner met no expired entry, whatever became of it."""
+
+
+def gone_sooner(one: Measured, evidence: Evidence, found: pd.DataFrame) -> list[LatePacket]:
+    """The packets that one director had no entry for, though its timers would have one.
+
+    Args:
+        one: what was measured of it.
+        evidence: the recording, with a capture.
+        found: ``resets.resets``.
+    """
+    cases = [
+        *_cases(one, _reset_by_director(one, found), "client"),
+        *_cases(one, _from_servers(one, evidence), "server"),
+    ]
+    return [
+        case
+        for case in cases
+        if LEAST_PAUSE_S <= case.pause_s < case.timeout_s and case.answer in SURELY_GONE
+    ]
+
+
+def _reset_by_director(one: Measured, found: pd.DataFrame) -> pd.DataFrame:
+    """The clients' packets that the director itself reset."""
+    rows = found[(found["by"] == "director") & (found["stage"] != "handshake")]
+    rows = rows[rows["pause_s"] >= LEAST_PAUSE_S]
+    asked = pd.DataFrame({"flow": rows["flow"], "at_ns": rows["asked_ns"]}).assign(answer="reset")
+    return _after_their_packets(one, asked)
+
+
+def _from_servers(one: Measured, evidence: Evidence) -> pd.DataFrame:
+    """The real servers' packets that were not sent on as the VIP's, and came after a pause."""
+    assert evidence.captured is not None
+    legs, macs = evidence.captured.rewriting.legs, list(evidence.captured.forwarder_macs)
+    alone = ~legs["to_server"] & (legs["partner"] == NO_PARTNER)
+    alone &= ~legs["source_mac"].isin(macs) & ~legs["flag"].isin([Flag.RST, Flag.DATAGRAM])
+    rows = _after_their_packets(one, legs.loc[alone, ["flow", "at_ns"]])
+    if rows.empty:
+        return rows.assign(answer=pd.Series(dtype="object"))
+    paused = rows["at_ns"] - rows["last_ns"] >= round(LEAST_PAUSE_S * _NS)
+    rows = rows[paused].drop_duplicates("entry")
+    answers = [
+        answer_to_server(evidence, int(flow), np.array([at_ns], dtype=np.int64))
+        for flow, at_ns in zip(rows["flow"], rows["at_ns"], strict=True)
+    ]
+    return rows.assign(answer=answers)
+
+
+_NS = 1_000_000_000
+
+
+def _after_their_packets(one: Measured, rows: pd.DataFrame) -> pd.DataFrame:
+    """Each packet with the last one before it that met an entry, and the state that led to."""
+    assert one.prediction is not None
+    steps = one.prediction.steps[["flow", "at_ns", "entry", "state"]]
+    steps = steps.assign(last_ns=steps["at_ns"]).sort_values("at_ns", kind="stable")
+    found = pd.merge_asof(
+        rows.astype({"flow": "int64", "at_ns": "int64"}).sort_values("at_ns", kind="stable"),
+        steps.astype({"flow": "int64", "at_ns": "int64"}),
+        on="at_ns",
+        by="flow",
+        allow_exact_matches=False,
+    )
+    return found[found["entry"].notna()].astype({"last_ns": "int64"})
+
+
+def _cases(one: Measured, rows: pd.DataFrame, by: str) -> list[LatePacket]:
+    return [_case(one, row, by) for row in rows.to_dict("records")]
+
+
+def _case(one: Measured, row: Row, by: str) -> LatePacket:
+    state = State(int(row["state"]))
+    pause_s = (int(row["at_ns"]) - int(row["last_ns"])) / _NS
+    name, director = TIMEOUT_NAMES[state], one.director
+    unread = director.timeouts is None or name in director.assumed_timeouts
+    answer: Answer = row["answer"]
+    return LatePacket(
+        director=director.name,
+        flow=int(row["flow"]),
+        at_ns=int(row["at_ns"]),
+        by="client" if by == "client" else "server",
+        state=state.name,
+        timeout_s=float(timeout_by_state_s(one.rules.timeouts)[state]),
+        assumed=name != "fixed" and unread,
+        pause_s=pause_s,
+        late_s=(0.0, pause_s),
+        packets=1,
+        answer=answer,
+        sooner=True,
+    )

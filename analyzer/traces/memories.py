@@ -1,0 +1,82 @@
+"""Who still knows of a connection after its last packet, and for how long."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from analyzer.ipvs.states import TIMEOUT_NAMES, State
+from analyzer.predicted.entries import TIMER, state_name
+from analyzer.traces.model import TIME_WAIT_S, Memory
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from analyzer.traces.model import End
+
+    Row = dict[Hashable, Any]
+
+
+def socket_memory(holder: str, last_s: float) -> tuple[Memory, ...]:
+    """The socket that closed first and so keeps TIME_WAIT; none where nobody does.
+
+    Args:
+        holder: as ``wire.connections`` has it: client, server or none.
+        last_s: the connection's last packet.
+    """
+    ends: dict[str, End] = {"client": "client", "server": "server"}
+    if holder not in ends:
+        return ()
+    return (
+        Memory(
+            holder=ends[holder],
+            state="TIME_WAIT",
+            from_s=last_s,
+            until_s=last_s + TIME_WAIT_S,
+            margin_s=0.0,
+            basis="inferred",
+            why=f"it closed first; Linux keeps such a socket {TIME_WAIT_S:g} s",
+        ),
+    )
+
+
+def entry_memory(entry: Row, zero_ns: int, director: str) -> Memory:
+    """A director's entry as predicted: a row of ``Prediction.entries``."""
+    state, cause = State(int(entry["state"])), str(entry["cause"])
+    timeout = f"{TIMEOUT_NAMES[state]} {entry['timeout_s']:g} s"
+    return Memory(
+        holder="director",
+        state=state_name(state),
+        from_s=seconds(entry["last_ns"], zero_ns),
+        until_s=seconds(entry["ends_ns"], zero_ns),
+        margin_s=0.0,
+        basis="predicted",
+        why=f"{timeout}, and its timer's step" if cause == TIMER else f"ended early: {cause}",
+        name=director,
+    )
+
+
+def seen_memory(life: Row, zero_ns: int, last_s: float, director: str) -> Memory:
+    """A director's entry as polled: a row of ``observed.entry_lives``."""
+    until_s, margin_s, why = None, 0.0, "still there at the last look"
+    if pd.notna(life["gone_ns"]):
+        after_s = seconds(life["gone_ns"], zero_ns)
+        before_s = seconds(life["seen_ns"], zero_ns) if pd.notna(life["seen_ns"]) else last_s
+        until_s, margin_s = (before_s + after_s) / 2, (after_s - before_s) / 2
+        why = "it went between two looks"
+    return Memory(
+        holder="director",
+        state=str(life["state"]),
+        from_s=last_s,
+        until_s=until_s,
+        margin_s=margin_s,
+        basis="seen",
+        why=why,
+        name=director,
+    )
+
+
+def seconds(at_ns: Any, zero_ns: int) -> float:
+    """Seconds since the run's start."""
+    return (int(at_ns) - zero_ns) / 1e9

@@ -1,0 +1,166 @@
+"""A connection's packets as hops between client, director and real server: seen, or inferred."""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analyzer.ipvs.states import Flag
+from analyzer.traces.model import Leg, Packet
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    import numpy.typing as npt
+
+    from analyzer.wire.segments import Segments
+
+    Ints = npt.NDArray[np.int64]
+
+UNANSWERED = "no answer came"
+
+TOLD_EACH_SIDE = 24
+"""Of a long connection the first and the last so many packets are told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hops:
+    """How packets travel, and which of their hops a capture can see.
+
+    Attributes:
+        forwarder_macs: the directors'; empty where not known.
+        through: replies pass the director, as in nat.
+        judged_ns: instants of the packets that met an entry; None where no prediction tells.
+    """
+
+    forwarder_macs: Collection[int]
+    through: bool
+    judged_ns: Collection[int] | None = None
+
+
+@dataclass(slots=True)
+class _Sight:
+    """A packet, and at which sides of the director it was seen."""
+
+    row: int
+    before: bool
+    after: bool
+
+
+def packets_of(segments: Segments, hops: Hops, zero_ns: int) -> tuple[tuple[Packet, ...], int]:
+    """The packets that are told of one connection, and how many it had.
+
+    Args:
+        segments: one connection's, copies that the director sent on included, in order of time.
+        hops: how its packets travelled.
+        zero_ns: the run's start.
+    """
+    size = len(segments.at_ns)
+    short = size <= 4 * TOLD_EACH_SIDE
+    head = size if short else 2 * TOLD_EACH_SIDE
+    sights = _sights(segments, hops, range(head))
+    tail = [] if short else _sights(segments, hops, range(size - head, size))
+    in_all = len(sights) if short else _without_copies(segments, hops)
+    if len(sights) + len(tail) > 2 * TOLD_EACH_SIDE:
+        sights, tail = sights[:TOLD_EACH_SIDE], (tail or sights)[-TOLD_EACH_SIDE:]
+    packets: list[Packet] = []
+    sent: set[tuple[bool, int, int]] = set()
+    gap = in_all - len(sights) - len(tail)
+    told = [*sights, *tail]
+    for number, sight in enumerate(told):
+        left_out = gap if number == len(sights) else 0
+        packet = _packet(segments, sight, hops, zero_ns, sent, left_out)
+        if number + 1 < len(told) and _unanswered(segments, sight, told[number + 1]):
+            packet = replace(packet, legs=packet.legs[:1], dead_end=UNANSWERED)
+        packets.append(packet)
+    return tuple(packets), in_all
+
+
+def _unanswered(segments: Segments, sight: _Sight, after: _Sight) -> bool:
+    """A SYN of which the next packet is a repetition: how far it came, nobody can tell."""
+    if sight.after:
+        return False
+    pair = [sight.row, after.row]
+    syns = segments.to_vip[pair].all() and (segments.flag[pair] == Flag.SYN).all()
+    return bool(syns and segments.sequence[pair[0]] == segments.sequence[pair[1]])
+
+
+def _without_copies(segments: Segments, hops: Hops) -> int:
+    sent_on = segments.to_vip & np.isin(segments.source_mac, list(hops.forwarder_macs))
+    arrives = segments.to_vip & np.isin(segments.destination_mac, list(hops.forwarder_macs))
+    return int((~sent_on).sum()) if arrives.any() else len(segments.at_ns)
+
+
+def _sights(segments: Segments, hops: Hops, rows: range) -> list[_Sight]:
+    """Each packet once: a copy that the director sent on completes the packet before it."""
+    found: list[_Sight] = []
+    open_by_kind: defaultdict[tuple[int, int], deque[_Sight]] = defaultdict(deque)
+    for row in rows:
+        leaves = int(segments.source_mac[row]) in hops.forwarder_macs
+        if not segments.to_vip[row]:
+            found.append(_Sight(row, before=leaves, after=not leaves))
+            continue
+        kind = int(segments.flag[row]), int(segments.sequence[row])
+        if leaves and open_by_kind[kind]:
+            open_by_kind[kind].popleft().after = True
+            continue
+        sight = _Sight(row, before=not leaves, after=leaves)
+        found.append(sight)
+        if not leaves:
+            open_by_kind[kind].append(sight)
+    return found
+
+
+def _packet(
+    segments: Segments,
+    sight: _Sight,
+    hops: Hops,
+    zero_ns: int,
+    sent: set[tuple[bool, int, int]],
+    left_out: int,
+) -> Packet:
+    row = sight.row
+    to_vip, flag = bool(segments.to_vip[row]), Flag(int(segments.flag[row]))
+    kind = to_vip, int(flag), int(segments.sequence[row])
+    again = kind in sent and flag in (Flag.SYN, Flag.FIN)
+    sent.add(kind)
+    dead_end = _dead_end(int(segments.at_ns[row]), flag, hops) if to_vip else None
+    if sight.after:
+        dead_end = None
+    return Packet(
+        t_s=float(segments.at_ns[row] - zero_ns) / 1e9,
+        flag=flag.name,
+        to_vip=to_vip,
+        legs=_forth(sight, dead_end) if to_vip else _back(sight, hops),
+        again=again,
+        left_out=left_out,
+        dead_end=dead_end,
+    )
+
+
+def _dead_end(at_ns: int, flag: Flag, hops: Hops) -> str | None:
+    if hops.judged_ns is None or at_ns in hops.judged_ns:
+        return None
+    if flag in (Flag.SYN, Flag.DATAGRAM):
+        return "dropped by the director"
+    return "no entry there: not sent on"
+
+
+def _forth(sight: _Sight, dead_end: str | None) -> tuple[Leg, ...]:
+    arrives = Leg(source="client", target="director", seen=sight.before)
+    if dead_end:
+        return (arrives,)
+    return (arrives, Leg(source="director", target="server", seen=sight.after))
+
+
+def _back(sight: _Sight, hops: Hops) -> tuple[Leg, ...]:
+    """A reply passes the director in nat alone; else it goes by it."""
+    if not hops.through:
+        return (Leg(source="server", target="client", seen=True),)
+    return (
+        Leg(source="server", target="director", seen=False),
+        Leg(source="director", target="client", seen=True),
+    )

@@ -1,0 +1,1 @@
+"""Capture files: pcap and pcapng, link layers and encapsulations, to the bytes of each packet."""

@@ -1,0 +1,124 @@
+"""Capture files, classic pcap and pcapng, to frames: when each was seen, and where its bytes lie.
+
+A frame's own bytes stay where they are and are gathered later, from many frames at once. A file
+comes in chunks, so that what is made of it at a time is bounded, whatever its size. A file that
+ends in the middle of a record, or is damaged, gives the frames before; ``unread`` says how many
+bytes are left. Format: draft-ietf-opsawg-pcap; ``analyzer.wire.capture.pcapng`` reads the other
+one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analyzer.errors import ParseError
+from analyzer.wire.capture.frames import Bytes, Frames
+from analyzer.wire.capture.pcapng import SECTION_MAGIC, pcapng_chunks
+from analyzer.wire.capture.walk import STOP, walk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy.typing as npt
+
+    Ints = npt.NDArray[np.int64]
+    Bools = npt.NDArray[np.bool_]
+
+CHUNK_BYTES = 1 << 23
+"""Of a file's bytes so many are decoded at once: enough for numpy, little enough for a cache."""
+
+_NS = 1_000_000_000
+_MAGIC = {  # byte order, nanoseconds in one unit of the fraction
+    b"\xa1\xb2\xc3\xd4": (">", 1000),
+    b"\xd4\xc3\xb2\xa1": ("<", 1000),
+    b"\xa1\xb2\x3c\x4d": (">", 1),
+    b"\x4d\x3c\xb2\xa1": ("<", 1),
+}
+_HEADER, _RECORD = 24, 16
+_LONGEST_FRAME = 262_144  # what libpcap writes at most; a guess goes by it, a reading does not
+_FAR_IN_TIME_S = 1 << 25  # about a year; likewise
+
+
+def frame_chunks(content: memoryview, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Frames]:
+    """The frames of a capture file, in the order of the file; at least one chunk.
+
+    Raises:
+        ParseError: neither pcap nor pcapng.
+    """
+    file = Bytes(content)
+    magic = bytes(content[:4])
+    if magic in _MAGIC and file.size >= _HEADER:
+        return _pcap_chunks(file, *_MAGIC[magic], chunk_bytes)
+    if magic == SECTION_MAGIC:
+        return pcapng_chunks(file, chunk_bytes)
+    raise ParseError("capture: neither pcap nor pcapng (its first bytes are of no known kind)")
+
+
+@dataclass(frozen=True, slots=True)
+class _Records:
+    """The records of a pcap file, each a header of 16 bytes and the frame."""
+
+    file: Bytes
+    order: str
+    words: npt.NDArray[Any]  # the file's, a byte apart
+    units_per_s: int
+    first_s: int
+    step: int = 1
+
+    def after(self, at: Ints) -> Ints:
+        end = at + self.words[at + 8]
+        end += _RECORD
+        return np.where(end <= self.file.size, end, STOP)
+
+    def after_one(self, at: int) -> int:
+        end = at + _RECORD + self.file.number(at + 8, 4, self.order)
+        return end if end <= self.file.size else STOP
+
+    def plausible(self, at: Ints) -> Bools:
+        good = np.abs(self._field(at, 0) - self.first_s) < _FAR_IN_TIME_S
+        rows = np.flatnonzero(good)
+        for _ in range(2):  # it, and whatever would come after it
+            good[rows] = self._alike(at[rows])
+            rows = rows[good[rows]]
+            after = self.after(at[rows])
+            inside = after <= self.file.size - _RECORD
+            rows, at = rows[inside], at.copy()
+            at[rows] = after[inside]
+        return good
+
+    def _alike(self, at: Ints) -> Bools:
+        captured, length = self._field(at, 8), self._field(at, 12)
+        good = (captured > 0) & (captured <= length) & (length <= _LONGEST_FRAME)
+        good &= self._field(at, 4) < self.units_per_s
+        return np.asarray(good & (np.abs(self._field(at, 0) - self.first_s) < _FAR_IN_TIME_S))
+
+    def _field(self, at: Ints, offset: int) -> Ints:
+        return self.words[at + offset].astype(np.int64)
+
+
+def _pcap_chunks(file: Bytes, order: str, unit_ns: int, chunk_bytes: int) -> Iterator[Frames]:
+    link_type = file.number(20, 4, order) & 0xFFFF  # above it: the length of a checksum
+    limit = max(file.size - _RECORD + 1, _HEADER)
+    first_s = file.number(_HEADER, 4, order) if limit > _HEADER else 0
+    records = _Records(file, order, file.overlapping(4, order), _NS // unit_ns, first_s)
+    start = _HEADER
+    while True:
+        at = walk(records, start, min(start + chunk_bytes, limit))
+        after = records.after_one(int(at[-1])) if len(at) else start
+        last = len(at) == 0 or after >= limit or records.after_one(after) == STOP
+        length = file.numbers(at + 8, 4, order)
+        yield Frames(
+            file=file,
+            at_ns=file.numbers(at, 4, order) * _NS + file.numbers(at + 4, 4, order) * unit_ns,
+            start=at + _RECORD,
+            length=length,
+            link_type=np.full(len(at), link_type, dtype=np.int32),
+            unread=file.size - after if last else 0,
+            untimed=0,
+        )
+        if last:
+            return
+        start = after

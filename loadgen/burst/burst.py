@@ -1,0 +1,275 @@
+"""The burst: its activities put together, run, and turned into an answer."""
+
+from __future__ import annotations
+
+import platform
+import socket
+import time
+from dataclasses import dataclass
+from itertools import chain, count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import loadgen
+from analyzer.recording.directory import RecordingWriter
+from loadgen.burst.watch import DecayWatch, longest_decay_s
+from loadgen.capture.start import CaptureOptions, open_captures
+from loadgen.director.facts import DirectorFacts, manifest_of
+from loadgen.director.links.eyes import eye_on
+from loadgen.director.links.meet import meet
+from loadgen.director.polling.pace import DIRECTOR_CPU
+from loadgen.director.polling.poller import Poller
+from loadgen.director.polling.watched import Watched, watch_target
+from loadgen.director.target_service import has_service, server_ports, service_facts
+from loadgen.lab.faults.recorder import LabEvents
+from loadgen.load.engines.activity import Burst
+from loadgen.load.preflight import Table, as_text, preflight, read_host
+from loadgen.session.abort import AbortWatch
+from loadgen.session.keys import QuitKey
+from loadgen.session.manifest import complete_manifest
+from loadgen.session.run import run
+from loadgen.sockets.watch import socket_watches
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from analyzer.checks.live import Limit
+    from analyzer.ipvs.states import Timeouts
+    from loadgen.director.links.eye import Eye
+    from loadgen.director.timeouts import LeftTimeouts
+    from loadgen.live.door import Door
+    from loadgen.load.plan import LoadPlan, Target
+    from loadgen.session.progress import RunProgress
+    from loadgen.session.run import Activity, Ended
+    from loadgen.sites import Site
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BurstOptions:
+    """How a burst is watched.
+
+    Attributes:
+        observe_s: how long to watch after the burst; None until its entries have gone.
+        timeouts: the directors', where the operator knows them and they cannot be read.
+        why_engine: carries the plan out, in a few words.
+        watched: the services that are recorded; None for the one that load is sent to.
+        director_cpu: the share of one of a director's CPUs that reading its entries may take.
+        left_timeouts: what is done about timeouts that a killed sweep left behind.
+        limits: each ends the run once it is crossed.
+        live: where browsers look on; None if they do not.
+    """
+
+    directory: Path
+    command_line: Sequence[str]
+    capture: CaptureOptions
+    observe_s: float | None
+    timeouts: Timeouts | None
+    why_engine: str = "as told"
+    watched: Watched | None = None
+    director_cpu: float = DIRECTOR_CPU
+    left_timeouts: LeftTimeouts = "put back"
+    limits: Sequence[Limit] = ()
+    live: Door | None = None
+
+
+def new_run_directory(command: str) -> Path:
+    """``runs/<UTC time>-<command>``, a name that no run has yet."""
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    candidates = (Path("runs") / f"{stamp}-{command}{suffix}" for suffix in _suffixes())
+    return next(path for path in candidates if not path.exists())
+
+
+def _suffixes() -> Iterator[str]:
+    return chain([""], (f"-{number}" for number in count(2)))
+
+
+async def burst(plan: LoadPlan, site: Site, options: BurstOptions, progress: RunProgress) -> Ended:
+    """Send the plan, watch the directors forget it, and leave a recording.
+
+    Raises:
+        UsageProblem: a director cannot be reached or has no IPVS; nothing was sent.
+        RecordingError: the directory cannot take a recording.
+    """
+    eyes = [eye_on(link) for link in site.directors]
+    try:
+        facts = await _meet(eyes, plan.target, options, progress)
+        recording = RecordingWriter(
+            options.directory, run_manifest(plan, site, options, eyes, facts)
+        )
+        captures = open_captures(options.capture, plan.target, site, recording, progress.say)
+        progress.say(f"engine: {plan.engine} ({options.why_engine})")
+        _say_preflight(plan, eyes, facts, progress)
+        pollers = pollers_on(options, watch_target(plan.target), eyes, facts, recording)
+        sender = Burst(
+            plan, recording, lambda tally: progress.sending(tally, _inactive(pollers)), progress.say
+        )
+        abort = AbortWatch(options.limits, sender, pollers)
+        watch = _watch(plan, sender, pollers, facts, options, progress)
+        sockets = socket_watches(
+            [plan.target], site.servers, server_ports(facts, plan.target), recording
+        )
+        watching: list[Activity] = [*captures, *pollers, *sockets, *lab_events(site, recording)]
+        live = _live(plan, sender, pollers, facts, options, recording, progress.say)
+        with progress:
+            ended = await run([QuitKey(), *watching, sender, abort, watch, *live], recording)
+    finally:
+        for eye in eyes:
+            await eye.close()
+    if abort.why is not None:
+        ended = "aborted"
+        progress.say(f"aborted: {abort.why}")
+        recording.update_manifest({"ended": f"aborted by {abort.why}"})
+    complete_manifest(recording, captures, pollers)
+    recording.update_manifest({"engine": sender.manifest() | {"why": options.why_engine}})
+    return ended
+
+
+def pollers_on(
+    options: BurstOptions,
+    usual: Watched,
+    eyes: Sequence[Eye],
+    facts: Sequence[DirectorFacts],
+    recording: RecordingWriter,
+) -> list[Poller]:
+    """A poller for each director; ``usual`` is what they watch unless told."""
+    return [
+        Poller(
+            eye,
+            recording,
+            watched=options.watched or usual,
+            facts=known,
+            director_cpu=options.director_cpu,
+        )
+        for eye, known in zip(eyes, facts, strict=True)
+    ]
+
+
+async def _meet(
+    eyes: Sequence[Eye],
+    target: Target,
+    options: BurstOptions,
+    progress: RunProgress,
+) -> list[DirectorFacts]:
+    """Reach every director before anything is sent, and say which does not hold the VIP."""
+    facts = await meet(eyes, options.timeouts, progress.say, options.left_timeouts)
+    for eye, known in zip(eyes, facts, strict=True):
+        if has_service(known, target) is False:
+            progress.say(
+                f"{eye.link.name}: has no service {target.protocol} {target.vip}:{target.port}"
+            )
+    return facts
+
+
+def run_manifest(
+    plan: LoadPlan,
+    site: Site,
+    options: BurstOptions,
+    eyes: Sequence[Eye],
+    facts: Sequence[DirectorFacts],
+    command: str = "burst",
+) -> dict[str, Any]:
+    """``run.json`` as it begins."""
+    target = plan.target
+    return {
+        "program": {"name": "loadgen", "version": loadgen.__version__},
+        "command": command,
+        "command_line": list(options.command_line),
+        "started_at_ns": time.time_ns(),
+        "ended": None,
+        "host": {"name": socket.gethostname(), "kernel": platform.release()},
+        "lab": site.lab,
+        "service": {"protocol": target.protocol, "vip": target.vip, "port": target.port},
+        "plan": plan.manifest(),
+        "directors": {
+            eye.link.name: manifest_of(known, eye.link.spec) | service_facts(known, target)
+            for eye, known in zip(eyes, facts, strict=True)
+        },
+        "capture": None,
+        "not_measured": _not_measured(site),
+    }
+
+
+def _not_measured(site: Site) -> list[dict[str, str]]:
+    if site.directors:
+        return []
+    why = "no director was named (--director, loadgen.toml or LOADGEN_DIRECTOR)"
+    return [{"what": "the director's entries and counters", "why": why}]
+
+
+def lab_events(site: Site, recording: RecordingWriter) -> list[LabEvents]:
+    """What is done to the lab meanwhile, if it is one."""
+    return [LabEvents(site.lab, recording)] if site.lab else []
+
+
+def _say_preflight(
+    plan: LoadPlan, eyes: Sequence[Eye], facts: Sequence[DirectorFacts], progress: RunProgress
+) -> None:
+    tables = [
+        Table(
+            director=eye.link.name,
+            buckets=known.services.conn_tab_size,
+            lifetime_s=longest_decay_s(known, plan),
+            resizes=known.law.table_resizes,
+            most=known.conn_max,
+        )
+        for eye, known in zip(eyes, facts, strict=True)
+    ]
+    for line in ("preflight:", *as_text(preflight(plan, read_host(), tables))):
+        progress.say(line)
+
+
+def _inactive(pollers: Sequence[Poller]) -> int | None:
+    """InActConn of all directors at their last polls; None where there is none to ask."""
+    counts = [poller.counts for poller in pollers if poller.counts]
+    return sum(inactive for _, inactive in counts) if counts else None
+
+
+def _watch(
+    plan: LoadPlan,
+    sender: Burst,
+    pollers: Sequence[Poller],
+    facts: Sequence[DirectorFacts],
+    options: BurstOptions,
+    progress: RunProgress,
+) -> DecayWatch:
+    limits_s = [longest_decay_s(known, plan) for known in facts]
+    longest_s = max(limits_s, default=0)
+    limit_s = longest_s if options.observe_s is None else options.observe_s
+    return DecayWatch(
+        sender,
+        pollers,
+        limit_s if pollers else 0,
+        until_settled=options.observe_s is None and bool(pollers),
+        progress=lambda waited_s, most_s, left: progress.decaying(
+            waited_s, most_s, left, _inactive(pollers)
+        ),
+    )
+
+
+def _live(
+    plan: LoadPlan,
+    sender: Burst,
+    pollers: Sequence[Poller],
+    facts: Sequence[DirectorFacts],
+    options: BurstOptions,
+    recording: RecordingWriter,
+    say: Callable[[str], None],
+) -> list[Activity]:
+    """The page that shows the run while it is on, and what keeps its view of the directors."""
+    if options.live is None:
+        return []
+    from loadgen.collect.watch import DirectorsWatch
+    from loadgen.live.page import LivePage, LiveSources
+    from loadgen.live.rates import Rates
+    from loadgen.live.told import Sending
+
+    view = DirectorsWatch(pollers, facts, recording, every_s=1, show=lambda _: None)
+    rates = Rates(int(recording.manifest["started_at_ns"]))
+    sender.followers.append(rates.add)
+    sources = LiveSources(
+        title=f"Burst at {plan.target.vip}, port {plan.target.port}",
+        pollers=pollers,
+        watch=view,
+        sending=Sending(tally=sender.tally, rates=rates, planned=plan.expected_requests),
+    )
+    return [view, LivePage(options.live, sources, recording, say)]

@@ -1,0 +1,62 @@
+"""From a recorded proof to what the operator reads: the page, the lines, the exit code."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from analyzer.capacity.proof_results import to_json
+from analyzer.capacity.told import is_proof, proof_of
+from analyzer.recording.directory import ANALYSIS, REPORT, Recording
+from loadgen.errors import INTERRUPTED_EXIT_CODE, CheckFailed
+from reports.capacity.proof_page import render_proof
+from reports.capacity.proof_text import summary_lines
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from analyzer.capacity.proof import Proof
+    from loadgen.session.run import Ended
+
+
+def conclude_proof(directory: Path, page: Path | None = None) -> tuple[Proof, Path]:
+    """Analyse a proof, write ``analysis.json`` and the page beside it.
+
+    Args:
+        directory: the run's.
+        page: where the page goes; ``report.html`` in the run's directory unless told.
+
+    Raises:
+        RecordingError: it is no recording of a proof, or the page cannot be written.
+    """
+    recording = Recording.open(directory)
+    proof = proof_of(recording)
+    recording.write_derived(directory / ANALYSIS, as_json_text(proof))
+    return proof, recording.write_derived(page or directory / REPORT, render_proof(proof))
+
+
+def conclude_if_proof(directory: Path, page: Path | None) -> tuple[Proof, Path] | None:
+    """The same for a run that may be of another kind: None then; raises as the other does."""
+    return conclude_proof(directory, page) if is_proof(Recording.open(directory).manifest) else None
+
+
+def print_proof(proof: Proof, page: Path, *, as_json: bool) -> None:
+    """The end of the output: figures, verdict, the page, and last the run's directory."""
+    if as_json:
+        click.echo(as_json_text(proof))
+    for line in (*summary_lines(proof), "", f"page: {page}", proof.run):
+        click.echo(line, err=as_json)
+
+
+def exit_code(proof: Proof, ended: Ended) -> int:
+    """The contract's."""
+    if ended == "interrupted":
+        return INTERRUPTED_EXIT_CODE
+    return 0 if proof.holds else CheckFailed.exit_code
+
+
+def as_json_text(proof: Proof) -> str:
+    """The document that ``--json`` prints."""
+    return json.dumps(to_json(proof), ensure_ascii=False, allow_nan=False)

@@ -1,0 +1,134 @@
+"""Directors looked at for some seconds, and only looked at: what ``analyzer.health`` judges."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import re
+import time
+from typing import TYPE_CHECKING
+
+from analyzer.forecast.lives import CONN_TAB_BITS
+from analyzer.health import Health, name_of
+from analyzer.ipvs.proc.formats import parse_entries
+from analyzer.ipvs.versions import why_counters_stand_still
+from loadgen.director.links.eyes import eye_on
+from loadgen.director.links.meet import meet
+from loadgen.director.polling.rows import server_key
+from loadgen.errors import UsageProblem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from analyzer.ipvs.proc.formats import Service
+    from loadgen.director.facts import DirectorFacts
+    from loadgen.director.links.eye import Eye
+    from loadgen.director.polling.counters import Counters, ServerKey
+    from loadgen.director.timeouts import LeftTimeouts
+    from loadgen.sites import Site
+
+ASK_S = 15.0
+MOST_ENTRIES = 20_000
+"""Reading more of them in one go costs a director's CPU too much before Linux 6.14: of a larger
+table so many are a sample."""
+
+_MEMORY = "grep ^MemAvailable: /proc/meminfo 2>/dev/null"
+
+
+async def look_at(
+    site: Site, window_s: float, say: Callable[[str], None], left: LeftTimeouts
+) -> list[Health]:
+    """All directors at once.
+
+    Args:
+        site: whose directors.
+        window_s: for how long new connections are counted.
+        say: takes a line for the operator.
+        left: what is done about timeouts that a killed sweep left behind.
+
+    Raises:
+        UsageProblem: there is no director, or one cannot be reached or has no IPVS.
+        LinkLost: one stopped answering.
+    """
+    if not site.directors:
+        raise UsageProblem("no director to verify: name one with --director")
+    eyes = [eye_on(link) for link in site.directors]
+    try:
+        facts = await meet(eyes, None, say, left)
+        pairs = zip(eyes, facts, strict=True)
+        return list(await asyncio.gather(*(_one(eye, known, window_s) for eye, known in pairs)))
+    finally:
+        for eye in eyes:
+            await eye.close()
+
+
+async def _one(eye: Eye, facts: DirectorFacts, window_s: float) -> Health:
+    first = await _counted(eye)
+    began_s = time.monotonic()
+    await asyncio.sleep(window_s)
+    second, passed_s = await _counted(eye), time.monotonic() - began_s
+    look = await eye.look("services", timeout_s=ASK_S)
+    held = sum(s.active + s.inactive for one in look.services.services for s in one.destinations)
+    if held <= MOST_ENTRIES:
+        look = await eye.look("entries", timeout_s=ASK_S, expected=held)
+        text = look.entries
+    else:
+        text = await eye.first_entries(MOST_ENTRIES, timeout_s=ASK_S)
+    status = None
+    if facts.table_status is not None:
+        status = await eye.table_status(timeout_s=ASK_S)
+    why_no_rate = why_counters_stand_still(facts.kernel, facts.standing.sysctl)
+    services = look.services.services
+    size = look.services.conn_tab_size
+    vips = {service.address for service in services if service.address}
+    return Health(
+        director=eye.link.name,
+        link=eye.link.spec,
+        kernel=facts.kernel,
+        hz=facts.timer_phase.hz if facts.timer_phase else None,
+        timeouts=facts.timeouts,
+        services=services,
+        conn_tab_bits=int(math.log2(size)) if size else CONN_TAB_BITS,
+        per_s=None if why_no_rate else connections_per_s(services, first, second, passed_s),
+        why_no_rate=why_no_rate,
+        entries=None if text is None else parse_entries(text).entries,
+        sample_of=held if held > MOST_ENTRIES else None,
+        memory_available_bytes=await _memory_bytes(eye),
+        vrrp_state=facts.standing.vrrp_state(vips),
+        sync_daemon=facts.standing.sync_daemon,
+        conn_max=facts.conn_max,
+        entry_bytes=facts.entry_bytes,
+        table_status=status,
+    )
+
+
+async def _counted(eye: Eye) -> Mapping[ServerKey, Counters] | None:
+    look = await eye.look("services", timeout_s=ASK_S)
+    return look.counters if look.counters is not None else await eye.counters(timeout_s=ASK_S)
+
+
+def connections_per_s(
+    services: Sequence[Service],
+    first: Mapping[ServerKey, Counters] | None,
+    second: Mapping[ServerKey, Counters] | None,
+    passed_s: float,
+) -> dict[str, float] | None:
+    """New connections a second by service; a counter that was zeroed meanwhile counts nothing."""
+    if first is None or second is None:
+        return None
+    rates: dict[str, float] = {}
+    for service in services:
+        keys = [server_key(service, server) for server in service.destinations]
+        new = sum(
+            max(second[key].conns - first[key].conns, 0)
+            for key in keys
+            if key in first and key in second
+        )
+        rates[name_of(service)] = new / passed_s
+    return rates
+
+
+async def _memory_bytes(eye: Eye) -> int | None:
+    said = (await eye.ask(_MEMORY, timeout_s=ASK_S)).text
+    found = re.match(r"MemAvailable: +(\d{1,15}) kB", said)
+    return int(found[1]) * 1024 if found else None

@@ -1,0 +1,188 @@
+"""The eye on the eyes: a view of all directors, about once a second."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from itertools import repeat
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from loadgen.collect.arrivals import ArrivalRates
+from loadgen.collect.holdings import Draining, groups, held_by, rows_of_server
+from loadgen.collect.view import DirectorView, ServerView, View
+from loadgen.director.polling.rows import server_key
+from loadgen.session.background import Background
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from analyzer.ipvs.proc.entry_rows import Rows
+    from analyzer.ipvs.proc.formats import Destination, Service
+    from analyzer.recording.directory import RecordingWriter
+    from loadgen.collect.holdings import Group
+    from loadgen.collect.totals import Totals
+    from loadgen.collect.view import Forecast
+    from loadgen.director.facts import DirectorFacts
+    from loadgen.director.polling.counters import Counters, ServerKey
+    from loadgen.director.polling.poller import Poller
+
+LOOK_S = 1.0
+FRESH_S = 15.0
+"""What was polled longer ago than this is not of now, whatever the link says."""
+
+_NS = 1_000_000_000
+
+
+@dataclass(slots=True)
+class _Watched:
+    """One poller, and what is remembered between two views of it."""
+
+    poller: Poller
+    draining: Draining
+    totals: Totals | None = None
+    counters: Mapping[ServerKey, Counters] = field(default_factory=dict)
+    arrivals: ArrivalRates = field(default_factory=ArrivalRates)
+    rows: Rows | None = None
+    read_ns: int | None = None
+    groups: tuple[Group, ...] = ()
+
+
+class DirectorsWatch(Background):
+    """An activity that keeps a view of what pollers know.
+
+    Attributes:
+        view: the last one.
+    """
+
+    def __init__(
+        self,
+        pollers: Sequence[Poller],
+        facts: Sequence[DirectorFacts],
+        recording: RecordingWriter,
+        *,
+        every_s: float,
+        show: Callable[[View], None],
+        totals: Sequence[Totals] = (),
+    ) -> None:
+        """A watch that has not begun.
+
+        Args:
+            pollers: one for each director.
+            facts: what each said of itself.
+            recording: that takes the restarts of draining entries' timers.
+            every_s: how often a view is shown.
+            show: what takes it.
+            totals: the directors', in the same order; none where they are not wanted.
+        """
+        self.view = View(at_ns=0, directors=())
+        self._watched = [
+            _Watched(poller, Draining(poller.name, known, recording), total)
+            for poller, known, total in zip(
+                pollers, facts, totals or repeat(None, len(pollers)), strict=True
+            )
+        ]
+        self._every_s = every_s
+        self._show = show
+
+    async def _run(self) -> None:
+        shown_s = float("-inf")
+        while True:
+            self.view = self._look(time.time_ns())
+            if time.monotonic() - shown_s >= self._every_s - 0.05:
+                shown_s = time.monotonic()
+                self._show(self.view)
+            await asyncio.sleep(min(LOOK_S, self._every_s))
+
+    async def _end(self) -> None:
+        self.view = self._look(time.time_ns())
+        self._show(self.view)
+
+    def _look(self, now_ns: int) -> View:
+        return View(at_ns=now_ns, directors=tuple(_director(one, now_ns) for one in self._watched))
+
+
+def _director(one: _Watched, now_ns: int) -> DirectorView:
+    poller = one.poller
+    if poller.entries is not one.rows:
+        one.rows = poller.entries
+        one.read_ns = poller.polled_ns
+        one.groups = groups(one.rows, poller.entries_seen_ns)
+        _note_draining(one)
+    if poller.counters is not one.counters:
+        one.counters = poller.counters
+        one.arrivals.note(poller.counters, poller.counters_s)
+    polled_ns = poller.polled_ns
+    fresh = polled_ns is not None and now_ns - polled_ns <= FRESH_S * _NS
+    return DirectorView(
+        name=poller.name,
+        up=fresh and not poller.lost,
+        polled_ns=polled_ns,
+        reads_entries=poller.reads_entries,
+        totals=one.totals.now if one.totals else None,
+        entries_read_ns=one.read_ns if poller.reads_entries else None,
+        servers=tuple(
+            _server(one, service, server)
+            for service in poller.services
+            for server in service.destinations
+        ),
+    )
+
+
+def _note_draining(one: _Watched) -> None:
+    """Which of the draining real servers' entries were renewed."""
+    rows = one.poller.entries
+    masks = [
+        rows_of_server(rows, service, server)
+        for service in one.poller.services
+        for server in service.destinations
+        if server.weight == 0
+    ]
+    draining = np.logical_or.reduce(masks) if masks else np.zeros(len(rows), dtype=bool)
+    one.draining.note(rows[draining], one.poller.entries_seen_ns[draining])
+
+
+def _server(one: _Watched, service: Service, server: Destination) -> ServerView:
+    key = server_key(service, server)
+    reads = one.poller.reads_entries
+    return ServerView(
+        service=service_label(service),
+        protocol=service.protocol,
+        vip=service.address,
+        port=service.port,
+        fwmark=service.fwmark,
+        scheduler=service.scheduler,
+        real_server=server.address,
+        real_port=server.port,
+        forwarding=server.forwarding,
+        weight=server.weight,
+        active=server.active,
+        inactive=server.inactive,
+        counters=one.counters.get(key),
+        arrivals=one.arrivals.of(key, time.monotonic()),
+        held=held_by(one.groups, service, server) if reads else None,
+        forecast=_forecast(one, service, server) if reads and server.weight == 0 else None,
+    )
+
+
+def _forecast(one: _Watched, service: Service, server: Destination) -> Forecast | None:
+    clock = one.poller.clock
+    if clock is None:
+        return None
+    rows = one.poller.entries
+    mine = rows_of_server(rows, service, server)
+    return one.draining.forecast(rows[mine], one.poller.entries_seen_ns[mine], clock)
+
+
+def service_label(service: Service) -> str:
+    """``TCP 192.168.10.2:80``, or ``FWM 258``."""
+    if service.address is None or service.port is None:
+        return f"{service.protocol} {service.fwmark}"
+    return f"{service.protocol} {end_label(service.address, service.port)}"
+
+
+def end_label(address: str, port: int) -> str:
+    """Address and port as ipvsadm prints them."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

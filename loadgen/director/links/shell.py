@@ -1,0 +1,181 @@
+"""One long-lived POSIX shell on a director, that answers when it is asked.
+
+Nothing is installed on the director, and nothing is written there. What comes back is untrusted:
+its size is bounded, and its end is marked by a word that the director cannot have guessed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import signal
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from loadgen.errors import LoadgenError
+
+if TYPE_CHECKING:
+    from loadgen.director.links.link import Link
+
+CONNECT_TIMEOUT_S = 10.0
+MAX_ANSWER_BYTES = 256 * 1024 * 1024
+_CHUNK_BYTES = 1 << 16
+_END_TIMEOUT_S = 1.0
+_MAX_COMPLAINT_CHARACTERS = 200
+
+_FIRST = "[ -t 0 ] && { PS1= PS2=; stty -echo -opost 2>/dev/null; }"
+"""A prefix that gives us a terminal would repeat what we say, and turn its ends of lines."""
+
+
+class LinkLost(LoadgenError):
+    """The director stopped answering; what was recorded so far stands."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a director said, and when it was asked and had answered; Unix ns, our clock."""
+
+    content: bytes
+    asked_ns: int
+    answered_ns: int
+
+    @property
+    def text(self) -> str:
+        """The content, as far as it is UTF-8."""
+        return self.content.decode("utf-8", "replace")
+
+
+def _write(stdin: asyncio.StreamWriter, text: str) -> None:
+    """Write to a process that may have gone: uvloop would raise a RuntimeError of its own."""
+    if stdin.is_closing():
+        raise EOFError
+    stdin.write(text.encode())
+
+
+def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    """To the shell and to what it started here: it leads a session of its own."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)
+
+
+class Shell:
+    """The remote shell behind a Link.
+
+    Attributes:
+        mark: the line that ends an answer.
+    """
+
+    def __init__(self, link: Link) -> None:
+        self.link = link
+        self.mark = f"@{secrets.token_hex(8)}"
+        self._process: asyncio.subprocess.Process | None = None
+        self._buffer = b""
+
+    async def open(self) -> None:
+        """Start it and wait for its first answer.
+
+        Raises:
+            LinkLost: it cannot be started, or does not answer.
+        """
+        await self.close()  # one that was lost may still be there
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                *self.link.argv,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                start_new_session=True,  # a Ctrl-C is ours to handle, not ssh's
+            )
+        except OSError as error:
+            raise LinkLost(f"{self.link.spec}: {error}") from error
+        self._buffer = b""
+        await self.ask(_FIRST, timeout_s=CONNECT_TIMEOUT_S)
+
+    async def ask(self, script: str, *, timeout_s: float) -> Answer:
+        """Run one line of shell there and take what it prints.
+
+        Raises:
+            LinkLost: no whole answer in time, or more than ``MAX_ANSWER_BYTES``.
+        """
+        # in two parts, so that a terminal's echo of the line is not the mark
+        marking = f"echo {self.mark[:1]}''{self.mark[1:]}"
+        return await self.send(f"{script}\n{marking}\n", timeout_s=timeout_s)
+
+    async def send(self, lines: str, *, timeout_s: float) -> Answer:
+        """Write lines to what reads there, and take what it prints until it prints the mark.
+
+        Raises:
+            LinkLost: as ``ask``.
+        """
+        process = self._process
+        if process is None or process.stdin is None:
+            raise LinkLost(f"{self.link.spec}: not connected")
+        asked_ns = time.time_ns()
+        try:
+            _write(process.stdin, lines)
+            async with asyncio.timeout(timeout_s):
+                await process.stdin.drain()
+                content = await self._read_to_mark(process)
+        except TimeoutError:
+            await self.close()
+            raise LinkLost(f"{self.link.spec}: no answer in {timeout_s:g} s") from None
+        except asyncio.LimitOverrunError:
+            await self.close()
+            raise LinkLost(f"{self.link.spec}: an answer without an end") from None
+        except (ConnectionError, EOFError):
+            complaint = await self._complaint(process)
+            await self.close()
+            raise LinkLost(f"{self.link.spec}: {complaint}") from None
+        return Answer(content=content, asked_ns=asked_ns, answered_ns=time.time_ns())
+
+    async def close(self) -> None:
+        """End the remote shell; no harm if it has gone already."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if process.stdin is not None:
+            process.stdin.close()
+        _signal(process, signal.SIGTERM)
+        try:
+            await asyncio.wait_for(process.wait(), _END_TIMEOUT_S)
+        except TimeoutError:
+            _signal(process, signal.SIGKILL)
+            await process.wait()
+        finally:
+            # closes the pipes, which what the shell started may still hold open
+            process._transport.close()  # type: ignore[attr-defined]
+
+    async def _read_to_mark(self, process: asyncio.subprocess.Process) -> bytes:
+        assert process.stdout is not None
+        mark = f"{self.mark}\n".encode()
+        parts = [self._buffer]
+        size = 0
+        tail = self._buffer
+        while mark not in tail:
+            chunk = await process.stdout.read(_CHUNK_BYTES)
+            if not chunk:
+                raise EOFError
+            size += len(chunk)
+            if size > MAX_ANSWER_BYTES:
+                raise asyncio.LimitOverrunError("answer", size)
+            parts.append(chunk)
+            tail = tail[-len(mark) :] + chunk
+        content, _, self._buffer = b"".join(parts).partition(mark)
+        return content
+
+    async def _complaint(self, process: asyncio.subprocess.Process) -> str:
+        """The last line that the link's command printed to its standard error."""
+        text = b""
+        if process.stderr is not None:
+            with contextlib.suppress(TimeoutError):
+                text = await asyncio.wait_for(process.stderr.read(_CHUNK_BYTES), 1.0)
+        return last_line(text.decode("utf-8", "replace")) or "the link was closed"
+
+
+def last_line(text: str) -> str:
+    """The last line of what a director complained of, as it may be shown; "" of nothing."""
+    lines = text.strip().splitlines()
+    return "".join(filter(str.isprintable, lines[-1]))[:_MAX_COMPLAINT_CHARACTERS] if lines else ""

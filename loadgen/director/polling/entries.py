@@ -1,0 +1,193 @@
+"""The entries of one director: when to read them, whether to, and what changed between reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from analyzer.ipvs.proc.entry_text import read_entries
+from analyzer.ipvs.table_diff.reads import Proof, Resizes, TableRead
+from analyzer.ipvs.table_diff.tracking import TableTracker, distinct_entries, joined
+from analyzer.ipvs.versions import law_of
+from loadgen.director.polling.pace import LONGEST_WAIT_S, EntriesPace
+
+if TYPE_CHECKING:
+    from analyzer.ipvs.proc.entry_rows import EntryRows, Rows
+    from analyzer.ipvs.table_diff.reads import Settled
+    from analyzer.ipvs.table_diff.tracking import Changes, Numbers
+    from loadgen.director.links.eye import Look
+    from loadgen.director.polling.watched import Watched
+
+TRY_AGAIN_S = 10.0
+
+Reading = Literal["yes", "given-up", "unreadable"]
+
+Notice = tuple[str, str]
+"""An event's kind and detail."""
+
+_EVENTS: dict[Reading, str] = {
+    "yes": "entries-resumed",
+    "given-up": "entries-given-up",
+    "unreadable": "entries-unreadable",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """What a look added to what is known of the entries.
+
+    Attributes:
+        changes: since the last read that was taken in; None where none was.
+        lines: of this look's own read; None where it read no entries.
+        proof: of the read before this look, where that waited for this look's size.
+    """
+
+    changes: Changes | None
+    lines: int | None
+    proof: Proof | None
+
+
+class Entries:
+    """Folds the reads of a director's connection table.
+
+    Attributes:
+        reading: ``yes``; ``given-up`` while a read costs too much; ``unreadable`` while there is
+            nothing to read, as before a director that boots has loaded its IPVS.
+        why_not: why entries were not read, or not all the time; None where they were.
+        there: about how many there are, of all services.
+    """
+
+    def __init__(self, watched: Watched, share: float, kernel: str | None) -> None:
+        self.reading: Reading = "yes"
+        self.why_not: str | None = None
+        self.there = 0
+        self._try_again_s = 0.0
+        self._watched = watched
+        self._share = share
+        self._pace = EntriesPace(share, kernel)
+        self._tracker = TableTracker()
+        self._resizes: Resizes[Rows] | None = Resizes() if law_of(kernel).table_resizes else None
+
+    @property
+    def rows(self) -> Rows:
+        """The watched entries that are there, as far as is known, as ``ENTRY`` rows."""
+        return self._tracker.rows
+
+    @property
+    def seen_ns(self) -> Numbers:
+        """When each of ``rows`` was last seen; Unix time, our clock."""
+        return self._tracker.seen_ns
+
+    def is_due(self, now_s: float) -> bool:
+        """Whether they may be read now."""
+        if self.reading == "unreadable":
+            return now_s >= self._try_again_s
+        return self.reading == "yes" and self._pace.is_due(now_s, self.there)
+
+    def expected_s(self) -> float:
+        """CPU time that the next read is expected to take there."""
+        return self._pace.cost_s(self.there)
+
+    def take(self, at_ns: int, now_s: float, look: Look) -> Taken:
+        """What a look shows to have changed, and how many lines it had.
+
+        Args:
+            at_ns: when the look was taken.
+            now_s: the same on the clock that ``is_due`` is asked by.
+            look: with the entries; without them it tells the size of the table alone, which
+                settles the read before it where the table resizes itself.
+        """
+        table = None if look.entries is None else read_entries(look.entries)
+        if table is not None:
+            cost_s = look.took_s if look.cpu_s is None else look.cpu_s
+            self._pace.note(now_s, table.lines, cost_s)
+        lines = None if table is None else table.lines
+        if self._resizes is not None:
+            read = None if table is None else self._read(at_ns, look, table)
+            settled = self._resizes.poll(look.services.conn_tab_size, read)
+            return self._settled(settled, lines)
+        if table is None:
+            return Taken(changes=None, lines=None, proof=None)
+        changes = self._tracker.update(at_ns, self._watched.entries(table.rows), table.lines)
+        return Taken(changes=changes, lines=lines, proof=None)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a read waits for the size that the next poll sees."""
+        return self._resizes is not None and self._resizes.is_waiting
+
+    def finish(self) -> Taken:
+        """What the last read shows, where no poll comes after it."""
+        settled = self._resizes.settle() if self._resizes is not None else None
+        taken = self._settled(settled, None)
+        last = self._tracker.finish()
+        changes = last if taken.changes is None else joined(taken.changes, last)
+        return replace(taken, changes=changes)
+
+    def unproved(self) -> str | None:
+        """How many reads proved no entry gone, since the table was being resized; None if none."""
+        if self._resizes is None or not self._resizes.proofs[Proof.NOTHING]:
+            return None
+        count = sum(self._resizes.proofs.values())
+        return (
+            f"{self._resizes.proofs[Proof.NOTHING]} of {count} reads came while the table was "
+            "resized, or had no neighbour to tell: they prove no entry gone"
+        )
+
+    def _read(self, at_ns: int, look: Look, table: EntryRows) -> TableRead[Rows]:
+        return TableRead(
+            at_ns=at_ns,
+            table=self._watched.entries(table.rows),
+            lines=table.lines,
+            distinct=distinct_entries(table.rows),
+            counted=_counted(look),
+            size=look.services.conn_tab_size,
+        )
+
+    def _settled(self, settled: Settled[Rows] | None, lines: int | None) -> Taken:
+        if settled is None:
+            return Taken(changes=None, lines=lines, proof=None)
+        read = settled.read
+        changes = self._tracker.update(read.at_ns, read.table, read.lines, settled.proof)
+        return Taken(changes=changes, lines=lines, proof=settled.proof)
+
+    def weigh(self, now_s: float, look: Look, lines: int | None, *, asked: bool) -> Notice | None:
+        """Decide whether to go on reading; the event, where that has changed.
+
+        Args:
+            now_s: as for ``is_due``.
+            look: the last.
+            lines: of its entries; None where it had none.
+            asked: they were asked for.
+        """
+        self.there = max(_counted(look), lines or 0)
+        if asked and lines is None:
+            self._try_again_s = now_s + TRY_AGAIN_S
+            return self._become("unreadable", "/proc/net/ip_vs_conn gave nothing")
+        if self.reading == "unreadable" and lines is None:
+            return None
+        if self._pace.is_affordable(self.there):
+            return self._become("yes", None)
+        return self._become("given-up", self._too_dear())
+
+    def _become(self, reading: Reading, why_not: str | None) -> Notice | None:
+        if reading == self.reading:
+            return None
+        self.reading, self.why_not = reading, why_not or self.why_not
+        return _EVENTS[reading], why_not or f"{self.there} entries"
+
+    def _too_dear(self) -> str:
+        return (
+            f"a read of {self.there} takes about {self.expected_s():.2g} s of its CPU, which "
+            f"{self._share:.2%} allows less often than every {LONGEST_WAIT_S:g} s; "
+            "the counters go on"
+        )
+
+
+def _counted(look: Look) -> int:
+    """Entries of all services by the counters; the table may hold others besides."""
+    return sum(
+        server.active + server.inactive
+        for service in look.services.services
+        for server in service.destinations
+    )

@@ -1,0 +1,98 @@
+"""The machine's own kernel as the directors': each is a network namespace with IPVS in it.
+
+Much faster than a kernel of its own, where the machine has ``ip_vs``. A director's process is the
+first of PID, mount and UTS namespaces of its own, so its SIGKILL ends all that runs in it.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from loadgen.errors import UsageProblem
+from loadgen.lab.system.programs import environment
+from loadgen.lab.topology.model import DIRECTOR_MEMORY_MB, Kernel, namespace
+
+if TYPE_CHECKING:
+    from loadgen.lab.topology.model import Host, Topology
+
+IPVS = Path("/proc/net/ip_vs")
+
+
+def resolve(wanted: Topology) -> Kernel:
+    """The kernel to use: ``auto`` takes the machine's own where it will do.
+
+    Raises:
+        UsageProblem: the machine's kernel is wanted, and lacks what the lab needs.
+    """
+    if wanted.kernel is Kernel.UML:
+        return Kernel.UML
+    lacking = None if wanted.kernel is Kernel.HOST else _needs_own_kernel(wanted)
+    lacking = lacking or _lacking(wanted)
+    if lacking is None:
+        return Kernel.HOST
+    if wanted.kernel is Kernel.AUTO:
+        return Kernel.UML
+    raise UsageProblem(f"kernel host: {lacking}; --kernel uml brings its own")
+
+
+def load(topology: Topology) -> None:
+    """Load the modules that a lab on the machine's kernel needs; those there are stay."""
+    for module in _modules(topology):
+        _modprobe(module)
+
+
+def command(lab_name: str, host: Host, directory: Path) -> list[str]:
+    """The command line of a director's process."""
+    return [
+        *("ip", "netns", "exec", namespace(lab_name, host.name)),
+        *("unshare", "--mount", "--propagation", "slave", "--uts", "--pid", "--fork"),
+        *("--kill-child", "--mount-proc"),
+        *("sh", str(directory / host.name / "namespace.sh")),
+    ]
+
+
+def _needs_own_kernel(wanted: Topology) -> str | None:
+    """What only a kernel of its own can give, though the machine's has IPVS."""
+    defaults = {
+        "conn_tab_bits": None,
+        "director_memory_mb": DIRECTOR_MEMORY_MB,
+        "kernel_images": (),
+    }
+    for name, default in defaults.items():
+        if getattr(wanted, name) != default:
+            return f"{name} can be set only for a kernel of its own"
+    return None
+
+
+def _lacking(wanted: Topology) -> str | None:
+    for module in _modules(wanted):
+        if module == "ip_vs" and IPVS.exists():
+            continue
+        if not (_is_there(module) or _modprobe(module, "--dry-run")):
+            return f"this machine's kernel has no {module}"
+    return None
+
+
+def _modules(topology: Topology) -> list[str]:
+    tunnel = ["ipip", *(["ip6_tunnel"] if topology.ipv6 else [])]
+    return [
+        "ip_vs",
+        f"ip_vs_{topology.scheduler}",
+        *(tunnel if topology.forwarding == "tun" else []),
+    ]
+
+
+def _is_there(module: str) -> bool:
+    return Path("/sys/module", module).exists()
+
+
+def _modprobe(module: str, *flags: str) -> bool:
+    """Whether modprobe was content."""
+    argv = ["modprobe", *flags, "--quiet", module]
+    try:
+        done = subprocess.run(argv, capture_output=True, timeout=20, env=environment(), check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0

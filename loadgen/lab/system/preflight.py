@@ -1,0 +1,59 @@
+"""What a lab needs of the machine, checked before anything is changed; one clear line each."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+from loadgen.errors import UsageProblem
+from loadgen.lab.kernels import fetch
+from loadgen.lab.system.programs import search_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from loadgen.lab.kernels.images import Say
+    from loadgen.lab.topology.model import Topology
+
+PACKAGES = {
+    "ip": "iproute2",
+    "ethtool": "ethtool",
+    "prlimit": "util-linux",
+    "unshare": "util-linux",
+    "modprobe": "kmod",
+    "keepalived": "keepalived",
+    "ipvsadm": "ipvsadm",
+    "nginx": "nginx-light",
+    "sshd": "openssh-server",
+    "ssh": "openssh-client",
+    "ssh-keygen": "openssh-client",
+}
+"""Program -> the Debian package that has it."""
+
+
+def check(wanted: Topology, say: Say) -> None:
+    """Raise the first problem found; kernel images that are not here are fetched.
+
+    Raises:
+        UsageProblem: this user or this machine cannot run a lab; the line says what is missing.
+    """
+    for problem in problems(wanted):
+        raise UsageProblem(problem)
+    own = [host for host in wanted.hosts if wanted.has_own_kernel(host)]
+    for specification in dict.fromkeys(wanted.kernel_image(host) for host in own):
+        fetch.provide(specification, say)
+
+
+def problems(wanted: Topology) -> Iterator[str]:
+    """One line for each thing that is missing."""
+    if os.geteuid() != 0:
+        yield "a lab makes network namespaces and taps: run it as root (sudo)"
+    yield from missing_programs(PACKAGES)
+
+
+def missing_programs(packages: Mapping[str, str]) -> Iterator[str]:
+    """One line for each program that is not in PATH or the system directories."""
+    for program, package in packages.items():
+        if shutil.which(program, path=search_path()) is None:
+            yield f"{program} is not installed: apt install {package}"

@@ -1,0 +1,103 @@
+"""An engine as an activity: it starts with the run, and the run waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+from analyzer.client.causes import NEIGHBOUR
+from loadgen.load.engines.rows import Row, columns_of
+from loadgen.load.engines.sources import Sources
+from loadgen.load.engines.tally import Tally
+from loadgen.load.engines.workers import Workers
+from loadgen.load.neighbour import neighbour_state
+from loadgen.session.background import Background
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from analyzer.recording.directory import RecordingWriter
+    from loadgen.load.engines.rows import Block
+    from loadgen.load.plan import LoadPlan
+
+_SOURCE, _PORT = Row._fields.index("source"), Row._fields.index("port")
+
+
+class Burst(Background):
+    """Sends a plan and records each request, the first by the number ``first``.
+
+    Attributes:
+        ended: set when the last request has ended.
+        sources: address and port of each connection made.
+        tally: what has become of the requests so far.
+        followers: called with each block of rows, too.
+    """
+
+    def __init__(
+        self,
+        plan: LoadPlan,
+        recording: RecordingWriter,
+        progress: Callable[[Tally], None],
+        say: Callable[[str], None],
+        first: int = 0,
+    ) -> None:
+        self.ended = asyncio.Event()
+        self.sources = Sources()
+        self.tally = Tally()
+        self.followers: list[Callable[[Block], object]] = []
+        self._plan = plan
+        self._recording = recording
+        self._first = first
+        self._progress = progress
+        self._workers = Workers(plan, self._take, say)
+
+    async def _begin(self) -> None:
+        expected = self._plan.expected_requests
+        self._event("burst-start", f"{expected} requests" if expected else "until time is up")
+        try:
+            await self._workers.start()
+        except BaseException:
+            await self._workers.stop()
+            raise
+
+    async def _run(self) -> None:
+        await self._workers.sent()
+        self._event("burst-end", "")
+        if self.tally.ended and self.tally.failed == self.tally.ended:
+            await self._note_neighbour()
+        self.ended.set()
+
+    async def _note_neighbour(self) -> None:
+        """Nothing succeeded: whether anybody is at the address may be why."""
+        vip = self._plan.target.vip
+        state = await neighbour_state(vip)
+        if state is not None:
+            self._event(NEIGHBOUR, f"{vip} {state}")
+
+    async def _end(self) -> None:
+        await self._workers.stop()
+
+    async def done(self) -> None:
+        """Return when every request has ended."""
+        assert self._task is not None
+        await self._task
+
+    def manifest(self) -> dict[str, Any]:
+        """The engine's part of ``run.json``; whole when the workers have gone."""
+        return {"name": self._plan.engine, "cpu_s": self._workers.cpu_s()}
+
+    def _take(self, rows: Block, texts: Sequence[str]) -> None:
+        self.sources.add(rows[:, _SOURCE], rows[:, _PORT], texts)
+        self.tally.add(rows, texts)
+        for follower in self.followers:
+            follower(rows)
+        columns = columns_of(rows, texts, self._plan)
+        own = {"id": columns["id"] + self._first} if self._first else {}
+        self._recording.extend_columns("requests", {**columns, **own})
+        self._progress(self.tally)
+
+    def _event(self, kind: str, detail: str) -> None:
+        self._recording.append(
+            "events", {"at": time.time_ns(), "host": "client", "kind": kind, "detail": detail}
+        )

@@ -1,0 +1,244 @@
+"""One connection of the http engine: opened, with TLS where asked, a request and its answer on it.
+
+Of aiohttp it takes the protocol and the parser in C. Its session would keep cookies, pools and
+proxies for us, and would send an idempotent request once more, on another connection, when the
+server has closed the first. Here every connection is a row.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import ssl
+import time
+from dataclasses import dataclass
+from errno import ECONNRESET
+from typing import TYPE_CHECKING
+
+from aiohttp import ClientError, ClientPayloadError, EofStream, ServerDisconnectedError
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.http_exceptions import HttpProcessingError
+
+from loadgen.load.engines.closing import CLOSER_NUMBER
+from loadgen.load.engines.http.redirects import location_of
+from loadgen.load.engines.http.transport import Edges, PlainTransport
+from loadgen.load.engines.opening import bind, family_of
+from loadgen.load.engines.rows import NONE
+from loadgen.load.engines.wording import (
+    SHORT_ANSWER,
+    TIMED_OUT,
+    Failure,
+    not_http,
+    reason,
+    request_bytes,
+    status_failure,
+)
+
+if TYPE_CHECKING:
+    from analyzer.forecast.closings import Close
+    from loadgen.load.plan import LoadPlan
+
+_SWITCHING_PROTOCOLS = 101
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One request while it is on its way; Unix ns.
+
+    Attributes:
+        path: that it asks for.
+        keeps: the server did not say that it would close the connection.
+        location: where its answer leads.
+        follows: the path that is asked for next, where a redirect is followed.
+        securing: TCP stands, TLS does not yet.
+        failure: why it failed; None if it did not.
+        sock: our own handle of its connection.
+    """
+
+    number: int
+    scheduled: int
+    close: Close
+    path: str
+    started: int = NONE
+    connected: int = NONE
+    first_byte: int = NONE
+    ended: int = NONE
+    closed: int = NONE
+    source: str | None = None
+    port: int = NONE
+    status: int = NONE
+    size: int = NONE
+    closer: int = NONE
+    resent: int = NONE
+    rtt_us: int = NONE
+    keeps: bool = True
+    location: str | None = None
+    follows: str | None = None
+    securing: bool = False
+    failure: Failure | None = None
+    sock: socket.socket | None = None
+
+
+class Answer(ResponseHandler):
+    """aiohttp's protocol; it notes when bytes come, not when a task is woken to look at them.
+
+    Attributes:
+        first_ns: when the first came, Unix ns.
+        last_ns: when the last so far came, or the server's FIN.
+    """
+
+    first_ns = NONE
+    last_ns = NONE
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of the answer; none where the parser is to go on with what it has."""
+        if data:
+            self.last_ns = time.time_ns()
+            if self.first_ns == NONE:
+                self.first_ns = self.last_ns
+        super().data_received(data)
+
+    def eof_received(self) -> None:
+        """The server's FIN."""
+        self.last_ns = time.time_ns()
+        super().eof_received()
+
+
+class Connector:
+    """Carries out attempts at one target, each on a connection of its own."""
+
+    def __init__(self, plan: LoadPlan) -> None:
+        self._plan = plan
+        self._loop = asyncio.get_running_loop()
+        self._edges = Edges(self._loop)
+        self._family = family_of(plan.target.vip)
+        self._address = (plan.target.vip, plan.target.port)
+        self._trust = trust_of(plan) if plan.request.tls else None
+        self._heads = plan.request.method == "HEAD"
+        self._connect_timeout_s = min(plan.connect_timeout_s, plan.timeout_s)
+        self._messages = {
+            close: request_bytes(plan, server_closes=close == "server")
+            for close in plan.closing.kinds
+        }
+
+    def close(self) -> None:
+        """Open no more."""
+        self._edges.close()
+
+    async def request(self, attempt: Attempt) -> None:
+        """Open a connection, send the request, read the answer.
+
+        What comes of it is noted in the attempt, failure too. Its socket stays open.
+        """
+        began_s = self._loop.time()
+        attempt.started = time.time_ns()
+        answer = Answer(self._loop)
+        try:
+            async with asyncio.timeout_at(began_s + self._connect_timeout_s) as limit:
+                transport = await self._open(attempt, answer)
+                limit.reschedule(began_s + self._plan.timeout_s)
+                transport.write(self._message(attempt))
+                await self._read(attempt, answer)
+        except (ClientError, HttpProcessingError, EofStream, OSError) as error:
+            attempt.failure = reason_of(error, attempt)
+            if getattr(error, "errno", None) == ECONNRESET and attempt.connected != NONE:
+                attempt.closer = CLOSER_NUMBER["reset"]
+        finally:
+            attempt.first_byte = answer.first_ns
+            answer.close()
+
+    async def _open(self, attempt: Attempt, answer: Answer) -> asyncio.Transport:
+        plan = self._plan
+        sock = socket.socket(self._family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        attempt.sock = sock
+        if plan.sources:
+            bind(sock, plan.sources[attempt.number % len(plan.sources)])
+        if plan.request.body:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        plain = PlainTransport(self._loop, sock, self._edges)
+        await plain.connect(self._address)
+        transport = plain if self._trust is None else await self._secure(attempt, answer)
+        attempt.connected = time.time_ns()
+        attempt.source, attempt.port = attempt.sock.getsockname()[:2]
+        answer.set_response_params(
+            skip_payload=self._heads, read_until_eof=True, auto_decompress=False
+        )
+        if transport is plain:
+            plain.start(answer)
+        return transport
+
+    async def _secure(self, attempt: Attempt, answer: Answer) -> asyncio.Transport:
+        """TLS is the event loop's, which closes the handle that it is given: we keep another."""
+        theirs = attempt.sock
+        assert theirs is not None
+        attempt.securing = True
+        attempt.sock = theirs.dup()
+        self._edges.release(theirs.fileno())
+        transport, _ = await self._loop.create_connection(
+            lambda: answer,
+            sock=theirs,
+            ssl=self._trust,
+            server_hostname=self._plan.request.server_name or self._plan.target.vip,
+        )
+        attempt.securing = False
+        return transport
+
+    def _message(self, attempt: Attempt) -> bytes:
+        if attempt.path == self._plan.request.path:
+            return self._messages[attempt.close]
+        server_closes = attempt.close == "server"
+        return request_bytes(self._plan, server_closes=server_closes, path=attempt.path)
+
+    async def _read(self, attempt: Attempt, answer: Answer) -> None:
+        head, body = await answer.read()
+        while head.code < 200 and head.code != _SWITCHING_PROTOCOLS:
+            head, body = await answer.read()
+        attempt.status = head.code
+        attempt.keeps = not head.should_close
+        attempt.location = location_of(head.code, head.headers)
+        size = 0
+        while not body.at_eof():  # in pieces: many bodies at a time do not fill the memory
+            size += len(await body.readany())
+        attempt.size = size
+        attempt.ended = answer.last_ns
+        if not 200 <= head.code < 400:
+            attempt.failure = status_failure(head.code)
+
+
+def trust_of(plan: LoadPlan) -> ssl.SSLContext:
+    """One context for all: reading the authorities' certificates anew would cost milliseconds."""
+    context = ssl.create_default_context()
+    if not plan.request.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def reason_of(error: Exception, attempt: Attempt) -> Failure:
+    """Why an attempt failed, in the words that all engines use; nothing of the wire is quoted."""
+    if isinstance(error, TimeoutError):
+        return TIMED_OUT[_stage(attempt)]
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return Failure("tls", f"certificate: {error.verify_message}")
+    if isinstance(error, ssl.SSLError):
+        return Failure("tls", f"TLS: {(error.reason or 'failed').replace('_', ' ').lower()}")
+    if isinstance(error, ServerDisconnectedError | ClientPayloadError | EofStream):
+        return SHORT_ANSWER
+    if isinstance(error, HttpProcessingError):
+        return not_http(_QUOTED.split(error.message, 1)[0].strip() or "not readable")
+    if isinstance(error, OSError):
+        found = reason(error)
+        return Failure("tls", f"TLS: {found.text}") if attempt.securing else found
+    return Failure("other", type(error).__name__)
+
+
+def _stage(attempt: Attempt) -> str:
+    if attempt.connected != NONE:
+        return "answer"
+    return "tls" if attempt.securing else "connect"
+
+
+_QUOTED = re.compile(r"[:\n]|\bb?['\"]")
+"""Where a parser's message begins to quote what it read."""

@@ -1,0 +1,236 @@
+"""When each request is sent, and how its connection ends: an asyncio task for each.
+
+How a connection ends is not left to aiohttp, nor to the event loop: the socket is our own, or with
+TLS a second handle of the same connection. What they close sends nothing; the last handle does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from loadgen.load.engines.closing import (
+    CLOSE_NUMBER,
+    CLOSER_NUMBER,
+    END,
+    FIRST_TO_CLOSE,
+    STAYS_OPEN,
+    server_has_closed,
+    tcp_info,
+)
+from loadgen.load.engines.http.connection import Attempt, Connector
+from loadgen.load.engines.http.redirects import lead_of
+from loadgen.load.engines.rows import NONE, Row
+from loadgen.load.engines.turns import turns_of
+from loadgen.load.engines.wording import BAD_REDIRECT, INTERRUPTED, TIMED_OUT, TOO_MANY_REDIRECTS
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+    from loadgen.load.engines.rows import Outlet
+    from loadgen.load.engines.share import Share
+
+_LOOK_S = 0.05
+_FLUSH_EVERY = 5  # looks
+_TLS_FAREWELL_S = 0.25  # for transports that are still saying good-bye
+
+
+def send(share: Share, outlet: Outlet) -> None:
+    """Carry out a share; see ``loadgen.load.engines.share.Engine``."""
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_carry_out(share, outlet))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Uvloop where it is there."""
+    with suppress(ImportError):
+        import uvloop
+
+        return uvloop.new_event_loop
+    return None
+
+
+async def _carry_out(share: Share, outlet: Outlet) -> None:
+    connector = Connector(share.plan)
+    try:
+        await _Client(share, outlet, connector).run()
+    finally:
+        connector.close()
+    if share.plan.request.tls:
+        await asyncio.sleep(_TLS_FAREWELL_S)
+
+
+class _Client:
+    """One worker's requests, from the first to the last."""
+
+    def __init__(self, share: Share, outlet: Outlet, connector: Connector) -> None:
+        self._plan = share.plan
+        self._outlet = outlet
+        self._connector = connector
+        self._turns = turns_of(share)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._over = asyncio.Event()
+        self._fault: BaseException | None = None
+        self._kept: list[socket.socket] = []
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def run(self) -> None:
+        """Send everything, keep what is to stay open, end all."""
+        outlet, looks = self._outlet, 0
+        self._begin_due()
+        while not outlet.stopped and not self._over.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_S):
+                    await self._over.wait()
+            looks += 1
+            if looks % _FLUSH_EVERY == 0:
+                outlet.flush()
+        await self._interrupt()
+        outlet.sent()
+        while not outlet.stopped and self._kept:
+            await asyncio.sleep(_LOOK_S)
+        for sock in self._kept:
+            sock.close()
+
+    def _begin_due(self) -> None:
+        """Begin what is due, and come again when the next is."""
+        now_ns = time.time_ns()
+        while not self._outlet.stopped and (request := self._turns.due(now_ns)):
+            task = asyncio.create_task(self._follow(*request))
+            self._tasks.add(task)
+            task.add_done_callback(self._one_ended)
+        if self._timer is not None:
+            self._timer.cancel()
+        next_ns = self._turns.next_ns
+        if next_ns is not None:
+            delay_s = max((next_ns - time.time_ns()) / 1e9, 0)
+            self._timer = asyncio.get_running_loop().call_later(delay_s, self._begin_due)
+        elif self._turns.ended and not self._tasks:
+            self._over.set()
+
+    def _one_ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._turns.ended_one(time.time_ns())
+        if task.cancelled():
+            return
+        if fault := task.exception():
+            self._fault = fault
+            self._over.set()
+        self._begin_due()
+
+    async def _interrupt(self) -> None:
+        """What is under way goes no further.
+
+        Raises:
+            BaseException: whatever a request fell over.
+        """
+        if self._timer is not None:
+            self._timer.cancel()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._fault:
+            raise self._fault
+
+    async def _follow(self, number: int, scheduled_ns: int) -> None:
+        """One request, and the redirects it leads to, each a connection and a row."""
+        path = self._plan.request.path
+        close = self._plan.closing.of(number)
+        for left in range(self._plan.request.redirects, -1, -1):
+            attempt = Attempt(number, scheduled_ns, close, path)
+            await self._one(attempt, left)
+            if attempt.follows is None:
+                return
+            path = attempt.follows
+            scheduled_ns = time.time_ns()
+
+    async def _one(self, attempt: Attempt, redirects_left: int) -> None:
+        try:
+            await self._connector.request(attempt)
+            if attempt.ended != NONE:
+                self._judge_redirect(attempt, redirects_left)
+                await self._close(attempt)
+        except asyncio.CancelledError:
+            if attempt.ended == NONE or attempt.follows is not None:
+                attempt.failure, attempt.follows = INTERRUPTED, None
+            if attempt.ended != NONE:
+                self._end(attempt)
+            raise
+        finally:
+            if attempt.sock is not None:
+                attempt.sock.close()
+            self._outlet.row(self._row(attempt))
+
+    def _judge_redirect(self, attempt: Attempt, left: int) -> None:
+        """Where redirects are followed: whether this one is, and if not, what that means."""
+        if attempt.location is None or not self._plan.request.redirects:
+            return
+        lead = lead_of(self._plan, attempt.path, attempt.location)
+        if lead.to == "nowhere":
+            attempt.failure = BAD_REDIRECT
+        elif lead.to == "here" and left:
+            attempt.follows = lead.path
+        elif lead.to == "here":
+            attempt.failure = TOO_MANY_REDIRECTS
+
+    async def _close(self, attempt: Attempt) -> None:
+        """Hold, then end the connection as planned."""
+        if attempt.close == "server":
+            await self._await_fin(attempt)
+        over_ns = time.time_ns() + self._plan.closing.hold.ns(attempt.number)
+        while (left_ns := over_ns - time.time_ns()) > 0:
+            await asyncio.sleep(left_ns / 1e9)  # uvloop's clock ticks in ms, and may be early
+        self._end(attempt)
+
+    async def _await_fin(self, attempt: Attempt) -> None:
+        """The server was asked to close."""
+        assert attempt.sock is not None
+        loop = asyncio.get_running_loop()
+        with suppress(OSError):
+            try:
+                async with asyncio.timeout(self._plan.timeout_s):
+                    while await loop.sock_recv(attempt.sock, 65536):
+                        pass
+            except TimeoutError:
+                attempt.failure = attempt.failure or TIMED_OUT["close"]
+
+    def _end(self, attempt: Attempt) -> None:
+        sock = attempt.sock
+        assert sock is not None
+        if self._plan.tcp_info:
+            attempt.resent, attempt.rtt_us = tcp_info(sock)
+        fin_seen = not attempt.keeps and server_has_closed(sock)
+        attempt.closer = CLOSER_NUMBER["server"] if fin_seen else FIRST_TO_CLOSE[attempt.close]
+        attempt.closed = NONE if attempt.close == "never" else time.time_ns()
+        END[attempt.close](sock)
+        if attempt.close in STAYS_OPEN:
+            self._kept.append(sock)
+            attempt.sock = None
+
+    def _row(self, attempt: Attempt) -> Row:
+        text = self._outlet.text
+        failure = attempt.failure
+        error, kind = (NONE, NONE) if failure is None else failure.numbers(self._outlet)
+        return Row(
+            number=attempt.number,
+            scheduled=attempt.scheduled,
+            started=attempt.started,
+            connected=attempt.connected,
+            first_byte=attempt.first_byte,
+            ended=attempt.ended,
+            closed=attempt.closed,
+            source=NONE if attempt.source is None else text(attempt.source),
+            port=attempt.port,
+            status=attempt.status,
+            size=attempt.size,
+            error=error,
+            close=CLOSE_NUMBER[attempt.close],
+            closer=attempt.closer,
+            retransmits=attempt.resent,
+            rtt_us=attempt.rtt_us,
+            failure=kind,
+            followed=NONE if attempt.follows is None else 1,
+        )

@@ -1,0 +1,121 @@
+"""The script's table, compiled: one look moves a connection and says all that comes of it.
+
+A *line* is a script and a state as one number, and ``line + happening`` is a place in the table. At
+a place stand the line that follows and the *deeds*: bits for all that is to be done. Thousands of
+connections are moved by two looks, and what none of them needs costs one test of their deeds.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analyzer.forecast.closings import CLOSES
+from loadgen.load.engines.packets.tcp import script
+from loadgen.load.engines.packets.tcp.script import (
+    BUSY,
+    HOLDS,
+    OVER,
+    SETTLED,
+    Happening,
+    Segment,
+    State,
+)
+from loadgen.load.engines.wording import REFUSED, RESET, SHORT_ANSWER, TIMED_OUT
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from loadgen.load.engines.packets.tcp.connections import Bools, Ints
+    from loadgen.load.engines.wording import Failure
+
+SENDS = 0xF
+"""Of deeds: the segment to be sent; ``RST_BARE`` is not among them, which needs the other's."""
+
+TIMES, ASKS, PAUSES, SERVER_CLOSED, FAILS = 1 << 4, 1 << 5, 1 << 6, 1 << 7, 1 << 8
+RESETS, LOSES, ENDS, SETTLES, FREES = 1 << 9, 1 << 10, 1 << 11, 1 << 12, 1 << 13
+"""Of deeds: another time limit holds; the request is out; the hold begins; the server has sent its
+FIN; the row needs an error; the server has reset; nobody acknowledged our FIN; no sender waits any
+more; the row may go; nothing that comes of the connection changes it."""
+
+_FAILURES = {
+    (State.SYN_SENT, Happening.RESET): REFUSED,
+    (State.SYN_SENT, Happening.TIME_UP): TIMED_OUT["connect"],
+    (State.ASKED, Happening.RESET): RESET,
+    (State.ASKED, Happening.TIME_UP): TIMED_OUT["answer"],
+    (State.ASKED, Happening.FIN): SHORT_ANSWER,
+    (State.AWAITING_FIN, Happening.TIME_UP): TIMED_OUT["close"],
+}
+_SHAPE = (len(CLOSES), len(State), len(Happening))
+_FINISHING = {State.FIN_WAIT_1, State.CLOSING, State.LAST_ACK}
+_FINS = {Happening.FIN, Happening.WHOLE_FIN, Happening.FIN_AND_ACKED}
+
+
+class Table:
+    """All scripts.
+
+    Args:
+        holds: whether there is a time between answer and close.
+
+    Attributes:
+        after: the line that follows, by place.
+        deeds: by place.
+    """
+
+    def __init__(self, *, holds: bool) -> None:
+        following, sends = (each.astype(np.int64) for each in script.compiled(holds=holds))
+        scripts, self._before, self._happening = np.indices(_SHAPE)
+        self.after = line_of(scripts, following).ravel()
+        sends[sends == Segment.RST_BARE] = 0
+        self.deeds = (sends + self._brought_about(following)).ravel()
+
+    def of_states(self, *states: State) -> Bools:
+        """Whether a line is of one of these states, by line."""
+        return np.isin(self._before, states).ravel()
+
+    def failure(self, place: int) -> Failure:
+        """What a row says where a deed is ``FAILS``."""
+        _, state, happening = np.unravel_index(place, _SHAPE)
+        return _FAILURES[State(int(state)), Happening(int(happening))]
+
+    def _brought_about(self, after: Ints) -> Ints:
+        before, happening = self._before, self._happening
+        moves = after != before
+        held, holds = _among(before, HOLDS), _among(after, HOLDS)
+        fails = np.zeros(_SHAPE, np.bool_)
+        for state, what in _FAILURES:
+            fails[:, state, what] = True
+        deeds = {
+            TIMES: moves & ~(held & holds),
+            ASKS: moves & (after == State.ASKED),
+            PAUSES: holds & ~held,
+            SERVER_CLOSED: _among(happening, _FINS),
+            FAILS: moves & fails,
+            RESETS: moves & (happening == Happening.RESET) & (before != State.SYN_SENT),
+            LOSES: moves & _among(before, _FINISHING) & (happening == Happening.TIME_UP),
+            ENDS: _among(before, BUSY) & ~_among(after, BUSY),
+            SETTLES: moves & _among(after, SETTLED),
+            FREES: moves & _among(after, OVER),
+        }
+        return united(deeds)
+
+
+def line_of(script_number: Ints, state: Ints | State) -> Ints:
+    """The line of a script (its place in ``CLOSES``) and a state."""
+    return np.asarray((script_number * len(State) + state) * len(Happening))
+
+
+def united(bits: Mapping[int, Bools]) -> Ints:
+    """Numbers that have those of the bits that stand before what is so."""
+    numbers = [bit * is_so.astype(np.int64) for bit, is_so in bits.items()]
+    return np.asarray(np.bitwise_or.reduce(numbers))
+
+
+def having(deeds: Ints, deed: int) -> Ints:
+    """Which of them have a deed."""
+    return (deeds & deed).nonzero()[0]
+
+
+def _among(numbers: Ints, some: Collection[int]) -> Bools:
+    return np.isin(numbers, list(some))

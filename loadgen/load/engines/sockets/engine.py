@@ -1,0 +1,122 @@
+"""The loop: what is due, what has come, whose time is up.
+
+Each connection is registered once, edge-triggered, for all that can happen to it; the first
+writable edge is the end of its handshake. epoll_wait counts in milliseconds, which is too coarse
+for a schedule: what sleeps to the microsecond is select(2) on the epoll descriptor itself.
+"""
+
+from __future__ import annotations
+
+import select
+import time
+from typing import TYPE_CHECKING
+
+from loadgen.load.engines.rows import NONE
+from loadgen.load.engines.sockets.ending import Ending
+from loadgen.load.engines.sockets.handshake import Handshake
+from loadgen.load.engines.sockets.reading import Reading
+from loadgen.load.engines.turns import turns_of
+
+if TYPE_CHECKING:
+    from loadgen.load.engines.rows import Outlet
+    from loadgen.load.engines.share import Share
+
+_LONGEST_SLEEP_S = 0.05
+_AT_MOST_AT_ONCE = 64
+"""Connections begun between two looks at what has come: answers are not kept waiting for long."""
+
+_GRACE_S = 0.1
+"""When it is told to stop, for the answers to what was just asked."""
+
+_HOUSEKEEPING_NS = 50_000_000
+_FLUSH_NS = 250_000_000
+
+
+def send(share: Share, outlet: Outlet) -> None:
+    """Carry out a share; see ``loadgen.load.engines.share.Engine``."""
+    Sender(share, outlet).run()
+
+
+class Sender:
+    """One worker's connections, from the first to the last."""
+
+    def __init__(self, share: Share, outlet: Outlet) -> None:
+        plan = share.plan
+        self._outlet = outlet
+        self._epoll = select.epoll()
+        self._turns = turns_of(share)
+        self._ending = Ending(plan, outlet, self._turns)
+        self._reading = Reading(plan, self._ending)
+        self._handshake = Handshake(plan, outlet, self._epoll, self._reading, self._ending)
+        self._next_housekeeping_ns = 0
+        self._next_flush_ns = 0
+
+    def run(self) -> None:
+        """Send everything, keep what is to stay open, end all."""
+        outlet, turns, ending = self._outlet, self._turns, self._ending
+        try:
+            while not outlet.stopped and not (turns.ended and not ending.under_way):
+                self._turn()
+            self._await_answers()
+            ending.interrupt()
+            outlet.flush()
+            outlet.sent()
+            while not outlet.stopped and ending.kept:
+                self._look(_LONGEST_SLEEP_S)
+        finally:
+            ending.let_go()
+            self._epoll.close()
+
+    def _await_answers(self) -> None:
+        """Nothing more is begun, and what has just been asked is no failure of who is to answer."""
+        until_s = time.monotonic() + _GRACE_S
+        while self._ending.under_way and time.monotonic() < until_s:
+            self._look(_GRACE_S / 10)
+
+    def _turn(self) -> None:
+        """Begin what is due, look at what has come, see whose time is up."""
+        now_ns = time.time_ns()
+        begun = self._begin_due(now_ns)
+        self._look(0 if begun == _AT_MOST_AT_ONCE else self._idle_s())
+        if self._reading.next_ns is not None:
+            self._reading.end_held()
+        if now_ns >= self._next_housekeeping_ns:
+            self._next_housekeeping_ns = now_ns + _HOUSEKEEPING_NS
+            self._keep_house(now_ns)
+
+    def _begin_due(self, now_ns: int) -> int:
+        due, begin = self._turns.due, self._handshake.begin
+        for begun in range(_AT_MOST_AT_ONCE):
+            request = due(now_ns)
+            if request is None:
+                return begun
+            begin(*request)
+        return _AT_MOST_AT_ONCE
+
+    def _idle_s(self) -> float:
+        """Until the next is due or a hold is over, at most as long as a stop may go unseen."""
+        due_ns, held_ns = self._turns.next_ns, self._reading.next_ns
+        if due_ns is None and held_ns is None:
+            return _LONGEST_SLEEP_S
+        at_ns = min(at_ns for at_ns in (due_ns, held_ns) if at_ns is not None)
+        return min(max((at_ns - time.time_ns()) / 1e9, 0), _LONGEST_SLEEP_S)
+
+    def _look(self, idle_s: float) -> None:
+        if 0 < idle_s < _LONGEST_SLEEP_S:
+            select.select([self._epoll], (), (), idle_s)
+            idle_s = 0
+        under_way, readable = self._ending.under_way, self._reading.readable
+        for handle, mask in self._epoll.poll(idle_s):
+            exchange = under_way.get(handle)
+            if exchange is None:
+                self._ending.hear_kept(handle, mask)
+            elif exchange.connected == NONE:
+                self._handshake.connected(exchange, mask)
+            else:
+                readable(exchange, mask)
+
+    def _keep_house(self, now_ns: int) -> None:
+        self._ending.expire(now_ns)
+        if now_ns >= self._next_flush_ns:
+            self._next_flush_ns = now_ns + _FLUSH_NS
+            self._outlet.flush()

@@ -1,0 +1,122 @@
+"""One request and its answer on a socket: bytes in, what is known of the answer out."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import httptools
+
+from loadgen.load.engines.rows import NONE
+
+if TYPE_CHECKING:
+    import socket
+
+    from analyzer.forecast.closings import Close
+
+MOST_HEAD_BYTES = 256 * 1024
+_LENGTH = re.compile(rb"\r?\n(?:content-length|transfer-encoding)[ \t]*:", re.IGNORECASE)
+_INTERIM = re.compile(rb"\A(?:HTTP/1\.[01] 1\d\d[^\n]*\r?\n(?:[^\r\n][^\n]*\n)*\r?\n)+")
+"""Answers in the 100s, which go before the one that counts."""
+
+
+class Exchange:
+    """A connection while it is open. It is the protocol object of its own httptools parser.
+
+    Attributes:
+        close: how it is to end.
+        scheduled, started, connected, first_byte, ended: Unix ns, ``NONE`` until reached.
+        complete: the answer is there, whole.
+        keeps: the server said that it would keep the connection open.
+        fin_seen: the server has closed its side.
+    """
+
+    __slots__ = (
+        "_head",
+        "_heads",
+        "_parser",
+        "_sized",
+        "close",
+        "complete",
+        "connected",
+        "ended",
+        "fin_seen",
+        "first_byte",
+        "keeps",
+        "number",
+        "port",
+        "scheduled",
+        "size",
+        "sock",
+        "source",
+        "started",
+        "status",
+    )
+
+    def __init__(
+        self, number: int, scheduled: int, started: int, close: Close, *, heads: bool
+    ) -> None:
+        self.number = number
+        self.scheduled = scheduled
+        self.started = started
+        self.close = close
+        self.sock: socket.socket
+        self.connected = self.first_byte = self.ended = NONE
+        self.source = self.port = self.status = NONE
+        self.size = 0
+        self.complete = self.fin_seen = self.keeps = False
+        self._heads = heads
+        self._head: bytes | None = b""
+        self._sized = False
+        self._parser: Any = httptools.HttpResponseParser(self)
+
+    def feed(self, data: memoryview) -> None:
+        """Bytes of the answer.
+
+        Raises:
+            httptools.HttpParserError: they are no HTTP/1.1, or too much of it.
+        """
+        self._parser.feed_data(data)
+        if self._head is not None and not self.complete:
+            self._note_head(bytes(data))
+
+    def _note_head(self, data: bytes) -> None:
+        """Kept until it is whole, and then asked whether a length is told.
+
+        That is worth knowing of few answers, and a callback for each header of each would cost more
+        than all else here.
+        """
+        assert self._head is not None
+        self._head += data
+        if self.status != NONE:
+            head = _INTERIM.sub(b"", self._head).partition(b"\r\n\r\n")[0]
+            self._sized = _LENGTH.search(head) is not None
+            self._head = None
+        elif len(self._head) > MOST_HEAD_BYTES:
+            raise httptools.HttpParserError(f"a head of more than {MOST_HEAD_BYTES} bytes")
+
+    def end_of_stream(self) -> None:
+        """The server's FIN: it ends an answer that came without a length."""
+        self.fin_seen = True
+        if self.status != NONE and not self._sized:
+            self.complete = True
+
+    def release(self) -> None:
+        """Let go of the parser, which holds us as we hold it."""
+        self._parser = None
+
+    def on_headers_complete(self) -> None:
+        """The head is whole; that of an answer in the 100s announces another."""
+        status = self._parser.get_status_code()
+        if status >= 200:
+            self.status = status
+            self.keeps = self._parser.should_keep_alive()
+            self.complete = self._heads  # an answer to HEAD has no body, whatever it says
+
+    def on_body(self, data: bytes) -> None:
+        """A piece of the body."""
+        self.size += len(data)
+
+    def on_message_complete(self) -> None:
+        """The answer is whole."""
+        self.complete = self.status != NONE

@@ -1,0 +1,119 @@
+"""A connection's beginning: a socket, the handshake, the request."""
+
+from __future__ import annotations
+
+import select
+import socket
+import time
+from errno import EINPROGRESS
+from typing import TYPE_CHECKING
+
+from analyzer.forecast.closings import CLOSES
+from loadgen.load.engines.opening import ALL_EDGES, bind, family_of
+from loadgen.load.engines.rows import NONE
+from loadgen.load.engines.sockets.exchange import Exchange
+from loadgen.load.engines.wording import REQUEST_TOO_LONG, Failure, reason, request_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from loadgen.load.engines.rows import Outlet
+    from loadgen.load.engines.sockets.ending import Ending
+    from loadgen.load.engines.sockets.reading import Reading
+    from loadgen.load.plan import LoadPlan
+
+_FAULT = select.EPOLLERR | select.EPOLLHUP
+
+
+class Handshake:
+    """Begins connections, and sends the request when one stands."""
+
+    def __init__(
+        self,
+        plan: LoadPlan,
+        outlet: Outlet,
+        epoll: select.epoll,
+        reading: Reading,
+        ending: Ending,
+    ) -> None:
+        self._reading = reading
+        self._epoll = epoll
+        self._outlet = outlet
+        self._ending = ending
+        self._closing = plan.closing
+        self._datagram = plan.datagram
+        self._address = (plan.target.vip, plan.target.port)
+        self._family = family_of(plan.target.vip)
+        kind = socket.SOCK_STREAM if plan.datagram is None else socket.SOCK_DGRAM
+        self._kind = kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+        self._pool = [(source, outlet.text(source)) for source in plan.sources]
+        self._source_numbers: dict[str, int] = {}
+        self._heads = plan.request.method == "HEAD"
+        self._messages = _messages(plan)
+
+    def begin(self, number: int, scheduled_ns: int) -> None:
+        """Send the first segment; what cannot begin is a failed row."""
+        now_ns = time.time_ns()
+        close = self._closing.of(number)
+        exchange = Exchange(number, scheduled_ns, now_ns, close, heads=self._heads)
+        try:
+            # SocketType is what socket.socket adds its conveniences to, at three times its price
+            sock = socket.SocketType(self._family, self._kind)
+        except OSError as error:
+            why = reason(error)
+            self._ending.never_began(exchange, Failure(why.kind, f"no socket: {why.text}"))
+            return
+        exchange.sock = sock  # type: ignore[assignment]
+        self._ending.under_way[sock.fileno()] = exchange
+        try:
+            if self._pool:
+                source, exchange.source = self._pool[number % len(self._pool)]
+                bind(exchange.sock, source)
+            refused = sock.connect_ex(self._address)
+        except OSError as error:
+            self._ending.fail(exchange, reason(error))
+            return
+        if refused not in (0, EINPROGRESS):
+            self._ending.fail(exchange, reason(OSError(refused, "")))
+            return
+        self._epoll.register(sock.fileno(), ALL_EDGES)
+
+    def connected(self, exchange: Exchange, mask: int) -> None:
+        """The first edge: the connection stands, or will not."""
+        sock = exchange.sock
+        if mask & _FAULT and (error := sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)):
+            self._ending.fail(exchange, reason(OSError(error, "")))
+            return
+        exchange.connected = time.time_ns()
+        message = self._messages[exchange.close]
+        try:
+            self._note_source(exchange)
+            sent = sock.send(message)
+        except OSError as error:
+            self._ending.fail(exchange, reason(error))
+            return
+        if sent < len(message):
+            self._ending.fail(exchange, REQUEST_TOO_LONG)
+        elif self._datagram is not None and not self._datagram.answered:
+            exchange.ended = exchange.connected
+            self._ending.end(exchange)
+        elif mask & select.EPOLLIN:
+            self._reading.readable(exchange, mask)
+
+    def _note_source(self, exchange: Exchange) -> None:
+        name = exchange.sock.getsockname()
+        exchange.port = name[1]
+        if exchange.source == NONE:
+            known = self._source_numbers.get(name[0])
+            if known is None:
+                known = self._source_numbers[name[0]] = self._outlet.text(name[0])
+            exchange.source = known
+
+
+def _messages(plan: LoadPlan) -> Mapping[str, bytes]:
+    """What is sent on a connection, by how it is to end."""
+    if plan.datagram is not None:
+        return dict.fromkeys(CLOSES, plan.datagram.payload)
+    return {
+        close: request_bytes(plan, server_closes=close == "server") for close in plan.closing.kinds
+    }

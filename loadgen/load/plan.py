@@ -1,0 +1,289 @@
+"""What is to be sent, as data: immutable, checked once, recorded in the manifest."""
+
+from __future__ import annotations
+
+import base64
+from bisect import bisect
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from ipaddress import ip_address
+from itertools import accumulate
+from math import isfinite
+from typing import TYPE_CHECKING, Any, Literal
+
+from loadgen.errors import UsageProblem
+from loadgen.load.hold import Hold
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from analyzer.forecast.closings import Close
+    from analyzer.forecast.lives import Arrivals
+
+EngineName = Literal["http", "sockets", "packets"]
+
+GOLDEN = 0.6180339887498949
+"""Its multiples, modulo 1, fill [0, 1) evenly, and never in step with anything."""
+
+_SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """The virtual service that a run is about.
+
+    Attributes:
+        vip: its address; names have been resolved, once, before there is a plan.
+    """
+
+    vip: str
+    port: int
+    protocol: str = "TCP"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One HTTP request, the same for every connection.
+
+    Attributes:
+        path: of the URL, beginning with a slash.
+        headers: in order; one of these names replaces the one that an engine would send itself.
+        authority: what stands in ``Host``; None for the target's own address and port.
+        tls: HTTPS; ``server_name`` is its SNI, and ``verify`` whether the certificate must hold.
+        redirects: how many to follow, each on a connection of its own, at the same target only.
+    """
+
+    method: str = "HEAD"
+    path: str = "/"
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    authority: str | None = None
+    tls: bool = False
+    server_name: str | None = None
+    verify: bool = True
+    redirects: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Datagram:
+    """What a UDP burst sends: one datagram for each entry it makes.
+
+    Attributes:
+        answered: whether a response is expected, so that its absence is a failure.
+    """
+
+    payload: bytes = b"loadgen"
+    answered: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """A time with one rate; a rate of 0 is a pause."""
+
+    duration_s: float
+    rate_per_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClosedModel:
+    """So many at a time: a request begins when one before it has ended.
+
+    Attributes:
+        requests: in all; None for as many as ``duration_s`` allows.
+        think_s: the pause of a sender between two requests.
+    """
+
+    requests: int | None = None
+    concurrency: int = 1
+    think_s: float = 0
+    duration_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenModel:
+    """On schedule, whatever became of the requests before.
+
+    Attributes:
+        stages: one after another; the schedule ends with the last.
+        requests: the schedule ends with this many, if that is earlier.
+        at_once: connections that may be open; None for as many as it takes. What is due while all
+            are taken waits, and is recorded as late.
+    """
+
+    stages: tuple[Stage, ...]
+    arrivals: Arrivals = "uniform"
+    seed: int = 0
+    requests: int | None = None
+    at_once: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closing:
+    """How connections end, and when.
+
+    Attributes:
+        shares: of each kind; they need not add up to 1.
+        hold: between the response and the close.
+    """
+
+    shares: tuple[tuple[Close, float], ...] = (("client", 1.0),)
+    hold: Hold = field(default_factory=Hold)
+
+    @property
+    def kinds(self) -> tuple[Close, ...]:
+        """Those that a connection of this plan may end with."""
+        return tuple(kind for kind, share in self.shares if share > 0)
+
+    @property
+    def bounds(self) -> tuple[float, ...]:
+        """Where each kind's part of [0, 1) ends; the last is 1."""
+        return _bounds(tuple(share for _, share in self.shares))
+
+    def of(self, number: int) -> Close:
+        """How the connection of this number ends.
+
+        A number's place is ``number * GOLDEN % 1``, and the kind is the one whose part of [0, 1)
+        holds it. So any row of numbers has the kinds in their shares, to a few, whoever sends
+        which; and they are never in step with a scheduler that deals connections out in turn.
+        """
+        if len(self.shares) == 1:
+            return self.shares[0][0]
+        return self.shares[bisect(self.bounds, number * GOLDEN % 1.0)][0]
+
+
+@lru_cache
+def _bounds(shares: tuple[float, ...]) -> tuple[float, ...]:
+    total = sum(shares)
+    return (*(bound / total for bound in accumulate(shares[:-1])), 1.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadPlan:
+    """All that an engine needs to know.
+
+    Attributes:
+        engine: that carries it out.
+        sources: local addresses to send from, in turn; empty for the kernel's choice.
+        datagram: of a UDP burst; None for HTTP.
+        timeout_s: for a request as a whole.
+        connect_timeout_s: for its connection.
+        tcp_info: ask the kernel about each connection before it is closed.
+        port_reuse_s: a source port goes out again when it has rested so long, and before those that
+            never went; None for whatever the engine does.
+
+    Raises:
+        UsageProblem: the parts do not go together.
+    """
+
+    target: Target
+    arrivals: ClosedModel | OpenModel = field(default_factory=ClosedModel)
+    request: Request = field(default_factory=Request)
+    closing: Closing = field(default_factory=Closing)
+    datagram: Datagram | None = None
+    engine: EngineName = "http"
+    sources: tuple[str, ...] = ()
+    processes: int = 1
+    timeout_s: float = 30
+    connect_timeout_s: float = 10
+    tcp_info: bool = False
+    port_reuse_s: float | None = None
+
+    def __post_init__(self) -> None:
+        for trouble in _troubles(self):
+            raise UsageProblem(trouble)
+
+    @property
+    def expected_requests(self) -> int | None:
+        """How many it comes to; None where time decides. Poisson arrivals: on average."""
+        model = self.arrivals
+        if isinstance(model, ClosedModel):
+            return model.requests if model.duration_s is None else None
+        scheduled = round(sum(stage.duration_s * stage.rate_per_s for stage in model.stages))
+        return scheduled if model.requests is None else min(scheduled, model.requests)
+
+    @property
+    def most_per_s(self) -> float | None:
+        """The highest rate of the schedule; None where there is none."""
+        if isinstance(self.arrivals, ClosedModel):
+            return None
+        return max(stage.rate_per_s for stage in self.arrivals.stages)
+
+    def manifest(self) -> dict[str, Any]:
+        """The plan's part of ``run.json``; bodies in base64, credentials left out."""
+        return {
+            "engine": self.engine,
+            "target": asdict(self.target),
+            "model": "closed" if isinstance(self.arrivals, ClosedModel) else "open",
+            "arrivals": asdict(self.arrivals),
+            "request": None if self.datagram else _request_manifest(self.request),
+            "datagram": self.datagram and _with_text(asdict(self.datagram), "payload"),
+            "close": dict(self.closing.shares),
+            "hold_s": self.closing.hold.mean_s,
+            "hold": asdict(self.closing.hold),
+            "sources": list(self.sources),
+            "processes": self.processes,
+            "timeout_s": self.timeout_s,
+            "connect_timeout_s": self.connect_timeout_s,
+            "tcp_info": self.tcp_info,
+            "port_reuse_s": self.port_reuse_s,
+        }
+
+
+def _request_manifest(request: Request) -> dict[str, Any]:
+    shown = _with_text(asdict(request), "body")
+    shown["headers"] = [
+        [name, "(not recorded)" if name.lower() in _SECRET_HEADERS else value]
+        for name, value in request.headers
+    ]
+    return shown
+
+
+def _with_text(values: dict[str, Any], name: str) -> dict[str, Any]:
+    return {**values, name: base64.b64encode(values[name]).decode()}
+
+
+def _troubles(plan: LoadPlan) -> list[str]:
+    """What does not go together, a line each."""
+    times = {"--timeout": plan.timeout_s, "--connect-timeout": plan.connect_timeout_s}
+    udp = plan.target.protocol == "UDP"
+    checks = {
+        "a UDP target goes with a datagram, TCP with a request": udp == (plan.datagram is None),
+        "--processes: expected at least 1": plan.processes < 1,
+        "--close: expected shares above 0": not _are_shares([s for _, s in plan.closing.shares]),
+        f"--hold: {plan.closing.hold.trouble}": plan.closing.hold.trouble is not None,
+        **{f"{name}: expected more than 0": not 0 < time < 1e9 for name, time in times.items()},
+        "--port-reuse: expected 0 or more": not 0 <= (plan.port_reuse_s or 0) < 1e9,
+        **_arrival_troubles(plan.arrivals),
+        "--udp has no connections to close: --close and --hold do not go with it": udp
+        and (plan.closing.kinds != ("client",) or plan.closing.hold.mean_s > 0),
+        "--udp does not go with TLS": udp and plan.request.tls,
+        "--local-ips: expected addresses of the VIP's family": bool(plan.sources)
+        and {ip_address(source).version for source in plan.sources}
+        != {ip_address(plan.target.vip).version},
+    }
+    return [text for text, holds in checks.items() if holds]
+
+
+def _are_shares(shares: Sequence[float]) -> bool:
+    return all(0 <= share < 1e12 for share in shares) and sum(shares) > 0
+
+
+def _arrival_troubles(model: ClosedModel | OpenModel) -> dict[str, bool]:
+    requests = {"-n: expected at least 1": model.requests is not None and model.requests < 1}
+    if isinstance(model, ClosedModel):
+        return requests | {
+            "-c: expected at least 1": model.concurrency < 1,
+            "--think: expected 0 or more": not 0 <= model.think_s < 1e9,
+            "-n or -z: expected one of them": model.requests is None and model.duration_s is None,
+            "-z: expected more than 0": model.duration_s is not None and model.duration_s <= 0,
+        }
+    rates = [stage.rate_per_s for stage in model.stages]
+    times = [stage.duration_s for stage in model.stages]
+    return requests | {
+        "--stage: expected a duration above 0 and a rate": not times
+        or min(times) <= 0
+        or not all(map(isfinite, [*times, *rates]))
+        or min(rates) < 0,
+        "-q: expected a rate above 0": not rates or max(rates) <= 0,
+        "-c: expected at least 1": model.at_once is not None and model.at_once < 1,
+    }

@@ -1,0 +1,48 @@
+"""What a burst may not begin without: a yes, addresses, privileges."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from loadgen.errors import UsageProblem
+from loadgen.load.engines.closing import check_repair
+from loadgen.load.source_addresses import check_pool
+
+if TYPE_CHECKING:
+    from loadgen.load.plan import LoadPlan
+
+CONSENT_ABOVE = 1000
+
+
+def check_consent(plan: LoadPlan, *, in_lab: bool, agreed: bool) -> None:
+    """Many connections to somebody's public address need a yes.
+
+    Raises:
+        UsageProblem: it was not given.
+    """
+    address = ip_address(plan.target.vip)
+    ours = in_lab or address.is_private or address.is_loopback or address.is_link_local
+    expected = plan.expected_requests
+    if ours or agreed or (expected is not None and expected <= CONSENT_ABOVE):
+        return
+    how_many = "an unknown number of" if expected is None else f"{expected:,}"
+    raise UsageProblem(
+        f"{how_many} connections to {address}, which is neither private nor loopback nor in the "
+        "lab: --yes is needed"
+    )
+
+
+def check_means(plan: LoadPlan) -> None:
+    """See that the namespace we stand in lets us do what is asked.
+
+    Raises:
+        UsageProblem: it does not.
+    """
+    if plan.engine == "packets":
+        from loadgen.load.engines.packets.wire.ground import check_ground
+
+        check_ground(plan)
+    else:
+        check_pool(plan.sources)
+    check_repair(plan)

@@ -1,0 +1,105 @@
+"""From a recording to what the operator reads: the analysis, the page, the end of the output."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from analyzer.analysis import analyse
+from analyzer.recording.directory import ANALYSIS, REPORT, Recording
+from analyzer.results import to_json
+from analyzer.sweep.folder import FOLDER_FILE, MAX_BYTES, PAGE, parse_folder, parse_planned
+from analyzer.sweep.points import sweep_of
+from loadgen.errors import INTERRUPTED_EXIT_CODE, CheckFailed, RunFailed
+from loadgen.session.files import read_text
+from reports.run.page import render_page
+from reports.run.text import directors_line, summary_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from analyzer.compared.what_if import Assumption
+    from analyzer.results import Analysis
+    from analyzer.sweep.results import Sweep
+    from loadgen.session.run import Ended
+
+
+def conclude(
+    directory: Path, page: Path | None = None, assumptions: Sequence[Assumption] = ()
+) -> tuple[Analysis, Path]:
+    """Analyse a run, write ``analysis.json`` and the page beside it.
+
+    Args:
+        directory: the run's.
+        page: where the page goes; ``report.html`` in the run's directory unless told.
+        assumptions: what is taken to be otherwise, for a ``what_if``.
+
+    Raises:
+        RecordingError: it is not a recording, or the page cannot be written.
+    """
+    recording, analysis = analyse_run(directory, assumptions)
+    return analysis, recording.write_derived(page or directory / REPORT, render_page(analysis))
+
+
+def analyse_run(
+    directory: Path, assumptions: Sequence[Assumption] = ()
+) -> tuple[Recording, Analysis]:
+    """Analyse a run and write ``analysis.json``; raises as ``conclude`` does."""
+    recording = Recording.open(directory)
+    analysis = analyse(recording, assumptions)
+    recording.write_derived(directory / ANALYSIS, as_json(analysis))
+    return recording, analysis
+
+
+def conclude_sweep(
+    folder: Path, page: Path | None = None, *, pages_of_runs: bool = False
+) -> tuple[Sweep, Path]:
+    """Analyse the runs of a sweep together, and write the page of the comparison.
+
+    Args:
+        folder: the sweep's.
+        page: where it goes; ``sweep.html`` in the folder unless told.
+        pages_of_runs: write each run's own analysis and page too.
+
+    Raises:
+        RecordingError: it is no folder of a sweep, or something cannot be read or written.
+    """
+    from reports.sweep.page import render_sweep
+
+    path = folder / FOLDER_FILE
+    text = read_text(path, MAX_BYTES)
+    runs = parse_folder(text, str(path))
+    analyses = [(value_s, _analysis(folder / name, pages_of_runs)) for value_s, name in runs]
+    sweep = sweep_of(str(folder), analyses, parse_planned(text))
+    target = page or folder / PAGE
+    html = render_sweep(sweep, analyses)
+    return sweep, Recording.open(folder / runs[0][1]).write_derived(target, html)
+
+
+def _analysis(directory: Path, with_page: bool) -> Analysis:
+    return conclude(directory)[0] if with_page else analyse(Recording.open(directory))
+
+
+def print_summary(analysis: Analysis, page: Path, *, err: bool, what: str = "page") -> None:
+    """The end of the output: figures, verdict, directors, page, and last the run's directory."""
+    asked = directors_line(analysis.manifest)
+    for line in (*summary_lines(analysis), "", *asked, f"{what}: {page}", analysis.run):
+        click.echo(line, err=err)
+
+
+def exit_code(analysis: Analysis, ended: Ended) -> int:
+    """The contract's exit code of a run that left a recording."""
+    if ended == "interrupted":
+        return INTERRUPTED_EXIT_CODE
+    sent = analysis.requests.sent
+    if sent and not analysis.requests.succeeded:
+        return RunFailed.exit_code
+    return CheckFailed.exit_code if ended == "aborted" else 0
+
+
+def as_json(analysis: Analysis) -> str:
+    """The document that ``--json`` prints."""
+    return json.dumps(to_json(analysis), ensure_ascii=False, allow_nan=False)

@@ -1,0 +1,1 @@
+"""The hosts' own sockets, counted by TCP state."""

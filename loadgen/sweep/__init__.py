@@ -1,0 +1,1 @@
+"""``loadgen sweep``: a burst for each value of tcpfin, and the timeouts put back at the end."""

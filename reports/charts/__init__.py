@@ -1,0 +1,4 @@
+"""What charts are made of: axes, marks, curves, colours, and numbers as words.
+
+Used by every page; knows no page.
+"""

@@ -1,0 +1,149 @@
+"""The curves of a run as every chart and legend shows them: one hue, mark and dash for each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from reports.charts import curves
+from reports.charts.theme import DASHES, HUES, MARKERS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from analyzer.predicted.courses import Curve
+    from analyzer.results import Analysis, Timeline
+
+SERVERS = 6  # of one director that have a curve of their own, the busiest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """How one curve is drawn wherever it appears, and what the legend calls it."""
+
+    key: str = ""  # made by ``series``; free of names, so that it needs no escaping
+    director: str
+    label: str
+    hue: str  # a name of PALETTE
+    symbol: str
+    size: int
+    dash: str
+    observed: Curve | None
+    predicted: Curve | None
+    quiet: bool = False  # zero throughout
+
+
+def series(analysis: Analysis) -> tuple[Series, ...]:
+    """Every curve of an analysis' timeline."""
+    return series_of(analysis.timeline)
+
+
+def series_of(timeline: Timeline) -> tuple[Series, ...]:
+    """Every curve of a timeline; what stays at zero, or is one of too many, is summed up."""
+    observed, predicted = timeline.observed, timeline.predicted
+    drawn: list[Series] = []
+    for rank, director in enumerate(curves.directors((*observed, *predicted))):
+        polls, steps = curves.of(director, observed), curves.of(director, predicted)
+        if curves.is_silent((*polls, *steps)):
+            drawn.append(_quiet(director, "0 throughout", polls, steps))
+        else:
+            hue = sum(item.hue in HUES for item in drawn)
+            drawn += _active(director, polls, steps, first_hue=hue, rank=rank)
+    return tuple(replace(item, key=f"series-{number}") for number, item in enumerate(drawn))
+
+
+def _quiet(director: str, label: str, polls: Sequence[Curve], steps: Sequence[Curve]) -> Series:
+    return Series(
+        director=director,
+        label=label,
+        hue="muted",
+        symbol="line-ew-open",
+        size=4,
+        dash="2px,3px",
+        observed=curves.sum_of_polls(polls) if polls else None,
+        predicted=None if polls else curves.sum_of_steps(steps),
+        quiet=True,
+    )
+
+
+def _active(
+    director: str, polls: Sequence[Curve], steps: Sequence[Curve], *, first_hue: int, rank: int
+) -> list[Series]:
+    both = (*polls, *steps)
+    servers = list(dict.fromkeys(curve.real_server for curve in both))
+    silent = [s for s in servers if curves.is_silent(c for c in both if c.real_server == s)]
+    busy = sorted((s for s in servers if s not in silent), key=lambda s: -_peak(s, both))
+    shown = sorted(busy[:SERVERS], key=servers.index)
+    found = [
+        _server(director, server, polls, steps, number)
+        for number, server in enumerate(shown, start=first_hue)
+    ]
+    if rest := busy[SERVERS:]:
+        found.append(_rest(director, rest, polls, steps))
+    if silent:
+        label = silent[0] if len(silent) == 1 else f"{len(silent)} other real servers"
+        named = [tuple(c for c in some if c.real_server in silent) for some in (polls, steps)]
+        found.append(_quiet(director, f"{label}: 0 throughout", *named))
+    return [_sum(director, polls, steps, rank), *found] if len(found) > 1 else found
+
+
+def _peak(server: str, among: Sequence[Curve]) -> int:
+    own = [curve for curve in among if curve.real_server == server]
+    return max(int((curve.active + curve.inactive).max(initial=0)) for curve in own)
+
+
+def _server(
+    director: str, server: str, polls: Sequence[Curve], steps: Sequence[Curve], number: int
+) -> Series:
+    symbol, size = MARKERS[number % len(MARKERS)]
+    return Series(
+        director=director,
+        label=server,
+        hue=HUES[number % len(HUES)],
+        symbol=symbol,
+        size=size,
+        dash=DASHES[number % len(DASHES)],
+        observed=_named(server, polls),
+        predicted=_named(server, steps),
+    )
+
+
+def _rest(
+    director: str, servers: Sequence[str], polls: Sequence[Curve], steps: Sequence[Curve]
+) -> Series:
+    seen, told = ([c for c in some if c.real_server in servers] for some in (polls, steps))
+    return Series(
+        director=director,
+        label=f"{len(servers)} more real servers together",
+        hue="calm",
+        symbol="cross-thin-open",
+        size=6,
+        dash="4px,4px",
+        observed=curves.sum_of_polls(seen) if seen else None,
+        predicted=curves.sum_of_steps(told) if told else None,
+    )
+
+
+def _sum(director: str, polls: Sequence[Curve], steps: Sequence[Curve], rank: int) -> Series:
+    return Series(
+        director=director,
+        label="all real servers",
+        hue=("ink", "muted")[rank % 2],
+        symbol=("circle", "square")[rank % 2],
+        size=4,
+        dash=DASHES[rank % len(DASHES)],
+        observed=curves.sum_of_polls(polls) if polls else None,
+        predicted=curves.sum_of_steps(steps) if steps else None,
+    )
+
+
+def _named(server: str, among: Sequence[Curve]) -> Curve | None:
+    return next((curve for curve in among if curve.real_server == server), None)
+
+
+def legend(drawn: Sequence[Series]) -> dict[str, list[Series]]:
+    """The curves by director, as the legend groups them."""
+    groups: dict[str, list[Series]] = {}
+    for item in drawn:
+        groups.setdefault(item.director, []).append(item)
+    return groups

@@ -1,0 +1,47 @@
+"""The time axis of a run, and the parts of it that are worth a look of their own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from reports.charts import curves
+from reports.charts.series import series
+
+if TYPE_CHECKING:
+    from analyzer.results import Analysis, Timeline
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """A part of the timeline that is worth a look of its own."""
+
+    label: str
+    start_s: float
+    end_s: float
+
+
+def windows(analysis: Analysis) -> tuple[Window, ...]:
+    """The whole run, the burst, and the decay, where they are parts of it."""
+    start, end = span(analysis.timeline)
+    found = [Window(label="Whole run", start_s=start, end_s=end)]
+    ended = analysis.timeline.request_ended_s
+    sent = ended[np.isfinite(ended)]
+    if sent.size and sent.max() < 0.6 * end:
+        burst = float(sent.max())
+        found.append(Window(label="Burst", start_s=-0.03 * burst, end_s=1.1 * burst))
+    falls = [curves.fall(item.observed) for item in series(analysis) if item.observed]
+    starts = [item.first_s for item in falls if item and item.first_s is not None]
+    ends = [item.empty_s for item in falls if item and item.empty_s is not None]
+    if starts and ends and (decay := max(ends) - min(starts)) < 0.6 * end:
+        margin = max(0.15 * decay, 0.5)
+        found.append(Window(label="Decay", start_s=min(starts) - margin, end_s=max(ends) + margin))
+    return tuple(found)
+
+
+def span(timeline: Timeline) -> tuple[float, float]:
+    """Where the time axis starts and ends, a little wider than what is drawn."""
+    end = timeline.end_s if np.isfinite(timeline.end_s) and timeline.end_s > 0 else 1.0
+    return -0.015 * end, 1.015 * end

@@ -1,0 +1,4 @@
+"""The model's answer before anything is sent, as a page and as the terminal's lines.
+
+The model is ``analyzer.forecast``.
+"""

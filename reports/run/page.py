@@ -1,0 +1,198 @@
+"""Figures, findings and tables of an Analysis as one HTML file that needs nothing else.
+
+Everything that comes from a recording passes jinja's autoescape, ``theme.plain`` or
+``script_json``; the page's own policy lets only the two scripts of this package run, by their
+hashes, and forbids every request.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+import shlex
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from analyzer.results import to_json
+from reports.charts import wording
+from reports.charts.ladder import LANES
+from reports.charts.theme import PALETTE
+from reports.run.sections import sections
+
+if TYPE_CHECKING:
+    from analyzer.results import Analysis, Finding
+    from reports.run.section import Cell, Section
+
+SEVERITIES = {"problem": "Problem", "warning": "Warning", "info": "Good to know"}
+COMMANDS = ("command_line", "command", "argv")  # lists of words in the manifest, shown as typed
+STYLES = ("templates/page.css", "templates/ladder.css")
+MANY = 200  # items of a list in the manifest that are shown
+
+
+def render_page(analysis: Analysis) -> str:
+    """The report: one HTML document, safe to open from disk and to attach to a ticket."""
+    return render("page.html", _context(analysis))
+
+
+def render(
+    template: str,
+    context: Mapping[str, Any],
+    scripts: Sequence[str] = ("page.js",),
+    connect: str = "'none'",
+) -> str:
+    """A template, with the style, scripts and policy of every page.
+
+    Args:
+        template: below ``templates/``.
+        context: what it needs beyond those.
+        scripts: the page's own, below ``templates/``; they run after plotly.
+        connect: what they may ask, as a policy's ``connect-src`` says it.
+    """
+    paths = ("vendor/plotly-cartesian.min.js", *(f"templates/{script}" for script in scripts))
+    texts = [text_of(path) for path in paths]
+    shell = {
+        "dark": script_json(dict(PALETTE.values())),
+        "palette": PALETTE,
+        "severities": SEVERITIES,
+        "style": Markup("".join(map(text_of, STYLES))),  # noqa: S704 - our own files
+        "scripts": [Markup(text) for text in texts],  # noqa: S704 - our own files
+        "policy": _policy(texts, connect),
+    }
+    return _whole(_environment().get_template(template).render({**shell, **context}))
+
+
+def render_blocks(
+    template: str, context: Mapping[str, Any], names: Sequence[str]
+) -> dict[str, str]:
+    """Single blocks of a template, by name."""
+    found = _environment().get_template(template)
+    shell = {"palette": PALETTE, "severities": SEVERITIES}
+    return {
+        name: _whole("".join(found.blocks[name](found.new_context({**shell, **context}))))
+        for name in names
+    }
+
+
+def _whole(html: str) -> str:
+    """A name may hold half a character."""
+    return html.encode("utf-8", "replace").decode("utf-8")
+
+
+def _context(analysis: Analysis) -> dict[str, Any]:
+    shown = sections(analysis)
+    return {
+        "analysis": analysis,
+        "headlines": wording.headlines(analysis),
+        "findings": by_severity(analysis.findings),
+        "sections": shown,
+        "shown_at": anchors(shown),
+        "document": script_json(to_json(analysis)),
+    }
+
+
+def anchors(shown: Sequence[Section]) -> dict[str, Section]:
+    """The section that shows the evidence of each finding, by the finding's id."""
+    return {finding: section for section in shown for finding in section.shows}
+
+
+def by_severity(findings: Sequence[Finding]) -> list[Finding]:
+    """Problems first; otherwise in the order of the analysis."""
+    order = list(SEVERITIES)
+    return sorted(findings, key=lambda finding: order.index(finding.severity))
+
+
+def script_json(value: Any) -> Markup:
+    """A value as JSON that no text in it can end: safe inside a ``<script>`` element."""
+    text = json.dumps(_finite(value), ensure_ascii=True, allow_nan=False, default=str)
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)  # noqa: S704 - nothing in it can end the element
+
+
+def _finite(value: Any) -> Any:
+    """Numbers that JSON cannot say become null."""
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    if isinstance(value, (np.generic, np.ndarray)):
+        return _finite(value.tolist())
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _policy(scripts: Sequence[str], connect: str) -> str:
+    hashes = " ".join(
+        f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
+        for script in scripts
+    )
+    return (
+        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; "
+        f"img-src data: blob:; connect-src {connect}; base-uri 'none'; form-action 'none'"
+    )
+
+
+@cache
+def text_of(path: str) -> str:
+    """A file of this package."""
+    return files("reports").joinpath(path).read_text(encoding="utf-8")
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "seconds": wording.seconds,
+        "setting": wording.setting,
+        "ms": wording.milliseconds,
+        "share": wording.share,
+        "figure_json": lambda figure: script_json(figure.to_plotly_json()),
+        "moment": lambda value: f"{value:.2f}",
+        "signed": lambda value: f"{value:+.2f} s".replace("-", "\N{MINUS SIGN}"),
+        "kind": kind,
+        "cell": cell,
+        "position": lambda items, item: items.index(item),
+        "rate": lambda value: "" if value is None else f"{value:.4g}",
+        "script_json": script_json,
+        "shell": lambda words: shlex.join(map(str, words)),
+    }
+    environment.globals |= {
+        "address": wording.address,
+        "forwarding": wording.FORWARDING,
+        "latencies": wording.LATENCIES,
+        "timeout_label": wording.timeout_label,
+        "main_lifetime": wording.main_lifetime,
+        "lanes": LANES,
+        "many": MANY,
+        "commands": COMMANDS,
+    }
+    return environment
+
+
+def cell(value: Cell) -> str:
+    """A cell of a chart's data: counts with thousands apart, other numbers to five figures."""
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
+
+
+def kind(value: Any) -> str:
+    """How the manifest shows a value: ``mapping``, ``list``, ``nothing`` or ``scalar``."""
+    if value is None or (isinstance(value, (Mapping, list, tuple)) and not value):
+        return "nothing"
+    if isinstance(value, Mapping):
+        return "mapping"
+    return "list" if isinstance(value, (list, tuple)) else "scalar"

@@ -1,0 +1,51 @@
+"""The page's sections: one module each, a function from an Analysis to a Section or nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reports.run.sections import (
+    agreement,
+    errors,
+    failover,
+    latency,
+    lifetimes,
+    not_measured,
+    provenance,
+    servers,
+    sockets,
+    states,
+    stories,
+    tcpfin,
+    timeline,
+    what_if,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from analyzer.results import Analysis
+    from reports.run.section import Section
+
+BUILDERS: tuple[Callable[[Analysis], Section | None], ...] = (  # in the order of the page
+    failover.section,
+    timeline.section,
+    errors.section,
+    states.section,
+    lifetimes.section,
+    tcpfin.section,
+    what_if.section,
+    servers.section,
+    sockets.section,
+    agreement.section,
+    stories.section,
+    latency.section,
+    not_measured.section,
+    provenance.section,
+)
+
+
+def sections(analysis: Analysis) -> tuple[Section, ...]:
+    """What the page shows below its head."""
+    built = (build(analysis) for build in BUILDERS)
+    return tuple(section for section in built if section is not None)

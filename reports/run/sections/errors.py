@@ -1,0 +1,54 @@
+"""Why requests failed: each reason with how many, how far they came, and when."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reports.charts.wording import plural, reason, seconds, stage
+from reports.run.section import DataTable, Section
+
+if TYPE_CHECKING:
+    from analyzer.results import Analysis
+
+COLUMNS = ("reason", "how far they came", "requests", "begun from", "to")
+SHOWN = frozenset(  # where nothing failed, the timeline shows what there is of these
+    {
+        "requests-failed",
+        "service-missing",
+        "vip-unanswered",
+        "no-real-server",
+        "redirects-not-followed",
+    }
+)
+
+
+def section(analysis: Analysis) -> Section | None:
+    """A table of the reasons, the commonest first; None where nothing failed."""
+    if not analysis.requests.errors:
+        return None
+    sent = plural(analysis.requests.sent, "request")
+    return Section(
+        id="errors",
+        title="Why requests failed",
+        summary=f"{analysis.requests.failed} of {sent} failed.",
+        template="sections/errors.html",
+        facts={"table": table(analysis)},
+        shows=SHOWN,
+    )
+
+
+def table(analysis: Analysis) -> DataTable:
+    """A row for each reason; times are since the run's start."""
+    return DataTable(
+        columns=COLUMNS,
+        rows=[
+            (
+                reason(row),
+                stage(row),
+                row.n,
+                None if row.first_s is None else seconds(row.first_s),
+                None if row.last_s is None else seconds(row.last_s),
+            )
+            for row in analysis.requests.errors
+        ],
+    )

@@ -1,0 +1,152 @@
+"""How long the requests took: a histogram of each latency over one logarithmic axis."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+import plotly.graph_objects as go
+
+from analyzer.client.samples import carries_quantile
+from reports.charts.panels import Panel, axis_name, stacked, whole_numbers
+from reports.charts.theme import BAD, CALM, INK
+from reports.charts.wording import LATENCIES, latency_caption, milliseconds
+from reports.run.percentiles import (
+    COLUMNS,
+    TOO_FEW,
+    heat_chart,
+    percentile_chart,
+    rows,
+    syn_sentences,
+)
+from reports.run.section import Chart, Section
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from analyzer.results import Analysis, Floats, Latency
+
+
+def section(analysis: Analysis) -> Section:
+    """How long the requests took: their distribution, its tail, and its course."""
+    chart = Chart(id="latency-chart", figure=latency(analysis), caption=latency_caption(analysis))
+    told = analysis.pictures.latencies
+    more = (percentile_chart(told), heat_chart(told.heat)) if told and told.percentiles else ()
+    return Section(
+        id="latency",
+        title="How long the requests took",
+        charts=(chart, *(one for one in more if one)),
+        facts={
+            "columns": COLUMNS,
+            "rows": rows(told.percentiles) if told else (),
+            "note": TOO_FEW,
+            "syn": syn_sentences(told.syn) if told else (),
+        },
+        template="sections/latency.html",
+        shows=frozenset({"port-reuse-delay"}),
+    )
+
+
+def latency(analysis: Analysis) -> go.Figure | None:
+    """How long requests took, one histogram for each latency over one logarithmic axis."""
+    found = [
+        (name, values, getattr(analysis.requests, key))
+        for name, key in LATENCIES
+        if (values := _positive(getattr(analysis.timeline, key))).size
+    ]
+    if not found:
+        return None
+    everything = np.concatenate([values for _, values, _ in found])
+    edges = _log_edges(float(everything.min()), float(everything.max()))
+    panels = [_histogram(name, values, edges, percentiles) for name, values, percentiles in found]
+    figure = stacked(panels, head_px=26, foot_px=30)
+    ticks = _log_ticks(edges[0], edges[-1])
+    figure.update_layout(
+        bargap=0,
+        xaxis={
+            "range": [float(edges[0]), float(edges[-1])],
+            "tickvals": [float(np.log10(ms)) for ms in ticks],
+            "ticktext": [f"{ms:g} ms" if ms < 1000 else f"{ms / 1000:g} s" for ms in ticks],
+        },
+    )
+    for number, (_, values, percentiles) in enumerate(found):
+        if percentiles:
+            _mark_percentiles(figure, number, _points(percentiles, values))
+    told = analysis.pictures.latencies
+    for at_s, _ in told.syn.steps if told and found[0][0] == "connect" else ():
+        _mark_repetition(figure, at_s)
+    return figure
+
+
+def _mark_repetition(figure: go.Figure, at_s: float) -> None:
+    """Where a repeated SYN puts a connect: a dotted line through the first panel."""
+    at = float(np.log10(at_s * 1e3))
+    line = {"width": 1.4, "dash": "1px,3px", "color": BAD}
+    figure.add_shape(type="line", x0=at, x1=at, y0=0, y1=1, yref="y domain", line=line)
+
+
+def _positive(values: Floats) -> Floats:
+    return values[np.isfinite(values) & (values > 0)]
+
+
+def _log_edges(low: float, high: float) -> Floats:
+    """Edges of bins in log10 of milliseconds, at least a decade of them."""
+    start, end = np.log10(low), np.log10(high)
+    missing = max(0.0, 1.0 - (end - start)) / 2
+    first, last = np.floor((start - missing) * 12) - 1, np.ceil((end + missing) * 12) + 1
+    return np.arange(first, last + 1) / 12
+
+
+def _log_ticks(start: float, end: float) -> list[float]:
+    """Round numbers of milliseconds between two powers of ten, seven or so."""
+    decades = range(int(np.floor(start)), int(np.ceil(end)) + 1)
+    steps = (1, 2, 5) if end - start < 2.2 else (1,)
+    ticks = [step * 10.0**decade for decade in decades for step in steps]
+    return [ms for ms in ticks if start <= np.log10(ms) <= end]
+
+
+def _histogram(name: str, values: Floats, edges: Floats, percentiles: Latency | None) -> Panel:
+    counts, _ = np.histogram(np.log10(values), edges)
+    bounds = 10.0**edges
+    trace = go.Bar(
+        name=name,
+        x=edges[:-1],
+        y=counts,
+        width=np.diff(edges),
+        offset=0,
+        marker={"color": CALM, "line": {"width": 0.5, "color": CALM}},
+        customdata=[
+            f"{milliseconds(low)} to {milliseconds(high)} ms" for low, high in pairwise(bounds)
+        ],
+        hovertemplate="%{y} took %{customdata}<extra></extra>",
+    )
+    title = name.capitalize()
+    if percentiles:
+        marks = [f"{point} {milliseconds(value)}" for point, value in _points(percentiles, values)]
+        title += f": {', '.join([*marks, f'max {milliseconds(percentiles.max)}'])} ms"
+    return Panel(title=title, height_px=74, traces=[trace], axis=whole_numbers(int(counts.max())))
+
+
+def _points(percentiles: Latency, values: Floats) -> list[tuple[str, float]]:
+    """The median and the 99th percentile, those that so many values tell."""
+    found = (("p50", 0.5, percentiles.p50), ("p99", 0.99, percentiles.p99))
+    return [(name, ms) for name, share, ms in found if carries_quantile(share, values.size)]
+
+
+_DASHES = {"p50": "solid", "p99": "3px,3px"}
+
+
+def _mark_percentiles(figure: go.Figure, number: int, points: Sequence[tuple[str, float]]) -> None:
+    for name, value in points:
+        dash = _DASHES[name]
+        if value > 0:
+            figure.add_shape(
+                type="line",
+                x0=float(np.log10(value)),
+                x1=float(np.log10(value)),
+                y0=0,
+                y1=1,
+                yref=f"{axis_name('y', number)} domain",
+                line={"width": 1.4, "dash": dash, "color": INK},
+            )

@@ -1,0 +1,272 @@
+"""How long entries lived after their last packet: the picture of which timeout governs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from reports.charts.panels import Panel, axis_name, stacked, time_axis, whole_numbers
+from reports.charts.theme import BAND, CALM, INK, MUTED, PALETTE, PAPER, plain
+from reports.charts.windows import Window
+from reports.charts.wording import NOT_MEASURED, plural, seconds, setting, why_no_lifetime
+from reports.run.assumptions import on_forwarding
+from reports.run.section import Cell, Chart, DataTable, Section
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from analyzer.charts.pictures import Lived
+    from analyzer.results import Analysis, Floats
+
+    Counts = npt.NDArray[np.signedinteger[Any]]  # numpy's histogram: its width is the machine's
+
+GROUPS = 5  # that are drawn, the largest
+BINS_PER_GRANULE = 8
+MOST_BINS = 400
+HEIGHT_PX = 96
+COLUMNS = (
+    "entries",
+    "timeout, s",
+    "granule, s",
+    "seen to go",
+    "shortest, s",
+    "median, s",
+    "longest, s",
+    "predicted",
+    "shortest predicted, s",
+    "longest predicted, s",
+)
+
+
+def section(analysis: Analysis) -> Section:
+    """The groups of entries, and what governs each."""
+    groups = drawn(analysis)
+    chart = Chart(
+        id="lifetimes-chart",
+        figure=figure(groups) if groups else None,
+        caption=caption(groups) + on_forwarding(analysis),
+        table=DataTable(columns=COLUMNS, rows=[_row(group) for group in groups]),
+        clock="lifetimes",
+    )
+    return Section(
+        id="lifetimes",
+        title="How long entries lived after their last packet",
+        charts=(chart,) if groups else (),
+        template="sections/lifetimes.html",
+        shows=frozenset(
+            {
+                "tcpfin-governs",
+                "tcpfin-has-no-effect",
+                "udp-governs",
+                "lifetime-ambiguous",
+                "reset-closes-early",
+                "idle-established",
+                "server-held-open",
+                "expires-late",
+                "ended-early",
+                "log-clock",
+                "forwarding-assumed",
+                "forwarding-differs",
+            }
+        ),
+        facts={
+            "groups": analysis.lifetimes,
+            "early": analysis.ended_early,
+            "why": why_no_lifetime(analysis),
+            "windows": windows(groups),
+        },
+    )
+
+
+def drawn(analysis: Analysis) -> list[Lived]:
+    """The largest groups, in the order of the analysis."""
+    groups = analysis.pictures.lived
+    ranked = sorted(groups, key=lambda group: -max(group.observed_s.size, group.predicted_s.size))
+    return [group for group in groups if group in ranked[:GROUPS]]
+
+
+def longest_s(group: Lived) -> float:
+    """The end of all that is drawn of a group."""
+    ends = [float(values.max()) for values in (group.observed_s, group.predicted_s) if values.size]
+    return max([*ends, (group.timeout_s or 0) + (group.granule_s or 0)])
+
+
+def windows(groups: list[Lived]) -> tuple[Window, ...]:
+    """From zero on, and the neighbourhood of each timeout."""
+    if not groups:
+        return ()
+    found = [Window(label="From 0", start_s=0.0, end_s=1.06 * max(map(longest_s, groups)))]
+    for group in groups:
+        if group.timeout_s is not None and group.granule_s is not None:
+            label = f"Around {setting(group.timeout_s)}"
+            start = group.timeout_s - group.granule_s
+            end = max(longest_s(group), group.timeout_s + group.granule_s) + group.granule_s
+            found.append(Window(label=label, start_s=start, end_s=end))
+    return tuple({window.label: window for window in found}.values())
+
+
+def figure(groups: list[Lived]) -> go.Figure:
+    """A histogram for each group over one axis, with its timeout and the granule drawn in."""
+    made = stacked([_panel(group) for group in groups], head_px=26)
+    end = 1.06 * max(map(longest_s, groups))
+    made.update_layout(xaxis=time_axis(0, end, "seconds after the last packet"), bargap=0)
+    for number, group in enumerate(groups):
+        _mark_timeouts(made, axis_name("y", number), group)
+    return made
+
+
+def _panel(group: Lived) -> Panel:
+    edges = _edges(group)
+    traces: list[object] = []
+    top = 1
+    if group.observed_s.size:
+        counts = np.histogram(group.observed_s, edges)[0]
+        top = max(top, int(counts.max()))
+        traces.append(_bars(edges, counts))
+    if group.predicted_s.size:
+        counts = np.histogram(group.predicted_s, edges)[0]
+        top = max(top, int(counts.max()))
+        traces.append(_outline(edges, counts))
+    return Panel(title=_title(group), height_px=HEIGHT_PX, traces=traces, axis=whole_numbers(top))
+
+
+def _title(group: Lived) -> str:
+    n = max(group.observed_s.size, group.predicted_s.size)
+    name = f"{group.state} on {group.director}"
+    return f"{plain(name, 40)}: {plural(n, 'entry', 'entries')}"
+
+
+def _edges(group: Lived) -> Floats:
+    """Bins of an eighth of a granule, wider where that gave too many; a granule to either side."""
+    both = np.concatenate([group.observed_s, group.predicted_s])
+    low, high = float(both.min()), float(both.max())
+    width = max((group.granule_s or 1.0) / BINS_PER_GRANULE, (high - low) / MOST_BINS)
+    zero = group.timeout_s or 0.0  # the timeout is an edge: what went before it stands before it
+    steps = np.arange(np.floor((low - zero) / width) - 1, np.floor((high - zero) / width) + 3)
+    return zero + steps * width
+
+
+def _bars(edges: Floats, counts: Counts) -> go.Bar:
+    at = np.flatnonzero(counts)
+    return go.Bar(
+        name="observed",
+        x=np.round(edges[at], 4),
+        y=counts[at],
+        width=float(np.diff(edges)[0]),
+        offset=0,
+        marker={"color": CALM, "line": {"width": 0.5, "color": CALM}},
+        hovertemplate="%{y} seen to go %{x:.2f} s after their last packet<extra></extra>",
+    )
+
+
+def _outline(edges: Floats, counts: Counts) -> go.Scatter:
+    return go.Scatter(
+        name="predicted",
+        x=np.round(edges, 4),
+        y=np.append(counts, 0),
+        mode="lines",
+        line={"shape": "hv", "width": 1.6, "color": PALETTE["blue"][0]},
+        hovertemplate="%{y} predicted to go from %{x:.2f} s on<extra></extra>",
+    )
+
+
+def _mark_timeouts(made: go.Figure, axis: str, group: Lived) -> None:
+    if group.timeout_s is not None:
+        if group.granule_s is not None:
+            made.add_shape(
+                type="rect",
+                x0=group.timeout_s,
+                x1=group.timeout_s + group.granule_s,
+                y0=0,
+                y1=1,
+                yref=f"{axis} domain",
+                layer="below",
+                fillcolor=BAND,
+                line={"width": 1, "color": MUTED, "dash": "2px,3px"},
+            )
+        name = "fixed" if group.timeout_name == "fixed" else group.timeout_name
+        joined = " " if name == "fixed" else " = "
+        _mark(made, axis, group.timeout_s, f"{name}{joined}{setting(group.timeout_s)}", "solid")
+    other_s = None if group.timeout_name == "tcpfin" else group.tcpfin_s
+    if other_s is not None and other_s <= 1.06 * longest_s(group):
+        _mark(made, axis, other_s, f"tcpfin = {setting(other_s)}", "6px,4px")
+
+
+def _mark(made: go.Figure, axis: str, at_s: float, text: str, dash: str) -> None:
+    at_left = at_s < 0.2 * made.layout.xaxis.range[1]
+    made.add_shape(
+        type="line",
+        x0=at_s,
+        x1=at_s,
+        y0=0,
+        y1=1,
+        yref=f"{axis} domain",
+        line={"width": 1.6, "dash": dash, "color": INK},
+    )
+    made.add_annotation(
+        x=at_s,
+        y=1,
+        yref=f"{axis} domain",
+        xanchor="left" if at_left else "right",
+        yanchor="top",
+        xshift=4 if at_left else -4,
+        text=text,
+        showarrow=False,
+        font={"size": 11, "color": INK},
+        bgcolor=PAPER,
+        borderpad=1,
+    )
+
+
+def caption(groups: list[Lived]) -> str:
+    """What was measured of each group, beside the timeout that governs it."""
+    return " ".join([*map(_sentence, groups), _key(groups)]).strip()
+
+
+def _sentence(group: Lived) -> str:
+    head = f"In {group.state} on {group.director} "
+    if not group.observed_s.size:
+        n = plural(group.predicted_s.size, "entry", "entries")
+        return f"{head}{n} are predicted; none was seen to go."
+    low, high = float(group.observed_s.min()), float(group.observed_s.max())
+    text = (
+        f"{head}{plural(group.observed_s.size, 'entry', 'entries')} went {low:.2f} to "
+        f"{seconds(high)} after the last packet"
+    )
+    if group.timeout_s is None:
+        return f"{text}; the timeout was {NOT_MEASURED}."
+    governs = "is fixed in the kernel" if group.timeout_name == "fixed" else "is set"
+    name = "" if group.timeout_name == "fixed" else f"{group.timeout_name} = "
+    text += f"; the timeout, {name}{setting(group.timeout_s)}, {governs}"
+    if group.granule_s is not None:
+        text += f", and the timer adds up to {seconds(group.granule_s)}"
+    return f"{text}."
+
+
+def _key(groups: list[Lived]) -> str:
+    if not groups:
+        return ""
+    return (
+        "Bars: entries seen to go. Outline: what the packets predict. Upright line: the timeout; "
+        "shaded: the granule that the timer may add."
+    )
+
+
+def _row(group: Lived) -> tuple[Cell, ...]:
+    seen, told = group.observed_s, group.predicted_s
+    return (
+        f"{group.state} on {group.director}",
+        group.timeout_s,
+        group.granule_s,
+        int(seen.size),
+        *(_numbers(seen) if seen.size else (None, None, None)),
+        int(told.size),
+        float(told.min()) if told.size else None,
+        float(told.max()) if told.size else None,
+    )
+
+
+def _numbers(values: Floats) -> tuple[float, float, float]:
+    return float(values.min()), float(np.median(values)), float(values.max())

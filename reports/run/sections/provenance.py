@@ -1,0 +1,129 @@
+"""Where the numbers come from: who ran what, where, and how well its clocks were known."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from analyzer.ipvs.table_status import in_words
+from reports.run.section import Section
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from analyzer.results import Analysis, DirectorTable
+
+COMMANDS = ("command_line", "command", "argv")
+PROGRAM = ("program", "program_version", "version")
+CLOCK = "clock_uncertainty_ms"
+OF_A_DIRECTOR = {  # what is said of each director, and where the manifest may have it
+    "kernel": ("kernel",),
+    "HZ": ("hz",),
+    "timeouts": ("timeouts",),
+    "sysctls": ("sysctls", "sysctl"),
+    "clock offset": ("clock", "clock_offset_ms", "offset_ms", CLOCK),
+    "link": ("link",),
+}
+
+
+def section(analysis: Analysis) -> Section:
+    """Command line, versions, timeouts, clocks; then all of the manifest."""
+    return Section(
+        id="manifest",
+        title="How it was measured",
+        template="sections/provenance.html",
+        facts={
+            "manifest": analysis.manifest,
+            "summary": (*summary(analysis.manifest), *tables(analysis), *laws(analysis)),
+        },
+    )
+
+
+def summary(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
+    """What a doubter asks for first; None is said to be not measured."""
+    yield "command line", _command(_first(manifest, COMMANDS))
+    yield "program", _said(_first(manifest, PROGRAM))
+    yield "host", _said(manifest.get("host"))
+    for name, facts in _directors(manifest.get("directors")):
+        for label, keys in OF_A_DIRECTOR.items():
+            yield f"{name}: {label}", _said(_first(_worded(facts), keys))
+    capture = manifest.get("capture")
+    known = capture if isinstance(capture, Mapping) else {}
+    yield "packets that the kernel dropped", _said(_first(known, ("dropped", "drops")))
+    yield "how it ended", _said(manifest.get("ended"))
+
+
+def tables(analysis: Analysis) -> Iterator[tuple[str, str | None]]:
+    """Each director's table of entries: its size, and what the kernel said of it."""
+    for table in analysis.tables:
+        yield f"{table.director}: table of entries", _size(table)
+        if table.fullest is not None:
+            told = f"{in_words(table.fullest)} (/proc/net/ip_vs_status)"
+            yield f"{table.director}: table at its fullest", told
+        elif table.resizes:
+            why = "the kernel tells it to root alone (/proc/net/ip_vs_status)"
+            yield f"{table.director}: table at its fullest", f"not measured: {why}"
+
+
+def _size(table: DirectorTable) -> str | None:
+    if table.buckets is None:
+        return None
+    parts = [f"{table.buckets:,} buckets"]
+    if table.resizes:
+        parts[0] += " when the run began"
+        parts.append("it grows by itself")
+        if table.most_buckets is not None and table.most_buckets > table.buckets:
+            parts.append(f"{table.most_buckets:,} were seen")
+    if table.conn_max is not None:
+        parts.append(f"at most {table.conn_max:,} entries (conn_max)")
+    if table.entry_bytes is not None:
+        parts.append(f"{table.entry_bytes} bytes an entry at least, by the kernel's boot line")
+    return "; ".join(parts)
+
+
+def laws(analysis: Analysis) -> Iterator[tuple[str, str | None]]:
+    """Which kernel's law each director was predicted by, and what of it is uncertain."""
+    for row in analysis.laws:
+        of = f"Linux {row.law}" + (", assumed: its kernel is not known" if row.assumed else "")
+        yield f"{row.director}: IPVS law", " ".join((f"{of}.", *row.since))
+        if row.uncertain:
+            yield f"{row.director}: may also hold, if carried back", " ".join(row.uncertain)
+
+
+def _worded(facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A director's facts, with how well its clock is known in words."""
+    within_ms = facts.get(CLOCK)
+    if not isinstance(within_ms, int | float):
+        return facts
+    return {**facts, CLOCK: f"told from its uptime at each poll, to within {within_ms:.1f} ms"}
+
+
+def _first(facts: Mapping[str, Any], keys: Sequence[str]) -> Any:
+    return next((facts[key] for key in keys if facts.get(key) is not None), None)
+
+
+def _directors(value: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """A manifest lists them by name, or as a list with names."""
+    if isinstance(value, Mapping):
+        named = [(str(name), facts) for name, facts in value.items()]
+    elif isinstance(value, (list, tuple)):
+        named = [(str(f.get("name")), f) for f in value if isinstance(f, Mapping)]
+    else:
+        named = []
+    yield from ((name, facts) for name, facts in named if isinstance(facts, Mapping))
+
+
+def _command(value: Any) -> str | None:
+    if isinstance(value, (list, tuple)):
+        return shlex.join(map(str, value))
+    return None if value is None else str(value)
+
+
+def _said(value: Any) -> str | None:
+    if isinstance(value, Mapping):
+        parts = [f"{key} {_said(item)}" for key, item in value.items() if item is not None]
+        return ", ".join(parts) or None
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value)) or None
+    return None if value is None else str(value)

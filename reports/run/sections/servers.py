@@ -1,0 +1,195 @@
+"""Real servers: their shares against their weights, and what the director held of each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import plotly.graph_objects as go
+
+from reports.charts.panels import Panel, stacked, whole_numbers
+from reports.charts.theme import CALM, INK, PALETTE, PAPER, plain
+from reports.charts.wording import plural, share, why_no_polls
+from reports.run.section import Chart, DataTable, Section
+from reports.run.sections.states import OTHER, STATES
+
+if TYPE_CHECKING:
+    from analyzer.charts.pictures import Share, Shares
+    from analyzer.results import Analysis
+
+SERVERS = 24  # that are drawn, those with most entries
+ROW_PX, LEAST_PX = 30, 60
+TABLES = 24  # of a director and service, each at its peak
+UNLIKELY = 0.001  # as the finding has it
+
+
+def section(analysis: Analysis) -> Section:
+    """The director that saw most entries, and each director's table at its peak."""
+    shares = busiest(analysis)
+    charts = (_shares_chart(shares), _peak_chart(shares)) if shares else ()
+    names = {name for row in shares.servers for name in row.states} if shares else set()
+    order = [*(name for name in STATES if name in names), *sorted(names - STATES.keys())]
+    return Section(
+        id="peak",
+        title="Real servers",
+        charts=charts,
+        template="sections/servers.html",
+        shows=frozenset(
+            {"draining", "imbalance", "removed-server-entries", "weight-zero-still-served"}
+        ),
+        facts={
+            "tables": analysis.timeline.peaks[:TABLES],
+            "more": max(0, len(analysis.timeline.peaks) - TABLES),
+            "why_no_polls": why_no_polls(analysis),
+            "legend": [(name, *STATES.get(name, OTHER)) for name in order],
+        },
+    )
+
+
+def busiest(analysis: Analysis) -> Shares | None:
+    """The shares of the director that saw most entries; None where none was seen."""
+    known = analysis.pictures.shares
+    return max(known, key=lambda one: sum(row.entries for row in one.servers), default=None)
+
+
+def verdict(shares: Shares) -> str:
+    """Whether the shares are those of the weights, in one sentence."""
+    if shares.why_no_test is not None:
+        return f"Not tested against the weights: {shares.why_no_test}."
+    if shares.p is None:
+        return "A real server of weight 0 got connections, which no test allows for."
+    if shares.p < UNLIKELY:
+        return f"Not what the weights say: chi-square p = {shares.p:.1g}."
+    return f"As the weights say: chi-square p = {shares.p:.2g}."
+
+
+def _drawn(shares: Shares) -> list[Share]:
+    ranked = sorted(shares.servers, key=lambda row: -row.entries)[:SERVERS]
+    return [row for row in shares.servers if row in ranked]
+
+
+def _left_out(shares: Shares) -> str:
+    more = len(shares.servers) - SERVERS
+    return f" {plural(more, 'real server')} with fewer entries left out." if more > 0 else ""
+
+
+def _shares_chart(shares: Shares) -> Chart:
+    rows, total = _drawn(shares), sum(row.entries for row in shares.servers)
+    names = [plain(row.real_server, 28) for row in rows]
+    bars = go.Bar(
+        name="share",
+        orientation="h",
+        y=names,
+        x=[100 * row.entries / total for row in rows],
+        width=0.55,
+        marker={"color": CALM},
+        customdata=[row.entries for row in rows],
+        hovertemplate="%{y}: %{customdata} entries, %{x:.1f} %<extra></extra>",
+    )
+    traces: list[Any] = [bars]
+    expected = [100 * row.expected / total for row in rows if row.expected is not None]
+    if len(expected) == len(rows):
+        traces.append(
+            go.Scatter(
+                name="by weight",
+                y=names,
+                x=expected,
+                mode="markers",
+                marker={
+                    "symbol": "line-ns-open",
+                    "size": 20,
+                    "color": INK,
+                    "line": {"width": 2.5, "color": INK},
+                },
+                hovertemplate="%{y}: %{x:.1f} % by its weight<extra></extra>",
+            )
+        )
+    top = max([*expected, *bars.x])
+    title = f"Share of {plural(total, 'entry', 'entries')} on {plain(shares.director, 30)}, %"
+    said = ", ".join(
+        f"{row.real_server} {share(row.entries, total)} (weight {_weight(row)})" for row in rows[:6]
+    )
+    more = f" and {len(rows) - 6} more" if len(rows) > 6 else ""
+    return Chart(
+        id="shares-chart",
+        figure=_horizontal(title, names, traces, top),
+        caption=f"{verdict(shares)} Upright marks: what the weights say. {said}{more}."
+        + _left_out(shares),
+        table=DataTable(
+            columns=("real server", "weight", "entries", "expected", "share, %"),
+            rows=[
+                (r.real_server, r.weight, r.entries, r.expected, round(100 * r.entries / total, 2))
+                for r in shares.servers
+            ],
+        ),
+    )
+
+
+def _weight(row: Share) -> str:
+    return "changed" if row.weight is None else f"{row.weight:g}"
+
+
+def _peak_chart(shares: Shares) -> Chart:
+    rows = _drawn(shares)
+    names = [plain(row.real_server, 28) for row in rows]
+    states = list(dict.fromkeys(name for row in rows for name in row.states))
+    order = [*(name for name in STATES if name in states), *(s for s in states if s not in STATES)]
+    traces = [
+        _states_bar(state, names, [row.states.get(state, 0) for row in rows]) for state in order
+    ]
+    top = max((sum(row.states.values()) for row in rows), default=0)
+    held = ", ".join(f"{sum(row.states.values()):,} of {row.real_server}" for row in rows[:6])
+    return Chart(
+        id="held-chart",
+        figure=_horizontal("Its entries at the peak, by their last state", names, traces, top)
+        if top
+        else None,
+        caption=f"At its peak {shares.director} held {held}{' and more' if len(rows) > 6 else ''}."
+        if top
+        else f"At its peak {shares.director} held none of these entries.",
+        table=DataTable(
+            columns=("real server", *order),
+            rows=[(r.real_server, *(r.states.get(s, 0) for s in order)) for r in shares.servers],
+        ),
+    )
+
+
+def _states_bar(state: str, names: list[str], counts: list[int]) -> go.Bar:
+    hue, pattern = STATES.get(state, OTHER)
+    return go.Bar(
+        name=plain(state),
+        orientation="h",
+        y=names,
+        x=counts,
+        width=0.55,
+        marker={
+            "color": PALETTE[hue][0],
+            "pattern": {
+                "shape": pattern,
+                "fillmode": "overlay",
+                "fgcolor": PAPER,
+                "size": 7,
+                "solidity": 0.2,
+            },
+        },
+        hovertemplate="%{x} in " + plain(state, 20).replace("%", "") + ", %{y}<extra></extra>",
+    )
+
+
+def _horizontal(title: str, names: list[str], traces: list[Any], top: float) -> go.Figure:
+    panel = Panel(
+        title=title,
+        height_px=max(ROW_PX * len(names), LEAST_PX),
+        traces=traces,
+        axis={
+            "type": "category",
+            "autorange": "reversed",
+            "showgrid": False,
+            "ticks": "outside",
+            "ticklen": 6,
+            "tickcolor": PAPER,
+        },
+    )
+    made = stacked([panel], head_px=26, foot_px=34)
+    axis = whole_numbers(max(1, round(top)))
+    made.update_layout(xaxis={**axis, "range": [0, axis["range"][1]], "fixedrange": True})
+    return made

@@ -1,0 +1,182 @@
+"""What InActConn would have been under other values of tcpfin, chosen with a slider."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from analyzer.client.samples import carries_rate
+from reports.charts import curves
+from reports.charts.panels import Panel, stacked, time_axis, whole_numbers
+from reports.charts.theme import PALETTE, plain
+from reports.charts.wording import count, seconds, setting
+from reports.run.assumptions import on_forwarding
+from reports.run.section import Chart, DataTable, Section
+
+if TYPE_CHECKING:
+    from analyzer.charts.pictures import OtherTcpfin
+    from analyzer.results import Analysis
+
+HEIGHT_PX = 220
+SAME = 0.01  # s of the time inactive: less is no effect
+
+
+def section(analysis: Analysis) -> Section | None:
+    """The slider and its chart; None without packets."""
+    others = shown(analysis)
+    if not others:
+        return None
+    rate = rate_per_s(analysis)
+    chart = Chart(
+        id="tcpfin-chart",
+        figure=figure(others),
+        caption=caption(others),
+        table=table(others, rate),
+    )
+    return Section(
+        id="tcpfin",
+        title="What if tcpfin were different?",
+        summary=verdict(others) + on_forwarding(analysis),
+        charts=(chart,),
+        template="sections/tcpfin.html",
+        facts={"choices": choices(others), "rate": rate, "own": own(others).tcpfin_s},
+    )
+
+
+def shown(analysis: Analysis) -> list[OtherTcpfin]:
+    """The values of the director that held most entries."""
+    others = analysis.pictures.tcpfin
+    sizes = {other.answer.director: _entries(other) for other in others}
+    busiest = max(sizes, key=lambda name: sizes[name], default=None)
+    return [o for o in others if o.answer.director == busiest and sizes[o.answer.director]]
+
+
+def _entries(other: OtherTcpfin) -> int:
+    return sum(group.n for group in other.answer.groups)
+
+
+def own(others: list[OtherTcpfin]) -> OtherTcpfin:
+    """The one that was in force."""
+    return next(other for other in others if other.is_own)
+
+
+def matters(others: list[OtherTcpfin]) -> bool:
+    """Whether any of the values changes how long entries are inactive."""
+    return any(abs(other.inactive_s - own(others).inactive_s) > SAME for other in others)
+
+
+def rate_per_s(analysis: Analysis) -> float | None:
+    """The run's own rate of connections, as sent, else by the SYNs; None of a short burst."""
+    requests = analysis.requests
+    if requests.rate_per_s is not None:
+        is_carried = carries_rate(requests.sent, requests.duration_s)
+        return float(requests.rate_per_s) if is_carried else None
+    at_s = analysis.timeline.marks.get("SYN")
+    if at_s is None or not at_s.size or not carries_rate(at_s.size - 1, float(np.ptp(at_s))):
+        return None
+    return float((at_s.size - 1) / np.ptp(at_s))
+
+
+def verdict(others: list[OtherTcpfin]) -> str:
+    """In one sentence, whether tcpfin matters here."""
+    mine = own(others)
+    director = mine.answer.director
+    if not mine.inactive_s and not matters(others):
+        return f"No entry on {director} became inactive, so no tcpfin would change InActConn."
+    if not matters(others):
+        return (
+            f"tcpfin does not matter here: whatever its value, the entries on {director} would "
+            f"have been inactive for {seconds(mine.inactive_s)} on average."
+        )
+    return (
+        f"tcpfin matters here: with its {setting(mine.tcpfin_s)} an entry on {director} was "
+        f"inactive for {seconds(mine.inactive_s)} on average; choose another value."
+    )
+
+
+def choices(others: list[OtherTcpfin]) -> list[dict[str, Any]]:
+    """What the slider says of each value."""
+    return [
+        {
+            "key": f"tcpfin-{number}",
+            "label": setting(other.tcpfin_s),
+            "own": other.is_own,
+            "peak": other.answer.peak_inactive,
+            "inactive_s": round(other.inactive_s, 3),
+        }
+        for number, other in enumerate(others)
+    ]
+
+
+def figure(others: list[OtherTcpfin]) -> go.Figure:
+    """InActConn as it was predicted, and dashed as it would be under each other value."""
+    end_s = max(float(o.answer.curve.t_s[-1]) for o in others if o.answer.curve.t_s.size)
+    traces = [_line(number, other, end_s) for number, other in enumerate(others)]
+    traces.sort(key=lambda trace: trace.legendgroup == "was")
+    top = max(other.answer.peak_inactive for other in others)
+    panel = Panel(
+        title=f"InActConn on {plain(others[0].answer.director, 40)}",
+        height_px=HEIGHT_PX,
+        traces=traces,
+        axis=whole_numbers(top),
+    )
+    made = stacked([panel], head_px=26)
+    made.update_layout(
+        xaxis=time_axis(-0.015 * end_s, 1.015 * end_s, "seconds since the start of the run")
+    )
+    return made
+
+
+def _line(number: int, other: OtherTcpfin, end_s: float) -> go.Scatter:
+    curve = other.answer.curve
+    t_s, values = curves.held(curve.t_s, curve.inactive, start_s=0.0, end_s=end_s)
+    hue, dash = ("blue", "solid") if other.is_own else ("orange", "8px,4px")
+    name = f"tcpfin = {setting(other.tcpfin_s)}"
+    return go.Scatter(
+        name=name,
+        legendgroup="was" if other.is_own else f"tcpfin-{number}",
+        x=np.round(t_s, 4),
+        y=values,
+        mode="lines",
+        line={
+            "shape": "hv",
+            "width": 1.6 if other.is_own else 2.4,
+            "color": PALETTE[hue][0],
+            "dash": dash,
+        },
+        hovertemplate=f"%{{y}} from %{{x:.2f}} s with {name}<extra></extra>",
+    )
+
+
+def caption(others: list[OtherTcpfin]) -> str:
+    """What the chart shows, and where the numbers come from."""
+    doubts = sorted({other.answer.doubt for other in others if other.answer.doubt})
+    return " ".join(
+        [
+            f"Solid: with the {setting(own(others).tcpfin_s)} that were in force. Dashed: the same "
+            "packets under the value chosen, replayed through the kernel's tables and timers.",
+            *(f"Not certain: {doubt}." for doubt in doubts),
+        ]
+    )
+
+
+def table(others: list[OtherTcpfin], rate: float | None) -> DataTable:
+    """Each value: the peak, how long entries are inactive, and where it settles."""
+    columns = ["tcpfin, s", "peak InActConn", "inactive, s per entry"]
+    if rate is not None:
+        columns.append(f"settles at {count(rate)}/s")
+    return DataTable(
+        columns=tuple(columns),
+        rows=[
+            (
+                f"{other.tcpfin_s:g}" + (" (in force)" if other.is_own else ""),
+                other.answer.peak_inactive,
+                round(other.inactive_s, 2),
+                *([] if rate is None else [round(rate * other.inactive_s)]),
+            )
+            for other in others
+        ],
+        note="Where it settles under a steady load: rate times the time that an entry is inactive.",
+    )

@@ -1,0 +1,128 @@
+"""The same packets under other assumptions, beside what was: a chart, a table, a sentence."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import plotly.graph_objects as go
+
+from analyzer.charts.thinning import kept
+from reports.charts import curves, wording
+from reports.charts.panels import Panel, stacked, time_axis, whole_numbers
+from reports.charts.theme import PALETTE, plain
+from reports.run.section import Chart, Section
+
+if TYPE_CHECKING:
+    from analyzer.predicted.courses import Curve, WhatIf
+    from analyzer.results import Analysis
+
+HEIGHT_PX = 200
+POINTS = 4000
+AS_IT_WAS, OTHERWISE = "as it was", "as it would be"
+STYLES = {AS_IT_WAS: ("blue", "solid"), OTHERWISE: ("orange", "8px,4px")}
+
+
+def section(analysis: Analysis) -> Section | None:
+    """The same packets under what ``--what-if`` assumes; None without it."""
+    if not analysis.what_if:
+        return None
+    chart = Chart(
+        id="what-if-chart",
+        figure=_figure(analysis),
+        caption=caption(analysis) or "No entry would have been made.",
+    )
+    return Section(
+        id="what-if",
+        title=f"What if: {', '.join(analysis.what_if[0].assumptions)}",
+        charts=(chart,),
+    )
+
+
+def told(analysis: Analysis) -> tuple[WhatIf, ...]:
+    """The answers that say something: directors that would have held an entry."""
+    return tuple(answer for answer in analysis.what_if if answer.groups)
+
+
+def as_it_was(analysis: Analysis, answer: WhatIf) -> Curve | None:
+    """What the packets predict under the assumptions that held; None without a prediction."""
+    predicted = curves.of(answer.director, analysis.timeline.predicted)
+    return curves.sum_of_steps(predicted) if predicted else None
+
+
+def _figure(analysis: Analysis) -> go.Figure | None:
+    """InActConn, a panel for each director: as it was, and as it would be."""
+    answers = told(analysis)
+    if not answers:
+        return None
+    end_s = max(float(answer.curve.t_s[-1]) for answer in answers)
+    end_s = max(end_s, analysis.timeline.end_s)
+    figure = stacked([_panel(analysis, answer, end_s) for answer in answers])
+    figure.update_layout(
+        xaxis=time_axis(-0.015 * end_s, 1.015 * end_s, "seconds since the start of the run")
+    )
+    return figure
+
+
+def _panel(analysis: Analysis, answer: WhatIf, end_s: float) -> Panel:
+    was = as_it_was(analysis, answer)
+    lines = {AS_IT_WAS: was, OTHERWISE: answer.curve}
+    traces = [_line(name, curve, end_s) for name, curve in lines.items() if curve is not None]
+    top = max(int(curve.inactive.max(initial=0)) for curve in lines.values() if curve is not None)
+    return Panel(
+        title=f"InActConn on {plain(answer.director, 40)}",
+        height_px=HEIGHT_PX,
+        traces=tuple(traces),
+        axis=whole_numbers(top),
+    )
+
+
+def _line(name: str, curve: Curve, end_s: float) -> go.Scatter:
+    hue, dash = STYLES[name]
+    t_s, values = curves.held(curve.t_s, curve.inactive, start_s=0.0, end_s=end_s)
+    shown = kept(values, points=POINTS)
+    return go.Scatter(
+        x=t_s[shown],
+        y=values[shown],
+        name=name,
+        mode="lines",
+        line={"shape": "hv", "color": PALETTE[hue][0], "dash": dash, "width": 1.8},
+        hovertemplate=f"%{{y}} at %{{x:.2f}} s, {name}<extra></extra>",
+    )
+
+
+def caption(analysis: Analysis) -> str:
+    """What the chart shows, with its numbers."""
+    key = [f"Solid: {AS_IT_WAS}; dashed: {OTHERWISE}."] if told(analysis) else []
+    return " ".join([*key, *sentences(analysis)])
+
+
+def sentences(analysis: Analysis) -> list[str]:
+    """The answers in words, and what is not certain of them."""
+    answers = told(analysis)
+    doubts = sorted({answer.doubt for answer in answers if answer.doubt})
+    return [
+        *(_sentence(analysis, answer) for answer in answers),
+        *(f"Not certain: {doubt}." for doubt in doubts),
+    ]
+
+
+def _sentence(analysis: Analysis, answer: WhatIf) -> str:
+    was = as_it_was(analysis, answer)
+    compared = "" if was is None else f" (it was {int(was.inactive.max(initial=0))})"
+    groups = wording.listed(
+        [
+            f"{group.n} in {group.state} for {wording.setting(group.timeout_s)}"
+            for group in answer.groups
+        ]
+    )
+    return (
+        f"With {' and '.join(answer.assumptions)} InActConn on {answer.director} would peak at "
+        f"{answer.peak_inactive}{compared}{_forgotten(answer)}: {groups}."
+    )
+
+
+def _forgotten(answer: WhatIf) -> str:
+    if answer.forgotten_after_s is None:
+        return ""
+    after = wording.seconds(answer.forgotten_after_s)
+    return f", and the last entry would go {after} after the last packet"

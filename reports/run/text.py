@@ -1,0 +1,167 @@
+"""The end of the terminal output: the page's numbers as plain lines."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+from analyzer.client.samples import carries_quantile
+from analyzer.ipvs.table_status import in_words
+from reports.charts import wording
+from reports.run.percentiles import TOO_FEW_CELL as TOO_FEW
+from reports.run.sections import sockets, what_if
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from analyzer.results import Analysis, Latency, RealServerRow, ServiceTable
+
+WIDTH = 100
+COLUMNS = ("p50", "p90", "p99", "max")
+SHARES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
+PROTOCOL_WIDTH = 4
+LATE_MS = 1.0
+ERRORS_HEAD, ERRORS_COUNT = "why requests failed", "requests"
+
+
+def summary_lines(analysis: Analysis) -> list[str]:
+    """What was sent, the latencies, each director's table at its peak, and the verdict.
+
+    Findings that are more than good to know, and a what-if, stand before the verdict.
+    """
+    blocks = [
+        _wrapped(wording.sent(analysis)),
+        error_lines(analysis),
+        latency_lines(analysis),
+        *(_at_peak(table) for table in analysis.timeline.peaks),
+        [] if analysis.timeline.peaks else _no_tables(analysis),
+        _entry_tables(analysis),
+        [line for text in _findings(analysis) for line in _wrapped(text)],
+        [line for text in sockets.sentences(analysis) for line in _wrapped(f"{text}.")],
+        [line for text in what_if.sentences(analysis) for line in _wrapped(text)],
+        _wrapped(analysis.verdict),
+    ]
+    lines: list[str] = []
+    for block in filter(None, blocks):
+        lines += [""] * bool(lines) + block
+    return lines
+
+
+def directors_line(manifest: Mapping[str, Any]) -> list[str]:
+    """Whose answers these are, as one line; none of a run that asked no director."""
+    asked = manifest.get("directors")
+    if not isinstance(asked, dict) or not asked:
+        return []
+    return [f"directors: {printable(directors(_links(asked), manifest.get('lab')))}"]
+
+
+def _links(asked: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        str(name): str(facts.get("link") or name) if isinstance(facts, dict) else str(name)
+        for name, facts in asked.items()
+    }
+
+
+def directors(links: Mapping[str, str], lab: object) -> str:
+    """Directors in words: a lab's by their names, others by their links; links by name."""
+    if isinstance(lab, str):
+        return f"{', '.join(links)} (lab {lab!r})"
+    return ", ".join(links.values())
+
+
+def _findings(analysis: Analysis) -> list[str]:
+    return [
+        f"{finding.severity}: {finding.title} ({finding.id})"
+        for finding in analysis.findings
+        if finding.severity != "info"
+    ]
+
+
+def latency_lines(analysis: Analysis) -> list[str]:
+    """A table in milliseconds; no lines when there were no requests."""
+    if not analysis.requests.sent:
+        return []
+    head = f"{'latency, ms':<12}" + "".join(f"{name:>10}" for name in COLUMNS)
+    late, n = analysis.requests.lateness_ms, analysis.requests.sent
+    told = wording.LATENCIES + (wording.FROM_DUE if late and late.max >= LATE_MS else ())
+    return [head, *(_row(name, getattr(analysis.requests, key), n) for name, key in told)]
+
+
+def error_lines(analysis: Analysis) -> list[str]:
+    """Why requests failed, a line for each reason; none where nothing failed."""
+    errors = analysis.requests.errors
+    if not errors:
+        return []
+    cells = [(f"{wording.reason(row)} ({wording.stage(row)})", f"{row.n:,}") for row in errors]
+    first = max(len(name) for name, _ in [(ERRORS_HEAD, ""), *cells])
+    last = max(len(count) for _, count in [*cells, ("", ERRORS_COUNT)])
+    rows = [(ERRORS_HEAD, ERRORS_COUNT), *cells]
+    return [printable(f"{name:<{first}}  {count:>{last}}") for name, count in rows]
+
+
+def _row(name: str, latency: Latency | None, n: int) -> str:
+    if latency is None:
+        return f"{name:<12}  {wording.NOT_MEASURED}"
+    values = (
+        wording.milliseconds(getattr(latency, column))
+        if carries_quantile(SHARES.get(column, 0.0), n)
+        else TOO_FEW
+        for column in COLUMNS
+    )
+    return f"{name:<12}" + "".join(f"{value:>10}" for value in values)
+
+
+def ipvsadm_lines(table: ServiceTable) -> list[str]:
+    """The service laid out as ``ipvsadm -Ln`` does, from its column titles on."""
+    vip = wording.address(table.vip, table.port)
+    return [
+        "Prot LocalAddress:Port Scheduler Flags",
+        _destination("RemoteAddress:Port", "Forward", "Weight", "ActiveConn", "InActConn"),
+        printable(f"{table.protocol:<{PROTOCOL_WIDTH}} {vip} {table.scheduler}"),
+        *(_real_server(row) for row in table.rows),
+    ]
+
+
+def _real_server(row: RealServerRow) -> str:
+    return _destination(
+        printable(wording.address(row.real_server, row.real_port)),
+        wording.FORWARDING.get(row.forwarding, printable(row.forwarding)),
+        f"{row.weight}",
+        f"{row.active}",
+        f"{row.inactive}",
+    )
+
+
+def _destination(name: str, forward: str, weight: str, active: str, inactive: str) -> str:
+    """The format in ipvsadm is ``  -> %-28s %-7s %-6d %-10u %-10u``; blanks at the end are cut."""
+    return f"  -> {name:<28} {forward:<7} {weight:<6} {active:<10} {inactive:<10}".rstrip()
+
+
+def _entry_tables(analysis: Analysis) -> list[str]:
+    """The tables of entries at their fullest, of directors whose kernel tells; else no lines."""
+    return [
+        printable(f"{table.director}'s table at its fullest: {in_words(table.fullest)}")
+        for table in analysis.tables
+        if table.fullest is not None
+    ]
+
+
+def _at_peak(table: ServiceTable) -> list[str]:
+    when = f"{printable(table.director)} at its peak, {wording.seconds(table.t_s)} after the start:"
+    return [when, *ipvsadm_lines(table)]
+
+
+def _no_tables(analysis: Analysis) -> list[str]:
+    reason = wording.why_no_polls(analysis)
+    return _wrapped(f"ActiveConn and InActConn: {wording.NOT_MEASURED}, {reason}")
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(printable(text), WIDTH)
+
+
+def printable(text: str) -> str:
+    """A text of unknown origin without what could steer a terminal."""
+    return "".join(
+        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text
+    )

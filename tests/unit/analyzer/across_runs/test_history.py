@@ -1,0 +1,127 @@
+"""Runs one after the other: a change is marked where it is beyond noise, and only there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analyzer.across_runs.history import PastRun, Value, history, past_run, to_json
+from analyzer.errors import RecordingError
+from analyzer.results import to_json as analysis_json
+from tests.unit.reports import build
+
+if TYPE_CHECKING:
+    import random
+
+
+def run(number: int, load: str = "a", **values: Value) -> PastRun:
+    return PastRun(name=f"run-{number}", started_ns=number, verdict="", load=load, values=values)
+
+
+def marked(runs: list[PastRun]) -> list[tuple[str, str]]:
+    (trend,) = history("runs", runs).trends
+    return [(point.run, point.change) for point in trend.points if point.change]
+
+
+def timeouts(*values_s: float) -> list[PastRun]:
+    return [
+        run(number, **{"timeout(FIN_WAIT)": Value(value=value, unit="s", open=0.2)})
+        for number, value in enumerate(values_s)
+    ]
+
+
+def latencies(*values_ms: float) -> list[PastRun]:
+    return [run(n, connect_p99=Value(value=ms, unit="ms")) for n, ms in enumerate(values_ms)]
+
+
+def test_a_timeout_changes_beyond_both_uncertainties_and_only_where_it_does() -> None:
+    assert marked(timeouts(30.0, 30.3, 30.1, 28.4, 28.5, 30.0)) == [
+        ("run-3", "lower"),
+        ("run-5", "higher"),
+    ]
+
+
+def test_failures_change_beyond_chance() -> None:
+    runs = [run(n, failed=Value(value=x, unit="", whole=1000)) for n, x in enumerate((0, 1, 0, 25))]
+    assert marked(runs) == [("run-3", "higher")]
+
+
+def test_a_latency_needs_four_runs_before_it_and_then_their_spread() -> None:
+    assert marked(latencies(10, 300)) == []
+    assert marked(latencies(10, 12, 11, 10, 300, 300)) == [("run-4", "higher")]
+    assert marked(latencies(10, 60, 20, 45, 90)) == []  # as noisy as ever
+
+
+def test_an_outlier_hides_neither_its_return_nor_the_next_one() -> None:
+    calm = [10.0, 12, 11, 10, 11]
+    assert marked(latencies(*calm, 300, 11, 500)) == [("run-5", "higher"), ("run-7", "higher")]
+    stays = marked(latencies(*calm, 300, 310, 305, 300, 302, 10))
+    assert stays == [("run-5", "higher"), ("run-10", "lower")]
+
+
+def test_another_load_begins_anew_but_not_for_timeouts() -> None:
+    calm = [run(n, inactive_peak=Value(value=50, unit="")) for n in range(5)]
+    assert marked([*calm, run(5, "b", inactive_peak=Value(value=5000, unit=""))]) == []
+    assert marked([*calm, run(5, inactive_peak=Value(value=5000, unit=""))]) == [
+        ("run-5", "higher")
+    ]
+    before, after = timeouts(30.0, 10.0)
+    assert marked([before, replace(after, load="b")]) == [("run-1", "lower")]
+
+
+@given(st.lists(st.floats(29.9, 30.1), min_size=1, max_size=20), st.randoms())
+def test_what_lies_within_its_uncertainty_never_changes_in_any_order(
+    values_s: list[float], chance: random.Random
+) -> None:
+    runs = timeouts(*values_s)
+    shuffled = chance.sample(runs, len(runs))
+    assert marked(shuffled) == []
+    assert [one.name for one in history("runs", shuffled).runs] == [one.name for one in runs]
+
+
+def test_a_run_is_read_from_its_own_document() -> None:
+    analysis = build.demo()
+    found = past_run(
+        "x", {"started_at_ns": 7, "plan": {"n": 1}, "ended": "completed"}, analysis_json(analysis)
+    )
+    (row,) = analysis.lifetimes
+    assert row.timeout_measured_s
+    assert found.values["timeout(FIN_WAIT)"].value == row.timeout_measured_s.value
+    assert found.values["failed"].whole == analysis.requests.sent
+    assert (found.started_ns, found.load) == (7, '{"n": 1}')
+    assert {"connect_p50", "inactive_peak"} <= set(found.values)
+
+
+def test_a_short_burst_has_no_rate_and_few_requests_no_99th_percentile() -> None:
+    document = analysis_json(build.demo())
+    few = past_run("x", {"ended": "completed"}, document)
+    assert not {"rate_per_s", "total_p99"} & set(few.values)
+    requests = document["requests"] | {"sent": 5000, "duration_s": 10.0, "rate_per_s": 500.0}
+    many = past_run("x", {"ended": "completed"}, document | {"requests": requests})
+    assert {"rate_per_s", "total_p99"} <= set(many.values)
+
+
+def test_what_was_not_measured_is_not_there() -> None:
+    found = past_run("x", {}, analysis_json(build.nothing()))
+    assert not any(name.startswith(("timeout", "connect", "failed")) for name in found.values)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [{}, {"verdict": 1}, {"verdict": "", "lifetimes": 3}, {"verdict": "", "lifetimes": [[]]}],
+)
+def test_a_document_that_is_none_is_our_own_error(document: dict[str, Any]) -> None:
+    with pytest.raises(RecordingError, match="its analysis is not one"):
+        past_run("x", {}, document)
+
+
+def test_the_document_says_what_changed_and_what_could_not_be_read() -> None:
+    found = to_json(history("runs", timeouts(30.0, 10.0), [("broken", "no run.json")]))
+    (trend,) = found["trends"]
+    assert trend["unit"] == "s"
+    assert [point["change"] for point in trend["points"]] == [None, "lower"]
+    assert found["unreadable"] == [{"name": "broken", "why": "no run.json"}]

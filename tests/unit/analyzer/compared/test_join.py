@@ -1,0 +1,219 @@
+"""A director's entries beside the packets, or the requests, behind them."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analyzer.compared.join import servers_seen, with_packets, with_requests
+from analyzer.ipvs.states import Flag, State, Timeouts
+from analyzer.observed.entries import LIFE_COLUMNS
+from analyzer.predicted.entries import Prediction, predict
+from tests.unit.analyzer.build import BOOT_NS, CLIENT, NS, Seg, clock, rules, segments
+
+
+def at(seconds: float | None) -> int | None:
+    return None if seconds is None else BOOT_NS + round(seconds * NS)
+
+
+def life(flow: int, appeared_s: float, seen_s: float | None, gone_s: float | None) -> list[object]:
+    """As ``observed.entry_lives`` has it; it came to its last state as it appeared."""
+    began, seen, gone = at(appeared_s), at(seen_s), at(gone_s)
+    first = [began, None, began, began, 20]
+    return [
+        *("bal01", flow, "TCP", "192.168.10.21:80", "FIN_WAIT"),
+        *first,
+        *(seen, seen, None if gone is None else 0),
+        *(gone, gone),
+    ]
+
+
+def lives(*rows: list[object]) -> pd.DataFrame:
+    return pd.DataFrame(list(rows), columns=list(LIFE_COLUMNS)).astype(LIFE_COLUMNS)
+
+
+def prediction(*began: tuple[int, float]) -> Prediction:
+    """Of connections (port, start), each closed after 0.2 s; flows count from the lowest port."""
+    rows = [
+        Seg(began_s + after, port, flag)
+        for port, began_s in began
+        for flag, after in ((Flag.SYN, 0.0), (Flag.ACK, 0.1), (Flag.FIN, 0.2))
+    ]
+    by = rules(timeouts=Timeouts(tcpfin_s=20))
+    return predict(segments(rows), clock(), by, "bal01")
+
+
+def test_a_life_finds_the_packets_of_its_own_port() -> None:
+    found = with_packets(
+        lives(life(1, 1001.1, 1021.0, 1021.25), life(0, 1000.1, 1020.0, 1020.25)),
+        prediction((1, 1000.0), (2, 1001.0)),
+    )
+    last_s = {row["flow"]: row["last_ns"] for row in found.to_dict("records")}
+    assert last_s == {0: at(1000.2), 1: at(1001.2)}
+    assert set(found["predicted_state"]) == {State.FIN_WAIT}
+    assert set(found["timeout_s"]) == {20}
+
+
+def test_an_entry_of_somebody_else_has_no_packets() -> None:
+    found = with_packets(lives(life(7, 1000.1, 1020.0, 1020.25)), prediction((1, 1000.0)))
+    assert found["last_ns"].isna().all()
+    assert found["entry"].isna().all()
+
+
+def test_an_entry_that_went_before_our_packets_is_not_ours() -> None:
+    """The same port, used by an earlier run."""
+    found = with_packets(lives(life(0, 900.0, 950.0, 950.25)), prediction((1, 1000.0)))
+    assert found["last_ns"].isna().all()
+
+
+def test_two_lives_of_a_port_have_each_their_own_packets() -> None:
+    found = with_packets(
+        lives(life(0, 1000.1, 1020.25, 1020.5), life(0, 1100.1, 1120.25, 1120.5)),
+        prediction((1, 1000.0), (1, 1100.0)),
+    )
+    assert sorted(found["last_ns"]) == [at(1000.2), at(1100.2)]
+
+
+def reset(port: int, began_s: float) -> list[Seg]:
+    """A connection of 0.1 s that was reset: its entry is in CLOSE."""
+    flags = ((Flag.SYN, 0.0), (Flag.ACK, 0.05), (Flag.RST, 0.1))
+    return [Seg(began_s + after, port, flag) for flag, after in flags]
+
+
+def reused(*began_s: float) -> Prediction:
+    """One port, used again each time while the old entry is in CLOSE."""
+    rows = [seg for at_s in began_s for seg in reset(1, at_s)]
+    return predict(segments(rows), clock(), rules(), "bal01")
+
+
+@pytest.mark.parametrize("off_s", [-0.015, -0.001, 0.0, 0.001, 0.015])
+def test_a_life_last_seen_just_as_its_port_was_used_again_is_the_old_one(off_s: float) -> None:
+    """The clocks of polls and packets do not agree to the millisecond: neither order is sure."""
+    found = with_packets(
+        lives(life(0, 1000.1, 1005.0 + off_s, 1005.1), life(0, 1005.1, 1015.0, 1015.2)),
+        reused(1000.0, 1005.0),
+        margin_s=0.02,
+    )
+    assert found["entry"].tolist() == [0, 1]
+    assert found["cause"].tolist() == ["port-reuse", "timer"]
+
+
+def test_a_life_last_seen_long_after_its_port_was_used_again_is_the_new_one() -> None:
+    """The successor went to the same server, so the polls show one entry that goes on."""
+    predicted = reused(1000.0, 1005.0)
+    found = with_packets(lives(life(0, 1000.1, 1015.0, 1015.2)), predicted)
+    assert found["entry"].tolist() == [1]
+    assert servers_seen(found, predicted.entries).tolist() == ["192.168.10.21:80"] * 2
+
+
+def test_an_entry_between_two_polls_was_not_seen() -> None:
+    predicted = reused(1000.0, 1000.2)
+    found = with_packets(lives(life(0, 1000.3, 1010.3, 1010.5)), predicted)
+    assert servers_seen(found, predicted.entries).tolist() == [pd.NA, "192.168.10.21:80"]
+
+
+def test_a_life_that_our_first_packet_ended_is_somebody_elses() -> None:
+    """It was there before, and was last seen a millisecond after our SYN made a new entry."""
+    found = with_packets(
+        lives(life(0, 990.0, 1000.001, 1000.1), life(0, 1000.1, 1010.0, 1010.2)), reused(1000.0)
+    )
+    assert found["entry"].tolist() == [pd.NA, 0]
+
+
+def test_a_life_seen_once_as_it_began_is_that_of_its_packets() -> None:
+    """Whichever of the SYN and the poll that saw its entry the clocks put first."""
+    for seen_s in (999.99, 1000.0, 1000.01):
+        found = with_packets(lives(life(0, seen_s, seen_s, 1011.0)), reused(1000.0))
+        assert found["entry"].tolist() == [0]
+
+
+@given(st.lists(st.integers(3, 60), min_size=1, max_size=6), st.integers(-19, 19), st.data())
+def test_lives_and_entries_of_a_flow_come_in_the_same_order(
+    gaps: list[int], off_ms: int, data: st.DataObject
+) -> None:
+    """A port used again and again, every poll's clock off by less than the margin."""
+    began_s = [1000.0 + sum(gaps[:n]) * 0.1 for n in range(len(gaps) + 1)]
+    servers = data.draw(st.permutations(range(len(began_s))))
+    seen, poll_s = [], 0.1
+    for number, at_s in enumerate(began_s):
+        later = began_s[number + 1 : number + 2]
+        ends_s = later[0] if later else at_s + 10.1
+        first_s = (math.floor(at_s / poll_s) + 1) * poll_s
+        last_s = (math.ceil(ends_s / poll_s) - 1) * poll_s
+        row = life(0, *(round(each_s + off_ms / 1000, 3) for each_s in (first_s, last_s)), None)
+        row[-2:] = [at(last_s + poll_s + off_ms / 1000)] * 2
+        row[2] = f"192.168.10.{servers[number]}:80"
+        seen.append(row)
+    found = with_packets(lives(*seen), reused(*began_s), margin_s=0.02)
+    assert found["entry"].tolist() == list(range(len(began_s)))
+
+
+def test_what_is_still_there_has_its_latest_packets() -> None:
+    found = with_packets(lives(life(0, 1100.1, None, None)), prediction((1, 1000.0), (1, 1100.0)))
+    assert found["last_ns"].tolist() == [at(1100.2)]
+
+
+def test_no_lives_and_no_packets_join_to_nothing() -> None:
+    assert len(with_packets(lives(), prediction((1, 1000.0)))) == 0
+    found = with_packets(lives(life(0, 1000.1, None, None)), prediction())
+    assert found["last_ns"].isna().all()
+
+
+def test_an_entry_finds_why_and_when_it_was_to_go() -> None:
+    (row,) = with_packets(lives(life(0, 1000.1, 1020.0, 1020.25)), prediction((1, 1000.0))).to_dict(
+        "records"
+    )
+    assert (row["entry"], row["cause"], row["ends_ns"]) == (0, "timer", at(1020.2))
+
+
+def requests(*rows: tuple[int | None, float | None]) -> pd.DataFrame:
+    """Of requests (source port, end in seconds)."""
+    return pd.DataFrame(
+        {
+            "source_ip": [CLIENT if port else None for port, _ in rows],
+            "source_port": pd.array([port for port, _ in rows], dtype="Int64"),
+            "closed": pd.Series([None] * len(rows), dtype="datetime64[ns, UTC]"),
+            "ended": pd.Series([at(ended) for _, ended in rows], dtype="Int64").astype(
+                "datetime64[ns, UTC]"
+            ),
+        }
+    )
+
+
+def changes(*flows: tuple[int, int]) -> pd.DataFrame:
+    """``observed.numbered`` changes, as far as a client is told by them: (flow, port)."""
+    rows = [(flow, CLIENT, port) for flow, port in flows for _ in range(2)]
+    frame = pd.DataFrame(rows, columns=["flow", "client_ip", "client_port"])
+    return frame.astype({"client_ip": "string", "client_port": "Int64"})
+
+
+def test_without_a_capture_the_request_of_that_port_stands_for_the_last_packet() -> None:
+    found = with_requests(
+        lives(life(0, 1000.1, 1020.0, 1020.25), life(7, 1000.1, 1020.0, 1020.25)),
+        changes((0, 40001), (7, 40007)),
+        requests((40001, 1000.2), (40002, 1000.3), (None, None)),
+    )
+    by_flow = {row["flow"]: row["last_ns"] for row in found.to_dict("records")}
+    assert by_flow[0] == at(1000.2)
+    assert pd.isna(by_flow[7])  # not ours
+
+
+def test_of_two_requests_of_a_port_the_nearer_one_counts() -> None:
+    found = with_requests(
+        lives(life(0, 1030.0, None, None)),
+        changes((0, 1)),
+        requests((1, 1000.2), (1, 1029.9), (1, 1060.0)),
+    )
+    assert found["last_ns"].tolist() == [at(1029.9)]
+
+
+@pytest.mark.parametrize("rows", [(), ((1, None),), ((None, None),)])
+def test_requests_that_never_ended_stand_for_nothing(
+    rows: tuple[tuple[int | None, float | None], ...],
+) -> None:
+    found = with_requests(lives(life(0, 1000.1, None, None)), changes((0, 1)), requests(*rows))
+    assert found["last_ns"].isna().all()

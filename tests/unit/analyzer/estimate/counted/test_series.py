@@ -1,0 +1,114 @@
+"""Series of a services table: one for each service and forwarding method, with Conns where read."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analyzer.estimate.counted.series import MOST_POLLS, Series, series_of, uncounted
+
+COLUMNS = ("protocol", "vip", "port", "fwmark", "forwarding", "real_server", "real_port")
+WEB = ("TCP", "192.0.2.80", 80, None, "dr", "192.0.2.21", 80)
+OTHER = ("TCP", "192.0.2.80", 80, None, "dr", "192.0.2.22", 80)
+BY_NAT = ("TCP", "192.0.2.80", 80, None, "nat", "192.0.2.23", 80)
+MARK = ("FWM", None, None, 3, "dr", "192.0.2.21", 0)
+SIX = ("UDP", "fd00::53", 53, None, "nat", "fd00::21", 53)
+
+
+def table(rows: list[tuple[float, tuple, int | None, int | None]]) -> pd.DataFrame:
+    """Rows of (seconds, server, InActConn, Conns)."""
+    made = [
+        dict(zip(COLUMNS, server, strict=True))
+        | {"at": pd.Timestamp(round(at_s * 1e9), tz="UTC"), "director": "bal01"}
+        | {"active": None if inactive is None else 1, "inactive": inactive, "conns": conns}
+        for at_s, server, inactive, conns in rows
+    ]
+    whole = ("port", "fwmark", "active", "inactive", "conns")
+    return pd.DataFrame(made).astype(dict.fromkeys(whole, "Int64"))
+
+
+def found(rows: list[tuple[float, tuple, int | None, int | None]]) -> list[Series]:
+    both = table(rows)
+    services = both[both["active"].notna()]
+    return series_of(services, both[both["conns"].notna()], "bal01", 0)
+
+
+def test_services_are_apart_by_forwarding_and_real_servers_are_summed() -> None:
+    rows = [
+        (float(at_s), server, at_s + more, None)
+        for at_s in range(4)
+        for server, more in ((WEB, 0), (OTHER, 10), (BY_NAT, 100), (MARK, 7), (SIX, 9))
+    ]
+    named = {(one.service, one.forwarding): one for one in found(rows)}
+    assert set(named) == {
+        ("TCP 192.0.2.80:80", "dr"),
+        ("TCP 192.0.2.80:80", "nat"),
+        ("FWM 3", "dr"),
+        ("UDP [fd00::53]:53", "nat"),
+    }
+    web = named["TCP 192.0.2.80:80", "dr"]
+    assert web.inactive.tolist() == [10, 12, 14, 16]
+    assert web.active.tolist() == [2, 2, 2, 2]
+    assert (web.conns, web.came, web.stamp_s) == (None, None, 1.0)
+
+
+def test_a_server_that_is_not_listed_for_a_while_keeps_its_count() -> None:
+    rows = [(float(at_s), WEB, 5, None) for at_s in range(4)]
+    rows += [(at_s, OTHER, 3, None) for at_s in (0.0, 1.0, 3.0)]
+    (one,) = found(rows)
+    assert one.inactive.tolist() == [8, 8, 8, 8]
+
+
+def test_stamps_of_fractions_leave_no_slack() -> None:
+    (one,) = found([(at_s + 0.25 * (at_s == 1), WEB, 5, None) for at_s in (0.0, 1.0, 2.0)])
+    assert one.stamp_s == 0.0
+
+
+def test_conns_say_what_became_inactive() -> None:
+    (one,) = found([(float(at_s), WEB, at_s, 100 + 4 * at_s) for at_s in range(5)])
+    assert one.came is not None
+    assert one.came.tolist() == [4, 4, 4, 4]
+
+
+def test_polls_without_conns_are_left_out_where_conns_span_the_log() -> None:
+    rows = [(at_s / 2, WEB, at_s, 100 + at_s if at_s % 4 == 0 else None) for at_s in range(17)]
+    (one,) = found(rows)
+    assert one.t_s.tolist() == [0.0, 2.0, 4.0, 6.0, 8.0]
+    assert one.conns is not None
+    assert one.conns.tolist() == [100, 104, 108, 112, 116]
+
+
+def test_conns_of_other_instants_are_interpolated_and_blur_the_polls() -> None:
+    rows: list[tuple[float, tuple, int | None, int | None]] = [
+        (2.0 * number, WEB, 3, None) for number in range(10)
+    ]
+    rows += [
+        (2.0 * number + 1, (*WEB[:4], None, *WEB[5:]), None, 10 * number) for number in range(9)
+    ]
+    (one,) = found(rows)
+    assert one.conns is not None
+    assert one.t_s.tolist() == [2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 14.0, 16.0]
+    assert one.conns.tolist() == [5, 15, 25, 35, 45, 55, 65, 75]
+    assert one.stamp_s == pytest.approx(3.0)
+
+
+def test_conns_that_were_zeroed_or_read_for_a_part_only_are_not_used() -> None:
+    zeroed = [(float(at_s), WEB, at_s, (100 + at_s) % 103) for at_s in range(6)]
+    partly = [(float(at_s), WEB, at_s, 100 if at_s < 3 else None) for at_s in range(9)]
+    assert [one.conns for one in found(zeroed) + found(partly)] == [None, None]
+
+
+def test_a_long_series_is_thinned() -> None:
+    (one,) = found([(float(at_s), WEB, at_s % 7, None) for at_s in range(3 * MOST_POLLS)])
+    assert len(one.t_s) == MOST_POLLS
+    assert (one.t_s[0], one.t_s[-1]) == (0.0, 3 * MOST_POLLS - 1)
+    assert np.all(one.inactive == one.t_s.astype(int) % 7)
+
+
+def test_services_of_which_only_stats_were_printed_are_named_with_their_rate() -> None:
+    rows = [(10.0 * number, (*WEB[:4], None, *WEB[5:]), None, 300 * number) for number in range(4)]
+    both = table([*rows, (0.0, MARK, 3, 5)])
+    services = both[both["active"].notna()]
+    counted = both[both["conns"].notna()]
+    assert uncounted(services, counted, "bal01") == [("TCP 192.0.2.80:80", "TCP", 30.0)]

@@ -1,0 +1,154 @@
+"""A table compared as a whole gives the changes that entries give one by one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analyzer.ipvs.proc.entry_rows import entries_of, rows_of
+from analyzer.ipvs.proc.formats import Entry
+from analyzer.ipvs.table_diff.changes import Change, EntryTracker
+from analyzer.ipvs.table_diff.tracking import KINDS, Changes, TableTracker, joined
+from analyzer.recording.directory import Recording, RecordingWriter
+
+NS = 1_000_000_000
+ENTRY = Entry(
+    protocol="TCP",
+    client_ip="192.168.10.250",
+    client_port=1,
+    vip="192.168.10.2",
+    port=80,
+    real_server="192.168.10.21",
+    real_port=80,
+    state="FIN_WAIT",
+    expires_s=20,
+)
+
+entries = st.builds(
+    Entry,
+    protocol=st.sampled_from(["TCP", "UDP"]),
+    client_ip=st.sampled_from(["10.0.0.1", "255.255.255.255", "::a00:1", "fd00::1"]),
+    client_port=st.sampled_from([0, 1, 65535]),
+    vip=st.sampled_from(["10.0.0.2", "fd00::2"]),
+    port=st.sampled_from([0, 80]),
+    real_server=st.sampled_from(["10.0.0.3", "10.0.0.4", "::a00:3"]),
+    real_port=st.sampled_from([80, 8080]),
+    state=st.sampled_from(["ESTABLISHED", "FIN_WAIT", "SYN_RECV", "UDP"]),
+    expires_s=st.sampled_from([-(10**18) + 1, 0, 1, 2, 20, 900, 10**18 - 1]),
+)
+polls = st.lists(
+    st.tuples(st.integers(1, 3 * NS), st.lists(entries, max_size=6), st.sampled_from([0, 100])),
+    min_size=1,
+    max_size=8,
+)
+
+
+def told(tracker: TableTracker, at_ns: int, found: list[Entry], lines: int) -> list[object]:
+    return as_told(tracker.update(at_ns, rows_of(found), lines))
+
+
+def as_told(changes: Changes) -> list[object]:
+    names = [KINDS[kind] for kind in changes.kind]
+    return list(zip(changes.at_ns.tolist(), names, entries_of(changes.rows), strict=True))
+
+
+@given(polls)
+@settings(max_examples=300, deadline=None)
+def test_a_table_as_a_whole_changes_as_its_entries_do(
+    polled: list[tuple[int, list[Entry], int]],
+) -> None:
+    tracker, reference = TableTracker(), EntryTracker()
+    at_ns = 0
+    for waited_ns, found, others in polled:
+        at_ns += waited_ns
+        lines = len(found) + others
+        expected = reference.update(at_ns, found, lines)
+        changes = told(tracker, at_ns, found, lines)
+        assert sorted(changes, key=repr) == sorted(one_by_one(expected), key=repr)
+        held = [entry.key for entry in entries_of(tracker.rows)]
+        assert sorted(held) == sorted(reference.held())
+    last = one_by_one(reference.finish())
+    assert sorted(as_told(tracker.finish()), key=repr) == sorted(last, key=repr)
+    assert len(tracker.rows) == len(reference.held())
+
+
+def one_by_one(changes: list[Change]) -> list[object]:
+    return [(change.at_ns, change.kind, change.entry) for change in changes]
+
+
+def test_of_doubles_the_last_counts() -> None:
+    tracker = TableTracker()
+    later = replace(ENTRY, state="TIME_WAIT")
+    assert told(tracker, NS, [ENTRY, later], 2) == [(NS, "appeared", later)]
+    assert told(tracker, 2 * NS, [later, later], 2) == []
+
+
+OLD = replace(ENTRY, state="TIME_WAIT", expires_s=0)
+NEW = replace(ENTRY, real_server="192.168.10.22", state="SYN_RECV", expires_s=59)
+
+
+@pytest.mark.parametrize("read", [[OLD, NEW], [NEW, OLD]], ids=["old first", "new first"])
+def test_of_an_entry_that_a_syn_ended_and_its_successor_the_successor_counts(
+    read: list[Entry],
+) -> None:
+    """The old one is there, in its closing state and with no time left, for up to a jiffy."""
+    tracker, reference = TableTracker(), EntryTracker()
+    held = replace(OLD, expires_s=110)
+    told(tracker, NS, [held], 1)
+    reference.update(NS, [held], 1)
+    expected = [(2 * NS, "gone", held), (2 * NS, "appeared", NEW)]
+    assert told(tracker, 2 * NS, read, 2) == expected
+    assert one_by_one(reference.update(2 * NS, read, 2)) == expected
+    assert told(tracker, 3 * NS, [NEW], 1) == []
+    assert reference.update(3 * NS, [NEW], 1) == []
+
+
+def test_another_port_of_the_same_server_is_another_server() -> None:
+    tracker = TableTracker()
+    told(tracker, NS, [ENTRY], 1)
+    new = replace(ENTRY, real_port=8080)
+    assert told(tracker, 2 * NS, [new], 1) == [(2 * NS, "gone", ENTRY), (2 * NS, "appeared", new)]
+
+
+def test_an_entry_that_was_rescheduled_goes_before_it_appears() -> None:
+    tracker = TableTracker()
+    told(tracker, NS, [ENTRY], 1)
+    new = replace(ENTRY, real_server="192.168.10.22")
+    assert told(tracker, 2 * NS, [new], 1) == [(2 * NS, "gone", ENTRY), (2 * NS, "appeared", new)]
+
+
+def test_changes_are_recorded_as_columns() -> None:
+    tracker = TableTracker()
+    with TemporaryDirectory() as folder:
+        writer = RecordingWriter(Path(folder), {})
+        for at_ns, found in ((NS, [ENTRY]), (2 * NS, [])):
+            changes = tracker.update(at_ns, rows_of(found), len(found))
+            writer.extend_columns("entries", changes.columns() | {"director": "bal01"})
+        writer.close("completed")
+        table = Recording.open(Path(folder)).table("entries")
+    assert table["change"].tolist() == ["appeared", "gone"]
+    assert table["client_ip"].tolist() == ["192.168.10.250"] * 2
+    assert table["director"].tolist() == ["bal01"] * 2
+
+
+def test_a_quiet_table_of_any_size_changes_nothing() -> None:
+    many = np.repeat(rows_of([ENTRY]), 50_000)
+    many["client_ip_low"] = np.arange(len(many))
+    tracker = TableTracker()
+    assert len(tracker.update(NS, many, len(many))) == len(many)
+    assert len(tracker.update(2 * NS, many[::-1], len(many))) == 0
+    assert len(tracker.update(3 * NS, many[1:], len(many) - 1)) == 0  # missed once: torn
+    assert len(tracker.update(4 * NS, many[1:], len(many) - 1)) == 1
+
+
+def test_the_changes_of_two_reads_are_joined_in_their_order() -> None:
+    tracker = TableTracker()
+    first = tracker.update(NS, rows_of([ENTRY]), 1)
+    then = tracker.update(2 * NS, rows_of([]), 1)
+    assert as_told(joined(first, then)) == [(NS, "appeared", ENTRY), (2 * NS, "gone", ENTRY)]

@@ -1,0 +1,311 @@
+"""Capture files, pcap and pcapng: every frame with its instant and link, and never a crash."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analyzer.errors import ParseError
+from analyzer.wire.capture.files import CHUNK_BYTES, frame_chunks
+from tests.unit.analyzer.build import (
+    ACK,
+    FIN,
+    MAGIC_BYTES,
+    NS,
+    SYN,
+    Block,
+    Interface,
+    pcap,
+    pcapng,
+    reply,
+    request,
+)
+
+if TYPE_CHECKING:
+    from analyzer.wire.capture.frames import Frames
+
+AT_NS = 1_795_352_064 * NS + 123_456_789
+
+
+def read(content: bytes) -> Frames:
+    """Of files that are small enough for one chunk."""
+    (found,) = chunks(content)
+    return found
+
+
+def chunks(content: bytes, chunk_bytes: int = CHUNK_BYTES) -> list[Frames]:
+    return list(frame_chunks(memoryview(content), chunk_bytes))
+
+
+def frames_of(content: bytes, chunk_bytes: int = CHUNK_BYTES) -> list[tuple[int, int, bytes]]:
+    """When each frame was seen, on what link, and its bytes."""
+    return [
+        (int(at_ns), int(link), content[start : start + length])
+        for found in chunks(content, chunk_bytes)
+        for at_ns, link, start, length in zip(
+            found.at_ns, found.link_type, found.start, found.length, strict=True
+        )
+    ]
+
+
+# pcap ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", MAGIC_BYTES)
+def test_both_byte_orders_and_both_resolutions_are_read(kind: str) -> None:
+    sent = [(AT_NS, request(SYN)), (AT_NS + 5000, reply(SYN | ACK))]
+    step_ns = 1 if kind.startswith("nano") else 1000
+    expected = [(at_ns // step_ns * step_ns, 1, frame) for at_ns, frame in sent]
+    assert frames_of(pcap(sent, kind)) == expected
+
+
+@pytest.mark.parametrize("link", [0, 1, 101, 113, 276])
+def test_the_file_says_what_its_frames_begin_with(link: int) -> None:
+    assert frames_of(pcap([(AT_NS, b"x")], link=link)) == [(AT_NS, link, b"x")]
+
+
+def test_the_length_of_a_checksum_beside_the_link_type_is_not_of_it() -> None:
+    """The upper half of the field says whether frames end in an Ethernet checksum."""
+    assert frames_of(pcap([(AT_NS, b"x")], link=0x4400_0001))[0][1] == 1
+
+
+@pytest.mark.parametrize("cut", [1, 20, 69, 70])
+def test_a_file_cut_off_mid_packet_gives_the_packets_before(cut: int) -> None:
+    whole = pcap([(AT_NS, request(SYN)), (AT_NS + 1, request(ACK))])
+    assert frames_of(whole[:-cut]) == [(AT_NS, 1, request(SYN))]
+
+
+def test_a_file_with_its_header_alone_is_empty() -> None:
+    assert frames_of(pcap([])) == []
+
+
+def test_a_record_that_claims_more_than_there_is_ends_the_file() -> None:
+    lie = struct.pack("<IIII", 1, 1, 0xFFFFFFFF, 60) + bytes(60)
+    content = pcap([(AT_NS, request(SYN))]) + lie
+    assert frames_of(content) == [(AT_NS, 1, request(SYN))]
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "nothing"),
+        (b"\xa1\xb2\xc3", "too short"),
+        (b"\xa1\xb2\xc3\xd4" + bytes(19), "a header cut off"),
+        (b"GIF89a" + bytes(60), "something else"),
+        (b"\x1f\x8b" + bytes(60), "gzip"),
+    ],
+)
+def test_what_is_no_capture_is_refused(content: bytes, why: str) -> None:
+    assert why
+    with pytest.raises(ParseError, match=r"^capture: "):
+        read(content)
+
+
+# pcapng -------------------------------------------------------------------------------------------
+
+ORDERS = ["<", ">"]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_pcapng_of_both_byte_orders_is_read(order: str) -> None:
+    sent = [(AT_NS // 1000 * 1000, request(SYN)), (AT_NS // 1000 * 1000 + 5000, reply(FIN))]
+    content = pcapng([Interface(), *(Block(at_ns, frame) for at_ns, frame in sent)], order)
+    assert frames_of(content) == [(at_ns, 1, frame) for at_ns, frame in sent]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize(
+    ("resolution", "step_ns"),
+    [
+        (None, 1000),  # microseconds unless told
+        (6, 1000),
+        (9, 1),
+        (3, 1_000_000),
+        (0, NS),
+        (0x80 | 30, 1),  # 2^-30 s is finer than a nanosecond
+        (0x80 | 10, 976_563),  # 2^-10 s
+    ],
+)
+def test_each_interface_has_its_own_resolution(
+    order: str, resolution: int | None, step_ns: int
+) -> None:
+    content = pcapng([Interface(resolution=resolution), Block(AT_NS, b"frame")], order)
+    ((at_ns, _, frame),) = frames_of(content)
+    assert frame == b"frame"
+    assert 0 <= AT_NS - at_ns <= step_ns
+
+
+def test_several_interfaces_have_their_own_links_and_clocks() -> None:
+    content = pcapng(
+        [
+            Interface(link=1),
+            Interface(link=276, resolution=9),
+            Block(AT_NS, b"second", interface=1),
+            Interface(link=101, resolution=3),
+            Block(AT_NS, b"first", interface=0),
+            Block(AT_NS, b"third", interface=2),
+        ]
+    )
+    assert frames_of(content) == [
+        (AT_NS, 276, b"second"),
+        (AT_NS // 1000 * 1000, 1, b"first"),
+        (AT_NS // 1_000_000 * 1_000_000, 101, b"third"),
+    ]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("offset_s", [0, 1_795_352_000, -60])
+def test_an_interface_may_count_from_another_second(order: str, offset_s: int) -> None:
+    """The option if_tsoffset: what is to be added to each of its timestamps."""
+    content = pcapng(
+        [
+            Interface(resolution=9, offset_s=offset_s),
+            Block(AT_NS - offset_s * NS, b"frame"),
+        ],
+        order,
+    )
+    assert frames_of(content) == [(AT_NS, 1, b"frame")]
+
+
+def test_blocks_of_no_interest_are_stepped_over() -> None:
+    """Name resolution, statistics, a simple packet without an instant, and what is yet to come."""
+    others = [Block(AT_NS, b"abc", kind=kind) for kind in (3, 4, 5, 0x0BAD, 0x80000001)]
+    content = pcapng([others[3], Interface(resolution=9), *others, Block(AT_NS, b"frame")])
+    assert frames_of(content) == [(AT_NS, 1, b"frame")]
+
+
+def test_packet_blocks_of_before_are_read_and_simple_ones_counted() -> None:
+    """A simple packet block has no instant, so it is not put at one."""
+    blocks = [Block(AT_NS, b"old", kind=2), Block(AT_NS, b"simple", kind=3), Block(AT_NS, b"new")]
+    content = pcapng([Interface(resolution=9), *blocks])
+    assert frames_of(content) == [(AT_NS, 1, b"old"), (AT_NS, 1, b"new")]
+    assert read(content).untimed == 1
+
+
+def test_what_cannot_be_read_to_the_end_says_how_much_is_left() -> None:
+    whole = pcap([(AT_NS, b"frame"), (AT_NS, b"frame")])
+    assert read(whole).unread == 0
+    assert read(whole[:-1]).unread == 16 + 4
+    named = pcapng([Interface(), Block(AT_NS, b"frame")])
+    assert read(named).unread == 0
+    assert read(named + bytes(40)).unread == 40
+
+
+@pytest.mark.parametrize(
+    ("resolution", "units", "at_ns"),
+    [
+        (0x80 | 32, 3 << 31, 1_500_000_000),
+        (0x80 | 34, (5 << 34) + 1, 5 * NS),
+        (0x80 | 63, 2**64 - 1, 1_999_999_999),
+        (0x80 | 64, 2**63, 500_000_000),
+        (0x80 | 127, 2**64 - 1, 0),
+        (12, 1_795_352_064_000_001_999, 1_795_352_064_000_001),
+        (40, 2**64 - 1, 0),
+        (9, 2**64 - 1, 2**63 - 1),  # the last instant that there is
+    ],
+)
+def test_resolutions_that_no_one_uses_are_right_too(
+    resolution: int, units: int, at_ns: int
+) -> None:
+    content = bytearray(pcapng([Interface(resolution=resolution), Block(0, b"frame")]))
+    at = content.rindex(b"frame") - 16
+    content[at : at + 8] = struct.pack("<II", units >> 32, units & 0xFFFFFFFF)
+    assert frames_of(bytes(content)) == [(at_ns, 1, b"frame")]
+
+
+def test_a_new_section_begins_anew_even_in_the_other_byte_order() -> None:
+    first = pcapng([Interface(link=101), Interface(), Block(AT_NS, b"one")], "<")
+    second = pcapng([Interface(link=113), Block(AT_NS, b"two")], ">")
+    stranger = pcapng([Interface(), Block(AT_NS, b"lost", interface=1)], ">")
+    found = frames_of(first + second + stranger)
+    assert [(link, frame) for _, link, frame in found] == [(101, b"one"), (113, b"two")]
+
+
+def test_padding_to_four_bytes_is_not_of_the_frame() -> None:
+    sent = [b"x" * size for size in range(1, 9)]
+    content = pcapng([Interface(), *(Block(AT_NS, frame) for frame in sent)])
+    assert [frame for _, _, frame in frames_of(content)] == sent
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_pcapng_cut_off_anywhere_gives_the_frames_that_are_whole(order: str) -> None:
+    sent = [Block(AT_NS + number, bytes([number]) * 30) for number in range(3)]
+    blocks: list[Interface | Block] = [Interface(resolution=9), *sent]
+    ends = [len(pcapng(blocks[: count + 2], order)) for count in range(3)]
+    whole = pcapng(blocks, order)
+    for size in range(4, len(whole) + 1):
+        expected = sum(end <= size for end in ends)
+        assert len(read(whole[:size]).at_ns) == expected, size
+
+
+@pytest.mark.parametrize("length", [0, 4, 11, 13, 0xFFFFFFFF])
+def test_a_block_length_that_cannot_be_ends_the_file(length: int) -> None:
+    content = pcapng([Interface(), Block(AT_NS, b"frame")]) + struct.pack("<II", 6, length)
+    assert len(read(content + bytes(40)).at_ns) == 1
+
+
+def test_a_frame_longer_than_its_block_is_left_out() -> None:
+    content = bytearray(pcapng([Interface(), Block(AT_NS, b"framed")]))
+    at = content.rindex(struct.pack("<I", 6), 0, content.rindex(b"framed") - 4)
+    content[at : at + 4] = struct.pack("<I", 400)
+    assert frames_of(bytes(content)) == []
+
+
+# Whatever the bytes -------------------------------------------------------------------------------
+
+
+def read_or_refuse(content: bytes) -> None:
+    try:
+        frames = chunks(content)
+    except ParseError:
+        return
+    for found in frames:
+        assert len(found.at_ns) == len(found.start) == len(found.length) == len(found.link_type)
+        assert np.all(found.start >= 0)
+        assert np.all(found.start + found.length <= len(content))
+
+
+@given(st.binary(max_size=300), st.sampled_from([b"", b"\x0a\x0d\x0d\x0a", b"\xd4\xc3\xb2\xa1"]))
+def test_no_bytes_crash_it(content: bytes, magic: bytes) -> None:
+    read_or_refuse(magic + content)
+
+
+blocks = st.lists(
+    st.one_of(
+        st.builds(
+            Interface,
+            link=st.integers(0, 300),
+            resolution=st.one_of(st.none(), st.integers(0, 255)),
+            offset_s=st.one_of(st.none(), st.integers(-(2**63), 2**63 - 1)),
+        ),
+        st.builds(
+            Block,
+            st.integers(0, 2**62),
+            st.binary(max_size=30),
+            interface=st.integers(0, 3),
+            kind=st.sampled_from([6, 6, 6, 3, 1, 99]),
+        ),
+    ),
+    max_size=6,
+)
+
+
+@given(blocks, st.sampled_from(ORDERS))
+def test_no_blocks_crash_it(made: list[Interface | Block], order: str) -> None:
+    read_or_refuse(pcapng(made, order))
+
+
+@given(blocks, st.sampled_from(ORDERS), st.data())
+@settings(max_examples=200)
+def test_no_damage_to_a_file_crashes_it(
+    made: list[Interface | Block], order: str, data: st.DataObject
+) -> None:
+    content = bytearray(pcapng([Interface(), *made, Block(AT_NS, b"frame")], order))
+    for _ in range(data.draw(st.integers(1, 5))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    read_or_refuse(bytes(content[: data.draw(st.integers(0, len(content)))]))

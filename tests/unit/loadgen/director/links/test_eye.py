@@ -1,0 +1,214 @@
+"""One look at a director: by a sed that stays, by cat, compressed; a real shell reads for each."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+import pytest
+
+from loadgen.director.links import eye as eye_module
+from loadgen.director.links.eye import Eye, Look
+from loadgen.director.links.link import parse_link
+from loadgen.director.links.shell import LinkLost
+from tests.unit.loadgen.director.fakes import ENTRIES_HEADER, FIN_WAIT, OTHERS, SERVICES
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+Result = TypeVar("Result")
+HERE = parse_link("exec:env")
+"""A shell on this machine, as on any director that is reached by a command."""
+
+
+@pytest.fixture(autouse=True)
+def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Files in the place of ``/proc/net``, as this machine's kernel may have no IPVS."""
+    (tmp_path / "ip_vs").write_text(SERVICES)
+    (tmp_path / "ip_vs_conn").write_text(ENTRIES_HEADER + FIN_WAIT + OTHERS)
+    monkeypatch.setattr(eye_module, "_SERVICES", str(tmp_path / "ip_vs"))
+    monkeypatch.setattr(eye_module, "_ENTRIES", str(tmp_path / "ip_vs_conn"))
+    return tmp_path
+
+
+def with_eye(use: Callable[[Eye], Awaitable[Result]], *, has: set[str] | None = None) -> Result:
+    async def main() -> Result:
+        eye = Eye(HERE)
+        try:
+            await eye.open()
+            if has is not None:
+                eye._has = frozenset(has)
+            return await use(eye)
+        finally:
+            await eye.close()
+
+    return asyncio.run(main())
+
+
+WAYS = {"a sed that stays": ({"sed"}, 0), "cat": (set(), 0), "gzip": ({"gz"}, 10**6)}
+
+
+@pytest.fixture(params=WAYS.values(), ids=WAYS.keys())
+def way(request: pytest.FixtureRequest) -> tuple[set[str], int]:
+    """What the director has, and how many entries are expected."""
+    found: tuple[set[str], int] = request.param
+    return found
+
+
+def test_this_machines_own_sed_and_gzip_are_found() -> None:
+    async def use(eye: Eye) -> tuple[frozenset[str], str | None]:
+        return eye._has, eye.boot_id
+
+    has, boot_id = with_eye(use)
+    assert {"sed", "gz"} <= has
+    assert boot_id is not None
+    assert len(boot_id) == 36
+
+
+def test_every_way_shows_the_same(way: tuple[set[str], int]) -> None:
+    has, expected = way
+
+    async def use(eye: Eye) -> list[Look]:
+        looks = []
+        for what in ("services", "entries", "entries", "services"):
+            looks.append(await eye.look(what, timeout_s=20, expected=expected))  # type: ignore[arg-type]
+            await eye.ask("echo between two looks", timeout_s=20)
+        return looks
+
+    began_ns = time.time_ns()
+    first, second, third, last = with_eye(use, has=has)
+    for look in (first, second, third, last):
+        assert [service.port for service in look.services.services] == [80, 81]
+        assert look.services.warnings == ()
+        assert began_ns <= look.asked_ns <= look.answered_ns
+        assert look.uptime_s == pytest.approx(time.clock_gettime(time.CLOCK_BOOTTIME), abs=60)
+    assert (first.entries, last.entries) == (None, None)
+    assert second.entries == third.entries == ENTRIES_HEADER + FIN_WAIT + OTHERS
+    assert (first.cpu_s, last.cpu_s) == (None, None)
+
+
+def test_every_way_tells_what_the_read_cost(way: tuple[set[str], int], tables: Path) -> None:
+    has, expected = way
+    (tables / "ip_vs_conn").write_text(ENTRIES_HEADER + FIN_WAIT * 300_000)
+
+    async def use(eye: Eye) -> Look:
+        return await eye.look("entries", timeout_s=20, expected=expected)
+
+    look = with_eye(use, has=has)
+    assert look.entries is not None
+    assert look.entries.count("\n") == 300_001
+    assert look.cpu_s is not None
+    assert 0 < look.cpu_s < 20
+
+
+def test_a_sed_starts_once_and_the_shell_is_there_again_when_it_is_wanted() -> None:
+    async def use(eye: Eye) -> tuple[str, str, str]:
+        shell = (await eye.ask("x=7; echo $$", timeout_s=20)).text
+        for _ in range(20):
+            await eye.look("services", timeout_s=20)
+        children = (await eye.ask("echo $x $$", timeout_s=20)).text
+        await eye.look("entries", timeout_s=20)
+        return shell, children, (await eye.ask("echo $x $$", timeout_s=20)).text
+
+    shell, once, again = with_eye(use)
+    assert once == again == f"7 {shell}"
+
+
+def test_a_table_that_cannot_be_read_is_told_from_one_that_is_empty(
+    way: tuple[set[str], int], tables: Path
+) -> None:
+    has, expected = way
+
+    async def use(eye: Eye) -> str | None:
+        return (await eye.look("entries", timeout_s=20, expected=expected)).entries
+
+    (tables / "ip_vs_conn").write_text(ENTRIES_HEADER)
+    assert with_eye(use, has=has) == ENTRIES_HEADER
+    (tables / "ip_vs_conn").unlink()
+    assert with_eye(use, has=has) is None
+
+
+def test_a_sed_that_holds_its_answers_back_is_not_used_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(eye_module, "_sed_program", lambda mark: "cat >/dev/null")
+
+    async def use(eye: Eye) -> Look:
+        with pytest.raises(LinkLost):
+            await eye.look("services", timeout_s=0.3)
+        await eye.open()
+        return await eye.look("services", timeout_s=20)
+
+    assert len(with_eye(use).services.services) == 2
+
+
+def test_a_bomb_is_unpacked_only_so_far(monkeypatch: pytest.MonkeyPatch, tables: Path) -> None:
+    monkeypatch.setattr(eye_module, "MAX_ANSWER_BYTES", 100_000)
+    (tables / "ip_vs_conn").write_text(ENTRIES_HEADER + FIN_WAIT * 100_000)
+
+    async def use(eye: Eye) -> Look:
+        return await eye.look("entries", timeout_s=20, expected=10**6)
+
+    look = with_eye(use, has={"gz"})
+    assert look.entries is not None
+    assert len(look.entries) < 100_000
+
+
+def test_counters_are_none_where_there_is_no_ipvsadm_that_answers() -> None:
+    async def use(eye: Eye) -> object:
+        await eye.ask("ipvsadm() { return 1; }; sudo() { return 1; }", timeout_s=20)
+        return await eye.counters(timeout_s=20)
+
+    assert with_eye(use) is None
+
+
+def test_counters_are_the_directors_own_ipvsadms() -> None:
+    stats = (
+        "IP Virtual Server version 1.2.1 (size=4096)\n"
+        "Prot LocalAddress:Port               Conns   InPkts  OutPkts  InBytes OutBytes\n"
+        "  -> RemoteAddress:Port\n"
+        "TCP  192.168.10.2:80                     8       44        0     2867        0\n"
+        "  -> 192.168.10.21:80                    4       20        0     1291        0\n"
+        "FWM  258                                 1        2        3        4        5\n"
+        "  -> 192.168.10.21:0                     1        2        3        4        5\n"
+    )
+
+    async def use(eye: Eye) -> object:
+        await eye.ask(f"ipvsadm() {{ printf '%s' '{stats}'; }}", timeout_s=20)
+        await eye.look("services", timeout_s=20)  # the sed is on, and is left for it
+        return await eye.counters(timeout_s=20)
+
+    assert with_eye(use) == {
+        ("TCP", "192.168.10.2", 80, None, "192.168.10.21", 80): (4, 20, 0, 1291, 0),
+        ("FWM", None, None, 258, "192.168.10.21", 0): (1, 2, 3, 4, 5),
+    }
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_the_tables_status_is_read_where_it_is(
+    there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "ip_vs_status"
+    if there:
+        path.write_text("Conns:\t3\nConn buckets:\t256 (8 bits, lfactor -4)\n")
+    script = eye_module.ASK_TABLE_STATUS.replace("/proc/net/ip_vs_status", str(path))
+    monkeypatch.setattr(eye_module, "ASK_TABLE_STATUS", script)
+    found = with_eye(lambda eye: eye.table_status(timeout_s=20))
+    assert (found.entries if found else None) == (3 if there else None)
+
+
+def test_the_head_of_a_large_table_is_read_and_no_more(tables: Path) -> None:
+    (tables / "ip_vs_conn").write_text(ENTRIES_HEADER + FIN_WAIT * 50)
+
+    async def use(eye: Eye) -> list[str | None]:
+        await eye.look("services", timeout_s=20)
+        return [await eye.first_entries(count, timeout_s=20) for count in (3, 100)]
+
+    assert with_eye(use) == [ENTRIES_HEADER + FIN_WAIT * 3, ENTRIES_HEADER + FIN_WAIT * 50]
+
+
+def test_a_table_that_is_not_given_has_no_head(tables: Path) -> None:
+    (tables / "ip_vs_conn").unlink()
+    assert with_eye(lambda eye: eye.first_entries(3, timeout_s=20)) is None

@@ -1,0 +1,75 @@
+"""A link to a director: how it is written, and the command that it stands for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from loadgen.director.links.link import lab_link, parse_link
+from loadgen.errors import UsageProblem
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize(
+    ("spec", "name", "kind", "ends_with"),
+    [
+        ("local", "local", "local", ["sh"]),
+        ("ssh://bal01", "bal01", "ssh", ["--", "bal01", "exec sh"]),
+        ("ssh://root@bal01", "bal01", "ssh", ["--", "root@bal01", "exec sh"]),
+        ("ssh://root@bal01:2222", "bal01:2222", "ssh", ["2222", "--", "root@bal01", "exec sh"]),
+        ("ssh://root@10.0.0.1/", "10.0.0.1", "ssh", ["--", "root@10.0.0.1", "exec sh"]),
+        ("ssh://root@[fd00::1]:22", "fd00::1:22", "ssh", ["22", "--", "root@fd00::1", "exec sh"]),
+        ("exec:docker exec -i bal01", "docker exec -i bal01", "exec", ["-i", "bal01", "sh"]),
+        ("exec:ip netns exec 'a b'", "ip netns exec a b", "exec", ["exec", "a b", "sh"]),
+    ],
+)
+def test_a_director_is_reached_as_it_is_written(
+    spec: str, name: str, kind: str, ends_with: list[str]
+) -> None:
+    found = parse_link(spec)
+    assert (found.name, found.kind, found.spec) == (name, kind, spec)
+    assert list(found.argv[-len(ends_with) :]) == ends_with
+
+
+def test_ssh_never_asks_and_notices_when_the_other_end_is_gone() -> None:
+    argv = " ".join(parse_link("ssh://bal01").argv)
+    assert argv.startswith("ssh -T ")
+    for option in ("BatchMode=yes", "ConnectTimeout=5", "ServerAliveInterval=2"):
+        assert f"-o {option}" in argv
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "",
+        "bal01",  # no scheme
+        "ssh:bal01",
+        "ssh://",
+        "ssh://root@",
+        "ssh://root@bal01:port",
+        "ssh://root:secret@bal01",  # it would stand in the manifest and in ps
+        "ssh://root@bal01:99999",
+        "ssh://root@bal01/etc/passwd",
+        "ssh://-oProxyCommand=reboot",  # an option in a host's clothes
+        "ssh://[fd00::1",
+        "http://bal01",
+        "exec:",
+        "exec:   ",
+        "exec:'unclosed",
+        "LOCAL",
+    ],
+)
+def test_anything_else_is_refused_with_what_was_expected(spec: str) -> None:
+    with pytest.raises(UsageProblem, match="--director") as caught:
+        parse_link(spec)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_labs_director_is_reached_by_the_labs_own_ssh_configuration(tmp_path: Path) -> None:
+    found = lab_link("bal01", "192.168.10.11", tmp_path / "ssh_config")
+    assert found.argv[:3] == ("ssh", "-F", str(tmp_path / "ssh_config"))
+    assert found.argv[-3:] == ("--", "bal01", "exec sh")
+    assert (found.name, found.spec) == ("bal01", "ssh://root@192.168.10.11")

@@ -1,0 +1,94 @@
+"""How often a dear look may be taken."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loadgen.director.polling.pace import LEAST_S, LONGEST_WAIT_S, EntriesPace, Pace
+
+OLD, NEW = "6.1.0-56-amd64", "6.14.2"
+
+
+@pytest.mark.parametrize(
+    ("kernel", "entries", "affordable"),
+    [
+        (OLD, 0, True),
+        (OLD, 20_000, True),
+        (OLD, 100_000, False),  # 12 s of CPU, measured
+        (None, 100_000, False),  # of an unknown kernel the worst is feared
+        (NEW, 100_000, True),
+        (NEW, 500_000, True),
+        ("7.0", 500_000, True),
+    ],
+)
+def test_before_the_first_read_the_kernels_law_decides(
+    kernel: str | None, entries: int, affordable: bool
+) -> None:
+    pace = EntriesPace(0.02, kernel)
+    assert pace.is_affordable(entries) is affordable
+    assert pace.is_due(0.0, entries) is affordable
+
+
+def test_a_read_waits_until_its_cost_is_the_share_that_was_told() -> None:
+    pace = EntriesPace(0.02, OLD)
+    pace.note(100.0, 1000, 0.010)
+    assert pace.cost_s(1000) == pytest.approx(0.010)
+    assert pace.wait_s(1000) == pytest.approx(0.5)
+    assert not pace.is_due(100.49, 1000)
+    assert pace.is_due(100.51, 1000)
+
+
+def test_a_table_twice_as_large_costs_four_times_as_much() -> None:
+    pace = EntriesPace(0.02, OLD)
+    pace.note(0.0, 20_000, 0.2)
+    assert pace.cost_s(40_000) == pytest.approx(0.8, rel=0.01)
+
+
+def test_what_was_measured_counts_not_what_was_feared() -> None:
+    pace = EntriesPace(0.02, None)  # a new kernel that did not tell its release
+    pace.note(0.0, 50_000, 0.05)
+    assert pace.is_affordable(100_000)
+
+
+def test_a_clock_of_ticks_is_averaged() -> None:
+    pace = EntriesPace(0.02, OLD)
+    for tick in (0.0, 0.0, 0.01, 0.0, 0.0, 0.0, 0.01, 0.0):
+        pace.note(0.0, 50, tick)
+    assert pace.cost_s(50) == pytest.approx(0.0025)
+
+
+def test_nothing_is_read_where_nothing_is_allowed() -> None:
+    assert not EntriesPace(0.0, NEW).is_due(1e9, 0)
+
+
+@given(
+    costs=st.lists(st.floats(0, 3), min_size=1, max_size=40),
+    share=st.floats(0.001, 1),
+    sizes=st.lists(st.integers(0, 50_000), min_size=40, max_size=40),
+)
+def test_reads_of_one_size_and_cost_keep_to_the_share(
+    costs: list[float], share: float, sizes: list[int]
+) -> None:
+    cost_s, entries = max(costs[0], LEAST_S), sizes[0]
+    pace = EntriesPace(share, OLD)
+    now_s, spent_s, began_s = 0.0, 0.0, None
+    for _ in costs:
+        if pace.is_due(now_s, entries):
+            began_s = now_s if began_s is None else began_s
+            pace.note(now_s, entries, cost_s)
+            spent_s += cost_s
+        now_s += pace.wait_s(entries) if pace.is_affordable(entries) else LONGEST_WAIT_S
+        now_s += 1e-6
+    if began_s is not None:
+        assert spent_s <= share * (now_s - began_s) * 1.001 + cost_s
+
+
+def test_a_look_of_steady_cost_is_taken_at_its_pace() -> None:
+    pace = Pace(0.01, 5.0)
+    assert pace.is_due(0.0)
+    pace.note(10.0, 0.001)
+    assert (pace.is_due(14.9), pace.is_due(15.0)) == (False, True)
+    pace.note(15.0, 0.1)  # a tenth of a second, at one in a hundred
+    assert (pace.is_due(24.9), pace.is_due(25.0)) == (False, True)

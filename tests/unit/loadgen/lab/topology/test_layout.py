@@ -1,0 +1,164 @@
+"""Topologies from numbers, from TOML, and what contradicts itself."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analyzer.ipvs.states import Timeouts
+from loadgen.errors import UsageProblem
+from loadgen.lab.system import wiring
+from loadgen.lab.topology import contradictions
+from loadgen.lab.topology import file as topology_file
+from loadgen.lab.topology.layout import Counts, default_plan, lay_out
+from loadgen.lab.topology.model import Kernel, Topology, address6, exercise, namespace
+
+SECONDS = st.integers(1, 100_000)
+SYSCTL = st.tuples(
+    st.from_regex(r"net\.ipv4\.vs\.[a-z][a-z0-9_]{0,20}", fullmatch=True),
+    st.from_regex(r"[0-9]{1,9}( [0-9]{1,9})?", fullmatch=True),
+)
+
+
+@st.composite
+def topologies(draw: st.DrawFn) -> Topology:
+    """Any that the flags can describe."""
+    counts = Counts(
+        directors=draw(st.integers(1, 5)),
+        servers=draw(st.integers(1, 16)),
+        clients=draw(st.integers(1, 16)),
+        vips=draw(st.integers(1, 60)),
+    )
+    weights = [draw(st.integers(0, 65535)) for _ in range(counts.servers)]
+    weights[0] = weights[0] or 1
+    forwarding = draw(st.sampled_from(contradictions.FORWARDINGS))
+    scheduler = draw(st.sampled_from(contradictions.SCHEDULERS))
+    flags = contradictions.SCHEDULER_FLAGS.get(scheduler, ())
+    vip_by = draw(st.sampled_from(contradictions.VIP_BY))
+    alone = counts.directors == 1 or (counts.vips > 1 and forwarding != "nat")
+    return lay_out(
+        counts,
+        weights=weights,
+        forwarding=forwarding,
+        scheduler=scheduler,
+        scheduler_flags=draw(st.sampled_from([None, *flags])),
+        vip_by=vip_by,
+        sync=vip_by == "keepalived" and not alone and draw(st.booleans()),
+        ipv6=draw(st.booleans()),
+        port=draw(st.sampled_from([80, 443, 8080])),
+        udp_port=draw(st.sampled_from([None, 7])),
+        timeouts=Timeouts(tcp_s=draw(SECONDS), tcpfin_s=draw(SECONDS), udp_s=draw(SECONDS)),
+        sysctls=tuple(dict(draw(st.lists(SYSCTL, max_size=3))).items()),
+        kernel=draw(st.sampled_from([Kernel.AUTO, Kernel.UML])),
+        director_memory_mb=draw(st.integers(128, 4096)),
+        conn_tab_bits=draw(st.sampled_from([None, 8, 12, 20])),
+    )
+
+
+@given(topologies())
+@settings(max_examples=60, deadline=None)
+def test_every_topology_survives_toml_and_json(topology: Topology) -> None:
+    assert topology_file.from_toml(topology_file.to_toml(topology)) == topology
+    assert Topology.from_dict(topology.to_dict()) == topology
+
+
+@given(topologies())
+@settings(max_examples=60, deadline=None)
+def test_every_host_and_vip_has_an_address_and_a_mac_of_its_own(topology: Topology) -> None:
+    addresses = [host.address for host in topology.hosts]
+    addresses += [vip.address for vip in topology.vips]
+    assert len(set(addresses)) == len(addresses)
+    assert len({host.mac for host in topology.hosts}) == len(topology.hosts)
+    names = [*wiring.namespaces("x" * 16, topology), namespace("x" * 16, "client16")]
+    assert all(name.startswith(f"lg-{'x' * 16}-") for name in names)
+
+
+@given(topologies())
+@settings(max_examples=60, deadline=None)
+def test_only_directors_forward_and_only_in_nat(topology: Topology) -> None:
+    for host in topology.hosts:
+        forwards = wiring.sysctls(topology, host).get("ipv4/ip_forward") == "1"
+        assert forwards == (host in topology.directors and topology.forwarding == "nat")
+
+
+def test_the_default_layout_is_the_exercise() -> None:
+    assert lay_out() == exercise()
+    assert topology_file.from_toml("") == exercise()
+
+
+def test_counts_in_a_file_are_enough() -> None:
+    made = topology_file.from_toml("directors = 3\nservers = 4\nvips = 6\nforwarding = 'tun'\n")
+    assert made == lay_out(Counts(directors=3, servers=4, vips=6), forwarding="tun")
+
+
+def test_a_file_may_name_its_directors() -> None:
+    text = "[[directors]]\nname = 'left'\naddress = '192.168.10.31'\n"
+    text += "[[directors]]\nname = 'right'\naddress = '192.168.10.32'\n"
+    made = topology_file.from_toml(text)
+    assert made.vips[0].priorities == (("left", 10), ("right", 9))
+
+
+@pytest.mark.parametrize(
+    ("directors", "vips"),
+    [(2, 2), (3, 6), (4, 12), (5, 20)],  # n x (n - 1)
+)
+def test_a_lost_director_s_vips_spread_evenly(directors: int, vips: int) -> None:
+    names = [f"d{number}" for number in range(directors)]
+    plan = default_plan(names, vips, alike=False)
+    assert set(Counter(row[0] for row in plan).values()) == {directors - 1}
+    assert set(Counter((row[0], row[1]) for row in plan).values()) == {1}
+    assert all(sorted(row) == names for row in plan)
+
+
+def test_an_ipv6_address_ends_like_the_ipv4_one() -> None:
+    assert address6("192.168.10.21") == "fd00:10::21"
+    assert address6("192.168.20.1") == "fd00:20::1"
+
+
+FILES = {
+    "no toml": ("directors = ", "Invalid value"),
+    "unknown key": ("color = 'red'", "a topology has no 'color'; it has "),
+    "a type": ("port = 'http'", "port: expected int, not 'http'"),
+    "a truth": ("sync = 1", "sync: expected bool, not 1"),
+    "a count": ("directors = 'two'", "directors: expected a number or tables"),
+    "far too many": ("directors = 1000000000", "a lab has 1 to 5 directors, not 1000000000"),
+    "timeouts": ("timeouts = [1, 2]", "timeouts: expected three numbers"),
+    "zero": ("timeouts = [900, 0, 300]", "timeouts are whole seconds, at least 1 each"),
+    "kernel": ("kernel = 'qemu'", "kernel is one of auto, uml, host, not 'qemu'"),
+    "scheduler": ("scheduler = 'best'", "scheduler is one of rr, wrr, "),
+    "sysctl": ("sysctl = 3", 'sysctl: expected "net.ipv4.vs.NAME" = NUMBER'),
+    "host key": ("[[servers]]\nname='a'\naddress='192.168.10.3'\ncpu=2", "a server has no 'cpu'"),
+    "no address": ("[[servers]]\nname='a'", "a server's address: expected str, not None"),
+    "a bad name": ("[[servers]]\nname='A b'\naddress='192.168.10.3'", "a host's name is 1 to 11"),
+    "elsewhere": ("[[servers]]\nname='a'\naddress='10.0.0.1'", "a: expected an address of 192"),
+    "no address at all": ("[[servers]]\nname='a'\naddress='; reboot'", "a: expected an address"),
+    "twice": (
+        "[[servers]]\nname='a'\naddress='192.168.10.2'",
+        "two hosts or VIPs have addresses that end with 2",
+    ),
+    "priorities": (
+        "[[vips]]\naddress='192.168.10.2'\nvirtual_router_id=1\npriorities={bal01=1, bal02=1}",
+        "VRRP priorities differ",
+    ),
+    "router id": (
+        "[[vips]]\naddress='192.168.10.2'\nvirtual_router_id=256\npriorities={bal01=1}",
+        "virtual_router_id is 1 to 255, not 256",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), FILES.values(), ids=FILES)
+def test_a_file_that_cannot_be_is_refused_in_one_line(text: str, expected: str) -> None:
+    with pytest.raises(UsageProblem) as caught:
+        topology_file.from_toml(text)
+    assert str(caught.value).startswith(expected) or expected in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_machines_own_kernel_takes_no_table_size() -> None:
+    topology = replace(exercise(), kernel=Kernel.HOST, conn_tab_bits=10)
+    assert any("conn_tab_bits" in line for line in contradictions.contradictions(topology))

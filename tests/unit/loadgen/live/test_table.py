@@ -1,0 +1,116 @@
+"""What an operator sees while a watch is on."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from loadgen.collect.view import Forecast, HeldEntries, View
+from loadgen.live.table import LiveTable, clock, drawing, empty, lines, span
+from tests.unit.loadgen.collect.views import NOW_NS, NS, director, server, view
+
+
+def shown(what: View, *, terminal: bool) -> str:
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=terminal, width=200, color_system=None)
+    with LiveTable(color=False, console=console) as table:
+        table.show(what)
+    return out.getvalue()
+
+
+def test_without_a_terminal_each_real_server_is_one_line() -> None:
+    (line,) = shown(view(director(server())), terminal=False).splitlines()
+    assert line[8:] == (
+        " bal01 TCP 192.168.10.2:80 rr 192.168.10.21:80: weight 1, active 3, inactive 20, "
+        "new/s 4.0, entries by state 20 FIN_WAIT, oldest ends in 12 s"
+    )
+
+
+def test_in_a_terminal_it_is_a_table() -> None:
+    text = shown(view(director(server())), terminal=True)
+    for cell in ("real server", "192.168.10.21:80", "20 FIN_WAIT", "12 s", "4.0"):
+        assert cell in text
+
+
+def test_the_table_fits_a_terminal_of_80_columns() -> None:
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=80, color_system=None)
+    forecast = Forecast(first_ns=NOW_NS + 18 * NS, last_ns=NOW_NS + 19 * NS, renewed=0)
+    console.print(drawing(view(director(server(weight=0, forecast=forecast)))))
+    text = out.getvalue()
+    assert "  -> 192.168.10.21:80 " in text
+    assert "20 FIN_WAIT 12 s" in text
+    assert "empty: 192.168.10.21:80 on bal01 " in text
+    assert text.count("\n") == 5
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_director_that_is_lost_shows_nothing_old(terminal: bool) -> None:
+    text = shown(view(director(server(), up=False)), terminal=terminal)
+    assert "lost; last answer" in text
+    assert "FIN_WAIT" not in text
+    assert "192.168.10.21" not in text
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_directors_words_are_shown_and_not_interpreted(terminal: bool) -> None:
+    hostile = server(service="[bold]TCP[/bold] x", scheduler="[/oops]")
+    text = shown(view(director(hostile, name="[red]bal01")), terminal=terminal)
+    assert "[red]bal01" in text
+    assert "[/oops]" in text
+
+
+def test_what_is_not_measured_is_not_zero() -> None:
+    (line,) = lines(view(director(server(held=None, arrivals=None))))
+    assert "new/s ?" in line
+    assert "entries by state ?" in line
+
+
+def test_a_director_without_services_says_so() -> None:
+    (line,) = lines(view(director()))
+    assert line.endswith("bal01 no real server of a watched service")
+
+
+FORECAST = Forecast(first_ns=NOW_NS + 18 * NS, last_ns=NOW_NS + 19 * NS, renewed=0)
+NO_ENTRIES = HeldEntries(states={}, oldest_ends_ns=None)
+EMPTY: list[tuple[dict[str, Any], str]] = [
+    ({"weight": 1, "forecast": None}, ""),
+    ({"weight": 0, "held": NO_ENTRIES, "forecast": None}, "now"),
+    ({"weight": 0, "held": None, "forecast": None}, "not known: entries are not read"),
+]
+
+
+@pytest.mark.parametrize(("changed", "told"), EMPTY)
+def test_when_a_real_server_is_empty(changed: dict[str, Any], told: str) -> None:
+    assert empty(server(**changed), NOW_NS) == told
+
+
+def test_a_draining_server_is_told_with_its_uncertainty() -> None:
+    told = empty(server(weight=0, forecast=FORECAST), NOW_NS)
+    assert told.endswith("± 0.5 s (in 18 s)")
+
+
+def test_while_traffic_renews_entries_no_instant_is_promised() -> None:
+    renewed = Forecast(first_ns=FORECAST.first_ns, last_ns=FORECAST.last_ns, renewed=2)
+    told = empty(server(weight=0, forecast=renewed), NOW_NS)
+    assert told.startswith("not while traffic goes on (2 renewed); if none comes again, ")
+
+
+def test_clients_that_come_back_are_named_with_the_last_time() -> None:
+    times = {"first_ns": FORECAST.first_ns, "last_ns": FORECAST.last_ns}
+    renewed = Forecast(**times, renewed=2, clients=1, last_renewal_ns=NOW_NS)
+    told = empty(server(weight=0, forecast=renewed), NOW_NS)
+    assert told.startswith(f"not while clients come back (2 renewed, last at {clock(NOW_NS)}); ")
+
+
+def test_no_instant_is_known_without_any_uncertainty() -> None:
+    exact = Forecast(first_ns=FORECAST.first_ns, last_ns=FORECAST.first_ns, renewed=0)
+    assert "± 0.1 s" in empty(server(weight=0, forecast=exact), NOW_NS)
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(0, "0 s"), (119.4, "119 s"), (905, "15 min 05 s")])
+def test_spans_are_short(seconds: float, told: str) -> None:
+    assert span(seconds) == told

@@ -1,0 +1,61 @@
+"""The compiled table says what the script's lines say, and nothing of its own."""
+
+from __future__ import annotations
+
+import pytest
+
+from analyzer.forecast.closings import CLOSES, Close
+from loadgen.load.engines.packets.tcp.script import (
+    BUSY,
+    OVER,
+    SETTLED,
+    Happening,
+    Segment,
+    State,
+    script_lines,
+)
+from loadgen.load.engines.packets.tcp.table import (
+    ENDS,
+    FAILS,
+    FREES,
+    SENDS,
+    SETTLES,
+    Table,
+    line_of,
+)
+
+MANY = {holds: Table(holds=holds) for holds in (False, True)}
+
+
+@pytest.mark.parametrize("close", CLOSES)
+@pytest.mark.parametrize("holds", [False, True])
+def test_each_place_leads_where_the_line_does_and_sends_its_segment(
+    close: Close, holds: bool
+) -> None:
+    table, lines = MANY[holds], script_lines(close, holds=holds)
+    for state in State:
+        line = int(line_of(CLOSES.index(close), state))
+        for happening in Happening:
+            after, segment = lines.get((state, happening), (state, Segment.NONE))
+            deeds = int(table.deeds[line + happening])
+            assert table.after[line + happening] == line_of(CLOSES.index(close), after)
+            assert deeds & SENDS == (0 if segment == Segment.RST_BARE else segment)
+            assert bool(deeds & ENDS) == (state in BUSY and after not in BUSY)
+            assert bool(deeds & SETTLES) == (after != state and after in SETTLED)
+            assert bool(deeds & FREES) == (state != after and after in OVER)
+
+
+def test_a_row_says_why_wherever_a_place_fails() -> None:
+    table = MANY[True]
+    places = (table.deeds & FAILS).nonzero()[0].tolist()
+    assert len(places) > len(CLOSES)
+    for place in places:
+        assert table.failure(place)
+
+
+def test_lines_are_told_apart_by_their_states() -> None:
+    table = MANY[False]
+    for state in State:
+        lines = [int(line_of(number, state)) for number in range(len(CLOSES))]
+        assert table.of_states(state)[lines].all()
+        assert not table.of_states(*(set(State) - {state}))[lines].any()

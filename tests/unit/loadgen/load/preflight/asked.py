@@ -1,0 +1,24 @@
+"""Plans, and a machine and a director that they are set beside."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from loadgen.load.plan import ClosedModel, LoadPlan, OpenModel, Stage, Target
+from loadgen.load.preflight import Host, Table, preflight
+
+HOST = Host(ports=28_232, tw_reuse=0, files=1024, somaxconn=4096, conntrack=None)
+TABLE = Table(director="bal01", buckets=4096, lifetime_s=122.5)
+
+
+def plan(requests: int | None = 50, vip: str = "192.168.10.2", **more: Any) -> LoadPlan:
+    told = {"target": Target(vip=vip, port=80), "arrivals": ClosedModel(requests=requests)}
+    return LoadPlan(**{**told, **more})
+
+
+def at_rate(rate: float, duration_s: float = 600) -> dict[str, Any]:
+    return {"arrivals": OpenModel(stages=(Stage(duration_s=duration_s, rate_per_s=rate),))}
+
+
+def lines(told: LoadPlan, host: Host = HOST) -> dict[str, tuple[str, str | None]]:
+    return {line.what: (line.here, line.doubt) for line in preflight(told, host, [TABLE])}

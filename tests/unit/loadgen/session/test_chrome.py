@@ -1,0 +1,56 @@
+"""A browser is run once, bounded in time, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from loadgen.session.chrome import dump, find_chrome
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+
+def program(folder: Path, script: str) -> str:
+    file = folder / "chromium"
+    file.write_text(f"#!/bin/sh\n{script}\n")
+    file.chmod(0o755)
+    return str(file)
+
+
+def test_what_the_browser_prints_is_the_page(tmp_path: Path) -> None:
+    shows = program(tmp_path, 'for last; do :; done; cat "${last#file://}"')
+    assert dump("<p>here</p>", shows) == "<p>here</p>"
+
+
+def test_it_is_told_to_reach_nobody(tmp_path: Path) -> None:
+    words = (dump("", program(tmp_path, 'printf "%s\\n" "$@"')) or "").splitlines()
+    assert "--proxy-server=127.0.0.1:9" in words
+    assert "--host-resolver-rules=MAP * ~NOTFOUND" in words
+    assert words[-1].startswith("file:///")
+
+
+def test_one_that_hangs_is_ended_with_its_children(tmp_path: Path) -> None:
+    mark = tmp_path / "alive"
+    hangs = program(tmp_path, f"(sleep 2; touch {mark}) & sleep 60")
+    began = time.monotonic()
+    assert dump("", hangs, limit_s=0.3) is None
+    assert time.monotonic() - began < 2
+    time.sleep(2.2)
+    assert not mark.exists()
+
+
+def test_one_that_fails_gives_nothing(tmp_path: Path) -> None:
+    assert dump("", program(tmp_path, "echo half; exit 3")) is None
+    assert dump("", str(tmp_path / "nowhere")) is None
+
+
+def test_the_first_of_the_known_names_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert find_chrome() is None
+    found = program(tmp_path, "")
+    assert find_chrome() == found

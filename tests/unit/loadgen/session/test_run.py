@@ -1,0 +1,137 @@
+"""A run: activities begun in order, ended in reverse, and the recording closed whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from analyzer.recording.directory import Recording, RecordingWriter
+from loadgen.session import run as run_module
+from loadgen.session.run import run
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+
+class Noted:
+    """An activity that notes what is done to it, and does what it is told."""
+
+    def __init__(
+        self,
+        name: str,
+        notes: list[str],
+        *,
+        fails_to_begin: bool = False,
+        fails: bool = False,
+        fails_to_end: bool = False,
+        sends: signal.Signals | None = None,
+    ) -> None:
+        self.name, self.notes, self.sends = name, notes, sends
+        self.fails_to_begin, self.fails, self.fails_to_end = fails_to_begin, fails, fails_to_end
+
+    async def __aenter__(self) -> None:
+        self.notes.append(f"{self.name} begins")
+        if self.fails_to_begin:
+            raise RuntimeError("cannot begin")
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.notes.append(f"{self.name} ends")
+        if self.fails_to_end:
+            raise RuntimeError("cannot end")
+
+    async def done(self) -> None:
+        if self.fails:
+            raise RuntimeError("broke")
+        if self.sends is not None:
+            os.kill(os.getpid(), self.sends)
+            await asyncio.Event().wait()
+
+
+def run_all(activities: Sequence[Noted], path: Path) -> str:
+    recording = RecordingWriter(path, {"ended": None})
+    recording.append("events", {"kind": "kept"})
+    return asyncio.run(run(activities, recording))
+
+
+def ended(path: Path) -> str:
+    found = Recording.open(path)
+    assert found.table("events")["kind"].tolist() == ["kept"]  # nothing that was noted is lost
+    assert isinstance(found.manifest["ended_at_ns"], int)
+    return str(found.manifest["ended"])
+
+
+def test_activities_begin_in_order_and_end_in_reverse(tmp_path: Path) -> None:
+    notes: list[str] = []
+    assert run_all([Noted("a", notes), Noted("b", notes)], tmp_path) == "completed"
+    assert notes == ["a begins", "b begins", "b ends", "a ends"]
+    assert ended(tmp_path) == "completed"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_waiting_and_not_the_recording(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    notes: list[str] = []
+    activities = [Noted("a", notes), Noted("b", notes, sends=number)]
+    assert run_all(activities, tmp_path) == "interrupted"
+    assert notes[2:] == ["b ends", "a ends"]
+    assert ended(tmp_path) == "interrupted"
+
+
+def test_after_the_run_signals_are_what_they_were(tmp_path: Path) -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    run_all([Noted("a", [])], tmp_path)
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_an_activity_that_breaks_fails_the_run_and_the_others_are_ended(tmp_path: Path) -> None:
+    notes: list[str] = []
+    with pytest.raises(RuntimeError, match="broke"):
+        run_all([Noted("a", notes), Noted("b", notes, fails=True)], tmp_path)
+    assert notes[2:] == ["b ends", "a ends"]
+    assert ended(tmp_path) == "failed: broke"
+
+
+def test_what_has_begun_is_ended_when_the_next_cannot_begin(tmp_path: Path) -> None:
+    notes: list[str] = []
+    with pytest.raises(RuntimeError, match="cannot begin"):
+        run_all([Noted("a", notes), Noted("b", notes, fails_to_begin=True)], tmp_path)
+    assert notes == ["a begins", "b begins", "a ends"]
+    assert ended(tmp_path) == "failed: cannot begin"
+
+
+def test_an_activity_that_cannot_end_keeps_no_other_from_ending(tmp_path: Path) -> None:
+    notes: list[str] = []
+    with pytest.raises(RuntimeError, match="cannot end"):
+        run_all([Noted("a", notes), Noted("b", notes, fails_to_end=True)], tmp_path)
+    assert notes[-1] == "a ends"
+    assert ended(tmp_path) == "failed: cannot end"
+
+
+def test_a_run_of_nothing_is_complete(tmp_path: Path) -> None:
+    assert run_all([], tmp_path) == "completed"
+    assert ended(tmp_path) == "completed"
+
+
+def test_rows_reach_the_disk_while_the_run_is_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_module, "FLUSH_EVERY_S", 0.001)
+
+    class Looks(Noted):
+        async def done(self) -> None:
+            while not list(tmp_path.glob("events/*.parquet")):
+                await asyncio.sleep(0.001)
+
+    assert run_all([Looks("a", [])], tmp_path) == "completed"

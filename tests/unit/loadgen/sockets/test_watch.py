@@ -1,0 +1,136 @@
+"""The eye on sockets: rows about once a second, gaps told, never in the way of a run."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+
+from analyzer.recording.directory import Recording, RecordingWriter
+from loadgen.director.links.link import parse_link
+from loadgen.director.links.shell import LinkLost
+from loadgen.load.plan import Target
+from loadgen.session.run import run
+from loadgen.sockets import watch as sockets
+from loadgen.sockets.sock_diag import SocketsRefused
+from loadgen.sockets.watch import SocketWatch, socket_watches
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+
+class Told:
+    """A host that answers as told; the last answer again and again."""
+
+    def __init__(self, *answers: Mapping[str, int] | Exception) -> None:
+        self._answers = list(answers)
+        self.asked = 0
+        self.closed = False
+
+    async def count(self) -> tuple[int, Mapping[str, int]]:
+        self.asked += 1
+        answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return self.asked, answer
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+class For:
+    """An activity that holds a run up for some seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    async def __aenter__(self) -> object:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        return
+
+    async def done(self) -> None:
+        await asyncio.sleep(self._seconds)
+
+
+def record(
+    path: Path, watches: Sequence[SocketWatch], writer: RecordingWriter, seconds: float
+) -> Recording:
+    asyncio.run(run([*watches, For(seconds)], writer))
+    return Recording.open(path)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sockets, "INTERVAL_S", 0.02)
+    monkeypatch.setattr(sockets, "COST", 0)
+    monkeypatch.setattr(sockets, "_AGAIN_AFTER_S", 0.02)
+
+
+def watched(path: Path, host: Told, seconds: float) -> Recording:
+    writer = RecordingWriter(path, {})
+    recorded = record(path, [SocketWatch("h", host, writer)], writer, seconds)
+    assert host.closed
+    return recorded
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_state_that_was_seen_is_told_until_the_end(tmp_path: Path) -> None:
+    recorded = watched(tmp_path / "r", Told({"FIN_WAIT2": 3}, {"TIME_WAIT": 3}, {}), 0.3)
+    rows = recorded.table("sockets")
+    counts = {state: list(group["count"]) for state, group in rows.groupby("state")}
+    assert counts["FIN_WAIT2"][:3] == [3, 0, 0]
+    assert counts["TIME_WAIT"][:3] == [0, 3, 0]
+    assert set(counts["ESTABLISHED"]) == {0}
+
+
+def test_the_last_count_is_taken_at_the_end_however_short_the_run(tmp_path: Path) -> None:
+    recorded = watched(tmp_path / "r", Told({"TIME_WAIT": 1}, {"TIME_WAIT": 2}), 0.05)
+    rows = recorded.table("sockets")
+    assert list(rows[rows["state"] == "TIME_WAIT"]["count"]) == [1, 2]
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_host_that_is_lost_is_told_once_and_asked_again(tmp_path: Path) -> None:
+    lost = LinkLost("the link was closed")
+    recorded = watched(tmp_path / "r", Told(lost, lost, {"TIME_WAIT": 1}), 0.3)
+    events = recorded.table("events")
+    assert list(events["kind"]) == ["sockets-lost"]
+    assert (recorded.table("sockets")["count"] == 1).any()
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_host_that_cannot_count_is_told_once_and_left_alone(tmp_path: Path) -> None:
+    host = Told(SocketsRefused("no awk there"))
+    recorded = watched(tmp_path / "r", host, 0.2)
+    assert host.asked == 1
+    assert list(recorded.table("events")["kind"]) == ["sockets-unreadable"]
+    assert recorded.table("sockets").empty
+
+
+def test_client_and_server_see_the_two_ends_of_a_connection(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)), server.accept()[0]:
+            writer = RecordingWriter(tmp_path / "r", {})
+            service = Target(vip="127.0.0.1", port=port)
+            watches = socket_watches([service], [parse_link("local")], {port}, writer)
+            recorded = record(tmp_path / "r", watches, writer, 0.3)
+    rows = recorded.table("sockets")
+    open_ones = rows[rows["state"] == "ESTABLISHED"].groupby("host")["count"].max()
+    # the server is this very machine: it has both ends at hand, and counts its own port's alone
+    assert dict(open_ones) == {"client": 1, "local": 1}
+
+
+def test_a_server_without_proc_is_told(tmp_path: Path) -> None:
+    writer = RecordingWriter(tmp_path / "r", {})
+    link = parse_link("exec:env PATH=/nowhere")
+    watches = socket_watches([Target(vip="127.0.0.1", port=9)], [link], {9}, writer)
+    recorded = record(tmp_path / "r", watches, writer, 0.3)
+    events = recorded.table("events")
+    assert set(events["kind"]) <= {"sockets-lost", "sockets-unreadable"}
+    assert len(events) == 1

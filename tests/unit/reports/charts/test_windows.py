@@ -1,0 +1,13 @@
+"""The parts of a run that have a button."""
+
+from __future__ import annotations
+
+from reports.charts.windows import windows
+from tests.unit.reports import build
+
+
+def test_the_windows_are_the_run_its_burst_and_its_decay() -> None:
+    whole, burst, decay = windows(build.demo())
+    assert [whole.label, burst.label, decay.label] == ["Whole run", "Burst", "Decay"]
+    assert burst.end_s < 2
+    assert 20 < decay.start_s < decay.end_s < 23

@@ -1,0 +1,74 @@
+"""Numbers as words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from reports.charts import wording
+from tests.unit.reports import build
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "words"),
+    [
+        (0, 50, "0 %"),
+        (50, 50, "100 %"),
+        (9, 50, "18 %"),
+        (1, 3, "33.3 %"),
+        (1, 1_000_000, "< 0.1 %"),  # something is never nothing
+        (999_999, 1_000_000, "> 99.9 %"),  # nor is it ever all
+    ],
+)
+def test_a_share_does_not_round_something_away(part: int, whole: int, words: str) -> None:
+    assert wording.share(part, whole) == words
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(20.3312, "20.33 s"), (0.004, "0.004 s"), (0.0, "0.00 s"), (929.5, "929.50 s")],
+)
+def test_seconds(value: float, words: str) -> None:
+    assert wording.seconds(value) == words
+
+
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [([], ""), (["a"], "a"), (["a", "b"], "a and b"), (["a", "b", "c"], "a, b and c")],
+)
+def test_lists(parts: list[str], words: str) -> None:
+    assert wording.listed(parts) == words
+
+
+def test_the_three_numbers_of_the_demo() -> None:
+    peak, lifetime, trouble = wording.headlines(build.demo())
+    assert (peak.value, peak.detail) == ("50", "50 on bal01: 25 and 25 by real server")
+    assert lifetime.value == "20.28 s"
+    assert "tcpfin = 20 s" in lifetime.detail
+    assert "0.64 s" in lifetime.detail
+    assert (trouble.value, trouble.alarming) == ("0 %", False)
+
+
+def test_an_unknown_number_is_none_and_never_zero() -> None:
+    for number in wording.headlines(build.nothing()):
+        assert number.value is None
+        assert number.detail
+
+
+def test_a_fixed_timeout_is_not_called_a_setting() -> None:
+    group = replace(build.demo().lifetimes[0], timeout_name="fixed", timeout_s=120.0)
+    assert wording.timeout_label(group) == "a fixed timeout of 120 s"
+
+
+def test_a_timeout_that_was_not_read_is_said_to_be_unknown() -> None:
+    group = replace(build.demo().lifetimes[0], timeout_s=None)
+    assert wording.timeout_label(group) == "tcpfin, its value not measured"
+
+
+def test_the_caption_of_the_timeline_has_its_numbers() -> None:
+    caption = wording.timeline_caption(build.demo())
+    assert "On bal01 InActConn rose to 50 and fell to 0 in 2 steps between" in caption
+    assert "On bal02 InActConn was 0 at every poll." in caption
+    assert "Polling of bal01 stopped once" in wording.timeline_caption(build.troubled())
+    assert "25 requests never ended" in wording.timeline_caption(build.all_failed())

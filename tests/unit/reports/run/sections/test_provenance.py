@@ -1,0 +1,92 @@
+"""What a doubter asks for first stands first."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from analyzer.ipvs.table_status import TableStatus
+from analyzer.results import DirectorTable
+from reports.run import text
+from reports.run.sections.provenance import summary, tables
+from tests.unit.reports import build
+
+
+def test_the_facts_of_the_run_and_of_each_director() -> None:
+    told = dict(summary(build.MANIFEST))
+    assert told["command line"] == "loadgen burst --vip 192.168.10.2 -n 50"
+    assert told["program"] == "ipvs-loadgen 0.1.0"
+    assert told["bal01: timeouts"] == "tcp 900, tcpfin 20, udp 300"
+    assert told["bal02: HZ"] == "100"
+    assert told["bal01: clock offset"] == "offset_ms -3.1, uncertainty_ms 0.6"
+    assert told["packets that the kernel dropped"] == "0"
+
+
+def test_how_well_a_directors_clock_is_known_stands_with_its_unit() -> None:
+    polled = {"directors": {"bal01": {"boot_at_ns": 1, "clock_uncertainty_ms": 1.313}}}
+    words = "told from its uptime at each poll, to within 1.3 ms"
+    assert dict(summary(polled))["bal01: clock offset"] == words
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        {},
+        {"directors": None, "capture": "x"},
+        {"directors": [1, {"name": None}]},
+        {"directors": {"a": "b"}, "host": {"cpus": None}},
+    ],
+)
+def test_what_is_not_there_is_not_measured(manifest: dict[str, Any]) -> None:
+    told = dict(summary(manifest))
+    assert told["command line"] is None
+    assert told["packets that the kernel dropped"] is None
+
+
+TABLE = DirectorTable(
+    director="bal01",
+    buckets=4096,
+    most_buckets=4096,
+    resizes=False,
+    conn_max=None,
+    entry_bytes=None,
+    before=None,
+    fullest=None,
+    at_end=None,
+)
+FULLEST = TableStatus(
+    entries=126, buckets=2048, lfactor=-4, empty_buckets=1928, chains={"1": 114, "2": 6}
+)
+
+
+def test_the_table_is_told_with_its_size_and_at_its_fullest() -> None:
+    grown = replace(TABLE, buckets=256, most_buckets=2048, resizes=True, conn_max=20)
+    run = replace(build.demo(), tables=(TABLE, replace(grown, entry_bytes=288, fullest=FULLEST)))
+    assert list(tables(run)) == [
+        ("bal01: table of entries", "4,096 buckets"),
+        (
+            "bal01: table of entries",
+            "256 buckets when the run began; it grows by itself; 2,048 were seen; at most 20 "
+            "entries (conn_max); 288 bytes an entry at least, by the kernel's boot line",
+        ),
+        (
+            "bal01: table at its fullest",
+            "126 entries in 2,048 buckets (lfactor -4), chains of up to 2 (/proc/net/ip_vs_status)",
+        ),
+    ]
+    line = (
+        "bal01's table at its fullest: 126 entries in 2,048 buckets (lfactor -4), chains of up to 2"
+    )
+    assert line in text.summary_lines(run)
+
+
+def test_a_table_that_the_kernel_does_not_tell_of_is_said_to_be_not_measured() -> None:
+    run = replace(build.demo(), tables=(replace(TABLE, resizes=True),))
+    told = dict(tables(run))
+    assert told["bal01: table at its fullest"].startswith("not measured: ")
+    assert not any("fullest" in line for line in text.summary_lines(run))
+    assert dict(tables(replace(run, tables=(replace(TABLE, buckets=None),)))) == {
+        "bal01: table of entries": None
+    }

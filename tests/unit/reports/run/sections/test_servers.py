@@ -1,0 +1,64 @@
+"""Shares against weights, and what was held of each real server."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from analyzer.charts.pictures import Share
+from reports.run.sections import servers
+from tests.unit.reports import build
+
+if TYPE_CHECKING:
+    from analyzer.results import Analysis
+
+
+def with_servers(*rows: Share, **more: Any) -> Analysis:
+    run = build.demo()
+    one = replace(run.pictures.shares[0], servers=rows or run.pictures.shares[0].servers, **more)
+    return replace(run, pictures=replace(run.pictures, shares=(one,)))
+
+
+def test_bars_are_shares_and_marks_are_weights() -> None:
+    uneven = (
+        Share(real_server="a:80", weight=3.0, entries=60, expected=75.0, states={"FIN_WAIT": 9}),
+        Share(real_server="b:80", weight=1.0, entries=40, expected=25.0, states={}),
+    )
+    shares, held = servers.section(with_servers(*uneven, p=0.0005)).charts
+    assert shares.figure is not None
+    bars, marks = shares.figure.data
+    assert (list(bars.x), list(marks.x)) == ([60, 40], [75, 25])
+    assert shares.caption.startswith("Not what the weights say: chi-square p = 0.0005.")
+    assert held.figure is not None
+    assert [list(t.x) for t in held.figure.data] == [[9, 0]]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"p": 0.4}, "As the weights say: chi-square p = 0.4."),
+        ({"p": None, "why_no_test": "all weights are 0"}, "Not tested against the weights: all"),
+        ({"p": None}, "A real server of weight 0 got connections"),
+    ],
+)
+def test_the_test_for_imbalance_is_said_in_words(changes: dict[str, Any], said: str) -> None:
+    one = replace(build.demo().pictures.shares[0], **changes)
+    assert servers.verdict(one).startswith(said)
+
+
+def test_many_real_servers_are_drawn_in_part_and_told_in_full() -> None:
+    rows = [
+        Share(real_server=f"10.0.0.{i}:80", weight=1.0, entries=i, expected=20.0, states={})
+        for i in range(40)
+    ]
+    chart = servers.section(with_servers(*rows)).charts[0]
+    assert chart.figure is not None
+    assert chart.table is not None
+    assert (len(chart.figure.data[0].y), len(chart.table.rows)) == (servers.SERVERS, 40)
+    assert "16 real servers with fewer entries left out" in chart.caption
+
+
+def test_nothing_seen_draws_nothing() -> None:
+    assert servers.section(build.nothing()).charts == ()
