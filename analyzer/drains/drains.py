@@ -10,6 +10,7 @@ import pandas as pd
 
 from analyzer.drains.last_entry import Held, Timers, goes_s
 from analyzer.drains.renewals import KEY, renewals
+from analyzer.ipvs.addresses import host_port
 from analyzer.ipvs.states import Timeouts
 from analyzer.log_clock.instants import in_its_own_time
 from analyzer.log_clock.results import log_clock_of
@@ -58,12 +59,12 @@ class _Draining:
         """Protocol and virtual end, or the firewall mark."""
         if pd.isna(self.row.vip):
             return f"FWM {self.row.fwmark}"
-        return f"{self.row.protocol} {_end(str(self.row.vip), int(self.row.port))}"
+        return f"{self.row.protocol} {host_port(str(self.row.vip), int(self.row.port))}"
 
     @property
     def server(self) -> str:
         """Address and port."""
-        return _end(str(self.row.real_server), int(self.row.real_port))
+        return host_port(str(self.row.real_server), int(self.row.real_port))
 
     def has(self, entries: pd.DataFrame) -> pd.DataFrame:
         """Those of some entries that are its; a firewall mark does not stand in them."""
@@ -77,10 +78,6 @@ class _Draining:
             chosen &= (entries["port"] == self.row.port) | (entries["port"] == 0)
         mine: pd.DataFrame = entries[chosen.fillna(value=False)]
         return mine
-
-
-def _end(address: str, port: int) -> str:
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def drains(evidence: Evidence) -> tuple[Drain, ...]:

@@ -6,7 +6,8 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analyzer.health.model import end_of, made, name_of
+from analyzer.health.model import made, name_of
+from analyzer.ipvs.addresses import host_port
 from analyzer.ipvs.counting import counts_as_active, is_half_open
 from analyzer.ipvs.states import State
 
@@ -104,7 +105,7 @@ def _by_server(found: Sorted) -> dict[str, list[tuple[Entry, bool]]]:
     by_server: dict[str, list[tuple[Entry, bool]]] = defaultdict(list)
     names = [name_of(place.service) for place in found.places]
     for one in found.bound:
-        server = end_of(one.entry.real_server, one.entry.real_port)
+        server = host_port(one.entry.real_server, one.entry.real_port)
         by_server[f"{server} of {names[one.at[0]]}"].append((one.entry, _replies(found, one)))
     return by_server
 
@@ -240,8 +241,8 @@ def orphans(one: Health, found: Sorted) -> Check:
         return made(what, one.director, True, "none")
     by_server: dict[str, list[Entry]] = defaultdict(list)
     for entry in found.orphans:
-        server = end_of(entry.real_server, entry.real_port)
-        by_server[f"{server} ({entry.protocol} {end_of(entry.vip, entry.port)})"].append(entry)
+        server = host_port(entry.real_server, entry.real_port)
+        by_server[f"{server} ({entry.protocol} {host_port(entry.vip, entry.port)})"].append(entry)
     largest = sorted(by_server.items(), key=lambda item: -len(item[1]))
     named = _some([f"{name}: {_named(entries)}" for name, entries in largest])
     is_open = any(counts_as_active(e.protocol, e.state, one.kernel) for e in found.orphans)

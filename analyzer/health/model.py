@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from analyzer.ipvs.addresses import host_port
 from analyzer.ipvs.versions import law_of
 
 if TYPE_CHECKING:
@@ -83,9 +84,4 @@ def name_of(service: Service) -> str:
     if service.address is None:
         is_ipv6 = any(":" in server.address for server in service.destinations)
         return f"fwmark {service.fwmark}{' (IPv6)' * is_ipv6}"
-    return f"{service.protocol} {end_of(service.address, service.port or 0)}"
-
-
-def end_of(address: str, port: int) -> str:
-    """``192.168.10.2:80`` or ``[fd00::2]:80``."""
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    return f"{service.protocol} {host_port(service.address, service.port or 0)}"

@@ -13,7 +13,8 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from analyzer.health.model import end_of, name_of
+from analyzer.health.model import name_of
+from analyzer.ipvs.addresses import host_port
 from analyzer.ipvs.counting import is_template
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Place(NamedTuple):
     def server_name(self) -> str:
         """``192.168.10.21:80``; the address alone where any port is meant."""
         server = self.server
-        return end_of(server.address, server.port) if server.port else server.address
+        return host_port(server.address, server.port) if server.port else server.address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from analyzer.ipvs.addresses import host_port
 from analyzer.predicted.entries import state_name
 from analyzer.traces.choose import MOST, Crowd, choose, connection_of, entries_of
 from analyzer.traces.memories import entry_memory, seconds, seen_memory, socket_memory
@@ -201,8 +202,8 @@ def _story(
     last_s = seconds(connection.last_ns, scene.zero_ns)
     return Story(
         reasons=reasons,
-        client=_end(ends["client_ip"], ends["client_port"]),
-        vip=_end(ends["vip"], ends["port"]),
+        client=host_port(ends["client_ip"], ends["client_port"]),
+        vip=host_port(ends["vip"], ends["port"]),
         real_server=next(
             (str(one.lives["real_server"].iloc[0]) for one in reversed(held) if len(one.lives)),
             None,
@@ -229,10 +230,6 @@ def _between(rows: slice, size: int) -> npt.NDArray[np.bool_]:
     chosen = np.zeros(size, dtype=bool)
     chosen[rows] = True
     return chosen
-
-
-def _end(host: object, port: object) -> str:
-    return f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"
 
 
 def _predicted(held: _Held, zero_ns: int) -> tuple[Span, ...]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
+from analyzer.ipvs.addresses import host_port
 from analyzer.ipvs.states import Flag, flag_of
 from analyzer.wire.packets import NO_MAC, UDP
 
@@ -252,4 +253,4 @@ def _legs(rows: pd.DataFrame, packets: PacketTable) -> Rewriting:
 
 def _end_name(end: int, addresses: tuple[str, ...]) -> str:
     address, port = addresses[end // (_PROTOCOLS * _PORTS)], end % _PORTS
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    return host_port(address, port)

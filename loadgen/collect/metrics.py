@@ -19,7 +19,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
-from loadgen.session.listening import host_port
+from analyzer.ipvs.addresses import host_port
 
 if TYPE_CHECKING:
     import socket

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.ipvs.addresses import host_port
 from loadgen.collect.arrivals import ArrivalRates
 from loadgen.collect.holdings import Draining, groups, held_by, rows_of_server
 from loadgen.collect.view import DirectorView, ServerView, View
@@ -180,9 +181,4 @@ def service_label(service: Service) -> str:
     """``TCP 192.168.10.2:80``, or ``FWM 258``."""
     if service.address is None or service.port is None:
         return f"{service.protocol} {service.fwmark}"
-    return f"{service.protocol} {end_label(service.address, service.port)}"
-
-
-def end_label(address: str, port: int) -> str:
-    """Address and port as ipvsadm prints them."""
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    return f"{service.protocol} {host_port(service.address, service.port)}"

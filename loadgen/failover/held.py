@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING
 
+from analyzer.ipvs.addresses import host_port
 from loadgen.session.background import Background
 
 if TYPE_CHECKING:
@@ -131,9 +132,7 @@ class Held(Background):
         method = "GET" if kind == "download" else "HEAD"
         path = self._paths.download if kind == "download" else self._paths.dialogue
         target = self._plan.target
-        host = request.authority or (
-            f"[{target.vip}]:{target.port}" if ":" in target.vip else f"{target.vip}:{target.port}"
-        )
+        host = request.authority or host_port(target.vip, target.port)
         return f"{method} {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
 
     async def _answer(self, one: _One, reader: asyncio.StreamReader) -> None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from analyzer.ipvs.addresses import host_port
 from loadgen.live import guard
-from loadgen.session.listening import host_port, listen
+from loadgen.session.listening import listen
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping

@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from loadgen.collect.watch import end_label
+from analyzer.ipvs.addresses import host_port
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -114,7 +114,7 @@ def rows(director: DirectorView, at_ns: int) -> list[Sequence[str]]:
         (
             director.name,
             f"{server.service} {server.scheduler}",
-            end_label(server.real_server, server.real_port),
+            host_port(server.real_server, server.real_port),
             str(server.weight),
             str(server.active),
             str(server.inactive),

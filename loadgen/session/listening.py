@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import socket
 
+from analyzer.ipvs.addresses import host_port
 from loadgen.errors import UsageProblem
 
 HANDED = "LOADGEN_LISTENING"
@@ -62,8 +63,3 @@ def _is_listening(number: int) -> bool:
             return bool(copy.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
     except OSError:
         return False
-
-
-def host_port(address: str, port: int) -> str:
-    """As it stands in a URL."""
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

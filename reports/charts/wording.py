@@ -87,11 +87,6 @@ def listed(parts: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(parts[:-1]), *parts[-1:])))
 
 
-def address(host: str, port: int) -> str:
-    """Host and port as ipvsadm prints them; IPv6 in brackets."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
 def why(analysis: Analysis, words: Sequence[str], otherwise: str) -> str:
     """The run's own reason for a missing quantity, if one of ``words`` names it."""
     for missing in analysis.not_measured:

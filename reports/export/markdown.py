@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from analyzer.ipvs.addresses import host_port
 from reports.charts import wording
 from reports.run.page import SEVERITIES, by_severity
 from reports.run.percentiles import COLUMNS, rows
@@ -122,13 +123,13 @@ def _latency(analysis: Analysis) -> list[str]:
 def _peaks(analysis: Analysis) -> list[str]:
     found = ["## Each director at its peak"] if analysis.timeline.peaks else []
     for table in analysis.timeline.peaks:
-        where = f"{table.protocol} {wording.address(table.vip, table.port)} {table.scheduler}"
+        where = f"{table.protocol} {host_port(table.vip, table.port)} {table.scheduler}"
         found.append(
             f"**{inert(table.director)}** at {inert(wording.seconds(table.t_s))}: {inert(where)}"
         )
         lines = [
             (
-                inert(wording.address(row.real_server, row.real_port)),
+                inert(host_port(row.real_server, row.real_port)),
                 inert(wording.FORWARDING.get(row.forwarding, row.forwarding)),
                 *(str(value) for value in (row.weight, row.active, row.inactive)),
             )

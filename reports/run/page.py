@@ -21,6 +21,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from analyzer.ipvs.addresses import host_port
 from analyzer.results import to_json
 from reports.charts import wording
 from reports.charts.ladder import LANES
@@ -170,7 +171,7 @@ def _environment() -> Environment:
         "shell": lambda words: shlex.join(map(str, words)),
     }
     environment.globals |= {
-        "address": wording.address,
+        "address": host_port,
         "forwarding": wording.FORWARDING,
         "latencies": wording.LATENCIES,
         "timeout_label": wording.timeout_label,

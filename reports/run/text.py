@@ -6,6 +6,7 @@ import textwrap
 from typing import TYPE_CHECKING, Any
 
 from analyzer.client.samples import carries_quantile
+from analyzer.ipvs.addresses import host_port
 from analyzer.ipvs.table_status import in_words
 from reports.charts import wording
 from reports.run.percentiles import TOO_FEW_CELL as TOO_FEW
@@ -113,7 +114,7 @@ def _row(name: str, latency: Latency | None, n: int) -> str:
 
 def ipvsadm_lines(table: ServiceTable) -> list[str]:
     """The service laid out as ``ipvsadm -Ln`` does, from its column titles on."""
-    vip = wording.address(table.vip, table.port)
+    vip = host_port(table.vip, table.port)
     return [
         "Prot LocalAddress:Port Scheduler Flags",
         _destination("RemoteAddress:Port", "Forward", "Weight", "ActiveConn", "InActConn"),
@@ -124,7 +125,7 @@ def ipvsadm_lines(table: ServiceTable) -> list[str]:
 
 def _real_server(row: RealServerRow) -> str:
     return _destination(
-        printable(wording.address(row.real_server, row.real_port)),
+        printable(host_port(row.real_server, row.real_port)),
         wording.FORWARDING.get(row.forwarding, printable(row.forwarding)),
         f"{row.weight}",
         f"{row.active}",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from analyzer.ipvs.addresses import host_port
 from loadgen.lab.hosts import keepalived, nginx
 from loadgen.lab.system.wiring import host_lines, kernel_lines, route_lines, sysctls
 from loadgen.lab.topology.model import Role, address6, triple
@@ -123,7 +124,7 @@ def _ports(topology: Topology) -> list[tuple[str, int]]:
 
 
 def _service(topology: Topology, flag: str, vip: str, port: int) -> list[str]:
-    service = f"{flag} {_with_port(vip, port)}"
+    service = f"{flag} {host_port(vip, port)}"
     forwarding = FORWARDING_FLAGS[topology.forwarding]
     scheduling = f"-s {topology.scheduler}"
     if topology.scheduler_flags:
@@ -132,15 +133,11 @@ def _service(topology: Topology, flag: str, vip: str, port: int) -> list[str]:
     return [
         f"-A {service} {scheduling}",
         *(
-            f"-a {service} -r {_with_port(address, port)} {forwarding} -w {server.weight}"
+            f"-a {service} -r {host_port(address, port)} {forwarding} -w {server.weight}"
             for server in topology.servers
             for address in [address6(server.address) if family6 else server.address]
         ),
     ]
-
-
-def _with_port(address: str, port: int) -> str:
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def _lines(lines: list[str]) -> str:

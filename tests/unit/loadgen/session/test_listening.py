@@ -9,9 +9,10 @@ import sys
 
 import pytest
 
+from analyzer.ipvs.addresses import host_port
 from loadgen.errors import UsageProblem
 from loadgen.session import listening
-from loadgen.session.listening import HANDED, host_port, listen
+from loadgen.session.listening import HANDED, listen
 
 
 def test_a_port_that_is_taken_is_one_clear_line() -> None:
