@@ -21,7 +21,7 @@ from analyzer.latency import latencies
 from analyzer.lived import lived
 from analyzer.log_clock.results import log_clock_of
 from analyzer.measure import Measured, measure
-from analyzer.observed import ns, span_ms
+from analyzer.observed import most_buckets, ns, span_ms
 from analyzer.pictures import Pictures
 from analyzer.population import observed_states, predicted_states
 from analyzer.resets import resets
@@ -192,11 +192,10 @@ def _law(director: Director) -> KernelLaw:
 
 
 def _table(director: Director, polls: pd.DataFrame) -> DirectorTable:
-    seen = polls.loc[polls["director"] == director.name, "buckets"].dropna()
     return DirectorTable(
         director=director.name,
         buckets=director.conn_tab_size,
-        most_buckets=int(seen.max()) if len(seen) else None,
+        most_buckets=most_buckets(polls, director.name),
         resizes=director.law.table_resizes,
         conn_max=director.conn_max if director.law.has_conn_max else None,
         entry_bytes=director.entry_bytes,
