@@ -27,7 +27,7 @@ from analyzer.ipvs.states import Flag
 from analyzer.ipvs.versions import ASSUMED, sentence
 from analyzer.log_clock.results import log_clock_of
 from analyzer.measure import Measured, measure
-from analyzer.observed.entries import ns, span_ms
+from analyzer.observed.entries import most_buckets, ns, span_ms
 from analyzer.predicted.rules import segments_passed
 from analyzer.recording.ending import ending_of
 from analyzer.results import Analysis, DirectorTable, Event, KernelLaw, Timeline
@@ -194,11 +194,10 @@ def _law(director: Director) -> KernelLaw:
 
 
 def _table(director: Director, polls: pd.DataFrame) -> DirectorTable:
-    seen = polls.loc[polls["director"] == director.name, "buckets"].dropna()
     return DirectorTable(
         director=director.name,
         buckets=director.conn_tab_size,
-        most_buckets=int(seen.max()) if len(seen) else None,
+        most_buckets=most_buckets(polls, director.name),
         resizes=director.law.table_resizes,
         conn_max=director.conn_max if director.law.has_conn_max else None,
         entry_bytes=director.entry_bytes,

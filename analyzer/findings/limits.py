@@ -11,11 +11,14 @@ from analyzer.forecast.model import ENTRY_BYTES
 from analyzer.forecast.model import port_budget as budget_of
 from analyzer.forecast.model import table_memory as memory_of
 from analyzer.ipvs.table_status import is_full
+from analyzer.ipvs.versions import RESIZING_LEAST_BUCKETS
+from analyzer.observed.entries import most_buckets
 from analyzer.results import Finding
 
 if TYPE_CHECKING:
     from analyzer.findings.figures import Figures
     from analyzer.forecast.model import PortBudget
+    from analyzer.recording.director import Director
     from analyzer.results import Requests
 
 MANY_ENTRIES = 10_000
@@ -66,12 +69,17 @@ def _kept(budget: PortBudget) -> str:
 
 
 def table_memory(figures: Figures) -> Finding | None:
-    """What the table costs at its peak: memory, and the length of its hash chains."""
+    """What the table costs at its peak: memory, and the length of its hash chains.
+
+    A table that resizes itself has long chains only where it may grow no more (2^conn_tab_bits): it
+    grows as soon as there is an entry for 16 buckets.
+    """
     for one in figures.measured:
         entries = _most_entries(figures, one.director.name)
-        if one.director.law.table_resizes:
+        grows = one.director.law.table_resizes
+        size = _most_buckets(figures, one.director) if grows else one.director.conn_tab_size
+        if grows and (size is None or entries < LONG_CHAIN * size):
             continue
-        size = one.director.conn_tab_size
         bits = size.bit_length() - 1 if size else CONN_TAB_BITS
         own_bytes = one.director.entry_bytes
         memory = memory_of(entries, bits, own_bytes)
@@ -84,11 +92,26 @@ def table_memory(figures: Figures) -> Finding | None:
             f"chains of {memory.chain_length:.0f}",
             evidence=f"On {one.director.name}: {own_bytes or ENTRY_BYTES} bytes an entry"
             f"{', by its own boot line' if own_bytes else ''}, "
-            f"{memory.buckets:,} buckets ({'as it says' if size else 'the default'}).",
+            f"{memory.buckets:,} buckets ({_whose(size, grows=grows)}).",
             advice="More entries than buckets only make chains longer, nothing is refused: load "
             f"ip_vs with conn_tab_bits={memory.enough_bits} for chains of one.",
         )
     return None
+
+
+def _whose(size: int | None, *, grows: bool) -> str:
+    """Where the number of buckets is from."""
+    if grows:
+        return "it grew no further"
+    return "as it says" if size else "the default"
+
+
+def _most_buckets(figures: Figures, director: Director) -> int | None:
+    """The most that a poll saw of a table that grows by itself; None where none saw it grown."""
+    if figures.evidence is None:
+        return None
+    most = most_buckets(figures.evidence.polls, director.name)
+    return most if most is not None and most > RESIZING_LEAST_BUCKETS else None
 
 
 def table_full(figures: Figures) -> Finding | None:

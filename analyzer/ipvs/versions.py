@@ -267,10 +267,10 @@ def why_counters_stand_still(kernel: str | None, sysctl: Mapping[str, str]) -> s
         sysctl: ``net.ipv4.vs.*`` by name, as far as they could be read; empty ones are not in it.
     """
     if sysctl.get("run_estimation") == "0":
-        return "net.ipv4.vs.run_estimation is 0: its kernel adds them up no more"
+        return "net.ipv4.vs.run_estimation is 0: the kernel no longer adds its counters up"
     stops = law_of(kernel).has(ESTIMATOR_MAY_STOP)
     if stops and "run_estimation" in sysctl and "est_cpulist" not in sysctl:
-        return "net.ipv4.vs.est_cpulist is empty: its kernel adds them up no more"
+        return "net.ipv4.vs.est_cpulist is empty: the kernel no longer adds its counters up"
     return None
 
 

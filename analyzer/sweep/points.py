@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from analyzer.forecast.closings import Close
     from analyzer.forecast.model import PortBudget
-    from analyzer.results import Analysis, Floats, Lifetime
+    from analyzer.results import Analysis, DirectorTable, Floats, Lifetime
 
 _FEWEST_POLLS = 3
 _POLL_S = 0.5  # two polls a second apart or less miss so much of a rise, at the most
@@ -90,7 +90,9 @@ def point_of(tcpfin_s: float, analysis: Analysis) -> Point:
     early = [one for one in analysis.ended_early if one.director == director]
     held = [one for one in analysis.peaks if one.director == director]
     waits = [one for one in analysis.pictures.fin_waits if one.director == director]
-    bits = asked.conn_tab_bits if asked else CONN_TAB_BITS
+    table = next((one for one in analysis.tables if one.director == director), None)
+    bits = _grown_bits(table) or (asked.conn_tab_bits if asked else CONN_TAB_BITS)
+    entry_bytes = table.entry_bytes if table else None
     return Point(
         tcpfin_s=tcpfin_s,
         run=analysis.run.rstrip("/").rpartition("/")[2],
@@ -109,10 +111,17 @@ def point_of(tcpfin_s: float, analysis: Analysis) -> Point:
         granule_s=row.granule_s if row else None,
         ports=_ports(row, model),
         collisions=sum(one.n for one in early if one.cause == PORT_REUSE) if row or early else None,
-        memory=table_memory(held[0].active + held[0].inactive, bits) if held else None,
+        memory=table_memory(held[0].active + held[0].inactive, bits, entry_bytes) if held else None,
         waits=waits[0] if waits else None,
         path_jitter_s=_path_jitter_s(analysis),
     )
+
+
+def _grown_bits(table: DirectorTable | None) -> int | None:
+    """Of the most buckets that a table had that grows by itself; None of one that does not."""
+    if table is None or not table.resizes or not table.most_buckets:
+        return None
+    return table.most_buckets.bit_length() - 1
 
 
 def model_at(point: Point, analysis: Analysis, tcpfin_s: float) -> Forecast | None:

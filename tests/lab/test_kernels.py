@@ -118,6 +118,20 @@ def test_ports_that_come_back_are_predicted(
     held_by_bal01(found)
 
 
+def assert_the_table_is_told_of(table: Any) -> None:
+    """By ``/proc/net/ip_vs_status`` where the kernel has it: every entry, hardly one at the end."""
+    assert 200 < table["entry_bytes"] < 400  # as its boot line says
+    if not law_of(KERNEL).table_resizes:
+        assert (table["before"], table["fullest"], table["at_end"]) == (None, None, None)
+        return
+    fullest = table["fullest"]
+    assert fullest["entries"] == MANY
+    assert fullest["buckets"] > table["before"]["buckets"]
+    assert table["at_end"]["entries"] <= 0.02 * MANY  # see REUSED
+    in_chains = sum(int(length) * buckets for length, buckets in fullest["chains"].items())
+    assert in_chains >= 0.9 * MANY  # of an instant, while the table may be resized
+
+
 def test_no_entry_is_taken_for_gone_while_the_table_grows(
     labs: dict[str, Lab], tmp_path: Path
 ) -> None:
@@ -130,6 +144,8 @@ def test_no_entry_is_taken_for_gone_while_the_table_grows(
     (lifetimes,) = [row for row in found["lifetimes"] if row["state"] == "FIN_WAIT"]
     assert lifetimes["n_expired"] >= 0.98 * MANY
     assert lifetimes["lifetime_s"]["min"] > 8 - WORST_S  # none was taken for gone before
+    (table,) = [row for row in found["tables"] if row["director"] == "bal01"]
+    assert_the_table_is_told_of(table)
     polls = Recording.open(tmp_path / "run").table("polls")
     buckets = polls.loc[polls["director"] == "bal01", "buckets"].dropna()
     if law_of(KERNEL).table_resizes:

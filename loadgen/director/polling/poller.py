@@ -52,6 +52,9 @@ STANDING_EVERY_S = 10.0
 TIMEOUTS_EVERY_S = 2.5
 """The timeouts alone, between those: entries show a change of them only with their next packet."""
 
+TABLE_EVERY_S = 2.0
+"""What the kernel says of its table, while that gets fuller; else with the timeouts and sysctls."""
+
 _TIMES_LAST_POLL = 10
 LAST_LOOK_S = 1.0
 """For the look at the end that proves the last read of a table that resizes itself."""
@@ -114,6 +117,7 @@ class Poller(Background):
         self._standing = facts.standing if facts else None
         self._standing_pace = Pace(director_cpu / 2, STANDING_EVERY_S)
         self._standing_pace.note(time.monotonic(), 0.0)
+        self._table_pace = Pace(director_cpu / 4, TABLE_EVERY_S)
         self._timeouts_ns: int | None = None
         self._timeouts_pace = Pace(director_cpu / 4, TIMEOUTS_EVERY_S)
         self._timeouts_pace.note(time.monotonic(), 0.0)
@@ -233,6 +237,8 @@ class Poller(Background):
             await self._look_around()
         elif self._timeouts_pace.is_due(time.monotonic()):
             await self._look_at_timeouts()
+        elif self._is_fuller() and self._table_pace.is_due(time.monotonic()):
+            await self._look_at_table()
 
     async def _look_once(self, *, entries: bool = True) -> LinkLost | None:
         """One look, recorded, and the counters where it is time.
@@ -296,9 +302,21 @@ class Poller(Background):
         """What the kernel says of its table, where it said something before the run began."""
         if self._fullest is None:
             return
+        began_s = time.monotonic()
         self.table_status = await self._eye.table_status(timeout_s=POLL_TIMEOUT_S)
+        took_s = time.monotonic() - began_s
+        self._table_pace.note(began_s + took_s, took_s)
         if self.table_status is not None and self.table_status.entries >= self._fullest.entries:
             self._fullest = self.table_status
+
+    def _is_fuller(self) -> bool:
+        """Whether more entries are counted than the kernel ever said there were, if it said so."""
+        counted = self.counts
+        return (
+            self._fullest is not None
+            and counted is not None
+            and sum(counted) > self._fullest.entries
+        )
 
     async def _look_at_timeouts(self) -> None:
         """The timeouts alone; where the director does not tell them it is asked more seldom."""

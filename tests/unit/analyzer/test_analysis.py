@@ -157,6 +157,14 @@ def test_what_the_kernel_said_of_its_table_is_in_the_answer(copy: Callable[..., 
     assert [found[key] for key in keys] == ["bal01", 256, True, 1000, 288]
 
 
+def test_the_law_and_what_may_have_been_carried_back_are_in_the_answer(burst: Analysis) -> None:
+    law = to_json(burst)["laws"][0]
+    assert (law["director"], law["law"], law["assumed"]) == ("bal01", "6.1", False)
+    assert any("ActiveConn" in line for line in law["since"])
+    assert any("July 2026" in line for line in law["uncertain"])
+    assert not any("resizes itself" in line for line in (*law["since"], *law["uncertain"]))
+
+
 def test_a_table_that_no_kernel_told_of_is_null(burst: Analysis) -> None:
     table = burst.tables[0]
     assert (table.resizes, table.conn_max, table.entry_bytes) == (False, None, None)

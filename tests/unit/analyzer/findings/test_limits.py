@@ -31,6 +31,7 @@ class Loaded(Scene):
     sources: int = 1
     peak: int | None = None  # so many InActConn, at every look from 1001 on
     before: int = 0  # and so many ActiveConn until then
+    buckets: int | None = None  # as an early look told
 
     def request(self, number: int) -> dict[str, Any]:
         at_ns = BOOT_NS + round((1000 + number / self.rate_per_s) * NS)
@@ -54,6 +55,9 @@ class Loaded(Scene):
     def poll(self, writer: RecordingWriter, at_s: float) -> None:
         if at_s < 999.1:
             writer.extend("requests", [self.request(number) for number in range(self.requests)])
+            at = BOOT_NS + round(999.01 * NS)
+            row = {"at": at, "director": "bal01", "what": "services", "took_ms": 0.0, "asked": at}
+            writer.append("polls", row | {"director_uptime_s": 999.01, "buckets": self.buckets})
         super().poll(writer, at_s)
 
     def counters(self, server: str, at_s: float) -> dict[str, Any]:
@@ -185,6 +189,28 @@ def test_the_bytes_of_an_entry_are_the_directors_own(tmp_path: Path) -> None:
 def test_a_table_that_grows_by_itself_needs_no_advice_on_its_size(tmp_path: Path) -> None:
     facts = {"conn_tab_size": 256, "kernel": "7.2.7"}
     assert found(tmp_path, "table-memory", peak=40_000, facts=facts) is None
+
+
+@pytest.mark.parametrize(
+    ("peak", "buckets", "warned"),
+    [
+        (40_000, 4096, True),  # conn_tab_bits is 12: it grew no further
+        (40_000, 131_072, False),
+        (20_000, 4096, False),  # chains of five
+        (3_000, 256, False),  # between two looks: a table that is kept so small is none of 7.x
+    ],
+)
+def test_a_table_that_may_grow_no_more_has_long_chains(
+    tmp_path: Path, peak: int, buckets: int, warned: bool
+) -> None:
+    facts = {"conn_tab_size": 256, "kernel": "7.2.7", "entry_bytes": 288}
+    one = found(tmp_path, "table-memory", peak=peak, facts=facts, buckets=buckets)
+    assert (one is not None) == warned
+    if one is not None:
+        assert one.severity == "warning"
+        assert "chains of 10" in one.title
+        assert "4,096 buckets (it grew no further)" in one.evidence
+        assert "conn_tab_bits=16" in one.advice
 
 
 # table-full ---------------------------------------------------------------------------------------

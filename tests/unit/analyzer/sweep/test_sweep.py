@@ -58,6 +58,18 @@ def test_a_real_burst_lies_on_the_models_curve(point: Point) -> None:
     assert point.memory.entries == 50
 
 
+def test_the_memory_is_by_the_table_that_grew_and_the_directors_own_bytes(
+    analysis: Analysis,
+) -> None:
+    tables = [
+        replace(one, resizes=True, buckets=256, most_buckets=1024, entry_bytes=288)
+        for one in analysis.tables
+    ]
+    memory = point_of(20, replace(analysis, tables=tuple(tables))).memory
+    assert memory is not None
+    assert (memory.buckets, memory.entry_bytes) == (1024, 50 * 288)
+
+
 def test_a_run_that_does_not_say_how_it_closed_has_no_model_beside_it(analysis: Analysis) -> None:
     unknown = point_of(20, replace(analysis, manifest={}))
     assert unknown.peak_inactive is None

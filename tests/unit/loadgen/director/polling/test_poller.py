@@ -407,6 +407,25 @@ def test_the_tables_status_is_read_again_and_the_fullest_is_kept(
     assert found["table_status_at_end"]["entries"] == 3
 
 
+def test_a_table_that_gets_fuller_is_looked_at_sooner(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """52 entries are counted: 7 were told of, then 60, and there is nothing more to ask."""
+    monkeypatch.setattr(poller_module, "TABLE_EVERY_S", 0)
+    told = [status(60), status(3)]
+    fake = FakeShell(*[look()] * 6)
+
+    async def table_status(self: Eye, *, timeout_s: float) -> TableStatus | None:
+        return parse_table_status(told.pop(0))
+
+    monkeypatch.setattr(Eye, "table_status", table_status)
+    facts = replace(facts_of("7.2.7"), table_status=parse_table_status(status(7)))
+    poller, _ = polled(fake, tmp_path, facts=facts)
+    assert poller.table_manifest()["table_status_fullest"]["entries"] == 60
+    assert poller.table_manifest()["table_status_at_end"]["entries"] == 3
+    assert told == []  # once while it was polled, and at the end
+
+
 def test_a_director_that_does_not_tell_its_tables_status_is_not_asked_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -426,9 +445,9 @@ def test_a_director_that_does_not_tell_its_tables_status_is_not_asked_again(
 def test_a_link_that_is_lost_at_the_end_costs_only_the_last_status(tmp_path: Path) -> None:
     fake = FakeShell(look())
     fake.lost_by = "ip_vs_status"
-    facts = replace(facts_of("7.2.7"), table_status=parse_table_status(status(5)))
+    facts = replace(facts_of("7.2.7"), table_status=parse_table_status(status(90)))
     poller, recording = polled(fake, tmp_path, facts=facts)
-    assert poller.table_manifest()["table_status_fullest"]["entries"] == 5
+    assert poller.table_manifest()["table_status_fullest"]["entries"] == 90
     assert len(recording.table("polls")) == 1
 
 
@@ -447,7 +466,7 @@ def test_counters_that_stand_still_are_not_asked_for(
     poller, recording = polled(fake, tmp_path, facts=facts)
     assert recording.table("services")["conns"].isna().all()
     (why,) = [row["why"] for row in poller.not_measured() if row["what"].startswith("counters")]
-    assert why.endswith("its kernel adds them up no more")
+    assert why.endswith("the kernel no longer adds its counters up")
 
 
 def test_timeouts_alone_are_read_between_and_since_when_they_may_hold_is_noted(

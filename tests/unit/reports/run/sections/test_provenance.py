@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from analyzer.ipvs.table_status import TableStatus
-from analyzer.results import DirectorTable
+from analyzer.results import DirectorTable, KernelLaw
 from reports.run import text
-from reports.run.sections.provenance import summary, tables
+from reports.run.sections.provenance import laws, summary, tables
 from tests.unit.reports import build
 
 
@@ -90,3 +90,28 @@ def test_a_table_that_the_kernel_does_not_tell_of_is_said_to_be_not_measured() -
     assert dict(tables(replace(run, tables=(replace(TABLE, buckets=None),)))) == {
         "bal01: table of entries": None
     }
+
+
+def test_the_law_that_was_used_is_named_with_the_doubt_about_it() -> None:
+    law = KernelLaw(
+        director="bal01",
+        kernel="6.1.176",
+        law="6.1",
+        assumed=False,
+        since=("Since 4.8: this. [reported]",),
+        uncertain=("Since 7.2: that. [source] (stable trees of July 2026 have it)",),
+    )
+    assert list(laws(replace(build.demo(), laws=(law,)))) == [
+        ("bal01: IPVS law", "Linux 6.1. Since 4.8: this. [reported]"),
+        (
+            "bal01: may also hold, if carried back",
+            "Since 7.2: that. [source] (stable trees of July 2026 have it)",
+        ),
+    ]
+    unknown = replace(law, kernel=None, assumed=True, uncertain=())
+    assert list(laws(replace(build.demo(), laws=(unknown,)))) == [
+        (
+            "bal01: IPVS law",
+            "Linux 6.1, assumed: its kernel is not known. Since 4.8: this. [reported]",
+        )
+    ]
