@@ -57,7 +57,10 @@ class Proofs:
             counted=sum(server.active + server.inactive for server in servers),
             size=self._sizes[number],
         )
-        return proof_of(read, self._before[number], self._after[number])
+        before, after = self._before[number], self._after[number]
+        if after is None and before == read.size:
+            return Proof.PARTIAL  # the last look: nothing says that the table was being resized
+        return proof_of(read, before, after)
 
 
 def _last_told(sizes: Iterable[int | None]) -> Sizes:

@@ -157,7 +157,9 @@ class TableTracker:
         for state in BUSY_STATES:
             is_busy |= now["state"] == state.encode()
         is_restarted = (gained_s > RESTART_S) & (now["expires_s"] > 0)  # what is late shows 0
-        is_moved |= is_restarted & (self._missed_ns[held] >= self._due_ns()[held] + _NS)
+        missed_ns = self._missed_ns[held]
+        was_up = (missed_ns != 0) & (missed_ns >= self._due_ns()[held] + _NS)
+        is_moved |= is_restarted & was_up
         is_changed = (before["state"] != now["state"]) | (is_restarted & ~is_busy)
         return is_moved, is_changed & ~is_moved
 

@@ -81,12 +81,13 @@ def test_a_read_proves_what_the_sizes_around_it_say(
     assert Proofs(sizes).of(1, table_of(*ports), [SERVICE]) is proof
 
 
-def test_the_first_and_the_last_read_prove_nobody_gone() -> None:
+def test_the_first_read_proves_nobody_gone_and_the_last_one_those_whose_time_was_up() -> None:
     proofs = Proofs([256, 256])
     assert [proofs.of(number, table_of(1, 2), [SERVICE]) for number in (0, 1)] == [
         Proof.NOTHING,
-        Proof.NOTHING,
+        Proof.PARTIAL,
     ]
+    assert Proofs([256, 512]).of(1, table_of(1, 2), [SERVICE]) is Proof.NOTHING
 
 
 def look(t: int, size: int, ports: tuple[int, ...], counted: int) -> str:
@@ -131,6 +132,6 @@ def test_entries_that_a_read_lacks_while_the_table_grows_are_not_gone(tmp_path: 
         "resizing",
         "entries",
         "entries",
-        "resizing",
+        "entries",
     ]
     assert polls["buckets"].tolist() == [256, 256, 512, 512, 512, 512]

@@ -532,7 +532,7 @@ def test_texts_that_mean_nothing_are_no_rows_and_no_crash(tmp_path: Path) -> Non
 def sized(size: int, *, active: int = 0, inactive: int = 0) -> str:
     """The services by a table of so many buckets, one real server of ours with such counters."""
     heading, _, rest = SERVICES.partition("\n")
-    lines = [line for line in rest.splitlines(keepends=True) if "->" not in line][:1]
+    lines = [line for line in rest.splitlines(keepends=True) if "->" not in line][:2]
     server = f"  -> C0A80A16:0050      Route   1      {active:<10} {inactive:<10}\n"
     return re.sub(r"size=\d+", f"size={size}", heading) + "\n" + "".join(lines) + server
 
@@ -553,17 +553,17 @@ def test_a_read_while_the_table_is_resized_proves_no_entry_gone(tmp_path: Path) 
     polls = rows(recording, "polls", "at", "what", "buckets")
     assert [kind for _, kind in changes] == ["appeared", "gone"]
     assert [(what, buckets) for _, what, buckets in polls] == [
-        ("resizing", 256),  # nobody polled before it
+        ("entries", 256),  # nobody is counted either
         ("entries", 256),
         ("resizing", 256),
         ("resizing", 512),
         ("entries", 512),
         ("entries", 512),
-        ("resizing", 512),  # nobody polls after it
+        ("entries", 512),
     ]
     assert changes[1][0] == polls[5][0]
     (row,) = [row for row in poller.not_measured() if row["what"].startswith("entries, in every")]
-    assert row["why"].startswith("4 of 7 reads")
+    assert row["why"].startswith("2 of 7 reads")
 
 
 def test_a_kernel_whose_table_keeps_its_size_needs_no_second_look(tmp_path: Path) -> None:
