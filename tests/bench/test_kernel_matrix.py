@@ -47,12 +47,12 @@ RIGHT_S = 0.15
 FALSE = {
     "prediction-differs",
     "foreign-entries",
-    "ended-early",
     "table-memory",
     "forwarding-differs",
     "timeouts-contradicted",
     "packet-after-expiry",
 }
+CAUSES = {"port-reuse", "expire-nodest-conn", "server-removed"}
 MIX = "client=1,server=1,half=1,reset=1"
 HEADINGS = "kernel, forwarding, run", "states", "entries", "worst s", "curve missed twice resizing"
 TITLE = "{:27} {:>11} {:>9} {:>7} {}".format(*HEADINGS)
@@ -120,11 +120,19 @@ def row_of(document: Any, recording: Recording) -> Row:
         observed=shown["entries_observed"],
         worst_s=shown["worst_expiry_error_s"],
         curve=max(shown["active_max_error"] or 0, shown["inactive_max_error"] or 0),
-        false=tuple(sorted({one["id"] for one in document["findings"]} & FALSE)),
+        false=(
+            *sorted({one["id"] for one in document["findings"]} & FALSE),
+            *unknown_ends(document),
+        ),
         missed=missed,
         twice=twice,
         resizing=int((recording.table("polls")["what"] == "resizing").sum()),
     )
+
+
+def unknown_ends(document: Any) -> list[str]:
+    """Causes of early ends that nothing here brings about."""
+    return sorted({one["cause"] for one in document["ended_early"]} - CAUSES)
 
 
 def lines_off(recording: Recording) -> tuple[int, int]:
