@@ -135,7 +135,7 @@ def _handled(
     gone = absences(evidence.services, evidence.events, director.name)
     weights = weights_of(evidence.services, evidence.events, director.name, margin_ns)
     if len(gone) or weights:
-        servers = servers_found(segments, lives, evidence)
+        servers = servers_found(segments, lives, evidence, margin_ns)
         more = (
             weightless(segments, weights, director, evidence, lives, servers, margin_ns),
             _removed(segments, gone, servers, answered, nodest=director.expire_nodest_conn),

@@ -110,17 +110,25 @@ def _servers_of_macs(
     return names | dict(zip(macs[mostly].tolist(), counted["real_server"][mostly], strict=True))
 
 
-def servers_found(segments: Segments, lives: pd.DataFrame, evidence: Evidence) -> pd.Series:
+def servers_found(
+    segments: Segments, lives: pd.DataFrame, evidence: Evidence, margin_ns: int
+) -> pd.Series:
     """The real server of the entry that each segment finds; <NA> where nothing says.
+
+    An entry that a poll first saw within the margin before a SYN may be the one that this SYN made:
+    the poll's instant is no better known.
 
     Args:
         segments: that passed one director.
         lives: what was seen of its entries.
         evidence: the recording.
+        margin_ns: how well the instants of polls and packets can be compared.
     """
     rows = pd.DataFrame({"flow": segments.flow, "at_ns": segments.at_ns})
     is_syn = (segments.flag == Flag.SYN) & segments.to_vip
-    before, after = (_life_about(rows, lives, direction) for direction in ("backward", "forward"))
+    sooner = rows.assign(at_ns=segments.at_ns - np.where(is_syn, margin_ns, 0))
+    before = _life_about(sooner, lives, "backward")
+    after = _life_about(rows, lives, "forward")
     last_seen_ns = before["seen_ns"].fillna(_NEVER).to_numpy(dtype=np.int64)
     is_same = before["real_server"].notna() & (last_syn_ns(segments) <= last_seen_ns)
     is_next = ~is_same & ~is_syn  # the entry that a SYN since then made, and that was seen later

@@ -86,6 +86,22 @@ def test_a_syn_ends_the_entry_whatever_its_state(tmp_path: Path, kind: str, mode
     assert early(found) == {(kind, "expire-nodest-conn"): 5}
 
 
+@pytest.mark.parametrize("kind", ["FIN_WAIT", "ESTABLISHED"])
+def test_a_syn_whose_new_entry_is_read_by_the_poll_that_began_before_it_ends_the_old_one(
+    tmp_path: Path, kind: str
+) -> None:
+    """The poll's instant is 5 ms before the SYN, its table is read 5 ms after it."""
+    found = stage(
+        lives=rescheduled(kind, again_s=AGAIN_S + 0.035),
+        facts=NODEST,
+        weights=[(SECOND, ZERO_S, FOR_GOOD, 0)],
+        read_s=0.01,
+    ).played(tmp_path)
+    row = agreed(found)
+    assert row.entries_predicted == row.entries_observed == 10
+    assert early(found) == {(kind, "expire-nodest-conn"): 5}
+
+
 REVIVES: dict[str, dict[str, Any]] = {
     "the sysctl is off": {
         "facts": {"sysctl": {"expire_nodest_conn": "0"}},
