@@ -61,7 +61,7 @@ def counters_alone(
     rates: Mapping[ServerKey, int],
     listed: Iterable[Service],
 ) -> list[dict[str, Any]]:
-    """Rows of ``services/`` for real servers of which a look had the counters or rates and nothing else.
+    """Rows of ``services/`` for real servers of which a look had counters or rates alone.
 
     Args:
         counters: of one look, as ``ipvsadm --stats`` prints them.
