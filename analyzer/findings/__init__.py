@@ -155,7 +155,9 @@ def _none_went(figures: Figures) -> str:
     n = 0 if changes is None else len(changes[_ENTRY].drop_duplicates())
     if not n:
         return "no entry was seen"
-    return f"{n:,} {'entry was' if n == 1 else 'entries were'} seen, none of them to go by its timer"
+    return (
+        f"{n:,} {'entry was' if n == 1 else 'entries were'} seen, none of them to go by its timer"
+    )
 
 
 def _peaked(peaks: Sequence[Peak], row: Lifetime) -> list[str]:
