@@ -37,8 +37,8 @@ class Evidence:
     Attributes:
         zero_ns: the run's start, Unix time.
         services: polls with ActiveConn and InActConn.
-        counted: polls of real servers that had their counters (``conns`` and the like), with
-            ActiveConn or, from ``ipvsadm --stats`` alone, without.
+        counted: polls of real servers that had their counters (``conns`` and the like) or rates
+            (``cps``), with ActiveConn or, from ``ipvsadm --stats`` or ``--rate`` alone, without.
         service: the virtual service that the run was about; None where it watched all.
         entries: ``observed.numbered`` changes.
         changes: the same as recorded, persistence templates included.
@@ -112,7 +112,7 @@ def gather(recording: Recording) -> Evidence:
         service=service,
         requests=_by_id(recording.table("requests")),
         services=services,
-        counted=polled[polled["conns"].notna()],
+        counted=polled[polled["conns"].notna() | polled["cps"].notna()],
         entries=numbered(entries, captured.segments.flows if captured else None),
         changes=entries,
         polls=recording.table("polls"),

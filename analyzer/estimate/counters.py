@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.estimate.counted.names import names_of
-from analyzer.estimate.counted.readings import STILL_ON, readings_of
+from analyzer.estimate.counted.readings import CONTRADICTED, STILL_ON, readings_of
 from analyzer.estimate.counted.results import CountedReading, CountedService, service_name
 from analyzer.estimate.counted.series import series_of, uncounted
 from analyzer.ipvs.timers import granule_s
@@ -56,7 +56,7 @@ def counted_lifetimes(
     Args:
         director: its facts.
         services: polls with ActiveConn and InActConn, of all directors.
-        counted: polls with Conns.
+        counted: polls with Conns or CPS.
         zero_ns: the run's start, Unix time.
     """
     series = series_of(services, counted, director.name, zero_ns)
@@ -110,7 +110,7 @@ def _service(series: Series, director: Director) -> CountedService:
     if read.claimed and not settled:
         why = NAMELESS if all(names for _, names in options) else DISAGREES
     fitting = [pair for pair in known if pair[1][0].timeout_s is not None]
-    choosable = not read.claimed and read.why != STILL_ON
+    choosable = not read.claimed and read.why not in (STILL_ON, CONTRADICTED)
     if choosable and len(fitting) == 1 and _decided(series, director, options, fitting[0]):
         settled, options, why = True, fitting, None
     if settled and any(map(_is_vague, (option for option, _ in options))):

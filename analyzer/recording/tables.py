@@ -70,6 +70,7 @@ TABLES: Mapping[str, pa.Schema] = {
         out_packets=_INT,
         in_bytes=_INT,
         out_bytes=_INT,
+        cps=_INT,  # of --rate: the kernel's running mean of connections a second
     ),
     # One row is one change of an entry; gone stands at the first poll that missed it.
     "entries": _schema(

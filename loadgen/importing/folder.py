@@ -360,8 +360,10 @@ def _record_polls(
         at_ns = clock.at_ns(t)
         look = _printed_in(poll)
         doubts += look.warnings
-        rows = [row for one in look.services for row in service_rows(one, look.counters)]
-        rows += counters_alone(look.counters, look.services)
+        rows = [
+            row for one in look.services for row in service_rows(one, look.counters, look.rates)
+        ]
+        rows += counters_alone(look.counters, look.rates, look.services)
         recording.extend("services", [{"at": at_ns, "director": DIRECTOR} | row for row in rows])
         proof, table = None, look.table
         if table is not None:

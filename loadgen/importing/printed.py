@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from analyzer.ipvs.ipvsadm import parse
 from analyzer.ipvs.proc.formats import FORWARDING, Destination, Entry, EntryTable, Service
 from analyzer.ipvs.states import Timeouts
-from loadgen.director.polling.counters import counters_of
+from loadgen.director.polling.counters import counters_of, rates_of
 from loadgen.importing.wrapped import unwrapped
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class Printed:
         services: with the real servers whose ActiveConn and InActConn were printed.
         table: the entries; None if no table of them was printed.
         counters: of real servers, as ``--stats`` prints them (rounded without ``--exact``).
+        rates: CPS of real servers, as ``--rate`` prints it.
         timeouts: the last of ``ipvsadm -L --timeout``; None if it was not printed.
         size: buckets of the table of entries; None if that was not printed.
         warnings: the parser's doubts.
@@ -40,6 +41,7 @@ class Printed:
     services: tuple[Service, ...] = ()
     table: EntryTable | None = None
     counters: Mapping[ServerKey, Counters] = field(default_factory=dict)
+    rates: Mapping[ServerKey, int] = field(default_factory=dict)
     timeouts: Timeouts | None = None
     size: int | None = None
     warnings: tuple[str, ...] = ()
@@ -53,6 +55,7 @@ def from_printed(text: str) -> Printed:
         services=tuple(_service(service) for service in parsed.services),
         table=_table(parsed, text),
         counters=counters_of(parsed),
+        rates=rates_of(parsed),
         timeouts=Timeouts(tcp_s=float(told.tcp), tcpfin_s=float(told.tcpfin), udp_s=float(told.udp))
         if told
         else None,

@@ -13,6 +13,8 @@ import pytest
 
 from tests.lab.ask_links import LINKS, TCPFIN_S, TIMEOUTS
 
+pytestmark = pytest.mark.alone
+
 GUEST_LIMIT_S = 130
 VIP = "192.168.10.2"
 

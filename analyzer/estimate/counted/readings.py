@@ -2,7 +2,8 @@
 
 Two readings are tried. *Burst*: the rises are all that came (or Conns says what came), and a
 mixture of timeouts explains the falls. *Steady*: a load went on while the counter stood still. A
-reading that fits alone stands; two that both fit are both given.
+reading that fits alone stands; two that both fit are both given, unless CPS (``--rate``) shows
+which connections came.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.estimate.counted import rates
 from analyzer.estimate.counted.hidden import may_hide_arrivals
 from analyzer.estimate.counted.mixture import MOST_MISFIT, decompose, others_fit
 from analyzer.estimate.counted.names import fixed_timeouts_s
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from analyzer.estimate.counted.mixture import Mixture
+    from analyzer.estimate.counted.rates import Rates
     from analyzer.estimate.counted.results import Load
     from analyzer.estimate.counted.series import Series
     from analyzer.estimate.counted.steady import Steady
@@ -51,6 +54,10 @@ HIDDEN = (
 )
 ROUNDED = (
     "a load that rose and fell slowly, with entries that live only seconds, would look the same"
+)
+CONTRADICTED = (
+    "no reading of InActConn explains CPS (--rate) too: the load was uneven, or the estimator "
+    "stood still for a while (run_estimation)"
 )
 TWO = "two readings fit the counters about equally well"
 MEAN = (
@@ -124,21 +131,90 @@ def _readings(series: Series, hz: int | None) -> Readings:
         return Readings(claimed=(), why=BEFORE)
     if came is not None:
         return _counted(burst, series, came, fixed_s)
-    mixed = burst is not None and _resets_among(series, burst, fixed_s)
-    if not may_hide_arrivals(series.t_s, series.inactive, series.stamp_s):
-        bursts = _of_mixture(burst, "burst") if burst else ()
-        if burst and (mixed or burst.gone < LEAST_GONE * burst.arrived):
-            return Readings(claimed=(), open=bursts, why=RESETS if mixed else STILL_ON)
-        return Readings(claimed=bursts, why=None if bursts else _why(series))
-    steady = steady_load(series.t_s, series.inactive, hz, series.stamp_s)
     possible = mixture if mixture is not None and mixture.nearly_fits else None
-    return _chosen(burst or possible, steady, series)
+    if not may_hide_arrivals(series.t_s, series.inactive, series.stamp_s):
+        return _of_rises(burst, series, fixed_s)
+    steady = steady_load(series.t_s, series.inactive, hz, series.stamp_s)
+    told = _told(series)
+    if told is None or not (burst or possible or steady):
+        return _chosen(burst or possible, steady, series)
+    return _by_rates(told, burst or possible, steady, series, fixed_s)
+
+
+def _of_rises(burst: Mixture | None, series: Series, fixed_s: Sequence[float]) -> Readings:
+    """Where nothing can have come unseen."""
+    if burst is None:
+        return Readings(claimed=(), why=_why(series))
+    told = _told(series)
+    why = _doubt(burst, series, fixed_s)
+    if why is None and told and not _allows_burst(told, series):
+        why = CONTRADICTED
+    bursts = _of_mixture(burst, "burst")
+    return Readings(claimed=(), open=bursts, why=why) if why else Readings(claimed=bursts)
+
+
+def _doubt(burst: Mixture, series: Series, fixed_s: Sequence[float]) -> str | None:
+    """Why a burst that stands is not claimed after all."""
+    if _resets_among(series, burst, fixed_s):
+        return RESETS
+    return STILL_ON if burst.gone < LEAST_GONE * burst.arrived else None
 
 
 def _earlier_ones_went(series: Series) -> bool:
     """Whether a good part of what went had been there at the first poll."""
     there = int(series.inactive[0])
     return there - int(series.inactive.min()) > MOST_MISFIT * int(series.inactive.max())
+
+
+# -- what CPS shows ------------------------------------------------------------------------------
+
+
+def _told(series: Series) -> Rates | None:
+    """CPS, where it is a measurement."""
+    if series.rates is None or len(series.rates.t_s) < _FEWEST_RATES:
+        return None
+    seen = rates.births_seen(series.t_s, series.active, series.inactive)
+    return series.rates if rates.believed(series.rates, seen, series.stamp_s) else None
+
+
+_FEWEST_RATES = 3
+
+
+def _by_rates(
+    told: Rates,
+    burst: Mixture | None,
+    steady: Steady | None,
+    series: Series,
+    fixed_s: Sequence[float],
+) -> Readings:
+    """What stands of a counter that may hide arrivals, which CPS shows, if roughly."""
+    came = burst is not None and _allows_burst(told, series)
+    went_on = steady is not None and _allows_steady(told, series, steady)
+    chosen = _chosen(burst, steady, series)
+    if not came and not went_on:
+        if chosen.why == HIDDEN:  # as CPS says too
+            return chosen
+        return Readings(claimed=(), open=chosen.claimed or chosen.open, why=CONTRADICTED)
+    if burst is None or not came:
+        return _chosen(None, steady, series)
+    if went_on or not burst.fits or not rates.show_clearly(told):
+        return chosen
+    why = _doubt(burst, series, fixed_s)
+    bursts = _of_mixture(burst, "burst")
+    return Readings(claimed=(), open=bursts, why=why) if why else Readings(claimed=bursts)
+
+
+def _allows_burst(told: Rates, series: Series) -> bool:
+    births = rates.births_of_burst(series.t_s, series.active, series.inactive)
+    return rates.allow(told, births, series.stamp_s)
+
+
+def _allows_steady(told: Rates, series: Series, steady: Steady) -> bool:
+    course = rates.course_of_steady(
+        series.t_s, series.active, steady.begin_s, steady.load_s, steady.rate_per_s
+    )
+    poll_s = float(np.median(np.diff(series.t_s)))  # as far as the onset is uncertain
+    return rates.allow_course(told, course, series.stamp_s + poll_s)
 
 
 def _counted(
@@ -265,6 +341,7 @@ def _part(series: Series, begin: int, end: int) -> Series:
         t_s=series.t_s[cut],
         active=series.active[cut],
         inactive=series.inactive[cut],
+        rates=None if series.rates is None else series.rates.within(*series.t_s[cut][[0, -1]]),
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from analyzer.compared.agreement import value_at
+from analyzer.estimate.counted.rates import WIDEST_GAP_S, Rates
 from analyzer.observed.entries import ns
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class Series:
         t_s: when it was polled, ascending; the other arrays have the same shape (n,).
         conns: connections ever made (``--stats``); None where that was not read.
         stamp_s: how far a poll may have been from ``t_s``: a second where all name whole seconds.
+        rates: CPS (``--rate``); None where it was not read all along, or Conns was.
     """
 
     director: str
@@ -52,6 +54,7 @@ class Series:
     inactive: Ints
     conns: Ints | None
     stamp_s: float
+    rates: Rates | None = None
 
     @property
     def came(self) -> Ints | None:
@@ -69,16 +72,20 @@ def series_of(
 
     Args:
         services: polls with ActiveConn and InActConn.
-        counted: polls with Conns; some may be the same rows.
+        counted: polls with Conns or CPS; some may be the same rows.
         director: whose.
         zero_ns: the run's start, Unix time.
     """
     rows = _timed(services, director, zero_ns)
-    conns = _timed(counted, director, zero_ns)
+    own = _timed(counted, director, zero_ns)
+    conns, rates = own[own["conns"].notna()], own[own["cps"].notna()]
     groups = rows.groupby([*SERVICE, "forwarding"], dropna=False, sort=True)
     return [
-        _series(director, key, group, conns.merge(group[_SERVER].drop_duplicates(), on=_SERVER))
+        _series(
+            director, key, group, conns.merge(servers, on=_SERVER), rates.merge(servers, on=_SERVER)
+        )
         for key, group in groups
+        for servers in (group[_SERVER].drop_duplicates(),)
     ]
 
 
@@ -87,7 +94,8 @@ def uncounted(
 ) -> list[tuple[str, str, float]]:
     """Services of which Conns was read and InActConn was not: name, protocol, new ones a second."""
     known = services[services["director"] == director][SERVICE].drop_duplicates()
-    conns = _timed(counted, director, 0).merge(known, on=SERVICE, how="left", indicator=True)
+    own = _timed(counted, director, 0)
+    conns = own[own["conns"].notna()].merge(known, on=SERVICE, how="left", indicator=True)
     found = []
     groups = conns[conns["_merge"] == "left_only"].groupby(SERVICE, dropna=False, sort=True)
     for (protocol, vip, port, fwmark), group in groups:
@@ -103,7 +111,11 @@ def _timed(rows: pd.DataFrame, director: str, zero_ns: int) -> pd.DataFrame:
 
 
 def _series(
-    director: str, key: tuple[object, ...], rows: pd.DataFrame, counted: pd.DataFrame
+    director: str,
+    key: tuple[object, ...],
+    rows: pd.DataFrame,
+    counted: pd.DataFrame,
+    rated: pd.DataFrame,
 ) -> Series:
     *end, forwarding = key
     t_s = np.unique(rows["t_s"].to_numpy(dtype=np.float64))
@@ -120,6 +132,7 @@ def _series(
         inactive=_summed(rows, "inactive", t_s),
         conns=None if conns is None else np.rint(np.interp(t_s, *conns)).astype(np.int64),
         stamp_s=blurred_s + (_WHOLE_SECOND_S if whole else 0.0),
+        rates=_rates(rated, t_s) if conns is None else None,
     )
 
 
@@ -143,6 +156,19 @@ def _conns(
         return course, common_s, 0.0
     inside = t_s[(t_s >= read_s[0]) & (t_s <= read_s[-1])]
     return course, inside, float(np.median(np.diff(read_s)))
+
+
+def _rates(rated: pd.DataFrame, t_s: Floats) -> Rates | None:
+    """CPS where it was read all along: in a longer pause connections would leave no trace in it."""
+    summed = rated.groupby("t_s")["cps"].sum()
+    read_s = _thinned(summed.index.to_numpy(dtype=np.float64))
+    if not len(read_s) or np.diff(np.r_[t_s[0], read_s, t_s[-1]]).max() > WIDEST_GAP_S:
+        return None
+    return Rates(
+        t_s=read_s,
+        cps=summed.reindex(read_s).to_numpy(dtype=np.int64),
+        servers=len(rated[["real_server", "real_port"]].drop_duplicates()),
+    )
 
 
 def _span_s(rows: pd.DataFrame) -> float:

@@ -51,6 +51,7 @@ class Steady:
     Attributes:
         lifetime_s: of its entries, the timer's lateness included.
         timeout_s: the lifetime less that lateness.
+        begin_s: when its first entries became inactive.
         rate_per_s: connections that became inactive, each second.
         load_s: how long it lasted; None where it was still on at the end.
         n: entries that came of it, by the end of the log.
@@ -60,6 +61,7 @@ class Steady:
 
     lifetime_s: Estimate
     timeout_s: Estimate
+    begin_s: float
     rate_per_s: float
     load_s: float | None
     n: int
@@ -247,6 +249,7 @@ class _Fit:
         return Steady(
             lifetime_s=Estimate(value=middle_s + late_s / 2, uncertainty=half_s + slack_s),
             timeout_s=Estimate(value=middle_s, uncertainty=half_s + slack_s + coarse_s / 2),
+            begin_s=best.begin_s,
             rate_per_s=rate,
             load_s=load_s if ends else None,
             n=round(rate * load_s),

@@ -138,8 +138,8 @@ def lifetime_ambiguous(figures: Figures) -> Finding | None:
         title="InActConn alone does not say how long entries live",
         evidence="; ".join(shown) + (f"; and {more} more services" if more else "") + ".",
         advice="Any of these settles it: ipvsadm -Ln --stats beside the log (Conns says how many "
-        "came), the expire column of ipvsadm -Lnc, ipvsadm -Ln --timeout, a capture, or a second "
-        "load of another length.",
+        "came; CPS of --rate, at each look, about how many), the expire column of ipvsadm -Lnc, "
+        "ipvsadm -Ln --timeout, a capture, or a second load of another length.",
     )
 
 

@@ -53,6 +53,16 @@ def counters_of(said: ParsedText) -> dict[ServerKey, Counters]:
     }
 
 
+def rates_of(said: ParsedText) -> dict[ServerKey, int]:
+    """CPS of all real servers for which a text has it (``ipvsadm --rate``)."""
+    return {
+        _key(service, server): server.cps
+        for service in said.services
+        for server in service.destinations
+        if server.cps is not None
+    }
+
+
 def _key(service: Service, server: Destination) -> ServerKey:
     marked = service.fwmark is not None
     return (

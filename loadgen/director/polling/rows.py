@@ -24,15 +24,18 @@ def server_key(service: Service, server: Destination) -> ServerKey:
 
 
 def service_rows(
-    service: Service, counters: Mapping[ServerKey, Counters] | None = None
+    service: Service,
+    counters: Mapping[ServerKey, Counters] | None = None,
+    rates: Mapping[ServerKey, int] | None = None,
 ) -> list[dict[str, Any]]:
     """A service's rows of ``services/``, but for the poll's instant and director.
 
     Args:
         service: as it was polled.
         counters: of the same poll; None where they were not asked for or not given.
+        rates: CPS of the same poll, likewise.
     """
-    known = counters or {}
+    known, told = counters or {}, rates or {}
     return [
         {
             "protocol": service.protocol,
@@ -47,31 +50,35 @@ def service_rows(
             "active": server.active,
             "inactive": server.inactive,
         }
-        | _counted(known.get(server_key(service, server)))
+        | _counted(known.get(key), told.get(key))
         for server in service.destinations
+        for key in (server_key(service, server),)
     ]
 
 
 def counters_alone(
-    counters: Mapping[ServerKey, Counters], listed: Iterable[Service]
+    counters: Mapping[ServerKey, Counters],
+    rates: Mapping[ServerKey, int],
+    listed: Iterable[Service],
 ) -> list[dict[str, Any]]:
-    """Rows of ``services/`` for real servers of which a look had the counters and nothing else.
+    """Rows of ``services/`` for real servers of which a look had counters or rates alone.
 
     Args:
         counters: of one look, as ``ipvsadm --stats`` prints them.
+        rates: CPS of the same look, as ``ipvsadm --rate`` prints it.
         listed: the services of the same look with ActiveConn and InActConn; may be none.
     """
     known = {server_key(service, one) for service in listed for one in service.destinations}
     names = ("protocol", "vip", "port", "fwmark", "real_server", "real_port")
     return [
-        dict(zip(names, key, strict=True)) | _counted(counters[key])
-        for key in counters
+        dict(zip(names, key, strict=True)) | _counted(counters.get(key), rates.get(key))
+        for key in {**counters, **rates}
         if key not in known
     ]
 
 
-def _counted(counters: Counters | None) -> dict[str, int]:
-    return counters._asdict() if counters else {}
+def _counted(counters: Counters | None, cps: int | None) -> dict[str, int]:
+    return (counters._asdict() if counters else {}) | ({} if cps is None else {"cps": cps})
 
 
 def poll_row(noted: Noted, look: Look, lines: int | None) -> dict[str, Any]:

@@ -161,7 +161,15 @@ def test_counters_alone_are_kept_and_are_no_connections(tmp_path: Path) -> None:
     assert [int(at) // NS - BEGAN for at in ns(rows["at"])] == [0, 1, 2]
 
 
-def test_rates_have_no_columns_and_hide_nothing(tmp_path: Path) -> None:
+def test_rates_stand_beside_connections_and_hide_nothing(tmp_path: Path) -> None:
     rows = imported(tmp_path, stamped(RATE + TABLE, TABLE + STATS + RATE)).table("services")
     assert rows["active"].tolist() == [2, 2]
     assert rows["conns"].isna().tolist() == [True, False]
+    assert rows["cps"].tolist() == [5, 5]
+
+
+def test_rates_alone_are_kept_and_are_neither_connections_nor_counters(tmp_path: Path) -> None:
+    rows = imported(tmp_path, stamped(RATE, TABLE, RATE)).table("services")
+    assert rows["active"].isna().tolist() == [True, False, True]
+    assert rows["conns"].isna().all()
+    assert rows["cps"].isna().tolist() == [False, True, False]

@@ -23,6 +23,11 @@ HEAD = (
     "Prot LocalAddress:Port Scheduler Flags\n"
     "  -> RemoteAddress:Port           Forward Weight ActiveConn InActConn\n"
 )
+RATE_HEAD = (
+    "IP Virtual Server version 1.2.1 (size=4096)\n"
+    "Prot LocalAddress:Port                 CPS    InPPS   OutPPS    InBPS   OutBPS\n"
+    "  -> RemoteAddress:Port\n"
+)
 STATS_HEAD = (
     "IP Virtual Server version 1.2.1 (size=4096)\n"
     "Prot LocalAddress:Port               Conns   InPkts  OutPkts  InBytes OutBytes\n"
@@ -47,6 +52,9 @@ def log_of(*servers: Series, timeouts: str = "") -> str:
         if one.conns is not None:
             counts = f"{one.conns[index]} {one.conns[index] * 6} 0 {one.conns[index] * 400} 0\n"
             look += f"{STATS_HEAD}{one.service} {counts}  -> 192.0.2.21:80 {counts}"
+        if one.rates is not None:
+            rate = f"{one.rates.cps[index]} {one.rates.cps[index] * 6} 0 400 0\n"
+            look += f"{RATE_HEAD}{one.service} {rate}  -> 192.0.2.21:80 {rate}"
         looks.append(look)
     return "".join(looks)
 

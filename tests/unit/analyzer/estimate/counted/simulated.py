@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.estimate.counted.rates import Rates
 from analyzer.estimate.counted.series import Series
 from analyzer.ipvs.timers import expiry_uptime_s, granule_s
 
@@ -49,6 +50,10 @@ class Log:
     protocol: str = "TCP"
     forwarding: str = "dr"
     with_conns: bool = False
+    with_rates: bool = False
+    estimator_phase_s: float = 0.7
+    estimator_step_s: float = 2.016  # with the timer's lateness
+    estimates: tuple[float, float] = (-np.inf, np.inf)  # from the first load on, when it runs
     reset_share: float = 0.0  # that wait 10 s instead
     seed: int = 1
     _random: np.random.Generator = field(init=False, repr=False, compare=False)
@@ -109,4 +114,20 @@ class Log:
             inactive=held.astype(np.int64),
             conns=ever.astype(np.int64) + 1000 if self.with_conns else None,
             stamp_s=1.0 if self.stamps == "whole" else 0.0,
+            rates=self._rates(t_s, shown_s - shown_s[0], came_s) if self.with_rates else None,
         )
+
+    def _rates(self, t_s: Floats, shown_s: Floats, came_s: Floats) -> Rates:
+        """CPS by the kernel's own arithmetic (net/netfilter/ipvs/ip_vs_est.c)."""
+        begin_s = min(t_s[0], came_s[0]) - 40 + self.estimator_phase_s
+        steps_s = np.arange(begin_s, t_s[-1] + self.estimator_step_s, self.estimator_step_s)
+        conns = np.searchsorted(came_s, steps_s, side="right")
+        held, scaled, last = [0], 0, 0
+        runs_from_s, runs_to_s = (START_S + since_s for since_s in self.estimates)
+        for step_s, now in zip(steps_s, conns.tolist(), strict=True):
+            if runs_from_s <= step_s <= runs_to_s:
+                scaled += (((now - last) << 9) - scaled) >> 2
+                last = now
+            held.append(scaled)
+        index = np.searchsorted(steps_s, t_s, side="right")
+        return Rates(t_s=shown_s, cps=(np.array(held)[index] + 0x1FF) >> 10, servers=1)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from analyzer.estimate.counted.readings import (
     BEFORE,
+    CONTRADICTED,
     HIDDEN,
     MEAN,
     NEVER,
@@ -153,6 +154,70 @@ def test_a_second_load_of_another_length_settles_the_first() -> None:
     assert reading.n == pytest.approx(2200, rel=0.03)
 
 
+# -- CPS, as --rate prints it --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("poll_s", [2.0, 5.0])
+@pytest.mark.parametrize(
+    ("timeout_s", "over_s", "rate_per_s"),
+    [(45.0, 600.0, 5.0), (20.0, 300.0, 10.0), (60.0, 240.0, 2.0), (30.0, 45.0, 40.0)],
+)
+def test_cps_tells_a_steady_load_from_a_burst(
+    timeout_s: float, over_s: float, rate_per_s: float, poll_s: float
+) -> None:
+    log = steady(timeout_s, over_s, rate_per_s, lateness="none", poll_s=poll_s)
+    assert found(log).why == TWO
+    (reading,) = found(replace(log, with_rates=True)).claimed
+    assert reading.load == "steady"
+    assert covers(reading, timeout_s)
+    assert reading.n == pytest.approx(rate_per_s * over_s, rel=0.05)
+
+
+@pytest.mark.parametrize("poll_s", [2.0, 5.0])
+@pytest.mark.parametrize(
+    ("timeout_s", "over_s", "rate_per_s"),
+    [(60.0, 20.0, 10.0), (60.0, 16.0, 3.0), (120.0, 60.0, 5.0)],
+)
+def test_cps_tells_a_burst_from_a_steady_load(
+    timeout_s: float, over_s: float, rate_per_s: float, poll_s: float
+) -> None:
+    log = steady(timeout_s, over_s, rate_per_s, lateness="none", poll_s=poll_s)
+    assert found(log).why == TWO
+    (reading,) = found(replace(log, with_rates=True)).claimed
+    assert reading.load == "burst"
+    assert covers(reading, timeout_s)
+    assert reading.n == over_s * rate_per_s
+
+
+def test_cps_of_0_all_along_is_not_believed() -> None:
+    """The estimator was stopped (run_estimation=0): it settles nothing and takes nothing away."""
+    stopped = (np.inf, np.inf)
+    open_ones = steady(45.0, 600.0, lateness="none")
+    assert found(replace(open_ones, with_rates=True, estimates=stopped)) == found(open_ones)
+    clear = Log(stages=(Stage(over_s=0.4, rate_per_s=200.0),), timeout_s=60.0)
+    assert found(clear).claimed
+    assert found(replace(clear, with_rates=True, estimates=stopped)) == found(clear)
+
+
+def test_cps_that_froze_settles_nothing() -> None:
+    log = steady(45.0, 600.0, lateness="none", with_rates=True, estimates=(-np.inf, 100.0))
+    said = found(log)
+    assert (said.claimed, said.why) == ((), CONTRADICTED)
+    assert [reading.load for reading in said.open] == ["steady", "burst"]
+
+
+def test_no_burst_is_claimed_while_cps_shows_that_more_came() -> None:
+    """Whatever left no entry: the answer rests on there being none."""
+    series = Log(
+        stages=(Stage(over_s=0.4, rate_per_s=200.0),), timeout_s=60.0, with_rates=True
+    ).series()
+    assert series.rates is not None
+    assert readings_of(series, None).claimed
+    more = replace(series, rates=replace(series.rates, cps=series.rates.cps + 4))
+    said = readings_of(more, None)
+    assert (said.claimed, said.why) == ((), CONTRADICTED)
+
+
 # -- what cannot be told -------------------------------------------------------------------------
 
 
@@ -207,9 +272,12 @@ STAGES = st.builds(
     arrivals=st.sampled_from(["regular", "poisson"]),
     begins_s=st.sampled_from([-10.0, -10.0, 20.0]),
     with_conns=st.booleans(),
+    with_rates=st.booleans(),
+    estimator_phase_s=st.sampled_from([0.1, 0.9, 1.7]),
+    estimates=st.sampled_from([(-np.inf, np.inf), (-np.inf, 40.0), (40.0, np.inf)]),
     seed=st.integers(0, 9),
 )
-@settings(max_examples=15, deadline=None, derandomize=True)
+@settings(max_examples=25, deadline=None, derandomize=True)
 def test_whatever_the_load_what_is_claimed_covers_the_truth(
     stages: list[Stage], timeout_s: float, **others: object
 ) -> None:

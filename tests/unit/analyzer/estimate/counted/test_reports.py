@@ -248,6 +248,29 @@ def test_a_steady_udp_load_with_conns_beside_it_is_settled() -> None:
     assert "counted by Conns" in found.verdict
 
 
+def test_a_steady_load_with_rates_beside_it_is_settled() -> None:
+    """The usual loop: ipvsadm -Ln; ipvsadm -Ln --rate."""
+    stages = (Stage(over_s=600.0, rate_per_s=5.0),)
+    log = Log(stages=stages, timeout_s=45.0, lateness="none")
+    assert reported(log_of(log.series())).lifetimes == ()
+    found = reported(log_of(replace(log, with_rates=True).series()))
+    (row,) = found.lifetimes
+    assert covers(row, 45)
+    assert "under a steady load of 5.01/s over 600 s" in found.verdict
+
+
+def test_rates_of_an_estimator_that_was_stopped_settle_nothing() -> None:
+    log = Log(
+        stages=(Stage(over_s=600.0, rate_per_s=5.0),),
+        timeout_s=45.0,
+        lateness="none",
+        with_rates=True,
+        estimates=(np.inf, np.inf),
+    )
+    found = reported(log_of(log.series()))
+    assert (found.lifetimes, len(found.counted[0].readings)) == ((), 2)
+
+
 def test_a_service_that_stood_still_is_not_dwelt_on_beside_others() -> None:
     moved = burst("TCP 192.0.2.80:80", "dr", 30.0)
     idle = replace(

@@ -16,22 +16,29 @@ MARK = ("FWM", None, None, 3, "dr", "192.0.2.21", 0)
 SIX = ("UDP", "fd00::53", 53, None, "nat", "fd00::21", 53)
 
 
-def table(rows: list[tuple[float, tuple, int | None, int | None]]) -> pd.DataFrame:
-    """Rows of (seconds, server, InActConn, Conns)."""
+def table(
+    rows: list[tuple[float, tuple, int | None, int | None]], cps: list[int | None] | None = None
+) -> pd.DataFrame:
+    """Rows of (seconds, server, InActConn, Conns), and their CPS."""
     made = [
         dict(zip(COLUMNS, server, strict=True))
         | {"at": pd.Timestamp(round(at_s * 1e9), tz="UTC"), "director": "bal01"}
         | {"active": None if inactive is None else 1, "inactive": inactive, "conns": conns}
-        for at_s, server, inactive, conns in rows
+        | {"cps": rate}
+        for (at_s, server, inactive, conns), rate in zip(
+            rows, cps or [None] * len(rows), strict=True
+        )
     ]
-    whole = ("port", "fwmark", "active", "inactive", "conns")
+    whole = ("port", "fwmark", "active", "inactive", "conns", "cps")
     return pd.DataFrame(made).astype(dict.fromkeys(whole, "Int64"))
 
 
-def found(rows: list[tuple[float, tuple, int | None, int | None]]) -> list[Series]:
-    both = table(rows)
+def found(
+    rows: list[tuple[float, tuple, int | None, int | None]], cps: list[int | None] | None = None
+) -> list[Series]:
+    both = table(rows, cps)
     services = both[both["active"].notna()]
-    return series_of(services, both[both["conns"].notna()], "bal01", 0)
+    return series_of(services, both[both["conns"].notna() | both["cps"].notna()], "bal01", 0)
 
 
 def test_services_are_apart_by_forwarding_and_real_servers_are_summed() -> None:
@@ -112,3 +119,36 @@ def test_services_of_which_only_stats_were_printed_are_named_with_their_rate() -
     services = both[both["active"].notna()]
     counted = both[both["conns"].notna()]
     assert uncounted(services, counted, "bal01") == [("TCP 192.0.2.80:80", "TCP", 30.0)]
+
+
+def test_cps_of_real_servers_is_summed_and_each_was_rounded() -> None:
+    rows = [(5.0 * number, server, 3, None) for number in range(4) for server in (WEB, OTHER)]
+    (one,) = found(rows, [1, 2, 3, 4, 5, 6, 7, 8])
+    assert one.rates is not None
+    assert one.rates.t_s.tolist() == [0.0, 5.0, 10.0, 15.0]
+    assert one.rates.cps.tolist() == [3, 7, 11, 15]
+    assert (one.rates.servers, one.conns) == (2, None)
+
+
+def test_cps_of_looks_of_its_own_is_taken_and_counts_no_connections() -> None:
+    rows = [(2.0 * number, WEB, 3, None) for number in range(9)]
+    alone = [(2.0 * number + 1, (*WEB[:4], None, *WEB[5:]), None, None) for number in range(8)]
+    (one,) = found(rows + alone, [None] * 9 + list(range(8)))
+    assert one.rates is not None
+    assert one.rates.cps.tolist() == list(range(8))
+    assert one.inactive.tolist() == [3] * 9
+    assert uncounted(table(rows), table(alone, list(range(8))), "bal01") == []
+
+
+@pytest.mark.parametrize("missing", [slice(0, 3), slice(3, 6), slice(7, 10)])
+def test_cps_with_a_long_pause_is_not_taken(missing: slice) -> None:
+    """What came in it may have left no trace."""
+    cps: list[int | None] = [1] * 10
+    cps[missing] = [None] * 3
+    (one,) = found([(5.0 * number, WEB, 3, None) for number in range(10)], cps)
+    assert one.rates is None
+
+
+def test_where_conns_are_known_cps_is_not_asked() -> None:
+    (one,) = found([(float(at_s), WEB, at_s, 4 * at_s) for at_s in range(5)], [4] * 5)
+    assert (one.rates, one.conns is None) == (None, False)
