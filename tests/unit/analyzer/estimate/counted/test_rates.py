@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.analyzer.counted.simulated import Log, Stage
 
 from analyzer.estimate.counted.rates import (
     Rates,
@@ -20,6 +19,7 @@ from analyzer.estimate.counted.rates import (
     course_of_steady,
     show_clearly,
 )
+from tests.unit.analyzer.estimate.counted.simulated import Log, Stage
 
 SLACK_S = 3.0
 
