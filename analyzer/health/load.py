@@ -8,6 +8,7 @@ from analyzer.forecast.lives import DEBIAN_HZ, EPHEMERAL_PORTS
 from analyzer.forecast.model import port_budget, table_memory
 from analyzer.health.model import made, name_of
 from analyzer.ipvs import sctp
+from analyzer.ipvs.proc.formats import entries_counted
 from analyzer.ipvs.states import Timeouts
 from analyzer.ipvs.table_status import in_words, is_full
 from analyzer.ipvs.timers import granule_s
@@ -129,7 +130,7 @@ def memory(one: Health, found: Sorted) -> Check:
 
 def table(one: Health) -> Check:
     """Does the table take more entries? Since Linux 7.2 it has a limit, ``conn_max``."""
-    counted = sum(s.active + s.inactive for each in one.services for s in each.destinations)
+    counted = entries_counted(one.services)
     status, most = one.table_status, one.conn_max
     held = counted if status is None else status.entries
     text = (

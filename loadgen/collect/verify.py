@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from analyzer.forecast.lives import CONN_TAB_BITS
 from analyzer.health import Health, name_of
-from analyzer.ipvs.proc.formats import parse_entries
+from analyzer.ipvs.proc.formats import entries_counted, parse_entries
 from analyzer.ipvs.versions import why_counters_stand_still
 from loadgen.director.links.eyes import eye_on
 from loadgen.director.links.meet import meet
@@ -68,7 +68,7 @@ async def _one(eye: Eye, facts: DirectorFacts, window_s: float) -> Health:
     await asyncio.sleep(window_s)
     second, passed_s = await _counted(eye), time.monotonic() - began_s
     look = await eye.look("services", timeout_s=ASK_S)
-    held = sum(s.active + s.inactive for one in look.services.services for s in one.destinations)
+    held = entries_counted(look.services.services)
     if held <= MOST_ENTRIES:
         look = await eye.look("entries", timeout_s=ASK_S, expected=held)
         text = look.entries

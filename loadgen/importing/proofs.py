@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from analyzer.ipvs.proc.formats import entries_counted
 from analyzer.ipvs.table_diff.reads import Proof, TableRead, proof_of
 from analyzer.ipvs.versions import law_of, release_of
 
@@ -48,13 +49,12 @@ class Proofs:
         if not self._told:
             return Proof.PARTIAL  # two torn reads in a row would have to miss the same one
         keys = {entry.key for entry in table.entries if entry.client_port}
-        servers = (server for service in services for server in service.destinations)
         read = TableRead(
             at_ns=0,
             table=table,
             lines=table.lines,
             distinct=len(keys),
-            counted=sum(server.active + server.inactive for server in servers),
+            counted=entries_counted(services),
             size=self._sizes[number],
         )
         before, after = self._before[number], self._after[number]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from analyzer.ipvs.states import Timeouts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 FORWARDING = {"Route": "dr", "Masq": "nat", "Tunnel": "tun", "Local": "local"}
 """The kernel's word for a forwarding method (``ip_vs_fwd_name``) to ours."""
@@ -53,6 +53,12 @@ class Service:
     fwmark: int | None
     scheduler: str
     destinations: tuple[Destination, ...]
+
+
+def entries_counted(services: Iterable[Service]) -> int:
+    """ActiveConn and InActConn of all real servers; the table may hold entries of others too."""
+    servers = (server for service in services for server in service.destinations)
+    return sum(server.active + server.inactive for server in servers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

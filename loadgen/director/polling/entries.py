@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from analyzer.ipvs.proc.entry_text import read_entries
+from analyzer.ipvs.proc.formats import entries_counted
 from analyzer.ipvs.table_diff.reads import Proof, Resizes, TableRead
 from analyzer.ipvs.table_diff.tracking import TableTracker, distinct_entries, joined
 from analyzer.ipvs.versions import law_of
@@ -140,7 +141,7 @@ class Entries:
             table=self._watched.entries(table.rows),
             lines=table.lines,
             distinct=distinct_entries(table.rows),
-            counted=_counted(look),
+            counted=entries_counted(look.services.services),
             size=look.services.conn_tab_size,
         )
 
@@ -160,7 +161,7 @@ class Entries:
             lines: of its entries; None where it had none.
             asked: they were asked for.
         """
-        self.there = max(_counted(look), lines or 0)
+        self.there = max(entries_counted(look.services.services), lines or 0)
         if asked and lines is None:
             self._try_again_s = now_s + TRY_AGAIN_S
             return self._become("unreadable", "/proc/net/ip_vs_conn gave nothing")
@@ -182,12 +183,3 @@ class Entries:
             f"{self._share:.2%} allows less often than every {LONGEST_WAIT_S:g} s; "
             "the counters go on"
         )
-
-
-def _counted(look: Look) -> int:
-    """Entries of all services by the counters; the table may hold others besides."""
-    return sum(
-        server.active + server.inactive
-        for service in look.services.services
-        for server in service.destinations
-    )
