@@ -5,6 +5,7 @@ The fixtures are the ones that the program offers to its users.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -35,6 +36,7 @@ __all__ = ["ipvs_lab", "make_ipvs_lab"]
 
 REPOSITORY = Path(__file__).parents[2]
 MEMORY_MB = 512
+GUEST_LIMIT_S = 300  # 75 to 130 s, by how fast the machine starts processes under ptrace
 INIT = """\
 #!/bin/sh
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/run PYTHONDONTWRITEBYTECODE=1
@@ -102,6 +104,14 @@ class Guest:
 
     process: subprocess.Popen[bytes]
     share: Path
+
+    def answer(self) -> Any:
+        """What the program inside printed as JSON; errors of the guest fail the test that asks."""
+        self.process.wait(GUEST_LIMIT_S)
+        code = self.share / "code"
+        assert code.exists(), (self.share / "console.txt").read_text()
+        assert code.read_text() == "0\n", (self.share / "errors.txt").read_text()
+        return json.loads((self.share / "answer.json").read_text())
 
 
 @pytest.fixture(scope="session")

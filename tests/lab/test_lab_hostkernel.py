@@ -7,26 +7,17 @@ in ``inside_a_guest.py``; the guest is started by ``conftest.py``.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 
 pytestmark = pytest.mark.alone
 
-GUEST_LIMIT_S = 100
-
 
 @pytest.fixture(scope="module")
 def told(guest: Any) -> Any:
     """What happened inside the guest."""
-    guest.process.wait(GUEST_LIMIT_S)
-    errors = guest.share / "errors.txt"
-    console = (guest.share / "console.txt").read_text()
-    code = guest.share / "code"
-    assert code.exists(), console
-    assert code.read_text() == "0\n", errors.read_text()
-    return json.loads((guest.share / "answer.json").read_text())
+    return guest.answer()
 
 
 def test_auto_takes_the_kernel_that_has_ipvs_and_status_says_so(told: Any) -> None:
