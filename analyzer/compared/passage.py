@@ -45,12 +45,14 @@ class Passage:
         handled: what it did with them.
         outages: when it did not take what was sent to it.
         unsure: those of which cannot be told whether it took them; shape (segments,).
+        near_removal: those of them that came as their real server was removed, or came back.
     """
 
     segments: Segments
     handled: Handling
     outages: tuple[Outage, ...]
     unsure: Bools
+    near_removal: Bools
 
     def only(self, chosen: Bools) -> Passage:
         """The chosen segments, in the same order."""
@@ -62,6 +64,7 @@ class Passage:
             segments=self.segments.only(chosen),
             handled=Handling(**masks),
             unsure=self.unsure[chosen],
+            near_removal=self.near_removal[chosen],
         )
 
     @property
@@ -77,12 +80,18 @@ class Passage:
 
     def not_measured(self, director: str) -> list[NotMeasured]:
         """What of it is not known, for people."""
-        count = int(self.unsure.sum())
-        if not count:
-            return []
-        what = f"whether {director} took {count} packet(s)"
-        why = "they came as it was cut off, or came back, and nobody answered them"
-        return [NotMeasured(what=what, why=why)]
+        cases = (
+            (self.unsure & ~self.near_removal, "it was cut off, or came back"),
+            (self.near_removal, "their real server was removed, or came back"),
+        )
+        return [
+            NotMeasured(
+                what=f"whether {director} took {int(chosen.sum())} packet(s)",
+                why=f"they came as {cause}, and no answer says which",
+            )
+            for chosen, cause in cases
+            if chosen.any()
+        ]
 
 
 def passage_of(
@@ -112,11 +121,13 @@ def passage_of(
         passed, answered = assumed, answers(everything, assumed, macs)
     segments = everything.only(passed)
     margin_ns = round((clock.uncertainty_s + REACTION_S) * _NS)
+    handled, near = _handled(segments, director, evidence, lives, answered, out, margin_ns)
     return Passage(
         segments=segments,
-        handled=_handled(segments, director, evidence, lives, answered, out, margin_ns),
+        handled=handled,
         outages=out,
-        unsure=unsure(segments, answered, out),
+        unsure=unsure(segments, answered, out) | near,
+        near_removal=near,
     )
 
 
@@ -128,21 +139,25 @@ def _handled(
     answered: Answers,
     out: tuple[Outage, ...],
     margin_ns: int,
-) -> Handling:
+) -> tuple[Handling, Bools]:
+    """What the director did with each segment, and those that a removal or return leaves open."""
     masks = {"dropped": not_taken(segments.at_ns, out)}
+    open_ = np.zeros(len(segments.flow), dtype=bool)
     if evidence.forwarding != "nat" and not _serves_itself(evidence, director.name):
         masks["dropped"] |= answered.rejected
     gone = absences(evidence.services, evidence.events, director.name)
     weights = weights_of(evidence.services, evidence.events, director.name, margin_ns)
     if len(gone) or weights:
         servers = servers_found(segments, lives, evidence, margin_ns)
+        nodest = director.expire_nodest_conn
+        removed, open_ = _removed(segments, gone, servers, answered, margin_ns, nodest=nodest)
         more = (
             weightless(segments, weights, director, evidence, lives, servers, margin_ns),
-            _removed(segments, gone, servers, answered, nodest=director.expire_nodest_conn),
+            removed,
         )
         for name, mask in (pair for one in more for pair in one.items()):
             masks[name] = masks.get(name, False) | mask
-    return handling(len(segments.flow), **masks)
+    return handling(len(segments.flow), **masks), open_
 
 
 def _serves_itself(evidence: Evidence, director: str) -> bool:
@@ -153,29 +168,39 @@ def _serves_itself(evidence: Evidence, director: str) -> bool:
 
 
 def _removed(
-    segments: Segments, gone: pd.DataFrame, servers: pd.Series, answered: Answers, *, nodest: bool
-) -> dict[str, Bools]:
-    """Segments to entries of real servers that were removed.
+    segments: Segments,
+    gone: pd.DataFrame,
+    servers: pd.Series,
+    answered: Answers,
+    margin_ns: int,
+    *,
+    nodest: bool,
+) -> tuple[dict[str, Bools], Bools]:
+    """Segments to entries of real servers that were removed, and those of which it is not known.
 
     Without expire_nodest_conn the director drops them until the server is back. With it the entries
-    are deleted at once: the segments find none, until a SYN makes a new one.
+    are deleted at once: the segments find none, until a SYN makes a new one. What a server sends
+    passes all the same.
     """
     is_syn = (segments.flag == Flag.SYN) & segments.to_vip
     names = ("expire_nodest", "dropped", "unavailable")
     masks = {name: np.zeros(len(segments.flow), dtype=bool) for name in names}
+    open_ = np.zeros(len(segments.flow), dtype=bool)
     began_ns = last_syn_ns(segments)
     lost, got = answered.refused | answered.unanswered, answered.taken | answered.answered
     for absence in gone.to_dict("records"):
         ours = (servers == absence["server"]).to_numpy(dtype=bool, na_value=False)
-        away = ours & _after(segments.at_ns, absence, _GONE, says_after=lost, says_before=got)
+        away, near = _after(segments.at_ns, absence, _GONE, margin_ns, after=lost, before=got)
         if nodest:
-            away &= began_ns < absence["from_ns"]
+            away &= ours & (began_ns < absence["from_ns"])
             masks["expire_nodest"] |= away & is_syn
             masks["dropped"] |= away & ~is_syn
         else:
-            back = _after(segments.at_ns, absence, _BACK, says_after=got, says_before=lost)
-            masks["unavailable"] |= away & ~back
-    return masks
+            back, also = _after(segments.at_ns, absence, _BACK, margin_ns, after=got, before=lost)
+            masks["unavailable"] |= ours & away & ~back
+            near |= also
+        open_ |= ours & near & segments.to_vip
+    return masks, open_
 
 
 _NS = 1_000_000_000
@@ -187,12 +212,17 @@ def _after(
     at_ns: Ints,
     absence: Mapping[Hashable, Any],
     names: tuple[str, str, str],
+    margin_ns: int,
     *,
-    says_after: Bools,
-    says_before: Bools,
-) -> Bools:
-    """Which segments came after a removal or return; near it what became of them says so."""
+    after: Bools,
+    before: Bools,
+) -> tuple[Bools, Bools]:
+    """Which segments came after a removal or return, and of which near it nothing says so.
+
+    Near it, what became of a segment says so: ``after`` those as it is treated afterwards,
+    ``before`` those as it was until then.
+    """
     instant_ns, since_ns, by_ns = (int(absence[name]) for name in names)
-    near = (at_ns >= since_ns) & (at_ns <= by_ns)
-    after = at_ns >= instant_ns
-    return np.where(near & says_after, True, np.where(near & says_before, False, after))
+    near = (at_ns >= since_ns - margin_ns) & (at_ns - margin_ns <= by_ns)
+    came_after = np.where(near & after, True, np.where(near & before, False, at_ns >= instant_ns))
+    return came_after, near & ~after & ~before

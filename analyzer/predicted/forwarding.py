@@ -6,8 +6,9 @@ What packets show depends on where they were captured:
   for; in dr and tun it leaves for the same (or within another packet), and replies bypass the
   director;
 * on a client: replies come from other MACs than requests go to where they bypass the director (dr,
-  tun) and both are on the client's link. Behind a router both have the router's MAC, and in nat the
-  director's: nothing tells one from the other;
+  tun) and both are on the client's link. Then they have the TTL that a host begins with; one that
+  is less came by a router, and routers may differ by direction. Behind one router both have its
+  MAC, and in nat the director's: nothing tells one from the other;
 * on a real server in nat: what is its address is no VIP, and nothing tells so;
 * anywhere, of one side or direction alone: nothing tells.
 
@@ -28,6 +29,7 @@ from analyzer.ipvs.states import Flag
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import numpy.typing as npt
     import pandas as pd
 
     from analyzer.recording.captures import Captured
@@ -208,20 +210,35 @@ def _sent_on(captured: Captured | None) -> _Sign | None:
 
 
 _SHOWN = 2
+FIRST_TTLS = (64, 128, 255)
+"""What hosts send with (Linux and BSD, Windows, Solaris and routers): each router takes 1 off."""
 
 
 def _by_macs(captured: Captured | None) -> _Sign | None:
-    """By replies that bypass where requests go to, or come from."""
-    if captured is None or captured.rewriting.flows:
+    """By replies that bypass where requests go to, or come from, and that no router sent on."""
+    if captured is None or not _bypassed(captured) or _were_sent_on(captured.segments):
         return None
+    return _Sign("dr", "replies come straight from hosts of this link, past the MAC requests go to")
+
+
+def _bypassed(captured: Captured) -> bool:
+    """Whether there are replies, and none of them comes from, or goes to, where requests go."""
     segments, macs = captured.segments, captured.forwarder_macs
-    if not macs or _sent_on_unchanged(segments, macs) or _take_replies(segments, macs):
-        return None
-    back = ~segments.to_vip & (segments.flag != Flag.RST)
-    if not back.any() or (back & np.isin(segments.source_mac, list(macs))).any():
-        return None
-    why = "replies do not pass the MAC that requests pass (or routers differ by direction)"
-    return _Sign("dr", why)
+    if not macs or captured.rewriting.flows or _sent_on_unchanged(segments, macs):
+        return False
+    back = _replies(segments)
+    mine = np.isin(segments.source_mac, list(macs)) | np.isin(segments.destination_mac, list(macs))
+    return bool(back.any() and not (back & mine).any())
+
+
+def _were_sent_on(segments: Segments) -> bool:
+    """Whether a router took a hop off replies' TTL."""
+    return not np.isin(segments.ttl[_replies(segments)], FIRST_TTLS).all()
+
+
+def _replies(segments: Segments) -> npt.NDArray[np.bool_]:
+    """Replies other than resets, which a director may send itself."""
+    return ~segments.to_vip & np.not_equal(segments.flag, Flag.RST)
 
 
 def _sent_on_unchanged(segments: Segments, macs: frozenset[int]) -> int:
@@ -234,8 +251,7 @@ def _sent_on_unchanged(segments: Segments, macs: frozenset[int]) -> int:
 
 def _take_replies(segments: Segments, macs: frozenset[int]) -> bool:
     """Whether replies other than resets arrive at these MACs: a router's, or a gateway's."""
-    back = ~segments.to_vip & (segments.flag != Flag.RST)
-    return bool((back & np.isin(segments.destination_mac, list(macs))).any())
+    return bool((_replies(segments) & np.isin(segments.destination_mac, list(macs))).any())
 
 
 def _why_unknown(captured: Captured) -> str:
@@ -249,6 +265,11 @@ def _why_unknown(captured: Captured) -> str:
         return (
             "no reply was captured, as where replies bypass a director (dr, tun), and as where one "
             "direction or interface alone is captured"
+        )
+    if _bypassed(captured) and _were_sent_on(segments):
+        return (
+            "replies come by another MAC than requests go to, but by a router (their TTL was "
+            "lowered): in dr, and in nat where routers differ by direction"
         )
     return (
         "the capture has the packets of one side alone (a client's, or a server's): dr and nat "

@@ -66,6 +66,7 @@ class PacketTable:
         source, destination: indices into ``addresses``.
         flags: the TCP flag byte; 0 of a datagram.
         sequence: the TCP sequence number; 0 of a datagram.
+        ttl: the time to live (IPv4), or hop limit (IPv6).
         source_mac, destination_mac: as 48-bit numbers, NO_MAC where the link has none; THIS_HOST
             where the link says that the capturing host sent or took it, whatever its interface.
         addresses: every address that occurs, as text; IPv4 before IPv6, each in order of number.
@@ -83,6 +84,7 @@ class PacketTable:
     destination_port: Ports
     flags: UInt8s
     sequence: npt.NDArray[np.uint32]
+    ttl: UInt8s
     source_mac: Ints
     destination_mac: Ints
     addresses: tuple[str, ...]
@@ -133,6 +135,8 @@ def _decoded(frames: Frames) -> tuple[PacketTable, Ends]:
     transport = network.transport[whole]
     is_tcp = network.protocol[whole] == TCP
     file = frames.file
+    is_v6 = link.ethertype[whole] == IPV6
+    ttl_at = link.network[whole] + np.where(is_v6, 7, 8)
     rows = PacketTable(
         at_ns=frames.at_ns[whole],
         protocol=network.protocol[whole].astype(np.uint8),
@@ -142,6 +146,7 @@ def _decoded(frames: Frames) -> tuple[PacketTable, Ends]:
         destination_port=file.numbers(transport + 2, 2).astype(np.uint16),
         flags=np.where(is_tcp, file.numbers(transport + 13, 1), 0).astype(np.uint8),
         sequence=np.where(is_tcp, file.numbers(transport + 4, 4), 0).astype(np.uint32),
+        ttl=file.numbers(ttl_at, 1).astype(np.uint8),
         source_mac=np.where(link.went_out, THIS_HOST, link.source_mac)[whole],
         destination_mac=np.where(link.came_in, THIS_HOST, link.destination_mac)[whole],
         addresses=(),
@@ -150,7 +155,6 @@ def _decoded(frames: Frames) -> tuple[PacketTable, Ends]:
         skipped=network.skipped,
         unread=frames.unread,
     )
-    is_v6 = link.ethertype[whole] == IPV6
     return rows, ends_of(file, link.network[whole], is_v6)
 
 

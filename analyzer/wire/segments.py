@@ -51,7 +51,7 @@ class Segments:
         to_vip: from the client to the VIP; else a reply.
         flag: what the packet counts as (``Flag``).
         sequence: the TCP sequence number.
-        source_mac, destination_mac: as in PacketTable.
+        ttl, source_mac, destination_mac: as in PacketTable.
         flows: one row per flow, with ``FLOW_COLUMNS``.
     """
 
@@ -60,6 +60,7 @@ class Segments:
     to_vip: Bools
     flag: npt.NDArray[np.int8]
     sequence: npt.NDArray[np.uint32] | Ints
+    ttl: npt.NDArray[np.uint8]
     source_mac: Ints
     destination_mac: Ints
     flows: pd.DataFrame
@@ -102,6 +103,7 @@ def service_segments(packets: PacketTable, ends: Iterable[VirtualEnd]) -> Segmen
             packets.protocol[rows] == UDP, np.int8(Flag.DATAGRAM), flag_of(packets.flags[rows])
         ),
         sequence=packets.sequence[rows],
+        ttl=packets.ttl[rows],
         source_mac=packets.source_mac[rows],
         destination_mac=packets.destination_mac[rows],
         flows=_flow_table(packets, flow_keys, known),

@@ -37,6 +37,7 @@ def segments(connections: int) -> tuple[Segments, np.ndarray]:
         to_vip=np.ones(size, dtype=bool),
         flag=np.tile(np.array(FLAGS, dtype=np.int8), connections),
         sequence=np.zeros(size, dtype=np.int64),
+        ttl=np.full(size, 64, dtype=np.uint8),
         source_mac=np.zeros(size, dtype=np.int64),
         destination_mac=np.zeros(size, dtype=np.int64),
         flows=pd.DataFrame(),

@@ -48,6 +48,7 @@ class Seg:
     reply: bool = False
     sequence: int = 0
     mac: int = DIRECTOR_MAC
+    ttl: int = 64
 
     @property
     def protocol(self) -> str:
@@ -70,6 +71,7 @@ def segments(rows: Iterable[Seg]) -> Segments:
         to_vip=np.array([not row.reply for row in ordered], dtype=bool),
         flag=np.array([row.flag for row in ordered], dtype=np.int8),
         sequence=np.array([row.sequence for row in ordered], dtype=np.int64),
+        ttl=np.array([row.ttl for row in ordered], dtype=np.uint8),
         source_mac=np.array([row.mac if row.reply else CLIENT_MAC for row in ordered]),
         destination_mac=np.array([CLIENT_MAC if row.reply else row.mac for row in ordered]),
         flows=flows(keys),
@@ -205,20 +207,26 @@ def ipv4(
     protocol: int = 6,
     options: bytes = b"",
     fragment_offset: int = 0,
+    ttl: int = 64,
 ) -> bytes:
     """An IPv4 packet."""
     words = 5 + len(options) // 4
     size = words * 4 + len(payload)
-    head = struct.pack(">BBHHHBBH", 0x40 | words, 0, size, 1, fragment_offset, 64, protocol, 0)
+    head = struct.pack(">BBHHHBBH", 0x40 | words, 0, size, 1, fragment_offset, ttl, protocol, 0)
     ends = IPv4Address(source).packed + IPv4Address(destination).packed
     return head + ends + options + payload
 
 
 def ipv6(
-    payload: bytes, *, source: str = CLIENT6, destination: str = VIP6, next_header: int = 6
+    payload: bytes,
+    *,
+    source: str = CLIENT6,
+    destination: str = VIP6,
+    next_header: int = 6,
+    ttl: int = 64,
 ) -> bytes:
     """An IPv6 packet; extension headers are the caller's."""
-    head = struct.pack(">IHBB", 6 << 28, len(payload), next_header, 64)
+    head = struct.pack(">IHBB", 6 << 28, len(payload), next_header, ttl)
     return head + IPv6Address(source).packed + IPv6Address(destination).packed + payload
 
 

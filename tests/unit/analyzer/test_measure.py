@@ -183,6 +183,27 @@ def test_a_server_that_came_back_takes_packets_again(tmp_path: Path) -> None:
     agreed(found)
 
 
+def test_packets_that_came_about_when_their_server_was_removed_say_nothing(tmp_path: Path) -> None:
+    """Of two FINs between the same two polls one came before the removal, at 1004.6, one after."""
+    taken, dropped = (opened(port, 1000.0, tcp_s=30.0, server=SECOND) for port in (41000, 41001))
+    in_time = Life(
+        (*taken.sent, Seg(1004.3, 41000, Flag.FIN)),
+        Held(41000, (*taken.held.states, (1004.3, State.FIN_WAIT)), goes_at(1004.3, 20), SECOND),
+    )
+    late = Life((*dropped.sent, Seg(1004.8, 41001, Flag.FIN)), dropped.held)
+    found = Stage(
+        lives=[closed(40000, 1000.0), in_time, late],
+        facts={"timeouts": {"tcp": 30, "tcpfin": 20, "udp": 300}},
+        absent=[(SECOND, 1004.6, 2000.0)],
+        poll_s=1.0,
+        until_s=1040.0,
+    ).played(tmp_path)
+    (shown,) = found.agreement
+    assert shown.state_matches == shown.state_samples > 0
+    assert "prediction-differs" not in {one.id for one in found.findings}
+    assert [one.what for one in found.not_measured] == ["whether bal01 took 2 packet(s)"]
+
+
 @pytest.mark.parametrize(
     ("kernel", "words"),
     [

@@ -73,6 +73,7 @@ class Hop:
     target: tuple[str, int]
     by: int
     to: int
+    ttl: int = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +89,7 @@ class Net:
     near_mac: int = CLIENT_MAC  # the client, or the router before it
     director_mac: int = DIRECTOR_MAC
     back_mac: int | None = None  # who takes replies to the client, if not ``near_mac``
+    back_by: int | None = None  # who brings replies to the client, if not the director
 
     def connection(self, port: int, began_s: float, steps: Sequence[Step] = CLOSED) -> list[Hop]:
         """The hops of one connection; a real server by its port, as rr would."""
@@ -131,8 +133,9 @@ class Net:
                 at_s=hop.at_s + HOP_S,
                 source=vip,
                 target=client,
-                by=self.director_mac,
+                by=self.back_by or self.director_mac,
                 to=near,
+                ttl=hop.ttl - (1 if self.back_by is None else 2),
             ),
         ]
 
@@ -183,10 +186,10 @@ def frame(hop: Hop, link: Link, mine: Sequence[int]) -> bytes:
         number, payload = 6, segment
     if ":" in source:
         ethertype = IPV6
-        packet = ipv6(payload, source=source, destination=target, next_header=number)
+        packet = ipv6(payload, source=source, destination=target, next_header=number, ttl=hop.ttl)
     else:
         ethertype = 0x0800
-        packet = ipv4(payload, source=source, destination=target, protocol=number)
+        packet = ipv4(payload, source=source, destination=target, protocol=number, ttl=hop.ttl)
     if link == "raw":
         return packet
     if link == "ethernet":

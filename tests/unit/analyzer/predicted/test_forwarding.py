@@ -146,6 +146,18 @@ def test_a_router_that_sends_to_the_vip_by_its_own_rules_is_no_director_in_nat(
         assert told(found) == ("dr", "assumed")
 
 
+def test_a_client_in_nat_behind_routers_that_differ_by_direction_is_not_told_dr(
+    tmp_path: Path,
+) -> None:
+    """What comes by a router had its TTL lowered; on the director's link dr's replies have 64."""
+    net = Net(way="nat", back_by=0x0200000000EE)
+    found = analysed(tmp_path, net, "client", "ethernet")
+    assert told(found) == ("dr", "assumed")
+    assert found.forwarding is not None
+    assert "by a router (their TTL was lowered)" in found.forwarding.why
+    assert "if it is nat, TIME_WAIT governs" in found.verdict
+
+
 @pytest.mark.parametrize("mac", [VRRP_MAC, HSRP_MAC])
 def test_a_gateway_of_a_virtual_mac_answers_from_another_and_tells_nothing(
     tmp_path: Path, mac: int

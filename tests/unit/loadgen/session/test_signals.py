@@ -5,12 +5,24 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from typing import TYPE_CHECKING
 
 import pytest
 
 from loadgen.session.signals import Steps, on_signals
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 NUMBERS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+
+
+@pytest.fixture(autouse=True)
+def _hangs_up() -> Iterator[None]:
+    """As in a terminal, though the tests may run under nohup(1)."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 async def send(number: signal.Signals) -> None:
