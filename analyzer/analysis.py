@@ -20,7 +20,7 @@ from analyzer.compared.tcpfin import other_tcpfins
 from analyzer.compared.what_if import what_if
 from analyzer.drains.drains import drains
 from analyzer.estimate.lived import lived
-from analyzer.failover.tell import failover
+from analyzer.failover.describe import failover
 from analyzer.findings.assumed import with_other_way
 from analyzer.findings.figures import Figures
 from analyzer.ipvs.states import Flag
@@ -32,9 +32,9 @@ from analyzer.predicted.rules import segments_passed
 from analyzer.recording.ending import ending_of
 from analyzer.results import Analysis, DirectorTable, Event, KernelLaw, Timeline
 from analyzer.sweep.waits import fin_waits
+from analyzer.traces.build import stories
 from analyzer.traces.expired import late_packets, longest_pause_s
 from analyzer.traces.resets import resets
-from analyzer.traces.tell import stories
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,7 +9,7 @@ import pandas as pd
 
 from analyzer.client.causes import lacks_service
 from analyzer.compared import curves
-from analyzer.compared.agreement import Doubt, agreement
+from analyzer.compared.agreement import Tolerance, agreement
 from analyzer.compared.early_ends import (
     ended_early_rows,
     with_early_ends,
@@ -200,10 +200,10 @@ def _doubt(
     phase: TimerPhase | None,
     in_force: InForce,
     passage: Passage,
-) -> Doubt:
+) -> Tolerance:
     dropped = (evidence.manifest.get("capture") or {}).get("dropped")
     truncated = evidence.packets.skipped["truncated"] if evidence.packets else 0
-    return Doubt(
+    return Tolerance(
         clock_s=clock.uncertainty_s + (phase.uncertainty_s if phase else 0.0) + REACTION_S,
         phase_is_known=phase is not None,
         timeout_s=in_force.open_s,

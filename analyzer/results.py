@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from analyzer.predicted.courses import Curve, SocketCurve, WhatIf
     from analyzer.predicted.forwarding import Forwarding
     from analyzer.recording.ending import Ending
-    from analyzer.traces.model import Story
+    from analyzer.traces.model import ConnectionTrace
 
     Floats = npt.NDArray[np.float64]
     Ints = npt.NDArray[np.int64]
@@ -387,7 +387,7 @@ class Analysis:
     forwarding: Forwarding | None = None  # how directors forward, and what says so
     counted: tuple[CountedService, ...] = ()  # of directors that only counters are known of
     timeline: Timeline
-    stories: tuple[Story, ...] = ()
+    stories: tuple[ConnectionTrace, ...] = ()
     pictures: Pictures = field(default_factory=Pictures)
     manifest: Mapping[str, Any]
     ending: Ending | None = None  # null only where no recording was read

@@ -116,7 +116,7 @@ class VipCount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class State:
+class ProofState:
     """One window: who carried what, what was lost and how long it took.
 
     Attributes:
@@ -173,8 +173,8 @@ class ProvenLoss:
     """
 
     down: tuple[str, ...]
-    before: State | None
-    after: State | None
+    before: ProofState | None
+    after: ProofState | None
     away_s: Mapping[str, float]
     disturbed_s: float | None
 
@@ -190,7 +190,7 @@ class Proof:
     ending: Ending | None = None
 
     @property
-    def states(self) -> list[State]:
+    def states(self) -> list[ProofState]:
         """All windows that were measured."""
         found = [state for loss in self.losses for state in (loss.before, loss.after)]
         return [state for state in found if state is not None]
@@ -304,7 +304,7 @@ def _proven(experiment: Experiment, loss: Loss, sample: _Samples) -> ProvenLoss:
 
 def _state(
     experiment: Experiment, down: Sequence[int], window: Window | None, sample: _Samples
-) -> State | None:
+) -> ProofState | None:
     if window is None:
         return None
     carried = _carried(experiment, down, window, sample)
@@ -312,7 +312,7 @@ def _state(
     delays_ms = (sample.received[cut] - sample.sent[cut])[sample.was_received[cut]] / 1e6
     late_ms = (sample.sent[cut] - sample.due[cut]) / 1e6
     offered_bps = sum(each.offered_bps for each in carried)
-    return State(
+    return ProofState(
         down=_names(experiment, down),
         seconds=(window[1] - window[0]) / 1e9,
         carried=carried,

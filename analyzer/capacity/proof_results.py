@@ -8,7 +8,7 @@ from analyzer.capacity.proof import TOLERANCE
 from analyzer.capacity.proof_wording import verdict
 
 if TYPE_CHECKING:
-    from analyzer.capacity.proof import Carried, Proof, ProvenLoss, State
+    from analyzer.capacity.proof import Carried, Proof, ProofState, ProvenLoss
 
 SCHEMA_VERSION = 1
 
@@ -48,7 +48,7 @@ def _loss(loss: ProvenLoss) -> dict[str, Any]:
     }
 
 
-def _state(state: State | None) -> dict[str, Any] | None:
+def _state(state: ProofState | None) -> dict[str, Any] | None:
     if state is None:
         return None
     return {

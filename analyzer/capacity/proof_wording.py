@@ -11,7 +11,7 @@ from analyzer.capacity.wording import bit_rate, count
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analyzer.capacity.proof import Proof, State
+    from analyzer.capacity.proof import Proof, ProofState
 
 HELD_UP_MS = 100.0
 """A sender that was late by so much says that its machine was busy, not that directors were."""
@@ -40,7 +40,7 @@ def _interrupted(proof: Proof) -> str:
     return f"{how} after {done} of {count(proof.experiment.planned, 'loss', 'losses')}{why}. "
 
 
-def losses_lost(states: Sequence[State]) -> float | None:
+def losses_lost(states: Sequence[ProofState]) -> float | None:
     """The largest share of the datagrams lost in one of some windows; None without windows."""
     return max((s.lost_share for s in states if s.lost_share is not None), default=None)
 

@@ -41,7 +41,7 @@ WIDEST_POLL_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Doubt:
+class Tolerance:
     """How far predicted and observed may part for a known reason.
 
     Attributes:
@@ -71,7 +71,7 @@ def agreement(
     samples: Sampled,
     observed: Sequence[Curve],
     predicted: Sequence[Curve],
-    doubt: Doubt,
+    doubt: Tolerance,
     otherwise: Sequence[Sequence[Curve]] = (),
 ) -> Agreement:
     """How well one director was predicted.
@@ -117,7 +117,7 @@ def _curve_errors(
     observed: Sequence[Curve],
     predictions: Sequence[Sequence[Curve]],
     slack_s: float,
-    doubt: Doubt,
+    doubt: Tolerance,
 ) -> tuple[int | None, int | None, int, int]:
     """The largest differences far from any change, and the longest runs of real ones.
 
@@ -229,7 +229,7 @@ def _width_s(gone: pd.DataFrame) -> Floats:
     return np.minimum(np.maximum(width_s, 0.0), WIDEST_POLL_S)
 
 
-def _slack_s(lives: pd.DataFrame, doubt: Doubt) -> float:
+def _slack_s(lives: pd.DataFrame, doubt: Tolerance) -> float:
     """How far the predicted curves may lie beside the polled ones in time."""
     gone = _timed(lives)
     if gone.empty:
@@ -238,7 +238,7 @@ def _slack_s(lives: pd.DataFrame, doubt: Doubt) -> float:
     return doubt.clock_s + float(timer_s) + float(width_s)
 
 
-def _residuals(lives: pd.DataFrame, doubt: Doubt) -> tuple[dict[str, int], float | None]:
+def _residuals(lives: pd.DataFrame, doubt: Tolerance) -> tuple[dict[str, int], float | None]:
     """How many expiries' differences are put down to what; and the largest of the unexplained.
 
     That is how far the expiry lies beside the polls between which the entry went, in seconds; None
@@ -277,7 +277,7 @@ def _zero_ns(gone: pd.DataFrame) -> int:
     return int(gone["seen_ns"].min()) if len(gone) else 0
 
 
-def _timer_s(gone: pd.DataFrame, doubt: Doubt) -> Floats:
+def _timer_s(gone: pd.DataFrame, doubt: Tolerance) -> Floats:
     """How far each expiry may be off for what is not known of its timer, seconds."""
     if doubt.phase_is_known:
         return np.full(len(gone), doubt.timeout_s)
@@ -287,7 +287,7 @@ def _timer_s(gone: pd.DataFrame, doubt: Doubt) -> Floats:
     return np.asarray(np.max(late_s, axis=0) + doubt.timeout_s, dtype=np.float64)
 
 
-def _other_step_s(gone: pd.DataFrame, zero_ns: int, ends_s: Floats, doubt: Doubt) -> Floats:
+def _other_step_s(gone: pd.DataFrame, zero_ns: int, ends_s: Floats, doubt: Tolerance) -> Floats:
     """The step of the wheel that a last packet would lead to, were the clocks a little off.
 
     A nominal instant that lies nearer to a step's edge than the clocks are known may belong to
@@ -306,7 +306,7 @@ def _other_step_s(gone: pd.DataFrame, zero_ns: int, ends_s: Floats, doubt: Doubt
     return other
 
 
-def _worst_expiry_error_s(lives: pd.DataFrame, doubt: Doubt) -> float | None:
+def _worst_expiry_error_s(lives: pd.DataFrame, doubt: Tolerance) -> float | None:
     gone = _timed(lives[~lives["flow"].isin(doubt.unsure_flows)])
     if gone.empty:
         return None

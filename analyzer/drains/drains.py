@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from analyzer.drains.last_entry import Held, Timers, goes_s
+from analyzer.drains.last_entry import EntryTimers, Timers, goes_s
 from analyzer.drains.renewals import KEY, renewals
 from analyzer.ipvs.addresses import host_port
 from analyzer.ipvs.states import Timeouts
@@ -148,7 +148,7 @@ def _timers(director: Director, clock: DirectorClock, looks: Looks) -> Timers:
     return replace(timers, doubt_s=timers.doubt_s + took_s)
 
 
-def _why(held: Held, *, renewed: bool) -> str | None:
+def _why(held: EntryTimers, *, renewed: bool) -> str | None:
     if not len(held):
         return NOTHING_SEEN
     if not renewed:
@@ -199,13 +199,13 @@ def _held(
     renewed: pd.DataFrame,
     polled_ns: Ints,
     clock: DirectorClock,
-) -> Held:
+) -> EntryTimers:
     at_ns = ns(rows["at"])
     before = np.searchsorted(polled_ns, at_ns) - 1
     before_s = np.full(len(rows), -np.inf)
     known = before >= 0
     before_s[known] = clock.uptime_s(polled_ns[before[known]])
-    return Held(
+    return EntryTimers(
         state=rows["state"].to_numpy(dtype=object),
         client=rows["client_ip"].to_numpy(dtype=object),
         seen_s=clock.uptime_s(at_ns),
@@ -222,7 +222,7 @@ def _is_among(rows: pd.DataFrame, others: pd.DataFrame) -> Bools:
     return np.asarray(keys.isin(known), dtype=bool)
 
 
-def _states(held: Held, first_ns: Ints, last_ns: Ints) -> tuple[DrainState, ...]:
+def _states(held: EntryTimers, first_ns: Ints, last_ns: Ints) -> tuple[DrainState, ...]:
     names = np.where(held.is_template, TEMPLATE, held.state)
     rows = []
     for name in dict.fromkeys(names):

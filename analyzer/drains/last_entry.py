@@ -47,7 +47,7 @@ class Timers:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class EntryTimers:
     """Entries that a director holds; every array has shape (n,), instants are of its uptime.
 
     Attributes:
@@ -76,7 +76,7 @@ class Held:
         return len(self.state)
 
 
-def timeouts_s(held: Held, timeouts: Timeouts) -> Floats:
+def timeouts_s(held: EntryTimers, timeouts: Timeouts) -> Floats:
     """What each entry's timer was set to; for a template what it has left, which it was at most."""
     by_state = timeout_by_state_s(timeouts)
     known = {state.name: float(by_state[state]) for state in State}
@@ -86,7 +86,7 @@ def timeouts_s(held: Held, timeouts: Timeouts) -> Floats:
     return np.where(held.is_template | ~(told >= held.expires_s), at_least, told)
 
 
-def nominal_s(held: Held, timeouts: Timeouts) -> tuple[Floats, Floats]:
+def nominal_s(held: EntryTimers, timeouts: Timeouts) -> tuple[Floats, Floats]:
     """Between which instants each timer's nominal end lies; two arrays of shape (n,).
 
     While an entry is late it shows 0, so that nothing bounds how long its end has passed; the
@@ -104,7 +104,7 @@ def nominal_s(held: Held, timeouts: Timeouts) -> tuple[Floats, Floats]:
     return np.where(agrees, sharp, low), np.where(agrees, sharp_end, high) + is_busy * RESTART_S
 
 
-def goes_s(held: Held, timers: Timers) -> tuple[Floats, Floats]:
+def goes_s(held: EntryTimers, timers: Timers) -> tuple[Floats, Floats]:
     """The earliest and the latest instant at which each entry goes; two arrays of shape (n,)."""
     low, high = nominal_s(held, timers.timeouts)
     set_to = timeouts_s(held, timers.timeouts)

@@ -98,8 +98,10 @@ def _number(value: object) -> float | None:
 def _waited_s(lives: pd.DataFrame, director: Director) -> pd.Series:
     """The timeout that each entry waited, seconds: as replayed, else as configured."""
     kinds = pd.MultiIndex.from_arrays([protocols(lives), lives["state"]])
-    told_s = {kind: configured_s(director, str(kind[1]), str(kind[0])) for kind in kinds.unique()}
-    configured = pd.Series([told_s[kind] for kind in kinds], index=lives.index, dtype="float64")
+    reported_s = {
+        kind: configured_s(director, str(kind[1]), str(kind[0])) for kind in kinds.unique()
+    }
+    configured = pd.Series([reported_s[kind] for kind in kinds], index=lives.index, dtype="float64")
     if "timeout_s" not in lives:
         return configured.rename("waited_s")
     names = lives["predicted_state"].map({int(state): state.name for state in State})

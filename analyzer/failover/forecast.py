@@ -24,7 +24,7 @@ _PATIENCE = 1.3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Forecast:
+class OutageForecast:
     """What had to come; None where the wire does not tell.
 
     Attributes:
@@ -51,7 +51,7 @@ def forecast(
     span: tuple[int, int] | None,
     begin_ns: int,
     until_ns: int,
-) -> Forecast:
+) -> OutageForecast:
     """Predict the outage.
 
     Args:
@@ -63,11 +63,11 @@ def forecast(
     """
     old = next((rule for rule in reversed(found) if rule.from_ns < begin_ns <= _end(rule)), None)
     if old is None:
-        return Forecast(fault_ns=None if span is None else sum(span) // 2)
+        return OutageForecast(fault_ns=None if span is None else sum(span) // 2)
     later = [rule for rule in found if rule.sender != old.sender and rule.from_ns > old.from_ns]
     new = next((rule for rule in later if begin_ns < rule.from_ns < until_ns), None)
     if new is None or span is None:
-        return Forecast(old=old, fault_ns=None if span is None else sum(span) // 2)
+        return OutageForecast(old=old, fault_ns=None if span is None else sum(span) // 2)
     if old.gave_up_ns is not None and old.gave_up_ns <= new.from_ns:
         return _clean_stop(old, new, old.gave_up_ns)
     if clients.went_on(sent, old.to_ns + int(_PATIENCE * old.interval_s * _S), new.from_ns):
@@ -80,8 +80,8 @@ def _end(rule: Rule) -> int:
     return max(rule.until_ns, rule.to_ns + int(rule.interval_s * _S))
 
 
-def _clean_stop(old: Rule, new: Rule, gave_up_ns: int) -> Forecast:
-    return Forecast(
+def _clean_stop(old: Rule, new: Rule, gave_up_ns: int) -> OutageForecast:
+    return OutageForecast(
         old=old,
         new=new,
         how="clean-stop",
@@ -94,10 +94,10 @@ def _clean_stop(old: Rule, new: Rule, gave_up_ns: int) -> Forecast:
     )
 
 
-def _keepalived_alone(old: Rule, new: Rule, begin_ns: int) -> Forecast:
+def _keepalived_alone(old: Rule, new: Rule, begin_ns: int) -> OutageForecast:
     """Nothing but the advertisements ceased: no outage, until somebody asks whose the VIP is."""
     wait_s = new.down_interval_s(old)
-    return Forecast(
+    return OutageForecast(
         old=old,
         new=new,
         how="keepalived-alone",
@@ -111,12 +111,12 @@ def _keepalived_alone(old: Rule, new: Rule, begin_ns: int) -> Forecast:
     )
 
 
-def _silence(old: Rule, new: Rule, span: tuple[int, int]) -> Forecast:
+def _silence(old: Rule, new: Rule, span: tuple[int, int]) -> OutageForecast:
     wait_s = new.down_interval_s(old)
     from_ns, to_ns = max(span[0], old.to_ns), max(span[1], old.to_ns)
     fault_ns = (from_ns + to_ns) // 2
     age_s = (fault_ns - old.to_ns) / _S
-    return Forecast(
+    return OutageForecast(
         old=old,
         new=new,
         how="silence",

@@ -16,7 +16,7 @@ Phase = Literal["before the fault", "at the take-over", "before it was undone", 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reign:
+class Mastership:
     """A time in which one director said that it is master.
 
     Times are seconds since the run's start. ``from_s`` and ``to_s`` are its first and last
@@ -129,7 +129,7 @@ class Failover:
     in_flight: Mapping[str, InFlight]
     would_survive: int | None  # entries of the old master that the new one had a copy of
     failback: Failback | None
-    reigns: tuple[Reign, ...]
+    reigns: tuple[Mastership, ...]
     master_changes: int
     two_masters_s: float  # for so long two of them advertised
     black_hole: BlackHole | None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analyzer.estimate.falls.lifetimes import untold
+from analyzer.estimate.falls.lifetimes import why_unknown
 from analyzer.findings import (
     clocks,
     failover,
@@ -28,8 +28,8 @@ from analyzer.findings.figures import (
     is_same_evidence,
     lived,
     measured,
-    timeout_told,
-    told_s,
+    reported_s,
+    timeout_sentence,
 )
 
 if TYPE_CHECKING:
@@ -199,9 +199,9 @@ def _governed(row: Lifetime, figures: Figures) -> str:
         return f"{told}, but {seen}"
     lived_s = _lived(row)
     how = by_whom(row)
-    if told_s(row) is None:
-        return f"{told}: {lived_s} (timeout {measured(row)}, {how} {timeout_told(row)})"
-    beside = f"{timeout_told(row)} {how}"
+    if reported_s(row) is None:
+        return f"{told}: {lived_s} (timeout {measured(row)}, {how} {timeout_sentence(row)})"
+    beside = f"{timeout_sentence(row)} {how}"
     if is_same_evidence(row):
         return f"{told}: {lived_s} (timeout {beside}, configured not known)"
     judged = {True: "in agreement with", False: "not in agreement with", None: "beside"}
@@ -210,7 +210,7 @@ def _governed(row: Lifetime, figures: Figures) -> str:
 
 def _why_untold(row: Lifetime, figures: Figures) -> str | None:
     """Why the counters beside the packets do not say when entries went; None if that is not so."""
-    what = untold(row.state, row.director)
+    what = why_unknown(row.state, row.director)
     gaps = (gap for one in figures.measured for gap in one.not_measured)
     return next((gap.why for gap in gaps if gap.what == what), None)
 

@@ -142,7 +142,7 @@ def measured(row: Lifetime) -> str:
 
 def agrees(row: Lifetime) -> bool | None:
     """Whether the measured timeout is the configured one; None if either is not known."""
-    estimate, configured_s = row.timeout_measured_s, told_s(row)
+    estimate, configured_s = row.timeout_measured_s, reported_s(row)
     if estimate is None or configured_s is None:
         return None
     low_s, high_s = configured_s, configured_s
@@ -151,14 +151,14 @@ def agrees(row: Lifetime) -> bool | None:
     return low_s - estimate.uncertainty <= estimate.value <= high_s + estimate.uncertainty
 
 
-def told_s(row: Lifetime) -> float | None:
+def reported_s(row: Lifetime) -> float | None:
     """The timeout as somebody told it, right or wrong; else as it is known to be in force."""
     return row.timeout_s if row.timeout_told_s is None else row.timeout_told_s
 
 
-def timeout_told(row: Lifetime) -> str:
+def timeout_sentence(row: Lifetime) -> str:
     """The same in words, with what is left open: ``20 s``, ``20 s (19 to 22)``, ``not known``."""
-    value_s = told_s(row)
+    value_s = reported_s(row)
     if value_s is None and row.timeout_assumed_s is not None:
         return f"not known, taken for the kernel's default of {row.timeout_assumed_s:g} s"
     if value_s is None:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from analyzer.ipvs.states import TIMEOUT_NAMES, State
 from analyzer.predicted.entries import TIMER, state_name
-from analyzer.traces.model import TIME_WAIT_S, Memory
+from analyzer.traces.model import TIME_WAIT_S, Retention
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Row = dict[Hashable, Any]
 
 
-def socket_memory(holder: str, last_s: float) -> tuple[Memory, ...]:
+def socket_memory(holder: str, last_s: float) -> tuple[Retention, ...]:
     """The socket that closed first and so keeps TIME_WAIT; none where nobody does.
 
     Args:
@@ -29,7 +29,7 @@ def socket_memory(holder: str, last_s: float) -> tuple[Memory, ...]:
     if holder not in ends:
         return ()
     return (
-        Memory(
+        Retention(
             holder=ends[holder],
             state="TIME_WAIT",
             from_s=last_s,
@@ -41,11 +41,11 @@ def socket_memory(holder: str, last_s: float) -> tuple[Memory, ...]:
     )
 
 
-def entry_memory(entry: Row, zero_ns: int, director: str) -> Memory:
+def entry_memory(entry: Row, zero_ns: int, director: str) -> Retention:
     """A director's entry as predicted: a row of ``Prediction.entries``."""
     state, cause = State(int(entry["state"])), str(entry["cause"])
     timeout = f"{TIMEOUT_NAMES[state]} {entry['timeout_s']:g} s"
-    return Memory(
+    return Retention(
         holder="director",
         state=state_name(state),
         from_s=seconds(entry["last_ns"], zero_ns),
@@ -57,7 +57,7 @@ def entry_memory(entry: Row, zero_ns: int, director: str) -> Memory:
     )
 
 
-def seen_memory(life: Row, zero_ns: int, last_s: float, director: str) -> Memory:
+def seen_memory(life: Row, zero_ns: int, last_s: float, director: str) -> Retention:
     """A director's entry as polled: a row of ``observed.entry_lives``."""
     until_s, margin_s, why = None, 0.0, "still there at the last look"
     if pd.notna(life["gone_ns"]):
@@ -65,7 +65,7 @@ def seen_memory(life: Row, zero_ns: int, last_s: float, director: str) -> Memory
         before_s = seconds(life["seen_ns"], zero_ns) if pd.notna(life["seen_ns"]) else last_s
         until_s, margin_s = (before_s + after_s) / 2, (after_s - before_s) / 2
         why = "it went between two looks"
-    return Memory(
+    return Retention(
         holder="director",
         state=str(life["state"]),
         from_s=last_s,

@@ -58,7 +58,7 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Memory:
+class Retention:
     """What somebody still knew of the connection after its last packet.
 
     Attributes:
@@ -81,7 +81,7 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Story:
+class ConnectionTrace:
     """One connection.
 
     Attributes:
@@ -108,7 +108,7 @@ class Story:
     packets_in_all: int
     predicted: tuple[Span, ...]
     observed: tuple[Span, ...]
-    memories: tuple[Memory, ...]
+    memories: tuple[Retention, ...]
     connect_ms: float | None
     total_ms: float | None
     error: str | None

@@ -14,9 +14,9 @@ import loadgen
 from analyzer.recording.directory import RecordingWriter
 from loadgen.burst.watch import DecayWatch, longest_decay_s
 from loadgen.capture.start import CaptureOptions, open_captures
-from loadgen.director.facts import DirectorFacts, manifest_of
-from loadgen.director.links.eyes import eye_on
-from loadgen.director.links.meet import meet
+from loadgen.director.boot_facts import BootFacts, manifest_of
+from loadgen.director.links.clients import director_client
+from loadgen.director.links.connect import connect_directors
 from loadgen.director.polling.pace import DIRECTOR_CPU
 from loadgen.director.polling.poller import Poller
 from loadgen.director.polling.watched import Watched, watch_target
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from analyzer.checks.live import Limit
     from analyzer.ipvs.states import Timeouts
-    from loadgen.director.links.eye import Eye
+    from loadgen.director.links.client import DirectorClient
     from loadgen.director.timeouts import LeftTimeouts
     from loadgen.live.door import Door
     from loadgen.load.plan import LoadPlan, Target
@@ -90,16 +90,16 @@ async def burst(plan: LoadPlan, site: Site, options: BurstOptions, progress: Run
         UsageProblem: a director cannot be reached or has no IPVS; nothing was sent.
         RecordingError: the directory cannot take a recording.
     """
-    eyes = [eye_on(link) for link in site.directors]
+    clients = [director_client(link) for link in site.directors]
     try:
-        facts = await _meet(eyes, plan.target, options, progress)
+        facts = await _connect(clients, plan.target, options, progress)
         recording = RecordingWriter(
-            options.directory, run_manifest(plan, site, options, eyes, facts)
+            options.directory, run_manifest(plan, site, options, clients, facts)
         )
         captures = open_captures(options.capture, plan.target, site, recording, progress.say)
         progress.say(f"engine: {plan.engine} ({options.why_engine})")
-        _say_preflight(plan, eyes, facts, progress)
-        pollers = pollers_on(options, watch_target(plan.target), eyes, facts, recording)
+        _say_preflight(plan, clients, facts, progress)
+        pollers = pollers_on(options, watch_target(plan.target), clients, facts, recording)
         sender = Burst(
             plan, recording, lambda tally: progress.sending(tally, _inactive(pollers)), progress.say
         )
@@ -113,8 +113,8 @@ async def burst(plan: LoadPlan, site: Site, options: BurstOptions, progress: Run
         with progress:
             ended = await run([QuitKey(), *watching, sender, abort, watch, *live], recording)
     finally:
-        for eye in eyes:
-            await eye.close()
+        for client in clients:
+            await client.close()
     if abort.why is not None:
         ended = "aborted"
         progress.say(f"aborted: {abort.why}")
@@ -127,35 +127,35 @@ async def burst(plan: LoadPlan, site: Site, options: BurstOptions, progress: Run
 def pollers_on(
     options: BurstOptions,
     usual: Watched,
-    eyes: Sequence[Eye],
-    facts: Sequence[DirectorFacts],
+    clients: Sequence[DirectorClient],
+    facts: Sequence[BootFacts],
     recording: RecordingWriter,
 ) -> list[Poller]:
     """A poller for each director; ``usual`` is what they watch unless told."""
     return [
         Poller(
-            eye,
+            client,
             recording,
             watched=options.watched or usual,
             facts=known,
             director_cpu=options.director_cpu,
         )
-        for eye, known in zip(eyes, facts, strict=True)
+        for client, known in zip(clients, facts, strict=True)
     ]
 
 
-async def _meet(
-    eyes: Sequence[Eye],
+async def _connect(
+    clients: Sequence[DirectorClient],
     target: Target,
     options: BurstOptions,
     progress: RunProgress,
-) -> list[DirectorFacts]:
+) -> list[BootFacts]:
     """Reach every director before anything is sent, and say which does not hold the VIP."""
-    facts = await meet(eyes, options.timeouts, progress.say, options.left_timeouts)
-    for eye, known in zip(eyes, facts, strict=True):
+    facts = await connect_directors(clients, options.timeouts, progress.say, options.left_timeouts)
+    for client, known in zip(clients, facts, strict=True):
         if has_service(known, target) is False:
             progress.say(
-                f"{eye.link.name}: has no service {target.protocol} {target.vip}:{target.port}"
+                f"{client.link.name}: has no service {target.protocol} {target.vip}:{target.port}"
             )
     return facts
 
@@ -164,8 +164,8 @@ def run_manifest(
     plan: LoadPlan,
     site: Site,
     options: BurstOptions,
-    eyes: Sequence[Eye],
-    facts: Sequence[DirectorFacts],
+    clients: Sequence[DirectorClient],
+    facts: Sequence[BootFacts],
     command: str = "burst",
 ) -> dict[str, Any]:
     """``run.json`` as it begins."""
@@ -181,8 +181,8 @@ def run_manifest(
         "service": {"protocol": target.protocol, "vip": target.vip, "port": target.port},
         "plan": plan.manifest(),
         "directors": {
-            eye.link.name: manifest_of(known, eye.link.spec) | service_facts(known, target)
-            for eye, known in zip(eyes, facts, strict=True)
+            client.link.name: manifest_of(known, client.link.spec) | service_facts(known, target)
+            for client, known in zip(clients, facts, strict=True)
         },
         "capture": None,
         "not_measured": _not_measured(site),
@@ -202,17 +202,20 @@ def lab_events(site: Site, recording: RecordingWriter) -> list[LabEvents]:
 
 
 def _say_preflight(
-    plan: LoadPlan, eyes: Sequence[Eye], facts: Sequence[DirectorFacts], progress: RunProgress
+    plan: LoadPlan,
+    clients: Sequence[DirectorClient],
+    facts: Sequence[BootFacts],
+    progress: RunProgress,
 ) -> None:
     tables = [
         Table(
-            director=eye.link.name,
+            director=client.link.name,
             buckets=known.services.conn_tab_size,
             lifetime_s=longest_decay_s(known, plan),
             resizes=known.law.table_resizes,
             most=known.conn_max,
         )
-        for eye, known in zip(eyes, facts, strict=True)
+        for client, known in zip(clients, facts, strict=True)
     ]
     for line in ("preflight:", *as_text(preflight(plan, read_host(), tables))):
         progress.say(line)
@@ -228,7 +231,7 @@ def _watch(
     plan: LoadPlan,
     sender: Burst,
     pollers: Sequence[Poller],
-    facts: Sequence[DirectorFacts],
+    facts: Sequence[BootFacts],
     options: BurstOptions,
     progress: RunProgress,
 ) -> DecayWatch:
@@ -250,7 +253,7 @@ def _live(
     plan: LoadPlan,
     sender: Burst,
     pollers: Sequence[Poller],
-    facts: Sequence[DirectorFacts],
+    facts: Sequence[BootFacts],
     options: BurstOptions,
     recording: RecordingWriter,
     say: Callable[[str], None],
@@ -261,7 +264,7 @@ def _live(
     from loadgen.collect.watch import DirectorsWatch
     from loadgen.live.page import LivePage, LiveSources
     from loadgen.live.rates import Rates
-    from loadgen.live.told import Sending
+    from loadgen.live.snapshot import Sending
 
     view = DirectorsWatch(pollers, facts, recording, every_s=1, show=lambda _: None)
     rates = Rates(int(recording.manifest["started_at_ns"]))

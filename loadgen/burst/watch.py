@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from analyzer.forecast.closings import Close
-    from loadgen.director.facts import DirectorFacts
+    from loadgen.director.boot_facts import BootFacts
     from loadgen.director.polling.poller import Poller
     from loadgen.load.engines.activity import Burst
     from loadgen.load.engines.sources import Sources
@@ -29,7 +29,7 @@ _MARGIN_S = 3.0
 _COARSEST_HZ = 300  # of the common ones it has the longest granules
 
 
-def longest_decay_s(facts: DirectorFacts, plan: LoadPlan) -> float:
+def longest_decay_s(facts: BootFacts, plan: LoadPlan) -> float:
     """How long an entry of a plan's connections can live on this director, seconds."""
     repeats_s = 0.0
     timeouts = timeout_by_state_s(facts.timeouts or Timeouts())

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from analyzer.capacity.manifest import is_proof, proof_of
 from analyzer.capacity.proof_results import to_json
-from analyzer.capacity.told import is_proof, proof_of
 from analyzer.recording.directory import ANALYSIS, REPORT, Recording
 from loadgen.errors import INTERRUPTED_EXIT_CODE, CheckFailed
 from reports.capacity.proof_page import render_proof

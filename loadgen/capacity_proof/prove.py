@@ -12,9 +12,9 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import loadgen
+from analyzer.capacity.manifest import KEY, to_manifest
 from analyzer.capacity.proof import Experiment
 from analyzer.capacity.queue import Link
-from analyzer.capacity.told import KEY, to_manifest
 from analyzer.recording.directory import RecordingWriter
 from loadgen.capacity_proof.losses import Losses
 from loadgen.capacity_proof.meters import Datagrams, LinkCounters

@@ -17,9 +17,9 @@ from loadgen.collect.keep import Keeper
 from loadgen.collect.metrics import serving
 from loadgen.collect.totals import Totals
 from loadgen.collect.watch import DirectorsWatch
-from loadgen.director.facts import manifest_of
-from loadgen.director.links.eyes import eye_on
-from loadgen.director.links.meet import meet
+from loadgen.director.boot_facts import manifest_of
+from loadgen.director.links.clients import director_client
+from loadgen.director.links.connect import connect_directors
 from loadgen.director.polling.pace import DIRECTOR_CPU
 from loadgen.director.polling.poller import Poller
 from loadgen.errors import UsageProblem
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from analyzer.ipvs.states import Timeouts
     from loadgen.capture.start import CaptureOptions
     from loadgen.collect.keep import Keep
-    from loadgen.director.facts import DirectorFacts
-    from loadgen.director.links.eye import Eye
+    from loadgen.director.boot_facts import BootFacts
+    from loadgen.director.links.client import DirectorClient
     from loadgen.director.polling.watched import Watched
     from loadgen.director.timeouts import LeftTimeouts
     from loadgen.live.door import Door
@@ -103,12 +103,12 @@ async def collect(site: Site, options: CollectOptions, shown: LiveTable) -> Ende
         raise UsageProblem(
             "no director to watch: name one with --director, in loadgen.toml or LOADGEN_DIRECTOR"
         )
-    eyes = [eye_on(link) for link in site.directors]
+    clients = [director_client(link) for link in site.directors]
     try:
-        facts = await meet(eyes, options.timeouts, shown.say, options.left_timeouts)
+        facts = await connect_directors(clients, options.timeouts, shown.say, options.left_timeouts)
         services = targets(facts, options.watched)
         captured = _captured(services, options)
-        recording = RecordingWriter(options.directory, _manifest(site, options, eyes, facts))
+        recording = RecordingWriter(options.directory, _manifest(site, options, clients, facts))
         captures = (
             open_captures(_bounded(options), captured, site, recording, shown.say)
             if captured
@@ -116,13 +116,13 @@ async def collect(site: Site, options: CollectOptions, shown: LiveTable) -> Ende
         )
         pollers = [
             Poller(
-                eye,
+                client,
                 recording,
                 watched=options.watched,
                 facts=known,
                 director_cpu=options.director_cpu,
             )
-            for eye, known in zip(eyes, facts, strict=True)
+            for client, known in zip(clients, facts, strict=True)
         ]
         totals = [Totals(link) for link in site.directors] if options.openmetrics else []
         watch = DirectorsWatch(
@@ -145,13 +145,13 @@ async def collect(site: Site, options: CollectOptions, shown: LiveTable) -> Ende
             stack.enter_context(shown)
             ended = await run(activities, recording)
     finally:
-        for eye in eyes:
-            await eye.close()
+        for client in clients:
+            await client.close()
     complete_manifest(recording, captures, pollers)
     return ended
 
 
-def targets(facts: Sequence[DirectorFacts], watched: Watched) -> list[Target]:
+def targets(facts: Sequence[BootFacts], watched: Watched) -> list[Target]:
     """The watched services that have an address, over all directors, each once."""
     found = [
         Target(vip=service.address, port=service.port, protocol=service.protocol)
@@ -162,7 +162,7 @@ def targets(facts: Sequence[DirectorFacts], watched: Watched) -> list[Target]:
     return list(dict.fromkeys(found))
 
 
-def _ports(facts: Sequence[DirectorFacts], watched: Watched) -> set[int]:
+def _ports(facts: Sequence[BootFacts], watched: Watched) -> set[int]:
     """Where clients and real servers have their ends."""
     services = [
         service
@@ -220,7 +220,10 @@ def _live(
 
 
 def _manifest(
-    site: Site, options: CollectOptions, eyes: Sequence[Eye], facts: Sequence[DirectorFacts]
+    site: Site,
+    options: CollectOptions,
+    clients: Sequence[DirectorClient],
+    facts: Sequence[BootFacts],
 ) -> dict[str, Any]:
     not_measured = [{"what": "requests", "why": "a watch sends none"}]
     if not options.capture.wanted:
@@ -237,8 +240,8 @@ def _manifest(
         "lab": site.lab,
         "service": None,
         "directors": {
-            eye.link.name: manifest_of(known, eye.link.spec)
-            for eye, known in zip(eyes, facts, strict=True)
+            client.link.name: manifest_of(known, client.link.spec)
+            for client, known in zip(clients, facts, strict=True)
         },
         "capture": None,
         "not_measured": not_measured,

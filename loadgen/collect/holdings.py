@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.drains.drains import TEMPLATE
-from analyzer.drains.last_entry import Held, Timers, goes_s
+from analyzer.drains.last_entry import EntryTimers, Timers, goes_s
 from analyzer.drains.renewals import surely_renewed
 from analyzer.ipvs.proc.entry_rows import entries_of, entry_columns, is_address
 from analyzer.ipvs.states import Timeouts
 from analyzer.ipvs.table_diff.changes import BUSY_STATES, RESTART_S
 from loadgen.collect.timers_seen import TimersSeen, mixed
-from loadgen.collect.view import Forecast, HeldEntries
+from loadgen.collect.view import DrainForecast, HeldEntries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from analyzer.recording.clock import DirectorClock
     from analyzer.recording.directory import RecordingWriter
     from loadgen.collect.timers_seen import TimerEnds
-    from loadgen.director.facts import DirectorFacts
+    from loadgen.director.boot_facts import BootFacts
 
     Mask = NDArray[np.bool_]
     Floats = NDArray[np.float64]
@@ -136,7 +136,7 @@ class Draining:
     recording can then tell when they go.
     """
 
-    def __init__(self, director: str, facts: DirectorFacts, recording: RecordingWriter) -> None:
+    def __init__(self, director: str, facts: BootFacts, recording: RecordingWriter) -> None:
         self._director = director
         self._facts = facts
         self._recording = recording
@@ -150,7 +150,7 @@ class Draining:
         rows: Rows,
         seen_ns: Numbers,
         clock: DirectorClock,
-    ) -> Forecast | None:
+    ) -> DrainForecast | None:
         """When the last of a draining real server's entries goes; None if it has none."""
         if not len(rows):
             return None
@@ -158,7 +158,7 @@ class Draining:
         first_ns, last_ns = (int(clock.client_ns(edge).max()) for edge in (first_s, last_s))
         known = [(key, self._renewed_ns.get(key)) for key in _keys(rows)]
         renewed = {key: at_ns for key, at_ns in known if at_ns is not None}
-        return Forecast(
+        return DrainForecast(
             first_ns=first_ns,
             last_ns=last_ns,
             renewed=len(renewed),
@@ -209,10 +209,10 @@ class Draining:
             columns = {"at": seen_ns, "director": self._director, "change": "state"}
             self._recording.extend_columns("entries", columns | entry_columns(rows))
 
-    def _held(self, rows: Rows, seen_ns: Numbers, clock: DirectorClock) -> Held:
+    def _held(self, rows: Rows, seen_ns: Numbers, clock: DirectorClock) -> EntryTimers:
         n = len(rows)
         ends = self._timers_seen.of(rows)
-        return Held(
+        return EntryTimers(
             state=np.array([name.decode() for name in rows["state"].tolist()], dtype=object),
             client=rows["client_ip_low"].astype(object),
             seen_s=clock.uptime_s(seen_ns),

@@ -12,8 +12,8 @@ from analyzer.forecast.lives import CONN_TAB_BITS
 from analyzer.health import Health, name_of
 from analyzer.ipvs.proc.formats import entries_counted, parse_entries
 from analyzer.ipvs.versions import why_counters_stand_still
-from loadgen.director.links.eyes import eye_on
-from loadgen.director.links.meet import meet
+from loadgen.director.links.clients import director_client
+from loadgen.director.links.connect import connect_directors
 from loadgen.director.polling.rows import server_key
 from loadgen.errors import UsageProblem
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from analyzer.ipvs.proc.formats import Service
-    from loadgen.director.facts import DirectorFacts
-    from loadgen.director.links.eye import Eye
+    from loadgen.director.boot_facts import BootFacts
+    from loadgen.director.links.client import DirectorClient
     from loadgen.director.polling.counters import Counters, ServerKey
     from loadgen.director.timeouts import LeftTimeouts
     from loadgen.sites import Site
@@ -52,38 +52,40 @@ async def look_at(
     """
     if not site.directors:
         raise UsageProblem("no director to verify: name one with --director")
-    eyes = [eye_on(link) for link in site.directors]
+    clients = [director_client(link) for link in site.directors]
     try:
-        facts = await meet(eyes, None, say, left)
-        pairs = zip(eyes, facts, strict=True)
-        return list(await asyncio.gather(*(_one(eye, known, window_s) for eye, known in pairs)))
+        facts = await connect_directors(clients, None, say, left)
+        pairs = zip(clients, facts, strict=True)
+        return list(
+            await asyncio.gather(*(_one(client, known, window_s) for client, known in pairs))
+        )
     finally:
-        for eye in eyes:
-            await eye.close()
+        for client in clients:
+            await client.close()
 
 
-async def _one(eye: Eye, facts: DirectorFacts, window_s: float) -> Health:
-    first = await _counted(eye)
+async def _one(client: DirectorClient, facts: BootFacts, window_s: float) -> Health:
+    first = await _counted(client)
     began_s = time.monotonic()
     await asyncio.sleep(window_s)
-    second, passed_s = await _counted(eye), time.monotonic() - began_s
-    look = await eye.look("services", timeout_s=ASK_S)
+    second, passed_s = await _counted(client), time.monotonic() - began_s
+    look = await client.look("services", timeout_s=ASK_S)
     held = entries_counted(look.services.services)
     if held <= MOST_ENTRIES:
-        look = await eye.look("entries", timeout_s=ASK_S, expected=held)
+        look = await client.look("entries", timeout_s=ASK_S, expected=held)
         text = look.entries
     else:
-        text = await eye.first_entries(MOST_ENTRIES, timeout_s=ASK_S)
+        text = await client.first_entries(MOST_ENTRIES, timeout_s=ASK_S)
     status = None
     if facts.table_status is not None:
-        status = await eye.table_status(timeout_s=ASK_S)
-    why_no_rate = why_counters_stand_still(facts.kernel, facts.standing.sysctl)
+        status = await client.table_status(timeout_s=ASK_S)
+    why_no_rate = why_counters_stand_still(facts.kernel, facts.director_settings.sysctl)
     services = look.services.services
     size = look.services.conn_tab_size
     vips = {service.address for service in services if service.address}
     return Health(
-        director=eye.link.name,
-        link=eye.link.spec,
+        director=client.link.name,
+        link=client.link.spec,
         kernel=facts.kernel,
         hz=facts.timer_phase.hz if facts.timer_phase else None,
         timeouts=facts.timeouts,
@@ -93,18 +95,18 @@ async def _one(eye: Eye, facts: DirectorFacts, window_s: float) -> Health:
         why_no_rate=why_no_rate,
         entries=None if text is None else parse_entries(text).entries,
         sample_of=held if held > MOST_ENTRIES else None,
-        memory_available_bytes=await _memory_bytes(eye),
-        vrrp_state=facts.standing.vrrp_state(vips),
-        sync_daemon=facts.standing.sync_daemon,
+        memory_available_bytes=await _memory_bytes(client),
+        vrrp_state=facts.director_settings.vrrp_state(vips),
+        sync_daemon=facts.director_settings.sync_daemon,
         conn_max=facts.conn_max,
         entry_bytes=facts.entry_bytes,
         table_status=status,
     )
 
 
-async def _counted(eye: Eye) -> Mapping[ServerKey, Counters] | None:
-    look = await eye.look("services", timeout_s=ASK_S)
-    return look.counters if look.counters is not None else await eye.counters(timeout_s=ASK_S)
+async def _counted(client: DirectorClient) -> Mapping[ServerKey, Counters] | None:
+    look = await client.look("services", timeout_s=ASK_S)
+    return look.counters if look.counters is not None else await client.counters(timeout_s=ASK_S)
 
 
 def connections_per_s(
@@ -128,7 +130,7 @@ def connections_per_s(
     return rates
 
 
-async def _memory_bytes(eye: Eye) -> int | None:
-    said = (await eye.ask(_MEMORY, timeout_s=ASK_S)).text
+async def _memory_bytes(client: DirectorClient) -> int | None:
+    said = (await client.ask(_MEMORY, timeout_s=ASK_S)).text
     found = re.match(r"MemAvailable: +(\d{1,15}) kB", said)
     return int(found[1]) * 1024 if found else None

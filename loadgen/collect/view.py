@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Forecast:
+class DrainForecast:
     """When the last entry of a draining real server goes, if no packet comes.
 
     Attributes:
@@ -73,7 +73,7 @@ class ServerView:
     counters: Counters | None
     arrivals: Arrivals | None
     held: HeldEntries | None
-    forecast: Forecast | None
+    forecast: DrainForecast | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from analyzer.recording.directory import RecordingWriter
     from loadgen.collect.holdings import Group
     from loadgen.collect.totals import Totals
-    from loadgen.collect.view import Forecast
-    from loadgen.director.facts import DirectorFacts
+    from loadgen.collect.view import DrainForecast
+    from loadgen.director.boot_facts import BootFacts
     from loadgen.director.polling.counters import Counters, ServerKey
     from loadgen.director.polling.poller import Poller
 
@@ -61,7 +61,7 @@ class DirectorsWatch(Background):
     def __init__(
         self,
         pollers: Sequence[Poller],
-        facts: Sequence[DirectorFacts],
+        facts: Sequence[BootFacts],
         recording: RecordingWriter,
         *,
         every_s: float,
@@ -168,7 +168,7 @@ def _server(one: _Watched, service: Service, server: Destination) -> ServerView:
     )
 
 
-def _forecast(one: _Watched, service: Service, server: Destination) -> Forecast | None:
+def _forecast(one: _Watched, service: Service, server: Destination) -> DrainForecast | None:
     clock = one.poller.clock
     if clock is None:
         return None

@@ -8,11 +8,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analyzer.ipvs.proc.formats import Service
-    from loadgen.director.facts import DirectorFacts
+    from loadgen.director.boot_facts import BootFacts
     from loadgen.load.plan import Target
 
 
-def has_service(facts: DirectorFacts, target: Target) -> bool | None:
+def has_service(facts: BootFacts, target: Target) -> bool | None:
     """Whether a director has a service for the target; None where one by firewall mark may be it.
 
     A service with port 0 takes every port of its VIP.
@@ -22,7 +22,7 @@ def has_service(facts: DirectorFacts, target: Target) -> bool | None:
     return None if any(service.fwmark for service in facts.services.services) else False
 
 
-def service_facts(facts: DirectorFacts, target: Target) -> dict[str, Any]:
+def service_facts(facts: BootFacts, target: Target) -> dict[str, Any]:
     """What ``run.json`` keeps of it for a director.
 
     Returns:
@@ -36,7 +36,7 @@ def service_facts(facts: DirectorFacts, target: Target) -> dict[str, Any]:
     }
 
 
-def server_ports(facts: Sequence[DirectorFacts], target: Target) -> set[int]:
+def server_ports(facts: Sequence[BootFacts], target: Target) -> set[int]:
     """Where the real servers listen: in nat it may be another port than the service's."""
     real = {
         server.port
@@ -48,7 +48,7 @@ def server_ports(facts: Sequence[DirectorFacts], target: Target) -> set[int]:
     return {target.port} | real
 
 
-def _services(facts: DirectorFacts, target: Target) -> list[Service]:
+def _services(facts: BootFacts, target: Target) -> list[Service]:
     return [
         service
         for service in facts.services.services

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Literal
 
 from analyzer.ipvs.states import Timeouts
 from loadgen.director import journal
-from loadgen.director.standing import set_words
+from loadgen.director.settings import set_words
 from loadgen.errors import LoadgenError, UsageProblem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from loadgen.director.journal import Owed
-    from loadgen.director.links.eye import Eye
+    from loadgen.director.links.client import DirectorClient
 
 ASK_S = 15.0
 LeftTimeouts = Literal["put back", "keep", "ours"]
@@ -65,11 +65,11 @@ def due(owed: Owed, present: Timeouts) -> Due:
     return Due(set_to=set_to if any(back.values()) else None, strange=tuple(strange))
 
 
-async def put_back(eye: Eye, owed: Owed, still: Owed | None = None) -> str:
+async def put_back(client: DirectorClient, owed: Owed, still: Owed | None = None) -> str:
     """Put back what a director is owed, see that it is in force, and forget the debt.
 
     Args:
-        eye: on it, open.
+        client: on it, open.
         owed: what it gets.
         still: what it is owed afterwards; None if nothing.
 
@@ -80,12 +80,12 @@ async def put_back(eye: Eye, owed: Owed, still: Owed | None = None) -> str:
         LinkLost: the director does not answer.
         TimeoutsRefused: it does not let us.
     """
-    present = await read(eye)
+    present = await read(client)
     what = due(owed, present)
     if what.set_to is not None:
-        present = await set_and_read(eye, what.set_to)
+        present = await set_and_read(client, what.set_to)
         if due(owed, present).set_to is not None:
-            raise TimeoutsRefused(f"{eye.link.name}: its timeouts are still {in_words(present)}")
+            raise TimeoutsRefused(f"{client.link.name}: its timeouts are still {in_words(present)}")
     if still is None:
         journal.forget(owed.identity)
     else:
@@ -98,16 +98,16 @@ async def put_back(eye: Eye, owed: Owed, still: Owed | None = None) -> str:
         f"({_value(owed.before, name):g} s before us) and stays"
         for name in what.strange
     ]
-    return f"{eye.link.name}: {'; '.join(parts)}"
+    return f"{client.link.name}: {'; '.join(parts)}"
 
 
 async def put_back_left(
-    eye: Eye, say: Callable[[str], None], left: LeftTimeouts = "put back"
+    client: DirectorClient, say: Callable[[str], None], left: LeftTimeouts = "put back"
 ) -> None:
     """Give a director back what a sweep that was killed still owes it, and say so.
 
     Args:
-        eye: on it, open.
+        client: on it, open.
         say: takes a line for the operator.
         left: what to do about it: ``keep`` says what is owed and leaves it for now, ``ours`` does
             not look, because the sweep is our own and goes on.
@@ -117,7 +117,7 @@ async def put_back_left(
     """
     if left == "ours" or not journal.are_any():
         return
-    identity = await identity_of(eye)
+    identity = await identity_of(client)
     owed = None
     try:
         with journal.locked(identity):
@@ -125,38 +125,38 @@ async def put_back_left(
             if owed is None:
                 return
             if left == "keep":
-                say(kept_words(eye, owed))
+                say(kept_words(client, owed))
                 return
-            say(f"{left_words(eye, owed)}: putting them back")
-            say(await put_back(eye, owed))
+            say(f"{left_words(client, owed)}: putting them back")
+            say(await put_back(client, owed))
     except TimeoutsRefused as error:
         say(f"{error}; NOT put back. By hand: {owed.by_hand if owed else ''}")
     except UsageProblem as error:
-        say(f"{eye.link.name}: {error}")
+        say(f"{client.link.name}: {error}")
 
 
-def left_words(eye: Eye, owed: Owed) -> str:
+def left_words(client: DirectorClient, owed: Owed) -> str:
     """What an earlier sweep left behind."""
     return (
-        f"{eye.link.name}: a sweep of {owed.since} ended without putting its timeouts "
+        f"{client.link.name}: a sweep of {owed.since} ended without putting its timeouts "
         f"{in_words(owed.before)} back"
     )
 
 
-def kept_words(eye: Eye, owed: Owed) -> str:
+def kept_words(client: DirectorClient, owed: Owed) -> str:
     """That it stays so for now."""
-    return f"{left_words(eye, owed)}; kept for now (--keep-timeouts)"
+    return f"{left_words(client, owed)}; kept for now (--keep-timeouts)"
 
 
-async def identity_of(eye: Eye) -> str:
+async def identity_of(client: DirectorClient) -> str:
     """What names the kernel and network namespace behind a link, until it is booted again.
 
     Raises:
         LinkLost: it does not answer.
     """
-    said = (await eye.ask(_WHO, timeout_s=ASK_S)).text.split()
+    said = (await client.ask(_WHO, timeout_s=ASK_S)).text.split()
     words = said[: said.index(".")] if "." in said else []
-    return " ".join(words) or " ".join(eye.link.argv)
+    return " ".join(words) or " ".join(client.link.argv)
 
 
 def in_words(timeouts: Timeouts) -> str:
@@ -169,34 +169,35 @@ def _value(timeouts: Timeouts, name: str) -> float:
     return value
 
 
-async def read(eye: Eye) -> Timeouts:
+async def read(client: DirectorClient) -> Timeouts:
     """The three in force.
 
     Raises:
         LinkLost: the director does not answer.
         TimeoutsRefused: it does not tell us.
     """
-    present = await eye.timeouts(timeout_s=ASK_S)
+    present = await client.timeouts(timeout_s=ASK_S)
     if present is None:
         raise TimeoutsRefused(
-            f"{eye.link.name}: its timeouts cannot be read; expected root there, or sudo -n ipvsadm"
+            f"{client.link.name}: its timeouts cannot be read; "
+            "expected root there, or sudo -n ipvsadm"
         )
     return present
 
 
-async def set_and_read(eye: Eye, timeouts: Timeouts) -> Timeouts:
+async def set_and_read(client: DirectorClient, timeouts: Timeouts) -> Timeouts:
     """Set them, and read what is in force now.
 
     Raises:
         LinkLost: the director does not answer.
         TimeoutsRefused: it does not let us.
     """
-    complaint = await eye.set_timeouts(timeouts, timeout_s=ASK_S)
-    present = await read(eye)
+    complaint = await client.set_timeouts(timeouts, timeout_s=ASK_S)
+    present = await read(client)
     asked = {name: _value(timeouts, name) for name in _NAMES if _value(timeouts, name)}
     if any(_value(present, name) != value_s for name, value_s in asked.items()):
         why = complaint or "no complaint"
         raise TimeoutsRefused(
-            f"{eye.link.name}: ipvsadm {' '.join(set_words(timeouts))} had no effect: {why}"
+            f"{client.link.name}: ipvsadm {' '.join(set_words(timeouts))} had no effect: {why}"
         )
     return present

@@ -16,7 +16,7 @@ from analyzer.ipvs.states import Timeouts
 from loadgen.director import journal
 from loadgen.director.links.link import by_hand
 from loadgen.director.links.shell import LinkLost
-from loadgen.director.standing import set_words
+from loadgen.director.settings import set_words
 from loadgen.director.timeouts import (
     TimeoutsRefused,
     identity_of,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from loadgen.director.journal import Owed
-    from loadgen.director.links.eye import Eye
+    from loadgen.director.links.client import DirectorClient
     from loadgen.director.timeouts import LeftTimeouts
 
 RETRY_FOR_S = 60.0
@@ -50,7 +50,7 @@ class TimeoutsChange:
 
     def __init__(
         self,
-        eyes: Sequence[Eye],
+        clients: Sequence[DirectorClient],
         say: Callable[[str], None],
         *,
         left: LeftTimeouts = "put back",
@@ -59,7 +59,7 @@ class TimeoutsChange:
         """Nothing is asked or changed yet.
 
         Args:
-            eyes: on the directors.
+            clients: on the directors.
             say: takes a line for the operator.
             left: what to do about timeouts that an earlier sweep left behind: with ``keep`` what
                 is found is given back at the end, and the earlier debt stays one.
@@ -67,7 +67,7 @@ class TimeoutsChange:
         """
         self.before: dict[str, Timeouts] = {}
         self.owing: list[str] = []
-        self._eyes, self._say, self._retry_for_s = eyes, say, retry_for_s
+        self._eyes, self._say, self._retry_for_s = clients, say, retry_for_s
         self._keeps = left == "keep"
         self._kept: dict[str, Owed] = {}
         self._identities: dict[str, str] = {}
@@ -83,8 +83,8 @@ class TimeoutsChange:
                 earlier one owes it cannot be put back.
         """
         try:
-            for eye in self._eyes:
-                await self._begin(eye)
+            for client in self._eyes:
+                await self._begin(client)
         except LoadgenError as error:
             self._locks.close()
             raise UsageProblem(f"{error}; nothing was changed") from error
@@ -96,10 +96,10 @@ class TimeoutsChange:
     async def __aexit__(self, *_: object) -> None:
         """Put everything back; what cannot be is in ``owing``, and said."""
         try:
-            for eye in self._eyes:
-                owed = self._owed.get(eye.link.name)
+            for client in self._eyes:
+                owed = self._owed.get(client.link.name)
                 if owed is not None:
-                    await self._end(eye, owed)
+                    await self._end(client, owed)
         finally:
             self._locks.close()
 
@@ -110,35 +110,35 @@ class TimeoutsChange:
             RunFailed: one does not let us, or somebody else has changed it meanwhile.
             LinkLost: one does not answer.
         """
-        for eye in self._eyes:
-            async with _reached(eye):
-                await self._set_one(eye, seconds)
+        for client in self._eyes:
+            async with _reached(client):
+                await self._set_one(client, seconds)
 
     def give_up(self) -> None:
         """Do not wait for a lost link any longer."""
         self._given_up.set()
 
-    async def _begin(self, eye: Eye) -> None:
-        name = eye.link.name
-        async with _reached(eye):
-            identity = await identity_of(eye)
+    async def _begin(self, client: DirectorClient) -> None:
+        name = client.link.name
+        async with _reached(client):
+            identity = await identity_of(client)
             try:
                 self._locks.enter_context(journal.locked(identity))
             except journal.SweepGoesOn as error:
                 raise UsageProblem(f"{name}: {error}") from error
             left = journal.read(identity)
             if left is not None and self._keeps:
-                self._say(kept_words(eye, left))
+                self._say(kept_words(client, left))
                 self._kept[name] = left
             elif left is not None:
-                self._say(f"{left_words(eye, left)}: putting them back first")
-                self._say(await put_back(eye, left))
+                self._say(f"{left_words(client, left)}: putting them back first")
+                self._say(await put_back(client, left))
             self._identities[name] = identity
-            self.before[name] = await read(eye)
+            self.before[name] = await read(client)
 
-    async def _set_one(self, eye: Eye, seconds: int) -> None:
-        name = eye.link.name
-        present = await read(eye)
+    async def _set_one(self, client: DirectorClient, seconds: int) -> None:
+        name = client.link.name
+        present = await read(client)
         owed = self._owed.get(name)
         expected = owed.ours[-1] if owed else self.before[name]
         if present != expected:
@@ -148,17 +148,17 @@ class TimeoutsChange:
             )
         wanted = replace(present, tcpfin_s=float(seconds))
         # what is in force if the next step does not come back: either
-        self._owed[name] = self._owing(eye, (present, wanted))
+        self._owed[name] = self._owing(client, (present, wanted))
         journal.write(self._owed[name])
-        reached = await set_and_read(eye, Timeouts(tcp_s=0, tcpfin_s=seconds, udp_s=0))
+        reached = await set_and_read(client, Timeouts(tcp_s=0, tcpfin_s=seconds, udp_s=0))
         if reached != wanted:
             raise RunFailed(
                 f"{name}: tcpfin {seconds} was set, but {in_words(reached)} are in force"
             )
 
-    def _owing(self, eye: Eye, ours: tuple[Timeouts, ...]) -> Owed:
+    def _owing(self, client: DirectorClient, ours: tuple[Timeouts, ...]) -> Owed:
         """What the next command is to put back if we cannot: the older debt, where there is one."""
-        name = eye.link.name
+        name = client.link.name
         kept, known = self._kept.get(name), self._owed.get(name)
         before = kept.before if kept else self.before[name]
         back = Timeouts(tcp_s=0, tcpfin_s=before.tcpfin_s, udp_s=0)
@@ -168,32 +168,32 @@ class TimeoutsChange:
             before=before,
             ours=(*(kept.ours if kept else ()), *ours),
             since=known.since if known else time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()),
-            by_hand=by_hand(eye.link, ("ipvsadm", *set_words(back))),
+            by_hand=by_hand(client.link, ("ipvsadm", *set_words(back))),
         )
 
-    async def _end(self, eye: Eye, owed: Owed) -> None:
+    async def _end(self, client: DirectorClient, owed: Owed) -> None:
         """Try until it works, for so long, or until told to give up."""
         deadline_s = time.monotonic() + self._retry_for_s
         delay_s = _FIRST_DELAY_S
         while True:
             try:
-                found = replace(owed, before=self.before[eye.link.name])
-                async with _reached(eye):
-                    self._tell(await put_back(eye, found, self._kept.get(eye.link.name)))
+                found = replace(owed, before=self.before[client.link.name])
+                async with _reached(client):
+                    self._tell(await put_back(client, found, self._kept.get(client.link.name)))
                 return
             except (LinkLost, TimeoutsRefused) as error:
                 left_s = deadline_s - time.monotonic()
                 if left_s <= 0 or self._given_up.is_set():
-                    self._lament(eye, owed, error)
+                    self._lament(client, owed, error)
                     return
                 self._tell(f"{error}; its timeouts are put back in {delay_s:g} s")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._given_up.wait(), min(delay_s, left_s))
             delay_s = min(2 * delay_s, _LONGEST_DELAY_S)
 
-    def _lament(self, eye: Eye, owed: Owed, error: Exception) -> None:
+    def _lament(self, client: DirectorClient, owed: Owed, error: Exception) -> None:
         self.owing.append(
-            f"{eye.link.name} DOES NOT HAVE ITS OLD TIMEOUTS {in_words(owed.before)} BACK "
+            f"{client.link.name} DOES NOT HAVE ITS OLD TIMEOUTS {in_words(owed.before)} BACK "
             f"({error}). By hand: {owed.by_hand}   The next loadgen command on it tries again."
         )
         self._tell(self.owing[-1])
@@ -205,10 +205,10 @@ class TimeoutsChange:
 
 
 @contextlib.asynccontextmanager
-async def _reached(eye: Eye) -> AsyncIterator[None]:
+async def _reached(client: DirectorClient) -> AsyncIterator[None]:
     """Each time anew: between two values of a sweep a link may have gone."""
     try:
-        await eye.open()
+        await client.open()
         yield
     finally:
-        await eye.close()
+        await client.close()

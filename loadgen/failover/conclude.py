@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 import click
 
+from analyzer.failover.manifest import failover_manifest
 from analyzer.failover.repeats import Repeats, repeats
-from analyzer.failover.told import told_by
 from analyzer.recording.directory import MANIFEST, Recording
 from analyzer.results import to_json
 from loadgen.session.conclude import conclude
@@ -81,7 +81,7 @@ def conclude_repeats(folder: Path, page: Path | None = None) -> Concluded:
 
 def _planned(analyses: Sequence[Analysis]) -> int | None:
     """How many runs there were to be, as the first of them says."""
-    told = told_by(analyses[0].manifest)
+    told = failover_manifest(analyses[0].manifest)
     return told.runs_planned if told else None
 
 

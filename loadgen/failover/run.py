@@ -18,13 +18,13 @@ from loadgen.burst.burst import (
     run_manifest,
 )
 from loadgen.capture.start import open_captures
-from loadgen.director.links.eyes import eye_on
-from loadgen.director.links.meet import meet
+from loadgen.director.links.clients import director_client
+from loadgen.director.links.connect import connect_directors
 from loadgen.director.polling.watched import watch_target
 from loadgen.errors import LoadgenError
 from loadgen.failover.catch import Catch
 from loadgen.failover.course import Course, Hooks, Timing
-from loadgen.failover.held import Held, Paths
+from loadgen.failover.held_connections import HeldConnections, Paths
 from loadgen.failover.masters_log import MastersLog
 from loadgen.failover.sanity import holders, insanities
 from loadgen.load.engines.activity import Burst
@@ -36,8 +36,8 @@ from loadgen.session.run import run
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from loadgen.director.facts import DirectorFacts
-    from loadgen.director.links.eye import Eye
+    from loadgen.director.boot_facts import BootFacts
+    from loadgen.director.links.client import DirectorClient
     from loadgen.failover.faults import Fault
     from loadgen.lab.lab import Lab
     from loadgen.load.plan import LoadPlan, Target
@@ -92,16 +92,18 @@ async def failover(
         UsageProblem: a director cannot be reached or has no IPVS; nothing was sent.
         RecordingError: the directory cannot take a recording.
     """
-    eyes = [eye_on(link) for link in site.directors]
+    clients = [director_client(link) for link in site.directors]
     try:
-        facts = await meet(eyes, watching.timeouts, progress.say, watching.left_timeouts)
+        facts = await connect_directors(
+            clients, watching.timeouts, progress.say, watching.left_timeouts
+        )
         why = await _why_insane(
-            plan, eyes, facts, where=_where(options), probe=not options.exercise
+            plan, clients, facts, where=_where(options), probe=not options.exercise
         )
         plan = plan if options.exercise else scheduled(plan, options)
-        told = run_manifest(plan, site, watching, eyes, facts, command="failover")
+        told = run_manifest(plan, site, watching, clients, facts, command="failover")
         recording = RecordingWriter(
-            watching.directory, told | {"failover": _manifest(plan, options, eyes, facts, why)}
+            watching.directory, told | {"failover": _manifest(plan, options, clients, facts, why)}
         )
         if why:
             progress.say(f"the set-up is not sane, so nothing is done to it: {'; '.join(why)}")
@@ -109,22 +111,22 @@ async def failover(
             recording.close("completed")
             return "completed"
         return await _under_load(
-            _Scene(plan, site, lab, options, watching, eyes, facts, recording), progress
+            _FailoverRun(plan, site, lab, options, watching, clients, facts, recording), progress
         )
     finally:
-        for eye in eyes:
-            await eye.close()
+        for client in clients:
+            await client.close()
 
 
 @dataclass(frozen=True, slots=True)
-class _Scene:
+class _FailoverRun:
     plan: LoadPlan
     site: Site
     lab: Lab | None
     options: FailoverOptions
     watching: BurstOptions
-    eyes: Sequence[Eye]
-    facts: Sequence[DirectorFacts]
+    clients: Sequence[DirectorClient]
+    facts: Sequence[BootFacts]
     recording: RecordingWriter
 
 
@@ -140,15 +142,15 @@ def scheduled(plan: LoadPlan, options: FailoverOptions) -> LoadPlan:
     return replace(plan, arrivals=replace(plan.arrivals, stages=(stage,)))
 
 
-async def _under_load(scene: _Scene, progress: RunProgress) -> Ended:
+async def _under_load(scene: _FailoverRun, progress: RunProgress) -> Ended:
     recording, plan, options = scene.recording, scene.plan, scene.options
     captures = open_captures(
         scene.watching.capture, plan.target, scene.site, recording, progress.say
     )
     pollers = pollers_on(
-        scene.watching, watch_target(plan.target), scene.eyes, scene.facts, recording
+        scene.watching, watch_target(plan.target), scene.clients, scene.facts, recording
     )
-    held = Held(plan, options.paths, recording) if options.paths else None
+    held = HeldConnections(plan, options.paths, recording) if options.paths else None
     logs = [MastersLog(scene.lab, recording)] if scene.lab else []
     activities: list[Activity] = [QuitKey(), *captures, *pollers]
     activities += [*lab_events(scene.site, recording), *logs, *([held] if held else [])]
@@ -161,7 +163,9 @@ async def _under_load(scene: _Scene, progress: RunProgress) -> Ended:
     return ended
 
 
-def _course(scene: _Scene, held: Held | None, progress: RunProgress) -> list[Activity]:
+def _course(
+    scene: _FailoverRun, held: HeldConnections | None, progress: RunProgress
+) -> list[Activity]:
     """The load and what happens meanwhile."""
     recording, plan, options = scene.recording, scene.plan, scene.options
     if options.exercise:
@@ -178,7 +182,7 @@ def _course(scene: _Scene, held: Held | None, progress: RunProgress) -> list[Act
     return [_While(Burst(plan, recording, catch.tell, progress.say), catch.over), catch]
 
 
-def _exercise(scene: _Scene, progress: RunProgress) -> Course:
+def _exercise(scene: _FailoverRun, progress: RunProgress) -> Course:
     """Two bursts of fifty, one after another, like curl -I in a loop; the fault between them."""
     numbers = count(0, EXERCISE_REQUESTS)
     plan = replace(scene.plan, arrivals=ClosedModel(requests=EXERCISE_REQUESTS), engine="http")
@@ -232,14 +236,14 @@ def _where(options: FailoverOptions) -> str | None:
 
 async def _why_insane(
     plan: LoadPlan,
-    eyes: Sequence[Eye],
-    facts: Sequence[DirectorFacts],
+    clients: Sequence[DirectorClient],
+    facts: Sequence[BootFacts],
     *,
     where: str | None,
     probe: bool,
 ) -> list[str]:
     """What is wrong; the probe is one connection, which leaves an entry for ten seconds."""
-    known = {eye.link.name: each for eye, each in zip(eyes, facts, strict=True)}
+    known = {client.link.name: each for client, each in zip(clients, facts, strict=True)}
     why = insanities(known, plan.target, where)
     return [*why, *(await _unanswered(plan.target) if probe else ())]
 
@@ -262,26 +266,28 @@ async def until_sane(
     """Wait until the set-up is itself again; the next run says so itself if it is not."""
     deadline_s = time.monotonic() + SANE_LIMIT_S
     while time.monotonic() < deadline_s:
-        eyes = [eye_on(link) for link in site.directors]
+        clients = [director_client(link) for link in site.directors]
         try:
             with contextlib.suppress(LoadgenError):
-                facts = await meet(eyes, watching.timeouts, lambda _: None, watching.left_timeouts)
-                if not await _why_insane(plan, eyes, facts, where=_where(options), probe=True):
+                facts = await connect_directors(
+                    clients, watching.timeouts, lambda _: None, watching.left_timeouts
+                )
+                if not await _why_insane(plan, clients, facts, where=_where(options), probe=True):
                     return
         finally:
-            for eye in eyes:
-                await eye.close()
+            for client in clients:
+                await client.close()
         await asyncio.sleep(SETTLE_S)
 
 
 def _manifest(
     plan: LoadPlan,
     options: FailoverOptions,
-    eyes: Sequence[Eye],
-    facts: Sequence[DirectorFacts],
+    clients: Sequence[DirectorClient],
+    facts: Sequence[BootFacts],
     why: Sequence[str],
 ) -> dict[str, Any]:
-    known = {eye.link.name: each for eye, each in zip(eyes, facts, strict=True)}
+    known = {client.link.name: each for client, each in zip(clients, facts, strict=True)}
     timing = options.timing
     return {
         "fault": options.fault.name if options.fault else None,

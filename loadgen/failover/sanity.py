@@ -8,10 +8,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from analyzer.ipvs.proc.formats import Service
-    from loadgen.director.facts import DirectorFacts
+    from loadgen.director.boot_facts import BootFacts
     from loadgen.load.plan import Target
 
-    Known = Mapping[str, DirectorFacts]
+    Known = Mapping[str, BootFacts]
 
 
 def insanities(known: Known, target: Target, where: str | None = None) -> list[str]:
@@ -31,12 +31,14 @@ def insanities(known: Known, target: Target, where: str | None = None) -> list[s
 
 def unknown(known: Known, vip: str) -> list[str]:
     """Which directors do not tell whether they hold the VIP."""
-    return [name for name, facts in known.items() if facts.standing.vips_held({vip}) is None]
+    return [
+        name for name, facts in known.items() if facts.director_settings.vips_held({vip}) is None
+    ]
 
 
 def holders(known: Known, vip: str) -> list[str]:
     """The directors that have the VIP as an address of theirs."""
-    return [name for name, facts in known.items() if facts.standing.vips_held({vip})]
+    return [name for name, facts in known.items() if facts.director_settings.vips_held({vip})]
 
 
 def _holders(known: Known, vip: str) -> list[str]:
@@ -47,7 +49,7 @@ def _holders(known: Known, vip: str) -> list[str]:
     return [
         f"{name} is no BACKUP: keepalived does not run there"
         for name in others
-        if not known[name].standing.keepalived
+        if not known[name].director_settings.keepalived
     ]
 
 

@@ -7,7 +7,7 @@ import shlex
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from loadgen.director.standing import TIMEOUTS_CHANGED
+from loadgen.director.settings import TIMEOUTS_CHANGED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

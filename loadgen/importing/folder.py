@@ -34,7 +34,7 @@ from loadgen.importing.log import before_looks, looks
 from loadgen.importing.printed import Printed, from_printed
 from loadgen.importing.proofs import Proofs, table_resizes
 from loadgen.importing.stamps import Stamp, stamps_of
-from loadgen.importing.timeouts import Told, told_timeouts
+from loadgen.importing.timeouts import GivenTimeouts, given_timeouts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -150,7 +150,7 @@ def import_folder(paths: list[Path], directory: Path) -> list[str]:
         log_clock = _joined(sources, polls)
         clock = _clock(sources.meta, polls, log_clock.offset_s)
         service, guess = _service(sources, polls)
-        timeouts = told_timeouts(sources.meta, META, _timeouts(polls), DIRECTOR, clock.at_ns)
+        timeouts = given_timeouts(sources.meta, META, _timeouts(polls), DIRECTOR, clock.at_ns)
         manifest = _manifest(sources, clock, polls, service, timeouts, log_clock)
         directors_of(manifest)  # what an analysis could not use is refused here
         events = events_of(sources.meta, DIRECTOR, clock.at_ns)
@@ -293,7 +293,7 @@ def _manifest(
     clock: Clock,
     polls: list[Mapping[str, Any]],
     service: Mapping[str, Any] | None,
-    timeouts: Told,
+    timeouts: GivenTimeouts,
     log_clock: Joined,
 ) -> dict[str, Any]:
     meta = sources.meta
@@ -317,7 +317,7 @@ def _manifest(
     }
 
 
-def _director(meta: Mapping[str, Any], clock: Clock, timeouts: Told) -> dict[str, Any]:
+def _director(meta: Mapping[str, Any], clock: Clock, timeouts: GivenTimeouts) -> dict[str, Any]:
     mac = (meta.get("director") or {}).get("mac")
     return {
         "link": "imported",

@@ -36,7 +36,7 @@ _MOST_BEFORE = 1000  # lines that may stand above the first time
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class LogPoll:
     """One look at a director: its stamp, and what was printed."""
 
     stamp: Stamp
@@ -48,7 +48,7 @@ class Look:
         return self.stamp.at_s
 
 
-def looks(lines: Iterable[str], year: int) -> Iterator[Look]:
+def looks(lines: Iterable[str], year: int) -> Iterator[LogPoll]:
     """Cut a log into looks; the last of several is left out if it was cut off within a line.
 
     Args:
@@ -67,14 +67,14 @@ def looks(lines: Iterable[str], year: int) -> Iterator[Look]:
         begins = rest is None or bool(_TABLE.match(rest))
         if stamp and begins:
             if dated is not None and any(text.strip() for text in gathered):
-                yield Look(dated, "\n".join(gathered))
+                yield LogPoll(dated, "\n".join(gathered))
                 several = True
             dated, gathered = clock.read(stamp), []
         gathered.append(line if rest is None and not stamp else rest or "")
     if cut_off and several:
         return
     if dated is not None and any(text.strip() for text in gathered):
-        yield Look(dated, "\n".join(gathered))
+        yield LogPoll(dated, "\n".join(gathered))
 
 
 def before_looks(lines: Iterable[str]) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from analyzer.ipvs.states import Timeouts
-from loadgen.director.standing import TIMEOUTS_CHANGED
+from loadgen.director.settings import TIMEOUTS_CHANGED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -19,7 +19,7 @@ LOG = "printed in the log"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class GivenTimeouts:
     """What is said of a director's timeouts.
 
     Attributes:
@@ -39,13 +39,13 @@ class Told:
         return {name: getattr(self.start, f"{name}_s") for name in NAMES}
 
 
-def told_timeouts(
+def given_timeouts(
     meta: Mapping[str, Any],
     meta_source: str,
     printed: Iterable[tuple[float, Timeouts]],
     host: str,
     at_ns: Callable[[float], int],
-) -> Told:
+) -> GivenTimeouts:
     """The timeouts by what came with a log, and by what it printed.
 
     Args:
@@ -69,7 +69,7 @@ def told_timeouts(
         elif timeouts != last:
             events.append(_changed(host, timeouts, at_ns(t), since_ns))
         last, since_ns = timeouts, at_ns(t)
-    return Told(start=start, source=source, events=tuple(events))
+    return GivenTimeouts(start=start, source=source, events=tuple(events))
 
 
 def _changed(host: str, timeouts: Timeouts, at_ns: int, since_ns: int | None) -> dict[str, Any]:

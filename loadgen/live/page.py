@@ -16,7 +16,7 @@ from analyzer.results import Event
 from loadgen.live import guard
 from loadgen.live.door import html
 from loadgen.live.seen import Seen
-from loadgen.live.told import told
+from loadgen.live.snapshot import told
 from loadgen.session.background import Background
 from reports.live.page import live_page, news
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from loadgen.collect.watch import DirectorsWatch
     from loadgen.director.polling.poller import Poller
     from loadgen.live.door import Door
-    from loadgen.live.told import Sending
+    from loadgen.live.snapshot import Sending
     from reports.live.page import LiveRun
 
 LOOK_S = 0.25

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
-    from loadgen.collect.view import DirectorView, Forecast, HeldEntries, ServerView, View
+    from loadgen.collect.view import DirectorView, DrainForecast, HeldEntries, ServerView, View
 
 NOTHING = "?"  # not measured
 COLUMNS = ("director", "service", "real server")
@@ -161,7 +161,7 @@ def empty(server: ServerView, at_ns: int) -> str:
     return "now"
 
 
-def _forecast(forecast: Forecast, at_ns: int) -> str:
+def _forecast(forecast: DrainForecast, at_ns: int) -> str:
     middle_ns = (forecast.first_ns + forecast.last_ns) // 2
     wide_s = math.ceil((forecast.last_ns - forecast.first_ns) / 2 / _NS * 10) / 10
     when = f"{clock(middle_ns)} ± {max(wide_s, _LEAST_S):.1f} s"

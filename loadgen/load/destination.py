@@ -45,7 +45,7 @@ class Destination:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class NameOverrides:
     """What the operator says about names.
 
     Attributes:
@@ -59,7 +59,9 @@ class Told:
     family: Family | None = None
 
 
-def find_destination(host: str, port: int, told: Told, lookup: Lookup | None = None) -> Destination:
+def find_destination(
+    host: str, port: int, told: NameOverrides, lookup: Lookup | None = None
+) -> Destination:
     """The one address that a burst goes to.
 
     Args:

@@ -10,7 +10,7 @@ from loadgen.session.chrome import NAMES, dump, find_chrome
 from reports.export.markdown import charts_of, render_markdown
 from reports.export.sheets import sheets, to_csv
 from reports.export.stills import ladder_svg, read_stills, render_stills
-from reports.run.sections.stories import sentence
+from reports.run.sections.traces import sentence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -18,7 +18,7 @@ def complete_manifest(
     pollers: Sequence[Poller],
 ) -> None:
     """What is known only at the end: drops, clocks, tables, what a director did not give."""
-    eyes: list[Poller | AnyCapture] = [*pollers, *captures]
+    clients: list[Poller | AnyCapture] = [*pollers, *captures]
     polled = {poller.name: poller.clock_manifest() | poller.table_manifest() for poller in pollers}
     directors = recording.manifest["directors"]
     recording.update_manifest(
@@ -26,7 +26,7 @@ def complete_manifest(
             "directors": {name: facts | polled.get(name, {}) for name, facts in directors.items()},
             "not_measured": [
                 *recording.manifest["not_measured"],
-                *(row for eye in eyes for row in eye.not_measured()),
+                *(row for client in clients for row in client.not_measured()),
             ],
             "capture": captures[0].manifest() if captures else None,
         }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from analyzer.recording.directory import write_whole
 from analyzer.sweep.folder import FOLDER_FILE, SCHEMA_VERSION
 from loadgen.burst.burst import burst
-from loadgen.director.links.eyes import eye_on
+from loadgen.director.links.clients import director_client
 from loadgen.director.timeouts import in_words
 from loadgen.director.timeouts_change import TimeoutsChange
 from loadgen.errors import LoadgenError, UsageProblem
@@ -104,8 +104,8 @@ async def sweep(
         earlier: the runs of other ways, in the same folder.
         planned: how many runs all ways come to; as many as there are values unless told.
     """
-    eyes = [eye_on(link) for link in site.directors]
-    change = TimeoutsChange(eyes, say, left=options.left_timeouts)
+    clients = [director_client(link) for link in site.directors]
+    change = TimeoutsChange(clients, say, left=options.left_timeouts)
     swept = Swept(runs=list(earlier), before=change.before)
     steps = Steps(between=change.give_up)
     with on_signals(steps.end):

@@ -19,7 +19,7 @@ from reports.run.section import Chart, DataTable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analyzer.capacity.proof import Carried, Proof, ProvenLoss, State
+    from analyzer.capacity.proof import Carried, Proof, ProofState, ProvenLoss
 
 TALL_PX, FOOT_PX = 150, 90
 BARS = (("computed", CALM, "/"), ("measured", PALETTE["blue"][0], ""))
@@ -56,7 +56,7 @@ def headlines(proof: Proof) -> tuple[Headline, ...]:
     )
 
 
-def _busiest(states: Sequence[State]) -> Headline:
+def _busiest(states: Sequence[ProofState]) -> Headline:
     carried = [each for state in states for each in state.carried if each.measured_bps is not None]
     worst = max(carried, key=lambda each: each.measured_bps or 0.0, default=None)
     if worst is None or worst.measured_bps is None:
@@ -68,7 +68,7 @@ def _busiest(states: Sequence[State]) -> Headline:
     )
 
 
-def _lost(states: Sequence[State]) -> Headline:
+def _lost(states: Sequence[ProofState]) -> Headline:
     known = [state for state in states if state.lost_share is not None]
     worst = max(known, key=lambda state: state.lost_share or 0.0, default=None)
     if worst is None or worst.lost_share is None:

@@ -11,7 +11,7 @@ from analyzer.capacity.wording import bit_rate, count
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from analyzer.capacity.proof import Carried, Proof, ProvenLoss, State
+    from analyzer.capacity.proof import Carried, Proof, ProofState, ProvenLoss
 
 WIDTH = 100
 NOT_MEASURED = "not measured"
@@ -42,7 +42,7 @@ def summary_lines(proof: Proof) -> Iterator[str]:
         yield f"not measured: {what} ({why})"
 
 
-def state_title(state: State) -> str:
+def state_title(state: ProofState) -> str:
     """``all well``, ``bal01 down``."""
     return f"{' and '.join(state.down)} down" if state.down else "all well"
 
@@ -57,7 +57,7 @@ def difference(each: Carried) -> str:
     return NOT_MEASURED if each.difference is None else f"{each.difference:+.1%}"
 
 
-def lost(state: State) -> str:
+def lost(state: ProofState) -> str:
     """How many were lost, beside the computed share."""
     if state.lost_share is None:
         return NOT_MEASURED
@@ -67,13 +67,13 @@ def lost(state: State) -> str:
     )
 
 
-def lost_per_vip(state: State) -> str:
+def lost_per_vip(state: ProofState) -> str:
     """The VIPs that lost some; drop-tail makes one pay for the other, so the sum is what counts."""
     rows = [f"{vip.vip} {share(vip.lost / vip.sent)}" for vip in state.vips if vip.lost]
     return ", ".join(rows) or "none"
 
 
-def delay(state: State) -> str:
+def delay(state: ProofState) -> str:
     """Of the datagrams that arrived."""
     if state.delay_p99_ms is None or state.delay_p50_ms is None:
         return NOT_MEASURED

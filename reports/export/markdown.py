@@ -14,7 +14,7 @@ from reports.charts import wording
 from reports.run.page import SEVERITIES, by_severity
 from reports.run.percentiles import COLUMNS, rows
 from reports.run.sections import errors, sections
-from reports.run.sections.stories import sentence
+from reports.run.sections.traces import sentence
 from reports.run.text import printable
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from reports.run.page import render, text_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analyzer.traces.model import Story
+    from analyzer.traces.model import ConnectionTrace
     from reports.run.section import Chart
 
 WIDTH_PX = 900
@@ -58,9 +58,9 @@ def _is_still(element: ElementTree.Element) -> bool:
     return names.get("href", "#").startswith(_ALLOWED_LINKS)
 
 
-def ladder_svg(story: Story, sentence: str) -> str:
+def ladder_svg(story: ConnectionTrace, sentence: str) -> str:
     """A story's ladder as an SVG file, in light colours."""
-    from reports.charts.ladder import ladder
+    from reports.charts.sequence_diagram import ladder
 
     drawing = ladder(story)
     drawn = render("ladder.svg", {"drawing": drawing, "sentence": sentence}).strip()

@@ -24,7 +24,7 @@ from markupsafe import Markup
 from analyzer.ipvs.addresses import host_port
 from analyzer.results import to_json
 from reports.charts import wording
-from reports.charts.ladder import LANES
+from reports.charts.sequence_diagram import LANES
 from reports.charts.theme import PALETTE
 from reports.run.sections import sections
 

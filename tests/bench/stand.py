@@ -60,7 +60,7 @@ class Stand:
 
 
 @contextmanager
-def standing(folder: Path) -> Iterator[Stand]:
+def director_settings(folder: Path) -> Iterator[Stand]:
     """The wire and the server; gone afterwards, also when a test was cut short."""
     server, client = f"lgs{os.getpid()}", f"lgc{os.getpid()}"
     (folder / "nginx.conf").write_text(NGINX.format(folder, SERVER_IP))

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.bench.stand import REPOSITORY, URL, Stand, standing
+from tests.bench.stand import REPOSITORY, URL, Stand, director_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -106,7 +106,7 @@ BARS: list[tuple[str, tuple[str, ...], float]] = [
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     """The stand, with all who send on it."""
-    with standing(tmp_path_factory.mktemp("nginx")) as stand:
+    with director_settings(tmp_path_factory.mktemp("nginx")) as stand:
         yield Bench(stand.client)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from loadgen.director.links.eye import Eye
+from loadgen.director.links.client import DirectorClient
 from loadgen.director.links.link import Link, lab_link
 from loadgen.lab.lab import Lab
 
@@ -40,41 +40,41 @@ def link_of(lab: Lab, name: str) -> Link:
     return replace(found, argv=("ip", "netns", "exec", lab.client_namespace, *found.argv))
 
 
-async def cpu_s(eye: Eye) -> tuple[float, float]:
+async def cpu_s(client: DirectorClient) -> tuple[float, float]:
     """The shell's and its children's CPU time so far, and that of the sshd above it."""
     script = 'times; read -r s </proc/$PPID/stat; echo "sshd $s"'
-    text = (await eye.ask(script, timeout_s=20)).text
+    text = (await client.ask(script, timeout_s=20)).text
     parts = re.findall(r"(\d+)m([\d.]+)s", text)
     fields = text.split("sshd ")[1].rpartition(")")[2].split()
     ticks = sum(int(number) for number in fields[11:13])
     return sum(int(minutes) * 60 + float(s) for minutes, s in parts), ticks / 100
 
 
-async def cost_of(eye: Eye, act: Callable[[], Awaitable[object]], times: int) -> Cost:
+async def cost_of(client: DirectorClient, act: Callable[[], Awaitable[object]], times: int) -> Cost:
     await act()
-    before = await cpu_s(eye)
+    before = await cpu_s(client)
     for _ in range(times):
         await act()
-    after = await cpu_s(eye)
+    after = await cpu_s(client)
     return Cost((after[0] - before[0]) / times, (after[1] - before[1]) / times)
 
 
 async def measure(link: Link) -> dict[str, list[Cost]]:
     """Each way in turn, several rounds."""
-    eye = Eye(link)
-    await eye.open()
+    client = DirectorClient(link)
+    await client.open()
     ways: dict[str, tuple[Callable[[], Awaitable[object]], int]] = {
-        "services, by us": (lambda: eye.look("services", timeout_s=20), LOOKS),
-        "with entries, by us": (lambda: eye.look("entries", timeout_s=20), LOOKS),
-        "cat of the same": (lambda: eye.ask("cat /proc/net/ip_vs", timeout_s=20), STARTS),
-        "ipvsadm -Ln": (lambda: eye.ask("ipvsadm -Ln", timeout_s=20), STARTS),
-        "ipvsadm -Ln --stats": (lambda: eye.counters(timeout_s=20), STARTS),
+        "services, by us": (lambda: client.look("services", timeout_s=20), LOOKS),
+        "with entries, by us": (lambda: client.look("entries", timeout_s=20), LOOKS),
+        "cat of the same": (lambda: client.ask("cat /proc/net/ip_vs", timeout_s=20), STARTS),
+        "ipvsadm -Ln": (lambda: client.ask("ipvsadm -Ln", timeout_s=20), STARTS),
+        "ipvsadm -Ln --stats": (lambda: client.counters(timeout_s=20), STARTS),
     }
     found: dict[str, list[Cost]] = {name: [] for name in ways}
     for _ in range(ROUNDS):
         for name, (act, times) in ways.items():
-            found[name].append(await cost_of(eye, act, times))
-    await eye.close()
+            found[name].append(await cost_of(client, act, times))
+    await client.close()
     return found
 
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from analyzer.recording.directory import ANALYSIS
-from tests.bench.stand import REPOSITORY, SERVER_IP, Stand, standing
+from tests.bench.stand import REPOSITORY, SERVER_IP, Stand, director_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +55,7 @@ class Cost:
 
 @pytest.fixture(scope="module")
 def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
-    with standing(tmp_path_factory.mktemp("nginx")) as made:
+    with director_settings(tmp_path_factory.mktemp("nginx")) as made:
         yield made
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from analyzer.ipvs.proc.entry_text import read_entries
 from analyzer.ipvs.proc.formats import parse_timeouts
 from analyzer.recording.directory import Recording, RecordingWriter
-from loadgen.director.facts import learn_facts, manifest_of
-from loadgen.director.links.eyes import eye_on
+from loadgen.director.boot_facts import learn_boot_facts, manifest_of
+from loadgen.director.links.clients import director_client
 from loadgen.director.links.link import Link, lab_link, parse_link
 from loadgen.director.links.shell import LinkLost
 from loadgen.director.polling.poller import Poller
@@ -25,7 +25,7 @@ from loadgen.lab.topology.model import namespace
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from loadgen.director.links.eye import Eye
+    from loadgen.director.links.client import DirectorClient
 
 TIMEOUTS = ("900", "177", "300")
 TCPFIN_S = 33
@@ -52,16 +52,16 @@ def links_to(lab: Lab, name: str, scratch: Path) -> dict[str, Link]:
 
 async def ask(link: Link) -> dict[str, Any]:
     """Every question there is."""
-    eye = eye_on(link)
-    await eye.open()
+    client = director_client(link)
+    await client.open()
     try:
-        facts = await learn_facts(eye, None)
-        services = await eye.look("services", timeout_s=10)
-        entries = await eye.look("entries", timeout_s=10)
-        counters = services.counters or await eye.counters(timeout_s=10)
-        again = await eye.look("services", timeout_s=10)
+        facts = await learn_boot_facts(client, None)
+        services = await client.look("services", timeout_s=10)
+        entries = await client.look("entries", timeout_s=10)
+        counters = services.counters or await client.counters(timeout_s=10)
+        again = await client.look("services", timeout_s=10)
         told = manifest_of(facts, "") | {
-            "boot_id": eye.boot_id,
+            "boot_id": client.boot_id,
             "services": [asdict(service) for service in services.services.services],
             "entries": sorted(map(list, _rows(entries.entries))),
             "counters": sorted([str(key[4]), *n] for key, n in (counters or {}).items()),
@@ -69,9 +69,9 @@ async def ask(link: Link) -> dict[str, Any]:
             "in_order": services.asked_ns <= services.answered_ns <= again.asked_ns,
             "cost_known": entries.cpu_s is not None,
         }
-        return told | {"reopened": await _lose_and_reopen(eye)}
+        return told | {"reopened": await _lose_and_reopen(client)}
     finally:
-        await eye.close()
+        await client.close()
 
 
 def _rows(text: str | None) -> list[tuple[Any, ...]]:
@@ -79,21 +79,21 @@ def _rows(text: str | None) -> list[tuple[Any, ...]]:
     return [(row["state"].decode(), int(row["client_port"]), int(row["port"])) for row in rows]
 
 
-async def _lose_and_reopen(eye: Eye) -> bool:
+async def _lose_and_reopen(client: DirectorClient) -> bool:
     try:
-        await eye.ask("kill -9 $$", timeout_s=5)
+        await client.ask("kill -9 $$", timeout_s=5)
     except LinkLost:
-        await eye.open()
-        return bool((await eye.look("services", timeout_s=10)).services.services)
+        await client.open()
+        return bool((await client.look("services", timeout_s=10)).services.services)
     return False
 
 
 async def record(link: Link, directory: Path) -> dict[str, Any]:
     """A second of polling, and what it left."""
-    eye = eye_on(link)
-    await eye.open()
+    client = director_client(link)
+    await client.open()
     recording = RecordingWriter(directory, {})
-    async with Poller(eye, recording):
+    async with Poller(client, recording):
         await asyncio.sleep(1.2)
     recording.close("completed")
     read = Recording.open(directory)
@@ -110,11 +110,11 @@ async def record(link: Link, directory: Path) -> dict[str, Any]:
 
 async def change(link: Link) -> dict[str, Any]:
     """Timeouts set for a while; what is in force is told by ipvsadm, whatever set it."""
-    eye, said = eye_on(link), []
-    await eye.open()
-    identity = await identity_of(eye)
-    await eye.close()
-    async with TimeoutsChange([eye_on(link)], said.append) as changing:
+    client, said = director_client(link), []
+    await client.open()
+    identity = await identity_of(client)
+    await client.close()
+    async with TimeoutsChange([director_client(link)], said.append) as changing:
         await changing.set_tcpfin(TCPFIN_S)
         within = in_force()
     told = {"identity": identity, "within": within, "after": in_force()}

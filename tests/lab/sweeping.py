@@ -13,7 +13,7 @@ from unittest import mock
 from analyzer.ipvs.proc.formats import parse_timeouts
 from analyzer.ipvs.states import Timeouts
 from loadgen.director import journal
-from loadgen.director.links.eyes import eye_on
+from loadgen.director.links.clients import director_client
 from loadgen.director.links.link import Link
 from loadgen.director.timeouts import identity_of
 
@@ -80,12 +80,12 @@ def leave_tcpfin(lab: Lab, state: Path, seconds: int) -> str:
 
 
 async def _identity(link: Link) -> str:
-    eye = eye_on(link)
-    await eye.open()
+    client = director_client(link)
+    await client.open()
     try:
-        return await identity_of(eye)
+        return await identity_of(client)
     finally:
-        await eye.close()
+        await client.close()
 
 
 def present(lab: Lab) -> dict[str, Timeouts | None]:

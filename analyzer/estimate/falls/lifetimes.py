@@ -83,7 +83,7 @@ def lifetimes_by_falls(
         why_not += [_why(director, state, misfit) for misfit in misfits[:1]]
         if not by_service.has(group):
             why = "no counters of the service of these connections were polled, by its VIP and port"
-            why_not.append(NotMeasured(what=untold(state.name, director.name), why=why))
+            why_not.append(NotMeasured(what=why_unknown(state.name, director.name), why=why))
     return Fallen(rows=sorted(rows, key=lambda row: -row.n), why_not=why_not)
 
 
@@ -145,9 +145,9 @@ def _why(director: Director, state: State, misfit: Misfit) -> NotMeasured:
             f"held ({when}): not all of these connections are this director's, or the counters "
             "leave some out"
         )
-    return NotMeasured(what=untold(state.name, director.name), why=why)
+    return NotMeasured(what=why_unknown(state.name, director.name), why=why)
 
 
-def untold(state: str, director: str) -> str:
+def why_unknown(state: str, director: str) -> str:
     """What ``NotMeasured`` names where the counters do not say how long entries live."""
     return f"lifetimes in {state} on {director}, by counters"

@@ -63,10 +63,11 @@ def _change(change: Change, zero_ns: int) -> str:
 def timeouts_contradicted(figures: Figures) -> Finding | None:
     """Somebody told timeouts that entries contradict from the first on."""
     rows = [
-        f"{one.director.name}: {name} {told_s:g} s by {one.director.timeouts_source or 'the run'}, "
+        f"{one.director.name}: {name} {reported_s:g} s by "
+        f"{one.director.timeouts_source or 'the run'}, "
         f"{one.in_force.start_s(name):g} s in {_STATES[name]}"
         for one in figures.measured
-        for name, told_s in one.in_force.denied.items()
+        for name, reported_s in one.in_force.denied.items()
     ]
     if not rows:
         return None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from analyzer.client.samples import carries_rate
 from analyzer.estimate.counted.results import service_name
 from analyzer.findings.decay.counted import alternatives
-from analyzer.findings.figures import agrees, by_whom, lived, measured, seconds, timeout_told
+from analyzer.findings.figures import agrees, by_whom, lived, measured, seconds, timeout_sentence
 from analyzer.ipvs.drop_entry import in_words
 from analyzer.predicted.entries import DROP_ENTRY
 from analyzer.results import Finding
@@ -67,7 +67,7 @@ def tcpfin_governs(figures: Figures) -> Finding | None:
         title=_tcpfin_title(row, verdict),
         evidence=(
             f"On {row.director} {lived(row)}, all in {row.state}. Timeout "
-            f"{measured(row)}, {by_whom(row)} {timeout_told(row)}; "
+            f"{measured(row)}, {by_whom(row)} {timeout_sentence(row)}; "
             f"timer granule {seconds(row.granule_s)}."
         ),
         advice=_tcpfin_advice(row, figures.requests),
@@ -113,8 +113,8 @@ def udp_governs(figures: Figures) -> Finding | None:
         severity="warning" if agrees(row) is False else "info",
         title=f"The udp timeout governs the decay of InActConn{_of_service(row)}",
         evidence=f"On {row.director} {lived(row)}, all in {row.state}. Timeout {measured(row)}, "
-        f"{by_whom(row)} {timeout_told(row)}. Each datagram of a flow starts its entry's timeout "
-        "anew.",
+        f"{by_whom(row)} {timeout_sentence(row)}. Each datagram of a flow starts its entry's "
+        "timeout anew.",
         advice="tcpfin does not matter for UDP. To have InActConn fall sooner, lower the third "
         "number of ipvsadm --set (0 leaves a number as it is), but not below the longest pause "
         "between a request and its answer; it holds for entries whose next packet comes after "
@@ -211,7 +211,7 @@ def _wait(row: Lifetime) -> str:
     return (
         "the tcp timeout, which was not read"
         if row.timeout_s is None
-        else f"{timeout_told(row)} each"
+        else f"{timeout_sentence(row)} each"
     )
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from analyzer.ipvs.ipvsadm.model import End
 
-    Doubt = Callable[[str], None]
+    Warn = Callable[[str], None]
 
 ORIGINS = frozenset({"LOCAL", "SYNC"})
 
@@ -36,20 +36,20 @@ def is_title(words: list[str]) -> bool:
     return any(words[: len(title)] == title for title in TITLES)
 
 
-def read_connection(words: list[str], doubt: Doubt) -> Connection | None:
+def read_connection(words: list[str], warn: Warn) -> Connection | None:
     """Read one entry, whoever printed it."""
     if len(words) < 6:
         return None
     if (clock := _CLOCK.fullmatch(words[1])) and _PROTOCOL.fullmatch(words[0]):
-        return _from_ipvsadm(words, 60 * int(clock[1]) + int(clock[2]), doubt)
+        return _from_ipvsadm(words, 60 * int(clock[1]) + int(clock[2]), warn)
     if dpvs := _DPVS.fullmatch(words[0]):
-        return _from_dpvs(dpvs[1], words, doubt)
+        return _from_dpvs(dpvs[1], words, warn)
     return _from_kernel(words) if len(words) >= 9 else None
 
 
-def _from_ipvsadm(words: list[str], expire_s: int, doubt: Doubt) -> Connection | None:
+def _from_ipvsadm(words: list[str], expire_s: int, warn: Warn) -> Connection | None:
     protocol, _, state, source, virtual, destination, *engine = words
-    ends = _all(ipvsadm_end(word, doubt) for word in (source, virtual, destination))
+    ends = _all(ipvsadm_end(word, warn) for word in (source, virtual, destination))
     if ends is None or not _STATE.fullmatch(state):
         return None
     client, service, server = ends
@@ -86,12 +86,12 @@ def _from_kernel(words: list[str]) -> Connection | None:
     )
 
 
-def _from_dpvs(protocol: str, words: list[str], doubt: Doubt) -> Connection | None:
+def _from_dpvs(protocol: str, words: list[str], warn: Warn) -> Connection | None:
     """``[core]tcp 90s TCP_EST client virtual local server``; the local address has no key."""
     seconds = _DPVS_SECONDS.fullmatch(words[1])
     if not seconds or len(words) != 7:
         return None
-    ends = _all(ipvsadm_end(words[at], doubt) for at in (3, 4, 6))
+    ends = _all(ipvsadm_end(words[at], warn) for at in (3, 4, 6))
     if ends is None:
         return None
     client, service, server = ends

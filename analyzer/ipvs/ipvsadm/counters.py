@@ -11,7 +11,7 @@ from analyzer.ipvs.ipvsadm.model import Counters, Rates
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Doubt = Callable[[str], None]
+    Warn = Callable[[str], None]
 
 _HEX = re.compile(r"[0-9A-Fa-f]{1,17}")
 _CPU = re.compile(r"[0-9A-Fa-f]{1,4}")
@@ -42,7 +42,7 @@ class Stats:
         self.expected = found or self.expected
         return found is not None
 
-    def row(self, words: list[str], doubt: Doubt) -> bool:
+    def row(self, words: list[str], warn: Warn) -> bool:
         """Take a row of numbers."""
         if self.expected is None or len(words) not in (5, 6):
             return False
@@ -52,20 +52,20 @@ class Stats:
             return False
         values = [int(word, 16) for word in numbers]
         if len(words) == 6:
-            return self._row_of_cpu(first[0], values, doubt)
-        return self._single_row(values, doubt)
+            return self._row_of_cpu(first[0], values, warn)
+        return self._single_row(values, warn)
 
-    def _row_of_cpu(self, first: str, values: list[int], doubt: Doubt) -> bool:
+    def _row_of_cpu(self, first: str, values: list[int], warn: Warn) -> bool:
         if self.expected not in ("above", "cpu"):
             return False
         if first in _SUMS:
-            return self._single_row(values, doubt, expected="total")
+            return self._single_row(values, warn, expected="total")
         if not _CPU.fullmatch(first):
             return False
         self.cpus[str(int(first, 16))] = _counters(values)
         return True
 
-    def _single_row(self, values: list[int], doubt: Doubt, expected: Row | None = None) -> bool:
+    def _single_row(self, values: list[int], warn: Warn, expected: Row | None = None) -> bool:
         """A total or a rate; the next one needs its own titles."""
         expected = expected or self.expected
         if expected == "cpu":
@@ -77,7 +77,7 @@ class Stats:
             return True
         total = _counters(values)
         if self.total not in (None, total):
-            doubt("the text has several totals; the last one is shown")
+            warn("the text has several totals; the last one is shown")
         self.total = total
         return True
 

@@ -24,7 +24,7 @@ from analyzer.ipvs.ipvsadm.ports import OTHER_NUMBERS, PORTS, longer_names
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Doubt = Callable[[str], None]
+    Warn = Callable[[str], None]
 
 Notation = Literal["kernel", "ipvsadm", "either"]
 
@@ -78,12 +78,12 @@ def kernel_address(word: str) -> str | None:
     return _address(word) if ":" in word else None
 
 
-def ipvsadm_end(word: str, doubt: Doubt, *, cut: int = BUFFER_CUT) -> End | None:
+def ipvsadm_end(word: str, warn: Warn, *, cut: int = BUFFER_CUT) -> End | None:
     """Read ``192.168.10.2:80``, ``[fd00:10::2]:80`` or names in their places.
 
     Args:
         word: the end as printed.
-        doubt: called with what is not certain.
+        warn: called with what is not certain.
         cut: at how many characters ipvsadm cut what has no brackets.
     """
     if word.startswith("["):
@@ -94,7 +94,7 @@ def ipvsadm_end(word: str, doubt: Doubt, *, cut: int = BUFFER_CUT) -> End | None
         host, colon, after = word.partition(":")
         port, was_cut = (after if colon else None), len(word) == cut
     address = _address(host) or _name(host, alone=port is None and not was_cut)
-    return _with_port(address, port, doubt, was_cut=was_cut) if address else None
+    return _with_port(address, port, warn, was_cut=was_cut) if address else None
 
 
 def _name(host: str, *, alone: bool) -> str | None:
@@ -102,35 +102,35 @@ def _name(host: str, *, alone: bool) -> str | None:
     return host if _HOST.fullmatch(host) and ("." in host or not alone) else None
 
 
-def _with_port(address: str, port: str | None, doubt: Doubt, *, was_cut: bool) -> End | None:
+def _with_port(address: str, port: str | None, warn: Warn, *, was_cut: bool) -> End | None:
     if port is None or (port == "" and was_cut):
-        doubt(f"{address} is cut" if was_cut else f"{address} has no port")
+        warn(f"{address} is cut" if was_cut else f"{address} has no port")
         return End(address=address, port=None, port_name=None)
     if _PORT_NUMBER.fullmatch(port):
-        return _with_number(address, int(port), doubt, was_cut=was_cut)
+        return _with_number(address, int(port), warn, was_cut=was_cut)
     if _PORT_NAME.fullmatch(port):
-        return _with_name(address, port, doubt, was_cut=was_cut)
+        return _with_name(address, port, warn, was_cut=was_cut)
     return None
 
 
-def _with_number(address: str, port: int, doubt: Doubt, *, was_cut: bool) -> End | None:
+def _with_number(address: str, port: int, warn: Warn, *, was_cut: bool) -> End | None:
     if port > MAX_PORT:
         return None
     if was_cut and port * 10 <= MAX_PORT:
-        doubt(f"the port of {address} may be cut: {port}")
+        warn(f"the port of {address} may be cut: {port}")
         return End(address=address, port=None, port_name=None)
     return End(address=address, port=port, port_name=None)
 
 
-def _with_name(address: str, name: str, doubt: Doubt, *, was_cut: bool) -> End:
+def _with_name(address: str, name: str, warn: Warn, *, was_cut: bool) -> End:
     if was_cut:
-        doubt(f"the port of {address} may be cut: {name}")
+        warn(f"the port of {address} may be cut: {name}")
         if name not in PORTS or longer_names(name):
             return End(address=address, port=None, port_name=None)
     if name not in PORTS:
-        doubt(f"port {name!r} has no known number")
+        warn(f"port {name!r} has no known number")
     elif name in OTHER_NUMBERS:
-        doubt(f"port {name!r} is taken for {PORTS[name]}; some hosts mean {OTHER_NUMBERS[name]}")
+        warn(f"port {name!r} is taken for {PORTS[name]}; some hosts mean {OTHER_NUMBERS[name]}")
     return End(address=address, port=PORTS.get(name), port_name=name)
 
 

@@ -101,7 +101,7 @@ class _Reader:
         self.pending.clear()
         return any(claim(self, line) for claim in _CLAIMS)
 
-    def doubt(self, what: str) -> None:
+    def warn(self, what: str) -> None:
         """Note a doubt about the line being read."""
         self.pending.append(what)
 
@@ -121,7 +121,7 @@ class _Reader:
 
     def connection(self, line: Line) -> bool:
         """An entry: the commonest line of long texts, so asked first."""
-        found = connections.read_connection(line.words, self.doubt)
+        found = connections.read_connection(line.words, self.warn)
         if found is None:
             self.pending.clear()
             return False
@@ -141,7 +141,7 @@ class _Reader:
             return False
         if self.gap:
             number, self.gap = self.gap.number, None
-            self.doubt(f"if line {number} was a service, the real servers from here on are its")
+            self.warn(f"if line {number} was a service, the real servers from here on are its")
         return True
 
     def service(self, line: Line) -> bool:
@@ -169,18 +169,18 @@ class _Reader:
 
     def _take_header(self, header: Header) -> None:
         if header.size is None:
-            self.doubt("the size of the connection table is cut off")
+            self.warn("the size of the connection table is cut off")
         if self.header not in (None, header):
-            self.doubt("the text has several headers; the first one is shown")
+            self.warn("the text has several headers; the first one is shown")
         self.header = self.header or header
 
     def counters(self, line: Line) -> bool:
         """The totals and rates of ip_vs_stats."""
-        return self.stats.title(line.words) or self.stats.row(line.words, self.doubt)
+        return self.stats.title(line.words) or self.stats.row(line.words, self.warn)
 
     def rule(self, line: Line) -> bool:
         """A rule of ipvsadm -S."""
-        return self.rules.rule(line, self.doubt)
+        return self.rules.rule(line, self.warn)
 
     def timeout(self, line: Line) -> bool:
         """The three timeouts."""
@@ -190,7 +190,7 @@ class _Reader:
         tcp, tcpfin, udp = (int(number) for number in found.groups())
         read = TimeoutValues(tcp=tcp, tcpfin=tcpfin, udp=udp)
         if self.timeouts not in (None, read):
-            self.doubt("the text has several timeouts; the last ones are shown")
+            self.warn("the text has several timeouts; the last ones are shown")
         self.timeouts = read
         return True
 
@@ -200,8 +200,8 @@ class _Reader:
         if not found:
             return False
         if not found[3]:
-            self.doubt("the daemon's line is cut off")
-        self.daemons.append(_daemon(found[1], found[2], self.doubt))
+            self.warn("the daemon's line is cut off")
+        self.daemons.append(_daemon(found[1], found[2], self.warn))
         return True
 
     def doubt_end(self, last: Line) -> None:
@@ -255,7 +255,7 @@ _CLAIMS: tuple[Callable[[_Reader, Line], bool], ...] = (
 )
 
 
-def _daemon(role: str, inside: str, doubt: Callable[[str], None]) -> Daemon:
+def _daemon(role: str, inside: str, warn: Callable[[str], None]) -> Daemon:
     """``mcast=eth0, syncid=1, maxlen=1472, group=224.0.0.81, port=8848, ttl=1``."""
     given = {
         name.strip(): value.strip()
@@ -269,7 +269,7 @@ def _daemon(role: str, inside: str, doubt: Callable[[str], None]) -> Daemon:
             return None
         if re.fullmatch(r"[0-9]{1,10}", value) and int(value) <= most:
             return int(value)
-        doubt(f"{name}={value!r} is out of range")
+        warn(f"{name}={value!r} is out of range")
         return None
 
     return Daemon(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from analyzer.ipvs.ipvsadm.lines import Line
 
-    Doubt = Callable[[str], None]
+    Warn = Callable[[str], None]
 
 _COMMANDS = {"-A": "service", "--add-service": "service", "-a": "server", "--add-server": "server"}
 _SERVICES = {
@@ -81,32 +81,32 @@ class Rules:
     services: dict[Key, dict[str, Any]] = field(default_factory=dict)
     servers: dict[Key, list[Destination]] = field(default_factory=dict)
 
-    def rule(self, line: Line, doubt: Doubt) -> bool:
+    def rule(self, line: Line, warn: Warn) -> bool:
         """Take one rule."""
         words = line.words
         command = _COMMANDS.get(words[0])
         if command is None or len(words) < 3:
             return False
-        options = _options(words[1:], doubt)
+        options = _options(words[1:], warn)
         key: Key = (options.get("protocol", ""), options.get("name", ""), "ipv6" in options)
-        service = _service(options, words, doubt)
+        service = _service(options, words, warn)
         if service is None:
             return False
         if command == "service":
             self.services[key] = service
             return True
-        return self._server(key, service, options, doubt)
+        return self._server(key, service, options, warn)
 
     def _server(
-        self, key: Key, service: dict[str, Any], options: dict[str, str], doubt: Doubt
+        self, key: Key, service: dict[str, Any], options: dict[str, str], warn: Warn
     ) -> bool:
-        end = ipvsadm_end(options.get("server", ""), doubt)
+        end = ipvsadm_end(options.get("server", ""), warn)
         if end is None:
             return False
         if key not in self.services:
-            doubt(f"no rule before this one adds the service {key[1]}")
+            warn(f"no rule before this one adds the service {key[1]}")
             self.services[key] = service | dict.fromkeys(("flags", "ops", "sched_flags"))
-        self.servers.setdefault(key, []).append(_destination(end, options, doubt))
+        self.servers.setdefault(key, []).append(_destination(end, options, warn))
         return True
 
     def read(self) -> Iterator[Service]:
@@ -115,7 +115,7 @@ class Rules:
             yield Service(destinations=tuple(self.servers.get(key, ())), **known)
 
 
-def _options(words: list[str], doubt: Doubt) -> dict[str, str]:
+def _options(words: list[str], warn: Warn) -> dict[str, str]:
     """The options of a rule by what they mean."""
     options: dict[str, str] = {}
     rest = iter(words)
@@ -128,12 +128,12 @@ def _options(words: list[str], doubt: Doubt) -> dict[str, str]:
             name, value = _SWITCHES[word]
             options[name] = value
         else:
-            doubt(f"option {word!r} is not known")
+            warn(f"option {word!r} is not known")
     return options
 
 
-def _service(options: dict[str, str], words: list[str], doubt: Doubt) -> dict[str, Any] | None:
-    identity = _identity(options, doubt)
+def _service(options: dict[str, str], words: list[str], warn: Warn) -> dict[str, Any] | None:
+    identity = _identity(options, warn)
     if identity is None:
         return None
     given = options.get("sched_flags", "")
@@ -141,7 +141,7 @@ def _service(options: dict[str, str], words: list[str], doubt: Doubt) -> dict[st
         "protocol": options["protocol"],
         "scheduler": options.get("scheduler"),
         "flags": _after_scheduler(words),
-        "persistent_s": _number(options, "persistent", doubt),
+        "persistent_s": _number(options, "persistent", warn),
         "netmask": options.get("netmask"),
         "ops": "ops" in options,
         "pe": options.get("pe"),
@@ -149,14 +149,14 @@ def _service(options: dict[str, str], words: list[str], doubt: Doubt) -> dict[st
     }
 
 
-def _identity(options: dict[str, str], doubt: Doubt) -> dict[str, Any] | None:
+def _identity(options: dict[str, str], warn: Warn) -> dict[str, Any] | None:
     name = options.get("name", "")
     if options.get("protocol") == "FWM":
         if not _MARK.fullmatch(name) or not -(2**31) <= int(name) <= MAX_MARK:
             return None
         family = "ipv6" if "ipv6" in options else "ipv4"
         return {"fwmark": int(name) & MAX_MARK, "family": family}
-    end = ipvsadm_end(name, doubt) if name else None
+    end = ipvsadm_end(name, warn) if name else None
     if end is None:
         return None
     family = "ipv6" if name.startswith("[") else "ipv4"
@@ -175,25 +175,25 @@ def _after_scheduler(words: list[str]) -> str:
     return ""
 
 
-def _destination(end: End, options: dict[str, str], doubt: Doubt) -> Destination:
+def _destination(end: End, options: dict[str, str], warn: Warn) -> Destination:
     tunnel = (options.get(name) for name in ("tun_type", "tun_port", "tun_flags"))
     return Destination(
         address=end.address,
         port=end.port,
         port_name=end.port_name,
         forward=options.get("forward"),
-        weight=_number(options, "weight", doubt),
-        uthreshold=_number(options, "uthreshold", doubt),
-        lthreshold=_number(options, "lthreshold", doubt),
+        weight=_number(options, "weight", warn),
+        uthreshold=_number(options, "uthreshold", warn),
+        lthreshold=_number(options, "lthreshold", warn),
         tunnel_info=":".join(filter(None, tunnel)) or None,
     )
 
 
-def _number(options: dict[str, str], name: str, doubt: Doubt) -> int | None:
+def _number(options: dict[str, str], name: str, warn: Warn) -> int | None:
     word = options.get(name)
     if word is None:
         return None
     if _NUMBER.fullmatch(word):
         return int(word)
-    doubt(f"{name} {word!r} is not a number")
+    warn(f"{name} {word!r} is not a number")
     return None

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from analyzer.ipvs.ipvsadm.lines import Line
 
-    Doubts = Callable[[int, str], None]
+    ParserWarnings = Callable[[int, str], None]
 
 PROTOCOLS = frozenset({"TCP", "UDP", "SCTP", "FWM", "MATCH"})
 OTHER_PROTOCOLS = frozenset({"IP", "ICMP", "ICMPv6", "AH", "ESP"})
@@ -126,15 +126,15 @@ class Table:
         *others, last = self.widths or [0]
         return len(others) > 1 and len(set(others)) == 1 and last < others[0]
 
-    def services(self, doubts: Doubts, hz: int | None) -> Iterator[Service]:
+    def services(self, warnings: ParserWarnings, hz: int | None) -> Iterator[Service]:
         """Understand what was collected."""
         votes = [draft.notations() for draft in self.drafts]
         whole = sum(votes, Counter())
         for draft, own in zip(self.drafts, votes, strict=True):
             kernels = 0 if self.padded else self._lead(own, whole)
             if kernels == 0 and own["either"] and not self.padded:
-                doubts(draft.number, "ipvsadm's numbers and the kernel's look alike here")
-            yield _Reading(draft, kernel=kernels > 0, doubts=doubts, hz=hz).service()
+                warnings(draft.number, "ipvsadm's numbers and the kernel's look alike here")
+            yield _Reading(draft, kernel=kernels > 0, warnings=warnings, hz=hz).service()
 
     def _lead(self, own: Counter[Notation | None], whole: Counter[Notation | None]) -> int:
         """By how many lines the kernel is ahead of ipvsadm: a broken line turns no table."""
@@ -192,7 +192,7 @@ class _Reading:
 
     draft: Draft
     kernel: bool
-    doubts: Doubts
+    warnings: ParserWarnings
     hz: int | None
 
     def service(self) -> Service:
@@ -201,7 +201,7 @@ class _Reading:
             return Service(protocol=self.draft.words[0], destinations=below)
         protocol, word, *rest = self.draft.words
         if protocol not in PROTOCOLS | OTHER_PROTOCOLS:
-            self.doubts(self.draft.number, f"protocol {protocol!r} is not known")
+            self.warnings(self.draft.number, f"protocol {protocol!r} is not known")
         destinations = tuple(filter(None, map(self._destination, self.draft.rows)))
         known = self._identity(protocol, word, rest, destinations)
         if protocol == "FWM" and rest[:1] == ["IPv6"]:
@@ -227,7 +227,7 @@ class _Reading:
             return {"match": word, "family": "ipv4" if dotted else "ipv6" if "::" in word else None}
         end = self._end(self.draft.number, word)
         if end is None:
-            self.doubts(self.draft.number, f"{word!r} is not an address and a port")
+            self.warnings(self.draft.number, f"{word!r} is not an address and a port")
             return {"family": None}
         return {
             "address": end.address,
@@ -243,14 +243,14 @@ class _Reading:
         mark = int(word, 16 if by_kernel else 10) if fits else None
         if mark is not None and -(2**31) <= mark <= MAX_MARK:
             return mark & MAX_MARK
-        self.doubts(self.draft.number, f"{word} is not a firewall mark")
+        self.warnings(self.draft.number, f"{word} is not a firewall mark")
         return None
 
     def _end(self, number: int, word: str) -> End | None:
         if self.kernel or notation(word) == "kernel":
             return kernel_end(word)
         cut = BUFFER_CUT if word.startswith("[") else TABLE_CUT
-        return ipvsadm_end(word, _at(self.doubts, number), cut=cut)
+        return ipvsadm_end(word, _at(self.warnings, number), cut=cut)
 
     def _counters(self, rest: list[str]) -> dict[str, Any] | None:
         """The numbers of ``--stats`` or ``--rate``; None where a scheduler follows."""
@@ -260,17 +260,17 @@ class _Reading:
             read = cols.read(self.draft.columns, rest)
             if read is not None:
                 return dict(read)
-        self.doubts(self.draft.number, f"numbers without titles: {' '.join(rest)}")
+        self.warnings(self.draft.number, f"numbers without titles: {' '.join(rest)}")
         return {"flags": None}
 
     def _scheduling(self, rest: list[str], of_family: str | None) -> dict[str, Any]:
         """Scheduler and flags."""
         if not rest:
-            self.doubts(self.draft.number, "no scheduler follows")
+            self.warnings(self.draft.number, "no scheduler follows")
             return {}
         scheduler, *flags = rest
         if scheduler not in SCHEDULERS:
-            self.doubts(self.draft.number, f"scheduler {scheduler!r} is not known")
+            self.warnings(self.draft.number, f"scheduler {scheduler!r} is not known")
         read: dict[str, Any] = {
             "scheduler": scheduler,
             "flags": " ".join(flags),
@@ -296,28 +296,28 @@ class _Reading:
                 return {"netmask": mask}
         if word == "persistent":
             return self._persistence(next(words, ""), words, of_family)
-        self.doubts(self.draft.number, f"flag {word!r} is not known")
+        self.warnings(self.draft.number, f"flag {word!r} is not known")
         return {}
 
     def _persistence(
         self, timeout: str, words: Iterator[str], of_family: str | None
     ) -> dict[str, Any]:
         if not _SECONDS.fullmatch(timeout):
-            self.doubts(self.draft.number, f"persistent {timeout!r} is not a time")
+            self.warnings(self.draft.number, f"persistent {timeout!r} is not a time")
             return {}
         if not self.kernel:
             return {"persistent_s": int(timeout)}
         mask = next(words, "")
         netmask = kernel_mask(mask, of_family)
         if netmask is None:
-            self.doubts(self.draft.number, f"{mask!r} is no netmask of the kernel's")
+            self.warnings(self.draft.number, f"{mask!r} is no netmask of the kernel's")
         return {"persistent_s": self._seconds(int(timeout)), "netmask": netmask}
 
     def _seconds(self, jiffies: int) -> int | None:
         if self.hz:
             return round(jiffies / self.hz)
         usual = ", ".join(f"{jiffies / hz:g} s at HZ={hz}" for hz in USUAL_HZ)
-        self.doubts(self.draft.number, f"persistent {jiffies} is in jiffies: {usual}")
+        self.warnings(self.draft.number, f"persistent {jiffies} is in jiffies: {usual}")
         return None
 
     def _destination(
@@ -330,12 +330,12 @@ class _Reading:
         if read is None and (guess := cols.guessed(values)):
             read = cols.read(guess, values)
             if columns or cols.UNKNOWN in guess:
-                self.doubts(number, f"no title says what these are: {' '.join(values)}")
+                self.warnings(number, f"no title says what these are: {' '.join(values)}")
         if end is None or read is None:
-            self.doubts(number, f"{' '.join(words)!r} is not a real server")
+            self.warnings(number, f"{' '.join(words)!r} is not a real server")
             return None
         if read.get("forward") not in FORWARDS | {None}:
-            self.doubts(number, f"forwarding {read['forward']!r} is not known")
+            self.warnings(number, f"forwarding {read['forward']!r} is not known")
         known: dict[str, Any] = dict(read)
         return Destination(address=end.address, port=end.port, port_name=end.port_name, **known)
 
@@ -352,8 +352,8 @@ def kernel_mask(word: str, of_family: str | None) -> str | None:
     return ".".join(str(byte) for byte in value.to_bytes(4, "big"))
 
 
-def _at(doubts: Doubts, number: int) -> Callable[[str], None]:
-    def doubt(what: str) -> None:
-        doubts(number, what)
+def _at(warnings: ParserWarnings, number: int) -> Callable[[str], None]:
+    def warn(what: str) -> None:
+        warnings(number, what)
 
-    return doubt
+    return warn

@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.ipvs.proc.entry_rows import ENDS, ENTRY, EntryRows, rows_of
-from analyzer.ipvs.proc.formats import EXPECTED_ENTRY, NAME, Doubts, is_entries_title, read_entry
+from analyzer.ipvs.proc.formats import (
+    EXPECTED_ENTRY,
+    NAME,
+    ParserWarnings,
+    is_entries_title,
+    read_entry,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -104,14 +110,14 @@ def read_entries(text: str | bytes) -> EntryRows:
         text: what the director gave, untrusted; bytes save a copy.
     """
     raw = text.encode("utf-8", "replace") if isinstance(text, str) else text
-    doubts = Doubts()
+    warnings = ParserWarnings()
     rows = np.empty(raw.count(b"\n") + 1, ENTRY)
     first_line, size = 1, 0
     for chunk in _chunks(raw):
-        found, lines = _read_chunk(chunk, first_line, doubts)
+        found, lines = _read_chunk(chunk, first_line, warnings)
         rows[size : size + len(found)] = found
         first_line, size = first_line + lines, size + len(found)
-    return EntryRows(rows=rows[:size], warnings=doubts.lines)
+    return EntryRows(rows=rows[:size], warnings=warnings.lines)
 
 
 def _chunks(raw: bytes) -> Iterator[bytes]:
@@ -124,7 +130,7 @@ def _chunks(raw: bytes) -> Iterator[bytes]:
         start = end
 
 
-def _read_chunk(raw: bytes, first_line: int, doubts: Doubts) -> tuple[Rows, int]:
+def _read_chunk(raw: bytes, first_line: int, warnings: ParserWarnings) -> tuple[Rows, int]:
     chunk = np.frombuffer(raw, np.uint8)
     ends = np.flatnonzero(chunk == _NEWLINE)
     if not raw.endswith(b"\n"):
@@ -139,21 +145,21 @@ def _read_chunk(raw: bytes, first_line: int, doubts: Doubts) -> tuple[Rows, int]
             rows[which], is_read[which] = _read_lines(lines, layout)
     odd = np.flatnonzero(~is_read)
     texts = (raw[start:end] for start, end in zip(starts[odd], ends[odd], strict=True))
-    entries = list(_read_oddly(texts, first_line + odd, doubts))
+    entries = list(_read_oddly(texts, first_line + odd, warnings))
     is_read[odd] = [entry is not None for entry in entries]
     rows[odd[is_read[odd]]] = rows_of(entry for entry in entries if entry is not None)
     return (rows if is_read.all() else rows[is_read]), len(ends)
 
 
 def _read_oddly(
-    lines: Iterable[bytes], numbers: Iterable[int], doubts: Doubts
+    lines: Iterable[bytes], numbers: Iterable[int], warnings: ParserWarnings
 ) -> Iterator[Entry | None]:
     """Read one by one, and with patience, what did not lie in the columns."""
     for number, text in zip(numbers, lines, strict=True):
         line = text.decode("utf-8", "replace").strip()
         entry = read_entry(line)
         if entry is None and line and not is_entries_title(line):
-            doubts.add(number, line, EXPECTED_ENTRY)
+            warnings.add(number, line, EXPECTED_ENTRY)
         yield None if is_entries_title(line) else entry
 
 

@@ -103,7 +103,7 @@ def parse_services(text: str) -> ServiceTable:
     """Read ``/proc/net/ip_vs`` (addresses and ports in hexadecimal, ``ip_vs_info_seq_show``)."""
     size: int | None = None
     services: list[tuple[Service, list[Destination]]] = []
-    warnings = Doubts()
+    warnings = ParserWarnings()
     for number, line in _lines(text):
         if line.startswith("IP Virtual Server"):
             size = _number_after(line, "size=")
@@ -132,7 +132,7 @@ def parse_entries(text: str) -> EntryTable:
     """
     entries: dict[tuple[str, str, int, str, int], Entry] = {}
     lines = 0
-    warnings = Doubts()
+    warnings = ParserWarnings()
     for number, line in _lines(text):
         if is_entries_title(line):
             continue
@@ -277,7 +277,7 @@ def _integer(word: str) -> int | None:
     return int(word) if re.fullmatch(r"-?[0-9]{1,18}", word) else None
 
 
-class Doubts:
+class ParserWarnings:
     """The first few lines that were not understood, and how many more there were."""
 
     def __init__(self) -> None:

@@ -46,7 +46,7 @@ class Change:
 
 
 @dataclass(slots=True)
-class _Held:
+class _KnownEntry:
     entry: Entry
     seen_ns: int
     ends_ns: int  # its timer, as the last change of the entry showed it
@@ -57,7 +57,7 @@ def _server(entry: Entry) -> tuple[str, int]:
     return entry.real_server, entry.real_port
 
 
-def _restarted(before: _Held, now: Entry, at_ns: int, *, busy_too: bool) -> bool:
+def _restarted(before: _KnownEntry, now: Entry, at_ns: int, *, busy_too: bool) -> bool:
     """A packet that left the state as it was restarted the timer: a repeated SYN-ACK, say.
 
     A timer that is late shows 0 for longer than it should: that is no restart.
@@ -71,17 +71,17 @@ def _restarted(before: _Held, now: Entry, at_ns: int, *, busy_too: bool) -> bool
     return _gained_s(before, now, at_ns) > RESTART_S
 
 
-def _due_ns(held: _Held) -> int:
+def _due_ns(held: _KnownEntry) -> int:
     """When its timer was up at the earliest: whole seconds are printed, rounded down."""
     return held.seen_ns + held.entry.expires_s * _NS
 
 
-def _gained_s(before: _Held, now: Entry, at_ns: int) -> float:
+def _gained_s(before: _KnownEntry, now: Entry, at_ns: int) -> float:
     """By how much the timer has more left than it would have, had it gone on."""
     return now.expires_s - (before.entry.expires_s - (at_ns - before.seen_ns) / _NS)
 
 
-def _came_anew(before: _Held, now: Entry, at_ns: int) -> bool:
+def _came_anew(before: _KnownEntry, now: Entry, at_ns: int) -> bool:
     """A read missed it when its time was up, and now it has time again: it is another entry."""
     return (
         before.missed_ns is not None
@@ -114,7 +114,7 @@ class EntryTracker:
     """
 
     def __init__(self, *, busy_too: bool = False) -> None:
-        self._held: dict[Key, _Held] = {}
+        self._held: dict[Key, _KnownEntry] = {}
         self._busy_too = busy_too
 
     def held(self) -> set[Key]:
@@ -143,7 +143,7 @@ class EntryTracker:
 
     def _see(self, at_ns: int, entry: Entry) -> list[Change]:
         before = self._held.get(entry.key)
-        now = self._held[entry.key] = _Held(entry, at_ns, _ends_ns(entry, at_ns))
+        now = self._held[entry.key] = _KnownEntry(entry, at_ns, _ends_ns(entry, at_ns))
         if before is None:
             return [Change(at_ns, "appeared", entry)]
         if _server(before.entry) != _server(entry) or _came_anew(before, entry, at_ns):

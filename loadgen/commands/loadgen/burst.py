@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from loadgen.commands.loadgen.capture_options import capture_options, capture_told
-from loadgen.commands.loadgen.check_options import check_options, checks_told
+from loadgen.commands.loadgen.capture_options import capture_given, capture_options
+from loadgen.commands.loadgen.check_options import check_options, checks_given
 from loadgen.commands.loadgen.director_options import (
     director_cpu_option,
     director_option,
@@ -69,7 +69,7 @@ def burst(
     import uvloop
 
     from loadgen.burst.burst import BurstOptions, burst, new_run_directory
-    from loadgen.director.polling.watched import parse_services_told
+    from loadgen.director.polling.watched import parse_services_given
     from loadgen.load.preflight import check_consent, check_means
     from loadgen.session.abort import check_limits
     from loadgen.session.conclude import as_json as to_text
@@ -77,7 +77,7 @@ def burst(
     from loadgen.session.progress import RunProgress
     from loadgen.sites import find_site, stand_in
 
-    checks = checks_told(options)
+    checks = checks_given(options)
     plan, why = plan_of(options)
     door = door_of(options)
     site = find_site(plan.target.vip, directors, lab_name, servers, options["capture_on"])
@@ -85,11 +85,11 @@ def burst(
     watching = BurstOptions(
         directory=output or new_run_directory("burst"),
         command_line=without_credentials(sys.argv[1:]),
-        capture=capture_told(options),
+        capture=capture_given(options),
         observe_s=options["observe"],
         timeouts=options["timeouts"],
         why_engine=why,
-        watched=parse_services_told(options["services"]) if options["services"] else None,
+        watched=parse_services_given(options["services"]) if options["services"] else None,
         director_cpu=float(options["director_cpu"]),
         limits=checks.limits,
         left_timeouts=options["left_timeouts"],

@@ -56,7 +56,7 @@ def _with(command: Callable[..., Any], switch: Callable[..., Any]) -> Callable[.
     return command
 
 
-def capture_told(options: Mapping[str, Any]) -> CaptureOptions:
+def capture_given(options: Mapping[str, Any]) -> CaptureOptions:
     """What these options say."""
     from loadgen.capture.start import CaptureOptions
 

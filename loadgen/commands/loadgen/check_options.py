@@ -75,7 +75,7 @@ def check_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def checks_told(options: Mapping[str, Any]) -> Checks:
+def checks_given(options: Mapping[str, Any]) -> Checks:
     """What these options say, understood before anything is sent.
 
     Raises:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from loadgen.commands.loadgen.capture_options import capture_told, options_of_wanted_capture
+from loadgen.commands.loadgen.capture_options import capture_given, options_of_wanted_capture
 from loadgen.commands.loadgen.director_options import (
     director_cpu_option,
     director_option,
@@ -83,14 +83,14 @@ def collect(
     from loadgen.burst.burst import new_run_directory
     from loadgen.collect.collect import CollectOptions
     from loadgen.collect.collect import collect as watch
-    from loadgen.director.polling.watched import parse_services_told
+    from loadgen.director.polling.watched import parse_services_given
     from loadgen.live.table import LiveTable
     from loadgen.session.conclude import as_json as to_text
     from loadgen.session.conclude import conclude, exit_code, print_summary
     from loadgen.session.listening import listen
     from loadgen.sites import find_site, stand_in
 
-    watched = parse_services_told(services)
+    watched = parse_services_given(services)
     vip = watched.named[0].vip if watched.named else None
     told = options["openmetrics"]
     metrics = listen("--openmetrics", *told) if told else None
@@ -102,7 +102,7 @@ def collect(
         watched=watched,
         duration_s=options["duration"],
         every_s=max(options["interval"], 0.1),
-        capture=capture_told(options),
+        capture=capture_given(options),
         keep=options["keep"],
         openmetrics=metrics,
         timeouts=options["timeouts"],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from loadgen.commands.load_types import HOST
-from loadgen.commands.loadgen.capture_options import capture_options, capture_told
+from loadgen.commands.loadgen.capture_options import capture_given, capture_options
 from loadgen.commands.loadgen.director_options import keep_timeouts_option, timeouts_option
 from loadgen.commands.types import DURATION, METHOD, RATE, SPAN, URL_PATH
 
@@ -106,10 +106,10 @@ def failover(directors: tuple[str, ...], lab_name: str | None, **options: Any) -
 
 def _plan(options: dict[str, Any]) -> LoadPlan:
     from loadgen.failover.run import open_model
-    from loadgen.load.destination import Told, find_destination
+    from loadgen.load.destination import NameOverrides, find_destination
     from loadgen.load.plan import LoadPlan, Request, Target
 
-    found = find_destination(options["vip"], options["port"], Told())
+    found = find_destination(options["vip"], options["port"], NameOverrides())
     return LoadPlan(
         target=Target(vip=found.address, port=found.port),
         arrivals=open_model(options["rate"]),
@@ -147,7 +147,7 @@ def _order(plan: LoadPlan, site: Site, lab: Lab | None, options: dict[str, Any])
         watching=BurstOptions(
             directory=options["output"] or new_run_directory("failover"),
             command_line=without_credentials(sys.argv[1:]),
-            capture=capture_told(options),
+            capture=capture_given(options),
             observe_s=0,
             timeouts=options["timeouts"],
             left_timeouts=options["left_timeouts"],
@@ -162,7 +162,7 @@ def _order(plan: LoadPlan, site: Site, lab: Lab | None, options: dict[str, Any])
 
 def _options(lab: Lab | None, options: dict[str, Any]) -> FailoverOptions:
     from loadgen.failover.course import Timing
-    from loadgen.failover.held import Paths
+    from loadgen.failover.held_connections import Paths
     from loadgen.failover.run import FailoverOptions
     from loadgen.lab.hosts.nginx import DOWNLOAD_PATH
 

@@ -14,7 +14,7 @@ from loadgen.commands.types import CLOSE_MIX, DURATION, METHOD, RATE, SPAN, URL_
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from loadgen.load.destination import Destination, Told
+    from loadgen.load.destination import Destination, NameOverrides
     from loadgen.load.plan import ClosedModel, Closing, Datagram, LoadPlan, OpenModel, Request
 
 MOST_REDIRECTS = 10
@@ -172,14 +172,14 @@ def plan_of(options: dict[str, Any]) -> tuple[LoadPlan, str]:
     return replace(plan, engine=engine), why
 
 
-def _told(options: dict[str, Any]) -> Told:
+def _told(options: dict[str, Any]) -> NameOverrides:
     from loadgen.errors import UsageProblem
-    from loadgen.load.destination import Told
+    from loadgen.load.destination import NameOverrides
 
     if options["only_ipv4"] and options["only_ipv6"]:
         raise UsageProblem("-4 and -6: expected one of them")
     family = 4 if options["only_ipv4"] else 6 if options["only_ipv6"] else None
-    return Told(
+    return NameOverrides(
         connect_to=options["connect_to"],
         resolve=options["resolve"],
         family=family,  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from loadgen.commands.loadgen.capture_options import capture_options, capture_told
+from loadgen.commands.loadgen.capture_options import capture_given, capture_options
 from loadgen.commands.loadgen.director_options import (
     director_cpu_option,
     director_option,
@@ -74,7 +74,7 @@ def sweep(
     watching = BurstOptions(
         directory=output or new_run_directory("sweep"),
         command_line=without_credentials(sys.argv[1:]),
-        capture=capture_told(options),
+        capture=capture_given(options),
         observe_s=None,
         timeouts=None,
         why_engine=why,

@@ -13,19 +13,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from analyzer.ipvs.proc.formats import parse_services, parse_uptime
-from loadgen.director.links.eye import Eye, Look
+from loadgen.director.links.client import DirectorClient, Snapshot
 from loadgen.director.links.netlink import Netlink, NetlinkRefused
 from loadgen.director.links.shell import LinkLost
-from loadgen.director.standing import ask_script, parse_standing
+from loadgen.director.settings import ask_script, parse_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from analyzer.ipvs.states import Timeouts
-    from loadgen.director.links.eye import What
+    from loadgen.director.links.client import What
     from loadgen.director.links.link import Link
     from loadgen.director.links.shell import Shell
-    from loadgen.director.standing import Standing
+    from loadgen.director.settings import DirectorSettings
 
 _UPTIME, _ENTRIES = Path("/proc/uptime"), Path("/proc/net/ip_vs_conn")
 _SERVICES = Path("/proc/net/ip_vs")
@@ -35,7 +35,7 @@ _ASK_S = 15.0
 Result = TypeVar("Result")
 
 
-class LocalEye(Eye):
+class LocalDirectorClient(DirectorClient):
     """This machine's own IPVS. Netlink is asked by a thread of its own: its calls block."""
 
     def __init__(self, link: Link, shell: Shell | None = None) -> None:
@@ -67,7 +67,7 @@ class LocalEye(Eye):
             self._thread = None
         await super().close()
 
-    async def look(self, what: What, *, timeout_s: float, expected: int = 0) -> Look:
+    async def look(self, what: What, *, timeout_s: float, expected: int = 0) -> Snapshot:
         """Take one look; by netlink, every one has the counters.
 
         Raises:
@@ -78,7 +78,7 @@ class LocalEye(Eye):
             return await super().look(what, timeout_s=timeout_s, expected=expected)
         return await self._call(lambda: _look(netlink, with_entries=what == "entries"), timeout_s)
 
-    async def standing(self, *, timeout_s: float) -> Standing:
+    async def director_settings(self, *, timeout_s: float) -> DirectorSettings:
         """What changes seldom, the timeouts and the sync daemon's role by netlink.
 
         Raises:
@@ -86,12 +86,12 @@ class LocalEye(Eye):
         """
         netlink = self._netlink
         if netlink is None:
-            return await super().standing(timeout_s=timeout_s)
+            return await super().director_settings(timeout_s=timeout_s)
         said = await self.ask(ask_script(ipvsadm=False), timeout_s=timeout_s)
         timeouts = await self._call(netlink.timeouts, timeout_s)
         sync_daemon = await self._call(netlink.sync_daemon, timeout_s)
         return replace(
-            parse_standing(said.text),
+            parse_settings(said.text),
             timeouts=timeouts,
             timeouts_source="netlink",
             sync_daemon=sync_daemon,
@@ -135,14 +135,14 @@ class LocalEye(Eye):
             raise LinkLost(f"{self.link.spec}: {error}") from error
 
 
-def _look(netlink: Netlink, *, with_entries: bool) -> Look:
+def _look(netlink: Netlink, *, with_entries: bool) -> Snapshot:
     asked_ns = time.time_ns()
     split = parse_uptime(_UPTIME.read_text())
     if split is None:
         raise OSError(f"{_UPTIME}: not what it should be")
     counted = netlink.services()
     entries, cpu_s = _read_entries() if with_entries else (None, None)
-    return Look(
+    return Snapshot(
         asked_ns=asked_ns,
         answered_ns=time.time_ns(),
         uptime_s=split[0],

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from analyzer.ipvs.proc.entry_rows import EntryRows, Rows
     from analyzer.ipvs.table_diff.reads import Settled
     from analyzer.ipvs.table_diff.tracking import Changes, Numbers
-    from loadgen.director.links.eye import Look
+    from loadgen.director.links.client import Snapshot
     from loadgen.director.polling.watched import Watched
 
 TRY_AGAIN_S = 10.0
@@ -89,7 +89,7 @@ class Entries:
         """CPU time that the next read is expected to take there."""
         return self._pace.cost_s(self.there)
 
-    def take(self, at_ns: int, now_s: float, look: Look) -> Taken:
+    def take(self, at_ns: int, now_s: float, look: Snapshot) -> Taken:
         """What a look shows to have changed, and how many lines it had.
 
         Args:
@@ -135,7 +135,7 @@ class Entries:
             "resized, or had no neighbour to tell: they prove no entry gone"
         )
 
-    def _read(self, at_ns: int, look: Look, table: EntryRows) -> TableRead[Rows]:
+    def _read(self, at_ns: int, look: Snapshot, table: EntryRows) -> TableRead[Rows]:
         return TableRead(
             at_ns=at_ns,
             table=self._watched.entries(table.rows),
@@ -152,7 +152,9 @@ class Entries:
         changes = self._tracker.update(read.at_ns, read.table, read.lines, settled.proof)
         return Taken(changes=changes, lines=lines, proof=settled.proof)
 
-    def weigh(self, now_s: float, look: Look, lines: int | None, *, asked: bool) -> Notice | None:
+    def weigh(
+        self, now_s: float, look: Snapshot, lines: int | None, *, asked: bool
+    ) -> Notice | None:
         """Decide whether to go on reading; the event, where that has changed.
 
         Args:

@@ -18,8 +18,8 @@ from loadgen.director.polling.pace import DIRECTOR_CPU, Pace
 from loadgen.director.polling.rows import RESIZING, poll_row, service_rows
 from loadgen.director.polling.timekeeper import Timekeeper
 from loadgen.director.polling.watched import ALL
-from loadgen.director.standing import TIMEOUTS_CHANGED
-from loadgen.director.standing import changes as changes_of
+from loadgen.director.settings import TIMEOUTS_CHANGED
+from loadgen.director.settings import changes as changes_of
 from loadgen.session.background import Background
 
 if TYPE_CHECKING:
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from analyzer.ipvs.table_diff.tracking import Numbers
     from analyzer.recording.clock import DirectorClock
     from analyzer.recording.directory import RecordingWriter
-    from loadgen.director.facts import DirectorFacts
-    from loadgen.director.links.eye import Eye, Look, What
+    from loadgen.director.boot_facts import BootFacts
+    from loadgen.director.links.client import DirectorClient, Snapshot, What
     from loadgen.director.polling.counters import Counters, ServerKey
     from loadgen.director.polling.timekeeper import Noted
     from loadgen.director.polling.watched import Watched
-    from loadgen.director.standing import Standing
+    from loadgen.director.settings import DirectorSettings
 
 INTERVAL_S = 0.25
 POLL_TIMEOUT_S = 3.0
@@ -80,18 +80,18 @@ class Poller(Background):
 
     def __init__(
         self,
-        eye: Eye,
+        client: DirectorClient,
         recording: RecordingWriter,
         *,
         watched: Watched = ALL,
-        facts: DirectorFacts | None = None,
+        facts: BootFacts | None = None,
         director_cpu: float = DIRECTOR_CPU,
         boot_ns: int | None = None,
     ) -> None:
         """A poller that has not begun.
 
         Args:
-            eye: on the director, open.
+            client: on the director, open.
             recording: that takes its rows.
             watched: which services are recorded.
             facts: what was learnt of the director; its later changes are told from it.
@@ -99,7 +99,7 @@ class Poller(Background):
             boot_ns: when it booted, by our clock, that offsets are told from; else the first
                 poll's reading.
         """
-        self.name = eye.link.name
+        self.name = client.link.name
         self.services: tuple[Service, ...] = ()
         self.counters: Mapping[ServerKey, Counters] = {}
         self.counters_s = 0.0
@@ -107,14 +107,14 @@ class Poller(Background):
         self.entries_polled_ns: int | None = None
         self.lost = False
         self.table_status = self._fullest = facts.table_status if facts else None
-        self._eye = eye
+        self._eye = client
         self._recording = recording
         self._watched = watched
         self._clock = Timekeeper(boot_ns)
         self._kernel = facts.kernel if facts else None
         self._entries = Entries(watched, director_cpu, self._kernel)
         self._counters_pace = Pace(director_cpu / 2, COUNTERS_EVERY_S)
-        self._standing = facts.standing if facts else None
+        self._standing = facts.director_settings if facts else None
         self._standing_pace = Pace(director_cpu / 2, STANDING_EVERY_S)
         self._standing_pace.note(time.monotonic(), 0.0)
         self._table_pace = Pace(director_cpu / 4, TABLE_EVERY_S)
@@ -261,7 +261,7 @@ class Poller(Background):
         self._record(noted, look, asked=asked)
         return lost
 
-    def _record(self, noted: Noted, look: Look, *, asked: bool) -> None:
+    def _record(self, noted: Noted, look: Snapshot, *, asked: bool) -> None:
         """What a look has shown; ``asked``: for the entries."""
         now_s = time.monotonic()
         self._record_services(noted.at_ns, look)
@@ -291,7 +291,7 @@ class Poller(Background):
     async def _look_around(self) -> None:
         """What changes seldom: each change is an event."""
         began_s, began_ns = time.monotonic(), time.time_ns()
-        now = await self._eye.standing(timeout_s=POLL_TIMEOUT_S)
+        now = await self._eye.director_settings(timeout_s=POLL_TIMEOUT_S)
         await self._look_at_table()
         took_s = self._took_aside("timeouts, sysctls and addresses", began_s)
         self._standing_pace.note(began_s + took_s, took_s)
@@ -328,7 +328,7 @@ class Poller(Background):
         if timeouts is not None and self._standing is not None:
             self._note_standing(replace(self._standing, timeouts=timeouts), began_ns)
 
-    def _note_standing(self, now: Standing, began_ns: int) -> None:
+    def _note_standing(self, now: DirectorSettings, began_ns: int) -> None:
         """Events of what has changed; timeouts did so after the last look at them began."""
         if self._standing is not None:
             for kind, detail in changes_of(self._standing, now, self._vips):
@@ -336,14 +336,14 @@ class Poller(Background):
                 self._event(kind, detail, since_ns=since_ns)
         self._standing, self._timeouts_ns = now, began_ns
 
-    async def _look(self, what: What) -> Look:
+    async def _look(self, what: What) -> Snapshot:
         expected_s = self._entries.expected_s() if what == "entries" else 0
         timeout_s = max(POLL_TIMEOUT_S, _TIMES_LAST_POLL * max(self._took_s, expected_s))
         look = await self._eye.look(what, timeout_s=timeout_s, expected=self._entries.there)
         self._took_s = max(look.took_s, self._took_s / 2)
         return look
 
-    async def _take_counters(self, look: Look) -> LinkLost | None:
+    async def _take_counters(self, look: Snapshot) -> LinkLost | None:
         """The counters of this poll, where they came with it or it is time to ask for them.
 
         Returns:
@@ -378,7 +378,7 @@ class Poller(Background):
             self._event("slow-answer", f"{what}: {took_s:.1f} s")
         return took_s
 
-    def _record_services(self, at_ns: int, look: Look) -> None:
+    def _record_services(self, at_ns: int, look: Snapshot) -> None:
         table = look.services.services
         self._vips |= {service.address for service in table if service.address}
         self.services = tuple(service for service in table if self._watched.has_service(service))

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from analyzer.ipvs.proc.formats import Destination, Service
-    from loadgen.director.links.eye import Look
+    from loadgen.director.links.client import Snapshot
     from loadgen.director.polling.counters import Counters, ServerKey
     from loadgen.director.polling.timekeeper import Noted
 
@@ -81,7 +81,7 @@ def _counted(counters: Counters | None, cps: int | None) -> dict[str, int]:
     return (counters._asdict() if counters else {}) | ({} if cps is None else {"cps": cps})
 
 
-def poll_row(noted: Noted, look: Look, lines: int | None) -> dict[str, Any]:
+def poll_row(noted: Noted, look: Snapshot, lines: int | None) -> dict[str, Any]:
     """A poll's row of ``polls/``, but for the director; ``lines`` None without the entries."""
     return {
         "at": noted.at_ns,

@@ -96,7 +96,7 @@ def watch_target(target: Target) -> Watched:
     return Watched(named=(named,))
 
 
-def parse_services_told(texts: Sequence[str]) -> Watched:
+def parse_services_given(texts: Sequence[str]) -> Watched:
     """The values of ``--service``: ``VIP``, ``VIP:PORT``, ``[VIP]:PORT`` or ``fwmark:N``.
 
     Raises:

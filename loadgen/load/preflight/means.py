@@ -40,9 +40,9 @@ def check_means(plan: LoadPlan) -> None:
         UsageProblem: it does not.
     """
     if plan.engine == "packets":
-        from loadgen.load.engines.packets.wire.ground import check_ground
+        from loadgen.load.engines.packets.wire.egress import check_egress
 
-        check_ground(plan)
+        check_egress(plan)
     else:
         check_pool(plan.sources)
     check_repair(plan)

@@ -15,11 +15,11 @@ from reports.run.sections import (
     servers,
     sockets,
     states,
-    stories,
     tcpfin,
     timeline,
     what_if,
 )
+from reports.run.sections import traces as stories
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -24,7 +24,10 @@ SPANS = frozenset({"lived_ns", "look_ns", "outside_ns", "left_ns", "since_ns"})
 
 ALLOWED = {
     ("loadgen/session/progress.py", "latest_ns"): "by how much the latest request was late: a span",
-    ("loadgen/director/facts.py", "now_ns"): "a director's monotonic clock, seconds since its boot",
+    (
+        "loadgen/director/boot_facts.py",
+        "now_ns",
+    ): "a director's monotonic clock, seconds since its boot",
     ("loadgen/collect/metrics.py", "polled_ns"): "Prometheus has its timestamps in seconds",
     ("loadgen/collect/metrics.py", "last_ns"): "Prometheus has its timestamps in seconds",
     ("loadgen/live/table.py", "at_ns"): "printed to the second",

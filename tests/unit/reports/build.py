@@ -28,7 +28,7 @@ from analyzer.results import (
     Spread,
     Timeline,
 )
-from analyzer.traces.model import Basis, End, Leg, Memory, Packet, Span, Story
+from analyzer.traces.model import Basis, ConnectionTrace, End, Leg, Packet, Retention, Span
 from tests.unit.analyzer.build import request_errors
 
 SERVERS = ("192.168.10.21", "192.168.10.22")
@@ -361,7 +361,7 @@ def _latencies(sent: Burst) -> Latencies:
     )
 
 
-def story() -> Story:
+def story() -> ConnectionTrace:
     """A connection in dr, closed by the client; half of its hops are inferred."""
     forth = (
         Leg(source="client", target="director", seen=True),
@@ -377,7 +377,7 @@ def story() -> Story:
         replace(packets[-1], t_s=0.42, legs=forth[:1], dead_end="no entry there", left_out=7)
     )
     states = (("SYN_RECV", 0.4, 0.4003), ("ESTABLISHED", 0.4003, 0.41), ("FIN_WAIT", 0.41, 20.8))
-    return Story(
+    return ConnectionTrace(
         reasons=("slow", "usual"),
         client="192.168.10.250:40001",
         vip="192.168.10.2:80",
@@ -401,8 +401,8 @@ def story() -> Story:
     )
 
 
-def _memory(holder: End, state: str, until_s: float | None, basis: Basis) -> Memory:
-    return Memory(
+def _memory(holder: End, state: str, until_s: float | None, basis: Basis) -> Retention:
+    return Retention(
         holder=holder,
         state=state,
         from_s=0.42,
@@ -414,7 +414,7 @@ def _memory(holder: End, state: str, until_s: float | None, basis: Basis) -> Mem
     )
 
 
-def half_open_story() -> Story:
+def half_open_story() -> ConnectionTrace:
     """A SYN that was repeated, and no answer to it."""
     one = story()
     again = replace(one.packets[0], t_s=1.4, again=True)

@@ -14,8 +14,8 @@ from loadgen.errors import RunFailed
 from loadgen.load.engines.packets.machine import Machine
 from loadgen.load.engines.packets.ports import FIRST_PORT, PORTS
 from loadgen.load.engines.packets.tcp.script import Segment
+from loadgen.load.engines.packets.wire.egress import find_egress
 from loadgen.load.engines.packets.wire.frames import Templates
-from loadgen.load.engines.packets.wire.ground import find_ground
 from loadgen.load.engines.packets.wire.intake import Reader, program
 from loadgen.load.engines.packets.wire.neighbours import Neighbours
 from loadgen.load.engines.packets.wire.versions import version_of
@@ -59,7 +59,7 @@ class Sender:
         plan = share.plan
         self._outlet = outlet
         self._turns = turns_of(share)
-        ground = find_ground(plan.target.vip)
+        ground = find_egress(plan.target.vip)
         self._neighbours = Neighbours(ground.interface, ground.mac, plan.sources)
         there = self._neighbours.resolve(ground.next_hop, _RESOLVE_S)
         if there is None:

@@ -9,11 +9,11 @@ import numpy as np
 from analyzer.forecast.closings import CLOSES
 from loadgen.load.engines.packets.tcp.answers import Answers
 from loadgen.load.engines.packets.tcp.connections import UNTOLD
-from loadgen.load.engines.packets.tcp.hearing import Hearing
-from loadgen.load.engines.packets.tcp.moves import COLUMN, Moves
-from loadgen.load.engines.packets.tcp.script import OVER, Happening, Segment, State
+from loadgen.load.engines.packets.tcp.receiver import Receiver
+from loadgen.load.engines.packets.tcp.script import OVER, ConnectionState, Event, Segment
 from loadgen.load.engines.packets.tcp.segments import joined
 from loadgen.load.engines.packets.tcp.table import line_of
+from loadgen.load.engines.packets.tcp.transitions import COLUMN, Transitions
 from loadgen.load.engines.rows import NONE, Row
 from loadgen.load.engines.wording import INTERRUPTED
 from loadgen.load.plan import GOLDEN
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from loadgen.load.engines.packets.tcp.connections import Ints, UInt32s
-    from loadgen.load.engines.packets.tcp.moves import Counts
     from loadgen.load.engines.packets.tcp.segments import Out, Seen
+    from loadgen.load.engines.packets.tcp.transitions import Counts
     from loadgen.load.plan import LoadPlan
 
 FIRST_RTO_NS = 1_000_000_000  # RFC 6298, 2.1
 _SEQUENCE_NS_BITS = 12  # a new first number every 4 microseconds (RFC 9293, 3.4.1)
 
 # looked up once: a member of an enumeration costs more to name than a small array to add up
-_SYN, _RST, _TIME_UP = int(Segment.SYN), int(Segment.RST), int(Happening.TIME_UP)
+_SYN, _RST, _TIME_UP = int(Segment.SYN), int(Segment.RST), int(Event.TIME_UP)
 _UNKNOWN: dict[str, Any] = dict.fromkeys(Row._fields, NONE)
-_BEGIN = line_of(np.arange(len(CLOSES)), State.SYN_SENT)
+_BEGIN = line_of(np.arange(len(CLOSES)), ConnectionState.SYN_SENT)
 
 
 class Machine:
@@ -55,8 +55,8 @@ class Machine:
         first_port: int,
     ) -> None:
         answers = Answers(heads=plan.request.method == "HEAD")
-        self._moves = Moves(plan, len(sources), consumes, first_port, answers, text)
-        self._hearing = Hearing(self._moves, answers)
+        self._moves = Transitions(plan, len(sources), consumes, first_port, answers, text)
+        self._hearing = Receiver(self._moves, answers)
         self._all = self._moves.all
         self._sources = np.array(sources, np.int64)
         self._bounds = np.array(plan.closing.bounds)
@@ -145,7 +145,7 @@ class Machine:
     def receive(self, seen: Seen, now_ns: int) -> int:
         """Take segments in; how many connections no sender waits for any more."""
         busy = self._moves.busy
-        self._hearing.hear(seen, now_ns)
+        self._hearing.receive(seen, now_ns)
         return busy - self._moves.busy
 
     def tick(self, now_ns: int) -> int:
@@ -172,7 +172,7 @@ class Machine:
             self._moves.fail(unanswered, INTERRUPTED)
         self._moves.note(live[~all_.noted[live]])
         self._moves.busy = 0
-        speaking = live[~states(State.SYN_SENT)[all_.line[live]]]
+        speaking = live[~states(ConnectionState.SYN_SENT)[all_.line[live]]]
         if len(speaking):
             self._moves.put(speaking, np.full(len(speaking), _RST), now_ns)
         if len(live):

@@ -8,10 +8,10 @@ from fractions import Fraction
 import pandas as pd
 import pytest
 
+from analyzer.capacity.manifest import KEY, from_manifest, is_proof, to_manifest
 from analyzer.capacity.proof import Loss, prove
 from analyzer.capacity.proof_results import to_json
 from analyzer.capacity.proof_wording import verdict
-from analyzer.capacity.told import KEY, from_manifest, is_proof, to_manifest
 from analyzer.errors import RecordingError
 from analyzer.recording.ending import ending_of
 from tests.unit.analyzer.capacity.experiments import (

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analyzer.compared.agreement import TOLERATED, Doubt, agreement, value_at
+from analyzer.compared.agreement import TOLERATED, Tolerance, agreement, value_at
 from analyzer.compared.states import state_matches
 from analyzer.ipvs.states import Flag, Timeouts
 from analyzer.observed.entries import Sampled
@@ -76,7 +76,7 @@ def judged(
         samples() if seen is None else seen,
         observed or [],
         predicted or [],
-        Doubt(clock_s=0.02, phase_is_known=True, unseen_packets=unseen_packets),
+        Tolerance(clock_s=0.02, phase_is_known=True, unseen_packets=unseen_packets),
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzer.drains.last_entry import Held, Timers, goes_s
+from analyzer.drains.last_entry import EntryTimers, Timers, goes_s
 from analyzer.ipvs.persistence import template_gone_s
 from analyzer.ipvs.states import State, Timeouts, timeout_by_state_s
 from analyzer.ipvs.timers import KNOWN_HZ, expiry_uptime_s, granule_s
@@ -22,11 +22,11 @@ NEVER = -math.inf
 
 def held(
     *rows: tuple[str, float, float, float], client: str = "10.0.0.1", template: bool = False
-) -> Held:
+) -> EntryTimers:
     """Rows of state, seen, expires, before; a template is the last row."""
     columns = list(zip(*rows, strict=True))
     n = len(rows)
-    return Held(
+    return EntryTimers(
         state=np.array(columns[0], dtype=object),
         client=np.array([client] * n, dtype=object),
         seen_s=np.array(columns[1], dtype=np.float64),
@@ -120,7 +120,7 @@ def test_a_template_waits_for_what_is_under_it(left_s: int) -> None:
 
 def test_nothing_held_is_nothing_to_wait_for() -> None:
     first, last = goes_s(held(("FIN_WAIT", 1.0, 1.0, NEVER)), timers())
-    none = Held(
+    none = EntryTimers(
         state=np.array([], dtype=object),
         client=np.array([], dtype=object),
         seen_s=np.zeros(0),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from analyzer.client.requests import summarise
 from analyzer.errors import RecordingError
-from analyzer.failover.tell import failover
+from analyzer.failover.describe import failover
 from analyzer.findings import failover as found
 from analyzer.findings.figures import Figures
 from analyzer.ipvs.states import Flag

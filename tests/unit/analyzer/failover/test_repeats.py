@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from analyzer.failover.describe import failover
 from analyzer.failover.repeats import repeats
-from analyzer.failover.tell import failover
 from reports.failover.repeats_text import verdict
 from tests.unit.analyzer.failover.wires import Silence
 

@@ -9,7 +9,7 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analyzer.compared.agreement import Doubt, agreement
+from analyzer.compared.agreement import Tolerance, agreement
 from analyzer.compared.join import with_packets, with_requests
 from analyzer.failover.handshakes import by_the_wire
 from analyzer.ipvs.states import Flag, State
@@ -230,7 +230,7 @@ def test_an_end_within_its_look_is_put_down_to_the_poll_to_the_nanosecond(
     lives = pd.DataFrame(row).astype(instants_of | {"appeared_ns": "int64"})
     nothing = pd.DataFrame({"flow": [], "state": [], "first": [], "until": []})
     sampled = Sampled(polled_ns=np.zeros(0, dtype=np.int64), held=nothing)
-    doubt = Doubt(clock_s=0.0, phase_is_known=True, unseen_packets=False, hz=100)
+    doubt = Tolerance(clock_s=0.0, phase_is_known=True, unseen_packets=False, hz=100)
     found = agreement(predicted((seen, seen)), lives, sampled, [], [], doubt)
     assert found.residuals == {"poll": 1}
 

@@ -16,23 +16,23 @@ from tests.unit.analyzer.staged import Held, Life, Stage, closed, goes_at, half_
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from analyzer.traces.model import Memory, Story
+    from analyzer.traces.model import ConnectionTrace, Retention
 
 ARRIVES = Leg(source="client", target="director", seen=True)
 SENT_ON = Leg(source="director", target="server", seen=False)
 
 
-def told(tmp_path: Path, *lives: Life, forwarding: str = "dr") -> tuple[Story, ...]:
+def told(tmp_path: Path, *lives: Life, forwarding: str = "dr") -> tuple[ConnectionTrace, ...]:
     stage = Stage(lives=lives, until_s=1030.0, forwarding=forwarding)
     return stage.played(tmp_path).stories
 
 
-def by_port(stories: tuple[Story, ...], port: int) -> Story:
+def by_port(stories: tuple[ConnectionTrace, ...], port: int) -> ConnectionTrace:
     (story,) = (one for one in stories if one.client.endswith(f":{port}"))
     return story
 
 
-def memory(story: Story, basis: str) -> Memory:
+def memory(story: ConnectionTrace, basis: str) -> Retention:
     (found,) = (one for one in story.memories if one.basis == basis)
     return found
 

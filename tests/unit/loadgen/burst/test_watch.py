@@ -23,21 +23,19 @@ from tests.unit.loadgen.director.fakes import SERVICES
 if TYPE_CHECKING:
     from analyzer.forecast.closings import Close
     from analyzer.ipvs.proc.entry_rows import Rows
-    from loadgen.director.facts import DirectorFacts
+    from loadgen.director.boot_facts import BootFacts
     from loadgen.director.polling.poller import Poller
     from loadgen.load.engines.activity import Burst
 
 
-def facts(
-    *, tcpfin_s: float | None, forwarding: str = "Route", hz: int | None = 100
-) -> DirectorFacts:
+def facts(*, tcpfin_s: float | None, forwarding: str = "Route", hz: int | None = 100) -> BootFacts:
     text = SERVICES.replace("Route  ", forwarding.ljust(7))
     found = SimpleNamespace(
         timeouts=None if tcpfin_s is None else Timeouts(tcpfin_s=tcpfin_s),
         services=parse_services(text),
         timer_phase=None if hz is None else TimerPhase(hz=hz, phase_s=0, uncertainty_s=0),
     )
-    return cast("DirectorFacts", found)
+    return cast("BootFacts", found)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +51,7 @@ def facts(
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_closed_connection_is_remembered_for_a_timeout_and_a_granule(
-    director: DirectorFacts, longest_s: float, why: str
+    director: BootFacts, longest_s: float, why: str
 ) -> None:
     assert longest_decay_s(director, plan("client")) == pytest.approx(longest_s), why
 

@@ -19,8 +19,8 @@ from analyzer.ipvs.timers import TimerPhase, expiry_uptime_s
 from analyzer.recording.clock import DirectorClock
 from analyzer.recording.directory import Recording, RecordingWriter
 from loadgen.collect.holdings import Draining, groups, held_by, rows_of_server
-from loadgen.director.facts import DirectorFacts
-from loadgen.director.standing import parse_standing
+from loadgen.director.boot_facts import BootFacts
+from loadgen.director.settings import parse_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 NS = 1_000_000_000
 BOOT_NS = 1_700_000_000 * NS
 CLOCK = DirectorClock(at_ns=np.array([BOOT_NS]), boot_ns=np.array([BOOT_NS]), uncertainty_s=0.0)
-FACTS = DirectorFacts(
+FACTS = BootFacts(
     kernel="6.1.0",
     macs=(),
-    standing=parse_standing(""),
+    director_settings=parse_settings(""),
     services=parse_services(""),
     timeouts=Timeouts(tcpfin_s=20),
     timeouts_source="ipvsadm",

@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from loadgen.collect.metrics import serving
 from loadgen.collect.totals import parse_totals
-from loadgen.collect.view import Forecast, View
+from loadgen.collect.view import DrainForecast, View
 from loadgen.director.polling.counters import Counters
 from loadgen.session.listening import listen
 from tests.unit.loadgen.collect.views import NOW_NS, director, server, view
@@ -111,7 +111,7 @@ def test_a_firewall_mark_is_written_as_node_exporter_writes_it() -> None:
 
 @pytest.mark.parametrize(("renewed", "told"), [(0, True), (3, False)])
 def test_a_promise_is_made_only_where_no_traffic_renews(renewed: int, told: bool) -> None:
-    forecast = Forecast(first_ns=NOW_NS, last_ns=NOW_NS + 500_000_000, renewed=renewed)
+    forecast = DrainForecast(first_ns=NOW_NS, last_ns=NOW_NS + 500_000_000, renewed=renewed)
     found = samples(view(director(server(weight=0, forecast=forecast))))
     at_s = found.get("loadgen_real_server_empty_timestamp_seconds")
     assert at_s == (pytest.approx(NOW_NS / 1e9 + 0.5) if told else None)

@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, cast
 
-from loadgen.director.links.eye import Eye
+from loadgen.director.links.client import DirectorClient
 from loadgen.director.links.link import parse_link
 from loadgen.director.links.shell import Answer, LinkLost, Shell
 
@@ -83,6 +83,6 @@ class FakeShell:
         self.closed += 1
 
     @property
-    def eye(self) -> Eye:
+    def client(self) -> DirectorClient:
         """An eye that looks through it; it has no sed, so each look is one question."""
-        return Eye(self.link, cast("Shell", self))
+        return DirectorClient(self.link, cast("Shell", self))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from analyzer.ipvs.states import Timeouts
 from loadgen.director import journal, timeouts, timeouts_change
-from loadgen.director.links.eye import Eye
+from loadgen.director.links.client import DirectorClient
 from loadgen.director.links.link import parse_link
 from loadgen.director.links.shell import Answer, LinkLost
 from loadgen.director.timeouts import due, put_back_left
@@ -46,8 +46,8 @@ class Director:
         self.journals: list[Owed | None] = []
 
     @property
-    def eye(self) -> Eye:
-        return Eye(self.link, cast("Shell", self))
+    def client(self) -> DirectorClient:
+        return DirectorClient(self.link, cast("Shell", self))
 
     @property
     def identity(self) -> str:
@@ -109,7 +109,7 @@ def killed_sweep(
     """Leave a director as a sweep does that is killed after it has set a value."""
 
     async def sweep() -> None:
-        change = await TimeoutsChange([director.eye], Said(), left=left).__aenter__()
+        change = await TimeoutsChange([director.client], Said(), left=left).__aenter__()
         await change.set_tcpfin(tcpfin_s)
         change._locks.close()  # as the kernel does for a process that is killed
 
@@ -118,7 +118,7 @@ def killed_sweep(
 
 def next_command(director: Director, left: timeouts.LeftTimeouts = "put back") -> str:
     said = Said()
-    asyncio.run(put_back_left(director.eye, said, left))
+    asyncio.run(put_back_left(director.client, said, left))
     return said.text
 
 
@@ -127,7 +127,7 @@ def test_a_value_is_in_force_within_and_the_old_ones_are_after() -> None:
     seen = []
 
     async def sweep() -> None:
-        async with TimeoutsChange([one.eye for one in directors], Said()) as change:
+        async with TimeoutsChange([one.client for one in directors], Said()) as change:
             assert change.before["bal02"].tcpfin_s == 60
             for value in (10, 30):
                 await change.set_tcpfin(value)
@@ -144,7 +144,7 @@ def test_what_is_owed_is_on_disk_before_each_change_and_names_what_may_be_in_for
     director = Director()
 
     async def sweep() -> None:
-        async with TimeoutsChange([director.eye], Said()) as change:
+        async with TimeoutsChange([director.client], Said()) as change:
             await change.set_tcpfin(10)
             await change.set_tcpfin(30)
 
@@ -160,7 +160,7 @@ def test_an_error_on_the_way_puts_them_back(error: BaseException) -> None:
     director = Director()
 
     async def sweep() -> None:
-        async with TimeoutsChange([director.eye], Said()) as change:
+        async with TimeoutsChange([director.client], Said()) as change:
             await change.set_tcpfin(10)
             raise error
 
@@ -173,7 +173,7 @@ def test_a_cancelled_sweep_puts_them_back() -> None:
     director = Director()
 
     async def sweep() -> None:
-        async with TimeoutsChange([director.eye], Said()) as change:
+        async with TimeoutsChange([director.client], Said()) as change:
             await change.set_tcpfin(10)
             await asyncio.Event().wait()
 
@@ -216,7 +216,7 @@ def test_a_sweep_that_keeps_them_gives_back_what_it_found_and_the_debt_stays_one
     said = Said()
 
     async def sweep() -> None:
-        async with TimeoutsChange([director.eye], said, left="keep") as change:
+        async with TimeoutsChange([director.client], said, left="keep") as change:
             assert change.before["bal01"].tcpfin_s == 10
             await change.set_tcpfin(30)
             assert director.present.tcpfin_s == 30
@@ -259,7 +259,7 @@ def test_a_sweep_stops_when_somebody_else_sets_a_value_and_leaves_it() -> None:
     director = Director()
 
     async def sweep() -> None:
-        async with TimeoutsChange([director.eye], Said()) as change:
+        async with TimeoutsChange([director.client], Said()) as change:
             await change.set_tcpfin(10)
             director.present = replace(director.present, tcpfin_s=45)
             await change.set_tcpfin(30)
@@ -275,11 +275,11 @@ def test_two_sweeps_on_one_director_refuse_and_a_burst_meanwhile_touches_nothing
     said = Said()
 
     async def sweep() -> None:
-        async with TimeoutsChange([director.eye], Said()) as change:
+        async with TimeoutsChange([director.client], Said()) as change:
             await change.set_tcpfin(10)
             with pytest.raises(UsageProblem, match="at this moment; nothing was changed"):
-                await TimeoutsChange([director.eye], Said()).__aenter__()
-            await put_back_left(director.eye, said)
+                await TimeoutsChange([director.client], Said()).__aenter__()
+            await put_back_left(director.client, said)
             assert director.present.tcpfin_s == 10
 
     asyncio.run(sweep())
@@ -298,7 +298,7 @@ def test_a_lost_link_is_tried_again_until_it_answers() -> None:
     director, said = Director(), Said()
 
     async def sweep() -> None:
-        async with TimeoutsChange([director.eye], said) as change:
+        async with TimeoutsChange([director.client], said) as change:
             await change.set_tcpfin(10)
             director.refusals = 3
 
@@ -311,7 +311,7 @@ def test_a_link_that_stays_lost_ends_with_the_command_to_run_and_a_debt() -> Non
     director, said = Director(), Said()
 
     async def sweep() -> TimeoutsChange:
-        async with TimeoutsChange([director.eye], said, retry_for_s=0.05) as change:
+        async with TimeoutsChange([director.client], said, retry_for_s=0.05) as change:
             await change.set_tcpfin(10)
             director.refusals = 10**9
         return change
@@ -330,7 +330,7 @@ def test_giving_up_ends_the_wait_for_a_lost_link() -> None:
     director, said = Director(), Said()
 
     async def sweep() -> None:
-        async with TimeoutsChange([director.eye], said) as change:
+        async with TimeoutsChange([director.client], said) as change:
             await change.set_tcpfin(10)
             director.refusals = 10**9
             change.give_up()
@@ -344,7 +344,7 @@ def test_a_director_that_refuses_is_said_with_its_own_words() -> None:
     director.deaf = "Permission denied (you must be root)"
 
     async def sweep() -> None:
-        async with TimeoutsChange([director.eye], Said()) as change:
+        async with TimeoutsChange([director.client], Said()) as change:
             await change.set_tcpfin(10)
 
     with pytest.raises(timeouts.TimeoutsRefused, match="had no effect: Permission denied"):
@@ -358,7 +358,7 @@ def test_a_spoilt_journal_is_said_by_a_burst_and_stops_a_sweep() -> None:
     journal.path_of(director.identity).write_bytes(b"{")
     assert "its content is not one" in next_command(director)
     with pytest.raises(UsageProblem, match="its content is not one"):
-        asyncio.run(TimeoutsChange([director.eye], Said()).__aenter__())
+        asyncio.run(TimeoutsChange([director.client], Said()).__aenter__())
     assert director.present.tcpfin_s == 10
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from analyzer.ipvs.proc.formats import parse_services
-from loadgen.director.facts import DirectorFacts
-from loadgen.director.standing import Standing
+from loadgen.director.boot_facts import BootFacts
+from loadgen.director.settings import DirectorSettings
 from loadgen.failover.sanity import insanities
 from loadgen.load.plan import Target
 
@@ -20,11 +20,11 @@ TCP  C0A80A02:0050 rr
 """
 
 
-def facts(*, holds: bool, keepalived: bool = True, table: str = TABLE) -> DirectorFacts:
-    return DirectorFacts(
+def facts(*, holds: bool, keepalived: bool = True, table: str = TABLE) -> BootFacts:
+    return BootFacts(
         kernel="6.1",
         macs=(),
-        standing=Standing(
+        director_settings=DirectorSettings(
             timeouts=None,
             timeouts_source=None,
             sync_daemon=None,

@@ -21,7 +21,7 @@ from analyzer.recording.directory import Recording
 from loadgen.commands import exit_code_of
 from loadgen.commands.analyzer import group
 from loadgen.importing.folder import import_folder
-from loadgen.importing.log import Look, looks
+from loadgen.importing.log import LogPoll, looks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -50,7 +50,7 @@ def times(text: str) -> list[float]:
     return [look.at_s for look in looks(text.splitlines(keepends=True), YEAR)]
 
 
-def one_look(text: str) -> Look:
+def one_look(text: str) -> LogPoll:
     (look,) = looks(text.splitlines(keepends=True), YEAR)
     return look
 

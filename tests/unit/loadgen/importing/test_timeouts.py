@@ -12,7 +12,7 @@ from analyzer.observed.entries import ns
 from analyzer.recording.director import directors_of
 from analyzer.recording.directory import Recording
 from loadgen.importing.folder import import_folder
-from loadgen.importing.timeouts import told_timeouts
+from loadgen.importing.timeouts import given_timeouts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -121,7 +121,7 @@ def test_where_every_line_has_its_time_they_belong_to_their_own(tmp_path: Path) 
 
 
 def test_what_came_with_the_log_holds_at_the_start_and_what_it_prints_later() -> None:
-    found = told_timeouts(
+    found = given_timeouts(
         {"timeouts": {"tcp": 900, "tcpfin": 120, "udp": 300}},
         "meta.json",
         [(5.0, Timeouts(tcpfin_s=20))],

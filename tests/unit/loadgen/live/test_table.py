@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from loadgen.collect.view import Forecast, HeldEntries, View
+from loadgen.collect.view import DrainForecast, HeldEntries, View
 from loadgen.live.table import LiveTable, clock, drawing, empty, lines, span
 from tests.unit.loadgen.collect.views import NOW_NS, NS, director, server, view
 
@@ -38,7 +38,7 @@ def test_in_a_terminal_it_is_a_table() -> None:
 def test_the_table_fits_a_terminal_of_80_columns() -> None:
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, width=80, color_system=None)
-    forecast = Forecast(first_ns=NOW_NS + 18 * NS, last_ns=NOW_NS + 19 * NS, renewed=0)
+    forecast = DrainForecast(first_ns=NOW_NS + 18 * NS, last_ns=NOW_NS + 19 * NS, renewed=0)
     console.print(drawing(view(director(server(weight=0, forecast=forecast)))))
     text = out.getvalue()
     assert "  -> 192.168.10.21:80 " in text
@@ -74,7 +74,7 @@ def test_a_director_without_services_says_so() -> None:
     assert line.endswith("bal01 no real server of a watched service")
 
 
-FORECAST = Forecast(first_ns=NOW_NS + 18 * NS, last_ns=NOW_NS + 19 * NS, renewed=0)
+FORECAST = DrainForecast(first_ns=NOW_NS + 18 * NS, last_ns=NOW_NS + 19 * NS, renewed=0)
 NO_ENTRIES = HeldEntries(states={}, oldest_ends_ns=None)
 EMPTY: list[tuple[dict[str, Any], str]] = [
     ({"weight": 1, "forecast": None}, ""),
@@ -94,20 +94,20 @@ def test_a_draining_server_is_told_with_its_uncertainty() -> None:
 
 
 def test_while_traffic_renews_entries_no_instant_is_promised() -> None:
-    renewed = Forecast(first_ns=FORECAST.first_ns, last_ns=FORECAST.last_ns, renewed=2)
+    renewed = DrainForecast(first_ns=FORECAST.first_ns, last_ns=FORECAST.last_ns, renewed=2)
     told = empty(server(weight=0, forecast=renewed), NOW_NS)
     assert told.startswith("not while traffic goes on (2 renewed); if none comes again, ")
 
 
 def test_clients_that_come_back_are_named_with_the_last_time() -> None:
     times = {"first_ns": FORECAST.first_ns, "last_ns": FORECAST.last_ns}
-    renewed = Forecast(**times, renewed=2, clients=1, last_renewal_ns=NOW_NS)
+    renewed = DrainForecast(**times, renewed=2, clients=1, last_renewal_ns=NOW_NS)
     told = empty(server(weight=0, forecast=renewed), NOW_NS)
     assert told.startswith(f"not while clients come back (2 renewed, last at {clock(NOW_NS)}); ")
 
 
 def test_no_instant_is_known_without_any_uncertainty() -> None:
-    exact = Forecast(first_ns=FORECAST.first_ns, last_ns=FORECAST.first_ns, renewed=0)
+    exact = DrainForecast(first_ns=FORECAST.first_ns, last_ns=FORECAST.first_ns, renewed=0)
     assert "± 0.1 s" in empty(server(weight=0, forecast=exact), NOW_NS)
 
 

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from loadgen.errors import UsageProblem
-from loadgen.load.destination import Destination, Told, find_destination
+from loadgen.load.destination import Destination, NameOverrides, find_destination
 
 NAMES = {"www.example.net": ["192.0.2.1", "192.0.2.2", "2001:db8::1"], "other": ["192.0.2.9"]}
 
 
 def found(host: str, port: int = 80, **told: Any) -> Destination:
-    return find_destination(host, port, Told(**told), lambda name, _: NAMES.get(name, []))
+    return find_destination(host, port, NameOverrides(**told), lambda name, _: NAMES.get(name, []))
 
 
 @pytest.mark.parametrize(
@@ -116,11 +116,11 @@ def test_the_resolver_is_asked_once_and_only_for_what_nobody_told() -> None:
         asked.append(name)
         return ["192.0.2.1"]
 
-    find_destination("a", 80, Told(), lookup)
-    find_destination("192.0.2.1", 80, Told(), lookup)
-    find_destination("b", 80, Told(resolve=["b:80:192.0.2.2"]), lookup)
+    find_destination("a", 80, NameOverrides(), lookup)
+    find_destination("192.0.2.1", 80, NameOverrides(), lookup)
+    find_destination("b", 80, NameOverrides(resolve=["b:80:192.0.2.2"]), lookup)
     assert asked == ["a"]
 
 
 def test_this_machines_own_resolver_knows_localhost() -> None:
-    assert find_destination("localhost", 80, Told(family=4)).address == "127.0.0.1"
+    assert find_destination("localhost", 80, NameOverrides(family=4)).address == "127.0.0.1"

@@ -9,7 +9,7 @@ import pytest
 
 from reports.export.markdown import charts_of
 from reports.export.stills import is_picture, ladder_svg, read_stills, render_stills
-from reports.run.sections.stories import sentence
+from reports.run.sections.traces import sentence
 from tests.unit.reports import build
 from tests.unit.reports.run.test_page import HOSTILE, Outline
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from analyzer.forecast.closings import Close
 
 
-class State(IntEnum):
+class ConnectionState(IntEnum):
     """Where a connection is."""
 
     FREE = 0  # there is none
@@ -43,7 +43,7 @@ class State(IntEnum):
     SILENT = 11  # left: nothing that comes is answered
 
 
-class Happening(IntEnum):
+class Event(IntEnum):
     """What a segment or the clock did to a connection."""
 
     NOTHING = 0
@@ -74,8 +74,8 @@ class Segment(IntEnum):
     RST_BARE = 7  # answers a segment by its own numbers
 
 
-S, H, G = State, Happening, Segment
-Lines = dict[tuple[State, Happening], tuple[State, Segment]]
+S, H, G = ConnectionState, Event, Segment
+Lines = dict[tuple[ConnectionState, Event], tuple[ConnectionState, Segment]]
 
 _ANSWERED = (S.HOLDING, S.HOLDING_CLOSED, S.AWAITING_FIN, S.KEPT)
 _FINISHED = (S.FIN_WAIT_1, S.FIN_WAIT_2, S.CLOSING, S.LAST_ACK)
@@ -111,7 +111,9 @@ COMMON: Lines = {
 }
 
 
-def _held_then(end: tuple[State, Segment], end_closed: tuple[State, Segment]) -> Lines:
+def _held_then(
+    end: tuple[ConnectionState, Segment], end_closed: tuple[ConnectionState, Segment]
+) -> Lines:
     """Answer, hold, and the end: while the server is open, and when it has closed."""
     return {
         (S.ASKED, H.WHOLE): (S.HOLDING, G.ACK),
@@ -199,11 +201,13 @@ def _straight(lines: Lines) -> Lines:
 
 def compiled(*, holds: bool) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
     """``NEXT`` and ``SEND``, each of shape (ways of closing, states, happenings)."""
-    shape = (len(CLOSES), len(State), len(Happening))
-    following = np.broadcast_to(np.arange(len(State), dtype=np.uint8)[:, None], shape).copy()
+    shape = (len(CLOSES), len(ConnectionState), len(Event))
+    following = np.broadcast_to(
+        np.arange(len(ConnectionState), dtype=np.uint8)[:, None], shape
+    ).copy()
     sends = np.zeros(shape, dtype=np.uint8)
     for number, close in enumerate(CLOSES):
-        for (state, happening), (after, segment) in script_lines(close, holds=holds).items():
-            following[number, state, happening] = after
-            sends[number, state, happening] = segment
+        for (state, event), (after, segment) in script_lines(close, holds=holds).items():
+            following[number, state, event] = after
+            sends[number, state, event] = segment
     return following, sends

@@ -18,9 +18,9 @@ from loadgen.load.engines.packets.tcp.script import (
     HOLDS,
     OVER,
     SETTLED,
-    Happening,
+    ConnectionState,
+    Event,
     Segment,
-    State,
 )
 from loadgen.load.engines.wording import REFUSED, RESET, SHORT_ANSWER, TIMED_OUT
 
@@ -40,16 +40,16 @@ FIN; the row needs an error; the server has reset; nobody acknowledged our FIN; 
 more; the row may go; nothing that comes of the connection changes it."""
 
 _FAILURES = {
-    (State.SYN_SENT, Happening.RESET): REFUSED,
-    (State.SYN_SENT, Happening.TIME_UP): TIMED_OUT["connect"],
-    (State.ASKED, Happening.RESET): RESET,
-    (State.ASKED, Happening.TIME_UP): TIMED_OUT["answer"],
-    (State.ASKED, Happening.FIN): SHORT_ANSWER,
-    (State.AWAITING_FIN, Happening.TIME_UP): TIMED_OUT["close"],
+    (ConnectionState.SYN_SENT, Event.RESET): REFUSED,
+    (ConnectionState.SYN_SENT, Event.TIME_UP): TIMED_OUT["connect"],
+    (ConnectionState.ASKED, Event.RESET): RESET,
+    (ConnectionState.ASKED, Event.TIME_UP): TIMED_OUT["answer"],
+    (ConnectionState.ASKED, Event.FIN): SHORT_ANSWER,
+    (ConnectionState.AWAITING_FIN, Event.TIME_UP): TIMED_OUT["close"],
 }
-_SHAPE = (len(CLOSES), len(State), len(Happening))
-_FINISHING = {State.FIN_WAIT_1, State.CLOSING, State.LAST_ACK}
-_FINS = {Happening.FIN, Happening.WHOLE_FIN, Happening.FIN_AND_ACKED}
+_SHAPE = (len(CLOSES), len(ConnectionState), len(Event))
+_FINISHING = {ConnectionState.FIN_WAIT_1, ConnectionState.CLOSING, ConnectionState.LAST_ACK}
+_FINS = {Event.FIN, Event.WHOLE_FIN, Event.FIN_AND_ACKED}
 
 
 class Table:
@@ -70,40 +70,40 @@ class Table:
         sends[sends == Segment.RST_BARE] = 0
         self.deeds = (sends + self._brought_about(following)).ravel()
 
-    def of_states(self, *states: State) -> Bools:
+    def of_states(self, *states: ConnectionState) -> Bools:
         """Whether a line is of one of these states, by line."""
         return np.isin(self._before, states).ravel()
 
     def failure(self, place: int) -> Failure:
         """What a row says where a deed is ``FAILS``."""
-        _, state, happening = np.unravel_index(place, _SHAPE)
-        return _FAILURES[State(int(state)), Happening(int(happening))]
+        _, state, event = np.unravel_index(place, _SHAPE)
+        return _FAILURES[ConnectionState(int(state)), Event(int(event))]
 
     def _brought_about(self, after: Ints) -> Ints:
-        before, happening = self._before, self._happening
-        moves = after != before
+        before, event = self._before, self._happening
+        transitions = after != before
         held, holds = _among(before, HOLDS), _among(after, HOLDS)
         fails = np.zeros(_SHAPE, np.bool_)
         for state, what in _FAILURES:
             fails[:, state, what] = True
         deeds = {
-            TIMES: moves & ~(held & holds),
-            ASKS: moves & (after == State.ASKED),
+            TIMES: transitions & ~(held & holds),
+            ASKS: transitions & (after == ConnectionState.ASKED),
             PAUSES: holds & ~held,
-            SERVER_CLOSED: _among(happening, _FINS),
-            FAILS: moves & fails,
-            RESETS: moves & (happening == Happening.RESET) & (before != State.SYN_SENT),
-            LOSES: moves & _among(before, _FINISHING) & (happening == Happening.TIME_UP),
+            SERVER_CLOSED: _among(event, _FINS),
+            FAILS: transitions & fails,
+            RESETS: transitions & (event == Event.RESET) & (before != ConnectionState.SYN_SENT),
+            LOSES: transitions & _among(before, _FINISHING) & (event == Event.TIME_UP),
             ENDS: _among(before, BUSY) & ~_among(after, BUSY),
-            SETTLES: moves & _among(after, SETTLED),
-            FREES: moves & _among(after, OVER),
+            SETTLES: transitions & _among(after, SETTLED),
+            FREES: transitions & _among(after, OVER),
         }
         return united(deeds)
 
 
-def line_of(script_number: Ints, state: Ints | State) -> Ints:
+def line_of(script_number: Ints, state: Ints | ConnectionState) -> Ints:
     """The line of a script (its place in ``CLOSES``) and a state."""
-    return np.asarray((script_number * len(State) + state) * len(Happening))
+    return np.asarray((script_number * len(ConnectionState) + state) * len(Event))
 
 
 def united(bits: Mapping[int, Bools]) -> Ints:

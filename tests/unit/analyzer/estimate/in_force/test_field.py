@@ -74,14 +74,16 @@ def test_without_them_the_expire_column_tells(tmp_path: Path) -> None:
     assert "tcp 900 s, udp 300 s" in gap.why  # those are assumed
 
 
-@pytest.mark.parametrize("told_s", [5, 120])
-def test_told_wrongly_the_assumption_goes_and_not_the_clients(tmp_path: Path, told_s: int) -> None:
-    meta = {"timeouts": {"tcp": 900, "tcpfin": told_s, "udp": 300}}
+@pytest.mark.parametrize("reported_s", [5, 120])
+def test_told_wrongly_the_assumption_goes_and_not_the_clients(
+    tmp_path: Path, reported_s: int
+) -> None:
+    meta = {"timeouts": {"tcp": 900, "tcpfin": reported_s, "udp": 300}}
     found = analysed(tmp_path, "", meta)
     row = row_of(found)
-    assert (row.timeout_s, row.timeout_told_s) == (20, told_s)
+    assert (row.timeout_s, row.timeout_told_s) == (20, reported_s)
     (said,) = [one for one in found.findings if one.id == "timeouts-contradicted"]
-    assert f"tcpfin {told_s} s by meta.json, 20 s in FIN_WAIT" in said.evidence
+    assert f"tcpfin {reported_s} s by meta.json, 20 s in FIN_WAIT" in said.evidence
 
 
 def test_told_rightly_it_is_so_and_exact(tmp_path: Path) -> None:

@@ -46,10 +46,10 @@ def test_resets_wait_10_s_whatever_tcpfin_is(tmp_path: Path) -> None:
     assert one.title == "5 connections were reset: their entries wait 10 s, not tcpfin"
     assert f"{ends(40000)}, {ends(40001)}, {ends(40002)} and 2 more" in one.evidence
     assert "bal01: 5 of 5 entries" in one.evidence
-    told_s = re.search(r"went ([\d.]+) s after", one.evidence)
-    assert told_s is not None
+    reported_s = re.search(r"went ([\d.]+) s after", one.evidence)
+    assert reported_s is not None
     lived_s = [goes_at(at_s + 0.3, 10) - at_s - 0.3 for at_s in began]
-    assert float(told_s[1]) == pytest.approx(sum(lived_s) / 5, abs=0.1)
+    assert float(reported_s[1]) == pytest.approx(sum(lived_s) / 5, abs=0.1)
     assert "tcpfin-has-no-effect" in by_id(found)
 
 

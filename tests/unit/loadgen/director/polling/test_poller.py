@@ -15,14 +15,14 @@ from analyzer.ipvs.proc.formats import parse_services
 from analyzer.ipvs.states import Timeouts
 from analyzer.ipvs.table_status import parse_table_status
 from analyzer.recording.directory import Recording, RecordingWriter
-from loadgen.director.facts import DirectorFacts
-from loadgen.director.links.eye import Eye
+from loadgen.director.boot_facts import BootFacts
+from loadgen.director.links.client import DirectorClient
 from loadgen.director.links.shell import LinkLost
 from loadgen.director.polling import entries as entries_module
 from loadgen.director.polling import poller as poller_module
 from loadgen.director.polling.poller import Poller
 from loadgen.director.polling.watched import ALL, Watched, watch_target
-from loadgen.director.standing import parse_standing
+from loadgen.director.settings import parse_settings
 from loadgen.load.plan import Target
 from tests.unit.loadgen.director.fakes import (
     ENTRIES_HEADER,
@@ -64,11 +64,11 @@ def polled(
     *,
     watched: Watched = OURS,
     director_cpu: float = 100,  # of which a look that took 2 ms is nothing
-    facts: DirectorFacts | None = None,
+    facts: BootFacts | None = None,
 ) -> tuple[Poller, Recording]:
     """A poller run until its shell has said all it had to say."""
     recording = RecordingWriter(path, {})
-    poller = Poller(fake.eye, recording, watched=watched, facts=facts, director_cpu=director_cpu)
+    poller = Poller(fake.client, recording, watched=watched, facts=facts, director_cpu=director_cpu)
 
     async def main() -> None:
         async with poller:
@@ -79,12 +79,12 @@ def polled(
     return poller, Recording.open(path)
 
 
-def facts_of(kernel: str | None, standing: str = "") -> DirectorFacts:
+def facts_of(kernel: str | None, director_settings: str = "") -> BootFacts:
     """What was learnt of a director before the first poll."""
-    return DirectorFacts(
+    return BootFacts(
         kernel=kernel,
         macs=(),
-        standing=parse_standing(standing),
+        director_settings=parse_settings(director_settings),
         services=parse_services(SERVICES),
         timeouts=None,
         timeouts_source=None,
@@ -152,7 +152,7 @@ def test_the_offset_is_this_polls_reading_of_the_boot_less_the_first(tmp_path: P
 
     recording = RecordingWriter(tmp_path, {})
     fake = FakeShell(now)
-    poller = Poller(fake.eye, recording, boot_ns=round(boot_s * 1e9) - 3_000_000_000)
+    poller = Poller(fake.client, recording, boot_ns=round(boot_s * 1e9) - 3_000_000_000)
 
     async def main() -> None:
         async with poller:
@@ -217,7 +217,7 @@ def test_an_answer_without_an_uptime_is_a_lost_link(tmp_path: Path) -> None:
 
 
 def test_a_director_that_is_gone_from_the_start_raises(tmp_path: Path) -> None:
-    poller = Poller(FakeShell(LinkLost("no")).eye, RecordingWriter(tmp_path, {}))
+    poller = Poller(FakeShell(LinkLost("no")).client, RecordingWriter(tmp_path, {}))
 
     async def main() -> None:
         async with poller:
@@ -365,7 +365,7 @@ def test_a_director_that_reboots_begins_a_new_clock(tmp_path: Path) -> None:
 STANDING = "@timeouts\nTimeout (tcp tcpfin udp): 900 {} 300\n@daemon\n@sysctl\n@end\n"
 
 
-def facts_with(tcpfin_s: int) -> DirectorFacts:
+def facts_with(tcpfin_s: int) -> BootFacts:
     return facts_of(None, STANDING.format(tcpfin_s))
 
 
@@ -393,10 +393,10 @@ def test_the_tables_status_is_read_again_and_the_fullest_is_kept(
     fake = FakeShell(look(), look(), look(), look())
     fake.asides["@timeouts"] = STANDING.format(120)
 
-    async def table_status(self: Eye, *, timeout_s: float) -> TableStatus | None:
+    async def table_status(self: DirectorClient, *, timeout_s: float) -> TableStatus | None:
         return parse_table_status(next(answers, status(3)))
 
-    monkeypatch.setattr(Eye, "table_status", table_status)
+    monkeypatch.setattr(DirectorClient, "table_status", table_status)
     facts = replace(facts_of("7.2.7"), table_status=parse_table_status(status(0)))
     poller, _ = polled(fake, tmp_path, facts=facts)
     found = poller.table_manifest()
@@ -415,10 +415,10 @@ def test_a_table_that_gets_fuller_is_looked_at_sooner(
     told = [status(60), status(3)]
     fake = FakeShell(*[look()] * 6)
 
-    async def table_status(self: Eye, *, timeout_s: float) -> TableStatus | None:
+    async def table_status(self: DirectorClient, *, timeout_s: float) -> TableStatus | None:
         return parse_table_status(told.pop(0))
 
-    monkeypatch.setattr(Eye, "table_status", table_status)
+    monkeypatch.setattr(DirectorClient, "table_status", table_status)
     facts = replace(facts_of("7.2.7"), table_status=parse_table_status(status(7)))
     poller, _ = polled(fake, tmp_path, facts=facts)
     assert poller.table_manifest()["table_status_fullest"]["entries"] == 60
@@ -431,10 +431,10 @@ def test_a_director_that_does_not_tell_its_tables_status_is_not_asked_again(
 ) -> None:
     monkeypatch.setattr(poller_module, "STANDING_EVERY_S", 0)
 
-    async def table_status(self: Eye, *, timeout_s: float) -> TableStatus | None:
+    async def table_status(self: DirectorClient, *, timeout_s: float) -> TableStatus | None:
         raise AssertionError
 
-    monkeypatch.setattr(Eye, "table_status", table_status)
+    monkeypatch.setattr(DirectorClient, "table_status", table_status)
     fake = FakeShell(look(), look())
     fake.asides["@timeouts"] = STANDING.format(120)
     poller, recording = polled(fake, tmp_path, facts=facts_of("6.1.176"))
@@ -459,10 +459,10 @@ def test_counters_that_stand_still_are_not_asked_for(
     facts = facts_of("7.2.7", f"@sysctl\n{sysctl}@end\n")
     fake = FakeShell(look(), look())
 
-    async def counters(self: Eye, *, timeout_s: float) -> None:
+    async def counters(self: DirectorClient, *, timeout_s: float) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(Eye, "counters", counters)
+    monkeypatch.setattr(DirectorClient, "counters", counters)
     poller, recording = polled(fake, tmp_path, facts=facts)
     assert recording.table("services")["conns"].isna().all()
     (why,) = [row["why"] for row in poller.not_measured() if row["what"].startswith("counters")]
@@ -476,10 +476,10 @@ def test_timeouts_alone_are_read_between_and_since_when_they_may_hold_is_noted(
     answers = iter([120, 10, 30])
     fake = FakeShell(look(), look(), look(), look())
 
-    async def timeouts(self: Eye, *, timeout_s: float) -> Timeouts | None:
+    async def timeouts(self: DirectorClient, *, timeout_s: float) -> Timeouts | None:
         return Timeouts(tcpfin_s=next(answers, 30))
 
-    monkeypatch.setattr(Eye, "timeouts", timeouts)
+    monkeypatch.setattr(DirectorClient, "timeouts", timeouts)
     _, recording = polled(fake, tmp_path, facts=facts_with(120))
     events = rows(recording, "events", "kind", "detail", "since", "at")
     assert [row[:2] for row in events] == [
@@ -497,11 +497,11 @@ def test_a_director_that_does_not_tell_its_timeouts_is_asked_more_seldom(
     monkeypatch.setattr(poller_module, "TIMEOUTS_EVERY_S", 0)
     asked = []
 
-    async def timeouts(self: Eye, *, timeout_s: float) -> Timeouts | None:
+    async def timeouts(self: DirectorClient, *, timeout_s: float) -> Timeouts | None:
         asked.append(timeout_s)
         return None
 
-    monkeypatch.setattr(Eye, "timeouts", timeouts)
+    monkeypatch.setattr(DirectorClient, "timeouts", timeouts)
     _, recording = polled(FakeShell(look(), look(), look()), tmp_path, facts=facts_with(120))
     assert len(asked) == 1
     assert rows(recording, "events", "kind") == []

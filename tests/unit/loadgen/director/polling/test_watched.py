@@ -8,7 +8,7 @@ import pytest
 
 from analyzer.ipvs.proc.entry_text import read_entries
 from analyzer.ipvs.proc.formats import Service
-from loadgen.director.polling.watched import parse_services_told, watch_target
+from loadgen.director.polling.watched import parse_services_given, watch_target
 from loadgen.errors import UsageProblem
 from loadgen.load.plan import Target
 from tests.unit.loadgen.director.fakes import FIN_WAIT, OTHERS
@@ -42,7 +42,7 @@ SERVICES = (WEB, OTHER_PORT, SAME_PORT_UDP, OTHER_VIP, IPV6, MARKED)
 def test_the_services_that_are_named_are_watched(
     told: tuple[str, ...], watched: tuple[Service, ...]
 ) -> None:
-    chosen = parse_services_told(told)
+    chosen = parse_services_given(told)
     assert tuple(service for service in SERVICES if chosen.has_service(service)) == watched
 
 
@@ -64,7 +64,7 @@ def test_a_burst_watches_the_service_it_is_sent_to() -> None:
 )
 def test_entries_are_watched_with_their_service(told: tuple[str, ...], ports: list[int]) -> None:
     rows = read_entries(FIN_WAIT + OTHERS).rows
-    assert list(parse_services_told(told).entries(rows)["port"]) == ports
+    assert list(parse_services_given(told).entries(rows)["port"]) == ports
 
 
 def test_a_burst_watches_entries_of_its_own_protocol() -> None:
@@ -79,5 +79,5 @@ def test_a_burst_watches_entries_of_its_own_protocol() -> None:
 )
 def test_anything_else_is_refused_in_one_line(text: str) -> None:
     with pytest.raises(UsageProblem, match="--service") as caught:
-        parse_services_told((text,))
+        parse_services_given((text,))
     assert "\n" not in str(caught.value)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from analyzer.failover.results import Failback, Failover, Holding, InFlight, Parts, Reign
+from analyzer.failover.results import Failback, Failover, Holding, InFlight, Mastership, Parts
 from reports.run.page import render_page
 from reports.run.sections import failover
 from tests.unit.reports import build
 
 
-def reign(director: str, from_s: float, to_s: float, claims: int) -> Reign:
-    return Reign(
+def reign(director: str, from_s: float, to_s: float, claims: int) -> Mastership:
+    return Mastership(
         director=director,
         vrid=41,
         priority=10,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from loadgen.errors import UsageProblem
-from loadgen.load.engines.packets.wire.ground import check_ground
+from loadgen.load.engines.packets.wire.egress import check_egress
 from loadgen.load.hold import Hold
 from loadgen.load.plan import ClosedModel, OpenModel, Stage, Target
 from tests.unit.loadgen.load.engines.packets.stand import (
@@ -119,14 +119,14 @@ def test_every_way_of_closing_is_seen_so_by_the_server(
 
 @pytest.mark.parametrize("close", ["client", "server", "reset"])
 def test_a_hold_stands_between_answer_and_close(close: Close, here: Stand) -> None:
-    rows, _ = here.carry_out(here.plan(20, 20, close=close, hold=Hold(told_s=(0.05,))))
+    rows, _ = here.carry_out(here.plan(20, 20, close=close, hold=Hold(reported_s=(0.05,))))
     held_s = [(row["closed"] - row["ended"]) / 1e9 for row in rows]
     assert min(held_s) >= 0.049
     assert max(held_s) < 0.5
 
 
 def test_each_connection_is_held_for_its_own_time(here: Stand) -> None:
-    hold = Hold(distribution="exponential", told_s=(0.1,), seed=5)
+    hold = Hold(distribution="exponential", reported_s=(0.1,), seed=5)
     rows, _ = here.carry_out(here.plan(40, 40, hold=hold))
     for row in rows:
         late_ns = row["closed"] - row["ended"] - hold.ns(row["number"])
@@ -138,7 +138,7 @@ def test_each_connection_is_held_for_its_own_time(here: Stand) -> None:
     [("reset-syn", "connected"), ("reset-open", "connected"), ("reset-answer", "first_byte")],
 )
 def test_a_reset_comes_so_long_after_its_point(close: Close, since: str, here: Stand) -> None:
-    told = {"close": close, "path": "/large", "hold": Hold(told_s=(0.05,))}
+    told = {"close": close, "path": "/large", "hold": Hold(reported_s=(0.05,))}
     rows, _ = here.carry_out(here.plan(20, 20, **told))
     waited_s = [(row["closed"] - row[since]) / 1e9 for row in rows]
     assert min(waited_s) >= 0.049
@@ -252,17 +252,17 @@ def test_addresses_that_somebody_has_are_refused(
     version: int, sources: tuple[str, ...], said: str, here: Stand
 ) -> None:
     with pytest.raises(UsageProblem, match=said):
-        here.run(lambda: check_ground(here.plan(1, sources=sources, version=version)))
+        here.run(lambda: check_egress(here.plan(1, sources=sources, version=version)))
 
 
 @pytest.mark.parametrize("version", [4, 6])
 def test_addresses_that_nobody_has_are_taken(version: int, here: Stand) -> None:
-    here.run(lambda: check_ground(here.plan(1, version=version)))
+    here.run(lambda: check_egress(here.plan(1, version=version)))
 
 
 @pytest.mark.parametrize("version", [4, 6])
 def test_a_vip_behind_a_router_is_reached_by_way_of_it(version: int, here: Stand) -> None:
-    here.run(lambda: check_ground(here.plan(1, target=through(version), version=version)))
+    here.run(lambda: check_egress(here.plan(1, target=through(version), version=version)))
 
 
 @pytest.mark.parametrize(("version", "interface"), [(4, "up0"), (6, "all")])
@@ -272,7 +272,7 @@ def test_a_host_that_forwards_is_refused(version: int, interface: str, here: Sta
     def check() -> None:
         where.write_text("1")
         try:
-            check_ground(here.plan(1, version=version))
+            check_egress(here.plan(1, version=version))
         finally:
             where.write_text("0")
 

@@ -8,16 +8,16 @@ from analyzer.forecast.closings import CLOSES, Close
 from loadgen.load.engines.packets.tcp.script import (
     BUSY,
     SETTLED,
-    Happening,
+    ConnectionState,
+    Event,
     Segment,
-    State,
     compiled,
     script_lines,
 )
 
-S, H, G = State, Happening, Segment
+S, H, G = ConnectionState, Event, Segment
 OPEN = [(H.SYN_ACK, G.ASK)]
-LIVES: dict[Close, list[tuple[Happening, Segment]]] = {
+LIVES: dict[Close, list[tuple[Event, Segment]]] = {
     "client": [*OPEN, (H.WHOLE, G.FIN), (H.FIN_AND_ACKED, G.ACK)],
     "server": [(H.SYN_ACK, G.ASK_CLOSE), (H.WHOLE_FIN, G.FIN), (H.FIN_ACKED, G.NONE)],
     "reset": [*OPEN, (H.WHOLE, G.RST)],
@@ -40,8 +40,8 @@ ENDS = dict.fromkeys(("abandon", "half-open", "silent", "fin-no-ack"), S.SILENT)
 def test_a_life_goes_as_its_name_says(close: Close, holds: bool) -> None:
     following, sends = compiled(holds=holds)
     number, state, sent = CLOSES.index(close), S.SYN_SENT, []
-    for happening, _ in LIVES[close]:
-        for each in (happening, H.TIME_UP):
+    for event, _ in LIVES[close]:
+        for each in (event, H.TIME_UP):
             if each == H.TIME_UP and state not in (S.HOLDING, S.HOLDING_CLOSED):
                 continue
             sent.append(Segment(sends[number, state, each]))

@@ -9,9 +9,9 @@ from loadgen.load.engines.packets.tcp.script import (
     BUSY,
     OVER,
     SETTLED,
-    Happening,
+    ConnectionState,
+    Event,
     Segment,
-    State,
     script_lines,
 )
 from loadgen.load.engines.packets.tcp.table import (
@@ -33,12 +33,12 @@ def test_each_place_leads_where_the_line_does_and_sends_its_segment(
     close: Close, holds: bool
 ) -> None:
     table, lines = MANY[holds], script_lines(close, holds=holds)
-    for state in State:
+    for state in ConnectionState:
         line = int(line_of(CLOSES.index(close), state))
-        for happening in Happening:
-            after, segment = lines.get((state, happening), (state, Segment.NONE))
-            deeds = int(table.deeds[line + happening])
-            assert table.after[line + happening] == line_of(CLOSES.index(close), after)
+        for event in Event:
+            after, segment = lines.get((state, event), (state, Segment.NONE))
+            deeds = int(table.deeds[line + event])
+            assert table.after[line + event] == line_of(CLOSES.index(close), after)
             assert deeds & SENDS == (0 if segment == Segment.RST_BARE else segment)
             assert bool(deeds & ENDS) == (state in BUSY and after not in BUSY)
             assert bool(deeds & SETTLES) == (after != state and after in SETTLED)
@@ -55,7 +55,7 @@ def test_a_row_says_why_wherever_a_place_fails() -> None:
 
 def test_lines_are_told_apart_by_their_states() -> None:
     table = MANY[False]
-    for state in State:
+    for state in ConnectionState:
         lines = [int(line_of(number, state)) for number in range(len(CLOSES))]
         assert table.of_states(state)[lines].all()
-        assert not table.of_states(*(set(State) - {state}))[lines].any()
+        assert not table.of_states(*(set(ConnectionState) - {state}))[lines].any()

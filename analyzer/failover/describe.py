@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from analyzer.failover import clients, masters
 from analyzer.failover.black_hole import black_hole
-from analyzer.failover.forecast import Forecast, forecast
+from analyzer.failover.forecast import OutageForecast, forecast
 from analyzer.failover.handshakes import by_the_wire
 from analyzer.failover.holdings import holdings, would_survive
 from analyzer.failover.in_flight import in_flight
-from analyzer.failover.results import Failback, Failover, Parts, Reign
-from analyzer.failover.told import told_by
+from analyzer.failover.manifest import failover_manifest
+from analyzer.failover.results import Failback, Failover, Mastership, Parts
 from analyzer.observed.entries import ns
 from analyzer.recording.ending import ending_of
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from analyzer.compared.evidence import Evidence
     from analyzer.failover.clients import Gap, Sent
+    from analyzer.failover.manifest import FailoverManifest
     from analyzer.failover.masters import Rule
     from analyzer.failover.results import Holding, Phase
-    from analyzer.failover.told import Told
 
 _S = 1_000_000_000
 STOOD_STILL_S = 0.25
@@ -32,11 +32,11 @@ STOOD_STILL_S = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Scene:
+class _OutageInputs:
     """All that the parts of the story have in common; instants in Unix ns."""
 
     evidence: Evidence
-    told: Told
+    told: FailoverManifest
     sent: Sent
     found: Sequence[Rule]
     begin_ns: int  # the fault comes no earlier
@@ -55,7 +55,7 @@ def failover(evidence: Evidence) -> Failover | None:
     Raises:
         RecordingError: its manifest is not one.
     """
-    told = told_by(evidence.manifest)
+    told = failover_manifest(evidence.manifest)
     if told is None:
         return None
     scene = _scene(evidence, told)
@@ -67,7 +67,7 @@ def failover(evidence: Evidence) -> Failover | None:
     return _told(scene, gap, predicted)
 
 
-def _scene(evidence: Evidence, told: Told) -> _Scene:
+def _scene(evidence: Evidence, told: FailoverManifest) -> _OutageInputs:
     sent = clients.sent_of(by_the_wire(evidence.requests, evidence.segments))
     wire = evidence.announcements
     vip = evidence.service.vip if evidence.service else ""
@@ -78,7 +78,7 @@ def _scene(evidence: Evidence, told: Told) -> _Scene:
     undone_ns = told.undo_ordered_ns
     if undone_ns is None and told.ordered_ns is None:
         undone_ns = _came_back_ns(found, begin_ns)
-    return _Scene(
+    return _OutageInputs(
         evidence=evidence,
         told=told,
         sent=sent,
@@ -111,7 +111,7 @@ def _came_back_ns(found: Sequence[Rule], begin_ns: int) -> int | None:
     return next((at_ns for at_ns in later if at_ns > begin_ns), None)
 
 
-def _told(scene: _Scene, gap: Gap | None, predicted: Forecast) -> Failover:
+def _told(scene: _OutageInputs, gap: Gap | None, predicted: OutageForecast) -> Failover:
     phase = scene.sent.met(predicted.fault_ns or scene.begin_ns, scene.until_ns)
     why = _why_invalid(scene)
     fault_ns, new, old = predicted.fault_ns, predicted.new, predicted.old
@@ -154,7 +154,7 @@ def _told(scene: _Scene, gap: Gap | None, predicted: Forecast) -> Failover:
     )
 
 
-def _why_invalid(scene: _Scene) -> list[str]:
+def _why_invalid(scene: _OutageInputs) -> list[str]:
     """What makes the run none, rather than slow."""
     why = [*scene.told.why_insane, *_interrupted(scene)]
     before = [rule for rule in scene.found if rule.from_ns < scene.begin_ns <= rule.until_ns]
@@ -169,7 +169,7 @@ def _why_invalid(scene: _Scene) -> list[str]:
     return why
 
 
-def _interrupted(scene: _Scene) -> list[str]:
+def _interrupted(scene: _OutageInputs) -> list[str]:
     """What did not come to its end is not judged: what was to follow may have been worse."""
     ending = ending_of(scene.evidence.manifest)
     if ending.is_whole:
@@ -186,7 +186,7 @@ def _interrupted(scene: _Scene) -> list[str]:
     return [f"{cause} {max(after_s, 0):.1f} s{of} after the fault"]
 
 
-def _parts(gap: Gap | None, predicted: Forecast) -> Parts | None:
+def _parts(gap: Gap | None, predicted: OutageForecast) -> Parts | None:
     """The outage cut at the fault, when the backup's patience ended, and at what it then said."""
     new = predicted.new
     if gap is None or gap.to_ns is None or new is None or not gap.from_ns < new.from_ns < gap.to_ns:
@@ -203,7 +203,7 @@ def _parts(gap: Gap | None, predicted: Forecast) -> Parts | None:
     )
 
 
-def _failback(scene: _Scene, old: Rule | None) -> Failback | None:
+def _failback(scene: _OutageInputs, old: Rule | None) -> Failback | None:
     undone_ns = scene.undone_ns
     if undone_ns is None:
         return None
@@ -228,8 +228,8 @@ def _failback(scene: _Scene, old: Rule | None) -> Failback | None:
     )
 
 
-def _reign(scene: _Scene, rule: Rule) -> Reign:
-    return Reign(
+def _reign(scene: _OutageInputs, rule: Rule) -> Mastership:
+    return Mastership(
         director=rule.director,
         vrid=rule.vrid,
         priority=rule.priority,
@@ -242,7 +242,7 @@ def _reign(scene: _Scene, rule: Rule) -> Reign:
     )
 
 
-def _entries(scene: _Scene, predicted: Forecast) -> tuple[Holding, ...]:
+def _entries(scene: _OutageInputs, predicted: OutageForecast) -> tuple[Holding, ...]:
     instants: dict[Phase, int] = {}
     if predicted.fault_ns is not None:
         instants["before the fault"] = predicted.fault_ns

@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from loadgen.load.engines.packets.tcp.connections import BY_FIN, FAR, GONE, SIZED, UNTOLD
-from loadgen.load.engines.packets.tcp.meaning import (
+from loadgen.load.engines.packets.tcp.event_table import (
     ACKNOWLEDGES,
     ADVANCES,
+    EVENT,
     FIN_ACKED_FIRST,
-    HAPPENING,
     OPENS,
     READS,
     RESETS,
     STRANGE,
-    Meaning,
+    EventTable,
 )
-from loadgen.load.engines.packets.tcp.moves import COLUMN
-from loadgen.load.engines.packets.tcp.script import OVER, Happening, Segment, State
+from loadgen.load.engines.packets.tcp.script import OVER, ConnectionState, Event, Segment
 from loadgen.load.engines.packets.tcp.segments import Out
 from loadgen.load.engines.packets.tcp.table import having
+from loadgen.load.engines.packets.tcp.transitions import COLUMN
 from loadgen.load.engines.packets.wire.frames import ACK, FIN, RST, SYN, WINDOW
 from loadgen.load.engines.rows import NONE
 from loadgen.load.engines.wording import status_failure
@@ -29,8 +29,8 @@ from loadgen.load.engines.wording import status_failure
 if TYPE_CHECKING:
     from loadgen.load.engines.packets.tcp.answers import Answer, Answers
     from loadgen.load.engines.packets.tcp.connections import Bools, Ints, UInt32s
-    from loadgen.load.engines.packets.tcp.moves import Moves
     from loadgen.load.engines.packets.tcp.segments import Int32s, Seen
+    from loadgen.load.engines.packets.tcp.transitions import Transitions
 
 LEAST_RTO_NS = 200_000_000
 """Linux's; RFC 6298 would have a second."""
@@ -45,15 +45,15 @@ _ENDED, _STATUS, _SIZE = (COLUMN[name] for name in ("ended", "status", "size"))
 _RETRANSMITS, _RTT = (COLUMN[name] for name in ("retransmits", "rtt_us"))
 
 # looked up once: a member of an enumeration costs more to name than a small array to add up
-_OLD, _RESET, _BAD = int(Happening.OLD), int(Happening.RESET), int(Happening.BAD)
-_FIN_ACKED = int(Happening.FIN_ACKED)
-_WHOLE, _WHOLE_FIN = int(Happening.WHOLE), int(Happening.WHOLE_FIN)
+_OLD, _RESET, _BAD = int(Event.OLD), int(Event.RESET), int(Event.BAD)
+_FIN_ACKED = int(Event.FIN_ACKED)
+_WHOLE, _WHOLE_FIN = int(Event.WHOLE), int(Event.WHOLE_FIN)
 _ONE = np.uint32(1)
 _HAS_FIN = (np.arange(256) & FIN).astype(np.uint32)
 """By flags: the number that a FIN takes."""
 
 
-class Hearing:
+class Receiver:
     """Takes segments in.
 
     Args:
@@ -61,16 +61,16 @@ class Hearing:
         answers: reads what the server says.
     """
 
-    def __init__(self, moves: Moves, answers: Answers) -> None:
-        self._moves = moves
-        self._all = moves.all
+    def __init__(self, transitions: Transitions, answers: Answers) -> None:
+        self._moves = transitions
+        self._all = transitions.all
         self._answers = answers
         self._usual: tuple[bytes, Answer] | None = None
-        self._meaning = Meaning(moves.table)
-        self._is_over = moves.table.of_states(*OVER)
-        self._is_opening = moves.table.of_states(State.SYN_SENT)
+        self._meaning = EventTable(transitions.table)
+        self._is_over = transitions.table.of_states(*OVER)
+        self._is_opening = transitions.table.of_states(ConnectionState.SYN_SENT)
 
-    def hear(self, seen: Seen, now_ns: int) -> None:
+    def receive(self, seen: Seen, now_ns: int) -> None:
         """Segments in the order in which they came."""
         all_ = self._all
         slots = all_.slot_of[seen.pair].astype(np.int64) - 1
@@ -91,7 +91,7 @@ class Hearing:
 
     def _take(self, seen: Seen, places: Ints, slots: Ints, now_ns: int) -> None:
         """Segments of different connections."""
-        all_, moves = self._all, self._moves
+        all_, transitions = self._all, self._moves
         flags, seq, size = seen.flags[places], seen.seq[places], seen.size[places]
         acks_all = seen.ack[places] == all_.nxt[slots]
         ahead = (seq - all_.rcv[slots]).view(np.int32)
@@ -103,23 +103,23 @@ class Hearing:
             acked = slots[having(means, ACKNOWLEDGES)]
             all_.unacked[acked] = 0
             all_.resend[acked] = FAR
-        happening = means & HAPPENING
+        event = means & EVENT
         if wanted & FIN_ACKED_FIRST:
             who = slots[having(means, FIN_ACKED_FIRST)]
-            moves.happen(who, np.full(len(who), _FIN_ACKED), now_ns)
+            transitions.happen(who, np.full(len(who), _FIN_ACKED), now_ns)
         if wanted & (OPENS | STRANGE):
             self._open(seen, places, slots, means)
         if wanted & RESETS:
-            self._reset(seen, places, slots, having(means, RESETS), happening)
+            self._reset(seen, places, slots, having(means, RESETS), event)
         if wanted & ADVANCES:
             at = having(means, ADVANCES)
             fin = _HAS_FIN[flags[at]]
             all_.rcv[slots[at]] = seq[at] + size[at].view(np.uint32) + fin
         if wanted & READS:
             at = having(means, READS)
-            happening[at] = self._read(seen, places[at], slots[at], -ahead[at], happening[at])
-        moves.counts.old += int(np.count_nonzero(happening == _OLD))
-        moves.happen(slots, happening, now_ns)
+            event[at] = self._read(seen, places[at], slots[at], -ahead[at], event[at])
+        transitions.counts.old += int(np.count_nonzero(event == _OLD))
+        transitions.happen(slots, event, now_ns)
 
     def _open(self, seen: Seen, places: Ints, slots: Ints, means: Ints) -> None:
         """What answers a SYN: the SYN-ACK of ours, or something of another connection."""
@@ -145,7 +145,7 @@ class Hearing:
             all_.calm_rto[twice] = FALLBACK_RTO_NS
             row[_RTT][twice] = NONE
 
-    def _reset(self, seen: Seen, places: Ints, slots: Ints, at: Ints, happening: Ints) -> None:
+    def _reset(self, seen: Seen, places: Ints, slots: Ints, at: Ints, event: Ints) -> None:
         """A RST counts where it was to be expected (RFC 5961, 3.2), or answers our SYN."""
         all_ = self._all
         who, came = slots[at], places[at]
@@ -153,29 +153,29 @@ class Hearing:
         answers = ((seen.flags[came] & ACK) > 0) & (seen.ack[came] == all_.nxt[who])
         opening = self._is_opening[all_.line[who]]
         counts = np.where(opening, answers, (ahead >= 0) & (ahead < WINDOW))
-        happening[at[counts]] = _RESET
+        event[at[counts]] = _RESET
 
-    def _read(self, seen: Seen, places: Ints, slots: Ints, behind: Int32s, happening: Ints) -> Ints:
+    def _read(self, seen: Seen, places: Ints, slots: Ints, behind: Int32s, event: Ints) -> Ints:
         """Answers on their way: what each segment did to its own, more than that it came."""
         all_, first_byte = self._all, self._all.row[_FIRST_BYTE]
         fin, data = _HAS_FIN[seen.flags[places]], seen.size[places] > behind
         fresh = (data & (first_byte[slots] == NONE)).nonzero()[0]
         first_byte[slots[fresh]] = seen.at_ns[places[fresh]]
-        untold = (data & (all_.told[slots] == UNTOLD)).nonzero()[0]
-        if len(untold):
-            untold = untold[~self._read_usual(seen, places[untold], slots[untold], behind[untold])]
-            for at in untold.tolist():
+        unread = (data & (all_.told[slots] == UNTOLD)).nonzero()[0]
+        if len(unread):
+            unread = unread[~self._read_usual(seen, places[unread], slots[unread], behind[unread])]
+            for at in unread.tolist():
                 slot, place, skip = int(slots[at]), int(places[at]), int(behind[at])
                 if not self._read_one(seen, slot, place, skip):
-                    happening[at] = _BAD
+                    event[at] = _BAD
         told = all_.told[slots]
         beyond = (all_.rcv[slots] - fin - all_.ends[slots]).view(np.int32)
         whole = ((told == SIZED) & (beyond >= 0)) | ((fin > 0) & (told == BY_FIN))
-        whole = (whole & (happening != _BAD)).nonzero()[0]
+        whole = (whole & (event != _BAD)).nonzero()[0]
         if len(whole):
             self._note_whole(slots[whole], fin[whole], seen.at_ns[places[whole]])
-            happening[whole] = np.where(fin[whole], _WHOLE_FIN, _WHOLE)
-        return happening
+            event[whole] = np.where(fin[whole], _WHOLE_FIN, _WHOLE)
+        return event
 
     def _read_usual(self, seen: Seen, places: Ints, slots: Ints, behind: Int32s) -> Bools:
         """Those that say, from the first byte on, just what the one read last said."""

@@ -17,10 +17,10 @@ from analyzer.ipvs.proc.formats import parse_services, parse_timeouts, parse_upt
 from analyzer.ipvs.table_status import parse_table_status
 from loadgen.director.links.shell import MAX_ANSWER_BYTES, LinkLost, Shell, last_line
 from loadgen.director.polling import counters
-from loadgen.director.standing import (
+from loadgen.director.settings import (
     ask_script,
     ask_timeouts,
-    parse_standing,
+    parse_settings,
     set_timeouts,
 )
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from loadgen.director.links.link import Link
     from loadgen.director.links.shell import Answer
     from loadgen.director.polling.counters import Counters, ServerKey
-    from loadgen.director.standing import Standing
+    from loadgen.director.settings import DirectorSettings
 
 What = Literal["services", "entries"]
 
@@ -60,7 +60,7 @@ GZIP_ENTRIES = 5_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class Snapshot:
     """What a director showed at one instant.
 
     Attributes:
@@ -86,7 +86,7 @@ class Look:
         return (self.answered_ns - self.asked_ns) / 1e9
 
 
-class Eye:
+class DirectorClient:
     """A director, looked at through its shell.
 
     Attributes:
@@ -132,7 +132,7 @@ class Eye:
             script = f"{_END_SED}{script}"
         return await self._shell.ask(script, timeout_s=timeout_s)
 
-    async def look(self, what: What, *, timeout_s: float, expected: int = 0) -> Look:
+    async def look(self, what: What, *, timeout_s: float, expected: int = 0) -> Snapshot:
         """Take one look.
 
         Args:
@@ -181,13 +181,13 @@ class Eye:
         """
         return parse_table_status((await self.ask(ASK_TABLE_STATUS, timeout_s=timeout_s)).text)
 
-    async def standing(self, *, timeout_s: float) -> Standing:
+    async def director_settings(self, *, timeout_s: float) -> DirectorSettings:
         """What changes seldom.
 
         Raises:
             LinkLost: no whole answer in time.
         """
-        return parse_standing((await self.ask(ask_script(), timeout_s=timeout_s)).text)
+        return parse_settings((await self.ask(ask_script(), timeout_s=timeout_s)).text)
 
     async def timeouts(self, *, timeout_s: float) -> Timeouts | None:
         """The three that ``ipvsadm --set`` changes; None where it does not tell us.
@@ -223,7 +223,7 @@ class Eye:
         self._sed_works = True
         return answer
 
-    async def _look_compressed(self, timeout_s: float) -> Look:
+    async def _look_compressed(self, timeout_s: float) -> Snapshot:
         """CPU time by what the shell and its children have used before and after."""
         files = " ".join((_UPTIME, _SERVICES, _ENTRIES))
         before = await self.ask("times", timeout_s=_LOOK_S)
@@ -233,17 +233,17 @@ class Eye:
         cpu_s = None if None in used else (used[1] or 0) - (used[0] or 0)
         return self._look_of(answer, _gunzipped(answer.content), cpu_s)
 
-    def _read(self, answer: Answer) -> Look:
+    def _read(self, answer: Answer) -> Snapshot:
         return self._look_of(answer, answer.text, None)
 
-    def _look_of(self, answer: Answer, text: str, cpu_s: float | None) -> Look:
+    def _look_of(self, answer: Answer, text: str, cpu_s: float | None) -> Snapshot:
         split = parse_uptime(text)
         if split is None:
             raise LinkLost(f"{self.link.spec}: /proc/uptime is not what it should be")
         uptime_s, rest = split
         rest, read_cpu_s = _without_cpu(rest)
         services, title, entries = rest.partition(_ENTRIES_TITLE)
-        return Look(
+        return Snapshot(
             asked_ns=answer.asked_ns,
             answered_ns=answer.answered_ns,
             uptime_s=uptime_s,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from analyzer.ipvs.states import Timeouts
-from loadgen.director import facts as facts_module
-from loadgen.director.facts import DirectorFacts, learn_facts, manifest_of
+from loadgen.director import boot_facts as facts_module
+from loadgen.director.boot_facts import BootFacts, learn_boot_facts, manifest_of
 from loadgen.errors import UsageProblem
 from tests.unit.loadgen.director.fakes import SERVICES, FakeShell
 
@@ -31,7 +31,7 @@ WHO = f"""\
 SYSCTLS = "am_droprate:10\nconn_reuse_mode:1\nconntrack:0\nexpire_nodest_conn:0\n"
 
 
-def standing(
+def director_settings(
     timeouts: str = "Timeout (tcp tcpfin udp): 900 20 300\n",
     *,
     daemon: str = "",
@@ -46,7 +46,7 @@ def standing(
     )
 
 
-TIMEOUTS = standing()
+TIMEOUTS = director_settings()
 
 
 @pytest.fixture(autouse=True)
@@ -92,9 +92,9 @@ class Director:
         return texts.pop(0) if len(texts) > 1 else texts[0]
 
 
-def learnt(answers: Answers, told: Timeouts | None = None) -> DirectorFacts:
+def learnt(answers: Answers, told: Timeouts | None = None) -> BootFacts:
     fake = FakeShell(Director({"@kernel": WHO, **answers}))
-    return asyncio.run(learn_facts(fake.eye, told))
+    return asyncio.run(learn_boot_facts(fake.client, told))
 
 
 BY_SCHEDSTAT = {"schedstat": [schedstat(5000.0), schedstat(5001.0)]}
@@ -105,7 +105,7 @@ def test_a_director_says_who_it_is() -> None:
     found = learnt({"ipvsadm": TIMEOUTS, **BY_SCHEDSTAT})
     assert found.kernel == "6.1.176"
     assert found.macs == ("02:00:00:00:00:0b",)
-    assert found.standing.sysctl == {
+    assert found.director_settings.sysctl == {
         "am_droprate": "10",
         "conn_reuse_mode": "1",
         "conntrack": "0",
@@ -156,7 +156,7 @@ def test_a_director_that_tells_neither_has_no_phase() -> None:
 
 
 def test_timeouts_that_cannot_be_read_are_not_guessed() -> None:
-    found = learnt({"ipvsadm": standing("Permission denied (you must be root)\n")})
+    found = learnt({"ipvsadm": director_settings("Permission denied (you must be root)\n")})
     assert (found.timeouts, found.timeouts_source) == (None, None)
 
 
@@ -176,9 +176,9 @@ def test_a_kernel_without_ipvs_is_refused_in_one_line(text: str) -> None:
 
 def test_what_is_no_sysctl_is_left_out_and_long_values_are_cut() -> None:
     lines = "ok:1\nBad Name:2\nno colon\nlong:" + "x" * 1000
-    found = learnt({"ipvsadm": standing(sysctl=f"{lines}\n")})
-    assert set(found.standing.sysctl) == {"ok", "long"}
-    assert len(found.standing.sysctl["long"]) == 100
+    found = learnt({"ipvsadm": director_settings(sysctl=f"{lines}\n")})
+    assert set(found.director_settings.sysctl) == {"ok", "long"}
+    assert len(found.director_settings.sysctl["long"]) == 100
 
 
 def test_the_manifest_has_all_of_it() -> None:

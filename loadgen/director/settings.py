@@ -43,7 +43,7 @@ _PARTS = ("timeouts", "daemon", "sysctl", "addresses", "keepalived", "end")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class DirectorSettings:
     """One look at what changes seldom; None where it could not be learnt.
 
     Attributes:
@@ -101,11 +101,11 @@ def set_words(timeouts: Timeouts) -> tuple[str, str, str, str]:
     return ("--set", tcp, tcpfin, udp)
 
 
-def parse_standing(text: str) -> Standing:
+def parse_settings(text: str) -> DirectorSettings:
     """Read what ``ask_script`` printed; what is missing is None, never an error."""
     said = _sections(text)
     timeouts = parse_timeouts(said.get("timeouts", ""))
-    return Standing(
+    return DirectorSettings(
         timeouts=timeouts,
         timeouts_source="ipvsadm" if timeouts else None,
         # where no daemon runs it prints nothing, as where we may not run it
@@ -116,7 +116,9 @@ def parse_standing(text: str) -> Standing:
     )
 
 
-def changes(before: Standing, now: Standing, vips: Collection[str]) -> Iterator[tuple[str, str]]:
+def changes(
+    before: DirectorSettings, now: DirectorSettings, vips: Collection[str]
+) -> Iterator[tuple[str, str]]:
     """What has changed between two looks: events' kinds and details.
 
     The detail of ``timeouts-changed`` is the three numbers, as ``ipvsadm --set`` takes them.

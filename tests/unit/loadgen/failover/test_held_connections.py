@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from analyzer.recording.directory import Recording, RecordingWriter
-from loadgen.failover import held
-from loadgen.failover.held import Held, Paths
+from loadgen.failover import held_connections as held
+from loadgen.failover.held_connections import HeldConnections, Paths
 from loadgen.lab.hosts import nginx
 from loadgen.lab.topology.model import exercise
 from loadgen.load.plan import ClosedModel, LoadPlan, Target
@@ -59,7 +59,7 @@ def server(tmp_path: Path) -> Iterator[int]:
 def hold(path: Path, port: int, seconds: float) -> pd.DataFrame:
     recording = RecordingWriter(path, {})
     plan = LoadPlan(target=Target(vip=LOOPBACK, port=port), arrivals=ClosedModel(requests=1))
-    activity = Held(plan, Paths(dialogue="/", download=nginx.DOWNLOAD_PATH), recording)
+    activity = HeldConnections(plan, Paths(dialogue="/", download=nginx.DOWNLOAD_PATH), recording)
 
     async def live() -> None:
         async with activity:
@@ -104,7 +104,7 @@ def test_a_reset_is_told_and_the_connection_followed_by_another(
         plan = LoadPlan(target=Target(vip=LOOPBACK, port=port), arrivals=ClosedModel(requests=1))
 
         async def live() -> None:
-            async with Held(plan, Paths(dialogue="/", download=None), recording):
+            async with HeldConnections(plan, Paths(dialogue="/", download=None), recording):
                 await asyncio.to_thread(reset_all)
 
         asyncio.run(live())
@@ -119,5 +119,5 @@ def test_a_reset_is_told_and_the_connection_followed_by_another(
 def test_a_service_without_a_download_says_what_is_not_measured(tmp_path: Path) -> None:
     recording = RecordingWriter(tmp_path, {})
     plan = LoadPlan(target=Target(vip=LOOPBACK, port=80), arrivals=ClosedModel(requests=1))
-    (row,) = Held(plan, Paths(dialogue="/", download=None), recording).not_measured()
+    (row,) = HeldConnections(plan, Paths(dialogue="/", download=None), recording).not_measured()
     assert row["what"] == "downloads in flight"

@@ -52,7 +52,7 @@ class Paths:
     download: str | None
 
 
-class Held(Background):
+class HeldConnections(Background):
     """An activity that keeps the connections open and records what happens to each."""
 
     def __init__(self, plan: LoadPlan, paths: Paths, recording: RecordingWriter) -> None:

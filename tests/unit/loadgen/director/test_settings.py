@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.ipvs.states import Timeouts
-from loadgen.director.standing import Standing, changes, parse_standing
+from loadgen.director.settings import DirectorSettings, changes, parse_settings
 
 VIP, OTHER_VIP = "192.168.10.2", "fd00:10::2"
 VIPS = {VIP, OTHER_VIP}
@@ -33,10 +33,10 @@ Not A Name:1
 /proc/321/comm
 @end
 """
-NOW = parse_standing(TEXT)
+NOW = parse_settings(TEXT)
 
 
-def told(after: Standing, before: Standing = NOW) -> list[tuple[str, str]]:
+def told(after: DirectorSettings, before: DirectorSettings = NOW) -> list[tuple[str, str]]:
     return list(changes(before, after, VIPS))
 
 
@@ -60,14 +60,14 @@ def test_keepaliveds_state_is_concluded_from_the_vips_it_holds() -> None:
 
 @pytest.mark.parametrize("text", ["", "sh: nonsense\n", "@timeouts\n@daemon\n@end\n"])
 def test_what_was_not_told_is_unknown_not_empty(text: str) -> None:
-    found = parse_standing(text)
+    found = parse_settings(text)
     assert (found.timeouts, found.sync_daemon, found.addresses) == (None, None, None)
     assert not found.keepalived
 
 
 @given(st.text() | st.lists(st.sampled_from(TEXT.splitlines()), max_size=20).map("\n".join))
 def test_no_text_is_an_error(text: str) -> None:
-    assert isinstance(parse_standing(text), Standing)
+    assert isinstance(parse_settings(text), DirectorSettings)
 
 
 def test_nothing_is_told_while_nothing_changes() -> None:
@@ -98,7 +98,7 @@ WITHOUT_VIP = replace(NOW, addresses=frozenset({"192.168.10.11"}))
         (replace(NOW, addresses=None), []),
     ],
 )
-def test_a_change_is_an_event(after: Standing, events: list[tuple[str, str]]) -> None:
+def test_a_change_is_an_event(after: DirectorSettings, events: list[tuple[str, str]]) -> None:
     assert told(after) == events
 
 

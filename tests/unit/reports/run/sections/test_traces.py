@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from reports.run.sections.stories import section, sentence, table
+from reports.run.sections.traces import section, sentence, table
 from tests.unit.reports import build
 
 

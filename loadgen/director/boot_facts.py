@@ -11,7 +11,7 @@ from analyzer.ipvs.proc.formats import parse_services
 from analyzer.ipvs.table_status import entry_bytes_of, parse_table_status, to_manifest
 from analyzer.ipvs.timers import TickReading, phase_from_readings
 from analyzer.ipvs.versions import law_of
-from loadgen.director.links.eye import ASK_TABLE_STATUS
+from loadgen.director.links.client import ASK_TABLE_STATUS
 from loadgen.errors import UsageProblem
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from analyzer.ipvs.table_status import TableStatus
     from analyzer.ipvs.timers import TimerPhase
     from analyzer.ipvs.versions import Law
-    from loadgen.director.links.eye import Eye
-    from loadgen.director.standing import Standing
+    from loadgen.director.links.client import DirectorClient
+    from loadgen.director.settings import DirectorSettings
 
 ASK_TIMEOUT_S = 15.0
 _BETWEEN_BATCHES_S = 0.5
@@ -54,7 +54,7 @@ _TIMER_LIST_READ_S = 0.005
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DirectorFacts:
+class BootFacts:
     """What a director said of itself; None where it could not be learnt.
 
     Attributes:
@@ -66,7 +66,7 @@ class DirectorFacts:
 
     kernel: str | None
     macs: tuple[str, ...]
-    standing: Standing
+    director_settings: DirectorSettings
     services: ServiceTable
     timeouts: Timeouts | None
     timeouts_source: str | None
@@ -83,30 +83,32 @@ class DirectorFacts:
     @property
     def conn_max(self) -> int | None:
         """How many entries its namespace may hold; None where there is no such limit."""
-        text = self.standing.sysctl.get("conn_max", "")
+        text = self.director_settings.sysctl.get("conn_max", "")
         return int(text) if self.law.has_conn_max and text.isdecimal() else None
 
 
-async def learn_facts(eye: Eye, told_timeouts: Timeouts | None) -> DirectorFacts:
+async def learn_boot_facts(client: DirectorClient, given_timeouts: Timeouts | None) -> BootFacts:
     """Ask a director who it is.
 
     Raises:
         UsageProblem: its kernel has no IPVS.
         LinkLost: it stopped answering.
     """
-    answer = await eye.ask(_WHO, timeout_s=ASK_TIMEOUT_S)
+    answer = await client.ask(_WHO, timeout_s=ASK_TIMEOUT_S)
     said = _sections(answer.text)
     if "IP Virtual Server" not in said.get("ip_vs", ""):
-        raise UsageProblem(f"{eye.link.spec}: no IPVS in its kernel (/proc/net/ip_vs is not there)")
-    standing = await eye.standing(timeout_s=ASK_TIMEOUT_S)
-    phase, phase_source = await _timer_phase(eye)
-    return DirectorFacts(
+        raise UsageProblem(
+            f"{client.link.spec}: no IPVS in its kernel (/proc/net/ip_vs is not there)"
+        )
+    director_settings = await client.director_settings(timeout_s=ASK_TIMEOUT_S)
+    phase, phase_source = await _timer_phase(client)
+    return BootFacts(
         kernel=said.get("kernel", "").strip() or None,
         macs=_macs(said.get("macs", "")),
-        standing=standing,
+        director_settings=director_settings,
         services=parse_services(said["ip_vs"]),
-        timeouts=told_timeouts or standing.timeouts,
-        timeouts_source=_source(told_timeouts, standing),
+        timeouts=given_timeouts or director_settings.timeouts,
+        timeouts_source=_source(given_timeouts, director_settings),
         timer_phase=phase,
         timer_phase_source=phase_source,
         entry_bytes=_entry_bytes(said.get("entry", "")),
@@ -114,11 +116,11 @@ async def learn_facts(eye: Eye, told_timeouts: Timeouts | None) -> DirectorFacts
     )
 
 
-def manifest_of(facts: DirectorFacts, link_spec: str) -> dict[str, Any]:
+def manifest_of(facts: BootFacts, link_spec: str) -> dict[str, Any]:
     """The director's part of ``run.json``."""
-    timeouts, phase, standing = facts.timeouts, facts.timer_phase, facts.standing
+    timeouts, phase, director_settings = facts.timeouts, facts.timer_phase, facts.director_settings
     vips = {service.address for service in facts.services.services if service.address}
-    held = standing.vips_held(vips)
+    held = director_settings.vips_held(vips)
     return {
         "link": link_spec,
         "kernel": facts.kernel,
@@ -133,10 +135,10 @@ def manifest_of(facts: DirectorFacts, link_spec: str) -> dict[str, Any]:
         "conn_tab_size": facts.services.conn_tab_size,
         "entry_bytes": facts.entry_bytes,
         "table_status": to_manifest(facts.table_status),
-        "sysctl": dict(standing.sysctl),
+        "sysctl": dict(director_settings.sysctl),
         "vips_held": None if held is None else sorted(held),
-        "vrrp_state": standing.vrrp_state(vips),
-        "sync_daemon": standing.sync_daemon,
+        "vrrp_state": director_settings.vrrp_state(vips),
+        "sync_daemon": director_settings.sync_daemon,
         "macs": list(facts.macs),
     }
 
@@ -158,24 +160,24 @@ def _macs(text: str) -> tuple[str, ...]:
     return tuple(mac for mac in found if mac.strip("0:"))
 
 
-def _source(told: Timeouts | None, standing: Standing) -> str | None:
+def _source(told: Timeouts | None, director_settings: DirectorSettings) -> str | None:
     if told is not None:
         return "--timeouts"
-    return standing.timeouts_source
+    return director_settings.timeouts_source
 
 
-async def _timer_phase(eye: Eye) -> tuple[TimerPhase | None, str | None]:
+async def _timer_phase(client: DirectorClient) -> tuple[TimerPhase | None, str | None]:
     """By ``/proc/schedstat``, which anyone may read, else by ``/proc/timer_list``."""
     sources = (
         ("/proc/schedstat", _SCHEDSTAT, _schedstat_readings),
         ("/proc/timer_list", _TIMER_LIST, _timer_list_readings),
     )
     for source, script, readings_of in sources:
-        readings = readings_of((await eye.ask(script, timeout_s=ASK_TIMEOUT_S)).text)
+        readings = readings_of((await client.ask(script, timeout_s=ASK_TIMEOUT_S)).text)
         if not readings:
             continue
         await asyncio.sleep(_BETWEEN_BATCHES_S)  # ticks enough to tell HZ
-        readings += readings_of((await eye.ask(script, timeout_s=ASK_TIMEOUT_S)).text)
+        readings += readings_of((await client.ask(script, timeout_s=ASK_TIMEOUT_S)).text)
         phase = phase_from_readings(readings)
         if phase:
             return phase, source

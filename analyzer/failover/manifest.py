@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class FailoverManifest:
     """What the run knows of its fault; instants are Unix ns, None where nobody ordered anything.
 
     Attributes:
@@ -34,7 +34,7 @@ class Told:
     why_insane: tuple[str, ...]
 
 
-def told_by(manifest: Mapping[str, Any]) -> Told | None:
+def failover_manifest(manifest: Mapping[str, Any]) -> FailoverManifest | None:
     """Read it; None of a run that was no fail-over.
 
     Raises:
@@ -44,7 +44,7 @@ def told_by(manifest: Mapping[str, Any]) -> Told | None:
     if said is None:
         return None
     try:
-        return Told(
+        return FailoverManifest(
             fault=None if said.get("fault") is None else str(said["fault"]),
             ordered_ns=_instant(said.get("ordered_ns")),
             done_ns=_instant(said.get("done_ns")),

@@ -11,7 +11,7 @@ from analyzer.forecast.closings import CLOSES
 from loadgen.load.engines.closing import CLOSER_NUMBER, FIRST_TO_CLOSE
 from loadgen.load.engines.packets.ports import Pairs
 from loadgen.load.engines.packets.tcp.connections import FAR, Connections
-from loadgen.load.engines.packets.tcp.script import HOLDS, Happening, State
+from loadgen.load.engines.packets.tcp.script import HOLDS, ConnectionState, Event
 from loadgen.load.engines.packets.tcp.segments import Out
 from loadgen.load.engines.packets.tcp.table import (
     ASKS,
@@ -74,7 +74,7 @@ class Counts:
     unfinished: int = 0
 
 
-class Moves:
+class Transitions:
     """Moves connections, and gathers the segments and the rows that come of it.
 
     Args:
@@ -118,15 +118,15 @@ class Moves:
         self.table = Table(holds=self._hold.mean_s > 0)
         self._consumes = consumes
         self._spans = self._spans_of_states()
-        silent = self.table.of_states(State.KEPT, State.SILENT)
-        self._closes = ~self.table.of_states(State.KEPT)
-        self._leaves = self.table.of_states(State.SILENT)
+        silent = self.table.of_states(ConnectionState.KEPT, ConnectionState.SILENT)
+        self._closes = ~self.table.of_states(ConnectionState.KEPT)
+        self._leaves = self.table.of_states(ConnectionState.SILENT)
         self._whom = np.where(silent, _BY_NOBODY, _WHOM.repeat(len(silent) // len(CLOSES)))
 
-    def happen(self, slots: Ints, happening: Ints, now_ns: int) -> None:
+    def happen(self, slots: Ints, event: Ints, now_ns: int) -> None:
         """Different connections move as the table says."""
         lines = self.all.line
-        places = lines[slots] + happening
+        places = lines[slots] + event
         deeds, after = self.table.deeds[places], self.table.after[places]
         lines[slots] = after
         wanted = int(np.bitwise_or.reduce(deeds))
@@ -238,10 +238,15 @@ class Moves:
 
     def _spans_of_states(self) -> Ints:
         """How long each state may last, by line, ns."""
-        spans = np.full((len(CLOSES), len(State)), FAR // 2, np.int64)
-        for state in (State.AWAITING_FIN, State.FIN_WAIT_1, State.CLOSING, State.LAST_ACK):
+        spans = np.full((len(CLOSES), len(ConnectionState)), FAR // 2, np.int64)
+        for state in (
+            ConnectionState.AWAITING_FIN,
+            ConnectionState.FIN_WAIT_1,
+            ConnectionState.CLOSING,
+            ConnectionState.LAST_ACK,
+        ):
             spans[:, state] = self.timeout_ns
         spans[:, list(HOLDS)] = 0
-        spans[:, State.FIN_WAIT_2] = _LINGER_NS
-        spans[_HALF, State.FIN_WAIT_2] = FAR // 2
-        return spans.repeat(len(Happening))
+        spans[:, ConnectionState.FIN_WAIT_2] = _LINGER_NS
+        spans[_HALF, ConnectionState.FIN_WAIT_2] = FAR // 2
+        return spans.repeat(len(Event))

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
-from loadgen.director.links import eye as eye_module
-from loadgen.director.links.eye import Eye, Look
+from loadgen.director.links import client as eye_module
+from loadgen.director.links.client import DirectorClient, Snapshot
 from loadgen.director.links.link import parse_link
 from loadgen.director.links.shell import LinkLost
 from tests.unit.loadgen.director.fakes import ENTRIES_HEADER, FIN_WAIT, OTHERS, SERVICES
@@ -33,16 +33,18 @@ def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def with_eye(use: Callable[[Eye], Awaitable[Result]], *, has: set[str] | None = None) -> Result:
+def with_client(
+    use: Callable[[DirectorClient], Awaitable[Result]], *, has: set[str] | None = None
+) -> Result:
     async def main() -> Result:
-        eye = Eye(HERE)
+        client = DirectorClient(HERE)
         try:
-            await eye.open()
+            await client.open()
             if has is not None:
-                eye._has = frozenset(has)
-            return await use(eye)
+                client._has = frozenset(has)
+            return await use(client)
         finally:
-            await eye.close()
+            await client.close()
 
     return asyncio.run(main())
 
@@ -58,10 +60,10 @@ def way(request: pytest.FixtureRequest) -> tuple[set[str], int]:
 
 
 def test_this_machines_own_sed_and_gzip_are_found() -> None:
-    async def use(eye: Eye) -> tuple[frozenset[str], str | None]:
-        return eye._has, eye.boot_id
+    async def use(client: DirectorClient) -> tuple[frozenset[str], str | None]:
+        return client._has, client.boot_id
 
-    has, boot_id = with_eye(use)
+    has, boot_id = with_client(use)
     assert {"sed", "gz"} <= has
     assert boot_id is not None
     assert len(boot_id) == 36
@@ -70,15 +72,15 @@ def test_this_machines_own_sed_and_gzip_are_found() -> None:
 def test_every_way_shows_the_same(way: tuple[set[str], int]) -> None:
     has, expected = way
 
-    async def use(eye: Eye) -> list[Look]:
+    async def use(client: DirectorClient) -> list[Snapshot]:
         looks = []
         for what in ("services", "entries", "entries", "services"):
-            looks.append(await eye.look(what, timeout_s=20, expected=expected))  # type: ignore[arg-type]
-            await eye.ask("echo between two looks", timeout_s=20)
+            looks.append(await client.look(what, timeout_s=20, expected=expected))  # type: ignore[arg-type]
+            await client.ask("echo between two looks", timeout_s=20)
         return looks
 
     began_ns = time.time_ns()
-    first, second, third, last = with_eye(use, has=has)
+    first, second, third, last = with_client(use, has=has)
     for look in (first, second, third, last):
         assert [service.port for service in look.services.services] == [80, 81]
         assert look.services.warnings == ()
@@ -93,10 +95,10 @@ def test_every_way_tells_what_the_read_cost(way: tuple[set[str], int], tables: P
     has, expected = way
     (tables / "ip_vs_conn").write_text(ENTRIES_HEADER + FIN_WAIT * 300_000)
 
-    async def use(eye: Eye) -> Look:
-        return await eye.look("entries", timeout_s=20, expected=expected)
+    async def use(client: DirectorClient) -> Snapshot:
+        return await client.look("entries", timeout_s=20, expected=expected)
 
-    look = with_eye(use, has=has)
+    look = with_client(use, has=has)
     assert look.entries is not None
     assert look.entries.count("\n") == 300_001
     assert look.cpu_s is not None
@@ -104,15 +106,15 @@ def test_every_way_tells_what_the_read_cost(way: tuple[set[str], int], tables: P
 
 
 def test_a_sed_starts_once_and_the_shell_is_there_again_when_it_is_wanted() -> None:
-    async def use(eye: Eye) -> tuple[str, str, str]:
-        shell = (await eye.ask("x=7; echo $$", timeout_s=20)).text
+    async def use(client: DirectorClient) -> tuple[str, str, str]:
+        shell = (await client.ask("x=7; echo $$", timeout_s=20)).text
         for _ in range(20):
-            await eye.look("services", timeout_s=20)
-        children = (await eye.ask("echo $x $$", timeout_s=20)).text
-        await eye.look("entries", timeout_s=20)
-        return shell, children, (await eye.ask("echo $x $$", timeout_s=20)).text
+            await client.look("services", timeout_s=20)
+        children = (await client.ask("echo $x $$", timeout_s=20)).text
+        await client.look("entries", timeout_s=20)
+        return shell, children, (await client.ask("echo $x $$", timeout_s=20)).text
 
-    shell, once, again = with_eye(use)
+    shell, once, again = with_client(use)
     assert once == again == f"7 {shell}"
 
 
@@ -121,13 +123,13 @@ def test_a_table_that_cannot_be_read_is_told_from_one_that_is_empty(
 ) -> None:
     has, expected = way
 
-    async def use(eye: Eye) -> str | None:
-        return (await eye.look("entries", timeout_s=20, expected=expected)).entries
+    async def use(client: DirectorClient) -> str | None:
+        return (await client.look("entries", timeout_s=20, expected=expected)).entries
 
     (tables / "ip_vs_conn").write_text(ENTRIES_HEADER)
-    assert with_eye(use, has=has) == ENTRIES_HEADER
+    assert with_client(use, has=has) == ENTRIES_HEADER
     (tables / "ip_vs_conn").unlink()
-    assert with_eye(use, has=has) is None
+    assert with_client(use, has=has) is None
 
 
 def test_a_sed_that_holds_its_answers_back_is_not_used_again(
@@ -135,33 +137,33 @@ def test_a_sed_that_holds_its_answers_back_is_not_used_again(
 ) -> None:
     monkeypatch.setattr(eye_module, "_sed_program", lambda mark: "cat >/dev/null")
 
-    async def use(eye: Eye) -> Look:
+    async def use(client: DirectorClient) -> Snapshot:
         with pytest.raises(LinkLost):
-            await eye.look("services", timeout_s=0.3)
-        await eye.open()
-        return await eye.look("services", timeout_s=20)
+            await client.look("services", timeout_s=0.3)
+        await client.open()
+        return await client.look("services", timeout_s=20)
 
-    assert len(with_eye(use).services.services) == 2
+    assert len(with_client(use).services.services) == 2
 
 
 def test_a_bomb_is_unpacked_only_so_far(monkeypatch: pytest.MonkeyPatch, tables: Path) -> None:
     monkeypatch.setattr(eye_module, "MAX_ANSWER_BYTES", 100_000)
     (tables / "ip_vs_conn").write_text(ENTRIES_HEADER + FIN_WAIT * 100_000)
 
-    async def use(eye: Eye) -> Look:
-        return await eye.look("entries", timeout_s=20, expected=10**6)
+    async def use(client: DirectorClient) -> Snapshot:
+        return await client.look("entries", timeout_s=20, expected=10**6)
 
-    look = with_eye(use, has={"gz"})
+    look = with_client(use, has={"gz"})
     assert look.entries is not None
     assert len(look.entries) < 100_000
 
 
 def test_counters_are_none_where_there_is_no_ipvsadm_that_answers() -> None:
-    async def use(eye: Eye) -> object:
-        await eye.ask("ipvsadm() { return 1; }; sudo() { return 1; }", timeout_s=20)
-        return await eye.counters(timeout_s=20)
+    async def use(client: DirectorClient) -> object:
+        await client.ask("ipvsadm() { return 1; }; sudo() { return 1; }", timeout_s=20)
+        return await client.counters(timeout_s=20)
 
-    assert with_eye(use) is None
+    assert with_client(use) is None
 
 
 def test_counters_are_the_directors_own_ipvsadms() -> None:
@@ -175,12 +177,12 @@ def test_counters_are_the_directors_own_ipvsadms() -> None:
         "  -> 192.168.10.21:0                     1        2        3        4        5\n"
     )
 
-    async def use(eye: Eye) -> object:
-        await eye.ask(f"ipvsadm() {{ printf '%s' '{stats}'; }}", timeout_s=20)
-        await eye.look("services", timeout_s=20)  # the sed is on, and is left for it
-        return await eye.counters(timeout_s=20)
+    async def use(client: DirectorClient) -> object:
+        await client.ask(f"ipvsadm() {{ printf '%s' '{stats}'; }}", timeout_s=20)
+        await client.look("services", timeout_s=20)  # the sed is on, and is left for it
+        return await client.counters(timeout_s=20)
 
-    assert with_eye(use) == {
+    assert with_client(use) == {
         ("TCP", "192.168.10.2", 80, None, "192.168.10.21", 80): (4, 20, 0, 1291, 0),
         ("FWM", None, None, 258, "192.168.10.21", 0): (1, 2, 3, 4, 5),
     }
@@ -195,20 +197,20 @@ def test_the_tables_status_is_read_where_it_is(
         path.write_text("Conns:\t3\nConn buckets:\t256 (8 bits, lfactor -4)\n")
     script = eye_module.ASK_TABLE_STATUS.replace("/proc/net/ip_vs_status", str(path))
     monkeypatch.setattr(eye_module, "ASK_TABLE_STATUS", script)
-    found = with_eye(lambda eye: eye.table_status(timeout_s=20))
+    found = with_client(lambda client: client.table_status(timeout_s=20))
     assert (found.entries if found else None) == (3 if there else None)
 
 
 def test_the_head_of_a_large_table_is_read_and_no_more(tables: Path) -> None:
     (tables / "ip_vs_conn").write_text(ENTRIES_HEADER + FIN_WAIT * 50)
 
-    async def use(eye: Eye) -> list[str | None]:
-        await eye.look("services", timeout_s=20)
-        return [await eye.first_entries(count, timeout_s=20) for count in (3, 100)]
+    async def use(client: DirectorClient) -> list[str | None]:
+        await client.look("services", timeout_s=20)
+        return [await client.first_entries(count, timeout_s=20) for count in (3, 100)]
 
-    assert with_eye(use) == [ENTRIES_HEADER + FIN_WAIT * 3, ENTRIES_HEADER + FIN_WAIT * 50]
+    assert with_client(use) == [ENTRIES_HEADER + FIN_WAIT * 3, ENTRIES_HEADER + FIN_WAIT * 50]
 
 
 def test_a_table_that_is_not_given_has_no_head(tables: Path) -> None:
     (tables / "ip_vs_conn").unlink()
-    assert with_eye(lambda eye: eye.first_entries(3, timeout_s=20)) is None
+    assert with_client(lambda client: client.first_entries(3, timeout_s=20)) is None

@@ -6,27 +6,27 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadgen.load.engines.packets.tcp.meaning import (
+from loadgen.load.engines.packets.tcp.event_table import (
     ACKNOWLEDGES,
     ADVANCES,
+    EVENT,
     FIN_ACKED_FIRST,
-    HAPPENING,
     OPENS,
     READS,
     RESETS,
     STRANGE,
-    Meaning,
+    EventTable,
 )
-from loadgen.load.engines.packets.tcp.script import Happening, Segment, State
+from loadgen.load.engines.packets.tcp.script import ConnectionState, Event, Segment
 from loadgen.load.engines.packets.tcp.table import Table, line_of
 from loadgen.load.engines.packets.wire.frames import ACK, FIN, PSH, RST, SYN
 
 TABLE = Table(holds=False)
-MEANING = Meaning(TABLE)
+MEANING = EventTable(TABLE)
 
 segments = st.tuples(
     st.sets(st.sampled_from([FIN, SYN, RST, PSH, ACK])).map(sum),
-    st.sampled_from([state for state in State if state != State.FREE]),
+    st.sampled_from([state for state in ConnectionState if state != ConnectionState.FREE]),
     st.sampled_from([Segment.NONE, Segment.SYN, Segment.ASK, Segment.FIN]),
     st.booleans(),
     st.integers(-3, 3),
@@ -35,38 +35,38 @@ segments = st.tuples(
 
 
 def plainly(
-    flags: int, state: State, unacked: Segment, acks_all: bool, ahead: int, size: int
-) -> tuple[Happening, int]:
+    flags: int, state: ConnectionState, unacked: Segment, acks_all: bool, ahead: int, size: int
+) -> tuple[Event, int]:
     """What happens, and what else is to be done."""
     acked = acks_all and unacked != Segment.NONE and flags & (ACK | RST) == ACK
     acks = ACKNOWLEDGES if acked else 0
     if acked and unacked == Segment.FIN and size:
         acks |= FIN_ACKED_FIRST
     if flags & RST:
-        return Happening.NOTHING, acks | RESETS
-    if state == State.SYN_SENT:
+        return Event.NOTHING, acks | RESETS
+    if state == ConnectionState.SYN_SENT:
         if acks_all and flags & (SYN | ACK) == SYN | ACK:
-            return Happening.SYN_ACK, acks | OPENS
+            return Event.SYN_ACK, acks | OPENS
         if not acks_all and flags & ACK:
-            return Happening.STRANGE, acks | STRANGE
-        return Happening.NOTHING, acks
+            return Event.STRANGE, acks | STRANGE
+        return Event.NOTHING, acks
     begins = ahead <= 0
     fin = begins and ahead + size >= 0 and flags & FIN
     data = begins and ahead + size > 0
     if fin or data:
-        acks |= ADVANCES | (READS if state == State.ASKED else 0)
+        acks |= ADVANCES | (READS if state == ConnectionState.ASKED else 0)
     if acked and unacked == Segment.FIN and not size:
-        return (Happening.FIN_AND_ACKED if fin else Happening.FIN_ACKED), acks
+        return (Event.FIN_AND_ACKED if fin else Event.FIN_ACKED), acks
     if fin:
-        return Happening.FIN, acks
+        return Event.FIN, acks
     if data:
-        return Happening.DATA, acks
-    return (Happening.OLD if size or flags & (SYN | FIN) else Happening.NOTHING), acks
+        return Event.DATA, acks
+    return (Event.OLD if size or flags & (SYN | FIN) else Event.NOTHING), acks
 
 
 @given(st.lists(segments, min_size=1, max_size=30))
 def test_segments_mean_together_what_each_means_by_itself(
-    wanted: list[tuple[int, State, Segment, bool, int, int]],
+    wanted: list[tuple[int, ConnectionState, Segment, bool, int, int]],
 ) -> None:
     flags, state, unacked, acks_all, ahead, size = zip(*wanted, strict=True)
     means = MEANING.of(
@@ -77,5 +77,5 @@ def test_segments_mean_together_what_each_means_by_itself(
         np.array(ahead, np.int32),
         np.array(size, np.int32),
     )
-    found = [(Happening(each & HAPPENING), each & ~HAPPENING) for each in means.tolist()]
+    found = [(Event(each & EVENT), each & ~EVENT) for each in means.tolist()]
     assert found == [plainly(*each) for each in wanted]

@@ -11,8 +11,8 @@ from analyzer.results import Event
 from loadgen.collect.view import HeldEntries, View
 from loadgen.live.rates import Rates
 from loadgen.live.seen import Seen
+from loadgen.live.snapshot import Sending, told
 from loadgen.live.table import rows
-from loadgen.live.told import Sending, told
 from loadgen.load.engines.tally import Tally
 from tests.unit.loadgen.collect.views import NOW_NS, NS, director, server, view
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.traces.model import Span
-from reports.charts.ladder import BAR_X, LANES, LINE, Bar, ladder
-from reports.charts.ladder import clock as shown
+from reports.charts.sequence_diagram import BAR_X, LANES, LINE, Bar, ladder
+from reports.charts.sequence_diagram import clock as shown
 from tests.unit.reports import build
 
 

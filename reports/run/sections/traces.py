@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from analyzer.traces.choose import REASONS
-from reports.charts.ladder import Ladder, clock, ladder, packet_name
+from reports.charts.sequence_diagram import SequenceDiagram, clock, ladder, packet_name
 from reports.charts.wording import listed, milliseconds, plural, seconds, why_no_packets
 from reports.run.section import Cell, DataTable, Section
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from analyzer.results import Analysis
-    from analyzer.traces.model import Memory, Packet, Story
+    from analyzer.traces.model import ConnectionTrace, Packet, Retention
 
 ENDS: Mapping[str, str] = {"client": "client", "director": "director", "server": "real server"}
 CLOSERS: Mapping[str, str] = {
@@ -26,7 +26,7 @@ CLOSERS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class ShownTrace:
     """One story as the page shows it.
 
     Attributes:
@@ -38,13 +38,13 @@ class Told:
     id: str
     name: str
     sentence: str
-    ladder: Ladder
+    ladder: SequenceDiagram
     table: DataTable
 
 
 def section(analysis: Analysis) -> Section:
     """The stories of the analysis, the oddest first, grouped by why they are offered."""
-    groups: dict[str, list[Told]] = {}
+    groups: dict[str, list[ShownTrace]] = {}
     for number, story in enumerate(analysis.stories):
         reason, _ = REASONS[story.reasons[0]]
         groups.setdefault(reason, []).append(_told(number, story))
@@ -59,8 +59,8 @@ def section(analysis: Analysis) -> Section:
     )
 
 
-def _told(number: int, story: Story) -> Told:
-    return Told(
+def _told(number: int, story: ConnectionTrace) -> ShownTrace:
+    return ShownTrace(
         id=f"story-{number}",
         name=f"{story.client} at {seconds(story.first_s)}{_took(story)}",
         sentence=sentence(story),
@@ -69,13 +69,13 @@ def _told(number: int, story: Story) -> Told:
     )
 
 
-def _took(story: Story) -> str:
+def _took(story: ConnectionTrace) -> str:
     if story.total_ms is not None:
         return f", {milliseconds(story.total_ms)} ms"
     return f", {clock(story.last_s - story.first_s)} long"
 
 
-def sentence(story: Story) -> str:
+def sentence(story: ConnectionTrace) -> str:
     """A story in words: whose it is, how it went, who remembers it and for how long."""
     reasons = listed([REASONS[name][0] for name in story.reasons])
     way = [*story.directors, *([story.real_server] if story.real_server else [])]
@@ -91,7 +91,7 @@ def sentence(story: Story) -> str:
     )
 
 
-def _remembered(memory: Memory, story: Story) -> str:
+def _remembered(memory: Retention, story: ConnectionTrace) -> str:
     whose = f"the entry on {memory.name}" if memory.name else f"the {ENDS[memory.holder]}"
     if memory.until_s is None:
         return f"{whose} in {memory.state}, {memory.why}"
@@ -106,7 +106,7 @@ def _remembered(memory: Memory, story: Story) -> str:
 # -- the table -----------------------------------------------------------------------------------
 
 
-def table(story: Story) -> DataTable:
+def table(story: ConnectionTrace) -> DataTable:
     """What the ladder shows, row by row."""
     rows = [(packet.t_s, _packet_row(packet, story)) for packet in story.packets]
     rows += [
@@ -120,7 +120,7 @@ def table(story: Story) -> DataTable:
     )
 
 
-def _packet_row(packet: Packet, story: Story) -> tuple[Cell, ...]:
+def _packet_row(packet: Packet, story: ConnectionTrace) -> tuple[Cell, ...]:
     stops = [ENDS[packet.legs[0].source], *(ENDS[leg.target] for leg in packet.legs)]
     way = " → ".join(stops) + (f" ({packet.dead_end})" if packet.dead_end else "")
     unseen = [f"to {ENDS[leg.target]} inferred" for leg in packet.legs if not leg.seen]
@@ -129,7 +129,7 @@ def _packet_row(packet: Packet, story: Story) -> tuple[Cell, ...]:
     return after, packet_name(packet), way, known, _state_at(story, packet.t_s)
 
 
-def _state_at(story: Story, t_s: float) -> str:
+def _state_at(story: ConnectionTrace, t_s: float) -> str:
     held = [
         span.state
         for span in story.predicted
@@ -138,7 +138,7 @@ def _state_at(story: Story, t_s: float) -> str:
     return held[-1] if held else "none"
 
 
-def _end_row(memory: Memory, story: Story) -> tuple[Cell, ...]:
+def _end_row(memory: Retention, story: ConnectionTrace) -> tuple[Cell, ...]:
     assert memory.until_s is not None
     what = "entry goes" if memory.holder == "director" else f"{memory.state} ends"
     after = clock(memory.until_s - story.first_s)

@@ -13,7 +13,7 @@ from analyzer.ipvs.addresses import host_port
 from analyzer.predicted.entries import state_name
 from analyzer.traces.choose import MOST, Crowd, choose, connection_of, entries_of
 from analyzer.traces.memories import entry_memory, seconds, seen_memory, socket_memory
-from analyzer.traces.model import Span, Story
+from analyzer.traces.model import ConnectionTrace, Span
 from analyzer.traces.packets import Hops, packets_of
 from analyzer.traces.served import notable_requests, requests_of
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from analyzer.measure import Measured
     from analyzer.traces.expired import LatePacket
     from analyzer.traces.memories import Row
-    from analyzer.traces.model import Memory
+    from analyzer.traces.model import Retention
     from analyzer.wire.segments import Segments
 
     Floats = npt.NDArray[np.float64]
@@ -42,7 +42,7 @@ def stories(
     most: int = MOST,
     *,
     late: Sequence[LatePacket] = (),
-) -> tuple[Story, ...]:
+) -> tuple[ConnectionTrace, ...]:
     """The connections worth a look, the oddest kinds first; none without packets.
 
     Args:
@@ -57,7 +57,7 @@ def stories(
     chosen = choose(_crowd(evidence, evidence.segments, measured, table, late), most)
     rows = [row for row, _ in chosen]
     flows = table["flow"].iloc[rows]
-    scene = _Scene(
+    scene = _TraceInputs(
         zero_ns=evidence.zero_ns,
         forwarder_macs=evidence.forwarder_macs,
         through=evidence.forwarding in ("nat", "local"),
@@ -104,7 +104,7 @@ def _late_s(table: pd.DataFrame, late: Sequence[LatePacket]) -> Floats:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Scene:
+class _TraceInputs:
     """What the recording has of all chosen connections; ``changes`` are their entries'."""
 
     zero_ns: int
@@ -148,7 +148,7 @@ class _Connection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Held:
+class _DirectorHistory:
     """What one director made of a connection.
 
     Attributes:
@@ -163,9 +163,9 @@ class _Held:
     lives: pd.DataFrame
 
 
-def _held(measured: Sequence[Measured], connection: _Connection) -> list[_Held]:
+def _held(measured: Sequence[Measured], connection: _Connection) -> list[_DirectorHistory]:
     """By the directors that its packets passed, the one that had it last at the end."""
-    found: list[_Held] = []
+    found: list[_DirectorHistory] = []
     for one in measured:
         if one.prediction is None:
             continue
@@ -176,7 +176,7 @@ def _held(measured: Sequence[Measured], connection: _Connection) -> list[_Held]:
             continue
         numbers = own["entry"].unique()
         found.append(
-            _Held(
+            _DirectorHistory(
                 director=one.director.name,
                 steps=own,
                 entries=one.prediction.entries.loc[numbers],
@@ -187,8 +187,8 @@ def _held(measured: Sequence[Measured], connection: _Connection) -> list[_Held]:
 
 
 def _story(
-    scene: _Scene, connection: _Connection, reasons: tuple[str, ...], served: Row | None
-) -> Story:
+    scene: _TraceInputs, connection: _Connection, reasons: tuple[str, ...], served: Row | None
+) -> ConnectionTrace:
     rows = connection.rows(scene.segments.flow, scene.segments.at_ns)
     held = _held(scene.measured, connection)
     hops = Hops(
@@ -200,7 +200,7 @@ def _story(
     packets, in_all = packets_of(own, hops, scene.zero_ns)
     ends = scene.segments.flows.iloc[connection.flow]
     last_s = seconds(connection.last_ns, scene.zero_ns)
-    return Story(
+    return ConnectionTrace(
         reasons=reasons,
         client=host_port(ends["client_ip"], ends["client_port"]),
         vip=host_port(ends["vip"], ends["port"]),
@@ -232,7 +232,7 @@ def _between(rows: slice, size: int) -> npt.NDArray[np.bool_]:
     return chosen
 
 
-def _predicted(held: _Held, zero_ns: int) -> tuple[Span, ...]:
+def _predicted(held: _DirectorHistory, zero_ns: int) -> tuple[Span, ...]:
     """The states that the packets led to, entry after entry."""
     found: list[Span] = []
     for number, ends_ns in held.entries["ends_ns"].items():
@@ -242,7 +242,7 @@ def _predicted(held: _Held, zero_ns: int) -> tuple[Span, ...]:
     return tuple(found)
 
 
-def _observed(held: _Held, scene: _Scene) -> tuple[Span, ...]:
+def _observed(held: _DirectorHistory, scene: _TraceInputs) -> tuple[Span, ...]:
     """The states that were polled, life after life; each ends in the middle of the last looks."""
     found: list[Span] = []
     changes = scene.changes[scene.changes["director"] == held.director]
@@ -271,7 +271,7 @@ def _spans(names: Sequence[str], edges_ns: Sequence[int | None], zero_ns: int) -
     return spans
 
 
-def _remembered(held: _Held, zero_ns: int, last_s: float) -> list[Memory]:
+def _remembered(held: _DirectorHistory, zero_ns: int, last_s: float) -> list[Retention]:
     entries: list[Row] = held.entries.to_dict("records")
     lives: list[Row] = held.lives.to_dict("records")
     return [

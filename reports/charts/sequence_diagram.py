@@ -18,7 +18,7 @@ from analyzer.traces.model import Packet
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from analyzer.traces.model import End, Leg, Memory, Span, Story
+    from analyzer.traces.model import ConnectionTrace, End, Leg, Retention, Span
 
 WIDTH = 420
 LANES: Mapping[End, int] = {"client": 66, "director": 162, "server": 258}
@@ -79,7 +79,7 @@ class Label:
 
 
 @dataclass(slots=True, kw_only=True)
-class Ladder:
+class SequenceDiagram:
     """All that is drawn of one story."""
 
     height: float = 0.0
@@ -90,10 +90,12 @@ class Ladder:
     pauses: list[float] = field(default_factory=list)
 
 
-def ladder(story: Story) -> Ladder:
+def ladder(story: ConnectionTrace) -> SequenceDiagram:
     """The drawing of one story."""
-    drawing = Ladder()
-    rows: list[tuple[float, Packet | Memory]] = [(packet.t_s, packet) for packet in story.packets]
+    drawing = SequenceDiagram()
+    rows: list[tuple[float, Packet | Retention]] = [
+        (packet.t_s, packet) for packet in story.packets
+    ]
     rows += [(memory.until_s, memory) for memory in story.memories if memory.until_s is not None]
     rows.sort(key=lambda row: row[0])
     times = [t_s for t_s, _ in rows]
@@ -111,7 +113,7 @@ def ladder(story: Story) -> Ladder:
     return drawing
 
 
-def _placed(times_s: Sequence[float], drawing: Ladder) -> list[float]:
+def _placed(times_s: Sequence[float], drawing: SequenceDiagram) -> list[float]:
     """The height of each row."""
     heights: list[float] = []
     y = float(TOP)
@@ -158,7 +160,7 @@ def clock(after_s: float, figures: int = 3) -> str:
     return "0"
 
 
-def _draw_packet(drawing: Ladder, packet: Packet, y: float) -> None:
+def _draw_packet(drawing: SequenceDiagram, packet: Packet, y: float) -> None:
     drawing.arrows += [_arrow(leg, y) for leg in packet.legs]
     middle = (LANES["client"] + LANES["director"]) / 2
     text = packet_name(packet)
@@ -194,7 +196,7 @@ _ENDS: Mapping[tuple[str, str], str] = {
 }
 
 
-def _draw_end(drawing: Ladder, memory: Memory, y: float) -> None:
+def _draw_end(drawing: SequenceDiagram, memory: Retention, y: float) -> None:
     x = LANES[memory.holder]
     drawing.crosses.append((x, y))
     left = memory.holder == "server"
@@ -209,7 +211,7 @@ def _draw_end(drawing: Ladder, memory: Memory, y: float) -> None:
     )
 
 
-def _draw_bars(drawing: Ladder, story: Story, scale: _Scale) -> None:
+def _draw_bars(drawing: SequenceDiagram, story: ConnectionTrace, scale: _Scale) -> None:
     for memory in story.memories:
         if memory.holder != "director":
             x = LANES[memory.holder] - 3
@@ -227,7 +229,7 @@ def _draw_bars(drawing: Ladder, story: Story, scale: _Scale) -> None:
     drawing.labels += _spread(texts)
 
 
-def _draw_socket_label(drawing: Ladder, memory: Memory, y: float) -> None:
+def _draw_socket_label(drawing: SequenceDiagram, memory: Retention, y: float) -> None:
     left = memory.holder == "server"
     drawing.labels.append(
         Label(

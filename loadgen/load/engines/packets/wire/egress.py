@@ -25,7 +25,7 @@ _PROBED_S = 0.3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ground:
+class Egress:
     """Where frames to a VIP leave this host.
 
     Attributes:
@@ -39,7 +39,7 @@ class Ground:
     next_hop: str
 
 
-def find_ground(vip: str) -> Ground:
+def find_egress(vip: str) -> Egress:
     """As the kernel's routes have it.
 
     Raises:
@@ -55,10 +55,10 @@ def find_ground(vip: str) -> Ground:
         mac = hardware_address(interface)
     except (OSError, subprocess.SubprocessError, ValueError, LookupError) as error:
         raise UsageProblem(f"--engine packets: no route to {vip}") from error
-    return Ground(interface=interface, mac=mac, next_hop=str(route.get("gateway", vip)))
+    return Egress(interface=interface, mac=mac, next_hop=str(route.get("gateway", vip)))
 
 
-def check_ground(plan: LoadPlan) -> None:
+def check_egress(plan: LoadPlan) -> None:
     """See that the addresses are nobody's, that this host keeps out, and that the VIP is near.
 
     Raises:
@@ -76,13 +76,13 @@ def check_ground(plan: LoadPlan) -> None:
             f"--engine packets sends a request in one segment: {size:,} bytes, expected at most "
             f"{most:,}"
         )
-    ground = find_ground(plan.target.vip)
+    ground = find_egress(plan.target.vip)
     _check_pool(plan, ground)
     _check_forwarding(plan.target.vip, ground.interface)
     _check_wire(plan, ground)
 
 
-def _check_pool(plan: LoadPlan, ground: Ground) -> None:
+def _check_pool(plan: LoadPlan, ground: Egress) -> None:
     ours = {str(each["local"]) for link in _ip("address") for each in link.get("addr_info", ())}
     ours |= {str(ip_address(address)) for address in (plan.target.vip, ground.next_hop)}
     for address in plan.sources:
@@ -109,7 +109,7 @@ def _check_forwarding(vip: str, interface: str) -> None:
         )
 
 
-def _check_wire(plan: LoadPlan, ground: Ground) -> None:
+def _check_wire(plan: LoadPlan, ground: Egress) -> None:
     try:
         neighbours = Neighbours(ground.interface, ground.mac, plan.sources)
     except OSError as error:

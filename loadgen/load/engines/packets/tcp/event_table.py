@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from loadgen.load.engines.packets.tcp.script import Happening, Segment, State
+from loadgen.load.engines.packets.tcp.script import ConnectionState, Event, Segment
 from loadgen.load.engines.packets.tcp.table import united
 from loadgen.load.engines.packets.wire.frames import ACK, FIN, RST, SYN
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from loadgen.load.engines.packets.tcp.connections import Bools, Ints
     from loadgen.load.engines.packets.tcp.table import Table
 
-HAPPENING = 0xF
+EVENT = 0xF
 """Of meanings: what the table of the script is asked for."""
 
 ACKNOWLEDGES, OPENS, STRANGE, RESETS = 1 << 4, 1 << 5, 1 << 6, 1 << 7
@@ -40,7 +40,7 @@ _WAITS, _FINISHING = 11, 12
 _FLAGS = {_FIN: FIN, _SYN: SYN, _RST: RST, _ACK: ACK}
 
 
-class Meaning:
+class EventTable:
     """Looks up what segments mean.
 
     Args:
@@ -51,8 +51,8 @@ class Meaning:
         self._meanings = _rules(np.arange(1 << _BITS))
         flags = np.arange(256)
         self._of_flags = sum(((flags & flag > 0) << bit for bit, flag in _FLAGS.items()), 0 * flags)
-        self._of_line = table.of_states(State.SYN_SENT).astype(np.int64) << _OPENING
-        self._of_line |= table.of_states(State.ASKED).astype(np.int64) << _ASKED
+        self._of_line = table.of_states(ConnectionState.SYN_SENT).astype(np.int64) << _OPENING
+        self._of_line |= table.of_states(ConnectionState.ASKED).astype(np.int64) << _ASKED
         segments = np.arange(len(Segment))
         self._of_unacked = (segments > 0) * (1 << _WAITS)
         self._of_unacked |= (segments == Segment.FIN) * (1 << _FINISHING)
@@ -100,14 +100,14 @@ def _rules(answers: Ints) -> Ints:
     ours = opening & acks_all & syn & ack & ~rst
     strange = opening & ~acks_all & ack & ~rst
     happenings = (  # of several that fit, the last
-        (Happening.DATA, data),
-        (Happening.OLD, (carries | syn | fin_flag) & ~data),
-        (Happening.FIN, fin),
-        (Happening.FIN_ACKED, fin_acked & ~carries),
-        (Happening.FIN_AND_ACKED, fin_acked & ~carries & fin),
-        (Happening.NOTHING, opening | rst),
-        (Happening.SYN_ACK, ours),
-        (Happening.STRANGE, strange),
+        (Event.DATA, data),
+        (Event.OLD, (carries | syn | fin_flag) & ~data),
+        (Event.FIN, fin),
+        (Event.FIN_ACKED, fin_acked & ~carries),
+        (Event.FIN_AND_ACKED, fin_acked & ~carries & fin),
+        (Event.NOTHING, opening | rst),
+        (Event.SYN_ACK, ours),
+        (Event.STRANGE, strange),
     )
     brings = {
         ACKNOWLEDGES: acked,
@@ -119,6 +119,6 @@ def _rules(answers: Ints) -> Ints:
         FIN_ACKED_FIRST: fin_acked & carries,
     }
     happens = np.zeros_like(answers)
-    for happening, is_so in happenings:
-        happens[is_so] = happening
+    for event, is_so in happenings:
+        happens[is_so] = event
     return happens | united(brings)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from loadgen.director.links.eye import Eye
+from loadgen.director.links.client import DirectorClient
 
 if TYPE_CHECKING:
     from loadgen.director.links.link import Link
 
 
-def eye_on(link: Link) -> Eye:
+def director_client(link: Link) -> DirectorClient:
     """The eye for a link, not open yet."""
     if link.kind != "local":
-        return Eye(link)
-    from loadgen.director.links.local import LocalEye
+        return DirectorClient(link)
+    from loadgen.director.links.local import LocalDirectorClient
 
-    return LocalEye(link)
+    return LocalDirectorClient(link)
