@@ -32,7 +32,7 @@ from analyzer.predicted.rules import segments_passed
 from analyzer.recording.ending import ending_of
 from analyzer.results import Analysis, DirectorTable, Event, KernelLaw, Timeline
 from analyzer.sweep.waits import fin_waits
-from analyzer.traces.build import stories
+from analyzer.traces.build import traces
 from analyzer.traces.expired import late_packets, longest_pause_s
 from analyzer.traces.resets import resets
 
@@ -97,7 +97,7 @@ def analyse(recording: Recording, assumptions: Sequence[Assumption] = ()) -> Ana
         forwarding=figures.forwarded,
         counted=tuple(figures.counted),
         timeline=_timeline(evidence, observed, measured, figures.events, sockets),
-        stories=stories(evidence, measured, figures.connections, late=figures.late),
+        traces=traces(evidence, measured, figures.connections, late=figures.late),
         pictures=_pictures(evidence, measured, figures.connections),
         manifest=evidence.manifest,
         ending=figures.ending,

@@ -387,13 +387,13 @@ class Analysis:
     forwarding: Forwarding | None = None  # how directors forward, and what says so
     counted: tuple[CountedService, ...] = ()  # of directors that only counters are known of
     timeline: Timeline
-    stories: tuple[ConnectionTrace, ...] = ()
+    traces: tuple[ConnectionTrace, ...] = ()
     pictures: Pictures = field(default_factory=Pictures)
     manifest: Mapping[str, Any]
     ending: Ending | None = None  # null only where no recording was read
 
 
-PAGE_ONLY = ("timeline", "stories", "pictures", "manifest")
+PAGE_ONLY = ("timeline", "traces", "pictures", "manifest")
 JSON_KEYS = tuple(one.name for one in fields(Analysis) if one.name not in PAGE_ONLY)
 
 

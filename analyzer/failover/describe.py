@@ -33,7 +33,7 @@ STOOD_STILL_S = 0.25
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _OutageInputs:
-    """All that the parts of the story have in common; instants in Unix ns."""
+    """What all parts of the result are computed from; instants in Unix ns."""
 
     evidence: Evidence
     told: FailoverManifest

@@ -55,10 +55,10 @@ def forecast(
     """Predict the outage.
 
     Args:
-        found: the reigns.
+        found: the mastership intervals.
         sent: the requests.
         span: the fault came between these (Unix ns).
-        begin_ns: what came earlier is another story.
+        begin_ns: earlier advertisements do not count.
         until_ns: what came later likewise.
     """
     old = next((rule for rule in reversed(found) if rule.from_ns < begin_ns <= _end(rule)), None)
@@ -76,7 +76,7 @@ def forecast(
 
 
 def _end(rule: Rule) -> int:
-    """A reign that ends within its own interval still stood before."""
+    """A mastership that ends within its own interval still stood before."""
     return max(rule.until_ns, rule.to_ns + int(rule.interval_s * _S))
 
 

@@ -25,16 +25,16 @@ def in_flight(rows: pd.DataFrame, from_ns: int, to_ns: int) -> Mapping[str, InFl
     Args:
         rows: the recording's ``in_flight``.
         from_ns: Unix time of the fault.
-        to_ns: what happened later is another story.
+        to_ns: later changes do not count.
     """
     if rows.empty:
         return {}
     known = rows.assign(at_ns=ns(rows["at"])).sort_values("at_ns", kind="stable")
-    stories = {kind: _stories(own, from_ns, to_ns) for kind, own in known.groupby("kind")}
-    return {kind: _sum(kind, stories[kind]) for kind in KINDS if stories.get(kind)}
+    outcomes = {kind: _outcomes(own, from_ns, to_ns) for kind, own in known.groupby("kind")}
+    return {kind: _sum(kind, outcomes[kind]) for kind in KINDS if outcomes.get(kind)}
 
 
-def _stories(rows: pd.DataFrame, from_ns: int, to_ns: int) -> list[tuple[str, float]]:
+def _outcomes(rows: pd.DataFrame, from_ns: int, to_ns: int) -> list[tuple[str, float]]:
     """Of each connection how it ended and its longest stall, seconds."""
     made = []
     for _, own in rows.groupby("connection"):
@@ -42,11 +42,11 @@ def _stories(rows: pd.DataFrame, from_ns: int, to_ns: int) -> list[tuple[str, fl
         opened_ns = int(own["at_ns"].iloc[0])
         if opened_ns >= from_ns or (len(ended) and int(ended.iloc[0]) < from_ns):
             continue
-        made.append(_story(own, from_ns, to_ns))
+        made.append(_outcome(own, from_ns, to_ns))
     return made
 
 
-def _story(own: pd.DataFrame, from_ns: int, to_ns: int) -> tuple[str, float]:
+def _outcome(own: pd.DataFrame, from_ns: int, to_ns: int) -> tuple[str, float]:
     within = own[own["at_ns"] < to_ns]
     if (within["change"] == "reset").any():
         return "reset", 0.0
@@ -58,9 +58,9 @@ def _story(own: pd.DataFrame, from_ns: int, to_ns: int) -> tuple[str, float]:
     return "survived", float(np.diff(around).max(initial=0)) / _S
 
 
-def _sum(kind: str, stories: list[tuple[str, float]]) -> InFlight:
-    ends = [end for end, _ in stories]
-    stalls = [stall_s for end, stall_s in stories if end == "survived"]
+def _sum(kind: str, outcomes: list[tuple[str, float]]) -> InFlight:
+    ends = [end for end, _ in outcomes]
+    stalls = [stall_s for end, stall_s in outcomes if end == "survived"]
     return InFlight(
         survived=ends.count("survived"),
         reset=ends.count("reset"),

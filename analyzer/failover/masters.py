@@ -21,13 +21,13 @@ _S = 1_000_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """A reign in nanoseconds; see ``analyzer.failover.results.Reign``.
+    """A mastership interval in nanoseconds; see ``analyzer.failover.results.Mastership``.
 
     Attributes:
         sender, mac: who it is on the wire.
         director: its name, where its MAC is a known one, else its address.
         claims_ns: when it said by gratuitous ARP that the VIP is with it, since its first
-            advertisement and until its next reign.
+            advertisement and until its next one.
     """
 
     sender: str
@@ -65,7 +65,7 @@ class Rule:
 def rules(
     told: Announcements, vip: str, names: Mapping[int, str], vrid: int | None = None
 ) -> list[Rule]:
-    """The reigns over a VIP, in order of their beginning.
+    """The mastership intervals of a VIP, in order of their beginning.
 
     Args:
         told: what the capture holds.
@@ -119,7 +119,7 @@ def changes(found: Sequence[Rule]) -> int:
 
 
 def _of_one(adverts: Sequence[Advertisement], names: Mapping[int, str]) -> list[Rule]:
-    """One sender's reigns: a silence, or priority 0, ends one."""
+    """One sender's mastership intervals: a silence, or priority 0, ends one."""
     made: list[Rule] = []
     for advert in adverts:
         last = made[-1] if made else None

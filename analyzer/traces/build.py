@@ -1,4 +1,4 @@
-"""A recording to the stories of a bounded number of its connections."""
+"""A recording to the traces of a bounded number of its connections."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import pandas as pd
 from analyzer.ipvs.addresses import host_port
 from analyzer.predicted.entries import state_name
 from analyzer.traces.choose import MOST, Crowd, choose, connection_of, entries_of
-from analyzer.traces.memories import entry_memory, seconds, seen_memory, socket_memory
 from analyzer.traces.model import ConnectionTrace, Span
 from analyzer.traces.packets import Hops, packets_of
+from analyzer.traces.retentions import entry_retention, seconds, seen_retention, socket_retention
 from analyzer.traces.served import notable_requests, requests_of
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from analyzer.compared.evidence import Evidence
     from analyzer.measure import Measured
     from analyzer.traces.expired import LatePacket
-    from analyzer.traces.memories import Row
     from analyzer.traces.model import Retention
+    from analyzer.traces.retentions import Row
     from analyzer.wire.segments import Segments
 
     Floats = npt.NDArray[np.float64]
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _NEVER = np.iinfo(np.int64).max
 
 
-def stories(
+def traces(
     evidence: Evidence,
     measured: Sequence[Measured],
     table: pd.DataFrame | None,
@@ -67,7 +67,7 @@ def stories(
     )
     served = requests_of(evidence.requests, evidence.segments.flows, table, rows)
     return tuple(
-        _story(scene, _Connection.at(table, row), reasons, served.get(row))
+        _trace(scene, _Connection.at(table, row), reasons, served.get(row))
         for row, reasons in chosen
     )
 
@@ -186,7 +186,7 @@ def _held(measured: Sequence[Measured], connection: _Connection) -> list[_Direct
     return sorted(found, key=lambda held: int(held.steps["at_ns"].iloc[-1]))
 
 
-def _story(
+def _trace(
     scene: _TraceInputs, connection: _Connection, reasons: tuple[str, ...], served: Row | None
 ) -> ConnectionTrace:
     rows = connection.rows(scene.segments.flow, scene.segments.at_ns)
@@ -216,9 +216,9 @@ def _story(
         packets_in_all=in_all,
         predicted=_predicted(held[-1], scene.zero_ns) if held else (),
         observed=_observed(held[-1], scene) if held else (),
-        memories=(
-            *socket_memory(connection.holds_time_wait, last_s),
-            *(memory for one in held for memory in _remembered(one, scene.zero_ns, last_s)),
+        retentions=(
+            *socket_retention(connection.holds_time_wait, last_s),
+            *(retention for one in held for retention in _remembered(one, scene.zero_ns, last_s)),
         ),
         connect_ms=_between_ms(served, "connected"),
         total_ms=_between_ms(served, "ended"),
@@ -275,8 +275,8 @@ def _remembered(held: _DirectorHistory, zero_ns: int, last_s: float) -> list[Ret
     entries: list[Row] = held.entries.to_dict("records")
     lives: list[Row] = held.lives.to_dict("records")
     return [
-        *(entry_memory(row, zero_ns, held.director) for row in entries),
-        *(seen_memory(row, zero_ns, last_s, held.director) for row in lives),
+        *(entry_retention(row, zero_ns, held.director) for row in entries),
+        *(seen_retention(row, zero_ns, last_s, held.director) for row in lives),
     ]
 
 

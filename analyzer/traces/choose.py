@@ -1,4 +1,4 @@
-"""Which of many connections are worth a story: the slow, the odd, and one that is neither."""
+"""Which of many connections get a trace: the slow, the odd, and one that is neither."""
 
 from __future__ import annotations
 
@@ -112,11 +112,11 @@ REASONS: Mapping[str, tuple[str, Callable[[Crowd], Floats]]] = {
     "long": ("among the longest connections", lambda crowd: crowd.duration_s),
     "usual": ("as most are", _usual),
 }
-"""What a story may be offered for: in words, and a score for each connection (NaN: not)."""
+"""Why a connection may get a trace: in words, and a score for each connection (NaN: not)."""
 
 
 def choose(crowd: Crowd, most: int = MOST) -> list[tuple[int, tuple[str, ...]]]:
-    """Connections worth a story: the best of each reason in turn, until there are enough.
+    """Connections that get a trace: the best of each reason in turn, until there are enough.
 
     Args:
         crowd: the run's connections.

@@ -1,4 +1,4 @@
-"""One connection's story: its packets, what the director made of them, who remembers it how long.
+"""One connection: its packets, what the director made of them, and who keeps state of it how long.
 
 Times are seconds since the run's start, on the client's clock.
 """
@@ -62,7 +62,7 @@ class Retention:
     """What somebody still knew of the connection after its last packet.
 
     Attributes:
-        holder: whose memory it is: a socket of the client or server, or a director's entry.
+        holder: who keeps it: a socket of the client or server, or a director's entry.
         name: of that director; None of a socket.
         state: what it is called there.
         until_s: when it is forgotten; None if nobody saw that.
@@ -108,7 +108,7 @@ class ConnectionTrace:
     packets_in_all: int
     predicted: tuple[Span, ...]
     observed: tuple[Span, ...]
-    memories: tuple[Retention, ...]
+    retentions: tuple[Retention, ...]
     connect_ms: float | None
     total_ms: float | None
     error: str | None

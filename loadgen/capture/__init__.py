@@ -1,1 +1,1 @@
-"""The eye on the wire: packets to nanosecond pcap files, on the client or on a host of the path."""
+"""Packet capture: packets to nanosecond pcap files, on the client or on a host of the path."""

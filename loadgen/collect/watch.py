@@ -1,4 +1,4 @@
-"""The eye on the eyes: a view of all directors, about once a second."""
+"""A view of all directors, refreshed about once a second."""
 
 from __future__ import annotations
 

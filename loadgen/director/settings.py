@@ -1,4 +1,4 @@
-"""How a director is set up, and stands: what changes seldom, looked at seldom.
+"""A director's settings, which change rarely and are polled rarely.
 
 Timeouts and the sync daemon's role by its own ipvsadm, sysctls, the addresses it has, and whether
 keepalived runs there. keepalived tells its VRRP state to nobody who only reads, so it is concluded:
@@ -44,7 +44,7 @@ _PARTS = ("timeouts", "daemon", "sysctl", "addresses", "keepalived", "end")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DirectorSettings:
-    """One look at what changes seldom; None where it could not be learnt.
+    """One reading of the settings; None where a value could not be read.
 
     Attributes:
         timeouts: the three that ``ipvsadm --set`` changes.

@@ -184,14 +184,14 @@ class TimeoutsChange:
             except (LinkLost, TimeoutsRefused) as error:
                 left_s = deadline_s - time.monotonic()
                 if left_s <= 0 or self._given_up.is_set():
-                    self._lament(client, owed, error)
+                    self._report_not_restored(client, owed, error)
                     return
                 self._tell(f"{error}; its timeouts are put back in {delay_s:g} s")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._given_up.wait(), min(delay_s, left_s))
             delay_s = min(2 * delay_s, _LONGEST_DELAY_S)
 
-    def _lament(self, client: DirectorClient, owed: Owed, error: Exception) -> None:
+    def _report_not_restored(self, client: DirectorClient, owed: Owed, error: Exception) -> None:
         self.owing.append(
             f"{client.link.name} DOES NOT HAVE ITS OLD TIMEOUTS {in_words(owed.before)} BACK "
             f"({error}). By hand: {owed.by_hand}   The next loadgen command on it tries again."

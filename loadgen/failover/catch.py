@@ -91,7 +91,7 @@ class Catch(Background):
 
 
 def _listener(family: int, interface: str | None) -> socket.socket:
-    """A raw socket that hears advertisements on an interface; needs CAP_NET_RAW."""
+    """A raw socket that receives advertisements on an interface; needs CAP_NET_RAW."""
     index = socket.if_nametoindex(interface) if interface else 0
     group = socket.inet_pton(socket.AF_INET if family == 4 else socket.AF_INET6, GROUPS[family])
     kind = socket.AF_INET if family == 4 else socket.AF_INET6

@@ -1,7 +1,7 @@
 """Connections that are open while a director dies: downloads, dialogues and idle ones.
 
 All speak HTTP/1.1 over one connection each. A download reads a long body as it comes, again and
-again; a dialogue asks twice a second; an idle one asks at its start, then seldom. One that has
+again; a dialogue asks twice a second; an idle one asks at its start, then rarely. One that has
 ended is followed by another, so that the failback finds as many open as the fault did.
 """
 

@@ -54,7 +54,7 @@ def _holders(known: Known, vip: str) -> list[str]:
 
 
 def _no_holder(known: Known, vip: str, where: str | None) -> list[str]:
-    """A director that fails has to be the one that holds the VIP; else nothing moves."""
+    """A director that fails has to be the one that holds the VIP; else nothing fails over."""
     found = holders(known, vip)
     if where not in known or len(found) != 1 or where in found:
         return []

@@ -106,7 +106,7 @@ def lab_names() -> list[str]:
 
 
 def create_directory(lab_name: str) -> Path:
-    """Make the lab's directory, for root's eyes only: it will hold keys."""
+    """Make the lab's directory, readable by root only: it will hold keys."""
     made = directory(lab_name)
     made.mkdir(mode=0o700)
     return made

@@ -9,7 +9,7 @@ from analyzer.errors import RecordingError
 from loadgen.session.chrome import NAMES, dump, find_chrome
 from reports.export.markdown import charts_of, render_markdown
 from reports.export.sheets import sheets, to_csv
-from reports.export.stills import ladder_svg, read_stills, render_stills
+from reports.export.stills import read_stills, render_stills, sequence_diagram_svg
 from reports.run.sections.traces import sentence
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ def write_markdown(analysis: Analysis, output: Path) -> str | None:
     """
     folder = output.with_name(f"{output.stem}-charts")
     pictures, why_none = _pictures(analysis)
-    if analysis.stories:
-        first = analysis.stories[0]
-        pictures["story"] = ladder_svg(first, sentence(first))
+    if analysis.traces:
+        first = analysis.traces[0]
+        pictures["story"] = sequence_diagram_svg(first, sentence(first))
     files = {f"{name}.svg": text.encode() for name, text in pictures.items()}
     _write(folder, files)
     paths = {name: f"{quote(folder.name)}/{name}.svg" for name in pictures}

@@ -1,4 +1,4 @@
-"""The eye on the hosts' own sockets: how many are in which TCP state, about once a second."""
+"""Counts of the hosts' sockets by TCP state, about once a second."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The geometry of one connection's ladder: a Story to lines, arrows, bars and labels.
+"""The geometry of a sequence diagram: a ConnectionTrace to lines, arrows, bars and labels.
 
 Rows follow one another in the order of time, not to its scale, as in a flow graph: milliseconds and
 minutes stand on one sheet. Between client, director and real server each hop is an arrow, solid
@@ -80,7 +80,7 @@ class Label:
 
 @dataclass(slots=True, kw_only=True)
 class SequenceDiagram:
-    """All that is drawn of one story."""
+    """All that is drawn of one connection."""
 
     height: float = 0.0
     arrows: list[Arrow] = field(default_factory=list)
@@ -90,26 +90,30 @@ class SequenceDiagram:
     pauses: list[float] = field(default_factory=list)
 
 
-def ladder(story: ConnectionTrace) -> SequenceDiagram:
-    """The drawing of one story."""
+def diagram(trace: ConnectionTrace) -> SequenceDiagram:
+    """The drawing of one connection."""
     drawing = SequenceDiagram()
     rows: list[tuple[float, Packet | Retention]] = [
-        (packet.t_s, packet) for packet in story.packets
+        (packet.t_s, packet) for packet in trace.packets
     ]
-    rows += [(memory.until_s, memory) for memory in story.memories if memory.until_s is not None]
+    rows += [
+        (retention.until_s, retention)
+        for retention in trace.retentions
+        if retention.until_s is not None
+    ]
     rows.sort(key=lambda row: row[0])
     times = [t_s for t_s, _ in rows]
     heights = _placed(times, drawing)
-    before = [story.first_s, *times]
+    before = [trace.first_s, *times]
     for (t_s, what), y, before_s in zip(rows, heights, before, strict=False):
-        drawing.labels.append(_time(t_s - story.first_s, t_s - before_s, y))
+        drawing.labels.append(_time(t_s - trace.first_s, t_s - before_s, y))
         if isinstance(what, Packet):
             _draw_packet(drawing, what, y)
         else:
             _draw_end(drawing, what, y)
     drawing.height = heights[-1] + ROW if heights else TOP
     scale = _Scale(times, heights, drawing.height - ROW / 3)
-    _draw_bars(drawing, story, scale)
+    _draw_bars(drawing, trace, scale)
     return drawing
 
 
@@ -196,46 +200,46 @@ _ENDS: Mapping[tuple[str, str], str] = {
 }
 
 
-def _draw_end(drawing: SequenceDiagram, memory: Retention, y: float) -> None:
-    x = LANES[memory.holder]
+def _draw_end(drawing: SequenceDiagram, retention: Retention, y: float) -> None:
+    x = LANES[retention.holder]
     drawing.crosses.append((x, y))
-    left = memory.holder == "server"
+    left = retention.holder == "server"
     drawing.labels.append(
         Label(
             x=x - 9 if left else x + 9,
             y=y + 4,
-            text=_ENDS[memory.holder, memory.basis],
+            text=_ENDS[retention.holder, retention.basis],
             kind="quiet",
             anchor="end" if left else "start",
         )
     )
 
 
-def _draw_bars(drawing: SequenceDiagram, story: ConnectionTrace, scale: _Scale) -> None:
-    for memory in story.memories:
-        if memory.holder != "director":
-            x = LANES[memory.holder] - 3
-            edges = scale(memory.from_s), scale(memory.until_s)
+def _draw_bars(drawing: SequenceDiagram, trace: ConnectionTrace, scale: _Scale) -> None:
+    for retention in trace.retentions:
+        if retention.holder != "director":
+            x = LANES[retention.holder] - 3
+            edges = scale(retention.from_s), scale(retention.until_s)
             drawing.bars.append(_bar(x, edges, 6, "TIME_WAIT", open_end=False))
-            _draw_socket_label(drawing, memory, edges[0])
+            _draw_socket_label(drawing, retention, edges[0])
     texts: list[tuple[float, str]] = []
-    for column, spans in enumerate((story.predicted, story.observed)):
+    for column, spans in enumerate((trace.predicted, trace.observed)):
         x = BAR_X + column * BAR_STEP
         for span in spans:
             edges = scale(span.from_s), scale(span.until_s)
             still = span.until_s is None
             drawing.bars.append(_bar(x, edges, BAR_WIDTH, span.state, open_end=still))
-        texts += _state_texts(spans, scale, story.predicted if column else ())
+        texts += _state_texts(spans, scale, trace.predicted if column else ())
     drawing.labels += _spread(texts)
 
 
-def _draw_socket_label(drawing: SequenceDiagram, memory: Retention, y: float) -> None:
-    left = memory.holder == "server"
+def _draw_socket_label(drawing: SequenceDiagram, retention: Retention, y: float) -> None:
+    left = retention.holder == "server"
     drawing.labels.append(
         Label(
-            x=LANES[memory.holder] + (-9 if left else 9),
+            x=LANES[retention.holder] + (-9 if left else 9),
             y=y + LINE + 3,
-            text=memory.state,
+            text=retention.state,
             kind="quiet",
             anchor="end" if left else "start",
         )

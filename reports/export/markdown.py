@@ -57,7 +57,7 @@ def render_markdown(
     Args:
         analysis: one run's.
         pictures: paths of the charts' pictures, relative to the file, by the charts' ids; the
-            first story's by ``story``.
+            first trace's by ``story``.
         why_none: why charts have no pictures; None where they have.
     """
     blocks = [
@@ -148,8 +148,8 @@ def _pictures(analysis: Analysis, pictures: Mapping[str, str], why_none: str | N
             found.append(f"![{inert(chart.id)}]({pictures[chart.id]})\n\n{inert(chart.caption)}")
         else:
             found.append(f"- {inert(chart.caption)}")
-    if analysis.stories and "story" in pictures:
-        told = inert(sentence(analysis.stories[0]))
+    if analysis.traces and "story" in pictures:
+        told = inert(sentence(analysis.traces[0]))
         found.append(f"![one connection]({pictures['story']})\n\n{told}")
     return found if len(found) > 1 else []
 

@@ -199,17 +199,17 @@ def _connections(analysis: Analysis) -> list[pd.DataFrame]:
     rows = [
         {
             "connection": number,
-            "client": story.client,
-            "real_server": story.real_server,
-            "directors": ", ".join(story.directors),
+            "client": trace.client,
+            "real_server": trace.real_server,
+            "directors": ", ".join(trace.directors),
             "t_s": packet.t_s,
             "packet": packet.flag,
             "from": leg.source,
             "to": leg.target,
             "captured": leg.seen,
         }
-        for number, story in enumerate(analysis.stories)
-        for packet in story.packets
+        for number, trace in enumerate(analysis.traces)
+        for packet in trace.packets
         for leg in packet.legs
     ]
     return [_of_rows(rows)]
@@ -219,16 +219,16 @@ def _memories(analysis: Analysis) -> list[pd.DataFrame]:
     rows = [
         {
             "connection": number,
-            "client": story.client,
-            "holder": memory.holder,
-            "state": memory.state,
-            "from_s": memory.from_s,
-            "until_s": memory.until_s,
-            "margin_s": memory.margin_s,
-            "basis": memory.basis,
+            "client": trace.client,
+            "holder": retention.holder,
+            "state": retention.state,
+            "from_s": retention.from_s,
+            "until_s": retention.until_s,
+            "margin_s": retention.margin_s,
+            "basis": retention.basis,
         }
-        for number, story in enumerate(analysis.stories)
-        for memory in story.memories
+        for number, trace in enumerate(analysis.traces)
+        for retention in trace.retentions
     ]
     return [_of_rows(rows)]
 

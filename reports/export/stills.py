@@ -1,4 +1,4 @@
-"""Charts as pictures: a page that a browser turns into SVGs, and the ladder, which needs none."""
+"""Charts as SVG files: by a browser, but for the sequence diagram, which needs none."""
 
 from __future__ import annotations
 
@@ -58,15 +58,15 @@ def _is_still(element: ElementTree.Element) -> bool:
     return names.get("href", "#").startswith(_ALLOWED_LINKS)
 
 
-def ladder_svg(story: ConnectionTrace, sentence: str) -> str:
-    """A story's ladder as an SVG file, in light colours."""
-    from reports.charts.sequence_diagram import ladder
+def sequence_diagram_svg(trace: ConnectionTrace, sentence: str) -> str:
+    """A connection's sequence diagram as an SVG file, in light colours."""
+    from reports.charts.sequence_diagram import diagram
 
-    drawing = ladder(story)
-    drawn = render("ladder.svg", {"drawing": drawing, "sentence": sentence}).strip()
+    drawing = diagram(trace)
+    drawn = render("sequence_diagram.svg", {"drawing": drawing, "sentence": sentence}).strip()
     colours = "".join(f"--{name}:{light};" for name, (light, _) in PALETTE.items())
-    style = f".ladder{{{colours}font-family:sans-serif;background:var(--paper)}}"
-    rules = style + text_of("templates/ladder.css")
+    style = f".sequence-diagram{{{colours}font-family:sans-serif;background:var(--paper)}}"
+    rules = style + text_of("templates/sequence_diagram.css")
     size = f'width="640" height="{round(drawing.height * 640 / 420)}"'
     head = f'<svg xmlns="http://www.w3.org/2000/svg" {size}'
     begin, _, rest = drawn.removeprefix("<svg").partition(">")

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 SEVERITIES = {"problem": "Problem", "warning": "Warning", "info": "Good to know"}
 COMMANDS = ("command_line", "command", "argv")  # lists of words in the manifest, shown as typed
-STYLES = ("templates/page.css", "templates/ladder.css")
+STYLES = ("templates/page.css", "templates/sequence_diagram.css")
 MANY = 200  # items of a list in the manifest that are shown
 
 

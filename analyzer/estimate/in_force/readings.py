@@ -138,7 +138,7 @@ def by_entries(
     left_s = rows["expires_s"].to_numpy(dtype=np.int64)
     low_s = left_s + np.maximum(np.ceil(age_low_s), 0).astype(np.int64)
     high_s = left_s + np.floor(1 + np.minimum(age_high_s, 2 * WIDEST_S)).astype(np.int64)
-    # seldom is a timer read the very jiffy it was started
+    # rarely is a timer read the very jiffy it was started
     likely_s = np.clip(left_s + 1, low_s, np.maximum(low_s, high_s))
     rows = rows.assign(low_s=low_s, high_s=high_s, likely_s=likely_s)
     rows = rows[(low_s <= high_s) & (high_s - low_s <= WIDEST_S)]

@@ -1,9 +1,9 @@
-"""The eye on a director: one question at a time, the same over every link.
+"""A client of one director: one question at a time, the same over every link.
 
-A look that starts no process costs the director next to nothing. So where the director's sed can
+A poll that starts no process costs the director next to nothing. So where the director's sed can
 do it, one sed is kept running in the shell, and reads the files of /proc at a word: the reading is
 its ``r`` command, in blocks, so that a page of the connection table still comes in one read(2). It
-is left when the shell is wanted for something else. Without such a sed each look costs a ``cat``.
+ends when the shell is needed for something else. Without such a sed each poll costs a ``cat``.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class Snapshot:
 
 
 class DirectorClient:
-    """A director, looked at through its shell.
+    """A director, polled through its shell.
 
     Attributes:
         link: how it is reached.
@@ -182,7 +182,7 @@ class DirectorClient:
         return parse_table_status((await self.ask(ASK_TABLE_STATUS, timeout_s=timeout_s)).text)
 
     async def director_settings(self, *, timeout_s: float) -> DirectorSettings:
-        """What changes seldom.
+        """Settings, which change rarely.
 
         Raises:
             LinkLost: no whole answer in time.

@@ -1,4 +1,4 @@
-"""The eye that fits a link."""
+"""The DirectorClient for each kind of link."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def director_client(link: Link) -> DirectorClient:
-    """The eye for a link, not open yet."""
+    """The client for a link, not open yet."""
     if link.kind != "local":
         return DirectorClient(link)
     from loadgen.director.links.local import LocalDirectorClient

@@ -1,4 +1,4 @@
-"""The eye on the machine that we run on: netlink where we may, the files of /proc as they are.
+"""A client of the machine that we run on: netlink where we may, the files of /proc as they are.
 
 Without CAP_NET_ADMIN, which netlink asks for, everything is as over any other link.
 """
@@ -79,7 +79,7 @@ class LocalDirectorClient(DirectorClient):
         return await self._call(lambda: _look(netlink, with_entries=what == "entries"), timeout_s)
 
     async def director_settings(self, *, timeout_s: float) -> DirectorSettings:
-        """What changes seldom, the timeouts and the sync daemon's role by netlink.
+        """Settings: the timeouts and the sync daemon's role by netlink.
 
         Raises:
             LinkLost: no whole answer in time.

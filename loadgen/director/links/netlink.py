@@ -188,7 +188,7 @@ class Netlink:
             pass
 
     def sync_daemon(self) -> str:
-        """The roles of the sync daemons that run, as ``Standing.sync_daemon``."""
+        """The roles of the sync daemons that run, as ``DirectorSettings.sync_daemon``."""
         daemons = [message.get("daemon") for message in self._ask(_GET_DAEMON, dump=True)]
         return "+".join(_DAEMONS[daemon.get("state")] for daemon in daemons) or "none"
 

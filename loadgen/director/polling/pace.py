@@ -1,4 +1,4 @@
-"""How often a dear look may be taken: as often as its share of the director's CPU allows.
+"""How often an expensive poll may be taken: as often as its share of the director's CPU allows.
 
 The cost of reading the entries grows with the square of the table on kernels before 6.14: each
 read(2) gives a page, and walks the table from its beginning to find it.
@@ -14,7 +14,7 @@ DIRECTOR_CPU = 0.02
 """The share of one CPU of the director, where the operator does not tell."""
 
 LONGEST_WAIT_S = 120.0
-"""Entries that could be read only more seldom than this are not read at all."""
+"""Entries that could be read only less often than this are not read at all."""
 
 LINEAR_S = 3e-6
 """CPU time for an entry: what a read takes that walks the table once."""

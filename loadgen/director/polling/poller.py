@@ -1,4 +1,4 @@
-"""The eye on one director: four looks a second, in the client's clock, until the run ends."""
+"""Polls one director four times a second, in the client's clock, until the run ends."""
 
 from __future__ import annotations
 
@@ -289,7 +289,7 @@ class Poller(Background):
             self._recording.extend_columns("entries", columns)
 
     async def _look_around(self) -> None:
-        """What changes seldom: each change is an event."""
+        """Settings: each change is an event."""
         began_s, began_ns = time.monotonic(), time.time_ns()
         now = await self._eye.director_settings(timeout_s=POLL_TIMEOUT_S)
         await self._look_at_table()
@@ -319,7 +319,7 @@ class Poller(Background):
         )
 
     async def _look_at_timeouts(self) -> None:
-        """The timeouts alone; where the director does not tell them it is asked more seldom."""
+        """The timeouts alone; where the director does not tell them it is asked less often."""
         began_s, began_ns = time.monotonic(), time.time_ns()
         timeouts = await self._eye.timeouts(timeout_s=POLL_TIMEOUT_S)
         took_s = self._took_aside("timeouts", began_s)

@@ -21,7 +21,7 @@ IN_GUEST = "daemon off;\nmaster_process off;\n"
 def config(topology: Topology, server: Host, *, in_guest: bool = False, alone: bool = False) -> str:
     """nginx.conf; paths are relative to the prefix that it is started with.
 
-    In a kernel of its own one process does it all: forks are dear there. Also in the lab of an
+    In a kernel of its own one process does it all: forks are expensive there. Also in the lab of an
     ordinary user (``alone``), where there is no other user to become.
     """
     head = IN_GUEST if in_guest else ALONE if alone else ""

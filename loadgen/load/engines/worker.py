@@ -70,7 +70,7 @@ class PipeOutlet:
         self._send(READY, b"")
 
     def fault(self, error: Exception) -> None:
-        """The engine fell over."""
+        """The engine crashed."""
         self._send(FAULT, f"{type(error).__name__}: {error}".encode())
 
     def done(self) -> None:

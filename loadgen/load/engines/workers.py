@@ -99,7 +99,7 @@ class Workers:
         """Return when every worker has sent all it had to.
 
         Raises:
-            RunFailed: one of them fell over.
+            RunFailed: one of them crashed.
         """
         for each in self._workers:
             await each.sent.wait()

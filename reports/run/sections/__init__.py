@@ -19,7 +19,7 @@ from reports.run.sections import (
     timeline,
     what_if,
 )
-from reports.run.sections import traces as stories
+from reports.run.sections import traces as traces
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +38,7 @@ BUILDERS: tuple[Callable[[Analysis], Section | None], ...] = (  # in the order o
     servers.section,
     sockets.section,
     agreement.section,
-    stories.section,
+    traces.section,
     latency.section,
     not_measured.section,
     provenance.section,

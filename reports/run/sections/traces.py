@@ -1,4 +1,4 @@
-"""One connection's story: its packets as a ladder, its entry's states, and who forgets it when."""
+"""Connection traces: packets in a sequence diagram, the entry's states, and its expiry."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from analyzer.traces.choose import REASONS
-from reports.charts.sequence_diagram import SequenceDiagram, clock, ladder, packet_name
+from reports.charts.sequence_diagram import SequenceDiagram, clock, diagram, packet_name
 from reports.charts.wording import listed, milliseconds, plural, seconds, why_no_packets
 from reports.run.section import Cell, DataTable, Section
 
@@ -27,7 +27,7 @@ CLOSERS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownTrace:
-    """One story as the page shows it.
+    """One trace as the page shows it.
 
     Attributes:
         id: made from its number, never from a name.
@@ -38,20 +38,20 @@ class ShownTrace:
     id: str
     name: str
     sentence: str
-    ladder: SequenceDiagram
+    diagram: SequenceDiagram
     table: DataTable
 
 
 def section(analysis: Analysis) -> Section:
-    """The stories of the analysis, the oddest first, grouped by why they are offered."""
+    """The traces of the analysis, the oddest first, grouped by the reason for each."""
     groups: dict[str, list[ShownTrace]] = {}
-    for number, story in enumerate(analysis.stories):
-        reason, _ = REASONS[story.reasons[0]]
-        groups.setdefault(reason, []).append(_told(number, story))
+    for number, trace in enumerate(analysis.traces):
+        reason, _ = REASONS[trace.reasons[0]]
+        groups.setdefault(reason, []).append(_told(number, trace))
     return Section(
         id="stories",
         title="One connection, packet by packet",
-        template="sections/stories.html",
+        template="sections/traces.html",
         shows=frozenset(
             {"half-open", "refused", "reset-by-server", "packet-after-expiry", "arp-flux"}
         ),
@@ -59,60 +59,60 @@ def section(analysis: Analysis) -> Section:
     )
 
 
-def _told(number: int, story: ConnectionTrace) -> ShownTrace:
+def _told(number: int, trace: ConnectionTrace) -> ShownTrace:
     return ShownTrace(
-        id=f"story-{number}",
-        name=f"{story.client} at {seconds(story.first_s)}{_took(story)}",
-        sentence=sentence(story),
-        ladder=ladder(story),
-        table=table(story),
+        id=f"trace-{number}",
+        name=f"{trace.client} at {seconds(trace.first_s)}{_took(trace)}",
+        sentence=sentence(trace),
+        diagram=diagram(trace),
+        table=table(trace),
     )
 
 
-def _took(story: ConnectionTrace) -> str:
-    if story.total_ms is not None:
-        return f", {milliseconds(story.total_ms)} ms"
-    return f", {clock(story.last_s - story.first_s)} long"
+def _took(trace: ConnectionTrace) -> str:
+    if trace.total_ms is not None:
+        return f", {milliseconds(trace.total_ms)} ms"
+    return f", {clock(trace.last_s - trace.first_s)} long"
 
 
-def sentence(story: ConnectionTrace) -> str:
-    """A story in words: whose it is, how it went, who remembers it and for how long."""
-    reasons = listed([REASONS[name][0] for name in story.reasons])
-    way = [*story.directors, *([story.real_server] if story.real_server else [])]
+def sentence(trace: ConnectionTrace) -> str:
+    """A trace in words: whose connection, how it went, who keeps state of it and for how long."""
+    reasons = listed([REASONS[name][0] for name in trace.reasons])
+    way = [*trace.directors, *([trace.real_server] if trace.real_server else [])]
     through = f" through {listed(way)}" if way else ""
-    spent = clock(story.last_s - story.first_s)
-    packets = plural(story.packets_in_all, "packet")
-    failed = f" It failed: {story.error}." if story.error else ""
-    told = [_remembered(memory, story) for memory in story.memories]
+    spent = clock(trace.last_s - trace.first_s)
+    packets = plural(trace.packets_in_all, "packet")
+    failed = f" It failed: {trace.error}." if trace.error else ""
+    told = [_remembered(retention, trace) for retention in trace.retentions]
     after = f" After the last packet: {'; '.join(told)}." if told else ""
     return (
-        f"{story.client} to {story.vip}{through}: {packets} in {spent}; "
-        f"{CLOSERS[story.closer]}.{failed}{after} Offered because: {reasons}."
+        f"{trace.client} to {trace.vip}{through}: {packets} in {spent}; "
+        f"{CLOSERS[trace.closer]}.{failed}{after} Offered because: {reasons}."
     )
 
 
-def _remembered(memory: Retention, story: ConnectionTrace) -> str:
-    whose = f"the entry on {memory.name}" if memory.name else f"the {ENDS[memory.holder]}"
-    if memory.until_s is None:
-        return f"{whose} in {memory.state}, {memory.why}"
-    length = seconds(memory.until_s - story.last_s)
-    margin = f" ± {seconds(memory.margin_s)}" if memory.margin_s else ""
+def _remembered(retention: Retention, trace: ConnectionTrace) -> str:
+    whose = f"the entry on {retention.name}" if retention.name else f"the {ENDS[retention.holder]}"
+    if retention.until_s is None:
+        return f"{whose} in {retention.state}, {retention.why}"
+    length = seconds(retention.until_s - trace.last_s)
+    margin = f" ± {seconds(retention.margin_s)}" if retention.margin_s else ""
     verb = {"predicted": "predicted to go", "seen": "seen to go", "inferred": "forgets"}
-    if memory.holder == "director":
-        return f"{whose} in {memory.state} is {verb[memory.basis]} at {length}{margin}"
-    return f"{whose} keeps {memory.state} until {length} ({memory.why})"
+    if retention.holder == "director":
+        return f"{whose} in {retention.state} is {verb[retention.basis]} at {length}{margin}"
+    return f"{whose} keeps {retention.state} until {length} ({retention.why})"
 
 
 # -- the table -----------------------------------------------------------------------------------
 
 
-def table(story: ConnectionTrace) -> DataTable:
-    """What the ladder shows, row by row."""
-    rows = [(packet.t_s, _packet_row(packet, story)) for packet in story.packets]
+def table(trace: ConnectionTrace) -> DataTable:
+    """What the diagram shows, row by row."""
+    rows = [(packet.t_s, _packet_row(packet, trace)) for packet in trace.packets]
     rows += [
-        (memory.until_s, _end_row(memory, story))
-        for memory in story.memories
-        if memory.until_s is not None
+        (retention.until_s, _end_row(retention, trace))
+        for retention in trace.retentions
+        if retention.until_s is not None
     ]
     return DataTable(
         columns=("after the first packet", "what", "from and to", "known", "entry then"),
@@ -120,27 +120,33 @@ def table(story: ConnectionTrace) -> DataTable:
     )
 
 
-def _packet_row(packet: Packet, story: ConnectionTrace) -> tuple[Cell, ...]:
+def _packet_row(packet: Packet, trace: ConnectionTrace) -> tuple[Cell, ...]:
     stops = [ENDS[packet.legs[0].source], *(ENDS[leg.target] for leg in packet.legs)]
     way = " → ".join(stops) + (f" ({packet.dead_end})" if packet.dead_end else "")
     unseen = [f"to {ENDS[leg.target]} inferred" for leg in packet.legs if not leg.seen]
     known = "captured" + (f", {' and '.join(unseen)}" if unseen else "")
-    after = clock(packet.t_s - story.first_s)
-    return after, packet_name(packet), way, known, _state_at(story, packet.t_s)
+    after = clock(packet.t_s - trace.first_s)
+    return after, packet_name(packet), way, known, _state_at(trace, packet.t_s)
 
 
-def _state_at(story: ConnectionTrace, t_s: float) -> str:
+def _state_at(trace: ConnectionTrace, t_s: float) -> str:
     held = [
         span.state
-        for span in story.predicted
+        for span in trace.predicted
         if span.from_s <= t_s and (span.until_s is None or t_s < span.until_s)
     ]
     return held[-1] if held else "none"
 
 
-def _end_row(memory: Retention, story: ConnectionTrace) -> tuple[Cell, ...]:
-    assert memory.until_s is not None
-    what = "entry goes" if memory.holder == "director" else f"{memory.state} ends"
-    after = clock(memory.until_s - story.first_s)
-    margin = f" ± {seconds(memory.margin_s)}" if memory.margin_s else ""
-    return after + margin, what, ENDS[memory.holder], f"{memory.basis}: {memory.why}", "none"
+def _end_row(retention: Retention, trace: ConnectionTrace) -> tuple[Cell, ...]:
+    assert retention.until_s is not None
+    what = "entry goes" if retention.holder == "director" else f"{retention.state} ends"
+    after = clock(retention.until_s - trace.first_s)
+    margin = f" ± {seconds(retention.margin_s)}" if retention.margin_s else ""
+    return (
+        after + margin,
+        what,
+        ENDS[retention.holder],
+        f"{retention.basis}: {retention.why}",
+        "none",
+    )

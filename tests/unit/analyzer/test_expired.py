@@ -104,8 +104,8 @@ def test_a_connection_idle_beyond_the_tcp_timeout_is_reset_by_the_director(
     assert "tcp_keepalive_time, 7200 s" in one.advice
     assert "1 connection went on after the entry had expired: reset" in found.verdict
     assert finding(found, "reset-by-server") is None  # it is the same reset
-    (story,) = [story for story in found.stories if "after-expiry" in story.reasons]
-    assert story.client == "198.51.100.9:40000"
+    (trace,) = [trace for trace in found.traces if "after-expiry" in trace.reasons]
+    assert trace.client == "198.51.100.9:40000"
 
 
 def test_silence_is_told_and_is_less_sure_where_nobody_read_the_timeout(tmp_path: Path) -> None:

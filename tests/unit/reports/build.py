@@ -339,7 +339,7 @@ def demo() -> Analysis:
         failover=None,
         not_measured=(),
         timeline=_timeline(),
-        stories=(story(), half_open_story()),
+        traces=(trace(), half_open_trace()),
         pictures=_pictures(),
         manifest=MANIFEST,
     )
@@ -361,7 +361,7 @@ def _latencies(sent: Burst) -> Latencies:
     )
 
 
-def story() -> ConnectionTrace:
+def trace() -> ConnectionTrace:
     """A connection in dr, closed by the client; half of its hops are inferred."""
     forth = (
         Leg(source="client", target="director", seen=True),
@@ -390,10 +390,10 @@ def story() -> ConnectionTrace:
         packets_in_all=13,
         predicted=tuple(Span(state=name, from_s=a, until_s=b) for name, a, b in states),
         observed=(Span(state="FIN_WAIT", from_s=0.6, until_s=None),),
-        memories=(
-            _memory("client", "TIME_WAIT", 60.42, "inferred"),
-            _memory("director", "FIN_WAIT", 20.8, "predicted"),
-            _memory("director", "FIN_WAIT", None, "seen"),
+        retentions=(
+            _retention("client", "TIME_WAIT", 60.42, "inferred"),
+            _retention("director", "FIN_WAIT", 20.8, "predicted"),
+            _retention("director", "FIN_WAIT", None, "seen"),
         ),
         connect_ms=0.3,
         total_ms=11.0,
@@ -401,7 +401,7 @@ def story() -> ConnectionTrace:
     )
 
 
-def _memory(holder: End, state: str, until_s: float | None, basis: Basis) -> Retention:
+def _retention(holder: End, state: str, until_s: float | None, basis: Basis) -> Retention:
     return Retention(
         holder=holder,
         state=state,
@@ -414,9 +414,9 @@ def _memory(holder: End, state: str, until_s: float | None, basis: Basis) -> Ret
     )
 
 
-def half_open_story() -> ConnectionTrace:
+def half_open_trace() -> ConnectionTrace:
     """A SYN that was repeated, and no answer to it."""
-    one = story()
+    one = trace()
     again = replace(one.packets[0], t_s=1.4, again=True)
     return replace(
         one,
@@ -428,7 +428,7 @@ def half_open_story() -> ConnectionTrace:
         packets_in_all=2,
         predicted=(Span(state="SYN_RECV", from_s=0.4, until_s=62.0),),
         observed=(Span(state="CLOSE", from_s=0.6, until_s=62.1),),
-        memories=(_memory("director", "SYN_RECV", 62.0, "predicted"),),
+        retentions=(_retention("director", "SYN_RECV", 62.0, "predicted"),),
         total_ms=None,
         error="timed out",
     )
@@ -464,7 +464,7 @@ def without_capture() -> Analysis:
         run,
         lifetimes=(group,),
         agreement=agreement,
-        stories=(),
+        traces=(),
         not_measured=(NotMeasured(what="packets", why="CAP_NET_RAW is missing"),),
         timeline=replace(run.timeline, marks={}, predicted=()),
         pictures=replace(run.pictures, states=run.pictures.states[:1], tcpfin=()),
@@ -533,7 +533,7 @@ def all_failed() -> Analysis:
 def nothing() -> Analysis:
     """A run that was killed before anything was recorded."""
     run = replace(collected(), peaks=(), lifetimes=(), agreement=(), findings=(), manifest={})
-    run = replace(run, stories=())
+    run = replace(run, traces=())
     empty = replace(run.timeline, end_s=0.0, marks={}, observed=(), predicted=(), peaks=())
     return replace(run, verdict="Nothing was recorded.", timeline=empty, pictures=Pictures())
 

@@ -125,7 +125,7 @@ class _Client:
         """What is under way goes no further.
 
         Raises:
-            BaseException: whatever a request fell over.
+            BaseException: whatever a request raised.
         """
         if self._timer is not None:
             self._timer.cancel()

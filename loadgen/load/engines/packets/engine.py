@@ -59,17 +59,17 @@ class Sender:
         plan = share.plan
         self._outlet = outlet
         self._turns = turns_of(share)
-        ground = find_egress(plan.target.vip)
-        self._neighbours = Neighbours(ground.interface, ground.mac, plan.sources)
-        there = self._neighbours.resolve(ground.next_hop, _RESOLVE_S)
+        egress = find_egress(plan.target.vip)
+        self._neighbours = Neighbours(egress.interface, egress.mac, plan.sources)
+        there = self._neighbours.resolve(egress.next_hop, _RESOLVE_S)
         if there is None:
-            raise RunFailed(f"nobody on {ground.interface} answers for {ground.next_hop}")
+            raise RunFailed(f"nobody on {egress.interface} answers for {egress.next_hop}")
         payloads = {
             Segment.ASK: request_bytes(plan, server_closes=False),
             Segment.ASK_CLOSE: request_bytes(plan, server_closes=True),
         }
         vip = (plan.target.vip, plan.target.port)
-        self._templates = Templates(vip, plan.sources, (there, ground.mac), payloads)
+        self._templates = Templates(vip, plan.sources, (there, egress.mac), payloads)
         self._machine = Machine(
             plan,
             [outlet.text(each) for each in plan.sources],
@@ -78,9 +78,9 @@ class Sender:
             first_port=FIRST_PORT + share.begin_ns // 1_000_000 % PORTS,
         )
         slot_bytes = 1 << (self._templates.width + SLOT_HEADER_BYTES - 1).bit_length()
-        self._sending = SendRing(ground.interface, slot_bytes=slot_bytes)
+        self._sending = SendRing(egress.interface, slot_bytes=slot_bytes)
         ethertype = version_of(plan.target.vip).ethertype
-        self._receiving = PromptRing(ground.interface, protocol=ethertype, program=program(*vip))
+        self._receiving = PromptRing(egress.interface, protocol=ethertype, program=program(*vip))
         self._reader = Reader(plan.sources)
         self._dropped = 0
         self._due: list[tuple[int, int]] = []

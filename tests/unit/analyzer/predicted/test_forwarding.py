@@ -78,7 +78,7 @@ def test_what_a_capture_tells_depends_on_where_it_was_taken(
     assert row.n == N
     state = "TIME_WAIT" if expected[0] == "nat" or way == "dr-gateway" else "FIN_WAIT"
     assert row.state == state
-    assert not [story for story in found.stories if "syn-repeated" in story.reasons]
+    assert not [trace for trace in found.traces if "syn-repeated" in trace.reasons]
     assumed = expected[1] == "assumed"
     assert (finding(found, "forwarding-assumed") is not None) == assumed
     assert ("forwarding (dr, tun or nat)" in {gap.what for gap in found.not_measured}) == assumed
@@ -185,7 +185,7 @@ def test_interfaces_on_top_of_each_other_show_a_packet_several_times(tmp_path: P
     found = imported(tmp_path, capture(thrice, "director", "sll2", net))
     assert told(found) == ("nat", "packets")
     assert {(row.state, row.n) for row in found.lifetimes} == {("TIME_WAIT", N)}
-    (usual,) = [story for story in found.stories if "usual" in story.reasons]
+    (usual,) = [trace for trace in found.traces if "usual" in trace.reasons]
     assert usual.packets_in_all == len(CLOSED)
 
 
@@ -360,6 +360,6 @@ def test_a_masquerading_router_shows_each_connection_twice_and_it_counts_once(
     meta = ("meta.json", json.dumps({"vip": out.vip, "port": 80}))
     found = imported(tmp_path, capture([*hops(out), *came], "client", link, out), meta)
     assert [(row.state, row.n) for row in found.lifetimes] == [("FIN_WAIT", N)]
-    assert {story.client.split(":")[0] for story in found.stories} == {"203.0.113.1"}
+    assert {trace.client.split(":")[0] for trace in found.traces} == {"203.0.113.1"}
     (gap,) = [gap for gap in found.not_measured if "own addresses" in gap.what]
     assert gap.what.startswith(f"{N} connections")

@@ -1,4 +1,4 @@
-"""A ladder keeps the order of time, says what was inferred, and writes nothing over anything."""
+"""A sequence diagram keeps the order of time, marks what was inferred, and overlaps nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.traces.model import Span
-from reports.charts.sequence_diagram import BAR_X, LANES, LINE, Bar, ladder
+from reports.charts.sequence_diagram import BAR_X, LANES, LINE, Bar, diagram
 from reports.charts.sequence_diagram import clock as shown
 from tests.unit.reports import build
 
@@ -19,7 +19,7 @@ def bars(drawing_bars: list[Bar], column: int) -> list[Bar]:
 
 
 def test_what_was_captured_is_solid_and_what_follows_from_it_is_not() -> None:
-    drawing = ladder(build.story())
+    drawing = diagram(build.trace())
     hops = {(arrow.x1, arrow.x2): arrow.seen for arrow in drawing.arrows}
     assert hops == {
         (LANES["client"], LANES["director"]): True,
@@ -29,14 +29,14 @@ def test_what_was_captured_is_solid_and_what_follows_from_it_is_not() -> None:
 
 
 def test_a_reply_that_goes_by_the_director_hops_over_its_line() -> None:
-    hopping = [arrow for arrow in ladder(build.story()).arrows if arrow.hop_x]
+    hopping = [arrow for arrow in diagram(build.trace()).arrows if arrow.hop_x]
     assert [(arrow.x1, arrow.hop_x, arrow.x2) for arrow in hopping] == [
         (LANES["server"], LANES["director"], LANES["client"])
     ]
 
 
 def test_the_bars_of_the_entry_join_without_a_gap_and_are_named() -> None:
-    drawing = ladder(build.story())
+    drawing = diagram(build.trace())
     predicted = bars(drawing.bars, 0)
     assert [bar.hue for bar in predicted] == ["orange", "green", "blue"]
     assert all(a.y + a.height == b.y for a, b in pairwise(predicted))
@@ -45,18 +45,18 @@ def test_the_bars_of_the_entry_join_without_a_gap_and_are_named() -> None:
 
 
 def test_an_entry_that_was_not_seen_to_go_has_an_open_end() -> None:
-    (seen,) = bars(ladder(build.story()).bars, 1)
+    (seen,) = bars(diagram(build.trace()).bars, 1)
     assert seen.open_end
-    assert not any(bar.open_end for bar in bars(ladder(build.story()).bars, 0))
+    assert not any(bar.open_end for bar in bars(diagram(build.trace()).bars, 0))
 
 
 def test_a_polled_state_that_differs_is_named_too() -> None:
-    named = [x.text for x in ladder(build.half_open_story()).labels if x.kind == "state"]
+    named = [x.text for x in diagram(build.half_open_trace()).labels if x.kind == "state"]
     assert named == ["SYN_RECV", "CLOSE seen"]
 
 
 def test_a_long_silence_is_marked() -> None:
-    drawing = ladder(build.half_open_story())
+    drawing = diagram(build.half_open_trace())
     assert len(drawing.pauses) == 2  # before the repeated SYN, and before the end
 
 
@@ -76,9 +76,9 @@ def test_times_since_the_first_packet_have_three_figures() -> None:
 
 
 def test_a_step_that_seconds_would_hide_is_told_since_the_row_above() -> None:
-    one = build.story()
+    one = build.trace()
     packets = [replace(one.packets[0], t_s=0.4 + at_s) for at_s in (0, 0.03, 1.2, 1.2035, 2.5)]
-    drawing = ladder(replace(one, packets=tuple(packets), memories=()))
+    drawing = diagram(replace(one, packets=tuple(packets), retentions=()))
     times = [label.text for label in drawing.labels if label.kind == "time"]
     assert times == ["0", "30.0 ms", "1.20 s", "+3.5 ms", "2.50 s"]
 
@@ -87,14 +87,14 @@ def test_a_step_that_seconds_would_hide_is_told_since_the_row_above() -> None:
 def test_no_label_stands_over_another_and_rows_go_down(
     times: list[float], edges: list[float]
 ) -> None:
-    one = build.story()
+    one = build.trace()
     states = ["SYN_RECV", "ESTABLISHED", "FIN_WAIT", "CLOSE"]
     spans = [
         Span(state=states[i % 4], from_s=a, until_s=b)
         for i, (a, b) in enumerate(pairwise(sorted(edges)))
     ]
     packets = tuple(replace(one.packets[0], t_s=t_s) for t_s in sorted(times))
-    drawing = ladder(
+    drawing = diagram(
         replace(one, first_s=min(times), packets=packets, predicted=tuple(spans), observed=())
     )
     for kind in ("state", "time"):

@@ -55,7 +55,7 @@ def test_the_heat_map_keeps_every_request() -> None:
 
 def test_each_hop_of_a_story_is_a_row() -> None:
     run = build.demo()
-    hops = sum(len(packet.legs) for story in run.stories for packet in story.packets)
+    hops = sum(len(packet.legs) for trace in run.traces for packet in trace.packets)
     frame = sheets(run)["connection_packets"]
     assert len(frame) == hops
     assert set(frame["captured"]) == {True, False}

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from reports.export.markdown import charts_of
-from reports.export.stills import is_picture, ladder_svg, read_stills, render_stills
+from reports.export.stills import is_picture, read_stills, render_stills, sequence_diagram_svg
 from reports.run.sections.traces import sentence
 from tests.unit.reports import build
 from tests.unit.reports.run.test_page import HOSTILE, Outline
@@ -65,8 +65,8 @@ def test_the_page_for_the_browser_is_as_safe_as_the_report(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", *HOSTILE[:7]])
 def test_a_ladder_is_a_picture_without_any_browser(text: str) -> None:
-    story = build.hostile(text).stories[0]
-    drawn = ladder_svg(story, sentence(story))
+    trace = build.hostile(text).traces[0]
+    drawn = sequence_diagram_svg(trace, sentence(trace))
     assert is_picture(drawn)
     words = [element.text for element in ElementTree.fromstring(drawn).iter() if element.text]
     assert "client" in words

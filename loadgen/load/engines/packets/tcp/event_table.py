@@ -99,7 +99,7 @@ def _rules(answers: Ints) -> Ints:
     advances = (data | fin) & ~rst
     ours = opening & acks_all & syn & ack & ~rst
     strange = opening & ~acks_all & ack & ~rst
-    happenings = (  # of several that fit, the last
+    events = (  # of several that fit, the last
         (Event.DATA, data),
         (Event.OLD, (carries | syn | fin_flag) & ~data),
         (Event.FIN, fin),
@@ -119,6 +119,6 @@ def _rules(answers: Ints) -> Ints:
         FIN_ACKED_FIRST: fin_acked & carries,
     }
     happens = np.zeros_like(answers)
-    for event, is_so in happenings:
+    for event, is_so in events:
         happens[is_so] = event
     return happens | united(brings)

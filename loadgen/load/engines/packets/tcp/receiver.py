@@ -1,4 +1,4 @@
-"""What segments from the server mean: each becomes a happening of its connection."""
+"""Received segments: each becomes an event of its connection."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Receiver:
     """Takes segments in.
 
     Args:
-        moves: of the connections that the segments are for.
+        transitions: of the connections that the segments are for.
         answers: reads what the server says.
     """
 

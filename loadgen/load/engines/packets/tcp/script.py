@@ -1,4 +1,4 @@
-"""What a connection does when something happens, as a table: state x happening -> state, segment.
+"""What a connection does on an event, as a table: state x event -> state, segment.
 
 Theory of operation. A connection begins with its SYN, in ``SYN_SENT``. ``COMMON`` is what every
 connection does until its answer is whole, and what it does once its FIN is out (RFC 9293, figure 5,
@@ -6,7 +6,7 @@ without the simultaneous open, which no server of ours makes). Between the two s
 its own for each way of closing, in ``SCRIPTS``. What no line names changes and sends nothing.
 
 The lines become arrays, so that thousands of connections are moved by one look into them:
-``NEXT[script, state, happening]`` and ``SEND[script, state, happening]``.
+``NEXT[script, state, event]`` and ``SEND[script, state, event]``.
 """
 
 from __future__ import annotations
@@ -164,7 +164,7 @@ SCRIPTS: Mapping[Close, Lines] = {
     },
 }
 """The lines that are a way of closing's own. ``half`` is ``client`` to which a server that stays
-open is no reason to go (``Moves``)."""
+open is no reason to go (``Transitions``)."""
 
 BUSY = frozenset({S.SYN_SENT, S.ASKED, S.HOLDING, S.HOLDING_CLOSED, S.AWAITING_FIN})
 """A sender of the closed model waits for these."""
@@ -200,7 +200,7 @@ def _straight(lines: Lines) -> Lines:
 
 
 def compiled(*, holds: bool) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
-    """``NEXT`` and ``SEND``, each of shape (ways of closing, states, happenings)."""
+    """``NEXT`` and ``SEND``, each of shape (ways of closing, states, events)."""
     shape = (len(CLOSES), len(ConnectionState), len(Event))
     following = np.broadcast_to(
         np.arange(len(ConnectionState), dtype=np.uint8)[:, None], shape

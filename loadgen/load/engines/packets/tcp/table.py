@@ -1,6 +1,6 @@
-"""The script's table, compiled: one look moves a connection and says all that comes of it.
+"""The script's table, compiled: one look-up gives a connection's next state and all that follows.
 
-A *line* is a script and a state as one number, and ``line + happening`` is a place in the table. At
+A *line* is a script and a state as one number, and ``line + event`` is a place in the table. At
 a place stand the line that follows and the *deeds*: bits for all that is to be done. Thousands of
 connections are moved by two looks, and what none of them needs costs one test of their deeds.
 """

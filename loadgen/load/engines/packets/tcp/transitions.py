@@ -1,4 +1,4 @@
-"""The table at work: what has happened gives connections their state, segments and rows."""
+"""Events give connections their next state, segments and rows, by the table."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Counts:
 
 
 class Transitions:
-    """Moves connections, and gathers the segments and the rows that come of it.
+    """Applies events to connections, and gathers the segments and the rows that come of it.
 
     Args:
         plan: what each of them does.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from loadgen.load.engines.packets.wire.language import Heard
+from loadgen.load.engines.packets.wire.language import NeighbourMessage
 
 _ARP = struct.Struct("!6s6sH HHBBH 6s4s6s4s")
 _ETHERNET, _IPV4 = 1, 0x0800
@@ -26,11 +26,11 @@ class Arp:
         """Who has an address; from nobody, to find out whether it is taken (RFC 5227)."""
         return self._frame(_EVERYBODY, _REQUEST, sender or bytes(4), bytes(6), target)
 
-    def answer(self, asked: Heard) -> bytes:
+    def answer(self, asked: NeighbourMessage) -> bytes:
         """It is ours."""
         return self._frame(asked.mac, _REPLY, asked.target, asked.mac, asked.sender)
 
-    def heard(self, frame: bytes) -> Heard | None:
+    def heard(self, frame: bytes) -> NeighbourMessage | None:
         """What a frame says; None if nothing."""
         if len(frame) < _ARP.size:
             return None
@@ -38,7 +38,7 @@ class Arp:
         _, _, _, _, kind_of_address, size, _, kind, mac, sender, _, target = fields
         if (kind_of_address, size) != (_IPV4, 6):
             return None
-        return Heard(asks=kind == _REQUEST, sender=sender, mac=mac, target=target)
+        return NeighbourMessage(asks=kind == _REQUEST, sender=sender, mac=mac, target=target)
 
     def _frame(self, to: bytes, kind: int, sender: bytes, mac: bytes, target: bytes) -> bytes:
         ends = (self._mac, sender, mac, target)

@@ -76,15 +76,15 @@ def check_egress(plan: LoadPlan) -> None:
             f"--engine packets sends a request in one segment: {size:,} bytes, expected at most "
             f"{most:,}"
         )
-    ground = find_egress(plan.target.vip)
-    _check_pool(plan, ground)
-    _check_forwarding(plan.target.vip, ground.interface)
-    _check_wire(plan, ground)
+    egress = find_egress(plan.target.vip)
+    _check_pool(plan, egress)
+    _check_forwarding(plan.target.vip, egress.interface)
+    _check_wire(plan, egress)
 
 
-def _check_pool(plan: LoadPlan, ground: Egress) -> None:
+def _check_pool(plan: LoadPlan, egress: Egress) -> None:
     ours = {str(each["local"]) for link in _ip("address") for each in link.get("addr_info", ())}
-    ours |= {str(ip_address(address)) for address in (plan.target.vip, ground.next_hop)}
+    ours |= {str(ip_address(address)) for address in (plan.target.vip, egress.next_hop)}
     for address in plan.sources:
         if ip_address(address).is_multicast or ip_address(address).is_unspecified:
             raise UsageProblem(f"--local-ips: no host can have {address}")
@@ -109,23 +109,23 @@ def _check_forwarding(vip: str, interface: str) -> None:
         )
 
 
-def _check_wire(plan: LoadPlan, ground: Egress) -> None:
+def _check_wire(plan: LoadPlan, egress: Egress) -> None:
     try:
-        neighbours = Neighbours(ground.interface, ground.mac, plan.sources)
+        neighbours = Neighbours(egress.interface, egress.mac, plan.sources)
     except OSError as error:
         raise UsageProblem(
-            f"--engine packets: no packet socket on {ground.interface}: {error.strerror} "
+            f"--engine packets: no packet socket on {egress.interface}: {error.strerror} "
             "(needs root or CAP_NET_RAW)"
         ) from error
     try:
         taken = neighbours.probe(_PROBED_S)  # before we ask for anything in the name of one of them
         if taken:
             raise UsageProblem(
-                f"--local-ips: {taken} is taken: another host on {ground.interface} has it"
+                f"--local-ips: {taken} is taken: another host on {egress.interface} has it"
             )
-        if neighbours.resolve(ground.next_hop, _ASKED_S) is None:
+        if neighbours.resolve(egress.next_hop, _ASKED_S) is None:
             raise UsageProblem(
-                f"--engine packets: nobody on {ground.interface} answers for {ground.next_hop}"
+                f"--engine packets: nobody on {egress.interface} answers for {egress.next_hop}"
             )
     finally:
         neighbours.close()

@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Heard:
+class NeighbourMessage:
     """What a neighbour has said.
 
     Attributes:
@@ -36,8 +36,8 @@ class Language(Protocol):
     def question(self, sender: bytes | None, target: bytes) -> bytes:
         """Who has an address; from nobody, to find out whether it is taken."""
 
-    def answer(self, asked: Heard) -> bytes:
+    def answer(self, asked: NeighbourMessage) -> bytes:
         """It is ours."""
 
-    def heard(self, frame: bytes) -> Heard | None:
+    def heard(self, frame: bytes) -> NeighbourMessage | None:
         """What a frame says; None if nothing."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from loadgen.load.engines.packets.wire.language import Heard
+from loadgen.load.engines.packets.wire.language import NeighbourMessage
 from loadgen.load.engines.packets.wire.versions import ETHERNET_BYTES, IPV6
 
 _ICMPV6 = 58
@@ -47,7 +47,7 @@ class Ndp:
         message = _MESSAGE.pack(_SOLICITATION, 0, 0, 0, target) + option
         return self._frame(_group_mac(to), sender or _NOBODY, to, message)
 
-    def answer(self, asked: Heard) -> bytes:
+    def answer(self, asked: NeighbourMessage) -> bytes:
         """It is ours; to all, where somebody without an address wants to have it."""
         unspecified = asked.sender == _NOBODY
         to, mac = (_ALL_NODES, _group_mac(_ALL_NODES)) if unspecified else (asked.sender, asked.mac)
@@ -56,7 +56,7 @@ class Ndp:
         message = _MESSAGE.pack(_ADVERTISEMENT, 0, 0, flags, asked.target) + option
         return self._frame(mac, asked.target, to, message)
 
-    def heard(self, frame: bytes) -> Heard | None:
+    def heard(self, frame: bytes) -> NeighbourMessage | None:
         """What a frame says; None if nothing."""
         if len(frame) < _MESSAGE_AT + _MESSAGE.size:
             return None
@@ -66,7 +66,9 @@ class Ndp:
             return None
         asks = kind == _SOLICITATION
         mac = _option(frame, _SOURCE_MAC if asks else _TARGET_MAC) or frame[6:12]
-        return Heard(asks=asks, sender=source if asks else target, mac=mac, target=target)
+        return NeighbourMessage(
+            asks=asks, sender=source if asks else target, mac=mac, target=target
+        )
 
     def _frame(self, mac: bytes, source: bytes, to: bytes, message: bytes) -> bytes:
         pseudo = source + to + struct.pack("!II", len(message), _ICMPV6)

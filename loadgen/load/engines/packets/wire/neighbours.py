@@ -21,7 +21,7 @@ from loadgen.rings.packet_socket import SOL_PACKET, attach_filter
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from loadgen.load.engines.packets.wire.language import Heard, Language
+    from loadgen.load.engines.packets.wire.language import Language, NeighbourMessage
 
 _PACKET_ADD_MEMBERSHIP, _PACKET_MR_ALLMULTI = 1, 2  # packet(7)
 _MOST_AT_ONCE = 512
@@ -106,7 +106,7 @@ class Neighbours:
                 self._send(self._language.answer(heard))
         return told
 
-    def _heard(self) -> Iterator[Heard]:
+    def _heard(self) -> Iterator[NeighbourMessage]:
         """What has come, but for our own words."""
         for _ in range(_MOST_AT_ONCE):
             try:

@@ -1,4 +1,4 @@
-"""The stories on the page: each in words, as a ladder and as a table that say the same."""
+"""The traces on the page: each in words, as a diagram and as a table that say the same."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from reports.run.sections.traces import section, sentence, table
 from tests.unit.reports import build
 
 
-def test_a_sentence_tells_the_whole_story() -> None:
-    text = sentence(build.story())
+def test_a_sentence_tells_all_of_a_connection() -> None:
+    text = sentence(build.trace())
     assert text.startswith(
         "192.168.10.250:40001 to 192.168.10.2:80 through bal01 and 192.168.10.21:80: "
         "13 packets in 20.0 ms; the client closed first."
@@ -20,11 +20,11 @@ def test_a_sentence_tells_the_whole_story() -> None:
 
 
 def test_a_failure_is_told() -> None:
-    assert "It failed: timed out." in sentence(build.half_open_story())
+    assert "It failed: timed out." in sentence(build.half_open_trace())
 
 
 def test_the_table_has_a_row_for_each_packet_and_each_end_in_the_order_of_time() -> None:
-    rows = table(build.story()).rows
+    rows = table(build.trace()).rows
     assert [row[1] for row in rows] == [
         "SYN",
         "SYN+ACK",
@@ -40,10 +40,10 @@ def test_the_table_has_a_row_for_each_packet_and_each_end_in_the_order_of_time()
     assert rows[5][2] == "client → director (no entry there)"
 
 
-def test_stories_are_grouped_by_what_they_are_offered_for() -> None:
+def test_traces_are_grouped_by_what_they_are_offered_for() -> None:
     groups = section(build.demo()).facts["groups"]
     assert list(groups) == ["among the slowest requests", "its SYN was repeated"]
-    assert [item.id for items in groups.values() for item in items] == ["story-0", "story-1"]
+    assert [item.id for items in groups.values() for item in items] == ["trace-0", "trace-1"]
 
 
 def test_without_packets_the_section_says_why_there_is_none() -> None:
@@ -53,6 +53,6 @@ def test_without_packets_the_section_says_why_there_is_none() -> None:
 
 
 def test_ids_are_free_of_names() -> None:
-    named = replace(build.story(), client="<script>")
-    groups = section(replace(build.demo(), stories=(named,))).facts["groups"]
-    assert [item.id for items in groups.values() for item in items] == ["story-0"]
+    named = replace(build.trace(), client="<script>")
+    groups = section(replace(build.demo(), traces=(named,))).facts["groups"]
+    assert [item.id for items in groups.values() for item in items] == ["trace-0"]

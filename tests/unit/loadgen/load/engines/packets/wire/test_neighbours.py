@@ -15,7 +15,7 @@ from scapy.layers.inet6 import (
 from scapy.layers.l2 import ARP, Ether
 
 from loadgen.load.engines.packets.wire.arp import Arp
-from loadgen.load.engines.packets.wire.language import Heard
+from loadgen.load.engines.packets.wire.language import NeighbourMessage
 from loadgen.load.engines.packets.wire.ndp import Ndp
 
 HERE, THERE = "02:00:00:00:00:02", "02:00:00:00:00:01"
@@ -33,7 +33,7 @@ def four(address: str) -> bytes:
     return socket.inet_aton(address)
 
 
-def heard_by_ndp(packet: Ether) -> Heard | None:
+def heard_by_ndp(packet: Ether) -> NeighbourMessage | None:
     return Ndp(MAC).heard(bytes(packet))
 
 
@@ -49,7 +49,7 @@ def asked(source: str, to: str, mac: str) -> Ether:
 )
 def test_a_solicitation_is_answered_to_whoever_asked(to: str, mac: str) -> None:
     heard = heard_by_ndp(asked(THEIRS, to, mac))
-    assert heard == Heard(asks=True, sender=six(THEIRS), mac=THEIR_MAC, target=six(OURS))
+    assert heard == NeighbourMessage(asks=True, sender=six(THEIRS), mac=THEIR_MAC, target=six(OURS))
     wanted = (
         Ether(src=HERE, dst=THERE)
         / IPv6(src=OURS, dst=THEIRS, hlim=255)
@@ -89,7 +89,9 @@ def test_an_advertisement_tells_where_an_address_is_now() -> None:
         / ICMPv6NDOptDstLLAddr(lladdr=THERE)
     )
     heard = heard_by_ndp(told)
-    assert heard == Heard(asks=False, sender=six(THEIRS), mac=THEIR_MAC, target=six(THEIRS))
+    assert heard == NeighbourMessage(
+        asks=False, sender=six(THEIRS), mac=THEIR_MAC, target=six(THEIRS)
+    )
 
 
 @pytest.mark.parametrize("cut", [0, 13, 53, 77])
@@ -113,7 +115,7 @@ def test_arp_asks_and_answers_as_scapy_would() -> None:
         op=1, hwsrc=HERE, psrc=ours, hwdst="00:00:00:00:00:00", pdst=theirs
     )
     assert arp.question(four(ours), four(theirs)) == bytes(ask).ljust(60, b"\0")
-    heard = Heard(asks=True, sender=four(theirs), mac=THEIR_MAC, target=four(ours))
+    heard = NeighbourMessage(asks=True, sender=four(theirs), mac=THEIR_MAC, target=four(ours))
     reply = Ether(src=HERE, dst=THERE) / ARP(op=2, hwsrc=HERE, psrc=ours, hwdst=THERE, pdst=theirs)
     assert arp.answer(heard) == bytes(reply).ljust(60, b"\0")
     asks = Ether(src=THERE) / ARP(op=1, hwsrc=THERE, psrc=theirs, pdst=ours)

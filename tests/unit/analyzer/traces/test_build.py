@@ -1,4 +1,4 @@
-"""One connection's story is what was sent, what the director made of it, and who remembers it."""
+"""The trace of a connection is what was sent, what the director made of it, and who keeps it."""
 
 from __future__ import annotations
 
@@ -24,45 +24,45 @@ SENT_ON = Leg(source="director", target="server", seen=False)
 
 def told(tmp_path: Path, *lives: Life, forwarding: str = "dr") -> tuple[ConnectionTrace, ...]:
     stage = Stage(lives=lives, until_s=1030.0, forwarding=forwarding)
-    return stage.played(tmp_path).stories
+    return stage.played(tmp_path).traces
 
 
-def by_port(stories: tuple[ConnectionTrace, ...], port: int) -> ConnectionTrace:
-    (story,) = (one for one in stories if one.client.endswith(f":{port}"))
-    return story
+def by_port(traces: tuple[ConnectionTrace, ...], port: int) -> ConnectionTrace:
+    (trace,) = (one for one in traces if one.client.endswith(f":{port}"))
+    return trace
 
 
-def memory(story: ConnectionTrace, basis: str) -> Retention:
-    (found,) = (one for one in story.memories if one.basis == basis)
+def retention(trace: ConnectionTrace, basis: str) -> Retention:
+    (found,) = (one for one in trace.retentions if one.basis == basis)
     return found
 
 
 def test_a_connection_is_told_packet_by_packet(tmp_path: Path) -> None:
-    (story,) = told(tmp_path, closed(40000, 1000.0))
-    assert [packet.flag for packet in story.packets] == ["SYN", "ACK", "FIN"]
-    assert [packet.t_s for packet in story.packets] == pytest.approx([1.0, 1.1, 1.4])
-    assert all(packet.legs == (ARRIVES, SENT_ON) for packet in story.packets)
-    assert story.real_server == "192.168.10.21:80"
-    assert story.directors == ("bal01",)
+    (trace,) = told(tmp_path, closed(40000, 1000.0))
+    assert [packet.flag for packet in trace.packets] == ["SYN", "ACK", "FIN"]
+    assert [packet.t_s for packet in trace.packets] == pytest.approx([1.0, 1.1, 1.4])
+    assert all(packet.legs == (ARRIVES, SENT_ON) for packet in trace.packets)
+    assert trace.real_server == "192.168.10.21:80"
+    assert trace.directors == ("bal01",)
 
 
 def test_the_bar_shows_each_state_from_packet_to_packet_and_to_the_entrys_end(
     tmp_path: Path,
 ) -> None:
-    (story,) = told(tmp_path, closed(40000, 1000.0))
-    assert [span.state for span in story.predicted] == ["SYN_RECV", "ESTABLISHED", "FIN_WAIT"]
-    assert [span.from_s for span in story.predicted] == pytest.approx([1.0, 1.1, 1.4])
-    assert [span.until_s for span in story.predicted] == pytest.approx(
+    (trace,) = told(tmp_path, closed(40000, 1000.0))
+    assert [span.state for span in trace.predicted] == ["SYN_RECV", "ESTABLISHED", "FIN_WAIT"]
+    assert [span.from_s for span in trace.predicted] == pytest.approx([1.0, 1.1, 1.4])
+    assert [span.until_s for span in trace.predicted] == pytest.approx(
         [1.1, 1.4, goes_at(1000.4, 20) - 999]
     )
-    assert [span.state for span in story.observed] == ["SYN_RECV", "ESTABLISHED", "FIN_WAIT"]
-    ends = [span.until_s for span in story.observed]
+    assert [span.state for span in trace.observed] == ["SYN_RECV", "ESTABLISHED", "FIN_WAIT"]
+    ends = [span.until_s for span in trace.observed]
     assert None not in ends
 
 
 def test_predicted_and_seen_ends_of_the_entry_stand_beside_each_other(tmp_path: Path) -> None:
-    (story,) = told(tmp_path, closed(40000, 1000.0))
-    predicted, seen = memory(story, "predicted"), memory(story, "seen")
+    (trace,) = told(tmp_path, closed(40000, 1000.0))
+    predicted, seen = retention(trace, "predicted"), retention(trace, "seen")
     assert predicted.until_s == pytest.approx(goes_at(1000.4, 20.0) - 999, abs=1e-3)
     assert seen.until_s == pytest.approx(predicted.until_s, abs=seen.margin_s + 0.01)
     assert seen.margin_s == pytest.approx(0.05)
@@ -70,10 +70,10 @@ def test_predicted_and_seen_ends_of_the_entry_stand_beside_each_other(tmp_path: 
 
 
 def test_an_entry_that_outlives_the_watch_has_no_end(tmp_path: Path) -> None:
-    (story,) = told(tmp_path, opened(40000, 1000.0))
-    assert memory(story, "seen").until_s is None
-    assert story.observed[-1].until_s is None
-    assert memory(story, "predicted").until_s == pytest.approx(goes_at(1000.1, 900.0) - 999)
+    (trace,) = told(tmp_path, opened(40000, 1000.0))
+    assert retention(trace, "seen").until_s is None
+    assert trace.observed[-1].until_s is None
+    assert retention(trace, "predicted").until_s == pytest.approx(goes_at(1000.1, 900.0) - 999)
 
 
 def reply(at_s: float, port: int, flag: Flag, mac: int = SERVER_MAC) -> Seg:
@@ -83,12 +83,12 @@ def reply(at_s: float, port: int, flag: Flag, mac: int = SERVER_MAC) -> Seg:
 def test_in_dr_replies_go_by_the_director_and_the_closer_keeps_time_wait(tmp_path: Path) -> None:
     life = closed(40000, 1000.0)
     sent = (*life.sent, reply(1000.05, 40000, Flag.SYN), reply(1000.45, 40000, Flag.FIN))
-    (story,) = told(tmp_path, replace(life, sent=sent))
-    back = [packet for packet in story.packets if not packet.to_vip]
+    (trace,) = told(tmp_path, replace(life, sent=sent))
+    back = [packet for packet in trace.packets if not packet.to_vip]
     assert [packet.legs for packet in back] == [
         (Leg(source="server", target="client", seen=True),)
     ] * 2
-    kept = memory(story, "inferred")
+    kept = retention(trace, "inferred")
     assert (kept.holder, kept.state) == ("client", "TIME_WAIT")
     assert kept.until_s == pytest.approx(1.45 + 60)
 
@@ -97,8 +97,8 @@ def test_in_nat_replies_pass_the_director_and_their_first_hop_is_inferred(tmp_pa
     life = closed(40000, 1000.0)
     mac = life.sent[0].mac
     sent = (*life.sent, reply(1000.05, 40000, Flag.SYN, mac), reply(1000.2, 40000, Flag.ACK, mac))
-    (story,) = told(tmp_path, replace(life, sent=sent), forwarding="nat")
-    assert next(packet for packet in story.packets if not packet.to_vip).legs == (
+    (trace,) = told(tmp_path, replace(life, sent=sent), forwarding="nat")
+    assert next(packet for packet in trace.packets if not packet.to_vip).legs == (
         Leg(source="server", target="director", seen=False),
         Leg(source="director", target="client", seen=True),
     )
@@ -107,32 +107,32 @@ def test_in_nat_replies_pass_the_director_and_their_first_hop_is_inferred(tmp_pa
 def test_a_packet_that_finds_no_entry_goes_no_further(tmp_path: Path) -> None:
     life = closed(40000, 1000.0)
     late = replace(life, sent=(*life.sent, Seg(1025.0, 40000, Flag.ACK)))
-    (story,) = told(tmp_path, late)
-    assert story.packets[-1].legs == (ARRIVES,)
-    assert story.packets[-1].dead_end == "no entry there: not sent on"
-    assert all(packet.dead_end is None for packet in story.packets[:-1])
+    (trace,) = told(tmp_path, late)
+    assert trace.packets[-1].legs == (ARRIVES,)
+    assert trace.packets[-1].dead_end == "no entry there: not sent on"
+    assert all(packet.dead_end is None for packet in trace.packets[:-1])
 
 
 def test_a_repeated_syn_is_said_to_be_one_and_offered_first(tmp_path: Path) -> None:
     slow = half_open(40005, 1000.0)
     again = replace(slow, sent=(*slow.sent, Seg(1001.0, 40005, Flag.SYN)))
-    stories = told(tmp_path, *(closed(40000 + i, 1000.0 + i) for i in range(4)), again)
-    assert stories[0].client.endswith(":40005")
-    assert stories[0].reasons[0] == "syn-repeated"
-    assert "half-open" in stories[0].reasons
-    assert [packet.again for packet in stories[0].packets] == [False, True]
-    assert [packet.legs for packet in stories[0].packets] == [(ARRIVES,), (ARRIVES, SENT_ON)]
-    assert stories[0].packets[0].dead_end == "no answer came"
+    traces = told(tmp_path, *(closed(40000 + i, 1000.0 + i) for i in range(4)), again)
+    assert traces[0].client.endswith(":40005")
+    assert traces[0].reasons[0] == "syn-repeated"
+    assert "half-open" in traces[0].reasons
+    assert [packet.again for packet in traces[0].packets] == [False, True]
+    assert [packet.legs for packet in traces[0].packets] == [(ARRIVES,), (ARRIVES, SENT_ON)]
+    assert traces[0].packets[0].dead_end == "no answer came"
 
 
 def test_a_prediction_that_is_off_is_offered(tmp_path: Path) -> None:
     good, bad = closed(40000, 1000.0), closed(40001, 1000.2)
     early = replace(bad, held=replace(bad.held, gone_s=1012.0))
-    story = by_port(told(tmp_path, good, early), 40001)
-    assert "prediction-off" in story.reasons
+    trace = by_port(told(tmp_path, good, early), 40001)
+    assert "prediction-off" in trace.reasons
 
 
-def test_a_reused_port_is_two_stories_each_with_its_own_entry(tmp_path: Path) -> None:
+def test_a_reused_port_is_two_traces_each_with_its_own_entry(tmp_path: Path) -> None:
     sent = [(1000.0, Flag.SYN, 5), (1000.1, Flag.ACK, 6), (1000.2, Flag.RST, 6)]
     states = ((1000.0, State.SYN_RECV), (1000.1, State.ESTABLISHED), (1000.2, State.CLOSE))
     first = Life(
@@ -143,10 +143,10 @@ def test_a_reused_port_is_two_stories_each_with_its_own_entry(tmp_path: Path) ->
         (Seg(1003.0, 40000, Flag.SYN, sequence=9),),
         Held(40000, ((1003.0, State.SYN_RECV),), goes_at(1003.0, 60)),
     )
-    stories = told(tmp_path, first, second)
-    assert len(stories) == 2
-    assert all("port-reuse" in story.reasons for story in stories)
-    spans = {story.first_s: [span.state for span in story.predicted] for story in stories}
+    traces = told(tmp_path, first, second)
+    assert len(traces) == 2
+    assert all("port-reuse" in trace.reasons for trace in traces)
+    spans = {trace.first_s: [span.state for span in trace.predicted] for trace in traces}
     assert spans == {
         1.0: ["SYN_RECV", "ESTABLISHED", "CLOSE"],
         4.0: ["SYN_RECV"],
@@ -162,12 +162,12 @@ def test_a_connection_that_moved_is_told_by_both_directors_and_drawn_by_the_last
     states = ((1000.0, State.SYN_RECV),)
     first = Life((lost, *moved), Held(40000, states, goes_at(1000.0, 60)))
     other = {"bal02": {"macs": ["02:00:00:00:00:12"]}}
-    (story,) = Stage(lives=[first], until_s=1030.0, others=other).played(tmp_path).stories
-    assert story.directors == ("bal01", "bal02")
-    assert [span.state for span in story.predicted] == ["SYN_RECV", "ESTABLISHED", "FIN_WAIT"]
-    assert story.predicted[0].from_s == pytest.approx(4.0)
-    assert [packet.dead_end for packet in story.packets] == ["no answer came", None, None, None]
-    ends = {(one.name, one.state): one.until_s for one in story.memories if one.basis != "seen"}
+    (trace,) = Stage(lives=[first], until_s=1030.0, others=other).played(tmp_path).traces
+    assert trace.directors == ("bal01", "bal02")
+    assert [span.state for span in trace.predicted] == ["SYN_RECV", "ESTABLISHED", "FIN_WAIT"]
+    assert trace.predicted[0].from_s == pytest.approx(4.0)
+    assert [packet.dead_end for packet in trace.packets] == ["no answer came", None, None, None]
+    ends = {(one.name, one.state): one.until_s for one in trace.retentions if one.basis != "seen"}
     granule_s = 0.64  # nobody polled bal02: the phase of its timers is open
     assert ends["bal02", "FIN_WAIT"] == pytest.approx(goes_at(1003.4, 20.0) - 999, abs=granule_s)
     assert ends["bal01", "SYN_RECV"] == pytest.approx(goes_at(1000.0, 60.0) - 999)
@@ -176,18 +176,18 @@ def test_a_connection_that_moved_is_told_by_both_directors_and_drawn_by_the_last
 def test_a_long_connection_is_told_by_its_begin_and_its_end(tmp_path: Path) -> None:
     life = opened(40000, 1000.0)
     talk = tuple(Seg(1000.2 + 0.01 * i, 40000, Flag.ACK, sequence=i) for i in range(500))
-    (story,) = told(tmp_path, replace(life, sent=(*life.sent, *talk)))
-    assert story.packets_in_all == 502
-    assert len(story.packets) == 48
-    assert sum(packet.left_out for packet in story.packets) == 502 - 48
-    assert story.packets[-1].t_s == pytest.approx(1.2 + 4.99)
+    (trace,) = told(tmp_path, replace(life, sent=(*life.sent, *talk)))
+    assert trace.packets_in_all == 502
+    assert len(trace.packets) == 48
+    assert sum(packet.left_out for packet in trace.packets) == 502 - 48
+    assert trace.packets[-1].t_s == pytest.approx(1.2 + 4.99)
 
 
 def test_without_packets_nothing_is_told(tmp_path: Path) -> None:
     assert told(tmp_path) == ()
 
 
-def test_stories_are_for_the_page_and_not_in_the_document(tmp_path: Path) -> None:
+def test_traces_are_for_the_page_and_not_in_the_document(tmp_path: Path) -> None:
     analysis = Stage(lives=[closed(40000, 1000.0)], until_s=1003.0).played(tmp_path)
-    assert analysis.stories
-    assert "stories" not in to_json(analysis)
+    assert analysis.traces
+    assert "traces" not in to_json(analysis)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Row = dict[Hashable, Any]
 
 
-def socket_memory(holder: str, last_s: float) -> tuple[Retention, ...]:
+def socket_retention(holder: str, last_s: float) -> tuple[Retention, ...]:
     """The socket that closed first and so keeps TIME_WAIT; none where nobody does.
 
     Args:
@@ -41,7 +41,7 @@ def socket_memory(holder: str, last_s: float) -> tuple[Retention, ...]:
     )
 
 
-def entry_memory(entry: Row, zero_ns: int, director: str) -> Retention:
+def entry_retention(entry: Row, zero_ns: int, director: str) -> Retention:
     """A director's entry as predicted: a row of ``Prediction.entries``."""
     state, cause = State(int(entry["state"])), str(entry["cause"])
     timeout = f"{TIMEOUT_NAMES[state]} {entry['timeout_s']:g} s"
@@ -57,7 +57,7 @@ def entry_memory(entry: Row, zero_ns: int, director: str) -> Retention:
     )
 
 
-def seen_memory(life: Row, zero_ns: int, last_s: float, director: str) -> Retention:
+def seen_retention(life: Row, zero_ns: int, last_s: float, director: str) -> Retention:
     """A director's entry as polled: a row of ``observed.entry_lives``."""
     until_s, margin_s, why = None, 0.0, "still there at the last look"
     if pd.notna(life["gone_ns"]):
