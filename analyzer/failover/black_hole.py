@@ -28,7 +28,7 @@ AROUND_NS = 2 * _S
 
 
 def black_hole(found: Sequence[Rule], sent: Sent, zero_ns: int) -> BlackHole | None:
-    """The first mastership of a director that was relieved and came back unheard, to clients' harm."""
+    """The first mastership of a relieved director that came back unheard, to clients' harm."""
     for before, rule in pairwise(found):
         if before.sender == rule.sender or not before.claims_ns or _said_so(rule):
             continue
