@@ -6,7 +6,7 @@ HERE = "loadgen.commands.analyzer"
 
 group = LazyGroup(
     name="analyzer",
-    help="Read a run directory and say what the director believed, and why.",
+    help="Analyse a run directory: what the directors' tables held, and why.",
     lazy={
         "import": f"{HERE}.import_:import_",
         "report": f"{HERE}.report:report",

@@ -14,12 +14,13 @@ import click
     "output",
     required=True,
     type=click.Path(path_type=Path),
-    help="The copy's directory; it must not exist.",
+    help="Directory of the copy; it must not exist.",
 )
 @click.option(
     "--key-file",
     type=click.Path(path_type=Path),
-    help="32 bytes, or 64 hexadecimal digits: the same stand-ins each time.  [default: a new key]",
+    help="Key of 32 bytes or 64 hexadecimal digits, for the same replacements each time.  "
+    "[default: a new key]",
 )
 def anonymise(run: Path, output: Path, key_file: Path | None) -> None:
     """Copy RUN without the addresses, names and payloads in it.

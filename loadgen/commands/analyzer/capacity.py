@@ -22,56 +22,60 @@ LIMIT_S = 20.0
 @click.command()
 @click.option("--hosts", type=click.IntRange(1, 64), required=True, help="Directors.")
 @click.option(
-    "--link", "link_bps", type=BIT_RATE, required=True, help="Of each director: 1G, 1.5G, 100M."
+    "--link",
+    "link_bps",
+    type=BIT_RATE,
+    required=True,
+    help="Link rate of each director: 1G, 1.5G, 100M.",
 )
 @click.option(
-    "--ingress", "ingress_bps", type=BIT_RATE, required=True, help="What clients send, on average."
+    "--ingress", "ingress_bps", type=BIT_RATE, required=True, help="Average traffic from clients."
 )
 @click.option(
     "--failures",
     type=click.IntRange(0, 64),
     default=1,
     show_default=True,
-    help="How many directors may be down at once.",
+    help="Number of directors that may be down at once.",
 )
 @click.option(
     "--utilisation",
     type=SHARE,
     default="1",
     show_default=True,
-    help="The share of a link that may be used.",
+    help="Share of a link that may be used.",
 )
 @click.option(
     "--burst",
     type=FACTOR,
     default="1",
     show_default=True,
-    help="The highest rate over the average.",
+    help="Peak rate divided by the average rate.",
 )
 @click.option(
     "--egress",
     "egress_bps",
     type=BIT_RATE,
-    help="Of the answers, where they pass the directors too (nat).",
+    help="Traffic of the responses, if they pass the directors too (nat).",
 )
 @click.option(
     "--share",
     "shares",
     type=SHARES,
-    help="Of the traffic per VIP, where they are not equal: 40,30,20,10.",
+    help="Traffic shares of the VIPs, if unequal: 40,30,20,10.",
 )
 @click.option(
     "--emit",
     type=click.Path(path_type=Path, file_okay=False),
-    help="A new folder for a keepalived.conf per director, and the topology of a lab.",
+    help="Write a keepalived.conf per director and a lab topology to this new folder.",
 )
-@click.option("--sync", is_flag=True, help="With --emit: the directors keep entries alike.")
-@click.option("-o", "output", type=click.Path(path_type=Path), help="A page with the chart.")
+@click.option("--sync", is_flag=True, help="With --emit: configure the IPVS sync daemon.")
+@click.option("-o", "output", type=click.Path(path_type=Path), help="Output page with the chart.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as one JSON document.")
 def capacity(
     output: Path | None, emit: Path | None, sync: bool, as_json: bool, **options: Any
 ) -> None:
-    """Say how many VIPs survive the loss of directors: nothing is sent, nothing is measured.
+    """Compute how many VIPs survive the loss of directors, without sending anything.
 
     Each VIP moves by VRRP to the next director of its list. Answers which lists keep every link
     within its limit after the losses, with the fewest VIPs, with all directors at work, and with

@@ -23,22 +23,23 @@ if TYPE_CHECKING:
     "expected",
     multiple=True,
     metavar="EXPECTATION",
-    help="Such as 'tcpfin=30±1s', 'inactive_peak<=1200', 'state(FIN_WAIT)>=99%'; repeatable.",
+    help="Expectation, such as 'tcpfin=30±1s', 'inactive_peak<=1200', 'state(FIN_WAIT)>=99%'; "
+    "repeatable.",
 )
 @click.option(
     "--policy",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="A TOML file of expectations with names and notes.",
+    help="TOML file of expectations with names and notes.",
 )
 @click.option(
     "--baseline",
     type=click.Path(path_type=Path),
-    help="An earlier run of the same load: what was set, measured and found shall be as there.",
+    help="Earlier run of the same load: settings, measurements and findings must match it.",
 )
 @click.option(
     "--tolerance",
     metavar="SHARE",
-    help="Of peaks and latencies against the baseline.  [the policy's, else 10%]",
+    help="Tolerance of peaks and latencies against the baseline.  [the policy's, else 10%]",
 )
 @click.option(
     "--format",
@@ -46,13 +47,15 @@ if TYPE_CHECKING:
     type=click.Choice(["text", "tap", "github"]),
     default="text",
     show_default=True,
-    help="Lines; TAP; or GitHub's annotations, with a step summary.",
+    help="text: lines; tap: TAP; github: annotations and a step summary.",
 )
 @click.option(
-    "--junit", type=click.Path(path_type=Path, dir_okay=False), help="Write JUnit XML there."
+    "--junit", type=click.Path(path_type=Path, dir_okay=False), help="Write JUnit XML to this file."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the checks as one JSON document.")
-@click.option("--quantities", is_flag=True, help="List all that may be expected, and end.")
+@click.option(
+    "--quantities", is_flag=True, help="List all quantities that can be checked, and exit."
+)
 def check(
     run: Path | None,
     expected: Sequence[str],

@@ -16,11 +16,11 @@ import click
     "-o",
     "output",
     type=click.Path(path_type=Path),
-    help="The page; comparison.html in the last RUN.",
+    help="Output page; by default comparison.html in the last RUN.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as one JSON document.")
 def compare(runs: tuple[Path, ...], output: Path | None, as_json: bool) -> None:
-    """Compare RUNs with the first of them: what differs, by how much, and beyond what doubt."""
+    """Compare RUNs with the first: what differs, by how much, and with what uncertainty."""
     from analyzer.across_runs.compare import compare as compared
     from analyzer.across_runs.compare import to_json
     from analyzer.analysis import analyse

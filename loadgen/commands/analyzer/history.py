@@ -15,11 +15,14 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option(
-    "-o", "output", type=click.Path(path_type=Path), help="The page; history.html in DIR."
+    "-o",
+    "output",
+    type=click.Path(path_type=Path),
+    help="Output page; by default history.html in DIR.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the history as one JSON document.")
 def history(folder: Path, output: Path | None, as_json: bool) -> None:
-    """Show the runs of DIR as a table and a page of trends, changes beyond noise marked."""
+    """Show trends over the runs in DIR, with changes beyond noise marked."""
     from analyzer.across_runs.history import to_json
     from loadgen.session.files import write_text
     from reports.across_runs.history import render_history, summary_lines

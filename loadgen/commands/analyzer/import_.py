@@ -9,11 +9,9 @@ import click
 
 @click.command("import")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "-o", "output", required=True, type=click.Path(path_type=Path), help="The run's directory."
-)
+@click.option("-o", "output", required=True, type=click.Path(path_type=Path), help="Run directory.")
 def import_(paths: tuple[Path, ...], output: Path) -> None:
-    """Make a run directory of PATHS: a folder, or a capture, a poll log and a meta.json."""
+    """Import PATHS into a run directory: a folder, or a capture, a poll log and a meta.json."""
     from loadgen.importing.folder import import_folder
 
     for doubt in import_folder(list(paths), output)[:20]:

@@ -31,12 +31,12 @@ COUNTERS = (*STATS, "cps", "inpps", "outpps", "inbps", "outbps")
 @click.option(
     "--hz",
     type=click.IntRange(1, 10_000),
-    help="The director's HZ: turns the kernel's persistence, in jiffies, into seconds.",
+    help="HZ of the director, to convert the kernel's persistence from jiffies to seconds.",
 )
 def parse(file: Path, as_json: bool, hz: int | None) -> None:
-    """Read what ipvsadm or /proc/net/ip_vs* printed, from FILE or standard input.
+    """Parse output of ipvsadm or /proc/net/ip_vs*, from FILE or standard input.
 
-    Ends with 2 when nothing in the text was understood; a tool's error text is understood.
+    Exit code 2 if nothing in the text was understood; a tool's error text is understood.
     """
     from analyzer.errors import ParseError
     from analyzer.ipvs import ipvsadm as texts

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option(
-    "-q", "--rate", "rate_per_s", type=RATE, required=True, help="Connections opened a second."
+    "-q", "--rate", "rate_per_s", type=RATE, required=True, help="New connections per second."
 )
 @click.option(
     "-z",
     "--duration",
     "duration_s",
     type=SPAN,
-    help="Of the load; until the table is steady, and a little longer, unless told.",
+    help="Duration of the load; by default until the table is steady, and a little longer.",
 )
 @click.option("--protocol", type=click.Choice(["tcp", "udp"]), default="tcp", show_default=True)
 @click.option(
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     type=DURATION,
     default=0,
     show_default=True,
-    help="Silence between the response and the close.",
+    help="Time between response and close.",
 )
 @click.option(
     "--forwarding",
@@ -51,17 +51,17 @@ if TYPE_CHECKING:
 @click.option(
     "--timeouts",
     type=TIMEOUTS,
-    help="The director's, as ipvsadm --set takes them.  [default: 900,120,300]",
+    help="Timeouts of the director, as ipvsadm --set takes them.  [default: 900,120,300]",
 )
-@click.option("--tcp", "tcp_s", type=SPAN, help="The first of them alone.")
-@click.option("--tcpfin", "tcpfin_s", type=SPAN, help="The second alone.")
-@click.option("--udp", "udp_s", type=SPAN, help="The third alone.")
+@click.option("--tcp", "tcp_s", type=SPAN, help="The tcp timeout alone.")
+@click.option("--tcpfin", "tcpfin_s", type=SPAN, help="The tcpfin timeout alone.")
+@click.option("--udp", "udp_s", type=SPAN, help="The udp timeout alone.")
 @click.option(
     "--hz",
     type=click.Choice([100, 250, 300, 1000]),
     default=250,
     show_default=True,
-    help="Of the director's kernel; Debian's is 250.",
+    help="HZ of the director's kernel; Debian's is 250.",
 )
 @click.option(
     "--arrivals",
@@ -75,14 +75,14 @@ if TYPE_CHECKING:
     type=click.IntRange(1, 2**32),
     default=1,
     show_default=True,
-    help="Source addresses of the clients.",
+    help="Number of source addresses of the clients.",
 )
 @click.option(
     "--ports",
     type=click.IntRange(1, 65535),
     default=28232,
     show_default=True,
-    help="Source ports of each; Linux takes 32768 to 60999.",
+    help="Number of source ports per address; Linux uses 32768 to 60999.",
 )
 @click.option(
     "--client-time-wait",
@@ -90,19 +90,19 @@ if TYPE_CHECKING:
     type=DURATION,
     default=60,
     show_default=True,
-    help="For which a client that closed first keeps its port.",
+    help="Time for which a client that closed first keeps its port.",
 )
 @click.option(
     "--conn-tab-bits",
     type=click.IntRange(8, 27),
     default=12,
     show_default=True,
-    help="The director's hash table has 2 to this power of buckets.",
+    help="2^N buckets in the director's hash table.",
 )
-@click.option("-o", "output", type=click.Path(path_type=Path), help="A page with the chart.")
+@click.option("-o", "output", type=click.Path(path_type=Path), help="Output page with the chart.")
 @click.option("--json", "as_json", is_flag=True, help="Print the forecast as one JSON document.")
 def predict(output: Path | None, as_json: bool, **options: Any) -> None:
-    """Say how full a director's table gets under a load: nothing is sent, nothing is measured.
+    """Predict how full a director's table gets under a load, without sending anything.
 
     ActiveConn and InActConn over time, their steady state with its band, the source ports that
     the load needs, and the memory that its entries take.

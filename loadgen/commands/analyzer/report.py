@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     "-o",
     "output",
     type=click.Path(path_type=Path),
-    help="The file (html, md) or the folder (csv, parquet).  [default: in RUN]",
+    help="Output file (html, md) or folder (csv, parquet).  [default: in RUN]",
 )
 @click.option(
     "--format",
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     type=click.Choice(["html", "md", "csv", "parquet"]),
     default="html",
     show_default=True,
-    help="The page; a summary for a pull request or a ticket; the tables behind the charts.",
+    help="html: the page; md: a summary for a ticket; csv, parquet: the tables behind the charts.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the analysis as one JSON document.")
 @click.option(
@@ -33,15 +33,15 @@ if TYPE_CHECKING:
     "assumed",
     multiple=True,
     metavar="NAME=VALUE",
-    help="The same packets under another tcp, tcpfin, udp, forwarding, conn_reuse_mode or "
+    help="Replay the same packets with another tcp, tcpfin, udp, forwarding, conn_reuse_mode or "
     "secure_tcp; repeatable.",
 )
 def report(
     run: Path, output: Path | None, form: str, as_json: bool, assumed: tuple[str, ...]
 ) -> None:
-    """Analyse RUN again and write its page, or another form; also a run that was cut off.
+    """Analyse RUN again and write its page or another format; also a run that was cut off.
 
-    Of a folder that `loadgen failover --repeat` left, the page of every run and of all.
+    For a folder of `loadgen failover --repeat`, the page of each run and of all together.
     """
     from analyzer.compared.what_if import parse_assumption
     from loadgen.capacity_proof.conclude import conclude_if_proof, print_proof

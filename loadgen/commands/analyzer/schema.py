@@ -10,9 +10,9 @@ NAMES = ("report", "parse", "predict", "capacity", "capacity-proof", "sweep", "v
 @click.command()
 @click.argument("command", type=click.Choice(NAMES), default="report")
 def schema(command: str) -> None:
-    """Print the JSON Schema of what COMMAND prints with --json.
+    """Print the JSON Schema of the --json output of COMMAND.
 
-    `report` unless told; `loadgen burst --json` prints the same document.
+    By default that of `report`; `loadgen burst --json` prints the same document.
     """
     import json
 

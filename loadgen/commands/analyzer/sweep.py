@@ -10,10 +10,15 @@ import click
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("-o", "output", type=click.Path(path_type=Path), help="The page; sweep.html there.")
+@click.option(
+    "-o",
+    "output",
+    type=click.Path(path_type=Path),
+    help="Output page; by default sweep.html there.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as one JSON document.")
 def sweep(folder: Path, output: Path | None, as_json: bool) -> None:
-    """Compare the runs of a sweep's FOLDER, and say how small tcpfin may be."""
+    """Compare the runs in a sweep's FOLDER, and report how small tcpfin may be."""
     from analyzer.sweep.results import to_json
     from loadgen.session.conclude import conclude_sweep
     from reports.run.text import printable

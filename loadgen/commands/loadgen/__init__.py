@@ -6,7 +6,7 @@ HERE = "loadgen.commands.loadgen"
 
 group = LazyGroup(
     name="loadgen",
-    help="Fire a burst at an IPVS virtual IP and say why the director remembers it.",
+    help="Fire a burst at an IPVS virtual IP and explain what its directors keep of it.",
     lazy={
         "burst": f"{HERE}.burst:burst",
         "collect": f"{HERE}.collect:collect",

@@ -33,7 +33,8 @@ from loadgen.commands.types import OBSERVE
     "services",
     multiple=True,
     metavar="VIP[:PORT]",
-    help="Which services are recorded, also [VIP]:PORT or fwmark:N; the one sent to unless told.",
+    help="Services to record, also [VIP]:PORT or fwmark:N; by default the one that the load is "
+    "sent to.",
 )
 @timeouts_option
 @keep_timeouts_option
@@ -42,12 +43,12 @@ from loadgen.commands.types import OBSERVE
     type=OBSERVE,
     default="auto",
     show_default=True,
-    help="How long to watch after the burst; 0 ends with it.",
+    help="How long to poll after the burst; 0 stops at its end.",
 )
 @capture_options
 @check_options
 @live_option
-@click.option("-o", "output", type=click.Path(path_type=Path), help="The run's directory.")
+@click.option("-o", "output", type=click.Path(path_type=Path), help="Run directory.")
 @click.option("--json", "as_json", is_flag=True, help="Print the analysis as one JSON document.")
 @click.option("--no-color", is_flag=True, help="No colours in the progress bars.")
 def burst(
@@ -59,7 +60,7 @@ def burst(
     no_color: bool,
     **options: Any,
 ) -> int:
-    """Fire a burst at a virtual IP and say why its directors remember it.
+    """Fire a burst at a virtual IP and explain what its directors keep of it.
 
     With a lab up that holds the VIP, the lab's client sends and its directors are watched.
     """

@@ -23,7 +23,7 @@ PLANS = ("balanced", "all_active", "minimum")
 @click.option("--hosts", type=click.IntRange(2, 5), required=True, help="Directors.")
 @click.option("--link", "link_bps", type=BIT_RATE, required=True, help="Of each director: 1G.")
 @click.option(
-    "--ingress", "ingress_bps", type=BIT_RATE, required=True, help="What clients send, on average."
+    "--ingress", "ingress_bps", type=BIT_RATE, required=True, help="Average traffic from clients."
 )
 @click.option(
     "--failures",
@@ -62,7 +62,7 @@ PLANS = ("balanced", "all_active", "minimum")
     show_default=True,
     help="Of the lab, which is made for this and taken down.",
 )
-@click.option("-o", "output", type=click.Path(path_type=Path), help="The run's directory.")
+@click.option("-o", "output", type=click.Path(path_type=Path), help="Run directory.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document.")
 def capacity_proof(
     window_s: float,

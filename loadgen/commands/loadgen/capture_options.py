@@ -13,10 +13,12 @@ if TYPE_CHECKING:
 
     from loadgen.capture.start import CaptureOptions
 
-_WITHOUT = click.option("--no-capture", is_flag=True, help="Do without the packets.")
-_WITH = click.option("--capture", is_flag=True, help="Also the packets of the one service.")
+_WITHOUT = click.option("--no-capture", is_flag=True, help="Capture no packets.")
+_WITH = click.option("--capture", is_flag=True, help="Also capture the packets of the service.")
 _OPTIONS = (
-    click.option("--interface", help="To capture on; the one that leads to the VIP unless told."),
+    click.option(
+        "--interface", help="Interface to capture on; by default the one that routes to the VIP."
+    ),
     click.option(
         "--capture-with",
         type=click.Choice(["auto", "ring", "scapy"]),
@@ -29,13 +31,13 @@ _OPTIONS = (
         default="client",
         show_default=True,
         metavar="HOST",
-        help="Where: a director or server of the run by its name, or a link as for --director; "
-        "tcpdump runs there.",
+        help="Host to capture on: a director or server of the run by name, or a link as for "
+        "--director; tcpdump runs there.",
     ),
     click.option(
         "--capture-size",
         type=SIZE,
-        help="Of all capture files together, such as 500M; the oldest are deleted beyond it.",
+        help="Total size of the capture files, such as 500M; beyond it the oldest are deleted.",
     ),
 )
 

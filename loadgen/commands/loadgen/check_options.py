@@ -21,24 +21,26 @@ _OPTIONS = (
         "expected",
         multiple=True,
         metavar="EXPECTATION",
-        help="Of the run, such as 'tcpfin=30±1s'; exit code 99 if it does not hold; repeatable.",
+        help="Expectation of the run, such as 'tcpfin=30±1s'; exit code 99 if it does not hold; "
+        "repeatable.",
     ),
     click.option(
         "--policy",
         type=click.Path(path_type=Path, dir_okay=False),
-        help="A TOML file of expectations with names and notes.",
+        help="TOML file of expectations with names and notes.",
     ),
     click.option(
         "--junit",
         type=click.Path(path_type=Path, dir_okay=False),
-        help="Write what became of them as JUnit XML there.",
+        help="Write the results of the expectations as JUnit XML.",
     ),
     click.option(
         "--abort-on",
         "abort_on",
         multiple=True,
         metavar="LIMIT",
-        help="End the run, exit code 99, once 'failed>10', 'failed_share>=5%', 'active_peak>N' or "
+        help="Stop the run with exit code 99 as soon as 'failed>10', 'failed_share>=5%', "
+        "'active_peak>N' or "
         "'inactive_peak>N'; repeatable.",
     ),
 )

@@ -27,37 +27,37 @@ from loadgen.commands.types import DURATION, KEEP, LISTEN
     "services",
     multiple=True,
     metavar="VIP[:PORT]",
-    help="Which services, also [VIP]:PORT or fwmark:N; repeatable; all unless told.",
+    help="Services to watch, also [VIP]:PORT or fwmark:N; repeatable; by default all.",
 )
 @server_option
 @lab_option
-@click.option("-z", "--duration", type=DURATION, help="For how long; until Ctrl-C unless told.")
+@click.option("-z", "--duration", type=DURATION, help="Duration; by default until Ctrl-C.")
 @click.option(
     "-i",
     "--interval",
     type=DURATION,
     default=1,
     show_default=True,
-    help="How often the table is shown anew.",
+    help="Refresh interval of the table.",
 )
 @click.option(
     "--openmetrics",
     type=LISTEN,
-    help="Serve the metrics there meanwhile; on 127.0.0.1 unless an address is told.",
+    help="Serve OpenMetrics during the watch; by default on 127.0.0.1.",
 )
 @click.option(
     "--keep",
     type=KEEP,
     default="1G",
     show_default=True,
-    help="How much of the watch stays on disk; the oldest is deleted beyond it.",
+    help="How much of the watch to keep on disk; older data is deleted.",
 )
 @director_cpu_option
 @timeouts_option
 @keep_timeouts_option
 @options_of_wanted_capture
 @live_option
-@click.option("-o", "output", type=click.Path(path_type=Path), help="The run's directory.")
+@click.option("-o", "output", type=click.Path(path_type=Path), help="Run directory.")
 @click.option("--json", "as_json", is_flag=True, help="Print the analysis as one JSON document.")
 @click.option("--no-color", is_flag=True, help="No colours in the table.")
 def collect(
@@ -70,7 +70,7 @@ def collect(
     no_color: bool,
     **options: Any,
 ) -> int:
-    """Watch directors without load: what they hold, what comes, and when a drained server is empty.
+    """Watch directors without load: entries, new connections, and when a drained server is empty.
 
     Without --director, those of loadgen.toml or LOADGEN_DIRECTOR are watched; where none are
     configured, or with --lab, those of the running lab. Ctrl-C ends the watch and makes the report.

@@ -16,28 +16,28 @@ server_option = click.option(
     "servers",
     multiple=True,
     metavar="LINK",
-    help="A real server whose sockets are counted too; a link as for --director; repeatable.",
+    help="Real server whose sockets are counted too; a link as for --director; repeatable.",
 )
 lab_of_vip_option = click.option(
-    "--lab", "lab_name", envvar="LOADGEN_LAB", help="Which lab, where several hold the VIP."
+    "--lab", "lab_name", envvar="LOADGEN_LAB", help="Name of the lab, if several hold the VIP."
 )
 lab_option = click.option(
-    "--lab", "lab_name", envvar="LOADGEN_LAB", help="Which lab, where several are up."
+    "--lab", "lab_name", envvar="LOADGEN_LAB", help="Name of the lab, if several are up."
 )
 director_cpu_option = click.option(
     "--director-cpu",
     type=CPU_SHARE,
     default="2%",
     show_default=True,
-    help="The share of one of a director's CPUs that reading its entries may take.",
+    help="Largest share of one CPU of a director that reading its entries may take.",
 )
 timeouts_option = click.option(
-    "--timeouts", type=TIMEOUTS, help="The directors', where they cannot be read."
+    "--timeouts", type=TIMEOUTS, help="Timeouts of the directors, if they cannot be read."
 )
 keep_timeouts_option = click.option(
     "--keep-timeouts",
     "left_timeouts",
     is_flag=True,
     callback=lambda _context, _option, keep: "keep" if keep else "put back",
-    help="Leave the timeouts that a killed sweep left behind as they are, for now.",
+    help="Do not restore timeouts that a killed sweep left behind.",
 )

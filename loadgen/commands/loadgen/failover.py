@@ -33,57 +33,69 @@ if TYPE_CHECKING:
 )
 @click.option("--lab", "lab_name", envvar="LOADGEN_LAB", help="Which lab.")
 @click.option(
-    "--fault", metavar="HOST:KIND", help="Of a lab: link-down, unplug, crash, keepalived-stop ..."
+    "--fault",
+    metavar="HOST:KIND",
+    help="Fault in a lab: link-down, unplug, crash, keepalived-stop ...",
 )
 @click.option(
-    "--fault-command", metavar="CMD", help="What makes it fail; run by its words, without a shell."
+    "--fault-command", metavar="CMD", help="Command that causes the fault; run without a shell."
 )
-@click.option("--undo-command", metavar="CMD", help="What puts right what --fault-command did.")
-@click.option("--wait", is_flag=True, help="Wait for a fault that comes by itself, and catch it.")
+@click.option("--undo-command", metavar="CMD", help="Command that undoes --fault-command.")
+@click.option("--wait", is_flag=True, help="Wait for a fault from outside, and record it.")
 @click.option(
     "--exercise",
     is_flag=True,
-    help="Two bursts of 50, one before the fault and one after, in place of the steady load.",
+    help="Two bursts of 50, before and after the fault, instead of a steady load.",
 )
 @click.option(
-    "-q", "--rate", type=RATE, default=50.0, show_default=True, help="New connections a second."
+    "-q", "--rate", type=RATE, default=50.0, show_default=True, help="New connections per second."
 )
 @click.option("--timeout", type=SPAN, default=15, show_default=True, help="For a request.")
 @click.option(
-    "--before", type=DURATION, default=4, show_default=True, help="From the start to the fault."
+    "--before",
+    type=DURATION,
+    default=4,
+    show_default=True,
+    help="Time from the start to the fault.",
 )
 @click.option(
     "--after",
     type=DURATION,
     default=10,
     show_default=True,
-    help="From the fault until it is undone.",
+    help="Time from the fault until it is undone.",
 )
 @click.option(
-    "--tail", type=DURATION, default=60, show_default=True, help="From then to the end of the run."
+    "--tail",
+    type=DURATION,
+    default=60,
+    show_default=True,
+    help="Time from the undoing to the end of the run.",
 )
 @click.option("--repeat", type=click.IntRange(1, 1000), default=1, show_default=True)
-@click.option("--seed", type=int, default=0, help="Of the instants of the faults.")
+@click.option("--seed", type=int, default=0, help="Seed of the times of the faults.")
 @click.option("-X", "--method", type=METHOD, default="HEAD", show_default=True)
 @click.option("--path", type=URL_PATH, default="/", show_default=True, help="Path of the URL.")
 @click.option(
     "--download-path",
     type=URL_PATH,
-    help="A body that takes its time, for downloads in flight; a lab has one.",
+    help="Path of a slow response, for downloads in flight; a lab has one.",
 )
-@click.option("--no-in-flight", is_flag=True, help="Hold no connections open meanwhile.")
-@click.option("--allow-changes", is_flag=True, help="Yes, make directors fail that are no lab's.")
+@click.option("--no-in-flight", is_flag=True, help="Hold no connections open during the fault.")
+@click.option(
+    "--allow-changes", is_flag=True, help="Allow making directors fail that are not a lab's."
+)
 @timeouts_option
 @keep_timeouts_option
 @capture_options
-@click.option("-o", "output", type=click.Path(path_type=Path), help="The run's directory.")
+@click.option("-o", "output", type=click.Path(path_type=Path), help="Run directory.")
 @click.option("--json", "as_json", is_flag=True, help="Print the analysis as one JSON document.")
 @click.option("--no-color", is_flag=True, help="No colours in the progress bars.")
 def failover(directors: tuple[str, ...], lab_name: str | None, **options: Any) -> int:
-    """Keep connecting while the master director fails, and say how long clients were out.
+    """Keep connecting while the master director fails, and measure how long clients were cut off.
 
-    Before the fault the set-up is proved sane: one holder of the VIP, the others BACKUP, all
-    answer, the same services. What was done is undone, whatever happens.
+    Before the fault the set-up is checked: one director holds the VIP, the others are BACKUP, all
+    answer, and all have the same services. Every change is undone, whatever happens.
     """
     import asyncio
 

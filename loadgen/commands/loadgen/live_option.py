@@ -24,8 +24,8 @@ def live_option(command: Callable[..., Any]) -> Callable[..., Any]:
         is_flag=False,
         flag_value=ANY_PORT,
         metavar="[[ADDR:]PORT]",
-        help="Show the charts in a browser meanwhile, at an address with a token in it; on "
-        "127.0.0.1 and any free port unless told.",
+        help="Serve live charts for a browser during the run, at a URL with a token; by default "
+        "on 127.0.0.1 and any free port.",
     )(command)
 
 

@@ -28,10 +28,16 @@ _CREDENTIALS = re.compile(
 def _table() -> list[Callable[[Any], Any]]:
     many, at_least_1 = {"multiple": True}, click.IntRange(1)
     return [
-        _option("--vip", required=True, type=HOST, help="The virtual IP, or a name for it."),
-        _option("--port", type=click.IntRange(1, 65535), help="80, or 443 with --tls."),
-        _option("-4", "only_ipv4", is_flag=True, help="Of a name's addresses, IPv4 alone."),
-        _option("-6", "only_ipv6", is_flag=True, help="Of a name's addresses, IPv6 alone."),
+        _option(
+            "--vip", required=True, type=HOST, help="Virtual IP, or a name that resolves to it."
+        ),
+        _option(
+            "--port",
+            type=click.IntRange(1, 65535),
+            help="Port of the service; 80, or 443 with --tls.",
+        ),
+        _option("-4", "only_ipv4", is_flag=True, help="Resolve names to IPv4 addresses only."),
+        _option("-6", "only_ipv6", is_flag=True, help="Resolve names to IPv6 addresses only."),
         _option("--resolve", metavar="HOST:PORT:ADDRESS", help="As curl's; repeatable.", **many),
         _option(
             "--connect-to", metavar="HOST1:PORT1:HOST2:PORT2", help="As curl's; repeatable.", **many
@@ -41,24 +47,29 @@ def _table() -> list[Callable[[Any], Any]]:
         _option(
             "-H", "--header", "headers", type=HEADER, help="'Name: value'; repeatable.", **many
         ),
-        _option("--body", type=BODY, help="Of the request; @FILE reads it from a file."),
+        _option("--body", type=BODY, help="Body of the request; @FILE reads it from a file."),
         _option("--tls", is_flag=True, help="HTTPS."),
-        _option("--sni", type=HOST, help="The server name of TLS; the VIP's own unless told."),
-        _option("-k", "--insecure", is_flag=True, help="Let any certificate do."),
+        _option("--sni", type=HOST, help="TLS server name; by default the VIP's."),
+        _option("-k", "--insecure", is_flag=True, help="Accept any TLS certificate."),
         _option(
             "-L",
             "--location",
             is_flag=True,
             help=f"Follow redirects, up to {MOST_REDIRECTS}, at the same host.",
         ),
-        _option("-n", "requests", type=at_least_1, help="Requests, each its own connection.  [50]"),
-        _option("-c", "concurrency", type=at_least_1, help="Connections at a time.  [1]"),
-        _option("--think", type=DURATION, default=0, help="A sender's pause between requests."),
+        _option(
+            "-n",
+            "requests",
+            type=at_least_1,
+            help="Number of requests, each on its own connection.  [50]",
+        ),
+        _option("-c", "concurrency", type=at_least_1, help="Concurrent connections.  [1]"),
+        _option("--think", type=DURATION, default=0, help="Pause of each sender between requests."),
         _option(
             "-q",
             "--rate",
             type=RATE,
-            help="Requests a second in total, on schedule, late or not.",
+            help="Requests per second in total (open loop); without it a closed loop.",
         ),
         _option("-z", "--duration", type=SPAN, help="How long to send."),
         _option(
@@ -69,14 +80,14 @@ def _table() -> list[Callable[[Any], Any]]:
             type=click.Choice(["uniform", "poisson"]),
             default="uniform",
             show_default=True,
-            help="How requests follow each other on the schedule.",
+            help="Spacing of requests in an open loop.",
         ),
         _option(
             "--seed",
             type=int,
             default=0,
             show_default=True,
-            help="Of random arrivals and holds.",
+            help="Seed of random arrivals and hold times.",
         ),
         _option(
             "--close",
@@ -90,7 +101,7 @@ def _table() -> list[Callable[[Any], Any]]:
             "--hold",
             type=HOLD,
             default="0",
-            help="Between response and close: 2s, uniform(1s,5s) or exponential(3s).",
+            help="Time between response and close: 2s, uniform(1s,5s) or exponential(3s).",
         ),
         _option("--timeout", type=SPAN, default=30, show_default=True, help="For a request."),
         _option(
@@ -100,25 +111,31 @@ def _table() -> list[Callable[[Any], Any]]:
             show_default=True,
             help="For its connection.",
         ),
-        _option("--local-ips", metavar="POOL", help="Send from these: ranges, CIDR, with commas."),
+        _option(
+            "--local-ips",
+            metavar="POOL",
+            help="Source addresses: ranges or CIDR, separated by commas.",
+        ),
         _option(
             "--port-reuse",
             type=DURATION,
-            help="Send from a port again when it has rested so long (packets).",
+            help="Reuse a source port after this time; with --engine packets.",
         ),
         _option(
             "--engine",
             type=click.Choice(["auto", "http", "sockets", "packets"]),
             default="auto",
             show_default=True,
-            help="What carries the plan out.",
+            help="Engine that sends the load.",
         ),
         _option("--processes", type=click.IntRange(1, 256), default=1, show_default=True),
         _option("--tcp-info", is_flag=True, help="Record retransmissions and RTT per connection."),
-        _option("--udp", is_flag=True, help="Datagrams, each from a port of its own."),
-        _option("--payload", type=BODY, help="Of a datagram; @FILE reads it from a file."),
-        _option("--no-answer", is_flag=True, help="A datagram's response is not waited for."),
-        _option("--yes", "agreed", is_flag=True, help="Yes, many connections to a public address."),
+        _option("--udp", is_flag=True, help="Send UDP datagrams, each from its own source port."),
+        _option("--payload", type=BODY, help="Payload of a datagram; @FILE reads it from a file."),
+        _option("--no-answer", is_flag=True, help="Do not wait for a response to a datagram."),
+        _option(
+            "--yes", "agreed", is_flag=True, help="Allow many connections to a public address."
+        ),
     ]
 
 

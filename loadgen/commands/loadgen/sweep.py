@@ -32,26 +32,26 @@ if TYPE_CHECKING:
     type=SECONDS_LIST,
     required=True,
     metavar="S,S,...",
-    help="The values, in seconds: 10,30,60,120.",
+    help="Values of tcpfin in seconds: 10,30,60,120.",
 )
 @click.option(
     "--forwarding",
     "ways",
     type=WAYS,
     metavar="WAY,WAY,...",
-    help="Also over dr, nat, tun: each in a lab that is made for it.",
+    help="Also sweep over dr, nat, tun, each in a lab of its own.",
 )
 @director_option
 @click.option(
     "--allow-changes",
     is_flag=True,
-    help="Yes, set tcpfin on these directors for a while; not needed in a lab.",
+    help="Allow setting tcpfin on these directors during the sweep; not needed in a lab.",
 )
 @lab_of_vip_option
 @director_cpu_option
 @keep_timeouts_option
 @capture_options
-@click.option("-o", "output", type=click.Path(path_type=Path), help="The folder of the runs.")
+@click.option("-o", "output", type=click.Path(path_type=Path), help="Folder for the runs.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as one JSON document.")
 @click.option("--no-color", is_flag=True, help="No colours in the progress bars.")
 def sweep(
@@ -61,10 +61,10 @@ def sweep(
     as_json: bool,
     **options: Any,
 ) -> int:
-    """Fire the same burst under several values of tcpfin, and say how small it may be.
+    """Fire the same burst under several values of tcpfin, and report how small it may be.
 
-    Each director gets its old timeouts back whatever happens; after a kill -9, by the next
-    command on it.
+    The old timeouts are restored whatever happens; after a kill -9, by the next command on that
+    director.
     """
     import sys
 

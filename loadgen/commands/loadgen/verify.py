@@ -25,10 +25,13 @@ if TYPE_CHECKING:
 
 @click.command()
 @director_option
-@click.option("--vip", type=HOST, help="Whose directors, where they are configured by VIP.")
+@click.option("--vip", type=HOST, help="VIP whose configured directors to check.")
 @lab_option
 @click.option(
-    "--expect-timeouts", "expected", type=TIMEOUTS, help="What is configured: 900,120,300."
+    "--expect-timeouts",
+    "expected",
+    type=TIMEOUTS,
+    help="Timeouts that should be configured, such as 900,120,300.",
 )
 @click.option(
     "-z",
@@ -37,7 +40,7 @@ if TYPE_CHECKING:
     type=SPAN,
     default=4,
     show_default=True,
-    help="How long new connections are counted.",
+    help="Time over which new connections are counted.",
 )
 @keep_timeouts_option
 @click.option("--json", "as_json", is_flag=True, help="Print the checks as one JSON document.")
@@ -50,7 +53,7 @@ def verify(
     left_timeouts: LeftTimeouts,
     as_json: bool,
 ) -> int:
-    """Look at directors for ten seconds, and say whether all is well. Nothing is sent.
+    """Check directors for ten seconds, without sending anything.
 
     Without --director, those of loadgen.toml or LOADGEN_DIRECTOR are judged; where none are
     configured, or with --lab, those of the running lab. The last line names them.

@@ -11,7 +11,7 @@ name_option = click.option(
     envvar="LOADGEN_LAB",
     default="lab",
     show_default=True,
-    help="Which lab: 1 to 16 of a-z, 0-9 and -.",
+    help="Name of the lab: 1 to 16 of a-z, 0-9 and -.",
 )
 
 

@@ -17,7 +17,7 @@ KINDS = (
 @click.argument("host")
 @click.argument("kind", type=click.Choice(KINDS))
 def fault(name: str, host: str, kind: str) -> None:
-    """Do something bad to HOST of a running lab, or make it good again.
+    """Inject a fault into HOST of a running lab, or undo it.
 
     \b
     link-down link-up    its own interface; the host notices

@@ -23,7 +23,7 @@ def delay(name: str, host: str, by: float) -> None:
 @click.argument("host")
 @click.argument("share", type=SHARE)
 def loss(name: str, host: str, share: float) -> None:
-    """Lose a SHARE of what HOST sends, such as 1%; 0 ends it."""
+    """Drop a SHARE of what HOST sends, such as 1%; 0 ends it."""
     _shape(name, host, "loss", loss=share)
 
 

@@ -24,7 +24,9 @@ _OPTIONS = (
     click.option("--directors", type=click.IntRange(1, 5), default=2, show_default=True),
     click.option("--servers", type=click.IntRange(1, 16), default=2, show_default=True),
     click.option(
-        "--weights", type=NUMBERS, help="Of the real servers, such as 1,2,3; 1 each unless told."
+        "--weights",
+        type=NUMBERS,
+        help="Weights of the real servers, such as 1,2,3; by default 1 each.",
     ),
     click.option("--clients", type=click.IntRange(1, 16), default=1, show_default=True),
     click.option(
@@ -35,14 +37,19 @@ _OPTIONS = (
         help="How packets reach the real servers.",
     ),
     click.option("--scheduler", type=click.Choice(SCHEDULERS), default="rr", show_default=True),
-    click.option("--scheduler-flags", metavar="FLAG,...", help="Such as mh-port, sh-port."),
+    click.option(
+        "--scheduler-flags",
+        metavar="FLAG,...",
+        help="Flags of the scheduler, such as mh-port, sh-port.",
+    ),
     click.option("--vips", type=click.IntRange(1, 60), default=1, show_default=True),
     click.option(
         "--plan",
         type=WORDS,
         multiple=True,
         metavar="DIRECTOR,...",
-        help="Who shall hold a VIP, first choice first; once for each VIP, or shared out evenly.",
+        help="Directors that shall hold a VIP, in order of preference; once per VIP; by default "
+        "shared evenly.",
     ),
     click.option(
         "--timeouts",
@@ -58,9 +65,9 @@ _OPTIONS = (
         type=SYSCTL,
         multiple=True,
         metavar="net.ipv4.vs.NAME=VALUE",
-        help="On every director; repeatable.",
+        help="Sysctl to set on every director; repeatable.",
     ),
-    click.option("--sync", is_flag=True, help="The IPVS sync daemon keeps the directors alike."),
+    click.option("--sync", is_flag=True, help="Run the IPVS sync daemon between the directors."),
     click.option(
         "--garp-master-refresh",
         "garp_master_refresh_s",
@@ -68,9 +75,9 @@ _OPTIONS = (
         default=0,
         show_default="never",
         metavar="SECONDS",
-        help="How often a master says again, by gratuitous ARP, where its VIPs are.",
+        help="Interval at which a master repeats gratuitous ARP for its VIPs.",
     ),
-    click.option("--ipv6", is_flag=True, help="VIPs and hosts have IPv6 addresses too."),
+    click.option("--ipv6", is_flag=True, help="Add IPv6 addresses to VIPs and hosts."),
     click.option("--udp", is_flag=True, help=f"Also a UDP service, port {ECHO_PORT}, an echo."),
     click.option(
         "--director-memory",
@@ -81,21 +88,23 @@ _OPTIONS = (
         metavar="MB",
     ),
     click.option(
-        "--conn-tab-bits", type=click.IntRange(8, 20), help="2^N buckets; 12 unless told."
+        "--conn-tab-bits",
+        type=click.IntRange(8, 20),
+        help="2^N buckets in the connection table; by default 12.",
     ),
     click.option(
         "--vip-by",
         type=click.Choice(["keepalived", "static"]),
         default="keepalived",
         show_default=True,
-        help="Who holds the VIPs: static needs no election, and fails over to nobody.",
+        help="How VIPs are assigned: static needs no election, and has no fail-over.",
     ),
     click.option(
         "--kernel",
         type=click.Choice(["auto", "uml", "host"]),
         default="auto",
         show_default=True,
-        help="The directors': User-Mode Linux, or this machine's own if it has ip_vs.",
+        help="Kernel of the directors: User-Mode Linux, or this machine's own if it has ip_vs.",
     ),
     click.option(
         "--kernel-image",
@@ -110,7 +119,7 @@ _OPTIONS = (
         "file",
         type=click.Path(path_type=Path, dir_okay=False),
         metavar="FILE",
-        help="All of it in a TOML file, as `lab status --toml` prints one.",
+        help="Topology as a TOML file, as `lab status --toml` prints it.",
     ),
 )
 

@@ -16,7 +16,7 @@ from loadgen.commands.loadgen.lab.options import topology_options, wanted_topolo
 def up(name: str, **options: Any) -> None:
     """Bring the lab up; ends when every VIP answers.
 
-    Unless told otherwise: two directors, two real servers, a client, one VIP that keepalived
+    By default: two directors, two real servers, a client, one VIP that keepalived
     moves, and the kernel's own timeouts.
     """
     from loadgen.lab.lab import Lab
