@@ -62,8 +62,6 @@ if TYPE_CHECKING:
 
     Bools = npt.NDArray[np.bool_]
 
-_NS = 1_000_000_000
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
+from analyzer.units import NS_PER_S
 from analyzer.wire.capture.files import frame_chunks
 
 if TYPE_CHECKING:
@@ -14,9 +15,8 @@ if TYPE_CHECKING:
 
     Record = Callable[[int, bytes, int, int], bytes]
 
-_NS = 1_000_000_000
 _PCAP_MAGIC, _MOST_BYTES = 0xA1B23C4D, 262_144
-_LAST_PCAP_NS = _NS << 32
+_LAST_PCAP_NS = NS_PER_S << 32
 _ETHERNET = 1
 
 
@@ -55,7 +55,7 @@ def _pcap_head(link_type: int) -> bytes:
 
 
 def _pcap_record(at_ns: int, frame: bytes, length: int, _: int) -> bytes:
-    return struct.pack("<IIII", *divmod(at_ns, _NS), len(frame), length) + frame
+    return struct.pack("<IIII", *divmod(at_ns, NS_PER_S), len(frame), length) + frame
 
 
 def _pcapng_head(kinds: Iterable[int]) -> bytes:

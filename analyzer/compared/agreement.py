@@ -10,11 +10,12 @@ import numpy as np
 
 from analyzer.compared.join import servers_seen
 from analyzer.compared.states import state_matches
-from analyzer.ipvs.timers import KNOWN_HZ, granule_jiffies
+from analyzer.ipvs.timers import granule_jiffies
 from analyzer.observed.ends import WIDEST_LOOK_S
 from analyzer.predicted.entries import TIMER
 from analyzer.recording.instants import midway_ns, seconds_since
 from analyzer.results import Agreement
+from analyzer.units import KNOWN_HZ
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

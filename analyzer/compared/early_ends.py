@@ -9,7 +9,7 @@ import pandas as pd
 
 from analyzer.compared.join import with_packets
 from analyzer.compared.servers import servers_known
-from analyzer.ipvs.timers import KNOWN_HZ, granule_s
+from analyzer.ipvs.timers import granule_s
 from analyzer.observed.entries import absences
 from analyzer.predicted.entries import (
     DROP_ENTRY,
@@ -21,6 +21,7 @@ from analyzer.predicted.entries import (
     state_name,
 )
 from analyzer.results import EndedEarly
+from analyzer.units import KNOWN_HZ, NS_PER_S
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +40,6 @@ EARLY_S = 0.5
 
 _DROPPABLE = {"SYN_RECV", "SYNACK", "ESTABLISHED"}
 _LEAST_FLUSHED = 3
-_NS = 1_000_000_000
 
 
 def with_removals(
@@ -91,7 +91,7 @@ def with_early_ends(
     Their instant is taken from the polls: chance, or an operator, chose it.
     """
     timed = (joined["cause"] == TIMER).fillna(value=False) & joined["gone_ns"].notna()
-    margin_ns = round((EARLY_S + clock.uncertainty_s) * _NS)
+    margin_ns = round((EARLY_S + clock.uncertainty_s) * NS_PER_S)
     sooner = (joined["gone_by_ns"] + margin_ns < joined["ends_ns"]).fillna(value=False)
     early = np.asarray(timed & sooner, dtype=np.bool_)
     if not early.any():
@@ -129,7 +129,7 @@ def _flushed(joined: pd.DataFrame, early: Bools, hz: int | None) -> Bools:
 
 def _of_many_ages(together: pd.DataFrame, hz: int | None) -> bool:
     """Whether no single timeout, late by up to its granule, would end these in one look."""
-    age_s = (together["gone_ns"] - together["last_ns"]).to_numpy(dtype=np.float64) / _NS
+    age_s = (together["gone_ns"] - together["last_ns"]).to_numpy(dtype=np.float64) / NS_PER_S
     late_s = max(granule_s(age_s.max(), one) for one in ([hz] if hz else KNOWN_HZ))
     return bool(np.ptp(age_s) > late_s)
 

@@ -10,6 +10,7 @@ import pandas as pd
 from analyzer.ipvs.replay import NO_ENTRY
 from analyzer.observed.entries import ns
 from analyzer.recording.clock import REACTION_S
+from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -22,7 +23,6 @@ REQUEST_END_UNCERTAINTY_S = 0.05
 """Without a capture the last packet is taken to lie this close to the request's end."""
 
 _NEVER = np.iinfo(np.int64).max
-_NS = 1_000_000_000
 
 
 def with_packets(
@@ -47,7 +47,7 @@ def with_packets(
     """
     last_seen_ns = lives["seen_ns"].fillna(_NEVER).to_numpy(dtype=np.int64)
     left = lives.iloc[np.argsort(last_seen_ns, kind="stable")].reset_index(drop=True)
-    entry = _entry_of(left, prediction.entries, round(margin_s * _NS))
+    entry = _entry_of(left, prediction.entries, round(margin_s * NS_PER_S))
     right = prediction.entries.drop(columns=["flow", "first_ns"])
     right = right.rename(columns={"state": "predicted_state"})
     right = right.astype({"last_ns": "Int64", "ends_ns": "Int64"})

@@ -17,6 +17,7 @@ from analyzer.predicted.weightless import weightless
 from analyzer.predicted.weights import weights_of
 from analyzer.recording.clock import REACTION_S
 from analyzer.results import NotMeasured
+from analyzer.units import NS_PER_S
 from analyzer.wire.answers import answers
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class Passage:
         """When the first such segment came, since ``zero_ns``; infinity without one."""
         if not self.unsure.any():
             return float("inf")
-        return (int(self.segments.at_ns[self.unsure].min()) - zero_ns) / _NS
+        return (int(self.segments.at_ns[self.unsure].min()) - zero_ns) / NS_PER_S
 
     def not_measured(self, director: str) -> list[NotMeasured]:
         """What of it is not known, for people."""
@@ -120,7 +121,7 @@ def passage_of(
     if assumed is not None:
         passed, answered = assumed, answers(everything, assumed, macs)
     segments = everything.only(passed)
-    margin_ns = round((clock.uncertainty_s + REACTION_S) * _NS)
+    margin_ns = round((clock.uncertainty_s + REACTION_S) * NS_PER_S)
     handled, near = _handled(segments, director, evidence, lives, answered, out, margin_ns)
     return Passage(
         segments=segments,
@@ -203,7 +204,6 @@ def _removed(
     return masks, open_
 
 
-_NS = 1_000_000_000
 _GONE = ("from_ns", "gone_since_ns", "gone_by_ns")
 _BACK = ("to_ns", "back_since_ns", "back_by_ns")
 

@@ -18,6 +18,7 @@ from analyzer.observed.entries import entry_polls_ns, looks_of, ns
 from analyzer.predicted.rules import director_clock
 from analyzer.recording.clock import iso
 from analyzer.results import Drain, DrainState
+from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
 
 TEMPLATE = "TEMPLATE"
-_NS = 1_000_000_000
 _SERVICE = ["protocol", "vip", "port", "fwmark"]
 _SERVER = ["real_server", "real_port"]
 NOT_READ = "its entries were not read"
@@ -144,7 +144,7 @@ def _drain(director: Director, draining: _Draining, evidence: Evidence) -> Drain
 def _timers(director: Director, clock: DirectorClock, looks: Looks) -> Timers:
     """With what a read of the entries takes, which may have been any instant of it."""
     timers = timers_of(director, clock)
-    took_s = float(np.median(looks.by_ns - looks.at_ns)) / _NS
+    took_s = float(np.median(looks.by_ns - looks.at_ns)) / NS_PER_S
     return replace(timers, doubt_s=timers.doubt_s + took_s)
 
 
@@ -245,4 +245,4 @@ def _by(first_ns: Ints, last_ns: Ints) -> tuple[int | None, float | None]:
     if len(first_ns) == 0:
         return None, None
     first, last = int(first_ns.max()), int(last_ns.max())
-    return (first + last) // 2, (last - first) / 2 / _NS
+    return (first + last) // 2, (last - first) / 2 / NS_PER_S

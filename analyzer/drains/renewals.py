@@ -15,6 +15,7 @@ import pandas as pd
 
 from analyzer.ipvs.persistence import PUT_OFF_S
 from analyzer.ipvs.table_diff.changes import BUSY_STATES, RESTART_S
+from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
 
 KEY = ["protocol", "client_ip", "client_port", "vip", "port"]
-_NS = 1_000_000_000
 _NEVER = np.iinfo(np.int64).min
 
 
@@ -53,11 +53,11 @@ def _by_clients(rows: pd.DataFrame, looks: Looks) -> Bools:
     """Which rows show a timer that a new connection restarted, were they a template's."""
     at_ns = rows["at_ns"].to_numpy(dtype=np.int64)
     left_s = rows["expires_s"].to_numpy(dtype=np.int64)
-    ends = pd.Series(at_ns + left_s * _NS, index=rows.index)
+    ends = pd.Series(at_ns + left_s * NS_PER_S, index=rows.index)
     keys = [rows[name] for name in KEY]
     before = ends.groupby(keys, sort=False, dropna=False).shift(fill_value=_NEVER)
     ended_ns = before.to_numpy(dtype=np.int64)
-    gained = (ends.to_numpy() - round(RESTART_S * _NS) > ended_ns) & (left_s > 0)
+    gained = (ends.to_numpy() - round(RESTART_S * NS_PER_S) > ended_ns) & (left_s > 0)
     surely = surely_renewed(left_s, looks.answered(at_ns) < ended_ns)
     unclear = gained & ~surely & (rows["client_port"] == 0).to_numpy(dtype=bool)
     found = gained & surely

@@ -26,11 +26,12 @@ import pandas as pd
 from analyzer.estimate.state_timeouts import default_s, state_of
 from analyzer.estimate.timeout import agreed
 from analyzer.ipvs.states import TIMEOUT_NAMES
-from analyzer.ipvs.timers import KNOWN_HZ, granule_jiffies
+from analyzer.ipvs.timers import granule_jiffies
 from analyzer.predicted.entries import TIMER
 from analyzer.predicted.phase import LEAST_EXPLAINED
 from analyzer.recording.spans import SLACK_S, Span, instants, seconds
 from analyzer.results import NotMeasured
+from analyzer.units import KNOWN_HZ
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from analyzer.failover import clients
 from analyzer.failover.results import BlackHole
+from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,12 +20,11 @@ if TYPE_CHECKING:
     from analyzer.failover.clients import Sent
     from analyzer.failover.masters import Rule
 
-_S = 1_000_000_000
-SOON_NS = _S // 2
+SOON_NS = NS_PER_S // 2
 """A director that has just become master says so at once, not only at its next refresh."""
 
 SHORT_S = 0.5
-AROUND_NS = 2 * _S
+AROUND_NS = 2 * NS_PER_S
 
 
 def black_hole(found: Sequence[Rule], sent: Sent, zero_ns: int) -> BlackHole | None:
@@ -41,7 +41,7 @@ def black_hole(found: Sequence[Rule], sent: Sent, zero_ns: int) -> BlackHole | N
         met = sent.due(gap.from_ns, gap.to_ns or end_ns) & (sent.late | sent.failed)
         return BlackHole(
             director=rule.director,
-            from_s=(gap.from_ns - zero_ns) / _S,
+            from_s=(gap.from_ns - zero_ns) / NS_PER_S,
             lasted_s=None if gap.to_ns is None else gap.length_s,
             requests=int(met.sum()),
         )

@@ -9,6 +9,7 @@ import numpy as np
 
 from analyzer.client.requests import LATE_S
 from analyzer.observed.entries import ns
+from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
     Bools = npt.NDArray[np.bool_]
 
-_S = 1_000_000_000
 NEVER = -1
 PROMPT_NS = 200_000_000
 """A connect that took longer met trouble: the first repeated SYN comes after a second."""
@@ -56,7 +56,9 @@ class Sent:
     @property
     def late(self) -> Bools:
         """Which were answered more than half a second after they were due."""
-        late: Bools = (self.first_byte != NEVER) & (self.first_byte - self.scheduled > LATE_S * _S)
+        late: Bools = (self.first_byte != NEVER) & (
+            self.first_byte - self.scheduled > LATE_S * NS_PER_S
+        )
         return late
 
     def due(self, from_ns: int, to_ns: int) -> Bools:
@@ -147,8 +149,8 @@ def longest_gap(sent: Sent, from_ns: int, to_ns: int) -> Gap | None:
     return Gap(
         from_ns=int(begins[at] + unasked[at]),
         to_ns=None if goes_on else int(ends[at]),
-        length_s=float(lengths[at]) / _S,
-        unasked_s=float(unasked[at]) / _S,
+        length_s=float(lengths[at]) / NS_PER_S,
+        unasked_s=float(unasked[at]) / NS_PER_S,
     )
 
 
@@ -166,7 +168,7 @@ def interval_s(sent: Sent) -> float | None:
     """Between two requests that were due: what the gap is known to within."""
     if len(sent.scheduled) < 2:
         return None
-    return float(np.median(np.diff(np.sort(sent.scheduled)))) / _S
+    return float(np.median(np.diff(np.sort(sent.scheduled)))) / NS_PER_S
 
 
 def fault_between(sent: Sent, gap: Gap, ordered_ns: int | None) -> tuple[int, int]:
@@ -196,13 +198,13 @@ def went_on(sent: Sent, from_ns: int, to_ns: int) -> bool:
 def stood_still_s(sent: Sent, from_ns: int, to_ns: int) -> float:
     """How late the client itself was, at the worst, with beginning a request."""
     inside = sent.due(from_ns, to_ns)
-    return float((sent.started - sent.scheduled)[inside].max(initial=0)) / _S
+    return float((sent.started - sent.scheduled)[inside].max(initial=0)) / NS_PER_S
 
 
 def syn_retries(sent: Sent, from_ns: int, to_ns: int) -> Mapping[str, int]:
     """Late connects by the repeated SYN that got through: seconds after the first SYN."""
     chosen = sent.due(from_ns, to_ns) & (sent.connected != NEVER) & ~sent.prompt
-    took_s = (sent.connected - sent.started)[chosen] / _S
+    took_s = (sent.connected - sent.started)[chosen] / NS_PER_S
     whole = np.round(took_s).astype(np.int64)
     near = (np.abs(took_s - whole) < _NEAR_S) & (whole > 0)
     seconds, counts = np.unique(whole[near], return_counts=True)

@@ -16,6 +16,7 @@ from analyzer.failover.manifest import failover_manifest
 from analyzer.failover.results import Failback, Failover, Mastership, Parts
 from analyzer.observed.entries import ns
 from analyzer.recording.ending import ending_of
+from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from analyzer.failover.masters import Rule
     from analyzer.failover.results import Holding, Phase
 
-_S = 1_000_000_000
 STOOD_STILL_S = 0.25
 """A client that begins requests so late measures itself."""
 
@@ -46,7 +46,7 @@ class _OutageInputs:
 
     def at_s(self, at_ns: int) -> float:
         """Seconds since the run's start."""
-        return (at_ns - self.evidence.zero_ns) / _S
+        return (at_ns - self.evidence.zero_ns) / NS_PER_S
 
 
 def failover(evidence: Evidence) -> Failover | None:
@@ -181,7 +181,7 @@ def _interrupted(scene: _OutageInputs) -> list[str]:
         return [f"{cause}, while a fault was waited for or its course went on"]
     if told.ordered_ns is None:
         return [f"{cause} before the fault"]
-    after_s = (last_ns - told.ordered_ns) / _S
+    after_s = (last_ns - told.ordered_ns) / NS_PER_S
     of = "" if told.course_s is None else f" of {told.course_s:g} s"
     return [f"{cause} {max(after_s, 0):.1f} s{of} after the fault"]
 
@@ -195,11 +195,11 @@ def _parts(gap: Gap | None, predicted: OutageForecast) -> Parts | None:
     due_ns = predicted.takeover_due_ns
     fault_ns = predicted.fault_ns or gap.from_ns
     return Parts(
-        until_fault=(fault_ns - gap.from_ns) / _S,
-        detection=None if due_ns is None else (due_ns - fault_ns) / _S,
-        takeover=(new.from_ns - (due_ns or fault_ns)) / _S,
-        gratuitous_arp=None if claim_ns is None else (claim_ns - new.from_ns) / _S,
-        first_success=(gap.to_ns - (claim_ns or new.from_ns)) / _S,
+        until_fault=(fault_ns - gap.from_ns) / NS_PER_S,
+        detection=None if due_ns is None else (due_ns - fault_ns) / NS_PER_S,
+        takeover=(new.from_ns - (due_ns or fault_ns)) / NS_PER_S,
+        gratuitous_arp=None if claim_ns is None else (claim_ns - new.from_ns) / NS_PER_S,
+        first_success=(gap.to_ns - (claim_ns or new.from_ns)) / NS_PER_S,
     )
 
 
@@ -224,7 +224,7 @@ def _failback(scene: _OutageInputs, old: Rule | None) -> Failback | None:
         late=int((phase & scene.sent.late).sum()),
         failed=int((phase & scene.sent.failed).sum()),
         in_flight=held,
-        master_again_s=None if again_ns is None else (again_ns - undone_ns) / _S,
+        master_again_s=None if again_ns is None else (again_ns - undone_ns) / NS_PER_S,
     )
 
 

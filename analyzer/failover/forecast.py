@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from analyzer.failover import clients
+from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from analyzer.failover.masters import Rule
     from analyzer.failover.results import How
 
-_S = 1_000_000_000
 _PATIENCE = 1.3
 """Of an interval: later than this after its last advertisement a dead master forwards nothing."""
 
@@ -70,14 +70,14 @@ def forecast(
         return OutageForecast(old=old, fault_ns=None if span is None else sum(span) // 2)
     if old.gave_up_ns is not None and old.gave_up_ns <= new.from_ns:
         return _clean_stop(old, new, old.gave_up_ns)
-    if clients.went_on(sent, old.to_ns + int(_PATIENCE * old.interval_s * _S), new.from_ns):
+    if clients.went_on(sent, old.to_ns + int(_PATIENCE * old.interval_s * NS_PER_S), new.from_ns):
         return _keepalived_alone(old, new, begin_ns)
     return _silence(old, new, span)
 
 
 def _end(rule: Rule) -> int:
     """A mastership that ends within its own interval still stood before."""
-    return max(rule.until_ns, rule.to_ns + int(rule.interval_s * _S))
+    return max(rule.until_ns, rule.to_ns + int(rule.interval_s * NS_PER_S))
 
 
 def _clean_stop(old: Rule, new: Rule, gave_up_ns: int) -> OutageForecast:
@@ -86,7 +86,7 @@ def _clean_stop(old: Rule, new: Rule, gave_up_ns: int) -> OutageForecast:
         new=new,
         how="clean-stop",
         fault_ns=gave_up_ns,
-        takeover_due_ns=gave_up_ns + int(new.skew_s * _S),
+        takeover_due_ns=gave_up_ns + int(new.skew_s * NS_PER_S),
         outage_s=new.skew_s,
         range_s=(new.skew_s, new.skew_s),
         uncertainty_s=0.0,
@@ -102,11 +102,11 @@ def _keepalived_alone(old: Rule, new: Rule, begin_ns: int) -> OutageForecast:
         new=new,
         how="keepalived-alone",
         fault_ns=max(begin_ns, old.to_ns),
-        takeover_due_ns=old.to_ns + int(wait_s * _S),
+        takeover_due_ns=old.to_ns + int(wait_s * NS_PER_S),
         outage_s=0.0,
         range_s=(0.0, 0.0),
         uncertainty_s=0.0,
-        advert_age_s=max(begin_ns - old.to_ns, 0) / _S,
+        advert_age_s=max(begin_ns - old.to_ns, 0) / NS_PER_S,
         down_interval_s=wait_s,
     )
 
@@ -115,16 +115,16 @@ def _silence(old: Rule, new: Rule, span: tuple[int, int]) -> OutageForecast:
     wait_s = new.down_interval_s(old)
     from_ns, to_ns = max(span[0], old.to_ns), max(span[1], old.to_ns)
     fault_ns = (from_ns + to_ns) // 2
-    age_s = (fault_ns - old.to_ns) / _S
+    age_s = (fault_ns - old.to_ns) / NS_PER_S
     return OutageForecast(
         old=old,
         new=new,
         how="silence",
         fault_ns=fault_ns,
-        takeover_due_ns=old.to_ns + int(wait_s * _S),
+        takeover_due_ns=old.to_ns + int(wait_s * NS_PER_S),
         outage_s=wait_s - age_s,
         range_s=(wait_s - old.interval_s, wait_s),
-        uncertainty_s=(to_ns - from_ns) / 2 / _S,
+        uncertainty_s=(to_ns - from_ns) / 2 / NS_PER_S,
         advert_age_s=age_s,
         down_interval_s=wait_s,
     )

@@ -8,6 +8,7 @@ from analyzer.failover.copies import copies
 from analyzer.failover.results import Holding
 from analyzer.observed.entries import ns
 from analyzer.observed.table_at import KEY, entries_at
+from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
 FRESH_NS = 3_000_000_000
 """What was polled longer ago does not tell what is held now."""
-
-_S = 1_000_000_000
 
 
 def holdings(
@@ -45,7 +44,7 @@ def _holding(evidence: Evidence, director: str, phase: Phase, at_ns: int) -> Hol
     return Holding(
         director=director,
         phase=phase,
-        t_s=(at_ns - evidence.zero_ns) / _S,
+        t_s=(at_ns - evidence.zero_ns) / NS_PER_S,
         active=None if counted.empty else int(counted["active"].sum()),
         inactive=None if counted.empty else int(counted["inactive"].sum()),
         entries=None if entries is None else len(entries),

@@ -8,6 +8,7 @@ import numpy as np
 
 from analyzer.failover.results import InFlight
 from analyzer.observed.entries import ns
+from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
 KINDS = ("download", "dialogue", "idle")
 _SPEAKS_SELDOM = "idle"
-_S = 1_000_000_000
 
 
 def in_flight(rows: pd.DataFrame, from_ns: int, to_ns: int) -> Mapping[str, InFlight]:
@@ -55,7 +55,7 @@ def _outcome(own: pd.DataFrame, from_ns: int, to_ns: int) -> tuple[str, float]:
         return "other", 0.0
     before = heard[heard < from_ns][-1:]
     around = np.concatenate([before, heard[heard >= from_ns]])
-    return "survived", float(np.diff(around).max(initial=0)) / _S
+    return "survived", float(np.diff(around).max(initial=0)) / NS_PER_S
 
 
 def _sum(kind: str, outcomes: list[tuple[str, float]]) -> InFlight:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from analyzer.units import NS_PER_S
 from analyzer.wire.vrrp import GIVES_UP, master_down_interval_s, skew_s
 
 if TYPE_CHECKING:
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 
 SILENT_INTERVALS = 2.5
 """A master of whom two advertisements in a row are missing has fallen silent."""
-
-_S = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +46,7 @@ class Rule:
         """When nobody had to believe in it any more: it gave up, or its next word was due."""
         if self.gave_up_ns is not None:
             return self.gave_up_ns
-        return self.to_ns + int(self.interval_s * _S)
+        return self.to_ns + int(self.interval_s * NS_PER_S)
 
     @property
     def skew_s(self) -> float:
@@ -110,7 +109,7 @@ def two_masters_s(found: Sequence[Rule]) -> float:
         for second in found[i + 1 :]:
             if second.sender != first.sender:
                 both += max(0, min(first.to_ns, second.to_ns) - second.from_ns)
-    return both / _S
+    return both / NS_PER_S
 
 
 def changes(found: Sequence[Rule]) -> int:
@@ -134,7 +133,7 @@ def _of_one(adverts: Sequence[Advertisement], names: Mapping[int, str]) -> list[
 
 
 def _was_silent(last: Rule, advert: Advertisement) -> bool:
-    return advert.at_ns - last.to_ns > SILENT_INTERVALS * last.interval_s * _S
+    return advert.at_ns - last.to_ns > SILENT_INTERVALS * last.interval_s * NS_PER_S
 
 
 def _begun(advert: Advertisement, names: Mapping[int, str]) -> Rule:

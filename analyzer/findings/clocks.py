@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from analyzer.log_clock.place import EXACT_S
 from analyzer.recording.clock import iso
 from analyzer.results import Finding
+from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
     from analyzer.findings.figures import Figures
     from analyzer.log_clock.results import LogClock
 
-_NS = 1_000_000_000
 _MINUTE_S = 60.0
 _HOUR_S = 3600.0
 _LEFT_OUT = "the capture was left out, since it cannot be told how its clock and the log's compare"
@@ -103,7 +103,7 @@ def _shift(said: LogClock) -> str:
     shift_s, uncertainty_s = said.shift_s or 0.0, said.uncertainty_s or 0.0
     if not said.dated:
         return (
-            f"the log names no day, and its midnight is {iso(round(-shift_s * _NS))} "
+            f"the log names no day, and its midnight is {iso(round(-shift_s * NS_PER_S))} "
             f"± {uncertainty_s:.1f} s by the capture's clock"
         )
     whose = "ahead of" if shift_s > 0 else "behind"

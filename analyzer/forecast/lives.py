@@ -19,7 +19,8 @@ from analyzer.ipvs.states import (
     Timeouts,
     timeout_by_state_s,
 )
-from analyzer.ipvs.timers import KNOWN_HZ, granule_s
+from analyzer.ipvs.timers import granule_s
+from analyzer.units import KNOWN_HZ
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

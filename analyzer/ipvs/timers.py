@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from analyzer.units import KNOWN_HZ
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -74,10 +76,6 @@ def expiry_uptime_s(
     fires = ((started + timeout_jiffies) // granule + 1) * granule
     fired_uptime_s: Floats = fires / hz - JIFFIES_AT_BOOT_S + phase_s
     return fired_uptime_s
-
-
-KNOWN_HZ = (100, 250, 300, 1000)
-"""What kernel/Kconfig.hz offers on the architectures that IPVS directors run on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING
 
 from analyzer.ipvs.table_diff.changes import BUSY_STATES
 from analyzer.observed.entries import ns
+from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
     import pandas as pd
 
 KEY = ["director", "protocol", "client_ip", "client_port", "vip", "port"]
 """What makes two rows of ``entries/`` tell of the same entry."""
-
-_NS = 1_000_000_000
 
 
 def entries_at(changes: pd.DataFrame, polls: pd.DataFrame, at_ns: int) -> pd.DataFrame:
@@ -38,7 +37,9 @@ def entries_at(changes: pd.DataFrame, polls: pd.DataFrame, at_ns: int) -> pd.Dat
     in_time = known.sort_values("at", kind="stable")
     last = in_time.drop_duplicates(KEY, keep="last")
     held = last[last["change"] != "gone"].drop(columns="change").reset_index(drop=True)
-    elapsed_s = -((ns(held["at"]) - at_ns) // _NS)  # rounded up, for what is left is rounded down
+    elapsed_s = -(
+        (ns(held["at"]) - at_ns) // NS_PER_S
+    )  # rounded up, for what is left is rounded down
     left_s = (held["expires_s"] - elapsed_s).clip(lower=0)
     return held.assign(
         expires_s=left_s.mask(held["state"].isin(BUSY_STATES)),

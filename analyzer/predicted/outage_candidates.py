@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.observed.entries import COMMAND_NS, ns
+from analyzer.units import NS_PER_MS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +35,6 @@ _VIP_LOST = {"keepalived-stop": 0, "vip-lost": 12_000_000_000}
 """Events that say so, and how late: addresses are looked at every ten seconds."""
 _GIVES_UP = re.compile(r"Entering (?:BACKUP|FAULT) STATE|sent 0 priority")
 _TOOK = re.compile(r"done in (\d{1,9}) ms")
-_MS = 1_000_000
 _NEVER = np.iinfo(np.int64).max
 
 
@@ -64,7 +64,7 @@ def _polls(polls: pd.DataFrame, director: str) -> tuple[Ints, Ints]:
     """When a director was asked, ascending, and when it had answered."""
     rows = polls[polls["director"] == director]
     asked_ns = ns(rows["asked"].fillna(rows["at"]))
-    took_ns = np.nan_to_num(rows["took_ms"].to_numpy(dtype=np.float64)) * _MS
+    took_ns = np.nan_to_num(rows["took_ms"].to_numpy(dtype=np.float64)) * NS_PER_MS
     order = np.argsort(asked_ns, kind="stable")
     return asked_ns[order], (asked_ns + np.rint(took_ns).astype(np.int64))[order]
 
@@ -75,7 +75,7 @@ def _ordered(events: pd.DataFrame, director: str, polls: tuple[Ints, Ints]) -> I
     open_since: dict[str, tuple[int, int]] = {}
     for at_ns, kind, detail in zip(ns(rows["at"]), rows["kind"], rows["detail"], strict=True):
         took = _TOOK.search(str(detail))
-        span = (int(at_ns), int(at_ns) + (int(took[1]) * _MS if took else COMMAND_NS))
+        span = (int(at_ns), int(at_ns) + (int(took[1]) * NS_PER_MS if took else COMMAND_NS))
         if kind in ENDS_WITH:
             open_since.setdefault(kind, span)
         for begins, ends in ENDS_WITH.items():

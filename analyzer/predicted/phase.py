@@ -14,13 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.ipvs.timers import (
-    JIFFIES_AT_BOOT_S,
-    KNOWN_HZ,
-    TimerPhase,
-    expiry_uptime_s,
-    granule_jiffies,
-)
+from analyzer.ipvs.timers import JIFFIES_AT_BOOT_S, TimerPhase, expiry_uptime_s, granule_jiffies
+from analyzer.units import KNOWN_HZ
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.observed.entries import COMMAND_NS, ns
+from analyzer.units import NS_PER_MS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,7 +27,6 @@ NO_VIP = ""
 
 _WEIGHT_EVENTS = {"weight": re.compile(r"(\d+)"), "server-edited": re.compile(r"weight (\d+)")}
 _TOOK = re.compile(r"done in (\d{1,9}) ms")
-_MS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,5 +123,5 @@ def _edits(events: pd.DataFrame) -> Iterator[tuple[int, int, bool]]:
         weight = _WEIGHT_EVENTS[kind].search(str(detail))
         took = _TOOK.search(str(detail))
         if weight:
-            done_ns = int(at_ns) + (int(took[1]) * _MS if took else COMMAND_NS)
+            done_ns = int(at_ns) + (int(took[1]) * NS_PER_MS if took else COMMAND_NS)
             yield int(at_ns) - (0 if took else COMMAND_NS), done_ns, int(weight[1]) == 0

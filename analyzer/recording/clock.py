@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.units import NS_PER_S
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
@@ -35,7 +37,6 @@ BOOT_S = float(8**11)
 """Each further boot of a run counts its uptime from a multiple of this: 272 years, so no two boots
 meet; and a whole number of every granule at every HZ, so the timers' phase stays what it was."""
 
-_NS = 1_000_000_000
 _NEVER = np.iinfo(np.int64).max
 
 
@@ -98,11 +99,11 @@ class DirectorClock:
     def _uptime_s(self, at_ns: Ints) -> Floats:
         reference = int(self.boot_ns[0])
         moved = np.interp(at_ns - reference, self.at_ns - reference, self.boot_ns - reference)
-        return np.asarray(((at_ns - reference) - moved) / _NS, dtype=np.float64)
+        return np.asarray(((at_ns - reference) - moved) / NS_PER_S, dtype=np.float64)
 
     def _client_ns(self, uptime_s: Floats) -> Ints:
         reference = int(self.boot_ns[0])
-        since_ns = np.rint(uptime_s * _NS).astype(np.int64)
+        since_ns = np.rint(uptime_s * NS_PER_S).astype(np.int64)
         moved = np.interp(since_ns, self.at_ns - reference, self.boot_ns - reference)
         return np.asarray(since_ns + reference + np.rint(moved).astype(np.int64))
 
@@ -115,8 +116,8 @@ def boot_bounds_ns(
     asked_ns: Ints, answered_ns: Ints, uptime_s: Floats, step_s: float = UPTIME_STEP_S
 ) -> tuple[Ints, Ints]:
     """The earliest and latest boot instant that each poll allows; shapes (n,) and (n,)."""
-    uptime_ns = np.rint(uptime_s * _NS).astype(np.int64)
-    return asked_ns - uptime_ns - int(step_s * _NS), answered_ns - uptime_ns
+    uptime_ns = np.rint(uptime_s * NS_PER_S).astype(np.int64)
+    return asked_ns - uptime_ns - int(step_s * NS_PER_S), answered_ns - uptime_ns
 
 
 def clock_from_polls(
@@ -135,7 +136,7 @@ def clock_from_polls(
     new_boot = np.r_[True, np.diff(boot) > 0]
     first_of_boot = np.flatnonzero(new_boot)
     since_ns = asked_ns - asked_ns[first_of_boot][boot]
-    window = since_ns // int(WINDOW_S * _NS)
+    window = since_ns // int(WINDOW_S * NS_PER_S)
     starts = np.flatnonzero(new_boot | np.r_[True, np.diff(window) > 0])
     low, high = np.maximum.reduceat(earliest, starts), np.minimum.reduceat(latest, starts)
     first_ns, last_ns = (edge.reduceat(asked_ns, starts) for edge in (np.minimum, np.maximum))
@@ -144,7 +145,7 @@ def clock_from_polls(
     return DirectorClock(
         at_ns=first_ns + (last_ns - first_ns) // 2,
         boot_ns=boot_ns,
-        uncertainty_s=float(np.abs(high - low).max()) / 2 / _NS,
+        uncertainty_s=float(np.abs(high - low).max()) / 2 / NS_PER_S,
         boot=boot[starts],
         began_ns=np.clip(boot_ns[began], last_ns[began - 1] + 1, first_ns[began]),
     )
@@ -152,7 +153,7 @@ def clock_from_polls(
 
 def _boots(earliest_ns: Ints, latest_ns: Ints) -> Ints:
     """The number of the boot that each poll belongs to, by the bounds of its boot instant."""
-    step_ns = round(STEP_S * _NS)
+    step_ns = round(STEP_S * NS_PER_S)
     later = earliest_ns[1:] - latest_ns[:-1] > step_ns
     sooner = earliest_ns[:-1] - latest_ns[1:] > step_ns
     return np.asarray(np.r_[0, np.cumsum(later | sooner)], dtype=np.int64)

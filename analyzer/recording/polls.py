@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.ipvs.table_diff.reads import WHOLE_READ_LINES
+from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Ints = npt.NDArray[np.int64]
 
-_SECOND_NS = 1_000_000_000
 _NO_CHANCE = 3  # so many stamps of whole seconds are not whole by chance
 
 
@@ -64,7 +64,7 @@ def looks_in_order(at_ns: Ints, asked_ns: Ints, took_ms: Floats, lines: Ints) ->
     """
     answered_ns = asked_ns + np.rint(np.nan_to_num(took_ms) * 1e6).astype(np.int64)
     is_bare = len(at_ns) >= _NO_CHANCE and bool((answered_ns == at_ns).all())
-    if is_bare and not (at_ns % _SECOND_NS).any():
-        answered_ns = answered_ns + _SECOND_NS
+    if is_bare and not (at_ns % NS_PER_S).any():
+        answered_ns = answered_ns + NS_PER_S
     order = np.argsort(at_ns, kind="stable")
     return Looks(at_ns[order], answered_ns[order], lines[order] <= WHOLE_READ_LINES)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from analyzer.recording.clock import REACTION_S
 from analyzer.recording.instants import seconds_since
+from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
 SLACK_S = REACTION_S + 0.01  # a jiffy at HZ 100
 """Bounds that miss each other by less than this do not contradict each other."""
-
-_NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,5 +61,5 @@ def instants(span: Span, zero_ns: int) -> pd.Series:
     """The middle of each span as an instant; <NA> where it is open."""
     middle_s = span.middle()
     open_ = np.isnan(middle_s)
-    at_ns = zero_ns + np.rint(np.where(open_, 0, middle_s) * _NS).astype(np.int64)
+    at_ns = zero_ns + np.rint(np.where(open_, 0, middle_s) * NS_PER_S).astype(np.int64)
     return pd.Series(pd.arrays.IntegerArray(at_ns, open_))

@@ -19,11 +19,11 @@ from analyzer.forecast.lives import (
 )
 from analyzer.forecast.model import Forecast, forecast, port_budget, table_memory
 from analyzer.ipvs.states import Timeouts
-from analyzer.ipvs.timers import KNOWN_HZ
 from analyzer.predicted.entries import PORT_REUSE
 from analyzer.results import NotMeasured
 from analyzer.sweep.knee import knee_of
 from analyzer.sweep.results import Beside, Point, Sweep
+from analyzer.units import KNOWN_HZ
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.units import NS_PER_S
 from loadgen.capture.model import SNAP_BYTES
 
 if TYPE_CHECKING:
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
 _HEADER = struct.Struct("<IHHiIII")
 _MAGIC = 0xA1B23C4D  # nanoseconds (draft-ietf-opsawg-pcap)
 RECORD = struct.Struct("<IIII")
-_NS = 1_000_000_000
-MAX_NS = (1 << 32) * _NS
+MAX_NS = (1 << 32) * NS_PER_S
 """A record tells seconds in 32 bits."""
 
 _FILES = 8
@@ -42,14 +42,14 @@ def file_header(link_type: int) -> bytes:
 def record(at_ns: int, frame: bytes, length: int) -> bytes:
     """One packet, cut to ``SNAP_BYTES``."""
     kept = frame[:SNAP_BYTES]
-    return RECORD.pack(*divmod(at_ns, _NS), len(kept), length) + kept
+    return RECORD.pack(*divmod(at_ns, NS_PER_S), len(kept), length) + kept
 
 
 def records(block: FrameBlock) -> bytes:
     """A block of a ring as records, in its order, VLAN tags put back where they were."""
     frames, captured, length = _with_tags(block)
     rows = np.empty((len(frames), RECORD.size + frames.shape[1]), dtype=np.uint8)
-    header = np.stack([block.at_ns // _NS, block.at_ns % _NS, captured, length], axis=1)
+    header = np.stack([block.at_ns // NS_PER_S, block.at_ns % NS_PER_S, captured, length], axis=1)
     rows[:, : RECORD.size] = np.ascontiguousarray(header.astype("<u4")).view(np.uint8)
     rows[:, RECORD.size :] = frames
     kept = np.arange(rows.shape[1]) < (RECORD.size + captured)[:, None]
@@ -174,5 +174,5 @@ class PcapFiles:
 
 def clock_time(at_ns: int) -> str:
     """An instant as people read it, such as ``12:31:07.250 UTC``."""
-    shown = time.strftime("%H:%M:%S", time.gmtime(at_ns // _NS))
-    return f"{shown}.{at_ns % _NS // 1_000_000:03d} UTC"
+    shown = time.strftime("%H:%M:%S", time.gmtime(at_ns // NS_PER_S))
+    return f"{shown}.{at_ns % NS_PER_S // 1_000_000:03d} UTC"

@@ -8,6 +8,7 @@ import socket
 import struct
 from typing import TYPE_CHECKING, Any, Protocol
 
+from analyzer.units import NS_PER_S
 from loadgen.capture.files import record, records
 from loadgen.capture.filters import program
 from loadgen.capture.model import SNAP_BYTES, CaptureRefused
@@ -26,7 +27,6 @@ _CONTROL_BYTES = 256
 _PACKET_AUXDATA = 8
 _AUXDATA = struct.Struct("@IIIHHHH")
 _SOCKET_BUFFER_BYTES = 32 * 1024 * 1024
-_NS = 1_000_000_000
 _NOTHING = "less 1"
 """Until our own program is attached."""
 
@@ -124,7 +124,7 @@ class ScapySource:
         length, tag = _auxiliary(told.get((SOL_PACKET, _PACKET_AUXDATA), b""), kept)
         frame = bytes(buffers[0][:kept])
         whole = frame[:12] + tag + frame[12:] if tag else frame
-        return seconds * _NS + nanoseconds, whole, length + len(tag)
+        return seconds * NS_PER_S + nanoseconds, whole, length + len(tag)
 
     def dropped(self) -> int:
         """PACKET_STATISTICS."""

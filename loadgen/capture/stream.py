@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
+from analyzer.units import NS_PER_S
 from loadgen.errors import LoadgenError
 
 if TYPE_CHECKING:
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
 
 HEADER_BYTES = 24
 MAX_FRAME_BYTES = 1 << 18  # tcpdump's own limit, MAXIMUM_SNAPLEN
-_NS = 1_000_000_000
 _RECORD_BYTES = 16
 _MAGIC = {  # byte order, nanoseconds in one unit of the fraction
     b"\xa1\xb2\xc3\xd4": (">", 1000),
@@ -64,12 +64,12 @@ class PcapStream:
         at = 0
         while at + _RECORD_BYTES <= len(content):
             seconds, fraction, kept, length = self._record.unpack_from(content, at)
-            if kept > MAX_FRAME_BYTES or fraction * self._unit_ns >= _NS:
+            if kept > MAX_FRAME_BYTES or fraction * self._unit_ns >= NS_PER_S:
                 raise NotPcap("a record came that cannot be one")
             end = at + _RECORD_BYTES + kept
             if end > len(content):
                 break
-            at_ns = seconds * _NS + fraction * self._unit_ns
+            at_ns = seconds * NS_PER_S + fraction * self._unit_ns
             packets.append((at_ns, content[at + _RECORD_BYTES : end], length))
             at = end
         self._rest = content[at:]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from analyzer.units import NS_PER_S
 from loadgen.capture.files import clock_time
 
 if TYPE_CHECKING:
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from loadgen.capture.files import Deleted
     from loadgen.capture.model import CapturePlan, Record
 
-_NS = 1_000_000_000
 NO_PACKETS = "packets, and so every prediction"
 
 
@@ -45,7 +45,7 @@ class Telling:
 
     def dropped(self, packets: int, since_ns: int, until_ns: int) -> None:
         """The kernel had no room; ``at`` is the end of the time range."""
-        within_s = (until_ns - since_ns) / _NS
+        within_s = (until_ns - since_ns) / NS_PER_S
         self._tell("capture-drop", f"{packets} packets within {within_s:.2f} s", until_ns)
 
     def deleted(self, file: Deleted) -> None:

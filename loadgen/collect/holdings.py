@@ -13,6 +13,7 @@ from analyzer.drains.renewals import surely_renewed
 from analyzer.ipvs.proc.entry_rows import entries_of, entry_columns, is_address
 from analyzer.ipvs.states import Timeouts
 from analyzer.ipvs.table_diff.changes import BUSY_STATES, RESTART_S
+from analyzer.units import NS_PER_S
 from loadgen.collect.timers_seen import TimersSeen, mixed
 from loadgen.collect.view import DrainForecast, HeldEntries
 
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Key = tuple[object, ...]
 
-_NS = 1_000_000_000
 _NEVER = np.iinfo(np.int64).min
 _LONGEST_S = 1_000_000_000  # of what a director prints; an instant so far ahead fits int64
 _GROUPED = ("real_server_high", "real_server_low", "real_port", "vip_high", "vip_low", "port")
@@ -59,7 +59,7 @@ def groups(rows: Rows, seen_ns: Numbers) -> tuple[Group, ...]:
     """A table of any size as its few groups."""
     if not len(rows):
         return ()
-    ends_ns = seen_ns + rows["expires_s"] * _NS
+    ends_ns = seen_ns + rows["expires_s"] * NS_PER_S
     _, first, group, counts = np.unique(
         mixed(rows, _GROUPED, with_state=True) + (rows["client_port"] == 0),
         return_index=True,
@@ -174,10 +174,10 @@ class Draining:
         is_template = rows["client_port"] == 0
         watched = is_busy | is_template
         rows, seen_ns, is_template = rows[watched], seen_ns[watched], is_template[watched]
-        ends_ns = seen_ns + np.minimum(rows["expires_s"], _LONGEST_S) * _NS
+        ends_ns = seen_ns + np.minimum(rows["expires_s"], _LONGEST_S) * NS_PER_S
         keys = list(_keys(rows))
         before_ns = np.array([self._ends_ns.get(key, _NEVER) for key in keys], dtype=np.int64)
-        gained = (before_ns != _NEVER) & (ends_ns - before_ns > RESTART_S * _NS)
+        gained = (before_ns != _NEVER) & (ends_ns - before_ns > RESTART_S * NS_PER_S)
         gained &= rows["expires_s"] > 0  # what is late shows 0
         surely = ~is_template | surely_renewed(rows["expires_s"], seen_ns < before_ns)
         renewed = gained & surely

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from analyzer.units import NS_PER_S
 from loadgen.session.background import Background
 
 if TYPE_CHECKING:
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 LOOK_S = 10.0
 THINNED = ("services", "entries", "polls", "sockets")
 """Tables whose oldest parts may go; what happened (``events``) is little, and stays."""
-
-_NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +77,7 @@ class Keeper(Background):
 
     def _is_old(self, part: Part, now_ns: int) -> bool:
         seconds = self._keep.seconds
-        return seconds is not None and now_ns - part.ended_ns > seconds * _NS
+        return seconds is not None and now_ns - part.ended_ns > seconds * NS_PER_S
 
     def _tell(self, kept_from_ns: int, now_ns: int) -> None:
         if self._kept_from_ns is None:

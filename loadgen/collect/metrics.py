@@ -20,6 +20,7 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from analyzer.ipvs.addresses import host_port
+from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
     import socket
@@ -40,7 +41,6 @@ BACKEND = (
 )
 """node_exporter's labels of a backend, in its order, and ours."""
 
-_NS = 1_000_000_000
 
 GAUGES = {
     "node_ipvs_backend_connections_active": "The current active connections by local and remote "
@@ -108,7 +108,7 @@ def _polled(directors: tuple[DirectorView, ...]) -> Metric:
     )
     for director in directors:
         if director.polled_ns is not None:
-            family.add_metric([director.name], director.polled_ns / _NS)
+            family.add_metric([director.name], director.polled_ns / NS_PER_S)
     return family
 
 
@@ -159,7 +159,7 @@ def _drained(alive: list[tuple[DirectorView, ServerView]]) -> Metric:
     )
     for director, server in alive:
         if server.forecast is not None and not server.forecast.renewed:
-            family.add_metric(labels(director, server), server.forecast.last_ns / _NS)
+            family.add_metric(labels(director, server), server.forecast.last_ns / NS_PER_S)
     return family
 
 

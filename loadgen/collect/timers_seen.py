@@ -14,6 +14,7 @@ import numpy as np
 
 from analyzer.drains.last_entry import PRINTED_S
 from analyzer.recording.spans import SLACK_S
+from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from analyzer.ipvs.proc.entry_rows import Rows
     from analyzer.ipvs.table_diff.tracking import Numbers
 
-_NS = 1_000_000_000
 _LONGEST_S = 1_000_000_000  # of what a director prints; an instant so far ahead fits int64
 _MIX = 0x9E3779B97F4A7C15
 """2^64 by the golden ratio: what Fibonacci hashing multiplies by."""
@@ -72,7 +72,10 @@ class TimersSeen:
         A timer that one look alone says ends at another time was restarted.
         """
         left_s = np.clip(rows["expires_s"], 0, _LONGEST_S)
-        low_ns, high_ns = seen_ns + left_s * _NS, seen_ns + left_s * _NS + round(PRINTED_S * _NS)
+        low_ns, high_ns = (
+            seen_ns + left_s * NS_PER_S,
+            seen_ns + left_s * NS_PER_S + round(PRINTED_S * NS_PER_S),
+        )
         low_ns[left_s == 0] = np.iinfo(np.int64).min  # it is late, by a granule at the most
         most_s = left_s.copy()
         keys = mixed(rows, _TIMER, with_state=True)
@@ -80,7 +83,7 @@ class TimersSeen:
         old = self._ends
         both_low = np.maximum(low_ns[known], old.low_ns[here])
         both_high = np.minimum(high_ns[known], old.high_ns[here])
-        agrees = both_low <= both_high + round(SLACK_S * _NS)
+        agrees = both_low <= both_high + round(SLACK_S * NS_PER_S)
         at = np.flatnonzero(known)[agrees]
         low_ns[at] = np.minimum(both_low, both_high)[agrees]
         high_ns[at] = np.maximum(both_low, both_high)[agrees]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.ipvs.addresses import host_port
+from analyzer.units import NS_PER_S
 from loadgen.collect.arrivals import ArrivalRates
 from loadgen.collect.holdings import Draining, groups, held_by, rows_of_server
 from loadgen.collect.view import DirectorView, ServerView, View
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 LOOK_S = 1.0
 FRESH_S = 15.0
 """What was polled longer ago than this is not of now, whatever the link says."""
-
-_NS = 1_000_000_000
 
 
 @dataclass(slots=True)
@@ -116,7 +115,7 @@ def _director(one: _Watched, now_ns: int) -> DirectorView:
         one.counters = poller.counters
         one.arrivals.note(poller.counters, poller.counters_s)
     polled_ns = poller.polled_ns
-    fresh = polled_ns is not None and now_ns - polled_ns <= FRESH_S * _NS
+    fresh = polled_ns is not None and now_ns - polled_ns <= FRESH_S * NS_PER_S
     return DirectorView(
         name=poller.name,
         up=fresh and not poller.lost,

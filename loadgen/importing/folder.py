@@ -24,6 +24,7 @@ from analyzer.ipvs.table_diff.changes import EntryTracker
 from analyzer.ipvs.table_diff.reads import Proof
 from analyzer.recording.director import directors_of
 from analyzer.recording.directory import CAPTURE, RecordingWriter, mapped
+from analyzer.units import NS_PER_S
 from analyzer.wire.packets import mac_number, read_packets
 from analyzer.wire.segments import busiest_end
 from loadgen.director.polling.rows import RESIZING, counters_alone, service_rows
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from analyzer.ipvs.proc.formats import EntryTable
     from analyzer.ipvs.table_diff.changes import Change
 
-_NS = 1_000_000_000
 DIRECTOR = "director"
 META = "meta.json"
 NOT_JOINED = "not-joined.pcap"
@@ -81,7 +81,7 @@ class Clock:
         span_s = self.to_t - self.from_t
         share = min(max((t - self.from_t) / span_s, 0), 1) if span_s > 0 else 0
         offset_s = self.before_s + (self.after_s - self.before_s) * share
-        return round(t * 1e6) * 1000 - round(offset_s * _NS)
+        return round(t * 1e6) * 1000 - round(offset_s * NS_PER_S)
 
     def uptime_s(self, t: float) -> float:
         """The director's uptime; since its first poll where its boot is not known."""

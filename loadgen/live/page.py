@@ -13,6 +13,7 @@ from aiohttp import web
 
 from analyzer.recording.directory import REPORT
 from analyzer.results import Event
+from analyzer.units import NS_PER_S
 from loadgen.live import guard
 from loadgen.live.door import html
 from loadgen.live.seen import Seen
@@ -42,7 +43,6 @@ SLOW_S = 10.0
 """A browser that does not take its news for this long has to ask again."""
 
 _RETRY_MS = 1000
-_NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +106,7 @@ class LivePage(Background):
             await self._serving.__aexit__(None, None, None)
 
     def _note_event(self, row: Mapping[str, Any]) -> None:
-        at_s = (row["at"] - self._zero_ns) / _NS
+        at_s = (row["at"] - self._zero_ns) / NS_PER_S
         self._events.append(
             Event(t_s=at_s, host=row["host"], kind=row["kind"], detail=row["detail"])
         )
@@ -148,7 +148,7 @@ class LivePage(Background):
             self._seen,
             tuple(self._events),
             self._sources.sending,
-            (time.time_ns() - self._zero_ns) / _NS,
+            (time.time_ns() - self._zero_ns) / NS_PER_S,
         )
 
     async def _page(self, request: web.Request) -> web.StreamResponse:

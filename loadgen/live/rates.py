@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.client.samples import carries_rate
+from analyzer.units import NS_PER_S
 from loadgen.load.engines.rows import NONE, Row
 from reports.charts.traffic import BINS
 from reports.live.page import RequestCounts
@@ -20,8 +21,6 @@ _MOST = 2 * BINS
 _RATE_BINS = 8
 LONGEST_S = 10.0
 """What ended longer ago is not of late, unless the bins themselves are so wide."""
-
-_NS = 1_000_000_000
 
 
 class Rates:
@@ -37,7 +36,7 @@ class Rates:
         rows = rows[(rows[:, _ENDED] != NONE) & (rows[:, _FOLLOWED] == NONE)]
         if not len(rows):
             return
-        ended_s = np.maximum(rows[:, _ENDED] - self._zero_ns, 0) / _NS
+        ended_s = np.maximum(rows[:, _ENDED] - self._zero_ns, 0) / NS_PER_S
         while ended_s.max() >= self._width_s * _MOST:
             self._widen()
         at = (ended_s / self._width_s).astype(np.int64)

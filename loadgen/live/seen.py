@@ -11,6 +11,7 @@ import numpy as np
 
 from analyzer.charts.pictures import StateCourse
 from analyzer.predicted.courses import Curve
+from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +28,6 @@ SERVERS = 200
 """Real servers of one director that have a curve of their own."""
 
 STATES = 20
-_NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class Seen:
         self._states.append((self._since_start_s(read_ns), states))
 
     def _since_start_s(self, at_ns: int) -> float:
-        return (at_ns - self.zero_ns) / _NS
+        return (at_ns - self.zero_ns) / NS_PER_S
 
     def _forget(self, before_s: float) -> None:
         while self._polls[0].t_s < before_s:

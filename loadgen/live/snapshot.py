@@ -9,6 +9,7 @@ import numpy as np
 
 from analyzer.ipvs.states import ACTIVE_STATES
 from analyzer.results import Finding, Timeline
+from analyzer.units import NS_PER_S
 from loadgen.live.table import DETAILS, NUMBERS, clock, rows, span
 from reports.charts.wording import Headline
 from reports.live.page import LiveRun
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 ROWS = 200
 ERRORS = 3
 COLUMNS = ("real server", "director", "service", *NUMBERS, *DETAILS)
-_NS = 1_000_000_000
 _ACTIVE = frozenset(state.name for state in ACTIVE_STATES) | {"TEMPLATE"}
 _NOTHING = np.empty(0, np.float64)
 
@@ -165,7 +165,7 @@ def _falls(view: View) -> Headline:
     if not ends_ns:
         return Headline(label=label, value="\N{EN DASH}", detail="no entry is inactive")
     first_s, last_s = (
-        max(at - view.at_ns, 0) / _NS
+        max(at - view.at_ns, 0) / NS_PER_S
         for at in (min(first for first, _ in ends_ns), max(last for _, last in ends_ns))
     )
     return Headline(

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from analyzer.ipvs.addresses import host_port
+from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +31,6 @@ HEADINGS = ("real server", "weight", "active", "inact", "new/s", "states", "olde
 WIDTHS = {"states": 11, "oldest": 6}
 """What a folded column needs to be read."""
 
-_NS = 1_000_000_000
 _OF_NOW_S = 2.5  # a view is drawn each second, of what was polled before
 _LEAST_S = 0.1  # no instant of a clock that is polled is known more closely
 
@@ -147,7 +147,7 @@ def oldest(held: HeldEntries | None, at_ns: int) -> str:
     """What the timer that ends first has left; none once it is late."""
     if held is None or held.oldest_ends_ns is None:
         return NOTHING if held is None else ""
-    return span(max(held.oldest_ends_ns - at_ns, 0) / _NS)
+    return span(max(held.oldest_ends_ns - at_ns, 0) / NS_PER_S)
 
 
 def empty(server: ServerView, at_ns: int) -> str:
@@ -163,13 +163,13 @@ def empty(server: ServerView, at_ns: int) -> str:
 
 def _forecast(forecast: DrainForecast, at_ns: int) -> str:
     middle_ns = (forecast.first_ns + forecast.last_ns) // 2
-    wide_s = math.ceil((forecast.last_ns - forecast.first_ns) / 2 / _NS * 10) / 10
+    wide_s = math.ceil((forecast.last_ns - forecast.first_ns) / 2 / NS_PER_S * 10) / 10
     when = f"{clock(middle_ns)} ± {max(wide_s, _LEAST_S):.1f} s"
     if forecast.renewed:
         why = "clients come back" if forecast.clients else "traffic goes on"
         last = f", last at {clock(forecast.last_renewal_ns)}" if forecast.last_renewal_ns else ""
         return f"not while {why} ({forecast.renewed} renewed{last}); if none comes again, {when}"
-    left = span(max(middle_ns - at_ns, 0) / _NS)
+    left = span(max(middle_ns - at_ns, 0) / NS_PER_S)
     return f"{when} (in {left})"
 
 
@@ -201,4 +201,4 @@ def span(seconds: float) -> str:
 
 def clock(at_ns: int) -> str:
     """Local time to the second, as the operator's own clock shows it."""
-    return time.strftime("%H:%M:%S", time.localtime(at_ns / _NS))
+    return time.strftime("%H:%M:%S", time.localtime(at_ns / NS_PER_S))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from analyzer.units import NS_PER_S
 from loadgen.rings.packet_socket import (
     PACKET_RX_RING,
     PACKET_VERSION,
@@ -36,7 +37,6 @@ _ETH_P_8021Q = 0x8100
 _ETH_P_ALL = 3
 _TPACKET_V3 = 2
 _REQUEST = struct.Struct("@IIIIIII")
-_NS = 1_000_000_000
 
 # struct tpacket_block_desc, in words of 32 bits
 _BLOCK_STATUS, _BLOCK_COUNT, _BLOCK_FIRST, _BLOCK_USED = 2, 3, 4, 5
@@ -176,7 +176,7 @@ class ReceiveRing:
             frames=rows[begins].view(np.uint8).reshape(count, self.width),
             captured=np.minimum(header[:, _CAPTURED], self.width),
             length=header[:, _LENGTH],
-            at_ns=header[:, _SECONDS] * _NS + header[:, _NANOSECONDS],
+            at_ns=header[:, _SECONDS] * NS_PER_S + header[:, _NANOSECONDS],
             packet_type=scratch[starts + _PACKET_TYPE],
             vlan=_vlan(header),
         )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.units import NS_PER_S
 from loadgen.rings.packet_socket import (
     PACKET_RX_RING,
     PACKET_VERSION,
@@ -31,7 +32,6 @@ _TPACKET_V2 = 1
 _SO_SNDBUFFORCE = 32  # socket(7)
 _REQUEST = struct.Struct("@IIII")
 _WRONG_FORMAT = 1 << 2
-_NS = 1_000_000_000
 _SEND_BUFFER_BYTES = 64 * 1024 * 1024
 
 # struct tpacket2_hdr, in words
@@ -106,7 +106,7 @@ class PromptRing:
     def at_ns(self, part: slice) -> Ints:
         """When the kernel saw each frame; Unix time, nanoseconds."""
         stamps = self._headers[part, _SLOT_SECONDS : _SLOT_NANOSECONDS + 1].astype(np.int64)
-        found: Ints = stamps[:, 0] * _NS + stamps[:, 1]
+        found: Ints = stamps[:, 0] * NS_PER_S + stamps[:, 1]
         return found
 
     def captured(self, part: slice) -> Ints:

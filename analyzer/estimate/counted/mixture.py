@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.estimate.counted.problem import least_off, moves, off_by, problem_of
-from analyzer.ipvs.timers import KNOWN_HZ, granule_s
+from analyzer.ipvs.timers import granule_s
 from analyzer.results import Estimate
+from analyzer.units import KNOWN_HZ
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -18,7 +18,8 @@ from analyzer.estimate.counted.hidden import may_hide_arrivals
 from analyzer.estimate.counted.mixture import MOST_MISFIT, decompose, others_fit
 from analyzer.estimate.counted.names import fixed_timeouts_s
 from analyzer.estimate.counted.steady import steady_load
-from analyzer.ipvs.timers import KNOWN_HZ, granule_s
+from analyzer.ipvs.timers import granule_s
+from analyzer.units import KNOWN_HZ
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

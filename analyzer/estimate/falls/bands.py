@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.ipvs.timers import KNOWN_HZ, granule_s
+from analyzer.ipvs.timers import granule_s
 from analyzer.predicted.entries import TIMER
+from analyzer.units import KNOWN_HZ
 
 if TYPE_CHECKING:
     from analyzer.predicted.entries import Prediction

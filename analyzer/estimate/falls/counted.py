@@ -11,10 +11,11 @@ from analyzer.compared.agreement import value_at
 from analyzer.estimate.falls.bounds import Counted
 from analyzer.estimate.state_timeouts import if_read
 from analyzer.ipvs.states import State, is_active
-from analyzer.ipvs.timers import KNOWN_HZ, granule_s
+from analyzer.ipvs.timers import granule_s
 from analyzer.observed.entries import ns
 from analyzer.predicted.entries import TIMER, predicted_curve
 from analyzer.recording.instants import seconds_since
+from analyzer.units import KNOWN_HZ, NS_PER_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Ints = npt.NDArray[np.int64]
 
-_NS = 1_000_000_000
 _FAR_NS = 1 << 62
 _END = ["protocol", "vip", "port"]
 
@@ -86,7 +86,7 @@ class Services:
             for shift_s in (-self.doubt_s, self.doubt_s)
         ]
         first_ns = int(self.prediction.entries["first_ns"].to_numpy()[one.entries].min())
-        before = np.flatnonzero(one.polled_ns < first_ns - round(self.doubt_s * _NS))
+        before = np.flatnonzero(one.polled_ns < first_ns - round(self.doubt_s * NS_PER_S))
         return Counted(
             polled_s=seconds_since(one.polled_ns, self.zero_ns),
             held=held,
@@ -100,7 +100,7 @@ class Services:
         prediction = self.prediction
         prediction = replace(prediction, entries=prediction.entries.assign(ends_ns=ends_ns))
         at_ns, active, inactive = predicted_curve(prediction, one.entries, _counts(self.director))
-        polled_ns = one.polled_ns + round(shift_s * _NS)
+        polled_ns = one.polled_ns + round(shift_s * NS_PER_S)
         since = int(one.polled_ns[0])  # small numbers stay whole as floats
         return value_at(
             np.asarray(at_ns - since, dtype=np.float64),
@@ -118,8 +118,8 @@ class Services:
         for (state, waited_s), rows in entries.groupby(["state", "timeout_s"], sort=False):
             shortest_s, longest_s = self._bounds_s(int(str(state)), float(str(waited_s)))
             own = timed & entries.index.isin(rows.index)
-            early[own] = last_ns[own] + round(shortest_s * _NS)
-            late[own] = _FAR_NS if longest_s is None else last_ns[own] + round(longest_s * _NS)
+            early[own] = last_ns[own] + round(shortest_s * NS_PER_S)
+            late[own] = _FAR_NS if longest_s is None else last_ns[own] + round(longest_s * NS_PER_S)
         early[mine] = late[mine] = _FAR_NS
         return early, late
 

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.ipvs.timers import KNOWN_HZ, granule_s
+from analyzer.ipvs.timers import granule_s
 from analyzer.results import Estimate
+from analyzer.units import KNOWN_HZ
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -13,6 +13,7 @@ from analyzer.ipvs.states import TIMEOUT_NAMES, State, Timeouts
 from analyzer.ipvs.table_diff.reads import WHOLE_READ_LINES
 from analyzer.observed.entries import ns
 from analyzer.recording.clock import REACTION_S
+from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +36,6 @@ WIDEST_S = 600
 """A reading that leaves more open than this says nothing."""
 
 _EPOCH = pd.Timestamp(0, tz="UTC")
-_SECOND_NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def told(
             it is. Between ``since`` and ``at`` a packet may have found either value.
         slack_s: how well its clock is known.
     """
-    slack_ns = round(slack_s * _SECOND_NS)
+    slack_ns = round(slack_s * NS_PER_S)
     is_read = director.timeouts_source in READ_BY_THE_DIRECTOR
     changes = list(_changes(director, evidence, is_read=is_read))
     found = {}
@@ -209,8 +209,8 @@ def _looks(director: Director, evidence: Evidence) -> pd.DataFrame:
     took_ns = np.rint(np.nan_to_num(polls["took_ms"].to_numpy(dtype=np.float64)) * 1e6)
     asked_ns = ns(polls["asked"].fillna(polls["at"]))
     by_ns = np.maximum(asked_ns + took_ns.astype(np.int64), at_ns)
-    if len(at_ns) and not (at_ns % _SECOND_NS).any():
-        by_ns = by_ns + _SECOND_NS  # stamps of whole seconds are rounded down
+    if len(at_ns) and not (at_ns % NS_PER_S).any():
+        by_ns = by_ns + NS_PER_S  # stamps of whole seconds are rounded down
     lines = polls["entries"].fillna(0).to_numpy(dtype=np.int64)
     index = np.arange(len(at_ns))
     back = np.where(np.r_[0, lines[:-1]] <= WHOLE_READ_LINES, 1, 2)
@@ -220,7 +220,7 @@ def _looks(director: Director, evidence: Evidence) -> pd.DataFrame:
 
 def _after_packets(rows: pd.DataFrame, packets: pd.DataFrame, slack_s: float) -> pd.DataFrame:
     """The same, the last packet known where it was captured and no other is about the look."""
-    slack_ns = round((slack_s + REACTION_S) * _SECOND_NS)
+    slack_ns = round((slack_s + REACTION_S) * NS_PER_S)
     numbers = packets["state"].map({int(state): state.name for state in State})
     at_ns = packets["at_ns"].astype("int64")
     seen = pd.DataFrame(

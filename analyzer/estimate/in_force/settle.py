@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.estimate.in_force.readings import STATE_OF
-from analyzer.ipvs.timers import KNOWN_HZ, granule_s
+from analyzer.ipvs.timers import granule_s
 from analyzer.predicted.entries import TIMER
 from analyzer.recording.clock import REACTION_S
+from analyzer.units import KNOWN_HZ
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -26,6 +26,7 @@ from analyzer.ipvs.ipvsadm.ends import (
     notation,
 )
 from analyzer.ipvs.ipvsadm.model import Destination, End, Service
+from analyzer.units import KNOWN_HZ
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,7 +41,6 @@ SCHEDULERS = frozenset(
     "rr wrr lc wlc lblc lblcr dh sh sed nq fo ovf mh twos none conhash".split()  # noqa: SIM905
 )
 FORWARDS = frozenset({"Masq", "Local", "Tunnel", "Route", "Bypass", "FullNat", "SNAT", "NAT"})
-USUAL_HZ = (100, 250, 300, 1000)
 MAX_MARK = 0xFFFFFFFF
 MAX_PREFIX = 128
 LONGEST_PROTOCOL = 10
@@ -316,7 +316,7 @@ class _Reading:
     def _seconds(self, jiffies: int) -> int | None:
         if self.hz:
             return round(jiffies / self.hz)
-        usual = ", ".join(f"{jiffies / hz:g} s at HZ={hz}" for hz in USUAL_HZ)
+        usual = ", ".join(f"{jiffies / hz:g} s at HZ={hz}" for hz in KNOWN_HZ)
         self.warnings(self.draft.number, f"persistent {jiffies} is in jiffies: {usual}")
         return None
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from analyzer.ipvs.table_diff.reads import Proof, proof_by_lines
+from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,7 +31,6 @@ RESTART_S = 1.5
 """Whole seconds are printed, rounded down: a timer that gained more than this was restarted."""
 
 BUSY_STATES = ("ESTABLISHED", "UDP")
-_NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def _restarted(before: _KnownEntry, now: Entry, at_ns: int, *, busy_too: bool) -
     if now.expires_s <= 0:
         return False
     if busy_too:  # restarts may come at every poll, each of them smaller than what is noticed
-        return abs(_ends_ns(now, at_ns) - before.ends_ns) > RESTART_S * _NS
+        return abs(_ends_ns(now, at_ns) - before.ends_ns) > RESTART_S * NS_PER_S
     if now.state in BUSY_STATES:
         return False
     return _gained_s(before, now, at_ns) > RESTART_S
@@ -73,26 +73,26 @@ def _restarted(before: _KnownEntry, now: Entry, at_ns: int, *, busy_too: bool) -
 
 def _due_ns(held: _KnownEntry) -> int:
     """When its timer was up at the earliest: whole seconds are printed, rounded down."""
-    return held.seen_ns + held.entry.expires_s * _NS
+    return held.seen_ns + held.entry.expires_s * NS_PER_S
 
 
 def _gained_s(before: _KnownEntry, now: Entry, at_ns: int) -> float:
     """By how much the timer has more left than it would have, had it gone on."""
-    return now.expires_s - (before.entry.expires_s - (at_ns - before.seen_ns) / _NS)
+    return now.expires_s - (before.entry.expires_s - (at_ns - before.seen_ns) / NS_PER_S)
 
 
 def _came_anew(before: _KnownEntry, now: Entry, at_ns: int) -> bool:
     """A read missed it when its time was up, and now it has time again: it is another entry."""
     return (
         before.missed_ns is not None
-        and before.missed_ns >= _due_ns(before) + _NS
+        and before.missed_ns >= _due_ns(before) + NS_PER_S
         and now.expires_s > 0
         and _gained_s(before, now, at_ns) > RESTART_S
     )
 
 
 def _ends_ns(entry: Entry, at_ns: int) -> int:
-    return at_ns + entry.expires_s * _NS
+    return at_ns + entry.expires_s * NS_PER_S
 
 
 def _without_doubles(entries: Iterable[Entry]) -> dict[Key, Entry]:

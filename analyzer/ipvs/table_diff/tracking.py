@@ -16,6 +16,7 @@ import pyarrow as pa
 from analyzer.ipvs.proc.entry_rows import ENTRY, entry_columns
 from analyzer.ipvs.table_diff.changes import BUSY_STATES, RESTART_S
 from analyzer.ipvs.table_diff.reads import Proof, proof_by_lines
+from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,7 +31,6 @@ KINDS = ("gone", "appeared", "state")
 """The order within one poll: an entry that was rescheduled goes before it appears."""
 
 _GONE, _APPEARED, _STATE = range(len(KINDS))
-_NS = 1_000_000_000
 _LONGEST_S = 1_000_000_000
 _WORD_BITS = 64
 _CLIENT_AND_VIP, _SERVER = 0b011, 0b100  # bits of a row's ipv6
@@ -131,7 +131,7 @@ class TableTracker:
     def _due_ns(self) -> Numbers:
         """When each held entry's timer is up at the earliest; it prints whole seconds, cut off."""
         left_s = np.clip(self._rows["expires_s"], -_LONGEST_S, _LONGEST_S)
-        due_ns: Numbers = self._seen_ns + left_s * _NS
+        due_ns: Numbers = self._seen_ns + left_s * NS_PER_S
         return due_ns
 
     def _goes(self, missed: Numbers, proof: Proof) -> Mask:
@@ -151,14 +151,14 @@ class TableTracker:
         is_moved = (before["ipv6"] ^ now["ipv6"]) & _SERVER != 0
         for part in ("real_server_high", "real_server_low", "real_port"):
             is_moved |= before[part] != now[part]
-        elapsed_s = (at_ns - self._seen_ns[held]) / _NS
+        elapsed_s = (at_ns - self._seen_ns[held]) / NS_PER_S
         gained_s = now["expires_s"] - (before["expires_s"] - elapsed_s)
         is_busy = np.zeros(len(now), dtype=bool)
         for state in BUSY_STATES:
             is_busy |= now["state"] == state.encode()
         is_restarted = (gained_s > RESTART_S) & (now["expires_s"] > 0)  # what is late shows 0
         missed_ns = self._missed_ns[held]
-        was_up = (missed_ns != 0) & (missed_ns >= self._due_ns()[held] + _NS)
+        was_up = (missed_ns != 0) & (missed_ns >= self._due_ns()[held] + NS_PER_S)
         is_moved |= is_restarted & was_up
         is_changed = (before["state"] != now["state"]) | (is_restarted & ~is_busy)
         return is_moved, is_changed & ~is_moved

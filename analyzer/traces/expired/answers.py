@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from analyzer.ipvs.states import Flag
+from analyzer.units import NS_PER_S
 from analyzer.wire.rewriting import NO_PARTNER, WITHIN_NS
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
 ANSWER_NS = 3_000_000_000
 """An answer comes within this time of the packet that it is to."""
-
-_NS = 1_000_000_000
 
 
 def answer_to_client(evidence: Evidence, flow: int, at_ns: Ints) -> Answer:
@@ -83,7 +82,7 @@ def _legs_of(evidence: Evidence, flow: int) -> pd.DataFrame:
 
 def _silence(segments: Segments, at_ns: Ints, *, shown: bool) -> Answer:
     """No answer; or none that the capture could have shown."""
-    listened = int(segments.at_ns.max()) - int(at_ns[0]) >= _NS or len(at_ns) > 1
+    listened = int(segments.at_ns.max()) - int(at_ns[0]) >= NS_PER_S or len(at_ns) > 1
     return "none" if shown and listened else "unseen"
 
 
@@ -125,4 +124,4 @@ def longest_pause_s(one: Measured, evidence: Evidence, cases: Sequence[LatePacke
         for before, after in pairwise(at_ns.tolist()):
             if after - before > longest and _follows(np.array([after]), answers_ns, ANSWER_NS):
                 longest = int(after - before)
-    return longest / _NS if longest else None
+    return longest / NS_PER_S if longest else None

@@ -15,13 +15,14 @@ import numpy as np
 import pandas as pd
 
 from analyzer.ipvs.states import TIMEOUT_NAMES, Flag, State
-from analyzer.ipvs.timers import KNOWN_HZ, granule_s
+from analyzer.ipvs.timers import granule_s
 from analyzer.predicted.entries import TIMER
 from analyzer.predicted.rules import director_clock, segments_passed
 from analyzer.recording.clock import REACTION_S
 from analyzer.traces.expired.answers import answer_to_client, answer_to_server, moved
 from analyzer.traces.expired.model import LatePacket
 from analyzer.traces.expired.sooner import gone_sooner
+from analyzer.units import KNOWN_HZ, NS_PER_S
 from analyzer.wire.rewriting import NO_PARTNER
 
 if TYPE_CHECKING:
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
     Bools = npt.NDArray[np.bool_]
     Row = dict[Hashable, Any]
-
-_NS = 1_000_000_000
 
 
 def late_packets(one: Measured, evidence: Evidence, found: pd.DataFrame) -> list[LatePacket]:
@@ -86,7 +85,7 @@ def _from_servers(one: Measured, evidence: Evidence, open_s: float) -> pd.DataFr
     alone = ~legs["to_server"] & (legs["partner"] == NO_PARTNER)
     alone &= ~legs["source_mac"].isin(macs) & ~legs["flag"].isin([Flag.RST, Flag.DATAGRAM])
     rows = legs.loc[alone, ["flow", "at_ns", "flag"]]
-    return _after_their_end(one, rows, round(open_s * _NS)).assign(by="server")
+    return _after_their_end(one, rows, round(open_s * NS_PER_S)).assign(by="server")
 
 
 def _after_their_end(one: Measured, rows: pd.DataFrame, slack_ns: int) -> pd.DataFrame:
@@ -124,13 +123,13 @@ def _case(one: Measured, evidence: Evidence, group: pd.DataFrame, open_s: float)
 def _lateness(one: Measured, entry: Row, at_ns: int, open_s: float) -> dict[str, Any]:
     """How late a packet is for an entry: by the timer where it is known, else by its granules."""
     timeout_s, rules = float(entry["timeout_s"]), one.rules
-    pause_s = (at_ns - int(entry["last_ns"])) / _NS
+    pause_s = (at_ns - int(entry["last_ns"])) / NS_PER_S
     if rules.hz is None or rules.phase_s is None:
         granules = [granule_s(timeout_s, hz) for hz in ([rules.hz] if rules.hz else KNOWN_HZ)]
         late_s = (pause_s - timeout_s - max(granules) - open_s, pause_s - timeout_s)
     else:
         open_s += one.inferred.phase.uncertainty_s if one.inferred else 0.0
-        nominal_s = (at_ns - int(entry["ends_ns"])) / _NS
+        nominal_s = (at_ns - int(entry["ends_ns"])) / NS_PER_S
         late_s = (nominal_s - open_s, nominal_s + open_s)
     return {
         "state": State(int(entry["state"])).name,

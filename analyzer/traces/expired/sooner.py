@@ -14,6 +14,7 @@ import pandas as pd
 from analyzer.ipvs.states import TIMEOUT_NAMES, Flag, State, timeout_by_state_s
 from analyzer.traces.expired.answers import answer_to_server
 from analyzer.traces.expired.model import SURELY_GONE, LatePacket
+from analyzer.units import NS_PER_S
 from analyzer.wire.rewriting import NO_PARTNER
 
 if TYPE_CHECKING:
@@ -66,16 +67,13 @@ def _from_servers(one: Measured, evidence: Evidence) -> pd.DataFrame:
     rows = _after_their_packets(one, legs.loc[alone, ["flow", "at_ns"]])
     if rows.empty:
         return rows.assign(answer=pd.Series(dtype="object"))
-    paused = rows["at_ns"] - rows["last_ns"] >= round(LEAST_PAUSE_S * _NS)
+    paused = rows["at_ns"] - rows["last_ns"] >= round(LEAST_PAUSE_S * NS_PER_S)
     rows = rows[paused].drop_duplicates("entry")
     answers = [
         answer_to_server(evidence, int(flow), np.array([at_ns], dtype=np.int64))
         for flow, at_ns in zip(rows["flow"], rows["at_ns"], strict=True)
     ]
     return rows.assign(answer=answers)
-
-
-_NS = 1_000_000_000
 
 
 def _after_their_packets(one: Measured, rows: pd.DataFrame) -> pd.DataFrame:
@@ -99,7 +97,7 @@ def _cases(one: Measured, rows: pd.DataFrame, by: str) -> list[LatePacket]:
 
 def _case(one: Measured, row: Row, by: str) -> LatePacket:
     state = State(int(row["state"]))
-    pause_s = (int(row["at_ns"]) - int(row["last_ns"])) / _NS
+    pause_s = (int(row["at_ns"]) - int(row["last_ns"])) / NS_PER_S
     name, director = TIMEOUT_NAMES[state], one.director
     unread = director.timeouts is None or name in director.assumed_timeouts
     answer: Answer = row["answer"]

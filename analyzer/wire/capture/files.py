@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analyzer.errors import ParseError
+from analyzer.units import NS_PER_S
 from analyzer.wire.capture.frames import Bytes, Frames
 from analyzer.wire.capture.pcapng import SECTION_MAGIC, pcapng_chunks
 from analyzer.wire.capture.walk import STOP, walk
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 CHUNK_BYTES = 1 << 23
 """Of a file's bytes so many are decoded at once: enough for numpy, little enough for a cache."""
 
-_NS = 1_000_000_000
 _MAGIC = {  # byte order, nanoseconds in one unit of the fraction
     b"\xa1\xb2\xc3\xd4": (">", 1000),
     b"\xd4\xc3\xb2\xa1": ("<", 1000),
@@ -103,7 +103,7 @@ def _pcap_chunks(file: Bytes, order: str, unit_ns: int, chunk_bytes: int) -> Ite
     link_type = file.number(20, 4, order) & 0xFFFF  # above it: the length of a checksum
     limit = max(file.size - _RECORD + 1, _HEADER)
     first_s = file.number(_HEADER, 4, order) if limit > _HEADER else 0
-    records = _Records(file, order, file.overlapping(4, order), _NS // unit_ns, first_s)
+    records = _Records(file, order, file.overlapping(4, order), NS_PER_S // unit_ns, first_s)
     start = _HEADER
     while True:
         at = walk(records, start, min(start + chunk_bytes, limit))
@@ -112,7 +112,7 @@ def _pcap_chunks(file: Bytes, order: str, unit_ns: int, chunk_bytes: int) -> Ite
         length = file.numbers(at + 8, 4, order)
         yield Frames(
             file=file,
-            at_ns=file.numbers(at, 4, order) * _NS + file.numbers(at + 4, 4, order) * unit_ns,
+            at_ns=file.numbers(at, 4, order) * NS_PER_S + file.numbers(at + 4, 4, order) * unit_ns,
             start=at + _RECORD,
             length=length,
             link_type=np.full(len(at), link_type, dtype=np.int32),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.errors import ParseError
+from analyzer.units import NS_PER_S
 from analyzer.wire.capture.frames import Bytes, Frames
 from analyzer.wire.capture.walk import STOP, walk
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 SECTION_MAGIC = b"\x0a\x0d\x0d\x0a"
 
-_NS = 1_000_000_000
 _SECTION = 0x0A0D0D0A
 _ORDER_MAGIC = 0x1A2B3C4D
 _ORDERS = {b"\x1a\x2b\x3c\x4d": ">", b"\x4d\x3c\x2b\x1a": "<"}
@@ -200,7 +200,7 @@ def _instants_ns(units: UInts, resolution: Ints, offset_s: Ints) -> Ints:
     for one in np.flatnonzero(np.bincount(resolution, minlength=1)).tolist():
         rows = resolution == one
         at_ns[rows] = _whole_ns(units[rows], one)
-    offset_ns = offset_s * _NS
+    offset_ns = offset_s * NS_PER_S
     return np.asarray(np.minimum(at_ns, _LATEST_NS - np.maximum(offset_ns, 0)) + offset_ns)
 
 
@@ -226,11 +226,13 @@ def _of_binary(units: UInts, power: int) -> Ints:
     else:
         seconds, rest = np.zeros_like(units), units
     high, low = rest >> np.uint64(33), rest & np.uint64((1 << 33) - 1)
-    scaled = high * np.uint64(_NS) + (low * np.uint64(_NS) >> np.uint64(33))  # rest * 10^9 / 2^33
+    scaled = high * np.uint64(NS_PER_S) + (
+        low * np.uint64(NS_PER_S) >> np.uint64(33)
+    )  # rest * 10^9 / 2^33
     if power < 33:
-        scaled = low * np.uint64(_NS) >> np.uint64(power)
+        scaled = low * np.uint64(NS_PER_S) >> np.uint64(power)
     else:
         scaled >>= np.uint64(min(power - 33, 63))
-    most = np.uint64(_LATEST_NS // _NS - 1)
-    at_ns = np.minimum(seconds, most) * np.uint64(_NS) + scaled
+    most = np.uint64(_LATEST_NS // NS_PER_S - 1)
+    at_ns = np.minimum(seconds, most) * np.uint64(NS_PER_S) + scaled
     return np.asarray(at_ns, dtype=np.int64)

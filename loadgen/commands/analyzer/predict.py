@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analyzer.forecast.closings import CLOSES, in_words
+from analyzer.units import KNOWN_HZ
 from loadgen.commands.types import CLOSE_MIX, DURATION, RATE, SPAN, TIMEOUTS
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ if TYPE_CHECKING:
 @click.option("--udp", "udp_s", type=SPAN, help="The udp timeout alone.")
 @click.option(
     "--hz",
-    type=click.Choice([100, 250, 300, 1000]),
+    type=click.Choice(KNOWN_HZ),
     default=250,
     show_default=True,
     help="HZ of the director's kernel; Debian's is 250.",

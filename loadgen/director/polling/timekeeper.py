@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analyzer.recording.clock import UPTIME_STEP_S, clock_from_polls
+from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
     from analyzer.recording.clock import DirectorClock
 
-_NS = 1_000_000_000
 _READINGS = 200
 STEP_S = 1.0
 """A boot instant that moves by more than this between polls is another boot, or a clock that was
@@ -54,7 +54,7 @@ class Timekeeper:
             self._readings.clear()
         self._readings.append((asked_ns, answered_ns, uptime_s))
         del self._readings[:-_READINGS]
-        boot_ns = (asked_ns + answered_ns) // 2 - round(uptime_s * _NS)
+        boot_ns = (asked_ns + answered_ns) // 2 - round(uptime_s * NS_PER_S)
         if self._boot_ns is None:
             self._boot_ns = boot_ns
         clock = self._clock()
@@ -82,9 +82,11 @@ class Timekeeper:
         if not self._readings:
             return None
         last_asked, last_answered, last_uptime_s = self._readings[-1]
-        between_s = ((asked_ns + answered_ns) - (last_asked + last_answered)) / 2 / _NS
+        between_s = ((asked_ns + answered_ns) - (last_asked + last_answered)) / 2 / NS_PER_S
         moved_s = between_s - (uptime_s - last_uptime_s)
-        doubt_s = (answered_ns - asked_ns + last_answered - last_asked) / 2 / _NS + UPTIME_STEP_S
+        doubt_s = (
+            answered_ns - asked_ns + last_answered - last_asked
+        ) / 2 / NS_PER_S + UPTIME_STEP_S
         return moved_s if abs(moved_s) > STEP_S + doubt_s else None
 
     def _clock(self) -> DirectorClock:

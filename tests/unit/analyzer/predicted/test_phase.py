@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analyzer.ipvs.timers import KNOWN_HZ, expiry_uptime_s, granule_s
+from analyzer.ipvs.timers import expiry_uptime_s, granule_s
 from analyzer.predicted.phase import InferredPhase, Sightings, infer_phase, refine_phase
+from analyzer.units import KNOWN_HZ
 
 
 @dataclass(frozen=True)

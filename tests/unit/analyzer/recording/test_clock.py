@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzer.ipvs.timers import KNOWN_HZ, expiry_uptime_s
+from analyzer.ipvs.timers import expiry_uptime_s
 from analyzer.recording.clock import (
     BOOT_S,
     WINDOW_S,
@@ -17,6 +17,7 @@ from analyzer.recording.clock import (
     boot_bounds_ns,
     clock_from_polls,
 )
+from analyzer.units import KNOWN_HZ
 
 NS = 1_000_000_000
 BOOT_NS = 1_795_352_000 * NS + 123_456_789

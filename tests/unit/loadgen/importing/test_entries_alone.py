@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from analyzer.analysis import analyse
-from analyzer.ipvs.timers import KNOWN_HZ
 from analyzer.recording.directory import Recording
+from analyzer.units import KNOWN_HZ
 from loadgen.importing.folder import import_folder
 from tests.unit.loadgen.importing.printed_log import Logged, Packet, analysed, every, log_text
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from analyzer.estimate.falls.bounds import Counted, Misfit, Went, went
 from analyzer.estimate.falls.timeout import timeout_of
-from analyzer.ipvs.timers import KNOWN_HZ, expiry_uptime_s
+from analyzer.ipvs.timers import expiry_uptime_s
+from analyzer.units import KNOWN_HZ
 
 if TYPE_CHECKING:
     import numpy.typing as npt
