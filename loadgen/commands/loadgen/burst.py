@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from loadgen.commands.loadgen.capture_options import capture_given, capture_options
-from loadgen.commands.loadgen.check_options import check_options, checks_given
+from loadgen.commands.loadgen.capture_options import CaptureFlags, capture_given, capture_options
+from loadgen.commands.loadgen.check_options import CheckFlags, check_options, checks_given
 from loadgen.commands.loadgen.director_options import (
     director_cpu_option,
     director_option,
@@ -18,8 +19,36 @@ from loadgen.commands.loadgen.director_options import (
     timeouts_option,
 )
 from loadgen.commands.loadgen.live_option import door_of, live_option
-from loadgen.commands.loadgen.load_options import load_options, plan_of, without_credentials
+from loadgen.commands.loadgen.load_options import (
+    LoadOptions,
+    load_options,
+    plan_of,
+    without_credentials,
+)
+from loadgen.commands.options import options_as
 from loadgen.commands.types import OBSERVE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from fractions import Fraction
+
+    from analyzer.ipvs.states import Timeouts
+    from loadgen.director.timeouts import LeftTimeouts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BurstFlags:
+    """The flags of a burst, but for those that name hosts and outputs."""
+
+    load: LoadOptions
+    capture: CaptureFlags
+    checks: CheckFlags
+    services: tuple[str, ...]
+    director_cpu: Fraction
+    timeouts: Timeouts | None
+    left_timeouts: LeftTimeouts
+    observe: float | None
+    live: tuple[str, int] | None
 
 
 @click.command()
@@ -58,7 +87,7 @@ def burst(
     output: Path | None,
     as_json: bool,
     no_color: bool,
-    **options: Any,
+    **values: Any,
 ) -> int:
     """Fire a burst at a virtual IP and explain what its directors keep of it.
 
@@ -78,26 +107,27 @@ def burst(
     from loadgen.session.progress import RunProgress
     from loadgen.sites import find_site, stand_in
 
-    checks = checks_given(options)
-    plan, why = plan_of(options)
-    door = door_of(options)
-    site = find_site(plan.target.vip, directors, lab_name, servers, options["capture_on"])
+    options = _options(values)
+    checks = checks_given(options.checks)
+    plan, why = plan_of(options.load)
+    door = door_of(options.live)
+    site = find_site(plan.target.vip, directors, lab_name, servers, options.capture.capture_on)
     check_limits(checks.limits, site)
     watching = BurstOptions(
         directory=output or new_run_directory("burst"),
         command_line=without_credentials(sys.argv[1:]),
-        capture=capture_given(options),
-        observe_s=options["observe"],
-        timeouts=options["timeouts"],
+        capture=capture_given(options.capture),
+        observe_s=options.observe,
+        timeouts=options.timeouts,
         why_engine=why,
-        watched=parse_services_given(options["services"]) if options["services"] else None,
-        director_cpu=float(options["director_cpu"]),
+        watched=parse_services_given(options.services) if options.services else None,
+        director_cpu=float(options.director_cpu),
         limits=checks.limits,
-        left_timeouts=options["left_timeouts"],
+        left_timeouts=options.left_timeouts,
         live=door,
     )
     progress = RunProgress(plan.expected_requests, color=not no_color)
-    check_consent(plan, in_lab=site.lab is not None, agreed=options["agreed"])
+    check_consent(plan, in_lab=site.lab is not None, agreed=options.load.agreed)
     stand_in(site, plan.target.vip, progress.say)
     check_means(plan)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -110,3 +140,13 @@ def burst(
     if door:
         door.hand_over(page)
     return exit_code(analysis, ended) or judged
+
+
+def _options(values: Mapping[str, Any]) -> BurstFlags:
+    return options_as(
+        BurstFlags,
+        values,
+        load=options_as(LoadOptions, values),
+        capture=options_as(CaptureFlags, values),
+        checks=options_as(CheckFlags, values),
+    )

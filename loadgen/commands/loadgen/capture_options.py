@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -9,11 +10,14 @@ import click
 from loadgen.commands.types import SIZE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
+    from loadgen.capture.model import CaptureWith
     from loadgen.capture.start import CaptureOptions
 
-_WITHOUT = click.option("--no-capture", is_flag=True, help="Capture no packets.")
+_WITHOUT = click.option(
+    "--no-capture", "capture", flag_value=False, default=True, help="Capture no packets."
+)
 _WITH = click.option("--capture", is_flag=True, help="Also capture the packets of the service.")
 _OPTIONS = (
     click.option(
@@ -42,6 +46,17 @@ _OPTIONS = (
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptureFlags:
+    """The flags of a capture, as given."""
+
+    capture: bool
+    interface: str | None
+    capture_with: CaptureWith
+    capture_on: str
+    capture_size: int | None
+
+
 def capture_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """A command that captures unless told not to."""
     return _with(command, _WITHOUT)
@@ -58,13 +73,13 @@ def _with(command: Callable[..., Any], switch: Callable[..., Any]) -> Callable[.
     return command
 
 
-def capture_given(options: Mapping[str, Any]) -> CaptureOptions:
-    """What these options say."""
+def capture_given(flags: CaptureFlags) -> CaptureOptions:
+    """What these flags come to."""
     from loadgen.capture.start import CaptureOptions
 
     return CaptureOptions(
-        wanted=options["capture"] if "capture" in options else not options["no_capture"],
-        interface=options["interface"],
-        captured_with=options["capture_with"],
-        size_bytes=options["capture_size"],
+        wanted=flags.capture,
+        interface=flags.interface,
+        captured_with=flags.capture_with,
+        size_bytes=flags.capture_size,
     )

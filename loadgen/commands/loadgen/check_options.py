@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from analyzer.checks.grammar import Expectation
     from analyzer.checks.live import Limit
@@ -47,6 +47,16 @@ _OPTIONS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CheckFlags:
+    """The flags of a command that judges its own run, as given."""
+
+    expected: tuple[str, ...]
+    policy: Path | None
+    junit: Path | None
+    abort_on: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Checks:
     """What a run is held to; ``junit`` is where that is told."""
 
@@ -77,8 +87,8 @@ def check_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def checks_given(options: Mapping[str, Any]) -> Checks:
-    """What these options say, understood before anything is sent.
+def checks_given(flags: CheckFlags) -> Checks:
+    """What these flags come to, understood before anything is sent.
 
     Raises:
         ExpectationError: one is not understood, or of a quantity that nobody knows.
@@ -88,11 +98,11 @@ def checks_given(options: Mapping[str, Any]) -> Checks:
     from loadgen.commands.expectations import read_policy
     from loadgen.errors import UsageProblem
 
-    expectations = read_policy(options["expected"], options["policy"]).expectations
-    if options["junit"] and not expectations:
+    expectations = read_policy(flags.expected, flags.policy).expectations
+    if flags.junit and not expectations:
         raise UsageProblem("--junit: nothing to tell; expected --expect or --policy with it")
     return Checks(
         expectations=expectations,
-        limits=tuple(parse_limit(text) for text in options["abort_on"]),
-        junit=options["junit"],
+        limits=tuple(parse_limit(text) for text in flags.abort_on),
+        junit=flags.junit,
     )

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from loadgen.commands.loadgen.capture_options import capture_given, options_of_wanted_capture
+from loadgen.commands.loadgen.capture_options import (
+    CaptureFlags,
+    capture_given,
+    options_of_wanted_capture,
+)
 from loadgen.commands.loadgen.director_options import (
     director_cpu_option,
     director_option,
@@ -17,7 +22,30 @@ from loadgen.commands.loadgen.director_options import (
     timeouts_option,
 )
 from loadgen.commands.loadgen.live_option import door_of, live_option
+from loadgen.commands.options import options_as
 from loadgen.commands.types import DURATION, KEEP, LISTEN
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+    from analyzer.ipvs.states import Timeouts
+    from loadgen.collect.keep import Keep
+    from loadgen.director.timeouts import LeftTimeouts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectFlags:
+    """The flags of a watch, but for those that name hosts and outputs."""
+
+    capture: CaptureFlags
+    duration: float | None
+    interval: float
+    openmetrics: tuple[str, int] | None
+    keep: Keep
+    director_cpu: Fraction
+    timeouts: Timeouts | None
+    left_timeouts: LeftTimeouts
+    live: tuple[str, int] | None
 
 
 @click.command()
@@ -68,7 +96,7 @@ def collect(
     output: Path | None,
     as_json: bool,
     no_color: bool,
-    **options: Any,
+    **values: Any,
 ) -> int:
     """Watch directors without load: entries, new connections, and when a drained server is empty.
 
@@ -90,24 +118,24 @@ def collect(
     from loadgen.session.listening import listen
     from loadgen.sites import find_site, stand_in
 
+    options = options_as(CollectFlags, values, capture=options_as(CaptureFlags, values))
     watched = parse_services_given(services)
     vip = watched.named[0].vip if watched.named else None
-    told = options["openmetrics"]
-    metrics = listen("--openmetrics", *told) if told else None
-    door = door_of(options)
-    site = find_site(vip, directors, lab_name, servers, options["capture_on"], sends=False)
+    metrics = listen("--openmetrics", *options.openmetrics) if options.openmetrics else None
+    door = door_of(options.live)
+    site = find_site(vip, directors, lab_name, servers, options.capture.capture_on, sends=False)
     watching = CollectOptions(
         directory=output or new_run_directory("collect"),
         command_line=sys.argv[1:],
         watched=watched,
-        duration_s=options["duration"],
-        every_s=max(options["interval"], 0.1),
-        capture=capture_given(options),
-        keep=options["keep"],
+        duration_s=options.duration,
+        every_s=max(options.interval, 0.1),
+        capture=capture_given(options.capture),
+        keep=options.keep,
         openmetrics=metrics,
-        timeouts=options["timeouts"],
-        director_cpu=float(options["director_cpu"]),
-        left_timeouts=options["left_timeouts"],
+        timeouts=options.timeouts,
+        director_cpu=float(options.director_cpu),
+        left_timeouts=options.left_timeouts,
         live=door,
     )
     table = LiveTable(color=not no_color)

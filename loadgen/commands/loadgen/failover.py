@@ -2,23 +2,58 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from loadgen.commands.load_types import HOST
-from loadgen.commands.loadgen.capture_options import capture_given, capture_options
+from loadgen.commands.loadgen.capture_options import CaptureFlags, capture_given, capture_options
 from loadgen.commands.loadgen.director_options import keep_timeouts_option, timeouts_option
+from loadgen.commands.options import options_as
 from loadgen.commands.types import DURATION, METHOD, RATE, SPAN, URL_PATH
 
 if TYPE_CHECKING:
+    from analyzer.ipvs.states import Timeouts
+    from loadgen.director.timeouts import LeftTimeouts
     from loadgen.failover.faults import Fault
     from loadgen.failover.repeat import Order
     from loadgen.failover.run import FailoverOptions
     from loadgen.lab.lab import Lab
     from loadgen.load.plan import LoadPlan
     from loadgen.sites import Site
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailoverFlags:
+    """The flags of a fail-over, but for those that name directors."""
+
+    vip: str
+    port: int
+    capture: CaptureFlags
+    fault: str | None
+    fault_command: str | None
+    undo_command: str | None
+    wait: bool
+    exercise: bool
+    rate: float
+    timeout: float
+    before: float
+    after: float
+    tail: float
+    repeat: int
+    seed: int
+    method: str
+    path: str
+    download_path: str | None
+    no_in_flight: bool
+    allow_changes: bool
+    timeouts: Timeouts | None
+    left_timeouts: LeftTimeouts
+    output: Path | None
+    as_json: bool
+    no_color: bool
 
 
 @click.command()
@@ -91,7 +126,7 @@ if TYPE_CHECKING:
 @click.option("-o", "output", type=click.Path(path_type=Path), help="Run directory.")
 @click.option("--json", "as_json", is_flag=True, help="Print the analysis as one JSON document.")
 @click.option("--no-color", is_flag=True, help="No colours in the progress bars.")
-def failover(directors: tuple[str, ...], lab_name: str | None, **options: Any) -> int:
+def failover(directors: tuple[str, ...], lab_name: str | None, **values: Any) -> int:
     """Keep connecting while the master director fails, and measure how long clients were cut off.
 
     Before the fault the set-up is checked: one director holds the VIP, the others are BACKUP, all
@@ -105,30 +140,31 @@ def failover(directors: tuple[str, ...], lab_name: str | None, **options: Any) -
     from loadgen.load.preflight import check_means
     from loadgen.sites import changes_only_a_lab, find_site
 
+    options = options_as(FailoverFlags, values, capture=options_as(CaptureFlags, values))
     plan = _plan(options)
-    site = find_site(plan.target.vip, directors, lab_name, (), options["capture_on"])
+    site = find_site(plan.target.vip, directors, lab_name, (), options.capture.capture_on)
     lab = _lab(site)
-    ours = changes_only_a_lab(site, directors)
-    order = _order(plan, site, lab, options | {"ours": ours})
+    allowed = options.allow_changes or changes_only_a_lab(site, directors)
+    order = _order(plan, site, lab, options, allowed=allowed)
     check_means(plan)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         ended = runner.run(repeat(order))
-    return conclude_all(order, ended, as_json=options["as_json"])
+    return conclude_all(order, ended, as_json=options.as_json)
 
 
-def _plan(options: dict[str, Any]) -> LoadPlan:
+def _plan(options: FailoverFlags) -> LoadPlan:
     from loadgen.failover.run import open_model
     from loadgen.load.destination import NameOverrides, find_destination
     from loadgen.load.plan import LoadPlan, Request, Target
 
-    found = find_destination(options["vip"], options["port"], NameOverrides())
+    found = find_destination(options.vip, options.port, NameOverrides())
     return LoadPlan(
         target=Target(vip=found.address, port=found.port),
-        arrivals=open_model(options["rate"]),
-        request=Request(method=options["method"], path=options["path"], authority=found.authority),
+        arrivals=open_model(options.rate),
+        request=Request(method=options.method, path=options.path, authority=found.authority),
         engine="sockets",
-        timeout_s=options["timeout"],
-        connect_timeout_s=options["timeout"],
+        timeout_s=options.timeout,
+        connect_timeout_s=options.timeout,
     )
 
 
@@ -138,7 +174,9 @@ def _lab(site: Site) -> Lab | None:
     return running(site.lab) if site.lab else None
 
 
-def _order(plan: LoadPlan, site: Site, lab: Lab | None, options: dict[str, Any]) -> Order:
+def _order(
+    plan: LoadPlan, site: Site, lab: Lab | None, options: FailoverFlags, *, allowed: bool
+) -> Order:
     import sys
 
     from loadgen.burst.burst import BurstOptions, new_run_directory
@@ -150,48 +188,48 @@ def _order(plan: LoadPlan, site: Site, lab: Lab | None, options: dict[str, Any])
 
     if not site.directors:
         raise UsageProblem("no director: name them with --director, or bring a lab up")
-    progress = RunProgress(None, color=not options["no_color"])
+    progress = RunProgress(None, color=not options.no_color)
     order = Order(
         plan=plan,
         site=site,
         lab=lab,
-        options=_options(lab, options),
+        options=_options(lab, options, allowed=allowed),
         watching=BurstOptions(
-            directory=options["output"] or new_run_directory("failover"),
+            directory=options.output or new_run_directory("failover"),
             command_line=without_credentials(sys.argv[1:]),
-            capture=capture_given(options),
+            capture=capture_given(options.capture),
             observe_s=0,
-            timeouts=options["timeouts"],
-            left_timeouts=options["left_timeouts"],
+            timeouts=options.timeouts,
+            left_timeouts=options.left_timeouts,
         ),
-        runs=options["repeat"],
-        seed=options["seed"],
-        color=not options["no_color"],
+        runs=options.repeat,
+        seed=options.seed,
+        color=not options.no_color,
     )
     stand_in(site, plan.target.vip, progress.say)
     return order
 
 
-def _options(lab: Lab | None, options: dict[str, Any]) -> FailoverOptions:
+def _options(lab: Lab | None, options: FailoverFlags, *, allowed: bool) -> FailoverOptions:
     from loadgen.failover.course import Timing
     from loadgen.failover.held_connections import Paths
     from loadgen.failover.run import FailoverOptions
     from loadgen.lab.hosts.nginx import DOWNLOAD_PATH
 
-    download = options["download_path"] or (DOWNLOAD_PATH if lab else None)
-    paths = Paths(dialogue=options["path"], download=download)
-    holds = not (options["no_in_flight"] or options["exercise"])
+    download = options.download_path or (DOWNLOAD_PATH if lab else None)
+    paths = Paths(dialogue=options.path, download=download)
+    holds = not (options.no_in_flight or options.exercise)
     return FailoverOptions(
-        fault=_fault(lab, options),
-        timing=Timing(before_s=options["before"], after_s=options["after"], tail_s=options["tail"]),
+        fault=_fault(lab, options, allowed=allowed),
+        timing=Timing(before_s=options.before, after_s=options.after, tail_s=options.tail),
         paths=paths if holds else None,
-        exercise=options["exercise"],
-        runs=options["repeat"],
+        exercise=options.exercise,
+        runs=options.repeat,
     )
 
 
-def _fault(lab: Lab | None, options: dict[str, Any]) -> Fault | None:
-    """The one that was told; of an exercise in a lab the first director's link, unless told.
+def _fault(lab: Lab | None, options: FailoverFlags, *, allowed: bool) -> Fault | None:
+    """The configured one; for an exercise in a lab by default the first director's link.
 
     Raises:
         UsageProblem: none or several, or one that would change what is no lab's.
@@ -199,21 +237,21 @@ def _fault(lab: Lab | None, options: dict[str, Any]) -> Fault | None:
     from loadgen.errors import UsageProblem
     from loadgen.failover.faults import command_fault, lab_fault
 
-    spec, command = options["fault"], options["fault_command"]
-    if options["exercise"] and lab and not (spec or command or options["wait"]):
+    spec, command = options.fault, options.fault_command
+    if options.exercise and lab and not (spec or command or options.wait):
         spec = f"{lab.director_names[0]}:link-down"
-    if sum(map(bool, (spec, command, options["wait"]))) != 1:
+    if sum(map(bool, (spec, command, options.wait))) != 1:
         raise UsageProblem("expected one of --fault HOST:KIND, --fault-command CMD and --wait")
-    if options["wait"] and (options["exercise"] or options["repeat"] > 1):
+    if options.wait and (options.exercise or options.repeat > 1):
         raise UsageProblem("--wait: it comes once, under steady load")
-    if options["undo_command"] and not command:
+    if options.undo_command and not command:
         raise UsageProblem("--undo-command: expected --fault-command with it")
-    if options["wait"]:
+    if options.wait:
         return None
-    if not (options["ours"] or options["allow_changes"]):
+    if not allowed:
         raise UsageProblem("this changes directors that are no lab's: --allow-changes agrees")
     if command:
-        return command_fault(command, options["undo_command"])
-    if lab is None:
+        return command_fault(command, options.undo_command)
+    if lab is None or spec is None:
         raise UsageProblem(f"--fault {spec}: no lab is up that holds the VIP; use --fault-command")
     return lab_fault(lab, spec)

@@ -29,14 +29,14 @@ def live_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
-def door_of(options: dict[str, Any]) -> Door | None:
+def door_of(live: tuple[str, int] | None) -> Door | None:
     """What was asked for, listening; to be called before the run goes where it sends from.
 
     Raises:
         UsageProblem: the address or port cannot be listened on.
     """
-    if options["live"] is None:
+    if live is None:
         return None
     from loadgen.live.door import Door
 
-    return Door(*options["live"])
+    return Door(*live)

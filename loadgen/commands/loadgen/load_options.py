@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,10 +13,22 @@ from loadgen.commands.load_types import BODY, HEADER, HOLD, HOST, STAGE
 from loadgen.commands.types import CLOSE_MIX, DURATION, METHOD, RATE, SPAN, URL_PATH
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from loadgen.load.destination import Destination, NameOverrides
-    from loadgen.load.plan import ClosedModel, Closing, Datagram, LoadPlan, OpenModel, Request
+    from analyzer.forecast.closings import Close
+    from analyzer.forecast.lives import Arrivals
+    from loadgen.load.destination import Destination, Family, NameOverrides
+    from loadgen.load.engines.abilities import Choice
+    from loadgen.load.hold import Hold
+    from loadgen.load.plan import (
+        ClosedModel,
+        Closing,
+        Datagram,
+        LoadPlan,
+        OpenModel,
+        Request,
+        Stage,
+    )
 
 MOST_REDIRECTS = 10
 _DEFAULT_REQUESTS = 50
@@ -23,6 +36,47 @@ _CREDENTIALS = re.compile(
     r"^((?:-H|--header=)?\s*(?:authorization|proxy-authorization|cookie)\s*:).*",
     re.IGNORECASE | re.DOTALL,
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadOptions:
+    """The flags of a load, as given; ``plan_of`` makes a plan of them."""
+
+    vip: str
+    port: int | None
+    only_ipv4: bool
+    only_ipv6: bool
+    resolve: tuple[str, ...]
+    connect_to: tuple[str, ...]
+    method: str
+    path: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes | None
+    tls: bool
+    sni: str | None
+    insecure: bool
+    location: bool
+    requests: int | None
+    concurrency: int | None
+    think: float
+    rate: float | None
+    duration: float | None
+    stages: tuple[Stage, ...]
+    arrivals: Arrivals
+    seed: int
+    close: Mapping[Close, float]
+    hold: Hold
+    timeout: float
+    connect_timeout: float
+    local_ips: str | None
+    port_reuse: float | None
+    engine: Choice
+    processes: int
+    tcp_info: bool
+    udp: bool
+    payload: bytes | None
+    no_answer: bool
+    agreed: bool
 
 
 def _table() -> list[Callable[[Any], Any]]:
@@ -155,7 +209,7 @@ def without_credentials(words: Sequence[str]) -> list[str]:
     return [_CREDENTIALS.sub(r"\1 (not recorded)", word) for word in words]
 
 
-def plan_of(options: dict[str, Any]) -> tuple[LoadPlan, str]:
+def plan_of(options: LoadOptions) -> tuple[LoadPlan, str]:
     """The plan that the flags come to, with its engine, and why it is this engine.
 
     Raises:
@@ -169,46 +223,42 @@ def plan_of(options: dict[str, Any]) -> tuple[LoadPlan, str]:
     from loadgen.load.plan import LoadPlan, Target
     from loadgen.load.source_addresses import parse_pool
 
-    port = options["port"] or (443 if options["tls"] else 80)
-    found = find_destination(options["vip"], port, _told(options))
-    protocol = "UDP" if options["udp"] else "TCP"
+    port = options.port or (443 if options.tls else 80)
+    found = find_destination(options.vip, port, _name_overrides(options))
+    protocol = "UDP" if options.udp else "TCP"
     plan = LoadPlan(
         target=Target(vip=found.address, port=found.port, protocol=protocol),
         arrivals=_arrivals(options),
         request=_request(options, found),
         closing=_closing(options),
         datagram=_datagram(options),
-        sources=parse_pool(options["local_ips"]) if options["local_ips"] else (),
-        processes=options["processes"],
-        timeout_s=options["timeout"],
-        connect_timeout_s=options["connect_timeout"],
-        tcp_info=options["tcp_info"],
-        port_reuse_s=options["port_reuse"],
+        sources=parse_pool(options.local_ips) if options.local_ips else (),
+        processes=options.processes,
+        timeout_s=options.timeout,
+        connect_timeout_s=options.connect_timeout,
+        tcp_info=options.tcp_info,
+        port_reuse_s=options.port_reuse,
     )
-    engine, why = choose(options["engine"], plan)
+    engine, why = choose(options.engine, plan)
     return replace(plan, engine=engine), why
 
 
-def _told(options: dict[str, Any]) -> NameOverrides:
+def _name_overrides(options: LoadOptions) -> NameOverrides:
     from loadgen.errors import UsageProblem
     from loadgen.load.destination import NameOverrides
 
-    if options["only_ipv4"] and options["only_ipv6"]:
+    if options.only_ipv4 and options.only_ipv6:
         raise UsageProblem("-4 and -6: expected one of them")
-    family = 4 if options["only_ipv4"] else 6 if options["only_ipv6"] else None
-    return NameOverrides(
-        connect_to=options["connect_to"],
-        resolve=options["resolve"],
-        family=family,  # type: ignore[arg-type]
-    )
+    family: Family | None = 4 if options.only_ipv4 else 6 if options.only_ipv6 else None
+    return NameOverrides(connect_to=options.connect_to, resolve=options.resolve, family=family)
 
 
-def _arrivals(options: dict[str, Any]) -> ClosedModel | OpenModel:
+def _arrivals(options: LoadOptions) -> ClosedModel | OpenModel:
     from loadgen.errors import UsageProblem
     from loadgen.load.plan import ClosedModel, OpenModel, Stage
 
-    rate, span_s, requests = options["rate"], options["duration"], options["requests"]
-    stages: tuple[Stage, ...] = options["stages"]
+    rate, span_s, requests = options.rate, options.duration, options.requests
+    stages = options.stages
     if stages and (rate or span_s):
         raise UsageProblem("--stage says rate and duration itself: -q and -z do not go with it")
     if rate:
@@ -218,59 +268,59 @@ def _arrivals(options: dict[str, Any]) -> ClosedModel | OpenModel:
         count = requests if requests or span_s else _DEFAULT_REQUESTS
         return ClosedModel(
             requests=count,
-            concurrency=options["concurrency"] or 1,
-            think_s=options["think"],
+            concurrency=options.concurrency or 1,
+            think_s=options.think,
             duration_s=span_s,
         )
-    if options["think"]:
+    if options.think:
         raise UsageProblem("--think: a schedule waits for nobody; -q and --stage exclude it")
     return OpenModel(
         stages=stages,
-        arrivals=options["arrivals"],
-        seed=options["seed"],
+        arrivals=options.arrivals,
+        seed=options.seed,
         requests=requests,
-        at_once=options["concurrency"],
+        at_once=options.concurrency,
     )
 
 
-def _request(options: dict[str, Any], found: Destination) -> Request:
+def _request(options: LoadOptions, found: Destination) -> Request:
     from loadgen.errors import UsageProblem
     from loadgen.load.plan import Request
 
-    if not options["tls"] and (options["insecure"] or options["sni"]):
+    if not options.tls and (options.insecure or options.sni):
         raise UsageProblem("-k and --sni: expected --tls with them")
     return Request(
-        method=options["method"],
-        path=options["path"],
-        headers=tuple(options["headers"]),
-        body=options["body"] or b"",
+        method=options.method,
+        path=options.path,
+        headers=tuple(options.headers),
+        body=options.body or b"",
         authority=found.authority,
-        tls=options["tls"],
-        server_name=options["sni"] or found.name,
-        verify=not options["insecure"],
-        redirects=MOST_REDIRECTS if options["location"] else 0,
+        tls=options.tls,
+        server_name=options.sni or found.name,
+        verify=not options.insecure,
+        redirects=MOST_REDIRECTS if options.location else 0,
     )
 
 
-def _closing(options: dict[str, Any]) -> Closing:
+def _closing(options: LoadOptions) -> Closing:
     from dataclasses import replace
 
     from loadgen.load.plan import Closing
 
-    hold = replace(options["hold"], seed=options["seed"])
-    return Closing(shares=tuple(options["close"].items()), hold=hold)
+    hold = replace(options.hold, seed=options.seed)
+    return Closing(shares=tuple(options.close.items()), hold=hold)
 
 
-def _datagram(options: dict[str, Any]) -> Datagram | None:
+def _datagram(options: LoadOptions) -> Datagram | None:
     from loadgen.errors import UsageProblem
     from loadgen.load.plan import Datagram
 
-    if not options["udp"]:
-        if options["payload"] is not None or options["no_answer"]:
+    if not options.udp:
+        if options.payload is not None or options.no_answer:
             raise UsageProblem("--payload and --no-answer: expected --udp with them")
         return None
-    payload = options["payload"]
-    answered = not options["no_answer"]
+    payload = options.payload
+    answered = not options.no_answer
     return (
         Datagram(answered=answered)
         if payload is None

@@ -3,25 +3,49 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from loadgen.commands.loadgen.capture_options import capture_given, capture_options
+from loadgen.commands.loadgen.capture_options import CaptureFlags, capture_given, capture_options
 from loadgen.commands.loadgen.director_options import (
     director_cpu_option,
     director_option,
     keep_timeouts_option,
     lab_of_vip_option,
 )
-from loadgen.commands.loadgen.load_options import load_options, plan_of, without_credentials
+from loadgen.commands.loadgen.load_options import (
+    LoadOptions,
+    load_options,
+    plan_of,
+    without_credentials,
+)
+from loadgen.commands.options import options_as
 from loadgen.commands.types import SECONDS_LIST, WAYS
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     from loadgen.burst.burst import BurstOptions
+    from loadgen.director.timeouts import LeftTimeouts
     from loadgen.load.plan import LoadPlan
     from loadgen.sweep.sweep import Swept
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepFlags:
+    """The flags of a sweep, but for its values, ways and outputs."""
+
+    load: LoadOptions
+    capture: CaptureFlags
+    directors: tuple[str, ...]
+    lab_name: str | None
+    allow_changes: bool
+    director_cpu: Fraction
+    left_timeouts: LeftTimeouts
+    no_color: bool
 
 
 @click.command()
@@ -59,7 +83,7 @@ def sweep(
     ways: tuple[str, ...] | None,
     output: Path | None,
     as_json: bool,
-    **options: Any,
+    **values: Any,
 ) -> int:
     """Fire the same burst under several values of tcpfin, and report how small it may be.
 
@@ -70,16 +94,22 @@ def sweep(
 
     from loadgen.burst.burst import BurstOptions, new_run_directory
 
-    plan, why = plan_of(options)
+    options = options_as(
+        SweepFlags,
+        values,
+        load=options_as(LoadOptions, values),
+        capture=options_as(CaptureFlags, values),
+    )
+    plan, why = plan_of(options.load)
     watching = BurstOptions(
         directory=output or new_run_directory("sweep"),
         command_line=without_credentials(sys.argv[1:]),
-        capture=capture_given(options),
+        capture=capture_given(options.capture),
         observe_s=None,
         timeouts=None,
         why_engine=why,
-        director_cpu=float(options["director_cpu"]),
-        left_timeouts=options["left_timeouts"],
+        director_cpu=float(options.director_cpu),
+        left_timeouts=options.left_timeouts,
     )
     if ways:
         swept = _in_labs(plan, values_s, ways, watching, options)
@@ -89,9 +119,9 @@ def sweep(
 
 
 def _here(
-    plan: LoadPlan, values_s: tuple[int, ...], watching: BurstOptions, options: dict[str, Any]
+    plan: LoadPlan, values_s: tuple[int, ...], watching: BurstOptions, options: SweepFlags
 ) -> Swept:
-    """On the directors that were told, or the running lab's."""
+    """On the directors that were named, or the running lab's."""
     import asyncio
 
     import uvloop
@@ -100,13 +130,14 @@ def _here(
     from loadgen.sites import find_site, stand_in
     from loadgen.sweep.sweep import check_allowed, sweep
 
-    told = options["directors"]
-    site = find_site(plan.target.vip, told, options["lab_name"], (), options["capture_on"])
-    check_allowed(site, told, values_s, plan, allowed=options["allow_changes"])
-    check_consent(plan, in_lab=site.lab is not None, agreed=options["agreed"])
+    site = find_site(
+        plan.target.vip, options.directors, options.lab_name, (), options.capture.capture_on
+    )
+    check_allowed(site, options.directors, values_s, plan, allowed=options.allow_changes)
+    check_consent(plan, in_lab=site.lab is not None, agreed=options.load.agreed)
     stand_in(site, plan.target.vip, _say)
     check_means(plan)
-    color = not options["no_color"]
+    color = not options.no_color
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(sweep(plan, site, values_s, watching, color=color, say=_say))
 
@@ -116,20 +147,20 @@ def _in_labs(
     values_s: tuple[int, ...],
     ways: tuple[str, ...],
     watching: BurstOptions,
-    options: dict[str, Any],
+    options: SweepFlags,
 ) -> Swept:
     """In a lab for each way of forwarding."""
     from loadgen.sweep.ways import LAB_NAME, WaysOrder, check_is_ours, sweep_ways
 
-    check_is_ours(plan, options["directors"])
+    check_is_ours(plan, options.directors)
     order = WaysOrder(
         plan=plan,
         values_s=values_s,
         ways=ways,
         options=watching,
-        capture_on=options["capture_on"],
-        color=not options["no_color"],
-        lab_name=options["lab_name"] or LAB_NAME,
+        capture_on=options.capture.capture_on,
+        color=not options.no_color,
+        lab_name=options.lab_name or LAB_NAME,
     )
     return sweep_ways(order, _say)
 

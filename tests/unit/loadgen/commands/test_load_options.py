@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 import click
 import pytest
 
-from loadgen.commands.loadgen.load_options import load_options, plan_of, without_credentials
+from loadgen.commands.loadgen.load_options import (
+    LoadOptions,
+    load_options,
+    plan_of,
+    without_credentials,
+)
+from loadgen.commands.options import options_as
 from loadgen.errors import UsageProblem
 from loadgen.load.hold import Hold
 from loadgen.load.plan import ClosedModel, Datagram, LoadPlan, OpenModel, Stage
@@ -22,7 +28,7 @@ def told(*words: str) -> tuple[LoadPlan, str]:
     @click.command()
     @load_options
     def command(**options: Any) -> tuple[LoadPlan, str]:
-        return plan_of(options)
+        return plan_of(options_as(LoadOptions, options))
 
     found = command.main(["--vip", "127.0.0.1", *words], standalone_mode=False)
     assert isinstance(found, tuple)
