@@ -42,25 +42,9 @@ def sweep_of(kernel: str | None) -> Sweep:
     return _IN_A_ROW if law_of(kernel).sweeps_in_a_row else _DRAWN
 
 
-def survival(age_s: float, kernel: str | None) -> float:
-    """The share of droppable entries that are still there at an age in seconds, timers aside.
-
-    Args:
-        age_s: since they became droppable.
-        kernel: the director's release.
-    """
-    return math.exp(-_rate_per_s(kernel) * max(age_s, 0))
-
-
-def mean_life_s(timer_s: float, kernel: str | None) -> float:
-    """The mean life of droppable entries whose timer would end them at ``timer_s``."""
-    rate_per_s = _rate_per_s(kernel)
-    return -math.expm1(-rate_per_s * max(timer_s, 0)) / rate_per_s
-
-
 def half_life_s(kernel: str | None) -> float:
     """After how many seconds half of the droppable entries are gone, timers aside."""
-    return math.log(2) / _rate_per_s(kernel)
+    return -math.log(2) / math.log(sweep_of(kernel).spared) * PERIOD_S
 
 
 def in_words(kernel: str | None) -> str:
@@ -69,7 +53,3 @@ def in_words(kernel: str | None) -> str:
         f"drop_entry looks at 1/32 of the table each second ({sweep_of(kernel).how}): of what may "
         f"be dropped, half is gone after {half_life_s(kernel):.1f} s."
     )
-
-
-def _rate_per_s(kernel: str | None) -> float:
-    return -math.log(sweep_of(kernel).spared) / PERIOD_S

@@ -1,7 +1,7 @@
 """Packets through the kernel's tables: what a director believed, and until when.
 
 All flows advance together, one packet each, so the work is a few array operations for each step of
-the longest flow. ``analyzer.ipvs.reference`` says the same slowly. The rules, from
+the longest flow. A slow replay in the tests says the same. The rules, from
 net/netfilter/ipvs/ of Linux 6.1:
 
 * an entry is made by a SYN (``tcp_conn_schedule``) or any datagram, and judged at once;

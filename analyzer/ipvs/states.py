@@ -6,8 +6,8 @@ restarts the entry's timer with the timeout of the state it led to. The state is
 packets that the director sees; it is not the TCP state of a socket on either host.
 
 Source: net/netfilter/ipvs/ip_vs_proto_tcp.c of Linux 6.1 (``tcp_states``, ``tcp_timeouts``,
-``tcp_state_active_table``, ``tcp_state_idx``) and ip_vs_proto_udp.c. A diagram is drawn from the
-tables below by ``analyzer.ipvs.diagram``.
+``tcp_state_active_table``, ``tcp_state_idx``) and ip_vs_proto_udp.c. The diagrams of
+docs/model.md are drawn from the tables below.
 """
 
 from __future__ import annotations

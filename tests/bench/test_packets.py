@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import mmap
 import statistics
 import struct
 import subprocess
 import sys
 import time
-import tracemalloc
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +18,6 @@ from scapy.utils import PcapReader, RawPcapReader
 
 from analyzer.analysis import analyse
 from analyzer.recording.directory import Recording
-from analyzer.wire.fold import fold_connections
 from analyzer.wire.segments import VirtualEnd
 from loadgen.importing.folder import import_folder
 
@@ -171,24 +168,3 @@ def test_a_million_packets_become_connections_before_others_have_read_them(
     assert mine_s * SCAPY_TIMES <= median_s["scapy PcapReader (from fewer packets)"]
     whole_now_s = median_s["analyzer import + report, whole"]
     assert whole_now_s <= WHOLE_TCPTRACES * median_s["tcptrace -n"]
-
-
-def test_memory_is_bounded_by_the_chunk_and_the_connections(
-    capture: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A capture four times as long, of the same connections, takes no more."""
-    with capture.open("rb") as file:
-        content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-    peaks = []
-    for times in (1, 4):
-        tracemalloc.start()
-        rows, _ = fold_connections([content] * times, [VIP])
-        peaks.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
-        assert len(rows) == CONNECTIONS
-    with capsys.disabled():
-        for times, peak in zip((1, 4), peaks, strict=True):
-            megabytes = times * len(content) / 1e6
-            print(f"\nfold of {megabytes:,.0f} MB of capture: {peak / 1e6:,.0f} MB at most", end="")
-        print()
-    assert peaks[1] <= peaks[0] * 1.6

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from analyzer.ipvs.diagram import mermaid
 from analyzer.ipvs.states import (
     ACTIVE_STATES,
     TIMEOUT_NAMES,
@@ -17,6 +16,7 @@ from analyzer.ipvs.states import (
     timeout_by_state_s,
 )
 from analyzer.ipvs.timers import granule_s
+from tests.unit.docs.state_diagram import mermaid
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "model.md").read_text()

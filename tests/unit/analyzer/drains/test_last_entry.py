@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.drains.last_entry import EntryTimers, Timers, goes_s
-from analyzer.ipvs.persistence import template_gone_s
 from analyzer.ipvs.states import State, Timeouts, timeout_by_state_s
 from analyzer.ipvs.timers import expiry_uptime_s, granule_s
 from analyzer.recording.clock import REACTION_S
 from analyzer.units import KNOWN_HZ
+from tests.unit.analyzer.ipvs.law import template_gone_s
 
 TIMEOUTS = Timeouts(tcp_s=900, tcpfin_s=20, udp_s=300)
 STATES = st.sampled_from([state for state in State if state not in (State.NONE, State.LISTEN)])

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzer.ipvs.drop_entry import half_life_s, in_words, mean_life_s, survival, sweep_of
+from analyzer.ipvs.drop_entry import half_life_s, in_words, sweep_of
+from tests.unit.analyzer.ipvs.law import mean_life_s, survival
 
 BUCKETS = 4096
 ENTRIES = 20_000

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzer.ipvs.persistence import PUT_OFF_S, template_gone_s
+from analyzer.ipvs.persistence import PUT_OFF_S
 from analyzer.ipvs.timers import expiry_uptime_s, granule_s
+from tests.unit.analyzer.ipvs.law import template_gone_s
 
 HZ, PERSISTENCE_S = 100, 20.0
 CREATED_S = [1000.005 + step * 0.02 for step in range(3200)]  # in any phase of the wheel, mid-tick

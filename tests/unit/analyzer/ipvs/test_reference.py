@@ -7,10 +7,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from analyzer.ipvs.reference import Belief, Packet, replay_slowly
 from analyzer.ipvs.replay import NO_ENTRY, Beliefs, Handling, Rules, handling, replay
 from analyzer.ipvs.states import Flag, State, Timeouts
 from tests.unit.analyzer.build import BOOT_NS, NS, Seg, rules, segments
+from tests.unit.analyzer.ipvs.reference import Belief, Packet, replay_slowly
 
 SYN, FIN, ACK, RST, BARE, DATAGRAM = Flag
 

@@ -1,7 +1,7 @@
 """The replay again, slow and obvious: one packet at a time, one dictionary of entries.
 
-``analyzer.ipvs.replay`` does the same for all connections at once; a test holds them equal. Read
-this one to learn the law, that one to see it run fast.
+``analyzer.ipvs.replay`` does the same for all connections at once; ``test_reference`` holds them
+equal. Read this one to learn the law.
 """
 
 from __future__ import annotations

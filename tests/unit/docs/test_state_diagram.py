@@ -6,7 +6,6 @@ import re
 
 import pytest
 
-from analyzer.ipvs.diagram import mermaid
 from analyzer.ipvs.states import (
     ACTIVE_STATES,
     TRANSITIONS,
@@ -16,6 +15,7 @@ from analyzer.ipvs.states import (
     Timeouts,
     timeout_by_state_s,
 )
+from tests.unit.docs.state_diagram import mermaid
 
 FLAGS = (Flag.SYN, Flag.FIN, Flag.ACK, Flag.RST)
 DRAWINGS = [(table, secure) for table in Table for secure in (False, True)]
