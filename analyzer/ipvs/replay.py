@@ -76,11 +76,6 @@ class Rules:
     old_conntrack: bool = False
     secure_tcp: bool = False
 
-    def timeouts_at(self, uptime_s: float) -> Timeouts:
-        """The timeouts in force at an instant of the director's uptime."""
-        in_force = [timeouts for since_s, timeouts in self.changes if since_s <= uptime_s]
-        return in_force[-1] if in_force else self.timeouts
-
     def goes_uptime_s(self, last_packet_uptime_s: Floats, timeout_s: Floats | float) -> Floats:
         """When entries go; without HZ and phase at the nominal instant."""
         if self.hz is None or self.phase_s is None:

@@ -6,7 +6,7 @@ a capture may come in chunks, and a connection lie in several of them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,8 +15,6 @@ import pandas as pd
 from analyzer.ipvs.states import Flag
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     import numpy.typing as npt
 
     from analyzer.wire.segments import Segments
@@ -31,7 +29,7 @@ _CLOSERS = np.array(["client", "server", "reset", "none"], dtype=object)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """One row per connection, or per what a chunk shows of it, ordered by flow, then time.
+    """One row per connection, ordered by flow, then time.
 
     Every array has shape (n,).
 
@@ -39,7 +37,7 @@ class Parts:
         flow: as in Segments.
         first_ns, last_ns: Unix time of its segments.
         segments, syns: how many; the client's SYNs.
-        sequence: of its SYN; UNKNOWN where the part has none.
+        sequence: of its SYN; UNKNOWN without one.
         first_syn_ns: NEVER without one.
         last_syn_ns: UNKNOWN without one.
         client_fin_ns, server_fin_ns, reset_ns: the first; NEVER without one.
@@ -60,10 +58,6 @@ class Parts:
     reset_ns: Ints
     director_mac: Ints
     replied_by: Ints
-
-    def renumbered(self, flows: Ints) -> Parts:
-        """The same rows; what was flow ``i`` is ``flows[i]``."""
-        return replace(self, flow=flows[self.flow])
 
 
 def connections(segments: Segments) -> pd.DataFrame:
@@ -131,43 +125,6 @@ def _at(values: npt.NDArray[Any], rows: Ints, otherwise: int) -> Ints:
     if len(values) == 0:
         return np.full(len(rows), otherwise, dtype=np.int64)
     return np.where(rows == UNKNOWN, otherwise, values[rows].astype(np.int64))
-
-
-_FOLDS: dict[str, Callable[[Ints, Ints], Ints]] = {
-    "flow": np.minimum.reduceat,
-    "first_ns": np.minimum.reduceat,
-    "last_ns": np.maximum.reduceat,
-    "segments": np.add.reduceat,
-    "syns": np.add.reduceat,
-    "sequence": np.maximum.reduceat,
-    "first_syn_ns": np.minimum.reduceat,
-    "last_syn_ns": np.maximum.reduceat,
-    "client_fin_ns": np.minimum.reduceat,
-    "server_fin_ns": np.minimum.reduceat,
-    "reset_ns": np.minimum.reduceat,
-    "director_mac": lambda values, starts: _first_known(values, starts),
-    "replied_by": lambda values, starts: _first_known(values, starts),
-}
-
-
-def combine(chunks: Sequence[Parts]) -> Parts:
-    """Parts put together; the chunks in order of time, their flows numbered alike."""
-    columns = {
-        column.name: np.concatenate([getattr(chunk, column.name) for chunk in chunks])
-        for column in fields(Parts)
-    }
-    order = np.argsort(columns["flow"], kind="stable")
-    columns = {name: values[order] for name, values in columns.items()}
-    syns = np.flatnonzero(columns["sequence"] != UNKNOWN)
-    starts = np.flatnonzero(_begins(columns["flow"], syns, columns["sequence"]))
-    if len(starts) == 0:
-        return chunks[0]
-    return Parts(**{name: fold(columns[name], starts) for name, fold in _FOLDS.items()})
-
-
-def _first_known(values: Ints, starts: Ints) -> Ints:
-    rows = np.where(values == UNKNOWN, len(values), np.arange(len(values)))
-    return np.append(values, UNKNOWN)[np.minimum.reduceat(rows, starts)]
 
 
 def table(parts: Parts) -> pd.DataFrame:

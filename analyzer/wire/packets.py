@@ -49,7 +49,6 @@ __all__ = [
     "UDP",
     "PacketTable",
     "mac_number",
-    "packet_chunks",
     "read_packets",
 ]
 
@@ -107,19 +106,6 @@ def read_packets(*captures: memoryview, chunk_bytes: int = CHUNK_BYTES) -> Packe
     """
     chunks = [_decoded(frames) for frames in _frames_of(captures, chunk_bytes)]
     return _table([rows for rows, _ in chunks], [ends for _, ends in chunks])
-
-
-def packet_chunks(
-    captures: Iterable[memoryview], chunk_bytes: int = CHUNK_BYTES
-) -> Iterator[PacketTable]:
-    """The same, a table for each chunk of a file: for captures larger than memory.
-
-    Raises:
-        ParseError: neither pcap nor pcapng.
-    """
-    for frames in _frames_of(captures, chunk_bytes):
-        rows, ends = _decoded(frames)
-        yield _table([rows], [ends])
 
 
 def _frames_of(captures: Iterable[memoryview], chunk_bytes: int) -> Iterator[Frames]:

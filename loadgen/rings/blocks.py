@@ -9,7 +9,6 @@ import socket
 import struct
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -24,9 +23,6 @@ from loadgen.rings.packet_socket import (
     dropped_since,
     join_all_groups,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 Ints = npt.NDArray[np.int64]
 UInt8s = npt.NDArray[np.uint8]
@@ -148,13 +144,6 @@ class ReceiveRing:
         words[_BLOCK_STATUS] = 0
         self._next = (self._next + 1) % self._blocks
         return self._parse(count, first)
-
-    def read_all(self, wait_s: float) -> Iterator[FrameBlock]:
-        """Every block that is ready, the first of them awaited."""
-        block = self.read(wait_s)
-        while block is not None:
-            yield block
-            block = self.read(0)
 
     def _wait(self, wait_s: float) -> None:
         for _, happened in self._poll.poll(wait_s * 1000):

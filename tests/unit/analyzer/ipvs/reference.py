@@ -16,8 +16,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from analyzer.ipvs.replay import Rules
+    from analyzer.ipvs.states import Timeouts
 
 REUSABLE = {State.TIME_WAIT, State.CLOSE}
+
+
+def timeouts_at(rules: Rules, uptime_s: float) -> Timeouts:
+    """The timeouts in force at an instant of the director's uptime."""
+    in_force = [timeouts for since_s, timeouts in rules.changes if since_s <= uptime_s]
+    return in_force[-1] if in_force else rules.timeouts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +137,7 @@ def _judge(entry: _Entry, packet: Packet, rules: Rules) -> None:
     )
     table = tables + (len(Table) if rules.secure_tcp else 0)
     entry.state = State(TRANSITIONS[table, packet.flag, entry.state])
-    timeout_s = timeout_by_state_s(rules.timeouts_at(packet.uptime_s))[entry.state]
+    timeout_s = timeout_by_state_s(timeouts_at(rules, packet.uptime_s))[entry.state]
     entry.expires_s = packet.uptime_s + float(timeout_s)
     if rules.hz is not None and rules.phase_s is not None:
         expiry = expiry_uptime_s(packet.uptime_s, timeout_s, hz=rules.hz, phase_s=rules.phase_s)

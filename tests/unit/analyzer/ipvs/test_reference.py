@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from analyzer.ipvs.replay import NO_ENTRY, Beliefs, Handling, Rules, handling, replay
 from analyzer.ipvs.states import Flag, State, Timeouts
 from tests.unit.analyzer.build import BOOT_NS, NS, Seg, rules, segments
-from tests.unit.analyzer.ipvs.reference import Belief, Packet, replay_slowly
+from tests.unit.analyzer.ipvs.reference import Belief, Packet, replay_slowly, timeouts_at
 
 SYN, FIN, ACK, RST, BARE, DATAGRAM = Flag
 
@@ -215,8 +215,8 @@ def test_a_change_holds_at_the_very_instant_it_was_made() -> None:
     by = rules(changes=((1000.0, Timeouts(udp_s=7)),))
     fast, _ = both([Seg(1000.0, 1, DATAGRAM)], by)
     assert fast.timeout_s.tolist() == [7]
-    assert by.timeouts_at(999.9).udp_s == 300
-    assert by.timeouts_at(1000.0).udp_s == 7
+    assert timeouts_at(by, 999.9).udp_s == 300
+    assert timeouts_at(by, 1000.0).udp_s == 7
 
 
 def test_datagrams_of_either_direction_keep_a_udp_entry_and_only_the_clients_make_one() -> None:
