@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     Bools = npt.NDArray[np.bool_]
     Ints = npt.NDArray[np.int64]
 
+_SEQUENCES = 1 << 32
 SENT_ON_WITHIN_NS = 50_000_000
 """A director sends a segment on within this time, or not at all."""
 
@@ -36,7 +37,8 @@ class Answers:
 
     Attributes:
         taken: the director sent it on, or the SYN that it is was accepted.
-        answered: the flow's next segment is a reply: whether to it is not sure.
+        answered: the flow's next segment is a reply that says something new: whether to it is not
+            sure. A server that repeats itself was not answered, and may not have heard either.
         refused: the capture shows what the director sends on, and not this.
         unanswered: a SYN that the flow's next segment does not answer, or a FIN that was sent again
             (what else comes with the same sequence number need not be a repetition).
@@ -74,16 +76,30 @@ def answers(segments: Segments, passed: Bools, macs: Collection[int]) -> Answers
     is_reset = segments.flag == Flag.RST
     own_resets = _own_resets(segments, mine & ~segments.to_vip, is_reset)
     rejected = is_reply & own_resets[after]
-    by_director = is_reply & mine[after] & ~is_reset[after]
+    is_new = _says_something_new(segments, rest)
+    by_director = is_reply & is_new[after] & mine[after] & ~is_reset[after]
     syn_answered = is_syn & is_reply & (segments.flag[after] == Flag.SYN)
     taken = forth & (sent_on[rows] | by_director | syn_answered)
     return Answers(
         taken=taken,
-        answered=forth & is_reply & ~rejected,
+        answered=forth & is_reply & is_new[after] & ~rejected,
         refused=forth & ~taken & bool(copies.any()),
         unanswered=forth & ~taken & ((is_syn & ~is_reply) | again),
         rejected=(forth & rejected) | own_resets[rows],
     )
+
+
+def _says_something_new(segments: Segments, rest: Ints) -> Bools:
+    """Which segments are no repetition of their flow's reply before; shape (segments,)."""
+    is_new = np.ones(len(segments.flow), dtype=bool)
+    replies = rest[~segments.to_vip[rest]]
+    before, after = replies[:-1], replies[1:]
+    ahead = segments.sequence[after].astype(np.int64) - segments.sequence[before].astype(np.int64)
+    repeats = (ahead % _SEQUENCES == 0) | (ahead % _SEQUENCES >= _SEQUENCES // 2)
+    repeats &= segments.flow[after] == segments.flow[before]
+    repeats &= ~np.isin(segments.flag[after], (Flag.RST, Flag.DATAGRAM))
+    is_new[after[repeats]] = False
+    return is_new
 
 
 def _own_resets(segments: Segments, by_director: Bools, is_reset: Bools) -> Bools:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from analyzer.ipvs.states import Flag
 from analyzer.wire.answers import Answers, answers
@@ -73,6 +74,20 @@ def test_what_a_server_sends_on_its_own_says_nothing_sure() -> None:
     found = of(Seg(1.0, 1, ACK), reply(1.1, ACK))
     assert found.answered.tolist() == [True]
     assert found.taken.tolist() == [False]
+
+
+@pytest.mark.parametrize("mac", [SERVER_MAC, DIRECTOR_MAC])
+def test_a_server_that_repeats_itself_says_nothing(mac: int) -> None:
+    """The client's ACK was dropped, and its FIN: what comes is the answer once more."""
+    found = of(
+        replace(reply(1.1, ACK, mac=mac), sequence=5),
+        Seg(1.2, 1, ACK),
+        Seg(1.3, 1, FIN),
+        replace(reply(1.4, ACK, mac=mac), sequence=5),
+        Seg(2.0, 1, FIN),
+        replace(reply(2.1, FIN, mac=mac), sequence=6),
+    )
+    assert int((found.taken | found.answered).sum()) == 1  # the second FIN alone
 
 
 def test_what_the_director_replies_says_that_it_took_it() -> None:
