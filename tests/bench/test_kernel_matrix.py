@@ -207,7 +207,8 @@ def rows_of(kernel: str, forwarding: Forwarding, folder: Path) -> dict[str, Row 
         udp_port=UDP_PORT,
     )
     found: dict[str, Row | str] = {}
-    with Lab(with_kernel_image(layout, kernel), name=f"m{os.getpid()}-{forwarding}") as lab:
+    lab_name = f"m{os.getpid()}-{kernel.replace('.', '')}-{forwarding}"
+    with Lab(with_kernel_image(layout, kernel), name=lab_name) as lab:
         for number, (name, (flags, meanwhile)) in enumerate(RUNS.items()):
             own_ports(lab, number)
             words = ("burst", *flags, *OBSERVE.get(forwarding, ()))
