@@ -2,8 +2,8 @@
 
 A row for each: states told rightly of those polled, the worst expiry, the curves' errors, findings
 that would be false, and lines that reads of the table missed or gave twice. ``LG_KERNELS`` chooses
-the kernels, ``LG_LABS`` how many labs at a time (one: an expiry is right to 0.15 s on an idle
-machine).
+the kernels, ``LG_RUNS`` the runs (names with commas), ``LG_LABS`` how many labs at a time (one: an
+expiry is right to 0.15 s on an idle machine).
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 LOADGEN = Path(sys.executable).parent / "loadgen"
 KERNELS = os.environ.get("LG_KERNELS", "5.10 6.1 6.12 7.2").split()
 LABS = int(os.environ.get("LG_LABS", "1"))
+CHOSEN = os.environ.get("LG_RUNS", "").split(",")
 FORWARDINGS: tuple[Forwarding, ...] = ("dr", "nat", "tun")
 LIMIT_S = 240
 TCPFIN_S, OTHER_S = 8, 4
@@ -210,6 +211,8 @@ def rows_of(kernel: str, forwarding: Forwarding, folder: Path) -> dict[str, Row 
     lab_name = f"m{os.getpid()}-{kernel.replace('.', '')}-{forwarding}"
     with Lab(with_kernel_image(layout, kernel), name=lab_name) as lab:
         for number, (name, (flags, meanwhile)) in enumerate(RUNS.items()):
+            if name not in CHOSEN and CHOSEN != [""]:
+                continue
             own_ports(lab, number)
             words = ("burst", *flags, *OBSERVE.get(forwarding, ()))
             directory = folder / f"{kernel}-{forwarding}-{number}"
