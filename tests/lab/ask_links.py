@@ -110,7 +110,8 @@ async def record(link: Link, directory: Path) -> dict[str, Any]:
 
 async def change(link: Link) -> dict[str, Any]:
     """Timeouts set for a while; what is in force is told by ipvsadm, whatever set it."""
-    client, said = director_client(link), []
+    client = director_client(link)
+    said: list[str] = []
     await client.open()
     identity = await identity_of(client)
     await client.close()

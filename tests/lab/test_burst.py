@@ -236,8 +236,8 @@ def test_a_director_lost_midway_is_an_event_and_the_run_goes_on(
     with lab_with(f"{lab_prefix}-lost", 5) as lab:
         started = start_burst(lab, tmp_path / "run")
         wait_for_decay(started)
-        fault = [BIN / "loadgen", "lab", "fault", "--name", lab.name, "bal02", "crash"]
-        subprocess.run(fault, check=True, capture_output=True)
+        words = ["lab", "fault", "--name", lab.name, "bal02", "crash"]
+        subprocess.run([BIN / "loadgen", *words], check=True, capture_output=True)
         ran = finish(started, tmp_path / "run")
     assert ran.code == 0, ran.err
     events = ran.recording.table("events")

@@ -75,7 +75,7 @@ def processes_of(lab_name: str) -> set[processes.Process]:
     """All that stand in the lab or carry its mark."""
     networks = {found for name in namespaces_of(lab_name) if (found := netns.identity(name))}
     numbers = processes.of_lab(lab_name, networks)
-    return {found for number in numbers if (found := processes.identify(number))}
+    return {process for number in numbers if (process := processes.identify(number))}
 
 
 def test_the_next_start_removes_what_a_killed_proof_left_and_an_interrupted_one_leaves_no_lab(

@@ -15,7 +15,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -24,13 +24,10 @@ from loadgen.lab.faults.changes import set_weight
 from loadgen.lab.lab import Lab
 from loadgen.lab.topology.layout import Counts, lay_out
 
-if TYPE_CHECKING:
-    from loadgen.lab.topology.model import Forwarding
-
 pytestmark = pytest.mark.alone
 
 LOADGEN = Path(sys.executable).parent / "loadgen"
-FORWARDINGS: tuple[Forwarding, ...] = ("dr", "nat")
+FORWARDINGS = ("dr", "nat")
 TCPFIN_S = 6
 CLOSED, LEFT_OPEN, REFUSED, BACK = 12, 4, 3, 3
 WATCH_S = 26
@@ -73,7 +70,7 @@ def ran(lab_prefix: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     """The same in two labs at once."""
     folder = tmp_path_factory.mktemp("weight")
 
-    def through(forwarding: Forwarding) -> Ran:
+    def through(forwarding: str) -> Ran:
         layout = lay_out(
             Counts(directors=1, servers=2),
             forwarding=forwarding,
@@ -91,9 +88,9 @@ def watched(lab: Lab, directory: Path) -> Ran:
     """Connections under every weight, while the director is watched."""
     knob = "/proc/sys/net/ipv4/vs/expire_nodest_conn"
     lab.directors["bal01"].run("sh", "-c", f"echo 1 >{knob}")
-    argv = [LOADGEN, "collect", "--lab", lab.name, "-z", str(WATCH_S), "--capture", "--json"]
+    words = ["--lab", lab.name, "-z", str(WATCH_S), "--capture", "--json"]
     with subprocess.Popen(
-        [*argv, "--director-cpu", "50%", "-o", directory],
+        [LOADGEN, "collect", *words, "--director-cpu", "50%", "-o", directory],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -239,7 +239,7 @@ class Stage:
             "real_port": PORT,
         }
 
-    def weight(self, server: str, at_s: float) -> int:
+    def weight(self, server: str, at_s: float, /) -> int:
         """A real server's weight at an instant."""
         other = [w for name, a, b, w in self.weights if name == server and a <= at_s < b]
         return other[0] if other else 1

@@ -138,7 +138,7 @@ def test_what_the_director_forwarded_is_not_taken_for_the_clients(killed: Analys
 
 def test_what_the_kernel_said_of_its_table_is_in_the_answer(copy: Callable[..., Path]) -> None:
     directors = json.loads((BURST / MANIFEST).read_text())["directors"]
-    status = {"entries": 50, "buckets": 1024, "lfactor": -4, "empty_buckets": 974}
+    status: dict[str, Any] = {"entries": 50, "buckets": 1024, "lfactor": -4, "empty_buckets": 974}
     status |= {"chains": {"1": 50}}
     directors["bal01"] |= {
         "kernel": "7.2.7",

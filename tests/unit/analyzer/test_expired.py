@@ -213,7 +213,7 @@ def test_a_datagram_after_the_udp_timeout_makes_a_new_entry(
 ) -> None:
     net = Net(way="nat", vport=53)
     asks: tuple[Step, ...] = ((0.0, ">", DATAGRAM), (0.01, "<", DATAGRAM))
-    again = Net(way="nat", vport=53, servers=net.servers if not number else net.servers[::-1])  # type: ignore[arg-type]
+    again = Net(way="nat", vport=53, servers=net.servers if not number else net.servers[::-1])
     sent = [*net.connection(40000, 0, asks), *again.connection(40000, 700, asks)]
     one = late(analysed(tmp_path, net, sent, "director", protocol="UDP"))
     assert one.severity == severity

@@ -14,6 +14,7 @@ from tests.unit.analyzer.build import BOOT_NS, NS, Seg, table
 from tests.unit.analyzer.staged import FIRST, SECOND, Held, Life, Stage, closed, gone, opened
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from analyzer.results import Agreement, Analysis
@@ -47,7 +48,11 @@ def half_open(port: int, began_s: float, server: str) -> Life:
     return Life((syn,), Held(port, ((began_s, State.SYN_RECV),), server=server))
 
 
-KINDS = {"FIN_WAIT": closed, "ESTABLISHED": opened, "SYN_RECV": half_open}
+KINDS: dict[str, Callable[[int, float], Life]] = {
+    "FIN_WAIT": lambda port, began_s: closed(port, began_s, server=SECOND),
+    "ESTABLISHED": lambda port, began_s: opened(port, began_s, server=SECOND),
+    "SYN_RECV": lambda port, began_s: half_open(port, began_s, SECOND),
+}
 
 
 def rescheduled(kind: str, count: int = 5, again_s: float = AGAIN_S) -> list[Life]:
@@ -55,7 +60,7 @@ def rescheduled(kind: str, count: int = 5, again_s: float = AGAIN_S) -> list[Lif
     lives = []
     for n in range(count):
         at_s = again_s + 0.25 * n
-        old = KINDS[kind](40000 + n, 1000.0 + 0.25 * n, server=SECOND)
+        old = KINDS[kind](40000 + n, 1000.0 + 0.25 * n)
         lives += [gone(old, at_s), closed(40000 + n, at_s, server=FIRST)]
     return lives
 

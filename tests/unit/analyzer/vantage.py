@@ -32,7 +32,7 @@ from tests.unit.analyzer.build import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from analyzer.results import Analysis, Finding
@@ -152,7 +152,7 @@ class Net:
 def seen(hops: Iterable[Hop], place: Place, net: Net) -> list[Hop]:
     """The hops that a capture has, in order of time."""
     vips = {(net.vip, net.vport)}
-    sees = {
+    sees: dict[Place, Callable[[Hop], bool]] = {
         "client": lambda hop: net.near_mac in (hop.by, hop.to) or net.back_mac == hop.to,
         "director": lambda hop: net.director_mac in (hop.by, hop.to),
         "server": lambda hop: bool({hop.by, hop.to} & set(SERVER_MACS)),
@@ -165,8 +165,8 @@ def seen(hops: Iterable[Hop], place: Place, net: Net) -> list[Hop]:
         "vip-on-director": lambda hop: (
             net.director_mac in (hop.by, hop.to) and bool({hop.source, hop.target} & vips)
         ),
-    }[place]
-    return sorted((hop for hop in hops if sees(hop)), key=lambda hop: hop.at_s)
+    }
+    return sorted(filter(sees[place], hops), key=lambda hop: hop.at_s)
 
 
 def host_macs(place: Place, net: Net) -> tuple[int, ...]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+import signal
 from pathlib import Path
 
 import distros
 import pytest
+
+from loadgen.errors import UsageProblem
 
 
 @pytest.fixture
@@ -21,8 +25,8 @@ def roots(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     monkeypatch.setattr(distros, "in_namespaces", script)
     monkeypatch.setattr(distros, "debian_mirror", lambda: "http://mirror.example/debian")
     monkeypatch.setattr(distros, "keyring", lambda: Path("/keys.gpg"))
-    monkeypatch.setattr(distros.shutil, "which", lambda program: f"/usr/bin/{program}")
-    monkeypatch.setattr(distros.signal, "signal", lambda *_arguments: None)
+    monkeypatch.setattr(shutil, "which", lambda program: f"/usr/bin/{program}")
+    monkeypatch.setattr(signal, "signal", lambda *_arguments: None)
     monkeypatch.setenv("ARGS", "-k 'one or two'")
     monkeypatch.delenv("RELEASES", raising=False)
     monkeypatch.delenv("FILES", raising=False)
@@ -56,8 +60,8 @@ def test_a_root_is_made_from_the_machines_mirror_and_removed(
 def test_without_debootstrap_one_line_says_what_to_install(
     roots: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(distros.shutil, "which", lambda _program: None)
+    monkeypatch.setattr(shutil, "which", lambda _program: None)
 
-    with pytest.raises(distros.UsageProblem, match="apt install debootstrap"):
+    with pytest.raises(UsageProblem, match="apt install debootstrap"):
         distros.main()
     assert roots == []

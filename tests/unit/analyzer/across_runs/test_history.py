@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import random
 
 
-def run(number: int, load: str = "a", **values: Value) -> PastRun:
+def run(number: int, load: str = "a", /, **values: Value) -> PastRun:
     return PastRun(name=f"run-{number}", started_ns=number, verdict="", load=load, values=values)
 
 

@@ -58,7 +58,7 @@ def test_headers_have_other_addresses_and_right_checksums(
     network: Any, transport: Any, tag: Any
 ) -> None:
     packet = ETHER / tag / network / transport if tag else ETHER / network / transport
-    found = Ether(anonymous(packet))
+    found: Any = Ether(anonymous(packet))
     end = found[type(network)]
     assert (end.src, end.dst) == (other(network.src), other(network.dst))
     assert (found[2 if tag is None else 3].sport, found.src) != (0, MAC)

@@ -92,7 +92,9 @@ def test_no_lists_are_better_than_those_found(
     solution = best_lists(shares, hosts, failures, all_active=all_active, left_s=plenty)
     assert solution is not None
     assert solution.proven
-    found = tuple(worst_load(solution.lists, shares, hosts, down) * vips for down in (failures, 0))
+    found: tuple[Fraction | int, ...] = tuple(
+        worst_load(solution.lists, shares, hosts, down) * vips for down in (failures, 0)
+    )
     assert found == brute_force(hosts, failures, vips, all_active=all_active)
 
 
@@ -102,10 +104,11 @@ def test_one_vip_a_director_is_not_enough_and_six_are() -> None:
     assert [plan(capacity, name).vips for name in PLAN_NAMES] == [2, 4, 6]
     assert capacity.recommended == "balanced"
     six = plan(capacity, "balanced")
-    assert (six.worst_before_bps, six.worst_after_bps) == (G // 2, 3 * G // 4)
+    assert (six.worst_before_bps, six.worst_after_bps) == (Fraction(G // 2), Fraction(3 * G // 4))
     assert sorted(six.lists) == sorted(permutations(range(3)))
     three = capacity.table[2]
-    assert (three.plan.worst_before_bps, three.plan.worst_after_bps) == (G // 2, G)
+    loads = (three.plan.worst_before_bps, three.plan.worst_after_bps)
+    assert loads == (Fraction(G // 2), Fraction(G))
     assert "3 cannot be split evenly among 2" in three.why
 
 

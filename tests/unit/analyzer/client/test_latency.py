@@ -16,6 +16,7 @@ from analyzer.client.samples import carries_quantile
 from tests.unit.analyzer.build import NS, table
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     import pandas as pd
 
 VALUES = st.lists(st.floats(0.001, 1e6), min_size=1, max_size=400)
@@ -56,7 +57,9 @@ def test_a_percentile_is_told_only_where_a_request_lies_beyond_it(n: int, known:
 
 
 def test_the_last_percentile_of_ten_thousand_is_the_last_but_one() -> None:
-    told = percentiles("total", "send", np.random.default_rng(1).permutation(10_000) + 1.0)
+    told = percentiles(
+        "total", "send", np.random.default_rng(1).permutation(np.arange(1.0, 10_001))
+    )
     assert told is not None
     assert told.at == (5001.0, 9001.0, 9901.0, 9991.0, 10_000.0)
     assert QUANTILES[-1] in told.share
@@ -84,8 +87,8 @@ def test_a_million_requests_are_some_hundreds_of_points_in_little_time() -> None
 # -- repeated SYNs -------------------------------------------------------------------------------
 
 
-def connects(*slow_s: float) -> np.ndarray:
-    return np.r_[np.linspace(0.3, 2.0, 500), np.array(slow_s) * 1e3]
+def connects(*slow_s: float) -> npt.NDArray[np.float64]:
+    return np.concatenate([np.linspace(0.3, 2.0, 500), np.array(slow_s) * 1e3])
 
 
 @pytest.mark.parametrize(

@@ -144,9 +144,9 @@ def hop(number: int, nth: int, *, followed: int | None = 1, **more: Any) -> dict
 
 def loop(number: int, *, followed: int | None = 1) -> list[dict[str, Any]]:
     """A request that was redirected in a circle: ten followed, the eleventh is too many."""
-    last = {"followed": None, "error": "too many redirects", "failure": "too-many-redirects"}
+    last = {"error": "too many redirects", "failure": "too-many-redirects"}
     hops = [hop(number, nth, followed=followed) for nth in range(10)]
-    return [*hops, hop(number, 10, **last)]
+    return [*hops, hop(number, 10, followed=None, **last)]
 
 
 def test_six_requests_in_a_redirect_loop_are_six_failures() -> None:
@@ -259,8 +259,9 @@ def test_each_failure_has_its_kind_and_how_far_it_came(
 
 
 def test_reasons_are_counted_the_commonest_first_with_when_they_came() -> None:
-    refused, missing = NEVER | {"error": "connection refused"}, {"error": "HTTP 404", "status": 404}
-    gone = {"error": "HTTP 410", "status": 410}
+    refused = NEVER | {"error": "connection refused"}
+    missing: dict[str, Any] = {"error": "HTTP 404", "status": 404}
+    gone: dict[str, Any] = {"error": "HTTP 410", "status": 410}
     rows = [
         request(0),
         request(1, **missing),

@@ -144,7 +144,8 @@ def test_lives_and_entries_of_a_flow_come_in_the_same_order(
         ends_s = later[0] if later else at_s + 10.1
         first_s = (math.floor(at_s / poll_s) + 1) * poll_s
         last_s = (math.ceil(ends_s / poll_s) - 1) * poll_s
-        row = life(0, *(round(each_s + off_ms / 1000, 3) for each_s in (first_s, last_s)), None)
+        shown_s, last_shown_s = (round(each_s + off_ms / 1000, 3) for each_s in (first_s, last_s))
+        row = life(0, shown_s, last_shown_s, None)
         row[-2:] = [at(last_s + poll_s + off_ms / 1000)] * 2
         row[2] = f"192.168.10.{servers[number]}:80"
         seen.append(row)

@@ -16,7 +16,7 @@ def curve(*counts: int, every_s: float = 1.0) -> SocketCurve:
     return SocketCurve(
         host="client",
         state="TIME_WAIT",
-        t_s=np.arange(len(counts)) * every_s,
+        t_s=np.arange(float(len(counts))) * every_s,
         count=np.array(counts, dtype=np.int64),
     )
 
@@ -50,7 +50,7 @@ def test_the_time_lies_between_the_counts_around_the_last_rise_and_the_fall() ->
 def test_the_true_time_is_within_the_uncertainty(
     came_s: float, waits_s: float, n: int, phase_s: float
 ) -> None:
-    at_s = np.arange(100) + phase_s - 1
+    at_s = np.arange(100.0) + phase_s - 1
     count = np.where((at_s >= came_s) & (at_s < came_s + waits_s), n, 0)
     held = held_s(SocketCurve(host="h", state="TIME_WAIT", t_s=at_s, count=count))
     assert held is not None

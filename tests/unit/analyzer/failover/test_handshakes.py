@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,16 +14,21 @@ from analyzer.wire.packets import read_packets
 from analyzer.wire.segments import Segments, VirtualEnd, service_segments
 from tests.unit.analyzer.build import ACK, CLIENT, NS, PORT, SYN, VIP, pcap, reply, request, table
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 AT_NS = 1_795_352_064 * NS
 MS = 1_000_000
 
 
 def captured(*packets: tuple[int, str, int]) -> Segments:
     """``(ms, "syn" or "synack", client port)``."""
-    make = {"syn": (request, SYN), "synack": (reply, SYN | ACK), "ack": (request, ACK)}
-    frames = [
-        (AT_NS + ms * MS, make[word][0](make[word][1], port=port)) for ms, word, port in packets
-    ]
+    make: dict[str, Callable[[int], bytes]] = {
+        "syn": lambda port: request(SYN, port=port),
+        "synack": lambda port: reply(SYN | ACK, port=port),
+        "ack": lambda port: request(ACK, port=port),
+    }
+    frames = [(AT_NS + ms * MS, make[word](port)) for ms, word, port in packets]
     read = read_packets(memoryview(pcap(sorted(frames))))
     return service_segments(read, [VirtualEnd("TCP", VIP, PORT)])
 

@@ -53,16 +53,16 @@ def told(found: Analysis) -> tuple[str, Basis]:
 ANY: tuple[Link, ...] = ("ethernet", "sll", "sll2")
 
 TOLD: list[tuple[Way, Place, Link, tuple[str, Basis]]] = [
-    *(("nat", "director", link, ("nat", "packets")) for link in (*ANY, "raw")),  # type: ignore[misc]
+    *(("nat", "director", link, ("nat", "packets")) for link in (*ANY, "raw")),
     *(("dr", "director", link, ("dr", "packets")) for link in ANY),
     ("dr", "client", "ethernet", ("dr", "packets")),
     ("dr", "server", "ethernet", ("dr", "packets")),
     # nothing tells:
     ("dr", "director", "raw", ("dr", "assumed")),  # a router would look the same
-    *(("nat", place, link, ("dr", "assumed")) for place in ("client", "outside") for link in ANY),  # type: ignore[misc]
+    *(("nat", place, link, ("dr", "assumed")) for place in ("client", "outside") for link in ANY),
     *(("nat", "vip-on-director", link, ("dr", "assumed")) for link in ANY),
-    *(("dr", "client", link, ("dr", "assumed")) for link in ("sll", "sll2", "raw")),  # type: ignore[misc]
-    *(("dr", "server", link, ("dr", "assumed")) for link in ("sll", "sll2", "raw")),  # type: ignore[misc]
+    *(("dr", "client", link, ("dr", "assumed")) for link in ("sll", "sll2", "raw")),
+    *(("dr", "server", link, ("dr", "assumed")) for link in ("sll", "sll2", "raw")),
     *(("dr-gateway", "director", link, ("dr", "assumed")) for link in ANY),
     ("dr", "outside", "ethernet", ("dr", "assumed")),  # one direction alone
 ]
@@ -116,7 +116,7 @@ def test_a_client_of_several_servers_does_not_look_like_nat(tmp_path: Path) -> N
     ]
     meta = ("meta.json", json.dumps({"vip": net.vip, "port": 80}))
     for link in ("ethernet", "sll"):
-        found = imported(tmp_path / link, capture(both, "client", link, net), meta)  # type: ignore[arg-type]
+        found = imported(tmp_path / link, capture(both, "client", link, net), meta)
         assert found.forwarding is not None
         assert found.forwarding.method == "dr"
 
@@ -141,7 +141,7 @@ def test_a_router_that_sends_to_the_vip_by_its_own_rules_is_no_director_in_nat(
     ]
     meta = ("meta.json", json.dumps({"vip": inner.vip, "port": 80}))
     for link in ("sll", "raw"):
-        content = capture([*hops(inner), *outer], "client", link, inner)  # type: ignore[arg-type]
+        content = capture([*hops(inner), *outer], "client", link, inner)
         found = imported(tmp_path / link, content, meta)
         assert told(found) == ("dr", "assumed")
 
@@ -333,7 +333,7 @@ def test_the_director_that_captures_is_known_by_its_own_macs(tmp_path: Path) -> 
     text = ("meta.json", json.dumps(meta))
     for place in ("director", "client"):
         for link in ("sll", "sll2", "raw", "ethernet"):
-            found = analysed(tmp_path / f"{place}-{link}", net, place, link, text)  # type: ignore[arg-type]
+            found = analysed(tmp_path / f"{place}-{link}", net, place, link, text)
             assert {(row.state, row.n) for row in found.lifetimes} == {("TIME_WAIT", N)}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from hypothesis import given
@@ -11,7 +13,7 @@ from analyzer.predicted.entries import PORT_REUSE, TIMER
 from analyzer.traces.choose import MOST, MOST_ALIKE, REASONS, Crowd, choose, connection_of
 
 
-def crowd(n: int, **columns: object) -> Crowd:
+def crowd(n: int, **columns: Any) -> Crowd:
     """Connections of a millisecond each, all alike but for the columns that are given."""
     flow = np.arange(n)
     table = pd.DataFrame(
@@ -24,7 +26,7 @@ def crowd(n: int, **columns: object) -> Crowd:
             "closer": "client",
         }
     )
-    plain: dict[str, object] = {
+    plain: dict[str, Any] = {
         "total_ms": np.full(n, np.nan),
         "failed": np.zeros(n, dtype=bool),
         "last_state": np.full(n, 4),
@@ -33,7 +35,7 @@ def crowd(n: int, **columns: object) -> Crowd:
     }
     own = {name: value for name, value in columns.items() if name in plain}
     table = table.assign(**{name: value for name, value in columns.items() if name not in plain})
-    return Crowd(table=table, **(plain | own))  # type: ignore[arg-type]
+    return Crowd(table=table, **(plain | own))
 
 
 def test_the_longest_repetition_comes_first() -> None:

@@ -164,14 +164,14 @@ def test_a_client_that_resets_what_answered_its_syn_was_not_refused(tmp_path: Pa
     """A port scan, or a health check: SYN, SYN-ACK, RST."""
     net = Net(way="nat")
     steps = (*CLOSED[:2], (0.01, ">", RST))
-    found = analysed(tmp_path, net, hops(net, steps), "director", "ethernet")  # type: ignore[arg-type]
+    found = analysed(tmp_path, net, hops(net, steps), "director", "ethernet")
     assert finding(found, "refused") is None
 
 
 def test_each_connection_counts_once_and_by_its_first_reset(tmp_path: Path) -> None:
     net = Net(way="nat")
     steps = (*OPEN, (0.3, "<", RST), (0.31, ">", RST), (0.32, "<", RST))
-    found = analysed(tmp_path, net, hops(net, steps), "director", "ethernet")  # type: ignore[arg-type]
+    found = analysed(tmp_path, net, hops(net, steps), "director", "ethernet")
     one = finding(found, "reset-by-server")
     assert one is not None
     assert one.title.startswith(f"{N} connections")

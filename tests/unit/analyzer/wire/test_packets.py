@@ -202,7 +202,7 @@ def test_several_files_are_one_table() -> None:
     one = frames(request(SYN), arp(SERVER_MAC, "192.168.10.21"))
     raw = pcap([(AT_NS + 1, ipv6(tcp(ACK)))], "microseconds, big-endian", link=101)
     cut = frames(reply(SYN | ACK), request(FIN))[:-1]
-    found = read_packets(*map(memoryview, (one, raw, cut)))
+    found = read_packets(*(memoryview(each) for each in (one, raw, cut)))
     assert ends(found) == [
         (CLIENT, 40000, VIP, PORT),
         (CLIENT6, 40000, VIP6, PORT),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -37,7 +38,7 @@ def heard(*frames: bytes, link: int = 1) -> Announcements:
     return read_announcements(memoryview(pcap(sent, link=link)))
 
 
-def v2(**fields: object) -> VRRP:
+def v2(**fields: Any) -> VRRP:
     return VRRP(vrid=41, priority=9, adv=1, addrlist=[VIP], **fields)
 
 
@@ -127,7 +128,7 @@ def test_how_long_a_backup_waits(
 # Claims -------------------------------------------------------------------------------------------
 
 
-def asked(**fields: object) -> bytes:
+def asked(**fields: Any) -> bytes:
     return bytes(Ether(src=MAC, dst="ff:ff:ff:ff:ff:ff") / ARP(hwsrc=MAC, **fields))
 
 

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from loadgen.collect.arrivals import FRESH_S, ArrivalRates, Arrivals
 from loadgen.director.polling.counters import Counters
 from loadgen.live.table import new
 from tests.unit.loadgen.collect.views import server
 
-KEY = ("TCP", "192.168.10.2", 80, None, "192.168.10.21", 80)
+if TYPE_CHECKING:
+    from loadgen.director.polling.counters import ServerKey
+
+KEY: ServerKey = ("TCP", "192.168.10.2", 80, None, "192.168.10.21", 80)
 
 
-def counters(conns: int) -> dict[object, Counters]:
+def counters(conns: int) -> dict[ServerKey, Counters]:
     return {KEY: Counters(conns, 0, 0, 0, 0)}
 
 
 def read(*readings: tuple[float, int]) -> ArrivalRates:
     rates = ArrivalRates()
     for at_s, conns in readings:
-        rates.note(counters(conns), at_s)  # type: ignore[arg-type]
+        rates.note(counters(conns), at_s)
     return rates
 
 
 def at(rates: ArrivalRates, now_s: float) -> Arrivals | None:
-    return rates.of(KEY, now_s)  # type: ignore[arg-type]
+    return rates.of(KEY, now_s)
 
 
 def test_one_reading_tells_no_rate() -> None:

@@ -52,10 +52,17 @@ def test_it_is_on_the_disk_before_it_has_its_name(
 ) -> None:
     done: list[str] = []
     sync, rename = os.fsync, Path.rename
-    monkeypatch.setattr(os, "fsync", lambda opened: (done.append("fsync"), sync(opened))[1])
-    monkeypatch.setattr(
-        Path, "rename", lambda path, to: (done.append("rename"), rename(path, to))[1]
-    )
+
+    def noted_sync(opened: int) -> None:
+        done.append("fsync")
+        sync(opened)
+
+    def noted_rename(path: Path, to: Path) -> Path:
+        done.append("rename")
+        return rename(path, to)
+
+    monkeypatch.setattr(os, "fsync", noted_sync)
+    monkeypatch.setattr(Path, "rename", noted_rename)
     journal.write(OWED)
     assert done == ["fsync", "rename", "fsync"]
     assert [path.suffix for path in (state / "loadgen" / "timeouts").iterdir()] == [".json"]

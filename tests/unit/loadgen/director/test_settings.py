@@ -44,14 +44,12 @@ def test_it_is_read_part_by_part() -> None:
     assert NOW.timeouts == Timeouts(tcp_s=900, tcpfin_s=20, udp_s=300)
     assert NOW.sync_daemon == "master"
     assert NOW.sysctl == {"conntrack": "0", "sync_threshold": "3\t50"}
-    assert NOW.addresses == {
-        *("127.0.0.1", "192.168.10.11", VIP, "fd00:10::b", "10.8.0.1"),
-    }
+    assert NOW.addresses == frozenset(("127.0.0.1", "192.168.10.11", VIP, "fd00:10::b", "10.8.0.1"))
     assert NOW.keepalived
 
 
 def test_keepaliveds_state_is_concluded_from_the_vips_it_holds() -> None:
-    assert NOW.vips_held(VIPS) == {VIP}
+    assert NOW.vips_held(VIPS) == frozenset({VIP})
     assert NOW.vrrp_state(VIPS) == "MASTER"
     assert NOW.vrrp_state({OTHER_VIP}) == "BACKUP"
     assert replace(NOW, keepalived=False).vrrp_state(VIPS) is None

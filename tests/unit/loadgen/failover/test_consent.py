@@ -3,44 +3,75 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, NoReturn, cast
 
 import pytest
 
-from loadgen.commands.loadgen.failover import _fault
+import loadgen.sites
+from loadgen.commands.loadgen import failover
 from loadgen.errors import UsageProblem
+from loadgen.sites import Site
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from loadgen.failover.faults import Fault
     from loadgen.lab.lab import Lab
+    from loadgen.load.plan import LoadPlan
+
+    Faults = Callable[..., Fault | None]
 
 LAB = cast("Lab", SimpleNamespace(director_names=["bal01"]))
+COMMAND = ("--fault-command", "true")
+NO_LABS_OWN = ("--director", "ssh://root@lb1")
 
 
-def options(**given: Any) -> dict[str, Any]:
-    """What click hands over."""
-    plain = {
-        "fault": None,
-        "fault_command": "true",
-        "undo_command": None,
-        "wait": False,
-        "exercise": False,
-        "repeat": 1,
-        "allow_changes": False,
-        "ours": False,
-    }
-    return plain | given
+class Found(Exception):
+    """What the command would cause; it goes no further."""
+
+    def __init__(self, fault: Fault | None) -> None:
+        super().__init__()
+        self.fault = fault
+
+
+@pytest.fixture
+def fault_of(monkeypatch: pytest.MonkeyPatch) -> Faults:
+    """The fault that the command would cause with these words, while this lab is up."""
+
+    def order(
+        _plan: LoadPlan,
+        _site: Site,
+        lab: Lab | None,
+        options: failover.FailoverFlags,
+        *,
+        allowed: bool,
+    ) -> NoReturn:
+        raise Found(failover._fault(lab, options, allowed=allowed))
+
+    def of(lab: Lab | None, *words: str) -> Fault | None:
+        site = Site(directors=(), namespace=None, interface=None, lab="lab" if lab else None)
+        monkeypatch.setattr(loadgen.sites, "find_site", lambda *_: site)
+        monkeypatch.setattr(failover, "_lab", lambda _: lab)
+        with pytest.raises(Found) as found:
+            failover.failover.main(["--vip", "192.0.2.2", *words], standalone_mode=False)
+        return found.value.fault
+
+    monkeypatch.setattr(failover, "_order", order)
+    return of
 
 
 @pytest.mark.parametrize("lab", [LAB, None])
-def test_directors_that_are_no_labs_own_are_changed_only_with_consent(lab: Lab | None) -> None:
+def test_directors_that_are_no_labs_own_are_changed_only_with_consent(
+    lab: Lab | None, fault_of: Faults
+) -> None:
     with pytest.raises(UsageProblem, match="--allow-changes agrees"):
-        _fault(lab, options())
-    assert _fault(lab, options(allow_changes=True)) is not None
+        fault_of(lab, *COMMAND, *NO_LABS_OWN)
+    assert fault_of(lab, *COMMAND, *NO_LABS_OWN, "--allow-changes") is not None
 
 
-def test_a_labs_own_need_none() -> None:
-    assert _fault(LAB, options(ours=True)) is not None
+def test_a_labs_own_need_none(fault_of: Faults) -> None:
+    assert fault_of(LAB, *COMMAND) is not None
 
 
-def test_waiting_changes_nothing() -> None:
-    assert _fault(None, options(fault_command=None, wait=True)) is None
+def test_waiting_changes_nothing(fault_of: Faults) -> None:
+    assert fault_of(None, "--wait") is None

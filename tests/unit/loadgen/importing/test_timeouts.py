@@ -57,9 +57,10 @@ def changes(run: Recording) -> list[tuple[str, int | None, int]]:
     """Details, and between which seconds of the log."""
     rows = run.table("events")
     assert set(rows["kind"]) <= {"timeouts-changed"}
+    told: list[Any] = list(rows.itertuples())
     return [
         (str(row.detail), None if pd.isna(row.since) else second(row.since), second(row.at))
-        for row in rows.itertuples()
+        for row in told
     ]
 
 

@@ -57,7 +57,9 @@ def test_a_lost_director_is_said_to_be_lost_and_is_not_counted() -> None:
     assert headline(shown, "InActConn now").detail.endswith("; not counted: bal02")
     assert shown.servers is not None
     assert [row[1] for row in shown.servers.rows] == ["bal01", "bal02"]
-    assert shown.servers.rows[1][2].startswith("lost; last answer ")
+    last_word = shown.servers.rows[1][2]
+    assert isinstance(last_word, str)
+    assert last_word.startswith("lost; last answer ")
 
 
 def test_with_every_director_lost_nothing_is_known_of_now() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,6 +16,7 @@ from tests.unit.reports.run.sections.test_failover import TOLD
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from analyzer.failover.repeats import Repeats
     from analyzer.failover.results import Failover
 
 
@@ -36,6 +37,13 @@ def page(runs: Sequence[Failover]) -> str:
     return render_repeats(repeats(runs), runs, where="runs/x", pages=pages)
 
 
+def traces_of(told: Repeats, runs: Sequence[Failover]) -> tuple[Any, ...]:
+    figure = chart(told, runs).figure
+    assert figure is not None
+    traces: tuple[Any, ...] = figure.data
+    return traces
+
+
 def test_each_run_leads_to_its_own_page() -> None:
     html = page(UNIFORM)
     assert re.findall(r'<a href="(run-\d+)/report.html">(\d+)</a>', html) == [
@@ -47,7 +55,7 @@ def test_each_run_leads_to_its_own_page() -> None:
 
 def test_the_stairs_climb_by_a_run_each_and_the_theory_from_end_to_end_of_its_range() -> None:
     told = repeats(UNIFORM)
-    traces = {trace.name: trace for trace in chart(told, UNIFORM).figure.data}
+    traces = {trace.name: trace for trace in traces_of(told, UNIFORM)}
     assert list(traces["run"].y) == [pytest.approx((n + 1) / 10) for n in range(10)]
     assert list(traces["run"].customdata) == list(range(10, 0, -1))  # the oldest is out shortest
     assert list(traces["theory"].x[1:3]) == list(told.range_s or ())
@@ -68,7 +76,7 @@ def test_what_fits_neither_is_marked_named_and_escaped() -> None:
     assert words.verdict(told) == (
         "4 of 5 fail-overs lasted as long as their advertisements predict: run 5 fits neither"
     )
-    marks = next(trace for trace in chart(told, ODD).figure.data if trace.name == "run")
+    marks = next(trace for trace in traces_of(told, ODD) if trace.name == "run")
     shapes = dict(zip(marks.customdata, marks.marker.symbol, strict=True))
     assert [number for number, shape in shapes.items() if shape == "x"] == [5]
     html = page(ODD)
@@ -82,7 +90,7 @@ def test_an_outage_that_hangs_on_no_age_has_a_step_for_its_theory(how: str) -> N
     fixed = {"predicted_outage_s": 0.0, "predicted_range_s": (0.0, 0.0), "outage_s": 0.02}
     runs = [replace(TOLD, how=how, advert_age_s=None, **fixed)] * 6  # type: ignore[arg-type]
     told = repeats(runs)
-    theory = next(t for t in chart(told, runs).figure.data if t.name == "theory")
+    theory = next(t for t in traces_of(told, runs) if t.name == "theory")
     assert (theory.x[1], theory.x[2], list(theory.y)) == (0, 0, [0, 0, 1, 1])
     assert "whatever the age" in words.caption(told)
     assert headlines(told, runs)[2].value is None

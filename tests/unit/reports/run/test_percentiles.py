@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -72,7 +74,8 @@ def test_the_heat_map_and_its_table_hold_every_request() -> None:
     assert chart.figure is not None
     assert chart.table is not None
     assert np.sum(chart.figure.data[0].customdata) == 50
-    assert sum(row[1] for row in chart.table.rows) == 50
+    counts: list[Any] = [row[1] for row in chart.table.rows]
+    assert sum(counts) == 50
 
 
 def test_a_heat_map_without_requests_is_no_chart() -> None:

@@ -12,7 +12,7 @@ def test_every_request_and_packet_is_in_one_row() -> None:
     table = time_table(build.troubled())
     assert table is not None
     sums = {
-        name: sum(row[i] for row in table.rows if isinstance(row[i], int))
+        name: sum(cell for row in table.rows if isinstance(cell := row[i], int))
         for i, name in enumerate(table.columns)
         if i and ":" not in name
     }
@@ -24,7 +24,7 @@ def test_the_peak_is_in_the_column_of_its_director() -> None:
     assert table is not None
     for source in ("polled", "predicted"):
         column = table.columns.index(f"bal01: InActConn {source}")
-        assert max(row[column] for row in table.rows if isinstance(row[column], int)) == 50
+        assert max(cell for row in table.rows if isinstance(cell := row[column], int)) == 50
 
 
 def test_the_highest_of_each_part() -> None:

@@ -18,7 +18,9 @@ from analyzer.ipvs.timers import expiry_uptime_s, granule_s
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    Floats = np.ndarray
+    import numpy.typing as npt
+
+    Floats = npt.NDArray[np.float64]
 
 START_S = 1000.0  # of the first load, on the director's clock
 
@@ -79,11 +81,11 @@ class Log:
             count = self._random.poisson(total)
             which = np.sort(self._random.uniform(0, total, count))
         else:
-            which = np.arange(round(total)) + 0.25
+            which = np.arange(float(round(total))) + 0.25
         return np.interp(which, upto, grid_s)
 
     def gone_s(self, came_s: Floats) -> Floats:
-        waits_s = np.full(len(came_s), self.timeout_s)
+        waits_s = np.full(len(came_s), self.timeout_s, dtype=np.float64)
         if self.reset_share:
             waits_s[self._random.uniform(size=len(came_s)) < self.reset_share] = 10.0
         if self.lateness == "kernel":

@@ -11,7 +11,7 @@ Values = tuple[int, ...]
 
 
 def hides(values: Values, poll_s: float = 2.0, stamp_s: float = 0.0) -> bool:
-    t_s = poll_s * np.arange(len(values))
+    t_s = poll_s * np.arange(float(len(values)))
     return may_hide_arrivals(t_s, np.array(values), stamp_s)
 
 

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from analyzer.estimate.counted.series import MOST_POLLS, Series, series_of, uncounted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Server = tuple[str, str | None, int | None, int | None, str | None, str, int]
+Row = tuple[float, Server, int | None, int | None]
+"""Seconds, server, InActConn, Conns."""
 
 COLUMNS = ("protocol", "vip", "port", "fwmark", "forwarding", "real_server", "real_port")
 WEB = ("TCP", "192.0.2.80", 80, None, "dr", "192.0.2.21", 80)
@@ -16,10 +25,8 @@ MARK = ("FWM", None, None, 3, "dr", "192.0.2.21", 0)
 SIX = ("UDP", "fd00::53", 53, None, "nat", "fd00::21", 53)
 
 
-def table(
-    rows: list[tuple[float, tuple, int | None, int | None]], cps: list[int | None] | None = None
-) -> pd.DataFrame:
-    """Rows of (seconds, server, InActConn, Conns), and their CPS."""
+def table(rows: Sequence[Row], cps: Sequence[int | None] | None = None) -> pd.DataFrame:
+    """Rows, and their CPS."""
     made = [
         dict(zip(COLUMNS, server, strict=True))
         | {"at": pd.Timestamp(round(at_s * 1e9), tz="UTC"), "director": "bal01"}
@@ -33,9 +40,7 @@ def table(
     return pd.DataFrame(made).astype(dict.fromkeys(whole, "Int64"))
 
 
-def found(
-    rows: list[tuple[float, tuple, int | None, int | None]], cps: list[int | None] | None = None
-) -> list[Series]:
+def found(rows: Sequence[Row], cps: Sequence[int | None] | None = None) -> list[Series]:
     both = table(rows, cps)
     services = both[both["active"].notna()]
     return series_of(services, both[both["conns"].notna() | both["cps"].notna()], "bal01", 0)
@@ -87,9 +92,7 @@ def test_polls_without_conns_are_left_out_where_conns_span_the_log() -> None:
 
 
 def test_conns_of_other_instants_are_interpolated_and_blur_the_polls() -> None:
-    rows: list[tuple[float, tuple, int | None, int | None]] = [
-        (2.0 * number, WEB, 3, None) for number in range(10)
-    ]
+    rows: list[Row] = [(2.0 * number, WEB, 3, None) for number in range(10)]
     rows += [
         (2.0 * number + 1, (*WEB[:4], None, *WEB[5:]), None, 10 * number) for number in range(9)
     ]
@@ -101,8 +104,8 @@ def test_conns_of_other_instants_are_interpolated_and_blur_the_polls() -> None:
 
 
 def test_conns_that_were_zeroed_or_read_for_a_part_only_are_not_used() -> None:
-    zeroed = [(float(at_s), WEB, at_s, (100 + at_s) % 103) for at_s in range(6)]
-    partly = [(float(at_s), WEB, at_s, 100 if at_s < 3 else None) for at_s in range(9)]
+    zeroed: list[Row] = [(float(at_s), WEB, at_s, (100 + at_s) % 103) for at_s in range(6)]
+    partly: list[Row] = [(float(at_s), WEB, at_s, 100 if at_s < 3 else None) for at_s in range(9)]
     assert [one.conns for one in found(zeroed) + found(partly)] == [None, None]
 
 
@@ -131,8 +134,9 @@ def test_cps_of_real_servers_is_summed_and_each_was_rounded() -> None:
 
 
 def test_cps_of_looks_of_its_own_is_taken_and_counts_no_connections() -> None:
-    rows = [(2.0 * number, WEB, 3, None) for number in range(9)]
-    alone = [(2.0 * number + 1, (*WEB[:4], None, *WEB[5:]), None, None) for number in range(8)]
+    rows: list[Row] = [(2.0 * number, WEB, 3, None) for number in range(9)]
+    unread = (*WEB[:4], None, *WEB[5:])
+    alone: list[Row] = [(2.0 * number + 1, unread, None, None) for number in range(8)]
     (one,) = found(rows + alone, [None] * 9 + list(range(8)))
     assert one.rates is not None
     assert one.rates.cps.tolist() == list(range(8))

@@ -61,5 +61,5 @@ def test_a_ramp_that_ends_at_once_is_no_steady_load() -> None:
     "inactive", [(0,) * 20, (5,) * 20, (3, *range(19)), tuple(range(7)), (0, 1, 0, 1) * 5]
 )
 def test_what_is_no_such_shape_is_refused(inactive: tuple[int, ...]) -> None:
-    t_s = 2.0 * np.arange(len(inactive))
+    t_s = 2.0 * np.arange(float(len(inactive)))
     assert steady_load(t_s, np.array(inactive), None, 1.0) is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import random
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from hypothesis import given, settings
@@ -125,14 +125,16 @@ def test_chunks_of_any_size_hold_the_same_frames(
 
 
 def scapys_pcap(content: bytes) -> Iterator[tuple[int, bytes]]:
-    reader = RawPcapReader(io.BytesIO(content))
+    reader = RawPcapReader(cast("str", io.BytesIO(content)))  # it takes an open file too
     unit_ns = 1 if reader.nano else 1000
     for frame, meta in reader:
         yield meta.sec * NS + meta.usec * unit_ns, frame
 
 
 def scapys_pcapng(content: bytes) -> Iterator[tuple[int, bytes]]:
-    for frame, meta in RawPcapNgReader(io.BytesIO(content)):
+    reader = RawPcapNgReader(cast("str", io.BytesIO(content)))
+    for frame, told in reader:  # whose types scapy takes over from RawPcapReader
+        meta = cast("RawPcapNgReader.PacketMetadata", told)
         if meta.tsresol is None:
             continue
         units = meta.tshigh << 32 | meta.tslow

@@ -52,7 +52,7 @@ def with_client(
 WAYS = {"a sed that stays": ({"sed"}, 0), "cat": (set(), 0), "gzip": ({"gz"}, 10**6)}
 
 
-@pytest.fixture(params=WAYS.values(), ids=WAYS.keys())
+@pytest.fixture(params=WAYS.values(), ids=list(WAYS))
 def way(request: pytest.FixtureRequest) -> tuple[set[str], int]:
     """What the director has, and how many entries are expected."""
     found: tuple[set[str], int] = request.param
@@ -75,7 +75,7 @@ def test_every_way_shows_the_same(way: tuple[set[str], int]) -> None:
     async def use(client: DirectorClient) -> list[Snapshot]:
         looks = []
         for what in ("services", "entries", "entries", "services"):
-            looks.append(await client.look(what, timeout_s=20, expected=expected))  # type: ignore[arg-type]
+            looks.append(await client.look(what, timeout_s=20, expected=expected))
             await client.ask("echo between two looks", timeout_s=20)
         return looks
 

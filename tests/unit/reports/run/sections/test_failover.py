@@ -92,7 +92,9 @@ def test_predicted_stands_beside_observed_and_what_was_not_asked_is_not_measured
 def test_the_bands_end_when_nobody_had_to_believe_in_them_any_more() -> None:
     made = failover.section(RUN)
     assert made is not None
-    bars = [trace for trace in made.charts[0].figure.data if trace.type == "bar"]
+    figure = made.charts[0].figure
+    assert figure is not None
+    bars = [trace for trace in figure.data if trace.type == "bar"]
     assert [(bar.name, bar.base[0], round(bar.base[0] + bar.x[0], 3)) for bar in bars] == [
         ("bal01", 0.6, 5.6),
         ("bal02", 8.6, 20.0),

@@ -84,8 +84,9 @@ def test_the_table_is_told_with_its_size_and_at_its_fullest() -> None:
 
 def test_a_table_that_the_kernel_does_not_tell_of_is_said_to_be_not_measured() -> None:
     run = replace(build.demo(), tables=(replace(TABLE, resizes=True),))
-    told = dict(tables(run))
-    assert told["bal01: table at its fullest"].startswith("not measured: ")
+    fullest = dict(tables(run))["bal01: table at its fullest"]
+    assert fullest is not None
+    assert fullest.startswith("not measured: ")
     assert not any("fullest" in line for line in text.summary_lines(run))
     assert dict(tables(replace(run, tables=(replace(TABLE, buckets=None),)))) == {
         "bal01: table of entries": None

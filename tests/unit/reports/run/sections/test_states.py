@@ -71,4 +71,4 @@ def test_the_table_has_the_highest_of_each_part() -> None:
     table = section.charts[0].table
     assert table is not None
     column = table.columns.index("bal01: FIN_WAIT predicted")
-    assert max(row[column] for row in table.rows if isinstance(row[column], int)) == 50
+    assert max(cell for row in table.rows if isinstance(cell := row[column], int)) == 50

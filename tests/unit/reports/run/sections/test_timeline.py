@@ -88,7 +88,7 @@ def test_the_area_under_a_rate_is_the_number_of_packets(flag: str) -> None:
 
 def test_a_packet_of_another_age_does_not_make_a_bin_for_every_moment_between() -> None:
     run = build.demo()
-    strange = run.timeline.marks | {"SYN": np.array([-1.7e9, 0.1, 1.7e9])}
+    strange = {**run.timeline.marks, "SYN": np.array([-1.7e9, 0.1, 1.7e9])}
     panel = traffic.packets(replace(run.timeline, marks=strange))
     assert panel is not None
     assert all(len(trace.x) <= 2 * traffic.BINS for trace in panel.traces)

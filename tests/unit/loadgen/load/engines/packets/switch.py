@@ -32,7 +32,7 @@ def main(one: str, other: str, loss: str) -> None:
         readable = select.select([*ports, sys.stdin], (), ())[0]
         if sys.stdin in readable:
             return
-        for came in readable:
+        for came in (each for each in ports if each in readable):
             frame, (_, _, kind, _, _) = came.recvfrom(70000)
             if kind != PACKET_OUTGOING and chance.random() >= lost:
                 with suppress(OSError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from analyzer.forecast.closings import CLOSES, Close
@@ -27,6 +28,10 @@ from loadgen.load.engines.packets.tcp.table import (
 MANY = {holds: Table(holds=holds) for holds in (False, True)}
 
 
+def line(close: Close, state: ConnectionState) -> int:
+    return int(line_of(np.array(CLOSES.index(close)), state))
+
+
 @pytest.mark.parametrize("close", CLOSES)
 @pytest.mark.parametrize("holds", [False, True])
 def test_each_place_leads_where_the_line_does_and_sends_its_segment(
@@ -34,11 +39,11 @@ def test_each_place_leads_where_the_line_does_and_sends_its_segment(
 ) -> None:
     table, lines = MANY[holds], script_lines(close, holds=holds)
     for state in ConnectionState:
-        line = int(line_of(CLOSES.index(close), state))
+        first = line(close, state)
         for event in Event:
             after, segment = lines.get((state, event), (state, Segment.NONE))
-            deeds = int(table.deeds[line + event])
-            assert table.after[line + event] == line_of(CLOSES.index(close), after)
+            deeds = int(table.deeds[first + event])
+            assert table.after[first + event] == line(close, after)
             assert deeds & SENDS == (0 if segment == Segment.RST_BARE else segment)
             assert bool(deeds & ENDS) == (state in BUSY and after not in BUSY)
             assert bool(deeds & SETTLES) == (after != state and after in SETTLED)
@@ -56,6 +61,6 @@ def test_a_row_says_why_wherever_a_place_fails() -> None:
 def test_lines_are_told_apart_by_their_states() -> None:
     table = MANY[False]
     for state in ConnectionState:
-        lines = [int(line_of(number, state)) for number in range(len(CLOSES))]
+        lines = [line(close, state) for close in CLOSES]
         assert table.of_states(state)[lines].all()
         assert not table.of_states(*(set(ConnectionState) - {state}))[lines].any()

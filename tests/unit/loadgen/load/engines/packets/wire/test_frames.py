@@ -31,10 +31,11 @@ def by_scapy(
     is_6 = ":" in vip[0]
     options = [("MSS", 1440 if is_6 else 1460)] if kind == Segment.SYN else []
     flags = FLAGS.get(kind.name, "R")
-    if is_6:
-        header = IPv6(src=source, dst=vip[0], hlim=64)
-    else:
-        header = IP(src=source, dst=vip[0], id=0, flags="DF", ttl=64)
+    header: IP | IPv6 = (
+        IPv6(src=source, dst=vip[0], hlim=64)
+        if is_6
+        else IP(src=source, dst=vip[0], id=0, flags="DF", ttl=64)
+    )
     packet = (
         Ether(dst=THERE, src=HERE)
         / header
