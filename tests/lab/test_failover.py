@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from loadgen.lab.fixture import MakeLab
     from loadgen.lab.lab import Lab
 
+pytestmark = pytest.mark.alone
+
 LOADGEN = Path(sys.executable).parent / "loadgen"
 VIP = "192.168.10.2"
 RATE = 50
