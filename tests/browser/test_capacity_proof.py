@@ -8,7 +8,7 @@ import pytest
 
 from reports.capacity.proof_page import render_proof
 from tests.browser.chromium import OVERFLOW
-from tests.unit.analyzer.capacity.experiments import as_computed
+from tests.unit.analyzer.capacity.builders_experiment import as_computed
 
 if TYPE_CHECKING:
     from tests.browser.conftest import Show

@@ -10,7 +10,7 @@ from analyzer.across_runs.compare import compare
 from reports.across_runs.comparison import render_comparison
 from tests.browser.chromium import OVERFLOW
 from tests.unit.analyzer.across_runs.test_compare import other
-from tests.unit.reports import build
+from tests.unit.reports import builders_analysis as build
 
 if TYPE_CHECKING:
     from tests.browser.conftest import Show

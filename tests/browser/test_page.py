@@ -9,7 +9,7 @@ import pytest
 from reports.run.page import render_page
 from tests.browser import chromium
 from tests.browser.chromium import OVERFLOW, Opened, eventually
-from tests.unit.reports import build
+from tests.unit.reports import builders_analysis as build
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -17,7 +17,7 @@ from reports.run.page import render_page
 from tests.bench.long_run import LongRun
 from tests.browser import chromium
 from tests.browser.chromium import CUT, OVERFLOW, OVERLAPS, Opened, eventually
-from tests.unit.reports import build
+from tests.unit.reports import builders_analysis as build
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

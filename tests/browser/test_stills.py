@@ -10,7 +10,7 @@ import pytest
 
 from loadgen.session.formats import write_markdown
 from reports.export.markdown import charts_of
-from tests.unit.reports import build
+from tests.unit.reports import builders_analysis as build
 
 if TYPE_CHECKING:
     from pathlib import Path

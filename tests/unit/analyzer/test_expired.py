@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.unit.analyzer.staged import Held, Life, Stage
-from tests.unit.analyzer.vantage import (
+from tests.unit.analyzer.builders_capture import (
     ACK,
     CLOSED,
     DATAGRAM,
@@ -22,13 +21,14 @@ from tests.unit.analyzer.vantage import (
     finding,
     imported,
 )
+from tests.unit.analyzer.builders_run import Held, Life, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from analyzer.results import Analysis, Finding
-    from tests.unit.analyzer.vantage import Link, Place, Step, Way
+    from tests.unit.analyzer.builders_capture import Link, Place, Step, Way
 
 OPEN = CLOSED[:5]
 HALF_CLOSED: tuple[Step, ...] = (*OPEN, (0.005, ">", FIN | ACK), (0.006, "<", ACK))
@@ -253,8 +253,8 @@ def test_many_are_counted_and_the_worst_shown(tmp_path: Path) -> None:
 def test_where_the_timer_is_known_lateness_is_to_hundredths(tmp_path: Path) -> None:
     """HZ 100, phase 0: an entry of 30 s that was started at 1000.1 goes at 1030.40."""
     from analyzer.ipvs.states import Flag, State
-    from tests.unit.analyzer.build import Seg
-    from tests.unit.analyzer.staged import goes_at
+    from tests.unit.analyzer.builders_packets import Seg
+    from tests.unit.analyzer.builders_run import goes_at
 
     gone_s = goes_at(1000.1, 30)
     sent = (

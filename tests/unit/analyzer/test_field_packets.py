@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from analyzer.analysis import analyse
 from analyzer.recording.directory import Recording
 from loadgen.importing.folder import import_folder
-from tests.unit.analyzer.vantage import DATAGRAM, Net, Step, capture, finding, imported
+from tests.unit.analyzer.builders_capture import DATAGRAM, Net, Step, capture, finding, imported
 
 if TYPE_CHECKING:
     from analyzer.results import Analysis

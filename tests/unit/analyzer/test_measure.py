@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from analyzer.ipvs.states import Flag, State
-from tests.unit.analyzer.build import CLIENT6, DIRECTOR_MAC, SERVER_MAC, VIP6, Seg
-from tests.unit.analyzer.staged import (
+from tests.unit.analyzer.builders_packets import CLIENT6, DIRECTOR_MAC, SERVER_MAC, VIP6, Seg
+from tests.unit.analyzer.builders_run import (
     FIRST,
     SECOND,
     Held,

@@ -10,8 +10,8 @@ import pytest
 from analyzer.ipvs.states import Flag, State
 from analyzer.ipvs.versions import nodest_in_any_reuse_mode
 from analyzer.predicted.weights import of_flow, weights_of
-from tests.unit.analyzer.build import BOOT_NS, NS, Seg, table
-from tests.unit.analyzer.staged import FIRST, SECOND, Held, Life, Stage, closed, gone, opened
+from tests.unit.analyzer.builders_packets import BOOT_NS, NS, Seg, table
+from tests.unit.analyzer.builders_run import FIRST, SECOND, Held, Life, Stage, closed, gone, opened
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ import pytest
 from analyzer.predicted.courses import Curve
 from analyzer.results import Event
 from reports.run.page import render_page
-from tests.unit.reports import build
+from tests.unit.reports import builders_analysis as build
 
 if TYPE_CHECKING:
     from analyzer.results import Analysis

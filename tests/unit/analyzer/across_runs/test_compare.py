@@ -11,7 +11,7 @@ import pytest
 
 from analyzer.across_runs.compare import MOST_SETTINGS, burst_start_s, compare, held, to_json
 from analyzer.results import Analysis, Estimate
-from tests.unit.reports import build
+from tests.unit.reports import builders_analysis as build
 
 
 def other(name: str = "runs/other", timeout_s: float = 10.0, **manifest: Any) -> Analysis:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from analyzer.across_runs.history import PastRun, Value, history, past_run, to_json
 from analyzer.errors import RecordingError
 from analyzer.results import to_json as analysis_json
-from tests.unit.reports import build
+from tests.unit.reports import builders_analysis as build
 
 if TYPE_CHECKING:
     import random

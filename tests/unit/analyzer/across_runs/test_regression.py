@@ -20,7 +20,7 @@ from analyzer.across_runs.regression import (
     timeout_difference,
 )
 from analyzer.results import Estimate, Lifetime, Spread
-from tests.unit.reports import build
+from tests.unit.reports import builders_analysis as build
 
 NOTHING = Tolerances(timeout_s=0, latency_share=0, latency_ms=0, peak_share=0, peak=0)
 

@@ -14,7 +14,7 @@ from analyzer.capacity.proof_results import to_json
 from analyzer.capacity.proof_wording import verdict
 from analyzer.errors import RecordingError
 from analyzer.recording.ending import ending_of
-from tests.unit.analyzer.capacity.experiments import (
+from tests.unit.analyzer.capacity.builders_experiment import (
     AFTER,
     BEFORE,
     DIRECTORS,

@@ -15,7 +15,7 @@ from analyzer.forecast.model import forecast
 from analyzer.ipvs.states import Timeouts
 from analyzer.recording.directory import Recording
 from analyzer.results import to_json
-from tests.unit.analyzer.staged import FIRST, SECOND, Stage, closed, gone, half_open, opened
+from tests.unit.analyzer.builders_run import FIRST, SECOND, Stage, closed, gone, half_open, opened
 
 if TYPE_CHECKING:
     from analyzer.charts.pictures import Pictures, StateCourse

@@ -14,7 +14,7 @@ from analyzer.checks.baseline import judge_against, nothing_compared, parse_tole
 from analyzer.checks.grammar import ExpectationError
 from analyzer.recording.directory import Recording
 from analyzer.results import Analysis, Estimate, Finding
-from tests.unit.analyzer.build import request_errors
+from tests.unit.analyzer.builders_packets import request_errors
 
 if TYPE_CHECKING:
     from analyzer.checks.judge import Judgement

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from analyzer.client.latency import QUANTILES, heat, latencies, percentiles, syn_retries
 from analyzer.client.requests import latency, outcomes
 from analyzer.client.samples import carries_quantile
-from tests.unit.analyzer.build import NS, table
+from tests.unit.analyzer.builders_packets import NS, table
 
 if TYPE_CHECKING:
     import numpy.typing as npt

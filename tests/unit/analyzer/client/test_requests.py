@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from analyzer.client.requests import LATE_S, latency, summarise
 from analyzer.observed.entries import span_ms
-from tests.unit.analyzer.build import BOOT_NS
-from tests.unit.analyzer.build import table as recorded
+from tests.unit.analyzer.builders_packets import BOOT_NS
+from tests.unit.analyzer.builders_packets import table as recorded
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,7 +16,7 @@ from analyzer.ipvs.states import Flag, Timeouts
 from analyzer.observed.entries import Sampled
 from analyzer.predicted.courses import Curve
 from analyzer.predicted.entries import DROP_ENTRY, PORT_REUSE, TIMER, Prediction, predict
-from tests.unit.analyzer.build import BOOT_NS, NS, Seg, clock, rules, segments
+from tests.unit.analyzer.builders_packets import BOOT_NS, NS, Seg, clock, rules, segments
 
 if TYPE_CHECKING:
     from analyzer.results import Agreement

@@ -11,7 +11,17 @@ from analyzer.compared.curves import observed_curves, peak_tables, peaks, predic
 from analyzer.ipvs.states import Flag
 from analyzer.predicted.entries import predict
 from analyzer.results import Peak
-from tests.unit.analyzer.build import BOOT_NS, NS, PORT, VIP, Seg, clock, rules, segments, table
+from tests.unit.analyzer.builders_packets import (
+    BOOT_NS,
+    NS,
+    PORT,
+    VIP,
+    Seg,
+    clock,
+    rules,
+    segments,
+    table,
+)
 
 
 def polled(

@@ -13,7 +13,7 @@ from analyzer.compared.join import servers_seen, with_packets, with_requests
 from analyzer.ipvs.states import Flag, State, Timeouts
 from analyzer.observed.entries import LIFE_COLUMNS
 from analyzer.predicted.entries import Prediction, predict
-from tests.unit.analyzer.build import BOOT_NS, CLIENT, NS, Seg, clock, rules, segments
+from tests.unit.analyzer.builders_packets import BOOT_NS, CLIENT, NS, Seg, clock, rules, segments
 
 
 def at(seconds: float | None) -> int | None:

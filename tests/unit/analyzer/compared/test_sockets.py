@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from analyzer.compared.sockets import held_s, socket_curves, socket_states
 from analyzer.predicted.courses import SocketCurve
-from tests.unit.analyzer import build
+from tests.unit.analyzer import builders_packets as build
 
 
 def curve(*counts: int, every_s: float = 1.0) -> SocketCurve:

@@ -16,8 +16,8 @@ from analyzer.compared.what_if import Assumption, parse_assumption
 from analyzer.errors import AnalyzerError
 from analyzer.ipvs.states import Flag, State
 from analyzer.recording.directory import MANIFEST, Recording
-from tests.unit.analyzer.build import SERVER_MAC, Seg
-from tests.unit.analyzer.staged import Held, Life, Stage, closed, goes_at, half_open, opened
+from tests.unit.analyzer.builders_packets import SERVER_MAC, Seg
+from tests.unit.analyzer.builders_run import Held, Life, Stage, closed, goes_at, half_open, opened
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ from analyzer.analysis import analyse
 from analyzer.ipvs.timers import granule_s
 from analyzer.recording.directory import Recording, RecordingWriter
 from analyzer.results import Analysis, Drain, to_json
-from tests.unit.analyzer import build
+from tests.unit.analyzer import builders_packets as build
 
 if TYPE_CHECKING:
     from pathlib import Path

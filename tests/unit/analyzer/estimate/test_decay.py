@@ -18,7 +18,7 @@ from analyzer.ipvs.timers import TimerPhase, expiry_uptime_s, granule_s, timeout
 from analyzer.observed.ends import WIDEST_LOOK_S
 from analyzer.predicted.entries import PORT_REUSE, TIMER
 from analyzer.recording.clock import REACTION_S
-from tests.unit.analyzer.build import BOOT_NS, NS, clock, director
+from tests.unit.analyzer.builders_packets import BOOT_NS, NS, clock, director
 
 if TYPE_CHECKING:
     from analyzer.results import Lifetime

@@ -17,8 +17,8 @@ from analyzer.findings import failover as found
 from analyzer.findings.figures import Figures
 from analyzer.ipvs.states import Flag
 from analyzer.recording.captures import Captured, read_captures
-from tests.unit.analyzer.build import BOOT_NS, Seg, pcap, segments
-from tests.unit.analyzer.failover.wires import (
+from tests.unit.analyzer.builders_packets import BOOT_NS, Seg, pcap, segments
+from tests.unit.analyzer.failover.builders_wire import (
     MACS,
     VIP,
     ZERO_NS,

@@ -12,7 +12,18 @@ from analyzer.failover.handshakes import by_the_wire
 from analyzer.observed.entries import ns
 from analyzer.wire.packets import read_packets
 from analyzer.wire.segments import Segments, VirtualEnd, service_segments
-from tests.unit.analyzer.build import ACK, CLIENT, NS, PORT, SYN, VIP, pcap, reply, request, table
+from tests.unit.analyzer.builders_packets import (
+    ACK,
+    CLIENT,
+    NS,
+    PORT,
+    SYN,
+    VIP,
+    pcap,
+    reply,
+    request,
+    table,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable

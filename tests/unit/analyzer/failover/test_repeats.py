@@ -10,7 +10,7 @@ import pytest
 from analyzer.failover.describe import failover
 from analyzer.failover.repeats import repeats
 from reports.failover.repeats_text import verdict
-from tests.unit.analyzer.failover.wires import Silence
+from tests.unit.analyzer.failover.builders_wire import Silence
 
 if TYPE_CHECKING:
     from analyzer.failover.results import Failover

@@ -14,7 +14,7 @@ from analyzer.findings import verdict
 from analyzer.findings.figures import Figures
 from analyzer.recording.directory import Recording, RecordingWriter
 from analyzer.results import Requests
-from tests.unit.analyzer.build import (
+from tests.unit.analyzer.builders_packets import (
     BOOT_NS,
     CLIENT,
     CLIENT_MAC,
@@ -29,7 +29,7 @@ from tests.unit.analyzer.build import (
     request_errors,
     tcp,
 )
-from tests.unit.analyzer.findings.scenes import by_id
+from tests.unit.analyzer.findings.builders_scene import by_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

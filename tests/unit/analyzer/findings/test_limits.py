@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.unit.analyzer.build import BOOT_NS, CLIENT, NS, PORT, VIP
-from tests.unit.analyzer.findings.scenes import Scene, by_id
-from tests.unit.analyzer.staged import FIRST, closed
+from tests.unit.analyzer.builders_packets import BOOT_NS, CLIENT, NS, PORT, VIP
+from tests.unit.analyzer.builders_run import FIRST, closed
+from tests.unit.analyzer.findings.builders_scene import Scene, by_id
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ import pytest
 
 from analyzer.analysis import analyse
 from analyzer.recording.directory import Recording, RecordingWriter
-from tests.unit.analyzer.build import BOOT_NS
+from tests.unit.analyzer.builders_packets import BOOT_NS
 
 if TYPE_CHECKING:
     from pathlib import Path

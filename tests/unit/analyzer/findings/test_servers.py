@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from analyzer.findings.servers import synced_copies
-from tests.unit.analyzer.findings.scenes import Scene, by_id
-from tests.unit.analyzer.staged import FIRST, SECOND, closed, opened
+from tests.unit.analyzer.builders_run import FIRST, SECOND, closed, opened
+from tests.unit.analyzer.findings.builders_scene import Scene, by_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from analyzer.findings.figures import Figures
     from analyzer.results import Finding
-    from tests.unit.analyzer.staged import Life
+    from tests.unit.analyzer.builders_run import Life
 
 
 def shared(first: int, second: int) -> list[Life]:

@@ -8,8 +8,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from analyzer.ipvs.states import Flag, State
-from tests.unit.analyzer.build import DIRECTOR_MAC, Seg
-from tests.unit.analyzer.findings.scenes import (
+from tests.unit.analyzer.builders_packets import DIRECTOR_MAC, Seg
+from tests.unit.analyzer.builders_run import (
+    SECOND,
+    Held,
+    Life,
+    closed,
+    goes_at,
+    gone,
+    half_open,
+)
+from tests.unit.analyzer.findings.builders_scene import (
     AtTheDirector,
     Scene,
     answered_never_completed,
@@ -19,15 +28,6 @@ from tests.unit.analyzer.findings.scenes import (
     leaked,
     refused,
     reset,
-)
-from tests.unit.analyzer.staged import (
-    SECOND,
-    Held,
-    Life,
-    closed,
-    goes_at,
-    gone,
-    half_open,
 )
 
 if TYPE_CHECKING:

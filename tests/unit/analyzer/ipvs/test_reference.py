@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from analyzer.ipvs.replay import NO_ENTRY, Beliefs, Handling, Rules, handling, replay
 from analyzer.ipvs.states import Flag, State, Timeouts
-from tests.unit.analyzer.build import BOOT_NS, NS, Seg, rules, segments
+from tests.unit.analyzer.builders_packets import BOOT_NS, NS, Seg, rules, segments
 from tests.unit.analyzer.ipvs.reference import Belief, Packet, replay_slowly, timeouts_at
 
 SYN, FIN, ACK, RST, BARE, DATAGRAM = Flag

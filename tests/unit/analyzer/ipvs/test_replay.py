@@ -10,7 +10,7 @@ import pytest
 
 from analyzer.ipvs.replay import NO_ENTRY, Beliefs, Rules, replay
 from analyzer.ipvs.states import Flag, Timeouts
-from tests.unit.analyzer.build import BOOT_NS, NS, Seg, rules, segments
+from tests.unit.analyzer.builders_packets import BOOT_NS, NS, Seg, rules, segments
 
 if TYPE_CHECKING:
     from analyzer.wire.segments import Segments

@@ -18,7 +18,7 @@ from analyzer.observed.entries import (
     numbered,
     state_samples,
 )
-from tests.unit.analyzer.build import BOOT_NS, CLIENT, NS, PORT, VIP, flows, table
+from tests.unit.analyzer.builders_packets import BOOT_NS, CLIENT, NS, PORT, VIP, flows, table
 
 
 def change(

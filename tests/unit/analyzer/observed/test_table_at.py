@@ -13,7 +13,7 @@ from analyzer.ipvs.proc.formats import Entry
 from analyzer.ipvs.table_diff.reads import WHOLE_READ_LINES
 from analyzer.ipvs.table_diff.tracking import KINDS, TableTracker
 from analyzer.observed.table_at import entries_at
-from tests.unit.analyzer.build import NS, table
+from tests.unit.analyzer.builders_packets import NS, table
 
 if TYPE_CHECKING:
     import pandas as pd

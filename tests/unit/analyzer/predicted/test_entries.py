@@ -20,7 +20,7 @@ from analyzer.predicted.entries import (
     predicted_curve,
     state_name,
 )
-from tests.unit.analyzer.build import BOOT_NS, NS, Seg, clock, rules, segments
+from tests.unit.analyzer.builders_packets import BOOT_NS, NS, Seg, clock, rules, segments
 
 SYN, FIN, ACK, RST = Flag.SYN, Flag.FIN, Flag.ACK, Flag.RST
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from analyzer.results import to_json
-from tests.unit.analyzer.vantage import (
+from tests.unit.analyzer.builders_capture import (
     CLIENT6,
     CLOSED,
     DATAGRAM,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from analyzer.predicted.forwarding import Basis
     from analyzer.results import Analysis
-    from tests.unit.analyzer.vantage import Link, Place, Step, Way
+    from tests.unit.analyzer.builders_capture import Link, Place, Step, Way
 
 VRRP_MAC, HSRP_MAC = 0x00005E000151, 0x00000C07AC01
 N = 6

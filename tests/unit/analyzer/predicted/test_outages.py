@@ -13,8 +13,8 @@ from analyzer.ipvs.states import Flag, State
 from analyzer.measure import measure
 from analyzer.predicted.outage_candidates import ENDS_WITH
 from analyzer.recording.directory import Recording
-from tests.unit.analyzer.build import DIRECTOR_MAC, SERVER_MAC, Seg
-from tests.unit.analyzer.staged import FOR_EVER, Held, Life, Stage, closed, gone, opened
+from tests.unit.analyzer.builders_packets import DIRECTOR_MAC, SERVER_MAC, Seg
+from tests.unit.analyzer.builders_run import FOR_EVER, Held, Life, Stage, closed, gone, opened
 
 if TYPE_CHECKING:
     from analyzer.results import Agreement, Analysis

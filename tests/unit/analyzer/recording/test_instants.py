@@ -19,8 +19,8 @@ from analyzer.predicted.entries import Prediction
 from analyzer.recording.directory import Recording, RecordingWriter
 from analyzer.recording.instants import midway_ns, seconds_since
 from analyzer.wire.segments import Segments
-from tests.unit.analyzer.build import CLIENT, PORT, VIP, clock, flows, table
-from tests.unit.analyzer.staged import Stage, closed, opened
+from tests.unit.analyzer.builders_packets import CLIENT, PORT, VIP, clock, flows, table
+from tests.unit.analyzer.builders_run import Stage, closed, opened
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,7 @@ import pytest
 
 from analyzer.ipvs.states import Flag
 from analyzer.sweep.waits import FinWaits, fin_waits
-from tests.unit.analyzer.build import Seg, segments
+from tests.unit.analyzer.builders_packets import Seg, segments
 
 OPEN = [(0.0, Flag.SYN), (0.1, Flag.ACK)]
 

@@ -10,8 +10,8 @@ import pytest
 from analyzer.ipvs.states import Flag, State
 from analyzer.results import to_json
 from analyzer.traces.model import Leg
-from tests.unit.analyzer.build import SERVER_MAC, Seg
-from tests.unit.analyzer.staged import Held, Life, Stage, closed, goes_at, half_open, opened
+from tests.unit.analyzer.builders_packets import SERVER_MAC, Seg
+from tests.unit.analyzer.builders_run import Held, Life, Stage, closed, goes_at, half_open, opened
 
 if TYPE_CHECKING:
     from pathlib import Path

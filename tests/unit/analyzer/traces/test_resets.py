@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.unit.analyzer.build import arp, pcap
-from tests.unit.analyzer.vantage import (
+from tests.unit.analyzer.builders_capture import (
     ACK,
     CLOSED,
     RST,
@@ -21,12 +20,13 @@ from tests.unit.analyzer.vantage import (
     finding,
     imported,
 )
+from tests.unit.analyzer.builders_packets import arp, pcap
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from analyzer.results import Analysis, Finding
-    from tests.unit.analyzer.vantage import Link, Place, Step, Way
+    from tests.unit.analyzer.builders_capture import Link, Place, Step, Way
 
 REFUSED: tuple[Step, ...] = ((0.0, ">", SYN), (0.001, "<", RST | ACK))
 OPEN = CLOSED[:5]

@@ -10,7 +10,7 @@ import pytest
 from analyzer.ipvs.states import Flag
 from analyzer.wire.answers import Answers, answers
 from analyzer.wire.segments import Segments, passed
-from tests.unit.analyzer.build import DIRECTOR_MAC, SERVER_MAC, Seg, segments
+from tests.unit.analyzer.builders_packets import DIRECTOR_MAC, SERVER_MAC, Seg, segments
 
 SYN, FIN, ACK, RST = Flag.SYN, Flag.FIN, Flag.ACK, Flag.RST
 MACS = frozenset({DIRECTOR_MAC})

@@ -8,7 +8,7 @@ import pytest
 from analyzer.wire.connections import connections
 from analyzer.wire.packets import read_packets
 from analyzer.wire.segments import VirtualEnd, service_segments
-from tests.unit.analyzer.build import (
+from tests.unit.analyzer.builders_packets import (
     ACK,
     DIRECTOR_MAC,
     FIN,

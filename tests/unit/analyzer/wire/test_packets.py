@@ -19,7 +19,7 @@ from analyzer.wire.packets import (
     mac_number,
     read_packets,
 )
-from tests.unit.analyzer.build import (
+from tests.unit.analyzer.builders_packets import (
     ACK,
     CLIENT,
     CLIENT6,

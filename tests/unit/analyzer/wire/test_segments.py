@@ -15,7 +15,7 @@ from analyzer.wire.segments import (
     service_segments,
     without_copies,
 )
-from tests.unit.analyzer.build import (
+from tests.unit.analyzer.builders_packets import (
     ACK,
     CLIENT,
     CLIENT6,

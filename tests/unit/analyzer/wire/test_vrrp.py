@@ -23,7 +23,7 @@ from analyzer.wire.vrrp import (
     read_announcements,
     skew_s,
 )
-from tests.unit.analyzer.build import NS, SYN, arp, pcap, request
+from tests.unit.analyzer.builders_packets import NS, SYN, arp, pcap, request
 
 AT_NS = 1_795_352_064 * NS
 VIP, MASTER, CLIENT = "192.168.10.2", "192.168.10.11", "192.168.10.250"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from loadgen.collect.arrivals import FRESH_S, ArrivalRates, Arrivals
 from loadgen.director.polling.counters import Counters
 from loadgen.live.table import new
-from tests.unit.loadgen.collect.views import server
+from tests.unit.loadgen.collect.builders_view import server
 
 if TYPE_CHECKING:
     from loadgen.director.polling.counters import ServerKey

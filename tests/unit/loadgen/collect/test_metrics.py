@@ -14,7 +14,7 @@ from loadgen.collect.totals import parse_totals
 from loadgen.collect.view import DrainForecast, View
 from loadgen.director.polling.counters import Counters
 from loadgen.session.listening import listen
-from tests.unit.loadgen.collect.views import NOW_NS, director, server, view
+from tests.unit.loadgen.collect.builders_view import NOW_NS, director, server, view
 
 STATS = """\
    Total Incoming Outgoing         Incoming         Outgoing

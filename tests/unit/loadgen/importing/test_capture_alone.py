@@ -12,7 +12,7 @@ from analyzer.analysis import analyse
 from analyzer.errors import ParseError
 from analyzer.recording.directory import Recording
 from loadgen.importing.folder import import_folder
-from tests.unit.analyzer.build import (
+from tests.unit.analyzer.builders_packets import (
     ACK,
     BOOT_NS,
     CLIENT,

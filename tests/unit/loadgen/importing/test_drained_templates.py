@@ -11,7 +11,7 @@ import pytest
 from analyzer.analysis import analyse
 from analyzer.recording.directory import Recording
 from loadgen.importing.folder import import_folder
-from tests.unit.loadgen.importing.printed_log import (
+from tests.unit.loadgen.importing.builders_log import (
     SERVER,
     VIP,
     ZERO_T,

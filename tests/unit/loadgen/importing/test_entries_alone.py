@@ -14,7 +14,7 @@ from analyzer.analysis import analyse
 from analyzer.recording.directory import Recording
 from analyzer.units import KNOWN_HZ
 from loadgen.importing.folder import import_folder
-from tests.unit.loadgen.importing.printed_log import Logged, Packet, analysed, every, log_text
+from tests.unit.loadgen.importing.builders_log import Logged, Packet, analysed, every, log_text
 
 if TYPE_CHECKING:
     from analyzer.results import Analysis, Lifetime, Spread

@@ -18,7 +18,7 @@ from analyzer.recording.directory import Recording
 from analyzer.results import Analysis, to_json
 from analyzer.units import KNOWN_HZ
 from loadgen.importing.folder import NOT_JOINED, import_folder
-from tests.unit.analyzer.build import (
+from tests.unit.analyzer.builders_packets import (
     ACK,
     CLIENT_MAC,
     DIRECTOR_MAC,

@@ -10,7 +10,7 @@ from loadgen.collect.view import HeldEntries
 from loadgen.live import seen as seen_module
 from loadgen.live.seen import KEPT_S, Seen
 from reports.charts.curves import gaps
-from tests.unit.loadgen.collect.views import director, server
+from tests.unit.loadgen.collect.builders_view import director, server
 
 if TYPE_CHECKING:
     import pytest

@@ -14,7 +14,7 @@ from loadgen.live.seen import Seen
 from loadgen.live.snapshot import Sending, told
 from loadgen.live.table import rows
 from loadgen.load.engines.tally import Tally
-from tests.unit.loadgen.collect.views import NOW_NS, NS, director, server, view
+from tests.unit.loadgen.collect.builders_view import NOW_NS, NS, director, server, view
 
 if TYPE_CHECKING:
     from reports.charts.wording import Headline

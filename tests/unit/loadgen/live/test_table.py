@@ -10,7 +10,7 @@ from rich.console import Console
 
 from loadgen.collect.view import DrainForecast, HeldEntries, View
 from loadgen.live.table import LiveTable, clock, drawing, empty, lines, span
-from tests.unit.loadgen.collect.views import NOW_NS, NS, director, server, view
+from tests.unit.loadgen.collect.builders_view import NOW_NS, NS, director, server, view
 
 
 def shown(what: View, *, terminal: bool) -> str:

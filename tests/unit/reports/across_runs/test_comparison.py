@@ -10,7 +10,7 @@ import pytest
 from analyzer.across_runs.compare import compare, to_json
 from reports.across_runs.comparison import charts, render_comparison, summary_lines, table
 from tests.unit.analyzer.across_runs.test_compare import other
-from tests.unit.reports import build
+from tests.unit.reports import builders_analysis as build
 from tests.unit.reports.run.test_page import HOSTILE, Outline, strings
 
 

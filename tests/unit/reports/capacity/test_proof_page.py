@@ -8,7 +8,7 @@ from dataclasses import replace
 from analyzer.capacity.proof import prove
 from reports.capacity.proof_page import chart, headlines, render_proof
 from reports.capacity.proof_text import summary_lines
-from tests.unit.analyzer.capacity.experiments import (
+from tests.unit.analyzer.capacity.builders_experiment import (
     DIRECTORS,
     as_computed,
     datagrams,

@@ -6,7 +6,7 @@ import pytest
 
 from analyzer.results import Event
 from reports.charts import marks
-from tests.unit.reports import build
+from tests.unit.reports import builders_analysis as build
 
 
 def event(t_s: float, kind: str, host: str = "bal01") -> Event:

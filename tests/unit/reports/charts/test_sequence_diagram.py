@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from analyzer.traces.model import Span
 from reports.charts.sequence_diagram import BAR_X, LANES, LINE, Bar, diagram
 from reports.charts.sequence_diagram import clock as shown
-from tests.unit.reports import build
+from tests.unit.reports import builders_analysis as build
 
 
 def bars(drawing_bars: list[Bar], column: int) -> list[Bar]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from reports.charts.series import legend, series
-from tests.unit.reports import build
+from tests.unit.reports import builders_analysis as build
 
 
 def test_one_real_server_has_no_sum_beside_it() -> None:

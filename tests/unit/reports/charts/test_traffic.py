@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from reports.charts.traffic import BINS, packets, requests
-from tests.unit.reports import build
+from tests.unit.reports import builders_analysis as build
 
 
 @pytest.mark.parametrize("far_s", [1e9, -1e9])

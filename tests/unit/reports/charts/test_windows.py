@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reports.charts.windows import windows
-from tests.unit.reports import build
+from tests.unit.reports import builders_analysis as build
 
 
 def test_the_windows_are_the_run_its_burst_and_its_decay() -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from reports.charts import wording
-from tests.unit.reports import build
+from tests.unit.reports import builders_analysis as build
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from reports.charts import wording
 from reports.export.markdown import charts_of, inert, render_markdown
-from tests.unit.reports import build
+from tests.unit.reports import builders_analysis as build
 from tests.unit.reports.run.test_page import HOSTILE
 
 ALIVE = [

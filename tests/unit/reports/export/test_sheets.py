@@ -13,7 +13,7 @@ import pytest
 
 from analyzer.results import Event
 from reports.export.sheets import SHEETS, sheets, to_csv
-from tests.unit.reports import build
+from tests.unit.reports import builders_analysis as build
 from tests.unit.reports.run.test_page import HOSTILE
 
 UNITS = re.compile(r"(_s|_ms|^ms|^share)$")

@@ -10,7 +10,7 @@ import pytest
 from reports.export.markdown import charts_of
 from reports.export.stills import is_picture, read_stills, render_stills, sequence_diagram_svg
 from reports.run.sections.traces import sentence
-from tests.unit.reports import build
+from tests.unit.reports import builders_analysis as build
 from tests.unit.reports.run.test_page import HOSTILE, Outline
 
 PLAIN = '<svg xmlns="http://www.w3.org/2000/svg"><path d="M0 0"/></svg>'

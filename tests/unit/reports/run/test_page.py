@@ -20,7 +20,7 @@ from analyzer.results import to_json
 from reports.run import page
 from reports.run.section import DataTable
 from reports.run.sections import sections
-from tests.unit.reports import build
+from tests.unit.reports import builders_analysis as build
 
 HOSTILE = [
     "<script>alert(1)</script>",

@@ -10,7 +10,7 @@ import pytest
 from analyzer.client.latency import SynRetries, percentiles
 from reports.run.percentiles import heat_chart, percentile_figure, rows, syn_sentences
 from reports.run.sections.latency import latency, section
-from tests.unit.reports import build
+from tests.unit.reports import builders_analysis as build
 
 
 def test_each_nine_of_the_axis_takes_the_same_room() -> None:

@@ -9,7 +9,7 @@ import pytest
 from analyzer.results import RealServerRow, ServiceTable
 from reports.charts import wording
 from reports.run import text
-from tests.unit.reports import build
+from tests.unit.reports import builders_analysis as build
 
 IPVSADM = """\
 Prot LocalAddress:Port Scheduler Flags

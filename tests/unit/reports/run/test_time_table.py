@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from reports.run.time_table import highest, time_table
-from tests.unit.reports import build
+from tests.unit.reports import builders_analysis as build
 
 
 def test_every_request_and_packet_is_in_one_row() -> None:

@@ -9,7 +9,7 @@ import pytest
 from analyzer.estimate.counted.names import fixed_timeouts_s, names_of
 from analyzer.ipvs.states import Timeouts
 from analyzer.results import Estimate
-from tests.unit.analyzer.build import director
+from tests.unit.analyzer.builders_packets import director
 
 UNKNOWN = replace(director(), timeouts=None)
 SET = replace(director(), timeouts=Timeouts(tcp_s=900, tcpfin_s=45, udp_s=30))

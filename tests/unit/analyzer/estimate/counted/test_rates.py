@@ -19,7 +19,7 @@ from analyzer.estimate.counted.rates import (
     course_of_steady,
     show_clearly,
 )
-from tests.unit.analyzer.estimate.counted.simulated import Log, Stage
+from tests.unit.analyzer.estimate.counted.builders_load import Log, Stage
 
 SLACK_S = 3.0
 

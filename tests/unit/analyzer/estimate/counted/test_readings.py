@@ -22,7 +22,7 @@ from analyzer.estimate.counted.readings import (
     Readings,
     readings_of,
 )
-from tests.unit.analyzer.estimate.counted.simulated import Log, Stage
+from tests.unit.analyzer.estimate.counted.builders_load import Log, Stage
 
 
 def covers(reading: Reading, timeout_s: float) -> bool:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from reports.charts.wording import headlines
-from tests.unit.analyzer.estimate.counted.printed import log_of, of_field, reported
-from tests.unit.analyzer.estimate.counted.simulated import Log, Stage
+from tests.unit.analyzer.estimate.counted.builders_load import Log, Stage
+from tests.unit.analyzer.estimate.counted.builders_log import log_of, of_field, reported
 
 if TYPE_CHECKING:
     from analyzer.estimate.counted.series import Series

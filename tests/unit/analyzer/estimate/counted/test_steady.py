@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from analyzer.estimate.counted.steady import Steady, steady_load
-from tests.unit.analyzer.estimate.counted.simulated import Log, Stage
+from tests.unit.analyzer.estimate.counted.builders_load import Log, Stage
 
 
 def steady(timeout_s: float, over_s: float, rate_per_s: float) -> Log:

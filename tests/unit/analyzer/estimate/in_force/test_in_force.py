@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from analyzer.ipvs.states import Flag, State
-from tests.unit.analyzer.build import BOOT_NS, NS, Seg
-from tests.unit.analyzer.staged import Held, Life, Stage, closed, goes_at, opened
+from tests.unit.analyzer.builders_packets import BOOT_NS, NS, Seg
+from tests.unit.analyzer.builders_run import Held, Life, Stage, closed, goes_at, opened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

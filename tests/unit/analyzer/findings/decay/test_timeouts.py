@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.unit.analyzer.findings.scenes import Scene, by_id, ends, held_by_client, reset
-from tests.unit.analyzer.staged import SECOND, closed, goes_at, gone, half_open, opened
+from tests.unit.analyzer.builders_run import SECOND, closed, goes_at, gone, half_open, opened
+from tests.unit.analyzer.findings.builders_scene import Scene, by_id, ends, held_by_client, reset
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from analyzer.results import Analysis
-    from tests.unit.analyzer.staged import Life
+    from tests.unit.analyzer.builders_run import Life
 
 TCP30 = {"timeouts": {"tcp": 30, "tcpfin": 20, "udp": 300}}
 

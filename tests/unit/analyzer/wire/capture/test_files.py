@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from analyzer.errors import ParseError
 from analyzer.wire.capture.files import CHUNK_BYTES, frame_chunks
-from tests.unit.analyzer.build import (
+from tests.unit.analyzer.builders_packets import (
     ACK,
     FIN,
     MAGIC_BYTES,

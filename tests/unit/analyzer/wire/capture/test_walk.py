@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scapy.utils import RawPcapNgReader, RawPcapReader
 
 from analyzer.wire.capture.files import CHUNK_BYTES, frame_chunks
-from tests.unit.analyzer.build import MAGIC_BYTES, NS, Block, Interface, pcap, pcapng
+from tests.unit.analyzer.builders_packets import MAGIC_BYTES, NS, Block, Interface, pcap, pcapng
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,7 +7,7 @@ from dataclasses import replace
 from analyzer.failover.results import Failback, Failover, Holding, InFlight, Mastership, Parts
 from reports.run.page import render_page
 from reports.run.sections import failover
-from tests.unit.reports import build
+from tests.unit.reports import builders_analysis as build
 
 
 def reign(director: str, from_s: float, to_s: float, claims: int) -> Mastership:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reports.run.sections import latency
-from tests.unit.reports import build
+from tests.unit.reports import builders_analysis as build
 
 
 def test_the_histograms_count_every_request() -> None:

@@ -11,7 +11,7 @@ from analyzer.ipvs.table_status import TableStatus
 from analyzer.results import DirectorTable, KernelLaw
 from reports.run import text
 from reports.run.sections.provenance import laws, summary, tables
-from tests.unit.reports import build
+from tests.unit.reports import builders_analysis as build
 
 
 def test_the_facts_of_the_run_and_of_each_director() -> None:

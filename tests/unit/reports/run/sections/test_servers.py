@@ -9,7 +9,7 @@ import pytest
 
 from analyzer.charts.pictures import Share
 from reports.run.sections import servers
-from tests.unit.reports import build
+from tests.unit.reports import builders_analysis as build
 
 if TYPE_CHECKING:
     from analyzer.results import Analysis

@@ -11,7 +11,7 @@ from analyzer.results import Analysis, Estimate, SocketState
 from reports.run.page import render_page
 from reports.run.sections import sockets
 from reports.run.text import summary_lines
-from tests.unit.reports import build
+from tests.unit.reports import builders_analysis as build
 
 HOSTILE = "<b>client</b>"
 

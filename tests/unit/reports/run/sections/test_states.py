@@ -9,7 +9,7 @@ import numpy as np
 
 from analyzer.charts.pictures import StateCourse
 from reports.run.sections import states
-from tests.unit.reports import build
+from tests.unit.reports import builders_analysis as build
 
 if TYPE_CHECKING:
     from analyzer.results import Analysis

@@ -12,7 +12,7 @@ from analyzer.predicted.courses import Curve
 from analyzer.results import Analysis, Event
 from reports.charts import marks, traffic
 from reports.run.sections import sections, timeline
-from tests.unit.reports import build
+from tests.unit.reports import builders_analysis as build
 
 
 def drawn(analysis: Analysis) -> Any:

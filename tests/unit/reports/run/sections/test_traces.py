@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from reports.run.sections.traces import section, sentence, table
-from tests.unit.reports import build
+from tests.unit.reports import builders_analysis as build
 
 
 def test_a_sentence_tells_all_of_a_connection() -> None:

@@ -12,7 +12,7 @@ from analyzer.predicted.courses import Curve, WhatIf, WhatIfGroup
 from reports.run.page import render_page
 from reports.run.sections import what_if
 from reports.run.text import summary_lines
-from tests.unit.reports import build
+from tests.unit.reports import builders_analysis as build
 
 if TYPE_CHECKING:
     from analyzer.results import Analysis

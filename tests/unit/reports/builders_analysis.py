@@ -29,7 +29,7 @@ from analyzer.results import (
     Timeline,
 )
 from analyzer.traces.model import Basis, ConnectionTrace, End, Leg, Packet, Retention, Span
-from tests.unit.analyzer.build import request_errors
+from tests.unit.analyzer.builders_packets import request_errors
 
 SERVERS = ("192.168.10.21", "192.168.10.22")
 TCPFIN_S, GRANULE_S, POLL_S, SENT = 20.0, 0.64, 0.25, 50

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 SCRIPT = Path(sys.executable).parent / "analyzer"
-DATA = Path(__file__).resolve().parents[3] / "data"
+DATA = Path(__file__).resolve().parents[4] / "data"
 WHOLE, KILLED = DATA / "dr-burst-50", DATA / "dr-burst-killed"
 
 

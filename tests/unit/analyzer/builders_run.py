@@ -11,7 +11,7 @@ from analyzer.analysis import analyse
 from analyzer.ipvs.states import ACTIVE_STATES, Flag, State
 from analyzer.ipvs.timers import expiry_uptime_s
 from analyzer.recording.directory import Recording, RecordingWriter
-from tests.unit.analyzer.build import (
+from tests.unit.analyzer.builders_packets import (
     ACK,
     BOOT_NS,
     CLIENT,

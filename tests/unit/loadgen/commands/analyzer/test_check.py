@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     Run = Callable[..., tuple[int, str, str]]
 
-RUN = str(Path(__file__).parents[2] / "data" / "dr-burst-50")
+RUN = str(Path(__file__).parents[4] / "data" / "dr-burst-50")
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 from reports.export.sheets import SHEETS
 
 SCRIPT = Path(sys.executable).parent / "analyzer"
-DATA = Path(__file__).resolve().parents[3] / "data"
+DATA = Path(__file__).resolve().parents[4] / "data"
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from analyzer.analysis import analyse
 from analyzer.ipvs.states import Flag, State
 from analyzer.recording.directory import MANIFEST, Recording
-from tests.unit.analyzer.build import (
+from tests.unit.analyzer.builders_packets import (
     BOOT_NS,
     CLIENT,
     DIRECTOR_MAC,
@@ -21,7 +21,7 @@ from tests.unit.analyzer.build import (
     ethernet,
     pcap,
 )
-from tests.unit.analyzer.staged import FIRST, Held, Life, Stage, goes_at
+from tests.unit.analyzer.builders_run import FIRST, Held, Life, Stage, goes_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable

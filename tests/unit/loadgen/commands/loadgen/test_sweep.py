@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Run = Callable[..., tuple[int, str, str]]
 
-DATA = Path(__file__).parents[2] / "data"
+DATA = Path(__file__).parents[4] / "data"
 MODEL = ClosedModel(requests=1)
 PLAN = LoadPlan(target=Target(vip="192.0.2.1", port=80), arrivals=MODEL)
 

@@ -14,7 +14,7 @@ from analyzer.recording.directory import Recording
 from loadgen.lab.fixture import pytest_assertrepr_compare
 from loadgen.lab.trial import Measured, Run
 
-DATA = Path(__file__).parents[2] / "data"
+DATA = Path(__file__).parents[3] / "data"
 
 
 def measured(value_s: float, uncertainty_s: float = 0.1, granule_s: float = 0.64) -> Measured:

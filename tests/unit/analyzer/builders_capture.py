@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from analyzer.analysis import analyse
 from analyzer.recording.directory import Recording
 from loadgen.importing.folder import import_folder
-from tests.unit.analyzer.build import (
+from tests.unit.analyzer.builders_packets import (
     ACK,
     BOOT_NS,
     FIN,

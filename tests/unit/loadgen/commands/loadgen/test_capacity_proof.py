@@ -13,7 +13,7 @@ from analyzer.recording.directory import RecordingWriter
 from loadgen.commands import analyzer as analyzer_script
 from loadgen.commands import exit_code_of
 from loadgen.commands import loadgen as loadgen_script
-from tests.unit.analyzer.capacity.experiments import DIRECTORS, datagrams, experiment, links
+from tests.unit.analyzer.capacity.builders_experiment import DIRECTORS, datagrams, experiment, links
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ from analyzer.compared.evidence import Evidence
 from analyzer.recording.director import directors_of
 from analyzer.wire.segments import VirtualEnd
 from analyzer.wire.vrrp import Advertisement, Announcements, Claim, master_down_interval_s, skew_s
-from tests.unit.analyzer.build import NS, table
+from tests.unit.analyzer.builders_packets import NS, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
