@@ -79,6 +79,21 @@ def test_a_table_that_never_resizes_is_judged_by_its_lines() -> None:
     assert proof_by_lines(62) is Proof.PARTIAL
 
 
+@pytest.mark.parametrize(
+    ("lines", "counted", "proof"),
+    [
+        (61, 60, Proof.WHOLE),
+        (62, 61, Proof.PARTIAL),
+        (62, 62, Proof.WHOLE),  # over two pages, but the counters bear it out
+    ],
+)
+def test_a_read_with_more_than_was_counted_is_whole_up_to_a_page_of_61_lines(
+    lines: int, counted: int, proof: Proof
+) -> None:
+    read = read_of(entries_at(list(range(1, lines + 1))), counted, 256)
+    assert proof_of(read, 256, 256) is proof
+
+
 def test_a_read_waits_for_the_next_poll() -> None:
     resizes: Resizes[list[Entry]] = Resizes()
     assert resizes.poll(256, None) is None
