@@ -106,6 +106,17 @@ def test_a_read_waits_for_the_next_poll() -> None:
     assert resizes.settle() is None
 
 
+def test_a_read_that_no_poll_follows_is_settled_once_and_proves_nothing() -> None:
+    resizes: Resizes[list[Entry]] = Resizes()
+    resizes.poll(256, None)
+    resizes.poll(256, read_of(entries_at([1]), 1, 256))
+    settled = resizes.settle()
+    assert settled is not None
+    assert settled.proof is Proof.NOTHING
+    assert not resizes.is_waiting
+    assert resizes.settle() is None
+
+
 @dataclass(frozen=True)
 class Poll:
     """One poll of a kernel that may resize its table.
