@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-kernels test-distros check bench gallery clean
+.PHONY: help demo test test-kernels test-distros check bench mutants gallery clean
 
 BIN := .venv/bin
 PYTEST := .ci/as-root $(BIN)/python -m pytest -p no:cacheprovider
@@ -57,10 +57,16 @@ bench: ## Measurements in tests/bench; they print numbers and may be slow
 		.ci/setup demo && .ci/as-root $(BIN)/python -m pytest -p no:cacheprovider -s tests/bench $(ARGS); \
 	fi
 
+mutants: ## Small changes to the core modules that no test notices (ARGS='analyzer.ipvs.timers*'; 20 minutes)
+	@.ci/setup check
+	@rm -rf mutants
+	@$(BIN)/mutmut run $(ARGS)
+	@$(BIN)/mutmut results | sed -nE 's/^ *(.*): (survived|no tests)$$/\1/p' | xargs -rn1 $(BIN)/mutmut show
+
 gallery: ## Pages of the recordings in tests/data, and their pictures, in docs/gallery
 	@.ci/setup test
 	@PYTHONPATH=. $(BIN)/python .ci/gallery.py
 
 clean: ## Remove .venv and caches; recordings in runs/ stay
-	rm -rf .venv dist .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv dist mutants .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

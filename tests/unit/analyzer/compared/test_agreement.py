@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analyzer.compared.agreement import TOLERATED, Tolerance, agreement, value_at
+from analyzer.compared.agreement import Tolerance, agreement, value_at
 from analyzer.compared.states import state_matches
 from analyzer.ipvs.states import Flag, Timeouts
 from analyzer.observed.entries import Sampled
@@ -176,10 +176,27 @@ def test_a_difference_near_a_change_is_not_held_against_the_calm_polls() -> None
     assert found.inactive_max_error == 0
 
 
-@pytest.mark.parametrize(("off", "polls"), [(TOLERATED, 0), (TOLERATED + 1, 36)])
+@pytest.mark.parametrize(
+    ("at_s", "error"), [(0.199, None), (0.2, None), (0.201, 7), (-0.199, None), (-0.201, 7)]
+)
+def test_a_poll_is_calm_when_it_is_more_than_a_fifth_of_a_second_from_every_change(
+    at_s: float, error: int | None
+) -> None:
+    """One poll about a predicted change at 0 s, from 43 to 43 and an active one."""
+    predicted = curve([(-9.0, 0, 43), (0.0, 1, 43)])
+    assert judged([curve([(at_s, 0, 50)])], [predicted]).inactive_max_error == error
+
+
+@pytest.mark.parametrize(("off", "polls"), [(2, 0), (3, 36), (-2, 0), (-3, 36)])
 def test_up_to_two_entries_are_no_disagreement(off: int, polls: int) -> None:
     found = judged([polled({1.0: (0, 50)})], [curve([(1.0, 0, 50 - off)])])
     assert found.disagreement_polls == polls
+
+
+@pytest.mark.parametrize(("off", "polls"), [(2, 0), (3, 40), (-2, 0), (-3, 40)])
+def test_up_to_two_entries_need_no_explanation(off: int, polls: int) -> None:
+    found = judged([polled({0.0: (0, 50)})], [curve([(-9.0, 0, 50 - off)])])
+    assert found.unexplained_polls == polls
 
 
 def test_the_longest_run_of_disagreement_counts_not_the_sum() -> None:
@@ -289,8 +306,8 @@ def test_no_shift_within_the_slack_is_unexplained_and_every_lasting_surplus_is(
     told = [(s + shift_s if s else 0.0, 0, n + off) for s, (_, n) in sorted(values.items())]
     found = judged(observed=[polled(values)], predicted=[curve(told)])
     assert (found.unexplained_polls > 0) <= (off > 0)
-    if off > TOLERATED + 2:
-        assert found.unexplained_polls > TOLERATED
+    if off > 4:
+        assert found.unexplained_polls > 2
 
 
 def test_a_poll_that_was_still_reading_when_the_next_packet_came_tells_nothing() -> None:

@@ -200,3 +200,15 @@ def test_each_flow_is_judged_by_itself() -> None:
     found = run(rows, rules())
     assert names(found) == "SR ES FW SR ES CL -"
     assert found.entry.tolist() == [0, 0, 0, 1, 1, 1, NO_ENTRY]
+
+
+def test_a_packet_at_the_very_instant_of_the_expiry_finds_no_entry() -> None:
+    assert names(run(life("syn +59.99 ack"), rules())) == "SR -"
+    assert names(run(life("syn +59.98 ack"), rules())) == "SR ES"
+
+
+def test_in_every_flow_a_reusing_syn_that_comes_again_was_dropped_for_its_old_conntrack() -> None:
+    rows = [one for port in (1, 2) for one in life("syn ack rst +1 syn syn", port=port)]
+    found = run(rows, rules(old_conntrack=True))
+    assert found.dropped.tolist() == [False, False, False, True, False] * 2
+    assert found.entry[[4, 9]].tolist() == [1, 3]

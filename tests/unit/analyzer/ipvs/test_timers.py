@@ -15,6 +15,7 @@ from analyzer.ipvs.timers import (
     granule_jiffies,
     granule_s,
     phase_from_readings,
+    timeouts_of_granule_s,
 )
 
 # What was measured, or read in the kernel, to the digits given.
@@ -38,6 +39,21 @@ TOLD = [
 @pytest.mark.parametrize(("timeout_s", "hz", "said"), TOLD)
 def test_the_granule_is_the_one_measured(timeout_s: float, hz: int, said: float) -> None:
     assert granule_s(timeout_s, hz) == pytest.approx(said, rel=0.004)
+
+
+@pytest.mark.parametrize(
+    ("granule", "hz", "shortest_s", "bound_s"),
+    [
+        (0.01, 100, 0.0, 0.63),
+        (0.64, 100, 5.04, 40.32),
+        (0.512, 1000, 4.032, 32.256),
+        (167772.16, 100, 1321205.76, float("inf")),
+    ],
+)
+def test_the_timeouts_of_a_granule_are_those_of_its_level(
+    granule: float, hz: int, shortest_s: float, bound_s: float
+) -> None:
+    assert timeouts_of_granule_s(granule, hz) == pytest.approx((shortest_s, bound_s))
 
 
 @pytest.mark.parametrize(
@@ -210,6 +226,7 @@ def counter(at_s: float, hz: int, phase_s: float = 0.0) -> int:
         ([], "nothing was read"),
         ([reading(500.0, counter(500.0, 100))], "one reading tells no rate"),
         ([reading(500.0, 2**32)] * 3, "the clock stood still"),
+        ([reading(500.0, 2**32), reading(500.0, 2**32 + 5)], "the clock alone stood still"),
         (
             [reading(500.0, 2**32), reading(501.0, 2**32)],
             "the counter stood still: no jiffies",
@@ -221,6 +238,10 @@ def counter(at_s: float, hz: int, phase_s: float = 0.0) -> int:
         (
             [reading(501.0, counter(501.0, 100)), reading(500.0, counter(500.0, 100))],
             "time runs backwards",
+        ),
+        (
+            [reading(500.0, counter(500.0, 100)), reading(501.005, counter(501.0, 100) + 3)],
+            "the two bounds are two and a half ticks apart, where one reading leaves one open",
         ),
         (
             [reading(500.0, counter(500.0, 100)), reading(501.0, counter(501.0, 100) + 4)],
@@ -244,3 +265,32 @@ def test_a_director_that_has_been_up_for_long_has_a_small_phase_all_the_same(day
     found = phase_from_readings(readings)
     assert found is not None
     assert found.phase_s == pytest.approx(0.25, abs=0.002)
+
+
+def test_readings_on_the_tick_leave_half_a_tick_open_on_either_side() -> None:
+    found = phase_from_readings([reading(at, counter(at, 100)) for at in (500.0, 501.0)])
+    assert found is not None
+    assert (found.hz, found.uncertainty_s) == (100, pytest.approx(0.005))
+    assert found.phase_s == pytest.approx(-0.005)
+
+
+def test_bounds_that_part_by_less_than_a_tick_are_the_rounding_of_clocks() -> None:
+    off = [reading(500.0, counter(500.0, 100)), reading(501.005, counter(501.0, 100) + 2)]
+    found = phase_from_readings(off)
+    assert found is not None
+    assert found.uncertainty_s == pytest.approx(0.0025)
+
+
+@pytest.mark.parametrize(("counted", "hz"), [(46, 100), (54, 100), (44, None), (56, None)])
+def test_a_rate_more_than_a_tenth_from_every_hz_is_none_however_wide_the_bounds(
+    counted: int, hz: int | None
+) -> None:
+    """Half a second, of which the instants are known to 0.2 s."""
+    began = counter(500.0, 100)
+    found = phase_from_readings(
+        [
+            TickReading(before_s=500.0, jiffies=began, after_s=500.2),
+            TickReading(before_s=500.5, jiffies=began + counted, after_s=500.7),
+        ]
+    )
+    assert (None if found is None else found.hz) == hz

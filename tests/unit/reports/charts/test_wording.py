@@ -26,6 +26,27 @@ def test_a_share_does_not_round_something_away(part: int, whole: int, words: str
 
 
 @pytest.mark.parametrize(
+    ("part", "words"),
+    [
+        (99_840, "99.8 %"),
+        (99_860, "99.9 %"),  # rounded up, and still less than what it is called
+        (99_900, "99.9 %"),
+        (99_901, "> 99.9 %"),
+        (99_949, "> 99.9 %"),
+        (99_951, "> 99.9 %"),  # to one decimal that would be all
+        (99_999, "> 99.9 %"),
+        (100_000, "100 %"),
+        (1, "< 0.1 %"),
+        (99, "< 0.1 %"),
+        (100, "0.1 %"),
+        (0, "0 %"),
+    ],
+)
+def test_a_share_is_told_exactly_up_to_99_9_and_from_0_1_percent_on(part: int, words: str) -> None:
+    assert wording.share(part, 100_000) == words
+
+
+@pytest.mark.parametrize(
     ("value", "words"),
     [(20.3312, "20.33 s"), (0.004, "0.004 s"), (0.0, "0.00 s"), (929.5, "929.50 s")],
 )

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analyzer.estimate.in_force.readings import by_entries
+from analyzer.estimate.in_force.readings import Reading, by_entries
 from analyzer.estimate.in_force.steps import Step, steps_of
 from analyzer.ipvs.states import State
 
@@ -68,11 +69,14 @@ class Watched:
         flows = range(len(self.last_s))
         return pd.DataFrame({"flow": flows, "at_ns": at_ns, "state": int(State.FIN_WAIT)})
 
-    def steps(self, *, packets: bool, clock_is_known: bool = True) -> list[Step]:
+    def readings(self, *, packets: bool, clock_is_known: bool = True) -> list[Reading]:
         director: Any = SimpleNamespace(name="bal01", clock_is_known=clock_is_known)
         evidence: Any = SimpleNamespace(entries=self.entries(), polls=self.polls())
         seen = self.packets() if packets else None
-        return steps_of(by_entries(director, evidence, seen, 0.001)["tcpfin"])
+        return by_entries(director, evidence, seen, 0.001)["tcpfin"]
+
+    def steps(self, *, packets: bool, clock_is_known: bool = True) -> list[Step]:
+        return steps_of(self.readings(packets=packets, clock_is_known=clock_is_known))
 
     def _stamp_ns(self, at_s: float) -> int:
         stamp_s = at_s // self.stamp_s * self.stamp_s if self.stamp_s else at_s
@@ -142,6 +146,15 @@ def test_a_burst_that_is_read_at_once_leaves_a_second_open_only_without_packets(
     (by_looks,) = burst.steps(packets=False)
     assert (by_packets.low_s, by_packets.high_s) == (20, 20)
     assert (by_looks.value_s, by_looks.low_s, by_looks.high_s) == (20, 19, 20)
+
+
+@pytest.mark.parametrize(("lines", "since_s"), [(60, 5.25), (61, 5.25), (62, 5.0)])
+def test_an_entry_is_new_since_the_look_before_or_the_one_before_that_if_it_may_be_torn(
+    lines: int, since_s: float
+) -> None:
+    """Up to 61 lines come in one read(2), under one lock; of more, some may be missing."""
+    (only,) = Watched((5.3,), 20, 20, 99.0, lines=lines).readings(packets=False)  # seen at 5.5 s
+    assert (only.still_ns - ZERO_NS) / NS == since_s
 
 
 def test_packets_too_near_a_look_to_be_told_apart_make_no_change_of_their_own() -> None:

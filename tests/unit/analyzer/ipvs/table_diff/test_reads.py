@@ -79,6 +79,21 @@ def test_a_table_that_never_resizes_is_judged_by_its_lines() -> None:
     assert proof_by_lines(62) is Proof.PARTIAL
 
 
+@pytest.mark.parametrize(
+    ("lines", "counted", "proof"),
+    [
+        (61, 60, Proof.WHOLE),
+        (62, 61, Proof.PARTIAL),
+        (62, 62, Proof.WHOLE),  # over two pages, but the counters bear it out
+    ],
+)
+def test_a_read_with_more_than_was_counted_is_whole_up_to_a_page_of_61_lines(
+    lines: int, counted: int, proof: Proof
+) -> None:
+    read = read_of(entries_at(list(range(1, lines + 1))), counted, 256)
+    assert proof_of(read, 256, 256) is proof
+
+
 def test_a_read_waits_for_the_next_poll() -> None:
     resizes: Resizes[list[Entry]] = Resizes()
     assert resizes.poll(256, None) is None
@@ -88,6 +103,17 @@ def test_a_read_waits_for_the_next_poll() -> None:
     settled = resizes.poll(256, None)
     assert settled is not None
     assert (settled.read, settled.proof) == (read, Proof.WHOLE)
+    assert resizes.settle() is None
+
+
+def test_a_read_that_no_poll_follows_is_settled_once_and_proves_nothing() -> None:
+    resizes: Resizes[list[Entry]] = Resizes()
+    resizes.poll(256, None)
+    resizes.poll(256, read_of(entries_at([1]), 1, 256))
+    settled = resizes.settle()
+    assert settled is not None
+    assert settled.proof is Proof.NOTHING
+    assert not resizes.is_waiting
     assert resizes.settle() is None
 
 

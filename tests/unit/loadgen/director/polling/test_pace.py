@@ -31,6 +31,38 @@ def test_before_the_first_read_the_kernels_law_decides(
     assert pace.is_due(0.0, entries) is affordable
 
 
+@pytest.mark.parametrize(
+    ("kernel", "entries", "cost_s"),
+    [
+        (OLD, 10_000, 0.1001),
+        (OLD, 100_000, 10.0001),
+        (None, 10_000, 0.1001),
+        (NEW, 100_000, 0.3001),
+        (OLD, 0, 0.0001),
+        (NEW, 0, 0.0001),
+    ],
+)
+def test_before_the_first_read_the_cost_is_that_of_the_kernels_walks(
+    kernel: str | None, entries: int, cost_s: float
+) -> None:
+    """A tenth of a second for 10,000 where each page is a walk; 3 us an entry where one is all."""
+    assert EntriesPace(0.02, kernel).cost_s(entries) == pytest.approx(cost_s, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("cost_s", "affordable"), [(2.39, True), (2.4, True), (2.401, False), (2.5, False)]
+)
+def test_entries_are_read_as_long_as_two_minutes_between_reads_will_do(
+    cost_s: float, affordable: bool
+) -> None:
+    """At one CPU in fifty a read of 2.4 s may be had every 120 s."""
+    pace = EntriesPace(0.02, OLD)
+    pace.note(0.0, 1000, cost_s)
+    assert pace.wait_s(1000) == cost_s / 0.02
+    assert pace.is_affordable(1000) is affordable
+    assert pace.is_due(1e6, 1000) is affordable
+
+
 def test_a_read_waits_until_its_cost_is_the_share_that_was_told() -> None:
     pace = EntriesPace(0.02, OLD)
     pace.note(100.0, 1000, 0.010)
