@@ -70,8 +70,8 @@ class HoldType(click.ParamType["Hold"]):
         if len(parts) != self._durations.get(name):
             expected = "a duration, uniform(SHORTEST,LONGEST) or exponential(MEAN)"
             self.fail(f"{value!r}: expected {expected}, such as uniform(1s,5s)", param, ctx)
-        reported_s = tuple(DURATION.convert(part, param, ctx) for part in parts)
-        return Hold(distribution=name, reported_s=reported_s)  # type: ignore[arg-type]
+        told_s = tuple(DURATION.convert(part, param, ctx) for part in parts)
+        return Hold(distribution=name, told_s=told_s)  # type: ignore[arg-type]
 
 
 class StageType(click.ParamType["Stage"]):

@@ -39,13 +39,13 @@ class Hold:
     """
 
     distribution: Distribution = "fixed"
-    reported_s: tuple[float, ...] = (0.0,)
+    told_s: tuple[float, ...] = (0.0,)
     seed: int = 0
 
     @property
     def mean_s(self) -> float:
         """On average."""
-        return sum(self.reported_s) / len(self.reported_s)
+        return sum(self.told_s) / len(self.told_s)
 
     @property
     def varies(self) -> bool:
@@ -55,28 +55,28 @@ class Hold:
     @property
     def trouble(self) -> str | None:
         """What is wrong with it, in words that follow ``--hold:``; None if nothing is."""
-        if not all(0 <= each < LONGEST_S for each in self.reported_s):
+        if not all(0 <= each < LONGEST_S for each in self.told_s):
             return "expected 0 or more"
-        if list(self.reported_s) != sorted(self.reported_s):
+        if list(self.told_s) != sorted(self.told_s):
             return "expected the shortest time before the longest"
         return None
 
     def ns(self, number: int) -> int:
         """How long the connection of a request is held."""
         if not self.varies:
-            return round(self.reported_s[0] * 1e9)
+            return round(self.told_s[0] * 1e9)
         return int(self.ns_of(np.array([number]))[0])
 
     def ns_of(self, numbers: Ints) -> Ints:
         """How long each is held; shape (n,), as the requests' numbers have it."""
-        held_s = _QUANTILES[self.distribution](_evenly(numbers, self.seed), self.reported_s)
+        held_s = _QUANTILES[self.distribution](_evenly(numbers, self.seed), self.told_s)
         return np.rint(held_s * 1e9).astype(np.int64)
 
 
 _QUANTILES: Mapping[Distribution, Callable[[Floats, Sequence[float]], Floats]] = {
-    "fixed": lambda part, reported_s: np.full_like(part, reported_s[0]),
-    "uniform": lambda part, reported_s: reported_s[0] + part * (reported_s[1] - reported_s[0]),
-    "exponential": lambda part, reported_s: -reported_s[0] * np.log1p(-part),
+    "fixed": lambda part, told_s: np.full_like(part, told_s[0]),
+    "uniform": lambda part, told_s: told_s[0] + part * (told_s[1] - told_s[0]),
+    "exponential": lambda part, told_s: -told_s[0] * np.log1p(-part),
 }
 """The time that a given part of all connections does not exceed."""
 

@@ -8,7 +8,7 @@ import pytest
 from analyzer.compared.early_ends import with_early_ends
 from analyzer.ipvs.states import Flag
 from analyzer.predicted.entries import DROP_ENTRY, TIMER, predict
-from tests.unit.analyzer.build import BOOT_NS, NS, Seg, clock, director, rules, segments
+from tests.unit.analyzer.builders_packets import BOOT_NS, NS, Seg, clock, director, rules, segments
 
 ENDS_NS = BOOT_NS + 1900 * NS
 HALF_NS = NS // 2

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from analyzer.recording.polls import looks_in_order
-from tests.unit.analyzer.build import NS
+from tests.unit.analyzer.builders_packets import NS
 
 
 @pytest.mark.parametrize(("lines", "last"), [(60, 1), (61, 1), (62, 0)])

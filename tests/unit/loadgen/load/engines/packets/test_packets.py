@@ -119,14 +119,14 @@ def test_every_way_of_closing_is_seen_so_by_the_server(
 
 @pytest.mark.parametrize("close", ["client", "server", "reset"])
 def test_a_hold_stands_between_answer_and_close(close: Close, here: Stand) -> None:
-    rows, _ = here.carry_out(here.plan(20, 20, close=close, hold=Hold(reported_s=(0.05,))))
+    rows, _ = here.carry_out(here.plan(20, 20, close=close, hold=Hold(told_s=(0.05,))))
     held_s = [(row["closed"] - row["ended"]) / 1e9 for row in rows]
     assert min(held_s) >= 0.049
     assert max(held_s) < 0.5
 
 
 def test_each_connection_is_held_for_its_own_time(here: Stand) -> None:
-    hold = Hold(distribution="exponential", reported_s=(0.1,), seed=5)
+    hold = Hold(distribution="exponential", told_s=(0.1,), seed=5)
     rows, _ = here.carry_out(here.plan(40, 40, hold=hold))
     for row in rows:
         late_ns = row["closed"] - row["ended"] - hold.ns(row["number"])
@@ -138,7 +138,7 @@ def test_each_connection_is_held_for_its_own_time(here: Stand) -> None:
     [("reset-syn", "connected"), ("reset-open", "connected"), ("reset-answer", "first_byte")],
 )
 def test_a_reset_comes_so_long_after_its_point(close: Close, since: str, here: Stand) -> None:
-    told = {"close": close, "path": "/large", "hold": Hold(reported_s=(0.05,))}
+    told = {"close": close, "path": "/large", "hold": Hold(told_s=(0.05,))}
     rows, _ = here.carry_out(here.plan(20, 20, **told))
     waited_s = [(row["closed"] - row[since]) / 1e9 for row in rows]
     assert min(waited_s) >= 0.049
