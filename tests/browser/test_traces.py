@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 # Pairs of texts in the drawing that is shown whose boxes meet.
 OVER = """(() => {
-  const boxes = [...document.querySelectorAll('.trace:not([hidden]) .sequence-diagram text')]
+  const boxes = [...document.querySelectorAll('.connection:not([hidden]) .sequence-diagram text')]
     .map((e) => [e.textContent, e.getBoundingClientRect()]);
   return boxes.flatMap(([a, p], i) => boxes.slice(i + 1)
     .filter(([, q]) => p.left < q.right - 1 && q.left < p.right - 1 &&
                        p.top < q.bottom - 3 && q.top < p.bottom - 3)
     .map(([b]) => a + ' | ' + b));
 })()"""
-OUTSIDE = """[...document.querySelectorAll('.trace:not([hidden]) .sequence-diagram text')]
+OUTSIDE = """[...document.querySelectorAll('.connection:not([hidden]) .sequence-diagram text')]
   .filter((e) => {
   const text = e.getBoundingClientRect(), sheet = e.ownerSVGElement.getBoundingClientRect();
   return text.left < sheet.left - 1 || text.right > sheet.right + 1 || text.bottom > sheet.bottom;
@@ -30,7 +30,7 @@ OUTSIDE = """[...document.querySelectorAll('.trace:not([hidden]) .sequence-diagr
 
 def test_one_trace_is_shown_and_a_key_brings_the_next(show: Show) -> None:
     page = show(render_page(build.demo())).page
-    assert page.locator(".trace:visible").count() == 1
+    assert page.locator(".connection:visible").count() == 1
     assert page.locator("#trace-0 .sequence-diagram").is_visible()
     page.get_by_label("Connection", exact=True).focus()
     page.keyboard.press("ArrowDown")
