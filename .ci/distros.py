@@ -24,7 +24,8 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 RELEASES = "bookworm trixie"
 FILES = "/etc/resolv.conf /etc/hosts"
 BASE = "ca-certificates,git,make,python3,python3-venv"
-# `ip -n` needs a root that is a mount point, so each is bound to itself.
+# `ip -n` needs a root that is a mount point, so each is bound to itself. It becomes the namespace's
+# root, for in a chroot nobody may have a user namespace (unshare(2)).
 # The end of the first process of a process namespace is the end of all others in it.
 ALONE = (
     *("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child"),
@@ -46,7 +47,13 @@ mount -t sysfs sysfs "$1/sys"
 mount --rbind /dev "$1/dev"
 mount -t tmpfs -o mode=1777 tmpfs "$1/dev/shm"
 mount -t tmpfs -o mode=755 tmpfs "$1/run"
-chroot "$1" env -i HOME=/root LANG=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin CI=true \\
+mkdir "$1/old"
+cd "$1"
+pivot_root . old
+cd /
+umount --lazy /old
+rmdir /old
+env -i HOME=/root LANG=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin CI=true \\
     make -C /loadgen test ARGS="$7" </dev/null
 """
 
