@@ -104,8 +104,8 @@ def scrape() -> str:
 def total_of(scraped: str) -> float:
     """The connections that bal01 has counted."""
     name = 'node_ipvs_connections_total{director="bal01"}'
-    (line,) = [line for line in scraped.splitlines() if line.startswith(name)]
-    return float(line.split()[-1])
+    found = [line for line in scraped.splitlines() if line.startswith(name)]
+    return float(found[0].split()[-1]) if found else 0.0
 
 
 def drained(watch: Watch) -> Any:
