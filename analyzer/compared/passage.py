@@ -143,7 +143,7 @@ def _handled(
 ) -> tuple[Handling, Bools]:
     """What the director did with each segment, and those that a removal or return leaves open."""
     masks = {"dropped": not_taken(segments.at_ns, out)}
-    open_ = np.zeros(len(segments.flow), dtype=bool)
+    undecided = np.zeros(len(segments.flow), dtype=bool)
     if evidence.forwarding != "nat" and not _serves_itself(evidence, director.name):
         masks["dropped"] |= answered.rejected
     gone = absences(evidence.services, evidence.events, director.name)
@@ -151,14 +151,14 @@ def _handled(
     if len(gone) or weights:
         servers = servers_found(segments, lives, evidence, margin_ns)
         nodest = director.expire_nodest_conn
-        removed, open_ = _removed(segments, gone, servers, answered, margin_ns, nodest=nodest)
+        removed, undecided = _removed(segments, gone, servers, answered, margin_ns, nodest=nodest)
         more = (
             weightless(segments, weights, director, evidence, lives, servers, margin_ns),
             removed,
         )
         for name, mask in (pair for one in more for pair in one.items()):
             masks[name] = masks.get(name, False) | mask
-    return handling(len(segments.flow), **masks), open_
+    return handling(len(segments.flow), **masks), undecided
 
 
 def _serves_itself(evidence: Evidence, director: str) -> bool:
@@ -186,7 +186,7 @@ def _removed(
     is_syn = (segments.flag == Flag.SYN) & segments.to_vip
     names = ("expire_nodest", "dropped", "unavailable")
     masks = {name: np.zeros(len(segments.flow), dtype=bool) for name in names}
-    open_ = np.zeros(len(segments.flow), dtype=bool)
+    undecided = np.zeros(len(segments.flow), dtype=bool)
     began_ns = last_syn_ns(segments)
     lost, got = answered.refused | answered.unanswered, answered.taken | answered.answered
     for absence in gone.to_dict("records"):
@@ -200,8 +200,8 @@ def _removed(
             back, also = _after(segments.at_ns, absence, _BACK, margin_ns, after=got, before=lost)
             masks["unavailable"] |= ours & away & ~back
             near |= also
-        open_ |= ours & near & segments.to_vip
-    return masks, open_
+        undecided |= ours & near & segments.to_vip
+    return masks, undecided
 
 
 _GONE = ("from_ns", "gone_since_ns", "gone_by_ns")

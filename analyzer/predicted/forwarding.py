@@ -216,19 +216,21 @@ FIRST_TTLS = (64, 128, 255)
 
 def _by_macs(captured: Captured | None) -> _Sign | None:
     """By replies that bypass where requests go to, or come from, and that no router sent on."""
-    if captured is None or not _bypassed(captured) or _were_sent_on(captured.segments):
+    if captured is None or captured.rewriting.flows:
+        return None
+    segments, macs = captured.segments, captured.forwarder_macs
+    if not _replies_bypass(segments, macs) or _were_sent_on(segments):
+        return None
+    if _sent_on_unchanged(segments, macs):
         return None
     return _Sign("dr", "replies come straight from hosts of this link, past the MAC requests go to")
 
 
-def _bypassed(captured: Captured) -> bool:
+def _replies_bypass(segments: Segments, macs: frozenset[int]) -> bool:
     """Whether there are replies, and none of them comes from, or goes to, where requests go."""
-    segments, macs = captured.segments, captured.forwarder_macs
-    if not macs or captured.rewriting.flows or _sent_on_unchanged(segments, macs):
-        return False
     back = _replies(segments)
     mine = np.isin(segments.source_mac, list(macs)) | np.isin(segments.destination_mac, list(macs))
-    return bool(back.any() and not (back & mine).any())
+    return bool(macs) and bool(back.any()) and not (back & mine).any()
 
 
 def _were_sent_on(segments: Segments) -> bool:
@@ -266,7 +268,7 @@ def _why_unknown(captured: Captured) -> str:
             "no reply was captured, as where replies bypass a director (dr, tun), and as where one "
             "direction or interface alone is captured"
         )
-    if _bypassed(captured) and _were_sent_on(segments):
+    if _replies_bypass(segments, captured.forwarder_macs) and _were_sent_on(segments):
         return (
             "replies come by another MAC than requests go to, but by a router (their TTL was "
             "lowered): in dr, and in nat where routers differ by direction"

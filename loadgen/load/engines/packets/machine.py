@@ -55,9 +55,9 @@ class Machine:
         first_port: int,
     ) -> None:
         answers = Answers(heads=plan.request.method == "HEAD")
-        self._moves = Transitions(plan, len(sources), consumes, first_port, answers, text)
-        self._hearing = Receiver(self._moves, answers)
-        self._all = self._moves.all
+        self._transitions = Transitions(plan, len(sources), consumes, first_port, answers, text)
+        self._receiver = Receiver(self._transitions, answers)
+        self._all = self._transitions.all
         self._sources = np.array(sources, np.int64)
         self._bounds = np.array(plan.closing.bounds)
         self._kinds = np.array([CLOSES.index(kind) for kind, _ in plan.closing.shares])
@@ -66,7 +66,7 @@ class Machine:
     @property
     def waiting(self) -> int:
         """Connections whose row has not gone."""
-        return self._moves.waiting
+        return self._transitions.waiting
 
     @property
     def open(self) -> int:
@@ -81,21 +81,21 @@ class Machine:
     @property
     def counts(self) -> Counts:
         """What was lost."""
-        return self._moves.counts
+        return self._transitions.counts
 
     def outgoing(self) -> Out | None:
         """All segments since this was last asked, in their order."""
-        out, self._moves.out = self._moves.out, []
+        out, self._transitions.out = self._transitions.out, []
         return joined(out)
 
     @property
     def known(self) -> int:
         """Rows that ``finished`` would give."""
-        return self._moves.known
+        return self._transitions.known
 
     def finished(self) -> Ints | None:
         """Rows that are known to the end, since this was last asked; shape (n, WIDTH)."""
-        rows, self._moves.rows, self._moves.known = self._moves.rows, [], 0
+        rows, self._transitions.rows, self._transitions.known = self._transitions.rows, [], 0
         return np.concatenate(rows) if rows else None
 
     def begin(self, numbers: Ints, scheduled_ns: Ints, now_ns: int) -> int:
@@ -106,7 +106,7 @@ class Machine:
             scheduled_ns: when they were due, shape (n,).
             now_ns: Unix time.
         """
-        pairs = self._moves.pairs.take(len(numbers), now_ns)
+        pairs = self._transitions.pairs.take(len(numbers), now_ns)
         count = len(pairs)
         if not count:
             return 0
@@ -130,9 +130,9 @@ class Machine:
         }
         for column, name in zip(all_.row, Row._fields, strict=True):
             column[slots] = known[name]
-        self._moves.busy += count
-        self._moves.waiting += count
-        self._moves.put(slots, np.full(count, _SYN), now_ns)
+        self._transitions.busy += count
+        self._transitions.waiting += count
+        self._transitions.put(slots, np.full(count, _SYN), now_ns)
         return count
 
     def _kinds_of(self, numbers: Ints) -> Ints:
@@ -144,37 +144,37 @@ class Machine:
 
     def receive(self, seen: Seen, now_ns: int) -> int:
         """Take segments in; how many connections no sender waits for any more."""
-        busy = self._moves.busy
-        self._hearing.receive(seen, now_ns)
-        return busy - self._moves.busy
+        busy = self._transitions.busy
+        self._receiver.receive(seen, now_ns)
+        return busy - self._transitions.busy
 
     def tick(self, now_ns: int) -> int:
         """See whose time has come; how many connections no sender waits for any more."""
-        all_, busy = self._all, self._moves.busy
+        all_, busy = self._all, self._transitions.busy
         due = all_.due(now_ns)
         if not len(due):
             return 0
         up = all_.limit[due] <= now_ns
         ended, again = due[up], due[~up]
         if len(ended):
-            self._moves.happen(ended, np.full(len(ended), _TIME_UP), now_ns)
+            self._transitions.happen(ended, np.full(len(ended), _TIME_UP), now_ns)
         if len(again):
-            self._moves.put_again(again, now_ns)
-        return busy - self._moves.busy
+            self._transitions.put_again(again, now_ns)
+        return busy - self._transitions.busy
 
     def stop(self, now_ns: int) -> None:
         """Everything ends: what has no row yet gets one; all but what was left get a RST."""
         all_ = self._all
-        states = self._moves.table.of_states
+        states = self._transitions.table.of_states
         live = np.flatnonzero(~states(*OVER)[all_.line[: all_.used]])
         unanswered = live[all_.row[COLUMN["ended"]][live] == NONE]
         if len(unanswered):
-            self._moves.fail(unanswered, INTERRUPTED)
-        self._moves.note(live[~all_.noted[live]])
-        self._moves.busy = 0
+            self._transitions.fail(unanswered, INTERRUPTED)
+        self._transitions.note(live[~all_.noted[live]])
+        self._transitions.busy = 0
         speaking = live[~states(ConnectionState.SYN_SENT)[all_.line[live]]]
         if len(speaking):
-            self._moves.put(speaking, np.full(len(speaking), _RST), now_ns)
+            self._transitions.put(speaking, np.full(len(speaking), _RST), now_ns)
         if len(live):
             all_.line[live] = 0
-            self._moves.free(live, np.zeros(len(live), np.bool_), now_ns)
+            self._transitions.free(live, np.zeros(len(live), np.bool_), now_ns)

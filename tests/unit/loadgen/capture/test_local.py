@@ -1,4 +1,4 @@
-"""The eye on the wire: on loopback, and on a wire of our own."""
+"""Packets captured on loopback, and on a wire of our own."""
 
 from __future__ import annotations
 

@@ -84,5 +84,5 @@ class FakeShell:
 
     @property
     def client(self) -> DirectorClient:
-        """An eye that looks through it; it has no sed, so each look is one question."""
+        """A client that polls through it; it has no sed, so each poll is one question."""
         return DirectorClient(self.link, cast("Shell", self))

@@ -1,4 +1,4 @@
-"""The eye on sockets: rows about once a second, gaps told, never in the way of a run."""
+"""Sockets are counted: rows about once a second, gaps told, never in the way of a run."""
 
 from __future__ import annotations
 

@@ -62,11 +62,11 @@ class Receiver:
     """
 
     def __init__(self, transitions: Transitions, answers: Answers) -> None:
-        self._moves = transitions
+        self._transitions = transitions
         self._all = transitions.all
         self._answers = answers
         self._usual: tuple[bytes, Answer] | None = None
-        self._meaning = EventTable(transitions.table)
+        self._event_table = EventTable(transitions.table)
         self._is_over = transitions.table.of_states(*OVER)
         self._is_opening = transitions.table.of_states(ConnectionState.SYN_SENT)
 
@@ -91,11 +91,11 @@ class Receiver:
 
     def _take(self, seen: Seen, places: Ints, slots: Ints, now_ns: int) -> None:
         """Segments of different connections."""
-        all_, transitions = self._all, self._moves
+        all_, transitions = self._all, self._transitions
         flags, seq, size = seen.flags[places], seen.seq[places], seen.size[places]
         acks_all = seen.ack[places] == all_.nxt[slots]
         ahead = (seq - all_.rcv[slots]).view(np.int32)
-        means = self._meaning.of(
+        means = self._event_table.of(
             flags, all_.line[slots], all_.unacked[slots], acks_all, ahead, size
         )
         wanted = int(np.bitwise_or.reduce(means))
@@ -193,7 +193,7 @@ class Receiver:
         size = int(seen.size[place]) - skip
         answer = self._answers.read(slot, content[skip:], size)
         if answer.fault:
-            self._moves.fail(slot, answer.fault)
+            self._transitions.fail(slot, answer.fault)
             return False
         first = int(self._all.begin[slot]) == int(seen.seq[place])
         if first and not answer.later and len(content) == size:
@@ -217,7 +217,7 @@ class Receiver:
         row[_SIZE][slots] = (ends - all_.begin[slots]).astype(np.int64) - all_.head[slots]
         status = row[_STATUS][slots]
         for place in (status >= 400).nonzero()[0].tolist():
-            self._moves.fail(int(slots[place]), status_failure(int(status[place])))
+            self._transitions.fail(int(slots[place]), status_failure(int(status[place])))
 
     def _answer_strangers(self, seen: Seen, places: Ints) -> None:
         """Of connections that are over: a FIN is acknowledged again (TIME_WAIT), the rest reset."""
@@ -226,7 +226,7 @@ class Receiver:
         if len(fins):
             ack = seen.seq[fins] + seen.size[fins].view(np.uint32) + _ONE
             kind = np.full(len(fins), int(Segment.ACK))
-            self._moves.out.append(Out(kind, seen.pair[fins], seen.ack[fins], ack))
+            self._transitions.out.append(Out(kind, seen.pair[fins], seen.ack[fins], ack))
         speaks = (seen.size[places] > 0) | ((flags & SYN) > 0)
         others = places[speaks & ((flags & (FIN | RST)) == 0)]
         if len(others):
@@ -236,4 +236,4 @@ class Receiver:
         """RST by the segment's own numbers (RFC 9293, 3.10.7.1)."""
         kind = np.full(len(places), int(Segment.RST_BARE))
         nothing = np.zeros(len(places), np.uint32)
-        self._moves.out.append(Out(kind, seen.pair[places], seen.ack[places], nothing))
+        self._transitions.out.append(Out(kind, seen.pair[places], seen.ack[places], nothing))

@@ -65,7 +65,7 @@ class Table:
 
     def __init__(self, *, holds: bool) -> None:
         following, sends = (each.astype(np.int64) for each in script.compiled(holds=holds))
-        scripts, self._before, self._happening = np.indices(_SHAPE)
+        scripts, self._before, self._event = np.indices(_SHAPE)
         self.after = line_of(scripts, following).ravel()
         sends[sends == Segment.RST_BARE] = 0
         self.deeds = (sends + self._brought_about(following)).ravel()
@@ -80,7 +80,7 @@ class Table:
         return _FAILURES[ConnectionState(int(state)), Event(int(event))]
 
     def _brought_about(self, after: Ints) -> Ints:
-        before, event = self._before, self._happening
+        before, event = self._before, self._event
         transitions = after != before
         held, holds = _among(before, HOLDS), _among(after, HOLDS)
         fails = np.zeros(_SHAPE, np.bool_)

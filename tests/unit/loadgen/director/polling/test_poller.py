@@ -1,4 +1,4 @@
-"""The eye on a director: recorded texts in, rows out."""
+"""A director is polled: recorded texts in, rows out."""
 
 from __future__ import annotations
 
