@@ -1,1 +1,1 @@
-"""Real servers of weight 0: what they still hold, when the last entry goes, and what renews it."""
+"""Real servers of weight 0: their remaining entries, when the last expires, what renews it."""

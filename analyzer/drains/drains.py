@@ -1,4 +1,4 @@
-"""Every real server of weight 0 in a recording: what it holds, and when the last of it goes."""
+"""Every real server of weight 0 in a recording: its entries, and when the last one expires."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from analyzer.drains.last_entry import EntryTimers, Timers, goes_s
+from analyzer.drains.last_entry import EntryTimers, Timers, removal_s
 from analyzer.drains.renewals import KEY, renewals
 from analyzer.ipvs.addresses import host_port
 from analyzer.ipvs.states import Timeouts
-from analyzer.log_clock.instants import in_its_own_time
+from analyzer.log_clock.instants import in_log_time
 from analyzer.log_clock.results import log_clock_of
 from analyzer.observed.entries import entry_polls_ns, looks_of, ns
 from analyzer.predicted.rules import director_clock
@@ -67,7 +67,7 @@ class _Draining:
         return host_port(str(self.row.real_server), int(self.row.real_port))
 
     def has(self, entries: pd.DataFrame) -> pd.DataFrame:
-        """Those of some entries that are its; a firewall mark does not stand in them."""
+        """The entries that are this server's; they do not show a firewall mark."""
         chosen = entries["real_server"] == self.row.real_server
         if self.row.real_port:
             chosen &= (entries["real_port"] == self.row.real_port) | (entries["real_port"] == 0)
@@ -76,15 +76,15 @@ class _Draining:
             chosen &= entries["vip"] == self.row.vip
         if not pd.isna(self.row.vip) and self.row.port:  # port 0 is any port
             chosen &= (entries["port"] == self.row.port) | (entries["port"] == 0)
-        mine: pd.DataFrame = entries[chosen.fillna(value=False)]
-        return mine
+        of_server: pd.DataFrame = entries[chosen.fillna(value=False)]
+        return of_server
 
 
 def drains(evidence: Evidence) -> tuple[Drain, ...]:
     """Every real server that has weight 0 at a director's last poll."""
     log_clock = log_clock_of(evidence.manifest)
     return tuple(
-        in_its_own_time(_drain(director, draining, evidence), log_clock)
+        in_log_time(_drain(director, draining, evidence), log_clock)
         for director in evidence.directors
         for draining in _draining(evidence.services, director.name)
     )
@@ -97,10 +97,10 @@ def _draining(services: pd.DataFrame, director: str) -> Iterator[_Draining]:
     rows = rows.sort_values("at", kind="stable")
     last = rows["at"].max()
     for _, polls in rows.groupby([*_SERVICE, *_SERVER], dropna=False, sort=True):
-        zero = (polls["weight"] == 0).to_numpy(dtype=bool)
-        if not zero[-1] or polls["at"].iloc[-1] != last:
+        is_zero = (polls["weight"] == 0).to_numpy(dtype=bool)
+        if not is_zero[-1] or polls["at"].iloc[-1] != last:
             continue
-        first = int(np.flatnonzero(~zero)[-1]) + 1 if not zero.all() else 0
+        first = int(np.flatnonzero(~is_zero)[-1]) + 1 if not is_zero.all() else 0
         row = next(polls.iloc[[-1]].itertuples(index=False))
         yield _Draining(row=row, since_ns=int(ns(polls["at"])[first]))
 
@@ -111,28 +111,32 @@ def _drain(director: Director, draining: _Draining, evidence: Evidence) -> Drain
         return _by_counters(director, draining)
     clock = director_clock(director, evidence)
     changes = evidence.changes
-    mine = draining.has(changes[changes["director"] == director.name])
-    mine = mine.assign(at_ns=ns(mine["at"]))
-    left, went = _last_rows(mine, draining.since_ns)
-    shown = left if len(left) else went
+    changes_of_server = draining.has(changes[changes["director"] == director.name])
+    changes_of_server = changes_of_server.assign(at_ns=ns(changes_of_server["at"]))
+    remaining, removed = _last_rows(changes_of_server, draining.since_ns)
+    last_rows = remaining if len(remaining) else removed
     looks = looks_of(evidence.polls, director.name)
-    renewed = renewals(mine, looks, draining.since_ns)
-    held = _held(shown, renewed, polled_ns, clock)
-    first, last = (clock.client_ns(edge) for edge in goes_s(held, _timers(director, clock, looks)))
-    is_renewed = bool(held.renewed.any()) and len(left) > 0
-    by_ns, wide_s = _by(first, last)
+    renewed = renewals(changes_of_server, looks, draining.since_ns)
+    held = _held(last_rows, renewed, polled_ns, clock)
+    first, last = (
+        clock.client_ns(edge) for edge in removal_s(held, _timers(director, clock, looks))
+    )
+    is_renewed = bool(held.renewed.any()) and len(remaining) > 0
+    by_ns, wide_s = _removed_by(first, last)
     gone_by = None if by_ns is None else iso(by_ns)
     return Drain(
         director=director.name,
         service=draining.service,
         real_server=draining.server,
         weight_zero_since=iso(draining.since_ns),
-        entries=len(left),
-        states=_states(held, first, last) if len(left) else (),
+        entries=len(remaining),
+        states=_states(held, first, last) if len(remaining) else (),
         gone_by=None if is_renewed else gone_by,
         uncertainty_s=None if is_renewed else wide_s,
         not_before=iso(int(first.max())) if is_renewed else None,
-        gone=iso(int(ns(went["gone_at"]).max())) if len(went) and not len(left) else None,
+        gone=iso(int(ns(removed["gone_at"]).max()))
+        if len(removed) and not len(remaining)
+        else None,
         why=_why(held, renewed=is_renewed),
         renewals=len(renewed),
         last_renewal=iso(int(renewed["at_ns"].max())) if len(renewed) else None,
@@ -142,10 +146,10 @@ def _drain(director: Director, draining: _Draining, evidence: Evidence) -> Drain
 
 
 def _timers(director: Director, clock: DirectorClock, looks: Looks) -> Timers:
-    """With what a read of the entries takes, which may have been any instant of it."""
+    """A director's timers, uncertain also by the time that a read of its entries takes."""
     timers = timers_of(director, clock)
     took_s = float(np.median(looks.by_ns - looks.at_ns)) / NS_PER_S
-    return replace(timers, doubt_s=timers.doubt_s + took_s)
+    return replace(timers, uncertainty_s=timers.uncertainty_s + took_s)
 
 
 def _why(held: EntryTimers, *, renewed: bool) -> str | None:
@@ -157,12 +161,12 @@ def _why(held: EntryTimers, *, renewed: bool) -> str | None:
 
 
 def timers_of(director: Director, clock: DirectorClock) -> Timers:
-    """What a director's timers go by, as it was learnt."""
+    """A director's timeouts, HZ and timer phase, as measured or read."""
     return Timers(
         timeouts=director.timeouts or Timeouts(),
         hz=director.hz,
         phase_s=director.phase_s,
-        doubt_s=clock.uncertainty_s + director.phase_uncertainty_s + 1 / (director.hz or 100),
+        uncertainty_s=clock.uncertainty_s + director.phase_uncertainty_s + 1 / (director.hz or 100),
     )
 
 
@@ -184,7 +188,7 @@ def _by_counters(director: Director, draining: _Draining) -> Drain:
 
 
 def _last_rows(changes: pd.DataFrame, since_ns: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Each entry's last row that had it: of those that are there, and of those that went since."""
+    """Each entry's last row: of the entries still there, and of those removed since."""
     rows = changes.sort_values("at", kind="stable")
     last = rows.drop_duplicates(KEY, keep="last")
     had = rows[rows["change"] != "gone"].drop_duplicates(KEY, keep="last")
@@ -217,8 +221,10 @@ def _held(
 
 
 def _is_among(rows: pd.DataFrame, others: pd.DataFrame) -> Bools:
-    """Which rows are of an entry that others are of too."""
-    keys, known = (pd.MultiIndex.from_frame(one[KEY].astype("string")) for one in (rows, others))
+    """Which rows are of an entry that also occurs in other rows."""
+    keys, known = (
+        pd.MultiIndex.from_frame(frame[KEY].astype("string")) for frame in (rows, others)
+    )
     return np.asarray(keys.isin(known), dtype=bool)
 
 
@@ -226,13 +232,13 @@ def _states(held: EntryTimers, first_ns: Ints, last_ns: Ints) -> tuple[DrainStat
     names = np.where(held.is_template, TEMPLATE, held.state)
     rows = []
     for name in dict.fromkeys(names):
-        mine = names == name
-        by_ns, wide_s = _by(first_ns[mine], last_ns[mine])
+        chosen = names == name
+        by_ns, wide_s = _removed_by(first_ns[chosen], last_ns[chosen])
         rows.append(
             DrainState(
                 state=str(name),
-                n=int(mine.sum()),
-                renewed=int(held.renewed[mine].sum()),
+                n=int(chosen.sum()),
+                renewed=int(held.renewed[chosen].sum()),
                 gone_by=None if by_ns is None else iso(by_ns),
                 uncertainty_s=wide_s,
             )
@@ -240,8 +246,8 @@ def _states(held: EntryTimers, first_ns: Ints, last_ns: Ints) -> tuple[DrainStat
     return tuple(rows)
 
 
-def _by(first_ns: Ints, last_ns: Ints) -> tuple[int | None, float | None]:
-    """The middle of the interval in which the last one goes, and half its width in seconds."""
+def _removed_by(first_ns: Ints, last_ns: Ints) -> tuple[int | None, float | None]:
+    """The middle of the interval in which the last entry is removed, and half its width, s."""
     if len(first_ns) == 0:
         return None, None
     first, last = int(first_ns.max()), int(last_ns.max())

@@ -1,8 +1,8 @@
-"""When a real server's last entry goes: from the entries' states, what they have left, the wheel.
+"""When each entry is removed: from its state, its remaining time and the timer wheel.
 
-An entry whose timer is not restarted goes when its timer fires. A look at it gives the nominal
-instant to a second (``expires`` is printed in whole ones); where the look before it had not seen
-this timer yet, the timeout of its state gives it more closely. The wheel then makes it late by up
+An entry whose timer is not restarted is removed when its timer fires. A poll gives the nominal
+instant to a second (``expires`` is printed in whole ones); where the poll before it had not seen
+this timer yet, the timeout of its state gives it more closely. The wheel then delays it by up
 to a granule. A persistence template that still has entries under it is put off by 60 s.
 """
 
@@ -33,18 +33,18 @@ PRINTED_S = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timers:
-    """What a director's timers go by.
+    """What determines when a director's timers fire.
 
     Attributes:
         hz: its jiffies per second; None where not known.
         phase_s: by how much its jiffies lag its uptime; None where not known.
-        doubt_s: of its clock and its phase together.
+        uncertainty_s: of its clock and its phase together.
     """
 
     timeouts: Timeouts
     hz: int | None
     phase_s: float | None
-    doubt_s: float
+    uncertainty_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,13 +53,13 @@ class EntryTimers:
 
     Attributes:
         state: by the kernel's name.
-        client: the client's address, which tells what stands under a template.
-        seen_s: the look that gave ``expires_s``.
-        before_s: the look before it, if that one had not seen this timer yet; else -inf.
+        client: the client's address, which connects entries with their template.
+        seen_s: the poll that gave ``expires_s``.
+        before_s: the poll before it, if that one had not seen this timer yet; else -inf.
         is_template: it is a persistence template.
         renewed: its timer was seen restarted in its state, by traffic.
-        ends_s: between which instants its timer ends, by all looks at it; None where only the last
-            one is known.
+        ends_s: between which instants its timer ends, by all polls of it; None where only the last
+            poll is known.
         most_left_s: the most that it ever had left, which its timer was set to at the least.
     """
 
@@ -78,20 +78,20 @@ class EntryTimers:
 
 
 def timeouts_s(held: EntryTimers, timeouts: Timeouts) -> Floats:
-    """What each entry's timer was set to; for a template what it has left, which it was at most."""
+    """The least that each entry's timer was set to: its state's timeout, or what it had left."""
     by_state = timeout_by_state_s(timeouts)
     known = {state.name: float(by_state[state]) for state in State}
-    told = np.array([known.get(name, np.nan) for name in held.state], dtype=np.float64)
+    by_name = np.array([known.get(name, np.nan) for name in held.state], dtype=np.float64)
     most_s = held.expires_s if held.most_left_s is None else held.most_left_s
     at_least = most_s + PRINTED_S
-    return np.where(held.is_template | ~(told >= held.expires_s), at_least, told)
+    return np.where(held.is_template | ~(by_name >= held.expires_s), at_least, by_name)
 
 
 def nominal_s(held: EntryTimers, timeouts: Timeouts) -> tuple[Floats, Floats]:
-    """Between which instants each timer's nominal end lies; two arrays of shape (n,).
+    """The earliest and the latest nominal end of each timer; two arrays of shape (n,).
 
     While an entry is late it shows 0, so that nothing bounds how long its end has passed; the
-    wheel does, and ``goes_s`` never lets an entry go before it was last seen.
+    wheel does, and ``removal_s`` never lets an entry go before it was last seen.
     """
     low, high = held.seen_s + held.expires_s, held.seen_s + held.expires_s + PRINTED_S
     low = np.where(held.expires_s == 0, -np.inf, low)
@@ -105,24 +105,27 @@ def nominal_s(held: EntryTimers, timeouts: Timeouts) -> tuple[Floats, Floats]:
     return np.where(agrees, sharp, low), np.where(agrees, sharp_end, high) + is_busy * RESTART_S
 
 
-def goes_s(held: EntryTimers, timers: Timers) -> tuple[Floats, Floats]:
-    """The earliest and the latest instant at which each entry goes; two arrays of shape (n,)."""
+def removal_s(held: EntryTimers, timers: Timers) -> tuple[Floats, Floats]:
+    """The earliest and the latest removal of each entry; two arrays of shape (n,)."""
     low, high = nominal_s(held, timers.timeouts)
     set_to = timeouts_s(held, timers.timeouts)
-    low = np.maximum(low - timers.doubt_s, held.seen_s - _coarsest_s(set_to, timers))
-    first, last = _fires(low, set_to, timers)[0], _fires(high + timers.doubt_s, set_to, timers)[1]
-    first = np.maximum(first - timers.doubt_s, held.seen_s)
-    last = np.maximum(last + timers.doubt_s, first) + REACTION_S
+    low = np.maximum(low - timers.uncertainty_s, held.seen_s - _coarsest_s(set_to, timers))
+    first, last = (
+        _fires(low, set_to, timers)[0],
+        _fires(high + timers.uncertainty_s, set_to, timers)[1],
+    )
+    first = np.maximum(first - timers.uncertainty_s, held.seen_s)
+    last = np.maximum(last + timers.uncertainty_s, first) + REACTION_S
     for i in np.flatnonzero(held.is_template):
-        own = ~held.is_template & (held.client == held.client[i])
-        first[i] = _put_off(first[i], first[own], timers)[0]
-        under = own if own.any() else ~held.is_template  # with a netmask, whoever it is
+        of_client = ~held.is_template & (held.client == held.client[i])
+        first[i] = _put_off(first[i], first[of_client], timers)[0]
+        under = of_client if of_client.any() else ~held.is_template  # with a netmask, whoever it is
         last[i] = _put_off(last[i], last[under], timers)[1]
     return first, last
 
 
 def _put_off(at_s: float, under_s: Floats, timers: Timers) -> tuple[float, float]:
-    """When a template goes whose timer fires at an instant, by when what is under it goes."""
+    """When a template is removed whose timer fires at ``at_s``, by its entries' removals."""
     first = last = at_s
     set_to = np.array([PUT_OFF_S])
     while len(under_s) and under_s.max() > first:

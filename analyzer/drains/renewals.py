@@ -1,4 +1,4 @@
-"""Whose timers were restarted while a real server was drained: by packets, or by clients that came.
+"""Timers that were restarted while a real server was drained, by packets or by new connections.
 
 A template's timer is restarted by each new connection of its client, which a template of a server
 of weight 0 still takes there (unless ``expire_quiescent_template`` is 1): such a server does not
@@ -30,15 +30,15 @@ _NEVER = np.iinfo(np.int64).min
 
 
 def renewals(changes: pd.DataFrame, looks: Looks, since_ns: int) -> pd.DataFrame:
-    """Each restart of a timer that traffic caused, as far as changes show them.
+    """Restarts of timers by traffic, as far as the changes show them.
 
     Args:
-        changes: one real server's, as recorded, with ``at_ns`` (Unix time).
+        changes: of one real server, as recorded, with ``at_ns`` (Unix time).
         looks: its director's polls of entries.
         since_ns: restarts up to then do not count.
 
     Returns:
-        The rows of ``changes`` that show one: of entries in ``BUSY_STATES``, and of templates.
+        The rows of ``changes`` that show a restart, of entries in ``BUSY_STATES`` and of templates.
     """
     rows = changes.sort_values("at_ns", kind="stable").reset_index(drop=True)
     before = rows.groupby(KEY, sort=False, dropna=False)[["state", "change"]].shift()
@@ -50,7 +50,7 @@ def renewals(changes: pd.DataFrame, looks: Looks, since_ns: int) -> pd.DataFrame
 
 
 def _by_clients(rows: pd.DataFrame, looks: Looks) -> Bools:
-    """Which rows show a timer that a new connection restarted, were they a template's."""
+    """Which rows show a timer that a new connection restarted, if they are a template's."""
     at_ns = rows["at_ns"].to_numpy(dtype=np.int64)
     left_s = rows["expires_s"].to_numpy(dtype=np.int64)
     ends = pd.Series(at_ns + left_s * NS_PER_S, index=rows.index)
@@ -60,35 +60,35 @@ def _by_clients(rows: pd.DataFrame, looks: Looks) -> Bools:
     gained = (ends.to_numpy() - round(RESTART_S * NS_PER_S) > ended_ns) & (left_s > 0)
     surely = surely_renewed(left_s, looks.answered(at_ns) < ended_ns)
     unclear = gained & ~surely & (rows["client_port"] == 0).to_numpy(dtype=bool)
-    found = gained & surely
-    found[unclear] = _client_came(rows, unclear, looks)
-    return found
+    renewed = gained & surely
+    renewed[unclear] = _client_came(rows, unclear, looks)
+    return renewed
 
 
 def surely_renewed(left_s: Ints, was_running: Bools) -> Bools:
     """Whether a template's timer that gained time cannot have been put off, but was restarted.
 
     Args:
-        left_s: what it has left now.
+        left_s: its remaining time now.
         was_running: its timer had not ended yet.
     """
     return was_running | (left_s > PUT_OFF_S)
 
 
 def _client_came(rows: pd.DataFrame, chosen: Bools, looks: Looks) -> Bools:
-    """Of some templates' rows: whether an entry of the client appeared since the look before.
+    """Whether an entry of the client appeared since the last poll, for some templates' rows.
 
-    Where none of the entries is of that address (a netmask is set), anybody's counts.
+    If no entry has the template's address (a netmask is set), any client's counts.
     """
     at_ns = rows["at_ns"].to_numpy(dtype=np.int64)[chosen]
     before = looks.before(at_ns)
     since_ns = np.full(len(at_ns), _NEVER)
     since_ns[before >= 0] = looks.at_ns[before[before >= 0]]
     made = rows[(rows["change"] == "appeared") & (rows["client_port"] != 0)]
-    own = dict(tuple(made.groupby("client_ip", sort=False)["at_ns"]))
+    by_client = dict(tuple(made.groupby("client_ip", sort=False)["at_ns"]))
     return np.array(
         [
-            bool(own.get(client, made["at_ns"]).between(since + 1, until).any())
+            bool(by_client.get(client, made["at_ns"]).between(since + 1, until).any())
             for client, since, until in zip(rows["client_ip"][chosen], since_ns, at_ns, strict=True)
         ],
         dtype=bool,

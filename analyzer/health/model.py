@@ -1,4 +1,4 @@
-"""What a director showed, and what a check of it comes to."""
+"""What was read from a director, and the result of a check of it."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ Outcome = Literal["passed", "failed", "not measured", "skipped"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """What a director showed; None where it did not.
+    """What was read from a director; None where that failed.
 
     Attributes:
         director: its name.
-        link: how it was reached, as the operator wrote it; None where that is not known.
-        conn_tab_bits: of its table's size; where the table resizes itself, of the present one.
+        link: how it was reached, as the operator wrote it; None where not known.
+        conn_tab_bits: log2 of its table's buckets; at present, if the table resizes itself.
         per_s: new connections a second of each service, by its ``name_of``.
-        entries: its connection table; None where it was not given.
-        sample_of: how many there are, where ``entries`` are only a fair sample of them.
+        entries: its connection table; None where it could not be read.
+        sample_of: how many there are, where ``entries`` is only a fair sample of them.
         vrrp_state: MASTER, BACKUP, or None without keepalived.
-        sync_daemon: as ``ipvsadm -L --daemon`` tells: master, backup, master+backup, none.
-        conn_max: the most entries that it may hold; None where there is no limit (before 7.2).
-        entry_bytes: of one entry at least, as its kernel said when it loaded IPVS.
-        table_status: of its table, as its kernel tells root since Linux 7.1.
+        sync_daemon: as in ``ipvsadm -L --daemon``: master, backup, master+backup, none.
+        conn_max: the most entries that it may hold; None without a limit (before 7.2).
+        entry_bytes: the least size of one entry, as its kernel logged when it loaded IPVS.
+        table_status: of its table, which the kernel shows to root since Linux 7.1.
         why_no_rate: why there is no ``per_s``, where that is known.
     """
 
@@ -58,13 +58,13 @@ class Health:
 
     @property
     def law(self) -> Law:
-        """What its kernel goes by."""
+        """The IPVS behaviour of its kernel version."""
         return law_of(self.kernel)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One thing that was looked at, on one director, or on all (None)."""
+    """The result of a check of one director, or of all (None)."""
 
     what: str
     director: str | None
@@ -72,15 +72,15 @@ class Check:
     detail: str
 
 
-def made(what: str, director: str | None, outcome: Outcome | bool, detail: str) -> Check:
-    """A check; a truth value is passed or failed."""
+def check(what: str, director: str | None, outcome: Outcome | bool, detail: str) -> Check:
+    """A check's result; a truth value means passed or failed."""
     if isinstance(outcome, bool):
         outcome = "passed" if outcome else "failed"
     return Check(what=what, director=director, outcome=outcome, detail=detail)
 
 
 def name_of(service: Service) -> str:
-    """``TCP 192.168.10.2:80``, or the firewall mark; the same mark may be of IPv6 beside IPv4."""
+    """``TCP 192.168.10.2:80``, or the firewall mark; IPv4 and IPv6 may share a mark."""
     if service.address is None:
         is_ipv6 = any(":" in server.address for server in service.destinations)
         return f"fwmark {service.fwmark}{' (IPv6)' * is_ipv6}"

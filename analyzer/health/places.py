@@ -1,4 +1,4 @@
-"""Which real server of which service an entry belongs to.
+"""The service and real server that an entry belongs to.
 
 An entry's line has the packet's own protocol, address and port and the real server, but neither
 its service nor a firewall mark. The kernel looks a service up by mark, then by protocol, address
@@ -38,46 +38,46 @@ class Place(NamedTuple):
 
     @property
     def server_name(self) -> str:
-        """``192.168.10.21:80``; the address alone where any port is meant."""
+        """``192.168.10.21:80``; only the address if any port is meant."""
         server = self.server
         return host_port(server.address, server.port) if server.port else server.address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bound:
-    """An entry and the places that it may be counted at: indices into ``Sorted.places``."""
+class BoundEntry:
+    """An entry and the places that may count it: indices into ``OwnedEntries.places``."""
 
     entry: Entry
     at: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sorted:
-    """Entries by what they belong to.
+class OwnedEntries:
+    """A director's entries by what they belong to.
 
     Attributes:
         places: every real server of every service.
-        bound: entries of these.
-        orphans: entries whose real server no service has now that they fit.
-        templates: of persistence; they are no connections, and no counter has them.
+        bound: entries of these places.
+        orphans: entries whose real server is in no service that they fit now.
+        templates: persistence templates; they are no connections, and no counter has them.
     """
 
     places: tuple[Place, ...]
-    bound: tuple[Bound, ...]
+    bound: tuple[BoundEntry, ...]
     orphans: tuple[Entry, ...]
     templates: tuple[Entry, ...]
 
     def of_service(self, name: str) -> list[Entry]:
-        """The entries that may be of a service, by its ``name_of``."""
-        own = {n for n, place in enumerate(self.places) if name_of(place.service) == name}
-        return [one.entry for one in self.bound if not own.isdisjoint(one.at)]
+        """The entries that may belong to a service, given its ``name_of``."""
+        at = {n for n, place in enumerate(self.places) if name_of(place.service) == name}
+        return [bound.entry for bound in self.bound if not at.isdisjoint(bound.at)]
 
     def groups(self) -> list[set[int]]:
-        """Places together between which an entry cannot be told; most are alone."""
+        """Groups of places that may count the same entries; most groups have one place."""
         group_of = [{n} for n in range(len(self.places))]
-        for one in self.bound:
-            first = group_of[one.at[0]]
-            for other in one.at[1:]:
+        for bound in self.bound:
+            first = group_of[bound.at[0]]
+            for other in bound.at[1:]:
                 if other in first:
                     continue
                 first |= group_of[other]
@@ -86,8 +86,8 @@ class Sorted:
         return list({id(group): group for group in group_of}.values())
 
 
-def sort_entries(services: Sequence[Service], entries: Iterable[Entry]) -> Sorted:
-    """Find each entry's place."""
+def sort_entries(services: Sequence[Service], entries: Iterable[Entry]) -> OwnedEntries:
+    """Find the places of each entry."""
     places = [Place(service, server) for service in services for server in service.destinations]
     index = _Index()
     for number, place in enumerate(places):
@@ -97,10 +97,10 @@ def sort_entries(services: Sequence[Service], entries: Iterable[Entry]) -> Sorte
         if is_template(entry):
             templates.append(entry)
         elif at := index.find(entry):
-            bound.append(Bound(entry=entry, at=at))
+            bound.append(BoundEntry(entry=entry, at=at))
         else:
             orphans.append(entry)
-    return Sorted(
+    return OwnedEntries(
         places=tuple(places),
         bound=tuple(bound),
         orphans=tuple(orphans),
@@ -110,7 +110,7 @@ def sort_entries(services: Sequence[Service], entries: Iterable[Entry]) -> Sorte
 
 @dataclass(slots=True)
 class _Index:
-    """Places by what an entry of theirs has, each with its server's port."""
+    """Places by the fields of their entries, each with its server's port."""
 
     exact: dict[Hashable, list[int]] = field(default_factory=lambda: defaultdict(list))
     ftp: dict[Hashable, list[int]] = field(default_factory=lambda: defaultdict(list))
@@ -120,7 +120,7 @@ class _Index:
     marked: dict[Hashable, list[tuple[int, int]]] = field(default_factory=lambda: defaultdict(list))
 
     def add(self, number: int, place: Place) -> None:
-        """Enter a place."""
+        """Add a place."""
         service, server = place
         if service.address is None:
             self.marked[server.address].append((number, server.port))
@@ -134,11 +134,11 @@ class _Index:
                 self.ftp[service.address, server.address].append(number)
 
     def find(self, entry: Entry) -> tuple[int, ...]:
-        """The places that an entry may be counted at; none of an orphan."""
+        """The places that may count an entry; none for an orphan."""
         ends = (entry.vip, entry.port, entry.real_server, entry.real_port)
-        own = self.exact.get((entry.protocol, *ends)) or self._ftp_data(entry)
-        own = own or _fitting(self.any_port, (entry.protocol, entry.vip, entry.real_server), entry)
-        return (*own, *_fitting(self.marked, entry.real_server, entry))
+        at = self.exact.get((entry.protocol, *ends)) or self._ftp_data(entry)
+        at = at or _fitting(self.any_port, (entry.protocol, entry.vip, entry.real_server), entry)
+        return (*at, *_fitting(self.marked, entry.real_server, entry))
 
     def _ftp_data(self, entry: Entry) -> list[int]:
         """Data connections are bound to the control connection's real server (ip_vs_ftp)."""
@@ -151,13 +151,13 @@ class _Index:
 def _fitting(
     index: Mapping[Hashable, list[tuple[int, int]]], key: Hashable, entry: Entry
 ) -> list[int]:
-    """Where a service takes several ports: the server's own port, else the one that was asked for.
+    """The places of a service with several ports: by the server's port, else the packet's.
 
     A server without a port, or any server under persistence, gets the packet's
     (``ip_vs_schedule``, ``ip_vs_sched_persist``).
     """
     known = index.get(key, [])
-    own = [number for number, port in known if port == entry.real_port]
-    if own or entry.real_port != entry.port:
-        return own
+    same_port = [number for number, port in known if port == entry.real_port]
+    if same_port or entry.real_port != entry.port:
+        return same_port
     return [number for number, _ in known]

@@ -1,1 +1,1 @@
-"""Where an imported log's stamps lie: their zone, and their place on a capture's clock."""
+"""The clock of an imported log: its time zone, and its shift against a capture's clock."""

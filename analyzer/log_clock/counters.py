@@ -1,6 +1,6 @@
-"""Where the stamps of a log lie on the clock of a capture, from the events that both of them show.
+"""The shift between a log's clock and a capture's, from the events that both of them show.
 
-A log of counters shows rises, a capture the first packets of connections; both tell of the same
+A log of counters shows rises, a capture the first packets of connections; both are of the same
 entries. For a shift (the log's clock less the capture's) to be true,
 
 ==========  ====================================================================================
@@ -11,7 +11,7 @@ Conns       where a log has them, as many came as began: no birth hides behind a
 
 Every shift that contradicts neither, and lets the two overlap, is possible; the shift is known only
 where all possible ones lie close together. Repeated bursts that are alike, or a load that neither
-begins nor ends within the log, allow many. An entry that is told by its client's port dates itself
+begins nor ends within the log, allow many. An entry whose client port is known dates itself
 (``Appeared``): then a shift is one that most of them agree on.
 """
 
@@ -20,7 +20,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analyzer.log_clock.model import ClockMatch, is_zone, unmatched
-from analyzer.log_clock.score import Problem, Score
+from analyzer.log_clock.score import Score, ShiftSearch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from analyzer.log_clock.model import Track
 
 FEWEST = 5
-"""Entries that must have been seen to come before a shift is claimed that no zone explains."""
+"""Entries in both that a shift needs which is no time zone's."""
 
 CONTRADICTED = 0.1
-"""The share of the entries that may contradict: packets that were missed, others' connections."""
+"""Share of the entries that may contradict a shift: missed packets, others' connections."""
 
 RIVAL = 0.45
-"""Of the entries that the best shift explains: a shift that explains so many is another answer.
+"""Share of the best shift's entries from which on another shift is possible too.
 
 Of bursts at one interval the next shift explains all but one; of two, half. That the intervals of
 three unequal ones agree by chance is not considered."""
@@ -47,12 +47,11 @@ _BISECTIONS = 12
 def match_counters(
     tracks: Sequence[Track], covered_s: tuple[float, float], resolution_s: float
 ) -> ClockMatch:
-    """The shift by counters.
+    """The shift of the clocks by a log of counters.
 
     Args:
-        tracks: one for each virtual service that both know.
-        covered_s: when the capture's first and last packet came, on its clock; of what came before
-            and after it is silent.
+        tracks: of each virtual service that both know.
+        covered_s: the capture's first and last packet, on its clock.
         resolution_s: of the stamps, which are rounded down to it.
     """
     usable = [
@@ -62,8 +61,8 @@ def match_counters(
         return unmatched("the capture has no connection to a service of the log")
     if not any((track.held[1:] > track.held[:-1]).any() for track in usable):
         return unmatched("the log's counters never rise")
-    problem = Problem(usable, covered_s, resolution_s)
-    scored = problem.search()
+    search = ShiftSearch(usable, covered_s, resolution_s)
+    scored = search.search()
     best = max((score for _, score in scored), key=lambda score: score.value)
     if best.explained < 1:
         return unmatched("no entry came in both the log and the capture")
@@ -72,15 +71,15 @@ def match_counters(
             "no shift brings the rises of the log's counters and the connections of the capture "
             "together: the counters hold others' load, or packets were missed"
         )
-    return _judged(problem, scored, best)
+    return _match_of(search, scored, best)
 
 
-def _judged(problem: Problem, scored: list[tuple[float, Score]], best: Score) -> ClockMatch:
-    """Which shifts are as good as the best, and whether they are one answer."""
+def _match_of(search: ShiftSearch, scored: list[tuple[float, Score]], best: Score) -> ClockMatch:
+    """All shifts that are possible beside the best, and whether they are one answer."""
     limit = best.contradicted + max(_SLACK, _SLACK_SHARE * best.explained)
 
     def possible(shift_s: float) -> bool:
-        score = problem.score(shift_s)
+        score = search.score(shift_s)
         enough = score.explained >= max(RIVAL * best.explained, 1)
         return enough and score.contradicted <= limit
 
@@ -89,10 +88,10 @@ def _judged(problem: Problem, scored: list[tuple[float, Score]], best: Score) ->
         for shift_s, score in scored
         if score.explained >= RIVAL * best.explained and score.contradicted <= limit
     )
-    groups = _groups(shifts, problem.step_s)
-    edges = [_widened(group, possible, problem.step_s) for group in groups]
+    groups = _groups(shifts, search.step_s)
+    edges = [_edges(group, possible, search.step_s) for group in groups]
     low_s, high_s = min(low for low, _ in edges), max(high for _, high in edges)
-    narrow = high_s - low_s <= problem.narrow_s
+    narrow = high_s - low_s <= search.narrow_s
     clear = narrow and (best.explained >= FEWEST or is_zone(low_s, high_s))
     return ClockMatch(
         low_s=low_s,
@@ -130,7 +129,7 @@ def _groups(shifts: list[float], step_s: float) -> list[list[float]]:
     return groups
 
 
-def _widened(
+def _edges(
     group: list[float], possible: Callable[[float], bool], step_s: float
 ) -> tuple[float, float]:
     """A group's edges, each between the last possible shift and the first that is not."""

@@ -1,4 +1,4 @@
-"""The shift of clocks by entries that are told by their clients' ports."""
+"""The shift of the clocks by entries whose client ports are known."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from analyzer.log_clock.model import Appeared
 
 _FEWEST_PORTS = 2
-"""By chance two ports hardly agree; one is believed where a zone explains its shift."""
+"""Two ports hardly agree by chance; one suffices if a time zone explains its shift."""
 
 _SLACK = 2.0
 _SLACK_SHARE = 0.02
 
 
 def match_entries(appeared: Appeared, resolution_s: float) -> ClockMatch:
-    """The shift by entries whose client's ports are known: what most of them agree on."""
+    """The shift on which most entries with known client ports agree."""
     low = appeared.after_s - appeared.packet_s
     high = appeared.by_s + resolution_s - appeared.packet_s
     known = np.isfinite(low)

@@ -1,4 +1,4 @@
-"""Instants in words: UTC, or an imported log's own time where its zone is not known."""
+"""Instants in words: UTC, or the log's local time where its zone is not known."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 UTC = "UTC"
 
 
-def in_its_own_time(drain: Drain, log_clock: LogClock | None) -> Drain:
-    """A drain's instants as what they are: not UTC where nobody knows the log's zone.
+def in_log_time(drain: Drain, log_clock: LogClock | None) -> Drain:
+    """A drain with its instants in the log's local time, if the log's zone is not known.
 
-    Without ``Z`` they are the log's local time; without a date where the log names none.
+    Local times have no ``Z``, and no date where the log has none.
     """
     if log_clock is None or log_clock.is_utc:
         return drain
@@ -29,7 +29,7 @@ def in_its_own_time(drain: Drain, log_clock: LogClock | None) -> Drain:
     return replace(
         drain,
         weight_zero_since=local(drain.weight_zero_since) or "",
-        states=tuple(replace(one, gone_by=local(one.gone_by)) for one in drain.states),
+        states=tuple(replace(state, gone_by=local(state.gone_by)) for state in drain.states),
         gone_by=local(drain.gone_by),
         not_before=local(drain.not_before),
         gone=local(drain.gone),

@@ -19,12 +19,12 @@ _QUARTER_S = 900.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Track:
-    """What a log and a capture say of one virtual service, each on its own clock, in seconds.
+    """One virtual service in a log and in a capture, each on its own clock, in seconds.
 
     Attributes:
         polled_s: the stamps of the polls, ascending; shape (n,).
         held: ActiveConn and InActConn together; shape (n,).
-        came: how many entries had come by each poll (Conns), shape (n,); None where not counted.
+        came: entries made up to each poll (Conns), shape (n,); None where not counted.
         began_s: first packets of connections, ascending; shape (m,).
     """
 
@@ -36,7 +36,7 @@ class Track:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Appeared:
-    """Entries told by their ports: between which stamps each appeared, and its first packet.
+    """Entries with known client ports: the stamps between which each appeared, its first packet.
 
     Attributes:
         after_s, by_s: the last poll without it (-inf: none), the first with it; shape (n,).
@@ -54,11 +54,11 @@ class ClockMatch:
 
     Attributes:
         low_s, high_s: all possible shifts lie between these.
-        explained: entries that came in both, at the best shift.
-        contradicted: entries that came in one of them only, where both could show them.
-        possible_s: the possible shifts, as ranges that are apart from each other, ascending.
+        explained: entries that appear in both, at the best shift.
+        contradicted: entries that appear in only one, where both could show them.
+        possible_s: the possible shifts as disjoint ranges, ascending.
         clear: whether the shift is known.
-        why: why it is not; empty where it is.
+        why: the shift is not known; empty if it is.
     """
 
     low_s: float
@@ -71,17 +71,17 @@ class ClockMatch:
 
     @property
     def shift_s(self) -> float:
-        """The middle of the possible ones."""
+        """The middle of the possible shifts."""
         return (self.low_s + self.high_s) / 2
 
     @property
     def uncertainty_s(self) -> float:
-        """Half of what they span."""
+        """Half the range of the possible shifts."""
         return (self.high_s - self.low_s) / 2
 
 
 def unmatched(why: str) -> ClockMatch:
-    """Nothing that could be matched."""
+    """A match without any shift, and why."""
     return ClockMatch(
         low_s=-np.inf,
         high_s=np.inf,
@@ -94,5 +94,5 @@ def unmatched(why: str) -> ClockMatch:
 
 
 def is_zone(low_s: float, high_s: float) -> bool:
-    """Whether a whole number of quarters of an hour is among the shifts, as zones differ by."""
+    """Whether a multiple of 15 minutes, as between time zones, is among the shifts."""
     return math.floor(high_s / _QUARTER_S) * _QUARTER_S >= low_s

@@ -1,4 +1,4 @@
-"""Whether a log and a capture are joined, and by which shift of their clocks."""
+"""The decision whether a log and a capture are joined, and by which shift of their clocks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from analyzer.log_clock.model import ClockMatch
 
 EXACT_S = 0.01
-"""Stamps as fine as this are taken at their word where the events do not contradict them."""
+"""Stamps as fine as this are believed where the events do not contradict them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,11 +17,11 @@ class Stamps:
     """How the stamps of a log were read.
 
     Attributes:
-        zone: as they name it; None where they name none.
-        utc_offset_s: what they were read with; None where the zone is not known (they were then
-            read as if it were UTC).
-        dated: whether they name a day.
-        resolution_s: they are rounded down to it.
+        zone: named in them; None if none is.
+        utc_offset_s: applied when they were read; None where the zone is not known (UTC was
+            assumed then).
+        dated: they contain the day.
+        resolution_s: to which they are rounded down.
     """
 
     zone: str | None
@@ -31,20 +31,20 @@ class Stamps:
 
     @property
     def known(self) -> bool:
-        """Whether they name instants."""
+        """Whether they are known instants."""
         return self.utc_offset_s is not None and self.dated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placed:
-    """Where a log lies on a capture's clock.
+    """How a log is placed on a capture's clock.
 
     Attributes:
-        joined: whether the two may be looked at together.
-        confirmed: whether their events say so; else the stamps do alone.
+        joined: whether the two may be analysed together.
+        confirmed: by their events; else only by the stamps.
         shift_s: the log's clock less the capture's; None where it is not known.
         uncertainty_s: of a poll's instant on the capture's clock.
-        why: what it rests on, or why they are not joined.
+        why: they are joined so, or not joined.
     """
 
     joined: bool
@@ -55,12 +55,12 @@ class Placed:
 
 
 def place(match: ClockMatch, stamps: Stamps, *, overlap: bool) -> Placed:
-    """Join a log and a capture where it is clear how, else say why not.
+    """Decide whether and how to join a log and a capture.
 
     Args:
-        match: what their events say.
+        match: by their events.
         stamps: of the log.
-        overlap: whether the two overlap in time if the stamps are right as they were read.
+        overlap: the two overlap in time if the stamps are right as read.
     """
     if match.clear:
         return _by_events(match, stamps, match.low_s, match.high_s)

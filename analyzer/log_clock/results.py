@@ -1,4 +1,4 @@
-"""What is said of the clock of an imported log."""
+"""The clock of an imported log as a result."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 class LogClock:
     """How the stamps of an imported log were read, and where they lie on a capture's clock."""
 
-    zone: str | None  # as the stamps name it; None where they name none
-    utc_offset_s: float | None  # what they were read with; None where the zone is not known
-    dated: bool  # whether they name a day
+    zone: str | None  # named in the stamps
+    utc_offset_s: float | None  # applied when they were read; None where the zone is not known
+    dated: bool  # the stamps contain the day
     resolution_s: float
     joined: bool | None  # whether log and capture were brought together; None without both
     confirmed: bool  # by the events of both; else joined by the stamps alone
     shift_s: float | None  # the log's clock, as read, less the capture's; None where not known
     uncertainty_s: float | None
-    why: str  # what the shift rests on, or why the two were not joined
+    why: str  # the basis of the shift, or why the two were not joined
 
     @property
     def is_utc(self) -> bool:
@@ -32,15 +32,15 @@ class LogClock:
 
 
 def log_clock_of(manifest: Mapping[str, Any]) -> LogClock | None:
-    """What a manifest says of it; None of a recording that is no import of a log.
+    """The log clock in a manifest; None if the recording is no import of a log.
 
     Raises:
-        RecordingError: what it says is not what an import writes.
+        RecordingError: it is not what an import writes.
     """
-    said = (manifest.get("imported") or {}).get("log_clock")
-    if said is None:
+    document = (manifest.get("imported") or {}).get("log_clock")
+    if document is None:
         return None
     try:
-        return LogClock(**said)
+        return LogClock(**document)
     except TypeError as error:
         raise RecordingError(f"run.json: log_clock: {error}") from error

@@ -27,19 +27,19 @@ _MOST_BINS = 1 << 22
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Entries that came in both the log and the capture, and in one of them only."""
+    """Number of entries that appear in both the log and the capture, and in only one."""
 
     explained: float
     contradicted: float
 
     @property
     def value(self) -> float:
-        """The greater, the better."""
+        """Quality of the fit: greater is better."""
         return self.explained - self.contradicted
 
 
-class Problem:
-    """The tracks, and how well a shift fits them."""
+class ShiftSearch:
+    """Search for the shifts of clocks that fit some tracks."""
 
     def __init__(
         self, tracks: Sequence[Track], covered_s: tuple[float, float], resolution_s: float
@@ -47,15 +47,15 @@ class Problem:
         self.tracks = tracks
         self.covered_s = covered_s
         self.resolution_s = resolution_s
-        gaps_s = np.concatenate([np.diff(one.polled_s) for one in tracks])
+        gaps_s = np.concatenate([np.diff(track.polled_s) for track in tracks])
         self.poll_s = float(np.median(gaps_s[gaps_s > 0]))
         self.step_s = max(self.poll_s, resolution_s, 1e-3) / _SUBSTEPS
         self.narrow_s = 3 * self.poll_s + 2 * resolution_s
-        self.size = sum(len(one.polled_s) + len(one.began_s) for one in tracks)
-        self.life_s = min(_shortest_life_s(one) for one in tracks)
+        self.size = sum(len(track.polled_s) + len(track.began_s) for track in tracks)
+        self.life_s = min(_shortest_life_s(track) for track in tracks)
 
     def search(self) -> list[tuple[float, Score]]:
-        """Shifts that may be true, coarsely and, around the best of them, finely; and scores."""
+        """Candidate shifts with their scores: coarse ones, and finer ones around the best."""
         coarse = self._coarse()
         scored = {float(shift_s): self.score(float(shift_s)) for shift_s in coarse}
         most = _MOST_WORK // (_FINE_STEPS // 2 * self.size)
@@ -70,19 +70,21 @@ class Problem:
 
     def _coarse(self) -> Floats:
         """Shifts at which rises of the log meet births of the capture, by cross-correlation."""
-        first_s = min(float(one.polled_s[0]) for one in self.tracks)
-        last_s = max(float(one.polled_s[-1]) for one in self.tracks)
-        began_s = min(float(one.began_s[0]) for one in self.tracks)
-        until_s = max(float(one.began_s[-1]) for one in self.tracks)
+        first_s = min(float(track.polled_s[0]) for track in self.tracks)
+        last_s = max(float(track.polled_s[-1]) for track in self.tracks)
+        began_s = min(float(track.began_s[0]) for track in self.tracks)
+        until_s = max(float(track.began_s[-1]) for track in self.tracks)
         span_s = (last_s - first_s) + (until_s - began_s)
         bin_s = max(self.poll_s, self.resolution_s, span_s / _MOST_BINS)
         size = int(span_s / bin_s) + 4
         together = np.zeros(size)
-        for one in self.tracks:
-            rises = np.maximum(np.diff(one.held), 0)
-            at = ((one.polled_s[1:] - first_s) / bin_s).astype(np.int64)
+        for track in self.tracks:
+            rises = np.maximum(np.diff(track.held), 0)
+            at = ((track.polled_s[1:] - first_s) / bin_s).astype(np.int64)
             log = np.bincount(at, weights=rises, minlength=size)
-            births = np.bincount(((one.began_s - began_s) / bin_s).astype(np.int64), minlength=size)
+            births = np.bincount(
+                ((track.began_s - began_s) / bin_s).astype(np.int64), minlength=size
+            )
             spectrum = np.fft.rfft(log) * np.conj(np.fft.rfft(births))
             together += np.fft.irfft(spectrum, size)
         wide = np.maximum(together, np.maximum(np.roll(together, 1), np.roll(together, -1)))
@@ -97,29 +99,29 @@ class Problem:
     def score(self, shift_s: float) -> Score:
         """How many entries a shift explains, and how many contradict it."""
         explained = contradicted = 0.0
-        for one in self.tracks:
-            more, against = self._score(one, shift_s)
+        for track in self.tracks:
+            more, against = self._score(track, shift_s)
             explained, contradicted = explained + more, contradicted + against
         return Score(explained, contradicted)
 
-    def _score(self, one: Track, shift_s: float) -> tuple[float, float]:
-        polled_s = one.polled_s - shift_s
+    def _score(self, track: Track, shift_s: float) -> tuple[float, float]:
+        polled_s = track.polled_s - shift_s
         late_s = polled_s + self.resolution_s
-        by_sure = np.searchsorted(one.began_s, polled_s, side="right")
-        by_late = np.searchsorted(one.began_s, late_s, side="right")
-        came = np.diff(one.came) if one.came is not None else np.diff(one.held)
+        by_sure = np.searchsorted(track.began_s, polled_s, side="right")
+        by_late = np.searchsorted(track.began_s, late_s, side="right")
+        came = np.diff(track.came) if track.came is not None else np.diff(track.held)
         rises = np.maximum(came, 0)
         most = by_late[1:] - by_sure[:-1]
         covered = (late_s[1:] >= self.covered_s[0]) & (polled_s[:-1] <= self.covered_s[1])
         explained = float(np.minimum(rises, most)[covered].sum())
         unbacked = float(np.maximum(rises - most, 0)[covered].sum())
-        if one.came is not None:
+        if track.came is not None:
             fewest = np.maximum(by_sure[1:] - by_late[:-1], 0)
             return explained, unbacked + float(np.maximum(fewest - rises, 0)[covered].sum())
-        return explained, unbacked + self._unseen(one, polled_s, late_s)
+        return explained, unbacked + self._unseen(track, polled_s, late_s)
 
-    def _unseen(self, one: Track, polled_s: Floats, late_s: Floats) -> float:
-        """Connections that began between two polls, and that no rise and no end makes room for.
+    def _unseen(self, track: Track, polled_s: Floats, late_s: Floats) -> float:
+        """Connections that began between two polls although no rise or expiry leaves room for them.
 
         What is younger than the shortest life cannot have ended, so no more ended than were there
         so long before. The polls are so many apart that the stamps' resolution leaves a time
@@ -130,25 +132,25 @@ class Problem:
             return 0.0
         since_s = np.maximum(late_s[:-apart], polled_s[apart:] - self.life_s)
         until_s = polled_s[apart:]
-        began = np.searchsorted(one.began_s, until_s, side="right")
-        began -= np.searchsorted(one.began_s, np.minimum(since_s, until_s), side="right")
-        rose = one.held[apart:] - one.held[:-apart]
+        began = np.searchsorted(track.began_s, until_s, side="right")
+        began -= np.searchsorted(track.began_s, np.minimum(since_s, until_s), side="right")
+        rose = track.held[apart:] - track.held[:-apart]
         before = np.searchsorted(polled_s, until_s - self.life_s + self.resolution_s, side="right")
-        could_end = one.held[np.maximum(before - 1, 0)]
+        could_end = track.held[np.maximum(before - 1, 0)]
         return float(np.clip(began - rose - could_end, 0, began).sum()) / apart
 
 
-def _shortest_life_s(one: Track) -> float:
-    """What an entry may be taken to live, cautiously.
+def _shortest_life_s(track: Track) -> float:
+    """A cautious estimate of an entry's shortest lifetime.
 
     Half of the shortest time from a rise to the next fall: had an entry lived less than that, a
     fall would have come sooner.
     """
-    change = np.diff(one.held)
-    rises, falls = one.polled_s[1:][change > 0], one.polled_s[:-1][change < 0]
+    change = np.diff(track.held)
+    rises, falls = track.polled_s[1:][change > 0], track.polled_s[:-1][change < 0]
     if not len(rises):
         return _SHORTEST_LIFE_S
     next_fall = np.searchsorted(falls, rises)
-    ends_s = np.r_[falls, max(float(one.polled_s[-1]), float(rises[-1]))][next_fall]
+    ends_s = np.r_[falls, max(float(track.polled_s[-1]), float(rises[-1]))][next_fall]
     shortest_s = float((ends_s - rises).min()) / 2
     return min(max(shortest_s, _SHORTEST_LIFE_S), _LONGEST_ASSUMED_LIFE_S)

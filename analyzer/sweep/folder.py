@@ -1,4 +1,4 @@
-"""``sweep.json``: which runs of a folder are one sweep."""
+"""``sweep.json``: the runs in a folder that are one sweep."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ def parse_folder(text: str, where: str) -> list[tuple[float, str]]:
     """The values of tcpfin, seconds, and the names of their runs within the folder.
 
     Args:
-        text: of the file.
-        where: it is, for messages.
+        text: the file's content.
+        where: its name, for messages.
 
     Raises:
-        RecordingError: it is no such file.
+        RecordingError: the text is not of such a file.
     """
     try:
-        said = json.loads(text)
-        if said["schema_version"] != SCHEMA_VERSION:
+        document = json.loads(text)
+        if document["schema_version"] != SCHEMA_VERSION:
             raise RecordingError(f"{where}: expected schema_version {SCHEMA_VERSION}")
-        return [(_value_s(row["tcpfin_s"]), _name(row["run"])) for row in said["runs"]]
+        return [(_value_s(row["tcpfin_s"]), _name(row["run"])) for row in document["runs"]]
     except (ValueError, TypeError, KeyError, RecursionError):
         raise RecordingError(f"{where}: not a list of a sweep's runs") from None
 
 
 def parse_planned(text: str) -> int | None:
-    """How many runs the sweep was to have; None where its file does not say so."""
+    """The planned number of runs; None where the file does not have it."""
     planned = json.loads(text).get("runs_planned")
     return planned if type(planned) is int and planned > 0 else None
 
@@ -46,7 +46,7 @@ def _value_s(value: Any) -> float:
 
 
 def _name(value: Any) -> str:
-    """A folder right below: what was recorded elsewhere is not believed."""
+    """The name of a folder directly below; anything else could point outside the sweep."""
     if not isinstance(value, str) or "/" in value or "\0" in value or value in ("", ".", ".."):
         raise ValueError(value)
     return value

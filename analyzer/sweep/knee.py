@@ -19,22 +19,21 @@ LAST_ACK = "the last packets of a client that had sent its FIN"
 
 
 def knee_of(points: Sequence[Point]) -> Knee:
-    """Name it from all runs together: the longest silence of any must be shorter.
+    """The smallest tcpfin that is longer than the longest silence in all runs.
 
     Args:
-        points: of one sweep, in any order; those where something else than tcpfin governs (nat)
-            have no say.
+        points: of one sweep, in any order; points that another timeout governs (nat) do not count.
     """
     if any(point.timeout_name == "tcpfin" for point in points):
         points = [point for point in points if point.timeout_name in (None, "tcpfin")]
     waits = [point.waits for point in points if point.waits and point.waits.connections]
     if not any(point.timeout_name == "tcpfin" for point in points):
-        return _none(waits, "tcpfin governed no entry of these runs, so any value will do")
+        return _no_knee(waits, "tcpfin governed no entry of these runs, so any value will do")
     if not waits:
-        return _none(waits, "no capture shows how these connections closed")
-    connections = sum(one.connections for one in waits)
+        return _no_knee(waits, "no capture shows how these connections closed")
+    connections = sum(wait.connections for wait in waits)
     jitters_s = [point.path_jitter_s for point in points if point.path_jitter_s is not None]
-    longest_s = max((one.longest_s for one in waits if one.longest_s is not None), default=0.0)
+    longest_s = max((wait.longest_s for wait in waits if wait.longest_s is not None), default=0.0)
     uncertainty_s = max(jitters_s, default=0.0)
     allowed = [p.tcpfin_s for p in points if p.tcpfin_s > longest_s + uncertainty_s]
     return Knee(
@@ -49,23 +48,23 @@ def knee_of(points: Sequence[Point]) -> Knee:
     )
 
 
-def _none(waits: Sequence[FinWaits], why: str) -> Knee:
+def _no_knee(waits: Sequence[FinWaits], why: str) -> Knee:
     return Knee(
         tcpfin_s=None,
         least_s=None,
         longest_wait_s=None,
         uncertainty_s=None,
         limited_by=None,
-        connections=sum(one.connections for one in waits),
+        connections=sum(wait.connections for wait in waits),
         why=why,
         not_measured=(),
     )
 
 
 def _limit(waits: Sequence[FinWaits], longest_s: float) -> str | None:
-    if any(one.longest_fin_s == longest_s for one in waits):
+    if any(wait.longest_fin_s == longest_s for wait in waits):
         return FIN_AGAIN
-    return LAST_ACK if any(one.longest_ack_s == longest_s for one in waits) else None
+    return LAST_ACK if any(wait.longest_ack_s == longest_s for wait in waits) else None
 
 
 def _why(
@@ -96,7 +95,7 @@ def _not_measured(
         "other clients: these were the sweep's own, on their own path; loadgen collect --capture "
         "records those that really come",
     ]
-    if not any(one.repeated for one in waits):
+    if not any(wait.repeated for wait in waits):
         rows.append("loss: no FIN had to be sent again in these runs")
     if not measured_jitter:
         rows.append("how far packets move against each other between the capture and the director")

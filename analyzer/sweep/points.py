@@ -1,4 +1,4 @@
-"""A run under one value of tcpfin as a point, beside what the model says of the same load."""
+"""A sweep's points: each run under one tcpfin, compared with the model of the same load."""
 
 from __future__ import annotations
 
@@ -40,22 +40,24 @@ _SIGMAS = 3
 def sweep_of(
     folder: str, runs: Sequence[tuple[float, Analysis]], planned: int | None = None
 ) -> Sweep:
-    """What the runs of a sweep say together; those that did not come to their end say nothing.
+    """The result of a sweep, from the runs that completed.
 
     Args:
         folder: its name.
-        runs: the value of tcpfin that was in force, and the run's analysis.
-        planned: how many runs there were to be; None where that is not known.
+        runs: the tcpfin in force, and the run's analysis.
+        planned: number of runs; None where not known.
 
     Raises:
-        AnalyzerError: there is none.
+        AnalyzerError: no run completed.
     """
     whole = [run for run in runs if _unended(run[1]) is None]
     if not whole:
         raise AnalyzerError(f"{folder}: no run of a sweep there that came to its end")
-    found = [point_of(*run) for run in whole]
-    ways = list(dict.fromkeys(point.forwarding for point in found))
-    points = tuple(sorted(found, key=lambda one: (ways.index(one.forwarding), one.tcpfin_s)))
+    unordered = [point_of(*run) for run in whole]
+    ways = list(dict.fromkeys(point.forwarding for point in unordered))
+    points = tuple(
+        sorted(unordered, key=lambda point: (ways.index(point.forwarding), point.tcpfin_s))
+    )
     knee = knee_of(points)
     missing = dict.fromkeys(row for _, analysis in whole for row in analysis.not_measured)
     missing |= dict.fromkeys(
@@ -76,22 +78,22 @@ def sweep_of(
 
 
 def _unended(analysis: Analysis) -> str | None:
-    """How a run ended that did not come to its end."""
+    """How an incomplete run ended; None if the run is complete."""
     ending = analysis.ending
     return None if ending is None or ending.is_whole else ending.text
 
 
 def point_of(tcpfin_s: float, analysis: Analysis) -> Point:
-    """One run as a point."""
+    """One run as a point of the sweep."""
     director = _busiest(analysis)
     row = _main_lifetime(analysis, director)
-    asked = _question(tcpfin_s, analysis, director)
-    model = forecast(asked) if asked else None
-    early = [one for one in analysis.ended_early if one.director == director]
-    held = [one for one in analysis.peaks if one.director == director]
-    waits = [one for one in analysis.pictures.fin_waits if one.director == director]
-    table = next((one for one in analysis.tables if one.director == director), None)
-    bits = _grown_bits(table) or (asked.conn_tab_bits if asked else CONN_TAB_BITS)
+    question = _question(tcpfin_s, analysis, director)
+    model = forecast(question) if question else None
+    early = [group for group in analysis.ended_early if group.director == director]
+    peak = next((peak for peak in analysis.peaks if peak.director == director), None)
+    waits = (waits for waits in analysis.pictures.fin_waits if waits.director == director)
+    table = next((table for table in analysis.tables if table.director == director), None)
+    bits = _grown_bits(table) or (question.conn_tab_bits if question else CONN_TAB_BITS)
     entry_bytes = table.entry_bytes if table else None
     return Point(
         tcpfin_s=tcpfin_s,
@@ -104,60 +106,62 @@ def point_of(tcpfin_s: float, analysis: Analysis) -> Point:
         failed=analysis.requests.failed,
         rate_per_s=analysis.requests.rate_per_s,
         duration_s=analysis.requests.duration_s,
-        peak_inactive=_peak(held[0].inactive if held else None, model),
+        peak_inactive=_peak(peak.inactive if peak else None, model),
         steady_inactive=_steady(analysis, director, model),
         timeout=row.timeout_measured_s if row else None,
         lifetime_s=row.lifetime_s if row else None,
         granule_s=row.granule_s if row else None,
         ports=_ports(row, model),
-        collisions=sum(one.n for one in early if one.cause == PORT_REUSE) if row or early else None,
-        memory=table_memory(held[0].active + held[0].inactive, bits, entry_bytes) if held else None,
-        waits=waits[0] if waits else None,
+        collisions=sum(group.n for group in early if group.cause == PORT_REUSE)
+        if row or early
+        else None,
+        memory=table_memory(peak.active + peak.inactive, bits, entry_bytes) if peak else None,
+        waits=next(waits, None),
         path_jitter_s=_path_jitter_s(analysis),
     )
 
 
 def _grown_bits(table: DirectorTable | None) -> int | None:
-    """Of the most buckets that a table had that grows by itself; None of one that does not."""
+    """log2 of the most buckets of a table that grows by itself; None of a fixed one."""
     if table is None or not table.resizes or not table.most_buckets:
         return None
     return table.most_buckets.bit_length() - 1
 
 
 def model_at(point: Point, analysis: Analysis, tcpfin_s: float) -> Forecast | None:
-    """What the model says of a point's load under another tcpfin."""
-    asked = _question(tcpfin_s, analysis, point.director)
-    return forecast(asked) if asked else None
+    """The model's forecast for a point's load under another tcpfin."""
+    question = _question(tcpfin_s, analysis, point.director)
+    return forecast(question) if question else None
 
 
-# -- beside the model ----------------------------------------------------------------------------
+# -- against the model ---------------------------------------------------------------------------
 
 
 def _peak(measured: int | None, model: Forecast | None) -> Beside | None:
-    """The peak by the model; which stair the load begins on is not known, nor is the poll."""
+    """The peak beside the model's; the timer wheel's phase and the poll's are not known."""
     if model is None:
         return None
-    asked, life = model.question, max(model.lives, key=lambda life: life.share)
+    question, life = model.question, max(model.lives, key=lambda life: life.share)
     settled_s = life.last_packet_s + life.last.timeout_s
     is_on_stairs = settled_s < model.duration_s < settled_s + 2 * life.last.granule_s
     unknown_s = _POLL_S + (life.last.granule_s if is_on_stairs else 0.0)
     if model.duration_s <= settled_s:
-        unknown_s = 0.0  # nothing goes before the load ends: the peak stands until a poll sees it
+        unknown_s = 0.0  # nothing expires before the load ends: a poll sees the peak
     value = model.peak.inactive
-    sigma = math.sqrt(value) * _SIGMAS if asked.arrivals == "poisson" else 0.0
+    sigma = math.sqrt(value) * _SIGMAS if question.arrivals == "poisson" else 0.0
     return Beside(
         measured=measured,
         model=value,
-        uncertainty=1 + asked.rate_per_s * unknown_s + sigma,
+        uncertainty=1 + question.rate_per_s * unknown_s + sigma,
         why=None if measured is not None else "no poll of a director",
     )
 
 
 def _steady(analysis: Analysis, director: str | None, model: Forecast | None) -> Beside | None:
-    """InActConn on average from when entries went as they came to the end of the load."""
+    """Average InActConn beside the model's, from the steady state to the end of the load."""
     if model is None or director is None:
         return None
-    asked, value = model.question, model.steady.inactive.mean
+    question, value = model.question, model.steady.inactive.mean
     widest_s = max(life.last.granule_s for life in model.lives)
     t_s, inactive = _inactive(analysis, director)
     began_s, ended_s = _load_span_s(analysis)
@@ -172,16 +176,16 @@ def _steady(analysis: Analysis, director: str | None, model: Forecast | None) ->
     length_s = float(np.ptp(at_s))
     # what a part of a stair at either end can do to the average of a sawtooth of this period
     stairs = widest_s**2 / (8 * length_s) if length_s >= widest_s else widest_s / 2
-    sigma = math.sqrt(value) * _SIGMAS if asked.arrivals == "poisson" else 0.0
+    sigma = math.sqrt(value) * _SIGMAS if question.arrivals == "poisson" else 0.0
     return Beside(
         measured=float(np.trapezoid(counts, at_s) / length_s),
         model=value,
-        uncertainty=1 + asked.rate_per_s * (stairs + _poll_s(at_s)) + sigma,
+        uncertainty=1 + question.rate_per_s * (stairs + _poll_s(at_s)) + sigma,
     )
 
 
 def _poll_s(at_s: Floats) -> float:
-    """Half of what lies between two polls: between them the average is not known better."""
+    """Half the interval of the polls: the average is not known more precisely."""
     return float(np.median(np.diff(at_s))) / 2
 
 
@@ -193,36 +197,36 @@ def _load_span_s(analysis: Analysis) -> tuple[float, float]:
 
 def _inactive(analysis: Analysis, director: str) -> tuple[Floats, Floats]:
     """A director's InActConn at each of its polls."""
-    own = [curve for curve in analysis.timeline.observed if curve.director == director]
-    if not own:
+    curves = [curve for curve in analysis.timeline.observed if curve.director == director]
+    if not curves:
         return np.zeros(0), np.zeros(0)
-    t_s = np.unique(np.concatenate([curve.t_s for curve in own]))
+    t_s = np.unique(np.concatenate([curve.t_s for curve in curves]))
     total = np.zeros(len(t_s))
-    for curve in own:
+    for curve in curves:
         total[np.searchsorted(t_s, curve.t_s)] += curve.inactive
     return t_s, total
 
 
 def _ports(row: Lifetime | None, model: Forecast | None) -> PortBudget | None:
-    """By the longest life that was seen; by the model's where none was seen to end."""
+    """The port budget by the longest measured lifetime, or else by the model's."""
     if model is None:
         return None
     if row is None or row.lifetime_s is None:
         return model.ports
-    asked = model.question
+    question = model.question
     return port_budget(
-        asked.rate_per_s,
-        asked.sources,
-        asked.ports,
+        question.rate_per_s,
+        question.sources,
+        question.ports,
         row.lifetime_s.max,
         client_held_s=model.ports.client_held_s,
     )
 
 
 def _path_jitter_s(analysis: Analysis) -> float | None:
-    """How much the way to the server varied: of the usual connects, the slowest less the fastest.
+    """How much the path to the server varied: the 99th percentile of connects less the fastest.
 
-    A packet may lie by so much nearer to the one before it at the director than in the capture.
+    The gap between two packets may be this much shorter at the director than in the capture.
     """
     connect_ms = analysis.timeline.connect_ms
     known = connect_ms[np.isfinite(connect_ms)]
@@ -231,12 +235,12 @@ def _path_jitter_s(analysis: Analysis) -> float | None:
     return float(np.percentile(known, 99) - known.min()) / 1e3
 
 
-# -- what a run says of itself -------------------------------------------------------------------
+# -- from a run's analysis -----------------------------------------------------------------------
 
 
 def _busiest(analysis: Analysis) -> str | None:
-    own = [row for row in analysis.peaks if row.director is not None]
-    return max(own, key=lambda row: row.inactive).director if own else None
+    peaks = [row for row in analysis.peaks if row.director is not None]
+    return max(peaks, key=lambda row: row.inactive).director if peaks else None
 
 
 def _main_lifetime(analysis: Analysis, director: str | None) -> Lifetime | None:
@@ -258,7 +262,7 @@ def _forwarding(analysis: Analysis, director: str | None) -> str | None:
 
 
 def _question(tcpfin_s: float, analysis: Analysis, director: str | None) -> Question | None:
-    """The run's load as the model is asked it; None where the run does not say enough."""
+    """The run's load as a question to the model; None where the run does not have enough."""
     plan = _mapping(analysis.manifest.get("plan"))
     known = _mapping(_mapping(analysis.manifest.get("directors")).get(director or ""))
     rate_per_s, duration_s = analysis.requests.rate_per_s, analysis.requests.duration_s
@@ -301,14 +305,14 @@ def _verdict(points: Sequence[Point], knee_s: float | None) -> str:
         return f"Tcpfin governed nothing here{waited}"
     values = ", ".join(dict.fromkeys(f"{point.tcpfin_s:g}" for point in governed))
     off = [f"{point.tcpfin_s:g}" for point in points if point.timeout_agrees is False]
-    lived = f"lived otherwise at {', '.join(off)} s" if off else "lived by each"
+    lifetimes = f"lived otherwise at {', '.join(off)} s" if off else "lived by each"
     enough = "None of these" if knee_s is None else f"{knee_s:g} s"
-    text = f"{enough} is enough for these clients: of tcpfin {values} s, entries {lived}"
-    return text + _ungoverned([one for one in points if one.forwarding != governed[0].forwarding])
+    text = f"{enough} is enough for these clients: of tcpfin {values} s, entries {lifetimes}"
+    return text + _ungoverned([p for p in points if p.forwarding != governed[0].forwarding])
 
 
 def _ungoverned(points: Sequence[Point]) -> str:
-    """Of the ways of forwarding beside the first: those where entries waited something else."""
+    """The other ways of forwarding in which another timeout governed, in words."""
     others = {
         point.forwarding: point.state
         for point in points

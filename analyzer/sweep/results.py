@@ -1,4 +1,4 @@
-"""The answer of a sweep as frozen values, and as the document that ``--json`` prints."""
+"""The result of a sweep as frozen values, and as the document that ``--json`` prints."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beside:
-    """A measured value beside the model's.
+    """A measured value and the model's.
 
     Attributes:
-        measured: None where the run does not know it.
-        model: what the model says of the same load.
-        uncertainty: how far the two may be apart without contradicting each other.
+        measured: None where the run does not have it.
+        model: for the same load.
+        uncertainty: the largest difference at which the two agree.
         why: there is no measured value.
     """
 
@@ -31,7 +31,7 @@ class Beside:
 
     @property
     def agrees(self) -> bool | None:
-        """Whether the point lies on the model's curve; None where there is no point."""
+        """Whether the two agree; None without a measured value."""
         if self.measured is None:
             return None
         return abs(self.measured - self.model) <= self.uncertainty
@@ -39,17 +39,17 @@ class Beside:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """One value of tcpfin: the run under it.
+    """The run under one value of tcpfin.
 
     Attributes:
         run: its directory.
-        director: the one that held most entries.
-        state: in which most of its inactive entries waited; ``timeout_name`` governed them.
+        director: with the most entries.
+        state: of most of its inactive entries; ``timeout_name`` governed them.
         peak_inactive: InActConn at its highest.
         steady_inactive: InActConn on average, once entries went as fast as they came.
-        timeout: the governing timeout, from the entries' ends, beside the one that was set.
-        lifetime_s: from an entry's last packet to its disappearance.
-        ports: how fast clients may come before ports return too soon, for lifetimes like these.
+        timeout: the governing timeout, measured by the entries' expiries.
+        lifetime_s: from an entry's last packet to its removal.
+        ports: the connection rate at which ports return too soon, for these lifetimes.
         collisions: entries that ended because their port came back.
         memory: of the table at its peak.
         waits: silences of closing connections; None without a capture.
@@ -78,7 +78,7 @@ class Point:
 
     @property
     def timeout_agrees(self) -> bool | None:
-        """Whether entries lived as long as tcpfin says; None if it was not tcpfin's to say."""
+        """Whether entries lived as long as tcpfin; None if another timeout governed them."""
         if self.timeout is None or self.timeout_name != "tcpfin":
             return None
         return abs(self.timeout.value - self.tcpfin_s) <= self.timeout.uncertainty
@@ -89,13 +89,13 @@ class Knee:
     """The smallest tcpfin that these clients allow.
 
     Attributes:
-        tcpfin_s: the smallest value of the sweep that does; None if none.
-        least_s: the smallest whole number of seconds that would; None where it is not known.
+        tcpfin_s: the smallest value of the sweep that suffices; None if none does.
+        least_s: the smallest whole number of seconds that would suffice; None where not known.
         longest_wait_s: the longest silence of a closing connection, within ± ``uncertainty_s``.
         limited_by: what ended that silence.
-        connections: among how many it is the longest.
-        why: in words.
-        not_measured: what would move it, and these runs could not tell.
+        connections: number of connections in which it was the longest.
+        why: the reason in words.
+        not_measured: influences that these runs did not show.
     """
 
     tcpfin_s: float | None
@@ -110,9 +110,9 @@ class Knee:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sweep:
-    """The points, by way of forwarding, smallest tcpfin first, and what they say together.
+    """The points, by way of forwarding, smallest tcpfin first, and the verdict.
 
-    Fewer than ``runs_planned``: the sweep was interrupted, or a run of it was.
+    Fewer points than ``runs_planned``: the sweep, or a run of it, was interrupted.
     """
 
     folder: str
@@ -129,7 +129,7 @@ class Sweep:
 
 
 def to_json(sweep: Sweep) -> dict[str, Any]:
-    """The Sweep as a plain document; what is derived of a Beside or Point stands with it."""
+    """The Sweep as a plain document, with the derived values of its points."""
     document = asdict(sweep)
     for point, shown in zip(sweep.points, document["points"], strict=True):
         for name in ("peak_inactive", "steady_inactive"):

@@ -1,4 +1,4 @@
-"""How long a connection that is closing falls silent, as its director sees it.
+"""The silences of closing connections, as their director sees them.
 
 From the client's first FIN on, an entry without replies waits in FIN_WAIT, and every further packet
 of the connection starts tcpfin anew. So tcpfin must be longer than the longest silence between two
@@ -30,12 +30,12 @@ class FinWaits:
     """The silences of one director's closing connections.
 
     Attributes:
-        connections: whose client's FIN passed it.
-        repeated: of them, those with a FIN that was sent again.
-        longest_fin_s: the longest silence that a repeated FIN ended; None without one.
-        longest_ack_s: the longest that any other packet ended; None without one.
-        longest_half_closed_s: from a client's FIN to its server's, at the longest; None where no
-            capture shows both.
+        connections: number of connections whose client's FIN passed it.
+        repeated: of them, those with a retransmitted FIN.
+        longest_fin_s: the longest silence that a retransmitted FIN ended; None without one.
+        longest_ack_s: the longest silence that any other packet ended; None without one.
+        longest_half_closed_s: the longest time from a client's FIN to its server's; None where
+            no capture shows both.
     """
 
     director: str
@@ -47,7 +47,7 @@ class FinWaits:
 
     @property
     def longest_s(self) -> float | None:
-        """The longest silence of all; None if nothing followed any FIN."""
+        """The longest silence; None if no packet followed any FIN."""
         return max(
             (s for s in (self.longest_fin_s, self.longest_ack_s) if s is not None), default=None
         )
@@ -81,15 +81,15 @@ def fin_waits(director: str, passed: Segments, once: Segments, *, sees_replies: 
 
 
 def _begins(segments: Segments) -> Bools:
-    """Which rows begin a connection: a flow's first, and every SYN of a client."""
+    """Which rows begin a connection: the first of a flow, and every SYN of a client."""
     flow = segments.flow
     first = np.r_[True, flow[1:] != flow[:-1]] if len(flow) else np.zeros(0, dtype=bool)
-    found: Bools = first | ((segments.flag == Flag.SYN) & segments.to_vip)
-    return found
+    begins: Bools = first | ((segments.flag == Flag.SYN) & segments.to_vip)
+    return begins
 
 
 def _after_first(marked: Bools, begins: Bools) -> Bools:
-    """Which rows have a marked one before them in their own connection."""
+    """Which rows come after a marked row of the same connection."""
     before: Ints = np.cumsum(marked) - marked
     starts = np.flatnonzero(begins)
     since: Ints = before[starts][np.cumsum(begins) - 1] if len(starts) else before
@@ -97,7 +97,7 @@ def _after_first(marked: Bools, begins: Bools) -> Bools:
 
 
 def _half_closed_s(segments: Segments) -> float | None:
-    """From a client's first FIN to the first of its server that comes after it."""
+    """The longest time from a client's first FIN to its server's first FIN after it."""
     begins = _begins(segments)
     fins = (segments.flag == Flag.FIN) & segments.to_vip
     answers = (segments.flag == Flag.FIN) & ~segments.to_vip & _after_first(fins, begins)

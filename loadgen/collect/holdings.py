@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.drains.drains import TEMPLATE
-from analyzer.drains.last_entry import EntryTimers, Timers, goes_s
+from analyzer.drains.last_entry import EntryTimers, Timers, removal_s
 from analyzer.drains.renewals import surely_renewed
 from analyzer.ipvs.proc.entry_rows import entries_of, entry_columns, is_address
 from analyzer.ipvs.states import Timeouts
@@ -154,7 +154,7 @@ class Draining:
         """When the last of a draining real server's entries goes; None if it has none."""
         if not len(rows):
             return None
-        first_s, last_s = goes_s(self._held(rows, seen_ns, clock), self._timers(clock))
+        first_s, last_s = removal_s(self._held(rows, seen_ns, clock), self._timers(clock))
         first_ns, last_ns = (int(clock.client_ns(edge).max()) for edge in (first_s, last_s))
         known = [(key, self._renewed_ns.get(key)) for key in _keys(rows)]
         renewed = {key: at_ns for key, at_ns in known if at_ns is not None}
@@ -230,7 +230,7 @@ class Draining:
             timeouts=self._facts.timeouts or Timeouts(),
             hz=phase.hz if phase else None,
             phase_s=phase.phase_s if phase else None,
-            doubt_s=clock.uncertainty_s + (phase.uncertainty_s if phase else 0.0),
+            uncertainty_s=clock.uncertainty_s + (phase.uncertainty_s if phase else 0.0),
         )
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzer.drains.last_entry import EntryTimers, Timers, goes_s
+from analyzer.drains.last_entry import EntryTimers, Timers, removal_s
 from analyzer.ipvs.states import State, Timeouts, timeout_by_state_s
 from analyzer.ipvs.timers import expiry_uptime_s, granule_s
 from analyzer.recording.clock import REACTION_S
@@ -41,10 +41,10 @@ def held(
 def timers(
     hz: int | None = 100,
     phase_s: float | None = 0.0,
-    doubt_s: float = 0.0,
+    uncertainty_s: float = 0.0,
     timeouts: Timeouts = TIMEOUTS,
 ) -> Timers:
-    return Timers(timeouts=timeouts, hz=hz, phase_s=phase_s, doubt_s=doubt_s)
+    return Timers(timeouts=timeouts, hz=hz, phase_s=phase_s, uncertainty_s=uncertainty_s)
 
 
 @given(
@@ -75,7 +75,7 @@ def test_the_instant_lies_between_the_earliest_and_the_latest(
     row = held((state.name, seen_s, math.floor(left_s), before_s))
     tick_s = 1 / hz
     known = timers(hz if knows_phase else None, phase_s if knows_phase else None, tick_s)
-    first, last = goes_s(row, known)
+    first, last = removal_s(row, known)
     assert first[0] - 1e-6 <= goes <= last[0] + 1e-6
 
 
@@ -84,7 +84,8 @@ def test_a_look_before_the_timer_began_tells_the_instant_to_the_poll() -> None:
     close = held(("FIN_WAIT", seen_s, 19, seen_s - 0.25))
     alone = held(("FIN_WAIT", seen_s, 19, NEVER))
     width = [
-        float(last[0] - first[0]) for first, last in (goes_s(h, timers()) for h in (close, alone))
+        float(last[0] - first[0])
+        for first, last in (removal_s(h, timers()) for h in (close, alone))
     ]
     assert width[0] <= granule_s(20, 100)
     assert width[0] < width[1] <= 1 + granule_s(20, 100)
@@ -92,18 +93,18 @@ def test_a_look_before_the_timer_began_tells_the_instant_to_the_poll() -> None:
 
 def test_a_timeout_that_was_changed_meanwhile_does_not_mislead() -> None:
     row = held(("FIN_WAIT", 1000.0, 55, 999.75))  # under an earlier tcpfin of 60
-    first, last = goes_s(row, timers())
+    first, last = removal_s(row, timers())
     assert 1055 <= first[0] <= last[0] <= 1056 + granule_s(56, 100)
 
 
 def test_an_entry_that_is_late_is_gone_within_its_granule() -> None:
     row = held(("FIN_WAIT", 1000.0, 0, NEVER))
-    first, last = goes_s(row, timers())
+    first, last = removal_s(row, timers())
     assert 1000.0 <= first[0] <= last[0] <= 1001.0 + granule_s(20, 100)
 
 
 def test_without_hz_the_coarsest_granule_bounds_it() -> None:
-    first, last = goes_s(held(("TIME_WAIT", 1000.0, 60, NEVER)), timers(None, None))
+    first, last = removal_s(held(("TIME_WAIT", 1000.0, 60, NEVER)), timers(None, None))
     assert (first[0], last[0]) == (1060.0, 1061.0 + granule_s(120, 300) + REACTION_S)
 
 
@@ -111,7 +112,7 @@ def test_without_hz_the_coarsest_granule_bounds_it() -> None:
 def test_a_template_waits_for_what_is_under_it(left_s: int) -> None:
     """A template made at 1000 for 20 s; one entry under it, of 120 s, from the same packet on."""
     row = held(("TIME_WAIT", 1000.0, left_s, NEVER), ("ASSURED", 1000.0, 19, NEVER), template=True)
-    (child_first, first), (child_last, last) = goes_s(row, timers())
+    (child_first, first), (child_last, last) = removal_s(row, timers())
     for child_s in (child_first, child_last):
         exact = template_gone_s([1000.0], [child_s], 19.9, hz=100, phase_s=0.0)
         assert first - 0.7 <= exact <= last + 0.7
@@ -120,7 +121,7 @@ def test_a_template_waits_for_what_is_under_it(left_s: int) -> None:
 
 
 def test_nothing_held_is_nothing_to_wait_for() -> None:
-    first, last = goes_s(held(("FIN_WAIT", 1.0, 1.0, NEVER)), timers())
+    first, last = removal_s(held(("FIN_WAIT", 1.0, 1.0, NEVER)), timers())
     none = EntryTimers(
         state=np.array([], dtype=object),
         client=np.array([], dtype=object),
@@ -130,5 +131,5 @@ def test_nothing_held_is_nothing_to_wait_for() -> None:
         is_template=np.zeros(0, dtype=bool),
         renewed=np.zeros(0, dtype=bool),
     )
-    assert len(goes_s(none, timers())[0]) == 0
+    assert len(removal_s(none, timers())[0]) == 0
     assert len(first) == len(last) == 1
