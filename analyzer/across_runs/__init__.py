@@ -1,4 +1,4 @@
-"""Two runs, or a folder of them, set side by side.
+"""Comparisons of two runs, or of a folder of runs.
 
 What differs, and whether that is more than chance. It never looks into a run's packets; it compares
 what each analysis found.

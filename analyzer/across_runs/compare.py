@@ -1,4 +1,4 @@
-"""Two or more runs side by side: on one clock, with what was set otherwise and what came of it."""
+"""Two or more runs on one clock, with the differences in their settings and results."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _VOLATILE = (
     *("uptime", "took", "clock", "started", "ended", "schema_version", "argv", "command_line"),
     *("not_measured", "files", "jiffies", "macs", "pid"),
 )
-"""Parts of the manifest's keys that differ from run to run without meaning anything."""
+"""Parts of manifest keys whose values differ from run to run without meaning."""
 
 _DECISIVE = ("timeouts", "sysctl", "forwarding", "kernel", "hz", "plan")
-"""Parts of keys that come first: what a run's outcome hangs on."""
+"""Parts of keys that are listed first: a run's result depends on them."""
 
 MOST_SETTINGS, _DEEPEST, _LONGEST = 60, 6, 200
 
@@ -35,8 +35,8 @@ class RunInPlace:
     """One run of a comparison.
 
     Attributes:
-        name: the last part of its directory; with a number where two are called the same.
-        burst_s: when its first request was sent, on its own timeline; 0 where none was.
+        name: the last part of its directory; with a number if two runs have the same.
+        burst_s: when its first request was sent, on its own timeline; 0 without requests.
     """
 
     name: str
@@ -46,7 +46,7 @@ class RunInPlace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """Something that the runs' manifests say otherwise; a value for each run, "" where none."""
+    """A key with different values in the runs' manifests; "" where a run does not have it."""
 
     what: str
     values: tuple[str, ...]
@@ -54,7 +54,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """All runs beside the first.
+    """The runs, each compared with the first.
 
     Attributes:
         against_first: for each run after the first, its differences from it.
@@ -71,28 +71,28 @@ def compare(analyses: Sequence[Analysis], tolerances: Tolerances | None = None) 
 
     Args:
         analyses: at least two.
-        tolerances: what is no difference yet.
+        tolerances: differences within these do not count.
     """
     runs = tuple(
-        RunInPlace(name=name, analysis=one, burst_s=burst_start_s(one))
-        for name, one in zip(_names(analyses), analyses, strict=True)
+        RunInPlace(name=name, analysis=analysis, burst_s=burst_start_s(analysis))
+        for name, analysis in zip(_names(analyses), analyses, strict=True)
     )
-    against = tuple(differences(analyses[0], one, tolerances) for one in analyses[1:])
+    against = tuple(differences(analyses[0], analysis, tolerances) for analysis in analyses[1:])
     return Comparison(
         runs=runs,
-        settings=_settings([one.manifest for one in analyses]),
+        settings=_settings([analysis.manifest for analysis in analyses]),
         against_first=against,
         verdict=_verdict(runs, against),
     )
 
 
 def _names(analyses: Sequence[Analysis]) -> list[str]:
-    found: list[str] = []
-    for one in analyses:
-        name = one.run.rstrip("/").rpartition("/")[2] or one.run
-        again = sum(other.partition(" (")[0] == name for other in found)
-        found.append(f"{name} ({again + 1})" if again else name)
-    return found
+    names: list[str] = []
+    for analysis in analyses:
+        name = analysis.run.rstrip("/").rpartition("/")[2] or analysis.run
+        again = sum(other.partition(" (")[0] == name for other in names)
+        names.append(f"{name} ({again + 1})" if again else name)
+    return names
 
 
 def burst_start_s(analysis: Analysis) -> float:
@@ -107,11 +107,11 @@ def burst_start_s(analysis: Analysis) -> float:
 
 
 def held(analysis: Analysis, curves: Sequence[Curve]) -> tuple[Floats, Floats, Floats]:
-    """ActiveConn and InActConn of all directors and real servers together.
+    """ActiveConn and InActConn over time, summed over directors and real servers.
 
     Args:
-        analysis: one run's.
-        curves: its observed ones or its predicted ones.
+        analysis: of the run.
+        curves: its observed or its predicted ones.
 
     Returns:
         ``t_s, active, inactive``: at every instant of any curve, each curve holding its last value;
@@ -140,18 +140,18 @@ def _held_at(t_s: Floats, values: Any, at_s: Floats) -> Floats:
 
 def _settings(manifests: Sequence[Mapping[str, Any]]) -> tuple[Setting, ...]:
     flat = [dict(_leaves(manifest)) for manifest in manifests]
-    keys = dict.fromkeys(key for one in flat for key in one)
-    found = [
-        Setting(what=key, values=tuple(one.get(key, "") for one in flat))
+    keys = dict.fromkeys(key for values in flat for key in values)
+    settings = [
+        Setting(what=key, values=tuple(values.get(key, "") for values in flat))
         for key in keys
-        if len({one.get(key, "") for one in flat}) > 1
+        if len({values.get(key, "") for values in flat}) > 1
     ]
-    found.sort(key=lambda row: not any(part in row.what for part in _DECISIVE))
-    return tuple(found[:MOST_SETTINGS])
+    settings.sort(key=lambda row: not any(part in row.what for part in _DECISIVE))
+    return tuple(settings[:MOST_SETTINGS])
 
 
 def _leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
-    """What a manifest says, by dotted path; volatile parts and the depths of it left out."""
+    """A manifest's values by dotted path, without volatile and deeply nested ones."""
     if isinstance(value, Mapping) and len(path) < _DEEPEST:
         for key, item in value.items():
             if not any(part in str(key) for part in _VOLATILE):
@@ -166,29 +166,32 @@ def _leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]
 
 def _verdict(runs: Sequence[RunInPlace], against: Sequence[Sequence[Difference]]) -> str:
     first = runs[0].name
-    clauses = [_clause(run.name, found) for run, found in zip(runs[1:], against, strict=True)]
+    clauses = [_clause(run.name, compared) for run, compared in zip(runs[1:], against, strict=True)]
     return f"Against {first}: {'; '.join(clauses)}."
 
 
-_TOLD = 3
+_NAMED = 3
 
 
-def _clause(name: str, found: Sequence[Difference]) -> str:
-    other, unknown = changed(found), sum(one.verdict == "unknown" for one in found)
-    judged = len(found) - unknown
+def _clause(name: str, compared: Sequence[Difference]) -> str:
+    differing, unknown = changed(compared), sum(row.verdict == "unknown" for row in compared)
+    judged = len(compared) - unknown
     if not judged:
         return f"{name} has nothing that can be compared"
-    if not other:
+    if not differing:
         return f"{name} shows no difference in the {judged} quantities that could be judged"
-    told = ", ".join(_said(one) for one in other[:_TOLD])
-    more = f" and {len(other) - _TOLD} more" if len(other) > _TOLD else ""
-    return f"{name} differs in {len(other)} of {judged} quantities: {told}{more}"
+    named = ", ".join(_in_words(difference) for difference in differing[:_NAMED])
+    more = f" and {len(differing) - _NAMED} more" if len(differing) > _NAMED else ""
+    return f"{name} differs in {len(differing)} of {judged} quantities: {named}{more}"
 
 
-def _said(one: Difference) -> str:
-    assert one.before is not None
-    assert one.after is not None
-    return f"{one.quantity} {number(one.after, one.unit)} (was {number(one.before, one.unit)})"
+def _in_words(difference: Difference) -> str:
+    assert difference.before is not None
+    assert difference.after is not None
+    before, after = (
+        number(value, difference.unit) for value in (difference.before, difference.after)
+    )
+    return f"{difference.quantity} {after} (was {before})"
 
 
 def number(value: float, unit: str) -> str:
@@ -216,9 +219,9 @@ def to_json(comparison: Comparison) -> dict[str, Any]:
             for row in comparison.settings
         ],
         "differences": [
-            {"run": name, "against": names[0]} | {key: getattr(one, key) for key in _KEYS}
-            for name, found in rows
-            for one in found
+            {"run": name, "against": names[0]} | {key: getattr(difference, key) for key in _KEYS}
+            for name, compared in rows
+            for difference in compared
         ],
     }
 

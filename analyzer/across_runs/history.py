@@ -1,4 +1,4 @@
-"""The runs of a folder, one after the other: one line per quantity, and where it changed.
+"""Trends over the runs of a folder: each quantity over time, and where it changed.
 
 A run is compared with those since the last change of the same quantity. A timeout changed if its
 bounds and the last one's do not meet; a count of failures by Fisher's exact test; another quantity
@@ -27,11 +27,11 @@ Change = Literal["higher", "lower"]
 
 SCHEMA_VERSION = 1
 LEAST_BEFORE = 4
-"""Runs that must have gone before: of fewer the spread is not known."""
+"""Fewest earlier runs; the spread of fewer is not known."""
 TIMEOUT_ALLOWED_S = 0.1
 SPREADS, SHARE = 4.0, 0.10
 FLOORS: Mapping[Unit, float] = {"s": TIMEOUT_ALLOWED_S, "ms": 5.0, "/s": 1.0, "": 2.0}
-"""What is no change in any case, beside a tenth of the median."""
+"""Changes within this never count, nor those within a tenth of the median."""
 _SPREAD_OF_MAD = 1.4826  # of a normal distribution
 _LATENCIES = ("connect", "first_byte", "total")
 _POINTS = {"p50": 0.5, "p99": 0.99}
@@ -43,8 +43,8 @@ class Value:
     """One quantity of one run.
 
     Attributes:
-        open: it is known to within this; 0 where it is exact or its doubt is not known.
-        whole: of how many it is a count; None of what is no such count.
+        open: its uncertainty; 0 where it is exact or its uncertainty is not known.
+        whole: the number that a count is out of; None if it is no such count.
     """
 
     value: float
@@ -90,7 +90,7 @@ class Trend:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
-    """A folder's runs, the oldest first; ``unreadable`` has folders and why they are not in it."""
+    """A folder's runs, the oldest first; ``unreadable`` has (folder, reason) of the others."""
 
     folder: str
     runs: tuple[PastRun, ...]
@@ -99,10 +99,10 @@ class History:
 
 
 def past_run(name: str, manifest: Mapping[str, Any], document: Mapping[str, Any]) -> PastRun:
-    """A run from its manifest and its analysis as a document.
+    """A run from its manifest and the document of its analysis.
 
     Raises:
-        RecordingError: the document is not one.
+        RecordingError: the document is not an analysis.
     """
     started_ns = manifest.get("started_at_ns")
     try:
@@ -134,13 +134,13 @@ def history(
 # -- a run's values ------------------------------------------------------------------------------
 
 _OF_A_WHOLE_LOAD = frozenset({"inactive_peak", "failed", "late", "rate_per_s"})
-"""What a run whose load was interrupted does not measure, as others do."""
+"""Quantities that a run with an interrupted load does not measure as others do."""
 
 
 def _kept(
     values: Mapping[str, Value], manifest: Mapping[str, Any], document: Mapping[str, Any]
 ) -> dict[str, Value]:
-    """The values that compare with other runs' of the same load."""
+    """The values that can be compared with other runs of the same load."""
     if ending_of(manifest, int(document["requests"]["sent"])).load_is_whole:
         return dict(values)
     return {name: value for name, value in values.items() if name not in _OF_A_WHOLE_LOAD}
@@ -160,13 +160,13 @@ def _values(document: Mapping[str, Any]) -> Iterator[tuple[str, Value]]:
     if requests["rate_per_s"] is not None and carries_rate(sent, requests["duration_s"]):
         yield "rate_per_s", Value(value=float(requests["rate_per_s"]), unit="/s")
     for stage in _LATENCIES:
-        told = _POINTS if requests[f"{stage}_ms"] else {}
-        for point in (name for name, share in told.items() if carries_quantile(share, sent)):
+        points = _POINTS if requests[f"{stage}_ms"] else {}
+        for point in (name for name, share in points.items() if carries_quantile(share, sent)):
             yield f"{stage}_{point}", Value(value=float(requests[f"{stage}_ms"][point]), unit="ms")
 
 
 def _timeouts(lifetimes: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Value]]:
-    """Of each state the group of which most were seen to go."""
+    """The timeouts by state, from the group with the most expiries."""
     largest: dict[str, Mapping[str, Any]] = {}
     for row in lifetimes:
         other = largest.get(row["state"])
@@ -176,8 +176,8 @@ def _timeouts(lifetimes: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Val
             largest[row["state"]] = row
     for state, row in list(largest.items())[:_MOST_STATES]:
         measured = row["timeout_measured_s"]
-        value, doubt = float(measured["value"]), float(measured["uncertainty"])
-        yield f"timeout({state})", Value(value=value, unit="s", open=doubt)
+        value, uncertainty = float(measured["value"]), float(measured["uncertainty"])
+        yield f"timeout({state})", Value(value=value, unit="s", open=uncertainty)
 
 
 # -- trends --------------------------------------------------------------------------------------
@@ -200,14 +200,14 @@ def _trend(name: str, runs: Sequence[PastRun]) -> Trend:
 
 
 class _Noise:
-    """What a quantity was like so far, and values beyond it that may be what it is like now."""
+    """A quantity's usual values so far, and values beyond them that may be a new level."""
 
     def __init__(self) -> None:
         self._since: list[Value] = []
         self._beyond: list[Value] = []
 
     def take(self, value: Value) -> tuple[Change | None, str]:
-        """Whether it changed by this value; an outlier that stays alone leaves no trace."""
+        """The change that this value is, if any, with the reason; single outliers are dropped."""
         change, why = _changed(self._since, value)
         if change is None:
             self._since.append(value)
@@ -238,17 +238,17 @@ def _timeout_changed(before: Value, now: Value) -> tuple[Change | None, str]:
 
 
 def _count_changed(since: Sequence[Value], now: Value) -> tuple[Change | None, str]:
-    before = int(sum(one.value for one in since)), sum(one.whole or 0 for one in since)
-    found = count_difference("", before, (int(now.value), now.whole or 0))
-    if found.verdict not in ("higher", "lower"):
+    before = int(sum(value.value for value in since)), sum(value.whole or 0 for value in since)
+    difference = count_difference("", before, (int(now.value), now.whole or 0))
+    if difference.verdict not in ("higher", "lower"):
         return None, ""
-    return ("higher" if found.verdict == "higher" else "lower"), found.by
+    return ("higher" if difference.verdict == "higher" else "lower"), difference.by
 
 
 def _beyond_spread(since: Sequence[Value], now: Value) -> tuple[Change | None, str]:
     if len(since) < LEAST_BEFORE:
         return None, ""
-    values = np.array([one.value for one in since])
+    values = np.array([value.value for value in since])
     median = float(np.median(values))
     spread = _SPREAD_OF_MAD * float(np.median(np.abs(values - median)))
     allowed = max(SPREADS * spread, SHARE * abs(median), FLOORS[now.unit])
@@ -264,14 +264,14 @@ def _way(off: float) -> Change:
 # -- the document --------------------------------------------------------------------------------
 
 
-def to_json(found: History) -> dict[str, Any]:
+def to_json(history: History) -> dict[str, Any]:
     """The history as a plain document; a quantity's unit stands beside it."""
     return {
         "schema_version": SCHEMA_VERSION,
-        "folder": found.folder,
+        "folder": history.folder,
         "runs": [
             {"name": run.name, "started_at_ns": run.started_ns, "verdict": run.verdict}
-            for run in found.runs
+            for run in history.runs
         ],
         "trends": [
             {
@@ -289,7 +289,7 @@ def to_json(found: History) -> dict[str, Any]:
                     for point in trend.points
                 ],
             }
-            for trend in found.trends
+            for trend in history.trends
         ],
-        "unreadable": [{"name": name, "why": why} for name, why in found.unreadable],
+        "unreadable": [{"name": name, "why": why} for name, why in history.unreadable],
     }

@@ -1,4 +1,4 @@
-"""Whether two runs differ: for each kind of quantity the test that fits it.
+"""Tests whether two runs differ, one for each kind of quantity.
 
 * A timeout is measured to within bounds (``Estimate``), the timer wheel's lateness taken out; where
   the phase of the timers is not known, a mean lifetime is late by anything from 0 to one granule,
@@ -37,7 +37,7 @@ Verdict = Literal["alike", "higher", "lower", "unknown"]
 CONFIDENCE = 0.99
 DRAWS = 4000
 BEYOND = 10
-"""A quantile is judged where at least so many values of each run lie beyond it."""
+"""Fewest values beyond a quantile, in each run, for it to be judged."""
 
 QUANTILES = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999))
 LATENCIES = (("connect", "connect_ms"), ("first_byte", "first_byte_ms"), ("total", "total_ms"))
@@ -45,7 +45,7 @@ LATENCIES = (("connect", "connect_ms"), ("first_byte", "first_byte_ms"), ("total
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tolerances:
-    """What is no difference yet; of a share and an absolute bound the larger holds."""
+    """Differences that do not count; of a share and an absolute bound the larger applies."""
 
     timeout_s: float = 0.1
     latency_share: float = 0.2
@@ -61,9 +61,9 @@ class Difference:
     Attributes:
         quantity: such as ``timeout(FIN_WAIT)``, ``connect_p99``, ``failed``.
         unit: ``s``, ``ms`` or "" of a count.
-        before, after: the values; None where a run does not know it.
+        before, after: the values; None where a run does not have it.
         difference: after less before.
-        low, high: between these it lies (of a count: exactly); None where unknown.
+        low, high: bounds of the difference (equal for a count); None where unknown.
         tolerance: what was allowed.
         by: how it was judged.
     """
@@ -83,12 +83,12 @@ class Difference:
 def differences(
     before: Analysis, after: Analysis, tolerances: Tolerances | None = None
 ) -> tuple[Difference, ...]:
-    """Every quantity that either run knows, the lifetimes first.
+    """The differences in every quantity that either run has, the lifetimes first.
 
     Args:
         before: the run to compare with.
         after: the run that is judged.
-        tolerances: what is no difference yet.
+        tolerances: differences within these do not count.
     """
     allowed = tolerances or Tolerances()
     return (
@@ -110,25 +110,25 @@ def _timeouts(before: Analysis, after: Analysis, allowed: Tolerances) -> Iterato
 
 
 def _states_of(*analyses: Analysis) -> list[str]:
-    return list(dict.fromkeys(row.state for one in analyses for row in one.lifetimes))
+    return list(dict.fromkeys(row.state for analysis in analyses for row in analysis.lifetimes))
 
 
 def _group(analysis: Analysis, state: str) -> Lifetime | None:
     """The largest group of entries that ended in a state."""
-    own = [row for row in analysis.lifetimes if row.state == state]
-    return max(own, key=lambda row: (row.n_expired, row.n), default=None)
+    rows = [row for row in analysis.lifetimes if row.state == state]
+    return max(rows, key=lambda row: (row.n_expired, row.n), default=None)
 
 
 def timeout_difference(
     state: str, before: Lifetime | None, after: Lifetime | None, tolerance_s: float = 0.0
 ) -> Difference:
-    """How much longer entries waited in a state, granule-aware.
+    """The difference in a state's timeout, allowing for the timer wheel's granule.
 
     Args:
         state: of both groups.
         before: None where a run had no such entries.
         after: likewise.
-        tolerance_s: what is no difference yet.
+        tolerance_s: a difference within this does not count.
     """
     first, second = _measured(before), _measured(after)
     name = f"timeout({state})"
@@ -146,7 +146,7 @@ def _is_exact(row: Lifetime | None) -> bool:
 
 
 def _measured(row: Lifetime | None) -> tuple[float, float, float] | None:
-    """A timeout with its bounds; by the mean lifetime where the timers' phase is not known."""
+    """A timeout with its bounds; from the mean lifetime if the timers' phase is not known."""
     if row is None or row.lifetime_s is None:
         return None
     if row.timeout_measured_s is not None:
@@ -157,13 +157,14 @@ def _measured(row: Lifetime | None) -> tuple[float, float, float] | None:
 
 
 def _states(before: Analysis, after: Analysis) -> Iterator[Difference]:
-    """In which states entries ended, as counts of all."""
-    whole = [sum(row.n for row in one.lifetimes) for one in (before, after)]
+    """Differences in the states in which entries ended."""
+    whole = [sum(row.n for row in analysis.lifetimes) for analysis in (before, after)]
     if not all(whole):
         return
     for state in _states_of(before, after):
         counts = [
-            sum(row.n for row in one.lifetimes if row.state == state) for one in (before, after)
+            sum(row.n for row in analysis.lifetimes if row.state == state)
+            for analysis in (before, after)
         ]
         yield count_difference(f"ended({state})", (counts[0], whole[0]), (counts[1], whole[1]))
 
@@ -173,7 +174,8 @@ def _states(before: Analysis, after: Analysis) -> Iterator[Difference]:
 
 def _peaks(before: Analysis, after: Analysis, allowed: Tolerances) -> Iterator[Difference]:
     sums = [
-        next((row for row in one.peaks if row.director is None), None) for one in (before, after)
+        next((row for row in analysis.peaks if row.director is None), None)
+        for analysis in (before, after)
     ]
     for name in ("active", "inactive"):
         pair = [None if row is None else float(getattr(row, name)) for row in sums]
@@ -183,7 +185,7 @@ def _peaks(before: Analysis, after: Analysis, allowed: Tolerances) -> Iterator[D
 def peak_difference(
     name: str, before: float | None, after: float | None, allowed: Tolerances
 ) -> Difference:
-    """Two highest values polled."""
+    """The difference of two peaks."""
     tolerance = max(allowed.peak, allowed.peak_share * (before or 0.0))
     if before is None or after is None:
         return _unknown(name, "", before, after, tolerance, "not polled in both")
@@ -194,17 +196,17 @@ def peak_difference(
 def _requests(before: Analysis, after: Analysis) -> Iterator[Difference]:
     pair = (before.requests, after.requests)
     for name in ("failed", "late"):
-        counts = [(getattr(one, name), one.sent) for one in pair]
+        counts = [(getattr(requests, name), requests.sent) for requests in pair]
         if counts[0][1] or counts[1][1]:
             yield count_difference(name, counts[0], counts[1])
 
 
 def count_difference(name: str, before: tuple[int, int], after: tuple[int, int]) -> Difference:
-    """Two counts, each of its whole, by Fisher's exact test.
+    """The difference of two counts, each out of a total, by Fisher's exact test.
 
     Args:
         name: the quantity.
-        before: how many, and of how many.
+        before: the count and its total.
         after: likewise.
     """
     if not before[1] or not after[1]:
@@ -235,7 +237,7 @@ def count_difference(name: str, before: tuple[int, int], after: tuple[int, int])
 
 def _latencies(before: Analysis, after: Analysis, allowed: Tolerances) -> Iterator[Difference]:
     for latency, key in LATENCIES:
-        pair = [_finite(getattr(one.timeline, key)) for one in (before, after)]
+        pair = [_finite(getattr(analysis.timeline, key)) for analysis in (before, after)]
         for text, quantile in QUANTILES:
             if min(len(values) for values in pair) * (1 - quantile) < BEYOND and quantile > 0.99:
                 continue
@@ -249,23 +251,23 @@ def _finite(values: Floats) -> Floats:
 def quantile_difference(
     name: str, quantile: float, before: Floats, after: Floats, allowed: Tolerances
 ) -> Difference:
-    """How far a latency's quantile moved, with the bootstrap interval of the difference.
+    """The difference of a latency's quantile, with its bootstrap interval.
 
     Args:
         name: the quantity.
         quantile: 0 to 1.
         before: milliseconds in the order of sending; shape (n,).
         after: likewise; shape (m,).
-        allowed: what is no difference yet.
+        allowed: differences within these do not count.
     """
-    values = [_quantile(one, quantile) for one in (before, after)]
+    values = [_quantile(run_values, quantile) for run_values in (before, after)]
     tolerance = max(allowed.latency_ms, allowed.latency_share * (values[0] or 0.0))
     least = min(len(before), len(after))
     if round(least * min(quantile, 1 - quantile), 6) < BEYOND:
         by = f"too few: {least:,} values, {BEYOND / (1 - quantile):,.0f} are needed"
         return _unknown(name, "ms", values[0], values[1], tolerance, by)
     random = np.random.default_rng(0)
-    drawn = [quantile_draws(one, quantile, random) for one in (before, after)]
+    drawn = [quantile_draws(run_values, quantile, random) for run_values in (before, after)]
     tail = 100 * (1 - CONFIDENCE) / 2
     low, high = np.percentile(drawn[1] - drawn[0], [tail, 100 - tail])
     assert values[0] is not None
@@ -280,7 +282,7 @@ def quantile_draws(values: Floats, quantile: float, random: np.random.Generator)
     Args:
         values: in the order in which they arose; shape (n,), n at least 1.
         quantile: 0 to 1.
-        random: where chance comes from.
+        random: source of the draws.
     """
     n = len(values)
     independent = n / _clumping(values, quantile)
@@ -290,7 +292,7 @@ def quantile_draws(values: Floats, quantile: float, random: np.random.Generator)
 
 
 def _clumping(values: Floats, quantile: float) -> float:
-    """How much more the batches of a run vary than independent values would; at least 1."""
+    """The variance of a run's batches over that of independent values; at least 1."""
     batches = int(np.sqrt(len(values)))
     if batches < 8:
         return 1.0
@@ -307,7 +309,7 @@ def _quantile(values: Floats, quantile: float) -> float | None:
     return float(np.percentile(values, 100 * quantile, method="higher")) if len(values) else None
 
 
-# -- what all share ------------------------------------------------------------------------------
+# -- shared helpers ------------------------------------------------------------------------------
 
 
 def _judged(
@@ -356,6 +358,6 @@ def _unknown(
     )
 
 
-def changed(found: Sequence[Difference]) -> tuple[Difference, ...]:
-    """Those that differ beyond doubt and tolerance."""
-    return tuple(one for one in found if one.verdict in ("higher", "lower"))
+def changed(compared: Sequence[Difference]) -> tuple[Difference, ...]:
+    """The differences beyond uncertainty and tolerance."""
+    return tuple(difference for difference in compared if difference.verdict in ("higher", "lower"))

@@ -1,9 +1,8 @@
-"""Frames without addresses and payload: cut to their headers, with other ones in them.
+"""Rewriting of frames: cut to their headers, with other addresses in them.
 
-What is understood keeps its headers, their checksums right: Ethernet, VLAN, Linux cooked and raw
-links; IPv4, IPv6, TCP, UDP, ARP, VRRP. Of anything else only what lies before it is kept. TCP and
-UDP checksums are adjusted by the change of the addresses alone (RFC 1624), so that one that was
-right or wrong with its payload still is.
+Known headers are kept, with correct checksums: Ethernet, VLAN, Linux cooked and raw links; IPv4,
+IPv6, TCP, UDP, ARP, VRRP. A frame is cut before anything else. TCP and UDP checksums are adjusted
+only by the change of the addresses (RFC 1624), so that a right or wrong one remains so.
 """
 
 from __future__ import annotations
@@ -28,124 +27,126 @@ _VRRP_PASSWORD = 8
 
 
 class FrameAnonymiser:
-    """Rewrites frames, each in a copy of its own."""
+    """Rewriter of frames; each result is a copy."""
 
     def __init__(self, substitution: Substitution) -> None:
         self._substitution = substitution
 
     def frame(self, frame: bytes, link_type: int) -> bytes:
         """One frame, its headers with other addresses, cut after them."""
-        made = bytearray(frame)
-        ethertype, at = self._link(made, link_type)
+        rewritten = bytearray(frame)
+        ethertype, at = self._link(rewritten, link_type)
         readers = {_IPV4: self._ipv4, _IPV6: self._ipv6, _ARP: self._arp}
         reader = readers.get(ethertype)
-        return bytes(made[: reader(made, at) if reader else at])
+        return bytes(rewritten[: reader(rewritten, at) if reader else at])
 
-    def _link(self, made: bytearray, kind: int) -> tuple[int, int]:
-        """What a frame carries (0 if that is not known), and where it begins."""
+    def _link(self, frame: bytearray, kind: int) -> tuple[int, int]:
+        """The ethertype of a frame's payload (0 if not known), and where the payload begins."""
         if kind in _RAW or kind in (_NULL, _LOOP):
             at = 0 if kind in _RAW else 4
-            version = made[at] >> 4 if len(made) > at else 0
+            version = frame[at] >> 4 if len(frame) > at else 0
             return {4: _IPV4, 6: _IPV6}.get(version, 0), at
         sizes = {_ETHERNET: (14, 12, (0, 6)), _COOKED: (16, 14, (6,)), _COOKED2: (20, 0, (12,))}
         size, type_at, macs = sizes.get(kind, (0, 0, ()))
-        if not size or len(made) < size:
+        if not size or len(frame) < size:
             return 0, 0
         for mac_at in macs:
-            self._mac(made, mac_at)
-        return _past_tags(made, int.from_bytes(made[type_at : type_at + 2]), size)
+            self._mac(frame, mac_at)
+        return _past_tags(frame, int.from_bytes(frame[type_at : type_at + 2]), size)
 
-    def _mac(self, made: bytearray, at: int) -> None:
-        mac = int.from_bytes(made[at : at + 6])
-        made[at : at + 6] = self._substitution.mac(mac).to_bytes(6)
+    def _mac(self, frame: bytearray, at: int) -> None:
+        mac = int.from_bytes(frame[at : at + 6])
+        frame[at : at + 6] = self._substitution.mac(mac).to_bytes(6)
 
-    def _address(self, made: bytearray, at: int, size: int) -> None:
-        raw = bytes(made[at : at + size])
+    def _address(self, frame: bytearray, at: int, size: int) -> None:
+        raw = bytes(frame[at : at + size])
         address = IPv4Address(raw) if size == 4 else IPv6Address(raw)
-        made[at : at + size] = self._substitution.address(address).packed
+        frame[at : at + size] = self._substitution.address(address).packed
 
-    def _arp(self, made: bytearray, at: int) -> int:
+    def _arp(self, frame: bytearray, at: int) -> int:
         """RFC 826, of Ethernet and IPv4; where it ends."""
-        if len(made) < at + 28 or made[at : at + 6] != b"\0\1\x08\0\6\4":
+        if len(frame) < at + 28 or frame[at : at + 6] != b"\0\1\x08\0\6\4":
             return at
         for sender in (at + 8, at + 18):
-            self._mac(made, sender)
-            self._address(made, sender + 6, 4)
+            self._mac(frame, sender)
+            self._address(frame, sender + 6, 4)
         return at + 28
 
-    def _ipv4(self, made: bytearray, at: int) -> int:
-        header = (made[at] & 0x0F) * 4 if len(made) > at else 0
-        if header < 20 or len(made) < at + header:
+    def _ipv4(self, frame: bytearray, at: int) -> int:
+        header = (frame[at] & 0x0F) * 4 if len(frame) > at else 0
+        if header < 20 or len(frame) < at + header:
             return at
-        before = bytes(made[at + 12 : at + 20])
-        self._address(made, at + 12, 4)
-        self._address(made, at + 16, 4)
-        made[at + 20 : at + header] = bytes(header - 20)  # options may hold addresses
-        made[at + 10 : at + 12] = bytes(2)
-        made[at + 10 : at + 12] = _checksum(made[at : at + header])
-        is_later = int.from_bytes(made[at + 6 : at + 8]) & 0x1FFF
-        ends = before, bytes(made[at + 12 : at + 20])
-        return at + header if is_later else self._transport(made, made[at + 9], at + header, ends)
+        before = bytes(frame[at + 12 : at + 20])
+        self._address(frame, at + 12, 4)
+        self._address(frame, at + 16, 4)
+        frame[at + 20 : at + header] = bytes(header - 20)  # options may hold addresses
+        frame[at + 10 : at + 12] = bytes(2)
+        frame[at + 10 : at + 12] = _checksum(frame[at : at + header])
+        is_later = int.from_bytes(frame[at + 6 : at + 8]) & 0x1FFF
+        ends = before, bytes(frame[at + 12 : at + 20])
+        return at + header if is_later else self._transport(frame, frame[at + 9], at + header, ends)
 
-    def _ipv6(self, made: bytearray, at: int) -> int:
-        if len(made) < at + 40:
+    def _ipv6(self, frame: bytearray, at: int) -> int:
+        if len(frame) < at + 40:
             return at
-        before = bytes(made[at + 8 : at + 40])
-        self._address(made, at + 8, 16)
-        self._address(made, at + 24, 16)
-        ends = before, bytes(made[at + 8 : at + 40])
-        protocol, at = made[at + 6], at + 40
-        while protocol in (*_EXTENSIONS, _FRAGMENT) and len(made) >= at + 8:
-            size = 8 if protocol == _FRAGMENT else (made[at + 1] + 1) * 8
-            is_later = protocol == _FRAGMENT and int.from_bytes(made[at + 2 : at + 4]) >> 3
-            if len(made) < at + size:
+        before = bytes(frame[at + 8 : at + 40])
+        self._address(frame, at + 8, 16)
+        self._address(frame, at + 24, 16)
+        ends = before, bytes(frame[at + 8 : at + 40])
+        protocol, at = frame[at + 6], at + 40
+        while protocol in (*_EXTENSIONS, _FRAGMENT) and len(frame) >= at + 8:
+            size = 8 if protocol == _FRAGMENT else (frame[at + 1] + 1) * 8
+            is_later = protocol == _FRAGMENT and int.from_bytes(frame[at + 2 : at + 4]) >> 3
+            if len(frame) < at + size:
                 return at
             if protocol != _FRAGMENT:
-                made[at + 2 : at + size] = bytes(size - 2)
-            protocol, at = made[at], at + size
+                frame[at + 2 : at + size] = bytes(size - 2)
+            protocol, at = frame[at], at + size
             if is_later:
                 return at
-        return self._transport(made, protocol, at, ends)
+        return self._transport(frame, protocol, at, ends)
 
-    def _transport(self, made: bytearray, protocol: int, at: int, ends: tuple[bytes, bytes]) -> int:
+    def _transport(
+        self, frame: bytearray, protocol: int, at: int, ends: tuple[bytes, bytes]
+    ) -> int:
         if protocol == _VRRP:
-            return self._vrrp(made, at, ends[1])
+            return self._vrrp(frame, at, ends[1])
         if protocol in (_ICMP, _ICMPV6):
-            return min(at + _ICMP_HEADER, len(made))
-        if protocol not in _CHECKSUM_AT or len(made) < at + 8:
+            return min(at + _ICMP_HEADER, len(frame))
+        if protocol not in _CHECKSUM_AT or len(frame) < at + 8:
             return at
         where = at + _CHECKSUM_AT[protocol]
-        if len(made) >= where + 2:
-            told = bytes(made[where : where + 2])
-            made[where : where + 2] = _adjusted(told, *ends, is_udp=protocol == _UDP)
-        size = 8 if protocol == _UDP or len(made) < at + 13 else (made[at + 12] >> 4) * 4
-        return min(at + max(size, 8), len(made))
+        if len(frame) >= where + 2:
+            checksum = slice(where, where + 2)
+            frame[checksum] = _adjusted(bytes(frame[checksum]), *ends, is_udp=protocol == _UDP)
+        size = 8 if protocol == _UDP or len(frame) < at + 13 else (frame[at + 12] >> 4) * 4
+        return min(at + max(size, 8), len(frame))
 
-    def _vrrp(self, made: bytearray, at: int, ends: bytes) -> int:
+    def _vrrp(self, frame: bytearray, at: int, ends: bytes) -> int:
         """RFC 3768 and 5798: the virtual addresses; a password of version 2 is blanked."""
-        if len(made) < at + 8:
+        if len(frame) < at + 8:
             return at
         size = 4 if len(ends) == 8 else 16
-        end = at + 8 + made[at + 3] * size
-        if len(made) < end:
+        end = at + 8 + frame[at + 3] * size
+        if len(frame) < end:
             return at
         for address in range(at + 8, end, size):
-            self._address(made, address, size)
-        is_v3 = made[at] >> 4 == 3
+            self._address(frame, address, size)
+        is_v3 = frame[at] >> 4 == 3
         if not is_v3:
-            password = end, min(end + _VRRP_PASSWORD, len(made))
-            made[slice(*password)] = bytes(password[1] - password[0])
+            password = end, min(end + _VRRP_PASSWORD, len(frame))
+            frame[slice(*password)] = bytes(password[1] - password[0])
             end = password[1]
-        made[at + 6 : at + 8] = bytes(2)
+        frame[at + 6 : at + 8] = bytes(2)
         pseudo = ends + struct.pack("!II", end - at, _VRRP) if is_v3 else b""
-        made[at + 6 : at + 8] = _checksum(pseudo + made[at:end])
+        frame[at + 6 : at + 8] = _checksum(pseudo + frame[at:end])
         return end
 
 
-def _past_tags(made: bytearray, ethertype: int, at: int) -> tuple[int, int]:
+def _past_tags(frame: bytearray, ethertype: int, at: int) -> tuple[int, int]:
     for _ in range(2):  # a tag, and a tag in it
-        if ethertype in _VLAN_TAGS and len(made) >= at + 4:
-            ethertype, at = int.from_bytes(made[at + 2 : at + 4]), at + 4
+        if ethertype in _VLAN_TAGS and len(frame) >= at + 4:
+            ethertype, at = int.from_bytes(frame[at + 2 : at + 4]), at + 4
     return ethertype, at
 
 
@@ -161,10 +162,10 @@ def _checksum(octets: bytes | bytearray) -> bytes:
 
 
 def _adjusted(checksum: bytes, before: bytes, now: bytes, *, is_udp: bool) -> bytes:
-    """A checksum after some of what it covers changed (RFC 1624); UDP's 0 means none."""
+    """A checksum, updated for changed bytes (RFC 1624); 0 in UDP means no checksum."""
     if is_udp and checksum == b"\0\0":
         return checksum
-    told = 0xFFFF - int.from_bytes(checksum)
-    total = (told + (0xFFFF - _sum(before)) + _sum(now)) % 0xFFFF or 0xFFFF
-    made = 0xFFFF - total
-    return (0xFFFF if is_udp and made == 0 else made).to_bytes(2)
+    old = 0xFFFF - int.from_bytes(checksum)
+    total = (old + (0xFFFF - _sum(before)) + _sum(now)) % 0xFFFF or 0xFFFF
+    new = 0xFFFF - total
+    return (0xFFFF if is_udp and new == 0 else new).to_bytes(2)

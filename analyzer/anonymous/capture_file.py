@@ -1,4 +1,4 @@
-"""A capture file again, its frames anonymous: nothing else of the old file is in the new one."""
+"""Anonymous copies of capture files: only the rewritten frames are kept."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _ETHERNET = 1
 
 
 def anonymous_capture(content: memoryview, anonymiser: FrameAnonymiser) -> Iterator[bytes]:
-    """A capture file's frames in a new file, a frame a piece.
+    """The chunks of a new capture file, one for each frame.
 
-    It is a nanosecond pcap, or pcapng where a pcap cannot hold them: links of several kinds, or
-    instants after 2106.
+    The file is a nanosecond pcap, or pcapng where a pcap cannot hold the frames: links of several
+    kinds, or instants after 2106.
 
     Raises:
         ParseError: neither pcap nor pcapng.
@@ -59,7 +59,7 @@ def _pcap_record(at_ns: int, frame: bytes, length: int, _: int) -> bytes:
 
 
 def _pcapng_head(kinds: Iterable[int]) -> bytes:
-    """A section, and an interface for each kind of link, whose clock counts nanoseconds."""
+    """A section header, and an interface with nanosecond stamps for each kind of link."""
     section = struct.pack("<IIIHHqI", 0x0A0D0D0A, 28, 0x1A2B3C4D, 1, 0, -1, 28)
     resolution = struct.pack("<HHBxxxHH", 9, 1, 9, 0, 0)
     interfaces = (

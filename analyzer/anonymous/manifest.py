@@ -1,4 +1,4 @@
-"""``run.json`` without names and addresses, and whatever else people wrote into it."""
+"""``run.json`` without names, addresses and free text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 HIDDEN = "hidden"
 HIDDEN_KEYS = frozenset({"path", "url", "urls", "headers", "header", "body", "payload", "user"})
-"""What was asked of a server: nothing that a figure needs, and full of names."""
+"""Keys of what was requested from servers: full of names, and no figure needs it."""
 
 _PLAIN = re.compile(r"[0-9][0-9.,]*(?:ms|[smhkKMGT%])?(?:/s)?")
 _OPTION = re.compile(r"(--?[A-Za-z][A-Za-z0-9-]*)(?:=(.*))?", re.DOTALL)
@@ -22,12 +22,12 @@ _LINK = re.compile(r"(?:ssh://(?:[^@/\s]*@)?(?P<host>\[[^]]*\]|[^:/\s]+)|exec:).
 
 
 def names_in(manifest: Mapping[str, Any]) -> Iterator[str]:
-    """The names that a manifest tells: directors, hosts, sites, the lab, links and their ends."""
+    """The names in a manifest: directors, hosts, sites, the lab, links and their ends."""
     directors = manifest.get("directors")
     yield from directors if isinstance(directors, dict) else ()
-    asked = (manifest.get("plan") or {}).get("request") or {}
-    told = (asked.get(key) for key in ("authority", "server_name"))
-    for holder in (manifest.get("lab"), (manifest.get("host") or {}).get("name"), *told):
+    request = (manifest.get("plan") or {}).get("request") or {}
+    names = (request.get(key) for key in ("authority", "server_name"))
+    for holder in (manifest.get("lab"), (manifest.get("host") or {}).get("name"), *names):
         if isinstance(holder, str):
             yield holder
     for text in _texts(manifest):
@@ -46,12 +46,14 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def anonymous_manifest(manifest: Mapping[str, Any], substitution: Substitution) -> dict[str, Any]:
-    """A manifest with what names somebody replaced, and free words of the command line hidden."""
-    told = {key: _anonymous(key, value, substitution) for key, value in manifest.items()}
-    line = manifest.get("command_line")
-    if isinstance(line, list):
-        told["command_line"] = [_argument(str(word), manifest, substitution) for word in line]
-    return told
+    """A manifest with names replaced, and free words of the command line hidden."""
+    copy = {key: _anonymous(key, value, substitution) for key, value in manifest.items()}
+    command_line = manifest.get("command_line")
+    if isinstance(command_line, list):
+        copy["command_line"] = [
+            _argument(str(word), manifest, substitution) for word in command_line
+        ]
+    return copy
 
 
 def _anonymous(key: str, value: Any, substitution: Substitution) -> Any:
@@ -71,7 +73,7 @@ def _anonymous(key: str, value: Any, substitution: Substitution) -> Any:
 
 
 def _argument(word: str, manifest: Mapping[str, Any], substitution: Substitution) -> str:
-    """An option by its name, a number, the command, or an address; anything else is hidden."""
+    """A word of the command line: options, numbers, addresses are kept, anything else hidden."""
     option = _OPTION.fullmatch(word)
     if option:
         value = option[2]

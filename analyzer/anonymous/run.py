@@ -1,4 +1,4 @@
-"""A run directory again, without the names and addresses of those it was made at."""
+"""Anonymous copies of run directories."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 
 
 def anonymise(recording: Recording, output: Path, key: bytes) -> None:
-    """Write an anonymous copy of a recording; what was derived from it is not copied.
+    """Write an anonymous copy of a recording; derived files are not copied.
 
     Args:
-        recording: the original; parts of it that cannot be read are named in its ``problems``.
-        output: a directory that does not exist.
-        key: 32 bytes, the same for the same stand-ins.
+        recording: the original; its unreadable parts are named in its ``problems``.
+        output: a directory that does not exist yet.
+        key: 32 bytes; the same key makes the same replacements.
 
     Raises:
         RecordingError: the copy cannot be written.
-        ParseError: the capture is none.
+        ParseError: a capture file is of no known format.
     """
-    told = (tables.names_in(recording.parts(name)) for name in TABLES)
-    names = chain(manifest.names_in(recording.manifest), *told)
+    names_in_tables = (tables.names_in(recording.parts(name)) for name in TABLES)
+    names = chain(manifest.names_in(recording.manifest), *names_in_tables)
     substitution = Substitution(key, names)
     writer = RecordingWriter(output, manifest.anonymous_manifest(recording.manifest, substitution))
     for name in TABLES:

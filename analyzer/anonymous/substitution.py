@@ -1,4 +1,4 @@
-"""What stands for an address, a MAC or a name.
+"""Replacements of addresses, MACs and names.
 
 Addresses go through Crypto-PAn (Xu and others, "Prefix-Preserving IP Address Anonymization", ICNP
 2002), keyed. Addresses with a meaning of their own stay as they are, and nothing is ever mapped to
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 KEY_BYTES = 32
 ROLES = frozenset({"client", "server", "director", "localhost"})
-"""Hosts' names that name nobody."""
+"""Host names that identify nobody."""
 
 _MAC = r"(?<![0-9A-Fa-f:])(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}(?![0-9A-Fa-f:])"
 _IPV6 = r"(?<![\w:])(?=[0-9A-Fa-f:]*:[0-9A-Fa-f]*:)[0-9A-Fa-f:]+(?:\.\d{1,3}){0,3}"
@@ -37,27 +37,27 @@ _VRRP_MACS = (0x00005E0001, 0x00005E0002)
 
 
 class Substitution:
-    """What stands for what, by one key.
+    """The replacements under one key.
 
     Args:
         key: 32 bytes; whoever has it can undo the substitution of addresses.
-        names: of hosts, links and labs, which are then found in any text.
+        names: of hosts, links and labs, to be replaced in any text.
     """
 
     def __init__(self, key: bytes, names: Iterable[str] = ()) -> None:
         self._key = key
         self._cipher = CryptoPAn(key)
         self.names = frozenset(name for name in names if name and name.lower() not in ROLES)
-        told = sorted((re.escape(name) for name in self.names), key=len, reverse=True)
-        known = rf"(?<![\w-])(?:{'|'.join(told)})(?![\w-])" if told else r"(?!)"
-        self._found = re.compile(
+        escaped = sorted((re.escape(name) for name in self.names), key=len, reverse=True)
+        known = rf"(?<![\w-])(?:{'|'.join(escaped)})(?![\w-])" if escaped else r"(?!)"
+        self._pattern = re.compile(
             rf"(?P<name>(?i:{known}))|(?P<mac>{_MAC})|(?P<ip>{_IPV6}|{_IPV4})|(?P<hex>{_HEX})"
         )
         self.address = lru_cache(maxsize=1 << 20)(self._address)
         self.mac = lru_cache(maxsize=1 << 16)(self._mac)
 
     def _address(self, address: Address) -> Address:
-        """An address's stand-in: itself, where its range has a meaning of its own."""
+        """An address's replacement; itself, if its range has a special meaning."""
         number = int(address)
         if isinstance(address, IPv4Address):
             return IPv4Address(self._walk(number, 4))
@@ -73,7 +73,7 @@ class Substitution:
         return number
 
     def _mac(self, mac: int) -> int:
-        """A MAC's stand-in, locally administered; groups', VRRP's and none stay."""
+        """A MAC's replacement, locally administered; groups, VRRP's and zero stay."""
         if mac >> 32 == 0x3333 and mac & 0xFF000000 == 0xFF000000:
             return mac >> 24 << 24 | self._digest(mac.to_bytes(6), 3)
         if mac == 0 or mac >> 40 & 1 or mac >> 8 in _VRRP_MACS:
@@ -81,22 +81,22 @@ class Substitution:
         return (self._digest(mac.to_bytes(6), 6) & _MAC_KINDS) | _LOCAL_UNICAST
 
     def name(self, name: str) -> str:
-        """A host's stand-in, ``host-`` and six hexadecimal digits; roles stay."""
+        """A host's replacement, ``host-`` and six hexadecimal digits; roles stay."""
         if name.lower() in ROLES:
             return name
         return f"host-{self._digest(name.lower().encode(), 3):06x}"
 
     def text(self, text: str) -> str:
         """A text with every address, MAC and known name in it replaced."""
-        return self._found.sub(self._stand_in, text)
+        return self._pattern.sub(self._replacement, text)
 
-    def _stand_in(self, found: re.Match[str]) -> str:
-        whole = found[0]
-        if found["name"]:
+    def _replacement(self, match: re.Match[str]) -> str:
+        whole = match[0]
+        if match["name"]:
             return self._link_or_name(whole)
-        if found["mac"]:
+        if match["mac"]:
             return _mac_text(self.mac(int(whole.replace(":", ""), 16)))
-        if found["hex"]:
+        if match["hex"]:
             return f"{int(self.address(IPv4Address(int(whole, 16)))):08X}"
         try:
             return str(self.address(ip_address(whole)))
@@ -104,7 +104,7 @@ class Substitution:
             return whole  # a time of day, a version
 
     def _link_or_name(self, name: str) -> str:
-        """A link keeps its kind: ``ssh://host-1a2b3c``, ``exec:host-1a2b3c``."""
+        """The replacement of a name or link, such as ``ssh://host-1a2b3c``."""
         kind = re.match(r"ssh://|exec:", name)
         return (kind[0] if kind else "") + self.name(name)
 
@@ -114,7 +114,7 @@ class Substitution:
 
 
 def _has_meaning(number: int, version: int) -> bool:
-    """Unspecified, loopback, multicast, broadcast; of IPv4 with the ranges that they lie in."""
+    """Whether an address is unspecified, loopback, multicast or broadcast; IPv4 by range."""
     if version == 4:
         return number >> 24 in (0, 127) or number >> 24 >= 224
     return number in (0, 1) or number >> 120 == 0xFF

@@ -17,13 +17,13 @@ WORDS = frozenset(
     {"protocol", "state", "change", "forwarding", "kind", "what", "origin", "scheduler"}
     | {"close", "closer", "failure"}
 )
-"""Columns of the field's own words, which name nobody."""
+"""Columns of technical words, which identify nobody."""
 
 HOSTS = frozenset({"director", "host"})
 
 
 def names_in(tables: Iterable[pa.Table]) -> Iterator[str]:
-    """The hosts that tables tell of."""
+    """The names of hosts in tables."""
     for table in tables:
         for column in HOSTS & set(table.column_names):
             for name in pc.unique(table[column]).to_pylist():
@@ -32,7 +32,7 @@ def names_in(tables: Iterable[pa.Table]) -> Iterator[str]:
 
 
 def is_address(text: str) -> bool:
-    """Whether a text is one address and nothing else."""
+    """Whether a text is an address and nothing else."""
     try:
         ip_address(text)
     except ValueError:
@@ -41,7 +41,7 @@ def is_address(text: str) -> bool:
 
 
 def anonymous_table(table: pa.Table, substitution: Substitution) -> pa.Table:
-    """A table with what names somebody replaced; each distinct text is looked at once."""
+    """A table with its names and addresses replaced; each distinct text once."""
     columns = {
         name: _anonymous(table[name], substitution)
         if pa.types.is_string(table[name].type) and name not in WORDS
@@ -53,5 +53,5 @@ def anonymous_table(table: pa.Table, substitution: Substitution) -> pa.Table:
 
 def _anonymous(column: pa.ChunkedArray, substitution: Substitution) -> pa.Array:
     coded = column.combine_chunks().dictionary_encode()
-    told = [substitution.text(text) for text in coded.dictionary.to_pylist()]
-    return pa.array(told, pa.string()).take(coded.indices)
+    texts = [substitution.text(text) for text in coded.dictionary.to_pylist()]
+    return pa.array(texts, pa.string()).take(coded.indices)

@@ -1,6 +1,6 @@
-"""How many VIPs let directors die without anybody noticing: plans, and the proof of each.
+"""Number of VIPs with which directors may fail unnoticed: plans, and their proof in a lab.
 
-``question.py`` has what is asked and what is answered, ``lattice.py`` the fail-over lists as a
-flow, ``solver.py`` the best lists for a number of VIPs, ``planner.py`` the three plans and their
-table, ``wording.py`` what is said of them, and ``results.py`` the JSON.
+``question.py`` has the question and answer types, ``lattice.py`` the fail-over lists as a flow,
+``solver.py`` the best lists for a number of VIPs, ``planner.py`` the three plans and their table,
+``wording.py`` their sentences, ``results.py`` the JSON, and ``proof*.py`` the measurement.
 """

@@ -1,10 +1,10 @@
 """Fail-over lists as a flow on the lattice of sets of directors.
 
 A VIP whose list begins a, b, c is a path: from nothing to {a}, to {a, b}, to {a, b, c}. It is on
-director d, with the directors F down, when all that stand before d in its list are in F. So the
+director d, with the directors F down, when all that precede d in its list are in F. So the
 number of VIPs whose first entries are the set S (in any order) and whose next is d, for each S and
-d, says all about loads; and any such numbers that flow (into S as many as out of S) can be taken
-apart into lists again.
+d, determines all loads; and any such numbers that flow (as many into S as out of S) can be
+decomposed into lists again.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 Directors = frozenset[int]
 Step = tuple[Directors, int]
-"""The directors that stand before, in any order, and the one that comes next."""
+"""The directors that come first, in any order, and the next one."""
 
 
 def steps(hosts: int, failures: int) -> Iterator[Step]:
-    """Every step that matters while at most so many directors are down."""
+    """Every step that is used while at most ``failures`` directors are down."""
     for size in range(failures + 1):
         for before in subsets(hosts, size):
             for director in sorted(frozenset(range(hosts)) - before):
@@ -34,22 +34,22 @@ def steps(hosts: int, failures: int) -> Iterator[Step]:
 
 
 def step_count(hosts: int, failures: int) -> int:
-    """How many ``steps`` there are."""
+    """The number of ``steps``."""
     return sum(comb(hosts, size) * (hosts - size) for size in range(failures + 1))
 
 
 def subsets(hosts: int, size: int) -> Iterator[Directors]:
-    """The sets of so many directors."""
+    """The sets of ``size`` directors."""
     return map(frozenset, combinations(range(hosts), size))
 
 
 def lists_of(flow: Mapping[Step, int], hosts: int, failures: int) -> Lists:
-    """Take a flow apart into the lists of its VIPs, each a permutation of all directors.
+    """Decompose a flow into the lists of its VIPs, each a permutation of all directors.
 
     Args:
         flow: VIPs per step, with as many into each set as out of it.
         hosts: directors.
-        failures: steps have up to so many directors before them.
+        failures: the most directors that come before a step.
     """
     left = Counter(flow)
     lists = []
@@ -65,13 +65,13 @@ def lists_of(flow: Mapping[Step, int], hosts: int, failures: int) -> Lists:
 
 
 def _the_others(chosen: Sequence[int], hosts: int) -> list[int]:
-    """Those that no list needs for its failures: in turn from the last one chosen."""
+    """The remaining directors of a list, in turn from the last one chosen."""
     others = set(range(hosts)) - set(chosen)
     return sorted(others, key=lambda director: (director - chosen[-1]) % hosts)
 
 
 def balanced_vips(hosts: int, failures: int) -> int:
-    """The fewest VIPs that load all living directors alike after 0, 1, ... and all failures.
+    """The fewest VIPs that load all remaining directors equally after 0, 1, ... all failures.
 
     Evenness fixes the number of VIPs of each step: V / (N C(N-1, |S|)) must be whole for each
     size of S.
@@ -100,8 +100,8 @@ def loads(
 
 
 def worst_load(lists: Lists, shares: Sequence[Fraction], hosts: int, failures: int) -> Fraction:
-    """The busiest director's share after the worst loss of exactly so many.
+    """The busiest director's share after the worst loss of exactly ``failures`` directors.
 
-    Loads never shrink as directors die, so fewer losses need not be looked at.
+    Loads never shrink as directors fail, so fewer losses need not be considered.
     """
     return max(max(loads(lists, shares, hosts, down)) for down in subsets(hosts, failures))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from analyzer.capacity.proof import Experiment, Loss, prove
 from analyzer.capacity.question import CapacityQuestion
-from analyzer.capacity.queue import Link
+from analyzer.capacity.queue import TokenBucket
 from analyzer.errors import RecordingError
 from analyzer.recording.ending import ending_of
 
@@ -84,7 +84,7 @@ def from_manifest(manifest: Mapping[str, Any]) -> Experiment:
             vips=tuple(map(str, told["vips"])),
             directors=tuple(map(str, told["directors"])),
             scale=float(told["scale"]),
-            link=Link(**told["lab_link"]),
+            link=TokenBucket(**told["lab_link"]),
             planned=int(told["planned"]),
             losses=tuple(map(_loss, told["losses"])),
         )

@@ -1,8 +1,8 @@
-"""Three answers to "how few VIPs", and which one to take.
+"""Search for the fewest VIPs: three plans, and the recommended one.
 
-Feasible at all is a matter of arithmetic: the traffic, over those that remain, against a link. How
-few VIPs make it so is not: the worst load falls and rises again as VIPs are added (4 do where 5 do
-not), so each number is tried.
+Whether any plan is feasible is arithmetic: the traffic, over the remaining directors, against a
+link. The fewest VIPs are not: the worst load falls and rises again as VIPs are added (4 may
+suffice where 5 do not), so each number is tried.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ if TYPE_CHECKING:
 
 TABLE_UP_TO = 12
 PREFERENCE: tuple[PlanName, ...] = ("balanced", "all_active", "minimum")
-"""Recommended is the first of these that there is: even loads have the most room at every time."""
+"""The first of these that exists is recommended: even loads leave the most room."""
 
 PART_OF_THE_TIME = 1 / 3
-"""What one number of VIPs may take of the time that is left, so that others get their turn."""
+"""Share of the remaining time that one number of VIPs may take, so that others get theirs."""
 
 
 def plan_capacity(question: CapacityQuestion, left_s: Callable[[], float]) -> Capacity:
-    """The plans, their table, and the reason if there are none.
+    """Plan the VIPs: the plans, their table, and the reason if there are none.
 
     Args:
-        question: what is asked.
-        left_s: the time that is left, seconds; 20 are enough to be exact to 6 directors and 3
-            failures, or 8 and 1. When it is up, the best found is given with its gap.
+        question: directors, links and traffic.
+        left_s: the remaining time, seconds; 20 s are enough for exact plans up to 6 directors
+            and 3 failures, or 8 and 1. After it the best plan found is given with its gap.
     """
     why_not = why_impossible(question)
     if why_not:
@@ -64,12 +64,12 @@ def plan_capacity(question: CapacityQuestion, left_s: Callable[[], float]) -> Ca
 
 
 def best_plan(question: CapacityQuestion, vips: int, left_s: Callable[[], float]) -> Plan | None:
-    """The best lists for a number of VIPs of equal share, whether they fit or not.
+    """The best plan for a number of VIPs of equal share, whether it fits or not.
 
     Args:
         question: what is asked.
         vips: how many.
-        left_s: the time that is left, seconds; None if nothing was found in it.
+        left_s: the remaining time, seconds.
     """
     return _Search(question, left_s).best(vips)
 
@@ -90,7 +90,7 @@ def _nothing(question: CapacityQuestion, why: str) -> Capacity:
 
 
 class _Search:
-    """One question's programs; each is solved once."""
+    """The programs of one question; each is solved once."""
 
     def __init__(self, question: CapacityQuestion, left_s: Callable[[], float]) -> None:
         self._question = question
@@ -98,18 +98,18 @@ class _Search:
         self._solved: dict[tuple[int, bool], Solution | None] = {}
 
     def plans(self) -> tuple[dict[PlanName, Plan | None], dict[PlanName, str]]:
-        """Each plan, or why it is None."""
+        """The plans, and for each that is None the reason."""
         question = self._question
-        found: dict[PlanName, tuple[Plan | None, str]] = {
+        by_name: dict[PlanName, tuple[Plan | None, str]] = {
             "minimum": self._fewest(all_active=False),
             "all_active": self._fewest(all_active=True),
             "balanced": (_balanced(question), _why_unbalanced(question)),
         }
-        plans = {name: plan for name, (plan, _) in found.items()}
-        return plans, {name: why for name, (plan, why) in found.items() if plan is None}
+        plans = {name: plan for name, (plan, _) in by_name.items()}
+        return plans, {name: why for name, (plan, why) in by_name.items() if plan is None}
 
     def table(self, plans: Mapping[PlanName, Plan | None]) -> Iterator[TableRow]:
-        """The best of each number of VIPs, from 1 up, and the plans' own numbers."""
+        """The best plan for each number of VIPs from 1 up, and for those of the plans."""
         known = {plan.vips: plan for plan in plans.values() if plan}
         up_to = min(max(known, default=TABLE_UP_TO), TABLE_UP_TO)
         for vips in sorted({*range(1, up_to + 1), *known}):
@@ -134,7 +134,7 @@ class _Search:
         return TableRow(plan=plan, fits=fits, why=why_shares(question, plan, shares, fits=fits))
 
     def _fewest(self, *, all_active: bool) -> tuple[Plan | None, str]:
-        """The fewest VIPs of equal share that survive; or None, and why."""
+        """The plan with the fewest VIPs of equal share that fits; or None, and why."""
         undecided = False
         for vips in range(self._question.hosts if all_active else 1, MAX_VIPS + 1):
             if not _may_fit(self._question, vips):
@@ -150,17 +150,17 @@ class _Search:
         return None, f"more than {MAX_VIPS} VIPs are needed, and a segment has no more VRIDs"
 
     def best(self, vips: int) -> Plan | None:
-        """The best lists for so many VIPs of equal share; None if none were found in time."""
+        """The best plan for a number of VIPs of equal share; None if none was found in time."""
         if vips == balanced_vips(self._question.hosts, self._question.failures):
             return _balanced(self._question)
         return self._equal(vips, all_active=False)
 
     def _equal(self, vips: int, *, all_active: bool, fewest: bool = True) -> Plan | None:
-        """The best plan for so many VIPs of equal share; None if none was found in time."""
-        asked = (vips, all_active)
-        if asked not in self._solved:
-            self._solved[asked] = self._solve((Fraction(1, vips),) * vips, all_active=all_active)
-        solution = self._solved[asked]
+        """The best solved plan for a number of VIPs; None if none was found in time."""
+        key = (vips, all_active)
+        if key not in self._solved:
+            self._solved[key] = self._solve((Fraction(1, vips),) * vips, all_active=all_active)
+        solution = self._solved[key]
         if solution is None:
             return None
         return _plan(self._question, solution.lists, solution=solution, fewest=fewest)
@@ -180,7 +180,7 @@ class _Search:
 
 
 def _balanced(question: CapacityQuestion) -> Plan | None:
-    """The even plan; in closed form, so always proven."""
+    """The balanced plan, in closed form and so always proven."""
     if (
         balanced_vips(question.hosts, question.failures) > MAX_VIPS
         or step_count(question.hosts, question.failures) > MAX_VARIABLES
@@ -195,7 +195,7 @@ def _why_unbalanced(question: CapacityQuestion) -> str:
 
 
 def _may_fit(question: CapacityQuestion, vips: int) -> bool:
-    """Whether the busiest of those left could stay within its link, were it only for counting."""
+    """Whether the busiest remaining director could fit by the number of its VIPs alone."""
     busiest = -(-vips // (question.hosts - question.failures))
     return question.traffic_bps * busiest / vips <= question.allowed_bps
 
@@ -208,7 +208,7 @@ def _plan(
     solution: Solution | None = None,
     fewest: bool = True,
 ) -> Plan:
-    """A plan's figures, counted from its lists, whoever made them."""
+    """A plan with the figures of its lists."""
     shares = shares or (Fraction(1, len(lists)),) * len(lists)
     traffic_bps, hosts = question.traffic_bps, question.hosts
     after_bps = traffic_bps * worst_load(lists, shares, hosts, question.failures)

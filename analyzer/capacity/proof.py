@@ -1,8 +1,8 @@
-"""A proof of capacity: what each director carried, lost and delayed, beside what was computed.
+"""The proof of a plan: what each director carried, lost and delayed, against the computed.
 
-A lab has the plan's directors with links that are so many times slower; the traffic, too. Before
-and after each loss of directors there is a window in which the counters of the directors' links
-and the datagrams' fates are read. Rates are given in the size that was asked for, not the lab's.
+A lab has the plan's directors, with links and traffic scaled down. In a window before and one
+after each loss of directors the counters of the directors' links and the datagrams are evaluated.
+Rates are given in the size of the question, not of the lab.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analyzer.capacity.question import CapacityQuestion, Lists
-    from analyzer.capacity.queue import Link
+    from analyzer.capacity.queue import TokenBucket
     from analyzer.recording.ending import Ending
 
     Ints = npt.NDArray[np.int64]
 
 TOLERANCE = 0.03
-"""How far a measured share may be from the computed one; of it, or of the link where it is 0."""
+"""Allowed difference of measured and computed, as a share of the computed (of the link if 0)."""
 
 Window = tuple[int, int]
-"""Its beginning and end, Unix nanoseconds."""
+"""Beginning and end, Unix nanoseconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loss:
-    """One loss of directors, as it was brought about.
+    """One loss of directors, as carried out.
 
     Attributes:
         down: the directors, from 0.
-        before, after: the windows; None where the run did not come that far.
+        before, after: the windows; None if the run ended before.
         crashed_ns: when it was ordered, Unix time.
     """
 
@@ -53,17 +53,17 @@ class Loss:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Experiment:
-    """What was to be proven, and how the lab stood for it.
+    """The plan to be proven, and the lab's set-up for it.
 
     Attributes:
-        question: directors, links and traffic, in the size that was asked for.
+        question: directors, links and traffic, in full size.
         lists: per VIP its directors, first choice first.
         vips: the VIPs' addresses, in the order of the lists.
         directors: their names.
-        scale: a bit rate of the lab over the one that was asked for.
-        link: a director's in the lab.
-        planned: losses there were to be.
-        losses: those there were.
+        scale: a bit rate of the lab over that of the question.
+        link: of a director in the lab.
+        planned: number of losses planned.
+        losses: those carried out.
     """
 
     question: CapacityQuestion
@@ -71,18 +71,18 @@ class Experiment:
     vips: tuple[str, ...]
     directors: tuple[str, ...]
     scale: float
-    link: Link
+    link: TokenBucket
     planned: int
     losses: tuple[Loss, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Carried:
-    """One director in one window, bits a second in the size that was asked for.
+    """One director's traffic in one window, bits per second in the size of the question.
 
     Attributes:
         offered_bps: its VIPs' traffic.
-        computed_bps: what its link passes of that.
+        computed_bps: the part that its link passes.
         measured_bps: None if it was not measured.
     """
 
@@ -101,7 +101,7 @@ class Carried:
 
     @property
     def agrees(self) -> bool:
-        """Whether it is known, and as computed."""
+        """Whether the measured traffic is known, and as computed."""
         return self.difference is not None and abs(self.difference) <= TOLERANCE
 
 
@@ -117,14 +117,14 @@ class VipCount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProofState:
-    """One window: who carried what, what was lost and how long it took.
+    """One window's measurement: traffic, losses and delays.
 
     Attributes:
         down: names of the directors that were down.
-        carried: the living directors.
-        computed_lost_share: of the traffic, that full links lose.
+        carried: by the directors that were up.
+        computed_lost_share: the share of the traffic that full links lose.
         delay_p50_ms, delay_p99_ms: from sent to received by a real server; None if none was.
-        worst_late_ms: how late the sender was with a datagram, at most.
+        worst_late_ms: the sender's largest delay with a datagram.
     """
 
     down: tuple[str, ...]
@@ -138,25 +138,25 @@ class ProofState:
 
     @property
     def sent(self) -> int:
-        """Datagrams, over all VIPs."""
+        """Datagrams to all VIPs."""
         return sum(vip.sent for vip in self.vips)
 
     @property
     def lost(self) -> int:
-        """Those that no real server got."""
+        """Datagrams that no real server received."""
         return sum(vip.lost for vip in self.vips)
 
     @property
     def lost_share(self) -> float | None:
-        """Of those sent; None if none were."""
+        """The share of the datagrams lost; None if none was sent."""
         return self.lost / self.sent if self.sent else None
 
     @property
     def agrees(self) -> bool:
-        """Whether shares and losses are as computed."""
+        """Whether traffic and losses are as computed."""
         lost = self.lost_share
         return (
-            all(each.agrees for each in self.carried)
+            all(carried.agrees for carried in self.carried)
             and lost is not None
             and abs(lost - self.computed_lost_share) <= TOLERANCE
         )
@@ -167,9 +167,9 @@ class ProvenLoss:
     """A loss of directors, measured.
 
     Attributes:
-        before, after: None where the run did not come that far.
-        away_s: by VIP that had to move, the longest time without a datagram, from the crash on.
-        disturbed_s: likewise the longest of the VIPs that stayed; None if there are none.
+        before, after: None if the run ended before.
+        away_s: the longest time without a datagram after the crash, by VIP that had to move.
+        disturbed_s: the longest such time of all VIPs that stayed; None if there are none.
     """
 
     down: tuple[str, ...]
@@ -191,26 +191,26 @@ class Proof:
 
     @property
     def states(self) -> list[ProofState]:
-        """All windows that were measured."""
-        found = [state for loss in self.losses for state in (loss.before, loss.after)]
-        return [state for state in found if state is not None]
+        """All measured windows."""
+        windows = [state for loss in self.losses for state in (loss.before, loss.after)]
+        return [state for state in windows if state is not None]
 
     @property
     def complete(self) -> bool:
-        """Whether every loss that was planned was measured, before and after."""
+        """Whether every planned loss was measured, before and after."""
         went_on = self.ending is None or self.ending.is_whole
         return went_on and len(self.states) == 2 * self.experiment.planned
 
     @property
     def holds(self) -> bool:
-        """Whether all was measured, and was as computed."""
+        """Whether everything was measured, and was as computed."""
         return self.complete and all(state.agrees for state in self.states)
 
     @property
     def worst_difference(self) -> float | None:
-        """The measured share that is farthest from the computed one, with its sign."""
-        found = [each.difference for state in self.states for each in state.carried]
-        known = [difference for difference in found if difference is not None]
+        """The largest difference of measured and computed, with its sign."""
+        differences = [carried.difference for state in self.states for carried in state.carried]
+        known = [difference for difference in differences if difference is not None]
         return max(known, key=abs, default=None)
 
 
@@ -221,17 +221,17 @@ def prove(
     datagrams: pd.DataFrame,
     ending: Ending | None = None,
 ) -> Proof:
-    """Set the measured beside the computed.
+    """Compare the measured with the computed.
 
     Args:
         run: its name.
-        experiment: what was done, and when.
+        experiment: the plan and its losses.
         links: the recording's table, by host and time.
         datagrams: the recording's table.
         ending: of the run; None where it is not known.
     """
     sample = _Samples(links, datagrams)
-    losses = tuple(_proven(experiment, loss, sample) for loss in experiment.losses)
+    losses = tuple(_measured(experiment, loss, sample) for loss in experiment.losses)
     return Proof(
         run=run,
         experiment=experiment,
@@ -242,7 +242,7 @@ def prove(
 
 
 class _Samples:
-    """The two tables, as arrays that are cut quickly."""
+    """The two tables as sorted arrays."""
 
     def __init__(self, links: pd.DataFrame, datagrams: pd.DataFrame) -> None:
         ordered = datagrams.sort_values("sent", kind="stable")
@@ -261,7 +261,7 @@ class _Samples:
         }
 
     def carried_bps(self, host: str, window: Window) -> float | None:
-        """What went towards a host; None unless its counters span the window."""
+        """The traffic towards a host; None unless its counters span the window."""
         if host not in self._counters:
             return None
         at, count = self._counters[host]
@@ -278,12 +278,12 @@ class _Samples:
 
     def longest_gap_s(self, vip: str, since_ns: int, until_ns: int) -> float:
         """The longest time without an arrival, between two instants."""
-        mine = self.received[(self.vip == vip) & self.was_received]
-        mine = np.sort(mine[(mine > since_ns) & (mine < until_ns)])
-        return float(np.diff(np.r_[since_ns, mine, until_ns]).max()) / 1e9
+        arrivals = self.received[(self.vip == vip) & self.was_received]
+        arrivals = np.sort(arrivals[(arrivals > since_ns) & (arrivals < until_ns)])
+        return float(np.diff(np.r_[since_ns, arrivals, until_ns]).max()) / 1e9
 
 
-def _proven(experiment: Experiment, loss: Loss, sample: _Samples) -> ProvenLoss:
+def _measured(experiment: Experiment, loss: Loss, sample: _Samples) -> ProvenLoss:
     away: dict[str, float] = {}
     stayed: list[float] = []
     if loss.crashed_ns is not None and loss.after is not None:
@@ -311,13 +311,13 @@ def _state(
     cut = sample.within(window)
     delays_ms = (sample.received[cut] - sample.sent[cut])[sample.was_received[cut]] / 1e6
     late_ms = (sample.sent[cut] - sample.due[cut]) / 1e6
-    offered_bps = sum(each.offered_bps for each in carried)
+    offered_bps = sum(director.offered_bps for director in carried)
     return ProofState(
         down=_names(experiment, down),
         seconds=(window[1] - window[0]) / 1e9,
         carried=carried,
         vips=_counts(experiment, down, cut, sample),
-        computed_lost_share=1 - sum(each.computed_bps for each in carried) / offered_bps,
+        computed_lost_share=1 - sum(director.computed_bps for director in carried) / offered_bps,
         delay_p50_ms=_percentile(delays_ms, 50),
         delay_p99_ms=_percentile(delays_ms, 99),
         worst_late_ms=_percentile(late_ms, 100),
@@ -329,15 +329,15 @@ def _carried(
 ) -> tuple[Carried, ...]:
     question, scale = experiment.question, experiment.scale
     shares = (Fraction(1, len(experiment.lists)),) * len(experiment.lists)
-    held = loads(experiment.lists, shares, question.hosts, frozenset(down))
-    made = []
+    loads_now = loads(experiment.lists, shares, question.hosts, frozenset(down))
+    rows = []
     for number, name in enumerate(experiment.directors):
         if number in down:
             continue
-        offered_bps = float(held[number] * question.ingress_bps)
+        offered_bps = float(loads_now[number] * question.ingress_bps)
         lost = lost_share(offered_bps * scale, experiment.link, float(question.burst))
         measured_bps = sample.carried_bps(name, window)
-        made.append(
+        rows.append(
             Carried(
                 director=name,
                 offered_bps=offered_bps,
@@ -346,7 +346,7 @@ def _carried(
                 link_bps=float(question.link_bps),
             )
         )
-    return tuple(made)
+    return tuple(rows)
 
 
 def _counts(
@@ -355,14 +355,14 @@ def _counts(
     to, got = sample.vip[cut], sample.was_received[cut]
     counts = []
     for vip, order in zip(experiment.vips, experiment.lists, strict=True):
-        mine = to == vip
+        of_vip = to == vip
         holder = next(director for director in order if director not in down)
         counts.append(
             VipCount(
                 vip=vip,
                 director=experiment.directors[holder],
-                sent=int(mine.sum()),
-                lost=int((mine & ~got).sum()),
+                sent=int(of_vip.sum()),
+                lost=int((of_vip & ~got).sum()),
             )
         )
     return tuple(counts)
@@ -377,20 +377,20 @@ def _names(experiment: Experiment, down: Sequence[int]) -> tuple[str, ...]:
 
 
 def _not_measured(experiment: Experiment, losses: Sequence[ProvenLoss]) -> list[tuple[str, str]]:
-    """What, and why."""
-    found = []
+    """What was not measured, and why."""
+    rows = []
     for loss in losses:
         who = " and ".join(loss.down)
         for name, state in (("before", loss.before), ("after", loss.after)):
             if state is None:
-                found.append((f"{name} the loss of {who}", "the run ended before"))
+                rows.append((f"{name} the loss of {who}", "the run ended before"))
                 continue
-            found += [
-                (f"{each.director}, {name} the loss of {who}", "its link's counters are missing")
-                for each in state.carried
-                if each.measured_bps is None
+            rows += [
+                (f"{carried.director}, {name} the loss of {who}", "its link's counters are missing")
+                for carried in state.carried
+                if carried.measured_bps is None
             ]
     missing = experiment.planned - len(losses)
     if missing:
-        found.append((f"{missing} of {experiment.planned} losses", "the run ended before"))
-    return found
+        rows.append((f"{missing} of {experiment.planned} losses", "the run ended before"))
+    return rows

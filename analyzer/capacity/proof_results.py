@@ -14,7 +14,7 @@ SCHEMA_VERSION = 1
 
 
 def to_json(proof: Proof) -> dict[str, Any]:
-    """The document; rates are in the size that was asked for, null where not measured."""
+    """The document; rates are in the size of the question, null where not measured."""
     experiment, question = proof.experiment, proof.experiment.question
     return {
         "schema_version": SCHEMA_VERSION,
@@ -54,7 +54,7 @@ def _state(state: ProofState | None) -> dict[str, Any] | None:
     return {
         "window_s": state.seconds,
         "agrees": state.agrees,
-        "directors": [_carried(each) for each in state.carried],
+        "directors": [_carried(carried) for carried in state.carried],
         "sent": state.sent,
         "lost": state.lost,
         "lost_share": state.lost_share,
@@ -68,12 +68,12 @@ def _state(state: ProofState | None) -> dict[str, Any] | None:
     }
 
 
-def _carried(each: Carried) -> dict[str, Any]:
-    measured_gbps = None if each.measured_bps is None else each.measured_bps / 1e9
+def _carried(carried: Carried) -> dict[str, Any]:
+    measured_gbps = None if carried.measured_bps is None else carried.measured_bps / 1e9
     return {
-        "director": each.director,
-        "offered_gbps": each.offered_bps / 1e9,
-        "computed_gbps": each.computed_bps / 1e9,
+        "director": carried.director,
+        "offered_gbps": carried.offered_bps / 1e9,
+        "computed_gbps": carried.computed_bps / 1e9,
         "measured_gbps": measured_gbps,
-        "difference": each.difference,
+        "difference": carried.difference,
     }

@@ -1,4 +1,4 @@
-"""What is said of a proof of capacity, in sentences."""
+"""Sentences about a proof of capacity."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from analyzer.capacity.proof import Proof, ProofState
 
 HELD_UP_MS = 100.0
-"""A sender that was late by so much says that its machine was busy, not that directors were."""
+"""A sender that was late by more than this was itself too busy."""
 
 
 def verdict(proof: Proof) -> str:
@@ -30,7 +30,7 @@ def verdict(proof: Proof) -> str:
 
 
 def _interrupted(proof: Proof) -> str:
-    """That the run did not come to its end, and how far it came."""
+    """That the run was interrupted, and after which loss."""
     ending = proof.ending
     if ending is None or ending.is_whole:
         return ""
@@ -52,12 +52,12 @@ def _why_not(proof: Proof) -> str:
 
 
 def _busiest(proof: Proof) -> str:
-    after = [each for loss in proof.losses if loss.after for each in loss.after.carried]
-    carried = after or [each for state in proof.states for each in state.carried]
-    measured = [each for each in carried if each.measured_bps is not None]
+    after = [row for loss in proof.losses if loss.after for row in loss.after.carried]
+    rows = after or [row for state in proof.states for row in state.carried]
+    measured = [row for row in rows if row.measured_bps is not None]
     if not measured:
         return "no link could be measured"
-    worst = max(measured, key=lambda each: each.measured_bps or 0.0)
+    worst = max(measured, key=lambda row: row.measured_bps or 0.0)
     bps = worst.measured_bps or 0.0
     when = "after a loss" if after else "while all are well"
     return (
@@ -87,7 +87,7 @@ def _lost(proof: Proof) -> str:
 
 
 def _held_up(proof: Proof) -> str:
-    """Where the machine itself was too busy, no loss is the directors' fault."""
+    """That the sending machine was too busy, if losses may be its fault."""
     off = [state.worst_late_ms or 0.0 for state in proof.states if not state.agrees]
     worst_ms = max(off, default=0.0)
     if worst_ms <= HELD_UP_MS:

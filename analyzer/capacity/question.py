@@ -1,4 +1,4 @@
-"""What is asked of a planner of VIPs, and what it answers."""
+"""The question to the planner of VIPs, and its answer."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ MAX_VIPS = 255
 PlanName = Literal["minimum", "all_active", "balanced"]
 PLAN_NAMES: tuple[PlanName, ...] = ("minimum", "all_active", "balanced")
 Lists = tuple[tuple[int, ...], ...]
-"""A list per VIP of all directors, first choice first; directors count from 0."""
+"""For each VIP all directors, first choice first; directors count from 0."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CapacityQuestion:
-    """Directors alike, each with one link, and the traffic that comes in.
+    """Equal directors, each with one link, and the incoming traffic.
 
     Attributes:
         hosts: directors.
-        failures: how many may be down at once without anybody noticing.
+        failures: how many may be down at once.
         link_bps: of one director, in one direction.
         ingress_bps: what the clients send, on average.
-        egress_bps: in nat, what the real servers answer: it passes the directors too; 0 in dr.
+        egress_bps: the responses, which pass the directors too in nat; 0 in dr.
         utilisation: the share of a link that may be used.
         burst: the highest rate over the average.
-        shares: of the traffic per VIP, where they are not equal; any positive weights.
+        shares: of the traffic per VIP, if unequal; any positive weights.
     """
 
     hosts: int
@@ -41,7 +41,7 @@ class CapacityQuestion:
 
     @property
     def traffic_bps(self) -> Fraction:
-        """What crosses one direction of the directors' links, all of them together, on average."""
+        """Average traffic in one direction of all directors' links together."""
         return self.ingress_bps + self.egress_bps
 
     @property
@@ -52,17 +52,17 @@ class CapacityQuestion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Fail-over lists, and what they make the busiest director carry.
+    """Fail-over lists, and the loads that follow from them.
 
     Attributes:
         lists: per VIP, its directors.
         held: VIPs per director while all are well.
         worst_before_bps: the busiest director's average load while all are well.
-        worst_after_bps: likewise after the worst loss of so many directors.
+        worst_after_bps: likewise after the worst loss of ``failures`` directors.
         after_at_least_bps: no lists for these VIPs carry less after it; equal to
             ``worst_after_bps`` where the plan is proven best.
         proven: no lists for these VIPs do better, neither after the losses nor, then, before.
-        fewest: it is proven that fewer VIPs will not do.
+        fewest: it is proven that fewer VIPs do not suffice.
     """
 
     lists: Lists
@@ -75,18 +75,18 @@ class Plan:
 
     @property
     def vips(self) -> int:
-        """How many there are."""
+        """The number of VIPs."""
         return len(self.lists)
 
     @property
     def gap(self) -> Fraction:
-        """By how much, at most, the load after the losses is above the best, as a ratio."""
+        """How far the load after the losses may be above the best, as a ratio."""
         return (self.worst_after_bps - self.after_at_least_bps) / self.worst_after_bps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableRow:
-    """The best that a number of VIPs of equal share can do; ``fits`` its limit, and ``why``."""
+    """The best plan for a number of VIPs, whether it fits the limit, and why."""
 
     plan: Plan
     fits: bool
@@ -95,14 +95,14 @@ class TableRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capacity:
-    """The answer.
+    """The planner's answer.
 
     Attributes:
-        why: in a sentence, whether it can be done at all.
-        plans: by name; None for one that was not found within ``MAX_VIPS``.
+        why: it is feasible or not, in a sentence.
+        plans: by name; None if not found within ``MAX_VIPS``.
         without_plan: why a plan is None.
-        by_shares: the best lists for VIPs of the shares that were given.
-        even_after_bps: the load of each of those left, were it even (as by ECMP).
+        by_shares: the best plan for VIPs of the given shares.
+        even_after_bps: the load of each remaining director if it were even (as by ECMP).
     """
 
     question: CapacityQuestion

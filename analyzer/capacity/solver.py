@@ -1,9 +1,9 @@
-"""The best fail-over lists for given VIPs: an integer program over the flow of ``lattice.py``.
+"""The solver for the best fail-over lists: an integer program over the flow of ``lattice.py``.
 
-HiGHS (scipy.optimize.milp) makes the busiest director's load after the worst loss as low as can
-be, then its load while all are well, and then raises that of the idlest. Directors are alike: they
-are told apart by what they carry in health, so that the solver need not try their permutations.
-Loads are whole numbers of the shares' common unit, so that its answers are exact.
+HiGHS (scipy.optimize.milp) minimises the busiest director's load after the worst loss, then its
+load without losses, and then maximises that of the idlest. As directors are equal, they are
+ordered by their load without losses, so that the solver need not try their permutations. Loads are
+whole numbers of the shares' common unit, so that the answers are exact.
 """
 
 from __future__ import annotations
@@ -37,12 +37,11 @@ _NEARLY = 1e-4  # of the solver's own arithmetic; loads are whole
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Solution:
-    """Lists, in the order of the shares that were given.
+    """The best lists, in the order of the given shares.
 
     Attributes:
-        after_at_least: the share of the traffic below which no lists bring the busiest director
-            after the worst loss; as far as was proven.
-        proven: best after, then best before.
+        after_at_least: proven lower bound of the busiest director's share after the worst loss.
+        proven: the lists are the best after, and then before, the losses.
     """
 
     lists: Lists
@@ -51,7 +50,7 @@ class Solution:
 
 
 class TooLarge(Exception):
-    """The program would have more variables than are worth a try."""
+    """The program would have more than ``MAX_VARIABLES`` variables."""
 
 
 def best_lists(
@@ -69,7 +68,7 @@ def best_lists(
         hosts: directors.
         failures: below ``hosts``.
         all_active: every director carries at least one VIP while all are well.
-        left_s: the time that is left, asked before each step; then the best found will do.
+        left_s: the remaining time, read before each step; without any the best found counts.
 
     Returns:
         None if there are none, or none were found in time.
@@ -97,7 +96,7 @@ def best_lists(
 
 @dataclass(frozen=True, slots=True)
 class _Solved:
-    """Values of the columns; the load that was asked for, and the best that it can be."""
+    """Values of the columns; the optimised load, and its lower bound."""
 
     x: Floats
     load: int
@@ -109,7 +108,7 @@ class _Solved:
 
 
 class _Program:
-    """Columns: VIPs per group of equal shares and step; then the three loads."""
+    """The integer program. Columns: VIPs per group of equal shares and step; the three loads."""
 
     def __init__(
         self, groups: Mapping[Fraction, int], hosts: int, failures: int, *, all_active: bool
@@ -129,11 +128,11 @@ class _Program:
         self._rows: list[Mapping[int, float]] = []
         self._least: list[float] = []
         self._most: list[float] = []
-        self._state_flow()
-        self._state_loads()
+        self._constrain_flow()
+        self._constrain_loads()
         if all_active:
             for director in range(hosts):
-                self._state(self._in_health(director, weigh=False), 1, np.inf)
+                self._constrain(self._load_without_loss(director, weigh=False), 1, np.inf)
 
     def solve(
         self,
@@ -142,30 +141,30 @@ class _Program:
         after_at_most: int | None = None,
         before_at_most: int | None = None,
     ) -> _Solved | None:
-        """Lower one of the loads, or raise the idlest; None if nothing was found."""
+        """Minimise one of the loads, or maximise the idlest; None if nothing was found."""
         if limit_s <= 0:
             return None
         cost = np.zeros(self._vips + _LOADS)
         cost[self._vips + which] = -1 if which == _IDLEST else 1
-        found = milp(
+        result = milp(
             cost,
             constraints=LinearConstraint(self._matrix(), self._least, self._most),
             integrality=np.ones(self._vips + _LOADS, dtype=np.int64),
             bounds=self._bounds(after_at_most, before_at_most),
             options={"time_limit": limit_s, "mip_rel_gap": 0},
         )
-        if found.x is None:
+        if result.x is None:
             return None
-        load = round(found.x[self._vips + which])
-        proven = found.mip_dual_bound is None
-        return _Solved(found.x, load, load if proven else ceil(found.mip_dual_bound - _NEARLY))
+        load = round(result.x[self._vips + which])
+        proven = result.mip_dual_bound is None
+        return _Solved(result.x, load, load if proven else ceil(result.mip_dual_bound - _NEARLY))
 
     def share(self, load: int) -> Fraction:
         """A load as a share of the traffic."""
         return Fraction(load, self._unit)
 
     def lists(self, x: Floats, shares: Sequence[Fraction]) -> Lists:
-        """The solution's lists, given to the VIPs of their share."""
+        """The solution's lists, assigned to the VIPs of their share."""
         by_share = {share: iter(self._lists_of(x, share)) for share in self._groups}
         return tuple(next(by_share[share]) for share in shares)
 
@@ -173,20 +172,20 @@ class _Program:
         flow = {step: round(x[self._column[share, step]]) for step in self._steps}
         return lists_of(flow, self._hosts, self._failures)
 
-    def _state(self, row: Mapping[int, float], least: float, most: float) -> None:
+    def _constrain(self, row: Mapping[int, float], least: float, most: float) -> None:
         self._rows.append(row)
         self._least.append(least)
         self._most.append(most)
 
-    def _state_flow(self) -> None:
-        """Each group's VIPs start from nothing; what comes into a set leaves it."""
+    def _constrain_flow(self) -> None:
+        """Constrain the flow: each group's VIPs start empty; what enters a set leaves it."""
         nobody: frozenset[int] = frozenset()
         for share, vips in self._groups.items():
             out = {self._column[share, (nobody, d)]: 1.0 for d in range(self._hosts)}
-            self._state(out, vips, vips)
+            self._constrain(out, vips, vips)
             for size in range(1, self._failures + 1):
                 for chosen in subsets(self._hosts, size):
-                    self._state(self._through(share, chosen), 0, 0)
+                    self._constrain(self._through(share, chosen), 0, 0)
 
     def _through(self, share: Fraction, chosen: frozenset[int]) -> dict[int, float]:
         out = [(chosen, d) for d in range(self._hosts) if d not in chosen]
@@ -195,21 +194,21 @@ class _Program:
             self._column[share, step]: -1.0 for step in into
         }
 
-    def _state_loads(self) -> None:
+    def _constrain_loads(self) -> None:
         for down in subsets(self._hosts, self._failures):
             for director in sorted(frozenset(range(self._hosts)) - down):
                 load = self._load(director, down)
-                self._state(load | {self._vips + _AFTER: -1.0}, -np.inf, 0)
+                self._constrain(load | {self._vips + _AFTER: -1.0}, -np.inf, 0)
         for director in range(self._hosts):
-            load = self._in_health(director)
-            self._state(load | {self._vips + _BEFORE: -1.0}, -np.inf, 0)
-            self._state(load | {self._vips + _IDLEST: -1.0}, 0, np.inf)
+            load = self._load_without_loss(director)
+            self._constrain(load | {self._vips + _BEFORE: -1.0}, -np.inf, 0)
+            self._constrain(load | {self._vips + _IDLEST: -1.0}, 0, np.inf)
         for director in range(self._hosts - 1):
-            less = {column: -load for column, load in self._in_health(director + 1).items()}
-            self._state(self._in_health(director) | less, 0, np.inf)
+            less = {column: -load for column, load in self._load_without_loss(director + 1).items()}
+            self._constrain(self._load_without_loss(director) | less, 0, np.inf)
 
     def _load(self, director: int, down: frozenset[int]) -> dict[int, float]:
-        """What a director carries while some are down."""
+        """A director's load while some are down, as columns."""
         return {
             self._column[share, (before, director)]: float(self._weight[share])
             for share in self._groups
@@ -217,7 +216,7 @@ class _Program:
             for before in map(frozenset, combinations(sorted(down), size))
         }
 
-    def _in_health(self, director: int, *, weigh: bool = True) -> dict[int, float]:
+    def _load_without_loss(self, director: int, *, weigh: bool = True) -> dict[int, float]:
         step: Step = (frozenset(), director)
         return {
             self._column[share, step]: float(self._weight[share]) if weigh else 1.0
@@ -238,7 +237,7 @@ class _Program:
         )
 
     def _lowest(self, down: int) -> int:
-        """What the busiest must carry, at least, with so many down."""
+        """The least possible load of the busiest director with ``down`` directors down."""
         return max(*self._weight.values(), -(-self._unit // (self._hosts - down)))
 
     def _matrix(self) -> csr_array:

@@ -1,4 +1,4 @@
-"""What is said of a plan, in sentences."""
+"""Sentences about a plan."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def verdict(capacity: Capacity) -> str:
 
 
 def why_impossible(question: CapacityQuestion) -> str | None:
-    """Why no number of VIPs can do it; None if some can."""
+    """Why no number of VIPs suffices; None if one may."""
     left = question.hosts - question.failures
     if left < 1:
         return f"{count(question.hosts, 'director')} cannot lose {question.failures}"
@@ -47,7 +47,7 @@ def why_impossible(question: CapacityQuestion) -> str | None:
 
 
 def why_possible(question: CapacityQuestion) -> str:
-    """That it can be done, in a sentence."""
+    """Why it is feasible, in a sentence."""
     left = question.hosts - question.failures
     each = bit_rate(question.traffic_bps / left)
     return (
@@ -57,7 +57,7 @@ def why_possible(question: CapacityQuestion) -> str:
 
 
 def why_row(question: CapacityQuestion, plan: Plan, *, fits: bool) -> str:
-    """Why so many VIPs do, or do not; why 3 are not 6."""
+    """Why a number of VIPs fits or not."""
     left = question.hosts - question.failures
     busiest = round(plan.worst_after_bps / question.traffic_bps * plan.vips)
     if not fits:
@@ -83,7 +83,7 @@ def _how_even(plan: Plan, busiest: int, left: int) -> str:
 def why_shares(
     question: CapacityQuestion, plan: Plan, shares: Sequence[Fraction], *, fits: bool
 ) -> str:
-    """What VIPs of unequal shares come to."""
+    """Why VIPs of unequal shares fit or not."""
     after = f"{bit_rate(plan.worst_after_bps)} on one director after {losses(question.failures)}"
     if fits:
         return f"fits: at most {after}"
@@ -93,7 +93,7 @@ def why_shares(
 
 
 def allowed(question: CapacityQuestion) -> str:
-    """What a link may carry on average, in words."""
+    """The allowed average load of a link, in words."""
     text = f"a link may carry {bit_rate(question.allowed_bps)}"
     parts = []
     if question.utilisation != 1:
@@ -104,7 +104,7 @@ def allowed(question: CapacityQuestion) -> str:
 
 
 def share_of_link(question: CapacityQuestion, plan: Plan) -> float:
-    """The busiest link's average load after the losses, of the whole link."""
+    """The busiest link's average load after the losses, as a share of the link."""
     return float(plan.worst_after_bps / question.link_bps)
 
 

@@ -1,8 +1,8 @@
-"""A VIP that came back to a director that told nobody: clients go on sending to the other one.
+"""A VIP that returned to a director without gratuitous ARP: clients send to the other one.
 
-After a silent partition has healed the old master may hear nothing that makes it speak: it never
-stopped being master. Then it sends no gratuitous ARP, and who learnt the other director's MAC
-keeps it until that neighbour entry dies.
+After a silent partition has healed, the old master never stopped being master in its own view. So
+it sends no gratuitous ARP, and whoever has the other director's MAC keeps it until that neighbour
+entry expires.
 """
 
 from __future__ import annotations
@@ -18,29 +18,31 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analyzer.failover.clients import Sent
-    from analyzer.failover.masters import Rule
+    from analyzer.failover.masters import MasterInterval
 
 SOON_NS = NS_PER_S // 2
-"""A director that has just become master says so at once, not only at its next refresh."""
+"""A new master sends its gratuitous ARP within this time, not only at its next refresh."""
 
 SHORT_S = 0.5
 AROUND_NS = 2 * NS_PER_S
 
 
-def black_hole(found: Sequence[Rule], sent: Sent, zero_ns: int) -> BlackHole | None:
-    """The first mastership of a relieved director that came back unheard, to clients' harm."""
-    for before, rule in pairwise(found):
-        if before.sender == rule.sender or not before.claims_ns or _said_so(rule):
+def black_hole(intervals: Sequence[MasterInterval], sent: Sent, zero_ns: int) -> BlackHole | None:
+    """The first return of an old master without gratuitous ARP that delayed or failed requests."""
+    for before, interval in pairwise(intervals):
+        if before.sender == interval.sender or not before.claims_ns or _announced(interval):
             continue
-        if not any(each.sender == rule.sender for each in found[: found.index(rule)]):
+        if not any(
+            earlier.sender == interval.sender for earlier in intervals[: intervals.index(interval)]
+        ):
             continue
-        end_ns = rule.until_ns + AROUND_NS
-        gap = clients.longest_gap(sent, rule.from_ns, min(end_ns, _last_ns(sent)))
-        if gap is None or gap.length_s < SHORT_S or gap.from_ns > rule.from_ns + AROUND_NS:
+        end_ns = interval.until_ns + AROUND_NS
+        gap = clients.longest_gap(sent, interval.from_ns, min(end_ns, _last_ns(sent)))
+        if gap is None or gap.length_s < SHORT_S or gap.from_ns > interval.from_ns + AROUND_NS:
             continue
         met = sent.due(gap.from_ns, gap.to_ns or end_ns) & (sent.late | sent.failed)
         return BlackHole(
-            director=rule.director,
+            director=interval.director,
             from_s=(gap.from_ns - zero_ns) / NS_PER_S,
             lasted_s=None if gap.to_ns is None else gap.length_s,
             requests=int(met.sum()),
@@ -48,8 +50,8 @@ def black_hole(found: Sequence[Rule], sent: Sent, zero_ns: int) -> BlackHole | N
     return None
 
 
-def _said_so(rule: Rule) -> bool:
-    return any(at_ns <= rule.from_ns + SOON_NS for at_ns in rule.claims_ns)
+def _announced(interval: MasterInterval) -> bool:
+    return any(at_ns <= interval.from_ns + SOON_NS for at_ns in interval.claims_ns)
 
 
 def _last_ns(sent: Sent) -> int:

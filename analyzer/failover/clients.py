@@ -1,4 +1,4 @@
-"""What the clients saw of a fault: the gap, what was late, and which repeated SYN got through."""
+"""What the clients saw of a fault: the gap, late requests, retransmitted SYNs that succeeded."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
 
 NEVER = -1
 PROMPT_NS = 200_000_000
-"""A connect that took longer met trouble: the first repeated SYN comes after a second."""
+"""A connect that took longer was disturbed: a SYN is first retransmitted after a second."""
 
 UNDER_WAY_NS = 1_000_000_000
-"""A request that failed, begun so shortly before an instant, is taken to have been under way."""
+"""A failed request begun within this time before an instant is taken to have been under way."""
 
-_NEAR_S = 0.12  # of a whole second: a connect that waited for that repetition
+_NEAR_S = 0.12  # of a whole second: a connect that waited for that retransmission
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
-    """The requests as arrays, in the order in which they were begun; ``NEVER`` if not reached.
+    """The requests as arrays, in the order of their begin; ``NEVER`` for what did not happen.
 
     Attributes:
-        asked: when the SYN left that was answered, where a capture tells.
+        asked: when the SYN left that was answered, by the capture.
     """
 
     scheduled: Ints
@@ -48,27 +48,27 @@ class Sent:
 
     @property
     def prompt(self) -> Bools:
-        """Which connected at their first SYN."""
+        """Which requests connected with their first SYN."""
         took = self.connected - self.started
         prompt: Bools = (self.connected != NEVER) & (took < PROMPT_NS)
         return prompt
 
     @property
     def late(self) -> Bools:
-        """Which were answered more than half a second after they were due."""
+        """Which requests were answered more than half a second after they were due."""
         late: Bools = (self.first_byte != NEVER) & (
             self.first_byte - self.scheduled > LATE_S * NS_PER_S
         )
         return late
 
     def due(self, from_ns: int, to_ns: int) -> Bools:
-        """Which were due in a span of time, its end left out."""
+        """Which requests were due in a span of time, excluding its end."""
         return (self.scheduled >= from_ns) & (self.scheduled < to_ns)
 
     def met(self, from_ns: int, to_ns: int) -> Bools:
-        """Which were due in a span of time, or under way at its begin.
+        """Which requests were due in a span of time, or under way at its begin.
 
-        When a request failed is not known: one begun within ``UNDER_WAY_NS`` may just have.
+        When a request failed is not known; see ``UNDER_WAY_NS``.
         """
         fresh = (self.started <= from_ns) & (self.started > from_ns - UNDER_WAY_NS)
         under_way = np.where(self.ended == NEVER, fresh, self.ended > from_ns)
@@ -77,9 +77,9 @@ class Sent:
 
     @property
     def through(self) -> Ints:
-        """When the SYNs left that got through, in order of time.
+        """When the SYNs left that were answered, ascending.
 
-        A director that answers within ``PROMPT_NS`` is there, if slow. Where the answer took
+        A director that answers within ``PROMPT_NS`` is up, if slow. Where the answer took
         longer, or the capture does not tell which of several SYNs it was for, its own time counts.
         """
         asked = np.where(self.asked == NEVER, self.started, self.asked)
@@ -89,12 +89,12 @@ class Sent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
-    """No SYN of this time got through.
+    """A time in which no SYN was answered.
 
     Attributes:
-        from_ns: the last before it that did, and ``unasked_s`` later.
-        to_ns: the first after it that did; None if none.
-        unasked_s: so late the client was with the first request in it.
+        from_ns: ``unasked_s`` after the last answered SYN before it.
+        to_ns: the first answered SYN after it; None without one.
+        unasked_s: how late the client began the first request in it.
     """
 
     from_ns: int
@@ -104,7 +104,7 @@ class Gap:
 
 
 def sent_of(requests: pd.DataFrame) -> Sent:
-    """The requests, as ``handshakes.by_the_wire`` gives them."""
+    """The requests of ``handshakes.by_the_wire`` as arrays."""
     begun = requests[requests["started"].notna()].sort_values(["started", "scheduled"])
     return Sent(
         scheduled=_instants(begun["scheduled"].fillna(begun["started"])),
@@ -125,14 +125,13 @@ def _instants(column: pd.Series) -> Ints:
 
 
 def longest_gap(sent: Sent, from_ns: int, to_ns: int) -> Gap | None:
-    """The longest between two SYNs that got through that overlaps a span of time.
+    """The longest gap between two answered SYNs that overlaps a span of time.
 
-    What the client itself was late with the first request in a gap does not count: as long as
-    nobody asked, nobody was refused. A span in whose end nothing succeeded any more leaves a gap
-    that goes on to ``to_ns``.
+    The client's own lateness with the first request in a gap does not count. If no SYN was
+    answered up to the span's end, the gap goes on to ``to_ns``.
 
     Returns:
-        None where nothing got through before the span's end.
+        None if no SYN was answered before the span's end.
     """
     done = sent.through
     inside = done[done < to_ns]
@@ -155,7 +154,7 @@ def longest_gap(sent: Sent, from_ns: int, to_ns: int) -> Gap | None:
 
 
 def _unasked(sent: Sent, begins: Ints, ends: Ints) -> Ints:
-    """Of each gap: from when the first request begun in it was due until it was begun."""
+    """How late the first request in each gap was begun, ns."""
     later = np.searchsorted(sent.started, begins, side="right")
     first = np.minimum(later, len(sent.started) - 1)
     due = np.clip(sent.scheduled[first], begins, ends)
@@ -165,19 +164,19 @@ def _unasked(sent: Sent, begins: Ints, ends: Ints) -> Ints:
 
 
 def interval_s(sent: Sent) -> float | None:
-    """Between two requests that were due: what the gap is known to within."""
+    """The interval of the requests, which is the resolution of a gap."""
     if len(sent.scheduled) < 2:
         return None
     return float(np.median(np.diff(np.sort(sent.scheduled)))) / NS_PER_S
 
 
 def fault_between(sent: Sent, gap: Gap, ordered_ns: int | None) -> tuple[int, int]:
-    """The fault came after the last success and before the first request that met it.
+    """The span of the fault: from the last success to the first request that it affected.
 
     Args:
         sent: the requests.
-        gap: what they saw.
-        ordered_ns: when the fault was ordered, if somebody did; it came no earlier.
+        gap: in them.
+        ordered_ns: when the fault was ordered; it came no earlier. None if nobody ordered it.
     """
     met = sent.started[~sent.prompt & (sent.started >= gap.from_ns - PROMPT_NS)]
     latest_ns = gap.to_ns if gap.to_ns is not None else gap.from_ns
@@ -186,23 +185,23 @@ def fault_between(sent: Sent, gap: Gap, ordered_ns: int | None) -> tuple[int, in
     return (from_ns, max(from_ns, until_ns))
 
 
-def went_on(sent: Sent, from_ns: int, to_ns: int) -> bool:
-    """Whether most connects that were begun within a span succeeded at once.
+def kept_connecting(sent: Sent, from_ns: int, to_ns: int) -> bool:
+    """Whether most connects that were begun in a span succeeded at once.
 
-    One of them proves nothing: it may have been held up between its begin and its SYN.
+    A single one proves nothing: it may have been delayed between its begin and its SYN.
     """
     inside = (sent.started > from_ns) & (sent.started < to_ns)
     return bool(inside.any()) and bool(sent.prompt[inside].mean() > 1 / 2)
 
 
-def stood_still_s(sent: Sent, from_ns: int, to_ns: int) -> float:
-    """How late the client itself was, at the worst, with beginning a request."""
+def worst_client_delay_s(sent: Sent, from_ns: int, to_ns: int) -> float:
+    """The client's largest delay in beginning a request."""
     inside = sent.due(from_ns, to_ns)
     return float((sent.started - sent.scheduled)[inside].max(initial=0)) / NS_PER_S
 
 
 def syn_retries(sent: Sent, from_ns: int, to_ns: int) -> Mapping[str, int]:
-    """Late connects by the repeated SYN that got through: seconds after the first SYN."""
+    """Number of late connects by the time of the SYN that was answered, s after the first SYN."""
     chosen = sent.due(from_ns, to_ns) & (sent.connected != NEVER) & ~sent.prompt
     took_s = (sent.connected - sent.started)[chosen] / NS_PER_S
     whole = np.round(took_s).astype(np.int64)

@@ -1,4 +1,4 @@
-"""Which entries of a director the sync daemon made: those whose packets passed another."""
+"""The entries of a director that the sync daemon made."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
     from analyzer.compared.evidence import Evidence
 
-_COPY = "SYNC"  # ip_vs_conn_sync, which says it itself
+_COPY = "SYNC"  # the origin in ip_vs_conn_sync
 _TYPES = {"client_port": "int64", "port": "int64"}
 
 
 def copies(evidence: Evidence, director: str, held: pd.DataFrame, at_ns: int) -> int | None:
-    """How many of a director's entries at an instant are copies.
+    """The number of a director's entries at an instant that are copies.
 
-    Where the entries do not say it themselves, the packets do: none of the flow had been sent to
-    this director, and some to another.
+    Without an origin in the entries the packets decide: none of the flow had been sent to this
+    director, and some to another.
 
     Args:
         evidence: of the run.
@@ -31,25 +31,28 @@ def copies(evidence: Evidence, director: str, held: pd.DataFrame, at_ns: int) ->
         at_ns: Unix time.
 
     Returns:
-        None where neither tells.
+        None where neither is known.
     """
     if held["origin"].notna().any():
         return int((held["origin"] == _COPY).sum())
-    passed = {one.name: _flows(evidence, one.macs, at_ns) for one in evidence.directors}
-    own = passed.pop(director, None)
+    passed = {other.name: _flows(evidence, other.macs, at_ns) for other in evidence.directors}
+    passed_here = passed.pop(director, None)
     others = [flows for flows in passed.values() if flows is not None]
-    if own is None or evidence.segments is None or not any(map(len, (own, *others))):
+    if (
+        passed_here is None
+        or evidence.segments is None
+        or not any(map(len, (passed_here, *others)))
+    ):
         return None
-    numbers = np.setdiff1d(np.concatenate([*others, own[:0]]), own)
+    numbers = np.setdiff1d(np.concatenate([*others, passed_here[:0]]), passed_here)
     flows = evidence.segments.flows[list(FLOW_COLUMNS)].take(numbers).astype(_TYPES)
     return len(held[list(FLOW_COLUMNS)].astype(_TYPES).merge(flows, on=list(FLOW_COLUMNS)))
 
 
 def _flows(evidence: Evidence, macs: frozenset[int], at_ns: int) -> npt.NDArray[np.int64] | None:
-    """The flows of which a packet had been sent to one of these MACs; None if not known."""
+    """The flows with a packet sent to one of these MACs so far; None if not known."""
     segments = evidence.segments
     if segments is None or not macs:
         return None
     to_them = segments.to_vip & np.isin(segments.destination_mac, list(macs))
-    found: npt.NDArray[np.int64] = np.unique(segments.flow[to_them & (segments.at_ns <= at_ns)])
-    return found
+    return np.unique(segments.flow[to_them & (segments.at_ns <= at_ns)])

@@ -1,7 +1,7 @@
-"""How a master left, who followed, and how long that had to take: from the wire alone.
+"""The predicted outage: how the master left, who followed, and how long that had to take.
 
-The instant of the fault comes from the clients (to within two requests): orders take effect late,
-and a director that is gone tells nobody when it went.
+All from packets; only the instant of the fault comes from the clients (to within two requests),
+because orders take effect late, and a director that is down cannot report when it failed.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analyzer.failover.clients import Sent
-    from analyzer.failover.masters import Rule
+    from analyzer.failover.masters import MasterInterval
     from analyzer.failover.results import How
 
 _PATIENCE = 1.3
-"""Of an interval: later than this after its last advertisement a dead master forwards nothing."""
+"""Advertisement intervals after which a failed master surely forwards nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutageForecast:
-    """What had to come; None where the wire does not tell.
+    """The predicted outage; None where the packets do not show it.
 
     Attributes:
-        fault_ns: the middle of the span in which the fault came.
-        takeover_due_ns: when the backup's patience was at its end.
-        range_s: of the outage, over every age that the last advertisement can have.
+        fault_ns: the middle of the span of the fault.
+        takeover_due_ns: when the backup's master_down_interval ended.
+        range_s: of the outage, for every age that the last advertisement can have.
     """
 
-    old: Rule | None = None
-    new: Rule | None = None
+    old: MasterInterval | None = None
+    new: MasterInterval | None = None
     how: How | None = None
     fault_ns: int | None = None
     takeover_due_ns: int | None = None
@@ -46,7 +46,7 @@ class OutageForecast:
 
 
 def forecast(
-    found: Sequence[Rule],
+    intervals: Sequence[MasterInterval],
     sent: Sent,
     span: tuple[int, int] | None,
     begin_ns: int,
@@ -55,32 +55,45 @@ def forecast(
     """Predict the outage.
 
     Args:
-        found: the mastership intervals.
+        intervals: the intervals of mastership.
         sent: the requests.
         span: the fault came between these (Unix ns).
         begin_ns: earlier advertisements do not count.
         until_ns: what came later likewise.
     """
-    old = next((rule for rule in reversed(found) if rule.from_ns < begin_ns <= _end(rule)), None)
+    old = next(
+        (
+            interval
+            for interval in reversed(intervals)
+            if interval.from_ns < begin_ns <= _end(interval)
+        ),
+        None,
+    )
     if old is None:
         return OutageForecast(fault_ns=None if span is None else sum(span) // 2)
-    later = [rule for rule in found if rule.sender != old.sender and rule.from_ns > old.from_ns]
-    new = next((rule for rule in later if begin_ns < rule.from_ns < until_ns), None)
+    later = [
+        interval
+        for interval in intervals
+        if interval.sender != old.sender and interval.from_ns > old.from_ns
+    ]
+    new = next((interval for interval in later if begin_ns < interval.from_ns < until_ns), None)
     if new is None or span is None:
         return OutageForecast(old=old, fault_ns=None if span is None else sum(span) // 2)
     if old.gave_up_ns is not None and old.gave_up_ns <= new.from_ns:
         return _clean_stop(old, new, old.gave_up_ns)
-    if clients.went_on(sent, old.to_ns + int(_PATIENCE * old.interval_s * NS_PER_S), new.from_ns):
+    if clients.kept_connecting(
+        sent, old.to_ns + int(_PATIENCE * old.interval_s * NS_PER_S), new.from_ns
+    ):
         return _keepalived_alone(old, new, begin_ns)
     return _silence(old, new, span)
 
 
-def _end(rule: Rule) -> int:
-    """A mastership that ends within its own interval still stood before."""
-    return max(rule.until_ns, rule.to_ns + int(rule.interval_s * NS_PER_S))
+def _end(interval: MasterInterval) -> int:
+    """When a mastership counts as ended: at the latest an interval after its last advertisement."""
+    return max(interval.until_ns, interval.to_ns + int(interval.interval_s * NS_PER_S))
 
 
-def _clean_stop(old: Rule, new: Rule, gave_up_ns: int) -> OutageForecast:
+def _clean_stop(old: MasterInterval, new: MasterInterval, gave_up_ns: int) -> OutageForecast:
     return OutageForecast(
         old=old,
         new=new,
@@ -94,8 +107,8 @@ def _clean_stop(old: Rule, new: Rule, gave_up_ns: int) -> OutageForecast:
     )
 
 
-def _keepalived_alone(old: Rule, new: Rule, begin_ns: int) -> OutageForecast:
-    """Nothing but the advertisements ceased: no outage, until somebody asks whose the VIP is."""
+def _keepalived_alone(old: MasterInterval, new: MasterInterval, begin_ns: int) -> OutageForecast:
+    """Only the advertisements stopped: no outage, until a client resolves the VIP anew."""
     wait_s = new.down_interval_s(old)
     return OutageForecast(
         old=old,
@@ -111,7 +124,7 @@ def _keepalived_alone(old: Rule, new: Rule, begin_ns: int) -> OutageForecast:
     )
 
 
-def _silence(old: Rule, new: Rule, span: tuple[int, int]) -> OutageForecast:
+def _silence(old: MasterInterval, new: MasterInterval, span: tuple[int, int]) -> OutageForecast:
     wait_s = new.down_interval_s(old)
     from_ns, to_ns = max(span[0], old.to_ns), max(span[1], old.to_ns)
     fault_ns = (from_ns + to_ns) // 2

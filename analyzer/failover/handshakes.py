@@ -1,4 +1,4 @@
-"""When connects got through, by the packets: a busy client looks at its own later."""
+"""The times of handshakes by the packets, which a busy client notes later."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from analyzer.wire.segments import Segments
 
 _END = {"client_ip": "string", "client_port": "int64"}
-"""A client's end of a connection."""
+"""The client's address and port of a connection."""
 
 _EXACT = {"syn_ack_ns": "Int64", "asked_ns": "Int64"}
-"""Where there is none, a float would not hold its neighbours to the nanosecond."""
+"""Nullable integers; a column of floats would lose nanoseconds."""
 
 
 def by_the_wire(requests: pd.DataFrame, segments: Segments | None) -> pd.DataFrame:
-    """The requests with what their handshakes tell; a capture's times are the kernel's own.
+    """The requests with the times of their handshakes in the capture.
 
     Args:
         requests: a recording's table.
@@ -44,16 +44,16 @@ def by_the_wire(requests: pd.DataFrame, segments: Segments | None) -> pd.DataFra
             "connected_ns": ns(known["connected"]),
         }
     )
-    found = pd.merge_asof(
+    matched = pd.merge_asof(
         begun.astype(_END).sort_values("at_ns"),
         _answered(segments),
         on="at_ns",
         by=list(_END),
         direction="forward",
     ).set_index("row")
-    found = found[found["syn_ack_ns"] <= found["connected_ns"]]
+    matched = matched[matched["syn_ack_ns"] <= matched["connected_ns"]]
     asked, syn_ack = (
-        pd.to_datetime(found[name].astype("int64"), utc=True).astype(_AT).reindex(requests.index)
+        pd.to_datetime(matched[name].astype("int64"), utc=True).astype(_AT).reindex(requests.index)
         for name in ("asked_ns", "syn_ack_ns")
     )
     return requests.assign(asked=asked, connected=syn_ack.fillna(requests["connected"]))
@@ -63,7 +63,7 @@ _AT = pd.DatetimeTZDtype("ns", "UTC")
 
 
 def _answered(segments: Segments) -> pd.DataFrame:
-    """Each SYN-ACK with the client's end, and when the last SYN before it left."""
+    """Each SYN-ACK with the client's address and port, and when the last SYN before it left."""
     syns = np.flatnonzero(segments.flag == Flag.SYN)
     forth, flow, at_ns = (each[syns] for each in (segments.to_vip, segments.flow, segments.at_ns))
     last = np.maximum.accumulate(np.where(forth, np.arange(len(syns)), 0))

@@ -1,4 +1,4 @@
-"""What the directors held before, during and after, and which of it were copies."""
+"""The directors' entries before, during and after a fail-over, and how many were copies."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from analyzer.failover.results import Phase
 
 FRESH_NS = 3_000_000_000
-"""What was polled longer ago does not tell what is held now."""
+"""The oldest poll that counts for an instant."""
 
 
 def holdings(
@@ -53,16 +53,16 @@ def _holding(evidence: Evidence, director: str, phase: Phase, at_ns: int) -> Hol
 
 
 def _last_poll(rows: pd.DataFrame, director: str, at_ns: int) -> pd.DataFrame:
-    """The rows of a director's last poll up to an instant, if that is not long ago."""
-    own = rows[rows["director"] == director]
-    at = ns(own["at"])
-    fresh = own[(at <= at_ns) & (at > at_ns - FRESH_NS)]
+    """The rows of a director's last poll up to an instant, if that is recent."""
+    of_director = rows[rows["director"] == director]
+    at = ns(of_director["at"])
+    fresh = of_director[(at <= at_ns) & (at > at_ns - FRESH_NS)]
     last: pd.DataFrame = fresh[fresh["at"] == fresh["at"].max()]
     return last
 
 
 def would_survive(evidence: Evidence, old: str, new: str, at_ns: int) -> int | None:
-    """Active entries of the old master that the new one has a copy of; None if not both polled."""
+    """Number of active entries of the old master that the new one has; None if not both polled."""
     held = entries_at(evidence.changes, evidence.polls, at_ns)
     if not {old, new} <= set(evidence.polls.loc[evidence.polls["what"] == "entries", "director"]):
         return None

@@ -1,4 +1,4 @@
-"""What became of connections that were open: downloads, dialogues, idle ones."""
+"""The fate of connections that were open at a fault: downloads, dialogues, idle ones."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 KINDS = ("download", "dialogue", "idle")
-_SPEAKS_SELDOM = "idle"
+_SENDS_LITTLE = "idle"
 
 
 def in_flight(rows: pd.DataFrame, from_ns: int, to_ns: int) -> Mapping[str, InFlight]:
-    """By kind, what became of those that were open at ``from_ns``, until ``to_ns``.
+    """The fate, until ``to_ns``, of the connections that were open at ``from_ns``, by kind.
 
     Args:
         rows: the recording's ``in_flight``.
@@ -30,24 +30,24 @@ def in_flight(rows: pd.DataFrame, from_ns: int, to_ns: int) -> Mapping[str, InFl
     if rows.empty:
         return {}
     known = rows.assign(at_ns=ns(rows["at"])).sort_values("at_ns", kind="stable")
-    outcomes = {kind: _outcomes(own, from_ns, to_ns) for kind, own in known.groupby("kind")}
+    outcomes = {kind: _outcomes(of_kind, from_ns, to_ns) for kind, of_kind in known.groupby("kind")}
     return {kind: _sum(kind, outcomes[kind]) for kind in KINDS if outcomes.get(kind)}
 
 
 def _outcomes(rows: pd.DataFrame, from_ns: int, to_ns: int) -> list[tuple[str, float]]:
-    """Of each connection how it ended and its longest stall, seconds."""
+    """How each connection ended, and its longest stall, seconds."""
     made = []
-    for _, own in rows.groupby("connection"):
-        ended = own.loc[own["change"].isin(("reset", "closed")), "at_ns"]
-        opened_ns = int(own["at_ns"].iloc[0])
+    for _, of_connection in rows.groupby("connection"):
+        ended = of_connection.loc[of_connection["change"].isin(("reset", "closed")), "at_ns"]
+        opened_ns = int(of_connection["at_ns"].iloc[0])
         if opened_ns >= from_ns or (len(ended) and int(ended.iloc[0]) < from_ns):
             continue
-        made.append(_outcome(own, from_ns, to_ns))
+        made.append(_outcome(of_connection, from_ns, to_ns))
     return made
 
 
-def _outcome(own: pd.DataFrame, from_ns: int, to_ns: int) -> tuple[str, float]:
-    within = own[own["at_ns"] < to_ns]
+def _outcome(rows: pd.DataFrame, from_ns: int, to_ns: int) -> tuple[str, float]:
+    within = rows[rows["at_ns"] < to_ns]
     if (within["change"] == "reset").any():
         return "reset", 0.0
     heard = within.loc[within["change"] == "progress", "at_ns"].to_numpy(dtype=np.int64)
@@ -65,5 +65,5 @@ def _sum(kind: str, outcomes: list[tuple[str, float]]) -> InFlight:
         survived=ends.count("survived"),
         reset=ends.count("reset"),
         other=ends.count("other"),
-        longest_stall_s=max(stalls) if stalls and kind != _SPEAKS_SELDOM else None,
+        longest_stall_s=max(stalls) if stalls and kind != _SENDS_LITTLE else None,
     )

@@ -1,4 +1,4 @@
-"""Many fail-overs against the theory: the age of the last advertisement is uniform."""
+"""Repeated fail-overs compared with the theory: the last advertisement's age is uniform."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     from analyzer.failover.results import Failover
 
 FITS_S = 0.1
-"""Between predicted and seen."""
+"""Largest difference between a measured outage and its prediction."""
 
 UNLIKELY = 0.01
-"""A probability of the outages seen, under the theory, below which they contradict it."""
+"""Probability of the measured outages under the theory below which they contradict it."""
 
 FEWEST = 5
-"""Runs from which on a distribution is judged."""
+"""Fewest runs for which the distribution is judged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repeats:
-    """What the runs come to; numbers of runs count from 1.
+    """The result of repeated runs; numbers of runs count from 1.
 
     ``apart`` is the most by which the share of runs with an outage of so much or less is off the
     theory's, the uniform distribution over ``range_s``: the distance of Kolmogorov and Smirnov.
@@ -47,7 +47,7 @@ class Repeats:
 
 
 def repeats(runs: Sequence[Failover], planned: int | None = None) -> Repeats:
-    """Judge runs of one fault on one set-up; fewer than were planned were interrupted."""
+    """Judge runs of one fault on one set-up; fewer runs than planned were interrupted."""
     numbered = {number: run for number, run in enumerate(runs, start=1) if run.valid}
     seen = {n: run for n, run in numbered.items() if run.outage_s is not None}
     outages = np.array([run.outage_s for run in seen.values()], dtype=np.float64)
@@ -87,7 +87,7 @@ def _is_outside(run: Failover, range_s: tuple[float, float] | None) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Test:
-    """Of Kolmogorov and Smirnov; see ``Repeats``."""
+    """A test of Kolmogorov and Smirnov; see ``Repeats``."""
 
     apart: float
     apart_most: float
@@ -99,11 +99,11 @@ def _test(outages: np.ndarray, range_s: tuple[float, float] | None) -> _Test | N
         return None
     from scipy import stats  # takes half a second to import, and most reports are of one run
 
-    found = stats.kstest(outages, stats.uniform(range_s[0], range_s[1] - range_s[0]).cdf)
+    result = stats.kstest(outages, stats.uniform(range_s[0], range_s[1] - range_s[0]).cdf)
     return _Test(
-        apart=float(found.statistic),
+        apart=float(result.statistic),
         apart_most=float(stats.kstwo.isf(UNLIKELY, len(outages))),
-        p_value=float(found.pvalue),
+        p_value=float(result.pvalue),
     )
 
 

@@ -1,4 +1,4 @@
-"""What a fail-over came to, as frozen values; ``Failover`` is a key of the Analysis."""
+"""The results of a fail-over; ``Failover`` is a key of the Analysis."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 How = Literal["silence", "clean-stop", "keepalived-alone"]
-"""How a master left: without a word; with priority 0; or its keepalived fell silent while the
-director went on forwarding."""
+"""How a master left: silently; with priority 0; or only its keepalived stopped while the
+director kept forwarding."""
 
 Phase = Literal["before the fault", "at the take-over", "before it was undone", "at the end"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mastership:
-    """A time in which one director said that it is master.
+    """A time in which one director advertised as master.
 
     Times are seconds since the run's start. ``from_s`` and ``to_s`` are its first and last
     advertisement of more than priority 0.
@@ -36,9 +36,9 @@ class Mastership:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What an outage was made of, one after another, seconds; None where the wire does not tell.
+    """The consecutive parts of an outage, seconds; None where the packets do not show it.
 
-    They begin at the last SYN that got through, and end at the next one.
+    They begin at the last answered SYN, and end at the next one.
     """
 
     until_fault: float | None  # from the last success
@@ -50,19 +50,19 @@ class Parts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InFlight:
-    """What became of the connections of one kind that were open."""
+    """The fate of the connections of one kind that were open."""
 
     survived: int
     reset: int
-    other: int  # ended otherwise, or not heard of again
+    other: int  # ended otherwise, or without further data
     longest_stall_s: float | None  # of those that survived; None of idle ones, who expect nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failback:
-    """What came when the fault was undone."""
+    """The effects of undoing the fault."""
 
-    gap_s: float | None  # the longest in which no SYN got through
+    gap_s: float | None  # the longest time in which no SYN was answered
     reset: int  # connections in flight
     late: int
     failed: int
@@ -72,12 +72,12 @@ class Failback:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holding:
-    """What a director held at one instant."""
+    """A director's entries at one instant."""
 
     director: str
     phase: Phase
     t_s: float
-    active: int | None  # None where it could not be asked
+    active: int | None  # None where it could not be polled
     inactive: int | None
     entries: int | None
     synced: int | None  # of the entries: copies that the sync daemon made, as far as packets tell
@@ -85,7 +85,7 @@ class Holding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlackHole:
-    """A VIP came back to a director that did not tell anybody by gratuitous ARP."""
+    """A VIP's return to a director that sent no gratuitous ARP."""
 
     director: str
     from_s: float
@@ -97,8 +97,8 @@ class BlackHole:
 class Failover:
     """One fail-over.
 
-    ``outage_s`` is the longest time around the fault in which no SYN got through, though the client
-    was not late with asking; known to within ``resolution_s``. ``sent``, ``late`` and ``failed``
+    ``outage_s`` is the longest time around the fault in which no SYN was answered, less the
+    client's own delay; known to within ``resolution_s``. ``sent``, ``late`` and ``failed``
     count the requests that were due from the fault until it was undone, or under way at the fault.
     """
 
@@ -111,7 +111,7 @@ class Failover:
     outage_s: float | None
     outage_over: bool  # connects succeeded again
     resolution_s: float | None
-    client_late_s: float  # how late the client was, at the worst, with beginning a request
+    client_late_s: float  # the client's largest delay in beginning a request
     predicted_outage_s: float | None
     predicted_range_s: tuple[float, float] | None  # over every age of the last advertisement
     prediction_uncertainty_s: float | None
@@ -125,12 +125,12 @@ class Failover:
     late: int
     failed: int
     parts_s: Parts | None
-    syn_retries: Mapping[str, int]  # late connects by the repeated SYN that got through, seconds
+    syn_retries: Mapping[str, int]  # late connects by the time of the answered SYN, seconds
     in_flight: Mapping[str, InFlight]
-    would_survive: int | None  # entries of the old master that the new one had a copy of
+    would_survive: int | None  # entries of the old master that the new one had too
     failback: Failback | None
     reigns: tuple[Mastership, ...]
     master_changes: int
-    two_masters_s: float  # for so long two of them advertised
+    two_masters_s: float  # how long two directors advertised at once
     black_hole: BlackHole | None
     entries: tuple[Holding, ...]

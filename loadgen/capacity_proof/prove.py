@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import loadgen
 from analyzer.capacity.manifest import KEY, to_manifest
 from analyzer.capacity.proof import Experiment
-from analyzer.capacity.queue import Link
+from analyzer.capacity.queue import TokenBucket
 from analyzer.recording.directory import RecordingWriter
 from loadgen.capacity_proof.losses import Losses
 from loadgen.capacity_proof.meters import Datagrams, LinkCounters
@@ -142,7 +142,7 @@ def _experiment(lab: Lab, options: ProofOptions, planned: int) -> Experiment:
         vips=tuple(vip.address for vip in lab.topology.vips),
         directors=lab.director_names,
         scale=scale,
-        link=Link(
+        link=TokenBucket(
             rate_bps=rate_bps,
             bucket_bytes=bucket_bytes(rate_bps),
             queue_bytes=queue_bytes(rate_bps),

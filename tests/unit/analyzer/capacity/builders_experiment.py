@@ -10,7 +10,7 @@ import pandas as pd
 from analyzer.capacity.lattice import balanced_lists
 from analyzer.capacity.proof import Experiment, Loss, prove
 from analyzer.capacity.question import CapacityQuestion
-from analyzer.capacity.queue import Link
+from analyzer.capacity.queue import TokenBucket
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +39,7 @@ def experiment(burst: str = "1", losses: tuple[Loss, ...] | None = None) -> Expe
         vips=VIPS,
         directors=DIRECTORS,
         scale=0.01,
-        link=Link(rate_bps=10e6, bucket_bytes=15_000, queue_bytes=77_500),
+        link=TokenBucket(rate_bps=10e6, bucket_bytes=15_000, queue_bytes=77_500),
         planned=1,
         losses=(loss,) if losses is None else losses,
     )

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzer.capacity.queue import Link, lost_share
+from analyzer.capacity.queue import TokenBucket, lost_share
 
-LINK = Link(rate_bps=10e6, bucket_bytes=15_000, queue_bytes=77_500)
+LINK = TokenBucket(rate_bps=10e6, bucket_bytes=15_000, queue_bytes=77_500)
 
 CASES = [
     (7.5e6, 1.3, 0.0),  # 9.75 at its height
@@ -35,7 +35,7 @@ def test_what_neither_link_nor_queue_can_hold_is_lost(
 def test_a_link_never_carries_more_than_its_rate_nor_loses_more_than_it_is_offered(
     offered_bps: float, burst: float, queue_bytes: int
 ) -> None:
-    link = Link(rate_bps=10e6, bucket_bytes=15_000, queue_bytes=queue_bytes)
+    link = TokenBucket(rate_bps=10e6, bucket_bytes=15_000, queue_bytes=queue_bytes)
     lost = lost_share(offered_bps, link, burst)
     assert 0 <= lost <= 1
     assert offered_bps * (1 - lost) <= link.rate_bps * (1 + 1e-9)
@@ -44,7 +44,7 @@ def test_a_link_never_carries_more_than_its_rate_nor_loses_more_than_it_is_offer
 @given(burst=st.floats(1, 2), queue_bytes=st.integers(0, 10**6))
 def test_a_longer_queue_loses_no_more(burst: float, queue_bytes: int) -> None:
     short, long = (
-        Link(rate_bps=10e6, bucket_bytes=15_000, queue_bytes=size)
+        TokenBucket(rate_bps=10e6, bucket_bytes=15_000, queue_bytes=size)
         for size in (queue_bytes, 2 * queue_bytes)
     )
     assert lost_share(10e6, long, burst) <= lost_share(10e6, short, burst) + 1e-12

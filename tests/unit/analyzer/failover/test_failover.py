@@ -63,33 +63,33 @@ def figures(told: Any) -> Figures:
 @settings(max_examples=40, deadline=None)
 @given(silences)
 def test_a_silent_death_takes_the_interval_less_the_age_of_the_last_advertisement(
-    scene: Silence,
+    inputs: Silence,
 ) -> None:
-    told = told_of(scene.evidence())
-    tick_s = 1 / scene.rate
+    told = told_of(inputs.evidence())
+    tick_s = 1 / inputs.rate
     assert (told.how, told.old_master, told.new_master) == ("silence", "bal01", "bal02")
     assert told.valid
-    assert told.master_down_interval_s == pytest.approx(scene.wait_s)
-    assert told.advert_age_s == pytest.approx(scene.age_s, abs=2 * tick_s)
+    assert told.master_down_interval_s == pytest.approx(inputs.wait_s)
+    assert told.advert_age_s == pytest.approx(inputs.age_s, abs=2 * tick_s)
     assert told.outage_s == pytest.approx(told.predicted_outage_s, abs=2 * tick_s + 0.01)
-    assert told.outage_s == pytest.approx(scene.outage_s, abs=2 * tick_s)
+    assert told.outage_s == pytest.approx(inputs.outage_s, abs=2 * tick_s)
     shortest_s, longest_s = told.predicted_range_s
-    assert longest_s - shortest_s == pytest.approx(scene.interval_s)
+    assert longest_s - shortest_s == pytest.approx(inputs.interval_s)
     assert shortest_s - 2 * tick_s <= told.predicted_outage_s <= longest_s + 2 * tick_s
 
 
 @settings(max_examples=40, deadline=None)
 @given(silences)
-def test_what_was_late_is_the_rate_times_the_outage(scene: Silence) -> None:
-    told = told_of(scene.evidence())
+def test_what_was_late_is_the_rate_times_the_outage(inputs: Silence) -> None:
+    told = told_of(inputs.evidence())
     assert told.failed == 0
-    assert abs(told.late - scene.rate * told.outage_s) <= max(2, 0.03 * told.late)
+    assert abs(told.late - inputs.rate * told.outage_s) <= max(2, 0.03 * told.late)
 
 
 @settings(max_examples=40, deadline=None)
 @given(silences)
-def test_the_parts_add_up_to_the_outage(scene: Silence) -> None:
-    told = told_of(scene.evidence())
+def test_the_parts_add_up_to_the_outage(inputs: Silence) -> None:
+    told = told_of(inputs.evidence())
     parts = told.parts_s
     named = (parts.until_fault, parts.detection, parts.takeover, parts.gratuitous_arp)
     assert sum((*named, parts.first_success)) == pytest.approx(told.outage_s, abs=1e-6)
@@ -111,12 +111,12 @@ def test_a_clean_stop_takes_the_skew() -> None:
 
 
 def test_a_dead_keepalived_alone_costs_no_outage() -> None:
-    scene = Silence()
-    scene.outages = []
-    told = told_of(scene.evidence())
+    inputs = Silence()
+    inputs.outages = []
+    told = told_of(inputs.evidence())
     assert told.how == "keepalived-alone"
     assert told.predicted_outage_s == 0
-    assert told.outage_s == pytest.approx(1 / scene.rate)
+    assert told.outage_s == pytest.approx(1 / inputs.rate)
     assert (told.late, told.failed) == (0, 0)
     assert found.keepalived_alone(figures(told)) is not None
 
@@ -130,10 +130,10 @@ lately = st.tuples(st.floats(5.7, 8.7), st.floats(0.0, 0.19))
 def test_as_long_as_the_client_asks_for_nothing_there_is_no_outage(
     still: tuple[float, float], rate: float
 ) -> None:
-    scene = Silence()
+    inputs = Silence()
     absent = (still[0], sum(still))
-    sent = requests(rate, scene.to_s, [], absent)
-    told = told_of(replace(scene.evidence(), requests=sent))
+    sent = requests(rate, inputs.to_s, [], absent)
+    told = told_of(replace(inputs.evidence(), requests=sent))
     assert (told.how, told.valid) == ("keepalived-alone", True)
     assert told.outage_s <= 1 / rate + 0.001
     assert told.client_late_s == pytest.approx(still[1], abs=1 / rate + 0.001)
@@ -144,83 +144,83 @@ def test_as_long_as_the_client_asks_for_nothing_there_is_no_outage(
 def test_a_client_that_stands_still_misses_the_outage_by_no_more_than_that(
     still: tuple[float, float],
 ) -> None:
-    scene = Silence()
+    inputs = Silence()
     absent = (still[0], sum(still))
-    sent = requests(scene.rate, scene.to_s, scene.outages, absent)
-    told = told_of(replace(scene.evidence(), requests=sent))
+    sent = requests(inputs.rate, inputs.to_s, inputs.outages, absent)
+    told = told_of(replace(inputs.evidence(), requests=sent))
     assert told.how == "silence"
-    assert told.outage_s == pytest.approx(scene.outage_s, abs=still[1] + 2 / scene.rate)
+    assert told.outage_s == pytest.approx(inputs.outage_s, abs=still[1] + 2 / inputs.rate)
 
 
 def test_a_connect_held_up_between_its_begin_and_its_syn_is_no_sign_of_life() -> None:
-    scene = Silence()
-    sent = requests(scene.rate, scene.to_s, scene.outages)
-    last = sent.index[sent["scheduled"] < pd.Timestamp(at(scene.taken_s), tz="UTC")][-1]
+    inputs = Silence()
+    sent = requests(inputs.rate, inputs.to_s, inputs.outages)
+    last = sent.index[sent["scheduled"] < pd.Timestamp(at(inputs.taken_s), tz="UTC")][-1]
     sent.loc[last, ["connected", "first_byte", "ended"]] = sent.loc[last, "started"] + pd.Timedelta(
         "100ms"
     )
-    told = told_of(replace(scene.evidence(), requests=sent))
+    told = told_of(replace(inputs.evidence(), requests=sent))
     assert told.how == "silence"
-    assert told.outage_s == pytest.approx(scene.outage_s, abs=0.05)
+    assert told.outage_s == pytest.approx(inputs.outage_s, abs=0.05)
 
 
 def test_a_request_under_way_at_the_fault_is_counted_with_it() -> None:
-    scene = Silence()
-    sent = requests(scene.rate, scene.to_s, scene.outages)
-    begun = sent["started"] < pd.Timestamp(at(scene.fault_s), tz="UTC")
+    inputs = Silence()
+    sent = requests(inputs.rate, inputs.to_s, inputs.outages)
+    begun = sent["started"] < pd.Timestamp(at(inputs.fault_s), tz="UTC")
     last, long_before = sent.index[begun][-1], sent.index[begun][-150]
     for row in (last, long_before):
         sent.loc[row, ["first_byte", "ended"]] = pd.NaT
         sent.loc[row, "error"] = "connection reset by peer"
-    plain = told_of(scene.evidence())
-    told = told_of(replace(scene.evidence(), requests=sent))
+    plain = told_of(inputs.evidence())
+    told = told_of(replace(inputs.evidence(), requests=sent))
     assert (plain.failed, told.failed) == (0, 1)
     assert told.sent == plain.sent + 1
     assert told.outage_s == plain.outage_s
 
 
 def test_a_director_that_answers_slowly_is_there() -> None:
-    scene = Silence()
+    inputs = Silence()
     sent = requests(50, 20, [], slow_s=lambda number: 0.15 if number in range(300, 310) else 0.001)
-    told = told_of(replace(scene.evidence(), requests=sent))
+    told = told_of(replace(inputs.evidence(), requests=sent))
     assert told.outage_s == pytest.approx(0.02)
     hung = requests(50, 20, [], slow_s=lambda n: 6.5 - n / 50 if 299 < n < 325 else 0.001)
-    told = told_of(replace(scene.evidence(), requests=hung))
+    told = told_of(replace(inputs.evidence(), requests=hung))
     assert told.outage_s == pytest.approx(0.5 - 0.2, abs=0.05)
 
 
 def test_without_a_capture_the_outage_is_measured_and_nothing_predicted() -> None:
-    scene = Silence()
-    told = told_of(replace(scene.evidence(), announcements=None))
-    assert told.outage_s == pytest.approx(scene.outage_s, abs=0.05)
+    inputs = Silence()
+    told = told_of(replace(inputs.evidence(), announcements=None))
+    assert told.outage_s == pytest.approx(inputs.outage_s, abs=0.05)
     assert told.predicted_outage_s is None
     assert told.new_master is None
     assert told.parts_s is None
 
 
 def test_without_load_the_fault_came_between_the_order_and_its_end() -> None:
-    scene = Silence()
-    ordered_s, done_s = scene.fault_s - 0.05, scene.fault_s + 0.15
+    inputs = Silence()
+    ordered_s, done_s = inputs.fault_s - 0.05, inputs.fault_s + 0.15
     orders = {"ordered_ns": at(ordered_s), "done_ns": at(done_s), "probed": False}
-    told = told_of(scene.evidence(told=orders))
+    told = told_of(inputs.evidence(told=orders))
     assert told.outage_s is None
     assert told.prediction_uncertainty_s == pytest.approx((done_s - ordered_s) / 2)
     middle_s = (ordered_s + done_s) / 2
-    assert told.predicted_outage_s == pytest.approx(scene.last_s + scene.wait_s - middle_s)
+    assert told.predicted_outage_s == pytest.approx(inputs.last_s + inputs.wait_s - middle_s)
 
 
 def test_an_outage_without_end_says_so() -> None:
-    scene = Silence(to_s=12)
-    scene.outages = [(scene.fault_s, 99.0)]
-    told = told_of(scene.evidence())
+    inputs = Silence(to_s=12)
+    inputs.outages = [(inputs.fault_s, 99.0)]
+    told = told_of(inputs.evidence())
     assert not told.outage_over
-    assert told.outage_s == pytest.approx(12 - scene.fault_s, abs=0.05)
-    assert told.failed == pytest.approx(50 * (12 - scene.fault_s), abs=3)
+    assert told.outage_s == pytest.approx(12 - inputs.fault_s, abs=0.05)
+    assert told.failed == pytest.approx(50 * (12 - inputs.fault_s), abs=3)
 
 
 def test_the_repeated_syn_that_got_through_is_told_by_its_second() -> None:
-    scene = Silence()
-    told = told_of(scene.evidence())
+    inputs = Silence()
+    told = told_of(inputs.evidence())
     assert set(told.syn_retries) == {"1", "2", "3", "4"}
     assert sum(told.syn_retries.values()) == told.late
     said = found.syn_retries(figures(told))
@@ -278,16 +278,16 @@ def test_an_insane_set_up_makes_the_run_invalid_not_slow() -> None:
 
 
 def test_two_masters_before_the_fault_make_it_invalid() -> None:
-    scene = Silence()
-    scene.wire.reign("bal02", 0.8, 5.0, 9, claim=False)
-    told = told_of(scene.evidence())
+    inputs = Silence()
+    inputs.wire.reign("bal02", 0.8, 5.0, 9, claim=False)
+    told = told_of(inputs.evidence())
     assert not told.valid
     assert "both master" in (told.why_invalid or "")
 
 
 def test_a_client_that_stood_still_makes_it_invalid() -> None:
-    scene = Silence()
-    made = scene.evidence()
+    inputs = Silence()
+    made = inputs.evidence()
     sent = made.requests.copy()
     late = sent["scheduled"] > sent["scheduled"].iloc[300]
     sent.loc[late, "started"] = sent.loc[late, "started"].clip(lower=sent["ended"].iloc[340])
@@ -300,13 +300,13 @@ def test_a_client_that_stood_still_makes_it_invalid() -> None:
 
 def healed(*, claim_s: float | None, dark_to_s: float) -> Any:
     """bal01 was cut off and comes back at 15 s; bal02 hears it and is silent."""
-    scene = Silence(to_s=40)
-    scene.wire.adverts = [row for row in scene.wire.adverts if row.at_ns < at(15.0)]
-    scene.wire.reign("bal01", 15.1, 40, 10, claim=False)
+    inputs = Silence(to_s=40)
+    inputs.wire.adverts = [row for row in inputs.wire.adverts if row.at_ns < at(15.0)]
+    inputs.wire.reign("bal01", 15.1, 40, 10, claim=False)
     if claim_s is not None:
-        scene.wire.claim("bal01", claim_s)
-    scene.outages.append((15.1, dark_to_s))
-    return told_of(scene.evidence(told={"undo_ordered_ns": at(15.0)}))
+        inputs.wire.claim("bal01", claim_s)
+    inputs.outages.append((15.1, dark_to_s))
+    return told_of(inputs.evidence(told={"undo_ordered_ns": at(15.0)}))
 
 
 def test_a_vip_that_returns_in_silence_is_a_black_hole() -> None:
@@ -333,38 +333,38 @@ def test_a_director_that_says_so_at_once_makes_no_black_hole() -> None:
 
 
 def test_masters_that_alternate_are_flapping() -> None:
-    scene = Silence(to_s=40)
-    scene.wire.adverts = [row for row in scene.wire.adverts if row.at_ns < at(15.0)]
+    inputs = Silence(to_s=40)
+    inputs.wire.adverts = [row for row in inputs.wire.adverts if row.at_ns < at(15.0)]
     for begin, who in ((15.1, "bal01"), (20.1, "bal02"), (25.1, "bal01")):
-        scene.wire.reign(who, begin, begin + 4, 10, claim=True)
-    told = told_of(scene.evidence())
+        inputs.wire.reign(who, begin, begin + 4, 10, claim=True)
+    told = told_of(inputs.evidence())
     assert told.master_changes == 4
     assert found.flapping(figures(told)) is not None
 
 
 def test_two_that_advertise_at_a_time_are_two_masters() -> None:
-    scene = Silence(to_s=20)
-    scene.wire.reign("bal01", 12.0, 18.0, 10, claim=False)
-    told = told_of(scene.evidence())
+    inputs = Silence(to_s=20)
+    inputs.wire.reign("bal01", 12.0, 18.0, 10, claim=False)
+    told = told_of(inputs.evidence())
     assert told.two_masters_s == pytest.approx(5.0)
     assert found.two_masters(figures(told)) is not None
 
 
 def test_advertisements_of_another_router_or_from_afar_do_not_count() -> None:
-    scene = Silence()
-    forged = [replace(row, sender="192.168.10.66", ttl=64) for row in scene.wire.adverts]
-    others = [replace(row, vrid=7, addresses=("192.168.10.3",)) for row in scene.wire.adverts]
-    plain = told_of(scene.evidence())
-    scene.wire.adverts += forged + others
-    assert told_of(scene.evidence()).reigns == plain.reigns
+    inputs = Silence()
+    forged = [replace(row, sender="192.168.10.66", ttl=64) for row in inputs.wire.adverts]
+    others = [replace(row, vrid=7, addresses=("192.168.10.3",)) for row in inputs.wire.adverts]
+    plain = told_of(inputs.evidence())
+    inputs.wire.adverts += forged + others
+    assert told_of(inputs.evidence()).reigns == plain.reigns
 
 
 @pytest.mark.parametrize("fault_s", [1.6, 5.6])
 def test_a_fault_that_nobody_ordered_is_found_and_so_is_its_end(fault_s: float) -> None:
-    scene = Silence(to_s=30, fault_s=fault_s)
-    scene.wire.adverts = [row for row in scene.wire.adverts if row.at_ns < at(15.0)]
-    scene.wire.reign("bal01", 15.1, 30, 10, claim=True)
-    told = told_of(scene.evidence(told={"fault": None, "ordered_ns": None}))
+    inputs = Silence(to_s=30, fault_s=fault_s)
+    inputs.wire.adverts = [row for row in inputs.wire.adverts if row.at_ns < at(15.0)]
+    inputs.wire.reign("bal01", 15.1, 30, 10, claim=True)
+    told = told_of(inputs.evidence(told={"fault": None, "ordered_ns": None}))
     assert (told.old_master, told.new_master, told.how) == ("bal01", "bal02", "silence")
     assert told.outage_s == pytest.approx(told.predicted_outage_s, abs=0.05)
     assert told.undone_s == pytest.approx(15.1)
@@ -409,8 +409,8 @@ def test_what_the_failback_resets_is_told_apart() -> None:
         *talk(1, "dialogue", (1, "opened"), *steady(1, 5.5), (9.7, "reset")),
         *talk(2, "dialogue", (11, "opened"), *steady(11, 15), (15.4, "reset")),
     ]
-    scene = Silence()
-    told = told_of(scene.evidence(in_flight=rows, told={"undo_ordered_ns": at(15.0)}))
+    inputs = Silence()
+    told = told_of(inputs.evidence(in_flight=rows, told={"undo_ordered_ns": at(15.0)}))
     assert told.in_flight["dialogue"].reset == 1
     assert told.failback.reset == 1
 
