@@ -11,8 +11,9 @@ from analyzer.capacity.manifest import is_proof, proof_of
 from analyzer.capacity.proof_results import to_json
 from analyzer.recording.directory import ANALYSIS, REPORT, Recording
 from loadgen.errors import INTERRUPTED_EXIT_CODE, CheckFailed
-from reports.capacity.proof_page import render_proof
-from reports.capacity.proof_text import summary_lines
+from reports.capacity.proof import proof_document
+from reports.document.html import page_of
+from reports.document.text import lines_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +35,8 @@ def conclude_proof(directory: Path, page: Path | None = None) -> tuple[Proof, Pa
     recording = Recording.open(directory)
     proof = proof_of(recording)
     recording.write_derived(directory / ANALYSIS, as_json_text(proof))
-    return proof, recording.write_derived(page or directory / REPORT, render_proof(proof))
+    html = page_of(proof_document(proof))
+    return proof, recording.write_derived(page or directory / REPORT, html)
 
 
 def conclude_if_proof(directory: Path, page: Path | None) -> tuple[Proof, Path] | None:
@@ -46,7 +48,7 @@ def print_proof(proof: Proof, page: Path, *, as_json: bool) -> None:
     """The end of the output: figures, verdict, the page, and last the run's directory."""
     if as_json:
         click.echo(as_json_text(proof))
-    for line in (*summary_lines(proof), "", f"page: {page}", proof.run):
+    for line in (*lines_of(proof_document(proof)), "", f"page: {page}", proof.run):
         click.echo(line, err=as_json)
 
 

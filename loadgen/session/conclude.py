@@ -56,8 +56,8 @@ def analyse_run(
 
 def conclude_sweep(
     folder: Path, page: Path | None = None, *, pages_of_runs: bool = False
-) -> tuple[Sweep, Path]:
-    """Analyse the runs of a sweep together, and write the page of the comparison.
+) -> tuple[Sweep, Path, list[str]]:
+    """Analyse the runs of a sweep together, write the page of the comparison; the lines of it too.
 
     Args:
         folder: the sweep's.
@@ -67,7 +67,9 @@ def conclude_sweep(
     Raises:
         RecordingError: it is no folder of a sweep, or something cannot be read or written.
     """
-    from reports.sweep.page import render_sweep
+    from reports.document.html import page_of
+    from reports.document.text import lines_of
+    from reports.sweep.document import sweep_document
 
     path = folder / FOLDER_FILE
     text = read_text(path, MAX_BYTES)
@@ -75,8 +77,9 @@ def conclude_sweep(
     analyses = [(value_s, _analysis(folder / name, pages_of_runs)) for value_s, name in runs]
     sweep = sweep_of(str(folder), analyses, parse_planned(text))
     target = page or folder / PAGE
-    html = render_sweep(sweep, analyses)
-    return sweep, Recording.open(folder / runs[0][1]).write_derived(target, html)
+    document = sweep_document(sweep, analyses)
+    first = Recording.open(folder / runs[0][1])
+    return sweep, first.write_derived(target, page_of(document)), lines_of(document)
 
 
 def _analysis(directory: Path, with_page: bool) -> Analysis:

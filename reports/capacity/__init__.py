@@ -1,4 +1,4 @@
-"""Capacity of several directors, computed and proved: pages and the terminal's lines.
+"""Capacity of several directors, computed and proved, as documents.
 
 The sums are ``analyzer.capacity``'s.
 """

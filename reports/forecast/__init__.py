@@ -1,4 +1,4 @@
-"""The model's answer before anything is sent, as a page and as the terminal's lines.
+"""A Forecast as a document: the model's answer without a run.
 
-The model is ``analyzer.forecast``.
+The numbers are ``analyzer.forecast``'s.
 """

@@ -1,1 +1,1 @@
-"""A sweep over values of tcpfin, as a page, a chart and the terminal's lines."""
+"""A sweep over values of tcpfin, as a document with its chart."""

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import plotly.graph_objects as go
 
 from analyzer.sweep.points import model_at
-from reports.charts.panels import GAP_PX, Panel, axis_name, stacked
+from reports.charts.panels import GAP_PX, HEAD_PX, Panel, axis_name, stacked
 from reports.charts.theme import DASHES, HUES, INK, MARKERS, MUTED, PALETTE, PAPER
-from reports.run.section import Chart
-from reports.sweep import text as words
+from reports.document.figures import legend_above, line, marks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    import plotly.graph_objects as go
 
     from analyzer.forecast.model import Forecast
     from analyzer.results import Analysis
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 TALL_PX, FOOT_PX, LEGEND_PX = 170, 56, 64
 CURVE_POINTS = 60
+AT = ": %{y:.4g} at %{x:.4g} s"
+LIFETIMES = "Lifetime of entries, seconds: mean, shortest to longest; the line is tcpfin"
+PORTS = "Connections a second before a source port returns to a living entry"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,51 +47,43 @@ class _Way:
     line: tuple[str, str]
 
 
-def chart(sweep: Sweep, runs: Sequence[tuple[float, Analysis]]) -> Chart:
+def points_on_curves(sweep: Sweep, runs: Sequence[tuple[float, Analysis]]) -> go.Figure | None:
     """Measured points on the model's curves; each way of forwarding has its own."""
     ways = [_way(sweep, runs, rank) for rank in range(len(sweep.ways))]
-    panels = [
-        panel
-        for panel in (
-            _panel("InActConn at its peak", ways, _peaks, _from_zero()),
-            _panel("InActConn, steady", ways, _steadies, _from_zero()),
-            _panel(LIFETIMES, ways, _lifetimes, _from_zero(), [_tcpfin_line(sweep)]),
-            _panel(PORTS, ways, _ports, _ports_axis(sweep)),
-        )
-        if panel
-    ]
+    top_s = max(point.tcpfin_s for point in sweep.points)
+    panels = _panels(sweep, ways, top_s)
     if not panels:
-        return Chart(id="sweep-chart", figure=None, caption="No director was polled.")
-    figure = stacked(panels, foot_px=FOOT_PX, **({"head_px": LEGEND_PX} if len(ways) > 1 else {}))
-    figure.update_layout(
-        xaxis={
-            "title": {"text": "tcpfin, seconds", "standoff": 8},
-            "range": [0, 1.06 * max(point.tcpfin_s for point in sweep.points)],
-        }
-    )
-    if len(ways) > 1:
+        return None
+    several = len(ways) > 1
+    figure = stacked(panels, foot_px=FOOT_PX, head_px=LEGEND_PX if several else HEAD_PX)
+    title = {"text": "tcpfin, seconds", "standoff": 8}
+    figure.update_layout(xaxis={"title": title, "range": [0, 1.06 * top_s]})
+    if several:
         plot_px = TALL_PX * len(panels) + GAP_PX * (len(panels) - 1)
-        legend = {"orientation": "h", "x": 0, "y": 1 + 24 / plot_px, "yanchor": "bottom"}
-        figure.update_layout(showlegend=True, legend=legend)
+        figure.update_layout(showlegend=True, legend=legend_above(plot_px))
         figure.update_traces(showlegend=True, selector={"yaxis": "y"})  # once for all panels
     if sweep.knee.tcpfin_s is not None:
-        top_s = max(point.tcpfin_s for point in sweep.points)
         _mark_knee(figure, sweep.knee.tcpfin_s, top_s, len(panels))
-    return Chart(id="sweep-chart", figure=figure, caption=caption(sweep))
+    return figure
 
 
-LIFETIMES = "Lifetime of entries, seconds: mean, shortest to longest; the line is tcpfin"
-PORTS = "Connections a second before a source port returns to a living entry"
-
-
-def caption(sweep: Sweep) -> str:
-    """What the chart shows."""
-    values = ", ".join(dict.fromkeys(f"{point.tcpfin_s:g}" for point in sweep.points))
-    ways = f" in {words.listed(sweep.ways)}" if len(sweep.ways) > 1 else ""
-    return (
-        f"Measured at tcpfin {values} s{ways} (marks, with what they may be off by) on the curves "
-        f"that the model gives for the same load (lines). {words.knee_line(sweep)}"
+def _panels(sweep: Sweep, ways: Sequence[_Way], top_s: float) -> list[Panel]:
+    """Those of which anything was measured."""
+    from_zero = {"rangemode": "tozero", "tickformat": "~s"}
+    limits = [point.ports.entry_limit_per_s for point in sweep.points if point.ports]
+    of_ports = {"range": [0, 1.15 * max(limits, default=1.0)], "tickformat": "~s"}
+    tcpfin = [_tcpfin_line(top_s)]
+    shown: tuple[tuple[str, Callable[[_Way], list[go.Scatter]], Any, list[go.Scatter]], ...] = (
+        ("InActConn at its peak", _peaks, from_zero, []),
+        ("InActConn, steady", _steadies, from_zero, []),
+        (LIFETIMES, _lifetimes, from_zero, tcpfin),
+        (PORTS, _ports, of_ports, []),
     )
+    return [
+        Panel(title=title, height_px=TALL_PX, traces=[*behind, *drawn], axis=axis)
+        for title, draw, axis, behind in shown
+        if (drawn := [trace for way in ways for trace in draw(way)])
+    ]
 
 
 def _way(sweep: Sweep, runs: Sequence[tuple[float, Analysis]], rank: int) -> _Way:
@@ -121,19 +116,6 @@ def _curve(
     return [(value_s, answer) for value_s, answer in answers if answer]
 
 
-def _panel(
-    title: str,
-    ways: Sequence[_Way],
-    traces: Callable[[_Way], list[go.Scatter]],
-    axis: dict[str, Any],
-    behind: Sequence[go.Scatter] = (),
-) -> Panel | None:
-    drawn = [trace for way in ways for trace in traces(way)]
-    if not drawn:
-        return None
-    return Panel(title=title, height_px=TALL_PX, traces=[*behind, *drawn], axis=axis)
-
-
 def _peaks(way: _Way) -> list[go.Scatter]:
     beside = [(point.tcpfin_s, point.peak_inactive) for point in way.points]
     return _counts(way, beside, lambda answer: answer.peak.inactive)
@@ -152,17 +134,17 @@ def _counts(
     measured = [(at_s, one) for at_s, one in beside if one and one.measured is not None]
     if not measured:
         return []
-    line = _line(way, [(at_s, value(answer)) for at_s, answer in way.model], "model")
+    model = _line(way, [(at_s, value(answer)) for at_s, answer in way.model], "model")
     at_s, values = [at for at, _ in measured], [one.measured or 0.0 for _, one in measured]
     bars = [one.uncertainty for _, one in measured]
-    return [line, _marks(way, at_s, values, "measured", bars)]
+    return [model, _marks(way, at_s, values, "measured", bars)]
 
 
 def _lifetimes(way: _Way) -> list[go.Scatter]:
     lived = [(point, point.lifetime_s) for point in way.points if point.lifetime_s]
     if not lived:
         return []
-    marks = _marks(
+    mark = _marks(
         way,
         [point.tcpfin_s for point, _ in lived],
         [spread.mean for _, spread in lived],
@@ -170,48 +152,29 @@ def _lifetimes(way: _Way) -> list[go.Scatter]:
         [spread.max - spread.mean + spread.uncertainty for _, spread in lived],
         minus=[spread.mean - spread.min + spread.uncertainty for _, spread in lived],
     )
-    return [marks]
+    return [mark]
 
 
-def _tcpfin_line(sweep: Sweep) -> go.Scatter:
-    top_s = max(point.tcpfin_s for point in sweep.points)
-    return go.Scatter(
-        x=[0, top_s],
-        y=[0, top_s],
-        name="tcpfin",
-        showlegend=False,
-        mode="lines",
-        line={"color": MUTED, "width": 1.2, "dash": DASHES[1]},
-        hovertemplate="tcpfin: %{y:.4g} s<extra></extra>",
-    )
+def _tcpfin_line(top_s: float) -> go.Scatter:
+    ends, dash = [0, top_s], {"width": 1.2, "dash": DASHES[1]}
+    return line(ends, ends, "tcpfin", MUTED, "tcpfin: %{y:.4g} s", line=dash, showlegend=False)
 
 
 def _ports(way: _Way) -> list[go.Scatter]:
     known = [(point.tcpfin_s, point.ports) for point in way.points if point.ports]
     if not known:
         return []
-    line = [(at_s, answer.ports.entry_limit_per_s) for at_s, answer in way.model]
+    model = [(at_s, answer.ports.entry_limit_per_s) for at_s, answer in way.model]
     at_s = [at for at, _ in known]
     limits = [ports.entry_limit_per_s for _, ports in known]
-    return [_line(way, line, "model"), _marks(way, at_s, limits, "measured", None)]
-
-
-def _ports_axis(sweep: Sweep) -> dict[str, Any]:
-    limits = [point.ports.entry_limit_per_s for point in sweep.points if point.ports]
-    return {"range": [0, 1.15 * max(limits, default=1.0)], "tickformat": "~s"}
+    return [_line(way, model, "model"), _marks(way, at_s, limits, "measured", None)]
 
 
 def _line(way: _Way, points: Sequence[tuple[float, float]], name: str) -> go.Scatter:
     colour, dash = way.line
-    return go.Scatter(
-        x=[x for x, _ in points],
-        y=[y for _, y in points],
-        name=f"{way.name}{name}",
-        showlegend=False,
-        mode="lines",
-        line={"color": colour, "width": 1.6, "dash": dash},
-        hovertemplate=f"{way.name}{name}: %{{y:.4g}} at %{{x:.4g}} s<extra></extra>",
-    )
+    x, y = [x for x, _ in points], [y for _, y in points]
+    named, style = f"{way.name}{name}", {"dash": dash}
+    return line(x, y, named, colour, f"{named}{AT}", line=style, showlegend=False)
 
 
 def _marks(
@@ -227,32 +190,16 @@ def _marks(
     bars: dict[str, Any] = {"type": "data", "array": plus, "color": colour, "thickness": 1.4}
     if minus is not None:
         bars |= {"symmetric": False, "arrayminus": minus}
-    return go.Scatter(
-        x=list(x),
-        y=list(y),
-        error_y=bars if plus is not None else None,
-        name=f"{way.name}{name}",
-        showlegend=False,
-        mode="markers",
-        marker={
-            "color": colour,
-            "size": size,
-            "symbol": symbol,
-            "line": {"width": 1.5, "color": colour},
-        },
-        cliponaxis=False,
-        hovertemplate=f"{way.name}{name}: %{{y:.4g}} at %{{x:.4g}} s<extra></extra>",
-    )
-
-
-def _from_zero() -> dict[str, Any]:
-    return {"rangemode": "tozero", "tickformat": "~s"}
+    edge = {"width": 1.5, "color": colour}
+    marker = {"color": colour, "size": size, "symbol": symbol, "line": edge}
+    named, error = f"{way.name}{name}", None if plus is None else bars
+    return marks(x, y, named, marker, f"{named}{AT}", error_y=error, showlegend=False)
 
 
 def _mark_knee(figure: go.Figure, at_s: float, top_s: float, panels: int) -> None:
     side = 1 if at_s < top_s / 2 else -1  # where there is room for the words
-    line = {"width": 1.5, "dash": "4px,3px", "color": MUTED}
-    figure.add_shape(type="line", x0=at_s, x1=at_s, y0=0, y1=1, yref="paper", line=line)
+    style = {"width": 1.5, "dash": "4px,3px", "color": MUTED}
+    figure.add_shape(type="line", x0=at_s, x1=at_s, y0=0, y1=1, yref="paper", line=style)
     figure.add_annotation(
         x=at_s,
         y=0,

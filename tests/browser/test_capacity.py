@@ -9,7 +9,8 @@ import pytest
 
 from analyzer.capacity.planner import plan_capacity
 from analyzer.capacity.question import CapacityQuestion
-from reports.capacity.page import render_capacity
+from reports.capacity.plan import capacity_document
+from reports.document.html import page_of
 from tests.browser.chromium import OVERFLOW
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def html() -> str:
         ingress_bps=Fraction(3 * G, 2),
         utilisation=Fraction(4, 5),
     )
-    return render_capacity(plan_capacity(question, lambda: 60.0))
+    return page_of(capacity_document(plan_capacity(question, lambda: 60.0)))
 
 
 @pytest.mark.parametrize("width", [400, 1000, 2000])

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reports.capacity.proof_page import render_proof
+from reports.capacity.proof import proof_document
+from reports.document.html import page_of
 from tests.browser.chromium import OVERFLOW
 from tests.unit.analyzer.capacity.builders_experiment import as_computed
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize("width", [400, 1000])
 def test_measured_bars_stand_beside_computed_ones(show: Show, width: int) -> None:
-    seen = show(render_proof(as_computed()), width)
+    seen = show(page_of(proof_document(as_computed())), width)
     page = seen.page
     assert seen.complaints == []
     assert page.evaluate(OVERFLOW) == 0

@@ -9,7 +9,8 @@ import pytest
 from analyzer.forecast.lives import Question
 from analyzer.forecast.model import forecast
 from analyzer.ipvs.states import Timeouts
-from reports.forecast.page import render_forecast
+from reports.document.html import page_of as html_of
+from reports.forecast.document import forecast_document
 from tests.browser.chromium import CUT, OVERFLOW
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ LONG = Question(rate_per_s=2e6, duration_s=21600, close={"never": 1}, hz=300, fo
 
 
 def page_of(question: Question) -> str:
-    return render_forecast(forecast(question))
+    return html_of(forecast_document(forecast(question)))
 
 
 def test_it_opens_from_disk_and_draws_both_counters(show: Show) -> None:

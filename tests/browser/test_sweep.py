@@ -11,7 +11,8 @@ import pytest
 from analyzer.analysis import analyse
 from analyzer.recording.directory import Recording
 from analyzer.sweep.points import sweep_of
-from reports.sweep.page import render_sweep
+from reports.document.html import page_of
+from reports.sweep.document import sweep_document
 from tests.browser.chromium import CUT, OVERFLOW, OVERLAPS
 from tests.unit.analyzer.sweep.test_sweep import forwarded
 
@@ -34,7 +35,7 @@ def test_the_points_are_drawn_and_the_knee_is_named_in_words(
     show: Show, burst: Analysis, width: int, scheme: Literal["light", "dark"]
 ) -> None:
     runs = [(s, replace(burst, run=f"runs/tcpfin-{s}")) for s in (15, 20, 60)]
-    seen = show(render_sweep(sweep_of("runs/<b>" + "x" * 90, runs), runs), width, scheme)
+    seen = show(page_of(sweep_document(sweep_of("runs/<b>" + "x" * 90, runs), runs)), width, scheme)
     page = seen.page
     assert seen.complaints == []
     assert len(seen.requests) == 1
@@ -56,7 +57,7 @@ def test_several_ways_of_forwarding_have_each_their_marks_and_a_legend(
 ) -> None:
     nat = forwarded(burst, "nat", state="TIME_WAIT", timeout_name="fixed")
     runs = [(20.0, forwarded(burst, "dr")), (20.0, nat), (20.0, forwarded(burst, "tun"))]
-    seen = show(render_sweep(sweep_of("runs/ways", runs), runs), width)
+    seen = show(page_of(sweep_document(sweep_of("runs/ways", runs), runs)), width)
     page = seen.page
     assert seen.complaints == []
     for way in ("dr", "nat", "tun"):

@@ -84,24 +84,26 @@ def capacity(
     from analyzer.capacity.planner import plan_capacity
     from analyzer.capacity.results import to_json
     from loadgen.commands.solver import kept_off_stdout
-    from reports.capacity.text import summary_lines
+    from reports.capacity.plan import capacity_document
+    from reports.document.text import lines_of
 
     question = _question(options)
     began_s = time.monotonic()
     with kept_off_stdout():
         found = plan_capacity(question, lambda: LIMIT_S - (time.monotonic() - began_s))
+    document = capacity_document(found)
     if as_json:
         click.echo(json.dumps(to_json(found), ensure_ascii=False, allow_nan=False))
     else:
-        for line in summary_lines(found):
+        for line in lines_of(document):
             click.echo(line)
     if emit:
         _emit(found, emit, sync=sync, err=as_json)
     if output:
         from loadgen.session.files import write_text
-        from reports.capacity.page import render_capacity
+        from reports.document.html import page_of
 
-        write_text(output, render_capacity(found))
+        write_text(output, page_of(document))
         click.echo(f"page: {output}", err=as_json)
 
 

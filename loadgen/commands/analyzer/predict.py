@@ -111,20 +111,22 @@ def predict(output: Path | None, as_json: bool, **options: Any) -> None:
     from analyzer.forecast.document import to_json
     from analyzer.forecast.lives import Question
     from analyzer.forecast.model import forecast
-    from reports.forecast.text import summary_lines
+    from reports.document.text import lines_of
+    from reports.forecast.document import forecast_document
 
     timeouts = _timeouts(options)
     found = forecast(Question(timeouts=timeouts, close=_close(options), **options))
+    document = forecast_document(found)
     if as_json:
         click.echo(json.dumps(to_json(found), ensure_ascii=False, allow_nan=False))
     else:
-        for line in summary_lines(found):
+        for line in lines_of(document):
             click.echo(line)
     if output:
         from loadgen.session.files import write_text
-        from reports.forecast.page import render_forecast
+        from reports.document.html import page_of
 
-        write_text(output, render_forecast(found))
+        write_text(output, page_of(document))
         click.echo(f"page: {output}", err=as_json)
 
 

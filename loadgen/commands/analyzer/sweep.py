@@ -22,10 +22,9 @@ def sweep(folder: Path, output: Path | None, as_json: bool) -> None:
     from analyzer.sweep.results import to_json
     from loadgen.session.conclude import conclude_sweep
     from reports.run.text import printable
-    from reports.sweep.text import summary_lines
 
-    found, page = conclude_sweep(folder, output)
+    found, page, lines = conclude_sweep(folder, output)
     if as_json:
         click.echo(json.dumps(to_json(found), ensure_ascii=False, allow_nan=False))
-    for line in (*summary_lines(found), "", f"page: {page}"):
+    for line in (*lines, "", f"page: {page}"):
         click.echo(printable(line), err=as_json)

@@ -176,15 +176,14 @@ def _report(folder: Path, swept: Swept, *, as_json: bool) -> int:
     from loadgen.errors import INTERRUPTED_EXIT_CODE, RunFailed
     from loadgen.session.conclude import conclude_sweep
     from reports.run.text import directors_line, printable
-    from reports.sweep.text import summary_lines
 
     if swept.runs:
-        found, page = conclude_sweep(folder, pages_of_runs=True)
+        found, page, lines = conclude_sweep(folder, pages_of_runs=True)
         if as_json:
             click.echo(json.dumps(to_json(found), ensure_ascii=False, allow_nan=False))
         manifests = [Recording.open(path).manifest for _, path in swept.runs]
         asked = dict.fromkeys(line for one in manifests for line in directors_line(one))
-        for line in (*summary_lines(found), "", *asked, f"page: {page}", str(folder)):
+        for line in (*lines, "", *asked, f"page: {page}", str(folder)):
             click.echo(printable(line), err=as_json)
     if swept.owing:
         raise RunFailed("\n".join(swept.owing))

@@ -15,8 +15,11 @@ from analyzer.forecast import document as said
 from analyzer.forecast.lives import Question
 from analyzer.forecast.model import Forecast, forecast
 from analyzer.ipvs.states import Timeouts
-from reports.forecast import page
-from reports.forecast.text import summary_lines
+from reports.document.html import page_of
+from reports.document.text import lines_of
+from reports.forecast.chart import course
+from reports.forecast.document import forecast_document
+from tests.unit.reports.document.builders_document import charts_of
 
 QUESTIONS: dict[str, Question] = {
     "plain": Question(rate_per_s=2000, timeouts=Timeouts(tcpfin_s=30)),
@@ -36,13 +39,17 @@ QUESTIONS: dict[str, Question] = {
 }
 
 
+def lines_of_forecast(found: Forecast) -> list[str]:
+    return lines_of(forecast_document(found))
+
+
 @pytest.fixture(params=QUESTIONS)
 def found(request: pytest.FixtureRequest) -> Forecast:
     return forecast(QUESTIONS[request.param])
 
 
 def test_the_lines_fit_a_terminal_and_begin_with_the_verdict(found: Forecast) -> None:
-    lines = summary_lines(found)
+    lines = lines_of_forecast(found)
     assert max(map(len, lines)) <= 100
     assert all(line.isascii() for line in lines)
     assert " ".join(lines).startswith(said.verdict(found)[:60])
@@ -50,19 +57,19 @@ def test_the_lines_fit_a_terminal_and_begin_with_the_verdict(found: Forecast) ->
 
 
 def test_the_lines_hold_the_numbers() -> None:
-    text = "\n".join(summary_lines(forecast(QUESTIONS["plain"])))
+    text = "\n".join(lines_of_forecast(forecast(QUESTIONS["plain"])))
     for piece in ("62,048", "60,000", "64,096", "881/s", "471/s", "20.5 MB", "15.6", "Debian"):
         assert piece in text
     assert "warning port-budget:" in text
 
 
 def test_the_spread_of_random_arrivals_is_a_column() -> None:
-    assert any("random +-" in line for line in summary_lines(forecast(QUESTIONS["mixture"])))
-    assert not any("random" in line for line in summary_lines(forecast(QUESTIONS["plain"])))
+    assert any("random +-" in line for line in lines_of_forecast(forecast(QUESTIONS["mixture"])))
+    assert not any("random" in line for line in lines_of_forecast(forecast(QUESTIONS["plain"])))
 
 
 def test_the_page_is_one_safe_file(found: Forecast) -> None:
-    html = page.render_forecast(found)
+    html = page_of(forecast_document(found))
     (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', html)
     allowed = set(re.findall(r"'sha256-([^']*)'", policy.replace("&#39;", "'")))
     scripts = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
@@ -74,7 +81,7 @@ def test_the_page_is_one_safe_file(found: Forecast) -> None:
 
 
 def test_the_page_carries_the_document_and_every_finding(found: Forecast) -> None:
-    html = page.render_forecast(found)
+    html = page_of(forecast_document(found))
     (document,) = re.findall(r'id="forecast">(.*?)</script>', html)
     assert json.loads(document) == json.loads(json.dumps(said.to_json(found)))
     for finding in said.findings(found):
@@ -88,7 +95,7 @@ def line(figure: Any, name: str) -> Any:
 
 def test_the_chart_draws_the_course() -> None:
     found = forecast(QUESTIONS["plain"])
-    figure = page.course(found)
+    figure = course(found)
     np.testing.assert_array_equal(line(figure, "inactive").x, found.course.t_s)
     np.testing.assert_array_equal(line(figure, "inactive").y, found.course.inactive)
     assert line(figure, "inactive").yaxis == "y2"
@@ -100,22 +107,23 @@ def test_the_chart_draws_the_course() -> None:
 
 
 def test_random_arrivals_are_a_shaded_band() -> None:
-    figure = page.course(forecast(QUESTIONS["mixture"]))
+    figure = course(forecast(QUESTIONS["mixture"]))
     low, high, expected = (
         np.asarray(trace.y) for trace in figure.data if trace.yaxis == "y" and trace.mode == "lines"
     )
     assert (low <= expected).all()
     np.testing.assert_allclose(high - expected, 2 * np.sqrt(expected))
-    assert not [t for t in page.course(forecast(QUESTIONS["plain"])).data if t.name == "high"]
+    assert not [t for t in course(forecast(QUESTIONS["plain"])).data if t.name == "high"]
 
 
 @pytest.mark.parametrize(("name", "unit"), [("plain", "seconds"), ("long", "hours")])
 def test_the_axis_is_in_a_unit_that_fits(name: str, unit: str) -> None:
-    figure = page.course(forecast(QUESTIONS[name]))
+    figure = course(forecast(QUESTIONS[name]))
     assert figure.layout.xaxis.title.text == f"{unit} since the load began"
     assert figure.layout.xaxis.range[1] < 2000
 
 
 def test_every_question_can_be_drawn(found: Forecast) -> None:
-    assert {trace.type for trace in page.course(found).data} == {"scatter"}
-    assert len(page.caption(found)) > 100
+    assert {trace.type for trace in course(found).data} == {"scatter"}
+    (chart,) = charts_of(forecast_document(found))
+    assert len(chart.caption) > 100

@@ -6,8 +6,9 @@ import re
 from dataclasses import replace
 
 from analyzer.capacity.proof import prove
-from reports.capacity.proof_page import chart, headlines, render_proof
-from reports.capacity.proof_text import summary_lines
+from reports.capacity.proof import proof_document
+from reports.document.html import page_of
+from reports.document.text import lines_of
 from tests.unit.analyzer.capacity.builders_experiment import (
     DIRECTORS,
     as_computed,
@@ -15,14 +16,14 @@ from tests.unit.analyzer.capacity.builders_experiment import (
     experiment,
     links,
 )
+from tests.unit.reports.document.builders_document import charts_of
 
 RATES = dict.fromkeys(DIRECTORS, 5.0), {"bal02": 7.5, "bal03": 7.5}
 EVIL = "<script>alert(1)</script>"
 
 
 def test_each_link_has_a_measured_bar_beside_the_computed_one() -> None:
-    drawn = chart(as_computed())
-    assert drawn is not None
+    (drawn,) = charts_of(proof_document(as_computed()))
     assert drawn.figure is not None
     computed, measured = drawn.figure.data
     assert list(computed.y) == [0.5, 0.5, 0.5, 0.75, 0.75]
@@ -31,32 +32,34 @@ def test_each_link_has_a_measured_bar_beside_the_computed_one() -> None:
 
 
 def test_the_terminal_shows_the_shares_of_each_window() -> None:
-    text = "\n".join(summary_lines(as_computed()))
-    assert "Loss of bal01: 2 VIPs away for 3.00 s; the others without a datagram" in text
-    assert re.search(r"bal02 +750 Mbit/s computed +750 Mbit/s measured +[+-]0\.0%", text)
+    text = "\n".join(lines_of(proof_document(as_computed())))
+    assert "bal01 killed  2 VIPs away for 3.00 s; the others without a datagram" in text
+    assert re.search(r"link +computed +measured +difference\n", text)
+    assert re.search(r"bal02, bal01 down +750 Mbit/s +750 Mbit/s +[+-]0\.0%", text)
 
 
 def test_what_was_not_measured_says_so_and_is_no_bar() -> None:
     known = {name: rates for name, rates in RATES[0].items() if name != "bal03"}
     proof = prove("r", experiment(), links(known, {"bal02": 7.5}), datagrams())
-    drawn = chart(proof)
-    assert drawn is not None
+    (drawn,) = charts_of(proof_document(proof))
     assert drawn.figure is not None
     assert drawn.figure.data[1].y[2] is None
-    assert "not measured" in render_proof(proof)
-    assert any(line.startswith("not measured: bal03") for line in summary_lines(proof))
+    assert "not measured" in page_of(proof_document(proof))
+    lines = lines_of(proof_document(proof))
+    assert any(line.startswith("- bal03, after the loss of bal01: ") for line in lines)
 
 
 def test_a_proof_without_a_window_has_a_page_too() -> None:
     proof = prove("r", experiment(losses=()), links(*RATES), datagrams())
-    assert chart(proof) is None
-    assert [each.value for each in headlines(proof)] == [None, None, None]
-    assert "Nothing was measured" in render_proof(proof)
+    document = proof_document(proof)
+    assert charts_of(document) == []
+    assert [each.value for each in document.headlines] == [None, None, None]
+    assert "Nothing was measured" in page_of(document)
 
 
 def test_names_from_a_recording_are_shown_as_text() -> None:
     names = (EVIL, *DIRECTORS[1:])
     hostile = replace(experiment(), directors=names, vips=(EVIL, *experiment().vips[1:]))
-    html = render_proof(prove(EVIL, hostile, links(*RATES), datagrams()))
+    html = page_of(proof_document(prove(EVIL, hostile, links(*RATES), datagrams())))
     assert EVIL not in html
     assert "&lt;script&gt;" in html

@@ -1,0 +1,136 @@
+"""Average load of each director against its link, all well and after each loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import combinations
+from math import comb
+from typing import TYPE_CHECKING
+
+import plotly.graph_objects as go
+
+from analyzer.capacity.lattice import loads
+from analyzer.capacity.wording import bit_rate, count, share_of_link
+from reports.charts.panels import LEGEND_BELOW, Panel, axis_name, stacked
+from reports.charts.theme import MUTED, PALETTE
+from reports.document.figures import CATEGORIES, mark_level
+from reports.run.section import Chart, DataTable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from analyzer.capacity.question import Capacity, CapacityQuestion, Plan
+
+TALL_PX, FOOT_PX = 210, 84
+MAX_LOSSES = 8  # shown one by one; of more, the worst of each number of losses
+BARS = (("blue", ""), ("orange", "/"), ("green", "."), ("pink", "\\"), ("sky", "x"))
+"""Colour and pattern of each director's bar; they come round again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loss:
+    """A state of the directors, and what each then carries on average, Gbit/s."""
+
+    label: str
+    carried_gbps: tuple[float, ...]
+
+
+def chart(capacity: Capacity) -> Chart | None:
+    """Loads per director against the link: one VIP each, and what is recommended."""
+    plans = _compared(capacity)
+    if not plans:
+        return None
+    question = capacity.question
+    shown = [(plan, _losses(question, plan)) for plan in plans]
+    panels = [_panel(question, *each, legend=n == 0) for n, each in enumerate(shown)]
+    figure = stacked(panels, foot_px=FOOT_PX)
+    figure.update_layout(showlegend=True, legend=LEGEND_BELOW, xaxis=CATEGORIES)
+    figure.update_layout(barmode="group", bargap=0.25, bargroupgap=0.08)
+    for axis in (axis_name("y", n) for n in range(len(shown))):
+        mark_level(figure, axis, _gbps(question.link_bps), "link")
+        if question.allowed_bps != question.link_bps:
+            mark_level(figure, axis, _gbps(question.allowed_bps), "allowed", MUTED, "4px,3px")
+    table = DataTable(
+        columns=("VIPs, state", *(f"director {n}, Gbit/s" for n in range(question.hosts))),
+        rows=[
+            (f"{plan.vips}, {loss.label}", *loss.carried_gbps)
+            for plan, states in shown
+            for loss in states
+        ],
+    )
+    return Chart(id="loads-chart", figure=figure, caption=_caption(question, plans), table=table)
+
+
+def _compared(capacity: Capacity) -> list[Plan]:
+    """The plan that comes to mind first, one VIP a director, above the recommended one."""
+    best = capacity.plans[capacity.recommended] if capacity.recommended else None
+    if best is None:
+        return []
+    naive = {row.plan.vips: row.plan for row in capacity.table}.get(capacity.question.hosts)
+    return [naive, best] if naive and naive.vips != best.vips else [best]
+
+
+def _losses(question: CapacityQuestion, plan: Plan) -> list[Loss]:
+    """All well, then each loss; or the worst of each number of losses where they are many."""
+    states = [_loss(question, plan, (), "all well")]
+    hosts = range(question.hosts)
+    if question.failures and comb(question.hosts, question.failures) <= MAX_LOSSES:
+        sets = combinations(hosts, question.failures)
+        each = [_loss(question, plan, down, f"{', '.join(map(str, down))} down") for down in sets]
+        return states + each
+    for number in range(1, question.failures + 1):
+        label = f"worst {count(number, 'loss', 'losses')}"
+        each = [_loss(question, plan, down, label) for down in combinations(hosts, number)]
+        states.append(max(each, key=lambda loss: max(loss.carried_gbps)))
+    return states
+
+
+def _loss(question: CapacityQuestion, plan: Plan, down: Sequence[int], label: str) -> Loss:
+    shares = (Fraction(1, plan.vips),) * plan.vips
+    carried = loads(plan.lists, shares, question.hosts, frozenset(down))
+    return Loss(
+        label=label, carried_gbps=tuple(_gbps(share * question.traffic_bps) for share in carried)
+    )
+
+
+def _gbps(bps: Fraction) -> float:
+    return float(bps / 10**9)
+
+
+def _caption(question: CapacityQuestion, plans: Sequence[Plan]) -> str:
+    parts = [
+        f"With {count(plan.vips, 'VIP')} the busiest director carries "
+        f"{bit_rate(plan.worst_before_bps)} while all are well and "
+        f"{bit_rate(plan.worst_after_bps)} after the losses, "
+        f"{share_of_link(question, plan):.0%} of its link."
+        for plan in plans
+    ]
+    return " ".join([*parts, "Bars are averages; the line is the link."])
+
+
+def _panel(
+    question: CapacityQuestion, plan: Plan, states: Sequence[Loss], *, legend: bool
+) -> Panel:
+    top = max(*(max(loss.carried_gbps) for loss in states), _gbps(question.link_bps))
+    return Panel(
+        title=f"{count(plan.vips, 'VIP')}: average load of each director, Gbit/s",
+        height_px=TALL_PX,
+        traces=[_bars(director, states, legend=legend) for director in range(question.hosts)],
+        axis={"range": [0, 1.12 * top], "tickformat": "~g"},
+    )
+
+
+def _bars(director: int, states: Sequence[Loss], *, legend: bool) -> go.Bar:
+    hue, pattern = BARS[director % len(BARS)]
+    shape = {"shape": pattern, "fillmode": "overlay", "solidity": 0.25}
+    return go.Bar(
+        name=f"director {director}",
+        legendgroup=f"director {director}",
+        showlegend=legend,
+        x=[loss.label for loss in states],
+        y=[loss.carried_gbps[director] for loss in states],
+        marker={"color": PALETTE[hue][0], "pattern": shape},
+        hovertemplate=f"director {director}: %{{y:.4g}} Gbit/s, %{{x}}<extra></extra>",
+        cliponaxis=False,
+    )

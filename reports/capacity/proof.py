@@ -1,0 +1,214 @@
+"""A Proof as a Document: what each link carried beside what was computed, and what was lost."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from analyzer.capacity.proof import TOLERANCE
+from analyzer.capacity.proof_results import to_json
+from analyzer.capacity.proof_wording import rate, share, verdict
+from analyzer.capacity.wording import bit_rate, count
+from reports.charts.wording import Headline
+from reports.document.model import Bullets, Column, Document, Section, Table, Text, columns
+from reports.run.section import Chart, DataTable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from analyzer.capacity.proof import Carried, Proof, ProofState, ProvenLoss
+    from reports.document.model import Block
+    from reports.run.section import Cell
+
+DROP_TAIL = (
+    "A full queue drops what comes last, and of streams in step that is always the same one: "
+    "judge the sum, not the VIP."
+)
+
+
+def proof_document(proof: Proof) -> Document:
+    """Measured beside computed, per loss."""
+    losses = proof.losses
+    drawn: list[Block] = [partial(_chart, proof)] if any(loss.before for loss in losses) else []
+    missing = [f"{what}: {why}" for what, why in proof.not_measured]
+    bullets: list[Block] = [Bullets("Not measured", missing)] if missing else []
+    lost: list[Block] = [_lost_table(losses), Text(DROP_TAIL, only="page")]
+    sections = (
+        Section("shares", "What each link carried, beside what was computed", drawn),
+        Section("losses", "What was lost, and how long it took", lost if losses else []),
+        Section("moves", "How the VIPs moved", [_moves(losses)] if losses else []),
+        Section("links", "Each link", [_links(proof)] if drawn else [], only="terminal"),
+        Section("not-measured", "Not measured", bullets),
+    )
+    return Document(
+        kind="proof",
+        origin=proof.run,
+        verdict=verdict(proof),
+        json=to_json(proof),
+        headlines=_headlines(proof),
+        asked=_asked(proof),
+        sections=sections,
+    )
+
+
+def _chart(proof: Proof) -> Chart:
+    from reports.capacity.proof_chart import bars
+
+    worst = proof.worst_difference
+    far = "unknown" if worst is None else f"{worst:+.1%}"
+    window_s = max(state.seconds for state in proof.states)
+    caption = (
+        f"Averages over {window_s:g} s before and after each loss; the line is the link. "
+        f"The farthest measured bar from its computed one: {far}."
+    )
+    if proof.experiment.question.burst != 1:
+        caption += " Computed is what a link with such a queue lets through of the bursts."
+    return Chart(id="proof-chart", figure=bars(proof), caption=caption, table=_data(proof))
+
+
+def _data(proof: Proof) -> DataTable:
+    rows = [
+        (
+            f"{each.director}, {_title(state)}, {' and '.join(loss.down)} dies",
+            each.offered_bps / 1e9,
+            each.computed_bps / 1e9,
+            None if each.measured_bps is None else each.measured_bps / 1e9,
+            None if each.difference is None else each.difference * 100,
+        )
+        for loss, state, each in _carried(proof)
+        if loss.before
+    ]
+    names = ("link", "offered, Gbit/s", "computed, Gbit/s", "measured, Gbit/s", "difference, %")
+    return DataTable(columns=names, rows=rows)
+
+
+def _carried(proof: Proof) -> Iterator[tuple[ProvenLoss, ProofState, Carried]]:
+    """Each link in each window."""
+    for loss in proof.losses:
+        for state in filter(None, (loss.before, loss.after)):
+            yield from ((loss, state, each) for each in state.carried)
+
+
+def _asked(proof: Proof) -> str:
+    experiment, question = proof.experiment, proof.experiment.question
+    parts = [
+        f"{count(question.hosts, 'director')} with {bit_rate(question.link_bps)} links",
+        f"{bit_rate(question.ingress_bps)} in, over {count(len(experiment.vips), 'VIP')}",
+        f"{question.failures} down at once",
+    ]
+    if question.burst != 1:
+        burst = float(question.burst)
+        parts.append(f"half a second at {burst:.4g} times the average, half at {2 - burst:.4g}")
+    lab = f"In the lab a link has {rate(experiment.link.rate_bps)}"
+    return f"{'; '.join(parts)}. {lab} and all rates are {experiment.scale:.3g} of these."
+
+
+def _headlines(proof: Proof) -> tuple[Headline, ...]:
+    """The farthest share, the busiest link and the losses after a take-over."""
+    worst = proof.worst_difference
+    after = [loss.after for loss in proof.losses if loss.after]
+    return (
+        Headline(
+            label="Farthest from computed",
+            value=None if worst is None else f"{worst:+.1%}",
+            detail=f"of a director's share; {TOLERANCE:.0%} is allowed",
+            alarming=worst is not None and abs(worst) > TOLERANCE,
+        ),
+        _busiest(after),
+        _most_lost(after),
+    )
+
+
+def _busiest(states: Sequence[ProofState]) -> Headline:
+    label = "Busiest link after a loss"
+    known = [
+        (each.measured_bps, each)
+        for state in states
+        for each in state.carried
+        if each.measured_bps is not None
+    ]
+    if not known:
+        return Headline(label=label, value=None, detail="")
+    bps, worst = max(known, key=lambda one: one[0])
+    detail = f"{rate(bps)} on {worst.director}"
+    return Headline(label=label, value=f"{bps / worst.link_bps:.0%}", detail=detail)
+
+
+def _most_lost(states: Sequence[ProofState]) -> Headline:
+    label = "Lost after a take-over"
+    known = [(state.lost_share, state) for state in states if state.lost_share is not None]
+    if not known:
+        return Headline(label=label, value=None, detail="")
+    part, worst = max(known, key=lambda one: one[0])
+    detail = f"{worst.lost:,} of {worst.sent:,}; computed {share(worst.computed_lost_share)}"
+    return Headline(label=label, value=share(part), detail=detail, alarming=part > TOLERANCE)
+
+
+def _lost_table(losses: Sequence[ProvenLoss]) -> Table:
+    shown = (
+        Column("Window"),
+        Column("Lost"),
+        Column("Lost, by VIP", terminal=""),
+        Column("Delay, client to real server", "Delay"),
+        Column("Sender late by up to", "Late", right=True),
+    )
+    rows = [
+        (f"{when} the loss of {' and '.join(loss.down)}", *_lost(state))
+        for loss in losses
+        for when, state in (("before", loss.before), ("after", loss.after))
+    ]
+    return Table(columns=shown, rows=rows, style="wide")
+
+
+def _lost(state: ProofState | None) -> Sequence[Cell]:
+    """Lost, by VIP, delay of what arrived, and lateness of the sender."""
+    if state is None:
+        return (None,) * 4
+    lost = delay = late = None
+    if state.lost_share is not None:
+        computed = share(state.computed_lost_share)
+        shares = f"{share(state.lost_share)}, computed {computed}"
+        lost = f"{state.lost:,} of {state.sent:,} lost ({shares})"
+    if state.delay_p99_ms is not None and state.delay_p50_ms is not None:
+        delay = f"{state.delay_p50_ms:.2g} ms median, {state.delay_p99_ms:.2g} ms p99"
+    if state.worst_late_ms is not None:
+        late = f"{state.worst_late_ms:.3g} ms"
+    by_vip = [f"{vip.vip} {share(vip.lost / vip.sent)}" for vip in state.vips if vip.lost]
+    return lost, ", ".join(by_vip) or "none", delay, late
+
+
+def _moves(losses: Sequence[ProvenLoss]) -> Table:
+    rows = [(f"{' and '.join(loss.down)} killed", _moved(loss)) for loss in losses]
+    return Table(columns=columns("loss", "VIPs"), rows=rows, style="narrow", head=False)
+
+
+def _moved(loss: ProvenLoss) -> str | None:
+    """How long the dead directors' VIPs were away, and whether the others noticed."""
+    if not loss.away_s:
+        return None
+    away = sorted(loss.away_s.values())
+    low, high = f"{away[0]:.2f}", f"{away[-1]:.2f}"
+    span = low if low == high else f"{low} to {high}"
+    text = f"{count(len(away), 'VIP')} away for {span} s"
+    if loss.disturbed_s is None:
+        return text
+    return f"{text}; the others without a datagram for {loss.disturbed_s:.2f} s at most"
+
+
+def _links(proof: Proof) -> Table:
+    rows = [
+        (
+            f"{each.director}, {_title(state)}",
+            rate(each.computed_bps),
+            None if each.measured_bps is None else rate(each.measured_bps),
+            None if each.difference is None else f"{each.difference:+.1%}",
+        )
+        for _, state, each in _carried(proof)
+    ]
+    shown = columns("link", "computed", "measured", "difference", right=True)
+    return Table(columns=shown, rows=rows)
+
+
+def _title(state: ProofState) -> str:
+    """``all well``, ``bal01 down``."""
+    return f"{' and '.join(state.down)} down" if state.down else "all well"

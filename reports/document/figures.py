@@ -1,0 +1,68 @@
+"""Traces and marks that the charts of several documents share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import plotly.graph_objects as go
+
+from reports.charts.theme import BAD
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+
+    Values = Sequence[Any] | np.ndarray[Any, Any]
+
+CATEGORIES = {"showgrid": False, "fixedrange": True, "type": "category"}
+"""An x axis of names."""
+
+
+def line(x: Values, y: Values, name: str, colour: str, hover: str = "", **more: Any) -> go.Scatter:
+    """A line; ``hover`` is its hover text, none where it is empty; ``more`` is plotly's.
+
+    Args:
+        x: as plotly takes it.
+        y: as many.
+        name: of the trace.
+        colour: of the line; ``line`` in ``more`` adds to it.
+        hover: a template without its ``<extra>``.
+        **more: other attributes of the trace.
+    """
+    style = {"width": 1.6, "color": colour} | more.pop("line", {})
+    said = {"hovertemplate": f"{hover}<extra></extra>"} if hover else {"hoverinfo": "skip"}
+    return go.Scatter(x=x, y=y, name=name, mode="lines", line=style, **said, **more)
+
+
+def marks(
+    x: Values, y: Values, name: str, marker: dict[str, Any], hover: str, **more: Any
+) -> go.Scatter:
+    """Marks that the edge of the chart does not cut."""
+    return go.Scatter(
+        x=x,
+        y=y,
+        name=name,
+        mode="markers",
+        marker=marker,
+        cliponaxis=False,
+        hovertemplate=f"{hover}<extra></extra>",
+        **more,
+    )
+
+
+def mark_level(
+    figure: go.Figure, axis: str, at: float, text: str, colour: str = BAD, dash: str = "solid"
+) -> None:
+    """A line across a panel, with a word at its right end."""
+    style = {"width": 1.5, "dash": dash, "color": colour}
+    across = {"xref": "paper", "yref": axis}
+    figure.add_shape(type="line", x0=0, x1=1, y0=at, y1=at, line=style, **across)
+    font = {"size": 11, "color": colour}
+    place = {"x": 1, "y": at, "xanchor": "right", "yanchor": "bottom", "showarrow": False}
+    figure.add_annotation(text=text, font=font, **place, **across)
+
+
+def legend_above(plot_px: float) -> dict[str, Any]:
+    """Over the title of the first panel."""
+    return {"orientation": "h", "x": 0, "y": 1 + 24 / plot_px, "yanchor": "bottom"}
