@@ -17,7 +17,7 @@ demo: ## Lab up, a burst of 50 requests, the page, lab down (KEEP=1 leaves the l
 	@.ci/setup demo
 	@.ci/as-root $(BIN)/python .ci/demo.py
 
-test: ## All checks, then all tests: unit, lab, browser (ARGS='-k burst' goes to pytest)
+test: ## All checks, then all tests: unit, lab, browser (ARGS='-k burst' goes to pytest; HYPOTHESIS_PROFILE=thorough searches longer)
 	@.ci/setup test
 	@$(MAKE) --no-print-directory check
 # Unit tests wait more than they work, so three run at a time. Labs come up two at a time, but for the

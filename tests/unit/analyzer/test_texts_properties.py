@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from analyzer.ipvs.ipvsadm import ParsedText, decode, parse, to_document
 from analyzer.ipvs.ipvsadm.columns import ENDS
 from analyzer.ipvs.ipvsadm.model import Connection, Destination, End, Service
+from tests.unit.properties import examples
 
 TEXTS = sorted((Path(__file__).parents[2] / "data" / "texts").glob("*.txt"))
 HZ = 250
@@ -397,7 +398,7 @@ def edited(line: str, data: st.DataObject) -> str:
 
 @pytest.mark.parametrize("file", TEXTS, ids=lambda file: file.stem)
 @given(data=st.data())
-@settings(max_examples=50)
+@examples(50)
 def test_a_wrong_character_costs_no_more_than_its_line(file: Path, data: st.DataObject) -> None:
     """Titles too; and no real server is filed under a service that is not its own."""
     lines = decode(file.read_bytes()).splitlines(keepends=True)
@@ -416,7 +417,7 @@ def test_a_wrong_character_costs_no_more_than_its_line(file: Path, data: st.Data
 
 @pytest.mark.parametrize("file", TEXTS, ids=lambda file: file.stem)
 @given(data=st.data())
-@settings(max_examples=25)
+@examples(25)
 def test_a_broken_line_costs_no_more_than_itself(file: Path, data: st.DataObject) -> None:
     """What the other lines said alone is still there."""
     lines = decode(file.read_bytes()).splitlines(keepends=True)

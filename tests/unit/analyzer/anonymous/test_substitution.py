@@ -5,10 +5,11 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from analyzer.anonymous.substitution import Substitution
+from tests.unit.properties import examples
 
 KEY = bytes(range(32))
 TOLD = Substitution(KEY, ["bal01", "bal01.example.com", "ssh://root@bal01:2222", "client", ""])
@@ -21,7 +22,6 @@ def shared_bits(one: IPv4Address | IPv6Address, other: IPv4Address | IPv6Address
 
 
 @given(v4, st.integers(0, 24), st.integers(0, 2**24 - 1))
-@settings(max_examples=100, deadline=None)
 def test_ipv4_addresses_share_afterwards_what_they_shared(
     one: IPv4Address, width: int, low: int
 ) -> None:
@@ -30,7 +30,7 @@ def test_ipv4_addresses_share_afterwards_what_they_shared(
 
 
 @given(v6, st.integers(0, 119))
-@settings(max_examples=40, deadline=None)
+@examples(40)
 def test_ipv6_addresses_share_afterwards_what_they_shared(one: IPv6Address, bit: int) -> None:
     other = IPv6Address(int(one) ^ 1 << bit)
     assume(not {int(one), int(other)} & {0, 1} and not one.is_multicast)  # which stay
@@ -46,7 +46,7 @@ def test_addresses_with_a_meaning_of_their_own_stay(text: str) -> None:
 
 
 @given(v4)
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_no_address_is_mapped_to_one_with_a_meaning(address: IPv4Address) -> None:
     told, first = TOLD.address(address), int(address) >> 24
     if first in (0, 127) or first >= 224:

@@ -8,7 +8,7 @@ from itertools import combinations_with_replacement, permutations
 from math import comb
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.capacity.lattice import (
@@ -25,6 +25,7 @@ from analyzer.capacity.question import PLAN_NAMES, Capacity, CapacityQuestion, P
 from analyzer.capacity.results import to_json
 from analyzer.capacity.solver import best_lists
 from analyzer.capacity.wording import verdict
+from tests.unit.properties import examples
 
 G = 10**9
 
@@ -204,7 +205,7 @@ def test_any_flow_comes_apart_into_its_lists(data: st.DataObject, hosts: int) ->
             assert loads(found, ones, hosts, down) == loads(tuple(lists), ones, hosts, down)
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(
     hosts=st.integers(2, 4),
     failures=st.integers(1, 2),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.compared.agreement import Tolerance, agreement, value_at
@@ -17,6 +17,7 @@ from analyzer.observed.entries import Sampled
 from analyzer.predicted.courses import Curve
 from analyzer.predicted.entries import DROP_ENTRY, PORT_REUSE, TIMER, Prediction, predict
 from tests.unit.analyzer.builders_packets import BOOT_NS, NS, Seg, clock, rules, segments
+from tests.unit.properties import examples
 
 if TYPE_CHECKING:
     from analyzer.results import Agreement
@@ -101,7 +102,7 @@ def test_a_polled_state_is_held_against_the_last_packet_before_it(
     assert (found.state_samples, found.state_matches) == (counted, matches), why
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(at_s=st.lists(st.integers(9990, 10200).map(lambda tenth: tenth / 10), unique=True))
 def test_polls_of_one_state_count_as_if_each_were_told_alone(at_s: list[float]) -> None:
     at_s.sort()
@@ -293,7 +294,7 @@ def test_curves_that_are_shifted_by_less_than_polls_and_clocks_leave_open_do_not
     assert (found.disagreement_polls > 0) is True
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(
     off=st.integers(0, 9),
     shift_s=st.floats(-0.25, 0.25),

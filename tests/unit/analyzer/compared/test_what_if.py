@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.analysis import analyse
@@ -18,6 +18,7 @@ from analyzer.ipvs.states import Flag, State
 from analyzer.recording.directory import MANIFEST, Recording
 from tests.unit.analyzer.builders_packets import SERVER_MAC, Seg
 from tests.unit.analyzer.builders_run import Held, Life, Stage, closed, goes_at, half_open, opened
+from tests.unit.properties import examples
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -317,7 +318,7 @@ def packets(rows: list[tuple[int, int, Flag | None]]) -> list[Life]:
     return lives
 
 
-@settings(max_examples=10)
+@examples(10)
 @given(
     rows=CONNECTIONS,
     mode=st.sampled_from([0, 1, 2]),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from analyzer.estimate.decay import lifetimes, predicted_lifetimes
@@ -19,6 +19,7 @@ from analyzer.observed.ends import WIDEST_LOOK_S
 from analyzer.predicted.entries import PORT_REUSE, TIMER
 from analyzer.recording.clock import REACTION_S
 from tests.unit.analyzer.builders_packets import BOOT_NS, NS, clock, director
+from tests.unit.properties import examples
 
 if TYPE_CHECKING:
     from analyzer.results import Lifetime
@@ -117,7 +118,7 @@ def decays(draw: st.DrawFn) -> Decay:
 
 
 @given(decays())
-@settings(max_examples=200)
+@examples(200)
 def test_the_true_timeout_lies_within_the_uncertainty(decay: Decay) -> None:
     measured = decay.measured().timeout_measured_s
     assert measured is not None

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.client.requests import summarise
@@ -28,6 +28,7 @@ from tests.unit.analyzer.failover.builders_wire import (
     evidence,
     requests,
 )
+from tests.unit.properties import examples
 
 silences = st.builds(
     Silence,
@@ -60,7 +61,7 @@ def figures(told: Any) -> Figures:
     )
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(silences)
 def test_a_silent_death_takes_the_interval_less_the_age_of_the_last_advertisement(
     inputs: Silence,
@@ -78,7 +79,7 @@ def test_a_silent_death_takes_the_interval_less_the_age_of_the_last_advertisemen
     assert shortest_s - 2 * tick_s <= told.predicted_outage_s <= longest_s + 2 * tick_s
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(silences)
 def test_what_was_late_is_the_rate_times_the_outage(inputs: Silence) -> None:
     told = told_of(inputs.evidence())
@@ -86,7 +87,7 @@ def test_what_was_late_is_the_rate_times_the_outage(inputs: Silence) -> None:
     assert abs(told.late - inputs.rate * told.outage_s) <= max(2, 0.03 * told.late)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(silences)
 def test_the_parts_add_up_to_the_outage(inputs: Silence) -> None:
     told = told_of(inputs.evidence())
@@ -125,7 +126,7 @@ lately = st.tuples(st.floats(5.7, 8.7), st.floats(0.0, 0.19))
 """When the client stands still, and for how long: less than what a prompt answer may take."""
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(lately, st.sampled_from([20.0, 50.0, 500.0]))
 def test_as_long_as_the_client_asks_for_nothing_there_is_no_outage(
     still: tuple[float, float], rate: float
@@ -139,7 +140,7 @@ def test_as_long_as_the_client_asks_for_nothing_there_is_no_outage(
     assert told.client_late_s == pytest.approx(still[1], abs=1 / rate + 0.001)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(lately)
 def test_a_client_that_stands_still_misses_the_outage_by_no_more_than_that(
     still: tuple[float, float],

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from analyzer.ipvs.replay import NO_ENTRY, Beliefs, Handling, Rules, handling, replay
 from analyzer.ipvs.states import Flag, State, Timeouts
 from tests.unit.analyzer.builders_packets import BOOT_NS, NS, Seg, rules, segments
 from tests.unit.analyzer.ipvs.reference import Belief, Packet, replay_slowly, timeouts_at
+from tests.unit.properties import examples
 
 SYN, FIN, ACK, RST, BARE, DATAGRAM = Flag
 
@@ -107,13 +108,12 @@ any_rules = st.builds(
 
 
 @given(streams([SYN, SYN, ACK, FIN, RST, BARE]), any_rules)
-@settings(max_examples=300)
+@examples(300)
 def test_tcp(rows: list[Seg], by: Rules) -> None:
     assert_equal(rows, by)
 
 
 @given(streams([DATAGRAM, DATAGRAM, SYN, ACK]), any_rules)
-@settings(max_examples=100)
 def test_udp_beside_tcp_from_the_same_ports(rows: list[Seg], by: Rules) -> None:
     assert_equal(rows, by)
 
@@ -130,7 +130,7 @@ def handled_streams(draw: st.DrawFn) -> tuple[list[Seg], Handling]:
 
 
 @given(handled_streams(), any_rules)
-@settings(max_examples=300)
+@examples(300)
 def test_what_the_director_did_with_single_packets(
     stream: tuple[list[Seg], Handling], by: Rules
 ) -> None:

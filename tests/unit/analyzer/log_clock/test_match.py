@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.log_clock.counters import match_counters
 from analyzer.log_clock.entries import match_entries
 from analyzer.log_clock.model import Appeared, ClockMatch, Track
+from tests.unit.properties import examples
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -163,7 +164,7 @@ def test_counters_that_never_rise_tell_nothing(held: list[int], why: str) -> Non
     assert why in matched(one).why
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     starts_s=st.lists(st.floats(0, 400), min_size=1, max_size=5),
     sizes=st.lists(st.integers(1, 40), min_size=5, max_size=5),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.ipvs.proc.entry_rows import entries_of, rows_of
@@ -14,6 +14,7 @@ from analyzer.ipvs.table_diff.reads import WHOLE_READ_LINES
 from analyzer.ipvs.table_diff.tracking import KINDS, TableTracker
 from analyzer.observed.table_at import entries_at
 from tests.unit.analyzer.builders_packets import NS, table
+from tests.unit.properties import examples
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,7 +82,7 @@ reads = st.lists(
 
 
 @given(reads, st.data())
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_whole_reads_come_back_as_they_were(told: list[list[Entry]], data: st.DataObject) -> None:
     changes, polls = recorded(told)
     second = data.draw(st.integers(1, len(told)))
@@ -92,7 +93,7 @@ def test_whole_reads_come_back_as_they_were(told: list[list[Entry]], data: st.Da
 
 
 @given(reads)
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_torn_reads_come_back_with_what_was_missed_and_found_again(told: list[list[Entry]]) -> None:
     changes, polls = recorded(told, TORN)
     for second, read in enumerate(told, 1):

@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.ipvs.timers import expiry_uptime_s, granule_s
 from analyzer.predicted.phase import InferredPhase, Sightings, infer_phase, refine_phase
 from analyzer.units import KNOWN_HZ
+from tests.unit.properties import examples
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def bursts(draw: st.DrawFn) -> Burst:
 
 
 @given(bursts())
-@settings(max_examples=300)
+@examples(300)
 def test_the_true_phase_lies_within_the_uncertainty(burst: Burst) -> None:
     found = burst.inferred()
     assert found is not None
@@ -117,7 +118,7 @@ def test_one_step_tells_no_hz(hz: int) -> None:
 
 
 @given(bursts())
-@settings(max_examples=200)
+@examples(200)
 def test_a_wrong_hz_is_never_claimed(burst: Burst) -> None:
     found = burst.inferred(hz=None)
     assert found is None or found.phase.hz == burst.hz

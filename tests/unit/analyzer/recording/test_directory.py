@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.errors import RecordingError
@@ -27,6 +27,7 @@ from analyzer.recording.directory import (
     RecordingWriter,
 )
 from analyzer.recording.tables import TABLES
+from tests.unit.properties import examples
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -117,7 +118,7 @@ def any_rows(draw: st.DrawFn) -> tuple[str, list[dict[str, Any]]]:
 
 
 @given(any_rows())
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_columns_come_back_as_rows_do(told: tuple[str, list[dict[str, Any]]]) -> None:
     table, rows = told
     with TemporaryDirectory() as folder:
@@ -187,7 +188,7 @@ def test_an_instant_keeps_its_last_nanosecond(tmp_path: Path) -> None:
 
 
 @given(any_rows(), st.integers(0, 3))
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_any_rows_come_back(told: tuple[str, list[dict[str, Any]]], flush_after: int) -> None:
     table, rows = told
     with TemporaryDirectory() as folder:
@@ -201,7 +202,7 @@ def test_any_rows_come_back(told: tuple[str, list[dict[str, Any]]], flush_after:
 
 
 @given(st.recursive(st.none() | st.booleans() | INT64 | st.text(), st.lists, max_leaves=5))
-@settings(max_examples=40, deadline=None)
+@examples(40)
 def test_a_manifest_comes_back(value: Any) -> None:
     with TemporaryDirectory() as folder:
         writer = RecordingWriter(Path(folder), {"plan": value})
@@ -351,7 +352,7 @@ def test_a_manifest_that_is_none_is_one_clear_error(content: bytes, tmp_path: Pa
 
 
 @given(st.binary(max_size=60))
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_no_bytes_of_a_manifest_crash_it(content: bytes) -> None:
     with TemporaryDirectory() as folder:
         (Path(folder) / MANIFEST).write_bytes(content)

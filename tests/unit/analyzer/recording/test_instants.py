@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.compared.agreement import Tolerance, agreement
@@ -21,6 +21,7 @@ from analyzer.recording.instants import midway_ns, seconds_since
 from analyzer.wire.segments import Segments
 from tests.unit.analyzer.builders_packets import CLIENT, PORT, VIP, clock, flows, table
 from tests.unit.analyzer.builders_run import Stage, closed, opened
+from tests.unit.properties import examples
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,7 +75,6 @@ def recorded(seen: list[tuple[int, int | None, int]]) -> tuple[pd.DataFrame, pd.
 
 
 @given(entries_seen())
-@settings(deadline=None)
 def test_when_an_entry_went_is_kept_to_the_nanosecond_beside_one_that_stays(
     seen: list[tuple[int, int | None, int]],
 ) -> None:
@@ -97,7 +97,6 @@ def test_when_an_entry_went_is_kept_to_the_nanosecond_beside_one_that_stays(
 
 
 @given(st.lists(instants, min_size=2, max_size=6, unique=True))
-@settings(deadline=None)
 def test_states_and_absences_have_the_instants_of_their_polls(at_ns: list[int]) -> None:
     seen: list[tuple[int, int | None, int]] = [(at_ns[0], None, 0)]
     changes, polls = recorded([*seen, *((at, None, 0) for at in at_ns[1:])])
@@ -132,7 +131,6 @@ def predicted(*ends: tuple[int, int]) -> Prediction:
 @given(
     first=instants, spans=st.tuples(*[st.integers(2, A_DAY_NS)] * 2), strangers=st.integers(1, 3)
 )
-@settings(deadline=None)
 def test_an_entry_beside_strangers_has_the_very_instants_of_its_packets(
     first: int, spans: tuple[int, int], strangers: int
 ) -> None:
@@ -164,7 +162,6 @@ def test_an_entry_beside_strangers_has_the_very_instants_of_its_packets(
 
 
 @given(ended=instants, strangers=st.integers(1, 3))
-@settings(deadline=None)
 def test_an_entry_beside_strangers_has_the_very_end_of_its_request(
     ended: int, strangers: int
 ) -> None:
@@ -178,7 +175,6 @@ def test_an_entry_beside_strangers_has_the_very_end_of_its_request(
 
 
 @given(begun=instants, took=st.tuples(*[st.integers(1, 10**9)] * 2))
-@settings(deadline=None)
 def test_a_handshake_has_the_very_instants_of_its_packets(
     begun: int, took: tuple[int, int]
 ) -> None:
@@ -209,7 +205,6 @@ def test_a_handshake_has_the_very_instants_of_its_packets(
 
 
 @given(seen=instants, look=st.integers(1, 10**9), strays=st.integers(0, 255))
-@settings(deadline=None)
 def test_an_end_within_its_look_is_put_down_to_the_poll_to_the_nanosecond(
     seen: int, look: int, strays: int
 ) -> None:
@@ -251,7 +246,7 @@ def test_the_middle_and_the_seconds_are_those_of_whole_numbers(one: int, other: 
 
 
 @given(at_ns=st.lists(instants, min_size=1, max_size=4))
-@settings(deadline=None, max_examples=10)
+@examples(10)
 def test_a_recording_gives_its_instants_back(
     tmp_path_factory: pytest.TempPathFactory, at_ns: list[int]
 ) -> None:

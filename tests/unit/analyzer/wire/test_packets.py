@@ -7,7 +7,7 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.errors import ParseError
@@ -49,6 +49,7 @@ from tests.unit.analyzer.builders_packets import (
     udp,
     vrrp,
 )
+from tests.unit.properties import examples
 
 AT_NS = 1_795_352_064 * NS + 123_456_789
 
@@ -181,7 +182,7 @@ def test_no_frames_crash_it(sent: list[bytes], kind: str) -> None:
 
 
 @given(st.data())
-@settings(max_examples=200)
+@examples(200)
 def test_no_damage_to_a_capture_crashes_it(data: st.DataObject) -> None:
     content = bytearray(
         frames(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scapy.layers.inet import IP
 from scapy.layers.inet6 import ICMPv6ND_NA, ICMPv6ND_NS, ICMPv6NDOptDstLLAddr, IPv6
@@ -24,6 +24,7 @@ from analyzer.wire.vrrp import (
     skew_s,
 )
 from tests.unit.analyzer.builders_packets import NS, SYN, arp, pcap, request
+from tests.unit.properties import examples
 
 AT_NS = 1_795_352_064 * NS
 VIP, MASTER, CLIENT = "192.168.10.2", "192.168.10.11", "192.168.10.250"
@@ -211,7 +212,7 @@ GOOD = [
 ]
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(st.sampled_from(GOOD), st.data())
 def test_no_damage_to_a_frame_crashes_it(good: bytes, data: st.DataObject) -> None:
     frame = bytearray(good)

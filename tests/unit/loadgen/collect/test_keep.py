@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.analysis import analyse
@@ -16,6 +16,7 @@ from analyzer.recording import directory as recording_module
 from analyzer.recording.directory import Recording, RecordingWriter
 from loadgen.collect import keep as keep_module
 from loadgen.collect.keep import Keep, Keeper
+from tests.unit.properties import examples
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,7 +49,7 @@ def there_at(changes: pd.DataFrame, at_s: float) -> set[tuple[int, str]]:
     return set(zip(held["client_port"].astype(int), held["state"], strict=True))
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(
     moves=st.lists(
         st.tuples(st.integers(1, 5), st.sampled_from(["gone", "ESTABLISHED", "FIN_WAIT"])),

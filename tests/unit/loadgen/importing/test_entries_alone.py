@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from analyzer.analysis import analyse
@@ -15,6 +15,7 @@ from analyzer.recording.directory import Recording
 from analyzer.units import KNOWN_HZ
 from loadgen.importing.folder import import_folder
 from tests.unit.loadgen.importing.builders_log import Logged, Packet, analysed, every, log_text
+from tests.unit.properties import examples
 
 if TYPE_CHECKING:
     from analyzer.results import Analysis, Lifetime, Spread
@@ -92,7 +93,7 @@ def test_udp_entries_that_were_there_before_the_log_are_seen_to_go(tmp_path: Pat
     phase_s=st.floats(0, 0.4),
     lasts_s=st.lists(st.floats(5, 120), min_size=1, max_size=12),
 )
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(25, suppress_health_check=[HealthCheck.too_slow])
 def test_what_is_measured_holds_the_truth(
     tmp_path_factory: pytest.TempPathFactory,
     tcpfin_s: int,

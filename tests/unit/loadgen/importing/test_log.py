@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.analysis import analyse
@@ -22,6 +22,7 @@ from loadgen.commands import exit_code_of
 from loadgen.commands.analyzer import group
 from loadgen.importing.folder import import_folder
 from loadgen.importing.log import LogPoll, looks
+from tests.unit.properties import examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -266,7 +267,7 @@ LINES = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(lines=st.lists(LINES, max_size=12), year=st.integers(1970, 2100))
 def test_any_text_gives_looks_at_times_that_can_be_recorded(lines: list[str], year: int) -> None:
     for look in looks(lines, year):
@@ -274,7 +275,7 @@ def test_any_text_gives_looks_at_times_that_can_be_recorded(lines: list[str], ye
         assert look.text.strip()
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(lines=st.lists(LINES, max_size=8))
 def test_any_text_is_imported_or_refused_in_one_line(
     tmp_path_factory: pytest.TempPathFactory, lines: list[str]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.ipvs.proc.formats import Destination, Entry, EntryTable, Service, parse_entries
@@ -171,7 +171,6 @@ def test_a_line_that_is_not_understood_is_a_doubt() -> None:
     assert any("what is this" in doubt for doubt in doubts)
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.one_of(

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from analyzer.estimate.counted.mixture import Component, Mixture, decompose
 from analyzer.ipvs.timers import expiry_uptime_s, granule_s
+from tests.unit.properties import examples
 
 CLOSE_S, TIME_WAIT_S = 10.0, 120.0
 
@@ -74,7 +75,7 @@ def test_tcpfin_is_found_within_a_granule_and_a_poll(tcpfin_s: float, hz: int, r
     poll_s=st.sampled_from([0.25, 1.0]),
     phase_s=st.floats(0, 0.4),
 )
-@settings(max_examples=20)
+@examples(20)
 def test_whatever_the_timeout_it_is_found(
     tcpfin_s: int, hz: int, over_s: float, poll_s: float, phase_s: float
 ) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.estimate.counted.rates import (
@@ -20,6 +20,7 @@ from analyzer.estimate.counted.rates import (
     show_clearly,
 )
 from tests.unit.analyzer.estimate.counted.builders_load import Log, Stage
+from tests.unit.properties import examples
 
 SLACK_S = 3.0
 
@@ -68,7 +69,7 @@ POLLS_S = st.sampled_from([1.0, 2.0, 5.0, 10.0])
 @given(
     n=st.integers(1, 500), over_s=st.floats(0.1, 20.0), phase=PHASES, step_s=STEPS_S, poll_s=POLLS_S
 )
-@settings(max_examples=25, deadline=None, derandomize=True)
+@examples(25, derandomize=True)
 def test_what_came_as_a_burst_is_allowed_whatever_the_phase(
     n: int, over_s: float, phase: float, step_s: float, poll_s: float
 ) -> None:
@@ -85,7 +86,7 @@ def test_what_came_as_a_burst_is_allowed_whatever_the_phase(
     arrivals=st.sampled_from(["regular", "poisson"]),
     seed=st.integers(0, 99),
 )
-@settings(max_examples=25, deadline=None, derandomize=True)
+@examples(25, derandomize=True)
 def test_what_came_steadily_is_allowed_whatever_the_phase(
     rate_per_s: float, over_s: float, phase: float, step_s: float, **others: object
 ) -> None:

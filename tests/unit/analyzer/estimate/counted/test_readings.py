@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from analyzer.estimate.counted.readings import (
@@ -23,6 +23,7 @@ from analyzer.estimate.counted.readings import (
     readings_of,
 )
 from tests.unit.analyzer.estimate.counted.builders_load import Log, Stage
+from tests.unit.properties import examples
 
 
 def covers(reading: Reading, timeout_s: float) -> bool:
@@ -277,7 +278,7 @@ STAGES = st.builds(
     estimates=st.sampled_from([(-np.inf, np.inf), (-np.inf, 40.0), (40.0, np.inf)]),
     seed=st.integers(0, 9),
 )
-@settings(max_examples=25, deadline=None, derandomize=True)
+@examples(25, derandomize=True)
 def test_whatever_the_load_what_is_claimed_covers_the_truth(
     stages: list[Stage], timeout_s: float, **others: object
 ) -> None:

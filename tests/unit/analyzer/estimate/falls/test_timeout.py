@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.estimate.falls.bounds import Counted, Misfit, Went, went
 from analyzer.estimate.falls.timeout import timeout_of
 from analyzer.ipvs.timers import expiry_uptime_s
 from analyzer.units import KNOWN_HZ
+from tests.unit.properties import examples
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -121,7 +122,7 @@ def test_none_is_claimed_where_none_went() -> None:
     assert timeout_of([still], None, 0.02) is None
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(
     hz=st.sampled_from(KNOWN_HZ),
     is_known=st.booleans(),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.estimate.in_force.readings import Reading, by_entries
@@ -104,7 +104,6 @@ def placed(step: Step) -> tuple[float, float]:
 
 
 @given(watched())
-@settings(deadline=None)
 def test_with_packets_a_change_is_told_exactly_and_lies_between(case: Watched) -> None:
     if abs(case.after_s - case.before_s) < 3:
         return
@@ -115,7 +114,6 @@ def test_with_packets_a_change_is_told_exactly_and_lies_between(case: Watched) -
 
 
 @given(watched())
-@settings(deadline=None)
 def test_without_packets_it_lies_between_looks_and_the_true_values_are_left_open(
     case: Watched,
 ) -> None:
@@ -129,7 +127,6 @@ def test_without_packets_it_lies_between_looks_and_the_true_values_are_left_open
 
 
 @given(watched(poll_s=1.0))
-@settings(deadline=None)
 def test_stamps_of_whole_seconds_and_an_unknown_clock_leave_the_true_value_open(
     case: Watched,
 ) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from analyzer.ipvs.proc import entry_text
 from analyzer.ipvs.proc.entry_rows import entries_of, entry_columns, is_address, rows_of
 from analyzer.ipvs.proc.entry_text import read_entries
 from analyzer.ipvs.proc.formats import Entry, parse_entries
+from tests.unit.properties import examples
 
 TITLE = "Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Expires PEName PEData\n"
 LINE = "TCP C0A80AFA A06C C0A80A02 0050 C0A80A15 0050 FIN_WAIT          9\n"
@@ -64,7 +65,7 @@ def texts(draw: st.DrawFn) -> str:
 @example(LINE.replace("C0A80AFA", "C0A80AF\N{FULLWIDTH DIGIT NINE}"))
 @example(" " + LINE)
 @example(LINE.rstrip())
-@settings(max_examples=400, deadline=None)
+@examples(400)
 def test_columns_give_what_lines_give(text: str) -> None:
     reference = parse_entries(text)
     found = read_entries(text)

@@ -7,7 +7,7 @@ short; the firewall mark and the IPv6 entry are written as its format strings ha
 from __future__ import annotations
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from analyzer.ipvs.proc.formats import (
@@ -21,6 +21,7 @@ from analyzer.ipvs.proc.formats import (
     parse_uptime,
 )
 from analyzer.ipvs.states import Timeouts
+from tests.unit.properties import examples
 
 SERVICES = """\
 IP Virtual Server version 1.2.1 (size=4096)
@@ -346,13 +347,13 @@ def damaged(draw: st.DrawFn) -> str:
 
 
 @given(damaged())
-@settings(max_examples=200)
+@examples(200)
 def test_no_damage_raises(text: str) -> None:
     read_all(text)
 
 
 @given(st.data())
-@settings(max_examples=50)
+@examples(50)
 def test_a_text_cut_anywhere_keeps_the_lines_before_the_cut(data: st.DataObject) -> None:
     lines = ENTRIES.splitlines(keepends=True)
     whole = data.draw(st.integers(0, len(lines) - 1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.ipvs.proc.entry_rows import entries_of, rows_of
@@ -13,6 +13,7 @@ from analyzer.ipvs.proc.formats import Entry
 from analyzer.ipvs.table_diff.changes import EntryTracker
 from analyzer.ipvs.table_diff.reads import Proof, Resizes, TableRead, proof_by_lines, proof_of
 from analyzer.ipvs.table_diff.tracking import KINDS, TableTracker, distinct_entries
+from tests.unit.properties import examples
 
 NS = 1_000_000_000
 ENTRY = Entry(
@@ -143,7 +144,7 @@ POLLS = st.lists(
 
 
 @given(POLLS)
-@settings(max_examples=300, deadline=None)
+@examples(300)
 def test_no_entry_that_is_there_is_taken_for_gone(polls: list[Poll]) -> None:
     """A table that doubles under the reader: whoever was there at a poll was not gone by it."""
     resizes: Resizes[list[Entry]] = Resizes()

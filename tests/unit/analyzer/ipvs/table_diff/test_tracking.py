@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.ipvs.proc.entry_rows import entries_of, rows_of
@@ -16,6 +16,7 @@ from analyzer.ipvs.proc.formats import Entry
 from analyzer.ipvs.table_diff.changes import Change, EntryTracker
 from analyzer.ipvs.table_diff.tracking import KINDS, Changes, TableTracker, joined
 from analyzer.recording.directory import Recording, RecordingWriter
+from tests.unit.properties import examples
 
 NS = 1_000_000_000
 ENTRY = Entry(
@@ -59,7 +60,7 @@ def as_told(changes: Changes) -> list[object]:
 
 
 @given(polls)
-@settings(max_examples=300, deadline=None)
+@examples(300)
 def test_a_table_as_a_whole_changes_as_its_entries_do(
     polled: list[tuple[int, list[Entry], int]],
 ) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.errors import ParseError
@@ -25,6 +25,7 @@ from tests.unit.analyzer.builders_packets import (
     reply,
     request,
 )
+from tests.unit.properties import examples
 
 if TYPE_CHECKING:
     from analyzer.wire.capture.frames import Frames
@@ -301,7 +302,7 @@ def test_no_blocks_crash_it(made: list[Interface | Block], order: str) -> None:
 
 
 @given(blocks, st.sampled_from(ORDERS), st.data())
-@settings(max_examples=200)
+@examples(200)
 def test_no_damage_to_a_file_crashes_it(
     made: list[Interface | Block], order: str, data: st.DataObject
 ) -> None:

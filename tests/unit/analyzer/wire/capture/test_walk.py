@@ -8,12 +8,13 @@ import struct
 from typing import TYPE_CHECKING, cast
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scapy.utils import RawPcapNgReader, RawPcapReader
 
 from analyzer.wire.capture.files import CHUNK_BYTES, frame_chunks
 from tests.unit.analyzer.builders_packets import MAGIC_BYTES, NS, Block, Interface, pcap, pcapng
+from tests.unit.properties import examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -85,7 +86,7 @@ def sent(payload: Callable[[random.Random], bytes], seed: int, records: int = RE
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)
-@settings(max_examples=12)
+@examples(12)
 @given(seed=seeds, kind=st.sampled_from(KINDS), cut=st.integers(0, 3000), damage=st.integers(0, 3))
 def test_a_pcap_is_read_as_one_record_after_another(
     payload: Callable[[random.Random], bytes], seed: int, kind: str, cut: int, damage: int
@@ -100,7 +101,7 @@ def test_a_pcap_is_read_as_one_record_after_another(
 
 @pytest.mark.parametrize("payload", PAYLOADS)
 @pytest.mark.parametrize("order", ["<", ">"])
-@settings(max_examples=6)
+@examples(6)
 @given(seed=seeds, kind=st.sampled_from([2, 6]))
 def test_a_pcapng_gives_back_what_was_sent(
     payload: Callable[[random.Random], bytes], order: str, seed: int, kind: int
@@ -110,7 +111,7 @@ def test_a_pcapng_gives_back_what_was_sent(
     assert found(pcapng([Interface(resolution=9), *made], order)) == rows
 
 
-@settings(max_examples=15)
+@examples(15)
 @given(seed=seeds, chunk_bytes=st.integers(1, 60_000), payload=st.sampled_from(PAYLOADS))
 def test_chunks_of_any_size_hold_the_same_frames(
     seed: int, chunk_bytes: int, payload: Callable[[random.Random], bytes]

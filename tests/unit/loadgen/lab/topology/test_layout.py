@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.ipvs.states import Timeouts
@@ -16,6 +16,7 @@ from loadgen.lab.topology import contradictions
 from loadgen.lab.topology import file as topology_file
 from loadgen.lab.topology.layout import Counts, default_plan, lay_out
 from loadgen.lab.topology.model import Kernel, Topology, address6, exercise, namespace
+from tests.unit.properties import examples
 
 SECONDS = st.integers(1, 100_000)
 SYSCTL = st.tuples(
@@ -60,14 +61,14 @@ def topologies(draw: st.DrawFn) -> Topology:
 
 
 @given(topologies())
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_every_topology_survives_toml_and_json(topology: Topology) -> None:
     assert topology_file.from_toml(topology_file.to_toml(topology)) == topology
     assert Topology.from_dict(topology.to_dict()) == topology
 
 
 @given(topologies())
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_every_host_and_vip_has_an_address_and_a_mac_of_its_own(topology: Topology) -> None:
     addresses = [host.address for host in topology.hosts]
     addresses += [vip.address for vip in topology.vips]
@@ -78,7 +79,7 @@ def test_every_host_and_vip_has_an_address_and_a_mac_of_its_own(topology: Topolo
 
 
 @given(topologies())
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_only_directors_forward_and_only_in_nat(topology: Topology) -> None:
     for host in topology.hosts:
         forwards = wiring.sysctls(topology, host).get("ipv4/ip_forward") == "1"
