@@ -16,8 +16,9 @@ from analyzer.failover.repeats import Repeats, repeats
 from analyzer.recording.directory import MANIFEST, Recording
 from analyzer.results import to_json
 from loadgen.session.conclude import conclude
-from reports.failover.repeats import render_repeats
-from reports.failover.repeats_text import summary_lines
+from reports.document.html import page_of
+from reports.document.text import lines_of
+from reports.failover.repeats import repeats_document
 from reports.run.text import directors_line
 
 if TYPE_CHECKING:
@@ -38,12 +39,14 @@ class Concluded:
         analyses: one for each, in their order.
         told: what they come to.
         page: of all of them.
+        lines: the same for the terminal.
     """
 
     folder: Path
     analyses: Sequence[Analysis]
     told: Repeats
     page: Path
+    lines: Sequence[str]
 
 
 def run_name(number: int) -> str:
@@ -72,9 +75,11 @@ def conclude_repeats(folder: Path, page: Path | None = None) -> Concluded:
     failovers = [analysis.failover for analysis in analyses if analysis.failover]
     told = repeats(failovers, _planned(analyses))
     pages = {number: _link(own, target) for number, (_, own) in enumerate(made, start=1)}
-    html = render_repeats(told, failovers, where=str(folder), pages=pages)
-    Recording.open(folder / run_name(0)).write_derived(target, html)
-    concluded = Concluded(folder=folder, analyses=analyses, told=told, page=target)
+    document = repeats_document(told, failovers, where=str(folder), pages=pages)
+    Recording.open(folder / run_name(0)).write_derived(target, page_of(document))
+    concluded = Concluded(
+        folder=folder, analyses=analyses, told=told, page=target, lines=lines_of(document)
+    )
     Recording.open(folder / run_name(0)).write_derived(folder / SUMMARY, as_json_text(concluded))
     return concluded
 
@@ -109,8 +114,7 @@ def print_repeats(concluded: Concluded, *, as_json: bool) -> None:
     """The end of the output: the runs, the sentence, the page, and last their folder."""
     if as_json:
         click.echo(as_json_text(concluded))
-    failovers = [one.failover for one in concluded.analyses if one.failover]
     asked = directors_line(concluded.analyses[0].manifest)
-    lines = [*summary_lines(concluded.told, failovers), "", *asked]
+    lines = [*concluded.lines, "", *asked]
     for line in (*lines, f"page: {concluded.page}", str(concluded.folder)):
         click.echo(line, err=as_json)

@@ -96,8 +96,8 @@ class Facts:
     pairs: Sequence[tuple[str, Any]]
 
 
-Block = Callable[[], Chart | None] | Table | Text | Bullets | Facts
-"""A chart is drawn when a page asks for it: plotly takes longer to import than a terminal waits."""
+Block = Chart | Callable[[], Chart | None] | Table | Text | Bullets | Facts
+"""A chart may wait for a page to ask for it: plotly takes long to import for a terminal's lines."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Fail-overs repeated, as a page and as the terminal's lines.
+"""Fail-overs repeated, as a document.
 
 What a single fail-over showed is a section of the page of its run.
 """

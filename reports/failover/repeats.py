@@ -1,19 +1,14 @@
-"""Fail-overs repeated, as one HTML page: their outages on the curve that the theory draws."""
+"""Repeated fail-overs as a Document: their outages beside what the theory predicts."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-import plotly.graph_objects as go
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
 
 from analyzer.failover.repeats import FITS_S, UNLIKELY
-from reports.charts.panels import Panel, stacked
-from reports.charts.theme import BAD, BAND, INK, PALETTE
 from reports.charts.wording import Headline, seconds
-from reports.failover import repeats_text as words
-from reports.run.page import render, script_json
+from reports.document.model import Column, Document, Labelled, Section, Table, Text
+from reports.failover.repeats_chart import outages
 from reports.run.section import Chart
 
 if TYPE_CHECKING:
@@ -21,188 +16,185 @@ if TYPE_CHECKING:
 
     from analyzer.failover.repeats import Repeats
     from analyzer.failover.results import Failover
+    from reports.failover.repeats_chart import Points
+    from reports.run.section import Cell
 
-SHARES_PX, APART_PX, FOOT_PX = 260, 130, 56
-EDGE = 0.15
-"""Of the range, drawn beyond each of its ends."""
+COLUMNS = (
+    Column("run"),
+    Column("outage, s", "outage", right=True),
+    Column("predicted, s", "predicted", right=True),
+    Column("seen less predicted, s", "less", right=True),
+    Column("age, s", "age", right=True),
+    Column("late", right=True),
+    Column("failed", right=True),
+    Column("reset", right=True),
+    Column("way back, s", "way back", right=True),
+)
+THEORY = (
+    "A master that dies in silence is replaced its backup's master_down_interval after its last "
+    "advertisement, whose age at the fault is anything up to an interval: so the outages of many "
+    "such faults are spread evenly. One that stops cleanly is replaced after the backup's skew."
+)
+MEANING = (
+    "Age: of the old master's last advertisement, at the fault. Late: answered more than half a "
+    "second after it was due. Reset: of the connections in flight. Way back: the longest time in "
+    "which no connect got through when the fault was undone."
+)
 
-BLUE, ORANGE = PALETTE["blue"][0], PALETTE["orange"][0]
 
-
-def render_repeats(
-    told: Repeats, runs: Sequence[Failover], *, where: str, pages: Mapping[int, str]
-) -> str:
-    """One HTML document that needs nothing else; only its links lead elsewhere.
+def repeats_document(
+    summary: Repeats, runs: Sequence[Failover], *, where: str, pages: Mapping[int, str]
+) -> Document:
+    """The outages, each with its prediction; in the terminal the summary's sentence is last.
 
     Args:
-        told: what the runs come to.
+        summary: of the runs.
         runs: in their order.
         where: their folder.
         pages: the page of a run by its number, from 1, as a link from this one.
     """
-    remarks = words.remarks(told, runs)
-    context = {
-        "where": where,
-        "verdict": words.verdict(told),
-        "headlines": headlines(told, runs),
-        "chart": chart(told, runs),
-        "columns": words.COLUMNS,
-        "rows": list(zip(words.rows(runs), remarks, strict=True)),
-        "odd": any(remarks),
-        "pages": pages,
-        "document": script_json(asdict(told)),
-    }
-    return render("repeats.html", context)
+    title = "How long clients were out, against the theory"
+    table = _table(summary, runs, pages)
+    return Document(
+        kind="repeats",
+        origin=where,
+        verdict=verdict(summary),
+        verdict_splits=True,
+        verdict_last=True,
+        terminal_verdict=summary.sentence,
+        json=asdict(summary),
+        headlines=_headlines(summary, runs),
+        sections=(
+            Section("outages", title, (_chart(summary, runs), Text(THEORY)), only="page"),
+            Section("runs", "The runs", (table, Text(MEANING, only="page"))),
+        ),
+    )
 
 
-def headlines(told: Repeats, runs: Sequence[Failover]) -> tuple[Headline, ...]:
+def _chart(summary: Repeats, runs: Sequence[Failover]) -> Chart:
+    points = _points(runs)
+    caption = _caption(summary) if points else "No run can be judged."
+    figure = outages(summary, points) if points else None
+    return Chart(id="repeats-chart", figure=figure, caption=caption)
+
+
+def verdict(summary: Repeats) -> str:
+    """The sentence that heads the page."""
+    judged = summary.runs - len(summary.invalid)
+    if summary.planned is not None and summary.runs < summary.planned:
+        rest = verdict(replace(summary, planned=None))
+        return f"Interrupted after {summary.runs} of {summary.planned} runs. {rest}"
+    if not judged or summary.outage_mean_s is None:
+        return f"None of {summary.runs} fail-overs can be judged"
+    fitting, neither = judged - len(summary.misjudged), summary.fit_neither
+    head = f"{fitting} of {judged} fail-overs lasted as long as their advertisements predict"
+    if neither:
+        numbers = ", ".join(map(str, neither))
+        one = len(neither) == 1
+        return f"{head}: {f'run {numbers} fits' if one else f'runs {numbers} fit'} neither"
+    if summary.p_value is None:
+        return head
+    does = "contradict" if summary.p_value < UNLIKELY else "fit"
+    return f"{head}: together they {does} an age of the last advertisement that is uniform"
+
+
+def _headlines(summary: Repeats, runs: Sequence[Failover]) -> tuple[Headline, ...]:
     """How long clients were out, how far from the prediction, and whether the ages fit."""
-    seen = [run.outage_s for run in runs if run.valid and run.outage_s is not None]
-    worst = told.worst_error_s
+    seen = [outage_s for _, outage_s, _ in _points(runs)]
+    mean, worst = summary.outage_mean_s, summary.worst_error_s
+    test = "too few runs, or a fault whose outage hangs on no age"
+    if summary.p_value is not None and summary.apart_most is not None:
+        test = f"p = {summary.p_value:.2g}; {summary.apart_most:.0%} would contradict it"
     return (
         Headline(
             label="Clients were out for",
-            value=None if told.outage_mean_s is None else seconds(told.outage_mean_s),
-            detail=f"on average; {words.between(min(seen), max(seen))}" if seen else "",
+            value=None if mean is None else seconds(mean),
+            detail=f"on average; {_between(min(seen), max(seen))}" if seen else "",
         ),
         Headline(
             label="Farthest from its own prediction",
             value=None if worst is None else f"{worst:+.3f} s".replace("-", "\N{MINUS SIGN}"),
             detail=f"seen less predicted; ±{FITS_S:g} s is a fit",
-            alarming=bool(told.misjudged),
+            alarming=bool(summary.misjudged),
         ),
         Headline(
             label="Off the uniform age by at most",
-            value=None if told.apart is None else f"{told.apart:.0%}",
-            detail=words.test(told),
-            alarming=told.p_value is not None and told.p_value < UNLIKELY,
+            value=None if summary.apart is None else f"{summary.apart:.0%}",
+            detail=test,
+            alarming=summary.p_value is not None and summary.p_value < UNLIKELY,
         ),
     )
 
 
-def chart(told: Repeats, runs: Sequence[Failover]) -> Chart:
-    """The share of runs that were out for so long or less, and each less its own prediction."""
-    points = words.points(runs)
-    if not points:
-        return Chart(id="repeats-chart", figure=None, caption="No run can be judged.")
-    shares = Panel(
-        title="Share of runs that were out for so long or less",
-        height_px=SHARES_PX,
-        traces=[*_theory(told, _span(told, points)), *_steps(told, points)],
-        axis={"range": [-0.02, 1.04], "tickformat": ".0%", "dtick": 0.25},
-    )
-    apart = _apart(told, points)
-    figure = stacked([shares, *([apart] if apart else [])], foot_px=FOOT_PX)
-    figure.update_layout(
-        xaxis={"title": {"text": "outage, seconds", "standoff": 8}, "range": _span(told, points)}
-    )
-    return Chart(id="repeats-chart", figure=figure, caption=words.caption(told))
+def _between(low_s: float, high_s: float) -> str:
+    """``3.13 to 3.88 s``."""
+    return f"{low_s:.2f} to {seconds(high_s)}"
 
 
-Points = list[tuple[int, float, float | None]]
+def _caption(summary: Repeats) -> str:
+    parts = ["Each mark is a run; the stairs are the share that was out for so long or less."]
+    if summary.range_s is not None:
+        low_s, high_s = summary.range_s
+        parts.append(
+            f"Dashed, the theory: any outage from {_between(low_s, high_s)} is as likely as "
+            "another."
+            if high_s > low_s
+            else f"Dashed, the theory: {seconds(low_s)}, whatever the age."
+        )
+    if summary.apart_most is not None:
+        parts.append(
+            f"Of {1 / UNLIKELY:.0f} such rows of runs {1 / UNLIKELY - 1:.0f} stay in the grey band."
+        )
+    return " ".join(parts)
 
 
-def _span(told: Repeats, points: Points) -> list[float]:
-    """From the first to the last of theory and runs, with some room."""
-    values = [outage_s for _, outage_s, _ in points] + list(told.range_s or ())
-    room = max(EDGE * (max(values) - min(values)), FITS_S)
-    return [min(values) - room, max(values) + room]
-
-
-def _theory(told: Repeats, span: Sequence[float]) -> list[Any]:
-    """The curve, and how far runs may be off it for the test to let them pass."""
-    if told.range_s is None:
-        return []
-    low, high = told.range_s
-    line = go.Scatter(
-        x=[span[0], low, high, span[1]],
-        y=[0, 0, 1, 1],
-        name="theory",
-        mode="lines",
-        line={"color": ORANGE, "width": 1.6, "dash": "8px,4px"},
-        hovertemplate="theory: %{y:.0%} at %{x:.3f} s<extra></extra>",
-    )
-    if told.apart_most is None:
-        return [line]
-    x = np.linspace(span[0], span[1], 201)
-    curve = np.clip((x - low) / (high - low), 0, 1)
-    edges = (np.clip(curve + sign * told.apart_most, 0, 1) for sign in (-1, 1))
-    return [*_band(x, *edges), line]
-
-
-def _band(x: np.ndarray, below: np.ndarray, above: np.ndarray) -> list[Any]:
-    shared = {"x": x, "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
+def _points(runs: Sequence[Failover]) -> Points:
+    """Number, outage and outage less its own prediction of each run that can be judged."""
     return [
-        go.Scatter(y=below, name="allowed", **shared),
-        go.Scatter(y=above, name="allowed", fill="tonexty", fillcolor=BAND, **shared),
+        (number, run.outage_s, _less(run))
+        for number, run in enumerate(runs, start=1)
+        if run.valid and run.outage_s is not None
     ]
 
 
-def _steps(told: Repeats, points: Points) -> list[Any]:
-    """Each run a mark, on the stairs that they make."""
-    ordered = sorted(points, key=lambda point: point[1])
-    outages = [outage_s for _, outage_s, _ in ordered]
-    shares = [(place + 1) / len(ordered) for place in range(len(ordered))]
-    stairs = go.Scatter(
-        x=[outages[0], *outages],
-        y=[0, *shares],
-        name="runs",
-        mode="lines",
-        line={"color": BLUE, "width": 1.4, "shape": "hv"},
-        hoverinfo="skip",
-    )
-    marks = go.Scatter(
-        x=outages,
-        y=shares,
-        mode="markers",
-        name="run",
-        customdata=[number for number, _, _ in ordered],
-        marker=_marker(told, ordered),
-        cliponaxis=False,
-        hovertemplate="run %{customdata}: out for %{x:.3f} s<extra></extra>",
-    )
-    return [stairs, marks]
-
-
-def _apart(told: Repeats, points: Points) -> Panel | None:
-    known = [(number, out_s, apart_s) for number, out_s, apart_s in points if apart_s is not None]
-    if not known:
+def _less(run: Failover) -> float | None:
+    if run.outage_s is None or run.predicted_outage_s is None:
         return None
-    top = 1.15 * max(FITS_S, *(abs(apart_s) for _, _, apart_s in known))
-    marks = go.Scatter(
-        x=[out_s for _, out_s, _ in known],
-        y=[apart_s for _, _, apart_s in known],
-        mode="markers",
-        name="apart",
-        customdata=[number for number, _, _ in known],
-        marker=_marker(told, known),
-        cliponaxis=False,
-        hovertemplate="run %{customdata}: %{y:+.3f} s from its prediction<extra></extra>",
-    )
-    limits = [_level(told, points, at_s) for at_s in (-FITS_S, FITS_S)]
-    return Panel(
-        title="Seen less its own prediction, seconds; a fit is between the lines",
-        height_px=APART_PX,
-        traces=[*limits, marks],
-        axis={"range": [-top, top], "zeroline": True, "zerolinecolor": INK, "tickformat": "+~g"},
-    )
+    return run.outage_s - run.predicted_outage_s
 
 
-def _level(told: Repeats, points: Points, at_s: float) -> go.Scatter:
-    return go.Scatter(
-        x=_span(told, points),
-        y=[at_s, at_s],
-        mode="lines",
-        line={"color": BAD, "width": 1, "dash": "2px,3px"},
-        hoverinfo="skip",
+def _table(summary: Repeats, runs: Sequence[Failover], pages: Mapping[int, str]) -> Table:
+    """A row for each run; what is odd about one is a column if there is any."""
+    remarks = [_remark(summary, number, run) for number, run in enumerate(runs, start=1)]
+    rows = [
+        (Labelled(f"{number}", href=pages.get(number, "")), *_row(run), remark)
+        for number, (run, remark) in enumerate(zip(runs, remarks, strict=True), start=1)
+    ]
+    remark = Column("remark" if any(remarks) else "")
+    return Table(columns=(*COLUMNS, remark), rows=rows)
+
+
+def _row(run: Failover) -> tuple[Cell, ...]:
+    less = _less(run)
+    return (
+        _three(run.outage_s),
+        _three(run.predicted_outage_s),
+        None if less is None else f"{less:+.3f}",
+        _three(run.advert_age_s),
+        run.late,
+        run.failed,
+        sum(kind.reset for kind in run.in_flight.values()),
+        _three(run.failback.gap_s if run.failback else None),
     )
 
 
-def _marker(told: Repeats, points: Sequence[tuple[int, float, float | None]]) -> dict[str, Any]:
-    """What fits neither stands out by colour and shape."""
-    odd = [number in told.fit_neither for number, _, _ in points]
-    return {
-        "color": [BAD if one else BLUE for one in odd],
-        "symbol": ["x" if one else "circle" for one in odd],
-        "size": [11 if one else 8 for one in odd],
-    }
+def _three(value: float | None) -> str | None:
+    return None if value is None else f"{value:.3f}"
+
+
+def _remark(summary: Repeats, number: int, run: Failover) -> str:
+    if not run.valid:
+        return f"invalid: {run.why_invalid}"
+    if number in summary.fit_neither:
+        return "fits neither its own prediction nor the theory's range"
+    return f"more than {FITS_S:g} s from its own prediction" if number in summary.misjudged else ""

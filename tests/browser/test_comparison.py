@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from analyzer.across_runs.compare import compare
-from reports.across_runs.comparison import render_comparison
+from reports.across_runs.comparison import comparison_document
+from reports.document.html import page_of
 from tests.browser.chromium import OVERFLOW
 from tests.unit.analyzer.across_runs.test_compare import other
 from tests.unit.reports import builders_analysis as build
@@ -27,7 +28,7 @@ LEGENDS_OVER_TITLES = """[...document.querySelectorAll('.chart')].flatMap((chart
 
 def three_runs() -> str:
     found = compare([build.demo(), other("runs/" + "y" * 60, 5.0), build.troubled()])
-    return render_comparison(found)
+    return page_of(comparison_document(found))
 
 
 def test_it_opens_from_disk_and_draws_every_run(show: Show) -> None:

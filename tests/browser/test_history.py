@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from analyzer.across_runs.history import Value, history
-from reports.across_runs.history import render_history
+from reports.across_runs.history import history_document
+from reports.document.html import page_of as html_of
 from tests.browser.chromium import OVERFLOW
 from tests.unit.analyzer.across_runs.test_history import run
 
@@ -24,7 +25,8 @@ def page_of(n: int) -> str:
         )
         for number in range(n)
     ]
-    return render_history(history("runs/<b>" + "x" * 90, runs, [("<i>y", "no run.json")]))
+    found = history("runs/<b>" + "x" * 90, runs, [("<i>y", "no run.json")])
+    return html_of(history_document(found))
 
 
 @pytest.mark.parametrize("width", [400, 1000, 2000])

@@ -25,17 +25,18 @@ def compare(runs: tuple[Path, ...], output: Path | None, as_json: bool) -> None:
     from analyzer.across_runs.compare import to_json
     from analyzer.analysis import analyse
     from analyzer.recording.directory import COMPARISON, Recording
-    from reports.across_runs.comparison import render_comparison, summary_lines
+    from reports.across_runs.comparison import comparison_document
+    from reports.document.html import page_of
+    from reports.document.text import lines_of
     from reports.run.text import printable
 
     if len(runs) < 2:
         raise click.UsageError("expected two runs or more")
     recordings = [Recording.open(run) for run in runs]
     comparison = compared([analyse(recording) for recording in recordings])
-    page = recordings[-1].write_derived(
-        output or runs[-1] / COMPARISON, render_comparison(comparison)
-    )
+    document = comparison_document(comparison)
+    page = recordings[-1].write_derived(output or runs[-1] / COMPARISON, page_of(document))
     if as_json:
         click.echo(json.dumps(to_json(comparison), ensure_ascii=False, allow_nan=False))
-    for line in (*summary_lines(comparison), f"page: {page}"):
+    for line in (*lines_of(document), f"page: {page}"):
         click.echo(printable(line), err=as_json)

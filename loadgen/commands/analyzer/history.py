@@ -25,15 +25,18 @@ def history(folder: Path, output: Path | None, as_json: bool) -> None:
     """Show trends over the runs in DIR, with changes beyond noise marked."""
     from analyzer.across_runs.history import to_json
     from loadgen.session.files import write_text
-    from reports.across_runs.history import render_history, summary_lines
+    from reports.across_runs.history import history_document
+    from reports.document.html import page_of
+    from reports.document.text import lines_of
     from reports.run.text import printable
 
     found = _read(folder)
     page = output or folder / "history.html"
-    write_text(page, render_history(found))
+    document = history_document(found)
+    write_text(page, page_of(document))
     if as_json:
         click.echo(json.dumps(to_json(found), ensure_ascii=False, allow_nan=False))
-    for line in (*summary_lines(found), f"page: {page}"):
+    for line in (*lines_of(document), f"page: {page}"):
         click.echo(printable(line), err=as_json)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from analyzer.failover.describe import failover
 from analyzer.failover.repeats import repeats
-from reports.failover.repeats_text import verdict
+from reports.failover.repeats import verdict
 from tests.unit.analyzer.failover.builders_wire import Silence
 
 if TYPE_CHECKING:

@@ -8,28 +8,39 @@ from dataclasses import replace
 import pytest
 
 from analyzer.across_runs.compare import compare, to_json
-from reports.across_runs.comparison import charts, render_comparison, summary_lines, table
+from reports.across_runs.comparison import comparison_document
+from reports.document.html import page_of
+from reports.document.model import Table
+from reports.document.text import lines_of
 from tests.unit.analyzer.across_runs.test_compare import other
 from tests.unit.reports import builders_analysis as build
+from tests.unit.reports.document.builders_document import charts_of
 from tests.unit.reports.run.test_page import HOSTILE, Outline, strings
 
 
 def test_the_page_carries_the_document() -> None:
     found = compare([build.demo(), other()])
-    page = Outline(render_comparison(found))
+    page = Outline(page_of(comparison_document(found)))
     assert json.loads(page.texts["comparison"]) == json.loads(json.dumps(to_json(found)))
     assert page.texts["verdict"] == found.verdict
 
 
 def test_what_differs_stands_first_and_is_marked_by_more_than_a_colour() -> None:
-    rows = table(compare([build.demo(), other()]).against_first[0]).rows
+    (section,) = (
+        one
+        for one in comparison_document(compare([build.demo(), other()])).sections
+        if one.id == "differences"
+    )
+    table = section.blocks[0]
+    assert isinstance(table, Table)
+    rows = table.rows
     assert rows[0][0] == "timeout(FIN_WAIT)"
     assert rows[0][5] == "▼ lower"
     assert [row[5] for row in rows[1:]].count("▼ lower") == 0
 
 
 def test_each_runs_curves_begin_at_the_burst() -> None:
-    courses, latencies = charts(compare([build.demo(), other()]))
+    courses, latencies = charts_of(comparison_document(compare([build.demo(), other()])))
     assert courses.figure is not None
     assert latencies.figure is not None
     names = [trace.name for trace in courses.figure.data]
@@ -40,9 +51,9 @@ def test_each_runs_curves_begin_at_the_burst() -> None:
 
 def test_the_terminal_says_what_the_page_says() -> None:
     found = compare([build.demo(), other()])
-    lines = summary_lines(found)
+    lines = lines_of(comparison_document(found))
     assert lines[-1] == found.verdict
-    (row,) = (line for line in lines if line.startswith("timeout(FIN_WAIT)"))
+    (row,) = (line for line in lines if line.startswith("  timeout(FIN_WAIT)"))
     values = ["20.02", "s", "10.00", "s", "\N{MINUS SIGN}10.02", "s", "▼", "lower"]
     assert row.split()[1:] == values
     assert any(line.startswith("not known: ") for line in lines)
@@ -52,7 +63,7 @@ def test_the_terminal_says_what_the_page_says() -> None:
 def test_hostile_text_adds_no_element_and_no_tag_to_a_chart(text: str) -> None:
     def shown(name: str) -> Outline:
         run = replace(build.hostile(name), run=f"runs/{name}")
-        return Outline(render_comparison(compare([build.demo(), run])))
+        return Outline(page_of(comparison_document(compare([build.demo(), run]))))
 
     page = shown(text)
     assert page.shape() == shown("harmless").shape()
@@ -65,5 +76,5 @@ def test_hostile_text_adds_no_element_and_no_tag_to_a_chart(text: str) -> None:
 
 @pytest.mark.parametrize("name", build.RUNS)
 def test_every_pair_of_runs_is_a_page(name: str) -> None:
-    page = render_comparison(compare([build.RUNS[name](), build.RUNS[name]()]))
+    page = page_of(comparison_document(compare([build.RUNS[name](), build.RUNS[name]()])))
     assert len(page.encode()) < 6_000_000

@@ -64,5 +64,5 @@ def every_block(said: str = "bal01") -> Sequence[Block]:
 def charts_of(shown: Document) -> list[Chart]:
     """Its charts, drawn."""
     blocks = [block for section in shown.sections for block in section.blocks]
-    drawn = [block() for block in blocks if callable(block)]
-    return [chart for chart in drawn if chart]
+    drawn = [block() if callable(block) else block for block in blocks]
+    return [block for block in drawn if isinstance(block, Chart)]

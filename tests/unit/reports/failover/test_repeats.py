@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from analyzer.failover.repeats import repeats
-from reports.failover import repeats_text as words
-from reports.failover.repeats import chart, headlines, render_repeats
+from reports.document.html import page_of
+from reports.document.text import lines_of
+from reports.failover.repeats import repeats_document, verdict
+from tests.unit.reports.document.builders_document import charts_of
 from tests.unit.reports.run.sections.test_failover import TOLD
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analyzer.failover.repeats import Repeats
     from analyzer.failover.results import Failover
+    from reports.document.model import Document
 
 
 def ran(age_s: float, late_s: float = 0.015) -> Failover:
@@ -32,13 +34,17 @@ UNIFORM = [ran(0.05 + number / 10) for number in range(10)]
 ODD = [*UNIFORM[:4], ran(0.3, late_s=9.0), replace(ran(0.5), valid=False, why_invalid="<b>two</b>")]
 
 
-def page(runs: Sequence[Failover]) -> str:
+def document(runs: Sequence[Failover]) -> Document:
     pages = {number: f"run-{number:03}/report.html" for number in range(1, len(runs) + 1)}
-    return render_repeats(repeats(runs), runs, where="runs/x", pages=pages)
+    return repeats_document(repeats(runs), runs, where="runs/x", pages=pages)
 
 
-def traces_of(told: Repeats, runs: Sequence[Failover]) -> tuple[Any, ...]:
-    figure = chart(told, runs).figure
+def page(runs: Sequence[Failover]) -> str:
+    return page_of(document(runs))
+
+
+def traces_of(runs: Sequence[Failover]) -> tuple[Any, ...]:
+    figure = charts_of(document(runs))[0].figure
     assert figure is not None
     traces: tuple[Any, ...] = figure.data
     return traces
@@ -55,7 +61,7 @@ def test_each_run_leads_to_its_own_page() -> None:
 
 def test_the_stairs_climb_by_a_run_each_and_the_theory_from_end_to_end_of_its_range() -> None:
     told = repeats(UNIFORM)
-    traces = {trace.name: trace for trace in traces_of(told, UNIFORM)}
+    traces = {trace.name: trace for trace in traces_of(UNIFORM)}
     assert list(traces["run"].y) == [pytest.approx((n + 1) / 10) for n in range(10)]
     assert list(traces["run"].customdata) == list(range(10, 0, -1))  # the oldest is out shortest
     assert list(traces["theory"].x[1:3]) == list(told.range_s or ())
@@ -68,15 +74,15 @@ def test_runs_leave_the_band_if_and_only_if_they_contradict_the_theory() -> None
         assert told.apart is not None
         assert told.apart_most is not None
         assert (told.apart > told.apart_most) == contradict
-        assert headlines(told, runs)[2].alarming == contradict
+        assert document(runs).headlines[2].alarming == contradict
 
 
 def test_what_fits_neither_is_marked_named_and_escaped() -> None:
     told = repeats(ODD)
-    assert words.verdict(told) == (
+    assert verdict(told) == (
         "4 of 5 fail-overs lasted as long as their advertisements predict: run 5 fits neither"
     )
-    marks = next(trace for trace in traces_of(told, ODD) if trace.name == "run")
+    marks = next(trace for trace in traces_of(ODD) if trace.name == "run")
     shapes = dict(zip(marks.customdata, marks.marker.symbol, strict=True))
     assert [number for number, shape in shapes.items() if shape == "x"] == [5]
     html = page(ODD)
@@ -89,24 +95,23 @@ def test_what_fits_neither_is_marked_named_and_escaped() -> None:
 def test_an_outage_that_hangs_on_no_age_has_a_step_for_its_theory(how: str) -> None:
     fixed = {"predicted_outage_s": 0.0, "predicted_range_s": (0.0, 0.0), "outage_s": 0.02}
     runs = [replace(TOLD, how=how, advert_age_s=None, **fixed)] * 6  # type: ignore[arg-type]
-    told = repeats(runs)
-    theory = next(t for t in traces_of(told, runs) if t.name == "theory")
+    theory = next(t for t in traces_of(runs) if t.name == "theory")
     assert (theory.x[1], theory.x[2], list(theory.y)) == (0, 0, [0, 0, 1, 1])
-    assert "whatever the age" in words.caption(told)
-    assert headlines(told, runs)[2].value is None
+    assert "whatever the age" in charts_of(document(runs))[0].caption
+    assert document(runs).headlines[2].value is None
     assert "not measured" in page(runs)
 
 
 def test_runs_of_which_none_can_be_judged_draw_nothing() -> None:
     for runs in ([], [replace(TOLD, valid=False, why_invalid="two holders")] * 3):
         told = repeats(runs)
-        assert words.verdict(told) == f"None of {len(runs)} fail-overs can be judged"
-        assert chart(told, runs).figure is None
+        assert verdict(told) == f"None of {len(runs)} fail-overs can be judged"
+        assert charts_of(document(runs))[0].figure is None
         assert "No run can be judged" in page(runs)
 
 
 def test_the_terminal_gets_a_row_a_run_and_the_sentence() -> None:
-    lines = words.summary_lines(repeats(ODD), ODD)
+    lines = lines_of(document(ODD))
     assert lines[1].split()[:4] == ["1", "3.930", "3.915", "+0.015"]
     assert lines[5].endswith("fits neither its own prediction nor the theory's range")
     assert lines[6].endswith("invalid: <b>two</b>")
