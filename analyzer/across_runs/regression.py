@@ -26,11 +26,9 @@ from scipy import stats
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    import numpy.typing as npt
-
+    from analyzer.arrays import Floats
     from analyzer.results import Analysis, Lifetime
 
-    Floats = npt.NDArray[np.float64]
 
 Verdict = Literal["alike", "higher", "lower", "unknown"]
 

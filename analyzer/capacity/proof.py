@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from analyzer.capacity.queue import TokenBucket
     from analyzer.recording.ending import Ending
 
-    Ints = npt.NDArray[np.int64]
 
 TOLERANCE = 0.03
 """Allowed difference of measured and computed, as a share of the computed (of the link if 0)."""

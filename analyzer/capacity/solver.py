@@ -16,7 +16,6 @@ from math import ceil, lcm
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csr_array
 
@@ -25,10 +24,10 @@ from analyzer.capacity.lattice import lists_of, step_count, steps, subsets
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from analyzer.arrays import Floats
     from analyzer.capacity.lattice import Step
     from analyzer.capacity.question import Lists
 
-Floats = npt.NDArray[np.float64]
 MAX_VARIABLES = 20_000
 _AFTER, _BEFORE, _IDLEST = range(3)
 _LOADS = 3

@@ -11,15 +11,10 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import numpy as np
-    import numpy.typing as npt
-
+    from analyzer.arrays import Floats, Ints
     from analyzer.client.latency import Latencies
     from analyzer.predicted.courses import WhatIf
     from analyzer.sweep.waits import FinWaits
-
-    Floats = npt.NDArray[np.float64]
-    Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,15 +23,12 @@ from analyzer.units import NS_PER_S
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import numpy.typing as npt
-
+    from analyzer.arrays import Bools, Ints
     from analyzer.compared.evidence import Evidence
     from analyzer.recording.clock import DirectorClock
     from analyzer.recording.director import Director
     from analyzer.recording.polls import Looks
 
-    Bools = npt.NDArray[np.bool_]
-    Ints = npt.NDArray[np.int64]
 
 TEMPLATE = "TEMPLATE"
 _SERVICE = ["protocol", "vip", "port", "fwmark"]

@@ -23,8 +23,8 @@ from analyzer.units import KNOWN_HZ
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    Floats = npt.NDArray[np.float64]
-    Bools = npt.NDArray[np.bool_]
+    from analyzer.arrays import Bools, Floats
+
     Names = npt.NDArray[np.object_]
 
 PRINTED_S = 1.0

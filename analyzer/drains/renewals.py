@@ -18,12 +18,9 @@ from analyzer.ipvs.table_diff.changes import BUSY_STATES, RESTART_S
 from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
+    from analyzer.arrays import Bools, Ints
     from analyzer.recording.polls import Looks
 
-    Bools = npt.NDArray[np.bool_]
-    Ints = npt.NDArray[np.int64]
 
 KEY = ["protocol", "client_ip", "client_port", "vip", "port"]
 _NEVER = np.iinfo(np.int64).min

@@ -14,11 +14,10 @@ from analyzer.units import NS_PER_S
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import numpy.typing as npt
     import pandas as pd
 
-    Ints = npt.NDArray[np.int64]
-    Bools = npt.NDArray[np.bool_]
+    from analyzer.arrays import Bools, Ints
+
 
 NEVER = -1
 PROMPT_NS = 200_000_000

@@ -11,13 +11,10 @@ from analyzer.ipvs.states import Flag
 from analyzer.results import Finding
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
+    from analyzer.arrays import Bools, Ints
     from analyzer.findings.figures import Figures
     from analyzer.wire.segments import Segments
 
-    Bools = npt.NDArray[np.bool_]
-    Ints = npt.NDArray[np.int64]
 
 _HALF_OPEN_STATES = ("SYN_RECV", "SYNACK")
 _DELAY_S = (0.9, 1.5)

@@ -55,7 +55,7 @@ from analyzer.forecast.occupancy import Counts, Course, Table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analyzer.forecast.occupancy import Floats
+    from analyzer.arrays import Floats
 
 ENTRY_BYTES, ENTRY_SLAB_BYTES, BUCKET_BYTES = 320, 341, 8
 CACHE_LINE_BYTES, PAGE_BYTES = 64, 4096

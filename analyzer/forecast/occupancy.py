@@ -16,12 +16,9 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy.typing as npt
-
+    from analyzer.arrays import Bools, Floats
     from analyzer.forecast.lives import Life, Question
 
-    Floats = npt.NDArray[np.float64]
-    Bools = npt.NDArray[np.bool_]
 
 MOST_STEPS = 1000
 """Of one granule in a course; of more, only every so many are given."""

@@ -10,10 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy.typing as npt
-
-    Floats = npt.NDArray[np.float64]
-    Ints = npt.NDArray[np.int64]
+    from analyzer.arrays import Floats
     from analyzer.log_clock.model import Track
 
 _SHORTEST_LIFE_S = 1.0

@@ -19,10 +19,8 @@ from analyzer.ipvs.states import Flag
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from analyzer.arrays import Bools, Ints
     from analyzer.wire.segments import Segments
-
-    Bools = npt.NDArray[np.bool_]
-    Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,12 +14,11 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from analyzer.arrays import Bools, Ints
     from analyzer.wire.capture.frames import Bytes
 
-    Ints = npt.NDArray[np.int64]
     Indices = npt.NDArray[np.int32]
     UInts = npt.NDArray[np.uint64]
-    Bools = npt.NDArray[np.bool_]
 
 _V4, _V6 = 4, 6
 

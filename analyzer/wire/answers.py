@@ -19,12 +19,9 @@ from analyzer.ipvs.states import Flag
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    import numpy.typing as npt
-
+    from analyzer.arrays import Bools, Ints
     from analyzer.wire.segments import Segments
 
-    Bools = npt.NDArray[np.bool_]
-    Ints = npt.NDArray[np.int64]
 
 _SEQUENCES = 1 << 32
 SENT_ON_WITHIN_NS = 50_000_000

@@ -17,10 +17,9 @@ from analyzer.ipvs.states import Flag
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from analyzer.arrays import Bools, Ints
     from analyzer.wire.segments import Segments
 
-    Ints = npt.NDArray[np.int64]
-    Bools = npt.NDArray[np.bool_]
 
 NEVER = np.iinfo(np.int64).max
 UNKNOWN = -1

@@ -17,11 +17,9 @@ from analyzer.ipvs.states import Flag
 from analyzer.wire.packets import NO_MAC, THIS_HOST
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
+    from analyzer.arrays import Bools
     from analyzer.wire.segments import Segments
 
-    Bools = npt.NDArray[np.bool_]
 
 SAME_DIRECTION_NS = 200_000
 """From the first interface that a packet passes to the last."""

@@ -15,11 +15,9 @@ from analyzer.ipvs.states import Flag
 from analyzer.wire.packets import NO_MAC
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
+    from analyzer.arrays import Ints
     from analyzer.wire.segments import Segments
 
-    Ints = npt.NDArray[np.int64]
 
 WITHIN_NS = 50_000_000
 

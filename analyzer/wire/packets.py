@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from analyzer.arrays import Ints
     from analyzer.wire.capture.frames import Frames
 
-    Ints = npt.NDArray[np.int64]
     UInt8s = npt.NDArray[np.uint8]
     Indices = npt.NDArray[np.int32]
     Ports = npt.NDArray[np.uint16]

@@ -18,13 +18,10 @@ from analyzer.ipvs.states import Flag, flag_of
 from analyzer.wire.packets import NO_MAC, UDP
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
+    from analyzer.arrays import Bools, Ints
     from analyzer.wire.packets import PacketTable
     from analyzer.wire.segments import Segments
 
-    Ints = npt.NDArray[np.int64]
-    Bools = npt.NDArray[np.bool_]
 
 WITHIN_NS = 50_000_000
 """A director sends a packet on within this time, or not at all."""

@@ -19,10 +19,9 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from analyzer.arrays import Bools, Ints
     from analyzer.wire.packets import Indices, PacketTable, Ports
 
-    Ints = npt.NDArray[np.int64]
-    Bools = npt.NDArray[np.bool_]
 
 PROTOCOLS = {"TCP": TCP, "UDP": UDP}
 _PROTOCOL_NAMES = {number: name for name, number in PROTOCOLS.items()}

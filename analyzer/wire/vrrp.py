@@ -21,11 +21,9 @@ from analyzer.wire.capture.layers import ARP, ICMPV6, IPV4, IPV6, VRRP, link_lay
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import numpy.typing as npt
-
+    from analyzer.arrays import Ints
     from analyzer.wire.capture.frames import Frames
 
-    Ints = npt.NDArray[np.int64]
 
 GIVES_UP = 0
 """The priority of a master that leaves."""

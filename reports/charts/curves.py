@@ -1,4 +1,4 @@
-"""Arithmetic on curves: sums, gaps, and where InActConn rose and fell."""
+"""Arithmetic on curves: sums, gaps, and the rise and fall of a counter."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
     Numbers = npt.NDArray[np.float64] | npt.NDArray[np.int64]
 
-GAP_FACTOR = 3  # polls further apart than this many medians were interrupted,
-GAP_LEAST_S = 1.5  # if by this much: a thinned log is slower where nothing happens
+GAP_FACTOR = 3  # a gap is longer than this many median intervals,
+GAP_LEAST_S = 1.5  # and than this: a thinned log has fewer polls where nothing happens
 Count = Literal["active", "inactive"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fall:
-    """One rise and fall of a counter; seconds on the timeline."""
+    """The rise and fall of a counter; seconds on the timeline."""
 
     peak: int
     peak_s: float  # the last instant at the peak
@@ -85,7 +85,7 @@ def _added_at(t_s: Floats, parts: Iterable[tuple[Floats, Ints]]) -> Ints:
 
 
 def _summed(parts: Iterable[Ints], order: npt.NDArray[np.intp]) -> Ints:
-    """The sum of step curves after each change of any; ``order`` puts all their changes in time."""
+    """The sum of step curves after each change; ``order`` sorts all their changes by time."""
     changes = np.concatenate([np.diff(values, prepend=0) for values in parts])
     return np.cumsum(changes[order])
 
@@ -96,7 +96,7 @@ def interval_s(t_s: Floats) -> float | None:
 
 
 def gaps(t_s: Floats) -> tuple[tuple[float, float], ...]:
-    """Where polling stopped: the last poll before and the first after, for each gap."""
+    """The gaps in polling, each as its last poll before and its first after."""
     usual = interval_s(t_s)
     if usual is None or t_s.size < 3:
         return ()

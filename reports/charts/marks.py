@@ -1,4 +1,4 @@
-"""What happened, drawn over a time axis: events, what lasted between two of them, polling gaps."""
+"""Marks over a time axis: events, the time between two events, gaps in polling."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from analyzer.predicted.courses import Curve
     from analyzer.results import Event
 
-# Which event begins what another one ends, on the same host.
+# Events that begin something, and the events of the same host that end it.
 LASTING = {
     "link-lost": ("link-back",),
     "link-down": ("link-up",),
@@ -27,51 +27,51 @@ LASTING = {
     "nginx-stop": ("nginx-start",),
     "server-removed": ("server-added",),
 }
-CHARACTER, PADDING = 6.2 / 300, 5 / 300  # of a narrow chart's axis: an event's number above it
-MOST = 150  # bands, the longest; and lines, else one for each number
-WORDED = 0.08  # of the axis: a gap this wide is named in the chart
+CHARACTER, PADDING = 6.2 / 300, 5 / 300  # widths in an event's number, per width of a narrow chart
+MOST = 150  # bands that are drawn, the longest; more events than this share lines
+WORDED = 0.08  # share of the axis: a wider gap is named in the chart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
-    """Something that lasted."""
+class MarkedSpan:
+    """A time between two events, or a gap in polling."""
 
     start_s: float
     end_s: float
     label: str
 
 
-def spans(events: Sequence[Event], end_s: float) -> tuple[Span, ...]:
-    """What lasted between two events of one host; to ``end_s`` what nothing ended."""
-    found = []
-    coming: dict[tuple[str, str], float] = {}  # host and kind: the next one, seen from behind
+def spans(events: Sequence[Event], end_s: float) -> tuple[MarkedSpan, ...]:
+    """The times between two events of one host; to ``end_s`` without a second event."""
+    bands = []
+    next_at_s: dict[tuple[str, str], float] = {}  # host and kind: the next one, seen from behind
     for event in reversed(events):
         if event.kind in LASTING:
-            until = (coming.get((event.host, kind), end_s) for kind in LASTING[event.kind])
+            until = (next_at_s.get((event.host, kind), end_s) for kind in LASTING[event.kind])
             label = f"{event.kind} of {event.host}"
-            found.append(Span(start_s=event.t_s, end_s=min(until), label=label))
-        coming[event.host, event.kind] = event.t_s
-    return tuple(reversed(found))
+            bands.append(MarkedSpan(start_s=event.t_s, end_s=min(until), label=label))
+        next_at_s[event.host, event.kind] = event.t_s
+    return tuple(reversed(bands))
 
 
-def gaps(observed: Iterable[Curve]) -> tuple[Span, ...]:
-    """Where the polling of a director stopped, once for each director."""
+def gaps(observed: Iterable[Curve]) -> tuple[MarkedSpan, ...]:
+    """The gaps in the polling of each director."""
     polls = {curve.director: curve.t_s for curve in observed if curve.t_s.size}
     return tuple(
-        Span(start_s=start, end_s=end, label=f"no polls of {director}")
+        MarkedSpan(start_s=start, end_s=end, label=f"no polls of {director}")
         for director, t_s in polls.items()
         for start, end in curves.gaps(t_s)
     )
 
 
 def clusters(events: Sequence[Event], *, width_s: float) -> tuple[tuple[float, str], ...]:
-    """Where to write the events' numbers, so that none is written over another: (instant, text)."""
-    found: list[list[int]] = []
+    """Labels with the events' numbers, as (instant, text); labels that would overlap are merged."""
+    groups: list[list[int]] = []
     for number in range(len(events)):
-        found.append([number])
-        while len(found) > 1 and _touch(events, found[-2], found[-1], width_s):
-            found[-2:] = [found[-2] + found[-1]]
-    return tuple((events[numbers[0]].t_s, _label(numbers)) for numbers in found)
+        groups.append([number])
+        while len(groups) > 1 and _touch(events, groups[-2], groups[-1], width_s):
+            groups[-2:] = [groups[-2] + groups[-1]]
+    return tuple((events[numbers[0]].t_s, _label(numbers)) for numbers in groups)
 
 
 def _label(numbers: Sequence[int]) -> str:
@@ -82,7 +82,7 @@ def _label(numbers: Sequence[int]) -> str:
 def _touch(
     events: Sequence[Event], left: Sequence[int], right: Sequence[int], width_s: float
 ) -> bool:
-    """Whether two labels, each in the middle above its first event, would meet."""
+    """Whether two labels, each centred above its first event, would overlap."""
     apart_s = events[right[0]].t_s - events[left[0]].t_s
     characters = len(_label(left)) + len(_label(right))
     return apart_s < width_s * (PADDING + CHARACTER * characters / 2)
@@ -106,7 +106,7 @@ def draw(
     )
 
 
-def _band(span: Span) -> dict[str, object]:
+def _band(span: MarkedSpan) -> dict[str, object]:
     return {
         "type": "rect",
         "x0": span.start_s,
@@ -135,7 +135,7 @@ def _line(at_s: float) -> dict[str, object]:
     }
 
 
-def _name(gap: Span) -> dict[str, object]:
+def _name(gap: MarkedSpan) -> dict[str, object]:
     return {
         "x": (gap.start_s + gap.end_s) / 2,
         "y": 0,

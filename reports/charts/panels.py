@@ -23,7 +23,7 @@ LEGEND_BELOW = {
     "yanchor": "bottom",
     "font": {"size": 12, "color": INK},
 }
-"""Under the x axis, in the foot."""
+"""A legend below the x axis."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ class Panel:
 
 
 def axis_name(letter: str, number: int) -> str:
-    """``y``, ``y2``, ``y3``: as plotly calls the axes of the panels, from number 0 on."""
+    """Plotly's name of a panel's axis: ``y``, ``y2``, ``y3``, from number 0 on."""
     return letter if number == 0 else f"{letter}{number + 1}"
 
 

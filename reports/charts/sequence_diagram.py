@@ -1,9 +1,8 @@
 """The geometry of a sequence diagram: a ConnectionTrace to lines, arrows, bars and labels.
 
-Rows follow one another in the order of time, not to its scale, as in a flow graph: milliseconds and
-minutes stand on one sheet. Between client, director and real server each hop is an arrow, solid
-where the capture has it, dashed where it follows from what the capture has. To the right the
-entry's states are bars over the same rows. Units are those of the drawing's ``viewBox``.
+Rows are in order of time, but not to scale, so that milliseconds and minutes fit on one sheet. Each
+hop between client, director and real server is an arrow, solid if captured, dashed if inferred. To
+the right the entry's states are bars over the same rows. Units are those of the ``viewBox``.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ LANES: Mapping[End, int] = {"client": 66, "director": 162, "server": 258}
 BAR_X, BAR_WIDTH, BAR_STEP, LABEL_X = 296, 12, 18, 332
 TOP, ROW, PAUSE, LINE = 34, 26, 18, 13
 PAUSE_S = 0.5
-"""Rows this far apart in time stand a little further apart, with a mark between them."""
+"""Rows this far apart in time are drawn further apart, with a mark between them."""
 
 STEP_S = 0.0995
 """A step shorter than this would not show in the seconds since the first packet."""
@@ -46,7 +45,7 @@ HUES: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrow:
-    """One hop; ``hop_x`` is where it passes by the director's line."""
+    """One hop; ``hop_x`` is where it bypasses the director's line."""
 
     x1: int
     x2: int
@@ -80,7 +79,7 @@ class Label:
 
 @dataclass(slots=True, kw_only=True)
 class SequenceDiagram:
-    """All that is drawn of one connection."""
+    """All parts of one connection's drawing."""
 
     height: float = 0.0
     arrows: list[Arrow] = field(default_factory=list)
@@ -135,7 +134,7 @@ def _placed(times_s: Sequence[float], drawing: SequenceDiagram) -> list[float]:
 
 @dataclass(frozen=True, slots=True)
 class _Scale:
-    """From an instant to a height, straight from row to row; None is the bottom."""
+    """Interpolation from an instant to a height; None is the bottom."""
 
     times: list[float]
     heights: list[float]
@@ -148,14 +147,14 @@ class _Scale:
 
 
 def _time(after_s: float, since_row_s: float, y: float) -> Label:
-    """Since the first packet; where that would hide the step from the row above, since that row."""
+    """Time since the first packet; with a plus since the row above, if the step would not show."""
     hidden = after_s >= 1 and since_row_s < STEP_S
     text = f"+{clock(since_row_s, figures=2)}" if hidden else clock(after_s)
     return Label(x=46, y=y + 4, text=text, kind="time", anchor="end")
 
 
 def clock(after_s: float, figures: int = 3) -> str:
-    """A time since the first packet in so many figures or more: ``0``, ``113 µs``, ``35.2 ms``."""
+    """A time in at least ``figures`` digits: ``0``, ``113 µs``, ``35.2 ms``."""
     for unit_s, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
         value = after_s / unit_s
         if value >= 0.9995:
@@ -180,7 +179,7 @@ def _draw_packet(drawing: SequenceDiagram, packet: Packet, y: float) -> None:
 
 
 def packet_name(packet: Packet) -> str:
-    """``SYN``, ``SYN+ACK again``, ``ACK``: what the director's tables call it."""
+    """A packet's name by the kernel's flag columns: ``SYN``, ``SYN+ACK again``, ``ACK``."""
     name = "SYN+ACK" if packet.flag == "SYN" and not packet.to_vip else packet.flag
     name = {"DATAGRAM": "datagram", "BARE": "no flag"}.get(name, name)
     return f"{name} again" if packet.again else name
@@ -194,9 +193,9 @@ def _arrow(leg: Leg, y: float) -> Arrow:
 
 _ENDS: Mapping[tuple[str, str], str] = {
     ("director", "predicted"): "predicted end",
-    ("director", "seen"): "seen gone",
-    ("client", "inferred"): "client forgets",
-    ("server", "inferred"): "server forgets",
+    ("director", "seen"): "seen removed",
+    ("client", "inferred"): "client's end",
+    ("server", "inferred"): "server's end",
 }
 
 
@@ -255,7 +254,7 @@ def _bar(x: float, edges: tuple[float, float], width: float, state: str, *, open
 def _state_texts(
     spans: Sequence[Span], scale: _Scale, beside: Sequence[Span]
 ) -> list[tuple[float, str]]:
-    """Each state by its name; a polled one only where it is not the predicted one's."""
+    """The states' names; polled states only if they are not predicted."""
     named = {span.state for span in beside}
     return [
         (scale(span.from_s), f"{span.state} seen" if beside else span.state)
@@ -265,7 +264,7 @@ def _state_texts(
 
 
 def _spread(texts: list[tuple[float, str]]) -> list[Label]:
-    """Labels beside the bars, none over another."""
+    """Labels beside the bars, without overlaps."""
     labels: list[Label] = []
     free = 0.0
     for y, text in sorted(texts):

@@ -1,4 +1,4 @@
-"""The curves of a run as every chart and legend shows them: one hue, mark and dash for each."""
+"""The curves of a run as all charts and legends show them: one hue, mark and dash for each."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from analyzer.predicted.courses import Curve
     from analyzer.results import Analysis, Timeline
 
-SERVERS = 6  # of one director that have a curve of their own, the busiest
+SERVERS = 6  # the busiest real servers of a director that have a curve each
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
-    """How one curve is drawn wherever it appears, and what the legend calls it."""
+    """How one curve is drawn in every chart, and its label in the legend."""
 
-    key: str = ""  # made by ``series``; free of names, so that it needs no escaping
+    key: str = ""  # made by ``series``; without names, so that it needs no escaping
     director: str
     label: str
     hue: str  # a name of PALETTE
@@ -39,7 +39,7 @@ def series(analysis: Analysis) -> tuple[Series, ...]:
 
 
 def series_of(timeline: Timeline) -> tuple[Series, ...]:
-    """Every curve of a timeline; what stays at zero, or is one of too many, is summed up."""
+    """Every curve of a timeline; silent real servers, and those beyond SERVERS, are summed up."""
     observed, predicted = timeline.observed, timeline.predicted
     drawn: list[Series] = []
     for rank, director in enumerate(curves.directors((*observed, *predicted))):
@@ -74,22 +74,22 @@ def _active(
     silent = [s for s in servers if curves.is_silent(c for c in both if c.real_server == s)]
     busy = sorted((s for s in servers if s not in silent), key=lambda s: -_peak(s, both))
     shown = sorted(busy[:SERVERS], key=servers.index)
-    found = [
+    drawn = [
         _server(director, server, polls, steps, number)
         for number, server in enumerate(shown, start=first_hue)
     ]
     if rest := busy[SERVERS:]:
-        found.append(_rest(director, rest, polls, steps))
+        drawn.append(_rest(director, rest, polls, steps))
     if silent:
         label = silent[0] if len(silent) == 1 else f"{len(silent)} other real servers"
-        named = [tuple(c for c in some if c.real_server in silent) for some in (polls, steps)]
-        found.append(_quiet(director, f"{label}: 0 throughout", *named))
-    return [_sum(director, polls, steps, rank), *found] if len(found) > 1 else found
+        named = [tuple(c for c in part if c.real_server in silent) for part in (polls, steps)]
+        drawn.append(_quiet(director, f"{label}: 0 throughout", *named))
+    return [_sum(director, polls, steps, rank), *drawn] if len(drawn) > 1 else drawn
 
 
 def _peak(server: str, among: Sequence[Curve]) -> int:
-    own = [curve for curve in among if curve.real_server == server]
-    return max(int((curve.active + curve.inactive).max(initial=0)) for curve in own)
+    of_server = [curve for curve in among if curve.real_server == server]
+    return max(int((curve.active + curve.inactive).max(initial=0)) for curve in of_server)
 
 
 def _server(
@@ -111,7 +111,7 @@ def _server(
 def _rest(
     director: str, servers: Sequence[str], polls: Sequence[Curve], steps: Sequence[Curve]
 ) -> Series:
-    seen, told = ([c for c in some if c.real_server in servers] for some in (polls, steps))
+    observed, predicted = ([c for c in part if c.real_server in servers] for part in (polls, steps))
     return Series(
         director=director,
         label=f"{len(servers)} more real servers together",
@@ -119,8 +119,8 @@ def _rest(
         symbol="cross-thin-open",
         size=6,
         dash="4px,4px",
-        observed=curves.sum_of_polls(seen) if seen else None,
-        predicted=curves.sum_of_steps(told) if told else None,
+        observed=curves.sum_of_polls(observed) if observed else None,
+        predicted=curves.sum_of_steps(predicted) if predicted else None,
     )
 
 

@@ -1,7 +1,7 @@
-"""Colours, marks and fonts that all charts share, and the one way into them for foreign text.
+"""Colours, marks and fonts of all charts, and the escaping of foreign text for them.
 
-Charts are drawn in light colours; the page exchanges each for its dark twin. A hue never stands
-alone: it comes with a mark, a dash or a pattern.
+Charts are drawn in light colours; the page replaces each by its dark counterpart. A hue is never
+the only difference: it comes with a mark, a dash or a pattern.
 """
 
 from __future__ import annotations
@@ -45,6 +45,6 @@ FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
 
 
 def plain(text: str, limit: int = 80) -> str:
-    """A text of unknown origin as plotly must get it: no tags, and not endless."""
+    """A text of unknown origin for plotly: without tags, and cut to ``limit``."""
     short = text if len(text) <= limit else text[: limit - 1] + "…"
     return html.escape(short, quote=False)

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
     from analyzer.results import Floats, Timeline
 
-    Counts = npt.NDArray[np.int64]
+    Ints = npt.NDArray[np.int64]
 
 BINS = 240  # at most
-FLAGS = {  # of packets from the client: hue, dash, and the dash in words
+FLAGS = {  # flags of packets from the client: hue, dash, and the dash in words
     "SYN": ("blue", "solid", "solid"),
     "FIN": ("green", "6px,3px", "dashed"),
     "RST": ("bad", "2px,2px", "dotted"),
@@ -28,19 +28,19 @@ OTHER = ("muted", "8px,3px,2px,3px", "dash-dotted")
 
 
 def bin_s(timeline: Timeline, first_s: float, last_s: float) -> float:
-    """The width of a bin: the usual poll interval, wider where that gave too many of them."""
+    """The width of a bin: the usual poll interval, wider where that gives more than BINS."""
     usual = [s for c in timeline.observed if (s := curves.interval_s(c.t_s))]
     width = round(min(usual), 2) if usual else 0.25
     return max(width or 0.25, nice((last_s - first_s) / BINS))
 
 
-def counted(at_s: Floats, edges: Floats) -> Counts:
-    """How many instants fall between each two edges; those not known (NaN) into none."""
+def counted(at_s: Floats, edges: Floats) -> Ints:
+    """The number of instants in each bin; unknown instants (NaN) are in none."""
     return np.histogram(at_s[np.isfinite(at_s)], edges)[0].astype(np.int64)
 
 
 def requests(timeline: Timeline) -> Panel | None:
-    """Bars of requests by when they ended, failed ones hatched on top; None without any."""
+    """Bars of requests by when they ended, failed requests hatched on top; None without any."""
     ended = timeline.request_ended_s
     known = np.isfinite(ended)
     if not known.any():
@@ -53,8 +53,8 @@ def requests(timeline: Timeline) -> Panel | None:
     return request_bars(edges, well, badly)
 
 
-def request_bars(edges: Floats, well: Counts, badly: Counts) -> Panel:
-    """The same from counts: of answered and of failed requests between each two edges."""
+def request_bars(edges: Floats, well: Ints, badly: Ints) -> Panel:
+    """The panel of ``requests`` from counts of answered and failed requests in each bin."""
     width = float(edges[1] - edges[0])
     traces = [_bars("answered", edges, well, CALM)] if well.any() else []
     if badly.any():
@@ -66,7 +66,7 @@ def request_bars(edges: Floats, well: Counts, badly: Counts) -> Panel:
     return Panel(title=title, height_px=84, traces=traces, axis=whole_numbers(top))
 
 
-def _bars(name: str, edges: Floats, counts: Counts, colour: str, pattern: str = "") -> go.Bar:
+def _bars(name: str, edges: Floats, counts: Ints, colour: str, pattern: str = "") -> go.Bar:
     at = np.flatnonzero(counts)
     return go.Bar(
         name=name,
@@ -99,14 +99,14 @@ def packets(timeline: Timeline) -> Panel | None:
     traces = [_steps(lane, edges, rates[lane]) for lane in lanes if rates[lane].any()]
     if not traces:
         return None
-    said = ", ".join(
+    counts = ", ".join(
         f"{timeline.marks[lane].size:,} {plain(lane, 12)}"
         + (f" ({FLAGS.get(lane, OTHER)[2]})" if rates[lane].any() else "")
         for lane in lanes
     )
     top = max(float(rate.max()) for rate in rates.values())
     return Panel(
-        title=f"Packets per s from the client: {said}",
+        title=f"Packets per s from the client: {counts}",
         height_px=84,
         traces=traces,
         axis=whole_numbers(int(np.ceil(top))),
@@ -114,7 +114,7 @@ def packets(timeline: Timeline) -> Panel | None:
 
 
 def _steps(lane: str, edges: Floats, rate: Floats) -> go.Scatter:
-    """One line, with the bins at rest left out but for the edges of what is not."""
+    """One step line; of consecutive empty bins only the edges are drawn."""
     y = np.append(rate, 0.0)
     busy = np.flatnonzero(y)
     shown = np.unique(np.clip(np.concatenate([busy - 1, busy, busy + 1]), 0, y.size - 1))

@@ -1,4 +1,4 @@
-"""The time axis of a run, and the parts of it that are worth a look of their own."""
+"""The time axis of a run, and its parts to zoom to."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """A part of the timeline that is worth a look of its own."""
+    """A part of the timeline to zoom to."""
 
     label: str
     start_s: float
@@ -24,24 +24,24 @@ class Window:
 
 
 def windows(analysis: Analysis) -> tuple[Window, ...]:
-    """The whole run, the burst, and the decay, where they are parts of it."""
+    """The whole run, the burst and the decay, as far as they are parts of it."""
     start, end = span(analysis.timeline)
-    found = [Window(label="Whole run", start_s=start, end_s=end)]
+    parts = [Window(label="Whole run", start_s=start, end_s=end)]
     ended = analysis.timeline.request_ended_s
     sent = ended[np.isfinite(ended)]
     if sent.size and sent.max() < 0.6 * end:
         burst = float(sent.max())
-        found.append(Window(label="Burst", start_s=-0.03 * burst, end_s=1.1 * burst))
+        parts.append(Window(label="Burst", start_s=-0.03 * burst, end_s=1.1 * burst))
     falls = [curves.fall(item.observed) for item in series(analysis) if item.observed]
     starts = [item.first_s for item in falls if item and item.first_s is not None]
     ends = [item.empty_s for item in falls if item and item.empty_s is not None]
     if starts and ends and (decay := max(ends) - min(starts)) < 0.6 * end:
         margin = max(0.15 * decay, 0.5)
-        found.append(Window(label="Decay", start_s=min(starts) - margin, end_s=max(ends) + margin))
-    return tuple(found)
+        parts.append(Window(label="Decay", start_s=min(starts) - margin, end_s=max(ends) + margin))
+    return tuple(parts)
 
 
 def span(timeline: Timeline) -> tuple[float, float]:
-    """Where the time axis starts and ends, a little wider than what is drawn."""
+    """The start and end of the time axis, a little wider than the curves."""
     end = timeline.end_s if np.isfinite(timeline.end_s) and timeline.end_s > 0 else 1.0
     return -0.015 * end, 1.015 * end

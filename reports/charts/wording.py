@@ -1,4 +1,4 @@
-"""Numbers as words: the formats and sentences that the page and the terminal share."""
+"""Formats of numbers, and the sentences that the page and the terminal share."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 NOT_MEASURED = "not measured"
 WIDE_S = 0.5
-"""An uncertainty of a lifetime that is said beside it."""
+"""An uncertainty of a lifetime from which on it is shown beside it."""
 
 LATENCIES = (
     ("connect", "connect_ms"),
@@ -28,14 +28,14 @@ FROM_DUE = (
     ("from due", "total_from_due_ms"),
     ("lateness", "lateness_ms"),
 )
-"""Told where requests were begun later than they were due."""
+"""Latencies shown if requests were begun later than they were due."""
 
 FORWARDING = {"dr": "Route", "nat": "Masq", "tun": "Tunnel", "local": "Local"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Headline:
-    """One of the three numbers that head the page; ``value`` None is said to be not measured."""
+    """One of the three numbers at the head of the page; ``value`` None is "not measured"."""
 
     label: str
     value: str | None
@@ -56,14 +56,14 @@ def setting(value: float) -> str:
 
 
 def milliseconds(value: float) -> str:
-    """Three figures or so: ``0.41``, ``12.4``, ``1003``."""
+    """About three digits: ``0.41``, ``12.4``, ``1003``."""
     if value < 10:
         return f"{value:.2f}"
     return f"{value:.1f}" if value < 100 else f"{value:.0f}"
 
 
 def share(part: int, whole: int) -> str:
-    """A percentage that rounds neither something to nothing nor less than all to all."""
+    """A percentage that rounds neither a part to 0 % nor less than all to 100 %."""
     percent = 100 * part / whole
     if 0 < percent < 0.1:
         return "< 0.1 %"
@@ -73,7 +73,7 @@ def share(part: int, whole: int) -> str:
 
 
 def count(value: float) -> str:
-    """A number of things or a rate, to four figures: ``57.3``, ``12,340``."""
+    """A number or a rate, to four digits: ``57.3``, ``12,340``."""
     return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
 
 
@@ -106,12 +106,12 @@ def why_no_packets(analysis: Analysis) -> str:
 
 
 def why_no_lifetime(analysis: Analysis) -> str:
-    """Why no lifetime is known: no polls, no expiry, or no last packet to count from."""
+    """Why no lifetime is known: no polls, no expiry, or no last packet before it."""
     if not analysis.peaks:
         reason = why_no_polls(analysis)
     elif any(group.n_expired for group in analysis.lifetimes):
         reason = why_no_packets(analysis)
-    elif unsettled := [one.why for one in analysis.counted if one.why]:
+    elif unsettled := [row.why for row in analysis.counted if row.why]:
         reason = unsettled[0]
     else:
         reason = "no entry was seen to expire"
@@ -149,18 +149,18 @@ def _peak(analysis: Analysis) -> Headline:
 
 
 def main_lifetime(analysis: Analysis) -> Lifetime | None:
-    """The group of entries that says most: seen to go, and the largest."""
+    """The group of entries with the most expiries seen."""
     seen = [group for group in analysis.lifetimes if group.lifetime_s]
     return max(seen, key=lambda group: group.n_expired, default=None)
 
 
 def timeout_label(group: Lifetime) -> str:
-    """``tcpfin = 20 s``, or what is known of it."""
+    """``tcpfin = 20 s``, or as much as is known."""
     name = "a fixed timeout" if group.timeout_name == "fixed" else group.timeout_name
     if group.timeout_s is None and group.timeout_assumed_s is not None:
-        return f"{name}, taken for the kernel's default of {setting(group.timeout_assumed_s)}"
+        return f"{name}, assumed to be the kernel's default of {setting(group.timeout_assumed_s)}"
     if group.timeout_s is None:
-        return f"{name}, its value {NOT_MEASURED}"
+        return f"{name} (value {NOT_MEASURED})"
     joined = " of " if group.timeout_name == "fixed" else " = "
     return f"{name}{joined}{setting(group.timeout_s)}"
 
@@ -174,7 +174,7 @@ def _lifetime(analysis: Analysis) -> Headline:
     is_wide = life.uncertainty >= WIDE_S
     value = f"{life.mean:.1f} ± {life.uncertainty:.1f} s" if is_wide else seconds(life.mean)
     since = "after the last packet" if group.service is None else f"by InActConn of {group.service}"
-    detail = f"mean {since}, in {group.state}, against {timeout_label(group)}"
+    detail = f"mean {since}, in {group.state}, with {timeout_label(group)}"
     if group.granule_s is not None:
         detail += f"; the kernel's timer adds up to {seconds(group.granule_s)}"
     return Headline(label=label, value=value, detail=detail)
@@ -186,12 +186,12 @@ def _trouble(analysis: Analysis) -> Headline:
     if not requests.sent:
         return Headline(label=label, value=None, detail=why_no_requests(analysis))
     bad = min(requests.failed + requests.late, requests.sent)
-    detail = f"of {requests.sent} sent, {requests.failed} failed and {requests.late} came late"
+    detail = f"of {requests.sent} sent, {requests.failed} failed and {requests.late} were late"
     return Headline(label=label, value=share(bad, requests.sent), detail=detail, alarming=bad > 0)
 
 
 def sent(analysis: Analysis) -> str:
-    """What was sent and how it went, in one sentence without a full stop."""
+    """The requests and their results in one sentence, without a full stop."""
     requests = analysis.requests
     if not requests.sent:
         return f"No requests: {why_no_requests(analysis)}"
@@ -217,12 +217,12 @@ def reason(row: RequestErrors) -> str:
 
 
 def stage(row: RequestErrors) -> str:
-    """How far some requests came before they failed."""
+    """The stage up to which failed requests came."""
     return _STAGES.get(row.stage, row.stage)
 
 
 def timeline_caption(analysis: Analysis) -> str:
-    """What the timeline shows, with its numbers."""
+    """The timeline in words."""
     observed = analysis.timeline.observed
     falls = [_director_fall(analysis, director) for director in curves.directors(observed)]
     polled = falls or [f"ActiveConn and InActConn: {NOT_MEASURED}, {why_no_polls(analysis)}."]
@@ -232,23 +232,27 @@ def timeline_caption(analysis: Analysis) -> str:
 
 def _never_ended(analysis: Analysis) -> list[str]:
     n = int(np.count_nonzero(~np.isfinite(analysis.timeline.request_ended_s)))
-    return [f"{plural(n, 'request')} never ended, and cannot be drawn."] if n else []
+    return (
+        [f"{plural(n, 'request')} never ended and {'is' if n == 1 else 'are'} not drawn."]
+        if n
+        else []
+    )
 
 
 def _director_fall(analysis: Analysis, director: str) -> str:
-    own = curves.of(director, analysis.timeline.observed)
-    rise = curves.fall(curves.sum_of_polls(own))
+    observed = curves.of(director, analysis.timeline.observed)
+    rise = curves.fall(curves.sum_of_polls(observed))
     if rise is None:
         return f"On {director} InActConn was 0 at every poll."
     text = f"On {director} InActConn rose to {rise.peak}"
     if rise.first_s is None:
-        return f"{text} and was still there at the last poll."
+        return f"{text} and had not fallen by the last poll."
     if rise.empty_s is None:
         return f"{text} and had fallen to {rise.left} at the last poll."
     steps = plural(rise.steps, "step")
     start, end = seconds(rise.first_s), seconds(rise.empty_s)
     if rise.steps == 1:
-        return f"{text} and fell to 0 in one step, seen at {end}."
+        return f"{text} and fell to 0 in one step at {end}."
     return f"{text} and fell to 0 in {steps} between {start} and {end}."
 
 
@@ -261,30 +265,31 @@ def _agreement(analysis: Analysis) -> list[str]:
     if not worst:
         return []
     most = f"differ by at most {max(worst)}" if max(worst) else "are equal"
-    return [f"Polled and predicted InActConn {most}, 0.2 s around each change left out."]
+    return [f"Polled and predicted InActConn {most}, without polls within 0.2 s of a change."]
 
 
 def _gap_words(analysis: Analysis) -> list[str]:
-    found = []
+    sentences = []
     for director in curves.directors(analysis.timeline.observed):
-        own = curves.of(director, analysis.timeline.observed)
-        lengths = [end - start for start, end in curves.gaps(curves.sum_of_polls(own).t_s)]
+        observed = curves.of(director, analysis.timeline.observed)
+        lengths = [end - start for start, end in curves.gaps(curves.sum_of_polls(observed).t_s)]
         if lengths:
             stops = "once" if len(lengths) == 1 else f"{len(lengths)} times"
             longest = seconds(max(lengths))
-            found.append(f"Polling of {director} stopped {stops}, for up to {longest} (shaded).")
-    return found
+            sentences.append(
+                f"Polling of {director} stopped {stops}, for up to {longest} (shaded)."
+            )
+    return sentences
 
 
 def latency_caption(analysis: Analysis) -> str:
-    """What the latency chart shows, with its numbers."""
+    """The latency chart in words."""
     total: Latency | None = analysis.requests.total_ms
     if total is None:
         return f"Latency: {NOT_MEASURED}, {why_no_requests(analysis)}."
     n = analysis.requests.sent
-    half = f"Half of the requests were done within {milliseconds(total.p50)} ms"
-    slowest = f"the slowest took {milliseconds(total.max)} ms. Bars count requests; the line marks"
+    half = f"Median latency {milliseconds(total.p50)} ms"
+    slowest = f"maximum {milliseconds(total.max)} ms. Bars count requests; the solid line is"
     if not carries_quantile(0.99, n):
-        return f"{half}; {slowest} p50 ({plural(n, 'request')} tell no p99)."
-    rare = f"99 of 100 within {milliseconds(total.p99)} ms"
-    return f"{half}, {rare}; {slowest} p50, the dashed line p99."
+        return f"{half}, {slowest} p50 ({plural(n, 'request')} are too few for p99)."
+    return f"{half}, p99 {milliseconds(total.p99)} ms, {slowest} p50, the dashed line p99."

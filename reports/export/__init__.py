@@ -1,5 +1,4 @@
-"""A run as something else than a page.
+"""Exports of a run: Markdown, tables, pictures, and judgements in the formats of pipelines.
 
-Markdown, tables, pictures, and judgements in the formats of pipelines. No number that the page does
-not have.
+They have no number that the page does not have.
 """

@@ -1,4 +1,4 @@
-"""Judgements as people and pipelines read them: lines, JUnit XML, TAP, GitHub's own commands.
+"""Judgements as lines, JUnit XML, TAP and GitHub workflow commands.
 
 A quantity that was not measured is an error there, never a pass: JUnit's ``error`` beside its
 ``failure``, TAP's ``not ok``.
@@ -22,16 +22,16 @@ SUITE = "loadgen check"
 
 
 def lines(judgements: Sequence[Judgement]) -> list[str]:
-    """A line each, then how many of each kind; what went wrong stands last, where it is seen."""
-    judgements = sorted(judgements, key=lambda one: one.outcome not in HARMLESS)
-    width = max((len(SIGNS[one.outcome]) for one in judgements), default=0)
-    shown = [f"{SIGNS[one.outcome]:<{width}}  {_line(one)}" for one in judgements]
+    """A line for each judgement, failures last, and a summary."""
+    judgements = sorted(judgements, key=lambda judgement: judgement.outcome not in HARMLESS)
+    width = max((len(SIGNS[judgement.outcome]) for judgement in judgements), default=0)
+    shown = [f"{SIGNS[judgement.outcome]:<{width}}  {_line(judgement)}" for judgement in judgements]
     return [*shown, summary(judgements)]
 
 
 def summary(judgements: Sequence[Judgement]) -> str:
     """``3 of 4 hold; 1 failed``."""
-    counts = {name: sum(one.outcome == name for one in judgements) for name in SIGNS}
+    counts = {name: sum(judgement.outcome == name for judgement in judgements) for name in SIGNS}
     judged = len(judgements) - counts["skipped"]
     parts = [f"{counts['passed']} of {judged} hold"]
     rest = ("failed", "not measured", "skipped")
@@ -44,35 +44,35 @@ def to_json(judgements: Sequence[Judgement], run: str) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
         "run": run,
-        "passed": all(one.outcome in HARMLESS for one in judgements),
+        "passed": all(judgement.outcome in HARMLESS for judgement in judgements),
         "summary": summary(judgements),
         "checks": [
             {
-                "name": one.title,
-                "expectation": one.text,
-                "outcome": one.outcome,
-                "measured": one.measured or None,
-                "why": one.why or None,
-                "note": one.note or None,
+                "name": judgement.title,
+                "expectation": judgement.text,
+                "outcome": judgement.outcome,
+                "measured": judgement.measured or None,
+                "why": judgement.why or None,
+                "note": judgement.note or None,
             }
-            for one in judgements
+            for judgement in judgements
         ],
     }
 
 
 def junit(judgements: Sequence[Judgement], run: str) -> str:
-    """JUnit XML, as pipelines collect it."""
+    """The judgements as JUnit XML."""
     suite = TestSuite(SUITE)
     suite.add_property("run", xml_safe(run))
-    for one in judgements:
-        case = TestCase(xml_safe(one.title), classname="loadgen.check")
-        if one.outcome == "failed":
-            case.result = [Failure(xml_safe(one.why))]
-        elif one.outcome == "not measured":
-            case.result = [Error(xml_safe(f"not measured: {one.why}"))]
-        elif one.outcome == "skipped":
-            case.result = [Skipped(xml_safe(one.why))]
-        case.system_out = xml_safe(_line(one))
+    for judgement in judgements:
+        case = TestCase(xml_safe(judgement.title), classname="loadgen.check")
+        if judgement.outcome == "failed":
+            case.result = [Failure(xml_safe(judgement.why))]
+        elif judgement.outcome == "not measured":
+            case.result = [Error(xml_safe(f"not measured: {judgement.why}"))]
+        elif judgement.outcome == "skipped":
+            case.result = [Skipped(xml_safe(judgement.why))]
+        case.system_out = xml_safe(_line(judgement))
         suite.add_testcase(case)
     document = JUnitXml()
     document.add_testsuite(suite)
@@ -83,28 +83,28 @@ def junit(judgements: Sequence[Judgement], run: str) -> str:
 def tap(judgements: Sequence[Judgement]) -> list[str]:
     """The Test Anything Protocol, version 13."""
     shown = ["TAP version 13", f"1..{len(judgements)}"]
-    for number, one in enumerate(judgements, start=1):
-        sign = "ok" if one.outcome in HARMLESS else "not ok"
-        skip = " # SKIP" if one.outcome == "skipped" else ""
-        shown.append(f"{sign} {number} - {_one_line(one.title).replace('#', '')}{skip}")
-        shown.append(f"# {_one_line(one.why or one.measured)}")
+    for number, judgement in enumerate(judgements, start=1):
+        sign = "ok" if judgement.outcome in HARMLESS else "not ok"
+        skip = " # SKIP" if judgement.outcome == "skipped" else ""
+        shown.append(f"{sign} {number} - {_one_line(judgement.title).replace('#', '')}{skip}")
+        shown.append(f"# {_one_line(judgement.why or judgement.measured)}")
     return shown
 
 
 def github_annotations(judgements: Sequence[Judgement]) -> list[str]:
-    """GitHub's workflow commands: an error for each that does not hold."""
+    """GitHub's workflow commands: an error for each judgement that failed."""
     return [
-        f"::error title={_escaped(one.title, ':,')}::{_escaped(_reason(one))}"
-        for one in judgements
-        if one.outcome not in HARMLESS
+        f"::error title={_escaped(judgement.title, ':,')}::{_escaped(_reason(judgement))}"
+        for judgement in judgements
+        if judgement.outcome not in HARMLESS
     ]
 
 
 def step_summary(judgements: Sequence[Judgement], run: str) -> str:
     """A table in Markdown, for ``GITHUB_STEP_SUMMARY`` or a merge request."""
     rows = [
-        f"| {SIGNS[one.outcome]} | {_cell(one.title)} | {_cell(one.measured or one.why)} |"
-        for one in judgements
+        f"| {SIGNS[row.outcome]} | {_cell(row.title)} | {_cell(row.measured or row.why)} |"
+        for row in judgements
     ]
     head = ["| | expected | measured |", "|---|---|---|"]
     title = f"### {summary(judgements)}"
@@ -112,22 +112,24 @@ def step_summary(judgements: Sequence[Judgement], run: str) -> str:
 
 
 def xml_safe(text: str) -> str:
-    """Without the characters that XML 1.0 cannot say."""
+    """A text without the characters that XML 1.0 does not allow."""
     return "".join(
         c if c in "\t\n\r" or c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text
     )
 
 
-def _line(one: Judgement) -> str:
-    name = one.name
-    text = f"{name}: {one.text}" if name else one.text
-    if one.outcome in ("not measured", "skipped"):
-        return _one_line(f"{text}: {one.why}")
-    return _one_line(f"{text}: {one.measured}")
+def _line(judgement: Judgement) -> str:
+    name = judgement.name
+    text = f"{name}: {judgement.text}" if name else judgement.text
+    if judgement.outcome in ("not measured", "skipped"):
+        return _one_line(f"{text}: {judgement.why}")
+    return _one_line(f"{text}: {judgement.measured}")
 
 
-def _reason(one: Judgement) -> str:
-    return f"not measured: {one.why}" if one.outcome == "not measured" else one.why
+def _reason(judgement: Judgement) -> str:
+    return (
+        f"not measured: {judgement.why}" if judgement.outcome == "not measured" else judgement.why
+    )
 
 
 def _one_line(text: str) -> str:
@@ -135,7 +137,7 @@ def _one_line(text: str) -> str:
 
 
 def _escaped(text: str, more: str = "") -> str:
-    """As GitHub's runner takes them apart: percent signs, ends of lines, and separators."""
+    """A text with GitHub's escapes: percent signs, line ends, and separators."""
     for character in "%\r\n" + more:
         text = text.replace(character, f"%{ord(character):02X}")
     return text

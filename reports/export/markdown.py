@@ -1,7 +1,7 @@
 """An Analysis as Markdown: a summary for a pull request or a ticket.
 
-Texts of a recording are made inert before they go in: no markup, no HTML, no link, no mention of
-anybody, whatever forge shows them.
+Texts of a recording are escaped first: no markup, no HTML, no link, no mention of anybody, on any
+forge.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ _ALIVE = re.compile(r"(://|@|\bwww(?=\.)|\bGH(?=-\d)|#(?=\d))", re.IGNORECASE)
 
 
 def inert(text: str) -> str:
-    """A text of unknown origin as Markdown that shows it and does nothing else."""
+    """A text of unknown origin, escaped so that Markdown only shows it."""
     line = printable(text[:LONGEST]).encode("utf-8", "replace").decode().strip()
-    line = _ALIVE.sub(lambda found: found[0][:1] + _BREAK + found[0][1:], line)
+    line = _ALIVE.sub(lambda match: match[0][:1] + _BREAK + match[0][1:], line)
     plain = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return _LEADS.sub(r"\1\\\2", _MARKUP.sub(r"\\\1", plain))
 
@@ -56,9 +56,9 @@ def render_markdown(
 
     Args:
         analysis: one run's.
-        pictures: paths of the charts' pictures, relative to the file, by the charts' ids; the
-            first trace's by ``story``.
-        why_none: why charts have no pictures; None where they have.
+        pictures: paths of the charts' pictures, relative to the file, by the charts' ids; that of
+            the first trace by ``story``.
+        why_none: the reason for charts without pictures; None if they have pictures.
     """
     blocks = [
         f"# {inert(analysis.verdict)}",
@@ -83,48 +83,51 @@ def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
 def _headlines(analysis: Analysis) -> str:
     lines = [
         (
-            inert(one.label),
-            f"**{inert(one.value)}**" if one.value is not None else f"*{wording.NOT_MEASURED}*",
-            inert(one.detail),
+            inert(headline.label),
+            f"**{inert(headline.value)}**"
+            if headline.value is not None
+            else f"*{wording.NOT_MEASURED}*",
+            inert(headline.detail),
         )
-        for one in wording.headlines(analysis)
+        for headline in wording.headlines(analysis)
     ]
     return _table(("", "", ""), lines).replace("---:", "---")
 
 
 def _findings(analysis: Analysis) -> list[str]:
-    found = [
-        f"- **{SEVERITIES[one.severity]}: {inert(one.title)}** ({inert(one.id)})  \n"
-        f"  {inert(one.evidence)}" + (f"  \n  → {inert(one.advice)}" if one.advice else "")
-        for one in by_severity(analysis.findings)
+    lines = [
+        f"- **{SEVERITIES[finding.severity]}: {inert(finding.title)}** ({inert(finding.id)})  \n"
+        f"  {inert(finding.evidence)}"
+        + (f"  \n  → {inert(finding.advice)}" if finding.advice else "")
+        for finding in by_severity(analysis.findings)
     ]
-    return ["## Findings", "\n".join(found) or "Nothing stands out in what was measured."]
+    return ["## Findings", "\n".join(lines) or "No findings."]
 
 
 def _errors(analysis: Analysis) -> list[str]:
     if not analysis.requests.errors:
         return []
-    found = errors.table(analysis)
+    table = errors.table(analysis)
     lines = [
         [wording.NOT_MEASURED if cell is None else inert(str(cell)) for cell in row]
-        for row in found.rows
+        for row in table.rows
     ]
-    return ["## Why requests failed", _table(found.columns, lines)]
+    return ["## Why requests failed", _table(table.columns, lines)]
 
 
 def _latency(analysis: Analysis) -> list[str]:
-    told = analysis.pictures.latencies
-    if told is None or not told.percentiles:
+    latencies = analysis.pictures.latencies
+    if latencies is None or not latencies.percentiles:
         return []
-    lines = [[inert(str(cell)) for cell in row] for row in rows(told.percentiles)]
-    return ["## How long the requests took", _table([inert(name) for name in COLUMNS], lines)]
+    lines = [[inert(str(cell)) for cell in row] for row in rows(latencies.percentiles)]
+    return ["## Latency of the requests", _table([inert(name) for name in COLUMNS], lines)]
 
 
 def _peaks(analysis: Analysis) -> list[str]:
-    found = ["## Each director at its peak"] if analysis.timeline.peaks else []
+    blocks = ["## Each director at its peak"] if analysis.timeline.peaks else []
     for table in analysis.timeline.peaks:
         where = f"{table.protocol} {host_port(table.vip, table.port)} {table.scheduler}"
-        found.append(
+        blocks.append(
             f"**{inert(table.director)}** at {inert(wording.seconds(table.t_s))}: {inert(where)}"
         )
         lines = [
@@ -135,30 +138,32 @@ def _peaks(analysis: Analysis) -> list[str]:
             )
             for row in table.rows
         ]
-        found.append(_table(("Real server", "Forward", "Weight", "ActiveConn", "InActConn"), lines))
-    return found
+        blocks.append(
+            _table(("Real server", "Forward", "Weight", "ActiveConn", "InActConn"), lines)
+        )
+    return blocks
 
 
 def _pictures(analysis: Analysis, pictures: Mapping[str, str], why_none: str | None) -> list[str]:
-    found = ["## Charts"]
+    blocks = ["## Charts"]
     if why_none:
-        found.append(f"*The charts have no pictures here: {inert(why_none)}.*")
+        blocks.append(f"*The charts have no pictures here: {inert(why_none)}.*")
     for chart in charts_of(analysis):
         if chart.id in pictures:
-            found.append(f"![{inert(chart.id)}]({pictures[chart.id]})\n\n{inert(chart.caption)}")
+            blocks.append(f"![{inert(chart.id)}]({pictures[chart.id]})\n\n{inert(chart.caption)}")
         else:
-            found.append(f"- {inert(chart.caption)}")
+            blocks.append(f"- {inert(chart.caption)}")
     if analysis.traces and "story" in pictures:
-        told = inert(sentence(analysis.traces[0]))
-        found.append(f"![one connection]({pictures['story']})\n\n{told}")
-    return found if len(found) > 1 else []
+        text = inert(sentence(analysis.traces[0]))
+        blocks.append(f"![one connection]({pictures['story']})\n\n{text}")
+    return blocks if len(blocks) > 1 else []
 
 
 def _not_measured(analysis: Analysis) -> list[str]:
     missing = analysis.not_measured
     if not missing:
         return []
-    lines = [f"- {inert(one.what)}: {inert(one.why)}" for one in missing[:MOST_NOT_MEASURED]]
+    lines = [f"- {inert(row.what)}: {inert(row.why)}" for row in missing[:MOST_NOT_MEASURED]]
     if len(missing) > MOST_NOT_MEASURED:
         lines.append(f"- and {len(missing) - MOST_NOT_MEASURED} more")
     return ["## What this run did not measure", "\n".join(lines)]

@@ -1,4 +1,4 @@
-"""Charts as SVG files: by a browser, but for the sequence diagram, which needs none."""
+"""Charts as SVG files, drawn by a browser; the sequence diagram needs none."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ _ALLOWED_LINKS = ("#", "data:image/png;base64,")
 
 
 def render_stills(charts: Sequence[Chart]) -> str:
-    """A page that draws each chart once, and leaves its SVG as text in a ``<pre>`` of its id."""
+    """A page that draws each chart and leaves its SVG as text in a ``<pre>`` with its id."""
     drawn = [chart for chart in charts if chart.figure is not None]
     return render("stills.html", {"charts": drawn, "width": WIDTH_PX}, scripts=("stills.js",))
 
 
 def read_stills(dumped: str) -> dict[str, str]:
-    """The SVGs of a page of ``render_stills``, as a browser dumped it; broken ones are left out.
+    """The SVGs in a page of ``render_stills`` after its script ran, without broken ones.
 
     Args:
-        dumped: the document after its script ran.
+        dumped: the document, as a browser dumped it.
     """
-    found = {name: unescape(text) for name, text in _STILL.findall(dumped)}
-    return {name: text for name, text in found.items() if is_picture(text)}
+    texts = {name: unescape(text) for name, text in _STILL.findall(dumped)}
+    return {name: text for name, text in texts.items() if is_picture(text)}
 
 
 def is_picture(text: str) -> bool:
-    """Whether a text is an SVG that does nothing but be looked at."""
+    """Whether a text is an SVG without scripts, links or entities."""
     if "<!" in text:  # no entities, no comments: nothing that could grow or hide
         return False
     try:

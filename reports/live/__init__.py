@@ -1,4 +1,4 @@
-"""The page of a run that is still on.
+"""The page of a run in progress.
 
-The same charts as afterwards, from what is known so far; it judges nothing.
+It has the same charts as the report, from the data so far, without findings.
 """

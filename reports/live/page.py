@@ -1,7 +1,7 @@
-"""The page of a run that is on: the same charts, from what is known so far, and its news.
+"""The page of a run in progress, and its updates.
 
-The page is made once for each reader; its script then takes the *news*, one JSON document a second
-or so, with the parts of the page that change and the charts' figures.
+The page is made once for each reader; its script then gets an update about every second: a JSON
+document with the parts of the page that change and the charts' figures.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from reports.charts.wording import Headline
     from reports.run.section import DataTable
 
-    Counts = npt.NDArray[np.int64]
+    Ints = npt.NDArray[np.int64]
 
 TEMPLATE = "live.html"
 PARTS = ("now", "legend", "events", "areas", "servers")
-"""Blocks of the template that change while the run is on, each within an element of that id."""
+"""Blocks of the template that change during the run, each in an element with that id."""
 
 SCRIPTS = ("page.js", "live.js")
 
@@ -48,24 +48,24 @@ class RequestCounts:
     """
 
     edges_s: Floats
-    answered: Counts
-    failed: Counts
+    answered: Ints
+    failed: Ints
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveRun:
-    """What a run has shown so far.
+    """The data of a run so far.
 
     Attributes:
-        title: what is on, in a few words.
-        clock: when this was known, as the reader's clock shows it.
-        timeline: polled counters and events; nothing of it is predicted.
-        low_s: where the time axis begins: older curves are not kept for this page.
-        requests: None where none are sent.
-        courses: entries by state of each director that is polled.
-        headlines: the numbers of now.
-        findings: what must not be overlooked, such as a lost director.
-        servers: what each real server holds now; None where no director is polled.
+        title: the run in a few words.
+        clock: time of the data, as a time of day.
+        timeline: polled counters and events; nothing is predicted.
+        low_s: start of the time axis: older data are not kept for this page.
+        requests: None if the run sends none.
+        courses: entries by state of each polled director.
+        headlines: the present numbers.
+        findings: urgent ones, such as a lost director.
+        servers: the real servers' present entries; None if no director is polled.
         note: what the table leaves out.
     """
 
@@ -82,12 +82,12 @@ class LiveRun:
 
 
 def live_page(run: LiveRun) -> str:
-    """The page as it stands now; it asks its own address for news and nothing else."""
+    """The page with the present data; it requests updates from its own URL and nothing else."""
     return render(TEMPLATE, _context(run), scripts=SCRIPTS, connect="'self'")
 
 
 def news(run: LiveRun) -> str:
-    """What has changed, as one line of JSON: ``parts``, ``figures`` and ``captions``, by id."""
+    """An update as one line of JSON: ``parts``, ``figures`` and ``captions``, by id."""
     context = _context(run)
     charts: tuple[Chart, ...] = context["charts"]
     return script_json(
@@ -131,7 +131,7 @@ def _timeline(run: LiveRun) -> go.Figure:
     panels = timeline.counters(run.timeline, series_of(run.timeline))
     if run.requests is not None:
         panels.insert(0, _requests(run.requests))
-    waiting = Panel(title="Nothing yet", height_px=84, traces=[], axis=whole_numbers(1))
+    waiting = Panel(title="No data yet", height_px=84, traces=[], axis=whole_numbers(1))
     return timeline.on_time_axis(panels or [waiting], run.timeline, *_span(run))
 
 
@@ -140,17 +140,17 @@ def _requests(counts: RequestCounts) -> Panel:
 
 
 def _span(run: LiveRun) -> tuple[float, float]:
-    """Where the time axis starts and ends."""
+    """The start and end of the time axis."""
     end_s = max(run.timeline.end_s, 1.0)
     margin_s = 0.015 * (end_s - run.low_s)
     return run.low_s - margin_s, end_s + margin_s
 
 
 def _caption(run: LiveRun) -> str:
-    said = [f"Up to {run.clock}, {run.timeline.end_s:.0f} s after the start."]
+    sentences = [f"Up to {run.clock}, {run.timeline.end_s:.0f} s after the start."]
     if run.low_s:
         minutes = (run.timeline.end_s - run.low_s) / 60
-        said.append(f"Of the counters the last {minutes:.0f} minutes; the report has all of them.")
+        sentences.append(f"Counters of the last {minutes:.0f} minutes; the report has all of them.")
     peaks = [
         f"{int(np.max(curve.inactive, initial=0)):,} of {curve.real_server} on {curve.director}"
         for curve in run.timeline.observed
@@ -159,8 +159,8 @@ def _caption(run: LiveRun) -> str:
     if peaks:
         shown = ", ".join(peaks[:MOST_PEAKS])
         more = f" and {len(peaks) - MOST_PEAKS} more" if len(peaks) > MOST_PEAKS else ""
-        said.append(f"InActConn was at most {shown}{more}.")
-    return " ".join(said)
+        sentences.append(f"InActConn was at most {shown}{more}.")
+    return " ".join(sentences)
 
 
-MOST_PEAKS = 6  # that a caption tells
+MOST_PEAKS = 6  # in a caption

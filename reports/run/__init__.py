@@ -1,4 +1,4 @@
-"""The page of one run, section by section, and the end of the terminal output.
+"""The page of one run, section by section, and the summary on the terminal.
 
-It shows an Analysis and computes no number of its own.
+It shows an Analysis and computes no numbers.
 """

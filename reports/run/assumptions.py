@@ -1,4 +1,4 @@
-"""Sentences of the page that rest on something assumed say so."""
+"""The sentence that names an assumption behind a prediction."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 def on_forwarding(analysis: Analysis) -> str:
-    """What to add to a sentence about predicted entries; empty where nothing is assumed."""
+    """The sentence about an assumed forwarding, with a space before it; empty without one."""
     known = analysis.forwarding
     if known is None or not rests_on_it(known, analysis.lifetimes):
         return ""
     other = known.otherwise
-    else_ = f"; in {other.method} entries would end in {other.state}" if other else ""
-    return f" This holds if forwarding is dr or tun, which is assumed{else_}."
+    else_ = f"; with {other.method} entries would end in {other.state}" if other else ""
+    return f" This assumes that forwarding is dr or tun{else_}."

@@ -1,4 +1,4 @@
-"""Figures, findings and tables of an Analysis as one HTML file that needs nothing else.
+"""An Analysis as one self-contained HTML file.
 
 Everything that comes from a recording passes jinja's autoescape, ``theme.plain`` or
 ``script_json``; the page's own policy lets only the two scripts of this package run, by their
@@ -55,7 +55,7 @@ def render(
         template: below ``templates/``.
         context: what it needs beyond those.
         scripts: the page's own, below ``templates/``; they run after plotly.
-        connect: what they may ask, as a policy's ``connect-src`` says it.
+        connect: what they may request: the ``connect-src`` of the policy.
     """
     paths = ("vendor/plotly-cartesian.min.js", *(f"templates/{script}" for script in scripts))
     texts = [text_of(path) for path in paths]
@@ -74,16 +74,16 @@ def render_blocks(
     template: str, context: Mapping[str, Any], names: Sequence[str]
 ) -> dict[str, str]:
     """Single blocks of a template, by name."""
-    found = _environment().get_template(template)
+    source = _environment().get_template(template)
     shell = {"palette": PALETTE, "severities": SEVERITIES}
     return {
-        name: _whole("".join(found.blocks[name](found.new_context({**shell, **context}))))
+        name: _whole("".join(source.blocks[name](source.new_context({**shell, **context}))))
         for name in names
     }
 
 
 def _whole(html: str) -> str:
-    """A name may hold half a character."""
+    """Replace halves of characters, which names may contain."""
     return html.encode("utf-8", "replace").decode("utf-8")
 
 
@@ -100,7 +100,7 @@ def _context(analysis: Analysis) -> dict[str, Any]:
 
 
 def anchors(shown: Sequence[Section]) -> dict[str, Section]:
-    """The section that shows the evidence of each finding, by the finding's id."""
+    """The section with the evidence of each finding, by the finding's id."""
     return {finding: section for section in shown for finding in section.shows}
 
 
@@ -111,7 +111,7 @@ def by_severity(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def script_json(value: Any) -> Markup:
-    """A value as JSON that no text in it can end: safe inside a ``<script>`` element."""
+    """A value as JSON that is safe inside a ``<script>`` element."""
     text = json.dumps(_finite(value), ensure_ascii=True, allow_nan=False, default=str)
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
@@ -119,7 +119,7 @@ def script_json(value: Any) -> Markup:
 
 
 def _finite(value: Any) -> Any:
-    """Numbers that JSON cannot say become null."""
+    """A value for JSON: NaN and infinities become None."""
     if isinstance(value, Mapping):
         return {str(key): _finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -184,14 +184,14 @@ def _environment() -> Environment:
 
 
 def cell(value: Cell) -> str:
-    """A cell of a chart's data: counts with thousands apart, other numbers to five figures."""
+    """A cell as text: counts with thousands separators, other numbers to five digits."""
     if isinstance(value, int):
         return f"{value:,}"
     return f"{value:.5g}" if isinstance(value, float) else str(value)
 
 
 def kind(value: Any) -> str:
-    """How the manifest shows a value: ``mapping``, ``list``, ``nothing`` or ``scalar``."""
+    """How the page shows a value: as ``mapping``, ``list``, ``nothing`` or ``scalar``."""
     if value is None or (isinstance(value, (Mapping, list, tuple)) and not value):
         return "nothing"
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""The tails of the latencies, and their course: figures of ``analyzer.client.latency``."""
+"""Charts of the latencies' percentiles, and of latency over time."""
 
 from __future__ import annotations
 
@@ -39,38 +39,37 @@ NINES = (
 )
 
 
-def name_of(one: Percentiles) -> str:
-    """What a latency is called."""
-    return NAMES[one.name, one.since]
+def name_of(latency: Percentiles) -> str:
+    """The name of a latency."""
+    return NAMES[latency.name, latency.since]
 
 
 # -- percentiles ---------------------------------------------------------------------------------
 
 
-def percentile_chart(told: Latencies) -> Chart:
-    """Each latency by the share of requests that took no longer, the tail drawn out."""
+def percentile_chart(latencies: Latencies) -> Chart:
+    """The chart of the latencies by percentile, with a stretched tail."""
     return Chart(
         id="percentiles-chart",
-        figure=percentile_figure(told.percentiles) if told.percentiles else None,
-        caption=_percentile_caption(told),
-        table=DataTable(columns=COLUMNS, rows=rows(told.percentiles), note=TOO_FEW),
+        figure=percentile_figure(latencies.percentiles) if latencies.percentiles else None,
+        caption=_percentile_caption(latencies),
+        table=DataTable(columns=COLUMNS, rows=rows(latencies.percentiles), note=TOO_FEW),
     )
 
 
 TOO_FEW = (
-    "p99 needs 100 requests, p99.9 1,000 and p99.99 10,000: with fewer, none lies beyond, and the "
-    "maximum says as much."
+    "p99 needs 100 requests, p99.9 1,000 and p99.99 10,000: with fewer, no request lies beyond it."
 )
 
 
 TOO_FEW_CELL = "too few"
 
 
-def rows(told: Sequence[Percentiles]) -> list[tuple[Cell, ...]]:
+def rows(percentiles: Sequence[Percentiles]) -> list[tuple[Cell, ...]]:
     """One row for each latency, the percentiles and the maximum in milliseconds."""
     return [
-        (name_of(one), *(_cell(value) for value in one.at), _cell(float(one.ms[-1])))
-        for one in told
+        (name_of(latency), *(_cell(value) for value in latency.at), _cell(float(latency.ms[-1])))
+        for latency in percentiles
     ]
 
 
@@ -78,17 +77,17 @@ def _cell(value: float | None) -> str:
     return TOO_FEW_CELL if value is None else milliseconds(value)
 
 
-def percentile_figure(told: Sequence[Percentiles]) -> go.Figure:
-    """Curves over ``-log10(1 - share)``: each nine takes the same room."""
-    low, high = log_span([one.ms for one in told])
+def percentile_figure(percentiles: Sequence[Percentiles]) -> go.Figure:
+    """Curves over ``-log10(1 - share)``: each nine takes the same width."""
+    low, high = log_span([latency.ms for latency in percentiles])
     panel = Panel(
-        title="Milliseconds that so many took at most",
+        title="Latency, ms, not exceeded by this share of requests",
         height_px=CURVES_PX,
-        traces=[_curve(one) for one in told],
+        traces=[_curve(latency) for latency in percentiles],
         axis=log_ticks(low, high),
     )
     figure = stacked([panel], head_px=64, foot_px=46)
-    end = max(float(nines(one.share)[-1]) for one in told)
+    end = max(float(nines(latency.share)[-1]) for latency in percentiles)
     ticks = [(nines(q), text) for q, text in NINES if nines(q) <= end + 0.05]
     figure.update_layout(
         showlegend=True,
@@ -104,31 +103,31 @@ def percentile_figure(told: Sequence[Percentiles]) -> go.Figure:
 
 
 def nines(share: float | Floats) -> Floats:
-    """Where a share stands on an axis on which each nine takes the same room."""
+    """The position of a share on an axis on which each nine takes the same width."""
     return np.asarray(-np.log10(1 - np.asarray(share)))
 
 
-def _curve(one: Percentiles) -> go.Scatter:
-    hue, dash, symbol = STYLES[one.name, one.since]
-    marked = np.isin(one.share, [q for q, _ in NINES])
+def _curve(latency: Percentiles) -> go.Scatter:
+    hue, dash, symbol = STYLES[latency.name, latency.since]
+    marked = np.isin(latency.share, [q for q, _ in NINES])
     colour = PALETTE[hue][0]
     return go.Scatter(
-        name=name_of(one),
-        x=nines(one.share),
-        y=np.log10(np.maximum(one.ms, 1e-3)),
+        name=name_of(latency),
+        x=nines(latency.share),
+        y=np.log10(np.maximum(latency.ms, 1e-3)),
         mode="lines+markers",
         line={"shape": "hv", "width": 1.8, "color": colour, "dash": dash},
         marker={"symbol": symbol, "size": np.where(marked, 7, 0).tolist(), "color": colour},
         customdata=[
             f"{100 * share:.6g} % took at most {milliseconds(ms)} ms"
-            for share, ms in zip(one.share.tolist(), one.ms.tolist(), strict=True)
+            for share, ms in zip(latency.share.tolist(), latency.ms.tolist(), strict=True)
         ],
         hovertemplate="%{customdata}<br>%{fullData.name}<extra></extra>",
     )
 
 
 def log_span(values: Sequence[Floats]) -> tuple[float, float]:
-    """Log10 of the least and the largest of some milliseconds, at least half a decade apart."""
+    """Log10 of the smallest and the largest milliseconds, at least half a decade apart."""
     known = np.concatenate([part[part > 0] for part in values] or [np.ones(1)])
     low, high = np.log10(known.min(initial=1e3)), np.log10(known.max(initial=1e-3))
     missing = max(0.0, 0.5 - (high - low)) / 2
@@ -136,7 +135,7 @@ def log_span(values: Sequence[Floats]) -> tuple[float, float]:
 
 
 def log_ticks(low: float, high: float) -> dict[str, object]:
-    """An axis of log10 milliseconds with round numbers, seven or so."""
+    """An axis of log10 milliseconds with about seven round numbers."""
     steps = (1, 2, 5) if high - low < 2.5 else (1,)
     decades = range(int(np.floor(low)), int(np.ceil(high)) + 1)
     ticks = [step * 10.0**decade for decade in decades for step in steps]
@@ -149,31 +148,31 @@ def log_ticks(low: float, high: float) -> dict[str, object]:
     }
 
 
-def _percentile_caption(told: Latencies) -> str:
-    if not told.percentiles:
-        return "No request got as far as an answer."
-    sentences = [_tail(one) for one in told.percentiles if one.name == "total"]
-    if told.sent_late_ms is not None:
-        late = milliseconds(told.sent_late_ms)
+def _percentile_caption(latencies: Latencies) -> str:
+    if not latencies.percentiles:
+        return "No request got a response."
+    sentences = [_tail(latency) for latency in latencies.percentiles if latency.name == "total"]
+    if latencies.sent_late_ms is not None:
+        late = milliseconds(latencies.sent_late_ms)
         sentences.append(
-            f"Requests were sent up to {late} ms after they were due; counted from then, what they "
-            "had to wait before they were sent belongs to their latency."
+            f"Requests were sent up to {late} ms after they were due; a latency from the due time "
+            "includes that wait."
         )
     return " ".join(sentences)
 
 
-def _tail(one: Percentiles) -> str:
+def _tail(latency: Percentiles) -> str:
     known = [
-        f"{milliseconds(value)} ms at {text}"
-        for value, text in zip(one.at, ("p50", "p90", "p99", "p99.9", "p99.99"), strict=True)
+        f"{text} {milliseconds(value)} ms"
+        for value, text in zip(latency.at, ("p50", "p90", "p99", "p99.9", "p99.99"), strict=True)
         if value is not None
     ]
-    name = name_of(one).capitalize()
-    return f"{name}: {listed([*known, f'{milliseconds(float(one.ms[-1]))} ms at most'])}."
+    name = name_of(latency).capitalize()
+    return f"{name}: {listed([*known, f'maximum {milliseconds(float(latency.ms[-1]))} ms'])}."
 
 
 def syn_sentences(syn: SynRetries) -> list[str]:
-    """Repeated SYNs in words; nothing where no connect took so long."""
+    """Sentences about retransmitted SYNs; empty if no connect took that long."""
     if not syn.steps:
         return [_other(syn)] if syn.other else []
     counts = listed([f"{plural(n, 'connect')} took about {at_s:g} s" for at_s, n in syn.steps])
@@ -187,20 +186,20 @@ def syn_sentences(syn: SynRetries) -> list[str]:
         wire = f" The capture has {plural(syn.seen, 'connection')} with more than one SYN."
     other = f" {_other(syn)}" if syn.other else ""
     return [
-        f"{counts}: a SYN or the answer to it was lost, and the client's kernel sent it "
-        f"again{rules[syn.rule]}.{wire}{other}"
+        f"{counts}: the SYN or its SYN-ACK was lost, and the client's kernel retransmitted the "
+        f"SYN{rules[syn.rule]}.{wire}{other}"
     ]
 
 
 def _other(syn: SynRetries) -> str:
-    return f"{plural(syn.other, 'connect')} took 0.9 s or more without being near such a step."
+    return f"{plural(syn.other, 'connect')} took 0.9 s or more, unlike a SYN retransmission."
 
 
 # -- over time -----------------------------------------------------------------------------------
 
 
 def heat_chart(heat: Heat | None) -> Chart | None:
-    """The latency of the requests by when they were sent; None without one."""
+    """The chart of latency over time; None without a heat map."""
     if heat is None:
         return None
     return Chart(
@@ -213,7 +212,7 @@ def heat_chart(heat: Heat | None) -> Chart | None:
 
 
 def heat_figure(heat: Heat) -> go.Figure:
-    """A stronger shade where more requests were; the scale of the shades is logarithmic."""
+    """Latency over time: darker for more requests, on a logarithmic scale."""
     counts = heat.counts.astype(np.float64)
     shades = np.where(counts > 0, np.log10(np.maximum(counts, 1)) + 0.3, np.nan)
     trace = go.Heatmap(
@@ -229,7 +228,7 @@ def heat_figure(heat: Heat) -> go.Figure:
     )
     low, high = float(heat.log_ms[0]), float(heat.log_ms[-1])
     panel = Panel(
-        title="Total latency, by when sent",
+        title="Total latency by time of sending",
         height_px=190,
         traces=[trace],
         axis=log_ticks(low, high) | {"range": [low, high]},
@@ -249,8 +248,8 @@ def _heat_caption(heat: Heat) -> str:
     busiest = int(np.argmax(by_column))
     most = plural(int(by_column[busiest]), "request")
     return (
-        f"The stronger the shade, the more requests (logarithmic); each column is {width_s:.3g} s. "
-        f"Most were sent at {heat.start_s[busiest]:.3g} s: {most} in a column."
+        f"Stronger shades are more requests (logarithmic); each column is {width_s:.3g} s. "
+        f"The busiest column, at {heat.start_s[busiest]:.3g} s, has {most}."
     )
 
 
@@ -258,20 +257,20 @@ _PARTS = 24
 
 
 def _heat_table(heat: Heat) -> DataTable:
-    """Parts of the time, with the span of rows that held their requests."""
+    """The fastest, median and slowest request in each part of the time."""
     columns = len(heat.start_s) - 1
     edges = np.unique(np.linspace(0, columns, _PARTS + 1).astype(np.int64))
-    found: list[tuple[Cell, ...]] = []
+    table_rows: list[tuple[Cell, ...]] = []
     for first, last in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
         by_row = heat.counts[:, first:last].sum(axis=1)
-        held = np.flatnonzero(by_row)
+        occupied = np.flatnonzero(by_row)
         span = f"{heat.start_s[first]:.4g} to {heat.start_s[last]:.4g}"
-        if len(held):
+        if len(occupied):
             half = int(np.searchsorted(np.cumsum(by_row), by_row.sum() / 2))
-            bounds = (held[0], half + 1, held[-1] + 1)
+            bounds = (occupied[0], half + 1, occupied[-1] + 1)
             low, middle, high = (float(10 ** heat.log_ms[at]) for at in bounds)
-            found.append((span, int(by_row.sum()), low, middle, high))
+            table_rows.append((span, int(by_row.sum()), low, middle, high))
         else:
-            found.append((span, 0, None, None, None))
-    names = ("sent, s", "requests", "fastest above, ms", "half below, ms", "slowest below, ms")
-    return DataTable(columns=names, rows=found, note="Bounds are those of the rows of the chart.")
+            table_rows.append((span, 0, None, None, None))
+    names = ("sent, s", "requests", "minimum above, ms", "median below, ms", "maximum below, ms")
+    return DataTable(columns=names, rows=table_rows, note="Bounds are those of the chart's rows.")

@@ -1,4 +1,4 @@
-"""A section of the page: a title, one sentence, charts with their data, and the template."""
+"""The parts of the page as values: sections, charts and tables."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ if TYPE_CHECKING:
 
     import plotly.graph_objects as go
 
-Cell = str | int | float | None  # None is said to be not measured
+Cell = str | int | float | None  # None is shown as not measured
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataTable:
-    """What a chart shows, as a table for those who cannot or will not look at it.
+    """The data of a chart as a table, also for readers who cannot see the chart.
 
-    Keep it short (some dozens of rows): a long curve is summed up by parts of its time.
+    It should be short (some dozens of rows): a long curve is summarised by parts of its time.
 
     Attributes:
         columns: headings with their units; the first column names the row.
         rows: one cell for each column.
-        note: what was summed up or left out.
+        note: what was summarised or left out.
     """
 
     columns: tuple[str, ...]
@@ -33,14 +33,14 @@ class DataTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
-    """A figure, the sentence that says the same in words, and its data.
+    """A figure, its caption and its data.
 
     Attributes:
-        id: its anchor on the page, ``timeline-chart``; never made from a text of a recording.
-        figure: None where there is nothing to draw; the caption then says why.
+        id: its anchor on the page, ``timeline-chart``; never from a text of a recording.
+        figure: None if there is nothing to draw; the caption then gives the reason.
         caption: one or a few sentences with the numbers.
-        table: its data; offered below it.
-        clock: charts of the same clock zoom and pan together ("run": seconds since its start).
+        table: its data, shown on demand.
+        clock: charts with the same clock zoom and pan together ("run": seconds since its start).
     """
 
     id: str
@@ -57,11 +57,11 @@ class Section:
     Attributes:
         id: its anchor; stable, because people link to it.
         title: its heading.
-        summary: one sentence that stands under the heading.
+        summary: one sentence below the heading.
         charts: in the order of the page.
-        template: the partial that shows it; it finds this Section as ``section``.
-        facts: what else the partial needs.
-        shows: ids of the findings whose evidence is here; they link to ``anchor``.
+        template: the partial that shows it, with this Section as ``section``.
+        facts: further values for the partial.
+        shows: ids of the findings with evidence here; they link to ``anchor``.
     """
 
     id: str
@@ -74,5 +74,5 @@ class Section:
 
     @property
     def anchor(self) -> str:
-        """Where its evidence stands: its first drawn chart, else its heading."""
+        """The id of its evidence: its first drawn chart, else its heading."""
         return next((chart.id for chart in self.charts if chart.figure is not None), self.id)

@@ -1,4 +1,4 @@
-"""The end of the terminal output: the page's numbers as plain lines."""
+"""The summary of a run on the terminal: the page's numbers as plain lines."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ ERRORS_HEAD, ERRORS_COUNT = "why requests failed", "requests"
 
 
 def summary_lines(analysis: Analysis) -> list[str]:
-    """What was sent, the latencies, each director's table at its peak, and the verdict.
+    """The requests, latencies, each director's table at its peak, and the verdict.
 
-    Findings that are more than good to know, and a what-if, stand before the verdict.
+    Warnings, problems and the what-if come before the verdict.
     """
     blocks = [
         _wrapped(wording.sent(analysis)),
@@ -49,22 +49,22 @@ def summary_lines(analysis: Analysis) -> list[str]:
 
 
 def directors_line(manifest: Mapping[str, Any]) -> list[str]:
-    """Whose answers these are, as one line; none of a run that asked no director."""
-    asked = manifest.get("directors")
-    if not isinstance(asked, dict) or not asked:
+    """The polled directors in one line; empty if none was polled."""
+    polled = manifest.get("directors")
+    if not isinstance(polled, dict) or not polled:
         return []
-    return [f"directors: {printable(directors(_links(asked), manifest.get('lab')))}"]
+    return [f"directors: {printable(directors(_links(polled), manifest.get('lab')))}"]
 
 
-def _links(asked: Mapping[str, Any]) -> dict[str, str]:
+def _links(polled: Mapping[str, Any]) -> dict[str, str]:
     return {
         str(name): str(facts.get("link") or name) if isinstance(facts, dict) else str(name)
-        for name, facts in asked.items()
+        for name, facts in polled.items()
     }
 
 
 def directors(links: Mapping[str, str], lab: object) -> str:
-    """Directors in words: a lab's by their names, others by their links; links by name."""
+    """Directors in words: those of a lab by name, others by link; ``links`` is by name."""
     if isinstance(lab, str):
         return f"{', '.join(links)} (lab {lab!r})"
     return ", ".join(links.values())
@@ -79,17 +79,17 @@ def _findings(analysis: Analysis) -> list[str]:
 
 
 def latency_lines(analysis: Analysis) -> list[str]:
-    """A table in milliseconds; no lines when there were no requests."""
+    """The latencies as a table in milliseconds; empty without requests."""
     if not analysis.requests.sent:
         return []
     head = f"{'latency, ms':<12}" + "".join(f"{name:>10}" for name in COLUMNS)
     late, n = analysis.requests.lateness_ms, analysis.requests.sent
-    told = wording.LATENCIES + (wording.FROM_DUE if late and late.max >= LATE_MS else ())
-    return [head, *(_row(name, getattr(analysis.requests, key), n) for name, key in told)]
+    latencies = wording.LATENCIES + (wording.FROM_DUE if late and late.max >= LATE_MS else ())
+    return [head, *(_row(name, getattr(analysis.requests, key), n) for name, key in latencies)]
 
 
 def error_lines(analysis: Analysis) -> list[str]:
-    """Why requests failed, a line for each reason; none where nothing failed."""
+    """The reasons for failed requests, a line each; empty if nothing failed."""
     errors = analysis.requests.errors
     if not errors:
         return []
@@ -113,7 +113,7 @@ def _row(name: str, latency: Latency | None, n: int) -> str:
 
 
 def ipvsadm_lines(table: ServiceTable) -> list[str]:
-    """The service laid out as ``ipvsadm -Ln`` does, from its column titles on."""
+    """The service in the layout of ``ipvsadm -Ln``, from its column titles on."""
     vip = host_port(table.vip, table.port)
     return [
         "Prot LocalAddress:Port Scheduler Flags",
@@ -134,12 +134,12 @@ def _real_server(row: RealServerRow) -> str:
 
 
 def _destination(name: str, forward: str, weight: str, active: str, inactive: str) -> str:
-    """The format in ipvsadm is ``  -> %-28s %-7s %-6d %-10u %-10u``; blanks at the end are cut."""
+    """A line in ipvsadm's format ``  -> %-28s %-7s %-6d %-10u %-10u``, without trailing blanks."""
     return f"  -> {name:<28} {forward:<7} {weight:<6} {active:<10} {inactive:<10}".rstrip()
 
 
 def _entry_tables(analysis: Analysis) -> list[str]:
-    """The tables of entries at their fullest, of directors whose kernel tells; else no lines."""
+    """The fullest state of each table of entries whose kernel shows it."""
     return [
         printable(f"{table.director}'s table at its fullest: {in_words(table.fullest)}")
         for table in analysis.tables
@@ -162,7 +162,7 @@ def _wrapped(text: str) -> list[str]:
 
 
 def printable(text: str) -> str:
-    """A text of unknown origin without what could steer a terminal."""
+    """A text of unknown origin without control characters."""
     return "".join(
         character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text
     )

@@ -1,4 +1,4 @@
-"""The timeline as a table: what happened in each part of the run's time."""
+"""The timeline as a table, one row for each part of the run's time."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from analyzer.results import Analysis, Floats, Ints, Timeline
     from reports.run.section import Cell
 
-ROWS = 40  # at most, and about
-DIRECTORS = 3  # with columns of their own
+ROWS = 40  # the most rows
+DIRECTORS = 3  # that have columns
 
 
 def time_table(analysis: Analysis) -> DataTable | None:
-    """Counts of requests and packets, each director's highest counters; None of an empty run."""
+    """Counts of requests and packets, and each director's peaks; None for an empty run."""
     timeline = analysis.timeline
     if not np.isfinite(timeline.end_s) or timeline.end_s <= 0:
         return None
@@ -36,7 +36,7 @@ def time_table(analysis: Analysis) -> DataTable | None:
     return DataTable(
         columns=tuple(columns),
         rows=tuple(zip(*columns.values(), strict=True)),
-        note="Counters are the highest of each part of the time; over all real servers.",
+        note="Counters are the highest of each part of the time, summed over all real servers.",
     )
 
 
@@ -47,36 +47,36 @@ def parts(end_s: float) -> Floats:
 
 
 def heading(edges: Floats) -> str:
-    """Of the column that names the parts."""
+    """The heading of the first column."""
     return f"from, s (for {edges[1]:g} s)"
 
 
 def _traffic(timeline: Timeline, edges: Floats) -> dict[str, list[Cell]]:
-    found: dict[str, list[Cell]] = {}
+    columns: dict[str, list[Cell]] = {}
     if timeline.request_ended_s.size:
-        found["requests ended"] = counted(timeline.request_ended_s, edges).tolist()
+        columns["requests ended"] = counted(timeline.request_ended_s, edges).tolist()
         failed = timeline.request_ended_s[timeline.request_failed]
-        found["of these failed"] = counted(failed, edges).tolist()
-    return found | {lane: counted(at_s, edges).tolist() for lane, at_s in timeline.marks.items()}
+        columns["of these failed"] = counted(failed, edges).tolist()
+    return columns | {lane: counted(at_s, edges).tolist() for lane, at_s in timeline.marks.items()}
 
 
 def _counters(timeline: Timeline, director: str, edges: Floats) -> dict[str, list[Cell]]:
-    found: dict[str, list[Cell]] = {}
+    columns: dict[str, list[Cell]] = {}
     sums: dict[str, tuple[tuple[Curve, ...], Callable[..., Curve], bool]] = {
         "polled": (curves.of(director, timeline.observed), curves.sum_of_polls, False),
         "predicted": (curves.of(director, timeline.predicted), curves.sum_of_steps, True),
     }
-    for source, (own, add, holds) in sums.items():
-        if own:
-            total = add(own)
+    for source, (part, add, holds) in sums.items():
+        if part:
+            total = add(part)
             for name, values in (("ActiveConn", total.active), ("InActConn", total.inactive)):
                 label = f"{director}: {name} {source}"
-                found[label] = highest(total.t_s, values, edges, holds=holds)
-    return found
+                columns[label] = highest(total.t_s, values, edges, holds=holds)
+    return columns
 
 
 def highest(t_s: Floats, values: Ints, edges: Floats, *, holds: bool) -> list[Cell]:
-    """The highest value between each two edges; None where there is none.
+    """The highest value between each two edges; None without a value.
 
     Args:
         t_s: ascending instants, shape (n,).
@@ -85,8 +85,8 @@ def highest(t_s: Floats, values: Ints, edges: Floats, *, holds: bool) -> list[Ce
         holds: each value holds until the next, from 0 on.
     """
     cuts = np.searchsorted(t_s, edges)
-    found: list[Cell] = []
+    cells: list[Cell] = []
     for low, high in pairwise(cuts):
         inside = values[max(low - 1, 0) : high] if holds else values[low:high]
-        found.append(int(inside.max()) if inside.size else (0 if holds else None))
-    return found
+        cells.append(int(inside.max()) if inside.size else (0 if holds else None))
+    return cells

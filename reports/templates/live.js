@@ -26,7 +26,7 @@
 
   const source = new EventSource("events");
   source.addEventListener("news", (event) => {
-    say("news every second or so");
+    say("updated about every second");
     put(JSON.parse(event.data));
   });
   source.addEventListener("ended", async (event) => {

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    Ints = npt.NDArray[np.int64]
-    Bools = npt.NDArray[np.bool_]
+    from analyzer.arrays import Bools, Ints
+
 
 CHUNK_BYTES = 1 << 23
 """Of a file's bytes so many are decoded at once: enough for numpy, little enough for a cache."""

@@ -16,12 +16,9 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import numpy.typing as npt
-
+    from analyzer.arrays import Bools, Ints
     from analyzer.wire.capture.frames import Frames
 
-    Ints = npt.NDArray[np.int64]
-    Bools = npt.NDArray[np.bool_]
 
 TCP, UDP, VRRP = 6, 17, 112
 ICMPV6 = 58

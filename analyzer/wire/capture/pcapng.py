@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    Ints = npt.NDArray[np.int64]
+    from analyzer.arrays import Bools, Ints
+
     UInts = npt.NDArray[np.uint64]
-    Bools = npt.NDArray[np.bool_]
 
 SECTION_MAGIC = b"\x0a\x0d\x0d\x0a"
 

@@ -16,10 +16,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
+    from analyzer.arrays import Bools, Ints
 
-    Ints = npt.NDArray[np.int64]
-    Bools = npt.NDArray[np.bool_]
 
 STOP = 2**62
 """Where a walk goes from an offset at which no whole record begins."""

@@ -1,4 +1,4 @@
-"""The page's sections: one module each, a function from an Analysis to a Section or nothing."""
+"""The page's sections: one module each, with a function from an Analysis to a Section or None."""
 
 from __future__ import annotations
 
@@ -46,6 +46,6 @@ BUILDERS: tuple[Callable[[Analysis], Section | None], ...] = (  # in the order o
 
 
 def sections(analysis: Analysis) -> tuple[Section, ...]:
-    """What the page shows below its head."""
+    """The sections of the page below its head."""
     built = (build(analysis) for build in BUILDERS)
     return tuple(section for section in built if section is not None)

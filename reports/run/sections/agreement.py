@@ -1,4 +1,4 @@
-"""What the packets predict, against what the director was seen to hold."""
+"""The section that compares predicted and polled entries."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def section(analysis: Analysis) -> Section:
-    """One row for each director."""
+    """The agreement, one row for each director."""
     return Section(
         id="agreement",
         title="Predicted against observed",

@@ -1,4 +1,4 @@
-"""Why requests failed: each reason with how many, how far they came, and when."""
+"""The section on failed requests: reasons, numbers, stages and times."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from reports.run.section import DataTable, Section
 if TYPE_CHECKING:
     from analyzer.results import Analysis
 
-COLUMNS = ("reason", "how far they came", "requests", "begun from", "to")
-SHOWN = frozenset(  # where nothing failed, the timeline shows what there is of these
+COLUMNS = ("reason", "stage reached", "requests", "first begun", "last begun")
+SHOWN = frozenset(  # if nothing failed, the timeline is the evidence of these
     {
         "requests-failed",
         "service-missing",
@@ -23,7 +23,7 @@ SHOWN = frozenset(  # where nothing failed, the timeline shows what there is of 
 
 
 def section(analysis: Analysis) -> Section | None:
-    """A table of the reasons, the commonest first; None where nothing failed."""
+    """A table of the reasons, the most frequent first; None if nothing failed."""
     if not analysis.requests.errors:
         return None
     sent = plural(analysis.requests.sent, "request")

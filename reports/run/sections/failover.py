@@ -1,4 +1,4 @@
-"""A fail-over: who was master when, how long clients were out, and what became of the rest."""
+"""The section on a fail-over: masters, outage, connections and entries."""
 
 from __future__ import annotations
 
@@ -31,97 +31,100 @@ SHOWS = frozenset(
 
 
 def section(analysis: Analysis) -> Section | None:
-    """The fail-over; None of a run that was none."""
-    told = analysis.failover
-    if told is None:
+    """The fail-over; None if the run was no fail-over."""
+    failover = analysis.failover
+    if failover is None:
         return None
     return Section(
         id="failover",
         title="How the VIP moved, and what clients saw of it",
-        summary=_summary(told),
-        charts=(_chart(analysis, told),),
+        summary=_summary(failover),
+        charts=(_chart(analysis, failover),),
         template="sections/failover.html",
-        facts={"tables": [(title, table) for title, table in _tables(told) if table.rows]},
+        facts={"tables": [(title, table) for title, table in _tables(failover) if table.rows]},
         shows=SHOWS,
     )
 
 
-def _summary(told: Failover) -> str:
-    if not told.valid:
-        return f"Invalid, not slow: {told.why_invalid}. No figure below counts."
+def _summary(failover: Failover) -> str:
+    if not failover.valid:
+        return f"This run is invalid: {failover.why_invalid}. Its figures do not count."
     theory = {
-        "silence": "A master that dies in silence is replaced its backup's interval later, less "
-        "the age of its last advertisement.",
-        "clean-stop": "A master that says goodbye is replaced after its backup's skew.",
-        "keepalived-alone": "A director whose keepalived alone dies goes on forwarding: two own "
-        "the VIP, and no connect waits.",
-        None: "Nobody was seen to take over.",
+        "silence": "A master that fails silently is replaced after its backup's "
+        "master_down_interval, less the age of its last advertisement.",
+        "clean-stop": "A master that announces priority 0 is replaced after its backup's skew.",
+        "keepalived-alone": "If only keepalived fails, its director keeps forwarding: two "
+        "directors hold the VIP, and no connect waits.",
+        None: "No director was seen to take over.",
     }
-    return theory[told.how]
+    return theory[failover.how]
 
 
-def _chart(analysis: Analysis, told: Failover) -> Chart:
+def _chart(analysis: Analysis, failover: Failover) -> Chart:
     return Chart(
         id="failover-chart",
-        figure=_figure(analysis, told),
-        caption=caption(told),
+        figure=_figure(analysis, failover),
+        caption=caption(failover),
         table=DataTable(
             columns=("master", "from, s", "last advertisement, s", "priority", "gratuitous ARP"),
             rows=[
                 (
-                    reign.director,
-                    round(reign.from_s, 3),
-                    round(reign.to_s, 3),
-                    reign.priority,
-                    reign.claims,
+                    mastership.director,
+                    round(mastership.from_s, 3),
+                    round(mastership.to_s, 3),
+                    mastership.priority,
+                    mastership.claims,
                 )
-                for reign in told.reigns
+                for mastership in failover.reigns
             ],
-            note="Seconds since the start of the run; who advertised, and for how long.",
+            note="Seconds since the start of the run.",
         ),
         clock="run",
     )
 
 
-def caption(told: Failover) -> str:
+def caption(failover: Failover) -> str:
     """The chart in words."""
-    reigns = "; ".join(
-        f"{reign.director} from {reign.from_s:.1f} to {reign.to_s:.1f} s" for reign in told.reigns
+    masterships = "; ".join(
+        f"{mastership.director} from {mastership.from_s:.1f} to {mastership.to_s:.1f} s"
+        for mastership in failover.reigns
     )
-    masters = f"Master by its advertisements: {reigns}." if reigns else "No advertisement was seen."
-    if told.outage_s is None:
+    masters = (
+        f"Master by advertisements: {masterships}." if masterships else "No advertisement was seen."
+    )
+    if failover.outage_s is None:
         return masters
     return (
-        f"{masters} Below, how long each connect took, by when it was begun: around the fault "
-        f"none got through for {seconds(told.outage_s)}."
-        + (" The steps of a second are repeated SYNs." if told.syn_retries else "")
+        f"{masters} Below, the duration of each connect by its begin: around the fault no connect "
+        f"succeeded for {seconds(failover.outage_s)}."
+        + (" Steps of a second are retransmitted SYNs." if failover.syn_retries else "")
     )
 
 
-def _figure(analysis: Analysis, told: Failover) -> go.Figure | None:
+def _figure(analysis: Analysis, failover: Failover) -> go.Figure | None:
     waits = _waits(analysis.timeline)
-    if not told.reigns and waits is None:
+    if not failover.reigns and waits is None:
         return None
-    names = list(dict.fromkeys(reign.director for reign in told.reigns))
-    panels = [_bands(told, names)] if names else []
+    names = list(dict.fromkeys(mastership.director for mastership in failover.reigns))
+    panels = [_bands(failover, names)] if names else []
     figure = stacked([*panels, *([waits] if waits else [])])
     low, high = span(analysis.timeline)
     figure.update_layout(
         xaxis=time_axis(low, high, "seconds since the start of the run"), barmode="overlay"
     )
-    for number, (name, at_s) in enumerate(_instants(told)):
+    for number, (name, at_s) in enumerate(_instants(failover)):
         _mark(figure, name, at_s, lift=number % 2)
     return figure
 
 
-def _bands(told: Failover, names: Sequence[str]) -> Panel:
+def _bands(failover: Failover, names: Sequence[str]) -> Panel:
     traces = [
         go.Bar(
             name=plain(name, 30),
             orientation="h",
-            y=[plain(name, 30)] * len(own),
-            base=[reign.from_s for reign in own],
-            x=[_until_s(told, i) - told.reigns[i].from_s for i in _of(told, name)],
+            y=[plain(name, 30)] * len(bands),
+            base=[mastership.from_s for mastership in bands],
+            x=[_until_s(failover, i) - failover.reigns[i].from_s for i in _of(failover, name)],
             width=0.62,
             marker={
                 "color": PALETTE[HUES[number % len(HUES)]][0],
@@ -130,31 +133,35 @@ def _bands(told: Failover, names: Sequence[str]) -> Panel:
             hovertemplate=f"{plain(name, 30)} from %{{base:.2f}} s for %{{x:.2f}} s<extra></extra>",
         )
         for number, name in enumerate(names)
-        for own in [[told.reigns[i] for i in _of(told, name)]]
+        for bands in [[failover.reigns[i] for i in _of(failover, name)]]
     ]
     axis = {"type": "category", "autorange": "reversed", "showgrid": False}
     return Panel(
-        title="Master, by its advertisements",
+        title="Master, by advertisements",
         height_px=BAND_PX * len(names),
         traces=traces,
         axis=axis,
     )
 
 
-def _of(told: Failover, name: str) -> list[int]:
-    return [i for i, reign in enumerate(told.reigns) if reign.director == name]
+def _of(failover: Failover, name: str) -> list[int]:
+    return [i for i, mastership in enumerate(failover.reigns) if mastership.director == name]
 
 
-def _until_s(told: Failover, number: int) -> float:
-    """Where a band ends: with priority 0, an interval after the last word, or with the next."""
-    reign = told.reigns[number]
-    end_s = reign.gave_up_s if reign.gave_up_s is not None else reign.to_s + reign.interval_s
-    later = [r.from_s for r in told.reigns[number + 1 :] if r.from_s > reign.to_s]
-    return max(min([end_s, *later]), reign.from_s + 0.05)
+def _until_s(failover: Failover, number: int) -> float:
+    """The end of a band: at priority 0, an interval after the last advertisement or at the next."""
+    mastership = failover.reigns[number]
+    end_s = (
+        mastership.gave_up_s
+        if mastership.gave_up_s is not None
+        else mastership.to_s + mastership.interval_s
+    )
+    later = [r.from_s for r in failover.reigns[number + 1 :] if r.from_s > mastership.to_s]
+    return max(min([end_s, *later]), mastership.from_s + 0.05)
 
 
 def _waits(timeline: Timeline) -> Panel | None:
-    """How long each connect took, by when it was begun."""
+    """The panel of the duration of each connect by its begin."""
     begun_s = timeline.request_ended_s - timeline.total_ms / 1e3
     known = ~np.isnan(begun_s) & ~np.isnan(timeline.connect_ms)
     if not known.any():
@@ -172,15 +179,19 @@ def _waits(timeline: Timeline) -> Panel | None:
         hovertemplate="begun at %{x:.2f} s, connected %{y:.3f} s later<extra></extra>",
     )
     return Panel(
-        title="How long each connect took, seconds",
+        title="Duration of each connect, seconds",
         height_px=WAIT_PX,
         traces=[trace],
         axis={"rangemode": "tozero"},
     )
 
 
-def _instants(told: Failover) -> Iterator[tuple[str, float]]:
-    named = {"fault": told.fault_s, "take-over": told.takeover_s, "undone": told.undone_s}
+def _instants(failover: Failover) -> Iterator[tuple[str, float]]:
+    named = {
+        "fault": failover.fault_s,
+        "take-over": failover.takeover_s,
+        "undone": failover.undone_s,
+    }
     yield from ((name, at_s) for name, at_s in named.items() if at_s is not None)
 
 
@@ -210,46 +221,51 @@ def _mark(figure: go.Figure, name: str, at_s: float, *, lift: int) -> None:
     )
 
 
-# The tables
+# -- tables --------------------------------------------------------------------------------------
 
 
-def _tables(told: Failover) -> Iterator[tuple[str, DataTable]]:
-    yield "Predicted beside observed", _predicted(told)
-    yield "What the outage was made of", _parts(told)
-    yield "The way back", _way_back(told)
-    yield "Connections in flight", _in_flight(told)
-    yield "Entries on the directors", _entries(told)
+def _tables(failover: Failover) -> Iterator[tuple[str, DataTable]]:
+    yield "Predicted and observed", _predicted(failover)
+    yield "Parts of the outage", _parts(failover)
+    yield "Failback", _failback(failover)
+    yield "Connections in flight", _in_flight(failover)
+    yield "Entries on the directors", _entries(failover)
 
 
-def _predicted(told: Failover) -> DataTable:
-    doubt_s = (told.prediction_uncertainty_s or 0) + (told.resolution_s or 0)
-    ranged = told.predicted_range_s
+def _predicted(failover: Failover) -> DataTable:
+    uncertainty_s = (failover.prediction_uncertainty_s or 0) + (failover.resolution_s or 0)
+    ranged = failover.predicted_range_s
     rows: list[tuple[Cell, ...]] = [
-        ("outage, s", _three(told.predicted_outage_s), _three(told.outage_s), _apart(told)),
-        ("known to within ±, s", _three(doubt_s), _three(told.resolution_s), ""),
         (
-            "over every age, s",
+            "outage, s",
+            _three(failover.predicted_outage_s),
+            _three(failover.outage_s),
+            _error(failover),
+        ),
+        ("uncertainty ±, s", _three(uncertainty_s), _three(failover.resolution_s), ""),
+        (
+            "range over all ages of the advertisement, s",
             f"{ranged[0]:.3f} to {ranged[1]:.3f}" if ranged else None,
             "",
             "",
         ),
-        ("age of the last advertisement, s", "", _three(told.advert_age_s), ""),
-        ("master_down_interval, s", _three(told.master_down_interval_s), "", ""),
-        ("skew, s", _three(told.skew_s), "", ""),
-        ("requests late", _late(told), told.late, ""),
-        ("requests failed", "", told.failed, ""),
-        ("the client late by at most, s", "", _three(told.client_late_s), ""),
+        ("age of the last advertisement, s", "", _three(failover.advert_age_s), ""),
+        ("master_down_interval, s", _three(failover.master_down_interval_s), "", ""),
+        ("skew, s", _three(failover.skew_s), "", ""),
+        ("requests late", _late(failover), failover.late, ""),
+        ("requests failed", "", failover.failed, ""),
+        ("largest delay of the client, s", "", _three(failover.client_late_s), ""),
     ]
-    return DataTable(columns=("", "predicted", "observed", "observed less predicted"), rows=rows)
+    return DataTable(columns=("", "predicted", "observed", "observed minus predicted"), rows=rows)
 
 
-def _way_back(told: Failover) -> DataTable:
-    back = told.failback
+def _failback(failover: Failover) -> DataTable:
+    back = failover.failback
     rows: list[tuple[Cell, ...]] = []
     if back is not None:
         rows = [
-            ("old master again after, s", _three(back.master_again_s)),
-            ("longest time in which none got through, s", _three(back.gap_s)),
+            ("old master again master after, s", _three(back.master_again_s)),
+            ("longest time without a successful connect, s", _three(back.gap_s)),
             ("requests late", back.late),
             ("requests failed", back.failed),
             ("connections in flight reset", back.reset),
@@ -261,27 +277,27 @@ def _three(value: float | None) -> Cell:
     return None if value is None else f"{value:.3f}"
 
 
-def _apart(told: Failover) -> Cell:
-    if told.outage_s is None or told.predicted_outage_s is None:
+def _error(failover: Failover) -> Cell:
+    if failover.outage_s is None or failover.predicted_outage_s is None:
         return None
-    return f"{told.outage_s - told.predicted_outage_s:+.3f}"
+    return f"{failover.outage_s - failover.predicted_outage_s:+.3f}"
 
 
-def _late(told: Failover) -> Cell:
-    """The rate times the outage: every request of it waits for a repeated SYN."""
-    if told.predicted_outage_s is None or not told.resolution_s:
+def _late(failover: Failover) -> Cell:
+    """The rate times the outage: all its requests wait for a retransmitted SYN."""
+    if failover.predicted_outage_s is None or not failover.resolution_s:
         return None
-    return round(told.predicted_outage_s / told.resolution_s)
+    return round(failover.predicted_outage_s / failover.resolution_s)
 
 
-def _parts(told: Failover) -> DataTable:
-    parts = told.parts_s
+def _parts(failover: Failover) -> DataTable:
+    parts = failover.parts_s
     named: dict[str, float | None] = {}
     if parts is not None:
         named = {
             "from the last success to the fault": parts.until_fault,
-            "detection: the backup's patience": parts.detection,
-            "take-over: its first advertisement beyond that": parts.takeover,
+            "detection: the backup's wait": parts.detection,
+            "take-over: until its first advertisement": parts.takeover,
             "gratuitous ARP": parts.gratuitous_arp,
             "first success": parts.first_success,
         }
@@ -290,12 +306,13 @@ def _parts(told: Failover) -> DataTable:
     )
 
 
-def _in_flight(told: Failover) -> DataTable:
-    rows = list(_fates("over the fault", told.in_flight))
-    if told.failback is not None:
-        rows += _fates("over the way back", told.failback.in_flight)
+def _in_flight(failover: Failover) -> DataTable:
+    rows = list(_fates("during the fault", failover.in_flight))
+    if failover.failback is not None:
+        rows += _fates("during the failback", failover.failback.in_flight)
     return DataTable(
-        columns=("kind", "when", "survived", "reset", "otherwise", "longest stall, s"), rows=rows
+        columns=("kind", "when", "survived", "reset", "ended otherwise", "longest stall, s"),
+        rows=rows,
     )
 
 
@@ -305,9 +322,9 @@ def _fates(when: str, kinds: Mapping[str, InFlight]) -> Iterator[tuple[Cell, ...
         yield (kind, when, fate.survived, fate.reset, fate.other, stall)
 
 
-def _entries(told: Failover) -> DataTable:
+def _entries(failover: Failover) -> DataTable:
     return DataTable(
-        columns=("director", "when", "ActiveConn", "InActConn", "entries", "synced copies"),
+        columns=("director", "when", "ActiveConn", "InActConn", "entries", "of these synced"),
         rows=[
             (
                 row.director,
@@ -317,6 +334,6 @@ def _entries(told: Failover) -> DataTable:
                 row.entries,
                 row.synced,
             )
-            for row in told.entries
+            for row in failover.entries
         ],
     )

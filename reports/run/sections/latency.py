@@ -1,4 +1,4 @@
-"""How long the requests took: a histogram of each latency over one logarithmic axis."""
+"""The section on latency: histograms over one logarithmic axis, percentiles, latency over time."""
 
 from __future__ import annotations
 
@@ -29,19 +29,23 @@ if TYPE_CHECKING:
 
 
 def section(analysis: Analysis) -> Section:
-    """How long the requests took: their distribution, its tail, and its course."""
+    """The latencies of the requests: distribution, percentiles, and over time."""
     chart = Chart(id="latency-chart", figure=latency(analysis), caption=latency_caption(analysis))
-    told = analysis.pictures.latencies
-    more = (percentile_chart(told), heat_chart(told.heat)) if told and told.percentiles else ()
+    latencies = analysis.pictures.latencies
+    more = (
+        (percentile_chart(latencies), heat_chart(latencies.heat))
+        if latencies and latencies.percentiles
+        else ()
+    )
     return Section(
         id="latency",
-        title="How long the requests took",
-        charts=(chart, *(one for one in more if one)),
+        title="Latency of the requests",
+        charts=(chart, *filter(None, more)),
         facts={
             "columns": COLUMNS,
-            "rows": rows(told.percentiles) if told else (),
+            "rows": rows(latencies.percentiles) if latencies else (),
             "note": TOO_FEW,
-            "syn": syn_sentences(told.syn) if told else (),
+            "syn": syn_sentences(latencies.syn) if latencies else (),
         },
         template="sections/latency.html",
         shows=frozenset({"port-reuse-delay"}),
@@ -49,17 +53,19 @@ def section(analysis: Analysis) -> Section:
 
 
 def latency(analysis: Analysis) -> go.Figure | None:
-    """How long requests took, one histogram for each latency over one logarithmic axis."""
-    found = [
+    """One histogram for each latency over one logarithmic axis; None without latencies."""
+    measured = [
         (name, values, getattr(analysis.requests, key))
         for name, key in LATENCIES
         if (values := _positive(getattr(analysis.timeline, key))).size
     ]
-    if not found:
+    if not measured:
         return None
-    everything = np.concatenate([values for _, values, _ in found])
+    everything = np.concatenate([values for _, values, _ in measured])
     edges = _log_edges(float(everything.min()), float(everything.max()))
-    panels = [_histogram(name, values, edges, percentiles) for name, values, percentiles in found]
+    panels = [
+        _histogram(name, values, edges, percentiles) for name, values, percentiles in measured
+    ]
     figure = stacked(panels, head_px=26, foot_px=30)
     ticks = _log_ticks(edges[0], edges[-1])
     figure.update_layout(
@@ -70,17 +76,17 @@ def latency(analysis: Analysis) -> go.Figure | None:
             "ticktext": [f"{ms:g} ms" if ms < 1000 else f"{ms / 1000:g} s" for ms in ticks],
         },
     )
-    for number, (_, values, percentiles) in enumerate(found):
+    for number, (_, values, percentiles) in enumerate(measured):
         if percentiles:
             _mark_percentiles(figure, number, _points(percentiles, values))
-    told = analysis.pictures.latencies
-    for at_s, _ in told.syn.steps if told and found[0][0] == "connect" else ():
-        _mark_repetition(figure, at_s)
+    latencies = analysis.pictures.latencies
+    for at_s, _ in latencies.syn.steps if latencies and measured[0][0] == "connect" else ():
+        _mark_retransmission(figure, at_s)
     return figure
 
 
-def _mark_repetition(figure: go.Figure, at_s: float) -> None:
-    """Where a repeated SYN puts a connect: a dotted line through the first panel."""
+def _mark_retransmission(figure: go.Figure, at_s: float) -> None:
+    """Draw the time of a SYN retransmission: a dotted line through the first panel."""
     at = float(np.log10(at_s * 1e3))
     line = {"width": 1.4, "dash": "1px,3px", "color": BAD}
     figure.add_shape(type="line", x0=at, x1=at, y0=0, y1=1, yref="y domain", line=line)
@@ -91,7 +97,7 @@ def _positive(values: Floats) -> Floats:
 
 
 def _log_edges(low: float, high: float) -> Floats:
-    """Edges of bins in log10 of milliseconds, at least a decade of them."""
+    """Edges of bins in log10 of milliseconds, over at least a decade."""
     start, end = np.log10(low), np.log10(high)
     missing = max(0.0, 1.0 - (end - start)) / 2
     first, last = np.floor((start - missing) * 12) - 1, np.ceil((end + missing) * 12) + 1
@@ -99,7 +105,7 @@ def _log_edges(low: float, high: float) -> Floats:
 
 
 def _log_ticks(start: float, end: float) -> list[float]:
-    """Round numbers of milliseconds between two powers of ten, seven or so."""
+    """About seven round numbers of milliseconds between two powers of ten."""
     decades = range(int(np.floor(start)), int(np.ceil(end)) + 1)
     steps = (1, 2, 5) if end - start < 2.2 else (1,)
     ticks = [step * 10.0**decade for decade in decades for step in steps]
@@ -129,9 +135,9 @@ def _histogram(name: str, values: Floats, edges: Floats, percentiles: Latency | 
 
 
 def _points(percentiles: Latency, values: Floats) -> list[tuple[str, float]]:
-    """The median and the 99th percentile, those that so many values tell."""
-    found = (("p50", 0.5, percentiles.p50), ("p99", 0.99, percentiles.p99))
-    return [(name, ms) for name, share, ms in found if carries_quantile(share, values.size)]
+    """The median and the 99th percentile, as far as there are enough values."""
+    points = (("p50", 0.5, percentiles.p50), ("p99", 0.99, percentiles.p99))
+    return [(name, ms) for name, share, ms in points if carries_quantile(share, values.size)]
 
 
 _DASHES = {"p50": "solid", "p99": "3px,3px"}

@@ -1,4 +1,4 @@
-"""How long entries lived after their last packet: the picture of which timeout governs."""
+"""The section on the lifetimes of entries, which show the governing timeout."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ COLUMNS = (
     "entries",
     "timeout, s",
     "granule, s",
-    "seen to go",
+    "expiries seen",
     "shortest, s",
     "median, s",
     "longest, s",
@@ -41,7 +41,7 @@ COLUMNS = (
 
 
 def section(analysis: Analysis) -> Section:
-    """The groups of entries, and what governs each."""
+    """The groups of entries, and the timeout of each."""
     groups = drawn(analysis)
     chart = Chart(
         id="lifetimes-chart",
@@ -52,7 +52,7 @@ def section(analysis: Analysis) -> Section:
     )
     return Section(
         id="lifetimes",
-        title="How long entries lived after their last packet",
+        title="Lifetime of entries after their last packet",
         charts=(chart,) if groups else (),
         template="sections/lifetimes.html",
         shows=frozenset(
@@ -88,33 +88,33 @@ def drawn(analysis: Analysis) -> list[Lived]:
 
 
 def longest_s(group: Lived) -> float:
-    """The end of all that is drawn of a group."""
+    """The longest time that is drawn of a group."""
     ends = [float(values.max()) for values in (group.observed_s, group.predicted_s) if values.size]
     return max([*ends, (group.timeout_s or 0) + (group.granule_s or 0)])
 
 
 def windows(groups: list[Lived]) -> tuple[Window, ...]:
-    """From zero on, and the neighbourhood of each timeout."""
+    """Windows to zoom to: everything, and the range around each timeout."""
     if not groups:
         return ()
-    found = [Window(label="From 0", start_s=0.0, end_s=1.06 * max(map(longest_s, groups)))]
+    parts = [Window(label="From 0", start_s=0.0, end_s=1.06 * max(map(longest_s, groups)))]
     for group in groups:
         if group.timeout_s is not None and group.granule_s is not None:
             label = f"Around {setting(group.timeout_s)}"
             start = group.timeout_s - group.granule_s
             end = max(longest_s(group), group.timeout_s + group.granule_s) + group.granule_s
-            found.append(Window(label=label, start_s=start, end_s=end))
-    return tuple({window.label: window for window in found}.values())
+            parts.append(Window(label=label, start_s=start, end_s=end))
+    return tuple({window.label: window for window in parts}.values())
 
 
 def figure(groups: list[Lived]) -> go.Figure:
-    """A histogram for each group over one axis, with its timeout and the granule drawn in."""
-    made = stacked([_panel(group) for group in groups], head_px=26)
+    """A histogram for each group over one axis, with its timeout and granule."""
+    chart = stacked([_panel(group) for group in groups], head_px=26)
     end = 1.06 * max(map(longest_s, groups))
-    made.update_layout(xaxis=time_axis(0, end, "seconds after the last packet"), bargap=0)
+    chart.update_layout(xaxis=time_axis(0, end, "seconds after the last packet"), bargap=0)
     for number, group in enumerate(groups):
-        _mark_timeouts(made, axis_name("y", number), group)
-    return made
+        _mark_timeouts(chart, axis_name("y", number), group)
+    return chart
 
 
 def _panel(group: Lived) -> Panel:
@@ -139,11 +139,11 @@ def _title(group: Lived) -> str:
 
 
 def _edges(group: Lived) -> Floats:
-    """Bins of an eighth of a granule, wider where that gave too many; a granule to either side."""
+    """Bins of an eighth of a granule, wider where that gives more than MOST_BINS."""
     both = np.concatenate([group.observed_s, group.predicted_s])
     low, high = float(both.min()), float(both.max())
     width = max((group.granule_s or 1.0) / BINS_PER_GRANULE, (high - low) / MOST_BINS)
-    zero = group.timeout_s or 0.0  # the timeout is an edge: what went before it stands before it
+    zero = group.timeout_s or 0.0  # the timeout is an edge: no bin mixes earlier and later expiries
     steps = np.arange(np.floor((low - zero) / width) - 1, np.floor((high - zero) / width) + 3)
     return zero + steps * width
 
@@ -157,7 +157,7 @@ def _bars(edges: Floats, counts: Counts) -> go.Bar:
         width=float(np.diff(edges)[0]),
         offset=0,
         marker={"color": CALM, "line": {"width": 0.5, "color": CALM}},
-        hovertemplate="%{y} seen to go %{x:.2f} s after their last packet<extra></extra>",
+        hovertemplate="%{y} expired %{x:.2f} s after their last packet<extra></extra>",
     )
 
 
@@ -168,14 +168,14 @@ def _outline(edges: Floats, counts: Counts) -> go.Scatter:
         y=np.append(counts, 0),
         mode="lines",
         line={"shape": "hv", "width": 1.6, "color": PALETTE["blue"][0]},
-        hovertemplate="%{y} predicted to go from %{x:.2f} s on<extra></extra>",
+        hovertemplate="%{y} predicted to expire from %{x:.2f} s on<extra></extra>",
     )
 
 
-def _mark_timeouts(made: go.Figure, axis: str, group: Lived) -> None:
+def _mark_timeouts(chart: go.Figure, axis: str, group: Lived) -> None:
     if group.timeout_s is not None:
         if group.granule_s is not None:
-            made.add_shape(
+            chart.add_shape(
                 type="rect",
                 x0=group.timeout_s,
                 x1=group.timeout_s + group.granule_s,
@@ -188,15 +188,15 @@ def _mark_timeouts(made: go.Figure, axis: str, group: Lived) -> None:
             )
         name = "fixed" if group.timeout_name == "fixed" else group.timeout_name
         joined = " " if name == "fixed" else " = "
-        _mark(made, axis, group.timeout_s, f"{name}{joined}{setting(group.timeout_s)}", "solid")
+        _mark(chart, axis, group.timeout_s, f"{name}{joined}{setting(group.timeout_s)}", "solid")
     other_s = None if group.timeout_name == "tcpfin" else group.tcpfin_s
     if other_s is not None and other_s <= 1.06 * longest_s(group):
-        _mark(made, axis, other_s, f"tcpfin = {setting(other_s)}", "6px,4px")
+        _mark(chart, axis, other_s, f"tcpfin = {setting(other_s)}", "6px,4px")
 
 
-def _mark(made: go.Figure, axis: str, at_s: float, text: str, dash: str) -> None:
-    at_left = at_s < 0.2 * made.layout.xaxis.range[1]
-    made.add_shape(
+def _mark(chart: go.Figure, axis: str, at_s: float, text: str, dash: str) -> None:
+    at_left = at_s < 0.2 * chart.layout.xaxis.range[1]
+    chart.add_shape(
         type="line",
         x0=at_s,
         x1=at_s,
@@ -205,7 +205,7 @@ def _mark(made: go.Figure, axis: str, at_s: float, text: str, dash: str) -> None
         yref=f"{axis} domain",
         line={"width": 1.6, "dash": dash, "color": INK},
     )
-    made.add_annotation(
+    chart.add_annotation(
         x=at_s,
         y=1,
         yref=f"{axis} domain",
@@ -221,18 +221,18 @@ def _mark(made: go.Figure, axis: str, at_s: float, text: str, dash: str) -> None
 
 
 def caption(groups: list[Lived]) -> str:
-    """What was measured of each group, beside the timeout that governs it."""
+    """The measured lifetimes of each group, and its timeout."""
     return " ".join([*map(_sentence, groups), _key(groups)]).strip()
 
 
 def _sentence(group: Lived) -> str:
     head = f"In {group.state} on {group.director} "
     if not group.observed_s.size:
-        n = plural(group.predicted_s.size, "entry", "entries")
-        return f"{head}{n} are predicted; none was seen to go."
+        n = plural(group.predicted_s.size, "predicted entry", "predicted entries")
+        return f"{head}{n}; no expiry was seen."
     low, high = float(group.observed_s.min()), float(group.observed_s.max())
     text = (
-        f"{head}{plural(group.observed_s.size, 'entry', 'entries')} went {low:.2f} to "
+        f"{head}{plural(group.observed_s.size, 'entry', 'entries')} expired {low:.2f} to "
         f"{seconds(high)} after the last packet"
     )
     if group.timeout_s is None:
@@ -249,22 +249,22 @@ def _key(groups: list[Lived]) -> str:
     if not groups:
         return ""
     return (
-        "Bars: entries seen to go. Outline: what the packets predict. Upright line: the timeout; "
+        "Bars: expiries seen. Outline: predicted from the packets. Vertical line: the timeout; "
         "shaded: the granule that the timer may add."
     )
 
 
 def _row(group: Lived) -> tuple[Cell, ...]:
-    seen, told = group.observed_s, group.predicted_s
+    observed, predicted = group.observed_s, group.predicted_s
     return (
         f"{group.state} on {group.director}",
         group.timeout_s,
         group.granule_s,
-        int(seen.size),
-        *(_numbers(seen) if seen.size else (None, None, None)),
-        int(told.size),
-        float(told.min()) if told.size else None,
-        float(told.max()) if told.size else None,
+        int(observed.size),
+        *(_numbers(observed) if observed.size else (None, None, None)),
+        int(predicted.size),
+        float(predicted.min()) if predicted.size else None,
+        float(predicted.max()) if predicted.size else None,
     )
 
 

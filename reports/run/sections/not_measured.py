@@ -1,4 +1,4 @@
-"""What a run could not know, and why."""
+"""The section on what the run did not measure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def section(analysis: Analysis) -> Section:
-    """Each with its reason."""
+    """The quantities not measured, each with its reason."""
     return Section(
         id="not-measured",
         title="What this run did not measure",

@@ -1,4 +1,4 @@
-"""Where the numbers come from: who ran what, where, and how well its clocks were known."""
+"""The section on how the run was measured: command, versions, timeouts, clocks, manifest."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 COMMANDS = ("command_line", "command", "argv")
 PROGRAM = ("program", "program_version", "version")
 CLOCK = "clock_uncertainty_ms"
-OF_A_DIRECTOR = {  # what is said of each director, and where the manifest may have it
+OF_A_DIRECTOR = {  # facts of each director, and the keys under which the manifest may have them
     "kernel": ("kernel",),
     "HZ": ("hz",),
     "timeouts": ("timeouts",),
@@ -41,28 +41,28 @@ def section(analysis: Analysis) -> Section:
 
 
 def summary(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
-    """What a doubter asks for first; None is said to be not measured."""
+    """The most important facts; None is shown as not measured."""
     yield "command line", _command(_first(manifest, COMMANDS))
-    yield "program", _said(_first(manifest, PROGRAM))
-    yield "host", _said(manifest.get("host"))
+    yield "program", _in_words(_first(manifest, PROGRAM))
+    yield "host", _in_words(manifest.get("host"))
     for name, facts in _directors(manifest.get("directors")):
         for label, keys in OF_A_DIRECTOR.items():
-            yield f"{name}: {label}", _said(_first(_worded(facts), keys))
+            yield f"{name}: {label}", _in_words(_first(_worded(facts), keys))
     capture = manifest.get("capture")
     known = capture if isinstance(capture, Mapping) else {}
-    yield "packets that the kernel dropped", _said(_first(known, ("dropped", "drops")))
-    yield "how it ended", _said(manifest.get("ended"))
+    yield "packets dropped by the capture", _in_words(_first(known, ("dropped", "drops")))
+    yield "how it ended", _in_words(manifest.get("ended"))
 
 
 def tables(analysis: Analysis) -> Iterator[tuple[str, str | None]]:
-    """Each director's table of entries: its size, and what the kernel said of it."""
+    """The size and occupancy of each director's table of entries."""
     for table in analysis.tables:
         yield f"{table.director}: table of entries", _size(table)
         if table.fullest is not None:
-            told = f"{in_words(table.fullest)} (/proc/net/ip_vs_status)"
-            yield f"{table.director}: table at its fullest", told
+            text = f"{in_words(table.fullest)} (/proc/net/ip_vs_status)"
+            yield f"{table.director}: table at its fullest", text
         elif table.resizes:
-            why = "the kernel tells it to root alone (/proc/net/ip_vs_status)"
+            why = "the kernel shows it only to root (/proc/net/ip_vs_status)"
             yield f"{table.director}: table at its fullest", f"not measured: {why}"
 
 
@@ -78,12 +78,12 @@ def _size(table: DirectorTable) -> str | None:
     if table.conn_max is not None:
         parts.append(f"at most {table.conn_max:,} entries (conn_max)")
     if table.entry_bytes is not None:
-        parts.append(f"{table.entry_bytes} bytes an entry at least, by the kernel's boot line")
+        parts.append(f"at least {table.entry_bytes} bytes per entry, by the kernel's log")
     return "; ".join(parts)
 
 
 def laws(analysis: Analysis) -> Iterator[tuple[str, str | None]]:
-    """Which kernel's law each director was predicted by, and what of it is uncertain."""
+    """The kernel rules by which each director was predicted, and what is uncertain in them."""
     for row in analysis.laws:
         of = f"Linux {row.law}" + (", assumed: its kernel is not known" if row.assumed else "")
         yield f"{row.director}: IPVS law", " ".join((f"{of}.", *row.since))
@@ -92,11 +92,11 @@ def laws(analysis: Analysis) -> Iterator[tuple[str, str | None]]:
 
 
 def _worded(facts: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A director's facts, with how well its clock is known in words."""
+    """A director's facts, with the uncertainty of its clock in words."""
     within_ms = facts.get(CLOCK)
     if not isinstance(within_ms, int | float):
         return facts
-    return {**facts, CLOCK: f"told from its uptime at each poll, to within {within_ms:.1f} ms"}
+    return {**facts, CLOCK: f"from its uptime at each poll, ± {within_ms:.1f} ms"}
 
 
 def _first(facts: Mapping[str, Any], keys: Sequence[str]) -> Any:
@@ -104,7 +104,7 @@ def _first(facts: Mapping[str, Any], keys: Sequence[str]) -> Any:
 
 
 def _directors(value: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """A manifest lists them by name, or as a list with names."""
+    """The directors of a manifest, which has them by name or in a list with names."""
     if isinstance(value, Mapping):
         named = [(str(name), facts) for name, facts in value.items()]
     elif isinstance(value, (list, tuple)):
@@ -120,9 +120,9 @@ def _command(value: Any) -> str | None:
     return None if value is None else str(value)
 
 
-def _said(value: Any) -> str | None:
+def _in_words(value: Any) -> str | None:
     if isinstance(value, Mapping):
-        parts = [f"{key} {_said(item)}" for key, item in value.items() if item is not None]
+        parts = [f"{key} {_in_words(item)}" for key, item in value.items() if item is not None]
         return ", ".join(parts) or None
     if isinstance(value, (list, tuple)):
         return ", ".join(map(str, value)) or None

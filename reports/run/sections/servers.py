@@ -1,4 +1,4 @@
-"""Real servers: their shares against their weights, and what the director held of each."""
+"""The section on real servers: shares against weights, and entries at the peak."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from analyzer.charts.pictures import Share, Shares
     from analyzer.results import Analysis
 
-SERVERS = 24  # that are drawn, those with most entries
+SERVERS = 24  # drawn, those with most entries
 ROW_PX, LEAST_PX = 30, 60
-TABLES = 24  # of a director and service, each at its peak
-UNLIKELY = 0.001  # as the finding has it
+TABLES = 24  # shown, each of a director and service at its peak
+UNLIKELY = 0.001  # as in the finding "imbalance"
 
 
 def section(analysis: Analysis) -> Section:
-    """The director that saw most entries, and each director's table at its peak."""
+    """The shares on the director with most entries, and each director's table at its peak."""
     shares = busiest(analysis)
     charts = (_shares_chart(shares), _peak_chart(shares)) if shares else ()
     names = {name for row in shares.servers for name in row.states} if shares else set()
@@ -46,20 +46,20 @@ def section(analysis: Analysis) -> Section:
 
 
 def busiest(analysis: Analysis) -> Shares | None:
-    """The shares of the director that saw most entries; None where none was seen."""
+    """The shares on the director with most entries; None without entries."""
     known = analysis.pictures.shares
-    return max(known, key=lambda one: sum(row.entries for row in one.servers), default=None)
+    return max(known, key=lambda shares: sum(row.entries for row in shares.servers), default=None)
 
 
 def verdict(shares: Shares) -> str:
-    """Whether the shares are those of the weights, in one sentence."""
+    """Whether the shares agree with the weights, in one sentence."""
     if shares.why_no_test is not None:
         return f"Not tested against the weights: {shares.why_no_test}."
     if shares.p is None:
-        return "A real server of weight 0 got connections, which no test allows for."
+        return "A real server of weight 0 got connections, so the shares cannot be tested."
     if shares.p < UNLIKELY:
-        return f"Not what the weights say: chi-square p = {shares.p:.1g}."
-    return f"As the weights say: chi-square p = {shares.p:.2g}."
+        return f"The shares differ from the weights: chi-square p = {shares.p:.1g}."
+    return f"The shares agree with the weights: chi-square p = {shares.p:.2g}."
 
 
 def _drawn(shares: Shares) -> list[Share]:
@@ -69,7 +69,7 @@ def _drawn(shares: Shares) -> list[Share]:
 
 def _left_out(shares: Shares) -> str:
     more = len(shares.servers) - SERVERS
-    return f" {plural(more, 'real server')} with fewer entries left out." if more > 0 else ""
+    return f" {plural(more, 'real server')} with fewer entries not shown." if more > 0 else ""
 
 
 def _shares_chart(shares: Shares) -> Chart:
@@ -105,14 +105,14 @@ def _shares_chart(shares: Shares) -> Chart:
         )
     top = max([*expected, *bars.x])
     title = f"Share of {plural(total, 'entry', 'entries')} on {plain(shares.director, 30)}, %"
-    said = ", ".join(
+    shares_in_words = ", ".join(
         f"{row.real_server} {share(row.entries, total)} (weight {_weight(row)})" for row in rows[:6]
     )
     more = f" and {len(rows) - 6} more" if len(rows) > 6 else ""
     return Chart(
         id="shares-chart",
         figure=_horizontal(title, names, traces, top),
-        caption=f"{verdict(shares)} Upright marks: what the weights say. {said}{more}."
+        caption=f"{verdict(shares)} Vertical marks: expected by weight. {shares_in_words}{more}."
         + _left_out(shares),
         table=DataTable(
             columns=("real server", "weight", "entries", "expected", "share, %"),
@@ -140,7 +140,7 @@ def _peak_chart(shares: Shares) -> Chart:
     held = ", ".join(f"{sum(row.states.values()):,} of {row.real_server}" for row in rows[:6])
     return Chart(
         id="held-chart",
-        figure=_horizontal("Its entries at the peak, by their last state", names, traces, top)
+        figure=_horizontal("Entries at the peak, by last state", names, traces, top)
         if top
         else None,
         caption=f"At its peak {shares.director} held {held}{' and more' if len(rows) > 6 else ''}."
@@ -189,7 +189,7 @@ def _horizontal(title: str, names: list[str], traces: list[Any], top: float) -> 
             "tickcolor": PAPER,
         },
     )
-    made = stacked([panel], head_px=26, foot_px=34)
+    figure = stacked([panel], head_px=26, foot_px=34)
     axis = whole_numbers(max(1, round(top)))
-    made.update_layout(xaxis={**axis, "range": [0, axis["range"][1]], "fixedrange": True})
-    return made
+    figure.update_layout(xaxis={**axis, "range": [0, axis["range"][1]], "fixedrange": True})
+    return figure

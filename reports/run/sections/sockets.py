@@ -1,4 +1,4 @@
-"""The hosts' own TCP states beside the director's InActConn, on the run's clock."""
+"""The section on the TCP states of the hosts' sockets, beside the director's InActConn."""
 
 from __future__ import annotations
 
@@ -21,41 +21,41 @@ if TYPE_CHECKING:
     from analyzer.results import Analysis, SocketState
 
 SHOWN = ("TIME_WAIT", "FIN_WAIT2", "CLOSE_WAIT", "LAST_ACK", "FIN_WAIT1", "CLOSING", "SYN_SENT")
-"""States worth a curve; ESTABLISHED stands in the table alone."""
+"""States that have a curve; ESTABLISHED is only in the table."""
 
 POINTS = 2000  # of each curve
 
 
 def section(analysis: Analysis) -> Section | None:
-    """How long the hosts' own sockets waited, and the director; None where none were counted."""
+    """The hosts' waiting sockets, and the director; None if no sockets were counted."""
     if not analysis.sockets:
         return None
     return Section(
         id="sockets",
-        title="Which state the hosts' own sockets were in",
-        summary="A host forgets a closed connection by its own rules (TIME_WAIT, 60 s in Linux, "
-        "which no sysctl changes); the director knows nothing of it, and waits by its own.",
+        title="States of the hosts' sockets",
+        summary="A host keeps a closed connection by its own rules (TIME_WAIT, 60 s in Linux, "
+        "which no sysctl changes), independently of the director's entry.",
         charts=(_chart(analysis),),
     )
 
 
 def sentences(analysis: Analysis) -> list[str]:
-    """Each host's waiting sockets in words."""
+    """Sentences about each host's sockets in TIME_WAIT, without full stops."""
     return [_sentence(row) for row in analysis.sockets if row.state == "TIME_WAIT"]
 
 
 def _sentence(row: SocketState) -> str:
-    told = f"{plain(row.host)} had up to {row.peak:,} sockets in TIME_WAIT"
+    text = f"{plain(row.host)} had up to {row.peak:,} sockets in TIME_WAIT"
     if row.held_s is not None:
         spread = seconds(row.held_s.uncertainty)
-        return f"{told}, each for {seconds(row.held_s.value)} ± {spread}"
-    return f"{told}; {row.last:,} at the last count"
+        return f"{text}, each for {seconds(row.held_s.value)} ± {spread}"
+    return f"{text}; {row.last:,} at the last count"
 
 
 def _chart(analysis: Analysis) -> Chart:
     director = _peak_inactive(analysis)
-    told = sentences(analysis) or ["No socket was seen in TIME_WAIT"]
-    caption = ". ".join([*told, *([director] if director else [])]) + "."
+    texts = sentences(analysis) or ["No socket was seen in TIME_WAIT"]
+    caption = ". ".join([*texts, *([director] if director else [])]) + "."
     return Chart(
         id="sockets-chart",
         figure=_figure(analysis),
@@ -72,7 +72,7 @@ def _peak_inactive(analysis: Analysis) -> str:
 
 def _table(rows: Sequence[SocketState]) -> DataTable:
     return DataTable(
-        columns=("host", "state", "most", "at the last count", "each stayed, s"),
+        columns=("host", "state", "peak", "at the last count", "time in the state, s"),
         rows=[
             (row.host, row.state, row.peak, row.last, row.held_s.value if row.held_s else None)
             for row in rows
@@ -124,7 +124,7 @@ def _trace(curve: SocketCurve, number: int) -> go.Scatter:
 
 
 def _director_panel(analysis: Analysis) -> list[Panel]:
-    """InActConn of the director that held most, summed over its real servers."""
+    """InActConn of the director with most entries, summed over its real servers."""
     held = [peak for peak in analysis.peaks if peak.director and peak.inactive]
     if not held:
         return []

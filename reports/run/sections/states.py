@@ -1,4 +1,4 @@
-"""Entries by state over time, stacked: as polled, and as the packets predict."""
+"""The section on entries by state over time, polled and predicted, stacked."""
 
 from __future__ import annotations
 
@@ -37,21 +37,21 @@ STATES = {
 }
 OTHER = ("muted", "+")
 DIRECTORS = 3
-POINTS = 2000  # of each director's course
+POINTS = 2000  # of each director's series
 TITLES = {"observed": "polled", "predicted": "predicted from the packets"}
 TALL_PX, GAP_S = 150, 1e-3
 
 
 def section(analysis: Analysis) -> Section | None:
-    """How many entries were in each state; None where no entry was polled nor predicted."""
-    courses = shown(analysis)
-    if not courses:
+    """The number of entries in each state; None if no entry was polled or predicted."""
+    all_series = shown(analysis)
+    if not all_series:
         return None
     chart = Chart(
         id="states-chart",
-        figure=figure(analysis, courses),
-        caption=caption(courses) + on_forwarding(analysis),
-        table=_table(analysis, courses),
+        figure=figure(analysis, all_series),
+        caption=caption(all_series) + on_forwarding(analysis),
+        table=_table(analysis, all_series),
         clock="run",
     )
     return Section(
@@ -59,20 +59,20 @@ def section(analysis: Analysis) -> Section | None:
         title="Entries by state",
         charts=(chart,),
         template="sections/states.html",
-        facts={"legend": [(name, *STATES.get(name, OTHER)) for name in order(courses)]},
+        facts={"legend": [(name, *STATES.get(name, OTHER)) for name in order(all_series)]},
         shows=frozenset({"half-open", "synced-copies", "arp-flux"}),
     )
 
 
 def shown(analysis: Analysis) -> list[StateCourse]:
-    """The courses of the first directors that held an entry, polled before predicted."""
+    """The series of the first directors with entries, polled before predicted."""
     busy = [
-        course for course in analysis.pictures.states if any(map(_peak, course.counts.values()))
+        series for series in analysis.pictures.states if any(map(_peak, series.counts.values()))
     ]
-    directors = list(dict.fromkeys(course.director for course in busy))[:DIRECTORS]
+    directors = list(dict.fromkeys(series.director for series in busy))[:DIRECTORS]
     return sorted(
-        (course for course in busy if course.director in directors),
-        key=lambda course: (directors.index(course.director), course.source),
+        (series for series in busy if series.director in directors),
+        key=lambda series: (directors.index(series.director), series.source),
     )
 
 
@@ -80,61 +80,61 @@ def _peak(counts: Ints) -> int:
     return int(counts.max(initial=0))
 
 
-def order(courses: Sequence[StateCourse]) -> list[str]:
-    """The states that occur, from the bottom of the stack up; unknown ones last."""
-    found = {name for course in courses for name, n in course.counts.items() if n.any()}
-    return [*(name for name in STATES if name in found), *sorted(found - STATES.keys())]
+def order(all_series: Sequence[StateCourse]) -> list[str]:
+    """The states that occur, from the bottom of the stack up; unknown states last."""
+    names = {name for series in all_series for name, n in series.counts.items() if n.any()}
+    return [*(name for name in STATES if name in names), *sorted(names - STATES.keys())]
 
 
-def caption(courses: list[StateCourse]) -> str:
+def caption(all_series: list[StateCourse]) -> str:
     """The highest count of each state, polled and predicted."""
-    said = []
-    for course in courses:
-        peaks = [f"{_peak(course.counts[name]):,} in {name}" for name in order([course])]
-        source = "polled" if course.source == "observed" else "predicted"
-        said.append(f"On {course.director}, {source}: at most {listed(peaks)}.")
-    return " ".join(said)
+    sentences = []
+    for series in all_series:
+        peaks = [f"{_peak(series.counts[name]):,} in {name}" for name in order([series])]
+        source = "polled" if series.source == "observed" else "predicted"
+        sentences.append(f"On {series.director}, {source}: at most {listed(peaks)}.")
+    return " ".join(sentences)
 
 
-def figure(analysis: Analysis, courses: list[StateCourse]) -> go.Figure:
-    """A panel for each course, on the run's time axis."""
-    return on_time_axis(panels(courses), analysis.timeline, *span(analysis.timeline))
+def figure(analysis: Analysis, all_series: list[StateCourse]) -> go.Figure:
+    """A panel for each series, on the run's time axis."""
+    return on_time_axis(panels(all_series), analysis.timeline, *span(analysis.timeline))
 
 
-def panels(courses: Sequence[StateCourse]) -> list[Panel]:
-    """One for each course."""
-    return [_panel(course, number) for number, course in enumerate(courses)]
+def panels(all_series: Sequence[StateCourse]) -> list[Panel]:
+    """A panel for each series."""
+    return [_panel(series, number) for number, series in enumerate(all_series)]
 
 
-def _panel(course: StateCourse, number: int) -> Panel:
-    total = np.sum([np.zeros(course.t_s.size), *course.counts.values()], axis=0)
-    traces = [_area(course, name, number) for name in order([course])] or [_none(course)]
+def _panel(series: StateCourse, number: int) -> Panel:
+    total = np.sum([np.zeros(series.t_s.size), *series.counts.values()], axis=0)
+    traces = [_area(series, name, number) for name in order([series])] or [_none(series)]
     return Panel(
-        title=f"Entries on {plain(course.director, 40)}, {TITLES[course.source]}",
+        title=f"Entries on {plain(series.director, 40)}, {TITLES[series.source]}",
         height_px=TALL_PX,
         traces=traces,
         axis=whole_numbers(int(total.max(initial=0))),
     )
 
 
-def _none(course: StateCourse) -> go.Scatter:
-    """A line at zero where entries were read and there was none: without a trace there is no axis.
+def _none(series: StateCourse) -> go.Scatter:
+    """A line at zero for polls without entries: an axis needs a trace.
 
-    Where they were not read there is no line either.
+    It is empty if entries were not polled.
     """
     return go.Scatter(
-        x=course.t_s if course.t_s.size else [0.0],
-        y=np.zeros(course.t_s.size) if course.t_s.size else [None],
+        x=series.t_s if series.t_s.size else [0.0],
+        y=np.zeros(series.t_s.size) if series.t_s.size else [None],
         mode="lines",
         line={"width": 1, "color": PALETTE["muted"][0]},
         hoverinfo="skip",
     )
 
 
-def _area(course: StateCourse, name: str, number: int) -> go.Scatter:
+def _area(series: StateCourse, name: str, number: int) -> go.Scatter:
     hue, pattern = STATES.get(name, OTHER)
-    t_s, counts = course.t_s, course.counts[name]
-    if course.source == "observed":
+    t_s, counts = series.t_s, series.counts[name]
+    if series.source == "observed":
         t_s, counts = _emptied(t_s, counts)
     chosen = kept(counts, points=POINTS)
     colour = PALETTE[hue][0]
@@ -160,21 +160,21 @@ def _area(course: StateCourse, name: str, number: int) -> go.Scatter:
 
 
 def _emptied(t_s: Floats, counts: Ints) -> tuple[Floats, Ints]:
-    """Zero from the last poll before each gap: an area cannot end otherwise."""
+    """Set the counts to zero in each gap, because an area cannot be interrupted."""
     starts = np.array([start for start, _ in curves.gaps(t_s)])
     at = np.searchsorted(t_s, starts) + 1
     return np.insert(t_s, at, starts + GAP_S), np.insert(counts, at, 0)
 
 
-def _table(analysis: Analysis, courses: list[StateCourse]) -> DataTable:
-    ends = [analysis.timeline.end_s, *(float(course.t_s[-1]) for course in courses)]
+def _table(analysis: Analysis, all_series: list[StateCourse]) -> DataTable:
+    ends = [analysis.timeline.end_s, *(float(series.t_s[-1]) for series in all_series)]
     edges = parts(max(end for end in ends if np.isfinite(end)) or 1.0)
     columns: dict[str, list[Cell]] = {heading(edges): edges[:-1].tolist()}
-    for course in courses:
-        holds = course.source == "predicted"
-        for name in order([course]):
-            label = f"{course.director}: {name} {'predicted' if holds else 'polled'}"
-            columns[label] = highest(course.t_s, course.counts[name], edges, holds=holds)
+    for series in all_series:
+        holds = series.source == "predicted"
+        for name in order([series]):
+            label = f"{series.director}: {name} {'predicted' if holds else 'polled'}"
+            columns[label] = highest(series.t_s, series.counts[name], edges, holds=holds)
     return DataTable(
         columns=tuple(columns),
         rows=tuple(zip(*columns.values(), strict=True)),

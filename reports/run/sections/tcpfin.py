@@ -1,4 +1,4 @@
-"""What InActConn would have been under other values of tcpfin, chosen with a slider."""
+"""The section on InActConn under other values of tcpfin, with a slider."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from analyzer.results import Analysis
 
 HEIGHT_PX = 220
-SAME = 0.01  # s of the time inactive: less is no effect
+SAME = 0.01  # s: a smaller change of the inactive time is no effect
 
 
 def section(analysis: Analysis) -> Section | None:
@@ -41,12 +41,12 @@ def section(analysis: Analysis) -> Section | None:
         summary=verdict(others) + on_forwarding(analysis),
         charts=(chart,),
         template="sections/tcpfin.html",
-        facts={"choices": choices(others), "rate": rate, "own": own(others).tcpfin_s},
+        facts={"choices": choices(others), "rate": rate, "own": in_force_of(others).tcpfin_s},
     )
 
 
 def shown(analysis: Analysis) -> list[OtherTcpfin]:
-    """The values of the director that held most entries."""
+    """The results for the director with most entries."""
     others = analysis.pictures.tcpfin
     sizes = {other.answer.director: _entries(other) for other in others}
     busiest = max(sizes, key=lambda name: sizes[name], default=None)
@@ -57,18 +57,18 @@ def _entries(other: OtherTcpfin) -> int:
     return sum(group.n for group in other.answer.groups)
 
 
-def own(others: list[OtherTcpfin]) -> OtherTcpfin:
-    """The one that was in force."""
+def in_force_of(others: list[OtherTcpfin]) -> OtherTcpfin:
+    """The result for the tcpfin that was in force."""
     return next(other for other in others if other.is_own)
 
 
 def matters(others: list[OtherTcpfin]) -> bool:
     """Whether any of the values changes how long entries are inactive."""
-    return any(abs(other.inactive_s - own(others).inactive_s) > SAME for other in others)
+    return any(abs(other.inactive_s - in_force_of(others).inactive_s) > SAME for other in others)
 
 
 def rate_per_s(analysis: Analysis) -> float | None:
-    """The run's own rate of connections, as sent, else by the SYNs; None of a short burst."""
+    """The run's rate of connections, by requests or else by SYNs; None for a short burst."""
     requests = analysis.requests
     if requests.rate_per_s is not None:
         is_carried = carries_rate(requests.sent, requests.duration_s)
@@ -80,24 +80,24 @@ def rate_per_s(analysis: Analysis) -> float | None:
 
 
 def verdict(others: list[OtherTcpfin]) -> str:
-    """In one sentence, whether tcpfin matters here."""
-    mine = own(others)
-    director = mine.answer.director
-    if not mine.inactive_s and not matters(others):
+    """Whether tcpfin matters in this run, in one sentence."""
+    in_force = in_force_of(others)
+    director = in_force.answer.director
+    if not in_force.inactive_s and not matters(others):
         return f"No entry on {director} became inactive, so no tcpfin would change InActConn."
     if not matters(others):
         return (
-            f"tcpfin does not matter here: whatever its value, the entries on {director} would "
-            f"have been inactive for {seconds(mine.inactive_s)} on average."
+            f"tcpfin does not matter here: with any value, the entries on {director} would have "
+            f"been inactive for {seconds(in_force.inactive_s)} on average."
         )
     return (
-        f"tcpfin matters here: with its {setting(mine.tcpfin_s)} an entry on {director} was "
-        f"inactive for {seconds(mine.inactive_s)} on average; choose another value."
+        f"tcpfin matters here: with {setting(in_force.tcpfin_s)} an entry on {director} was "
+        f"inactive for {seconds(in_force.inactive_s)} on average. Choose another value to compare."
     )
 
 
 def choices(others: list[OtherTcpfin]) -> list[dict[str, Any]]:
-    """What the slider says of each value."""
+    """The values of the slider, with their results."""
     return [
         {
             "key": f"tcpfin-{number}",
@@ -111,7 +111,7 @@ def choices(others: list[OtherTcpfin]) -> list[dict[str, Any]]:
 
 
 def figure(others: list[OtherTcpfin]) -> go.Figure:
-    """InActConn as it was predicted, and dashed as it would be under each other value."""
+    """InActConn as predicted, and dashed under each other value."""
     end_s = max(float(o.answer.curve.t_s[-1]) for o in others if o.answer.curve.t_s.size)
     traces = [_line(number, other, end_s) for number, other in enumerate(others)]
     traces.sort(key=lambda trace: trace.legendgroup == "was")
@@ -122,11 +122,11 @@ def figure(others: list[OtherTcpfin]) -> go.Figure:
         traces=traces,
         axis=whole_numbers(top),
     )
-    made = stacked([panel], head_px=26)
-    made.update_layout(
+    chart = stacked([panel], head_px=26)
+    chart.update_layout(
         xaxis=time_axis(-0.015 * end_s, 1.015 * end_s, "seconds since the start of the run")
     )
-    return made
+    return chart
 
 
 def _line(number: int, other: OtherTcpfin, end_s: float) -> go.Scatter:
@@ -151,19 +151,19 @@ def _line(number: int, other: OtherTcpfin, end_s: float) -> go.Scatter:
 
 
 def caption(others: list[OtherTcpfin]) -> str:
-    """What the chart shows, and where the numbers come from."""
+    """The chart in words."""
     doubts = sorted({other.answer.doubt for other in others if other.answer.doubt})
     return " ".join(
         [
-            f"Solid: with the {setting(own(others).tcpfin_s)} that were in force. Dashed: the same "
-            "packets under the value chosen, replayed through the kernel's tables and timers.",
+            f"Solid: tcpfin = {setting(in_force_of(others).tcpfin_s)}, as in force. Dashed: the "
+            "same packets with the chosen value, by the kernel's tables and timers.",
             *(f"Not certain: {doubt}." for doubt in doubts),
         ]
     )
 
 
 def table(others: list[OtherTcpfin], rate: float | None) -> DataTable:
-    """Each value: the peak, how long entries are inactive, and where it settles."""
+    """A row for each value: peak, inactive time per entry, steady InActConn."""
     columns = ["tcpfin, s", "peak InActConn", "inactive, s per entry"]
     if rate is not None:
         columns.append(f"settles at {count(rate)}/s")
@@ -178,5 +178,5 @@ def table(others: list[OtherTcpfin], rate: float | None) -> DataTable:
             )
             for other in others
         ],
-        note="Where it settles under a steady load: rate times the time that an entry is inactive.",
+        note="InActConn under a steady load settles at the rate times the inactive time per entry.",
     )

@@ -30,14 +30,14 @@ if TYPE_CHECKING:
     from reports.charts.series import Series
 
 POINTS = 50_000  # of all curves together
-MOST = 4000  # of one; the widest screen shows about one for each
-MARKS = 250  # of one curve that are drawn for their shape, and
-BETWEEN = 150  # of the others, in whatever part of the time is looked at: each is slow to draw
-MANY = 120  # polls of a curve, from which on its marks are small
+MOST = 4000  # points of one curve: about one for each pixel of the widest screen
+MARKS = 250  # marks of one curve that are drawn for its shape, and
+BETWEEN = 150  # of its other marks in the part of the time in view: marks are slow to draw
+MANY = 120  # polls of a curve from which on its marks are small
 
 
 def section(analysis: Analysis) -> Section:
-    """What happened, second by second."""
+    """The timeline with its legend, windows and events."""
     chart = Chart(
         id="timeline-chart",
         figure=timeline(analysis),
@@ -88,7 +88,7 @@ def section(analysis: Analysis) -> Section:
 
 
 def timeline(analysis: Analysis) -> go.Figure | None:
-    """Requests, packets, ActiveConn and InActConn on one time axis; None when nothing is known."""
+    """Requests, packets, ActiveConn and InActConn on one time axis; None without data."""
     panels = [
         traffic.requests(analysis.timeline),
         traffic.packets(analysis.timeline),
@@ -99,7 +99,7 @@ def timeline(analysis: Analysis) -> go.Figure | None:
 
 
 def on_time_axis(panels: Sequence[Panel], timeline: Timeline, low: float, high: float) -> go.Figure:
-    """Panels over the run's time, with its events and gaps."""
+    """Panels over the run's time axis, with its events and gaps."""
     figure = stacked(panels)
     figure.update_layout(xaxis=time_axis(low, high, "seconds since the start of the run"))
     marks.draw(figure, timeline.observed, timeline.events, low, high)
@@ -110,7 +110,7 @@ def counters(timeline: Timeline, drawn: Sequence[Series]) -> list[Panel]:
     """ActiveConn and InActConn; none where no director was polled and nothing is predicted."""
     panels = (
         _counts(timeline, drawn, "active", "ActiveConn: open connections", 100),
-        _counts(timeline, drawn, "inactive", "InActConn: closed, not yet forgotten", 230),
+        _counts(timeline, drawn, "inactive", "InActConn: closed, not yet expired", 230),
     )
     return [panel for panel in panels if panel]
 
@@ -131,7 +131,7 @@ def _counts(
 
 
 def _observed(item: Series, count: curves.Count, points: int) -> list[go.Scatter]:
-    """The polls; many marks are two traces, of which the second is drawn in part."""
+    """The polls; many marks become two traces, of which the second is drawn in part."""
     if item.observed is None:
         return []
     values = getattr(item.observed, count)
@@ -154,7 +154,7 @@ def _polls(
     line: bool = False,
     most: int = 0,
 ) -> go.Scatter:
-    """Some of the polls: a line joins them or not; no more marks than ``most`` stand in view."""
+    """Some of the polls, with or without a line, and with at most ``most`` marks in view."""
     colour = PALETTE[item.hue][0]
     more = most > 0 and not line
     return go.Scatter(

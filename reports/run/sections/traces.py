@@ -1,4 +1,4 @@
-"""Connection traces: packets in a sequence diagram, the entry's states, and its expiry."""
+"""The section on connection traces: sequence diagrams with the entries' states and expiry."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CLOSERS: Mapping[str, str] = {
     "client": "the client closed first",
     "server": "the server closed first",
     "reset": "a reset ended it",
-    "none": "nobody closed it",
+    "none": "neither side closed it",
 }
 
 
@@ -32,7 +32,7 @@ class ShownTrace:
     Attributes:
         id: made from its number, never from a name.
         name: in the list.
-        sentence: the whole of it in words.
+        sentence: the trace in words.
     """
 
     id: str
@@ -43,11 +43,11 @@ class ShownTrace:
 
 
 def section(analysis: Analysis) -> Section:
-    """The traces of the analysis, the oddest first, grouped by the reason for each."""
+    """The traces, the most unusual first, grouped by reason."""
     groups: dict[str, list[ShownTrace]] = {}
     for number, trace in enumerate(analysis.traces):
         reason, _ = REASONS[trace.reasons[0]]
-        groups.setdefault(reason, []).append(_told(number, trace))
+        groups.setdefault(reason, []).append(_shown(number, trace))
     return Section(
         id="stories",
         title="One connection, packet by packet",
@@ -59,7 +59,7 @@ def section(analysis: Analysis) -> Section:
     )
 
 
-def _told(number: int, trace: ConnectionTrace) -> ShownTrace:
+def _shown(number: int, trace: ConnectionTrace) -> ShownTrace:
     return ShownTrace(
         id=f"trace-{number}",
         name=f"{trace.client} at {seconds(trace.first_s)}{_took(trace)}",
@@ -76,38 +76,42 @@ def _took(trace: ConnectionTrace) -> str:
 
 
 def sentence(trace: ConnectionTrace) -> str:
-    """A trace in words: whose connection, how it went, who keeps state of it and for how long."""
+    """A trace in words: the connection, its end, and who keeps state of it how long."""
     reasons = listed([REASONS[name][0] for name in trace.reasons])
     way = [*trace.directors, *([trace.real_server] if trace.real_server else [])]
     through = f" through {listed(way)}" if way else ""
     spent = clock(trace.last_s - trace.first_s)
     packets = plural(trace.packets_in_all, "packet")
     failed = f" It failed: {trace.error}." if trace.error else ""
-    told = [_remembered(retention, trace) for retention in trace.retentions]
-    after = f" After the last packet: {'; '.join(told)}." if told else ""
+    retentions = [_retention_in_words(retention, trace) for retention in trace.retentions]
+    after = f" After the last packet: {'; '.join(retentions)}." if retentions else ""
     return (
         f"{trace.client} to {trace.vip}{through}: {packets} in {spent}; "
-        f"{CLOSERS[trace.closer]}.{failed}{after} Offered because: {reasons}."
+        f"{CLOSERS[trace.closer]}.{failed}{after} Chosen because: {reasons}."
     )
 
 
-def _remembered(retention: Retention, trace: ConnectionTrace) -> str:
+def _retention_in_words(retention: Retention, trace: ConnectionTrace) -> str:
     whose = f"the entry on {retention.name}" if retention.name else f"the {ENDS[retention.holder]}"
     if retention.until_s is None:
         return f"{whose} in {retention.state}, {retention.why}"
     length = seconds(retention.until_s - trace.last_s)
     margin = f" ± {seconds(retention.margin_s)}" if retention.margin_s else ""
-    verb = {"predicted": "predicted to go", "seen": "seen to go", "inferred": "forgets"}
+    verb = {
+        "predicted": "predicted to expire",
+        "seen": "seen to expire",
+        "inferred": "inferred to end",
+    }
     if retention.holder == "director":
-        return f"{whose} in {retention.state} is {verb[retention.basis]} at {length}{margin}"
-    return f"{whose} keeps {retention.state} until {length} ({retention.why})"
+        return f"{whose} in {retention.state} is {verb[retention.basis]} after {length}{margin}"
+    return f"{whose} keeps {retention.state} for {length} ({retention.why})"
 
 
 # -- the table -----------------------------------------------------------------------------------
 
 
 def table(trace: ConnectionTrace) -> DataTable:
-    """What the diagram shows, row by row."""
+    """The diagram's rows as a table."""
     rows = [(packet.t_s, _packet_row(packet, trace)) for packet in trace.packets]
     rows += [
         (retention.until_s, _end_row(retention, trace))
@@ -115,7 +119,7 @@ def table(trace: ConnectionTrace) -> DataTable:
         if retention.until_s is not None
     ]
     return DataTable(
-        columns=("after the first packet", "what", "from and to", "known", "entry then"),
+        columns=("after the first packet", "event", "from and to", "basis", "entry's state"),
         rows=[row for _, row in sorted(rows, key=lambda timed: timed[0])],
     )
 
@@ -130,17 +134,17 @@ def _packet_row(packet: Packet, trace: ConnectionTrace) -> tuple[Cell, ...]:
 
 
 def _state_at(trace: ConnectionTrace, t_s: float) -> str:
-    held = [
+    states = [
         span.state
         for span in trace.predicted
         if span.from_s <= t_s and (span.until_s is None or t_s < span.until_s)
     ]
-    return held[-1] if held else "none"
+    return states[-1] if states else "none"
 
 
 def _end_row(retention: Retention, trace: ConnectionTrace) -> tuple[Cell, ...]:
     assert retention.until_s is not None
-    what = "entry goes" if retention.holder == "director" else f"{retention.state} ends"
+    what = "entry expires" if retention.holder == "director" else f"{retention.state} ends"
     after = clock(retention.until_s - trace.first_s)
     margin = f" ± {seconds(retention.margin_s)}" if retention.margin_s else ""
     return (

@@ -1,4 +1,4 @@
-"""The same packets under other assumptions, beside what was: a chart, a table, a sentence."""
+"""The section on the same packets under other assumptions."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 HEIGHT_PX = 200
 POINTS = 4000
-AS_IT_WAS, OTHERWISE = "as it was", "as it would be"
+AS_IT_WAS, OTHERWISE = "predicted", "under the assumption"
 STYLES = {AS_IT_WAS: ("blue", "solid"), OTHERWISE: ("orange", "8px,4px")}
 
 
 def section(analysis: Analysis) -> Section | None:
-    """The same packets under what ``--what-if`` assumes; None without it."""
+    """The same packets under the assumptions of ``--what-if``; None without any."""
     if not analysis.what_if:
         return None
     chart = Chart(
@@ -38,20 +38,20 @@ def section(analysis: Analysis) -> Section | None:
     )
 
 
-def told(analysis: Analysis) -> tuple[WhatIf, ...]:
-    """The answers that say something: directors that would have held an entry."""
+def non_empty(analysis: Analysis) -> tuple[WhatIf, ...]:
+    """The answers for directors that would have held an entry."""
     return tuple(answer for answer in analysis.what_if if answer.groups)
 
 
 def as_it_was(analysis: Analysis, answer: WhatIf) -> Curve | None:
-    """What the packets predict under the assumptions that held; None without a prediction."""
+    """The prediction without the assumptions; None if there is none."""
     predicted = curves.of(answer.director, analysis.timeline.predicted)
     return curves.sum_of_steps(predicted) if predicted else None
 
 
 def _figure(analysis: Analysis) -> go.Figure | None:
-    """InActConn, a panel for each director: as it was, and as it would be."""
-    answers = told(analysis)
+    """InActConn, a panel for each director: predicted, and under the assumptions."""
+    answers = non_empty(analysis)
     if not answers:
         return None
     end_s = max(float(answer.curve.t_s[-1]) for answer in answers)
@@ -91,14 +91,14 @@ def _line(name: str, curve: Curve, end_s: float) -> go.Scatter:
 
 
 def caption(analysis: Analysis) -> str:
-    """What the chart shows, with its numbers."""
-    key = [f"Solid: {AS_IT_WAS}; dashed: {OTHERWISE}."] if told(analysis) else []
+    """The chart in words."""
+    key = [f"Solid: {AS_IT_WAS}; dashed: {OTHERWISE}."] if non_empty(analysis) else []
     return " ".join([*key, *sentences(analysis)])
 
 
 def sentences(analysis: Analysis) -> list[str]:
-    """The answers in words, and what is not certain of them."""
-    answers = told(analysis)
+    """The answers in words, and their uncertainties."""
+    answers = non_empty(analysis)
     doubts = sorted({answer.doubt for answer in answers if answer.doubt})
     return [
         *(_sentence(analysis, answer) for answer in answers),
@@ -125,4 +125,4 @@ def _forgotten(answer: WhatIf) -> str:
     if answer.forgotten_after_s is None:
         return ""
     after = wording.seconds(answer.forgotten_after_s)
-    return f", and the last entry would go {after} after the last packet"
+    return f", and the last entry would expire {after} after the last packet"

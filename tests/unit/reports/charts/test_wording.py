@@ -84,7 +84,7 @@ def test_a_fixed_timeout_is_not_called_a_setting() -> None:
 
 def test_a_timeout_that_was_not_read_is_said_to_be_unknown() -> None:
     group = replace(build.demo().lifetimes[0], timeout_s=None)
-    assert wording.timeout_label(group) == "tcpfin, its value not measured"
+    assert wording.timeout_label(group) == "tcpfin (value not measured)"
 
 
 def test_the_caption_of_the_timeline_has_its_numbers() -> None:

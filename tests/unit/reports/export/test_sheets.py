@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from analyzer.results import Event
-from reports.export.sheets import SHEETS, sheets, to_csv
+from reports.export.sheets import SHEETS, kinds_of, sheets, to_csv
 from tests.unit.reports import builders_analysis as build
 from tests.unit.reports.run.test_page import HOSTILE
 
@@ -25,13 +25,13 @@ def test_every_run_has_every_table_with_its_columns_and_types(name: str) -> None
     assert list(found) == list(SHEETS)
     for sheet, frame in found.items():
         kinds = {column: str(kind) for column, kind in frame.dtypes.items()}
-        assert kinds == dict(SHEETS[sheet][0]), sheet
+        assert kinds == kinds_of(SHEETS[sheet][0]), sheet
 
 
 def test_a_number_with_a_unit_says_so_in_its_name() -> None:
     bare = {"weight", "entries_expected"}
     for columns, _ in SHEETS.values():
-        for name, kind in columns:
+        for name, kind in kinds_of(columns).items():
             if kind == "float64" and name not in bare:
                 assert UNITS.search(name), name
 

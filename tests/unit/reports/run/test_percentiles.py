@@ -48,7 +48,7 @@ def test_what_fifty_requests_cannot_tell_is_said() -> None:
 def test_repeated_syns_are_told_with_the_rule_that_the_steps_show() -> None:
     found = SynRetries(steps=((1.0, 12), (3.0, 1)), usual_ms=1, other=2, rule="doubling", seen=13)
     (text,) = syn_sentences(found)
-    assert text.startswith("12 connects took about 1 s and 1 connect took about 3 s: a SYN or")
+    assert text.startswith("12 connects took about 1 s and 1 connect took about 3 s: the SYN or")
     assert "it doubles the wait each time" in text
     assert "The capture has 13 connections with more than one SYN." in text
     assert text.endswith("2 connects took 0.9 s or more without being near such a step.")

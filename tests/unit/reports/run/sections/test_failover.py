@@ -83,7 +83,7 @@ def test_a_run_that_was_no_failover_has_no_such_part() -> None:
 def test_predicted_stands_beside_observed_and_what_was_not_asked_is_not_measured() -> None:
     html = render_page(RUN)
     assert 'id="failover"' in html
-    for text in ("3.600", "3.620", "+0.020", "2.965 to 3.965", "over the way back"):
+    for text in ("3.600", "3.620", "+0.020", "2.965 to 3.965", "during the failback"):
         assert text in html
     rows = html[html.index("Entries on the directors") :]
     assert "not measured" in rows[: rows.index("</table>")]
@@ -106,7 +106,7 @@ def test_an_invalid_run_says_so_before_any_figure() -> None:
         replace(RUN, failover=replace(TOLD, valid=False, why_invalid="two holders"))
     )
     assert made is not None
-    assert made.summary.startswith("Invalid, not slow: two holders")
+    assert made.summary.startswith("This run is invalid: two holders")
 
 
 def test_a_name_from_the_wire_cannot_become_markup() -> None:

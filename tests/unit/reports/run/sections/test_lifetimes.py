@@ -71,14 +71,14 @@ def test_a_button_leads_to_each_timeout() -> None:
 
 def test_the_sentence_has_the_numbers() -> None:
     assert lifetimes.caption(lifetimes.drawn(fixed())).startswith(
-        "In TIME_WAIT on bal01 50 entries went 120.10 to 125.00 s after the last packet; the "
+        "In TIME_WAIT on bal01 50 entries expired 120.10 to 125.00 s after the last packet; the "
         "timeout, 120 s, is fixed in the kernel, and the timer adds up to 5.12 s."
     )
 
 
 def test_what_was_not_seen_to_go_is_said_so() -> None:
     run = with_group(observed_s=np.array([]))
-    assert "none was seen to go" in lifetimes.caption(lifetimes.drawn(run))
+    assert "no expiry was seen" in lifetimes.caption(lifetimes.drawn(run))
     (row,) = lifetimes.section(run).charts[0].table.rows  # type: ignore[union-attr]
     assert row[3:7] == (0, None, None, None)
 

@@ -21,12 +21,12 @@ def test_the_facts_of_the_run_and_of_each_director() -> None:
     assert told["bal01: timeouts"] == "tcp 900, tcpfin 20, udp 300"
     assert told["bal02: HZ"] == "100"
     assert told["bal01: clock offset"] == "offset_ms -3.1, uncertainty_ms 0.6"
-    assert told["packets that the kernel dropped"] == "0"
+    assert told["packets dropped by the capture"] == "0"
 
 
 def test_how_well_a_directors_clock_is_known_stands_with_its_unit() -> None:
     polled = {"directors": {"bal01": {"boot_at_ns": 1, "clock_uncertainty_ms": 1.313}}}
-    words = "told from its uptime at each poll, to within 1.3 ms"
+    words = "from its uptime at each poll, ± 1.3 ms"
     assert dict(summary(polled))["bal01: clock offset"] == words
 
 
@@ -42,7 +42,7 @@ def test_how_well_a_directors_clock_is_known_stands_with_its_unit() -> None:
 def test_what_is_not_there_is_not_measured(manifest: dict[str, Any]) -> None:
     told = dict(summary(manifest))
     assert told["command line"] is None
-    assert told["packets that the kernel dropped"] is None
+    assert told["packets dropped by the capture"] is None
 
 
 TABLE = DirectorTable(
@@ -69,7 +69,7 @@ def test_the_table_is_told_with_its_size_and_at_its_fullest() -> None:
         (
             "bal01: table of entries",
             "256 buckets when the run began; it grows by itself; 2,048 were seen; at most 20 "
-            "entries (conn_max); 288 bytes an entry at least, by the kernel's boot line",
+            "entries (conn_max); at least 288 bytes per entry, by the kernel's log",
         ),
         (
             "bal01: table at its fullest",

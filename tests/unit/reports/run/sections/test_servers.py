@@ -30,7 +30,7 @@ def test_bars_are_shares_and_marks_are_weights() -> None:
     assert shares.figure is not None
     bars, marks = shares.figure.data
     assert (list(bars.x), list(marks.x)) == ([60, 40], [75, 25])
-    assert shares.caption.startswith("Not what the weights say: chi-square p = 0.0005.")
+    assert shares.caption.startswith("The shares differ from the weights: chi-square p = 0.0005.")
     assert held.figure is not None
     assert [list(t.x) for t in held.figure.data] == [[9, 0]]
 
@@ -38,7 +38,7 @@ def test_bars_are_shares_and_marks_are_weights() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"p": 0.4}, "As the weights say: chi-square p = 0.4."),
+        ({"p": 0.4}, "The shares agree with the weights: chi-square p = 0.4."),
         ({"p": None, "why_no_test": "all weights are 0"}, "Not tested against the weights: all"),
         ({"p": None}, "A real server of weight 0 got connections"),
     ],
@@ -57,7 +57,7 @@ def test_many_real_servers_are_drawn_in_part_and_told_in_full() -> None:
     assert chart.figure is not None
     assert chart.table is not None
     assert (len(chart.figure.data[0].y), len(chart.table.rows)) == (servers.SERVERS, 40)
-    assert "16 real servers with fewer entries left out" in chart.caption
+    assert "16 real servers with fewer entries not shown" in chart.caption
 
 
 def test_nothing_seen_draws_nothing() -> None:

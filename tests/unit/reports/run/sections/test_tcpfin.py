@@ -51,8 +51,8 @@ def test_where_it_settles_is_rate_times_time_inactive() -> None:
 @pytest.mark.parametrize(
     ("inactive_s", "said"),
     [
-        ((10.3, 20.3, 60.3), "tcpfin matters here: with its 20 s an entry on bal01 was inactive"),
-        ((122.7, 122.7, 122.7), "tcpfin does not matter here: whatever its value"),
+        ((10.3, 20.3, 60.3), "tcpfin matters here: with 20 s an entry on bal01 was inactive"),
+        ((122.7, 122.7, 122.7), "tcpfin does not matter here: with any value"),
         ((0.0, 0.0, 0.0), "No entry on bal01 became inactive"),
     ],
 )

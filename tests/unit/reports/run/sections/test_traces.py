@@ -14,9 +14,9 @@ def test_a_sentence_tells_all_of_a_connection() -> None:
         "192.168.10.250:40001 to 192.168.10.2:80 through bal01 and 192.168.10.21:80: "
         "13 packets in 20.0 ms; the client closed first."
     )
-    assert "the client keeps TIME_WAIT until 60.00 s" in text
-    assert "the entry on bal01 in FIN_WAIT is predicted to go at 20.38 s" in text
-    assert text.endswith("Offered because: among the slowest requests and as most are.")
+    assert "the client keeps TIME_WAIT for 60.00 s" in text
+    assert "the entry on bal01 in FIN_WAIT is predicted to expire after 20.38 s" in text
+    assert text.endswith("Chosen because: among the slowest requests and as most are.")
 
 
 def test_a_failure_is_told() -> None:
@@ -32,7 +32,7 @@ def test_the_table_has_a_row_for_each_packet_and_each_end_in_the_order_of_time()
         "FIN",
         "FIN",
         "FIN",
-        "entry goes",
+        "entry expires",
         "TIME_WAIT ends",
     ]
     assert [row[4] for row in rows[:4]] == ["SYN_RECV", "SYN_RECV", "ESTABLISHED", "FIN_WAIT"]
