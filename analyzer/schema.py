@@ -22,9 +22,9 @@ from analyzer.client import failures
 from analyzer.estimate.counted import results as counted_results
 from analyzer.failover import results as failover_results
 from analyzer.forecast import document as forecast
-from analyzer.forecast.lives import Life, Question
+from analyzer.forecast.lifetimes import EntryLifetime, Question
 from analyzer.forecast.model import Band, PortBudget, TableMemory
-from analyzer.forecast.occupancy import Counts, Course
+from analyzer.forecast.occupancy import Counts, OccupancySeries
 from analyzer.ipvs import states
 from analyzer.ipvs.ipvsadm import model as texts
 from analyzer.ipvs.table_status import TableStatus
@@ -150,7 +150,7 @@ def predict() -> Schema:
     """Of ``analyzer predict --json``."""
     document = _Document()
     of = document.of
-    life = document.object_of(Life, left_out=frozenset({"lifetime_s"}))
+    life = document.object_of(EntryLifetime, left_out=frozenset({"lifetime_s"}))
     span = object_with({"min": of(float), "max": of(float)})
     body = object_with(
         {
@@ -169,7 +169,7 @@ def predict() -> Schema:
             "ports": of(PortBudget),
             "memory": of(TableMemory),
             "findings": of(tuple[results.Finding, ...]),
-            "course": of(Course),
+            "course": of(OccupancySeries),
         }
     )
     return _headed("analyzer predict --json", forecast.SCHEMA_VERSION, body, document)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StateCourse:
+class StateSeries:
     """How many entries of one director were in each state, over time.
 
     ``t_s`` ascends, shape (n,); each of ``counts`` has the same shape. Observed, there is a point
@@ -32,7 +32,7 @@ class StateCourse:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lived:
+class LifetimeSamples:
     """How long the entries of one state and timeout lived after their last packet, seconds.
 
     ``observed_s`` holds those seen to go, each known to ± ``uncertainty_s``; ``predicted_s`` all
@@ -91,8 +91,8 @@ class OtherTcpfin:
 class Pictures:
     """All of them; empty where a run cannot tell."""
 
-    states: tuple[StateCourse, ...] = ()
-    lived: tuple[Lived, ...] = ()
+    states: tuple[StateSeries, ...] = ()
+    lived: tuple[LifetimeSamples, ...] = ()
     shares: tuple[Shares, ...] = ()
     tcpfin: tuple[OtherTcpfin, ...] = ()
     latencies: Latencies | None = None

@@ -1,10 +1,9 @@
-"""A run beside an earlier one: what was set, what was measured, what was found.
+"""Judgement of a run against an earlier one: settings, measurements, findings.
 
-What was set is compared as words, what was measured by the tests of
-``analyzer.across_runs.regression``, and a finding that the earlier run did not have is told by its
-id. Only what is worse fails where one side is worse: a latency, and how many failed. What two runs
-cannot tell is skipped, with the reason; what only the earlier one measured is ``not measured``,
-which is never a pass.
+Settings are compared as texts, measurements by the tests of ``analyzer.across_runs.regression``,
+and new findings are reported by their ids. A lower latency or fewer failures never fail. What two
+runs cannot show is skipped, with the reason; what only the earlier run measured is ``not
+measured``, which is never a pass.
 """
 
 from __future__ import annotations
@@ -29,12 +28,12 @@ if TYPE_CHECKING:
 
 DEFAULT_TOLERANCE = 0.10
 MEDIAN_FLOOR_MS, TAIL_FLOOR_MS = 20.0, 200.0
-"""What a latency may grow by in any case. Scheduling on a busy machine moves a median by as much;
+"""Growth of a latency that never counts. Scheduling on a busy machine moves a median by as much;
 a tail within the shortest retransmission timeout (Linux' TCP_RTO_MIN) has no lost packet in it. A
-bound of your own belongs in an expectation: ``connect_p99<50ms``."""
+specific bound belongs in an expectation: ``connect_p99<50ms``."""
 BETWEEN_POLLS_S = 1.0
 RESTARTED_S = 5.0
-"""Two instants of one boot, each found by a run's own clock, lie nearer than this."""
+"""The largest difference between two measurements of one boot's time."""
 
 WORSE_IF_HIGHER = re.compile(
     r"failed(\(.*\))?|late|ended_early|syn_retries|(connect|first_byte|total)_.+"
@@ -46,7 +45,7 @@ TELLING = frozenset(
         "weight-zero-still-served",
     }
 )
-"""Findings about directors and servers; the others are about the measurement or are counted."""
+"""Findings about directors and servers that fail a comparison."""
 
 _PERCENT = re.compile(r"(\d{1,4}(?:\.\d{1,6})?) ?%")
 _NOT_THE_LOAD = frozenset({"target", "why"})
@@ -54,27 +53,27 @@ _SHOWN = 3
 
 
 def parse_tolerance(text: str) -> float:
-    """A tolerance such as ``10%``, as a share.
+    """Parse a tolerance such as ``10%``, as a share.
 
     Raises:
-        ExpectationError: it is none.
+        ExpectationError: the text is no tolerance.
     """
-    found = _PERCENT.fullmatch(text.strip())
-    if found is None:
+    match = _PERCENT.fullmatch(text.strip())
+    if match is None:
         raise ExpectationError(f"tolerance {text!r}: expected a share such as 10%")
-    return float(found[1]) / 100
+    return float(match[1]) / 100
 
 
 def judge_against(
     baseline: Analysis, analysis: Analysis, tolerance: float = DEFAULT_TOLERANCE
 ) -> list[Judgement]:
-    """Set a run beside an earlier one of the same load.
+    """Judge a run against an earlier run of the same load.
 
     Args:
         baseline: the run to compare with.
         analysis: the run that is judged.
-        tolerance: of peaks and latencies, as a share. A timeout may differ by what its
-            measurement leaves open and 0.1 s, a count by what chance explains.
+        tolerance: of peaks and latencies, as a share. A timeout may differ by its uncertainty
+            and 0.1 s, a count by what chance explains.
     """
     return [
         *_load(baseline, analysis),
@@ -88,10 +87,10 @@ def judge_against(
 
 
 def _load(baseline: Analysis, analysis: Analysis) -> Iterator[Judgement]:
-    """Nothing where the load was the same: what it was made of is no result."""
-    for one, which in ((analysis, "this run"), (baseline, "the baseline")):
-        if one.ending is not None and not one.ending.load_is_whole:
-            why = f"{which} was {one.ending.text}"
+    """Judgements of the load, only if it was interrupted or another one."""
+    for run, which in ((analysis, "this run"), (baseline, "the baseline")):
+        if run.ending is not None and not run.ending.load_is_whole:
+            why = f"{which} was {run.ending.text}"
             yield Judgement(text="load as before", outcome="not measured", why=why)
     other = _other_plan(baseline, analysis)
     if other:
@@ -100,7 +99,7 @@ def _load(baseline: Analysis, analysis: Analysis) -> Iterator[Judgement]:
 
 
 def _other_plan(baseline: Analysis, analysis: Analysis) -> list[str]:
-    plans = [one.manifest.get("plan") or {} for one in (baseline, analysis)]
+    plans = [run.manifest.get("plan") or {} for run in (baseline, analysis)]
     if not all(isinstance(plan, dict) for plan in plans):
         return []
     before, after = plans
@@ -116,7 +115,7 @@ def _other_plan(baseline: Analysis, analysis: Analysis) -> list[str]:
 
 
 def _settings(baseline: Analysis, analysis: Analysis) -> Iterator[Judgement]:
-    before, after = (dict(_set_in(one)) for one in (baseline, analysis))
+    before, after = (dict(_set_in(run)) for run in (baseline, analysis))
     restarts = _restarts(baseline, analysis)
     for key in before:
         if key in after:
@@ -136,17 +135,19 @@ def _setting(key: str, before: str, after: str, restarts: Mapping[str, str]) -> 
     text = f"{key} as before"
     if before == after:
         return Judgement(text=text, outcome="passed", measured=after)
-    told = f"{after}, was {before}"
-    told += "".join(f"; {why}" for name, why in restarts.items() if _names(key, name))
-    return Judgement(text=text, outcome="failed", measured=told, why=told)
+    text_of_change = f"{after}, was {before}"
+    text_of_change += "".join(
+        f"; {why}" for name, why in restarts.items() if _is_timeout_of(key, name)
+    )
+    return Judgement(text=text, outcome="failed", measured=text_of_change, why=text_of_change)
 
 
-def _names(key: str, director: str) -> bool:
+def _is_timeout_of(key: str, director: str) -> bool:
     return key.startswith("configured") and key.endswith(f", {director})")
 
 
 def _timeouts_set(analysis: Analysis) -> Iterator[tuple[str, str]]:
-    """The timeouts that each director said were in force."""
+    """The timeouts in force on each director, as it reported them."""
     for director, facts in _directors(analysis):
         for name, seconds in (facts.get("timeouts") or {}).items():
             if isinstance(seconds, (int, float)):
@@ -165,7 +166,7 @@ def _of_table(table: ServiceTable) -> Iterator[tuple[str, str]]:
 
 
 def _restarts(baseline: Analysis, analysis: Analysis) -> dict[str, str]:
-    """Directors that were started in between, with when."""
+    """Directors that booted between the runs, with the time."""
     booted = dict(_boots(baseline))
     return {
         name: f"{name} was started at {_clock(at_ns)}, after the earlier run"
@@ -206,50 +207,55 @@ def _measured(baseline: Analysis, analysis: Analysis, tolerance: float) -> Itera
     allowed = Tolerances(
         latency_share=tolerance,
         latency_ms=MEDIAN_FLOOR_MS,
-        peak_share=tolerance + _pace(baseline, analysis),
+        peak_share=tolerance + _rate_difference(baseline, analysis),
     )
-    for one in (*differences(baseline, analysis, allowed), *_more_counts(baseline, analysis)):
-        yield _judgement(_of_tail(one), pair)
+    for difference in (
+        *differences(baseline, analysis, allowed),
+        *_more_counts(baseline, analysis),
+    ):
+        yield _judgement(_of_tail(difference), pair)
 
 
-def _of_tail(one: Difference) -> Difference:
-    """A tail's difference is none within its own floor."""
-    if one.unit != "ms" or one.quantity.endswith("_p50") or one.low is None:
-        return one
-    tolerance = max(one.tolerance, TAIL_FLOOR_MS)
-    alike = one.verdict == "higher" and one.low <= tolerance
-    return replace(one, tolerance=tolerance, verdict="alike" if alike else one.verdict)
+def _of_tail(difference: Difference) -> Difference:
+    """A difference, within the wider tolerance of tails if it is one."""
+    if difference.unit != "ms" or difference.quantity.endswith("_p50") or difference.low is None:
+        return difference
+    tolerance = max(difference.tolerance, TAIL_FLOOR_MS)
+    alike = difference.verdict == "higher" and difference.low <= tolerance
+    return replace(
+        difference, tolerance=tolerance, verdict="alike" if alike else difference.verdict
+    )
 
 
-def _pace(baseline: Analysis, analysis: Analysis) -> float:
-    """By how much the two were sent at another rate, where the client set its own pace."""
+def _rate_difference(baseline: Analysis, analysis: Analysis) -> float:
+    """The relative difference of the rates of the two runs."""
     before, after = baseline.requests.rate_per_s, analysis.requests.rate_per_s
     return abs(after / before - 1) if before and after else 0.0
 
 
 def _more_counts(baseline: Analysis, analysis: Analysis) -> Iterator[Difference]:
     pair = (baseline, analysis)
-    slow = [_syn_retries(one) for one in pair]
+    slow = [_syn_retries(run) for run in pair]
     if all(whole for _, whole in slow):
         yield count_difference("syn_retries", slow[0], slow[1])
-    errors = [_errors_by_kind(one) for one in pair]
-    for kind in errors[0] | errors[1] if all(one.requests.sent for one in pair) else ():
-        counts = [(kinds[kind], one.requests.sent) for kinds, one in zip(errors, pair, strict=True)]
+    errors = [_errors_by_kind(run) for run in pair]
+    for kind in errors[0] | errors[1] if all(run.requests.sent for run in pair) else ():
+        counts = [(kinds[kind], run.requests.sent) for kinds, run in zip(errors, pair, strict=True)]
         yield count_difference(f"failed({kind})", counts[0], counts[1])
-    early = [_ended_early(one) for one in pair]
+    early = [_ended_early(run) for run in pair]
     if all(whole for _, whole in early):
         yield count_difference("ended_early", early[0], early[1])
 
 
 def _errors_by_kind(analysis: Analysis) -> Counter[str]:
-    found: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for row in analysis.requests.errors:
-        found[row.kind] += row.n
-    return found
+        counts[row.kind] += row.n
+    return counts
 
 
 def _syn_retries(analysis: Analysis) -> tuple[int, int]:
-    """Connections whose SYN was repeated; those never made are counted as failed."""
+    """Connections with a retransmitted SYN, and all connections made."""
     connect_ms = analysis.timeline.connect_ms
     made_ms = connect_ms[np.isfinite(connect_ms)]
     return int(np.count_nonzero(made_ms >= SLOW_CONNECT_MS)), len(made_ms)
@@ -260,69 +266,81 @@ def _ended_early(analysis: Analysis) -> tuple[int, int]:
     return early, early + sum(row.n for row in analysis.lifetimes)
 
 
-def _judgement(one: Difference, pair: _Pair) -> Judgement:
-    text = f"{one.quantity} as before"
-    skipped = _why_skipped(one, pair)
+def _judgement(difference: Difference, pair: _Pair) -> Judgement:
+    text = f"{difference.quantity} as before"
+    skipped = _why_skipped(difference, pair)
     if skipped:
         return Judgement(text=text, outcome="skipped", why=skipped)
-    if one.before is None or one.after is None or one.verdict == "unknown":
-        why = f"was {_value(one.before, one)}; {one.by}"
+    if difference.before is None or difference.after is None or difference.verdict == "unknown":
+        why = f"was {_value(difference.before, difference)}; {difference.by}"
         return Judgement(text=text, outcome="not measured", why=why)
-    measured = f"{_value(one.after, one)}, was {_value(one.before, one)}"
-    bad = one.verdict != "alike" and not (
-        one.verdict == "lower" and WORSE_IF_HIGHER.fullmatch(one.quantity)
+    measured = (
+        f"{_value(difference.after, difference)}, was {_value(difference.before, difference)}"
     )
-    why = f"{measured}: {one.verdict} beyond doubt ({one.by}{_allowed(one)})" if bad else ""
+    bad = difference.verdict != "alike" and not (
+        difference.verdict == "lower" and WORSE_IF_HIGHER.fullmatch(difference.quantity)
+    )
+    why = (
+        f"{measured}: {difference.verdict} beyond doubt ({difference.by}{_allowed(difference)})"
+        if bad
+        else ""
+    )
     return Judgement(text=text, outcome="failed" if bad else "passed", measured=measured, why=why)
 
 
-def _why_skipped(one: Difference, pair: _Pair) -> str:
-    if one.before is None:
+def _why_skipped(difference: Difference, pair: _Pair) -> str:
+    if difference.before is None:
         return "the earlier run does not know it"
-    if one.verdict == "unknown" and one.after is not None:
-        return one.by
-    if one.quantity.startswith("timeout(") and one.after is None and pair.after.lifetimes:
-        state = one.quantity.removeprefix("timeout(").removesuffix(")")
+    if difference.verdict == "unknown" and difference.after is not None:
+        return difference.by
+    if (
+        difference.quantity.startswith("timeout(")
+        and difference.after is None
+        and pair.after.lifetimes
+    ):
+        state = difference.quantity.removeprefix("timeout(").removesuffix(")")
         if all(row.state != state for row in pair.after.lifetimes):
             return f"no entry ended so; ended({state}) tells"
-    if one.quantity == "active_peak" and one.after is not None and _brief(pair):
+    if difference.quantity == "active_peak" and difference.after is not None and _brief(pair):
         return "connections as short as these are met by a poll by chance"
-    if one.quantity.endswith("_peak") and not pair.same_load:
+    if difference.quantity.endswith("_peak") and not pair.same_load:
         return "the load was another"
     return ""
 
 
 def _brief(pair: _Pair) -> bool:
-    """Whether connections were open for less than the polls need to meet them all."""
+    """Whether connections were open for a shorter time than the polls need to see all."""
     return not any(
-        row.counted == "active" for one in (pair.before, pair.after) for row in one.lifetimes
+        row.counted == "active" for run in (pair.before, pair.after) for row in run.lifetimes
     ) and all(
-        one.requests.total_ms is None or one.requests.total_ms.p50 < BETWEEN_POLLS_S * 1e3
-        for one in (pair.before, pair.after)
+        run.requests.total_ms is None or run.requests.total_ms.p50 < BETWEEN_POLLS_S * 1e3
+        for run in (pair.before, pair.after)
     )
 
 
-def _value(value: float | None, one: Difference) -> str:
-    return "not known" if value is None else number(value, one.unit)
+def _value(value: float | None, difference: Difference) -> str:
+    return "not known" if value is None else number(value, difference.unit)
 
 
-def _allowed(one: Difference) -> str:
-    return f", {number(one.tolerance, one.unit)} allowed" if one.tolerance else ""
+def _allowed(difference: Difference) -> str:
+    return (
+        f", {number(difference.tolerance, difference.unit)} allowed" if difference.tolerance else ""
+    )
 
 
 # -- what was found ------------------------------------------------------------------------------
 
 
 def _findings(baseline: Analysis, analysis: Analysis) -> Iterator[Judgement]:
-    """Those that the earlier run did not have, so that a fault is called by its name."""
-    known = {one.id for one in baseline.findings if one.severity != "info"}
-    for one in analysis.findings:
-        if one.id in TELLING and one.severity != "info" and one.id not in known:
-            why = f"{one.title}. {one.evidence}"
-            text = f"finding({one.id}) as before"
-            yield Judgement(text=text, outcome="failed", measured=one.title, why=why)
+    """The findings that the earlier run did not have."""
+    known = {finding.id for finding in baseline.findings if finding.severity != "info"}
+    for finding in analysis.findings:
+        if finding.id in TELLING and finding.severity != "info" and finding.id not in known:
+            why = f"{finding.title}. {finding.evidence}"
+            text = f"finding({finding.id}) as before"
+            yield Judgement(text=text, outcome="failed", measured=finding.title, why=why)
 
 
 def nothing_compared(judgements: Iterable[Judgement]) -> bool:
-    """Whether two runs had nothing in common that could be judged."""
-    return all(one.outcome == "skipped" for one in judgements)
+    """Whether the two runs had nothing that could be judged."""
+    return all(judgement.outcome == "skipped" for judgement in judgements)

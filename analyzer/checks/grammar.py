@@ -56,36 +56,36 @@ EXAMPLES = "tcpfin=30±1s, inactive_peak<=1200 or state(FIN_WAIT)>=99%"
 
 
 class ExpectationError(AnalyzerError):
-    """A text that is no expectation, or one of a quantity that nobody knows."""
+    """A text is no expectation, or its quantity is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Amount:
-    """A number as written; ``unit`` is "" for a plain one."""
+    """A number as written; ``unit`` is "" for a plain number."""
 
     number: float
     unit: str = ""
 
     @property
     def dimension(self) -> Dimension:
-        """What it measures."""
+        """The dimension of its unit."""
         return UNITS[self.unit][0] if self.unit else "number"
 
     @property
     def value(self) -> float:
-        """In seconds, as a share of 1, per second, or as it stands."""
+        """Its value in seconds, as a share of 1, per second, or as a plain number."""
         return self.number * (UNITS[self.unit][1] if self.unit else 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expectation:
-    """What is expected of one quantity.
+    """An expectation of one quantity.
 
     Attributes:
         text: as it was written.
         arguments: in brackets after the quantity's name: a state, a director.
-        value: a word where the quantity is one (``forwarding=dr``).
-        tolerance: to either side of the value; None for the quantity's own.
+        value: an amount, or a word (``forwarding=dr``).
+        tolerance: to either side of the value; None for that of the quantity.
         name, note: from a policy; shown with the result.
     """
 
@@ -100,10 +100,10 @@ class Expectation:
 
 
 def parse_expectation(text: str, *, name: str = "", note: str = "") -> Expectation:
-    """Read one expectation.
+    """Parse an expectation.
 
     Raises:
-        ExpectationError: it is none; the line says where it stops making sense.
+        ExpectationError: the text is none; the message has the position of the error.
     """
     if len(text) > MAX_CHARACTERS:
         raise ExpectationError(f"expectation of {len(text)} characters: at most {MAX_CHARACTERS}")
@@ -143,7 +143,7 @@ def _parser() -> Lark:
 
 
 class _Reader(Transformer[Token, _Parsed]):
-    """The parse tree's parts as values; lark calls the method of each rule's name."""
+    """Transformer of the parse tree; lark calls the method with each rule's name."""
 
     def expectation(self, parts: list[Any]) -> _Parsed:
         (quantity, arguments), relation, value, *rest = parts
@@ -158,7 +158,7 @@ class _Reader(Transformer[Token, _Parsed]):
 
     def quantity(self, parts: list[Token | None]) -> tuple[str, tuple[str, ...]]:
         name, *arguments = parts
-        return str(name), tuple(str(one) for one in arguments if one is not None)
+        return str(name), tuple(str(argument) for argument in arguments if argument is not None)
 
     def amount(self, parts: list[Token]) -> Amount:
         return Amount(number=float(parts[0]), unit=str(parts[1]) if len(parts) > 1 else "")

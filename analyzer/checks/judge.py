@@ -1,4 +1,4 @@
-"""An expectation beside what was measured."""
+"""Judgement of expectations against the measured values."""
 
 from __future__ import annotations
 
@@ -24,16 +24,14 @@ Outcome = Literal["passed", "failed", "not measured", "skipped"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """Whether one thing that is expected holds.
+    """Whether one expectation holds.
 
     Attributes:
-        text: what is expected, such as ``tcpfin=30±1s``.
-        outcome: ``skipped`` only of a comparison: nobody asked for this quantity by name, and
-            these two runs cannot tell.
-        measured: in words, with its uncertainty; of the reading that decides.
-        why: of a failure, of what was not measured, or was skipped.
-        name: in a policy.
-        note: in a policy.
+        text: the expectation, such as ``tcpfin=30±1s``.
+        outcome: ``skipped`` only in comparisons: for a quantity that these runs cannot show.
+        measured: the deciding value in words, with its uncertainty.
+        why: the reason, unless it passed.
+        name, note: from a policy.
     """
 
     text: str
@@ -45,12 +43,12 @@ class Judgement:
 
     @property
     def title(self) -> str:
-        """Its name in a policy, else what is expected."""
+        """Its name in a policy, else its text."""
         return self.name or self.text
 
 
 def known(expectation: Expectation) -> Quantity:
-    """The expectation's quantity, once it is certain that the two go together.
+    """The expectation's quantity, after checking arguments and units.
 
     Raises:
         ExpectationError: there is no such quantity, it takes other arguments, or another unit.
@@ -68,7 +66,7 @@ def known(expectation: Expectation) -> Quantity:
 
 
 def judge(expectation: Expectation, analysis: Analysis) -> Judgement:
-    """Set an expectation beside a run.
+    """Judge a run by an expectation.
 
     Raises:
         ExpectationError: as ``known``.
@@ -78,9 +76,13 @@ def judge(expectation: Expectation, analysis: Analysis) -> Judgement:
         readings = quantity.read(analysis, expectation.arguments)
     except NotMeasuredError as error:
         return _judgement(expectation, "not measured", why=str(error))
-    broken = [one for one in readings if not _holds(expectation, one)]
-    unsure = [one for one in readings if _may_change(expectation, quantity, one, analysis.ending)]
-    if unsure and all(one in unsure for one in broken):
+    broken = [reading for reading in readings if not _holds(expectation, reading)]
+    unsure = [
+        reading
+        for reading in readings
+        if _may_change(expectation, quantity, reading, analysis.ending)
+    ]
+    if unsure and all(reading in unsure for reading in broken):
         return _judgement(expectation, "not measured", why=_unsure(unsure[0], quantity, analysis))
     deciding = broken[0] if broken else readings[0]
     return _judgement(
@@ -92,10 +94,10 @@ def judge(expectation: Expectation, analysis: Analysis) -> Judgement:
 
 
 def judge_all(expectations: Iterable[Expectation], analysis: Analysis) -> list[Judgement]:
-    """Each of them; the known ones are not judged before all are known.
+    """Judge a run by several expectations, after checking all of them.
 
     Raises:
-        ExpectationError: as ``known``, for the first that is not.
+        ExpectationError: as ``known``, for the first wrong one.
     """
     listed = list(expectations)
     for expectation in listed:
@@ -103,7 +105,7 @@ def judge_all(expectations: Iterable[Expectation], analysis: Analysis) -> list[J
     return [judge(expectation, analysis) for expectation in listed]
 
 
-# -- runs that did not come to their end ---------------------------------------------------------
+# -- interrupted runs ----------------------------------------------------------------------------
 
 
 def _may_change(
@@ -119,7 +121,7 @@ def _may_change(
         return False
     above = reading.value - wanted.value > _allowed(expectation, reading) + 1e-9
     if expectation.relation in ("=", "!="):
-        return not above  # once it is more, it stays so
+        return not above  # it can only grow further
     holds = _holds(expectation, reading)
     return holds if expectation.relation in ("<", "<=") else not holds
 
@@ -171,23 +173,23 @@ def _check_arguments(expectation: Expectation, quantity: Quantity) -> None:
 def _check_unit(expectation: Expectation, quantity: Quantity) -> None:
     if isinstance(expectation.value, str) or quantity.dimension == "word":
         if not isinstance(expectation.value, str) or quantity.dimension != "word":
-            raise _of_unit(expectation, quantity)
+            raise _unit_error(expectation, quantity)
         return
     amounts = [expectation.value] + ([expectation.tolerance] if expectation.tolerance else [])
     for amount in amounts:
         relative = amount is expectation.tolerance and amount.unit == "%"
         if not relative and not _fits(amount, quantity):
-            raise _of_unit(expectation, quantity)
+            raise _unit_error(expectation, quantity)
 
 
 def _fits(amount: Amount, quantity: Quantity) -> bool:
-    """Plain numbers are seconds, shares of 1 or a second's; of a latency they could be anything."""
+    """Whether an amount's unit fits; plain numbers do, except for latencies."""
     if amount.unit:
         return amount.dimension == quantity.dimension
     return quantity.kind != "latency" or amount.number == 0
 
 
-def _of_unit(expectation: Expectation, quantity: Quantity) -> ExpectationError:
+def _unit_error(expectation: Expectation, quantity: Quantity) -> ExpectationError:
     expected = {
         "time": "a time such as 30s",
         "latency": "a time with its unit such as 50ms",
@@ -210,7 +212,7 @@ _RELATIONS: Mapping[Relation, Callable[[float, float], bool]] = {
 
 
 def _holds(expectation: Expectation, reading: Reading) -> bool:
-    """Whether it may hold: a failure is only what no value within the uncertainty escapes."""
+    """Whether the expectation holds for any value within the uncertainty."""
     wanted = expectation.value
     if isinstance(wanted, str) or isinstance(reading.value, str):
         return (reading.value == wanted) == (expectation.relation == "=")
@@ -218,12 +220,12 @@ def _holds(expectation: Expectation, reading: Reading) -> bool:
         near = abs(reading.value - wanted.value) <= _allowed(expectation, reading) + 1e-9
         return near == (expectation.relation == "=")
     holds = _RELATIONS[expectation.relation]
-    doubt = reading.uncertainty if expectation.relation in (">", ">=") else -reading.uncertainty
-    return holds(reading.value + doubt, wanted.value)
+    margin = reading.uncertainty if expectation.relation in (">", ">=") else -reading.uncertainty
+    return holds(reading.value + margin, wanted.value)
 
 
 def _allowed(expectation: Expectation, reading: Reading) -> float:
-    """How far a value may be from what is expected: the tolerance and the uncertainty."""
+    """The allowed difference from the expected value: tolerance and uncertainty."""
     tolerance, wanted = expectation.tolerance, expectation.value
     if tolerance is None or isinstance(wanted, str):
         return reading.slack + reading.uncertainty
@@ -232,7 +234,7 @@ def _allowed(expectation: Expectation, reading: Reading) -> float:
 
 
 def _why(expectation: Expectation, broken: list[Reading], quantity: Quantity) -> str:
-    shown = "; ".join(_words(one, quantity) for one in broken[:3])
+    shown = "; ".join(_words(reading, quantity) for reading in broken[:3])
     more = f" and {len(broken) - 3} more" if len(broken) > 3 else ""
     return f"expected {expectation.text}, measured {shown}{more}"
 

@@ -1,4 +1,4 @@
-"""Limits that end a run while it is on: ``failed>10``. Few quantities are known by then."""
+"""Limits that end a running load: ``failed>10``. Few quantities are known during a run."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 LEAST_FOR_A_SHARE = 50
-"""Of fewer requests than this no share is told: one failure of the first two is not half."""
+"""Fewest requests for a share: one failure of the first two is not half."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """What a run has seen so far.
+class LiveCounts:
+    """The counts of a run so far.
 
     Attributes:
-        ended: requests.
-        failed: of those.
-        active_peak: the highest ActiveConn polled, all directors together; None where there was
-            no poll yet.
+        ended: requests that ended.
+        failed: of these, those that failed.
+        active_peak: the highest ActiveConn polled, of all directors together; None before the
+            first poll.
         inactive_peak: InActConn likewise.
     """
 
@@ -35,7 +35,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
-    """One quantity, and the value from which on the run ends."""
+    """A quantity, and the value at which the run ends."""
 
     text: str
     quantity: str
@@ -44,48 +44,48 @@ class Limit:
 
     @property
     def needs_directors(self) -> bool:
-        """Whether somebody must be polled for it to be known."""
+        """Whether it is known only if directors are polled."""
         return self.quantity.endswith("_peak")
 
 
 def parse_limit(text: str) -> Limit:
-    """Read a limit: an expectation's grammar, of a quantity that is known live.
+    """Parse a limit, which has the grammar of an expectation.
 
     Raises:
-        ExpectationError: it is none, or of a quantity that only the analysis knows.
+        ExpectationError: the text is no limit, or its quantity is not known during a run.
     """
-    wanted = parse_expectation(text)
-    known(wanted)
-    if wanted.quantity not in LIVE:
+    expectation = parse_expectation(text)
+    known(expectation)
+    if expectation.quantity not in LIVE:
         raise ExpectationError(
-            f"--abort-on {text!r}: {wanted.quantity} is not known while the run is on; "
+            f"--abort-on {text!r}: {expectation.quantity} is not known while the run is on; "
             f"there are {', '.join(LIVE)}"
         )
-    if wanted.relation not in (">", ">=") or not isinstance(wanted.value, Amount):
+    if expectation.relation not in (">", ">=") or not isinstance(expectation.value, Amount):
         raise ExpectationError(f"--abort-on {text!r}: expected > or >=, such as failed>10")
-    if wanted.arguments:
-        raise ExpectationError(f"--abort-on {text!r}: expected {wanted.quantity} alone")
+    if expectation.arguments:
+        raise ExpectationError(f"--abort-on {text!r}: expected {expectation.quantity} alone")
     return Limit(
         text=text,
-        quantity=wanted.quantity,
-        value=wanted.value.value,
-        inclusive=wanted.relation == ">=",
+        quantity=expectation.quantity,
+        value=expectation.value.value,
+        inclusive=expectation.relation == ">=",
     )
 
 
-def crossed(limit: Limit, seen: Seen) -> float | None:
-    """The value that crossed a limit; None while it is not known, or within."""
+def crossed(limit: Limit, seen: LiveCounts) -> float | None:
+    """The value that crossed a limit; None if it did not, or is not known."""
     value = LIVE[limit.quantity](seen)
     if value is None or value < limit.value or (value == limit.value and not limit.inclusive):
         return None
     return value
 
 
-def _failed_share(seen: Seen) -> float | None:
+def _failed_share(seen: LiveCounts) -> float | None:
     return seen.failed / seen.ended if seen.ended >= LEAST_FOR_A_SHARE else None
 
 
-LIVE: Mapping[str, Callable[[Seen], float | None]] = {
+LIVE: Mapping[str, Callable[[LiveCounts], float | None]] = {
     "failed": lambda seen: seen.failed,
     "failed_share": _failed_share,
     "active_peak": lambda seen: seen.active_peak,

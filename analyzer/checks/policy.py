@@ -1,10 +1,10 @@
-"""A policy: expectations with names and notes, as a TOML file has them.
+"""A policy: expectations with names and notes, from a TOML file.
 
 tolerance = "10%"                     # of comparisons with a baseline
 
 [[expect]]
 that = "tcpfin=30±1s"
-name = "the director forgets after 30 s"
+name = "entries expire after 30 s"
 note = "agreed with the database team, see OPS-112"
 
 [[expect]]
@@ -30,21 +30,21 @@ MAX_EXPECTATIONS = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What a policy file holds; ``tolerance`` as written, or None."""
+    """The content of a policy file; ``tolerance`` as written, or None."""
 
     expectations: tuple[Expectation, ...]
     tolerance: str | None = None
 
 
 def parse_policy(text: str, where: str) -> Policy:
-    """Read a policy.
+    """Parse a policy.
 
     Args:
         text: TOML.
         where: the file's name, for messages.
 
     Raises:
-        ExpectationError: it is no TOML, has keys that nobody knows, or an expectation is none.
+        ExpectationError: the text is no TOML, or has unknown keys or a wrong expectation.
     """
     try:
         values = tomllib.loads(text)

@@ -1,4 +1,4 @@
-"""All that may be expected of a run: each quantity's name, what it is, and who reads it.
+"""The table of quantities: name, meaning, and the function that reads it.
 
 An expectation holds if it holds for every Reading that its quantity gives.
 """
@@ -26,10 +26,9 @@ Grows = Literal["never", "with the load", "to the end"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quantity:
-    """One row of the table below.
+    """A quantity that can be checked.
 
-    ``grows`` says until when it can only become more: what a run has not exceeded that was
-    interrupted before, it might have.
+    ``grows`` says until when it can only grow: an interrupted run might have exceeded more.
     """
 
     kind: Kind
@@ -41,7 +40,7 @@ class Quantity:
 
     @property
     def dimension(self) -> Dimension | Literal["word"]:
-        """What a value of it is measured in."""
+        """The dimension of its values."""
         if self.kind == "word":
             return "word"
         return "time" if self.kind == "latency" else self.kind
@@ -53,10 +52,10 @@ LATENCY = re.compile(r"(connect|first_byte|total)_(p\d{1,2}(?:\.\d{1,3})?|max)")
 
 
 def quantity_of(name: str) -> Quantity | None:
-    """The quantity of that name; None if there is none."""
-    found = LATENCY.fullmatch(name)
-    if found:
-        stage, point = found[1], found[2]
+    """The quantity with a name; None if there is none."""
+    match = LATENCY.fullmatch(name)
+    if match:
+        stage, point = match[1], match[2]
         meaning = f"{stage.replace('_', ' ')} time, {point}"
         grows: Grows = "with the load" if point == "max" else "never"
         read = readings.latency(stage, point)

@@ -1,7 +1,7 @@
-"""Where each quantity is read in an analysis.
+"""Functions that read quantities from an analysis.
 
-A reader gives a Reading for each director or group that its quantity was measured on. What was not
-measured raises, with the reason: it never passes.
+A reader returns a Reading for each director or group with the quantity. If it was not measured, it
+raises NotMeasuredError with the reason, which never passes.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from analyzer.results import Agreement, Analysis, EndedEarly, Lifetime
 
 SLOW_CONNECT_MS = 900.0
-"""A SYN that got lost is repeated after 1 s (RFC 6298, section 2.1); nothing else takes as long."""
+"""A lost SYN is retransmitted after 1 s (RFC 6298, section 2.1); nothing else takes as long."""
 
 
 class NotMeasuredError(AnalyzerError):
-    """The run does not know the quantity; the line says why."""
+    """The run did not measure the quantity; the message says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,9 +35,9 @@ class Reading:
         value: in seconds, as a share of 1, per second, a count, or a word.
         where: the director or group; "" for the run as a whole.
         uncertainty: the value is known to within this.
-        slack: what ``=`` allows without a tolerance of its own.
-        n: of how many it was measured, where that is a number worth knowing.
-        final: nothing that follows can change it.
+        slack: the tolerance of ``=`` if the expectation has none.
+        n: number of cases it was measured on, if useful.
+        final: the rest of the run cannot change it.
     """
 
     value: float | str
@@ -56,7 +56,7 @@ Read: TypeAlias = "Callable[[Analysis, tuple[str, ...]], list[Reading]]"
 
 
 def timeout(name: str) -> Read:
-    """What entries that waited for a named timeout measure of it."""
+    """A reader of a timeout, as measured by the entries that waited for it."""
 
     def read(analysis: Analysis, arguments: tuple[str, ...]) -> list[Reading]:
         rows = _on(arguments, (row for row in analysis.lifetimes if row.timeout_name == name))
@@ -66,7 +66,7 @@ def timeout(name: str) -> Read:
 
 
 def timeout_of_state(analysis: Analysis, arguments: tuple[str, ...]) -> list[Reading]:
-    """What entries that ended in a state waited."""
+    """The timeout of entries that ended in a state, as measured."""
     rows = _of_state(analysis, arguments)
     return _timeouts_of(rows, f"no entry ended in {arguments[0]}", analysis)
 
@@ -91,7 +91,7 @@ def _timeouts_of(rows: Sequence[Lifetime], why_none: str, analysis: Analysis) ->
 
 
 def lifetime_of_state(analysis: Analysis, arguments: tuple[str, ...]) -> list[Reading]:
-    """How long entries that ended in a state lived."""
+    """The lifetime of entries that ended in a state."""
     readings = [
         Reading(
             value=row.lifetime_s.mean,
@@ -110,7 +110,7 @@ def lifetime_of_state(analysis: Analysis, arguments: tuple[str, ...]) -> list[Re
 
 
 def state_share(analysis: Analysis, arguments: tuple[str, ...]) -> list[Reading]:
-    """Entries that ended in the state, of all that ended in one: expired, or closed early."""
+    """The share of entries that ended in the state, by timeout or early."""
     state, *directors = arguments
     counted: dict[str, Counter[str]] = {}
     ended: list[Lifetime | EndedEarly] = [*analysis.lifetimes, *analysis.ended_early]
@@ -127,7 +127,7 @@ def state_share(analysis: Analysis, arguments: tuple[str, ...]) -> list[Reading]
 
 
 def ended_early(analysis: Analysis, arguments: tuple[str, ...]) -> list[Reading]:
-    """Entries that went before their time, of one cause or of any."""
+    """Number of entries removed before their timeout, for one cause or all."""
     if not analysis.lifetimes and not analysis.ended_early:
         raise NotMeasuredError(_because(analysis, "no entries were seen or predicted"))
     rows = [row for row in analysis.ended_early if not arguments or row.cause == arguments[0]]
@@ -138,7 +138,7 @@ def ended_early(analysis: Analysis, arguments: tuple[str, ...]) -> list[Reading]
 
 
 def peak(counted: str) -> Read:
-    """The highest ``active`` or ``inactive`` of a director, or of all together."""
+    """A reader of the highest ``active`` or ``inactive`` of a director, or of all together."""
 
     def read(analysis: Analysis, arguments: tuple[str, ...]) -> list[Reading]:
         wanted = arguments[0] if arguments else None
@@ -151,10 +151,10 @@ def peak(counted: str) -> Read:
 
 
 def servers(what: str) -> Read:
-    """A word of every real server at the peak, or how many have weight 0."""
+    """A reader of a property of the real servers at the peak, or of how many have weight 0."""
 
     def read(analysis: Analysis, arguments: tuple[str, ...]) -> list[Reading]:
-        tables = [one for one in analysis.timeline.peaks if _wanted(one.director, arguments)]
+        tables = [table for table in analysis.timeline.peaks if _wanted(table.director, arguments)]
         if not any(table.rows for table in tables):
             raise NotMeasuredError(_because(analysis, "no poll showed a real server"))
         if what == "scheduler":
@@ -177,7 +177,7 @@ def servers(what: str) -> Read:
 
 
 def count(name: str) -> Read:
-    """One of the counts of requests."""
+    """A reader of a count of requests."""
 
     def read(analysis: Analysis, _: tuple[str, ...]) -> list[Reading]:
         _require_requests(analysis)
@@ -187,21 +187,21 @@ def count(name: str) -> Read:
 
 
 def failed_share(analysis: Analysis, _: tuple[str, ...]) -> list[Reading]:
-    """Of the requests, those that failed."""
+    """The share of the requests that failed."""
     _require_requests(analysis)
     sent = analysis.requests.sent
     return [Reading(value=analysis.requests.failed / sent, n=sent)]
 
 
 def rate(analysis: Analysis, _: tuple[str, ...]) -> list[Reading]:
-    """Requests a second."""
+    """Requests per second."""
     if analysis.requests.rate_per_s is None:
         raise NotMeasuredError("no requests were sent")
     return [Reading(value=analysis.requests.rate_per_s)]
 
 
 def syn_retries(analysis: Analysis, _: tuple[str, ...]) -> list[Reading]:
-    """Connections that took so long that their SYN must have been repeated, or never came."""
+    """The share of connections with a retransmitted SYN, or that were never made."""
     _require_requests(analysis)
     connect_ms = analysis.timeline.connect_ms
     slow = int(np.count_nonzero(~(connect_ms < SLOW_CONNECT_MS)))
@@ -209,7 +209,7 @@ def syn_retries(analysis: Analysis, _: tuple[str, ...]) -> list[Reading]:
 
 
 def latency(stage: str, point: str) -> Read:
-    """A percentile, as ``p99``, or the ``max`` of a stage of requests."""
+    """A reader of a percentile, as ``p99``, or the ``max`` of a latency."""
 
     def read(analysis: Analysis, _: tuple[str, ...]) -> list[Reading]:
         all_ms = getattr(analysis.timeline, f"{stage}_ms")
@@ -231,12 +231,14 @@ def _require_requests(analysis: Analysis) -> None:
 
 
 def agreement(value: Callable[[Agreement], float | None]) -> Read:
-    """Something of how prediction and observation agree, of each director."""
+    """A reader of a measure of the agreement of prediction and observation."""
 
     def read(analysis: Analysis, arguments: tuple[str, ...]) -> list[Reading]:
         rows = [row for row in analysis.agreement if _wanted(row.director, arguments)]
-        found = [(row.director, value(row)) for row in rows]
-        readings = [Reading(value=one, where=where) for where, one in found if one is not None]
+        values = [(row.director, value(row)) for row in rows]
+        readings = [
+            Reading(value=number, where=where) for where, number in values if number is not None
+        ]
         if not readings:
             why = "prediction and observation could not be compared"
             raise NotMeasuredError(_because(analysis, why))
@@ -251,7 +253,7 @@ def state_agreement(row: Agreement) -> float | None:
 
 
 def capture_drops(analysis: Analysis, _: tuple[str, ...]) -> list[Reading]:
-    """Packets that the capture missed."""
+    """Packets that the capture dropped."""
     dropped = (analysis.manifest.get("capture") or {}).get("dropped")
     if not isinstance(dropped, int):
         raise NotMeasuredError(_because(analysis, "nothing counted what the capture dropped"))
@@ -260,15 +262,15 @@ def capture_drops(analysis: Analysis, _: tuple[str, ...]) -> list[Reading]:
 
 def finding(analysis: Analysis, arguments: tuple[str, ...]) -> list[Reading]:
     """Whether the report has the finding."""
-    has = any(one.id == arguments[0] for one in analysis.findings)
+    has = any(row.id == arguments[0] for row in analysis.findings)
     return [Reading(value=int(has), final=has)]
 
 
 def findings(severity: str) -> Read:
-    """How many findings have the severity."""
+    """A reader of the number of findings with a severity."""
 
     def read(analysis: Analysis, _: tuple[str, ...]) -> list[Reading]:
-        return [Reading(value=sum(one.severity == severity for one in analysis.findings))]
+        return [Reading(value=sum(row.severity == severity for row in analysis.findings))]
 
     return read
 
@@ -295,6 +297,6 @@ def _unknown_director(wanted: str | None, analysis: Analysis) -> str:
 
 
 def _because(analysis: Analysis, why: str) -> str:
-    """The reason, and what the run itself says of it."""
-    said = "; ".join(f"{row.what}: {row.why}" for row in analysis.not_measured[:3])
-    return f"{why} ({said})" if said else why
+    """The reason, and what the run reports as not measured."""
+    reported = "; ".join(f"{row.what}: {row.why}" for row in analysis.not_measured[:3])
+    return f"{why} ({reported})" if reported else why

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.charts.pictures import StateCourse
+from analyzer.charts.pictures import StateSeries
 from analyzer.charts.thinning import kept
 from analyzer.compared.curves import seconds
 from analyzer.observed.entries import entry_polls_ns
@@ -26,7 +26,7 @@ _NONE = -1  # the state before the first and after the last
 
 def observed_states(
     entries: pd.DataFrame, polls: pd.DataFrame, director: str, zero_ns: int
-) -> StateCourse | None:
+) -> StateSeries | None:
     """The states of a director's entries at each poll of them; None where there was none.
 
     Args:
@@ -50,7 +50,7 @@ def observed_states(
         str(name): _counted(at, before, now, code, len(polled_ns))
         for code, name in enumerate(names)
     }
-    return StateCourse(
+    return StateSeries(
         director=director, source="observed", t_s=seconds(polled_ns, zero_ns), counts=counts
     )
 
@@ -62,7 +62,7 @@ def _counted(at: Ints, before: Ints, now: Ints, code: int, polls: int) -> Ints:
     return np.cumsum(np.rint(added).astype(np.int64))
 
 
-def predicted_states(prediction: Prediction, zero_ns: int) -> StateCourse | None:
+def predicted_states(prediction: Prediction, zero_ns: int) -> StateSeries | None:
     """The states that the packets predict; None where they predict no entry.
 
     A long course is thinned: of each state about ``POINTS`` changes stay, its extremes among them.
@@ -82,7 +82,7 @@ def predicted_states(prediction: Prediction, zero_ns: int) -> StateCourse | None
     settled = np.flatnonzero(np.r_[np.diff(at_ns) > 0, True])
     counts = {code: _course(old, new, int(code), settled) for code in np.unique(state)}
     chosen = np.unique(np.concatenate([kept(course, points=POINTS) for course in counts.values()]))
-    return StateCourse(
+    return StateSeries(
         director=prediction.director,
         source="predicted",
         t_s=seconds(at_ns[settled][chosen], zero_ns),

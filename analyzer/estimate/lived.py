@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.charts.pictures import Lived
+from analyzer.charts.pictures import LifetimeSamples
 from analyzer.ipvs.states import State
 from analyzer.observed.ends import lived_spans_s, protocols, seen_to_go
 from analyzer.predicted.entries import TIMER
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 _NS = 1e9
 
 
-def lived(measured: Sequence[Measured]) -> tuple[Lived, ...]:
+def lived(measured: Sequence[Measured]) -> tuple[LifetimeSamples, ...]:
     """One for each group of entries with the same last state and timeout."""
     found = [_of_group(one, row) for one in measured for row in one.lifetimes]
     return tuple(group for group in found if group.observed_s.size or group.predicted_s.size)
 
 
-def _of_group(one: Measured, row: Lifetime) -> Lived:
-    return Lived(
+def _of_group(one: Measured, row: Lifetime) -> LifetimeSamples:
+    return LifetimeSamples(
         director=row.director,
         state=row.state,
         timeout_name=row.timeout_name,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from analyzer.client.samples import carries_rate
 from analyzer.findings.decay.timeouts import governing
-from analyzer.forecast.lives import CONN_TAB_BITS, client_ports
+from analyzer.forecast.lifetimes import CONN_TAB_BITS, client_ports
 from analyzer.forecast.model import ENTRY_BYTES
 from analyzer.forecast.model import port_budget as budget_of
 from analyzer.forecast.model import table_memory as memory_of

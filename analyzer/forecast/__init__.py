@@ -1,5 +1,4 @@
-"""The model alone, from a question and no recording.
+"""The model without a recording: the entries that a load makes, their states and their cost.
 
-How many entries a load makes, in which states, what they cost. Also the one table of ways in which
-connections close.
+Also the table of the ways in which connections close.
 """

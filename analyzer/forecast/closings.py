@@ -1,8 +1,8 @@
-"""The ways in which connections end: one table, for sending and for predicting.
+"""The table of ways in which connections close, for sending and for predicting.
 
 An engine plays a way of closing (``loadgen/load/engines/``), the model runs its packets through the
-kernel's tables (``analyzer/forecast/lives.py``), help and docs say what it is. ``half`` is a FIN
-and no more of the client's; the lone SYN that never becomes a connection is ``half-open``.
+kernel's tables (``analyzer/forecast/lifetimes.py``), help and docs describe it. ``half`` is a FIN
+and nothing more of the client; a lone SYN that never becomes a connection is ``half-open``.
 """
 
 from __future__ import annotations
@@ -44,13 +44,12 @@ class Closing:
     Attributes:
         meaning: what the client does, as a phrase that follows the name.
         opens: the packets from the first to the request.
-        repeats: what the server sends again and again, because nobody acknowledges it.
-        closes: the packets after the hold, as an HTTP server answers them: it closes when its
-            client has.
-        closer: who closes first when all goes as planned.
+        repeats: what the server retransmits, because it is not acknowledged.
+        closes: the packets after the hold, with an HTTP server, which closes after its client.
+        closer: who closes first if nothing fails.
         stays_open: the client's socket is kept until the run ends, or the server has closed.
-        port: what becomes of the client's source port: its TIME_WAIT has it for a while, the open
-            socket keeps it, it is freed at once, or it is no kernel's but the engine's own.
+        port: the fate of the client's source port: held by TIME_WAIT, kept by the open socket,
+            freed at once, or of the engine itself instead of a kernel.
     """
 
     meaning: str

@@ -1,4 +1,4 @@
-"""What a Forecast means: its verdict, its findings, and the document that ``--json`` prints."""
+"""The verdict, the findings and the JSON document of a Forecast."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from analyzer.results import Finding
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from analyzer.forecast.lives import Life, Wait
+    from analyzer.forecast.lifetimes import EntryLifetime, Wait
     from analyzer.forecast.model import Band, Forecast, PortBudget
 
 SCHEMA_VERSION = 1
@@ -36,20 +36,23 @@ def verdict(forecast: Forecast) -> str:
     return f"{text}; {_governed(_fullest(forecast))}."
 
 
-def _fullest(forecast: Forecast) -> Life:
-    """The closing kind that most of the table's entries are of when the load ends."""
+def _fullest(forecast: Forecast) -> EntryLifetime:
+    """The closing kind of most entries at the end of the load."""
     load_s = forecast.duration_s
-    return max(forecast.lives, key=lambda life: life.share * min(life.lifetime_s[1], load_s))
+    return max(
+        forecast.lifetimes,
+        key=lambda lifetime: lifetime.share * min(lifetime.lifetime_s[1], load_s),
+    )
 
 
 def count(entries: float) -> str:
-    """A number of entries: whole, or with one digit after the point where that matters."""
+    """A number of entries: whole, or with one decimal if it is small."""
     whole = entries >= 10 or abs(entries - round(entries)) < 0.05
     return f"{entries:,.0f}" if whole else f"{entries:,.1f}"
 
 
 def number(value: float) -> str:
-    """A rate or a time: whole from 100 on, else four digits that count; no powers of ten."""
+    """A rate or a time: whole from 100 on, else with four significant digits."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.4g}"
 
 
@@ -66,18 +69,18 @@ def _settles(band: Band) -> str:
     return f"between {count(band.min)} and {count(band.max)}"
 
 
-def _governed(life: Life) -> str:
-    wait = life.ends
+def _governed(lifetime: EntryLifetime) -> str:
+    wait = lifetime.ends
     return (
-        f"{'most' if life.share < 1 else 'all'} entries wait in {wait.state} for {waits_for(wait)} "
-        f"and, by the kernel's timer, up to {number(wait.granule_s)} s more"
+        f"{'most' if lifetime.share < 1 else 'all'} entries wait in {wait.state} for "
+        f"{waits_for(wait)} and, by the kernel's timer, up to {number(wait.granule_s)} s more"
     )
 
 
 def findings(forecast: Forecast) -> tuple[Finding, ...]:
-    """What goes wrong under this load, warnings first."""
-    found = [finding for rule in _RULES if (finding := rule(forecast))]
-    return tuple(sorted(found, key=lambda finding: finding.severity != "warning"))
+    """The findings about this load, warnings first."""
+    results = [finding for rule in _RULES if (finding := rule(forecast))]
+    return tuple(sorted(results, key=lambda finding: finding.severity != "warning"))
 
 
 def _port_budget(forecast: Forecast) -> Finding | None:
@@ -115,7 +118,7 @@ def _out_of_ports(ports: PortBudget) -> Finding:
 
 def _back_too_soon(forecast: Forecast) -> Finding:
     ports = forecast.ports
-    longest = max(forecast.lives, key=lambda life: life.lifetime_s[1])
+    longest = max(forecast.lifetimes, key=lambda lifetime: lifetime.lifetime_s[1])
     return Finding(
         id="port-budget",
         severity="warning",
@@ -173,7 +176,7 @@ def _table_memory(forecast: Forecast) -> Finding | None:
 
 def _tcpfin_has_no_effect(forecast: Forecast) -> Finding | None:
     question = forecast.question
-    ends = [life.ends for life in forecast.lives]
+    ends = [lifetime.ends for lifetime in forecast.lifetimes]
     changed = question.timeouts.tcpfin_s != Timeouts().tcpfin_s
     closed = any(wait.state == "TIME_WAIT" for wait in ends)
     if any(wait.timeout_name == "tcpfin" for wait in ends) or not (changed or closed):
@@ -194,16 +197,16 @@ def _tcpfin_has_no_effect(forecast: Forecast) -> Finding | None:
 
 
 def _idle_established(forecast: Forecast) -> Finding | None:
-    idle = [life for life in forecast.lives if life.survive < 1]
+    idle = [lifetime for lifetime in forecast.lifetimes if lifetime.survive < 1]
     if not idle:
         return None
-    share = sum(life.share * (1 - life.survive) for life in idle)
-    wait, life = idle[0].opened, idle[0]
+    share = sum(lifetime.share * (1 - lifetime.survive) for lifetime in idle)
+    wait, lifetime = idle[0].opened, idle[0]
     return Finding(
         id="idle-established",
         severity="warning",
         title=f"{share:.0%} of the entries go while their connections are still open",
-        evidence=f"Connections stay silent for {number(life.closes_s)} s, longer than "
+        evidence=f"Connections stay silent for {number(lifetime.closes_s)} s, longer than "
         f"{waits_for(wait)}; the entry is gone then, though both ends hold the connection.",
         advice="The next packet of the client is answered with a reset by the director. Raise "
         "tcp above the longest silence, or have the ends send keepalives.",
@@ -211,7 +214,7 @@ def _idle_established(forecast: Forecast) -> Finding | None:
 
 
 def _half_closed(forecast: Forecast) -> Finding | None:
-    """In nat the server's own FIN decides where a half-closed connection's entry waits."""
+    """In nat the server's FIN decides in which state a half-closed connection's entry waits."""
     question = forecast.question
     if question.forwarding not in ("nat", "local") or not question.close.get("half"):
         return None
@@ -240,7 +243,7 @@ def to_json(forecast: Forecast) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "verdict": verdict(forecast),
         "question": _plain(forecast.question),
-        "lives": [_life(life) for life in forecast.lives],
+        "lives": [_lifetime(lifetime) for lifetime in forecast.lifetimes],
         "duration_s": _plain(forecast.duration_s),
         "steady_reached": forecast.reaches_steady,
         "steady_after_s": _plain(forecast.steady_after_s),
@@ -250,13 +253,13 @@ def to_json(forecast: Forecast) -> dict[str, Any]:
         "ports": _plain(forecast.ports),
         "memory": _plain(forecast.memory),
         "findings": _plain(findings(forecast)),
-        "course": _plain(forecast.course),
+        "course": _plain(forecast.series),
     }
 
 
-def _life(life: Life) -> dict[str, Any]:
-    shortest_s, longest_s = life.lifetime_s
-    plain: dict[str, Any] = _plain(life)
+def _lifetime(lifetime: EntryLifetime) -> dict[str, Any]:
+    shortest_s, longest_s = lifetime.lifetime_s
+    plain: dict[str, Any] = _plain(lifetime)
     return plain | {"lifetime_s": _plain({"min": shortest_s, "max": longest_s})}
 
 

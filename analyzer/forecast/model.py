@@ -1,4 +1,4 @@
-"""The model alone: how full a director's table gets under a steady load.
+"""The model: how full a director's table gets under a steady load.
 
 Theory of operation. A load opens ``rate`` connections a second from t = 0 to its end. What each
 entry goes through follows from how its connection closes and from what the director sees of it;
@@ -49,8 +49,14 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from analyzer.forecast.closings import CLOSINGS
-from analyzer.forecast.lives import CLIENT_TIME_WAIT_S, CONN_TAB_BITS, Life, Question, lives_of
-from analyzer.forecast.occupancy import Counts, Course, Table
+from analyzer.forecast.lifetimes import (
+    CLIENT_TIME_WAIT_S,
+    CONN_TAB_BITS,
+    EntryLifetime,
+    Question,
+    entry_lifetimes,
+)
+from analyzer.forecast.occupancy import Counts, OccupancySeries, TableOccupancy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,7 +86,7 @@ class Band:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PortBudget:
-    """How fast clients may open connections to one VIP and port before ports come back too soon.
+    """The connection rate to one VIP and port at which source ports return too soon.
 
     Attributes:
         lifetime_s: of an entry, from its first packet, at the longest.
@@ -108,7 +114,7 @@ class PortBudget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableMemory:
-    """What entries cost the director.
+    """The memory that entries take on the director.
 
     Attributes:
         entry_bytes: 320 for each, as the kernel lays the structure out; or what it says itself.
@@ -129,24 +135,24 @@ class TableMemory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """The answer.
+    """The model's answer.
 
     Attributes:
-        duration_s: of the load, asked or chosen.
-        steady: of a load that lasts; what this one reaches if it lasts ``steady_after_s``.
+        duration_s: of the load, given or chosen.
+        steady: the steady state, reached if the load lasts ``steady_after_s``.
         peak: the most entries at once under this load.
         empty_after_s: when the last entry is gone, from the begin of the load.
         memory: at the peak of the total.
     """
 
     question: Question
-    lives: tuple[Life, ...]
+    lifetimes: tuple[EntryLifetime, ...]
     duration_s: float
     steady: Counts[Band]
     steady_after_s: float
     peak: Counts[float]
     empty_after_s: float
-    course: Course
+    series: OccupancySeries
     ports: PortBudget
     memory: TableMemory
 
@@ -157,30 +163,32 @@ class Forecast:
 
 
 def forecast(question: Question) -> Forecast:
-    """How full the table gets."""
-    lives = tuple(lives_of(question))
-    steady_after_s = max(life.lifetime_s[1] for life in lives)
-    widest_s = max(max(life.opened.granule_s, life.last.granule_s) for life in lives)
+    """Predict how full the table gets."""
+    lifetimes = tuple(entry_lifetimes(question))
+    steady_after_s = max(lifetime.lifetime_s[1] for lifetime in lifetimes)
+    widest_s = max(
+        max(lifetime.opened.granule_s, lifetime.last.granule_s) for lifetime in lifetimes
+    )
     lasting_s = math.ceil(steady_after_s + max(0.25 * steady_after_s, 2 * widest_s))
     duration_s = question.duration_s or lasting_s
-    table = Table(lives, question, duration_s)
+    table = TableOccupancy(lifetimes, question, duration_s)
     peak = table.peak()
     return Forecast(
         question=question,
-        lives=lives,
+        lifetimes=lifetimes,
         duration_s=duration_s,
-        steady=_steady(lives, question, steady_after_s),
+        steady=_steady(lifetimes, question, steady_after_s),
         steady_after_s=steady_after_s,
         peak=peak,
         empty_after_s=table.empty_after_s,
-        course=table.course(),
-        ports=_ports(lives, question, duration_s),
+        series=table.series(),
+        ports=_ports(lifetimes, question, duration_s),
         memory=table_memory(math.ceil(peak.total - 1e-6), question.conn_tab_bits),
     )
 
 
-def _steady(lives: Sequence[Life], question: Question, after_s: float) -> Counts[Band]:
-    table = Table(lives, question, math.inf)
+def _steady(lifetimes: Sequence[EntryLifetime], question: Question, after_s: float) -> Counts[Band]:
+    table = TableOccupancy(lifetimes, question, math.inf)
     at, active, inactive = table.period(after_s * question.hz)
 
     def band(values: Floats) -> Band:
@@ -195,7 +203,7 @@ def _steady(lives: Sequence[Life], question: Question, after_s: float) -> Counts
     return Counts(active=band(active), inactive=band(inactive), total=band(active + inactive))
 
 
-# -- what that costs -----------------------------------------------------------------------------
+# -- ports and memory ----------------------------------------------------------------------------
 
 
 def port_budget(
@@ -206,7 +214,7 @@ def port_budget(
     *,
     client_held_s: float = CLIENT_TIME_WAIT_S,
 ) -> PortBudget:
-    """How close a rate comes to the number of source ports.
+    """The port budget of a rate.
 
     Args:
         rate_per_s: connections opened a second, to one VIP and port.
@@ -236,30 +244,32 @@ def port_budget(
     )
 
 
-def _ports(lives: Sequence[Life], question: Question, duration_s: float) -> PortBudget:
+def _ports(lifetimes: Sequence[EntryLifetime], question: Question, duration_s: float) -> PortBudget:
     return port_budget(
         question.rate_per_s,
         question.sources,
         question.ports,
-        max(life.lifetime_s[1] for life in lives),
-        client_held_s=sum(life.share * _held_s(life, question, duration_s) for life in lives),
+        max(lifetime.lifetime_s[1] for lifetime in lifetimes),
+        client_held_s=sum(
+            lifetime.share * _held_s(lifetime, question, duration_s) for lifetime in lifetimes
+        ),
     )
 
 
-def _held_s(life: Life, question: Question, duration_s: float) -> float:
-    """For how long a client keeps a connection's source port; to the load's end if it must."""
-    port = CLOSINGS[life.close].port if life.close else "own"
-    by_fate = {
+def _held_s(lifetime: EntryLifetime, question: Question, duration_s: float) -> float:
+    """How long a client keeps a connection's source port, at most to the load's end."""
+    port = CLOSINGS[lifetime.close].port if lifetime.close else "own"
+    held_s = {
         "kept": duration_s,
         "time-wait": question.hold_s + question.client_time_wait_s,
         "freed": question.hold_s,
         "own": 0.0,
     }
-    return by_fate[port]
+    return held_s[port]
 
 
 def slab_bytes(entry_bytes: int) -> float:
-    """What an entry takes in the kernel's slab: whole cache lines, as many as a page holds.
+    """The size of an entry in the kernel's slab: whole cache lines, as many as fit in a page.
 
     Args:
         entry_bytes: what it needs at least, as the kernel says when it loads IPVS (280 on Linux
@@ -272,7 +282,7 @@ def slab_bytes(entry_bytes: int) -> float:
 def table_memory(
     entries: int, conn_tab_bits: int = CONN_TAB_BITS, entry_bytes: int | None = None
 ) -> TableMemory:
-    """What entries cost in memory, and how long the hash table's chains are.
+    """The memory of entries, and the length of the hash table's chains.
 
     Args:
         entries: how many.

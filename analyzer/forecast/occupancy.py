@@ -1,4 +1,4 @@
-"""How many entries there are, as a function of time: the stairs of the timer wheel.
+"""Numbers of entries over time, with the steps of the timer wheel.
 
 Arrivals are a flow, not a row of single connections: every count is an expected number, exact for
 random arrivals and within one entry of each closing kind for evenly spaced ones. Time is in
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analyzer.arrays import Bools, Floats
-    from analyzer.forecast.lives import Life, Question
+    from analyzer.forecast.lifetimes import EntryLifetime, Question
 
 
 MOST_STEPS = 1000
-"""Of one granule in a course; of more, only every so many are given."""
+"""The most steps of one granule in a series; of more, only some are given."""
 
 Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts(Generic[Value]):
-    """The same of ActiveConn, of InActConn and of both together."""
+    """A value for ActiveConn, for InActConn and for both together."""
 
     active: Value
     inactive: Value
@@ -36,7 +36,7 @@ class Counts(Generic[Value]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Course:
+class OccupancySeries:
     """Expected ActiveConn and InActConn over time; straight lines between points.
 
     A step of the timer wheel is two points at one instant. All of shape (n,); ``t_s`` ascends
@@ -49,15 +49,15 @@ class Course:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Clockwork:
-    """A Life in jiffies: everything but ``closes`` is whole.
+class _LifetimeInJiffies:
+    """An EntryLifetime in jiffies: everything but ``closes`` is whole.
 
     Attributes:
         closes: from the first packet to the one that leads to the last state.
         last_timeout: what an entry waits there, from that packet on.
     """
 
-    life: Life
+    lifetime: EntryLifetime
     closes: float
     opened_timeout: float
     opened_granule: float
@@ -66,11 +66,11 @@ class _Clockwork:
 
     @property
     def window(self) -> float:
-        """Of each granule, how much of the arrivals sees its last packet."""
-        return self.life.survive * self.opened_granule
+        """The part of each granule whose arrivals see their last packet."""
+        return self.lifetime.survive * self.opened_granule
 
     def surviving(self, until: Floats) -> Floats:
-        """How long, of the time from 0 to ``until``, arrivals came that see their last packet."""
+        """The time from 0 to ``until`` in which arrivals came that see their last packet."""
         return self._in_window(until + self.opened_timeout) - self._in_window(
             np.asarray(self.opened_timeout)
         )
@@ -81,27 +81,29 @@ class _Clockwork:
         return whole * self.window + np.minimum(rest, self.window)
 
     def kinks(self) -> tuple[tuple[float, float], ...]:
-        """Where the course of these entries bends: (an instant, repeated each so many jiffies)."""
-        found = []
-        if self.life.survive > 0:
-            found.append((0.0, self.last_granule))
-        if self.life.survive < 1:
-            found.append((0.0, self.opened_granule))
-        if 0 < self.life.survive < 1:
+        """Where the curve of these entries bends, as (instant, period)."""
+        bends = []
+        if self.lifetime.survive > 0:
+            bends.append((0.0, self.last_granule))
+        if self.lifetime.survive < 1:
+            bends.append((0.0, self.opened_granule))
+        if 0 < self.lifetime.survive < 1:
             edges = (-self.opened_timeout, -self.opened_timeout + self.window)
             shifts = (0.0, self.closes)
-            found += [(edge + s, self.opened_granule) for edge in edges for s in shifts]
-        return tuple(found)
+            bends += [(edge + s, self.opened_granule) for edge in edges for s in shifts]
+        return tuple(bends)
 
 
-class Table:
+class TableOccupancy:
     """The director's table under one load, as a function of time in jiffies."""
 
-    def __init__(self, lives: Sequence[Life], question: Question, duration_s: float) -> None:
+    def __init__(
+        self, lifetimes: Sequence[EntryLifetime], question: Question, duration_s: float
+    ) -> None:
         self._hz = question.hz
         self._per_jiffy = question.rate_per_s / question.hz
         self._end = duration_s * question.hz
-        self._parts = [_clockwork(life, question.hz) for life in lives]
+        self._parts = [_in_jiffies(lifetime, question.hz) for lifetime in lifetimes]
         self.widest = max(max(p.opened_granule, p.last_granule) for p in self._parts)
 
     @property
@@ -113,21 +115,21 @@ class Table:
     def _empty(self) -> float:
         ends = []
         for part in self._parts:
-            if part.life.survive > 0:
+            if part.lifetime.survive > 0:
                 due = self._end + part.closes + part.last_timeout
                 ends.append(_next_step(due, part.last_granule))
-            if part.life.survive < 1:
+            if part.lifetime.survive < 1:
                 ends.append(_next_step(self._end + part.opened_timeout, part.opened_granule))
         return max(ends)
 
-    def course(self) -> Course:
-        """From the begin of the load to the last entry's end."""
+    def series(self) -> OccupancySeries:
+        """Expected counts from the begin of the load to the removal of the last entry."""
         at, left = self._instants(0.0, self._empty, most=MOST_STEPS)
         active, inactive = self.counts(at, left)
-        return Course(t_s=at / self._hz, active=active, inactive=inactive)
+        return OccupancySeries(t_s=at / self._hz, active=active, inactive=inactive)
 
     def peak(self) -> Counts[float]:
-        """The most there are at once.
+        """The most entries at once.
 
         Until the load ends no count falls from one widest granule to the next; so each is highest
         in the last one of the load, InActConn in the one that ends with the last close.
@@ -150,17 +152,17 @@ class Table:
         return at, *self.counts(at, left)
 
     def counts(self, at: Floats, left: Bools) -> tuple[Floats, Floats]:
-        """ActiveConn and InActConn at instants; ``left``: just before what happens then."""
+        """ActiveConn and InActConn at instants; ``left``: just before a step at the instant."""
         totals = {"active": np.zeros(at.shape), "inactive": np.zeros(at.shape)}
         for part in self._parts:
             opened, last = self._alive(part, at, left)
-            share = part.life.share * self._per_jiffy
-            totals[part.life.opened.counted] += share * opened
-            totals[part.life.last.counted] += share * last
+            share = part.lifetime.share * self._per_jiffy
+            totals[part.lifetime.opened.counted] += share * opened
+            totals[part.lifetime.last.counted] += share * last
         return totals["active"], totals["inactive"]
 
-    def _alive(self, part: _Clockwork, at: Floats, left: Bools) -> tuple[Floats, Floats]:
-        """Per arrival a jiffy: entries that await their last packet or die idle, and the others."""
+    def _alive(self, part: _LifetimeInJiffies, at: Floats, left: Bools) -> tuple[Floats, Floats]:
+        """Entries per arrival a jiffy: those before their last packet or idle, and the others."""
 
         def survivors(until: Floats) -> Floats:
             return part.surviving(np.clip(until, 0.0, self._end))
@@ -176,7 +178,7 @@ class Table:
         return np.maximum(opened, 0.0), np.maximum(last, 0.0)  # no rounding below zero
 
     def _instants(self, begin: float, end: float, most: int | None = None) -> tuple[Floats, Bools]:
-        """Every instant at which a course may bend or step, twice: just before, and at it.
+        """Every instant at which a curve may bend or step, twice: just before it, and at it.
 
         Args:
             begin: the first instant, in jiffies.
@@ -185,23 +187,23 @@ class Table:
         """
         single = [0.0, self._end, *(p.closes for p in self._parts)]
         single += [self._end + p.closes for p in self._parts]
-        found = [np.array([begin, end, *(x for x in single if begin <= x <= end)])]
+        instants = [np.array([begin, end, *(x for x in single if begin <= x <= end)])]
         for offset, every in {kink for part in self._parts for kink in part.kinks()}:
             first, last = math.ceil((begin - offset) / every), math.floor((end - offset) / every)
             stride = 1 if most is None else max(1, math.ceil((last - first) / most))
-            found.append(offset + every * np.arange(first, last + 1, stride, dtype=np.float64))
-        at = np.unique(np.concatenate(found))
+            instants.append(offset + every * np.arange(first, last + 1, stride, dtype=np.float64))
+        at = np.unique(np.concatenate(instants))
         return np.repeat(at, 2), np.tile([True, False], at.size)
 
 
-def _clockwork(life: Life, hz: int) -> _Clockwork:
-    return _Clockwork(
-        life=life,
-        closes=life.closes_s * hz,
-        opened_timeout=float(round(life.opened.timeout_s * hz)),
-        opened_granule=float(round(life.opened.granule_s * hz)),
-        last_timeout=float(round((life.repeats_s + life.last.timeout_s) * hz)),
-        last_granule=float(round(life.last.granule_s * hz)),
+def _in_jiffies(lifetime: EntryLifetime, hz: int) -> _LifetimeInJiffies:
+    return _LifetimeInJiffies(
+        lifetime=lifetime,
+        closes=lifetime.closes_s * hz,
+        opened_timeout=float(round(lifetime.opened.timeout_s * hz)),
+        opened_granule=float(round(lifetime.opened.granule_s * hz)),
+        last_timeout=float(round((lifetime.repeats_s + lifetime.last.timeout_s) * hz)),
+        last_granule=float(round(lifetime.last.granule_s * hz)),
     )
 
 
@@ -212,5 +214,5 @@ def _last_step(at: Floats, left: Bools, granule: float) -> Floats:
 
 
 def _next_step(due: float, granule: float) -> float:
-    """The step at which the last of arrivals that fall due before an instant goes."""
+    """The wheel's step at which timers that are due before an instant have fired."""
     return math.ceil(due / granule) * granule

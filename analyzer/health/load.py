@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analyzer.forecast.lives import DEBIAN_HZ, EPHEMERAL_PORTS
+from analyzer.forecast.lifetimes import DEBIAN_HZ, EPHEMERAL_PORTS
 from analyzer.forecast.model import port_budget, table_memory
 from analyzer.health.model import check, name_of
 from analyzer.ipvs import sctp

@@ -10,7 +10,7 @@ import numpy as np
 
 from analyzer.errors import AnalyzerError
 from analyzer.forecast.closings import CLOSES
-from analyzer.forecast.lives import (
+from analyzer.forecast.lifetimes import (
     CONN_TAB_BITS,
     DEBIAN_HZ,
     FORWARDINGS,
@@ -141,10 +141,10 @@ def _peak(measured: int | None, model: Forecast | None) -> Beside | None:
     """The peak beside the model's; the timer wheel's phase and the poll's are not known."""
     if model is None:
         return None
-    question, life = model.question, max(model.lives, key=lambda life: life.share)
-    settled_s = life.last_packet_s + life.last.timeout_s
-    is_on_stairs = settled_s < model.duration_s < settled_s + 2 * life.last.granule_s
-    unknown_s = _POLL_S + (life.last.granule_s if is_on_stairs else 0.0)
+    question, lifetime = model.question, max(model.lifetimes, key=lambda lifetime: lifetime.share)
+    settled_s = lifetime.last_packet_s + lifetime.last.timeout_s
+    is_on_stairs = settled_s < model.duration_s < settled_s + 2 * lifetime.last.granule_s
+    unknown_s = _POLL_S + (lifetime.last.granule_s if is_on_stairs else 0.0)
     if model.duration_s <= settled_s:
         unknown_s = 0.0  # nothing expires before the load ends: a poll sees the peak
     value = model.peak.inactive
@@ -162,7 +162,7 @@ def _steady(analysis: Analysis, director: str | None, model: Forecast | None) ->
     if model is None or director is None:
         return None
     question, value = model.question, model.steady.inactive.mean
-    widest_s = max(life.last.granule_s for life in model.lives)
+    widest_s = max(life.last.granule_s for life in model.lifetimes)
     t_s, inactive = _inactive(analysis, director)
     began_s, ended_s = _load_span_s(analysis)
     from_s = began_s + model.steady_after_s

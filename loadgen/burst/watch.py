@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from analyzer.forecast.lives import FIN_RETRIES_S, SYN_ACK_RETRIES_S
+from analyzer.forecast.lifetimes import FIN_RETRIES_S, SYN_ACK_RETRIES_S
 from analyzer.ipvs.states import State, Timeouts, timeout_by_state_s
 from analyzer.ipvs.timers import granule_s
 from loadgen.session.background import Waiting

@@ -8,7 +8,7 @@ import re
 import time
 from typing import TYPE_CHECKING
 
-from analyzer.forecast.lives import CONN_TAB_BITS
+from analyzer.forecast.lifetimes import CONN_TAB_BITS
 from analyzer.health import Health, name_of
 from analyzer.ipvs.proc.formats import entries_counted, parse_entries
 from analyzer.ipvs.versions import why_counters_stand_still

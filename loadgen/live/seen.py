@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.charts.pictures import StateCourse
+from analyzer.charts.pictures import StateSeries
 from analyzer.predicted.courses import Curve
 from analyzer.units import NS_PER_S
 
@@ -102,10 +102,10 @@ class Seen:
         names = dict.fromkeys(name for servers, _, _ in blocks for name in servers)
         return tuple(_curve(self.director, name, blocks) for name in names)
 
-    def course(self) -> StateCourse:
+    def course(self) -> StateSeries:
         """The entries by state; without a point where they have not been read."""
         names = dict.fromkeys(name for _, states in self._states for name in states)
-        return StateCourse(
+        return StateSeries(
             director=self.director,
             source="observed",
             t_s=np.array([t_s for t_s, _ in self._states], np.float64),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analyzer.forecast.closings import Close
-    from analyzer.forecast.lives import Arrivals
+    from analyzer.forecast.lifetimes import Arrivals
 
 EngineName = Literal["http", "sockets", "packets"]
 

@@ -6,7 +6,7 @@ import asyncio
 import signal
 from typing import TYPE_CHECKING
 
-from analyzer.checks.live import Seen, crossed
+from analyzer.checks.live import LiveCounts, crossed
 from loadgen.errors import UsageProblem
 from loadgen.session.background import Waiting
 
@@ -52,7 +52,7 @@ class AbortWatch(Waiting):
                 self.why = f"{limit.text}: {value:.3g}" if value < 1 else f"{limit.text}: {value:g}"
                 return
 
-    def _seen(self) -> Seen:
+    def _seen(self) -> LiveCounts:
         counts = [poller.counts for poller in self._pollers if poller.counts]
         if counts:
             now = sum(active for active, _ in counts), sum(inactive for _, inactive in counts)
@@ -60,7 +60,7 @@ class AbortWatch(Waiting):
             self._peaks = max(now[0], before[0]), max(now[1], before[1])
         active, inactive = self._peaks or (None, None)
         tally = self._burst.tally
-        return Seen(
+        return LiveCounts(
             ended=tally.ended, failed=tally.failed, active_peak=active, inactive_peak=inactive
         )
 

@@ -15,8 +15,8 @@ from reports.document.figures import line
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+    from analyzer.arrays import Floats
     from analyzer.forecast.model import Band, Forecast
-    from analyzer.forecast.occupancy import Floats
 
 TITLES = {
     "active": "ActiveConn: open, or not known to be closed",
@@ -28,7 +28,7 @@ SIGMAS = 2  # drawn to either side: 95 of 100 random courses at any instant
 TALL_PX, FLAT_PX = 260, 40
 
 
-def course(forecast: Forecast) -> go.Figure:
+def occupancy(forecast: Forecast) -> go.Figure:
     """Both counters over time, with the band of the steady state."""
     end_s = forecast.empty_after_s
     _, factor, name, unit = next(row for row in UNITS if end_s >= row[0])
@@ -43,7 +43,7 @@ def course(forecast: Forecast) -> go.Figure:
 
 
 def _panel(forecast: Forecast, counted: str, factor: float, unit: str) -> Panel:
-    t, values = forecast.course.t_s / factor, getattr(forecast.course, counted)
+    t, values = forecast.series.t_s / factor, getattr(forecast.series, counted)
     hover = "%{y:,.0f} at %{x:.2f} " + unit
     drawn = line(t, values, counted, PALETTE[HUES[counted]][0], hover, cliponaxis=False)
     if not values.any():

@@ -6,13 +6,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from analyzer.forecast.document import count, findings, number, to_json, verdict, waits_for
-from analyzer.forecast.lives import DEBIAN_HZ
+from analyzer.forecast.lifetimes import DEBIAN_HZ
 from reports.charts.wording import Headline, plural
 from reports.document.model import Column, Document, Facts, Section, Table, Text, columns
 from reports.run.section import Chart
 
 if TYPE_CHECKING:
-    from analyzer.forecast.lives import Life, Question
+    from analyzer.forecast.lifetimes import EntryLifetime, Question
     from analyzer.forecast.model import Band, Forecast
     from reports.document.model import Block
 
@@ -63,9 +63,9 @@ def forecast_document(forecast: Forecast) -> Document:
 
 
 def _chart(forecast: Forecast) -> Chart:
-    from reports.forecast.chart import course
+    from reports.forecast.chart import occupancy
 
-    return Chart(id="course", figure=course(forecast), caption=_caption(forecast))
+    return Chart(id="course", figure=occupancy(forecast), caption=_caption(forecast))
 
 
 def _caption(forecast: Forecast) -> str:
@@ -124,7 +124,7 @@ def _asked(forecast: Forecast) -> str:
     question, timeouts = forecast.question, forecast.question.timeouts
     closes = "udp"
     if question.protocol == "tcp":
-        kinds = ", ".join(f"{life.close} {life.share:.0%}" for life in forecast.lives)
+        kinds = ", ".join(f"{life.close} {life.share:.0%}" for life in forecast.lifetimes)
         closes = f"closed by: {kinds}; held {number(question.hold_s)} s"
     values = " ".join(map(number, (timeouts.tcp_s, timeouts.tcpfin_s, timeouts.udp_s)))
     return (
@@ -207,12 +207,12 @@ def _lives(forecast: Forecast) -> Table:
             f"{life.ends.granule_s:.4g} s",
             f"{life.lifetime_s[0]:,.2f} to {life.lifetime_s[1]:,.2f} s",
         )
-        for life in forecast.lives
+        for life in forecast.lifetimes
     ]
     return Table(columns=LIFE_COLUMNS, rows=rows, style="wide")
 
 
-def _path(life: Life) -> str:
+def _path(life: EntryLifetime) -> str:
     """The states of an entry, in their order."""
     if life.survive == 0 or life.last_packet_s == 0:
         return life.ends.state

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import plotly.graph_objects as go
 
-    from analyzer.charts.pictures import StateCourse
+    from analyzer.charts.pictures import StateSeries
     from analyzer.results import Finding, Floats, Timeline
     from reports.charts.wording import Headline
     from reports.run.section import DataTable
@@ -74,7 +74,7 @@ class LiveRun:
     timeline: Timeline
     low_s: float
     requests: RequestCounts | None
-    courses: tuple[StateCourse, ...]
+    courses: tuple[StateSeries, ...]
     headlines: tuple[Headline, ...]
     findings: tuple[Finding, ...]
     servers: DataTable | None

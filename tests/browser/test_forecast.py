@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
-from analyzer.forecast.lives import Question
+from analyzer.forecast.lifetimes import Question
 from analyzer.forecast.model import forecast
 from analyzer.ipvs.states import Timeouts
 from reports.document.html import page_of as html_of

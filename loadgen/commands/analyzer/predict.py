@@ -109,7 +109,7 @@ def predict(output: Path | None, as_json: bool, **options: Any) -> None:
     the load needs, and the memory that its entries take.
     """
     from analyzer.forecast.document import to_json
-    from analyzer.forecast.lives import Question
+    from analyzer.forecast.lifetimes import Question
     from analyzer.forecast.model import forecast
     from reports.document.text import lines_of
     from reports.forecast.document import forecast_document

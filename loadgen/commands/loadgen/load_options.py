@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from analyzer.forecast.closings import Close
-    from analyzer.forecast.lives import Arrivals
+    from analyzer.forecast.lifetimes import Arrivals
     from loadgen.load.destination import Destination, Family, NameOverrides
     from loadgen.load.engines.abilities import Choice
     from loadgen.load.hold import Hold

@@ -6,7 +6,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from analyzer.forecast.closings import CLOSINGS
-from analyzer.forecast.lives import CLIENT_TIME_WAIT_S
+from analyzer.forecast.lifetimes import CLIENT_TIME_WAIT_S
 from loadgen.load.engines.packets.ports import PORTS as PACKETS_PORTS
 from loadgen.load.preflight.facts import Line
 

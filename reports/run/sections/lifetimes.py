@@ -17,7 +17,7 @@ from reports.run.section import Cell, Chart, DataTable, Section
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from analyzer.charts.pictures import Lived
+    from analyzer.charts.pictures import LifetimeSamples
     from analyzer.results import Analysis, Floats
 
     Counts = npt.NDArray[np.signedinteger[Any]]  # numpy's histogram: its width is the machine's
@@ -80,20 +80,20 @@ def section(analysis: Analysis) -> Section:
     )
 
 
-def drawn(analysis: Analysis) -> list[Lived]:
+def drawn(analysis: Analysis) -> list[LifetimeSamples]:
     """The largest groups, in the order of the analysis."""
     groups = analysis.pictures.lived
     ranked = sorted(groups, key=lambda group: -max(group.observed_s.size, group.predicted_s.size))
     return [group for group in groups if group in ranked[:GROUPS]]
 
 
-def longest_s(group: Lived) -> float:
+def longest_s(group: LifetimeSamples) -> float:
     """The longest time that is drawn of a group."""
     ends = [float(values.max()) for values in (group.observed_s, group.predicted_s) if values.size]
     return max([*ends, (group.timeout_s or 0) + (group.granule_s or 0)])
 
 
-def windows(groups: list[Lived]) -> tuple[Window, ...]:
+def windows(groups: list[LifetimeSamples]) -> tuple[Window, ...]:
     """Windows to zoom to: everything, and the range around each timeout."""
     if not groups:
         return ()
@@ -107,7 +107,7 @@ def windows(groups: list[Lived]) -> tuple[Window, ...]:
     return tuple({window.label: window for window in parts}.values())
 
 
-def figure(groups: list[Lived]) -> go.Figure:
+def figure(groups: list[LifetimeSamples]) -> go.Figure:
     """A histogram for each group over one axis, with its timeout and granule."""
     chart = stacked([_panel(group) for group in groups], head_px=26)
     end = 1.06 * max(map(longest_s, groups))
@@ -117,7 +117,7 @@ def figure(groups: list[Lived]) -> go.Figure:
     return chart
 
 
-def _panel(group: Lived) -> Panel:
+def _panel(group: LifetimeSamples) -> Panel:
     edges = _edges(group)
     traces: list[object] = []
     top = 1
@@ -132,13 +132,13 @@ def _panel(group: Lived) -> Panel:
     return Panel(title=_title(group), height_px=HEIGHT_PX, traces=traces, axis=whole_numbers(top))
 
 
-def _title(group: Lived) -> str:
+def _title(group: LifetimeSamples) -> str:
     n = max(group.observed_s.size, group.predicted_s.size)
     name = f"{group.state} on {group.director}"
     return f"{plain(name, 40)}: {plural(n, 'entry', 'entries')}"
 
 
-def _edges(group: Lived) -> Floats:
+def _edges(group: LifetimeSamples) -> Floats:
     """Bins of an eighth of a granule, wider where that gives more than MOST_BINS."""
     both = np.concatenate([group.observed_s, group.predicted_s])
     low, high = float(both.min()), float(both.max())
@@ -172,7 +172,7 @@ def _outline(edges: Floats, counts: Counts) -> go.Scatter:
     )
 
 
-def _mark_timeouts(chart: go.Figure, axis: str, group: Lived) -> None:
+def _mark_timeouts(chart: go.Figure, axis: str, group: LifetimeSamples) -> None:
     if group.timeout_s is not None:
         if group.granule_s is not None:
             chart.add_shape(
@@ -220,12 +220,12 @@ def _mark(chart: go.Figure, axis: str, at_s: float, text: str, dash: str) -> Non
     )
 
 
-def caption(groups: list[Lived]) -> str:
+def caption(groups: list[LifetimeSamples]) -> str:
     """The measured lifetimes of each group, and its timeout."""
     return " ".join([*map(_sentence, groups), _key(groups)]).strip()
 
 
-def _sentence(group: Lived) -> str:
+def _sentence(group: LifetimeSamples) -> str:
     head = f"In {group.state} on {group.director} "
     if not group.observed_s.size:
         n = plural(group.predicted_s.size, "predicted entry", "predicted entries")
@@ -245,7 +245,7 @@ def _sentence(group: Lived) -> str:
     return f"{text}."
 
 
-def _key(groups: list[Lived]) -> str:
+def _key(groups: list[LifetimeSamples]) -> str:
     if not groups:
         return ""
     return (
@@ -254,7 +254,7 @@ def _key(groups: list[Lived]) -> str:
     )
 
 
-def _row(group: Lived) -> tuple[Cell, ...]:
+def _row(group: LifetimeSamples) -> tuple[Cell, ...]:
     observed, predicted = group.observed_s, group.predicted_s
     return (
         f"{group.state} on {group.director}",

@@ -21,7 +21,7 @@ from reports.run.time_table import heading, highest, parts
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analyzer.charts.pictures import StateCourse
+    from analyzer.charts.pictures import StateSeries
     from analyzer.results import Analysis, Floats, Ints
 
 # hue and pattern of each state, in the order of a connection's life, from the bottom up
@@ -64,7 +64,7 @@ def section(analysis: Analysis) -> Section | None:
     )
 
 
-def shown(analysis: Analysis) -> list[StateCourse]:
+def shown(analysis: Analysis) -> list[StateSeries]:
     """The series of the first directors with entries, polled before predicted."""
     busy = [
         series for series in analysis.pictures.states if any(map(_peak, series.counts.values()))
@@ -80,13 +80,13 @@ def _peak(counts: Ints) -> int:
     return int(counts.max(initial=0))
 
 
-def order(all_series: Sequence[StateCourse]) -> list[str]:
+def order(all_series: Sequence[StateSeries]) -> list[str]:
     """The states that occur, from the bottom of the stack up; unknown states last."""
     names = {name for series in all_series for name, n in series.counts.items() if n.any()}
     return [*(name for name in STATES if name in names), *sorted(names - STATES.keys())]
 
 
-def caption(all_series: list[StateCourse]) -> str:
+def caption(all_series: list[StateSeries]) -> str:
     """The highest count of each state, polled and predicted."""
     sentences = []
     for series in all_series:
@@ -96,17 +96,17 @@ def caption(all_series: list[StateCourse]) -> str:
     return " ".join(sentences)
 
 
-def figure(analysis: Analysis, all_series: list[StateCourse]) -> go.Figure:
+def figure(analysis: Analysis, all_series: list[StateSeries]) -> go.Figure:
     """A panel for each series, on the run's time axis."""
     return on_time_axis(panels(all_series), analysis.timeline, *span(analysis.timeline))
 
 
-def panels(all_series: Sequence[StateCourse]) -> list[Panel]:
+def panels(all_series: Sequence[StateSeries]) -> list[Panel]:
     """A panel for each series."""
     return [_panel(series, number) for number, series in enumerate(all_series)]
 
 
-def _panel(series: StateCourse, number: int) -> Panel:
+def _panel(series: StateSeries, number: int) -> Panel:
     total = np.sum([np.zeros(series.t_s.size), *series.counts.values()], axis=0)
     traces = [_area(series, name, number) for name in order([series])] or [_none(series)]
     return Panel(
@@ -117,7 +117,7 @@ def _panel(series: StateCourse, number: int) -> Panel:
     )
 
 
-def _none(series: StateCourse) -> go.Scatter:
+def _none(series: StateSeries) -> go.Scatter:
     """A line at zero for polls without entries: an axis needs a trace.
 
     It is empty if entries were not polled.
@@ -131,7 +131,7 @@ def _none(series: StateCourse) -> go.Scatter:
     )
 
 
-def _area(series: StateCourse, name: str, number: int) -> go.Scatter:
+def _area(series: StateSeries, name: str, number: int) -> go.Scatter:
     hue, pattern = STATES.get(name, OTHER)
     t_s, counts = series.t_s, series.counts[name]
     if series.source == "observed":
@@ -166,7 +166,7 @@ def _emptied(t_s: Floats, counts: Ints) -> tuple[Floats, Ints]:
     return np.insert(t_s, at, starts + GAP_S), np.insert(counts, at, 0)
 
 
-def _table(analysis: Analysis, all_series: list[StateCourse]) -> DataTable:
+def _table(analysis: Analysis, all_series: list[StateSeries]) -> DataTable:
     ends = [analysis.timeline.end_s, *(float(series.t_s[-1]) for series in all_series)]
     edges = parts(max(end for end in ends if np.isfinite(end)) or 1.0)
     columns: dict[str, list[Cell]] = {heading(edges): edges[:-1].tolist()}

@@ -7,7 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from analyzer.charts.pictures import Lived, OtherTcpfin, Pictures, Share, Shares, StateCourse
+from analyzer.charts.pictures import (
+    LifetimeSamples,
+    OtherTcpfin,
+    Pictures,
+    Share,
+    Shares,
+    StateSeries,
+)
 from analyzer.client.latency import Latencies, heat, percentiles, syn_retries
 from analyzer.predicted.courses import Curve, WhatIf, WhatIfGroup
 from analyzer.results import (
@@ -177,7 +184,7 @@ def _pictures() -> Pictures:
     sent = burst()
     polls = np.arange(0.1, 23.3, POLL_S)
     t_s, waiting = _steps(sent.ended, sent.forgotten)
-    lived = Lived(
+    lived = LifetimeSamples(
         director="bal01",
         state="FIN_WAIT",
         timeout_name="tcpfin",
@@ -213,9 +220,9 @@ def _pictures() -> Pictures:
     )
 
 
-def _course(source: Any, t_s: np.ndarray, waiting: np.ndarray) -> StateCourse:
+def _course(source: Any, t_s: np.ndarray, waiting: np.ndarray) -> StateSeries:
     counts = {"FIN_WAIT": waiting, "ESTABLISHED": (waiting > 0).astype(np.int64)}
-    return StateCourse(director="bal01", source=source, t_s=t_s, counts=counts)
+    return StateSeries(director="bal01", source=source, t_s=t_s, counts=counts)
 
 
 def _other(sent: Burst, tcpfin_s: float) -> OtherTcpfin:

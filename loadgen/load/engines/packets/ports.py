@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.forecast.lives import OWN_PORTS
+from analyzer.forecast.lifetimes import OWN_PORTS
 
 if TYPE_CHECKING:
     import numpy.typing as npt

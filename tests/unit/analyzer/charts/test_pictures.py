@@ -10,7 +10,7 @@ import pytest
 
 from analyzer.analysis import analyse
 from analyzer.compared.what_if import parse_assumption
-from analyzer.forecast.lives import Question
+from analyzer.forecast.lifetimes import Question
 from analyzer.forecast.model import forecast
 from analyzer.ipvs.states import Timeouts
 from analyzer.recording.directory import Recording
@@ -18,7 +18,7 @@ from analyzer.results import to_json
 from tests.unit.analyzer.builders_run import FIRST, SECOND, Stage, closed, gone, half_open, opened
 
 if TYPE_CHECKING:
-    from analyzer.charts.pictures import Pictures, StateCourse
+    from analyzer.charts.pictures import Pictures, StateSeries
     from analyzer.results import Analysis
 
 CLOSED = [closed(40000 + i, 1000 + i, server=(FIRST, SECOND)[i % 2]) for i in range(20)]
@@ -31,12 +31,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Analysis:
     return Stage(lives=lives).played(tmp_path_factory.mktemp("run") / "run")
 
 
-def course(pictures: Pictures, source: str) -> StateCourse:
+def course(pictures: Pictures, source: str) -> StateSeries:
     (found,) = [one for one in pictures.states if one.source == source]
     return found
 
 
-def at(one: StateCourse, state: str, t_s: float) -> int:
+def at(one: StateSeries, state: str, t_s: float) -> int:
     where = int(np.searchsorted(one.t_s, t_s, side="right")) - 1
     return int(one.counts[state][where]) if where >= 0 else 0
 

@@ -5,25 +5,29 @@ from __future__ import annotations
 import pytest
 
 from analyzer.checks.grammar import ExpectationError
-from analyzer.checks.live import LEAST_FOR_A_SHARE, LIVE, Seen, crossed, parse_limit
+from analyzer.checks.live import LEAST_FOR_A_SHARE, LIVE, LiveCounts, crossed, parse_limit
 
 
 @pytest.mark.parametrize(
     ("text", "seen", "value"),
     [
-        ("failed>10", Seen(ended=20, failed=10), None),
-        ("failed>10", Seen(ended=20, failed=11), 11),
-        ("failed>=10", Seen(ended=20, failed=10), 10),
-        ("failed_share>5%", Seen(ended=100, failed=6), 0.06),
-        ("failed_share>5%", Seen(ended=100, failed=5), None),
-        ("failed_share>5%", Seen(ended=LEAST_FOR_A_SHARE - 1, failed=9), None),  # too few to tell
-        ("inactive_peak>1000", Seen(ended=1, failed=0, inactive_peak=1001), 1001),
-        ("inactive_peak>1000", Seen(ended=1, failed=0), None),  # not polled yet
-        ("active_peak>=3", Seen(ended=1, failed=0, active_peak=3, inactive_peak=0), 3),
+        ("failed>10", LiveCounts(ended=20, failed=10), None),
+        ("failed>10", LiveCounts(ended=20, failed=11), 11),
+        ("failed>=10", LiveCounts(ended=20, failed=10), 10),
+        ("failed_share>5%", LiveCounts(ended=100, failed=6), 0.06),
+        ("failed_share>5%", LiveCounts(ended=100, failed=5), None),
+        (
+            "failed_share>5%",
+            LiveCounts(ended=LEAST_FOR_A_SHARE - 1, failed=9),
+            None,
+        ),  # too few to tell
+        ("inactive_peak>1000", LiveCounts(ended=1, failed=0, inactive_peak=1001), 1001),
+        ("inactive_peak>1000", LiveCounts(ended=1, failed=0), None),  # not polled yet
+        ("active_peak>=3", LiveCounts(ended=1, failed=0, active_peak=3, inactive_peak=0), 3),
     ],
 )
 def test_a_limit_is_crossed_by_a_known_value_beyond_it(
-    text: str, seen: Seen, value: float | None
+    text: str, seen: LiveCounts, value: float | None
 ) -> None:
     assert crossed(parse_limit(text), seen) == value
 

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from analyzer.forecast.closings import CLOSES, CLOSINGS, Close, in_words
-from analyzer.forecast.lives import Question, final_states, lives_of
+from analyzer.forecast.lifetimes import Question, entry_lifetimes, final_states
 from analyzer.forecast.model import forecast
 from loadgen.burst.watch import _ENDS_IN
 from loadgen.commands.analyzer.predict import predict
@@ -62,7 +62,7 @@ def test_the_client_keeps_a_half_closed_ports_time_wait() -> None:
     half = Question(rate_per_s=10, close={"half": 1.0})
     client = Question(rate_per_s=10, close={"client": 1.0})
     assert forecast(half).ports == forecast(client).ports
-    (one,), (other,) = lives_of(half), lives_of(client)
+    (one,), (other,) = entry_lifetimes(half), entry_lifetimes(client)
     assert (one.opened, one.last, one.lifetime_s) == (other.opened, other.last, other.lifetime_s)
 
 

@@ -13,7 +13,13 @@ from hypothesis import strategies as st
 
 from analyzer.forecast import document as said
 from analyzer.forecast.closings import CLOSES
-from analyzer.forecast.lives import FORWARDINGS, Question, QuestionError, final_states, lives_of
+from analyzer.forecast.lifetimes import (
+    FORWARDINGS,
+    Question,
+    QuestionError,
+    entry_lifetimes,
+    final_states,
+)
 from analyzer.forecast.model import forecast, port_budget, table_memory
 from analyzer.ipvs.states import State, Timeouts
 from analyzer.ipvs.timers import expiry_uptime_s, granule_s
@@ -85,8 +91,8 @@ def instants(end_s: float, hz: int, n: int = 400) -> np.ndarray:
 
 def drawn(asked: Question, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The course's straight lines at instants."""
-    course = forecast(asked).course
-    return np.interp(at, course.t_s, course.active), np.interp(at, course.t_s, course.inactive)
+    series = forecast(asked).series
+    return np.interp(at, series.t_s, series.active), np.interp(at, series.t_s, series.inactive)
 
 
 @pytest.mark.parametrize("forwarding", FORWARDINGS)
@@ -126,7 +132,7 @@ def test_the_tables_lead_each_closing_kind_to_its_state(close: Any, forwarding: 
 def test_an_entry_lives_as_long_as_was_measured(
     told: dict[str, Any], lifetime_s: tuple[float, float]
 ) -> None:
-    (life,) = lives_of(question(**told))
+    (life,) = entry_lifetimes(question(**told))
     assert life.lifetime_s == pytest.approx(lifetime_s)
 
 
@@ -180,24 +186,24 @@ def test_a_mixture_keeps_the_law(
         10.0, close=weights, forwarding=forwarding, hz=hz, hold_s=hold_s, duration_s=duration_s
     )
     found = forecast(asked)
-    course, steady, peak = found.course, found.steady, found.peak
-    assert (np.diff(course.t_s) >= 0).all()
-    assert (course.active >= 0).all()
-    assert (course.inactive >= 0).all()
-    assert course.t_s[-1] == pytest.approx(found.empty_after_s)
-    assert course.active[-1] + course.inactive[-1] == pytest.approx(0, abs=1e-6)
+    series, steady, peak = found.series, found.steady, found.peak
+    assert (np.diff(series.t_s) >= 0).all()
+    assert (series.active >= 0).all()
+    assert (series.inactive >= 0).all()
+    assert series.t_s[-1] == pytest.approx(found.empty_after_s)
+    assert series.active[-1] + series.inactive[-1] == pytest.approx(0, abs=1e-6)
     for name in ("active", "inactive"):
         band, most = getattr(steady, name), getattr(peak, name)
         assert band.min <= band.mean + 1e-6
         assert band.mean <= band.max + 1e-6
-        assert getattr(course, name).max() <= most + 1e-6
+        assert getattr(series, name).max() <= most + 1e-6
         assert most <= band.max + 1e-6  # nothing before the steady state is higher
     if found.reaches_steady and found.duration_s > found.steady_after_s + 250:
         assert peak.total == pytest.approx(steady.total.max, rel=0.01)
     # every arrival lives for its timeout, and half a granule on average
     expected = sum(
         10 * life.share * (life.last_packet_s + life.last.timeout_s + life.last.granule_s / 2)
-        for life in found.lives
+        for life in found.lifetimes
     )
     assert steady.total.mean == pytest.approx(expected)
 
@@ -231,7 +237,7 @@ def test_random_arrivals_spread_by_the_root_of_the_number() -> None:
 
 def test_a_long_load_has_a_short_course_and_the_same_peak() -> None:
     found = forecast(question(5.0, tcpfin_s=10, duration_s=30 * 86400.0))
-    assert found.course.t_s.size < 5000
+    assert found.series.t_s.size < 5000
     assert found.peak.inactive == pytest.approx(5 * 10.256)
 
 

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from analyzer.forecast import document as said
-from analyzer.forecast.lives import Question
+from analyzer.forecast.lifetimes import Question
 from analyzer.forecast.model import Forecast, forecast
 from analyzer.ipvs.states import Timeouts
 from reports.document.html import page_of
 from reports.document.text import lines_of
-from reports.forecast.chart import course
+from reports.forecast.chart import occupancy
 from reports.forecast.document import forecast_document
 from tests.unit.reports.document.builders_document import charts_of
 
@@ -95,9 +95,9 @@ def line(figure: Any, name: str) -> Any:
 
 def test_the_chart_draws_the_course() -> None:
     found = forecast(QUESTIONS["plain"])
-    figure = course(found)
-    np.testing.assert_array_equal(line(figure, "inactive").x, found.course.t_s)
-    np.testing.assert_array_equal(line(figure, "inactive").y, found.course.inactive)
+    figure = occupancy(found)
+    np.testing.assert_array_equal(line(figure, "inactive").x, found.series.t_s)
+    np.testing.assert_array_equal(line(figure, "inactive").y, found.series.inactive)
     assert line(figure, "inactive").yaxis == "y2"
     texts = [note.text for note in figure.layout.annotations]
     assert "60,000 to 64,096" in texts
@@ -107,23 +107,23 @@ def test_the_chart_draws_the_course() -> None:
 
 
 def test_random_arrivals_are_a_shaded_band() -> None:
-    figure = course(forecast(QUESTIONS["mixture"]))
+    figure = occupancy(forecast(QUESTIONS["mixture"]))
     low, high, expected = (
         np.asarray(trace.y) for trace in figure.data if trace.yaxis == "y" and trace.mode == "lines"
     )
     assert (low <= expected).all()
     np.testing.assert_allclose(high - expected, 2 * np.sqrt(expected))
-    assert not [t for t in course(forecast(QUESTIONS["plain"])).data if t.name == "high"]
+    assert not [t for t in occupancy(forecast(QUESTIONS["plain"])).data if t.name == "high"]
 
 
 @pytest.mark.parametrize(("name", "unit"), [("plain", "seconds"), ("long", "hours")])
 def test_the_axis_is_in_a_unit_that_fits(name: str, unit: str) -> None:
-    figure = course(forecast(QUESTIONS[name]))
+    figure = occupancy(forecast(QUESTIONS[name]))
     assert figure.layout.xaxis.title.text == f"{unit} since the load began"
     assert figure.layout.xaxis.range[1] < 2000
 
 
 def test_every_question_can_be_drawn(found: Forecast) -> None:
-    assert {trace.type for trace in course(found).data} == {"scatter"}
+    assert {trace.type for trace in occupancy(found).data} == {"scatter"}
     (chart,) = charts_of(forecast_document(found))
     assert len(chart.caption) > 100

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analyzer.charts.pictures import StateCourse
+from analyzer.charts.pictures import StateSeries
 from analyzer.predicted.courses import Curve
 from analyzer.results import Event, Finding, Timeline
 from reports.charts.wording import Headline
@@ -55,7 +55,7 @@ def live_run(text: str = "bal01", **changed: Any) -> LiveRun:
             edges_s=np.array([0, 0.25, 0.5]), answered=np.array([3, 4]), failed=np.array([0, 1])
         ),
         "courses": (
-            StateCourse(director=text, source="observed", t_s=POLLS_S, counts={text: counts}),
+            StateSeries(director=text, source="observed", t_s=POLLS_S, counts={text: counts}),
         ),
         "headlines": (Headline(label="InActConn now", value=text, detail=text),),
         "findings": (
@@ -136,7 +136,7 @@ def test_a_run_of_which_nothing_is_known_has_its_charts_all_the_same() -> None:
     blank = Timeline(
         **{name: getattr(empty, name) for name in empty.__slots__} | {"observed": (), "events": ()}
     )
-    unread = StateCourse(director="bal01", source="observed", t_s=np.empty(0), counts={})
+    unread = StateSeries(director="bal01", source="observed", t_s=np.empty(0), counts={})
     run = live_run(timeline=blank, requests=None, courses=(unread,), findings=(), servers=None)
     document = json.loads(news(run))
     assert set(document["figures"]) == {"timeline-chart", "states-chart"}

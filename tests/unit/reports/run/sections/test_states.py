@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analyzer.charts.pictures import StateCourse
+from analyzer.charts.pictures import StateSeries
 from reports.run.sections import states
 from tests.unit.reports import builders_analysis as build
 
@@ -24,7 +24,7 @@ def figure(run: Analysis) -> Any:
 def with_course(**more: Any) -> Analysis:
     run = build.demo()
     facts: dict[str, Any] = {"director": "bal01", "source": "observed"}
-    course = StateCourse(**{**facts, **more})
+    course = StateSeries(**{**facts, **more})
     return replace(run, pictures=replace(run.pictures, states=(course,)))
 
 

@@ -1,4 +1,4 @@
-"""What entries go through under a load: from the question, by the kernel's tables, to each life."""
+"""Lifetimes of entries under a load, from the question by the kernel's tables."""
 
 from __future__ import annotations
 
@@ -42,22 +42,22 @@ FIN_RETRIES_S = 54.7
 
 
 class QuestionError(AnalyzerError):
-    """The model was asked something that has no meaning."""
+    """A question to the model has no meaning."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What the model is asked.
+    """A question to the model: load, forwarding, timeouts, clients.
 
     Attributes:
-        rate_per_s: connections opened a second.
+        rate_per_s: connections opened per second.
         duration_s: how long; None: until the table is steady, and a little longer.
-        close: each closing kind's share of the connections; they need not add up to 1.
+        close: relative shares of the closing kinds; they need not add up to 1.
         hold_s: how long a connection stays open and silent before it is closed.
         hz: of the director's kernel.
         sources: client addresses, all to one VIP and port.
-        ports: source ports of each.
-        client_time_wait_s: for which a client that closed first keeps the port to itself.
+        ports: source ports of each address.
+        client_time_wait_s: for which a client that closed first keeps its port.
     """
 
     rate_per_s: float
@@ -91,7 +91,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wait:
-    """One state that an entry is in, and what it waits for there."""
+    """A state of an entry, and the timeout that it waits for there."""
 
     state: str
     counted: Counted
@@ -101,8 +101,8 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Life:
-    """What the entries of one closing kind go through.
+class EntryLifetime:
+    """The states and times of the entries of one closing kind.
 
     Attributes:
         close: the closing kind; None for udp, which has none.
@@ -112,8 +112,8 @@ class Life:
         last_packet_s: from the first packet to the last.
         repeats_s: the part of that in which a FIN is repeated, and the timer of ``last`` with it.
         survive: the share that sees its last packet; the others, silent for longer than the
-            timeout of ``opened``, are gone before.
-        lifetime_s: from the first packet to the disappearance: the shortest and the longest.
+            timeout of ``opened``, expire before.
+        lifetime_s: from the first packet to the removal: the shortest and the longest.
     """
 
     close: Close | None
@@ -132,15 +132,15 @@ class Life:
 
     @property
     def ends(self) -> Wait:
-        """Where most of these entries wait for their end."""
+        """The wait after which most of these entries expire."""
         return self.last if self.survive >= 0.5 else self.opened
 
 
 def client_ports(engine: str | None) -> tuple[int, float]:
-    """Source ports of one address, and how long one that closed first is kept from being used.
+    """Number of source ports per address, and how long a closed one is not reused, seconds.
 
     Args:
-        engine: that sent; ``packets`` has ports of its own, which no kernel keeps.
+        engine: that sent; ``packets`` has its own ports, which no kernel keeps.
     """
     if engine == "packets":
         return OWN_PORTS, 0.0
@@ -151,11 +151,11 @@ def final_states(close: Close, forwarding: Forwarding) -> tuple[State, State]:
     """The state of an entry while its connection is open, and the one it ends in."""
     replies_seen = forwarding in ("nat", "local")
     way = CLOSINGS[close]
-    opened = _moved(State.NONE, way.opens, replies_seen=replies_seen)
-    return opened, _moved(opened, f"{way.repeats} {way.closes}", replies_seen=replies_seen)
+    opened = _state_after(State.NONE, way.opens, replies_seen=replies_seen)
+    return opened, _state_after(opened, f"{way.repeats} {way.closes}", replies_seen=replies_seen)
 
 
-def _moved(state: State, packets: str, *, replies_seen: bool) -> State:
+def _state_after(state: State, packets: str, *, replies_seen: bool) -> State:
     for packet in packets.split():
         if packet[0] == ">" or replies_seen:
             state = State(TRANSITIONS[_table_of(packet, replies_seen), Flag[packet[1:]], state])
@@ -168,18 +168,18 @@ def _table_of(packet: str, replies_seen: bool) -> Table:
     return Table.INPUT if replies_seen else Table.INPUT_ONLY
 
 
-def lives_of(question: Question) -> Iterator[Life]:
-    """One life for each closing kind of the question."""
+def entry_lifetimes(question: Question) -> Iterator[EntryLifetime]:
+    """The lifetimes of the question's closing kinds."""
     if question.protocol == "udp":
         wait = _wait("UDP", "inactive", "udp", question.timeouts.udp_s, question.hz)
-        yield _life(None, 1.0, (wait, wait), 0.0)
+        yield _lifetime(None, 1.0, (wait, wait), 0.0)
         return
     whole = sum(question.close.values())
     for close, share in question.close.items():
         if share > 0:
             opened, last = final_states(close, question.forwarding)
             waits = (_tcp_wait(opened, question), _tcp_wait(last, question))
-            yield _life(
+            yield _lifetime(
                 close,
                 share / whole,
                 waits,
@@ -189,7 +189,7 @@ def lives_of(question: Question) -> Iterator[Life]:
 
 
 def _repeats_s(close: Close, question: Question) -> float:
-    """A FIN that nobody acknowledges is sent again; only where replies are seen does it matter."""
+    """How long an unacknowledged FIN is retransmitted, if the director sees replies."""
     replies_seen = question.forwarding in ("nat", "local")
     return FIN_RETRIES_S if close == "fin-no-ack" and replies_seen else 0.0
 
@@ -217,19 +217,19 @@ def _wait(state: str, counted: Counted, name: TimeoutName, timeout_s: float, hz:
     )
 
 
-def _life(
+def _lifetime(
     close: Close | None,
     share: float,
     waits: tuple[Wait, Wait],
     closes_s: float,
     repeats_s: float = 0.0,
-) -> Life:
+) -> EntryLifetime:
     opened, last = waits
     idle_s = opened.timeout_s, opened.timeout_s + opened.granule_s
     last_packet_s = closes_s + repeats_s
     closed_s = last_packet_s + last.timeout_s
     survive = min(max((idle_s[1] - closes_s) / opened.granule_s, 0.0), 1.0)
-    return Life(
+    return EntryLifetime(
         close=close,
         share=share,
         opened=opened,
