@@ -51,7 +51,7 @@ def test_repeated_syns_are_told_with_the_rule_that_the_steps_show() -> None:
     assert text.startswith("12 connects took about 1 s and 1 connect took about 3 s: the SYN or")
     assert "it doubles the wait each time" in text
     assert "The capture has 13 connections with more than one SYN." in text
-    assert text.endswith("2 connects took 0.9 s or more without being near such a step.")
+    assert text.endswith("2 connects took 0.9 s or more, unlike a SYN retransmission.")
 
 
 def test_a_run_without_slow_connects_says_nothing_of_syns() -> None:
