@@ -46,6 +46,7 @@ class _Worker:
 
     process: asyncio.subprocess.Process
     stream: asyncio.StreamReader
+    pipe: asyncio.ReadTransport
     texts: list[str] = field(default_factory=list)
     sent: asyncio.Event = field(default_factory=asyncio.Event)
     ready: asyncio.Event = field(default_factory=asyncio.Event)
@@ -118,6 +119,7 @@ class Workers:
             except TimeoutError:
                 each.process.kill()
                 await each.process.wait()
+            each.pipe.close()
 
     def process_ids(self) -> list[int]:
         """Theirs, in the order of their shares."""
@@ -175,7 +177,7 @@ async def _spawn(engine: str) -> _Worker:
     finally:
         os.close(writing)
     stream = asyncio.StreamReader(limit=_MESSAGE_LIMIT)
-    await asyncio.get_running_loop().connect_read_pipe(
+    pipe, _ = await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(stream), os.fdopen(reading, "rb", 0)
     )
-    return _Worker(process, stream)
+    return _Worker(process, stream, pipe)

@@ -138,6 +138,10 @@ class Stage:
 
     def played(self, path: Path) -> Analysis:
         """Recorded, and analysed."""
+        return analyse(self.recorded(path))
+
+    def recorded(self, path: Path) -> Recording:
+        """A run directory of all this."""
         service = {"protocol": self.protocol, "vip": self.vip, "port": PORT}
         facts = {
             "hz": 100,
@@ -164,7 +168,7 @@ class Stage:
             if not self.is_unpolled(at_s):
                 self.poll(writer, at_s)
         writer.close("completed")
-        return analyse(Recording.open(path))
+        return Recording.open(path)
 
     def capture(self) -> bytes:
         """The client's side of the director's link."""

@@ -109,7 +109,7 @@ def test_any_text_is_an_assumption_or_refused(text: str) -> None:
 
 def asked(stage: Stage, path: Path, *texts: str, **facts: Any) -> WhatIf:
     """The answer for the one director; ``facts`` are told in the manifest anew."""
-    stage.played(path)
+    stage.recorded(path)
     return again(path, *texts, **facts).what_if[0]
 
 
@@ -214,7 +214,7 @@ def test_dr_instead_of_nat(tmp_path: Path, forwarding: str) -> None:
         sent = tuple(replace(seg, mac=Seg.mac) if seg.reply else seg for seg in life.sent)
         lives.append(Life(sent, life.held))
     stage = quick(lives, forwarding="nat")
-    stage.played(tmp_path)
+    stage.recorded(tmp_path)
     was = again(tmp_path, "forwarding=nat")
     assert groups(was.what_if[0]) == [("TIME_WAIT", 120, 4)]
     would = again(tmp_path, f"forwarding={forwarding}", "tcpfin=30").what_if[0]
@@ -260,7 +260,7 @@ def test_conn_reuse_mode_decides_whether_a_syn_that_hits_an_old_entry_is_dropped
 
 
 def test_secure_tcp_keeps_half_open_entries_for_120_s(tmp_path: Path) -> None:
-    quick([half_open(40000 + n, 1000.0 + n) for n in range(3)]).played(tmp_path)
+    quick([half_open(40000 + n, 1000.0 + n) for n in range(3)]).recorded(tmp_path)
     for level, expected in [(0, "SYN_RECV"), (1, "SYN_RECV"), (2, "SYN_RECV"), (3, "SYNACK")]:
         answer = again(tmp_path, f"secure_tcp={level}").what_if[0]
         assert groups(answer) == [(expected, 120 if expected == "SYNACK" else 60, 3)]
@@ -272,7 +272,7 @@ def test_in_nat_an_old_conntrack_entry_drops_no_syn(tmp_path: Path) -> None:
     facts = {"sysctl": {"conntrack": "1"}}
     for was in ("dr", "nat"):
         path = tmp_path / was
-        quick(reused(40000, Flag.RST), facts=facts, forwarding=was).played(path)
+        quick(reused(40000, Flag.RST), facts=facts, forwarding=was).recorded(path)
         for assumed, at_s in (("dr", 1004), ("nat", 1003)):
             answer = again(path, f"forwarding={assumed}").what_if[0]
             assert active_again_s(answer) == pytest.approx(at_s)
@@ -289,7 +289,7 @@ def test_a_phase_that_was_inferred_holds_for_what_would_have_been(tmp_path: Path
 
 
 def test_without_a_capture_there_is_no_answer(tmp_path: Path) -> None:
-    quick(burst()).played(tmp_path)
+    quick(burst()).recorded(tmp_path)
     (tmp_path / "capture.pcap").unlink()
     assert again(tmp_path, "tcpfin=30").what_if == ()
 
@@ -342,7 +342,7 @@ def test_what_was_configured_assumed_gives_what_was_predicted(
     stage = Stage(
         lives=packets(rows), facts=facts, forwarding=forwarding, until_s=1000.0, poll_s=0.4
     )
-    stage.played(path)
+    stage.recorded(path)
     same = (f"conn_reuse_mode={mode}", f"secure_tcp={secure}", f"tcpfin={tcpfin_s}", "tcp=900")
     found = again(path, *same, f"forwarding={forwarding}")
     (answer,) = found.what_if

@@ -6,7 +6,6 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from analyzer.analysis import analyse
 from analyzer.ipvs.states import Flag, State
 from analyzer.recording.directory import MANIFEST, Recording
 from tests.unit.analyzer.builders_packets import (
@@ -129,16 +128,16 @@ class Scene(Stage):
     weight: Callable[[str, float], int] = lambda _server, _at_s: 1
     copies: tuple[Held, ...] | None = None
 
-    def played(self, path: Path) -> Analysis:
+    def recorded(self, path: Path) -> Recording:
         """As staged; with a backup in the manifest if it has copies."""
-        found = super().played(path)
+        made = super().recorded(path)
         if self.copies is None:
-            return found
+            return made
         manifest = json.loads((path / MANIFEST).read_text())
         facts = manifest["directors"]["bal01"]
         manifest["directors"]["bal02"] = facts | {"macs": ["02:00:00:00:00:12"]}
         (path / MANIFEST).write_text(json.dumps(manifest))
-        return analyse(Recording.open(path))
+        return Recording.open(path)
 
     def counters(self, server: str, at_s: float) -> dict[str, Any]:
         """One real server's row, scheduler and weight as set."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -135,15 +137,22 @@ def test_any_manifest_has_an_end(manifest: dict[str, Any], sent: int) -> None:
 # -- whole runs, cut in several ways -------------------------------------------------------------
 
 
-def run_that(tmp_path: Path, ended: object, requests: int = 80) -> Analysis:
+@cache
+def whole_run() -> Analysis:
+    return analyse(Recording.open(DATA / "dr-burst-50"))
+
+
+@cache
+def run_that(ended: str | None, requests: int = 80) -> Analysis:
     """A burst of 50 whose plan was more, and whose end another."""
-    folder = tmp_path / "run"
-    shutil.copytree(DATA / "dr-burst-50", folder)
-    manifest = json.loads((folder / "run.json").read_text())
-    manifest["ended"] = ended
-    manifest["plan"]["requests"] = requests
-    (folder / "run.json").write_text(json.dumps(manifest))
-    return analyse(Recording.open(folder))
+    with TemporaryDirectory() as directory:
+        folder = Path(directory) / "run"
+        shutil.copytree(DATA / "dr-burst-50", folder)
+        manifest = json.loads((folder / "run.json").read_text())
+        manifest["ended"] = ended
+        manifest["plan"]["requests"] = requests
+        (folder / "run.json").write_text(json.dumps(manifest))
+        return analyse(Recording.open(folder))
 
 
 def test_a_killed_run_says_so_before_anything_else() -> None:
@@ -172,14 +181,14 @@ def test_a_killed_run_says_so_before_anything_else() -> None:
         (None, "Cut off after at least 50 of 80 requests (its program was killed"),
     ],
 )
-def test_a_verdict_of_a_part_begins_with_that(ended: object, begins: str, tmp_path: Path) -> None:
-    found = run_that(tmp_path, ended)
+def test_a_verdict_of_a_part_begins_with_that(ended: str | None, begins: str) -> None:
+    found = run_that(ended)
     assert found.verdict.startswith(begins)
     assert "run-incomplete" in {one.id for one in found.findings}
 
 
 def test_a_run_that_came_to_its_end_says_nothing_of_it() -> None:
-    whole = analyse(Recording.open(DATA / "dr-burst-50"))
+    whole = whole_run()
     assert whole.ending is not None
     assert whole.ending.how == "completed"
     assert "run-incomplete" not in {one.id for one in whole.findings}
@@ -214,17 +223,15 @@ def test_a_run_that_came_to_its_end_says_nothing_of_it() -> None:
     ],
 )
 def test_of_an_interrupted_run_what_might_have_grown_is_not_measured(
-    text: str, outcome: str, tmp_path: Path
+    text: str, outcome: str
 ) -> None:
-    found = judge(parse_expectation(text), run_that(tmp_path, "interrupted"))
+    found = judge(parse_expectation(text), run_that("interrupted"))
     assert found.outcome == outcome
     assert "interrupted after 50 of 80 requests" in (found.why or found.measured)
 
 
-def test_a_load_that_was_sent_whole_is_judged_though_the_watch_was_interrupted(
-    tmp_path: Path,
-) -> None:
-    part = run_that(tmp_path, "interrupted", requests=50)
+def test_a_load_that_was_sent_whole_is_judged_though_the_watch_was_interrupted() -> None:
+    part = run_that("interrupted", requests=50)
     for text, outcome in (
         ("inactive_peak<=50", "passed"),
         ("failed=0", "passed"),
@@ -233,9 +240,9 @@ def test_a_load_that_was_sent_whole_is_judged_though_the_watch_was_interrupted(
         assert judge(parse_expectation(text), part).outcome == outcome
 
 
-def test_a_baseline_is_not_compared_with_a_part_as_if_it_were_whole(tmp_path: Path) -> None:
-    whole = analyse(Recording.open(DATA / "dr-burst-50"))
-    part = run_that(tmp_path, "interrupted")
+def test_a_baseline_is_not_compared_with_a_part_as_if_it_were_whole() -> None:
+    whole = whole_run()
+    part = run_that("interrupted")
     for pair, which in (((whole, part), "this run"), ((part, whole), "the baseline")):
         (load,) = [
             one for one in judge_against(*pair) if one.why.startswith(f"{which} was interrupted")
@@ -246,9 +253,9 @@ def test_a_baseline_is_not_compared_with_a_part_as_if_it_were_whole(tmp_path: Pa
 # -- sweeps --------------------------------------------------------------------------------------
 
 
-def test_a_sweep_that_was_interrupted_says_how_many_runs_it_has(tmp_path: Path) -> None:
-    whole = analyse(Recording.open(DATA / "dr-burst-50"))
-    part = replace(run_that(tmp_path, "interrupted"), run="runs/tcpfin-30")
+def test_a_sweep_that_was_interrupted_says_how_many_runs_it_has() -> None:
+    whole = whole_run()
+    part = replace(run_that("interrupted"), run="runs/tcpfin-30")
     assert not sweep_of("f", [(20.0, whole)], 1).verdict.startswith("Interrupted")
     few = sweep_of("f", [(20.0, whole)], 3)
     assert few.verdict.startswith("Interrupted: 1 of 3 runs came to their end.")

@@ -9,11 +9,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.unit.loadgen.commands.in_process import run_in_process
 from tests.unit.loadgen.commands.web import Site
 
 SCRIPTS = Path(sys.executable).parent
@@ -24,13 +26,19 @@ UNREACHABLE = "exec:sh -c 'echo no route to it >&2; exit 255'"
 pytestmark = pytest.mark.usefixtures("alone")
 
 
-def run(script: str, *words: str) -> subprocess.CompletedProcess[str]:
+Runner = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def run_as_script(script: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """In a process of its own, as the entry point starts it; one or two tests of each command."""
     return subprocess.run(
         [SCRIPTS / script, *words], capture_output=True, text=True, check=False, timeout=60
     )
 
 
-def burst(site: Site, *words: str) -> subprocess.CompletedProcess[str]:
+def burst(
+    site: Site, *words: str, run: Runner = run_in_process
+) -> subprocess.CompletedProcess[str]:
     return run("loadgen", "burst", "--vip", "127.0.0.1", "--port", str(site.port), *words)
 
 
@@ -46,7 +54,7 @@ def names_in(directory: Path) -> set[str]:
 
 
 def test_a_burst_without_a_director_is_a_plain_load_test(site: Site) -> None:
-    shown = burst(site, "-n", "7", "--no-capture")
+    shown = burst(site, "-n", "7", "--no-capture", run=run_as_script)
     assert shown.returncode == 0, shown.stderr
     assert site.asked == 7
     (directory,) = runs()
@@ -56,7 +64,8 @@ def test_a_burst_without_a_director_is_a_plain_load_test(site: Site) -> None:
 
 
 def test_what_a_director_would_have_shown_is_listed_as_not_measured(site: Site) -> None:
-    shown = burst(site, "-n", "3", "--no-capture", "--json", "-o", "here")
+    words = ["-n", "3", "--no-capture", "--json", "-o", "here"]
+    shown = burst(site, *words, run=run_as_script)
     assert shown.returncode == 0, shown.stderr
     document: dict[str, Any] = json.loads(shown.stdout)  # nothing else is on standard output
     assert document["schema_version"] == 1
@@ -69,7 +78,7 @@ def test_what_a_director_would_have_shown_is_listed_as_not_measured(site: Site) 
 
 def test_json_of_a_burst_is_the_json_of_its_report(site: Site) -> None:
     first = json.loads(burst(site, "-n", "2", "--no-capture", "--json", "-o", "here").stdout)
-    second = json.loads(run("analyzer", "report", "here", "--json").stdout)
+    second = json.loads(run_in_process("analyzer", "report", "here", "--json").stdout)
     for document in (first, second):
         document.pop("timings_s")
     assert first == second
@@ -197,7 +206,7 @@ def test_an_interruption_of_the_decay_ends_the_waiting_and_not_the_report(
 
 def test_a_watch_needs_no_load_and_reports_what_the_director_holds(director: str) -> None:
     words = ["collect", "--director", director, "-z", "1.5", "-i", "0.5", "--json"]
-    shown = run("loadgen", *words)
+    shown = run_as_script("loadgen", *words)
     assert shown.returncode == 0, shown.stderr
     document = json.loads(shown.stdout)
     assert document["requests"]["sent"] == 0
@@ -227,14 +236,16 @@ def test_a_watch_that_is_interrupted_is_reported(director: str) -> None:
 
 
 def test_a_watch_of_nothing_is_wrong_usage() -> None:
-    shown = run("loadgen", "collect", "--service", "192.0.2.77:80", "-z", "1")
+    shown = run_in_process("loadgen", "collect", "--service", "192.0.2.77:80", "-z", "1")
     assert shown.returncode == 2
     assert "no director to watch" in shown.stderr
     assert runs() == []
 
 
 def test_a_capture_is_of_one_service(director: str) -> None:
-    shown = run("loadgen", "collect", "--director", director, "--service", "10.9.9.9", "--capture")
+    shown = run_in_process(
+        "loadgen", "collect", "--director", director, "--service", "10.9.9.9", "--capture"
+    )
     assert shown.returncode == 2
     assert "--capture: name the one --service" in shown.stderr
 
@@ -242,7 +253,7 @@ def test_a_capture_is_of_one_service(director: str) -> None:
 @pytest.mark.parametrize("name", ["dr-burst-50", "dr-burst-killed"])
 def test_a_recording_is_enough_for_a_report(name: str) -> None:
     shutil.copytree(DATA / name, "run")
-    shown = run("analyzer", "report", "run", "-o", "page.html")
+    shown = run_as_script("analyzer", "report", "run", "-o", "page.html")
     assert shown.returncode == 0, shown.stderr
     assert "</html>" in Path("page.html").read_text()
     assert "tcpfin governs the decay" in " ".join(shown.stdout.split())
@@ -254,7 +265,7 @@ def test_a_report_of_no_recording_is_wrong_usage(what: str) -> None:
         Path("run").mkdir()
     if what == "garbage":
         Path("run/run.json").write_text("{")
-    shown = run("analyzer", "report", "run")
+    shown = run_in_process("analyzer", "report", "run")
     assert shown.returncode == 2
     assert shown.stdout == ""
     assert shown.stderr.count("\n") == 1
@@ -277,7 +288,7 @@ def test_a_report_of_no_recording_is_wrong_usage(what: str) -> None:
     ],
 )
 def test_wrong_usage_is_2_and_leaves_nothing(words: list[str]) -> None:
-    shown = run("loadgen", *words)
+    shown = run_in_process("loadgen", *words)
     assert shown.returncode == 2
     assert "Traceback" not in shown.stderr
     assert shown.stdout == ""

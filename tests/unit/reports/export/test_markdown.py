@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 import pytest
 from hypothesis import given
@@ -91,8 +92,13 @@ def shape(written: str) -> list[str]:
     ]
 
 
+@cache
+def harmless_shape() -> list[str]:
+    return shape(render_markdown(build.hostile("harmless"), {}))
+
+
 @pytest.mark.parametrize("text", ALIVE)
 def test_hostile_text_changes_no_structure(text: str) -> None:
     hostile = render_markdown(build.hostile(text), {})
-    assert shape(hostile) == shape(render_markdown(build.hostile("harmless"), {}))
+    assert shape(hostile) == harmless_shape()
     assert "<" not in markup(hostile)

@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 from dataclasses import replace
+from functools import cache
 from html.parser import HTMLParser
 from importlib.resources import files
 from pathlib import Path
@@ -66,15 +67,31 @@ def outline(analysis: Any) -> Outline:
     return Outline(page.render_page(analysis))
 
 
+@cache
+def html_of(name: str) -> str:
+    """The page of a kind of run."""
+    return page.render_page(build.RUNS[name]())
+
+
+@cache
+def outline_of(name: str) -> Outline:
+    return Outline(html_of(name))
+
+
+@cache
+def hostile_outline(text: str) -> Outline:
+    return outline(build.hostile(text))
+
+
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_in_every_field_adds_no_element_and_no_attribute(text: str) -> None:
-    assert outline(build.hostile(text)).shape() == outline(build.hostile("harmless")).shape()
+    assert hostile_outline(text).shape() == hostile_outline("harmless").shape()
 
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_does_not_reach_a_figure_as_a_tag(text: str) -> None:
     for name in ("timeline-chart-figure", "latency-chart-figure"):
-        figure = json.loads(outline(build.hostile(text)).texts[name])
+        figure = json.loads(hostile_outline(text).texts[name])
         assert not re.search(r"<(?!br>|extra>|/extra>)", "".join(strings(figure)))
 
 
@@ -88,7 +105,7 @@ def strings(value: Any) -> list[str]:
 
 @pytest.mark.parametrize("name", build.RUNS)
 def test_the_page_asks_for_nothing_outside_itself(name: str) -> None:
-    for tag, attributes in outline(build.RUNS[name]()).elements:
+    for tag, attributes in outline_of(name).elements:
         assert not {"src", "action", "srcset", "data"} & set(attributes), tag
     css = page.text_of("templates/page.css")
     assert "url(" not in css
@@ -96,7 +113,7 @@ def test_the_page_asks_for_nothing_outside_itself(name: str) -> None:
 
 
 def test_the_policy_lets_only_our_two_scripts_run() -> None:
-    html = page.render_page(build.demo())
+    html = html_of("demo")
     (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', html)
     policy = policy.replace("&#39;", "'")
     allowed = set(re.findall(r"'sha256-([^']*)'", policy))
@@ -109,16 +126,13 @@ def test_the_policy_lets_only_our_two_scripts_run() -> None:
 
 @pytest.mark.parametrize("name", build.RUNS)
 def test_every_kind_of_run_is_a_page_of_less_than_6_mb(name: str) -> None:
-    run = build.RUNS[name]()
-    html = page.render_page(run)
-    assert len(html.encode()) < 6_000_000
-    assert Outline(html).texts["title"] == run.verdict
+    assert len(html_of(name).encode()) < 6_000_000
+    assert outline_of(name).texts["title"] == build.RUNS[name]().verdict
 
 
 def test_the_page_carries_the_document_of_the_contract() -> None:
-    run = build.demo()
-    document = json.loads(outline(run).texts["analysis"])
-    assert document == json.loads(json.dumps(to_json(run)))
+    document = json.loads(outline_of("demo").texts["analysis"])
+    assert document == json.loads(json.dumps(to_json(build.demo())))
 
 
 def test_numbers_that_json_cannot_say_are_null() -> None:
@@ -138,7 +152,7 @@ def test_numbers_that_json_cannot_say_are_null() -> None:
     ],
 )
 def test_what_was_not_measured_is_said_with_its_reason(name: str, sentence: str) -> None:
-    html = page.render_page(build.RUNS[name]())
+    html = html_of(name)
     assert "not measured" in html
     assert sentence in html
 
@@ -149,7 +163,7 @@ def test_findings_stand_in_the_order_of_their_severity() -> None:
 
 
 def test_the_legend_has_a_box_for_each_series() -> None:
-    boxes = [a["data-series"] for t, a in outline(build.demo()).elements if "data-series" in a]
+    boxes = [a["data-series"] for t, a in outline_of("demo").elements if "data-series" in a]
     assert boxes == ["series-0", "series-1", "series-2", "series-3"]
 
 
@@ -192,14 +206,14 @@ def test_every_finding_is_shown_in_one_section() -> None:
 
 
 def test_a_finding_links_to_what_shows_it() -> None:
-    seen = outline(build.demo())
+    seen = outline_of("demo")
     assert {"#lifetimes-chart"} == {a["href"] for tag, a in seen.elements if tag == "a"}
     assert "lifetimes-chart" in {a.get("id") for _, a in seen.elements}
 
 
 @pytest.mark.parametrize("name", build.RUNS)
 def test_every_anchor_is_there_once(name: str) -> None:
-    ids = [a["id"] for _, a in outline(build.RUNS[name]()).elements if "id" in a]
+    ids = [a["id"] for _, a in outline_of(name).elements if "id" in a]
     assert len(ids) == len(set(ids))
 
 

@@ -6,20 +6,27 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.unit.loadgen.commands.in_process import run_in_process
+
+if TYPE_CHECKING:
+    from subprocess import CompletedProcess
 
 SCRIPT = Path(sys.executable).parent / "analyzer"
 DATA = Path(__file__).resolve().parents[4] / "data"
 WHOLE, KILLED = DATA / "dr-burst-50", DATA / "dr-burst-killed"
 
 
-def compare(*words: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [SCRIPT, "compare", *map(str, words)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+def compare(*words: object) -> CompletedProcess[str]:
+    return run_in_process("analyzer", "compare", *words)
+
+
+def test_it_is_a_command_of_the_script(tmp_path: Path) -> None:
+    words = [SCRIPT, "compare", WHOLE, tmp_path]
+    shown = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    assert (shown.returncode, shown.stdout) == (2, "")
+    assert "run.json" in shown.stderr
 
 
 def test_two_recordings_become_a_page_and_a_sentence(tmp_path: Path) -> None:

@@ -7,11 +7,16 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import pytest
 
 from reports.export.sheets import SHEETS
+from tests.unit.loadgen.commands.in_process import run_in_process
+
+if TYPE_CHECKING:
+    from subprocess import CompletedProcess
 
 SCRIPT = Path(sys.executable).parent / "analyzer"
 DATA = Path(__file__).resolve().parents[4] / "data"
@@ -24,16 +29,8 @@ def recording(tmp_path: Path) -> Path:
     return copy
 
 
-def report(*words: object, path: str | None = None) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | ({"PATH": path} if path is not None else {})
-    return subprocess.run(
-        [SCRIPT, "report", *map(str, words)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=90,
-        env=environment,
-    )
+def report(*words: object) -> CompletedProcess[str]:
+    return run_in_process("analyzer", "report", *words)
 
 
 def test_tables_as_csv_go_into_a_folder_of_the_run(recording: Path) -> None:
@@ -57,7 +54,9 @@ def test_tables_as_parquet_keep_their_types(recording: Path, tmp_path: Path) -> 
 
 
 def test_without_a_browser_the_summary_says_so_in_one_line(recording: Path) -> None:
-    shown = report(recording, "--format", "md", path="/nowhere")
+    words = [SCRIPT, "report", recording, "--format", "md"]
+    environment = os.environ | {"PATH": "/nowhere"}
+    shown = subprocess.run(words, capture_output=True, text=True, timeout=90, env=environment)
     assert shown.returncode == 0, shown.stderr
     assert shown.stderr.count("\n") == 1
     assert "the charts have no pictures: no Chrome or Chromium" in shown.stderr

@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from junitparser import JUnitXml
 
-from loadgen.commands import exit_code_of
-from loadgen.commands.loadgen import group
+from tests.unit.loadgen.commands.in_process import run_in_process
 
 if TYPE_CHECKING:
+    from subprocess import CompletedProcess
+
     from tests.unit.loadgen.commands.web import Site
-
-LOADGEN = Path(sys.executable).parent / "loadgen"
-
 
 pytestmark = pytest.mark.usefixtures("alone")
 
 
-def burst(site: Site, *words: str) -> subprocess.CompletedProcess[str]:
+def burst(site: Site, *words: str) -> CompletedProcess[str]:
     where = ["--vip", "127.0.0.1", "--port", str(site.server_address[1]), "--no-capture"]
-    return subprocess.run(
-        [LOADGEN, "burst", *where, *words], capture_output=True, text=True, check=False, timeout=60
-    )
+    return run_in_process("loadgen", "burst", *where, *words)
 
 
 def expecting(*texts: str) -> list[str]:
@@ -66,17 +60,11 @@ def test_one_that_fails_is_99_and_one_that_nobody_measured_is_2(
     ],
 )
 def test_what_is_not_understood_is_one_line_before_anything_is_sent(
-    site: Site,
-    words: list[str],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    site: Site, words: list[str]
 ) -> None:
-    where = ["--vip", "127.0.0.1", "--port", str(site.server_address[1]), "--no-capture"]
-    monkeypatch.setattr(sys, "argv", ["loadgen", "burst", *where, "-n", "5", *words])
-    code = exit_code_of(group)
-    out, err = capsys.readouterr()
-    assert (code, out, site.asked) == (2, "", 0)
-    assert err.count("\n") == 1
+    shown = burst(site, "-n", "5", *words)
+    assert (shown.returncode, shown.stdout, site.asked) == (2, "", 0)
+    assert shown.stderr.count("\n") == 1
     assert not Path("runs").exists()
 
 
