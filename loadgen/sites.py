@@ -40,7 +40,7 @@ class Site:
 
 def find_site(
     vip: str | None,
-    told: Sequence[str],
+    directors: Sequence[str],
     lab_name: str | None,
     servers: Sequence[str] = (),
     capture_on: str = CLIENT,
@@ -54,9 +54,9 @@ def find_site(
 
     Args:
         vip: as the operator gave it; None to watch whatever the directors hold.
-        told: the values of ``--director``; in a lab, a host's name will do.
+        directors: the values of ``--director``; in a lab, a host's name will do.
         lab_name: which lab, where several hold the VIP.
-        servers: the values of ``--server``; in a lab its own servers, unless told.
+        servers: the values of ``--server``; in a lab by default its servers.
         capture_on: the host that captures: the client, a director or server of this run or of the
             lab by its name, or a link.
         sends: whether load is sent to the VIP; otherwise directors are only watched.
@@ -66,22 +66,22 @@ def find_site(
             a lab that is not up, or several to choose from.
     """
     if sends or lab_name is not None:
-        lab = _find_lab(vip, told, lab_name)
+        lab = _find_lab(vip, directors, lab_name)
     else:
-        told = list(told) or _configured_to_watch(vip)
-        lab = _lab_to_watch(vip, told)
+        directors = list(directors) or _configured_to_watch(vip)
+        lab = _lab_to_watch(vip, directors)
     if lab is not None:
-        return _lab_site(lab, told, servers, capture_on)
-    specs = list(told) or configured(vip).specs
-    directors = [parse_link(spec) for spec in dict.fromkeys(specs)]
+        return _lab_site(lab, directors, servers, capture_on)
+    specs = list(directors) or configured(vip).specs
+    links = [parse_link(spec) for spec in dict.fromkeys(specs)]
     real = [_other_link(spec, "--server") for spec in dict.fromkeys(servers)]
     return Site(
-        directors=_distinct(directors),
+        directors=_distinct(links),
         namespace=None,
         interface=None,
         lab=None,
         servers=_distinct(real, "--server"),
-        capture_on=_capture_link(capture_on, [*directors, *real]),
+        capture_on=_capture_link(capture_on, [*links, *real]),
     )
 
 
@@ -96,18 +96,18 @@ def _capture_link(name: str, hosts: Sequence[Link]) -> Link | None:
     """The host that captures, of these or by a link; None for the client."""
     if name == CLIENT:
         return None
-    found = [link for link in hosts if name in (link.name, link.spec)]
-    return found[0] if found else _other_link(name, "--capture-on")
+    matching = [link for link in hosts if name in (link.name, link.spec)]
+    return matching[0] if matching else _other_link(name, "--capture-on")
 
 
-def _find_lab(vip: str | None, told: Sequence[str], name: str | None) -> Lab | None:
+def _find_lab(vip: str | None, directors: Sequence[str], name: str | None) -> Lab | None:
     from loadgen.lab.lab import running_labs
     from loadgen.lab.system import rootless
 
     rootless.enter()
     whose = f" and holds {vip}" if vip else ""
     labs = [lab for lab in running_labs() if name in (None, lab.name)]
-    labs = [lab for lab in labs if _is_meant(lab, vip, told, name)]
+    labs = [lab for lab in labs if _is_meant(lab, vip, directors, name)]
     if name is not None and not labs:
         raise UsageProblem(f"--lab {name}: no lab of that name is up{whose}")
     if len(labs) > 1:
@@ -117,11 +117,13 @@ def _find_lab(vip: str | None, told: Sequence[str], name: str | None) -> Lab | N
     return labs[0] if labs else None
 
 
-def _is_meant(lab: Lab, vip: str | None, told: Sequence[str], name: str | None) -> bool:
-    """By the VIP; without one by its name, or by the names of its directors, if any were told."""
+def _is_meant(lab: Lab, vip: str | None, directors: Sequence[str], name: str | None) -> bool:
+    """By the VIP; without one by its name, or by the names of its directors, if any were given."""
     if vip is not None:
         return lab.holds(vip)
-    return name is not None or not told or any(host in lab.director_names for host in told)
+    return (
+        name is not None or not directors or any(host in lab.director_names for host in directors)
+    )
 
 
 def _is_link(spec: str) -> bool:
@@ -129,9 +131,9 @@ def _is_link(spec: str) -> bool:
     return spec == "local" or ":" in spec
 
 
-def changes_only_a_lab(site: Site, told: Sequence[str]) -> bool:
+def changes_only_a_lab(site: Site, directors: Sequence[str]) -> bool:
     """Whether all directors are a lab's own, so that nobody need agree to their being changed."""
-    return site.lab is not None and not any(map(_is_link, told))
+    return site.lab is not None and not any(map(_is_link, directors))
 
 
 def _configured_to_watch(vip: str | None) -> list[str]:
@@ -140,16 +142,16 @@ def _configured_to_watch(vip: str | None) -> list[str]:
     Raises:
         UsageProblem: a running lab holds the VIP too.
     """
-    found = configured(vip)
-    if vip is None or not found.specs or not any(map(_is_link, found.specs)):
-        return found.specs
+    settings = configured(vip)
+    if vip is None or not settings.specs or not any(map(_is_link, settings.specs)):
+        return settings.specs
     lab = _find_lab(vip, (), None)
     if lab is not None:
         raise UsageProblem(
-            f"lab {lab.name!r} is up and holds {vip}, and {found.where} names "
-            f"{', '.join(found.specs)}: name one of them, with --lab {lab.name} or --director"
+            f"lab {lab.name!r} is up and holds {vip}, and {settings.where} names "
+            f"{', '.join(settings.specs)}: name one of them, with --lab {lab.name} or --director"
         )
-    return found.specs
+    return settings.specs
 
 
 def _lab_to_watch(vip: str | None, specs: Sequence[str]) -> Lab | None:
@@ -172,31 +174,34 @@ def stand_in(site: Site, vip: str | None, say: Callable[[str], None]) -> None:
 
 
 def _lab_site(
-    lab: Lab, told: Sequence[str], servers: Sequence[str], capture_on: str = CLIENT
+    lab: Lab, directors: Sequence[str], servers: Sequence[str], capture_on: str = CLIENT
 ) -> Site:
-    own = {
+    lab_directors = {
         name: lab_link(name, lab.topology.host(name).address, lab.ssh_config)
         for name in lab.director_names
     }
-    links = [own.get(name) or parse_link(name) for name in dict.fromkeys(told or own)]
+    links = [
+        lab_directors.get(name) or parse_link(name)
+        for name in dict.fromkeys(directors or lab_directors)
+    ]
     return Site(
         directors=_distinct(links),
         namespace=lab.client_namespace,
         interface=lab.client_interface,
         lab=lab.name,
         servers=_distinct(_lab_servers(lab, servers), "--server"),
-        capture_on=_capture_link(capture_on, [*own.values(), *_lab_servers(lab, ())]),
+        capture_on=_capture_link(capture_on, [*lab_directors.values(), *_lab_servers(lab, ())]),
     )
 
 
-def _lab_servers(lab: Lab, told: Sequence[str]) -> list[Link]:
+def _lab_servers(lab: Lab, servers: Sequence[str]) -> list[Link]:
     """A lab's real servers, by the same way as ``lab shell``."""
-    own = {name: tuple(lab.command(name, ["sh"])) for name in lab.servers}
+    lab_servers = {name: tuple(lab.command(name, ["sh"])) for name in lab.servers}
     return [
-        Link(name=name, kind="exec", spec=name, argv=own[name])
-        if name in own
+        Link(name=name, kind="exec", spec=name, argv=lab_servers[name])
+        if name in lab_servers
         else _other_link(name, "--server")
-        for name in dict.fromkeys(told or own)
+        for name in dict.fromkeys(servers or lab_servers)
     ]
 
 

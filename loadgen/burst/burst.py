@@ -49,7 +49,7 @@ class BurstOptions:
     """How a burst is watched.
 
     Attributes:
-        observe_s: how long to watch after the burst; None until its entries have gone.
+        observe_s: how long to watch after the burst; None until its entries have been removed.
         timeouts: the directors', where the operator knows them and they cannot be read.
         why_engine: carries the plan out, in a few words.
         watched: the services that are recorded; None for the one that load is sent to.
@@ -131,7 +131,7 @@ def pollers_on(
     facts: Sequence[BootFacts],
     recording: RecordingWriter,
 ) -> list[Poller]:
-    """A poller for each director; ``usual`` is what they watch unless told."""
+    """A poller for each director; ``usual`` is what they watch by default."""
     return [
         Poller(
             client,

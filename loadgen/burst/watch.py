@@ -1,4 +1,4 @@
-"""Watching the decay: until the directors have forgotten the burst, or for as long as was told."""
+"""Watching the decay: until the burst's entries have expired, or for the configured time."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 LOOK_S = 0.1
 SETTLED_FOR_S = 1.0
-"""After the last entry has gone, so that the page shows the curve at its end."""
+"""Polling goes on after the last entry's removal, so that the page shows the curve's end."""
 
 _MARGIN_S = 3.0
 _COARSEST_HZ = 300  # of the common ones it has the longest granules
 
 
 def longest_decay_s(facts: BootFacts, plan: LoadPlan) -> float:
-    """How long an entry of a plan's connections can live on this director, seconds."""
+    """Longest lifetime of an entry of a plan's connections on this director, seconds."""
     repeats_s = 0.0
     timeouts = timeout_by_state_s(facts.timeouts or Timeouts())
     forwarding = {

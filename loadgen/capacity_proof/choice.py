@@ -21,12 +21,12 @@ def lists_of_plan(
     Raises:
         UsageProblem: there is no such plan; the line says why.
     """
-    found = plan_capacity(question, left_s)
-    plans = dict(found.plans)
-    wanted = name or found.recommended
-    plan = next((each for known, each in plans.items() if known == wanted), None)
+    capacity = plan_capacity(question, left_s)
+    plans = dict(capacity.plans)
+    chosen = name or capacity.recommended
+    plan = next((candidate for plan_name, candidate in plans.items() if plan_name == chosen), None)
     if plan is None:
-        why = dict(found.without_plan).get(wanted or "", found.why)  # type: ignore[call-overload]
+        why = dict(capacity.without_plan).get(chosen or "", capacity.why)  # type: ignore[call-overload]
         raise UsageProblem(f"there is no plan to prove: {why} (--vips tries any number of them)")
     return plan.lists
 

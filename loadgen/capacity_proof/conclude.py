@@ -27,7 +27,7 @@ def conclude_proof(directory: Path, page: Path | None = None) -> tuple[Proof, Pa
 
     Args:
         directory: the run's.
-        page: where the page goes; ``report.html`` in the run's directory unless told.
+        page: the page's path; by default ``report.html`` in the run's directory.
 
     Raises:
         RecordingError: it is no recording of a proof, or the page cannot be written.

@@ -130,7 +130,7 @@ class Losses(Background):
         """The first VIP whose frames the client sends elsewhere than planned; or None."""
         known = self._macs()
         for vip, order in zip(self._experiment.vips, self._experiment.lists, strict=True):
-            holder = self._names([next(one for one in order if one not in down)])[0]
+            holder = self._names([next(host for host in order if host not in down)])[0]
             if known.get(vip) != self._lab.topology.host(holder).mac:
                 return f"{vip} is with {known.get(vip, 'nobody')}, not with {holder}"
         return None
@@ -152,12 +152,12 @@ class Losses(Background):
             limit_s=ASK_LIMIT_S,
         )
         for vip, order in zip(self._experiment.vips, self._experiment.lists, strict=True):
-            held = [name for name, said in answers.items() if holds_vip(said.stdout, vip)]
-            wanted = self._names(order[:1])
-            if held != wanted:
-                who = " and ".join(held) or "nobody"
+            holders = [name for name, answer in answers.items() if holds_vip(answer.stdout, vip)]
+            expected = self._names(order[:1])
+            if holders != expected:
+                who = " and ".join(holders) or "nobody"
                 raise RunFailed(
-                    f"{vip} is held by {who}, not by {wanted[0]} alone; this run proves nothing"
+                    f"{vip} is held by {who}, not by {expected[0]} alone; this run proves nothing"
                 )
 
     def _names(self, numbers: Sequence[int]) -> list[str]:
@@ -165,6 +165,6 @@ class Losses(Background):
 
     def _put(self, loss: Loss) -> None:
         """The loss as it now stands, in place of what it was."""
-        others = tuple(each for each in self._experiment.losses if each.down != loss.down)
+        others = tuple(earlier for earlier in self._experiment.losses if earlier.down != loss.down)
         self._experiment = replace(self._experiment, losses=(*others, loss))
         self._note(self._experiment)

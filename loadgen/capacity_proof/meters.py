@@ -78,8 +78,8 @@ class Datagrams(Background):
         await self._read()
         assert self._process is not None
         assert self._process.stderr is not None
-        said = (await self._process.stderr.read()).decode(errors="replace").strip()
-        why = said.splitlines()[-1] if said else "its process ended"
+        complaint = (await self._process.stderr.read()).decode(errors="replace").strip()
+        why = complaint.splitlines()[-1] if complaint else "its process ended"
         self._over = RunFailed(f"the datagrams stopped: {why}")
 
     async def _end(self) -> None:

@@ -77,8 +77,8 @@ def socket_inside(namespace: str, kind: socket.SocketKind, protocol: int = 0) ->
     outside = Path("/proc/self/ns/net").stat()
 
     def make() -> socket.socket:
-        here = Path("/proc/thread-self/ns/net").stat()
-        if (here.st_dev, here.st_ino) == (outside.st_dev, outside.st_ino):
+        network = Path("/proc/thread-self/ns/net").stat()
+        if (network.st_dev, network.st_ino) == (outside.st_dev, outside.st_ino):
             raise RunFailed(f"network namespace {namespace} is the machine's own; nothing is sent")
         return socket.socket(socket.AF_INET, kind, protocol)
 
@@ -150,18 +150,18 @@ class Traffic:
     def _receive(self, until_ns: int) -> None:
         wait_s = max(0.0, (until_ns - time.time_ns()) / 1e9)  # poll(2) knows but milliseconds
         ready, _, _ = select.select(self._in, [], [], wait_s)
-        for each in ready:
-            self._drain(self._in.index(each))
+        for receiver in ready:
+            self._drain(self._in.index(receiver))
 
     def _drain(self, server: int) -> None:
         with suppress(BlockingIOError):
             for _ in range(64):
-                data, told, *_ = self._in[server].recvmsg(_IP_UDP_BYTES + _HEAD.size, 64)
+                data, control, *_ = self._in[server].recvmsg(_IP_UDP_BYTES + _HEAD.size, 64)
                 if len(data) < _IP_UDP_BYTES + _HEAD.size:
                     continue
                 token, number = _HEAD.unpack_from(data, _IP_UDP_BYTES)
-                if token == self._stream.token and self._base <= number < self._next and told:
-                    seconds, nanoseconds = _TIMESPEC.unpack(told[0][2])
+                if token == self._stream.token and self._base <= number < self._next and control:
+                    seconds, nanoseconds = _TIMESPEC.unpack(control[0][2])
                     row = self._rows[number - self._base]
                     row["received"], row["server"] = seconds * 10**9 + nanoseconds, server
 
@@ -175,9 +175,9 @@ class Traffic:
         with suppress(BrokenPipeError):  # nobody is left to read it; the stop is on its way
             while rest:
                 rest = rest[os.write(output, rest) :]
-        kept = np.zeros(max(_BLOCK, len(known) - count), ROW)
-        kept[: len(known) - count] = known[count:]
-        self._rows, self._base = kept, self._base + count
+        remaining = np.zeros(max(_BLOCK, len(known) - count), ROW)
+        remaining[: len(known) - count] = known[count:]
+        self._rows, self._base = remaining, self._base + count
 
 
 def main() -> None:

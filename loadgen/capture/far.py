@@ -117,8 +117,8 @@ class FarTcpdump:
     async def _hear(self, process: asyncio.subprocess.Process) -> None:
         """Keep the end of what comes on standard error."""
         assert process.stderr is not None
-        while said := await process.stderr.read(_SAID_BYTES):
-            self._said = (self._said + said)[-_SAID_BYTES:]
+        while text := await process.stderr.read(_SAID_BYTES):
+            self._said = (self._said + text)[-_SAID_BYTES:]
 
     def complaint(self) -> str | None:
         """Why it ended, in its own words; None if it has none."""

@@ -49,10 +49,14 @@ async def measure_offset(link: Link) -> ClockOffset:
 
 def offset_of(answers: list[Answer]) -> ClockOffset:
     """By the quickest of the answers that tell nanoseconds, as some hosts' date does not."""
-    told = [(one.answered_ns - one.asked_ns, one) for one in answers if _time_ns(one) is not None]
-    if not told:
+    timed = [
+        (answer.answered_ns - answer.asked_ns, answer)
+        for answer in answers
+        if _time_ns(answer) is not None
+    ]
+    if not timed:
         return ClockOffset()
-    took_ns, quickest = min(told, key=lambda each: each[0])
+    took_ns, quickest = min(timed, key=lambda pair: pair[0])
     between_ns = (quickest.asked_ns + quickest.answered_ns) // 2
     there_ns = _time_ns(quickest)
     assert there_ns is not None
@@ -60,5 +64,5 @@ def offset_of(answers: list[Answer]) -> ClockOffset:
 
 
 def _time_ns(answer: Answer) -> int | None:
-    found = _TIME.fullmatch(answer.content)
-    return int(found[1]) * 1_000_000_000 + int(found[2]) if found else None
+    match = _TIME.fullmatch(answer.content)
+    return int(match[1]) * 1_000_000_000 + int(match[2]) if match else None

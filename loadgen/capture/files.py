@@ -1,7 +1,7 @@
 """Nanosecond pcap files, one or a row of them of which the oldest are deleted.
 
-The first is called as told (``capture.pcap``), the next ``capture-00001.pcap`` and so on. Each is a
-capture file by itself.
+The first has the given name (``capture.pcap``), the next ``capture-00001.pcap`` and so on. Each is
+a capture file by itself.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ def file_header(link_type: int) -> bytes:
 
 def record(at_ns: int, frame: bytes, length: int) -> bytes:
     """One packet, cut to ``SNAP_BYTES``."""
-    kept = frame[:SNAP_BYTES]
-    return RECORD.pack(*divmod(at_ns, NS_PER_S), len(kept), length) + kept
+    captured = frame[:SNAP_BYTES]
+    return RECORD.pack(*divmod(at_ns, NS_PER_S), len(captured), length) + captured
 
 
 def records(block: FrameBlock) -> bytes:
@@ -52,8 +52,8 @@ def records(block: FrameBlock) -> bytes:
     header = np.stack([block.at_ns // NS_PER_S, block.at_ns % NS_PER_S, captured, length], axis=1)
     rows[:, : RECORD.size] = np.ascontiguousarray(header.astype("<u4")).view(np.uint8)
     rows[:, RECORD.size :] = frames
-    kept = np.arange(rows.shape[1]) < (RECORD.size + captured)[:, None]
-    return rows[kept].tobytes()
+    mask = np.arange(rows.shape[1]) < (RECORD.size + captured)[:, None]
+    return rows[mask].tobytes()
 
 
 def _with_tags(block: FrameBlock) -> tuple[UInt8s, Ints, Ints]:
@@ -93,7 +93,7 @@ class PcapFiles:
         path: of the first file.
         link_type: LINKTYPE_… of the frames.
         size_bytes: of all files together, kept to one write; None for no bound.
-        deleted: is told of each file that had to go.
+        deleted: called with each file that was deleted.
 
     Attributes:
         packets: written so far, those of deleted files too.

@@ -49,7 +49,7 @@ def link_type(interface: str) -> int:
     return LINK_TYPES[kind]
 
 
-def program(wanted: str, interface: str, snap_bytes: int) -> bytes:
+def program(expression: str, interface: str, snap_bytes: int) -> bytes:
     """An expression as classic BPF, ``struct sock_filter`` one behind another.
 
     Before the expression's own instructions stand those that leave out frames that come twice: on
@@ -59,7 +59,7 @@ def program(wanted: str, interface: str, snap_bytes: int) -> bytes:
     Raises:
         CaptureRefused: libpcap is not there, or does not understand the expression.
     """
-    compiled = _compile(wanted, link_type(interface))
+    compiled = _compile(expression, link_type(interface))
     twice = [_PACKET_OTHERHOST]
     if hardware_type(interface) == _LOOPBACK:
         twice.append(_PACKET_OUTGOING)
@@ -72,15 +72,15 @@ def program(wanted: str, interface: str, snap_bytes: int) -> bytes:
     tail = [
         (code, jt, jf, min(k, snap_bytes) if code == _RETURN else k) for code, jt, jf, k in compiled
     ]
-    return b"".join(_INSTRUCTION.pack(*each) for each in head + tail)
+    return b"".join(_INSTRUCTION.pack(*instruction) for instruction in head + tail)
 
 
-def _compile(wanted: str, link: int) -> list[tuple[int, int, int, int]]:
+def _compile(expression: str, link: int) -> list[tuple[int, int, int, int]]:
     from scapy.arch.common import compile_filter, free_filter
     from scapy.error import Scapy_Exception
 
     try:
-        made = compile_filter(wanted, linktype=_DLT_RAW if link == LINK_RAW else link)
+        made = compile_filter(expression, linktype=_DLT_RAW if link == LINK_RAW else link)
     except (Scapy_Exception, ImportError, OSError) as error:
         raise CaptureRefused(f"no capture: the filter cannot be compiled: {error}") from error
     content = ctypes.string_at(made.bf_insns, made.bf_len * _INSTRUCTION.size)

@@ -138,9 +138,9 @@ class RemoteCapture:
     def _write(self, files: PcapFiles, packets: list[Packet]) -> None:
         ahead_ns = self._offset.offset_ns
         ours = [(at_ns - ahead_ns, frame, length) for at_ns, frame, length in packets]
-        kept = [each for each in ours if 0 <= each[0] < MAX_NS]
-        if kept:
-            files.write(b"".join(record(*each) for each in kept), len(kept), kept[-1][0])
+        valid = [packet for packet in ours if 0 <= packet[0] < MAX_NS]
+        if valid:
+            files.write(b"".join(record(*packet) for packet in valid), len(valid), valid[-1][0])
         self.packets = files.packets
 
     def _count_drops(self) -> None:

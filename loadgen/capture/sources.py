@@ -105,24 +105,24 @@ class ScapySource:
         except BlockingIOError:
             pass
         finally:  # the interface may go down in the middle
-            self._hand_on(files, [each for each in taken if each[0]])
+            self._hand_on(files, [packet for packet in taken if packet[0]])
         return True
 
     def _hand_on(self, files: Records, taken: list[tuple[int, bytes, int]]) -> None:
         if taken:
-            files.write(b"".join(record(*each) for each in taken), len(taken), taken[-1][0])
+            files.write(b"".join(record(*packet) for packet in taken), len(taken), taken[-1][0])
 
     def _receive(self) -> tuple[int, bytes, int]:
         """When the kernel saw a frame, what was kept of it, and its length on the wire."""
         buffers = [bytearray(SNAP_BYTES)]
-        kept, control, _, _ = self._socket.recvmsg_into(
+        captured, control, _, _ = self._socket.recvmsg_into(
             buffers, _CONTROL_BYTES, socket.MSG_DONTWAIT
         )
-        told = {(level, kind): data for level, kind, data in control}
-        stamp = told.get((socket.SOL_SOCKET, _SO_TIMESTAMPNS))
+        ancillary = {(level, kind): data for level, kind, data in control}
+        stamp = ancillary.get((socket.SOL_SOCKET, _SO_TIMESTAMPNS))
         seconds, nanoseconds = _TIMESPEC.unpack(stamp) if stamp else (0, 0)
-        length, tag = _auxiliary(told.get((SOL_PACKET, _PACKET_AUXDATA), b""), kept)
-        frame = bytes(buffers[0][:kept])
+        length, tag = _auxiliary(ancillary.get((SOL_PACKET, _PACKET_AUXDATA), b""), captured)
+        frame = bytes(buffers[0][:captured])
         whole = frame[:12] + tag + frame[12:] if tag else frame
         return seconds * NS_PER_S + nanoseconds, whole, length + len(tag)
 
@@ -135,10 +135,10 @@ class ScapySource:
         self._owner.close()
 
 
-def _auxiliary(data: bytes, kept: int) -> tuple[int, bytes]:
+def _auxiliary(data: bytes, captured: int) -> tuple[int, bytes]:
     """Length on the wire, and a VLAN tag that was taken off (struct tpacket_auxdata)."""
     if len(data) != _AUXDATA.size:
-        return kept, b""
+        return captured, b""
     status, length, _, _, _, tci, tpid = _AUXDATA.unpack(data)
     return length, struct.pack("!HH", tpid, tci) if status & VLAN_VALID else b""
 
@@ -150,7 +150,7 @@ _WAYS: dict[CaptureWith, tuple[Callable[[str, bytes], Source], ...]] = {
 }
 
 
-def open_source(interface: str, wanted: str, captured_with: CaptureWith) -> Source:
+def open_source(interface: str, expression: str, captured_with: CaptureWith) -> Source:
     """Listen by the way that was asked for; ``auto`` is the ring, and scapy where there is none.
 
     Raises:
@@ -158,7 +158,7 @@ def open_source(interface: str, wanted: str, captured_with: CaptureWith) -> Sour
     """
     from scapy.error import Scapy_Exception
 
-    code = program(wanted, interface, SNAP_BYTES)
+    code = program(expression, interface, SNAP_BYTES)
     refusal: object = None
     for way in _WAYS[captured_with]:
         try:

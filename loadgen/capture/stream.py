@@ -63,10 +63,10 @@ class PcapStream:
         packets: list[Packet] = []
         at = 0
         while at + _RECORD_BYTES <= len(content):
-            seconds, fraction, kept, length = self._record.unpack_from(content, at)
-            if kept > MAX_FRAME_BYTES or fraction * self._unit_ns >= NS_PER_S:
+            seconds, fraction, captured, length = self._record.unpack_from(content, at)
+            if captured > MAX_FRAME_BYTES or fraction * self._unit_ns >= NS_PER_S:
                 raise NotPcap("a record came that cannot be one")
-            end = at + _RECORD_BYTES + kept
+            end = at + _RECORD_BYTES + captured
             if end > len(content):
                 break
             at_ns = seconds * NS_PER_S + fraction * self._unit_ns

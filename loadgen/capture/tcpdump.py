@@ -3,7 +3,7 @@
 It runs as root or by ``sudo -n``, without promiscuous mode. It ends with the link, however that
 ends: the shell there waits for the end of its input, and then has a second one end tcpdump. Where
 tcpdump ends by itself, the second ends the first, and so the link: over ssh the end of a program's
-output is not told, because its input is the same socket.
+output goes unnoticed, because its input is the same socket.
 """
 
 from __future__ import annotations
@@ -50,16 +50,16 @@ def route(client_ip: str) -> str:
     return f"ip -o route get {shlex.quote(client_ip)} 2>/dev/null | sed -n {find}"
 
 
-def dropped(said: str) -> int | None:
+def dropped(stderr: str) -> int | None:
     """Packets dropped by kernel or interface, as tcpdump says at its end; None if it does not."""
-    counts = [int(count) for count in _DROPPED.findall(said)]
+    counts = [int(count) for count in _DROPPED.findall(stderr)]
     return sum(counts) if counts else None
 
 
-def complaint(said: str) -> str | None:
+def complaint(stderr: str) -> str | None:
     """The last line on standard error that is no part of a good run; None if there is none.
 
     What libpcap adds in brackets on a line of its own is left out.
     """
-    lines = [line for line in said.splitlines() if line and not _NO_COMPLAINT.search(line)]
+    lines = [line for line in stderr.splitlines() if line and not _NO_COMPLAINT.search(line)]
     return "".join(filter(str.isprintable, lines[-1]))[:200] if lines else None

@@ -18,7 +18,7 @@ NO_PACKETS = "packets, and so every prediction"
 
 
 class Telling:
-    """A capture's events, told from whichever thread it has.
+    """A capture's events, reported from whichever thread it has.
 
     Args:
         host: where the capture stands, as it is called in ``events/``.

@@ -153,13 +153,13 @@ async def collect(site: Site, options: CollectOptions, shown: LiveTable) -> Ende
 
 def targets(facts: Sequence[BootFacts], watched: Watched) -> list[Target]:
     """The watched services that have an address, over all directors, each once."""
-    found = [
+    services = [
         Target(vip=service.address, port=service.port, protocol=service.protocol)
         for known in facts
         for service in known.services.services
         if watched.has_service(service) and service.address and service.port
     ]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(services))
 
 
 def _ports(facts: Sequence[BootFacts], watched: Watched) -> set[int]:
@@ -182,8 +182,8 @@ def _captured(services: Sequence[Target], options: CollectOptions) -> Target | N
             f"--keep {options.keep.text} with --capture: give the packets their own --capture-size"
         )
     if len(services) != 1:
-        held = ", ".join(f"{one.vip}:{one.port}" for one in services) or "none"
-        raise UsageProblem(f"--capture: name the one --service to capture (found: {held})")
+        names = ", ".join(f"{service.vip}:{service.port}" for service in services) or "none"
+        raise UsageProblem(f"--capture: name the one --service to capture (found: {names})")
     return services[0]
 
 

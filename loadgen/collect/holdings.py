@@ -88,11 +88,11 @@ def groups(rows: Rows, seen_ns: Numbers) -> tuple[Group, ...]:
     )
 
 
-def held_by(found: tuple[Group, ...], service: Service, server: Destination) -> HeldEntries:
+def held_by(table_groups: tuple[Group, ...], service: Service, server: Destination) -> HeldEntries:
     """What a real server of a service holds; an entry shows no firewall mark."""
     states: dict[str, int] = {}
     ends_ns: dict[str, tuple[int, int]] = {}
-    for group in found:
+    for group in table_groups:
         if not _is_its(group, service, server):
             continue
         states[group.state] = states.get(group.state, 0) + group.n
@@ -118,15 +118,15 @@ def _is_its(group: Group, service: Service, server: Destination) -> bool:
 
 def rows_of_server(rows: Rows, service: Service, server: Destination) -> Mask:
     """Which rows are a real server's."""
-    mine = is_address(rows, "real_server", server.address)
+    mask = is_address(rows, "real_server", server.address)
     if server.port:
-        mine &= rows["real_port"] == server.port
+        mask &= rows["real_port"] == server.port
     if service.address is not None:
-        mine &= is_address(rows, "vip", service.address)
-        mine &= rows["protocol"] == service.protocol.encode()
+        mask &= is_address(rows, "vip", service.address)
+        mask &= rows["protocol"] == service.protocol.encode()
     if service.address is not None and service.port:  # port 0 is any port
-        mine &= (rows["port"] == service.port) | (rows["port"] == 0)
-    return mine
+        mask &= (rows["port"] == service.port) | (rows["port"] == 0)
+    return mask
 
 
 class Draining:
@@ -200,9 +200,9 @@ class Draining:
         Of a template whose address none of the entries has (a netmask is set), whether anybody has.
         """
         entries = rows[rows["client_port"] != 0]
-        own = entries[entries["client_ip_low"] == client]
+        of_client = entries[entries["client_ip_low"] == client]
         known = set() if self._before is None else set(_keys(self._before))
-        return any(key not in known for key in _keys(own if len(own) else entries))
+        return any(key not in known for key in _keys(of_client if len(of_client) else entries))
 
     def _record(self, rows: Rows, seen_ns: Numbers) -> None:
         if len(rows):

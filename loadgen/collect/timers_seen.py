@@ -40,11 +40,11 @@ def mixed(rows: Rows, names: tuple[str, ...], *, with_state: bool) -> NDArray[np
         state = np.ascontiguousarray(rows["state"])
         size = state.itemsize // 8
         words += [state.view("u8").reshape(len(rows), size)[:, i] for i in range(size)]
-    found = np.zeros(len(rows), np.uint64)
+    hashes = np.zeros(len(rows), np.uint64)
     for word in words:
-        found = (found ^ word) * np.uint64(_MIX)
-        found ^= found >> np.uint64(29)
-    return found
+        hashes = (hashes ^ word) * np.uint64(_MIX)
+        hashes ^= hashes >> np.uint64(29)
+    return hashes
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +79,15 @@ class TimersSeen:
         low_ns[left_s == 0] = np.iinfo(np.int64).min  # it is late, by a granule at the most
         most_s = left_s.copy()
         keys = mixed(rows, _TIMER, with_state=True)
-        here, known = self._places(keys)
+        places, known = self._places(keys)
         old = self._ends
-        both_low = np.maximum(low_ns[known], old.low_ns[here])
-        both_high = np.minimum(high_ns[known], old.high_ns[here])
+        both_low = np.maximum(low_ns[known], old.low_ns[places])
+        both_high = np.minimum(high_ns[known], old.high_ns[places])
         agrees = both_low <= both_high + round(SLACK_S * NS_PER_S)
         at = np.flatnonzero(known)[agrees]
         low_ns[at] = np.minimum(both_low, both_high)[agrees]
         high_ns[at] = np.maximum(both_low, both_high)[agrees]
-        most_s[at] = np.maximum(most_s[at], old.most_left_s[here][agrees])
+        most_s[at] = np.maximum(most_s[at], old.most_left_s[places][agrees])
         order = np.argsort(keys, kind="stable")
         self._keys = keys[order]
         self._ends = TimerEnds(low_ns[order], high_ns[order], most_s[order])
@@ -95,15 +95,15 @@ class TimersSeen:
 
     def of(self, rows: Rows) -> TimerEnds | None:
         """What is known of some of the entries; None if one of them was not there to be seen."""
-        here, known = self._places(mixed(rows, _TIMER, with_state=True))
+        places, known = self._places(mixed(rows, _TIMER, with_state=True))
         if not known.all():
             return None
         ends = self._ends
-        return TimerEnds(ends.low_ns[here], ends.high_ns[here], ends.most_left_s[here])
+        return TimerEnds(ends.low_ns[places], ends.high_ns[places], ends.most_left_s[places])
 
     def _places(self, keys: NDArray[np.uint64]) -> tuple[Numbers, NDArray[np.bool_]]:
         """Where those that are known stand, and which are."""
-        here = np.searchsorted(self._keys, keys)
-        known = here < len(self._keys)
-        known[known] = self._keys[here[known]] == keys[known]
-        return here[known], known
+        places = np.searchsorted(self._keys, keys)
+        known = places < len(self._keys)
+        known[known] = self._keys[places[known]] == keys[known]
+        return places[known], known

@@ -70,9 +70,9 @@ async def _one(client: DirectorClient, facts: BootFacts, window_s: float) -> Hea
     await asyncio.sleep(window_s)
     second, passed_s = await _counted(client), time.monotonic() - began_s
     look = await client.look("services", timeout_s=ASK_S)
-    held = entries_counted(look.services.services)
-    if held <= MOST_ENTRIES:
-        look = await client.look("entries", timeout_s=ASK_S, expected=held)
+    n_entries = entries_counted(look.services.services)
+    if n_entries <= MOST_ENTRIES:
+        look = await client.look("entries", timeout_s=ASK_S, expected=n_entries)
         text = look.entries
     else:
         text = await client.first_entries(MOST_ENTRIES, timeout_s=ASK_S)
@@ -94,7 +94,7 @@ async def _one(client: DirectorClient, facts: BootFacts, window_s: float) -> Hea
         per_s=None if why_no_rate else connections_per_s(services, first, second, passed_s),
         why_no_rate=why_no_rate,
         entries=None if text is None else parse_entries(text).entries,
-        sample_of=held if held > MOST_ENTRIES else None,
+        sample_of=n_entries if n_entries > MOST_ENTRIES else None,
         memory_available_bytes=await _memory_bytes(client),
         vrrp_state=facts.director_settings.vrrp_state(vips),
         sync_daemon=facts.director_settings.sync_daemon,
@@ -131,6 +131,6 @@ def connections_per_s(
 
 
 async def _memory_bytes(client: DirectorClient) -> int | None:
-    said = (await client.ask(_MEMORY, timeout_s=ASK_S)).text
-    found = re.match(r"MemAvailable: +(\d{1,15}) kB", said)
-    return int(found[1]) * 1024 if found else None
+    meminfo = (await client.ask(_MEMORY, timeout_s=ASK_S)).text
+    match = re.match(r"MemAvailable: +(\d{1,15}) kB", meminfo)
+    return int(match[1]) * 1024 if match else None

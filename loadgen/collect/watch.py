@@ -101,19 +101,21 @@ class DirectorsWatch(Background):
         self._show(self.view)
 
     def _look(self, now_ns: int) -> View:
-        return View(at_ns=now_ns, directors=tuple(_director(one, now_ns) for one in self._watched))
+        return View(
+            at_ns=now_ns, directors=tuple(_director(watched, now_ns) for watched in self._watched)
+        )
 
 
-def _director(one: _Watched, now_ns: int) -> DirectorView:
-    poller = one.poller
-    if poller.entries is not one.rows:
-        one.rows = poller.entries
-        one.read_ns = poller.polled_ns
-        one.groups = groups(one.rows, poller.entries_seen_ns)
-        _note_draining(one)
-    if poller.counters is not one.counters:
-        one.counters = poller.counters
-        one.arrivals.note(poller.counters, poller.counters_s)
+def _director(watched: _Watched, now_ns: int) -> DirectorView:
+    poller = watched.poller
+    if poller.entries is not watched.rows:
+        watched.rows = poller.entries
+        watched.read_ns = poller.polled_ns
+        watched.groups = groups(watched.rows, poller.entries_seen_ns)
+        _note_draining(watched)
+    if poller.counters is not watched.counters:
+        watched.counters = poller.counters
+        watched.arrivals.note(poller.counters, poller.counters_s)
     polled_ns = poller.polled_ns
     fresh = polled_ns is not None and now_ns - polled_ns <= FRESH_S * NS_PER_S
     return DirectorView(
@@ -121,32 +123,32 @@ def _director(one: _Watched, now_ns: int) -> DirectorView:
         up=fresh and not poller.lost,
         polled_ns=polled_ns,
         reads_entries=poller.reads_entries,
-        totals=one.totals.now if one.totals else None,
-        entries_read_ns=one.read_ns if poller.reads_entries else None,
+        totals=watched.totals.now if watched.totals else None,
+        entries_read_ns=watched.read_ns if poller.reads_entries else None,
         servers=tuple(
-            _server(one, service, server)
+            _server(watched, service, server)
             for service in poller.services
             for server in service.destinations
         ),
     )
 
 
-def _note_draining(one: _Watched) -> None:
+def _note_draining(watched: _Watched) -> None:
     """Which of the draining real servers' entries were renewed."""
-    rows = one.poller.entries
+    rows = watched.poller.entries
     masks = [
         rows_of_server(rows, service, server)
-        for service in one.poller.services
+        for service in watched.poller.services
         for server in service.destinations
         if server.weight == 0
     ]
     draining = np.logical_or.reduce(masks) if masks else np.zeros(len(rows), dtype=bool)
-    one.draining.note(rows[draining], one.poller.entries_seen_ns[draining])
+    watched.draining.note(rows[draining], watched.poller.entries_seen_ns[draining])
 
 
-def _server(one: _Watched, service: Service, server: Destination) -> ServerView:
+def _server(watched: _Watched, service: Service, server: Destination) -> ServerView:
     key = server_key(service, server)
-    reads = one.poller.reads_entries
+    reads = watched.poller.reads_entries
     return ServerView(
         service=service_label(service),
         protocol=service.protocol,
@@ -160,20 +162,20 @@ def _server(one: _Watched, service: Service, server: Destination) -> ServerView:
         weight=server.weight,
         active=server.active,
         inactive=server.inactive,
-        counters=one.counters.get(key),
-        arrivals=one.arrivals.of(key, time.monotonic()),
-        held=held_by(one.groups, service, server) if reads else None,
-        forecast=_forecast(one, service, server) if reads and server.weight == 0 else None,
+        counters=watched.counters.get(key),
+        arrivals=watched.arrivals.of(key, time.monotonic()),
+        held=held_by(watched.groups, service, server) if reads else None,
+        forecast=_forecast(watched, service, server) if reads and server.weight == 0 else None,
     )
 
 
-def _forecast(one: _Watched, service: Service, server: Destination) -> DrainForecast | None:
-    clock = one.poller.clock
+def _forecast(watched: _Watched, service: Service, server: Destination) -> DrainForecast | None:
+    clock = watched.poller.clock
     if clock is None:
         return None
-    rows = one.poller.entries
-    mine = rows_of_server(rows, service, server)
-    return one.draining.forecast(rows[mine], one.poller.entries_seen_ns[mine], clock)
+    rows = watched.poller.entries
+    mask = rows_of_server(rows, service, server)
+    return watched.draining.forecast(rows[mask], watched.poller.entries_seen_ns[mask], clock)
 
 
 def service_label(service: Service) -> str:

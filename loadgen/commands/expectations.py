@@ -1,4 +1,4 @@
-"""Expectations as commands take them: read before anything is done, judged and told after it."""
+"""Expectations as commands take them: read before anything is done, judged and printed after it."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def write_junit(path: Path, judgements: Sequence[Judgement], run: str) -> None:
 
 def exit_code(judgements: Sequence[Judgement]) -> int:
     """What was not measured is never a pass, and weighs more than what failed."""
-    outcomes = {one.outcome for one in judgements}
+    outcomes = {judgement.outcome for judgement in judgements}
     if "not measured" in outcomes:
         return UsageProblem.exit_code
     return CheckFailed.exit_code if "failed" in outcomes else 0

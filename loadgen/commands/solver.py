@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 def kept_off_stdout() -> Iterator[None]:
     """HiGHS writes its worries straight to standard output, which is the document's."""
     sys.stdout.flush()
-    kept = os.dup(1)
+    stdout = os.dup(1)
     try:
         os.dup2(2, 1)
         yield
     finally:
-        os.dup2(kept, 1)
-        os.close(kept)
+        os.dup2(stdout, 1)
+        os.close(stdout)

@@ -58,7 +58,7 @@ class BootFacts:
     """What a director said of itself; None where it could not be learnt.
 
     Attributes:
-        timeouts: as it said, or as the operator told.
+        timeouts: as the director reported or the operator gave them.
         timeouts_source: who said so.
         entry_bytes: of one entry at least, by the kernel's own words at its boot.
         table_status: of its table of entries, since Linux 7.1 and for root.
@@ -95,24 +95,24 @@ async def learn_boot_facts(client: DirectorClient, given_timeouts: Timeouts | No
         LinkLost: it stopped answering.
     """
     answer = await client.ask(_WHO, timeout_s=ASK_TIMEOUT_S)
-    said = _sections(answer.text)
-    if "IP Virtual Server" not in said.get("ip_vs", ""):
+    sections = _sections(answer.text)
+    if "IP Virtual Server" not in sections.get("ip_vs", ""):
         raise UsageProblem(
             f"{client.link.spec}: no IPVS in its kernel (/proc/net/ip_vs is not there)"
         )
     director_settings = await client.director_settings(timeout_s=ASK_TIMEOUT_S)
     phase, phase_source = await _timer_phase(client)
     return BootFacts(
-        kernel=said.get("kernel", "").strip() or None,
-        macs=_macs(said.get("macs", "")),
+        kernel=sections.get("kernel", "").strip() or None,
+        macs=_macs(sections.get("macs", "")),
         director_settings=director_settings,
-        services=parse_services(said["ip_vs"]),
+        services=parse_services(sections["ip_vs"]),
         timeouts=given_timeouts or director_settings.timeouts,
         timeouts_source=_source(given_timeouts, director_settings),
         timer_phase=phase,
         timer_phase_source=phase_source,
-        entry_bytes=_entry_bytes(said.get("entry", "")),
-        table_status=parse_table_status(said.get("table", "")),
+        entry_bytes=_entry_bytes(sections.get("entry", "")),
+        table_status=parse_table_status(sections.get("table", "")),
     )
 
 
@@ -150,18 +150,18 @@ def _sections(text: str) -> dict[str, str]:
 
 def _entry_bytes(line: str) -> int | None:
     """Bytes of an entry, from "IPVS: Each connection entry needs 288 bytes at least"."""
-    found = re.search(rf"{_ENTRY_NEEDS} (\d{{1,6}}) bytes", line)
-    return entry_bytes_of(int(found[1])) if found else None
+    match = re.search(rf"{_ENTRY_NEEDS} (\d{{1,6}}) bytes", line)
+    return entry_bytes_of(int(match[1])) if match else None
 
 
 def _macs(text: str) -> tuple[str, ...]:
     """Interfaces' Ethernet addresses; loopback has none, written as zeros."""
-    found = re.findall(r"(?:^| link/ether )([0-9a-f]{2}(?::[0-9a-f]{2}){5})\b", text, re.M)
-    return tuple(mac for mac in found if mac.strip("0:"))
+    macs = re.findall(r"(?:^| link/ether )([0-9a-f]{2}(?::[0-9a-f]{2}){5})\b", text, re.M)
+    return tuple(mac for mac in macs if mac.strip("0:"))
 
 
-def _source(told: Timeouts | None, director_settings: DirectorSettings) -> str | None:
-    if told is not None:
+def _source(given: Timeouts | None, director_settings: DirectorSettings) -> str | None:
+    if given is not None:
         return "--timeouts"
     return director_settings.timeouts_source
 

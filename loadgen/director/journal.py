@@ -60,9 +60,9 @@ class Owed:
 
 def folder() -> Path:
     """Where a user's journals are: ``$XDG_STATE_HOME/loadgen/timeouts``."""
-    told = os.environ.get("XDG_STATE_HOME", "")
+    state_home = os.environ.get("XDG_STATE_HOME", "")
     # a relative path is to be ignored (XDG base directory specification)
-    base = Path(told) if told.startswith("/") else Path.home() / ".local" / "state"
+    base = Path(state_home) if state_home.startswith("/") else Path.home() / ".local" / "state"
     return base / "loadgen" / "timeouts"
 
 
@@ -136,16 +136,16 @@ def parse(content: bytes) -> Owed:
     """
     if len(content) > MAX_BYTES:
         raise ValueError("too long")
-    said = json.loads(content)
-    if said["schema_version"] != SCHEMA_VERSION:
+    document = json.loads(content)
+    if document["schema_version"] != SCHEMA_VERSION:
         raise ValueError("schema_version")
     return Owed(
-        director=_text(said["director"]),
-        identity=_text(said["identity"]),
-        before=_timeouts(said["before"]),
-        ours=tuple(_timeouts(one) for one in said["ours"]),
-        since=_text(said["since"]),
-        by_hand=_text(said["by_hand"]),
+        director=_text(document["director"]),
+        identity=_text(document["identity"]),
+        before=_timeouts(document["before"]),
+        ours=tuple(_timeouts(timeouts) for timeouts in document["ours"]),
+        since=_text(document["since"]),
+        by_hand=_text(document["by_hand"]),
     )
 
 
@@ -160,19 +160,19 @@ def locked(identity: str) -> Iterator[None]:
     path = path_of(identity).with_suffix(".lock")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        held = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise UsageProblem(f"{path}: cannot be opened: {error.strerror}") from error
     try:
-        _lock(held)
+        _lock(descriptor)
         yield
     finally:
-        os.close(held)
+        os.close(descriptor)
 
 
-def _lock(held: int) -> None:
+def _lock(descriptor: int) -> None:
     try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise SweepGoesOn("a sweep is changing its timeouts at this moment") from None
 
@@ -186,7 +186,7 @@ def _text(value: Any) -> str:
 def _timeouts(value: Any) -> Timeouts:
     numbers = [value[name] for name in ("tcp_s", "tcpfin_s", "udp_s")]
     # bool is an int to Python
-    if not all(type(one) in (int, float) and 1 <= one <= MAX_TIMEOUT_S for one in numbers):
+    if not all(type(number) in (int, float) and 1 <= number <= MAX_TIMEOUT_S for number in numbers):
         raise ValueError("expected timeouts")
     tcp_s, tcpfin_s, udp_s = map(float, numbers)
     return Timeouts(tcp_s=tcp_s, tcpfin_s=tcpfin_s, udp_s=udp_s)

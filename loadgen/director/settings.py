@@ -48,7 +48,7 @@ class DirectorSettings:
 
     Attributes:
         timeouts: the three that ``ipvsadm --set`` changes.
-        timeouts_source: what told them.
+        timeouts_source: where they were read.
         sync_daemon: the roles of the sync daemons that run: ``master``, ``backup``, both, or
             ``none``.
         sysctl: ``net.ipv4.vs.*`` by name.
@@ -103,16 +103,16 @@ def set_words(timeouts: Timeouts) -> tuple[str, str, str, str]:
 
 def parse_settings(text: str) -> DirectorSettings:
     """Read what ``ask_script`` printed; what is missing is None, never an error."""
-    said = _sections(text)
-    timeouts = parse_timeouts(said.get("timeouts", ""))
+    sections = _sections(text)
+    timeouts = parse_timeouts(sections.get("timeouts", ""))
     return DirectorSettings(
         timeouts=timeouts,
         timeouts_source="ipvsadm" if timeouts else None,
         # where no daemon runs it prints nothing, as where we may not run it
-        sync_daemon=_roles(said.get("daemon", "")) if timeouts else None,
-        sysctl=_sysctls(said.get("sysctl", "")),
-        addresses=_addresses(said.get("addresses", "")),
-        keepalived=bool(said.get("keepalived", "").strip()),
+        sync_daemon=_roles(sections.get("daemon", "")) if timeouts else None,
+        sysctl=_sysctls(sections.get("sysctl", "")),
+        addresses=_addresses(sections.get("addresses", "")),
+        keepalived=bool(sections.get("keepalived", "").strip()),
     )
 
 
@@ -131,10 +131,10 @@ def changes(
         old, new = before.sysctl.get(name), now.sysctl.get(name)
         if old != new:
             yield "sysctl-changed", f"{name}: {old} -> {new}"
-    had, has = before.vips_held(vips), now.vips_held(vips)
-    if had is not None and has is not None:
-        yield from (("vip-gained", vip) for vip in sorted(has - had))
-        yield from (("vip-lost", vip) for vip in sorted(had - has))
+    held_before, held_now = before.vips_held(vips), now.vips_held(vips)
+    if held_before is not None and held_now is not None:
+        yield from (("vip-gained", vip) for vip in sorted(held_now - held_before))
+        yield from (("vip-lost", vip) for vip in sorted(held_before - held_now))
         if now.vrrp_state(vips) != before.vrrp_state(vips):
             yield "vrrp-state", now.vrrp_state(vips) or "keepalived does not run"
     if now.sync_daemon != before.sync_daemon and now.sync_daemon is not None:
@@ -164,5 +164,5 @@ _ADDRESS = re.compile(r"^\d+: \S+ +inet6? ([0-9a-fA-F.:]{2,45})(?:/\d| peer | )"
 
 
 def _addresses(text: str) -> frozenset[str] | None:
-    found = _ADDRESS.findall(text)[:_MAX_ADDRESSES]
-    return frozenset(found) if found else None
+    addresses = _ADDRESS.findall(text)[:_MAX_ADDRESSES]
+    return frozenset(addresses) if addresses else None

@@ -57,7 +57,7 @@ def due(owed: Owed, present: Timeouts) -> Due:
         now_s, before_s = _value(present, name), _value(owed.before, name)
         if now_s == before_s:
             continue
-        if now_s in {_value(one, name) for one in owed.ours}:
+        if now_s in {_value(timeouts, name) for timeouts in owed.ours}:
             back[name] = before_s
         else:
             strange.append(name)
@@ -154,8 +154,8 @@ async def identity_of(client: DirectorClient) -> str:
     Raises:
         LinkLost: it does not answer.
     """
-    said = (await client.ask(_WHO, timeout_s=ASK_S)).text.split()
-    words = said[: said.index(".")] if "." in said else []
+    lines = (await client.ask(_WHO, timeout_s=ASK_S)).text.split()
+    words = lines[: lines.index(".")] if "." in lines else []
     return " ".join(words) or " ".join(client.link.argv)
 
 
@@ -194,8 +194,8 @@ async def set_and_read(client: DirectorClient, timeouts: Timeouts) -> Timeouts:
     """
     complaint = await client.set_timeouts(timeouts, timeout_s=ASK_S)
     present = await read(client)
-    asked = {name: _value(timeouts, name) for name in _NAMES if _value(timeouts, name)}
-    if any(_value(present, name) != value_s for name, value_s in asked.items()):
+    requested = {name: _value(timeouts, name) for name in _NAMES if _value(timeouts, name)}
+    if any(_value(present, name) != value_s for name, value_s in requested.items()):
         why = complaint or "no complaint"
         raise TimeoutsRefused(
             f"{client.link.name}: ipvsadm {' '.join(set_words(timeouts))} had no effect: {why}"

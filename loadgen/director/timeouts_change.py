@@ -146,12 +146,12 @@ class TimeoutsChange:
                 f"{name}: its timeouts are {in_words(present)}, {in_words(expected)} expected: "
                 "somebody else has changed them"
             )
-        wanted = replace(present, tcpfin_s=float(seconds))
+        target = replace(present, tcpfin_s=float(seconds))
         # what is in force if the next step does not come back: either
-        self._owed[name] = self._owing(client, (present, wanted))
+        self._owed[name] = self._owing(client, (present, target))
         journal.write(self._owed[name])
         reached = await set_and_read(client, Timeouts(tcp_s=0, tcpfin_s=seconds, udp_s=0))
-        if reached != wanted:
+        if reached != target:
             raise RunFailed(
                 f"{name}: tcpfin {seconds} was set, but {in_words(reached)} are in force"
             )
@@ -159,27 +159,27 @@ class TimeoutsChange:
     def _owing(self, client: DirectorClient, ours: tuple[Timeouts, ...]) -> Owed:
         """What the next command is to put back if we cannot: the older debt, where there is one."""
         name = client.link.name
-        kept, known = self._kept.get(name), self._owed.get(name)
-        before = kept.before if kept else self.before[name]
+        earlier, known = self._kept.get(name), self._owed.get(name)
+        before = earlier.before if earlier else self.before[name]
         back = Timeouts(tcp_s=0, tcpfin_s=before.tcpfin_s, udp_s=0)
         return journal.Owed(
             director=name,
             identity=self._identities[name],
             before=before,
-            ours=(*(kept.ours if kept else ()), *ours),
+            ours=(*(earlier.ours if earlier else ()), *ours),
             since=known.since if known else time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()),
             by_hand=by_hand(client.link, ("ipvsadm", *set_words(back))),
         )
 
     async def _end(self, client: DirectorClient, owed: Owed) -> None:
-        """Try until it works, for so long, or until told to give up."""
+        """Retry until it works, the time is up, or ``give_up`` is called."""
         deadline_s = time.monotonic() + self._retry_for_s
         delay_s = _FIRST_DELAY_S
         while True:
             try:
-                found = replace(owed, before=self.before[client.link.name])
+                to_restore = replace(owed, before=self.before[client.link.name])
                 async with _reached(client):
-                    self._tell(await put_back(client, found, self._kept.get(client.link.name)))
+                    self._tell(await put_back(client, to_restore, self._kept.get(client.link.name)))
                 return
             except (LinkLost, TimeoutsRefused) as error:
                 left_s = deadline_s - time.monotonic()
@@ -199,14 +199,14 @@ class TimeoutsChange:
         self._tell(self.owing[-1])
 
     def _tell(self, line: str) -> None:
-        """A terminal that has gone away must not keep a director from getting its own back."""
+        """A closed terminal must not keep a director's timeouts from being restored."""
         with contextlib.suppress(OSError):
             self._say(line)
 
 
 @contextlib.asynccontextmanager
 async def _reached(client: DirectorClient) -> AsyncIterator[None]:
-    """Each time anew: between two values of a sweep a link may have gone."""
+    """Connect anew each time: between two values of a sweep a link may have been lost."""
     try:
         await client.open()
         yield

@@ -37,7 +37,7 @@ class Concluded:
     Attributes:
         folder: of the runs.
         analyses: one for each, in their order.
-        told: what they come to.
+        told: the summary of all runs.
         page: of all of them.
         lines: the same for the terminal.
     """
@@ -64,21 +64,24 @@ def conclude_repeats(folder: Path, page: Path | None = None) -> Concluded:
 
     Args:
         folder: of the runs.
-        page: where the page of all goes; ``repeats.html`` in the folder unless told.
+        page: the path of the page of all; by default ``repeats.html`` in the folder.
 
     Raises:
         RecordingError: a run is no recording, or a page cannot be written.
     """
     target = page or folder / PAGE
-    made = [conclude(run) for run in _runs(folder)]
-    analyses = [analysis for analysis, _ in made]
+    concluded_runs = [conclude(run) for run in _runs(folder)]
+    analyses = [analysis for analysis, _ in concluded_runs]
     failovers = [analysis.failover for analysis in analyses if analysis.failover]
-    told = repeats(failovers, _planned(analyses))
-    pages = {number: _link(own, target) for number, (_, own) in enumerate(made, start=1)}
-    document = repeats_document(told, failovers, where=str(folder), pages=pages)
+    summary = repeats(failovers, _planned(analyses))
+    pages = {
+        number: _link(run_page, target)
+        for number, (_, run_page) in enumerate(concluded_runs, start=1)
+    }
+    document = repeats_document(summary, failovers, where=str(folder), pages=pages)
     Recording.open(folder / run_name(0)).write_derived(target, page_of(document))
     concluded = Concluded(
-        folder=folder, analyses=analyses, told=told, page=target, lines=lines_of(document)
+        folder=folder, analyses=analyses, told=summary, page=target, lines=lines_of(document)
     )
     Recording.open(folder / run_name(0)).write_derived(folder / SUMMARY, as_json_text(concluded))
     return concluded
@@ -86,8 +89,8 @@ def conclude_repeats(folder: Path, page: Path | None = None) -> Concluded:
 
 def _planned(analyses: Sequence[Analysis]) -> int | None:
     """How many runs there were to be, as the first of them says."""
-    told = failover_manifest(analyses[0].manifest)
-    return told.runs_planned if told else None
+    manifest = failover_manifest(analyses[0].manifest)
+    return manifest.runs_planned if manifest else None
 
 
 def _runs(folder: Path) -> list[Path]:
@@ -104,7 +107,9 @@ def as_json_text(concluded: Concluded) -> str:
     """The document that ``--json`` prints."""
     document = {
         "schema_version": 1,
-        "runs": [to_json(one)["failover"] | {"run": one.run} for one in concluded.analyses],
+        "runs": [
+            to_json(analysis)["failover"] | {"run": analysis.run} for analysis in concluded.analyses
+        ],
         "repeats": asdict(concluded.told),
     }
     return json.dumps(document, ensure_ascii=False, allow_nan=False)
@@ -114,7 +119,7 @@ def print_repeats(concluded: Concluded, *, as_json: bool) -> None:
     """The end of the output: the runs, the sentence, the page, and last their folder."""
     if as_json:
         click.echo(as_json_text(concluded))
-    asked = directors_line(concluded.analyses[0].manifest)
-    lines = [*concluded.lines, "", *asked]
+    directors = directors_line(concluded.analyses[0].manifest)
+    lines = [*concluded.lines, "", *directors]
     for line in (*lines, f"page: {concluded.page}", str(concluded.folder)):
         click.echo(line, err=as_json)

@@ -85,25 +85,27 @@ class HeldConnections(Background):
         """One after another, for as long as the run is on."""
         await asyncio.sleep(begin_s)
         while True:
-            one = _One(next(self._numbers), kind, self._recording)
-            ended = await self._once(one)
-            if one.opened:
-                one.note(ended)
+            connection = _One(next(self._numbers), kind, self._recording)
+            ended = await self._once(connection)
+            if connection.opened:
+                connection.note(ended)
             await asyncio.sleep(AGAIN_S)
 
-    async def _once(self, one: _One) -> str:
+    async def _once(self, connection: _One) -> str:
         """Hold one connection; how it ended."""
         target = self._plan.target
         # bound, so that its port is a random one: directors may still have entries of earlier runs
-        own = ("::" if ":" in target.vip else "0.0.0.0", 0)  # noqa: S104 - to connect from
-        opening = asyncio.open_connection(target.vip, target.port, limit=_MAX_HEAD, local_addr=own)
+        local_address = ("::" if ":" in target.vip else "0.0.0.0", 0)  # noqa: S104 - to connect from
+        opening = asyncio.open_connection(
+            target.vip, target.port, limit=_MAX_HEAD, local_addr=local_address
+        )
         try:
             reader, writer = await asyncio.wait_for(opening, CONNECT_S)
         except (OSError, TimeoutError):
             return "failed"
         try:
-            one.open(writer)
-            await self._talk(one, reader, writer)
+            connection.open(writer)
+            await self._talk(connection, reader, writer)
         except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError):
             return "closed"
         except OSError:
@@ -113,14 +115,16 @@ class HeldConnections(Background):
         return "closed"
 
     async def _talk(
-        self, one: _One, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self, connection: _One, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        for said in count(1):
-            writer.write(self._question(one.kind))
-            await self._answer(one, reader)
-            if one.kind == "dialogue" or (one.kind == "idle" and said < FIRST_WORDS):
+        for questions in count(1):
+            writer.write(self._question(connection.kind))
+            await self._answer(connection, reader)
+            if connection.kind == "dialogue" or (
+                connection.kind == "idle" and questions < FIRST_WORDS
+            ):
                 await _unless_closed(reader, asyncio.sleep(DIALOGUE_S))
-            elif one.kind == "idle":
+            elif connection.kind == "idle":
                 await _unless_closed(reader, self._silence())
 
     async def _silence(self) -> None:
@@ -135,16 +139,16 @@ class HeldConnections(Background):
         host = request.authority or host_port(target.vip, target.port)
         return f"{method} {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
 
-    async def _answer(self, one: _One, reader: asyncio.StreamReader) -> None:
+    async def _answer(self, connection: _One, reader: asyncio.StreamReader) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
-        one.note("progress", len(head))
-        left = _body_length(head) if one.kind == "download" else 0
+        connection.note("progress", len(head))
+        left = _body_length(head) if connection.kind == "download" else 0
         while left > 0:
             piece = await reader.read(min(left, _CHUNK))
             if not piece:
                 raise asyncio.IncompleteReadError(piece, left)
             left -= len(piece)
-            one.note("progress", len(piece))
+            connection.note("progress", len(piece))
 
 
 class _One:
@@ -170,16 +174,16 @@ class _One:
 async def _unless_closed(reader: asyncio.StreamReader, pause: object) -> None:
     """A pause that ends as soon as the far side closes or resets."""
     waiting = asyncio.ensure_future(pause)  # type: ignore[call-overload]
-    hearing = asyncio.ensure_future(reader.read(1))
+    reading = asyncio.ensure_future(reader.read(1))
     try:
-        await asyncio.wait({waiting, hearing}, return_when=asyncio.FIRST_COMPLETED)
-        if hearing.done():
-            heard = hearing.result()
-            raise asyncio.IncompleteReadError(heard, 1)
+        await asyncio.wait({waiting, reading}, return_when=asyncio.FIRST_COMPLETED)
+        if reading.done():
+            received = reading.result()
+            raise asyncio.IncompleteReadError(received, 1)
     finally:
-        for task in (waiting, hearing):
+        for task in (waiting, reading):
             task.cancel()
-        await asyncio.gather(waiting, hearing, return_exceptions=True)
+        await asyncio.gather(waiting, reading, return_exceptions=True)
 
 
 def _body_length(head: bytes) -> int:

@@ -91,7 +91,7 @@ def conclude_all(order: Order, ended: Ended, *, as_json: bool) -> int:
     return exit_code(concluded.analyses[-1], ended) or _invalid(concluded.analyses)
 
 
-def _invalid(made: Sequence[Analysis]) -> int:
+def _invalid(analyses: Sequence[Analysis]) -> int:
     """A run that proves nothing has failed."""
-    told = [one.failover for one in made if one.failover is not None]
-    return 0 if all(one.valid for one in told) else RunFailed.exit_code
+    failovers = [analysis.failover for analysis in analyses if analysis.failover]
+    return 0 if all(failover.valid for failover in failovers) else RunFailed.exit_code

@@ -101,9 +101,10 @@ async def failover(
             plan, clients, facts, where=_where(options), probe=not options.exercise
         )
         plan = plan if options.exercise else scheduled(plan, options)
-        told = run_manifest(plan, site, watching, clients, facts, command="failover")
+        manifest = run_manifest(plan, site, watching, clients, facts, command="failover")
         recording = RecordingWriter(
-            watching.directory, told | {"failover": _manifest(plan, options, clients, facts, why)}
+            watching.directory,
+            manifest | {"failover": _manifest(plan, options, clients, facts, why)},
         )
         if why:
             progress.say(f"the set-up is not sane, so nothing is done to it: {'; '.join(why)}")
@@ -142,62 +143,74 @@ def scheduled(plan: LoadPlan, options: FailoverOptions) -> LoadPlan:
     return replace(plan, arrivals=replace(plan.arrivals, stages=(stage,)))
 
 
-async def _under_load(scene: _FailoverRun, progress: RunProgress) -> Ended:
-    recording, plan, options = scene.recording, scene.plan, scene.options
+async def _under_load(failover_run: _FailoverRun, progress: RunProgress) -> Ended:
+    recording, plan, options = failover_run.recording, failover_run.plan, failover_run.options
     captures = open_captures(
-        scene.watching.capture, plan.target, scene.site, recording, progress.say
+        failover_run.watching.capture, plan.target, failover_run.site, recording, progress.say
     )
     pollers = pollers_on(
-        scene.watching, watch_target(plan.target), scene.clients, scene.facts, recording
+        failover_run.watching,
+        watch_target(plan.target),
+        failover_run.clients,
+        failover_run.facts,
+        recording,
     )
-    held = HeldConnections(plan, options.paths, recording) if options.paths else None
-    logs = [MastersLog(scene.lab, recording)] if scene.lab else []
+    connections = HeldConnections(plan, options.paths, recording) if options.paths else None
+    logs = [MastersLog(failover_run.lab, recording)] if failover_run.lab else []
     activities: list[Activity] = [QuitKey(), *captures, *pollers]
-    activities += [*lab_events(scene.site, recording), *logs, *([held] if held else [])]
+    activities += [
+        *lab_events(failover_run.site, recording),
+        *logs,
+        *([connections] if connections else []),
+    ]
     with progress:
-        ended = await run([*activities, *_course(scene, held, progress)], recording)
+        ended = await run([*activities, *_course(failover_run, connections, progress)], recording)
     complete_manifest(recording, captures, pollers)
-    if held is not None:
-        missed = [*recording.manifest["not_measured"], *held.not_measured()]
+    if connections is not None:
+        missed = [*recording.manifest["not_measured"], *connections.not_measured()]
         recording.update_manifest({"not_measured": missed})
     return ended
 
 
 def _course(
-    scene: _FailoverRun, held: HeldConnections | None, progress: RunProgress
+    failover_run: _FailoverRun, connections: HeldConnections | None, progress: RunProgress
 ) -> list[Activity]:
     """The load and what happens meanwhile."""
-    recording, plan, options = scene.recording, scene.plan, scene.options
+    recording, plan, options = failover_run.recording, failover_run.plan, failover_run.options
     if options.exercise:
-        return [_exercise(scene, progress)]
-    speak = held.speak if held else None
+        return [_exercise(failover_run, progress)]
+    speak = connections.speak if connections else None
     if options.fault is not None:
         load = Burst(plan, recording, lambda t: progress.sending(t, None), progress.say)
         course = Course(options.fault, options.timing, recording, progress.say, Hooks(speak=speak))
         return [_While(load, course.over), course]
     timing = options.timing
     catch = Catch(
-        plan.target.vip, scene.site.interface, timing.after_s + timing.tail_s, progress.say
+        plan.target.vip, failover_run.site.interface, timing.after_s + timing.tail_s, progress.say
     )
     return [_While(Burst(plan, recording, catch.tell, progress.say), catch.over), catch]
 
 
-def _exercise(scene: _FailoverRun, progress: RunProgress) -> Course:
+def _exercise(failover_run: _FailoverRun, progress: RunProgress) -> Course:
     """Two bursts of fifty, one after another, like curl -I in a loop; the fault between them."""
     numbers = count(0, EXERCISE_REQUESTS)
-    plan = replace(scene.plan, arrivals=ClosedModel(requests=EXERCISE_REQUESTS), engine="http")
+    plan = replace(
+        failover_run.plan, arrivals=ClosedModel(requests=EXERCISE_REQUESTS), engine="http"
+    )
 
     async def fifty() -> None:
-        load = Burst(plan, scene.recording, lambda _: None, progress.say, first=next(numbers))
+        load = Burst(
+            plan, failover_run.recording, lambda _: None, progress.say, first=next(numbers)
+        )
         async with load:
             await load.done()
         await asyncio.sleep(SETTLE_S)
 
-    assert scene.options.fault is not None
+    assert failover_run.options.fault is not None
     return Course(
-        scene.options.fault,
-        scene.options.timing,
-        scene.recording,
+        failover_run.options.fault,
+        failover_run.options.timing,
+        failover_run.recording,
         progress.say,
         Hooks(first=fifty, second=fifty),
     )
@@ -218,7 +231,9 @@ class _While:
 
     async def done(self) -> None:
         """Return at the earlier of both."""
-        ends = [asyncio.ensure_future(each) for each in (self._load.done(), self._over.wait())]
+        ends = [
+            asyncio.ensure_future(waiting) for waiting in (self._load.done(), self._over.wait())
+        ]
         try:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             for end in ends:
@@ -243,7 +258,10 @@ async def _why_insane(
     probe: bool,
 ) -> list[str]:
     """What is wrong; the probe is one connection, which leaves an entry for ten seconds."""
-    known = {client.link.name: each for client, each in zip(clients, facts, strict=True)}
+    known = {
+        client.link.name: facts_of_director
+        for client, facts_of_director in zip(clients, facts, strict=True)
+    }
     why = insanities(known, plan.target, where)
     return [*why, *(await _unanswered(plan.target) if probe else ())]
 
@@ -287,7 +305,10 @@ def _manifest(
     facts: Sequence[BootFacts],
     why: Sequence[str],
 ) -> dict[str, Any]:
-    known = {client.link.name: each for client, each in zip(clients, facts, strict=True)}
+    known = {
+        client.link.name: facts_of_director
+        for client, facts_of_director in zip(clients, facts, strict=True)
+    }
     timing = options.timing
     return {
         "fault": options.fault.name if options.fault else None,

@@ -42,10 +42,10 @@ def holders(known: Known, vip: str) -> list[str]:
 
 
 def _holders(known: Known, vip: str) -> list[str]:
-    found = holders(known, vip)
-    if len(found) != 1 and not unknown(known, vip):
-        return [f"{vip} is held by {' and '.join(found) or 'nobody'}, expected one director"]
-    others = [name for name in known if name not in found]
+    names = holders(known, vip)
+    if len(names) != 1 and not unknown(known, vip):
+        return [f"{vip} is held by {' and '.join(names) or 'nobody'}, expected one director"]
+    others = [name for name in known if name not in names]
     return [
         f"{name} is no BACKUP: keepalived does not run there"
         for name in others
@@ -55,10 +55,10 @@ def _holders(known: Known, vip: str) -> list[str]:
 
 def _no_holder(known: Known, vip: str, where: str | None) -> list[str]:
     """A director that fails has to be the one that holds the VIP; else nothing fails over."""
-    found = holders(known, vip)
-    if where not in known or len(found) != 1 or where in found:
+    names = holders(known, vip)
+    if where not in known or len(names) != 1 or where in names:
         return []
-    return [f"{where} is to fail, and {vip} is held by {found[0]}: nothing would move"]
+    return [f"{where} is to fail, and {vip} is held by {names[0]}: nothing would move"]
 
 
 def _services(known: Known, target: Target) -> list[str]:

@@ -100,8 +100,8 @@ def find_sources(paths: list[Path]) -> Sources:
     meta = _one(files, lambda file: file.name == META, META)
     if log is None and capture is None:
         shown = ", ".join(map(str, paths))
-        wanted = "capture (.pcap, .pcapng), poll log (.jsonl) or ipvsadm log (.log, .txt)"
-        raise UsageProblem(f"{shown}: no {wanted} there")
+        expected = "capture (.pcap, .pcapng), poll log (.jsonl) or ipvsadm log (.log, .txt)"
+        raise UsageProblem(f"{shown}: no {expected} there")
     return Sources(meta=_read_meta(meta), log=log, capture=capture)
 
 
@@ -116,11 +116,11 @@ def _is_log(file: Path) -> bool:
     return Path(name).suffix in _POLL_LOG_SUFFIXES | _TEXT_LOG_SUFFIXES
 
 
-def _one(files: list[Path], wanted: Any, what: str) -> Path | None:
-    found = [file for file in files if wanted(file)]
-    if len(found) > 1:
-        raise UsageProblem(f"{found[1]}: a second {what}; expected one")
-    return found[0] if found else None
+def _one(files: list[Path], belongs: Any, what: str) -> Path | None:
+    matching = [file for file in files if belongs(file)]
+    if len(matching) > 1:
+        raise UsageProblem(f"{matching[1]}: a second {what}; expected one")
+    return matching[0] if matching else None
 
 
 def _read_meta(path: Path | None) -> Mapping[str, Any]:
@@ -171,7 +171,7 @@ def import_folder(paths: list[Path], directory: Path) -> list[str]:
 def _service(
     sources: Sources, polls: list[Mapping[str, Any]]
 ) -> tuple[dict[str, Any] | None, list[str]]:
-    """The virtual service: as told, else, for a capture alone, where most SYNs go."""
+    """The virtual service: as given, else, for a capture alone, the target of most SYNs."""
     meta = sources.meta
     if meta.get("vip") and meta.get("port") is not None:
         protocol = str(meta.get("protocol", "TCP"))
@@ -273,15 +273,15 @@ def _services_in(poll: Mapping[str, Any]) -> Printed:
 
 
 def _clock(meta: Mapping[str, Any], polls: list[Mapping[str, Any]], shift_s: float) -> Clock:
-    told = meta.get("clock") or {}
-    before_s = float(told.get("offset_s_before") or shift_s)
+    offsets = meta.get("clock") or {}
+    before_s = float(offsets.get("offset_s_before") or shift_s)
     if not abs(before_s) < _LATEST_T:
         raise ValueError(f"clock: offset {before_s}")
     jiffies = meta.get("jiffies") or {}
     boot_t = jiffies.get("t_boot_value")
     return Clock(
         before_s=before_s,
-        after_s=float(told.get("offset_s_after") or before_s),
+        after_s=float(offsets.get("offset_s_after") or before_s),
         from_t=float(polls[0]["t"]) if polls else 0.0,
         to_t=float(polls[-1]["t"]) if polls else 0.0,
         boot_t=None if boot_t is None else float(boot_t),
@@ -361,7 +361,9 @@ def _record_polls(
         look = _printed_in(poll)
         doubts += look.warnings
         rows = [
-            row for one in look.services for row in service_rows(one, look.counters, look.rates)
+            row
+            for printed_look in look.services
+            for row in service_rows(printed_look, look.counters, look.rates)
         ]
         rows += counters_alone(look.counters, look.rates, look.services)
         recording.extend("services", [{"at": at_ns, "director": DIRECTOR} | row for row in rows])

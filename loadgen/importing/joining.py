@@ -131,20 +131,20 @@ def _match(
 
 def _ends(polls: Sequence[Poll]) -> set[VirtualEnd]:
     """The virtual services of a log; one by firewall mark has none that packets show."""
-    found = {
-        VirtualEnd(one.protocol, one.address, one.port)
+    ends = {
+        VirtualEnd(service.protocol, service.address, service.port)
         for poll in polls
-        for one in poll.printed.services
-        if one.address is not None and one.port
+        for service in poll.printed.services
+        if service.address is not None and service.port
     }
     for poll in polls:
         for protocol, address, port, _, _, _ in poll.printed.counters:
             if address is not None and port:
-                found.add(VirtualEnd(protocol, address, port))
+                ends.add(VirtualEnd(protocol, address, port))
         if poll.printed.table is not None:
             rows = poll.printed.table.entries
-            found |= {VirtualEnd(row.protocol, row.vip, row.port) for row in rows if row.port}
-    return {end for end in found if end.protocol in PROTOCOLS}
+            ends |= {VirtualEnd(row.protocol, row.vip, row.port) for row in rows if row.port}
+    return {end for end in ends if end.protocol in PROTOCOLS}
 
 
 def _births(captured: Captured) -> pd.DataFrame:
@@ -154,7 +154,7 @@ def _births(captured: Captured) -> pd.DataFrame:
 
 
 def _track(polls: Sequence[Poll], end: VirtualEnd, births: pd.DataFrame) -> Track | None:
-    mine = births[
+    births_of_end = births[
         (births["protocol"] == end.protocol)
         & (births["vip"] == end.vip)
         & (births["port"] == end.port)
@@ -162,32 +162,32 @@ def _track(polls: Sequence[Poll], end: VirtualEnd, births: pd.DataFrame) -> Trac
     rows = [(poll.t, *_counted(poll.printed, end)) for poll in polls]
     rows = [row for row in rows if row[1] is not None or row[2] is not None]
     rows.sort(key=lambda row: row[0])
-    if len(rows) < 2 or mine.empty:
+    if len(rows) < 2 or births_of_end.empty:
         return None
-    came = [row[2] for row in rows]
-    held = [row[1] for row in rows]
-    has_came, has_held = None not in came, None not in held
+    conns = [row[2] for row in rows]
+    entries = [row[1] for row in rows]
+    has_came, has_held = None not in conns, None not in entries
     if not has_came and not has_held:
         return None
     return Track(
         polled_s=np.array([row[0] for row in rows]),
-        held=np.array(held if has_held else came, dtype=np.int64),
-        came=np.array(came, dtype=np.int64) if has_came else None,
-        began_s=seconds_since(mine["first_ns"].sort_values(), 0),
+        held=np.array(entries if has_held else conns, dtype=np.int64),
+        came=np.array(conns, dtype=np.int64) if has_came else None,
+        began_s=seconds_since(births_of_end["first_ns"].sort_values(), 0),
     )
 
 
 def _counted(printed: Printed, end: VirtualEnd) -> tuple[int | None, int | None]:
     """A service's ActiveConn and InActConn together, and its Conns; None where not printed."""
     key = (end.protocol, end.vip, end.port)
-    held = [
+    entries = [
         server.active + server.inactive
-        for one in printed.services
-        if (one.protocol, one.address, one.port) == key
-        for server in one.destinations
+        for service in printed.services
+        if (service.protocol, service.address, service.port) == key
+        for server in service.destinations
     ]
-    came = [counters.conns for server, counters in printed.counters.items() if server[:3] == key]
-    return sum(held) if held else None, sum(came) if came else None
+    conns = [counters.conns for server, counters in printed.counters.items() if server[:3] == key]
+    return sum(entries) if entries else None, sum(conns) if conns else None
 
 
 def _appeared(polls: Sequence[Poll], births: pd.DataFrame) -> Appeared:
@@ -203,7 +203,7 @@ def _appeared(polls: Sequence[Poll], births: pd.DataFrame) -> Appeared:
     )
     seen: set[tuple[object, ...]] = set()
     before_s = -np.inf
-    found: list[tuple[float, float, float]] = []
+    bounds: list[tuple[float, float, float]] = []
     for poll in polls:
         if poll.printed.table is None:
             continue
@@ -211,7 +211,7 @@ def _appeared(polls: Sequence[Poll], births: pd.DataFrame) -> Appeared:
             key = (row.protocol, row.client_ip, row.client_port, row.vip, row.port)
             if key in packets and key not in seen:
                 seen.add(key)
-                found.append((before_s, poll.t, packets[key]))
+                bounds.append((before_s, poll.t, packets[key]))
         before_s = poll.t
-    made: Floats = np.array(found, dtype=np.float64).reshape(-1, 3)
+    made: Floats = np.array(bounds, dtype=np.float64).reshape(-1, 3)
     return Appeared(after_s=made[:, 0], by_s=made[:, 1], packet_s=made[:, 2])

@@ -91,10 +91,10 @@ def before_looks(lines: Iterable[str]) -> str:
 def _stamp_of(line: str) -> tuple[str | None, str | None]:
     """A line's stamp, and what follows it: None where the stamp stands for a whole look."""
     for pattern in (_WATCH, _ALONE):
-        found = pattern.match(line)
-        if found:
-            return found[1], None
-    found = _BEFORE.match(line)
-    if found:
-        return found[1], line[found.end() :]
+        match = pattern.match(line)
+        if match:
+            return match[1], None
+    match = _BEFORE.match(line)
+    if match:
+        return match[1], line[match.end() :]
     return None, line

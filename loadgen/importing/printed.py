@@ -50,14 +50,16 @@ class Printed:
 def from_printed(text: str) -> Printed:
     """Read what a look has printed."""
     parsed = parse(unwrapped(text))
-    told = parsed.timeouts
+    timeouts = parsed.timeouts
     return Printed(
         services=tuple(_service(service) for service in parsed.services),
         table=_table(parsed, text),
         counters=counters_of(parsed),
         rates=rates_of(parsed),
-        timeouts=Timeouts(tcp_s=float(told.tcp), tcpfin_s=float(told.tcpfin), udp_s=float(told.udp))
-        if told
+        timeouts=Timeouts(
+            tcp_s=float(timeouts.tcp), tcpfin_s=float(timeouts.tcpfin), udp_s=float(timeouts.udp)
+        )
+        if timeouts
         else None,
         size=parsed.header.size if parsed.header else None,
         warnings=tuple(parsed.warnings),
@@ -67,7 +69,7 @@ def from_printed(text: str) -> Printed:
 def _table(parsed: ParsedText, text: str) -> EntryTable | None:
     if not parsed.connections and not _TITLE.search(text):
         return None
-    entries = [_entry(one) for one in parsed.connections]
+    entries = [_entry(connection) for connection in parsed.connections]
     known = tuple(entry for entry in entries if entry)
     return EntryTable(entries=known, lines=len(entries), warnings=())
 
@@ -102,18 +104,18 @@ def _destination(server: PrintedDestination) -> Destination | None:
     )
 
 
-def _entry(one: Connection) -> Entry | None:
-    ends = (one.source, one.virtual, one.destination)
+def _entry(connection: Connection) -> Entry | None:
+    ends = (connection.source, connection.virtual, connection.destination)
     if any(end.port is None for end in ends):
         return None
     return Entry(
-        protocol=one.proto,
-        client_ip=one.source.address,
-        client_port=one.source.port or 0,
-        vip=one.virtual.address,
-        port=one.virtual.port or 0,
-        real_server=one.destination.address,
-        real_port=one.destination.port or 0,
-        state=one.state,
-        expires_s=one.expire_s,
+        protocol=connection.proto,
+        client_ip=connection.source.address,
+        client_port=connection.source.port or 0,
+        vip=connection.virtual.address,
+        port=connection.virtual.port or 0,
+        real_server=connection.destination.address,
+        real_port=connection.destination.port or 0,
+        state=connection.state,
+        expires_s=connection.expire_s,
     )

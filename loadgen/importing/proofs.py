@@ -64,10 +64,10 @@ class Proofs:
 
 
 def _last_told(sizes: Iterable[int | None]) -> Sizes:
-    """For each look the size that was told last, by it or by one before it."""
-    told: Sizes = []
+    """For each poll the table size that was last printed, by it or by an earlier one."""
+    known: Sizes = []
     last: int | None = None
     for size in sizes:
         last = last if size is None else size
-        told.append(last)
-    return told
+        known.append(last)
+    return known

@@ -156,10 +156,10 @@ def stamps_of(stamps: Sequence[Stamp]) -> Stamps:
     Raises:
         ValueError: there are none.
     """
-    first = min(stamps, key=lambda one: one.utc_offset_s is not None)
+    first = min(stamps, key=lambda stamp: stamp.utc_offset_s is not None)
     return Stamps(
         zone=first.zone,
         utc_offset_s=first.utc_offset_s,
-        dated=all(one.dated for one in stamps),
-        resolution_s=max(one.resolution_s for one in stamps),
+        dated=all(stamp.dated for stamp in stamps),
+        resolution_s=max(stamp.resolution_s for stamp in stamps),
     )

@@ -58,9 +58,9 @@ def given_timeouts(
     Raises:
         KeyError, TypeError, ValueError: what ``meta`` says is not three numbers.
     """
-    said = meta.get("timeouts")
-    start = Timeouts(**{f"{name}_s": float(said[name]) for name in NAMES}) if said else None
-    source = meta_source if said else None
+    given = meta.get("timeouts")
+    start = Timeouts(**{f"{name}_s": float(given[name]) for name in NAMES}) if given else None
+    source = meta_source if given else None
     last, since_ns = start, None
     events = []
     for t, timeouts in printed:

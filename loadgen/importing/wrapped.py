@@ -21,13 +21,13 @@ def unwrapped(text: str) -> str:
     the blank, or begins the next line with it. What makes a whole line of an entry is taken.
     """
     lines = text.split("\n")
-    found: list[str] = []
+    joined: list[str] = []
     at = 0
     while at < len(lines):
         whole, parts = _put_together(lines[at : at + _MOST_PARTS])
-        found.append(whole)
+        joined.append(whole)
         at += parts
-    return "\n".join(found)
+    return "\n".join(joined)
 
 
 def _put_together(lines: list[str]) -> tuple[str, int]:

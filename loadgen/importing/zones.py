@@ -33,7 +33,7 @@ def offset_s(abbreviation: str, year: int) -> float | None:
 @lru_cache(maxsize=4)
 def _offsets_s(year: int) -> dict[str, frozenset[float]]:
     """The offsets of each abbreviation, in winter and in summer."""
-    found: dict[str, set[float]] = {}
+    by_abbreviation: dict[str, set[float]] = {}
     year = min(max(year, 1970), 2037)  # rules end there
     seasons = [datetime(year, month, 1, tzinfo=UTC) for month in (1, 7)]
     for name in sorted(available_timezones()):
@@ -42,5 +42,5 @@ def _offsets_s(year: int) -> dict[str, frozenset[float]]:
             local = season.astimezone(zone)
             offset = local.utcoffset()
             if offset is not None:
-                found.setdefault(local.tzname() or "", set()).add(offset.total_seconds())
-    return {abbreviation: frozenset(offsets) for abbreviation, offsets in found.items()}
+                by_abbreviation.setdefault(local.tzname() or "", set()).add(offset.total_seconds())
+    return {abbreviation: frozenset(offsets) for abbreviation, offsets in by_abbreviation.items()}

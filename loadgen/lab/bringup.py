@@ -211,8 +211,8 @@ class BringUp:
     def keep_console_logs(self) -> Iterator[str]:
         """Save the consoles of hosts that did not boot; the last lines of each, and where it is."""
         for boot in self.boots:
-            if not boot.reached and (kept := keep_console_log(boot.machine)) is not None:
-                yield from kept
+            if not boot.reached and (shown := keep_console_log(boot.machine)) is not None:
+                yield from shown
 
     def reap(self) -> None:
         """After the lab was taken down: leave no zombie of this process."""

@@ -64,9 +64,9 @@ class Lab:
         """A lab that is not up yet.
 
         Args:
-            wanted: the lab's topology; the exercise's unless told.
-            name: labs of different names live side by side; one that no other process uses
-                unless told.
+            wanted: the lab's topology; by default the exercise's.
+            name: labs of different names can be up at once; by default one that no other
+                process uses.
             say: takes a line for each step.
 
         Raises:
@@ -79,10 +79,10 @@ class Lab:
         check_topology(self._wanted)
 
     @classmethod
-    def of(cls, found: LabState) -> Self:
+    def of(cls, lab_state: LabState) -> Self:
         """The lab that a state describes."""
-        made = cls(found.topology, name=found.name)
-        made._known = found
+        made = cls(lab_state.topology, name=lab_state.name)
+        made._known = lab_state
         return made
 
     def up(self) -> Self:
@@ -97,9 +97,9 @@ class Lab:
         check_topology(wanted)
         preflight.check(wanted, self._say)
         with state.lock(self.name):
-            found = running(self.name)
-            if found is not None:
-                self._known = found.if_equal(wanted, self._say).state
+            present = running(self.name)
+            if present is not None:
+                self._known = present.if_equal(wanted, self._say).state
             else:
                 if take_down(self.name):
                     self._say(f"removed what was left of a lab {self.name!r}")
@@ -107,7 +107,7 @@ class Lab:
         return self
 
     def down(self) -> None:
-        """Take the lab down; that it is gone already is no error."""
+        """Take the lab down; no error if it is down already."""
         down(self.name)
         if self._known is not None:
             for process in self._known.processes.values():
@@ -135,7 +135,7 @@ class Lab:
         """Learn what other processes have changed.
 
         Raises:
-            RunFailed: the lab is gone.
+            RunFailed: the lab is down.
         """
         self._known = state.read(self.name)
         _ = self.state
@@ -219,8 +219,8 @@ class Lab:
 
     def namespace_of(self, host_name: str) -> str:
         """The namespace a host's network is in; for a kernel of its own the hub's."""
-        own = self.topology.has_own_kernel(self.topology.host(host_name))
-        return topology.namespace(self.name, wiring.HUB if own else host_name)
+        has_own_kernel = self.topology.has_own_kernel(self.topology.host(host_name))
+        return topology.namespace(self.name, wiring.HUB if has_own_kernel else host_name)
 
     def damage(self) -> list[str]:
         """What is missing of the lab's namespaces and processes; nobody is asked.
@@ -231,12 +231,12 @@ class Lab:
         spared = {topology.namespace(self.name, name) for name in crashed}
         names = wiring.namespaces(self.name, self.topology)
         names = [name for name in names if name not in spared]
-        gone = [f"namespace {name} is gone" for name in names if not netns.exists(name)]
+        missing = [f"namespace {name} is gone" for name in names if not netns.exists(name)]
         live = {n: p for n, p in self.state.processes.items() if n not in crashed}
         dead = [
             f"{name}'s kernel has ended" for name, process in live.items() if not process.is_alive
         ]
-        return gone + dead
+        return missing + dead
 
     def command(self, host_name: str, argv: Sequence[str], *, terminal: bool = False) -> list[str]:
         """The command line that runs ``argv`` on a host: by ``ip netns exec``, or by ssh.
@@ -275,10 +275,10 @@ class Lab:
             env=environment(),
         )
 
-    def if_equal(self, wanted: Topology, say: Say) -> Lab:
+    def if_equal(self, expected: Topology, say: Say) -> Lab:
         """This lab, if it is what was wanted."""
-        if self.topology != wanted:
-            what = topology.difference(self.topology, wanted)
+        if self.topology != expected:
+            what = topology.difference(self.topology, expected)
             raise UsageProblem(
                 f"lab {self.name!r} is up already with {what}; "
                 f"`{command_line('down', self.name)}` first"
@@ -295,8 +295,8 @@ def running(name: str = DEFAULT_NAME) -> Lab | None:
 
 def brought_up(name: str = DEFAULT_NAME) -> Lab | None:
     """The lab of that name, if it was brought up and not taken down; it may be damaged since."""
-    found = state.read(topology.check_lab_name(name))
-    return None if found is None else Lab.of(found)
+    lab_state = state.read(topology.check_lab_name(name))
+    return None if lab_state is None else Lab.of(lab_state)
 
 
 def running_labs() -> list[Lab]:

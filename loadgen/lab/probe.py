@@ -108,7 +108,7 @@ class Prober:
         return None if answer == b"lab" else f"UDP by way of {address}: {answer!r}"
 
     def socket(self, address: str, kind: socket.SocketKind, limit_s: float) -> socket.socket:
-        """A socket that lives in the client's namespace."""
+        """A socket in the client's namespace."""
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         made = netns.within(self.namespace, lambda: socket.socket(family, kind))
         made.settimeout(limit_s)

@@ -1,4 +1,4 @@
-"""What ``lab up`` and ``lab status`` tell: looked up by ``inspect``, told as text or JSON."""
+"""The reports of ``lab up`` and ``lab status``: made by ``inspect``, printed as text or JSON."""
 
 from __future__ import annotations
 
@@ -75,9 +75,11 @@ class LabStatus:
         About one boot in a hundred comes up without network, and then both directors believe
         themselves master.
         """
-        held = {vip: holder for vip, holder in self.vips.items() if holder is None or " " in holder}
+        wrong = {
+            vip: holder for vip, holder in self.vips.items() if holder is None or " " in holder
+        }
         ill = [f"{host.name}: {host.problem}" for host in self.hosts if host.problem]
-        return [f"{vip} is held by {holder or 'nobody'}" for vip, holder in held.items()] + ill
+        return [f"{vip} is held by {holder or 'nobody'}" for vip, holder in wrong.items()] + ill
 
 
 def find(name: str) -> Lab:

@@ -57,10 +57,12 @@ def settle(topology: Topology, client_namespace: str, config: Path) -> str:
     for name, answer in answers.items():
         _check(name, answer)
     for vip in topology.vips:
-        holders = [name for name, said in answers.items() if holds_vip(said.stdout, vip.address)]
+        holders = [
+            name for name, answer in answers.items() if holds_vip(answer.stdout, vip.address)
+        ]
         if holders != [vip.first_master]:
-            held = " and ".join(holders) or "nobody"
-            raise RunFailed(f"{vip.address} is held by {held}, not by {vip.first_master}")
+            who = " and ".join(holders) or "nobody"
+            raise RunFailed(f"{vip.address} is held by {who}, not by {vip.first_master}")
     return answers[names[0]].stdout.split("\n", 1)[0]
 
 

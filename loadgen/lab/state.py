@@ -187,7 +187,7 @@ def _open_lock(path: Path) -> int:
 
 def _is_at(path: Path, descriptor: int) -> bool:
     try:
-        found = path.stat()
+        status = path.stat()
     except FileNotFoundError:
         return False
-    return found.st_ino == os.fstat(descriptor).st_ino
+    return status.st_ino == os.fstat(descriptor).st_ino

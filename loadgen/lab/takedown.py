@@ -22,7 +22,7 @@ def take_down(lab_name: str) -> bool:
     Raises:
         RunFailed: a process outlives SIGKILL.
     """
-    found = state.directory(lab_name).exists()
+    any_removed = state.directory(lab_name).exists()
     networks: set[processes.NamespaceId] = set()
     find = partial(processes.of_lab, lab_name, networks)
     while True:
@@ -32,10 +32,10 @@ def take_down(lab_name: str) -> bool:
         netns.remove(names)
         if not names and not stopped:  # an `ip` of a killed `up` may have added one meanwhile
             break
-        found = True
+        any_removed = True
     state.remove(lab_name)
     netns.remove_mount_point()
-    return found
+    return any_removed
 
 
 def namespaces_of(lab_name: str) -> list[str]:

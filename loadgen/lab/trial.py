@@ -144,7 +144,7 @@ class Run:
             for row in self.analysis.lifetimes
             if row.state == state and director in (None, row.director)
         ]
-        row = max(rows, key=lambda one: one.n_expired, default=None)
+        row = max(rows, key=lambda lifetime: lifetime.n_expired, default=None)
         if row is None or row.lifetime_s is None or row.timeout_measured_s is None:
             raise AssertionError(f"{self._there_is(state, director)} ({self.directory})")
         return _waited(row, row.timeout_measured_s)
@@ -157,18 +157,22 @@ class Run:
             ExpectationError: one is not understood.
         """
         judged = judge_all(map(parse_expectation, expectations), self.analysis)
-        broken = [f"{one.text}: {one.why}" for one in judged if one.outcome != "passed"]
+        broken = [
+            f"{judgement.text}: {judgement.why}"
+            for judgement in judged
+            if judgement.outcome != "passed"
+        ]
         if broken:
             raise AssertionError("\n".join([*broken, f"({self.directory})"]))
 
     def _there_is(self, state: str, director: str | None) -> str:
         where = f" on {director}" if director else ""
-        told = "; ".join(
+        seen = "; ".join(
             f"{row.n} in {row.state} on {row.director}, {row.n_expired} seen to go"
             for row in self.analysis.lifetimes
         )
         missing = "; ".join(f"{row.what}: {row.why}" for row in self.analysis.not_measured)
-        there_is = f"there are {told or 'no entries'}"
+        there_is = f"there are {seen or 'no entries'}"
         return f"no entry in {state}{where} was timed; {there_is}" + (missing and f" ({missing})")
 
 
@@ -234,13 +238,13 @@ class LabUnderTest:
 
 
 def _waited(row: Lifetime, timeout: Estimate) -> Waited:
-    lived = row.lifetime_s
-    assert lived is not None
+    lifetime = row.lifetime_s
+    assert lifetime is not None
     where = f"of {row.n} entries in {row.state} on {row.director}, {row.n_expired} seen to go"
     set_to = f"{row.timeout_name} " if row.timeout_name != "fixed" else "the kernel's fixed "
     configured = f"{set_to}{row.timeout_s:g} s" if row.timeout_s is not None else "not known"
     error = row.prediction_error_s
-    mean = f"{lived.mean + error.mean:.2f} s on average" if error else "not known"
+    mean = f"{lifetime.mean + error.mean:.2f} s on average" if error else "not known"
     granule_s = row.granule_s or 0.0
     return Waited(
         director=row.director,
@@ -254,8 +258,8 @@ def _waited(row: Lifetime, timeout: Estimate) -> Waited:
             predicted=f"{configured}, as configured",
         ),
         lifetime_s=Measured(
-            value_s=lived.mean,
-            uncertainty_s=lived.uncertainty,
+            value_s=lifetime.mean,
+            uncertainty_s=lifetime.uncertainty,
             granule_s=granule_s,
             what=f"the lifetime {where}",
             predicted=f"{mean}, from the packets and {configured}",

@@ -30,7 +30,7 @@ class Door:
 
     Attributes:
         token: the secret, a part of the path.
-        looking_on: browsers that were there when the run ended, and are told to ask again.
+        looking_on: browsers that were there when the run ended, and are to load the page again.
     """
 
     def __init__(self, address: str, port: int) -> None:

@@ -1,4 +1,4 @@
-"""Who may read the page of a run: whoever was told its address, and no other site's script.
+"""Access to the page of a run: for whoever has its address, not for other sites' scripts.
 
 A browser on this machine also runs scripts of others. A name of theirs may come to mean this
 machine (DNS rebinding): so a ``Host`` that is a name, other than localhost, is refused. Their
@@ -35,9 +35,9 @@ def new_token() -> str:
     return secrets.token_urlsafe(TOKEN_BYTES)
 
 
-def is_token(told: str, token: str) -> bool:
-    """Whether it is the one; the time that this takes tells nothing of where they differ."""
-    return hmac.compare_digest(told.encode("utf-8", "replace"), token.encode())
+def is_token(given: str, token: str) -> bool:
+    """Compare in a time that does not depend on where the two differ."""
+    return hmac.compare_digest(given.encode("utf-8", "replace"), token.encode())
 
 
 def is_here(hosts: Sequence[str]) -> bool:

@@ -1,4 +1,4 @@
-"""The live page as an activity of a run: it looks at what the others know, and tells browsers."""
+"""The live page as an activity of a run: it sends the other activities' state to browsers."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class LiveSources:
 
 
 class LivePage(Background):
-    """An activity that shows the run to browsers; without one it only remembers."""
+    """An activity that shows the run to browsers; without one it only collects."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What has been polled of late, kept in memory: the counters and entries that a live page draws."""
+"""Recent polls, kept in memory: the counters and entries that a live page draws."""
 
 from __future__ import annotations
 
@@ -126,14 +126,14 @@ def _block(polls: Sequence[_Poll]) -> _Block:
 
 
 def _curve(director: str, name: str, blocks: Sequence[_Block]) -> Curve:
-    mine = [
+    series = [
         (t_s, counts[:, :, names.index(name)]) for names, t_s, counts in blocks if name in names
     ]
-    counts = np.concatenate([values for _, values in mine])
+    counts = np.concatenate([values for _, values in series])
     return Curve(
         director=director,
         real_server=name,
-        t_s=np.concatenate([t_s for t_s, _ in mine]),
+        t_s=np.concatenate([t_s for t_s, _ in series]),
         active=counts[:, 0],
         inactive=counts[:, 1],
     )

@@ -62,7 +62,7 @@ def told(
         sending: None where nothing is sent.
         now_s: since the run's start.
     """
-    curves = [curve for one in seen for curve in one.curves()]
+    curves = [curve for polled in seen for curve in polled.curves()]
     low_s = min((float(curve.t_s[0]) for curve in curves), default=0.0)
     low_s = low_s if low_s > _LATE_S else 0.0
     table, left_out = _table(view)
@@ -85,9 +85,9 @@ def told(
         ),
         low_s=low_s,
         requests=sending.rates.counts() if sending else None,
-        courses=tuple(one.course() for one in seen),
+        courses=tuple(polled.course() for polled in seen),
         headlines=tuple(_headlines(view, seen, sending, now_s)),
-        findings=tuple(map(_lost, (one for one in view.directors if not one.up))),
+        findings=tuple(map(_lost, (polled for polled in view.directors if not polled.up))),
         servers=table,
         note=f"{left_out:,} more rows are not shown." if left_out else "",
     )
@@ -135,14 +135,16 @@ def _counted(view: View, count: str, more: str = "") -> Headline:
     if not alive:
         why = "no director answers" if view.directors else "no director is polled"
         return Headline(label=label, value=None, detail=why)
-    each = ", ".join(f"{n:,} on {name}" for name, n in alive.items())
+    by_director = ", ".join(f"{n:,} on {name}" for name, n in alive.items())
     lost = [director.name for director in view.directors if not director.up]
     left_out = f"; not counted: {', '.join(lost)}" if lost else ""
-    return Headline(label=label, value=f"{sum(alive.values()):,}", detail=each + more + left_out)
+    return Headline(
+        label=label, value=f"{sum(alive.values()):,}", detail=by_director + more + left_out
+    )
 
 
 def _peaks(seen: Sequence[Seen]) -> str:
-    peaks = [f"{one.peak:,} on {one.director}" for one in seen if one.peak]
+    peaks = [f"{polled.peak:,} on {polled.director}" for polled in seen if polled.peak]
     return f"; at most so far {', '.join(peaks)}" if peaks else ""
 
 
@@ -193,10 +195,10 @@ def _table(view: View) -> tuple[DataTable | None, int]:
     """The terminal's table, and how many of its rows are left out."""
     if not view.directors:
         return None, 0
-    found: list[tuple[str, ...]] = []
+    cells_of_rows: list[tuple[str, ...]] = []
     for director in view.directors:
         for cells in rows(director, view.at_ns):
             name, service, *more = cells
             filled = more or ["", *[""] * len(NUMBERS + DETAILS)]
-            found.append((filled[0] or "\N{EN DASH}", name, service, *filled[1:]))
-    return DataTable(columns=COLUMNS, rows=found[:ROWS]), max(len(found) - ROWS, 0)
+            cells_of_rows.append((filled[0] or "\N{EN DASH}", name, service, *filled[1:]))
+    return DataTable(columns=COLUMNS, rows=cells_of_rows[:ROWS]), max(len(cells_of_rows) - ROWS, 0)

@@ -129,11 +129,11 @@ def rows(director: DirectorView, at_ns: int) -> list[Sequence[str]]:
 
 def new(server: ServerView) -> str:
     """New connections a second; how long ago that was, where it is not of now."""
-    found = server.arrivals
-    if found is None:
+    arrivals = server.arrivals
+    if arrivals is None:
         return NOTHING
-    ago = f" ({found.age_s:.0f} s ago)" if found.age_s > _OF_NOW_S else ""
-    return f"{found.per_s:.1f}{ago}"
+    ago = f" ({arrivals.age_s:.0f} s ago)" if arrivals.age_s > _OF_NOW_S else ""
+    return f"{arrivals.per_s:.1f}{ago}"
 
 
 def states(held: HeldEntries | None) -> str:
@@ -183,12 +183,12 @@ def _lines(director: DirectorView, at_ns: int) -> list[str]:
     if not director.up or not director.servers:
         return [f"{head} {' '.join(cells)}" for cells in rows(director, at_ns)]
     names = (*COLUMNS, *NUMBERS, *DETAILS)
-    told = []
+    lines = []
     for cells in rows(director, at_ns):
         numbers = [f"{name} {cell}" for name, cell in list(zip(names, cells, strict=True))[3:8]]
         more = [f"{name} {cell}" for name, cell in zip(DETAILS[1:], cells[8:], strict=True) if cell]
-        told.append(f"{head} {' '.join(cells[:3])}: {', '.join([*numbers, *more])}")
-    return told
+        lines.append(f"{head} {' '.join(cells[:3])}: {', '.join([*numbers, *more])}")
+    return lines
 
 
 def span(seconds: float) -> str:

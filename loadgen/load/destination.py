@@ -60,29 +60,29 @@ class NameOverrides:
 
 
 def find_destination(
-    host: str, port: int, told: NameOverrides, lookup: Lookup | None = None
+    host: str, port: int, overrides: NameOverrides, lookup: Lookup | None = None
 ) -> Destination:
     """The one address that a burst goes to.
 
     Args:
         host: an address or a name, as ``--vip`` has it.
         port: as ``--port`` has it.
-        told: about names.
-        lookup: asks the resolver; the machine's own unless told.
+        overrides: other addresses, ports and families for names.
+        lookup: asks the resolver; by default the machine's.
 
     Raises:
         UsageProblem: a mapping that cannot be read, or a name without an address.
     """
     name = None if _is_address(host) else host
-    to_host, to_port = _connect_to(host, port, told.connect_to)
-    addresses = _resolved(to_host, to_port, told.resolve)
+    to_host, to_port = _connect_to(host, port, overrides.connect_to)
+    addresses = _resolved(to_host, to_port, overrides.resolve)
     if addresses is None and _is_address(to_host):
         addresses = [str(ip_address(_bare(to_host)))]
     if addresses is None:
         addresses = (lookup or _ask)(to_host, to_port)
-    fitting = [a for a in addresses if told.family in (None, ip_address(a).version)]
+    fitting = [a for a in addresses if overrides.family in (None, ip_address(a).version)]
     if not fitting:
-        which = f"IPv{told.family} address" if told.family else "address"
+        which = f"IPv{overrides.family} address" if overrides.family else "address"
         raise UsageProblem(f"--vip {host}: {to_host} has no {which}")
     return Destination(address=fitting[0], port=to_port, name=name, asked_port=port)
 
@@ -115,15 +115,15 @@ def _connect_to(host: str, port: int, mappings: Sequence[str]) -> tuple[str, int
 
 
 def _resolved(host: str, port: int, mappings: Sequence[str]) -> list[str] | None:
-    found = None
+    resolved = None
     for mapping in mappings:
         expected = "HOST:PORT:ADDRESS[,ADDRESS]"
         for_host, for_port, addresses = _fields("--resolve", mapping.removeprefix("+"), 3, expected)
         if not all(_is_address(address) for address in addresses.split(",")):
             raise UsageProblem(f"--resolve {mapping}: expected {expected}")
         if for_host.lower() in ("*", host.lower()) and for_port == str(port):
-            found = [str(ip_address(_bare(address))) for address in addresses.split(",")]
-    return found
+            resolved = [str(ip_address(_bare(address))) for address in addresses.split(",")]
+    return resolved
 
 
 def _fields(flag: str, mapping: str, count: int, expected: str) -> list[str]:
@@ -148,7 +148,7 @@ def _port(flag: str, mapping: str, text: str) -> int:
 
 def _ask(host: str, port: int) -> list[str]:
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise UsageProblem(f"--vip {host}: no address found: {error}") from error
-    return [str(entry[4][0]) for entry in found]
+    return [str(entry[4][0]) for entry in infos]

@@ -55,7 +55,7 @@ class Hold:
     @property
     def trouble(self) -> str | None:
         """What is wrong with it, in words that follow ``--hold:``; None if nothing is."""
-        if not all(0 <= each < LONGEST_S for each in self.told_s):
+        if not all(0 <= seconds < LONGEST_S for seconds in self.told_s):
             return "expected 0 or more"
         if list(self.told_s) != sorted(self.told_s):
             return "expected the shortest time before the longest"

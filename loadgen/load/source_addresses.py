@@ -27,12 +27,12 @@ def parse_pool(text: str) -> tuple[str, ...]:
     """
     try:
         parts = (_addresses(part.strip()) for part in text.split(","))
-        found = dict.fromkeys(islice(chain.from_iterable(parts), MOST_ADDRESSES + 1))
+        addresses = dict.fromkeys(islice(chain.from_iterable(parts), MOST_ADDRESSES + 1))
     except (ValueError, TypeError) as error:
         raise UsageProblem(f"--local-ips {text}: {error}; expected {_EXPECTED}") from error
-    if not found or len(found) > MOST_ADDRESSES:
+    if not addresses or len(addresses) > MOST_ADDRESSES:
         raise UsageProblem(f"--local-ips {text}: expected 1 to {MOST_ADDRESSES:,} addresses")
-    return tuple(map(str, found))
+    return tuple(map(str, addresses))
 
 
 def _addresses(part: str) -> Iterator[IPv4Address | IPv6Address]:

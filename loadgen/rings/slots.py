@@ -106,8 +106,8 @@ class PromptRing:
     def at_ns(self, part: slice) -> Ints:
         """When the kernel saw each frame; Unix time, nanoseconds."""
         stamps = self._headers[part, _SLOT_SECONDS : _SLOT_NANOSECONDS + 1].astype(np.int64)
-        found: Ints = stamps[:, 0] * NS_PER_S + stamps[:, 1]
-        return found
+        times_ns: Ints = stamps[:, 0] * NS_PER_S + stamps[:, 1]
+        return times_ns
 
     def captured(self, part: slice) -> Ints:
         """Bytes of each frame that are in its slot."""
@@ -212,9 +212,9 @@ class SendRing:
         self._head = part.stop % len(self._status)
         return taken
 
-    def _free_slots(self, wanted: int) -> int:
+    def _free_slots(self, most: int) -> int:
         """How many slots from the head on are the caller's, at most so many."""
-        status = self._status[self._head : self._head + wanted]
+        status = self._status[self._head : self._head + most]
         busy = (status & ~np.uint32(_WRONG_FORMAT)).nonzero()[0]
         return int(busy[0]) if len(busy) else len(status)
 

@@ -1,4 +1,4 @@
-"""Ending a run that has gone wrong: as Ctrl-C does, so that what was recorded is still reported."""
+"""Early end of a failing run: as by Ctrl-C, so that what was recorded is still reported."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ class AbortWatch(Waiting):
             await asyncio.sleep(LOOK_S)
 
     def _look(self) -> None:
-        seen = self._seen()
+        figures = self._seen()
         for limit in self._limits:
-            value = crossed(limit, seen)
+            value = crossed(limit, figures)
             if value is not None:
                 self.why = f"{limit.text}: {value:.3g}" if value < 1 else f"{limit.text}: {value:g}"
                 return

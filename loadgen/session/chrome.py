@@ -69,7 +69,7 @@ def _output(words: list[str], limit_s: float) -> str | None:
 
 
 def _end(browser: subprocess.Popen[bytes]) -> None:
-    """The browser and whatever it started, gone."""
+    """End the browser and whatever it started."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(browser.pid, signal.SIGKILL)
     browser.communicate()

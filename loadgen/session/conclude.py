@@ -34,7 +34,7 @@ def conclude(
 
     Args:
         directory: the run's.
-        page: where the page goes; ``report.html`` in the run's directory unless told.
+        page: the page's path; by default ``report.html`` in the run's directory.
         assumptions: what is taken to be otherwise, for a ``what_if``.
 
     Raises:
@@ -61,7 +61,7 @@ def conclude_sweep(
 
     Args:
         folder: the sweep's.
-        page: where it goes; ``sweep.html`` in the folder unless told.
+        page: its path; by default ``sweep.html`` in the folder.
         pages_of_runs: write each run's own analysis and page too.
 
     Raises:
@@ -88,8 +88,8 @@ def _analysis(directory: Path, with_page: bool) -> Analysis:
 
 def print_summary(analysis: Analysis, page: Path, *, err: bool, what: str = "page") -> None:
     """The end of the output: figures, verdict, directors, page, and last the run's directory."""
-    asked = directors_line(analysis.manifest)
-    for line in (*summary_lines(analysis), "", *asked, f"{what}: {page}", analysis.run):
+    directors = directors_line(analysis.manifest)
+    for line in (*summary_lines(analysis), "", *directors, f"{what}: {page}", analysis.run):
         click.echo(line, err=err)
 
 

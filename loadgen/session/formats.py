@@ -57,8 +57,8 @@ def _pictures(analysis: Analysis) -> tuple[dict[str, str], str | None]:
     chrome = find_chrome()
     if chrome is None:
         return {}, NO_CHROME
-    found = read_stills(dump(render_stills(charts), chrome) or "")
-    return found, None if found else FAILED
+    pictures = read_stills(dump(render_stills(charts), chrome) or "")
+    return pictures, None if pictures else FAILED
 
 
 def write_tables(analysis: Analysis, folder: Path, kind: str) -> None:
@@ -72,9 +72,9 @@ def write_tables(analysis: Analysis, folder: Path, kind: str) -> None:
     Raises:
         RecordingError: something cannot be written.
     """
-    found = sheets(analysis)
+    tables = sheets(analysis)
     make = KINDS[kind]
-    _write(folder, {f"{name}.{kind}": make(frame) for name, frame in found.items()})
+    _write(folder, {f"{name}.{kind}": make(frame) for name, frame in tables.items()})
 
 
 def _parquet(frame: pd.DataFrame) -> bytes:

@@ -53,8 +53,8 @@ def _hand_over(option: str, made: socket.socket) -> None:
 def _handed_over() -> dict[str, int]:
     """What this process got from the one that it was before."""
     pairs = (word.partition("=") for word in os.environ.get(HANDED, "").split())
-    found = {option: int(number) for option, _, number in pairs if number.isdigit()}
-    return {option: number for option, number in found.items() if _is_listening(number)}
+    sockets = {option: int(number) for option, _, number in pairs if number.isdigit()}
+    return {option: number for option, number in sockets.items() if _is_listening(number)}
 
 
 def _is_listening(number: int) -> bool:

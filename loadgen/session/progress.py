@@ -98,7 +98,7 @@ def burst_note(tally: Tally, inactive: int | None) -> str:
 
 
 def decay_note(left_s: float, entries_left: int, inactive: int | None) -> str:
-    """What is left, and when it will be gone."""
+    """The entries left, and when the last one will expire."""
     now = [] if inactive is None else [f"InActConn {inactive:,} now"]
     return ", ".join(
         [

@@ -52,7 +52,11 @@ class SockDiag:
     """
 
     def __init__(self, services: Sequence[Target]) -> None:
-        ends = [(ip_address(one.vip), one.port) for one in services if one.protocol == "TCP"]
+        ends = [
+            (ip_address(service.vip), service.port)
+            for service in services
+            if service.protocol == "TCP"
+        ]
         families = {4: socket.AF_INET, 6: socket.AF_INET6}
         self._requests = [
             request(family, [(end.packed, port) for end, port in ends if end.version == version])
@@ -73,16 +77,16 @@ class SockDiag:
         """
         counts: Counter[int] = Counter()
         try:
-            for each in self._requests:
-                self._socket.send(each)
+            for query in self._requests:
+                self._socket.send(query)
                 counts.update(self._states())
         except OSError as error:
             raise SocketsRefused(f"sock_diag: {error.strerror or error}") from error
-        told: Counter[str] = Counter()
+        by_name: Counter[str] = Counter()
         for number, count in counts.items():
             if number in SOCKET_STATES:
-                told[SOCKET_STATES[number]] += count
-        return dict(told)
+                by_name[SOCKET_STATES[number]] += count
+        return dict(by_name)
 
     def close(self) -> None:
         """Give the netlink socket back."""

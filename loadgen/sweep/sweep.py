@@ -48,7 +48,7 @@ class Swept:
 
 
 def check_allowed(
-    site: Site, told: Sequence[str], values_s: Sequence[int], plan: LoadPlan, *, allowed: bool
+    site: Site, directors: Sequence[str], values_s: Sequence[int], plan: LoadPlan, *, allowed: bool
 ) -> None:
     """A sweep changes directors: only a lab's own, unless it was said that it may.
 
@@ -59,7 +59,7 @@ def check_allowed(
     check_closes(plan)
     if not site.directors:
         raise UsageProblem("no director to sweep: name one with --director")
-    if not changes_only_a_lab(site, told) and not allowed:
+    if not changes_only_a_lab(site, directors) and not allowed:
         names = ", ".join(link.name for link in site.directors)
         values = ", ".join(map(str, values_s))
         raise UsageProblem(
@@ -102,7 +102,7 @@ async def sweep(
         say: takes a line for the operator.
         way: of forwarding, where it is one of several; it is in the names of the runs.
         earlier: the runs of other ways, in the same folder.
-        planned: how many runs all ways come to; as many as there are values unless told.
+        planned: how many runs all ways come to; by default as many as there are values.
     """
     clients = [director_client(link) for link in site.directors]
     change = TimeoutsChange(clients, say, left=options.left_timeouts)
@@ -112,11 +112,13 @@ async def sweep(
         try:
             await steps.take(change.__aenter__())
             for value_s in values_s:
-                own = replace(options, directory=options.directory / run_name(value_s, way))
-                said = await steps.take(_one(plan, site, value_s, own, change, color=color))
-                if said != "completed":
+                run_options = replace(options, directory=options.directory / run_name(value_s, way))
+                ended = await steps.take(
+                    _one(plan, site, value_s, run_options, change, color=color)
+                )
+                if ended != "completed":
                     break
-                swept.runs.append((value_s, own.directory))
+                swept.runs.append((value_s, run_options.directory))
                 _note(options.directory, swept, planned or len(values_s))
         except LoadgenError as error:
             swept.error = error
@@ -144,8 +146,8 @@ async def _one(
             f"its timeouts {in_words(before)} come back at the end"
         )
     await change.set_tcpfin(value_s)
-    own = replace(options, observe_s=None, left_timeouts="ours")
-    return await burst(plan, site, own, progress)
+    run_options = replace(options, observe_s=None, left_timeouts="ours")
+    return await burst(plan, site, run_options, progress)
 
 
 def run_name(value_s: int, way: str | None = None) -> str:

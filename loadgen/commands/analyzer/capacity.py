@@ -90,15 +90,15 @@ def capacity(
     question = _question(options)
     began_s = time.monotonic()
     with kept_off_stdout():
-        found = plan_capacity(question, lambda: LIMIT_S - (time.monotonic() - began_s))
-    document = capacity_document(found)
+        result = plan_capacity(question, lambda: LIMIT_S - (time.monotonic() - began_s))
+    document = capacity_document(result)
     if as_json:
-        click.echo(json.dumps(to_json(found), ensure_ascii=False, allow_nan=False))
+        click.echo(json.dumps(to_json(result), ensure_ascii=False, allow_nan=False))
     else:
         for line in lines_of(document):
             click.echo(line)
     if emit:
-        _emit(found, emit, sync=sync, err=as_json)
+        _emit(result, emit, sync=sync, err=as_json)
     if output:
         from loadgen.session.files import write_text
         from reports.document.html import page_of
@@ -117,12 +117,12 @@ def _question(options: dict[str, Any]) -> Any:
     return CapacityQuestion(egress_bps=egress_bps or Fraction(0), shares=shares or (), **options)
 
 
-def _emit(found: Capacity, folder: Path, *, sync: bool, err: bool) -> None:
+def _emit(capacity: Capacity, folder: Path, *, sync: bool, err: bool) -> None:
     from loadgen.errors import UsageProblem
     from loadgen.lab.topology.emit import emit
 
-    plan = found.plans[found.recommended] if found.recommended else None
+    plan = capacity.plans[capacity.recommended] if capacity.recommended else None
     if plan is None:
         raise UsageProblem(f"--emit {folder}: there is no plan to write")
-    for path in emit(plan.lists, found.question.hosts, folder, sync=sync):
+    for path in emit(plan.lists, capacity.question.hosts, folder, sync=sync):
         click.echo(f"wrote {path}", err=err)

@@ -84,14 +84,14 @@ def check(
         raise click.UsageError("Missing argument 'RUN'.")
     if tolerance and not baseline:
         raise UsageProblem("--tolerance is of a comparison: expected --baseline RUN with it")
-    wanted = read_policy(expected, policy)
-    if not wanted.expectations and not baseline:
+    checks = read_policy(expected, policy)
+    if not checks.expectations and not baseline:
         raise UsageProblem(
             "nothing to check: expected --expect EXPECTATION, --policy FILE or --baseline RUN"
         )
-    share = _share(tolerance or wanted.tolerance)
+    share = _share(tolerance or checks.tolerance)
     analysis = analyse(Recording.open(run))
-    judgements = judge_all(wanted.expectations, analysis)
+    judgements = judge_all(checks.expectations, analysis)
     if baseline:
         judgements += _against(baseline, analysis, share)
     _show(judgements, str(run), style=style, as_json=as_json)
@@ -112,10 +112,10 @@ def _against(path: Path, analysis: Analysis, tolerance: float) -> list[Judgement
     from analyzer.recording.directory import Recording
     from loadgen.errors import UsageProblem
 
-    found = judge_against(analyse(Recording.open(path)), analysis, tolerance)
-    if nothing_compared(found):
+    judgements = judge_against(analyse(Recording.open(path)), analysis, tolerance)
+    if nothing_compared(judgements):
         raise UsageProblem(f"--baseline {path}: nothing in it can be compared with this run")
-    return found
+    return judgements
 
 
 def _show(judgements: Sequence[Judgement], run: str, *, style: str, as_json: bool) -> None:

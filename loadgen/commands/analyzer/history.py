@@ -30,12 +30,12 @@ def history(folder: Path, output: Path | None, as_json: bool) -> None:
     from reports.document.text import lines_of
     from reports.run.text import printable
 
-    found = _read(folder)
+    trends = _read(folder)
     page = output or folder / "history.html"
-    document = history_document(found)
+    document = history_document(trends)
     write_text(page, page_of(document))
     if as_json:
-        click.echo(json.dumps(to_json(found), ensure_ascii=False, allow_nan=False))
+        click.echo(json.dumps(to_json(trends), ensure_ascii=False, allow_nan=False))
     for line in (*lines_of(document), f"page: {page}"):
         click.echo(printable(line), err=as_json)
 

@@ -78,8 +78,8 @@ def _lines(parsed: ParsedText) -> Iterator[str]:
         yield f"IPVS {parsed.header.version}{size}"
     for service in parsed.services:
         yield _service(service)
-        yield from _table([_destination(one) for one in service.destinations])
-    yield from _table([_entry(one) for one in parsed.connections])
+        yield from _table([_destination(line_of_server) for line_of_server in service.destinations])
+    yield from _table([_entry(line_of_server) for line_of_server in parsed.connections])
     yield from _single_values(parsed)
     if parsed.error:
         yield f"error: {parsed.error}"
@@ -97,17 +97,24 @@ def _service(service: Service) -> str:
     return " ".join((*filter(None, what), *values))
 
 
-def _destination(one: Destination) -> dict[str, object]:
-    values = [field.name for field in fields(one)][3:]  # after the end
-    return {"  -> real server": f"  -> {_end(one.address, one.port)}", **_present(one, values)}
-
-
-def _entry(one: Connection) -> dict[str, object]:
-    ends = {"source": one.source, "virtual": one.virtual, "destination": one.destination}
+def _destination(server: Destination) -> dict[str, object]:
+    values = [field.name for field in fields(server)][3:]  # after the end
     return {
-        **_present(one, ("proto", "expire_s", "state")),
+        "  -> real server": f"  -> {_end(server.address, server.port)}",
+        **_present(server, values),
+    }
+
+
+def _entry(connection: Connection) -> dict[str, object]:
+    ends = {
+        "source": connection.source,
+        "virtual": connection.virtual,
+        "destination": connection.destination,
+    }
+    return {
+        **_present(connection, ("proto", "expire_s", "state")),
         **{name: _end(end.address, end.port) for name, end in ends.items()},
-        **_present(one, ("origin", "pe_name", "pe_data")),
+        **_present(connection, ("origin", "pe_name", "pe_data")),
     }
 
 
@@ -120,7 +127,7 @@ def _single_values(parsed: ParsedText) -> Iterator[str]:
     """What stands alone: timeouts, daemons, counters."""
     alone = (("timeouts, s", parsed.timeouts), ("total", parsed.total), ("per s", parsed.rate))
     cpus = ((f"cpu {number}", counters) for number, counters in (parsed.cpus or {}).items())
-    daemons = (("sync daemon", one) for one in parsed.daemons)
+    daemons = (("sync daemon", daemon) for daemon in parsed.daemons)
     for title, record in (*alone, *cpus, *daemons):
         if record is not None:
             values = _present(record, [field.name for field in fields(record)])
@@ -138,5 +145,5 @@ def _table(rows: Sequence[dict[str, object]]) -> Iterator[str]:
 
 def _present(record: object, names: Sequence[str]) -> dict[str, object]:
     """Those of the fields that were in the text."""
-    found = ((name, getattr(record, name)) for name in names)
-    return {name: value for name, value in found if value is not None}
+    values = ((name, getattr(record, name)) for name in names)
+    return {name: value for name, value in values if value is not None}

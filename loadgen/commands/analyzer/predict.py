@@ -115,10 +115,10 @@ def predict(output: Path | None, as_json: bool, **options: Any) -> None:
     from reports.forecast.document import forecast_document
 
     timeouts = _timeouts(options)
-    found = forecast(Question(timeouts=timeouts, close=_close(options), **options))
-    document = forecast_document(found)
+    result = forecast(Question(timeouts=timeouts, close=_close(options), **options))
+    document = forecast_document(result)
     if as_json:
-        click.echo(json.dumps(to_json(found), ensure_ascii=False, allow_nan=False))
+        click.echo(json.dumps(to_json(result), ensure_ascii=False, allow_nan=False))
     else:
         for line in lines_of(document):
             click.echo(line)
@@ -137,8 +137,8 @@ def _timeouts(options: dict[str, Any]) -> Timeouts:
     from analyzer.ipvs.states import Timeouts
 
     alone = {name: options.pop(name) for name in ("tcp_s", "tcpfin_s", "udp_s")}
-    told = {name: value for name, value in alone.items() if value is not None}
-    return replace(options.pop("timeouts") or Timeouts(), **told)
+    given = {name: value for name, value in alone.items() if value is not None}
+    return replace(options.pop("timeouts") or Timeouts(), **given)
 
 
 def _close(options: dict[str, Any]) -> dict[Close, float]:

@@ -23,8 +23,8 @@ def sweep(folder: Path, output: Path | None, as_json: bool) -> None:
     from loadgen.session.conclude import conclude_sweep
     from reports.run.text import printable
 
-    found, page, lines = conclude_sweep(folder, output)
+    comparison, page, lines = conclude_sweep(folder, output)
     if as_json:
-        click.echo(json.dumps(to_json(found), ensure_ascii=False, allow_nan=False))
+        click.echo(json.dumps(to_json(comparison), ensure_ascii=False, allow_nan=False))
     for line in (*lines, "", f"page: {page}"):
         click.echo(printable(line), err=as_json)

@@ -58,12 +58,12 @@ class CaptureFlags:
 
 
 def capture_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """A command that captures unless told not to."""
+    """Add the options of a command that captures by default."""
     return _with(command, _WITHOUT)
 
 
 def options_of_wanted_capture(command: Callable[..., Any]) -> Callable[..., Any]:
-    """A command that captures only when told to."""
+    """Add the options of a command that captures with --capture only."""
     return _with(command, _WITH)
 
 
@@ -74,7 +74,7 @@ def _with(command: Callable[..., Any], switch: Callable[..., Any]) -> Callable[.
 
 
 def capture_given(flags: CaptureFlags) -> CaptureOptions:
-    """What these flags come to."""
+    """The capture that the flags describe."""
     from loadgen.capture.start import CaptureOptions
 
     return CaptureOptions(

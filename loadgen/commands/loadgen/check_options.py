@@ -58,7 +58,7 @@ class CheckFlags:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checks:
-    """What a run is held to; ``junit`` is where that is told."""
+    """What a run is held to; ``junit`` is where the results are written."""
 
     expectations: tuple[Expectation, ...]
     limits: tuple[Limit, ...]

@@ -1,4 +1,4 @@
-"""The options of every command that meets directors; what differs is only what is said of them."""
+"""The options of every command that connects to directors."""
 
 from __future__ import annotations
 

@@ -157,11 +157,11 @@ def _plan(options: FailoverFlags) -> LoadPlan:
     from loadgen.load.destination import NameOverrides, find_destination
     from loadgen.load.plan import LoadPlan, Request, Target
 
-    found = find_destination(options.vip, options.port, NameOverrides())
+    destination = find_destination(options.vip, options.port, NameOverrides())
     return LoadPlan(
-        target=Target(vip=found.address, port=found.port),
+        target=Target(vip=destination.address, port=destination.port),
         arrivals=open_model(options.rate),
-        request=Request(method=options.method, path=options.path, authority=found.authority),
+        request=Request(method=options.method, path=options.path, authority=destination.authority),
         engine="sockets",
         timeout_s=options.timeout,
         connect_timeout_s=options.timeout,

@@ -30,7 +30,7 @@ def live_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def door_of(live: tuple[str, int] | None) -> Door | None:
-    """What was asked for, listening; to be called before the run goes where it sends from.
+    """A door that listens as asked; to be called before the run enters the lab's namespace.
 
     Raises:
         UsageProblem: the address or port cannot be listened on.

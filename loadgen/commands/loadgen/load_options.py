@@ -224,12 +224,12 @@ def plan_of(options: LoadOptions) -> tuple[LoadPlan, str]:
     from loadgen.load.source_addresses import parse_pool
 
     port = options.port or (443 if options.tls else 80)
-    found = find_destination(options.vip, port, _name_overrides(options))
+    destination = find_destination(options.vip, port, _name_overrides(options))
     protocol = "UDP" if options.udp else "TCP"
     plan = LoadPlan(
-        target=Target(vip=found.address, port=found.port, protocol=protocol),
+        target=Target(vip=destination.address, port=destination.port, protocol=protocol),
         arrivals=_arrivals(options),
-        request=_request(options, found),
+        request=_request(options, destination),
         closing=_closing(options),
         datagram=_datagram(options),
         sources=parse_pool(options.local_ips) if options.local_ips else (),
@@ -283,7 +283,7 @@ def _arrivals(options: LoadOptions) -> ClosedModel | OpenModel:
     )
 
 
-def _request(options: LoadOptions, found: Destination) -> Request:
+def _request(options: LoadOptions, destination: Destination) -> Request:
     from loadgen.errors import UsageProblem
     from loadgen.load.plan import Request
 
@@ -294,9 +294,9 @@ def _request(options: LoadOptions, found: Destination) -> Request:
         path=options.path,
         headers=tuple(options.headers),
         body=options.body or b"",
-        authority=found.authority,
+        authority=destination.authority,
         tls=options.tls,
-        server_name=options.sni or found.name,
+        server_name=options.sni or destination.name,
         verify=not options.insecure,
         redirects=MOST_REDIRECTS if options.location else 0,
     )

@@ -178,12 +178,14 @@ def _report(folder: Path, swept: Swept, *, as_json: bool) -> int:
     from reports.run.text import directors_line, printable
 
     if swept.runs:
-        found, page, lines = conclude_sweep(folder, pages_of_runs=True)
+        comparison, page, lines = conclude_sweep(folder, pages_of_runs=True)
         if as_json:
-            click.echo(json.dumps(to_json(found), ensure_ascii=False, allow_nan=False))
+            click.echo(json.dumps(to_json(comparison), ensure_ascii=False, allow_nan=False))
         manifests = [Recording.open(path).manifest for _, path in swept.runs]
-        asked = dict.fromkeys(line for one in manifests for line in directors_line(one))
-        for line in (*lines, "", *asked, f"page: {page}", str(folder)):
+        directors = dict.fromkeys(
+            line for manifest in manifests for line in directors_line(manifest)
+        )
+        for line in (*lines, "", *directors, f"page: {page}", str(folder)):
             click.echo(printable(line), err=as_json)
     if swept.owing:
         raise RunFailed("\n".join(swept.owing))

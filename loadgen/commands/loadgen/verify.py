@@ -75,24 +75,24 @@ def verify(
     site = find_site(vip, directors, lab_name, sends=False)
     stand_in(site, vip, say)
     healths = asyncio.run(look_at(site, window_s, say, left_timeouts))
-    found = checks(healths, expected)
+    judged = checks(healths, expected)
     if as_json:
         click.echo(
-            json.dumps(to_json(found, healths, site.lab), ensure_ascii=False, allow_nan=False)
+            json.dumps(to_json(judged, healths, site.lab), ensure_ascii=False, allow_nan=False)
         )
-    for one in found:
-        line = f"{SIGNS[one.outcome]:<12}  {one.director or 'all':<8}  {one.what}: {one.detail}"
-        click.echo(printable(line), err=as_json)
+    for check in judged:
+        head = f"{SIGNS[check.outcome]:<12}  {check.director or 'all':<8}"
+        click.echo(printable(f"{head}  {check.what}: {check.detail}"), err=as_json)
     who = in_words({link.name: link.spec for link in site.directors}, site.lab)
-    click.echo(printable(f"{verdict(found)}: {who}"), err=as_json)
-    return _exit_code(found)
+    click.echo(printable(f"{verdict(judged)}: {who}"), err=as_json)
+    return _exit_code(judged)
 
 
-def _exit_code(found: Sequence[Check]) -> int:
+def _exit_code(judged: Sequence[Check]) -> int:
     """What could not be looked at is never a pass, and weighs more than what failed."""
     from loadgen.errors import CheckFailed, UsageProblem
 
-    outcomes = {check.outcome for check in found}
+    outcomes = {check.outcome for check in judged}
     if "not measured" in outcomes:
         return UsageProblem.exit_code
     return CheckFailed.exit_code if "failed" in outcomes else 0

@@ -153,7 +153,7 @@ class DirectorClient:
     async def first_entries(self, count: int, *, timeout_s: float) -> str | None:
         """The head of ``/proc/net/ip_vs_conn``; None where it is not given.
 
-        The table is told bucket by bucket of a hash over the clients' addresses and ports, so its
+        The table is printed in the order of a hash over the clients' addresses and ports, so its
         beginning is a fair sample of it; and the kernel walks no further than was read.
 
         Raises:
@@ -206,8 +206,8 @@ class DirectorClient:
         Raises:
             LinkLost: no whole answer in time; they may be set or not.
         """
-        said = await self.ask(set_timeouts(timeouts), timeout_s=timeout_s)
-        return last_line(said.text)
+        answer = await self.ask(set_timeouts(timeouts), timeout_s=timeout_s)
+        return last_line(answer.text)
 
     async def _look_by_sed(self, what: What, timeout_s: float) -> Answer:
         if not self._in_sed:
@@ -229,7 +229,7 @@ class DirectorClient:
         before = await self.ask("times", timeout_s=_LOOK_S)
         answer = await self._shell.ask(f"cat {files} 2>/dev/null | gzip -1c", timeout_s=timeout_s)
         after = await self._shell.ask("times", timeout_s=_LOOK_S)
-        used = [_times_s(said.text) for said in (before, after)]
+        used = [_times_s(times.text) for times in (before, after)]
         cpu_s = None if None in used else (used[1] or 0) - (used[0] or 0)
         return self._look_of(answer, _gunzipped(answer.content), cpu_s)
 
@@ -261,7 +261,7 @@ def _files(what: What) -> tuple[str, ...]:
 
 
 def _sed_program(mark: str) -> str:
-    """A sed that reads the files of a look when it is told the look's name."""
+    """A sed that reads the files of a look when it gets the look's name."""
     parts: list[str] = []
     for what in get_args(What):
         reads = [f"-e 'r {file}'" for file in _files(what)]

@@ -87,11 +87,11 @@ class LocalDirectorClient(DirectorClient):
         netlink = self._netlink
         if netlink is None:
             return await super().director_settings(timeout_s=timeout_s)
-        said = await self.ask(ask_script(ipvsadm=False), timeout_s=timeout_s)
+        answer = await self.ask(ask_script(ipvsadm=False), timeout_s=timeout_s)
         timeouts = await self._call(netlink.timeouts, timeout_s)
         sync_daemon = await self._call(netlink.sync_daemon, timeout_s)
         return replace(
-            parse_settings(said.text),
+            parse_settings(answer.text),
             timeouts=timeouts,
             timeouts_source="netlink",
             sync_daemon=sync_daemon,

@@ -155,8 +155,8 @@ class Netlink:
         services: list[Service] = []
         counters: dict[ServerKey, Counters] = {}
         for message in self._ask(_GET_SERVICE, dump=True):
-            found = message.get("service")
-            service = self._service(found)
+            attributes = message.get("service")
+            service = self._service(attributes)
             services.append(service[0])
             counters |= service[1]
         table = ServiceTable(conn_tab_size=None, services=tuple(services), warnings=())
@@ -192,23 +192,23 @@ class Netlink:
         daemons = [message.get("daemon") for message in self._ask(_GET_DAEMON, dump=True)]
         return "+".join(_DAEMONS[daemon.get("state")] for daemon in daemons) or "none"
 
-    def _service(self, found: Any) -> tuple[Service, dict[ServerKey, Counters]]:
-        asked = [("IPVS_SVC_ATTR_AF", found.get("af"))]
-        fwmark = found.get("fwmark")
+    def _service(self, fields: Any) -> tuple[Service, dict[ServerKey, Counters]]:
+        key = [("IPVS_SVC_ATTR_AF", fields.get("af"))]
+        fwmark = fields.get("fwmark")
         if fwmark is not None:
-            asked.append(("IPVS_SVC_ATTR_FWMARK", fwmark))
+            key.append(("IPVS_SVC_ATTR_FWMARK", fwmark))
         else:
             names = ("PROTOCOL", "ADDR", "PORT")
-            asked += [(f"IPVS_SVC_ATTR_{name}", found.get(name.lower())) for name in names]
-        attributes = [("IPVS_CMD_ATTR_SERVICE", {"attrs": asked})]
-        servers = [m.get("dest") for m in self._ask(_GET_DEST, attributes, dump=True)]
+            key += [(f"IPVS_SVC_ATTR_{name}", fields.get(name.lower())) for name in names]
+        request = [("IPVS_CMD_ATTR_SERVICE", {"attrs": key})]
+        servers = [m.get("dest") for m in self._ask(_GET_DEST, request, dump=True)]
         service = Service(
-            protocol="FWM" if fwmark is not None else _protocol(found.get("protocol")),
-            address=None if fwmark is not None else _address(found.get("addr"), found.get("af")),
-            port=None if fwmark is not None else found.get("port"),
+            protocol="FWM" if fwmark is not None else _protocol(fields.get("protocol")),
+            address=None if fwmark is not None else _address(fields.get("addr"), fields.get("af")),
+            port=None if fwmark is not None else fields.get("port"),
             fwmark=fwmark,
-            scheduler=str(found.get("sched_name")),
-            destinations=tuple(_destination(server, found.get("af")) for server in servers),
+            scheduler=str(fields.get("sched_name")),
+            destinations=tuple(_destination(server, fields.get("af")) for server in servers),
         )
         pairs = zip(service.destinations, servers, strict=True)
         return service, {
@@ -228,9 +228,9 @@ class Netlink:
         message = _Message()
         message["cmd"], message["version"] = command, _VERSION
         message["attrs"] = attributes or []
-        asked = flags | (NLM_F_DUMP if dump else 0)
+        all_flags = flags | (NLM_F_DUMP if dump else 0)
         try:
-            yield from self._socket.nlm_request(message, self._socket.prid, msg_flags=asked)
+            yield from self._socket.nlm_request(message, self._socket.prid, msg_flags=all_flags)
         except (NetlinkError, OSError) as error:
             raise NetlinkRefused(_why(error)) from error
 

@@ -49,7 +49,7 @@ class Answer:
 
 
 def _write(stdin: asyncio.StreamWriter, text: str) -> None:
-    """Write to a process that may have gone: uvloop would raise a RuntimeError of its own."""
+    """Write to a process that may have ended, for which uvloop raises a RuntimeError."""
     if stdin.is_closing():
         raise EOFError
     stdin.write(text.encode())
@@ -132,7 +132,7 @@ class Shell:
         return Answer(content=content, asked_ns=asked_ns, answered_ns=time.time_ns())
 
     async def close(self) -> None:
-        """End the remote shell; no harm if it has gone already."""
+        """End the remote shell, if it has not ended already."""
         process, self._process = self._process, None
         if process is None:
             return

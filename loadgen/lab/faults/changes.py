@@ -51,7 +51,7 @@ class Shape:
 
 
 def set_weight(lab: Lab, server: str, weight: int) -> Event:
-    """Give a real server another weight on every director that lives; a reboot keeps it.
+    """Give a real server another weight on every running director; a reboot keeps it.
 
     Raises:
         UsageProblem: no real server of that name, or no weight.
@@ -108,25 +108,25 @@ def _rewrite(path: Path, text: str) -> None:
 def _shape(lab: Lab, host: Host, change: dict[str, float | None]) -> str:
     path = lab.directory / SHAPES_FILE
     shapes = json.loads(path.read_text()) if path.exists() else {}
-    wanted = replace(Shape(**shapes.get(host.name, {})), **change)
+    shape = replace(Shape(**shapes.get(host.name, {})), **change)
     if host.name in lab.state.crashed:
         raise UsageProblem(f"{host.name} has crashed: boot it first")
-    inside = _inside_command(wanted)
+    inside = _inside_command(shape)
     _tc_inside(lab, host, inside)
-    _tc_towards(lab, host, wanted)
-    path.write_text(json.dumps({**shapes, host.name: asdict(wanted)}))
+    _tc_towards(lab, host, shape)
+    path.write_text(json.dumps({**shapes, host.name: asdict(shape)}))
     return ", ".join(f"{name} {value:g}" for name, value in change.items() if value) or "off"
 
 
-def _inside_command(wanted: Shape) -> str:
+def _inside_command(shape: Shape) -> str:
     """What the host's own end does to what it sends."""
-    if wanted.needs_netem:
-        words = [f"delay {wanted.delay_s * 1000:g}ms"] if wanted.delay_s else []
-        words += [f"loss {wanted.loss * 100:g}%"] if wanted.loss else []
-        words += [f"rate {wanted.rate_bps:.0f}bit"] if wanted.rate_bps else []
+    if shape.needs_netem:
+        words = [f"delay {shape.delay_s * 1000:g}ms"] if shape.delay_s else []
+        words += [f"loss {shape.loss * 100:g}%"] if shape.loss else []
+        words += [f"rate {shape.rate_bps:.0f}bit"] if shape.rate_bps else []
         return f"tc qdisc replace dev {INTERFACE} root netem limit 10000 {' '.join(words)}"
-    if wanted.rate_bps:
-        return f"tc qdisc replace dev {INTERFACE} root {_bucket(wanted.rate_bps)}"
+    if shape.rate_bps:
+        return f"tc qdisc replace dev {INTERFACE} root {_bucket(shape.rate_bps)}"
     return f"tc qdisc del dev {INTERFACE} root 2>/dev/null || :"
 
 
@@ -162,11 +162,11 @@ def _tc_inside(lab: Lab, host: Host, script: str) -> None:
         raise
 
 
-def _tc_towards(lab: Lab, host: Host, wanted: Shape) -> None:
+def _tc_towards(lab: Lab, host: Host, shape: Shape) -> None:
     """The bridge's end does the other direction of a rate."""
     port = port_name(host.name)
     hub = ["ip", "netns", "exec", namespace(lab.name, wiring.HUB)]
-    rates_bps = [rate for rate in (wanted.rate_bps, wanted.inward_bps) if rate]
+    rates_bps = [rate for rate in (shape.rate_bps, shape.inward_bps) if rate]
     if rates_bps:
         words = f"qdisc replace dev {port} root {_bucket(min(rates_bps))}".split()
         run_program(f"rate of {host.name}", [*hub, "tc", *words])

@@ -60,9 +60,11 @@ def inflict(lab: Lab, host_name: str, kind: str) -> Event:
 def recorded(lab: Lab, host_name: str, kind: str, act: Callable[[], str | None]) -> Event:
     """Act, and write down when the order was given, how long it took and what it said."""
     at_ns, began_s = time.time_ns(), time.monotonic()
-    said = act()
+    detail = act()
     took = f"done in {(time.monotonic() - began_s) * 1000:.0f} ms"
-    event = Event(at=at_ns, host=host_name, kind=kind, detail=f"{said}, {took}" if said else took)
+    event = Event(
+        at=at_ns, host=host_name, kind=kind, detail=f"{detail}, {took}" if detail else took
+    )
     events.append(lab.name, event)
     return event
 

@@ -26,13 +26,13 @@ def order(share: Path, host_name: str, script: str, *, limit_s: float = ANSWER_L
         RunFailed: it did not end with 0, or there was no answer in time.
     """
     token = secrets.token_hex(6)
-    said, done = share / f"said.{token}", share / f"done.{token}"
+    output, done = share / f"said.{token}", share / f"done.{token}"
     try:
         _write(share / "orders", host_name, f"{token} {script}\n".encode())
         code = _wait_for(done, host_name, script, time.monotonic() + limit_s)
-        printed = said.read_text(errors="replace")
+        printed = output.read_text(errors="replace")
     finally:
-        said.unlink(missing_ok=True)
+        output.unlink(missing_ok=True)
         done.unlink(missing_ok=True)
     if code != 0:
         raise RunFailed(f"{host_name}: {script}: {one_line(printed)}")

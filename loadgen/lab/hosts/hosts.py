@@ -64,7 +64,7 @@ class LabHost:
         return self.fault("link-up")
 
     def unplug(self) -> Event:
-        """Take its port off the bridge: nobody is told."""
+        """Take its port off the bridge, without a link-down event anywhere."""
         return self.fault("unplug")
 
     def replug(self) -> Event:
@@ -112,7 +112,7 @@ class Director(LabMachine):
         return self.fault("keepalived-start")
 
     def keepalived_kill(self) -> Event:
-        """End keepalived by SIGKILL: the VIP stays, and nobody is told."""
+        """End keepalived by SIGKILL: the VIP stays, and no priority 0 is sent."""
         return self.fault("keepalived-kill")
 
     def services(self) -> str:

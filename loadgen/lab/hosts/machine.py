@@ -107,20 +107,20 @@ def start(machine: Machine) -> Process:
 
 
 def ended_early(machine: Machine) -> RunFailed:
-    """The error of a host whose process is gone: what its console said last.
+    """The error of a host whose process has ended, with the last lines of its console.
 
-    If its script gave up, that is what it said then; the kernel's farewell after it tells nothing.
+    If its script gave up, its reason; the kernel's last lines after it explain nothing.
     """
     try:
         printed = machine.console_log.read_text(errors="replace")
     except OSError:
         printed = ""
     before, gave_up, after = printed.partition(GAVE_UP)
-    said = before + after.partition("\n")[0]
+    text = before + after.partition("\n")[0]
     programs = (Path(word).name for word in machine.argv if word.endswith(PROGRAM))
     program = next(programs, "its process")
     last = 2 if gave_up else 3
-    return RunFailed(f"{machine.host_name}: {program} ended: {one_line(said, last=last)}")
+    return RunFailed(f"{machine.host_name}: {program} ended: {one_line(text, last=last)}")
 
 
 def keep_console_log(machine: Machine) -> list[str] | None:
@@ -133,8 +133,8 @@ def keep_console_log(machine: Machine) -> list[str] | None:
         printed = machine.console_log.read_text(errors="replace")
         name = f"loadgen-{machine.lab_name}-{machine.host_name}-"
         handle, path = tempfile.mkstemp(prefix=name, suffix=".console.log")
-        with os.fdopen(handle, "w") as kept:
-            kept.write(printed)
+        with os.fdopen(handle, "w") as copy:
+            copy.write(printed)
     except OSError:
         return None
     lines = [line.rstrip() for line in printed.splitlines() if line.strip()][-CONSOLE_LINES:]

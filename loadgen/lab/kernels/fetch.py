@@ -40,9 +40,9 @@ def provide(specification: str, say: Say) -> KernelImage:
     Raises:
         UsageProblem: no such image is to be had; one line says why and what else there is.
     """
-    found = images.find(specification)
-    if found is not None:
-        return found
+    image = images.find(specification)
+    if image is not None:
+        return image
     if specification == images.INSTALLED:
         raise UsageProblem(
             "user-mode-linux is not installed: apt install user-mode-linux; where there is no such "
@@ -86,10 +86,10 @@ def _unpack(version: str, release: str, work: Path, final: Path) -> None:
     unpacked = work / "unpacked"
     apt.unpack("user-mode-linux", version, unpacked)
     modules = unpacked / "usr/lib/uml/modules"
-    found = images.releases(modules)
-    if not any(images.is_of_version(name, version) for name in found):
+    releases = images.releases(modules)
+    if not any(images.is_of_version(name, version) for name in releases):
         raise UsageProblem(
-            f"kernel {version}: Debian {release} has user-mode-linux {', '.join(found)} now; "
+            f"kernel {version}: Debian {release} has user-mode-linux {', '.join(releases)} now; "
             f"{images.WAYS_LEFT}"
         )
     image = work / "image"
@@ -204,12 +204,12 @@ def keyring() -> Path:
     Raises:
         UsageProblem: they are not on this machine.
     """
-    found = next((path for path in KEYRINGS if path.exists()), None)
-    if found is None:
+    keys = next((path for path in KEYRINGS if path.exists()), None)
+    if keys is None:
         raise UsageProblem(
             "the keys of Debian's archive are not here: apt install debian-archive-keyring"
         )
-    return found
+    return keys
 
 
 def debian_mirror() -> str:
@@ -218,11 +218,13 @@ def debian_mirror() -> str:
     Raises:
         UsageProblem: the machine gets no Debian packages (apt-get indextargets names none).
     """
-    said = os.environ.get(MIRROR_VARIABLE)
-    if said:
-        if not said.startswith(("http://", "https://", "file:/")) or any(map(str.isspace, said)):
+    mirror = os.environ.get(MIRROR_VARIABLE)
+    if mirror:
+        if not mirror.startswith(("http://", "https://", "file:/")) or any(
+            map(str.isspace, mirror)
+        ):
             raise UsageProblem(f"{MIRROR_VARIABLE}: expected the address of a Debian mirror")
-        return said
+        return mirror
     argv = ["apt-get", "indextargets", "--format", "$(LABEL) $(COMPONENT) $(REPO_URI)"]
     try:
         lines = run_program("apt's sources", [*argv, "Identifier: Packages"]).splitlines()

@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 IPVS = Path("/proc/net/ip_vs")
 
 
-def resolve(wanted: Topology) -> Kernel:
+def resolve(topology: Topology) -> Kernel:
     """The kernel to use: ``auto`` takes the machine's own where it will do.
 
     Raises:
         UsageProblem: the machine's kernel is wanted, and lacks what the lab needs.
     """
-    if wanted.kernel is Kernel.UML:
+    if topology.kernel is Kernel.UML:
         return Kernel.UML
-    lacking = None if wanted.kernel is Kernel.HOST else _needs_own_kernel(wanted)
-    lacking = lacking or _lacking(wanted)
+    lacking = None if topology.kernel is Kernel.HOST else _needs_own_kernel(topology)
+    lacking = lacking or _lacking(topology)
     if lacking is None:
         return Kernel.HOST
-    if wanted.kernel is Kernel.AUTO:
+    if topology.kernel is Kernel.AUTO:
         return Kernel.UML
     raise UsageProblem(f"kernel host: {lacking}; --kernel uml brings its own")
 
@@ -53,7 +53,7 @@ def command(lab_name: str, host: Host, directory: Path) -> list[str]:
     ]
 
 
-def _needs_own_kernel(wanted: Topology) -> str | None:
+def _needs_own_kernel(topology: Topology) -> str | None:
     """What only a kernel of its own can give, though the machine's has IPVS."""
     defaults = {
         "conn_tab_bits": None,
@@ -61,13 +61,13 @@ def _needs_own_kernel(wanted: Topology) -> str | None:
         "kernel_images": (),
     }
     for name, default in defaults.items():
-        if getattr(wanted, name) != default:
+        if getattr(topology, name) != default:
             return f"{name} can be set only for a kernel of its own"
     return None
 
 
-def _lacking(wanted: Topology) -> str | None:
-    for module in _modules(wanted):
+def _lacking(topology: Topology) -> str | None:
+    for module in _modules(topology):
         if module == "ip_vs" and IPVS.exists():
             continue
         if not (_is_there(module) or _modprobe(module, "--dry-run")):

@@ -33,8 +33,8 @@ def memory_mb(topology: Topology, host: Host) -> int:
 
 def needed_mb(topology: Topology) -> int:
     """How much all kernels of a lab may come to hold."""
-    own = [host for host in topology.hosts if topology.has_own_kernel(host)]
-    return sum(memory_mb(topology, host) for host in own)
+    hosts = [host for host in topology.hosts if topology.has_own_kernel(host)]
+    return sum(memory_mb(topology, host) for host in hosts)
 
 
 def command(
@@ -90,7 +90,10 @@ def choose_memory_directory(lab_name: str, wanted_mb: int) -> Path:
 
 def _suits(place: Path, wanted_mb: int) -> bool:
     try:
-        found = os.statvfs(place)
+        filesystem = os.statvfs(place)
     except OSError:
         return False
-    return not found.f_flag & os.ST_NOEXEC and found.f_bavail * found.f_frsize >= wanted_mb * MIB
+    return (
+        not filesystem.f_flag & os.ST_NOEXEC
+        and filesystem.f_bavail * filesystem.f_frsize >= wanted_mb * MIB
+    )

@@ -45,15 +45,15 @@ def enter(namespace: str) -> None:
 @contextmanager
 def visiting(namespace: str) -> Iterator[None]:
     """``enter``, and back at the end."""
-    here = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    network = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:
         enter(namespace)
         try:
             yield
         finally:
-            _set(here, "where we came from")
+            _set(network, "where we came from")
     finally:
-        os.close(here)
+        os.close(network)
 
 
 def _set(descriptor: int, name: str) -> None:
@@ -88,8 +88,8 @@ def within(namespace: str, action: Callable[[], T]) -> T:
 
 def exists(namespace: str) -> bool:
     """Whether the name is there and is a namespace, not a plain file left by a killed ``ip``."""
-    found = identity(namespace)
-    return found is not None and found[0] != NAMES.stat().st_dev
+    inode = identity(namespace)
+    return inode is not None and inode[0] != NAMES.stat().st_dev
 
 
 def names() -> list[str]:
@@ -103,10 +103,10 @@ def names() -> list[str]:
 def identity(namespace: str) -> tuple[int, int] | None:
     """Device and inode of the namespace, as /proc/PID/ns/net of its processes shows them."""
     try:
-        found = NAMES.joinpath(namespace).stat()
+        status = NAMES.joinpath(namespace).stat()
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
 def batch(step: str, lines: Iterable[str], *, namespace: str | None = None) -> None:

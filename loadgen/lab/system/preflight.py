@@ -32,20 +32,20 @@ PACKAGES = {
 """Program -> the Debian package that has it."""
 
 
-def check(wanted: Topology, say: Say) -> None:
+def check(topology: Topology, say: Say) -> None:
     """Raise the first problem found; kernel images that are not here are fetched.
 
     Raises:
         UsageProblem: this user or this machine cannot run a lab; the line says what is missing.
     """
-    for problem in problems(wanted):
+    for problem in problems(topology):
         raise UsageProblem(problem)
-    own = [host for host in wanted.hosts if wanted.has_own_kernel(host)]
-    for specification in dict.fromkeys(wanted.kernel_image(host) for host in own):
+    with_kernel = [host for host in topology.hosts if topology.has_own_kernel(host)]
+    for specification in dict.fromkeys(topology.kernel_image(host) for host in with_kernel):
         fetch.provide(specification, say)
 
 
-def problems(wanted: Topology) -> Iterator[str]:
+def problems(topology: Topology) -> Iterator[str]:
     """One line for each thing that is missing."""
     if os.geteuid() != 0:
         yield "a lab makes network namespaces and taps: run it as root (sudo)"

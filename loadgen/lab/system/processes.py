@@ -54,7 +54,7 @@ def of_lab(lab_name: str, namespaces: set[NamespaceId]) -> set[int]:
     This process and its ancestors are left out: ``down`` may be called from ``lab shell``.
     """
     # A name that somebody attached to the machine's own namespace must not cost its processes.
-    foreign = {found for found in (network_of(1),) if found}
+    foreign = {network for network in (network_of(1),) if network}
     spared = set(_ancestors(os.getpid()))
     wanted = namespaces - foreign
     mark = f"{MARK}={lab_name}".encode()
@@ -121,12 +121,12 @@ def _gone_within(limit_s: float, find: Callable[[], set[int]]) -> bool:
 
 
 def network_of(pid: int) -> NamespaceId | None:
-    """The network namespace a process stands in; None for a zombie or one that has gone."""
+    """The network namespace a process stands in; None for a zombie or one that has ended."""
     try:
-        found = PROC.joinpath(str(pid), "ns/net").stat()
+        status = PROC.joinpath(str(pid), "ns/net").stat()
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
 def _carries(pid: int, mark: bytes) -> bool:

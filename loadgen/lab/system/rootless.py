@@ -1,6 +1,6 @@
 """A lab of an ordinary user, where the machine allows user and network namespaces.
 
-All labs of a user live inside one user, network and mount namespace, in which the user is root and
+All labs of a user are inside one user, network and mount namespace, in which the user is root and
 /run is private. A *holder* process keeps it; every command that deals with labs goes in there first
 (``enter``) by becoming ``nsenter`` and then itself again. The holder goes with the last lab.
 """
@@ -23,7 +23,7 @@ from loadgen.lab.system.programs import one_line, search_path
 HOLDER_LIMIT_S = 5.0
 LOOK_INTERVAL_S = 0.02
 INSIDE = "LOADGEN_ROOTLESS"
-"""Environment variable: set for a command that has gone in."""
+"""Environment variable: set for a command that runs inside."""
 HOLDER_SCRIPT = "mount -t tmpfs -o mode=755 tmpfs /run && echo ready && exec sleep infinity"
 UNSHARE = ("unshare", "--user", "--map-root-user", "--net", "--mount")
 
@@ -75,7 +75,7 @@ def _holder_file() -> Path:
 
 
 def _running_holder() -> Process | None:
-    """The holder, if it lives and the file is the user's own."""
+    """The holder process, if it runs and the file is the user's."""
     path = _holder_file()
     try:
         if path.parent.stat().st_uid != os.getuid() or path.parent.is_symlink():
@@ -102,9 +102,9 @@ def _start_holder() -> Process:
     except OSError as error:
         raise UsageProblem(_refusal(error.strerror or str(error))) from error
     assert started.stdout is not None
-    said = started.stdout.readline()
-    if said != "ready\n":
-        raise UsageProblem(_refusal(one_line(said + started.stdout.read())))
+    line = started.stdout.readline()
+    if line != "ready\n":
+        raise UsageProblem(_refusal(one_line(line + started.stdout.read())))
     return _remember(started.pid)
 
 
@@ -140,7 +140,7 @@ def _become_insider(holder: Process) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     where = ["--target", str(holder.pid), "--user", "--net", "--mount", "--preserve-credentials"]
-    here = f"--wdns={Path.cwd()}"
-    argv = [program, *where, here, "--", sys.executable, *sys.orig_argv[1:]]
+    directory = f"--wdns={Path.cwd()}"
+    argv = [program, *where, directory, "--", sys.executable, *sys.orig_argv[1:]]
     environment = {**os.environ, INSIDE: str(os.getuid())}
     os.execve(program, argv, environment)  # noqa: S606 - this very command goes on in there

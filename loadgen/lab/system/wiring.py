@@ -38,7 +38,7 @@ VIP too, and drops what seems to come from itself. keepalived does the same."""
 
 
 def namespaces(lab_name: str, topology: Topology) -> list[str]:
-    """Every namespace of the lab, the hub first; kernels of their own live in the hub's."""
+    """Every namespace of the lab, the hub first; hosts with their own kernel share it."""
     names = [host.name for host in namespaced(topology)]
     return [namespace(lab_name, name) for name in (HUB, *names)]
 
@@ -181,12 +181,12 @@ def _virtual_addresses(topology: Topology, host: Host) -> Iterator[str]:
 
 
 def _static_vips(topology: Topology, host: Host) -> Iterator[str]:
-    held = [vip for vip in topology.vips if vip.first_master == host.name]
-    for vip in held:
+    vips = [vip for vip in topology.vips if vip.first_master == host.name]
+    for vip in vips:
         yield f"addr add {vip.address}/32 dev {INTERFACE} label {vip.label}"
         if topology.ipv6:
             yield f"addr add {vip.address6}/128 dev {INTERFACE} nodad {NO_SOURCE}"
-    if held and topology.forwarding == "nat":
+    if vips and topology.forwarding == "nat":
         yield f"addr add {GATEWAY}/32 dev {INTERFACE}"
         if topology.ipv6:
             yield f"addr add {address6(GATEWAY)}/128 dev {INTERFACE} nodad {NO_SOURCE}"

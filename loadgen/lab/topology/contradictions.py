@@ -93,12 +93,12 @@ def _of_names_and_addresses(topology: Topology) -> Iterator[str]:
 
 
 def _of_address(what: str, address: str, network: str) -> Iterator[str]:
-    wanted = IPv4Network(f"{network}.0/{PREFIX_LENGTH}")
+    allowed = IPv4Network(f"{network}.0/{PREFIX_LENGTH}")
     try:
-        inside = IPv4Address(address) in wanted
+        inside = IPv4Address(address) in allowed
     except ValueError:
         inside = False
-    ends = (str(wanted.network_address), str(wanted.broadcast_address), GATEWAY, f"{OUTSIDE}.1")
+    ends = (str(allowed.network_address), str(allowed.broadcast_address), GATEWAY, f"{OUTSIDE}.1")
     if not inside or address in ends:
         yield f"{what}: expected an address of {network}.2 to {network}.254, not {address!r}"
 

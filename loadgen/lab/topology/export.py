@@ -140,10 +140,10 @@ def _has_keepalived(topology: Topology) -> bool:
 
 
 def _addresses(topology: Topology, host: Host) -> Iterator[str]:
-    own = [host.address]
+    addresses = [host.address]
     if host.role is Role.DIRECTOR and topology.forwarding == "nat":
-        own.append(host.inside)
-    for address in own:
+        addresses.append(host.inside)
+    for address in addresses:
         yield f"{address}/{PREFIX_LENGTH}"
         if topology.ipv6:
             yield f"{address6(address)}/{PREFIX_LENGTH6}"

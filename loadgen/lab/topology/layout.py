@@ -41,8 +41,8 @@ def lay_out(
 
     Args:
         counts: how many of each.
-        weights: of the real servers, in order; 1 each unless told.
-        plan: for each VIP its directors, first choice first; ``default_plan`` unless told.
+        weights: of the real servers, in order; by default 1 each.
+        plan: for each VIP its directors, first choice first; by default ``default_plan``.
         settings: other fields of ``Topology``.
 
     Raises:

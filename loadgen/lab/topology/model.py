@@ -129,7 +129,7 @@ class Topology:
         kernel_images: pairs of a director and its kernel's image (``kernels.images``); a director
             without one boots the installed User-Mode Linux.
         garp_master_refresh_s: how often a master says again, by gratuitous ARP, where its VIPs
-            are; 0 for never, as keepalived has it unless told.
+            are; 0 for never, keepalived's default.
     """
 
     hosts: tuple[Host, ...]
@@ -183,8 +183,10 @@ class Topology:
 
     def holds(self, address: str) -> bool:
         """Whether it is one of the virtual IPs, of either version where the lab has both."""
-        held = {vip.address for vip in self.vips}
-        return address in (held | {vip.address6 for vip in self.vips} if self.ipv6 else held)
+        addresses = {vip.address for vip in self.vips}
+        return address in (
+            addresses | {vip.address6 for vip in self.vips} if self.ipv6 else addresses
+        )
 
     def host(self, name: str) -> Host:
         """The host of that name.
@@ -273,21 +275,21 @@ def triple(timeouts: Timeouts, separator: str = ",") -> str:
     return separator.join(str(int(value)) for value in values)
 
 
-def difference(one: Topology, other: Topology) -> str:
+def difference(actual: Topology, expected: Topology) -> str:
     """What differs, for a message: ``timeouts 900,120,300 instead of 900,20,300``."""
-    mine, others = one.to_dict(), other.to_dict()
-    names = [name for name in mine if mine[name] != others[name]]
-    return "; ".join(_one_difference(one, other, name) for name in names)
+    values, expected_values = actual.to_dict(), expected.to_dict()
+    names = [name for name in values if values[name] != expected_values[name]]
+    return "; ".join(_one_difference(actual, expected, name) for name in names)
 
 
-def _one_difference(one: Topology, other: Topology, name: str) -> str:
+def _one_difference(actual: Topology, expected: Topology, name: str) -> str:
     if name in ("hosts", "vips", "sysctls"):
         return f"other {name}"
     if name == "kernel_images":
-        return f"kernel images {_images(one)} instead of {_images(other)}"
+        return f"kernel images {_images(actual)} instead of {_images(expected)}"
     if name == "timeouts":
-        return f"timeouts {triple(one.timeouts)} instead of {triple(other.timeouts)}"
-    return f"{name} {getattr(one, name)} instead of {getattr(other, name)}"
+        return f"timeouts {triple(actual.timeouts)} instead of {triple(expected.timeouts)}"
+    return f"{name} {getattr(actual, name)} instead of {getattr(expected, name)}"
 
 
 def _images(topology: Topology) -> str:

@@ -81,7 +81,7 @@ ABILITIES: Mapping[EngineName, Abilities] = {
 
 def needs(plan: LoadPlan) -> list[str]:
     """What a plan asks for beyond plain requests, in the words of the command line."""
-    asked = {
+    needed = {
         "--udp": plan.datagram is not None,
         "TLS": plan.request.tls,
         "--location": plan.request.redirects > 0,
@@ -90,7 +90,7 @@ def needs(plan: LoadPlan) -> list[str]:
         "--processes": plan.processes > 1,
     }
     closes = [f"--close {kind}" for kind in plan.closing.kinds]
-    return [need for need, is_asked in asked.items() if is_asked] + closes
+    return [need for need, is_asked in needed.items() if is_asked] + closes
 
 
 def refusal(engine: EngineName, plan: LoadPlan) -> str | None:
@@ -102,19 +102,19 @@ def refusal(engine: EngineName, plan: LoadPlan) -> str | None:
     return None
 
 
-def choose(told: Choice, plan: LoadPlan) -> tuple[EngineName, str]:
+def choose(choice: Choice, plan: LoadPlan) -> tuple[EngineName, str]:
     """The engine that carries a plan out, and why it is this one.
 
     Raises:
-        UsageProblem: the engine that was told cannot do what is asked, or none can.
+        UsageProblem: the engine that was named cannot do what is asked, or none can.
     """
-    if told != "auto":
-        why_not = refusal(told, plan)
+    if choice != "auto":
+        why_not = refusal(choice, plan)
         if why_not:
             raise UsageProblem(why_not)
-        if find_spec(f"loadgen.load.engines.{told}") is None:
-            raise UsageProblem(f"--engine {told}: not part of this installation")
-        return told, "as told"
+        if find_spec(f"loadgen.load.engines.{choice}") is None:
+            raise UsageProblem(f"--engine {choice}: not part of this installation")
+        return choice, "as told"
     polite = _is_polite(plan)
     order: tuple[EngineName, ...] = ("http", "sockets") if polite else ("sockets", "http")
     first_no = refusal(order[0], plan)

@@ -84,7 +84,7 @@ class Burst(Background):
         await self._task
 
     def manifest(self) -> dict[str, Any]:
-        """The engine's part of ``run.json``; whole when the workers have gone."""
+        """The engine's part of ``run.json``; complete when the workers have ended."""
         return {"name": self._plan.engine, "cpu_s": self._workers.cpu_s()}
 
     def _take(self, rows: Block, texts: Sequence[str]) -> None:
@@ -93,8 +93,8 @@ class Burst(Background):
         for follower in self.followers:
             follower(rows)
         columns = columns_of(rows, texts, self._plan)
-        own = {"id": columns["id"] + self._first} if self._first else {}
-        self._recording.extend_columns("requests", {**columns, **own})
+        numbered = {"id": columns["id"] + self._first} if self._first else {}
+        self._recording.extend_columns("requests", {**columns, **numbered})
         self._progress(self.tally)
 
     def _event(self, kind: str, detail: str) -> None:

@@ -32,17 +32,17 @@ class Sources:
             texts: by number.
         """
         for number in np.unique(names[names >= 0]):
-            mine = ports[(names == number) & (ports >= 0)]
+            used = ports[(names == number) & (ports >= 0)]
             bits = np.frombuffer(self._ports.setdefault(texts[number], bytearray(_BYTES)), np.uint8)
-            np.bitwise_or.at(bits, mine >> 3, np.left_shift(1, mine & 7).astype(np.uint8))
+            np.bitwise_or.at(bits, used >> 3, np.left_shift(1, used & 7).astype(np.uint8))
 
     def count(self, entries: Rows) -> int:
         """How many entries, ``ENTRY`` rows, are of these sources' connections."""
-        found = 0
+        total = 0
         for address, bits in self._ports.items():
             port = entries["client_port"][is_address(entries, "client_ip", address)]
-            found += int((np.frombuffer(bits, np.uint8)[port >> 3] >> (port & 7) & 1).sum())
-        return found
+            total += int((np.frombuffer(bits, np.uint8)[port >> 3] >> (port & 7) & 1).sum())
+        return total
 
     def __contains__(self, source: tuple[str, int]) -> bool:
         bits = self._ports.get(source[0])

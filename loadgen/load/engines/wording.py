@@ -34,8 +34,8 @@ def headers_of(plan: LoadPlan, *, server_closes: bool) -> list[tuple[str, str]]:
     }
     if request.body:
         ours["Content-Length"] = str(len(request.body))
-    told = {name.lower() for name, _ in request.headers}
-    kept = [(name, value) for name, value in ours.items() if name.lower() not in told]
+    given = {name.lower() for name, _ in request.headers}
+    kept = [(name, value) for name, value in ours.items() if name.lower() not in given]
     return kept + list(request.headers)
 
 
@@ -48,7 +48,7 @@ def request_bytes(plan: LoadPlan, *, server_closes: bool, path: str | None = Non
 
 
 def authority(plan: LoadPlan) -> str:
-    """``Host``: as told, else the address, with the port where it is not the scheme's own."""
+    """``Host``: as given, else the address, with the port where it is not the scheme's own."""
     if plan.request.authority:
         return plan.request.authority
     target = plan.target

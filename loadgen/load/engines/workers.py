@@ -40,7 +40,7 @@ class _Worker:
 
     Attributes:
         texts: those that its rows refer to by number.
-        sent: set when it has nothing more to send, or is gone.
+        sent: set when it has nothing more to send, or has ended.
         cpu_s: what it used, known at its end.
     """
 
@@ -85,16 +85,16 @@ class Workers:
         dealt = parts(self._plan, 0)
         for _ in dealt:
             self._workers.append(await _spawn(self._plan.engine))
-        for each in self._workers:
-            self._listening.append(asyncio.create_task(self._listen(each)))
-        for each in self._workers:
-            await each.ready.wait()
-            self._check(each)
-        for each, share in zip(
+        for child in self._workers:
+            self._listening.append(asyncio.create_task(self._listen(child)))
+        for child in self._workers:
+            await child.ready.wait()
+            self._check(child)
+        for child, share in zip(
             self._workers, parts(self._plan, time.time_ns() + _LEAD_NS), strict=True
         ):
-            assert each.process.stdin is not None
-            each.process.stdin.write(pickle.dumps(share))
+            assert child.process.stdin is not None
+            child.process.stdin.write(pickle.dumps(share))
 
     async def sent(self) -> None:
         """Return when every worker has sent all it had to.
@@ -102,24 +102,24 @@ class Workers:
         Raises:
             RunFailed: one of them crashed.
         """
-        for each in self._workers:
-            await each.sent.wait()
-            self._check(each)
+        for child in self._workers:
+            await child.sent.wait()
+            self._check(child)
 
     async def stop(self) -> None:
         """Have all of them close what they hold, and go."""
-        for each in self._workers:
-            if each.process.stdin is not None:
-                each.process.stdin.close()
+        for child in self._workers:
+            if child.process.stdin is not None:
+                child.process.stdin.close()
         if self._listening:
             await asyncio.wait(self._listening, timeout=_GRACE_S)
-        for each in self._workers:
+        for child in self._workers:
             try:
-                await asyncio.wait_for(each.process.wait(), _GRACE_S)
+                await asyncio.wait_for(child.process.wait(), _GRACE_S)
             except TimeoutError:
-                each.process.kill()
-                await each.process.wait()
-            each.pipe.close()
+                child.process.kill()
+                await child.process.wait()
+            child.pipe.close()
 
     def process_ids(self) -> list[int]:
         """Theirs, in the order of their shares."""
@@ -127,38 +127,38 @@ class Workers:
 
     def cpu_s(self) -> list[float | None]:
         """What each of them used; None of one that is not at its end."""
-        return [each.cpu_s for each in self._workers]
+        return [ended.cpu_s for ended in self._workers]
 
-    def _check(self, each: _Worker) -> None:
-        if each.fault:
-            raise RunFailed(f"the {self._plan.engine} engine fell over: {each.fault}")
+    def _check(self, child: _Worker) -> None:
+        if child.fault:
+            raise RunFailed(f"the {self._plan.engine} engine fell over: {child.fault}")
 
-    async def _listen(self, each: _Worker) -> None:
+    async def _listen(self, child: _Worker) -> None:
         try:
             while True:
-                kind, size = worker.HEAD.unpack(await each.stream.readexactly(worker.HEAD.size))
-                self._hear(each, kind, await each.stream.readexactly(size))
+                kind, size = worker.HEAD.unpack(await child.stream.readexactly(worker.HEAD.size))
+                self._hear(child, kind, await child.stream.readexactly(size))
         except (asyncio.IncompleteReadError, ConnectionError):
-            if not each.done and each.fault is None:
-                each.fault = "its process ended before its time"
+            if not child.done and child.fault is None:
+                child.fault = "its process ended before its time"
         finally:
-            each.ready.set()
-            each.sent.set()
+            child.ready.set()
+            child.sent.set()
 
-    def _hear(self, each: _Worker, kind: bytes, payload: bytes) -> None:
+    def _hear(self, child: _Worker, kind: bytes, payload: bytes) -> None:
         if kind == worker.ROWS:
-            self._take(rows_in(payload), each.texts)
+            self._take(rows_in(payload), child.texts)
         elif kind == worker.TEXT:
-            each.texts.append(payload.decode())
+            child.texts.append(payload.decode())
         elif kind == worker.SAY:
             self._say(payload.decode())
         elif kind == worker.FAULT:
-            each.fault = payload.decode()
+            child.fault = payload.decode()
         elif kind == worker.DONE:
-            each.done = True
-            (each.cpu_s,) = worker.USAGE.unpack(payload)
+            child.done = True
+            (child.cpu_s,) = worker.USAGE.unpack(payload)
         else:
-            {worker.READY: each.ready, worker.SENT: each.sent}[kind].set()
+            {worker.READY: child.ready, worker.SENT: child.sent}[kind].set()
 
 
 async def _spawn(engine: str) -> _Worker:

@@ -71,12 +71,12 @@ def _held_ports(plan: LoadPlan, host: Host, held_s: float, why: str) -> Line:
     pairs = _pairs(plan, host)
     per_s = pairs / held_s
     rate = f"{per_s:,.0f} connections/s, each port held {held_s:g} s {why}"
-    wanted, expected = plan.most_per_s, plan.expected_requests
+    wanted_per_s, expected = plan.most_per_s, plan.expected_requests
     doubt = None
     if expected is None or expected > pairs:
-        if wanted is not None and wanted > per_s:
-            doubt = f"{wanted:,.0f}/s are asked for"
-        elif wanted is None and expected is not None:
+        if wanted_per_s is not None and wanted_per_s > per_s:
+            doubt = f"{wanted_per_s:,.0f}/s are asked for"
+        elif wanted_per_s is None and expected is not None:
             doubt = f"{expected:,} connections as fast as they go may use up all"
     return Line(what=_WHAT, here=f"{_ports_text(plan, host)}: {rate}", doubt=doubt)
 
@@ -85,10 +85,12 @@ def entry_ports(plan: LoadPlan, host: Host, table: Table) -> Line:
     """Whether a port comes back to a director that still has its last entry."""
     pairs, rest_s = _pairs(plan, host), plan.port_reuse_s
     per_s = pairs / table.lifetime_s
-    wanted, expected = plan.most_per_s, plan.expected_requests
+    wanted_per_s, expected = plan.most_per_s, plan.expected_requests
     if rest_s is None:
         here = f"ports may come back from {per_s:,.0f}/s on"
-        reused = (expected is None or expected > pairs) and (wanted is None or wanted > per_s)
+        reused = (expected is None or expected > pairs) and (
+            wanted_per_s is None or wanted_per_s > per_s
+        )
     else:
         here = f"ports come back after {rest_s:g} s"
         reused = rest_s < table.lifetime_s

@@ -42,10 +42,12 @@ def as_text(lines: Sequence[Line]) -> list[str]:
 
 def _files(plan: LoadPlan, host: Host) -> Line:
     open_at_once = _open_at_once(plan)
-    each = -(-open_at_once // plan.processes) + _SPARE_FILES if open_at_once is not None else None
+    per_process = (
+        -(-open_at_once // plan.processes) + _SPARE_FILES if open_at_once is not None else None
+    )
     doubt = None
-    if each is not None and each > host.files:
-        doubt = f"{each:,} are needed in each process (ulimit -n)"
+    if per_process is not None and per_process > host.files:
+        doubt = f"{per_process:,} are needed in each process (ulimit -n)"
     return Line(what="file descriptors", here=f"{host.files:,} a process", doubt=doubt)
 
 

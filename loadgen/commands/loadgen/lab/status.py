@@ -21,5 +21,5 @@ def status(name: str, as_json: bool, as_toml: bool) -> None:
     if as_toml:
         click.echo(topology_file.to_toml(report.find(name).topology), nl=False)
         return
-    found = report.inspect(name)
-    click.echo(report.as_json(found) if as_json else report.as_text(found))
+    lab_report = report.inspect(name)
+    click.echo(report.as_json(lab_report) if as_json else report.as_text(lab_report))

@@ -2,97 +2,36 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any
-
-import click
+from loadgen.commands.types import ReadType, checked, matched
 
 _RATE_UNITS = {"": 1, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9}
 
 
-class BitRateType(click.ParamType[float]):
-    """``10M``, ``1.5G`` or plain bits a second; gives bits a second."""
-
-    name = "rate"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """Bits a second; 0 for none."""
-        if isinstance(value, (int, float)):
-            return float(value)
-        found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)([kKMG]?)", value)
-        bits = float(found[1]) * _RATE_UNITS[found[2]] if found else -1
-        if bits < 0 or 0 < bits < 1000:
-            self.fail(f"{value!r}: expected bits a second such as 10M, 1000 or more", param, ctx)
-        return bits
+def _bits_per_s(text: str) -> float:
+    """Bits a second; 0 for no limit."""
+    match = matched(r"(\d{1,9}(?:\.\d{1,6})?)([kKMG]?)", text)
+    bits = float(match[1]) * _RATE_UNITS[match[2]]
+    return checked(bits, holds=bits == 0 or bits >= 1000)
 
 
-class ShareType(click.ParamType[float]):
-    """``1%`` or ``0.01``; gives a number from 0 to 1."""
-
-    name = "share"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """The share."""
-        if isinstance(value, float):
-            return value
-        found = re.fullmatch(r"(\d{1,3}(?:\.\d{1,6})?)(%?)", str(value))
-        share = float(found[1]) / (100 if found[2] else 1) if found else 2.0
-        if share > 1:
-            self.fail(f"{value!r}: expected a share such as 1% or 0.01", param, ctx)
-        return share
+def _share(text: str) -> float:
+    match = matched(r"(\d{1,3}(?:\.\d{1,6})?)(%?)", text)
+    share = float(match[1]) / (100 if match[2] else 1)
+    return checked(share, holds=share <= 1)
 
 
-class NumbersType(click.ParamType[tuple[int, ...]]):
-    """``1,2,3``."""
-
-    name = "n,..."
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, ...]:
-        """The numbers."""
-        if isinstance(value, tuple):
-            return value
-        if not re.fullmatch(r"\d{1,6}(,\d{1,6}){0,31}", value):
-            self.fail(f"{value!r}: expected numbers such as 1,2,3", param, ctx)
-        return tuple(map(int, value.split(",")))
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(map(int, matched(r"\d{1,6}(,\d{1,6}){0,31}", text)[0].split(",")))
 
 
-class WordsType(click.ParamType[tuple[str, ...]]):
-    """``bal01,bal02``."""
-
-    name = "name,..."
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, ...]:
-        """The words."""
-        return value if isinstance(value, tuple) else tuple(value.split(","))
+def _sysctl(text: str) -> tuple[str, str]:
+    name, equals, number = text.partition("=")
+    checked(name, holds=bool(equals))
+    return name.strip(), number.strip()
 
 
-class SysctlType(click.ParamType[tuple[str, str]]):
-    """``NAME=VALUE``."""
-
-    name = "name=value"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, str]:
-        """Name and value, as text."""
-        if isinstance(value, tuple):
-            return value
-        name, equals, number = value.partition("=")
-        if not equals:
-            self.fail(f"{value!r}: expected net.ipv4.vs.NAME=VALUE", param, ctx)
-        return name.strip(), number.strip()
-
-
-BIT_RATE = BitRateType()
-SHARE = ShareType()
-NUMBERS = NumbersType()
-WORDS = WordsType()
-SYSCTL = SysctlType()
+BIT_RATE = ReadType("rate", _bits_per_s, "bits a second such as 10M, 1000 or more")
+SHARE = ReadType("share", _share, "a share such as 1% or 0.01")
+NUMBERS = ReadType("n,...", _numbers, "numbers such as 1,2,3")
+WORDS = ReadType("name,...", lambda text: tuple(text.split(",")))
+SYSCTL = ReadType("name=value", _sysctl, "net.ipv4.vs.NAME=VALUE")

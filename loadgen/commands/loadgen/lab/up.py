@@ -25,8 +25,8 @@ def up(name: str, **options: Any) -> None:
     from loadgen.lab.system import rootless
 
     try:
-        found = Lab(wanted_topology(options), name=name, say=say).up()
+        lab = Lab(wanted_topology(options), name=name, say=say).up()
     finally:
         rootless.leave_if_empty(bool(lab_names()))
-    for line in usage(found):
+    for line in usage(lab):
         say(line)

@@ -229,8 +229,8 @@ def reason_of(error: Exception, attempt: Attempt) -> Failure:
     if isinstance(error, HttpProcessingError):
         return not_http(_QUOTED.split(error.message, 1)[0].strip() or "not readable")
     if isinstance(error, OSError):
-        found = reason(error)
-        return Failure("tls", f"TLS: {found.text}") if attempt.securing else found
+        failure = reason(error)
+        return Failure("tls", f"TLS: {failure.text}") if attempt.securing else failure
     return Failure("other", type(error).__name__)
 
 

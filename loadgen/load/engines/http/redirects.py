@@ -50,16 +50,22 @@ def lead_of(plan: LoadPlan, path: str, location: str) -> Lead:
         path: of the request that was answered so.
         location: as the server wrote it; relative to ``path``, or a whole URL.
     """
-    here = f"{'https' if plan.request.tls else 'http'}://{authority(plan)}{path}"
+    requested = f"{'https' if plan.request.tls else 'http'}://{authority(plan)}{path}"
     try:
-        there = urlsplit(urljoin(here, location))
-        host, port = there.hostname, there.port or _PORTS.get(there.scheme)
+        target = urlsplit(urljoin(requested, location))
+        host, port = target.hostname, target.port or _PORTS.get(target.scheme)
     except ValueError:
         return Lead("nowhere")
-    if there.scheme not in _PORTS or not host:
+    if target.scheme not in _PORTS or not host:
         return Lead("nowhere")
-    ours = urlsplit(here)
-    if (there.scheme, host, port) != (ours.scheme, ours.hostname, ours.port or _PORTS[ours.scheme]):
+    ours = urlsplit(requested)
+    if (target.scheme, host, port) != (
+        ours.scheme,
+        ours.hostname,
+        ours.port or _PORTS[ours.scheme],
+    ):
         return Lead("away")
-    query = f"?{there.query}" if there.query else ""
-    return Lead("here", quote(f"{there.path or '/'}{query}", safe=_STAYS, errors="surrogateescape"))
+    query = f"?{target.query}" if target.query else ""
+    return Lead(
+        "here", quote(f"{target.path or '/'}{query}", safe=_STAYS, errors="surrogateescape")
+    )

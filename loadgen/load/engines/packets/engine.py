@@ -61,18 +61,18 @@ class Sender:
         self._turns = turns_of(share)
         egress = find_egress(plan.target.vip)
         self._neighbours = Neighbours(egress.interface, egress.mac, plan.sources)
-        there = self._neighbours.resolve(egress.next_hop, _RESOLVE_S)
-        if there is None:
+        mac = self._neighbours.resolve(egress.next_hop, _RESOLVE_S)
+        if mac is None:
             raise RunFailed(f"nobody on {egress.interface} answers for {egress.next_hop}")
         payloads = {
             Segment.ASK: request_bytes(plan, server_closes=False),
             Segment.ASK_CLOSE: request_bytes(plan, server_closes=True),
         }
         vip = (plan.target.vip, plan.target.port)
-        self._templates = Templates(vip, plan.sources, (there, egress.mac), payloads)
+        self._templates = Templates(vip, plan.sources, (mac, egress.mac), payloads)
         self._machine = Machine(
             plan,
-            [outlet.text(each) for each in plan.sources],
+            [outlet.text(address) for address in plan.sources],
             self._templates.consumes,
             outlet.text,
             first_port=FIRST_PORT + share.begin_ns // 1_000_000 % PORTS,

@@ -65,7 +65,7 @@ class Machine:
 
     @property
     def waiting(self) -> int:
-        """Connections whose row has not gone."""
+        """Connections whose row has not been sent on."""
         return self._transitions.waiting
 
     @property

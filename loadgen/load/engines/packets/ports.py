@@ -40,13 +40,13 @@ class Pairs:
         self._rested_ns = np.empty(1024, np.int64)
         self._head = self._tail = 0
 
-    def take(self, wanted: int, now_ns: int) -> Ints:
+    def take(self, most: int, now_ns: int) -> Ints:
         """As many pairs as there are, at most so many."""
         if self._reuse_ns is not None:
-            again = self._again(wanted, now_ns - self._reuse_ns)
-            return again if len(again) == wanted else _both(again, self._new(wanted - len(again)))
-        new = self._new(wanted)
-        return new if len(new) == wanted else _both(new, self._again(wanted - len(new), now_ns))
+            again = self._again(most, now_ns - self._reuse_ns)
+            return again if len(again) == most else _both(again, self._new(most - len(again)))
+        new = self._new(most)
+        return new if len(new) == most else _both(new, self._again(most - len(new), now_ns))
 
     def give_back(self, pairs: Ints, now_ns: int) -> None:
         """They rest from now on."""
@@ -57,20 +57,20 @@ class Pairs:
         self._rested_ns[place] = now_ns
         self._tail += len(pairs)
 
-    def _new(self, wanted: int) -> Ints:
-        count = min(wanted, self._sources * PORTS - self._fresh)
+    def _new(self, most: int) -> Ints:
+        count = min(most, self._sources * PORTS - self._fresh)
         places = np.arange(self._fresh, self._fresh + count)
         self._fresh += count
         port = (places // self._sources + self._begin) % PORTS + FIRST_PORT
         return places % self._sources * 65536 + port
 
-    def _again(self, wanted: int, since_ns: int) -> Ints:
+    def _again(self, most: int, since_ns: int) -> Ints:
         """Those that have rested since then or longer, the longest first."""
-        end = min(self._head + wanted, self._tail)
+        end = min(self._head + most, self._tail)
         rested = np.searchsorted(self._rested_ns[self._head : end], since_ns, side="right")
-        found = self._resting[self._head : self._head + int(rested)].copy()
-        self._head += len(found)
-        return found
+        pairs = self._resting[self._head : self._head + int(rested)].copy()
+        self._head += len(pairs)
+        return pairs
 
     def _make_room(self, wanted: int) -> None:
         """To the beginning, in an array twice as long as is needed."""

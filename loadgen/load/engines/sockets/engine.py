@@ -26,7 +26,7 @@ _AT_MOST_AT_ONCE = 64
 """Connections begun between two looks at what has come: answers are not kept waiting for long."""
 
 _GRACE_S = 0.1
-"""When it is told to stop, for the answers to what was just asked."""
+"""How long a stop waits for the answers to the last requests."""
 
 _HOUSEKEEPING_NS = 50_000_000
 _FLUSH_NS = 250_000_000

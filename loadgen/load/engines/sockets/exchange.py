@@ -81,7 +81,7 @@ class Exchange:
             self._note_head(bytes(data))
 
     def _note_head(self, data: bytes) -> None:
-        """Kept until it is whole, and then asked whether a length is told.
+        """Buffer the head until it is complete, then look for a length.
 
         That is worth knowing of few answers, and a callback for each header of each would cost more
         than all else here.

@@ -22,7 +22,7 @@ _BUFFER_BYTES = 256 * 1024
 
 
 class Reading:
-    """Reads answers; what is whole is held for as long as was told, and then ended."""
+    """Reads answers; after a whole one the connection is held for the plan's time, then ended."""
 
     def __init__(self, plan: LoadPlan, ending: Ending) -> None:
         self._ending = ending

@@ -72,7 +72,7 @@ class Answers:
         return known
 
     def forget(self, slot: int) -> None:
-        """The connection is gone, or nothing more of it is to be read."""
+        """Drop a connection that has ended, or of which nothing more is to be read."""
         reader = self._reading.pop(slot, None)
         if reader is not None:
             reader.release()

@@ -37,7 +37,7 @@ _COLUMNS: dict[str, type[np.generic]] = {
     "calm_rto": np.int64,  # what it is for a segment that goes for the first time
     "resend": np.int64,  # when
     "limit": np.int64,  # when the time of its state is up
-    "noted": np.bool_,  # its row has gone
+    "noted": np.bool_,  # its row has been sent on
 }
 UNTOLD, SIZED, BY_FIN = 0, 1, 2
 

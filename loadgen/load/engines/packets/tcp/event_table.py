@@ -82,20 +82,20 @@ class EventTable:
         packed += self._of_flags[flags]
         packed += self._of_line[line]
         packed += self._of_unacked[unacked]
-        found: Ints = self._meanings[packed]
-        return found
+        events: Ints = self._meanings[packed]
+        return events
 
 
 def _rules(answers: Ints) -> Ints:
     """The meaning of each number that the questions may be answered by."""
-    asked = [(answers >> bit & 1).astype(np.bool_) for bit in range(_BITS)]
-    fin_flag, syn, rst, ack = asked[_FIN], asked[_SYN], asked[_RST], asked[_ACK]
-    opening, carries, acks_all = asked[_OPENING], asked[_CARRIES], asked[_ACKS_ALL]
-    acked = acks_all & asked[_WAITS] & ack & ~rst
-    fin_acked = acked & asked[_FINISHING]
-    in_turn = asked[_IN_TURN] & ~opening
-    fin = in_turn & asked[_REACHES] & fin_flag
-    data = in_turn & asked[_FRESH]
+    bit_is_set = [(answers >> bit & 1).astype(np.bool_) for bit in range(_BITS)]
+    fin_flag, syn, rst, ack = bit_is_set[_FIN], bit_is_set[_SYN], bit_is_set[_RST], bit_is_set[_ACK]
+    opening, carries, acks_all = bit_is_set[_OPENING], bit_is_set[_CARRIES], bit_is_set[_ACKS_ALL]
+    acked = acks_all & bit_is_set[_WAITS] & ack & ~rst
+    fin_acked = acked & bit_is_set[_FINISHING]
+    in_turn = bit_is_set[_IN_TURN] & ~opening
+    fin = in_turn & bit_is_set[_REACHES] & fin_flag
+    data = in_turn & bit_is_set[_FRESH]
     advances = (data | fin) & ~rst
     ours = opening & acks_all & syn & ack & ~rst
     strange = opening & ~acks_all & ack & ~rst
@@ -115,7 +115,7 @@ def _rules(answers: Ints) -> Ints:
         STRANGE: strange,
         RESETS: rst,
         ADVANCES: advances,
-        READS: advances & asked[_ASKED],
+        READS: advances & bit_is_set[_ASKED],
         FIN_ACKED_FIRST: fin_acked & carries,
     }
     happens = np.zeros_like(answers)

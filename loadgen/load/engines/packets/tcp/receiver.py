@@ -168,9 +168,9 @@ class Receiver:
                 slot, place, skip = int(slots[at]), int(places[at]), int(behind[at])
                 if not self._read_one(seen, slot, place, skip):
                     event[at] = _BAD
-        told = all_.told[slots]
+        framing = all_.told[slots]
         beyond = (all_.rcv[slots] - fin - all_.ends[slots]).view(np.int32)
-        whole = ((told == SIZED) & (beyond >= 0)) | ((fin > 0) & (told == BY_FIN))
+        whole = ((framing == SIZED) & (beyond >= 0)) | ((fin > 0) & (framing == BY_FIN))
         whole = (whole & (event != _BAD)).nonzero()[0]
         if len(whole):
             self._note_whole(slots[whole], fin[whole], seen.at_ns[places[whole]])
@@ -207,8 +207,8 @@ class Receiver:
         all_.head[slots] = answer.head
         if answer.ends != NONE:
             all_.ends[slots] = all_.begin[slots] + np.uint32(answer.ends & 0xFFFFFFFF)
-        told = UNTOLD if answer.later else BY_FIN if answer.ends == NONE else SIZED
-        all_.told[slots] = told
+        framing = UNTOLD if answer.later else BY_FIN if answer.ends == NONE else SIZED
+        all_.told[slots] = framing
 
     def _note_whole(self, slots: Ints, fin: UInt32s, at_ns: Ints) -> None:
         all_, row = self._all, self._all.row

@@ -190,13 +190,13 @@ def script_lines(close: Close, *, holds: bool) -> Lines:
 
 def _straight(lines: Lines) -> Lines:
     """What leads to a hold leads to its end; only the ACK of a handshake goes by itself."""
-    found: Lines = {}
+    direct: Lines = {}
     for place, (state, segment) in lines.items():
         if state not in HOLDS or place[0] in HOLDS or (place[0], segment) == (S.SYN_SENT, G.ACK):
             continue
         after, last = lines[state, H.TIME_UP]
-        found[place] = (after, last or segment)
-    return found
+        direct[place] = (after, last or segment)
+    return direct
 
 
 def compiled(*, holds: bool) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:

@@ -62,7 +62,7 @@ class Counts:
     """What was lost, as far as a client can know.
 
     Attributes:
-        sent: segments, all told.
+        sent: segments in total.
         resent: of these, segments that went again because nothing acknowledged them in time.
         old: segments that came again, or before their turn.
         unfinished: connections whose answer came and whose FIN nobody acknowledged.
@@ -87,7 +87,7 @@ class Transitions:
 
     Attributes:
         busy: connections that a sender waits for.
-        waiting: connections whose row has not gone.
+        waiting: connections whose row has not been sent on.
         out: segments to be sent.
         rows: rows that are known to the end.
         known: how many these are.

@@ -26,9 +26,9 @@ class Arp:
         """Who has an address; from nobody, to find out whether it is taken (RFC 5227)."""
         return self._frame(_EVERYBODY, _REQUEST, sender or bytes(4), bytes(6), target)
 
-    def answer(self, asked: NeighbourMessage) -> bytes:
+    def answer(self, query: NeighbourMessage) -> bytes:
         """It is ours."""
-        return self._frame(asked.mac, _REPLY, asked.target, asked.mac, asked.sender)
+        return self._frame(query.mac, _REPLY, query.target, query.mac, query.sender)
 
     def heard(self, frame: bytes) -> NeighbourMessage | None:
         """What a frame says; None if nothing."""

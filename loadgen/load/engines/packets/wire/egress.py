@@ -83,7 +83,11 @@ def check_egress(plan: LoadPlan) -> None:
 
 
 def _check_pool(plan: LoadPlan, egress: Egress) -> None:
-    ours = {str(each["local"]) for link in _ip("address") for each in link.get("addr_info", ())}
+    ours = {
+        str(address_of_link["local"])
+        for link in _ip("address")
+        for address_of_link in link.get("addr_info", ())
+    }
     ours |= {str(ip_address(address)) for address in (plan.target.vip, egress.next_hop)}
     for address in plan.sources:
         if ip_address(address).is_multicast or ip_address(address).is_unspecified:
@@ -135,5 +139,5 @@ def _ip(*words: str) -> list[dict[str, Any]]:
     done = subprocess.run(
         ["ip", "-json", *words], capture_output=True, text=True, check=True, timeout=_LIMIT_S
     )
-    found: list[dict[str, Any]] = json.loads(done.stdout)
-    return found
+    rows: list[dict[str, Any]] = json.loads(done.stdout)
+    return rows

@@ -131,10 +131,10 @@ class InRing:
         alike = (self._begin[places] == begin) & (self._size[places] == size)
         if begin + size > self._frames.shape[1]:
             return np.zeros(len(places), np.bool_)
-        found = self._frames[places, begin : begin + size]
-        if found.tobytes() == content * len(places):  # which is the rule, and one look
+        contents = self._frames[places, begin : begin + size]
+        if contents.tobytes() == content * len(places):  # which is the rule, and one look
             return np.asarray(alike)
-        same = (found == np.frombuffer(content, np.uint8)).all(axis=1)
+        same = (contents == np.frombuffer(content, np.uint8)).all(axis=1)
         return np.asarray(alike & same)
 
 

@@ -36,7 +36,7 @@ class Language(Protocol):
     def question(self, sender: bytes | None, target: bytes) -> bytes:
         """Who has an address; from nobody, to find out whether it is taken."""
 
-    def answer(self, asked: NeighbourMessage) -> bytes:
+    def answer(self, query: NeighbourMessage) -> bytes:
         """It is ours."""
 
     def heard(self, frame: bytes) -> NeighbourMessage | None:

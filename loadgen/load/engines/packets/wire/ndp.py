@@ -47,14 +47,14 @@ class Ndp:
         message = _MESSAGE.pack(_SOLICITATION, 0, 0, 0, target) + option
         return self._frame(_group_mac(to), sender or _NOBODY, to, message)
 
-    def answer(self, asked: NeighbourMessage) -> bytes:
+    def answer(self, query: NeighbourMessage) -> bytes:
         """It is ours; to all, where somebody without an address wants to have it."""
-        unspecified = asked.sender == _NOBODY
-        to, mac = (_ALL_NODES, _group_mac(_ALL_NODES)) if unspecified else (asked.sender, asked.mac)
+        unspecified = query.sender == _NOBODY
+        to, mac = (_ALL_NODES, _group_mac(_ALL_NODES)) if unspecified else (query.sender, query.mac)
         flags = _OVERRIDE if unspecified else _OVERRIDE | _SOLICITED
         option = struct.pack("!BB", _TARGET_MAC, 1) + self._mac
-        message = _MESSAGE.pack(_ADVERTISEMENT, 0, 0, flags, asked.target) + option
-        return self._frame(mac, asked.target, to, message)
+        message = _MESSAGE.pack(_ADVERTISEMENT, 0, 0, flags, query.target) + option
+        return self._frame(mac, query.target, to, message)
 
     def heard(self, frame: bytes) -> NeighbourMessage | None:
         """What a frame says; None if nothing."""
@@ -87,11 +87,11 @@ def _group_mac(address: bytes) -> bytes:
     return b"\x33\x33" + address[-4:]
 
 
-def _option(frame: bytes, wanted: int) -> bytes | None:
+def _option(frame: bytes, kind: int) -> bytes | None:
     """The MAC that an option tells; options are counted in eights of bytes."""
     at = _MESSAGE_AT + _MESSAGE.size
     while at + 8 <= len(frame) and frame[at + 1]:
-        if frame[at] == wanted:
+        if frame[at] == kind:
             return frame[at + 2 : at + 8]
         at += 8 * frame[at + 1]
     return None

@@ -95,16 +95,16 @@ class Neighbours:
         return None
 
     def look(self, wait_s: float = 0) -> bytes | None:
-        """Answer what was asked; the MAC of the resolved address, if somebody has told it."""
+        """Answer pending queries; the MAC of the resolved address, if an answer has come."""
         if wait_s > 0:
             select.select([self.socket], (), (), wait_s)
-        told = None
+        mac = None
         for heard in self._heard():
             if heard.sender == self._awaited:
-                told = heard.mac
+                mac = heard.mac
             if heard.asks and heard.target in self._pool:
                 self._send(self._language.answer(heard))
-        return told
+        return mac
 
     def _heard(self) -> Iterator[NeighbourMessage]:
         """What has come, but for our own words."""
