@@ -66,19 +66,19 @@ def _headlines(capacity: Capacity, plan: Plan) -> tuple[Headline, ...]:
     title = PLAN_TITLES[capacity.recommended or "balanced"]
     return (
         Headline(
-            label="Virtual IPs",
-            value=str(plan.vips),
-            detail=f"over {count(question.hosts, 'director')}; {title}",
+            "Virtual IPs",
+            str(plan.vips),
+            f"over {count(question.hosts, 'director')}; {title}",
         ),
         Headline(
-            label="Busiest link, all well",
-            value=f"{float(plan.worst_before_bps / question.link_bps):.0%}",
-            detail=bit_rate(plan.worst_before_bps),
+            "Busiest link, all well",
+            f"{float(plan.worst_before_bps / question.link_bps):.0%}",
+            bit_rate(plan.worst_before_bps),
         ),
         Headline(
-            label=f"Busiest link, {question.failures} down",
-            value=f"{share_of_link(question, plan):.0%}",
-            detail=f"{bit_rate(plan.worst_after_bps)}; {bit_rate(question.allowed_bps)} allowed",
+            f"Busiest link, {question.failures} down",
+            f"{share_of_link(question, plan):.0%}",
+            f"{bit_rate(plan.worst_after_bps)}; {bit_rate(question.allowed_bps)} allowed",
         ),
     )
 

@@ -11,12 +11,12 @@ from analyzer.capacity.proof_wording import rate, share, verdict
 from analyzer.capacity.wording import bit_rate, count
 from reports.charts.wording import Headline
 from reports.document.model import Bullets, Column, Document, Section, Table, Text, columns
-from reports.run.section import Chart, DataTable
+from reports.run.section import Chart
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
-    from analyzer.capacity.proof import Carried, Proof, ProofState, ProvenLoss
+    from analyzer.capacity.proof import Proof, ProofState, ProvenLoss
     from reports.document.model import Block
     from reports.run.section import Cell
 
@@ -28,16 +28,15 @@ DROP_TAIL = (
 
 def proof_document(proof: Proof) -> Document:
     """Measured beside computed, per loss."""
-    losses = proof.losses
-    drawn: list[Block] = [partial(_chart, proof)] if any(loss.before for loss in losses) else []
+    measured = any(loss.before for loss in proof.losses)
     missing = [f"{what}: {why}" for what, why in proof.not_measured]
-    bullets: list[Block] = [Bullets("Not measured", missing)] if missing else []
-    lost: list[Block] = [_lost_table(losses), Text(DROP_TAIL, only="page")]
+    bullets = [Bullets("Not measured", missing)] if missing else []
+    drawn: list[Block] = [partial(_chart, proof), _links(proof)] if measured else []
+    lost: list[Block] = [_lost_table(proof), Text(DROP_TAIL, only="page")]
     sections = (
         Section("shares", "What each link carried, beside what was computed", drawn),
-        Section("losses", "What was lost, and how long it took", lost if losses else []),
-        Section("moves", "How the VIPs moved", [_moves(losses)] if losses else []),
-        Section("links", "Each link", [_links(proof)] if drawn else [], only="terminal"),
+        Section("losses", "What was lost, and how long it took", lost if proof.losses else []),
+        Section("moves", "How the VIPs moved", [_moves(proof.losses)] if proof.losses else []),
         Section("not-measured", "Not measured", bullets),
     )
     return Document(
@@ -63,30 +62,16 @@ def _chart(proof: Proof) -> Chart:
     )
     if proof.experiment.question.burst != 1:
         caption += " Computed is what a link with such a queue lets through of the bursts."
-    return Chart(id="proof-chart", figure=bars(proof), caption=caption, table=_data(proof))
+    return Chart(id="proof-chart", figure=bars(proof), caption=caption)
 
 
-def _data(proof: Proof) -> DataTable:
-    rows = [
-        (
-            f"{each.director}, {_title(state)}, {' and '.join(loss.down)} dies",
-            each.offered_bps / 1e9,
-            each.computed_bps / 1e9,
-            None if each.measured_bps is None else each.measured_bps / 1e9,
-            None if each.difference is None else each.difference * 100,
-        )
-        for loss, state, each in _carried(proof)
-        if loss.before
+def _windows(proof: Proof) -> list[tuple[str, ProofState | None]]:
+    """``before the loss of bal01``, and what was measured then."""
+    return [
+        (f"{when} the loss of {' and '.join(loss.down)}", state)
+        for loss in proof.losses
+        for when, state in (("before", loss.before), ("after", loss.after))
     ]
-    names = ("link", "offered, Gbit/s", "computed, Gbit/s", "measured, Gbit/s", "difference, %")
-    return DataTable(columns=names, rows=rows)
-
-
-def _carried(proof: Proof) -> Iterator[tuple[ProvenLoss, ProofState, Carried]]:
-    """Each link in each window."""
-    for loss in proof.losses:
-        for state in filter(None, (loss.before, loss.after)):
-            yield from ((loss, state, each) for each in state.carried)
 
 
 def _asked(proof: Proof) -> str:
@@ -109,9 +94,9 @@ def _headlines(proof: Proof) -> tuple[Headline, ...]:
     after = [loss.after for loss in proof.losses if loss.after]
     return (
         Headline(
-            label="Farthest from computed",
-            value=None if worst is None else f"{worst:+.1%}",
-            detail=f"of a director's share; {TOLERANCE:.0%} is allowed",
+            "Farthest from computed",
+            None if worst is None else f"{worst:+.1%}",
+            f"of a director's share; {TOLERANCE:.0%} is allowed",
             alarming=worst is not None and abs(worst) > TOLERANCE,
         ),
         _busiest(after),
@@ -128,23 +113,23 @@ def _busiest(states: Sequence[ProofState]) -> Headline:
         if each.measured_bps is not None
     ]
     if not known:
-        return Headline(label=label, value=None, detail="")
+        return Headline(label, None)
     bps, worst = max(known, key=lambda one: one[0])
     detail = f"{rate(bps)} on {worst.director}"
-    return Headline(label=label, value=f"{bps / worst.link_bps:.0%}", detail=detail)
+    return Headline(label, f"{bps / worst.link_bps:.0%}", detail)
 
 
 def _most_lost(states: Sequence[ProofState]) -> Headline:
     label = "Lost after a take-over"
     known = [(state.lost_share, state) for state in states if state.lost_share is not None]
     if not known:
-        return Headline(label=label, value=None, detail="")
+        return Headline(label, None)
     part, worst = max(known, key=lambda one: one[0])
     detail = f"{worst.lost:,} of {worst.sent:,}; computed {share(worst.computed_lost_share)}"
-    return Headline(label=label, value=share(part), detail=detail, alarming=part > TOLERANCE)
+    return Headline(label, share(part), detail, alarming=part > TOLERANCE)
 
 
-def _lost_table(losses: Sequence[ProvenLoss]) -> Table:
+def _lost_table(proof: Proof) -> Table:
     shown = (
         Column("Window"),
         Column("Lost"),
@@ -152,11 +137,7 @@ def _lost_table(losses: Sequence[ProvenLoss]) -> Table:
         Column("Delay, client to real server", "Delay"),
         Column("Sender late by up to", "Late", right=True),
     )
-    rows = [
-        (f"{when} the loss of {' and '.join(loss.down)}", *_lost(state))
-        for loss in losses
-        for when, state in (("before", loss.before), ("after", loss.after))
-    ]
+    rows = [(window, *_lost(state)) for window, state in _windows(proof)]
     return Table(columns=shown, rows=rows, style="wide")
 
 
@@ -198,17 +179,15 @@ def _moved(loss: ProvenLoss) -> str | None:
 def _links(proof: Proof) -> Table:
     rows = [
         (
-            f"{each.director}, {_title(state)}",
+            f"{each.director}, {window}",
+            rate(each.offered_bps),
             rate(each.computed_bps),
             None if each.measured_bps is None else rate(each.measured_bps),
             None if each.difference is None else f"{each.difference:+.1%}",
         )
-        for _, state, each in _carried(proof)
+        for window, state in _windows(proof)
+        if state
+        for each in state.carried
     ]
-    shown = columns("link", "computed", "measured", "difference", right=True)
+    shown = columns("link", "offered", "computed", "measured", "difference", right=True)
     return Table(columns=shown, rows=rows)
-
-
-def _title(state: ProofState) -> str:
-    """``all well``, ``bal01 down``."""
-    return f"{' and '.join(state.down)} down" if state.down else "all well"

@@ -33,13 +33,13 @@ FROM_DUE = (
 FORWARDING = {"dr": "Route", "nat": "Masq", "tun": "Tunnel", "local": "Local"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Headline:
     """One of the three numbers at the head of the page; ``value`` None is "not measured"."""
 
     label: str
     value: str | None
-    detail: str
+    detail: str = ""
     alarming: bool = False
 
 

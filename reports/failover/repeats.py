@@ -107,20 +107,20 @@ def _headlines(summary: Repeats, runs: Sequence[Failover]) -> tuple[Headline, ..
         test = f"p = {summary.p_value:.2g}; {summary.apart_most:.0%} would contradict it"
     return (
         Headline(
-            label="Clients were out for",
-            value=None if mean is None else seconds(mean),
-            detail=f"on average; {_between(min(seen), max(seen))}" if seen else "",
+            "Clients were out for",
+            None if mean is None else seconds(mean),
+            f"on average; {_between(min(seen), max(seen))}" if seen else "",
         ),
         Headline(
-            label="Farthest from its own prediction",
-            value=None if worst is None else f"{worst:+.3f} s".replace("-", "\N{MINUS SIGN}"),
-            detail=f"seen less predicted; ±{FITS_S:g} s is a fit",
+            "Farthest from its own prediction",
+            None if worst is None else f"{worst:+.3f} s".replace("-", "\N{MINUS SIGN}"),
+            f"seen less predicted; ±{FITS_S:g} s is a fit",
             alarming=bool(summary.misjudged),
         ),
         Headline(
-            label="Off the uniform age by at most",
-            value=None if summary.apart is None else f"{summary.apart:.0%}",
-            detail=test,
+            "Off the uniform age by at most",
+            None if summary.apart is None else f"{summary.apart:.0%}",
+            test,
             alarming=summary.p_value is not None and summary.p_value < UNLIKELY,
         ),
     )

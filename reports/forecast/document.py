@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from analyzer.forecast.document import count, findings, number, to_json, verdict, waits_for
 from analyzer.forecast.lifetimes import DEBIAN_HZ
 from reports.charts.wording import Headline, plural
-from reports.document.model import Column, Document, Facts, Section, Table, Text, columns
+from reports.document.model import Column, Document, Section, Table, Text, columns
 from reports.run.section import Chart
 
 if TYPE_CHECKING:
-    from analyzer.forecast.lifetimes import EntryLifetime, Question
+    from analyzer.forecast.lifetimes import EntryLifetime
     from analyzer.forecast.model import Band, Forecast
     from reports.document.model import Block
 
@@ -36,20 +36,12 @@ LIFE_COLUMNS = (
 
 def forecast_document(forecast: Forecast) -> Document:
     """The answer, the course of both counters, and the costs."""
-    hz_note = _hz_note(forecast.question)
-    facts: list[Block] = [Facts(list(_question(forecast.question).items())), *hz_note]
     costs: list[Block] = [_ports(forecast), Text(f"Memory: {_memory(forecast)}")]
     sections = (
-        Section("asked", "What was asked", [Text(_asked(forecast)), *hz_note], only="terminal"),
         Section("steady", "Steady state", _steady(forecast), only="terminal"),
-        Section(
-            "course-section",
-            "The director's table over time",
-            [partial(_chart, forecast)],
-        ),
+        Section("course-section", "The director's table over time", [partial(_chart, forecast)]),
         Section("lives", "What an entry goes through", [_lives(forecast)]),
         Section("costs", "What it costs", costs),
-        Section("question", "What was asked", facts, only="page"),
     )
     return Document(
         kind="forecast",
@@ -57,6 +49,7 @@ def forecast_document(forecast: Forecast) -> Document:
         verdict=verdict(forecast),
         json=to_json(forecast),
         headlines=_headlines(forecast),
+        asked=_asked(forecast),
         findings=findings(forecast),
         sections=sections,
     )
@@ -90,14 +83,14 @@ def _headlines(forecast: Forecast) -> tuple[Headline, ...]:
         _counter("InActConn", steady.inactive, peak.inactive, forecast),
         _counter("ActiveConn", steady.active, peak.active, forecast),
         Headline(
-            label="Memory at the peak",
-            value=_size(memory.slab_bytes),
-            detail=f"{memory.entries:,} entries; {_chains(forecast)}",
+            "Memory at the peak",
+            _size(memory.slab_bytes),
+            f"{memory.entries:,} entries; {_chains(forecast)}",
         ),
         Headline(
-            label="Empty again",
-            value=_duration(forecast.empty_after_s - forecast.duration_s),
-            detail="after the load ends",
+            "Empty again",
+            _duration(forecast.empty_after_s - forecast.duration_s),
+            "after the load ends",
         ),
     )
 
@@ -108,54 +101,33 @@ def _counter(name: str, band: Band, peak: float, forecast: Forecast) -> Headline
             f"the load ends after {_duration(forecast.duration_s)}; steady it would be "
             f"{count(band.mean)} after {_duration(forecast.steady_after_s)}"
         )
-        return Headline(label=f"{name} at its peak", value=count(peak), detail=detail)
+        return Headline(f"{name} at its peak", count(peak), detail)
     label = f"{name}, steady"
     if not band.max:
-        return Headline(label=label, value="0", detail="no entry is counted here at any time")
+        return Headline(label, "0", "no entry is counted here at any time")
     detail = "without stairs"
     if count(band.min) != count(band.max):
         detail = f"on average; between {count(band.min)} and {count(band.max)}, in stairs"
     if band.sigma:
         detail += f"; random arrivals add ± {count(band.sigma)}"
-    return Headline(label=label, value=count(band.mean), detail=detail)
+    return Headline(label, count(band.mean), detail)
 
 
 def _asked(forecast: Forecast) -> str:
     question, timeouts = forecast.question, forecast.question.timeouts
-    closes = "udp"
+    closes = "udp, one packet"
     if question.protocol == "tcp":
         kinds = ", ".join(f"{life.close} {life.share:.0%}" for life in forecast.lifetimes)
-        closes = f"closed by: {kinds}; held {number(question.hold_s)} s"
-    values = " ".join(map(number, (timeouts.tcp_s, timeouts.tcpfin_s, timeouts.udp_s)))
+        closes = f"closed by: {kinds}; held {number(question.hold_s)} s before that"
+    others = " (Debian's; Fedora, RHEL and newer Ubuntu kernels have 1000: --hz)"
     return (
         f"{number(question.rate_per_s)} connections/s ({question.arrivals}) for "
-        f"{_duration(forecast.duration_s)}; {question.forwarding}; {closes}; timeouts {values} s; "
-        f"HZ {question.hz}."
+        f"{_duration(forecast.duration_s)}; {question.forwarding}; {closes}; timeouts: tcp "
+        f"{number(timeouts.tcp_s)} s, tcpfin {number(timeouts.tcpfin_s)} s, udp "
+        f"{number(timeouts.udp_s)} s; clients: {question.sources:,} x {question.ports:,} ports, "
+        f"TIME_WAIT {number(question.client_time_wait_s)} s; conn_tab_bits "
+        f"{question.conn_tab_bits}; HZ {question.hz}{others if question.hz == DEBIAN_HZ else ''}."
     )
-
-
-def _question(question: Question) -> dict[str, Any]:
-    timeouts, is_udp = question.timeouts, question.protocol == "udp"
-    held = f"{number(question.hold_s)} s between response and close"
-    return {
-        "rate": f"{number(question.rate_per_s)} connections/s, {question.arrivals}",
-        "forwarding": question.forwarding,
-        "timeouts": f"tcp {number(timeouts.tcp_s)} s, tcpfin {number(timeouts.tcpfin_s)} s, "
-        f"udp {number(timeouts.udp_s)} s",
-        "held open": "udp: one packet" if is_udp else held,
-        "HZ": question.hz,
-        "clients": f"{question.sources:,} x {question.ports:,} ports, their own TIME_WAIT "
-        f"{number(question.client_time_wait_s)} s",
-        "conn_tab_bits": question.conn_tab_bits,
-    }
-
-
-def _hz_note(question: Question) -> list[Block]:
-    """Whose HZ was taken."""
-    if question.hz != DEBIAN_HZ:
-        return []
-    others = "Fedora, RHEL and newer Ubuntu kernels have 1000 (--hz)"
-    return [Text(f"HZ {DEBIAN_HZ} is Debian's; {others}.")]
 
 
 def _duration(seconds: float) -> str:

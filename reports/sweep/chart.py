@@ -24,34 +24,73 @@ if TYPE_CHECKING:
 TALL_PX, FOOT_PX, LEGEND_PX = 170, 56, 64
 CURVE_POINTS = 60
 AT = ": %{y:.4g} at %{x:.4g} s"
-LIFETIMES = "Lifetime of entries, seconds: mean, shortest to longest; the line is tcpfin"
-PORTS = "Connections a second before a source port returns to a living entry"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
+class _Quantity:
+    """What a panel shows: how points measured it (value, less and more than it), and the model."""
+
+    title: str
+    measured: Callable[[Point], tuple[float, float, float] | None]
+    model: Callable[[Forecast], float] | None
+    name: str = "measured"
+
+
+@dataclass(frozen=True, slots=True)
 class _Way:
-    """One way of forwarding, as it is drawn.
-
-    Attributes:
-        name: before "model" and "measured"; empty where it is the only one.
-        points: its own.
-        model: the model's answers over the whole range.
-        marks: the colour, shape and size of what was measured.
-        line: the colour and dash of the model.
-    """
+    """One way of forwarding, as it is drawn; its name is empty where it is the only one."""
 
     name: str
     points: Sequence[Point]
     model: Sequence[tuple[float, Forecast]]
-    marks: tuple[str, str, int]
+    hue: str
+    symbol: tuple[str, int]
     line: tuple[str, str]
+
+
+def _count(beside: Beside | None) -> tuple[float, float, float] | None:
+    if beside is None or beside.measured is None:
+        return None
+    return beside.measured, beside.uncertainty, beside.uncertainty
+
+
+def _lifetime(point: Point) -> tuple[float, float, float] | None:
+    spread = point.lifetime_s
+    if spread is None:
+        return None
+    less, more = spread.mean - spread.min, spread.max - spread.mean
+    return spread.mean, less + spread.uncertainty, more + spread.uncertainty
+
+
+PEAK = _Quantity(
+    "InActConn at its peak",
+    lambda point: _count(point.peak_inactive),
+    lambda answer: answer.peak.inactive,
+)
+STEADY = _Quantity(
+    "InActConn, steady",
+    lambda point: _count(point.steady_inactive),
+    lambda answer: answer.steady.inactive.mean,
+)
+LIFETIME = _Quantity(
+    "Lifetime of entries, seconds: mean, shortest to longest; the line is tcpfin",
+    _lifetime,
+    None,
+    "lived, mean",
+)
+PORTS = _Quantity(
+    "Connections a second before a source port returns to a living entry",
+    lambda point: (point.ports.entry_limit_per_s, 0, 0) if point.ports else None,
+    lambda answer: answer.ports.entry_limit_per_s,
+)
 
 
 def points_on_curves(sweep: Sweep, runs: Sequence[tuple[float, Analysis]]) -> go.Figure | None:
     """Measured points on the model's curves; each way of forwarding has its own."""
     ways = [_way(sweep, runs, rank) for rank in range(len(sweep.ways))]
     top_s = max(point.tcpfin_s for point in sweep.points)
-    panels = _panels(sweep, ways, top_s)
+    quantities = (PEAK, STEADY, LIFETIME, PORTS)
+    panels = [panel for one in quantities for panel in _panel(one, ways, top_s)]
     if not panels:
         return None
     several = len(ways) > 1
@@ -67,23 +106,20 @@ def points_on_curves(sweep: Sweep, runs: Sequence[tuple[float, Analysis]]) -> go
     return figure
 
 
-def _panels(sweep: Sweep, ways: Sequence[_Way], top_s: float) -> list[Panel]:
-    """Those of which anything was measured."""
-    from_zero = {"rangemode": "tozero", "tickformat": "~s"}
-    limits = [point.ports.entry_limit_per_s for point in sweep.points if point.ports]
-    of_ports = {"range": [0, 1.15 * max(limits, default=1.0)], "tickformat": "~s"}
-    tcpfin = [_tcpfin_line(top_s)]
-    shown: tuple[tuple[str, Callable[[_Way], list[go.Scatter]], Any, list[go.Scatter]], ...] = (
-        ("InActConn at its peak", _peaks, from_zero, []),
-        ("InActConn, steady", _steadies, from_zero, []),
-        (LIFETIMES, _lifetimes, from_zero, tcpfin),
-        (PORTS, _ports, of_ports, []),
-    )
-    return [
-        Panel(title=title, height_px=TALL_PX, traces=[*behind, *drawn], axis=axis)
-        for title, draw, axis, behind in shown
-        if (drawn := [trace for way in ways for trace in draw(way)])
-    ]
+def _panel(quantity: _Quantity, ways: Sequence[_Way], top_s: float) -> list[Panel]:
+    """None of what no point measured."""
+    drawn = [trace for way in ways for trace in _traces(quantity, way)]
+    if not drawn:
+        return []
+    axis: dict[str, Any] = {"rangemode": "tozero", "tickformat": "~s"}
+    if quantity is LIFETIME:
+        dash, hover = {"width": 1.2, "dash": DASHES[1]}, "tcpfin: %{y:.4g} s"
+        ends = [0, top_s]
+        drawn.insert(0, line(ends, ends, "tcpfin", MUTED, hover, line=dash, showlegend=False))
+    if quantity is PORTS:  # its curve would be many times higher at 1 s
+        limits = [max(trace.y) for trace in drawn if trace.mode == "markers"]
+        axis = {"range": [0, 1.15 * max(limits)], "tickformat": "~s"}
+    return [Panel(title=quantity.title, height_px=TALL_PX, traces=drawn, axis=axis)]
 
 
 def _way(sweep: Sweep, runs: Sequence[tuple[float, Analysis]], rank: int) -> _Way:
@@ -92,11 +128,12 @@ def _way(sweep: Sweep, runs: Sequence[tuple[float, Analysis]], rank: int) -> _Wa
     hue = PALETTE[HUES[rank % len(HUES)]][0]
     top_s = max(point.tcpfin_s for point in sweep.points)
     return _Way(
-        name=f"{way or 'unknown'}, " if several else "",
-        points=points,
-        model=_curve(points, runs, top_s),
-        marks=(hue, *(MARKERS[rank % len(MARKERS)] if several else ("circle", 8))),
-        line=(hue, DASHES[rank % len(DASHES)]) if several else (PALETTE["orange"][0], DASHES[1]),
+        f"{way or 'unknown'}, " if several else "",
+        points,
+        _curve(points, runs, top_s),
+        hue,
+        MARKERS[rank % len(MARKERS)] if several else ("circle", 8),
+        (hue, DASHES[rank % len(DASHES)]) if several else (PALETTE["orange"][0], DASHES[1]),
     )
 
 
@@ -116,84 +153,24 @@ def _curve(
     return [(value_s, answer) for value_s, answer in answers if answer]
 
 
-def _peaks(way: _Way) -> list[go.Scatter]:
-    beside = [(point.tcpfin_s, point.peak_inactive) for point in way.points]
-    return _counts(way, beside, lambda answer: answer.peak.inactive)
-
-
-def _steadies(way: _Way) -> list[go.Scatter]:
-    beside = [(point.tcpfin_s, point.steady_inactive) for point in way.points]
-    return _counts(way, beside, lambda answer: answer.steady.inactive.mean)
-
-
-def _counts(
-    way: _Way,
-    beside: Sequence[tuple[float, Beside | None]],
-    value: Callable[[Forecast], float],
-) -> list[go.Scatter]:
-    measured = [(at_s, one) for at_s, one in beside if one and one.measured is not None]
-    if not measured:
-        return []
-    model = _line(way, [(at_s, value(answer)) for at_s, answer in way.model], "model")
-    at_s, values = [at for at, _ in measured], [one.measured or 0.0 for _, one in measured]
-    bars = [one.uncertainty for _, one in measured]
-    return [model, _marks(way, at_s, values, "measured", bars)]
-
-
-def _lifetimes(way: _Way) -> list[go.Scatter]:
-    lived = [(point, point.lifetime_s) for point in way.points if point.lifetime_s]
-    if not lived:
-        return []
-    mark = _marks(
-        way,
-        [point.tcpfin_s for point, _ in lived],
-        [spread.mean for _, spread in lived],
-        "lived, mean",
-        [spread.max - spread.mean + spread.uncertainty for _, spread in lived],
-        minus=[spread.mean - spread.min + spread.uncertainty for _, spread in lived],
-    )
-    return [mark]
-
-
-def _tcpfin_line(top_s: float) -> go.Scatter:
-    ends, dash = [0, top_s], {"width": 1.2, "dash": DASHES[1]}
-    return line(ends, ends, "tcpfin", MUTED, "tcpfin: %{y:.4g} s", line=dash, showlegend=False)
-
-
-def _ports(way: _Way) -> list[go.Scatter]:
-    known = [(point.tcpfin_s, point.ports) for point in way.points if point.ports]
+def _traces(quantity: _Quantity, way: _Way) -> list[go.Scatter]:
+    """The model's curve, and on it marks with bars of what they may be off by."""
+    known = [(point.tcpfin_s, *at) for point in way.points if (at := quantity.measured(point))]
     if not known:
         return []
-    model = [(at_s, answer.ports.entry_limit_per_s) for at_s, answer in way.model]
-    at_s = [at for at, _ in known]
-    limits = [ports.entry_limit_per_s for _, ports in known]
-    return [_line(way, model, "model"), _marks(way, at_s, limits, "measured", None)]
-
-
-def _line(way: _Way, points: Sequence[tuple[float, float]], name: str) -> go.Scatter:
-    colour, dash = way.line
-    x, y = [x for x, _ in points], [y for _, y in points]
-    named, style = f"{way.name}{name}", {"dash": dash}
-    return line(x, y, named, colour, f"{named}{AT}", line=style, showlegend=False)
-
-
-def _marks(
-    way: _Way,
-    x: Sequence[float],
-    y: Sequence[float],
-    name: str,
-    plus: Sequence[float] | None,
-    *,
-    minus: Sequence[float] | None = None,
-) -> go.Scatter:
-    colour, symbol, size = way.marks
-    bars: dict[str, Any] = {"type": "data", "array": plus, "color": colour, "thickness": 1.4}
-    if minus is not None:
-        bars |= {"symmetric": False, "arrayminus": minus}
-    edge = {"width": 1.5, "color": colour}
-    marker = {"color": colour, "size": size, "symbol": symbol, "line": edge}
-    named, error = f"{way.name}{name}", None if plus is None else bars
-    return marks(x, y, named, marker, f"{named}{AT}", error_y=error, showlegend=False)
+    x, y, less, more = zip(*known, strict=True)
+    bars = {"type": "data", "array": more, "arrayminus": less, "symmetric": False}
+    bars |= {"color": way.hue, "thickness": 1.4, "visible": any(more)}
+    (symbol, size), edge = way.symbol, {"width": 1.5, "color": way.hue}
+    marker = {"color": way.hue, "size": size, "symbol": symbol, "line": edge}
+    name = f"{way.name}{quantity.name}"
+    mark = marks(x, y, name, marker, f"{name}{AT}", error_y=bars, showlegend=False)
+    if quantity.model is None:
+        return [mark]
+    at_s, values = [s for s, _ in way.model], [quantity.model(answer) for _, answer in way.model]
+    (colour, dash), name = way.line, f"{way.name}model"
+    hover, style = f"{name}{AT}", {"dash": dash}
+    return [line(at_s, values, name, colour, hover, line=style, showlegend=False), mark]
 
 
 def _mark_knee(figure: go.Figure, at_s: float, top_s: float, panels: int) -> None:

@@ -88,20 +88,20 @@ def _headlines(sweep: Sweep) -> tuple[Headline, ...]:
     peaks = [f"{peak.measured:,.0f}" for peak in ends if peak.measured is not None]
     return (
         Headline(
-            label="Smallest tcpfin that does",
-            value=None if knee.tcpfin_s is None else f"{knee.tcpfin_s:g} s",
-            detail=f"of those tried; the longest silence among {knee.connections:,} connections",
+            "Smallest tcpfin that does",
+            None if knee.tcpfin_s is None else f"{knee.tcpfin_s:g} s",
+            f"of those tried; the longest silence among {knee.connections:,} connections",
         ),
         Headline(
-            label="InActConn at its peak",
-            value=" and ".join(peaks) if len(peaks) == 2 else None,
-            detail=f"at {first.tcpfin_s:g} s and at {last.tcpfin_s:g} s"
+            "InActConn at its peak",
+            " and ".join(peaks) if len(peaks) == 2 else None,
+            f"at {first.tcpfin_s:g} s and at {last.tcpfin_s:g} s"
             + (f", in {sweep.ways[0]}" if len(sweep.ways) > 1 else ""),
         ),
         Headline(
-            label="On the curve of the model",
-            value=f"{sum(agreeing)} of {len(agreeing)}" if agreeing else None,
-            detail="measured values, within their doubt",
+            "On the curve of the model",
+            f"{sum(agreeing)} of {len(agreeing)}" if agreeing else None,
+            "measured values, within their doubt",
             alarming=not all(agreeing),
         ),
     )

@@ -34,8 +34,9 @@ def test_each_link_has_a_measured_bar_beside_the_computed_one() -> None:
 def test_the_terminal_shows_the_shares_of_each_window() -> None:
     text = "\n".join(lines_of(proof_document(as_computed())))
     assert "bal01 killed  2 VIPs away for 3.00 s; the others without a datagram" in text
-    assert re.search(r"link +computed +measured +difference\n", text)
-    assert re.search(r"bal02, bal01 down +750 Mbit/s +750 Mbit/s +[+-]0\.0%", text)
+    assert re.search(r"link +offered +computed +measured +difference\n", text)
+    after = r"bal02, after the loss of bal01 +750 Mbit/s +750 Mbit/s +750 Mbit/s +[+-]0\.0%"
+    assert re.search(after, text)
 
 
 def test_what_was_not_measured_says_so_and_is_no_bar() -> None:

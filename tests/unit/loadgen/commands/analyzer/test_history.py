@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -53,7 +54,7 @@ def test_a_folder_s_runs_are_told_and_what_is_none_is_named(run: Run, folder: Pa
         "dr-burst-50",
         "dr-burst-killed",
     ]
-    assert "not readable: broken" in out
+    assert re.search(r"\nWhat could not be read:\n  folder +why\n  broken  +\S", out)
     page = (folder / "history.html").read_text()
     assert "trends-chart" in page
     assert "broken" in page
