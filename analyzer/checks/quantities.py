@@ -91,7 +91,7 @@ QUANTITIES: Mapping[str, Quantity] = {
     ),
     "lifetime": Quantity(
         kind="time",
-        meaning="how long such entries lived after their last packet, on average",
+        meaning="how long after their last packet such entries expired, on average",
         read=readings.lifetime_of_state,
         arguments="state [, director]",
         first_of=STATES,

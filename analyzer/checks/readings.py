@@ -104,7 +104,7 @@ def lifetime_of_state(analysis: Analysis, arguments: tuple[str, ...]) -> list[Re
         if row.lifetime_s
     ]
     if not readings:
-        why = f"no entry that ended in {arguments[0]} was seen to go"
+        why = f"no entry that ended in {arguments[0]} was seen to expire"
         raise NotMeasuredError(_because(analysis, why))
     return readings
 

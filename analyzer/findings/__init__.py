@@ -152,9 +152,7 @@ def _none_went(figures: Figures) -> str:
     n = 0 if changes is None else len(changes[_ENTRY].drop_duplicates())
     if not n:
         return "no entry was seen"
-    return (
-        f"{n:,} {'entry was' if n == 1 else 'entries were'} seen, none of them to go by its timer"
-    )
+    return f"{n:,} {'entry was' if n == 1 else 'entries were'} seen, but no expiry by a timer"
 
 
 def _peaked(peaks: Sequence[Peak], row: Lifetime) -> list[str]:
@@ -186,7 +184,7 @@ def _lost(events: Sequence[Event]) -> list[str]:
     """The directors that did not answer for a while: nothing is known of them meanwhile."""
     hosts = [event.host for event in events if event.kind == "link-lost"]
     return [
-        f"{host} was out of reach {hosts.count(host)} time{'s' * (hosts.count(host) > 1)}"
+        f"{host} was unreachable {hosts.count(host)} time{'s' * (hosts.count(host) > 1)}"
         for host in dict.fromkeys(hosts)
     ]
 
@@ -195,7 +193,7 @@ def _governed(row: Lifetime, figures: Figures) -> str:
     told = _GOVERNED[row.counted, row.timeout_name].format(state=row.state)
     if row.lifetime_s is None and not row.n_expired:
         why = _why_untold(row, figures)
-        seen = f"how long entries live cannot be told: {why}" if why else "no entry was seen to go"
+        seen = f"entry lifetimes are not known: {why}" if why else "no entry was seen to expire"
         return f"{told}, but {seen}"
     lived_s = _lived(row)
     how = by_whom(row)
@@ -204,7 +202,7 @@ def _governed(row: Lifetime, figures: Figures) -> str:
     beside = f"{timeout_sentence(row)} {how}"
     if is_same_evidence(row):
         return f"{told}: {lived_s} (timeout {beside}, configured not known)"
-    judged = {True: "in agreement with", False: "not in agreement with", None: "beside"}
+    judged = {True: "in agreement with", False: "not in agreement with", None: "compared with"}
     return f"{told}: {lived_s} (timeout {measured(row)}, {judged[agrees(row)]} the {beside})"
 
 
@@ -224,7 +222,7 @@ def _lived(row: Lifetime) -> str:
     if life is None:
         return lived(row)
     wide = f" ± {life.uncertainty:.1f}" if life.uncertainty >= _WIDE_S else ""
-    return f"entries in {row.state} lived {life.mean:.1f}{wide} s after their last packet"
+    return f"entries in {row.state} expired {life.mean:.1f}{wide} s after their last packet"
 
 
 _GOVERNED = {

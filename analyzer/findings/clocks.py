@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _MINUTE_S = 60.0
 _HOUR_S = 3600.0
-_LEFT_OUT = "the capture was left out, since it cannot be told how its clock and the log's compare"
+_LEFT_OUT = "the capture was left out, because its clock cannot be compared with the log's"
 
 
 def log_clock(figures: Figures) -> Finding | None:
@@ -30,7 +30,7 @@ def log_clock(figures: Figures) -> Finding | None:
             id="log-clock",
             severity="warning",
             title="The capture was left out: log and capture cannot be put on one clock",
-            evidence=f"{said.why[0].upper()}{said.why[1:]}. What is said here is by the log alone.",
+            evidence=f"{said.why[0].upper()}{said.why[1:]}. This report rests on the log only.",
             advice=_ADVICE,
         )
     if not _differs(said) and (said.confirmed or said.resolution_s <= EXACT_S):
@@ -38,17 +38,17 @@ def log_clock(figures: Figures) -> Finding | None:
     return Finding(
         id="log-clock",
         severity="info" if said.confirmed else "warning",
-        title="The log's clock was put on the capture's, by the events of both"
+        title="The log's clock was aligned with the capture's by matching events"
         if said.confirmed
-        else "Log and capture are joined by the log's stamps, which their events do not confirm",
+        else "Log and capture are joined by the log's timestamps, which no events confirm",
         evidence=f"{_shift(said)}: {said.why}.",
         advice=_ADVICE,
     )
 
 
 _ADVICE = (
-    "Have the log's times say what they are: date -u +%FT%TZ, date +%s or ts %.s; keep both hosts' "
-    "clocks by NTP; and begin log and capture before the load."
+    "Log timestamps whose zone is certain (date -u +%FT%TZ, date +%s or ts %.s), synchronise both "
+    "hosts' clocks by NTP, and start log and capture before the load."
 )
 
 
@@ -57,7 +57,7 @@ def _zone_read(said: LogClock) -> Finding:
     return Finding(
         id="log-clock",
         severity="info",
-        title=f"The log's stamps were read as {said.zone}, UTC{east_h:+g} h",
+        title=f"The log's timestamps were read as {said.zone}, UTC{east_h:+g} h",
         evidence=f"Log and capture then agree to within {said.uncertainty_s or 0.0:.1f} s: "
         f"{said.why}.",
         advice=_ADVICE,
@@ -68,13 +68,13 @@ def _zone_unknown(said: LogClock, figures: Figures) -> Finding | None:
     """Only where an instant is told that somebody would act on."""
     if not figures.drains:
         return None
-    named = f"name {said.zone}, which stands for several zones" if said.zone else "name no zone"
-    what = named if said.dated else "name no day"
+    named = f"name {said.zone}, which can mean several zones" if said.zone else "name no zone"
+    what = named if said.dated else "have no date"
     return Finding(
         id="log-clock",
         severity="info",
-        title="Instants are in the log's own local time: its zone is not known",
-        evidence=f"The stamps of the log {what}.",
+        title="Times are in the log's local time, whose zone is not known",
+        evidence=f"The log's timestamps {what}.",
         advice=_ADVICE,
     )
 
@@ -87,10 +87,10 @@ def caveats(figures: Figures) -> list[str]:
     if not said.joined:
         return [_LEFT_OUT]
     if said.confirmed:
-        return [f"{_shift(said)}, by the events of both"] if _differs(said) else []
+        return [f"{_shift(said)}, by matching events"] if _differs(said) else []
     if said.resolution_s <= EXACT_S:
         return []
-    return ["log and capture are joined by the log's stamps, which their events do not confirm"]
+    return ["log and capture are joined by the log's timestamps, which no events confirm"]
 
 
 def _differs(said: LogClock) -> bool:
@@ -103,7 +103,7 @@ def _shift(said: LogClock) -> str:
     shift_s, uncertainty_s = said.shift_s or 0.0, said.uncertainty_s or 0.0
     if not said.dated:
         return (
-            f"the log names no day, and its midnight is {iso(round(-shift_s * NS_PER_S))} "
+            f"the log has no dates; its midnight is {iso(round(-shift_s * NS_PER_S))} "
             f"± {uncertainty_s:.1f} s by the capture's clock"
         )
     whose = "ahead of" if shift_s > 0 else "behind"

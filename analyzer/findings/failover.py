@@ -27,7 +27,7 @@ LONG_S = 3.0
 def sentence(told: Failover) -> str:
     """The verdict: who followed whom, how long clients were out, and what that cost."""
     if not told.valid:
-        return f"This fail-over is invalid, not slow: {told.why_invalid}."
+        return f"This fail-over run is invalid: {told.why_invalid}."
     parts = [_out(told), *_requests(told), *_held(told), *_back(told)]
     return f"{_who(told)}: {'; '.join(parts)}."
 
@@ -35,7 +35,7 @@ def sentence(told: Failover) -> str:
 def _who(told: Failover) -> str:
     cause = f" after {_cause(told.fault)}" if told.fault else ""
     if told.new_master is None:
-        return f"Nobody was seen to take over from {told.old_master or 'the master'}{cause}"
+        return f"No director was seen to take over from {told.old_master or 'the master'}{cause}"
     return f"{told.new_master} took over from {told.old_master}{cause}"
 
 
@@ -53,10 +53,10 @@ def _out(told: Failover) -> str:
         f"{(told.prediction_uncertainty_s or 0) + (told.resolution_s or 0):.2f} s)"
     )
     if told.outage_s is None:
-        return f"how long clients were out was not measured{predicted}"
+        return f"the outage was not measured{predicted}"
     if not told.outage_over:
-        return f"clients were out for {told.outage_s:.2f} s, to the end{predicted}"
-    return f"clients were out for {told.outage_s:.2f} s{predicted}"
+        return f"clients were cut off for {told.outage_s:.2f} s, to the end of the run{predicted}"
+    return f"clients were cut off for {told.outage_s:.2f} s{predicted}"
 
 
 def _requests(told: Failover) -> list[str]:
@@ -76,7 +76,7 @@ def _back(told: Failover) -> list[str]:
     if back is None or back.gap_s is None:
         return []
     lost = f", {back.late} late and {back.failed} failed" if back.late or back.failed else ""
-    return [f"the way back cost {back.gap_s:.2f} s{lost} and reset {back.reset} connections"]
+    return [f"failback cost {back.gap_s:.2f} s{lost}, and reset {back.reset} connections"]
 
 
 def failover_invalid(figures: Figures) -> Finding | None:
@@ -87,10 +87,10 @@ def failover_invalid(figures: Figures) -> Finding | None:
     return Finding(
         id="failover-invalid",
         severity="problem",
-        title="This fail-over is invalid, not slow",
+        title="This fail-over run is invalid",
         evidence=f"{told.why_invalid}.",
-        advice="Each VIP needs one holder, the others BACKUP, all directors the same services; "
-        "mend it and run again. No figure of this run counts.",
+        advice="One director must hold the VIP, the others must be BACKUP, and all need the same "
+        "services: correct this and run again. No figure of this run may be used.",
     )
 
 
@@ -108,20 +108,20 @@ def failover_differs(figures: Figures) -> Finding | None:
         id="failover-differs",
         severity="warning",
         title=f"The outage was {abs(apart_s):.2f} s {'longer' if apart_s > 0 else 'shorter'} than "
-        "its advertisements explain",
-        evidence=f"Seen by clients {told.outage_s:.2f} s, predicted {told.predicted_outage_s:.2f} "
+        "the VRRP advertisements explain",
+        evidence=f"Clients measured {told.outage_s:.2f} s, predicted {told.predicted_outage_s:.2f} "
         f"± {told.prediction_uncertainty_s or 0:.2f} s. {_parts(told)}",
-        advice="Look at the parts: a backup that was slow to act, gratuitous ARP that came late or "
-        "was not believed, or a master that went on for a while.",
+        advice="Compare the parts: a backup may have acted slowly, gratuitous ARP may have come "
+        "late or been ignored, or the old master may have gone on for a while.",
     )
 
 
 def _parts(told: Failover) -> str:
     if told.parts_s is None:
-        return "The wire does not show its parts."
+        return "The capture does not show its parts."
     named = {
         "detection": told.parts_s.detection,
-        "take-over beyond it": told.parts_s.takeover,
+        "take-over": told.parts_s.takeover,
         "gratuitous ARP": told.parts_s.gratuitous_arp,
         "first success": told.parts_s.first_success,
     }
@@ -140,12 +140,13 @@ def black_hole(figures: Figures) -> Finding | None:
         id="black-hole",
         severity="problem" if is_long else "warning",
         title=f"A black hole {lasted}: {hole.director} was master again and sent no gratuitous ARP",
-        evidence=f"From {hole.from_s:.2f} s on, {lasted}, no connect was completed, though "
-        f"{hole.director} advertised; {hole.requests} requests were late or failed. Clients went "
-        "on sending to the MAC of the director that had been master meanwhile.",
-        advice="A director that never stopped being master has no reason to speak after a silent "
-        "partition has healed. Set vrrp_garp_master_refresh (off by default) to a few seconds: "
-        "the hole then lasts that long at most. use_vmac moves no MAC at all.",
+        evidence=f"From {hole.from_s:.2f} s on, {lasted}, no connection was established, although "
+        f"{hole.director} advertised; {hole.requests} requests were late or failed. Clients kept "
+        "sending to the MAC address of the director that had been master in between.",
+        advice="A director that stayed master throughout a network partition sends no gratuitous "
+        "ARP when the partition ends. Set vrrp_garp_master_refresh (off by default) to a few "
+        "seconds: the black hole then lasts no longer than that. With use_vmac the MAC address of "
+        "the VIP does not change at all.",
     )
 
 
@@ -160,8 +161,9 @@ def two_masters(figures: Figures) -> Finding | None:
         severity="problem",
         title=f"Two masters at once for {told.two_masters_s:.1f} s",
         evidence=f"{names} advertised the same virtual router at the same time.",
-        advice="They do not hear each other: look for filtered multicast (224.0.0.18, protocol "
-        "112), a parted switch, different authentication, or one virtual_router_id used twice.",
+        advice="They do not receive each other's advertisements: check for filtered multicast "
+        "(224.0.0.18, protocol 112), a split switch, different authentication, or one "
+        "virtual_router_id used twice.",
     )
 
 
@@ -178,8 +180,8 @@ def flapping(figures: Figures) -> Finding | None:
             f"{reign.director} {reign.from_s:.1f} to {reign.to_s:.1f} s" for reign in told.reigns
         )
         + ".",
-        advice="nopreempt or preempt_delay keeps it where it is; three advertisements lost in a "
-        "row are a take-over, so look for a saturated link or a busy director.",
+        advice="nopreempt or preempt_delay keeps the VIP where it is; three lost advertisements in "
+        "a row cause a take-over, so check for a saturated link or a busy director.",
     )
 
 
@@ -191,13 +193,14 @@ def keepalived_alone(figures: Figures) -> Finding | None:
     return Finding(
         id="keepalived-alone",
         severity="warning",
-        title=f"{told.old_master} lost its keepalived and went on forwarding: two own the VIP",
-        evidence=f"Its advertisements ceased, and connects succeeded all the same until "
-        f"{told.new_master} took over {told.master_down_interval_s or 0:.2f} s after the last. The "
-        "VIP stayed on both.",
-        advice="New connections do not notice; those in flight are reset as ARP moves, and who "
-        "asks by ARP later may reach either. Have keepalived restarted at once (systemd "
-        "Restart=always), or the VIP removed with it.",
+        title=f"keepalived stopped on {told.old_master}, which went on forwarding: two directors "
+        "hold the VIP",
+        evidence=f"Its advertisements stopped, but connects succeeded until {told.new_master} took "
+        f"over {told.master_down_interval_s or 0:.2f} s after the last one. The VIP stayed on both "
+        "directors.",
+        advice="New connections are not affected; those in flight are reset when ARP moves, and a "
+        "client that sends an ARP request later may reach either director. Have keepalived "
+        "restarted at once (systemd Restart=always), or the VIP removed when it stops.",
     )
 
 
@@ -209,11 +212,12 @@ def clean_stop(figures: Figures) -> Finding | None:
     return Finding(
         id="clean-stop",
         severity="info",
-        title=f"{told.old_master} gave up with priority 0: the backup waited {told.skew_s:.2f} s",
-        evidence=f"After priority 0 a backup waits for its skew, not for its whole interval of "
-        f"{told.master_down_interval_s or 0:.2f} s.",
+        title=f"{told.old_master} stopped cleanly, with priority 0: the backup waited only "
+        f"{told.skew_s:.2f} s",
+        evidence=f"After priority 0 a backup waits for its skew time, not for its whole master "
+        f"down interval of {told.master_down_interval_s or 0:.2f} s.",
         advice="Stop keepalived before a reboot or an upgrade. A higher priority of the backup "
-        "shortens the skew: (256 - priority) / 256 of an interval.",
+        "shortens the skew time: (256 - priority) / 256 of an advertisement interval.",
     )
 
 
@@ -229,9 +233,9 @@ def preemption(figures: Figures) -> Finding | None:
         title=f"{told.old_master} took the VIP back: {back.reset} connections in flight were reset",
         evidence=f"It was master again {back.master_again_s:.2f} s after the fault was undone. New "
         f"connections waited {back.gap_s or 0:.2f} s at most; in flight: {_fates(back.in_flight)}.",
-        advice="Preemption costs connections and wins nothing: nopreempt with state BACKUP on "
-        "both. Where it must be, preempt_delay with the sync daemon and a small period "
-        '(sync_threshold "3 10"), so that entries made meanwhile are there in time.',
+        advice="Preemption costs connections and gains nothing: set nopreempt, with state BACKUP "
+        "on both. Where it is required, use preempt_delay with the sync daemon and a small sync "
+        'period (sync_threshold "3 10"), so that entries made in between are copied in time.',
     )
 
 
@@ -251,9 +255,9 @@ def connections_reset(figures: Figures) -> Finding | None:
         severity="warning",
         title=f"{reset} connections in flight were reset by the fail-over",
         evidence=f"In flight: {_fates(told.in_flight)}.{known}",
-        advice="A director without an entry answers a packet in mid-connection with RST. Have the "
-        "IPVS sync daemon run on both (lvs_sync_daemon; sync_threshold says from which packet on "
-        "an entry is told), or schedule by mh with mh-port and net.ipv4.vs.sloppy_tcp=1 on both.",
+        advice="A director without an entry answers a packet in mid-connection with RST. Run the "
+        "IPVS sync daemon on both (lvs_sync_daemon; sync_threshold sets from which packet on an "
+        "entry is copied), or schedule with mh, mh-port and net.ipv4.vs.sloppy_tcp=1 on both.",
     )
 
 
@@ -266,12 +270,12 @@ def syn_retries(figures: Figures) -> Finding | None:
     return Finding(
         id="syn-retries",
         severity="info",
-        title="Late connects waited for a repeated SYN, not for the outage",
-        evidence=f"Got through by the repetition: {by_second}. The outage was "
+        title="Late connects waited for a retransmitted SYN, not for the outage",
+        evidence=f"Connected by a retransmission: {by_second}. The outage was "
         f"{told.outage_s:.2f} s.",
-        advice="A client repeats its SYN after 1, 2, 3 and 4 s (Linux from 6.5 on) or after 1, 3 "
-        "and 7 s; so a single curl shows one of these numbers, never the outage. A timeout below "
-        "them turns lateness into failures.",
+        advice="A client retransmits its SYN after 1, 2, 3 and 4 s (Linux 6.5 and later) or after "
+        "1, 3 and 7 s; so a single curl shows one of these numbers, never the outage. A shorter "
+        "client timeout turns late requests into failed ones.",
     )
 
 

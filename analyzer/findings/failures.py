@@ -33,7 +33,7 @@ _SHORT: Mapping[FailureKind, str] = {
     "http-4xx": "HTTP 4xx",
     "http-5xx": "HTTP 5xx",
     "http-other": "another HTTP status",
-    "short-answer": "closed before the answer was whole",
+    "short-answer": "closed before the answer was complete",
     "not-http": "no HTTP answer",
     "unreadable": "answer not readable",
     "interrupted": "interrupted",
@@ -49,24 +49,24 @@ _AT: Mapping[Stage, str] = {
 _STAGED: frozenset[FailureKind] = frozenset({"refused", "reset", "timeout"})
 
 _ADVICE: Mapping[FailureKind, str] = {
-    "refused": "See whether the real servers listen, and whether the director has the service.",
-    "reset": "See who resets: a real server that crashes, a firewall, or a director that has no "
-    "entry any more.",
-    "timeout": "See whether the VIP has a director, its real servers answer, and replies find "
-    "their way back.",
-    "host-unreachable": "See who holds the VIP: ip neigh on the client, ip address on the "
+    "refused": "Check whether the real servers listen, and whether the director has the service.",
+    "reset": "Find out who sends the reset: a real server that crashes, a firewall, or a director "
+    "that no longer has the entry.",
+    "timeout": "Check whether a director holds the VIP, whether its real servers answer, and "
+    "whether replies reach the client.",
+    "host-unreachable": "Check who holds the VIP: ip neigh on the client, ip address on the "
     "directors.",
     "no-route": "Give the client a route to the VIP's network.",
     "no-port": "Give the client more source ports or addresses (--local-ips), or a lower rate.",
-    "local": "Raise the client's limits (ulimit -n), or see what forbids it to send.",
-    "tls": "See whether the port speaks TLS, and whose certificate it has (-k takes any).",
-    "too-many-redirects": "See where the real servers redirect to: it goes round in a circle.",
-    "bad-redirect": "See what Location the real servers send.",
-    "http-4xx": "Ask for a path that the real servers have (--path), or with what they require.",
-    "http-5xx": "See the real servers' error logs.",
-    "not-http": "See whether the port speaks HTTP, and whether it wants TLS (--tls).",
+    "local": "Raise the client's limits (ulimit -n), or find out what keeps it from sending.",
+    "tls": "Check whether the port speaks TLS, and which certificate it presents (-k accepts any).",
+    "too-many-redirects": "Check where the real servers redirect to: the redirects form a loop.",
+    "bad-redirect": "Check the Location header that the real servers send.",
+    "http-4xx": "Request a path that the real servers have (--path), with what they require.",
+    "http-5xx": "Check the real servers' error logs.",
+    "not-http": "Check whether the port speaks HTTP, and whether it needs TLS (--tls).",
 }
-_USUAL = "See whether the real servers answer, and whether the VIP has a director."
+_USUAL = "Check whether the real servers answer, and whether a director holds the VIP."
 
 
 def requests_failed(figures: Figures) -> Finding | None:
@@ -80,7 +80,7 @@ def requests_failed(figures: Figures) -> Finding | None:
         id="requests-failed",
         severity="problem",
         title=f"{requests.failed} of {requests.sent} requests failed",
-        evidence=f"{requests.succeeded} succeeded; {told or 'nothing says why'}"
+        evidence=f"{requests.succeeded} succeeded; {told or 'no reason was recorded'}"
         f"{_more(requests.errors)}.",
         advice=_ADVICE.get(first, _USUAL) if first else _USUAL,
     )
@@ -96,11 +96,11 @@ def service_missing(figures: Figures) -> Finding | None:
         id="service-missing",
         severity="warning" if answered else "problem",
         title=_no_service(names, figures.evidence.service),
-        evidence="Neither when the run began nor at any poll was it in their tables, and no entry "
-        "of it was seen. No entry is predicted there."
-        + (f" What answered {answered} requests was no IPVS of theirs." if answered else ""),
-        advice="See whether --vip and --port name what is meant, and whether keepalived or "
-        "ipvsadm made the service; ipvsadm -Ln shows what there is.",
+        evidence="The service was not in the director's table when the run began or at any poll, "
+        "and no entry of it was seen. No entry is predicted there."
+        + (f" {answered} requests were answered, but not by IPVS there." if answered else ""),
+        advice="Check whether --vip and --port are right, and whether keepalived or ipvsadm "
+        "created the service; ipvsadm -Ln lists all services.",
     )
 
 
@@ -113,8 +113,8 @@ def no_real_server(figures: Figures) -> Finding | None:
         id="no-real-server",
         severity="problem",
         title=_nobody_behind(names, figures.evidence.service),
-        evidence="At no poll had the service a real server whose weight is above 0.",
-        advice="See whether health checks took them out (keepalived's log), or set their weight.",
+        evidence="At no poll did the service have a real server with a weight above 0.",
+        advice="Check whether health checks removed them (keepalived's log), or set their weight.",
     )
 
 
@@ -127,10 +127,10 @@ def vip_unanswered(figures: Figures) -> Finding | None:
         id="vip-unanswered",
         severity="problem",
         title=_sentence_of(_nobody(vip)),
-        evidence="The client asked for its MAC address and had no answer, so nothing could be sent "
-        "there.",
-        advice="See whether a director holds the address (ip address, keepalived's state), and "
-        "whether client and director are on one network.",
+        evidence="The client asked for its MAC address and got no answer, so nothing could be sent "
+        "to it.",
+        advice="Check whether a director holds the address (ip address, keepalived's state), and "
+        "whether client and director are on the same network.",
     )
 
 
@@ -148,9 +148,9 @@ def redirects_not_followed(figures: Figures) -> Finding | None:
         id="redirects-not-followed",
         severity="warning",
         title=f"{n} requests ended in a redirect that was not followed",
-        evidence="It leads to another host, port or scheme, or does not say where; such a redirect "
-        "is taken for the answer.",
-        advice="Send the load to where it leads (--vip, --port, --tls), or leave -L out.",
+        evidence="They lead to another host, port or scheme, or do not say where; such a redirect "
+        "counts as the answer.",
+        advice="Send the load to where they lead (--vip, --port, --tls), or omit -L.",
     )
 
 

@@ -112,21 +112,21 @@ def lived(row: Lifetime) -> str:
         return _not_dated(row)
     if row.service is not None:
         return (
-            f"about {row.n_expired} of {row.n} entries of {row.service} ({row.forwarding}) went "
-            f"{life.mean:.1f} ± {life.uncertainty:.1f} s after they came, by InActConn"
+            f"about {row.n_expired} of {row.n} entries of {row.service} ({row.forwarding}) "
+            f"expired {life.mean:.1f} ± {life.uncertainty:.1f} s after they appeared, by InActConn"
         )
     return (
-        f"{row.n_expired} of {row.n} entries went {life.mean:.2f} s after their last packet "
+        f"{row.n_expired} of {row.n} entries expired {life.mean:.2f} s after their last packet "
         f"({life.min:.2f} to {life.max:.2f} s, each ± {life.uncertainty:.2f} s)"
     )
 
 
 def _not_dated(row: Lifetime) -> str:
     if not row.n_expired:
-        return f"none of {row.n} entries was seen to go"
+        return f"none of {row.n} entries was seen to expire"
     return (
-        f"{row.n_expired} of {row.n} entries went as their timers ran out, but nothing says when "
-        "their last packets came"
+        f"{row.n_expired} of {row.n} entries expired, but the times of their last packets are not "
+        "known"
     )
 
 
@@ -160,7 +160,7 @@ def timeout_sentence(row: Lifetime) -> str:
     """The same in words, with what is left open: ``20 s``, ``20 s (19 to 22)``, ``not known``."""
     value_s = reported_s(row)
     if value_s is None and row.timeout_assumed_s is not None:
-        return f"not known, taken for the kernel's default of {row.timeout_assumed_s:g} s"
+        return f"not known, assumed to be the kernel's default of {row.timeout_assumed_s:g} s"
     if value_s is None:
         return "not known"
     is_open = row.timeout_low_s is not None and row.timeout_told_s is None

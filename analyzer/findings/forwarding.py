@@ -25,9 +25,9 @@ def forwarding_assumed(figures: Figures) -> Finding | None:
     return Finding(
         id="forwarding-assumed",
         severity="warning" if matters else "info",
-        title=f"Forwarding is assumed to be {_NAMES[known.method]}: nothing tells it from nat",
+        title=f"Forwarding is assumed to be {_NAMES[known.method]}: nothing recorded rules nat out",
         evidence=f"{known.why[0].upper()}{known.why[1:]}. {_otherwise(known)}",
-        advice=f"What tells: {WHAT_TELLS}.",
+        advice=f"To settle it: {WHAT_TELLS}.",
     )
 
 
@@ -39,10 +39,10 @@ def forwarding_differs(figures: Figures) -> Finding | None:
     return Finding(
         id="forwarding-differs",
         severity="warning",
-        title=f"Forwarding is taken to be {known.method}, but something recorded says otherwise",
-        evidence=f"Taken from: {known.why}. Against it: {known.contradiction}. Predictions follow "
+        title=f"Forwarding is taken to be {known.method}, but the recording contradicts it",
+        evidence=f"Source: {known.why}. Contradiction: {known.contradiction}. Predictions assume "
         f"{known.method}.",
-        advice="Look whether capture, log and meta.json are of the same director and service, and "
+        advice="Check whether capture, log and meta.json are of the same director and service, and "
         "whether its real servers differ in forwarding (`ipvsadm -Ln`).",
     )
 
@@ -70,14 +70,14 @@ def assumption(figures: Figures, governed: str) -> str:
         return f"if forwarding is {_NAMES[known.method]} (assumed), {governed}"
     return (
         f"if forwarding is {_NAMES[known.method]} (assumed), {governed}; if it is "
-        f"{known.otherwise.method}, {_governs(known.otherwise)}; this capture does not tell which"
+        f"{known.otherwise.method}, {_governs(known.otherwise)}; this capture does not show which"
     )
 
 
 def _otherwise(known: Forwarding) -> str:
     other = known.otherwise
     if other is None:
-        return "What nat would have made of these packets cannot be told without the replies."
+        return "Without the replies it is not known how long the entries would last in nat."
     n = "1 entry" if other.n == 1 else f"{other.n:,} entries"
     return f"In {other.method} {n} would end in {other.state}, {_wait(other)}."
 

@@ -42,10 +42,10 @@ def port_budget(figures: Figures) -> Finding | None:
     return Finding(
         id="port-budget",
         severity="warning" if budget.exceeded and sent_all else "info",
-        title=f"Up to {budget.entry_limit_per_s:,.0f} requests/s before a source port comes back "
-        "to an entry that is still there",
-        evidence=f"{sources} source address(es) with {ports:,} ports, and entries that "
-        f"live up to {longest_s:.1f} s; this run {_sent(requests)}. "
+        title=f"Above {budget.entry_limit_per_s:,.0f} requests/s a source port is reused while its "
+        "last entry still exists",
+        evidence=f"{sources} source address(es) with {ports:,} ports each, and entry lifetimes of "
+        f"up to {longest_s:.1f} s; this run {_sent(requests)}. "
         f"{_kept(budget)}",
         advice="For a higher sustained rate use more client addresses"
         + (", or a lower tcpfin." if row.timeout_name == "tcpfin" else "."),
@@ -61,7 +61,7 @@ def _sent(requests: Requests) -> str:
 def _kept(budget: PortBudget) -> str:
     """What the clients' own kernels add to it."""
     if budget.client_limit_per_s is None:
-        return "They are the engine's own: no kernel keeps one in TIME_WAIT."
+        return "The engine manages these ports itself: no kernel holds one in TIME_WAIT."
     return (
         f"The clients' own TIME_WAIT ({budget.client_held_s:.0f} s) allows "
         f"{budget.client_limit_per_s:,.0f}/s, sustained."
@@ -90,11 +90,11 @@ def table_memory(figures: Figures) -> Finding | None:
             severity="warning" if memory.chain_length >= LONG_CHAIN else "info",
             title=f"{entries:,} entries: {memory.entry_bytes / 1e6:,.0f} MB, "
             f"chains of {memory.chain_length:.0f}",
-            evidence=f"On {one.director.name}: {own_bytes or ENTRY_BYTES} bytes an entry"
-            f"{', by its own boot line' if own_bytes else ''}, "
+            evidence=f"On {one.director.name}: {own_bytes or ENTRY_BYTES} bytes per entry"
+            f"{', by its boot message' if own_bytes else ''}, "
             f"{memory.buckets:,} buckets ({_whose(size, grows=grows)}).",
-            advice="More entries than buckets only make chains longer, nothing is refused: load "
-            f"ip_vs with conn_tab_bits={memory.enough_bits} for chains of one.",
+            advice="More entries than buckets make the chains longer; nothing is refused. Load "
+            f"ip_vs with conn_tab_bits={memory.enough_bits} for chains of one entry.",
         )
     return None
 
@@ -103,7 +103,7 @@ def _whose(size: int | None, *, grows: bool) -> str:
     """Where the number of buckets is from."""
     if grows:
         return "it grew no further"
-    return "as it says" if size else "the default"
+    return "as the director reports" if size else "the default"
 
 
 def _most_buckets(figures: Figures, director: Director) -> int | None:
@@ -125,10 +125,10 @@ def table_full(figures: Figures) -> Finding | None:
             id="table-full",
             severity="problem",
             title=f"The table is full: {entries:,} of at most {most:,} entries",
-            evidence=f"On {one.director.name} ActiveConn and InActConn came to {entries:,}; "
+            evidence=f"On {one.director.name} ActiveConn plus InActConn reached {entries:,}; "
             f"net.ipv4.vs.conn_max is {most:,} ({one.director.kernel}).",
             advice="A SYN above the limit gets no entry and no answer: clients time out. Raise "
-            "net.ipv4.vs.conn_max, or shorten what entries live.",
+            "net.ipv4.vs.conn_max, or shorten the timeouts.",
         )
     return None
 

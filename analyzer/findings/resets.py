@@ -21,7 +21,7 @@ _WHO = {
     "client": "the client",
     "server": "a real server",
     "director": "the director itself",
-    "unknown": "a real server or the director (nothing here tells which)",
+    "unknown": "a real server or the director (the capture does not show which)",
 }
 _STAGES = {
     "handshake": "instead of an answer to the SYN",
@@ -115,11 +115,11 @@ def _what_entries_do(figures: Figures) -> str:
 
 
 def _refused_advice(rows: pd.DataFrame) -> str:
-    servers = "Look whether the real servers listen on the address and port that they are sent to"
-    firewall = "and whether a firewall of theirs rejects"
+    servers = "Check whether the real servers listen on the address and port of the connections"
+    firewall = "and whether their firewall rejects them"
     director = (
-        "look on the director with `ipvsadm -Ln` whether it has this service: what it has no "
-        "service for it refuses itself"
+        "check with `ipvsadm -Ln` whether the director has this service: without one, its own TCP "
+        "refuses the connection"
     )
     senders = set(rows["by"])
     if senders == {"director"}:
@@ -144,9 +144,10 @@ def reset_by_server(figures: Figures) -> Finding | None:
         title=f"{_were(len(rows))} reset by {_kind(rows)}",
         evidence=f"Of {_total(figures)} connections {_told(rows)}; such as "
         f"{figures.ends(rows['flow'])} ({figures.when(rows['at_ns'])}).{_pauses(rows)}",
-        advice="A real server resets what its application aborts, or closes with unread data, and "
-        "what it does not know any more (after a restart, or sent to the wrong server); a director "
-        "resets what it has no entry for: compare the pauses before with its timeouts.",
+        advice="A real server resets a connection that its application aborts or closes with "
+        "unread data, and one that it does not know (after a restart, or sent to the wrong "
+        "server); a director resets packets for which it has no entry: compare the pauses before "
+        "the resets with its timeouts.",
     )
 
 
@@ -157,7 +158,7 @@ def _pauses(rows: pd.DataFrame) -> str:
         return ""
     least, most = f"{paused.min():.1f}", f"{paused.max():.1f}"
     length = f"{most} s" if least == most else f"{least} to {most} s"
-    return f" Before what was reset there was a pause of {length}."
+    return f" The pause before the resets was {length}."
 
 
 def reset_closes_early(figures: Figures) -> Finding | None:
@@ -169,7 +170,7 @@ def reset_closes_early(figures: Figures) -> Finding | None:
     flows = _flows_in_close(figures)
     such = figures.ends(flows)
     known = figures.resets[figures.resets["flow"].isin(flows)] if flows else figures.resets
-    who = f" Reset: {_told(known)}." if len(known) else ""
+    who = f" Resets: {_told(known)}." if len(known) else ""
     return Finding(
         id="reset-closes-early",
         severity="info",
@@ -193,9 +194,9 @@ def _close_advice(senders: set[str]) -> str:
     if senders <= {"client"}:
         return (
             "Clients that abort (timeouts of health checks, SO_LINGER 0) leave entries like these; "
-            "a decay that is faster than tcpfin is no sign of a fault."
+            "a decay faster than tcpfin is no sign of a fault."
         )
     return (
-        "A decay that is faster than tcpfin is no fault of the director; why real servers refuse "
-        "or reset connections is another question."
+        "A decay faster than tcpfin is no fault of the director; find out why real servers refuse "
+        "or reset connections."
     )

@@ -35,7 +35,7 @@ def run_incomplete(figures: Figures) -> Finding | None:
         return None
     left = [
         f"{row.n - row.n_expired} of {row.n} entries in {row.state} on {row.director} were "
-        "not seen to go"
+        "not seen to expire"
         for row in figures.lifetimes
         if row.n_expired < row.n
     ]
@@ -43,9 +43,9 @@ def run_incomplete(figures: Figures) -> Finding | None:
         id="run-incomplete",
         severity="warning",
         title=f"This run was {ending.text}",
-        evidence="; ".join(["Figures are of what was recorded until then", *left]) + ".",
-        advice="Peaks and counts might have grown, and findings come, had it gone on; what was "
-        "measured of single entries and requests holds. For the rest run it again to its end.",
+        evidence="; ".join(["Figures cover only what was recorded until then", *left]) + ".",
+        advice="A complete run may show higher peaks and counts, and more findings; what was "
+        "measured of single entries and requests is valid. Run it again to its end for the rest.",
     )
 
 
@@ -62,16 +62,16 @@ def load_saturated(figures: Figures) -> Finding | None:
     rate_per_s = requests.rate_per_s if carries_rate(requests.sent, requests.duration_s) else None
     sent = f"{requests.sent:,} were sent" + (f", {rate_per_s:,.0f}/s" if rate_per_s else "")
     rare = f", one in a hundred more than {late.p99:,.1f} ms" if many else ""
-    why = "the client was saturated" if late.p50 > allowed_ms else "the client was held up at times"
+    why = "the client was saturated" if late.p50 > allowed_ms else "the client was delayed at times"
     return Finding(
         id="load-saturated",
         severity="warning",
         title=f"The load was not sent on schedule: {why}",
-        evidence=f"Up to {schedule:,.0f} requests/s were due; {sent}; half of them were begun "
-        f"more than {late.p50:,.1f} ms late{rare}, the latest {late.max:,.1f} ms. Every request "
-        "was sent all the same, and latency is also reported from the time it was due.",
-        advice="More processes (--processes), another engine, more connections at a time (-c), or "
-        "a lower rate; a slow server with few connections does it too.",
+        evidence=f"Up to {schedule:,.0f} requests/s were due; {sent}; half of them started "
+        f"more than {late.p50:,.1f} ms late{rare}, the latest {late.max:,.1f} ms late. No request "
+        "was left out, and latency is also reported from the time each was due.",
+        advice="Use more processes (--processes), another engine, more concurrent connections "
+        "(-c), or a lower rate; a slow server with few connections has the same effect.",
     )
 
 
@@ -95,7 +95,7 @@ def director_lost(figures: Figures) -> Finding | None:
         severity="warning",
         title=f"The link to {hosts} was lost during the run",
         evidence="; ".join(f"{event.t_s:.1f} s: {event.host}: {event.detail}" for event in lost),
-        advice="The polls have a gap there; nothing is known of the director meanwhile.",
+        advice="The polls have a gap there; the director's state in that time is not known.",
     )
 
 
@@ -111,7 +111,7 @@ def capture_incomplete(figures: Figures) -> Finding | None:
         title="The capture missed packets, so predictions may be off",
         evidence="; ".join([*_dropped(figures, drops), *map(_stopped, ends)]) + ".",
         advice="Send at a lower rate, capture on a less loaded machine, or with --capture-with "
-        "ring. Of what a connection did in such a time the packets are silent.",
+        "ring. The capture does not show what connections did in these times.",
     )
 
 
@@ -159,7 +159,7 @@ def foreign_entries(figures: Figures) -> Finding | None:
         title="The director also held entries that this run did not make",
         evidence=f"Entries of the service without a packet of this run: {counts}. The predicted "
         "curves leave them out, the polled counters do not.",
-        advice="For a clean measurement wait until earlier entries have gone.",
+        advice="For a clean measurement wait until earlier entries have expired.",
     )
 
 
@@ -176,21 +176,21 @@ def prediction_differs(figures: Figures) -> Finding | None:
         return Finding(
             id="prediction-differs",
             severity="info",
-            title="Prediction and log differ, and may not be of the same time",
-            evidence=f"{'; '.join(parts)}. Log and capture are joined by the log's stamps, which "
-            "their events do not confirm: another shift of the log's clock may explain it all.",
-            advice="Find out how far the clocks of log and capture are apart before anything is "
-            "made of the difference; a load that does not repeat itself would tell.",
+            title="Prediction and log differ, but may not be of the same time",
+            evidence=f"{'; '.join(parts)}. Log and capture are joined by the log's timestamps, "
+            "which no events confirm: another offset of the log's clock may explain all of it.",
+            advice="Find the offset between the clocks of log and capture before drawing "
+            "conclusions; a load that does not repeat itself would show it.",
         )
     return Finding(
         id="prediction-differs",
         severity="warning",
         title="The director did not do what the captured packets predict",
         evidence="; ".join(parts) + ".",
-        advice=f"First see what was assumed: {_assumed(figures)}the forwarding, the clocks, and "
-        "which packets passed the director. A change made meanwhile, packets that the capture "
-        "missed, and traffic that is not of this run, would explain it too; look at the timeline "
-        "where the curves part.",
+        advice=f"First check what was assumed: {_assumed(figures)}the forwarding, the clocks, and "
+        "which packets passed the director. A change during the run, packets that the capture "
+        "missed, or traffic from outside this run would also explain it; see where the curves of "
+        "the timeline diverge.",
     )
 
 
@@ -204,7 +204,7 @@ def _assumed(figures: Figures) -> str:
     """What nobody could read and a prediction took for granted: to be doubted first."""
     names = sorted({name for one in figures.measured for name in one.in_force.assumed})
     hz = any(one.rules.hz is None for one in figures.measured)
-    taken = [f"timeouts that nobody read ({', '.join(names)})"] if names else []
+    taken = [f"timeouts that were not read ({', '.join(names)})"] if names else []
     taken += ["HZ, which is not known"] if hz else []
     return "".join(f"{one}, " for one in taken)
 

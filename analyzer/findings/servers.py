@@ -30,10 +30,10 @@ def imbalance(figures: Figures) -> Finding | None:
         return Finding(
             id="imbalance",
             severity="warning",
-            title="Connections are not shared as the weights say",
+            title="Connections are not distributed by weight",
             evidence=f"On {shared.director}: {told}; chi-square p = {shared.p:.1g}.",
-            advice="See whether a real server was added late, whether persistence is on, or "
-            "whether a few clients hold most connections.",
+            advice="Check whether a real server was added late, whether persistence is on, or "
+            "whether a few clients make most connections.",
         )
     return None
 
@@ -61,8 +61,8 @@ def removed_server_entries(figures: Figures) -> Finding | None:
         severity="warning",
         title="A real server was removed while the director still had entries for it",
         evidence="; ".join(told)
-        + ". The service's counters leave them out, the connection table does not.",
-        advice="With expire_nodest_conn=0 packets of these connections are dropped in silence: set "
+        + ". The service's counters exclude them, the connection table does not.",
+        advice="With expire_nodest_conn=0 packets of these connections are dropped silently: set "
         "weight 0 first and wait, or set net.ipv4.vs.expire_nodest_conn=1 to have clients reset.",
     )
 
@@ -85,7 +85,9 @@ def weight_zero_still_served(figures: Figures) -> Finding | None:
                 own = one.lives.loc[one.lives["real_server"] == label, "appeared_ns"]
                 fresh += int((own.isin(quiet_ns) & (own > quiet_ns.min())).sum())
         if held:
-            told.append(f"{label} on {name}: up to {held} entries, {fresh} of them made after")
+            told.append(
+                f"{label} on {name}: up to {held} entries, {fresh} of them created afterwards"
+            )
     if not told:
         return None
     return Finding(
@@ -93,8 +95,8 @@ def weight_zero_still_served(figures: Figures) -> Finding | None:
         severity="info",
         title="A real server of weight 0 still holds entries",
         evidence="; ".join(told) + ".",
-        advice="Weight 0 stops new connections, not old ones; with persistence it does not even "
-        "stop new ones of known clients, unless expire_quiescent_template=1.",
+        advice="Weight 0 stops new connections, not existing ones; with persistence it does not "
+        "even stop new ones from known clients, unless expire_quiescent_template=1.",
     )
 
 
@@ -123,6 +125,6 @@ def synced_copies(figures: Figures) -> Finding | None:
         severity="info",
         title="A director holds copies of another's entries",
         evidence=f"Entries whose packets passed another director: {', '.join(told)}.",
-        advice="The IPVS sync daemon made them; on a backup InActConn is a copy, not its own "
-        "traffic, and lives by the master's timeouts.",
+        advice="The IPVS sync daemon made them; on a backup InActConn counts copies, not its own "
+        "traffic, and follows the master's timeouts.",
     )

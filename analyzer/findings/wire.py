@@ -37,9 +37,10 @@ def half_open(figures: Figures) -> Finding | None:
         evidence=f"{n} entries ended in {row.state}, {row.timeout_s:g} s each"
         + (f"; such as {such}" if such else "")
         + ".",
-        advice="ActiveConn is not 'established': SYN_RECV counts too, and no ipvsadm --set number "
-        "shortens it. A SYN flood, clients that vanish, or replies that bypass a client show so; "
-        "in nat the server's repeated SYN-ACKs keep such entries half a minute longer.",
+        advice="ActiveConn does not mean established: SYN_RECV counts too, and no ipvsadm --set "
+        "number shortens it. Causes are a SYN flood, clients that vanish, or replies that bypass a "
+        "client; in nat the server's retransmitted SYN-ACKs keep such entries half a minute "
+        "longer.",
     )
 
 
@@ -64,10 +65,10 @@ def arp_flux(figures: Figures) -> Finding | None:
         severity="warning",
         title="The director sees only SYNs: real servers leak the VIP by ARP, or refuse",
         evidence=f"{len(flows)} connections show a SYN and nothing after it: {figures.ends(flows)}"
-        f" ({figures.when(segments.at_ns[mine])}). From the director alone the two look alike.",
-        advice="On a client look at `ip neigh` for the VIP: the director's MAC is right, a real "
+        f" ({figures.when(segments.at_ns[mine])}). The director cannot distinguish the two.",
+        advice="On a client check `ip neigh` for the VIP: the director's MAC is right, a real "
         "server's is the leak (set arp_ignore=1 and arp_announce=2 there). If it is right, the "
-        "real servers refuse the connections: look whether they listen on the VIP.",
+        "real servers refuse the connections: check whether they listen on the VIP.",
     )
 
 
@@ -75,8 +76,8 @@ def _leak(figures: Figures, flows: Ints) -> Finding:
     return Finding(
         id="arp-flux",
         severity="problem",
-        title="Clients send past the director: a real server answers ARP for the VIP",
-        evidence=f"{len(flows)} connections began at the director and went on to another MAC: "
+        title="Clients bypass the director: a real server answers ARP for the VIP",
+        evidence=f"{len(flows)} connections began at the director and continued to another MAC: "
         f"{figures.ends(flows)}.",
         advice="On every real server set net.ipv4.conf.all.arp_ignore=1 and arp_announce=2.",
     )
@@ -115,7 +116,7 @@ def server_held_open(figures: Figures) -> Finding | None:
         id="server-held-open",
         severity="warning",
         title=f"{len(held)} connections were closed by the server, not by the client",
-        evidence=f"A FIN came from the server and none from the client: "
+        evidence=f"The server sent a FIN and the client did not: "
         f"{figures.ends(held['flow'])} ({figures.when(held['first_ns'])}).",
         advice="In dr and tun the director never sees the server's FIN: such an entry stays "
         "ESTABLISHED, active, for the tcp timeout. Have clients close, or lower that timeout.",
@@ -148,12 +149,12 @@ def port_reuse_delay(figures: Figures) -> Finding | None:
     return Finding(
         id="port-reuse-delay",
         severity="problem",
-        title=f"{n} connections waited a second: their port was used again too soon",
-        evidence=f"Their first SYN hit an entry that had ended, and was dropped; the second came "
-        f"about 1 s later: {figures.ends(again['flow'])} ({figures.when(again['first_ns'])}). "
-        f"{_sysctls(figures)}.",
-        advice="Set net.ipv4.vs.conn_reuse_mode=0, or net.ipv4.vs.conntrack=0, or have more "
-        "source ports or addresses than requests within an entry's life.",
+        title=f"{n} connections waited a second: their source port was reused too soon",
+        evidence=f"Their first SYN hit the entry of a connection that had ended, and was dropped; "
+        f"the retransmission came about 1 s later: {figures.ends(again['flow'])} "
+        f"({figures.when(again['first_ns'])}). {_sysctls(figures)}.",
+        advice="Set net.ipv4.vs.conn_reuse_mode=0, or net.ipv4.vs.conntrack=0, or use more "
+        "source ports or addresses than requests within one entry lifetime.",
     )
 
 

@@ -168,7 +168,7 @@ class Run:
     def _there_is(self, state: str, director: str | None) -> str:
         where = f" on {director}" if director else ""
         seen = "; ".join(
-            f"{row.n} in {row.state} on {row.director}, {row.n_expired} seen to go"
+            f"{row.n} in {row.state} on {row.director}, {row.n_expired} seen to expire"
             for row in self.analysis.lifetimes
         )
         missing = "; ".join(f"{row.what}: {row.why}" for row in self.analysis.not_measured)
@@ -240,7 +240,7 @@ class LabUnderTest:
 def _waited(row: Lifetime, timeout: Estimate) -> Waited:
     lifetime = row.lifetime_s
     assert lifetime is not None
-    where = f"of {row.n} entries in {row.state} on {row.director}, {row.n_expired} seen to go"
+    where = f"of {row.n} entries in {row.state} on {row.director}, {row.n_expired} seen to expire"
     set_to = f"{row.timeout_name} " if row.timeout_name != "fixed" else "the kernel's fixed "
     configured = f"{set_to}{row.timeout_s:g} s" if row.timeout_s is not None else "not known"
     error = row.prediction_error_s

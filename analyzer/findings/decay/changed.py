@@ -35,7 +35,8 @@ def timeout_changed_midway(figures: Figures) -> Finding | None:
     return Finding(
         id="timeout-changed-midway",
         severity="info",
-        title="Timeouts were changed during the run; entries keep the one of their last packet",
+        title="Timeouts were changed during the run; each entry keeps the one that its last packet "
+        "set",
         evidence=". ".join([*parts, f"Entries: {groups}."]),
         advice="After ipvsadm --set, wait one old timeout before judging the new one.",
     )
@@ -74,9 +75,9 @@ def timeouts_contradicted(figures: Figures) -> Finding | None:
     return Finding(
         id="timeouts-contradicted",
         severity="warning",
-        title="The director's timeouts are not those that were told",
-        evidence=f"{_several(rows)} by the expire column of its entries, by which predictions go.",
-        advice="Ask the director itself (ipvsadm -L --timeout), and tell that.",
+        title="The director's timeouts are not those that were given",
+        evidence=f"{_several(rows)} by the expire column of its entries, which predictions use.",
+        advice="Read them on the director (ipvsadm -L --timeout), and give those.",
     )
 
 

@@ -47,8 +47,8 @@ def _settled(reading: CountedReading) -> str:
     timeout, lived = reading.timeout_s, reading.lifetime_s
     told = _GOVERNED[name].format(state=reading.state)
     text = (
-        f"{told}: entries in {reading.state} lived {lived.value:.1f} ± {lived.uncertainty:.1f} s "
-        f"by InActConn alone, {_under(reading)} (timeout measured {timeout.value:.2f} ± "
+        f"{told}: entries in {reading.state} lasted {lived.value:.1f} ± {lived.uncertainty:.1f} s, "
+        f"derived from InActConn only, {_under(reading)} (timeout measured {timeout.value:.2f} ± "
         f"{timeout.uncertainty:.2f} s"
     )
     how = "fixed" if name == "fixed" else "configured"
@@ -58,10 +58,10 @@ def _settled(reading: CountedReading) -> str:
 
 
 def _open(one: CountedService) -> str:
-    why = one.why or "the counters do not say"
+    why = one.why or "the counters do not show it"
     if not one.readings:
-        return f"which timeout governs cannot be told, because {why}"
-    return f"which timeout governs cannot be told, because {why}: {alternatives(one)}"
+        return f"which timeout governs is not known, because {why}"
+    return f"which timeout governs is not known, because {why}: {alternatives(one)}"
 
 
 def alternatives(one: CountedService) -> str:

@@ -20,9 +20,9 @@ def draining(figures: Figures) -> Finding | None:
         return None
     empty = [row for row in figures.drains if not row.entries]
     title = (
-        "Real servers of weight 0 hold nothing: they may be rebooted"
+        "Real servers of weight 0 hold no entries: they may be rebooted"
         if len(empty) == len(figures.drains)
-        else "Real servers of weight 0 still hold entries: when they may be rebooted"
+        else "Real servers of weight 0 still hold entries: do not reboot them yet"
     )
     return Finding(
         id="draining",
@@ -35,8 +35,8 @@ def draining(figures: Figures) -> Finding | None:
 
 def _advice(figures: Figures) -> str:
     wait = (
-        "Wait until the last entry has gone on every director. A packet of an open connection "
-        "starts its timer again."
+        "Wait until the last entry has expired on every director. A packet of an open connection "
+        "restarts the timer of its entry."
     )
     held = [row for row in figures.drains if any(one.state == TEMPLATE for one in row.states)]
     if not held:
@@ -49,8 +49,8 @@ def _advice(figures: Figures) -> str:
     if all(row.director in quiescent for row in held):
         return wait
     return (
-        f"{wait} With persistence, weight 0 keeps a client that has a template on this server: set "
-        "net.ipv4.vs.expire_quiescent_template=1, and its next connection goes to another."
+        f"{wait} With persistence, a client that has a template stays on a server of weight 0: set "
+        "net.ipv4.vs.expire_quiescent_template=1, and its next connection goes to another server."
     )
 
 
@@ -58,18 +58,19 @@ def told(row: Drain) -> str:
     """One real server in words."""
     where = f"{row.real_server} on {row.director} ({row.service})"
     if row.gone:
-        return f"{where}: its last entry went by {time_of_day(row.gone, row.zone)}{_predicted(row)}"
+        at = time_of_day(row.gone, row.zone)
+        return f"{where}: its last entry was gone by {at}{_predicted(row)}"
     if not row.entries and row.why == NOT_READ:
-        return f"{where}: its counters are 0, but persistence templates, which they leave out, " + (
+        return f"{where}: its counters are 0, but persistence templates, which they exclude, " + (
             "were not read"
         )
     if not row.entries:
-        return f"{where}: holds nothing"
+        return f"{where}: holds no entries"
     held = f"{where}: {_held(row)}"
     if row.not_before:
         return f"{held}; {_renewed(row)}"
     if row.gone_by is None:
-        return f"{held}; when they go is not known: {row.why}"
+        return f"{held}; when they expire is not known: {row.why}"
     by = time_of_day(row.gone_by, row.zone)
     return f"{held}, gone by {by} ± {_wide(row.uncertainty_s)} s {_condition(row)}"
 
@@ -79,10 +80,10 @@ def _renewed(row: Drain) -> str:
     times = f"{row.renewals} time{'s' * (row.renewals != 1)}"
     last = f", last at {time_of_day(row.last_renewal, row.zone)}" if row.last_renewal else ""
     if row.why != CLIENTS_RETURN:
-        text = f"traffic renewed entries {times}{last}: it does not empty while that goes on"
+        text = f"traffic renewed entries {times}{last}: it does not empty while that continues"
     else:
-        text = f"clients that came back renewed entries {times}{last}: it does not empty while "
-        text += "they come back"
+        text = f"returning clients renewed entries {times}{last}: it does not empty while they "
+        text += "return"
     if row.gone_by_if_quiet is None:
         return f"{text}, not before {time_of_day(str(row.not_before), row.zone)}"
     wide = _wide(row.uncertainty_if_quiet_s)
@@ -92,8 +93,8 @@ def _renewed(row: Drain) -> str:
 
 def _condition(row: Drain) -> str:
     if any(one.state == TEMPLATE for one in row.states):
-        return "if no packet comes and no client comes back"
-    return "if no packet comes"
+        return "if no packet arrives and no client returns"
+    return "if no packet arrives"
 
 
 def _wide(uncertainty_s: float | None) -> str:

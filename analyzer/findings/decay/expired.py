@@ -20,12 +20,12 @@ _SHOWN = 3
 _ANSWERS = {
     "reset": "answered with a RST from the VIP",
     "reset-to-server": "answered with a RST to the real server",
-    "untranslated": "sent on with the real server's own address, which the client does not know",
+    "untranslated": "forwarded with the real server's own address, unknown to the client",
     "none": "no answer",
     "unseen": "whether it was answered was not captured",
-    "sent-on": "sent on all the same",
-    "reply": "answered all the same",
-    "server-reset": "reset by the real server, which got it all the same",
+    "sent-on": "forwarded nevertheless",
+    "reply": "answered nevertheless",
+    "server-reset": "reset by the real server, which received it nevertheless",
     "new-entry": "a new entry was made",
 }
 _ALL_THE_SAME = ("sent-on", "reply", "server-reset")
@@ -62,13 +62,13 @@ def late_sentence(figures: Figures) -> list[str]:
     noun = "1 connection" if n == 1 else f"{n} connections"
     surely = any(case.is_certain for case in lost)
     had = "had expired" if surely else f"must have expired{_by_default(lost)}"
-    return [f"{noun} went on after the entry {had}: {answers}"]
+    return [f"{noun} continued after the entry {had}: {answers}"]
 
 
 _VERDICT = {
     "reset": "reset",
     "reset-to-server": "reset, to the real server",
-    "untranslated": "sent on untranslated",
+    "untranslated": "forwarded untranslated",
     "none": "not answered",
 }
 
@@ -84,14 +84,14 @@ def _title(cases: Sequence[LatePacket]) -> str:
     n = len(cases)
     noun = "1 connection" if n == 1 else f"{n} connections"
     if all(case.answer == "new-entry" for case in cases):
-        return f"{noun} of UDP went on after the entry had expired: each has a new one"
+        return f"{noun} of UDP continued after the entry had expired: each has a new one"
     if all(case.answer in _ALL_THE_SAME for case in cases):
-        return f"{noun} went on after the entry should have expired, as if it were still there"
+        return f"{noun} continued after the entry should have expired, as if it still existed"
     if all(case.at_the_edge for case in cases):
-        return f"{noun} went on at the edge of the entry's time"
+        return f"{noun} continued about when the entry expired, within a timer granule"
     if not any(case.is_certain for case in cases):
-        return f"{noun} went on after the entry must have expired{_by_default(cases)}"
-    return f"{noun} went on after the entry had expired"
+        return f"{noun} continued after the entry must have expired{_by_default(cases)}"
+    return f"{noun} continued after the entry had expired"
 
 
 def _by_default(cases: Sequence[LatePacket]) -> str:
@@ -119,14 +119,14 @@ def _late(case: LatePacket) -> str:
     waits = f"its entry in {case.state} waits {case.timeout_s:g} s"
     low, high = case.late_s
     if case.sooner:
-        return f"and the entry had gone, though in {case.state} it waits {case.timeout_s:g} s"
+        return f"and the entry was gone, although in {case.state} it waits {case.timeout_s:g} s"
     if low <= 0:
         edge = f"{waits} and the kernel's timer up to {high - low:.1f} s more"
-        gone = "" if case.at_the_edge else ", and it had gone"
-        return f"at the edge: {edge}{gone}"
+        gone = "" if case.at_the_edge else ", and it was gone"
+        return f"within a timer granule of its expiry: {edge}{gone}"
     if high - low < _CLOSE_S:
         return f"{(low + high) / 2:.1f} s too late: {waits}"
-    return f"{low:.1f} to {high:.1f} s too late: {waits}, and the kernel's timer somewhat more"
+    return f"{low:.1f} to {high:.1f} s too late: {waits}, and the kernel's timer somewhat longer"
 
 
 _CLOSE_S = 0.5
@@ -136,7 +136,7 @@ def _counts(cases: Sequence[LatePacket]) -> list[str]:
     if len(cases) <= _SHOWN:
         return []
     counts = Counter((case.state, case.answer) for case in cases).most_common()
-    return ["In all: " + "; ".join(f"{n} in {s}, {_ANSWERS[a]}" for (s, a), n in counts) + "."]
+    return ["Total: " + "; ".join(f"{n} in {s}, {_ANSWERS[a]}" for (s, a), n in counts) + "."]
 
 
 def _survived(figures: Figures, cases: Sequence[LatePacket]) -> list[str]:
@@ -145,7 +145,9 @@ def _survived(figures: Figures, cases: Sequence[LatePacket]) -> list[str]:
         said.append(f"A pause of {figures.longest_pause_s:.1f} s was still answered.")
     assumed = sorted({f"{_name(case)} {case.timeout_s:g} s" for case in cases if case.assumed})
     if assumed:
-        said.append(f"Nobody read the timeouts: {', '.join(assumed)} is the kernel's default.")
+        said.append(
+            f"The timeouts were not read; assumed: {', '.join(assumed)}, the kernel's default."
+        )
     return said
 
 
@@ -158,26 +160,27 @@ def _what_happened(cases: Sequence[LatePacket]) -> list[str]:
     said = []
     if "reset" in answers:
         said.append(
-            "The director's own TCP resets what it has no entry for; the real server "
+            "The director's own TCP resets packets for which it has no entry; the real server "
             "still holds its socket."
         )
     if answers & {"none", "unseen"}:
         said.append(
-            "A director on which the VIP is local answers such a packet with a RST; where none "
-            "comes, a firewall drops what its conntrack does not know, or the capture lacks it."
+            "A director on which the VIP is local answers such a packet with a RST; if there is "
+            "none, a firewall dropped the packet (unknown to its conntrack), or the capture missed "
+            "the RST."
         )
     if answers & {"reset-to-server", "untranslated"}:
         said.append(
             "Without an entry a real server's packet is not translated, and the client "
-            "never gets it as the VIP's."
+            "never receives it as a packet of the VIP."
         )
     if answers & set(_ALL_THE_SAME):
         said.append(
-            "An answer all the same says that the timeout is longer than the one taken "
-            "here, or that sloppy_tcp=1 made a new entry."
+            "If it was answered nevertheless, the timeout is longer than the one assumed here, or "
+            "sloppy_tcp=1 made a new entry."
         )
     if "new-entry" in answers:
-        said.append("A datagram makes a new entry, scheduled afresh.")
+        said.append("A datagram makes a new entry, and the scheduler chooses a real server again.")
     return said
 
 
@@ -192,14 +195,14 @@ def _timeouts_advice(cases: Sequence[LatePacket]) -> list[str]:
     if sooner:
         shortest_s = min(case.pause_s for case in sooner)
         said.append(
-            f"Where an entry had gone before its time, a timeout shorter than {shortest_s:.1f} s "
-            "may be in force (`ipvsadm -L --timeout`), or something else ended it: "
-            "expire_nodest_conn=1, a flush, another director that took over. Have TCP keepalives "
+            f"Where an entry was removed early, a timeout shorter than {shortest_s:.1f} s may be "
+            "in force (`ipvsadm -L --timeout`), or something else removed it: "
+            "expire_nodest_conn=1, a flush, a fail-over to another director. Have TCP keepalives "
             "sent more often than that."
         )
     if sooner or any(state != State.UDP.name for state, _ in pauses):
         said.append(
-            "Keepalives are off unless an application asks (SO_KEEPALIVE), and begin after "
+            "Keepalives are off unless an application sets SO_KEEPALIVE, and begin after "
             "net.ipv4.tcp_keepalive_time, 7200 s by default."
         )
     return said

@@ -79,15 +79,15 @@ def _tcpfin_title(row: Lifetime, verdict: bool | None) -> str:
     if verdict is None:
         return decay
     if verdict:
-        return f"{decay}, and measures what is configured"
-    return "entries in FIN_WAIT do not live as long as the configured tcpfin says"
+        return f"{decay}, and the measured value is the configured one"
+    return "Entries in FIN_WAIT do not expire after the configured tcpfin"
 
 
 def _tcpfin_advice(row: Lifetime, requests: Requests) -> str:
     text = (
-        "InActConn counts what the director remembers, not open connections: no request waits "
-        "for it. To have it fall sooner, lower the second number of ipvsadm --set "
-        "(0 leaves a number as it is); it holds for entries whose next packet comes after that."
+        "InActConn counts entries that the director keeps, not open connections: no request waits "
+        "for them. For a faster decay lower the second number of ipvsadm --set (0 leaves a number "
+        "unchanged); it applies to each entry from its next packet on."
     )
     rate_per_s = requests.rate_per_s
     if row.timeout_s is None or not rate_per_s:
@@ -97,7 +97,7 @@ def _tcpfin_advice(row: Lifetime, requests: Requests) -> str:
     held_s = row.timeout_s + (row.granule_s or 0) / 2
     at_rate = rate_per_s * TIMES_THE_RATE
     return (
-        f"{text} Sustained at {at_rate:,.0f} requests/s ({TIMES_THE_RATE} times the rate of "
+        f"{text} At a sustained {at_rate:,.0f} requests/s ({TIMES_THE_RATE} times the rate of "
         f"this run's {requests.sent:,} requests in {requests.duration_s:.1f} s) InActConn would "
         f"settle at about {at_rate * held_s:,.0f} entries."
     )
@@ -113,12 +113,11 @@ def udp_governs(figures: Figures) -> Finding | None:
         severity="warning" if agrees(row) is False else "info",
         title=f"The udp timeout governs the decay of InActConn{_of_service(row)}",
         evidence=f"On {row.director} {lived(row)}, all in {row.state}. Timeout {measured(row)}, "
-        f"{by_whom(row)} {timeout_sentence(row)}. Each datagram of a flow starts its entry's "
-        "timeout anew.",
-        advice="tcpfin does not matter for UDP. To have InActConn fall sooner, lower the third "
-        "number of ipvsadm --set (0 leaves a number as it is), but not below the longest pause "
-        "between a request and its answer; it holds for entries whose next packet comes after "
-        "that.",
+        f"{by_whom(row)} {timeout_sentence(row)}. Each datagram of a flow restarts the "
+        "timeout of its entry.",
+        advice="tcpfin does not matter for UDP. For a faster decay lower the third number of "
+        "ipvsadm --set (0 leaves a number unchanged), but not below the longest pause between a "
+        "request and its answer; it applies to each entry from its next packet on.",
     )
 
 
@@ -135,10 +134,11 @@ def lifetime_ambiguous(figures: Figures) -> Finding | None:
     return Finding(
         id="lifetime-ambiguous",
         severity="info",
-        title="InActConn alone does not say how long entries live",
+        title="InActConn is not enough to measure entry lifetimes",
         evidence="; ".join(shown) + (f"; and {more} more services" if more else "") + ".",
-        advice="Any of these settles it: ipvsadm -Ln --stats beside the log (Conns says how many "
-        "came; CPS of --rate, at each look, about how many), the expire column of ipvsadm -Lnc, "
+        advice="Any of these settles it: ipvsadm -Ln --stats in the log (Conns counts the new "
+        "connections; CPS of --rate, at each poll, gives about how many), the expire column of "
+        "ipvsadm -Lnc, "
         "ipvsadm -Ln --timeout, a capture, or a second load of another length.",
     )
 
@@ -176,10 +176,11 @@ def expires_late(figures: Figures) -> Finding | None:
     return Finding(
         id="expires-late",
         severity="info",
-        title=f"Entries go up to {row.granule_s:.2f} s late, in steps: the kernel's timer wheel",
-        evidence=f"On {row.director} entries in {row.state} lived {late_s:.2f} s longer than "
-        f"their {row.timeout_s:g} s on average; the wheel's granule for that timeout is "
-        f"{row.granule_s:.2f} s.",
+        title=f"Entries expire up to {row.granule_s:.2f} s late, in steps of the kernel's timer "
+        "wheel",
+        evidence=f"On {row.director} entries in {row.state} lasted {late_s:.2f} s longer than "
+        f"their timeout of {row.timeout_s:g} s on average; the wheel's granule for that timeout "
+        f"is {row.granule_s:.2f} s.",
         advice="No fault: the kernel rounds each expiry up to its timer granule.",
     )
 
@@ -191,7 +192,7 @@ def idle_established(figures: Figures) -> Finding | None:
         return None
     n, gone = sum(row.n for row in rows), sum(row.n_expired for row in rows)
     wait = _wait(rows[0])
-    forgot = f"{gone} of them it has forgotten meanwhile. " if gone else ""
+    forgot = f"{gone} of these entries expired during the run. " if gone else ""
     return Finding(
         id="idle-established",
         severity="warning" if gone else "info",
@@ -199,8 +200,8 @@ def idle_established(figures: Figures) -> Finding | None:
         evidence="; ".join(f"{row.director}: {lived(row)}, in ESTABLISHED" for row in rows)
         + _such_as(figures.ends(_flows_in(figures, "ESTABLISHED"))),
         advice=f"{forgot}After the tcp timeout the director has no entry: the client's next packet "
-        "is answered by a RST from the VIP, though the real server holds its socket. Keep the tcp "
-        "timeout above the clients' keepalive interval.",
+        "is answered by a RST from the VIP, although the real server still holds its socket. Keep "
+        "the tcp timeout above the clients' keepalive interval.",
     )
 
 
@@ -224,13 +225,13 @@ def ended_early(figures: Figures) -> Finding | None:
     return Finding(
         id="ended-early",
         severity="warning",
-        title=f"{sum(row.n for row in rows)} entries went before their time",
+        title=f"{sum(row.n for row in rows)} entries were removed before their timeout",
         evidence=" ".join(
-            (f"{told}. They are left out of the lifetimes.", *_sweeps(figures, rows))
+            (f"{told}. They are excluded from the lifetimes.", *_sweeps(figures, rows))
         ),
         advice="drop-entry: the director defends its memory (net.ipv4.vs.drop_entry); "
         "expire-nodest-conn: a real server was removed, or a client's port came back while it had "
-        "weight 0; flush: somebody emptied the table, or the director's kernel went down.",
+        "weight 0; flush: the table was flushed, or the director's kernel went down.",
     )
 
 

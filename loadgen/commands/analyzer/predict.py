@@ -54,9 +54,9 @@ if TYPE_CHECKING:
     type=TIMEOUTS,
     help="Timeouts of the director, as ipvsadm --set takes them.  [default: 900,120,300]",
 )
-@click.option("--tcp", "tcp_s", type=SPAN, help="The tcp timeout alone.")
-@click.option("--tcpfin", "tcpfin_s", type=SPAN, help="The tcpfin timeout alone.")
-@click.option("--udp", "udp_s", type=SPAN, help="The udp timeout alone.")
+@click.option("--tcp", "tcp_s", type=SPAN, help="Only the tcp timeout.")
+@click.option("--tcpfin", "tcpfin_s", type=SPAN, help="Only the tcpfin timeout.")
+@click.option("--udp", "udp_s", type=SPAN, help="Only the udp timeout.")
 @click.option(
     "--hz",
     type=click.Choice(KNOWN_HZ),

@@ -21,7 +21,9 @@ PLANS = ("balanced", "all_active", "minimum")
 
 @click.command("capacity-proof")
 @click.option("--hosts", type=click.IntRange(2, 5), required=True, help="Directors.")
-@click.option("--link", "link_bps", type=BIT_RATE, required=True, help="Of each director: 1G.")
+@click.option(
+    "--link", "link_bps", type=BIT_RATE, required=True, help="Link rate of each director: 1G."
+)
 @click.option(
     "--ingress", "ingress_bps", type=BIT_RATE, required=True, help="Average traffic from clients."
 )
@@ -30,16 +32,20 @@ PLANS = ("balanced", "all_active", "minimum")
     type=click.IntRange(1, 4),
     default=1,
     show_default=True,
-    help="How many directors are down at once.",
+    help="Number of directors that are down at once.",
 )
-@click.option("--plan", "plan_name", type=click.Choice(PLANS), help="The recommended unless told.")
-@click.option("--vips", type=click.IntRange(1, 60), help="The best lists for so many VIPs instead.")
+@click.option(
+    "--plan", "plan_name", type=click.Choice(PLANS), help="Plan to try; by default the recommended."
+)
+@click.option(
+    "--vips", type=click.IntRange(1, 60), help="Number of VIPs, with the best lists, not a plan."
+)
 @click.option(
     "--burst",
     type=FACTOR,
     default="1",
     show_default=True,
-    help="The highest rate over the average; up to 2, half a second each.",
+    help="Peak rate divided by the average rate, up to 2; peaks of half a second.",
 )
 @click.option(
     "--window",
@@ -47,20 +53,20 @@ PLANS = ("balanced", "all_active", "minimum")
     type=SPAN,
     default="8s",
     show_default=True,
-    help="How long is measured before and after each loss; whole seconds.",
+    help="Time measured before and after each loss; whole seconds.",
 )
 @click.option(
     "--kill",
     multiple=True,
     metavar="DIRECTOR",
-    help="Only this director dies (bal01); repeatable; each in turn unless told.",
+    help="Director to kill (bal01); repeatable; by default each in turn.",
 )
 @click.option(
     "--name",
     "lab_name",
     default="capacity",
     show_default=True,
-    help="Of the lab, which is made for this and taken down.",
+    help="Name of the lab, which is made for the proof and taken down after it.",
 )
 @click.option("-o", "output", type=click.Path(path_type=Path), help="Run directory.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document.")
@@ -72,11 +78,11 @@ def capacity_proof(
     as_json: bool,
     **options: Any,
 ) -> int:
-    """Try a plan of VIPs: a lab of its own, traffic in proportion, each director killed in turn.
+    """Test a plan of VIPs in a new lab, with scaled traffic, killing each director in turn.
 
-    Links and traffic are a hundredth of what is told (10 Mbit/s for a Gbit/s). Shows what each
-    director carried, lost and delayed before and after each loss, beside what was computed. Ends
-    with 99 where a share is more than 3 % from the computed one.
+    Links and traffic are a hundredth of the given rates (10 Mbit/s for 1 Gbit/s). Shows what each
+    director carried, lost and delayed before and after each loss, beside the computed values. Exit
+    code 99 if a share differs by more than 3 % from the computed one.
     """
     from loadgen.burst.burst import new_run_directory
     from loadgen.capacity_proof.conclude import conclude_proof, exit_code, print_proof

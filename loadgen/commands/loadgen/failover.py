@@ -66,17 +66,17 @@ class FailoverFlags:
     metavar="LINK",
     help="ssh://[user@]host[:port], exec:COMMAND PREFIX or local; a lab's by name; repeatable.",
 )
-@click.option("--lab", "lab_name", envvar="LOADGEN_LAB", help="Which lab.")
+@click.option("--lab", "lab_name", envvar="LOADGEN_LAB", help="Name of the lab, if several are up.")
 @click.option(
     "--fault",
     metavar="HOST:KIND",
-    help="Fault in a lab: link-down, unplug, crash, keepalived-stop ...",
+    help="Fault in a lab, such as bal01:crash; kinds as for `lab fault`.",
 )
 @click.option(
     "--fault-command", metavar="CMD", help="Command that causes the fault; run without a shell."
 )
 @click.option("--undo-command", metavar="CMD", help="Command that undoes --fault-command.")
-@click.option("--wait", is_flag=True, help="Wait for a fault from outside, and record it.")
+@click.option("--wait", is_flag=True, help="Wait for a fault that you cause, and record it.")
 @click.option(
     "--exercise",
     is_flag=True,
@@ -85,7 +85,7 @@ class FailoverFlags:
 @click.option(
     "-q", "--rate", type=RATE, default=50.0, show_default=True, help="New connections per second."
 )
-@click.option("--timeout", type=SPAN, default=15, show_default=True, help="For a request.")
+@click.option("--timeout", type=SPAN, default=15, show_default=True, help="Timeout of a request.")
 @click.option(
     "--before",
     type=DURATION,
@@ -105,7 +105,7 @@ class FailoverFlags:
     type=DURATION,
     default=60,
     show_default=True,
-    help="Time from the undoing to the end of the run.",
+    help="Time from the undoing of the fault to the end of the run.",
 )
 @click.option("--repeat", type=click.IntRange(1, 1000), default=1, show_default=True)
 @click.option("--seed", type=int, default=0, help="Seed of the times of the faults.")
@@ -118,7 +118,7 @@ class FailoverFlags:
 )
 @click.option("--no-in-flight", is_flag=True, help="Hold no connections open during the fault.")
 @click.option(
-    "--allow-changes", is_flag=True, help="Allow making directors fail that are not a lab's."
+    "--allow-changes", is_flag=True, help="Allow a fault on directors that are not in a lab."
 )
 @timeouts_option
 @keep_timeouts_option

@@ -92,17 +92,20 @@ def _table() -> list[Callable[[Any], Any]]:
         ),
         _option("-4", "only_ipv4", is_flag=True, help="Resolve names to IPv4 addresses only."),
         _option("-6", "only_ipv6", is_flag=True, help="Resolve names to IPv6 addresses only."),
-        _option("--resolve", metavar="HOST:PORT:ADDRESS", help="As curl's; repeatable.", **many),
+        _option("--resolve", metavar="HOST:PORT:ADDRESS", help="As in curl; repeatable.", **many),
         _option(
-            "--connect-to", metavar="HOST1:PORT1:HOST2:PORT2", help="As curl's; repeatable.", **many
+            "--connect-to",
+            metavar="HOST1:PORT1:HOST2:PORT2",
+            help="As in curl; repeatable.",
+            **many,
         ),
         _option("-X", "--method", type=METHOD, default="HEAD", show_default=True),
         _option("--path", type=URL_PATH, default="/", show_default=True, help="Path of the URL."),
         _option(
-            "-H", "--header", "headers", type=HEADER, help="'Name: value'; repeatable.", **many
+            "-H", "--header", "headers", type=HEADER, help="Request header; repeatable.", **many
         ),
         _option("--body", type=BODY, help="Body of the request; @FILE reads it from a file."),
-        _option("--tls", is_flag=True, help="HTTPS."),
+        _option("--tls", is_flag=True, help="Send HTTPS requests."),
         _option("--sni", type=HOST, help="TLS server name; by default the VIP's."),
         _option("-k", "--insecure", is_flag=True, help="Accept any TLS certificate."),
         _option(
@@ -148,8 +151,8 @@ def _table() -> list[Callable[[Any], Any]]:
             type=CLOSE_MIX,
             default="client",
             show_default=True,
-            help=f"How connections end: {in_words(CLOSES)}; from half-open on with --engine "
-            "packets alone; or a mix such as client=70,server=20,reset=10.",
+            help=f"How connections end: {in_words(CLOSES)}; those from half-open on need "
+            "--engine packets; or a mix such as client=70,server=20,reset=10.",
         ),
         _option(
             "--hold",
@@ -157,13 +160,15 @@ def _table() -> list[Callable[[Any], Any]]:
             default="0",
             help="Time between response and close: 2s, uniform(1s,5s) or exponential(3s).",
         ),
-        _option("--timeout", type=SPAN, default=30, show_default=True, help="For a request."),
+        _option(
+            "--timeout", type=SPAN, default=30, show_default=True, help="Timeout of a request."
+        ),
         _option(
             "--connect-timeout",
             type=SPAN,
             default=10,
             show_default=True,
-            help="For its connection.",
+            help="Timeout of connecting.",
         ),
         _option(
             "--local-ips",

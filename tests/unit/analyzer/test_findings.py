@@ -226,7 +226,7 @@ def test_where_the_clocks_are_not_confirmed_they_are_doubted_before_the_director
     row = replace(AGREEMENT, unexplained_polls=7, inactive_max_error=12)
     one = found(agreement=[row], log_clock=BY_STAMPS)["prediction-differs"]
     assert one.severity == "info"
-    assert "another shift of the log's clock may explain it all" in one.evidence
+    assert "another offset of the log's clock may explain all of it" in one.evidence
     sure = found(agreement=[row], log_clock=replace(BY_STAMPS, confirmed=True))
     assert sure["prediction-differs"].severity == "warning"
 
@@ -336,8 +336,8 @@ def test_words_for_what_was_measured() -> None:
     assert measured(FIN_WAIT) == "measured 20.01 ± 0.10 s"
     assert measured(replace(FIN_WAIT, timeout_measured_s=None)) == "not measured"
     unseen = replace(FIN_WAIT, lifetime_s=None, n_expired=0)
-    assert lived(unseen) == "none of 50 entries was seen to go"
-    assert "50 of 50 entries went" in lived(replace(FIN_WAIT, lifetime_s=None))
+    assert lived(unseen) == "none of 50 entries was seen to expire"
+    assert "50 of 50 entries expired" in lived(replace(FIN_WAIT, lifetime_s=None))
     assert "50 of 50" in lived(FIN_WAIT)
 
 
@@ -365,7 +365,7 @@ VERDICTS = [
     ),
     (
         replace(FIGURES, lifetimes=[replace(FIN_WAIT, lifetime_s=None, n_expired=0)]),
-        ["no entry was seen to go"],
+        ["no entry was seen to expire"],
         ["in agreement"],
     ),
     (replace(FIGURES, lifetimes=[], peaks=[]), ["50 of 50", "no timeout could be measured"], []),
@@ -403,7 +403,8 @@ def test_a_rate_that_nobody_sustained_is_not_forecast() -> None:
     load = replace(REQUESTS, sent=500, duration_s=5.0, rate_per_s=100.0)
     (one,) = (each for each in findings(replace(FIGURES, requests=load)) if each.id == GOVERNS)
     assert (
-        "Sustained at 1,000 requests/s (10 times the rate of this run's 500 requests" in one.advice
+        "At a sustained 1,000 requests/s (10 times the rate of this run's 500 requests"
+        in one.advice
     )
 
 

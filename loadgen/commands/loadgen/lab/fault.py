@@ -21,9 +21,9 @@ def fault(name: str, host: str, kind: str) -> None:
 
     \b
     link-down link-up    its own interface; the host notices
-    unplug replug        its port on the bridge; nobody is told
+    unplug replug        its port on the bridge; the host does not notice
     crash boot           its kernel
-    keepalived-stop      by SIGTERM: it says goodbye; keepalived-start undoes it
+    keepalived-stop      by SIGTERM: it sends priority 0; keepalived-start undoes it
     keepalived-kill      by SIGKILL: the VIP stays
     nginx-stop nginx-start
     """  # noqa: D301 - \b is click's

@@ -12,7 +12,7 @@ from loadgen.commands.loadgen.lab.common import name_option
 @click.argument("host")
 @click.argument("command", nargs=-1, metavar="[-- COMMAND...]")
 def shell(name: str, host: str, command: tuple[str, ...]) -> None:
-    """A shell on HOST, or one COMMAND there; its exit code is passed on."""
+    """Open a shell on HOST, or run COMMAND there and pass on its exit code."""
     from loadgen.lab.hosts.shell import replace_process
 
     replace_process(name, host, command)

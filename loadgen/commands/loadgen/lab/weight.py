@@ -12,7 +12,7 @@ from loadgen.commands.loadgen.lab.common import name_option, say
 @click.argument("server")
 @click.argument("weight", type=click.IntRange(0, 65535))
 def weight(name: str, server: str, weight: int) -> None:
-    """Give SERVER another WEIGHT on every director."""
+    """Set the WEIGHT of SERVER on every director."""
     from loadgen.lab.faults.changes import set_weight
     from loadgen.lab.report import find
 

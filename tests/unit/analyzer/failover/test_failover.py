@@ -245,15 +245,17 @@ def test_the_verdict_says_who_followed_whom_and_for_how_long_clients_were_out() 
     rows = talk(1, "dialogue", (1, "opened"), *steady(1, 5.5), (9.7, "reset"))
     told = told_of(Silence().evidence(in_flight=rows, told={"undo_ordered_ns": at(15.0)}))
     said = found.sentence(told)
-    assert said.startswith("bal02 took over from bal01 after link-down of bal01: clients were out")
+    assert said.startswith(
+        "bal02 took over from bal01 after link-down of bal01: clients were cut off"
+    )
     assert f"{told.outage_s:.2f} s (predicted {told.predicted_outage_s:.2f} ±" in said
     assert f"of {told.sent} requests {told.late} were late and 0 failed" in said
     assert "0 of 1 connections in flight survived" in said
-    assert "the way back cost 0.02 s and reset 0 connections" in said
+    assert "failback cost 0.02 s, and reset 0 connections" in said
     by_command = replace(told, fault="ssh lb1: reboot")
     assert "after ssh lb1: reboot:" in found.sentence(by_command)
     invalid = replace(told, valid=False, why_invalid="two holders")
-    assert found.sentence(invalid) == "This fail-over is invalid, not slow: two holders."
+    assert found.sentence(invalid) == "This fail-over run is invalid: two holders."
 
 
 def test_an_outage_that_the_wire_does_not_explain_is_a_finding_unless_the_client_was_late() -> None:
@@ -507,7 +509,7 @@ def test_a_fail_over_that_was_interrupted_is_not_judged(ended: object, why: str)
     assert not found_out.valid
     assert found_out.why_invalid.startswith(why)
     assert found.failover_differs(figures(found_out)) is None
-    assert found.sentence(found_out).startswith("This fail-over is invalid, not slow: interrupted")
+    assert found.sentence(found_out).startswith("This fail-over run is invalid: interrupted")
 
 
 def test_a_fail_over_that_was_interrupted_before_its_fault_says_so() -> None:

@@ -190,7 +190,7 @@ def test_requests_that_succeed_without_a_service_were_answered_by_something_else
     found = failed_run(tmp_path / "run", [well], directors={"bal01": {"has_service": False}})
     finding = by_id(found)["service-missing"]
     assert finding.severity == "warning"
-    assert "What answered 1 requests was no IPVS of theirs" in finding.evidence
+    assert "1 requests were answered, but not by IPVS there" in finding.evidence
     assert found.verdict.startswith("1 of 1 requests succeeded")
 
 

@@ -83,9 +83,9 @@ def test_a_small_run_is_told_what_it_could_send(tmp_path: Path, sources: int) ->
     assert one is not None
     assert one.severity == "info"
     limit_per_s = sources * PORTS / LIFE_S
-    assert one.title.startswith(f"Up to {limit_per_s:,.0f} requests/s")
+    assert f" {limit_per_s:,.0f} requests/s " in one.title
     assert f"{sources} source address(es) with 28,232 ports" in one.evidence
-    assert "live up to 20.6 s" in one.evidence
+    assert "lifetimes of up to 20.6 s" in one.evidence
     assert f"allows {sources * PORTS / 60:,.0f}/s, sustained" in one.evidence
     sent = re.search(r"this run sent 90 requests in ([\d.]+) s", one.evidence)
     assert sent is not None
@@ -96,7 +96,7 @@ def test_a_small_run_is_told_what_it_could_send(tmp_path: Path, sources: int) ->
 def test_an_engine_with_ports_of_its_own_has_more_and_keeps_none(tmp_path: Path) -> None:
     one = found(tmp_path, "port-budget", requests=90, plan={"engine": "packets"})
     assert one is not None
-    assert one.title.startswith(f"Up to {64512 / LIFE_S:,.0f} requests/s")
+    assert f" {64512 / LIFE_S:,.0f} requests/s " in one.title
     assert "with 64,512 ports" in one.evidence
     assert "TIME_WAIT" in one.evidence
     assert "sustained" not in one.evidence
@@ -145,7 +145,7 @@ def test_a_timeout_that_entries_show_gives_one(tmp_path: Path) -> None:
     [
         (40_000, None, "warning", ["13 MB", "chains of 10", "4,096 buckets (the default)"]),
         (12_000, None, "info", ["4 MB", "chains of 3"]),  # many, but short chains
-        (40_000, 65_536, "info", ["chains of 1", "65,536 buckets (as it says)"]),
+        (40_000, 65_536, "info", ["chains of 1", "65,536 buckets (as the director reports)"]),
         (3_000, 256, "warning", ["1 MB", "chains of 12", "256 buckets"]),  # few, but long ones
     ],
 )
@@ -180,10 +180,10 @@ def test_the_bytes_of_an_entry_are_the_directors_own(tmp_path: Path) -> None:
     own = found(tmp_path, "table-memory", peak=40_000, facts={"entry_bytes": 280})
     assert own is not None
     assert "11 MB" in own.title
-    assert "280 bytes an entry, by its own boot line" in own.evidence
+    assert "280 bytes per entry, by its boot message" in own.evidence
     other = found(tmp_path / "other", "table-memory", peak=40_000, facts={"entry_bytes": 0})
     assert other is not None
-    assert "320 bytes an entry, 4,096 buckets" in other.evidence
+    assert "320 bytes per entry, 4,096 buckets" in other.evidence
 
 
 def test_a_table_that_grows_by_itself_needs_no_advice_on_its_size(tmp_path: Path) -> None:

@@ -66,11 +66,11 @@ def test_of_few_requests_half_that_were_late_are_enough(tmp_path: Path) -> None:
     finding = found(tmp_path, OPEN, 60, n=50)
     assert finding is not None
     assert "one in a hundred" not in finding.evidence
-    assert "50 were sent; half of them were begun more than 60.0 ms late" in finding.evidence
+    assert "50 were sent; half of them started more than 60.0 ms late" in finding.evidence
 
 
 def test_a_few_that_were_late_are_no_saturated_client(tmp_path: Path) -> None:
     finding = found(tmp_path, OPEN, 250, n=400, once=True)
     assert finding is not None
-    assert finding.title.endswith("the client was held up at times")
+    assert finding.title.endswith("the client was delayed at times")
     assert "400 were sent, 100/s" in finding.evidence

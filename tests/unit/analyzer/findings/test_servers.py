@@ -136,7 +136,7 @@ def test_a_server_of_weight_0_holds_old_entries_and_gets_new_ones(tmp_path: Path
     scene = Scene(lives=lives, weight=quiet_from(1005.0), until_s=1015.0)
     one = by_id(scene.played(tmp_path))["weight-zero-still-served"]
     assert one.severity == "info"
-    assert one.evidence == f"{SECOND}:80 on bal01: up to 9 entries, 2 of them made after."
+    assert one.evidence == f"{SECOND}:80 on bal01: up to 9 entries, 2 of them created afterwards."
 
 
 def test_what_it_gets_when_its_weight_is_back_is_not_made_after(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_what_it_gets_when_its_weight_is_back_is_not_made_after(tmp_path: Path) 
     lives += [opened(42000 + n, 1011.0 + n, server=SECOND) for n in range(3)]
     scene = Scene(lives=lives, weight=quiet_from(1005.0, 1010.0), until_s=1015.0)
     one = by_id(scene.played(tmp_path))["weight-zero-still-served"]
-    assert one.evidence == f"{SECOND}:80 on bal01: up to 6 entries, 0 of them made after."
+    assert one.evidence == f"{SECOND}:80 on bal01: up to 6 entries, 0 of them created afterwards."
 
 
 def test_a_server_of_weight_0_without_entries_is_at_rest(tmp_path: Path) -> None:

@@ -161,7 +161,7 @@ def test_a_killed_run_says_so_before_anything_else() -> None:
     assert "its program was killed" in killed.verdict
     (finding,) = [one for one in killed.findings if one.id == "run-incomplete"]
     assert finding.severity == "warning"
-    assert "50 of 50 entries in FIN_WAIT on bal01 were not seen to go" in finding.evidence
+    assert "50 of 50 entries in FIN_WAIT on bal01 were not seen to expire" in finding.evidence
     assert to_json(killed)["ending"] == {
         "how": "cut off",
         "why": CUT_OFF,

@@ -107,7 +107,7 @@ def test_where_nothing_tells_who_refused_both_are_named(tmp_path: Path, link: Li
     found = analysed(tmp_path, net, hops(net, REFUSED), "client", link)
     one = refusal(found)
     assert one.title == f"{N} connections were refused by a real server or the director"
-    assert "nothing here tells which" in one.evidence
+    assert "the capture does not show which" in one.evidence
     assert "ipvsadm -Ln" in one.advice
 
 

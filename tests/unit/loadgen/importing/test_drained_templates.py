@@ -89,7 +89,7 @@ def test_a_template_that_new_connections_renew_does_not_empty(tmp_path: Path) ->
     }
     assert drain.uncertainty_if_quiet_s is not None
     assert abs(seconds(drain.gone_by_if_quiet) - 2070) <= drain.uncertainty_if_quiet_s
-    assert "it does not empty while they come back" in evidence(found)
+    assert "it does not empty while they return" in evidence(found)
     assert "renewed entries 9 times, last at 04:04:10.0" in evidence(found)
     assert "expire_quiescent_template=1" in evidence(found)
 
@@ -199,7 +199,7 @@ def test_the_condition_names_clients_only_where_there_are_templates(tmp_path: Pa
     text = log_text([connection(40000, 60.0)], every(5, 65), services=services)
     (tmp_path / "without").mkdir()
     found = evidence(analysed(tmp_path / "without", text))
-    assert "if no packet comes" in found
+    assert "if no packet arrives" in found
     assert "expire_quiescent_template" not in found
     text = log_text([template([3.3]), connection(40000, 60.0)], every(5, 65), services=services)
-    assert "if no packet comes and no client comes back" in evidence(analysed(tmp_path, text))
+    assert "if no packet arrives and no client returns" in evidence(analysed(tmp_path, text))

@@ -366,7 +366,7 @@ def test_counters_that_hold_others_entries_are_not_fitted(tmp_path: Path) -> Non
     assert all(row.n_expired == 0 for row in found.lifetimes)
     (why,) = [gap.why for gap in found.not_measured if "by counters" in gap.what]
     assert "entries of connections that the capture does not show" in why
-    assert "no entry was seen to go" not in found.verdict
+    assert "no entry was seen to expire" not in found.verdict
     assert found.counted or why in found.verdict  # by the log alone, or why it cannot be told
 
 
@@ -374,7 +374,7 @@ def test_a_log_that_ends_before_they_go_says_so(tmp_path: Path) -> None:
     log = log_of(BURST_S, wheel(BURST_S, 120), np.arange(0.3, 60, 2.0))
     found = analysed(tmp_path, log, capture_of(BURST_S))
     assert [(row.n, row.n_expired) for row in found.lifetimes] == [(50, 0)]
-    assert "no entry was seen to go" in found.verdict
+    assert "no entry was seen to expire" in found.verdict
 
 
 def test_a_gap_in_the_polls_widens_what_is_claimed(tmp_path: Path) -> None:
@@ -412,7 +412,7 @@ def test_repeated_bursts_are_joined_by_stamps_that_say_utc_and_it_is_said(tmp_pa
     found = analysed(tmp_path, log, capture_of(REPEATED_S))
     clock = clock_of(found)
     assert (clock.joined, clock.confirmed, clock.shift_s) == (True, False, 0.0)
-    assert "which their events do not confirm" in found.verdict
+    assert "which no events confirm" in found.verdict
     assert_measures(found, 20, 200, within_s=3)
 
 

@@ -78,7 +78,7 @@ def test_a_failure_shows_predicted_against_observed(run: Run) -> None:
     assert shown is not None
     text = "\n".join(shown)
     assert "20.02 s" in shown[0]
-    assert "of 50 entries in FIN_WAIT on bal01, 50 seen to go" in text
+    assert "of 50 entries in FIN_WAIT on bal01, 50 seen to expire" in text
     assert "  observed   20.02 s" in text
     assert "  predicted  tcpfin 20 s, as configured" in text
     assert "it is off by 9.98 s" in text

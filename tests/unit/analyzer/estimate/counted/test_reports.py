@@ -59,7 +59,7 @@ def test_a_steady_load_of_ten_minutes_has_two_readings_and_none_is_claimed() -> 
     assert (steady.rate_per_s, steady.load_s, steady.n) == pytest.approx((5, 600, 3000), rel=0.02)
     assert burst_reading.load == "burst"
     assert burst_reading.lifetime_s.value == pytest.approx(600, abs=5)
-    assert "cannot be told, because two readings fit" in found.verdict
+    assert "is not known, because two readings fit" in found.verdict
     assert "45.4 ± 3.0 s (tcpfin) under a steady load of 5/s over 600 s" in found.verdict
     assert "lifetime-ambiguous" in finding_ids(found)
     assert "tcpfin-governs" not in finding_ids(found)
@@ -210,7 +210,7 @@ def test_a_reading_that_contradicts_what_is_configured_is_no_measurement() -> No
         )
     )
     assert found.lifetimes == ()
-    assert "cannot be told" in found.verdict
+    assert "which timeout governs is not known" in found.verdict
 
 
 def test_ten_seconds_in_dr_may_be_resets() -> None:
@@ -288,7 +288,7 @@ def test_a_log_of_few_polls_says_that_nothing_can_be_told(polls: int) -> None:
     )
     found = reported(log_of(short))
     assert found.lifetimes == ()
-    assert "cannot be told" in found.verdict
+    assert "which timeout governs is not known" in found.verdict
 
 
 def test_polls_as_far_apart_as_entries_live_tell_nothing() -> None:

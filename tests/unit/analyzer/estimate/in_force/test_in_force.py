@@ -239,4 +239,4 @@ def test_without_hz_and_timeouts_a_decay_that_was_assumed_is_not_put_down_to_the
     (row,) = found.agreement
     assert "timer" not in row.residuals
     (said,) = [one for one in found.findings if one.id == "prediction-differs"]
-    assert "assumed: timeouts that nobody read (tcp, tcpfin, udp), HZ" in said.advice
+    assert "assumed: timeouts that were not read (tcp, tcpfin, udp), HZ" in said.advice

@@ -46,7 +46,7 @@ def test_resets_wait_10_s_whatever_tcpfin_is(tmp_path: Path) -> None:
     assert one.title == "5 connections were reset: their entries wait 10 s, not tcpfin"
     assert f"{ends(40000)}, {ends(40001)}, {ends(40002)} and 2 more" in one.evidence
     assert "bal01: 5 of 5 entries" in one.evidence
-    reported_s = re.search(r"went ([\d.]+) s after", one.evidence)
+    reported_s = re.search(r"expired ([\d.]+) s after", one.evidence)
     assert reported_s is not None
     lived_s = [goes_at(at_s + 0.3, 10) - at_s - 0.3 for at_s in began]
     assert float(reported_s[1]) == pytest.approx(sum(lived_s) / 5, abs=0.1)
@@ -69,9 +69,9 @@ def test_connections_left_open_are_told_while_they_live(tmp_path: Path) -> None:
     one = by_id(Scene(lives=lives, until_s=1010.0).played(tmp_path))["idle-established"]
     assert one.severity == "info"
     assert one.title == "3 connections were left open and idle: active for 900 s each"
-    assert "none of 3 entries was seen to go" in one.evidence
+    assert "none of 3 entries was seen to expire" in one.evidence
     assert ends(40002) in one.evidence
-    assert "forgotten" not in one.advice
+    assert "expired" not in one.advice
 
 
 def test_connections_left_open_that_the_director_forgot_are_a_warning(tmp_path: Path) -> None:
@@ -81,8 +81,8 @@ def test_connections_left_open_that_the_director_forgot_are_a_warning(tmp_path: 
     one = by_id(found)["idle-established"]
     assert one.severity == "warning"
     assert "active for 30 s each" in one.title
-    assert "2 of 3 entries went" in one.evidence
-    assert one.advice.startswith("2 of them it has forgotten meanwhile.")
+    assert "2 of 3 entries expired" in one.evidence
+    assert one.advice.startswith("2 of these entries expired during the run.")
 
 
 def test_closed_ones_are_not_idle(plain: Analysis) -> None:
@@ -121,7 +121,7 @@ def test_drop_entry_is_named(tmp_path: Path) -> None:
     found = Scene(lives=lives, facts=facts, until_s=1070.0).played(tmp_path)
     one = by_id(found)["ended-early"]
     assert one.severity == "warning"
-    assert one.title == "10 entries went before their time"
+    assert one.title == "10 entries were removed before their timeout"
     assert "10 in SYN_RECV on bal01 (drop-entry)" in one.evidence
     assert by_id(found)["half-open"].title.startswith("5 connections")  # not those
 
@@ -137,7 +137,7 @@ def test_expire_nodest_conn_is_named(tmp_path: Path) -> None:
         until_s=1030.0,
     ).played(tmp_path)
     one = by_id(found)["ended-early"]
-    assert one.title == "4 entries went before their time"
+    assert one.title == "4 entries were removed before their timeout"
     assert "1 in ESTABLISHED on bal01 (expire-nodest-conn)" in one.evidence
     assert "3 in FIN_WAIT on bal01 (expire-nodest-conn)" in one.evidence
 
@@ -146,7 +146,7 @@ def test_a_flush_is_named(tmp_path: Path) -> None:
     lives = [gone(closed(40000 + n, 1000.0 + 0.5 * n), 1009.0) for n in range(12)]
     found = Scene(lives=lives, until_s=1030.0).played(tmp_path)
     one = by_id(found)["ended-early"]
-    assert one.title == "12 entries went before their time"
+    assert one.title == "12 entries were removed before their timeout"
     assert "12 in FIN_WAIT on bal01 (flush)" in one.evidence
     assert "prediction-differs" not in by_id(found)
 
