@@ -23,7 +23,7 @@ from loadgen.director.polling.watched import Watched, watch_target
 from loadgen.director.target_service import has_service, server_ports, service_facts
 from loadgen.lab.faults.recorder import LabEvents
 from loadgen.load.engines.activity import Burst
-from loadgen.load.preflight import Table, as_text, preflight, read_host
+from loadgen.load.preflight import DirectorTable, as_text, preflight, read_host
 from loadgen.session.abort import AbortWatch
 from loadgen.session.keys import QuitKey
 from loadgen.session.manifest import complete_manifest
@@ -208,7 +208,7 @@ def _say_preflight(
     progress: RunProgress,
 ) -> None:
     tables = [
-        Table(
+        DirectorTable(
             director=client.link.name,
             buckets=known.services.conn_tab_size,
             lifetime_s=longest_decay_s(known, plan),
@@ -263,11 +263,11 @@ def _live(
         return []
     from loadgen.collect.watch import DirectorsWatch
     from loadgen.live.page import LivePage, LiveSources
-    from loadgen.live.rates import Rates
+    from loadgen.live.rates import RequestRates
     from loadgen.live.snapshot import Sending
 
     view = DirectorsWatch(pollers, facts, recording, every_s=1, show=lambda _: None)
-    rates = Rates(int(recording.manifest["started_at_ns"]))
+    rates = RequestRates(int(recording.manifest["started_at_ns"]))
     sender.followers.append(rates.add)
     sources = LiveSources(
         title=f"Burst at {plan.target.vip}, port {plan.target.port}",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from loadgen.director.boot_facts import BootFacts
     from loadgen.director.polling.poller import Poller
     from loadgen.load.engines.activity import Burst
-    from loadgen.load.engines.sources import Sources
+    from loadgen.load.engines.sources import SourcePorts
     from loadgen.load.plan import LoadPlan
 
 LOOK_S = 0.1
@@ -114,7 +114,7 @@ class DecayWatch(Waiting):
         ours = self._burst.sources
         return sum(self._left_on(poller, ours) for poller in self._pollers)
 
-    def _left_on(self, poller: Poller, ours: Sources) -> int:
+    def _left_on(self, poller: Poller, ours: SourcePorts) -> int:
         read_since = (poller.entries_polled_ns or 0) > self._ended_ns
         if not (poller.reads_entries and read_since):
             return sum(poller.counts or (0, 0))

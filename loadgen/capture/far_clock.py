@@ -10,7 +10,7 @@ from loadgen.director.links.shell import Shell
 
 if TYPE_CHECKING:
     from loadgen.director.links.link import Link
-    from loadgen.director.links.shell import Answer
+    from loadgen.director.links.shell import ShellAnswer
 
 _ASKED = 5
 _ANSWER_S = 5.0
@@ -47,7 +47,7 @@ async def measure_offset(link: Link) -> ClockOffset:
     return offset_of(answers)
 
 
-def offset_of(answers: list[Answer]) -> ClockOffset:
+def offset_of(answers: list[ShellAnswer]) -> ClockOffset:
     """By the quickest of the answers that tell nanoseconds, as some hosts' date does not."""
     timed = [
         (answer.answered_ns - answer.asked_ns, answer)
@@ -63,6 +63,6 @@ def offset_of(answers: list[Answer]) -> ClockOffset:
     return ClockOffset(offset_ns=there_ns - between_ns, uncertainty_ns=took_ns // 2)
 
 
-def _time_ns(answer: Answer) -> int | None:
+def _time_ns(answer: ShellAnswer) -> int | None:
     match = _TIME.fullmatch(answer.content)
     return int(match[1]) * 1_000_000_000 + int(match[2]) if match else None

@@ -37,14 +37,14 @@ class Concluded:
     Attributes:
         folder: of the runs.
         analyses: one for each, in their order.
-        told: the summary of all runs.
+        summary: the summary of all runs.
         page: of all of them.
         lines: the same for the terminal.
     """
 
     folder: Path
     analyses: Sequence[Analysis]
-    told: Repeats
+    summary: Repeats
     page: Path
     lines: Sequence[str]
 
@@ -81,7 +81,7 @@ def conclude_repeats(folder: Path, page: Path | None = None) -> Concluded:
     document = repeats_document(summary, failovers, where=str(folder), pages=pages)
     Recording.open(folder / run_name(0)).write_derived(target, page_of(document))
     concluded = Concluded(
-        folder=folder, analyses=analyses, told=summary, page=target, lines=lines_of(document)
+        folder=folder, analyses=analyses, summary=summary, page=target, lines=lines_of(document)
     )
     Recording.open(folder / run_name(0)).write_derived(folder / SUMMARY, as_json_text(concluded))
     return concluded
@@ -110,7 +110,7 @@ def as_json_text(concluded: Concluded) -> str:
         "runs": [
             to_json(analysis)["failover"] | {"run": analysis.run} for analysis in concluded.analyses
         ],
-        "repeats": asdict(concluded.told),
+        "repeats": asdict(concluded.summary),
     }
     return json.dumps(document, ensure_ascii=False, allow_nan=False)
 

@@ -45,7 +45,7 @@ class Hooks:
     speak: Callable[[], None] | None = None
 
 
-class Course(Background):
+class FaultSchedule(Background):
     """An activity that does the fault at its time and undoes it, whatever happens.
 
     Attributes:
@@ -84,7 +84,7 @@ class Course(Background):
             await _call(hooks.second)
             await self._undo()
         except LoadgenError as error:
-            self._learn(why_insane=[*self._told().get("why_insane", []), str(error)])
+            self._learn(why_insane=[*self._failover_manifest().get("why_insane", []), str(error)])
             self._say(f"the run is invalid: {error}")
             self.over.set()
             return
@@ -128,11 +128,11 @@ class Course(Background):
         self._doing = asyncio.ensure_future(acting)
         await asyncio.shield(self._doing)
 
-    def _told(self) -> dict[str, Any]:
+    def _failover_manifest(self) -> dict[str, Any]:
         return dict(self._recording.manifest["failover"])
 
     def _learn(self, **facts: Any) -> None:
-        self._recording.update_manifest({"failover": self._told() | facts})
+        self._recording.update_manifest({"failover": self._failover_manifest() | facts})
 
     def _event(self, kind: str, detail: str) -> None:
         row = {"at": time.time_ns(), "host": "client", "kind": kind, "detail": detail}

@@ -23,7 +23,7 @@ from loadgen.director.links.connect import connect_directors
 from loadgen.director.polling.watched import watch_target
 from loadgen.errors import LoadgenError
 from loadgen.failover.catch import Catch
-from loadgen.failover.course import Course, Hooks, Timing
+from loadgen.failover.course import FaultSchedule, Hooks, Timing
 from loadgen.failover.held_connections import HeldConnections, Paths
 from loadgen.failover.masters_log import MastersLog
 from loadgen.failover.sanity import holders, insanities
@@ -182,7 +182,9 @@ def _course(
     speak = connections.speak if connections else None
     if options.fault is not None:
         load = Burst(plan, recording, lambda t: progress.sending(t, None), progress.say)
-        course = Course(options.fault, options.timing, recording, progress.say, Hooks(speak=speak))
+        course = FaultSchedule(
+            options.fault, options.timing, recording, progress.say, Hooks(speak=speak)
+        )
         return [_While(load, course.over), course]
     timing = options.timing
     catch = Catch(
@@ -191,7 +193,7 @@ def _course(
     return [_While(Burst(plan, recording, catch.tell, progress.say), catch.over), catch]
 
 
-def _exercise(failover_run: _FailoverRun, progress: RunProgress) -> Course:
+def _exercise(failover_run: _FailoverRun, progress: RunProgress) -> FaultSchedule:
     """Two bursts of fifty, one after another, like curl -I in a loop; the fault between them."""
     numbers = count(0, EXERCISE_REQUESTS)
     plan = replace(
@@ -207,7 +209,7 @@ def _exercise(failover_run: _FailoverRun, progress: RunProgress) -> Course:
         await asyncio.sleep(SETTLE_S)
 
     assert failover_run.options.fault is not None
-    return Course(
+    return FaultSchedule(
         failover_run.options.fault,
         failover_run.options.timing,
         failover_run.recording,

@@ -58,7 +58,7 @@ _HEADER_CHARACTERS = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sources:
+class ImportFiles:
     """What was found to import."""
 
     meta: Mapping[str, Any]
@@ -88,7 +88,7 @@ class Clock:
         return t - (self.boot_t if self.boot_t is not None else self.from_t)
 
 
-def find_sources(paths: list[Path]) -> Sources:
+def find_sources(paths: list[Path]) -> ImportFiles:
     """The log, the capture and the meta file among paths; a folder is searched.
 
     Raises:
@@ -102,7 +102,7 @@ def find_sources(paths: list[Path]) -> Sources:
         shown = ", ".join(map(str, paths))
         expected = "capture (.pcap, .pcapng), poll log (.jsonl) or ipvsadm log (.log, .txt)"
         raise UsageProblem(f"{shown}: no {expected} there")
-    return Sources(meta=_read_meta(meta), log=log, capture=capture)
+    return ImportFiles(meta=_read_meta(meta), log=log, capture=capture)
 
 
 def _files(path: Path) -> list[Path]:
@@ -169,7 +169,7 @@ def import_folder(paths: list[Path], directory: Path) -> list[str]:
 
 
 def _service(
-    sources: Sources, polls: list[Mapping[str, Any]]
+    sources: ImportFiles, polls: list[Mapping[str, Any]]
 ) -> tuple[dict[str, Any] | None, list[str]]:
     """The virtual service: as given, else, for a capture alone, the target of most SYNs."""
     meta = sources.meta
@@ -245,7 +245,7 @@ def _checked(t: float) -> float:
     return t
 
 
-def _joined(sources: Sources, polls: list[Mapping[str, Any]]) -> Joined:
+def _joined(sources: ImportFiles, polls: list[Mapping[str, Any]]) -> Joined:
     """How the log's times were read, and where they lie on the capture's clock."""
     stamps = [poll["stamp"] for poll in polls if isinstance(poll.get("stamp"), Stamp)]
     given = (sources.meta.get("clock") or {}).get("offset_s_before") is not None
@@ -289,7 +289,7 @@ def _clock(meta: Mapping[str, Any], polls: list[Mapping[str, Any]], shift_s: flo
 
 
 def _manifest(
-    sources: Sources,
+    sources: ImportFiles,
     clock: Clock,
     polls: list[Mapping[str, Any]],
     service: Mapping[str, Any] | None,
@@ -335,7 +335,7 @@ def _director(meta: Mapping[str, Any], clock: Clock, timeouts: GivenTimeouts) ->
     }
 
 
-def _not_measured(sources: Sources, log_clock: Joined) -> list[dict[str, str]]:
+def _not_measured(sources: ImportFiles, log_clock: Joined) -> list[dict[str, str]]:
     rows = []
     if sources.log is None:
         rows.append({"what": "ActiveConn, InActConn and entries", "why": "no poll log"})

@@ -36,9 +36,9 @@ class Proofs:
     """
 
     def __init__(self, sizes: Sequence[int | None]) -> None:
-        self._told = any(size is not None for size in sizes)
-        self._before: Sizes = [None, *_last_told(sizes)][: len(sizes)]
-        self._after: Sizes = [None, *_last_told(reversed(sizes))][: len(sizes)][::-1]
+        self._sizes_known = any(size is not None for size in sizes)
+        self._before: Sizes = [None, *_last_known(sizes)][: len(sizes)]
+        self._after: Sizes = [None, *_last_known(reversed(sizes))][: len(sizes)][::-1]
         self._sizes = [
             size if size is not None else (before if before == after else None)
             for size, before, after in zip(sizes, self._before, self._after, strict=True)
@@ -46,7 +46,7 @@ class Proofs:
 
     def of(self, number: int, table: EntryTable, services: Iterable[Service]) -> Proof:
         """What the read of the look of this number, from 0, proves that it lacks an entry."""
-        if not self._told:
+        if not self._sizes_known:
             return Proof.PARTIAL  # two torn reads in a row would have to miss the same one
         keys = {entry.key for entry in table.entries if entry.client_port}
         read = TableRead(
@@ -63,7 +63,7 @@ class Proofs:
         return proof_of(read, before, after)
 
 
-def _last_told(sizes: Iterable[int | None]) -> Sizes:
+def _last_known(sizes: Iterable[int | None]) -> Sizes:
     """For each poll the table size that was last printed, by it or by an earlier one."""
     known: Sizes = []
     last: int | None = None

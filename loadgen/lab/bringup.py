@@ -16,7 +16,7 @@ from loadgen.errors import RunFailed
 from loadgen.lab import state
 from loadgen.lab.hosts import ssh
 from loadgen.lab.hosts.machine import (
-    Machine,
+    HostProcess,
     ended_early,
     keep_console_log,
     prepare_share,
@@ -51,7 +51,7 @@ in a hundred does, for no reason found, and booting it again cures it."""
 class Boot:
     """A host on its way up."""
 
-    machine: Machine
+    machine: HostProcess
     host: Host
     process: Process
     ready_since_s: float | None = None

@@ -73,11 +73,11 @@ def lg_lab(
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
     """Predicted beside observed, where a measured time is not what a test expects."""
-    from loadgen.lab.trial import Measured
+    from loadgen.lab.trial import MeasuredTime
 
-    if isinstance(left, Measured) and isinstance(right, (int, float)):
+    if isinstance(left, MeasuredTime) and isinstance(right, (int, float)):
         return left.explain(op, right)
-    if isinstance(right, Measured) and isinstance(left, (int, float)):
+    if isinstance(right, MeasuredTime) and isinstance(left, (int, float)):
         return right.explain(_TURNED.get(op, op), left)
     return None
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from loadgen.lab.faults.events import Event
+    from loadgen.lab.faults.events import LabEvent
     from loadgen.lab.state import LabState
 
     Say = Callable[[str], None]
@@ -213,7 +213,7 @@ class Lab:
         """Whether an address is one of the lab's virtual IPs."""
         return self.topology.holds(vip)
 
-    def events(self) -> list[Event]:
+    def events(self) -> list[LabEvent]:
         """What was done to the lab since it came up."""
         return events.read(self.name)
 

@@ -31,7 +31,7 @@ _START = "from loadgen.commands.loadgen import main; main()"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Measured:
+class MeasuredTime:
     """A time in seconds that is known to within ± ``uncertainty_s``.
 
     ``==`` holds for every number that cannot be told from it: within its uncertainty and one
@@ -108,8 +108,8 @@ class Waited:
     director: str
     state: str
     n: int
-    timeout_s: Measured
-    lifetime_s: Measured
+    timeout_s: MeasuredTime
+    lifetime_s: MeasuredTime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,14 +250,14 @@ def _waited(row: Lifetime, timeout: Estimate) -> Waited:
         director=row.director,
         state=row.state,
         n=row.n,
-        timeout_s=Measured(
+        timeout_s=MeasuredTime(
             value_s=timeout.value,
             uncertainty_s=timeout.uncertainty,
             granule_s=granule_s,
             what=f"the timeout {where}",
             predicted=f"{configured}, as configured",
         ),
-        lifetime_s=Measured(
+        lifetime_s=MeasuredTime(
             value_s=lifetime.mean,
             uncertainty_s=lifetime.uncertainty,
             granule_s=granule_s,

@@ -16,8 +16,8 @@ from analyzer.results import Event
 from analyzer.units import NS_PER_S
 from loadgen.live import guard
 from loadgen.live.door import html
-from loadgen.live.seen import Seen
-from loadgen.live.snapshot import told
+from loadgen.live.seen import RecentPolls
+from loadgen.live.snapshot import live_run
 from loadgen.session.background import Background
 from reports.live.page import live_page, news
 
@@ -76,7 +76,7 @@ class LivePage(Background):
         self._say = say
         self._report = recording.path / REPORT
         self._zero_ns = int(recording.manifest["started_at_ns"])
-        self._seen = [Seen(poller.name, self._zero_ns) for poller in sources.pollers]
+        self._seen = [RecentPolls(poller.name, self._zero_ns) for poller in sources.pollers]
         self._events: deque[Event] = deque(maxlen=EVENTS)
         self._browsers = 0
         self._somebody = asyncio.Event()
@@ -139,10 +139,10 @@ class LivePage(Background):
         Polls are stamped in this one: it must not wait for a picture.
         """
         async with self._drawing:
-            return await asyncio.to_thread(_timed, draw, self._told())
+            return await asyncio.to_thread(_timed, draw, self._live_run())
 
-    def _told(self) -> LiveRun:
-        return told(
+    def _live_run(self) -> LiveRun:
+        return live_run(
             self._sources.title,
             self._sources.watch.view,
             self._seen,
@@ -178,13 +178,13 @@ class LivePage(Background):
         return response
 
     async def _tell(self, response: web.StreamResponse) -> None:
-        told_last: str | None = None
+        sent_last: str | None = None
         while not self._ended:
-            if self._news is not None and self._news is not told_last:
-                told_last = self._news
-                await asyncio.wait_for(response.write(message("news", told_last)), SLOW_S)
+            if self._news is not None and self._news is not sent_last:
+                sent_last = self._news
+                await asyncio.wait_for(response.write(message("news", sent_last)), SLOW_S)
             async with self._changed:
-                if self._news is told_last and not self._ended:
+                if self._news is sent_last and not self._ended:
                     await self._changed.wait()
         ending = json.dumps({"report": str(self._report)})
         await asyncio.wait_for(response.write(message("ended", ending)), SLOW_S)

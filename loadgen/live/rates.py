@@ -23,7 +23,7 @@ LONGEST_S = 10.0
 """What ended longer ago is not of late, unless the bins themselves are so wide."""
 
 
-class Rates:
+class RequestRates:
     """Bins of a width that doubles whenever the run outgrows them."""
 
     def __init__(self, zero_ns: int) -> None:

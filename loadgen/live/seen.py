@@ -40,7 +40,7 @@ class _Poll:
 
 
 @dataclass(slots=True)
-class Seen:
+class RecentPolls:
     """One director's late polls.
 
     Attributes:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from analyzer.results import Event
     from loadgen.collect.view import DirectorView, View
-    from loadgen.live.rates import Rates
-    from loadgen.live.seen import Seen
+    from loadgen.live.rates import RequestRates
+    from loadgen.live.seen import RecentPolls
     from loadgen.load.engines.tally import Tally
 
 ROWS = 200
@@ -40,14 +40,14 @@ class Sending:
     """
 
     tally: Tally
-    rates: Rates
+    rates: RequestRates
     planned: int | None
 
 
-def told(
+def live_run(
     title: str,
     view: View,
-    seen: Sequence[Seen],
+    seen: Sequence[RecentPolls],
     events: Sequence[Event],
     sending: Sending | None,
     now_s: float,
@@ -98,7 +98,7 @@ _LATE_S = 60.0
 
 
 def _headlines(
-    view: View, seen: Sequence[Seen], sending: Sending | None, now_s: float
+    view: View, seen: Sequence[RecentPolls], sending: Sending | None, now_s: float
 ) -> Iterable[Headline]:
     if sending is not None:
         yield _sent(sending, now_s)
@@ -143,7 +143,7 @@ def _counted(view: View, count: str, more: str = "") -> Headline:
     )
 
 
-def _peaks(seen: Sequence[Seen]) -> str:
+def _peaks(seen: Sequence[RecentPolls]) -> str:
     peaks = [f"{polled.peak:,} on {polled.director}" for polled in seen if polled.peak]
     return f"; at most so far {', '.join(peaks)}" if peaks else ""
 

@@ -22,7 +22,7 @@ Family = Literal[4, 6]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Destination:
+class LoadDestination:
     """One address and port.
 
     Attributes:
@@ -61,7 +61,7 @@ class NameOverrides:
 
 def find_destination(
     host: str, port: int, overrides: NameOverrides, lookup: Lookup | None = None
-) -> Destination:
+) -> LoadDestination:
     """The one address that a burst goes to.
 
     Args:
@@ -84,7 +84,7 @@ def find_destination(
     if not fitting:
         which = f"IPv{overrides.family} address" if overrides.family else "address"
         raise UsageProblem(f"--vip {host}: {to_host} has no {which}")
-    return Destination(address=fitting[0], port=to_port, name=name, asked_port=port)
+    return LoadDestination(address=fitting[0], port=to_port, name=name, asked_port=port)
 
 
 def bracketed(address: str) -> str:

@@ -24,7 +24,7 @@ from analyzer.ipvs.states import Timeouts
 from analyzer.recording.directory import Recording
 from loadgen.lab.faults.changes import set_weight
 from loadgen.lab.lab import Lab
-from loadgen.lab.topology.layout import Counts, lay_out, with_kernel_image
+from loadgen.lab.topology.layout import HostCounts, lay_out, with_kernel_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -198,7 +198,7 @@ OBSERVE = {"nat": ("--observe", "15s")}
 def rows_of(kernel: str, forwarding: str, folder: Path) -> dict[str, Row | str]:
     """All runs in a lab of its own."""
     layout = lay_out(
-        Counts(directors=1, servers=2),
+        HostCounts(directors=1, servers=2),
         forwarding=forwarding,
         vip_by="static",
         timeouts=Timeouts(tcp_s=12, tcpfin_s=TCPFIN_S, udp_s=6),

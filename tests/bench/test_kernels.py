@@ -22,7 +22,7 @@ import pytest
 from analyzer.ipvs.states import Timeouts
 from analyzer.ipvs.versions import law_of
 from loadgen.lab.lab import Lab
-from loadgen.lab.topology.layout import Counts, lay_out, with_kernel_image
+from loadgen.lab.topology.layout import HostCounts, lay_out, with_kernel_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,7 +92,7 @@ def lab_of(kernel: str) -> Lab:
     """One director of that kernel, whose entries stay."""
     timeouts = Timeouts(tcp_s=900, tcpfin_s=900, udp_s=300)
     made = replace(
-        lay_out(Counts(directors=1), vip_by="static", timeouts=timeouts), director_memory_mb=256
+        lay_out(HostCounts(directors=1), vip_by="static", timeouts=timeouts), director_memory_mb=256
     )
     return Lab(with_kernel_image(made, kernel), name=f"b{os.getpid() % 100_000}-k")
 

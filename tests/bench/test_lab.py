@@ -22,7 +22,7 @@ from loadgen.lab import state
 from loadgen.lab.lab import Lab
 from loadgen.lab.system.processes import PROC
 from loadgen.lab.takedown import namespaces_of
-from loadgen.lab.topology.layout import Counts, lay_out
+from loadgen.lab.topology.layout import HostCounts, lay_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,8 +36,10 @@ ROWS = {
     "keepalived, nat": lay_out(forwarding="nat"),
     "keepalived, tun": lay_out(forwarding="tun"),
     "keepalived, IPv6, UDP": lay_out(ipv6=True, udp_port=7),
-    "keepalived, 3 directors, 6 VIPs": lay_out(Counts(directors=3, vips=6)),
-    "static, 5 directors, 16 servers": lay_out(Counts(directors=5, servers=16), vip_by="static"),
+    "keepalived, 3 directors, 6 VIPs": lay_out(HostCounts(directors=3, vips=6)),
+    "static, 5 directors, 16 servers": lay_out(
+        HostCounts(directors=5, servers=16), vip_by="static"
+    ),
 }
 UP_LIMIT_S = {"keepalived": 10.0, "static": 4.0}
 DOWN_LIMIT_S = 1.0

@@ -18,7 +18,7 @@ from analyzer.wire.connections import connections
 from analyzer.wire.packets import read_packets
 from analyzer.wire.segments import VirtualEnd, service_segments
 from loadgen.lab.lab import Lab
-from loadgen.lab.topology.layout import Counts, lay_out
+from loadgen.lab.topology.layout import HostCounts, lay_out
 from loadgen.lab.topology.model import exercise
 from loadgen.load.engines.abilities import ABILITIES
 
@@ -98,7 +98,7 @@ Runs = dict[tuple[str, str], Ran]
 def ran(lab_prefix: str, tmp_path_factory: pytest.TempPathFactory) -> Runs:
     """In each of two labs that forget soon the engines, one after the other."""
     timeouts = Timeouts(tcp_s=4, tcpfin_s=3, udp_s=3)
-    one = Counts(directors=1, servers=1)
+    one = HostCounts(directors=1, servers=1)
     labs = {
         "dr": replace(exercise(timeouts), udp_port=UDP_PORT, ipv6=True),
         "nat": lay_out(one, forwarding="nat", vip_by="static", timeouts=timeouts),

@@ -16,7 +16,7 @@ import pytest
 
 from loadgen.lab.lab import Lab, down, running
 from loadgen.lab.topology import file as topology_file
-from loadgen.lab.topology.layout import Counts, lay_out
+from loadgen.lab.topology.layout import HostCounts, lay_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,7 +122,7 @@ def test_status_tells_the_kernel_the_vips_and_the_weights(full: Lab) -> None:
 def test_six_vips_are_shared_by_three_directors_and_evenly_by_two_when_one_is_lost(
     make_ipvs_lab: MakeLab,
 ) -> None:
-    with make_ipvs_lab(lay_out(Counts(directors=3, vips=6))) as lab:
+    with make_ipvs_lab(lay_out(HostCounts(directors=3, vips=6))) as lab:
         held = vips_of(lab)
         assert {name: len(vips) for name, vips in held.items()} == {
             "bal01": 2,

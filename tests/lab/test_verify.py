@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from loadgen.lab.topology.layout import Counts, lay_out
+from loadgen.lab.topology.layout import HostCounts, lay_out
 
 if TYPE_CHECKING:
     from loadgen.lab.fixture import MakeLab
@@ -97,7 +97,7 @@ def test_a_large_table_under_load_is_sampled_and_said_to_be(
         "-o",
         str(tmp_path / "run"),
     )
-    counts = Counts(directors=1, servers=1)
+    counts = HostCounts(directors=1, servers=1)
     with make_ipvs_lab(lay_out(counts, vip_by="static")) as lab:
         load = begin(lab, tmp_path, *burst, *flags)
         deadline_s = time.monotonic() + LOAD_S / 2

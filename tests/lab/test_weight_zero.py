@@ -22,7 +22,7 @@ import pytest
 from analyzer.ipvs.states import Timeouts
 from loadgen.lab.faults.changes import set_weight
 from loadgen.lab.lab import Lab
-from loadgen.lab.topology.layout import Counts, lay_out
+from loadgen.lab.topology.layout import HostCounts, lay_out
 
 pytestmark = pytest.mark.alone
 
@@ -72,7 +72,7 @@ def ran(lab_prefix: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
 
     def through(forwarding: str) -> Ran:
         layout = lay_out(
-            Counts(directors=1, servers=2),
+            HostCounts(directors=1, servers=2),
             forwarding=forwarding,
             vip_by="static",
             timeouts=Timeouts(tcpfin_s=TCPFIN_S),

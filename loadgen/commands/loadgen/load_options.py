@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from analyzer.forecast.closings import Close
     from analyzer.forecast.lifetimes import Arrivals
-    from loadgen.load.destination import Destination, Family, NameOverrides
+    from loadgen.load.destination import Family, LoadDestination, NameOverrides
     from loadgen.load.engines.abilities import Choice
     from loadgen.load.hold import Hold
     from loadgen.load.plan import (
@@ -288,7 +288,7 @@ def _arrivals(options: LoadOptions) -> ClosedModel | OpenModel:
     )
 
 
-def _request(options: LoadOptions, destination: Destination) -> Request:
+def _request(options: LoadOptions, destination: LoadDestination) -> Request:
     from loadgen.errors import UsageProblem
     from loadgen.load.plan import Request
 

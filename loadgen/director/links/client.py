@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from analyzer.ipvs.states import Timeouts
     from analyzer.ipvs.table_status import TableStatus
     from loadgen.director.links.link import Link
-    from loadgen.director.links.shell import Answer
+    from loadgen.director.links.shell import ShellAnswer
     from loadgen.director.polling.counters import Counters, ServerKey
     from loadgen.director.settings import DirectorSettings
 
@@ -121,7 +121,7 @@ class DirectorClient:
         """Let go of it."""
         await self._shell.close()
 
-    async def ask(self, script: str, *, timeout_s: float) -> Answer:
+    async def ask(self, script: str, *, timeout_s: float) -> ShellAnswer:
         """Run a line of shell there.
 
         Raises:
@@ -209,7 +209,7 @@ class DirectorClient:
         answer = await self.ask(set_timeouts(timeouts), timeout_s=timeout_s)
         return last_line(answer.text)
 
-    async def _look_by_sed(self, what: What, timeout_s: float) -> Answer:
+    async def _look_by_sed(self, what: What, timeout_s: float) -> ShellAnswer:
         if not self._in_sed:
             # the shell reads ahead: it must have begun the sed before more is said
             start = f"echo {self._shell.mark}; {_sed_program(self._shell.mark)}\n"
@@ -233,10 +233,10 @@ class DirectorClient:
         cpu_s = None if None in used else (used[1] or 0) - (used[0] or 0)
         return self._look_of(answer, _gunzipped(answer.content), cpu_s)
 
-    def _read(self, answer: Answer) -> Snapshot:
+    def _read(self, answer: ShellAnswer) -> Snapshot:
         return self._look_of(answer, answer.text, None)
 
-    def _look_of(self, answer: Answer, text: str, cpu_s: float | None) -> Snapshot:
+    def _look_of(self, answer: ShellAnswer, text: str, cpu_s: float | None) -> Snapshot:
         split = parse_uptime(text)
         if split is None:
             raise LinkLost(f"{self.link.spec}: /proc/uptime is not what it should be")

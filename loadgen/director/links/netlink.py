@@ -114,7 +114,7 @@ class _Message(genlmsg):  # type: ignore[misc]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Counted:
+class ServicesWithCounters:
     """Services with their real servers, and these' counters."""
 
     table: ServiceTable
@@ -146,7 +146,7 @@ class Netlink:
         with contextlib.suppress(OSError):
             self._socket.close()
 
-    def services(self) -> Counted:
+    def services(self) -> ServicesWithCounters:
         """Every service, its real servers and their counters.
 
         Raises:
@@ -160,7 +160,7 @@ class Netlink:
             services.append(service[0])
             counters |= service[1]
         table = ServiceTable(conn_tab_size=None, services=tuple(services), warnings=())
-        return Counted(table=table, counters=counters)
+        return ServicesWithCounters(table=table, counters=counters)
 
     def timeouts(self) -> Timeouts:
         """The three timeouts that ``ipvsadm --set`` changes.

@@ -35,7 +35,7 @@ class LinkLost(LoadgenError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class ShellAnswer:
     """What a director said, and when it was asked and had answered; Unix ns, our clock."""
 
     content: bytes
@@ -94,7 +94,7 @@ class Shell:
         self._buffer = b""
         await self.ask(_FIRST, timeout_s=CONNECT_TIMEOUT_S)
 
-    async def ask(self, script: str, *, timeout_s: float) -> Answer:
+    async def ask(self, script: str, *, timeout_s: float) -> ShellAnswer:
         """Run one line of shell there and take what it prints.
 
         Raises:
@@ -104,7 +104,7 @@ class Shell:
         marking = f"echo {self.mark[:1]}''{self.mark[1:]}"
         return await self.send(f"{script}\n{marking}\n", timeout_s=timeout_s)
 
-    async def send(self, lines: str, *, timeout_s: float) -> Answer:
+    async def send(self, lines: str, *, timeout_s: float) -> ShellAnswer:
         """Write lines to what reads there, and take what it prints until it prints the mark.
 
         Raises:
@@ -129,7 +129,7 @@ class Shell:
             complaint = await self._complaint(process)
             await self.close()
             raise LinkLost(f"{self.link.spec}: {complaint}") from None
-        return Answer(content=content, asked_ns=asked_ns, answered_ns=time.time_ns())
+        return ShellAnswer(content=content, asked_ns=asked_ns, answered_ns=time.time_ns())
 
     async def close(self) -> None:
         """End the remote shell, if it has not ended already."""

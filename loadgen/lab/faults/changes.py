@@ -18,7 +18,7 @@ from loadgen.lab.topology.model import INTERFACE, Role, namespace, port_name
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from loadgen.lab.faults.events import Event
+    from loadgen.lab.faults.events import LabEvent
     from loadgen.lab.lab import Lab
     from loadgen.lab.topology.model import Host
 
@@ -50,7 +50,7 @@ class Shape:
         return bool(self.delay_s or self.loss)
 
 
-def set_weight(lab: Lab, server: str, weight: int) -> Event:
+def set_weight(lab: Lab, server: str, weight: int) -> LabEvent:
     """Give a real server another weight on every running director; a reboot keeps it.
 
     Raises:
@@ -67,7 +67,7 @@ def set_weight(lab: Lab, server: str, weight: int) -> Event:
         return recorded(lab, server, "weight", lambda: _set_weight(lab, server, weight))
 
 
-def shape(lab: Lab, host_name: str, kind: str, **change: float | None) -> Event:
+def shape(lab: Lab, host_name: str, kind: str, **change: float | None) -> LabEvent:
     """Change one thing about a host's link; the others stay.
 
     Raises:

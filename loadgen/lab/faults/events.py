@@ -21,7 +21,7 @@ FILE_NAME = "events.jsonl"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class LabEvent:
     """One line."""
 
     at: int  # Unix nanoseconds, this machine's clock
@@ -35,7 +35,7 @@ def path(lab_name: str) -> Path:
     return state.directory(lab_name) / FILE_NAME
 
 
-def append(lab_name: str, event: Event) -> None:
+def append(lab_name: str, event: LabEvent) -> None:
     """Add a line, whole: a single write of less than a page at the end of the file."""
     line = json.dumps(asdict(event)).encode() + b"\n"
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
@@ -46,11 +46,11 @@ def append(lab_name: str, event: Event) -> None:
         os.close(descriptor)
 
 
-def read(lab_name: str) -> list[Event]:
+def read(lab_name: str) -> list[LabEvent]:
     """Every event since the lab came up; a line that is not yet whole is left out."""
     try:
         text = path(lab_name).read_text()
     except FileNotFoundError:
         return []
     whole = text[: text.rfind("\n") + 1]
-    return [Event(**json.loads(line)) for line in whole.splitlines()]
+    return [LabEvent(**json.loads(line)) for line in whole.splitlines()]

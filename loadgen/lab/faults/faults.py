@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from loadgen.errors import RunFailed, UsageProblem
 from loadgen.lab import state
 from loadgen.lab.faults import events
-from loadgen.lab.faults.events import Event
+from loadgen.lab.faults.events import LabEvent
 from loadgen.lab.hosts import control, nginx
 from loadgen.lab.hosts.machine import ended_early, reap, start
 from loadgen.lab.system import netns, wiring
@@ -41,7 +41,7 @@ KEEPALIVED_KILL = "kill_keepalived"
 NGINX_STOP = "stop_nginx"
 
 
-def inflict(lab: Lab, host_name: str, kind: str) -> Event:
+def inflict(lab: Lab, host_name: str, kind: str) -> LabEvent:
     """Do a fault to a host of a running lab, and write it down.
 
     Raises:
@@ -57,12 +57,12 @@ def inflict(lab: Lab, host_name: str, kind: str) -> Event:
         return recorded(lab, host.name, kind, lambda: FAULTS[kind](lab, host))
 
 
-def recorded(lab: Lab, host_name: str, kind: str, act: Callable[[], str | None]) -> Event:
+def recorded(lab: Lab, host_name: str, kind: str, act: Callable[[], str | None]) -> LabEvent:
     """Act, and write down when the order was given, how long it took and what it said."""
     at_ns, began_s = time.time_ns(), time.monotonic()
     detail = act()
     took = f"done in {(time.monotonic() - began_s) * 1000:.0f} ms"
-    event = Event(
+    event = LabEvent(
         at=at_ns, host=host_name, kind=kind, detail=f"{detail}, {took}" if detail else took
     )
     events.append(lab.name, event)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Sequence
 
-    from loadgen.lab.faults.events import Event
+    from loadgen.lab.faults.events import LabEvent
     from loadgen.lab.lab import Lab
 
 
@@ -51,39 +51,39 @@ class LabHost:
         """The command line that runs ``argv`` there, for ``subprocess.Popen``."""
         return self.lab.command(self.name, argv)
 
-    def fault(self, kind: str) -> Event:
+    def fault(self, kind: str) -> LabEvent:
         """Do a fault by its name, such as ``link-down``."""
         return inflict(self.lab, self.name, kind)
 
-    def link_down(self) -> Event:
+    def link_down(self) -> LabEvent:
         """Take its interface down, as an operator would: the host notices."""
         return self.fault("link-down")
 
-    def link_up(self) -> Event:
+    def link_up(self) -> LabEvent:
         """Take its interface up again."""
         return self.fault("link-up")
 
-    def unplug(self) -> Event:
+    def unplug(self) -> LabEvent:
         """Take its port off the bridge, without a link-down event anywhere."""
         return self.fault("unplug")
 
-    def replug(self) -> Event:
+    def replug(self) -> LabEvent:
         """Put its port back."""
         return self.fault("replug")
 
-    def delay(self, seconds: float | None) -> Event:
+    def delay(self, seconds: float | None) -> LabEvent:
         """Delay what it sends; None or 0 ends it."""
         return changes.shape(self.lab, self.name, "delay", delay_s=seconds or None)
 
-    def loss(self, share: float | None) -> Event:
+    def loss(self, share: float | None) -> LabEvent:
         """Lose a share (0 to 1) of what it sends; None or 0 ends it."""
         return changes.shape(self.lab, self.name, "loss", loss=share or None)
 
-    def rate(self, bits_per_s: float | None) -> Event:
+    def rate(self, bits_per_s: float | None) -> LabEvent:
         """Limit its link in both directions; None or 0 ends it."""
         return changes.shape(self.lab, self.name, "rate", rate_bps=bits_per_s or None)
 
-    def inward_rate(self, bits_per_s: float | None) -> Event:
+    def inward_rate(self, bits_per_s: float | None) -> LabEvent:
         """Limit what it receives, and let it send as it likes; None or 0 ends it."""
         return changes.shape(self.lab, self.name, "inward-rate", inward_bps=bits_per_s or None)
 
@@ -91,11 +91,11 @@ class LabHost:
 class LabMachine(LabHost):
     """A host that is a process of its own, so that it can crash."""
 
-    def crash(self) -> Event:
+    def crash(self) -> LabEvent:
         """End it without a word."""
         return self.fault("crash")
 
-    def boot(self) -> Event:
+    def boot(self) -> LabEvent:
         """Start it again after a crash; it has booted when this returns."""
         return self.fault("boot")
 
@@ -103,15 +103,15 @@ class LabMachine(LabHost):
 class Director(LabMachine):
     """A host whose kernel runs IPVS."""
 
-    def keepalived_stop(self) -> Event:
+    def keepalived_stop(self) -> LabEvent:
         """End keepalived by SIGTERM: it says goodbye."""
         return self.fault("keepalived-stop")
 
-    def keepalived_start(self) -> Event:
+    def keepalived_start(self) -> LabEvent:
         """Start keepalived again."""
         return self.fault("keepalived-start")
 
-    def keepalived_kill(self) -> Event:
+    def keepalived_kill(self) -> LabEvent:
         """End keepalived by SIGKILL: the VIP stays, and no priority 0 is sent."""
         return self.fault("keepalived-kill")
 
@@ -131,14 +131,14 @@ class Director(LabMachine):
 class Server(LabMachine):
     """A real server; crash and boot are for those with a kernel of their own (tun)."""
 
-    def nginx_stop(self) -> Event:
+    def nginx_stop(self) -> LabEvent:
         """End its nginx."""
         return self.fault("nginx-stop")
 
-    def nginx_start(self) -> Event:
+    def nginx_start(self) -> LabEvent:
         """Start its nginx again."""
         return self.fault("nginx-start")
 
-    def set_weight(self, weight: int) -> Event:
+    def set_weight(self, weight: int) -> LabEvent:
         """Its weight on every director."""
         return changes.set_weight(self.lab, self.name, weight)

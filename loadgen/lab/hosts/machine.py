@@ -27,7 +27,7 @@ GAVE_UP = "loadgen-lab: "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
+class HostProcess:
     """All that one host's process is started with.
 
     Attributes:
@@ -63,7 +63,7 @@ class Machine:
         return self.share / "ready"
 
 
-def prepare_share(machine: Machine, files: dict[str, str]) -> None:
+def prepare_share(machine: HostProcess, files: dict[str, str]) -> None:
     """Write the share: the host's settings, the lab's host key, who may log in, its scripts."""
     machine.share.mkdir()
     for name, content in files.items():
@@ -79,7 +79,7 @@ def prepare_share(machine: Machine, files: dict[str, str]) -> None:
     os.mkfifo(machine.orders, 0o600)
 
 
-def start(machine: Machine) -> Process:
+def start(machine: HostProcess) -> Process:
     """Start it in a session of its own, so that a Ctrl-C in the terminal passes it by.
 
     Not by ``subprocess``: the process outlives this one, and nobody waits for it. Its standard
@@ -106,7 +106,7 @@ def start(machine: Machine) -> Process:
     return process
 
 
-def ended_early(machine: Machine) -> RunFailed:
+def ended_early(machine: HostProcess) -> RunFailed:
     """The error of a host whose process has ended, with the last lines of its console.
 
     If its script gave up, its reason; the kernel's last lines after it explain nothing.
@@ -123,7 +123,7 @@ def ended_early(machine: Machine) -> RunFailed:
     return RunFailed(f"{machine.host_name}: {program} ended: {one_line(text, last=last)}")
 
 
-def keep_console_log(machine: Machine) -> list[str] | None:
+def keep_console_log(machine: HostProcess) -> list[str] | None:
     """Copy a console's log to where it outlives the lab.
 
     Returns:
@@ -153,7 +153,7 @@ def reap(process: Process) -> None:
         os.waitpid(process.pid, os.WNOHANG)
 
 
-def _environment(machine: Machine) -> dict[str, str]:
+def _environment(machine: HostProcess) -> dict[str, str]:
     return {
         "PATH": search_path(),
         "HOME": str(machine.directory),

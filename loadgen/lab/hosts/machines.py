@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from loadgen.errors import RunFailed
 from loadgen.lab import state
 from loadgen.lab.hosts import guest, nginx
-from loadgen.lab.hosts.machine import HERE, Machine
+from loadgen.lab.hosts.machine import HERE, HostProcess
 from loadgen.lab.kernels import hostkernel, images, uml
 from loadgen.lab.system import netns, wiring
 from loadgen.lab.system.programs import environment, run_program, search_path
@@ -57,9 +57,9 @@ class Machines:
         """The hosts that are mere namespaces: clients, and real servers in dr and nat."""
         return [host for host in self.topology.hosts if not self.topology.has_sshd(host)]
 
-    def machine(self, host: Host) -> Machine:
+    def machine(self, host: Host) -> HostProcess:
         """What a host's process is started with."""
-        return Machine(
+        return HostProcess(
             lab_name=self.name,
             host_name=host.name,
             directory=self.directory,

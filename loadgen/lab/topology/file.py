@@ -79,7 +79,7 @@ def from_toml(text: str) -> Topology:
         settings["timeouts"] = _timeouts(values["timeouts"])
     if "sysctl" in values:
         settings["sysctls"] = _sysctls(values["sysctl"])
-    counts = layout.Counts(
+    counts = layout.HostCounts(
         **{name: _count(values[name], name) for name in LISTED if name in values}
     )
     made = _with_hosts(layout.usual(counts, **settings), values)

@@ -21,7 +21,7 @@ PRIORITIES = (200, 150, 100, 50, 25)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
+class HostCounts:
     """How many hosts of each kind, and VIPs."""
 
     directors: int = 2
@@ -31,7 +31,7 @@ class Counts:
 
 
 def lay_out(
-    counts: Counts = Counts(),
+    counts: HostCounts = HostCounts(),
     *,
     weights: Sequence[int] | None = None,
     plan: Sequence[Sequence[str]] | None = None,
@@ -54,7 +54,7 @@ def lay_out(
 
 
 def usual(
-    counts: Counts,
+    counts: HostCounts,
     *,
     weights: Sequence[int] | None = None,
     plan: Sequence[Sequence[str]] | None = None,
@@ -91,7 +91,7 @@ def with_kernel_image(topology: Topology, text: str) -> Topology:
 
 
 def check_counts(
-    counts: Counts, weights: Sequence[int] | None, plan: Sequence[Sequence[str]] | None
+    counts: HostCounts, weights: Sequence[int] | None, plan: Sequence[Sequence[str]] | None
 ) -> None:
     """Refuse numbers that are out of bounds, and lists that do not fit them.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from analyzer.client.causes import NEIGHBOUR
 from loadgen.load.engines.rows import Row, columns_of
-from loadgen.load.engines.sources import Sources
+from loadgen.load.engines.sources import SourcePorts
 from loadgen.load.engines.tally import Tally
 from loadgen.load.engines.workers import Workers
 from loadgen.load.neighbour import neighbour_state
@@ -43,7 +43,7 @@ class Burst(Background):
         first: int = 0,
     ) -> None:
         self.ended = asyncio.Event()
-        self.sources = Sources()
+        self.sources = SourcePorts()
         self.tally = Tally()
         self.followers: list[Callable[[Block], object]] = []
         self._plan = plan

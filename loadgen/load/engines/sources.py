@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _BYTES = 65536 // 8
 
 
-class Sources:
+class SourcePorts:
     """A set of (address, port); 8 KiB for each address."""
 
     def __init__(self) -> None:

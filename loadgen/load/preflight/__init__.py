@@ -4,14 +4,14 @@
 line for each thing that may run out; ``ports`` are its first two lines.
 """
 
-from loadgen.load.preflight.facts import Host, Line, Table, read_host
+from loadgen.load.preflight.facts import DirectorTable, HostLimits, PreflightLine, read_host
 from loadgen.load.preflight.means import check_consent, check_means
 from loadgen.load.preflight.table import as_text, preflight
 
 __all__ = [
-    "Host",
-    "Line",
-    "Table",
+    "DirectorTable",
+    "HostLimits",
+    "PreflightLine",
     "as_text",
     "check_consent",
     "check_means",

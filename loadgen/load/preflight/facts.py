@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Host:
+class HostLimits:
     """This machine, or the namespace that the burst is sent from; None for what has no file here.
 
     Attributes:
@@ -27,7 +27,7 @@ class Host:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
+class DirectorTable:
     """A director's connection table.
 
     Attributes:
@@ -44,7 +44,7 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class PreflightLine:
     """One line of the preflight's table.
 
     Attributes:
@@ -56,7 +56,7 @@ class Line:
     doubt: str | None = None
 
 
-def read_host() -> Host:
+def read_host() -> HostLimits:
     """The facts of the machine and of the network namespace that we stand in."""
     first, last = (_read("net/ipv4/ip_local_port_range") or "32768 60999").split()
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -64,7 +64,7 @@ def read_host() -> Host:
         _number("net/netfilter/nf_conntrack_count"),
         _number("net/netfilter/nf_conntrack_max"),
     )
-    return Host(
+    return HostLimits(
         ports=int(last) - int(first) + 1,
         tw_reuse=_number("net/ipv4/tcp_tw_reuse"),
         files=files,

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from analyzer.forecast.closings import CLOSINGS
 from analyzer.forecast.lifetimes import CLIENT_TIME_WAIT_S
 from loadgen.load.engines.packets.ports import PORTS as PACKETS_PORTS
-from loadgen.load.preflight.facts import Line
+from loadgen.load.preflight.facts import PreflightLine
 
 if TYPE_CHECKING:
     from loadgen.load.plan import LoadPlan
-    from loadgen.load.preflight.facts import Host, Table
+    from loadgen.load.preflight.facts import DirectorTable, HostLimits
 
 _WHAT = "source ports"
 _KEEP_THEIRS = frozenset(kind for kind, way in CLOSINGS.items() if way.stays_open)
@@ -20,21 +20,21 @@ _IN_TIME_WAIT = {kind for kind, way in CLOSINGS.items() if way.port == "time-wai
 _REUSE_AFTER_S = 1.0  # tcp_tw_reuse: a TIME_WAIT port may go out again after a second
 
 
-def _ports(plan: LoadPlan, host: Host) -> int:
+def _ports(plan: LoadPlan, host: HostLimits) -> int:
     """Source ports of one address; the packets engine has its own, whatever the kernel has."""
     return PACKETS_PORTS if plan.engine == "packets" else host.ports
 
 
-def _pairs(plan: LoadPlan, host: Host) -> int:
+def _pairs(plan: LoadPlan, host: HostLimits) -> int:
     return _ports(plan, host) * max(len(plan.sources), 1)
 
 
-def _ports_text(plan: LoadPlan, host: Host) -> str:
+def _ports_text(plan: LoadPlan, host: HostLimits) -> str:
     addresses = max(len(plan.sources), 1)
     return f"{addresses:,} address{'es' if addresses > 1 else ''} x {_ports(plan, host):,} ports"
 
 
-def _held_s(plan: LoadPlan, host: Host) -> float:
+def _held_s(plan: LoadPlan, host: HostLimits) -> float:
     """How long our own kernel keeps the port of a connection that has ended."""
     if plan.datagram is not None or not _IN_TIME_WAIT & set(plan.closing.kinds):
         return 0  # whoever closes second keeps nothing
@@ -43,30 +43,32 @@ def _held_s(plan: LoadPlan, host: Host) -> float:
     return _REUSE_AFTER_S if reused else CLIENT_TIME_WAIT_S
 
 
-def source_ports(plan: LoadPlan, host: Host) -> Line:
+def source_ports(plan: LoadPlan, host: HostLimits) -> PreflightLine:
     """What the client's addresses and ports can hold."""
     if plan.engine == "packets":
         return _own_ports(plan, host)
     held_s = _held_s(plan, host)
     if held_s:
         return _held_ports(plan, host, held_s, "in TIME_WAIT")
-    return Line(what=_WHAT, here=f"{_ports_text(plan, host)}: none is held after its close")
+    return PreflightLine(
+        what=_WHAT, here=f"{_ports_text(plan, host)}: none is held after its close"
+    )
 
 
-def _own_ports(plan: LoadPlan, host: Host) -> Line:
+def _own_ports(plan: LoadPlan, host: HostLimits) -> PreflightLine:
     """No kernel holds them: a port goes out again after all others, or when it has rested."""
     pairs, expected = _pairs(plan, host), plan.expected_requests
     if _KEEP_THEIRS & set(plan.closing.kinds) and expected is not None and expected > pairs:
         doubt = f"{expected:,} are asked for, and some are not given back"
-        return Line(what=_WHAT, here=_ports_text(plan, host), doubt=doubt)
+        return PreflightLine(what=_WHAT, here=_ports_text(plan, host), doubt=doubt)
     if plan.port_reuse_s:
         return _held_ports(plan, host, plan.port_reuse_s, "by --port-reuse")
     again = "after all others" if plan.port_reuse_s is None else "as soon as it is free"
     here = f"{_ports_text(plan, host)} of its own: each goes out again {again}"
-    return Line(what=_WHAT, here=here)
+    return PreflightLine(what=_WHAT, here=here)
 
 
-def _held_ports(plan: LoadPlan, host: Host, held_s: float, why: str) -> Line:
+def _held_ports(plan: LoadPlan, host: HostLimits, held_s: float, why: str) -> PreflightLine:
     """The rate that ports can hold of which each rests for a while."""
     pairs = _pairs(plan, host)
     per_s = pairs / held_s
@@ -78,10 +80,10 @@ def _held_ports(plan: LoadPlan, host: Host, held_s: float, why: str) -> Line:
             doubt = f"{wanted_per_s:,.0f}/s are asked for"
         elif wanted_per_s is None and expected is not None:
             doubt = f"{expected:,} connections as fast as they go may use up all"
-    return Line(what=_WHAT, here=f"{_ports_text(plan, host)}: {rate}", doubt=doubt)
+    return PreflightLine(what=_WHAT, here=f"{_ports_text(plan, host)}: {rate}", doubt=doubt)
 
 
-def entry_ports(plan: LoadPlan, host: Host, table: Table) -> Line:
+def entry_ports(plan: LoadPlan, host: HostLimits, table: DirectorTable) -> PreflightLine:
     """Whether a port comes back to a director that still has its last entry."""
     pairs, rest_s = _pairs(plan, host), plan.port_reuse_s
     per_s = pairs / table.lifetime_s
@@ -94,7 +96,7 @@ def entry_ports(plan: LoadPlan, host: Host, table: Table) -> Line:
     else:
         here = f"ports come back after {rest_s:g} s"
         reused = rest_s < table.lifetime_s
-    return Line(
+    return PreflightLine(
         what=f"entries on {table.director}",
         here=f"{here} while entries live {table.lifetime_s:.0f} s",
         doubt="ports come back while their entries live: port reuse" if reused else None,

@@ -152,7 +152,7 @@ def wanted_topology(options: dict[str, Any]) -> Topology | None:
 
 
 def _from_flags(options: dict[str, Any], given: set[str]) -> Topology:
-    from loadgen.lab.topology.layout import Counts, lay_out, with_kernel_image
+    from loadgen.lab.topology.layout import HostCounts, lay_out, with_kernel_image
     from loadgen.lab.topology.model import Kernel
 
     chosen = {key: value for key, value in options.items() if key in given}
@@ -164,7 +164,7 @@ def _from_flags(options: dict[str, Any], given: set[str]) -> Topology:
         chosen["kernel"] = Kernel(chosen["kernel"])
     if chosen.pop("udp", False):
         chosen["udp_port"] = ECHO_PORT
-    made = lay_out(Counts(**counts), **chosen)
+    made = lay_out(HostCounts(**counts), **chosen)
     return made if image is None else with_kernel_image(made, image)
 
 

@@ -80,7 +80,7 @@ class Attempt:
     sock: socket.socket | None = None
 
 
-class Answer(ResponseHandler):
+class TimedResponseHandler(ResponseHandler):
     """aiohttp's protocol; it notes when bytes come, not when a task is woken to look at them.
 
     Attributes:
@@ -133,7 +133,7 @@ class Connector:
         """
         began_s = self._loop.time()
         attempt.started = time.time_ns()
-        answer = Answer(self._loop)
+        answer = TimedResponseHandler(self._loop)
         try:
             async with asyncio.timeout_at(began_s + self._connect_timeout_s) as limit:
                 transport = await self._open(attempt, answer)
@@ -148,7 +148,7 @@ class Connector:
             attempt.first_byte = answer.first_ns
             answer.close()
 
-    async def _open(self, attempt: Attempt, answer: Answer) -> asyncio.Transport:
+    async def _open(self, attempt: Attempt, answer: TimedResponseHandler) -> asyncio.Transport:
         plan = self._plan
         sock = socket.socket(self._family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         attempt.sock = sock
@@ -168,7 +168,7 @@ class Connector:
             plain.start(answer)
         return transport
 
-    async def _secure(self, attempt: Attempt, answer: Answer) -> asyncio.Transport:
+    async def _secure(self, attempt: Attempt, answer: TimedResponseHandler) -> asyncio.Transport:
         """TLS is the event loop's, which closes the handle that it is given: we keep another."""
         theirs = attempt.sock
         assert theirs is not None
@@ -190,7 +190,7 @@ class Connector:
         server_closes = attempt.close == "server"
         return request_bytes(self._plan, server_closes=server_closes, path=attempt.path)
 
-    async def _read(self, attempt: Attempt, answer: Answer) -> None:
+    async def _read(self, attempt: Attempt, answer: TimedResponseHandler) -> None:
         head, body = await answer.read()
         while head.code < 200 and head.code != _SWITCHING_PROTOCOLS:
             head, body = await answer.read()

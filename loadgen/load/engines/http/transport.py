@@ -135,10 +135,10 @@ class PlainTransport(asyncio.Transport):
             return
         self._send(data)
         if self._unsent:
-            self._told.pause_writing()
+            self._connected_protocol.pause_writing()
 
     @property
-    def _told(self) -> asyncio.Protocol:
+    def _connected_protocol(self) -> asyncio.Protocol:
         assert self._protocol is not None
         return self._protocol
 
@@ -151,7 +151,7 @@ class PlainTransport(asyncio.Transport):
         if self._unsent and mask & select.EPOLLOUT and not self._closing:
             self._send(self._unsent)
             if not self._unsent:
-                self._told.resume_writing()
+                self._connected_protocol.resume_writing()
         if mask & _READABLE:
             self._read(ends=bool(mask & select.EPOLLRDHUP))
 
@@ -175,10 +175,10 @@ class PlainTransport(asyncio.Transport):
                     self._let_go(error)
                 return
             if not data:
-                self._told.eof_received()
+                self._connected_protocol.eof_received()
                 self._let_go(None)
                 return
-            self._told.data_received(data)
+            self._connected_protocol.data_received(data)
             if len(data) < _PIECE_BYTES and not ends:
                 return
 
@@ -186,4 +186,4 @@ class PlainTransport(asyncio.Transport):
         if not self._closing:
             self._closing = True
             self._edges.ignore(self._handle)
-            self._loop.call_soon(self._told.connection_lost, error)
+            self._loop.call_soon(self._connected_protocol.connection_lost, error)

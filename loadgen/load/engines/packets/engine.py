@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from loadgen.errors import RunFailed
-from loadgen.load.engines.packets.machine import Machine
+from loadgen.load.engines.packets.machine import PlanConnections
 from loadgen.load.engines.packets.ports import FIRST_PORT, PORTS
 from loadgen.load.engines.packets.tcp.script import Segment
 from loadgen.load.engines.packets.wire.egress import find_egress
@@ -70,7 +70,7 @@ class Sender:
         }
         vip = (plan.target.vip, plan.target.port)
         self._templates = Templates(vip, plan.sources, (mac, egress.mac), payloads)
-        self._machine = Machine(
+        self._machine = PlanConnections(
             plan,
             [outlet.text(address) for address in plan.sources],
             self._templates.consumes,

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analyzer.forecast.closings import CLOSES
-from loadgen.load.engines.packets.tcp.answers import Answers
+from loadgen.load.engines.packets.tcp.answers import ResponseReader
 from loadgen.load.engines.packets.tcp.connections import UNTOLD
 from loadgen.load.engines.packets.tcp.receiver import Receiver
-from loadgen.load.engines.packets.tcp.script import OVER, ConnectionState, Event, Segment
+from loadgen.load.engines.packets.tcp.script import OVER, ConnectionState, Segment, SegmentEvent
 from loadgen.load.engines.packets.tcp.segments import joined
 from loadgen.load.engines.packets.tcp.table import line_of
 from loadgen.load.engines.packets.tcp.transitions import COLUMN, Transitions
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from loadgen.load.engines.packets.tcp.connections import Ints, UInt32s
-    from loadgen.load.engines.packets.tcp.segments import Out, Seen
-    from loadgen.load.engines.packets.tcp.transitions import Counts
+    from loadgen.load.engines.packets.tcp.segments import Out, ReceivedSegments
+    from loadgen.load.engines.packets.tcp.transitions import LossCounts
     from loadgen.load.plan import LoadPlan
 
 FIRST_RTO_NS = 1_000_000_000  # RFC 6298, 2.1
 _SEQUENCE_NS_BITS = 12  # a new first number every 4 microseconds (RFC 9293, 3.4.1)
 
 # looked up once: a member of an enumeration costs more to name than a small array to add up
-_SYN, _RST, _TIME_UP = int(Segment.SYN), int(Segment.RST), int(Event.TIME_UP)
+_SYN, _RST, _TIME_UP = int(Segment.SYN), int(Segment.RST), int(SegmentEvent.TIME_UP)
 _UNKNOWN: dict[str, Any] = dict.fromkeys(Row._fields, NONE)
 _BEGIN = line_of(np.arange(len(CLOSES)), ConnectionState.SYN_SENT)
 
 
-class Machine:
+class PlanConnections:
     """The connections of one plan.
 
     Args:
@@ -54,7 +54,7 @@ class Machine:
         text: Callable[[str], int],
         first_port: int,
     ) -> None:
-        answers = Answers(heads=plan.request.method == "HEAD")
+        answers = ResponseReader(heads=plan.request.method == "HEAD")
         self._transitions = Transitions(plan, len(sources), consumes, first_port, answers, text)
         self._receiver = Receiver(self._transitions, answers)
         self._all = self._transitions.all
@@ -79,7 +79,7 @@ class Machine:
         return self._all.left
 
     @property
-    def counts(self) -> Counts:
+    def counts(self) -> LossCounts:
         """What was lost."""
         return self._transitions.counts
 
@@ -115,7 +115,7 @@ class Machine:
         all_.line[slots] = _BEGIN[kinds]
         all_.nxt[slots] = now_ns >> _SEQUENCE_NS_BITS & 0xFFFFFFFF
         all_.rcv[slots] = 0
-        all_.told[slots] = UNTOLD
+        all_.framing[slots] = UNTOLD
         all_.noted[slots] = False
         all_.calm_rto[slots] = FIRST_RTO_NS
         all_.limit[slots] = now_ns + self._connect_ns
@@ -142,7 +142,7 @@ class Machine:
         places = self._bounds.searchsorted(numbers * GOLDEN % 1.0, side="right")
         return self._kinds[places]
 
-    def receive(self, seen: Seen, now_ns: int) -> int:
+    def receive(self, seen: ReceivedSegments, now_ns: int) -> int:
         """Take segments in; how many connections no sender waits for any more."""
         busy = self._transitions.busy
         self._receiver.receive(seen, now_ns)

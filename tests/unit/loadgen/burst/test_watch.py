@@ -16,7 +16,7 @@ from analyzer.ipvs.states import Timeouts
 from analyzer.ipvs.timers import TimerPhase
 from loadgen.burst import watch as watch_module
 from loadgen.burst.watch import DecayWatch, longest_decay_s
-from loadgen.load.engines.sources import Sources
+from loadgen.load.engines.sources import SourcePorts
 from loadgen.load.plan import ClosedModel, Closing, Datagram, LoadPlan, Target
 from tests.unit.loadgen.director.fakes import SERVICES
 
@@ -129,8 +129,8 @@ def entry(client_ip: str, client_port: int) -> Entry:
     )
 
 
-def sources(ports: range) -> Sources:
-    made = Sources()
+def sources(ports: range) -> SourcePorts:
+    made = SourcePorts()
     made.add(np.zeros(len(ports), np.int64), np.array(ports), ["10.0.0.9"])
     return made
 

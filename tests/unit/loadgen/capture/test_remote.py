@@ -17,7 +17,7 @@ from loadgen.capture.model import CapturePlan
 from loadgen.capture.remote import RemoteCapture
 from loadgen.capture.tell import NO_PACKETS
 from loadgen.director.links.link import Link, parse_link
-from loadgen.director.links.shell import Answer
+from loadgen.director.links.shell import ShellAnswer
 from loadgen.load.plan import Target
 from tests.unit.loadgen.wire import needs_root, packets_of
 
@@ -130,8 +130,8 @@ def test_what_is_no_capture_is_refused(tmp_path: Path) -> None:
     assert not ran.path.exists()
 
 
-def answer(asked_ns: int, answered_ns: int, text: str) -> Answer:
-    return Answer(content=text.encode(), asked_ns=asked_ns, answered_ns=answered_ns)
+def answer(asked_ns: int, answered_ns: int, text: str) -> ShellAnswer:
+    return ShellAnswer(content=text.encode(), asked_ns=asked_ns, answered_ns=answered_ns)
 
 
 def test_the_offset_is_by_the_quickest_answer_with_half_its_time_as_uncertainty() -> None:

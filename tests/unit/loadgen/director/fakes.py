@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from loadgen.director.links.client import DirectorClient
 from loadgen.director.links.link import parse_link
-from loadgen.director.links.shell import Answer, LinkLost, Shell
+from loadgen.director.links.shell import LinkLost, Shell, ShellAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,14 +60,14 @@ class FakeShell:
             self.refusals -= 1
             raise LinkLost("still gone")
 
-    async def ask(self, script: str, *, timeout_s: float) -> Answer:
+    async def ask(self, script: str, *, timeout_s: float) -> ShellAnswer:
         assert timeout_s > 0
         if self.lost_by in script:
             self.lost_by = NOTHING
             raise LinkLost("lost while it was asked aside")
         aside = next((said for word, said in self.asides.items() if word in script), None)
         if aside is not None:
-            return Answer(content=aside.encode(), asked_ns=0, answered_ns=0)
+            return ShellAnswer(content=aside.encode(), asked_ns=0, answered_ns=0)
         self.asked.append(script)
         if not self._texts:
             self.used_up.set()
@@ -77,7 +77,9 @@ class FakeShell:
             raise text
         asked_ns = time.time_ns()
         said = text(script) if callable(text) else text
-        return Answer(content=said.encode(), asked_ns=asked_ns, answered_ns=asked_ns + 2_000_000)
+        return ShellAnswer(
+            content=said.encode(), asked_ns=asked_ns, answered_ns=asked_ns + 2_000_000
+        )
 
     async def close(self) -> None:
         self.closed += 1

@@ -15,7 +15,7 @@ from analyzer.ipvs.states import Timeouts
 from loadgen.director import journal, timeouts, timeouts_change
 from loadgen.director.links.client import DirectorClient
 from loadgen.director.links.link import parse_link
-from loadgen.director.links.shell import Answer, LinkLost
+from loadgen.director.links.shell import LinkLost, ShellAnswer
 from loadgen.director.timeouts import due, put_back_left
 from loadgen.director.timeouts_change import TimeoutsChange
 from loadgen.errors import RunFailed, UsageProblem
@@ -61,9 +61,9 @@ class Director:
     async def close(self) -> None:
         return
 
-    async def ask(self, script: str, *, timeout_s: float) -> Answer:
+    async def ask(self, script: str, *, timeout_s: float) -> ShellAnswer:
         assert timeout_s > 0
-        return Answer(content=self._say(script).encode(), asked_ns=0, answered_ns=0)
+        return ShellAnswer(content=self._say(script).encode(), asked_ns=0, answered_ns=0)
 
     def _say(self, script: str) -> str:
         setting = re.search(r"ipvsadm --set (\d+) (\d+) (\d+) \|\|", script)

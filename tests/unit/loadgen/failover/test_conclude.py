@@ -36,7 +36,7 @@ def test_every_run_gets_its_page_and_all_have_one(folder: Path) -> None:
     assert [analysis.run for analysis in concluded.analyses] == [
         str(folder / run_name(number)) for number in range(2)
     ]
-    assert concluded.told.invalid == (1, 2)
+    assert concluded.summary.invalid == (1, 2)
     assert (folder / "run-002" / "report.html").is_file()
     html = (folder / "all of them.html").read_text()
     assert 'href="run-002/report.html"' in html

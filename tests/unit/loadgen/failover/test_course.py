@@ -12,7 +12,7 @@ import pytest
 
 from analyzer.recording.directory import MANIFEST, RecordingWriter
 from loadgen.errors import RunFailed, UsageProblem
-from loadgen.failover.course import Course, Hooks, Timing
+from loadgen.failover.course import FaultSchedule, Hooks, Timing
 from loadgen.failover.faults import CommandFault, command_fault
 from loadgen.session.run import run
 
@@ -46,9 +46,9 @@ class Noted:
         self.done.append("undo")
 
 
-def course(fault: Any, path: Path, timing: Timing = SHORT, hooks: Hooks = NOTHING) -> Course:
+def course(fault: Any, path: Path, timing: Timing = SHORT, hooks: Hooks = NOTHING) -> FaultSchedule:
     recording = RecordingWriter(path, {"failover": {"fault": fault.name}})
-    return Course(fault, timing, recording, lambda _: None, hooks)
+    return FaultSchedule(fault, timing, recording, lambda _: None, hooks)
 
 
 def told(path: Path) -> dict[str, Any]:

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from analyzer.analysis import analyse
 from analyzer.recording.directory import Recording
 from loadgen.lab.fixture import pytest_assertrepr_compare
-from loadgen.lab.trial import Measured, Run
+from loadgen.lab.trial import MeasuredTime, Run
 
 DATA = Path(__file__).parents[3] / "data"
 
 
-def measured(value_s: float, uncertainty_s: float = 0.1, granule_s: float = 0.64) -> Measured:
-    return Measured(
+def measured(value_s: float, uncertainty_s: float = 0.1, granule_s: float = 0.64) -> MeasuredTime:
+    return MeasuredTime(
         value_s=value_s,
         uncertainty_s=uncertainty_s,
         granule_s=granule_s,

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadgen.live.rates import FINEST_S, Rates
+from loadgen.live.rates import FINEST_S, RequestRates
 from loadgen.load.engines.rows import NONE, Row
 from reports.charts.traffic import BINS
 
@@ -29,7 +29,7 @@ def block(*ended: tuple[float | None, bool]) -> np.ndarray:
 
 
 def test_a_request_is_counted_where_it_ended() -> None:
-    rates = Rates(ZERO_NS)
+    rates = RequestRates(ZERO_NS)
     rates.add(block((0.1, False), (0.6, False), (0.7, True), (None, True)))
     counts = rates.counts()
     assert counts.edges_s.tolist() == [0, 0.25, 0.5, 0.75]
@@ -38,13 +38,13 @@ def test_a_request_is_counted_where_it_ended() -> None:
 
 
 def test_before_the_first_request_there_is_one_empty_bin() -> None:
-    counts = Rates(ZERO_NS).counts()
+    counts = RequestRates(ZERO_NS).counts()
     assert counts.answered.tolist() == counts.failed.tolist() == [0]
 
 
 @given(st.lists(st.tuples(st.floats(-5, 200_000), st.booleans()), max_size=60))
 def test_bins_stay_few_and_lose_nothing(ended: list[tuple[float, bool]]) -> None:
-    rates = Rates(ZERO_NS)
+    rates = RequestRates(ZERO_NS)
     for one in ended:
         rates.add(block(one))
     counts = rates.counts()
@@ -60,7 +60,7 @@ def test_bins_stay_few_and_lose_nothing(ended: list[tuple[float, bool]]) -> None
 
 def test_the_rate_of_late_is_taken_up_to_now() -> None:
     """100 a second for 10 s, and nothing since."""
-    rates = Rates(ZERO_NS)
+    rates = RequestRates(ZERO_NS)
     rates.add(block(*((0.005 + number / 100, False) for number in range(1000))))
     assert rates.now_per_s(10.0) == (100.0, 2.0)
     assert rates.now_per_s(11.0) == (50.0, 2.0)
@@ -68,13 +68,13 @@ def test_the_rate_of_late_is_taken_up_to_now() -> None:
 
 
 def test_few_requests_are_counted_over_a_longer_time_or_tell_no_rate() -> None:
-    rates = Rates(ZERO_NS)
+    rates = RequestRates(ZERO_NS)
     rates.add(block(*((0.05 + number / 5, False) for number in range(60))))  # 5 a second for 12 s
     assert rates.now_per_s(12.0) == (5.0, 8.0)
     assert rates.now_per_s(4.0) is None  # 20 requests
 
 
 def test_before_a_second_has_passed_there_is_no_rate() -> None:
-    rates = Rates(ZERO_NS)
+    rates = RequestRates(ZERO_NS)
     rates.add(block(*((number / 1000, False) for number in range(500))))
     assert rates.now_per_s(0.5) is None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from analyzer.ipvs.proc.formats import parse_services
 from loadgen.collect.view import HeldEntries
 from loadgen.live import seen as seen_module
-from loadgen.live.seen import KEPT_S, Seen
+from loadgen.live.seen import KEPT_S, RecentPolls
 from reports.charts.curves import gaps
 from tests.unit.loadgen.collect.builders_view import director, server
 
@@ -46,7 +46,7 @@ def polled(at_s: float, **inactive: int) -> Poller:
 
 
 def test_each_poll_is_a_point_of_each_real_servers_curve() -> None:
-    seen = Seen("bal01", 0)
+    seen = RecentPolls("bal01", 0)
     for poller in (polled(1, srv21=5, srv22=7), polled(1.25, srv21=6, srv22=7)):
         seen.look(poller)
         seen.look(poller)  # nothing new
@@ -60,21 +60,21 @@ def test_each_poll_is_a_point_of_each_real_servers_curve() -> None:
 
 
 def test_before_a_poll_nothing_is_known() -> None:
-    seen = Seen("bal01", 0)
+    seen = RecentPolls("bal01", 0)
     seen.look(cast("Poller", Polled(None)))
     assert seen.curves() == ()
     assert seen.peak is None
 
 
 def test_a_real_server_that_comes_later_has_no_point_before() -> None:
-    seen = Seen("bal01", 0)
+    seen = RecentPolls("bal01", 0)
     seen.look(polled(1, srv21=5))
     seen.look(polled(2, srv21=5, srv22=1))
     assert [curve.t_s.tolist() for curve in seen.curves()] == [[1, 2], [2]]
 
 
 def test_where_a_director_was_not_polled_its_curve_has_a_gap() -> None:
-    seen = Seen("bal01", 0)
+    seen = RecentPolls("bal01", 0)
     for at_s in (*range(10), *range(30, 40)):
         seen.look(polled(at_s, srv21=5))
     (curve,) = seen.curves()
@@ -85,7 +85,7 @@ def test_only_the_last_minutes_and_so_many_servers_are_kept(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(seen_module, "SERVERS", 2)
-    seen = Seen("bal01", 0)
+    seen = RecentPolls("bal01", 0)
     for at_s in (0.0, 1.0, KEPT_S + 0.5):
         seen.look(polled(at_s, srv21=5, srv22=1, srv23=9))
     assert [curve.t_s.tolist() for curve in seen.curves()] == [[1, KEPT_S + 0.5]] * 2
@@ -93,7 +93,7 @@ def test_only_the_last_minutes_and_so_many_servers_are_kept(
 
 
 def test_entries_are_counted_by_state_at_each_read_of_them() -> None:
-    seen = Seen("bal01", 0)
+    seen = RecentPolls("bal01", 0)
 
     def read(at_s: float, **states: int) -> Any:
         held = HeldEntries(states=states, oldest_ends_ns=None)

@@ -9,9 +9,9 @@ import pytest
 
 from analyzer.results import Event
 from loadgen.collect.view import HeldEntries, View
-from loadgen.live.rates import Rates
-from loadgen.live.seen import Seen
-from loadgen.live.snapshot import Sending, told
+from loadgen.live.rates import RequestRates
+from loadgen.live.seen import RecentPolls
+from loadgen.live.snapshot import Sending, live_run
 from loadgen.live.table import rows
 from loadgen.load.engines.tally import Tally
 from tests.unit.loadgen.collect.builders_view import NOW_NS, NS, director, server, view
@@ -25,7 +25,7 @@ EVENT = Event(t_s=1.0, host="bal01", kind="link-lost", detail="cut")
 
 def run(what: View, **changed: Any) -> LiveRun:
     values: dict[str, Any] = {"seen": (), "events": (), "sending": None, "now_s": 10.0}
-    return told("Watching", what, **values | changed)
+    return live_run("Watching", what, **values | changed)
 
 
 def headline(what: LiveRun, label: str) -> Headline:
@@ -111,7 +111,7 @@ def test_failures_are_told_by_what_they_say() -> None:
     tally = Tally()
     tally.ended = 1200
     tally.errors.update({"connection refused": 3, "timeout": 1})
-    sending = Sending(tally=tally, rates=Rates(0), planned=2000)
+    sending = Sending(tally=tally, rates=RequestRates(0), planned=2000)
     sent = headline(run(view(), sending=sending), "Requests ended")
     assert sent.value == "1,200"
     assert sent.alarming
@@ -120,4 +120,4 @@ def test_failures_are_told_by_what_they_say() -> None:
 
 def test_events_are_shown_as_far_back_as_the_curves() -> None:
     assert run(view(), events=(EVENT,)).timeline.events == (EVENT,)
-    assert run(view(), seen=(Seen("bal01", 0),)).courses[0].director == "bal01"
+    assert run(view(), seen=(RecentPolls("bal01", 0),)).courses[0].director == "bal01"

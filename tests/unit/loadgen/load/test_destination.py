@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from loadgen.errors import UsageProblem
-from loadgen.load.destination import Destination, NameOverrides, find_destination
+from loadgen.load.destination import LoadDestination, NameOverrides, find_destination
 
 NAMES = {"www.example.net": ["192.0.2.1", "192.0.2.2", "2001:db8::1"], "other": ["192.0.2.9"]}
 
 
-def found(host: str, port: int = 80, **told: Any) -> Destination:
+def found(host: str, port: int = 80, **told: Any) -> LoadDestination:
     return find_destination(host, port, NameOverrides(**told), lambda name, _: NAMES.get(name, []))
 
 

@@ -22,7 +22,7 @@ _TRUNCATED = Failure(
 )
 
 
-class Answer(NamedTuple):
+class ResponseFraming(NamedTuple):
     """What is known of an answer.
 
     Attributes:
@@ -40,7 +40,7 @@ class Answer(NamedTuple):
     fault: Failure | None = None
 
 
-class Answers:
+class ResponseReader:
     """Reads the answers of many connections.
 
     Args:
@@ -49,10 +49,10 @@ class Answers:
 
     def __init__(self, *, heads: bool) -> None:
         self._heads = heads
-        self._known: dict[bytes, Answer] = {}
+        self._known: dict[bytes, ResponseFraming] = {}
         self._reading: dict[int, _Reader] = {}
 
-    def read(self, slot: int, data: bytes, size: int) -> Answer:
+    def read(self, slot: int, data: bytes, size: int) -> ResponseFraming:
         """A segment of an answer whose end is not known yet.
 
         Args:
@@ -82,7 +82,7 @@ class Answers:
         """Whether there is any answer that is read to its end."""
         return bool(self._reading)
 
-    def _remember(self, data: bytes, size: int) -> Answer:
+    def _remember(self, data: bytes, size: int) -> ResponseFraming:
         reader = _Reader(heads=self._heads)
         answer = reader.take(data, size)
         reader.release()
@@ -104,14 +104,14 @@ class _Reader:
         self._chunked = self._complete = False
         self._taken = self._body = 0
 
-    def take(self, data: bytes, size: int) -> Answer:
+    def take(self, data: bytes, size: int) -> ResponseFraming:
         """A segment; what is known of the answer by now."""
         if self._delimited_by_reading and len(data) < size:
-            return Answer(fault=_TRUNCATED)
+            return ResponseFraming(fault=_TRUNCATED)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            return Answer(fault=not_http(str(error)))
+            return ResponseFraming(fault=not_http(str(error)))
         self._taken += len(data)
         return self._known(len(data) < size)
 
@@ -123,18 +123,20 @@ class _Reader:
     def _delimited_by_reading(self) -> bool:
         return self._taken > 0
 
-    def _known(self, truncated: bool) -> Answer:
+    def _known(self, truncated: bool) -> ResponseFraming:
         head = self._taken - self._body
         if self._complete:
-            return Answer(self._status, head, self._taken)
+            return ResponseFraming(self._status, head, self._taken)
         if self._status == NONE or self._chunked:
             if truncated:
-                return Answer(fault=_TRUNCATED)
+                return ResponseFraming(fault=_TRUNCATED)
             if self._status == NONE and self._taken > _MOST_HEAD_BYTES:
-                return Answer(fault=not_http(f"a head of more than {_MOST_HEAD_BYTES} bytes"))
-            return Answer(self._status, head, later=True)
+                return ResponseFraming(
+                    fault=not_http(f"a head of more than {_MOST_HEAD_BYTES} bytes")
+                )
+            return ResponseFraming(self._status, head, later=True)
         ends = NONE if self._length is None else head + self._length
-        return Answer(self._status, head, ends)
+        return ResponseFraming(self._status, head, ends)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """What tells where the answer ends."""

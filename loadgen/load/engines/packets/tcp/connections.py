@@ -29,8 +29,8 @@ _COLUMNS: dict[str, type[np.generic]] = {
     "nxt": np.uint32,  # the next byte that we send
     "rcv": np.uint32,  # the next that we await
     "begin": np.uint32,  # the first byte of the answer
-    "ends": np.uint32,  # the first behind the answer, if ``told``
-    "told": np.uint8,  # whether it is known where the answer ends: UNTOLD, SIZED, BY_FIN
+    "ends": np.uint32,  # the first behind the answer, if ``framing`` is known
+    "framing": np.uint8,  # whether it is known where the answer ends: UNTOLD, SIZED, BY_FIN
     "head": np.int64,  # bytes of the answer that are no body
     "unacked": np.int64,  # the segment that is to be sent again
     "rto": np.int64,  # ns; doubled with each time that a segment goes again
@@ -63,7 +63,7 @@ class Connections:
     rcv: UInt32s
     begin: UInt32s
     ends: UInt32s
-    told: UInt8s
+    framing: UInt8s
     head: Ints
     unacked: Ints
     rto: Ints

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from loadgen.load.engines.packets.tcp.script import ConnectionState, Event, Segment
+from loadgen.load.engines.packets.tcp.script import ConnectionState, Segment, SegmentEvent
 from loadgen.load.engines.packets.tcp.table import united
 from loadgen.load.engines.packets.wire.frames import ACK, FIN, RST, SYN
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from loadgen.load.engines.packets.tcp.connections import Bools, Ints
-    from loadgen.load.engines.packets.tcp.table import Table
+    from loadgen.load.engines.packets.tcp.table import TransitionTable
 
 EVENT = 0xF
 """Of meanings: what the table of the script is asked for."""
@@ -47,7 +47,7 @@ class EventTable:
         table: whose lines the connections stand at.
     """
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: TransitionTable) -> None:
         self._meanings = _rules(np.arange(1 << _BITS))
         flags = np.arange(256)
         self._of_flags = sum(((flags & flag > 0) << bit for bit, flag in _FLAGS.items()), 0 * flags)
@@ -100,14 +100,14 @@ def _rules(answers: Ints) -> Ints:
     ours = opening & acks_all & syn & ack & ~rst
     strange = opening & ~acks_all & ack & ~rst
     events = (  # of several that fit, the last
-        (Event.DATA, data),
-        (Event.OLD, (carries | syn | fin_flag) & ~data),
-        (Event.FIN, fin),
-        (Event.FIN_ACKED, fin_acked & ~carries),
-        (Event.FIN_AND_ACKED, fin_acked & ~carries & fin),
-        (Event.NOTHING, opening | rst),
-        (Event.SYN_ACK, ours),
-        (Event.STRANGE, strange),
+        (SegmentEvent.DATA, data),
+        (SegmentEvent.OLD, (carries | syn | fin_flag) & ~data),
+        (SegmentEvent.FIN, fin),
+        (SegmentEvent.FIN_ACKED, fin_acked & ~carries),
+        (SegmentEvent.FIN_AND_ACKED, fin_acked & ~carries & fin),
+        (SegmentEvent.NOTHING, opening | rst),
+        (SegmentEvent.SYN_ACK, ours),
+        (SegmentEvent.STRANGE, strange),
     )
     brings = {
         ACKNOWLEDGES: acked,

@@ -18,7 +18,7 @@ from loadgen.load.engines.packets.tcp.event_table import (
     STRANGE,
     EventTable,
 )
-from loadgen.load.engines.packets.tcp.script import OVER, ConnectionState, Event, Segment
+from loadgen.load.engines.packets.tcp.script import OVER, ConnectionState, Segment, SegmentEvent
 from loadgen.load.engines.packets.tcp.segments import Out
 from loadgen.load.engines.packets.tcp.table import having
 from loadgen.load.engines.packets.tcp.transitions import COLUMN
@@ -27,9 +27,9 @@ from loadgen.load.engines.rows import NONE
 from loadgen.load.engines.wording import status_failure
 
 if TYPE_CHECKING:
-    from loadgen.load.engines.packets.tcp.answers import Answer, Answers
+    from loadgen.load.engines.packets.tcp.answers import ResponseFraming, ResponseReader
     from loadgen.load.engines.packets.tcp.connections import Bools, Ints, UInt32s
-    from loadgen.load.engines.packets.tcp.segments import Int32s, Seen
+    from loadgen.load.engines.packets.tcp.segments import Int32s, ReceivedSegments
     from loadgen.load.engines.packets.tcp.transitions import Transitions
 
 LEAST_RTO_NS = 200_000_000
@@ -45,9 +45,9 @@ _ENDED, _STATUS, _SIZE = (COLUMN[name] for name in ("ended", "status", "size"))
 _RETRANSMITS, _RTT = (COLUMN[name] for name in ("retransmits", "rtt_us"))
 
 # looked up once: a member of an enumeration costs more to name than a small array to add up
-_OLD, _RESET, _BAD = int(Event.OLD), int(Event.RESET), int(Event.BAD)
-_FIN_ACKED = int(Event.FIN_ACKED)
-_WHOLE, _WHOLE_FIN = int(Event.WHOLE), int(Event.WHOLE_FIN)
+_OLD, _RESET, _BAD = int(SegmentEvent.OLD), int(SegmentEvent.RESET), int(SegmentEvent.BAD)
+_FIN_ACKED = int(SegmentEvent.FIN_ACKED)
+_WHOLE, _WHOLE_FIN = int(SegmentEvent.WHOLE), int(SegmentEvent.WHOLE_FIN)
 _ONE = np.uint32(1)
 _HAS_FIN = (np.arange(256) & FIN).astype(np.uint32)
 """By flags: the number that a FIN takes."""
@@ -61,16 +61,16 @@ class Receiver:
         answers: reads what the server says.
     """
 
-    def __init__(self, transitions: Transitions, answers: Answers) -> None:
+    def __init__(self, transitions: Transitions, answers: ResponseReader) -> None:
         self._transitions = transitions
         self._all = transitions.all
         self._answers = answers
-        self._usual: tuple[bytes, Answer] | None = None
+        self._usual: tuple[bytes, ResponseFraming] | None = None
         self._event_table = EventTable(transitions.table)
         self._is_over = transitions.table.of_states(*OVER)
         self._is_opening = transitions.table.of_states(ConnectionState.SYN_SENT)
 
-    def receive(self, seen: Seen, now_ns: int) -> None:
+    def receive(self, seen: ReceivedSegments, now_ns: int) -> None:
         """Segments in the order in which they came."""
         all_ = self._all
         slots = all_.slot_of[seen.pair].astype(np.int64) - 1
@@ -89,7 +89,7 @@ class Receiver:
             left = left[~self._is_over[all_.line[slots[left]]]]
             places, slots = places[left], slots[left]
 
-    def _take(self, seen: Seen, places: Ints, slots: Ints, now_ns: int) -> None:
+    def _take(self, seen: ReceivedSegments, places: Ints, slots: Ints, now_ns: int) -> None:
         """Segments of different connections."""
         all_, transitions = self._all, self._transitions
         flags, seq, size = seen.flags[places], seen.seq[places], seen.size[places]
@@ -121,7 +121,7 @@ class Receiver:
         transitions.counts.old += int(np.count_nonzero(event == _OLD))
         transitions.happen(slots, event, now_ns)
 
-    def _open(self, seen: Seen, places: Ints, slots: Ints, means: Ints) -> None:
+    def _open(self, seen: ReceivedSegments, places: Ints, slots: Ints, means: Ints) -> None:
         """What answers a SYN: the SYN-ACK of ours, or something of another connection."""
         all_ = self._all
         strange = having(means, STRANGE)
@@ -145,7 +145,9 @@ class Receiver:
             all_.calm_rto[twice] = FALLBACK_RTO_NS
             row[_RTT][twice] = NONE
 
-    def _reset(self, seen: Seen, places: Ints, slots: Ints, at: Ints, event: Ints) -> None:
+    def _reset(
+        self, seen: ReceivedSegments, places: Ints, slots: Ints, at: Ints, event: Ints
+    ) -> None:
         """A RST counts where it was to be expected (RFC 5961, 3.2), or answers our SYN."""
         all_ = self._all
         who, came = slots[at], places[at]
@@ -155,20 +157,22 @@ class Receiver:
         counts = np.where(opening, answers, (ahead >= 0) & (ahead < WINDOW))
         event[at[counts]] = _RESET
 
-    def _read(self, seen: Seen, places: Ints, slots: Ints, behind: Int32s, event: Ints) -> Ints:
+    def _read(
+        self, seen: ReceivedSegments, places: Ints, slots: Ints, behind: Int32s, event: Ints
+    ) -> Ints:
         """Answers on their way: what each segment did to its own, more than that it came."""
         all_, first_byte = self._all, self._all.row[_FIRST_BYTE]
         fin, data = _HAS_FIN[seen.flags[places]], seen.size[places] > behind
         fresh = (data & (first_byte[slots] == NONE)).nonzero()[0]
         first_byte[slots[fresh]] = seen.at_ns[places[fresh]]
-        unread = (data & (all_.told[slots] == UNTOLD)).nonzero()[0]
+        unread = (data & (all_.framing[slots] == UNTOLD)).nonzero()[0]
         if len(unread):
             unread = unread[~self._read_usual(seen, places[unread], slots[unread], behind[unread])]
             for at in unread.tolist():
                 slot, place, skip = int(slots[at]), int(places[at]), int(behind[at])
                 if not self._read_one(seen, slot, place, skip):
                     event[at] = _BAD
-        framing = all_.told[slots]
+        framing = all_.framing[slots]
         beyond = (all_.rcv[slots] - fin - all_.ends[slots]).view(np.int32)
         whole = ((framing == SIZED) & (beyond >= 0)) | ((fin > 0) & (framing == BY_FIN))
         whole = (whole & (event != _BAD)).nonzero()[0]
@@ -177,7 +181,9 @@ class Receiver:
             event[whole] = np.where(fin[whole], _WHOLE_FIN, _WHOLE)
         return event
 
-    def _read_usual(self, seen: Seen, places: Ints, slots: Ints, behind: Int32s) -> Bools:
+    def _read_usual(
+        self, seen: ReceivedSegments, places: Ints, slots: Ints, behind: Int32s
+    ) -> Bools:
         """Those that say, from the first byte on, just what the one read last said."""
         if self._usual is None:
             return np.zeros(len(slots), np.bool_)
@@ -187,7 +193,7 @@ class Receiver:
         self._tell(slots[alike.nonzero()[0]], answer)
         return alike
 
-    def _read_one(self, seen: Seen, slot: int, place: int, skip: int) -> bool:
+    def _read_one(self, seen: ReceivedSegments, slot: int, place: int, skip: int) -> bool:
         """A segment by itself; whether it can be read."""
         content = seen.payloads.of(place)
         size = int(seen.size[place]) - skip
@@ -201,25 +207,25 @@ class Receiver:
         self._tell(np.array([slot]), answer)
         return True
 
-    def _tell(self, slots: Ints, answer: Answer) -> None:
+    def _tell(self, slots: Ints, answer: ResponseFraming) -> None:
         all_ = self._all
         all_.row[_STATUS][slots] = answer.status
         all_.head[slots] = answer.head
         if answer.ends != NONE:
             all_.ends[slots] = all_.begin[slots] + np.uint32(answer.ends & 0xFFFFFFFF)
         framing = UNTOLD if answer.later else BY_FIN if answer.ends == NONE else SIZED
-        all_.told[slots] = framing
+        all_.framing[slots] = framing
 
     def _note_whole(self, slots: Ints, fin: UInt32s, at_ns: Ints) -> None:
         all_, row = self._all, self._all.row
         row[_ENDED][slots] = at_ns
-        ends = np.where(all_.told[slots] == SIZED, all_.ends[slots], all_.rcv[slots] - fin)
+        ends = np.where(all_.framing[slots] == SIZED, all_.ends[slots], all_.rcv[slots] - fin)
         row[_SIZE][slots] = (ends - all_.begin[slots]).astype(np.int64) - all_.head[slots]
         status = row[_STATUS][slots]
         for place in (status >= 400).nonzero()[0].tolist():
             self._transitions.fail(int(slots[place]), status_failure(int(status[place])))
 
-    def _answer_strangers(self, seen: Seen, places: Ints) -> None:
+    def _answer_strangers(self, seen: ReceivedSegments, places: Ints) -> None:
         """Of connections that are over: a FIN is acknowledged again (TIME_WAIT), the rest reset."""
         flags = seen.flags[places]
         fins = places[(flags & (FIN | RST)) == FIN]
@@ -232,7 +238,7 @@ class Receiver:
         if len(others):
             self._refuse(seen, others)
 
-    def _refuse(self, seen: Seen, places: Ints) -> None:
+    def _refuse(self, seen: ReceivedSegments, places: Ints) -> None:
         """RST by the segment's own numbers (RFC 9293, 3.10.7.1)."""
         kind = np.full(len(places), int(Segment.RST_BARE))
         nothing = np.zeros(len(places), np.uint32)

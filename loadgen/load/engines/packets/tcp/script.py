@@ -43,7 +43,7 @@ class ConnectionState(IntEnum):
     SILENT = 11  # left: nothing that comes is answered
 
 
-class Event(IntEnum):
+class SegmentEvent(IntEnum):
     """What a segment or the clock did to a connection."""
 
     NOTHING = 0
@@ -74,8 +74,8 @@ class Segment(IntEnum):
     RST_BARE = 7  # answers a segment by its own numbers
 
 
-S, H, G = ConnectionState, Event, Segment
-Lines = dict[tuple[ConnectionState, Event], tuple[ConnectionState, Segment]]
+S, H, G = ConnectionState, SegmentEvent, Segment
+Lines = dict[tuple[ConnectionState, SegmentEvent], tuple[ConnectionState, Segment]]
 
 _ANSWERED = (S.HOLDING, S.HOLDING_CLOSED, S.AWAITING_FIN, S.KEPT)
 _FINISHED = (S.FIN_WAIT_1, S.FIN_WAIT_2, S.CLOSING, S.LAST_ACK)
@@ -201,7 +201,7 @@ def _straight(lines: Lines) -> Lines:
 
 def compiled(*, holds: bool) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
     """``NEXT`` and ``SEND``, each of shape (ways of closing, states, events)."""
-    shape = (len(CLOSES), len(ConnectionState), len(Event))
+    shape = (len(CLOSES), len(ConnectionState), len(SegmentEvent))
     following = np.broadcast_to(
         np.arange(len(ConnectionState), dtype=np.uint8)[:, None], shape
     ).copy()

@@ -26,7 +26,7 @@ class Payloads(Protocol):
 
 
 @dataclass(slots=True)
-class Seen:
+class ReceivedSegments:
     """Segments from the VIP's port to ours, as they came; every array has shape (n,).
 
     Attributes:

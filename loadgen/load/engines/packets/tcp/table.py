@@ -19,8 +19,8 @@ from loadgen.load.engines.packets.tcp.script import (
     OVER,
     SETTLED,
     ConnectionState,
-    Event,
     Segment,
+    SegmentEvent,
 )
 from loadgen.load.engines.wording import REFUSED, RESET, SHORT_ANSWER, TIMED_OUT
 
@@ -40,19 +40,19 @@ FIN; the row needs an error; the server has reset; nobody acknowledged our FIN; 
 more; the row may go; nothing that comes of the connection changes it."""
 
 _FAILURES = {
-    (ConnectionState.SYN_SENT, Event.RESET): REFUSED,
-    (ConnectionState.SYN_SENT, Event.TIME_UP): TIMED_OUT["connect"],
-    (ConnectionState.ASKED, Event.RESET): RESET,
-    (ConnectionState.ASKED, Event.TIME_UP): TIMED_OUT["answer"],
-    (ConnectionState.ASKED, Event.FIN): SHORT_ANSWER,
-    (ConnectionState.AWAITING_FIN, Event.TIME_UP): TIMED_OUT["close"],
+    (ConnectionState.SYN_SENT, SegmentEvent.RESET): REFUSED,
+    (ConnectionState.SYN_SENT, SegmentEvent.TIME_UP): TIMED_OUT["connect"],
+    (ConnectionState.ASKED, SegmentEvent.RESET): RESET,
+    (ConnectionState.ASKED, SegmentEvent.TIME_UP): TIMED_OUT["answer"],
+    (ConnectionState.ASKED, SegmentEvent.FIN): SHORT_ANSWER,
+    (ConnectionState.AWAITING_FIN, SegmentEvent.TIME_UP): TIMED_OUT["close"],
 }
-_SHAPE = (len(CLOSES), len(ConnectionState), len(Event))
+_SHAPE = (len(CLOSES), len(ConnectionState), len(SegmentEvent))
 _FINISHING = {ConnectionState.FIN_WAIT_1, ConnectionState.CLOSING, ConnectionState.LAST_ACK}
-_FINS = {Event.FIN, Event.WHOLE_FIN, Event.FIN_AND_ACKED}
+_FINS = {SegmentEvent.FIN, SegmentEvent.WHOLE_FIN, SegmentEvent.FIN_AND_ACKED}
 
 
-class Table:
+class TransitionTable:
     """All scripts.
 
     Args:
@@ -77,7 +77,7 @@ class Table:
     def failure(self, place: int) -> Failure:
         """What a row says where a deed is ``FAILS``."""
         _, state, event = np.unravel_index(place, _SHAPE)
-        return _FAILURES[ConnectionState(int(state)), Event(int(event))]
+        return _FAILURES[ConnectionState(int(state)), SegmentEvent(int(event))]
 
     def _brought_about(self, after: Ints) -> Ints:
         before, event = self._before, self._event
@@ -92,8 +92,10 @@ class Table:
             PAUSES: holds & ~held,
             SERVER_CLOSED: _among(event, _FINS),
             FAILS: transitions & fails,
-            RESETS: transitions & (event == Event.RESET) & (before != ConnectionState.SYN_SENT),
-            LOSES: transitions & _among(before, _FINISHING) & (event == Event.TIME_UP),
+            RESETS: transitions
+            & (event == SegmentEvent.RESET)
+            & (before != ConnectionState.SYN_SENT),
+            LOSES: transitions & _among(before, _FINISHING) & (event == SegmentEvent.TIME_UP),
             ENDS: _among(before, BUSY) & ~_among(after, BUSY),
             SETTLES: transitions & _among(after, SETTLED),
             FREES: transitions & _among(after, OVER),
@@ -103,7 +105,7 @@ class Table:
 
 def line_of(script_number: Ints, state: Ints | ConnectionState) -> Ints:
     """The line of a script (its place in ``CLOSES``) and a state."""
-    return np.asarray((script_number * len(ConnectionState) + state) * len(Event))
+    return np.asarray((script_number * len(ConnectionState) + state) * len(SegmentEvent))
 
 
 def united(bits: Mapping[int, Bools]) -> Ints:

@@ -11,7 +11,7 @@ from analyzer.forecast.closings import CLOSES
 from loadgen.load.engines.closing import CLOSER_NUMBER, FIRST_TO_CLOSE
 from loadgen.load.engines.packets.ports import Pairs
 from loadgen.load.engines.packets.tcp.connections import FAR, Connections
-from loadgen.load.engines.packets.tcp.script import HOLDS, ConnectionState, Event
+from loadgen.load.engines.packets.tcp.script import HOLDS, ConnectionState, SegmentEvent
 from loadgen.load.engines.packets.tcp.segments import Out
 from loadgen.load.engines.packets.tcp.table import (
     ASKS,
@@ -25,7 +25,7 @@ from loadgen.load.engines.packets.tcp.table import (
     SERVER_CLOSED,
     SETTLES,
     TIMES,
-    Table,
+    TransitionTable,
     having,
 )
 from loadgen.load.engines.rows import NONE, Row
@@ -34,7 +34,7 @@ from loadgen.load.engines.wording import KIND_NUMBER
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from loadgen.load.engines.packets.tcp.answers import Answers
+    from loadgen.load.engines.packets.tcp.answers import ResponseReader
     from loadgen.load.engines.packets.tcp.connections import Bools, Ints, UInt32s
     from loadgen.load.engines.wording import Failure
     from loadgen.load.plan import LoadPlan
@@ -58,7 +58,7 @@ _LINGER_NS = 60_000_000_000
 
 
 @dataclass(slots=True)
-class Counts:
+class LossCounts:
     """What was lost, as far as a client can know.
 
     Attributes:
@@ -101,13 +101,13 @@ class Transitions:
         sources: int,
         consumes: UInt32s,
         first_port: int,
-        answers: Answers,
+        answers: ResponseReader,
         text: Callable[[str], int],
     ) -> None:
         self._hold = plan.closing.hold
         reuse_ns = None if plan.port_reuse_s is None else round(plan.port_reuse_s * 1e9)
         self.busy = self.waiting = self.known = 0
-        self.counts = Counts()
+        self.counts = LossCounts()
         self.all = Connections(sources)
         self.pairs = Pairs(sources, reuse_ns, first=first_port)
         self.out: list[Out] = []
@@ -115,7 +115,7 @@ class Transitions:
         self.timeout_ns = round(plan.timeout_s * 1e9)
         self._answers = answers
         self._text = text
-        self.table = Table(holds=self._hold.mean_s > 0)
+        self.table = TransitionTable(holds=self._hold.mean_s > 0)
         self._consumes = consumes
         self._spans = self._spans_of_states()
         silent = self.table.of_states(ConnectionState.KEPT, ConnectionState.SILENT)
@@ -249,4 +249,4 @@ class Transitions:
         spans[:, list(HOLDS)] = 0
         spans[:, ConnectionState.FIN_WAIT_2] = _LINGER_NS
         spans[_HALF, ConnectionState.FIN_WAIT_2] = FAR // 2
-        return spans.repeat(len(Event))
+        return spans.repeat(len(SegmentEvent))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from loadgen.load.engines.packets.tcp.segments import Seen
+from loadgen.load.engines.packets.tcp.segments import ReceivedSegments
 from loadgen.load.engines.packets.wire.versions import ETHERNET_BYTES, IPV6, version_of
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Reader:
         self._offset = ETHERNET_BYTES + version.ip_bytes + 12  # its data offset, then its flags
         self._begins = ETHERNET_BYTES + version.ip_bytes + 4 * offset
 
-    def seen(self, ring: PromptRing, part: slice) -> Seen:
+    def seen(self, ring: PromptRing, part: slice) -> ReceivedSegments:
         """What lies in a part of the ring; good until its slots are released."""
         tcp = self._tcp
         words = ring.words[part, : tcp + 4].astype(np.uint32)
@@ -91,7 +91,7 @@ class Reader:
         offset, flags = ring.frames[part, self._offset : self._offset + 2].T.astype(np.int64)
         begin = self._begins[offset]
         size -= begin
-        return Seen(
+        return ReceivedSegments(
             pair=self._places.pairs(words[:, self._ours], words[:, tcp] & _LOW),
             seq=words[:, tcp + 1],
             ack=words[:, tcp + 2],

@@ -108,10 +108,10 @@ IMAGE = KernelImage(program=Path("/cache/7.2/linux.uml"), modules=Path("/cache/7
 
 
 @pytest.fixture
-def bal01(tmp_path: Path) -> machine.Machine:
+def bal01(tmp_path: Path) -> machine.HostProcess:
     """A director that is not started."""
     topology = exercise()
-    return machine.Machine(
+    return machine.HostProcess(
         lab_name="x",
         host_name="bal01",
         directory=tmp_path,
@@ -132,14 +132,16 @@ def bal01(tmp_path: Path) -> machine.Machine:
         ("", "no output"),
     ],
 )
-def test_a_kernel_that_ended_says_why(bal01: machine.Machine, console: str, expected: str) -> None:
+def test_a_kernel_that_ended_says_why(
+    bal01: machine.HostProcess, console: str, expected: str
+) -> None:
     bal01.share.mkdir()
     bal01.console_log.write_text(console)
     assert str(machine.ended_early(bal01)) == f"bal01: linux.uml ended: {expected}"
 
 
 def test_the_console_of_a_host_that_did_not_boot_is_kept(
-    bal01: machine.Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bal01: machine.HostProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     assert machine.keep_console_log(bal01) is None
@@ -155,7 +157,7 @@ def test_the_console_of_a_host_that_did_not_boot_is_kept(
 
 
 def test_the_guests_command_line_has_its_tap_and_no_word_with_a_blank(
-    bal01: machine.Machine,
+    bal01: machine.HostProcess,
 ) -> None:
     words = bal01.argv
     assert words[:4] == ["ip", "netns", "exec", "lg-x-hub"]

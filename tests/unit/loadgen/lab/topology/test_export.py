@@ -14,7 +14,7 @@ from analyzer.ipvs.states import Timeouts
 from loadgen.lab.hosts import guest
 from loadgen.lab.system.programs import search_path
 from loadgen.lab.topology import export
-from loadgen.lab.topology.layout import Counts, lay_out
+from loadgen.lab.topology.layout import HostCounts, lay_out
 from loadgen.lab.topology.model import Topology, exercise
 
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ TOPOLOGIES = {
     "exercise": exercise(),
     "nat-dual-stack": lay_out(forwarding="nat", ipv6=True, udp_port=7),
     "tun": lay_out(forwarding="tun", ipv6=True),
-    "nat-two-vips": lay_out(Counts(vips=2), forwarding="nat"),
+    "nat-two-vips": lay_out(HostCounts(vips=2), forwarding="nat"),
     "sync-hash": lay_out(sync=True, scheduler="mh", scheduler_flags="mh-port"),
-    "three-by-six": lay_out(Counts(directors=3, servers=4, vips=6), weights=(4, 3, 2, 0)),
+    "three-by-six": lay_out(HostCounts(directors=3, servers=4, vips=6), weights=(4, 3, 2, 0)),
     "static": lay_out(vip_by="static", timeouts=Timeouts(tcp_s=60, tcpfin_s=5, udp_s=9)),
 }
 

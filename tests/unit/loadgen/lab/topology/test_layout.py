@@ -14,7 +14,7 @@ from loadgen.errors import UsageProblem
 from loadgen.lab.system import wiring
 from loadgen.lab.topology import contradictions
 from loadgen.lab.topology import file as topology_file
-from loadgen.lab.topology.layout import Counts, default_plan, lay_out
+from loadgen.lab.topology.layout import HostCounts, default_plan, lay_out
 from loadgen.lab.topology.model import Kernel, Topology, address6, exercise, namespace
 from tests.unit.properties import examples
 
@@ -28,7 +28,7 @@ SYSCTL = st.tuples(
 @st.composite
 def topologies(draw: st.DrawFn) -> Topology:
     """Any that the flags can describe."""
-    counts = Counts(
+    counts = HostCounts(
         directors=draw(st.integers(1, 5)),
         servers=draw(st.integers(1, 16)),
         clients=draw(st.integers(1, 16)),
@@ -93,7 +93,7 @@ def test_the_default_layout_is_the_exercise() -> None:
 
 def test_counts_in_a_file_are_enough() -> None:
     made = topology_file.from_toml("directors = 3\nservers = 4\nvips = 6\nforwarding = 'tun'\n")
-    assert made == lay_out(Counts(directors=3, servers=4, vips=6), forwarding="tun")
+    assert made == lay_out(HostCounts(directors=3, servers=4, vips=6), forwarding="tun")
 
 
 def test_a_file_may_name_its_directors() -> None:

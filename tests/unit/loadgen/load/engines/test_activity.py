@@ -13,7 +13,7 @@ from analyzer.ipvs.proc.entry_text import read_entries
 from analyzer.recording.directory import Recording, RecordingWriter
 from loadgen.errors import RunFailed
 from loadgen.load.engines.activity import Burst
-from loadgen.load.engines.sources import Sources
+from loadgen.load.engines.sources import SourcePorts
 from loadgen.load.engines.tally import Tally
 from loadgen.load.engines.workers import Workers
 from tests.unit.loadgen.load.engines.conduct import plan
@@ -133,7 +133,7 @@ def test_a_worker_without_a_parent_goes() -> None:
 def test_sources_are_a_set_of_addresses_and_ports() -> None:
     import numpy as np
 
-    sources = Sources()
+    sources = SourcePorts()
     names, ports = np.array([0, 1, 0, -1, 0]), np.array([80, 65535, 0, 7, -1])
     sources.add(names, ports, ["192.0.2.1", "2001:db8::1"])
     sources.add(names, ports, ["192.0.2.1", "2001:db8::1"])
@@ -148,7 +148,7 @@ def test_sources_are_a_set_of_addresses_and_ports() -> None:
 def test_entries_of_a_bursts_sources_are_counted_all_at_once() -> None:
     import numpy as np
 
-    sources = Sources()
+    sources = SourcePorts()
     sources.add(np.array([0, 0, 1]), np.array([0x9C40, 0x9C41, 0x9C40]), ["10.0.0.1", "fd00::1"])
     line = "TCP 0A00000{} 9C4{} 0A000009 0050 0A000008 0050 FIN_WAIT         29\n"
     v6 = ":".join(f"{group:04x}" for group in (0xFD00, 0, 0, 0, 0, 0, 0, 1))

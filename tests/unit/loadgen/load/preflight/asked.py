@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from loadgen.load.plan import ClosedModel, LoadPlan, OpenModel, Stage, Target
-from loadgen.load.preflight import Host, Table, preflight
+from loadgen.load.preflight import DirectorTable, HostLimits, preflight
 
-HOST = Host(ports=28_232, tw_reuse=0, files=1024, somaxconn=4096, conntrack=None)
-TABLE = Table(director="bal01", buckets=4096, lifetime_s=122.5)
+HOST = HostLimits(ports=28_232, tw_reuse=0, files=1024, somaxconn=4096, conntrack=None)
+TABLE = DirectorTable(director="bal01", buckets=4096, lifetime_s=122.5)
 
 
 def plan(requests: int | None = 50, vip: str = "192.168.10.2", **more: Any) -> LoadPlan:
@@ -20,5 +20,5 @@ def at_rate(rate: float, duration_s: float = 600) -> dict[str, Any]:
     return {"arrivals": OpenModel(stages=(Stage(duration_s=duration_s, rate_per_s=rate),))}
 
 
-def lines(told: LoadPlan, host: Host = HOST) -> dict[str, tuple[str, str | None]]:
+def lines(told: LoadPlan, host: HostLimits = HOST) -> dict[str, tuple[str, str | None]]:
     return {line.what: (line.here, line.doubt) for line in preflight(told, host, [TABLE])}

@@ -11,7 +11,7 @@ from loadgen.load.plan import Closing
 from tests.unit.loadgen.load.preflight.asked import HOST, at_rate, lines, plan
 
 if TYPE_CHECKING:
-    from loadgen.load.preflight import Host
+    from loadgen.load.preflight import HostLimits
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
         (HOST, {"closing": Closing(shares=(("reset", 1.0), ("client", 1.0)))}, "471"),
     ],
 )
-def test_the_rate_that_source_ports_can_hold(host: Host, more: dict[str, Any], holds: str) -> None:
+def test_the_rate_that_source_ports_can_hold(
+    host: HostLimits, more: dict[str, Any], holds: str
+) -> None:
     assert holds in lines(plan(**more), host)["source ports"][0]
 
 

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analyzer.forecast.closings import CLOSES
-from loadgen.load.engines.packets.machine import Machine
+from loadgen.load.engines.packets.machine import PlanConnections
 from loadgen.load.engines.packets.tcp.script import Segment
-from loadgen.load.engines.packets.tcp.segments import Seen
+from loadgen.load.engines.packets.tcp.segments import ReceivedSegments
 from loadgen.load.engines.packets.wire.frames import ACK, FIN, RST, SYN
 from loadgen.load.engines.rows import NONE, Row
 from loadgen.load.hold import Hold
@@ -154,7 +154,7 @@ class World:
                 self.send(False, Packet(pair, seq, end.rcv, flags, payload))
 
 
-def play(world: World, machine: Machine, requests: int, limit_s: float = 60) -> list[Row]:
+def play(world: World, machine: PlanConnections, requests: int, limit_s: float = 60) -> list[Row]:
     """Everything begins at once; the rows, when all have one or the time is over."""
     numbers = np.arange(requests)
     assert machine.begin(numbers, np.full(requests, world.now_ns), world.now_ns) == requests
@@ -191,8 +191,8 @@ def play(world: World, machine: Machine, requests: int, limit_s: float = 60) -> 
     return rows
 
 
-def seen(packets: list[Packet], now_ns: int) -> Seen:
-    return Seen(
+def seen(packets: list[Packet], now_ns: int) -> ReceivedSegments:
+    return ReceivedSegments(
         pair=np.array([each.pair for each in packets]),
         seq=np.array([each.seq for each in packets], np.uint32),
         ack=np.array([each.ack for each in packets], np.uint32),
@@ -203,7 +203,7 @@ def seen(packets: list[Packet], now_ns: int) -> Seen:
     )
 
 
-def machine_of(texts: list[str], **more: Any) -> Machine:
+def machine_of(texts: list[str], **more: Any) -> PlanConnections:
     shares = more.pop("shares", tuple((close, 1.0) for close in CLOSES))
     closing = Closing(shares=shares, hold=Hold(told_s=(more.pop("hold_s", 0.0),)))
     plan = LoadPlan(
@@ -219,7 +219,7 @@ def machine_of(texts: list[str], **more: Any) -> Machine:
         texts.append(words)
         return len(texts) - 1
 
-    return Machine(plan, [0], CONSUMES, text, first_port=60000)
+    return PlanConnections(plan, [0], CONSUMES, text, first_port=60000)
 
 
 wraps = st.sampled_from([0, 1, 5, 80, 95, 1000, 2500, 2600, 2700])

@@ -17,11 +17,11 @@ from loadgen.load.engines.packets.tcp.event_table import (
     STRANGE,
     EventTable,
 )
-from loadgen.load.engines.packets.tcp.script import ConnectionState, Event, Segment
-from loadgen.load.engines.packets.tcp.table import Table, line_of
+from loadgen.load.engines.packets.tcp.script import ConnectionState, Segment, SegmentEvent
+from loadgen.load.engines.packets.tcp.table import TransitionTable, line_of
 from loadgen.load.engines.packets.wire.frames import ACK, FIN, PSH, RST, SYN
 
-TABLE = Table(holds=False)
+TABLE = TransitionTable(holds=False)
 MEANING = EventTable(TABLE)
 
 segments = st.tuples(
@@ -36,32 +36,32 @@ segments = st.tuples(
 
 def plainly(
     flags: int, state: ConnectionState, unacked: Segment, acks_all: bool, ahead: int, size: int
-) -> tuple[Event, int]:
+) -> tuple[SegmentEvent, int]:
     """What happens, and what else is to be done."""
     acked = acks_all and unacked != Segment.NONE and flags & (ACK | RST) == ACK
     acks = ACKNOWLEDGES if acked else 0
     if acked and unacked == Segment.FIN and size:
         acks |= FIN_ACKED_FIRST
     if flags & RST:
-        return Event.NOTHING, acks | RESETS
+        return SegmentEvent.NOTHING, acks | RESETS
     if state == ConnectionState.SYN_SENT:
         if acks_all and flags & (SYN | ACK) == SYN | ACK:
-            return Event.SYN_ACK, acks | OPENS
+            return SegmentEvent.SYN_ACK, acks | OPENS
         if not acks_all and flags & ACK:
-            return Event.STRANGE, acks | STRANGE
-        return Event.NOTHING, acks
+            return SegmentEvent.STRANGE, acks | STRANGE
+        return SegmentEvent.NOTHING, acks
     begins = ahead <= 0
     fin = begins and ahead + size >= 0 and flags & FIN
     data = begins and ahead + size > 0
     if fin or data:
         acks |= ADVANCES | (READS if state == ConnectionState.ASKED else 0)
     if acked and unacked == Segment.FIN and not size:
-        return (Event.FIN_AND_ACKED if fin else Event.FIN_ACKED), acks
+        return (SegmentEvent.FIN_AND_ACKED if fin else SegmentEvent.FIN_ACKED), acks
     if fin:
-        return Event.FIN, acks
+        return SegmentEvent.FIN, acks
     if data:
-        return Event.DATA, acks
-    return (Event.OLD if size or flags & (SYN | FIN) else Event.NOTHING), acks
+        return SegmentEvent.DATA, acks
+    return (SegmentEvent.OLD if size or flags & (SYN | FIN) else SegmentEvent.NOTHING), acks
 
 
 @given(st.lists(segments, min_size=1, max_size=30))
@@ -77,5 +77,5 @@ def test_segments_mean_together_what_each_means_by_itself(
         np.array(ahead, np.int32),
         np.array(size, np.int32),
     )
-    found = [(Event(each & EVENT), each & ~EVENT) for each in means.tolist()]
+    found = [(SegmentEvent(each & EVENT), each & ~EVENT) for each in means.tolist()]
     assert found == [plainly(*each) for each in wanted]

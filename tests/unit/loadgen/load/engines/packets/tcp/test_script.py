@@ -9,15 +9,15 @@ from loadgen.load.engines.packets.tcp.script import (
     BUSY,
     SETTLED,
     ConnectionState,
-    Event,
     Segment,
+    SegmentEvent,
     compiled,
     script_lines,
 )
 
-S, H, G = ConnectionState, Event, Segment
+S, H, G = ConnectionState, SegmentEvent, Segment
 OPEN = [(H.SYN_ACK, G.ASK)]
-LIVES: dict[Close, list[tuple[Event, Segment]]] = {
+LIVES: dict[Close, list[tuple[SegmentEvent, Segment]]] = {
     "client": [*OPEN, (H.WHOLE, G.FIN), (H.FIN_AND_ACKED, G.ACK)],
     "server": [(H.SYN_ACK, G.ASK_CLOSE), (H.WHOLE_FIN, G.FIN), (H.FIN_ACKED, G.NONE)],
     "reset": [*OPEN, (H.WHOLE, G.RST)],

@@ -11,8 +11,8 @@ from loadgen.load.engines.packets.tcp.script import (
     OVER,
     SETTLED,
     ConnectionState,
-    Event,
     Segment,
+    SegmentEvent,
     script_lines,
 )
 from loadgen.load.engines.packets.tcp.table import (
@@ -21,11 +21,11 @@ from loadgen.load.engines.packets.tcp.table import (
     FREES,
     SENDS,
     SETTLES,
-    Table,
+    TransitionTable,
     line_of,
 )
 
-MANY = {holds: Table(holds=holds) for holds in (False, True)}
+MANY = {holds: TransitionTable(holds=holds) for holds in (False, True)}
 
 
 def line(close: Close, state: ConnectionState) -> int:
@@ -40,7 +40,7 @@ def test_each_place_leads_where_the_line_does_and_sends_its_segment(
     table, lines = MANY[holds], script_lines(close, holds=holds)
     for state in ConnectionState:
         first = line(close, state)
-        for event in Event:
+        for event in SegmentEvent:
             after, segment = lines.get((state, event), (state, Segment.NONE))
             deeds = int(table.deeds[first + event])
             assert table.after[first + event] == line(close, after)
