@@ -25,7 +25,6 @@ from analyzer.findings.assumed import with_other_way
 from analyzer.findings.figures import Figures
 from analyzer.ipvs.states import Flag
 from analyzer.ipvs.versions import ASSUMED, sentence
-from analyzer.log_clock.results import log_clock_of
 from analyzer.measure import Measured, measure
 from analyzer.observed.entries import most_buckets, ns, span_ms
 from analyzer.predicted.rules import segments_passed
@@ -157,11 +156,11 @@ def _figures(evidence: Evidence, measured: Sequence[Measured]) -> Figures:
         agreement=[one.agreement for one in measured if one.agreement],
         events=_events(evidence),
         forwarding=evidence.forwarding,
-        capture_dropped=(evidence.manifest.get("capture") or {}).get("dropped"),
+        capture_dropped=evidence.manifest.capture.dropped,
         foreign_entries={one.director.name: one.foreign_entries for one in measured},
         ended_early=[row for one in measured for row in one.ended_early],
         drains=drains(evidence),
-        log_clock=log_clock_of(evidence.manifest),
+        log_clock=evidence.manifest.imported.log_clock,
         evidence=evidence,
         failover=failover(evidence),
         ending=_ending(evidence),

@@ -199,7 +199,7 @@ def _doubt(
     in_force: InForce,
     passage: Passage,
 ) -> Tolerance:
-    dropped = (evidence.manifest.get("capture") or {}).get("dropped")
+    dropped = evidence.manifest.capture.dropped
     truncated = evidence.packets.skipped["truncated"] if evidence.packets else 0
     return Tolerance(
         clock_s=clock.uncertainty_s + (phase.uncertainty_s if phase else 0.0) + REACTION_S,

@@ -23,10 +23,11 @@ if TYPE_CHECKING:
     from analyzer.estimate.counted.results import CountedService
     from analyzer.failover.results import Failover
     from analyzer.ipvs.table_status import TableStatus
-    from analyzer.log_clock.results import LogClock
     from analyzer.predicted.courses import Curve, SocketCurve, WhatIf
     from analyzer.predicted.forwarding import Forwarding
     from analyzer.recording.ending import Ending
+    from analyzer.recording.log_clock import LogClock
+    from analyzer.recording.manifest import Manifest
     from analyzer.traces.model import ConnectionTrace
 
     Floats = npt.NDArray[np.float64]
@@ -365,7 +366,7 @@ class DirectorTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Analysis:
-    """The answer. ``manifest`` is the recording's own ``run.json``, for provenance."""
+    """The answer; ``manifest`` is the recording's own ``run.json``."""
 
     run: str
     verdict: str
@@ -389,7 +390,7 @@ class Analysis:
     timeline: Timeline
     traces: tuple[ConnectionTrace, ...] = ()
     pictures: Pictures = field(default_factory=Pictures)
-    manifest: Mapping[str, Any]
+    manifest: Manifest
     ending: Ending | None = None  # null only where no recording was read
 
 

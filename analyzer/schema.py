@@ -28,9 +28,9 @@ from analyzer.forecast.occupancy import Counts, OccupancySeries
 from analyzer.ipvs import states
 from analyzer.ipvs.ipvsadm import model as texts
 from analyzer.ipvs.table_status import TableStatus
-from analyzer.log_clock.results import LogClock
 from analyzer.predicted import courses, forwarding
 from analyzer.recording.ending import Ending
+from analyzer.recording.log_clock import LogClock
 from analyzer.sweep import results as sweep_results
 from analyzer.sweep.waits import FinWaits
 

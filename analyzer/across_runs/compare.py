@@ -80,7 +80,7 @@ def compare(analyses: Sequence[Analysis], tolerances: Tolerances | None = None) 
     against = tuple(differences(analyses[0], analysis, tolerances) for analysis in analyses[1:])
     return Comparison(
         runs=runs,
-        settings=_settings([analysis.manifest for analysis in analyses]),
+        settings=_settings([analysis.manifest.raw for analysis in analyses]),
         against_first=against,
         verdict=_verdict(runs, against),
     )

@@ -22,6 +22,8 @@ from analyzer.recording.ending import ending_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from analyzer.recording.manifest import Manifest
+
 Unit = Literal["s", "ms", "/s", ""]
 Change = Literal["higher", "lower"]
 
@@ -98,19 +100,18 @@ class History:
     unreadable: tuple[tuple[str, str], ...] = ()
 
 
-def past_run(name: str, manifest: Mapping[str, Any], document: Mapping[str, Any]) -> PastRun:
+def past_run(name: str, manifest: Manifest, document: Mapping[str, Any]) -> PastRun:
     """A run from its manifest and the document of its analysis.
 
     Raises:
         RecordingError: the document is not an analysis.
     """
-    started_ns = manifest.get("started_at_ns")
     try:
         return PastRun(
             name=name,
-            started_ns=started_ns if isinstance(started_ns, int) else 0,
+            started_ns=manifest.started_at_ns or 0,
             verdict=str(document["verdict"]),
-            load=json.dumps(manifest.get("plan"), sort_keys=True, default=str),
+            load=json.dumps(manifest.raw.get("plan"), sort_keys=True, default=str),
             values=_kept(dict(_values(document)), manifest, document),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -138,7 +139,7 @@ _OF_A_WHOLE_LOAD = frozenset({"inactive_peak", "failed", "late", "rate_per_s"})
 
 
 def _kept(
-    values: Mapping[str, Value], manifest: Mapping[str, Any], document: Mapping[str, Any]
+    values: Mapping[str, Value], manifest: Manifest, document: Mapping[str, Any]
 ) -> dict[str, Value]:
     """The values that can be compared with other runs of the same load."""
     if ending_of(manifest, int(document["requests"]["sent"])).load_is_whole:

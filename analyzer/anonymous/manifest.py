@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from analyzer.anonymous.tables import is_address
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from analyzer.anonymous.substitution import Substitution
+    from analyzer.recording.manifest import Manifest
 
 HIDDEN = "hidden"
 HIDDEN_KEYS = frozenset({"path", "url", "urls", "headers", "header", "body", "payload", "user"})
@@ -21,16 +22,13 @@ _OPTION = re.compile(r"(--?[A-Za-z][A-Za-z0-9-]*)(?:=(.*))?", re.DOTALL)
 _LINK = re.compile(r"(?:ssh://(?:[^@/\s]*@)?(?P<host>\[[^]]*\]|[^:/\s]+)|exec:).*", re.DOTALL)
 
 
-def names_in(manifest: Mapping[str, Any]) -> Iterator[str]:
+def names_in(manifest: Manifest) -> Iterator[str]:
     """The names in a manifest: directors, hosts, sites, the lab, links and their ends."""
-    directors = manifest.get("directors")
-    yield from directors if isinstance(directors, dict) else ()
-    request = (manifest.get("plan") or {}).get("request") or {}
-    names = (request.get(key) for key in ("authority", "server_name"))
-    for holder in (manifest.get("lab"), (manifest.get("host") or {}).get("name"), *names):
-        if isinstance(holder, str):
-            yield holder
-    for text in _texts(manifest):
+    yield from manifest.directors
+    request = manifest.plan.request
+    names = (manifest.lab, manifest.host.name, request.authority, request.server_name)
+    yield from (name for name in names if name is not None)
+    for text in _texts(manifest.raw):
         if link := _LINK.fullmatch(text):
             yield text
             if link["host"] and not is_address(link["host"].strip("[]")):
@@ -45,13 +43,12 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(each)
 
 
-def anonymous_manifest(manifest: Mapping[str, Any], substitution: Substitution) -> dict[str, Any]:
+def anonymous_manifest(manifest: Manifest, substitution: Substitution) -> dict[str, Any]:
     """A manifest with names replaced, and free words of the command line hidden."""
-    copy = {key: _anonymous(key, value, substitution) for key, value in manifest.items()}
-    command_line = manifest.get("command_line")
-    if isinstance(command_line, list):
+    copy = {key: _anonymous(key, value, substitution) for key, value in manifest.raw.items()}
+    if manifest.command_line is not None:
         copy["command_line"] = [
-            _argument(str(word), manifest, substitution) for word in command_line
+            _argument(word, manifest, substitution) for word in manifest.command_line
         ]
     return copy
 
@@ -72,7 +69,7 @@ def _anonymous(key: str, value: Any, substitution: Substitution) -> Any:
     return substitution.text(value) if isinstance(value, str) else value
 
 
-def _argument(word: str, manifest: Mapping[str, Any], substitution: Substitution) -> str:
+def _argument(word: str, manifest: Manifest, substitution: Substitution) -> str:
     """A word of the command line: options, numbers, addresses are kept, anything else hidden."""
     option = _OPTION.fullmatch(word)
     if option:
@@ -80,4 +77,4 @@ def _argument(word: str, manifest: Mapping[str, Any], substitution: Substitution
         return option[1] + (f"={_argument(value, manifest, substitution)}" if value else "")
     if is_address(word) or word in substitution.names:
         return substitution.text(word)
-    return word if _PLAIN.fullmatch(word) or word == manifest.get("command") else HIDDEN
+    return word if _PLAIN.fullmatch(word) or word == manifest.command else HIDDEN

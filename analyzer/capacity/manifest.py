@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from analyzer.capacity.proof import Experiment, Loss, prove
@@ -12,29 +11,26 @@ from analyzer.errors import RecordingError
 from analyzer.recording.ending import ending_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from analyzer.capacity.proof import Proof, Window
+    from analyzer.capacity.proof import Proof
     from analyzer.recording.directory import Recording
+    from analyzer.recording.manifest import LossFacts, ProofFacts
 
 KEY = "proof"
-"""Of the manifest; a run that has it is a proof of capacity."""
-
-
-def is_proof(manifest: Mapping[str, Any]) -> bool:
-    """Whether a recording is a proof of capacity."""
-    return isinstance(manifest.get(KEY), dict)
+"""In the manifest; a run that has it is a proof of capacity."""
 
 
 def proof_of(recording: Recording) -> Proof:
     """What a recorded proof comes to.
 
     Raises:
-        RecordingError: the manifest does not tell of one.
+        RecordingError: the recording is of no proof.
     """
+    facts = recording.manifest.proof
+    if facts is None:
+        raise RecordingError(f"{recording.path}: not a proof of capacity")
     return prove(
         str(recording.path),
-        from_manifest(recording.manifest),
+        from_manifest(facts),
         recording.table("links"),
         recording.table("datagrams"),
         ending_of(recording.manifest),
@@ -64,32 +60,27 @@ def to_manifest(experiment: Experiment) -> dict[str, Any]:
     }
 
 
-def from_manifest(manifest: Mapping[str, Any]) -> Experiment:
-    """The experiment that ``to_manifest`` told.
-
-    Raises:
-        RecordingError: something is missing, or is no value of its kind.
-    """
-    try:
-        told = manifest[KEY]
-        return Experiment(
-            question=CapacityQuestion(
-                hosts=int(told["hosts"]),
-                failures=int(told["failures"]),
-                link_bps=Fraction(told["link_bps"]),
-                ingress_bps=Fraction(told["ingress_bps"]),
-                burst=Fraction(told["burst"]),
-            ),
-            lists=tuple(tuple(map(int, order)) for order in told["lists"]),
-            vips=tuple(map(str, told["vips"])),
-            directors=tuple(map(str, told["directors"])),
-            scale=float(told["scale"]),
-            link=TokenBucket(**told["lab_link"]),
-            planned=int(told["planned"]),
-            losses=tuple(map(_loss, told["losses"])),
-        )
-    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
-        raise RecordingError(f"run.json: {KEY}: not a proof of capacity: {error!r}") from error
+def from_manifest(facts: ProofFacts) -> Experiment:
+    """The experiment that ``to_manifest`` told."""
+    link = facts.lab_link
+    return Experiment(
+        question=CapacityQuestion(
+            hosts=facts.hosts,
+            failures=facts.failures,
+            link_bps=facts.link_bps,
+            ingress_bps=facts.ingress_bps,
+            burst=facts.burst,
+        ),
+        lists=facts.lists,
+        vips=facts.vips,
+        directors=facts.directors,
+        scale=facts.scale,
+        link=TokenBucket(
+            rate_bps=link.rate_bps, bucket_bytes=link.bucket_bytes, queue_bytes=link.queue_bytes
+        ),
+        planned=facts.planned,
+        losses=tuple(map(_loss, facts.losses)),
+    )
 
 
 def _loss_told(loss: Loss) -> dict[str, Any]:
@@ -101,18 +92,10 @@ def _loss_told(loss: Loss) -> dict[str, Any]:
     }
 
 
-def _loss(told: Mapping[str, Any]) -> Loss:
-    crashed_ns = told["crashed_ns"]
+def _loss(facts: LossFacts) -> Loss:
     return Loss(
-        down=tuple(map(int, told["down"])),
-        before=_window(told["before_ns"]),
-        crashed_ns=None if crashed_ns is None else int(crashed_ns),
-        after=_window(told["after_ns"]),
+        down=facts.down,
+        before=facts.before_ns,
+        crashed_ns=facts.crashed_ns,
+        after=facts.after_ns,
     )
-
-
-def _window(told: Any) -> Window | None:
-    if told is None:
-        return None
-    begin_ns, end_ns = told
-    return int(begin_ns), int(end_ns)

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -99,10 +99,7 @@ def _load(baseline: Analysis, analysis: Analysis) -> Iterator[Judgement]:
 
 
 def _other_plan(baseline: Analysis, analysis: Analysis) -> list[str]:
-    plans = [run.manifest.get("plan") or {} for run in (baseline, analysis)]
-    if not all(isinstance(plan, dict) for plan in plans):
-        return []
-    before, after = plans
+    before, after = (run.manifest.raw.get("plan") or {} for run in (baseline, analysis))
     keys = [key for key in {**before, **after} if key not in _NOT_THE_LOAD]
     return [
         f"{key} {after.get(key)}, was {before.get(key)}"
@@ -148,10 +145,9 @@ def _is_timeout_of(key: str, director: str) -> bool:
 
 def _timeouts_set(analysis: Analysis) -> Iterator[tuple[str, str]]:
     """The timeouts in force on each director, as it reported them."""
-    for director, facts in _directors(analysis):
-        for name, seconds in (facts.get("timeouts") or {}).items():
-            if isinstance(seconds, (int, float)):
-                yield f"configured({name}, {director})", f"{seconds:g} s"
+    for director, facts in analysis.manifest.directors.items():
+        for name, seconds in (asdict(facts.timeouts) if facts.timeouts else {}).items():
+            yield f"configured({name}, {director})", f"{seconds:g} s"
 
 
 def _of_table(table: ServiceTable) -> Iterator[tuple[str, str]]:
@@ -176,20 +172,13 @@ def _restarts(baseline: Analysis, analysis: Analysis) -> dict[str, str]:
 
 
 def _boots(analysis: Analysis) -> Iterator[tuple[str, int]]:
-    for name, facts in _directors(analysis):
-        at_ns = facts.get("boot_at_ns")
-        if isinstance(at_ns, int):
-            yield name, at_ns
+    for name, facts in analysis.manifest.directors.items():
+        if facts.boot_at_ns is not None:
+            yield name, facts.boot_at_ns
 
 
 def _clock(at_ns: int) -> str:
     return f"{np.datetime64(at_ns // 10**9, 's')} UTC"
-
-
-def _directors(analysis: Analysis) -> list[tuple[str, Mapping[str, Any]]]:
-    known = analysis.manifest.get("directors")
-    rows = known.items() if isinstance(known, dict) else ()
-    return [(str(name), facts) for name, facts in rows if isinstance(facts, dict)]
 
 
 # -- what was measured ---------------------------------------------------------------------------

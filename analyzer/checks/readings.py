@@ -254,8 +254,8 @@ def state_agreement(row: Agreement) -> float | None:
 
 def capture_drops(analysis: Analysis, _: tuple[str, ...]) -> list[Reading]:
     """Packets that the capture dropped."""
-    dropped = (analysis.manifest.get("capture") or {}).get("dropped")
-    if not isinstance(dropped, int):
+    dropped = analysis.manifest.capture.dropped
+    if dropped is None:
         raise NotMeasuredError(_because(analysis, "nothing counted what the capture dropped"))
     return [Reading(value=dropped)]
 

@@ -57,7 +57,7 @@ def servers_missing(director: Director, evidence: Evidence) -> bool:
 
 def _sent_itself(evidence: Evidence) -> bool:
     """Whether the run watched the service that it sent to, so that a poll without a row tells."""
-    return evidence.manifest.get("command") in ("burst", "failover")
+    return evidence.manifest.command in ("burst", "failover")
 
 
 def _of_service(rows: pd.DataFrame, service: VirtualEnd) -> pd.Series:

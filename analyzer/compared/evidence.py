@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from analyzer.errors import RecordingError
 from analyzer.observed.entries import ns, numbered
 from analyzer.predicted.forwarding import WHAT_TELLS, forwarding_of
 from analyzer.recording.captures import read_captures, readable, with_host
@@ -21,11 +19,12 @@ from analyzer.wire.segments import PROTOCOLS, Segments, VirtualEnd
 from analyzer.wire.vrrp import read_announcements
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from analyzer.predicted.forwarding import Forwarding
     from analyzer.recording.captures import Captured
     from analyzer.recording.directory import Recording
+    from analyzer.recording.manifest import Manifest
     from analyzer.wire.packets import PacketTable
     from analyzer.wire.vrrp import Announcements
 
@@ -49,7 +48,7 @@ class Evidence:
         forwarded: how the directors forward, and what says so; None where nothing depends on it.
     """
 
-    manifest: Mapping[str, Any]
+    manifest: Manifest
     directors: tuple[Director, ...]
     zero_ns: int
     service: VirtualEnd | None
@@ -98,7 +97,7 @@ def gather(recording: Recording) -> Evidence:
         RecordingError: its manifest is not one.
     """
     manifest = recording.manifest
-    service = _service(manifest)
+    service = manifest.service.end if manifest.service else None
     directors = directors_of(manifest)
     polled, entries = recording.table("services"), recording.table("entries")
     services = polled[polled["active"].notna()]
@@ -124,13 +123,13 @@ def gather(recording: Recording) -> Evidence:
         announcements=None,
         forwarded=forwarding_of(manifest, services, entries, captured),
     )
-    if captured and ("failover" in manifest or _none_connected(evidence.requests)):
+    if captured and (manifest.failover or _none_connected(evidence.requests)):
         found = read_announcements(*readable(captures)[0])
         evidence = replace(evidence, announcements=found)
     lost = [NotMeasured(what="part of the recording", why=line) for line in recording.problems]
     return replace(
         evidence,
-        zero_ns=_zero_ns(manifest, evidence),
+        zero_ns=_zero_ns(evidence),
         not_measured=(*_not_measured(evidence), *packets_lost, *lost),
     )
 
@@ -159,24 +158,9 @@ def _in_capture(directors: tuple[Director, ...], captured: Captured | None) -> t
     return tuple(replace(one, macs=with_host(one.macs, packets)) for one in directors)
 
 
-def _service(manifest: Mapping[str, Any]) -> VirtualEnd | None:
-    told = manifest.get("service")
-    if told is None:
-        return None
-    try:
-        vip = str(ip_address(str(told["vip"])))  # as packets give it: IPv6 has many spellings
-        return VirtualEnd(str(told.get("protocol", "TCP")), vip, int(told["port"]))
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise RecordingError(f"run.json: service: {type(error).__name__}: {error}") from error
-
-
-def _zero_ns(manifest: Mapping[str, Any], evidence: Evidence) -> int:
+def _zero_ns(evidence: Evidence) -> int:
     """The run's start: as told, else the first thing that was seen."""
-    try:
-        told = int(manifest.get("started_at_ns") or 0)
-    except (TypeError, ValueError) as error:
-        raise RecordingError(f"run.json: started_at_ns: {error}") from error
-    return told or min(_first_ns(evidence), default=0)
+    return evidence.manifest.started_at_ns or min(_first_ns(evidence), default=0)
 
 
 def _first_ns(evidence: Evidence) -> Iterator[int]:
@@ -209,12 +193,7 @@ def _virtual_ends(
 
 def _not_measured(evidence: Evidence) -> list[NotMeasured]:
     """What this run cannot know: said by the run itself, and found here."""
-    said = evidence.manifest.get("not_measured") or []
-    try:
-        rows = [NotMeasured(what=str(row["what"]), why=str(row["why"])) for row in said]
-    except (KeyError, TypeError) as error:
-        raise RecordingError(f"run.json: not_measured: {type(error).__name__}: {error}") from error
-    rows += _after_the_end(evidence.manifest)
+    rows = [*evidence.manifest.not_measured, *_after_the_end(evidence.manifest)]
     rows += _what_was_deleted(evidence.manifest)
     if evidence.segments is not None and not evidence.forwarder_macs:
         why = "the capture does not show who forwards; all packets to the VIP are taken to pass it"
@@ -234,7 +213,7 @@ def _no_packets_of_the_service(evidence: Evidence) -> list[NotMeasured]:
     known = pd.concat([evidence.services["real_server"], evidence.changes["real_server"]])
     ours = np.isin(packets.addresses, known.dropna().unique().tolist())
     n = int((ours[packets.source] | ours[packets.destination]).sum()) if len(ours) else 0
-    if not _virtual_ends(_service(evidence.manifest), evidence.services, evidence.changes):
+    if not _virtual_ends(evidence.service, evidence.services, evidence.changes):
         why = (
             f"of the {len(packets.at_ns)} packets read none opens a TCP connection (what tunnels "
             "carry may not be read), and nothing says what is a virtual service: give "
@@ -250,16 +229,16 @@ def _no_packets_of_the_service(evidence: Evidence) -> list[NotMeasured]:
     return [NotMeasured(what="packets of the virtual services", why=why)]
 
 
-def _what_was_deleted(manifest: Mapping[str, Any]) -> list[NotMeasured]:
+def _what_was_deleted(manifest: Manifest) -> list[NotMeasured]:
     """What a long watch did not keep (``kept`` in the manifest)."""
-    kept = manifest.get("kept")
-    if not kept or not kept.get("from_ns"):
+    kept = manifest.kept
+    if not kept.from_ns:
         return []
-    what = f"what came before {iso(int(kept['from_ns']))}"
-    return [NotMeasured(what=what, why=f"--keep {kept['limit']}: the oldest was deleted")]
+    what = f"what came before {iso(kept.from_ns)}"
+    return [NotMeasured(what=what, why=f"--keep {kept.limit}: the oldest was deleted")]
 
 
-def _after_the_end(manifest: Mapping[str, Any]) -> list[NotMeasured]:
+def _after_the_end(manifest: Manifest) -> list[NotMeasured]:
     """What is missing because the run did not come to its own end."""
     ending = ending_of(manifest)
     if ending.is_whole:

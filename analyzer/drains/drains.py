@@ -13,7 +13,6 @@ from analyzer.drains.renewals import KEY, renewals
 from analyzer.ipvs.addresses import host_port
 from analyzer.ipvs.states import Timeouts
 from analyzer.log_clock.instants import in_log_time
-from analyzer.log_clock.results import log_clock_of
 from analyzer.observed.entries import entry_polls_ns, looks_of, ns
 from analyzer.predicted.rules import director_clock
 from analyzer.recording.clock import iso
@@ -79,7 +78,7 @@ class _Draining:
 
 def drains(evidence: Evidence) -> tuple[Drain, ...]:
     """Every real server that has weight 0 at a director's last poll."""
-    log_clock = log_clock_of(evidence.manifest)
+    log_clock = evidence.manifest.imported.log_clock
     return tuple(
         in_log_time(_drain(director, draining, evidence), log_clock)
         for director in evidence.directors

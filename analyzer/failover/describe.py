@@ -12,7 +12,6 @@ from analyzer.failover.forecast import OutageForecast, forecast
 from analyzer.failover.handshakes import by_the_wire
 from analyzer.failover.holdings import holdings, would_survive
 from analyzer.failover.in_flight import in_flight
-from analyzer.failover.manifest import failover_manifest
 from analyzer.failover.results import Failback, Failover, Mastership, Parts
 from analyzer.observed.entries import ns
 from analyzer.recording.ending import ending_of
@@ -23,9 +22,9 @@ if TYPE_CHECKING:
 
     from analyzer.compared.evidence import Evidence
     from analyzer.failover.clients import Gap, Sent
-    from analyzer.failover.manifest import FailoverManifest
     from analyzer.failover.masters import MasterInterval
     from analyzer.failover.results import Holding, Phase
+    from analyzer.recording.manifest import FailoverFacts
 
 BUSY_CLIENT_S = 0.25
 """A client that begins requests later than this measures itself."""
@@ -36,7 +35,7 @@ class _OutageInputs:
     """The inputs of all parts of the result; instants in Unix ns."""
 
     evidence: Evidence
-    manifest: FailoverManifest
+    manifest: FailoverFacts
     sent: Sent
     intervals: Sequence[MasterInterval]
     begin_ns: int  # the fault comes no earlier
@@ -50,12 +49,8 @@ class _OutageInputs:
 
 
 def failover(evidence: Evidence) -> Failover | None:
-    """The fail-over of a run; None if the run was no fail-over.
-
-    Raises:
-        RecordingError: its manifest is not one.
-    """
-    manifest = failover_manifest(evidence.manifest)
+    """The fail-over of a run; None if the run was no fail-over."""
+    manifest = evidence.manifest.failover
     if manifest is None:
         return None
     inputs = _inputs(evidence, manifest)
@@ -71,7 +66,7 @@ def failover(evidence: Evidence) -> Failover | None:
     return _failover(inputs, gap, predicted)
 
 
-def _inputs(evidence: Evidence, manifest: FailoverManifest) -> _OutageInputs:
+def _inputs(evidence: Evidence, manifest: FailoverFacts) -> _OutageInputs:
     sent = clients.sent_of(by_the_wire(evidence.requests, evidence.segments))
     wire = evidence.announcements
     vip = evidence.service.vip if evidence.service else ""
@@ -97,7 +92,7 @@ def _inputs(evidence: Evidence, manifest: FailoverManifest) -> _OutageInputs:
 def _end_ns(evidence: Evidence, sent: Sent) -> int:
     """When the last request was due or, without requests, the run ended."""
     last = int(sent.scheduled.max(initial=0))
-    return last or int(evidence.manifest.get("ended_at_ns") or evidence.zero_ns)
+    return last or evidence.manifest.ended_at_ns or evidence.zero_ns
 
 
 def _earliest_fault_ns(evidence: Evidence, intervals: Sequence[MasterInterval]) -> int:
@@ -183,8 +178,8 @@ def _interrupted(inputs: _OutageInputs) -> list[str]:
     if ending.is_whole:
         return []
     cause = "interrupted" if ending.how == "interrupted" else f"interrupted: {ending.cause}"
-    manifest, end_ns = inputs.manifest, inputs.evidence.manifest.get("ended_at_ns")
-    last_ns = end_ns if isinstance(end_ns, int) else inputs.end_ns
+    manifest, end_ns = inputs.manifest, inputs.evidence.manifest.ended_at_ns
+    last_ns = inputs.end_ns if end_ns is None else end_ns
     if manifest.fault is None:
         return [f"{cause}, while a fault was waited for or its course went on"]
     if manifest.ordered_ns is None:

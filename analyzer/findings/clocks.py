@@ -11,7 +11,7 @@ from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
     from analyzer.findings.figures import Figures
-    from analyzer.log_clock.results import LogClock
+    from analyzer.recording.log_clock import LogClock
 
 _MINUTE_S = 60.0
 _HOUR_S = 3600.0

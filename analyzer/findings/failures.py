@@ -137,8 +137,7 @@ def vip_unanswered(figures: Figures) -> Finding | None:
 def redirects_not_followed(figures: Figures) -> Finding | None:
     """Redirects were to be followed, and some lead where this load does not go."""
     evidence = figures.evidence
-    request = (evidence.manifest.get("plan") or {}).get("request") if evidence else None
-    if evidence is None or not isinstance(request, dict) or not request.get("redirects"):
+    if evidence is None or not evidence.manifest.plan.request.redirects:
         return None
     found = outcomes(evidence.requests)
     n = int((found["status"].isin(REDIRECTS) & found["error"].isna()).sum())

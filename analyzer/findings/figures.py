@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from analyzer.compared.evidence import Evidence
     from analyzer.estimate.counted.results import CountedService
     from analyzer.failover.results import Failover
-    from analyzer.log_clock.results import LogClock
     from analyzer.measure import Measured
     from analyzer.predicted.forwarding import Forwarding
     from analyzer.recording.ending import Ending
+    from analyzer.recording.log_clock import LogClock
     from analyzer.results import Agreement, Drain, EndedEarly, Event, Lifetime, Peak, Requests
     from analyzer.traces.expired import LatePacket
 

@@ -35,7 +35,7 @@ def port_budget(figures: Figures) -> Finding | None:
     if not sources:
         return None
     longest_s = row.timeout_s + (row.granule_s or 0)
-    ports, held_s = client_ports((evidence.manifest.get("plan") or {}).get("engine"))
+    ports, held_s = client_ports(evidence.manifest.plan.engine)
     rate_per_s = requests.rate_per_s
     budget = budget_of(rate_per_s, sources, ports, longest_s, client_held_s=held_s)
     sent_all = requests.sent > sources * ports

@@ -77,11 +77,10 @@ def load_saturated(figures: Figures) -> Finding | None:
 
 def _schedule(figures: Figures) -> float | None:
     """The highest rate of the open model's schedule; None where there was none."""
-    plan = (figures.evidence.manifest.get("plan") if figures.evidence else None) or {}
-    if not isinstance(plan, dict) or plan.get("model") != "open":
+    plan = figures.evidence.manifest.plan if figures.evidence else None
+    if plan is None or plan.model != "open":
         return None
-    stages = (plan.get("arrivals") or {}).get("stages") or []
-    return max((float(stage["rate_per_s"]) for stage in stages), default=None)
+    return max((stage.rate_per_s for stage in plan.arrivals.stages), default=None)
 
 
 def director_lost(figures: Figures) -> Finding | None:

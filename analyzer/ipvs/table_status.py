@@ -10,11 +10,11 @@ two chains.
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Annotated, Any
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from msgspec import Meta
 
 MAX_CHARACTERS = 4096
 """The kernel's own text has at most some 800; what is longer is not read to its end."""
@@ -25,11 +25,13 @@ LONGEST_CHAIN = 7
 MAX_NUMBER = 2**32 - 1
 """The kernel's counts are 32 bits wide."""
 
+Number = Annotated[int, Meta(ge=0, le=MAX_NUMBER)]
+
 NEARLY_FULL = 0.98
 """Of ``conn_max``: entries come and go between two looks."""
 
-_ENTRY_BYTES = range(100, 4097)
-_MAX_LFACTOR = 8
+LEAST_ENTRY_BYTES, MOST_ENTRY_BYTES = 100, 4096
+MAX_LFACTOR = 8
 
 _CONNS = re.compile(r"^Conns:\s+(\d{1,10})$", re.M | re.ASCII)
 _BUCKETS = re.compile(
@@ -53,11 +55,11 @@ class TableStatus:
             from 7 on.
     """
 
-    entries: int
-    buckets: int | None
-    lfactor: int | None
-    empty_buckets: int | None
-    chains: Mapping[str, int]
+    entries: Number
+    buckets: Number | None = None
+    lfactor: Annotated[int, Meta(ge=-MAX_LFACTOR, le=MAX_LFACTOR)] | None = None
+    empty_buckets: Number | None = None
+    chains: Mapping[Annotated[str, Meta(pattern="^[1-7]$")], Number] = field(default_factory=dict)
 
     @property
     def longest_chain(self) -> int | None:
@@ -85,23 +87,6 @@ def parse_table_status(text: str) -> TableStatus | None:
     )
 
 
-def status_of(facts: Any) -> TableStatus | None:
-    """What ``to_manifest`` wrote into ``run.json``; None where it is not that."""
-    if not isinstance(facts, dict):
-        return None
-    entries = _number(facts.get("entries"))
-    if entries is None:
-        return None
-    chains, lfactor = facts.get("chains"), facts.get("lfactor")
-    return TableStatus(
-        entries=entries,
-        buckets=_number(facts.get("buckets")),
-        lfactor=_lfactor(lfactor) if type(lfactor) is int else None,
-        empty_buckets=_number(facts.get("empty_buckets")),
-        chains=_chains(chains if isinstance(chains, dict) else {}),
-    )
-
-
 def to_manifest(status: TableStatus | None) -> dict[str, Any] | None:
     """As ``run.json`` and ``--json`` have it."""
     return None if status is None else asdict(status)
@@ -112,9 +97,9 @@ def is_full(entries: int, conn_max: int) -> bool:
     return entries >= NEARLY_FULL * conn_max
 
 
-def entry_bytes_of(value: Any) -> int | None:
+def entry_bytes_of(value: int) -> int | None:
     """Bytes of an entry as a kernel said them at its boot; None where that cannot be true."""
-    return value if type(value) is int and value in _ENTRY_BYTES else None
+    return value if LEAST_ENTRY_BYTES <= value <= MOST_ENTRY_BYTES else None
 
 
 def in_words(status: TableStatus) -> str:
@@ -133,17 +118,14 @@ def in_words(status: TableStatus) -> str:
 _LENGTHS = tuple(map(str, range(1, LONGEST_CHAIN + 1)))
 
 
-def _chains(told: Mapping[str, Any]) -> dict[str, int]:
-    return {length: number for length in _LENGTHS if (number := _number(told.get(length)))}
+def _chains(told: Mapping[str, int | None]) -> dict[str, int]:
+    return {length: number for length in _LENGTHS if (number := told.get(length))}
 
 
 def _count(digits: str) -> int | None:
-    return _number(int(digits))
-
-
-def _number(value: Any) -> int | None:
-    return value if type(value) is int and 0 <= value <= MAX_NUMBER else None
+    value = int(digits)
+    return value if value <= MAX_NUMBER else None
 
 
 def _lfactor(value: int) -> int | None:
-    return value if abs(value) <= _MAX_LFACTOR else None
+    return value if abs(value) <= MAX_LFACTOR else None

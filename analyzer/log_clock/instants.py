@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from analyzer.log_clock.results import LogClock
+    from analyzer.recording.log_clock import LogClock
     from analyzer.results import Drain
 
 UTC = "UTC"

@@ -27,12 +27,13 @@ import numpy as np
 from analyzer.ipvs.states import Flag
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     import numpy.typing as npt
     import pandas as pd
 
     from analyzer.recording.captures import Captured
+    from analyzer.recording.manifest import Manifest
     from analyzer.results import Lifetime
     from analyzer.wire.segments import Segments
 
@@ -108,7 +109,7 @@ _WHATEVER_REPLIES = ("SYN_RECV", "CLOSE", "UDP")
 
 
 def forwarding_of(
-    manifest: Mapping[str, object],
+    manifest: Manifest,
     services: pd.DataFrame,
     entries: pd.DataFrame,
     captured: Captured | None,
@@ -148,7 +149,7 @@ def _differs(method: str, other: str) -> bool:
 
 
 def _configured(
-    manifest: Mapping[str, object], services: pd.DataFrame, captured: Captured | None
+    manifest: Manifest, services: pd.DataFrame, captured: Captured | None
 ) -> _Sign | None:
     """As polled, of the services that were captured where there are any; else as given."""
     rows = services[services["forwarding"].notna()]
@@ -161,7 +162,7 @@ def _configured(
         others = ", ".join(str(name) for name in counts.index[1:])
         mixed = f", though other real servers have {others}" if others else ""
         return _Sign(str(counts.index[0]), f"its real servers are {counts.index[0]}{mixed}")
-    told = manifest.get("forwarding")
+    told = manifest.forwarding
     return _Sign(str(told), f"the recording says {told}") if told else None
 
 

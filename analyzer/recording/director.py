@@ -1,23 +1,23 @@
-"""A director's facts as the manifest has them, checked on the way in."""
+"""A director as the analysis knows it, from the manifest's facts."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from analyzer.errors import RecordingError
 from analyzer.ipvs.states import Timeouts
-from analyzer.ipvs.table_status import entry_bytes_of, status_of
 from analyzer.ipvs.versions import law_of
 from analyzer.recording.clock import UPTIME_STEP_S
 from analyzer.wire.packets import mac_number
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator
 
     from analyzer.ipvs.states import SettableName
     from analyzer.ipvs.table_status import TableStatus
     from analyzer.ipvs.versions import Law
+    from analyzer.recording.manifest import DirectorFacts, Manifest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,79 +84,48 @@ class Director:
         return law_of(self.kernel)
 
 
-def directors_of(manifest: Mapping[str, Any]) -> tuple[Director, ...]:
-    """The directors that a recording's manifest names, in its order.
-
-    Raises:
-        RecordingError: what it says of them is not what a recorder writes.
-    """
-    facts = manifest.get("directors") or {}
-    try:
-        return tuple(_director(name, values) for name, values in facts.items())
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise RecordingError(f"run.json: directors: {type(error).__name__}: {error}") from error
+def directors_of(manifest: Manifest) -> tuple[Director, ...]:
+    """The directors that a recording's manifest names, in its order."""
+    return tuple(_director(name, facts) for name, facts in manifest.directors.items())
 
 
-def _director(name: str, facts: Mapping[str, Any]) -> Director:
-    timeouts = facts.get("timeouts")
-    sysctl = facts.get("sysctl") or {}
+def _director(name: str, facts: DirectorFacts) -> Director:
+    timeouts, sysctl = facts.timeouts, facts.sysctl
+    step_s = facts.uptime_step_s
     return Director(
         name=name,
-        timeouts=Timeouts(
-            tcp_s=float(timeouts["tcp"]),
-            tcpfin_s=float(timeouts["tcpfin"]),
-            udp_s=float(timeouts["udp"]),
-        )
+        timeouts=Timeouts(tcp_s=timeouts.tcp, tcpfin_s=timeouts.tcpfin, udp_s=timeouts.udp)
         if timeouts
         else None,
-        hz=_hz(facts.get("hz")),
-        phase_s=None if facts.get("timer_phase_s") is None else float(facts["timer_phase_s"]),
-        phase_uncertainty_s=float(facts.get("timer_phase_uncertainty_s") or 0.0),
-        macs=frozenset(_macs(facts.get("macs") or [])),
-        conn_reuse_mode=_small_number(sysctl.get("conn_reuse_mode"), otherwise=1),
-        conntrack=bool(_small_number(sysctl.get("conntrack"), otherwise=0)),
-        expire_nodest_conn=bool(_small_number(sysctl.get("expire_nodest_conn"), otherwise=0)),
-        expire_quiescent_template=bool(
-            _small_number(sysctl.get("expire_quiescent_template"), otherwise=0)
-        ),
-        secure_tcp=_small_number(sysctl.get("secure_tcp"), otherwise=0),
-        drop_entry=_small_number(sysctl.get("drop_entry"), otherwise=0),
-        conn_tab_size=_small_number(facts.get("conn_tab_size"), otherwise=0) or None,
-        conn_max=_small_number(sysctl.get("conn_max"), otherwise=0) or None,
-        entry_bytes=entry_bytes_of(facts.get("entry_bytes")),
-        table_status=status_of(facts.get("table_status")),
-        table_status_fullest=status_of(facts.get("table_status_fullest")),
-        table_status_at_end=status_of(facts.get("table_status_at_end")),
-        uptime_step_s=float(facts.get("uptime_step_s", UPTIME_STEP_S)),
-        clock_uncertainty_s=float(facts.get("clock_uncertainty_s") or 0.0),
-        timeouts_source=str(facts["timeouts_source"]) if facts.get("timeouts_source") else None,
-        clock_is_known=bool(facts.get("clock_is_known", True)),
-        kernel=str(facts["kernel"]) if facts.get("kernel") else None,
-        has_service=value if isinstance(value := facts.get("has_service"), bool) else None,
-        real_servers=count if type(count := facts.get("real_servers")) is int else None,
+        hz=facts.hz,
+        phase_s=facts.timer_phase_s,
+        phase_uncertainty_s=facts.timer_phase_uncertainty_s,
+        macs=frozenset(_macs(facts.macs)),
+        conn_reuse_mode=int(sysctl.conn_reuse_mode),
+        conntrack=bool(int(sysctl.conntrack)),
+        expire_nodest_conn=bool(int(sysctl.expire_nodest_conn)),
+        expire_quiescent_template=bool(int(sysctl.expire_quiescent_template)),
+        secure_tcp=int(sysctl.secure_tcp),
+        drop_entry=int(sysctl.drop_entry),
+        conn_tab_size=facts.conn_tab_size or None,
+        conn_max=int(sysctl.conn_max) or None,
+        entry_bytes=facts.entry_bytes,
+        table_status=facts.table_status,
+        table_status_fullest=facts.table_status_fullest,
+        table_status_at_end=facts.table_status_at_end,
+        uptime_step_s=UPTIME_STEP_S if step_s is None else step_s,
+        clock_uncertainty_s=facts.clock_uncertainty_s,
+        timeouts_source=facts.timeouts_source or None,
+        clock_is_known=facts.clock_is_known,
+        kernel=facts.kernel or None,
+        has_service=facts.has_service,
+        real_servers=facts.real_servers,
     )
 
 
-def _hz(value: Any) -> int | None:
-    if value is None:
-        return None
-    if type(value) is not int or value <= 0:
-        raise ValueError(f"hz {value!r}, expected a number of jiffies per second")
-    return value
-
-
-def _macs(texts: list[str]) -> list[int]:
-    known = []
+def _macs(texts: Iterable[str]) -> Iterator[int]:
+    """Of interfaces that have an Ethernet address, which is not all zeros."""
     for text in texts:
-        try:
-            known.append(mac_number(text))
-        except ValueError:
-            continue  # an interface without an Ethernet address
-    return [mac for mac in known if mac]
-
-
-def _small_number(text: Any, *, otherwise: int) -> int:
-    try:
-        return int(text)
-    except (TypeError, ValueError):
-        return otherwise
+        with suppress(ValueError):
+            if mac := mac_number(text):
+                yield mac

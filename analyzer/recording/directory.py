@@ -21,16 +21,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analyzer.errors import RecordingError
+from analyzer.recording.manifest import manifest_of
 from analyzer.recording.tables import TABLES, in_full, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from analyzer.recording.manifest import Manifest
+
 SCHEMA_VERSION = 1
-MANIFEST = "run.json"
 CAPTURE = "capture.pcap"
 ROTATED = "capture-[0-9]*.pcap"  # capture-00001.pcap follows capture.pcap, and so on
+MANIFEST = "run.json"
 ANALYSIS = "analysis.json"
 REPORT = "report.html"
 COMPARISON = "comparison.html"
@@ -251,7 +254,7 @@ class Recording:
     """
 
     path: Path
-    manifest: Mapping[str, Any]
+    manifest: Manifest
     problems: list[str] = field(default_factory=list)
 
     @classmethod
@@ -259,16 +262,13 @@ class Recording:
         """Open a run directory, also one whose run was cut off.
 
         Raises:
-            RecordingError: no recording there, or of a schema version that this program does not
-                know.
+            RecordingError: no recording there, of a schema version that this program does not
+                know, or with a manifest that is odd.
         """
-        manifest = _read_manifest(path)
-        version = manifest.get("schema_version")
-        if version != SCHEMA_VERSION:
-            raise RecordingError(
-                f"{path / MANIFEST}: schema_version {version!r}, expected {SCHEMA_VERSION}"
-            )
-        return cls(path, manifest)
+        document, where = _read_manifest(path), str(path / MANIFEST)
+        if document.get("schema_version") != SCHEMA_VERSION:
+            raise RecordingError(f"{where}: schema_version: expected {SCHEMA_VERSION}")
+        return cls(path, manifest_of(document, where))
 
     def table(self, name: str) -> pd.DataFrame:
         """A table whole, with the columns and types of ``TABLES``; empty if none was written.

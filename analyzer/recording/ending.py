@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from analyzer.recording.manifest import Manifest, Plan
 
 How = Literal["completed", "interrupted", "aborted", "failed", "cut off"]
 
@@ -69,82 +68,58 @@ class Ending:
         return f"{before},{sent}" if before and sent else before + sent
 
 
-def ending_of(manifest: Mapping[str, Any], sent: int = 0, cut_short: int = 0) -> Ending:
+def ending_of(manifest: Manifest, sent: int = 0, cut_short: int = 0) -> Ending:
     """Read it in ``run.json``.
 
     Args:
-        manifest: of any run; what is missing or odd is taken for a recording that was cut off.
+        manifest: of any run; without a known ``ended`` it is taken for a recording that was cut
+            off.
         sent: requests begun, as recorded.
         cut_short: of these, those that the run's own end cut off.
     """
     how, why = _how(manifest)
-    plan = manifest.get("plan")
-    arrivals = plan.get("arrivals") if isinstance(plan, dict) else None
-    planned = _requests(plan, arrivals)
+    planned = _requests(manifest.plan)
     return Ending(
         how=how,
         why=why,
         planned=planned,
-        planned_s=None if planned is not None else _seconds(manifest, arrivals),
+        planned_s=None if planned is not None else _seconds(manifest),
         sent=sent,
         cut_short=cut_short,
     )
 
 
-def _how(manifest: Mapping[str, Any]) -> tuple[How, str | None]:
-    said = manifest.get("ended")
-    if said == "completed":
+def _how(manifest: Manifest) -> tuple[How, str | None]:
+    ended = manifest.ended
+    if ended == "completed":
         return "completed", None
-    if said == "interrupted":
+    if ended == "interrupted":
         return ("completed" if _waits_for_ctrl_c(manifest) else "interrupted"), None
-    if not isinstance(said, str):
+    if ended is None:
         return "cut off", CUT_OFF
     for how in (_ABORTED, _FAILED):
-        if said.startswith(how):
-            why = said.removeprefix(how).removeprefix(" by").removeprefix(":").strip()
+        if ended.startswith(how):
+            why = ended.removeprefix(how).removeprefix(" by").removeprefix(":").strip()
             return ("aborted" if how == _ABORTED else "failed"), why[:_LONGEST_WHY] or None
-    return "cut off", said[:_LONGEST_WHY]
+    return "cut off", ended[:_LONGEST_WHY]
 
 
-def _waits_for_ctrl_c(manifest: Mapping[str, Any]) -> bool:
+def _waits_for_ctrl_c(manifest: Manifest) -> bool:
     """A watch without a planned time has no other end."""
-    return manifest.get("command") == "collect" and _number(manifest.get("planned_s")) is None
+    return manifest.command == "collect" and manifest.planned_s is None
 
 
-def _requests(plan: Any, arrivals: Any) -> int | None:
+def _requests(plan: Plan) -> int | None:
     """How many were to be sent: by number, or by what the stages of a schedule come to."""
-    if not isinstance(plan, dict):
-        return None
-    own = arrivals if isinstance(arrivals, dict) else {}
-    stages = [] if own.get("arrivals") == "poisson" else _stages(own)  # as many as chance has it
-    scheduled = sum(time_s * rate for time_s, rate in stages) if stages else None
-    known = [_number(plan.get("requests")), _number(own.get("requests")), scheduled]
-    return min((round(one) for one in known if one is not None), default=None)
+    arrivals = plan.arrivals
+    known = [number for number in (plan.requests, arrivals.requests) if number is not None]
+    if arrivals.stages and arrivals.arrivals != "poisson":  # there it is as many as chance has it
+        known.append(round(sum(each.duration_s * each.rate_per_s for each in arrivals.stages)))
+    return min(known, default=None)
 
 
-def _stages(arrivals: Mapping[str, Any]) -> list[tuple[float, float]]:
-    """Seconds and requests a second of each stage; none where one is not understood."""
-    stages = arrivals.get("stages")
-    if not isinstance(stages, list) or not all(isinstance(stage, dict) for stage in stages):
-        return []
-    pairs = [
-        (time_s, rate)
-        for stage in stages
-        if (time_s := _number(stage.get("duration_s"))) is not None
-        and (rate := _number(stage.get("rate_per_s"))) is not None
-    ]
-    return pairs if len(pairs) == len(stages) else []
-
-
-def _seconds(manifest: Mapping[str, Any], arrivals: Any) -> float | None:
-    own = arrivals if isinstance(arrivals, dict) else {}
-    of_load = _number(own.get("duration_s"))
-    if of_load is None and (stages := _stages(own)):
-        of_load = sum(time_s for time_s, _ in stages)
-    return _number(manifest.get("planned_s")) if of_load is None else of_load
-
-
-def _number(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    return float(value) if math.isfinite(value) and value >= 0 else None
+def _seconds(manifest: Manifest) -> float | None:
+    arrivals = manifest.plan.arrivals
+    if arrivals.duration_s is None and arrivals.stages:
+        return sum(stage.duration_s for stage in arrivals.stages)
+    return manifest.planned_s if arrivals.duration_s is None else arrivals.duration_s

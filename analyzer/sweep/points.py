@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from analyzer.forecast.lifetimes import (
 from analyzer.forecast.model import Forecast, forecast, port_budget, table_memory
 from analyzer.ipvs.states import Timeouts
 from analyzer.predicted.entries import PORT_REUSE
+from analyzer.recording.manifest import DirectorFacts
 from analyzer.results import NotMeasured
 from analyzer.sweep.knee import knee_of
 from analyzer.sweep.results import Beside, Point, Sweep
@@ -263,38 +264,33 @@ def _forwarding(analysis: Analysis, director: str | None) -> str | None:
 
 def _question(tcpfin_s: float, analysis: Analysis, director: str | None) -> Question | None:
     """The run's load as a question to the model; None where the run does not have enough."""
-    plan = _mapping(analysis.manifest.get("plan"))
-    known = _mapping(_mapping(analysis.manifest.get("directors")).get(director or ""))
+    plan = analysis.manifest.plan
+    known = analysis.manifest.directors.get(director or "", DirectorFacts())
     rate_per_s, duration_s = analysis.requests.rate_per_s, analysis.requests.duration_s
     forwarding = _forwarding(analysis, director)
-    close = _close(_mapping(plan.get("close")))
+    close = _close(plan.close)
     if not rate_per_s or not duration_s or forwarding not in FORWARDINGS or not close:
         return None
-    hz, size = known.get("hz"), known.get("conn_tab_size")
-    ports, held_s = client_ports(plan.get("engine"))
-    random = _mapping(plan.get("arrivals")).get("arrivals") == "poisson"
+    hz, size = known.hz, known.conn_tab_size
+    ports, held_s = client_ports(plan.engine)
     return Question(
         rate_per_s=rate_per_s,
         duration_s=duration_s,
         close=close,
-        hold_s=float(plan.get("hold_s") or 0),
+        hold_s=plan.hold_s,
         forwarding=forwarding,
         timeouts=replace(Timeouts(), tcpfin_s=tcpfin_s),
         hz=hz if hz in KNOWN_HZ else DEBIAN_HZ,
-        arrivals="poisson" if random else "uniform",
-        sources=max(len(plan.get("sources") or ()), 1),
+        arrivals="poisson" if plan.arrivals.arrivals == "poisson" else "uniform",
+        sources=max(len(plan.sources), 1),
         ports=ports,
         client_time_wait_s=held_s,
-        conn_tab_bits=int(math.log2(size)) if isinstance(size, int) and size > 0 else CONN_TAB_BITS,
+        conn_tab_bits=int(math.log2(size)) if size else CONN_TAB_BITS,
     )
 
 
-def _close(shares: Mapping[str, Any]) -> dict[Close, float]:
+def _close(shares: Mapping[str, float]) -> dict[Close, float]:
     return {kind: shares[kind] for kind in CLOSES if kind in shares}
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 def _verdict(points: Sequence[Point], knee_s: float | None) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from analyzer.capacity.manifest import is_proof, proof_of
+from analyzer.capacity.manifest import proof_of
 from analyzer.capacity.proof_results import to_json
 from analyzer.recording.directory import ANALYSIS, REPORT, Recording
 from loadgen.errors import INTERRUPTED_EXIT_CODE, CheckFailed
@@ -41,7 +41,8 @@ def conclude_proof(directory: Path, page: Path | None = None) -> tuple[Proof, Pa
 
 def conclude_if_proof(directory: Path, page: Path | None) -> tuple[Proof, Path] | None:
     """The same for a run that may be of another kind: None then; raises as the other does."""
-    return conclude_proof(directory, page) if is_proof(Recording.open(directory).manifest) else None
+    is_proof = Recording.open(directory).manifest.proof is not None
+    return conclude_proof(directory, page) if is_proof else None
 
 
 def print_proof(proof: Proof, page: Path, *, as_json: bool) -> None:

@@ -11,7 +11,6 @@ from urllib.parse import quote
 
 import click
 
-from analyzer.failover.manifest import failover_manifest
 from analyzer.failover.repeats import Repeats, repeats
 from analyzer.recording.directory import MANIFEST, Recording
 from analyzer.results import to_json
@@ -89,8 +88,8 @@ def conclude_repeats(folder: Path, page: Path | None = None) -> Concluded:
 
 def _planned(analyses: Sequence[Analysis]) -> int | None:
     """How many runs there were to be, as the first of them says."""
-    manifest = failover_manifest(analyses[0].manifest)
-    return manifest.runs_planned if manifest else None
+    facts = analyses[0].manifest.failover
+    return facts.runs_planned if facts else None
 
 
 def _runs(folder: Path) -> list[Path]:

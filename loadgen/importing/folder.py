@@ -22,8 +22,8 @@ from analyzer.ipvs.proc.formats import parse_entries, parse_services
 from analyzer.ipvs.states import Timeouts
 from analyzer.ipvs.table_diff.changes import EntryTracker
 from analyzer.ipvs.table_diff.reads import Proof
-from analyzer.recording.director import directors_of
 from analyzer.recording.directory import CAPTURE, RecordingWriter, mapped
+from analyzer.recording.manifest import manifest_of
 from analyzer.units import NS_PER_S
 from analyzer.wire.packets import mac_number, read_packets
 from analyzer.wire.segments import busiest_end
@@ -152,7 +152,7 @@ def import_folder(paths: list[Path], directory: Path) -> list[str]:
         service, guess = _service(sources, polls)
         timeouts = given_timeouts(sources.meta, META, _timeouts(polls), DIRECTOR, clock.at_ns)
         manifest = _manifest(sources, clock, polls, service, timeouts, log_clock)
-        directors_of(manifest)  # what an analysis could not use is refused here
+        manifest_of(manifest)  # what an analysis could not use is refused here
         events = events_of(sources.meta, DIRECTOR, clock.at_ns)
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise UsageProblem(f"{META}: {type(error).__name__}: {error}") from error

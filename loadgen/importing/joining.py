@@ -11,9 +11,9 @@ from analyzer.log_clock.counters import match_counters
 from analyzer.log_clock.entries import match_entries
 from analyzer.log_clock.model import Appeared, Track, unmatched
 from analyzer.log_clock.place import EXACT_S, Placed, Stamps, place
-from analyzer.log_clock.results import LogClock
 from analyzer.recording.captures import read_captures
 from analyzer.recording.instants import seconds_since
+from analyzer.recording.log_clock import LogClock
 from analyzer.wire.segments import PROTOCOLS, VirtualEnd
 
 if TYPE_CHECKING:

@@ -170,7 +170,5 @@ def _not_measured(analysis: Analysis) -> list[str]:
 
 
 def _provenance(analysis: Analysis) -> str:
-    words = analysis.manifest.get("command_line")
-    if not isinstance(words, (list, tuple)):
-        return ""
-    return f"Made by: {inert(' '.join(map(str, words)))}"
+    words = analysis.manifest.command_line
+    return "" if words is None else f"Made by: {inert(' '.join(words))}"

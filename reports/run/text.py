@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from analyzer.client.samples import carries_quantile
 from analyzer.ipvs.addresses import host_port
@@ -15,6 +15,7 @@ from reports.run.sections import sockets, what_if
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from analyzer.recording.manifest import Manifest
     from analyzer.results import Analysis, Latency, RealServerRow, ServiceTable
 
 WIDTH = 100
@@ -48,24 +49,15 @@ def summary_lines(analysis: Analysis) -> list[str]:
     return lines
 
 
-def directors_line(manifest: Mapping[str, Any]) -> list[str]:
+def directors_line(manifest: Manifest) -> list[str]:
     """The polled directors in one line; empty if none was polled."""
-    polled = manifest.get("directors")
-    if not isinstance(polled, dict) or not polled:
-        return []
-    return [f"directors: {printable(directors(_links(polled), manifest.get('lab')))}"]
+    links = {name: facts.link or name for name, facts in manifest.directors.items()}
+    return [f"directors: {printable(directors(links, manifest.lab))}"] if links else []
 
 
-def _links(polled: Mapping[str, Any]) -> dict[str, str]:
-    return {
-        str(name): str(facts.get("link") or name) if isinstance(facts, dict) else str(name)
-        for name, facts in polled.items()
-    }
-
-
-def directors(links: Mapping[str, str], lab: object) -> str:
+def directors(links: Mapping[str, str], lab: str | None) -> str:
     """Directors in words: those of a lab by name, others by link; ``links`` is by name."""
-    if isinstance(lab, str):
+    if lab is not None:
         return f"{', '.join(links)} (lab {lab!r})"
     return ", ".join(links.values())
 

@@ -156,7 +156,7 @@ def times_of(events: pd.DataFrame, director: str, kind: str) -> list[float]:
 
 def test_the_run_lasts_to_its_end(soak: Soak, recording: Recording) -> None:
     assert soak.code == 0, soak.complaint
-    assert recording.manifest["ended"] == "completed"
+    assert recording.manifest.raw["ended"] == "completed"
     assert len(soak.outages) >= SOAK_S / 60 - 2
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from analyzer.analysis import analyse
 from analyzer.recording.directory import Recording
+from analyzer.recording.manifest import manifest_of
 from analyzer.sweep.points import sweep_of
 from reports.document.html import page_of
 from reports.sweep.document import sweep_document
@@ -27,7 +28,9 @@ BURST = Path(__file__).parents[1] / "data" / "dr-burst-50"
 def burst() -> Analysis:
     """A burst of 50 under tcpfin 20, which says how it closed."""
     found = analyse(Recording.open(BURST))
-    return replace(found, manifest={**found.manifest, "plan": {"close": {"client": 1.0}}})
+    return replace(
+        found, manifest=manifest_of({**found.manifest.raw, "plan": {"close": {"client": 1.0}}})
+    )
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(400, "light"), (1400, "dark")])

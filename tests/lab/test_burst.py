@@ -169,7 +169,7 @@ def test_the_client_closes_every_connection_first(demo: Ran) -> None:
     assert list(rows["closer"].unique()) == ["client"]
     assert list(rows["holds_time_wait"].unique()) == ["client"]
     assert len(rows) == 50
-    assert demo.recording.manifest["capture"]["dropped"] == 0
+    assert demo.recording.manifest.raw["capture"]["dropped"] == 0
 
 
 def test_each_connection_of_the_wire_is_one_request_of_the_client(demo: Ran) -> None:
@@ -209,7 +209,7 @@ def test_ctrl_c_during_the_decay_ends_the_waiting_not_the_report(
     assert ran.code == 130
     assert ran.json["requests"]["succeeded"] == 50
     assert (tmp_path / "run" / "report.html").exists()
-    assert ran.recording.manifest["ended"] == "interrupted"
+    assert ran.recording.manifest.raw["ended"] == "interrupted"
 
 
 def test_a_killed_run_can_still_be_reported(quick_lab: Lab, tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def packets(directory: Path) -> Any:
 
 def test_a_director_shows_what_came_and_what_it_forwarded(lab: Lab, tmp_path: Path) -> None:
     analysis = burst(lab, tmp_path / "run", "--capture-on", "bal01")
-    told = Recording.open(tmp_path / "run").manifest["capture"]
+    told = Recording.open(tmp_path / "run").manifest.raw["capture"]
     assert (told["host"], told["with"], told["failure"]) == ("bal01", "tcpdump", None)
     assert told["dropped"] == 0
     assert told["packets"] > 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from analyzer.ipvs.table_status import in_words
@@ -12,18 +12,17 @@ from reports.run.section import Section
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from analyzer.recording.manifest import Manifest
     from analyzer.results import Analysis, DirectorTable
 
-COMMANDS = ("command_line", "command", "argv")
-PROGRAM = ("program", "program_version", "version")
 CLOCK = "clock_uncertainty_ms"
-OF_A_DIRECTOR = {  # facts of each director, and the keys under which the manifest may have them
-    "kernel": ("kernel",),
-    "HZ": ("hz",),
-    "timeouts": ("timeouts",),
-    "sysctls": ("sysctls", "sysctl"),
-    "clock offset": ("clock", "clock_offset_ms", "offset_ms", CLOCK),
-    "link": ("link",),
+OF_A_DIRECTOR = {  # facts of each director, and their keys in the manifest
+    "kernel": "kernel",
+    "HZ": "hz",
+    "timeouts": "timeouts",
+    "sysctls": "sysctl",
+    "clock offset": CLOCK,
+    "link": "link",
 }
 
 
@@ -34,24 +33,25 @@ def section(analysis: Analysis) -> Section:
         title="How it was measured",
         template="sections/provenance.html",
         facts={
-            "manifest": analysis.manifest,
+            "manifest": analysis.manifest.raw,
             "summary": (*summary(analysis.manifest), *tables(analysis), *laws(analysis)),
         },
     )
 
 
-def summary(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
+def summary(manifest: Manifest) -> Iterator[tuple[str, str | None]]:
     """The most important facts; None is shown as not measured."""
-    yield "command line", _command(_first(manifest, COMMANDS))
-    yield "program", _in_words(_first(manifest, PROGRAM))
-    yield "host", _in_words(manifest.get("host"))
-    for name, facts in _directors(manifest.get("directors")):
-        for label, keys in OF_A_DIRECTOR.items():
-            yield f"{name}: {label}", _in_words(_first(_worded(facts), keys))
-    capture = manifest.get("capture")
-    known = capture if isinstance(capture, Mapping) else {}
-    yield "packets dropped by the capture", _in_words(_first(known, ("dropped", "drops")))
-    yield "how it ended", _in_words(manifest.get("ended"))
+    raw, dropped = manifest.raw, manifest.capture.dropped
+    words = manifest.command_line
+    yield "command line", manifest.command if words is None else shlex.join(words)
+    yield "program", _in_words(raw.get("program"))
+    yield "host", _in_words(raw.get("host"))
+    for name in manifest.directors:
+        facts = _worded(raw["directors"][name])
+        for label, key in OF_A_DIRECTOR.items():
+            yield f"{name}: {label}", _in_words(facts.get(key))
+    yield "packets dropped by the capture", None if dropped is None else str(dropped)
+    yield "how it ended", manifest.ended
 
 
 def tables(analysis: Analysis) -> Iterator[tuple[str, str | None]]:
@@ -94,30 +94,9 @@ def laws(analysis: Analysis) -> Iterator[tuple[str, str | None]]:
 def _worded(facts: Mapping[str, Any]) -> Mapping[str, Any]:
     """A director's facts, with the uncertainty of its clock in words."""
     within_ms = facts.get(CLOCK)
-    if not isinstance(within_ms, int | float):
+    if within_ms is None:
         return facts
     return {**facts, CLOCK: f"from its uptime at each poll, ± {within_ms:.1f} ms"}
-
-
-def _first(facts: Mapping[str, Any], keys: Sequence[str]) -> Any:
-    return next((facts[key] for key in keys if facts.get(key) is not None), None)
-
-
-def _directors(value: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The directors of a manifest, which has them by name or in a list with names."""
-    if isinstance(value, Mapping):
-        named = [(str(name), facts) for name, facts in value.items()]
-    elif isinstance(value, (list, tuple)):
-        named = [(str(f.get("name")), f) for f in value if isinstance(f, Mapping)]
-    else:
-        named = []
-    yield from ((name, facts) for name, facts in named if isinstance(facts, Mapping))
-
-
-def _command(value: Any) -> str | None:
-    if isinstance(value, (list, tuple)):
-        return shlex.join(map(str, value))
-    return None if value is None else str(value)
 
 
 def _in_words(value: Any) -> str | None:

@@ -10,7 +10,7 @@ import pytest
 from analyzer.findings import findings, verdict
 from analyzer.findings.decay.timeouts import governing
 from analyzer.findings.figures import Figures, agrees, lived, measured
-from analyzer.log_clock.results import LogClock
+from analyzer.recording.log_clock import LogClock
 from analyzer.results import (
     Agreement,
     Estimate,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from analyzer.recording.manifest import manifest_of
 from analyzer.results import (
     SCHEMA_VERSION,
     Agreement,
@@ -95,7 +96,7 @@ ANALYSIS = Analysis(
         events=(),
         peaks=(),
     ),
-    manifest={"plan": 1},
+    manifest=manifest_of({"plan": {}}),
 )
 
 # What outsiders may rely on: at least these keys.

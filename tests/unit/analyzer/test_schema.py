@@ -18,6 +18,7 @@ from analyzer.health import checks
 from analyzer.health import to_json as health_to_json
 from analyzer.ipvs.ipvsadm import parse, to_document
 from analyzer.recording.directory import Recording
+from analyzer.recording.manifest import manifest_of
 from analyzer.results import JSON_KEYS, to_json
 from analyzer.schema import DIALECT, DOCUMENTS
 from analyzer.sweep.points import sweep_of
@@ -109,7 +110,7 @@ def test_a_report_on_a_capture_and_a_log_is_as_published(tmp_path: Path) -> None
 
 def test_a_sweep_is_as_published() -> None:
     found = analyse(Recording.open(DATA / "dr-burst-50"))
-    told = {**found.manifest, "plan": {"close": {"client": 1.0}}}
+    told = manifest_of({**found.manifest.raw, "plan": {"close": {"client": 1.0}}})
     sweep = sweep_of("sweep", [(20, found), (30, replace(found, manifest=told))])
     document = json.loads(json.dumps(sweep_to_json(sweep)))
     assert document["points"][0]["peak_inactive"] is None

@@ -17,6 +17,7 @@ from analyzer.charts.pictures import (
 )
 from analyzer.client.latency import Latencies, heat, percentiles, syn_retries
 from analyzer.predicted.courses import Curve, WhatIf, WhatIfGroup
+from analyzer.recording.manifest import manifest_of
 from analyzer.results import (
     Agreement,
     Analysis,
@@ -268,30 +269,22 @@ def _agreement(director: str, entries: int) -> Agreement:
 
 MANIFEST = {
     "schema_version": 1,
-    "program": "ipvs-loadgen 0.1.0",
+    "program": {"name": "loadgen", "version": "0.1.0"},
     "command_line": ["loadgen", "burst", "--vip", "192.168.10.2", "-n", "50"],
     "started": "2025-11-22T14:40:00.123456Z",
-    "plan": {"method": "HEAD", "requests": 50, "concurrency": 1, "close": "client", "rate": None},
-    "directors": [
-        {
-            "name": "bal01",
+    "plan": {"method": "HEAD", "requests": 50, "concurrency": 1, "close": {"client": 1.0}},
+    "directors": {
+        name: {
             "kernel": "6.1.176",
             "hz": 100,
             "timeouts": {"tcp": 900, "tcpfin": 20, "udp": 300},
-            "clock": {"offset_ms": -3.1, "uncertainty_ms": 0.6},
-            "sysctls": {"net.ipv4.vs.conn_reuse_mode": 1, "net.ipv4.vs.conntrack": 0},
-        },
-        {
-            "name": "bal02",
-            "kernel": "6.1.176",
-            "hz": 100,
-            "timeouts": {"tcp": 900, "tcpfin": 20, "udp": 300},
-            "clock": {"offset_ms": 1.4, "uncertainty_ms": 0.7},
-            "sysctls": {"net.ipv4.vs.conn_reuse_mode": 1, "net.ipv4.vs.conntrack": 0},
-        },
-    ],
-    "capture": {"interface": "eth1", "packets": 412, "drops": 0},
-    "ended": "well",
+            "clock_uncertainty_ms": within_ms,
+            "sysctl": {"conn_reuse_mode": "1", "conntrack": "0"},
+        }
+        for name, within_ms in (("bal01", 0.6), ("bal02", 0.7))
+    },
+    "capture": {"interface": "eth1", "packets": 412, "dropped": 0},
+    "ended": "completed",
 }
 
 
@@ -348,7 +341,7 @@ def demo() -> Analysis:
         timeline=_timeline(),
         traces=(trace(), half_open_trace()),
         pictures=_pictures(),
-        manifest=MANIFEST,
+        manifest=manifest_of(MANIFEST),
     )
 
 
@@ -539,7 +532,9 @@ def all_failed() -> Analysis:
 
 def nothing() -> Analysis:
     """A run that was killed before anything was recorded."""
-    run = replace(collected(), peaks=(), lifetimes=(), agreement=(), findings=(), manifest={})
+    run = replace(
+        collected(), peaks=(), lifetimes=(), agreement=(), findings=(), manifest=manifest_of({})
+    )
     run = replace(run, traces=())
     empty = replace(run.timeline, end_s=0.0, marks={}, observed=(), predicted=(), peaks=())
     return replace(run, verdict="Nothing was recorded.", timeline=empty, pictures=Pictures())
@@ -612,7 +607,7 @@ def hostile(text: str) -> Analysis:
         marked,
         not_measured=(NotMeasured(what=text, why=text),),
         timeline=replace(marked.timeline, marks={text: np.array([1.0, 2.0])}),
-        manifest={text: [text, {text: {text: text}}], "plan": {"x": (text, 1, None)}},
+        manifest=manifest_of({text: [text, {text: {text: text}}], "plan": {"x": (text, 1, None)}}),
     )
 
 

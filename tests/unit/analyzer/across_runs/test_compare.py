@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from analyzer.across_runs.compare import MOST_SETTINGS, burst_start_s, compare, held, to_json
+from analyzer.recording.manifest import manifest_of
 from analyzer.results import Analysis, Estimate
 from tests.unit.reports import builders_analysis as build
 
@@ -17,7 +18,9 @@ from tests.unit.reports import builders_analysis as build
 def other(name: str = "runs/other", timeout_s: float = 10.0, **manifest: Any) -> Analysis:
     run = build.demo()
     group = replace(run.lifetimes[0], timeout_measured_s=Estimate(value=timeout_s, uncertainty=0.1))
-    return replace(run, run=name, lifetimes=(group,), manifest=dict(run.manifest) | manifest)
+    return replace(
+        run, run=name, lifetimes=(group,), manifest=manifest_of({**run.manifest.raw, **manifest})
+    )
 
 
 def test_the_verdict_names_what_differs_and_by_how_much() -> None:

@@ -15,6 +15,7 @@ from analyzer.anonymous.manifest import anonymous_manifest, names_in
 from analyzer.anonymous.run import anonymise
 from analyzer.anonymous.substitution import ROLES, Substitution
 from analyzer.recording.directory import CAPTURE, MANIFEST, Recording, RecordingWriter
+from analyzer.recording.manifest import manifest_of
 from analyzer.recording.tables import TABLES
 from analyzer.results import to_json
 from analyzer.wire.packets import read_packets
@@ -142,7 +143,8 @@ def test_a_manifest_hides_what_people_wrote_and_keeps_what_figures_need() -> Non
         "notes": ["seen by laptop at 10.1.2.3"],
         "servers": {"10.1.2.4": {"weight": 1}},
     }
-    told = anonymous_manifest(manifest, Substitution(KEY, names_in(manifest)))
+    known = manifest_of(manifest)
+    told = anonymous_manifest(known, Substitution(KEY, names_in(known)))
     text = json.dumps(told)
     people = ("bal01", "laptop", "10.1.2", "example", "customers", "Cookie", "root")
     for secret in (*people, "c2VjcmV0", "cHJpdmF0ZQ"):
@@ -170,7 +172,7 @@ def test_a_run_that_was_cut_off_stays_one(tmp_path: Path) -> None:
     writer.flush()
     anonymise(Recording.open(tmp_path / "run"), tmp_path / "copy", KEY)
     copy = Recording.open(tmp_path / "copy")
-    assert "ended" not in copy.manifest
+    assert "ended" not in copy.manifest.raw
     (event,) = copy.table("events").to_dict("records")
     assert event["detail"].startswith(f"{event['host']} is ")
     assert "10.0.0.1" not in event["detail"]

@@ -8,12 +8,13 @@ from fractions import Fraction
 import pandas as pd
 import pytest
 
-from analyzer.capacity.manifest import KEY, from_manifest, is_proof, to_manifest
+from analyzer.capacity.manifest import KEY, from_manifest, to_manifest
 from analyzer.capacity.proof import Loss, prove
 from analyzer.capacity.proof_results import to_json
 from analyzer.capacity.proof_wording import verdict
 from analyzer.errors import RecordingError
 from analyzer.recording.ending import ending_of
+from analyzer.recording.manifest import manifest_of
 from tests.unit.analyzer.capacity.builders_experiment import (
     AFTER,
     BEFORE,
@@ -123,21 +124,23 @@ def test_a_run_that_ended_before_says_what_is_missing() -> None:
 
 def test_a_manifest_tells_the_experiment_whole() -> None:
     for told in (experiment(), experiment(burst="1.3", losses=(Loss(down=(0, 2), before=AFTER),))):
-        manifest = json.loads(json.dumps({KEY: to_manifest(told)}))
-        assert is_proof(manifest)
-        assert from_manifest(manifest) == told
+        facts = manifest_of(json.loads(json.dumps({KEY: to_manifest(told)}))).proof
+        assert facts is not None
+        assert from_manifest(facts) == told
 
 
 @pytest.mark.parametrize(
     "change",
-    [{"hosts": "many"}, {"lists": 3}, {"burst": "1/0"}, {"lab_link": {}}, {"losses": [{}]}],
+    [
+        *({"hosts": "many"}, {"hosts": 0}, {"lists": 3}, {"lists": [[0]]}, {"burst": "1/0"}),
+        *({"burst": "1" * 50}, {"lab_link": {}}, {"losses": [{}]}, {"losses": [{"down": [3]}]}),
+    ],
     ids=str,
 )
 def test_a_manifest_that_is_none_is_one_error_of_ours(change: dict[str, object]) -> None:
     told = to_manifest(experiment()) | change
-    with pytest.raises(RecordingError, match="not a proof of capacity"):
-        from_manifest({KEY: told})
-    assert not is_proof({})
+    with pytest.raises(RecordingError, match=r"^run\.json: proof"):
+        manifest_of({KEY: told})
 
 
 @pytest.mark.parametrize("losses", [None, (Loss(down=(1,), before=BEFORE),), ()])
@@ -157,9 +160,9 @@ def test_the_document_has_the_sizes_that_were_asked_for() -> None:
 
 def test_a_proof_that_was_interrupted_does_not_hold_and_says_so() -> None:
     tables = links(EVEN, {"bal02": 7.5, "bal03": 7.5}), datagrams()
-    whole = prove("r", experiment(), *tables, ending_of({"ended": "completed"}))
-    part = prove("r", experiment(), *tables, ending_of({"ended": "interrupted"}))
-    none = prove("r", experiment(losses=()), *tables, ending_of({"ended": None}))
+    whole = prove("r", experiment(), *tables, ending_of(manifest_of({"ended": "completed"})))
+    part = prove("r", experiment(), *tables, ending_of(manifest_of({"ended": "interrupted"})))
+    none = prove("r", experiment(losses=()), *tables, ending_of(manifest_of({"ended": None})))
     assert whole.holds
     assert not part.holds
     assert verdict(part).startswith("Interrupted after 1 of 1 loss. As computed, as far as")

@@ -13,6 +13,7 @@ from analyzer.analysis import analyse
 from analyzer.checks.baseline import judge_against, nothing_compared, parse_tolerance
 from analyzer.checks.grammar import ExpectationError
 from analyzer.recording.directory import Recording
+from analyzer.recording.manifest import manifest_of
 from analyzer.results import Analysis, Estimate, Finding
 from tests.unit.analyzer.builders_packets import request_errors
 
@@ -39,9 +40,12 @@ def failed(before: Analysis, after: Analysis) -> dict[str, Judgement]:
 
 
 def with_director(analysis: Analysis, **facts: Any) -> Analysis:
-    directors = analysis.manifest["directors"]
+    directors = analysis.manifest.raw["directors"]
     changed = {"bal01": {**directors["bal01"], **facts}}
-    return replace(analysis, manifest={**analysis.manifest, "directors": {**directors, **changed}})
+    return replace(
+        analysis,
+        manifest=manifest_of({**analysis.manifest.raw, "directors": {**directors, **changed}}),
+    )
 
 
 def with_row(analysis: Analysis, **change: Any) -> Analysis:
@@ -75,7 +79,7 @@ def test_a_tcpfin_off_by_a_granule_and_a_second_is_named(burst: Analysis) -> Non
 
 
 def test_a_timeout_that_was_lost_is_named_with_the_restart(burst: Analysis) -> None:
-    boot_ns = burst.manifest["directors"]["bal01"]["boot_at_ns"] + 3600 * 10**9
+    boot_ns = burst.manifest.raw["directors"]["bal01"]["boot_at_ns"] + 3600 * 10**9
     after = with_director(burst, timeouts={"tcp": 900, "tcpfin": 120, "udp": 300})
     assert failed(burst, after)["configured(tcpfin, bal01)"].why == "120 s, was 20 s"
     restarted = with_director(
@@ -86,7 +90,7 @@ def test_a_timeout_that_was_lost_is_named_with_the_restart(burst: Analysis) -> N
 
 
 def test_a_restart_alone_is_no_fault(burst: Analysis) -> None:
-    boot_ns = burst.manifest["directors"]["bal01"]["boot_at_ns"] + 3600 * 10**9
+    boot_ns = burst.manifest.raw["directors"]["bal01"]["boot_at_ns"] + 3600 * 10**9
     assert not failed(burst, with_director(burst, boot_at_ns=boot_ns))
 
 
@@ -164,8 +168,8 @@ def test_another_peak_fails_either_way_unless_the_load_was_another(burst: Analys
     )
     assert set(failed(burst, fewer)) == {"inactive_peak"}
     assert set(failed(fewer, burst)) == {"inactive_peak"}
-    plan = {**burst.manifest["plan"], "requests": 25}
-    other = replace(fewer, manifest={**fewer.manifest, "plan": plan})
+    plan = {**burst.manifest.raw["plan"], "requests": 25}
+    other = replace(fewer, manifest=manifest_of({**fewer.manifest.raw, "plan": plan}))
     judged = judge_against(burst, other)
     assert of(judged, "not measured")["load"].why == "the load was another: requests 25, was 50"
     assert "inactive_peak" in of(judged, "skipped")
@@ -199,7 +203,7 @@ def test_two_runs_without_anything_in_common_compare_nothing(burst: Analysis) ->
         peaks=(),
         lifetimes=(),
         findings=(),
-        manifest={},
+        manifest=manifest_of({}),
         timeline=replace(
             burst.timeline,
             peaks=(),

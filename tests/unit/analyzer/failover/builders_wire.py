@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from analyzer.compared.evidence import Evidence
 from analyzer.recording.director import directors_of
+from analyzer.recording.manifest import manifest_of
 from analyzer.wire.segments import VirtualEnd
 from analyzer.wire.vrrp import Advertisement, Announcements, Claim, master_down_interval_s, skew_s
 from tests.unit.analyzer.builders_packets import NS, table
@@ -125,7 +126,7 @@ def evidence(
     **tables: list[dict[str, Any]],
 ) -> Evidence:
     facts = {name: {"macs": [_mac(mac)]} for name, mac in MACS.items()}
-    manifest = {"failover": told, "directors": facts, "ended": "completed"}
+    manifest = manifest_of({"failover": told, "directors": facts, "ended": "completed"})
     changes = table("entries", tables.get("entries", ()))
     return Evidence(
         manifest=manifest,

@@ -17,6 +17,7 @@ from analyzer.findings import failover as found
 from analyzer.findings.figures import Figures
 from analyzer.ipvs.states import Flag
 from analyzer.recording.captures import Captured, read_captures
+from analyzer.recording.manifest import manifest_of
 from tests.unit.analyzer.builders_packets import BOOT_NS, Seg, pcap, segments
 from tests.unit.analyzer.failover.builders_wire import (
     MACS,
@@ -231,14 +232,13 @@ def test_the_repeated_syn_that_got_through_is_told_by_its_second() -> None:
 
 def test_a_run_that_was_no_failover_has_none() -> None:
     made = Silence().evidence()
-    assert failover(replace(made, manifest={"directors": {}})) is None
+    assert failover(replace(made, manifest=manifest_of({"directors": {}}))) is None
 
 
 @pytest.mark.parametrize("said", [7, {"ordered_ns": "soon"}, {"why_insane": 3}])
 def test_a_manifest_that_no_recorder_writes_is_refused(said: Any) -> None:
-    made = Silence().evidence()
     with pytest.raises(RecordingError, match=r"run\.json: failover"):
-        failover(replace(made, manifest=dict(made.manifest) | {"failover": said}))
+        manifest_of({"failover": said})
 
 
 def test_the_verdict_says_who_followed_whom_and_for_how_long_clients_were_out() -> None:
@@ -502,10 +502,10 @@ def test_an_entry_whose_packets_passed_another_director_alone_is_a_copy() -> Non
 )
 def test_a_fail_over_that_was_interrupted_is_not_judged(ended: object, why: str) -> None:
     whole = Silence().evidence()
-    told = {**whole.manifest["failover"], "after_s": 10, "tail_s": 60.0}
+    told = {**whole.manifest.raw["failover"], "after_s": 10, "tail_s": 60.0}
     ended_at_ns = told["ordered_ns"] + 10_200_000_000
     manifest = {"failover": told, "ended": ended, "ended_at_ns": ended_at_ns}
-    found_out = told_of(replace(whole, manifest={**whole.manifest, **manifest}))
+    found_out = told_of(replace(whole, manifest=manifest_of({**whole.manifest.raw, **manifest})))
     assert not found_out.valid
     assert found_out.why_invalid.startswith(why)
     assert found.failover_differs(figures(found_out)) is None
@@ -514,8 +514,14 @@ def test_a_fail_over_that_was_interrupted_is_not_judged(ended: object, why: str)
 
 def test_a_fail_over_that_was_interrupted_before_its_fault_says_so() -> None:
     whole = Silence().evidence()
-    waited = {**whole.manifest, "ended": "interrupted"}
+    waited = {**whole.manifest.raw, "ended": "interrupted"}
     never = {**waited, "failover": {"fault": "bal01: link-down"}}
-    assert told_of(replace(whole, manifest=never)).why_invalid == "interrupted before the fault"
+    assert (
+        told_of(replace(whole, manifest=manifest_of(never))).why_invalid
+        == "interrupted before the fault"
+    )
     caught = {**waited, "failover": {"fault": None}}
-    assert "while a fault was waited for" in told_of(replace(whole, manifest=caught)).why_invalid
+    assert (
+        "while a fault was waited for"
+        in told_of(replace(whole, manifest=manifest_of(caught))).why_invalid
+    )

@@ -17,9 +17,9 @@ from analyzer.ipvs.table_status import (
     in_words,
     is_full,
     parse_table_status,
-    status_of,
     to_manifest,
 )
+from analyzer.recording.manifest import manifest_of
 
 EMPTY = """\
 Conns:\t0
@@ -130,15 +130,19 @@ STATUSES = st.builds(
 )
 
 
+def read_again(status: TableStatus) -> TableStatus | None:
+    facts = json.loads(json.dumps({"table_status": to_manifest(status)}))
+    return manifest_of({"directors": {"bal01": facts}}).directors["bal01"].table_status
+
+
 @given(STATUSES)
 def test_the_manifest_gives_back_what_was_written(status: TableStatus) -> None:
-    assert status_of(json.loads(json.dumps(to_manifest(status)))) == status
+    assert read_again(status) == status
     assert in_words(status)
 
 
 def test_what_was_not_read_is_null_in_the_manifest() -> None:
     assert to_manifest(None) is None
-    assert status_of(None) is None
 
 
 @st.composite
@@ -190,37 +194,17 @@ def test_any_text_is_read_without_an_error_and_within_bounds(text: str) -> None:
     numbers = [found.entries, found.buckets or 0, found.empty_buckets or 0, *found.chains.values()]
     assert all(0 <= number <= MAX_NUMBER for number in numbers)
     assert all(1 <= int(length) <= LONGEST_CHAIN for length in found.chains)
-    assert status_of(json.loads(json.dumps(to_manifest(found)))) == found
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=9),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(["entries", "buckets", "lfactor", "empty_buckets", "chains", "1", "7"]),
-            inner,
-            max_size=7,
-        )
-    ),
-)
-
-
-@given(JSON)
-def test_a_manifest_of_any_shape_is_read(facts: object) -> None:
-    found = status_of(facts)
-    assert found is None or 0 <= found.entries <= MAX_NUMBER
+    assert read_again(found) == found
 
 
 @pytest.mark.parametrize(
     ("said", "bytes_"),
-    [(280, 280), (288, 288), (0, None), (-5, None), (10**9, None), ("288", None)],
+    [(280, 280), (288, 288), (0, None), (-5, None), (10**9, None)],
 )
 def test_the_bytes_of_an_entry_are_taken_where_they_can_be_true(
-    said: object, bytes_: int | None
+    said: int, bytes_: int | None
 ) -> None:
     assert entry_bytes_of(said) == bytes_
-    assert entry_bytes_of(None) is None
 
 
 @pytest.mark.parametrize(

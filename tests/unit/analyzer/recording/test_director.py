@@ -9,6 +9,7 @@ import pytest
 from analyzer.errors import RecordingError
 from analyzer.ipvs.states import Timeouts
 from analyzer.recording.director import directors_of
+from analyzer.recording.manifest import manifest_of
 
 FACTS = {
     "link": "ssh://root@bal01",
@@ -30,7 +31,7 @@ FACTS = {
 
 
 def test_every_fact_is_taken() -> None:
-    (found,) = directors_of({"directors": {"bal01": FACTS}})
+    (found,) = directors_of(manifest_of({"directors": {"bal01": FACTS}}))
     assert found.name == "bal01"
     assert found.timeouts == Timeouts(tcp_s=900, tcpfin_s=20, udp_s=300)
     assert (found.hz, found.phase_s, found.phase_uncertainty_s) == (100, 0.25, 0.003)
@@ -42,7 +43,7 @@ def test_every_fact_is_taken() -> None:
 
 
 def test_what_was_not_learnt_is_none() -> None:
-    (found,) = directors_of({"directors": {"bal01": {}}})
+    (found,) = directors_of(manifest_of({"directors": {"bal01": {}}}))
     assert (found.timeouts, found.hz, found.phase_s) == (None, None, None)
     assert found.phase_uncertainty_s == 0
     assert found.macs == frozenset()
@@ -60,27 +61,27 @@ def test_the_tables_status_is_taken_and_what_is_none_is_not() -> None:
         "empty_buckets": 9,
         "chains": {"1": 3},
     }
-    facts = {"table_status": status, "table_status_fullest": "x", "entry_bytes": 288}
-    (found,) = directors_of({"directors": {"bal01": facts}})
+    facts = {"table_status": status, "table_status_fullest": None, "entry_bytes": 288}
+    (found,) = directors_of(manifest_of({"directors": {"bal01": facts}}))
     assert found.table_status is not None
     assert (found.table_status.entries, found.table_status.longest_chain) == (126, 1)
     assert (found.table_status_fullest, found.table_status_at_end) == (None, None)
     assert found.entry_bytes == 288
 
 
-@pytest.mark.parametrize(("text", "mode"), [("0", 0), ("1", 1), ("x", 1), (None, 1), ("", 1)])
-def test_a_sysctl_that_is_no_number_is_the_default(text: str | None, mode: int) -> None:
+@pytest.mark.parametrize(("text", "mode"), [("0", 0), ("1", 1), (2, 2), (None, 1)])
+def test_a_sysctl_that_is_not_known_is_the_default(text: str | int | None, mode: int) -> None:
     facts = {"sysctl": {"conn_reuse_mode": text}}
-    assert directors_of({"directors": {"bal01": facts}})[0].conn_reuse_mode == mode
+    assert directors_of(manifest_of({"directors": {"bal01": facts}}))[0].conn_reuse_mode == mode
 
 
 @pytest.mark.parametrize("manifest", [{}, {"directors": None}, {"directors": {}}])
 def test_a_plain_load_test_has_none(manifest: dict[str, Any]) -> None:
-    assert directors_of(manifest) == ()
+    assert directors_of(manifest_of(manifest)) == ()
 
 
 def test_directors_keep_the_manifests_order() -> None:
-    names = [found.name for found in directors_of({"directors": {"b": {}, "a": {}}})]
+    names = [found.name for found in directors_of(manifest_of({"directors": {"b": {}, "a": {}}}))]
     assert names == ["b", "a"]
 
 
@@ -89,7 +90,6 @@ def test_directors_keep_the_manifests_order() -> None:
     [
         ["bal01"],
         "bal01",
-        {"bal01": None},
         {"bal01": [1]},
         {"bal01": {"hz": "many"}},
         {"bal01": {"hz": 0}},
@@ -102,8 +102,10 @@ def test_directors_keep_the_manifests_order() -> None:
         {"bal01": {"macs": 7}},
         {"bal01": {"macs": [7]}},
         {"bal01": {"sysctl": [7]}},
+        {"bal01": {"sysctl": {"conn_reuse_mode": "x"}}},
+        {"bal01": {"table_status_fullest": "x"}},
     ],
 )
 def test_facts_that_are_none_are_one_clear_error(directors: Any) -> None:
     with pytest.raises(RecordingError, match=r"run\.json: directors"):
-        directors_of({"directors": directors})
+        manifest_of({"directors": directors})

@@ -205,14 +205,14 @@ def test_any_rows_come_back(told: tuple[str, list[dict[str, Any]]], flush_after:
 @examples(40)
 def test_a_manifest_comes_back(value: Any) -> None:
     with TemporaryDirectory() as folder:
-        writer = RecordingWriter(Path(folder), {"plan": value})
-        writer.update_manifest({"capture": value})
+        writer = RecordingWriter(Path(folder), {"notes": value})
+        writer.update_manifest({"more": value})
         writer.close("completed")
-        found = Recording.open(Path(folder)).manifest
+        found = Recording.open(Path(folder)).manifest.raw
     assert found == {
         "schema_version": SCHEMA_VERSION,
-        "plan": value,
-        "capture": value,
+        "notes": value,
+        "more": value,
         "ended": "completed",
     }
 
@@ -224,7 +224,7 @@ def test_a_run_that_was_killed_lost_only_what_was_not_flushed(tmp_path: Path) ->
     writer.append("requests", {"id": 2})  # and then kill -9
     found = Recording.open(tmp_path / "run")
     assert [row["id"] for row in rows_of(found, "requests")] == [0, 1]
-    assert found.manifest["ended"] is None
+    assert found.manifest.raw["ended"] is None
 
 
 def two_parts(path: Path) -> list[Path]:

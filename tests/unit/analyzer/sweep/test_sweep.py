@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from analyzer.analysis import analyse
 from analyzer.errors import AnalyzerError, RecordingError
 from analyzer.recording.directory import Recording
+from analyzer.recording.manifest import manifest_of
 from analyzer.results import Estimate
 from analyzer.sweep.folder import parse_folder
 from analyzer.sweep.knee import FIN_AGAIN, LAST_ACK, knee_of
@@ -32,7 +33,9 @@ DATA = Path(__file__).parents[3] / "data"
 def analysis() -> Analysis:
     """A burst of 50 under tcpfin 20; its recording is older than plans that say how to close."""
     found = analyse(Recording.open(DATA / "dr-burst-50"))
-    return replace(found, manifest={**found.manifest, "plan": {"close": {"client": 1.0}}})
+    return replace(
+        found, manifest=manifest_of({**found.manifest.raw, "plan": {"close": {"client": 1.0}}})
+    )
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +74,7 @@ def test_the_memory_is_by_the_table_that_grew_and_the_directors_own_bytes(
 
 
 def test_a_run_that_does_not_say_how_it_closed_has_no_model_beside_it(analysis: Analysis) -> None:
-    unknown = point_of(20, replace(analysis, manifest={}))
+    unknown = point_of(20, replace(analysis, manifest=manifest_of({})))
     assert unknown.peak_inactive is None
     assert unknown.ports is None
     assert unknown.timeout_agrees
@@ -79,7 +82,9 @@ def test_a_run_that_does_not_say_how_it_closed_has_no_model_beside_it(analysis: 
 
 def test_what_a_burst_half_closed_is_modelled_as_closed(analysis: Analysis, point: Point) -> None:
     plan = {"close": {"half": 3.0, "client": 1.0}}
-    half = point_of(20, replace(analysis, manifest={**analysis.manifest, "plan": plan}))
+    half = point_of(
+        20, replace(analysis, manifest=manifest_of({**analysis.manifest.raw, "plan": plan}))
+    )
     assert half.peak_inactive is not None
     assert point.peak_inactive is not None
     assert half.peak_inactive.model == pytest.approx(point.peak_inactive.model)

@@ -71,7 +71,7 @@ def test_the_service_is_taken_to_be_where_most_syns_go_and_that_is_said(tmp_path
     packets += [elsewhere(50000 + n, 1001.5 + n) for n in range(3)]
     doubts, found = imported(tmp_path, packets)
     assert doubts == [f"the virtual service is taken to be {VIP}:{PORT}: most SYNs go there"]
-    assert found.manifest["service"] == {"protocol": "TCP", "vip": VIP, "port": PORT}
+    assert found.manifest.raw["service"] == {"protocol": "TCP", "vip": VIP, "port": PORT}
     (row,) = found.lifetimes
     assert (row.state, row.timeout_name, row.n, row.n_expired) == ("FIN_WAIT", "tcpfin", 5, 0)
     assert row.timeout_s is None  # nobody read it
@@ -159,7 +159,7 @@ def test_nat_with_one_real_server_is_taken_by_its_first_syn(tmp_path: Path) -> N
         packet for n, port in enumerate(one_server) for packet in nat_closed(port, 1000.0 + n)
     ]
     _, found = imported(tmp_path, packets)
-    assert found.manifest["service"] == {"protocol": "TCP", "vip": VIP, "port": PORT}
+    assert found.manifest.raw["service"] == {"protocol": "TCP", "vip": VIP, "port": PORT}
     assert [(row.state, row.n) for row in found.lifetimes] == [("TIME_WAIT", 6)]
 
 

@@ -79,7 +79,7 @@ def test_every_look_is_a_poll_of_entries(folder: Path) -> None:
 
 
 def test_the_manifest_says_what_meta_said(folder: Path) -> None:
-    manifest = imported(folder).manifest
+    manifest = imported(folder).manifest.raw
     assert manifest["command"] == "import"
     assert manifest["ended"] == "completed"
     assert manifest["service"] == {"protocol": "TCP", "vip": "192.168.10.2", "port": 80}
@@ -113,7 +113,7 @@ def test_a_clock_that_drifted_is_put_right_look_by_look(folder: Path) -> None:
 
 def test_the_phase_of_the_timers_is_taken_where_it_is_told(tmp_path: Path) -> None:
     shutil.copytree(HZ250, tmp_path / "source")
-    (facts,) = imported(tmp_path / "source").manifest["directors"].values()
+    (facts,) = imported(tmp_path / "source").manifest.raw["directors"].values()
     assert (facts["hz"], facts["timer_phase_s"]) == (250, 0.0)
 
 
@@ -147,7 +147,7 @@ def test_files_may_be_named_one_by_one(folder: Path, tmp_path: Path) -> None:
 )
 def test_any_of_the_three_may_be_missing(folder: Path, missing: str, said: str) -> None:
     (folder / missing).unlink()
-    gaps = imported(folder).manifest["not_measured"]
+    gaps = imported(folder).manifest.raw["not_measured"]
     assert any(said in gap["what"] + gap["why"] for gap in gaps)
 
 

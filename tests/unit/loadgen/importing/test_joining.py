@@ -13,8 +13,8 @@ import pytest
 
 from analyzer.analysis import analyse
 from analyzer.ipvs.timers import expiry_uptime_s, granule_s
-from analyzer.log_clock.results import LogClock
 from analyzer.recording.directory import Recording
+from analyzer.recording.log_clock import LogClock
 from analyzer.results import Analysis, to_json
 from analyzer.units import KNOWN_HZ
 from loadgen.importing.folder import NOT_JOINED, import_folder

@@ -76,7 +76,7 @@ def start(run: Recording) -> Timeouts | None:
 def test_timeouts_that_were_printed_are_the_directors(tmp_path: Path) -> None:
     run = imported(tmp_path, stamped(*[line(900, 20, 300) + TABLE] * 3))
     assert start(run) == Timeouts(tcp_s=900, tcpfin_s=20, udp_s=300)
-    assert run.manifest["directors"]["director"]["timeouts_source"] == "printed in the log"
+    assert run.manifest.raw["directors"]["director"]["timeouts_source"] == "printed in the log"
     assert changes(run) == []
 
 
@@ -137,7 +137,7 @@ def test_what_came_with_the_log_holds_at_the_start_and_what_it_prints_later() ->
 def test_without_a_word_of_them_none_are_told(tmp_path: Path) -> None:
     run = imported(tmp_path, stamped(TABLE, TABLE))
     assert start(run) is None
-    assert run.manifest["directors"]["director"]["timeouts_source"] is None
+    assert run.manifest.raw["directors"]["director"]["timeouts_source"] is None
 
 
 # Counters -----------------------------------------------------------------------------------------

@@ -67,8 +67,8 @@ def run_all(activities: Sequence[Noted], path: Path) -> str:
 def ended(path: Path) -> str:
     found = Recording.open(path)
     assert found.table("events")["kind"].tolist() == ["kept"]  # nothing that was noted is lost
-    assert isinstance(found.manifest["ended_at_ns"], int)
-    return str(found.manifest["ended"])
+    assert isinstance(found.manifest.raw["ended_at_ns"], int)
+    return str(found.manifest.raw["ended"])
 
 
 def test_activities_begin_in_order_and_end_in_reverse(tmp_path: Path) -> None:

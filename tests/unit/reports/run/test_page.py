@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from plotly.offline import get_plotlyjs_version
 
+from analyzer.recording.manifest import Manifest, manifest_of
 from analyzer.results import to_json
 from reports.run import page
 from reports.run.section import DataTable
@@ -178,11 +179,13 @@ def test_the_legend_has_a_box_for_each_series() -> None:
     ],
 )
 def test_a_manifest_of_any_shape_is_shown(manifest: dict[Any, Any]) -> None:
-    assert page.render_page(replace(build.demo(), manifest=manifest))
+    assert page.render_page(replace(build.demo(), manifest=Manifest(raw=manifest)))
 
 
 def test_the_command_line_is_shown_as_it_was_typed() -> None:
-    run = replace(build.demo(), manifest={"command_line": ["loadgen", "burst", "-H", "a b"]})
+    run = replace(
+        build.demo(), manifest=manifest_of({"command_line": ["loadgen", "burst", "-H", "a b"]})
+    )
     assert "loadgen burst -H &#39;a b&#39;" in page.render_page(run)
 
 

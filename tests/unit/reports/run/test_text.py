@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from analyzer.recording.manifest import manifest_of
 from analyzer.results import RealServerRow, ServiceTable
 from reports.charts import wording
 from reports.run import text
@@ -101,9 +102,8 @@ def test_page_and_terminal_say_the_same_of_what_was_sent() -> None:
     [
         ({}, []),
         ({"directors": {}}, []),
-        ({"directors": ["lb1"]}, []),
         (
-            {"directors": {"lb1": {"link": "ssh://root@lb1"}, "lb2": None}},
+            {"directors": {"lb1": {"link": "ssh://root@lb1"}, "lb2": {}}},
             ["directors: ssh://root@lb1, lb2"],
         ),
         (
@@ -116,4 +116,4 @@ def test_page_and_terminal_say_the_same_of_what_was_sent() -> None:
 def test_the_directors_that_answered_are_named(
     manifest: dict[str, object], lines: list[str]
 ) -> None:
-    assert text.directors_line(manifest) == lines
+    assert text.directors_line(manifest_of(manifest)) == lines

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from analyzer.ipvs.table_status import TableStatus
+from analyzer.recording.manifest import manifest_of
 from analyzer.results import DirectorTable, KernelLaw
 from reports.run import text
 from reports.run.sections.provenance import laws, summary, tables
@@ -15,32 +16,31 @@ from tests.unit.reports import builders_analysis as build
 
 
 def test_the_facts_of_the_run_and_of_each_director() -> None:
-    told = dict(summary(build.MANIFEST))
+    told = dict(summary(manifest_of(build.MANIFEST)))
     assert told["command line"] == "loadgen burst --vip 192.168.10.2 -n 50"
-    assert told["program"] == "ipvs-loadgen 0.1.0"
+    assert told["program"] == "name loadgen, version 0.1.0"
     assert told["bal01: timeouts"] == "tcp 900, tcpfin 20, udp 300"
     assert told["bal02: HZ"] == "100"
-    assert told["bal01: clock offset"] == "offset_ms -3.1, uncertainty_ms 0.6"
+    assert told["bal01: clock offset"] == "from its uptime at each poll, ± 0.6 ms"
     assert told["packets dropped by the capture"] == "0"
 
 
 def test_how_well_a_directors_clock_is_known_stands_with_its_unit() -> None:
     polled = {"directors": {"bal01": {"boot_at_ns": 1, "clock_uncertainty_ms": 1.313}}}
     words = "from its uptime at each poll, ± 1.3 ms"
-    assert dict(summary(polled))["bal01: clock offset"] == words
+    assert dict(summary(manifest_of(polled)))["bal01: clock offset"] == words
 
 
 @pytest.mark.parametrize(
     "manifest",
     [
         {},
-        {"directors": None, "capture": "x"},
-        {"directors": [1, {"name": None}]},
-        {"directors": {"a": "b"}, "host": {"cpus": None}},
+        {"directors": None, "capture": None},
+        {"directors": {"a": {}}, "host": {"cpus": None}},
     ],
 )
 def test_what_is_not_there_is_not_measured(manifest: dict[str, Any]) -> None:
-    told = dict(summary(manifest))
+    told = dict(summary(manifest_of(manifest)))
     assert told["command line"] is None
     assert told["packets dropped by the capture"] is None
 
