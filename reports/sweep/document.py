@@ -171,7 +171,7 @@ def _beside(value: Beside | None) -> str | None:
 def _not_steady(sweep: Sweep) -> list[str]:
     """For each point without a steady value, why."""
     return [
-        f"Steady InActConn was not reached at {_way(sweep, point)}tcpfin {point.tcpfin_s:g} s: "
+        f"Steady InActConn was not reached with {_way(sweep, point)}tcpfin {point.tcpfin_s:g} s: "
         f"{point.steady_inactive.why}."
         for point in sweep.points
         if point.steady_inactive and point.steady_inactive.measured is None
