@@ -69,7 +69,7 @@ class DirectorClock:
         uptime = np.empty(at_ns.shape, dtype=np.float64)
         for number in range(len(self.began_ns) + 1):
             chosen = boot == number
-            uptime[chosen] = number * BOOT_S + self._of_boot(number)._uptime_s(at_ns[chosen])
+            uptime[chosen] = number * BOOT_S + self._of_boot(number)._uptime_s(at_ns[chosen])  # noqa: SLF001 - a clock as this
         return uptime
 
     def client_ns(self, uptime_s: Floats) -> Ints:
@@ -80,7 +80,7 @@ class DirectorClock:
         for number in range(len(self.began_ns) + 1):
             chosen = boot == number
             since_s = uptime_s[chosen] - number * BOOT_S
-            instants[chosen] = self._of_boot(number)._client_ns(since_s)
+            instants[chosen] = self._of_boot(number)._client_ns(since_s)  # noqa: SLF001 - a clock as this
         return instants
 
     def boot_ended_ns(self, at_ns: Ints) -> Ints:

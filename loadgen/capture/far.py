@@ -112,7 +112,7 @@ class FarTcpdump:
             if self._hearing is not None:
                 self._hearing.cancel()
             # closes the pipes, which what the shell started may still hold open
-            process._transport.close()  # type: ignore[attr-defined]
+            process._transport.close()  # type: ignore[attr-defined] # noqa: SLF001 - no other way
 
     async def _hear(self, process: asyncio.subprocess.Process) -> None:
         """Keep the end of what comes on standard error."""

@@ -46,6 +46,7 @@ class TimeoutsChange:
     Attributes:
         before: the timeouts that each director had, by its name.
         owing: after the end, a line for each director that could not be given them back.
+        locks: on the directors' journals, from the start to the end.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class TimeoutsChange:
         self._kept: dict[str, Owed] = {}
         self._identities: dict[str, str] = {}
         self._owed: dict[str, Owed] = {}
-        self._locks = contextlib.ExitStack()
+        self.locks = contextlib.ExitStack()
         self._given_up = asyncio.Event()
 
     async def __aenter__(self) -> TimeoutsChange:
@@ -86,10 +87,10 @@ class TimeoutsChange:
             for client in self._eyes:
                 await self._begin(client)
         except LoadgenError as error:
-            self._locks.close()
+            self.locks.close()
             raise UsageProblem(f"{error}; nothing was changed") from error
         except BaseException:
-            self._locks.close()
+            self.locks.close()
             raise
         return self
 
@@ -101,7 +102,7 @@ class TimeoutsChange:
                 if owed is not None:
                     await self._end(client, owed)
         finally:
-            self._locks.close()
+            self.locks.close()
 
     async def set_tcpfin(self, seconds: int) -> None:
         """Set tcpfin on all directors.
@@ -123,7 +124,7 @@ class TimeoutsChange:
         async with _reached(client):
             identity = await identity_of(client)
             try:
-                self._locks.enter_context(journal.locked(identity))
+                self.locks.enter_context(journal.locked(identity))
             except journal.SweepGoesOn as error:
                 raise UsageProblem(f"{name}: {error}") from error
             left = journal.read(identity)

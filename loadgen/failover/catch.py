@@ -82,9 +82,10 @@ class Catch(Background):
             packet, sender = self._listening.recvfrom(_MOST_BYTES)
             header = (packet[0] & 0x0F) * 4 if self._family == 4 and packet else 0
             if len(packet) >= header + 3:
-                self._heard(packet[header + 1], packet[header + 2], str(sender[0]))
+                self.advertised(packet[header + 1], packet[header + 2], str(sender[0]))
 
-    def _heard(self, vrid: int, priority: int, sender: str) -> None:
+    def advertised(self, vrid: int, priority: int, sender: str) -> None:
+        """A router advertised itself: another master, or a goodbye (priority 0), is a fault."""
         before = self._masters.setdefault(vrid, sender)
         if priority == 0 or sender != before:
             self._caught.set()

@@ -62,7 +62,11 @@ class LiveSources:
 
 
 class LivePage(Background):
-    """An activity that shows the run to browsers; without one it only collects."""
+    """An activity that shows the run to browsers; without one it only collects.
+
+    Attributes:
+        browsers: how many receive its news.
+    """
 
     def __init__(
         self,
@@ -78,7 +82,7 @@ class LivePage(Background):
         self._zero_ns = int(recording.manifest["started_at_ns"])
         self._seen = [RecentPolls(poller.name, self._zero_ns) for poller in sources.pollers]
         self._events: deque[Event] = deque(maxlen=EVENTS)
-        self._browsers = 0
+        self.browsers = 0
         self._somebody = asyncio.Event()
         self._changed = asyncio.Condition()
         self._drawing = asyncio.Lock()
@@ -98,7 +102,7 @@ class LivePage(Background):
             tasks.create_task(self._publish())
 
     async def _end(self) -> None:
-        self._door.looking_on = self._browsers
+        self._door.looking_on = self.browsers
         self._ended = True
         async with self._changed:
             self._changed.notify_all()
@@ -159,11 +163,11 @@ class LivePage(Background):
         """Server-sent events (WHATWG HTML, section 9.2): the last news only, however slow it is."""
         if request.method != "GET":
             raise web.HTTPMethodNotAllowed(request.method, ["GET"], text="expected GET\n")
-        if self._browsers >= BROWSERS or self._ended:
+        if self.browsers >= BROWSERS or self._ended:
             raise web.HTTPServiceUnavailable(text=f"{BROWSERS} browsers look on already\n")
         response = web.StreamResponse(headers=guard.HEADERS)
         response.content_type = "text/event-stream"
-        self._browsers += 1
+        self.browsers += 1
         self._somebody.set()
         try:
             await response.prepare(request)
@@ -172,8 +176,8 @@ class LivePage(Background):
         except (ConnectionError, TimeoutError):
             pass  # it has gone, or does not read
         finally:
-            self._browsers -= 1
-            if not self._browsers:
+            self.browsers -= 1
+            if not self.browsers:
                 self._somebody.clear()
         return response
 

@@ -67,14 +67,14 @@ def render(
         "scripts": [Markup(text) for text in texts],  # noqa: S704 - our own files
         "policy": _policy(texts, connect),
     }
-    return _whole(_environment().get_template(template).render({**shell, **context}))
+    return _whole(environment().get_template(template).render({**shell, **context}))
 
 
 def render_blocks(
     template: str, context: Mapping[str, Any], names: Sequence[str]
 ) -> dict[str, str]:
     """Single blocks of a template, by name."""
-    source = _environment().get_template(template)
+    source = environment().get_template(template)
     shell = {"palette": PALETTE, "severities": SEVERITIES}
     return {
         name: _whole("".join(source.blocks[name](source.new_context({**shell, **context}))))
@@ -147,15 +147,16 @@ def text_of(path: str) -> str:
 
 
 @cache
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    """Jinja's, with the filters that the templates use."""
+    made = Environment(
         loader=PackageLoader("reports"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
+    made.filters |= {
         "seconds": wording.seconds,
         "setting": wording.setting,
         "ms": wording.milliseconds,
@@ -170,7 +171,7 @@ def _environment() -> Environment:
         "script_json": script_json,
         "shell": lambda words: shlex.join(map(str, words)),
     }
-    environment.globals |= {
+    made.globals |= {
         "address": host_port,
         "forwarding": wording.FORWARDING,
         "latencies": wording.LATENCIES,
@@ -180,7 +181,7 @@ def _environment() -> Environment:
         "many": MANY,
         "commands": COMMANDS,
     }
-    return environment
+    return made
 
 
 def cell(value: Cell) -> str:

@@ -220,7 +220,7 @@ def _options(lab: Lab | None, options: FailoverFlags, *, allowed: bool) -> Failo
     paths = Paths(dialogue=options.path, download=download)
     holds = not (options.no_in_flight or options.exercise)
     return FailoverOptions(
-        fault=_fault(lab, options, allowed=allowed),
+        fault=chosen_fault(lab, options, allowed=allowed),
         timing=Timing(before_s=options.before, after_s=options.after, tail_s=options.tail),
         paths=paths if holds else None,
         exercise=options.exercise,
@@ -228,7 +228,7 @@ def _options(lab: Lab | None, options: FailoverFlags, *, allowed: bool) -> Failo
     )
 
 
-def _fault(lab: Lab | None, options: FailoverFlags, *, allowed: bool) -> Fault | None:
+def chosen_fault(lab: Lab | None, options: FailoverFlags, *, allowed: bool) -> Fault | None:
     """The configured one; for an exercise in a lab by default the first director's link.
 
     Raises:

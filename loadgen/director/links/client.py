@@ -92,13 +92,14 @@ class DirectorClient:
     Attributes:
         link: how it is reached.
         boot_id: what names its present boot (random(4)); None where it does not tell.
+        programs: of those that a poll can use, those that it has.
     """
 
     def __init__(self, link: Link, shell: Shell | None = None) -> None:
         self.link = link
         self._shell = shell or Shell(link)
         self.boot_id: str | None = None
-        self._has: frozenset[str] = frozenset()
+        self.programs: frozenset[str] = frozenset()
         self._in_sed = False
         self._sed_works = False
         self._sed_fails = False  # the first look by it had no answer
@@ -113,7 +114,7 @@ class DirectorClient:
         await self._shell.open()
         answer = await self._shell.ask(_HAS, timeout_s=_LOOK_S)
         words = answer.text.split()
-        self._has = frozenset(words)
+        self.programs = frozenset(words)
         boots = [word.removeprefix(_BOOT) for word in words if word.startswith(_BOOT)]
         self.boot_id = boots[0] if boots else None
 
@@ -143,9 +144,9 @@ class DirectorClient:
         Raises:
             LinkLost: no whole answer in time, or none that a director gives.
         """
-        if what == "entries" and expected >= GZIP_ENTRIES and "gz" in self._has:
+        if what == "entries" and expected >= GZIP_ENTRIES and "gz" in self.programs:
             return await self._look_compressed(timeout_s)
-        if "sed" in self._has and not self._sed_fails:
+        if "sed" in self.programs and not self._sed_fails:
             return self._read(await self._look_by_sed(what, timeout_s))
         files = " ".join(_files(what))
         return self._read(await self.ask(f"cat {files} 2>/dev/null", timeout_s=timeout_s))

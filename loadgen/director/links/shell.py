@@ -146,7 +146,7 @@ class Shell:
             await process.wait()
         finally:
             # closes the pipes, which what the shell started may still hold open
-            process._transport.close()  # type: ignore[attr-defined]
+            process._transport.close()  # type: ignore[attr-defined] # noqa: SLF001 - no other way
 
     async def _read_to_mark(self, process: asyncio.subprocess.Process) -> bytes:
         assert process.stdout is not None

@@ -89,7 +89,7 @@ TOO_MANY_REDIRECTS = Failure("too-many-redirects", "too many redirects")
 BAD_REDIRECT = Failure("bad-redirect", "a redirect to something that is no URL")
 REQUEST_TOO_LONG = Failure("local", "the request did not fit into the socket's buffer")
 
-_KINDS: Mapping[int, FailureKind] = {
+KINDS_BY_ERRNO: Mapping[int, FailureKind] = {
     errno.ECONNREFUSED: "refused",
     errno.ECONNRESET: "reset",
     errno.EPIPE: "reset",
@@ -125,7 +125,7 @@ def reason(error: OSError) -> Failure:
     """An error of the kernel's in a few words, without what differs from socket to socket."""
     number = error.errno or next((n for cls, n in _BY_CLASS if isinstance(error, cls)), 0)
     text = (os.strerror(number) if number else type(error).__name__).lower()
-    return Failure(_KINDS.get(number, "other"), text)
+    return Failure(KINDS_BY_ERRNO.get(number, "other"), text)
 
 
 def status_failure(status: int) -> Failure:

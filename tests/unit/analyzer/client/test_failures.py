@@ -34,7 +34,7 @@ def test_a_text_of_an_engine_tells_the_kind_that_the_engine_records(
         assert kind_of_text(failure.text) == failure.kind
 
 
-@pytest.mark.parametrize("number", sorted(wording._KINDS))
+@pytest.mark.parametrize("number", sorted(wording.KINDS_BY_ERRNO))
 def test_an_error_of_the_kernel_has_one_kind_by_its_number_and_by_its_text(number: int) -> None:
     failure = wording.reason(OSError(number, os.strerror(number)))
     assert failure.text == os.strerror(number).lower()

@@ -52,7 +52,7 @@ class FakeShell:
         self.refusals = 0
         self.asides = {"boot_id": "", "--stats": ""}
         self.lost_by = NOTHING
-        self._texts = list(texts)
+        self.texts = list(texts)
 
     async def open(self) -> None:
         self.opened += 1
@@ -69,10 +69,10 @@ class FakeShell:
         if aside is not None:
             return ShellAnswer(content=aside.encode(), asked_ns=0, answered_ns=0)
         self.asked.append(script)
-        if not self._texts:
+        if not self.texts:
             self.used_up.set()
             await asyncio.Event().wait()
-        text = self._texts[0] if callable(self._texts[0]) else self._texts.pop(0)
+        text = self.texts[0] if callable(self.texts[0]) else self.texts.pop(0)
         if isinstance(text, LinkLost):
             raise text
         asked_ns = time.time_ns()

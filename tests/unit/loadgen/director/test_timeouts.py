@@ -111,7 +111,7 @@ def killed_sweep(
     async def sweep() -> None:
         change = await TimeoutsChange([director.client], Said(), left=left).__aenter__()
         await change.set_tcpfin(tcpfin_s)
-        change._locks.close()  # as the kernel does for a process that is killed
+        change.locks.close()  # as the kernel does for a process that is killed
 
     asyncio.run(sweep())
 

@@ -18,12 +18,13 @@ def caught(monkeypatch: pytest.MonkeyPatch, *, heard: list[tuple[int, int, str]]
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(catch, "_listener", deaf)
+    monkeypatch.setattr(catch, "LOOK_S", 0.002)
 
     async def live() -> bool:
         async with Catch("192.168.10.2", None, 0.0, lambda _: None) as made:
             for advert in heard:
-                made._heard(*advert)
-            await asyncio.sleep(0.3)
+                made.advertised(*advert)
+            await asyncio.sleep(0.03)
             return made.over.is_set()
 
     return asyncio.run(live())

@@ -134,7 +134,7 @@ def test_so_many_browsers_and_no_more(tmp_path: Path, monkeypatch: pytest.Monkey
                 assert await found.status("events") == 503
             for _ in range(100):  # until the first is known to have gone
                 await asyncio.sleep(0.02)
-                if not found.page._browsers:
+                if not found.page.browsers:
                     break
             async with found.reader.get(found.url + "events") as answer:
                 assert answer.status == 200

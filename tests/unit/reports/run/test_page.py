@@ -222,7 +222,7 @@ def test_every_anchor_is_there_once(name: str) -> None:
 
 def test_the_data_of_a_chart_is_a_table() -> None:
     table = DataTable(columns=("at", "InActConn"), rows=((0.5, 1200), ("<b>", None)), note="all")
-    parts: Any = page._environment().get_template("parts.html").make_module()
+    parts: Any = page.environment().get_template("parts.html").make_module()
     html = parts.data(table)
     assert '<th scope="row">0.5</th><td class="n">1,200</td>' in html
     assert "&lt;b&gt;" in html

@@ -46,7 +46,7 @@ def fault_of(monkeypatch: pytest.MonkeyPatch) -> Faults:
         *,
         allowed: bool,
     ) -> NoReturn:
-        raise Found(failover._fault(lab, options, allowed=allowed))
+        raise Found(failover.chosen_fault(lab, options, allowed=allowed))
 
     def of(lab: Lab | None, *words: str) -> Fault | None:
         site = Site(directors=(), namespace=None, interface=None, lab="lab" if lab else None)

@@ -41,7 +41,7 @@ def with_client(
         try:
             await client.open()
             if has is not None:
-                client._has = frozenset(has)
+                client.programs = frozenset(has)
             return await use(client)
         finally:
             await client.close()
@@ -61,7 +61,7 @@ def way(request: pytest.FixtureRequest) -> tuple[set[str], int]:
 
 def test_this_machines_own_sed_and_gzip_are_found() -> None:
     async def use(client: DirectorClient) -> tuple[frozenset[str], str | None]:
-        return client._has, client.boot_id
+        return client.programs, client.boot_id
 
     has, boot_id = with_client(use)
     assert {"sed", "gz"} <= has

@@ -197,7 +197,7 @@ def test_a_link_that_is_lost_again_at_once_is_told_twice(
 
     def first_after_the_loss(_: str) -> str:
         fake.lost_by = "--stats"
-        fake._texts[:] = [look()]
+        fake.texts[:] = [look()]
         return look()
 
     monkeypatch.setattr(poller_module, "COUNTERS_EVERY_S", 0)
@@ -328,7 +328,7 @@ def test_a_look_whose_counters_are_lost_is_recorded_all_the_same(
 ) -> None:
     def last(_: str) -> str:
         fake.lost_by = "--stats"
-        fake._texts[:] = [look()]
+        fake.texts[:] = [look()]
         return look()
 
     monkeypatch.setattr(poller_module, "COUNTERS_EVERY_S", 0)
