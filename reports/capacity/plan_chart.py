@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 from itertools import combinations
 from math import comb
 from typing import TYPE_CHECKING
 
-import plotly.graph_objects as go
-
 from analyzer.capacity.lattice import loads
 from analyzer.capacity.wording import bit_rate, count, share_of_link
 from reports.charts.panels import LEGEND_BELOW, Panel, axis_name, stacked
 from reports.charts.theme import MUTED, PALETTE
-from reports.document.figures import CATEGORIES, mark_level
+from reports.document.figures import CATEGORIES, bars, mark_level
 from reports.run.section import Chart, DataTable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import plotly.graph_objects as go
 
     from analyzer.capacity.question import Capacity, CapacityQuestion, Plan
 
@@ -28,12 +27,8 @@ BARS = (("blue", ""), ("orange", "/"), ("green", "."), ("pink", "\\"), ("sky", "
 """Colour and pattern of each director's bar; they come round again."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Loss:
-    """A state of the directors, and what each then carries on average, Gbit/s."""
-
-    label: str
-    carried_gbps: tuple[float, ...]
+Loss = tuple[str, tuple[float, ...]]
+"""A state of the directors, and what each then carries on average, Gbit/s."""
 
 
 def chart(capacity: Capacity) -> Chart | None:
@@ -54,9 +49,9 @@ def chart(capacity: Capacity) -> Chart | None:
     table = DataTable(
         columns=("VIPs, state", *(f"director {n}, Gbit/s" for n in range(question.hosts))),
         rows=[
-            (f"{plan.vips}, {loss.label}", *loss.carried_gbps)
+            (f"{plan.vips}, {label}", *carried)
             for plan, states in shown
-            for loss in states
+            for label, carried in states
         ],
     )
     return Chart(id="loads-chart", figure=figure, caption=_caption(question, plans), table=table)
@@ -82,16 +77,14 @@ def _losses(question: CapacityQuestion, plan: Plan) -> list[Loss]:
     for number in range(1, question.failures + 1):
         label = f"worst {count(number, 'loss', 'losses')}"
         each = [_loss(question, plan, down, label) for down in combinations(hosts, number)]
-        states.append(max(each, key=lambda loss: max(loss.carried_gbps)))
+        states.append(max(each, key=lambda loss: max(loss[1])))
     return states
 
 
 def _loss(question: CapacityQuestion, plan: Plan, down: Sequence[int], label: str) -> Loss:
     shares = (Fraction(1, plan.vips),) * plan.vips
     carried = loads(plan.lists, shares, question.hosts, frozenset(down))
-    return Loss(
-        label=label, carried_gbps=tuple(_gbps(share * question.traffic_bps) for share in carried)
-    )
+    return label, tuple(_gbps(share * question.traffic_bps) for share in carried)
 
 
 def _gbps(bps: Fraction) -> float:
@@ -112,7 +105,7 @@ def _caption(question: CapacityQuestion, plans: Sequence[Plan]) -> str:
 def _panel(
     question: CapacityQuestion, plan: Plan, states: Sequence[Loss], *, legend: bool
 ) -> Panel:
-    top = max(*(max(loss.carried_gbps) for loss in states), _gbps(question.link_bps))
+    top = max(*(max(carried) for _, carried in states), _gbps(question.link_bps))
     return Panel(
         title=f"{count(plan.vips, 'VIP')}: average load of each director, Gbit/s",
         height_px=TALL_PX,
@@ -124,13 +117,7 @@ def _panel(
 def _bars(director: int, states: Sequence[Loss], *, legend: bool) -> go.Bar:
     hue, pattern = BARS[director % len(BARS)]
     shape = {"shape": pattern, "fillmode": "overlay", "solidity": 0.25}
-    return go.Bar(
-        name=f"director {director}",
-        legendgroup=f"director {director}",
-        showlegend=legend,
-        x=[loss.label for loss in states],
-        y=[loss.carried_gbps[director] for loss in states],
-        marker={"color": PALETTE[hue][0], "pattern": shape},
-        hovertemplate=f"director {director}: %{{y:.4g}} Gbit/s, %{{x}}<extra></extra>",
-        cliponaxis=False,
-    )
+    marker = {"color": PALETTE[hue][0], "pattern": shape}
+    x, y = [label for label, _ in states], [carried[director] for _, carried in states]
+    name, hover = f"director {director}", f"director {director}: %{{y:.4g}} Gbit/s, %{{x}}"
+    return bars(x, y, name, marker, hover, legend=legend)

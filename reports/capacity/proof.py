@@ -5,8 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-import plotly.graph_objects as go
-
 from analyzer.capacity.proof import TOLERANCE
 from analyzer.capacity.proof_results import to_json
 from analyzer.capacity.proof_wording import rate, share, verdict
@@ -14,12 +12,14 @@ from analyzer.capacity.wording import bit_rate, count
 from reports.charts.panels import LEGEND_BELOW, Panel, axis_name, stacked
 from reports.charts.theme import CALM, PALETTE, plain
 from reports.charts.wording import Headline
-from reports.document.figures import CATEGORIES, mark_level
+from reports.document.figures import CATEGORIES, bars, mark_level
 from reports.document.model import Bullets, Column, Document, Section, Table, Text, columns
 from reports.run.section import Chart
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import plotly.graph_objects as go
 
     from analyzer.capacity.proof import Carried, Proof, ProofState, ProvenLoss
     from reports.document.model import Block
@@ -68,10 +68,10 @@ def _chart(proof: Proof) -> Chart:
     )
     if proof.experiment.question.burst != 1:
         caption += " Computed is what a link with such a queue lets through of the bursts."
-    return Chart(id="proof-chart", figure=_bars(proof), caption=caption)
+    return Chart(id="proof-chart", figure=_figure(proof), caption=caption)
 
 
-def _bars(proof: Proof) -> go.Figure:
+def _figure(proof: Proof) -> go.Figure:
     """A panel per loss: each director before and after, computed beside measured."""
     shown = [loss for loss in proof.losses if loss.before]
     panels = [_panel(loss, legend=number == 0) for number, loss in enumerate(shown)]
@@ -96,15 +96,13 @@ def _panel(loss: ProvenLoss, *, legend: bool) -> Panel:
         title=f"{plain(' and '.join(loss.down))} dies: each link before and after, Gbit/s",
         height_px=TALL_PX,
         traces=[
-            go.Bar(
-                name=name,
-                legendgroup=name,
-                showlegend=legend,
-                x=[label for label, _ in rows],
-                y=[_gbps(each)[name] for _, each in rows],
-                marker={"color": colour, "pattern": {"shape": pattern, "solidity": 0.3}},
-                hovertemplate=f"%{{x}}: %{{y:.4g}} Gbit/s {name}<extra></extra>",
-                cliponaxis=False,
+            bars(
+                [label for label, _ in rows],
+                [_gbps(each)[name] for _, each in rows],
+                name,
+                {"color": colour, "pattern": {"shape": pattern, "solidity": 0.3}},
+                f"%{{x}}: %{{y:.4g}} Gbit/s {name}",
+                legend=legend,
             )
             for name, colour, pattern in BARS
         ],

@@ -51,6 +51,22 @@ def marks(
     )
 
 
+def bars(
+    x: Values, y: Values, name: str, marker: dict[str, Any], hover: str, *, legend: bool
+) -> go.Bar:
+    """Bars of one name in every panel; only the first panel's are in the legend."""
+    return go.Bar(
+        x=x,
+        y=y,
+        name=name,
+        legendgroup=name,
+        showlegend=legend,
+        marker=marker,
+        cliponaxis=False,
+        hovertemplate=f"{hover}<extra></extra>",
+    )
+
+
 def mark_level(
     figure: go.Figure, axis: str, at: float, text: str, colour: str = BAD, dash: str = "solid"
 ) -> None:
