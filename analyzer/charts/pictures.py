@@ -1,4 +1,4 @@
-"""What only the page draws: folds of a run's rows that are in no document.
+"""Data for the page's charts that are in no document.
 
 Instants are seconds since the run's start, on the client's clock.
 """
@@ -35,9 +35,9 @@ class StateSeries:
 class LifetimeSamples:
     """How long the entries of one state and timeout lived after their last packet, seconds.
 
-    ``observed_s`` holds those seen to go, each known to ± ``uncertainty_s``; ``predicted_s`` all
-    that the packets predict. The two are not in the same order. ``tcpfin_s`` is the director's,
-    whatever governs these entries; None where it was not read.
+    ``observed_s`` has the expiries seen, each ± ``uncertainty_s``; ``predicted_s`` all entries
+    predicted from the packets, in another order. ``tcpfin_s`` is the director's, also if another
+    timeout governs these entries; None where it was not read.
     """
 
     director: str
@@ -53,7 +53,7 @@ class LifetimeSamples:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
-    """One real server's part of a service: the entries that it got, and what its weight says."""
+    """One real server's entries of a service, and the number expected by its weight."""
 
     real_server: str
     weight: float | None  # None where it changed meanwhile
@@ -75,10 +75,10 @@ class Shares:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtherTcpfin:
-    """What one director would have held under another tcpfin.
+    """The entries of one director under another tcpfin.
 
-    ``inactive_s`` is how long an entry was inactive, on average over all entries: times a rate,
-    it is where InActConn settles under that load (Little's law).
+    ``inactive_s`` is the average time that an entry is inactive: times a rate it is the InActConn
+    that settles under that load (Little's law).
     """
 
     tcpfin_s: float
@@ -89,7 +89,7 @@ class OtherTcpfin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pictures:
-    """All of them; empty where a run cannot tell."""
+    """The data of all charts; empty where the run does not have them."""
 
     states: tuple[StateSeries, ...] = ()
     lived: tuple[LifetimeSamples, ...] = ()

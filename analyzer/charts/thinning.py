@@ -1,4 +1,4 @@
-"""Which points of a long curve to keep: few, and never without its extremes."""
+"""Thinning of long curves to few points, always with their extremes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was learnt: small functions, each from what was measured to a Finding or nothing.
+"""Findings of a run: small functions, each from the measured figures to a Finding or None.
 
 Each finding has a stable id, evidence that a reader can check, and advice in an operator's words.
 """
@@ -92,18 +92,18 @@ RULES: tuple[Callable[[Figures], Finding | None], ...] = (
 
 
 def findings(figures: Figures) -> tuple[Finding, ...]:
-    """All that holds of a run, the worst first."""
+    """All findings of a run, the most severe first."""
     order: dict[Severity, int] = {"problem": 0, "warning": 1, "info": 2}
-    found = [forwarding.hedged(figures, finding) for rule in RULES if (finding := rule(figures))]
-    return tuple(sorted(found, key=lambda finding: order[finding.severity]))
+    results = [forwarding.hedged(figures, finding) for rule in RULES if (finding := rule(figures))]
+    return tuple(sorted(results, key=lambda finding: order[finding.severity]))
 
 
 def verdict(figures: Figures) -> str:
-    """The sentence that heads the page: which timeout governs the decay, and what it measures.
+    """The verdict: which timeout governs the decay, and its measured value.
 
     Of a fail-over: who followed whom, how long clients were out, and what that cost.
 
-    Failed requests come before it; that all went well, after. Where not one succeeded, why not is
+    Failed requests come first; success comes last. Where no request succeeded, the reason is
     the verdict: entries of connections that nobody answered say nothing that is worth heading a
     page with, unless the servers did answer, and the lifetimes of their entries were measured.
     That the run did not come to its end comes first.
@@ -119,12 +119,12 @@ def verdict(figures: Figures) -> str:
         decay = [_governed(row, figures)] if row and row.lifetime_s and _answered(figures) else []
         return _sentence([*ended, *sent, *decay, *lost])
     if figures.counted:
-        settled = any(one.settled for one in figures.counted)
+        settled = any(service.settled for service in figures.counted)
         peaked = [words for peak in figures.peaks for words in _peak(peak, "inactive")]
         held = peaked if settled else _held(figures.peaks)
         decay = [*said_of(figures.counted), *held, *lost]
-        said = [*sent, *decay] if figures.requests.failed else [*decay, *sent]
-        return _sentence([*ended, *said])
+        parts = [*sent, *decay] if figures.requests.failed else [*decay, *sent]
+        return _sentence([*ended, *parts])
     if row is None:
         held = [] if sent else _held(figures.peaks)
         return _sentence(
@@ -147,7 +147,7 @@ _ENTRY = ["director", "protocol", "client_ip", "client_port", "vip", "port"]
 
 
 def _none_went(figures: Figures) -> str:
-    """Why nothing is known of a lifetime: no entry, or none that its timer ended in view."""
+    """Why no lifetime is known: no entry, or none with an observed expiry."""
     changes = figures.evidence.changes if figures.evidence else None
     n = 0 if changes is None else len(changes[_ENTRY].drop_duplicates())
     if not n:
@@ -172,7 +172,7 @@ def _peak(peak: Peak, counted: Counted) -> list[str]:
 
 
 def _held(peaks: Sequence[Peak]) -> list[str]:
-    """What a watch saw by the counters alone."""
+    """What a watch saw in the counters."""
     return [
         f"{peak.director} held up to {peak.active} active and {peak.inactive} inactive connections"
         for peak in peaks
@@ -181,7 +181,7 @@ def _held(peaks: Sequence[Peak]) -> list[str]:
 
 
 def _lost(events: Sequence[Event]) -> list[str]:
-    """The directors that did not answer for a while: nothing is known of them meanwhile."""
+    """The directors that did not answer for a time, for which nothing is known of them."""
     hosts = [event.host for event in events if event.kind == "link-lost"]
     return [
         f"{host} was unreachable {hosts.count(host)} time{'s' * (hosts.count(host) > 1)}"
@@ -207,14 +207,14 @@ def _governed(row: Lifetime, figures: Figures) -> str:
 
 
 def _why_untold(row: Lifetime, figures: Figures) -> str | None:
-    """Why the counters beside the packets do not say when entries went; None if that is not so."""
+    """Why the counters do not show when entries expired; None if they do."""
     what = why_unknown(row.state, row.director)
-    gaps = (gap for one in figures.measured for gap in one.not_measured)
+    gaps = (gap for director in figures.measured for gap in director.not_measured)
     return next((gap.why for gap in gaps if gap.what == what), None)
 
 
 _WIDE_S = 0.5
-"""An uncertainty of a lifetime that is said beside it."""
+"""An uncertainty of a lifetime from which on it is stated."""
 
 
 def _lived(row: Lifetime) -> str:
@@ -250,7 +250,7 @@ def _requests(figures: Figures) -> list[str]:
 
 
 def _answered(figures: Figures) -> bool:
-    """Whether servers answered, if not with what was asked for."""
+    """The responses other than success, in words."""
     return any(row.status is not None for row in figures.requests.errors)
 
 

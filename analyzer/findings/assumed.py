@@ -1,4 +1,4 @@
-"""What nat would have made of the same packets, where dr is only assumed."""
+"""The result of the same packets in nat, where dr is only assumed."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ OTHERWISE = "nat"
 
 
 def with_other_way(evidence: Evidence, measured: Sequence[Measured]) -> Forwarding | None:
-    """How directors forward; where that is assumed, with what nat would have led to.
+    """How directors forward and, where that is assumed, the result in nat.
 
     ``otherwise`` stays None where the capture has no replies: nat would have seen some.
     """
     known = evidence.forwarded
-    predicted = [one for one in measured if one.prediction is not None]
+    predicted = [director for director in measured if director.prediction is not None]
     if known is None or known.basis != "assumed" or not predicted:
         return known
-    one = predicted[0]
+    first = predicted[0]
     prediction, doubt = predicted_under(
-        one, evidence, [Assumption(name="forwarding", value=OTHERWISE)]
+        first, evidence, [Assumption(name="forwarding", value=OTHERWISE)]
     )
-    row = governing(predicted_lifetimes(prediction.entries, one.director))
+    row = governing(predicted_lifetimes(prediction.entries, first.director))
     if doubt or row is None:
         return known
     other = OtherWay(

@@ -1,4 +1,4 @@
-"""Findings about the clock of an imported log: its zone, and its place beside a capture."""
+"""Findings about the clock of an imported log: its zone, and its shift against a capture."""
 
 from __future__ import annotations
 
@@ -19,29 +19,30 @@ _LEFT_OUT = "the capture was left out, because its clock cannot be compared with
 
 
 def log_clock(figures: Figures) -> Finding | None:
-    """The log's clock is not the capture's, is not known, or could not be checked."""
-    said = figures.log_clock
-    if said is None:
+    """The log's clock differs from the capture's, or is not known or not checked."""
+    log_clock = figures.log_clock
+    if log_clock is None:
         return None
-    if said.joined is None:
-        return _zone_unknown(said, figures) if not said.is_utc else None
-    if not said.joined:
+    if log_clock.joined is None:
+        return _zone_unknown(log_clock, figures) if not log_clock.is_utc else None
+    if not log_clock.joined:
         return Finding(
             id="log-clock",
             severity="warning",
             title="The capture was left out: log and capture cannot be put on one clock",
-            evidence=f"{said.why[0].upper()}{said.why[1:]}. This report rests on the log only.",
+            evidence=f"{log_clock.why[0].upper()}{log_clock.why[1:]}. "
+            "This report rests on the log only.",
             advice=_ADVICE,
         )
-    if not _differs(said) and (said.confirmed or said.resolution_s <= EXACT_S):
-        return _zone_read(said) if said.utc_offset_s and said.zone else None
+    if not _differs(log_clock) and (log_clock.confirmed or log_clock.resolution_s <= EXACT_S):
+        return _zone_read(log_clock) if log_clock.utc_offset_s and log_clock.zone else None
     return Finding(
         id="log-clock",
-        severity="info" if said.confirmed else "warning",
+        severity="info" if log_clock.confirmed else "warning",
         title="The log's clock was aligned with the capture's by matching events"
-        if said.confirmed
+        if log_clock.confirmed
         else "Log and capture are joined by the log's timestamps, which no events confirm",
-        evidence=f"{_shift(said)}: {said.why}.",
+        evidence=f"{_shift(log_clock)}: {log_clock.why}.",
         advice=_ADVICE,
     )
 
@@ -52,24 +53,26 @@ _ADVICE = (
 )
 
 
-def _zone_read(said: LogClock) -> Finding:
-    east_h = (said.utc_offset_s or 0.0) / _HOUR_S
+def _zone_read(log_clock: LogClock) -> Finding:
+    east_h = (log_clock.utc_offset_s or 0.0) / _HOUR_S
     return Finding(
         id="log-clock",
         severity="info",
-        title=f"The log's timestamps were read as {said.zone}, UTC{east_h:+g} h",
-        evidence=f"Log and capture then agree to within {said.uncertainty_s or 0.0:.1f} s: "
-        f"{said.why}.",
+        title=f"The log's timestamps were read as {log_clock.zone}, UTC{east_h:+g} h",
+        evidence=f"Log and capture then agree to within {log_clock.uncertainty_s or 0.0:.1f} s: "
+        f"{log_clock.why}.",
         advice=_ADVICE,
     )
 
 
-def _zone_unknown(said: LogClock, figures: Figures) -> Finding | None:
-    """Only where an instant is told that somebody would act on."""
+def _zone_unknown(log_clock: LogClock, figures: Figures) -> Finding | None:
+    """The log's zone is not known, which matters where an instant is reported to act on."""
     if not figures.drains:
         return None
-    named = f"name {said.zone}, which can mean several zones" if said.zone else "name no zone"
-    what = named if said.dated else "have no date"
+    named = (
+        f"name {log_clock.zone}, which can mean several zones" if log_clock.zone else "name no zone"
+    )
+    what = named if log_clock.dated else "have no date"
     return Finding(
         id="log-clock",
         severity="info",
@@ -80,28 +83,28 @@ def _zone_unknown(said: LogClock, figures: Figures) -> Finding | None:
 
 
 def caveats(figures: Figures) -> list[str]:
-    """What the verdict must not be read without."""
-    said = figures.log_clock
-    if said is None or said.joined is None:
+    """The clause about the clock that the verdict needs."""
+    log_clock = figures.log_clock
+    if log_clock is None or log_clock.joined is None:
         return []
-    if not said.joined:
+    if not log_clock.joined:
         return [_LEFT_OUT]
-    if said.confirmed:
-        return [f"{_shift(said)}, by matching events"] if _differs(said) else []
-    if said.resolution_s <= EXACT_S:
+    if log_clock.confirmed:
+        return [f"{_shift(log_clock)}, by matching events"] if _differs(log_clock) else []
+    if log_clock.resolution_s <= EXACT_S:
         return []
     return ["log and capture are joined by the log's timestamps, which no events confirm"]
 
 
-def _differs(said: LogClock) -> bool:
-    """Whether the two clocks differ by more than is known of them; always without a day."""
-    shift_s, uncertainty_s = said.shift_s or 0.0, said.uncertainty_s or 0.0
-    return not said.dated or abs(shift_s) > uncertainty_s + said.resolution_s
+def _differs(log_clock: LogClock) -> bool:
+    """Whether the two clocks differ beyond uncertainty; always true without a day."""
+    shift_s, uncertainty_s = log_clock.shift_s or 0.0, log_clock.uncertainty_s or 0.0
+    return not log_clock.dated or abs(shift_s) > uncertainty_s + log_clock.resolution_s
 
 
-def _shift(said: LogClock) -> str:
-    shift_s, uncertainty_s = said.shift_s or 0.0, said.uncertainty_s or 0.0
-    if not said.dated:
+def _shift(log_clock: LogClock) -> str:
+    shift_s, uncertainty_s = log_clock.shift_s or 0.0, log_clock.uncertainty_s or 0.0
+    if not log_clock.dated:
         return (
             f"the log has no dates; its midnight is {iso(round(-shift_s * NS_PER_S))} "
             f"± {uncertainty_s:.1f} s by the capture's clock"

@@ -1,4 +1,4 @@
-"""Findings about requests that failed: why, and what nothing could answer."""
+"""Findings about failed requests and their causes."""
 
 from __future__ import annotations
 
@@ -70,24 +70,24 @@ _USUAL = "Check whether the real servers answer, and whether a director holds th
 
 
 def requests_failed(figures: Figures) -> Finding | None:
-    """Requests failed: why, the commonest reason first."""
+    """Requests failed, with the most frequent reason first."""
     requests = figures.requests
     if not requests.failed:
         return None
-    told = "; ".join(f"{_reason(row)}{_when(row)}" for row in requests.errors[:MOST_REASONS])
+    reasons = "; ".join(f"{_reason(row)}{_when(row)}" for row in requests.errors[:MOST_REASONS])
     first = requests.errors[0].kind if requests.errors else None
     return Finding(
         id="requests-failed",
         severity="problem",
         title=f"{requests.failed} of {requests.sent} requests failed",
-        evidence=f"{requests.succeeded} succeeded; {told or 'no reason was recorded'}"
+        evidence=f"{requests.succeeded} succeeded; {reasons or 'no reason was recorded'}"
         f"{_more(requests.errors)}.",
         advice=_ADVICE.get(first, _USUAL) if first else _USUAL,
     )
 
 
 def service_missing(figures: Figures) -> Finding | None:
-    """A director has no service for what the load was sent to."""
+    """A director has no service at the load's VIP and port."""
     names = _without_service(figures)
     if not names or figures.evidence is None or figures.evidence.service is None:
         return None
@@ -105,7 +105,7 @@ def service_missing(figures: Figures) -> Finding | None:
 
 
 def no_real_server(figures: Figures) -> Finding | None:
-    """A director has the service, but nobody to send its connections to."""
+    """A director has the service, but no real server for it."""
     names = _without_servers(figures)
     if not names or figures.evidence is None or figures.evidence.service is None:
         return None
@@ -119,7 +119,7 @@ def no_real_server(figures: Figures) -> Finding | None:
 
 
 def vip_unanswered(figures: Figures) -> Finding | None:
-    """Nobody on the link said that the VIP is there."""
+    """No host on the link answered ARP for the VIP."""
     vip = unanswered(figures.evidence) if figures.evidence and _all_failed(figures) else None
     if vip is None:
         return None
@@ -135,12 +135,12 @@ def vip_unanswered(figures: Figures) -> Finding | None:
 
 
 def redirects_not_followed(figures: Figures) -> Finding | None:
-    """Redirects were to be followed, and some lead where this load does not go."""
+    """Some redirects lead to hosts that this load does not follow them to."""
     evidence = figures.evidence
     if evidence is None or not evidence.manifest.plan.request.redirects:
         return None
-    found = outcomes(evidence.requests)
-    n = int((found["status"].isin(REDIRECTS) & found["error"].isna()).sum())
+    rows = outcomes(evidence.requests)
+    n = int((rows["status"].isin(REDIRECTS) & rows["error"].isna()).sum())
     if not n:
         return None
     return Finding(
@@ -157,7 +157,7 @@ def redirects_not_followed(figures: Figures) -> Finding | None:
 
 
 def why_all_failed(figures: Figures) -> str:
-    """Why not one request succeeded, as a phrase that follows a colon; "" where nothing says."""
+    """Why no request succeeded, as a phrase after a colon; "" where not known."""
     reasons = _reasons(figures.requests.errors)
     cause = _cause(figures)
     if cause and reasons:
@@ -166,7 +166,7 @@ def why_all_failed(figures: Figures) -> str:
 
 
 def why_some_failed(figures: Figures) -> str:
-    """Why some requests failed; "" where none did or nothing says."""
+    """Why some requests failed; "" where none did or it is not known."""
     return _reasons(figures.requests.errors)
 
 
@@ -198,14 +198,14 @@ def _without_service(figures: Figures) -> list[str]:
     evidence = figures.evidence
     if evidence is None:
         return []
-    return [one.name for one in evidence.directors if lacks_service(one, evidence)]
+    return [d.name for d in evidence.directors if lacks_service(d, evidence)]
 
 
 def _without_servers(figures: Figures) -> list[str]:
     evidence = figures.evidence
     if evidence is None:
         return []
-    return [one.name for one in evidence.directors if servers_missing(one, evidence)]
+    return [d.name for d in evidence.directors if servers_missing(d, evidence)]
 
 
 def _no_service(names: Sequence[str], service: VirtualEnd) -> str:

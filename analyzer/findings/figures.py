@@ -1,4 +1,4 @@
-"""What findings are made from, and how their evidence is worded."""
+"""The figures behind findings, and their wording in evidence."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _SHOWN = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """What was measured.
+    """The measured figures of a run.
 
     Attributes:
         lifetimes: largest group first within a director.
@@ -152,12 +152,12 @@ def agrees(row: Lifetime) -> bool | None:
 
 
 def reported_s(row: Lifetime) -> float | None:
-    """The timeout as somebody told it, right or wrong; else as it is known to be in force."""
+    """The timeout as reported, right or wrong; else as known to be in force."""
     return row.timeout_s if row.timeout_told_s is None else row.timeout_told_s
 
 
 def timeout_sentence(row: Lifetime) -> str:
-    """The same in words, with what is left open: ``20 s``, ``20 s (19 to 22)``, ``not known``."""
+    """The timeout in words, with its range: ``20 s``, ``20 s (19 to 22)``, ``not known``."""
     value_s = reported_s(row)
     if value_s is None and row.timeout_assumed_s is not None:
         return f"not known, assumed to be the kernel's default of {row.timeout_assumed_s:g} s"
@@ -169,7 +169,7 @@ def timeout_sentence(row: Lifetime) -> str:
 
 
 def is_same_evidence(row: Lifetime) -> bool:
-    """Whether both timeouts are by the expire column: that they agree would say nothing."""
+    """Whether both timeouts come from the expire column, so that agreement proves nothing."""
     estimate, low_s, high_s = row.timeout_measured_s, row.timeout_low_s, row.timeout_high_s
     if estimate is None or low_s is None or high_s is None:
         return False
@@ -178,7 +178,7 @@ def is_same_evidence(row: Lifetime) -> bool:
 
 
 def by_whom(row: Lifetime) -> str:
-    """What the timeout beside a measured one is: what was set, or what entries show of it."""
+    """The kind of timeout beside a measured one: configured, or shown by entries."""
     if row.timeout_name == "fixed":
         return "fixed"
     by_entries = row.timeout_source == BY_ENTRIES and row.timeout_told_s is None

@@ -1,4 +1,4 @@
-"""Findings about how the director is taken to forward, where that decides what entries wait for."""
+"""Findings about the assumed forwarding, where it decides which timeout entries wait for."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SETTABLE = {"tcp": "first", "tcpfin": "second", "udp": "third"}
 
 
 def forwarding_assumed(figures: Figures) -> Finding | None:
-    """Nothing that was recorded tells dr or tun from nat."""
+    """The recording does not distinguish dr or tun from nat."""
     known = figures.forwarded
     if known is None or known.basis != "assumed" or not figures.lifetimes:
         return None
@@ -32,7 +32,7 @@ def forwarding_assumed(figures: Figures) -> Finding | None:
 
 
 def forwarding_differs(figures: Figures) -> Finding | None:
-    """What is configured and what the packets or entries show do not go together."""
+    """The configured forwarding contradicts the packets or entries."""
     known = figures.forwarded
     if known is None or known.contradiction is None:
         return None
@@ -48,7 +48,7 @@ def forwarding_differs(figures: Figures) -> Finding | None:
 
 
 def hedged(figures: Figures, finding: Finding) -> Finding:
-    """A finding that rests on how the director forwards says so, where that is assumed."""
+    """A finding, with a note if it rests on the assumed forwarding."""
     known = figures.forwarded
     if known is None or finding.id not in _RESTS_ON_IT:
         return finding
@@ -62,7 +62,7 @@ _RESTS_ON_IT = ("tcpfin-governs", "tcpfin-has-no-effect", "idle-established")
 
 
 def assumption(figures: Figures, governed: str) -> str:
-    """What the verdict says of the timeout that governs, with what it rests on."""
+    """The verdict's clause on the governing timeout, with the assumption behind it."""
     known = figures.forwarded
     if known is None or not rests_on_it(known, figures.lifetimes):
         return governed

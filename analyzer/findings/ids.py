@@ -1,4 +1,4 @@
-"""The stable words that findings go by; docs/findings.md says what each means."""
+"""The stable ids of findings; docs/findings.md explains each."""
 
 IDS = frozenset(
     {

@@ -1,4 +1,4 @@
-"""Findings about what comes first at a higher rate: source ports, or the table's memory."""
+"""Findings about limits at a higher rate: source ports, the table's memory and size."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LONG_CHAIN = 8
 
 
 def port_budget(figures: Figures) -> Finding | None:
-    """The rate at which source ports come back before their entries have gone."""
+    """The rate at which source ports return before their entries expire."""
     row = governing(figures.lifetimes)
     requests, evidence = figures.requests, figures.evidence
     if row is None or row.timeout_s is None or evidence is None or not requests.rate_per_s:
@@ -59,7 +59,7 @@ def _sent(requests: Requests) -> str:
 
 
 def _kept(budget: PortBudget) -> str:
-    """What the clients' own kernels add to it."""
+    """The limit by the clients' own kernels, in words."""
     if budget.client_limit_per_s is None:
         return "The engine manages these ports itself: no kernel holds one in TIME_WAIT."
     return (
@@ -69,19 +69,21 @@ def _kept(budget: PortBudget) -> str:
 
 
 def table_memory(figures: Figures) -> Finding | None:
-    """What the table costs at its peak: memory, and the length of its hash chains.
+    """The table's memory and the length of its hash chains at the peak.
 
     A table that resizes itself has long chains only where it may grow no more (2^conn_tab_bits): it
     grows as soon as there is an entry for 16 buckets.
     """
-    for one in figures.measured:
-        entries = _most_entries(figures, one.director.name)
-        grows = one.director.law.table_resizes
-        size = _most_buckets(figures, one.director) if grows else one.director.conn_tab_size
+    for measured in figures.measured:
+        entries = _most_entries(figures, measured.director.name)
+        grows = measured.director.law.table_resizes
+        size = (
+            _most_buckets(figures, measured.director) if grows else measured.director.conn_tab_size
+        )
         if grows and (size is None or entries < LONG_CHAIN * size):
             continue
         bits = size.bit_length() - 1 if size else CONN_TAB_BITS
-        own_bytes = one.director.entry_bytes
+        own_bytes = measured.director.entry_bytes
         memory = memory_of(entries, bits, own_bytes)
         if entries < MANY_ENTRIES and memory.chain_length < LONG_CHAIN:
             continue
@@ -90,7 +92,7 @@ def table_memory(figures: Figures) -> Finding | None:
             severity="warning" if memory.chain_length >= LONG_CHAIN else "info",
             title=f"{entries:,} entries: {memory.entry_bytes / 1e6:,.0f} MB, "
             f"chains of {memory.chain_length:.0f}",
-            evidence=f"On {one.director.name}: {own_bytes or ENTRY_BYTES} bytes per entry"
+            evidence=f"On {measured.director.name}: {own_bytes or ENTRY_BYTES} bytes per entry"
             f"{', by its boot message' if own_bytes else ''}, "
             f"{memory.buckets:,} buckets ({_whose(size, grows=grows)}).",
             advice="More entries than buckets make the chains longer; nothing is refused. Load "
@@ -100,14 +102,14 @@ def table_memory(figures: Figures) -> Finding | None:
 
 
 def _whose(size: int | None, *, grows: bool) -> str:
-    """Where the number of buckets is from."""
+    """The source of the number of buckets, in words."""
     if grows:
         return "it grew no further"
     return "as the director reports" if size else "the default"
 
 
 def _most_buckets(figures: Figures, director: Director) -> int | None:
-    """The most that a poll saw of a table that grows by itself; None where none saw it grown."""
+    """The most buckets polled of a table that grows by itself; None if it was not seen grown."""
     if figures.evidence is None:
         return None
     most = most_buckets(figures.evidence.polls, director.name)
@@ -115,18 +117,18 @@ def _most_buckets(figures: Figures, director: Director) -> int | None:
 
 
 def table_full(figures: Figures) -> Finding | None:
-    """A namespace that holds as many entries as it may: SYNs beyond them get none (since 7.2)."""
-    for one in figures.measured:
-        most = one.director.conn_max if one.director.law.has_conn_max else None
-        entries = _most_entries(figures, one.director.name)
+    """A namespace with as many entries as allowed: further SYNs get none (since 7.2)."""
+    for measured in figures.measured:
+        most = measured.director.conn_max if measured.director.law.has_conn_max else None
+        entries = _most_entries(figures, measured.director.name)
         if not most or not is_full(entries, most):
             continue
         return Finding(
             id="table-full",
             severity="problem",
             title=f"The table is full: {entries:,} of at most {most:,} entries",
-            evidence=f"On {one.director.name} ActiveConn plus InActConn reached {entries:,}; "
-            f"net.ipv4.vs.conn_max is {most:,} ({one.director.kernel}).",
+            evidence=f"On {measured.director.name} ActiveConn plus InActConn reached {entries:,}; "
+            f"net.ipv4.vs.conn_max is {most:,} ({measured.director.kernel}).",
             advice="A SYN above the limit gets no entry and no answer: clients time out. Raise "
             "net.ipv4.vs.conn_max, or shorten the timeouts.",
         )
@@ -134,7 +136,7 @@ def table_full(figures: Figures) -> Finding | None:
 
 
 def _most_entries(figures: Figures, director: str) -> int:
-    """The most at one look; ActiveConn and InActConn have their peaks at different instants."""
+    """The most entries at one poll; ActiveConn and InActConn peak at different instants."""
     if figures.evidence is None:
         return 0
     rows = figures.evidence.services

@@ -1,4 +1,4 @@
-"""Findings about connections that were reset or refused: by whom, at which stage, how many."""
+"""Findings about reset and refused connections: by whom, at which stage, how many."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def refusals(figures: Figures) -> pd.DataFrame:
 
 
 def refused_sentence(figures: Figures) -> list[str]:
-    """The same for the verdict."""
+    """The clause of the verdict on refused connections."""
     rows = refusals(figures)
     if rows.empty or figures.requests.sent:  # which say themselves why they failed
         return []
@@ -76,7 +76,7 @@ def _kind(rows: pd.DataFrame) -> str:
 
 
 def _by_whom(rows: pd.DataFrame) -> str:
-    """The same with the server's name where they are all of one."""
+    """The host that reset, with the server's name if it is always the same."""
     servers = rows["server"].unique()
     if set(rows["by"]) == {"server"} and len(servers) == 1 and rows["server"].notna().all():
         return f"the real server {servers[0]}"
@@ -84,7 +84,7 @@ def _by_whom(rows: pd.DataFrame) -> str:
 
 
 def _told(rows: pd.DataFrame) -> str:
-    """How many resets by whom, of which server, at which stage; the most first."""
+    """Numbers of resets by sender, server and stage, the largest first."""
     named = rows.assign(server=rows["server"].fillna(""))
     counts = Counter(zip(named["by"], named["server"], named["stage"], strict=True))
     ranked = counts.most_common()
@@ -152,7 +152,7 @@ def reset_by_server(figures: Figures) -> Finding | None:
 
 
 def _pauses(rows: pd.DataFrame) -> str:
-    """How long the connections that a director may have reset had been silent before."""
+    """The silence before the resets that may be a director's, in words."""
     paused = rows.loc[rows["by"].isin(["unknown", "director"]), "pause_s"]
     if not len(paused) or paused.max() < LEAST_PAUSE_S:
         return ""

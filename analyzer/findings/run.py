@@ -1,4 +1,4 @@
-"""Findings about the run itself: what failed, what was lost, what cannot be trusted."""
+"""Findings about the run itself: failures, losses, unreliable measurements."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from analyzer.compared.agreement import TOLERATED, UNEXPLAINED
 from analyzer.results import Finding
 
 SATURATED_MS = 20.0
-"""Lateness that one request in a hundred exceeds (of fewer than a hundred, half), from which on
-the load was not sent on schedule; at a low rate, the time between two requests."""
+"""The 99th percentile of lateness (of fewer than 100 requests, the median) above which the load
+was not sent on schedule; at a low rate, the time between two requests."""
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from analyzer.results import Agreement, Event
 
 MOMENT_POLLS = 2
-"""For so many polls in a row InActConn may be off."""
+"""Consecutive polls in which InActConn may differ."""
 MAX_SPANS = 5
 ADJACENT_S = 0.2
-"""The kernel's counter is read every second; drops of the next second belong together."""
+"""The kernel's counter is read every second; drops in consecutive seconds are one range."""
 
 _DROP = re.compile(r"(\d{1,15}) packets within (\d{1,9}(?:\.\d{1,9})?) s")
 
 
 def run_incomplete(figures: Figures) -> Finding | None:
-    """The run did not come to its end, so its figures are of a part of it."""
+    """The run is incomplete, so its figures are of a part of it."""
     ending = figures.ending
     if ending is None or ending.is_whole:
         return None
@@ -50,7 +50,7 @@ def run_incomplete(figures: Figures) -> Finding | None:
 
 
 def load_saturated(figures: Figures) -> Finding | None:
-    """The client did not keep up with its own schedule."""
+    """The client did not keep up with its schedule."""
     late = figures.requests.lateness_ms
     schedule = _schedule(figures)
     if late is None or not schedule:
@@ -84,7 +84,7 @@ def _schedule(figures: Figures) -> float | None:
 
 
 def director_lost(figures: Figures) -> Finding | None:
-    """A director did not answer for a while."""
+    """A director did not answer for a time."""
     lost = [event for event in figures.events if event.kind == "link-lost"]
     if not lost:
         return None
@@ -115,7 +115,7 @@ def capture_incomplete(figures: Figures) -> Finding | None:
 
 
 def _dropped(figures: Figures, drops: Sequence[Event]) -> list[str]:
-    """How many packets went, and in which time ranges, neighbouring ones as one."""
+    """The number of dropped packets, and the time ranges, merged where adjacent."""
     spans = _spans(drops)
     lost = sum(packets for _, _, packets in spans) or figures.capture_dropped
     if not lost:
@@ -130,10 +130,10 @@ def _spans(drops: Sequence[Event]) -> list[tuple[float, float, int]]:
     """Begin, end (seconds of the run) and packets; a detail is ``12 packets within 1.00 s``."""
     spans: list[tuple[float, float, int]] = []
     for event in drops:
-        found = _DROP.match(event.detail)
-        if found is None:
+        match = _DROP.match(event.detail)
+        if match is None:
             continue
-        packets, from_s = int(found[1]), event.t_s - float(found[2])
+        packets, from_s = int(match[1]), event.t_s - float(match[2])
         if spans and from_s - spans[-1][1] <= ADJACENT_S:
             begun_s, _, before = spans.pop()
             spans.append((begun_s, event.t_s, before + packets))
@@ -147,7 +147,7 @@ def _stopped(event: Event) -> str:
 
 
 def foreign_entries(figures: Figures) -> Finding | None:
-    """Entries that this run did not make."""
+    """Directors had entries that are not of this run."""
     foreign = {name: n for name, n in figures.foreign_entries.items() if n}
     if not foreign:
         return None
@@ -163,7 +163,7 @@ def foreign_entries(figures: Figures) -> Finding | None:
 
 
 def prediction_differs(figures: Figures) -> Finding | None:
-    """Predicted and observed part by more than polls, clocks and timers leave open."""
+    """Predicted and observed differ beyond the uncertainty of polls, clocks and timers."""
     parts = [
         f"{row.director}: {', '.join(named)}"
         for row in figures.agreement
@@ -194,13 +194,13 @@ def prediction_differs(figures: Figures) -> Finding | None:
 
 
 def _is_joined_unconfirmed(figures: Figures) -> bool:
-    """Whether the observed curve stands where it does by stamps alone."""
-    said = figures.log_clock
-    return said is not None and bool(said.joined) and not said.confirmed
+    """Whether the observed curve is placed only by the log's stamps."""
+    log_clock = figures.log_clock
+    return log_clock is not None and bool(log_clock.joined) and not log_clock.confirmed
 
 
 def _assumed(figures: Figures) -> str:
-    """What nobody could read and a prediction took for granted: to be doubted first."""
+    """The values that were assumed because they could not be read."""
     names = sorted({name for one in figures.measured for name in one.in_force.assumed})
     hz = any(one.rules.hz is None for one in figures.measured)
     taken = [f"timeouts that were not read ({', '.join(names)})"] if names else []
@@ -209,7 +209,7 @@ def _assumed(figures: Figures) -> str:
 
 
 def _differing(row: Agreement, foreign: Mapping[str, int]) -> list[str]:
-    """What differs, in words.
+    """The differences in words.
 
     Counters are no evidence where they also count entries that this run did not make, nor where an
     expiry may have been taken for one of the timer's steps too early or late.

@@ -15,7 +15,7 @@ UNLIKELY = 0.001
 
 
 def imbalance(figures: Figures) -> Finding | None:
-    """New connections were not shared as the weights say (chi-square)."""
+    """New connections were not distributed by weight (chi-square)."""
     if figures.evidence is None:
         return None
     for one in figures.measured:
@@ -101,7 +101,7 @@ def weight_zero_still_served(figures: Figures) -> Finding | None:
 
 
 def synced_copies(figures: Figures) -> Finding | None:
-    """A director holds entries whose packets passed another: copies by the sync daemon."""
+    """A director has entries whose packets passed another: copies by the sync daemon."""
     if len(figures.measured) < 2:
         return None
     told = []

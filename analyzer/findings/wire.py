@@ -1,4 +1,4 @@
-"""Findings from the packets: handshakes that never were, closes that never came, delays."""
+"""Findings from packets: missing handshakes, missing closes, delays."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _HALF_OPEN_STATES = ("SYN_RECV", "SYNACK")
 _DELAY_S = (0.9, 1.5)
-"""A dropped SYN is repeated after 1 s; loss makes later repetitions too (1, 3, 7 s)."""
+"""A dropped SYN is retransmitted after 1 s; loss also causes later times (1, 3, 7 s)."""
 
 
 def half_open(figures: Figures) -> Finding | None:
@@ -45,7 +45,7 @@ def half_open(figures: Figures) -> Finding | None:
 
 
 def arp_flux(figures: Figures) -> Finding | None:
-    """The director sees SYNs only: the connection goes on past it, or was refused unseen."""
+    """The director sees only SYNs: the connection bypasses it, or was refused unseen."""
     evidence = figures.evidence
     flows = _half_open_flows(figures)
     if evidence is None or evidence.segments is None or figures.forwarding not in ("dr", "tun"):
@@ -53,9 +53,9 @@ def arp_flux(figures: Figures) -> Finding | None:
     if len(flows) == 0:
         return None
     segments = evidence.segments
-    mine = np.isin(segments.flow, flows)
-    past = _past_the_director(segments, mine, evidence.forwarder_macs)
-    refused = mine & ~segments.to_vip & (segments.flag == Flag.RST)
+    chosen = np.isin(segments.flow, flows)
+    past = _past_the_director(segments, chosen, evidence.forwarder_macs)
+    refused = chosen & ~segments.to_vip & (segments.flag == Flag.RST)
     if len(past):
         return _leak(figures, past)
     if refused.any() or _saw_replies(segments):
@@ -65,7 +65,7 @@ def arp_flux(figures: Figures) -> Finding | None:
         severity="warning",
         title="The director sees only SYNs: real servers leak the VIP by ARP, or refuse",
         evidence=f"{len(flows)} connections show a SYN and nothing after it: {figures.ends(flows)}"
-        f" ({figures.when(segments.at_ns[mine])}). The director cannot distinguish the two.",
+        f" ({figures.when(segments.at_ns[chosen])}). The director cannot distinguish the two.",
         advice="On a client check `ip neigh` for the VIP: the director's MAC is right, a real "
         "server's is the leak (set arp_ignore=1 and arp_announce=2 there). If it is right, the "
         "real servers refuse the connections: check whether they listen on the VIP.",
@@ -91,10 +91,10 @@ def _half_open_flows(figures: Figures) -> Ints:
     return np.unique(np.concatenate(found)) if found else np.zeros(0, dtype=np.int64)
 
 
-def _past_the_director(segments: Segments, mine: Bools, macs: frozenset[int]) -> Ints:
-    """Flows of which segments to the VIP go to a MAC that is no director's."""
+def _past_the_director(segments: Segments, chosen: Bools, macs: frozenset[int]) -> Ints:
+    """Flows with segments to the VIP at a MAC that is no director's."""
     known = list(macs)
-    stray = mine & segments.to_vip & ~np.isin(segments.destination_mac, known)
+    stray = chosen & segments.to_vip & ~np.isin(segments.destination_mac, known)
     stray &= ~np.isin(segments.source_mac, known)
     return np.unique(segments.flow[stray]) if known else np.zeros(0, dtype=np.int64)
 
@@ -104,7 +104,7 @@ def _saw_replies(segments: Segments) -> bool:
 
 
 def server_held_open(figures: Figures) -> Finding | None:
-    """The server closed and the client did not: in dr the director still says ESTABLISHED."""
+    """The server closed and the client did not: in dr the entry stays in ESTABLISHED."""
     rows = figures.connections
     if rows is None:
         return None
@@ -136,7 +136,7 @@ def _reset_by_the_client(figures: Figures, rows: pd.DataFrame) -> list[int]:
 
 
 def port_reuse_delay(figures: Figures) -> Finding | None:
-    """A SYN hit an old entry and was answered only when it came again, a second later."""
+    """A SYN met an old entry and was answered only when retransmitted a second later."""
     rows = figures.connections
     if rows is None:
         return None
@@ -159,7 +159,7 @@ def port_reuse_delay(figures: Figures) -> Finding | None:
 
 
 def _met_an_older_entry(figures: Figures, delayed: pd.DataFrame) -> Bools:
-    """Which connections began while an entry of an earlier one from their port was there."""
+    """Which connections began while an earlier entry of their port was there."""
     found = np.zeros(len(delayed), dtype=bool)
     for one in figures.measured:
         if one.prediction is None:

@@ -1,4 +1,4 @@
-"""The addresses of packets: each distinct one once, and numbered alike over all chunks."""
+"""The addresses of packets: each distinct address once, with one number in all chunks."""
 
 from __future__ import annotations
 

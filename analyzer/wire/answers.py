@@ -1,6 +1,6 @@
-"""What became of single segments to a VIP: sent on, answered, or sent again because they were not.
+"""The fate of single segments to a VIP: forwarded, answered, refused, retransmitted.
 
-A director is the only way to the VIP, so an answer says that it took the segment; in dr the answers
+A director is the only way to the VIP, so an answer shows that it took the segment; in dr answers
 do not come from it. A segment that nobody answered may have been lost behind the director too. A
 director that passes no replies on, and sends a reset itself, had no entry for the segment: the VIP
 is an address of its own, and its TCP answers.
@@ -30,7 +30,7 @@ SENT_ON_WITHIN_NS = 50_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
-    """Of segments to a VIP; every array has shape (n,).
+    """The fate of segments to a VIP; every array has shape (n,).
 
     Attributes:
         taken: the director sent it on, or the SYN that it is was accepted.
@@ -50,15 +50,15 @@ class Answers:
 
 
 def answers(segments: Segments, passed: Bools, macs: Collection[int]) -> Answers:
-    """What became of the segments that passed a director, or were sent to it.
+    """The fate of the segments that passed a director, or were sent to it.
 
     Args:
         segments: all that was captured.
         passed: those that passed it, as ``segments.passed`` gives them; replies are never answered.
         macs: the director's.
     """
-    mine = np.isin(segments.source_mac, list(macs))
-    copies = segments.to_vip & mine & ~passed
+    from_director = np.isin(segments.source_mac, list(macs))
+    copies = segments.to_vip & from_director & ~passed
     sent_on = _sent_on(segments, passed & segments.to_vip, copies)
     rest = np.flatnonzero(~copies)  # each segment once
     follower = _followers(segments, rest)
@@ -71,10 +71,10 @@ def answers(segments: Segments, passed: Bools, macs: Collection[int]) -> Answers
     again &= segments.flag[after] == segments.flag[rows]
     again &= segments.sequence[after] == segments.sequence[rows]
     is_reset = segments.flag == Flag.RST
-    own_resets = _own_resets(segments, mine & ~segments.to_vip, is_reset)
+    own_resets = _own_resets(segments, from_director & ~segments.to_vip, is_reset)
     rejected = is_reply & own_resets[after]
     is_new = _says_something_new(segments, rest)
-    by_director = is_reply & is_new[after] & mine[after] & ~is_reset[after]
+    by_director = is_reply & is_new[after] & from_director[after] & ~is_reset[after]
     syn_answered = is_syn & is_reply & (segments.flag[after] == Flag.SYN)
     taken = forth & (sent_on[rows] | by_director | syn_answered)
     return Answers(
@@ -87,7 +87,7 @@ def answers(segments: Segments, passed: Bools, macs: Collection[int]) -> Answers
 
 
 def _says_something_new(segments: Segments, rest: Ints) -> Bools:
-    """Which segments are no repetition of their flow's reply before; shape (segments,)."""
+    """Which segments do not repeat their flow's previous reply; shape (segments,)."""
     is_new = np.ones(len(segments.flow), dtype=bool)
     replies = rest[~segments.to_vip[rest]]
     before, after = replies[:-1], replies[1:]
@@ -100,26 +100,26 @@ def _says_something_new(segments: Segments, rest: Ints) -> Bools:
 
 
 def _own_resets(segments: Segments, by_director: Bools, is_reset: Bools) -> Bools:
-    """Resets by a director's own TCP: where nothing else from the VIP leaves it."""
+    """Resets by a director's own TCP: only where nothing else from the VIP leaves it."""
     if (by_director & ~is_reset).any():
         return np.zeros(len(is_reset), dtype=bool)
     return by_director & is_reset
 
 
 def _followers(segments: Segments, rows: Ints) -> Ints:
-    """Of each of these rows the next one of its flow; -1 if it is the last; shape (segments,)."""
-    found = np.full(len(segments.flow), -1, dtype=np.int64)
+    """The next of these rows in the same flow, -1 after the last; shape (segments,)."""
+    followers = np.full(len(segments.flow), -1, dtype=np.int64)
     same = segments.flow[rows[1:]] == segments.flow[rows[:-1]]
-    found[rows[:-1][same]] = rows[1:][same]
-    return found
+    followers[rows[:-1][same]] = rows[1:][same]
+    return followers
 
 
 def _sent_on(segments: Segments, arriving: Bools, copies: Bools) -> Bools:
-    """Which segments the director sent on within a moment, by the copies it sent."""
+    """Which segments the director forwarded, by the copies it sent."""
     sent_on = np.zeros(len(arriving), dtype=bool)
     if not copies.any():
         return sent_on
-    found = pd.merge_asof(
+    matches = pd.merge_asof(
         _keyed(segments, arriving),
         _keyed(segments, copies)[["flow", "flag", "sequence", "at_ns"]].assign(copied=True),
         on="at_ns",
@@ -127,7 +127,7 @@ def _sent_on(segments: Segments, arriving: Bools, copies: Bools) -> Bools:
         direction="forward",
         tolerance=SENT_ON_WITHIN_NS,
     )
-    sent_on[found["row"][found["copied"].notna()]] = True
+    sent_on[matches["row"][matches["copied"].notna()]] = True
     return sent_on
 
 

@@ -1,7 +1,7 @@
 """Segments to connections: who closed first, who answered, who holds TIME_WAIT.
 
-What is known of a connection is kept in a form whose parts can be put together (``Parts``), so that
-a capture may come in chunks, and a connection lie in several of them.
+The facts about a connection can be joined from parts (``ConnectionParts``), so that a capture may
+come in chunks, and a connection be in several of them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _CLOSERS = np.array(["client", "server", "reset", "none"], dtype=object)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
+class ConnectionParts:
     """One row per connection, ordered by flow, then time.
 
     Every array has shape (n,).
@@ -71,8 +71,8 @@ def connections(segments: Segments) -> pd.DataFrame:
     return table(parts_of(segments))
 
 
-def parts_of(segments: Segments) -> Parts:
-    """What these segments show of each connection."""
+def parts_of(segments: Segments) -> ConnectionParts:
+    """The facts about each connection in these segments."""
     at_ns, forth, flag = segments.at_ns, segments.to_vip, segments.flag
     syns = np.flatnonzero((flag == Flag.SYN) & forth)
     begins = _begins(segments.flow, syns, segments.sequence)
@@ -85,7 +85,7 @@ def parts_of(segments: Segments) -> Parts:
         return _scattered(number[which[::-1]], which[::-1], len(starts))
 
     syn, last_syn = first(syns), _scattered(number[syns], syns, len(starts))
-    return Parts(
+    return ConnectionParts(
         flow=segments.flow[starts],
         first_ns=at_ns[starts],
         last_ns=at_ns[ends - 1],
@@ -115,9 +115,9 @@ def _begins(flow: Ints, syns: Ints, sequence: npt.NDArray[Any]) -> Bools:
 
 def _scattered(numbers: Ints, rows: Ints, size: int) -> Ints:
     """Each number's last row; UNKNOWN without one."""
-    found = np.full(size, UNKNOWN, dtype=np.int64)
-    found[numbers] = rows
-    return found
+    last_rows = np.full(size, UNKNOWN, dtype=np.int64)
+    last_rows[numbers] = rows
+    return last_rows
 
 
 def _at(values: npt.NDArray[Any], rows: Ints, otherwise: int) -> Ints:
@@ -126,7 +126,7 @@ def _at(values: npt.NDArray[Any], rows: Ints, otherwise: int) -> Ints:
     return np.where(rows == UNKNOWN, otherwise, values[rows].astype(np.int64))
 
 
-def table(parts: Parts) -> pd.DataFrame:
+def table(parts: ConnectionParts) -> pd.DataFrame:
     """Connections as a table.
 
     Returns:
@@ -161,7 +161,7 @@ def table(parts: Parts) -> pd.DataFrame:
     )
 
 
-def _closer(parts: Parts) -> Ints:
+def _closer(parts: ConnectionParts) -> Ints:
     """Whose FIN came first, or whether a reset came before any: an index into ``_CLOSERS``."""
     instants = np.stack([parts.client_fin_ns, parts.server_fin_ns, parts.reset_ns])
     return np.where((instants == NEVER).all(axis=0), 3, instants.argmin(axis=0))

@@ -1,4 +1,4 @@
-"""Packets that one host captured several times: on a VLAN's interface, its bond's and its port's.
+"""Removal of packets that one host captured several times: on a VLAN, its bond and its port.
 
 ``tcpdump -i any`` shows each of them. Where the link says whether a packet came in or went out, the
 same packet of the same direction counts once. Where it says nothing, a packet that is sent on comes
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 
 SAME_DIRECTION_NS = 200_000
-"""From the first interface that a packet passes to the last."""
+"""The longest time from the first interface that a packet passes to the last."""
 
 SENT_ON_NS = 50_000_000
 """Before a host sends a packet on; a SYN is repeated after 1 s at the soonest, a FIN 0.2 s."""
 
 
 def each_once(segments: Segments) -> Segments:
-    """Without what another interface of the same host had shown already."""
+    """The segments without those that another interface of the same host has shown already."""
     by_host = (segments.source_mac == THIS_HOST) | (segments.destination_mac == THIS_HOST)
     by_nobody = (segments.source_mac == NO_MAC) & (segments.destination_mac == NO_MAC)
     again = np.zeros(len(segments.flow), dtype=bool)
@@ -42,7 +42,7 @@ def each_once(segments: Segments) -> Segments:
 
 
 def _again(segments: Segments, chosen: Bools, within_ns: int) -> Bools:
-    """Which of the chosen repeat one before them within a moment, on the same way."""
+    """Which of the chosen segments repeat an earlier one within ``within_ns``."""
     rows = np.flatnonzero(chosen)
     alike = pd.DataFrame(
         {
@@ -56,6 +56,6 @@ def _again(segments: Segments, chosen: Bools, within_ns: int) -> Bools:
     )
     at_ns = pd.Series(segments.at_ns[rows])
     since_ns = at_ns.groupby([alike[name] for name in alike], sort=False).diff()
-    found = np.zeros(len(chosen), dtype=bool)
-    found[rows[(since_ns <= within_ns).to_numpy()]] = True
-    return found
+    again = np.zeros(len(chosen), dtype=bool)
+    again[rows[(since_ns <= within_ns).to_numpy()]] = True
+    return again

@@ -1,4 +1,4 @@
-"""Connections that a router masquerades on their way to the VIP: captured there, they are two.
+"""Connections that a router masquerades on their way to the VIP, and that its capture has twice.
 
 The router's capture has each under the client's address, as it comes, and under its own, as it
 leaves; the director knows the second alone. Flags and sequence number stay as they are.
@@ -23,7 +23,7 @@ WITHIN_NS = 50_000_000
 
 
 def masqueraded(segments: Segments) -> Ints:
-    """The flows that leave the same host under another address; shape (flows that do,).
+    """The flows that leave the same host under another address; shape (n,).
 
     Only those count that arrive at a MAC and never leave it, and of which the SYN leaves that MAC
     a moment later in a flow that never arrives there.
@@ -43,7 +43,7 @@ def masqueraded(segments: Segments) -> Ints:
     arriving, leaving = (_without(rows, both) for rows in (arriving, leaving))
     if arriving.empty or leaving.empty:
         return np.zeros(0, dtype=np.int64)
-    found = pd.merge_asof(
+    matches = pd.merge_asof(
         leaving[["at_ns", "mac", "sequence", "vip", "client"]],
         arriving[["at_ns", "mac", "sequence", "vip", "client", "flow"]],
         on="at_ns",
@@ -51,8 +51,8 @@ def masqueraded(segments: Segments) -> Ints:
         tolerance=WITHIN_NS,
         suffixes=("", "_before"),
     ).dropna(subset="flow")
-    found = found[found["client"] != found["client_before"]]
-    return np.unique(found["flow"].to_numpy(dtype=np.int64))
+    matches = matches[matches["client"] != matches["client_before"]]
+    return np.unique(matches["flow"].to_numpy(dtype=np.int64))
 
 
 def _syns(segments: Segments, rows: Ints) -> pd.DataFrame:

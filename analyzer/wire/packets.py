@@ -1,4 +1,4 @@
-"""Captures to a table of TCP segments and UDP datagrams, and who is who on the link.
+"""Captures to a table of TCP segments and UDP datagrams, with the hosts on the link.
 
 Nothing loops over packets. What is not understood is counted by kind, not dropped in silence.
 """
@@ -114,7 +114,7 @@ def _frames_of(captures: Iterable[memoryview], chunk_bytes: int) -> Iterator[Fra
 
 
 def _decoded(frames: Frames) -> tuple[PacketTable, Ends]:
-    """One chunk's rows; their addresses apart, as numbers."""
+    """One chunk's rows, and its addresses as numbers."""
     link = link_layer(frames)
     network = network_layer(frames, link)
     whole = np.flatnonzero(network.whole)
@@ -145,7 +145,7 @@ def _decoded(frames: Frames) -> tuple[PacketTable, Ends]:
 
 
 def _table(chunks: Sequence[PacketTable], ends: Sequence[Ends]) -> PacketTable:
-    """Chunks one after another, their addresses numbered alike."""
+    """The concatenated chunks, with common numbers of addresses."""
     addresses, sources, destinations = shared(ends)
     arrays: dict[str, Any] = {
         column.name: _joined([getattr(chunk, column.name) for chunk in chunks])

@@ -1,4 +1,4 @@
-"""Packets that are sent on to other addresses: what a director in nat does to both directions.
+"""Matching of packets that a director in nat forwards with other addresses, in both directions.
 
 The client's end, the flags and the sequence number stay as they are; what was for the VIP goes to
 a real server within a moment, and a moment after the real server's reply the VIP's is sent. So the
@@ -75,7 +75,7 @@ NOTHING = Rewriting(
 
 
 def rewriting(packets: PacketTable, segments: Segments) -> Rewriting:
-    """What a capture shows of packets sent on to other addresses than the VIP.
+    """The packets in a capture that were forwarded to other addresses than the VIP.
 
     Args:
         packets: all that was captured.
@@ -90,14 +90,14 @@ def rewriting(packets: PacketTable, segments: Segments) -> Rewriting:
     forth = _partners(inside[inside["to_server"]], outside[outside["to_vip"]], direction="backward")
     back = _partners(inside[~inside["to_server"]], outside[~outside["to_vip"]], direction="forward")
     inside["partner"] = NO_PARTNER
-    for found in (forth, back):
-        inside.loc[found.index, "partner"] = found
+    for partners in (forth, back):
+        inside.loc[partners.index, "partner"] = partners
     inside["partner"] = inside["partner"].where(_sent_on(inside, outside), NO_PARTNER)
     return _legs(_of_rewritten(inside, outside), packets)
 
 
 def _client_keys(packets: PacketTable, segments: Segments) -> Ints:
-    """Each flow's client end as ``_end_key``."""
+    """The key of each flow's client address and port."""
     numbers = {address: index for index, address in enumerate(packets.addresses)}
     flows = segments.flows
     protocol = np.where(flows["protocol"] == "UDP", UDP, 6).astype(np.int64)
@@ -173,7 +173,7 @@ def _partners(
     keys = _packet_keys(inside, outside)
     left = inside[["at_ns"]].assign(key=keys[: len(inside)], index=inside.index)
     right = outside[["at_ns", "row"]].assign(key=keys[len(inside) :])
-    found = pd.merge_asof(
+    matches = pd.merge_asof(
         left,
         right.sort_values("at_ns", kind="stable"),
         on="at_ns",
@@ -181,11 +181,11 @@ def _partners(
         direction=direction,
         tolerance=WITHIN_NS,
     ).set_index("index")
-    return found["row"].fillna(NO_PARTNER).astype("int64")
+    return matches["row"].fillna(NO_PARTNER).astype("int64")
 
 
 def _packet_keys(inside: pd.DataFrame, outside: pd.DataFrame) -> Ints:
-    """What both sides of a packet have in common: client's end, flag and sequence number."""
+    """The common key of both sides of a packet: client, flag and sequence number."""
     both = pd.concat([inside, outside])
     client, _ = pd.factorize(both["client"])
     kind = both["flag"].to_numpy(dtype=np.int64) * _SEQUENCES + both["sequence"].to_numpy()
@@ -193,7 +193,7 @@ def _packet_keys(inside: pd.DataFrame, outside: pd.DataFrame) -> Ints:
 
 
 def _sent_on(inside: pd.DataFrame, outside: pd.DataFrame) -> Bools:
-    """Where the link has MACs, who sends a packet on is who took it, and not who sent it first.
+    """Which matches are real forwarding: the MAC that forwards is the one that received.
 
     A datagram has no sequence number: without MACs it counts where both directions are seen.
     """
@@ -217,14 +217,14 @@ def _sent_on(inside: pd.DataFrame, outside: pd.DataFrame) -> Bools:
 
 
 def _both_ways(inside: pd.DataFrame, chosen: Bools) -> Bools:
-    """Which packets are of a pair of ends of which both directions are chosen."""
+    """Which packets are of a pair of ends with both directions chosen."""
     pairs = inside.assign(forth=chosen & inside["to_server"], back=chosen & ~inside["to_server"])
-    found = pairs.groupby(["client", "other"])[["forth", "back"]].transform("any")
-    return np.asarray(found["forth"] & found["back"])
+    seen = pairs.groupby(["client", "other"])[["forth", "back"]].transform("any")
+    return np.asarray(seen["forth"] & seen["back"])
 
 
 def _of_rewritten(inside: pd.DataFrame, outside: pd.DataFrame) -> pd.DataFrame:
-    """The packets of those pairs of ends of which one was matched, each with its flow."""
+    """The packets of all matched pairs of ends, each with its flow."""
     matched = inside[inside["partner"] != NO_PARTNER]
     flow = outside["flow"].to_numpy()[matched["partner"].to_numpy()]
     pairs = matched[["client", "other"]].assign(flow=flow)

@@ -33,7 +33,7 @@ FLOW_COLUMNS = ("protocol", "client_ip", "client_port", "vip", "port")
 
 @dataclass(frozen=True, slots=True, order=True)
 class VirtualEnd:
-    """Where clients send to: one virtual service, or one port of a firewall-mark service."""
+    """The address that clients send to: a virtual service, or a port of a firewall-mark service."""
 
     protocol: str
     vip: str
@@ -130,8 +130,8 @@ def busiest_end(packets: PacketTable) -> VirtualEnd | None:
 def _ends_at(
     packets: PacketTable, known: list[VirtualEnd], address: Indices, port: Ports
 ) -> npt.NDArray[np.int32]:
-    """Which of the virtual ends each packet has at one side; -1 for none."""
-    found = np.full(len(port), -1, dtype=np.int32)
+    """The index of the virtual end at one side of each packet; -1 for none."""
+    ends = np.full(len(port), -1, dtype=np.int32)
     numbers = {vip: packets.addresses.index(vip) for vip in _vips_in(packets, known)}
     is_vip = np.zeros(len(packets.addresses), dtype=bool)
     is_vip[list(numbers.values())] = True
@@ -140,8 +140,8 @@ def _ends_at(
     for index, end in enumerate(known):
         if end.vip in numbers and end.protocol in PROTOCOLS:
             key = _end_key(np.int64(numbers[end.vip]), PROTOCOLS[end.protocol], end.port)
-            found[rows[wanted == key]] = index
-    return found
+            ends[rows[wanted == key]] = index
+    return ends
 
 
 def _vips_in(packets: PacketTable, known: Iterable[VirtualEnd]) -> set[str]:
@@ -197,7 +197,7 @@ def _texts(names: Sequence[str], index: Ints) -> pd.Series:
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """Which MACs send and take what is to and from the VIP; of two parts of a capture, ``a | b``.
+    """The MACs that send and receive packets of the VIP; ``a | b`` of two parts of a capture.
 
     Attributes:
         senders, takers: of segments to the VIP.
@@ -260,7 +260,7 @@ def is_virtual_router(mac: int) -> bool:
 
 
 def sides(segments: Segments) -> Sides:
-    """Who sends and takes these segments, as far as their link tells."""
+    """The MACs that send and receive these segments, as far as the link shows them."""
     forth, back = segments.to_vip, ~segments.to_vip
     is_reset = segments.flag == Flag.RST
     return Sides(
@@ -287,10 +287,10 @@ def passed(segments: Segments, macs: Collection[int]) -> Bools:
     Segments to the VIP count as they arrive at it; where the capture has none of those, as they
     leave it (a server's side). Replies count as they leave it, with the VIP as their source.
     """
-    mine = list(macs)
-    arriving = segments.to_vip & np.isin(segments.destination_mac, mine)
-    leaving = segments.to_vip & np.isin(segments.source_mac, mine)
-    replies = ~segments.to_vip & np.isin(segments.source_mac, mine)
+    of_director = list(macs)
+    arriving = segments.to_vip & np.isin(segments.destination_mac, of_director)
+    leaving = segments.to_vip & np.isin(segments.source_mac, of_director)
+    replies = ~segments.to_vip & np.isin(segments.source_mac, of_director)
     return (arriving if arriving.any() else leaving) | replies
 
 
@@ -302,7 +302,7 @@ def without_copies(
     Args:
         segments: a capture's, or of a part of it.
         macs: the directors'.
-        arrives: whether the capture shows any as it arrives there; as these do unless told.
+        arrives: whether the capture shows segments as they arrive; by default as these do.
     """
     if arrives is None:
         arrives = bool((segments.to_vip & np.isin(segments.destination_mac, list(macs))).any())

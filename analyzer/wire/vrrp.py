@@ -1,10 +1,10 @@
-"""Who announces what on the link: VRRP advertisements, ARP, and IPv6 neighbour advertisements.
+"""VRRP advertisements, ARP, and IPv6 neighbour advertisements in captures.
 
 The frames are found with arrays, like all others; these few are then dissected by scapy, each.
 VRRP version 2 is RFC 3768, version 3 is RFC 5798; gratuitous ARP is RFC 5227, section 3;
 unsolicited neighbour advertisements are RFC 4861, section 7.2.6.
 
-A backup takes over when it has heard nothing for ``master_down_interval_s`` of its own priority, or
+A backup takes over when it received nothing for ``master_down_interval_s`` of its own priority, or
 ``skew_s`` after an advertisement of priority 0, with which a master gives up.
 """
 
@@ -29,7 +29,7 @@ GIVES_UP = 0
 """The priority of a master that leaves."""
 
 MOST = 100_000
-"""So many frames are dissected: a day of five VRRP instances, or a flood of ARP cut short."""
+"""The most frames that are dissected: a day of five VRRP instances; more is a flood of ARP."""
 
 _NEIGHBOUR_ADVERTISEMENT = 136
 _ANY = "0.0.0.0"  # noqa: S104 - the sender of a probe, who has no address yet
@@ -66,7 +66,7 @@ class Advertisement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """Somebody says at which MAC an address is.
+    """A claim that an address is at a MAC.
 
     Attributes:
         at_ns: Unix time, the capturing host's clock.
@@ -87,13 +87,13 @@ class Claim:
 
     @property
     def unasked(self) -> bool:
-        """Nobody asked: the sign of a take-over."""
+        """Whether it was not requested, as at a take-over."""
         return self.kind in ("gratuitous-arp", "unsolicited-advertisement")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Announcements:
-    """What a capture holds of them, each in order of time.
+    """The announcements in a capture, each kind in order of time.
 
     Attributes:
         advertisements: VRRP.
@@ -109,12 +109,12 @@ class Announcements:
 
 
 def skew_s(version: int, priority: int, interval_s: float) -> float:
-    """How much later a backup of this priority acts; in version 2 whatever the interval."""
+    """The skew of a backup of this priority; in version 2 independent of the interval."""
     return (256 - priority) / 256 * (interval_s if version >= 3 else 1.0)
 
 
 def master_down_interval_s(version: int, priority: int, interval_s: float) -> float:
-    """After how long a silence of the master a backup of this priority takes over."""
+    """The silence of the master after which a backup of this priority takes over."""
     return 3 * interval_s + skew_s(version, priority, interval_s)
 
 
@@ -132,12 +132,12 @@ def read_announcements(
         ParseError: neither pcap nor pcapng.
     """
     dissected: list[Advertisement | Claim] = []
-    found, malformed = 0, 0
+    frames_seen, malformed = 0, 0
     for content in captures:
         for frames in frame_chunks(content, chunk_bytes):
             for frame in _announcing(frames):
-                found += 1
-                if found > most:
+                frames_seen += 1
+                if frames_seen > most:
                     continue
                 row = _dissected(frame)
                 if row is None:
@@ -149,7 +149,7 @@ def read_announcements(
         advertisements=tuple(row for row in dissected if isinstance(row, Advertisement)),
         claims=tuple(row for row in dissected if isinstance(row, Claim)),
         malformed=malformed,
-        left_out=max(found - most, 0),
+        left_out=max(frames_seen - most, 0),
     )
 
 
@@ -162,7 +162,7 @@ class _Frame:
 
 
 def _announcing(frames: Frames) -> Iterator[_Frame]:
-    """The frames that announce something, in order of the capture."""
+    """The frames with announcements, in order of the capture."""
     link = link_layer(frames)
     network = network_layer(frames, link)
     end = frames.start + frames.length

@@ -1,4 +1,4 @@
-"""Findings about timeouts that were not, or not all the time, what they were taken for."""
+"""Findings about timeouts that changed, or that differ from the reported ones."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ if TYPE_CHECKING:
     from analyzer.findings.figures import Figures
 
 LATE_NS = 500_000_000
-"""A change that was noticed this much later than entries show it is told by both."""
+"""A change noticed this much later than entries show it is reported from both."""
 
 _MANY = 6
 _STATES = {"tcp": "ESTABLISHED", "tcpfin": "FIN_WAIT", "udp": "UDP"}
 
 
 def timeout_changed_midway(figures: Figures) -> Finding | None:
-    """Timeouts were set while entries lived: each keeps what its last packet read."""
+    """Timeouts were changed during the run: an entry keeps the value at its last packet."""
     events = [event for event in figures.events if event.kind == "timeouts-changed"]
-    told = [f"{event.t_s:.1f} s: {event.host}: --set {event.detail}" for event in events]
+    reported = [f"{event.t_s:.1f} s: {event.host}: --set {event.detail}" for event in events]
     shown = list(_shown_by_entries(figures))
-    if not told and not shown:
+    if not reported and not shown:
         return None
     groups = ", ".join(
         f"{row.n} in {row.state} under {seconds(row.timeout_s)}" for row in figures.lifetimes
     )
-    parts = [_several(told)] if told else []
+    parts = [_several(reported)] if reported else []
     parts += [f"By the expire column of entries {_several(shown)}"] if shown else []
     return Finding(
         id="timeout-changed-midway",
@@ -43,7 +43,7 @@ def timeout_changed_midway(figures: Figures) -> Finding | None:
 
 
 def _shown_by_entries(figures: Figures) -> Iterator[str]:
-    """Changes that nobody told, or told late."""
+    """Changes that were not reported, or reported late."""
     zero_ns = figures.evidence.zero_ns if figures.evidence else 0
     for one in figures.measured:
         for change in one.in_force.changes:
@@ -62,7 +62,7 @@ def _change(change: Change, zero_ns: int) -> str:
 
 
 def timeouts_contradicted(figures: Figures) -> Finding | None:
-    """Somebody told timeouts that entries contradict from the first on."""
+    """The reported timeouts contradict the entries from the start."""
     rows = [
         f"{one.director.name}: {name} {reported_s:g} s by "
         f"{one.director.timeouts_source or 'the run'}, "

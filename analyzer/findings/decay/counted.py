@@ -1,4 +1,4 @@
-"""Sentences about services of which only counters are known."""
+"""Sentences about services known only by counters."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ if TYPE_CHECKING:
     from analyzer.estimate.counted.results import CountedReading, CountedService
 
 MOST_SERVICES = 3
-"""That a verdict names; the rest are counted."""
+"""Services that a verdict names; the rest are counted."""
 
 
 def said_of(services: Sequence[CountedService]) -> list[str]:
-    """A clause for each service, those that are settled first; why, where nothing can be told."""
-    ordered = sorted(services, key=lambda one: not one.settled)
-    directors = {one.director for one in services}
+    """A clause for each service, settled ones first; the reason where nothing is known."""
+    ordered = sorted(services, key=lambda service: not service.settled)
+    directors = {service.director for service in services}
     shown = [
-        _prefixed(one, many=len(services) > 1, directors=len(directors) > 1)
-        for one in ordered[:MOST_SERVICES]
+        _prefixed(service, many=len(services) > 1, directors=len(directors) > 1)
+        for service in ordered[:MOST_SERVICES]
     ]
     more = len(services) - len(shown)
     return [*shown, *([f"{more} more services are in the JSON document"] if more > 0 else [])]
 
 
-def _prefixed(one: CountedService, *, many: bool, directors: bool) -> str:
-    clause = "; ".join(map(_settled, one.readings)) if one.settled else _open(one)
-    on = f" on {one.director}" if directors else ""
-    return f"{service_name(one)}{on}: {clause}" if many or not one.settled else clause
+def _prefixed(service: CountedService, *, many: bool, directors: bool) -> str:
+    clause = "; ".join(map(_settled, service.readings)) if service.settled else _unsettled(service)
+    on = f" on {service.director}" if directors else ""
+    return f"{service_name(service)}{on}: {clause}" if many or not service.settled else clause
 
 
 _GOVERNED = {
@@ -45,9 +45,10 @@ _GOVERNED = {
 def _settled(reading: CountedReading) -> str:
     name = reading.timeout_names[0]
     timeout, lived = reading.timeout_s, reading.lifetime_s
-    told = _GOVERNED[name].format(state=reading.state)
+    governs = _GOVERNED[name].format(state=reading.state)
     text = (
-        f"{told}: entries in {reading.state} lasted {lived.value:.1f} ± {lived.uncertainty:.1f} s, "
+        f"{governs}: entries in {reading.state} lasted {lived.value:.1f} ± "
+        f"{lived.uncertainty:.1f} s, "
         f"derived from InActConn only, {_under(reading)} (timeout measured {timeout.value:.2f} ± "
         f"{timeout.uncertainty:.2f} s"
     )
@@ -57,17 +58,17 @@ def _settled(reading: CountedReading) -> str:
     return f"{text}, in agreement with the {reading.configured_s:g} s {how})"
 
 
-def _open(one: CountedService) -> str:
-    why = one.why or "the counters do not show it"
-    if not one.readings:
+def _unsettled(service: CountedService) -> str:
+    why = service.why or "the counters do not show it"
+    if not service.readings:
         return f"which timeout governs is not known, because {why}"
-    return f"which timeout governs is not known, because {why}: {alternatives(one)}"
+    return f"which timeout governs is not known, because {why}: {alternatives(service)}"
 
 
-def alternatives(one: CountedService) -> str:
+def alternatives(service: CountedService) -> str:
     """The readings that the counters allow, in words; a bound where entries may be hidden."""
-    at_most = "at most " if one.why == HIDDEN else ""
-    return ", or ".join(at_most + _alternative(reading) for reading in one.readings)
+    at_most = "at most " if service.why == HIDDEN else ""
+    return ", or ".join(at_most + _alternative(reading) for reading in service.readings)
 
 
 def _alternative(reading: CountedReading) -> str:
@@ -77,7 +78,7 @@ def _alternative(reading: CountedReading) -> str:
 
 
 def _under(reading: CountedReading) -> str:
-    """Which load a reading takes for granted."""
+    """The load that a reading assumes, in words."""
     over = "" if reading.load_s is None else f" over {reading.load_s:.0f} s"
     if reading.load == "steady":
         return f"under a steady load of {reading.rate_per_s or 0:.3g}/s{over}"

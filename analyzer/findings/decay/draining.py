@@ -1,4 +1,4 @@
-"""Findings about real servers of weight 0: when the last entry goes."""
+"""Findings about real servers of weight 0: when the last entry expires."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def draining(figures: Figures) -> Finding | None:
         id="draining",
         severity="info",
         title=title,
-        evidence="; ".join(told(row) for row in figures.drains) + ".",
+        evidence="; ".join(sentence(row) for row in figures.drains) + ".",
         advice=_advice(figures),
     )
 
@@ -38,13 +38,13 @@ def _advice(figures: Figures) -> str:
         "Wait until the last entry has expired on every director. A packet of an open connection "
         "restarts the timer of its entry."
     )
-    held = [row for row in figures.drains if any(one.state == TEMPLATE for one in row.states)]
+    held = [row for row in figures.drains if any(group.state == TEMPLATE for group in row.states)]
     if not held:
         return wait
     quiescent = {
-        one.name
-        for one in (figures.evidence.directors if figures.evidence else ())
-        if one.expire_quiescent_template
+        director.name
+        for director in (figures.evidence.directors if figures.evidence else ())
+        if director.expire_quiescent_template
     }
     if all(row.director in quiescent for row in held):
         return wait
@@ -54,7 +54,7 @@ def _advice(figures: Figures) -> str:
     )
 
 
-def told(row: Drain) -> str:
+def sentence(row: Drain) -> str:
     """One real server in words."""
     where = f"{row.real_server} on {row.director} ({row.service})"
     if row.gone:
@@ -76,7 +76,7 @@ def told(row: Drain) -> str:
 
 
 def _renewed(row: Drain) -> str:
-    """That a server does not empty, and when it would."""
+    """That a server does not drain, and when it would."""
     times = f"{row.renewals} time{'s' * (row.renewals != 1)}"
     last = f", last at {time_of_day(row.last_renewal, row.zone)}" if row.last_renewal else ""
     if row.why != CLIENTS_RETURN:
@@ -92,7 +92,7 @@ def _renewed(row: Drain) -> str:
 
 
 def _condition(row: Drain) -> str:
-    if any(one.state == TEMPLATE for one in row.states):
+    if any(group.state == TEMPLATE for group in row.states):
         return "if no packet arrives and no client returns"
     return "if no packet arrives"
 
@@ -103,7 +103,7 @@ def _wide(uncertainty_s: float | None) -> str:
 
 
 def _held(row: Drain) -> str:
-    states = ", ".join(f"{one.n} {one.state}" for one in row.states)
+    states = ", ".join(f"{group.n} {group.state}" for group in row.states)
     n = "1 entry" if row.entries == 1 else f"{row.entries} entries"
     return f"{n} ({states})" if states else n
 

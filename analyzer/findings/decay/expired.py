@@ -34,7 +34,7 @@ _ROUND_S = 60
 
 
 def packet_after_expiry(figures: Figures) -> Finding | None:
-    """Packets of connections that the director had forgotten."""
+    """Packets of connections whose entries had expired."""
     cases = figures.late
     if not cases:
         return None
@@ -50,7 +50,7 @@ def packet_after_expiry(figures: Figures) -> Finding | None:
 
 
 def late_sentence(figures: Figures) -> list[str]:
-    """The same for the verdict, where packets were lost by it."""
+    """The clause of the verdict, if packets were lost."""
     lost = [case for case in figures.late if case.lost]
     if not lost:
         return []
@@ -99,7 +99,7 @@ def _by_default(cases: Sequence[LatePacket]) -> str:
 
 
 def _examples(figures: Figures, cases: Sequence[LatePacket]) -> list[str]:
-    """The worst first: what was lost, then the latest."""
+    """Sort key: lost packets first, then the latest."""
     ranked = sorted(cases, key=lambda case: (not case.lost, -case.late_s[1]))
     return [f"{_example(figures, case)}." for case in ranked[:_SHOWN]]
 
@@ -140,15 +140,15 @@ def _counts(cases: Sequence[LatePacket]) -> list[str]:
 
 
 def _survived(figures: Figures, cases: Sequence[LatePacket]) -> list[str]:
-    said = []
+    sentences = []
     if figures.longest_pause_s and any(case.by == "client" for case in cases):
-        said.append(f"A pause of {figures.longest_pause_s:.1f} s was still answered.")
+        sentences.append(f"A pause of {figures.longest_pause_s:.1f} s was still answered.")
     assumed = sorted({f"{_name(case)} {case.timeout_s:g} s" for case in cases if case.assumed})
     if assumed:
-        said.append(
+        sentences.append(
             f"The timeouts were not read; assumed: {', '.join(assumed)}, the kernel's default."
         )
-    return said
+    return sentences
 
 
 def _name(case: LatePacket) -> str:
@@ -157,55 +157,57 @@ def _name(case: LatePacket) -> str:
 
 def _what_happened(cases: Sequence[LatePacket]) -> list[str]:
     answers = {case.answer for case in cases}
-    said = []
+    sentences = []
     if "reset" in answers:
-        said.append(
+        sentences.append(
             "The director's own TCP resets packets for which it has no entry; the real server "
             "still holds its socket."
         )
     if answers & {"none", "unseen"}:
-        said.append(
+        sentences.append(
             "A director on which the VIP is local answers such a packet with a RST; if there is "
             "none, a firewall dropped the packet (unknown to its conntrack), or the capture missed "
             "the RST."
         )
     if answers & {"reset-to-server", "untranslated"}:
-        said.append(
+        sentences.append(
             "Without an entry a real server's packet is not translated, and the client "
             "never receives it as a packet of the VIP."
         )
     if answers & set(_ALL_THE_SAME):
-        said.append(
+        sentences.append(
             "If it was answered nevertheless, the timeout is longer than the one assumed here, or "
             "sloppy_tcp=1 made a new entry."
         )
     if "new-entry" in answers:
-        said.append("A datagram makes a new entry, and the scheduler chooses a real server again.")
-    return said
+        sentences.append(
+            "A datagram makes a new entry, and the scheduler chooses a real server again."
+        )
+    return sentences
 
 
 def _timeouts_advice(cases: Sequence[LatePacket]) -> list[str]:
-    """For each timeout: keep alive more often than that, or raise it."""
+    """Advice for each timeout: more frequent keepalives, or a higher value."""
     pauses: dict[tuple[str, float], float] = {}
     sooner = [case for case in cases if case.sooner]
     for case in (case for case in cases if not case.sooner):
         key = case.state, case.timeout_s
         pauses[key] = max(pauses.get(key, 0.0), case.pause_s)
-    said = [_timeout_advice(*key, pause_s) for key, pause_s in pauses.items()]
+    sentences = [_timeout_advice(*key, pause_s) for key, pause_s in pauses.items()]
     if sooner:
         shortest_s = min(case.pause_s for case in sooner)
-        said.append(
+        sentences.append(
             f"Where an entry was removed early, a timeout shorter than {shortest_s:.1f} s may be "
             "in force (`ipvsadm -L --timeout`), or something else removed it: "
             "expire_nodest_conn=1, a flush, a fail-over to another director. Have TCP keepalives "
             "sent more often than that."
         )
     if sooner or any(state != State.UDP.name for state, _ in pauses):
-        said.append(
+        sentences.append(
             "Keepalives are off unless an application sets SO_KEEPALIVE, and begin after "
             "net.ipv4.tcp_keepalive_time, 7200 s by default."
         )
-    return said
+    return sentences
 
 
 def _timeout_advice(state: str, timeout_s: float, pause_s: float) -> str:

@@ -1,4 +1,4 @@
-"""Findings about timeouts: which one governs, what it measures, why entries go when they go."""
+"""Findings about timeouts: which one governs, its measured value, and early or late expiries."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TIMES_THE_RATE = 10
 
 
 def governing(lifetimes: Sequence[Lifetime]) -> Lifetime | None:
-    """The largest group of inactive entries: the one whose timeout governs the decay.
+    """The largest group of inactive entries, whose timeout governs the decay.
 
     Where none became inactive, the largest group of active ones.
     """
@@ -32,7 +32,7 @@ def governing(lifetimes: Sequence[Lifetime]) -> Lifetime | None:
 
 
 def governing_each(lifetimes: Sequence[Lifetime]) -> list[Lifetime]:
-    """The governing group of each service, where rows are per service; else the one of all."""
+    """The governing group of each service, or of all entries if rows are not per service."""
     services = dict.fromkeys((row.director, row.service, row.forwarding) for row in lifetimes)
     if not any(service for _, service, _ in services):
         row = governing(lifetimes)
@@ -125,12 +125,12 @@ _LONGEST_LIST = 3
 
 
 def lifetime_ambiguous(figures: Figures) -> Finding | None:
-    """Counters alone that allow more than one lifetime, or none that can be claimed."""
-    open_ones = [one for one in figures.counted if not one.settled and one.readings]
-    if not open_ones:
+    """The counters allow several lifetimes, or none with certainty."""
+    unsettled = [row for row in figures.counted if not row.settled and row.readings]
+    if not unsettled:
         return None
-    shown = [f"{service_name(one)}: {alternatives(one)}" for one in open_ones[:_LONGEST_LIST]]
-    more = len(open_ones) - len(shown)
+    shown = [f"{service_name(row)}: {alternatives(row)}" for row in unsettled[:_LONGEST_LIST]]
+    more = len(unsettled) - len(shown)
     return Finding(
         id="lifetime-ambiguous",
         severity="info",
@@ -144,7 +144,7 @@ def lifetime_ambiguous(figures: Figures) -> Finding | None:
 
 
 def tcpfin_has_no_effect(figures: Figures) -> Finding | None:
-    """The inactive entries waited in a state whose timeout nothing sets: nat, resets."""
+    """The inactive entries waited in a state with a fixed timeout: nat, resets."""
     row = _governed_by(figures, "fixed")
     if row is None or row.counted != "inactive":
         return None
@@ -161,7 +161,7 @@ def tcpfin_has_no_effect(figures: Figures) -> Finding | None:
 
 
 def expires_late(figures: Figures) -> Finding | None:
-    """Entries outlived their timeout by the timer's granule, which is no fault."""
+    """Entries expired late by the timer's granule, which is normal."""
     rows = [
         row
         for row in figures.lifetimes
@@ -186,7 +186,7 @@ def expires_late(figures: Figures) -> Finding | None:
 
 
 def idle_established(figures: Figures) -> Finding | None:
-    """Entries that went, or wait, in ESTABLISHED: the connection may well be open still."""
+    """Entries expired or wait in ESTABLISHED: their connections may still be open."""
     rows = [row for row in figures.lifetimes if row.state == "ESTABLISHED"]
     if not rows:
         return None
@@ -217,7 +217,7 @@ def _wait(row: Lifetime) -> str:
 
 
 def ended_early(figures: Figures) -> Finding | None:
-    """Entries went before their time, for a reason that can be named."""
+    """Entries were removed before their timeout, for a known reason."""
     rows = [row for row in figures.ended_early if row.cause != "port-reuse"]
     if not rows:
         return None
@@ -236,7 +236,7 @@ def ended_early(figures: Figures) -> Finding | None:
 
 
 def _sweeps(figures: Figures, rows: Sequence[EndedEarly]) -> Iterator[str]:
-    """What drop_entry does on the directors that dropped entries, by their kernels."""
+    """How drop_entry works on the directors that dropped entries, by kernel."""
     dropping = {row.director for row in rows if row.cause == DROP_ENTRY}
     for one in figures.measured:
         if one.director.name in dropping:

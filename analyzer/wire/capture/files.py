@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 CHUNK_BYTES = 1 << 23
-"""Of a file's bytes so many are decoded at once: enough for numpy, little enough for a cache."""
+"""Bytes that are decoded at once: enough for numpy, few enough for a cache."""
 
 _MAGIC = {  # byte order, nanoseconds in one unit of the fraction
     b"\xa1\xb2\xc3\xd4": (">", 1000),

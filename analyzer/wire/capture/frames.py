@@ -1,4 +1,4 @@
-"""Frames where they lie in a file, and numbers gathered from many places of it at once."""
+"""Frames by their places in a file, and numbers gathered from many places at once."""
 
 from __future__ import annotations
 

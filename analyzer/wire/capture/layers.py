@@ -37,9 +37,9 @@ SKIPPED = {
     "malformed": "their IP header contradicts itself",
     "untimed": "simple packet blocks of pcapng, which have no instant",
 }
-"""What is no segment or datagram, by kind, and what that is."""
+"""Kinds of frames that are no segment or datagram, with explanations."""
 LOST = ("fragments", "truncated", "malformed", "untimed")
-"""Those of them that a director may have taken for a connection's."""
+"""The kinds that may be packets of connections."""
 
 _VLAN_TAGS = (0x8100, 0x88A8, 0x9100)
 _ETHERNET, _NULL, _LOOP = 1, 0, 108
@@ -86,19 +86,19 @@ class Network:
 
 
 def link_layer(frames: Frames) -> Link:
-    """What each frame carries, and between whom."""
+    """The link layer of each frame."""
     size = len(frames.start)
     ethertype, network = np.zeros(size, dtype=np.int64), frames.start.copy()
     source, destination = np.full(size, NO_MAC), np.full(size, NO_MAC)
     for kind, (header, type_at, mac_at) in _LINKS.items():
-        mine = (frames.link_type == kind) & frames.holds(frames.start + header)
-        if not mine.any():
+        of_kind = (frames.link_type == kind) & frames.holds(frames.start + header)
+        if not of_kind.any():
             continue
-        _fill(ethertype, mine, frames.file.numbers(frames.start + type_at, 2))
-        _fill(source, mine, frames.file.numbers(frames.start + mac_at, 6))
+        _fill(ethertype, of_kind, frames.file.numbers(frames.start + type_at, 2))
+        _fill(source, of_kind, frames.file.numbers(frames.start + mac_at, 6))
         if kind == _ETHERNET:
-            _fill(destination, mine, frames.file.numbers(frames.start, 6))
-        network += np.where(mine, header, 0)
+            _fill(destination, of_kind, frames.file.numbers(frames.start, 6))
+        network += np.where(of_kind, header, 0)
     _past_tags(frames, ethertype, network)
     _bare_ip(frames, ethertype, network)
     came_in, went_out = _direction(frames)
@@ -117,8 +117,8 @@ def _direction(frames: Frames) -> tuple[Bools, Bools]:
     return came_in, went_out
 
 
-def _fill(column: Ints, mine: Bools, values: Ints) -> None:
-    np.copyto(column, values, where=mine)
+def _fill(column: Ints, where: Bools, values: Ints) -> None:
+    np.copyto(column, values, where=where)
 
 
 def _past_tags(frames: Frames, ethertype: Ints, network: Ints) -> None:
@@ -135,7 +135,7 @@ def _past_tags(frames: Frames, ethertype: Ints, network: Ints) -> None:
 
 
 def _bare_ip(frames: Frames, ethertype: Ints, network: Ints) -> None:
-    """Links that say little or nothing of what they carry: the IP header's own version tells."""
+    """Set the ethertype of raw and loopback links, by the version in the IP header."""
     loopback = (frames.link_type == _NULL) | (frames.link_type == _LOOP)
     bare = loopback.copy()
     for kind in _RAW:
@@ -149,7 +149,7 @@ def _bare_ip(frames: Frames, ethertype: Ints, network: Ints) -> None:
 
 
 def network_layer(frames: Frames, link: Link) -> Network:
-    """Which transport each frame carries, and where."""
+    """The network layer of each frame."""
     protocol, transport = np.full(len(frames.start), -1, dtype=np.int64), link.network.copy()
     fragment, malformed = np.zeros((2, len(frames.start)), dtype=bool)
     is_v4, is_v6 = link.ethertype == IPV4, link.ethertype == IPV6

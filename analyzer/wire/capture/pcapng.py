@@ -123,10 +123,10 @@ def _turned(file: Bytes, order: str, at: int) -> str | None:
     """The byte order of a section that begins here, if it is the other one."""
     if file.bytes(at, 4) != SECTION_MAGIC:
         return None
-    found = _ORDERS.get(file.bytes(at + 8, 4))
-    if found == order or found is None or _Blocks(file, found).after_one(at) == STOP:
+    other = _ORDERS.get(file.bytes(at + 8, 4))
+    if other == order or other is None or _Blocks(file, other).after_one(at) == STOP:
         return None
-    return found
+    return other
 
 
 def _frames(file: Bytes, order: str, at: Ints, interfaces: _Interfaces, unread: int) -> Frames:
@@ -197,9 +197,9 @@ def _options(file: Bytes, order: str, at: int, end: int) -> tuple[int, int]:
 def _instants_ns(units: UInts, resolution: Ints, offset_s: Ints) -> Ints:
     """Unix ns, at most what an int64 holds; each resolution once."""
     at_ns = np.zeros(len(units), dtype=np.int64)
-    for one in np.flatnonzero(np.bincount(resolution, minlength=1)).tolist():
-        rows = resolution == one
-        at_ns[rows] = _whole_ns(units[rows], one)
+    for kind in np.flatnonzero(np.bincount(resolution, minlength=1)).tolist():
+        rows = resolution == kind
+        at_ns[rows] = _whole_ns(units[rows], kind)
     offset_ns = offset_s * NS_PER_S
     return np.asarray(np.minimum(at_ns, _LATEST_NS - np.maximum(offset_ns, 0)) + offset_ns)
 

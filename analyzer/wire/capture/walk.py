@@ -1,4 +1,4 @@
-"""Where the records of a capture file begin, without a step of Python for each.
+"""The offsets of a capture file's records, without a step of Python for each.
 
 A record's place is known only from the lengths of all before it. So the file is cut into *lanes*;
 in each, the first offset at which a record might begin is guessed, and all lanes are walked at
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 STOP = 2**62
-"""Where a walk goes from an offset at which no whole record begins."""
+"""The next offset where no whole record begins."""
 
 SAMPLE = 256
-"""So many records are walked one by one first: most of a small file, or how long they are here."""
+"""Records that are walked one by one first, which also gives their usual length."""
 
 _WINDOW = 128
 _FARTHEST_GUESS = 1 << 17
@@ -32,7 +32,7 @@ _MOST_LANES = 4096
 
 
 class Chain(Protocol):
-    """Records one after another, each of which tells its own length."""
+    """Consecutive records, each with its own length."""
 
     @property
     def step(self) -> int:
@@ -77,14 +77,14 @@ def _one_by_one(
     chain: Chain, at: int, limit: int, most: float = math.inf, until: frozenset[int] = frozenset()
 ) -> tuple[list[int], int]:
     """Offsets from ``at``, and where the walk stands: in ``until``, at ``limit`` or beyond."""
-    found: list[int] = []
-    while at < limit and len(found) < most and at not in until:
+    offsets: list[int] = []
+    while at < limit and len(offsets) < most and at not in until:
         after = chain.after_one(at)
         if after >= STOP:
-            return found, STOP
-        found.append(at)
+            return offsets, STOP
+        offsets.append(at)
         at = after
-    return found, at
+    return offsets, at
 
 
 def _in_lanes(chain: Chain, bounds: Ints) -> Ints:
@@ -102,9 +102,9 @@ def _in_lanes(chain: Chain, bounds: Ints) -> Ints:
 
 def _guesses(chain: Chain, bounds: Ints) -> Ints:
     """Each lane's first plausible offset; the first lane's is certain; STOP where none is near."""
-    found = np.full(len(bounds) - 1, STOP, dtype=np.int64)
-    found[0] = bounds[0]
-    pending, reach = np.arange(1, len(found)), 0
+    guesses = np.full(len(bounds) - 1, STOP, dtype=np.int64)
+    guesses[0] = bounds[0]
+    pending, reach = np.arange(1, len(guesses)), 0
     window = np.arange(0, _WINDOW * chain.step, chain.step)
     while len(pending) and reach < _FARTHEST_GUESS:
         at = bounds[pending, None] + reach + window
@@ -112,10 +112,10 @@ def _guesses(chain: Chain, bounds: Ints) -> Ints:
         good = np.zeros(at.shape, dtype=bool)
         good[inside] = chain.plausible(at[inside])
         seen = good.any(axis=1)
-        found[pending[seen]] = at[seen, good[seen].argmax(axis=1)]
+        guesses[pending[seen]] = at[seen, good[seen].argmax(axis=1)]
         reach += _WINDOW * chain.step
         pending = pending[~seen & (bounds[pending] + reach < bounds[pending + 1])]
-    return found
+    return guesses
 
 
 def _all_at_once(chain: Chain, starts: Ints, limits: Ints) -> tuple[list[Ints], list[Ints], Ints]:
