@@ -181,7 +181,7 @@ def test_the_bytes_of_an_entry_are_the_directors_own(tmp_path: Path) -> None:
     assert own is not None
     assert "11 MB" in own.title
     assert "280 bytes per entry, by its boot message" in own.evidence
-    other = found(tmp_path / "other", "table-memory", peak=40_000, facts={"entry_bytes": 0})
+    other = found(tmp_path / "other", "table-memory", peak=40_000, facts={"entry_bytes": None})
     assert other is not None
     assert "320 bytes per entry, 4,096 buckets" in other.evidence
 
