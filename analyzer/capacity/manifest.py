@@ -13,7 +13,7 @@ from analyzer.recording.ending import ending_of
 if TYPE_CHECKING:
     from analyzer.capacity.proof import Proof
     from analyzer.recording.directory import Recording
-    from analyzer.recording.manifest import LossFacts, ProofFacts
+    from analyzer.recording.manifest.experiments import LossFacts, ProofFacts
 
 KEY = "proof"
 """In the manifest; a run that has it is a proof of capacity."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from analyzer.failover.clients import Gap, Sent
     from analyzer.failover.masters import MasterInterval
     from analyzer.failover.results import Holding, Phase
-    from analyzer.recording.manifest import FailoverFacts
+    from analyzer.recording.manifest.experiments import FailoverFacts
 
 BUSY_CLIENT_S = 0.25
 """A client that begins requests later than this measures itself."""

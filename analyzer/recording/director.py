@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from analyzer.ipvs.states import SettableName
     from analyzer.ipvs.table_status import TableStatus
     from analyzer.ipvs.versions import Law
-    from analyzer.recording.manifest import DirectorFacts, Manifest
+    from analyzer.recording.manifest import Manifest
+    from analyzer.recording.manifest.director import DirectorFacts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from analyzer.recording.manifest import Manifest, Plan
+    from analyzer.recording.manifest import Manifest
+    from analyzer.recording.manifest.load import Plan
 
 How = Literal["completed", "interrupted", "aborted", "failed", "cut off"]
 

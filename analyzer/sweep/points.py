@@ -20,7 +20,7 @@ from analyzer.forecast.lifetimes import (
 from analyzer.forecast.model import Forecast, forecast, port_budget, table_memory
 from analyzer.ipvs.states import Timeouts
 from analyzer.predicted.entries import PORT_REUSE
-from analyzer.recording.manifest import DirectorFacts
+from analyzer.recording.manifest.director import DirectorFacts
 from analyzer.results import NotMeasured
 from analyzer.sweep.knee import knee_of
 from analyzer.sweep.results import Beside, Point, Sweep

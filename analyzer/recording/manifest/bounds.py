@@ -1,0 +1,19 @@
+"""What the values of ``run.json`` can be at all."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+Seconds = Annotated[float, Meta(ge=0, le=1e9)]
+SecondsEitherWay = Annotated[float, Meta(ge=-1e9, le=1e9)]
+Instant = Annotated[int, Meta(ge=0, le=2**62)]
+"""Unix time, ns."""
+Count = Annotated[int, Meta(ge=0, le=2**40)]
+Rate = Annotated[float, Meta(ge=0, le=1e15)]
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Bytes = Annotated[int, Meta(ge=0, le=2**40)]
+_DIGITS = Meta(pattern="^-?[0-9]{1,9}$")
+Sysctl = Annotated[int, Meta(ge=-(2**31), le=2**32)] | Annotated[str, _DIGITS]
+"""As its file below ``/proc/sys`` has it, or as a number."""

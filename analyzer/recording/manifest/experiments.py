@@ -1,0 +1,89 @@
+"""A fail-over and a proof of capacity, as ``run.json`` has them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Annotated
+
+from msgspec import Meta
+
+from analyzer.recording.manifest.bounds import Bytes, Count, Instant, Seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailoverFacts:
+    """What the run knows of its fault; instants are None where nobody ordered anything.
+
+    Attributes:
+        fault: in words, such as ``bal01: link-down``; None where the run waited for one.
+        ordered_ns, done_ns: the fault came between these.
+        after_s, tail_s: how long it was to last, and to be watched once it was undone.
+        runs_planned: of the row of repeated runs.
+        probed: load was sent on schedule all the while, so that gaps in it mean something.
+        why_insane: what was wrong with the set-up before the fault, or with the fault.
+    """
+
+    fault: str | None = None
+    ordered_ns: Instant | None = None
+    done_ns: Instant | None = None
+    undo_ordered_ns: Instant | None = None
+    after_s: Seconds | None = None
+    tail_s: Seconds | None = None
+    runs_planned: Count | None = None
+    probed: bool = True
+    why_insane: tuple[str, ...] = ()
+
+    @property
+    def course_s(self) -> float | None:
+        """How long the run was to go on from the fault; None where that is not known."""
+        if self.after_s is None or self.tail_s is None:
+            return None
+        return self.after_s + self.tail_s
+
+
+Window = tuple[Instant, Instant]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LossFacts:
+    """One loss of directors in a proof of capacity, and the windows before and after it."""
+
+    down: tuple[Count, ...]
+    before_ns: Window | None = None
+    crashed_ns: Instant | None = None
+    after_ns: Window | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabLink:
+    """A director's link in the lab."""
+
+    rate_bps: Annotated[float, Meta(gt=0, le=1e15)]
+    bucket_bytes: Bytes
+    queue_bytes: Bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProofFacts:
+    """A proof of capacity; ``analyzer.capacity.proof.Experiment`` explains it."""
+
+    hosts: Annotated[int, Meta(ge=1, le=1000)]
+    failures: Count
+    link_bps: Fraction
+    ingress_bps: Fraction
+    burst: Fraction
+    lists: tuple[tuple[Count, ...], ...]
+    vips: tuple[str, ...]
+    directors: tuple[str, ...]
+    scale: Annotated[float, Meta(gt=0, le=1e15)]
+    lab_link: LabLink
+    planned: Count
+    losses: tuple[LossFacts, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse lists that do not belong to the VIPs and directors."""
+        numbers = {number for order in self.lists for number in order}
+        numbers |= {number for loss in self.losses for number in loss.down}
+        if len(self.lists) != len(self.vips) or max(numbers, default=0) >= len(self.directors):
+            raise ValueError("Expected `lists` with an order of `directors` for each of `vips`")
