@@ -14,6 +14,5 @@ Count = Annotated[int, Meta(ge=0, le=2**40)]
 Rate = Annotated[float, Meta(ge=0, le=1e15)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Bytes = Annotated[int, Meta(ge=0, le=2**40)]
-_DIGITS = Meta(pattern="^-?[0-9]{1,9}$")
-Sysctl = Annotated[int, Meta(ge=-(2**31), le=2**32)] | Annotated[str, _DIGITS]
-"""As its file below ``/proc/sys`` has it, or as a number."""
+Sysctl = Annotated[int, Meta(ge=-(2**31), le=2**32)] | str
+"""The text of its file below ``/proc/sys``, or a number."""

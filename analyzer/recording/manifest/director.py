@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -9,6 +10,8 @@ from msgspec import Meta
 
 from analyzer.ipvs.table_status import TableStatus
 from analyzer.recording.manifest.bounds import Count, Instant, Seconds, SecondsEitherWay, Sysctl
+
+_NUMBER = re.compile(r"-?[0-9]{1,10}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +34,12 @@ class Sysctls:
     secure_tcp: Sysctl = 0
     drop_entry: Sysctl = 0
     conn_max: Sysctl = 0
+
+    def number(self, name: str) -> int:
+        """One of them; the kernel's default where its text is no number."""
+        text = str(getattr(self, name))
+        default: int = getattr(Sysctls(), name)
+        return int(text) if _NUMBER.fullmatch(text) else default
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,8 +69,10 @@ def test_the_tables_status_is_taken_and_what_is_none_is_not() -> None:
     assert found.entry_bytes == 288
 
 
-@pytest.mark.parametrize(("text", "mode"), [("0", 0), ("1", 1), (2, 2), (None, 1)])
-def test_a_sysctl_that_is_not_known_is_the_default(text: str | int | None, mode: int) -> None:
+@pytest.mark.parametrize(
+    ("text", "mode"), [("0", 0), ("1", 1), (2, 2), ("x", 1), (None, 1), ("", 1), ("9" * 99, 1)]
+)
+def test_a_sysctl_that_is_no_number_is_the_default(text: str | int | None, mode: int) -> None:
     facts = {"sysctl": {"conn_reuse_mode": text}}
     assert directors_of(manifest_of({"directors": {"bal01": facts}}))[0].conn_reuse_mode == mode
 
@@ -102,7 +104,7 @@ def test_directors_keep_the_manifests_order() -> None:
         {"bal01": {"macs": 7}},
         {"bal01": {"macs": [7]}},
         {"bal01": {"sysctl": [7]}},
-        {"bal01": {"sysctl": {"conn_reuse_mode": "x"}}},
+        {"bal01": {"sysctl": {"conn_reuse_mode": 0.5}}},
         {"bal01": {"table_status_fullest": "x"}},
     ],
 )
