@@ -10,6 +10,7 @@ import pandas as pd
 from analyzer.ipvs.replay import NO_ENTRY
 from analyzer.observed.entries import ns
 from analyzer.recording.clock import REACTION_S
+from analyzer.recording.instants import latest_row
 from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def with_packets(
         ``predicted_state``, ``timeout_s``, ``ends_ns``, ``cause`` and ``entry``; <NA> where no
         packet was captured.
     """
-    last_seen_ns = lives["seen_ns"].fillna(_NEVER).to_numpy(dtype=np.int64)
+    last_seen_ns = lives["seen_ns"].to_numpy(dtype=np.int64, na_value=_NEVER)
     left = lives.iloc[np.argsort(last_seen_ns, kind="stable")].reset_index(drop=True)
     entry = _entry_of(left, prediction.entries, round(margin_s * NS_PER_S))
     right = prediction.entries.drop(columns=["flow", "first_ns"])
@@ -56,32 +57,18 @@ def with_packets(
 
 def _entry_of(lives: pd.DataFrame, entries: pd.DataFrame, margin_ns: int) -> pd.Series:
     """The number of the entry that each life ended as; <NA> for none."""
-    seen_ns = lives["seen_ns"].fillna(_NEVER).to_numpy(dtype=np.int64)
-    surely = _begun_by(lives["flow"], np.maximum(seen_ns, margin_ns) - margin_ns, entries)
-    perhaps = _begun_by(lives["flow"], np.minimum(seen_ns, _NEVER - margin_ns) + margin_ns, entries)
+    seen_ns = lives["seen_ns"].to_numpy(dtype=np.int64, na_value=_NEVER)
+    flow, began_ns = (entries[name].to_numpy(dtype=np.int64) for name in ("flow", "first_ns"))
+    wanted = lives["flow"].to_numpy(dtype=np.int64)
+    surely = latest_row(flow, began_ns, wanted, np.maximum(seen_ns, margin_ns) - margin_ns)
+    latest_ns = np.minimum(seen_ns, _NEVER - margin_ns) + margin_ns
+    perhaps = latest_row(flow, began_ns, wanted, latest_ns)
     chosen = surely.copy()
     unclear = np.flatnonzero(surely != perhaps)
     if len(unclear):
         rows = lives.iloc[unclear]
         chosen[unclear] = _by_its_end(rows, surely[unclear], perhaps[unclear], entries, margin_ns)
     return pd.Series(pd.arrays.IntegerArray(chosen, chosen == NO_ENTRY), index=lives.index)
-
-
-def _begun_by(flow: pd.Series, at_ns: Ints, entries: pd.DataFrame) -> Ints:
-    """Each flow's latest entry that began by an instant; NO_ENTRY if none.
-
-    Entries are in the order of flow and time.
-    """
-    begun = entries[["flow", "first_ns"]].assign(entry=entries.index).sort_values("first_ns")
-    wanted = pd.DataFrame({"flow": flow.to_numpy(), "at_ns": at_ns, "row": np.arange(len(flow))})
-    found = pd.merge_asof(
-        wanted.sort_values("at_ns", kind="stable"),
-        begun.astype({"flow": "int64", "first_ns": "int64", "entry": "Int64"}),
-        left_on="at_ns",
-        right_on="first_ns",
-        by="flow",
-    ).sort_values("row")
-    return found["entry"].fillna(NO_ENTRY).to_numpy(dtype=np.int64)
 
 
 def _by_its_end(
@@ -121,17 +108,21 @@ def servers_seen(joined: pd.DataFrame, entries: pd.DataFrame) -> pd.Series:
     """
     own = joined.dropna(subset=["entry"]).drop_duplicates("entry").set_index("entry")
     servers = own["real_server"].reindex(entries.index).astype("string")
-    unseen = entries[["flow", "first_ns", "ends_ns"]][servers.isna()].rename_axis("entry")
-    right = joined[["flow", "appeared_ns", "seen_ns", "real_server"]].sort_values("appeared_ns")
-    covering = pd.merge_asof(
-        unseen.reset_index().astype({"ends_ns": "int64"}).sort_values("ends_ns"),
-        right,
-        left_on="ends_ns",
-        right_on="appeared_ns",
-        by="flow",
+    columns = joined[["flow", "appeared_ns", "seen_ns"]]
+    flow, appeared_ns, seen_ns = (
+        columns[name].to_numpy(dtype=np.int64, na_value=_NEVER) for name in columns
     )
-    covering = covering[covering["seen_ns"].fillna(_NEVER) >= covering["first_ns"]]
-    return servers.fillna(covering.set_index("entry")["real_server"])
+    order = np.lexsort((appeared_ns, flow))
+    unseen = np.flatnonzero(servers.isna())
+    wanted, first_ns, ends_ns = (
+        entries[name].to_numpy(dtype=np.int64)[unseen] for name in ("flow", "first_ns", "ends_ns")
+    )
+    latest = latest_row(flow[order], appeared_ns[order], wanted, ends_ns)
+    covering = order[latest] if len(order) else latest
+    covers = latest >= 0
+    covers[covers] = seen_ns[covering[covers]] >= first_ns[covers]
+    servers.iloc[unseen[covers]] = joined["real_server"].iloc[covering[covers]].array
+    return servers
 
 
 def with_requests(

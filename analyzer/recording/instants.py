@@ -37,5 +37,22 @@ def midway_ns(earlier_ns: Ints | pd.Series, later_ns: Ints | pd.Series) -> Ints:
     return np.asarray(earlier + (_whole(later_ns) - earlier) // 2, dtype=np.int64)
 
 
+def latest_row(flow: Ints, since_ns: Ints, of_flow: Ints, by_ns: Ints) -> Ints:
+    """Of each wanted flow the last row that began by an instant; -1 where none had; shape (n,).
+
+    Args:
+        flow, since_ns: rows in order of flow, then of time; shape (rows,).
+        of_flow, by_ns: what is wanted; shape (n,).
+    """
+    first = np.searchsorted(flow, of_flow, side="left")
+    low, high = first.copy(), np.searchsorted(flow, of_flow, side="right")
+    while (open_rows := np.flatnonzero(low < high)).size:  # halved until each has its place
+        middle = (low[open_rows] + high[open_rows]) // 2
+        begun = since_ns[middle] <= by_ns[open_rows]
+        low[open_rows] = np.where(begun, middle + 1, low[open_rows])
+        high[open_rows] = np.where(begun, high[open_rows], middle)
+    return np.where(low > first, low - 1, -1)
+
+
 def _whole(at_ns: Ints | pd.Series | int) -> Ints:
     return np.asarray(at_ns, dtype=np.int64)

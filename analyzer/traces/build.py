@@ -31,8 +31,10 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
     Ints = npt.NDArray[np.int64]
+    Strings = npt.NDArray[np.object_]
 
 _NEVER = np.iinfo(np.int64).max
+_NO_CHANGES = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=object)
 
 
 def traces(
@@ -56,19 +58,22 @@ def traces(
         return ()
     chosen = choose(_crowd(evidence, evidence.segments, measured, table, late), most)
     rows = [row for row, _ in chosen]
-    flows = table["flow"].iloc[rows]
-    scene = _TraceInputs(
+    flows = table["flow"].to_numpy(dtype=np.int64)[rows]
+    seen = evidence.entries[evidence.entries["flow"].isin(flows)]
+    histories = (_DirectorHistory.of(one, seen, flows) for one in measured)
+    inputs = _TraceInputs(
         zero_ns=evidence.zero_ns,
         forwarder_macs=evidence.forwarder_macs,
         through=evidence.forwarding in ("nat", "local"),
         segments=evidence.segments,
-        measured=measured,
-        changes=evidence.entries[evidence.entries["flow"].isin(flows)],
+        directors=tuple(history for history in histories if history),
     )
     served = requests_of(evidence.requests, evidence.segments.flows, table, rows)
     return tuple(
-        _trace(scene, _Connection.at(table, row), reasons, served.get(row))
-        for row, reasons in chosen
+        _trace(inputs, connection, reasons, served.get(row))
+        for (row, reasons), connection in zip(
+            chosen, _Connection.all_of(table, rows), strict=True
+        )
     )
 
 
@@ -105,14 +110,64 @@ def _late_s(table: pd.DataFrame, late: Sequence[LatePacket]) -> Floats:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _TraceInputs:
-    """What the recording has of all chosen connections; ``changes`` are their entries'."""
+    """What the recording has of all chosen connections."""
 
     zero_ns: int
     forwarder_macs: frozenset[int]
     through: bool
     segments: Segments
-    measured: Sequence[Measured]
-    changes: pd.DataFrame
+    directors: tuple[_DirectorHistory, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _DirectorHistory:
+    """What one director made of all chosen connections.
+
+    Attributes:
+        flow, at_ns, entry, state: ``Prediction.steps``, column by column; shape (steps,).
+        entries: ``Prediction.entries``.
+        lives: rows of ``Measured.lives`` by the entry that each belongs to.
+        changes: what its polls saw of each flow: ``at_ns, state`` of shape (changes,), in order.
+    """
+
+    director: str
+    flow: Ints
+    at_ns: Ints
+    entry: Ints
+    state: Ints
+    entries: pd.DataFrame
+    lives: dict[int, list[Row]]
+    changes: dict[int, tuple[Ints, Strings]]
+
+    @classmethod
+    def of(cls, one: Measured, seen: pd.DataFrame, flows: Ints) -> _DirectorHistory | None:
+        """The history of these flows; None without a prediction.
+
+        Args:
+            one: what was measured of the director.
+            seen: the ``numbered`` changes of these flows, of all directors.
+            flows: those of the chosen connections.
+        """
+        if one.prediction is None:
+            return None
+        steps = one.prediction.steps
+        lives: dict[int, list[Row]] = {}
+        near = one.lives["flow"].isin(flows) & one.lives["entry"].notna()
+        for life in one.lives[near].to_dict("records"):
+            lives.setdefault(int(life["entry"]), []).append(life)
+        own = seen[(seen["director"] == one.director.name) & (seen["change"] != "gone")]
+        changes = {
+            int(flow): (rows["at_ns"].to_numpy(dtype=np.int64), rows["state"].to_numpy())
+            for flow, rows in own[["flow", "at_ns", "state"]].groupby("flow")
+        }
+        columns = {name: steps[name].to_numpy() for name in ("flow", "at_ns", "entry", "state")}
+        return cls(
+            director=one.director.name,
+            **columns,
+            entries=one.prediction.entries,
+            lives=lives,
+            changes=changes,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,18 +182,23 @@ class _Connection:
     holds_time_wait: str
 
     @classmethod
-    def at(cls, table: pd.DataFrame, row: int) -> _Connection:
-        """The one in this row of ``wire.connections``."""
-        one, after = table.iloc[row], table.iloc[row + 1 : row + 2]
-        again = len(after) > 0 and after["flow"].iloc[0] == one["flow"]
-        return cls(
-            flow=int(one["flow"]),
-            first_ns=int(one["first_ns"]),
-            last_ns=int(one["last_ns"]),
-            until_ns=int(after["first_ns"].iloc[0]) if again else _NEVER,
-            closer=str(one["closer"]),
-            holds_time_wait=str(one["holds_time_wait"]),
-        )
+    def all_of(cls, table: pd.DataFrame, rows: Sequence[int]) -> list[_Connection]:
+        """Those in these rows of ``wire.connections``."""
+        flow, first_ns = (table[name].to_numpy(dtype=np.int64) for name in ("flow", "first_ns"))
+        again = np.append(flow[1:] == flow[:-1], [False])
+        until_ns = np.where(again, np.roll(first_ns, -1), _NEVER)
+        names = ["flow", "first_ns", "last_ns", "closer", "holds_time_wait"]
+        return [
+            cls(
+                flow=int(one["flow"]),
+                first_ns=int(one["first_ns"]),
+                last_ns=int(one["last_ns"]),
+                until_ns=int(until_ns[row]),
+                closer=str(one["closer"]),
+                holds_time_wait=str(one["holds_time_wait"]),
+            )
+            for row, one in zip(rows, table[names].iloc[rows].to_dict("records"), strict=True)
+        ]
 
     def rows(self, flow: Ints, at_ns: Ints) -> slice:
         """Where it stands in arrays that are ordered by flow, then time."""
@@ -148,77 +208,74 @@ class _Connection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _DirectorHistory:
-    """What one director made of a connection.
+class _Part:
+    """A connection at one director.
 
     Attributes:
-        steps: rows of ``Prediction.steps``.
-        entries: rows of ``Prediction.entries``.
-        lives: rows of ``Measured.lives`` that belong to these entries.
+        steps: where it stands in the history's steps.
+        entries: the rows of ``Prediction.entries`` that it made, by number.
+        lives: what was seen of these entries, in order of appearance.
     """
 
-    director: str
-    steps: pd.DataFrame
-    entries: pd.DataFrame
-    lives: pd.DataFrame
+    history: _DirectorHistory
+    steps: slice
+    entries: dict[int, Row]
+    lives: list[Row]
 
 
-def _held(measured: Sequence[Measured], connection: _Connection) -> list[_DirectorHistory]:
+def _parts(directors: Sequence[_DirectorHistory], connection: _Connection) -> list[_Part]:
     """By the directors that its packets passed, the one that had it last at the end."""
-    found: list[_DirectorHistory] = []
-    for one in measured:
-        if one.prediction is None:
+    found: list[_Part] = []
+    for one in directors:
+        steps = connection.rows(one.flow, one.at_ns)
+        if steps.start == steps.stop:
             continue
-        steps = one.prediction.steps
-        rows = connection.rows(steps["flow"].to_numpy(), steps["at_ns"].to_numpy())
-        own = steps.iloc[rows]
-        if own.empty:
-            continue
-        numbers = own["entry"].unique()
+        numbers = pd.unique(one.entry[steps])
+        rows = one.entries.iloc[numbers].to_dict("records")
+        lives = [life for number in numbers.tolist() for life in one.lives.get(number, [])]
         found.append(
-            _DirectorHistory(
-                director=one.director.name,
-                steps=own,
-                entries=one.prediction.entries.loc[numbers],
-                lives=one.lives[one.lives["entry"].isin(numbers)],
+            _Part(
+                history=one,
+                steps=steps,
+                entries=dict(zip(numbers.tolist(), rows, strict=True)),
+                lives=sorted(lives, key=lambda life: int(life["appeared_ns"])),
             )
         )
-    return sorted(found, key=lambda held: int(held.steps["at_ns"].iloc[-1]))
+    return sorted(found, key=lambda part: int(part.history.at_ns[part.steps.stop - 1]))
 
 
 def _trace(
-    scene: _TraceInputs, connection: _Connection, reasons: tuple[str, ...], served: Row | None
+    inputs: _TraceInputs, connection: _Connection, reasons: tuple[str, ...], served: Row | None
 ) -> ConnectionTrace:
-    rows = connection.rows(scene.segments.flow, scene.segments.at_ns)
-    held = _held(scene.measured, connection)
+    rows = connection.rows(inputs.segments.flow, inputs.segments.at_ns)
+    parts = _parts(inputs.directors, connection)
+    judged_ns = {at for part in parts for at in part.history.at_ns[part.steps].tolist()}
     hops = Hops(
-        forwarder_macs=scene.forwarder_macs,
-        through=scene.through,
-        judged_ns=frozenset(at for one in held for at in one.steps["at_ns"]) if held else None,
+        forwarder_macs=inputs.forwarder_macs,
+        through=inputs.through,
+        judged_ns=frozenset(judged_ns) if parts else None,
     )
-    own = scene.segments.only(_between(rows, len(scene.segments.flow)))
-    packets, in_all = packets_of(own, hops, scene.zero_ns)
-    ends = scene.segments.flows.iloc[connection.flow]
-    last_s = seconds(connection.last_ns, scene.zero_ns)
+    packets, in_all = packets_of(inputs.segments.only(rows), hops, inputs.zero_ns)
+    ends = inputs.segments.flows.iloc[connection.flow]
+    last_s = seconds(connection.last_ns, inputs.zero_ns)
     return ConnectionTrace(
         reasons=reasons,
         client=host_port(ends["client_ip"], ends["client_port"]),
         vip=host_port(ends["vip"], ends["port"]),
         real_server=next(
-            (str(one.lives["real_server"].iloc[0]) for one in reversed(held) if len(one.lives)),
-            None,
+            (str(part.lives[0]["real_server"]) for part in reversed(parts) if part.lives), None
         ),
-        directors=tuple(one.director for one in held),
-        first_s=seconds(connection.first_ns, scene.zero_ns),
+        directors=tuple(part.history.director for part in parts),
+        first_s=seconds(connection.first_ns, inputs.zero_ns),
         last_s=last_s,
         closer=connection.closer,
         packets=packets,
         packets_in_all=in_all,
-        predicted=_predicted(held[-1], scene.zero_ns) if held else (),
-        observed=_observed(held[-1], scene) if held else (),
+        predicted=_predicted(parts[-1], inputs.zero_ns) if parts else (),
+        observed=_observed(parts[-1], inputs.zero_ns) if parts else (),
         retentions=(
             *socket_retention(connection.holds_time_wait, last_s),
-            *(retention for one in held for retention in _remembered(one, scene.zero_ns, last_s)),
+            *(row for part in parts for row in _remembered(part, inputs.zero_ns, last_s)),
         ),
         connect_ms=_between_ms(served, "connected"),
         total_ms=_between_ms(served, "ended"),
@@ -226,32 +283,27 @@ def _trace(
     )
 
 
-def _between(rows: slice, size: int) -> npt.NDArray[np.bool_]:
-    chosen = np.zeros(size, dtype=bool)
-    chosen[rows] = True
-    return chosen
-
-
-def _predicted(held: _DirectorHistory, zero_ns: int) -> tuple[Span, ...]:
+def _predicted(part: _Part, zero_ns: int) -> tuple[Span, ...]:
     """The states that the packets led to, entry after entry."""
     found: list[Span] = []
-    for number, ends_ns in held.entries["ends_ns"].items():
-        steps = held.steps[held.steps["entry"] == number]
-        names = [state_name(int(state)) for state in steps["state"]]
-        found += _spans(names, [*steps["at_ns"].tolist(), int(ends_ns)], zero_ns)
+    entry, state = part.history.entry[part.steps], part.history.state[part.steps]
+    at_ns = part.history.at_ns[part.steps]
+    for number, row in part.entries.items():
+        chosen = entry == number
+        names = [state_name(int(number)) for number in state[chosen]]
+        found += _spans(names, [*at_ns[chosen].tolist(), int(row["ends_ns"])], zero_ns)
     return tuple(found)
 
 
-def _observed(held: _DirectorHistory, scene: _TraceInputs) -> tuple[Span, ...]:
+def _observed(part: _Part, zero_ns: int) -> tuple[Span, ...]:
     """The states that were polled, life after life; each ends in the middle of the last looks."""
     found: list[Span] = []
-    changes = scene.changes[scene.changes["director"] == held.director]
-    for life in held.lives.sort_values("appeared_ns").to_dict("records"):
+    for life in part.lives:
         gone_ns = None if pd.isna(life["gone_ns"]) else int(life["gone_ns"])
-        own = changes[(changes["flow"] == life["flow"]) & (changes["change"] != "gone")]
-        own = own[(own["at_ns"] >= life["appeared_ns"]) & (own["at_ns"] < (gone_ns or _NEVER))]
+        at_ns, states = part.history.changes.get(life["flow"], _NO_CHANGES)
+        own = slice(*np.searchsorted(at_ns, [life["appeared_ns"], gone_ns or _NEVER]))
         ends_ns = gone_ns if pd.isna(life["seen_ns"]) else _middle(life["seen_ns"], gone_ns)
-        found += _spans(own["state"].tolist(), [*own["at_ns"].tolist(), ends_ns], scene.zero_ns)
+        found += _spans(states[own].tolist(), [*at_ns[own].tolist(), ends_ns], zero_ns)
     return tuple(found)
 
 
@@ -271,12 +323,11 @@ def _spans(names: Sequence[str], edges_ns: Sequence[int | None], zero_ns: int) -
     return spans
 
 
-def _remembered(held: _DirectorHistory, zero_ns: int, last_s: float) -> list[Retention]:
-    entries: list[Row] = held.entries.to_dict("records")
-    lives: list[Row] = held.lives.to_dict("records")
+def _remembered(part: _Part, zero_ns: int, last_s: float) -> list[Retention]:
+    director = part.history.director
     return [
-        *(entry_retention(row, zero_ns, held.director) for row in entries),
-        *(seen_retention(row, zero_ns, last_s, held.director) for row in lives),
+        *(entry_retention(row, zero_ns, director) for row in part.entries.values()),
+        *(seen_retention(row, zero_ns, last_s, director) for row in part.lives),
     ]
 
 

@@ -64,7 +64,7 @@ class Segments:
     destination_mac: Ints
     flows: pd.DataFrame
 
-    def only(self, chosen: Bools) -> Segments:
+    def only(self, chosen: Bools | slice) -> Segments:
         """The chosen rows, in the same order; flows keep their numbers."""
         arrays = {
             field.name: getattr(self, field.name)[chosen]
