@@ -108,8 +108,8 @@ def _pictures(
 ) -> Pictures:
     repeated = None if found is None else int((found["syns"] > 1).sum())
     observed = (
-        observed_states(evidence.entries, evidence.polls, one.director.name, evidence.zero_ns)
-        for one in measured
+        observed_states(name, record.entries, record.looks.at_ns, evidence.zero_ns)
+        for name, record in evidence.by_director.items()
     )
     predicted = (
         predicted_states(one.prediction, evidence.zero_ns) for one in measured if one.prediction
@@ -127,10 +127,12 @@ def _pictures(
 def _fin_waits(one: Measured, evidence: Evidence) -> FinWaits | None:
     if evidence.captured is None:
         return None
-    passed = segments_passed(one.director, evidence, evidence.captured.segments)
+    everything = evidence.captured.segments
     return fin_waits(
         one.director.name,
-        evidence.captured.segments.only(passed),
+        one.passage.segments
+        if one.passage
+        else everything.only(segments_passed(one.director, evidence, everything)),
         evidence.captured.once,
         sees_replies=one.rules.sees_replies,
     )

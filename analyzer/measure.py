@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -33,14 +34,14 @@ from analyzer.estimate.in_force.learn import learn_timeouts, with_timeouts
 from analyzer.estimate.in_force.model import timeouts_in_force
 from analyzer.estimate.in_force.wording import timeouts_unknown, with_sources
 from analyzer.ipvs.timers import TimerPhase
-from analyzer.observed.entries import entry_lives, entry_polls_ns, state_samples
+from analyzer.observed.entries import state_samples
 from analyzer.predicted.entries import (
     TIMER,
     Prediction,
     predict,
 )
 from analyzer.predicted.phase import infer_phase, refine_phase
-from analyzer.predicted.rules import director_clock, rules_of
+from analyzer.predicted.rules import rules_of
 from analyzer.recording.clock import REACTION_S
 from analyzer.results import Agreement, EndedEarly, Lifetime, NotMeasured
 
@@ -102,9 +103,8 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
         evidence: the recording.
         observed: the polled curves, of all directors.
     """
-    clock = director_clock(director, evidence)
-    lives = entry_lives(evidence.entries, evidence.polls)
-    lives = lives[lives["director"] == director.name].reset_index(drop=True)
+    record = evidence.by_director[director.name]
+    clock, lives = record.clock, record.lives
     own = [curve for curve in observed if curve.director == director.name]
     if lacks_service(director, evidence):
         return _without_service(director, evidence, clock, lives)
@@ -112,16 +112,22 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
         return _without_packets(director, evidence, clock, lives, own)
     passage = passage_of(director, evidence, clock, lives)
     rules = rules_of(director, evidence)
-    in_force = learn_timeouts(passage, clock, rules, director, evidence, lives)
+
+    @lru_cache(maxsize=1)  # rules as learnt are mostly those told before
+    def replayed(rules: Rules) -> Prediction:
+        return predict(passage.segments, clock, rules, director.name, passage.handled)
+
+    in_force = learn_timeouts(replayed, clock, rules, director, evidence, lives)
     director, rules = in_force.known(director), in_force.rules(rules, clock)
-    rules, inferred = _learn_phase(passage, clock, rules, director, lives)
+    rules, inferred = _learn_phase(replayed(rules), clock, rules, director, lives)
     fallen, taken, by_counters = None, Settled(rules=rules), None
     if own and lives.empty:
-        fallen, taken = by_falls(director, evidence, passage, clock, rules)
+        flows = passage.segments.flows
+        fallen, taken = by_falls(director, evidence, flows, replayed, clock, rules)
     if fallen and fallen.is_refused:
         by_counters = _by_counters(director, evidence)
     rules = taken.rules
-    prediction = predict(passage.segments, clock, rules, director.name, passage.handled)
+    prediction = replayed(rules)
     margin_s = clock.uncertainty_s + REACTION_S
     prediction = with_removals(prediction, director, evidence, lives, margin_s)
     prediction = with_outages(prediction, passage.outages)
@@ -132,7 +138,7 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
     rows = lifetimes(joined, director, clock, phase, last_packet_uncertainty_s=0)
     servers = real_servers(prediction, joined, evidence, own)
     predicted = curves.predicted_curves(prediction, servers, evidence.zero_ns, director.kernel)
-    samples = state_samples(evidence.entries, evidence.polls, director.name)
+    samples = state_samples(record.entries, record.looks)
     return Measured(
         director=director,
         lives=joined,
@@ -219,7 +225,7 @@ def _without_service(
     """Packets to a service that the director does not have make no entry, so none is predicted."""
     what = f"ActiveConn, InActConn and predictions for the service on {director.name}"
     why = f"{director.name} has no such service, so no packet makes an entry there"
-    in_force = timeouts_in_force(director, evidence, clock, None)
+    in_force = timeouts_in_force(director, evidence, clock)
     return Measured(
         director=director,
         lives=lives.assign(last_ns=pd.array([pd.NA] * len(lives), dtype="Int64")),
@@ -244,15 +250,14 @@ def _without_packets(
     own: list[Curve],
 ) -> Measured:
     """Lifetimes by the ends of the requests; else by the polls of entries; else by counters."""
-    polled_ns = entry_polls_ns(evidence.polls, director.name)
-    in_force = timeouts_in_force(director, evidence, clock, None)
+    record = evidence.by_director[director.name]
+    in_force = timeouts_in_force(director, evidence, clock)
     director = in_force.known(director)
     rules = in_force.rules(rules_of(director, evidence), clock)
     if evidence.requests.empty:
         joined, foreign, uncertainty_s = with_timers(lives, in_force.steady), 0, 0.0
     else:
-        mine = evidence.entries[evidence.entries["director"] == director.name]
-        joined = with_requests(lives, mine, evidence.requests)
+        joined = with_requests(lives, record.entries, evidence.requests)
         foreign, uncertainty_s = int(joined["last_ns"].isna().sum()), REQUEST_END_UNCERTAINTY_S
     joined = with_timeouts(joined, rules, clock)
     phase = _phase_read(director)
@@ -260,7 +265,7 @@ def _without_packets(
     unknown = timeouts_unknown(director, in_force)
     doubts, by_counters = [*unknown, *_phase_unknown(director, phase)], None
     doubts += unseen_ends(joined, director)
-    if len(polled_ns) == 0:
+    if not len(record.looks.at_ns):
         by_counters = counted_lifetimes(
             director, evidence.services, evidence.counted, evidence.zero_ns
         )
@@ -284,10 +289,13 @@ def _without_packets(
 
 
 def _learn_phase(
-    passage: Passage, clock: DirectorClock, rules: Rules, director: Director, lives: pd.DataFrame
+    nominal: Prediction,
+    clock: DirectorClock,
+    rules: Rules,
+    director: Director,
+    lives: pd.DataFrame,
 ) -> tuple[Rules, InferredPhase | None]:
     """Rules with HZ and phase: as read (to within that), else inferred from the expiries seen."""
-    nominal = predict(passage.segments, clock, rules, director.name, passage.handled)
     joined = with_packets(lives, nominal, clock.uncertainty_s + REACTION_S)
     timed = joined[(joined["cause"] == TIMER).fillna(value=False)]
     gone = timed[timed["gone_ns"].notna() & timed["seen_ns"].notna()]

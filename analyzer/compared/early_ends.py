@@ -10,7 +10,6 @@ import pandas as pd
 from analyzer.compared.join import with_packets
 from analyzer.compared.servers import servers_known
 from analyzer.ipvs.timers import granule_s
-from analyzer.observed.entries import absences
 from analyzer.predicted.entries import (
     DROP_ENTRY,
     EXPIRE_NODEST,
@@ -50,7 +49,7 @@ def with_removals(
     margin_s: float,
 ) -> Prediction:
     """With the entries that went with their real servers, under expire_nodest_conn."""
-    gone = absences(evidence.services, evidence.events, director.name)
+    gone = evidence.by_director[director.name].absences
     if gone.empty or not director.expire_nodest_conn:
         return prediction
     servers = servers_known(prediction, with_packets(lives, prediction, margin_s), evidence)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from analyzer.observed.entries import ns, numbered
+from analyzer.observed.record import DirectorRecord, record_of
 from analyzer.predicted.forwarding import WHAT_TELLS, forwarding_of
-from analyzer.recording.captures import read_captures, readable, with_host
+from analyzer.recording.captures import read_captures, with_host
 from analyzer.recording.clock import iso
 from analyzer.recording.director import Director, directors_of
 from analyzer.recording.ending import ending_of
@@ -46,6 +47,7 @@ class Evidence:
         announcements: VRRP and ARP, of a fail-over, and where no request had a connection; else,
             and without a capture, None.
         forwarded: how the directors forward, and what says so; None where nothing depends on it.
+        by_director: each director's part of these tables.
     """
 
     manifest: Manifest
@@ -65,6 +67,7 @@ class Evidence:
     in_flight: pd.DataFrame
     announcements: Announcements | None
     forwarded: Forwarding | None = None
+    by_director: Mapping[str, DirectorRecord] = field(default_factory=dict)
 
     @property
     def packets(self) -> PacketTable | None:
@@ -102,8 +105,7 @@ def gather(recording: Recording) -> Evidence:
     polled, entries = recording.table("services"), recording.table("entries")
     services = polled[polled["active"].notna()]
     ends = _virtual_ends(service, polled, entries)
-    captures = recording.captures()
-    captured, packets_lost = read_captures(captures, ends, macs_of(directors))
+    captured, packets_lost = read_captures(recording.captures(), ends, macs_of(directors))
     evidence = Evidence(
         manifest=manifest,
         directors=_in_capture(directors, captured),
@@ -124,13 +126,25 @@ def gather(recording: Recording) -> Evidence:
         forwarded=forwarding_of(manifest, services, entries, captured),
     )
     if captured and (manifest.failover or _none_connected(evidence.requests)):
-        found = read_announcements(*readable(captures)[0])
+        found = read_announcements(*captured.files)
         evidence = replace(evidence, announcements=found)
     lost = [NotMeasured(what="part of the recording", why=line) for line in recording.problems]
+    zero_ns = _zero_ns(evidence)
     return replace(
         evidence,
-        zero_ns=_zero_ns(evidence),
+        zero_ns=zero_ns,
         not_measured=(*_not_measured(evidence), *packets_lost, *lost),
+        by_director={
+            director.name: record_of(
+                director,
+                services=services,
+                entries=evidence.entries,
+                polls=evidence.polls,
+                events=evidence.events,
+                zero_ns=zero_ns,
+            )
+            for director in evidence.directors
+        },
     )
 
 

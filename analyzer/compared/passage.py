@@ -10,7 +10,6 @@ import numpy as np
 from analyzer.compared.servers import last_syn_ns, servers_found
 from analyzer.ipvs.replay import Handling, handling
 from analyzer.ipvs.states import Flag
-from analyzer.observed.entries import absences
 from analyzer.predicted.outages import not_taken, outages, unsure
 from analyzer.predicted.rules import segments_passed
 from analyzer.predicted.weightless import weightless
@@ -146,7 +145,7 @@ def _handled(
     undecided = np.zeros(len(segments.flow), dtype=bool)
     if evidence.forwarding != "nat" and not _serves_itself(evidence, director.name):
         masks["dropped"] |= answered.rejected
-    gone = absences(evidence.services, evidence.events, director.name)
+    gone = evidence.by_director[director.name].absences
     weights = weights_of(evidence.services, evidence.events, director.name, margin_ns)
     if len(gone) or weights:
         servers = servers_found(segments, lives, evidence, margin_ns)

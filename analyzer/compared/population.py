@@ -9,7 +9,6 @@ import numpy as np
 from analyzer.charts.pictures import StateSeries
 from analyzer.charts.thinning import kept
 from analyzer.compared.curves import seconds
-from analyzer.observed.entries import entry_polls_ns
 from analyzer.predicted.entries import state_name
 
 if TYPE_CHECKING:
@@ -25,18 +24,16 @@ _NONE = -1  # the state before the first and after the last
 
 
 def observed_states(
-    entries: pd.DataFrame, polls: pd.DataFrame, director: str, zero_ns: int
+    director: str, rows: pd.DataFrame, polled_ns: Ints, zero_ns: int
 ) -> StateSeries | None:
     """The states of a director's entries at each poll of them; None where there was none.
 
     Args:
-        entries: ``observed.numbered`` changes, in order of director, flow and time.
-        polls: the recording's.
         director: whose.
+        rows: its ``observed.numbered`` changes, in order of flow and time.
+        polled_ns: when its entries were polled, ascending.
         zero_ns: the run's start.
     """
-    polled_ns = entry_polls_ns(polls, director)
-    rows = entries[entries["director"] == director]
     if not len(polled_ns) or rows.empty:
         return None
     codes, names = rows["state"].factorize()

@@ -12,7 +12,6 @@ from analyzer.charts.thinning import kept
 from analyzer.compared.what_if import Assumption, answer, predicted_under
 from analyzer.ipvs.states import TIMEOUT_NAMES, is_active
 from analyzer.predicted.entries import TIMER, changes_by_packets
-from analyzer.predicted.rules import director_clock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,7 +93,7 @@ def shifted(
     """The prediction with the entries that wait for tcpfin ending by another value."""
     entries = prediction.entries
     waiting = entries["state"].isin(_FIN_STATES).to_numpy()
-    clock = director_clock(one.director, evidence)
+    clock = evidence.by_director[one.director.name].clock
     last_s = clock.uptime_s(entries.loc[waiting, "last_ns"].to_numpy(dtype=np.int64))
     ends_ns, timeout_s = entries["ends_ns"].to_numpy(copy=True), entries["timeout_s"]
     ends_ns[waiting] = clock.client_ns(one.rules.goes_uptime_s(last_s, tcpfin_s))

@@ -14,7 +14,7 @@ from analyzer.errors import AnalyzerError
 from analyzer.ipvs.states import is_active
 from analyzer.predicted.courses import Curve, WhatIf, WhatIfGroup
 from analyzer.predicted.entries import TIMER, predict, predicted_curve, state_name
-from analyzer.predicted.rules import director_clock, segments_passed
+from analyzer.predicted.rules import segments_passed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,7 +94,7 @@ def predicted_under(
     one: Measured, evidence: Evidence, assumptions: Sequence[Assumption]
 ) -> tuple[Prediction, str | None]:
     """The packets replayed under other rules, and what cannot be known of that."""
-    clock = director_clock(one.director, evidence)
+    clock = evidence.by_director[one.director.name].clock
     rules = _assume(one.rules, assumptions, conntrack=one.director.conntrack)
     passage, doubt = _passage(one, evidence, rules)
     prediction = predict(passage.segments, clock, rules, one.director.name, passage.handled)
@@ -177,7 +177,7 @@ def _passage(one: Measured, evidence: Evidence, rules: Rules) -> tuple[Passage, 
         return passage, None if (~passage.segments.to_vip).any() else NO_REPLIES
     passed = segments_passed(one.director, evidence, segments)
     replies = np.isin(segments.flow, np.unique(segments.flow[passed])) & ~segments.to_vip
-    clock = director_clock(one.director, evidence)
+    clock = evidence.by_director[one.director.name].clock
     assumed = passed & segments.to_vip | replies
     doubt = None if replies.any() else NO_REPLIES
     return passage_of(one.director, evidence, clock, one.lives, assumed), doubt

@@ -13,8 +13,7 @@ from analyzer.drains.renewals import KEY, renewals
 from analyzer.ipvs.addresses import host_port
 from analyzer.ipvs.states import Timeouts
 from analyzer.log_clock.instants import in_log_time
-from analyzer.observed.entries import entry_polls_ns, looks_of, ns
-from analyzer.predicted.rules import director_clock
+from analyzer.observed.entries import ns
 from analyzer.recording.clock import iso
 from analyzer.results import Drain, DrainState
 from analyzer.units import NS_PER_S
@@ -102,16 +101,16 @@ def _draining(services: pd.DataFrame, director: str) -> Iterator[_Draining]:
 
 
 def _drain(director: Director, draining: _Draining, evidence: Evidence) -> Drain:
-    polled_ns = entry_polls_ns(evidence.polls, director.name)
+    polled_ns = evidence.by_director[director.name].looks.at_ns
     if len(polled_ns) == 0:
         return _by_counters(director, draining)
-    clock = director_clock(director, evidence)
+    clock = evidence.by_director[director.name].clock
     changes = evidence.changes
     changes_of_server = draining.has(changes[changes["director"] == director.name])
     changes_of_server = changes_of_server.assign(at_ns=ns(changes_of_server["at"]))
     remaining, removed = _last_rows(changes_of_server, draining.since_ns)
     last_rows = remaining if len(remaining) else removed
-    looks = looks_of(evidence.polls, director.name)
+    looks = evidence.by_director[director.name].looks
     renewed = renewals(changes_of_server, looks, draining.since_ns)
     held = _held(last_rows, renewed, polled_ns, clock)
     first, last = (

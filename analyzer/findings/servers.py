@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analyzer.client.shares import shares
-from analyzer.observed.entries import absences, ns
+from analyzer.observed.entries import ns
 from analyzer.results import Finding
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def removed_server_entries(figures: Figures) -> Finding | None:
         return None
     told = []
     for one in figures.measured:
-        gone = absences(evidence.services, evidence.events, one.director.name)
+        gone = evidence.by_director[one.director.name].absences
         for server, from_ns, to_ns in gone[["server", "from_ns", "to_ns"]].itertuples(index=False):
             alive = one.lives[
                 (one.lives["real_server"] == server)

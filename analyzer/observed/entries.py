@@ -12,12 +12,14 @@ from analyzer.recording.polls import Looks, looks_in_order
 from analyzer.wire.segments import FLOW_COLUMNS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
+    from typing import Any
 
     import numpy.typing as npt
 
     Floats = npt.NDArray[np.float64]
     Ints = npt.NDArray[np.int64]
+    Bools = npt.NDArray[np.bool_]
 
 LIFE_COLUMNS = {
     "director": "string",
@@ -36,7 +38,6 @@ LIFE_COLUMNS = {
     "gone_ns": "Int64",
     "gone_by_ns": "Int64",
 }
-_TOLD = ["director", "flow", "protocol", "server", "state", "at_ns", "expires_s", "change"]
 _NEVER = np.iinfo(np.int64).max
 
 
@@ -69,7 +70,7 @@ def numbered(entries: pd.DataFrame, flows: pd.DataFrame | None) -> pd.DataFrame:
     codes = _alike([pd.concat([captured[name], rows[name]]) for name in columns])
     rows["flow"] = codes[len(captured) :]
     rows["at_ns"] = ns(rows["at"])
-    rows["server"] = rows["real_server"] + ":" + rows["real_port"].astype("string")
+    rows["server"] = servers_of(rows)
     director, _ = rows["director"].factorize(sort=True)
     order = np.lexsort((rows["at_ns"], rows["flow"], director))
     return rows.take(order).reset_index(drop=True)
@@ -82,6 +83,11 @@ def _alike(columns: Sequence[pd.Series]) -> Ints:
         own, distinct = pd.factorize(column, use_na_sentinel=False)
         codes, _ = pd.factorize(codes * max(len(distinct), 1) + own)
     return codes
+
+
+def servers_of(rows: pd.DataFrame) -> pd.Series:
+    """The real server of each row, ``address:port``."""
+    return rows["real_server"] + ":" + rows["real_port"].astype("string")
 
 
 def entry_lives(entries: pd.DataFrame, polls: pd.DataFrame) -> pd.DataFrame:
@@ -102,49 +108,67 @@ def entry_lives(entries: pd.DataFrame, polls: pd.DataFrame) -> pd.DataFrame:
     """
     if entries.empty:
         return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in LIFE_COLUMNS.items()})
-    entries = entries[_TOLD]
-    life = (entries["change"] == "appeared").cumsum().rename("life")
-    held = entries[entries["change"] != "gone"]
-    lives = held.groupby(life[held.index]).agg(
-        director=("director", "first"),
-        flow=("flow", "first"),
-        protocol=("protocol", "first"),
-        real_server=("server", "first"),
-        state=("state", "last"),
-        appeared_ns=("at_ns", "first"),
-        changed_ns=("at_ns", "last"),
-        expires_s=("expires_s", "last"),
-    )
-    gone = entries[entries["change"] == "gone"]
-    ends = gone.groupby(life[gone.index])[["at_ns", "expires_s"]].first()
-    lives["gone_ns"] = ends["at_ns"].astype("Int64").reindex(lives.index)
-    lives["left_s"] = ends["expires_s"].astype("Int64").reindex(lives.index)
-    _add_looks(lives, polls)
-    return lives[list(LIFE_COLUMNS)].astype(LIFE_COLUMNS).reset_index(drop=True)
+    change, at_ns = entries["change"], entries["at_ns"].to_numpy(dtype=np.int64)
+    life = (change == "appeared").to_numpy(dtype=bool).cumsum()
+    is_gone = (change == "gone").to_numpy(dtype=bool)
+    held, gone = np.flatnonzero(~is_gone), np.flatnonzero(is_gone)
+    first = held[np.diff(life[held], prepend=-1) != 0]
+    last = held[np.diff(life[held], append=-1) != 0]
+    gone = gone[np.diff(life[gone], prepend=-1) != 0]
+    end = np.searchsorted(life[gone], life[first])
+    went = np.isin(life[first], life[gone])
+    gone = gone[end[went]]
+    left_s, gone_ns = (np.zeros(len(first), dtype=np.int64) for _ in range(2))
+    left_s[went] = entries["expires_s"].iloc[gone].to_numpy(dtype=np.int64)
+    gone_ns[went] = at_ns[gone]
+    lives = entries[["director", "flow", "protocol"]].iloc[first].reset_index(drop=True)
+    looks = {str(name): looks_of(polls, str(name)) for name in lives["director"].unique()}
+    return lives.assign(
+        real_server=entries["server"].iloc[first].array,
+        state=entries["state"].iloc[last].array,
+        appeared_ns=at_ns[first],
+        changed_ns=at_ns[last],
+        expires_s=entries["expires_s"].iloc[last].array,
+        left_s=_known(left_s, went),
+        gone_ns=_known(gone_ns, went),
+        **_about(lives["director"], at_ns[last], gone_ns, went, looks),
+    )[list(LIFE_COLUMNS)].astype(LIFE_COLUMNS)
 
 
-def _add_looks(lives: pd.DataFrame, polls: pd.DataFrame) -> None:
-    """The polls about each change of a life: the one before it, and when each was answered.
+def _known(values: Ints, known: Bools) -> pd.arrays.IntegerArray:
+    """Int64 values; <NA> where not known."""
+    return pd.arrays.IntegerArray(values, ~known)
 
-    A poll that is not among them, or has no time of asking, was answered at its own instant.
+
+def _about(
+    director: pd.Series, changed_ns: Ints, gone_ns: Ints, went: Bools, looks: Mapping[str, Looks]
+) -> dict[str, Any]:
+    """The polls about each life's last change and its end, and when each was answered.
+
+    A poll that is not among ``looks``, or has no time of asking, was answered at its own instant.
     """
-    for name in ("before_ns", "seen_ns", "seen_by_ns"):
-        lives[name] = pd.Series(pd.NA, index=lives.index, dtype="Int64")
-    lives["changed_by_ns"] = lives["changed_ns"]
-    lives["gone_by_ns"] = lives["gone_ns"]
-    for director, group in lives.groupby("director"):
-        looks = looks_of(polls, str(director))
-        changed_ns = group["changed_ns"].to_numpy(dtype=np.int64)
-        lives.loc[group.index, "changed_by_ns"] = looks.answered(changed_ns)
-        here = looks.before(changed_ns)
-        lives.loc[group.index[here >= 0], "before_ns"] = looks.at_ns[here[here >= 0]]
-        went = group.index[group["gone_ns"].notna()]
-        gone_ns = group.loc[went, "gone_ns"].to_numpy(dtype=np.int64)
-        lives.loc[went, "gone_by_ns"] = looks.answered(gone_ns)
-        last = np.searchsorted(looks.at_ns, gone_ns) - 1
-        seen, last = went[last >= 0], last[last >= 0]
-        lives.loc[seen, "seen_ns"] = looks.at_ns[last]
-        lives.loc[seen, "seen_by_ns"] = looks.by_ns[last]
+    before_ns, seen_ns, seen_by_ns = (np.zeros(len(went), dtype=np.int64) for _ in range(3))
+    has_before, is_seen = (np.zeros(len(went), dtype=bool) for _ in range(2))
+    changed_by_ns, gone_by_ns = changed_ns.copy(), gone_ns.copy()
+    for name, own in looks.items():
+        rows = np.flatnonzero(director == name)
+        changed_by_ns[rows] = own.answered(changed_ns[rows])
+        here = own.before(changed_ns[rows])
+        has_before[rows] = here >= 0
+        before_ns[rows[here >= 0]] = own.at_ns[here[here >= 0]]
+        rows = rows[went[rows]]
+        gone_by_ns[rows] = own.answered(gone_ns[rows])
+        last = np.searchsorted(own.at_ns, gone_ns[rows]) - 1
+        rows, last = rows[last >= 0], last[last >= 0]
+        is_seen[rows] = True
+        seen_ns[rows], seen_by_ns[rows] = own.at_ns[last], own.by_ns[last]
+    return {
+        "before_ns": _known(before_ns, has_before),
+        "changed_by_ns": changed_by_ns,
+        "seen_ns": _known(seen_ns, is_seen),
+        "seen_by_ns": _known(seen_by_ns, is_seen),
+        "gone_by_ns": _known(gone_by_ns, went),
+    }
 
 
 def looks_of(polls: pd.DataFrame, director: str) -> Looks:
@@ -156,12 +180,6 @@ def looks_of(polls: pd.DataFrame, director: str) -> Looks:
         chosen["took_ms"].to_numpy(dtype=np.float64),
         chosen["entries"].fillna(0).to_numpy(dtype=np.int64),
     )
-
-
-def entry_polls_ns(polls: pd.DataFrame, director: str) -> Ints:
-    """When a director's entries were polled, ascending."""
-    chosen = polls[(polls["director"] == director) & (polls["what"] == "entries")]
-    return np.sort(ns(chosen["at"]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,13 +208,15 @@ def most_buckets(polls: pd.DataFrame, director: str) -> int | None:
     return int(seen.max()) if len(seen) else None
 
 
-def state_samples(entries: pd.DataFrame, polls: pd.DataFrame, director: str) -> Sampled:
+def state_samples(rows: pd.DataFrame, looks: Looks) -> Sampled:
     """The state of every entry of a director at every poll of entries.
 
     Changes only are stored; an entry has its last state at each poll until the next change.
+
+    Args:
+        rows: its ``numbered`` changes.
+        looks: its polls of entries.
     """
-    rows = entries[entries["director"] == director]
-    looks = looks_of(polls, director)
     polled_ns = looks.at_ns
     flow, at_ns = rows["flow"].to_numpy(), rows["at_ns"].to_numpy()
     until_ns = np.full(len(rows), _NEVER)
@@ -206,78 +226,3 @@ def state_samples(entries: pd.DataFrame, polls: pd.DataFrame, director: str) -> 
     states = rows["state"][seen].reset_index(drop=True)
     held = {"flow": flow[seen], "state": states, "first": first[seen], "until": until[seen]}
     return Sampled(polled_ns=polled_ns, held=pd.DataFrame(held), answered_ns=looks.by_ns)
-
-
-ABSENCE_COLUMNS = (
-    "server",
-    "from_ns",
-    "to_ns",
-    "gone_since_ns",
-    "gone_by_ns",
-    "back_since_ns",
-    "back_by_ns",
-)
-COMMAND_NS = 100_000_000
-"""A command of which one instant is known had its effect this close to it."""
-
-
-def absences(services: pd.DataFrame, events: pd.DataFrame, director: str) -> pd.DataFrame:
-    """When a real server was not in a director's table, though it was there before.
-
-    Args:
-        services: the recording's polls of services.
-        events: the recording's; ``server-removed`` and ``server-added`` with the server as detail
-            are more exact than the polls.
-        director: whose.
-
-    Returns:
-        DataFrame with ``ABSENCE_COLUMNS``: ``from_ns`` the first poll that missed it, or the order
-        to remove it, ``to_ns`` the first that had it again, the far future if none did; it went
-        between ``gone_since_ns`` and ``gone_by_ns``, and came back between ``back_since_ns`` and
-        ``back_by_ns``.
-    """
-    rows = services[services["director"] == director]
-    polled_ns = np.sort(pd.unique(ns(rows["at"])))
-    server = rows["real_server"] + ":" + rows["real_port"].astype("string")
-    found: list[tuple[str, int, int, int, int, int, int]] = []
-    for name, group in rows.groupby(server):
-        there = np.isin(polled_ns, ns(group["at"]))
-        edges = np.flatnonzero(np.diff(np.r_[True, there, True].astype(np.int8)))
-        for begin, end in zip(edges[::2], edges[1::2], strict=True):
-            if begin == 0:
-                continue  # not there yet: it was added during the run
-            gone_since_ns, gone_by_ns = int(polled_ns[begin - 1]), int(polled_ns[begin])
-            back = end < len(polled_ns)
-            back_since_ns, back_by_ns = (
-                (int(polled_ns[end - 1]), int(polled_ns[end])) if back else (_NEVER, _NEVER)
-            )
-            edges_ns = (gone_since_ns, gone_by_ns, back_since_ns, back_by_ns)
-            found.append((str(name), gone_by_ns, back_by_ns, *edges_ns))
-    told = _told_absences(events, director)
-    exact = {name for name, *_ in told}
-    kept = [row for row in found if row[0] not in exact] + told
-    return pd.DataFrame(kept, columns=list(ABSENCE_COLUMNS))
-
-
-def _told_absences(
-    events: pd.DataFrame, director: str
-) -> list[tuple[str, int, int, int, int, int, int]]:
-    rows = events[(events["host"] == director) & events["kind"].isin(_SERVER_EVENTS)]
-    open_since: dict[str, int] = {}
-    found = []
-    for at_ns, kind, server in zip(ns(rows["at"]), rows["kind"], rows["detail"], strict=True):
-        if kind == "server-removed":
-            open_since[server] = int(at_ns)
-        elif server in open_since:
-            found.append(_ordered(server, open_since.pop(server), int(at_ns)))
-    return found + [_ordered(server, since, _NEVER) for server, since in open_since.items()]
-
-
-def _ordered(server: str, from_ns: int, to_ns: int) -> tuple[str, int, int, int, int, int, int]:
-    """An absence by the orders to remove and to add, each of one known instant."""
-    back_by_ns = to_ns if to_ns == _NEVER else to_ns + COMMAND_NS
-    around = (from_ns - COMMAND_NS, from_ns + COMMAND_NS, to_ns - COMMAND_NS, back_by_ns)
-    return (server, from_ns, to_ns, *around)
-
-
-_SERVER_EVENTS = ("server-removed", "server-added")

@@ -1,20 +1,16 @@
-"""What a director goes by: its clock, its rules as they changed, the packets that passed it."""
+"""What a director goes by: its rules, and the packets that passed it."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from analyzer.ipvs.replay import Rules
 from analyzer.ipvs.states import Timeouts
-from analyzer.observed.entries import ns
-from analyzer.recording.clock import DirectorClock, clock_from_polls
 from analyzer.wire.packets import NO_MAC
 from analyzer.wire.segments import Segments, passed
 
 if TYPE_CHECKING:
+    import numpy as np
     import numpy.typing as npt
 
     from analyzer.compared.evidence import Evidence
@@ -23,20 +19,6 @@ if TYPE_CHECKING:
     Bools = npt.NDArray[np.bool_]
 
 SECURE_TCP_ALWAYS = 3
-
-
-def director_clock(director: Director, evidence: Evidence) -> DirectorClock:
-    """The director's clock from its polls; without any, the run's start stands for its boot."""
-    polls = evidence.polls[evidence.polls["director"] == director.name].sort_values("asked")
-    polls = polls[polls["director_uptime_s"].notna()]
-    if polls.empty:
-        zero = np.array([evidence.zero_ns], dtype=np.int64)
-        return DirectorClock(at_ns=zero, boot_ns=zero, uncertainty_s=0.0)
-    asked_ns = ns(polls["asked"])
-    took_ns = np.rint(polls["took_ms"].to_numpy(dtype=np.float64) * 1e6).astype(np.int64)
-    uptime_s = polls["director_uptime_s"].to_numpy(dtype=np.float64)
-    clock = clock_from_polls(asked_ns, asked_ns + took_ns, uptime_s, director.uptime_step_s)
-    return replace(clock, uncertainty_s=clock.uncertainty_s + director.clock_uncertainty_s)
 
 
 def rules_of(director: Director, evidence: Evidence) -> Rules:

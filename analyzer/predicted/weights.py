@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.observed.entries import COMMAND_NS, ns
+from analyzer.observed.absences import COMMAND_NS
+from analyzer.observed.entries import ns
 from analyzer.units import NS_PER_MS
 
 if TYPE_CHECKING:

@@ -40,6 +40,7 @@ class Captured:
         forwarder_macs: the directors' MACs, as configured, else as the packets show them.
         rewriting: the packets that somebody sends on to other addresses, as a director in nat does.
         took_s: from the files' bytes to here, by the analysis' own stopwatch.
+        files: those that could be read.
     """
 
     packets: PacketTable
@@ -49,6 +50,7 @@ class Captured:
     forwarder_macs: frozenset[int]
     rewriting: Rewriting
     took_s: float
+    files: tuple[memoryview, ...]
 
 
 def read_captures(
@@ -80,6 +82,7 @@ def read_captures(
         forwarder_macs=forward,
         rewriting=nat,
         took_s=time.perf_counter() - began,
+        files=tuple(usable),
     )
     return found, [*lost, *_packets_lost(packets), *_counted_once(len(before))]
 

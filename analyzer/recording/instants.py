@@ -41,8 +41,10 @@ def latest_row(flow: Ints, since_ns: Ints, of_flow: Ints, by_ns: Ints) -> Ints:
     """Of each wanted flow the last row that began by an instant; -1 where none had; shape (n,).
 
     Args:
-        flow, since_ns: rows in order of flow, then of time; shape (rows,).
-        of_flow, by_ns: what is wanted; shape (n,).
+        flow: of each row, ascending; shape (rows,).
+        since_ns: when each row began, ascending within its flow.
+        of_flow: the wanted flows; shape (n,).
+        by_ns: the instant for each.
     """
     first = np.searchsorted(flow, of_flow, side="left")
     low, high = first.copy(), np.searchsorted(flow, of_flow, side="right")

@@ -71,9 +71,7 @@ def traces(
     served = requests_of(evidence.requests, evidence.segments.flows, table, rows)
     return tuple(
         _trace(inputs, connection, reasons, served.get(row))
-        for (row, reasons), connection in zip(
-            chosen, _Connection.all_of(table, rows), strict=True
-        )
+        for (row, reasons), connection in zip(chosen, _Connection.all_of(table, rows), strict=True)
     )
 
 

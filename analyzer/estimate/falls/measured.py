@@ -7,35 +7,41 @@ from typing import TYPE_CHECKING
 
 from analyzer.estimate.falls.lifetimes import Fallen, lifetimes_by_falls
 from analyzer.estimate.falls.settle import Settled, settled
-from analyzer.predicted.entries import predict
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+
     from analyzer.compared.evidence import Evidence
-    from analyzer.compared.passage import Passage
     from analyzer.ipvs.replay import Rules
+    from analyzer.predicted.entries import Prediction
     from analyzer.recording.clock import DirectorClock
     from analyzer.recording.director import Director
 
 
 def by_falls(
-    director: Director, evidence: Evidence, passage: Passage, clock: DirectorClock, rules: Rules
+    director: Director,
+    evidence: Evidence,
+    flows: pd.DataFrame,
+    replayed: Callable[[Rules], Prediction],
+    clock: DirectorClock,
+    rules: Rules,
 ) -> tuple[Fallen, Settled]:
     """What the falls of a director's counters say, and rules that go by it.
 
     Args:
         director: its facts.
         evidence: the recording.
-        passage: what passed it.
+        flows: ``Segments.flows`` of what passed it.
+        replayed: what passed it, replayed under some rules.
         clock: its clock.
         rules: of its prediction, as far as they are known.
     """
     known = replace(director, hz=rules.hz)
 
     def measured(under: Rules) -> Fallen:
-        prediction = predict(passage.segments, clock, under, director.name, passage.handled)
-        return lifetimes_by_falls(
-            prediction, passage.segments.flows, evidence.services, known, clock
-        )
+        return lifetimes_by_falls(replayed(under), flows, evidence.services, known, clock)
 
     fallen = measured(rules)
     found = settled(rules, fallen, director)

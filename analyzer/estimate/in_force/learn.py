@@ -8,24 +8,26 @@ import numpy as np
 
 from analyzer.compared.join import with_packets
 from analyzer.estimate.in_force.model import timeouts_in_force
+from analyzer.estimate.in_force.readings import rows_read
 from analyzer.estimate.in_force.settle import settled
 from analyzer.ipvs.states import State, timeout_by_state_s
-from analyzer.predicted.entries import predict
 from analyzer.recording.clock import REACTION_S
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
 
     from analyzer.compared.evidence import Evidence
-    from analyzer.compared.passage import Passage
     from analyzer.estimate.in_force.model import InForce
     from analyzer.ipvs.replay import Rules
+    from analyzer.predicted.entries import Prediction
     from analyzer.recording.clock import DirectorClock
     from analyzer.recording.director import Director
 
 
 def learn_timeouts(
-    passage: Passage,
+    replayed: Callable[[Rules], Prediction],
     clock: DirectorClock,
     rules: Rules,
     director: Director,
@@ -35,17 +37,17 @@ def learn_timeouts(
     """What was in force when.
 
     Args:
-        passage: what passed the director, and what it did with it.
+        replayed: what passed the director, replayed under some rules.
         clock: the director's.
         rules: the director's, its timeouts as they were told.
         director: its facts.
         evidence: the recording.
         lives: its observed lives.
     """
-    by_looks = timeouts_in_force(director, evidence, clock, None)
-    as_told = by_looks.rules(rules, clock)
-    prediction = predict(passage.segments, clock, as_told, director.name, passage.handled)
-    found = timeouts_in_force(director, evidence, clock, prediction.steps)
+    rows = rows_read(evidence.by_director[director.name])
+    by_looks = timeouts_in_force(director, evidence, clock, rows=rows)
+    prediction = replayed(by_looks.rules(rules, clock))
+    found = timeouts_in_force(director, evidence, clock, prediction.steps, rows)
     if not found.changes:
         return found
     joined = with_packets(lives, prediction, clock.uncertainty_s + REACTION_S)

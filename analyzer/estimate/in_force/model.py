@@ -12,6 +12,7 @@ from analyzer.estimate.in_force.readings import (
     NAMES,
     READ_BY_THE_DIRECTOR,
     by_entries,
+    rows_read,
     told,
     value_s,
 )
@@ -109,7 +110,11 @@ class InForce:
 
 
 def timeouts_in_force(
-    director: Director, evidence: Evidence, clock: DirectorClock, packets: pd.DataFrame | None
+    director: Director,
+    evidence: Evidence,
+    clock: DirectorClock,
+    packets: pd.DataFrame | None = None,
+    rows: pd.DataFrame | None = None,
 ) -> InForce:
     """What was in force when, by all that a recording has of it.
 
@@ -118,9 +123,12 @@ def timeouts_in_force(
         evidence: the recording.
         clock: the director's.
         packets: as for ``readings.by_entries``.
+        rows: ``readings.rows_read`` of it, where they are known already.
     """
     said = told(director, evidence, clock.uncertainty_s)
-    shown = by_entries(director, evidence, packets, clock.uncertainty_s)
+    if rows is None:
+        rows = rows_read(evidence.by_director[director.name])
+    shown = by_entries(director, rows, packets, clock.uncertainty_s)
     is_read = director.timeouts_source in READ_BY_THE_DIRECTOR
     found = {
         name: _of_one(

@@ -13,15 +13,20 @@ from analyzer.ipvs.states import TIMEOUT_NAMES, State, Timeouts
 from analyzer.ipvs.table_diff.reads import WHOLE_READ_LINES
 from analyzer.observed.entries import ns
 from analyzer.recording.clock import REACTION_S
+from analyzer.recording.instants import latest_row
 from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import numpy.typing as npt
+
     from analyzer.compared.evidence import Evidence
     from analyzer.ipvs.states import SettableName
+    from analyzer.observed.record import DirectorRecord
     from analyzer.recording.director import Director
 
+    Ints = npt.NDArray[np.int64]
 
 Source = Literal["entries", "director", "somebody"]
 
@@ -106,8 +111,8 @@ def _changes(
 
     A poller notices late; where it did not note since when (older recordings), that is not known.
     """
-    rows = evidence.events
-    rows = rows[(rows["host"] == director.name) & (rows["kind"] == "timeouts-changed")]
+    rows = evidence.by_director[director.name].events
+    rows = rows[rows["kind"] == "timeouts-changed"]
     since = ns(rows["since"].fillna(_EPOCH))
     for at_ns, since_ns, detail in zip(ns(rows["at"]), since, rows["detail"], strict=True):
         numbers = tuple(int(word) for word in re.findall(r"\d{1,9}", str(detail))[:3])
@@ -117,18 +122,17 @@ def _changes(
 
 
 def by_entries(
-    director: Director, evidence: Evidence, packets: pd.DataFrame | None, slack_s: float
+    director: Director, rows: pd.DataFrame, packets: pd.DataFrame | None, slack_s: float
 ) -> dict[SettableName, list[Reading]]:
     """What the entries of a director show, as they were read first after a packet.
 
     Args:
         director: its facts.
-        evidence: the recording.
+        rows: ``rows_read`` of it.
         packets: those that belong to an entry: ``flow, at_ns, state`` (``Prediction.steps``), in
             order of flow and time; None without a capture.
         slack_s: how well its clock is known.
     """
-    rows = _rows_read(director, evidence)
     if rows.empty:
         return {name: [] for name in NAMES}
     if packets is not None and director.clock_is_known:
@@ -161,49 +165,45 @@ def _runs(rows: pd.DataFrame) -> list[Reading]:
     return [Reading(*values) for values in zip(*(one.tolist() for one in columns), strict=True)]
 
 
-def _rows_read(director: Director, evidence: Evidence) -> pd.DataFrame:
+def rows_read(record: DirectorRecord) -> pd.DataFrame:
     """Changes of entries that show a settable timeout, and between which looks each came about.
 
     Returns:
         DataFrame with ``flow, state, expires_s``; ``read_ns, by_ns``: the look read it between;
-        ``from_ns, until_ns``: its last packet came between; ``by_packet``: False.
+        ``from_ns, until_ns``: its last packet came between.
     """
-    rows = evidence.entries
+    rows = record.entries
     settable = [state.name for state, name in TIMEOUT_NAMES.items() if name != "fixed"]
-    chosen = (rows["director"] == director.name) & (rows["change"] != "gone")
+    chosen = rows["change"] != "gone"
     chosen &= rows["protocol"] != "SCTP"  # whose timeouts nothing sets
     chosen &= rows["state"].isin(settable) & (rows["expires_s"] >= 1)
     chosen &= rows["origin"].fillna("") != "SYNC"
     rows = rows.loc[chosen, ["flow", "state", "expires_s", "at_ns"]]
-    looks = _looks(director, evidence)
-    place = np.searchsorted(looks["at_ns"], rows["at_ns"])
-    known = (place > 0) & (place < len(looks))
+    looks_ns, looks_by_ns, before_ns = _looks(record.polls)
+    place = np.searchsorted(looks_ns, rows["at_ns"].to_numpy(dtype=np.int64))
+    known = (place > 0) & (place < len(looks_ns))
     rows, place = rows[known], place[known]
-    by_ns = looks["by_ns"].to_numpy()[place]
-    found = pd.DataFrame(
+    by_ns = looks_by_ns[place]
+    return pd.DataFrame(
         {
             "flow": rows["flow"].to_numpy(dtype=np.int64),
             "state": rows["state"].to_numpy(),
             "expires_s": rows["expires_s"].to_numpy(dtype=np.int64),
             "read_ns": rows["at_ns"].to_numpy(dtype=np.int64),
             "by_ns": by_ns,
-            "from_ns": looks["before_ns"].to_numpy()[place],
+            "from_ns": before_ns[place],
             "until_ns": by_ns,
-            "by_packet": False,
         }
     )
-    return found.reset_index(drop=True)
 
 
-def _looks(director: Director, evidence: Evidence) -> pd.DataFrame:
-    """Its looks at entries, in order of time.
+def _looks(polls: pd.DataFrame) -> tuple[Ints, Ints, Ints]:
+    """A director's looks at entries, in order of time: when each was, and when it was over.
 
-    Returns:
-        DataFrame with ``at_ns``; ``by_ns``: when it was over; ``before_ns``: the last one before
-        it that would have shown an entry that was there; of torn reads the last but one.
+    Third the last one before it that would have shown an entry that was there; of torn reads the
+    last but one.
     """
-    polls = evidence.polls
-    polls = polls[(polls["director"] == director.name) & (polls["what"] == "entries")]
+    polls = polls.loc[polls["what"] == "entries", ["at", "asked", "took_ms", "entries"]]
     polls = polls.sort_values("at")
     at_ns = ns(polls["at"])
     took_ns = np.rint(np.nan_to_num(polls["took_ms"].to_numpy(dtype=np.float64)) * 1e6)
@@ -215,36 +215,27 @@ def _looks(director: Director, evidence: Evidence) -> pd.DataFrame:
     index = np.arange(len(at_ns))
     back = np.where(np.r_[0, lines[:-1]] <= WHOLE_READ_LINES, 1, 2)
     before_ns = at_ns[np.maximum(index - back, 0)] if len(at_ns) else at_ns
-    return pd.DataFrame({"at_ns": at_ns, "by_ns": by_ns, "before_ns": before_ns})
+    return at_ns, by_ns, before_ns
 
 
 def _after_packets(rows: pd.DataFrame, packets: pd.DataFrame, slack_s: float) -> pd.DataFrame:
     """The same, the last packet known where it was captured and no other is about the look."""
+    if packets.empty:
+        return rows
     slack_ns = round((slack_s + REACTION_S) * NS_PER_S)
-    numbers = packets["state"].map({int(state): state.name for state in State})
-    at_ns = packets["at_ns"].astype("int64")
-    seen = pd.DataFrame(
-        {
-            "flow": packets["flow"].astype("int64"),
-            "look_ns": at_ns,
-            "last_ns": at_ns.astype("Int64"),
-            "led_to": numbers,
-        }
-    ).sort_values("look_ns", kind="stable")
-    rows = rows.assign(row=np.arange(len(rows)))
-    early = rows.assign(look_ns=rows["read_ns"] - slack_ns).sort_values("look_ns", kind="stable")
-    late = rows.assign(look_ns=rows["by_ns"] + slack_ns).sort_values("look_ns", kind="stable")
-    before, by_then = (
-        pd.merge_asof(look, seen, on="look_ns", by="flow").set_index("row").sort_index()
-        for look in (early, late)
+    flow, at_ns, led_to = (
+        packets[name].to_numpy(dtype=np.int64) for name in ("flow", "at_ns", "state")
     )
-    same = (before["last_ns"] == by_then["last_ns"]).fillna(value=False)
-    same &= (before["led_to"] == rows["state"]).fillna(value=False)
-    last_ns = before["last_ns"].fillna(0).to_numpy(dtype=np.int64)
+    wanted, read_ns, by_ns, from_ns, until_ns = (
+        rows[name].to_numpy() for name in ("flow", "read_ns", "by_ns", "from_ns", "until_ns")
+    )
+    before = latest_row(flow, at_ns, wanted, read_ns - slack_ns)
+    by_then = latest_row(flow, at_ns, wanted, by_ns + slack_ns)
+    state = rows["state"].map(State.__members__).to_numpy(dtype=np.int64)
+    same = (before >= 0) & (at_ns[before] == at_ns[by_then]) & (led_to[before] == state)
     # a packet that came before the look that did not show this state was not the last
-    calm = same.to_numpy(dtype=bool) & (last_ns + slack_ns >= rows["from_ns"].to_numpy())
-    moved = rows.drop(columns="row")
-    moved["from_ns"] = np.where(calm, last_ns, moved["from_ns"])
-    moved["until_ns"] = np.where(calm, last_ns, moved["until_ns"])
-    moved["by_packet"] = calm
-    return moved
+    calm = same & (at_ns[before] + slack_ns >= from_ns)
+    return rows.assign(
+        from_ns=np.where(calm, at_ns[before], from_ns),
+        until_ns=np.where(calm, at_ns[before], until_ns),
+    )

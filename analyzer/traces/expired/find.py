@@ -17,7 +17,6 @@ import pandas as pd
 from analyzer.ipvs.states import TIMEOUT_NAMES, Flag, State
 from analyzer.ipvs.timers import granule_s
 from analyzer.predicted.entries import TIMER
-from analyzer.predicted.rules import director_clock, segments_passed
 from analyzer.recording.clock import REACTION_S
 from analyzer.traces.expired.answers import answer_to_client, answer_to_server, moved
 from analyzer.traces.expired.model import LatePacket
@@ -50,12 +49,14 @@ def late_packets(one: Measured, evidence: Evidence, found: pd.DataFrame) -> list
     """
     if evidence.captured is None or one.prediction is None or one.prediction.entries.empty:
         return []
-    segments = evidence.captured.segments
-    mine = segments.only(segments_passed(one.director, evidence, segments))
-    open_s = director_clock(one.director, evidence).uncertainty_s + REACTION_S
-    if not (evidence.polls["director"] == one.director.name).any():
+    assert one.passage is not None
+    record = evidence.by_director[one.director.name]
+    open_s = record.clock.uncertainty_s + REACTION_S
+    if record.polls.empty:
         one = replace(one, rules=replace(one.rules, phase_s=None))  # its uptime is not known
-    late = pd.concat([_without_entry(one, mine), _from_servers(one, evidence, open_s)])
+    late = pd.concat(
+        [_without_entry(one, one.passage.segments), _from_servers(one, evidence, open_s)]
+    )
     groups = late.groupby(["entry", "by"], sort=False)
     cases = [
         *(_case(one, evidence, group, open_s) for _, group in groups),

@@ -9,11 +9,9 @@ import pandas as pd
 import pytest
 
 from analyzer.observed.entries import (
-    ABSENCE_COLUMNS,
     LIFE_COLUMNS,
-    absences,
     entry_lives,
-    entry_polls_ns,
+    looks_of,
     ns,
     numbered,
     state_samples,
@@ -139,7 +137,8 @@ def samples(
     changes: list[dict[str, Any]], polled: list[dict[str, Any]], director: str = "bal01"
 ) -> list[tuple[int, float, str]]:
     entries = numbered(table("entries", changes), None)
-    found = state_samples(entries, table("polls", polled), director)
+    mine = entries[entries["director"] == director]
+    found = state_samples(mine, looks_of(table("polls", polled), director))
     return sorted(
         (row["flow"], (at_ns - BOOT_NS) / NS, row["state"])
         for row in found.held.to_dict("records")
@@ -264,112 +263,9 @@ def test_no_entries_have_no_flows() -> None:
 # When a real server was not there -----------------------------------------------------------------
 
 
-def listed(at_s: float, *servers: str, director: str = "bal01") -> list[dict[str, Any]]:
-    return [
-        {
-            "at": BOOT_NS + round(at_s * NS),
-            "director": director,
-            "real_server": server,
-            "real_port": 80,
-        }
-        for server in servers
-    ]
-
-
-def event(at_s: float, kind: str, server: str, host: str = "bal01") -> dict[str, Any]:
-    return {"at": BOOT_NS + round(at_s * NS), "host": host, "kind": kind, "detail": server}
-
-
-FOR_GOOD = float("inf")
-
-
-def absent(
-    services: list[dict[str, Any]], events: list[dict[str, Any]] | None = None
-) -> list[tuple[str, float, float]]:
-    found = absences(table("services", services), table("events", events or []), "bal01")
-    assert tuple(found.columns) == ABSENCE_COLUMNS
-    rows = zip(found["server"], found["from_ns"], found["to_ns"], strict=True)
-    return [(name, seconds(from_ns), seconds(to_ns)) for name, from_ns, to_ns in rows]
-
-
-def seconds(at_ns: int) -> float:
-    """After boot; the far future is for good."""
-    return (at_ns - BOOT_NS) / NS if at_ns < BOOT_NS + 10**6 * NS else FOR_GOOD
-
-
-BOTH = ("10.0.0.1", "10.0.0.2")
-
-
-def test_servers_that_were_always_there_are_never_absent() -> None:
-    assert absent([row for t in range(5) for row in listed(t, *BOTH)]) == []
-    assert absent([]) == []
-
-
-def test_a_server_that_was_removed_and_came_back() -> None:
-    polled = [
-        *listed(0, *BOTH),
-        *listed(1, *BOTH),
-        *listed(2, "10.0.0.1"),
-        *listed(3, "10.0.0.1"),
-        *listed(4, *BOTH),
-    ]
-    assert absent(polled) == [("10.0.0.2:80", 2.0, 4.0)]
-
-
-def test_it_went_and_came_back_between_two_polls() -> None:
-    polled = [*listed(0, *BOTH), *listed(1, "10.0.0.1"), *listed(2, "10.0.0.1"), *listed(3, *BOTH)]
-    (gap,) = absences(table("services", polled), table("events", []), "bal01").to_dict("records")
-    assert (seconds(gap["gone_since_ns"]), seconds(gap["gone_by_ns"])) == (0.0, 1.0)
-    assert (seconds(gap["back_since_ns"]), seconds(gap["back_by_ns"])) == (2.0, 3.0)
-
-
-def test_an_order_has_its_effect_within_a_tenth_of_a_second() -> None:
-    orders = [
-        event(1.5, "server-removed", "10.0.0.2:80"),
-        event(2.5, "server-added", "10.0.0.2:80"),
-    ]
-    (gap,) = absences(table("services", []), table("events", orders), "bal01").to_dict("records")
-    assert (seconds(gap["gone_since_ns"]), seconds(gap["gone_by_ns"])) == (1.4, 1.6)
-    assert (seconds(gap["back_since_ns"]), seconds(gap["back_by_ns"])) == (2.4, 2.6)
-
-
-def test_a_server_that_was_removed_for_good() -> None:
-    polled = [*listed(0, *BOTH), *listed(1, "10.0.0.1"), *listed(2, "10.0.0.1")]
-    assert absent(polled) == [("10.0.0.2:80", 1.0, FOR_GOOD)]
-
-
-def test_a_server_that_was_added_was_not_absent_before() -> None:
-    assert absent([*listed(0, "10.0.0.1"), *listed(1, *BOTH), *listed(2, *BOTH)]) == []
-
-
-def test_a_server_can_go_more_than_once() -> None:
-    polled = [row for t in range(6) for row in listed(t, *(BOTH if t % 2 == 0 else BOTH[:1]))]
-    assert absent(polled) == [
-        ("10.0.0.2:80", 1.0, 2.0),
-        ("10.0.0.2:80", 3.0, 4.0),
-        ("10.0.0.2:80", 5.0, FOR_GOOD),
-    ]
-
-
-def test_what_was_done_is_more_exact_than_the_polls() -> None:
-    polled = [*listed(0, *BOTH), *listed(2, "10.0.0.1"), *listed(4, *BOTH)]
-    done = [
-        event(1.1, "server-removed", "10.0.0.2:80"),
-        event(3.9, "server-added", "10.0.0.2:80"),
-    ]
-    assert absent(polled, done) == [("10.0.0.2:80", 1.1, 3.9)]
-    assert absent(polled, done[:1]) == [("10.0.0.2:80", 1.1, FOR_GOOD)]
-
-
-def test_what_was_done_elsewhere_is_not_done_here() -> None:
-    polled = [row for t in range(3) for row in listed(t, *BOTH)]
-    assert absent(polled, [event(1.0, "server-removed", "10.0.0.2:80", host="bal02")]) == []
-    assert absent(polled + listed(1.5, "10.0.0.1", director="bal02")) == []
-
-
 def test_polls_come_in_order() -> None:
     frame = table("polls", polls(3.0, 1.0) + polls(2.0, director="bal02"))
-    assert entry_polls_ns(frame, "bal01").tolist() == [BOOT_NS + NS, BOOT_NS + 3 * NS]
+    assert looks_of(frame, "bal01").at_ns.tolist() == [BOOT_NS + NS, BOOT_NS + 3 * NS]
 
 
 def test_timestamps_become_unix_nanoseconds_to_the_digit() -> None:

@@ -14,7 +14,15 @@ from analyzer.compared.join import with_packets, with_requests
 from analyzer.failover.handshakes import by_the_wire
 from analyzer.ipvs.states import Flag, State
 from analyzer.measure import _with_first_packet
-from analyzer.observed.entries import Sampled, absences, entry_lives, ns, numbered, state_samples
+from analyzer.observed.absences import absences
+from analyzer.observed.entries import (
+    Sampled,
+    entry_lives,
+    looks_of,
+    ns,
+    numbered,
+    state_samples,
+)
 from analyzer.predicted.entries import Prediction
 from analyzer.recording.directory import Recording, RecordingWriter
 from analyzer.recording.instants import midway_ns, seconds_since
@@ -100,14 +108,14 @@ def test_when_an_entry_went_is_kept_to_the_nanosecond_beside_one_that_stays(
 def test_states_and_absences_have_the_instants_of_their_polls(at_ns: list[int]) -> None:
     seen: list[tuple[int, int | None, int]] = [(at_ns[0], None, 0)]
     changes, polls = recorded([*seen, *((at, None, 0) for at in at_ns[1:])])
-    sampled = state_samples(numbered(changes, None), polls, "bal01")
+    sampled = state_samples(numbered(changes, None), looks_of(polls, "bal01"))
     assert sampled.polled_ns.tolist() == sorted(at_ns)
     removed, added = sorted(at_ns)[:2]
     events = [
         {"at": removed, "host": "bal01", "kind": "server-removed", "detail": "192.168.10.21:80"},
         {"at": added, "host": "bal01", "kind": "server-added", "detail": "192.168.10.21:80"},
     ]
-    (gap,) = absences(table("services", []), table("events", events), "bal01").to_dict("records")
+    (gap,) = absences(table("services", []), table("events", events)).to_dict("records")
     assert (gap["from_ns"], gap["to_ns"]) == (removed, added)
 
 

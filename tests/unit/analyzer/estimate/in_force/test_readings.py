@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzer.estimate.in_force.readings import Reading, by_entries
+from analyzer.estimate.in_force.readings import Reading, by_entries, rows_read
 from analyzer.estimate.in_force.steps import Step, steps_of
 from analyzer.ipvs.states import State
 
@@ -71,9 +71,9 @@ class Watched:
 
     def readings(self, *, packets: bool, clock_is_known: bool = True) -> list[Reading]:
         director: Any = SimpleNamespace(name="bal01", clock_is_known=clock_is_known)
-        evidence: Any = SimpleNamespace(entries=self.entries(), polls=self.polls())
+        record: Any = SimpleNamespace(entries=self.entries(), polls=self.polls())
         seen = self.packets() if packets else None
-        return by_entries(director, evidence, seen, 0.001)["tcpfin"]
+        return by_entries(director, rows_read(record), seen, 0.001)["tcpfin"]
 
     def steps(self, *, packets: bool, clock_is_known: bool = True) -> list[Step]:
         return steps_of(self.readings(packets=packets, clock_is_known=clock_is_known))

@@ -1,0 +1,89 @@
+"""One director's part of a recording: taken out once, and handed on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analyzer.observed.absences import absences
+from analyzer.observed.entries import entry_lives, looks_of, ns
+from analyzer.recording.clock import DirectorClock, clock_from_polls
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analyzer.recording.director import Director
+    from analyzer.recording.polls import Looks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectorRecord:
+    """What a recording has of one director.
+
+    Attributes:
+        services, entries, polls, events: its rows of the recording's tables; entries ``numbered``.
+        looks: its polls of entries.
+        lives: ``entry_lives`` of it.
+        absences: of its real servers.
+        clock: by its polls.
+    """
+
+    services: pd.DataFrame
+    entries: pd.DataFrame
+    polls: pd.DataFrame
+    events: pd.DataFrame
+    looks: Looks
+    lives: pd.DataFrame
+    absences: pd.DataFrame
+    clock: DirectorClock
+
+
+def record_of(
+    director: Director,
+    *,
+    services: pd.DataFrame,
+    entries: pd.DataFrame,
+    polls: pd.DataFrame,
+    events: pd.DataFrame,
+    zero_ns: int,
+) -> DirectorRecord:
+    """One director's part.
+
+    Args:
+        director: its facts.
+        services: the recording's polls of services.
+        entries: its ``numbered`` changes.
+        polls: the recording's.
+        events: the recording's.
+        zero_ns: the run's start.
+    """
+    services, entries, polls = (
+        table[table["director"] == director.name] for table in (services, entries, polls)
+    )
+    events = events[events["host"] == director.name]
+    return DirectorRecord(
+        services=services,
+        entries=entries,
+        polls=polls,
+        events=events,
+        looks=looks_of(polls, director.name),
+        lives=entry_lives(entries, polls),
+        absences=absences(services, events),
+        clock=director_clock(director, polls, zero_ns),
+    )
+
+
+def director_clock(director: Director, polls: pd.DataFrame, zero_ns: int) -> DirectorClock:
+    """The director's clock from its polls; without any, the run's start stands for its boot."""
+    polls = polls.loc[polls["director_uptime_s"].notna(), ["asked", "took_ms", "director_uptime_s"]]
+    if polls.empty:
+        zero = np.array([zero_ns], dtype=np.int64)
+        return DirectorClock(at_ns=zero, boot_ns=zero, uncertainty_s=0.0)
+    polls = polls.sort_values("asked")
+    asked_ns = ns(polls["asked"])
+    took_ns = np.rint(polls["took_ms"].to_numpy(dtype=np.float64) * 1e6).astype(np.int64)
+    uptime_s = polls["director_uptime_s"].to_numpy(dtype=np.float64)
+    clock = clock_from_polls(asked_ns, asked_ns + took_ns, uptime_s, director.uptime_step_s)
+    return replace(clock, uncertainty_s=clock.uncertainty_s + director.clock_uncertainty_s)
