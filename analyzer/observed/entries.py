@@ -123,7 +123,7 @@ def entry_lives(entries: pd.DataFrame, polls: pd.DataFrame) -> pd.DataFrame:
     gone_ns[went] = at_ns[gone]
     lives = entries[["director", "flow", "protocol"]].iloc[first].reset_index(drop=True)
     looks = {str(name): looks_of(polls, str(name)) for name in lives["director"].unique()}
-    return lives.assign(
+    found: pd.DataFrame = lives.assign(
         real_server=entries["server"].iloc[first].array,
         state=entries["state"].iloc[last].array,
         appeared_ns=at_ns[first],
@@ -132,7 +132,8 @@ def entry_lives(entries: pd.DataFrame, polls: pd.DataFrame) -> pd.DataFrame:
         left_s=_known(left_s, went),
         gone_ns=_known(gone_ns, went),
         **_about(lives["director"], at_ns[last], gone_ns, went, looks),
-    )[list(LIFE_COLUMNS)].astype(LIFE_COLUMNS)
+    )
+    return found[list(LIFE_COLUMNS)].astype(LIFE_COLUMNS)
 
 
 def _known(values: Ints, known: Bools) -> pd.arrays.IntegerArray:

@@ -155,7 +155,7 @@ class _DirectorHistory:
             lives.setdefault(int(life["entry"]), []).append(life)
         own = seen[(seen["director"] == one.director.name) & (seen["change"] != "gone")]
         changes = {
-            int(flow): (rows["at_ns"].to_numpy(dtype=np.int64), rows["state"].to_numpy())
+            int(str(flow)): (rows["at_ns"].to_numpy(dtype=np.int64), rows["state"].to_numpy())
             for flow, rows in own[["flow", "at_ns", "state"]].groupby("flow")
         }
         columns = {name: steps[name].to_numpy() for name in ("flow", "at_ns", "entry", "state")}
@@ -195,7 +195,7 @@ class _Connection:
                 closer=str(one["closer"]),
                 holds_time_wait=str(one["holds_time_wait"]),
             )
-            for row, one in zip(rows, table[names].iloc[rows].to_dict("records"), strict=True)
+            for row, one in zip(rows, table[names].iloc[list(rows)].to_dict("records"), strict=True)
         ]
 
     def rows(self, flow: Ints, at_ns: Ints) -> slice:
@@ -297,10 +297,12 @@ def _observed(part: _Part, zero_ns: int) -> tuple[Span, ...]:
     """The states that were polled, life after life; each ends in the middle of the last looks."""
     found: list[Span] = []
     for life in part.lives:
-        gone_ns = None if pd.isna(life["gone_ns"]) else int(life["gone_ns"])
+        gone_ns: int | None = None if pd.isna(life["gone_ns"]) else int(life["gone_ns"])
         at_ns, states = part.history.changes.get(life["flow"], _NO_CHANGES)
         own = slice(*np.searchsorted(at_ns, [life["appeared_ns"], gone_ns or _NEVER]))
-        ends_ns = gone_ns if pd.isna(life["seen_ns"]) else _middle(life["seen_ns"], gone_ns)
+        ends_ns: int | None = gone_ns
+        if not pd.isna(life["seen_ns"]):
+            ends_ns = _middle(life["seen_ns"], gone_ns)
         found += _spans(states[own].tolist(), [*at_ns[own].tolist(), ends_ns], zero_ns)
     return tuple(found)
 

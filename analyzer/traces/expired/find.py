@@ -47,16 +47,14 @@ def late_packets(one: Measured, evidence: Evidence, found: pd.DataFrame) -> list
         evidence: the recording.
         found: ``resets.resets`` of it.
     """
-    if evidence.captured is None or one.prediction is None or one.prediction.entries.empty:
+    if one.passage is None or one.prediction is None or one.prediction.entries.empty:
         return []
-    assert one.passage is not None
+    mine = one.passage.segments
     record = evidence.by_director[one.director.name]
     open_s = record.clock.uncertainty_s + REACTION_S
     if record.polls.empty:
         one = replace(one, rules=replace(one.rules, phase_s=None))  # its uptime is not known
-    late = pd.concat(
-        [_without_entry(one, one.passage.segments), _from_servers(one, evidence, open_s)]
-    )
+    late = pd.concat([_without_entry(one, mine), _from_servers(one, evidence, open_s)])
     groups = late.groupby(["entry", "by"], sort=False)
     cases = [
         *(_case(one, evidence, group, open_s) for _, group in groups),
