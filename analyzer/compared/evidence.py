@@ -20,7 +20,7 @@ from analyzer.wire.segments import PROTOCOLS, Segments, VirtualEnd
 from analyzer.wire.vrrp import read_announcements
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from analyzer.predicted.forwarding import Forwarding
     from analyzer.recording.captures import Captured
