@@ -162,7 +162,7 @@ def _check_arguments(expectation: Expectation, quantity: Quantity) -> None:
     most = takes.count(",") + 1 if takes else 0
     least = 0 if takes.startswith("[") or not takes else 1
     if not least <= given <= most:
-        shown = f"{expectation.quantity}({takes})" if takes else f"{expectation.quantity} alone"
+        shown = f"{expectation.quantity}({takes})" if takes else f"only {expectation.quantity}"
         raise ExpectationError(f"expectation {expectation.text!r}: expected {shown}")
     first = expectation.arguments[0] if given else ""
     if given and quantity.first_of and first not in quantity.first_of:

@@ -58,13 +58,13 @@ def parse_limit(text: str) -> Limit:
     known(expectation)
     if expectation.quantity not in LIVE:
         raise ExpectationError(
-            f"--abort-on {text!r}: {expectation.quantity} is not known while the run is on; "
+            f"--abort-on {text!r}: {expectation.quantity} is not known during the run; "
             f"there are {', '.join(LIVE)}"
         )
     if expectation.relation not in (">", ">=") or not isinstance(expectation.value, Amount):
         raise ExpectationError(f"--abort-on {text!r}: expected > or >=, such as failed>10")
     if expectation.arguments:
-        raise ExpectationError(f"--abort-on {text!r}: expected {expectation.quantity} alone")
+        raise ExpectationError(f"--abort-on {text!r}: expected only {expectation.quantity}")
     return Limit(
         text=text,
         quantity=expectation.quantity,

@@ -64,7 +64,7 @@ class BurstOptions:
     capture: CaptureOptions
     observe_s: float | None
     timeouts: Timeouts | None
-    why_engine: str = "as told"
+    why_engine: str = "as given"
     watched: Watched | None = None
     director_cpu: float = DIRECTOR_CPU
     left_timeouts: LeftTimeouts = "put back"

@@ -157,7 +157,7 @@ class Losses(Background):
             if holders != expected:
                 who = " and ".join(holders) or "nobody"
                 raise RunFailed(
-                    f"{vip} is held by {who}, not by {expected[0]} alone; this run proves nothing"
+                    f"{vip} is held by {who}, not only by {expected[0]}; this run proves nothing"
                 )
 
     def _names(self, numbers: Sequence[int]) -> list[str]:

@@ -145,7 +145,7 @@ class TimeoutsChange:
         if present != expected:
             raise RunFailed(
                 f"{name}: its timeouts are {in_words(present)}, {in_words(expected)} expected: "
-                "somebody else has changed them"
+                "somebody else changed them"
             )
         target = replace(present, tcpfin_s=float(seconds))
         # what is in force if the next step does not come back: either

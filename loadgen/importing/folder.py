@@ -145,7 +145,7 @@ def import_folder(paths: list[Path], directory: Path) -> list[str]:
     sources = find_sources(paths)
     polls = list(_polls_of(sources.log)) if sources.log else []
     if sources.log and not polls:
-        raise UsageProblem(f"{sources.log}: no look with a time found in it")
+        raise UsageProblem(f"{sources.log}: no output with a time found in it")
     try:
         log_clock = _joined(sources, polls)
         clock = _clock(sources.meta, polls, log_clock.offset_s)

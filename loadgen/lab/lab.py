@@ -317,7 +317,7 @@ def down(name: str = DEFAULT_NAME) -> bool:
     """
     topology.check_lab_name(name)
     if os.geteuid() != 0:
-        raise UsageProblem("a lab is taken down by root (sudo)")
+        raise UsageProblem("taking a lab down needs root (sudo)")
     with state.lock(name, wait_s=LOCK_WAIT_S):
         return take_down(name)
 

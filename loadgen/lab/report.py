@@ -90,7 +90,7 @@ def find(name: str) -> Lab:
         RunFailed: it is not up, or damaged.
     """
     if os.geteuid() != 0:
-        raise UsageProblem("a lab is root's: try again as root (sudo)")
+        raise UsageProblem("a lab needs root: try again as root (sudo)")
     lab = brought_up(name)
     up = f"`{command_line('up', name)}`"
     if lab is None:

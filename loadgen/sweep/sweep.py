@@ -75,7 +75,7 @@ def check_closes(plan: LoadPlan) -> None:
         UsageProblem: the plan sends datagrams.
     """
     if plan.datagram is not None:
-        raise UsageProblem("--udp does not go with a sweep of tcpfin: a datagram has no FIN")
+        raise UsageProblem("--udp cannot be combined with a sweep of tcpfin: a datagram has no FIN")
 
 
 async def sweep(

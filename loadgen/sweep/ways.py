@@ -63,8 +63,8 @@ def check_is_ours(plan: LoadPlan, directors: Sequence[str]) -> None:
     check_closes(plan)
     if directors:
         raise UsageProblem(
-            "--forwarding makes a lab for each way, because it is the real servers' set-up as much "
-            "as the director's: expected no --director with it"
+            "--forwarding makes a lab for each method, because the real servers' set-up depends on "
+            "it too: it cannot be combined with --director"
         )
     vip = lay_out().vips[0].address
     if plan.target.vip != vip:

@@ -83,7 +83,7 @@ def check(
     if run is None:
         raise click.UsageError("Missing argument 'RUN'.")
     if tolerance and not baseline:
-        raise UsageProblem("--tolerance is of a comparison: expected --baseline RUN with it")
+        raise UsageProblem("--tolerance applies to a comparison: expected --baseline RUN with it")
     checks = read_policy(expected, policy)
     if not checks.expectations and not baseline:
         raise UsageProblem(

@@ -144,5 +144,5 @@ def _timeouts(options: dict[str, Any]) -> Timeouts:
 def _close(options: dict[str, Any]) -> dict[Close, float]:
     close: dict[Close, float] | None = options.pop("close")
     if close and options["protocol"] == "udp":
-        raise click.UsageError("--close is for tcp: udp has no closing kinds")
+        raise click.UsageError("--close cannot be combined with --protocol udp")
     return close or {"client": 1.0}

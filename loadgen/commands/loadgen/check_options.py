@@ -100,7 +100,7 @@ def checks_given(flags: CheckFlags) -> Checks:
 
     expectations = read_policy(flags.expected, flags.policy).expectations
     if flags.junit and not expectations:
-        raise UsageProblem("--junit: nothing to tell; expected --expect or --policy with it")
+        raise UsageProblem("--junit: nothing to report; expected --expect or --policy with it")
     return Checks(
         expectations=expectations,
         limits=tuple(parse_limit(text) for text in flags.abort_on),

@@ -243,13 +243,15 @@ def chosen_fault(lab: Lab | None, options: FailoverFlags, *, allowed: bool) -> F
     if sum(map(bool, (spec, command, options.wait))) != 1:
         raise UsageProblem("expected one of --fault HOST:KIND, --fault-command CMD and --wait")
     if options.wait and (options.exercise or options.repeat > 1):
-        raise UsageProblem("--wait: it comes once, under steady load")
+        raise UsageProblem("--wait cannot be combined with --exercise or --repeat")
     if options.undo_command and not command:
         raise UsageProblem("--undo-command: expected --fault-command with it")
     if options.wait:
         return None
     if not allowed:
-        raise UsageProblem("this changes directors that are no lab's: --allow-changes agrees")
+        raise UsageProblem(
+            "this causes a fault on directors outside a lab: --allow-changes is needed"
+        )
     if command:
         return command_fault(command, options.undo_command)
     if lab is None or spec is None:

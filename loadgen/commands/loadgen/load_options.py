@@ -265,7 +265,7 @@ def _arrivals(options: LoadOptions) -> ClosedModel | OpenModel:
     rate, span_s, requests = options.rate, options.duration, options.requests
     stages = options.stages
     if stages and (rate or span_s):
-        raise UsageProblem("--stage says rate and duration itself: -q and -z do not go with it")
+        raise UsageProblem("--stage sets rate and duration: it cannot be combined with -q or -z")
     if rate:
         span_s = span_s or (requests or _DEFAULT_REQUESTS) / rate
         stages = (Stage(duration_s=span_s, rate_per_s=rate),)
@@ -278,7 +278,9 @@ def _arrivals(options: LoadOptions) -> ClosedModel | OpenModel:
             duration_s=span_s,
         )
     if options.think:
-        raise UsageProblem("--think: a schedule waits for nobody; -q and --stage exclude it")
+        raise UsageProblem(
+            "--think cannot be combined with -q or --stage: an open loop does not wait"
+        )
     return OpenModel(
         stages=stages,
         arrivals=options.arrivals,

@@ -240,7 +240,7 @@ class DirectorClient:
     def _look_of(self, answer: ShellAnswer, text: str, cpu_s: float | None) -> Snapshot:
         split = parse_uptime(text)
         if split is None:
-            raise LinkLost(f"{self.link.spec}: /proc/uptime is not what it should be")
+            raise LinkLost(f"{self.link.spec}: /proc/uptime cannot be parsed")
         uptime_s, rest = split
         rest, read_cpu_s = _without_cpu(rest)
         services, title, entries = rest.partition(_ENTRIES_TITLE)

@@ -139,7 +139,7 @@ def _look(netlink: Netlink, *, with_entries: bool) -> Snapshot:
     asked_ns = time.time_ns()
     split = parse_uptime(_UPTIME.read_text())
     if split is None:
-        raise OSError(f"{_UPTIME}: not what it should be")
+        raise OSError(f"{_UPTIME}: cannot be parsed")
     counted = netlink.services()
     entries, cpu_s = _read_entries() if with_entries else (None, None)
     return Snapshot(

@@ -123,7 +123,7 @@ def _until_known(pid: int) -> Process:
         if process is not None:
             return process
         time.sleep(LOOK_INTERVAL_S)
-    raise RunFailed("the process that is to hold the user's labs has ended")
+    raise RunFailed("the process that holds the namespaces of the user's labs has ended")
 
 
 def _refusal(why: str) -> str:

@@ -114,7 +114,7 @@ def choose(choice: Choice, plan: LoadPlan) -> tuple[EngineName, str]:
             raise UsageProblem(why_not)
         if find_spec(f"loadgen.load.engines.{choice}") is None:
             raise UsageProblem(f"--engine {choice}: not part of this installation")
-        return choice, "as told"
+        return choice, "as given"
     polite = _is_polite(plan)
     order: tuple[EngineName, ...] = ("http", "sockets") if polite else ("sockets", "http")
     first_no = refusal(order[0], plan)

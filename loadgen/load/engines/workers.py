@@ -131,7 +131,7 @@ class Workers:
 
     def _check(self, child: _Worker) -> None:
         if child.fault:
-            raise RunFailed(f"the {self._plan.engine} engine fell over: {child.fault}")
+            raise RunFailed(f"the {self._plan.engine} engine crashed: {child.fault}")
 
     async def _listen(self, child: _Worker) -> None:
         try:

@@ -98,6 +98,6 @@ def entry_ports(plan: LoadPlan, host: HostLimits, table: DirectorTable) -> Prefl
         reused = rest_s < table.lifetime_s
     return PreflightLine(
         what=f"entries on {table.director}",
-        here=f"{here} while entries live {table.lifetime_s:.0f} s",
-        doubt="ports come back while their entries live: port reuse" if reused else None,
+        here=f"{here} while entries last {table.lifetime_s:.0f} s",
+        doubt="ports are reused while their entries still exist" if reused else None,
     )

@@ -144,7 +144,7 @@ def wanted_topology(options: dict[str, Any]) -> Topology | None:
         others = sorted(given - {"file"})
         if others:
             flag = others[0].replace("_", "-").removesuffix("-mb").removesuffix("-s")
-            raise click.UsageError(f"--topology FILE says all of it: leave --{flag} out")
+            raise click.UsageError(f"--topology FILE cannot be combined with --{flag}")
         from loadgen.lab.topology.file import read
 
         return read(file)

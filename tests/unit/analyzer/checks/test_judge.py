@@ -87,7 +87,7 @@ def test_without_requests_their_quantities_are_not_measured(burst: Analysis) -> 
     [
         ("tcpfim=30", "no quantity 'tcpfim'; there are tcp, tcpfin"),
         ("state>99%", "expected state(state [, director])"),
-        ("failed(bal01)=0", "expected failed alone"),
+        ("failed(bal01)=0", "expected only failed"),
         ("state(FINWAIT)=0%", "'FINWAIT' is none of"),
         ("finding(arp-fluks)=0", "'arp-fluks' is none of"),
         ("ended_early(bored)=0", "'bored' is none of"),

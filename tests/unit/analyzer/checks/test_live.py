@@ -35,11 +35,11 @@ def test_a_limit_is_crossed_by_a_known_value_beyond_it(
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("tcpfin>30s", "tcpfin is not known while the run is on; there are failed, failed_share"),
-        ("connect_p99>50ms", "connect_p99 is not known while the run is on"),
+        ("tcpfin>30s", "tcpfin is not known during the run; there are failed, failed_share"),
+        ("connect_p99>50ms", "connect_p99 is not known during the run"),
         ("failed=0", "expected > or >=, such as failed>10"),
         ("failed<3", "expected > or >="),
-        ("inactive_peak(bal01)>9", "expected inactive_peak alone"),
+        ("inactive_peak(bal01)>9", "expected only inactive_peak"),
         ("speed>9", "no quantity 'speed'"),
         ("failed>5ms", "failed takes a plain number"),
         ("failed>", "not understood at character"),

@@ -264,7 +264,7 @@ def test_a_sweep_stops_when_somebody_else_sets_a_value_and_leaves_it() -> None:
             director.present = replace(director.present, tcpfin_s=45)
             await change.set_tcpfin(30)
 
-    with pytest.raises(RunFailed, match="somebody else has changed them"):
+    with pytest.raises(RunFailed, match="somebody else changed them"):
         asyncio.run(sweep())
     assert director.present.tcpfin_s == 45
     assert not journal.are_any()

@@ -454,5 +454,5 @@ def test_a_log_without_any_time_is_refused_in_one_line(tmp_path: Path, content: 
     code, err = called([tmp_path / "polls.log"], tmp_path / "run")
     assert code == 2
     (line,) = err.splitlines()
-    assert line == f"analyzer: {tmp_path / 'polls.log'}: no look with a time found in it"
+    assert line == f"analyzer: {tmp_path / 'polls.log'}: no output with a time found in it"
     assert not (tmp_path / "run").exists()

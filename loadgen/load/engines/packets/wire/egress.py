@@ -66,8 +66,7 @@ def check_egress(plan: LoadPlan) -> None:
     """
     if not plan.sources:
         raise UsageProblem(
-            "--engine packets sends from addresses of its own: name some that no host has "
-            "(--local-ips)"
+            "--engine packets sends from unused addresses: name some that no host has (--local-ips)"
         )
     size = max(len(request_bytes(plan, server_closes=closes)) for closes in (False, True))
     most = version_of(plan.target.vip).mss
@@ -94,8 +93,8 @@ def _check_pool(plan: LoadPlan, egress: Egress) -> None:
             raise UsageProblem(f"--local-ips: no host can have {address}")
         if address in ours:
             raise UsageProblem(
-                f"--local-ips: {address} is taken; expected addresses that no host has, for the "
-                "kernel would answer for its own"
+                f"--local-ips: {address} is taken; expected addresses that no host has, "
+                "because the kernel would answer for its own"
             )
 
 
@@ -108,7 +107,7 @@ def _check_forwarding(vip: str, interface: str) -> None:
     where = f"net/ipv{number}/conf/{interface if number == 4 else 'all'}/forwarding"
     if Path("/proc/sys", where).read_text().strip() != "0":
         raise UsageProblem(
-            f"--engine packets: this host would forward what comes for it through {interface} "
+            f"--engine packets: this host would forward packets that arrive on {interface} "
             f"(sysctl {where.replace('/', '.')}=0)"
         )
 

@@ -64,7 +64,7 @@ def fault_of(monkeypatch: pytest.MonkeyPatch) -> Faults:
 def test_directors_that_are_no_labs_own_are_changed_only_with_consent(
     lab: Lab | None, fault_of: Faults
 ) -> None:
-    with pytest.raises(UsageProblem, match="--allow-changes agrees"):
+    with pytest.raises(UsageProblem, match="--allow-changes is needed"):
         fault_of(lab, *COMMAND, *NO_LABS_OWN)
     assert fault_of(lab, *COMMAND, *NO_LABS_OWN, "--allow-changes") is not None
 

@@ -83,7 +83,7 @@ def test_values_that_are_none_are_one_line(run: Run, value: str) -> None:
     [
         (["--forwarding", "dr,bridge"], "expected some of dr, nat, tun, each once"),
         (["--forwarding", "dr,dr"], "expected some of dr, nat, tun, each once"),
-        (["--forwarding", "nat", "--director", "local"], "expected no --director with it"),
+        (["--forwarding", "nat", "--director", "local"], "cannot be combined with --director"),
         (["--forwarding", "nat", "--lab", "no such name"], "a lab's name is"),
         (["--forwarding", "nat", "--udp"], "a datagram has no FIN"),
         (["--forwarding", "nat", "--vip", "192.0.2.1"], "expected --vip 192.168.10.2"),

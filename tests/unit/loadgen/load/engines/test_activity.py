@@ -106,7 +106,7 @@ def test_a_worker_that_dies_is_a_failed_run_that_names_it() -> None:
             await workers.start()
             await server.asked.wait()
             os.kill(workers.process_ids()[0], signal.SIGKILL)
-            with pytest.raises(RunFailed, match="http engine fell over: its process ended"):
+            with pytest.raises(RunFailed, match="http engine crashed: its process ended"):
                 await workers.sent()
             await workers.stop()
 

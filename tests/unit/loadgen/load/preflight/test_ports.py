@@ -41,9 +41,9 @@ def test_a_rate_above_what_the_ports_hold_is_a_doubt_if_it_lasts() -> None:
 
 def test_ports_that_come_back_while_their_entries_live_are_a_doubt() -> None:
     here, doubt = lines(plan(**at_rate(300)))["entries on bal01"]
-    assert here.startswith("ports may come back from 230/s on while entries live 122 s")
+    assert here.startswith("ports may come back from 230/s on while entries last 122 s")
     assert doubt is not None
-    assert "port reuse" in doubt
+    assert "reused" in doubt
     assert lines(plan(**at_rate(200)))["entries on bal01"][1] is None
 
 
@@ -94,8 +94,8 @@ def test_entries_meet_all_ports_of_the_pool_and_those_that_come_back_when_they_h
     many = plan(10**6, engine="packets", sources=POOL)
     here, doubt = lines(many)["entries on bal01"]
     assert here.startswith("ports may come back from 1,053/s on")
-    assert "port reuse" in str(doubt)
+    assert "reused" in str(doubt)
     for rested_s, reused in ((5, True), (130, False)):
         here, doubt = lines(replace(many, port_reuse_s=rested_s))["entries on bal01"]
-        assert here == f"ports come back after {rested_s} s while entries live 122 s"
+        assert here == f"ports come back after {rested_s} s while entries last 122 s"
         assert (doubt is not None) is reused

@@ -237,7 +237,7 @@ def through(version: int) -> Target:
 @pytest.mark.parametrize(
     ("version", "sources", "said"),
     [
-        (4, (), "addresses of its own"),
+        (4, (), "sends from unused addresses"),
         (4, ("224.0.0.9",), "no host can have 224.0.0.9"),
         (6, ("ff02::1",), "no host can have ff02::1"),
         (4, (HOST_IP,), "taken"),
