@@ -23,7 +23,7 @@ def compare(*words: object) -> CompletedProcess[str]:
 
 
 def test_it_is_a_command_of_the_script(tmp_path: Path) -> None:
-    words = [SCRIPT, "compare", WHOLE, tmp_path]
+    words: list[str | Path] = [SCRIPT, "compare", WHOLE, tmp_path]
     shown = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
     assert (shown.returncode, shown.stdout) == (2, "")
     assert "run.json" in shown.stderr

@@ -54,7 +54,7 @@ def test_tables_as_parquet_keep_their_types(recording: Path, tmp_path: Path) -> 
 
 
 def test_without_a_browser_the_summary_says_so_in_one_line(recording: Path) -> None:
-    words = [SCRIPT, "report", recording, "--format", "md"]
+    words: list[str | Path] = [SCRIPT, "report", recording, "--format", "md"]
     environment = os.environ | {"PATH": "/nowhere"}
     shown = subprocess.run(words, capture_output=True, text=True, timeout=90, env=environment)
     assert shown.returncode == 0, shown.stderr
