@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING, NamedTuple
+import ssl
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
+import httptools
+
+from analyzer.client import failure_texts as texts
 from analyzer.client.failures import KINDS, FailureKind, kind_of_status
 
 if TYPE_CHECKING:
@@ -62,7 +66,7 @@ class Failure(NamedTuple):
 
     Attributes:
         kind: one of a fixed list.
-        text: in a few words, which never quote what came over the wire.
+        text: one of ``analyzer.client.failure_texts``, which never quote what came over the wire.
     """
 
     kind: FailureKind
@@ -76,18 +80,20 @@ class Failure(NamedTuple):
 KIND_NUMBER: Mapping[FailureKind, int] = {kind: number for number, kind in enumerate(KINDS)}
 
 TIMED_OUT: Mapping[str, Failure] = {
-    "connect": Failure("timeout", "timeout: no connection"),
-    "tls": Failure("tls", "timeout: no TLS"),
-    "answer": Failure("timeout", "timeout: no answer"),
-    "close": Failure("timeout", "timeout: the server did not close"),
+    stage: Failure("tls" if stage == "tls" else "timeout", text)
+    for stage, text in texts.TIMEOUTS.items()
 }
-INTERRUPTED = Failure("interrupted", "interrupted")
-REFUSED = Failure("refused", "connection refused")
-RESET = Failure("reset", "connection reset by peer")
-SHORT_ANSWER = Failure("short-answer", "closed by the server before its answer was whole")
-TOO_MANY_REDIRECTS = Failure("too-many-redirects", "too many redirects")
-BAD_REDIRECT = Failure("bad-redirect", "a redirect to something that is no URL")
-REQUEST_TOO_LONG = Failure("local", "the request did not fit into the socket's buffer")
+INTERRUPTED = Failure("interrupted", texts.INTERRUPTED)
+REFUSED = Failure("refused", texts.REFUSED)
+RESET = Failure("reset", texts.RESET)
+SHORT_ANSWER = Failure("short-answer", texts.SHORT_ANSWER)
+TOO_MANY_REDIRECTS = Failure("too-many-redirects", texts.TOO_MANY_REDIRECTS)
+BAD_REDIRECT = Failure("bad-redirect", texts.BAD_REDIRECT)
+REQUEST_TOO_LONG = Failure("local", texts.REQUEST_TOO_LONG)
+UNREADABLE = Failure("unreadable", texts.UNREADABLE)
+SWITCHED = Failure("not-http", f"{texts.NOT_HTTP}{texts.SWITCHED}")
+BAD_CHUNKS = Failure("not-http", f"{texts.NOT_HTTP}{texts.BAD_CHUNKS}")
+UNKNOWN = Failure("other", texts.OTHER)
 
 KINDS_BY_ERRNO: Mapping[int, FailureKind] = {
     errno.ECONNREFUSED: "refused",
@@ -124,8 +130,18 @@ _BY_CLASS = (
 def reason(error: OSError) -> Failure:
     """An error of the kernel's in a few words, without what differs from socket to socket."""
     number = error.errno or next((n for cls, n in _BY_CLASS if isinstance(error, cls)), 0)
-    text = (os.strerror(number) if number else type(error).__name__).lower()
+    text = os.strerror(number).lower() if number in errno.errorcode else texts.NOT_NUMBERED
     return Failure(KINDS_BY_ERRNO.get(number, "other"), text)
+
+
+def not_secured(error: OSError) -> Failure:
+    """No TLS: a certificate refused, an alert, a connection that broke in the handshake."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        why = texts.certificate_complaint(error.verify_code)
+        return Failure("tls", f"{texts.CERTIFICATE}{why}")
+    if isinstance(error, ssl.SSLError):
+        return Failure("tls", f"{texts.TLS}{texts.tls_complaint(error.reason)}")
+    return Failure("tls", f"{texts.TLS}{reason(error).text}")
 
 
 def status_failure(status: int) -> Failure:
@@ -133,6 +149,16 @@ def status_failure(status: int) -> Failure:
     return Failure(kind_of_status(status), f"HTTP {status}")
 
 
-def not_http(why: str) -> Failure:
-    """An answer that cannot be read; ``why`` is a parser's own phrase, no byte of the answer."""
-    return Failure("not-http", f"no HTTP/1.1: {why}")
+def not_http(message: str) -> Failure:
+    """An answer that cannot be read; of the parser's message only its own words are kept."""
+    return Failure("not-http", f"{texts.NOT_HTTP}{texts.http_complaint(message)}")
+
+
+def parser_failure(error: httptools.HttpParserError | httptools.HttpParserUpgrade) -> Failure:
+    """What httptools raises."""
+    return SWITCHED if isinstance(error, httptools.HttpParserUpgrade) else not_http(str(error))
+
+
+def too_long(what: Literal["head", "line"], most_bytes: int) -> Failure:
+    """An answer with more before its body than is read."""
+    return Failure("not-http", f"{texts.NOT_HTTP}a {what} of more than {most_bytes} bytes")

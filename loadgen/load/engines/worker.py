@@ -15,8 +15,10 @@ import resource
 import struct
 import sys
 import threading
+import traceback
 from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loadgen.load.engines.rows import RowBuffer, Texts
@@ -70,8 +72,8 @@ class PipeOutlet:
         self._send(READY, b"")
 
     def fault(self, error: Exception) -> None:
-        """The engine crashed."""
-        self._send(FAULT, f"{type(error).__name__}: {error}".encode())
+        """The engine crashed: with what, and where; its message may quote what a server sent."""
+        self._send(FAULT, _place_of(error).encode())
 
     def done(self) -> None:
         """Nothing more comes from here."""
@@ -115,6 +117,13 @@ def main() -> None:
     except Exception as error:  # whatever it is, the run goes on and names it
         outlet.fault(error)
     outlet.done()
+
+
+def _place_of(error: Exception) -> str:
+    """``ValueError in answers.py, line 142``."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" in {Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}{where}"
 
 
 def _await_stop(handle: int, outlet: PipeOutlet) -> None:

@@ -8,7 +8,6 @@ server has closed the first. Here every connection is a row.
 from __future__ import annotations
 
 import asyncio
-import re
 import socket
 import ssl
 import time
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import ClientError, ClientPayloadError, EofStream, ServerDisconnectedError
 from aiohttp.client_proto import ResponseHandler
-from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.http_exceptions import HttpProcessingError, LineTooLong, TransferEncodingError
 
 from loadgen.load.engines.closing import CLOSER_NUMBER
 from loadgen.load.engines.http.redirects import location_of
@@ -26,13 +25,17 @@ from loadgen.load.engines.http.transport import Edges, PlainTransport
 from loadgen.load.engines.opening import bind, family_of
 from loadgen.load.engines.rows import NONE
 from loadgen.load.engines.wording import (
+    BAD_CHUNKS,
     SHORT_ANSWER,
     TIMED_OUT,
+    UNKNOWN,
     Failure,
     not_http,
+    not_secured,
     reason,
     request_bytes,
     status_failure,
+    too_long,
 )
 
 if TYPE_CHECKING:
@@ -220,25 +223,25 @@ def reason_of(error: Exception, attempt: Attempt) -> Failure:
     """Why an attempt failed, in the words that all engines use; nothing of the wire is quoted."""
     if isinstance(error, TimeoutError):
         return TIMED_OUT[_stage(attempt)]
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return Failure("tls", f"certificate: {error.verify_message}")
-    if isinstance(error, ssl.SSLError):
-        return Failure("tls", f"TLS: {(error.reason or 'failed').replace('_', ' ').lower()}")
     if isinstance(error, ServerDisconnectedError | ClientPayloadError | EofStream):
         return SHORT_ANSWER
     if isinstance(error, HttpProcessingError):
-        return not_http(_QUOTED.split(error.message, 1)[0].strip() or "not readable")
+        return _not_read(error)
     if isinstance(error, OSError):
-        failure = reason(error)
-        return Failure("tls", f"TLS: {failure.text}") if attempt.securing else failure
-    return Failure("other", type(error).__name__)
+        secured = not attempt.securing and not isinstance(error, ssl.SSLError)
+        return reason(error) if secured else not_secured(error)
+    return UNKNOWN
+
+
+def _not_read(error: HttpProcessingError) -> Failure:
+    """Aiohttp's messages quote the answer: the kind of the error and its numbers tell enough."""
+    if isinstance(error, LineTooLong):
+        limit = error.args[1]
+        return too_long("line", limit) if isinstance(limit, int) else not_http("")
+    return BAD_CHUNKS if isinstance(error, TransferEncodingError) else not_http(error.message)
 
 
 def _stage(attempt: Attempt) -> str:
     if attempt.connected != NONE:
         return "answer"
     return "tls" if attempt.securing else "connect"
-
-
-_QUOTED = re.compile(r"[:\n]|\bb?['\"]")
-"""Where a parser's message begins to quote what it read."""

@@ -20,6 +20,10 @@ _INTERIM = re.compile(rb"\A(?:HTTP/1\.[01] 1\d\d[^\n]*\r?\n(?:[^\r\n][^\n]*\n)*\
 """Answers in the 100s, which go before the one that counts."""
 
 
+class HeadTooLong(Exception):
+    """An answer has more than ``MOST_HEAD_BYTES`` before its body."""
+
+
 class Exchange:
     """A connection while it is open. It is the protocol object of its own httptools parser.
 
@@ -74,7 +78,8 @@ class Exchange:
         """Bytes of the answer.
 
         Raises:
-            httptools.HttpParserError: they are no HTTP/1.1, or too much of it.
+            httptools.HttpParserError: they are no HTTP/1.1.
+            HeadTooLong: they are too much of it.
         """
         self._parser.feed_data(data)
         if self._head is not None and not self.complete:
@@ -93,7 +98,7 @@ class Exchange:
             self._sized = _LENGTH.search(head) is not None
             self._head = None
         elif len(self._head) > MOST_HEAD_BYTES:
-            raise httptools.HttpParserError(f"a head of more than {MOST_HEAD_BYTES} bytes")
+            raise HeadTooLong
 
     def end_of_stream(self) -> None:
         """The server's FIN: it ends an answer that came without a length."""

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import httptools
 
 from loadgen.load.engines.rows import NONE
-from loadgen.load.engines.wording import SHORT_ANSWER, not_http, reason
+from loadgen.load.engines.sockets.exchange import MOST_HEAD_BYTES, HeadTooLong
+from loadgen.load.engines.wording import SHORT_ANSWER, parser_failure, reason, too_long
 
 if TYPE_CHECKING:
     from loadgen.load.engines.sockets.ending import Ending
@@ -76,7 +77,10 @@ class Reading:
             else:
                 exchange.end_of_stream()
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            self._ending.fail(exchange, not_http(str(error)))
+            self._ending.fail(exchange, parser_failure(error))
+            return False
+        except HeadTooLong:
+            self._ending.fail(exchange, too_long("head", MOST_HEAD_BYTES))
             return False
         if exchange.complete:
             return self._answered(exchange)

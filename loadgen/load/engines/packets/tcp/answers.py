@@ -12,14 +12,10 @@ from typing import Any, NamedTuple
 import httptools
 
 from loadgen.load.engines.rows import NONE
-from loadgen.load.engines.wording import Failure, not_http
+from loadgen.load.engines.wording import UNREADABLE, Failure, parser_failure, too_long
 
 _MOST_KNOWN = 4096
 _MOST_HEAD_BYTES = 256 * 1024
-_TRUNCATED = Failure(
-    "unreadable",
-    "an answer that only reading it to its end delimits, in frames longer than we keep",
-)
 
 
 class ResponseFraming(NamedTuple):
@@ -107,11 +103,11 @@ class _Reader:
     def take(self, data: bytes, size: int) -> ResponseFraming:
         """A segment; what is known of the answer by now."""
         if self._delimited_by_reading and len(data) < size:
-            return ResponseFraming(fault=_TRUNCATED)
+            return ResponseFraming(fault=UNREADABLE)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            return ResponseFraming(fault=not_http(str(error)))
+            return ResponseFraming(fault=parser_failure(error))
         self._taken += len(data)
         return self._known(len(data) < size)
 
@@ -129,11 +125,9 @@ class _Reader:
             return ResponseFraming(self._status, head, self._taken)
         if self._status == NONE or self._chunked:
             if truncated:
-                return ResponseFraming(fault=_TRUNCATED)
+                return ResponseFraming(fault=UNREADABLE)
             if self._status == NONE and self._taken > _MOST_HEAD_BYTES:
-                return ResponseFraming(
-                    fault=not_http(f"a head of more than {_MOST_HEAD_BYTES} bytes")
-                )
+                return ResponseFraming(fault=too_long("head", _MOST_HEAD_BYTES))
             return ResponseFraming(self._status, head, later=True)
         ends = NONE if self._length is None else head + self._length
         return ResponseFraming(self._status, head, ends)
