@@ -1,8 +1,10 @@
 """Rewriting of frames: cut to their headers, with other addresses in them.
 
 Known headers are kept, with correct checksums: Ethernet, VLAN, Linux cooked and raw links; IPv4,
-IPv6, TCP, UDP, ARP, VRRP. A frame is cut before anything else. TCP and UDP checksums are adjusted
-only by the change of the addresses (RFC 1624), so that a right or wrong one remains so.
+IPv6, TCP, UDP, ARP, VRRP. A frame is cut before anything else. The analysis reads no options of IP
+and TCP, so none is kept: they may hold addresses (TOA, MPTCP), cookies and, where a header says
+that it is longer than it is, payload. Their length stays. TCP and UDP checksums are adjusted only
+by what was changed (RFC 1624), so that a right or wrong one remains so.
 """
 
 from __future__ import annotations
@@ -16,11 +18,22 @@ if TYPE_CHECKING:
 
 _ETHERNET, _COOKED, _COOKED2, _NULL, _LOOP = 1, 113, 276, 0, 108
 _RAW = (12, 14, 101, 228, 229)
-_VLAN_TAGS = (0x8100, 0x88A8)
+_LINKS = {  # bytes of header, where the ethertype is, where MACs are
+    _ETHERNET: (14, 12, (0, 6)),
+    _COOKED: (16, 14, ()),
+    _COOKED2: (20, 0, ()),
+}
+_COOKED_ADDRESS = {_COOKED: (2, 6), _COOKED2: (8, 12)}  # where its hardware type and address are
+_ADDRESS_BYTES = 8
+_HAVE_MACS = (1, 772, 801, 802, 803)  # ARPHRD_…: Ethernet, loopback, IEEE 802.11
+_VLAN_TAGS = (0x8100, 0x88A8, 0x9100)
 _IPV4, _IPV6, _ARP = 0x0800, 0x86DD, 0x0806
 _TCP, _UDP, _ICMP, _ICMPV6, _VRRP = 6, 17, 1, 58, 112
 _EXTENSIONS = (0, 43, 60, 135)
-_FRAGMENT = 44
+_FRAGMENT, _AUTHENTICATION = 44, 51
+_MOST_EXTENSIONS = 8
+_TCP_HEADER, _UDP_HEADER = 20, 8
+_NO_OPERATION = b"\x01"
 _CHECKSUM_AT = {_TCP: 16, _UDP: 6}
 _ICMP_HEADER = 4
 _VRRP_PASSWORD = 8
@@ -46,13 +59,28 @@ class FrameAnonymiser:
             at = 0 if kind in _RAW else 4
             version = frame[at] >> 4 if len(frame) > at else 0
             return {4: _IPV4, 6: _IPV6}.get(version, 0), at
-        sizes = {_ETHERNET: (14, 12, (0, 6)), _COOKED: (16, 14, (6,)), _COOKED2: (20, 0, (12,))}
-        size, type_at, macs = sizes.get(kind, (0, 0, ()))
+        size, type_at, macs = _LINKS.get(kind, (0, 0, ()))
         if not size or len(frame) < size:
             return 0, 0
         for mac_at in macs:
             self._mac(frame, mac_at)
+        if kind in _COOKED_ADDRESS:
+            self._cooked_address(frame, *_COOKED_ADDRESS[kind])
         return _past_tags(frame, int.from_bytes(frame[type_at : type_at + 2]), size)
+
+    def _cooked_address(self, frame: bytearray, type_at: int, at: int) -> None:
+        """The sender's, of 8 bytes: a MAC, or of a tunnel an IP address, or what else a link has.
+
+        What has no known form is replaced whole, by what a reader takes for a MAC.
+        """
+        whole = slice(at, at + _ADDRESS_BYTES)
+        has_mac = int.from_bytes(frame[type_at : type_at + 2]) in _HAVE_MACS
+        if has_mac and not any(frame[at + 6 : at + _ADDRESS_BYTES]):
+            self._mac(frame, at)
+        elif any(frame[whole]):
+            frame[whole] = (
+                self._substitution.link_address(bytes(frame[whole])).to_bytes(6) + b"\0\0"
+            )
 
     def _mac(self, frame: bytearray, at: int) -> None:
         mac = int.from_bytes(frame[at : at + 6])
@@ -73,38 +101,33 @@ class FrameAnonymiser:
         return at + 28
 
     def _ipv4(self, frame: bytearray, at: int) -> int:
-        header = (frame[at] & 0x0F) * 4 if len(frame) > at else 0
-        if header < 20 or len(frame) < at + header:
+        if len(frame) < at + 20:
             return at
+        if not 0x45 <= frame[at] <= 0x4F:
+            return _blanked(frame, at + 1, at + 20)
+        header = (frame[at] & 0x0F) * 4
+        options = at + 20, min(at + header, len(frame))
         before = bytes(frame[at + 12 : at + 20])
         self._address(frame, at + 12, 4)
         self._address(frame, at + 16, 4)
-        frame[at + 20 : at + header] = bytes(header - 20)  # options may hold addresses
+        _blanked(frame, *options)
         frame[at + 10 : at + 12] = bytes(2)
-        frame[at + 10 : at + 12] = _checksum(frame[at : at + header])
+        frame[at + 10 : at + 12] = _checksum(frame[at : options[1]])
         is_later = int.from_bytes(frame[at + 6 : at + 8]) & 0x1FFF
         ends = before, bytes(frame[at + 12 : at + 20])
-        return at + header if is_later else self._transport(frame, frame[at + 9], at + header, ends)
+        return options[1] if is_later else self._transport(frame, frame[at + 9], options[1], ends)
 
     def _ipv6(self, frame: bytearray, at: int) -> int:
         if len(frame) < at + 40:
             return at
+        if frame[at] >> 4 != 6:
+            return _blanked(frame, at + 1, at + 40)
         before = bytes(frame[at + 8 : at + 40])
         self._address(frame, at + 8, 16)
         self._address(frame, at + 24, 16)
         ends = before, bytes(frame[at + 8 : at + 40])
-        protocol, at = frame[at + 6], at + 40
-        while protocol in (*_EXTENSIONS, _FRAGMENT) and len(frame) >= at + 8:
-            size = 8 if protocol == _FRAGMENT else (frame[at + 1] + 1) * 8
-            is_later = protocol == _FRAGMENT and int.from_bytes(frame[at + 2 : at + 4]) >> 3
-            if len(frame) < at + size:
-                return at
-            if protocol != _FRAGMENT:
-                frame[at + 2 : at + size] = bytes(size - 2)
-            protocol, at = frame[at], at + size
-            if is_later:
-                return at
-        return self._transport(frame, protocol, at, ends)
+        protocol, at, is_later = _past_extensions(frame, frame[at + 6], at + 40)
+        return at if is_later else self._transport(frame, protocol, at, ends)
 
     def _transport(
         self, frame: bytearray, protocol: int, at: int, ends: tuple[bytes, bytes]
@@ -115,12 +138,17 @@ class FrameAnonymiser:
             return min(at + _ICMP_HEADER, len(frame))
         if protocol not in _CHECKSUM_AT or len(frame) < at + 8:
             return at
+        end = at + _UDP_HEADER if protocol == _UDP else _tcp_end(frame, at)
+        options = slice(at + _TCP_HEADER, end)
+        before, now = ends[0] + frame[options], ends[1] + _NO_OPERATION * len(frame[options])
+        frame[options] = now[len(ends[1]) :]
         where = at + _CHECKSUM_AT[protocol]
         if len(frame) >= where + 2:
             checksum = slice(where, where + 2)
-            frame[checksum] = _adjusted(bytes(frame[checksum]), *ends, is_udp=protocol == _UDP)
-        size = 8 if protocol == _UDP or len(frame) < at + 13 else (frame[at + 12] >> 4) * 4
-        return min(at + max(size, 8), len(frame))
+            frame[checksum] = _adjusted(
+                bytes(frame[checksum]), before, now, is_udp=protocol == _UDP
+            )
+        return end
 
     def _vrrp(self, frame: bytearray, at: int, ends: bytes) -> int:
         """RFC 3768 and 5798: the virtual addresses; a password of version 2 is blanked."""
@@ -141,6 +169,37 @@ class FrameAnonymiser:
         pseudo = ends + struct.pack("!II", end - at, _VRRP) if is_v3 else b""
         frame[at + 6 : at + 8] = _checksum(pseudo + frame[at:end])
         return end
+
+
+def _blanked(frame: bytearray, begin: int, end: int) -> int:
+    """Zeros from ``begin`` on; where they end."""
+    frame[begin:end] = bytes(end - begin)
+    return end
+
+
+def _tcp_end(frame: bytearray, at: int) -> int:
+    """Where a TCP header ends, by its data offset; one that is too small is as good as none."""
+    if len(frame) < at + _TCP_HEADER:
+        return min(at + 8, len(frame))  # ports and sequence number, as ICMP quotes them
+    return min(at + max((frame[at + 12] >> 4) * 4, _TCP_HEADER), len(frame))
+
+
+def _past_extensions(frame: bytearray, protocol: int, at: int) -> tuple[int, int, bool]:
+    """Blank IPv6's extension headers; the protocol behind them, where, if a later fragment's."""
+    for _ in range(_MOST_EXTENSIONS):
+        if protocol not in (*_EXTENSIONS, _FRAGMENT, _AUTHENTICATION) or len(frame) < at + 8:
+            break
+        words = frame[at + 1]
+        size = (words + 2) * 4 if protocol == _AUTHENTICATION else (words + 1) * 8
+        if protocol == _FRAGMENT:
+            size, is_later = 8, int.from_bytes(frame[at + 2 : at + 4]) >> 3 > 0
+        else:
+            is_later = False
+            _blanked(frame, at + 2, min(at + size, len(frame)))
+        protocol, at = frame[at], min(at + size, len(frame))
+        if is_later:
+            return protocol, at, True
+    return protocol, at, False
 
 
 def _past_tags(frame: bytearray, ethertype: int, at: int) -> tuple[int, int]:

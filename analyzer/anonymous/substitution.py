@@ -34,6 +34,10 @@ _SOLICITED_NODE = int(IPv6Address("ff02::1:ff00:0")) >> 24
 _LOCAL_UNICAST = 0x02 << 40
 _MAC_KINDS = 0xFC << 40 | (1 << 40) - 1
 _VRRP_MACS = (0x00005E0001, 0x00005E0002)
+_BROADCAST = (1 << 48) - 1
+_GROUPS = (0x01005E, 0x0180C2, 0x01000C, 0x011B19)  # IPv4 multicast, IEEE 802.1, CDP, PTP
+_HOLDS_PREFIX = 0x6
+"""Flags R and P of an IPv6 group: it has somebody's prefix in it (RFC 3306, RFC 3956)."""
 
 
 class Substitution:
@@ -63,6 +67,8 @@ class Substitution:
             return IPv4Address(self._walk(number, 4))
         if number >> 24 == _SOLICITED_NODE:  # which holds the end of a host's address
             return IPv6Address(_SOLICITED_NODE << 24 | self._digest(number.to_bytes(16), 3))
+        if number >> 120 == 0xFF and number >> 116 & _HOLDS_PREFIX:
+            return IPv6Address(number >> 112 << 112 | self._digest(number.to_bytes(16), 14))
         return IPv6Address(self._walk(number, 6))
 
     def _walk(self, number: int, version: int) -> int:
@@ -73,12 +79,17 @@ class Substitution:
         return number
 
     def _mac(self, mac: int) -> int:
-        """A MAC's replacement, locally administered; groups, VRRP's and zero stay."""
+        """A MAC's replacement, locally administered; known groups, VRRP's and zero stay."""
         if mac >> 32 == 0x3333 and mac & 0xFF000000 == 0xFF000000:
             return mac >> 24 << 24 | self._digest(mac.to_bytes(6), 3)
-        if mac == 0 or mac >> 40 & 1 or mac >> 8 in _VRRP_MACS:
+        if mac in (0, _BROADCAST) or mac >> 8 in _VRRP_MACS or _is_known_group(mac):
             return mac
-        return (self._digest(mac.to_bytes(6), 6) & _MAC_KINDS) | _LOCAL_UNICAST
+        group = mac & 1 << 40  # a cluster's of Windows NLB holds its IPv4 address
+        return (self._digest(mac.to_bytes(6), 6) & _MAC_KINDS) | _LOCAL_UNICAST | group
+
+    def link_address(self, address: bytes) -> int:
+        """Of a link without MACs, such as a tunnel's IPv4 address: a locally administered MAC."""
+        return (self._digest(address, 6) & _MAC_KINDS) | _LOCAL_UNICAST
 
     def name(self, name: str) -> str:
         """A host's replacement, ``host-`` and six hexadecimal digits; roles stay."""
@@ -118,6 +129,11 @@ def _has_meaning(number: int, version: int) -> bool:
     if version == 4:
         return number >> 24 in (0, 127) or number >> 24 >= 224
     return number in (0, 1) or number >> 120 == 0xFF
+
+
+def _is_known_group(mac: int) -> bool:
+    """Whether a MAC is of a group that a protocol has, and so nobody's own."""
+    return mac >> 24 in _GROUPS or mac >> 32 == 0x3333
 
 
 def _mac_text(mac: int) -> str:
