@@ -36,7 +36,7 @@ def anonymise(recording: Recording, output: Path, key: bytes) -> None:
     writer = RecordingWriter(output, manifest.anonymous_manifest(recording.manifest, substitution))
     for name in TABLES:
         for part in recording.parts(name):
-            writer.extend_columns(name, tables.anonymous_table(part, substitution))
+            writer.extend_columns(name, tables.anonymous_table(name, part, substitution))
     writer.flush()
     anonymiser = FrameAnonymiser(substitution)
     for name, content in recording.captures().items():

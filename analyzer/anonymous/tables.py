@@ -1,25 +1,84 @@
-"""A recording's tables without names and addresses."""
+"""A recording's tables without names, addresses and free text.
+
+Every column of text has a rule of its own; numbers and instants stay.
+"""
 
 from __future__ import annotations
 
-from ipaddress import ip_address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from analyzer.anonymous import texts
+from analyzer.anonymous.vocabulary import EVENTS, words
+from analyzer.client.failure_texts import known_text
+from analyzer.client.failures import KINDS, kind_of_text
+from analyzer.forecast.closings import CLOSES
+from analyzer.ipvs.states import State
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from analyzer.anonymous.substitution import Substitution
 
-WORDS = frozenset(
-    {"protocol", "state", "change", "forwarding", "kind", "what", "origin", "scheduler"}
-    | {"close", "closer", "failure"}
-)
-"""Columns of technical words, which identify nobody."""
-
 HOSTS = frozenset({"director", "host"})
+METHODS = frozenset(words("GET HEAD POST PUT DELETE OPTIONS PATCH TRACE datagram"))
+PROTOCOLS = texts.one_of(words("TCP UDP SCTP FWM"))
+
+FREE = frozenset({"command", "link-lost", "sockets-lost", "sockets-unreadable", "capture-stopped"})
+"""Kinds of events whose detail others wrote: a link, tcpdump, whoever typed a command."""
+
+_ANYWHERE: Mapping[str, texts.Rule] = {
+    "director": texts.name,
+    "host": texts.name,
+    "vip": texts.address,
+    "real_server": texts.address,
+    "client_ip": texts.address,
+    "source_ip": texts.address,
+    "protocol": PROTOCOLS,
+}
+RULES: Mapping[str, Mapping[str, texts.Rule]] = {
+    "requests": {
+        "kind": texts.one_of(METHODS),
+        "error": lambda text, _: known_text(text),
+        "failure": texts.one_of(KINDS),
+        "closer": texts.one_of(words("client server reset none")),
+        "close": texts.one_of(CLOSES),
+    },
+    "services": {
+        "scheduler": texts.one_of(words("rr wrr lc wlc lblc lblcr dh sh sed nq fo ovf mh twos")),
+        "forwarding": texts.one_of(words("dr nat tun local bypass")),
+    },
+    "entries": {
+        "change": texts.one_of(["appeared", "state", "gone"]),
+        "state": texts.one_of({state.name for state in State}),
+        "origin": texts.one_of(("LOCAL", "SYNC")),
+    },
+    "polls": {"what": texts.one_of(["services", "entries", "resizing"])},
+    "sockets": {
+        "state": texts.one_of(
+            words(
+                "ESTABLISHED SYN_SENT SYN_RECV FIN_WAIT1 FIN_WAIT2 TIME_WAIT CLOSE "
+                "CLOSE_WAIT LAST_ACK LISTEN CLOSING NEW_SYN_RECV FIN_WAIT_1 FIN_WAIT_2 "
+                "CLOSED"
+            )
+        )
+    },
+    "datagrams": {},
+    "links": {},
+    "events": {"kind": texts.one_of(EVENTS), "detail": texts.sentence},
+    "in_flight": {
+        "kind": texts.one_of(["download", "dialogue", "idle"]),
+        "change": texts.one_of(words("opened progress reset closed")),
+    },
+}
+"""Of each table's own columns of text; ``rule_of`` knows those that several have."""
+
+
+def rule_of(table: str, column: str) -> texts.Rule:
+    """How a column of text is rewritten; KeyError if nobody has decided."""
+    return RULES[table].get(column) or _ANYWHERE[column]
 
 
 def names_in(tables: Iterable[pa.Table]) -> Iterator[str]:
@@ -27,31 +86,44 @@ def names_in(tables: Iterable[pa.Table]) -> Iterator[str]:
     for table in tables:
         for column in HOSTS & set(table.column_names):
             for name in pc.unique(table[column]).to_pylist():
-                if name and not is_address(name):
+                if name and not texts.is_address(name):
                     yield name
 
 
-def is_address(text: str) -> bool:
-    """Whether a text is an address and nothing else."""
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
-def anonymous_table(table: pa.Table, substitution: Substitution) -> pa.Table:
-    """A table with its names and addresses replaced; each distinct text once."""
-    columns = {
-        name: _anonymous(table[name], substitution)
-        if pa.types.is_string(table[name].type) and name not in WORDS
-        else table[name]
-        for name in table.column_names
+def anonymous_table(name: str, table: pa.Table, substitution: Substitution) -> pa.Table:
+    """A table with its texts rewritten; each distinct one once."""
+    columns: dict[str, Any] = {
+        column: _anonymous(table[column], texts_rule, substitution)
+        if (texts_rule := _text_rule(name, table, column)) is not None
+        else table[column]
+        for column in table.column_names
     }
+    if name == "requests":
+        columns["failure"] = _failures(table, columns["failure"])
+    if name == "events":
+        columns["detail"] = _details(table["kind"], columns["detail"])
     return pa.table(columns, schema=table.schema)
 
 
-def _anonymous(column: pa.ChunkedArray, substitution: Substitution) -> pa.Array:
+def _text_rule(name: str, table: pa.Table, column: str) -> texts.Rule | None:
+    return rule_of(name, column) if pa.types.is_string(table[column].type) else None
+
+
+def _anonymous(column: pa.ChunkedArray, rule: texts.Rule, substitution: Substitution) -> pa.Array:
     coded = column.combine_chunks().dictionary_encode()
-    texts = [substitution.text(text) for text in coded.dictionary.to_pylist()]
-    return pa.array(texts, pa.string()).take(coded.indices)
+    made = [rule(text, substitution) for text in coded.dictionary.to_pylist()]
+    return pa.array(made, pa.string()).take(coded.indices)
+
+
+def _failures(table: pa.Table, failures: pa.Array) -> pa.Array:
+    """Of recordings without kinds of failures: found by the texts, which may not stay."""
+    coded = table["error"].combine_chunks().dictionary_encode()
+    kinds = [kind_of_text(text) for text in coded.dictionary.to_pylist()]
+    return pc.coalesce(failures, pa.array(kinds, pa.string()).take(coded.indices))
+
+
+def _details(kinds: pa.ChunkedArray, details: pa.Array) -> pa.Array:
+    known = pa.array(sorted(EVENTS - FREE), pa.string())
+    ours = pc.fill_null(pc.is_in(kinds, known), fill_value=False).combine_chunks()
+    hidden = pc.if_else(pc.is_null(details), pa.scalar(None, pa.string()), texts.HIDDEN)
+    return pc.if_else(ours, details, hidden)
