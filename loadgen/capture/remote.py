@@ -15,6 +15,7 @@ from loadgen.capture.filters import expression
 from loadgen.capture.model import SNAP_BYTES, CaptureRefused
 from loadgen.capture.stream import NotPcap
 from loadgen.capture.tell import Telling
+from loadgen.director.links.complaints import recorded
 from loadgen.director.links.shell import LinkLost
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class RemoteCapture:
             await self._tcpdump.start(self._script)
         except (CaptureRefused, LinkLost) as error:
             self._say(f"{error}; the run goes on without packets")
-            self._telling.refused(str(error))
+            self._telling.refused(f"no capture on {self._link.name}: {recorded(str(error))}")
         else:
             self._began_ns = time.time_ns()
             self._task = asyncio.create_task(self._run())
@@ -132,8 +133,8 @@ class RemoteCapture:
             self._telling.stopped(str(error))
         else:
             if not self._ending:
-                why = self._tcpdump.complaint() or "tcpdump or the link ended"
-                self._telling.stopped(why)
+                why = self._tcpdump.complaint()
+                self._telling.stopped(recorded(why) if why else "tcpdump or the link ended")
 
     def _write(self, files: PcapFiles, packets: list[Packet]) -> None:
         ahead_ns = self._offset.offset_ns

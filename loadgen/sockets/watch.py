@@ -128,7 +128,7 @@ class SocketWatch:
                 self._record(*await self._counter.count())
                 self._lost = False
             except LinkLost as error:
-                self._event_once("sockets-lost", str(error))
+                self._event_once("sockets-lost", error.recorded)
             except SocketsRefused as error:
                 self._event_once("sockets-unreadable", str(error))
                 return

@@ -15,6 +15,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from loadgen.director.links.complaints import recorded
 from loadgen.errors import LoadgenError
 
 if TYPE_CHECKING:
@@ -32,6 +33,11 @@ _FIRST = "[ -t 0 ] && { PS1= PS2=; stty -echo -opost 2>/dev/null; }"
 
 class LinkLost(LoadgenError):
     """The director stopped answering; what was recorded so far stands."""
+
+    @property
+    def recorded(self) -> str:
+        """Why, as a recording may hold it: nothing that the other end wrote."""
+        return recorded(str(self))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

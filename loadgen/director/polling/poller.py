@@ -206,7 +206,7 @@ class Poller(Background):
             try:
                 await self._poll()
             except LinkLost as error:
-                why = str(error)
+                why = error.recorded
                 while why:
                     why = await self._reconnect(why)
 
@@ -227,7 +227,7 @@ class Poller(Background):
                 break
         self.lost = False
         self._event("link-back", "polling again")
-        return str(lost or "")
+        return lost.recorded if lost else ""
 
     async def _poll(self) -> None:
         lost = await self._look_once()

@@ -173,7 +173,7 @@ def test_a_lost_link_is_an_event_and_the_polling_goes_on(tmp_path: Path) -> None
     fake = FakeShell(look(FIN_WAIT), LinkLost("bal01: no answer in 30 s"), look(FIN_WAIT), look())
     poller, recording = polled(fake, tmp_path)
     assert rows(recording, "events", "host", "kind", "detail") == [
-        ("bal01", "link-lost", "bal01: no answer in 30 s"),
+        ("bal01", "link-lost", "no answer in 30 s"),
         ("bal01", "link-back", "polling again"),
     ]
     assert len(recording.table("polls")) == 3
