@@ -14,6 +14,11 @@ class LoadgenError(Exception):
 
     exit_code = 1
 
+    @property
+    def recorded(self) -> str:
+        """The line, as a recording may hold it."""
+        return str(self)
+
 
 class UsageProblem(LoadgenError):
     """The command line, the configuration or the machine does not allow what was asked."""

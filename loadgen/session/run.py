@@ -7,6 +7,7 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from loadgen.errors import LoadgenError
 from loadgen.session.background import Background
 from loadgen.session.signals import on_signals
 
@@ -54,12 +55,19 @@ async def run(activities: Sequence[Activity], recording: RecordingWriter) -> End
                 ended = "interrupted"
         failed = ended
     except Exception as error:
-        failed = f"failed: {error}"
+        failed = f"failed: {_recorded(error)}"
         raise
     finally:
         recording.update_manifest({"ended_at_ns": time.time_ns()})
         recording.close(failed)
     return ended
+
+
+def _recorded(error: Exception) -> str:
+    """What ended a run: never the message of a fault, which may quote what others sent."""
+    if isinstance(error, LoadgenError):
+        return error.recorded
+    return (isinstance(error, OSError) and error.strerror) or type(error).__name__
 
 
 async def _wait(activities: Sequence[Activity]) -> bool:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from analyzer.recording.directory import Recording, RecordingWriter
+from loadgen.director.links.shell import LinkLost
+from loadgen.errors import RunFailed
 from loadgen.session import run as run_module
 from loadgen.session.run import run
 
@@ -38,7 +40,7 @@ class Noted:
     async def __aenter__(self) -> None:
         self.notes.append(f"{self.name} begins")
         if self.fails_to_begin:
-            raise RuntimeError("cannot begin")
+            raise RunFailed("cannot begin")
 
     async def __aexit__(
         self,
@@ -48,11 +50,11 @@ class Noted:
     ) -> None:
         self.notes.append(f"{self.name} ends")
         if self.fails_to_end:
-            raise RuntimeError("cannot end")
+            raise RunFailed("cannot end")
 
     async def done(self) -> None:
         if self.fails:
-            raise RuntimeError("broke")
+            raise RunFailed("broke")
         if self.sends is not None:
             os.kill(os.getpid(), self.sends)
             await asyncio.Event().wait()
@@ -97,7 +99,7 @@ def test_after_the_run_signals_are_what_they_were(tmp_path: Path) -> None:
 
 def test_an_activity_that_breaks_fails_the_run_and_the_others_are_ended(tmp_path: Path) -> None:
     notes: list[str] = []
-    with pytest.raises(RuntimeError, match="broke"):
+    with pytest.raises(RunFailed, match="broke"):
         run_all([Noted("a", notes), Noted("b", notes, fails=True)], tmp_path)
     assert notes[2:] == ["b ends", "a ends"]
     assert ended(tmp_path) == "failed: broke"
@@ -105,7 +107,7 @@ def test_an_activity_that_breaks_fails_the_run_and_the_others_are_ended(tmp_path
 
 def test_what_has_begun_is_ended_when_the_next_cannot_begin(tmp_path: Path) -> None:
     notes: list[str] = []
-    with pytest.raises(RuntimeError, match="cannot begin"):
+    with pytest.raises(RunFailed, match="cannot begin"):
         run_all([Noted("a", notes), Noted("b", notes, fails_to_begin=True)], tmp_path)
     assert notes == ["a begins", "b begins", "a ends"]
     assert ended(tmp_path) == "failed: cannot begin"
@@ -113,7 +115,7 @@ def test_what_has_begun_is_ended_when_the_next_cannot_begin(tmp_path: Path) -> N
 
 def test_an_activity_that_cannot_end_keeps_no_other_from_ending(tmp_path: Path) -> None:
     notes: list[str] = []
-    with pytest.raises(RuntimeError, match="cannot end"):
+    with pytest.raises(RunFailed, match="cannot end"):
         run_all([Noted("a", notes), Noted("b", notes, fails_to_end=True)], tmp_path)
     assert notes[-1] == "a ends"
     assert ended(tmp_path) == "failed: cannot end"
@@ -135,3 +137,27 @@ def test_rows_reach_the_disk_while_the_run_is_on(
                 await asyncio.sleep(0.001)
 
     assert run_all([Looks("a", [])], tmp_path) == "completed"
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ValueError("session=0123"), "ValueError"),
+        (OSError(28, "No space left on device", "/srv/acme"), "No space left on device"),
+        (LinkLost("alice@bastion: Permission denied"), "Permission denied"),
+    ],
+)
+def test_what_ended_a_run_is_recorded_without_what_others_wrote(
+    error: Exception, words: str, tmp_path: Path
+) -> None:
+    class Breaks:
+        async def __aenter__(self) -> None:
+            raise error
+
+        async def __aexit__(self, *_: object) -> None: ...
+
+        async def done(self) -> None: ...
+
+    with pytest.raises(type(error)):
+        asyncio.run(run([Breaks()], RecordingWriter(tmp_path, {"command": "burst"})))
+    assert Recording.open(tmp_path).manifest.ended == f"failed: {words}"
