@@ -9,9 +9,8 @@ ranges are wide, every prefix of 8 bits or more.
 from __future__ import annotations
 
 import hashlib
-import re
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING
 
 from yacryptopan import CryptoPAn
@@ -24,11 +23,6 @@ if TYPE_CHECKING:
 KEY_BYTES = 32
 ROLES = frozenset({"client", "server", "director", "localhost"})
 """Host names that identify nobody."""
-
-_MAC = r"(?<![0-9A-Fa-f:])(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}(?![0-9A-Fa-f:])"
-_IPV6 = r"(?<![\w:])(?=[0-9A-Fa-f:]*:[0-9A-Fa-f]*:)[0-9A-Fa-f:]+(?:\.\d{1,3}){0,3}"
-_IPV4 = r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w])"
-_HEX = r"(?<!\w)[0-9A-F]{8}(?=[ :][0-9A-F]{4}(?!\w))"  # as /proc/net/ip_vs* print it
 
 _SOLICITED_NODE = int(IPv6Address("ff02::1:ff00:0")) >> 24
 _LOCAL_UNICAST = 0x02 << 40
@@ -45,18 +39,13 @@ class Substitution:
 
     Args:
         key: 32 bytes; whoever has it can undo the substitution of addresses.
-        names: of hosts, links and labs, to be replaced in any text.
+        names: of hosts and labs, which are replaced in sentences too.
     """
 
     def __init__(self, key: bytes, names: Iterable[str] = ()) -> None:
         self._key = key
         self._cipher = CryptoPAn(key)
         self.names = frozenset(name for name in names if name and name.lower() not in ROLES)
-        escaped = sorted((re.escape(name) for name in self.names), key=len, reverse=True)
-        known = rf"(?<![\w-])(?:{'|'.join(escaped)})(?![\w-])" if escaped else r"(?!)"
-        self._pattern = re.compile(
-            rf"(?P<name>(?i:{known}))|(?P<mac>{_MAC})|(?P<ip>{_IPV6}|{_IPV4})|(?P<hex>{_HEX})"
-        )
         self.address = lru_cache(maxsize=1 << 20)(self._address)
         self.mac = lru_cache(maxsize=1 << 16)(self._mac)
 
@@ -97,28 +86,6 @@ class Substitution:
             return name
         return f"host-{self._digest(name.lower().encode(), 3):06x}"
 
-    def text(self, text: str) -> str:
-        """A text with every address, MAC and known name in it replaced."""
-        return self._pattern.sub(self._replacement, text)
-
-    def _replacement(self, match: re.Match[str]) -> str:
-        whole = match[0]
-        if match["name"]:
-            return self._link_or_name(whole)
-        if match["mac"]:
-            return _mac_text(self.mac(int(whole.replace(":", ""), 16)))
-        if match["hex"]:
-            return f"{int(self.address(IPv4Address(int(whole, 16)))):08X}"
-        try:
-            return str(self.address(ip_address(whole)))
-        except ValueError:
-            return whole  # a time of day, a version
-
-    def _link_or_name(self, name: str) -> str:
-        """The replacement of a name or link, such as ``ssh://host-1a2b3c``."""
-        kind = re.match(r"ssh://|exec:", name)
-        return (kind[0] if kind else "") + self.name(name)
-
     def _digest(self, value: bytes, size: int) -> int:
         made = hashlib.blake2b(value, key=self._key, digest_size=size)
         return int.from_bytes(made.digest())
@@ -134,7 +101,3 @@ def _has_meaning(number: int, version: int) -> bool:
 def _is_known_group(mac: int) -> bool:
     """Whether a MAC is of a group that a protocol has, and so nobody's own."""
     return mac >> 24 in _GROUPS or mac >> 32 == 0x3333
-
-
-def _mac_text(mac: int) -> str:
-    return ":".join(f"{octet:02x}" for octet in mac.to_bytes(6))
