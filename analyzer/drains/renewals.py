@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from analyzer.ipvs.persistence import PUT_OFF_S
-from analyzer.ipvs.table_diff.changes import BUSY_STATES, RESTART_S
+from analyzer.ipvs.table_diff.tracking import BUSY_STATES, RESTART_S
 from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:

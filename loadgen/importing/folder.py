@@ -12,16 +12,17 @@ import json
 import shutil
 import time
 import zlib
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analyzer.errors import RecordingError
+from analyzer.ipvs.proc.entry_rows import AddressNames
 from analyzer.ipvs.proc.formats import parse_entries, parse_services
 from analyzer.ipvs.states import Timeouts
-from analyzer.ipvs.table_diff.changes import EntryTracker
 from analyzer.ipvs.table_diff.reads import Proof
+from analyzer.ipvs.table_diff.tracking import TableTracker
 from analyzer.recording.directory import CAPTURE, RecordingWriter, mapped
 from analyzer.recording.manifest import manifest_of
 from analyzer.units import NS_PER_S
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from analyzer.ipvs.proc.formats import EntryTable
-    from analyzer.ipvs.table_diff.changes import Change
+    from analyzer.ipvs.table_diff.tracking import Changes
 
 DIRECTOR = "director"
 META = "meta.json"
@@ -351,7 +352,7 @@ def _not_measured(sources: ImportFiles, log_clock: Joined) -> list[dict[str, str
 def _record_polls(
     polls: list[Mapping[str, Any]], clock: Clock, recording: RecordingWriter, kernel: Any
 ) -> list[str]:
-    tracker = EntryTracker(busy_too=True)
+    tracker, names = TableTracker(busy_too=True), AddressNames()
     sizes = [_size_in(poll) for poll in polls]
     proofs = Proofs(sizes) if table_resizes(str(kernel or ""), sizes) else None
     doubts: list[str] = []
@@ -370,13 +371,19 @@ def _record_polls(
         proof, table = None, look.table
         if table is not None:
             proof = proofs.of(number, table, look.services) if proofs else None
-            changes = tracker.update(at_ns, table.entries, table.lines, proof)
-            recording.extend("entries", map(_change_row, changes))
+            found = names.rows_of(table.entries)
+            _record_changes(tracker.update(at_ns, found, table.lines, proof), names, recording)
         row = _poll_row(at_ns, clock.uptime_s(t), table)
         what = RESIZING if proof is Proof.NOTHING else row["what"]
         recording.append("polls", row | {"what": what, "buckets": sizes[number]})
-    recording.extend("entries", map(_change_row, tracker.finish()))
+    _record_changes(tracker.finish(), names, recording)
     return doubts
+
+
+def _record_changes(changes: Changes, names: AddressNames, recording: RecordingWriter) -> None:
+    if len(changes):
+        columns = changes.columns(names.columns) | {"director": DIRECTOR}
+        recording.extend_columns("entries", columns)
 
 
 def _size_in(poll: Mapping[str, Any]) -> int | None:
@@ -385,12 +392,6 @@ def _size_in(poll: Mapping[str, Any]) -> int | None:
     if isinstance(printed, Printed):
         return printed.size
     return parse_services(str(poll.get("services") or "")[:_HEADER_CHARACTERS]).conn_tab_size
-
-
-def _change_row(change: Change) -> dict[str, Any]:
-    """A change's row of ``entries/``."""
-    row = {"at": change.at_ns, "director": DIRECTOR, "change": change.kind}
-    return row | asdict(change.entry)
 
 
 def _printed_in(poll: Mapping[str, Any]) -> Printed:

@@ -7,7 +7,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from analyzer.ipvs.ipvsadm import parse
-from analyzer.ipvs.proc.formats import FORWARDING, Destination, Entry, EntryTable, Service
+from analyzer.ipvs.proc.formats import (
+    FORWARDING,
+    MAX_PROTOCOL,
+    Destination,
+    Entry,
+    EntryTable,
+    Service,
+)
 from analyzer.ipvs.states import Timeouts
 from loadgen.director.polling.counters import counters_of, rates_of
 from loadgen.importing.wrapped import unwrapped
@@ -106,7 +113,7 @@ def _destination(server: PrintedDestination) -> Destination | None:
 
 def _entry(connection: Connection) -> Entry | None:
     ends = (connection.source, connection.virtual, connection.destination)
-    if any(end.port is None for end in ends):
+    if any(end.port is None for end in ends) or len(connection.proto) > MAX_PROTOCOL:
         return None
     return Entry(
         protocol=connection.proto,

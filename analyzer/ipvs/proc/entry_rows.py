@@ -62,22 +62,47 @@ class EntryRows:
 
 def rows_of(entries: Iterable[Entry]) -> Rows:
     """Entries that were read one by one, as rows."""
-    return np.array([_row(entry) for entry in entries], dtype=ENTRY)
+    return np.array([_row(entry, *_numbers(entry)) for entry in entries], dtype=ENTRY)
 
 
-def _row(entry: Entry) -> tuple[Any, ...]:
+def _numbers(entry: Entry) -> tuple[list[int], int]:
     addresses = [ip_address(word) for word in (entry.client_ip, entry.vip, entry.real_server)]
-    numbers = [int(address) for address in addresses]
+    ipv6 = sum((address.version == 6) << bit for bit, address in enumerate(addresses))
+    return [int(address) for address in addresses], ipv6
+
+
+def _row(entry: Entry, numbers: Iterable[int], ipv6: int) -> tuple[Any, ...]:
     return (
         *(half for number in numbers for half in (number >> 64, number & _LOW)),
         entry.expires_s,
         entry.client_port,
         entry.port,
         entry.real_port,
-        sum((address.version == 6) << bit for bit, address in enumerate(addresses)),
+        ipv6,
         entry.protocol.encode(),
         entry.state.encode(),
     )
+
+
+class AddressNames:
+    """Rows of entries whose addresses may be host names: a number stands for each text."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def rows_of(self, entries: Iterable[Entry]) -> Rows:
+        """``ENTRY``, with this object's numbers as addresses."""
+        return np.array([_row(entry, self._of(entry), ipv6=0) for entry in entries], dtype=ENTRY)
+
+    def columns(self, rows: Rows) -> dict[str, pa.Array]:
+        """The columns of ``entries/`` of rows that this object made."""
+        names = pa.array(list(self._numbers), pa.string())
+        texts = {name: names.take(pa.array(rows[f"{name}_low"])) for name, _ in ENDS}
+        return {**_columns(rows), **texts}
+
+    def _of(self, entry: Entry) -> list[int]:
+        ends = (entry.client_ip, entry.vip, entry.real_server)
+        return [self._numbers.setdefault(text, len(self._numbers)) for text in ends]
 
 
 def entries_of(rows: Rows) -> tuple[Entry, ...]:
@@ -91,16 +116,20 @@ def entries_of(rows: Rows) -> tuple[Entry, ...]:
 
 def entry_columns(rows: Rows) -> dict[str, pa.Array]:
     """Rows as the columns of ``entries/`` that an entry has, addresses written out."""
-    columns = {
+    columns = _columns(rows)
+    for bit, (address, _) in enumerate(ENDS):
+        is_ipv6 = (rows["ipv6"] >> bit & 1).astype(bool)
+        columns[address] = _addresses(rows[f"{address}_high"], rows[f"{address}_low"], is_ipv6)
+    return columns
+
+
+def _columns(rows: Rows) -> dict[str, pa.Array]:
+    return {
         "protocol": _text(rows["protocol"]),
         "state": _text(rows["state"]),
         "expires_s": pa.array(rows["expires_s"]),
+        **{port: pa.array(rows[port].astype(np.int64)) for _, port in ENDS},
     }
-    for bit, (address, port) in enumerate(ENDS):
-        is_ipv6 = (rows["ipv6"] >> bit & 1).astype(bool)
-        columns[address] = _addresses(rows[f"{address}_high"], rows[f"{address}_low"], is_ipv6)
-        columns[port] = pa.array(rows[port].astype(np.int64))
-    return columns
 
 
 def is_address(rows: Rows, end: str, address: str) -> NDArray[np.bool_]:

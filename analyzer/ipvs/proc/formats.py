@@ -24,8 +24,10 @@ FORWARDING = {"Route": "dr", "Masq": "nat", "Tunnel": "tun", "Local": "local"}
 MAX_WARNINGS = 20
 _WARNING_CHARACTERS = 80
 
-MAX_PROTOCOL, MAX_STATE = 8, 16
-NAME = re.compile(r"[!-~]{1,16}")
+MAX_PROTOCOL, MAX_STATE = 8, 24
+"""``SHUTDOWN_RECEIVED`` of SCTP is the longest state that a kernel has (``ip_vs_proto_sctp.c``)."""
+
+NAME = re.compile(rf"[!-~]{{1,{MAX_STATE}}}")
 """A protocol or a state as it may be printed; the kernel's own have at most 11 characters."""
 
 EXPECTED_ENTRY = "a connection entry"

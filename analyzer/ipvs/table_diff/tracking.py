@@ -1,8 +1,18 @@
 """Polls of a connection table of any size to what changed between them.
 
-The rules are those of ``analyzer.ipvs.table_diff.changes``, which takes entries one by one
-(imported ones, whose addresses may be names). Here a poll is compared as a whole: what was held and
-what was found are sorted by their keys together, so that the same entry stands beside itself.
+A read of the table under churn is torn: a page at a time, found again by counting (see
+``ip_vs_conn_array``), so an entry that is there can be missed, up to its last second. An entry
+counts as gone when the read was whole, when two reads in a row missed it, or when the last read of
+all missed it and its time was up; it then went by the first read that missed it. Since 7.1 the
+table resizes itself, and a read meanwhile proves nothing (``analyzer.ipvs.table_diff.reads``).
+
+A read can also hold two lines of one key. Either it is torn and gives one entry twice: the later
+line is the newer. Or a SYN has just ended an entry and made another in its place
+(``ip_vs_conn_expire_now``): the old one stays in the table, in its closing state and with 0 s left,
+until its timer fires in the next jiffy. So the last line that has time left counts.
+
+A poll is compared as a whole: what was held and what was found are sorted by their keys together,
+so that the same entry stands beside itself.
 """
 
 from __future__ import annotations
@@ -14,11 +24,12 @@ import numpy as np
 import pyarrow as pa
 
 from analyzer.ipvs.proc.entry_rows import ENTRY, entry_columns
-from analyzer.ipvs.table_diff.changes import BUSY_STATES, RESTART_S
 from analyzer.ipvs.table_diff.reads import Proof, proof_by_lines
 from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from analyzer.ipvs.proc.entry_rows import Rows
@@ -26,6 +37,11 @@ if TYPE_CHECKING:
     Mask = NDArray[np.bool_]
     Numbers = NDArray[np.int64]
     Words = NDArray[np.uint64]
+
+RESTART_S = 1.5
+"""Whole seconds are printed, rounded down: a timer that gained more than this was restarted."""
+
+BUSY_STATES = ("ESTABLISHED", "UDP")
 
 KINDS = ("gone", "appeared", "state")
 """The order within one poll: an entry that was rescheduled goes before it appears."""
@@ -53,10 +69,12 @@ class Changes:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def columns(self) -> dict[str, Any]:
+    def columns(
+        self, of_rows: Callable[[Rows], dict[str, pa.Array]] = entry_columns
+    ) -> dict[str, Any]:
         """The columns of ``entries/``, but for the director."""
         change = pa.DictionaryArray.from_arrays(pa.array(self.kind), list(KINDS))
-        return {"at": self.at_ns, "change": change, **entry_columns(self.rows)}
+        return {"at": self.at_ns, "change": change, **of_rows(self.rows)}
 
 
 def joined(first: Changes, then: Changes) -> Changes:
@@ -69,11 +87,20 @@ def joined(first: Changes, then: Changes) -> Changes:
 
 
 class TableTracker:
-    """Folds one director's polls of entries into changes."""
+    """Folds one director's polls of entries into changes.
 
-    def __init__(self) -> None:
+    A restart of the timer in the same state is a change of state to itself.
+
+    Args:
+        busy_too: give restarts of the timers of ``BUSY_STATES`` too. Each packet of a connection is
+            one: as many changes as lines were read, which a log that is imported may have.
+    """
+
+    def __init__(self, *, busy_too: bool = False) -> None:
+        self._busy_too = busy_too
         self._rows: Rows = np.empty(0, ENTRY)
         self._seen_ns: Numbers = np.empty(0, np.int64)
+        self._ends_ns: Numbers = np.empty(0, np.int64)  # by its timer at the entry's last change
         self._missed_ns: Numbers = np.empty(0, np.int64)  # 0: the last poll found it
 
     @property
@@ -115,7 +142,11 @@ class TableTracker:
             appeared=found[appeared],
             state=found[changed],
         )
-        self._hold(at_ns, found, stays, proof)
+        ends_ns = _ends_ns(found, at_ns)
+        goes_on = is_old.copy()
+        goes_on[is_old] = ~is_moved & ~is_changed
+        ends_ns[goes_on] = self._ends_ns[here[~is_moved & ~is_changed]]
+        self._hold(at_ns, found, ends_ns, stays, proof)
         return changes
 
     def finish(self) -> Changes:
@@ -130,9 +161,7 @@ class TableTracker:
 
     def _due_ns(self) -> Numbers:
         """When each held entry's timer is up at the earliest; it prints whole seconds, cut off."""
-        left_s = np.clip(self._rows["expires_s"], -_LONGEST_S, _LONGEST_S)
-        due_ns: Numbers = self._seen_ns + left_s * NS_PER_S
-        return due_ns
+        return _ends_ns(self._rows, self._seen_ns)
 
     def _goes(self, missed: Numbers, proof: Proof) -> Mask:
         """Which of the entries that were missed are gone by now."""
@@ -160,20 +189,34 @@ class TableTracker:
         missed_ns = self._missed_ns[held]
         was_up = (missed_ns != 0) & (missed_ns >= self._due_ns()[held] + NS_PER_S)
         is_moved |= is_restarted & was_up
-        is_changed = (before["state"] != now["state"]) | (is_restarted & ~is_busy)
+        if self._busy_too:  # restarts may come at every poll, each smaller than what is noticed
+            moved_ns = np.abs(_ends_ns(now, at_ns) - self._ends_ns[held])
+            is_noted = (moved_ns > RESTART_S * NS_PER_S) & (now["expires_s"] > 0)
+        else:
+            is_noted = is_restarted & ~is_busy
+        is_changed = (before["state"] != now["state"]) | is_noted
         return is_moved, is_changed & ~is_moved
 
     def _keep(self, which: Mask) -> None:
         self._rows, self._seen_ns = self._rows[which], self._seen_ns[which]
-        self._missed_ns = self._missed_ns[which]
+        self._ends_ns, self._missed_ns = self._ends_ns[which], self._missed_ns[which]
 
-    def _hold(self, at_ns: int, found: Rows, stays: Numbers, proof: Proof) -> None:
+    def _hold(
+        self, at_ns: int, found: Rows, ends_ns: Numbers, stays: Numbers, proof: Proof
+    ) -> None:
         seen_ns, missed_ns = self._seen_ns[stays], self._missed_ns[stays]
         if proof is not Proof.NOTHING:
             missed_ns[:] = at_ns
         self._rows = np.concatenate((found, self._rows[stays]))
         self._seen_ns = np.concatenate((np.full(len(found), at_ns), seen_ns))
+        self._ends_ns = np.concatenate((ends_ns, self._ends_ns[stays]))
         self._missed_ns = np.concatenate((np.zeros(len(found), np.int64), missed_ns))
+
+
+def _ends_ns(rows: Rows, seen_ns: int | Numbers) -> Numbers:
+    left_s = np.clip(rows["expires_s"], -_LONGEST_S, _LONGEST_S)
+    ends_ns: Numbers = seen_ns + left_s * NS_PER_S
+    return ends_ns
 
 
 def _changes(

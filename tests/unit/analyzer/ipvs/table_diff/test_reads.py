@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from analyzer.ipvs.proc.entry_rows import entries_of, rows_of
 from analyzer.ipvs.proc.formats import Entry
-from analyzer.ipvs.table_diff.changes import EntryTracker
 from analyzer.ipvs.table_diff.reads import Proof, Resizes, TableRead, proof_by_lines, proof_of
 from analyzer.ipvs.table_diff.tracking import KINDS, TableTracker, distinct_entries
+from tests.unit.analyzer.ipvs.table_diff.one_by_one import EntryTracker
 from tests.unit.properties import examples
 
 NS = 1_000_000_000

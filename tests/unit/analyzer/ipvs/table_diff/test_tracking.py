@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from analyzer.ipvs.proc.entry_rows import entries_of, rows_of
 from analyzer.ipvs.proc.formats import Entry
-from analyzer.ipvs.table_diff.changes import Change, EntryTracker
 from analyzer.ipvs.table_diff.tracking import KINDS, Changes, TableTracker, joined
 from analyzer.recording.directory import Recording, RecordingWriter
+from tests.unit.analyzer.ipvs.table_diff.one_by_one import Change, EntryTracker
 from tests.unit.properties import examples
 
 NS = 1_000_000_000
@@ -59,12 +59,12 @@ def as_told(changes: Changes) -> list[object]:
     return list(zip(changes.at_ns.tolist(), names, entries_of(changes.rows), strict=True))
 
 
-@given(polls)
+@given(polls, st.booleans())
 @examples(300)
 def test_a_table_as_a_whole_changes_as_its_entries_do(
-    polled: list[tuple[int, list[Entry], int]],
+    polled: list[tuple[int, list[Entry], int]], busy_too: bool
 ) -> None:
-    tracker, reference = TableTracker(), EntryTracker()
+    tracker, reference = TableTracker(busy_too=busy_too), EntryTracker(busy_too=busy_too)
     at_ns = 0
     for waited_ns, found, others in polled:
         at_ns += waited_ns

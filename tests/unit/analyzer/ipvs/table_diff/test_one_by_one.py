@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.ipvs.proc.formats import Entry
-from analyzer.ipvs.table_diff.changes import Change, EntryTracker
+from tests.unit.analyzer.ipvs.table_diff.one_by_one import Change, EntryTracker
 
 NS = 1_000_000_000
 PAGE, TORN = 61, 62  # lines of one read(2), and one more

@@ -1,16 +1,4 @@
-"""Polls of the connection table, one after another, to what changed between them.
-
-A read of the table under churn is torn: a page at a time, found again by counting (see
-``ip_vs_conn_array``), so an entry that is there can be missed, up to its last second. An entry
-counts as gone when the read was whole, when two reads in a row missed it, or when the last read of
-all missed it and its time was up; it then went by the first read that missed it. Since 7.1 the
-table resizes itself, and a read meanwhile proves nothing (``analyzer.ipvs.table_diff.reads``).
-
-A read can also hold two lines of one key. Either it is torn and gives one entry twice: the later
-line is the newer. Or a SYN has just ended an entry and made another in its place
-(``ip_vs_conn_expire_now``): the old one stays in the table, in its closing state and with 0 s left,
-until its timer fires in the next jiffy. So the last line that has time left counts.
-"""
+"""Polls of the connection table, entry by entry: the slow reference beside ``TableTracker``."""
 
 from __future__ import annotations
 
