@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from analyzer.ipvs.proc.entry_text import read_entries
 from analyzer.ipvs.proc.formats import (
     MAX_WARNINGS,
     Destination,
@@ -206,6 +207,15 @@ def test_duplicates_of_a_torn_read_are_one_entry_but_count_as_lines() -> None:
     found = parse_entries("".join([*lines, lines[1], lines[2]]))
     assert len(found.entries) == 4
     assert found.lines == 6
+
+
+def test_the_longest_state_of_a_kernel_is_kept_whole() -> None:
+    """SCTP's, of 17 characters (``ip_vs_proto_sctp.c``)."""
+    line = ENTRIES.splitlines(keepends=True)[1].replace("TCP", "SCTP", 1)
+    text = line.replace("FIN_WAIT         ", "SHUTDOWN_RECEIVED")
+    (entry,) = parse_entries(text).entries
+    (row,) = read_entries(text.encode()).rows
+    assert entry.state == row["state"].decode() == "SHUTDOWN_RECEIVED"
 
 
 def test_of_a_duplicate_the_later_line_counts() -> None:
