@@ -325,9 +325,11 @@ def _overlapped(problem: Problem, model: Sequence[float], weights: Floats) -> fl
 
 def _best_free(problem: Problem, fixed_s: Sequence[float]) -> float:
     """The free timeout, in seconds, that with the fixed ones leaves least unexplained."""
+    fixed = [problem.gone_under(value_s) for value_s in fixed_s]
 
     def rest_of(value_s: float) -> float:
-        return problem.weights((*fixed_s, value_s))[1] + problem.weights((value_s,))[1] / 10
+        free = problem.gone_under(value_s)
+        return problem.weights_of([*fixed, free])[1] + problem.weights_of([free])[1] / 10
 
     span_s = min(float(problem.t_s[-1] - problem.from_s[0]), _LONGEST_S)
     step_s = max(span_s / 250, _FINE_S)

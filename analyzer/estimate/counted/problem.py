@@ -92,10 +92,13 @@ class Problem:
 
     def weights(self, values_s: Sequence[float]) -> tuple[Floats, float]:
         """How the entries share these timeouts, none negative; and what that leaves."""
+        return self.weights_of([self.gone_under(value_s) for value_s in values_s])
+
+    def weights_of(self, columns: Sequence[Floats]) -> tuple[Floats, float]:
+        """The same for what would have gone under each timeout (``gone_under``)."""
         from scipy.optimize import nnls
 
-        columns = np.column_stack([self.gone_under(value_s) for value_s in values_s])
-        weights, rest = nnls(columns, self.gone)
+        weights, rest = nnls(np.column_stack(columns), self.gone)
         return weights, float(rest)
 
 

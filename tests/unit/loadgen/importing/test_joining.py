@@ -5,7 +5,9 @@ from __future__ import annotations
 import gzip
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -183,6 +185,14 @@ def field_log(change: Callable[[datetime], str]) -> str:
     )
 
 
+@cache
+def stamped(kind: str) -> Analysis:
+    """The recording of fifty connections under stamps of a kind."""
+    with TemporaryDirectory() as directory:
+        capture = (FIELD / "dr50.pcap").read_bytes()
+        return analysed(Path(directory), field_log(STAMPS[kind]), capture)
+
+
 STAMPS = {
     "UTC, not named": local(0),
     "UTC": utc,
@@ -200,10 +210,9 @@ STAMPS = {
 
 
 @pytest.mark.parametrize("kind", STAMPS)
-def test_fifty_connections_lived_for_tcpfin_by_whatever_stamps(tmp_path: Path, kind: str) -> None:
+def test_fifty_connections_lived_for_tcpfin_by_whatever_stamps(kind: str) -> None:
     """All 50 came with one poll; 30 went between two polls 120 and 122 s later, 20 after 124."""
-    capture = (FIELD / "dr50.pcap").read_bytes()
-    found = analysed(tmp_path, field_log(STAMPS[kind]), capture)
+    found = stamped(kind)
     assert_measures(found, 120, 50, within_s=3)
     row = found.lifetimes[0]
     assert (row.state, row.timeout_name, row.timeout_s) == ("FIN_WAIT", "tcpfin", None)
@@ -227,8 +236,8 @@ def test_fifty_connections_lived_for_tcpfin_by_whatever_stamps(tmp_path: Path, k
         ("a clock 97 s behind", -97.0),
     ],
 )
-def test_the_shift_that_was_found_is_said(tmp_path: Path, kind: str, shift_s: float) -> None:
-    found = analysed(tmp_path, field_log(STAMPS[kind]), (FIELD / "dr50.pcap").read_bytes())
+def test_the_shift_that_was_found_is_said(kind: str, shift_s: float) -> None:
+    found = stamped(kind)
     clock = clock_of(found)
     assert clock.shift_s is not None
     assert clock.uncertainty_s is not None
@@ -238,17 +247,15 @@ def test_the_shift_that_was_found_is_said(tmp_path: Path, kind: str, shift_s: fl
     assert ("the log's clock is" in found.verdict) == (shift_s != 0)
 
 
-def test_a_log_without_days_has_its_midnight_said(tmp_path: Path) -> None:
-    found = analysed(tmp_path, field_log(time_alone), (FIELD / "dr50.pcap").read_bytes())
+def test_a_log_without_days_has_its_midnight_said() -> None:
+    found = stamped("no day")
     assert "its midnight is 2026-11-28T00:00:0" in found.verdict
     assert not clock_of(found).dated
 
 
 def test_without_its_capture_the_log_answers_less_closely(tmp_path: Path) -> None:
     alone = analysed(tmp_path, field_log(utc), None).lifetimes[0].timeout_measured_s
-    (tmp_path / "both").mkdir()
-    both = analysed(tmp_path / "both", field_log(utc), (FIELD / "dr50.pcap").read_bytes())
-    beside = both.lifetimes[0].timeout_measured_s
+    beside = stamped("UTC").lifetimes[0].timeout_measured_s
     assert beside is not None
     if alone is not None:
         assert beside.uncertainty < alone.uncertainty

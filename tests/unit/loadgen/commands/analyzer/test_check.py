@@ -4,25 +4,38 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from analyzer import analysis
+from analyzer.analysis import analyse
+from analyzer.recording.directory import Recording
 from loadgen.commands import exit_code_of
 from loadgen.commands.analyzer import group
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from analyzer.results import Analysis
+
     Run = Callable[..., tuple[int, str, str]]
 
 RUN = str(Path(__file__).parents[4] / "data" / "dr-burst-50")
 
 
+@cache
+def analysed(path: Path) -> Analysis:
+    """What the command only reads, so that each recording is analysed once for all tests."""
+    return analyse(Recording.open(path))
+
+
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Run ``analyzer check`` with some words: exit code, standard output, standard error."""
+    monkeypatch.setattr(analysis, "analyse", lambda recording: analysed(recording.path))
 
     def check(*words: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["analyzer", "check", *words])
