@@ -8,8 +8,8 @@ older recording that is none of them is left out of an anonymous copy.
 from __future__ import annotations
 
 import errno
-import os
 import re
+from os import strerror
 
 OTHER = "other"
 """Stands for a text that is not of this list."""
@@ -29,7 +29,7 @@ TIMEOUTS = {
     "close": "timeout: the server did not close",
 }
 
-OF_THE_KERNEL = frozenset(os.strerror(number).lower() for number in errno.errorcode)
+OF_THE_KERNEL = frozenset(strerror(number).lower() for number in errno.errorcode)
 NOT_NUMBERED = "an error without a number"
 
 NOT_HTTP, TLS, CERTIFICATE = "no HTTP/1.1: ", "TLS: ", "certificate: "

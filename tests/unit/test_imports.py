@@ -42,6 +42,9 @@ DISSECTS = "vrrp.py"
 """The only one that asks scapy what a frame says; it is asked for nothing else."""
 
 DISK = {"mmap", "os", "pathlib", "shutil", "tempfile"}
+PURE = {("os", "strerror")}
+"""What even the analyzer may take from them: libc's table of words."""
+
 CLOCKS = {"time", "time_ns", "monotonic", "monotonic_ns", "sleep", "localtime", "gmtime", "now"}
 FILE_CALLS = {"open", "read_bytes", "read_text", "write_bytes", "write_text", "fromfile", "memmap"}
 
@@ -61,6 +64,8 @@ def imported(tree: ast.AST) -> set[str]:
         if isinstance(node, ast.Import):
             found |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
+            if {(node.module, alias.name) for alias in node.names} <= PURE:
+                continue
             found.add((node.module or "").partition(".")[0])
     return found
 
