@@ -179,7 +179,7 @@ REFUSED = {
     "host table": (["--kernel", "host", "--conn-tab-bits", "10"], "host's own kernel"),
     "too many": (["--directors", "6"], "6 is not in the range 1<=x<=5"),
     "scheduler": (["--scheduler", "best"], "'best' is not one of"),
-    "file and flags": (["--topology", "x.toml", "--ipv6"], "leave --ipv6 out"),
+    "file and flags": (["--topology", "x.toml", "--ipv6"], "cannot be combined with --ipv6"),
     "no file": (["--topology", "no-such.toml"], "no-such.toml: "),
 }
 
