@@ -81,7 +81,7 @@ def percentile_figure(percentiles: Sequence[Percentiles]) -> go.Figure:
     """Curves over ``-log10(1 - share)``: each nine takes the same width."""
     low, high = log_span([latency.ms for latency in percentiles])
     panel = Panel(
-        title="Latency, ms, not exceeded by this share of requests",
+        title="Latency by percentile",
         height_px=CURVES_PX,
         traces=[_curve(latency) for latency in percentiles],
         axis=log_ticks(low, high),
