@@ -132,7 +132,7 @@ def timeout_difference(
     name = f"timeout({state})"
     if first is None or second is None:
         values = (first[0] if first else None), (second[0] if second else None)
-        return _unknown(name, "s", *values, tolerance_s, "no entry was seen to go in both")
+        return _unknown(name, "s", *values, tolerance_s, "no entry was seen to expire in both")
     exact = _is_exact(before) and _is_exact(after)
     by = "measured timeouts" if exact else "mean lifetimes, up to a granule late each"
     low, high = second[1] - first[2], second[2] - first[1]

@@ -121,7 +121,7 @@ def latencies(comparison: Comparison) -> Chart | None:
     if not known:
         return None
     panel = Panel(
-        title="Total latency of so many at most",
+        title="Total latency by percentile",
         height_px=CURVES_PX,
         traces=[_latency(rank, run, total) for rank, run, total in known],
         axis=log_ticks(*log_span([total.ms for _, _, total in known])),
