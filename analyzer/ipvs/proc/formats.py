@@ -159,7 +159,8 @@ def parse_timeouts(text: str) -> Timeouts | None:
     return Timeouts(tcp_s=tcp_s, tcpfin_s=tcpfin_s, udp_s=udp_s)
 
 
-_UPTIME = re.compile(r"\s*(\d{1,12}\.\d{2}) \d+\.\d{2}\s*(?:\n|$)")
+# Of 31 years at most: a longer one is no machine's, and would set its boot before 1970.
+_UPTIME = re.compile(r"\s*(\d{1,9}\.\d{2}) \d+\.\d{2}\s*(?:\n|$)")
 
 
 def parse_uptime(text: str) -> tuple[float, str] | None:

@@ -63,7 +63,7 @@ class Plan:
     """What was to be sent.
 
     Attributes:
-        requests: as programs before 0.2 wrote it; now in ``arrivals``.
+        requests: as older recordings have it; now in ``arrivals``.
         close: shares of the ways of closing.
     """
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 
+from analyzer.ipvs.proc.formats import parse_uptime
 from analyzer.ipvs.states import Timeouts
+from analyzer.recording.manifest import manifest_of as recorded_manifest
 from loadgen.director import boot_facts as facts_module
 from loadgen.director.boot_facts import BootFacts, learn_boot_facts, manifest_of
+from loadgen.director.polling.timekeeper import Timekeeper
 from loadgen.errors import UsageProblem
 from tests.unit.loadgen.director.fakes import SERVICES, FakeShell
 
@@ -225,3 +229,28 @@ def test_what_was_not_learnt_is_null_in_the_manifest() -> None:
     found = manifest_of(learnt({}), "local")
     unknown = ("hz", "timer_phase_s", "timer_phase_uncertainty_s", "timeouts", "timeouts_source")
     assert [found[name] for name in unknown] == [None] * len(unknown)
+
+
+@pytest.mark.parametrize("digit", ["0", "1", "9"])
+def test_whatever_numbers_a_director_says_its_part_of_run_json_can_be_read(digit: str) -> None:
+    """One that lies costs itself: it does not take the report of the others with it."""
+    digits = {n: digit * n for n in (2, 6, 9, 12)}
+    who = (
+        f"@kernel\n6.1\n@macs\n@entry\nIPVS: Each connection entry needs {digits[6]} bytes\n"
+        f"@table\nConns: {digits[12]}\n"
+        f"Buckets: {digits[12]} ({digits[2]} bits, lfactor -{digits[9]})\n"
+        f"@ip_vs\nIP Virtual Server version 1.2.1 (size={digits[12]})\n"
+    )
+    timeouts = f"Timeout (tcp tcpfin udp): {digits[9]} {digits[9]} {digits[9]}\n"
+    sysctl = "".join(f"{name}:{digits[12]}\n" for name in ("conn_max", "conn_reuse_mode", "hz"))
+    facts = learnt({"@kernel": who, "ipvsadm": director_settings(timeouts, sysctl=sysctl)})
+    clock = Timekeeper()
+    now_ns = 1_800_000_000_000_000_000
+    for seconds in (9, 12):
+        if answer := parse_uptime(f"{digits[seconds]}.99 1.00\n"):
+            clock.note(now_ns, now_ns + 1_000_000, answer[0])
+    written = manifest_of(facts, "local") | clock.manifest()
+    document = json.loads(json.dumps({"directors": {"bal01": written}}))
+    read = recorded_manifest(document).directors["bal01"]
+    assert read.boot_at_ns == written["boot_at_ns"]
+    assert read.conn_tab_size == written["conn_tab_size"]
