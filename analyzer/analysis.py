@@ -19,7 +19,7 @@ from analyzer.compared.sockets import socket_curves, socket_states
 from analyzer.compared.tcpfin import other_tcpfins
 from analyzer.compared.what_if import what_if
 from analyzer.drains.drains import drains
-from analyzer.estimate.lived import lived
+from analyzer.estimate.lifetime_samples import lifetime_samples
 from analyzer.failover.describe import failover
 from analyzer.findings.assumed import with_other_way
 from analyzer.findings.figures import Figures
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from analyzer.charts.curves import Curve, SocketCurve, WhatIf
     from analyzer.compared.what_if import Assumption
-    from analyzer.predicted.courses import Curve, SocketCurve, WhatIf
     from analyzer.recording.director import Director
     from analyzer.recording.directory import Recording
     from analyzer.recording.ending import Ending
@@ -116,7 +116,7 @@ def _pictures(
     )
     return Pictures(
         states=tuple(course for course in (*observed, *predicted) if course),
-        lived=lived(measured),
+        lifetime_samples=lifetime_samples(measured),
         shares=tuple(split for one in measured if (split := shares(one, evidence))),
         tcpfin=other_tcpfins(measured, evidence),
         latencies=latencies(requests.outcomes(evidence.requests), evidence.zero_ns, repeated),

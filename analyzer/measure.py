@@ -49,13 +49,13 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from analyzer.charts.curves import Curve
     from analyzer.compared.evidence import Evidence
     from analyzer.compared.passage import Passage
     from analyzer.estimate.counted.results import CountedService
     from analyzer.estimate.counters import Counted
     from analyzer.estimate.in_force.model import InForce
     from analyzer.ipvs.replay import Rules
-    from analyzer.predicted.courses import Curve
     from analyzer.predicted.phase import InferredPhase
     from analyzer.recording.clock import DirectorClock
     from analyzer.recording.director import Director

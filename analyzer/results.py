@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from analyzer.charts.curves import Curve, SocketCurve, WhatIf
     from analyzer.client.failures import FailureKind, Stage
     from analyzer.estimate.counted.results import CountedService
     from analyzer.failover.results import Failover
     from analyzer.ipvs.table_status import TableStatus
-    from analyzer.predicted.courses import Curve, SocketCurve, WhatIf
     from analyzer.predicted.forwarding import Forwarding
     from analyzer.recording.ending import Ending
     from analyzer.recording.log_clock import LogClock

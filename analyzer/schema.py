@@ -18,6 +18,7 @@ from analyzer import health, results
 from analyzer.capacity import proof_results
 from analyzer.capacity import results as capacity_results
 from analyzer.capacity.question import PLAN_NAMES
+from analyzer.charts import curves
 from analyzer.client import failures
 from analyzer.estimate.counted import results as counted_results
 from analyzer.failover import results as failover_results
@@ -28,7 +29,7 @@ from analyzer.forecast.occupancy import Counts, OccupancySeries
 from analyzer.ipvs import states
 from analyzer.ipvs.ipvsadm import model as texts
 from analyzer.ipvs.table_status import TableStatus
-from analyzer.predicted import courses, forwarding
+from analyzer.predicted import forwarding
 from analyzer.recording.ending import Ending
 from analyzer.recording.log_clock import LogClock
 from analyzer.sweep import results as sweep_results
@@ -99,7 +100,7 @@ class _Document:
 
 def _resolved(annotations: Mapping[str, Any], kind: type) -> dict[str, Any]:
     here = sys.modules[kind.__module__]
-    printed = (results, courses, failures, counted_results, failover_results, forwarding)
+    printed = (results, curves, failures, counted_results, failover_results, forwarding)
     modules = (*printed, states, health, here)
     names = dict(_FOR_TYPES_ONLY)
     for module in modules:

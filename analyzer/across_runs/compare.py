@@ -14,7 +14,7 @@ from analyzer.results import SCHEMA_VERSION
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from analyzer.predicted.courses import Curve
+    from analyzer.charts.curves import Curve
     from analyzer.results import Analysis, Floats
 
 _VOLATILE = (

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from analyzer.arrays import Floats, Ints
+    from analyzer.charts.curves import WhatIf
     from analyzer.client.latency import Latencies
-    from analyzer.predicted.courses import WhatIf
     from analyzer.sweep.waits import FinWaits
 
 
@@ -92,7 +92,7 @@ class Pictures:
     """The data of all charts; empty where the run does not have them."""
 
     states: tuple[StateSeries, ...] = ()
-    lived: tuple[LifetimeSamples, ...] = ()
+    lifetime_samples: tuple[LifetimeSamples, ...] = ()
     shares: tuple[Shares, ...] = ()
     tcpfin: tuple[OtherTcpfin, ...] = ()
     latencies: Latencies | None = None

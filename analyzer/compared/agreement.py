@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
+    from analyzer.charts.curves import Curve
     from analyzer.observed.entries import Sampled
-    from analyzer.predicted.courses import Curve
     from analyzer.predicted.entries import Prediction
 
     Ints = npt.NDArray[np.int64]

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from analyzer.charts.curves import Curve
 from analyzer.ipvs.states import is_active
 from analyzer.observed.entries import ns
-from analyzer.predicted.courses import Curve
 from analyzer.predicted.entries import predicted_curve
 from analyzer.results import Peak, RealServerRow, ServiceTable
 

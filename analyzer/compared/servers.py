@@ -16,8 +16,8 @@ from analyzer.wire.segments import without_copies
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from analyzer.charts.curves import Curve
     from analyzer.compared.evidence import Evidence
-    from analyzer.predicted.courses import Curve
     from analyzer.predicted.entries import Prediction
     from analyzer.wire.segments import Segments
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.charts.curves import SocketCurve
 from analyzer.compared.curves import seconds
 from analyzer.observed.entries import ns
-from analyzer.predicted.courses import SocketCurve
 from analyzer.results import Estimate, SocketState
 
 if TYPE_CHECKING:

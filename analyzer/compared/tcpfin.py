@@ -16,10 +16,10 @@ from analyzer.predicted.entries import TIMER, changes_by_packets
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from analyzer.charts.curves import Curve
     from analyzer.compared.evidence import Evidence
     from analyzer.ipvs.replay import Rules
     from analyzer.measure import Measured
-    from analyzer.predicted.courses import Curve
     from analyzer.predicted.entries import Changes, Prediction
 
 VALUES_S = (5.0, 10.0, 15.0, 20.0, 30.0, 60.0, 120.0, 300.0)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from analyzer.charts.curves import Curve, WhatIf, WhatIfGroup
 from analyzer.compared.early_ends import with_outages
 from analyzer.compared.passage import passage_of
 from analyzer.errors import AnalyzerError
 from analyzer.ipvs.states import is_active
-from analyzer.predicted.courses import Curve, WhatIf, WhatIfGroup
 from analyzer.predicted.entries import TIMER, predict, predicted_curve, state_name
 from analyzer.predicted.rules import segments_passed
 

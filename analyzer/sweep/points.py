@@ -301,10 +301,12 @@ def _verdict(points: Sequence[Point], knee_s: float | None) -> str:
         return f"Tcpfin governed nothing here{waited}"
     values = ", ".join(dict.fromkeys(f"{point.tcpfin_s:g}" for point in governed))
     off = [f"{point.tcpfin_s:g}" for point in points if point.timeout_agrees is False]
-    lifetimes = f"lived otherwise at {', '.join(off)} s" if off else "lived by each"
+    agreement = f"differ at {', '.join(off)} s" if off else "match each"
     enough = "None of these" if knee_s is None else f"{knee_s:g} s"
-    text = f"{enough} is enough for these clients: of tcpfin {values} s, entries {lifetimes}"
-    return text + _ungoverned([p for p in points if p.forwarding != governed[0].forwarding])
+    text = f"{enough} is enough for these clients: of tcpfin {values} s"
+    return f"{text}, entry lifetimes {agreement}" + _ungoverned(
+        [p for p in points if p.forwarding != governed[0].forwarding]
+    )
 
 
 def _ungoverned(points: Sequence[Point]) -> str:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.charts.curves import Curve
 from analyzer.charts.pictures import StateSeries
-from analyzer.predicted.courses import Curve
 from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:

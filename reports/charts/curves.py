@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from analyzer.predicted.courses import Curve
+from analyzer.charts.curves import Curve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

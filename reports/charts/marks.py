@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import plotly.graph_objects as go
 
-    from analyzer.predicted.courses import Curve
+    from analyzer.charts.curves import Curve
     from analyzer.results import Event
 
 # Events that begin something, and the events of the same host that end it.

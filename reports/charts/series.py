@@ -11,7 +11,7 @@ from reports.charts.theme import DASHES, HUES, MARKERS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analyzer.predicted.courses import Curve
+    from analyzer.charts.curves import Curve
     from analyzer.results import Analysis, Timeline
 
 SERVERS = 6  # the busiest real servers of a director that have a curve each

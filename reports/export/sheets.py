@@ -73,7 +73,7 @@ def _states(analysis: Analysis) -> Iterator[SimpleNamespace]:
 
 
 def _lifetimes_of_entries(analysis: Analysis) -> Iterator[SimpleNamespace]:
-    for sample in analysis.pictures.lived:
+    for sample in analysis.pictures.lifetime_samples:
         yield SimpleNamespace(
             of=sample,
             source="observed",

@@ -15,7 +15,7 @@ from reports.run.section import DataTable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from analyzer.predicted.courses import Curve
+    from analyzer.charts.curves import Curve
     from analyzer.results import Analysis, Floats, Ints, Timeline
     from reports.run.section import Cell
 

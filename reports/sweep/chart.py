@@ -76,7 +76,7 @@ LIFETIME = _Quantity(
     "Lifetime of entries, seconds: mean, shortest to longest; the line is tcpfin",
     _lifetime,
     None,
-    "lived, mean",
+    "mean lifetime",
 )
 PORTS = _Quantity(
     "Connections a second before a source port returns to a living entry",

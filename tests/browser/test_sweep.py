@@ -44,7 +44,7 @@ def test_the_points_are_drawn_and_the_knee_is_named_in_words(
     assert len(seen.requests) == 1
     assert page.inner_text("#verdict").split("\n") == [
         "15 s is enough for these clients:",
-        "of tcpfin 15, 20, 60 s, entries lived otherwise at 15, 60 s",
+        "of tcpfin 15, 20, 60 s, entry lifetimes differ at 15, 60 s",
     ]
     assert page.inner_text("#knee p:first-of-type").startswith("The knee: 15 s is the smallest")
     assert page.locator("#sweep-chart .points path").count() == 9  # of three panels

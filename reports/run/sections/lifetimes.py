@@ -82,7 +82,7 @@ def section(analysis: Analysis) -> Section:
 
 def drawn(analysis: Analysis) -> list[LifetimeSamples]:
     """The largest groups, in the order of the analysis."""
-    groups = analysis.pictures.lived
+    groups = analysis.pictures.lifetime_samples
     ranked = sorted(groups, key=lambda group: -max(group.observed_s.size, group.predicted_s.size))
     return [group for group in groups if group in ranked[:GROUPS]]
 

@@ -17,7 +17,7 @@ from reports.run.section import Chart, DataTable, Section
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analyzer.predicted.courses import SocketCurve
+    from analyzer.charts.curves import SocketCurve
     from analyzer.results import Analysis, SocketState
 
 SHOWN = ("TIME_WAIT", "FIN_WAIT2", "CLOSE_WAIT", "LAST_ACK", "FIN_WAIT1", "CLOSING", "SYN_SENT")

@@ -13,7 +13,7 @@ from reports.charts.theme import PALETTE, plain
 from reports.run.section import Chart, Section
 
 if TYPE_CHECKING:
-    from analyzer.predicted.courses import Curve, WhatIf
+    from analyzer.charts.curves import Curve, WhatIf
     from analyzer.results import Analysis
 
 HEIGHT_PX = 200

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from analyzer.charts.curves import Curve, WhatIf, WhatIfGroup
 from analyzer.charts.pictures import (
     LifetimeSamples,
     OtherTcpfin,
@@ -16,7 +17,6 @@ from analyzer.charts.pictures import (
     StateSeries,
 )
 from analyzer.client.latency import Latencies, heat, percentiles, syn_retries
-from analyzer.predicted.courses import Curve, WhatIf, WhatIfGroup
 from analyzer.recording.manifest import manifest_of
 from analyzer.results import (
     Agreement,
@@ -185,7 +185,7 @@ def _pictures() -> Pictures:
     sent = burst()
     polls = np.arange(0.1, 23.3, POLL_S)
     t_s, waiting = _steps(sent.ended, sent.forgotten)
-    lived = LifetimeSamples(
+    lifetimes = LifetimeSamples(
         director="bal01",
         state="FIN_WAIT",
         timeout_name="tcpfin",
@@ -212,7 +212,7 @@ def _pictures() -> Pictures:
     )
     return Pictures(
         states=states,
-        lived=(lived,),
+        lifetime_samples=(lifetimes,),
         shares=(
             Shares(director="bal01", scheduler="rr", servers=servers, p=1.0, why_no_test=None),
         ),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from analyzer.predicted.courses import Curve
+from analyzer.charts.curves import Curve
 from analyzer.results import Event
 from reports.run.page import render_page
 from tests.unit.reports import builders_analysis as build

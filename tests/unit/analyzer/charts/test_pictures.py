@@ -70,13 +70,13 @@ def test_all_states_together_are_all_entries(run: Analysis) -> None:
 
 
 def test_each_lifetime_stands_beside_its_group(run: Analysis) -> None:
-    for row, lived in zip(run.lifetimes, run.pictures.lived, strict=True):
-        assert (lived.state, lived.timeout_s) == (row.state, row.timeout_s)
-        assert lived.predicted_s.size == row.n
-        assert lived.observed_s.size == row.n_expired
+    for row, samples in zip(run.lifetimes, run.pictures.lifetime_samples, strict=True):
+        assert (samples.state, samples.timeout_s) == (row.state, row.timeout_s)
+        assert samples.predicted_s.size == row.n
+        assert samples.observed_s.size == row.n_expired
         if row.lifetime_s:
-            assert lived.observed_s.min() == pytest.approx(row.lifetime_s.min)
-            assert lived.observed_s.max() == pytest.approx(row.lifetime_s.max)
+            assert samples.observed_s.min() == pytest.approx(row.lifetime_s.min)
+            assert samples.observed_s.max() == pytest.approx(row.lifetime_s.max)
 
 
 def test_an_entry_that_was_ended_early_is_in_no_group(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_an_entry_that_was_ended_early_is_in_no_group(tmp_path: Path) -> None:
     facts = {"sysctls": {"net.ipv4.vs.expire_nodest_conn": 1}}
     stage = Stage(lives=[*CLOSED[1::2], cut], absent=removed, facts=facts)
     analysis = stage.played(tmp_path / "run")
-    assert sum(group.observed_s.size for group in analysis.pictures.lived) == sum(
+    assert sum(group.observed_s.size for group in analysis.pictures.lifetime_samples) == sum(
         row.n_expired for row in analysis.lifetimes
     )
 
@@ -152,7 +152,7 @@ def test_without_packets_there_is_no_prediction(tmp_path: Path) -> None:
     pictures = analyse(Recording.open(path)).pictures
     assert [one.source for one in pictures.states] == ["observed"]
     assert pictures.tcpfin == ()
-    assert all(not group.predicted_s.size for group in pictures.lived)
+    assert all(not group.predicted_s.size for group in pictures.lifetime_samples)
 
 
 def test_a_changed_timeout_is_no_matter_of_shifting(run: Analysis, tmp_path: Path) -> None:

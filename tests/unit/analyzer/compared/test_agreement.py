@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analyzer.charts.curves import Curve
 from analyzer.compared.agreement import Tolerance, agreement, value_at
 from analyzer.compared.states import state_matches
 from analyzer.ipvs.states import Flag, Timeouts
 from analyzer.observed.entries import Sampled
-from analyzer.predicted.courses import Curve
 from analyzer.predicted.entries import DROP_ENTRY, PORT_REUSE, TIMER, Prediction, predict
 from tests.unit.analyzer.builders_packets import BOOT_NS, NS, Seg, clock, rules, segments
 from tests.unit.properties import examples

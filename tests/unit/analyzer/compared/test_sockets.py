@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analyzer.charts.curves import SocketCurve
 from analyzer.compared.sockets import held_s, socket_curves, socket_states
-from analyzer.predicted.courses import SocketCurve
 from tests.unit.analyzer import builders_packets as build
 
 

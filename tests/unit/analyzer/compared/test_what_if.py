@@ -23,7 +23,7 @@ from tests.unit.properties import examples
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from analyzer.predicted.courses import WhatIf
+    from analyzer.charts.curves import WhatIf
     from analyzer.results import Analysis
 
 # What may be assumed ------------------------------------------------------------------------------

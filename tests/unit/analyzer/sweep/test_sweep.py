@@ -100,7 +100,7 @@ def test_a_burst_shorter_than_a_lifetime_has_no_steady_state(point: Point) -> No
 
 def test_another_tcpfin_than_the_one_in_force_does_not_agree(analysis: Analysis) -> None:
     assert point_of(25, analysis).timeout_agrees is False
-    assert "lived otherwise at 25 s" in sweep_of("f", [(25, analysis)]).verdict
+    assert "lifetimes differ at 25 s" in sweep_of("f", [(25, analysis)]).verdict
 
 
 def test_a_beside_agrees_within_its_uncertainty_and_not_beyond() -> None:
@@ -165,7 +165,7 @@ def test_of_several_ways_of_forwarding_those_that_tcpfin_governs_have_a_say(
         ("tun", 20),
     ]
     assert found.verdict == (
-        "20 s is enough for these clients: of tcpfin 20 s, entries lived by each; "
+        "20 s is enough for these clients: of tcpfin 20 s, entry lifetimes match each; "
         "in nat tcpfin governed nothing: entries waited in TIME_WAIT"
     )
     assert found.knee.connections == 50

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analyzer.predicted.courses import Curve
+from analyzer.charts.curves import Curve
 from reports.charts import curves
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from analyzer.charts.curves import Curve
 from analyzer.charts.pictures import StateSeries
-from analyzer.predicted.courses import Curve
 from analyzer.results import Event, Finding, Timeline
 from reports.charts.wording import Headline
 from reports.live.page import PARTS, LiveRun, RequestCounts, live_page, news

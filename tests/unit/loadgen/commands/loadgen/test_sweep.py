@@ -120,7 +120,7 @@ def test_each_way_of_forwarding_has_its_own_rows_and_curves(run: Run, two_ways: 
         ["nat", "20"],
     ]
     page = (two_ways / "sweep.html").read_text()
-    for words in ("dr, lived, mean", "nat, lived, mean", "nat, tcpfin 20 s"):
+    for words in ("dr, mean lifetime", "nat, mean lifetime", "nat, tcpfin 20 s"):
         assert words in page
 
 
@@ -149,7 +149,7 @@ def test_a_sweep_is_told_again_from_its_folder(run: Run, folder: Path) -> None:
     code, out, _ = run("analyzer", "sweep", str(folder))
     assert code == 0
     assert out.startswith(
-        "20 s is enough for these clients: of tcpfin 20 s, entries lived by each."
+        "20 s is enough for these clients: of tcpfin 20 s, entry lifetimes match each."
     )
     assert "The knee: 20 s is the smallest of those tried" in out
     page = (folder / "sweep.html").read_text()

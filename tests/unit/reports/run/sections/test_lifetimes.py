@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 def with_group(**changes: Any) -> Analysis:
     run = build.demo()
-    group = replace(run.pictures.lived[0], **changes)
-    return replace(run, pictures=replace(run.pictures, lived=(group,)))
+    group = replace(run.pictures.lifetime_samples[0], **changes)
+    return replace(run, pictures=replace(run.pictures, lifetime_samples=(group,)))
 
 
 def figure(run: Analysis) -> Any:
@@ -26,14 +26,14 @@ def figure(run: Analysis) -> Any:
 
 
 def fixed() -> Analysis:
-    lived = np.linspace(120.1, 125.0, 50)
+    lifetimes_s = np.linspace(120.1, 125.0, 50)
     return with_group(
         state="TIME_WAIT",
         timeout_name="fixed",
         timeout_s=120.0,
         granule_s=5.12,
-        observed_s=lived,
-        predicted_s=lived,
+        observed_s=lifetimes_s,
+        predicted_s=lifetimes_s,
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from analyzer.predicted.courses import SocketCurve
+from analyzer.charts.curves import SocketCurve
 from analyzer.results import Analysis, Estimate, SocketState
 from reports.run.page import render_page
 from reports.run.sections import sockets

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analyzer.predicted.courses import Curve
+from analyzer.charts.curves import Curve
 from analyzer.results import Analysis, Event
 from reports.charts import marks, traffic
 from reports.run.sections import sections, timeline

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from analyzer.predicted.courses import Curve, WhatIf, WhatIfGroup
+from analyzer.charts.curves import Curve, WhatIf, WhatIfGroup
 from reports.run.page import render_page
 from reports.run.sections import what_if
 from reports.run.text import summary_lines

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _NS = 1e9
 
 
-def lived(measured: Sequence[Measured]) -> tuple[LifetimeSamples, ...]:
+def lifetime_samples(measured: Sequence[Measured]) -> tuple[LifetimeSamples, ...]:
     """One for each group of entries with the same last state and timeout."""
     found = [_of_group(one, row) for one in measured for row in one.lifetimes]
     return tuple(group for group in found if group.observed_s.size or group.predicted_s.size)
