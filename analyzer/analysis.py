@@ -26,7 +26,7 @@ from analyzer.findings.figures import Figures
 from analyzer.ipvs.states import Flag
 from analyzer.ipvs.versions import ASSUMED, sentence
 from analyzer.measure import Measured, measure
-from analyzer.observed.entries import most_buckets, ns, span_ms
+from analyzer.observed.entries import ns, span_ms
 from analyzer.predicted.rules import segments_passed
 from analyzer.recording.ending import ending_of
 from analyzer.results import Analysis, DirectorTable, Event, KernelLaw, Timeline
@@ -92,7 +92,10 @@ def analyse(recording: Recording, assumptions: Sequence[Assumption] = ()) -> Ana
         drains=figures.drains,
         log_clock=figures.log_clock,
         laws=tuple(_law(director) for director in evidence.directors),
-        tables=tuple(_table(director, evidence.polls) for director in evidence.directors),
+        tables=tuple(
+            _table(director, evidence.by_director[director.name].most_buckets)
+            for director in evidence.directors
+        ),
         forwarding=figures.forwarded,
         counted=tuple(figures.counted),
         timeline=_timeline(evidence, observed, measured, figures.events, sockets),
@@ -194,11 +197,11 @@ def _law(director: Director) -> KernelLaw:
     )
 
 
-def _table(director: Director, polls: pd.DataFrame) -> DirectorTable:
+def _table(director: Director, most_buckets: int | None) -> DirectorTable:
     return DirectorTable(
         director=director.name,
         buckets=director.conn_tab_size,
-        most_buckets=most_buckets(polls, director.name),
+        most_buckets=most_buckets,
         resizes=director.law.table_resizes,
         conn_max=director.conn_max if director.law.has_conn_max else None,
         entry_bytes=director.entry_bytes,

@@ -186,7 +186,8 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
 
 def _by_counters(director: Director, evidence: Evidence) -> Counted | None:
     """What counters alone say; None where they claim no lifetime."""
-    found = counted_lifetimes(director, evidence.services, evidence.counted, evidence.zero_ns)
+    record = evidence.by_director[director.name]
+    found = counted_lifetimes(director, record.services, record.counted, evidence.zero_ns)
     return found if found.lifetimes else None
 
 
@@ -266,9 +267,7 @@ def _without_packets(
     doubts, by_counters = [*unknown, *_phase_unknown(director, phase)], None
     doubts += unseen_ends(joined, director)
     if not len(record.looks.at_ns):
-        by_counters = counted_lifetimes(
-            director, evidence.services, evidence.counted, evidence.zero_ns
-        )
+        by_counters = counted_lifetimes(director, record.services, record.counted, evidence.zero_ns)
     if by_counters and by_counters.services:
         rows, doubts = by_counters.lifetimes, [*unknown, *by_counters.not_measured]
     return Measured(

@@ -30,15 +30,12 @@ def lacks_service(director: Director, evidence: Evidence) -> bool:
     """
     if evidence.service is None or director.has_service:
         return False
-    rows, entries = (
-        table[table["director"] == director.name] for table in (evidence.services, evidence.entries)
-    )
-    if len(entries):
+    record = evidence.by_director[director.name]
+    if len(record.entries):
         return False
     if director.has_service is None:
-        polled = (evidence.polls["director"] == director.name).any()
-        return bool(polled) and _sent_itself(evidence) and rows.empty
-    return not _of_service(rows, evidence.service).any()
+        return bool(len(record.polls)) and _sent_itself(evidence) and record.services.empty
+    return not _of_service(record.services, evidence.service).any()
 
 
 def servers_missing(director: Director, evidence: Evidence) -> bool:
@@ -48,7 +45,7 @@ def servers_missing(director: Director, evidence: Evidence) -> bool:
     """
     if evidence.service is None or director.has_service is False:
         return False
-    rows = evidence.services[evidence.services["director"] == director.name]
+    rows = evidence.by_director[director.name].services
     weights = rows["weight"][_of_service(rows, evidence.service)]
     if weights.empty:
         return director.has_service is True and director.real_servers == 0

@@ -28,7 +28,7 @@ def shares(one: Measured, evidence: Evidence) -> Shares | None:
 
     ``p`` is the chance that a fair scheduler shares at least as unevenly.
     """
-    rows = evidence.services[evidence.services["director"] == one.director.name]
+    rows = evidence.by_director[one.director.name].services
     if rows.empty or one.lives.empty:
         return None
     rows = rows.assign(server=rows["real_server"] + ":" + rows["real_port"].astype("string"))

@@ -130,22 +130,30 @@ def gather(recording: Recording) -> Evidence:
         evidence = replace(evidence, announcements=found)
     lost = [NotMeasured(what="part of the recording", why=line) for line in recording.problems]
     zero_ns = _zero_ns(evidence)
-    return replace(
+    evidence = replace(
         evidence,
         zero_ns=zero_ns,
         not_measured=(*_not_measured(evidence), *packets_lost, *lost),
-        by_director={
-            director.name: record_of(
-                director,
-                services=services,
-                entries=evidence.entries,
-                polls=evidence.polls,
-                events=evidence.events,
-                zero_ns=zero_ns,
-            )
-            for director in evidence.directors
-        },
     )
+    return with_records(evidence)
+
+
+def with_records(evidence: Evidence) -> Evidence:
+    """The same with each director's part taken out (``by_director``)."""
+    records = {
+        director.name: record_of(
+            director,
+            services=evidence.services,
+            counted=evidence.counted,
+            entries=evidence.entries,
+            changes=evidence.changes,
+            polls=evidence.polls,
+            events=evidence.events,
+            zero_ns=evidence.zero_ns,
+        )
+        for director in evidence.directors
+    }
+    return replace(evidence, by_director=records)
 
 
 def _none_connected(requests: pd.DataFrame) -> bool:

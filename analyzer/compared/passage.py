@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analyzer.compared.evidence import Evidence
+    from analyzer.observed.record import DirectorRecord
     from analyzer.predicted.outages import Outage
     from analyzer.recording.clock import DirectorClock
     from analyzer.recording.director import Director
@@ -141,12 +142,13 @@ def _handled(
     margin_ns: int,
 ) -> tuple[Handling, Bools]:
     """What the director did with each segment, and those that a removal or return leaves open."""
+    record = evidence.by_director[director.name]
     masks = {"dropped": not_taken(segments.at_ns, out)}
     undecided = np.zeros(len(segments.flow), dtype=bool)
-    if evidence.forwarding != "nat" and not _serves_itself(evidence, director.name):
+    if evidence.forwarding != "nat" and not _serves_itself(record):
         masks["dropped"] |= answered.rejected
-    gone = evidence.by_director[director.name].absences
-    weights = weights_of(evidence.services, evidence.events, director.name, margin_ns)
+    gone = record.absences
+    weights = weights_of(record.services, evidence.events, margin_ns)
     if len(gone) or weights:
         servers = servers_found(segments, lives, evidence, margin_ns)
         nodest = director.expire_nodest_conn
@@ -160,11 +162,9 @@ def _handled(
     return handling(len(segments.flow), **masks), undecided
 
 
-def _serves_itself(evidence: Evidence, director: str) -> bool:
+def _serves_itself(record: DirectorRecord) -> bool:
     """Whether the director is a real server of its own, whose resets may be a server's."""
-    services = evidence.services
-    own = (services["director"] == director) & (services["forwarding"] == "local")
-    return bool(own.fillna(value=False).any())
+    return bool((record.services["forwarding"] == "local").any())
 
 
 def _removed(

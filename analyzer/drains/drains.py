@@ -81,12 +81,11 @@ def drains(evidence: Evidence) -> tuple[Drain, ...]:
     return tuple(
         in_log_time(_drain(director, draining, evidence), log_clock)
         for director in evidence.directors
-        for draining in _draining(evidence.services, director.name)
+        for draining in _draining(evidence.by_director[director.name].services)
     )
 
 
-def _draining(services: pd.DataFrame, director: str) -> Iterator[_Draining]:
-    rows = services[services["director"] == director]
+def _draining(rows: pd.DataFrame) -> Iterator[_Draining]:
     if not (rows["weight"] == 0).any():
         return
     rows = rows.sort_values("at", kind="stable")
@@ -101,18 +100,16 @@ def _draining(services: pd.DataFrame, director: str) -> Iterator[_Draining]:
 
 
 def _drain(director: Director, draining: _Draining, evidence: Evidence) -> Drain:
-    polled_ns = evidence.by_director[director.name].looks.at_ns
-    if len(polled_ns) == 0:
+    record = evidence.by_director[director.name]
+    clock, looks = record.clock, record.looks
+    if len(looks.at_ns) == 0:
         return _by_counters(director, draining)
-    clock = evidence.by_director[director.name].clock
-    changes = evidence.changes
-    changes_of_server = draining.has(changes[changes["director"] == director.name])
+    changes_of_server = draining.has(record.changes)
     changes_of_server = changes_of_server.assign(at_ns=ns(changes_of_server["at"]))
     remaining, removed = _last_rows(changes_of_server, draining.since_ns)
     last_rows = remaining if len(remaining) else removed
-    looks = evidence.by_director[director.name].looks
     renewed = renewals(changes_of_server, looks, draining.since_ns)
-    held = _held(last_rows, renewed, polled_ns, clock)
+    held = _held(last_rows, renewed, looks.at_ns, clock)
     first, last = (
         clock.client_ns(edge) for edge in removal_s(held, _timers(director, clock, looks))
     )

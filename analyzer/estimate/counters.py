@@ -55,8 +55,8 @@ def counted_lifetimes(
 
     Args:
         director: its facts.
-        services: polls with ActiveConn and InActConn, of all directors.
-        counted: polls with Conns or CPS.
+        services: its polls with ActiveConn and InActConn.
+        counted: its polls with Conns or CPS.
         zero_ns: the run's start, Unix time.
     """
     series = series_of(services, counted, director.name, zero_ns)
@@ -64,7 +64,7 @@ def counted_lifetimes(
     examined = [(one, _service(one, director)) for one in moved[:MOST_SERVICES]]
     any_moved = any(_moved(one) for one, _ in examined)
     found = [service for one, service in examined if _moved(one) or not any_moved]
-    found += [_uncounted(director, *one) for one in uncounted(services, counted, director.name)]
+    found += [_uncounted(director, *one) for one in uncounted(services, counted)]
     rows = [row for service in found if service.settled for row in _rows(director, service)]
     gaps = [gap for service in found for gap in _gaps(service, director)]
     left_out = len(series) - len(examined)

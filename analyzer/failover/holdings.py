@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from analyzer.compared.evidence import Evidence
     from analyzer.failover.results import Phase
+    from analyzer.observed.record import DirectorRecord
 
 FRESH_NS = 3_000_000_000
 """The oldest poll that counts for an instant."""
@@ -34,13 +35,11 @@ def holdings(
 
 
 def _holding(evidence: Evidence, director: str, phase: Phase, at_ns: int) -> Holding:
-    counted = _last_poll(evidence.services, director, at_ns)
-    polled = evidence.polls[evidence.polls["director"] == director]
-    looks = polled[polled["what"] == "entries"]
+    record = evidence.by_director[director]
+    counted = _last_poll(record.services, at_ns)
     entries = None
-    if not _last_poll(looks, director, at_ns).empty:
-        held = entries_at(evidence.changes, polled, at_ns)
-        entries = held[held["director"] == director]
+    if not _last_poll(record.polls[_polls_of_entries(record)], at_ns).empty:
+        entries = entries_at(record.changes, record.polls, at_ns)
     return Holding(
         director=director,
         phase=phase,
@@ -52,21 +51,25 @@ def _holding(evidence: Evidence, director: str, phase: Phase, at_ns: int) -> Hol
     )
 
 
-def _last_poll(rows: pd.DataFrame, director: str, at_ns: int) -> pd.DataFrame:
-    """The rows of a director's last poll up to an instant, if that is recent."""
-    of_director = rows[rows["director"] == director]
-    at = ns(of_director["at"])
-    fresh = of_director[(at <= at_ns) & (at > at_ns - FRESH_NS)]
+def _polls_of_entries(record: DirectorRecord) -> pd.Series:
+    return record.polls["what"] == "entries"
+
+
+def _last_poll(rows: pd.DataFrame, at_ns: int) -> pd.DataFrame:
+    """The rows of the last poll up to an instant, if that is recent."""
+    at = ns(rows["at"])
+    fresh = rows[(at <= at_ns) & (at > at_ns - FRESH_NS)]
     last: pd.DataFrame = fresh[fresh["at"] == fresh["at"].max()]
     return last
 
 
 def would_survive(evidence: Evidence, old: str, new: str, at_ns: int) -> int | None:
     """Number of active entries of the old master that the new one has; None if not both polled."""
-    held = entries_at(evidence.changes, evidence.polls, at_ns)
-    if not {old, new} <= set(evidence.polls.loc[evidence.polls["what"] == "entries", "director"]):
+    records = [evidence.by_director.get(name) for name in (old, new)]
+    polled = [record for record in records if record and _polls_of_entries(record).any()]
+    if len(polled) < len(records):
         return None
+    held, copies = (entries_at(record.changes, record.polls, at_ns) for record in polled)
     key = [column for column in KEY if column != "director"]
-    open_there = held[(held["director"] == old) & (held["state"] == "ESTABLISHED")]
-    copies = held[held["director"] == new]
+    open_there = held[held["state"] == "ESTABLISHED"]
     return len(open_there[key].merge(copies[key], on=key))

@@ -12,7 +12,6 @@ from analyzer.forecast.model import port_budget as budget_of
 from analyzer.forecast.model import table_memory as memory_of
 from analyzer.ipvs.table_status import is_full
 from analyzer.ipvs.versions import RESIZING_LEAST_BUCKETS
-from analyzer.observed.entries import most_buckets
 from analyzer.results import Finding
 
 if TYPE_CHECKING:
@@ -112,7 +111,7 @@ def _most_buckets(figures: Figures, director: Director) -> int | None:
     """The most buckets polled of a table that grows by itself; None if it was not seen grown."""
     if figures.evidence is None:
         return None
-    most = most_buckets(figures.evidence.polls, director.name)
+    most = figures.evidence.by_director[director.name].most_buckets
     return most if most is not None and most > RESIZING_LEAST_BUCKETS else None
 
 
@@ -139,7 +138,6 @@ def _most_entries(figures: Figures, director: str) -> int:
     """The most entries at one poll; ActiveConn and InActConn peak at different instants."""
     if figures.evidence is None:
         return 0
-    rows = figures.evidence.services
-    rows = rows[rows["director"] == director]
+    rows = figures.evidence.by_director[director].services
     total = (rows["active"] + rows["inactive"]).groupby(rows["at"]).sum()
     return int(total.max()) if len(total) else 0

@@ -203,12 +203,6 @@ class Sampled:
         return replace(self, held=self.held[~self.held["flow"].isin(flows)])
 
 
-def most_buckets(polls: pd.DataFrame, director: str) -> int | None:
-    """The most buckets of a director's table that a poll saw; None where none told."""
-    seen = polls.loc[polls["director"] == director, "buckets"].dropna()
-    return int(seen.max()) if len(seen) else None
-
-
 def state_samples(rows: pd.DataFrame, looks: Looks) -> Sampled:
     """The state of every entry of a director at every poll of entries.
 

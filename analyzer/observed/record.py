@@ -24,6 +24,8 @@ class DirectorRecord:
 
     Attributes:
         services, entries, polls, events: its rows of the recording's tables; entries ``numbered``.
+        counted: its polls of counters that are read one by one, or of rates.
+        changes: of its entries as recorded, persistence templates included.
         looks: its polls of entries.
         lives: ``entry_lives`` of it.
         absences: of its real servers.
@@ -31,7 +33,9 @@ class DirectorRecord:
     """
 
     services: pd.DataFrame
+    counted: pd.DataFrame
     entries: pd.DataFrame
+    changes: pd.DataFrame
     polls: pd.DataFrame
     events: pd.DataFrame
     looks: Looks
@@ -39,12 +43,20 @@ class DirectorRecord:
     absences: pd.DataFrame
     clock: DirectorClock
 
+    @property
+    def most_buckets(self) -> int | None:
+        """The most buckets of its table at any poll; None where no poll had their number."""
+        polled = self.polls["buckets"].dropna()
+        return int(polled.max()) if len(polled) else None
+
 
 def record_of(
     director: Director,
     *,
     services: pd.DataFrame,
+    counted: pd.DataFrame,
     entries: pd.DataFrame,
+    changes: pd.DataFrame,
     polls: pd.DataFrame,
     events: pd.DataFrame,
     zero_ns: int,
@@ -54,18 +66,23 @@ def record_of(
     Args:
         director: its facts.
         services: the recording's polls of services.
+        counted: those of counters or rates.
         entries: its ``numbered`` changes.
+        changes: the same as recorded.
         polls: the recording's.
         events: the recording's.
         zero_ns: the run's start.
     """
-    services, entries, polls = (
-        table[table["director"] == director.name] for table in (services, entries, polls)
+    services, counted, entries, changes, polls = (
+        table[table["director"] == director.name]
+        for table in (services, counted, entries, changes, polls)
     )
     events = events[events["host"] == director.name]
     return DirectorRecord(
         services=services,
+        counted=counted,
         entries=entries,
+        changes=changes,
         polls=polls,
         events=events,
         looks=looks_of(polls, director.name),

@@ -52,7 +52,7 @@ def candidates(
     director: str, evidence: Evidence, clock: DirectorClock
 ) -> tuple[list[Candidate], list[Candidate]]:
     """Outages that somebody ordered, and other times that may hold some."""
-    polls = _polls(evidence.polls, director)
+    polls = _polls(evidence.by_director[director].polls)
     ordered = list(_ordered(evidence.events, director, polls))
     others = (
         *_gaps(evidence.events, director, clock, polls),
@@ -61,9 +61,8 @@ def candidates(
     return ordered, [one for one in others if not any(_overlap(one, order) for order in ordered)]
 
 
-def _polls(polls: pd.DataFrame, director: str) -> tuple[Ints, Ints]:
+def _polls(rows: pd.DataFrame) -> tuple[Ints, Ints]:
     """When a director was asked, ascending, and when it had answered."""
-    rows = polls[polls["director"] == director]
     asked_ns = ns(rows["asked"].fillna(rows["at"]))
     took_ns = np.nan_to_num(rows["took_ms"].to_numpy(dtype=np.float64)) * NS_PER_MS
     order = np.argsort(asked_ns, kind="stable")

@@ -138,5 +138,4 @@ def _has_templates(evidence: Evidence, director: Director) -> bool:
 
     A template leads to its real server whatever the weight.
     """
-    changes = evidence.changes
-    return bool(((changes["director"] == director.name) & (changes["client_port"] == 0)).any())
+    return bool((evidence.by_director[director.name].changes["client_port"] == 0).any())

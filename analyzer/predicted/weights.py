@@ -56,26 +56,27 @@ class Weights:
 
 
 def weights_of(
-    services: pd.DataFrame, events: pd.DataFrame, director: str, margin_ns: int
+    services: pd.DataFrame, events: pd.DataFrame, margin_ns: int
 ) -> dict[Service, dict[str, Weights]]:
     """The weights of each service's real servers on one director, ``address:port`` each.
 
     Args:
-        services: the recording's polls of services.
+        services: the director's polls of services.
         events: the recording's.
-        director: whose.
         margin_ns: how well the instants of polls and packets can be compared.
     """
-    rows = services[services["director"] == director]
-    if rows.empty or not (rows["weight"] == 0).any():
+    if not (services["weight"] == 0).any():
         return {}
     edits = list(_edits(events))
-    rows = rows.assign(
-        at_ns=ns(rows["at"]),
-        server=rows["real_server"] + ":" + rows["real_port"].astype("string"),
-        vip=rows["vip"].astype("string").fillna(NO_VIP),
-        port=rows["port"].where(rows["vip"].notna(), rows["fwmark"]).fillna(0).astype("int64"),
-        protocol=rows["protocol"].astype("string"),
+    rows = services.assign(
+        at_ns=ns(services["at"]),
+        server=services["real_server"] + ":" + services["real_port"].astype("string"),
+        vip=services["vip"].astype("string").fillna(NO_VIP),
+        port=services["port"]
+        .where(services["vip"].notna(), services["fwmark"])
+        .fillna(0)
+        .astype("int64"),
+        protocol=services["protocol"].astype("string"),
     )
     found: dict[Service, dict[str, Weights]] = {}
     for key, group in rows.groupby(["protocol", "vip", "port", "server"]):

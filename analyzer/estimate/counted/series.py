@@ -68,17 +68,16 @@ class Series:
 def series_of(
     services: pd.DataFrame, counted: pd.DataFrame, director: str, zero_ns: int
 ) -> list[Series]:
-    """One for each service and forwarding method that a director was polled for.
+    """A series for each service and forwarding method that a director was polled for.
 
     Args:
-        services: polls with ActiveConn and InActConn.
-        counted: polls with Conns or CPS; some may be the same rows.
-        director: whose.
+        services: the director's polls with ActiveConn and InActConn.
+        counted: its polls with Conns or CPS; some may be the same rows.
+        director: its name.
         zero_ns: the run's start, Unix time.
     """
-    rows = _timed(services, director, zero_ns)
-    own = _timed(counted, director, zero_ns)
-    conns, rates = own[own["conns"].notna()], own[own["cps"].notna()]
+    rows, counted = _timed(services, zero_ns), _timed(counted, zero_ns)
+    conns, rates = counted[counted["conns"].notna()], counted[counted["cps"].notna()]
     groups = rows.groupby([*SERVICE, "forwarding"], dropna=False, sort=True)
     return [
         _series(
@@ -89,13 +88,14 @@ def series_of(
     ]
 
 
-def uncounted(
-    services: pd.DataFrame, counted: pd.DataFrame, director: str
-) -> list[tuple[str, str, float]]:
-    """Services of which Conns was read and InActConn was not: name, protocol, new ones a second."""
-    known = services[services["director"] == director][SERVICE].drop_duplicates()
-    own = _timed(counted, director, 0)
-    conns = own[own["conns"].notna()].merge(known, on=SERVICE, how="left", indicator=True)
+def uncounted(services: pd.DataFrame, counted: pd.DataFrame) -> list[tuple[str, str, float]]:
+    """A director's services polled with Conns and without InActConn.
+
+    Name, protocol and new connections per second of each.
+    """
+    known = services[SERVICE].drop_duplicates()
+    polls = _timed(counted, 0)
+    conns = polls[polls["conns"].notna()].merge(known, on=SERVICE, how="left", indicator=True)
     found = []
     groups = conns[conns["_merge"] == "left_only"].groupby(SERVICE, dropna=False, sort=True)
     for (protocol, vip, port, fwmark), group in groups:
@@ -105,9 +105,8 @@ def uncounted(
     return found
 
 
-def _timed(rows: pd.DataFrame, director: str, zero_ns: int) -> pd.DataFrame:
-    own = rows[rows["director"] == director]
-    return own.assign(t_s=(ns(own["at"]) - zero_ns) / 1e9).sort_values("t_s")
+def _timed(rows: pd.DataFrame, zero_ns: int) -> pd.DataFrame:
+    return rows.assign(t_s=(ns(rows["at"]) - zero_ns) / 1e9).sort_values("t_s")
 
 
 def _series(

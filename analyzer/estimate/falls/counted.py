@@ -150,15 +150,14 @@ def counted_by_service(
     director: Director,
     doubt_s: float,
 ) -> Services:
-    """A director's services, their polls beside their entries.
+    """A director's services, their polls (its rows of ``services/``) beside their entries.
 
     A poll that lists fewer real servers than one before it is left out: a removed real server
     takes its counters with it, while its entries stay.
     """
-    rows = services[services["director"] == director.name]
     ends = flows[_END].reindex(prediction.entries["flow"])
     found = []
-    for end, polls in rows.dropna(subset=_END).groupby(_END, sort=True):
+    for end, polls in services.dropna(subset=_END).groupby(_END, sort=True):
         mine = np.flatnonzero((ends == list(end)).all(axis=1).fillna(value=False))
         summed = polls.groupby("at").agg(
             active=("active", "sum"), inactive=("inactive", "sum"), servers=("active", "size")

@@ -61,7 +61,7 @@ def lifetimes_by_falls(
     Args:
         prediction: of this director.
         flows: ``Segments.flows``.
-        services: the recording's polls of services.
+        services: the director's polls of services.
         director: its facts; HZ where it is known.
         clock: its clock.
     """

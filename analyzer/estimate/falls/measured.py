@@ -39,9 +39,10 @@ def by_falls(
         rules: of its prediction, as far as they are known.
     """
     known = replace(director, hz=rules.hz)
+    services = evidence.by_director[director.name].services
 
     def measured(under: Rules) -> Fallen:
-        return lifetimes_by_falls(replayed(under), flows, evidence.services, known, clock)
+        return lifetimes_by_falls(replayed(under), flows, services, known, clock)
 
     fallen = measured(rules)
     found = settled(rules, fallen, director)

@@ -209,7 +209,7 @@ def surely(
     services: list[dict[str, Any]], events: list[dict[str, Any]], at_s: float
 ) -> tuple[bool, bool]:
     """Whether a real server surely had weight 0 at an instant, and whether it surely had not."""
-    weights = weights_of(table("services", services), table("events", events), "bal01", 0)
+    weights = weights_of(table("services", services), table("events", events), 0)
     (found,) = of_flow(weights, "TCP", "192.168.10.2", 80).values()
     at_ns = np.array([BOOT_NS + round(at_s * NS)])
     return bool(found.surely(at_ns, zero=True)[0]), bool(found.surely(at_ns, zero=False)[0])
@@ -248,17 +248,17 @@ def test_an_order_says_it_more_closely(
 
 def test_where_no_weight_was_0_there_is_nothing_to_know() -> None:
     services = table("services", polled((0, "a", 1), (1, "a", 2)))
-    assert weights_of(services, table("events", []), "bal01", 0) == {}
+    assert weights_of(services, table("events", []), 0) == {}
 
 
 def test_a_flow_finds_its_service_by_port_then_by_any_port_then_by_the_only_mark() -> None:
     rows = polled((0, "a", 0)) + polled((0, "b", 0), port=0)
     rows += polled((0, "c", 0), vip=None, port=None, fwmark=7, protocol="FWM")
-    weights = weights_of(table("services", rows), table("events", []), "bal01", 0)
+    weights = weights_of(table("services", rows), table("events", []), 0)
     ends = [("192.168.10.2", 80), ("192.168.10.2", 81), ("192.168.10.3", 80)]
     assert [list(of_flow(weights, "TCP", *end)) for end in ends] == [["a:80"], ["b:80"], ["c:80"]]
     rows += polled((0, "d", 0), vip=None, port=None, fwmark=8, protocol="FWM")
-    weights = weights_of(table("services", rows), table("events", []), "bal01", 0)
+    weights = weights_of(table("services", rows), table("events", []), 0)
     assert of_flow(weights, "TCP", "192.168.10.3", 80) == {}
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
-from analyzer.compared.evidence import Evidence
+from analyzer.compared.evidence import Evidence, with_records
+from analyzer.observed.entries import numbered
 from analyzer.recording.director import directors_of
 from analyzer.recording.manifest import manifest_of
 from analyzer.wire.segments import VirtualEnd
@@ -128,7 +129,7 @@ def evidence(
     facts = {name: {"macs": [_mac(mac)]} for name, mac in MACS.items()}
     manifest = manifest_of({"failover": told, "directors": facts, "ended": "completed"})
     changes = table("entries", tables.get("entries", ()))
-    return Evidence(
+    gathered = Evidence(
         manifest=manifest,
         directors=directors_of(manifest),
         zero_ns=ZERO_NS,
@@ -136,7 +137,7 @@ def evidence(
         requests=sent,
         services=table("services", tables.get("services", ())),
         counted=table("services", tables.get("services", ())),
-        entries=changes,
+        entries=numbered(changes, None),
         changes=changes,
         polls=table("polls", tables.get("polls", ())),
         events=table("events", ()),
@@ -146,6 +147,7 @@ def evidence(
         in_flight=table("in_flight", in_flight or ()),
         announcements=wire.announcements() if wire else None,
     )
+    return with_records(gathered)
 
 
 def _mac(number: int) -> str:

@@ -38,7 +38,9 @@ def absences_of(services: list[dict[str, Any]], events: list[dict[str, Any]]) ->
     return record_of(
         director,
         services=table("services", services),
+        counted=table("services", []),
         entries=numbered(table("entries", []), None),
+        changes=table("entries", []),
         polls=table("polls", []),
         events=table("events", events),
         zero_ns=BOOT_NS,

@@ -121,7 +121,7 @@ def test_services_of_which_only_stats_were_printed_are_named_with_their_rate() -
     both = table([*rows, (0.0, MARK, 3, 5)])
     services = both[both["active"].notna()]
     counted = both[both["conns"].notna()]
-    assert uncounted(services, counted, "bal01") == [("TCP 192.0.2.80:80", "TCP", 30.0)]
+    assert uncounted(services, counted) == [("TCP 192.0.2.80:80", "TCP", 30.0)]
 
 
 def test_cps_of_real_servers_is_summed_and_each_was_rounded() -> None:
@@ -141,7 +141,7 @@ def test_cps_of_looks_of_its_own_is_taken_and_counts_no_connections() -> None:
     assert one.rates is not None
     assert one.rates.cps.tolist() == list(range(8))
     assert one.inactive.tolist() == [3] * 9
-    assert uncounted(table(rows), table(alone, list(range(8))), "bal01") == []
+    assert uncounted(table(rows), table(alone, list(range(8)))) == []
 
 
 @pytest.mark.parametrize("missing", [slice(0, 3), slice(3, 6), slice(7, 10)])
