@@ -1,7 +1,9 @@
 """The client's own sockets, counted by state: sock_diag(7), filtered in the kernel.
 
 A burst leaves tens of thousands of sockets in TIME_WAIT. The kernel is given the virtual services
-as a filter (inet_diag's byte code, net/ipv4/inet_diag.c), so that nothing else is copied out.
+as a filter (inet_diag's byte code, net/ipv4/inet_diag.c), so that nothing else is copied out. It
+tries one service after another for each socket, and its jumps are 16 bits wide: of many services
+all sockets are taken, and chosen here.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import os
 import socket
 import struct
 from collections import Counter
+from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from loadgen.load.plan import Target
+
+    Peers = frozenset[bytes]
 
 _NETLINK_SOCK_DIAG = 4
 _SOCK_DIAG_BY_FAMILY = 20
@@ -34,7 +39,10 @@ _OPERATION = struct.Struct("=BBH")  # inet_diag_bc_op: code, yes, no
 _CONDITION = struct.Struct("=BBxxi")  # inet_diag_hostcond: family, prefix length, port
 _JUMP, _PEER_IS = 1, 8  # INET_DIAG_BC_JMP, INET_DIAG_BC_D_COND
 _STATES = sum(1 << number for number in SOCKET_STATES)
+_PEER_PORT, _PEER = 6, slice(24, 40)  # idiag_dport, idiag_dst in an inet_diag_msg
 _BUFFER_BYTES = 1 << 18
+MOST_FILTERED = 500
+"""Services of one family that the kernel looks for; more cost it more than copying sockets out."""
 
 
 class SocketsRefused(LoadgenError):
@@ -58,8 +66,8 @@ class SockDiag:
             if service.protocol == "TCP"
         ]
         families = {4: socket.AF_INET, 6: socket.AF_INET6}
-        self._requests = [
-            request(family, [(end.packed, port) for end, port in ends if end.version == version])
+        self._queries = [
+            _query(family, [(end.packed, port) for end, port in ends if end.version == version])
             for version, family in families.items()
             if any(end.version == version for end, _ in ends)
         ]
@@ -77,9 +85,9 @@ class SockDiag:
         """
         counts: Counter[int] = Counter()
         try:
-            for query in self._requests:
-                self._socket.send(query)
-                counts.update(self._states())
+            for query in self._queries:
+                self._socket.send(query.request)
+                counts.update(self._states(query.peers))
         except OSError as error:
             raise SocketsRefused(f"sock_diag: {error.strerror or error}") from error
         by_name: Counter[str] = Counter()
@@ -92,16 +100,36 @@ class SockDiag:
         """Give the netlink socket back."""
         self._socket.close()
 
-    def _states(self) -> Iterator[int]:
+    def _states(self, peers: Peers | None) -> Iterator[int]:
         while True:
-            states, ended = states_in(self._socket.recv(_BUFFER_BYTES))
+            states, ended = states_in(self._socket.recv(_BUFFER_BYTES), peers)
             yield from states
             if ended:
                 return
 
 
-def states_in(content: bytes) -> tuple[list[int], bool]:
+@dataclass(frozen=True, slots=True)
+class _Query:
+    """A dump to ask for; ``peers``: those to choose from it, None where the kernel does."""
+
+    request: bytes
+    peers: Peers | None
+
+
+def _query(family: int, peers: Sequence[tuple[bytes, int]]) -> _Query:
+    if len(peers) <= MOST_FILTERED:
+        return _Query(request(family, peers), None)
+    chosen = frozenset(port.to_bytes(2, "big") + packed.ljust(16, b"\0") for packed, port in peers)
+    return _Query(request(family, []), chosen)
+
+
+def states_in(content: bytes, peers: Peers | None = None) -> tuple[list[int], bool]:
     """The states in one datagram of a dump, and whether the dump ends with it.
+
+    Args:
+        content: the datagram.
+        peers: those whose sockets are taken, each its port and 16 bytes of address as they lie in
+            the message; None for all.
 
     Raises:
         OSError: the kernel refused, or the datagram is none of a dump.
@@ -114,7 +142,9 @@ def states_in(content: bytes) -> tuple[list[int], bool]:
             return states, True
         if kind == _ERROR or not _HEADER.size + 2 <= length <= len(content) - at:
             raise _refusal(content, at)
-        states.append(content[at + _HEADER.size + 1])  # idiag_state
+        body = content[at + _HEADER.size : at + length]
+        if peers is None or body[_PEER_PORT : _PEER_PORT + 2] + body[_PEER] in peers:
+            states.append(body[1])  # idiag_state
         at += (length + 3) & ~3
     return states, False
 
@@ -127,10 +157,11 @@ def _refusal(content: bytes, at: int) -> OSError:
 
 
 def request(family: int, peers: Sequence[tuple[bytes, int]]) -> bytes:
-    """A dump of the sockets whose peer is one of some addresses and ports."""
-    code = bytecode(family, peers)
+    """A dump of the sockets whose peer is one of some addresses and ports; without any, of all."""
     body = _REQUEST.pack(family, socket.IPPROTO_TCP, 0, _STATES)
-    body += _ATTRIBUTE.pack(_ATTRIBUTE.size + len(code), _BYTECODE) + code
+    if peers:
+        code = bytecode(family, peers)
+        body += _ATTRIBUTE.pack(_ATTRIBUTE.size + len(code), _BYTECODE) + code
     return _HEADER.pack(_HEADER.size + len(body), _SOCK_DIAG_BY_FAMILY, _REQUEST_DUMP, 1, 0) + body
 
 

@@ -25,6 +25,7 @@ CONNECT_TIMEOUT_S = 10.0
 MAX_ANSWER_BYTES = 256 * 1024 * 1024
 _CHUNK_BYTES = 1 << 16
 _END_TIMEOUT_S = 1.0
+_MAX_COMPLAINT_BYTES = 1 << 16
 _MAX_COMPLAINT_CHARACTERS = 200
 
 _FIRST = "[ -t 0 ] && { PS1= PS2=; stty -echo -opost 2>/dev/null; }"
@@ -79,6 +80,8 @@ class Shell:
         self.mark = f"@{secrets.token_hex(8)}"
         self._process: asyncio.subprocess.Process | None = None
         self._buffer = b""
+        self._complaints = b""  # the last of what came on standard error
+        self._drain: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Start it and wait for its first answer.
@@ -97,7 +100,8 @@ class Shell:
             )
         except OSError as error:
             raise LinkLost(f"{self.link.spec}: {error}") from error
-        self._buffer = b""
+        self._buffer = self._complaints = b""
+        self._drain = asyncio.create_task(self._keep_complaints(self._process.stderr))
         await self.ask(_FIRST, timeout_s=CONNECT_TIMEOUT_S)
 
     async def ask(self, script: str, *, timeout_s: float) -> ShellAnswer:
@@ -132,7 +136,7 @@ class Shell:
             await self.close()
             raise LinkLost(f"{self.link.spec}: an answer without an end") from None
         except (ConnectionError, EOFError):
-            complaint = await self._complaint(process)
+            complaint = await self._complaint()
             await self.close()
             raise LinkLost(f"{self.link.spec}: {complaint}") from None
         return ShellAnswer(content=content, asked_ns=asked_ns, answered_ns=time.time_ns())
@@ -140,6 +144,9 @@ class Shell:
     async def close(self) -> None:
         """End the remote shell, if it has not ended already."""
         process, self._process = self._process, None
+        drain, self._drain = self._drain, None
+        if drain is not None:
+            drain.cancel()
         if process is None:
             return
         if process.stdin is not None:
@@ -172,13 +179,16 @@ class Shell:
         content, _, self._buffer = b"".join(parts).partition(mark)
         return content
 
-    async def _complaint(self, process: asyncio.subprocess.Process) -> str:
+    async def _keep_complaints(self, stderr: asyncio.StreamReader | None) -> None:
+        """Read standard error to its end, so that nobody waits to write there; keep the last."""
+        while stderr is not None and (chunk := await stderr.read(_CHUNK_BYTES)):
+            self._complaints = (self._complaints + chunk)[-_MAX_COMPLAINT_BYTES:]
+
+    async def _complaint(self) -> str:
         """The last line that the link's command printed to its standard error."""
-        text = b""
-        if process.stderr is not None:
-            with contextlib.suppress(TimeoutError):
-                text = await asyncio.wait_for(process.stderr.read(_CHUNK_BYTES), 1.0)
-        return last_line(text.decode("utf-8", "replace")) or "the link was closed"
+        if self._drain is not None:
+            await asyncio.wait({self._drain}, timeout=_END_TIMEOUT_S)
+        return last_line(self._complaints.decode("utf-8", "replace")) or "the link was closed"
 
 
 def last_line(text: str) -> str:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadgen.load.plan import Target
-from loadgen.sockets.sock_diag import SockDiag, bytecode, states_in
+from loadgen.sockets.sock_diag import MOST_FILTERED, SockDiag, bytecode, states_in
 
 OURS = f"127.{os.getpid() % 250 + 1}.7.7"  # an address that no other test has sockets at
 FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
@@ -112,3 +112,21 @@ def test_a_refusal_is_told_by_its_number() -> None:
     refused = struct.pack("=IHHIIi", 36, 2, 0, 1, 0, -1) + bytes(16)
     with pytest.raises(PermissionError):
         states_in(refused)
+
+
+@pytest.mark.parametrize(("host", "elsewhere"), [(OURS, "10.{}.{}.1"), ("::1", "fd00::{:x}:{:x}")])
+def test_any_number_of_services_can_be_asked_for(host: str, elsewhere: str) -> None:
+    """The jumps of the kernel's filter end at 3,277 services of IPv4 and 2,048 of IPv6."""
+    family = FAMILY[ip_address(host).version]
+    others = [Target(vip=elsewhere.format(i // 250, i % 250), port=80) for i in range(10_000)]
+    with ExitStack() as stack:
+        ends = []
+        for _ in range(2):
+            server = stack.enter_context(socket.create_server((host, 0), family=family))
+            ends.append(server.getsockname())
+            stack.enter_context(socket.create_connection(ends[-1][:2]))
+            stack.enter_context(server.accept()[0])
+        for count in (MOST_FILTERED - 1, MOST_FILTERED, 3_278, 10_000):
+            services = [*others[:count], Target(vip=host, port=ends[0][1])]
+            with closing(SockDiag(services)) as diag:
+                assert diag.count() == {"ESTABLISHED": 1}

@@ -128,6 +128,22 @@ def test_last_words_are_bounded_and_printable() -> None:
     assert len(message) <= len("local: ") + 200
 
 
+def test_any_amount_of_complaints_holds_no_answer_up() -> None:
+    """A pipe holds some 200 kB: what nobody reads would stop the director there."""
+
+    async def use(shell: Shell) -> list[str]:
+        complaining = "yes 'a warning' | head -c 2000000 >&2; echo answered"
+        return [(await shell.ask(complaining, timeout_s=20)).text for _ in range(3)]
+
+    assert with_shell(use) == ["answered\n"] * 3
+
+
+def test_of_any_amount_of_complaints_the_last_is_the_reason() -> None:
+    assert lost("yes 'a warning' | head -c 2000000 >&2; echo last words >&2; exit 1") == (
+        "local: last words"
+    )
+
+
 def test_a_slow_answer_is_a_lost_link() -> None:
     assert lost("sleep 60", timeout_s=0.05) == "local: no answer in 0.05 s"
 
