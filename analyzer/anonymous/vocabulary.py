@@ -19,7 +19,7 @@ EVENTS = FAULTS | frozenset(
     words(
         "burst-start burst-end neighbour link-lost link-back rebooted "
         "clock-stepped slow-answer entries-resumed entries-given-up "
-        "entries-unreadable timeouts-changed sysctl-changed vip-gained vip-lost "
+        "entries-unreadable lines-unreadable timeouts-changed sysctl-changed vip-gained vip-lost "
         "vrrp-state sync-daemon capture-drop capture-deleted "
         "capture-interface-down capture-stopped fault fault-undone keepalived "
         "sockets-lost sockets-unreadable recording-thinned command server-removed "

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from analyzer.ipvs.counting import MAX_COUNTER
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -42,6 +44,12 @@ LAYOUTS: Final = (STATS, RATE, PLAIN, TUNNEL, THRESHOLDS, PERSISTENT)
 UNKNOWN: Final = ""
 """A column whose meaning no title gives."""
 
+_INT, _UNSIGNED = 2**31 - 1, 2**32 - 1
+_MOST: Final = {
+    **dict.fromkeys(("weight", "active", "inactive", "persistent"), _INT),  # atomic_t
+    **dict.fromkeys(("uthreshold", "lthreshold"), _UNSIGNED),
+}
+
 _SUFFIXES = {"K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _NUMBER = re.compile(r"(-?[0-9]{1,20})([KMGT]?)")
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9:+/_-]{0,31}")
@@ -53,6 +61,15 @@ def number(word: str) -> int | None:
     """A number; K, M, G, T are powers of 1000, and ipvsadm rounds down to them."""
     found = _NUMBER.fullmatch(word)
     return int(found[1]) * _SUFFIXES.get(found[2], 1) if found else None
+
+
+def impossible(columns: Sequence[str], values: Sequence[str]) -> str | None:
+    """The first of a row's numbers that no kernel can have counted; None if there is none."""
+    for column, word in zip(columns, values, strict=False):
+        value = number(word)
+        if value is not None and not 0 <= value <= _MOST.get(column, MAX_COUNTER):
+            return word
+    return None
 
 
 def is_number(word: str) -> bool:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 ORIGINS = frozenset({"LOCAL", "SYNC"})
 
 _PROTOCOL = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,9}")
-_CLOCK = re.compile(r"([0-9]{1,9}):([0-5][0-9])")
-_SECONDS = re.compile(r"[0-9]{1,12}")
+_CLOCK = re.compile(r"([0-9]{1,7}):([0-5][0-9])")
+_SECONDS = re.compile(r"[0-9]{1,9}")
 _STATE = re.compile(r"[A-Z][A-Z0-9_!-]{0,23}")
 _DPVS = re.compile(r"\[[0-9]{1,3}\]([A-Za-z0-9-]{1,8})")
 _DPVS_SECONDS = re.compile(r"([0-9]{1,9})s")

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from analyzer.ipvs.counting import MAX_COUNTER
 from analyzer.ipvs.ipvsadm.model import Counters, Rates
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ class Stats:
         if not all(map(_HEX.fullmatch, numbers)):
             return False
         values = [int(word, 16) for word in numbers]
+        if max(values) > MAX_COUNTER:
+            return False
         if len(words) == 6:
             return self._row_of_cpu(first[0], values, warn)
         return self._single_row(values, warn)

@@ -33,7 +33,7 @@ _HEADER = re.compile(
     r"\bIP\s+Virtual\s+Server\s+version\s+([0-9.]{1,20})(?:\s*\(size=([0-9]{1,12})\))?"
 )
 _TIMEOUTS = re.compile(
-    r"\bTimeout\s+\(tcp\s+tcpfin\s+udp\):\s*([0-9]{1,10})\s+([0-9]{1,10})\s+([0-9]{1,10})(?:\s|$)"
+    r"\bTimeout\s+\(tcp\s+tcpfin\s+udp\):\s*([0-9]{1,9})\s+([0-9]{1,9})\s+([0-9]{1,9})(?:\s|$)"
 )
 _DAEMON = re.compile(r"\b(master|backup)\s+sync\s+daemon\s*\(([^)]*)(\)?)")
 

@@ -256,6 +256,9 @@ class _Reading:
         """The numbers of ``--stats`` or ``--rate``; None where a scheduler follows."""
         if not rest or cols.number(rest[0]) is None:
             return None
+        if odd := cols.impossible(self.draft.columns or (), rest):
+            self.warnings(self.draft.number, f"{odd} is more, or less, than a kernel counts")
+            return {"flags": None}
         if self.draft.columns in (cols.STATS, cols.RATE):
             read = cols.read(self.draft.columns, rest)
             if read is not None:
@@ -326,6 +329,9 @@ class _Reading:
         number, words, columns = row
         end = self._end(number, words[1])
         values = words[2:]
+        if odd := cols.impossible(columns or cols.guessed(values) or (), values):
+            self.warnings(number, f"{odd} is more, or less, than a kernel counts")
+            return None
         read = cols.read(columns, values) if columns else None
         if read is None and (guess := cols.guessed(values)):
             read = cols.read(guess, values)

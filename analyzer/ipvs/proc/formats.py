@@ -32,6 +32,10 @@ NAME = re.compile(rf"[!-~]{{1,{MAX_STATE}}}")
 
 EXPECTED_ENTRY = "a connection entry"
 
+MOST_CONNECTIONS = 2**31 - 1
+"""ActiveConn, InActConn and weights are ints of the kernel's (``atomic_t``)."""
+_LONGEST_EXPIRES_S = 10**9
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Destination:
@@ -70,6 +74,7 @@ class ServiceTable:
     conn_tab_size: int | None  # buckets of the connection table
     services: tuple[Service, ...]
     warnings: tuple[str, ...]
+    unread: int = 0  # lines that were not understood
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +128,7 @@ def parse_services(text: str) -> ServiceTable:
         conn_tab_size=size,
         services=tuple(_with_destinations(*pair) for pair in services),
         warnings=warnings.lines,
+        unread=warnings.count,
     )
 
 
@@ -200,7 +206,7 @@ def _service(words: list[str]) -> Service | None:
 
 def _add_destination(services: list[tuple[Service, list[Destination]]], words: list[str]) -> bool:
     end = _end(words[1]) if len(words) >= 6 else None
-    numbers = [_integer(word) for word in words[3:6]]
+    numbers = [_integer(word, MOST_CONNECTIONS) for word in words[3:6]]
     if end is None or None in numbers or not services:
         return False
     weight, active, inactive = (number for number in numbers if number is not None)
@@ -233,7 +239,7 @@ def read_entry(line: str) -> Entry | None:
         return None
     client_ip, vip, real_server = (_address(word) for word in words[1:6:2])
     ports = [_port(word) for word in words[2:7:2]]
-    expires_s = _integer(words[8])
+    expires_s = _integer(words[8], _LONGEST_EXPIRES_S)
     if None in (client_ip, vip, real_server, expires_s, *ports) or len(words[0]) > MAX_PROTOCOL:
         return None
     return Entry(
@@ -276,20 +282,25 @@ def _port(word: str) -> int | None:
     return int(word, 16) if re.fullmatch(r"[0-9A-Fa-f]{1,4}", word) else None
 
 
-def _integer(word: str) -> int | None:
-    return int(word) if re.fullmatch(r"-?[0-9]{1,18}", word) else None
+def _integer(word: str, most: int) -> int | None:
+    number = int(word) if re.fullmatch(r"[0-9]{1,18}", word) else None
+    return number if number is not None and number <= most else None
 
 
 class ParserWarnings:
-    """The first few lines that were not understood, and how many more there were."""
+    """The first few lines that were not understood, and how many there were.
+
+    Attributes:
+        count: of all of them.
+    """
 
     def __init__(self) -> None:
-        self._seen = 0
+        self.count = 0
         self._kept: list[str] = []
 
     def add(self, number: int, line: str, expected: str) -> None:
         """Remember a line that is not what was expected."""
-        self._seen += 1
+        self.count += 1
         if len(self._kept) < MAX_WARNINGS:
             shown = line[:_WARNING_CHARACTERS]
             self._kept.append(f"line {number}: {shown!r} is not {expected}")
@@ -297,5 +308,5 @@ class ParserWarnings:
     @property
     def lines(self) -> tuple[str, ...]:
         """A warning each, and the last one how many more there would be."""
-        more = self._seen - len(self._kept)
+        more = self.count - len(self._kept)
         return (*self._kept, f"and {more} more lines") if more else tuple(self._kept)

@@ -18,6 +18,7 @@ from pyroute2 import NetlinkError
 from pyroute2.netlink import NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, genlmsg, nla
 from pyroute2.netlink.generic import GenericNetlinkSocket
 
+from analyzer.ipvs.counting import MAX_COUNTER
 from analyzer.ipvs.proc.formats import Destination, Service, ServiceTable
 from analyzer.ipvs.states import Timeouts
 from loadgen.director.polling.counters import Counters
@@ -212,9 +213,9 @@ class Netlink:
         )
         pairs = zip(service.destinations, servers, strict=True)
         return service, {
-            server_key(service, known): _counters(server.get("stats64"))
+            server_key(service, known): counters
             for known, server in pairs
-            if server.get("stats64") is not None
+            if (counters := _counters(server.get("stats64"))) is not None
         }
 
     def _ask(
@@ -248,9 +249,13 @@ def _destination(server: Any, service_family: int) -> Destination:
     )
 
 
-def _counters(stats: Any) -> Counters:
+def _counters(stats: Any) -> Counters | None:
+    """None where there are none, or one that no kernel can have counted."""
+    if stats is None:
+        return None
     names = ("conns", "inpkts", "outpkts", "inbytes", "outbytes")
-    return Counters(*(int(stats.get(name)) for name in names))
+    counters = Counters(*(int(stats.get(name)) for name in names))
+    return counters if max(counters) <= MAX_COUNTER else None
 
 
 def _protocol(number: int) -> str:

@@ -125,6 +125,7 @@ class Poller(Background):
         self._waiting_row: dict[str, Any] | None = None
         self._vips: set[str] = set()
         self._took_s = 0.0
+        self._unread: dict[str, int] = {}
 
     @property
     def reads_entries(self) -> bool:
@@ -264,6 +265,7 @@ class Poller(Background):
     def _record(self, noted: Noted, look: Snapshot, *, asked: bool) -> None:
         """What a look has shown; ``asked``: for the entries."""
         now_s = time.monotonic()
+        self._note_unread("services", look.services.unread)
         self._record_services(noted.at_ns, look)
         taken = self._entries.take(noted.at_ns, now_s, look)
         if taken.lines is not None:
@@ -386,6 +388,15 @@ class Poller(Background):
             for row in service_rows(service, self._fresh):
                 self._recording.append("services", {"at": at_ns, "director": self.name} | row)
         self.polled_ns = at_ns
+
+    def _note_unread(self, what: str, lines: int) -> None:
+        """An event of lines that are not as a kernel prints them: they are left out.
+
+        Said when more of them come than ever before, twice as many at least.
+        """
+        if lines >= max(1, 2 * self._unread.get(what, 0)):
+            self._unread[what] = lines
+            self._event("lines-unreadable", f"{lines} of {what}")
 
     def _event(self, kind: str, detail: str, *, since_ns: int | None = None) -> None:
         row = {"at": time.time_ns(), "host": self.name, "kind": kind, "detail": detail}

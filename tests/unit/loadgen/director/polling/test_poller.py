@@ -571,3 +571,10 @@ def test_a_kernel_whose_table_keeps_its_size_needs_no_second_look(tmp_path: Path
     _, recording = polled(fake, tmp_path, facts=facts_of("6.1.176"))
     assert [kind for (kind,) in rows(recording, "entries", "change")] == ["appeared", "gone"]
     assert rows(recording, "polls", "what") == [("entries",), ("entries",)]
+
+
+def test_lines_that_cannot_be_read_are_an_event_once(tmp_path: Path) -> None:
+    odd = SERVICES.replace("      25\n", " 18446744073709551615\n")
+    _, recording = polled(FakeShell(*[look(services=odd) for _ in range(5)]), tmp_path)
+    assert rows(recording, "events", "kind", "detail") == [("lines-unreadable", "1 of services")]
+    assert rows(recording, "services", "real_server") == [("192.168.10.21",)] * 5
