@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser
 
-    from analyzer.results import Analysis
+    from analyzer.report import Analysis
 
 ROOT = Path(__file__).parents[1]
 DATA, GALLERY = Path("tests/data"), Path("docs/gallery")

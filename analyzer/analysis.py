@@ -29,7 +29,8 @@ from analyzer.measure import Measured, measure
 from analyzer.observed.entries import ns, span_ms
 from analyzer.predicted.rules import segments_passed
 from analyzer.recording.ending import ending_of
-from analyzer.results import Analysis, DirectorTable, Event, KernelLaw, Timeline
+from analyzer.report import Analysis, DirectorTable, KernelLaw, Timeline
+from analyzer.results import Event
 from analyzer.sweep.waits import fin_waits
 from analyzer.traces.build import traces
 from analyzer.traces.expired import late_packets, longest_pause_s
@@ -40,11 +41,12 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from analyzer.charts.curves import Curve, SocketCurve, WhatIf
+    from analyzer.charts.curves import Curve, SocketCurve
     from analyzer.compared.what_if import Assumption
     from analyzer.recording.director import Director
     from analyzer.recording.directory import Recording
     from analyzer.recording.ending import Ending
+    from analyzer.results import WhatIf
     from analyzer.sweep.waits import FinWaits
 
 _MARKED = {"SYN": Flag.SYN, "FIN": Flag.FIN, "RST": Flag.RST}
@@ -69,6 +71,7 @@ def analyse(recording: Recording, assumptions: Sequence[Assumption] = ()) -> Ana
     figures = _figures(evidence, measured)
     sockets = socket_curves(evidence.sockets, evidence.zero_ns)
     total_s = time.perf_counter() - began
+    answers = _what_if(measured, evidence, assumptions)
     not_measured = [*evidence.not_measured, *(row for one in measured for row in one.not_measured)]
     return Analysis(
         run=str(recording.path),
@@ -87,7 +90,7 @@ def analyse(recording: Recording, assumptions: Sequence[Assumption] = ()) -> Ana
         findings=findings.findings(figures),
         failover=figures.failover,
         not_measured=tuple(not_measured),
-        what_if=_what_if(measured, evidence, assumptions),
+        what_if=tuple(answer for answer, _ in answers),
         sockets=socket_states(sockets),
         drains=figures.drains,
         log_clock=figures.log_clock,
@@ -100,14 +103,19 @@ def analyse(recording: Recording, assumptions: Sequence[Assumption] = ()) -> Ana
         counted=tuple(figures.counted),
         timeline=_timeline(evidence, observed, measured, figures.events, sockets),
         traces=traces(evidence, measured, figures.connections, late=figures.late),
-        pictures=_pictures(evidence, measured, figures.connections),
+        pictures=_pictures(
+            evidence, measured, figures.connections, tuple(curve for _, curve in answers)
+        ),
         manifest=evidence.manifest,
         ending=figures.ending,
     )
 
 
 def _pictures(
-    evidence: Evidence, measured: Sequence[Measured], found: pd.DataFrame | None
+    evidence: Evidence,
+    measured: Sequence[Measured],
+    found: pd.DataFrame | None,
+    assumed: tuple[Curve, ...],
 ) -> Pictures:
     repeated = None if found is None else int((found["syns"] > 1).sum())
     observed = (
@@ -121,6 +129,7 @@ def _pictures(
         states=tuple(course for course in (*observed, *predicted) if course),
         lifetime_samples=lifetime_samples(measured),
         shares=tuple(split for one in measured if (split := shares(one, evidence))),
+        what_if=assumed,
         tcpfin=other_tcpfins(measured, evidence),
         latencies=latencies(requests.outcomes(evidence.requests), evidence.zero_ns, repeated),
         fin_waits=tuple(waits for one in measured if (waits := _fin_waits(one, evidence))),
@@ -143,11 +152,11 @@ def _fin_waits(one: Measured, evidence: Evidence) -> FinWaits | None:
 
 def _what_if(
     measured: Sequence[Measured], evidence: Evidence, assumptions: Sequence[Assumption]
-) -> tuple[WhatIf, ...]:
+) -> list[tuple[WhatIf, Curve]]:
     if not assumptions:
-        return ()
-    found = [what_if(one, evidence, assumptions) for one in measured]
-    return tuple(answer for answer in found if answer)
+        return []
+    found = (what_if(one, evidence, assumptions) for one in measured)
+    return [answer for answer in found if answer]
 
 
 def _figures(evidence: Evidence, measured: Sequence[Measured]) -> Figures:

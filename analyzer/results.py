@@ -1,92 +1,11 @@
-"""The Analysis: everything that a report may say about a run, as frozen values.
+"""Values that several rooms share, as ``analyzer report --json`` prints them."""
 
-``to_json`` gives the document that ``--json`` prints; its keys are a contract. What only the page
-draws (curves, marks, the table at the peak) travels beside it in ``Analysis.timeline`` and
-``Analysis.pictures``.
-Times inside ``timeline`` are seconds since the run's start, on the client's clock.
-"""
-
-from __future__ import annotations
-
-from dataclasses import dataclass, field, fields, is_dataclass
-from typing import TYPE_CHECKING, Any, Literal
-
-from analyzer.charts.pictures import Pictures
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    import numpy as np
-    import numpy.typing as npt
-
-    from analyzer.charts.curves import Curve, SocketCurve, WhatIf
-    from analyzer.client.failures import FailureKind, Stage
-    from analyzer.estimate.counted.results import CountedService
-    from analyzer.failover.results import Failover
-    from analyzer.ipvs.table_status import TableStatus
-    from analyzer.predicted.forwarding import Forwarding
-    from analyzer.recording.ending import Ending
-    from analyzer.recording.log_clock import LogClock
-    from analyzer.recording.manifest import Manifest
-    from analyzer.traces.model import ConnectionTrace
-
-    Floats = npt.NDArray[np.float64]
-    Ints = npt.NDArray[np.int64]
-
-SCHEMA_VERSION = 1
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
 
 Severity = Literal["info", "warning", "problem"]
 Counted = Literal["active", "inactive"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Latency:
-    """Percentiles of one latency, milliseconds; over the requests that got that far."""
-
-    p50: float
-    p90: float
-    p99: float
-    max: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestErrors:
-    """Requests that failed for the same reason; see ``analyzer.client.failures`` for the kinds.
-
-    ``first_s`` and ``last_s`` are when the first and the last of them were begun, seconds since
-    the run's start.
-    """
-
-    kind: FailureKind
-    stage: Stage  # how far they came: connect, tls, answer, close
-    status: int | None  # HTTP's, where that is the reason
-    n: int
-    what: str  # the kind in words
-    first_s: float | None
-    last_s: float | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Requests:
-    """What the client sent and got.
-
-    A request is one of the plan's: the redirects that it was led through are connections of its
-    own in ``requests/``, but no requests here. Connect and first byte are those of its last
-    connection; the total is from the first send to the last answer.
-    """
-
-    sent: int
-    succeeded: int
-    failed: int
-    late: int  # answered more than 0.5 s after it was due
-    duration_s: float | None
-    rate_per_s: float | None
-    connect_ms: Latency | None
-    first_byte_ms: Latency | None
-    total_ms: Latency | None
-    total_from_due_ms: Latency | None = None  # from when it was due: what waited is not left out
-    lateness_ms: Latency | None = None  # begun after it was due
-    errors: tuple[RequestErrors, ...] = ()  # why requests failed, the commonest reason first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -300,119 +219,22 @@ class ServiceTable:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Timeline:
-    """What the page draws, on one axis: seconds since the run's start (``zero_ns``, Unix time)."""
+class WhatIfGroup:
+    """Entries that would have ended in one state, under one timeout."""
 
-    zero_ns: int
-    end_s: float
-    request_ended_s: Floats  # (sent,), NaN where a request never ended
-    request_failed: npt.NDArray[np.bool_]  # (sent,)
-    connect_ms: Floats  # (sent,), NaN where not reached; so the next two
-    first_byte_ms: Floats
-    total_ms: Floats
-    marks: Mapping[str, Floats]  # "SYN", "FIN", "RST": instants on the wire, client to VIP
-    observed: tuple[Curve, ...]
-    predicted: tuple[Curve, ...]
-    events: tuple[Event, ...]
-    peaks: tuple[ServiceTable, ...]
-    sockets: tuple[SocketCurve, ...] = ()
+    state: str
+    timeout_s: float
+    n: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KernelLaw:
-    """Which law one director was predicted by (``analyzer.ipvs.versions``).
-
-    Attributes:
-        kernel: its release as it said; None where that is not known.
-        law: major and minor number of the release whose law was used.
-        assumed: whether that was assumed, for want of a known kernel.
-        since: what this kernel has that earlier ones have not, each with its release.
-        uncertain: what its version does not have but its distributor may have carried back.
-    """
+class WhatIf:
+    """What a director would have held, had some things been otherwise."""
 
     director: str
-    kernel: str | None
-    law: str
-    assumed: bool
-    since: tuple[str, ...]
-    uncertain: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DirectorTable:
-    """One director's table of entries; null for what it did not tell.
-
-    Attributes:
-        buckets: when the run began (``size=`` of ``/proc/net/ip_vs``).
-        most_buckets: the most that a poll saw.
-        resizes: it grows and shrinks by itself (since Linux 7.1).
-        conn_max: the most entries that it may hold (since 7.2).
-        entry_bytes: of one entry at least, by the kernel's own words when it loaded IPVS.
-        before: by ``/proc/net/ip_vs_status`` (since 7.1, for root), before the run.
-        fullest: the same, of the look with the most entries.
-        at_end: the same, of the last look.
-    """
-
-    director: str
-    buckets: int | None
-    most_buckets: int | None
-    resizes: bool
-    conn_max: int | None
-    entry_bytes: int | None
-    before: TableStatus | None
-    fullest: TableStatus | None
-    at_end: TableStatus | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Analysis:
-    """The answer; ``manifest`` is the recording's own ``run.json``."""
-
-    run: str
-    verdict: str
-    timings_s: Mapping[str, float | None]
-    requests: Requests
-    peaks: tuple[Peak, ...]
-    lifetimes: tuple[Lifetime, ...]
-    ended_early: tuple[EndedEarly, ...]
-    agreement: tuple[Agreement, ...]
-    findings: tuple[Finding, ...]
-    failover: Failover | None
-    not_measured: tuple[NotMeasured, ...]
-    what_if: tuple[WhatIf, ...] = ()
-    sockets: tuple[SocketState, ...] = ()
-    drains: tuple[Drain, ...] = ()
-    log_clock: LogClock | None = None  # of an imported log
-    laws: tuple[KernelLaw, ...] = ()
-    tables: tuple[DirectorTable, ...] = ()
-    forwarding: Forwarding | None = None  # how directors forward, and what says so
-    counted: tuple[CountedService, ...] = ()  # of directors that only counters are known of
-    timeline: Timeline
-    traces: tuple[ConnectionTrace, ...] = ()
-    pictures: Pictures = field(default_factory=Pictures)
-    manifest: Manifest
-    ending: Ending | None = None  # null only where no recording was read
-
-
-PAGE_ONLY = ("timeline", "traces", "pictures", "manifest")
-JSON_KEYS = tuple(one.name for one in fields(Analysis) if one.name not in PAGE_ONLY)
-
-
-def to_json(analysis: Analysis) -> dict[str, Any]:
-    """The Analysis as the plain document of the contract: dicts, lists, numbers, strings, None."""
-    document: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
-    return document | {key: _plain(getattr(analysis, key)) for key in JSON_KEYS}
-
-
-def _plain(value: Any) -> Any:
-    if is_dataclass(value):
-        return {
-            one.name: _plain(getattr(value, one.name))
-            for one in fields(value)
-            if one.type != "Curve"
-        }
-    if isinstance(value, (tuple, list)):
-        return [_plain(item) for item in value]
-    if hasattr(value, "items"):
-        return {key: _plain(item) for key, item in value.items()}
-    return value
+    assumptions: tuple[str, ...]  # such as tcpfin=30
+    peak_active: int
+    peak_inactive: int
+    forgotten_after_s: float | None  # from the last packet of all to the last entry's end
+    groups: tuple[WhatIfGroup, ...]
+    doubt: str | None  # what the capture cannot tell

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analyzer.across_runs.regression import Difference, Tolerances, changed, differences
-from analyzer.results import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from analyzer.arrays import Floats
     from analyzer.charts.curves import Curve
-    from analyzer.results import Analysis, Floats
+    from analyzer.report import Analysis
 
 _VOLATILE = (
     *("_at_ns", "offset", "phase", "uncertainty", "boot", "packets", "dropped", "bytes"),
@@ -27,6 +27,7 @@ _VOLATILE = (
 _DECISIVE = ("timeouts", "sysctl", "forwarding", "kernel", "hz", "plan")
 """Parts of keys that are listed first: a run's result depends on them."""
 
+SCHEMA_VERSION = 1
 MOST_SETTINGS, _DEEPEST, _LONGEST = 60, 6, 200
 
 

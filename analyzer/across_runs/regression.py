@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from analyzer.arrays import Floats
-    from analyzer.results import Analysis, Lifetime
+    from analyzer.report import Analysis
+    from analyzer.results import Lifetime
 
 
 Verdict = Literal["alike", "higher", "lower", "unknown"]

@@ -1,79 +1,146 @@
-"""A Proof as the JSON document of ``loadgen capacity-proof --json``."""
+"""A Proof as the document of ``loadgen capacity-proof --json``.
 
-from __future__ import annotations
+Rates are in the size of the question; null is not measured.
+"""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
-from analyzer.capacity.proof import TOLERANCE
+from analyzer import documents
+from analyzer.capacity.proof import TOLERANCE, Carried, Proof, ProofState, ProvenLoss, VipCount
 from analyzer.capacity.proof_wording import verdict
+from analyzer.capacity.question import Lists
+from analyzer.recording.ending import How
+from analyzer.results import NotMeasured
 
-if TYPE_CHECKING:
-    from analyzer.capacity.proof import Carried, Proof, ProofState, ProvenLoss
 
-SCHEMA_VERSION = 1
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CarriedRow:
+    """One director's traffic in one window; ``difference`` is a share of the computed."""
+
+    director: str
+    offered_gbps: float
+    computed_gbps: float
+    measured_gbps: float | None
+    difference: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delay:
+    """From sent to received by a real server, milliseconds."""
+
+    p50: float | None
+    p99: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowRow:
+    """One window's measurement; ``sent`` and ``lost`` are datagrams."""
+
+    window_s: float
+    agrees: bool
+    directors: tuple[CarriedRow, ...]
+    sent: int
+    lost: int
+    lost_share: float | None
+    computed_lost_share: float
+    delay_ms: Delay
+    sender_late_max_ms: float | None
+    vips: tuple[VipCount, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LossRow:
+    """A loss of directors; the windows are null if the run ended before."""
+
+    down: tuple[str, ...]
+    before: WindowRow | None
+    after: WindowRow | None
+    away_s: Mapping[str, float]
+    others_disturbed_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProofDocument(documents.JsonDocument):
+    """The measurement of a plan."""
+
+    run: str
+    verdict: str
+    holds: bool
+    ended: How | None
+    tolerance: float
+    hosts: int
+    failures: int
+    link_gbps: float
+    ingress_gbps: float
+    burst: float
+    lab_scale: float
+    vips: int
+    priorities: Lists
+    directors: tuple[str, ...]
+    losses: tuple[LossRow, ...]
+    worst_difference: float | None
+    not_measured: tuple[NotMeasured, ...]
 
 
 def to_json(proof: Proof) -> dict[str, Any]:
-    """The document; rates are in the size of the question, null where not measured."""
+    """The document as plain values."""
     experiment, question = proof.experiment, proof.experiment.question
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "run": proof.run,
-        "verdict": verdict(proof),
-        "holds": proof.holds,
-        "ended": proof.ending.how if proof.ending else None,
-        "tolerance": TOLERANCE,
-        "hosts": question.hosts,
-        "failures": question.failures,
-        "link_gbps": float(question.link_bps / 10**9),
-        "ingress_gbps": float(question.ingress_bps / 10**9),
-        "burst": float(question.burst),
-        "lab_scale": experiment.scale,
-        "vips": len(experiment.vips),
-        "priorities": [list(order) for order in experiment.lists],
-        "directors": list(experiment.directors),
-        "losses": [_loss(loss) for loss in proof.losses],
-        "worst_difference": proof.worst_difference,
-        "not_measured": [{"what": what, "why": why} for what, why in proof.not_measured],
-    }
+    document = ProofDocument(
+        run=proof.run,
+        verdict=verdict(proof),
+        holds=proof.holds,
+        ended=proof.ending.how if proof.ending else None,
+        tolerance=TOLERANCE,
+        hosts=question.hosts,
+        failures=question.failures,
+        link_gbps=float(question.link_bps / 10**9),
+        ingress_gbps=float(question.ingress_bps / 10**9),
+        burst=float(question.burst),
+        lab_scale=experiment.scale,
+        vips=len(experiment.vips),
+        priorities=experiment.lists,
+        directors=experiment.directors,
+        losses=tuple(_loss(loss) for loss in proof.losses),
+        worst_difference=proof.worst_difference,
+        not_measured=tuple(NotMeasured(what=what, why=why) for what, why in proof.not_measured),
+    )
+    return documents.to_json(document)
 
 
-def _loss(loss: ProvenLoss) -> dict[str, Any]:
-    return {
-        "down": list(loss.down),
-        "before": _state(loss.before),
-        "after": _state(loss.after),
-        "away_s": dict(loss.away_s),
-        "others_disturbed_s": loss.disturbed_s,
-    }
+def _loss(loss: ProvenLoss) -> LossRow:
+    return LossRow(
+        down=loss.down,
+        before=_window(loss.before),
+        after=_window(loss.after),
+        away_s=loss.away_s,
+        others_disturbed_s=loss.disturbed_s,
+    )
 
 
-def _state(state: ProofState | None) -> dict[str, Any] | None:
+def _window(state: ProofState | None) -> WindowRow | None:
     if state is None:
         return None
-    return {
-        "window_s": state.seconds,
-        "agrees": state.agrees,
-        "directors": [_carried(carried) for carried in state.carried],
-        "sent": state.sent,
-        "lost": state.lost,
-        "lost_share": state.lost_share,
-        "computed_lost_share": state.computed_lost_share,
-        "delay_ms": {"p50": state.delay_p50_ms, "p99": state.delay_p99_ms},
-        "sender_late_max_ms": state.worst_late_ms,
-        "vips": [
-            {"vip": vip.vip, "director": vip.director, "sent": vip.sent, "lost": vip.lost}
-            for vip in state.vips
-        ],
-    }
+    return WindowRow(
+        window_s=state.seconds,
+        agrees=state.agrees,
+        directors=tuple(_carried(carried) for carried in state.carried),
+        sent=state.sent,
+        lost=state.lost,
+        lost_share=state.lost_share,
+        computed_lost_share=state.computed_lost_share,
+        delay_ms=Delay(p50=state.delay_p50_ms, p99=state.delay_p99_ms),
+        sender_late_max_ms=state.worst_late_ms,
+        vips=state.vips,
+    )
 
 
-def _carried(carried: Carried) -> dict[str, Any]:
-    measured_gbps = None if carried.measured_bps is None else carried.measured_bps / 1e9
-    return {
-        "director": carried.director,
-        "offered_gbps": carried.offered_bps / 1e9,
-        "computed_gbps": carried.computed_bps / 1e9,
-        "measured_gbps": measured_gbps,
-        "difference": carried.difference,
-    }
+def _carried(carried: Carried) -> CarriedRow:
+    return CarriedRow(
+        director=carried.director,
+        offered_gbps=carried.offered_bps / 1e9,
+        computed_gbps=carried.computed_bps / 1e9,
+        measured_gbps=None if carried.measured_bps is None else carried.measured_bps / 1e9,
+        difference=carried.difference,
+    )

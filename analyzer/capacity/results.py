@@ -1,95 +1,156 @@
-"""A Capacity as the JSON document of ``analyzer capacity --json``."""
+"""A Capacity as the document of ``analyzer capacity --json``: average loads, not rounded."""
 
-from __future__ import annotations
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
 
-from typing import TYPE_CHECKING, Any
-
-from analyzer.capacity.question import PLAN_NAMES
+from analyzer import documents
+from analyzer.capacity.question import PLAN_NAMES, Capacity, Lists, Plan, PlanName
 from analyzer.capacity.wording import verdict
 
-if TYPE_CHECKING:
-    from fractions import Fraction
 
-    from analyzer.capacity.question import Capacity, Plan, TableRow
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanLists:
+    """Per VIP its directors by priority, and the busiest director's load."""
 
-SCHEMA_VERSION = 1
+    vips: int
+    worst_load_before_gbps: float
+    worst_load_after_gbps: float
+    priorities: Lists
+    vips_held: tuple[int, ...]
+    proven: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanRow(PlanLists):
+    """A plan for equal VIPs."""
+
+    fewest_proven: bool
+    gap: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharesRow(PlanLists):
+    """The best plan for VIPs of unequal shares of the traffic."""
+
+    gap: float
+    shares: tuple[float, ...]
+    fits: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plans:
+    """The plans by name; null where none was found."""
+
+    minimum: PlanRow | None
+    all_active: PlanRow | None
+    balanced: PlanRow | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FitRow:
+    """The best plan for a number of VIPs, and whether it fits."""
+
+    vips: int
+    vips_held: tuple[int, ...]
+    worst_load_before_gbps: float
+    worst_load_after_gbps: float
+    fits: bool
+    why: str
+    proven: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvenLoad:
+    """The load of each director if all carried the same."""
+
+    load_before_gbps: float
+    load_after_gbps: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CapacityDocument(documents.JsonDocument):
+    """The planner's answer."""
+
+    verdict: str
+    feasible: bool
+    why: str
+    hosts: int
+    failures: int
+    link_gbps: float
+    ingress_gbps: float
+    egress_gbps: float
+    utilisation: float
+    burst: float
+    plans: Plans
+    without_plan: Mapping[PlanName, str]
+    recommended: PlanName | None
+    table: tuple[FitRow, ...]
+    by_shares: SharesRow | None
+    ecmp: EvenLoad | None
 
 
 def to_json(capacity: Capacity) -> dict[str, Any]:
-    """The document; loads are averages in Gbit/s, not rounded."""
-    question = capacity.question
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "verdict": verdict(capacity),
-        "feasible": capacity.feasible,
-        "why": capacity.why,
-        "hosts": question.hosts,
-        "failures": question.failures,
-        "link_gbps": _gbps(question.link_bps),
-        "ingress_gbps": _gbps(question.ingress_bps),
-        "egress_gbps": _gbps(question.egress_bps),
-        "utilisation": float(question.utilisation),
-        "burst": float(question.burst),
-        "plans": {name: _plan(capacity.plans[name]) for name in PLAN_NAMES},
-        "without_plan": capacity.without_plan,
-        "recommended": capacity.recommended,
-        "table": [_row(row) for row in capacity.table],
-        "by_shares": _shares(capacity),
-        "ecmp": _ecmp(capacity),
-    }
+    """The document as plain values."""
+    question, plans = capacity.question, capacity.plans
+    document = CapacityDocument(
+        verdict=verdict(capacity),
+        feasible=capacity.feasible,
+        why=capacity.why,
+        hosts=question.hosts,
+        failures=question.failures,
+        link_gbps=_gbps(question.link_bps),
+        ingress_gbps=_gbps(question.ingress_bps),
+        egress_gbps=_gbps(question.egress_bps),
+        utilisation=float(question.utilisation),
+        burst=float(question.burst),
+        plans=Plans(**{name: _plan(plans[name]) for name in PLAN_NAMES}),
+        without_plan=capacity.without_plan,
+        recommended=capacity.recommended,
+        table=tuple(
+            FitRow(fits=row.fits, why=row.why, **_carried(row.plan)) for row in capacity.table
+        ),
+        by_shares=_by_shares(capacity),
+        ecmp=_ecmp(capacity),
+    )
+    return documents.to_json(document)
 
 
 def _gbps(bps: Fraction) -> float:
     return float(bps / 10**9)
 
 
-def _plan(plan: Plan | None) -> dict[str, Any] | None:
-    if plan is None:
-        return None
+def _carried(plan: Plan) -> dict[str, Any]:
+    """What every row says of its plan."""
     return {
         "vips": plan.vips,
+        "vips_held": plan.held,
         "worst_load_before_gbps": _gbps(plan.worst_before_bps),
         "worst_load_after_gbps": _gbps(plan.worst_after_bps),
-        "priorities": [list(order) for order in plan.lists],
-        "vips_held": list(plan.held),
-        "proven": plan.proven,
-        "fewest_proven": plan.fewest,
-        "gap": float(plan.gap),
-    }
-
-
-def _row(row: TableRow) -> dict[str, Any]:
-    plan = row.plan
-    return {
-        "vips": plan.vips,
-        "vips_held": list(plan.held),
-        "worst_load_before_gbps": _gbps(plan.worst_before_bps),
-        "worst_load_after_gbps": _gbps(plan.worst_after_bps),
-        "fits": row.fits,
-        "why": row.why,
         "proven": plan.proven,
     }
 
 
-def _shares(capacity: Capacity) -> dict[str, Any] | None:
-    row = capacity.by_shares
+def _lists(plan: Plan) -> dict[str, Any]:
+    return {"priorities": plan.lists, "gap": float(plan.gap)} | _carried(plan)
+
+
+def _plan(plan: Plan | None) -> PlanRow | None:
+    return PlanRow(fewest_proven=plan.fewest, **_lists(plan)) if plan else None
+
+
+def _by_shares(capacity: Capacity) -> SharesRow | None:
+    row, shares = capacity.by_shares, capacity.question.shares
     if row is None:
         return None
-    document = _plan(row.plan) or {}
-    document.pop("fewest_proven")
-    shares = capacity.question.shares
-    total = sum(shares)
-    return document | {
-        "shares": [float(share / total) for share in shares],
-        "fits": row.fits,
-        "why": row.why,
-    }
+    parts = tuple(float(share / sum(shares)) for share in shares)
+    return SharesRow(shares=parts, fits=row.fits, why=row.why, **_lists(row.plan))
 
 
-def _ecmp(capacity: Capacity) -> dict[str, float] | None:
-    if capacity.even_before_bps is None or capacity.even_after_bps is None:
+def _ecmp(capacity: Capacity) -> EvenLoad | None:
+    before_bps, after_bps = capacity.even_before_bps, capacity.even_after_bps
+    if before_bps is None or after_bps is None:
         return None
-    return {
-        "load_before_gbps": _gbps(capacity.even_before_bps),
-        "load_after_gbps": _gbps(capacity.even_after_bps),
-    }
+    return EvenLoad(load_before_gbps=_gbps(before_bps), load_after_gbps=_gbps(after_bps))

@@ -1,4 +1,4 @@
-"""What was held over time: as seen, as predicted, and as it would have been."""
+"""Numbers of entries and of sockets over time."""
 
 from __future__ import annotations
 
@@ -6,11 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-    Floats = npt.NDArray[np.float64]
-    Ints = npt.NDArray[np.int64]
+    from analyzer.arrays import Floats, Ints
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,26 +32,3 @@ class SocketCurve:
     state: str
     t_s: Floats
     count: Ints
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WhatIfGroup:
-    """Entries that would have ended in one state, under one timeout."""
-
-    state: str
-    timeout_s: float
-    n: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WhatIf:
-    """What a director would have held, had some things been otherwise."""
-
-    director: str
-    assumptions: tuple[str, ...]  # such as tcpfin=30
-    peak_active: int
-    peak_inactive: int
-    forgotten_after_s: float | None  # from the last packet of all to the last entry's end
-    groups: tuple[WhatIfGroup, ...]
-    doubt: str | None  # what the capture cannot tell
-    curve: Curve  # the sum over real servers; not in the JSON document

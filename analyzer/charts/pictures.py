@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from analyzer.arrays import Floats, Ints
-    from analyzer.charts.curves import WhatIf
+    from analyzer.charts.curves import Curve
     from analyzer.client.latency import Latencies
+    from analyzer.results import WhatIf
     from analyzer.sweep.waits import FinWaits
 
 
@@ -84,6 +85,7 @@ class OtherTcpfin:
     tcpfin_s: float
     is_own: bool  # the value that was in force
     answer: WhatIf
+    curve: Curve  # the sum over real servers
     inactive_s: float
 
 
@@ -94,6 +96,7 @@ class Pictures:
     states: tuple[StateSeries, ...] = ()
     lifetime_samples: tuple[LifetimeSamples, ...] = ()
     shares: tuple[Shares, ...] = ()
+    what_if: tuple[Curve, ...] = ()  # by director, as ``Report.what_if``; sums of real servers
     tcpfin: tuple[OtherTcpfin, ...] = ()
     latencies: Latencies | None = None
     fin_waits: tuple[FinWaits, ...] = ()

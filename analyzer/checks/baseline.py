@@ -24,7 +24,8 @@ from analyzer.checks.readings import SLOW_CONNECT_MS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from analyzer.results import Analysis, ServiceTable
+    from analyzer.report import Analysis
+    from analyzer.results import ServiceTable
 
 DEFAULT_TOLERANCE = 0.10
 MEDIAN_FLOOR_MS, TAIL_FLOOR_MS = 20.0, 200.0

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from analyzer.checks.quantities import Quantity
     from analyzer.checks.readings import Reading
     from analyzer.recording.ending import Ending
-    from analyzer.results import Analysis
+    from analyzer.report import Analysis
 
 Outcome = Literal["passed", "failed", "not measured", "skipped"]
 

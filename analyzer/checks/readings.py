@@ -17,7 +17,8 @@ from analyzer.errors import AnalyzerError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from analyzer.results import Agreement, Analysis, EndedEarly, Lifetime
+    from analyzer.report import Analysis
+    from analyzer.results import Agreement, EndedEarly, Lifetime
 
 SLOW_CONNECT_MS = 900.0
 """A lost SYN is retransmitted after 1 s (RFC 6298, section 2.1); nothing else takes as long."""

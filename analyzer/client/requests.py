@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from analyzer.client.failures import KINDS, TITLES, FailureKind, Stage, kind_of_text
+from analyzer.client.results import Latency, RequestErrors, Requests
 from analyzer.observed.entries import span_ms
-from analyzer.results import Latency, RequestErrors, Requests
 
 if TYPE_CHECKING:
     import numpy.typing as npt

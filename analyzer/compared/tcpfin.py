@@ -58,12 +58,13 @@ def _under(
         else:
             prediction, doubt = predicted_under(one, evidence, [assumption])
     same = by_packets if prediction.steps is one.prediction.steps else None
-    found = answer(one, evidence, prediction, [assumption], doubt, same)
+    found, curve = answer(one, evidence, prediction, [assumption], doubt, same)
     return OtherTcpfin(
         tcpfin_s=tcpfin_s,
         is_own=is_own,
-        inactive_s=_inactive_s(found.curve, len(prediction.entries)),
-        answer=replace(found, curve=_thinned(found.curve)),
+        inactive_s=_inactive_s(curve, len(prediction.entries)),
+        answer=found,
+        curve=_thinned(curve),
     )
 
 

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from analyzer.charts.curves import Curve, WhatIf, WhatIfGroup
+from analyzer.charts.curves import Curve
 from analyzer.compared.early_ends import with_outages
 from analyzer.compared.passage import passage_of
 from analyzer.errors import AnalyzerError
 from analyzer.ipvs.states import is_active
 from analyzer.predicted.entries import TIMER, predict, predicted_curve, state_name
 from analyzer.predicted.rules import segments_passed
+from analyzer.results import WhatIf, WhatIfGroup
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,8 +77,10 @@ def parse_assumption(text: str) -> Assumption:
     )
 
 
-def what_if(one: Measured, evidence: Evidence, assumptions: Sequence[Assumption]) -> WhatIf | None:
-    """What one director would have held; None without a capture.
+def what_if(
+    one: Measured, evidence: Evidence, assumptions: Sequence[Assumption]
+) -> tuple[WhatIf, Curve] | None:
+    """What one director would have held, and its curve; None without a capture.
 
     Args:
         one: what was measured of it.
@@ -108,8 +111,8 @@ def answer(
     assumptions: Sequence[Assumption],
     doubt: str | None,
     by_packets: Changes | None = None,
-) -> WhatIf:
-    """A prediction under some assumptions, summed up.
+) -> tuple[WhatIf, Curve]:
+    """A prediction under some assumptions, summed up, and the curve of all real servers together.
 
     ``by_packets`` are the ``changes_by_packets`` of all its entries, if they are known already.
     """
@@ -128,7 +131,7 @@ def answer(
         active=active,
         inactive=inactive,
     )
-    return WhatIf(
+    found = WhatIf(
         director=one.director.name,
         assumptions=tuple(str(assumption) for assumption in assumptions),
         peak_active=int(active.max(initial=0)),
@@ -139,8 +142,8 @@ def answer(
             for state, timeout_s, n in groups.reset_index().itertuples(index=False)
         ),
         doubt=doubt,
-        curve=curve,
     )
+    return found, curve
 
 
 def _assume(rules: Rules, assumptions: Sequence[Assumption], *, conntrack: bool) -> Rules:

@@ -1,12 +1,8 @@
-"""The results of a fail-over; ``Failover`` is a key of the Analysis."""
+"""The results of a fail-over; ``Failover`` is a key of the Report."""
 
-from __future__ import annotations
-
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from typing import Literal
 
 How = Literal["silence", "clean-stop", "keepalived-alone"]
 """How a master left: silently; with priority 0; or only its keepalived stopped while the

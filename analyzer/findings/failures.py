@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from analyzer.client.failures import FailureKind, Stage
+    from analyzer.client.results import RequestErrors
     from analyzer.findings.figures import Figures
-    from analyzer.results import RequestErrors
     from analyzer.wire.segments import VirtualEnd
 
 MOST_REASONS = 4  # of a sentence

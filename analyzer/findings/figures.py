@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
+    from analyzer.client.results import Requests
     from analyzer.compared.evidence import Evidence
     from analyzer.estimate.counted.results import CountedService
     from analyzer.failover.results import Failover
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from analyzer.predicted.forwarding import Forwarding
     from analyzer.recording.ending import Ending
     from analyzer.recording.log_clock import LogClock
-    from analyzer.results import Agreement, Drain, EndedEarly, Event, Lifetime, Peak, Requests
+    from analyzer.results import Agreement, Drain, EndedEarly, Event, Lifetime, Peak
     from analyzer.traces.expired import LatePacket
 
 _SHOWN = 3

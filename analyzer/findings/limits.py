@@ -15,10 +15,10 @@ from analyzer.ipvs.versions import RESIZING_LEAST_BUCKETS
 from analyzer.results import Finding
 
 if TYPE_CHECKING:
+    from analyzer.client.results import Requests
     from analyzer.findings.figures import Figures
     from analyzer.forecast.model import PortBudget
     from analyzer.recording.director import Director
-    from analyzer.results import Requests
 
 MANY_ENTRIES = 10_000
 LONG_CHAIN = 8

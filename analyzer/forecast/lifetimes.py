@@ -1,10 +1,9 @@
 """Lifetimes of entries under a load, from the question by the kernel's tables."""
 
-from __future__ import annotations
-
 import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from analyzer.errors import AnalyzerError
 from analyzer.forecast.closings import CLOSINGS, Close
@@ -20,12 +19,8 @@ from analyzer.ipvs.states import (
     timeout_by_state_s,
 )
 from analyzer.ipvs.timers import granule_s
+from analyzer.results import Counted
 from analyzer.units import KNOWN_HZ
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from analyzer.results import Counted
 
 Protocol = Literal["tcp", "udp"]
 Forwarding = Literal["dr", "nat", "tun", "local"]
@@ -101,6 +96,14 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Range:
+    """The smallest and the largest value."""
+
+    min: float
+    max: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EntryLifetime:
     """The states and times of the entries of one closing kind.
 
@@ -123,7 +126,7 @@ class EntryLifetime:
     last_packet_s: float
     repeats_s: float
     survive: float
-    lifetime_s: tuple[float, float]
+    lifetime_s: Range
 
     @property
     def closes_s(self) -> float:
@@ -237,8 +240,8 @@ def _lifetime(
         last_packet_s=last_packet_s,
         repeats_s=repeats_s,
         survive=survive,
-        lifetime_s=(
-            closed_s if survive == 1 else idle_s[0],
-            idle_s[1] if survive == 0 else closed_s + last.granule_s,
+        lifetime_s=Range(
+            min=closed_s if survive == 1 else idle_s[0],
+            max=idle_s[1] if survive == 0 else closed_s + last.granule_s,
         ),
     )

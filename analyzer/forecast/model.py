@@ -165,7 +165,7 @@ class Forecast:
 def forecast(question: Question) -> Forecast:
     """Predict how full the table gets."""
     lifetimes = tuple(entry_lifetimes(question))
-    steady_after_s = max(lifetime.lifetime_s[1] for lifetime in lifetimes)
+    steady_after_s = max(lifetime.lifetime_s.max for lifetime in lifetimes)
     widest_s = max(
         max(lifetime.opened.granule_s, lifetime.last.granule_s) for lifetime in lifetimes
     )
@@ -249,7 +249,7 @@ def _ports(lifetimes: Sequence[EntryLifetime], question: Question, duration_s: f
         question.rate_per_s,
         question.sources,
         question.ports,
-        max(lifetime.lifetime_s[1] for lifetime in lifetimes),
+        max(lifetime.lifetime_s.max for lifetime in lifetimes),
         client_held_s=sum(
             lifetime.share * _held_s(lifetime, question, duration_s) for lifetime in lifetimes
         ),

@@ -29,9 +29,11 @@ from analyzer.units import KNOWN_HZ
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from analyzer.arrays import Floats
     from analyzer.forecast.closings import Close
     from analyzer.forecast.model import PortBudget
-    from analyzer.results import Analysis, DirectorTable, Floats, Lifetime
+    from analyzer.report import Analysis, DirectorTable
+    from analyzer.results import Lifetime
 
 _FEWEST_POLLS = 3
 _POLL_S = 0.5  # two polls a second apart or less miss so much of a rise, at the most

@@ -1,16 +1,11 @@
-"""The result of a sweep as frozen values, and as the document that ``--json`` prints."""
+"""The result of a sweep, as ``loadgen sweep --json`` prints it."""
 
-from __future__ import annotations
+from dataclasses import dataclass, field
 
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from analyzer.forecast.model import PortBudget, TableMemory
-    from analyzer.results import Estimate, NotMeasured, Spread
-    from analyzer.sweep.waits import FinWaits
-
-SCHEMA_VERSION = 1
+from analyzer.documents import JsonDocument
+from analyzer.forecast.model import PortBudget, TableMemory
+from analyzer.results import Estimate, NotMeasured, Spread
+from analyzer.sweep.waits import FinWaits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,19 +17,20 @@ class Beside:
         model: for the same load.
         uncertainty: the largest difference at which the two agree.
         why: there is no measured value.
+        agrees: whether the two do; None without a measured value.
     """
 
     measured: float | None
     model: float
     uncertainty: float
     why: str | None = None
+    agrees: bool | None = field(init=False)
 
-    @property
-    def agrees(self) -> bool | None:
-        """Whether the two agree; None without a measured value."""
-        if self.measured is None:
-            return None
-        return abs(self.measured - self.model) <= self.uncertainty
+    def __post_init__(self) -> None:
+        """Judge it."""
+        value = self.measured
+        agrees = None if value is None else abs(value - self.model) <= self.uncertainty
+        object.__setattr__(self, "agrees", agrees)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +49,7 @@ class Point:
         collisions: entries that ended because their port came back.
         memory: of the table at its peak.
         waits: silences of closing connections; None without a capture.
+        timeout_agrees: whether entries lived as long as tcpfin; None if another timeout governed.
     """
 
     tcpfin_s: float
@@ -75,13 +72,13 @@ class Point:
     memory: TableMemory | None
     waits: FinWaits | None
     path_jitter_s: float | None
+    timeout_agrees: bool | None = field(init=False)
 
-    @property
-    def timeout_agrees(self) -> bool | None:
-        """Whether entries lived as long as tcpfin; None if another timeout governed them."""
-        if self.timeout is None or self.timeout_name != "tcpfin":
-            return None
-        return abs(self.timeout.value - self.tcpfin_s) <= self.timeout.uncertainty
+    def __post_init__(self) -> None:
+        """Judge its timeout."""
+        timeout = self.timeout if self.timeout_name == "tcpfin" else None
+        agrees = timeout and abs(timeout.value - self.tcpfin_s) <= timeout.uncertainty
+        object.__setattr__(self, "timeout_agrees", agrees)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +106,7 @@ class Knee:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sweep:
+class Sweep(JsonDocument):
     """The points, by way of forwarding, smallest tcpfin first, and the verdict.
 
     Fewer points than ``runs_planned``: the sweep, or a run of it, was interrupted.
@@ -126,15 +123,3 @@ class Sweep:
     def ways(self) -> tuple[str | None, ...]:
         """The ways of forwarding, in the order of the points; usually one."""
         return tuple(dict.fromkeys(point.forwarding for point in self.points))
-
-
-def to_json(sweep: Sweep) -> dict[str, Any]:
-    """The Sweep as a plain document, with the derived values of its points."""
-    document = asdict(sweep)
-    for point, shown in zip(sweep.points, document["points"], strict=True):
-        for name in ("peak_inactive", "steady_inactive"):
-            beside: Beside | None = getattr(point, name)
-            if beside is not None:
-                shown[name]["agrees"] = beside.agrees
-        shown["timeout_agrees"] = point.timeout_agrees
-    return {"schema_version": SCHEMA_VERSION, **document}

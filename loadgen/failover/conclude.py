@@ -13,7 +13,7 @@ import click
 
 from analyzer.failover.repeats import Repeats, repeats
 from analyzer.recording.directory import MANIFEST, Recording
-from analyzer.results import to_json
+from analyzer.report import to_json
 from loadgen.session.conclude import conclude
 from reports.document.html import page_of
 from reports.document.text import lines_of
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from analyzer.results import Analysis
+    from analyzer.report import Analysis
 
 SUMMARY, PAGE = "repeats.json", "repeats.html"
 

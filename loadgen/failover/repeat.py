@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from analyzer.results import Analysis
+    from analyzer.report import Analysis
     from loadgen.burst.burst import BurstOptions
     from loadgen.failover.run import FailoverOptions
     from loadgen.lab.lab import Lab

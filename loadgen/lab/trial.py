@@ -22,7 +22,8 @@ from loadgen.lab.system.programs import environment
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from analyzer.results import Analysis, Estimate, Lifetime
+    from analyzer.report import Analysis
+    from analyzer.results import Estimate, Lifetime
     from loadgen.lab.hosts.hosts import Director, LabHost, Server
     from loadgen.lab.lab import Lab
 

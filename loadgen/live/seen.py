@@ -16,7 +16,7 @@ from analyzer.units import NS_PER_S
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analyzer.results import Ints
+    from analyzer.arrays import Ints
     from loadgen.collect.view import DirectorView
     from loadgen.director.polling.poller import Poller
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.ipvs.states import ACTIVE_STATES
-from analyzer.results import Finding, Timeline
+from analyzer.report import Timeline
+from analyzer.results import Finding
 from analyzer.units import NS_PER_S
 from loadgen.live.table import DETAILS, NUMBERS, clock, rows, span
 from reports.charts.wording import Headline

@@ -9,7 +9,7 @@ import click
 
 from analyzer.analysis import analyse
 from analyzer.recording.directory import ANALYSIS, REPORT, Recording
-from analyzer.results import to_json
+from analyzer.report import to_json
 from analyzer.sweep.folder import FOLDER_FILE, MAX_BYTES, PAGE, parse_folder, parse_planned
 from analyzer.sweep.points import sweep_of
 from loadgen.errors import INTERRUPTED_EXIT_CODE, CheckFailed, RunFailed
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from analyzer.compared.what_if import Assumption
-    from analyzer.results import Analysis
+    from analyzer.report import Analysis
     from analyzer.sweep.results import Sweep
     from loadgen.session.run import Ended
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from analyzer.results import Analysis
+    from analyzer.report import Analysis
 
 NO_CHROME = f"no Chrome or Chromium on the machine that made this ({', '.join(NAMES[:3])})"
 FAILED = "the browser of the machine that made this did not draw them"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from analyzer.results import Floats, Ints
+    from analyzer.arrays import Floats, Ints
 
     Numbers = npt.NDArray[np.float64] | npt.NDArray[np.int64]
 

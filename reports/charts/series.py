@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analyzer.charts.curves import Curve
-    from analyzer.results import Analysis, Timeline
+    from analyzer.report import Analysis, Timeline
 
 SERVERS = 6  # the busiest real servers of a director that have a curve each
 

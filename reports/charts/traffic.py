@@ -14,7 +14,8 @@ from reports.charts.theme import BAD, CALM, PALETTE, plain
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from analyzer.results import Floats, Timeline
+    from analyzer.arrays import Floats
+    from analyzer.report import Timeline
 
     Ints = npt.NDArray[np.int64]
 

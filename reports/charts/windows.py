@@ -11,7 +11,7 @@ from reports.charts import curves
 from reports.charts.series import series
 
 if TYPE_CHECKING:
-    from analyzer.results import Analysis, Timeline
+    from analyzer.report import Analysis, Timeline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

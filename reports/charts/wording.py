@@ -13,7 +13,9 @@ from reports.charts import curves
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from analyzer.results import Analysis, Latency, Lifetime, RequestErrors
+    from analyzer.client.results import Latency, RequestErrors
+    from analyzer.report import Analysis
+    from analyzer.results import Lifetime
 
 NOT_MEASURED = "not measured"
 WIDE_S = 0.5

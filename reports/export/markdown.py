@@ -20,7 +20,7 @@ from reports.run.text import printable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from analyzer.results import Analysis
+    from analyzer.report import Analysis
     from reports.run.section import Chart
 
 MOST_NOT_MEASURED = 20

@@ -19,7 +19,7 @@ from reports.run.percentiles import name_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from analyzer.results import Analysis
+    from analyzer.report import Analysis
 
 _KINDS = {"": "string", "f": "float64", "i": "Int64", "b": "boolean"}
 
@@ -175,8 +175,8 @@ SHEETS: Mapping[str, tuple[str, Callable[[Analysis], Iterable[Any]]]] = {
         _lifetimes_of_entries,
     ),
     "other_tcpfin": (
-        "director=answer.director tcpfin_s:f in_force:b=is_own t_s:f=answer.curve.t_s "
-        "inactive:i=answer.curve.inactive",
+        "director=answer.director tcpfin_s:f in_force:b=is_own t_s:f=curve.t_s "
+        "inactive:i=curve.inactive",
         lambda analysis: analysis.pictures.tcpfin,
     ),
     "real_servers": (

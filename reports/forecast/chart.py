@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.forecast.document import count
+from analyzer.forecast.wording import count
 from reports.charts.panels import Panel, stacked, time_axis, whole_numbers
 from reports.charts.theme import BAND, INK, MUTED, PALETTE, PAPER
 from reports.document.figures import line

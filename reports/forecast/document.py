@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from analyzer.forecast.document import count, findings, number, to_json, verdict, waits_for
+from analyzer.forecast.document import to_json
 from analyzer.forecast.lifetimes import DEBIAN_HZ
+from analyzer.forecast.wording import count, findings, number, verdict, waits_for
 from reports.charts.wording import Headline, plural
 from reports.document.model import Column, Document, Section, Table, Text, columns
 from reports.run.section import Chart
@@ -177,7 +178,7 @@ def _lives(forecast: Forecast) -> Table:
             COUNTED[life.ends.counted],
             waits_for(life.ends).removeprefix("a "),
             f"{life.ends.granule_s:.4g} s",
-            f"{life.lifetime_s[0]:,.2f} to {life.lifetime_s[1]:,.2f} s",
+            f"{life.lifetime_s.min:,.2f} to {life.lifetime_s.max:,.2f} s",
         )
         for life in forecast.lifetimes
     ]

@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import plotly.graph_objects as go
 
+    from analyzer.arrays import Floats
     from analyzer.charts.pictures import StateSeries
-    from analyzer.results import Finding, Floats, Timeline
+    from analyzer.report import Timeline
+    from analyzer.results import Finding
     from reports.charts.wording import Headline
     from reports.run.section import DataTable
 

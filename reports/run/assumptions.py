@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from analyzer.predicted.forwarding import rests_on_it
 
 if TYPE_CHECKING:
-    from analyzer.results import Analysis
+    from analyzer.report import Analysis
 
 
 def on_forwarding(analysis: Analysis) -> str:

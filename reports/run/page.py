@@ -22,14 +22,15 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from analyzer.ipvs.addresses import host_port
-from analyzer.results import to_json
+from analyzer.report import to_json
 from reports.charts import wording
 from reports.charts.sequence_diagram import LANES
 from reports.charts.theme import PALETTE
 from reports.run.sections import sections
 
 if TYPE_CHECKING:
-    from analyzer.results import Analysis, Finding
+    from analyzer.report import Analysis
+    from analyzer.results import Finding
     from reports.run.section import Cell, Section
 
 SEVERITIES = {"problem": "Problem", "warning": "Warning", "info": "Good to know"}

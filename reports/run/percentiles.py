@@ -15,8 +15,8 @@ from reports.run.section import Chart, DataTable
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from analyzer.arrays import Floats
     from analyzer.client.latency import Heat, Latencies, Percentiles, SynRetries
-    from analyzer.results import Floats
     from reports.run.section import Cell
 
 NAMES: Mapping[tuple[str, str], str] = {

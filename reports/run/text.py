@@ -15,8 +15,10 @@ from reports.run.sections import sockets, what_if
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from analyzer.client.results import Latency
     from analyzer.recording.manifest import Manifest
-    from analyzer.results import Analysis, Latency, RealServerRow, ServiceTable
+    from analyzer.report import Analysis
+    from analyzer.results import RealServerRow, ServiceTable
 
 WIDTH = 100
 COLUMNS = ("p50", "p90", "p99", "max")

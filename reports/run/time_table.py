@@ -15,8 +15,9 @@ from reports.run.section import DataTable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from analyzer.arrays import Floats, Ints
     from analyzer.charts.curves import Curve
-    from analyzer.results import Analysis, Floats, Ints, Timeline
+    from analyzer.report import Analysis, Timeline
     from reports.run.section import Cell
 
 ROWS = 40  # the most rows

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
     from analyzer.forecast.model import Forecast
-    from analyzer.results import Analysis
+    from analyzer.report import Analysis
     from analyzer.sweep.results import Beside, Point, Sweep
 
 TALL_PX, FOOT_PX, LEGEND_PX = 170, 56, 64

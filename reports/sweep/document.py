@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from analyzer.sweep.results import to_json
+from analyzer.documents import to_json
 from reports.charts.wording import Headline, listed
 from reports.document.model import Bullets, Document, Facts, Section, Table, Text, columns
 from reports.run.section import Chart
@@ -13,7 +13,7 @@ from reports.run.section import Chart
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analyzer.results import Analysis
+    from analyzer.report import Analysis
     from analyzer.sweep.results import Beside, Point, Sweep
     from reports.document.model import Block
     from reports.run.section import Cell

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from analyzer.ipvs.ipvsadm import decode, parse, to_document
+from analyzer.documents import to_json
+from analyzer.ipvs.ipvsadm import ParsedDocument, decode, parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -143,7 +144,7 @@ def test_fuzz_parse() -> None:
         data = mutated(chance)
         try:
             parsed = parse(decode(data))
-            assert is_possible(to_document(parsed))
+            assert is_possible(to_json(parsed, ParsedDocument))
         except Exception:
             click.echo(f"\nthe input: {data!r}")
             raise

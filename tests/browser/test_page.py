@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser
 
-    from analyzer.results import Analysis
+    from analyzer.report import Analysis
 
 PATHS = """[...document.querySelectorAll('#timeline-chart .scatterlayer .trace path')]
   .filter((p) => (p.getAttribute('d') || '').length > 0 && p.getBoundingClientRect().width > 0)

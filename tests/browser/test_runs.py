@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser
 
-    from analyzer.results import Analysis
+    from analyzer.report import Analysis
 
 DATA = Path(__file__).parents[1] / "data"
 TRACES = """(id) => Object.fromEntries(document.getElementById(id)._fullData.map(

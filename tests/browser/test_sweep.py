@@ -18,7 +18,7 @@ from tests.browser.chromium import CUT, OVERFLOW, OVERLAPS
 from tests.unit.analyzer.sweep.test_sweep import forwarded
 
 if TYPE_CHECKING:
-    from analyzer.results import Analysis
+    from analyzer.report import Analysis
     from tests.browser.conftest import Show
 
 BURST = Path(__file__).parents[1] / "data" / "dr-burst-50"

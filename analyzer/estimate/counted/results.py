@@ -1,13 +1,10 @@
 """What counters alone say of one service, as the values that are printed."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-if TYPE_CHECKING:
-    from analyzer.ipvs.states import TimeoutName
-    from analyzer.results import Estimate
+from analyzer.ipvs.states import TimeoutName
+from analyzer.results import Estimate
 
 Load = Literal["burst", "steady", "counted"]
 

@@ -15,8 +15,9 @@ from analyzer.results import Finding
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from analyzer.client.results import Requests
     from analyzer.findings.figures import Figures
-    from analyzer.results import EndedEarly, Lifetime, Requests
+    from analyzer.results import EndedEarly, Lifetime
 
 BELOW_NOTICE_S = 0.05
 TIMES_THE_RATE = 10

@@ -5,7 +5,7 @@ The poller has ``analyzer.ipvs.proc.formats``, which knows its two texts and is 
 """
 
 from analyzer.ipvs.ipvsadm.lines import decode
-from analyzer.ipvs.ipvsadm.model import SCHEMA_VERSION, ParsedText, to_document
+from analyzer.ipvs.ipvsadm.model import ParsedDocument, ParsedText
 from analyzer.ipvs.ipvsadm.reader import parse
 
-__all__ = ["SCHEMA_VERSION", "ParsedText", "decode", "parse", "to_document"]
+__all__ = ["ParsedDocument", "ParsedText", "decode", "parse"]

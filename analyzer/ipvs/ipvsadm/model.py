@@ -1,15 +1,12 @@
-"""What a text said. The fields, in their order, are the keys of ``analyzer parse --json``.
+"""What a text said, as ``analyzer parse --json`` prints it.
 
 None is "not in the text", never zero: a table printed with ``--stats`` has no scheduler, one
 without it has no packets.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import Any
 
-SCHEMA_VERSION = 1
+from analyzer.documents import JsonDocument
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +144,7 @@ class Rates:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ParsedText:
+class ParsedDocument(JsonDocument):
     """All that was understood of a text, and what was not."""
 
     header: Header | None
@@ -160,21 +157,10 @@ class ParsedText:
     cpus: dict[str, Counters] | None  # by number, as text
     warnings: tuple[str, ...]
     error: str | None  # the tool's own words, when it failed
-    lines_understood: int  # titles count: an empty table was understood; not in the document
 
 
-def to_document(parsed: ParsedText) -> dict[str, Any]:
-    """The document that ``analyzer parse --json`` prints."""
-    document = {"schema_version": SCHEMA_VERSION, **_plain(parsed)}
-    del document["lines_understood"]
-    return document
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParsedText(ParsedDocument):
+    """The document, and how much of the text was understood."""
 
-
-def _plain(value: Any) -> Any:
-    if value is None or isinstance(value, str | int):
-        return value
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return {name: _plain(getattr(value, name)) for name in value.__slots__}
+    lines_understood: int  # titles count: an empty table was understood

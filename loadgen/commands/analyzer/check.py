@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analyzer.checks.judge import Judgement
-    from analyzer.results import Analysis
+    from analyzer.report import Analysis
 
 
 @click.command()

@@ -69,7 +69,7 @@ def _may_be_a_run(path: Path) -> bool:
 def _document(recording: Any) -> dict[str, Any]:
     """The analysis that lies beside the run, if it is newer than all it was made from."""
     from analyzer.analysis import analyse
-    from analyzer.results import to_json
+    from analyzer.report import to_json
 
     known: dict[str, Any] | None = recording.fresh_analysis()
     return known or to_json(analyse(recording))

@@ -38,6 +38,7 @@ def parse(file: Path, as_json: bool, hz: int | None) -> None:
 
     Exit code 2 if nothing in the text was understood; a tool's error text is understood.
     """
+    from analyzer.documents import to_json
     from analyzer.errors import ParseError
     from analyzer.ipvs import ipvsadm as texts
 
@@ -47,7 +48,9 @@ def parse(file: Path, as_json: bool, hz: int | None) -> None:
         cut = f"only the first {MAX_BYTES // 1024**2} MiB were read"
         parsed = replace(parsed, warnings=(*parsed.warnings, cut))
     if as_json:
-        click.echo(json.dumps(texts.to_document(parsed), ensure_ascii=False, allow_nan=False))
+        click.echo(
+            json.dumps(to_json(parsed, texts.ParsedDocument), ensure_ascii=False, allow_nan=False)
+        )
     else:
         _show(parsed)
     if not parsed.lines_understood:

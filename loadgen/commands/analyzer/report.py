@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from analyzer.results import Analysis
+    from analyzer.report import Analysis
 
 
 @click.command()

@@ -16,6 +16,6 @@ def schema(command: str) -> None:
     """
     import json
 
-    from analyzer.schema import DOCUMENTS
+    from analyzer.schema import schema_of
 
-    click.echo(json.dumps(DOCUMENTS[command](), indent=1))
+    click.echo(json.dumps(schema_of(command), indent=1))

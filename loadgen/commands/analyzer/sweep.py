@@ -19,7 +19,7 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as one JSON document.")
 def sweep(folder: Path, output: Path | None, as_json: bool) -> None:
     """Compare the runs in a sweep's FOLDER, and report how small tcpfin may be."""
-    from analyzer.sweep.results import to_json
+    from analyzer.documents import to_json
     from loadgen.session.conclude import conclude_sweep
     from reports.run.text import printable
 

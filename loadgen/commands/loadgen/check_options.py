@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from analyzer.checks.grammar import Expectation
     from analyzer.checks.live import Limit
-    from analyzer.results import Analysis
+    from analyzer.report import Analysis
 
 _OPTIONS = (
     click.option(

@@ -171,8 +171,8 @@ def _say(line: str) -> None:
 
 def _report(folder: Path, swept: Swept, *, as_json: bool) -> int:
     """What was measured is reported, however the sweep ended; what is owed comes last."""
+    from analyzer.documents import to_json
     from analyzer.recording.directory import Recording
-    from analyzer.sweep.results import to_json
     from loadgen.errors import INTERRUPTED_EXIT_CODE, RunFailed
     from loadgen.session.conclude import conclude_sweep
     from reports.run.text import directors_line, printable

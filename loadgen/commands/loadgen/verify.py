@@ -62,7 +62,8 @@ def verify(
     """
     import asyncio
 
-    from analyzer.health import checks, to_json, verdict
+    from analyzer.health import checks, verdict
+    from analyzer.health.document import to_json
     from loadgen.collect.verify import look_at
     from loadgen.sites import find_site, stand_in
     from reports.export.checks import SIGNS

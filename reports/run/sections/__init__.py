@@ -24,7 +24,7 @@ from reports.run.sections import traces as traces
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from analyzer.results import Analysis
+    from analyzer.report import Analysis
     from reports.run.section import Section
 
 BUILDERS: tuple[Callable[[Analysis], Section | None], ...] = (  # in the order of the page

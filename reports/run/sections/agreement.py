@@ -8,7 +8,7 @@ from reports.charts.wording import why_no_packets, why_no_polls
 from reports.run.section import Section
 
 if TYPE_CHECKING:
-    from analyzer.results import Analysis
+    from analyzer.report import Analysis
 
 
 def section(analysis: Analysis) -> Section:

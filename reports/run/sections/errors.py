@@ -8,7 +8,7 @@ from reports.charts.wording import plural, reason, seconds, stage
 from reports.run.section import DataTable, Section
 
 if TYPE_CHECKING:
-    from analyzer.results import Analysis
+    from analyzer.report import Analysis
 
 COLUMNS = ("reason", "stage reached", "requests", "first begun", "last begun")
 SHOWN = frozenset(  # if nothing failed, the timeline is the evidence of these

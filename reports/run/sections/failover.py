@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from analyzer.failover.results import Failover, InFlight
-    from analyzer.results import Analysis, Timeline
+    from analyzer.report import Analysis, Timeline
 
 POINTS = 4000
 BAND_PX, WAIT_PX = 34, 150

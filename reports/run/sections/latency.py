@@ -25,7 +25,9 @@ from reports.run.section import Chart, Section
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analyzer.results import Analysis, Floats, Latency
+    from analyzer.arrays import Floats
+    from analyzer.client.results import Latency
+    from analyzer.report import Analysis
 
 
 def section(analysis: Analysis) -> Section:

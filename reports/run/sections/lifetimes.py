@@ -17,8 +17,9 @@ from reports.run.section import Cell, Chart, DataTable, Section
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from analyzer.arrays import Floats
     from analyzer.charts.pictures import LifetimeSamples
-    from analyzer.results import Analysis, Floats
+    from analyzer.report import Analysis
 
     Counts = npt.NDArray[np.signedinteger[Any]]  # numpy's histogram: its width is the machine's
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from reports.run.section import Section
 
 if TYPE_CHECKING:
-    from analyzer.results import Analysis
+    from analyzer.report import Analysis
 
 
 def section(analysis: Analysis) -> Section:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from analyzer.recording.manifest import Manifest
-    from analyzer.results import Analysis, DirectorTable
+    from analyzer.report import Analysis, DirectorTable
 
 CLOCK = "clock_uncertainty_ms"
 OF_A_DIRECTOR = {  # facts of each director, and their keys in the manifest

@@ -14,7 +14,7 @@ from reports.run.sections.states import OTHER, STATES
 
 if TYPE_CHECKING:
     from analyzer.charts.pictures import Share, Shares
-    from analyzer.results import Analysis
+    from analyzer.report import Analysis
 
 SERVERS = 24  # drawn, those with most entries
 ROW_PX, LEAST_PX = 30, 60

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analyzer.charts.curves import SocketCurve
-    from analyzer.results import Analysis, SocketState
+    from analyzer.report import Analysis
+    from analyzer.results import SocketState
 
 SHOWN = ("TIME_WAIT", "FIN_WAIT2", "CLOSE_WAIT", "LAST_ACK", "FIN_WAIT1", "CLOSING", "SYN_SENT")
 """States that have a curve; ESTABLISHED is only in the table."""

@@ -21,8 +21,9 @@ from reports.run.time_table import heading, highest, parts
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from analyzer.arrays import Floats, Ints
     from analyzer.charts.pictures import StateSeries
-    from analyzer.results import Analysis, Floats, Ints
+    from analyzer.report import Analysis
 
 # hue and pattern of each state, in the order of a connection's life, from the bottom up
 STATES = {

@@ -17,7 +17,7 @@ from reports.run.section import Chart, DataTable, Section
 
 if TYPE_CHECKING:
     from analyzer.charts.pictures import OtherTcpfin
-    from analyzer.results import Analysis
+    from analyzer.report import Analysis
 
 HEIGHT_PX = 220
 SAME = 0.01  # s: a smaller change of the inactive time is no effect
@@ -112,7 +112,7 @@ def choices(others: list[OtherTcpfin]) -> list[dict[str, Any]]:
 
 def figure(others: list[OtherTcpfin]) -> go.Figure:
     """InActConn as predicted, and dashed under each other value."""
-    end_s = max(float(o.answer.curve.t_s[-1]) for o in others if o.answer.curve.t_s.size)
+    end_s = max(float(other.curve.t_s[-1]) for other in others if other.curve.t_s.size)
     traces = [_line(number, other, end_s) for number, other in enumerate(others)]
     traces.sort(key=lambda trace: trace.legendgroup == "was")
     top = max(other.answer.peak_inactive for other in others)
@@ -130,7 +130,7 @@ def figure(others: list[OtherTcpfin]) -> go.Figure:
 
 
 def _line(number: int, other: OtherTcpfin, end_s: float) -> go.Scatter:
-    curve = other.answer.curve
+    curve = other.curve
     t_s, values = curves.held(curve.t_s, curve.inactive, start_s=0.0, end_s=end_s)
     hue, dash = ("blue", "solid") if other.is_own else ("orange", "8px,4px")
     name = f"tcpfin = {setting(other.tcpfin_s)}"

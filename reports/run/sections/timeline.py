@@ -25,8 +25,9 @@ from reports.run.time_table import time_table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from analyzer.arrays import Floats
     from analyzer.charts.thinning import Indices
-    from analyzer.results import Analysis, Floats, Timeline
+    from analyzer.report import Analysis, Timeline
     from reports.charts.series import Series
 
 POINTS = 50_000  # of all curves together

@@ -13,7 +13,7 @@ from reports.run.section import Cell, DataTable, Section
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from analyzer.results import Analysis
+    from analyzer.report import Analysis
     from analyzer.traces.model import ConnectionTrace, Packet, Retention
 
 ENDS: Mapping[str, str] = {"client": "client", "director": "director", "server": "real server"}

@@ -13,8 +13,9 @@ from reports.charts.theme import PALETTE, plain
 from reports.run.section import Chart, Section
 
 if TYPE_CHECKING:
-    from analyzer.charts.curves import Curve, WhatIf
-    from analyzer.results import Analysis
+    from analyzer.charts.curves import Curve
+    from analyzer.report import Analysis
+    from analyzer.results import WhatIf
 
 HEIGHT_PX = 200
 POINTS = 4000
@@ -38,6 +39,12 @@ def section(analysis: Analysis) -> Section | None:
     )
 
 
+def _assumed(analysis: Analysis, answer: WhatIf) -> Curve:
+    """What the director of an answer would have held."""
+    (curve,) = curves.of(answer.director, analysis.pictures.what_if)
+    return curve
+
+
 def non_empty(analysis: Analysis) -> tuple[WhatIf, ...]:
     """The answers for directors that would have held an entry."""
     return tuple(answer for answer in analysis.what_if if answer.groups)
@@ -54,7 +61,7 @@ def _figure(analysis: Analysis) -> go.Figure | None:
     answers = non_empty(analysis)
     if not answers:
         return None
-    end_s = max(float(answer.curve.t_s[-1]) for answer in answers)
+    end_s = max(float(_assumed(analysis, answer).t_s[-1]) for answer in answers)
     end_s = max(end_s, analysis.timeline.end_s)
     figure = stacked([_panel(analysis, answer, end_s) for answer in answers])
     figure.update_layout(
@@ -65,7 +72,7 @@ def _figure(analysis: Analysis) -> go.Figure | None:
 
 def _panel(analysis: Analysis, answer: WhatIf, end_s: float) -> Panel:
     was = as_it_was(analysis, answer)
-    lines = {AS_IT_WAS: was, OTHERWISE: answer.curve}
+    lines = {AS_IT_WAS: was, OTHERWISE: _assumed(analysis, answer)}
     traces = [_line(name, curve, end_s) for name, curve in lines.items() if curve is not None]
     top = max(int(curve.inactive.max(initial=0)) for curve in lines.values() if curve is not None)
     return Panel(

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
-    from analyzer.results import Analysis, Finding
+    from analyzer.report import Analysis
+    from analyzer.results import Finding
 
 Way = Literal["dr", "nat", "dr-gateway"]
 Place = Literal["client", "director", "server", "outside", "inside", "vip-on-director"]

@@ -12,12 +12,12 @@ import pandas as pd
 import pyarrow as pa
 
 from analyzer.client.failures import TITLES
+from analyzer.client.results import RequestErrors
 from analyzer.ipvs.replay import Rules
 from analyzer.ipvs.states import Flag, Timeouts
 from analyzer.recording.clock import DirectorClock
 from analyzer.recording.director import Director
 from analyzer.recording.tables import TABLES
-from analyzer.results import RequestErrors
 from analyzer.wire.segments import FLOW_COLUMNS, Segments
 
 if TYPE_CHECKING:

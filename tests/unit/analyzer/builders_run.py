@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from analyzer.results import Analysis
+    from analyzer.report import Analysis
 
 FIRST, SECOND = "192.168.10.21", "192.168.10.22"
 TCP_FLAGS = {Flag.SYN: SYN, Flag.FIN: FIN | ACK, Flag.ACK: ACK, Flag.RST: RST, Flag.BARE: 0}

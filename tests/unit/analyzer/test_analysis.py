@@ -14,7 +14,7 @@ import pytest
 from analyzer.analysis import analyse
 from analyzer.errors import RecordingError
 from analyzer.recording.directory import CAPTURE, MANIFEST, Recording, RecordingWriter
-from analyzer.results import Analysis, to_json
+from analyzer.report import Analysis, to_json
 from analyzer.wire.capture.files import frame_chunks
 
 if TYPE_CHECKING:

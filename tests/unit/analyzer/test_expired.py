@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from analyzer.results import Analysis, Finding
+    from analyzer.report import Analysis
+    from analyzer.results import Finding
     from tests.unit.analyzer.builders_capture import Link, Place, Step, Way
 
 OPEN = CLOSED[:5]

@@ -13,7 +13,7 @@ from loadgen.importing.folder import import_folder
 from tests.unit.analyzer.builders_capture import DATAGRAM, Net, Step, capture, finding, imported
 
 if TYPE_CHECKING:
-    from analyzer.results import Analysis
+    from analyzer.report import Analysis
 
 FIELD = Path(__file__).resolve().parents[2] / "data" / "field" / "packets"
 

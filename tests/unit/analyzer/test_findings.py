@@ -7,21 +7,12 @@ from typing import Any
 
 import pytest
 
+from analyzer.client.results import Latency, Requests
 from analyzer.findings import findings, verdict
 from analyzer.findings.decay.timeouts import governing
 from analyzer.findings.figures import Figures, agrees, lived, measured
 from analyzer.recording.log_clock import LogClock
-from analyzer.results import (
-    Agreement,
-    Estimate,
-    Event,
-    Finding,
-    Latency,
-    Lifetime,
-    Peak,
-    Requests,
-    Spread,
-)
+from analyzer.results import Agreement, Estimate, Event, Finding, Lifetime, Peak, Spread
 
 LATENCY = Latency(p50=1, p90=2, p99=3, max=4)
 REQUESTS = Requests(

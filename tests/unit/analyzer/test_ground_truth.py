@@ -20,13 +20,14 @@ import pytest
 
 from analyzer.analysis import analyse
 from analyzer.recording.directory import Recording
-from analyzer.results import to_json
+from analyzer.report import to_json
 from loadgen.importing.folder import import_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from analyzer.results import Analysis, Lifetime
+    from analyzer.report import Analysis
+    from analyzer.results import Lifetime
 
 TRUTH = Path(__file__).resolve().parents[2] / "data" / "ground-truth"
 NAMES = sorted(path.name for path in TRUTH.iterdir())

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from analyzer.health import Check, Health, checks, to_json, verdict
+from analyzer.health import Check, Health, checks, verdict
+from analyzer.health.document import to_json
 from analyzer.ipvs.proc.formats import Destination, Entry, Service
 from analyzer.ipvs.states import Timeouts
 from analyzer.ipvs.table_status import TableStatus

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzer.health import Check, Health, checks, to_json
+from analyzer.health import Check, Health, checks
+from analyzer.health.document import to_json
 from analyzer.health.load import lifetime_s
 from analyzer.health.places import sort_entries
 from analyzer.ipvs.proc.formats import Destination, Entry, Service, parse_entries, parse_services

@@ -25,7 +25,8 @@ from tests.unit.analyzer.builders_run import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from analyzer.results import Agreement, Analysis
+    from analyzer.report import Analysis
+    from analyzer.results import Agreement
 
 
 def early(found: Analysis) -> dict[tuple[str, str], int]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import json
-from dataclasses import replace
+import re
+from dataclasses import fields, replace
+from itertools import chain, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,16 +15,16 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analyzer import documents
 from analyzer.analysis import analyse
 from analyzer.health import checks
-from analyzer.health import to_json as health_to_json
-from analyzer.ipvs.ipvsadm import parse, to_document
+from analyzer.health.document import to_json as health_to_json
+from analyzer.ipvs.ipvsadm import ParsedDocument, parse
 from analyzer.recording.directory import Recording
 from analyzer.recording.manifest import manifest_of
-from analyzer.results import JSON_KEYS, to_json
-from analyzer.schema import DIALECT, DOCUMENTS
+from analyzer.report import Report, to_json
+from analyzer.schema import DIALECT, DOCUMENTS, schema_of
 from analyzer.sweep.points import sweep_of
-from analyzer.sweep.results import to_json as sweep_to_json
 from loadgen.commands.analyzer import group
 from loadgen.commands.analyzer.schema import NAMES
 from loadgen.importing.folder import import_folder
@@ -43,7 +45,8 @@ TYPES: dict[str, Any] = {
 }
 KNOWN = frozenset(
     {"$ref", "type", "enum", "const", "anyOf", "items", "properties", "required"}
-    | {"additionalProperties", "description", "$schema", "title", "$defs"}
+    | {"additionalProperties", "description", "$schema", "title", "$defs", "prefixItems"}
+    | {"minItems", "maxItems", "minimum", "maximum", "propertyNames", "pattern"}
 )
 
 
@@ -64,11 +67,28 @@ def wrong(value: Any, schema: Any, root: Any, at: str = "$") -> Iterator[str]:
         yield f"{at}: {value!r} is no {told}"
     if value not in schema.get("enum", [value]) or value != schema.get("const", value):
         yield f"{at}: {value!r}"
+    if isinstance(value, int | float | str) and not _is_allowed(value, schema):
+        yield f"{at}: {value!r} is out of range"
     if isinstance(value, list):
-        for number, each in enumerate(value):
-            yield from wrong(each, schema.get("items", {}), root, f"{at}[{number}]")
+        yield from _wrong_items(value, schema, root, at)
     if isinstance(value, dict) and "anyOf" not in schema and "$ref" not in schema:
         yield from _wrong_keys(value, schema, root, at)
+
+
+def _is_allowed(value: float | str, schema: Any) -> bool:
+    if isinstance(value, str):
+        return re.search(schema.get("pattern", ""), value) is not None
+    return bool(schema.get("minimum", value) <= value <= schema.get("maximum", value))
+
+
+def _wrong_items(value: list[Any], schema: Any, root: Any, at: str) -> Iterator[str]:
+    n = len(value)
+    if not schema.get("minItems", n) <= n <= schema.get("maxItems", n):
+        yield f"{at}: {n} items"
+    first = schema.get("prefixItems", [])
+    rest = repeat(schema.get("items") or {})
+    for number, (each, inner) in enumerate(zip(value, chain(first, rest), strict=False)):
+        yield from wrong(each, inner, root, f"{at}[{number}]")
 
 
 def _flat(kinds: list[Any]) -> Iterator[type]:
@@ -80,6 +100,7 @@ def _wrong_keys(value: dict[str, Any], schema: Any, root: Any, at: str) -> Itera
     known = schema.get("properties", {})
     yield from (f"{at}: no {key}" for key in schema.get("required", []) if key not in value)
     for key, each in value.items():
+        yield from wrong(key, schema.get("propertyNames", {}), root, f"{at}: {key}")
         if key in known or "additionalProperties" in schema:
             inner = known.get(key, schema.get("additionalProperties"))
             yield from wrong(each, inner, root, f"{at}.{key}")
@@ -89,7 +110,7 @@ def _wrong_keys(value: dict[str, Any], schema: Any, root: Any, at: str) -> Itera
 
 def holds(document: Any, command: str) -> None:
     plain = json.loads(json.dumps(document, allow_nan=False))
-    schema = DOCUMENTS[command]()
+    schema = schema_of(command)
     assert list(wrong(plain, schema, schema)) == []
 
 
@@ -112,7 +133,7 @@ def test_a_sweep_is_as_published() -> None:
     found = analyse(Recording.open(DATA / "dr-burst-50"))
     told = manifest_of({**found.manifest.raw, "plan": {"close": {"client": 1.0}}})
     sweep = sweep_of("sweep", [(20, found), (30, replace(found, manifest=told))])
-    document = json.loads(json.dumps(sweep_to_json(sweep)))
+    document = json.loads(json.dumps(documents.to_json(sweep)))
     assert document["points"][0]["peak_inactive"] is None
     assert document["points"][1]["peak_inactive"]["agrees"] is True
     holds(document, "sweep")
@@ -127,12 +148,12 @@ TEXTS = sorted((DATA / "texts").glob("*.txt"))
 
 @pytest.mark.parametrize("path", TEXTS, ids=[path.stem for path in TEXTS])
 def test_a_parsed_text_is_as_published(path: Path) -> None:
-    holds(to_document(parse(path.read_text(errors="replace"))), "parse")
+    holds(documents.to_json(parse(path.read_text(errors="replace")), ParsedDocument), "parse")
 
 
 @given(st.text(max_size=80))
 def test_any_text_is_as_published(text: str) -> None:
-    holds(to_document(parse(text)), "parse")
+    holds(documents.to_json(parse(text), ParsedDocument), "parse")
 
 
 PRINTED = {
@@ -161,7 +182,7 @@ def test_what_a_command_prints_is_as_published(command: str, options: list[str])
 def test_the_command_prints_the_schema_and_every_reference_in_it_is_defined(command: str) -> None:
     result = CliRunner().invoke(group, ["schema", command])
     schema = json.loads(result.stdout)
-    assert (schema, schema["$schema"]) == (DOCUMENTS[command](), DIALECT)
+    assert (schema, schema["$schema"]) == (schema_of(command), DIALECT)
     for reference in result.stdout.split("#/$defs/")[1:]:
         assert reference.partition('"')[0] in schema["$defs"]
     assert schema["properties"]["schema_version"] == {"const": 1}
@@ -170,7 +191,14 @@ def test_the_command_prints_the_schema_and_every_reference_in_it_is_defined(comm
 
 def test_the_report_is_what_the_command_tells_of_unless_told() -> None:
     result = CliRunner().invoke(group, ["schema"])
-    assert set(json.loads(result.stdout)["required"]) == {"schema_version", *JSON_KEYS}
+    assert set(json.loads(result.stdout)["required"]) == {field.name for field in fields(Report)}
+
+
+STATUS = {"entries": 1, "buckets": 8, "lfactor": 0, "empty_buckets": 7, "chains": {"1": 1}}
+
+
+def test_a_table_status_is_as_published(report: dict[str, Any]) -> None:
+    holds(report | {"tables": [report["tables"][0] | {"fullest": STATUS}]}, "report")
 
 
 @pytest.mark.parametrize(
@@ -182,6 +210,8 @@ def test_the_report_is_what_the_command_tells_of_unless_told() -> None:
         (("lifetimes", 0, "counted"), "idle"),
         (("lifetimes", 0, "lifetime_s"), {"mean": 1.0}),
         (("findings", 0, "colour"), "red"),
+        (("tables", 0, "fullest"), STATUS | {"entries": -1}),
+        (("tables", 0, "fullest"), STATUS | {"chains": {"9": 1}}),
         (("schema_version",), 2),
     ],
 )
@@ -193,5 +223,5 @@ def test_what_is_not_as_published_is_seen(
     for step in path[:-1]:
         holder = holder[step]
     holder[path[-1]] = value
-    schema = DOCUMENTS["report"]()
+    schema = schema_of("report")
     assert list(wrong(document, schema, schema)) != []

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from analyzer.ipvs.ipvsadm import ParsedText, decode, parse, to_document
+from analyzer.documents import to_json
+from analyzer.ipvs.ipvsadm import ParsedDocument, ParsedText, decode, parse
 from analyzer.ipvs.ipvsadm.model import Counters, Service
 
 TITLES = """\
@@ -368,7 +369,7 @@ ENTRY_KEYS = {
 
 
 def test_the_document_has_the_contracts_keys() -> None:
-    document = to_document(parse(TABLE + ENTRY))
+    document = to_json(parse(TABLE + ENTRY), ParsedDocument)
     assert list(document) == [
         *("schema_version", "header", "services", "connections", "timeouts", "daemons"),
         *("total", "rate", "cpus", "warnings", "error"),
@@ -377,7 +378,7 @@ def test_the_document_has_the_contracts_keys() -> None:
     assert set(document["services"][0]["destinations"][0]) == SERVER_KEYS
     assert set(document["connections"][0]) == ENTRY_KEYS
     assert set(document["connections"][0]["source"]) == {"address", "port", "port_name"}
-    empty = to_document(parse(""))
+    empty = to_json(parse(""), ParsedDocument)
     assert [empty[key] for key in ("services", "connections", "daemons")] == [[], [], []]
     nulls = ("header", "timeouts", "total", "rate", "cpus", "error")
     assert [empty[key] for key in nulls] == [None] * 6

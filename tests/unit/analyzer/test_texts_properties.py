@@ -15,7 +15,8 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from analyzer.ipvs.ipvsadm import ParsedText, decode, parse, to_document
+from analyzer.documents import to_json
+from analyzer.ipvs.ipvsadm import ParsedDocument, ParsedText, decode, parse
 from analyzer.ipvs.ipvsadm.columns import ENDS
 from analyzer.ipvs.ipvsadm.model import Connection, Destination, End, Service
 from tests.unit.properties import examples
@@ -342,12 +343,12 @@ def test_the_kernels_entries_are_read_back(found: list[Connection], origin: str)
 
 @given(st.text())
 def test_any_text_gives_a_document(text: str) -> None:
-    assert to_document(parse(text))
+    assert to_json(parse(text), ParsedDocument)
 
 
 @given(st.binary())
 def test_any_bytes_give_a_document(data: bytes) -> None:
-    assert to_document(parse(decode(data)))
+    assert to_json(parse(decode(data)), ParsedDocument)
 
 
 VOCABULARY = [
@@ -362,7 +363,7 @@ VOCABULARY = [
 
 @given(st.lists(st.sampled_from(VOCABULARY), max_size=60))
 def test_its_own_words_in_any_order_give_a_document(words: list[str]) -> None:
-    assert to_document(parse(" ".join(words)))
+    assert to_json(parse(" ".join(words)), ParsedDocument)
 
 
 def identity(service: Service) -> tuple[Any, ...]:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from analyzer.results import Agreement, Analysis
+    from analyzer.report import Analysis
+    from analyzer.results import Agreement
 
 NODEST = {"sysctl": {"expire_nodest_conn": "1", "conn_reuse_mode": "1"}}
 FOR_GOOD = 2000.0

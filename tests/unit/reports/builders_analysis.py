@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from analyzer.charts.curves import Curve, WhatIf, WhatIfGroup
+from analyzer.charts.curves import Curve
 from analyzer.charts.pictures import (
     LifetimeSamples,
     OtherTcpfin,
@@ -17,24 +17,24 @@ from analyzer.charts.pictures import (
     StateSeries,
 )
 from analyzer.client.latency import Latencies, heat, percentiles, syn_retries
+from analyzer.client.results import Latency, Requests
 from analyzer.recording.manifest import manifest_of
+from analyzer.report import Analysis, Timeline
 from analyzer.results import (
     Agreement,
-    Analysis,
     EndedEarly,
     ErrorSpread,
     Estimate,
     Event,
     Finding,
-    Latency,
     Lifetime,
     NotMeasured,
     Peak,
     RealServerRow,
-    Requests,
     ServiceTable,
     Spread,
-    Timeline,
+    WhatIf,
+    WhatIfGroup,
 )
 from analyzer.traces.model import Basis, ConnectionTrace, End, Leg, Packet, Retention, Span
 from tests.unit.analyzer.builders_packets import request_errors
@@ -244,11 +244,14 @@ def _other(sent: Burst, tcpfin_s: float) -> OtherTcpfin:
         forgotten_after_s=float(gone.max() - sent.ended.max()),
         groups=(WhatIfGroup(state="FIN_WAIT", timeout_s=tcpfin_s, n=SENT),),
         doubt=None,
-        curve=curve,
     )
     inactive_s = float((gone - sent.ended).mean())
     return OtherTcpfin(
-        tcpfin_s=tcpfin_s, is_own=tcpfin_s == TCPFIN_S, answer=answer, inactive_s=inactive_s
+        tcpfin_s=tcpfin_s,
+        is_own=tcpfin_s == TCPFIN_S,
+        answer=answer,
+        curve=curve,
+        inactive_s=inactive_s,
     )
 
 

@@ -15,7 +15,7 @@ from reports.run.page import render_page
 from tests.unit.reports import builders_analysis as build
 
 if TYPE_CHECKING:
-    from analyzer.results import Analysis
+    from analyzer.report import Analysis
 
 POLLS = 20_000
 MB = 1_000_000

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from analyzer.across_runs.compare import MOST_SETTINGS, burst_start_s, compare, held, to_json
 from analyzer.recording.manifest import manifest_of
-from analyzer.results import Analysis, Estimate
+from analyzer.results import Estimate
 from tests.unit.reports import builders_analysis as build
+
+if TYPE_CHECKING:
+    from analyzer.report import Analysis
 
 
 def other(name: str = "runs/other", timeout_s: float = 10.0, **manifest: Any) -> Analysis:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from analyzer.across_runs.history import PastRun, Value, history, past_run, to_json
 from analyzer.errors import RecordingError
 from analyzer.recording.manifest import manifest_of
-from analyzer.results import to_json as analysis_json
+from analyzer.report import to_json as analysis_json
 from tests.unit.reports import builders_analysis as build
 
 if TYPE_CHECKING:

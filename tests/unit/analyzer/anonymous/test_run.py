@@ -17,7 +17,7 @@ from analyzer.anonymous.substitution import ROLES, Substitution
 from analyzer.recording.directory import CAPTURE, MANIFEST, Recording, RecordingWriter
 from analyzer.recording.manifest import manifest_of
 from analyzer.recording.tables import TABLES
-from analyzer.results import to_json
+from analyzer.report import to_json
 from analyzer.wire.packets import read_packets
 from loadgen.importing.folder import import_folder
 

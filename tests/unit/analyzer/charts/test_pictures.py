@@ -14,12 +14,12 @@ from analyzer.forecast.lifetimes import Question
 from analyzer.forecast.model import forecast
 from analyzer.ipvs.states import Timeouts
 from analyzer.recording.directory import Recording
-from analyzer.results import to_json
+from analyzer.report import to_json
 from tests.unit.analyzer.builders_run import FIRST, SECOND, Stage, closed, gone, half_open, opened
 
 if TYPE_CHECKING:
     from analyzer.charts.pictures import Pictures, StateSeries
-    from analyzer.results import Analysis
+    from analyzer.report import Analysis
 
 CLOSED = [closed(40000 + i, 1000 + i, server=(FIRST, SECOND)[i % 2]) for i in range(20)]
 
@@ -105,15 +105,16 @@ def test_other_values_of_tcpfin_are_what_a_replay_gives(run: Analysis) -> None:
     """The shortcut of ``can_shift`` against the whole replay of ``--what-if``."""
     for other in run.pictures.tcpfin:
         assumption = parse_assumption(f"tcpfin={other.tcpfin_s:g}")
-        (replayed,) = analyse(Recording.open(Path(run.run)), [assumption]).what_if
+        analysis = analyse(Recording.open(Path(run.run)), [assumption])
+        (replayed,), (curve,) = analysis.what_if, analysis.pictures.what_if
         assert replayed.assumptions == other.answer.assumptions
         assert (replayed.peak_active, replayed.peak_inactive, replayed.groups) == (
             other.answer.peak_active,
             other.answer.peak_inactive,
             other.answer.groups,
         )
-        np.testing.assert_allclose(replayed.curve.t_s, other.answer.curve.t_s, atol=1e-6)
-        np.testing.assert_array_equal(replayed.curve.inactive, other.answer.curve.inactive)
+        np.testing.assert_allclose(curve.t_s, other.curve.t_s, atol=1e-6)
+        np.testing.assert_array_equal(curve.inactive, other.curve.inactive)
 
 
 def test_a_port_that_comes_again_is_replayed_whole(tmp_path: Path) -> None:

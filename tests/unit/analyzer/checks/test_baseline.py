@@ -14,11 +14,12 @@ from analyzer.checks.baseline import judge_against, nothing_compared, parse_tole
 from analyzer.checks.grammar import ExpectationError
 from analyzer.recording.directory import Recording
 from analyzer.recording.manifest import manifest_of
-from analyzer.results import Analysis, Estimate, Finding
+from analyzer.results import Estimate, Finding
 from tests.unit.analyzer.builders_packets import request_errors
 
 if TYPE_CHECKING:
     from analyzer.checks.judge import Judgement
+    from analyzer.report import Analysis
 
 DATA = Path(__file__).parents[3] / "data"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -14,7 +15,10 @@ from analyzer.checks.judge import Judgement, judge, judge_all
 from analyzer.checks.policy import parse_policy
 from analyzer.checks.quantities import QUANTITIES, quantity_of
 from analyzer.recording.directory import Recording
-from analyzer.results import Analysis, Estimate
+from analyzer.results import Estimate
+
+if TYPE_CHECKING:
+    from analyzer.report import Analysis
 
 DATA = Path(__file__).parents[3] / "data"
 

@@ -23,8 +23,8 @@ from tests.unit.properties import examples
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from analyzer.charts.curves import WhatIf
-    from analyzer.results import Analysis
+    from analyzer.report import Analysis
+    from analyzer.results import WhatIf
 
 # What may be assumed ------------------------------------------------------------------------------
 
@@ -109,8 +109,12 @@ def test_any_text_is_an_assumption_or_refused(text: str) -> None:
 
 def asked(stage: Stage, path: Path, *texts: str, **facts: Any) -> WhatIf:
     """The answer for the one director; ``facts`` are told in the manifest anew."""
+    return analysed(stage, path, *texts, **facts).what_if[0]
+
+
+def analysed(stage: Stage, path: Path, *texts: str, **facts: Any) -> Analysis:
     stage.recorded(path)
-    return again(path, *texts, **facts).what_if[0]
+    return again(path, *texts, **facts)
 
 
 def again(path: Path, *texts: str, **facts: Any) -> Analysis:
@@ -135,15 +139,16 @@ def burst(count: int = 10) -> list[Life]:
 
 @pytest.mark.parametrize("tcpfin_s", [5, 60, 120])
 def test_another_tcpfin(tmp_path: Path, tcpfin_s: int) -> None:
-    answer = asked(quick(burst()), tmp_path, f"tcpfin={tcpfin_s}")
+    found = analysed(quick(burst()), tmp_path, f"tcpfin={tcpfin_s}")
+    (answer,), (curve,) = found.what_if, found.pictures.what_if
     assert answer.assumptions == (f"tcpfin={tcpfin_s}",)
     assert groups(answer) == [("FIN_WAIT", tcpfin_s, 10)]
     assert answer.peak_inactive == 10
     last_s = 1000.45 + 0.4
     gone_s = [goes_at(1000.0 + 0.05 * n + 0.4, tcpfin_s) for n in range(10)]
     assert answer.forgotten_after_s == pytest.approx(max(gone_s) - last_s, abs=1e-6)
-    assert answer.curve.t_s[-1] == pytest.approx(max(gone_s) - 999, abs=1e-6)
-    assert (answer.curve.active[-1], answer.curve.inactive[-1]) == (0, 0)
+    assert curve.t_s[-1] == pytest.approx(max(gone_s) - 999, abs=1e-6)
+    assert (curve.active[-1], curve.inactive[-1]) == (0, 0)
     assert answer.doubt is None
 
 
@@ -231,9 +236,9 @@ def reused(port: int, end: Flag) -> list[Life]:
     return [Life(old, replace(first.held, gone_s=1003.0)), Life(fresh, second.held)]
 
 
-def active_again_s(answer: WhatIf) -> float:
+def active_again_s(analysis: Analysis) -> float:
     """When the entry of the second connection became active."""
-    curve = answer.curve
+    (curve,) = analysis.pictures.what_if
     return float(curve.t_s[(curve.t_s > 2) & (curve.active == 1)].min()) + 999
 
 
@@ -254,9 +259,9 @@ def test_conn_reuse_mode_decides_whether_a_syn_that_hits_an_old_entry_is_dropped
     tmp_path: Path, end: Flag, mode: int, conntrack: str, at_s: float
 ) -> None:
     facts = {"sysctl": {"conntrack": conntrack, "conn_reuse_mode": "1"}}
-    answer = asked(quick(reused(40000, end), facts=facts), tmp_path, f"conn_reuse_mode={mode}")
-    assert active_again_s(answer) == pytest.approx(at_s)
-    assert groups(answer) == [("ESTABLISHED", 900, 1)]
+    found = analysed(quick(reused(40000, end), facts=facts), tmp_path, f"conn_reuse_mode={mode}")
+    assert active_again_s(found) == pytest.approx(at_s)
+    assert groups(found.what_if[0]) == [("ESTABLISHED", 900, 1)]
 
 
 def test_secure_tcp_keeps_half_open_entries_for_120_s(tmp_path: Path) -> None:
@@ -274,18 +279,19 @@ def test_in_nat_an_old_conntrack_entry_drops_no_syn(tmp_path: Path) -> None:
         path = tmp_path / was
         quick(reused(40000, Flag.RST), facts=facts, forwarding=was).recorded(path)
         for assumed, at_s in (("dr", 1004), ("nat", 1003)):
-            answer = again(path, f"forwarding={assumed}").what_if[0]
-            assert active_again_s(answer) == pytest.approx(at_s)
+            found = again(path, f"forwarding={assumed}")
+            assert active_again_s(found) == pytest.approx(at_s)
 
 
 def test_a_phase_that_was_inferred_holds_for_what_would_have_been(tmp_path: Path) -> None:
     lives = [closed(40000 + n, 1000.0 + 0.2 * n) for n in range(50)]
     stage = Stage(lives=lives, facts={"hz": None, "timer_phase_s": None}, until_s=1040.0)
-    answer = asked(stage, tmp_path, "tcpfin=30")
+    found = analysed(stage, tmp_path, "tcpfin=30")
+    (answer,), (curve,) = found.what_if, found.pictures.what_if
     last_s = max(life.sent[-1].at_s for life in lives)
     gone_s = max(goes_at(life.sent[-1].at_s, 30) for life in lives)
     assert answer.forgotten_after_s == pytest.approx(gone_s - last_s, abs=0.15)
-    assert len(np.unique(answer.curve.t_s[answer.curve.t_s > 25])) < 20  # in steps
+    assert len(np.unique(curve.t_s[curve.t_s > 25])) < 20  # in steps
 
 
 def test_without_a_capture_there_is_no_answer(tmp_path: Path) -> None:
@@ -345,18 +351,18 @@ def test_what_was_configured_assumed_gives_what_was_predicted(
     stage.recorded(path)
     same = (f"conn_reuse_mode={mode}", f"secure_tcp={secure}", f"tcpfin={tcpfin_s}", "tcp=900")
     found = again(path, *same, f"forwarding={forwarding}")
-    (answer,) = found.what_if
+    (answer,), (would_be,) = found.what_if, found.pictures.what_if
     predicted = found.timeline.predicted
     for name in ("active", "inactive"):
         total = sum(
             (
-                held(curve.t_s, getattr(curve, name), answer.curve.t_s)
+                held(curve.t_s, getattr(curve, name), would_be.t_s)
                 for curve in predicted
                 if curve.director == "bal01"
             ),
-            start=np.zeros(len(answer.curve.t_s), dtype=np.int64),
+            start=np.zeros(len(would_be.t_s), dtype=np.int64),
         )
-        np.testing.assert_array_equal(total, getattr(answer.curve, name))
+        np.testing.assert_array_equal(total, getattr(would_be, name))
     assert {(row.state, row.timeout_s, row.n) for row in found.lifetimes} == set(groups(answer))
 
 

@@ -10,11 +10,13 @@ import pytest
 from analyzer.analysis import analyse
 from analyzer.ipvs.timers import granule_s
 from analyzer.recording.directory import Recording, RecordingWriter
-from analyzer.results import Analysis, Drain, to_json
+from analyzer.report import Analysis, to_json
 from tests.unit.analyzer import builders_packets as build
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from analyzer.results import Drain
 
 
 NS = build.NS

@@ -12,7 +12,7 @@ import pytest
 from tests.unit.analyzer.test_ground_truth import NAMES, expected, meta_of, spoilt
 
 if TYPE_CHECKING:
-    from analyzer.results import Analysis
+    from analyzer.report import Analysis
 
 POLL_S, LONGEST_POLL_S = 0.25, 1.02  # while anything changed, and else
 CLOSED = [name for name in NAMES if "client-close" in name or "removed" in name]

@@ -12,7 +12,7 @@ from analyzer.recording.directory import Recording
 
 if TYPE_CHECKING:
     from analyzer.failover.results import Failover
-    from analyzer.results import Analysis
+    from analyzer.report import Analysis
 
 RUN = Path(__file__).parents[3] / "data" / "dr-failover"
 RATE = 12

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from analyzer.recording.directory import RecordingWriter
-    from analyzer.results import Analysis, Finding
+    from analyzer.report import Analysis
+    from analyzer.results import Finding
 
 SYN_ACK_AGAIN_S = (0.0, 1.0, 3.0, 7.0, 15.0, 31.0)
 

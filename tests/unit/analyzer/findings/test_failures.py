@@ -10,10 +10,10 @@ import pytest
 
 from analyzer.analysis import analyse
 from analyzer.client.causes import NEIGHBOUR
+from analyzer.client.results import Requests
 from analyzer.findings import verdict
 from analyzer.findings.figures import Figures
 from analyzer.recording.directory import Recording, RecordingWriter
-from analyzer.results import Requests
 from tests.unit.analyzer.builders_packets import (
     BOOT_NS,
     CLIENT,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from analyzer.results import Analysis
+    from analyzer.report import Analysis
 
 MS = 1_000_000
 FACTS = {"timeouts": {"tcp": 900, "tcpfin": 120, "udp": 300}, "hz": 100, "timer_phase_s": 0.0}

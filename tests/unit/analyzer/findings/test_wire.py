@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from analyzer.results import Analysis
+    from analyzer.report import Analysis
 
 TCP30 = {"timeouts": {"tcp": 30, "tcpfin": 20, "udp": 300}}
 CONNTRACK = {"sysctl": {"conntrack": "1", "conn_reuse_mode": "1"}, "kernel": "6.1.0-56-amd64"}

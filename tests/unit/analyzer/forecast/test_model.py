@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import astuple
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzer.forecast import document as said
+from analyzer.forecast import wording as said
 from analyzer.forecast.closings import CLOSES
+from analyzer.forecast.document import to_json
 from analyzer.forecast.lifetimes import (
     FORWARDINGS,
     Question,
@@ -133,7 +135,7 @@ def test_an_entry_lives_as_long_as_was_measured(
     told: dict[str, Any], lifetime_s: tuple[float, float]
 ) -> None:
     (life,) = entry_lifetimes(question(**told))
-    assert life.lifetime_s == pytest.approx(lifetime_s)
+    assert astuple(life.lifetime_s) == pytest.approx(lifetime_s)
 
 
 loads = st.fixed_dictionaries(
@@ -359,7 +361,7 @@ def test_the_verdict_names_the_state_that_fills_the_table() -> None:
 
 def test_the_document_has_units_in_its_keys_and_is_json() -> None:
     found = forecast(question(close={"never": 1, "client": 1}, arrivals="poisson"))
-    document = json.loads(json.dumps(said.to_json(found), allow_nan=False))
+    document = json.loads(json.dumps(to_json(found), allow_nan=False))
     assert document["schema_version"] == 1
     assert set(document["steady_entries"]["active"]) == {"mean", "min", "max", "sigma"}
     assert set(document["course"]) == {"t_s", "active", "inactive"}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from analyzer.results import to_json
+from analyzer.report import to_json
 from tests.unit.analyzer.builders_capture import (
     CLIENT6,
     CLOSED,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from analyzer.predicted.forwarding import Basis
-    from analyzer.results import Analysis
+    from analyzer.report import Analysis
     from tests.unit.analyzer.builders_capture import Link, Place, Step, Way
 
 VRRP_MAC, HSRP_MAC = 0x00005E000151, 0x00000C07AC01

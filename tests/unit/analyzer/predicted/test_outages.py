@@ -17,7 +17,8 @@ from tests.unit.analyzer.builders_packets import DIRECTOR_MAC, SERVER_MAC, Seg
 from tests.unit.analyzer.builders_run import FOR_EVER, Held, Life, Stage, closed, gone, opened
 
 if TYPE_CHECKING:
-    from analyzer.results import Agreement, Analysis
+    from analyzer.report import Analysis
+    from analyzer.results import Agreement
 
 DATA = Path(__file__).resolve().parents[3] / "data"
 FAILS_S, BACK_S = 1005.0, 1011.0

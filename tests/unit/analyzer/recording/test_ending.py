@@ -22,12 +22,12 @@ from analyzer.errors import AnalyzerError
 from analyzer.recording.directory import Recording
 from analyzer.recording.ending import CUT_OFF, ending_of
 from analyzer.recording.manifest import manifest_of
-from analyzer.results import to_json
+from analyzer.report import to_json
 from analyzer.sweep.folder import parse_planned
 from analyzer.sweep.points import sweep_of
 
 if TYPE_CHECKING:
-    from analyzer.results import Analysis
+    from analyzer.report import Analysis
 
 DATA = Path(__file__).parents[3] / "data"
 

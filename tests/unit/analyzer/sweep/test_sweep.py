@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.analysis import analyse
+from analyzer.documents import to_json
 from analyzer.errors import AnalyzerError, RecordingError
 from analyzer.recording.directory import Recording
 from analyzer.recording.manifest import manifest_of
@@ -19,11 +20,11 @@ from analyzer.results import Estimate
 from analyzer.sweep.folder import parse_folder
 from analyzer.sweep.knee import FIN_AGAIN, LAST_ACK, knee_of
 from analyzer.sweep.points import point_of, sweep_of
-from analyzer.sweep.results import Beside, to_json
+from analyzer.sweep.results import Beside
 from analyzer.sweep.waits import FinWaits
 
 if TYPE_CHECKING:
-    from analyzer.results import Analysis
+    from analyzer.report import Analysis
     from analyzer.sweep.results import Point
 
 DATA = Path(__file__).parents[3] / "data"

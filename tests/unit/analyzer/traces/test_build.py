@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from analyzer.ipvs.states import Flag, State
-from analyzer.results import to_json
+from analyzer.report import to_json
 from analyzer.traces.model import Leg
 from tests.unit.analyzer.builders_packets import SERVER_MAC, Seg
 from tests.unit.analyzer.builders_run import Held, Life, Stage, closed, goes_at, half_open, opened

@@ -25,7 +25,8 @@ from tests.unit.analyzer.builders_packets import arp, pcap
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from analyzer.results import Analysis, Finding
+    from analyzer.report import Analysis
+    from analyzer.results import Finding
     from tests.unit.analyzer.builders_capture import Link, Place, Step, Way
 
 REFUSED: tuple[Step, ...] = ((0.0, ">", SYN), (0.001, "<", RST | ACK))

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from analyzer.capacity.manifest import KEY, to_manifest
 from analyzer.health import checks
-from analyzer.health import to_json as health_to_json
+from analyzer.health.document import to_json as health_to_json
 from analyzer.recording.directory import RecordingWriter
 from loadgen.commands.analyzer import group
 from loadgen.importing.folder import import_folder

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
-    from analyzer.results import Analysis
+    from analyzer.report import Analysis
 
 ZERO_T = 1_795_838_380  # Unix time at which the director's uptime was UPTIME_S
 UPTIME_S = 5000.0

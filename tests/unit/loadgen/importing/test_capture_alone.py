@@ -33,7 +33,7 @@ from tests.unit.analyzer.builders_packets import (
 )
 
 if TYPE_CHECKING:
-    from analyzer.results import Analysis
+    from analyzer.report import Analysis
 
 SERVERS, SERVER_PORT = ("10.0.0.21", "10.0.0.22"), 8080
 TRUTH = Path(__file__).resolve().parents[3] / "data" / "ground-truth"

@@ -23,7 +23,8 @@ from tests.unit.loadgen.importing.builders_log import (
 )
 
 if TYPE_CHECKING:
-    from analyzer.results import Analysis, Drain
+    from analyzer.report import Analysis
+    from analyzer.results import Drain
 
 FIELD = Path(__file__).resolve().parents[3] / "data" / "field"
 ZERO_FROM_S = 20

@@ -18,7 +18,8 @@ from tests.unit.loadgen.importing.builders_log import Logged, Packet, analysed, 
 from tests.unit.properties import examples
 
 if TYPE_CHECKING:
-    from analyzer.results import Analysis, Lifetime, Spread
+    from analyzer.report import Analysis
+    from analyzer.results import Lifetime, Spread
 
 FIELD = Path(__file__).resolve().parents[3] / "data" / "field"
 

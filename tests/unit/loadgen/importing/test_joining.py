@@ -17,7 +17,7 @@ from analyzer.analysis import analyse
 from analyzer.ipvs.timers import expiry_uptime_s, granule_s
 from analyzer.recording.directory import Recording
 from analyzer.recording.log_clock import LogClock
-from analyzer.results import Analysis, to_json
+from analyzer.report import Analysis, to_json
 from analyzer.units import KNOWN_HZ
 from loadgen.importing.folder import NOT_JOINED, import_folder
 from tests.unit.analyzer.builders_packets import (

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from analyzer.estimate.counted.results import CountedReading
-    from analyzer.results import Analysis
+    from analyzer.report import Analysis
 
 YEAR = 2026
 AT_S = datetime(2026, 11, 22, 16, 34, 14, tzinfo=UTC).timestamp()

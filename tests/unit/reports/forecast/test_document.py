@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analyzer.forecast import document as said
+from analyzer.forecast import wording as said
+from analyzer.forecast.document import to_json
 from analyzer.forecast.lifetimes import Question
 from analyzer.forecast.model import Forecast, forecast
 from analyzer.ipvs.states import Timeouts
@@ -83,7 +84,7 @@ def test_the_page_is_one_safe_file(found: Forecast) -> None:
 def test_the_page_carries_the_document_and_every_finding(found: Forecast) -> None:
     html = page_of(forecast_document(found))
     (document,) = re.findall(r'id="forecast">(.*?)</script>', html)
-    assert json.loads(document) == json.loads(json.dumps(said.to_json(found)))
+    assert json.loads(document) == json.loads(json.dumps(to_json(found)))
     for finding in said.findings(found):
         assert f'id="finding-{finding.id}"' in html
 

@@ -12,7 +12,8 @@ import pytest
 
 from analyzer.charts.curves import Curve
 from analyzer.charts.pictures import StateSeries
-from analyzer.results import Event, Finding, Timeline
+from analyzer.report import Timeline
+from analyzer.results import Event, Finding
 from reports.charts.wording import Headline
 from reports.live.page import PARTS, LiveRun, RequestCounts, live_page, news
 from reports.run.section import DataTable

@@ -18,7 +18,7 @@ import pytest
 from plotly.offline import get_plotlyjs_version
 
 from analyzer.recording.manifest import Manifest, manifest_of
-from analyzer.results import to_json
+from analyzer.report import to_json
 from reports.run import page
 from reports.run.section import DataTable
 from reports.run.sections import sections

@@ -13,7 +13,7 @@ from loadgen.importing.folder import import_folder
 
 if TYPE_CHECKING:
     from analyzer.estimate.counted.series import Series
-    from analyzer.results import Analysis
+    from analyzer.report import Analysis
 
 FIELD = Path(__file__).resolve().parents[4] / "data" / "field" / "counters"
 BEGUN_S = 1_795_838_380

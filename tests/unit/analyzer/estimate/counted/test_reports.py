@@ -14,7 +14,8 @@ from tests.unit.analyzer.estimate.counted.builders_log import log_of, of_field, 
 
 if TYPE_CHECKING:
     from analyzer.estimate.counted.series import Series
-    from analyzer.results import Analysis, Lifetime
+    from analyzer.report import Analysis
+    from analyzer.results import Lifetime
 
 BURST = (Stage(over_s=0.4, rate_per_s=100.0),)
 

@@ -22,7 +22,8 @@ from loadgen.importing.folder import import_folder
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from analyzer.results import Analysis, Lifetime
+    from analyzer.report import Analysis
+    from analyzer.results import Lifetime
 
 FIELD = Path(__file__).parents[4] / "data" / "field" / "timeouts"
 PRINTED = "Timeout (tcp tcpfin udp): 900 20 300\n"

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from analyzer.results import Analysis, Finding
+    from analyzer.report import Analysis
+    from analyzer.results import Finding
 
 READ = {"timeouts_source": "ipvsadm"}
 FIN_AFTER_S = 0.4  # in ``closed``

@@ -13,7 +13,7 @@ from tests.unit.analyzer.findings.builders_scene import Scene, by_id, ends, held
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from analyzer.results import Analysis
+    from analyzer.report import Analysis
     from tests.unit.analyzer.builders_run import Life
 
 TCP30 = {"timeouts": {"tcp": 30, "tcpfin": 20, "udp": 300}}

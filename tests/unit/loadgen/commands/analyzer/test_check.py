@@ -19,7 +19,7 @@ from loadgen.commands.analyzer import group
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from analyzer.results import Analysis
+    from analyzer.report import Analysis
 
     Run = Callable[..., tuple[int, str, str]]
 

@@ -12,7 +12,7 @@ from reports.run.sections import lifetimes
 from tests.unit.reports import builders_analysis as build
 
 if TYPE_CHECKING:
-    from analyzer.results import Analysis
+    from analyzer.report import Analysis
 
 
 def with_group(**changes: Any) -> Analysis:

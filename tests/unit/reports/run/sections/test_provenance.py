@@ -9,7 +9,7 @@ import pytest
 
 from analyzer.ipvs.table_status import TableStatus
 from analyzer.recording.manifest import manifest_of
-from analyzer.results import DirectorTable, KernelLaw
+from analyzer.report import DirectorTable, KernelLaw
 from reports.run import text
 from reports.run.sections.provenance import laws, summary, tables
 from tests.unit.reports import builders_analysis as build

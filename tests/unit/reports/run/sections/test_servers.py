@@ -12,7 +12,7 @@ from reports.run.sections import servers
 from tests.unit.reports import builders_analysis as build
 
 if TYPE_CHECKING:
-    from analyzer.results import Analysis
+    from analyzer.report import Analysis
 
 
 def with_servers(*rows: Share, **more: Any) -> Analysis:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from analyzer.charts.curves import SocketCurve
-from analyzer.results import Analysis, Estimate, SocketState
+from analyzer.results import Estimate, SocketState
 from reports.run.page import render_page
 from reports.run.sections import sockets
 from reports.run.text import summary_lines
 from tests.unit.reports import builders_analysis as build
+
+if TYPE_CHECKING:
+    from analyzer.report import Analysis
 
 HOSTILE = "<b>client</b>"
 

@@ -12,7 +12,7 @@ from reports.run.sections import states
 from tests.unit.reports import builders_analysis as build
 
 if TYPE_CHECKING:
-    from analyzer.results import Analysis
+    from analyzer.report import Analysis
 
 
 def figure(run: Analysis) -> Any:

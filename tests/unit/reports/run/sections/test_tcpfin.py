@@ -12,7 +12,7 @@ from reports.run.sections import tcpfin
 from tests.unit.reports import builders_analysis as build
 
 if TYPE_CHECKING:
-    from analyzer.results import Analysis
+    from analyzer.report import Analysis
 
 
 def figure(run: Analysis) -> Any:
@@ -30,7 +30,7 @@ def test_each_value_is_a_curve_and_the_one_in_force_is_solid() -> None:
         "tcpfin = 60 s": "8px,4px",
     }
     (line,) = [t for t in figure(run).data if t.name == "tcpfin = 60 s"]
-    np.testing.assert_array_equal(line.y[1:], run.pictures.tcpfin[2].answer.curve.inactive)
+    np.testing.assert_array_equal(line.y[1:], run.pictures.tcpfin[2].curve.inactive)
 
 
 def test_the_slider_has_a_stop_for_each_curve() -> None:

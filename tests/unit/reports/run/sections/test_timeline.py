@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from analyzer.charts.curves import Curve
-from analyzer.results import Analysis, Event
+from analyzer.results import Event
 from reports.charts import marks, traffic
 from reports.run.sections import sections, timeline
 from tests.unit.reports import builders_analysis as build
+
+if TYPE_CHECKING:
+    from analyzer.report import Analysis
 
 
 def drawn(analysis: Analysis) -> Any:

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from analyzer.charts.curves import Curve, WhatIf, WhatIfGroup
+from analyzer.charts.curves import Curve
+from analyzer.results import WhatIf, WhatIfGroup
 from reports.run.page import render_page
 from reports.run.sections import what_if
 from reports.run.text import summary_lines
 from tests.unit.reports import builders_analysis as build
 
 if TYPE_CHECKING:
-    from analyzer.results import Analysis
+    from analyzer.report import Analysis
 
 
 def answer(analysis: Analysis, **changes: object) -> WhatIf:
@@ -28,13 +29,6 @@ def answer(analysis: Analysis, **changes: object) -> WhatIf:
         forgotten_after_s=60.4,
         groups=(WhatIfGroup(state="FIN_WAIT", timeout_s=60.0, n=50),),
         doubt=None,
-        curve=Curve(
-            director=director,
-            real_server="all real servers",
-            t_s=np.array([0.5, 61.0]),
-            active=np.array([0, 0]),
-            inactive=np.array([50, 0]),
-        ),
     )
     return replace(made, **changes)  # type: ignore[arg-type] # fields of a WhatIf
 
@@ -42,7 +36,16 @@ def answer(analysis: Analysis, **changes: object) -> WhatIf:
 @pytest.fixture
 def analysis() -> Analysis:
     made = build.demo()
-    return replace(made, what_if=(answer(made),))
+    answered = answer(made)
+    curve = Curve(
+        director=answered.director,
+        real_server="all real servers",
+        t_s=np.array([0.5, 61.0]),
+        active=np.array([0, 0]),
+        inactive=np.array([50, 0]),
+    )
+    pictures = replace(made.pictures, what_if=(curve,))
+    return replace(made, what_if=(answered,), pictures=pictures)
 
 
 def test_both_curves_are_drawn_with_their_own_values(analysis: Analysis) -> None:
