@@ -121,6 +121,7 @@ async def collect(site: Site, options: CollectOptions, shown: LiveTable) -> Ende
                 watched=options.watched,
                 facts=known,
                 director_cpu=options.director_cpu,
+                waits_for_it=True,
             )
             for client, known in zip(clients, facts, strict=True)
         ]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 EVERY_S = 2.0
 _ANSWER_S = 5.0
+_MOST_CHARACTERS = 4096
 _ASK = "cat /proc/net/ip_vs_stats 2>/dev/null"
 
 
@@ -49,7 +50,7 @@ class Totals(Background):
 
 def parse_totals(text: str) -> Counters | None:
     """Read ``/proc/net/ip_vs_stats``; None where it is no such text."""
-    total = parse(text).total
+    total = parse(text[:_MOST_CHARACTERS]).total
     if total is None:
         return None
     return Counters(total.conns, total.inpkts, total.outpkts, total.inbytes, total.outbytes)

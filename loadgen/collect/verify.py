@@ -106,7 +106,10 @@ async def _one(client: DirectorClient, facts: BootFacts, window_s: float) -> Hea
 
 async def _counted(client: DirectorClient) -> Mapping[ServerKey, Counters] | None:
     look = await client.look("services", timeout_s=ASK_S)
-    return look.counters if look.counters is not None else await client.counters(timeout_s=ASK_S)
+    if look.counters is not None:
+        return look.counters
+    table = await client.counters(timeout_s=ASK_S)
+    return None if table is None else table.counters
 
 
 def connections_per_s(

@@ -11,7 +11,7 @@ from analyzer.ipvs.proc.formats import parse_services
 from analyzer.ipvs.table_status import entry_bytes_of, parse_table_status, to_manifest
 from analyzer.ipvs.timers import TickReading, phase_from_readings
 from analyzer.ipvs.versions import law_of
-from loadgen.director.links.client import ASK_TABLE_STATUS
+from loadgen.director.links.client import ASK_TABLE_STATUS, SERVICES_BYTES
 from loadgen.errors import UsageProblem
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ async def learn_boot_facts(client: DirectorClient, given_timeouts: Timeouts | No
         UsageProblem: its kernel has no IPVS.
         LinkLost: it stopped answering.
     """
-    answer = await client.ask(_WHO, timeout_s=ASK_TIMEOUT_S)
+    answer = await client.ask(_WHO, timeout_s=ASK_TIMEOUT_S, most_bytes=SERVICES_BYTES)
     sections = _sections(answer.text)
     if "IP Virtual Server" not in sections.get("ip_vs", ""):
         raise UsageProblem(

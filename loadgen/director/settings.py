@@ -23,6 +23,7 @@ TIMEOUTS_CHANGED = "timeouts-changed"
 
 _MAX_SYSCTL_CHARACTERS = 100
 _MAX_ADDRESSES = 4096
+_MAX_DAEMONS_CHARACTERS = 4096
 
 _IPVSADM = "{{ ipvsadm {0} || sudo -n ipvsadm {0}; }} 2>/dev/null"
 
@@ -147,7 +148,7 @@ def _sections(text: str) -> dict[str, str]:
 
 
 def _roles(text: str) -> str:
-    roles = dict.fromkeys(daemon.role for daemon in parse(text).daemons)
+    roles = dict.fromkeys(daemon.role for daemon in parse(text[:_MAX_DAEMONS_CHARACTERS]).daemons)
     return "+".join(roles) or "none"
 
 

@@ -58,7 +58,8 @@ async def ask(link: Link) -> dict[str, Any]:
         facts = await learn_boot_facts(client, None)
         services = await client.look("services", timeout_s=10)
         entries = await client.look("entries", timeout_s=10)
-        counters = services.counters or await client.counters(timeout_s=10)
+        table = await client.counters(timeout_s=10)
+        counters = services.counters or (table.counters if table else None)
         again = await client.look("services", timeout_s=10)
         told = manifest_of(facts, "") | {
             "boot_id": client.boot_id,

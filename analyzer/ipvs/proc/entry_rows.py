@@ -49,10 +49,12 @@ class EntryRows:
     Attributes:
         rows: ``ENTRY``, in the text's order.
         warnings: the lines that were not understood, the first of them.
+        unread: how many there were.
     """
 
     rows: Rows
     warnings: tuple[str, ...]
+    unread: int = 0
 
     @property
     def lines(self) -> int:

@@ -16,6 +16,7 @@ import numpy as np
 from analyzer.ipvs.proc.entry_rows import ENDS, ENTRY, EntryRows, rows_of
 from analyzer.ipvs.proc.formats import (
     EXPECTED_ENTRY,
+    MAX_LINE,
     NAME,
     ParserWarnings,
     is_entries_title,
@@ -117,7 +118,7 @@ def read_entries(text: str | bytes) -> EntryRows:
         found, lines = _read_chunk(chunk, first_line, warnings)
         rows[size : size + len(found)] = found
         first_line, size = first_line + lines, size + len(found)
-    return EntryRows(rows=rows[:size], warnings=warnings.lines)
+    return EntryRows(rows=rows[:size], warnings=warnings.lines, unread=warnings.count)
 
 
 def _chunks(raw: bytes) -> Iterator[bytes]:
@@ -156,7 +157,7 @@ def _read_oddly(
 ) -> Iterator[Entry | None]:
     """Read one by one, and with patience, what did not lie in the columns."""
     for number, text in zip(numbers, lines, strict=True):
-        line = text.decode("utf-8", "replace").strip()
+        line = text[:MAX_LINE].decode("utf-8", "replace").strip()
         entry = read_entry(line)
         if entry is None and line and not is_entries_title(line):
             warnings.add(number, line, EXPECTED_ENTRY)

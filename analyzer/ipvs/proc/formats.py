@@ -32,6 +32,9 @@ NAME = re.compile(rf"[!-~]{{1,{MAX_STATE}}}")
 
 EXPECTED_ENTRY = "a connection entry"
 
+MAX_LINE = 1024
+"""Characters of a line that are read; a kernel's have 150, and a persistence engine's data."""
+
 MOST_CONNECTIONS = 2**31 - 1
 """ActiveConn, InActConn and weights are ints of the kernel's (``atomic_t``)."""
 _LONGEST_EXPIRES_S = 10**9
@@ -177,7 +180,7 @@ def parse_uptime(text: str) -> tuple[float, str] | None:
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(text.split("\n"), 1):
-        stripped = line.strip()
+        stripped = line[:MAX_LINE].strip()
         if stripped:
             yield number, stripped
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from analyzer.ipvs.proc.formats import parse_services, parse_timeouts, parse_uptime
 from analyzer.ipvs.table_status import parse_table_status
+from loadgen.director.links.aside import Aside
 from loadgen.director.links.shell import MAX_ANSWER_BYTES, LinkLost, Shell, last_line
 from loadgen.director.polling import counters
 from loadgen.director.settings import (
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from analyzer.ipvs.table_status import TableStatus
     from loadgen.director.links.link import Link
     from loadgen.director.links.shell import ShellAnswer
-    from loadgen.director.polling.counters import Counters, ServerKey
+    from loadgen.director.polling.counters import Counters, CounterTable, ServerKey
     from loadgen.director.settings import DirectorSettings
 
 What = Literal["services", "entries"]
@@ -54,6 +55,15 @@ ASK_TABLE_STATUS = (
     f"[ ! -e {_STATUS} ] || cat {_STATUS} 2>/dev/null || sudo -n cat {_STATUS} 2>/dev/null"
 )
 """Prints it where it is there (Linux 7.1 and later) and we are root, or may be it."""
+
+SERVICES_BYTES = 16_000_000
+"""Of an answer with services or counters: 50,000 real servers have some 6 MB."""
+
+_ENTRIES_BYTES, _ENTRY_BYTES = 32_000_000, 400
+"""Of an answer with entries: so much always, and more where ActiveConn and InActConn say more;
+a line of IPv6 has 150 bytes."""
+
+MOST_ENTRIES_BYTES = 256_000_000
 
 GZIP_ENTRIES = 5_000
 """A table of this many entries is compressed on its way: some 400 kB that become 30."""
@@ -100,6 +110,7 @@ class DirectorClient:
         self._shell = shell or Shell(link)
         self.boot_id: str | None = None
         self.programs: frozenset[str] = frozenset()
+        self.aside = Aside()
         self._in_sed = False
         self._sed_works = False
         self._sed_fails = False  # the first look by it had no answer
@@ -120,18 +131,21 @@ class DirectorClient:
 
     async def close(self) -> None:
         """Let go of it."""
+        self.aside.close()
         await self._shell.close()
 
-    async def ask(self, script: str, *, timeout_s: float) -> ShellAnswer:
+    async def ask(
+        self, script: str, *, timeout_s: float, most_bytes: int = MAX_ANSWER_BYTES
+    ) -> ShellAnswer:
         """Run a line of shell there.
 
         Raises:
-            LinkLost: no whole answer in time.
+            LinkLost: no whole answer in time, or one that is too long.
         """
         if self._in_sed:
             self._in_sed = False
             script = f"{_END_SED}{script}"
-        return await self._shell.ask(script, timeout_s=timeout_s)
+        return await self._shell.ask(script, timeout_s=timeout_s, most_bytes=most_bytes)
 
     async def look(self, what: What, *, timeout_s: float, expected: int = 0) -> Snapshot:
         """Take one look.
@@ -144,12 +158,13 @@ class DirectorClient:
         Raises:
             LinkLost: no whole answer in time, or none that a director gives.
         """
+        most_bytes = _most_bytes(what, expected)
         if what == "entries" and expected >= GZIP_ENTRIES and "gz" in self.programs:
-            return await self._look_compressed(timeout_s)
+            return await self._look_compressed(timeout_s, most_bytes)
         if "sed" in self.programs and not self._sed_fails:
-            return self._read(await self._look_by_sed(what, timeout_s))
-        files = " ".join(_files(what))
-        return self._read(await self.ask(f"cat {files} 2>/dev/null", timeout_s=timeout_s))
+            return await self._read(await self._look_by_sed(what, timeout_s, most_bytes))
+        script = f"cat {' '.join(_files(what))} 2>/dev/null"
+        return await self._read(await self.ask(script, timeout_s=timeout_s, most_bytes=most_bytes))
 
     async def first_entries(self, count: int, *, timeout_s: float) -> str | None:
         """The head of ``/proc/net/ip_vs_conn``; None where it is not given.
@@ -161,16 +176,20 @@ class DirectorClient:
             LinkLost: no whole answer in time.
         """
         script = f"head -n {count + 1} {_ENTRIES} 2>/dev/null"
-        text = (await self.ask(script, timeout_s=timeout_s)).text
+        most_bytes = _most_bytes("entries", count)
+        text = (await self.ask(script, timeout_s=timeout_s, most_bytes=most_bytes)).text
         return text if text.startswith(_ENTRIES_TITLE) else None
 
-    async def counters(self, *, timeout_s: float) -> Mapping[ServerKey, Counters] | None:
+    async def counters(self, *, timeout_s: float) -> CounterTable | None:
         """The counters, by the director's own ipvsadm; None where it has none that we may run.
 
         Raises:
             LinkLost: no whole answer in time.
         """
-        return counters.parse_counters((await self.ask(counters.ASK, timeout_s=timeout_s)).text)
+        answer = await self.ask(counters.ASK, timeout_s=timeout_s, most_bytes=SERVICES_BYTES)
+        return await self.aside.run(
+            len(answer.content), lambda: counters.parse_counters(answer.text)
+        )
 
     async def table_status(self, *, timeout_s: float) -> TableStatus | None:
         """What the kernel says of its table of entries; None where it does not tell us.
@@ -188,7 +207,8 @@ class DirectorClient:
         Raises:
             LinkLost: no whole answer in time.
         """
-        return parse_settings((await self.ask(ask_script(), timeout_s=timeout_s)).text)
+        answer = await self.ask(ask_script(), timeout_s=timeout_s)
+        return await self.aside.run(len(answer.content), lambda: parse_settings(answer.text))
 
     async def timeouts(self, *, timeout_s: float) -> Timeouts | None:
         """The three that ``ipvsadm --set`` changes; None where it does not tell us.
@@ -210,32 +230,38 @@ class DirectorClient:
         answer = await self.ask(set_timeouts(timeouts), timeout_s=timeout_s)
         return last_line(answer.text)
 
-    async def _look_by_sed(self, what: What, timeout_s: float) -> ShellAnswer:
+    async def _look_by_sed(self, what: What, timeout_s: float, most_bytes: int) -> ShellAnswer:
         if not self._in_sed:
             # the shell reads ahead: it must have begun the sed before more is said
             start = f"echo {self._shell.mark}; {_sed_program(self._shell.mark)}\n"
             await self._shell.send(start, timeout_s=_LOOK_S)
             self._in_sed = True
         try:
-            answer = await self._shell.send(f"{what}\n", timeout_s=timeout_s)
+            answer = await self._shell.send(f"{what}\n", timeout_s=timeout_s, most_bytes=most_bytes)
         except LinkLost:
             self._sed_fails = not self._sed_works
             raise
         self._sed_works = True
         return answer
 
-    async def _look_compressed(self, timeout_s: float) -> Snapshot:
+    async def _look_compressed(self, timeout_s: float, most_bytes: int) -> Snapshot:
         """CPU time by what the shell and its children have used before and after."""
         files = " ".join((_UPTIME, _SERVICES, _ENTRIES))
         before = await self.ask("times", timeout_s=_LOOK_S)
-        answer = await self._shell.ask(f"cat {files} 2>/dev/null | gzip -1c", timeout_s=timeout_s)
+        script = f"cat {files} 2>/dev/null | gzip -1c"
+        answer = await self._shell.ask(script, timeout_s=timeout_s, most_bytes=most_bytes)
         after = await self._shell.ask("times", timeout_s=_LOOK_S)
         used = [_times_s(times.text) for times in (before, after)]
         cpu_s = None if None in used else (used[1] or 0) - (used[0] or 0)
-        return self._look_of(answer, _gunzipped(answer.content), cpu_s)
+        return await self.aside.run(
+            most_bytes,
+            lambda: self._look_of(answer, _gunzipped(answer.content, most_bytes), cpu_s),
+        )
 
-    def _read(self, answer: ShellAnswer) -> Snapshot:
-        return self._look_of(answer, answer.text, None)
+    async def _read(self, answer: ShellAnswer) -> Snapshot:
+        return await self.aside.run(
+            len(answer.content), lambda: self._look_of(answer, answer.text, None)
+        )
 
     def _look_of(self, answer: ShellAnswer, text: str, cpu_s: float | None) -> Snapshot:
         split = parse_uptime(text)
@@ -252,6 +278,12 @@ class DirectorClient:
             entries=title + entries if title else None,
             cpu_s=read_cpu_s if read_cpu_s is not None else cpu_s,
         )
+
+
+def _most_bytes(what: What, expected: int) -> int:
+    if what == "services":
+        return SERVICES_BYTES
+    return min(max(_ENTRIES_BYTES, SERVICES_BYTES + _ENTRY_BYTES * expected), MOST_ENTRIES_BYTES)
 
 
 def _files(what: What) -> tuple[str, ...]:
@@ -291,11 +323,11 @@ def _times_s(text: str) -> float | None:
     return sum(int(minutes) * 60 + float(s.replace(",", ".")) for minutes, s in parts)
 
 
-def _gunzipped(content: bytes) -> str:
-    """Unpacked, but never to more than ``MAX_ANSWER_BYTES``; what is spoilt ends it."""
+def _gunzipped(content: bytes, most_bytes: int) -> str:
+    """Unpacked, but never to more than so many bytes; what is spoilt ends it."""
     unpacking = zlib.decompressobj(wbits=31)
     try:
-        whole = unpacking.decompress(content, MAX_ANSWER_BYTES)
+        whole = unpacking.decompress(content, most_bytes)
     except zlib.error:
         return ""
     return whole.decode("utf-8", "replace")

@@ -28,17 +28,18 @@ _KNOWN = (
     "Broken pipe",
     "tcpdump: not found",
     "not found",
-    "an answer without an end",
-    "/proc/uptime is not what it should be",
+    "/proc/uptime cannot be parsed",
     "not connected",
     "no answer",
     "the link was closed",
 )
-_NO_ANSWER = re.compile(r"no answer in \d{1,6}(?:\.\d{1,3})? s", re.ASCII)
+_WITH_NUMBERS = re.compile(
+    r"no answer in \d{1,6}(?:\.\d{1,3})? s|an answer of more than \d{1,4} MB", re.ASCII
+)
 
 
 def recorded(complaint: str) -> str:
     """The first of the known reasons that a complaint has in it."""
-    if no_answer := _NO_ANSWER.search(complaint):
-        return no_answer[0]
+    if numbered := _WITH_NUMBERS.search(complaint):
+        return numbered[0]
     return next((known for known in _KNOWN if known.lower() in complaint.lower()), UNKNOWN)

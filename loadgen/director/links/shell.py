@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from loadgen.director.links.link import Link
 
 CONNECT_TIMEOUT_S = 10.0
-MAX_ANSWER_BYTES = 256 * 1024 * 1024
+MAX_ANSWER_BYTES = 4_000_000
+"""Of an answer, unless the question says more: settings are some kB, 10,000 addresses 1 MB."""
+
 _CHUNK_BYTES = 1 << 16
 _END_TIMEOUT_S = 1.0
 _MAX_COMPLAINT_BYTES = 1 << 16
@@ -39,6 +41,10 @@ class LinkLost(LoadgenError):
     def recorded(self) -> str:
         """Why, as a recording may hold it: nothing that the other end wrote."""
         return recorded(str(self))
+
+
+class AnswerTooLong(LinkLost):
+    """More came than any director has to say; the link was closed, and may be opened again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,21 +110,27 @@ class Shell:
         self._drain = asyncio.create_task(self._keep_complaints(self._process.stderr))
         await self.ask(_FIRST, timeout_s=CONNECT_TIMEOUT_S)
 
-    async def ask(self, script: str, *, timeout_s: float) -> ShellAnswer:
+    async def ask(
+        self, script: str, *, timeout_s: float, most_bytes: int = MAX_ANSWER_BYTES
+    ) -> ShellAnswer:
         """Run one line of shell there and take what it prints.
 
         Raises:
-            LinkLost: no whole answer in time, or more than ``MAX_ANSWER_BYTES``.
+            LinkLost: no whole answer in time.
+            AnswerTooLong: more than ``most_bytes``.
         """
         # in two parts, so that a terminal's echo of the line is not the mark
         marking = f"echo {self.mark[:1]}''{self.mark[1:]}"
-        return await self.send(f"{script}\n{marking}\n", timeout_s=timeout_s)
+        lines = f"{script}\n{marking}\n"
+        return await self.send(lines, timeout_s=timeout_s, most_bytes=most_bytes)
 
-    async def send(self, lines: str, *, timeout_s: float) -> ShellAnswer:
+    async def send(
+        self, lines: str, *, timeout_s: float, most_bytes: int = MAX_ANSWER_BYTES
+    ) -> ShellAnswer:
         """Write lines to what reads there, and take what it prints until it prints the mark.
 
         Raises:
-            LinkLost: as ``ask``.
+            LinkLost, AnswerTooLong: as ``ask``.
         """
         process = self._process
         if process is None or process.stdin is None:
@@ -128,13 +140,14 @@ class Shell:
             _write(process.stdin, lines)
             async with asyncio.timeout(timeout_s):
                 await process.stdin.drain()
-                content = await self._read_to_mark(process)
+                content = await self._read_to_mark(process, most_bytes)
         except TimeoutError:
             await self.close()
             raise LinkLost(f"{self.link.spec}: no answer in {timeout_s:g} s") from None
         except asyncio.LimitOverrunError:
             await self.close()
-            raise LinkLost(f"{self.link.spec}: an answer without an end") from None
+            most = f"{most_bytes / 1e6:.0f} MB"
+            raise AnswerTooLong(f"{self.link.spec}: an answer of more than {most}") from None
         except (ConnectionError, EOFError):
             complaint = await self._complaint()
             await self.close()
@@ -161,7 +174,7 @@ class Shell:
             # closes the pipes, which what the shell started may still hold open
             process._transport.close()  # type: ignore[attr-defined] # noqa: SLF001 - no other way
 
-    async def _read_to_mark(self, process: asyncio.subprocess.Process) -> bytes:
+    async def _read_to_mark(self, process: asyncio.subprocess.Process, most_bytes: int) -> bytes:
         assert process.stdout is not None
         mark = f"{self.mark}\n".encode()
         parts = [self._buffer]
@@ -172,7 +185,7 @@ class Shell:
             if not chunk:
                 raise EOFError
             size += len(chunk)
-            if size > MAX_ANSWER_BYTES:
+            if size > most_bytes:
                 raise asyncio.LimitOverrunError("answer", size)
             parts.append(chunk)
             tail = tail[-len(mark) :] + chunk

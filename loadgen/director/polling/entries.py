@@ -52,6 +52,7 @@ class Entries:
     """Folds the reads of a director's connection table.
 
     Attributes:
+        unread: lines of the last read that were not understood.
         reading: ``yes``; ``given-up`` while a read costs too much; ``unreadable`` while there is
             nothing to read, as before a director that boots has loaded its IPVS.
         why_not: why entries were not read, or not all the time; None where they were.
@@ -61,7 +62,7 @@ class Entries:
     def __init__(self, watched: Watched, share: float, kernel: str | None) -> None:
         self.reading: Reading = "yes"
         self.why_not: str | None = None
-        self.there = 0
+        self.there = self.unread = 0
         self._try_again_s = 0.0
         self._watched = watched
         self._share = share
@@ -100,6 +101,7 @@ class Entries:
         """
         table = None if look.entries is None else read_entries(look.entries)
         if table is not None:
+            self.unread = table.unread
             cost_s = look.took_s if look.cpu_s is None else look.cpu_s
             self._pace.note(now_s, table.lines, cost_s)
         lines = None if table is None else table.lines

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from analyzer.ipvs.table_diff.reads import Proof
 from analyzer.ipvs.table_status import to_manifest
 from analyzer.ipvs.versions import why_counters_stand_still
-from loadgen.director.links.shell import LinkLost
+from loadgen.director.links.shell import AnswerTooLong, LinkLost
 from loadgen.director.polling.entries import Entries, Taken
 from loadgen.director.polling.pace import DIRECTOR_CPU, Pace
 from loadgen.director.polling.rows import RESIZING, poll_row, service_rows
@@ -87,6 +87,7 @@ class Poller(Background):
         facts: BootFacts | None = None,
         director_cpu: float = DIRECTOR_CPU,
         boot_ns: int | None = None,
+        waits_for_it: bool = False,
     ) -> None:
         """A poller that has not begun.
 
@@ -98,6 +99,8 @@ class Poller(Background):
             director_cpu: the share of one of its CPUs that reading entries may take.
             boot_ns: when it booted, by our clock, that offsets are told from; else the first
                 poll's reading.
+            waits_for_it: a director that gives no first poll is tried again, as one that is lost
+                later; else that ends the run before it has begun.
         """
         self.name = client.link.name
         self.services: tuple[Service, ...] = ()
@@ -125,7 +128,11 @@ class Poller(Background):
         self._waiting_row: dict[str, Any] | None = None
         self._vips: set[str] = set()
         self._took_s = 0.0
+        self._waits_for_it = waits_for_it
+        self._lost_by = ""
         self._unread: dict[str, int] = {}
+        self._recording_look: asyncio.Task[None] | None = None
+        self._held: tuple[Rows, Numbers] = (self._entries.rows, self._entries.seen_ns)
 
     @property
     def reads_entries(self) -> bool:
@@ -141,14 +148,19 @@ class Poller(Background):
         return sum(server.active for server in servers), sum(server.inactive for server in servers)
 
     @property
+    def held(self) -> tuple[Rows, Numbers]:
+        """``entries`` and ``entries_seen_ns`` of one read."""
+        return self._held
+
+    @property
     def entries(self) -> Rows:
         """The watched entries that are there, as far as is known, as ``ENTRY`` rows."""
-        return self._entries.rows
+        return self._held[0]
 
     @property
     def entries_seen_ns(self) -> Numbers:
         """When each of ``entries`` was last seen, and so had its ``expires_s`` left."""
-        return self._entries.seen_ns
+        return self._held[1]
 
     @property
     def clock(self) -> DirectorClock | None:
@@ -185,9 +197,16 @@ class Poller(Background):
         return self._clock.manifest()
 
     async def _begin(self) -> None:
-        await self._poll()
+        try:
+            await self._poll()
+        except LinkLost as error:
+            if not self._waits_for_it:
+                raise
+            self._lost_by = error.recorded
 
     async def _end(self) -> None:
+        if self._recording_look is not None:
+            await self._recording_look
         if self._entries.is_waiting and not self.lost:
             with contextlib.suppress(LinkLost, TimeoutError):
                 async with asyncio.timeout(LAST_LOOK_S):
@@ -197,19 +216,20 @@ class Poller(Background):
                 async with asyncio.timeout(LAST_LOOK_S):
                     await self._look_at_table()
         self._record_taken(self._entries.finish())
+        self._held = (self._entries.rows, self._entries.seen_ns)
         await self._eye.close()
 
     async def _run(self) -> None:
         due = time.monotonic()
         while True:
+            while self._lost_by:
+                self._lost_by = await self._reconnect(self._lost_by)
             due = max(due + INTERVAL_S, time.monotonic())
             await asyncio.sleep(due - time.monotonic())
             try:
                 await self._poll()
             except LinkLost as error:
-                why = error.recorded
-                while why:
-                    why = await self._reconnect(why)
+                self._lost_by = error.recorded
 
     async def _reconnect(self, why: str) -> str:
         """Try until it answers; why it was lost again with its first answer, "" if it was not."""
@@ -259,15 +279,21 @@ class Poller(Background):
         if noted.stepped_s is not None:
             self._event("clock-stepped", _stepped(noted.stepped_s))
         lost = await self._take_counters(look)
-        self._record(noted, look, asked=asked)
+        # it goes on beside the event loop, and to its end even if the run ends meanwhile
+        self._recording_look = asyncio.create_task(self._record(noted, look, asked=asked))
+        await asyncio.shield(self._recording_look)
         return lost
 
-    def _record(self, noted: Noted, look: Snapshot, *, asked: bool) -> None:
+    async def _record(self, noted: Noted, look: Snapshot, *, asked: bool) -> None:
         """What a look has shown; ``asked``: for the entries."""
         now_s = time.monotonic()
         self._note_unread("services", look.services.unread)
         self._record_services(noted.at_ns, look)
-        taken = self._entries.take(noted.at_ns, now_s, look)
+        taken = await self._eye.aside.run(
+            len(look.entries or ""), lambda: self._entries.take(noted.at_ns, now_s, look)
+        )
+        self._held = (self._entries.rows, self._entries.seen_ns)
+        self._note_unread("entries", self._entries.unread)
         if taken.lines is not None:
             self.entries_polled_ns = noted.at_ns
         self._record_taken(taken)
@@ -358,9 +384,14 @@ class Poller(Background):
         began_s = time.monotonic()
         if self._fresh is None and self._counters_pace.is_due(began_s):
             try:
-                self._fresh = await self._eye.counters(timeout_s=POLL_TIMEOUT_S)
+                table = await self._eye.counters(timeout_s=POLL_TIMEOUT_S)
+            except AnswerTooLong as error:
+                self._counters_pace.note(time.monotonic() + COUNTERS_AGAIN_S, 0.0)
+                return error
             except LinkLost as error:
                 return error
+            self._fresh = table.counters if table else None
+            self._note_unread("counters", table.unread if table else 0)
             cost_s = self._took_aside("counters", began_s)
             wait_s = COUNTERS_AGAIN_S if self._fresh is None else 0.0
             self._counters_pace.note(began_s + cost_s + wait_s, cost_s)

@@ -60,7 +60,7 @@ class FakeShell:
             self.refusals -= 1
             raise LinkLost("still gone")
 
-    async def ask(self, script: str, *, timeout_s: float) -> ShellAnswer:
+    async def ask(self, script: str, *, timeout_s: float, most_bytes: int = 0) -> ShellAnswer:
         assert timeout_s > 0
         if self.lost_by in script:
             self.lost_by = NOTHING

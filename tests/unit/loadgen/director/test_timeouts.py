@@ -61,7 +61,7 @@ class Director:
     async def close(self) -> None:
         return
 
-    async def ask(self, script: str, *, timeout_s: float) -> ShellAnswer:
+    async def ask(self, script: str, *, timeout_s: float, most_bytes: int = 0) -> ShellAnswer:
         assert timeout_s > 0
         return ShellAnswer(content=self._say(script).encode(), asked_ns=0, answered_ns=0)
 

@@ -12,6 +12,7 @@ from loadgen.director.links import client as eye_module
 from loadgen.director.links.client import DirectorClient, Snapshot
 from loadgen.director.links.link import parse_link
 from loadgen.director.links.shell import LinkLost
+from loadgen.director.polling.counters import CounterTable
 from tests.unit.loadgen.director.fakes import ENTRIES_HEADER, FIN_WAIT, OTHERS, SERVICES
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ def test_a_sed_that_holds_its_answers_back_is_not_used_again(
 
 
 def test_a_bomb_is_unpacked_only_so_far(monkeypatch: pytest.MonkeyPatch, tables: Path) -> None:
-    monkeypatch.setattr(eye_module, "MAX_ANSWER_BYTES", 100_000)
+    monkeypatch.setattr(eye_module, "MOST_ENTRIES_BYTES", 100_000)
     (tables / "ip_vs_conn").write_text(ENTRIES_HEADER + FIN_WAIT * 100_000)
 
     async def use(client: DirectorClient) -> Snapshot:
@@ -182,7 +183,9 @@ def test_counters_are_the_directors_own_ipvsadms() -> None:
         await client.look("services", timeout_s=20)  # the sed is on, and is left for it
         return await client.counters(timeout_s=20)
 
-    assert with_client(use) == {
+    table = with_client(use)
+    assert isinstance(table, CounterTable)
+    assert table.counters == {
         ("TCP", "192.168.10.2", 80, None, "192.168.10.21", 80): (4, 20, 0, 1291, 0),
         ("FWM", None, None, 258, "192.168.10.21", 0): (1, 2, 3, 4, 5),
     }

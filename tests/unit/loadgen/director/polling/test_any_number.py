@@ -63,8 +63,10 @@ def stored(rows: list[dict[str, Any]]) -> pa.Table:
 
 @given(words(5))
 def test_no_counter_ends_a_watch(numbers: str) -> None:
-    counters = parse_counters(STATS.format(numbers))
-    assert counters is not None
+    table = parse_counters(STATS.format(numbers))
+    assert table is not None
+    counters = table.counters
+    assert table.unread == 2 - len(counters)
     assert ("TCP", "10.0.0.1", 80, None, "10.0.0.3", 80) in counters
     assert stored(counters_alone(counters, {}, ())).num_rows == len(counters)
     assert all(0 <= number <= MAX_COUNTER for row in counters.values() for number in row)

@@ -1,0 +1,86 @@
+"""A director that means ill, watched beside a good one, whose polls go on."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import resource
+import sys
+from pathlib import Path
+
+import pytest
+
+from analyzer.recording.directory import Recording, RecordingWriter
+from loadgen.director.links.clients import director_client
+from loadgen.director.links.connect import connect_directors
+from loadgen.director.links.link import Link
+from loadgen.director.polling.poller import Poller
+
+PROGRAM = Path(__file__).parents[4] / "hostile" / "director.py"
+MODES = {
+    "huge": {("link-lost", "an answer of more than 16 MB"), ("link-back", "polling again")},
+    "line": {("link-lost", "an answer of more than 32 MB")},
+    "slow": set(),
+    "stderr": set(),
+    "bigint": {("lines-unreadable", "2 of services"), ("lines-unreadable", "2 of counters")},
+    "escape": set(),
+    "garbage": {("link-lost", "/proc/uptime cannot be parsed")},
+}
+"""Of a director, and the events that it must leave."""
+
+WATCHED_S = 4.0
+LONGEST_GAP_S = 2.0
+"""Polls are a quarter of a second apart; a busy machine gets more, a loop held up took 15 s."""
+
+LONGEST_HOLD_S = 0.5
+MOST_MEMORY_KB = 800_000
+
+
+def link(name: str, mode: str) -> Link:
+    argv = (sys.executable, str(PROGRAM), mode)
+    return Link(name=name, kind="exec", spec=f"exec:{mode}", argv=argv)
+
+
+def watched(path: Path, *modes: str) -> tuple[Recording, float]:
+    """A watch of directors of some modes; the longest that it held its event loop, seconds."""
+    recording = RecordingWriter(path, {})
+
+    async def main() -> float:
+        loop, longest_s = asyncio.get_running_loop(), 0.0
+        clients = [director_client(link(mode, mode)) for mode in modes]
+        facts = await connect_directors(clients, None, print)
+        pollers = [
+            Poller(client, recording, facts=known, waits_for_it=True)
+            for client, known in zip(clients, facts, strict=True)
+        ]
+        async with pollers[0]:
+            for poller in pollers[1:]:
+                await poller.__aenter__()
+            ends_s = loop.time() + WATCHED_S
+            while (began_s := loop.time()) < ends_s:
+                await asyncio.sleep(0.01)
+                longest_s = max(longest_s, loop.time() - began_s - 0.01)
+            for poller in pollers[1:]:
+                await poller.__aexit__(None, None, None)
+        return longest_s
+
+    longest_s = asyncio.run(main())
+    recording.close("completed")
+    return Recording.open(path), longest_s
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_polls_of_a_good_director_go_on(mode: str, tmp_path: Path) -> None:
+    recording, held_s = watched(tmp_path, "good", mode)
+    polls, services = recording.table("polls"), recording.table("services")
+    at_s = [at.timestamp() for at in polls[polls["director"] == "good"]["asked"]]
+    gaps_s = [later - earlier for earlier, later in itertools.pairwise(at_s)]
+    assert at_s[-1] - at_s[0] > WATCHED_S - LONGEST_GAP_S
+    assert max(gaps_s) < LONGEST_GAP_S
+    assert held_s < LONGEST_HOLD_S
+    assert len(services[services["director"] == "good"]) == 4 * len(at_s)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < MOST_MEMORY_KB
+    events = recording.table("events")
+    assert set(events["host"]) <= {mode}
+    told = set(zip(events["kind"], events["detail"], strict=True))
+    assert MODES[mode] <= told
