@@ -72,7 +72,10 @@ def analyse(recording: Recording, assumptions: Sequence[Assumption] = ()) -> Ana
     sockets = socket_curves(evidence.sockets, evidence.zero_ns)
     total_s = time.perf_counter() - began
     answers = _what_if(measured, evidence, assumptions)
-    not_measured = [*evidence.not_measured, *(row for one in measured for row in one.not_measured)]
+    not_measured = [
+        *evidence.not_measured,
+        *(row for result in measured for row in result.not_measured),
+    ]
     return Analysis(
         run=str(recording.path),
         verdict=findings.verdict(figures),
@@ -85,7 +88,7 @@ def analyse(recording: Recording, assumptions: Sequence[Assumption] = ()) -> Ana
         requests=figures.requests,
         peaks=tuple(figures.peaks),
         lifetimes=tuple(figures.lifetimes),
-        ended_early=tuple(row for one in measured for row in one.ended_early),
+        ended_early=tuple(row for result in measured for row in result.ended_early),
         agreement=tuple(figures.agreement),
         findings=findings.findings(figures),
         failover=figures.failover,
@@ -123,30 +126,32 @@ def _pictures(
         for name, record in evidence.by_director.items()
     )
     predicted = (
-        predicted_states(one.prediction, evidence.zero_ns) for one in measured if one.prediction
+        predicted_states(result.prediction, evidence.zero_ns)
+        for result in measured
+        if result.prediction
     )
     return Pictures(
         states=tuple(course for course in (*observed, *predicted) if course),
         lifetime_samples=lifetime_samples(measured),
-        shares=tuple(split for one in measured if (split := shares(one, evidence))),
+        shares=tuple(split for result in measured if (split := shares(result, evidence))),
         what_if=assumed,
         tcpfin=other_tcpfins(measured, evidence),
         latencies=latencies(requests.outcomes(evidence.requests), evidence.zero_ns, repeated),
-        fin_waits=tuple(waits for one in measured if (waits := _fin_waits(one, evidence))),
+        fin_waits=tuple(waits for result in measured if (waits := _fin_waits(result, evidence))),
     )
 
 
-def _fin_waits(one: Measured, evidence: Evidence) -> FinWaits | None:
+def _fin_waits(result: Measured, evidence: Evidence) -> FinWaits | None:
     if evidence.captured is None:
         return None
     everything = evidence.captured.segments
     return fin_waits(
-        one.director.name,
-        one.passage.segments
-        if one.passage
-        else everything.only(segments_passed(one.director, evidence, everything)),
+        result.director.name,
+        result.passage.segments
+        if result.passage
+        else everything.only(segments_passed(result.director, evidence, everything)),
         evidence.captured.once,
-        sees_replies=one.rules.sees_replies,
+        sees_replies=result.rules.sees_replies,
     )
 
 
@@ -155,24 +160,24 @@ def _what_if(
 ) -> list[tuple[WhatIf, Curve]]:
     if not assumptions:
         return []
-    found = (what_if(one, evidence, assumptions) for one in measured)
+    found = (what_if(result, evidence, assumptions) for result in measured)
     return [answer for answer in found if answer]
 
 
 def _figures(evidence: Evidence, measured: Sequence[Measured]) -> Figures:
     found = resets(evidence, measured)
-    late = [(one, late_packets(one, evidence, found)) for one in measured]
-    pauses_s = [longest_pause_s(one, evidence, cases) for one, cases in late if cases]
+    late = [(result, late_packets(result, evidence, found)) for result in measured]
+    pauses_s = [longest_pause_s(result, evidence, cases) for result, cases in late if cases]
     return Figures(
         requests=requests.summarise(evidence.requests, evidence.zero_ns),
         peaks=curves.peaks(evidence.services),
-        lifetimes=[row for one in measured for row in one.lifetimes],
-        agreement=[one.agreement for one in measured if one.agreement],
+        lifetimes=[row for result in measured for row in result.lifetimes],
+        agreement=[result.agreement for result in measured if result.agreement],
         events=_events(evidence),
         forwarding=evidence.forwarding,
         capture_dropped=evidence.manifest.capture.dropped,
-        foreign_entries={one.director.name: one.foreign_entries for one in measured},
-        ended_early=[row for one in measured for row in one.ended_early],
+        foreign_entries={result.director.name: result.foreign_entries for result in measured},
+        ended_early=[row for result in measured for row in result.ended_early],
         drains=drains(evidence),
         log_clock=evidence.manifest.imported.log_clock,
         evidence=evidence,
@@ -184,7 +189,7 @@ def _figures(evidence: Evidence, measured: Sequence[Measured]) -> Figures:
         resets=found,
         late=[case for _, cases in late for case in cases],
         longest_pause_s=max((pause_s for pause_s in pauses_s if pause_s), default=None),
-        counted=[service for one in measured for service in one.counted],
+        counted=[service for result in measured for service in result.counted],
     )
 
 
@@ -253,7 +258,7 @@ def _timeline(
         total_ms=span_ms(sent, "begun", "ended"),
         marks=_marks(evidence),
         observed=tuple(observed),
-        predicted=tuple(curve for one in measured for curve in one.predicted),
+        predicted=tuple(curve for result in measured for curve in result.predicted),
         events=tuple(events),
         peaks=curves.peak_tables(evidence.services, evidence.zero_ns),
         sockets=sockets,

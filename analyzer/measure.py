@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from analyzer.compared.evidence import Evidence
     from analyzer.compared.passage import Passage
     from analyzer.estimate.counted.results import CountedService
-    from analyzer.estimate.counters import Counted
+    from analyzer.estimate.counters import CounterFindings
     from analyzer.estimate.in_force.model import InForce
     from analyzer.ipvs.replay import Rules
     from analyzer.predicted.phase import InferredPhase
@@ -69,7 +69,7 @@ class Measured:
     """What was measured of one director.
 
     Attributes:
-        lives: its observed lives, joined with what is known of their packets; with a capture
+        tracked: its observed lives, joined with what is known of their packets; with a capture
             ``first_packet_ns`` too, of the flow, on its way through this director.
         prediction: None without a capture.
         foreign_entries: entries seen that no packet or request of this run belongs to.
@@ -80,7 +80,7 @@ class Measured:
     """
 
     director: Director
-    lives: pd.DataFrame
+    tracked: pd.DataFrame
     prediction: Prediction | None
     lifetimes: list[Lifetime]
     predicted: list[Curve]
@@ -104,24 +104,24 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
         observed: the polled curves, of all directors.
     """
     record = evidence.by_director[director.name]
-    clock, lives = record.clock, record.lives
+    clock, tracked = record.clock, record.tracked
     own = [curve for curve in observed if curve.director == director.name]
     if lacks_service(director, evidence):
-        return _without_service(director, evidence, clock, lives)
+        return _without_service(director, evidence, clock, tracked)
     if evidence.segments is None:
-        return _without_packets(director, evidence, clock, lives, own)
-    passage = passage_of(director, evidence, clock, lives)
+        return _without_packets(director, evidence, clock, tracked, own)
+    passage = passage_of(director, evidence, clock, tracked)
     rules = rules_of(director, evidence)
 
     @lru_cache(maxsize=1)  # rules as learnt are mostly those told before
     def replayed(rules: Rules) -> Prediction:
         return predict(passage.segments, clock, rules, director.name, passage.handled)
 
-    in_force = learn_timeouts(replayed, clock, rules, director, evidence, lives)
+    in_force = learn_timeouts(replayed, clock, rules, director, evidence, tracked)
     director, rules = in_force.known(director), in_force.rules(rules, clock)
-    rules, inferred = _learn_phase(replayed(rules), clock, rules, director, lives)
+    rules, inferred = _learn_phase(replayed(rules), clock, rules, director, tracked)
     fallen, taken, by_counters = None, Settled(rules=rules), None
-    if own and lives.empty:
+    if own and tracked.empty:
         flows = passage.segments.flows
         fallen, taken = by_falls(director, evidence, flows, replayed, clock, rules)
     if fallen and fallen.is_refused:
@@ -129,9 +129,9 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
     rules = taken.rules
     prediction = replayed(rules)
     margin_s = clock.uncertainty_s + REACTION_S
-    prediction = with_removals(prediction, director, evidence, lives, margin_s)
+    prediction = with_removals(prediction, director, evidence, tracked, margin_s)
     prediction = with_outages(prediction, passage.outages)
-    joined = with_packets(lives, prediction, margin_s).pipe(_with_first_packet, passage.segments)
+    joined = with_packets(tracked, prediction, margin_s).pipe(_with_first_packet, passage.segments)
     prediction, joined = with_early_ends(prediction, joined, director, clock)
     phase = _phase(rules, director, inferred)
     director = replace(director, hz=rules.hz)
@@ -141,7 +141,7 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
     samples = state_samples(record.entries, record.looks)
     return Measured(
         director=director,
-        lives=joined,
+        tracked=joined,
         prediction=prediction,
         lifetimes=with_sources(
             (by_counters.lifetimes if by_counters else rows)
@@ -184,18 +184,18 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
     )
 
 
-def _by_counters(director: Director, evidence: Evidence) -> Counted | None:
+def _by_counters(director: Director, evidence: Evidence) -> CounterFindings | None:
     """What counters alone say; None where they claim no lifetime."""
     record = evidence.by_director[director.name]
     found = counted_lifetimes(director, record.services, record.counted, evidence.zero_ns)
     return found if found.lifetimes else None
 
 
-def _with_first_packet(lives: pd.DataFrame, mine: Segments) -> pd.DataFrame:
+def _with_first_packet(tracked: pd.DataFrame, mine: Segments) -> pd.DataFrame:
     """``first_packet_ns`` of each life's flow that passed this director; <NA> if none did."""
     starts = mine.starts()
     first_ns = pd.Series(mine.at_ns[starts], index=mine.flow[starts], dtype="Int64")
-    return lives.assign(first_packet_ns=lives["flow"].map(first_ns).astype("Int64"))
+    return tracked.assign(first_packet_ns=tracked["flow"].map(first_ns).astype("Int64"))
 
 
 def _doubt(
@@ -221,7 +221,7 @@ def _doubt(
 
 
 def _without_service(
-    director: Director, evidence: Evidence, clock: DirectorClock, lives: pd.DataFrame
+    director: Director, evidence: Evidence, clock: DirectorClock, tracked: pd.DataFrame
 ) -> Measured:
     """Packets to a service that the director does not have make no entry, so none is predicted."""
     what = f"ActiveConn, InActConn and predictions for the service on {director.name}"
@@ -229,7 +229,7 @@ def _without_service(
     in_force = timeouts_in_force(director, evidence, clock)
     return Measured(
         director=director,
-        lives=lives.assign(last_ns=pd.array([pd.NA] * len(lives), dtype="Int64")),
+        tracked=tracked.assign(last_ns=pd.array([pd.NA] * len(tracked), dtype="Int64")),
         prediction=None,
         lifetimes=[],
         predicted=[],
@@ -247,7 +247,7 @@ def _without_packets(
     director: Director,
     evidence: Evidence,
     clock: DirectorClock,
-    lives: pd.DataFrame,
+    tracked: pd.DataFrame,
     own: list[Curve],
 ) -> Measured:
     """Lifetimes by the ends of the requests; else by the polls of entries; else by counters."""
@@ -256,9 +256,9 @@ def _without_packets(
     director = in_force.known(director)
     rules = in_force.rules(rules_of(director, evidence), clock)
     if evidence.requests.empty:
-        joined, foreign, uncertainty_s = with_timers(lives, in_force.steady), 0, 0.0
+        joined, foreign, uncertainty_s = with_timers(tracked, in_force.steady), 0, 0.0
     else:
-        joined = with_requests(lives, record.entries, evidence.requests)
+        joined = with_requests(tracked, record.entries, evidence.requests)
         foreign, uncertainty_s = int(joined["last_ns"].isna().sum()), REQUEST_END_UNCERTAINTY_S
     joined = with_timeouts(joined, rules, clock)
     phase = _phase_read(director)
@@ -272,7 +272,7 @@ def _without_packets(
         rows, doubts = by_counters.lifetimes, [*unknown, *by_counters.not_measured]
     return Measured(
         director=director,
-        lives=joined,
+        tracked=joined,
         prediction=None,
         lifetimes=with_sources(rows, director, in_force),
         predicted=[],
@@ -292,13 +292,13 @@ def _learn_phase(
     clock: DirectorClock,
     rules: Rules,
     director: Director,
-    lives: pd.DataFrame,
+    tracked: pd.DataFrame,
 ) -> tuple[Rules, InferredPhase | None]:
     """Rules with HZ and phase: as read (to within that), else inferred from the expiries seen."""
-    joined = with_packets(lives, nominal, clock.uncertainty_s + REACTION_S)
+    joined = with_packets(tracked, nominal, clock.uncertainty_s + REACTION_S)
     timed = joined[(joined["cause"] == TIMER).fillna(value=False)]
-    gone = timed[timed["gone_ns"].notna() & timed["seen_ns"].notna()]
-    sightings = sightings_of(gone, clock)
+    ended = timed[timed["absent_ns"].notna() & timed["seen_ns"].notna()]
+    sightings = sightings_of(ended, clock)
     if rules.hz is not None and rules.phase_s is not None:
         open_s = clock.uncertainty_s + director.phase_uncertainty_s
         phase_s = refine_phase(sightings, rules.hz, rules.phase_s, open_s)

@@ -23,23 +23,23 @@ LEAST_EXPECTED = 5
 """Of each real server, for the chi-square test to hold (Cochran's rule)."""
 
 
-def shares(one: Measured, evidence: Evidence) -> Shares | None:
+def shares(result: Measured, evidence: Evidence) -> Shares | None:
     """A director's busiest service; None where it was not polled, or no entry was seen.
 
     ``p`` is the chance that a fair scheduler shares at least as unevenly.
     """
-    rows = evidence.by_director[one.director.name].services
-    if rows.empty or one.lives.empty:
+    rows = evidence.by_director[result.director.name].services
+    if rows.empty or result.tracked.empty:
         return None
     rows = rows.assign(server=rows["real_server"] + ":" + rows["real_port"].astype("string"))
-    seen = one.lives["real_server"].value_counts()
+    seen = result.tracked["real_server"].value_counts()
     services = rows.groupby(["vip", "port", "fwmark"], dropna=False)
     tables = [(str(group["scheduler"].iloc[0]), _table(group, seen)) for _, group in services]
     scheduler, busiest = max(tables, key=lambda pair: int(pair[1]["seen"].sum()))
     if not busiest["seen"].sum():
         return None
     why, expected = _expected(scheduler, busiest)
-    states = _at_peak(one, rows)
+    states = _at_peak(result, rows)
     servers = tuple(
         Share(
             real_server=name,
@@ -55,7 +55,7 @@ def shares(one: Measured, evidence: Evidence) -> Shares | None:
         )
     )
     return Shares(
-        director=one.director.name,
+        director=result.director.name,
         scheduler=scheduler,
         servers=servers,
         p=_p(busiest["seen"].to_numpy(), expected) if why is None else None,
@@ -98,13 +98,15 @@ def _p(seen: np.ndarray, expected: np.ndarray | None) -> float | None:
     return float(chdtrc(chosen.sum() - 1, squares.sum()))
 
 
-def _at_peak(one: Measured, rows: pd.DataFrame) -> dict[str, dict[str, int]]:
+def _at_peak(result: Measured, rows: pd.DataFrame) -> dict[str, dict[str, int]]:
     """The last states of the entries that were there when the director held most."""
     held = (rows["active"] + rows["inactive"]).groupby(ns(rows["at"])).sum()
     peak_ns = int(held.index[int(held.to_numpy().argmax())])
-    lives = one.lives
-    there = (lives["appeared_ns"] <= peak_ns) & (lives["gone_ns"].fillna(peak_ns + 1) > peak_ns)
-    counts = lives[there].groupby(["real_server", "state"]).size()
+    tracked = result.tracked
+    there = (tracked["appeared_ns"] <= peak_ns) & (
+        tracked["absent_ns"].fillna(peak_ns + 1) > peak_ns
+    )
+    counts = tracked[there].groupby(["real_server", "state"]).size()
     found: dict[str, dict[str, int]] = {}
     for server, state, n in counts.reset_index().itertuples(index=False):
         found.setdefault(str(server), {})[str(state)] = int(n)

@@ -11,7 +11,7 @@ import numpy as np
 from analyzer.compared.join import servers_seen
 from analyzer.compared.states import state_matches
 from analyzer.ipvs.timers import granule_jiffies
-from analyzer.observed.ends import WIDEST_LOOK_S
+from analyzer.observed.ends import WIDEST_POLL_GAP_S
 from analyzer.predicted.entries import TIMER
 from analyzer.recording.instants import midway_ns, seconds_since
 from analyzer.results import Agreement
@@ -68,7 +68,7 @@ class Tolerance:
 
 def agreement(
     prediction: Prediction,
-    lives: pd.DataFrame,
+    tracked: pd.DataFrame,
     samples: Sampled,
     observed: Sequence[Curve],
     predicted: Sequence[Curve],
@@ -79,7 +79,7 @@ def agreement(
 
     Args:
         prediction: of this director.
-        lives: its observed lives, joined (``join.with_packets``).
+        tracked: its observed lives, joined (``join.with_packets``).
         samples: its ``observed.state_samples``.
         observed: its polled curves, one per real server.
         predicted: the same from packets.
@@ -90,17 +90,17 @@ def agreement(
     matches, counted = state_matches(
         prediction, samples.without(doubt.unsure_flows), doubt.stamps_s
     )
-    residuals, beyond_s = _residuals(lives, doubt)
-    errors = _curve_errors(observed, [predicted, *otherwise], _slack_s(lives, doubt), doubt)
+    residuals, beyond_s = _residuals(tracked, doubt)
+    errors = _curve_errors(observed, [predicted, *otherwise], _slack_s(tracked, doubt), doubt)
     return Agreement(
         director=prediction.director,
-        entries_observed=int(servers_seen(lives, prediction.entries).notna().sum()),
+        entries_observed=int(servers_seen(tracked, prediction.entries).notna().sum()),
         entries_predicted=len(prediction.entries),
         state_matches=matches,
         state_samples=counted,
         active_max_error=errors[0],
         inactive_max_error=errors[1],
-        worst_expiry_error_s=_worst_expiry_error_s(lives, doubt),
+        worst_expiry_error_s=_worst_expiry_error_s(tracked, doubt),
         disagreement_polls=errors[2],
         residuals=residuals,
         unexplained_polls=errors[3],
@@ -218,51 +218,51 @@ def _longest_run(flags: Bools) -> int:
     return int(runs.max()) if len(runs) else 0
 
 
-def _timed(lives: pd.DataFrame) -> pd.DataFrame:
+def _timed(tracked: pd.DataFrame) -> pd.DataFrame:
     """The lives whose expiry was predicted and seen."""
-    timed = lives[(lives["cause"] == TIMER).fillna(value=False)]
-    return timed[timed["gone_ns"].notna() & timed["seen_ns"].notna()]
+    timed = tracked[(tracked["cause"] == TIMER).fillna(value=False)]
+    return timed[timed["absent_ns"].notna() & timed["seen_ns"].notna()]
 
 
-def _width_s(gone: pd.DataFrame) -> Floats:
+def _width_s(ended: pd.DataFrame) -> Floats:
     """How far a poll may place an expiry wrong beside the look that it fell into."""
-    width_s = seconds_since(gone["gone_by_ns"], gone["seen_ns"])
+    width_s = seconds_since(ended["absent_by_ns"], ended["seen_ns"])
     return np.minimum(np.maximum(width_s, 0.0), WIDEST_POLL_S)
 
 
-def _slack_s(lives: pd.DataFrame, doubt: Tolerance) -> float:
+def _slack_s(tracked: pd.DataFrame, doubt: Tolerance) -> float:
     """How far the predicted curves may lie beside the polled ones in time."""
-    gone = _timed(lives)
-    if gone.empty:
+    ended = _timed(tracked)
+    if ended.empty:
         return doubt.clock_s + doubt.timeout_s
-    timer_s, width_s = _timer_s(gone, doubt).max(), np.median(_width_s(gone))
+    timer_s, width_s = _timer_s(ended, doubt).max(), np.median(_width_s(ended))
     return doubt.clock_s + float(timer_s) + float(width_s)
 
 
-def _residuals(lives: pd.DataFrame, doubt: Tolerance) -> tuple[dict[str, int], float | None]:
+def _residuals(tracked: pd.DataFrame, doubt: Tolerance) -> tuple[dict[str, int], float | None]:
     """How many expiries' differences are put down to what; and the largest of the unexplained.
 
     That is how far the expiry lies beside the polls between which the entry went, in seconds; None
     where none is unexplained.
     """
-    gone = _timed(lives)
-    zero_ns = _zero_ns(gone)
-    ends_s, seen_s, gone_s = (
-        seconds_since(gone[name], zero_ns) for name in ("ends_ns", "seen_ns", "gone_by_ns")
+    ended = _timed(tracked)
+    zero_ns = _zero_ns(ended)
+    ends_s, seen_s, absent_s = (
+        seconds_since(ended[name], zero_ns) for name in ("ends_ns", "seen_ns", "absent_by_ns")
     )
-    outside_s = np.maximum(np.maximum(seen_s - ends_s, ends_s - gone_s), 0)
-    other_s = _other_step_s(gone, zero_ns, ends_s, doubt)
-    by_other_s = np.maximum(np.maximum(seen_s - other_s, other_s - gone_s), 0)
+    outside_s = np.maximum(np.maximum(seen_s - ends_s, ends_s - absent_s), 0)
+    other_s = _other_step_s(ended, zero_ns, ends_s, doubt)
+    by_other_s = np.maximum(np.maximum(seen_s - other_s, other_s - absent_s), 0)
     nearest_s = np.minimum(outside_s, by_other_s)
-    timer_s = _timer_s(gone, doubt)
+    timer_s = _timer_s(ended, doubt)
     otherwise = "unseen_packets" if doubt.unseen_packets else UNEXPLAINED
     reasons = np.select(
         [
             outside_s == 0,
-            gone["flow"].isin(doubt.unsure_flows).to_numpy(dtype=bool),
+            ended["flow"].isin(doubt.unsure_flows).to_numpy(dtype=bool),
             nearest_s <= doubt.clock_s,
             outside_s <= doubt.clock_s + timer_s,
-            nearest_s <= doubt.clock_s + timer_s + _width_s(gone),
+            nearest_s <= doubt.clock_s + timer_s + _width_s(ended),
         ],
         ["poll", "outage", "clock", "timer", "poll_width"],
         otherwise,
@@ -273,32 +273,32 @@ def _residuals(lives: pd.DataFrame, doubt: Tolerance) -> tuple[dict[str, int], f
     return found, float(beyond_s.max()) if len(beyond_s) else None
 
 
-def _zero_ns(gone: pd.DataFrame) -> int:
+def _zero_ns(ended: pd.DataFrame) -> int:
     """An instant near the others, to count seconds from."""
-    return int(gone["seen_ns"].min()) if len(gone) else 0
+    return int(ended["seen_ns"].min()) if len(ended) else 0
 
 
-def _timer_s(gone: pd.DataFrame, doubt: Tolerance) -> Floats:
+def _timer_s(ended: pd.DataFrame, doubt: Tolerance) -> Floats:
     """How far each expiry may be off for what is not known of its timer, seconds."""
     if doubt.phase_is_known:
-        return np.full(len(gone), doubt.timeout_s)
-    timeout_s = gone["timeout_s"].to_numpy(dtype=np.float64)
+        return np.full(len(ended), doubt.timeout_s)
+    timeout_s = ended["timeout_s"].to_numpy(dtype=np.float64)
     hertz = KNOWN_HZ if doubt.hz is None else (doubt.hz,)
     late_s = [granule_jiffies(np.rint(timeout_s * hz)) / hz for hz in hertz]
     return np.asarray(np.max(late_s, axis=0) + doubt.timeout_s, dtype=np.float64)
 
 
-def _other_step_s(gone: pd.DataFrame, zero_ns: int, ends_s: Floats, doubt: Tolerance) -> Floats:
+def _other_step_s(ended: pd.DataFrame, zero_ns: int, ends_s: Floats, doubt: Tolerance) -> Floats:
     """The step of the wheel that a last packet would lead to, were the clocks a little off.
 
     A nominal instant that lies nearer to a step's edge than the clocks are known may belong to
     the next step or to the one before: the prediction is then off by a whole granule.
     """
-    if doubt.hz is None or gone.empty:
+    if doubt.hz is None or ended.empty:
         return ends_s
-    timeout_s = gone["timeout_s"].to_numpy(dtype=np.float64)
+    timeout_s = ended["timeout_s"].to_numpy(dtype=np.float64)
     late_s = granule_jiffies(np.rint(timeout_s * doubt.hz)) / doubt.hz
-    nominal_s = seconds_since(gone["last_ns"], zero_ns) + timeout_s
+    nominal_s = seconds_since(ended["last_ns"], zero_ns) + timeout_s
     near_s = doubt.clock_s + 1 / doubt.hz
     past_s = nominal_s - (ends_s - late_s)
     other: Floats = np.select(
@@ -307,11 +307,11 @@ def _other_step_s(gone: pd.DataFrame, zero_ns: int, ends_s: Floats, doubt: Toler
     return other
 
 
-def _worst_expiry_error_s(lives: pd.DataFrame, doubt: Tolerance) -> float | None:
-    gone = _timed(lives[~lives["flow"].isin(doubt.unsure_flows)])
-    if gone.empty:
+def _worst_expiry_error_s(tracked: pd.DataFrame, doubt: Tolerance) -> float | None:
+    ended = _timed(tracked[~tracked["flow"].isin(doubt.unsure_flows)])
+    if ended.empty:
         return None
-    narrow = seconds_since(gone["gone_by_ns"], gone["seen_ns"]) <= WIDEST_LOOK_S
-    gone = gone[narrow] if narrow.any() else gone
-    middle_ns = midway_ns(gone["seen_ns"], gone["gone_by_ns"])
-    return float(np.abs(seconds_since(gone["ends_ns"], middle_ns)).max())
+    narrow = seconds_since(ended["absent_by_ns"], ended["seen_ns"]) <= WIDEST_POLL_GAP_S
+    ended = ended[narrow] if narrow.any() else ended
+    middle_ns = midway_ns(ended["seen_ns"], ended["absent_by_ns"])
+    return float(np.abs(seconds_since(ended["ends_ns"], middle_ns)).max())

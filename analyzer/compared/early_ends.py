@@ -45,18 +45,18 @@ def with_removals(
     prediction: Prediction,
     director: Director,
     evidence: Evidence,
-    lives: pd.DataFrame,
+    tracked: pd.DataFrame,
     margin_s: float,
 ) -> Prediction:
     """With the entries that went with their real servers, under expire_nodest_conn."""
-    gone = evidence.by_director[director.name].absences
-    if gone.empty or not director.expire_nodest_conn:
+    absences = evidence.by_director[director.name].absences
+    if absences.empty or not director.expire_nodest_conn:
         return prediction
-    servers = servers_known(prediction, with_packets(lives, prediction, margin_s), evidence)
+    servers = servers_known(prediction, with_packets(tracked, prediction, margin_s), evidence)
     unknown = servers.isna().to_numpy(dtype=bool)
     first_ns = prediction.entries["first_ns"].to_numpy(dtype=np.int64)
-    names = ["server", "from_ns", "gone_since_ns"]
-    for server, from_ns, since_ns in gone[names].itertuples(index=False):
+    names = ["server", "from_ns", "removed_since_ns"]
+    for server, from_ns, since_ns in absences[names].itertuples(index=False):
         there = (servers == server).to_numpy(dtype=bool, na_value=False)
         there |= unknown & (first_ns > since_ns)  # made since the last poll, and never seen
         prediction = _ended_together(prediction, there, int(from_ns), EXPIRE_NODEST)
@@ -89,9 +89,9 @@ def with_early_ends(
 
     Their instant is taken from the polls: chance, or an operator, chose it.
     """
-    timed = (joined["cause"] == TIMER).fillna(value=False) & joined["gone_ns"].notna()
+    timed = (joined["cause"] == TIMER).fillna(value=False) & joined["absent_ns"].notna()
     margin_ns = round((EARLY_S + clock.uncertainty_s) * NS_PER_S)
-    sooner = (joined["gone_by_ns"] + margin_ns < joined["ends_ns"]).fillna(value=False)
+    sooner = (joined["absent_by_ns"] + margin_ns < joined["ends_ns"]).fillna(value=False)
     early = np.asarray(timed & sooner, dtype=np.bool_)
     if not early.any():
         return prediction, joined
@@ -103,7 +103,7 @@ def with_early_ends(
         rows = joined[chosen & (joined["cause"] == TIMER).to_numpy(dtype=bool, na_value=False)]
         if rows.empty:
             continue
-        middle = rows["seen_ns"].astype("int64") // 2 + rows["gone_by_ns"].astype("int64") // 2
+        middle = rows["seen_ns"].astype("int64") // 2 + rows["absent_by_ns"].astype("int64") // 2
         at_ns = pd.Series(middle.to_numpy(), index=rows["entry"].astype("int64")).sort_index()
         mask = prediction.entries.index.isin(at_ns.index)
         prediction = ended_at(prediction, mask, at_ns.to_numpy(), cause)
@@ -116,11 +116,11 @@ def _flushed(joined: pd.DataFrame, early: Bools, hz: int | None) -> Bools:
 
     A timeout that is shorter than was told also ends many at once, but all at one age.
     """
-    gone_ns = joined["gone_ns"].fillna(np.iinfo(np.int64).max).astype("int64").to_numpy()
+    absent_ns = joined["absent_ns"].fillna(np.iinfo(np.int64).max).astype("int64").to_numpy()
     chosen = np.zeros(len(joined), dtype=bool)
-    for instant in np.unique(gone_ns[early]):
-        together = early & (gone_ns == instant)
-        left = (joined["appeared_ns"].to_numpy() < instant) & (gone_ns > instant)
+    for instant in np.unique(absent_ns[early]):
+        together = early & (absent_ns == instant)
+        left = (joined["appeared_ns"].to_numpy() < instant) & (absent_ns > instant)
         if together.sum() >= _LEAST_FLUSHED and not left.any():
             chosen |= together & _of_many_ages(joined[together], hz)
     return chosen
@@ -128,8 +128,8 @@ def _flushed(joined: pd.DataFrame, early: Bools, hz: int | None) -> Bools:
 
 def _of_many_ages(together: pd.DataFrame, hz: int | None) -> bool:
     """Whether no single timeout, late by up to its granule, would end these in one look."""
-    age_s = (together["gone_ns"] - together["last_ns"]).to_numpy(dtype=np.float64) / NS_PER_S
-    late_s = max(granule_s(age_s.max(), one) for one in ([hz] if hz else KNOWN_HZ))
+    age_s = (together["absent_ns"] - together["last_ns"]).to_numpy(dtype=np.float64) / NS_PER_S
+    late_s = max(granule_s(age_s.max(), known_hz) for known_hz in ([hz] if hz else KNOWN_HZ))
     return bool(np.ptp(age_s) > late_s)
 
 

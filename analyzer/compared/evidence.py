@@ -177,7 +177,9 @@ def _in_capture(directors: tuple[Director, ...], captured: Captured | None) -> t
     if captured is None:
         return directors
     packets = captured.packets
-    return tuple(replace(one, macs=with_host(one.macs, packets)) for one in directors)
+    return tuple(
+        replace(director, macs=with_host(director.macs, packets)) for director in directors
+    )
 
 
 def _zero_ns(evidence: Evidence) -> int:

@@ -27,7 +27,7 @@ _NEVER = np.iinfo(np.int64).max
 
 
 def with_packets(
-    lives: pd.DataFrame, prediction: Prediction, margin_s: float = REACTION_S
+    tracked: pd.DataFrame, prediction: Prediction, margin_s: float = REACTION_S
 ) -> pd.DataFrame:
     """Each observed life of one director beside the predicted entry that it ended as.
 
@@ -37,17 +37,17 @@ def with_packets(
     polled), it ended as the one whose predicted end lies with its own.
 
     Args:
-        lives: as ``observed.entry_lives`` gives them, one director's.
+        tracked: as ``observed.tracked_entries`` gives them, one director's.
         prediction: for the same director.
         margin_s: how well the instants of polls and packets can be compared.
 
     Returns:
-        ``lives``, in the order of when they were last seen, with ``last_ns`` (the last packet),
+        ``tracked``, in the order of when they were last seen, with ``last_ns`` (the last packet),
         ``predicted_state``, ``timeout_s``, ``ends_ns``, ``cause`` and ``entry``; <NA> where no
         packet was captured.
     """
-    last_seen_ns = lives["seen_ns"].to_numpy(dtype=np.int64, na_value=_NEVER)
-    left = lives.iloc[np.argsort(last_seen_ns, kind="stable")].reset_index(drop=True)
+    last_seen_ns = tracked["seen_ns"].to_numpy(dtype=np.int64, na_value=_NEVER)
+    left = tracked.iloc[np.argsort(last_seen_ns, kind="stable")].reset_index(drop=True)
     entry = _entry_of(left, prediction.entries, round(margin_s * NS_PER_S))
     right = prediction.entries.drop(columns=["flow", "first_ns"])
     right = right.rename(columns={"state": "predicted_state"})
@@ -55,41 +55,41 @@ def with_packets(
     return left.assign(entry=entry).join(right, on="entry")
 
 
-def _entry_of(lives: pd.DataFrame, entries: pd.DataFrame, margin_ns: int) -> pd.Series:
+def _entry_of(tracked: pd.DataFrame, entries: pd.DataFrame, margin_ns: int) -> pd.Series:
     """The number of the entry that each life ended as; <NA> for none."""
-    seen_ns = lives["seen_ns"].to_numpy(dtype=np.int64, na_value=_NEVER)
+    seen_ns = tracked["seen_ns"].to_numpy(dtype=np.int64, na_value=_NEVER)
     flow, began_ns = (entries[name].to_numpy(dtype=np.int64) for name in ("flow", "first_ns"))
-    wanted = lives["flow"].to_numpy(dtype=np.int64)
+    wanted = tracked["flow"].to_numpy(dtype=np.int64)
     surely = latest_row(flow, began_ns, wanted, np.maximum(seen_ns, margin_ns) - margin_ns)
     latest_ns = np.minimum(seen_ns, _NEVER - margin_ns) + margin_ns
     perhaps = latest_row(flow, began_ns, wanted, latest_ns)
     chosen = surely.copy()
     unclear = np.flatnonzero(surely != perhaps)
     if len(unclear):
-        rows = lives.iloc[unclear]
+        rows = tracked.iloc[unclear]
         chosen[unclear] = _by_its_end(rows, surely[unclear], perhaps[unclear], entries, margin_ns)
-    return pd.Series(pd.arrays.IntegerArray(chosen, chosen == NO_ENTRY), index=lives.index)
+    return pd.Series(pd.arrays.IntegerArray(chosen, chosen == NO_ENTRY), index=tracked.index)
 
 
 def _by_its_end(
-    lives: pd.DataFrame, first: Ints, last: Ints, entries: pd.DataFrame, margin_ns: int
+    tracked: pd.DataFrame, first: Ints, last: Ints, entries: pd.DataFrame, margin_ns: int
 ) -> Ints:
     """Of the entries from ``first`` to ``last`` the one that ends nearest to when the life did.
 
     ``first`` may be NO_ENTRY: the life may be an earlier one, of whose packets none was captured.
     """
-    seen_ns = lives["seen_ns"].to_numpy(dtype=np.int64) - margin_ns
-    gone_ns = lives["gone_by_ns"].to_numpy(dtype=np.int64) + margin_ns
+    seen_ns = tracked["seen_ns"].to_numpy(dtype=np.int64) - margin_ns
+    absent_ns = tracked["absent_by_ns"].to_numpy(dtype=np.int64) + margin_ns
     began_ns, ends_ns = (entries[name].to_numpy(dtype=np.int64) for name in ("first_ns", "ends_ns"))
-    nearest_ns = np.full(len(lives), _NEVER)
+    nearest_ns = np.full(len(tracked), _NEVER)
     flow = entries["flow"].to_numpy()
-    oldest = np.searchsorted(flow, lives["flow"].to_numpy())
-    was_there = lives["appeared_ns"].to_numpy() < began_ns[oldest] - margin_ns
+    oldest = np.searchsorted(flow, tracked["flow"].to_numpy())
+    was_there = tracked["appeared_ns"].to_numpy() < began_ns[oldest] - margin_ns
     nearest_ns[(first == NO_ENTRY) & was_there] = margin_ns
     chosen, candidate = first.copy(), np.maximum(first, oldest)
     while (candidate <= last).any():
         here = np.minimum(candidate, last)
-        off_ns = np.maximum(np.maximum(seen_ns - ends_ns[here], ends_ns[here] - gone_ns), 0)
+        off_ns = np.maximum(np.maximum(seen_ns - ends_ns[here], ends_ns[here] - absent_ns), 0)
         nearer = (candidate <= last) & (off_ns <= nearest_ns)
         chosen, nearest_ns = np.where(nearer, here, chosen), np.where(nearer, off_ns, nearest_ns)
         candidate = candidate + 1
@@ -126,17 +126,17 @@ def servers_seen(joined: pd.DataFrame, entries: pd.DataFrame) -> pd.Series:
 
 
 def with_requests(
-    lives: pd.DataFrame, entries: pd.DataFrame, requests: pd.DataFrame
+    tracked: pd.DataFrame, entries: pd.DataFrame, requests: pd.DataFrame
 ) -> pd.DataFrame:
     """Without a capture: each life beside the end of the connection that it served.
 
     Args:
-        lives: one director's.
+        tracked: one director's.
         entries: its ``numbered`` changes, which know each flow's client.
         requests: the recording's.
 
     Returns:
-        ``lives`` with ``last_ns``; <NA> where no request of ours had that port.
+        ``tracked`` with ``last_ns``; <NA> where no request of ours had that port.
     """
     clients = entries.drop_duplicates("flow")[["flow", "client_ip", "client_port"]]
     ended = requests[requests["ended"].notna() & requests["source_port"].notna()]
@@ -150,7 +150,7 @@ def with_requests(
     right = right.astype({"flow": "int64", "last_ns": "int64"}).sort_values("last_ns")
     right["at_ns"] = right["last_ns"]
     joined = pd.merge_asof(
-        lives.assign(at_ns=lives["appeared_ns"]).sort_values("at_ns"),
+        tracked.assign(at_ns=tracked["appeared_ns"]).sort_values("at_ns"),
         right[["flow", "last_ns", "at_ns"]].astype({"last_ns": "Int64"}),  # some find no partner
         on="at_ns",
         by="flow",

@@ -99,7 +99,7 @@ def passage_of(
     director: Director,
     evidence: Evidence,
     clock: DirectorClock,
-    lives: pd.DataFrame,
+    tracked: pd.DataFrame,
     assumed: Bools | None = None,
 ) -> Passage:
     """What passed a director.
@@ -108,7 +108,7 @@ def passage_of(
         director: its facts.
         evidence: the recording, with a capture.
         clock: of the director.
-        lives: what was seen of its entries.
+        tracked: what was seen of its entries.
         assumed: which of the recording's segments are taken to have passed it, where that is to
             differ from what did.
     """
@@ -117,12 +117,12 @@ def passage_of(
     macs = director.macs or evidence.forwarder_macs
     passed = segments_passed(director, evidence, everything)
     answered = answers(everything, passed, macs)
-    out = outages(director.name, evidence, clock, passed, answered, lives)
+    out = outages(director.name, evidence, clock, passed, answered, tracked)
     if assumed is not None:
         passed, answered = assumed, answers(everything, assumed, macs)
     segments = everything.only(passed)
     margin_ns = round((clock.uncertainty_s + REACTION_S) * NS_PER_S)
-    handled, near = _handled(segments, director, evidence, lives, answered, out, margin_ns)
+    handled, near = _handled(segments, director, evidence, tracked, answered, out, margin_ns)
     return Passage(
         segments=segments,
         handled=handled,
@@ -136,7 +136,7 @@ def _handled(
     segments: Segments,
     director: Director,
     evidence: Evidence,
-    lives: pd.DataFrame,
+    tracked: pd.DataFrame,
     answered: Answers,
     out: tuple[Outage, ...],
     margin_ns: int,
@@ -147,17 +147,19 @@ def _handled(
     undecided = np.zeros(len(segments.flow), dtype=bool)
     if evidence.forwarding != "nat" and not _serves_itself(record):
         masks["dropped"] |= answered.rejected
-    gone = record.absences
+    absences = record.absences
     weights = weights_of(record.services, evidence.events, margin_ns)
-    if len(gone) or weights:
-        servers = servers_found(segments, lives, evidence, margin_ns)
+    if len(absences) or weights:
+        servers = servers_found(segments, tracked, evidence, margin_ns)
         nodest = director.expire_nodest_conn
-        removed, undecided = _removed(segments, gone, servers, answered, margin_ns, nodest=nodest)
+        removed, undecided = _removed(
+            segments, absences, servers, answered, margin_ns, nodest=nodest
+        )
         more = (
-            weightless(segments, weights, director, evidence, lives, servers, margin_ns),
+            weightless(segments, weights, director, evidence, tracked, servers, margin_ns),
             removed,
         )
-        for name, mask in (pair for one in more for pair in one.items()):
+        for name, mask in (pair for masked in more for pair in masked.items()):
             masks[name] = masks.get(name, False) | mask
     return handling(len(segments.flow), **masks), undecided
 
@@ -169,7 +171,7 @@ def _serves_itself(record: DirectorRecord) -> bool:
 
 def _removed(
     segments: Segments,
-    gone: pd.DataFrame,
+    absences: pd.DataFrame,
     servers: pd.Series,
     answered: Answers,
     margin_ns: int,
@@ -188,7 +190,7 @@ def _removed(
     undecided = np.zeros(len(segments.flow), dtype=bool)
     began_ns = last_syn_ns(segments)
     lost, got = answered.refused | answered.unanswered, answered.taken | answered.answered
-    for absence in gone.to_dict("records"):
+    for absence in absences.to_dict("records"):
         ours = (servers == absence["server"]).to_numpy(dtype=bool, na_value=False)
         away, near = _after(segments.at_ns, absence, _GONE, margin_ns, after=lost, before=got)
         if nodest:
@@ -203,7 +205,7 @@ def _removed(
     return masks, undecided
 
 
-_GONE = ("from_ns", "gone_since_ns", "gone_by_ns")
+_GONE = ("from_ns", "removed_since_ns", "removed_by_ns")
 _BACK = ("to_ns", "back_since_ns", "back_by_ns")
 
 

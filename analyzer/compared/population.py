@@ -37,8 +37,8 @@ def observed_states(
     if not len(polled_ns) or rows.empty:
         return None
     codes, names = rows["state"].factorize()
-    gone = (rows["change"] == "gone").to_numpy()
-    now = np.where(gone, _NONE, codes)
+    is_absent = (rows["change"] == "gone").to_numpy()
+    now = np.where(is_absent, _NONE, codes)
     flow = rows["flow"].to_numpy()
     same = np.r_[False, flow[1:] == flow[:-1]]
     before = np.where(same, np.r_[_NONE, now[:-1]], _NONE)

@@ -59,7 +59,7 @@ def _as_listed(servers: pd.Series, listed: set[str]) -> pd.Series:
 
 
 def _answered_by(
-    flow: pd.Series, at_ns: pd.Series, evidence: Evidence, lives: pd.DataFrame, *, itself: bool
+    flow: pd.Series, at_ns: pd.Series, evidence: Evidence, tracked: pd.DataFrame, *, itself: bool
 ) -> pd.Series:
     """Who answered each flow's latest connection at an instant; <NA> where that is not known.
 
@@ -79,19 +79,19 @@ def _answered_by(
         by="flow",
         allow_exact_matches=itself,
     ).set_index("row")
-    names = _servers_of_macs(answered, evidence, lives)
+    names = _servers_of_macs(answered, evidence, tracked)
     return found["replied_by"].map(names).astype("string").sort_index()
 
 
 def _servers_of_macs(
-    answered: pd.DataFrame, evidence: Evidence, lives: pd.DataFrame
+    answered: pd.DataFrame, evidence: Evidence, tracked: pd.DataFrame
 ) -> dict[int, str]:
     """The real server behind each MAC that answers: by entries seen, else by ARP in dr.
 
     A MAC that answers for several real servers is a router's, or a director's in nat.
     """
     seen = pd.merge_asof(
-        lives[["flow", "appeared_ns", "real_server"]].sort_values("appeared_ns"),
+        tracked[["flow", "appeared_ns", "real_server"]].sort_values("appeared_ns"),
         answered,
         left_on="appeared_ns",
         right_on="first_ns",
@@ -111,7 +111,7 @@ def _servers_of_macs(
 
 
 def servers_found(
-    segments: Segments, lives: pd.DataFrame, evidence: Evidence, margin_ns: int
+    segments: Segments, tracked: pd.DataFrame, evidence: Evidence, margin_ns: int
 ) -> pd.Series:
     """The real server of the entry that each segment finds; <NA> where nothing says.
 
@@ -120,32 +120,32 @@ def servers_found(
 
     Args:
         segments: that passed one director.
-        lives: what was seen of its entries.
+        tracked: what was seen of its entries.
         evidence: the recording.
         margin_ns: how well the instants of polls and packets can be compared.
     """
     rows = pd.DataFrame({"flow": segments.flow, "at_ns": segments.at_ns})
     is_syn = (segments.flag == Flag.SYN) & segments.to_vip
     sooner = rows.assign(at_ns=segments.at_ns - np.where(is_syn, margin_ns, 0))
-    before = _life_about(sooner, lives, "backward")
-    after = _life_about(rows, lives, "forward")
+    before = _life_about(sooner, tracked, "backward")
+    after = _life_about(rows, tracked, "forward")
     last_seen_ns = before["seen_ns"].fillna(_NEVER).to_numpy(dtype=np.int64)
     is_same = before["real_server"].notna() & (last_syn_ns(segments) <= last_seen_ns)
     is_next = ~is_same & ~is_syn  # the entry that a SYN since then made, and that was seen later
     servers = before["real_server"].where(is_same).fillna(after["real_server"].where(is_next))
-    by_mac = _answered_by(rows["flow"], rows["at_ns"], evidence, lives, itself=False)
+    by_mac = _answered_by(rows["flow"], rows["at_ns"], evidence, tracked, itself=False)
     return servers.fillna(by_mac).astype("string")
 
 
 def _life_about(
-    rows: pd.DataFrame, lives: pd.DataFrame, direction: Literal["backward", "forward"]
+    rows: pd.DataFrame, tracked: pd.DataFrame, direction: Literal["backward", "forward"]
 ) -> pd.DataFrame:
     """Of each row's flow the latest life that had appeared, or the first that had not."""
     wanted = rows.rename_axis("row").reset_index().sort_values("at_ns", kind="stable")
     return (
         pd.merge_asof(
             wanted,
-            lives[["flow", "appeared_ns", "seen_ns", "real_server"]].sort_values("appeared_ns"),
+            tracked[["flow", "appeared_ns", "seen_ns", "real_server"]].sort_values("appeared_ns"),
             left_on="at_ns",
             right_on="appeared_ns",
             by="flow",

@@ -30,35 +30,35 @@ _FIN_STATES = [int(state) for state, name in TIMEOUT_NAMES.items() if name == "t
 def other_tcpfins(measured: Sequence[Measured], evidence: Evidence) -> tuple[OtherTcpfin, ...]:
     """What each director would have held under ``VALUES_S`` and under its own value."""
     found: list[OtherTcpfin] = []
-    for one in measured:
-        if one.prediction is None or one.prediction.entries.empty:
+    for result in measured:
+        if result.prediction is None or result.prediction.entries.empty:
             continue
-        own_s = one.rules.timeouts.tcpfin_s
+        own_s = result.rules.timeouts.tcpfin_s
         values = sorted({own_s, *VALUES_S})
-        everything = np.arange(len(one.prediction.entries))
+        everything = np.arange(len(result.prediction.entries))
         by_packets = changes_by_packets(
-            one.prediction, everything, is_active(one.director.kernel)
+            result.prediction, everything, is_active(result.director.kernel)
         )  # which another tcpfin leaves as they are, mostly
         found += [
-            _under(one, evidence, by_packets, value, is_own=value == own_s) for value in values
+            _under(result, evidence, by_packets, value, is_own=value == own_s) for value in values
         ]
     return tuple(found)
 
 
 def _under(
-    one: Measured, evidence: Evidence, by_packets: Changes, tcpfin_s: float, *, is_own: bool
+    result: Measured, evidence: Evidence, by_packets: Changes, tcpfin_s: float, *, is_own: bool
 ) -> OtherTcpfin:
     assumption = Assumption(name="tcpfin", value=tcpfin_s)
-    assert one.prediction is not None
-    prediction = one.prediction
+    assert result.prediction is not None
+    prediction = result.prediction
     doubt = None
     if not is_own:
-        if can_shift(prediction, one.rules, tcpfin_s):
-            prediction = shifted(one, evidence, prediction, tcpfin_s)
+        if can_shift(prediction, result.rules, tcpfin_s):
+            prediction = shifted(result, evidence, prediction, tcpfin_s)
         else:
-            prediction, doubt = predicted_under(one, evidence, [assumption])
-    same = by_packets if prediction.steps is one.prediction.steps else None
-    found, curve = answer(one, evidence, prediction, [assumption], doubt, same)
+            prediction, doubt = predicted_under(result, evidence, [assumption])
+    same = by_packets if prediction.steps is result.prediction.steps else None
+    found, curve = answer(result, evidence, prediction, [assumption], doubt, same)
     return OtherTcpfin(
         tcpfin_s=tcpfin_s,
         is_own=is_own,
@@ -89,15 +89,15 @@ def can_shift(prediction: Prediction, rules: Rules, tcpfin_s: float) -> bool:
 
 
 def shifted(
-    one: Measured, evidence: Evidence, prediction: Prediction, tcpfin_s: float
+    result: Measured, evidence: Evidence, prediction: Prediction, tcpfin_s: float
 ) -> Prediction:
     """The prediction with the entries that wait for tcpfin ending by another value."""
     entries = prediction.entries
     waiting = entries["state"].isin(_FIN_STATES).to_numpy()
-    clock = evidence.by_director[one.director.name].clock
+    clock = evidence.by_director[result.director.name].clock
     last_s = clock.uptime_s(entries.loc[waiting, "last_ns"].to_numpy(dtype=np.int64))
     ends_ns, timeout_s = entries["ends_ns"].to_numpy(copy=True), entries["timeout_s"]
-    ends_ns[waiting] = clock.client_ns(one.rules.goes_uptime_s(last_s, tcpfin_s))
+    ends_ns[waiting] = clock.client_ns(result.rules.goes_uptime_s(last_s, tcpfin_s))
     timeout_s = timeout_s.mask(waiting, tcpfin_s)
     return replace(prediction, entries=entries.assign(ends_ns=ends_ns, timeout_s=timeout_s))
 

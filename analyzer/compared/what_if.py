@@ -78,34 +78,34 @@ def parse_assumption(text: str) -> Assumption:
 
 
 def what_if(
-    one: Measured, evidence: Evidence, assumptions: Sequence[Assumption]
+    result: Measured, evidence: Evidence, assumptions: Sequence[Assumption]
 ) -> tuple[WhatIf, Curve] | None:
     """What one director would have held, and its curve; None without a capture.
 
     Args:
-        one: what was measured of it.
+        result: what was measured of it.
         evidence: the recording.
         assumptions: what is taken to be otherwise; everything else is as it was.
     """
-    if evidence.segments is None or one.prediction is None:
+    if evidence.segments is None or result.prediction is None:
         return None
-    prediction, doubt = predicted_under(one, evidence, assumptions)
-    return answer(one, evidence, prediction, assumptions, doubt)
+    prediction, doubt = predicted_under(result, evidence, assumptions)
+    return answer(result, evidence, prediction, assumptions, doubt)
 
 
 def predicted_under(
-    one: Measured, evidence: Evidence, assumptions: Sequence[Assumption]
+    result: Measured, evidence: Evidence, assumptions: Sequence[Assumption]
 ) -> tuple[Prediction, str | None]:
     """The packets replayed under other rules, and what cannot be known of that."""
-    clock = evidence.by_director[one.director.name].clock
-    rules = _assume(one.rules, assumptions, conntrack=one.director.conntrack)
-    passage, doubt = _passage(one, evidence, rules)
-    prediction = predict(passage.segments, clock, rules, one.director.name, passage.handled)
+    clock = evidence.by_director[result.director.name].clock
+    rules = _assume(result.rules, assumptions, conntrack=result.director.conntrack)
+    passage, doubt = _passage(result, evidence, rules)
+    prediction = predict(passage.segments, clock, rules, result.director.name, passage.handled)
     return with_outages(prediction, passage.outages), doubt
 
 
 def answer(
-    one: Measured,
+    result: Measured,
     evidence: Evidence,
     prediction: Prediction,
     assumptions: Sequence[Assumption],
@@ -118,21 +118,21 @@ def answer(
     """
     everything = np.arange(len(prediction.entries))
     at_ns, active, inactive = predicted_curve(
-        prediction, everything, is_active(one.director.kernel), by_packets
+        prediction, everything, is_active(result.director.kernel), by_packets
     )
     timed = prediction.entries["cause"] == TIMER
     kinds = prediction.entries[["state", "timeout_s"]][timed]
     groups = kinds.groupby(["state", "timeout_s"]).size().sort_values(ascending=False)
     last_packet_ns = prediction.entries["last_ns"].max() if len(everything) else 0
     curve = Curve(
-        director=one.director.name,
+        director=result.director.name,
         real_server=ALL_SERVERS,
         t_s=(at_ns - evidence.zero_ns) / 1e9,
         active=active,
         inactive=inactive,
     )
     found = WhatIf(
-        director=one.director.name,
+        director=result.director.name,
         assumptions=tuple(str(assumption) for assumption in assumptions),
         peak_active=int(active.max(initial=0)),
         peak_inactive=int(inactive.max(initial=0)),
@@ -151,7 +151,7 @@ def _assume(rules: Rules, assumptions: Sequence[Assumption], *, conntrack: bool)
 
     In nat the director's conntrack sees the replies too, so an old entry of it drops no SYN.
     """
-    for name, value in ((one.name, one.value) for one in assumptions):
+    for name, value in ((assumption.name, assumption.value) for assumption in assumptions):
         if name == "forwarding":
             nat = value == "nat"
             rules = replace(rules, sees_replies=nat, old_conntrack=conntrack and not nat)
@@ -169,18 +169,18 @@ def _assume(rules: Rules, assumptions: Sequence[Assumption], *, conntrack: bool)
     return rules
 
 
-def _passage(one: Measured, evidence: Evidence, rules: Rules) -> tuple[Passage, str | None]:
+def _passage(result: Measured, evidence: Evidence, rules: Rules) -> tuple[Passage, str | None]:
     """What would have passed it, and what cannot be known of that."""
-    passage, segments = one.passage, evidence.segments
+    passage, segments = result.passage, evidence.segments
     assert passage is not None
     assert segments is not None
     if not rules.sees_replies:
         return passage.only(passage.segments.to_vip), None
-    if one.rules.sees_replies:
+    if result.rules.sees_replies:
         return passage, None if (~passage.segments.to_vip).any() else NO_REPLIES
-    passed = segments_passed(one.director, evidence, segments)
+    passed = segments_passed(result.director, evidence, segments)
     replies = np.isin(segments.flow, np.unique(segments.flow[passed])) & ~segments.to_vip
-    clock = evidence.by_director[one.director.name].clock
+    clock = evidence.by_director[result.director.name].clock
     assumed = passed & segments.to_vip | replies
     doubt = None if replies.any() else NO_REPLIES
-    return passage_of(one.director, evidence, clock, one.lives, assumed), doubt
+    return passage_of(result.director, evidence, clock, result.tracked, assumed), doubt

@@ -40,7 +40,7 @@ WANTED = {"TCP": "tcpfin", "UDP": "udp", "SCTP": "lifetimes", "FWM": "tcpfin and
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Counted:
+class CounterFindings:
     """What a director's counters say: the rows that are claimed, each service, and the gaps."""
 
     lifetimes: list[Lifetime]
@@ -50,7 +50,7 @@ class Counted:
 
 def counted_lifetimes(
     director: Director, services: pd.DataFrame, counted: pd.DataFrame, zero_ns: int
-) -> Counted:
+) -> CounterFindings:
     """Which timeouts explain InActConn of each service, and what cannot be told from it.
 
     Args:
@@ -71,7 +71,7 @@ def counted_lifetimes(
     if left_out > 0:
         why = f"only the {MOST_SERVICES} whose counters moved most were examined"
         gaps.append(NotMeasured(what=f"lifetimes of {left_out} more services", why=why))
-    return Counted(
+    return CounterFindings(
         lifetimes=sorted(rows, key=lambda row: -row.n),
         services=found,
         not_measured=[*_in_any_case(director, rows), *gaps],
@@ -159,7 +159,7 @@ def _reading(option: Reading, names: tuple[Name, ...]) -> CountedReading:
         load_s=option.load_s,
         rate_per_s=option.rate_per_s,
         n=option.n,
-        n_expired=option.n_gone,
+        n_expired=option.n_expired,
     )
 
 

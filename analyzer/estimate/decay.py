@@ -21,7 +21,7 @@ from analyzer.ipvs.states import (
     active_states,
 )
 from analyzer.ipvs.timers import granule_s
-from analyzer.observed.ends import lived_spans_s, protocols, seen_to_go
+from analyzer.observed.ends import lifetimes_s, protocols, seen_to_end
 from analyzer.predicted.entries import TIMER
 from analyzer.predicted.phase import Sightings
 from analyzer.recording.clock import REACTION_S
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 def lifetimes(
-    lives: pd.DataFrame,
+    tracked: pd.DataFrame,
     director: Director,
     clock: DirectorClock,
     phase: TimerPhase | None,
@@ -50,15 +50,15 @@ def lifetimes(
     """One row for each protocol, state and timeout that entries ended in, the largest group first.
 
     Args:
-        lives: this director's observed lives, from ``join``, or ``entry_timers`` where nothing
+        tracked: this director's observed lives, from ``join``, or ``entry_timers`` where nothing
             but entries is known; those of ``join`` that have no last packet are left out.
         director: its facts.
         clock: its clock.
         phase: of its timers, read or inferred; None where not known.
         last_packet_uncertainty_s: how well ``last_ns`` is known; 0 from a capture, and where
-            ``lived_half_s`` says it of each life.
+            ``lifetime_half_s`` says it of each life.
     """
-    known = lives if "lived_s" in lives else lives[lives["last_ns"].notna()]
+    known = tracked if "lifetime_s" in tracked else tracked[tracked["last_ns"].notna()]
     if "cause" in known:
         known = known[known["cause"].fillna(TIMER) == TIMER]
     slack_s = clock.uncertainty_s + last_packet_uncertainty_s
@@ -95,18 +95,20 @@ def _number(value: object) -> float | None:
     return None if np.isnan(number) else number
 
 
-def _waited_s(lives: pd.DataFrame, director: Director) -> pd.Series:
+def _waited_s(tracked: pd.DataFrame, director: Director) -> pd.Series:
     """The timeout that each entry waited, seconds: as replayed, else as configured."""
-    kinds = pd.MultiIndex.from_arrays([protocols(lives), lives["state"]])
+    kinds = pd.MultiIndex.from_arrays([protocols(tracked), tracked["state"]])
     reported_s = {
         kind: configured_s(director, str(kind[1]), str(kind[0])) for kind in kinds.unique()
     }
-    configured = pd.Series([reported_s[kind] for kind in kinds], index=lives.index, dtype="float64")
-    if "timeout_s" not in lives:
+    configured = pd.Series(
+        [reported_s[kind] for kind in kinds], index=tracked.index, dtype="float64"
+    )
+    if "timeout_s" not in tracked:
         return configured.rename("waited_s")
-    names = lives["predicted_state"].map({int(state): state.name for state in State})
-    told = configured.notna() & (names == lives["state"])
-    return configured.where(~told, lives["timeout_s"]).rename("waited_s")
+    names = tracked["predicted_state"].map({int(state): state.name for state in State})
+    told = configured.notna() & (names == tracked["state"])
+    return configured.where(~told, tracked["timeout_s"]).rename("waited_s")
 
 
 def _lifetime(
@@ -117,49 +119,51 @@ def _lifetime(
     hz: int | None,
     slack_s: float,
 ) -> Lifetime:
-    if "lived_s" in group:
+    if "lifetime_s" in group:
         row = with_bounds(row, group)
-    gone = seen_to_go(group)
-    row = replace(row, n_expired=len(gone))
-    dated = gone[gone["last_ns"].notna()]
+    ended = seen_to_end(group)
+    row = replace(row, n_expired=len(ended))
+    dated = ended[ended["last_ns"].notna()]
     if dated.empty:
         return row
-    lived_s, half_s = lived_spans_s(dated)
+    lifetime_s, half_s = lifetimes_s(dated)
     return replace(
         row,
         lifetime_s=Spread(
-            mean=float(lived_s.mean()),
-            min=float(lived_s.min()),
-            max=float(lived_s.max()),
+            mean=float(lifetime_s.mean()),
+            min=float(lifetime_s.min()),
+            max=float(lifetime_s.max()),
             uncertainty=float(half_s.max()) + slack_s,
         ),
         timeout_measured_s=narrowest(
-            row.timeout_measured_s, _by_expiries(gone, clock, phase, hz, slack_s)
+            row.timeout_measured_s, _by_expiries(ended, clock, phase, hz, slack_s)
         ),
         prediction_error_s=_prediction_error(
-            dated, midway_ns(dated["seen_ns"], dated["gone_by_ns"])
+            dated, midway_ns(dated["seen_ns"], dated["absent_by_ns"])
         ),
     )
 
 
 def _by_expiries(
-    gone: pd.DataFrame,
+    ended: pd.DataFrame,
     clock: DirectorClock,
     phase: TimerPhase | None,
     hz: int | None,
     slack_s: float,
 ) -> Estimate | None:
     """The timeout by when entries went after packets that no timeout was needed to date."""
-    if "window_ns" in gone:
-        gone = gone[gone["window_ns"].notna()]
-        gone = gone.assign(last_ns=gone["window_ns"])
-        slack_s += float(gone["window_half_s"].max()) if len(gone) else 0.0
-    if gone.empty:
+    if "window_ns" in ended:
+        ended = ended[ended["window_ns"].notna()]
+        ended = ended.assign(last_ns=ended["window_ns"])
+        slack_s += float(ended["window_half_s"].max()) if len(ended) else 0.0
+    if ended.empty:
         return None
-    look_s = seconds_since(gone["gone_by_ns"], gone["seen_ns"])
-    lived_s = seconds_since(midway_ns(gone["seen_ns"], gone["gone_by_ns"]), gone["last_ns"])
-    uncertainty_s = float(look_s.max()) / 2 + slack_s
-    return measured_timeout(sightings_of(gone, clock), lived_s, hz, phase, slack_s, uncertainty_s)
+    poll_gap_s = seconds_since(ended["absent_by_ns"], ended["seen_ns"])
+    lifetime_s = seconds_since(midway_ns(ended["seen_ns"], ended["absent_by_ns"]), ended["last_ns"])
+    uncertainty_s = float(poll_gap_s.max()) / 2 + slack_s
+    return measured_timeout(
+        sightings_of(ended, clock), lifetime_s, hz, phase, slack_s, uncertainty_s
+    )
 
 
 def with_bounds(row: Lifetime, group: pd.DataFrame) -> Lifetime:
@@ -185,14 +189,14 @@ def narrowest(*estimates: Estimate | None) -> Estimate | None:
     return min(known, key=lambda estimate: estimate.uncertainty, default=None)
 
 
-def sightings_of(gone: pd.DataFrame, clock: DirectorClock) -> Sightings:
+def sightings_of(ended: pd.DataFrame, clock: DirectorClock) -> Sightings:
     """Lives that ended, on the director's clock."""
-    waited = gone["timeout_s"] if "timeout_s" in gone else pd.Series(np.nan, index=gone.index)
+    waited = ended["timeout_s"] if "timeout_s" in ended else pd.Series(np.nan, index=ended.index)
     return Sightings(
-        last_s=clock.uptime_s(gone["last_ns"].to_numpy(dtype=np.int64)),
+        last_s=clock.uptime_s(ended["last_ns"].to_numpy(dtype=np.int64)),
         timeout_s=np.asarray(waited, dtype=np.float64),
-        seen_s=clock.uptime_s(gone["seen_ns"].to_numpy(dtype=np.int64)),
-        gone_s=clock.uptime_s(gone["gone_by_ns"].to_numpy(dtype=np.int64)),
+        seen_s=clock.uptime_s(ended["seen_ns"].to_numpy(dtype=np.int64)),
+        absent_s=clock.uptime_s(ended["absent_by_ns"].to_numpy(dtype=np.int64)),
     )
 
 
@@ -225,8 +229,8 @@ _ACTIVE = ("ESTABLISHED",)
 """Of the states of other protocols: SCTP's one that counts as active."""
 
 
-def _prediction_error(gone: pd.DataFrame, middle_ns: Ints) -> ErrorSpread | None:
-    if "ends_ns" not in gone or gone["ends_ns"].isna().all():
+def _prediction_error(ended: pd.DataFrame, middle_ns: Ints) -> ErrorSpread | None:
+    if "ends_ns" not in ended or ended["ends_ns"].isna().all():
         return None
-    error_s = seconds_since(gone["ends_ns"], middle_ns)
+    error_s = seconds_since(ended["ends_ns"], middle_ns)
     return ErrorSpread(mean=float(error_s.mean()), max=float(np.abs(error_s).max()))

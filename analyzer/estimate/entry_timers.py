@@ -72,55 +72,55 @@ class _Read:
     is_early: Bools
 
 
-def with_timers(lives: pd.DataFrame, known: Steady) -> pd.DataFrame:
+def with_timers(tracked: pd.DataFrame, known: Steady) -> pd.DataFrame:
     """Each observed life with its last packet as its own timer tells it.
 
     Args:
-        lives: one director's, as ``observed.entry_lives`` gives them.
+        tracked: one director's, as ``observed.tracked_entries`` gives them.
         known: those of its settable timeouts that are known and did not change.
 
     Returns:
-        ``lives`` with ``last_ns`` (Int64, the middle of what is possible; <NA> where nothing bounds
-        it), ``window_ns`` ± ``window_half_s`` (the same by the reads alone, for which no timeout
-        was needed), ``lived_s`` ± ``lived_half_s`` (from the last packet until it went; NaN where
-        not known), ``cause`` (``TIMER`` or ``BEFORE_ITS_TIME``; <NA> while it is there),
-        ``timeout_low_s`` and ``timeout_high_s`` (what all entries of that protocol and state agree
-        on; inf where nothing bounds it from above, NaN where they do not agree) and ``assumed_s``
-        (the kernel's default, where the last packets are reckoned by it).
+        ``tracked`` with ``last_ns`` (Int64, the middle of what is possible; <NA> where nothing
+        bounds it), ``window_ns`` ± ``window_half_s`` (the same by the reads alone, for which no
+        timeout was needed), ``lifetime_s`` ± ``lifetime_half_s`` (from the last packet until it
+        expired; NaN where not known), ``cause`` (``TIMER`` or ``BEFORE_ITS_TIME``; <NA> while it is
+        there), ``timeout_low_s`` and ``timeout_high_s`` (what all entries of that protocol and
+        state agree on; inf where nothing bounds it from above, NaN where they do not agree) and
+        ``assumed_s`` (the kernel's default, where the last packets are reckoned by it).
     """
-    zero_ns = int(lives["appeared_ns"].min()) if len(lives) else 0
-    read = _read(lives, zero_ns)
-    allowed, set_to, assumed = _by_group(lives, read, known)
+    zero_ns = int(tracked["appeared_ns"].min()) if len(tracked) else 0
+    read = _read(tracked, zero_ns)
+    allowed, set_to, assumed = _by_group(tracked, read, known)
     last = read.window.within(Span(read.ends.low - set_to.high, read.ends.high - set_to.low))
-    made = lives.assign(
+    made = tracked.assign(
         timeout_low_s=allowed.low,
         timeout_high_s=allowed.high,
         assumed_s=assumed,
-        cause=_cause(lives, read),
+        cause=_cause(tracked, read),
     )
     made["last_ns"] = instants(last, zero_ns)
     made["window_ns"] = instants(read.window, zero_ns)
     made["window_half_s"] = read.window.half()
-    lived = _lived(lives, read, set_to, zero_ns)
-    made["lived_s"], made["lived_half_s"] = lived.middle(), lived.half()
+    lifetime = _lifetime_span(tracked, read, set_to, zero_ns)
+    made["lifetime_s"], made["lifetime_half_s"] = lifetime.middle(), lifetime.half()
     return made
 
 
-def _lived(lives: pd.DataFrame, read: _Read, set_to: Span, zero_ns: int) -> Span:
+def _lifetime_span(tracked: pd.DataFrame, read: _Read, set_to: Span, zero_ns: int) -> Span:
     """From the last packet until it went: its timeout, and what it was seen to be late."""
-    seen, gone_by = (seconds(lives[f"{name}_ns"], zero_ns) for name in ("seen", "gone_by"))
+    seen, gone_by = (seconds(tracked[f"{name}_ns"], zero_ns) for name in ("seen", "absent_by"))
     by_reads = Span(seen - read.window.high, gone_by - read.window.low)
     late = Span(np.maximum(seen - read.ends.high, 0), np.maximum(gone_by - read.ends.low, 0))
     return by_reads.within(Span(set_to.low + late.low, set_to.high + late.high))
 
 
-def _read(lives: pd.DataFrame, zero_ns: int) -> _Read:
+def _read(tracked: pd.DataFrame, zero_ns: int) -> _Read:
     at = {
-        name: seconds(lives[f"{name}_ns"], zero_ns)
-        for name in ("before", "changed", "changed_by", "seen", "seen_by", "gone_by")
+        name: seconds(tracked[f"{name}_ns"], zero_ns)
+        for name in ("before", "changed", "changed_by", "seen", "seen_by", "absent_by")
     }
-    left_first_s = lives["expires_s"].to_numpy(dtype=np.float64)
-    left_last_s = np.asarray(lives["left_s"].astype("Float64").fillna(np.nan), dtype=np.float64)
+    left_first_s = tracked["expires_s"].to_numpy(dtype=np.float64)
+    left_last_s = np.asarray(tracked["left_s"].astype("Float64").fillna(np.nan), dtype=np.float64)
     late_s = _coarsest_s(np.fmax(left_first_s, _or(left_last_s, 0.0)) + _PRINTED_S)
     first = _ends(at["changed"], at["changed_by"], left_first_s, late_s)
     last = _ends(at["seen"], at["seen_by"], left_last_s, late_s)
@@ -137,7 +137,7 @@ def _read(lives: pd.DataFrame, zero_ns: int) -> _Read:
         least_s=np.maximum(left_s, np.where(np.isfinite(ends.low), ends.low - by, 0.0)),
         most_s=ends.high - since,
         look=np.where(renewed, at["seen"], at["changed"]),
-        is_early=at["gone_by"] < ends.low - SLACK_S,
+        is_early=at["absent_by"] < ends.low - SLACK_S,
     )
 
 
@@ -157,22 +157,22 @@ def _or(values: Floats, other: float) -> Floats:
     return np.where(np.isnan(values), other, values)
 
 
-def _cause(lives: pd.DataFrame, read: _Read) -> pd.Series:
-    gone = lives["gone_ns"].notna().to_numpy(dtype=bool)
-    cause = np.where(gone & read.is_early, BEFORE_ITS_TIME, TIMER)
-    return pd.Series(cause, index=lives.index, dtype="string").where(gone)
+def _cause(tracked: pd.DataFrame, read: _Read) -> pd.Series:
+    has_ended = tracked["absent_ns"].notna().to_numpy(dtype=bool)
+    cause = np.where(has_ended & read.is_early, BEFORE_ITS_TIME, TIMER)
+    return pd.Series(cause, index=tracked.index, dtype="string").where(has_ended)
 
 
-def _by_group(lives: pd.DataFrame, read: _Read, known: Steady) -> tuple[Span, Span, Floats]:
+def _by_group(tracked: pd.DataFrame, read: _Read, known: Steady) -> tuple[Span, Span, Floats]:
     """The timeouts that each protocol and state allows; the one reckoned by; if it was assumed."""
-    n = len(lives)
+    n = len(tracked)
     allowed, set_to = (Span(np.full(n, np.nan), np.full(n, np.nan)) for _ in range(2))
     assumed = np.full(n, np.nan)
-    kinds = pd.MultiIndex.from_frame(lives[["protocol", "state"]])
+    kinds = pd.MultiIndex.from_frame(tracked[["protocol", "state"]])
     for protocol, state in kinds.unique():
-        mine = np.asarray(kinds == (protocol, state), dtype=bool)
-        allowed.low[mine], allowed.high[mine] = bounds = _allowed(read, mine)
-        (set_to.low[mine], set_to.high[mine]), assumed[mine] = _set_to(
+        of_group = np.asarray(kinds == (protocol, state), dtype=bool)
+        allowed.low[of_group], allowed.high[of_group] = bounds = _allowed(read, of_group)
+        (set_to.low[of_group], set_to.high[of_group]), assumed[of_group] = _set_to(
             _known_s(known, str(protocol), str(state)),
             default_s(str(state), str(protocol)),
             bounds,
@@ -180,9 +180,9 @@ def _by_group(lives: pd.DataFrame, read: _Read, known: Steady) -> tuple[Span, Sp
     return allowed, set_to, assumed
 
 
-def _allowed(read: _Read, mine: Bools) -> tuple[float, float]:
+def _allowed(read: _Read, of_group: Bools) -> tuple[float, float]:
     """The timeouts that nearly all entries of a group allow; NaN where they disagree."""
-    usable = mine & (read.least_s <= read.most_s)
+    usable = of_group & (read.least_s <= read.most_s)
     if not usable.any():
         return np.nan, np.nan
     _, look = np.unique(read.look[usable], return_inverse=True)
@@ -226,9 +226,9 @@ def _set_to(
     return (0.0, np.inf), np.nan
 
 
-def unseen_ends(lives: pd.DataFrame, director: Director) -> list[NotMeasured]:
+def unseen_ends(tracked: pd.DataFrame, director: Director) -> list[NotMeasured]:
     """Entries that were gone while their timers ran: what ended them was between two reads."""
-    early = lives[lives["cause"] == BEFORE_ITS_TIME] if "cause" in lives else lives.iloc[:0]
+    early = tracked[tracked["cause"] == BEFORE_ITS_TIME] if "cause" in tracked else tracked.iloc[:0]
     if early.empty:
         return []
     counts = early["state"].value_counts()

@@ -8,7 +8,7 @@ import numpy as np
 
 from analyzer.charts.pictures import LifetimeSamples
 from analyzer.ipvs.states import State
-from analyzer.observed.ends import lived_spans_s, protocols, seen_to_go
+from analyzer.observed.ends import lifetimes_s, protocols, seen_to_end
 from analyzer.predicted.entries import TIMER
 
 if TYPE_CHECKING:
@@ -27,45 +27,47 @@ _NS = 1e9
 
 def lifetime_samples(measured: Sequence[Measured]) -> tuple[LifetimeSamples, ...]:
     """One for each group of entries with the same last state and timeout."""
-    found = [_of_group(one, row) for one in measured for row in one.lifetimes]
+    found = [_of_group(result, row) for result in measured for row in result.lifetimes]
     return tuple(group for group in found if group.observed_s.size or group.predicted_s.size)
 
 
-def _of_group(one: Measured, row: Lifetime) -> LifetimeSamples:
+def _of_group(result: Measured, row: Lifetime) -> LifetimeSamples:
     return LifetimeSamples(
         director=row.director,
         state=row.state,
         timeout_name=row.timeout_name,
         timeout_s=row.timeout_s,
         granule_s=row.granule_s,
-        tcpfin_s=one.director.timeouts.tcpfin_s if one.director.timeouts else None,
-        observed_s=_observed(one.lives, row),
-        predicted_s=_predicted(one, row),
+        tcpfin_s=result.director.timeouts.tcpfin_s if result.director.timeouts else None,
+        observed_s=_observed(result.tracked, row),
+        predicted_s=_predicted(result, row),
         uncertainty_s=row.lifetime_s.uncertainty if row.lifetime_s else 0.0,
     )
 
 
-def _observed(lives: pd.DataFrame, row: Lifetime) -> Floats:
+def _observed(tracked: pd.DataFrame, row: Lifetime) -> Floats:
     """Those seen to go between two looks: from the last packet to the middle of the two."""
-    if not row.n_expired or lives.empty:
+    if not row.n_expired or tracked.empty:
         return np.array([], dtype=np.float64)
-    seen = lives[(lives["state"] == row.state) & lives["last_ns"].notna()]
+    seen = tracked[(tracked["state"] == row.state) & tracked["last_ns"].notna()]
     if row.protocol is not None:
         seen = seen[protocols(seen) == row.protocol]
     if "cause" in seen:
         seen = seen[seen["cause"].fillna(TIMER) == TIMER]
     if "timeout_s" in seen and row.timeout_s is not None:
         seen = seen[seen["timeout_s"].fillna(row.timeout_s) == row.timeout_s]
-    return lived_spans_s(seen_to_go(seen))[0]
+    return lifetimes_s(seen_to_end(seen))[0]
 
 
-def _predicted(one: Measured, row: Lifetime) -> Floats:
-    if one.prediction is None or row.state not in State.__members__:
+def _predicted(result: Measured, row: Lifetime) -> Floats:
+    if result.prediction is None or row.state not in State.__members__:
         return np.array([], dtype=np.float64)
-    entries = one.prediction.entries
+    entries = result.prediction.entries
     chosen = (entries["state"] == State[row.state]) & (entries["cause"] == TIMER)
     if row.timeout_s is not None:
         chosen &= entries["timeout_s"] == row.timeout_s
     rows = entries[chosen]
-    lived_ns = rows["ends_ns"].to_numpy(dtype=np.int64) - rows["last_ns"].to_numpy(dtype=np.int64)
-    return np.asarray(lived_ns / _NS, dtype=np.float64)
+    lifetime_ns = rows["ends_ns"].to_numpy(dtype=np.int64) - rows["last_ns"].to_numpy(
+        dtype=np.int64
+    )
+    return np.asarray(lifetime_ns / _NS, dtype=np.float64)

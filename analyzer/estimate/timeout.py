@@ -53,7 +53,7 @@ class Fit:
 
 def measured_timeout(
     sightings: Sightings,
-    lived_s: Floats,
+    lifetime_s: Floats,
     hz: int | None,
     phase: TimerPhase | None,
     slack_s: float,
@@ -67,18 +67,18 @@ def measured_timeout(
 
     Args:
         sightings: of the entries, on the director's clock.
-        lived_s: from their last packets to the middle of the looks; same shape.
+        lifetime_s: from their last packets to the middle of the looks; same shape.
         hz: the director's jiffies per second.
         phase: of its timers; None where not known.
         slack_s: how well the clocks and the last packets are known.
-        uncertainty_s: of each of ``lived_s``.
+        uncertainty_s: of each of ``lifetime_s``.
     """
     if hz is None:
         return None
-    granules = _granules(lived_s, hz, uncertainty_s + REACTION_S)
+    granules = _granules(lifetime_s, hz, uncertainty_s + REACTION_S)
     half_s = max(granules) / 2
     by_mean = Estimate(
-        value=float(lived_s.mean()) - half_s, uncertainty=half_s + uncertainty_s + REACTION_S
+        value=float(lifetime_s.mean()) - half_s, uncertainty=half_s + uncertainty_s + REACTION_S
     )
     if phase is None:
         return by_mean
@@ -101,14 +101,14 @@ def _by_steps(
     return Estimate(value=(low_s + high_s) / 2, uncertainty=(high_s - low_s) / 2)
 
 
-def _granules(lived_s: Floats, hz: int, uncertainty_s: float) -> list[float]:
+def _granules(lifetime_s: Floats, hz: int, uncertainty_s: float) -> list[float]:
     """The granules, in seconds, of all timeouts that these lifetimes allow: one or two.
 
     Near a level's edge a timeout of the finer granule outlives the edge: 40 s at HZ 100 does.
     """
-    longest_s = float(lived_s.min()) + uncertainty_s
+    longest_s = float(lifetime_s.min()) + uncertainty_s
     coarse_s = granule_s(longest_s, hz)
-    shortest_s = max(float(lived_s.max()) - uncertainty_s - coarse_s, 0)
+    shortest_s = max(float(lifetime_s.max()) - uncertainty_s - coarse_s, 0)
     return sorted({coarse_s, granule_s(shortest_s, hz)})
 
 
@@ -118,7 +118,7 @@ def _fit(
     """What the looks agree on, within the timeouts that have this granule at all."""
     low_s, high_s = _bounds_s(sightings, granule, phase_s, slack_s)
     shortest_s, longest_s = timeouts_of_granule_s(granule, hz)
-    _, look = np.unique(sightings.gone_s, return_inverse=True)
+    _, look = np.unique(sightings.absent_s, return_inverse=True)
     looks = int(look.max()) + 1
     low, high = np.full(looks, shortest_s), np.full(looks, longest_s)
     np.maximum.at(low, look, low_s)
@@ -161,7 +161,7 @@ def _bounds_s(
     """
     origin_s = phase_s - JIFFIES_AT_BOOT_S
     first = np.floor((sightings.seen_s - slack_s - origin_s) / granule) + 1
-    last = np.floor((sightings.gone_s + slack_s - origin_s) / granule)
+    last = np.floor((sightings.absent_s + slack_s - origin_s) / granule)
     low_s = (first - 1) * granule + origin_s - sightings.last_s - slack_s
     high_s = last * granule + origin_s - sightings.last_s + slack_s
     return low_s, high_s

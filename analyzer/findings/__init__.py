@@ -20,13 +20,13 @@ from analyzer.findings import (
     wire,
 )
 from analyzer.findings.decay import changed, draining, expired, timeouts
-from analyzer.findings.decay.counted import said_of
+from analyzer.findings.decay.counted import counter_sentences
 from analyzer.findings.decay.timeouts import governing
 from analyzer.findings.figures import (
     agrees,
     by_whom,
     is_same_evidence,
-    lived,
+    lifetime_sentence,
     measured,
     reported_s,
     timeout_sentence,
@@ -122,7 +122,7 @@ def verdict(figures: Figures) -> str:
         settled = any(service.settled for service in figures.counted)
         peaked = [words for peak in figures.peaks for words in _peak(peak, "inactive")]
         held = peaked if settled else _held(figures.peaks)
-        decay = [*said_of(figures.counted), *held, *lost]
+        decay = [*counter_sentences(figures.counted), *held, *lost]
         parts = [*sent, *decay] if figures.requests.failed else [*decay, *sent]
         return _sentence([*ended, *parts])
     if row is None:
@@ -172,7 +172,7 @@ def _peak(peak: Peak, counted: Counted) -> list[str]:
 
 
 def _held(peaks: Sequence[Peak]) -> list[str]:
-    """What a watch saw in the counters."""
+    """The counters of a run without load, in words."""
     return [
         f"{peak.director} held up to {peak.active} active and {peak.inactive} inactive connections"
         for peak in peaks
@@ -190,23 +190,27 @@ def _lost(events: Sequence[Event]) -> list[str]:
 
 
 def _governed(row: Lifetime, figures: Figures) -> str:
-    told = _GOVERNED[row.counted, row.timeout_name].format(state=row.state)
+    governed = _GOVERNED[row.counted, row.timeout_name].format(state=row.state)
     if row.lifetime_s is None and not row.n_expired:
-        why = _why_untold(row, figures)
+        why = _why_not_measured(row, figures)
         seen = f"entry lifetimes are not known: {why}" if why else "no entry was seen to expire"
-        return f"{told}, but {seen}"
-    lived_s = _lived(row)
+        return f"{governed}, but {seen}"
+    lifetime_text = _lifetime_text(row)
     how = by_whom(row)
     if reported_s(row) is None:
-        return f"{told}: {lived_s} (timeout {measured(row)}, {how} {timeout_sentence(row)})"
+        return (
+            f"{governed}: {lifetime_text} (timeout {measured(row)}, {how} {timeout_sentence(row)})"
+        )
     beside = f"{timeout_sentence(row)} {how}"
     if is_same_evidence(row):
-        return f"{told}: {lived_s} (timeout {beside}, configured not known)"
+        return f"{governed}: {lifetime_text} (timeout {beside}, configured not known)"
     judged = {True: "in agreement with", False: "not in agreement with", None: "compared with"}
-    return f"{told}: {lived_s} (timeout {measured(row)}, {judged[agrees(row)]} the {beside})"
+    return (
+        f"{governed}: {lifetime_text} (timeout {measured(row)}, {judged[agrees(row)]} the {beside})"
+    )
 
 
-def _why_untold(row: Lifetime, figures: Figures) -> str | None:
+def _why_not_measured(row: Lifetime, figures: Figures) -> str | None:
     """Why the counters do not show when entries expired; None if they do."""
     what = why_unknown(row.state, row.director)
     gaps = (gap for director in figures.measured for gap in director.not_measured)
@@ -217,12 +221,12 @@ _WIDE_S = 0.5
 """An uncertainty of a lifetime from which on it is stated."""
 
 
-def _lived(row: Lifetime) -> str:
-    life = row.lifetime_s
-    if life is None:
-        return lived(row)
-    wide = f" ± {life.uncertainty:.1f}" if life.uncertainty >= _WIDE_S else ""
-    return f"entries in {row.state} expired {life.mean:.1f}{wide} s after their last packet"
+def _lifetime_text(row: Lifetime) -> str:
+    lifetime = row.lifetime_s
+    if lifetime is None:
+        return lifetime_sentence(row)
+    wide = f" ± {lifetime.uncertainty:.1f}" if lifetime.uncertainty >= _WIDE_S else ""
+    return f"entries in {row.state} expired {lifetime.mean:.1f}{wide} s after their last packet"
 
 
 _GOVERNED = {
@@ -241,12 +245,12 @@ def _requests(figures: Figures) -> list[str]:
     requests = figures.requests
     if not requests.sent:
         return []
-    told = f"{requests.succeeded} of {requests.sent} requests succeeded"
+    governed = f"{requests.succeeded} of {requests.sent} requests succeeded"
     if not requests.succeeded:
         why = failures.why_all_failed(figures)
-        return [f"{told}: {why}" if why else told]
+        return [f"{governed}: {why}" if why else governed]
     why = failures.why_some_failed(figures)
-    return [f"{told} ({why})" if why else told]
+    return [f"{governed} ({why})" if why else governed]
 
 
 def _answered(figures: Figures) -> bool:

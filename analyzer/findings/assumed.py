@@ -21,7 +21,7 @@ OTHERWISE = "nat"
 
 
 def with_other_way(evidence: Evidence, measured: Sequence[Measured]) -> Forwarding | None:
-    """How directors forward and, where that is assumed, the result in nat.
+    """The forwarding method and, where it is assumed, the result in nat.
 
     ``otherwise`` stays None where the capture has no replies: nat would have seen some.
     """
@@ -30,11 +30,11 @@ def with_other_way(evidence: Evidence, measured: Sequence[Measured]) -> Forwardi
     if known is None or known.basis != "assumed" or not predicted:
         return known
     first = predicted[0]
-    prediction, doubt = predicted_under(
+    prediction, caveat = predicted_under(
         first, evidence, [Assumption(name="forwarding", value=OTHERWISE)]
     )
     row = governing(predicted_lifetimes(prediction.entries, first.director))
-    if doubt or row is None:
+    if caveat or row is None:
         return known
     other = OtherWay(
         method=OTHERWISE,

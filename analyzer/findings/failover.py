@@ -1,4 +1,4 @@
-"""Findings of a fail-over: what the wire shows of it, and what to set so that it hurts less."""
+"""Findings of a fail-over: what the packets show, and which settings shorten it."""
 
 from __future__ import annotations
 
@@ -13,66 +13,75 @@ if TYPE_CHECKING:
     from analyzer.findings.figures import Figures
 
 DIFFERS_S = 0.1
-"""Between predicted and seen, beyond what the instant of the fault leaves open."""
+"""Seconds between the predicted and the measured outage, beyond the fault's uncertainty."""
 
 TWICE_S = 1.0
-"""Two masters for so long are no take-over that is just going on."""
+"""Seconds with two masters that are more than a take-over in progress."""
 
 EXPECTED_CHANGES = 2
-"""There and back."""
+"""Changes of mastership in a fail-over and its fail-back."""
 
 LONG_S = 3.0
 
 
-def sentence(told: Failover) -> str:
+def sentence(failover: Failover) -> str:
     """The verdict: who followed whom, how long clients were out, and what that cost."""
-    if not told.valid:
-        return f"This fail-over run is invalid: {told.why_invalid}."
-    parts = [_out(told), *_requests(told), *_held(told), *_back(told)]
-    return f"{_who(told)}: {'; '.join(parts)}."
+    if not failover.valid:
+        return f"This fail-over run is invalid: {failover.why_invalid}."
+    parts = [
+        _outage(failover),
+        *_requests(failover),
+        *_in_flight_text(failover),
+        *_failback_text(failover),
+    ]
+    return f"{_took_over(failover)}: {'; '.join(parts)}."
 
 
-def _who(told: Failover) -> str:
-    cause = f" after {_cause(told.fault)}" if told.fault else ""
-    if told.new_master is None:
-        return f"No director was seen to take over from {told.old_master or 'the master'}{cause}"
-    return f"{told.new_master} took over from {told.old_master}{cause}"
+def _took_over(failover: Failover) -> str:
+    cause = f" after {_cause(failover.fault)}" if failover.fault else ""
+    if failover.new_master is None:
+        return (
+            f"No director was seen to take over from {failover.old_master or 'the master'}{cause}"
+        )
+    return f"{failover.new_master} took over from {failover.old_master}{cause}"
 
 
 def _cause(fault: str) -> str:
-    """``link-down of bal01``, where it is a lab's; a command as it is."""
+    """A lab's fault as ``link-down of bal01``; a command unchanged."""
     host, colon, kind = fault.partition(": ")
     return f"{kind} of {host}" if colon and " " not in fault.replace(": ", "") else fault
 
 
-def _out(told: Failover) -> str:
+def _outage(failover: Failover) -> str:
     predicted = (
         ""
-        if told.predicted_outage_s is None
-        else f" (predicted {told.predicted_outage_s:.2f} ± "
-        f"{(told.prediction_uncertainty_s or 0) + (told.resolution_s or 0):.2f} s)"
+        if failover.predicted_outage_s is None
+        else f" (predicted {failover.predicted_outage_s:.2f} ± "
+        f"{(failover.prediction_uncertainty_s or 0) + (failover.resolution_s or 0):.2f} s)"
     )
-    if told.outage_s is None:
+    if failover.outage_s is None:
         return f"the outage was not measured{predicted}"
-    if not told.outage_over:
-        return f"clients were cut off for {told.outage_s:.2f} s, to the end of the run{predicted}"
-    return f"clients were cut off for {told.outage_s:.2f} s{predicted}"
+    if not failover.outage_over:
+        return (
+            f"clients were cut off for {failover.outage_s:.2f} s, to the end of the run{predicted}"
+        )
+    return f"clients were cut off for {failover.outage_s:.2f} s{predicted}"
 
 
-def _requests(told: Failover) -> list[str]:
-    return [f"of {told.sent} requests {told.late} were late and {told.failed} failed"]
+def _requests(failover: Failover) -> list[str]:
+    return [f"of {failover.sent} requests {failover.late} were late and {failover.failed} failed"]
 
 
-def _held(told: Failover) -> list[str]:
-    kinds = told.in_flight.values()
+def _in_flight_text(failover: Failover) -> list[str]:
+    kinds = failover.in_flight.values()
     whole = sum(kind.survived + kind.reset + kind.other for kind in kinds)
     if not whole:
         return []
     return [f"{sum(kind.survived for kind in kinds)} of {whole} connections in flight survived"]
 
 
-def _back(told: Failover) -> list[str]:
-    back = told.failback
+def _failback_text(failover: Failover) -> list[str]:
+    back = failover.failback
     if back is None or back.gap_s is None:
         return []
     lost = f", {back.late} late and {back.failed} failed" if back.late or back.failed else ""
@@ -81,27 +90,27 @@ def _back(told: Failover) -> list[str]:
 
 def failover_invalid(figures: Figures) -> Finding | None:
     """The run proves nothing."""
-    told = figures.failover
-    if told is None or told.valid:
+    failover = figures.failover
+    if failover is None or failover.valid:
         return None
     return Finding(
         id="failover-invalid",
         severity="problem",
         title="This fail-over run is invalid",
-        evidence=f"{told.why_invalid}.",
+        evidence=f"{failover.why_invalid}.",
         advice="One director must hold the VIP, the others must be BACKUP, and all need the same "
         "services: correct this and run again. No figure of this run may be used.",
     )
 
 
 def failover_differs(figures: Figures) -> Finding | None:
-    """Clients were out for longer or shorter than the wire explains."""
-    told = _valid(figures)
-    if told is None or told.outage_s is None or told.predicted_outage_s is None:
+    """The clients' outage was longer or shorter than the packets explain."""
+    failover = _valid(figures)
+    if failover is None or failover.outage_s is None or failover.predicted_outage_s is None:
         return None
-    apart_s = told.outage_s - told.predicted_outage_s
-    known_s = (told.prediction_uncertainty_s or 0) + (told.resolution_s or 0)
-    allowed_s = DIFFERS_S + known_s + told.client_late_s
+    apart_s = failover.outage_s - failover.predicted_outage_s
+    known_s = (failover.prediction_uncertainty_s or 0) + (failover.resolution_s or 0)
+    allowed_s = DIFFERS_S + known_s + failover.client_late_s
     if abs(apart_s) <= allowed_s:
         return None
     return Finding(
@@ -109,30 +118,31 @@ def failover_differs(figures: Figures) -> Finding | None:
         severity="warning",
         title=f"The outage was {abs(apart_s):.2f} s {'longer' if apart_s > 0 else 'shorter'} than "
         "the VRRP advertisements explain",
-        evidence=f"Clients measured {told.outage_s:.2f} s, predicted {told.predicted_outage_s:.2f} "
-        f"± {told.prediction_uncertainty_s or 0:.2f} s. {_parts(told)}",
+        evidence=f"Clients measured {failover.outage_s:.2f} s, predicted "
+        f"{failover.predicted_outage_s:.2f} "
+        f"± {failover.prediction_uncertainty_s or 0:.2f} s. {_parts(failover)}",
         advice="Compare the parts: a backup may have acted slowly, gratuitous ARP may have come "
         "late or been ignored, or the old master may have gone on for a while.",
     )
 
 
-def _parts(told: Failover) -> str:
-    if told.parts_s is None:
+def _parts(failover: Failover) -> str:
+    if failover.parts_s is None:
         return "The capture does not show its parts."
     named = {
-        "detection": told.parts_s.detection,
-        "take-over": told.parts_s.takeover,
-        "gratuitous ARP": told.parts_s.gratuitous_arp,
-        "first success": told.parts_s.first_success,
+        "detection": failover.parts_s.detection,
+        "take-over": failover.parts_s.takeover,
+        "gratuitous ARP": failover.parts_s.gratuitous_arp,
+        "first success": failover.parts_s.first_success,
     }
     return ", ".join(f"{name} {s:.3f} s" for name, s in named.items() if s is not None) + "."
 
 
 def black_hole(figures: Figures) -> Finding | None:
-    """The VIP moved, and nobody said so."""
-    told = _valid(figures)
-    hole = told.black_hole if told else None
-    if told is None or hole is None:
+    """A director became master again and sent no gratuitous ARP."""
+    failover = _valid(figures)
+    hole = failover.black_hole if failover else None
+    if failover is None or hole is None:
         return None
     lasted = "to the end of the run" if hole.lasted_s is None else f"for {hole.lasted_s:.2f} s"
     is_long = hole.lasted_s is None or hole.lasted_s > LONG_S
@@ -151,15 +161,15 @@ def black_hole(figures: Figures) -> Finding | None:
 
 
 def two_masters(figures: Figures) -> Finding | None:
-    """Two directors advertised at a time."""
-    told = _valid(figures)
-    if told is None or told.two_masters_s < TWICE_S:
+    """Two directors advertised at the same time."""
+    failover = _valid(figures)
+    if failover is None or failover.two_masters_s < TWICE_S:
         return None
-    names = " and ".join(dict.fromkeys(reign.director for reign in told.reigns))
+    names = " and ".join(dict.fromkeys(interval.director for interval in failover.reigns))
     return Finding(
         id="two-masters",
         severity="problem",
-        title=f"Two masters at once for {told.two_masters_s:.1f} s",
+        title=f"Two masters at once for {failover.two_masters_s:.1f} s",
         evidence=f"{names} advertised the same virtual router at the same time.",
         advice="They do not receive each other's advertisements: check for filtered multicast "
         "(224.0.0.18, protocol 112), a split switch, different authentication, or one "
@@ -168,16 +178,17 @@ def two_masters(figures: Figures) -> Finding | None:
 
 
 def flapping(figures: Figures) -> Finding | None:
-    """Mastership moved more often than there and back."""
-    told = _valid(figures)
-    if told is None or told.master_changes <= EXPECTED_CHANGES:
+    """Mastership moved more often than in one fail-over and fail-back."""
+    failover = _valid(figures)
+    if failover is None or failover.master_changes <= EXPECTED_CHANGES:
         return None
     return Finding(
         id="flapping",
         severity="warning",
-        title=f"Mastership moved {told.master_changes} times",
+        title=f"Mastership moved {failover.master_changes} times",
         evidence="; ".join(
-            f"{reign.director} {reign.from_s:.1f} to {reign.to_s:.1f} s" for reign in told.reigns
+            f"{interval.director} {interval.from_s:.1f} to {interval.to_s:.1f} s"
+            for interval in failover.reigns
         )
         + ".",
         advice="nopreempt or preempt_delay keeps the VIP where it is; three lost advertisements in "
@@ -186,18 +197,18 @@ def flapping(figures: Figures) -> Finding | None:
 
 
 def keepalived_alone(figures: Figures) -> Finding | None:
-    """The keepalived died, its director did not."""
-    told = _valid(figures)
-    if told is None or told.how != "keepalived-alone":
+    """Keepalived stopped while its director went on forwarding."""
+    failover = _valid(figures)
+    if failover is None or failover.how != "keepalived-alone":
         return None
     return Finding(
         id="keepalived-alone",
         severity="warning",
-        title=f"keepalived stopped on {told.old_master}, which went on forwarding: two directors "
-        "hold the VIP",
-        evidence=f"Its advertisements stopped, but connects succeeded until {told.new_master} took "
-        f"over {told.master_down_interval_s or 0:.2f} s after the last one. The VIP stayed on both "
-        "directors.",
+        title=f"keepalived stopped on {failover.old_master}, which went on forwarding: "
+        "two directors hold the VIP",
+        evidence=f"Its advertisements stopped, but connects succeeded until "
+        f"{failover.new_master} took over {failover.master_down_interval_s or 0:.2f} s "
+        "after the last one. The VIP stayed on both directors.",
         advice="New connections are not affected; those in flight are reset when ARP moves, and a "
         "client that sends an ARP request later may reach either director. Have keepalived "
         "restarted at once (systemd Restart=always), or the VIP removed when it stops.",
@@ -205,17 +216,17 @@ def keepalived_alone(figures: Figures) -> Finding | None:
 
 
 def clean_stop(figures: Figures) -> Finding | None:
-    """The master said goodbye."""
-    told = _valid(figures)
-    if told is None or told.how != "clean-stop" or told.skew_s is None:
+    """The master stopped cleanly, with priority 0."""
+    failover = _valid(figures)
+    if failover is None or failover.how != "clean-stop" or failover.skew_s is None:
         return None
     return Finding(
         id="clean-stop",
         severity="info",
-        title=f"{told.old_master} stopped cleanly, with priority 0: the backup waited only "
-        f"{told.skew_s:.2f} s",
+        title=f"{failover.old_master} stopped cleanly, with priority 0: the backup waited only "
+        f"{failover.skew_s:.2f} s",
         evidence=f"After priority 0 a backup waits for its skew time, not for its whole master "
-        f"down interval of {told.master_down_interval_s or 0:.2f} s.",
+        f"down interval of {failover.master_down_interval_s or 0:.2f} s.",
         advice="Stop keepalived before a reboot or an upgrade. A higher priority of the backup "
         "shortens the skew time: (256 - priority) / 256 of an advertisement interval.",
     )
@@ -223,14 +234,15 @@ def clean_stop(figures: Figures) -> Finding | None:
 
 def preemption(figures: Figures) -> Finding | None:
     """The old master took the VIP back, and that reset connections."""
-    told = _valid(figures)
-    back = told.failback if told else None
-    if told is None or back is None or back.master_again_s is None or not back.reset:
+    failover = _valid(figures)
+    back = failover.failback if failover else None
+    if failover is None or back is None or back.master_again_s is None or not back.reset:
         return None
     return Finding(
         id="preemption",
         severity="warning",
-        title=f"{told.old_master} took the VIP back: {back.reset} connections in flight were reset",
+        title=f"{failover.old_master} took the VIP back: "
+        f"{back.reset} connections in flight were reset",
         evidence=f"It was master again {back.master_again_s:.2f} s after the fault was undone. New "
         f"connections waited {back.gap_s or 0:.2f} s at most; in flight: {_fates(back.in_flight)}.",
         advice="Preemption costs connections and gains nothing: set nopreempt, with state BACKUP "
@@ -240,21 +252,21 @@ def preemption(figures: Figures) -> Finding | None:
 
 
 def connections_reset(figures: Figures) -> Finding | None:
-    """The new master did not know the old one's connections."""
-    told = _valid(figures)
-    reset = sum(kind.reset for kind in told.in_flight.values()) if told else 0
-    if told is None or not reset:
+    """The new master had no entries for the connections of the old master."""
+    failover = _valid(figures)
+    reset = sum(kind.reset for kind in failover.in_flight.values()) if failover else 0
+    if failover is None or not reset:
         return None
     known = (
         ""
-        if told.would_survive is None
-        else f" {told.new_master} had copies of {told.would_survive} of its open entries."
+        if failover.would_survive is None
+        else f" {failover.new_master} had copies of {failover.would_survive} of its open entries."
     )
     return Finding(
         id="connections-reset",
         severity="warning",
         title=f"{reset} connections in flight were reset by the fail-over",
-        evidence=f"In flight: {_fates(told.in_flight)}.{known}",
+        evidence=f"In flight: {_fates(failover.in_flight)}.{known}",
         advice="A director without an entry answers a packet in mid-connection with RST. Run the "
         "IPVS sync daemon on both (lvs_sync_daemon; sync_threshold sets from which packet on an "
         "entry is copied), or schedule with mh, mh-port and net.ipv4.vs.sloppy_tcp=1 on both.",
@@ -262,17 +274,17 @@ def connections_reset(figures: Figures) -> Finding | None:
 
 
 def syn_retries(figures: Figures) -> Finding | None:
-    """What closed-loop clients would have taken for the outage."""
-    told = _valid(figures)
-    if told is None or not told.syn_retries or told.outage_s is None:
+    """SYNs were retransmitted: the delays that single clients measure as the outage."""
+    failover = _valid(figures)
+    if failover is None or not failover.syn_retries or failover.outage_s is None:
         return None
-    by_second = ", ".join(f"{n} after {second} s" for second, n in told.syn_retries.items())
+    by_second = ", ".join(f"{n} after {second} s" for second, n in failover.syn_retries.items())
     return Finding(
         id="syn-retries",
         severity="info",
         title="Late connects waited for a retransmitted SYN, not for the outage",
         evidence=f"Connected by a retransmission: {by_second}. The outage was "
-        f"{told.outage_s:.2f} s.",
+        f"{failover.outage_s:.2f} s.",
         advice="A client retransmits its SYN after 1, 2, 3 and 4 s (Linux 6.5 and later) or after "
         "1, 3 and 7 s; so a single curl shows one of these numbers, never the outage. A shorter "
         "client timeout turns late requests into failed ones.",
@@ -288,5 +300,5 @@ def _fates(kinds: Mapping[str, InFlight]) -> str:
 
 
 def _valid(figures: Figures) -> Failover | None:
-    told = figures.failover
-    return told if told is not None and told.valid else None
+    failover = figures.failover
+    return failover if failover is not None and failover.valid else None

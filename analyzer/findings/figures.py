@@ -75,7 +75,7 @@ class Figures:
     counted: Sequence[CountedService] = ()
 
     def ends(self, flows: Iterable[int]) -> str:
-        """Some of the connections of these flows, by client and VIP, as evidence."""
+        """Examples of the connections of these flows, by client and VIP."""
         numbers = list(dict.fromkeys(int(flow) for flow in flows))
         if self.evidence is None or self.evidence.segments is None or not numbers:
             return ""
@@ -106,7 +106,7 @@ def seconds(value: float | None) -> str:
     return "not known" if value is None else f"{value:g} s"
 
 
-def lived(row: Lifetime) -> str:
+def lifetime_sentence(row: Lifetime) -> str:
     """A group's lifetime in words."""
     life = row.lifetime_s
     if life is None:

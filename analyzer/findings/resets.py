@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from analyzer.findings.figures import lived
+from analyzer.findings.figures import lifetime_sentence
 from analyzer.results import Finding
 from analyzer.traces.expired.sooner import LEAST_PAUSE_S
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from analyzer.findings.figures import Figures
 
 _MOST_SERVERS = 5
-_WHO = {
+_SENDERS = {
     "client": "the client",
     "server": "a real server",
     "director": "the director itself",
@@ -39,7 +39,7 @@ def refused(figures: Figures) -> Finding | None:
         id="refused",
         severity="problem",
         title=f"{_were(len(rows))} refused by {_kind(rows)}",
-        evidence=f"Of {_total(figures)} connections {_told(rows)}; such as "
+        evidence=f"Of {_total(figures)} connections {_by_sender_and_stage(rows)}; such as "
         f"{figures.ends(rows['flow'])} ({figures.when(rows['at_ns'])}). "
         + _what_entries_do(figures),
         advice=_refused_advice(rows),
@@ -83,7 +83,7 @@ def _by_whom(rows: pd.DataFrame) -> str:
     return _kind(rows)
 
 
-def _told(rows: pd.DataFrame) -> str:
+def _by_sender_and_stage(rows: pd.DataFrame) -> str:
     """Numbers of resets by sender, server and stage, the largest first."""
     named = rows.assign(server=rows["server"].fillna(""))
     counts = Counter(zip(named["by"], named["server"], named["stage"], strict=True))
@@ -97,7 +97,7 @@ def _group(by: str, server: str, stage: str, n: int) -> str:
     if server and by == "server":
         return f"{n} by the real server {server}, {_STAGES[stage]}"
     of = f" (real server {server})" if server else ""
-    return f"{n} by {_WHO[by]}{of}, {_STAGES[stage]}"
+    return f"{n} by {_SENDERS[by]}{of}, {_STAGES[stage]}"
 
 
 def _what_entries_do(figures: Figures) -> str:
@@ -130,7 +130,7 @@ def _refused_advice(rows: pd.DataFrame) -> str:
 
 
 def reset_by_server(figures: Figures) -> Finding | None:
-    """Connections that were reset, not by the client, after they had been set up."""
+    """Established connections that were reset, not by the client."""
     rows = figures.resets
     rows = rows[(rows["stage"] != "handshake") & (rows["by"] != "client")]
     expired = {case.flow for case in figures.late if case.answer == "reset"}
@@ -142,7 +142,7 @@ def reset_by_server(figures: Figures) -> Finding | None:
         id="reset-by-server",
         severity="warning" if is_open else "info",
         title=f"{_were(len(rows))} reset by {_kind(rows)}",
-        evidence=f"Of {_total(figures)} connections {_told(rows)}; such as "
+        evidence=f"Of {_total(figures)} connections {_by_sender_and_stage(rows)}; such as "
         f"{figures.ends(rows['flow'])} ({figures.when(rows['at_ns'])}).{_pauses(rows)}",
         advice="A real server resets a connection that its application aborts or closes with "
         "unread data, and one that it does not know (after a restart, or sent to the wrong "
@@ -170,14 +170,14 @@ def reset_closes_early(figures: Figures) -> Finding | None:
     flows = _flows_in_close(figures)
     such = figures.ends(flows)
     known = figures.resets[figures.resets["flow"].isin(flows)] if flows else figures.resets
-    who = f" Resets: {_told(known)}." if len(known) else ""
+    senders = f" Resets: {_by_sender_and_stage(known)}." if len(known) else ""
     return Finding(
         id="reset-closes-early",
         severity="info",
         title=f"{n} connections were reset: their entries wait 10 s, not tcpfin",
-        evidence="; ".join(f"{row.director}: {lived(row)}, in CLOSE" for row in rows)
+        evidence="; ".join(f"{row.director}: {lifetime_sentence(row)}, in CLOSE" for row in rows)
         + (f"; such as {such}." if such else ".")
-        + who,
+        + senders,
         advice=_close_advice(set(known["by"])),
     )
 
@@ -185,8 +185,8 @@ def reset_closes_early(figures: Figures) -> Finding | None:
 def _flows_in_close(figures: Figures) -> Sequence[int]:
     return [
         int(flow)
-        for one in figures.measured
-        for flow in one.lives.loc[one.lives["state"] == "CLOSE", "flow"]
+        for result in figures.measured
+        for flow in result.tracked.loc[result.tracked["state"] == "CLOSE", "flow"]
     ]
 
 

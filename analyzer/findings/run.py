@@ -201,11 +201,11 @@ def _is_joined_unconfirmed(figures: Figures) -> bool:
 
 def _assumed(figures: Figures) -> str:
     """The values that were assumed because they could not be read."""
-    names = sorted({name for one in figures.measured for name in one.in_force.assumed})
-    hz = any(one.rules.hz is None for one in figures.measured)
+    names = sorted({name for result in figures.measured for name in result.in_force.assumed})
+    hz = any(result.rules.hz is None for result in figures.measured)
     taken = [f"timeouts that were not read ({', '.join(names)})"] if names else []
     taken += ["HZ, which is not known"] if hz else []
-    return "".join(f"{one}, " for one in taken)
+    return "".join(f"{default}, " for default in taken)
 
 
 def _differing(row: Agreement, foreign: Mapping[str, int]) -> list[str]:

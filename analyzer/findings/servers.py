@@ -18,11 +18,11 @@ def imbalance(figures: Figures) -> Finding | None:
     """New connections were not distributed by weight (chi-square)."""
     if figures.evidence is None:
         return None
-    for one in figures.measured:
-        shared = shares(one, figures.evidence)
+    for result in figures.measured:
+        shared = shares(result, figures.evidence)
         if shared is None or shared.p is None or shared.p >= UNLIKELY:
             continue
-        told = ", ".join(
+        by_server = ", ".join(
             f"{row.real_server} {row.entries} of {row.expected or 0:.0f} expected "
             f"(weight {row.weight or 0:g})"
             for row in shared.servers
@@ -31,7 +31,7 @@ def imbalance(figures: Figures) -> Finding | None:
             id="imbalance",
             severity="warning",
             title="Connections are not distributed by weight",
-            evidence=f"On {shared.director}: {told}; chi-square p = {shared.p:.1g}.",
+            evidence=f"On {shared.director}: {by_server}; chi-square p = {shared.p:.1g}.",
             advice="Check whether a real server was added late, whether persistence is on, or "
             "whether a few clients make most connections.",
         )
@@ -43,24 +43,26 @@ def removed_server_entries(figures: Figures) -> Finding | None:
     evidence = figures.evidence
     if evidence is None:
         return None
-    told = []
-    for one in figures.measured:
-        gone = evidence.by_director[one.director.name].absences
-        for server, from_ns, to_ns in gone[["server", "from_ns", "to_ns"]].itertuples(index=False):
-            alive = one.lives[
-                (one.lives["real_server"] == server)
-                & (one.lives["appeared_ns"] < from_ns)
-                & (one.lives["gone_ns"].fillna(to_ns) > from_ns)
+    stayed = []
+    for result in figures.measured:
+        absences = evidence.by_director[result.director.name].absences
+        for server, from_ns, to_ns in absences[["server", "from_ns", "to_ns"]].itertuples(
+            index=False
+        ):
+            alive = result.tracked[
+                (result.tracked["real_server"] == server)
+                & (result.tracked["appeared_ns"] < from_ns)
+                & (result.tracked["absent_ns"].fillna(to_ns) > from_ns)
             ]
             if len(alive):
-                told.append(f"{server} on {one.director.name}: {len(alive)} entries stayed")
-    if not told:
+                stayed.append(f"{server} on {result.director.name}: {len(alive)} entries stayed")
+    if not stayed:
         return None
     return Finding(
         id="removed-server-entries",
         severity="warning",
         title="A real server was removed while the director still had entries for it",
-        evidence="; ".join(told)
+        evidence="; ".join(stayed)
         + ". The service's counters exclude them, the connection table does not.",
         advice="With expire_nodest_conn=0 packets of these connections are dropped silently: set "
         "weight 0 first and wait, or set net.ipv4.vs.expire_nodest_conn=1 to have clients reset.",
@@ -74,27 +76,29 @@ def weight_zero_still_served(figures: Figures) -> Finding | None:
         return None
     services = evidence.services
     quiet = services[services["weight"] == 0]
-    told = []
+    still_held = []
     for (name, server, port), rows in quiet.groupby(["director", "real_server", "real_port"]):
         quiet_ns = ns(rows["at"])
         label = f"{server}:{port}"
         held = int((rows["active"] + rows["inactive"]).max())
         fresh = 0
-        for one in figures.measured:
-            if one.director.name == name:
-                own = one.lives.loc[one.lives["real_server"] == label, "appeared_ns"]
-                fresh += int((own.isin(quiet_ns) & (own > quiet_ns.min())).sum())
+        for result in figures.measured:
+            if result.director.name == name:
+                appeared_ns = result.tracked.loc[
+                    result.tracked["real_server"] == label, "appeared_ns"
+                ]
+                fresh += int((appeared_ns.isin(quiet_ns) & (appeared_ns > quiet_ns.min())).sum())
         if held:
-            told.append(
+            still_held.append(
                 f"{label} on {name}: up to {held} entries, {fresh} of them created afterwards"
             )
-    if not told:
+    if not still_held:
         return None
     return Finding(
         id="weight-zero-still-served",
         severity="info",
         title="A real server of weight 0 still holds entries",
-        evidence="; ".join(told) + ".",
+        evidence="; ".join(still_held) + ".",
         advice="Weight 0 stops new connections, not existing ones; with persistence it does not "
         "even stop new ones from known clients, unless expire_quiescent_template=1.",
     )
@@ -104,27 +108,28 @@ def synced_copies(figures: Figures) -> Finding | None:
     """A director has entries whose packets passed another: copies by the sync daemon."""
     if len(figures.measured) < 2:
         return None
-    told = []
-    for one in figures.measured:
+    copied = []
+    for result in figures.measured:
         others = [
             set(other.prediction.entries["flow"])
             for other in figures.measured
-            if other is not one and other.prediction is not None
+            if other is not result and other.prediction is not None
         ]
-        if "entry" not in one.lives:
-            continue  # no capture: nobody knows whose packets they are
-        met = one.lives["first_packet_ns"] <= one.lives["appeared_ns"]  # sloppy_tcp makes entries
-        foreign = one.lives[one.lives["entry"].isna() & ~met.fillna(value=False)]
+        if "entry" not in result.tracked:
+            continue  # no capture: which director their packets passed is not known
+        tracked = result.tracked
+        met = tracked["first_packet_ns"] <= tracked["appeared_ns"]  # sloppy_tcp makes entries
+        foreign = tracked[tracked["entry"].isna() & ~met.fillna(value=False)]
         copies = sum(any(flow in flows for flows in others) for flow in foreign["flow"])
         if copies:
-            told.append(f"{copies} on {one.director.name}")
-    if not told:
+            copied.append(f"{copies} on {result.director.name}")
+    if not copied:
         return None
     return Finding(
         id="synced-copies",
         severity="info",
         title="A director holds copies of another's entries",
-        evidence=f"Entries whose packets passed another director: {', '.join(told)}.",
+        evidence=f"Entries whose packets passed another director: {', '.join(copied)}.",
         advice="The IPVS sync daemon made them; on a backup InActConn counts copies, not its own "
         "traffic, and follows the master's timeouts.",
     )

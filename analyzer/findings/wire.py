@@ -84,11 +84,13 @@ def _leak(figures: Figures, flows: Ints) -> Finding:
 
 
 def _half_open_flows(figures: Figures) -> Ints:
-    found = [
-        one.lives.loc[one.lives["state"].isin(_HALF_OPEN_STATES), "flow"].to_numpy(dtype=np.int64)
-        for one in figures.measured
+    flows = [
+        result.tracked.loc[result.tracked["state"].isin(_HALF_OPEN_STATES), "flow"].to_numpy(
+            dtype=np.int64
+        )
+        for result in figures.measured
     ]
-    return np.unique(np.concatenate(found)) if found else np.zeros(0, dtype=np.int64)
+    return np.unique(np.concatenate(flows)) if flows else np.zeros(0, dtype=np.int64)
 
 
 def _past_the_director(segments: Segments, chosen: Bools, macs: frozenset[int]) -> Ints:
@@ -124,7 +126,7 @@ def server_held_open(figures: Figures) -> Finding | None:
 
 
 def _reset_by_the_client(figures: Figures, rows: pd.DataFrame) -> list[int]:
-    """Which of these connections the client ended with a reset, which the director does see."""
+    """Which of these connections the client ended with a reset, as the director sees it."""
     if figures.evidence is None or figures.evidence.segments is None:
         return []
     segments = figures.evidence.segments
@@ -142,7 +144,9 @@ def port_reuse_delay(figures: Figures) -> Finding | None:
         return None
     delayed = rows[(rows["syns"] > 1) & rows["retry_s"].between(*_DELAY_S)]
     again = delayed[_met_an_older_entry(figures, delayed)]
-    dropped = sum(one.prediction.dropped_syns for one in figures.measured if one.prediction)
+    dropped = sum(
+        result.prediction.dropped_syns for result in figures.measured if result.prediction
+    )
     if again.empty and not dropped:
         return None
     n = max(len(again), dropped)
@@ -160,21 +164,21 @@ def port_reuse_delay(figures: Figures) -> Finding | None:
 
 def _met_an_older_entry(figures: Figures, delayed: pd.DataFrame) -> Bools:
     """Which connections began while an earlier entry of their port was there."""
-    found = np.zeros(len(delayed), dtype=bool)
-    for one in figures.measured:
-        if one.prediction is None:
+    met_older = np.zeros(len(delayed), dtype=bool)
+    for result in figures.measured:
+        if result.prediction is None:
             continue
-        entries = one.prediction.entries[["flow", "first_ns", "ends_ns"]]
+        entries = result.prediction.entries[["flow", "first_ns", "ends_ns"]]
         entries = entries.rename(columns={"first_ns": "made_ns"})
         both = delayed.rename_axis("connection").reset_index().merge(entries, on="flow")
         met = (both["made_ns"] < both["first_ns"]) & (both["first_ns"] <= both["ends_ns"])
-        found |= delayed.index.isin(both.loc[met, "connection"])
-    return found
+        met_older |= delayed.index.isin(both.loc[met, "connection"])
+    return met_older
 
 
 def _sysctls(figures: Figures) -> str:
     return "; ".join(
-        f"{one.director.name}: kernel {one.director.kernel or 'not known'}, "
-        f"conn_reuse_mode {one.director.conn_reuse_mode}, conntrack {int(one.director.conntrack)}"
-        for one in figures.measured
+        f"{director.name}: kernel {director.kernel or 'not known'}, "
+        f"conn_reuse_mode {director.conn_reuse_mode}, conntrack {int(director.conntrack)}"
+        for director in (result.director for result in figures.measured)
     )

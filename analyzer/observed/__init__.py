@@ -1,4 +1,4 @@
-"""What the directors were seen to hold.
+"""Connection tables as the polls saw them.
 
-Entries' lifetimes from changes of the table, and the table at any instant. No packet is looked at.
+Entries from the recorded changes, and the table at any instant. No packet is used.
 """

@@ -11,8 +11,8 @@ ABSENCE_COLUMNS = (
     "server",
     "from_ns",
     "to_ns",
-    "gone_since_ns",
-    "gone_by_ns",
+    "removed_since_ns",
+    "removed_by_ns",
     "back_since_ns",
     "back_by_ns",
 )
@@ -33,46 +33,46 @@ def absences(services: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         DataFrame with ``ABSENCE_COLUMNS``: ``from_ns`` the first poll that missed it, or the order
-        to remove it, ``to_ns`` the first that had it again, the far future if none did; it went
-        between ``gone_since_ns`` and ``gone_by_ns``, and came back between ``back_since_ns`` and
-        ``back_by_ns``.
+        to remove it, ``to_ns`` the first that had it again, the far future if none did; it was
+        removed between ``removed_since_ns`` and ``removed_by_ns``, and came back between
+        ``back_since_ns`` and ``back_by_ns``.
     """
     at_ns = ns(services["at"])
     polled_ns = np.unique(at_ns)
     number, names = pd.factorize(servers_of(services), sort=True)
-    found: list[tuple[str, int, int, int, int, int, int]] = []
+    polled: list[tuple[str, int, int, int, int, int, int]] = []
     for each, name in enumerate(names):
         there = np.isin(polled_ns, at_ns[number == each])
         edges = np.flatnonzero(np.diff(np.r_[True, there, True].astype(np.int8)))
         for begin, end in zip(edges[::2], edges[1::2], strict=True):
             if begin == 0:
                 continue  # not there yet: it was added during the run
-            gone_since_ns, gone_by_ns = int(polled_ns[begin - 1]), int(polled_ns[begin])
+            removed_since_ns, removed_by_ns = int(polled_ns[begin - 1]), int(polled_ns[begin])
             back = end < len(polled_ns)
             back_since_ns, back_by_ns = (
                 (int(polled_ns[end - 1]), int(polled_ns[end])) if back else (_NEVER, _NEVER)
             )
-            edges_ns = (gone_since_ns, gone_by_ns, back_since_ns, back_by_ns)
-            found.append((str(name), gone_by_ns, back_by_ns, *edges_ns))
-    told = _told_absences(events)
-    exact = {name for name, *_ in told}
-    kept = [row for row in found if row[0] not in exact] + told
+            edges_ns = (removed_since_ns, removed_by_ns, back_since_ns, back_by_ns)
+            polled.append((str(name), removed_by_ns, back_by_ns, *edges_ns))
+    ordered = _ordered_absences(events)
+    exact = {name for name, *_ in ordered}
+    kept = [row for row in polled if row[0] not in exact] + ordered
     return pd.DataFrame(kept, columns=list(ABSENCE_COLUMNS))
 
 
-def _told_absences(events: pd.DataFrame) -> list[tuple[str, int, int, int, int, int, int]]:
+def _ordered_absences(events: pd.DataFrame) -> list[tuple[str, int, int, int, int, int, int]]:
     rows = events.loc[events["kind"].isin(_SERVER_EVENTS), ["at", "kind", "detail"]]
     open_since: dict[str, int] = {}
-    found = []
+    ordered = []
     for at_ns, kind, server in zip(ns(rows["at"]), rows["kind"], rows["detail"], strict=True):
         if kind == "server-removed":
             open_since[server] = int(at_ns)
         elif server in open_since:
-            found.append(_ordered(server, open_since.pop(server), int(at_ns)))
-    return found + [_ordered(server, since, _NEVER) for server, since in open_since.items()]
+            ordered.append(_by_orders(server, open_since.pop(server), int(at_ns)))
+    return ordered + [_by_orders(server, since, _NEVER) for server, since in open_since.items()]
 
 
-def _ordered(server: str, from_ns: int, to_ns: int) -> tuple[str, int, int, int, int, int, int]:
+def _by_orders(server: str, from_ns: int, to_ns: int) -> tuple[str, int, int, int, int, int, int]:
     """An absence by the orders to remove and to add, each of one known instant."""
     back_by_ns = to_ns if to_ns == _NEVER else to_ns + COMMAND_NS
     around = (from_ns - COMMAND_NS, from_ns + COMMAND_NS, to_ns - COMMAND_NS, back_by_ns)

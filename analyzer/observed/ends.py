@@ -1,4 +1,4 @@
-"""Observed lives that were seen to end: which of them count, and how long they lasted."""
+"""Tracked entries that were seen to end: which of them count, and their lifetimes."""
 
 from __future__ import annotations
 
@@ -15,40 +15,40 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
 
-WIDEST_LOOK_S = 2.0
-"""An entry that went while nobody looked for longer than this, and for longer than usual, says
-little about its lifetime."""
+WIDEST_POLL_GAP_S = 2.0
+"""An entry that ended between polls further apart than this, and than usual, says little about its
+lifetime."""
 
 _TIMES_USUAL = 2.0
 
 
-def protocols(lives: pd.DataFrame) -> pd.Series:
-    """The protocol of each life; the one that its state belongs to where it is not noted."""
-    if "protocol" in lives:
-        return lives["protocol"]
-    is_udp = lives["state"] == State.UDP.name
-    return pd.Series(np.where(is_udp, "UDP", "TCP"), index=lives.index, name="protocol")
+def protocols(tracked: pd.DataFrame) -> pd.Series:
+    """The protocol of each tracked entry; by its state where it is not recorded."""
+    if "protocol" in tracked:
+        return tracked["protocol"]
+    is_udp = tracked["state"] == State.UDP.name
+    return pd.Series(np.where(is_udp, "UDP", "TCP"), index=tracked.index, name="protocol")
 
 
-def seen_to_go(lives: pd.DataFrame) -> pd.DataFrame:
-    """Those that went between two looks which lay no further apart than usual."""
-    gone = lives[lives["gone_ns"].notna() & lives["seen_ns"].notna()]
-    look_s = seconds_since(gone["gone_by_ns"], gone["seen_ns"])
-    if not len(look_s):
-        return gone
-    return gone[look_s <= max(WIDEST_LOOK_S, _TIMES_USUAL * float(np.median(look_s)))]
+def seen_to_end(tracked: pd.DataFrame) -> pd.DataFrame:
+    """The entries that ended between two polls no further apart than usual."""
+    ended = tracked[tracked["absent_ns"].notna() & tracked["seen_ns"].notna()]
+    poll_gap_s = seconds_since(ended["absent_by_ns"], ended["seen_ns"])
+    if not len(poll_gap_s):
+        return ended
+    return ended[poll_gap_s <= max(WIDEST_POLL_GAP_S, _TIMES_USUAL * float(np.median(poll_gap_s)))]
 
 
-def lived_spans_s(gone: pd.DataFrame) -> tuple[Floats, Floats]:
-    """How long each of ``seen_to_go`` lived after its last packet, and how closely that is known.
+def lifetimes_s(ended: pd.DataFrame) -> tuple[Floats, Floats]:
+    """Lifetimes of ``seen_to_end`` after the last packet, and half of what polls leave open.
 
-    From the last packet to the middle of the two looks; or as the entry's own timer bounds it.
+    From the last packet to the middle of the two polls; or as the entry's own timer bounds it.
     """
-    if "lived_s" in gone:
+    if "lifetime_s" in ended:
         return (
-            gone["lived_s"].to_numpy(dtype=np.float64),
-            gone["lived_half_s"].to_numpy(dtype=np.float64),
+            ended["lifetime_s"].to_numpy(dtype=np.float64),
+            ended["lifetime_half_s"].to_numpy(dtype=np.float64),
         )
-    middle_ns = midway_ns(gone["seen_ns"], gone["gone_by_ns"])
-    look_s = seconds_since(gone["gone_by_ns"], gone["seen_ns"])
-    return seconds_since(middle_ns, gone["last_ns"]), look_s / 2
+    middle_ns = midway_ns(ended["seen_ns"], ended["absent_by_ns"])
+    poll_gap_s = seconds_since(ended["absent_by_ns"], ended["seen_ns"])
+    return seconds_since(middle_ns, ended["last_ns"]), poll_gap_s / 2

@@ -1,4 +1,4 @@
-"""What the directors were seen to hold: entries from their changes, and when who was there."""
+"""Entries of a director as its polls saw them, from the recorded changes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
     Bools = npt.NDArray[np.bool_]
 
-LIFE_COLUMNS = {
+TRACKED_COLUMNS = {
     "director": "string",
     "flow": "int64",
     "protocol": "string",
@@ -35,8 +35,8 @@ LIFE_COLUMNS = {
     "seen_ns": "Int64",
     "seen_by_ns": "Int64",
     "left_s": "Int64",
-    "gone_ns": "Int64",
-    "gone_by_ns": "Int64",
+    "absent_ns": "Int64",
+    "absent_by_ns": "Int64",
 }
 _NEVER = np.iinfo(np.int64).max
 
@@ -56,7 +56,7 @@ def numbered(entries: pd.DataFrame, flows: pd.DataFrame | None) -> pd.DataFrame:
     """The entries' changes with the number of the flow that each belongs to.
 
     Args:
-        entries: the recording's table; persistence templates, which have no client port, go.
+        entries: the recording's table; without persistence templates (no client port).
         flows: ``Segments.flows``; None without a capture.
 
     Returns:
@@ -80,8 +80,8 @@ def _alike(columns: Sequence[pd.Series]) -> Ints:
     """A number for each row, the same for rows that are alike, in order of the first of each."""
     codes = np.zeros(len(columns[0]), dtype=np.int64)
     for column in columns:
-        own, distinct = pd.factorize(column, use_na_sentinel=False)
-        codes, _ = pd.factorize(codes * max(len(distinct), 1) + own)
+        numbers, distinct = pd.factorize(column, use_na_sentinel=False)
+        codes, _ = pd.factorize(codes * max(len(distinct), 1) + numbers)
     return codes
 
 
@@ -90,50 +90,50 @@ def servers_of(rows: pd.DataFrame) -> pd.Series:
     return rows["real_server"] + ":" + rows["real_port"].astype("string")
 
 
-def entry_lives(entries: pd.DataFrame, polls: pd.DataFrame) -> pd.DataFrame:
-    """Each entry's life as it was seen; one row from appeared to gone.
+def tracked_entries(entries: pd.DataFrame, polls: pd.DataFrame) -> pd.DataFrame:
+    """Each entry as the polls saw it, a row from its first appearance to its end.
 
     Args:
         entries: ``numbered`` changes.
         polls: the recording's polls.
 
     Returns:
-        DataFrame with ``LIFE_COLUMNS``: ``state`` the last one seen, ``changed_ns`` the poll that
-        first saw it and ``expires_s`` what it then had left; ``before_ns`` the last poll before,
-        which would have shown it (<NA> if none); ``seen_ns`` the last poll that had the entry,
-        ``left_s`` what it then had left, and ``gone_ns`` the first that did not have it, all <NA>
-        while it lives. ``changed_by_ns``, ``seen_by_ns`` and ``gone_by_ns``: when these polls had
-        their answers; a poll tells its instant first and reads the table then, so the entry may
-        have gone up to the answer.
+        DataFrame with ``TRACKED_COLUMNS``: ``state`` the last one seen, ``changed_ns`` the poll
+        that first saw it and ``expires_s`` what it then had left; ``before_ns`` the last poll
+        before, which would have shown it (<NA> if none); ``seen_ns`` the last poll that had the
+        entry, ``left_s`` what it then had left, and ``absent_ns`` the first that did not have it,
+        all <NA> while it is there. ``changed_by_ns``, ``seen_by_ns`` and ``absent_by_ns``: when
+        these polls were answered; a poll's instant is taken before the table is read, so the entry
+        may have expired as late as the answer.
     """
     if entries.empty:
-        return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in LIFE_COLUMNS.items()})
+        return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in TRACKED_COLUMNS.items()})
     change, at_ns = entries["change"], entries["at_ns"].to_numpy(dtype=np.int64)
-    life = (change == "appeared").to_numpy(dtype=bool).cumsum()
+    number = (change == "appeared").to_numpy(dtype=bool).cumsum()
     is_gone = (change == "gone").to_numpy(dtype=bool)
-    held, gone = np.flatnonzero(~is_gone), np.flatnonzero(is_gone)
-    first = held[np.diff(life[held], prepend=-1) != 0]
-    last = held[np.diff(life[held], append=-1) != 0]
-    gone = gone[np.diff(life[gone], prepend=-1) != 0]
-    end = np.searchsorted(life[gone], life[first])
-    went = np.isin(life[first], life[gone])
-    gone = gone[end[went]]
-    left_s, gone_ns = (np.zeros(len(first), dtype=np.int64) for _ in range(2))
-    left_s[went] = entries["expires_s"].iloc[gone].to_numpy(dtype=np.int64)
-    gone_ns[went] = at_ns[gone]
-    lives = entries[["director", "flow", "protocol"]].iloc[first].reset_index(drop=True)
-    looks = {str(name): looks_of(polls, str(name)) for name in lives["director"].unique()}
-    found: pd.DataFrame = lives.assign(
+    held, absent_rows = np.flatnonzero(~is_gone), np.flatnonzero(is_gone)
+    first = held[np.diff(number[held], prepend=-1) != 0]
+    last = held[np.diff(number[held], append=-1) != 0]
+    absent_rows = absent_rows[np.diff(number[absent_rows], prepend=-1) != 0]
+    end = np.searchsorted(number[absent_rows], number[first])
+    ended = np.isin(number[first], number[absent_rows])
+    absent_rows = absent_rows[end[ended]]
+    left_s, absent_ns = (np.zeros(len(first), dtype=np.int64) for _ in range(2))
+    left_s[ended] = entries["expires_s"].iloc[absent_rows].to_numpy(dtype=np.int64)
+    absent_ns[ended] = at_ns[absent_rows]
+    tracked = entries[["director", "flow", "protocol"]].iloc[first].reset_index(drop=True)
+    looks = {str(name): looks_of(polls, str(name)) for name in tracked["director"].unique()}
+    described: pd.DataFrame = tracked.assign(
         real_server=entries["server"].iloc[first].array,
         state=entries["state"].iloc[last].array,
         appeared_ns=at_ns[first],
         changed_ns=at_ns[last],
         expires_s=entries["expires_s"].iloc[last].array,
-        left_s=_known(left_s, went),
-        gone_ns=_known(gone_ns, went),
-        **_about(lives["director"], at_ns[last], gone_ns, went, looks),
+        left_s=_known(left_s, ended),
+        absent_ns=_known(absent_ns, ended),
+        **_about(tracked["director"], at_ns[last], absent_ns, ended, looks),
     )
-    return found[list(LIFE_COLUMNS)].astype(LIFE_COLUMNS)
+    return described[list(TRACKED_COLUMNS)].astype(TRACKED_COLUMNS)
 
 
 def _known(values: Ints, known: Bools) -> pd.arrays.IntegerArray:
@@ -142,33 +142,33 @@ def _known(values: Ints, known: Bools) -> pd.arrays.IntegerArray:
 
 
 def _about(
-    director: pd.Series, changed_ns: Ints, gone_ns: Ints, went: Bools, looks: Mapping[str, Looks]
+    director: pd.Series, changed_ns: Ints, absent_ns: Ints, ended: Bools, looks: Mapping[str, Looks]
 ) -> dict[str, Any]:
-    """The polls about each life's last change and its end, and when each was answered.
+    """The polls about each entry's last change and its end, and when each was answered.
 
     A poll that is not among ``looks``, or has no time of asking, was answered at its own instant.
     """
-    before_ns, seen_ns, seen_by_ns = (np.zeros(len(went), dtype=np.int64) for _ in range(3))
-    has_before, is_seen = (np.zeros(len(went), dtype=bool) for _ in range(2))
-    changed_by_ns, gone_by_ns = changed_ns.copy(), gone_ns.copy()
-    for name, own in looks.items():
+    before_ns, seen_ns, seen_by_ns = (np.zeros(len(ended), dtype=np.int64) for _ in range(3))
+    has_before, is_seen = (np.zeros(len(ended), dtype=bool) for _ in range(2))
+    changed_by_ns, absent_by_ns = changed_ns.copy(), absent_ns.copy()
+    for name, polled in looks.items():
         rows = np.flatnonzero(director == name)
-        changed_by_ns[rows] = own.answered(changed_ns[rows])
-        here = own.before(changed_ns[rows])
+        changed_by_ns[rows] = polled.answered(changed_ns[rows])
+        here = polled.before(changed_ns[rows])
         has_before[rows] = here >= 0
-        before_ns[rows[here >= 0]] = own.at_ns[here[here >= 0]]
-        rows = rows[went[rows]]
-        gone_by_ns[rows] = own.answered(gone_ns[rows])
-        last = np.searchsorted(own.at_ns, gone_ns[rows]) - 1
+        before_ns[rows[here >= 0]] = polled.at_ns[here[here >= 0]]
+        rows = rows[ended[rows]]
+        absent_by_ns[rows] = polled.answered(absent_ns[rows])
+        last = np.searchsorted(polled.at_ns, absent_ns[rows]) - 1
         rows, last = rows[last >= 0], last[last >= 0]
         is_seen[rows] = True
-        seen_ns[rows], seen_by_ns[rows] = own.at_ns[last], own.by_ns[last]
+        seen_ns[rows], seen_by_ns[rows] = polled.at_ns[last], polled.by_ns[last]
     return {
         "before_ns": _known(before_ns, has_before),
         "changed_by_ns": changed_by_ns,
         "seen_ns": _known(seen_ns, is_seen),
         "seen_by_ns": _known(seen_by_ns, is_seen),
-        "gone_by_ns": _known(gone_by_ns, went),
+        "absent_by_ns": _known(absent_by_ns, ended),
     }
 
 
@@ -185,7 +185,7 @@ def looks_of(polls: pd.DataFrame, director: str) -> Looks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampled:
-    """The states of a director's entries at its polls of entries, each told once while it lasts.
+    """The states of a director's entries at its polls of entries, each given once while it lasts.
 
     Attributes:
         polled_ns: when its entries were polled, ascending.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.observed.absences import absences
-from analyzer.observed.entries import entry_lives, looks_of, ns
+from analyzer.observed.entries import looks_of, ns, tracked_entries
 from analyzer.recording.clock import DirectorClock, clock_from_polls
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class DirectorRecord:
         counted: its polls of counters that are read one by one, or of rates.
         changes: of its entries as recorded, persistence templates included.
         looks: its polls of entries.
-        lives: ``entry_lives`` of it.
+        tracked: ``tracked_entries`` of it.
         absences: of its real servers.
         clock: by its polls.
     """
@@ -39,7 +39,7 @@ class DirectorRecord:
     polls: pd.DataFrame
     events: pd.DataFrame
     looks: Looks
-    lives: pd.DataFrame
+    tracked: pd.DataFrame
     absences: pd.DataFrame
     clock: DirectorClock
 
@@ -86,7 +86,7 @@ def record_of(
         polls=polls,
         events=events,
         looks=looks_of(polls, director.name),
-        lives=entry_lives(entries, polls),
+        tracked=tracked_entries(entries, polls),
         absences=absences(services, events),
         clock=director_clock(director, polls, zero_ns),
     )

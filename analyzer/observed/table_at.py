@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 KEY = ["director", "protocol", "client_ip", "client_port", "vip", "port"]
-"""What makes two rows of ``entries/`` tell of the same entry."""
+"""The columns by which two rows of ``entries/`` describe the same entry."""
 
 
 def entries_at(changes: pd.DataFrame, polls: pd.DataFrame, at_ns: int) -> pd.DataFrame:
-    """What the directors held at an instant, as far as their polls tell.
+    """The connection tables at an instant, as far as the polls show.
 
     An entry that one torn read missed is there all the same if a later read found it again.
 

@@ -59,7 +59,7 @@ def outages(
     clock: DirectorClock,
     passed: Bools,
     answered: Answers,
-    lives: pd.DataFrame,
+    tracked: pd.DataFrame,
 ) -> tuple[Outage, ...]:
     """When a director did not take what was sent to it.
 
@@ -69,7 +69,7 @@ def outages(
         clock: of that director.
         passed: which of the segments were sent to it, or by it.
         answered: what became of each of these.
-        lives: what was seen of its entries.
+        tracked: what was seen of its entries.
     """
     segments = evidence.segments
     if segments is None:
@@ -81,7 +81,7 @@ def outages(
     silent_ns = np.sort(mine.at_ns[answered.unanswered])
     begun = segments.only(~passed & segments.to_vip & (segments.flag == Flag.SYN))
     elsewhere = np.unique(begun.flow[~np.isin(begun.source_mac, mine.destination_mac)])
-    own = lives[~lives["flow"].isin(elsewhere)]  # not the sync daemon's copies of another's
+    own = tracked[~tracked["flow"].isin(elsewhere)]  # not the sync daemon's copies of another's
     found = [_by_order(order, taken_ns, signs_ns, silent_ns) for order in ordered]
     for gap in gaps:
         found += _by_packets(gap, mine, answered, own, taken_ns)
@@ -125,7 +125,7 @@ def _by_packets(
     gap: Candidate,
     mine: Segments,
     answered: Answers,
-    lives: pd.DataFrame,
+    tracked: pd.DataFrame,
     taken_ns: Ints,
 ) -> list[Outage]:
     """The times of a gap in the polls in which nobody answered what was sent to the director."""
@@ -143,7 +143,7 @@ def _by_packets(
         to_ns = min(first_from(taken_ns, first_ns, _NEVER), until_ns)
         is_boot = gap.kernel_lost and before_ns < gap.began[1] and to_ns >= gap.began[1]
         enough = is_boot or is_alone or len(rows) >= LEAST_UNANSWERED
-        if enough and not _has_entries(mine, rows, lives, first_ns):
+        if enough and not _has_entries(mine, rows, tracked, first_ns):
             span = ((before_ns, first_ns), (int(mine.at_ns[rows[-1]]), to_ns))
             silence = Outage(from_ns=first_ns - 1, to_ns=to_ns, unsure=span, kernel_lost=is_boot)
             found.append(silence)
@@ -153,10 +153,10 @@ def _by_packets(
     return found
 
 
-def _has_entries(mine: Segments, rows: Ints, lives: pd.DataFrame, first_ns: int) -> bool:
+def _has_entries(mine: Segments, rows: Ints, tracked: pd.DataFrame, first_ns: int) -> bool:
     """Whether some of these flows, which sent nothing else, were seen to have entries after all."""
     flows = np.unique(mine.flow[rows])
     others = np.isin(mine.flow, flows) & (mine.flag == Flag.SYN) & mine.to_vip
     others[rows] = False
     flows = np.setdiff1d(flows, mine.flow[others])
-    return bool((lives["flow"].isin(flows) & (lives["appeared_ns"] >= first_ns)).any())
+    return bool((tracked["flow"].isin(flows) & (tracked["appeared_ns"] >= first_ns)).any())

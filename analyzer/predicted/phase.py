@@ -40,13 +40,13 @@ class Sightings:
         last_s: the last packet.
         timeout_s: what the entry waited, in seconds.
         seen_s: the last look that had it.
-        gone_s: the first look that did not.
+        absent_s: the first look that did not.
     """
 
     last_s: Floats
     timeout_s: Floats
     seen_s: Floats
-    gone_s: Floats
+    absent_s: Floats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +81,7 @@ def refine_phase(sightings: Sightings, hz: int, phase_s: float, uncertainty_s: f
 def _explained(sightings: Sightings, hz: int, phase_s: float) -> int:
     fires_s = expiry_uptime_s(sightings.last_s, sightings.timeout_s, hz=hz, phase_s=phase_s)
     after = fires_s > sightings.seen_s - _LOOK_SLACK_S
-    return int((after & (fires_s <= sightings.gone_s + _LOOK_SLACK_S)).sum())
+    return int((after & (fires_s <= sightings.absent_s + _LOOK_SLACK_S)).sum())
 
 
 def infer_phase(sightings: Sightings, hz: int | None, slack_s: float) -> InferredPhase | None:
@@ -134,7 +134,7 @@ def _thinned(sightings: Sightings) -> Sightings:
         last_s=sightings.last_s[every],
         timeout_s=sightings.timeout_s[every],
         seen_s=sightings.seen_s[every],
-        gone_s=sightings.gone_s[every],
+        absent_s=sightings.absent_s[every],
     )
 
 
@@ -147,7 +147,7 @@ def _fit(sightings: Sightings, hz: int, slack_s: float) -> tuple[float, Inferred
     granule_s = granule_jiffies(np.rint(sightings.timeout_s * hz)) / hz
     nominal_s = sightings.last_s + sightings.timeout_s
     low = np.maximum(sightings.seen_s - slack_s, nominal_s - slack_s - 1 / hz)
-    high = np.minimum(sightings.gone_s + slack_s, nominal_s + granule_s + slack_s + 1 / hz)
+    high = np.minimum(sightings.absent_s + slack_s, nominal_s + granule_s + slack_s + 1 / hz)
     possible = high > low
     coarsest_s = float(granule_s.max())
     explained = _votes(low[possible], high[possible], granule_s[possible], cell_s)

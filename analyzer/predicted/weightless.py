@@ -30,7 +30,7 @@ def weightless(
     weights: Mapping[Service, dict[str, Weights]],
     director: Director,
     evidence: Evidence,
-    lives: pd.DataFrame,
+    tracked: pd.DataFrame,
     servers: pd.Series,
     margin_ns: int,
 ) -> dict[str, Bools]:
@@ -41,7 +41,7 @@ def weightless(
         weights: of its real servers.
         director: its facts.
         evidence: the recording.
-        lives: what was seen of its entries.
+        tracked: what was seen of its entries.
         servers: the real server of the entry that each segment finds.
         margin_ns: how well the instants of polls and packets can be compared.
     """
@@ -50,7 +50,7 @@ def weightless(
         found["no_server"] = _no_server(segments, weights)
     reuses = director.conn_reuse_mode != 0 or nodest_in_any_reuse_mode(director.kernel)
     if director.expire_nodest_conn and reuses:
-        found["expire_nodest"] = _expire_nodest(segments, weights, servers, lives, margin_ns)
+        found["expire_nodest"] = _expire_nodest(segments, weights, servers, tracked, margin_ns)
     return found
 
 
@@ -58,7 +58,7 @@ def _expire_nodest(
     segments: Segments,
     weights: Mapping[Service, dict[str, Weights]],
     servers: pd.Series,
-    lives: pd.DataFrame,
+    tracked: pd.DataFrame,
     margin_ns: int,
 ) -> Bools:
     """SYNs to an entry whose real server surely has weight 0.
@@ -68,7 +68,7 @@ def _expire_nodest(
     """
     is_syn = (segments.flag == Flag.SYN) & segments.to_vip
     chosen = np.zeros(len(is_syn), dtype=bool)
-    moved = _moved(segments, is_syn, lives, margin_ns)
+    moved = _moved(segments, is_syn, tracked, margin_ns)
     for service, of_service in _rows_by_service(segments, weights):
         for server, weight in service.items():
             theirs = (servers == server).to_numpy(dtype=bool, na_value=False)
@@ -105,19 +105,19 @@ def _rows_by_service(
     return found
 
 
-def _moved(segments: Segments, is_syn: Bools, lives: pd.DataFrame, margin_ns: int) -> Bools:
+def _moved(segments: Segments, is_syn: Bools, tracked: pd.DataFrame, margin_ns: int) -> Bools:
     """SYNs between two polls of which one saw the entry at one real server, the next at another."""
     moved = np.zeros(len(is_syn), dtype=bool)
-    lives = lives.sort_values(["flow", "appeared_ns"])
-    later = lives.groupby("flow")[["real_server", "appeared_ns"]].shift(-1)
-    goes_on = (later["appeared_ns"] == lives["gone_ns"]).fillna(value=False)
-    elsewhere = (later["real_server"] != lives["real_server"]).fillna(value=False)
-    chosen = lives[(goes_on & elsewhere).to_numpy(dtype=bool)]
+    tracked = tracked.sort_values(["flow", "appeared_ns"])
+    later = tracked.groupby("flow")[["real_server", "appeared_ns"]].shift(-1)
+    goes_on = (later["appeared_ns"] == tracked["absent_ns"]).fillna(value=False)
+    elsewhere = (later["real_server"] != tracked["real_server"]).fillna(value=False)
+    chosen = tracked[(goes_on & elsewhere).to_numpy(dtype=bool)]
     spans = pd.DataFrame(
         {
             "flow": chosen["flow"].to_numpy(dtype=np.int64),
             "begin_ns": chosen["seen_ns"].to_numpy(dtype=np.int64, na_value=0) - margin_ns,
-            "end_ns": chosen["gone_by_ns"].to_numpy(dtype=np.int64) + margin_ns,
+            "end_ns": chosen["absent_by_ns"].to_numpy(dtype=np.int64) + margin_ns,
         }
     )
     syns = pd.DataFrame({"row": np.flatnonzero(is_syn)})

@@ -45,7 +45,7 @@ def traces(
     *,
     late: Sequence[LatePacket] = (),
 ) -> tuple[ConnectionTrace, ...]:
-    """The connections worth a look, the oddest kinds first; none without packets.
+    """Traces of the most unusual connections, the oddest kinds first; none without packets.
 
     Args:
         evidence: the recording.
@@ -60,7 +60,7 @@ def traces(
     rows = [row for row, _ in chosen]
     flows = table["flow"].to_numpy(dtype=np.int64)[rows]
     seen = evidence.entries[evidence.entries["flow"].isin(flows)]
-    histories = (_DirectorHistory.of(one, seen, flows) for one in measured)
+    histories = (_DirectorHistory.of(result, seen, flows) for result in measured)
     inputs = _TraceInputs(
         zero_ns=evidence.zero_ns,
         forwarder_macs=evidence.forwarder_macs,
@@ -97,13 +97,13 @@ def _crowd(
 
 def _late_s(table: pd.DataFrame, late: Sequence[LatePacket]) -> Floats:
     """How late each connection's packet was; 0 where none was."""
-    found = np.zeros(len(table))
+    latest_s = np.zeros(len(table))
     flow = np.array([case.flow for case in late], dtype=np.int64)
     at_ns = np.array([case.at_ns for case in late], dtype=np.int64)
     row = connection_of(table, flow, at_ns)
     late_s = np.array([case.late_s[1] for case in late])
-    np.maximum.at(found, row[row >= 0], late_s[row >= 0])
-    return found
+    np.maximum.at(latest_s, row[row >= 0], late_s[row >= 0])
+    return latest_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +124,7 @@ class _DirectorHistory:
     Attributes:
         flow, at_ns, entry, state: ``Prediction.steps``, column by column; shape (steps,).
         entries: ``Prediction.entries``.
-        lives: rows of ``Measured.lives`` by the entry that each belongs to.
+        tracked: rows of ``Measured.tracked`` by the entry that each belongs to.
         changes: what its polls saw of each flow: ``at_ns, state`` of shape (changes,), in order.
     """
 
@@ -134,36 +134,36 @@ class _DirectorHistory:
     entry: Ints
     state: Ints
     entries: pd.DataFrame
-    lives: dict[int, list[Row]]
+    tracked: dict[int, list[Row]]
     changes: dict[int, tuple[Ints, Strings]]
 
     @classmethod
-    def of(cls, one: Measured, seen: pd.DataFrame, flows: Ints) -> _DirectorHistory | None:
+    def of(cls, result: Measured, seen: pd.DataFrame, flows: Ints) -> _DirectorHistory | None:
         """The history of these flows; None without a prediction.
 
         Args:
-            one: what was measured of the director.
+            result: what was measured of the director.
             seen: the ``numbered`` changes of these flows, of all directors.
             flows: those of the chosen connections.
         """
-        if one.prediction is None:
+        if result.prediction is None:
             return None
-        steps = one.prediction.steps
-        lives: dict[int, list[Row]] = {}
-        near = one.lives["flow"].isin(flows) & one.lives["entry"].notna()
-        for life in one.lives[near].to_dict("records"):
-            lives.setdefault(int(life["entry"]), []).append(life)
-        own = seen[(seen["director"] == one.director.name) & (seen["change"] != "gone")]
+        steps = result.prediction.steps
+        tracked: dict[int, list[Row]] = {}
+        near = result.tracked["flow"].isin(flows) & result.tracked["entry"].notna()
+        for row in result.tracked[near].to_dict("records"):
+            tracked.setdefault(int(row["entry"]), []).append(row)
+        polled = seen[(seen["director"] == result.director.name) & (seen["change"] != "gone")]
         changes = {
             int(str(flow)): (rows["at_ns"].to_numpy(dtype=np.int64), rows["state"].to_numpy())
-            for flow, rows in own[["flow", "at_ns", "state"]].groupby("flow")
+            for flow, rows in polled[["flow", "at_ns", "state"]].groupby("flow")
         }
         columns = {name: steps[name].to_numpy() for name in ("flow", "at_ns", "entry", "state")}
         return cls(
-            director=one.director.name,
+            director=result.director.name,
             **columns,
-            entries=one.prediction.entries,
-            lives=lives,
+            entries=result.prediction.entries,
+            tracked=tracked,
             changes=changes,
         )
 
@@ -188,14 +188,16 @@ class _Connection:
         names = ["flow", "first_ns", "last_ns", "closer", "holds_time_wait"]
         return [
             cls(
-                flow=int(one["flow"]),
-                first_ns=int(one["first_ns"]),
-                last_ns=int(one["last_ns"]),
-                until_ns=int(until_ns[row]),
-                closer=str(one["closer"]),
-                holds_time_wait=str(one["holds_time_wait"]),
+                flow=int(row["flow"]),
+                first_ns=int(row["first_ns"]),
+                last_ns=int(row["last_ns"]),
+                until_ns=int(until_ns[number]),
+                closer=str(row["closer"]),
+                holds_time_wait=str(row["holds_time_wait"]),
             )
-            for row, one in zip(rows, table[names].iloc[list(rows)].to_dict("records"), strict=True)
+            for number, row in zip(
+                rows, table[names].iloc[list(rows)].to_dict("records"), strict=True
+            )
         ]
 
     def rows(self, flow: Ints, at_ns: Ints) -> slice:
@@ -212,34 +214,34 @@ class _Part:
     Attributes:
         steps: where it stands in the history's steps.
         entries: the rows of ``Prediction.entries`` that it made, by number.
-        lives: what was seen of these entries, in order of appearance.
+        tracked: what was seen of these entries, in order of appearance.
     """
 
     history: _DirectorHistory
     steps: slice
     entries: dict[int, Row]
-    lives: list[Row]
+    tracked: list[Row]
 
 
 def _parts(directors: Sequence[_DirectorHistory], connection: _Connection) -> list[_Part]:
     """By the directors that its packets passed, the one that had it last at the end."""
-    found: list[_Part] = []
-    for one in directors:
-        steps = connection.rows(one.flow, one.at_ns)
+    parts: list[_Part] = []
+    for history in directors:
+        steps = connection.rows(history.flow, history.at_ns)
         if steps.start == steps.stop:
             continue
-        numbers = pd.unique(one.entry[steps])
-        rows = one.entries.iloc[numbers].to_dict("records")
-        lives = [life for number in numbers.tolist() for life in one.lives.get(number, [])]
-        found.append(
+        numbers = pd.unique(history.entry[steps])
+        rows = history.entries.iloc[numbers].to_dict("records")
+        tracked = [row for number in numbers.tolist() for row in history.tracked.get(number, [])]
+        parts.append(
             _Part(
-                history=one,
+                history=history,
                 steps=steps,
                 entries=dict(zip(numbers.tolist(), rows, strict=True)),
-                lives=sorted(lives, key=lambda life: int(life["appeared_ns"])),
+                tracked=sorted(tracked, key=lambda row: int(row["appeared_ns"])),
             )
         )
-    return sorted(found, key=lambda part: int(part.history.at_ns[part.steps.stop - 1]))
+    return sorted(parts, key=lambda part: int(part.history.at_ns[part.steps.stop - 1]))
 
 
 def _trace(
@@ -261,7 +263,7 @@ def _trace(
         client=host_port(ends["client_ip"], ends["client_port"]),
         vip=host_port(ends["vip"], ends["port"]),
         real_server=next(
-            (str(part.lives[0]["real_server"]) for part in reversed(parts) if part.lives), None
+            (str(part.tracked[0]["real_server"]) for part in reversed(parts) if part.tracked), None
         ),
         directors=tuple(part.history.director for part in parts),
         first_s=seconds(connection.first_ns, inputs.zero_ns),
@@ -273,7 +275,7 @@ def _trace(
         observed=_observed(parts[-1], inputs.zero_ns) if parts else (),
         retentions=(
             *socket_retention(connection.holds_time_wait, last_s),
-            *(row for part in parts for row in _remembered(part, inputs.zero_ns, last_s)),
+            *(row for part in parts for row in _retentions(part, inputs.zero_ns, last_s)),
         ),
         connect_ms=_between_ms(served, "connected"),
         total_ms=_between_ms(served, "ended"),
@@ -283,32 +285,32 @@ def _trace(
 
 def _predicted(part: _Part, zero_ns: int) -> tuple[Span, ...]:
     """The states that the packets led to, entry after entry."""
-    found: list[Span] = []
+    spans: list[Span] = []
     entry, state = part.history.entry[part.steps], part.history.state[part.steps]
     at_ns = part.history.at_ns[part.steps]
     for number, row in part.entries.items():
         chosen = entry == number
         names = [state_name(int(number)) for number in state[chosen]]
-        found += _spans(names, [*at_ns[chosen].tolist(), int(row["ends_ns"])], zero_ns)
-    return tuple(found)
+        spans += _spans(names, [*at_ns[chosen].tolist(), int(row["ends_ns"])], zero_ns)
+    return tuple(spans)
 
 
 def _observed(part: _Part, zero_ns: int) -> tuple[Span, ...]:
-    """The states that were polled, life after life; each ends in the middle of the last looks."""
-    found: list[Span] = []
-    for life in part.lives:
-        gone_ns: int | None = None if pd.isna(life["gone_ns"]) else int(life["gone_ns"])
-        at_ns, states = part.history.changes.get(life["flow"], _NO_CHANGES)
-        own = slice(*np.searchsorted(at_ns, [life["appeared_ns"], gone_ns or _NEVER]))
-        ends_ns: int | None = gone_ns
-        if not pd.isna(life["seen_ns"]):
-            ends_ns = _middle(life["seen_ns"], gone_ns)
-        found += _spans(states[own].tolist(), [*at_ns[own].tolist(), ends_ns], zero_ns)
-    return tuple(found)
+    """The states that were polled, entry after entry; each ends midway between the last polls."""
+    spans: list[Span] = []
+    for row in part.tracked:
+        absent_ns: int | None = None if pd.isna(row["absent_ns"]) else int(row["absent_ns"])
+        at_ns, states = part.history.changes.get(row["flow"], _NO_CHANGES)
+        during = slice(*np.searchsorted(at_ns, [row["appeared_ns"], absent_ns or _NEVER]))
+        ends_ns: int | None = absent_ns
+        if not pd.isna(row["seen_ns"]):
+            ends_ns = _middle(row["seen_ns"], absent_ns)
+        spans += _spans(states[during].tolist(), [*at_ns[during].tolist(), ends_ns], zero_ns)
+    return tuple(spans)
 
 
-def _middle(seen_ns: int, gone_ns: int | None) -> int | None:
-    return None if gone_ns is None else int(seen_ns) + (gone_ns - int(seen_ns)) // 2
+def _middle(seen_ns: int, absent_ns: int | None) -> int | None:
+    return None if absent_ns is None else int(seen_ns) + (absent_ns - int(seen_ns)) // 2
 
 
 def _spans(names: Sequence[str], edges_ns: Sequence[int | None], zero_ns: int) -> list[Span]:
@@ -323,11 +325,11 @@ def _spans(names: Sequence[str], edges_ns: Sequence[int | None], zero_ns: int) -
     return spans
 
 
-def _remembered(part: _Part, zero_ns: int, last_s: float) -> list[Retention]:
+def _retentions(part: _Part, zero_ns: int, last_s: float) -> list[Retention]:
     director = part.history.director
     return [
         *(entry_retention(row, zero_ns, director) for row in part.entries.values()),
-        *(seen_retention(row, zero_ns, last_s, director) for row in part.lives),
+        *(seen_retention(row, zero_ns, last_s, director) for row in part.tracked),
     ]
 
 

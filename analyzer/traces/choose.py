@@ -127,14 +127,18 @@ def choose(crowd: Crowd, most: int = MOST) -> list[tuple[int, tuple[str, ...]]]:
     """
     queues = {name: _best(score(crowd), MOST_ALIKE) for name, (_, score) in REASONS.items()}
     queues["usual"] = queues["usual"][:1]
-    found: dict[int, list[str]] = {}
+    reasons: dict[int, list[str]] = {}
     for rank in range(MOST_ALIKE):
         for name, queue in queues.items():
-            if rank < len(queue) and (len(found) < most or queue[rank] in found):
-                found.setdefault(queue[rank], []).append(name)
+            if rank < len(queue) and (len(reasons) < most or queue[rank] in reasons):
+                reasons.setdefault(queue[rank], []).append(name)
     order = list(REASONS)
-    told = [(row, tuple(sorted(names, key=order.index))) for row, names in found.items()]
-    return sorted(told, key=lambda one: (order.index(one[1][0]), queues[one[1][0]].index(one[0])))
+    chosen = [(row, tuple(sorted(names, key=order.index))) for row, names in reasons.items()]
+
+    def rank_of(row: int, reason: str) -> tuple[int, int]:
+        return order.index(reason), queues[reason].index(row)
+
+    return sorted(chosen, key=lambda choice: rank_of(choice[0], choice[1][0]))
 
 
 def _best(scores: Floats, most: int) -> list[int]:
@@ -161,8 +165,8 @@ def connection_of(table: pd.DataFrame, flow: Ints, at_ns: Ints) -> Ints:
     zero_ns = int(min(firsts.min(), at_ns.min(initial=firsts.min())))
     span = int(max(firsts.max(), at_ns.max(initial=firsts.max())) - zero_ns) // 1000 + 1
     keys = flows * span + (firsts - zero_ns) // 1000
-    found = np.searchsorted(keys, flow * span + (at_ns - zero_ns) // 1000, side="right") - 1
-    return np.where((found >= 0) & (flows[np.maximum(found, 0)] == flow), found, -1)
+    row = np.searchsorted(keys, flow * span + (at_ns - zero_ns) // 1000, side="right") - 1
+    return np.where((row >= 0) & (flows[np.maximum(row, 0)] == flow), row, -1)
 
 
 def entries_of(table: pd.DataFrame, measured: Sequence[Measured]) -> tuple[Ints, Strings, Floats]:
@@ -174,25 +178,25 @@ def entries_of(table: pd.DataFrame, measured: Sequence[Measured]) -> tuple[Ints,
     last_state = np.full(len(table), -1, dtype=np.int64)
     cause = np.full(len(table), "", dtype="U24")
     off_s = np.zeros(len(table))
-    for one in measured:
-        if one.prediction is None or one.prediction.entries.empty:
+    for result in measured:
+        if result.prediction is None or result.prediction.entries.empty:
             continue
-        entries = one.prediction.entries
+        entries = result.prediction.entries
         row = connection_of(table, entries["flow"].to_numpy(), entries["first_ns"].to_numpy())
         known = row >= 0
         last_state[row[known]] = entries["state"].to_numpy()[known]
         cause[row[known]] = entries["cause"].to_numpy()[known]
-        held, outside_s = _off(one.lives)
+        held, outside_s = _off(result.tracked)
         held = row[held]
         off_s[held[held >= 0]] = outside_s[held >= 0]
     return last_state, cause, off_s
 
 
-def _off(lives: pd.DataFrame) -> tuple[Ints, Floats]:
-    """Entries that were seen to go, and how far outside the looks their predicted end lies."""
-    seen = lives.dropna(subset=["entry", "seen_ns", "gone_ns", "ends_ns"])
+def _off(tracked: pd.DataFrame) -> tuple[Ints, Floats]:
+    """Entries that were seen to expire, and how far outside the polls their predicted end lies."""
+    seen = tracked.dropna(subset=["entry", "seen_ns", "absent_ns", "ends_ns"])
     ends, before, after = (
-        seen[name].to_numpy(dtype=np.int64) for name in ("ends_ns", "seen_ns", "gone_by_ns")
+        seen[name].to_numpy(dtype=np.int64) for name in ("ends_ns", "seen_ns", "absent_by_ns")
     )
     outside_ns = np.maximum(np.maximum(before - ends, ends - after), 0)
     return seen["entry"].to_numpy(dtype=np.int64), outside_ns / 1e9

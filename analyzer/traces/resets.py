@@ -178,8 +178,8 @@ def _by_legs(captured: Captured, rows: Ints) -> pd.Series:
 
 
 def _as_polled(flow: pd.Series, at_ns: Ints, measured: Sequence[Measured]) -> pd.Series:
-    lives = [one.lives[["flow", "appeared_ns", "real_server"]] for one in measured]
-    known = pd.concat(lives) if lives else pd.DataFrame()
+    tracked = [result.tracked[["flow", "appeared_ns", "real_server"]] for result in measured]
+    known = pd.concat(tracked) if tracked else pd.DataFrame()
     if known.empty:
         return pd.Series(pd.NA, index=flow.index, dtype="string")
     wanted = pd.DataFrame({"flow": flow.to_numpy(dtype=np.int64), "at_ns": at_ns})

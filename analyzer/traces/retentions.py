@@ -1,4 +1,4 @@
-"""Who still knows of a connection after its last packet, and for how long."""
+"""What keeps a connection's state after its last packet, and for how long."""
 
 from __future__ import annotations
 
@@ -57,17 +57,17 @@ def entry_retention(entry: Row, zero_ns: int, director: str) -> Retention:
     )
 
 
-def seen_retention(life: Row, zero_ns: int, last_s: float, director: str) -> Retention:
-    """A director's entry as polled: a row of ``observed.entry_lives``."""
+def seen_retention(entry: Row, zero_ns: int, last_s: float, director: str) -> Retention:
+    """A director's entry as polled: a row of ``observed.tracked_entries``."""
     until_s, margin_s, why = None, 0.0, "still there at the last look"
-    if pd.notna(life["gone_ns"]):
-        after_s = seconds(life["gone_ns"], zero_ns)
-        before_s = seconds(life["seen_ns"], zero_ns) if pd.notna(life["seen_ns"]) else last_s
+    if pd.notna(entry["absent_ns"]):
+        after_s = seconds(entry["absent_ns"], zero_ns)
+        before_s = seconds(entry["seen_ns"], zero_ns) if pd.notna(entry["seen_ns"]) else last_s
         until_s, margin_s = (before_s + after_s) / 2, (after_s - before_s) / 2
         why = "it went between two looks"
     return Retention(
         holder="director",
-        state=str(life["state"]),
+        state=str(entry["state"]),
         from_s=last_s,
         until_s=until_s,
         margin_s=margin_s,

@@ -116,10 +116,10 @@ def test_every_entry_goes_as_predicted(ran: Ran, bal01: Measured) -> None:
     (row,) = [row for row in ran.document["agreement"] if row["director"] == "bal01"]
     assert row["state_matches"] == row["state_samples"] > 1000
     assert row["entries_observed"] == row["entries_predicted"] == RATE * DURATION_S
-    gone = bal01.lives[bal01.lives["gone_ns"].notna() & bal01.lives["seen_ns"].notna()]
-    assert len(gone) == RATE * DURATION_S
-    late_s = (gone["ends_ns"] - gone["gone_by_ns"]).astype("int64") / 1e9
-    early_s = (gone["seen_ns"] - gone["ends_ns"]).astype("int64") / 1e9
+    ended = bal01.tracked[bal01.tracked["absent_ns"].notna() & bal01.tracked["seen_ns"].notna()]
+    assert len(ended) == RATE * DURATION_S
+    late_s = (ended["ends_ns"] - ended["absent_by_ns"]).astype("int64") / 1e9
+    early_s = (ended["seen_ns"] - ended["ends_ns"]).astype("int64") / 1e9
     assert max(late_s.max(), early_s.max()) < 0.15  # beyond the look that it went in
 
 

@@ -79,7 +79,7 @@ class Mixture:
     misfit: float
     peak: int
     arrived: int
-    gone: int
+    expired: int
     came_over_s: float
     overlapped: float
     poll_s: float
@@ -133,8 +133,8 @@ def decompose(
     """
     if len(t_s) < 2:
         return None
-    arrivals, went = moves(inactive, came)
-    if not arrivals.any() or not went.any():
+    arrivals, expired = moves(inactive, came)
+    if not arrivals.any() or not expired.any():
         return None
     problem = problem_of(t_s, inactive, came, stamp_s)
     found = [
@@ -142,7 +142,7 @@ def decompose(
         for candidate in (_USUAL_HZ if hz is None else (hz,))
         if (fitted := _fit(replace(problem, hz=candidate), fixed_s))
     ]
-    return _of_any_hz(found, np.flatnonzero(went), t_s, stamp_s) if found else None
+    return _of_any_hz(found, np.flatnonzero(expired), t_s, stamp_s) if found else None
 
 
 def others_fit(
@@ -198,10 +198,10 @@ def _of_any_hz(
     return replace(best, components=tuple(parts))
 
 
-def _granules(lived_s: float, falls: Ints, t_s: Floats, stamp_s: float) -> list[float]:
+def _granules(lifetime_s: float, falls: Ints, t_s: Floats, stamp_s: float) -> list[float]:
     """Those that a lifetime may hide, of any HZ; of the rare ones if the falls allow it."""
-    usual = [granule_s(lived_s, hz) for hz in _USUAL_HZ]
-    rare = [granule_s(lived_s, hz) for hz in _RARE_HZ]
+    usual = [granule_s(lifetime_s, hz) for hz in _USUAL_HZ]
+    rare = [granule_s(lifetime_s, hz) for hz in _RARE_HZ]
     return usual + [one for one in rare if not _closer_than(one - 2 * stamp_s, falls, t_s)]
 
 
@@ -227,7 +227,7 @@ def _fit(problem: Problem, fixed_s: Sequence[float]) -> tuple[float, Mixture] | 
     off, explained = least_off(problem, model, weights, free_s)
     if explained < LEAST_EXPLAINED:
         return None
-    each = float(problem.gone[-1]) / float(weights.sum())
+    each = float(problem.expired[-1]) / float(weights.sum())
     components = [
         Component(
             timeout_s=Estimate(
@@ -255,7 +255,7 @@ def _fit(problem: Problem, fixed_s: Sequence[float]) -> tuple[float, Mixture] | 
         misfit=float(off.max()) / max(problem.peak, 1),
         peak=problem.peak,
         arrived=int(problem.came.sum()),
-        gone=int(problem.gone[-1]),
+        expired=int(problem.expired[-1]),
         came_over_s=float(problem.to_s[-1] - problem.from_s[0]),
         overlapped=_overlapped(problem, model, weights),
         poll_s=problem.poll_s,
@@ -317,18 +317,20 @@ def _single_fits(
 def _overlapped(problem: Problem, model: Sequence[float], weights: Floats) -> float:
     """The share of those that came in intervals in which others are expected to go."""
     shares = np.where(weights >= LEAST_SHARE, weights, 0)
-    gone = sum(w * problem.gone_under(one_s) for w, one_s in zip(shares, model, strict=True))
-    went = np.diff(np.asarray(gone), prepend=0.0)
+    expired_by = sum(
+        w * problem.expired_under(one_s) for w, one_s in zip(shares, model, strict=True)
+    )
+    expired = np.diff(np.asarray(expired_by), prepend=0.0)
     ends = np.searchsorted(problem.t_s, problem.to_s)
-    return float(problem.came[went[ends] > _HIDES].sum() / problem.came.sum())
+    return float(problem.came[expired[ends] > _HIDES].sum() / problem.came.sum())
 
 
 def _best_free(problem: Problem, fixed_s: Sequence[float]) -> float:
     """The free timeout, in seconds, that with the fixed ones leaves least unexplained."""
-    fixed = [problem.gone_under(value_s) for value_s in fixed_s]
+    fixed = [problem.expired_under(value_s) for value_s in fixed_s]
 
     def rest_of(value_s: float) -> float:
-        free = problem.gone_under(value_s)
+        free = problem.expired_under(value_s)
         return problem.weights_of([*fixed, free])[1] + problem.weights_of([free])[1] / 10
 
     span_s = min(float(problem.t_s[-1] - problem.from_s[0]), _LONGEST_S)

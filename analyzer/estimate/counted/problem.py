@@ -28,9 +28,9 @@ def moves(inactive: Ints, came: Ints | None) -> tuple[Ints, Ints]:
 
 def problem_of(t_s: Floats, inactive: Ints, came: Ints | None, stamp_s: float) -> Problem:
     """What a counter's polls ask of a mixture of timeouts."""
-    arrivals, went = moves(inactive, came)
+    arrivals, expired = moves(inactive, came)
     before = 0 if came is None else int(inactive[0])
-    return Problem.of(t_s, arrivals, went, before, int(inactive.max()), stamp_s)
+    return Problem.of(t_s, arrivals, expired, before, int(inactive.max()), stamp_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Problem:
     from_s: Floats  # the polls between which entries came, and how many
     to_s: Floats
     came: Floats
-    gone: Floats
+    expired: Floats
     before: int  # that were there at the first poll, and may go
     peak: int
     poll_s: float
@@ -50,24 +50,24 @@ class Problem:
 
     @classmethod
     def of(
-        cls, t_s: Floats, came: Ints, went: Ints, before: int, peak: int, stamp_s: float
+        cls, t_s: Floats, came: Ints, expired: Ints, before: int, peak: int, stamp_s: float
     ) -> Problem:
         """From a counter's polls, and who came and went between them."""
         some = came > 0
-        took_s = np.diff(t_s)[(came > 0) | (went > 0)]
+        took_s = np.diff(t_s)[(came > 0) | (expired > 0)]
         return cls(
             t_s=t_s[1:],
             from_s=t_s[:-1][some],
             to_s=t_s[1:][some],
             came=came[some].astype(np.float64),
-            gone=np.cumsum(went).astype(np.float64),
+            expired=np.cumsum(expired).astype(np.float64),
             before=before,
             peak=peak,
             poll_s=float(took_s.max()),
             stamp_s=stamp_s,
         )
 
-    def gone_under(self, timeout_s: float) -> Floats:
+    def expired_under(self, timeout_s: float) -> Floats:
         """How many would have gone by each poll, the lateness spread evenly over a granule."""
         late_s = granule_s(timeout_s, self.hz)
         middle_s = (self.from_s + self.to_s) / 2
@@ -92,13 +92,13 @@ class Problem:
 
     def weights(self, values_s: Sequence[float]) -> tuple[Floats, float]:
         """How the entries share these timeouts, none negative; and what that leaves."""
-        return self.weights_of([self.gone_under(value_s) for value_s in values_s])
+        return self.weights_of([self.expired_under(value_s) for value_s in values_s])
 
     def weights_of(self, columns: Sequence[Floats]) -> tuple[Floats, float]:
-        """The same for what would have gone under each timeout (``gone_under``)."""
+        """The same for what would have gone under each timeout (``expired_under``)."""
         from scipy.optimize import nnls
 
-        weights, rest = nnls(np.column_stack(columns), self.gone)
+        weights, rest = nnls(np.column_stack(columns), self.expired)
         return weights, float(rest)
 
 
@@ -123,8 +123,8 @@ def off_by(problem: Problem, model: Sequence[float], weights: Floats) -> tuple[F
     bounds = [problem.bounds(value_s) for value_s in model]
     fewest = np.asarray(sum(w * low for w, (low, _) in zip(weights, bounds, strict=True)))
     most = np.asarray(sum(w * high for w, (_, high) in zip(weights, bounds, strict=True)))
-    off = np.maximum(np.maximum(problem.gone - most, fewest - problem.gone), 0)
-    decaying = (most > 0) | (problem.gone > 0)
+    off = np.maximum(np.maximum(problem.expired - most, fewest - problem.expired), 0)
+    decaying = (most > 0) | (problem.expired > 0)
     if not decaying.any():
         return off, 0.0
     beyond_one = np.maximum(off[decaying] - 1, 0)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 MOST_OVERLAPPED = 0.1
 """Of the entries that came: where more of them came while others went, rises do not count them."""
 
-LEAST_GONE = 0.5
+LEAST_EXPIRED = 0.5
 """Of the entries of a burst: where fewer went, what went may be the few that were reset."""
 
 NEVER = "InActConn never rose and fell by a timeout that would explain it"
@@ -78,7 +78,7 @@ class Reading:
     Attributes:
         load: ``burst`` or ``steady``, or ``counted`` where Conns says what came.
         load_s: how long entries came; None where they still did at the end.
-        n: entries that came; ``n_gone`` of them went.
+        n: entries that came; ``n_expired`` of them went.
     """
 
     load: Load
@@ -87,7 +87,7 @@ class Reading:
     load_s: float | None
     rate_per_s: float | None
     n: int
-    n_gone: int
+    n_expired: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +158,7 @@ def _doubt(burst: Mixture, series: Series, fixed_s: Sequence[float]) -> str | No
     """Why a burst that stands is not claimed after all."""
     if _resets_among(series, burst, fixed_s):
         return RESETS
-    return STILL_ON if burst.gone < LEAST_GONE * burst.arrived else None
+    return STILL_ON if burst.expired < LEAST_EXPIRED * burst.arrived else None
 
 
 def _earlier_ones_went(series: Series) -> bool:
@@ -228,7 +228,7 @@ def _counted(
     span_s = float(series.t_s[-1] - series.t_s[0])
     if any(part.timeout_s.value > span_s for part in burst.components):
         return Readings(claimed=(), why=SHORT)
-    if burst.gone < LEAST_GONE / 2 * burst.arrived:
+    if burst.expired < LEAST_EXPIRED / 2 * burst.arrived:
         return Readings(claimed=(), open=readings, why=STILL_ON)
     parts = burst.components
     shorter = [value_s for value_s in fixed_s if value_s < parts[0].timeout_s.value / 2]
@@ -245,7 +245,7 @@ def _chosen(burst: Mixture | None, steady: Steady | None, series: Series) -> Rea
     bursts = _of_mixture(burst, "burst") if burst else ()
     if steady is None:
         fits = burst is not None and burst.fits
-        if burst is not None and burst.gone < LEAST_GONE * burst.arrived:
+        if burst is not None and burst.expired < LEAST_EXPIRED * burst.arrived:
             return Readings(claimed=(), why=STILL_ON)
         return Readings(claimed=(), open=bursts, why=HIDDEN if fits else _why(series))
     other = (_of_steady(steady, series),)
@@ -276,7 +276,7 @@ def _of_mixture(mixture: Mixture, load: Load) -> tuple[Reading, ...]:
             load_s=mixture.came_over_s,
             rate_per_s=None,
             n=round(part.n),
-            n_gone=round(part.n),
+            n_expired=round(part.n),
         )
         for part in mixture.components
     )
@@ -290,7 +290,7 @@ def _of_steady(steady: Steady, series: Series) -> Reading:
         load_s=steady.load_s,
         rate_per_s=steady.rate_per_s,
         n=steady.n,
-        n_gone=max(steady.n - int(series.inactive[-1]), 0),
+        n_expired=max(steady.n - int(series.inactive[-1]), 0),
     )
 
 
@@ -358,8 +358,8 @@ def _agreed(parts: list[Readings], whole: Readings) -> Readings:
     alike = [option for options in read for option in options if _overlap(option, agreed[0])]
     best = min(alike, key=lambda option: option.timeout_s.uncertainty)
     n = sum(option.n for option in alike)
-    gone = sum(option.n_gone for option in alike)
-    return Readings(claimed=(replace(best, n=n, n_gone=gone),))
+    expired = sum(option.n_expired for option in alike)
+    return Readings(claimed=(replace(best, n=n, n_expired=expired),))
 
 
 def _has(option: Reading, others: Sequence[Reading]) -> bool:

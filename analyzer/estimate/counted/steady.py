@@ -149,23 +149,23 @@ class _Fit:
         granules = [granule_s(timeout_s, hz) for hz in self.known_hz]
         return min(granules), max(granules)
 
-    def came_and_went(self, shape: _Shape) -> tuple[Floats, Floats]:
+    def came_and_expired(self, shape: _Shape) -> tuple[Floats, Floats]:
         """Entries that came and that went by each poll, of one a second."""
         late_s = sum(self.late_s(shape.timeout_s)) / 2
         since_s = self.t_s - shape.begin_s
         until_s = self.t_s - shape.end_s if np.isfinite(shape.end_s) else -1 + 0 * self.t_s
         came = _ramp(since_s, shape.rounded_s, 0) - _ramp(until_s, shape.rounded_s, 0)
-        went = _ramp(since_s - shape.timeout_s, shape.rounded_s, late_s) - _ramp(
+        expired = _ramp(since_s - shape.timeout_s, shape.rounded_s, late_s) - _ramp(
             until_s - shape.timeout_s, shape.rounded_s, late_s
         )
-        return came, went
+        return came, expired
 
     def rate(self, shape: _Shape) -> tuple[float, Floats, Floats]:
         """The rate that fits best, and what came and went between polls, of one a second."""
-        came, went = (np.diff(total) for total in self.came_and_went(shape))
-        net, spread = came - went, came + went + 1e-3
+        came, expired = (np.diff(total) for total in self.came_and_expired(shape))
+        net, spread = came - expired, came + expired + 1e-3
         rate = float((self.change * net / spread).sum() / ((net**2 / spread).sum() + 1e-9))
-        return max(rate, 1e-9), came, went
+        return max(rate, 1e-9), came, expired
 
     def left(self, shape: _Shape) -> float:
         """The squares that a shape leaves, each over its variance (independent arrivals)."""
@@ -175,11 +175,11 @@ class _Fit:
 
     def scaled(self, shape: _Shape) -> tuple[Floats, Floats]:
         """What a shape leaves of each change, over its deviation; and what came and went in it."""
-        rate, came, went = self.rate(shape)
-        moved = rate * (came + went)
-        edges = np.abs(np.diff(rate * (came - went), prepend=0.0))
+        rate, came, expired = self.rate(shape)
+        moved = rate * (came + expired)
+        edges = np.abs(np.diff(rate * (came - expired), prepend=0.0))
         variance = moved + 0.5 + (0.5 * self.stamp_s * np.minimum(edges, rate)) ** 2
-        return (self.change - rate * (came - went)) / np.sqrt(variance), moved
+        return (self.change - rate * (came - expired)) / np.sqrt(variance), moved
 
     def drifts(self, shape: _Shape) -> bool:
         """Whether what it leaves of one change is like what it leaves of the next: a wrong shape.
@@ -224,8 +224,8 @@ class _Fit:
     def follows(self, shape: _Shape, dispersion: float) -> bool:
         """Whether the counter itself stays near the shape all the time."""
         rate, _, _ = self.rate(shape)
-        came, went = self.came_and_went(shape)
-        held = rate * (came - went)
+        came, expired = self.came_and_expired(shape)
+        held = rate * (came - expired)
         slack_s = self.poll_s + self.stamp_s + self.late_s(shape.timeout_s)[1]
         allowed = 4 * np.sqrt(max(dispersion, _LEAST_DISPERSED) * np.maximum(held, 1))
         near = (np.abs(self.inactive - held) <= allowed + rate * slack_s + 2).all()

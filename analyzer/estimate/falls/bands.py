@@ -33,7 +33,7 @@ def as_well(
     entries = prediction.entries
     timed = (entries["cause"] == TIMER).to_numpy(dtype=bool)
     granules = {
-        value: max(granule_s(float(value), one) for one in ((hz,) if hz else KNOWN_HZ))
+        value: max(granule_s(float(value), known_hz) for known_hz in ((hz,) if hz else KNOWN_HZ))
         for value in entries["timeout_s"].unique()
     }
     late_s = entries["timeout_s"].map(granules).to_numpy(dtype=np.float64)

@@ -27,7 +27,7 @@ MISFIT_SHARE = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Counted:
+class ServiceCounter:
     """A counter of one service, and what packets say of it; every array has shape (polls,).
 
     Attributes:
@@ -45,18 +45,18 @@ class Counted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Went:
+class ExpiryBounds:
     """Between which polls each entry of a group went; shapes (entries,), by their last packets.
 
     Attributes:
         last_s: their last packets, ascending.
         seen_s: the last poll that had it for certain; its last packet where none had.
-        gone_s: the first that had it no more; inf where none.
+        absent_s: the first that had it no more; inf where none.
     """
 
     last_s: Floats
     seen_s: Floats
-    gone_s: Floats
+    absent_s: Floats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,34 +68,36 @@ class Misfit:
     too_many: bool  # in the counter: entries whose packets were not captured
 
 
-def went(counted: Counted, last_s: Floats) -> Went | Misfit:
+def expiry_bounds(counter: ServiceCounter, last_s: Floats) -> ExpiryBounds | Misfit:
     """Between which polls the entries went that had these last packets.
 
     Args:
-        counted: their counter.
+        counter: their counter.
         last_s: of the group's entries, ascending; shape (n,), n >= 1.
     """
-    fewest = counted.least - counted.held
-    most = counted.most + counted.before - counted.held
+    fewest = counter.least - counter.held
+    most = counter.most + counter.before - counter.held
     allowed = max(1, int(MISFIT_SHARE * len(last_s)))
-    misfit = _misfit(counted, fewest, most, len(last_s))
+    misfit = _misfit(counter, fewest, most, len(last_s))
     if misfit is not None and misfit.entries > allowed:
         return misfit
     wrong = misfit.entries if misfit else 0
-    gone_by = np.maximum.accumulate(np.maximum(fewest - wrong, 0))
-    gone_at_most = np.minimum.accumulate((most + wrong)[::-1])[::-1]
+    fewest_expired = np.maximum.accumulate(np.maximum(fewest - wrong, 0))
+    most_expired = np.minimum.accumulate((most + wrong)[::-1])[::-1]
     number = np.arange(1, len(last_s) + 1)
-    gone = np.searchsorted(gone_by, number)
-    seen = np.searchsorted(gone_at_most, number) - 1
-    polled_s = np.append(counted.polled_s, np.inf)
-    return Went(
+    first_without = np.searchsorted(fewest_expired, number)
+    last_with = np.searchsorted(most_expired, number) - 1
+    polled_s = np.append(counter.polled_s, np.inf)
+    return ExpiryBounds(
         last_s=last_s,
-        seen_s=np.where(seen >= 0, np.maximum(polled_s[np.maximum(seen, 0)], last_s), last_s),
-        gone_s=polled_s[gone],
+        seen_s=np.where(
+            last_with >= 0, np.maximum(polled_s[np.maximum(last_with, 0)], last_s), last_s
+        ),
+        absent_s=polled_s[first_without],
     )
 
 
-def _misfit(counted: Counted, fewest: Ints, most: Ints, entries: int) -> Misfit | None:
+def _misfit(counter: ServiceCounter, fewest: Ints, most: Ints, entries: int) -> Misfit | None:
     """By how many entries the bounds contradict each other, or the group, at worst."""
     later = np.minimum.accumulate(np.minimum(most, entries)[::-1])[::-1]
     above = np.maximum.accumulate(np.maximum(fewest, 0)) - later
@@ -104,6 +106,6 @@ def _misfit(counted: Counted, fewest: Ints, most: Ints, entries: int) -> Misfit 
         return None
     return Misfit(
         entries=int(above[worst]),
-        at_s=float(counted.polled_s[worst]),
+        at_s=float(counter.polled_s[worst]),
         too_many=bool(fewest.max() <= entries),
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.compared.agreement import value_at
-from analyzer.estimate.falls.bounds import Counted
+from analyzer.estimate.falls.bounds import ServiceCounter
 from analyzer.estimate.state_timeouts import if_read
 from analyzer.ipvs.states import State, is_active
 from analyzer.ipvs.timers import granule_s
@@ -61,7 +61,9 @@ class Services:
         """Whether any of a group's entries belongs to one of the services."""
         return any(group.index.isin(one.entries).any() for one in self.services)
 
-    def counters(self, group: pd.DataFrame, *, is_active: bool) -> Iterator[tuple[Counted, Floats]]:
+    def counters(
+        self, group: pd.DataFrame, *, is_active: bool
+    ) -> Iterator[tuple[ServiceCounter, Floats]]:
         """Of each service that has entries of a group: their counter, and their last packets.
 
         Args:
@@ -74,10 +76,10 @@ class Services:
                 continue
             rows = group[group.index.isin(mine)]
             last_ns = np.sort(rows["last_ns"].to_numpy(dtype=np.int64))
-            counted = self._counted(one, mine, is_active=is_active)
+            counted = self._counter_of(one, mine, is_active=is_active)
             yield counted, seconds_since(last_ns, self.zero_ns)
 
-    def _counted(self, one: _Service, mine: Ints, *, is_active: bool) -> Counted:
+    def _counter_of(self, one: _Service, mine: Ints, *, is_active: bool) -> ServiceCounter:
         early, late = self._ends(mine)
         held = one.active if is_active else one.inactive
         values = [
@@ -87,7 +89,7 @@ class Services:
         ]
         first_ns = int(self.prediction.entries["first_ns"].to_numpy()[one.entries].min())
         before = np.flatnonzero(one.polled_ns < first_ns - round(self.doubt_s * NS_PER_S))
-        return Counted(
+        return ServiceCounter(
             polled_s=seconds_since(one.polled_ns, self.zero_ns),
             held=held,
             least=np.minimum.reduce(values),

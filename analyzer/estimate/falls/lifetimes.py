@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.estimate.decay import group_row
-from analyzer.estimate.falls.bounds import Misfit, Went, went
+from analyzer.estimate.falls.bounds import ExpiryBounds, Misfit, expiry_bounds
 from analyzer.estimate.falls.counted import Services, counted_by_service
 from analyzer.estimate.falls.timeout import timeout_of
 from analyzer.estimate.state_timeouts import if_read
@@ -65,8 +65,8 @@ def lifetimes_by_falls(
         director: its facts; HZ where it is known.
         clock: its clock.
     """
-    doubt_s = clock.uncertainty_s + REACTION_S
-    by_service = counted_by_service(prediction, flows, services, director, doubt_s)
+    uncertainty_s = clock.uncertainty_s + REACTION_S
+    by_service = counted_by_service(prediction, flows, services, director, uncertainty_s)
     timed = prediction.entries[prediction.entries["cause"] == TIMER]
     groups = [
         (State(int(str(number))), float(str(waited_s)), group)
@@ -76,7 +76,7 @@ def lifetimes_by_falls(
     for state, waited_s, group in sorted(groups, key=lambda one: _is_read(director, one[0])):
         known_s = if_read(director, state, waited_s)
         row = group_row(director, state.name, known_s, len(group))
-        measured, misfits = _measured(row, group, by_service, director.hz, doubt_s)
+        measured, misfits = _measured(row, group, by_service, director.hz, uncertainty_s)
         rows.append(measured)
         if known_s is None and measured.timeout_measured_s is not None:
             by_service = by_service.knowing(state, measured.timeout_measured_s)
@@ -93,43 +93,43 @@ def _is_read(director: Director, state: State) -> bool:
 
 
 def _measured(
-    row: Lifetime, group: pd.DataFrame, by_service: Services, hz: int | None, doubt_s: float
+    row: Lifetime, group: pd.DataFrame, by_service: Services, hz: int | None, uncertainty_s: float
 ) -> tuple[Lifetime, list[Misfit]]:
-    found = [
-        went(counted, last_s)
+    bounds = [
+        expiry_bounds(counted, last_s)
         for counted, last_s in by_service.counters(group, is_active=row.counted == "active")
     ]
-    misfits = [one for one in found if isinstance(one, Misfit)]
-    parts = [one for one in found if isinstance(one, Went)]
-    lived = _lived(parts, doubt_s)
-    if lived is None:
+    misfits = [one for one in bounds if isinstance(one, Misfit)]
+    known = [one for one in bounds if isinstance(one, ExpiryBounds)]
+    spread_and_count = _lifetime_spread(known, uncertainty_s)
+    if spread_and_count is None:
         return row, misfits
-    spread, n_expired = lived
-    timeout = timeout_of(parts, hz, doubt_s)
+    spread, n_expired = spread_and_count
+    timeout = timeout_of(known, hz, uncertainty_s)
     return replace(row, n_expired=n_expired, lifetime_s=spread, timeout_measured_s=timeout), misfits
 
 
-def _lived(parts: list[Went], doubt_s: float) -> tuple[Spread, int] | None:
+def _lifetime_spread(known: list[ExpiryBounds], uncertainty_s: float) -> tuple[Spread, int] | None:
     """How long the entries lived that were seen to go, and how many those are."""
-    if not parts:
+    if not known:
         return None
-    last_s, seen_s, gone_s = (
-        np.concatenate([getattr(one, name) for one in parts])
-        for name in ("last_s", "seen_s", "gone_s")
+    last_s, seen_s, absent_s = (
+        np.concatenate([getattr(one, name) for one in known])
+        for name in ("last_s", "seen_s", "absent_s")
     )
-    gone = np.isfinite(gone_s)
-    if not gone.any():
+    has_expired = np.isfinite(absent_s)
+    if not has_expired.any():
         return None
-    look_s = (gone_s - seen_s)[gone]
-    narrow = look_s <= _WIDE * np.median(look_s)
-    lived_s = ((gone_s + seen_s)[gone] / 2 - last_s[gone])[narrow]
+    poll_gap_s = (absent_s - seen_s)[has_expired]
+    narrow = poll_gap_s <= _WIDE * np.median(poll_gap_s)
+    lifetimes_s = ((absent_s + seen_s)[has_expired] / 2 - last_s[has_expired])[narrow]
     spread = Spread(
-        mean=float(lived_s.mean()),
-        min=float(lived_s.min()),
-        max=float(lived_s.max()),
-        uncertainty=float(look_s[narrow].max()) / 2 + doubt_s,
+        mean=float(lifetimes_s.mean()),
+        min=float(lifetimes_s.min()),
+        max=float(lifetimes_s.max()),
+        uncertainty=float(poll_gap_s[narrow].max()) / 2 + uncertainty_s,
     )
-    return spread, int(gone.sum())
+    return spread, int(has_expired.sum())
 
 
 def _why(director: Director, state: State, misfit: Misfit) -> NotMeasured:

@@ -3,7 +3,7 @@
 An entry goes at the first step of the timer wheel after ``last packet + timeout``. So, for entries
 in the order of their last packets,
 
-- ``timeout <= gone - last``, of every entry: none goes early;
+- ``timeout <= ended - last``, of every entry: none goes early;
 - ``timeout >= seen - last - granule``: none is later than a step;
 - ``timeout >= seen - last of the next``, where the next one went at a later step: it was not yet
   due at the step before, else it had gone with it.
@@ -26,7 +26,7 @@ from analyzer.units import KNOWN_HZ
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from analyzer.estimate.falls.bounds import Went
+    from analyzer.estimate.falls.bounds import ExpiryBounds
 
     Floats = npt.NDArray[np.float64]
 
@@ -34,7 +34,7 @@ _SPARE = 0.02
 """The share of the entries that may contradict what the others say."""
 
 
-def timeout_of(parts: list[Went], hz: int | None, doubt_s: float) -> Estimate | None:
+def timeout_of(parts: list[ExpiryBounds], hz: int | None, doubt_s: float) -> Estimate | None:
     """The timeout of entries that share one; None where none of them was seen to go, or none fits.
 
     Args:
@@ -43,7 +43,7 @@ def timeout_of(parts: list[Went], hz: int | None, doubt_s: float) -> Estimate | 
         doubt_s: how well a poll's instant and a last packet are known, together.
     """
     longest_s = np.concatenate(
-        [(one.gone_s - one.last_s)[np.isfinite(one.gone_s)] for one in parts]
+        [(one.absent_s - one.last_s)[np.isfinite(one.absent_s)] for one in parts]
     )
     if not len(longest_s):
         return None
@@ -65,20 +65,20 @@ def _spared_min(values: Floats) -> float:
 
 
 def _coarsest_s(timeout_s: float, hz: int | None) -> float:
-    return max(granule_s(timeout_s, one) for one in (KNOWN_HZ if hz is None else (hz,)))
+    return max(granule_s(timeout_s, known_hz) for known_hz in (KNOWN_HZ if hz is None else (hz,)))
 
 
-def _parted(one: Went) -> npt.NDArray[np.bool_]:
+def _parted(one: ExpiryBounds) -> npt.NDArray[np.bool_]:
     """Of each entry but the last: whether the next one was still there when it had gone."""
-    return np.asarray(one.seen_s[1:] >= one.gone_s[:-1], dtype=np.bool_)
+    return np.asarray(one.seen_s[1:] >= one.absent_s[:-1], dtype=np.bool_)
 
 
-def _step_s(one: Went) -> float:
+def _step_s(one: ExpiryBounds) -> float:
     """What a step of the wheel takes at most; inf where no two were told apart."""
-    apart = _parted(one) & np.isfinite(one.gone_s[1:])
-    spans_s = (one.gone_s[1:] - one.seen_s[:-1])[apart]
+    apart = _parted(one) & np.isfinite(one.absent_s[1:])
+    spans_s = (one.absent_s[1:] - one.seen_s[:-1])[apart]
     return float(spans_s.min()) if len(spans_s) else math.inf
 
 
-def _by_next_step(one: Went) -> Floats:
+def _by_next_step(one: ExpiryBounds) -> Floats:
     return np.asarray((one.seen_s[:-1] - one.last_s[1:])[_parted(one)], dtype=np.float64)

@@ -32,7 +32,7 @@ def learn_timeouts(
     rules: Rules,
     director: Director,
     evidence: Evidence,
-    lives: pd.DataFrame,
+    tracked: pd.DataFrame,
 ) -> InForce:
     """What was in force when.
 
@@ -42,7 +42,7 @@ def learn_timeouts(
         rules: the director's, its timeouts as they were told.
         director: its facts.
         evidence: the recording.
-        lives: its observed lives.
+        tracked: its observed lives.
     """
     rows = rows_read(evidence.by_director[director.name])
     by_looks = timeouts_in_force(director, evidence, clock, rows=rows)
@@ -50,28 +50,28 @@ def learn_timeouts(
     found = timeouts_in_force(director, evidence, clock, prediction.steps, rows)
     if not found.changes:
         return found
-    joined = with_packets(lives, prediction, clock.uncertainty_s + REACTION_S)
+    joined = with_packets(tracked, prediction, clock.uncertainty_s + REACTION_S)
     return settled(found, joined, director.hz, clock.uncertainty_s)
 
 
-def with_timeouts(lives: pd.DataFrame, rules: Rules, clock: DirectorClock) -> pd.DataFrame:
+def with_timeouts(tracked: pd.DataFrame, rules: Rules, clock: DirectorClock) -> pd.DataFrame:
     """Lives without packets, with the timeout that their last one found, where these changed.
 
     Args:
-        lives: one director's, with ``last_ns``.
+        tracked: one director's, with ``last_ns``.
         rules: with its timeouts as they were in force.
         clock: the director's.
 
     Returns:
         The same with ``timeout_s, predicted_state``; as they are where nothing changed.
     """
-    if not rules.changes or lives.empty:
-        return lives
-    numbers = lives["state"].map({state.name: int(state) for state in State}).fillna(State.NONE)
-    last_ns = lives["last_ns"].fillna(0).to_numpy(dtype=np.int64)
+    if not rules.changes or tracked.empty:
+        return tracked
+    numbers = tracked["state"].map({state.name: int(state) for state in State}).fillna(State.NONE)
+    last_ns = tracked["last_ns"].fillna(0).to_numpy(dtype=np.int64)
     held = [timeout_by_state_s(rules.timeouts)]
     held += [timeout_by_state_s(timeouts) for _, timeouts in rules.changes]
     since_s = [since for since, _ in rules.changes]
     place = np.searchsorted(since_s, clock.uptime_s(last_ns), side="right")
     timeout_s = np.array(held)[place, numbers.to_numpy(dtype=np.int64)]
-    return lives.assign(timeout_s=timeout_s, predicted_state=numbers.astype("int64"))
+    return tracked.assign(timeout_s=timeout_s, predicted_state=numbers.astype("int64"))

@@ -22,25 +22,25 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
 
 
-def settled(in_force: InForce, lives: pd.DataFrame, hz: int | None, slack_s: float) -> InForce:
+def settled(in_force: InForce, tracked: pd.DataFrame, hz: int | None, slack_s: float) -> InForce:
     """The same, each change where it explains most of the ends about it.
 
     Args:
         in_force: as told and as entries show.
-        lives: of the director, joined (``join.with_packets``).
+        tracked: of the director, joined (``join.with_packets``).
         hz: its jiffies per second; None where not known.
         slack_s: how well its clock is known.
     """
-    timed = lives[(lives["cause"] == TIMER).fillna(value=False)]
-    gone = timed[timed["gone_ns"].notna() & timed["seen_ns"].notna()]
-    changes = [_settled(change, gone, hz, slack_s) for change in in_force.changes]
-    return replace(in_force, changes=tuple(sorted(changes, key=lambda one: one.at_ns)))
+    timed = tracked[(tracked["cause"] == TIMER).fillna(value=False)]
+    ended = timed[timed["absent_ns"].notna() & timed["seen_ns"].notna()]
+    changes = [_settled(change, ended, hz, slack_s) for change in in_force.changes]
+    return replace(in_force, changes=tuple(sorted(changes, key=lambda change: change.at_ns)))
 
 
-def _settled(change: Change, gone: pd.DataFrame, hz: int | None, slack_s: float) -> Change:
+def _settled(change: Change, ended: pd.DataFrame, hz: int | None, slack_s: float) -> Change:
     state = STATE_OF[change.name].name
-    last = gone["last_ns"]
-    about = gone[(gone["state"] == state) & (last > change.from_ns) & (last < change.until_ns)]
+    last = ended["last_ns"]
+    about = ended[(ended["state"] == state) & (last > change.from_ns) & (last < change.until_ns)]
     if about.empty:
         return change
     about = about.sort_values("last_ns")
@@ -61,11 +61,11 @@ def _may_have_waited(
     """Which entries may have waited this long: they go late by up to a granule, never early."""
     last_ns = about["last_ns"].to_numpy(dtype=np.int64)
     seen_s = (about["seen_ns"].to_numpy(dtype=np.int64) - last_ns) / 1e9
-    gone_s = (about["gone_by_ns"].to_numpy(dtype=np.int64) - last_ns) / 1e9
-    late_s = max(granule_s(timeout_s, one) for one in ((hz,) if hz else KNOWN_HZ))
+    absent_s = (about["absent_by_ns"].to_numpy(dtype=np.int64) - last_ns) / 1e9
+    late_s = max(granule_s(timeout_s, known_hz) for known_hz in ((hz,) if hz else KNOWN_HZ))
     open_s = slack_s + REACTION_S
     return np.asarray(
-        (gone_s >= timeout_s - open_s) & (seen_s <= timeout_s + late_s + open_s), dtype=np.bool_
+        (absent_s >= timeout_s - open_s) & (seen_s <= timeout_s + late_s + open_s), dtype=np.bool_
     )
 
 

@@ -45,11 +45,11 @@ def timeout_changed_midway(figures: Figures) -> Finding | None:
 def _shown_by_entries(figures: Figures) -> Iterator[str]:
     """Changes that were not reported, or reported late."""
     zero_ns = figures.evidence.zero_ns if figures.evidence else 0
-    for one in figures.measured:
-        for change in one.in_force.changes:
+    for result in figures.measured:
+        for change in result.in_force.changes:
             late = change.noticed_ns is None or change.noticed_ns - change.until_ns > LATE_NS
             if change.n and late:
-                yield f"{one.director.name}: {_change(change, zero_ns)}"
+                yield f"{result.director.name}: {_change(change, zero_ns)}"
 
 
 def _change(change: Change, zero_ns: int) -> str:
@@ -64,11 +64,11 @@ def _change(change: Change, zero_ns: int) -> str:
 def timeouts_contradicted(figures: Figures) -> Finding | None:
     """The reported timeouts contradict the entries from the start."""
     rows = [
-        f"{one.director.name}: {name} {reported_s:g} s by "
-        f"{one.director.timeouts_source or 'the run'}, "
-        f"{one.in_force.start_s(name):g} s in {_STATES[name]}"
-        for one in figures.measured
-        for name, reported_s in one.in_force.denied.items()
+        f"{result.director.name}: {name} {reported_s:g} s by "
+        f"{result.director.timeouts_source or 'the run'}, "
+        f"{result.in_force.start_s(name):g} s in {_STATES[name]}"
+        for result in figures.measured
+        for name, reported_s in result.in_force.denied.items()
     ]
     if not rows:
         return None

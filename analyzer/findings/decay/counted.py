@@ -16,7 +16,7 @@ MOST_SERVICES = 3
 """Services that a verdict names; the rest are counted."""
 
 
-def said_of(services: Sequence[CountedService]) -> list[str]:
+def counter_sentences(services: Sequence[CountedService]) -> list[str]:
     """A clause for each service, settled ones first; the reason where nothing is known."""
     ordered = sorted(services, key=lambda service: not service.settled)
     directors = {service.director for service in services}
@@ -44,11 +44,11 @@ _GOVERNED = {
 
 def _settled(reading: CountedReading) -> str:
     name = reading.timeout_names[0]
-    timeout, lived = reading.timeout_s, reading.lifetime_s
+    timeout, lifetime = reading.timeout_s, reading.lifetime_s
     governs = _GOVERNED[name].format(state=reading.state)
     text = (
-        f"{governs}: entries in {reading.state} lasted {lived.value:.1f} ± "
-        f"{lived.uncertainty:.1f} s, "
+        f"{governs}: entries in {reading.state} lasted {lifetime.value:.1f} ± "
+        f"{lifetime.uncertainty:.1f} s, "
         f"derived from InActConn only, {_under(reading)} (timeout measured {timeout.value:.2f} ± "
         f"{timeout.uncertainty:.2f} s"
     )
@@ -72,9 +72,9 @@ def alternatives(service: CountedService) -> str:
 
 
 def _alternative(reading: CountedReading) -> str:
-    lived = reading.lifetime_s
+    lifetime = reading.lifetime_s
     names = " or ".join(reading.timeout_names) or "no known timeout"
-    return f"{lived.value:.1f} ± {lived.uncertainty:.1f} s ({names}) {_under(reading)}"
+    return f"{lifetime.value:.1f} ± {lifetime.uncertainty:.1f} s ({names}) {_under(reading)}"
 
 
 def _under(reading: CountedReading) -> str:

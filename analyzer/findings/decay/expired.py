@@ -122,8 +122,8 @@ def _late(case: LatePacket) -> str:
         return f"and the entry was gone, although in {case.state} it waits {case.timeout_s:g} s"
     if low <= 0:
         edge = f"{waits} and the kernel's timer up to {high - low:.1f} s more"
-        gone = "" if case.at_the_edge else ", and it was gone"
-        return f"within a timer granule of its expiry: {edge}{gone}"
+        after_expiry = "" if case.at_the_edge else ", and it was gone"
+        return f"within a timer granule of its expiry: {edge}{after_expiry}"
     if high - low < _CLOSE_S:
         return f"{(low + high) / 2:.1f} s too late: {waits}"
     return f"{low:.1f} to {high:.1f} s too late: {waits}, and the kernel's timer somewhat longer"

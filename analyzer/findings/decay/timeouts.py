@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 from analyzer.client.samples import carries_rate
 from analyzer.estimate.counted.results import service_name
 from analyzer.findings.decay.counted import alternatives
-from analyzer.findings.figures import agrees, by_whom, lived, measured, seconds, timeout_sentence
+from analyzer.findings.figures import (
+    agrees,
+    by_whom,
+    lifetime_sentence,
+    measured,
+    seconds,
+    timeout_sentence,
+)
 from analyzer.ipvs.drop_entry import in_words
 from analyzer.predicted.entries import DROP_ENTRY
 from analyzer.results import Finding
@@ -42,8 +49,8 @@ def governing_each(lifetimes: Sequence[Lifetime]) -> list[Lifetime]:
         [row for row in lifetimes if (row.director, row.service, row.forwarding) == key]
         for key in services
     )
-    found = [row for group in groups if (row := governing(group))]
-    return sorted(found, key=lambda row: -row.n)
+    governing_rows = [row for group in groups if (row := governing(group))]
+    return sorted(governing_rows, key=lambda row: -row.n)
 
 
 def _governed_by(figures: Figures, name: str) -> Lifetime | None:
@@ -67,7 +74,7 @@ def tcpfin_governs(figures: Figures) -> Finding | None:
         severity="warning" if verdict is False else "info",
         title=_tcpfin_title(row, verdict),
         evidence=(
-            f"On {row.director} {lived(row)}, all in {row.state}. Timeout "
+            f"On {row.director} {lifetime_sentence(row)}, all in {row.state}. Timeout "
             f"{measured(row)}, {by_whom(row)} {timeout_sentence(row)}; "
             f"timer granule {seconds(row.granule_s)}."
         ),
@@ -113,9 +120,9 @@ def udp_governs(figures: Figures) -> Finding | None:
         id="udp-governs",
         severity="warning" if agrees(row) is False else "info",
         title=f"The udp timeout governs the decay of InActConn{_of_service(row)}",
-        evidence=f"On {row.director} {lived(row)}, all in {row.state}. Timeout {measured(row)}, "
-        f"{by_whom(row)} {timeout_sentence(row)}. Each datagram of a flow restarts the "
-        "timeout of its entry.",
+        evidence=f"On {row.director} {lifetime_sentence(row)}, all in {row.state}. "
+        f"Timeout {measured(row)}, {by_whom(row)} {timeout_sentence(row)}. Each datagram of a "
+        "flow restarts the timeout of its entry.",
         advice="tcpfin does not matter for UDP. For a faster decay lower the third number of "
         "ipvsadm --set (0 leaves a number unchanged), but not below the longest pause between a "
         "request and its answer; it applies to each entry from its next packet on.",
@@ -154,7 +161,7 @@ def tcpfin_has_no_effect(figures: Figures) -> Finding | None:
         severity="info",
         title=f"tcpfin does not matter {f'for {row.service}' if row.service else 'here'}: entries "
         f"waited in {row.state}, a fixed timeout",
-        evidence=f"On {row.director} {lived(row)}, all in {row.state} "
+        evidence=f"On {row.director} {lifetime_sentence(row)}, all in {row.state} "
         f"(forwarding {row.forwarding or figures.forwarding or 'not known'}); timeout "
         f"{measured(row)}, fixed in the kernel at {seconds(row.timeout_s)}.",
         advice="Changing tcpfin will not shorten this decay; no ipvsadm --set number does.",
@@ -191,18 +198,20 @@ def idle_established(figures: Figures) -> Finding | None:
     rows = [row for row in figures.lifetimes if row.state == "ESTABLISHED"]
     if not rows:
         return None
-    n, gone = sum(row.n for row in rows), sum(row.n_expired for row in rows)
+    n, n_expired = sum(row.n for row in rows), sum(row.n_expired for row in rows)
     wait = _wait(rows[0])
-    forgot = f"{gone} of these entries expired during the run. " if gone else ""
+    expired_text = f"{n_expired} of these entries expired during the run. " if n_expired else ""
     return Finding(
         id="idle-established",
-        severity="warning" if gone else "info",
+        severity="warning" if n_expired else "info",
         title=f"{n} connections were left open and idle: active for {wait}",
-        evidence="; ".join(f"{row.director}: {lived(row)}, in ESTABLISHED" for row in rows)
+        evidence="; ".join(
+            f"{row.director}: {lifetime_sentence(row)}, in ESTABLISHED" for row in rows
+        )
         + _such_as(figures.ends(_flows_in(figures, "ESTABLISHED"))),
-        advice=f"{forgot}After the tcp timeout the director has no entry: the client's next packet "
-        "is answered by a RST from the VIP, although the real server still holds its socket. Keep "
-        "the tcp timeout above the clients' keepalive interval.",
+        advice=f"{expired_text}After the tcp timeout the director has no entry: the client's next "
+        "packet is answered by a RST from the VIP, although the real server still holds its "
+        "socket. Keep the tcp timeout above the clients' keepalive interval.",
     )
 
 
@@ -222,13 +231,13 @@ def ended_early(figures: Figures) -> Finding | None:
     rows = [row for row in figures.ended_early if row.cause != "port-reuse"]
     if not rows:
         return None
-    told = ", ".join(f"{row.n} in {row.state} on {row.director} ({row.cause})" for row in rows)
+    causes = ", ".join(f"{row.n} in {row.state} on {row.director} ({row.cause})" for row in rows)
     return Finding(
         id="ended-early",
         severity="warning",
         title=f"{sum(row.n for row in rows)} entries were removed before their timeout",
         evidence=" ".join(
-            (f"{told}. They are excluded from the lifetimes.", *_sweeps(figures, rows))
+            (f"{causes}. They are excluded from the lifetimes.", *_sweeps(figures, rows))
         ),
         advice="drop-entry: the director defends its memory (net.ipv4.vs.drop_entry); "
         "expire-nodest-conn: a real server was removed, or a client's port came back while it had "
@@ -239,18 +248,18 @@ def ended_early(figures: Figures) -> Finding | None:
 def _sweeps(figures: Figures, rows: Sequence[EndedEarly]) -> Iterator[str]:
     """How drop_entry works on the directors that dropped entries, by kernel."""
     dropping = {row.director for row in rows if row.cause == DROP_ENTRY}
-    for one in figures.measured:
-        if one.director.name in dropping:
-            kernel = one.director.kernel
+    for result in figures.measured:
+        if result.director.name in dropping:
+            kernel = result.director.kernel
             of = f"Linux {kernel}" if kernel else "its kernel is not known"
-            yield f"On {one.director.name} ({of}) {in_words(kernel)}"
+            yield f"On {result.director.name} ({of}) {in_words(kernel)}"
 
 
 def _flows_in(figures: Figures, state: str) -> list[int]:
     return [
         int(flow)
-        for one in figures.measured
-        for flow in one.lives.loc[one.lives["state"] == state, "flow"]
+        for result in figures.measured
+        for flow in result.tracked.loc[result.tracked["state"] == state, "flow"]
     ]
 
 

@@ -110,11 +110,13 @@ def _changed(who: pd.Series, later: Bools) -> bool | None:
     return bool(before.iloc[-1] != after.iloc[0])
 
 
-def longest_pause_s(one: Measured, evidence: Evidence, cases: Sequence[LatePacket]) -> float | None:
+def longest_pause_s(
+    result: Measured, evidence: Evidence, cases: Sequence[LatePacket]
+) -> float | None:
     """The longest pause after which a packet of these connections was still answered, seconds."""
-    if evidence.captured is None or one.prediction is None:
+    if evidence.captured is None or result.prediction is None:
         return None
-    segments, steps = evidence.captured.segments, one.prediction.steps
+    segments, steps = evidence.captured.segments, result.prediction.steps
     longest = 0
     for flow in {case.flow for case in cases if case.by == "client"}:
         rows = slice(*np.searchsorted(segments.flow, [flow, flow + 1]))

@@ -39,58 +39,60 @@ if TYPE_CHECKING:
     Row = dict[Hashable, Any]
 
 
-def late_packets(one: Measured, evidence: Evidence, found: pd.DataFrame) -> list[LatePacket]:
+def late_packets(result: Measured, evidence: Evidence, found: pd.DataFrame) -> list[LatePacket]:
     """The packets that came after one director's entries had expired; none without a capture.
 
     Args:
-        one: what was measured of it.
+        result: what was measured of it.
         evidence: the recording.
         found: ``resets.resets`` of it.
     """
-    if one.passage is None or one.prediction is None or one.prediction.entries.empty:
+    if result.passage is None or result.prediction is None or result.prediction.entries.empty:
         return []
-    mine = one.passage.segments
-    record = evidence.by_director[one.director.name]
+    mine = result.passage.segments
+    record = evidence.by_director[result.director.name]
     open_s = record.clock.uncertainty_s + REACTION_S
     if record.polls.empty:
-        one = replace(one, rules=replace(one.rules, phase_s=None))  # its uptime is not known
-    late = pd.concat([_without_entry(one, mine), _from_servers(one, evidence, open_s)])
+        result = replace(
+            result, rules=replace(result.rules, phase_s=None)
+        )  # its uptime is not known
+    late = pd.concat([_without_entry(result, mine), _from_servers(result, evidence, open_s)])
     groups = late.groupby(["entry", "by"], sort=False)
     cases = [
-        *(_case(one, evidence, group, open_s) for _, group in groups),
-        *_new_entries(one, evidence, open_s),
-        *gone_sooner(one, evidence, found),
+        *(_case(result, evidence, group, open_s) for _, group in groups),
+        *_new_entries(result, evidence, open_s),
+        *gone_sooner(result, evidence, found),
     ]
     return sorted(cases, key=lambda case: case.at_ns)
 
 
-def _without_entry(one: Measured, mine: Segments) -> pd.DataFrame:
+def _without_entry(result: Measured, mine: Segments) -> pd.DataFrame:
     """The clients' packets that found no entry, each with the entry that had been there."""
-    assert one.prediction is not None
-    steps = one.prediction.steps
+    assert result.prediction is not None
+    steps = result.prediction.steps
     rows = pd.DataFrame({"flow": mine.flow, "at_ns": mine.at_ns, "flag": mine.flag})
     ours = mine.to_vip & ~np.isin(mine.flag, (Flag.SYN, Flag.RST, Flag.DATAGRAM))
     rows = rows[ours].merge(
         steps[["flow", "at_ns"]].drop_duplicates(), on=["flow", "at_ns"], how="left", indicator=True
     )
     rows = rows[rows["_merge"] == "left_only"].drop(columns="_merge")
-    return _after_their_end(one, rows, slack_ns=0).assign(by="client")
+    return _after_their_end(result, rows, slack_ns=0).assign(by="client")
 
 
-def _from_servers(one: Measured, evidence: Evidence, open_s: float) -> pd.DataFrame:
+def _from_servers(result: Measured, evidence: Evidence, open_s: float) -> pd.DataFrame:
     """The real servers' packets that were not sent on as the VIP's, after their entry's end."""
     assert evidence.captured is not None
     legs, macs = evidence.captured.rewriting.legs, list(evidence.captured.forwarder_macs)
     alone = ~legs["to_server"] & (legs["partner"] == NO_PARTNER)
     alone &= ~legs["source_mac"].isin(macs) & ~legs["flag"].isin([Flag.RST, Flag.DATAGRAM])
     rows = legs.loc[alone, ["flow", "at_ns", "flag"]]
-    return _after_their_end(one, rows, round(open_s * NS_PER_S)).assign(by="server")
+    return _after_their_end(result, rows, round(open_s * NS_PER_S)).assign(by="server")
 
 
-def _after_their_end(one: Measured, rows: pd.DataFrame, slack_ns: int) -> pd.DataFrame:
+def _after_their_end(result: Measured, rows: pd.DataFrame, slack_ns: int) -> pd.DataFrame:
     """Those of some packets whose flow's latest entry had gone by its timer."""
-    assert one.prediction is not None
-    entries = one.prediction.entries
+    assert result.prediction is not None
+    entries = result.prediction.entries
     began = entries.rename_axis("entry").reset_index().sort_values("first_ns", kind="stable")
     found = pd.merge_asof(
         rows.astype({"flow": "int64"}).sort_values("at_ns", kind="stable"),
@@ -103,51 +105,51 @@ def _after_their_end(one: Measured, rows: pd.DataFrame, slack_ns: int) -> pd.Dat
     return found[found["at_ns"] >= found["ends_ns"].astype("int64") - slack_ns]
 
 
-def _case(one: Measured, evidence: Evidence, group: pd.DataFrame, open_s: float) -> LatePacket:
+def _case(result: Measured, evidence: Evidence, group: pd.DataFrame, open_s: float) -> LatePacket:
     row = group.iloc[0].to_dict()
     by = str(row["by"])
     at_ns = group["at_ns"].to_numpy(dtype=np.int64)
     answer = answer_to_client if by == "client" else answer_to_server
     return LatePacket(
-        director=one.director.name,
+        director=result.director.name,
         flow=int(row["flow"]),
         at_ns=int(at_ns[0]),
         by="client" if by == "client" else "server",
-        **_lateness(one, row, int(at_ns[0]), open_s),
+        **_lateness(result, row, int(at_ns[0]), open_s),
         packets=len(group),
         answer=answer(evidence, int(row["flow"]), at_ns),
     )
 
 
-def _lateness(one: Measured, entry: Row, at_ns: int, open_s: float) -> dict[str, Any]:
+def _lateness(result: Measured, entry: Row, at_ns: int, open_s: float) -> dict[str, Any]:
     """How late a packet is for an entry: by the timer where it is known, else by its granules."""
-    timeout_s, rules = float(entry["timeout_s"]), one.rules
+    timeout_s, rules = float(entry["timeout_s"]), result.rules
     pause_s = (at_ns - int(entry["last_ns"])) / NS_PER_S
     if rules.hz is None or rules.phase_s is None:
         granules = [granule_s(timeout_s, hz) for hz in ([rules.hz] if rules.hz else KNOWN_HZ)]
         late_s = (pause_s - timeout_s - max(granules) - open_s, pause_s - timeout_s)
     else:
-        open_s += one.inferred.phase.uncertainty_s if one.inferred else 0.0
+        open_s += result.inferred.phase.uncertainty_s if result.inferred else 0.0
         nominal_s = (at_ns - int(entry["ends_ns"])) / NS_PER_S
         late_s = (nominal_s - open_s, nominal_s + open_s)
     return {
         "state": State(int(entry["state"])).name,
         "timeout_s": timeout_s,
-        "assumed": _is_assumed(one, State(int(entry["state"]))),
+        "assumed": _is_assumed(result, State(int(entry["state"]))),
         "pause_s": pause_s,
         "late_s": late_s,
     }
 
 
-def _is_assumed(one: Measured, state: State) -> bool:
-    name, director = TIMEOUT_NAMES[state], one.director
+def _is_assumed(result: Measured, state: State) -> bool:
+    name, director = TIMEOUT_NAMES[state], result.director
     return name != "fixed" and (director.timeouts is None or name in director.assumed_timeouts)
 
 
-def _new_entries(one: Measured, evidence: Evidence, open_s: float) -> list[LatePacket]:
+def _new_entries(result: Measured, evidence: Evidence, open_s: float) -> list[LatePacket]:
     """Datagrams that came after their flow's entry had gone, and made a new one."""
-    assert one.prediction is not None
-    entries = one.prediction.entries
+    assert result.prediction is not None
+    entries = result.prediction.entries
     entries = entries[entries["state"] == State.UDP]
     before, after = entries.iloc[:-1], entries.iloc[1:]
     again = (before["flow"].to_numpy() == after["flow"].to_numpy()) & (
@@ -155,11 +157,11 @@ def _new_entries(one: Measured, evidence: Evidence, open_s: float) -> list[LateP
     )
     return [
         LatePacket(
-            director=one.director.name,
+            director=result.director.name,
             flow=int(old["flow"]),
             at_ns=int(new["first_ns"]),
             by="client",
-            **_lateness(one, old, int(new["first_ns"]), open_s),
+            **_lateness(result, old, int(new["first_ns"]), open_s),
             packets=1,
             answer="new-entry",
             moved=moved(evidence, int(old["flow"]), int(new["first_ns"])),

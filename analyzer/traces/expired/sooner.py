@@ -31,17 +31,17 @@ LEAST_PAUSE_S = 5.0
 """A packet that follows another sooner met no expired entry, whatever became of it."""
 
 
-def gone_sooner(one: Measured, evidence: Evidence, found: pd.DataFrame) -> list[LatePacket]:
+def gone_sooner(result: Measured, evidence: Evidence, found: pd.DataFrame) -> list[LatePacket]:
     """The packets that one director had no entry for, though its timers would have one.
 
     Args:
-        one: what was measured of it.
+        result: what was measured of it.
         evidence: the recording, with a capture.
         found: ``resets.resets``.
     """
     cases = [
-        *_cases(one, _reset_by_director(one, found), "client"),
-        *_cases(one, _from_servers(one, evidence), "server"),
+        *_cases(result, _reset_by_director(result, found), "client"),
+        *_cases(result, _from_servers(result, evidence), "server"),
     ]
     return [
         case
@@ -50,21 +50,21 @@ def gone_sooner(one: Measured, evidence: Evidence, found: pd.DataFrame) -> list[
     ]
 
 
-def _reset_by_director(one: Measured, found: pd.DataFrame) -> pd.DataFrame:
+def _reset_by_director(result: Measured, found: pd.DataFrame) -> pd.DataFrame:
     """The clients' packets that the director itself reset."""
     rows = found[(found["by"] == "director") & (found["stage"] != "handshake")]
     rows = rows[rows["pause_s"] >= LEAST_PAUSE_S]
     asked = pd.DataFrame({"flow": rows["flow"], "at_ns": rows["asked_ns"]}).assign(answer="reset")
-    return _after_their_packets(one, asked)
+    return _after_their_packets(result, asked)
 
 
-def _from_servers(one: Measured, evidence: Evidence) -> pd.DataFrame:
+def _from_servers(result: Measured, evidence: Evidence) -> pd.DataFrame:
     """The real servers' packets that were not sent on as the VIP's, and came after a pause."""
     assert evidence.captured is not None
     legs, macs = evidence.captured.rewriting.legs, list(evidence.captured.forwarder_macs)
     alone = ~legs["to_server"] & (legs["partner"] == NO_PARTNER)
     alone &= ~legs["source_mac"].isin(macs) & ~legs["flag"].isin([Flag.RST, Flag.DATAGRAM])
-    rows = _after_their_packets(one, legs.loc[alone, ["flow", "at_ns"]])
+    rows = _after_their_packets(result, legs.loc[alone, ["flow", "at_ns"]])
     if rows.empty:
         return rows.assign(answer=pd.Series(dtype="object"))
     paused = rows["at_ns"] - rows["last_ns"] >= round(LEAST_PAUSE_S * NS_PER_S)
@@ -76,10 +76,10 @@ def _from_servers(one: Measured, evidence: Evidence) -> pd.DataFrame:
     return rows.assign(answer=answers)
 
 
-def _after_their_packets(one: Measured, rows: pd.DataFrame) -> pd.DataFrame:
+def _after_their_packets(result: Measured, rows: pd.DataFrame) -> pd.DataFrame:
     """Each packet with the last one before it that met an entry, and the state that led to."""
-    assert one.prediction is not None
-    steps = one.prediction.steps[["flow", "at_ns", "entry", "state"]]
+    assert result.prediction is not None
+    steps = result.prediction.steps[["flow", "at_ns", "entry", "state"]]
     steps = steps.assign(last_ns=steps["at_ns"]).sort_values("at_ns", kind="stable")
     found = pd.merge_asof(
         rows.astype({"flow": "int64", "at_ns": "int64"}).sort_values("at_ns", kind="stable"),
@@ -91,14 +91,14 @@ def _after_their_packets(one: Measured, rows: pd.DataFrame) -> pd.DataFrame:
     return found[found["entry"].notna()].astype({"last_ns": "int64"})
 
 
-def _cases(one: Measured, rows: pd.DataFrame, by: str) -> list[LatePacket]:
-    return [_case(one, row, by) for row in rows.to_dict("records")]
+def _cases(result: Measured, rows: pd.DataFrame, by: str) -> list[LatePacket]:
+    return [_case(result, row, by) for row in rows.to_dict("records")]
 
 
-def _case(one: Measured, row: Row, by: str) -> LatePacket:
+def _case(result: Measured, row: Row, by: str) -> LatePacket:
     state = State(int(row["state"]))
     pause_s = (int(row["at_ns"]) - int(row["last_ns"])) / NS_PER_S
-    name, director = TIMEOUT_NAMES[state], one.director
+    name, director = TIMEOUT_NAMES[state], result.director
     unread = director.timeouts is None or name in director.assumed_timeouts
     answer: Answer = row["answer"]
     return LatePacket(
@@ -107,7 +107,7 @@ def _case(one: Measured, row: Row, by: str) -> LatePacket:
         at_ns=int(row["at_ns"]),
         by="client" if by == "client" else "server",
         state=state.name,
-        timeout_s=float(timeout_by_state_s(one.rules.timeouts)[state]),
+        timeout_s=float(timeout_by_state_s(result.rules.timeouts)[state]),
         assumed=name != "fixed" and unread,
         pause_s=pause_s,
         late_s=(0.0, pause_s),

@@ -10,7 +10,7 @@ import pytest
 from analyzer.client.results import Latency, Requests
 from analyzer.findings import findings, verdict
 from analyzer.findings.decay.timeouts import governing
-from analyzer.findings.figures import Figures, agrees, lived, measured
+from analyzer.findings.figures import Figures, agrees, lifetime_sentence, measured
 from analyzer.recording.log_clock import LogClock
 from analyzer.results import Agreement, Estimate, Event, Finding, Lifetime, Peak, Spread
 
@@ -327,9 +327,9 @@ def test_words_for_what_was_measured() -> None:
     assert measured(FIN_WAIT) == "measured 20.01 ± 0.10 s"
     assert measured(replace(FIN_WAIT, timeout_measured_s=None)) == "not measured"
     unseen = replace(FIN_WAIT, lifetime_s=None, n_expired=0)
-    assert lived(unseen) == "none of 50 entries was seen to expire"
-    assert "50 of 50 entries expired" in lived(replace(FIN_WAIT, lifetime_s=None))
-    assert "50 of 50" in lived(FIN_WAIT)
+    assert lifetime_sentence(unseen) == "none of 50 entries was seen to expire"
+    assert "50 of 50 entries expired" in lifetime_sentence(replace(FIN_WAIT, lifetime_s=None))
+    assert "50 of 50" in lifetime_sentence(FIN_WAIT)
 
 
 VERDICTS = [

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[3]
 ROOMS = ("analyzer", "reports", "loadgen")
 
-SPANS = frozenset({"lived_ns", "look_ns", "outside_ns", "left_ns", "since_ns"})
+SPANS = frozenset({"lifetime_ns", "look_ns", "outside_ns", "left_ns", "since_ns"})
 """Names ending in ``_ns`` that mean a length of time in every module."""
 
 ALLOWED = {
@@ -192,7 +192,7 @@ def test_what_is_allowed_is_still_there() -> None:
         "np.float64(one.at_ns)",
         "np.median(polled_ns)",
         "np.interp(at_ns, known, offsets)",
-        "gone_ns.reindex(lives.index)",
+        "absent_ns.reindex(tracked.index)",
         'rows["at_ns"].shift()',
         "np.where(known, at_ns, np.nan)",
     ],
@@ -209,9 +209,9 @@ def test_the_lint_sees_an_instant_lost(source: str) -> None:
         "at_ns + round(took_s * 1e9)",
         "at_ns + np.rint(took_s * 1e9).astype(np.int64)",
         "at_ns + 5 * _NS",
-        "lived_ns / _NS",
+        "lifetime_ns / _NS",
         'gone["seen_ns"].to_numpy(dtype=np.int64)',
-        'gone_ns.astype("Int64").reindex(lives.index)',
+        'absent_ns.astype("Int64").reindex(tracked.index)',
         "np.where(known, at_ns, 0)",
         "np.median(np.diff(polled_ns))",
         "at_ns // 1000",

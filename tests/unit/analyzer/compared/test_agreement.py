@@ -45,10 +45,10 @@ def prediction() -> Prediction:
     return predict(segments(rows), clock(), rules(timeouts=Timeouts(tcpfin_s=20)), "bal01")
 
 
-def lives(*, ends_late_s: float = 0.0, cause: str = TIMER) -> pd.DataFrame:
+def tracked(*, ends_late_s: float = 0.0, cause: str = TIMER) -> pd.DataFrame:
     """Its life, seen to go between 1020.25 and 1020.5; predicted for 1020.4."""
-    seconds = {"seen_ns": 1020.25, "gone_ns": 1020.5, "ends_ns": 1020.4 + ends_late_s}
-    seconds["gone_by_ns"] = seconds["gone_ns"]
+    seconds = {"seen_ns": 1020.25, "absent_ns": 1020.5, "ends_ns": 1020.4 + ends_late_s}
+    seconds["absent_by_ns"] = seconds["absent_ns"]
     rows = {name: [BOOT_NS + round(second * NS)] for name, second in seconds.items()}
     known = pd.DataFrame({"entry": [0]} | rows).astype("Int64").assign(cause=cause)
     return known.assign(flow=0, appeared_ns=BOOT_NS + 1000 * NS, real_server="a:80")
@@ -73,7 +73,7 @@ def judged(
 ) -> Agreement:
     return agreement(
         prediction(),
-        lives() if found is None else found,
+        tracked() if found is None else found,
         samples() if seen is None else seen,
         observed or [],
         predicted or [],
@@ -121,26 +121,26 @@ def test_another_flows_samples_are_its_own() -> None:
 
 def test_an_expiry_is_off_by_its_distance_from_the_middle_of_the_look() -> None:
     assert judged().worst_expiry_error_s == pytest.approx(0.025, abs=1e-5)
-    late = judged(found=lives(ends_late_s=2.0))
+    late = judged(found=tracked(ends_late_s=2.0))
     assert late.worst_expiry_error_s == pytest.approx(2.025, abs=1e-5)
 
 
 @pytest.mark.parametrize("cause", [PORT_REUSE, DROP_ENTRY])
 def test_only_a_timer_can_be_late(cause: str) -> None:
-    assert judged(found=lives(ends_late_s=2.0, cause=cause)).worst_expiry_error_s is None
+    assert judged(found=tracked(ends_late_s=2.0, cause=cause)).worst_expiry_error_s is None
 
 
 def test_without_an_expiry_seen_there_is_no_error_to_tell() -> None:
-    still_there = lives()
-    still_there[["seen_ns", "gone_ns"]] = pd.NA
+    still_there = tracked()
+    still_there[["seen_ns", "absent_ns"]] = pd.NA
     assert judged(found=still_there).worst_expiry_error_s is None
 
 
 def test_entries_are_counted_on_both_sides() -> None:
-    stranger = lives()
+    stranger = tracked()
     stranger["entry"] = pd.NA
     stranger["flow"] = 1
-    found = judged(found=pd.concat([lives(), stranger], ignore_index=True))
+    found = judged(found=pd.concat([tracked(), stranger], ignore_index=True))
     assert (found.entries_observed, found.entries_predicted) == (1, 1)
 
 
@@ -267,17 +267,17 @@ def test_a_step_curve_holds_its_value_until_the_next() -> None:
 def test_an_expiry_is_unexplained_only_beyond_a_polls_width(
     late_s: float, reason: str, beyond_s: float | None
 ) -> None:
-    found = judged(observed=[polled({0: (0, 0)})], found=lives(ends_late_s=late_s))
+    found = judged(observed=[polled({0: (0, 0)})], found=tracked(ends_late_s=late_s))
     assert found.residuals == {reason: 1}
     assert found.unexplained_s == (None if beyond_s is None else pytest.approx(beyond_s, abs=1e-6))
 
 
 def test_a_wide_look_leaves_no_more_than_a_second_open() -> None:
-    seldom = lives(ends_late_s=-2.0)
-    seldom["seen_ns"] = seldom["gone_ns"] - 30 * NS
+    seldom = tracked(ends_late_s=-2.0)
+    seldom["seen_ns"] = seldom["absent_ns"] - 30 * NS
     assert judged(found=seldom).residuals == {"poll": 1}
-    early = lives(ends_late_s=-32.0)
-    early["seen_ns"] = early["gone_ns"] - 30 * NS
+    early = tracked(ends_late_s=-32.0)
+    early["seen_ns"] = early["absent_ns"] - 30 * NS
     assert judged(found=early).residuals == {"unexplained": 1}
 
 

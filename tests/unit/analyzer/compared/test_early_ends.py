@@ -18,15 +18,15 @@ def cause(sooner_ns: int, uncertainty_s: float = 0.0) -> str:
     """Of the end of an established entry, by that long before its timer would have fired."""
     about = clock(uncertainty_s=uncertainty_s)
     sent = segments([Seg(1000.0, 1, Flag.SYN), Seg(1000.1, 1, Flag.ACK)])
-    gone_ns = ENDS_NS - sooner_ns
+    absent_ns = ENDS_NS - sooner_ns
     times = {"appeared_ns": BOOT_NS + 1000 * NS, "last_ns": BOOT_NS + 1000 * NS}
-    times |= {"seen_ns": gone_ns - NS // 4, "gone_ns": gone_ns, "gone_by_ns": gone_ns}
+    times |= {"seen_ns": absent_ns - NS // 4, "absent_ns": absent_ns, "absent_by_ns": absent_ns}
     row = {"entry": 0} | times | {"ends_ns": ENDS_NS}
-    lives = pd.DataFrame({name: [value] for name, value in row.items()}).astype("Int64")
-    lives = lives.assign(cause=TIMER, state="ESTABLISHED")
+    tracked = pd.DataFrame({name: [value] for name, value in row.items()}).astype("Int64")
+    tracked = tracked.assign(cause=TIMER, state="ESTABLISHED")
     predicted = predict(sent, about, rules(), "bal01")
     dropping = director(drop_entry=1)
-    prediction, joined = with_early_ends(predicted, lives, dropping, about)
+    prediction, joined = with_early_ends(predicted, tracked, dropping, about)
     assert prediction.entries["cause"].tolist() == joined["cause"].tolist()
     return str(joined["cause"].iloc[0])
 

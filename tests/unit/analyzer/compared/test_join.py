@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from analyzer.compared.join import servers_seen, with_packets, with_requests
 from analyzer.ipvs.states import Flag, State, Timeouts
-from analyzer.observed.entries import LIFE_COLUMNS
+from analyzer.observed.entries import TRACKED_COLUMNS
 from analyzer.predicted.entries import Prediction, predict
 from tests.unit.analyzer.builders_packets import BOOT_NS, CLIENT, NS, Seg, clock, rules, segments
 
@@ -20,20 +20,22 @@ def at(seconds: float | None) -> int | None:
     return None if seconds is None else BOOT_NS + round(seconds * NS)
 
 
-def life(flow: int, appeared_s: float, seen_s: float | None, gone_s: float | None) -> list[object]:
-    """As ``observed.entry_lives`` has it; it came to its last state as it appeared."""
-    began, seen, gone = at(appeared_s), at(seen_s), at(gone_s)
+def life(
+    flow: int, appeared_s: float, seen_s: float | None, absent_s: float | None
+) -> list[object]:
+    """As ``observed.tracked_entries`` has it; it came to its last state as it appeared."""
+    began, seen, ended = at(appeared_s), at(seen_s), at(absent_s)
     first = [began, None, began, began, 20]
     return [
         *("bal01", flow, "TCP", "192.168.10.21:80", "FIN_WAIT"),
         *first,
-        *(seen, seen, None if gone is None else 0),
-        *(gone, gone),
+        *(seen, seen, None if ended is None else 0),
+        *(ended, ended),
     ]
 
 
-def lives(*rows: list[object]) -> pd.DataFrame:
-    return pd.DataFrame(list(rows), columns=list(LIFE_COLUMNS)).astype(LIFE_COLUMNS)
+def tracked(*rows: list[object]) -> pd.DataFrame:
+    return pd.DataFrame(list(rows), columns=list(TRACKED_COLUMNS)).astype(TRACKED_COLUMNS)
 
 
 def prediction(*began: tuple[int, float]) -> Prediction:
@@ -49,7 +51,7 @@ def prediction(*began: tuple[int, float]) -> Prediction:
 
 def test_a_life_finds_the_packets_of_its_own_port() -> None:
     found = with_packets(
-        lives(life(1, 1001.1, 1021.0, 1021.25), life(0, 1000.1, 1020.0, 1020.25)),
+        tracked(life(1, 1001.1, 1021.0, 1021.25), life(0, 1000.1, 1020.0, 1020.25)),
         prediction((1, 1000.0), (2, 1001.0)),
     )
     last_s = {row["flow"]: row["last_ns"] for row in found.to_dict("records")}
@@ -59,20 +61,20 @@ def test_a_life_finds_the_packets_of_its_own_port() -> None:
 
 
 def test_an_entry_of_somebody_else_has_no_packets() -> None:
-    found = with_packets(lives(life(7, 1000.1, 1020.0, 1020.25)), prediction((1, 1000.0)))
+    found = with_packets(tracked(life(7, 1000.1, 1020.0, 1020.25)), prediction((1, 1000.0)))
     assert found["last_ns"].isna().all()
     assert found["entry"].isna().all()
 
 
 def test_an_entry_that_went_before_our_packets_is_not_ours() -> None:
     """The same port, used by an earlier run."""
-    found = with_packets(lives(life(0, 900.0, 950.0, 950.25)), prediction((1, 1000.0)))
+    found = with_packets(tracked(life(0, 900.0, 950.0, 950.25)), prediction((1, 1000.0)))
     assert found["last_ns"].isna().all()
 
 
 def test_two_lives_of_a_port_have_each_their_own_packets() -> None:
     found = with_packets(
-        lives(life(0, 1000.1, 1020.25, 1020.5), life(0, 1100.1, 1120.25, 1120.5)),
+        tracked(life(0, 1000.1, 1020.25, 1020.5), life(0, 1100.1, 1120.25, 1120.5)),
         prediction((1, 1000.0), (1, 1100.0)),
     )
     assert sorted(found["last_ns"]) == [at(1000.2), at(1100.2)]
@@ -94,7 +96,7 @@ def reused(*began_s: float) -> Prediction:
 def test_a_life_last_seen_just_as_its_port_was_used_again_is_the_old_one(off_s: float) -> None:
     """The clocks of polls and packets do not agree to the millisecond: neither order is sure."""
     found = with_packets(
-        lives(life(0, 1000.1, 1005.0 + off_s, 1005.1), life(0, 1005.1, 1015.0, 1015.2)),
+        tracked(life(0, 1000.1, 1005.0 + off_s, 1005.1), life(0, 1005.1, 1015.0, 1015.2)),
         reused(1000.0, 1005.0),
         margin_s=0.02,
     )
@@ -105,21 +107,21 @@ def test_a_life_last_seen_just_as_its_port_was_used_again_is_the_old_one(off_s: 
 def test_a_life_last_seen_long_after_its_port_was_used_again_is_the_new_one() -> None:
     """The successor went to the same server, so the polls show one entry that goes on."""
     predicted = reused(1000.0, 1005.0)
-    found = with_packets(lives(life(0, 1000.1, 1015.0, 1015.2)), predicted)
+    found = with_packets(tracked(life(0, 1000.1, 1015.0, 1015.2)), predicted)
     assert found["entry"].tolist() == [1]
     assert servers_seen(found, predicted.entries).tolist() == ["192.168.10.21:80"] * 2
 
 
 def test_an_entry_between_two_polls_was_not_seen() -> None:
     predicted = reused(1000.0, 1000.2)
-    found = with_packets(lives(life(0, 1000.3, 1010.3, 1010.5)), predicted)
+    found = with_packets(tracked(life(0, 1000.3, 1010.3, 1010.5)), predicted)
     assert servers_seen(found, predicted.entries).tolist() == [pd.NA, "192.168.10.21:80"]
 
 
 def test_a_life_that_our_first_packet_ended_is_somebody_elses() -> None:
     """It was there before, and was last seen a millisecond after our SYN made a new entry."""
     found = with_packets(
-        lives(life(0, 990.0, 1000.001, 1000.1), life(0, 1000.1, 1010.0, 1010.2)), reused(1000.0)
+        tracked(life(0, 990.0, 1000.001, 1000.1), life(0, 1000.1, 1010.0, 1010.2)), reused(1000.0)
     )
     assert found["entry"].tolist() == [pd.NA, 0]
 
@@ -127,7 +129,7 @@ def test_a_life_that_our_first_packet_ended_is_somebody_elses() -> None:
 def test_a_life_seen_once_as_it_began_is_that_of_its_packets() -> None:
     """Whichever of the SYN and the poll that saw its entry the clocks put first."""
     for seen_s in (999.99, 1000.0, 1000.01):
-        found = with_packets(lives(life(0, seen_s, seen_s, 1011.0)), reused(1000.0))
+        found = with_packets(tracked(life(0, seen_s, seen_s, 1011.0)), reused(1000.0))
         assert found["entry"].tolist() == [0]
 
 
@@ -149,25 +151,25 @@ def test_lives_and_entries_of_a_flow_come_in_the_same_order(
         row[-2:] = [at(last_s + poll_s + off_ms / 1000)] * 2
         row[2] = f"192.168.10.{servers[number]}:80"
         seen.append(row)
-    found = with_packets(lives(*seen), reused(*began_s), margin_s=0.02)
+    found = with_packets(tracked(*seen), reused(*began_s), margin_s=0.02)
     assert found["entry"].tolist() == list(range(len(began_s)))
 
 
 def test_what_is_still_there_has_its_latest_packets() -> None:
-    found = with_packets(lives(life(0, 1100.1, None, None)), prediction((1, 1000.0), (1, 1100.0)))
+    found = with_packets(tracked(life(0, 1100.1, None, None)), prediction((1, 1000.0), (1, 1100.0)))
     assert found["last_ns"].tolist() == [at(1100.2)]
 
 
 def test_no_lives_and_no_packets_join_to_nothing() -> None:
-    assert len(with_packets(lives(), prediction((1, 1000.0)))) == 0
-    found = with_packets(lives(life(0, 1000.1, None, None)), prediction())
+    assert len(with_packets(tracked(), prediction((1, 1000.0)))) == 0
+    found = with_packets(tracked(life(0, 1000.1, None, None)), prediction())
     assert found["last_ns"].isna().all()
 
 
 def test_an_entry_finds_why_and_when_it_was_to_go() -> None:
-    (row,) = with_packets(lives(life(0, 1000.1, 1020.0, 1020.25)), prediction((1, 1000.0))).to_dict(
-        "records"
-    )
+    (row,) = with_packets(
+        tracked(life(0, 1000.1, 1020.0, 1020.25)), prediction((1, 1000.0))
+    ).to_dict("records")
     assert (row["entry"], row["cause"], row["ends_ns"]) == (0, "timer", at(1020.2))
 
 
@@ -194,7 +196,7 @@ def changes(*flows: tuple[int, int]) -> pd.DataFrame:
 
 def test_without_a_capture_the_request_of_that_port_stands_for_the_last_packet() -> None:
     found = with_requests(
-        lives(life(0, 1000.1, 1020.0, 1020.25), life(7, 1000.1, 1020.0, 1020.25)),
+        tracked(life(0, 1000.1, 1020.0, 1020.25), life(7, 1000.1, 1020.0, 1020.25)),
         changes((0, 40001), (7, 40007)),
         requests((40001, 1000.2), (40002, 1000.3), (None, None)),
     )
@@ -205,7 +207,7 @@ def test_without_a_capture_the_request_of_that_port_stands_for_the_last_packet()
 
 def test_of_two_requests_of_a_port_the_nearer_one_counts() -> None:
     found = with_requests(
-        lives(life(0, 1030.0, None, None)),
+        tracked(life(0, 1030.0, None, None)),
         changes((0, 1)),
         requests((1, 1000.2), (1, 1029.9), (1, 1060.0)),
     )
@@ -216,5 +218,5 @@ def test_of_two_requests_of_a_port_the_nearer_one_counts() -> None:
 def test_requests_that_never_ended_stand_for_nothing(
     rows: tuple[tuple[int | None, float | None], ...],
 ) -> None:
-    found = with_requests(lives(life(0, 1000.1, None, None)), changes((0, 1)), requests(*rows))
+    found = with_requests(tracked(life(0, 1000.1, None, None)), changes((0, 1)), requests(*rows))
     assert found["last_ns"].isna().all()

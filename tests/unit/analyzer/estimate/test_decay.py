@@ -15,7 +15,7 @@ from analyzer.estimate.decay import lifetimes, predicted_lifetimes
 from analyzer.findings.figures import agrees
 from analyzer.ipvs.states import State, Timeouts
 from analyzer.ipvs.timers import TimerPhase, expiry_uptime_s, granule_s, timeouts_of_granule_s
-from analyzer.observed.ends import WIDEST_LOOK_S
+from analyzer.observed.ends import WIDEST_POLL_GAP_S
 from analyzer.predicted.entries import PORT_REUSE, TIMER
 from analyzer.recording.clock import REACTION_S
 from tests.unit.analyzer.builders_packets import BOOT_NS, NS, clock, director
@@ -37,11 +37,11 @@ class Decay:
     poll_s: float = 0.25
     first_poll_s: float = 999.9
 
-    def lives(self) -> pd.DataFrame:
+    def tracked(self) -> pd.DataFrame:
         """What ``join.with_packets`` would give."""
         last_s = np.array(self.last_s)
-        gone_s = expiry_uptime_s(last_s, self.timeout_s, hz=self.hz, phase_s=self.phase_s)
-        looks = np.ceil((gone_s - self.first_poll_s) / self.poll_s)
+        absent_s = expiry_uptime_s(last_s, self.timeout_s, hz=self.hz, phase_s=self.phase_s)
+        looks = np.ceil((absent_s - self.first_poll_s) / self.poll_s)
         first_missed_s = self.first_poll_s + looks * self.poll_s
         last_seen_s = first_missed_s - self.poll_s
         return pd.DataFrame(
@@ -49,10 +49,10 @@ class Decay:
                 "flow": range(len(last_s)),
                 "state": self.state,
                 "seen_ns": unix_ns(last_seen_s),
-                "gone_ns": unix_ns(first_missed_s),
-                "gone_by_ns": unix_ns(first_missed_s),
+                "absent_ns": unix_ns(first_missed_s),
+                "absent_by_ns": unix_ns(first_missed_s),
                 "last_ns": unix_ns(last_s),
-                "ends_ns": unix_ns(gone_s),
+                "ends_ns": unix_ns(absent_s),
                 "cause": TIMER,
             }
         )
@@ -69,7 +69,7 @@ class Decay:
         """The one row; HZ and phase are the true ones unless told."""
         hz = self.hz if hz == -1 else hz
         found = lifetimes(
-            self.lives(),
+            self.tracked(),
             director(timeouts=timeouts or Timeouts(tcpfin_s=self.timeout_s), hz=hz),
             clock(uncertainty_s=clock_uncertainty_s),
             phase_of(hz, self.phase_s if phase_s == -1 else phase_s, phase_uncertainty_s),
@@ -91,10 +91,10 @@ PHASE = TimerPhase(hz=100, phase_s=0.0, uncertainty_s=0.0)
 TCPFIN_20 = Timeouts(tcpfin_s=20)
 
 
-def rows_of(lives: pd.DataFrame, timeouts: Timeouts | None = TCPFIN_20) -> list[Lifetime]:
+def rows_of(tracked: pd.DataFrame, timeouts: Timeouts | None = TCPFIN_20) -> list[Lifetime]:
     """At a director of HZ 100 whose phase is known."""
     by = director(timeouts=timeouts)
-    return lifetimes(lives, by, clock(), PHASE, last_packet_uncertainty_s=0)
+    return lifetimes(tracked, by, clock(), PHASE, last_packet_uncertainty_s=0)
 
 
 def unix_ns(uptime_s: np.ndarray) -> pd.Series:
@@ -258,9 +258,9 @@ def test_the_prediction_error_is_within_half_a_poll_interval() -> None:
 
 
 def test_a_prediction_that_is_late_has_a_positive_error() -> None:
-    lives = Decay(timeout_s=20).lives()
-    lives["ends_ns"] = lives["ends_ns"] + 5 * NS
-    (row,) = rows_of(lives)
+    tracked = Decay(timeout_s=20).tracked()
+    tracked["ends_ns"] = tracked["ends_ns"] + 5 * NS
+    (row,) = rows_of(tracked)
     assert row.prediction_error_s is not None
     assert row.prediction_error_s.mean == pytest.approx(5, abs=0.2)
     assert row.prediction_error_s.max == pytest.approx(5, abs=0.2)
@@ -274,27 +274,27 @@ def test_without_hz_no_timeout_is_measured_but_lifetimes_are() -> None:
 
 
 def test_timeouts_that_were_not_read_are_not_guessed() -> None:
-    (row,) = rows_of(Decay(timeout_s=20).lives(), timeouts=None)
+    (row,) = rows_of(Decay(timeout_s=20).tracked(), timeouts=None)
     assert row.timeout_s is None
     assert agrees(row) is None
 
 
 def test_a_fixed_timeout_is_known_without_being_read() -> None:
-    (row,) = rows_of(Decay(timeout_s=120, state="TIME_WAIT").lives(), timeouts=None)
+    (row,) = rows_of(Decay(timeout_s=120, state="TIME_WAIT").tracked(), timeouts=None)
     assert row.timeout_s == 120
 
 
 def test_entries_that_were_not_seen_to_go_are_counted_not_measured() -> None:
-    lives = Decay(timeout_s=20).lives()
-    lives.loc[:9, ["seen_ns", "gone_ns"]] = pd.NA
-    (row,) = rows_of(lives)
+    tracked = Decay(timeout_s=20).tracked()
+    tracked.loc[:9, ["seen_ns", "absent_ns"]] = pd.NA
+    (row,) = rows_of(tracked)
     assert (row.n, row.n_expired) == (50, 40)
 
 
 def test_none_seen_to_go_is_not_zero() -> None:
-    lives = Decay(timeout_s=20).lives()
-    lives[["seen_ns", "gone_ns"]] = pd.NA
-    (row,) = rows_of(lives)
+    tracked = Decay(timeout_s=20).tracked()
+    tracked[["seen_ns", "absent_ns"]] = pd.NA
+    (row,) = rows_of(tracked)
     assert (row.n, row.n_expired) == (50, 0)
     assert row.lifetime_s is None
     assert row.timeout_measured_s is None
@@ -302,32 +302,32 @@ def test_none_seen_to_go_is_not_zero() -> None:
 
 
 def test_what_went_while_nobody_looked_says_nothing() -> None:
-    lives = Decay(timeout_s=20).lives()
-    lives.loc[:9, "seen_ns"] = lives["seen_ns"] - int((WIDEST_LOOK_S + 1) * NS)
-    (row,) = rows_of(lives)
+    tracked = Decay(timeout_s=20).tracked()
+    tracked.loc[:9, "seen_ns"] = tracked["seen_ns"] - int((WIDEST_POLL_GAP_S + 1) * NS)
+    (row,) = rows_of(tracked)
     assert (row.n, row.n_expired) == (50, 40)
 
 
 def test_entries_without_a_packet_of_ours_and_those_ended_early_are_in_no_lifetime() -> None:
-    lives = Decay(timeout_s=20).lives()
-    lives.loc[:4, "last_ns"] = pd.NA
-    lives.loc[5:9, "cause"] = PORT_REUSE
-    lives.loc[10, "cause"] = pd.NA
-    (row,) = rows_of(lives)
+    tracked = Decay(timeout_s=20).tracked()
+    tracked.loc[:4, "last_ns"] = pd.NA
+    tracked.loc[5:9, "cause"] = PORT_REUSE
+    tracked.loc[10, "cause"] = pd.NA
+    (row,) = rows_of(tracked)
     assert row.n == 40
 
 
 def test_the_largest_group_comes_first() -> None:
-    few = Decay(timeout_s=10, state="CLOSE", last_s=(1000.0, 1001.0)).lives()
-    lives = pd.concat([few, Decay(timeout_s=20).lives()], ignore_index=True)
-    rows = rows_of(lives)
+    few = Decay(timeout_s=10, state="CLOSE", last_s=(1000.0, 1001.0)).tracked()
+    tracked = pd.concat([few, Decay(timeout_s=20).tracked()], ignore_index=True)
+    rows = rows_of(tracked)
     assert [(row.state, row.n) for row in rows] == [("FIN_WAIT", 50), ("CLOSE", 2)]
 
 
 def replayed(decay: Decay) -> pd.DataFrame:
     """The same lives, with the timeout that the replay says they waited."""
-    lives = decay.lives()
-    return lives.assign(timeout_s=decay.timeout_s, predicted_state=State[decay.state])
+    tracked = decay.tracked()
+    return tracked.assign(timeout_s=decay.timeout_s, predicted_state=State[decay.state])
 
 
 def test_a_timeout_that_was_changed_midway_gives_a_row_for_each_value() -> None:
@@ -344,8 +344,8 @@ def test_a_timeout_that_was_changed_midway_gives_a_row_for_each_value() -> None:
 
 def test_a_state_that_the_packets_do_not_explain_has_its_own_configured_timeout() -> None:
     """Seen in CLOSE, predicted in FIN_WAIT: what FIN_WAIT waits is nothing to it."""
-    lives = replayed(Decay(timeout_s=20)).assign(state="CLOSE")
-    (row,) = rows_of(lives)
+    tracked = replayed(Decay(timeout_s=20)).assign(state="CLOSE")
+    (row,) = rows_of(tracked)
     assert (row.state, row.timeout_s) == ("CLOSE", 10)
 
 
@@ -365,14 +365,14 @@ def test_an_inferred_phase_measures_as_a_read_one_does() -> None:
     inferred = TimerPhase(hz=100, phase_s=0.31, uncertainty_s=0.004)
     decay = Decay(timeout_s=20, phase_s=0.313)
     by = director(hz=100, phase_s=None)
-    (row,) = lifetimes(decay.lives(), by, clock(), inferred, last_packet_uncertainty_s=0)
+    (row,) = lifetimes(decay.tracked(), by, clock(), inferred, last_packet_uncertainty_s=0)
     assert row.timeout_measured_s is not None
     assert abs(row.timeout_measured_s.value - 20) <= row.timeout_measured_s.uncertainty < 0.2
 
 
 def test_no_entries_give_no_rows() -> None:
-    lives = Decay(timeout_s=20).lives().iloc[:0]
-    assert rows_of(lives) == []
+    tracked = Decay(timeout_s=20).tracked().iloc[:0]
+    assert rows_of(tracked) == []
 
 
 def test_without_polls_the_groups_are_the_predicted_ones_and_nothing_is_measured() -> None:

@@ -26,19 +26,19 @@ STEADY_S = 1000.0037 + 0.02 * np.arange(1500)  # 50 a second for 30 s: some 47 s
 def seen(wire_s: np.ndarray, *, late_s: float | np.ndarray = 0.0) -> Sightings:
     """What polls see of entries whose last packets reach the director so much later."""
     goes_s = expiry_uptime_s(wire_s + late_s, TIMEOUT_S, hz=HZ, phase_s=PHASE_S)
-    gone_s = np.ceil(goes_s / POLL_S) * POLL_S
+    absent_s = np.ceil(goes_s / POLL_S) * POLL_S
     return Sightings(
         last_s=wire_s,
         timeout_s=np.full(len(wire_s), TIMEOUT_S),
-        seen_s=gone_s - POLL_S,
-        gone_s=gone_s,
+        seen_s=absent_s - POLL_S,
+        absent_s=absent_s,
     )
 
 
 def measured(sightings: Sightings) -> Estimate:
-    lived_s = (sightings.seen_s + sightings.gone_s) / 2 - sightings.last_s
+    lifetime_s = (sightings.seen_s + sightings.absent_s) / 2 - sightings.last_s
     phase = TimerPhase(hz=HZ, phase_s=PHASE_S, uncertainty_s=0.001)
-    found = measured_timeout(sightings, lived_s, HZ, phase, 0.001, POLL_S / 2)
+    found = measured_timeout(sightings, lifetime_s, HZ, phase, 0.001, POLL_S / 2)
     assert found is not None
     return found
 
@@ -76,12 +76,12 @@ def test_a_director_that_was_busy_for_a_moment_neither_shifts_nor_blurs_it(
 def test_a_slow_answer_leaves_open_until_when_an_entry_was_there() -> None:
     """Gone when the table was read, there at the instant that the look bears: once in the run."""
     sightings = seen(STEADY_S)
-    chosen = sightings.gone_s == np.unique(sightings.gone_s)[10]
+    chosen = sightings.absent_s == np.unique(sightings.absent_s)[10]
     shift_s = np.where(chosen, POLL_S, 0.0)
     told_early = replace(
-        sightings, seen_s=sightings.seen_s - shift_s, gone_s=sightings.gone_s - shift_s
+        sightings, seen_s=sightings.seen_s - shift_s, absent_s=sightings.absent_s - shift_s
     )
-    answered = replace(told_early, gone_s=sightings.gone_s)
+    answered = replace(told_early, absent_s=sightings.absent_s)
     assert is_right(measured(told_early))
     assert is_right(measured(answered))
     assert measured(answered).uncertainty < 2 * REACTION_S

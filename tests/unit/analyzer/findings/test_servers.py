@@ -192,8 +192,10 @@ def test_an_entry_that_a_packet_in_mid_connection_made_is_no_copy() -> None:
     lives["first_packet_ns"] = pd.array([4, 9], dtype="Int64")
     other = SimpleNamespace(entries=pd.DataFrame({"flow": [0, 1]}))
     measured = (
-        SimpleNamespace(director=SimpleNamespace(name="bal01"), lives=lives[:0], prediction=other),
-        SimpleNamespace(director=SimpleNamespace(name="bal02"), lives=lives, prediction=None),
+        SimpleNamespace(
+            director=SimpleNamespace(name="bal01"), tracked=lives[:0], prediction=other
+        ),
+        SimpleNamespace(director=SimpleNamespace(name="bal02"), tracked=lives, prediction=None),
     )
     found = synced_copies(cast("Figures", SimpleNamespace(measured=measured)))
     assert found is not None

@@ -83,7 +83,7 @@ def test_a_server_that_was_removed_and_came_back() -> None:
 def test_it_went_and_came_back_between_two_polls() -> None:
     polled = [*listed(0, *BOTH), *listed(1, "10.0.0.1"), *listed(2, "10.0.0.1"), *listed(3, *BOTH)]
     (gap,) = absences_of(polled, []).to_dict("records")
-    assert (seconds(gap["gone_since_ns"]), seconds(gap["gone_by_ns"])) == (0.0, 1.0)
+    assert (seconds(gap["removed_since_ns"]), seconds(gap["removed_by_ns"])) == (0.0, 1.0)
     assert (seconds(gap["back_since_ns"]), seconds(gap["back_by_ns"])) == (2.0, 3.0)
 
 
@@ -93,7 +93,7 @@ def test_an_order_has_its_effect_within_a_tenth_of_a_second() -> None:
         event(2.5, "server-added", "10.0.0.2:80"),
     ]
     (gap,) = absences_of([], orders).to_dict("records")
-    assert (seconds(gap["gone_since_ns"]), seconds(gap["gone_by_ns"])) == (1.4, 1.6)
+    assert (seconds(gap["removed_since_ns"]), seconds(gap["removed_by_ns"])) == (1.4, 1.6)
     assert (seconds(gap["back_since_ns"]), seconds(gap["back_by_ns"])) == (2.4, 2.6)
 
 

@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 
 from analyzer.observed.entries import (
-    LIFE_COLUMNS,
-    entry_lives,
+    TRACKED_COLUMNS,
     looks_of,
     ns,
     numbered,
     state_samples,
+    tracked_entries,
 )
 from tests.unit.analyzer.builders_packets import BOOT_NS, CLIENT, NS, PORT, VIP, flows, table
 
@@ -42,10 +42,10 @@ def polls(*at_s: float, director: str = "bal01", what: str = "entries") -> list[
     return [{"at": BOOT_NS + round(at * NS), "director": director, "what": what} for at in at_s]
 
 
-def lives(changes: list[dict[str, Any]], polled: list[dict[str, Any]]) -> list[dict[Any, Any]]:
-    found = entry_lives(numbered(table("entries", changes), None), table("polls", polled))
-    assert list(found.columns) == list(LIFE_COLUMNS)
-    assert {name: str(kind) for name, kind in found.dtypes.items()}["gone_ns"] == "Int64"
+def tracked(changes: list[dict[str, Any]], polled: list[dict[str, Any]]) -> list[dict[Any, Any]]:
+    found = tracked_entries(numbered(table("entries", changes), None), table("polls", polled))
+    assert list(found.columns) == list(TRACKED_COLUMNS)
+    assert {name: str(kind) for name, kind in found.dtypes.items()}["absent_ns"] == "Int64"
     return found.to_dict("records")
 
 
@@ -53,7 +53,7 @@ EVERY_QUARTER = polls(*np.arange(0, 10, 0.25))
 
 
 def test_a_life_runs_from_appeared_to_gone() -> None:
-    (row,) = lives(
+    (row,) = tracked(
         [
             change(1.0, "appeared", 1, "ESTABLISHED"),
             change(2.0, "state", 1, "FIN_WAIT"),
@@ -64,12 +64,12 @@ def test_a_life_runs_from_appeared_to_gone() -> None:
     assert row["flow"] == 0
     assert row["state"] == "FIN_WAIT"
     assert row["real_server"] == "192.168.10.21:80"
-    assert (row["appeared_ns"], row["gone_ns"]) == (BOOT_NS + NS, BOOT_NS + 5 * NS)
+    assert (row["appeared_ns"], row["absent_ns"]) == (BOOT_NS + NS, BOOT_NS + 5 * NS)
     assert (row["changed_ns"], row["expires_s"]) == (BOOT_NS + 2 * NS, 20)
 
 
 def test_it_was_last_seen_by_the_poll_before_the_one_that_missed_it() -> None:
-    (row,) = lives([change(1.0, "appeared", 1), change(5.0, "gone", 1)], EVERY_QUARTER)
+    (row,) = tracked([change(1.0, "appeared", 1), change(5.0, "gone", 1)], EVERY_QUARTER)
     assert row["seen_ns"] == BOOT_NS + round(4.75 * NS)
 
 
@@ -77,39 +77,39 @@ def test_it_may_have_been_there_until_the_poll_that_missed_it_was_answered() -> 
     """The instant is read before the table: asked at 4.98, there at 5, answered at 5.13."""
     slow = {"asked": BOOT_NS + round(4.98 * NS), "took_ms": 150.0}
     polled = [*polls(1.0, 4.0), *(poll | slow for poll in polls(5.0))]
-    (row,) = lives([change(1.0, "appeared", 1), change(5.0, "gone", 1)], polled)
-    assert row["gone_ns"] == BOOT_NS + 5 * NS
-    assert row["gone_by_ns"] == BOOT_NS + round(5.13 * NS)
+    (row,) = tracked([change(1.0, "appeared", 1), change(5.0, "gone", 1)], polled)
+    assert row["absent_ns"] == BOOT_NS + 5 * NS
+    assert row["absent_by_ns"] == BOOT_NS + round(5.13 * NS)
 
 
 @pytest.mark.parametrize("polled", [EVERY_QUARTER, []])
 def test_a_poll_that_does_not_say_how_long_it_took_was_answered_at_once(
     polled: list[dict[str, Any]],
 ) -> None:
-    (row,) = lives([change(1.0, "appeared", 1), change(5.0, "gone", 1)], polled)
-    assert row["gone_by_ns"] == BOOT_NS + 5 * NS
+    (row,) = tracked([change(1.0, "appeared", 1), change(5.0, "gone", 1)], polled)
+    assert row["absent_by_ns"] == BOOT_NS + 5 * NS
 
 
 def test_polls_of_the_counters_alone_do_not_see_entries() -> None:
     polled = polls(1.0, 2.0, 5.0) + polls(3.0, 4.0, what="services")
-    (row,) = lives([change(1.0, "appeared", 1), change(5.0, "gone", 1)], polled)
+    (row,) = tracked([change(1.0, "appeared", 1), change(5.0, "gone", 1)], polled)
     assert row["seen_ns"] == BOOT_NS + 2 * NS
 
 
 def test_another_directors_polls_do_not_see_it_either() -> None:
     polled = polls(1.0, 2.0, 5.0) + polls(4.0, director="bal02")
-    (row,) = lives([change(1.0, "appeared", 1), change(5.0, "gone", 1)], polled)
+    (row,) = tracked([change(1.0, "appeared", 1), change(5.0, "gone", 1)], polled)
     assert row["seen_ns"] == BOOT_NS + 2 * NS
 
 
 def test_what_is_still_there_has_no_end() -> None:
-    (row,) = lives([change(1.0, "appeared", 1)], EVERY_QUARTER)
-    assert pd.isna(row["gone_ns"])
+    (row,) = tracked([change(1.0, "appeared", 1)], EVERY_QUARTER)
+    assert pd.isna(row["absent_ns"])
     assert pd.isna(row["seen_ns"])
 
 
 def test_the_same_port_can_live_twice() -> None:
-    rows = lives(
+    rows = tracked(
         [
             change(1.0, "appeared", 1),
             change(3.0, "gone", 1),
@@ -119,18 +119,18 @@ def test_the_same_port_can_live_twice() -> None:
         EVERY_QUARTER,
     )
     assert [row["real_server"] for row in rows] == ["192.168.10.21:80", "192.168.10.22:80"]
-    assert [row["gone_ns"] for row in rows] == [BOOT_NS + 3 * NS, BOOT_NS + 6 * NS]
+    assert [row["absent_ns"] for row in rows] == [BOOT_NS + 3 * NS, BOOT_NS + 6 * NS]
 
 
 def test_entries_of_two_directors_are_two_lives() -> None:
-    rows = lives(
+    rows = tracked(
         [change(1.0, "appeared", 1), change(1.0, "appeared", 1, director="bal02")], EVERY_QUARTER
     )
     assert {row["director"] for row in rows} == {"bal01", "bal02"}
 
 
 def test_no_changes_are_no_lives() -> None:
-    assert lives([], EVERY_QUARTER) == []
+    assert tracked([], EVERY_QUARTER) == []
 
 
 def samples(

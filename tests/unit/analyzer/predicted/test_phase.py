@@ -32,9 +32,9 @@ class Burst:
         timeout_s = np.resize(np.array(self.timeouts_s), len(last_s))
         fired_s = expiry_uptime_s(last_s, timeout_s, hz=self.hz, phase_s=self.phase_s)
         looks = np.ceil((fired_s - 999.9) / self.poll_s)
-        gone_s = 999.9 + looks * self.poll_s
+        absent_s = 999.9 + looks * self.poll_s
         return Sightings(
-            last_s=last_s, timeout_s=timeout_s, seen_s=gone_s - self.poll_s, gone_s=gone_s
+            last_s=last_s, timeout_s=timeout_s, seen_s=absent_s - self.poll_s, absent_s=absent_s
         )
 
     def inferred(self, hz: int | None = -1) -> InferredPhase | None:
@@ -129,7 +129,7 @@ def test_expiries_that_contradict_each_other_tell_nothing() -> None:
     last_s = np.full(64, 1000.0)
     seen_s = 1120.0 + np.linspace(0, 5.1, 64)
     scattered = Sightings(
-        last_s=last_s, timeout_s=np.full(64, 120.0), seen_s=seen_s, gone_s=seen_s + 0.05
+        last_s=last_s, timeout_s=np.full(64, 120.0), seen_s=seen_s, absent_s=seen_s + 0.05
     )
     for hz in (None, *KNOWN_HZ):
         assert infer_phase(scattered, hz, 1e-4) is None
@@ -137,7 +137,7 @@ def test_expiries_that_contradict_each_other_tell_nothing() -> None:
 
 def test_expiries_before_their_time_tell_nothing() -> None:
     known = Burst().sightings()
-    early = replace(known, seen_s=known.seen_s - 5, gone_s=known.gone_s - 5)
+    early = replace(known, seen_s=known.seen_s - 5, absent_s=known.absent_s - 5)
     assert infer_phase(early, 100, 1e-4) is None
 
 
@@ -150,7 +150,7 @@ def test_a_few_that_something_else_ended_do_not_spoil_it() -> None:
         replace(
             known,
             seen_s=known.seen_s - 4 * spoilt,
-            gone_s=known.gone_s - 4 * spoilt,
+            absent_s=known.absent_s - 4 * spoilt,
         ),
         100,
         burst.slack_s,
@@ -163,11 +163,11 @@ def test_a_few_that_something_else_ended_do_not_spoil_it() -> None:
 def test_no_sightings_tell_nothing() -> None:
     none = np.zeros(0)
     assert (
-        infer_phase(Sightings(last_s=none, timeout_s=none, seen_s=none, gone_s=none), 100, 0.0)
+        infer_phase(Sightings(last_s=none, timeout_s=none, seen_s=none, absent_s=none), 100, 0.0)
         is None
     )
     assert (
-        infer_phase(Sightings(last_s=none, timeout_s=none, seen_s=none, gone_s=none), None, 0.0)
+        infer_phase(Sightings(last_s=none, timeout_s=none, seen_s=none, absent_s=none), None, 0.0)
         is None
     )
 
@@ -178,13 +178,15 @@ def test_a_phase_as_read_is_moved_within_its_uncertainty_by_a_straddled_step() -
     edge_s = 619.84  # a timer of 20 s started from here on fires a step later, at 640.48 s
     last_s = np.array([edge_s + 0.001, edge_s + 0.02])
     timeout_s = np.full(2, 20.0)
-    gone_s = expiry_uptime_s(last_s, timeout_s, hz=100, phase_s=true_s)
-    seen = Sightings(last_s=last_s, timeout_s=timeout_s, seen_s=gone_s - 0.1, gone_s=gone_s + 0.1)
+    absent_s = expiry_uptime_s(last_s, timeout_s, hz=100, phase_s=true_s)
+    seen = Sightings(
+        last_s=last_s, timeout_s=timeout_s, seen_s=absent_s - 0.1, absent_s=absent_s + 0.1
+    )
     as_read_s = expiry_uptime_s(last_s, timeout_s, hz=100, phase_s=read_s)
-    assert abs(as_read_s[0] - gone_s[0]) > 0.6  # a whole granule off
+    assert abs(as_read_s[0] - absent_s[0]) > 0.6  # a whole granule off
     refined_s = refine_phase(seen, 100, read_s, 0.01)
     assert list(expiry_uptime_s(last_s, timeout_s, hz=100, phase_s=refined_s)) == pytest.approx(
-        list(gone_s), abs=0.02
+        list(absent_s), abs=0.02
     )
     assert abs(refined_s - read_s) <= 0.01
     assert refine_phase(seen, 100, true_s, 0.01) == true_s  # it explained all as it was
@@ -204,4 +206,4 @@ def test_no_entry_is_predicted_a_granule_off_by_a_phase_inferred(hz: int, seed: 
     found, known = burst.inferred(), burst.sightings()
     assert found is not None
     goes_s = expiry_uptime_s(known.last_s, known.timeout_s, hz=hz, phase_s=found.phase.phase_s)
-    assert (np.maximum(known.seen_s - goes_s, goes_s - known.gone_s) < 0.05).all()
+    assert (np.maximum(known.seen_s - goes_s, goes_s - known.absent_s) < 0.05).all()

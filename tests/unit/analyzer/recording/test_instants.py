@@ -17,11 +17,11 @@ from analyzer.measure import _with_first_packet
 from analyzer.observed.absences import absences
 from analyzer.observed.entries import (
     Sampled,
-    entry_lives,
     looks_of,
     ns,
     numbered,
     state_samples,
+    tracked_entries,
 )
 from analyzer.predicted.entries import Prediction
 from analyzer.recording.directory import Recording, RecordingWriter
@@ -87,7 +87,7 @@ def test_when_an_entry_went_is_kept_to_the_nanosecond_beside_one_that_stays(
     seen: list[tuple[int, int | None, int]],
 ) -> None:
     changes, polls = recorded(seen)
-    found = entry_lives(numbered(changes, None), polls).to_dict("records")
+    found = tracked_entries(numbered(changes, None), polls).to_dict("records")
     polled = sorted(ns(polls["at"]).tolist())
     took = dict(zip(ns(polls["at"]).tolist(), polls["took_ms"].tolist(), strict=True))
     by_flow = {row["flow"]: row for row in found}
@@ -95,13 +95,13 @@ def test_when_an_entry_went_is_kept_to_the_nanosecond_beside_one_that_stays(
         row = by_flow[flow]
         assert row["appeared_ns"] == first_ns
         if gone_ns is None:
-            assert pd.isna(row["gone_ns"])
+            assert pd.isna(row["absent_ns"])
             assert pd.isna(row["seen_ns"])
-            assert pd.isna(row["gone_by_ns"])
+            assert pd.isna(row["absent_by_ns"])
         else:
-            assert row["gone_ns"] == gone_ns
+            assert row["absent_ns"] == gone_ns
             assert row["seen_ns"] == max(at for at in polled if at < gone_ns)
-            assert row["gone_by_ns"] == gone_ns + round(took[gone_ns]) * 1_000_000
+            assert row["absent_by_ns"] == gone_ns + round(took[gone_ns]) * 1_000_000
 
 
 @given(st.lists(instants, min_size=2, max_size=6, unique=True))
@@ -146,7 +146,7 @@ def test_an_entry_beside_strangers_has_the_very_instants_of_its_packets(
     gone_ns = first + sum(spans)
     seen: list[tuple[int, int | None, int]] = [(first, gone_ns, 0)]
     changes, polls = recorded(seen + [(first + 1, None, 0)] * strangers)
-    lives = entry_lives(numbered(changes, flows([(1, "TCP")])), polls)
+    lives = tracked_entries(numbered(changes, flows([(1, "TCP")])), polls)
     joined = with_packets(lives, predicted((first, first + spans[0])))
     ours = joined[joined["entry"].notna()].to_dict("records")
     assert [(row["last_ns"], row["ends_ns"]) for row in ours] == [(first + 1, first + spans[0])]
@@ -177,7 +177,7 @@ def test_an_entry_beside_strangers_has_the_very_end_of_its_request(
     changes, polls = recorded(seen)
     entries = numbered(changes, None)
     request = {"started": ended - 5, "ended": ended, "source_ip": CLIENT, "source_port": 1}
-    joined = with_requests(entry_lives(entries, polls), entries, table("requests", [request]))
+    joined = with_requests(tracked_entries(entries, polls), entries, table("requests", [request]))
     assert joined["last_ns"].dropna().tolist() == [ended]
     assert joined["last_ns"].isna().sum() == strangers
 
@@ -226,8 +226,8 @@ def test_an_end_within_its_look_is_put_down_to_the_poll_to_the_nanosecond(
         "ends_ns": [seen + min(strays, look)],
         "timeout_s": [20.0],
         "seen_ns": [seen],
-        "gone_ns": [seen + look],
-        "gone_by_ns": [seen + look],
+        "absent_ns": [seen + look],
+        "absent_by_ns": [seen + look],
     }
     instants_of = {name: "Int64" for name in row if name.endswith("_ns")}
     lives = pd.DataFrame(row).astype(instants_of | {"appeared_ns": "int64"})

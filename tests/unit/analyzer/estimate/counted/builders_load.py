@@ -84,7 +84,7 @@ class Log:
             which = np.arange(float(round(total))) + 0.25
         return np.interp(which, upto, grid_s)
 
-    def gone_s(self, came_s: Floats) -> Floats:
+    def absent_s(self, came_s: Floats) -> Floats:
         waits_s = np.full(len(came_s), self.timeout_s, dtype=np.float64)
         if self.reset_share:
             waits_s[self._random.uniform(size=len(came_s)) < self.reset_share] = 10.0
@@ -98,14 +98,14 @@ class Log:
     def series(self) -> Series:
         """What the log shows."""
         came_s = self.came_s()
-        gone_s = self.gone_s(came_s)
-        ends_s = gone_s.max() + 8 * self.poll_s if self.ends_s is None else START_S + self.ends_s
+        absent_s = self.absent_s(came_s)
+        ends_s = absent_s.max() + 8 * self.poll_s if self.ends_s is None else START_S + self.ends_s
         t_s = np.arange(START_S + self.begins_s, ends_s, self.poll_s)
         shown_s = np.floor(t_s) if self.stamps == "whole" else t_s
         last = np.r_[np.diff(shown_s) > 0, True]  # of several polls in one second
         t_s, shown_s = t_s[last], shown_s[last]
         ever = np.searchsorted(came_s, t_s, side="right")
-        held = ever - np.searchsorted(np.sort(gone_s), t_s, side="right")
+        held = ever - np.searchsorted(np.sort(absent_s), t_s, side="right")
         return Series(
             director="director",
             service=f"{self.protocol} 192.0.2.80:80",

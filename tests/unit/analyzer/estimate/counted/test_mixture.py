@@ -102,10 +102,10 @@ def test_how_many_came_and_went_is_counted() -> None:
     part = decompose(t_s[cut_off], inactive[cut_off], (CLOSE_S,), 100)
     assert whole is not None
     assert part is not None
-    assert (whole.arrived, whole.gone) == (200, 200)
+    assert (whole.arrived, whole.expired) == (200, 200)
     assert part.arrived == 200
-    assert part.gone == 200 - inactive[cut_off][-1]
-    assert 0 < part.gone < 200
+    assert part.expired == 200 - inactive[cut_off][-1]
+    assert 0 < part.expired < 200
 
 
 def test_a_log_polled_once_a_second_is_enough() -> None:

@@ -247,9 +247,9 @@ def test_resets_that_may_be_among_those_that_went_are_not_passed_over() -> None:
     """Twenty waited 15 s and then ten 10 s: as one group they would measure 13 s."""
     series = steady(15.0, 5.0, 6.0, poll_s=0.25, stamps="fine").series()
     came_s = np.arange(30) / 6 + 1000.0
-    gone_s = came_s + np.where(np.arange(30) < 20, 15.3, 10.3)
+    absent_s = came_s + np.where(np.arange(30) < 20, 15.3, 10.3)
     t_s = np.arange(990.0, 1030.0, 0.1)
-    held = (came_s <= t_s[:, None]).sum(axis=1) - (gone_s <= t_s[:, None]).sum(axis=1)
+    held = (came_s <= t_s[:, None]).sum(axis=1) - (absent_s <= t_s[:, None]).sum(axis=1)
     zeros = np.zeros(len(t_s), dtype=np.int64)
     mixed = replace(series, t_s=t_s - t_s[0], inactive=held.astype(np.int64), active=zeros)
     assert readings_of(mixed, 100).claimed == ()

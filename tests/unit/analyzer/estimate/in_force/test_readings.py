@@ -39,10 +39,10 @@ class Watched:
         rows = []
         for flow, last_s in enumerate(self.last_s):
             timeout_s = self.before_s if last_s < self.changed_s else self.after_s
-            look_s = (np.floor(last_s / self.poll_s) + 1) * self.poll_s
-            read_s = look_s + self.took_s / 2
+            poll_gap_s = (np.floor(last_s / self.poll_s) + 1) * self.poll_s
+            read_s = poll_gap_s + self.took_s / 2
             jiffies = int(last_s * HZ) + timeout_s * HZ - int(read_s * HZ)
-            rows.append((flow, jiffies // HZ, self._stamp_ns(look_s)))
+            rows.append((flow, jiffies // HZ, self._stamp_ns(poll_gap_s)))
         found = pd.DataFrame(rows, columns=["flow", "expires_s", "at_ns"])
         found["expires_s"] = found["expires_s"].astype("Int64")
         named = {"director": "bal01", "change": "appeared", "state": "FIN_WAIT", "origin": None}
