@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +17,7 @@ from analyzer.recording.log_clock import LogClock
 from analyzer.wire.segments import PROTOCOLS, VirtualEnd
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Mapping
 
     import numpy.typing as npt
     import pandas as pd
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from loadgen.importing.printed import Printed
 
     Floats = npt.NDArray[np.float64]
+    Polls = Callable[[], Iterable["Poll"]]
 
 EPOCH = Stamps(zone="UTC", utc_offset_s=0.0, dated=True, resolution_s=0.0)
 """Those of a log of JSON lines."""
@@ -92,52 +93,59 @@ class Joined:
 
 
 def placed_by_events(
-    polls: Sequence[Poll], stamps: Stamps, capture: memoryview, name: str, macs: frozenset[int]
+    polls: Polls,
+    span_t: tuple[float, float],
+    stamps: Stamps,
+    capture: memoryview,
+    name: str,
+    macs: frozenset[int],
 ) -> Placed:
     """Where a log lies on the clock of a capture.
 
     Args:
-        polls: of the log, at least one.
+        polls: reads those of the log, at least one, once more at each call.
+        span_t: of the first and of the last poll.
         stamps: how they were read.
         capture: the file's content.
         name: of the file.
         macs: the director's, where somebody said them.
     """
-    ends = _ends(polls)
+    ends = _ends(polls())
     captured, _ = read_captures({name: capture}, ends, macs)
     if captured is None or not len(captured.packets.at_ns):
         return place(unmatched("the capture has no packet"), stamps, overlap=True)
     at_ns = captured.packets.at_ns
     first_s, last_s = seconds_since(np.array([at_ns.min(), at_ns.max()]), 0).tolist()
     covered_s = (float(first_s), float(last_s))
-    overlap = polls[0].t <= covered_s[1] and polls[-1].t + stamps.resolution_s >= covered_s[0]
+    overlap = span_t[0] <= covered_s[1] and span_t[1] + stamps.resolution_s >= covered_s[0]
     return place(_match(polls, captured, covered_s, stamps, ends), stamps, overlap=overlap)
 
 
 def _match(
-    polls: Sequence[Poll],
+    polls: Polls,
     captured: Captured,
     covered_s: tuple[float, float],
     stamps: Stamps,
     ends: set[VirtualEnd],
 ) -> ClockMatch:
     births = _births(captured)
-    by_ports = match_entries(_appeared(polls, births), stamps.resolution_s)
+    appeared, counted = _counted(polls(), ends, births)
+    by_ports = match_entries(appeared, stamps.resolution_s)
     if by_ports.clear:
         return by_ports
-    tracks = [track for end in sorted(ends) if (track := _track(polls, end, births)) is not None]
+    tracks = [
+        track for end in sorted(ends) if (track := _track(counted[end], end, births)) is not None
+    ]
     return match_counters(tracks, covered_s, stamps.resolution_s)
 
 
-def _ends(polls: Sequence[Poll]) -> set[VirtualEnd]:
+def _ends(polls: Iterable[Poll]) -> set[VirtualEnd]:
     """The virtual services of a log; one by firewall mark has none that packets show."""
-    ends = {
-        VirtualEnd(service.protocol, service.address, service.port)
-        for poll in polls
-        for service in poll.printed.services
-        if service.address is not None and service.port
-    }
+    ends: set[VirtualEnd] = set()
     for poll in polls:
+        for service in poll.printed.services:
+            if service.address is not None and service.port:
+                ends.add(VirtualEnd(service.protocol, service.address, service.port))
         for protocol, address, port, _, _, _ in poll.printed.counters:
             if address is not None and port:
                 ends.add(VirtualEnd(protocol, address, port))
@@ -153,65 +161,102 @@ def _births(captured: Captured) -> pd.DataFrame:
     return rows[(rows["syns"] > 0) | (rows["protocol"] == "UDP")]
 
 
-def _track(polls: Sequence[Poll], end: VirtualEnd, births: pd.DataFrame) -> Track | None:
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What one poll counted of a service; None where it was not printed.
+
+    Attributes:
+        t: of the poll.
+        entries: ActiveConn and InActConn together.
+        conns: Conns of ``--stats``.
+    """
+
+    t: float
+    entries: int | None
+    conns: int | None
+
+
+def _counted(
+    polls: Iterable[Poll], ends: set[VirtualEnd], births: pd.DataFrame
+) -> tuple[Appeared, Mapping[VirtualEnd, list[Counted]]]:
+    """What a log says of its services, and which entries of flows that began once appeared."""
+    appearing = _Appearing.of(births)
+    rows: dict[VirtualEnd, list[Counted]] = {end: [] for end in ends}
+    for poll in polls:
+        appearing.add(poll)
+        entries, conns = _entries(poll.printed), _conns(poll.printed)
+        for end in (entries.keys() | conns.keys()) & ends:
+            rows[end].append(Counted(poll.t, entries.get(end), conns.get(end)))
+    return appearing.result(), rows
+
+
+def _entries(printed: Printed) -> dict[VirtualEnd, int]:
+    found: dict[VirtualEnd, int] = {}
+    for service in printed.services:
+        if service.address is not None and service.destinations:
+            end = VirtualEnd(service.protocol, service.address, service.port or 0)
+            held = sum(server.active + server.inactive for server in service.destinations)
+            found[end] = found.get(end, 0) + held
+    return found
+
+
+def _conns(printed: Printed) -> dict[VirtualEnd, int]:
+    found: dict[VirtualEnd, int] = {}
+    for (protocol, address, port, *_), counters in printed.counters.items():
+        if address is not None:
+            end = VirtualEnd(protocol, address, port or 0)
+            found[end] = found.get(end, 0) + counters.conns
+    return found
+
+
+def _track(counted: list[Counted], end: VirtualEnd, births: pd.DataFrame) -> Track | None:
     births_of_end = births[
         (births["protocol"] == end.protocol)
         & (births["vip"] == end.vip)
         & (births["port"] == end.port)
     ]
-    rows = [(poll.t, *_counted(poll.printed, end)) for poll in polls]
-    rows = [row for row in rows if row[1] is not None or row[2] is not None]
-    rows.sort(key=lambda row: row[0])
+    rows = sorted(counted, key=lambda row: row.t)
     if len(rows) < 2 or births_of_end.empty:
         return None
-    conns = [row[2] for row in rows]
-    entries = [row[1] for row in rows]
+    conns = [row.conns for row in rows]
+    entries = [row.entries for row in rows]
     has_came, has_held = None not in conns, None not in entries
     if not has_came and not has_held:
         return None
     return Track(
-        polled_s=np.array([row[0] for row in rows]),
+        polled_s=np.array([row.t for row in rows]),
         held=np.array(entries if has_held else conns, dtype=np.int64),
         came=np.array(conns, dtype=np.int64) if has_came else None,
         began_s=seconds_since(births_of_end["first_ns"].sort_values(), 0),
     )
 
 
-def _counted(printed: Printed, end: VirtualEnd) -> tuple[int | None, int | None]:
-    """A service's ActiveConn and InActConn together, and its Conns; None where not printed."""
-    key = (end.protocol, end.vip, end.port)
-    entries = [
-        server.active + server.inactive
-        for service in printed.services
-        if (service.protocol, service.address, service.port) == key
-        for server in service.destinations
-    ]
-    conns = [counters.conns for server, counters in printed.counters.items() if server[:3] == key]
-    return sum(entries) if entries else None, sum(conns) if conns else None
+@dataclass(slots=True)
+class _Appearing:
+    """Finds entries that appeared between two polls, of flows that began once."""
 
+    packets: Mapping[tuple[object, ...], float]
+    seen: set[tuple[object, ...]] = field(default_factory=set)
+    before_s: float = -np.inf
+    bounds: list[tuple[float, float, float]] = field(default_factory=list)
 
-def _appeared(polls: Sequence[Poll], births: pd.DataFrame) -> Appeared:
-    """Entries that appeared between two looks at the entries, of flows that began once."""
-    once = births[~births.duplicated("flow", keep=False)]
-    columns = ["protocol", "client_ip", "client_port", "vip", "port"]
-    packets = dict(
-        zip(
-            once[columns].itertuples(index=False, name=None),
-            seconds_since(once["first_ns"], 0).tolist(),
-            strict=True,
-        )
-    )
-    seen: set[tuple[object, ...]] = set()
-    before_s = -np.inf
-    bounds: list[tuple[float, float, float]] = []
-    for poll in polls:
+    @classmethod
+    def of(cls, births: pd.DataFrame) -> _Appearing:
+        once = births[~births.duplicated("flow", keep=False)]
+        columns = ["protocol", "client_ip", "client_port", "vip", "port"]
+        keys = once[columns].itertuples(index=False, name=None)
+        return cls(dict(zip(keys, seconds_since(once["first_ns"], 0).tolist(), strict=True)))
+
+    def add(self, poll: Poll) -> None:
         if poll.printed.table is None:
-            continue
+            return
         for row in poll.printed.table.entries:
             key = (row.protocol, row.client_ip, row.client_port, row.vip, row.port)
-            if key in packets and key not in seen:
-                seen.add(key)
-                bounds.append((before_s, poll.t, packets[key]))
-        before_s = poll.t
-    made: Floats = np.array(bounds, dtype=np.float64).reshape(-1, 3)
-    return Appeared(after_s=made[:, 0], by_s=made[:, 1], packet_s=made[:, 2])
+            if key in self.packets and key not in self.seen:
+                self.seen.add(key)
+                self.bounds.append((self.before_s, poll.t, self.packets[key]))
+        self.before_s = poll.t
+
+    def result(self) -> Appeared:
+        made: Floats = np.array(self.bounds, dtype=np.float64).reshape(-1, 3)
+        return Appeared(after_s=made[:, 0], by_s=made[:, 1], packet_s=made[:, 2])

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from analyzer.ipvs.ipvsadm.lines import STAMP
+from loadgen.errors import UsageProblem
+from loadgen.importing.files import MAX_POLL_BYTES
 from loadgen.importing.stamps import StampReader
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ _TABLE = re.compile(
 )
 
 _MOST_BEFORE = 1000  # lines that may stand above the first time
+_MOST_CHARACTERS_BEFORE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +57,15 @@ def looks(lines: Iterable[str], year: int) -> Iterator[LogPoll]:
     Args:
         lines: of the log, with or without their ends.
         year: for stamps that name none.
+
+    Raises:
+        UsageProblem: a poll is longer than any director's.
     """
     clock = StampReader(year)
     dated: Stamp | None = None
     gathered: list[str] = []
     several = ends = cut_off = False
+    characters = 0
     for raw in lines:
         line = raw.rstrip("\r\n")
         cut_off = ends and line == raw
@@ -69,8 +76,14 @@ def looks(lines: Iterable[str], year: int) -> Iterator[LogPoll]:
             if dated is not None and any(text.strip() for text in gathered):
                 yield LogPoll(dated, "\n".join(gathered))
                 several = True
-            dated, gathered = clock.read(stamp), []
-        gathered.append(line if rest is None and not stamp else rest or "")
+            dated, gathered, characters = clock.read(stamp), [], 0
+        if dated is not None:
+            characters += len(line)
+            if characters > MAX_POLL_BYTES:
+                raise UsageProblem(
+                    f"a poll of the log: expected {MAX_POLL_BYTES >> 20} MiB at most"
+                )
+            gathered.append(line if rest is None and not stamp else rest or "")
     if cut_off and several:
         return
     if dated is not None and any(text.strip() for text in gathered):
@@ -80,9 +93,11 @@ def looks(lines: Iterable[str], year: int) -> Iterator[LogPoll]:
 def before_looks(lines: Iterable[str]) -> str:
     """What a log says before the first of its times: ``ipvsadm -L --timeout``, asked once."""
     gathered: list[str] = []
+    characters = 0
     for line in lines:
         stamp, _ = _stamp_of(line.rstrip("\r\n"))
-        if stamp or len(gathered) == _MOST_BEFORE:
+        characters += len(line)
+        if stamp or len(gathered) == _MOST_BEFORE or characters > _MOST_CHARACTERS_BEFORE:
             break
         gathered.append(line)
     return "".join(gathered)

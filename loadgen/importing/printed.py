@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _TITLE = re.compile(r"^.*(?:IPVS +connection +entries|pro +expire +state )", re.MULTILINE)
 """Above a table of entries, which may be empty."""
 
+_HEADING = re.compile(r"Virtual\s+Server|Timeout\s")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Printed:
@@ -71,6 +73,13 @@ def from_printed(text: str) -> Printed:
         size=parsed.header.size if parsed.header else None,
         warnings=tuple(parsed.warnings),
     )
+
+
+def heading_of(text: str) -> Printed:
+    """The size of the table of entries and the timeouts that a poll has printed, and no more."""
+    if not _HEADING.search(text):
+        return Printed()
+    return from_printed("\n".join(line for line in text.split("\n") if _HEADING.search(line)))
 
 
 def _table(parsed: ParsedText, text: str) -> EntryTable | None:

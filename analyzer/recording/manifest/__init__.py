@@ -99,7 +99,7 @@ def manifest_of(document: object, where: str = "run.json") -> Manifest:
         RecordingError: a value is not what its key means.
     """
     try:
-        raw = _as_text(document)
+        raw = without_surrogates(document)
         known = _without_nulls(raw)
         if isinstance(known, dict):
             known["raw"] = raw
@@ -110,13 +110,15 @@ def manifest_of(document: object, where: str = "run.json") -> Manifest:
         raise RecordingError(f"{where}: expected a JSON object of some levels") from None
 
 
-def _as_text(value: Any) -> Any:
-    """Without the halves of characters that JSON can hold, and no file."""
+def without_surrogates(value: Any) -> Any:
+    """A document of JSON, each half of a character, which no file can hold, replaced by ``?``."""
     if isinstance(value, str):
         return value.encode(errors="replace").decode()
     if isinstance(value, Mapping):
-        return {_as_text(key): _as_text(item) for key, item in value.items()}
-    return [_as_text(item) for item in value] if isinstance(value, list | tuple) else value
+        return {without_surrogates(key): without_surrogates(item) for key, item in value.items()}
+    return (
+        [without_surrogates(item) for item in value] if isinstance(value, list | tuple) else value
+    )
 
 
 def _without_nulls(value: Any) -> Any:

@@ -1,0 +1,178 @@
+"""The polls of a log, one at a time: a log may be larger than memory, so it is read again instead.
+
+A log is JSON lines or what a loop of ``ipvsadm`` printed (``loadgen.importing.log``).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from analyzer.ipvs.proc.formats import parse_entries, parse_services
+from analyzer.recording.manifest import without_surrogates
+from loadgen.errors import UsageProblem
+from loadgen.importing.files import is_json_log, lines_of, refuse_bomb
+from loadgen.importing.log import before_looks, looks
+from loadgen.importing.printed import Printed, from_printed, heading_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from analyzer.ipvs.states import Timeouts
+    from loadgen.importing.stamps import Stamp
+
+LATEST_T = 2**33  # in the year 2242
+_HEADER_CHARACTERS = 200
+"""The first line of /proc/net/ip_vs, and more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedPoll:
+    """One poll of a log; its text is parsed when asked.
+
+    Attributes:
+        t: seconds, as the log's times were read.
+        stamp: of a text; None of a JSON line.
+        printed: all that was printed.
+        services: without the entries of a JSON line: they may be a million.
+        heading: no more than the table's size and the timeouts.
+    """
+
+    t: float
+    stamp: Stamp | None
+    printed: Callable[[], Printed]
+    services: Callable[[], Printed]
+    heading: Callable[[], Printed]
+
+
+@dataclass(slots=True)
+class Overview:
+    """What all polls of a log have in common.
+
+    Attributes:
+        polls: how many there are.
+        first_t, last_t: of the first and the last of them.
+        stamps: one of each kind of stamp.
+        sizes: buckets of the table of entries, by poll; None where that was not printed.
+        timeouts: as printed, and when: the first and the last poll of each run of equal ones.
+    """
+
+    polls: int = 0
+    first_t: float = 0.0
+    last_t: float = 0.0
+    stamps: dict[Stamp, None] = field(default_factory=dict)
+    sizes: list[int | None] = field(default_factory=list)
+    timeouts: list[tuple[float, Timeouts]] = field(default_factory=list)
+
+    def add(self, poll: LoggedPoll) -> None:
+        """The next poll."""
+        self.first_t = poll.t if not self.polls else self.first_t
+        self.last_t = poll.t
+        self.polls += 1
+        if poll.stamp is not None:
+            self.stamps[replace(poll.stamp, at_s=0.0)] = None
+        heading = poll.heading()
+        self.sizes.append(heading.size)
+        if heading.timeouts is not None:
+            self.add_timeouts(poll.t, heading.timeouts)
+
+    def add_timeouts(self, t: float, timeouts: Timeouts) -> None:
+        """Timeouts that were printed at a time."""
+        if [printed for _, printed in self.timeouts[-2:]] == [timeouts] * 2:
+            self.timeouts.pop()
+        self.timeouts.append((t, timeouts))
+
+
+def overview_of(path: Path) -> Overview:
+    """Read a log once.
+
+    Raises:
+        UsageProblem: it is not readable, or no log of polls.
+    """
+    refuse_bomb(path)
+    overview = Overview()
+    before = None if is_json_log(path) else from_printed(before_looks(_texts(path))).timeouts
+    for poll in polls_of(path):
+        if before is not None and not overview.polls:
+            overview.add_timeouts(poll.t, before)
+        overview.add(poll)
+    if not overview.polls:
+        raise UsageProblem(f"{path}: no output with a time found in it")
+    return overview
+
+
+def polls_of(path: Path) -> Iterator[LoggedPoll]:
+    """A log's polls.
+
+    Raises:
+        UsageProblem: it is not readable, or no log of polls.
+    """
+    return _of_json(path) if is_json_log(path) else _of_texts(path)
+
+
+def _of_texts(path: Path) -> Iterator[LoggedPoll]:
+    for look in looks(_texts(path), time.gmtime(path.stat().st_mtime).tm_year):
+        printed = partial(from_printed, look.text)
+        heading = partial(heading_of, look.text)
+        yield LoggedPoll(
+            t=look.at_s, stamp=look.stamp, printed=printed, services=printed, heading=heading
+        )
+
+
+def _texts(path: Path) -> Iterator[str]:
+    return (line.decode(errors="replace") for line in lines_of(path))
+
+
+def _of_json(path: Path) -> Iterator[LoggedPoll]:
+    for number, line in enumerate(lines_of(path), 1):
+        if not line.strip():
+            continue
+        try:
+            poll = json.loads(line)
+            t = _checked(float(poll["t"]))
+        except (ValueError, KeyError, OverflowError, TypeError, RecursionError):
+            if not line.endswith(b"\n"):
+                return  # cut off while it was written
+            raise UsageProblem(
+                f'{path}: line {number}: expected {{"t": …, "services": …, "connections": …}}'
+            ) from None
+        yield LoggedPoll(
+            t=t,
+            stamp=None,
+            printed=partial(_printed, poll),
+            services=partial(_services, poll),
+            heading=partial(_heading, poll),
+        )
+
+
+def _checked(t: float) -> float:
+    """A time that a recording can hold."""
+    if not 0 <= t < LATEST_T:
+        raise ValueError(f"time {t}: expected seconds since 1970")
+    return t
+
+
+def _text(poll: Mapping[str, Any], key: str) -> str:
+    return str(without_surrogates(str(poll.get(key) or "")))
+
+
+def _printed(poll: Mapping[str, Any]) -> Printed:
+    services = parse_services(_text(poll, "services"))
+    if poll.get("connections") is None:
+        return Printed(services=services.services, warnings=services.warnings)
+    table = parse_entries(_text(poll, "connections"))
+    warnings = services.warnings + table.warnings
+    return Printed(services=services.services, table=table, warnings=warnings)
+
+
+def _services(poll: Mapping[str, Any]) -> Printed:
+    return Printed(services=parse_services(_text(poll, "services")).services)
+
+
+def _heading(poll: Mapping[str, Any]) -> Printed:
+    head = _text(poll, "services")[:_HEADER_CHARACTERS]
+    return Printed(size=parse_services(head).conn_tab_size)
