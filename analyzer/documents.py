@@ -35,6 +35,15 @@ def to_json(
     return cast("dict[str, Any]", json.loads(text, parse_float=number))
 
 
+def as_text(plain: Mapping[str, Any]) -> str:
+    """The plain values as one line of JSON.
+
+    Raises:
+        ValueError: a number is not finite.
+    """
+    return json.dumps(plain, ensure_ascii=False, allow_nan=False)
+
+
 def _builtin(value: Any) -> Any:
     """The values of another mapping than a dict, of a numpy number or array."""
     return dict(value) if isinstance(value, Mapping) else value.tolist()

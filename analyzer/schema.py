@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.json import schema_components
 
-from analyzer.capacity.proof_results import ProofDocument
-from analyzer.capacity.results import CapacityDocument
+from analyzer.capacity.document import CapacityDocument
+from analyzer.capacity.proof_document import ProofDocument
 from analyzer.forecast.document import ForecastDocument
 from analyzer.health.document import VerifyDocument
 from analyzer.ipvs.ipvsadm import ParsedDocument

@@ -15,9 +15,6 @@ _HALF_OPEN = {
     "TCP": frozenset({"SYN_RECV", "SYNACK"}),
     "SCTP": sctp.HALF_OPEN_STATES,
 }
-MAX_COUNTER = 2**62
-"""More than any counter reaches (bytes at 100 Gbit/s: in 11 years); the sum of two fits int64."""
-
 _LISTEN = "LISTEN"
 """An FTP data connection whose client's port is not known yet; it has client port 0 too."""
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
 
 from analyzer.capacity.manifest import proof_of
-from analyzer.capacity.proof_results import to_json
+from analyzer.capacity.proof_document import to_json
+from analyzer.documents import as_text
 from analyzer.recording.directory import ANALYSIS, REPORT, Recording
 from loadgen.errors import INTERRUPTED_EXIT_CODE, CheckFailed
 from reports.capacity.proof import proof_document
@@ -62,4 +62,4 @@ def exit_code(proof: Proof, ended: Ended) -> int:
 
 def as_json_text(proof: Proof) -> str:
     """The document that ``--json`` prints."""
-    return json.dumps(to_json(proof), ensure_ascii=False, allow_nan=False)
+    return as_text(to_json(proof))

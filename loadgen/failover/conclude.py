@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import asdict, dataclass
 from itertools import count, takewhile
@@ -11,6 +10,7 @@ from urllib.parse import quote
 
 import click
 
+from analyzer.documents import as_text
 from analyzer.failover.repeats import Repeats, repeats
 from analyzer.recording.directory import MANIFEST, Recording
 from analyzer.report import to_json
@@ -111,7 +111,7 @@ def as_json_text(concluded: Concluded) -> str:
         ],
         "repeats": asdict(concluded.summary),
     }
-    return json.dumps(document, ensure_ascii=False, allow_nan=False)
+    return as_text(document)
 
 
 def print_repeats(concluded: Concluded, *, as_json: bool) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
 
 from analyzer.analysis import analyse
+from analyzer.documents import as_text
 from analyzer.recording.directory import ANALYSIS, REPORT, Recording
 from analyzer.report import to_json
 from analyzer.sweep.folder import FOLDER_FILE, MAX_BYTES, PAGE, parse_folder, parse_planned
@@ -105,4 +105,4 @@ def exit_code(analysis: Analysis, ended: Ended) -> int:
 
 def as_json(analysis: Analysis) -> str:
     """The document that ``--json`` prints."""
-    return json.dumps(to_json(analysis), ensure_ascii=False, allow_nan=False)
+    return as_text(to_json(analysis))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from analyzer.capacity.document import to_json
 from analyzer.capacity.question import PLAN_NAMES
-from analyzer.capacity.results import to_json
 from analyzer.capacity.wording import bit_rate, count, share_of_link, verdict
 from reports.charts.wording import Headline
 from reports.document.model import Column, Document, Labelled, Section, Table, Text, columns

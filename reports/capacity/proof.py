@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from analyzer.capacity.proof import TOLERANCE
-from analyzer.capacity.proof_results import to_json
+from analyzer.capacity.proof_document import to_json
 from analyzer.capacity.proof_wording import rate, share, verdict
 from analyzer.capacity.wording import bit_rate, count
 from reports.charts.panels import LEGEND_BELOW, Panel, axis_name, stacked

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from analyzer.ipvs.counting import MAX_COUNTER
+from analyzer.units import MAX_COUNTER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from analyzer.ipvs.counting import MAX_COUNTER
 from analyzer.ipvs.ipvsadm.model import Counters, Rates
+from analyzer.units import MAX_COUNTER
 
 if TYPE_CHECKING:
     from collections.abc import Callable

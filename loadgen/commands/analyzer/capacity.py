@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,8 +80,9 @@ def capacity(
     within its limit after the losses, with the fewest VIPs, with all directors at work, and with
     loads alike at every time; and why one VIP per director is not enough.
     """
+    from analyzer.capacity.document import to_json
     from analyzer.capacity.planner import plan_capacity
-    from analyzer.capacity.results import to_json
+    from analyzer.documents import as_text
     from loadgen.commands.solver import kept_off_stdout
     from reports.capacity.plan import capacity_document
     from reports.document.text import lines_of
@@ -93,7 +93,7 @@ def capacity(
         result = plan_capacity(question, lambda: LIMIT_S - (time.monotonic() - began_s))
     document = capacity_document(result)
     if as_json:
-        click.echo(json.dumps(to_json(result), ensure_ascii=False, allow_nan=False))
+        click.echo(as_text(to_json(result)))
     else:
         for line in lines_of(document):
             click.echo(line)

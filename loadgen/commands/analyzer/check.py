@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -119,10 +118,11 @@ def _against(path: Path, analysis: Analysis, tolerance: float) -> list[Judgement
 
 
 def _show(judgements: Sequence[Judgement], run: str, *, style: str, as_json: bool) -> None:
+    from analyzer.documents import as_text
     from reports.export import checks
 
     if as_json:
-        click.echo(json.dumps(checks.to_json(judgements, run), ensure_ascii=False))
+        click.echo(as_text(checks.to_json(judgements, run)))
         return
     styles: dict[str, Any] = {"tap": checks.tap, "text": checks.lines, "github": checks.lines}
     for line in styles[style](judgements):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -24,6 +23,7 @@ def compare(runs: tuple[Path, ...], output: Path | None, as_json: bool) -> None:
     from analyzer.across_runs.compare import compare as compared
     from analyzer.across_runs.compare import to_json
     from analyzer.analysis import analyse
+    from analyzer.documents import as_text
     from analyzer.recording.directory import COMPARISON, Recording
     from reports.across_runs.comparison import comparison_document
     from reports.document.html import page_of
@@ -37,6 +37,6 @@ def compare(runs: tuple[Path, ...], output: Path | None, as_json: bool) -> None:
     document = comparison_document(comparison)
     page = recordings[-1].write_derived(output or runs[-1] / COMPARISON, page_of(document))
     if as_json:
-        click.echo(json.dumps(to_json(comparison), ensure_ascii=False, allow_nan=False))
+        click.echo(as_text(to_json(comparison)))
     for line in (*lines_of(document), f"page: {page}"):
         click.echo(printable(line), err=as_json)

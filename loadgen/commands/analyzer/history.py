@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 def history(folder: Path, output: Path | None, as_json: bool) -> None:
     """Show trends over the runs in DIR, with changes beyond noise marked."""
     from analyzer.across_runs.history import to_json
+    from analyzer.documents import as_text
     from loadgen.session.files import write_text
     from reports.across_runs.history import history_document
     from reports.document.html import page_of
@@ -35,7 +35,7 @@ def history(folder: Path, output: Path | None, as_json: bool) -> None:
     document = history_document(trends)
     write_text(page, page_of(document))
     if as_json:
-        click.echo(json.dumps(to_json(trends), ensure_ascii=False, allow_nan=False))
+        click.echo(as_text(to_json(trends)))
     for line in (*lines_of(document), f"page: {page}"):
         click.echo(printable(line), err=as_json)
 

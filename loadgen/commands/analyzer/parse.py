@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import fields, replace
 from pathlib import Path
@@ -38,7 +37,7 @@ def parse(file: Path, as_json: bool, hz: int | None) -> None:
 
     Exit code 2 if nothing in the text was understood; a tool's error text is understood.
     """
-    from analyzer.documents import to_json
+    from analyzer.documents import as_text, to_json
     from analyzer.errors import ParseError
     from analyzer.ipvs import ipvsadm as texts
 
@@ -48,9 +47,7 @@ def parse(file: Path, as_json: bool, hz: int | None) -> None:
         cut = f"only the first {MAX_BYTES // 1024**2} MiB were read"
         parsed = replace(parsed, warnings=(*parsed.warnings, cut))
     if as_json:
-        click.echo(
-            json.dumps(to_json(parsed, texts.ParsedDocument), ensure_ascii=False, allow_nan=False)
-        )
+        click.echo(as_text(to_json(parsed, texts.ParsedDocument)))
     else:
         _show(parsed)
     if not parsed.lines_understood:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -108,6 +107,7 @@ def predict(output: Path | None, as_json: bool, **options: Any) -> None:
     ActiveConn and InActConn over time, their steady state with its band, the source ports that
     the load needs, and the memory that its entries take.
     """
+    from analyzer.documents import as_text
     from analyzer.forecast.document import to_json
     from analyzer.forecast.lifetimes import Question
     from analyzer.forecast.model import forecast
@@ -118,7 +118,7 @@ def predict(output: Path | None, as_json: bool, **options: Any) -> None:
     result = forecast(Question(timeouts=timeouts, close=_close(options), **options))
     document = forecast_document(result)
     if as_json:
-        click.echo(json.dumps(to_json(result), ensure_ascii=False, allow_nan=False))
+        click.echo(as_text(to_json(result)))
     else:
         for line in lines_of(document):
             click.echo(line)

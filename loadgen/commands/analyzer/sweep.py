@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -19,12 +18,12 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as one JSON document.")
 def sweep(folder: Path, output: Path | None, as_json: bool) -> None:
     """Compare the runs in a sweep's FOLDER, and report how small tcpfin may be."""
-    from analyzer.documents import to_json
+    from analyzer.documents import as_text, to_json
     from loadgen.session.conclude import conclude_sweep
     from reports.run.text import printable
 
     comparison, page, lines = conclude_sweep(folder, output)
     if as_json:
-        click.echo(json.dumps(to_json(comparison), ensure_ascii=False, allow_nan=False))
+        click.echo(as_text(to_json(comparison)))
     for line in (*lines, "", f"page: {page}"):
         click.echo(printable(line), err=as_json)

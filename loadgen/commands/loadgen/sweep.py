@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -171,7 +170,7 @@ def _say(line: str) -> None:
 
 def _report(folder: Path, swept: Swept, *, as_json: bool) -> int:
     """What was measured is reported, however the sweep ended; what is owed comes last."""
-    from analyzer.documents import to_json
+    from analyzer.documents import as_text, to_json
     from analyzer.recording.directory import Recording
     from loadgen.errors import INTERRUPTED_EXIT_CODE, RunFailed
     from loadgen.session.conclude import conclude_sweep
@@ -180,7 +179,7 @@ def _report(folder: Path, swept: Swept, *, as_json: bool) -> int:
     if swept.runs:
         comparison, page, lines = conclude_sweep(folder, pages_of_runs=True)
         if as_json:
-            click.echo(json.dumps(to_json(comparison), ensure_ascii=False, allow_nan=False))
+            click.echo(as_text(to_json(comparison)))
         manifests = [Recording.open(path).manifest for _, path in swept.runs]
         directors = dict.fromkeys(
             line for manifest in manifests for line in directors_line(manifest)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
@@ -62,6 +61,7 @@ def verify(
     """
     import asyncio
 
+    from analyzer.documents import as_text
     from analyzer.health import checks, verdict
     from analyzer.health.document import to_json
     from loadgen.collect.verify import look_at
@@ -78,9 +78,7 @@ def verify(
     healths = asyncio.run(look_at(site, window_s, say, left_timeouts))
     judged = checks(healths, expected)
     if as_json:
-        click.echo(
-            json.dumps(to_json(judged, healths, site.lab), ensure_ascii=False, allow_nan=False)
-        )
+        click.echo(as_text(to_json(judged, healths, site.lab)))
     for check in judged:
         head = f"{SIGNS[check.outcome]:<12}  {check.director or 'all':<8}"
         click.echo(printable(f"{head}  {check.what}: {check.detail}"), err=as_json)

@@ -18,9 +18,9 @@ from pyroute2 import NetlinkError
 from pyroute2.netlink import NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, genlmsg, nla
 from pyroute2.netlink.generic import GenericNetlinkSocket
 
-from analyzer.ipvs.counting import MAX_COUNTER
 from analyzer.ipvs.proc.formats import Destination, Service, ServiceTable
 from analyzer.ipvs.states import Timeouts
+from analyzer.units import MAX_COUNTER
 from loadgen.director.polling.counters import Counters
 from loadgen.director.polling.rows import server_key
 from loadgen.errors import LoadgenError

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from analyzer.ipvs.counting import MAX_COUNTER
 from analyzer.ipvs.ipvsadm.columns import STATS, titled
 from analyzer.ipvs.ipvsadm.ends import ipvsadm_end
+from analyzer.units import MAX_COUNTER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 
-from analyzer.documents import JsonDocument, to_json
+from analyzer.documents import JsonDocument, as_text, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,3 +67,13 @@ def test_numbers_are_rounded_where_that_is_asked_for() -> None:
     assert document["parts"][1] == {"low": 0.333333, "high": 2.0}
     assert document["shares"] == {"rs1": [0.5, 0.0]}
     assert document["count"] == 3
+
+
+def test_a_number_that_is_none_is_never_printed() -> None:
+    document = to_json(replace(DOCUMENT, parts=(Inner(low=math.nan),)), Printed)
+    with pytest.raises(ValueError, match="JSON"):
+        as_text(document)
+
+
+def test_the_text_is_one_line_with_every_letter_as_it_is() -> None:
+    assert as_text({"name": "Zürich", "n": 1}) == '{"name": "Zürich", "n": 1}'

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analyzer.capacity.document import to_json
 from analyzer.capacity.lattice import (
     balanced_lists,
     balanced_vips,
@@ -22,7 +23,6 @@ from analyzer.capacity.lattice import (
 )
 from analyzer.capacity.planner import plan_capacity
 from analyzer.capacity.question import PLAN_NAMES, Capacity, CapacityQuestion, Plan
-from analyzer.capacity.results import to_json
 from analyzer.capacity.solver import best_lists
 from analyzer.capacity.wording import verdict
 from tests.unit.properties import examples

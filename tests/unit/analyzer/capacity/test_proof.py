@@ -10,7 +10,7 @@ import pytest
 
 from analyzer.capacity.manifest import KEY, from_manifest, to_manifest
 from analyzer.capacity.proof import Loss, prove
-from analyzer.capacity.proof_results import to_json
+from analyzer.capacity.proof_document import to_json
 from analyzer.capacity.proof_wording import verdict
 from analyzer.errors import RecordingError
 from analyzer.recording.ending import ending_of
