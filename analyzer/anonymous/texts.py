@@ -11,6 +11,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from analyzer.anonymous.vocabulary import WORDS
+from analyzer.ipvs.addresses import bracketed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -120,5 +121,5 @@ def _core(core: str, substitution: Substitution) -> str:
     end = _PORT.fullmatch(core)
     if end and is_address(host := end[1].removeprefix("[").removesuffix("]")):
         other = address(host, substitution)
-        return f"[{other}]:{end[2]}" if ":" in other else f"{other}:{end[2]}"
+        return f"{bracketed(other)}:{end[2]}"
     return HIDDEN

@@ -15,6 +15,7 @@ import numpy as np
 
 from analyzer.capacity.lattice import loads
 from analyzer.capacity.queue import lost_share
+from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -266,7 +267,7 @@ class _Samples:
         at, count = self._counters[host]
         if at[0] > window[0] or at[-1] < window[1]:
             return None
-        seconds = (window[1] - window[0]) / 1e9
+        seconds = (window[1] - window[0]) / NS_PER_S
         begin, end = np.interp([t - at[0] for t in window], at - at[0], count)
         return float(end - begin) * 8 / seconds
 
@@ -279,7 +280,7 @@ class _Samples:
         """The longest time without an arrival, between two instants."""
         arrivals = self.received[(self.vip == vip) & self.was_received]
         arrivals = np.sort(arrivals[(arrivals > since_ns) & (arrivals < until_ns)])
-        return float(np.diff(np.r_[since_ns, arrivals, until_ns]).max()) / 1e9
+        return float(np.diff(np.r_[since_ns, arrivals, until_ns]).max()) / NS_PER_S
 
 
 def _measured(experiment: Experiment, loss: Loss, sample: _Samples) -> ProvenLoss:
@@ -313,7 +314,7 @@ def _state(
     offered_bps = sum(director.offered_bps for director in carried)
     return ProofState(
         down=_names(experiment, down),
-        seconds=(window[1] - window[0]) / 1e9,
+        seconds=(window[1] - window[0]) / NS_PER_S,
         carried=carried,
         vips=_counts(experiment, down, cut, sample),
         computed_lost_share=1 - sum(director.computed_bps for director in carried) / offered_bps,

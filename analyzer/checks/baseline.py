@@ -20,6 +20,7 @@ from analyzer.across_runs.regression import Difference, Tolerances, count_differ
 from analyzer.checks.grammar import ExpectationError
 from analyzer.checks.judge import Judgement
 from analyzer.checks.readings import SLOW_CONNECT_MS
+from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -168,7 +169,7 @@ def _restarts(baseline: Analysis, analysis: Analysis) -> dict[str, str]:
     return {
         name: f"{name} was started at {_clock(at_ns)}, after the earlier run"
         for name, at_ns in _boots(analysis)
-        if name in booted and at_ns - booted[name] > RESTARTED_S * 1e9
+        if name in booted and at_ns - booted[name] > RESTARTED_S * NS_PER_S
     }
 
 
@@ -179,7 +180,7 @@ def _boots(analysis: Analysis) -> Iterator[tuple[str, int]]:
 
 
 def _clock(at_ns: int) -> str:
-    return f"{np.datetime64(at_ns // 10**9, 's')} UTC"
+    return f"{np.datetime64(at_ns // NS_PER_S, 's')} UTC"
 
 
 # -- what was measured ---------------------------------------------------------------------------

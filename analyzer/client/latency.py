@@ -13,6 +13,7 @@ import numpy as np
 
 from analyzer.client.samples import carries_quantile
 from analyzer.observed.entries import ns, span_ms
+from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -148,7 +149,7 @@ def latencies(requests: pd.DataFrame, zero_ns: int, repeated_syns: int | None) -
 def _sent_s(requests: pd.DataFrame, zero_ns: int) -> Floats:
     sent_s = np.full(len(requests), np.nan)
     known = requests["begun"].notna().to_numpy()
-    sent_s[known] = (ns(requests.loc[known, "begun"]) - zero_ns) / 1e9
+    sent_s[known] = (ns(requests.loc[known, "begun"]) - zero_ns) / NS_PER_S
     return sent_s
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 from analyzer.client.failures import KINDS, TITLES, FailureKind, Stage, kind_of_text
 from analyzer.client.results import Latency, RequestErrors, Requests
 from analyzer.observed.entries import span_ms
+from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -26,7 +27,6 @@ MOST_ERRORS = 50
 REDIRECTS = (301, 302, 303, 307, 308)
 _ANSWERED = frozenset({"too-many-redirects", "bad-redirect", "not-http", "unreadable"})
 _AFTER_THE_ANSWER = ("timeout", "reset", "interrupted")
-_NS = 1e9
 
 
 def outcomes(requests: pd.DataFrame) -> pd.DataFrame:
@@ -145,7 +145,7 @@ def _stages(bad: pd.DataFrame, kinds: pd.Series) -> pd.Series:
 
 
 def _seconds(at: pd.Timestamp, zero_ns: int) -> float | None:
-    return None if pd.isna(at) else (int(at.value) - zero_ns) / _NS
+    return None if pd.isna(at) else (int(at.value) - zero_ns) / NS_PER_S
 
 
 def latency(values_ms: Floats) -> Latency | None:

@@ -12,6 +12,7 @@ from analyzer.ipvs.states import is_active
 from analyzer.observed.entries import ns
 from analyzer.predicted.entries import predicted_curve
 from analyzer.results import Peak, RealServerRow, ServiceTable
+from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -28,7 +29,7 @@ UNKNOWN_SERVER = "unknown"
 
 def seconds(at_ns: Ints, zero_ns: int) -> Floats:
     """Seconds since the run's start."""
-    return np.asarray((at_ns - zero_ns) / 1e9, dtype=np.float64)
+    return np.asarray((at_ns - zero_ns) / NS_PER_S, dtype=np.float64)
 
 
 def observed_curves(services: pd.DataFrame, zero_ns: int) -> list[Curve]:

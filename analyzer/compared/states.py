@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.ipvs.states import State
+from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -31,7 +32,7 @@ def state_matches(
         stamps_s: how well a poll's instant is known against a packet's.
     """
     steps, held, polls = prediction.steps, samples.held, len(samples.polled_ns)
-    margin_ns = max(PACKET_MARGIN_NS, round(stamps_s * 1e9))
+    margin_ns = max(PACKET_MARGIN_NS, round(stamps_s * NS_PER_S))
     first, until = _calm_polls(steps, samples, margin_ns)
     told, found = _overlapping(
         _ranges(steps["flow"].to_numpy(), first, until, polls),

@@ -12,6 +12,7 @@ from analyzer.charts.thinning import kept
 from analyzer.compared.what_if import Assumption, answer, predicted_under
 from analyzer.ipvs.states import TIMEOUT_NAMES, is_active
 from analyzer.predicted.entries import TIMER, changes_by_packets
+from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,7 +86,7 @@ def can_shift(prediction: Prediction, rules: Rules, tcpfin_s: float) -> bool:
     entry, at_ns = steps["entry"].to_numpy(), steps["at_ns"].to_numpy()
     waited = np.isin(steps["state"].to_numpy()[:-1], _FIN_STATES) & (entry[1:] == entry[:-1])
     longest_ns = np.diff(at_ns)[waited].max(initial=0)
-    return bool(longest_ns < tcpfin_s * 1e9)
+    return bool(longest_ns < tcpfin_s * NS_PER_S)
 
 
 def shifted(

@@ -16,6 +16,7 @@ from analyzer.ipvs.states import is_active
 from analyzer.predicted.entries import TIMER, predict, predicted_curve, state_name
 from analyzer.predicted.rules import segments_passed
 from analyzer.results import WhatIf, WhatIfGroup
+from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -127,7 +128,7 @@ def answer(
     curve = Curve(
         director=result.director.name,
         real_server=ALL_SERVERS,
-        t_s=(at_ns - evidence.zero_ns) / 1e9,
+        t_s=(at_ns - evidence.zero_ns) / NS_PER_S,
         active=active,
         inactive=inactive,
     )
@@ -136,7 +137,7 @@ def answer(
         assumptions=tuple(str(assumption) for assumption in assumptions),
         peak_active=int(active.max(initial=0)),
         peak_inactive=int(inactive.max(initial=0)),
-        forgotten_after_s=float((at_ns[-1] - last_packet_ns) / 1e9) if len(at_ns) else None,
+        forgotten_after_s=float((at_ns[-1] - last_packet_ns) / NS_PER_S) if len(at_ns) else None,
         groups=tuple(
             WhatIfGroup(state=state_name(state), timeout_s=float(timeout_s), n=int(n))
             for state, timeout_s, n in groups.reset_index().itertuples(index=False)

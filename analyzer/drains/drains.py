@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from analyzer.drains.last_entry import EntryTimers, Timers, removal_s
-from analyzer.drains.renewals import KEY, renewals
-from analyzer.ipvs.addresses import host_port
+from analyzer.drains.renewals import renewals
+from analyzer.ipvs.addresses import CONNECTION_KEY, host_port
 from analyzer.ipvs.states import Timeouts
 from analyzer.log_clock.instants import in_log_time
 from analyzer.observed.entries import ns
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 
 TEMPLATE = "TEMPLATE"
+_KEY = list(CONNECTION_KEY)
 _SERVICE = ["protocol", "vip", "port", "fwmark"]
 _SERVER = ["real_server", "real_port"]
 NOT_READ = "its entries were not read"
@@ -182,10 +183,10 @@ def _by_counters(director: Director, draining: _Draining) -> Drain:
 def _last_rows(changes: pd.DataFrame, since_ns: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Each entry's last row: of the entries still there, and of those removed since."""
     rows = changes.sort_values("at", kind="stable")
-    last = rows.drop_duplicates(KEY, keep="last")
-    had = rows[rows["change"] != "gone"].drop_duplicates(KEY, keep="last")
+    last = rows.drop_duplicates(_KEY, keep="last")
+    had = rows[rows["change"] != "gone"].drop_duplicates(_KEY, keep="last")
     gone = last[(last["change"] == "gone") & (ns(last["at"]) > since_ns)]
-    merged = had.merge(gone[[*KEY, "at"]].rename(columns={"at": "gone_at"}), on=KEY)
+    merged = had.merge(gone[[*_KEY, "at"]].rename(columns={"at": "gone_at"}), on=_KEY)
     there = last[last["change"] != "gone"]
     return there, merged
 
@@ -215,7 +216,7 @@ def _held(
 def _is_among(rows: pd.DataFrame, others: pd.DataFrame) -> Bools:
     """Which rows are of an entry that also occurs in other rows."""
     keys, known = (
-        pd.MultiIndex.from_frame(frame[KEY].astype("string")) for frame in (rows, others)
+        pd.MultiIndex.from_frame(frame[_KEY].astype("string")) for frame in (rows, others)
     )
     return np.asarray(keys.isin(known), dtype=bool)
 

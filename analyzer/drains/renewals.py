@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from analyzer.ipvs.addresses import CONNECTION_KEY
 from analyzer.ipvs.persistence import PUT_OFF_S
 from analyzer.ipvs.table_diff.tracking import BUSY_STATES, RESTART_S
 from analyzer.units import NS_PER_S
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from analyzer.recording.polls import Looks
 
 
-KEY = ["protocol", "client_ip", "client_port", "vip", "port"]
+_KEY = list(CONNECTION_KEY)
 _NEVER = np.iinfo(np.int64).min
 
 
@@ -38,7 +39,7 @@ def renewals(changes: pd.DataFrame, looks: Looks, since_ns: int) -> pd.DataFrame
         The rows of ``changes`` that show a restart, of entries in ``BUSY_STATES`` and of templates.
     """
     rows = changes.sort_values("at_ns", kind="stable").reset_index(drop=True)
-    before = rows.groupby(KEY, sort=False, dropna=False)[["state", "change"]].shift()
+    before = rows.groupby(_KEY, sort=False, dropna=False)[["state", "change"]].shift()
     again = (rows["change"] == "state") & before["change"].isin(["appeared", "state"])
     again &= rows["at_ns"] > since_ns
     is_template = rows["client_port"] == 0
@@ -51,7 +52,7 @@ def _by_clients(rows: pd.DataFrame, looks: Looks) -> Bools:
     at_ns = rows["at_ns"].to_numpy(dtype=np.int64)
     left_s = rows["expires_s"].to_numpy(dtype=np.int64)
     ends = pd.Series(at_ns + left_s * NS_PER_S, index=rows.index)
-    keys = [rows[name] for name in KEY]
+    keys = [rows[name] for name in _KEY]
     before = ends.groupby(keys, sort=False, dropna=False).shift(fill_value=_NEVER)
     ended_ns = before.to_numpy(dtype=np.int64)
     gained = (ends.to_numpy() - round(RESTART_S * NS_PER_S) > ended_ns) & (left_s > 0)

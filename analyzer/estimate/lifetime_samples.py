@@ -10,6 +10,7 @@ from analyzer.charts.pictures import LifetimeSamples
 from analyzer.ipvs.states import State
 from analyzer.observed.ends import lifetimes_s, protocols, seen_to_end
 from analyzer.predicted.entries import TIMER
+from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from analyzer.results import Lifetime
 
     Floats = npt.NDArray[np.float64]
-
-_NS = 1e9
 
 
 def lifetime_samples(measured: Sequence[Measured]) -> tuple[LifetimeSamples, ...]:
@@ -70,4 +69,4 @@ def _predicted(result: Measured, row: Lifetime) -> Floats:
     lifetime_ns = rows["ends_ns"].to_numpy(dtype=np.int64) - rows["last_ns"].to_numpy(
         dtype=np.int64
     )
-    return np.asarray(lifetime_ns / _NS, dtype=np.float64)
+    return np.asarray(lifetime_ns / NS_PER_S, dtype=np.float64)

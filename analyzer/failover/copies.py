@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.wire.segments import FLOW_COLUMNS
+from analyzer.ipvs.addresses import CONNECTION_KEY
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -45,8 +45,8 @@ def copies(evidence: Evidence, director: str, held: pd.DataFrame, at_ns: int) ->
     ):
         return None
     numbers = np.setdiff1d(np.concatenate([*others, passed_here[:0]]), passed_here)
-    flows = evidence.segments.flows[list(FLOW_COLUMNS)].take(numbers).astype(_TYPES)
-    return len(held[list(FLOW_COLUMNS)].astype(_TYPES).merge(flows, on=list(FLOW_COLUMNS)))
+    flows = evidence.segments.flows[list(CONNECTION_KEY)].take(numbers).astype(_TYPES)
+    return len(held[list(CONNECTION_KEY)].astype(_TYPES).merge(flows, on=list(CONNECTION_KEY)))
 
 
 def _flows(evidence: Evidence, macs: frozenset[int], at_ns: int) -> npt.NDArray[np.int64] | None:

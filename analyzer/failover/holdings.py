@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from analyzer.failover.copies import copies
 from analyzer.failover.results import Holding
+from analyzer.ipvs.addresses import CONNECTION_KEY
 from analyzer.observed.entries import ns
-from analyzer.observed.table_at import KEY, entries_at
+from analyzer.observed.table_at import entries_at
 from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
@@ -70,6 +71,6 @@ def would_survive(evidence: Evidence, old: str, new: str, at_ns: int) -> int | N
     if len(polled) < len(records):
         return None
     held, copies = (entries_at(record.changes, record.polls, at_ns) for record in polled)
-    key = [column for column in KEY if column != "director"]
+    key = list(CONNECTION_KEY)
     open_there = held[held["state"] == "ESTABLISHED"]
     return len(open_there[key].merge(copies[key], on=key))

@@ -31,6 +31,7 @@ from analyzer.findings.figures import (
     reported_s,
     timeout_sentence,
 )
+from analyzer.ipvs.addresses import ENTRY_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -143,13 +144,10 @@ def verdict(figures: Figures) -> str:
     return _sentence([*ended, *broken, *rest])
 
 
-_ENTRY = ["director", "protocol", "client_ip", "client_port", "vip", "port"]
-
-
 def _none_went(figures: Figures) -> str:
     """Why no lifetime is known: no entry, or none with an observed expiry."""
     changes = figures.evidence.changes if figures.evidence else None
-    n = 0 if changes is None else len(changes[_ENTRY].drop_duplicates())
+    n = 0 if changes is None else len(changes[[*ENTRY_KEY]].drop_duplicates())
     if not n:
         return "no entry was seen"
     return f"{n:,} {'entry was' if n == 1 else 'entries were'} seen, but no expiry by a timer"

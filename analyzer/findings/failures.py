@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from analyzer.client.causes import lacks_service, servers_missing, unanswered
 from analyzer.client.requests import REDIRECTS, outcomes
+from analyzer.ipvs.addresses import host_port
 from analyzer.results import Finding
 
 if TYPE_CHECKING:
@@ -223,9 +224,8 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _end(service: VirtualEnd) -> str:
-    host = f"[{service.vip}]" if ":" in service.vip else service.vip
     protocol = "" if service.protocol == "TCP" else f"{service.protocol} "
-    return f"{protocol}{host}:{service.port}"
+    return f"{protocol}{host_port(service.vip, service.port)}"
 
 
 def _reasons(errors: Sequence[RequestErrors]) -> str:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from analyzer.ipvs.addresses import CONNECTION_KEY
 from analyzer.recording.polls import Looks, looks_in_order
-from analyzer.wire.segments import FLOW_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -65,7 +65,7 @@ def numbered(entries: pd.DataFrame, flows: pd.DataFrame | None) -> pd.DataFrame:
     """
     with_port = entries["client_port"] != 0
     rows = entries.copy(deep=False) if with_port.all() else entries[with_port].copy()
-    columns = list(FLOW_COLUMNS)
+    columns = list(CONNECTION_KEY)
     captured = flows[columns] if flows is not None else rows.iloc[:0][columns]
     codes = _alike([pd.concat([captured[name], rows[name]]) for name in columns])
     rows["flow"] = codes[len(captured) :]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from analyzer.ipvs.addresses import ENTRY_KEY
 from analyzer.ipvs.table_diff.tracking import BUSY_STATES
 from analyzer.observed.entries import ns
 from analyzer.units import NS_PER_S
@@ -11,7 +12,7 @@ from analyzer.units import NS_PER_S
 if TYPE_CHECKING:
     import pandas as pd
 
-KEY = ["director", "protocol", "client_ip", "client_port", "vip", "port"]
+_KEY = list(ENTRY_KEY)
 """The columns by which two rows of ``entries/`` describe the same entry."""
 
 
@@ -35,7 +36,7 @@ def entries_at(changes: pd.DataFrame, polls: pd.DataFrame, at_ns: int) -> pd.Dat
     polled_ns = looks.assign(at=ns(looks["at"])).groupby("director")["at"].max()
     known = changes[(ns(changes["at"]) <= at_ns) & changes["director"].isin(polled_ns.index)]
     in_time = known.sort_values("at", kind="stable")
-    last = in_time.drop_duplicates(KEY, keep="last")
+    last = in_time.drop_duplicates(_KEY, keep="last")
     held = last[last["change"] != "gone"].drop(columns="change").reset_index(drop=True)
     elapsed_s = -(
         (ns(held["at"]) - at_ns) // NS_PER_S

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analyzer.errors import RecordingError
+from analyzer.ipvs.addresses import ENTRY_KEY
 from analyzer.recording.manifest import manifest_of
 from analyzer.recording.tables import TABLES, in_full, table_of
 
@@ -49,8 +50,6 @@ BYTES_HELD = 32 << 20
 
 HELD = "held.parquet"
 """In ``entries/``: what was there when the parts before those that are left were deleted."""
-
-_ENTRY_KEY = ["director", "protocol", "client_ip", "client_port", "vip", "port"]
 
 PART_ROWS, PART_BYTES = 10_000, 4 << 20
 """A part of fewer rows is written again, whole, with those that come later: a watch of many hours
@@ -196,7 +195,7 @@ class RecordingWriter:
         parts = [path for path in (target, part) if path.exists()]
         rows = pa.concat_tables([in_full(pq.read_table(p), TABLES["entries"]) for p in parts])
         changes = rows.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
-        last = changes.sort_values("at", kind="stable").drop_duplicates(_ENTRY_KEY, keep="last")
+        last = changes.sort_values("at", kind="stable").drop_duplicates([*ENTRY_KEY], keep="last")
         held = last[last["change"] != "gone"].assign(change="appeared")
         hidden = target.with_name(f".{HELD}")
         table = pa.Table.from_pandas(held, schema=TABLES["entries"], preserve_index=False)

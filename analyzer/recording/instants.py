@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.units import NS_PER_S
+
 if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
     Floats = npt.NDArray[np.float64]
     Ints = npt.NDArray[np.int64]
-
-_NS = 1e9
 
 
 def seconds_since(at_ns: Ints | pd.Series, zero_ns: Ints | pd.Series | int) -> Floats:
@@ -28,7 +28,7 @@ def seconds_since(at_ns: Ints | pd.Series, zero_ns: Ints | pd.Series | int) -> F
         at_ns: Unix nanoseconds; shape (n,).
         zero_ns: likewise; one, or of shape (n,).
     """
-    return np.asarray((_whole(at_ns) - _whole(zero_ns)) / _NS, dtype=np.float64)
+    return np.asarray((_whole(at_ns) - _whole(zero_ns)) / NS_PER_S, dtype=np.float64)
 
 
 def midway_ns(earlier_ns: Ints | pd.Series, later_ns: Ints | pd.Series) -> Ints:

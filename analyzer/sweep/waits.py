@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.ipvs.states import Flag
+from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -64,7 +65,7 @@ def fin_waits(director: str, passed: Segments, once: Segments, *, sees_replies: 
     begins = _begins(seen)
     fins = (seen.flag == Flag.FIN) & seen.to_vip
     closing = _after_first(fins, begins)
-    waits_s = np.diff(seen.at_ns, prepend=seen.at_ns[:1]) / 1e9
+    waits_s = np.diff(seen.at_ns, prepend=seen.at_ns[:1]) / NS_PER_S
     again = closing & fins
     others = closing & ~fins & (seen.flag != Flag.RST)
     connection = np.cumsum(begins)
@@ -104,7 +105,7 @@ def _half_closed_s(segments: Segments) -> float | None:
     connection = np.cumsum(begins)
     chosen = np.isin(connection[firsts], connection[answers])
     from_ns: Ints = segments.at_ns[firsts][chosen]
-    return _longest((segments.at_ns[answers] - from_ns) / 1e9)
+    return _longest((segments.at_ns[answers] - from_ns) / NS_PER_S)
 
 
 def _longest(waits_s: npt.NDArray[np.float64]) -> float | None:

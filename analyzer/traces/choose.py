@@ -9,6 +9,7 @@ import numpy as np
 
 from analyzer.ipvs.states import State
 from analyzer.predicted.entries import PORT_REUSE, TIMER
+from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -60,7 +61,7 @@ class Crowd:
     def duration_s(self) -> Floats:
         """From first packet to last."""
         spent = self.table["last_ns"].to_numpy() - self.table["first_ns"].to_numpy()
-        return np.asarray(spent / 1e9, dtype=np.float64)
+        return np.asarray(spent / NS_PER_S, dtype=np.float64)
 
 
 def _where(mask: npt.ArrayLike, score: Floats | float = 0.0) -> Floats:
@@ -199,4 +200,4 @@ def _off(tracked: pd.DataFrame) -> tuple[Ints, Floats]:
         seen[name].to_numpy(dtype=np.int64) for name in ("ends_ns", "seen_ns", "absent_by_ns")
     )
     outside_ns = np.maximum(np.maximum(before - ends, ends - after), 0)
-    return seen["entry"].to_numpy(dtype=np.int64), outside_ns / 1e9
+    return seen["entry"].to_numpy(dtype=np.int64), outside_ns / NS_PER_S

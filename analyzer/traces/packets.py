@@ -10,6 +10,7 @@ import numpy as np
 
 from analyzer.ipvs.states import Flag
 from analyzer.traces.model import Leg, Packet
+from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -131,7 +132,7 @@ def _packet(
     if sight.after:
         dead_end = None
     return Packet(
-        t_s=float(segments.at_ns[row] - zero_ns) / 1e9,
+        t_s=float(segments.at_ns[row] - zero_ns) / NS_PER_S,
         flag=flag.name,
         to_vip=to_vip,
         legs=_forth(sight, dead_end) if to_vip else _back(sight, hops),

@@ -15,6 +15,7 @@ import pandas as pd
 
 from analyzer.ipvs.states import Flag
 from analyzer.traces.choose import connection_of
+from analyzer.units import NS_PER_S
 from analyzer.wire.packets import NO_MAC, THIS_HOST
 from analyzer.wire.rewriting import NO_PARTNER
 
@@ -143,7 +144,7 @@ def _asked(segments: Segments, rows: Ints) -> dict[str, npt.NDArray[Any]]:
     pause_ns = segments.at_ns[asked] - segments.at_ns[before]
     return {
         "asked_ns": np.where(is_asked, segments.at_ns[asked], NOT_ASKED),
-        "pause_s": np.where(has_before, pause_ns, 0) / 1e9,
+        "pause_s": np.where(has_before, pause_ns, 0) / NS_PER_S,
     }
 
 

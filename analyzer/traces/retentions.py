@@ -9,6 +9,7 @@ import pandas as pd
 from analyzer.ipvs.states import TIMEOUT_NAMES, State
 from analyzer.predicted.entries import TIMER, state_name
 from analyzer.traces.model import TIME_WAIT_S, Retention
+from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -79,4 +80,4 @@ def seen_retention(entry: Row, zero_ns: int, last_s: float, director: str) -> Re
 
 def seconds(at_ns: Any, zero_ns: int) -> float:
     """Seconds since the run's start."""
-    return (int(at_ns) - zero_ns) / 1e9
+    return (int(at_ns) - zero_ns) / NS_PER_S

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from analyzer.ipvs.states import Flag
+from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -150,7 +151,7 @@ def table(parts: ConnectionParts) -> pd.DataFrame:
             "segments": parts.segments,
             "syns": parts.syns,
             "answered": parts.replied_by != UNKNOWN,
-            "retry_s": np.where(retried, parts.last_syn_ns - parts.first_syn_ns, 0) / 1e9,
+            "retry_s": np.where(retried, parts.last_syn_ns - parts.first_syn_ns, 0) / NS_PER_S,
             "director_mac": _known(parts.director_mac),
             "replied_by": _known(parts.replied_by),
             "client_fin": client_fin,

@@ -28,8 +28,6 @@ _PROTOCOL_NAMES = {number: name for name, number in PROTOCOLS.items()}
 _PORTS = 1 << 16
 _TCP_ACK = 0x10
 
-FLOW_COLUMNS = ("protocol", "client_ip", "client_port", "vip", "port")
-
 
 @dataclass(frozen=True, slots=True, order=True)
 class VirtualEnd:
@@ -51,7 +49,7 @@ class Segments:
         flag: what the packet counts as (``Flag``).
         sequence: the TCP sequence number.
         ttl, source_mac, destination_mac: as in PacketTable.
-        flows: one row per flow, with ``FLOW_COLUMNS``.
+        flows: one row per flow, with ``CONNECTION_KEY``.
     """
 
     flow: Ints

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from analyzer.capacity.proof import Loss
+from analyzer.units import NS_PER_S
 from loadgen.capacity_proof.meters import table_inside
 from loadgen.errors import RunFailed
 from loadgen.lab.hosts import ssh
@@ -115,7 +116,7 @@ class Losses(Background):
         began_ns = time.time_ns()
         await asyncio.sleep(self._window_s)
         self._datagrams.check()
-        return began_ns, began_ns + int(self._window_s * 1e9)
+        return began_ns, began_ns + int(self._window_s * NS_PER_S)
 
     async def _until_moved(self, down: tuple[int, ...]) -> None:
         """Until the client reaches each VIP by way of the first living director of its list."""

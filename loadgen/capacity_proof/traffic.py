@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
+from analyzer.units import NS_PER_S
 from loadgen.capacity_proof.schedule import HEADERS_BYTES, PAYLOAD_BYTES, Pacer, due_s
 from loadgen.errors import RunFailed
 from loadgen.lab.system import netns
@@ -148,7 +149,7 @@ class Traffic:
             self._out[flow].sendto(payload, (vip, self._stream.port))
 
     def _receive(self, until_ns: int) -> None:
-        wait_s = max(0.0, (until_ns - time.time_ns()) / 1e9)  # poll(2) knows but milliseconds
+        wait_s = max(0.0, (until_ns - time.time_ns()) / NS_PER_S)  # poll(2) knows but milliseconds
         ready, _, _ = select.select(self._in, [], [], wait_s)
         for receiver in ready:
             self._drain(self._in.index(receiver))
@@ -163,7 +164,7 @@ class Traffic:
                 if token == self._stream.token and self._base <= number < self._next and control:
                     seconds, nanoseconds = _TIMESPEC.unpack(control[0][2])
                     row = self._rows[number - self._base]
-                    row["received"], row["server"] = seconds * 10**9 + nanoseconds, server
+                    row["received"], row["server"] = seconds * NS_PER_S + nanoseconds, server
 
     def _let_go(self, output: int, sent_before_ns: int) -> None:
         """Write the rows whose fate is known."""

@@ -9,6 +9,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from analyzer.units import NS_PER_S
 from loadgen.capture.files import PcapFiles
 from loadgen.capture.filters import expression, link_type
 from loadgen.capture.model import CLIENT, SNAP_BYTES, CapturePlan
@@ -106,7 +107,7 @@ class Capture:
                 raise
             self._telling.interface_down(self.interface)
             taken = not self._ended.wait(_DOWN_S)  # it may come back
-        if time.time_ns() - self._counted_ns >= _COUNT_EVERY_S * 1e9:
+        if time.time_ns() - self._counted_ns >= _COUNT_EVERY_S * NS_PER_S:
             self._count_drops()
         return taken
 

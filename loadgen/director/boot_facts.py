@@ -11,6 +11,7 @@ from analyzer.ipvs.proc.formats import parse_services
 from analyzer.ipvs.table_status import entry_bytes_of, parse_table_status, to_manifest
 from analyzer.ipvs.timers import TickReading, phase_from_readings
 from analyzer.ipvs.versions import law_of
+from analyzer.units import NS_PER_S
 from loadgen.director.links.client import ASK_TABLE_STATUS, SERVICES_BYTES
 from loadgen.errors import UsageProblem
 
@@ -196,9 +197,9 @@ def _timer_list_readings(text: str) -> list[TickReading]:
     rows = re.findall(r"^(\d{1,20}) nsecs\n(\d{1,20})$", text, re.M)
     return [
         TickReading(
-            before_s=int(now_ns) / 1e9,
+            before_s=int(now_ns) / NS_PER_S,
             jiffies=int(count),
-            after_s=int(now_ns) / 1e9 + _TIMER_LIST_READ_S,
+            after_s=int(now_ns) / NS_PER_S + _TIMER_LIST_READ_S,
         )
         for now_ns, count in rows
     ]

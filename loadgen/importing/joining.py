@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.ipvs.addresses import CONNECTION_KEY
 from analyzer.log_clock.counters import match_counters
 from analyzer.log_clock.entries import match_entries
 from analyzer.log_clock.model import Appeared, Track, unmatched
@@ -243,8 +244,7 @@ class _Appearing:
     @classmethod
     def of(cls, births: pd.DataFrame) -> _Appearing:
         once = births[~births.duplicated("flow", keep=False)]
-        columns = ["protocol", "client_ip", "client_port", "vip", "port"]
-        keys = once[columns].itertuples(index=False, name=None)
+        keys = once[list(CONNECTION_KEY)].itertuples(index=False, name=None)
         return cls(dict(zip(keys, seconds_since(once["first_ns"], 0).tolist(), strict=True)))
 
     def add(self, poll: Poll) -> None:

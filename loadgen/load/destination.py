@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Literal
 
+from analyzer.ipvs.addresses import bracketed
 from loadgen.errors import UsageProblem
 
 if TYPE_CHECKING:
@@ -85,11 +86,6 @@ def find_destination(
         which = f"IPv{overrides.family} address" if overrides.family else "address"
         raise UsageProblem(f"--vip {host}: {to_host} has no {which}")
     return LoadDestination(address=fitting[0], port=to_port, name=name, asked_port=port)
-
-
-def bracketed(address: str) -> str:
-    """As it stands in a URL."""
-    return f"[{address}]" if ":" in address else address
 
 
 def _is_address(text: str) -> bool:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from analyzer.units import NS_PER_S
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -64,13 +66,13 @@ class Hold:
     def ns(self, number: int) -> int:
         """How long the connection of a request is held."""
         if not self.varies:
-            return round(self.told_s[0] * 1e9)
+            return round(self.told_s[0] * NS_PER_S)
         return int(self.ns_of(np.array([number]))[0])
 
     def ns_of(self, numbers: Ints) -> Ints:
         """How long each is held; shape (n,), as the requests' numbers have it."""
         held_s = _QUANTILES[self.distribution](_evenly(numbers, self.seed), self.told_s)
-        return np.rint(held_s * 1e9).astype(np.int64)
+        return np.rint(held_s * NS_PER_S).astype(np.int64)
 
 
 _QUANTILES: Mapping[Distribution, Callable[[Floats, Sequence[float]], Floats]] = {

@@ -10,7 +10,9 @@ import pandas as pd
 
 from analyzer.compared.agreement import value_at
 from analyzer.estimate.counted.rates import WIDEST_GAP_S, Rates
+from analyzer.ipvs.addresses import bracketed
 from analyzer.observed.entries import ns
+from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -106,7 +108,7 @@ def uncounted(services: pd.DataFrame, counted: pd.DataFrame) -> list[tuple[str, 
 
 
 def _timed(rows: pd.DataFrame, zero_ns: int) -> pd.DataFrame:
-    return rows.assign(t_s=(ns(rows["at"]) - zero_ns) / 1e9).sort_values("t_s")
+    return rows.assign(t_s=(ns(rows["at"]) - zero_ns) / NS_PER_S).sort_values("t_s")
 
 
 def _series(
@@ -193,5 +195,4 @@ def _summed(rows: pd.DataFrame, column: str, t_s: Floats) -> Ints:
 def _name(protocol: object, vip: object, port: object, fwmark: object) -> str:
     if pd.notna(fwmark):  # type: ignore[call-overload]
         return f"{protocol} {int(str(fwmark))}"
-    host = f"[{vip}]" if ":" in str(vip) else str(vip)
-    return f"{protocol} {host}:{port}"
+    return f"{protocol} {bracketed(str(vip))}:{port}"

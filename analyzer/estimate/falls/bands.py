@@ -9,12 +9,10 @@ import numpy as np
 
 from analyzer.ipvs.timers import granule_s
 from analyzer.predicted.entries import TIMER
-from analyzer.units import KNOWN_HZ
+from analyzer.units import KNOWN_HZ, NS_PER_S
 
 if TYPE_CHECKING:
     from analyzer.predicted.entries import Prediction
-
-_NS = 1e9
 
 
 def as_well(
@@ -40,7 +38,7 @@ def as_well(
     ends_ns = entries["ends_ns"].to_numpy(dtype=np.int64)
 
     def moved(by_s: float | np.ndarray[tuple[int], np.dtype[np.float64]]) -> Prediction:
-        by_ns = np.where(timed, np.rint(np.asarray(by_s) * _NS), 0).astype(np.int64)
+        by_ns = np.where(timed, np.rint(np.asarray(by_s) * NS_PER_S), 0).astype(np.int64)
         return replace(prediction, entries=entries.assign(ends_ns=ends_ns + by_ns))
 
     return [moved(-timeout_s), moved(timeout_s + (0.0 if phase_known else late_s))]

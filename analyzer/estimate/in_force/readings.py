@@ -137,8 +137,8 @@ def by_entries(
         return {name: [] for name in NAMES}
     if packets is not None and director.clock_is_known:
         rows = _after_packets(rows, packets, slack_s)
-    age_low_s = (rows["read_ns"] - rows["until_ns"]).to_numpy(dtype=np.float64) / 1e9 - slack_s
-    age_high_s = (rows["by_ns"] - rows["from_ns"]).to_numpy(dtype=np.float64) / 1e9 + slack_s
+    age_low_s = (rows["read_ns"] - rows["until_ns"]).to_numpy(dtype=np.float64) / NS_PER_S - slack_s
+    age_high_s = (rows["by_ns"] - rows["from_ns"]).to_numpy(dtype=np.float64) / NS_PER_S + slack_s
     left_s = rows["expires_s"].to_numpy(dtype=np.int64)
     low_s = left_s + np.maximum(np.ceil(age_low_s), 0).astype(np.int64)
     high_s = left_s + np.floor(1 + np.minimum(age_high_s, 2 * WIDEST_S)).astype(np.int64)

@@ -11,7 +11,7 @@ from analyzer.estimate.in_force.readings import STATE_OF
 from analyzer.ipvs.timers import granule_s
 from analyzer.predicted.entries import TIMER
 from analyzer.recording.clock import REACTION_S
-from analyzer.units import KNOWN_HZ
+from analyzer.units import KNOWN_HZ, NS_PER_S
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -60,8 +60,8 @@ def _may_have_waited(
 ) -> npt.NDArray[np.bool_]:
     """Which entries may have waited this long: they go late by up to a granule, never early."""
     last_ns = about["last_ns"].to_numpy(dtype=np.int64)
-    seen_s = (about["seen_ns"].to_numpy(dtype=np.int64) - last_ns) / 1e9
-    absent_s = (about["absent_by_ns"].to_numpy(dtype=np.int64) - last_ns) / 1e9
+    seen_s = (about["seen_ns"].to_numpy(dtype=np.int64) - last_ns) / NS_PER_S
+    absent_s = (about["absent_by_ns"].to_numpy(dtype=np.int64) - last_ns) / NS_PER_S
     late_s = max(granule_s(timeout_s, known_hz) for known_hz in ((hz,) if hz else KNOWN_HZ))
     open_s = slack_s + REACTION_S
     return np.asarray(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from analyzer.findings.figures import seconds
 from analyzer.results import Finding
+from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +54,7 @@ def _shown_by_entries(figures: Figures) -> Iterator[str]:
 
 
 def _change(change: Change, zero_ns: int) -> str:
-    from_s, until_s = ((at_ns - zero_ns) / 1e9 for at_ns in (change.from_ns, change.until_ns))
+    from_s, until_s = ((at_ns - zero_ns) / NS_PER_S for at_ns in (change.from_ns, change.until_ns))
     noticed = "" if change.noticed_ns is None else ", noticed when its timeouts were read next"
     return (
         f"{change.name} {change.before_s:g} to {change.value_s:g} s between {from_s:.2f} and "

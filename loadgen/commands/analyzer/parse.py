@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from analyzer.ipvs.addresses import bracketed
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -119,8 +121,7 @@ def _entry(connection: Connection) -> dict[str, object]:
 
 
 def _end(address: str, port: int | None) -> str:
-    host = f"[{address}]" if ":" in address else address
-    return f"{host}:{'?' if port is None else port}"
+    return f"{bracketed(address)}:{'?' if port is None else port}"
 
 
 def _single_values(parsed: ParsedText) -> Iterator[str]:

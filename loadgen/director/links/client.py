@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from analyzer.ipvs.proc.formats import parse_services, parse_timeouts, parse_uptime
 from analyzer.ipvs.table_status import parse_table_status
+from analyzer.units import NS_PER_S
 from loadgen.director.links.aside import Aside
 from loadgen.director.links.shell import MAX_ANSWER_BYTES, LinkLost, Shell, last_line
 from loadgen.director.polling import counters
@@ -93,7 +94,7 @@ class Snapshot:
     @property
     def took_s(self) -> float:
         """From the asking to the answer."""
-        return (self.answered_ns - self.asked_ns) / 1e9
+        return (self.answered_ns - self.asked_ns) / NS_PER_S
 
 
 class DirectorClient:
@@ -312,7 +313,7 @@ def _without_cpu(text: str) -> tuple[str, float | None]:
     last = _SCHEDSTAT.fullmatch(text, last_at)
     if first is None or last is None or last_at < first.end():
         return text, None
-    return text[first.end() : last_at], (int(last[1]) - int(first[1])) / 1e9
+    return text[first.end() : last_at], (int(last[1]) - int(first[1])) / NS_PER_S
 
 
 def _times_s(text: str) -> float | None:

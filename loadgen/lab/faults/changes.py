@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from loadgen.lab.faults.events import LabEvent
-    from loadgen.lab.lab import Lab
+    from loadgen.lab.running import RunningLab
     from loadgen.lab.topology.model import Host
 
 MAX_WEIGHT = 65535
@@ -50,7 +50,7 @@ class Shape:
         return bool(self.delay_s or self.loss)
 
 
-def set_weight(lab: Lab, server: str, weight: int) -> LabEvent:
+def set_weight(lab: RunningLab, server: str, weight: int) -> LabEvent:
     """Give a real server another weight on every running director; a reboot keeps it.
 
     Raises:
@@ -67,7 +67,7 @@ def set_weight(lab: Lab, server: str, weight: int) -> LabEvent:
         return recorded(lab, server, "weight", lambda: _set_weight(lab, server, weight))
 
 
-def shape(lab: Lab, host_name: str, kind: str, **change: float | None) -> LabEvent:
+def shape(lab: RunningLab, host_name: str, kind: str, **change: float | None) -> LabEvent:
     """Change one thing about a host's link; the others stay.
 
     Raises:
@@ -79,7 +79,7 @@ def shape(lab: Lab, host_name: str, kind: str, **change: float | None) -> LabEve
         return recorded(lab, host_name, kind, lambda: _shape(lab, host, change))
 
 
-def _set_weight(lab: Lab, server: str, weight: int) -> str:
+def _set_weight(lab: RunningLab, server: str, weight: int) -> str:
     changed = with_weight(lab.topology, server, weight)
     edits = [
         rule.replace("-a ", "-e ", 1)
@@ -105,7 +105,7 @@ def _rewrite(path: Path, text: str) -> None:
     path.write_text(text)
 
 
-def _shape(lab: Lab, host: Host, change: dict[str, float | None]) -> str:
+def _shape(lab: RunningLab, host: Host, change: dict[str, float | None]) -> str:
     path = lab.directory / SHAPES_FILE
     shapes = json.loads(path.read_text()) if path.exists() else {}
     shape = replace(Shape(**shapes.get(host.name, {})), **change)
@@ -145,7 +145,7 @@ def _bucket(rate_bps: float) -> str:
     return f"tbf rate {rate_bps:.0f}bit burst {burst} latency {latency_ms:g}ms"
 
 
-def _tc_inside(lab: Lab, host: Host, script: str) -> None:
+def _tc_inside(lab: RunningLab, host: Host, script: str) -> None:
     try:
         if lab.topology.has_sshd(host):
             control.order(lab.directory / host.name, host.name, script)
@@ -162,7 +162,7 @@ def _tc_inside(lab: Lab, host: Host, script: str) -> None:
         raise
 
 
-def _tc_towards(lab: Lab, host: Host, shape: Shape) -> None:
+def _tc_towards(lab: RunningLab, host: Host, shape: Shape) -> None:
     """The bridge's end does the other direction of a rate."""
     port = port_name(host.name)
     hub = ["ip", "netns", "exec", namespace(lab.name, wiring.HUB)]

@@ -27,7 +27,7 @@ from loadgen.lab.topology.model import INTERFACE, Role, namespace, port_name
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from loadgen.lab.lab import Lab
+    from loadgen.lab.running import RunningLab
     from loadgen.lab.topology.model import Host
 
 BOOT_LIMIT_S = 20.0
@@ -41,7 +41,7 @@ KEEPALIVED_KILL = "kill_keepalived"
 NGINX_STOP = "stop_nginx"
 
 
-def inflict(lab: Lab, host_name: str, kind: str) -> LabEvent:
+def inflict(lab: RunningLab, host_name: str, kind: str) -> LabEvent:
     """Do a fault to a host of a running lab, and write it down.
 
     Raises:
@@ -57,7 +57,7 @@ def inflict(lab: Lab, host_name: str, kind: str) -> LabEvent:
         return recorded(lab, host.name, kind, lambda: FAULTS[kind](lab, host))
 
 
-def recorded(lab: Lab, host_name: str, kind: str, act: Callable[[], str | None]) -> LabEvent:
+def recorded(lab: RunningLab, host_name: str, kind: str, act: Callable[[], str | None]) -> LabEvent:
     """Act, and write down when the order was given, how long it took and what it said."""
     at_ns, began_s = time.time_ns(), time.monotonic()
     detail = act()
@@ -69,7 +69,7 @@ def recorded(lab: Lab, host_name: str, kind: str, act: Callable[[], str | None])
     return event
 
 
-def _check(lab: Lab, host: Host, kind: str) -> None:
+def _check(lab: RunningLab, host: Host, kind: str) -> None:
     crashed = host.name in lab.state.crashed
     if kind in ("crash", "boot") and not lab.topology.has_sshd(host):
         raise UsageProblem(f"{host.name} has no kernel of its own to {kind}: unplug it instead")
@@ -85,11 +85,11 @@ def _check(lab: Lab, host: Host, kind: str) -> None:
         raise UsageProblem(f"{host.name} is no real server: no nginx runs there")
 
 
-def _link_down(lab: Lab, host: Host) -> None:
+def _link_down(lab: RunningLab, host: Host) -> None:
     _on_host(lab, host, f"ip link set {INTERFACE} down")
 
 
-def _link_up(lab: Lab, host: Host) -> None:
+def _link_up(lab: RunningLab, host: Host) -> None:
     if lab.topology.has_sshd(host):
         control.order(lab.directory / host.name, host.name, LINK_UP)
         return
@@ -97,19 +97,19 @@ def _link_up(lab: Lab, host: Host) -> None:
     netns.batch(f"link of {host.name}", lines, namespace=namespace(lab.name, host.name))
 
 
-def _unplug(lab: Lab, host: Host) -> None:
+def _unplug(lab: RunningLab, host: Host) -> None:
     _bridge(lab, f"link set {port_name(host.name)} nomaster")
 
 
-def _replug(lab: Lab, host: Host) -> None:
+def _replug(lab: RunningLab, host: Host) -> None:
     _bridge(lab, f"link set {port_name(host.name)} master {wiring.BRIDGE}")
 
 
-def _bridge(lab: Lab, line: str) -> None:
+def _bridge(lab: RunningLab, line: str) -> None:
     netns.batch("bridge", [line], namespace=namespace(lab.name, wiring.HUB))
 
 
-def _crash(lab: Lab, host: Host) -> None:
+def _crash(lab: RunningLab, host: Host) -> None:
     process = lab.state.processes[host.name]
     stop(lambda: of_session(process.pid, lab.name), at_once=True)
     while process.is_alive:  # on its way out, with no memory left that would show its mark
@@ -120,7 +120,7 @@ def _crash(lab: Lab, host: Host) -> None:
     lab.remember(replace(lab.state, crashed=(*lab.state.crashed, host.name)))
 
 
-def _boot(lab: Lab, host: Host) -> None:
+def _boot(lab: RunningLab, host: Host) -> None:
     machines = lab.machines
     if not lab.topology.has_own_kernel(host):
         machines.make_namespaces([namespace(lab.name, host.name)])
@@ -141,19 +141,19 @@ def _boot(lab: Lab, host: Host) -> None:
     lab.remember(replace(lab.state, crashed=crashed, processes=processes))
 
 
-def _keepalived_stop(lab: Lab, host: Host) -> None:
+def _keepalived_stop(lab: RunningLab, host: Host) -> None:
     _on_host(lab, host, KEEPALIVED_STOP)
 
 
-def _keepalived_start(lab: Lab, host: Host) -> None:
+def _keepalived_start(lab: RunningLab, host: Host) -> None:
     _on_host(lab, host, KEEPALIVED_START)
 
 
-def _keepalived_kill(lab: Lab, host: Host) -> None:
+def _keepalived_kill(lab: RunningLab, host: Host) -> None:
     _on_host(lab, host, KEEPALIVED_KILL)
 
 
-def _nginx_stop(lab: Lab, host: Host) -> None:
+def _nginx_stop(lab: RunningLab, host: Host) -> None:
     if lab.topology.has_sshd(host):
         _on_host(lab, host, NGINX_STOP)
         return
@@ -163,14 +163,14 @@ def _nginx_stop(lab: Lab, host: Host) -> None:
     run_program(f"nginx on {host.name}", [*inside, *argv])
 
 
-def _nginx_start(lab: Lab, host: Host) -> None:
+def _nginx_start(lab: RunningLab, host: Host) -> None:
     if lab.topology.has_sshd(host):
         _on_host(lab, host, "start_nginx")
         return
     nginx.start(host, lab.directory / host.name, namespace(lab.name, host.name))
 
 
-def _on_host(lab: Lab, host: Host, script: str) -> None:
+def _on_host(lab: RunningLab, host: Host, script: str) -> None:
     """Run a line of shell on a host, not by the network that it may be about to lose."""
     if lab.topology.has_sshd(host):
         control.order(lab.directory / host.name, host.name, script)
@@ -179,7 +179,7 @@ def _on_host(lab: Lab, host: Host, script: str) -> None:
         run_program(host.name, [*inside, "sh", "-c", script])
 
 
-FAULTS: Mapping[str, Callable[[Lab, Host], None]] = {
+FAULTS: Mapping[str, Callable[[RunningLab, Host], None]] = {
     "link-down": _link_down,
     "link-up": _link_up,
     "unplug": _unplug,

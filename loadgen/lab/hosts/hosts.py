@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from loadgen.lab.faults.events import LabEvent
-    from loadgen.lab.lab import Lab
+    from loadgen.lab.running import RunningLab
 
 
 class LabHost:
     """One host of a running lab: run commands on it, and do it harm."""
 
-    def __init__(self, lab: Lab, name: str) -> None:
+    def __init__(self, lab: RunningLab, name: str) -> None:
         self.lab = lab
         self.name = name
 

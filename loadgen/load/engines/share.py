@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from analyzer.units import NS_PER_S
 from loadgen.load.engines.pacing import due_times_s, share_of
 from loadgen.load.plan import ClosedModel, OpenModel
 
@@ -48,14 +49,14 @@ class Share:
         """Open model: number of each of this worker's requests, and when it is due, Unix ns."""
         assert isinstance(self.plan.arrivals, OpenModel)
         for number, due_s in share_of(due_times_s(self.plan.arrivals), self.index, self.of):
-            yield number, self.begin_ns + round(due_s * 1e9)
+            yield number, self.begin_ns + round(due_s * NS_PER_S)
 
     @property
     def end_ns(self) -> int | None:
         """Closed model: when nothing more is begun, Unix ns; None where the number decides."""
         model = self.plan.arrivals
         length_s = model.duration_s if isinstance(model, ClosedModel) else None
-        return None if length_s is None else self.begin_ns + round(length_s * 1e9)
+        return None if length_s is None else self.begin_ns + round(length_s * NS_PER_S)
 
 
 def parts(plan: LoadPlan, begin_ns: int) -> list[Share]:

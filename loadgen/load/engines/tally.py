@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.units import NS_PER_S
 from loadgen.load.engines.rows import NONE, Row
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Tally:
         """Requests begun a second; None before there are two instants."""
         if self.first_ns is None or self.last_ns is None or self.last_ns == self.first_ns:
             return None
-        return self.ended / ((self.last_ns - self.first_ns) / 1e9)
+        return self.ended / ((self.last_ns - self.first_ns) / NS_PER_S)
 
     def add(self, rows: Block, texts: Sequence[str]) -> None:
         """Fold a block in; a redirect that was followed has not ended its request."""

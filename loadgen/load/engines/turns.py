@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
+from analyzer.units import NS_PER_S
 from loadgen.load.plan import ClosedModel
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class ClosedTurns:
         self.ended = False
         self._numbers = share.numbers()
         self._end_ns = share.end_ns
-        self._think_ns = round(share.plan.arrivals.think_s * 1e9)
+        self._think_ns = round(share.plan.arrivals.think_s * NS_PER_S)
         self._free_ns = deque([share.begin_ns] * share.concurrency)
 
     @property

@@ -11,6 +11,7 @@ import httptools
 
 from analyzer.client import failure_texts as texts
 from analyzer.client.failures import KINDS, FailureKind, kind_of_status
+from analyzer.ipvs.addresses import bracketed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,7 +57,7 @@ def authority(plan: LoadPlan) -> str:
     if plan.request.authority:
         return plan.request.authority
     target = plan.target
-    host = f"[{target.vip}]" if ":" in target.vip else target.vip
+    host = bracketed(target.vip)
     usual = 443 if plan.request.tls else 80
     return host if target.port == usual else f"{host}:{target.port}"
 

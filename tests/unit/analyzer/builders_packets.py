@@ -13,12 +13,13 @@ import pyarrow as pa
 
 from analyzer.client.failures import TITLES
 from analyzer.client.results import RequestErrors
+from analyzer.ipvs.addresses import CONNECTION_KEY
 from analyzer.ipvs.replay import Rules
 from analyzer.ipvs.states import Flag, Timeouts
 from analyzer.recording.clock import DirectorClock
 from analyzer.recording.director import Director
 from analyzer.recording.tables import TABLES
-from analyzer.wire.segments import FLOW_COLUMNS, Segments
+from analyzer.wire.segments import Segments
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -82,7 +83,7 @@ def flows(keys: Iterable[tuple[int, str]]) -> pd.DataFrame:
     """``Segments.flows`` of client ports and protocols."""
     rows = [(protocol, CLIENT, port, VIP, PORT) for port, protocol in keys]
     kinds = {"protocol": "string", "client_ip": "string", "vip": "string"}
-    return pd.DataFrame(rows, columns=list(FLOW_COLUMNS)).astype(kinds)
+    return pd.DataFrame(rows, columns=list(CONNECTION_KEY)).astype(kinds)
 
 
 def rules(

@@ -11,6 +11,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from analyzer.units import NS_PER_S
 from loadgen.load.engines.closing import (
     CLOSE_NUMBER,
     CLOSER_NUMBER,
@@ -106,7 +107,7 @@ class _Client:
             self._timer.cancel()
         next_ns = self._turns.next_ns
         if next_ns is not None:
-            delay_s = max((next_ns - time.time_ns()) / 1e9, 0)
+            delay_s = max((next_ns - time.time_ns()) / NS_PER_S, 0)
             self._timer = asyncio.get_running_loop().call_later(delay_s, self._begin_due)
         elif self._turns.ended and not self._tasks:
             self._over.set()
@@ -182,7 +183,7 @@ class _Client:
             await self._await_fin(attempt)
         over_ns = time.time_ns() + self._plan.closing.hold.ns(attempt.number)
         while (left_ns := over_ns - time.time_ns()) > 0:
-            await asyncio.sleep(left_ns / 1e9)  # uvloop's clock ticks in ms, and may be early
+            await asyncio.sleep(left_ns / NS_PER_S)  # uvloop's clock ticks in ms, and may be early
         self._end(attempt)
 
     async def _await_fin(self, attempt: Attempt) -> None:

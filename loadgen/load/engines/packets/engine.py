@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.units import NS_PER_S
 from loadgen.errors import RunFailed
 from loadgen.load.engines.packets.machine import PlanConnections
 from loadgen.load.engines.packets.ports import FIRST_PORT, PORTS
@@ -167,7 +168,7 @@ class Sender:
     def _sleep(self) -> None:
         at_ns = self._turns.next_ns
         soonest_ns = self._tick_ns if at_ns is None or self._due else min(at_ns, self._tick_ns)
-        sleep_s = min(max((soonest_ns - time.time_ns()) / 1e9, 0), _LONGEST_SLEEP_S)
+        sleep_s = min(max((soonest_ns - time.time_ns()) / NS_PER_S, 0), _LONGEST_SLEEP_S)
         if sleep_s > 0:
             handles = (self._receiving.socket, self._neighbours.socket)
             select.select(handles, (), (), sleep_s)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analyzer.forecast.closings import CLOSES
+from analyzer.units import NS_PER_S
 from loadgen.load.engines.packets.tcp.answers import ResponseReader
 from loadgen.load.engines.packets.tcp.connections import UNTOLD
 from loadgen.load.engines.packets.tcp.receiver import Receiver
@@ -61,7 +62,7 @@ class PlanConnections:
         self._sources = np.array(sources, np.int64)
         self._bounds = np.array(plan.closing.bounds)
         self._kinds = np.array([CLOSES.index(kind) for kind, _ in plan.closing.shares])
-        self._connect_ns = round(min(plan.connect_timeout_s, plan.timeout_s) * 1e9)
+        self._connect_ns = round(min(plan.connect_timeout_s, plan.timeout_s) * NS_PER_S)
 
     @property
     def waiting(self) -> int:

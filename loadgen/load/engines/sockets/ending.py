@@ -6,6 +6,7 @@ import select
 import time
 from typing import TYPE_CHECKING
 
+from analyzer.units import NS_PER_S
 from loadgen.load.engines.closing import (
     CLOSE_NUMBER,
     CLOSER_NUMBER,
@@ -43,8 +44,8 @@ class Ending:
         self._turns = turns
         self._udp = plan.datagram is not None
         self._asks = plan.tcp_info and not self._udp
-        self._timeout_ns = round(plan.timeout_s * 1e9)
-        self._connect_timeout_ns = round(min(plan.connect_timeout_s, plan.timeout_s) * 1e9)
+        self._timeout_ns = round(plan.timeout_s * NS_PER_S)
+        self._connect_timeout_ns = round(min(plan.connect_timeout_s, plan.timeout_s) * NS_PER_S)
 
     def end(self, exchange: Exchange) -> None:
         """Close as planned."""

@@ -11,6 +11,7 @@ import select
 import time
 from typing import TYPE_CHECKING
 
+from analyzer.units import NS_PER_S
 from loadgen.load.engines.rows import NONE
 from loadgen.load.engines.sockets.ending import Ending
 from loadgen.load.engines.sockets.handshake import Handshake
@@ -99,7 +100,7 @@ class Sender:
         if due_ns is None and held_ns is None:
             return _LONGEST_SLEEP_S
         at_ns = min(at_ns for at_ns in (due_ns, held_ns) if at_ns is not None)
-        return min(max((at_ns - time.time_ns()) / 1e9, 0), _LONGEST_SLEEP_S)
+        return min(max((at_ns - time.time_ns()) / NS_PER_S, 0), _LONGEST_SLEEP_S)
 
     def _look(self, idle_s: float) -> None:
         if 0 < idle_s < _LONGEST_SLEEP_S:

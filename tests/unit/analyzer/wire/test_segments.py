@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from analyzer.ipvs.addresses import CONNECTION_KEY
 from analyzer.ipvs.states import Flag
 from analyzer.wire.packets import NO_MAC, read_packets
 from analyzer.wire.segments import (
-    FLOW_COLUMNS,
     Segments,
     VirtualEnd,
     forwarders,
@@ -74,7 +74,7 @@ def back(
 
 
 def flows_of(found: Segments) -> list[tuple[object, ...]]:
-    assert list(found.flows.columns) == list(FLOW_COLUMNS)
+    assert list(found.flows.columns) == list(CONNECTION_KEY)
     return list(found.flows.itertuples(index=False, name=None))
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.forecast.closings import CLOSES
+from analyzer.units import NS_PER_S
 from loadgen.load.engines.closing import CLOSER_NUMBER, FIRST_TO_CLOSE
 from loadgen.load.engines.packets.ports import Pairs
 from loadgen.load.engines.packets.tcp.connections import FAR, Connections
@@ -105,14 +106,14 @@ class Transitions:
         text: Callable[[str], int],
     ) -> None:
         self._hold = plan.closing.hold
-        reuse_ns = None if plan.port_reuse_s is None else round(plan.port_reuse_s * 1e9)
+        reuse_ns = None if plan.port_reuse_s is None else round(plan.port_reuse_s * NS_PER_S)
         self.busy = self.waiting = self.known = 0
         self.counts = LossCounts()
         self.all = Connections(sources)
         self.pairs = Pairs(sources, reuse_ns, first=first_port)
         self.out: list[Out] = []
         self.rows: list[Ints] = []
-        self.timeout_ns = round(plan.timeout_s * 1e9)
+        self.timeout_ns = round(plan.timeout_s * NS_PER_S)
         self._answers = answers
         self._text = text
         self.table = TransitionTable(holds=self._hold.mean_s > 0)
