@@ -18,7 +18,7 @@ from loadgen.collect.timers_seen import TimersSeen, mixed
 from loadgen.collect.view import DrainForecast, HeldEntries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -88,7 +88,27 @@ def groups(rows: Rows, seen_ns: Numbers) -> tuple[Group, ...]:
     )
 
 
-def held_by(table_groups: tuple[Group, ...], service: Service, server: Destination) -> HeldEntries:
+class GroupsByServer:
+    """Groups by what a real server of a service is looked up by."""
+
+    def __init__(self, table_groups: Iterable[Group] = ()) -> None:
+        self._groups: dict[tuple[object, ...], list[Group]] = {}
+        for group in table_groups:
+            server = (group.real_server,)
+            for key in (server, (*server, group.vip), (*server, group.vip, group.port)):
+                self._groups.setdefault(key, []).append(group)
+
+    def candidates(self, service: Service, server: Destination) -> Iterable[Group]:
+        """Those that may be a real server's; an entry shows no firewall mark."""
+        if service.address is None:
+            return self._groups.get((server.address,), ())
+        key = (server.address, service.address)
+        if not service.port:
+            return self._groups.get(key, ())
+        return [group for port in (service.port, 0) for group in self._groups.get((*key, port), ())]
+
+
+def held_by(table_groups: Iterable[Group], service: Service, server: Destination) -> HeldEntries:
     """What a real server of a service holds; an entry shows no firewall mark."""
     states: dict[str, int] = {}
     ends_ns: dict[str, tuple[int, int]] = {}

@@ -13,7 +13,13 @@ import numpy as np
 from analyzer.ipvs.addresses import host_port
 from analyzer.units import NS_PER_S
 from loadgen.collect.arrivals import ArrivalRates
-from loadgen.collect.holdings import Draining, groups, held_by, rows_of_server
+from loadgen.collect.holdings import (
+    Draining,
+    GroupsByServer,
+    groups,
+    held_by,
+    rows_of_server,
+)
 from loadgen.collect.view import DirectorView, ServerView, View
 from loadgen.director.polling.rows import server_key
 from loadgen.session.background import Background
@@ -23,8 +29,8 @@ if TYPE_CHECKING:
 
     from analyzer.ipvs.proc.entry_rows import Rows
     from analyzer.ipvs.proc.formats import Destination, Service
+    from analyzer.ipvs.table_diff.tracking import Numbers
     from analyzer.recording.directory import RecordingWriter
-    from loadgen.collect.holdings import Group
     from loadgen.collect.totals import Totals
     from loadgen.collect.view import DrainForecast
     from loadgen.director.boot_facts import BootFacts
@@ -32,6 +38,15 @@ if TYPE_CHECKING:
     from loadgen.director.polling.poller import Poller
 
 LOOK_S = 1.0
+_REST = 4
+"""A view waits for so many times what the last one took."""
+
+_SLICE = 1000
+"""Real servers of a view between which others have their turn."""
+
+_MANY_ENTRIES = 20_000
+"""So many are grouped in a thread."""
+
 FRESH_S = 15.0
 """What was polled longer ago than this is not of now, whatever the link says."""
 
@@ -47,7 +62,7 @@ class _Watched:
     arrivals: ArrivalRates = field(default_factory=ArrivalRates)
     rows: Rows | None = None
     read_ns: int | None = None
-    groups: tuple[Group, ...] = ()
+    groups: GroupsByServer = field(default_factory=GroupsByServer)
 
 
 class DirectorsWatch(Background):
@@ -90,34 +105,36 @@ class DirectorsWatch(Background):
     async def _run(self) -> None:
         shown_s = float("-inf")
         while True:
-            self.view = self._look(time.time_ns())
+            began_s = time.monotonic()
+            self.view = await self._look(time.time_ns())
             if time.monotonic() - shown_s >= self._every_s - 0.05:
                 shown_s = time.monotonic()
                 self._show(self.view)
-            await asyncio.sleep(min(LOOK_S, self._every_s))
+            took_s = time.monotonic() - began_s
+            await asyncio.sleep(max(min(LOOK_S, self._every_s), _REST * took_s))
 
     async def _end(self) -> None:
-        self.view = self._look(time.time_ns())
+        self.view = await self._look(time.time_ns())
         self._show(self.view)
 
-    def _look(self, now_ns: int) -> View:
-        return View(
-            at_ns=now_ns, directors=tuple(_director(watched, now_ns) for watched in self._watched)
-        )
+    async def _look(self, now_ns: int) -> View:
+        views = [await _director(watched, now_ns) for watched in self._watched]
+        return View(at_ns=now_ns, directors=tuple(views))
 
 
-def _director(watched: _Watched, now_ns: int) -> DirectorView:
+async def _director(watched: _Watched, now_ns: int) -> DirectorView:
     poller = watched.poller
     if poller.entries is not watched.rows:
-        watched.rows = poller.entries
+        watched.rows, seen_ns = poller.held
         watched.read_ns = poller.polled_ns
-        watched.groups = groups(watched.rows, poller.entries_seen_ns)
         _note_draining(watched)
+        watched.groups = await _grouped(watched.rows, seen_ns)
     if poller.counters is not watched.counters:
         watched.counters = poller.counters
         watched.arrivals.note(poller.counters, poller.counters_s)
     polled_ns = poller.polled_ns
     fresh = polled_ns is not None and now_ns - polled_ns <= FRESH_S * NS_PER_S
+    servers = await _servers(watched)
     return DirectorView(
         name=poller.name,
         up=fresh and not poller.lost,
@@ -125,25 +142,38 @@ def _director(watched: _Watched, now_ns: int) -> DirectorView:
         reads_entries=poller.reads_entries,
         totals=watched.totals.now if watched.totals else None,
         entries_read_ns=watched.read_ns if poller.reads_entries else None,
-        servers=tuple(
-            _server(watched, service, server)
-            for service in poller.services
-            for server in service.destinations
-        ),
+        servers=servers,
     )
+
+
+async def _grouped(rows: Rows, seen_ns: Numbers) -> GroupsByServer:
+    if len(rows) < _MANY_ENTRIES:
+        return GroupsByServer(groups(rows, seen_ns))
+    return await asyncio.to_thread(lambda: GroupsByServer(groups(rows, seen_ns)))
+
+
+async def _servers(watched: _Watched) -> tuple[ServerView, ...]:
+    """Every real server; of many, some at a time."""
+    pairs = [
+        (service, server) for service in watched.poller.services for server in service.destinations
+    ]
+    views: list[ServerView] = []
+    for start in range(0, len(pairs), _SLICE):
+        if start:
+            await asyncio.sleep(0)
+        views += [_server(watched, *pair) for pair in pairs[start : start + _SLICE]]
+    return tuple(views)
 
 
 def _note_draining(watched: _Watched) -> None:
     """Which of the draining real servers' entries were renewed."""
-    rows = watched.poller.entries
-    masks = [
-        rows_of_server(rows, service, server)
-        for service in watched.poller.services
-        for server in service.destinations
-        if server.weight == 0
-    ]
-    draining = np.logical_or.reduce(masks) if masks else np.zeros(len(rows), dtype=bool)
-    watched.draining.note(rows[draining], watched.poller.entries_seen_ns[draining])
+    rows, seen_ns = watched.poller.held
+    draining = np.zeros(len(rows), dtype=bool)
+    for service in watched.poller.services:
+        for server in service.destinations:
+            if server.weight == 0 and len(rows):
+                draining |= rows_of_server(rows, service, server)
+    watched.draining.note(rows[draining], seen_ns[draining])
 
 
 def _server(watched: _Watched, service: Service, server: Destination) -> ServerView:
@@ -164,7 +194,9 @@ def _server(watched: _Watched, service: Service, server: Destination) -> ServerV
         inactive=server.inactive,
         counters=watched.counters.get(key),
         arrivals=watched.arrivals.of(key, time.monotonic()),
-        held=held_by(watched.groups, service, server) if reads else None,
+        held=held_by(watched.groups.candidates(service, server), service, server)
+        if reads
+        else None,
         forecast=_forecast(watched, service, server) if reads and server.weight == 0 else None,
     )
 
@@ -173,9 +205,11 @@ def _forecast(watched: _Watched, service: Service, server: Destination) -> Drain
     clock = watched.poller.clock
     if clock is None:
         return None
-    rows = watched.poller.entries
+    rows, seen_ns = watched.poller.held
+    if not len(rows):
+        return None
     mask = rows_of_server(rows, service, server)
-    return watched.draining.forecast(rows[mask], watched.poller.entries_seen_ns[mask], clock)
+    return watched.draining.forecast(rows[mask], seen_ns[mask], clock)
 
 
 def service_label(service: Service) -> str:

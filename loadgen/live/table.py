@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 import time
 from itertools import chain
@@ -30,6 +31,9 @@ HEADINGS = ("real server", "weight", "active", "inact", "new/s", "states", "olde
 
 WIDTHS = {"states": 11, "oldest": 6}
 """What a folded column needs to be read."""
+
+MOST_SHOWN = 200
+"""Real servers of one director that are shown: those that drain, and those with most entries."""
 
 _OF_NOW_S = 2.5  # a view is drawn each second, of what was polled before
 _LEAST_S = 0.1  # no instant of a clock that is polled is known more closely
@@ -110,21 +114,36 @@ def rows(director: DirectorView, at_ns: int) -> list[Sequence[str]]:
         return [(director.name, f"lost; last answer {since}")]
     if not director.servers:
         return [(director.name, "no real server of a watched service")]
-    return [
-        (
-            director.name,
-            f"{server.service} {server.scheduler}",
-            host_port(server.real_server, server.real_port),
-            str(server.weight),
-            str(server.active),
-            str(server.inactive),
-            new(server),
-            states(server.held),
-            oldest(server.held, at_ns),
-            empty(server, at_ns),
-        )
-        for server in director.servers
-    ]
+    shown = _busiest(director.servers)
+    more = len(director.servers) - len(shown)
+    left_out = [(director.name, f"and {more:,} more real servers")] if more else []
+    return [*(_cells(director, server, at_ns) for server in shown), *left_out]
+
+
+def _busiest(servers: Sequence[ServerView]) -> Sequence[ServerView]:
+    if len(servers) <= MOST_SHOWN:
+        return servers
+    chosen = heapq.nlargest(
+        MOST_SHOWN,
+        range(len(servers)),
+        key=lambda i: (servers[i].weight == 0, servers[i].active + servers[i].inactive),
+    )
+    return [servers[i] for i in sorted(chosen)]
+
+
+def _cells(director: DirectorView, server: ServerView, at_ns: int) -> Sequence[str]:
+    return (
+        director.name,
+        f"{server.service} {server.scheduler}",
+        host_port(server.real_server, server.real_port),
+        str(server.weight),
+        str(server.active),
+        str(server.inactive),
+        new(server),
+        states(server.held),
+        oldest(server.held, at_ns),
+        empty(server, at_ns),
+    )
 
 
 def new(server: ServerView) -> str:
@@ -185,6 +204,9 @@ def _lines(director: DirectorView, at_ns: int) -> list[str]:
     names = (*COLUMNS, *NUMBERS, *DETAILS)
     lines = []
     for cells in rows(director, at_ns):
+        if len(cells) < len(names):
+            lines.append(f"{head} {' '.join(cells)}")
+            continue
         numbers = [f"{name} {cell}" for name, cell in list(zip(names, cells, strict=True))[3:8]]
         more = [f"{name} {cell}" for name, cell in zip(DETAILS[1:], cells[8:], strict=True) if cell]
         lines.append(f"{head} {' '.join(cells[:3])}: {', '.join([*numbers, *more])}")

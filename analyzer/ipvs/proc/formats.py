@@ -109,27 +109,36 @@ class EntryTable:
     warnings: tuple[str, ...]
 
 
+_KEPT_CHARACTERS = 160
+"""Of a line that is kept; a kernel's have a hundred at most."""
+
+
 def parse_services(text: str) -> ServiceTable:
     """Read ``/proc/net/ip_vs`` (addresses and ports in hexadecimal, ``ip_vs_info_seq_show``)."""
     size: int | None = None
     services: list[tuple[Service, list[Destination]]] = []
     warnings = ParserWarnings()
     for number, line in _lines(text):
-        if line.startswith("IP Virtual Server"):
+        if line.startswith("->"):
+            read = _destination if len(line) <= _KEPT_CHARACTERS else _destination.__wrapped__
+            destination = read(line)
+            if destination and services:
+                services[-1][1].append(destination)
+            elif not line.startswith("-> RemoteAddress"):
+                warnings.add(number, line, "a real server below a service")
+        elif line.startswith("IP Virtual Server"):
             size = _number_after(line, "size=")
-        elif line.startswith(("Prot ", "-> RemoteAddress")):
-            continue
-        elif not line.startswith("->"):
-            service = _service(line.split())
+        elif not line.startswith("Prot "):
+            service = _service(line)
             if service:
                 services.append((service, []))
             else:
                 warnings.add(number, line, "a virtual service")
-        elif not _add_destination(services, line.split()):
-            warnings.add(number, line, "a real server below a service")
     return ServiceTable(
         conn_tab_size=size,
-        services=tuple(_with_destinations(*pair) for pair in services),
+        services=tuple(
+            replace(service, destinations=tuple(servers)) for service, servers in services
+        ),
         warnings=warnings.lines,
         unread=warnings.count,
     )
@@ -190,7 +199,9 @@ def _number_after(line: str, word: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def _service(words: list[str]) -> Service | None:
+@lru_cache(maxsize=1 << 15)
+def _service(line: str) -> Service | None:
+    words = line.split()
     if len(words) < 3:
         return None
     fwmark = _hex(words[1]) if words[0] == "FWM" else None
@@ -207,27 +218,23 @@ def _service(words: list[str]) -> Service | None:
     )
 
 
-def _add_destination(services: list[tuple[Service, list[Destination]]], words: list[str]) -> bool:
+@lru_cache(maxsize=1 << 17)
+def _destination(line: str) -> Destination | None:
+    """A real server; most lines are the same from poll to poll, and are kept as they were read."""
+    words = line.split()
     end = _end(words[1]) if len(words) >= 6 else None
     numbers = [_integer(word, MOST_CONNECTIONS) for word in words[3:6]]
-    if end is None or None in numbers or not services:
-        return False
+    if end is None or None in numbers:
+        return None
     weight, active, inactive = (number for number in numbers if number is not None)
-    services[-1][1].append(
-        Destination(
-            address=end[0],
-            port=end[1],
-            forwarding=FORWARDING.get(words[2], words[2]),
-            weight=weight,
-            active=active,
-            inactive=inactive,
-        )
+    return Destination(
+        address=end[0],
+        port=end[1],
+        forwarding=FORWARDING.get(words[2], words[2]),
+        weight=weight,
+        active=active,
+        inactive=inactive,
     )
-    return True
-
-
-def _with_destinations(service: Service, destinations: list[Destination]) -> Service:
-    return replace(service, destinations=tuple(destinations))
 
 
 def is_entries_title(line: str) -> bool:

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from analyzer.ipvs.table_diff.reads import Proof
 from analyzer.ipvs.table_status import to_manifest
 from analyzer.ipvs.versions import why_counters_stand_still
+from analyzer.units import NS_PER_S
 from loadgen.director.links.shell import AnswerTooLong, LinkLost
 from loadgen.director.polling.entries import Entries, Taken
 from loadgen.director.polling.pace import DIRECTOR_CPU, Pace
-from loadgen.director.polling.rows import RESIZING, poll_row, service_rows
+from loadgen.director.polling.rows import RESIZING, poll_row, service_columns
 from loadgen.director.polling.timekeeper import Timekeeper
 from loadgen.director.polling.watched import ALL
 from loadgen.director.settings import TIMEOUTS_CHANGED
@@ -128,6 +129,7 @@ class Poller(Background):
         self._waiting_row: dict[str, Any] | None = None
         self._vips: set[str] = set()
         self._took_s = 0.0
+        self._worked_s = 0.0  # on the last answer here; as long again is left to the others
         self._waits_for_it = waits_for_it
         self._lost_by = ""
         self._unread: dict[str, int] = {}
@@ -224,7 +226,7 @@ class Poller(Background):
         while True:
             while self._lost_by:
                 self._lost_by = await self._reconnect(self._lost_by)
-            due = max(due + INTERVAL_S, time.monotonic())
+            due = max(due + INTERVAL_S, time.monotonic() + self._worked_s)
             await asyncio.sleep(due - time.monotonic())
             try:
                 await self._poll()
@@ -282,6 +284,7 @@ class Poller(Background):
         # it goes on beside the event loop, and to its end even if the run ends meanwhile
         self._recording_look = asyncio.create_task(self._record(noted, look, asked=asked))
         await asyncio.shield(self._recording_look)
+        self._worked_s = max((time.time_ns() - look.answered_ns) / NS_PER_S, 0.0)
         return lost
 
     async def _record(self, noted: Noted, look: Snapshot, *, asked: bool) -> None:
@@ -415,9 +418,10 @@ class Poller(Background):
         table = look.services.services
         self._vips |= {service.address for service in table if service.address}
         self.services = tuple(service for service in table if self._watched.has_service(service))
-        for service in self.services:
-            for row in service_rows(service, self._fresh):
-                self._recording.append("services", {"at": at_ns, "director": self.name} | row)
+        columns = service_columns(self.services, self._fresh)
+        if columns["protocol"]:
+            known = {"at": at_ns, "director": self.name}
+            self._recording.extend_columns("services", known | columns)
         self.polled_ns = at_ns
 
     def _note_unread(self, what: str, lines: int) -> None:

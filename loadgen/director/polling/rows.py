@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from loadgen.director.polling.counters import Counters
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from analyzer.ipvs.proc.formats import Destination, Service
     from loadgen.director.links.client import Snapshot
-    from loadgen.director.polling.counters import Counters, ServerKey
+    from loadgen.director.polling.counters import ServerKey
     from loadgen.director.polling.timekeeper import Noted
 
 
@@ -54,6 +56,38 @@ def service_rows(
         for server in service.destinations
         for key in (server_key(service, server),)
     ]
+
+
+def service_columns(
+    services: Iterable[Service], counters: Mapping[ServerKey, Counters] | None = None
+) -> dict[str, list[Any]]:
+    """Services' rows of ``services/`` as columns, as ``service_rows`` has them; for many of them.
+
+    Args:
+        services: as they were polled.
+        counters: of the same poll; None where they were not asked for or not given.
+    """
+    pairs = [(service, server) for service in services for server in service.destinations]
+    columns: dict[str, list[Any]] = {
+        "protocol": [service.protocol for service, _ in pairs],
+        "vip": [service.address for service, _ in pairs],
+        "port": [service.port for service, _ in pairs],
+        "fwmark": [service.fwmark for service, _ in pairs],
+        "scheduler": [service.scheduler for service, _ in pairs],
+        "real_server": [server.address for _, server in pairs],
+        "real_port": [server.port for _, server in pairs],
+        "forwarding": [server.forwarding for _, server in pairs],
+        "weight": [server.weight for _, server in pairs],
+        "active": [server.active for _, server in pairs],
+        "inactive": [server.inactive for _, server in pairs],
+    }
+    if not counters:
+        return columns
+    none = (None,) * len(Counters._fields)
+    known = [counters.get(server_key(*pair), none) for pair in pairs]
+    return columns | {
+        name: [row[number] for row in known] for number, name in enumerate(Counters._fields)
+    }
 
 
 def counters_alone(

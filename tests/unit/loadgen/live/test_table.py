@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import Any
 
 import pytest
 from rich.console import Console
 
 from loadgen.collect.view import DrainForecast, HeldEntries, View
-from loadgen.live.table import LiveTable, clock, drawing, empty, lines, span
+from loadgen.live.table import MOST_SHOWN, LiveTable, clock, drawing, empty, lines, span
 from tests.unit.loadgen.collect.builders_view import NOW_NS, NS, director, server, view
 
 
@@ -114,3 +115,15 @@ def test_no_instant_is_known_without_any_uncertainty() -> None:
 @pytest.mark.parametrize(("seconds", "told"), [(0, "0 s"), (119.4, "119 s"), (905, "15 min 05 s")])
 def test_spans_are_short(seconds: float, told: str) -> None:
     assert span(seconds) == told
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_of_many_real_servers_the_busiest_and_the_draining_are_shown(terminal: bool) -> None:
+    many = [server(real_server=f"10.0.{i // 250}.{i % 250}", active=i) for i in range(3000)]
+    many[1] = server(real_server="10.9.9.9", active=0, weight=0)
+    text = shown(view(director(*many)), terminal=terminal)
+    assert "10.0.11.249" in text
+    assert "10.9.9.9" in text
+    assert "10.0.0.5:" not in text
+    assert "and 2,800 more real servers" in text
+    assert len(set(re.findall(r"\b10[.]\d[.]\d+[.]\d+:80", text))) == MOST_SHOWN

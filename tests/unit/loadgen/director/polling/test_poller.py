@@ -9,18 +9,22 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from analyzer.ipvs.proc.formats import parse_services
 from analyzer.ipvs.states import Timeouts
 from analyzer.ipvs.table_status import parse_table_status
 from analyzer.recording.directory import Recording, RecordingWriter
+from analyzer.recording.tables import TABLES
 from loadgen.director.boot_facts import BootFacts
 from loadgen.director.links.client import DirectorClient
 from loadgen.director.links.shell import LinkLost
 from loadgen.director.polling import entries as entries_module
 from loadgen.director.polling import poller as poller_module
+from loadgen.director.polling.counters import Counters
 from loadgen.director.polling.poller import Poller
+from loadgen.director.polling.rows import server_key, service_columns, service_rows
 from loadgen.director.polling.watched import ALL, Watched, watch_target
 from loadgen.director.settings import parse_settings
 from loadgen.load.plan import Target
@@ -578,3 +582,15 @@ def test_lines_that_cannot_be_read_are_an_event_once(tmp_path: Path) -> None:
     _, recording = polled(FakeShell(*[look(services=odd) for _ in range(5)]), tmp_path)
     assert rows(recording, "events", "kind", "detail") == [("lines-unreadable", "1 of services")]
     assert rows(recording, "services", "real_server") == [("192.168.10.21",)] * 5
+
+
+def test_columns_of_services_hold_what_their_rows_hold() -> None:
+    services = parse_services(SERVICES).services
+    counters = {server_key(services[0], services[0].destinations[0]): Counters(1, 2, 3, 4, 5)}
+    columns = service_columns(services, counters)
+    schema = pa.schema([TABLES["services"].field(name) for name in columns])
+    rows = [row for service in services for row in service_rows(service, counters)]
+    assert (
+        pa.table(columns, schema=schema).to_pylist()
+        == pa.Table.from_pylist(rows, schema=schema).to_pylist()
+    )
