@@ -16,6 +16,7 @@ import numpy as np
 
 from analyzer.across_runs.regression import count_difference
 from analyzer.client.samples import carries_quantile, carries_rate
+from analyzer.documents import JsonDocument
 from analyzer.errors import RecordingError
 from analyzer.recording.ending import ending_of
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 Unit = Literal["s", "ms", "/s", ""]
 Change = Literal["higher", "lower"]
 
-SCHEMA_VERSION = 1
 LEAST_BEFORE = 4
 """Fewest earlier runs; the spread of fewer is not known."""
 TIMEOUT_ALLOWED_S = 0.1
@@ -56,29 +56,42 @@ class Value:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunRow:
+    """One run of the folder, as it is printed."""
+
+    name: str
+    started_at_ns: int  # Unix time
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PastRun:
-    """One run of the folder.
+    """One run of the folder, and what it measured.
 
     Attributes:
-        started_ns: Unix time.
         load: what was sent, in one text that is equal for equal loads.
     """
 
-    name: str
-    started_ns: int
-    verdict: str
+    row: RunRow
     load: str
     values: Mapping[str, Value]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """One run's value in a trend; ``change`` where it lies beyond noise, with ``why``."""
+    """One run's value in a trend; ``change`` where it lies beyond noise, with ``why``.
+
+    Attributes:
+        uncertainty: None where it is exact or its uncertainty is not known.
+        of: the number that a count is out of; None if it is no such count.
+    """
 
     run: str
-    value: Value
-    change: Change | None = None
-    why: str = ""
+    value: float
+    uncertainty: float | None
+    of: int | None
+    change: Change | None
+    why: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,13 +104,21 @@ class Trend:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class History:
-    """A folder's runs, the oldest first; ``unreadable`` has (folder, reason) of the others."""
+class Unreadable:
+    """A folder that could not be read as a run."""
+
+    name: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History(JsonDocument):
+    """A folder's runs, the oldest first, as ``analyzer history --json`` prints them."""
 
     folder: str
-    runs: tuple[PastRun, ...]
+    runs: tuple[RunRow, ...]
     trends: tuple[Trend, ...]
-    unreadable: tuple[tuple[str, str], ...] = ()
+    unreadable: tuple[Unreadable, ...] = ()
 
 
 def past_run(name: str, manifest: Manifest, document: Mapping[str, Any]) -> PastRun:
@@ -108,9 +129,11 @@ def past_run(name: str, manifest: Manifest, document: Mapping[str, Any]) -> Past
     """
     try:
         return PastRun(
-            name=name,
-            started_ns=manifest.started_at_ns or 0,
-            verdict=str(document["verdict"]),
+            row=RunRow(
+                name=name,
+                started_at_ns=manifest.started_at_ns or 0,
+                verdict=str(document["verdict"]),
+            ),
             load=json.dumps(manifest.raw.get("plan"), sort_keys=True, default=str),
             values=_kept(dict(_values(document)), manifest, document),
         )
@@ -118,15 +141,13 @@ def past_run(name: str, manifest: Manifest, document: Mapping[str, Any]) -> Past
         raise RecordingError(f"{name}: its analysis is not one: {error!r}") from error
 
 
-def history(
-    folder: str, runs: Iterable[PastRun], unreadable: Sequence[tuple[str, str]] = ()
-) -> History:
+def history(folder: str, runs: Iterable[PastRun], unreadable: Sequence[Unreadable] = ()) -> History:
     """The runs in the order of their start, and each quantity's trend."""
-    ordered = sorted(runs, key=lambda run: (run.started_ns, run.name))
+    ordered = sorted(runs, key=lambda run: (run.row.started_at_ns, run.row.name))
     names = dict.fromkeys(name for run in ordered for name in run.values)
     return History(
         folder=folder,
-        runs=tuple(ordered),
+        runs=tuple(run.row for run in ordered),
         trends=tuple(_trend(name, ordered) for name in names),
         unreadable=tuple(unreadable),
     )
@@ -188,16 +209,28 @@ def _trend(name: str, runs: Sequence[PastRun]) -> Trend:
     points: list[Point] = []
     noise = _Noise()
     load = ""
+    unit: Unit = ""
     for run in runs:
         value = run.values.get(name)
         if value is None:
             continue
         if run.load != load and not name.startswith("timeout("):
             noise = _Noise()
-        load = run.load
+        load, unit = run.load, value.unit
         change, why = noise.take(value)
-        points.append(Point(run=run.name, value=value, change=change, why=why))
-    return Trend(quantity=name, unit=points[0].value.unit, points=tuple(points))
+        points.append(_point(run.row.name, value, change, why))
+    return Trend(quantity=name, unit=unit, points=tuple(points))
+
+
+def _point(run: str, value: Value, change: Change | None, why: str) -> Point:
+    return Point(
+        run=run,
+        value=value.value,
+        uncertainty=value.open or None,
+        of=value.whole,
+        change=change,
+        why=why or None,
+    )
 
 
 class _Noise:
@@ -260,37 +293,3 @@ def _beyond_spread(since: Sequence[Value], now: Value) -> tuple[Change | None, s
 
 def _way(off: float) -> Change:
     return "higher" if off > 0 else "lower"
-
-
-# -- the document --------------------------------------------------------------------------------
-
-
-def to_json(history: History) -> dict[str, Any]:
-    """The history as a plain document; a quantity's unit stands beside it."""
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "folder": history.folder,
-        "runs": [
-            {"name": run.name, "started_at_ns": run.started_ns, "verdict": run.verdict}
-            for run in history.runs
-        ],
-        "trends": [
-            {
-                "quantity": trend.quantity,
-                "unit": trend.unit,
-                "points": [
-                    {
-                        "run": point.run,
-                        "value": point.value.value,
-                        "uncertainty": point.value.open or None,
-                        "of": point.value.whole,
-                        "change": point.change,
-                        "why": point.why or None,
-                    }
-                    for point in trend.points
-                ],
-            }
-            for trend in history.trends
-        ],
-        "unreadable": [{"name": name, "why": why} for name, why in history.unreadable],
-    }

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analyzer.across_runs.history import to_json
+from analyzer.across_runs.compare import number
+from analyzer.documents import to_json
 from reports.charts.panels import Panel, stacked
 from reports.charts.theme import BAD, PALETTE, plain
 from reports.charts.wording import listed, plural
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     import plotly.graph_objects as go
 
-    from analyzer.across_runs.history import History, PastRun, Point, Trend, Value
+    from analyzer.across_runs.history import History, Point, RunRow, Trend
     from reports.document.model import Block
 
 PANEL_PX = 92
@@ -44,7 +45,7 @@ def history_document(history: History) -> Document:
     failed = Table(
         title="What could not be read",
         columns=columns("folder", "why"),
-        rows=history.unreadable,
+        rows=[(folder.name, folder.why) for folder in history.unreadable],
     )
     on_page = Section("changes", title, changes, only="page")
     return Document(
@@ -78,7 +79,7 @@ def _verdict(history: History, changes: Changes) -> str:
 def _changes(history: History) -> Changes:
     order = {run.name: number for number, run in enumerate(history.runs)}
     rows = [
-        (point.run, trend.quantity, _shown(point), point.why)
+        (point.run, trend.quantity, _shown(point, trend.unit), point.why or "")
         for trend in history.trends
         for point in trend.points
         if point.change
@@ -89,7 +90,7 @@ def _changes(history: History) -> Changes:
 def _runs(history: History) -> Table:
     """One row for each run, one column for each quantity."""
     cells = {
-        (point.run, trend.quantity): _shown(point)
+        (point.run, trend.quantity): _shown(point, trend.unit)
         for trend in history.trends
         for point in trend.points
     }
@@ -100,19 +101,15 @@ def _runs(history: History) -> Table:
     return Table(columns=columns("run", *names, right=True), rows=rows)
 
 
-def _shown(point: Point) -> str:
+def _shown(point: Point, unit: str) -> str:
     """A value with its unit, and with a sign where it changed."""
     sign = f"{SIGNS[point.change]} " if point.change else ""
-    return sign + _in_unit(point.value)
+    return sign + _in_unit(point.value, unit)
 
 
-def _in_unit(value: Value) -> str:
+def _in_unit(value: float, unit: str) -> str:
     """``30.02 s``, ``0.41 ms``, ``1,204``."""
-    if value.unit == "s":
-        return f"{value.value:.2f} s"
-    if value.unit == "ms":
-        return f"{value.value:.3g} ms" if value.value < 1000 else f"{value.value:,.0f} ms"
-    return f"{value.value:,.0f}{value.unit}"
+    return number(value, unit) + (unit if unit not in ("s", "ms") else "")
 
 
 # -- the chart -----------------------------------------------------------------------------------
@@ -139,8 +136,8 @@ def _trends(history: History, changes: Changes) -> Chart:
 
 def _panel(trend: Trend, at: Mapping[str, int]) -> Panel:
     x = [at[point.run] for point in trend.points]
-    y = np.array([point.value.value for point in trend.points])
-    uncertainty = np.array([point.value.open for point in trend.points])
+    y = np.array([point.value for point in trend.points])
+    uncertainty = np.array([point.uncertainty or 0.0 for point in trend.points])
     traces = [_line(trend, x, y, uncertainty), *_marks(trend, x, y)]
     low, high = float((y - uncertainty).min()), float((y + uncertainty).max())
     room = max(0.15 * (high - low), 0.03 * abs(high)) or 1.0
@@ -170,7 +167,9 @@ def _line(trend: Trend, x: Sequence[int], y: Any, uncertainty: Any) -> go.Scatte
         line={"width": 1.5},
         marker={"size": 5, "color": blue},
         error_y=bars,
-        customdata=[[plain(point.run, 60), _in_unit(point.value)] for point in trend.points],
+        customdata=[
+            [plain(point.run, 60), _in_unit(point.value, trend.unit)] for point in trend.points
+        ],
     )
     return drawn.update(mode="lines+markers")
 
@@ -188,12 +187,14 @@ def _marks(trend: Trend, x: Sequence[int], y: Any) -> list[go.Scatter]:
             "changed",
             {"size": 12, "symbol": symbols, "color": BAD},
             "%{customdata[0]}<br>%{customdata[1]}",
-            customdata=[[plain(point.run, 60), plain(point.why, 120)] for _, point in changed],
+            customdata=[
+                [plain(point.run, 60), plain(point.why or "", 120)] for _, point in changed
+            ],
         )
     ]
 
 
-def _runs_axis(runs: Sequence[PastRun]) -> dict[str, Any]:
+def _runs_axis(runs: Sequence[RunRow]) -> dict[str, Any]:
     step = max(1, -(-len(runs) // MOST_TICKS))
     return {
         "range": [-0.5, len(runs) - 0.5],

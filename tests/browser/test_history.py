@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from analyzer.across_runs.history import Value, history
+from analyzer.across_runs.history import Unreadable, Value, history
 from reports.across_runs.history import history_document
 from reports.document.html import page_of as html_of
 from tests.browser.chromium import OVERFLOW
@@ -25,7 +25,7 @@ def page_of(n: int) -> str:
         )
         for number in range(n)
     ]
-    found = history("runs/<b>" + "x" * 90, runs, [("<i>y", "no run.json")])
+    found = history("runs/<b>" + "x" * 90, runs, [Unreadable(name="<i>y", why="no run.json")])
     return html_of(history_document(found))
 
 

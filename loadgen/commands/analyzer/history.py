@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print the history as one JSON document.")
 def history(folder: Path, output: Path | None, as_json: bool) -> None:
     """Show trends over the runs in DIR, with changes beyond noise marked."""
-    from analyzer.across_runs.history import to_json
-    from analyzer.documents import as_text
+    from analyzer.documents import as_text, to_json
     from loadgen.session.files import write_text
     from reports.across_runs.history import history_document
     from reports.document.html import page_of
@@ -41,7 +40,7 @@ def history(folder: Path, output: Path | None, as_json: bool) -> None:
 
 
 def _read(folder: Path) -> History:
-    from analyzer.across_runs.history import history, past_run
+    from analyzer.across_runs.history import Unreadable, history, past_run
     from analyzer.errors import AnalyzerError
     from analyzer.recording.directory import Recording
     from loadgen.errors import UsageProblem
@@ -56,7 +55,7 @@ def _read(folder: Path) -> History:
             recording = Recording.open(place)
             runs.append(past_run(place.name, recording.manifest, _document(recording)))
         except AnalyzerError as error:
-            unreadable.append((place.name, str(error)))
+            unreadable.append(Unreadable(name=place.name, why=str(error)))
     if not runs:
         raise UsageProblem(f"{folder}: no run could be read there; expected a folder of runs")
     return history(str(folder), runs, unreadable)

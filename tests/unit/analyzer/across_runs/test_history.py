@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzer.across_runs.history import PastRun, Value, history, past_run, to_json
+from analyzer.across_runs.history import PastRun, RunRow, Unreadable, Value, history, past_run
+from analyzer.documents import to_json
 from analyzer.errors import RecordingError
 from analyzer.recording.manifest import manifest_of
 from analyzer.report import to_json as analysis_json
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
 
 def run(number: int, load: str = "a", /, **values: Value) -> PastRun:
-    return PastRun(name=f"run-{number}", started_ns=number, verdict="", load=load, values=values)
+    row = RunRow(name=f"run-{number}", started_at_ns=number, verdict="")
+    return PastRun(row=row, load=load, values=values)
 
 
 def marked(runs: list[PastRun]) -> list[tuple[str, str]]:
@@ -81,7 +83,7 @@ def test_what_lies_within_its_uncertainty_never_changes_in_any_order(
     runs = timeouts(*values_s)
     shuffled = chance.sample(runs, len(runs))
     assert marked(shuffled) == []
-    assert [one.name for one in history("runs", shuffled).runs] == [one.name for one in runs]
+    assert [one.name for one in history("runs", shuffled).runs] == [one.row.name for one in runs]
 
 
 def test_a_run_is_read_from_its_own_document() -> None:
@@ -95,7 +97,7 @@ def test_a_run_is_read_from_its_own_document() -> None:
     assert row.timeout_measured_s
     assert found.values["timeout(FIN_WAIT)"].value == row.timeout_measured_s.value
     assert found.values["failed"].whole == analysis.requests.sent
-    assert (found.started_ns, found.load) == (7, '{"n": 1}')
+    assert (found.row.started_at_ns, found.load) == (7, '{"n": 1}')
     assert {"connect_p50", "inactive_peak"} <= set(found.values)
 
 
@@ -123,7 +125,9 @@ def test_a_document_that_is_none_is_our_own_error(document: dict[str, Any]) -> N
 
 
 def test_the_document_says_what_changed_and_what_could_not_be_read() -> None:
-    found = to_json(history("runs", timeouts(30.0, 10.0), [("broken", "no run.json")]))
+    found = to_json(
+        history("runs", timeouts(30.0, 10.0), [Unreadable(name="broken", why="no run.json")])
+    )
     (trend,) = found["trends"]
     assert trend["unit"] == "s"
     assert [point["change"] for point in trend["points"]] == [None, "lower"]
