@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from analyzer.findings.figures import lifetime_sentence
 from analyzer.results import Finding
-from analyzer.traces.expired.sooner import LEAST_PAUSE_S
+from analyzer.traces.expired.removed_early import LEAST_PAUSE_S
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

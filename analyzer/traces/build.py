@@ -14,8 +14,8 @@ from analyzer.predicted.entries import state_name
 from analyzer.traces.choose import MOST, Crowd, choose, connection_of, entries_of
 from analyzer.traces.model import ConnectionTrace, Span
 from analyzer.traces.packets import Hops, packets_of
+from analyzer.traces.request_connections import notable_requests, requests_of
 from analyzer.traces.retentions import entry_retention, seconds, seen_retention, socket_retention
-from analyzer.traces.served import notable_requests, requests_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

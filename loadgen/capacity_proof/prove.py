@@ -23,8 +23,8 @@ from loadgen.capacity_proof.traffic import Stream
 from loadgen.errors import UsageProblem
 from loadgen.lab.faults.changes import bucket_bytes, queue_bytes
 from loadgen.lab.faults.recorder import LabEvents
-from loadgen.lab.own import OwnLab
 from loadgen.lab.system import interruption
+from loadgen.lab.temporary import TemporaryLab
 from loadgen.lab.topology.emit import topology_of
 from loadgen.lab.topology.model import namespace
 from loadgen.session.run import run
@@ -98,7 +98,7 @@ def prove_plan(options: ProofOptions, say: Callable[[str], None]) -> Ended:
     """
     interruption.install()
     made = replace(topology_of(options.lists, options.question.hosts), udp_port=UDP_PORT)
-    with OwnLab(made, options.lab_name, say) as lab, asyncio.Runner() as runner:
+    with TemporaryLab(made, options.lab_name, say) as lab, asyncio.Runner() as runner:
         try:
             return runner.run(prove_in(lab, options, say))
         finally:

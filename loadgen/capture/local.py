@@ -10,11 +10,11 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from analyzer.units import NS_PER_S
+from loadgen.capture.events import CaptureEvents
 from loadgen.capture.files import PcapFiles
 from loadgen.capture.filters import expression, link_type
 from loadgen.capture.model import CLIENT, SNAP_BYTES, CapturePlan
 from loadgen.capture.sources import open_source
-from loadgen.capture.tell import Telling
 
 if TYPE_CHECKING:
     from loadgen.capture.model import Record
@@ -46,7 +46,7 @@ class Capture:
         self.packets = 0
         self.dropped = 0
         self._plan = plan
-        self._telling = Telling(CLIENT, plan, record)
+        self._telling = CaptureEvents(CLIENT, plan, record)
         self._link_type = link_type(interface)
         self._source = open_source(interface, self.filter, plan.captured_with)
         self._counted_ns = time.time_ns()

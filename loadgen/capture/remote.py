@@ -8,13 +8,13 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from loadgen.capture import tcpdump
-from loadgen.capture.far import FarTcpdump
-from loadgen.capture.far_clock import ClockOffset, measure_offset
+from loadgen.capture.events import CaptureEvents
 from loadgen.capture.files import MAX_NS, PcapFiles, record
 from loadgen.capture.filters import expression
 from loadgen.capture.model import SNAP_BYTES, CaptureRefused
+from loadgen.capture.remote_clock import ClockOffset, measure_offset
+from loadgen.capture.remote_tcpdump import FarTcpdump
 from loadgen.capture.stream import NotPcap
-from loadgen.capture.tell import Telling
 from loadgen.director.links.complaints import recorded
 from loadgen.director.links.shell import LinkLost
 
@@ -59,7 +59,7 @@ class RemoteCapture:
         self._script = tcpdump.script(self.filter, interface, client_ip)
         self._plan = plan
         self._say = say
-        self._telling = Telling(link.name, plan, record)
+        self._telling = CaptureEvents(link.name, plan, record)
         self._tcpdump = FarTcpdump(link)
         self._offset = ClockOffset()
         self._task: asyncio.Task[None] | None = None

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from loadgen.capture.events import NO_PACKETS
 from loadgen.capture.local import Capture
 from loadgen.capture.model import CapturePlan, CaptureRefused
 from loadgen.capture.remote import RemoteCapture
-from loadgen.capture.tell import NO_PACKETS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

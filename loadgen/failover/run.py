@@ -23,9 +23,9 @@ from loadgen.director.links.connect import connect_directors
 from loadgen.director.polling.watched import watch_target
 from loadgen.errors import LoadgenError
 from loadgen.failover.catch import Catch
-from loadgen.failover.course import FaultSchedule, Hooks, Timing
 from loadgen.failover.held_connections import HeldConnections, Paths
 from loadgen.failover.masters_log import MastersLog
+from loadgen.failover.phases import FaultSchedule, Hooks, Timing
 from loadgen.failover.sanity import holders, insanities
 from loadgen.load.engines.activity import Burst
 from loadgen.load.plan import ClosedModel, OpenModel, Stage

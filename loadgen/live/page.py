@@ -16,7 +16,7 @@ from analyzer.results import Event
 from analyzer.units import NS_PER_S
 from loadgen.live import guard
 from loadgen.live.door import html
-from loadgen.live.seen import RecentPolls
+from loadgen.live.recent_polls import RecentPolls
 from loadgen.live.snapshot import live_run
 from loadgen.session.background import Background
 from reports.live.page import live_page, news

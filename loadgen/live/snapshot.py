@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from analyzer.results import Event
     from loadgen.collect.view import DirectorView, View
     from loadgen.live.rates import RequestRates
-    from loadgen.live.seen import RecentPolls
+    from loadgen.live.recent_polls import RecentPolls
     from loadgen.load.engines.tally import Tally
 
 ROWS = 200

@@ -1,10 +1,11 @@
 """The mixture of timeouts that explains which entries went when, given which came when.
 
 Where nothing else is known a rise of the counter is taken for entries that came and a fall for
-entries that went: no entry came while the counter stood still. Whether that holds is another
-question (``analyzer.estimate.counted.hidden``). Each timeout says when the entries that came would
-go; the mixture whose falls add up to the observed ones is found by non-negative least squares. One
-of the timeouts may be free (``tcpfin``, ``udp``): it is moved until the rest is least.
+entries that expired: no entry came while the counter stood still. Whether that holds is another
+question (``analyzer.estimate.counted.hidden_arrivals``). Each timeout says when the entries that
+came would expire; the mixture whose falls add up to the observed ones is found by non-negative
+least squares. One of the timeouts may be free (``tcpfin``, ``udp``): it is moved until the rest is
+least.
 """
 
 from __future__ import annotations

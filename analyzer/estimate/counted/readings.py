@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.estimate.counted import rates
-from analyzer.estimate.counted.hidden import may_hide_arrivals
+from analyzer.estimate.counted.hidden_arrivals import may_hide_arrivals
 from analyzer.estimate.counted.mixture import MOST_MISFIT, decompose, others_fit
 from analyzer.estimate.counted.names import fixed_timeouts_s
 from analyzer.estimate.counted.steady import steady_load

@@ -20,7 +20,7 @@ from analyzer.predicted.entries import TIMER
 from analyzer.recording.clock import REACTION_S
 from analyzer.traces.expired.answers import answer_to_client, answer_to_server, moved
 from analyzer.traces.expired.model import LatePacket
-from analyzer.traces.expired.sooner import gone_sooner
+from analyzer.traces.expired.removed_early import gone_sooner
 from analyzer.units import KNOWN_HZ, NS_PER_S
 from analyzer.wire.rewriting import NO_PARTNER
 

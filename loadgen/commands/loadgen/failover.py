@@ -211,8 +211,8 @@ def _order(
 
 
 def _options(lab: Lab | None, options: FailoverFlags, *, allowed: bool) -> FailoverOptions:
-    from loadgen.failover.course import Timing
     from loadgen.failover.held_connections import Paths
+    from loadgen.failover.phases import Timing
     from loadgen.failover.run import FailoverOptions
     from loadgen.lab.hosts.nginx import DOWNLOAD_PATH
 

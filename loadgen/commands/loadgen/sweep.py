@@ -149,7 +149,7 @@ def _in_labs(
     options: SweepFlags,
 ) -> Swept:
     """In a lab for each way of forwarding."""
-    from loadgen.sweep.ways import LAB_NAME, WaysOrder, check_is_ours, sweep_ways
+    from loadgen.sweep.forwarding import LAB_NAME, WaysOrder, check_is_ours, sweep_ways
 
     check_is_ours(plan, options.directors)
     order = WaysOrder(

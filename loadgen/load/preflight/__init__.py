@@ -5,7 +5,7 @@ line for each thing that may run out; ``ports`` are its first two lines.
 """
 
 from loadgen.load.preflight.facts import DirectorTable, HostLimits, PreflightLine, read_host
-from loadgen.load.preflight.means import check_consent, check_means
+from loadgen.load.preflight.requirements import check_consent, check_means
 from loadgen.load.preflight.table import as_text, preflight
 
 __all__ = [

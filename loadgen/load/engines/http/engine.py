@@ -23,8 +23,8 @@ from loadgen.load.engines.closing import (
 )
 from loadgen.load.engines.http.connection import Attempt, Connector
 from loadgen.load.engines.http.redirects import lead_of
+from loadgen.load.engines.loop_models import turns_of
 from loadgen.load.engines.rows import NONE, Row
-from loadgen.load.engines.turns import turns_of
 from loadgen.load.engines.wording import BAD_REDIRECT, INTERRUPTED, TIMED_OUT, TOO_MANY_REDIRECTS
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ import numpy as np
 
 from analyzer.units import NS_PER_S
 from loadgen.errors import RunFailed
+from loadgen.load.engines.loop_models import turns_of
 from loadgen.load.engines.packets.machine import PlanConnections
 from loadgen.load.engines.packets.ports import FIRST_PORT, PORTS
 from loadgen.load.engines.packets.tcp.script import Segment
@@ -21,7 +22,6 @@ from loadgen.load.engines.packets.wire.intake import Reader, program
 from loadgen.load.engines.packets.wire.neighbours import Neighbours
 from loadgen.load.engines.packets.wire.versions import version_of
 from loadgen.load.engines.rows import BLOCK_ROWS
-from loadgen.load.engines.turns import turns_of
 from loadgen.load.engines.wording import request_bytes
 from loadgen.rings.slots import SLOT_HEADER_BYTES, PromptRing, SendRing
 

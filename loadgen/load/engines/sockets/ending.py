@@ -20,9 +20,9 @@ from loadgen.load.engines.rows import NONE
 from loadgen.load.engines.wording import INTERRUPTED, TIMED_OUT, status_failure
 
 if TYPE_CHECKING:
+    from loadgen.load.engines.loop_models import Turns
     from loadgen.load.engines.rows import Outlet
     from loadgen.load.engines.sockets.exchange import Exchange
-    from loadgen.load.engines.turns import Turns
     from loadgen.load.engines.wording import Failure
     from loadgen.load.plan import LoadPlan
 

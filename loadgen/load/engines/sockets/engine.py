@@ -12,11 +12,11 @@ import time
 from typing import TYPE_CHECKING
 
 from analyzer.units import NS_PER_S
+from loadgen.load.engines.loop_models import turns_of
 from loadgen.load.engines.rows import NONE
 from loadgen.load.engines.sockets.ending import Ending
 from loadgen.load.engines.sockets.handshake import Handshake
 from loadgen.load.engines.sockets.reading import Reading
-from loadgen.load.engines.turns import turns_of
 
 if TYPE_CHECKING:
     from loadgen.load.engines.rows import Outlet

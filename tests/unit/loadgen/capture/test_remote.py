@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from loadgen.capture.far_clock import ClockOffset, measure_offset, offset_of
+from loadgen.capture.events import NO_PACKETS
 from loadgen.capture.model import CapturePlan
 from loadgen.capture.remote import RemoteCapture
-from loadgen.capture.tell import NO_PACKETS
+from loadgen.capture.remote_clock import ClockOffset, measure_offset, offset_of
 from loadgen.director.links.link import Link, parse_link
 from loadgen.director.links.shell import ShellAnswer
 from loadgen.load.plan import Target

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadgen.capture.far import LINK_TYPES
 from loadgen.capture.files import file_header, record
 from loadgen.capture.model import SNAP_BYTES
+from loadgen.capture.remote_tcpdump import LINK_TYPES
 from loadgen.capture.stream import HEADER_BYTES, MAX_FRAME_BYTES, NotPcap, PcapStream
 
 NS = 1_000_000_000

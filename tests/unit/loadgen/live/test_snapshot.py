@@ -10,7 +10,7 @@ import pytest
 from analyzer.results import Event
 from loadgen.collect.view import HeldEntries, View
 from loadgen.live.rates import RequestRates
-from loadgen.live.seen import RecentPolls
+from loadgen.live.recent_polls import RecentPolls
 from loadgen.live.snapshot import Sending, live_run
 from loadgen.live.table import rows
 from loadgen.load.engines.tally import Tally

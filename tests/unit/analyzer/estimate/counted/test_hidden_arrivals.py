@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analyzer.estimate.counted.hidden import may_hide_arrivals
+from analyzer.estimate.counted.hidden_arrivals import may_hide_arrivals
 
 Values = tuple[int, ...]
 

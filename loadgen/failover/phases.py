@@ -1,4 +1,4 @@
-"""The course of a fail-over: quiet, the fault, its undoing, quiet. Undone whatever happens."""
+"""The phases of a fail-over: quiet, the fault, its undoing, quiet. Undone whatever happens."""
 
 from __future__ import annotations
 

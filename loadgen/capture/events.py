@@ -1,4 +1,4 @@
-"""What a capture has to say of itself: events of the run, and what it could not keep."""
+"""The events of a capture, and what it could not keep."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 NO_PACKETS = "packets, and so every prediction"
 
 
-class Telling:
+class CaptureEvents:
     """A capture's events, reported from whichever thread it has.
 
     Args:

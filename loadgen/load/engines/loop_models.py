@@ -1,4 +1,4 @@
-"""Whose turn it is: the two models behind one face, for an engine's loop."""
+"""The turn of a request under either load model, closed loop or open loop, for an engine."""
 
 from __future__ import annotations
 

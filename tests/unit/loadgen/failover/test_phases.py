@@ -12,8 +12,8 @@ import pytest
 
 from analyzer.recording.directory import MANIFEST, RecordingWriter
 from loadgen.errors import RunFailed, UsageProblem
-from loadgen.failover.course import FaultSchedule, Hooks, Timing
 from loadgen.failover.faults import CommandFault, command_fault
+from loadgen.failover.phases import FaultSchedule, Hooks, Timing
 from loadgen.session.run import run
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from loadgen.errors import UsageProblem
-from loadgen.lab.own import OwnLab
 from loadgen.lab.state import lab_names
 from loadgen.lab.system import interruption, netns, rootless
+from loadgen.lab.temporary import TemporaryLab
 from loadgen.lab.topology.layout import lay_out
 from loadgen.load.preflight import check_means
 from loadgen.sites import find_site
@@ -95,7 +95,7 @@ def _one(order: WaysOrder, way: str, before: Swept, say: Callable[[str], None]) 
     import uvloop
 
     plan, name = order.plan, f"{order.lab_name}-{way}"
-    with OwnLab(lay_out(forwarding=way), name, say) as lab:
+    with TemporaryLab(lay_out(forwarding=way), name, say) as lab:
         site = find_site(plan.target.vip, (), lab.name, (), order.capture_on)
         with (
             netns.visiting(lab.client_namespace),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from loadgen.lab.topology.model import Topology
 
 
-class OwnLab:
+class TemporaryLab:
     """Alone under its name: what a killed command left of it is taken down first."""
 
     def __init__(self, wanted: Topology, name: str, say: Callable[[str], None]) -> None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from analyzer.ipvs.proc.formats import parse_services
 from loadgen.collect.view import HeldEntries
-from loadgen.live import seen as seen_module
-from loadgen.live.seen import KEPT_S, RecentPolls
+from loadgen.live import recent_polls
+from loadgen.live.recent_polls import KEPT_S, RecentPolls
 from reports.charts.curves import gaps
 from tests.unit.loadgen.collect.builders_view import director, server
 
@@ -84,7 +84,7 @@ def test_where_a_director_was_not_polled_its_curve_has_a_gap() -> None:
 def test_only_the_last_minutes_and_so_many_servers_are_kept(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(seen_module, "SERVERS", 2)
+    monkeypatch.setattr(recent_polls, "SERVERS", 2)
     seen = RecentPolls("bal01", 0)
     for at_s in (0.0, 1.0, KEPT_S + 0.5):
         seen.look(polled(at_s, srv21=5, srv22=1, srv23=9))

@@ -1,4 +1,4 @@
-"""What a burst may not begin without: a yes, addresses, privileges."""
+"""What a burst requires before it begins: consent, source addresses, privileges."""
 
 from __future__ import annotations
 
