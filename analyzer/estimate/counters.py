@@ -1,4 +1,4 @@
-"""From counters alone: lifetimes for a director whose entries and packets nobody saw."""
+"""Lifetimes of a director from its counters alone, without entries or packets."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analyzer.estimate.counted.names import Name
-    from analyzer.estimate.counted.readings import Reading
-    from analyzer.estimate.counted.series import Series
+    from analyzer.estimate.counted.readings import Interpretation
+    from analyzer.estimate.counted.series import CounterSeries
     from analyzer.recording.director import Director
 
 MOST_SERVICES = 20
-"""Those whose counters moved most are examined; each takes a good part of a second."""
+"""Services that are examined, those whose counters moved most; each takes a good part of a
+second."""
 
 CLOSE_S = 10.0
 
@@ -33,15 +34,15 @@ DISAGREES = "what was read is none of the timeouts that are configured or fixed 
 NAMELESS = "the protocol and forwarding leave open which timeout it is"
 COARSE = "the polls are about as far apart as the entries live"
 VAGUE = 0.75
-"""Of a timeout: known no better than this, it is not measured, and what fits it is chance."""
+"""Share of a timeout: one that is less certain than this is not measured."""
 
-WANTED = {"TCP": "tcpfin", "UDP": "udp", "SCTP": "lifetimes", "FWM": "tcpfin and udp"}
-"""What an operator asks of a service, by its protocol."""
+TIMEOUTS_OF_INTEREST = {"TCP": "tcpfin", "UDP": "udp", "SCTP": "lifetimes", "FWM": "tcpfin and udp"}
+"""The timeouts that an operator looks for in a service, by its protocol."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CounterFindings:
-    """What a director's counters say: the rows that are claimed, each service, and the gaps."""
+    """Lifetimes by a director's counters: the rows that are claimed, each service, and the gaps."""
 
     lifetimes: list[Lifetime]
     services: list[CountedService]
@@ -51,7 +52,7 @@ class CounterFindings:
 def counted_lifetimes(
     director: Director, services: pd.DataFrame, counted: pd.DataFrame, zero_ns: int
 ) -> CounterFindings:
-    """Which timeouts explain InActConn of each service, and what cannot be told from it.
+    """Which timeouts explain InActConn of each service, and what it leaves open.
 
     Args:
         director: its facts.
@@ -61,19 +62,19 @@ def counted_lifetimes(
     """
     series = series_of(services, counted, director.name, zero_ns)
     moved = sorted(series, key=_moved, reverse=True)
-    examined = [(one, _service(one, director)) for one in moved[:MOST_SERVICES]]
-    any_moved = any(_moved(one) for one, _ in examined)
-    found = [service for one, service in examined if _moved(one) or not any_moved]
-    found += [_uncounted(director, *one) for one in uncounted(services, counted)]
-    rows = [row for service in found if service.settled for row in _rows(director, service)]
-    gaps = [gap for service in found for gap in _gaps(service, director)]
+    examined = [(counter, _service(counter, director)) for counter in moved[:MOST_SERVICES]]
+    any_moved = any(_moved(counter) for counter, _ in examined)
+    shown = [service for counter, service in examined if _moved(counter) or not any_moved]
+    shown += [_uncounted(director, *row) for row in uncounted(services, counted)]
+    rows = [row for service in shown if service.settled for row in _rows(director, service)]
+    gaps = [gap for service in shown for gap in _gaps(service, director)]
     left_out = len(series) - len(examined)
     if left_out > 0:
         why = f"only the {MOST_SERVICES} whose counters moved most were examined"
         gaps.append(NotMeasured(what=f"lifetimes of {left_out} more services", why=why))
     return CounterFindings(
         lifetimes=sorted(rows, key=lambda row: -row.n),
-        services=found,
+        services=shown,
         not_measured=[*_in_any_case(director, rows), *gaps],
     )
 
@@ -94,11 +95,11 @@ def _uncounted(
     )
 
 
-def _moved(series: Series) -> int:
+def _moved(series: CounterSeries) -> int:
     return int(np.abs(np.diff(series.inactive)).sum())
 
 
-def _service(series: Series, director: Director) -> CountedService:
+def _service(series: CounterSeries, director: Director) -> CountedService:
     """One service's readings, by name; what is configured chooses between several."""
     read = readings_of(series, director.hz)
     options = [
@@ -126,15 +127,15 @@ def _service(series: Series, director: Director) -> CountedService:
     )
 
 
-def _is_vague(option: Reading) -> bool:
+def _is_vague(option: Interpretation) -> bool:
     return option.timeout_s.uncertainty > VAGUE * option.timeout_s.value
 
 
 def _decided(
-    series: Series,
+    series: CounterSeries,
     director: Director,
-    options: Sequence[tuple[Reading, tuple[Name, ...]]],
-    fitting: tuple[Reading, tuple[Name, ...]],
+    options: Sequence[tuple[Interpretation, tuple[Name, ...]]],
+    fitting: tuple[Interpretation, tuple[Name, ...]],
 ) -> bool:
     """Whether of several readings only this one is a timeout that these entries can wait for.
 
@@ -147,14 +148,14 @@ def _decided(
     return all(len(names) <= 1 for names in others)
 
 
-def _reading(option: Reading, names: tuple[Name, ...]) -> CountedReading:
-    one = names[0] if len(names) == 1 else None
+def _reading(option: Interpretation, names: tuple[Name, ...]) -> CountedReading:
+    name = names[0] if len(names) == 1 else None
     return CountedReading(
-        timeout_names=tuple(dict.fromkeys(name.timeout_name for name in names)),
-        state=one.state if one else None,
+        timeout_names=tuple(dict.fromkeys(each.timeout_name for each in names)),
+        state=name.state if name else None,
         timeout_s=option.timeout_s,
         lifetime_s=option.lifetime_s,
-        configured_s=one.timeout_s if one else None,
+        configured_s=name.timeout_s if name else None,
         load=option.load,
         load_s=option.load_s,
         rate_per_s=option.rate_per_s,
@@ -192,33 +193,33 @@ def _rows(director: Director, service: CountedService) -> list[Lifetime]:
     ]
 
 
-# -- what cannot be told -------------------------------------------------------------------------
+# -- what is not measured ------------------------------------------------------------------------
 
 
 def _in_any_case(director: Director, rows: list[Lifetime]) -> list[NotMeasured]:
     why = "from counters alone: neither entries nor packets were seen"
-    found = []
+    gaps = []
     if rows:
-        found.append(NotMeasured(what=f"states and single lifetimes on {director.name}", why=why))
+        gaps.append(NotMeasured(what=f"states and single lifetimes on {director.name}", why=why))
     if rows and all(row.timeout_name == "fixed" for row in rows):
         why = "no entry is explained by a timeout other than the kernel's fixed ones"
-        found.append(NotMeasured(what=f"tcpfin on {director.name}", why=why))
-    return found
+        gaps.append(NotMeasured(what=f"tcpfin on {director.name}", why=why))
+    return gaps
 
 
 def _gaps(service: CountedService, director: Director) -> list[NotMeasured]:
     on = f"{service.director} by {service_name(service)}"
     if not service.settled:
-        wanted = WANTED.get(service.protocol, "lifetimes")
-        return [NotMeasured(what=f"{wanted} on {on}", why=service.why or NAMELESS)]
-    found = []
+        what = TIMEOUTS_OF_INTEREST.get(service.protocol, "lifetimes")
+        return [NotMeasured(what=f"{what} on {on}", why=service.why or NAMELESS)]
+    gaps = []
     if service.protocol == "UDP":
         why = "each datagram starts an entry's timeout anew, which counters do not show: udp is at "
         why += "most what was read"
-        found.append(NotMeasured(what=f"renewals of UDP entries on {on}", why=why))
+        gaps.append(NotMeasured(what=f"renewals of UDP entries on {on}", why=why))
     for reading in service.readings:
         ten_s = abs(reading.timeout_s.value - CLOSE_S) <= reading.timeout_s.uncertainty
         if reading.timeout_names == ("tcpfin",) and ten_s:
             why = "10 s is also what a reset connection waits (CLOSE); counters cannot tell them"
-            found.append(NotMeasured(what=f"closed or reset, on {on}", why=why))
-    return found
+            gaps.append(NotMeasured(what=f"closed or reset, on {on}", why=why))
+    return gaps

@@ -1,8 +1,8 @@
 """Which timeout governs the decay of InActConn, and what it measures.
 
-An entry goes at the first step of the timer wheel after ``last packet + timeout`` (see
-``analyzer.ipvs.timers``), and a poll sees only that it went between two looks. What that says of
-the timeout itself is told by ``analyzer.estimate.timeout``.
+An entry expires at the first step of the timer wheel after ``last packet + timeout`` (see
+``analyzer.ipvs.timers``), and polls show only that it expired between two of them. What that says
+of the timeout itself is in ``analyzer.estimate.timeout``.
 """
 
 from __future__ import annotations
@@ -50,13 +50,13 @@ def lifetimes(
     """One row for each protocol, state and timeout that entries ended in, the largest group first.
 
     Args:
-        tracked: this director's observed lives, from ``join``, or ``entry_timers`` where nothing
+        tracked: this director's tracked entries, from ``join``, or ``entry_timers`` where nothing
             but entries is known; those of ``join`` that have no last packet are left out.
         director: its facts.
         clock: its clock.
         phase: of its timers, read or inferred; None where not known.
         last_packet_uncertainty_s: how well ``last_ns`` is known; 0 from a capture, and where
-            ``lifetime_half_s`` says it of each life.
+            ``lifetime_half_s`` gives it for each entry.
     """
     known = tracked if "lifetime_s" in tracked else tracked[tracked["last_ns"].notna()]
     if "cause" in known:
@@ -83,9 +83,9 @@ def predicted_lifetimes(entries: pd.DataFrame, director: Director) -> list[Lifet
     rows = []
     for (number, waited_s), group in remaining.groupby(["state", "timeout_s"], sort=False):
         state = State(int(str(number)))
-        told = if_read(director, state, _number(waited_s))
+        reported_s = if_read(director, state, _number(waited_s))
         protocol = "UDP" if state == State.UDP else "TCP"
-        rows.append(group_row(director, state.name, told, len(group), protocol))
+        rows.append(group_row(director, state.name, reported_s, len(group), protocol))
     return sorted(rows, key=lambda row: -row.n)
 
 
@@ -107,8 +107,8 @@ def _waited_s(tracked: pd.DataFrame, director: Director) -> pd.Series:
     if "timeout_s" not in tracked:
         return configured.rename("waited_s")
     names = tracked["predicted_state"].map({int(state): state.name for state in State})
-    told = configured.notna() & (names == tracked["state"])
-    return configured.where(~told, tracked["timeout_s"]).rename("waited_s")
+    as_configured = configured.notna() & (names == tracked["state"])
+    return configured.where(~as_configured, tracked["timeout_s"]).rename("waited_s")
 
 
 def _lifetime(
@@ -151,7 +151,7 @@ def _by_expiries(
     hz: int | None,
     slack_s: float,
 ) -> Estimate | None:
-    """The timeout by when entries went after packets that no timeout was needed to date."""
+    """The timeout by the expiries after packets that no timeout was needed to date."""
     if "window_ns" in ended:
         ended = ended[ended["window_ns"].notna()]
         ended = ended.assign(last_ns=ended["window_ns"])
@@ -167,7 +167,7 @@ def _by_expiries(
 
 
 def with_bounds(row: Lifetime, group: pd.DataFrame) -> Lifetime:
-    """A group's row with what its entries' expire columns say of its timeout."""
+    """A group's row with the bounds of its timeout from the entries' expire columns."""
     low_s, high_s = (float(group[f"timeout_{end}_s"].iloc[0]) for end in ("low", "high"))
     if np.isnan(low_s):
         return row
@@ -184,13 +184,13 @@ def with_bounds(row: Lifetime, group: pd.DataFrame) -> Lifetime:
 
 
 def narrowest(*estimates: Estimate | None) -> Estimate | None:
-    """The one that is known most closely."""
+    """The estimate with the smallest uncertainty."""
     known = [estimate for estimate in estimates if estimate]
     return min(known, key=lambda estimate: estimate.uncertainty, default=None)
 
 
 def sightings_of(ended: pd.DataFrame, clock: DirectorClock) -> Sightings:
-    """Lives that ended, on the director's clock."""
+    """Sightings of entries that ended, on the director's clock."""
     waited = ended["timeout_s"] if "timeout_s" in ended else pd.Series(np.nan, index=ended.index)
     return Sightings(
         last_s=clock.uptime_s(ended["last_ns"].to_numpy(dtype=np.int64)),
@@ -226,7 +226,7 @@ def group_row(
 
 
 _ACTIVE = ("ESTABLISHED",)
-"""Of the states of other protocols: SCTP's one that counts as active."""
+"""States of other protocols that count as active: one of SCTP."""
 
 
 def _prediction_error(ended: pd.DataFrame, middle_ns: Ints) -> ErrorSpread | None:

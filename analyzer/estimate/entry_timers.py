@@ -1,15 +1,15 @@
 """When the last packet of an entry came, by the entry alone: its state, its expire column, polls.
 
 Every packet restarts its entry's timer with the timeout of the state that it led to, and the expire
-column is what is left of it, in whole seconds, rounded down. So each entry that is read tells when
+column is what is left of it, in whole seconds, rounded down. So each entry that is read shows when
 its timer ends (to a second and what the read took), and the read before, which had not seen this
 timer yet, since when it can have run at the longest. Together:
 
 ===================  ============================================================================
 the timeout          at least what was left; at most that, a second, and the time between the reads
 the last packet      between the two reads; and, its timeout known, that long before the timer ends
-gone by its timer    it was missing only after the timer's end (and by a granule, for it is late)
-gone before          a reset or a close that no read saw, a flush, a server that was removed
+ended by its timer   it was missing only after the timer's end (and by a granule, for it is late)
+ended before         a reset or a close that no read saw, a flush, a server that was removed
 ===================  ============================================================================
 
 An entry that was there at the first read has no read before: it bounds the timeout from below only.
@@ -46,34 +46,34 @@ if TYPE_CHECKING:
     Bools = npt.NDArray[np.bool_]
 
 BEFORE_ITS_TIME = "before-its-timer"
-"""The cause of an entry that was gone while its timer still ran."""
+"""The cause of an entry that ended while its timer still ran."""
 
 _PRINTED_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """What the reads of each entry say; instants in seconds since the first read of all.
+    """Bounds by the reads of each entry; instants in seconds since the first read of all.
 
     Attributes:
         ends: when its timer ends.
         window: when its last packet came, by the reads alone; from -inf where none was before.
         least_s: what its timer was set to at the least.
         most_s: at the most; inf where it was there at the first read.
-        look: which read saw its timer first.
-        is_early: it was gone while its timer still ran.
+        first_poll_s: which read saw its timer first.
+        is_early: it ended while its timer still ran.
     """
 
     ends: Span
     window: Span
     least_s: Floats
     most_s: Floats
-    look: Floats
+    first_poll_s: Floats
     is_early: Bools
 
 
 def with_timers(tracked: pd.DataFrame, known: Steady) -> pd.DataFrame:
-    """Each observed life with its last packet as its own timer tells it.
+    """Each tracked entry with its last packet as its own timer shows it.
 
     Args:
         tracked: one director's, as ``observed.tracked_entries`` gives them.
@@ -107,7 +107,7 @@ def with_timers(tracked: pd.DataFrame, known: Steady) -> pd.DataFrame:
 
 
 def _lifetime_span(tracked: pd.DataFrame, read: _Read, set_to: Span, zero_ns: int) -> Span:
-    """From the last packet until it went: its timeout, and what it was seen to be late."""
+    """From the last packet to the end: its timeout, and how late it was seen to expire."""
     seen, gone_by = (seconds(tracked[f"{name}_ns"], zero_ns) for name in ("seen", "absent_by"))
     by_reads = Span(seen - read.window.high, gone_by - read.window.low)
     late = Span(np.maximum(seen - read.ends.high, 0), np.maximum(gone_by - read.ends.low, 0))
@@ -136,7 +136,7 @@ def _read(tracked: pd.DataFrame, zero_ns: int) -> _Read:
         window=Span(since, by),
         least_s=np.maximum(left_s, np.where(np.isfinite(ends.low), ends.low - by, 0.0)),
         most_s=ends.high - since,
-        look=np.where(renewed, at["seen"], at["changed"]),
+        first_poll_s=np.where(renewed, at["seen"], at["changed"]),
         is_early=at["absent_by"] < ends.low - SLACK_S,
     )
 
@@ -185,10 +185,10 @@ def _allowed(read: _Read, of_group: Bools) -> tuple[float, float]:
     usable = of_group & (read.least_s <= read.most_s)
     if not usable.any():
         return np.nan, np.nan
-    _, look = np.unique(read.look[usable], return_inverse=True)
-    low, high = np.zeros(int(look.max()) + 1), np.full(int(look.max()) + 1, np.inf)
-    np.maximum.at(low, look, read.least_s[usable])
-    np.minimum.at(high, look, read.most_s[usable])
+    _, first_poll_s = np.unique(read.first_poll_s[usable], return_inverse=True)
+    low, high = np.zeros(int(first_poll_s.max()) + 1), np.full(int(first_poll_s.max()) + 1, np.inf)
+    np.maximum.at(low, first_poll_s, read.least_s[usable])
+    np.minimum.at(high, first_poll_s, read.most_s[usable])
     agrees = low <= high
     if not agrees.any():
         return np.nan, np.nan
@@ -227,7 +227,7 @@ def _set_to(
 
 
 def unseen_ends(tracked: pd.DataFrame, director: Director) -> list[NotMeasured]:
-    """Entries that were gone while their timers ran: what ended them was between two reads."""
+    """Entries that ended while their timers ran: the cause lies between two reads."""
     early = tracked[tracked["cause"] == BEFORE_ITS_TIME] if "cause" in tracked else tracked.iloc[:0]
     if early.empty:
         return []

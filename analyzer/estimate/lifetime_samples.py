@@ -1,4 +1,4 @@
-"""How long each entry lived after its last packet, beside the timeout that governs it."""
+"""How long each entry lasted after its last packet, beside the timeout that governs it."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 
 def lifetime_samples(measured: Sequence[Measured]) -> tuple[LifetimeSamples, ...]:
-    """One for each group of entries with the same last state and timeout."""
-    found = [_of_group(result, row) for result in measured for row in result.lifetimes]
-    return tuple(group for group in found if group.observed_s.size or group.predicted_s.size)
+    """Lifetime samples for each group of entries with the same last state and timeout."""
+    groups = [_of_group(result, row) for result in measured for row in result.lifetimes]
+    return tuple(group for group in groups if group.observed_s.size or group.predicted_s.size)
 
 
 def _of_group(result: Measured, row: Lifetime) -> LifetimeSamples:
@@ -45,7 +45,7 @@ def _of_group(result: Measured, row: Lifetime) -> LifetimeSamples:
 
 
 def _observed(tracked: pd.DataFrame, row: Lifetime) -> Floats:
-    """Those seen to go between two looks: from the last packet to the middle of the two."""
+    """Observed lifetimes: from the last packet to the middle of the two polls around the end."""
     if not row.n_expired or tracked.empty:
         return np.array([], dtype=np.float64)
     seen = tracked[(tracked["state"] == row.state) & tracked["last_ns"].notna()]

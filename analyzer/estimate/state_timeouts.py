@@ -18,7 +18,7 @@ def configured_s(director: Director, state: str, protocol: str = "TCP") -> float
 
 
 def default_s(state: str, protocol: str | None) -> float | None:
-    """The timeout that a state has where nobody set another, seconds; None where not known."""
+    """The timeout that a state has where none was set, seconds; None where not known."""
     return _by_state_s(Timeouts(), state, protocol)
 
 
@@ -35,7 +35,7 @@ def state_of(state: str, protocol: str | None) -> State | None:
 
 
 def if_read(director: Director, state: State, timeout_s: float | None) -> float | None:
-    """A state's timeout, unless it can be set and nobody knows what it is set to."""
+    """A state's timeout, unless it can be set and its setting is not known."""
     is_settable = TIMEOUT_NAMES[state] != "fixed"
     unknown = director.timeouts is None or TIMEOUT_NAMES[state] in director.assumed_timeouts
     return None if is_settable and unknown else timeout_s

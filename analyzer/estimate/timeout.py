@@ -1,20 +1,20 @@
-"""The timeout that explains when the entries of a group went, and how closely it does.
+"""The timeout that explains when the entries of a group expired, and how closely.
 
-An entry goes at the first step of the timer wheel after ``last packet + timeout``, and is seen to
-have gone between two looks: so each entry bounds the timeout from both sides. What widens these
-bounds for every entry alike:
+An entry expires at the first step of the timer wheel after ``last packet + timeout``, and is seen
+to have expired between two polls: so each entry bounds the timeout from both sides. What widens
+these bounds for every entry alike:
 
 ====================  =======================================================================
-the look              its instant is read first, the table until its answer is there
+the poll              its instant is read first, the table until its answer is there
 the clocks            the director's against the recorder's, and the phase of its timers
 the way, the softirq  ``REACTION_S``: from the wire to the timer, from the step to the table
 ====================  =======================================================================
 
-All bounds together leave less than any of them. But entries that went in one look are one witness,
-however many they are: the same step, the same look, the same moment at which the director was busy.
-So witnesses are looks; and since now and then one is wrong by more than all this (a guest that was
-not run, a read that was torn), a few of them may contradict: as many as do in any case, and
-``_SPARE`` of all more, so that no single one decides how closely the timeout is known.
+All bounds together leave less than any of them. But entries that expired in one poll are one
+witness, however many they are: the same step, the same poll, the same moment at which the director
+was busy. So witnesses are polls; and since now and then one is wrong by more than all this (a guest
+that was not run, a read that was torn), a few of them may contradict: as many as do in any case,
+and ``_SPARE`` of all more, so that no single one decides how closely the timeout is known.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
 
 _SPARE = 0.02
-_FEWEST_TO_SPARE = 3  # of two witnesses, none can be told to be the wrong one
+_FEWEST_TO_SPARE = 3  # of two witnesses it is not known which is wrong
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fit:
-    """The timeouts that (nearly) all looks allow, seconds, and the share of looks that do."""
+    """The timeouts that (nearly) all polls allow, seconds, and the share of polls that do."""
 
     low_s: float
     high_s: float
@@ -61,13 +61,13 @@ def measured_timeout(
 ) -> Estimate | None:
     """The timeout that explains the disappearances of a group; None without HZ.
 
-    With the phase of the timers known, a disappearance between two looks names the step of the
+    With the phase of the timers known, a disappearance between two polls names the step of the
     wheel, and the step bounds ``last packet + timeout`` to one granule before it. Without the
-    phase, or where that tells less, the mean less half a granule stands.
+    phase, or where that is less exact, the mean less half a granule stands.
 
     Args:
         sightings: of the entries, on the director's clock.
-        lifetime_s: from their last packets to the middle of the looks; same shape.
+        lifetime_s: from their last packets to the middle of the polls; same shape.
         hz: the director's jiffies per second.
         phase: of its timers; None where not known.
         slack_s: how well the clocks and the last packets are known.
@@ -91,8 +91,8 @@ def _by_steps(
     sightings: Sightings, granules: list[float], hz: int, phase_s: float, slack_s: float
 ) -> Estimate | None:
     """By the steps of the wheel; None where no single timeout explains what was seen."""
-    found = [_fit(sightings, granule, hz, phase_s, slack_s) for granule in granules]
-    fits = [fit for fit in found if fit and fit.share >= LEAST_EXPLAINED]
+    fitted = [_fit(sightings, granule, hz, phase_s, slack_s) for granule in granules]
+    fits = [fit for fit in fitted if fit and fit.share >= LEAST_EXPLAINED]
     best = max((fit.share for fit in fits), default=0.0)
     alike = [fit for fit in fits if fit.share >= best - _SPARE]
     if not alike:
@@ -115,25 +115,25 @@ def _granules(lifetime_s: Floats, hz: int, uncertainty_s: float) -> list[float]:
 def _fit(
     sightings: Sightings, granule: float, hz: int, phase_s: float, slack_s: float
 ) -> Fit | None:
-    """What the looks agree on, within the timeouts that have this granule at all."""
+    """What the polls agree on, within the timeouts that have this granule at all."""
     low_s, high_s = _bounds_s(sightings, granule, phase_s, slack_s)
     shortest_s, longest_s = timeouts_of_granule_s(granule, hz)
-    _, look = np.unique(sightings.absent_s, return_inverse=True)
-    looks = int(look.max()) + 1
-    low, high = np.full(looks, shortest_s), np.full(looks, longest_s)
-    np.maximum.at(low, look, low_s)
-    np.minimum.at(high, look, high_s)
+    _, poll = np.unique(sightings.absent_s, return_inverse=True)
+    n_polls = int(poll.max()) + 1
+    low, high = np.full(n_polls, shortest_s), np.full(n_polls, longest_s)
+    np.maximum.at(low, poll, low_s)
+    np.minimum.at(high, poll, high_s)
     agrees = low <= high
-    return agreed(low[agrees], high[agrees], looks) if agrees.any() else None
+    return agreed(low[agrees], high[agrees], n_polls) if agrees.any() else None
 
 
-def agreed(low_s: Floats, high_s: Floats, looks: int) -> Fit:
-    """From the first to the last timeout that about as many looks allow as any.
+def agreed(low_s: Floats, high_s: Floats, n_polls: int) -> Fit:
+    """From the first to the last timeout that about as many polls allow as any.
 
     Args:
-        low_s: the least that each look allows, of those that allow anything; shape (n,), n >= 1.
+        low_s: the least that each poll allows, of those that allow anything; shape (n,), n >= 1.
         high_s: the most; same shape.
-        looks: how many there were, those that allow nothing included.
+        n_polls: how many there were, those that allow nothing included.
     """
     low_s, high_s = np.sort(low_s), np.sort(high_s)
 
@@ -142,12 +142,12 @@ def agreed(low_s: Floats, high_s: Floats, looks: int) -> Fit:
         return np.asarray(begun - np.searchsorted(high_s, timeout_s), dtype=np.int64)
 
     most = int(allowing(low_s).max())
-    spare = math.ceil(_SPARE * looks) if looks >= _FEWEST_TO_SPARE else 0
+    spare = math.ceil(_SPARE * n_polls) if n_polls >= _FEWEST_TO_SPARE else 0
     enough = max(most - spare, 1)
     return Fit(
         low_s=float(low_s[allowing(low_s) >= enough].min()),
         high_s=float(high_s[allowing(high_s) >= enough].max()),
-        share=most / looks,
+        share=most / n_polls,
     )
 
 

@@ -25,7 +25,7 @@ from loadgen.lab.topology.model import exercise
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from analyzer.estimate.in_force.model import Change
+    from analyzer.estimate.in_force.model import TimeoutChange
     from analyzer.measure import Measured
 
 pytestmark = pytest.mark.alone
@@ -101,7 +101,7 @@ def bal01(ran: Ran) -> Measured:
 
 
 def test_both_changes_are_placed_to_between_two_packets(ran: Ran, bal01: Measured) -> None:
-    changes: tuple[Change, ...] = bal01.in_force.changes
+    changes: tuple[TimeoutChange, ...] = bal01.in_force.changes
     assert [(one.name, one.before_s, one.value_s) for one in changes] == [
         ("tcpfin", USUAL_S, OTHER_S),
         ("tcpfin", OTHER_S, USUAL_S),

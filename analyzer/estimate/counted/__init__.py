@@ -1,1 +1,1 @@
-"""What a service's counters say alone: series, the readings that fit them, and their names."""
+"""Timeouts from a service's counters alone: series, interpretations that fit, and their names."""

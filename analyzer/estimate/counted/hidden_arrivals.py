@@ -1,10 +1,10 @@
-"""Whether entries may have come while InActConn stood still, others going at the same time.
+"""Whether entries may have arrived while InActConn stood still, as others expired.
 
-The counter shows only what came less what went. A burst and a wait after it, and a long steady
-load, can give the very same numbers: under the second reading as many entries came as went in each
+The counter shows only arrivals less expiries. A burst and a wait after it, and a long steady load,
+can give the very same numbers: under the second reading as many entries arrived as expired in each
 interval. Three things rule that out:
 
-- the counter rose within less time than entries live, so no steady load of that rate was on;
+- the counter rose within less time than entries last, so no steady load of that rate was on;
 - it fell faster than a steady load lets it, a granule of the timers allowed for;
 - comings or goings are uneven where they can be seen alone (a rise, a fall), so they could not
   have cancelled to the last entry, interval after interval, while the counter stood still.
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Ints = npt.NDArray[np.int64]
 
-_ONE_STEP_S = 6.0
-"""A rise between two polls that are no further apart is over at once, however it went."""
+_SUDDEN_RISE_S = 6.0
+"""A rise between two polls no further apart than this counts as sudden."""
 
 _FEWEST_INNER = 4
 _COUNTING = 1.1
@@ -61,19 +61,19 @@ def may_hide_arrivals(t_s: Floats, inactive: Ints, stamp_s: float) -> bool:
 
 
 def _rose_at_once(t_s: Floats, change: Ints, stamp_s: float) -> bool:
-    """Whether each rise was over sooner than any entry of it could go again."""
+    """Whether each rise was over before any entry of it could expire."""
     rises = np.flatnonzero(change > 0)
     group = np.searchsorted(np.flatnonzero(change < 0), rises)
     for number in np.unique(group):
-        own = rises[group == number]
-        took_s = t_s[own[-1] + 1] - t_s[own[0]]
-        if took_s > _ONE_STEP_S or (len(own) > 1 and took_s + stamp_s >= SHORTEST_S):
+        in_group = rises[group == number]
+        took_s = t_s[in_group[-1] + 1] - t_s[in_group[0]]
+        if took_s > _SUDDEN_RISE_S or (len(in_group) > 1 and took_s + stamp_s >= SHORTEST_S):
             return False
     return True
 
 
 def _fell_too_fast(t_s: Floats, inactive: Ints, change: Ints, stamp_s: float) -> bool:
-    """Whether more went between two polls than a steady load brings in that time and a granule."""
+    """Whether more expired between two polls than a steady load adds in that time and a granule."""
     rises = np.flatnonzero(change > 0)
     before_fall = rises[rises < np.flatnonzero(change < 0)[0]]
     if not len(before_fall):
@@ -94,7 +94,9 @@ def _cannot_cancel(t_s: Floats, inactive: Ints, change: Ints, stamp_s: float) ->
     uneven: dict[int, list[float]] = {1: [], -1: []}
     for first, last, sign in _spans(change):
         uneven[sign] += _unevenness(t_s, change, first, last, stamp_s)
-    variance = sum(max(float(np.mean(found)), 0.0) for found in uneven.values() if len(found) > 2)
+    variance = sum(
+        max(float(np.mean(changes)), 0.0) for changes in uneven.values() if len(changes) > 2
+    )
     if variance < _LEAST_VARIANCE:
         return False
     chance = min(max(1 / np.sqrt(2 * np.pi * variance), 1 - variance), 0.999)
@@ -110,15 +112,15 @@ def _longest_run(still: npt.NDArray[np.bool_]) -> int:
 
 def _spans(change: Ints) -> list[tuple[int, int, int]]:
     """Rises and falls: the first and last change of each, and its sign; pauses within included."""
-    found: list[tuple[int, int, int]] = []
+    changes: list[tuple[int, int, int]] = []
     pause = {sign: _longest_pause(sign * change) for sign in (1, -1)}
     for index in np.flatnonzero(change):
         sign = 1 if change[index] > 0 else -1
-        if found and found[-1][2] == sign and index - found[-1][1] <= pause[sign]:
-            found[-1] = (found[-1][0], int(index), sign)
+        if changes and changes[-1][2] == sign and index - changes[-1][1] <= pause[sign]:
+            changes[-1] = (changes[-1][0], int(index), sign)
         else:
-            found.append((int(index), int(index), sign))
-    return found
+            changes.append((int(index), int(index), sign))
+    return changes
 
 
 def _longest_pause(change: Ints) -> int:
@@ -128,7 +130,7 @@ def _longest_pause(change: Ints) -> int:
 
 
 def _unevenness(t_s: Floats, change: Ints, first: int, last: int, stamp_s: float) -> list[float]:
-    """Variances of what came (or went) a poll, less what counting gives.
+    """Variances of arrivals (or expiries) per poll, less the variance of counting.
 
     By second differences, each times its neighbour: chance makes them alternate, a bend does not.
     """

@@ -1,9 +1,9 @@
-"""The mixture of timeouts that explains which entries went when, given which came when.
+"""The mixture of timeouts that explains when entries expired, given when they arrived.
 
 Where nothing else is known a rise of the counter is taken for entries that came and a fall for
 entries that expired: no entry came while the counter stood still. Whether that holds is another
 question (``analyzer.estimate.counted.hidden_arrivals``). Each timeout says when the entries that
-came would expire; the mixture whose falls add up to the observed ones is found by non-negative
+came would expire; the mixture whose falls add up to the observed ones is fitted by non-negative
 least squares. One of the timeouts may be free (``tcpfin``, ``udp``): it is moved until the rest is
 least.
 """
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.estimate.counted.problem import least_off, moves, off_by, problem_of
+from analyzer.estimate.counted.problem import arrivals_and_expiries, least_off, off_by, problem_of
 from analyzer.ipvs.timers import granule_s
 from analyzer.results import Estimate
 from analyzer.units import KNOWN_HZ
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
 
 LEAST_SHARE = 0.05
-"""A component with less of the entries than this is noise."""
+"""A component with a smaller share of the entries than this is noise."""
 
 LEAST_EXPLAINED = 0.9
-"""Of the entries, on average over the decay; below it no mixture is claimed."""
+"""Share of the entries, on average over the decay, below which no mixture is claimed."""
 
 MOST_MISFIT = 0.03
-"""Of the peak, at the worst poll: more that went when no phase of the timers allows it, and the
+"""Of the peak, at the worst poll: more that expired when no phase of the timers allows it, and the
 mixture does not fit. One entry of ten or more is always forgiven."""
 
 _AS_GOOD = 1.25
@@ -68,11 +68,12 @@ class Mixture:
 
     Attributes:
         explained: the share of the entries that it accounts for.
-        misfit: how many went too early or too late, at the worst poll, as a share of the peak.
+        misfit: how many expired too early or too late, at the worst poll, as a share of the peak.
         peak: the most that were there at once.
         came_over_s: how long entries were seen to come.
-        overlapped: the share of them that came while others went: rises alone do not count those.
-        poll_s: the longest interval between polls in which entries came or went.
+        overlapped: the share of them that came while others expired: rises alone do not count
+            those.
+        poll_s: the longest interval between polls in which entries arrived or expired.
     """
 
     components: tuple[Component, ...]
@@ -106,7 +107,7 @@ _RARE_HZ = (300,)
 _USUAL_HZ = tuple(hz for hz in KNOWN_HZ if hz not in _RARE_HZ)
 _CLEARLY = 1.25
 _HIDES = 0.25
-"""Entries that go in an interval: from here on as many that come in it may go unseen."""
+"""Expiries in an interval from which on as many arrivals in it may go unseen."""
 _LATE = 0.6
 """Of a granule: how far the mean lateness of some entries may be from half of it, and a bit."""
 
@@ -128,22 +129,22 @@ def decompose(
         fixed_s: the timeouts that the kernel fixes for inactive entries.
         hz: of the director, whose granules blur the falls; where not known, the one that fits.
         came: how many entries became inactive between two polls, where that is known; shape
-            (n - 1,); those that were there before may go within one timeout. Otherwise the
+            (n - 1,); those that were there before may expire within one timeout. Otherwise the
             rises of the counter, and what was there before stays.
         stamp_s: how far a poll may have been from ``t_s``: logs often name whole seconds.
     """
     if len(t_s) < 2:
         return None
-    arrivals, expired = moves(inactive, came)
+    arrivals, expired = arrivals_and_expiries(inactive, came)
     if not arrivals.any() or not expired.any():
         return None
     problem = problem_of(t_s, inactive, came, stamp_s)
-    found = [
+    fits = [
         fitted
         for candidate in (_USUAL_HZ if hz is None else (hz,))
         if (fitted := _fit(replace(problem, hz=candidate), fixed_s))
     ]
-    return _of_any_hz(found, np.flatnonzero(expired), t_s, stamp_s) if found else None
+    return _of_any_hz(fits, np.flatnonzero(expired), t_s, stamp_s) if fits else None
 
 
 def others_fit(
@@ -156,7 +157,7 @@ def others_fit(
     Args:
         t_s: as for ``decompose``.
         inactive: as for ``decompose``.
-        mixture: the one timeout that was found.
+        mixture: the single timeout that was fitted.
         fixed_s: a shorter one that some entries may have waited instead.
         came: as for ``decompose``.
         stamp_s: as for ``decompose``.
@@ -172,38 +173,40 @@ def others_fit(
 
 
 def _tolerated(peak: int) -> float:
-    """How many entries may have gone when no phase of the timers allows it."""
+    """How many entries may have expired when no phase of the timers allows it."""
     return max(MOST_MISFIT * peak, min(_FORGIVEN, _FORGIVEN_SHARE * peak))
 
 
 def _of_any_hz(
-    found: Sequence[tuple[float, Mixture]], falls: Ints, t_s: Floats, stamp_s: float
+    fits: Sequence[tuple[float, Mixture]], falls: Ints, t_s: Floats, stamp_s: float
 ) -> Mixture:
     """The best of all HZ, its free timeout as uncertain as HZ leaves it.
 
     A granule hides in a lifetime, and they differ: 2 s and 5 s for 120 s at HZ 250 and 100.
     """
-    _, best = min(found, key=lambda fitted: fitted[0])
-    if len(found) == 1:
+    _, best = min(fits, key=lambda fitted: fitted[0])
+    if len(fits) == 1:
         return best
     parts = []
     for part in best.components:
-        lived = part.lifetime_s
-        late_s = max(_granules(lived.value, falls, t_s, stamp_s))
-        low_s = lived.value - (0.5 + _LATE) * late_s
-        high_s = lived.value + (_LATE - 0.5) * late_s
+        lifetime = part.lifetime_s
+        late_s = max(_granules(lifetime.value, falls, t_s, stamp_s))
+        low_s = lifetime.value - (0.5 + _LATE) * late_s
+        high_s = lifetime.value + (_LATE - 0.5) * late_s
         wide = Estimate(
-            value=(low_s + high_s) / 2, uncertainty=(high_s - low_s) / 2 + lived.uncertainty
+            value=(low_s + high_s) / 2, uncertainty=(high_s - low_s) / 2 + lifetime.uncertainty
         )
         parts.append(replace(part, timeout_s=wide) if part.is_free else part)
     return replace(best, components=tuple(parts))
 
 
 def _granules(lifetime_s: float, falls: Ints, t_s: Floats, stamp_s: float) -> list[float]:
-    """Those that a lifetime may hide, of any HZ; of the rare ones if the falls allow it."""
+    """Granules that a lifetime may hide, of any HZ; of the rare HZ if the falls allow it."""
     usual = [granule_s(lifetime_s, hz) for hz in _USUAL_HZ]
     rare = [granule_s(lifetime_s, hz) for hz in _RARE_HZ]
-    return usual + [one for one in rare if not _closer_than(one - 2 * stamp_s, falls, t_s)]
+    return usual + [
+        granule for granule in rare if not _closer_than(granule - 2 * stamp_s, falls, t_s)
+    ]
 
 
 def _closer_than(granule: float, falls: Ints, t_s: Floats) -> bool:
@@ -316,10 +319,10 @@ def _single_fits(
 
 
 def _overlapped(problem: Problem, model: Sequence[float], weights: Floats) -> float:
-    """The share of those that came in intervals in which others are expected to go."""
+    """The share of those that came in intervals in which others are expected to expire."""
     shares = np.where(weights >= LEAST_SHARE, weights, 0)
     expired_by = sum(
-        w * problem.expired_under(one_s) for w, one_s in zip(shares, model, strict=True)
+        w * problem.expired_under(timeout_s) for w, timeout_s in zip(shares, model, strict=True)
     )
     expired = np.diff(np.asarray(expired_by), prepend=0.0)
     ends = np.searchsorted(problem.t_s, problem.to_s)

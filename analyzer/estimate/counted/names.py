@@ -51,7 +51,7 @@ def fixed_timeouts_s(protocol: str, forwarding: str) -> list[float]:
 def names_of(
     protocol: str, forwarding: str, measured: Estimate, director: Director
 ) -> tuple[Name, ...]:
-    """All that a measured timeout may be; none if it is nothing that is known.
+    """All timeouts that a measured one may be; none if it matches none.
 
     Args:
         protocol: of the service: TCP, UDP, SCTP, FWM.

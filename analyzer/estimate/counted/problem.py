@@ -1,4 +1,4 @@
-"""Who came and went between polls, and what a timeout makes of it."""
+"""Arrivals and expiries between polls, and the expiries that a timeout predicts."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
 
 
-def moves(inactive: Ints, came: Ints | None) -> tuple[Ints, Ints]:
-    """How many came and went between polls."""
+def arrivals_and_expiries(inactive: Ints, came: Ints | None) -> tuple[Ints, Ints]:
+    """How many entries arrived and expired between polls."""
     change = np.diff(inactive)
     arrivals = np.maximum(change, 0) if came is None else came
     return arrivals, np.maximum(arrivals - change, 0)
 
 
 def problem_of(t_s: Floats, inactive: Ints, came: Ints | None, stamp_s: float) -> Problem:
-    """What a counter's polls ask of a mixture of timeouts."""
-    arrivals, expired = moves(inactive, came)
+    """The arrivals and expiries of a counter that a mixture of timeouts must explain."""
+    arrivals, expired = arrivals_and_expiries(inactive, came)
     before = 0 if came is None else int(inactive[0])
     return Problem.of(t_s, arrivals, expired, before, int(inactive.max()), stamp_s)
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Entries that came between two polls each, and how many had gone by each poll."""
+    """Entries that came between two polls each, and how many had expired by each poll."""
 
     t_s: Floats
     from_s: Floats  # the polls between which entries came, and how many
     to_s: Floats
     came: Floats
     expired: Floats
-    before: int  # that were there at the first poll, and may go
+    before: int  # that were there at the first poll, and may expire
     peak: int
     poll_s: float
     stamp_s: float
@@ -52,7 +52,7 @@ class Problem:
     def of(
         cls, t_s: Floats, came: Ints, expired: Ints, before: int, peak: int, stamp_s: float
     ) -> Problem:
-        """From a counter's polls, and who came and went between them."""
+        """From a counter's polls, and the arrivals and expiries between them."""
         some = came > 0
         took_s = np.diff(t_s)[(came > 0) | (expired > 0)]
         return cls(
@@ -68,7 +68,7 @@ class Problem:
         )
 
     def expired_under(self, timeout_s: float) -> Floats:
-        """How many would have gone by each poll, the lateness spread evenly over a granule."""
+        """How many would have expired by each poll, the lateness spread evenly over a granule."""
         late_s = granule_s(timeout_s, self.hz)
         middle_s = (self.from_s + self.to_s) / 2
         knots_s = np.r_[middle_s[0] - 1, middle_s, self.t_s[-1] + 1]
@@ -80,7 +80,7 @@ class Problem:
         return np.asarray(both / late_s + earlier, dtype=np.float64)
 
     def bounds(self, timeout_s: float) -> tuple[Floats, Floats]:
-        """The fewest and the most that can have gone by each poll, whatever the phase."""
+        """The fewest and the most that can have expired by each poll, whatever the phase."""
         late_s = granule_s(timeout_s, self.hz)
         total = np.r_[0.0, np.cumsum(self.came)]
         latest_s = self.to_s + timeout_s + late_s + self.stamp_s
@@ -95,7 +95,7 @@ class Problem:
         return self.weights_of([self.expired_under(value_s) for value_s in values_s])
 
     def weights_of(self, columns: Sequence[Floats]) -> tuple[Floats, float]:
-        """The same for what would have gone under each timeout (``expired_under``)."""
+        """The same for what would have expired under each timeout (``expired_under``)."""
         from scipy.optimize import nnls
 
         weights, rest = nnls(np.column_stack(columns), self.expired)
@@ -106,7 +106,7 @@ def least_off(
     problem: Problem, model: Sequence[float], weights: Floats, free_s: float
 ) -> tuple[Floats, float]:
     """The same for the free timeout that suits best within half a granule."""
-    whole = weights / weights.sum()  # whatever came goes by one of them
+    whole = weights / weights.sum()  # every arrival waits one of them
     late_s = granule_s(free_s, problem.hz)
     moved = free_s + late_s * np.linspace(-0.5, 0.5, 9)
     tried = [
@@ -119,7 +119,7 @@ def least_off(
 
 
 def off_by(problem: Problem, model: Sequence[float], weights: Floats) -> tuple[Floats, float]:
-    """How many went at each poll when no phase of the timers allows it; the share explained."""
+    """How many expired at each poll when no phase of the timers allows it; the share explained."""
     bounds = [problem.bounds(value_s) for value_s in model]
     fewest = np.asarray(sum(w * low for w, (low, _) in zip(weights, bounds, strict=True)))
     most = np.asarray(sum(w * high for w, (_, high) in zip(weights, bounds, strict=True)))
@@ -127,5 +127,5 @@ def off_by(problem: Problem, model: Sequence[float], weights: Floats) -> tuple[F
     decaying = (most > 0) | (problem.expired > 0)
     if not decaying.any():
         return off, 0.0
-    beyond_one = np.maximum(off[decaying] - 1, 0)
-    return off, 1 - float(beyond_one.mean()) / float(problem.came.sum())
+    excess = np.maximum(off[decaying] - 1, 0)
+    return off, 1 - float(excess.mean()) / float(problem.came.sum())

@@ -1,11 +1,11 @@
-"""Connections a second, as ``ipvsadm --rate`` prints them: what bounds those that came unseen.
+"""Connections a second, as ``ipvsadm --rate`` prints them: which bounds unseen arrivals.
 
 The kernel (net/netfilter/ipvs/ip_vs_est.c) adds to CPS every 2 s a quarter of what it differs from
 the connections of those 2 s, and ipvsadm prints whole numbers. So a connection adds 1/8 at the
 next step, and at each later one a quarter of that is lost. Of connections that came at known times
 this says what CPS must show, within bounds: the phase of the steps is not known, nor where between
 two polls a connection came, and each real server's number is rounded. CPS is not turned back into
-connections, which would multiply the rounding; a course of them is asked whether it fits.
+connections, which would multiply the rounding; a curve of arrivals is checked against it.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ STEP_S = 2.0
 """Between two steps of the estimator, by the kernel's own count."""
 
 WIDEST_GAP_S = 12.0
-"""Between two looks: over a longer one connections may have come and left no trace in CPS."""
+"""Between two polls: over a longer gap connections may have come and left no trace in CPS."""
 
 _LONGEST_STEP_S = 2.2  # with the timer's lateness, and that of a busy kernel
 _KEPT = 0.75
-_OF_ONE = 0.125
+_WEIGHT_OF_NEW = 0.125
 _ROUNDING = 0.51  # of a number that is printed whole, and of the kernel's own shifts
 _SCATTER = 4.0  # standard deviations of independent arrivals
 _VARIANCE = 0.072  # of CPS under independent arrivals, at one a second
@@ -37,11 +37,11 @@ _CLEARLY = 3.0
 _GRAIN_S = 0.5
 _STEPS = 40  # after them a hundred thousandth is left
 _MEAN_OVER_S = 60.0
-_APART_S = 0.2  # two commands of one look
+_APART_S = 0.2  # two commands of one poll
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rates:
+class ConnectionRates:
     """CPS, summed over real servers.
 
     Attributes:
@@ -59,10 +59,10 @@ class Rates:
         """How far the sum may be from what the kernel holds."""
         return _ROUNDING * self.servers
 
-    def within(self, from_s: float, to_s: float) -> Rates:
-        """The looks of a part of the log."""
+    def within(self, from_s: float, to_s: float) -> ConnectionRates:
+        """The polls of a part of the log."""
         inside = (self.t_s >= from_s) & (self.t_s <= to_s)
-        return Rates(t_s=self.t_s[inside], cps=self.cps[inside], servers=self.servers)
+        return ConnectionRates(t_s=self.t_s[inside], cps=self.cps[inside], servers=self.servers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +81,7 @@ class Births:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Course:
+class ArrivalCurve:
     """How many connections had come by each instant, if they came evenly between; on average."""
 
     t_s: Floats
@@ -106,9 +106,9 @@ def births_of_burst(t_s: Floats, active: Ints, inactive: Ints) -> Births:
     return Births(from_s=t_s[:-1], to_s=t_s[1:], n=np.maximum(became, 0).astype(np.float64))
 
 
-def course_of_steady(
+def arrivals_of_steady(
     t_s: Floats, active: Ints, begin_s: float, load_s: float | None, rate_per_s: float
-) -> Course:
+) -> ArrivalCurve:
     """That of a steady load, which InActConn need not show.
 
     Args:
@@ -122,15 +122,15 @@ def course_of_steady(
     knots_s = np.unique(np.r_[t_s, max(begin_s, t_s[0]), max(ends_s, t_s[0])])
     became = rate_per_s * np.clip(knots_s - begin_s, 0, ends_s - begin_s)
     total = became + np.interp(knots_s, t_s, active)
-    return Course(t_s=knots_s, total=np.maximum.accumulate(total))
+    return ArrivalCurve(t_s=knots_s, total=np.maximum.accumulate(total))
 
 
-def believed(rates: Rates, seen: Births, slack_s: float) -> bool:
+def believed(rates: ConnectionRates, seen: Births, slack_s: float) -> bool:
     """Whether the estimator ran all the time: it may be stopped from kernel 6.2 on.
 
     Args:
         rates: what was read.
-        seen: connections that came without doubt.
+        seen: connections that certainly came.
         slack_s: how far the two may be apart by their stamps.
     """
     least, _ = _bounds(rates, seen, slack_s)
@@ -138,8 +138,8 @@ def believed(rates: Rates, seen: Births, slack_s: float) -> bool:
     return bool((rates.cps > 0).any() and not stood_still.any())
 
 
-def allow(rates: Rates, births: Births, slack_s: float) -> bool:
-    """Whether these connections and no others show the CPS that was read, at each look.
+def allow(rates: ConnectionRates, births: Births, slack_s: float) -> bool:
+    """Whether these connections and no others show the CPS that was read, at each poll.
 
     Args:
         rates: what was read.
@@ -150,28 +150,28 @@ def allow(rates: Rates, births: Births, slack_s: float) -> bool:
     return _between(rates.cps, least, most, rates.rounding)
 
 
-def allow_course(rates: Rates, course: Course, slack_s: float) -> bool:
-    """Whether independent arrivals that follow a course may show the CPS that was read.
+def allow_arrivals(rates: ConnectionRates, arrivals: ArrivalCurve, slack_s: float) -> bool:
+    """Whether independent arrivals that follow a curve may show the CPS that was read.
 
-    Each look may scatter; the mean over a minute must be nearer.
+    Each poll may scatter; the mean over a minute must be nearer.
 
     Args:
         rates: what was read.
-        course: of the connections.
+        arrivals: of the connections.
         slack_s: how far the two may be apart.
     """
     steps_s = np.arange(-slack_s - STEP_S, slack_s + _GRAIN_S, _GRAIN_S)
-    shown = np.array([_estimated(rates.t_s + step_s, course) for step_s in steps_s])
+    shown = np.array([_estimated(rates.t_s + step_s, arrivals) for step_s in steps_s])
     least = shown.min(axis=0)
     most = shown.max(axis=0) * (_LONGEST_STEP_S / STEP_S) + _before(rates)
     scatter = _SCATTER * np.sqrt(_VARIANCE * most)
     if not _between(rates.cps, least, most, rates.rounding + scatter):
         return False
-    looks = int(_MEAN_OVER_S / np.diff(rates.t_s).max()) + 1
-    if looks > len(rates.t_s):
+    n_polls = int(_MEAN_OVER_S / np.diff(rates.t_s).max()) + 1
+    if n_polls > len(rates.t_s):
         return True
     cps, least, most = (
-        np.convolve(values, np.full(looks, 1 / looks), "valid")
+        np.convolve(values, np.full(n_polls, 1 / n_polls), "valid")
         for values in (rates.cps, least, most)
     )
     return _between(cps, least, most, rates.rounding + _SCATTER * np.sqrt(most / _MEAN_OVER_S))
@@ -181,20 +181,20 @@ def _between(cps: Floats | Ints, least: Floats, most: Floats, slack: Floats | fl
     return bool(((cps >= least - slack) & (cps <= most + slack)).all())
 
 
-def _estimated(step_s: Floats, course: Course) -> Floats:
+def _estimated(step_s: Floats, arrivals: ArrivalCurve) -> Floats:
     """CPS after a step at each of these instants."""
     ends_s = step_s[:, None] - STEP_S * np.arange(_STEPS + 1)
-    came = -np.diff(np.interp(ends_s, course.t_s, course.total), axis=1)
-    return np.asarray(came @ (_OF_ONE * _KEPT ** np.arange(_STEPS)), dtype=np.float64)
+    came = -np.diff(np.interp(ends_s, arrivals.t_s, arrivals.total), axis=1)
+    return np.asarray(came @ (_WEIGHT_OF_NEW * _KEPT ** np.arange(_STEPS)), dtype=np.float64)
 
 
-def show_clearly(rates: Rates) -> bool:
+def show_clearly(rates: ConnectionRates) -> bool:
     """Whether the load stood out of what rounding hides."""
     return float(rates.cps.max()) >= _CLEARLY * rates.rounding
 
 
-def _bounds(rates: Rates, births: Births, slack_s: float) -> tuple[Floats, Floats]:
-    """The least and the most that CPS may be at each look."""
+def _bounds(rates: ConnectionRates, births: Births, slack_s: float) -> tuple[Floats, Floats]:
+    """The least and the most that CPS may be at each poll."""
     some = births.n > 0
     slack_s += _APART_S
     youngest_s = rates.t_s[:, None] - births.to_s[some] - slack_s
@@ -204,8 +204,8 @@ def _bounds(rates: Rates, births: Births, slack_s: float) -> tuple[Floats, Float
     return least, most
 
 
-def _before(rates: Rates) -> Floats:
-    """The most that is left of what came before the first look."""
+def _before(rates: ConnectionRates) -> Floats:
+    """The most that is left of what came before the first poll."""
     kept = _KEPT ** np.maximum((rates.t_s - rates.t_s[0]) / _LONGEST_STEP_S - 1, 0)
     at_first = float(rates.cps[0]) + rates.rounding * bool(rates.cps[0])
     return np.asarray(at_first * kept, dtype=np.float64)
@@ -214,10 +214,10 @@ def _before(rates: Rates) -> Floats:
 def _least_left(youngest_s: Floats, oldest_s: Floats) -> Floats:
     """Of a connection in CPS, if it came at the worst moment and phase: none before a step."""
     steps = np.floor(np.maximum(oldest_s, 0) / STEP_S)
-    return np.asarray(np.where(youngest_s >= _LONGEST_STEP_S, _OF_ONE * _KEPT**steps, 0.0))
+    return np.asarray(np.where(youngest_s >= _LONGEST_STEP_S, _WEIGHT_OF_NEW * _KEPT**steps, 0.0))
 
 
 def _most_left(youngest_s: Floats, oldest_s: Floats) -> Floats:
     """The same at the best moment and phase."""
     steps = np.maximum(np.floor(np.maximum(youngest_s, 0) / _LONGEST_STEP_S) - 1, 0)
-    return np.asarray(np.where(oldest_s >= 0, _OF_ONE * _KEPT**steps, 0.0))
+    return np.asarray(np.where(oldest_s >= 0, _WEIGHT_OF_NEW * _KEPT**steps, 0.0))

@@ -1,7 +1,7 @@
-"""What lifetimes a series of counters can mean: none, one, or two between which it cannot choose.
+"""Lifetimes that explain a series of counters: none, one, or two that fit equally.
 
 Two readings are tried. *Burst*: the rises are all that came (or Conns says what came), and a
-mixture of timeouts explains the falls. *Steady*: a load went on while the counter stood still. A
+mixture of timeouts explains the falls. *Steady*: a load continued while the counter stood still. A
 reading that fits alone stands; two that both fit are both given, unless CPS (``--rate``) shows
 which connections came.
 """
@@ -27,19 +27,20 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from analyzer.estimate.counted.mixture import Mixture
-    from analyzer.estimate.counted.rates import Rates
+    from analyzer.estimate.counted.rates import ConnectionRates
     from analyzer.estimate.counted.results import Load
-    from analyzer.estimate.counted.series import Series
+    from analyzer.estimate.counted.series import CounterSeries
     from analyzer.estimate.counted.steady import Steady
     from analyzer.results import Estimate
 
     Ints = npt.NDArray[np.int64]
 
 MOST_OVERLAPPED = 0.1
-"""Of the entries that came: where more of them came while others went, rises do not count them."""
+"""Of the entries that came: where more of them came while others expired, rises do not count
+them."""
 
 LEAST_EXPIRED = 0.5
-"""Of the entries of a burst: where fewer went, what went may be the few that were reset."""
+"""Of the entries of a burst: where fewer expired, what expired may be the few that were reset."""
 
 NEVER = "InActConn never rose and fell by a timeout that would explain it"
 BEFORE = "entries were there at the first poll: when they came was not seen"
@@ -72,13 +73,13 @@ RESETS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class Interpretation:
     """One way to read the counters.
 
     Attributes:
         load: ``burst`` or ``steady``, or ``counted`` where Conns says what came.
         load_s: how long entries came; None where they still did at the end.
-        n: entries that came; ``n_expired`` of them went.
+        n: entries that came; ``n_expired`` of them expired.
     """
 
     load: Load
@@ -91,7 +92,7 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Readings:
+class Interpretations:
     """What fits; ``claimed`` is empty where nothing fits, or more than one thing does.
 
     Attributes:
@@ -100,12 +101,12 @@ class Readings:
         why: why none is claimed; None where one is.
     """
 
-    claimed: tuple[Reading, ...]
-    open: tuple[Reading, ...] = ()
+    claimed: tuple[Interpretation, ...]
+    open: tuple[Interpretation, ...] = ()
     why: str | None = None
 
 
-def readings_of(series: Series, hz: int | None) -> Readings:
+def readings_of(series: CounterSeries, hz: int | None) -> Interpretations:
     """What a service's counters can mean.
 
     Args:
@@ -121,48 +122,54 @@ def readings_of(series: Series, hz: int | None) -> Readings:
     return _agreed([_readings(part, hz) for part in parts], whole)
 
 
-def _readings(series: Series, hz: int | None) -> Readings:
+def _readings(series: CounterSeries, hz: int | None) -> Interpretations:
     fixed_s = fixed_timeouts_s(series.protocol, series.forwarding)
     came = series.came
     mixture = decompose(series.t_s, series.inactive, fixed_s, hz, came=came, stamp_s=series.stamp_s)
     burst = mixture if mixture is not None and mixture.fits else None
     if burst is not None and came is None and burst.overlapped > MOST_OVERLAPPED:
         burst = None  # the rises are not all that came
-    if came is None and _earlier_ones_went(series):
-        return Readings(claimed=(), why=BEFORE)
+    if came is None and _earlier_entries_expired(series):
+        return Interpretations(claimed=(), why=BEFORE)
     if came is not None:
         return _counted(burst, series, came, fixed_s)
     possible = mixture if mixture is not None and mixture.nearly_fits else None
     if not may_hide_arrivals(series.t_s, series.inactive, series.stamp_s):
         return _of_rises(burst, series, fixed_s)
     steady = steady_load(series.t_s, series.inactive, hz, series.stamp_s)
-    told = _told(series)
-    if told is None or not (burst or possible or steady):
+    rates_read = _rates_read(series)
+    if rates_read is None or not (burst or possible or steady):
         return _chosen(burst or possible, steady, series)
-    return _by_rates(told, burst or possible, steady, series, fixed_s)
+    return _by_rates(rates_read, burst or possible, steady, series, fixed_s)
 
 
-def _of_rises(burst: Mixture | None, series: Series, fixed_s: Sequence[float]) -> Readings:
+def _of_rises(
+    burst: Mixture | None, series: CounterSeries, fixed_s: Sequence[float]
+) -> Interpretations:
     """Where nothing can have come unseen."""
     if burst is None:
-        return Readings(claimed=(), why=_why(series))
-    told = _told(series)
-    why = _doubt(burst, series, fixed_s)
-    if why is None and told and not _allows_burst(told, series):
+        return Interpretations(claimed=(), why=_why(series))
+    rates_read = _rates_read(series)
+    why = _why_not_claimed(burst, series, fixed_s)
+    if why is None and rates_read and not _allows_burst(rates_read, series):
         why = CONTRADICTED
     bursts = _of_mixture(burst, "burst")
-    return Readings(claimed=(), open=bursts, why=why) if why else Readings(claimed=bursts)
+    return (
+        Interpretations(claimed=(), open=bursts, why=why)
+        if why
+        else Interpretations(claimed=bursts)
+    )
 
 
-def _doubt(burst: Mixture, series: Series, fixed_s: Sequence[float]) -> str | None:
+def _why_not_claimed(burst: Mixture, series: CounterSeries, fixed_s: Sequence[float]) -> str | None:
     """Why a burst that stands is not claimed after all."""
     if _resets_among(series, burst, fixed_s):
         return RESETS
     return STILL_ON if burst.expired < LEAST_EXPIRED * burst.arrived else None
 
 
-def _earlier_ones_went(series: Series) -> bool:
-    """Whether a good part of what went had been there at the first poll."""
+def _earlier_entries_expired(series: CounterSeries) -> bool:
+    """Whether a good part of what expired had been there at the first poll."""
     there = int(series.inactive[0])
     return there - int(series.inactive.min()) > MOST_MISFIT * int(series.inactive.max())
 
@@ -170,7 +177,7 @@ def _earlier_ones_went(series: Series) -> bool:
 # -- what CPS shows ------------------------------------------------------------------------------
 
 
-def _told(series: Series) -> Rates | None:
+def _rates_read(series: CounterSeries) -> ConnectionRates | None:
     """CPS, where it is a measurement."""
     if series.rates is None or len(series.rates.t_s) < _FEWEST_RATES:
         return None
@@ -182,83 +189,87 @@ _FEWEST_RATES = 3
 
 
 def _by_rates(
-    told: Rates,
+    rates_read: ConnectionRates,
     burst: Mixture | None,
     steady: Steady | None,
-    series: Series,
+    series: CounterSeries,
     fixed_s: Sequence[float],
-) -> Readings:
+) -> Interpretations:
     """What stands of a counter that may hide arrivals, which CPS shows, if roughly."""
-    came = burst is not None and _allows_burst(told, series)
-    went_on = steady is not None and _allows_steady(told, series, steady)
+    allows_burst = burst is not None and _allows_burst(rates_read, series)
+    allows_steady = steady is not None and _allows_steady(rates_read, series, steady)
     chosen = _chosen(burst, steady, series)
-    if not came and not went_on:
-        if chosen.why == HIDDEN:  # as CPS says too
+    if not allows_burst and not allows_steady:
+        if chosen.why == HIDDEN:  # CPS confirms it
             return chosen
-        return Readings(claimed=(), open=chosen.claimed or chosen.open, why=CONTRADICTED)
-    if burst is None or not came:
+        return Interpretations(claimed=(), open=chosen.claimed or chosen.open, why=CONTRADICTED)
+    if burst is None or not allows_burst:
         return _chosen(None, steady, series)
-    if went_on or not burst.fits or not rates.show_clearly(told):
+    if allows_steady or not burst.fits or not rates.show_clearly(rates_read):
         return chosen
-    why = _doubt(burst, series, fixed_s)
+    why = _why_not_claimed(burst, series, fixed_s)
     bursts = _of_mixture(burst, "burst")
-    return Readings(claimed=(), open=bursts, why=why) if why else Readings(claimed=bursts)
+    return (
+        Interpretations(claimed=(), open=bursts, why=why)
+        if why
+        else Interpretations(claimed=bursts)
+    )
 
 
-def _allows_burst(told: Rates, series: Series) -> bool:
+def _allows_burst(rates_read: ConnectionRates, series: CounterSeries) -> bool:
     births = rates.births_of_burst(series.t_s, series.active, series.inactive)
-    return rates.allow(told, births, series.stamp_s)
+    return rates.allow(rates_read, births, series.stamp_s)
 
 
-def _allows_steady(told: Rates, series: Series, steady: Steady) -> bool:
-    course = rates.course_of_steady(
+def _allows_steady(rates_read: ConnectionRates, series: CounterSeries, steady: Steady) -> bool:
+    arrivals = rates.arrivals_of_steady(
         series.t_s, series.active, steady.begin_s, steady.load_s, steady.rate_per_s
     )
     poll_s = float(np.median(np.diff(series.t_s)))  # as far as the onset is uncertain
-    return rates.allow_course(told, course, series.stamp_s + poll_s)
+    return rates.allow_arrivals(rates_read, arrivals, series.stamp_s + poll_s)
 
 
 def _counted(
-    burst: Mixture | None, series: Series, came: Ints, fixed_s: Sequence[float]
-) -> Readings:
+    burst: Mixture | None, series: CounterSeries, came: Ints, fixed_s: Sequence[float]
+) -> Interpretations:
     """With Conns: nothing came unseen, but resets may still be among what did."""
     if burst is None:
-        return Readings(claimed=(), why=_why(series))
+        return Interpretations(claimed=(), why=_why(series))
     readings = _of_mixture(burst, "counted")
     span_s = float(series.t_s[-1] - series.t_s[0])
     if any(part.timeout_s.value > span_s for part in burst.components):
-        return Readings(claimed=(), why=SHORT)
+        return Interpretations(claimed=(), why=SHORT)
     if burst.expired < LEAST_EXPIRED / 2 * burst.arrived:
-        return Readings(claimed=(), open=readings, why=STILL_ON)
+        return Interpretations(claimed=(), open=readings, why=STILL_ON)
     parts = burst.components
     shorter = [value_s for value_s in fixed_s if value_s < parts[0].timeout_s.value / 2]
     if len(parts) == 1 and any(
         others_fit(series.t_s, series.inactive, burst, value_s, came, series.stamp_s)
         for value_s in shorter
     ):
-        return Readings(claimed=(), open=readings, why=MEAN)
-    return Readings(claimed=readings)
+        return Interpretations(claimed=(), open=readings, why=MEAN)
+    return Interpretations(claimed=readings)
 
 
-def _chosen(burst: Mixture | None, steady: Steady | None, series: Series) -> Readings:
+def _chosen(burst: Mixture | None, steady: Steady | None, series: CounterSeries) -> Interpretations:
     """Where entries may have come unseen."""
     bursts = _of_mixture(burst, "burst") if burst else ()
     if steady is None:
         fits = burst is not None and burst.fits
         if burst is not None and burst.expired < LEAST_EXPIRED * burst.arrived:
-            return Readings(claimed=(), why=STILL_ON)
-        return Readings(claimed=(), open=bursts, why=HIDDEN if fits else _why(series))
+            return Interpretations(claimed=(), why=STILL_ON)
+        return Interpretations(claimed=(), open=bursts, why=HIDDEN if fits else _why(series))
     other = (_of_steady(steady, series),)
     if bursts:
-        return Readings(claimed=(), open=(*other, bursts[0]), why=TWO)
+        return Interpretations(claimed=(), open=(*other, bursts[0]), why=TWO)
     if not steady.is_sharp:
-        return Readings(claimed=(), open=other, why=ROUNDED)
+        return Interpretations(claimed=(), open=other, why=ROUNDED)
     if steady.load_s is None:  # a burst that stands, but for a few resets, looks like that
-        return Readings(claimed=(), open=other, why=STILL_ON)
-    return Readings(claimed=other)
+        return Interpretations(claimed=(), open=other, why=STILL_ON)
+    return Interpretations(claimed=other)
 
 
-def _why(series: Series) -> str:
+def _why(series: CounterSeries) -> str:
     change = np.diff(series.inactive)
     if not (change > 0).any() or not (change < 0).any():
         return NEVER
@@ -267,9 +278,9 @@ def _why(series: Series) -> str:
     return STILL_ON if series.inactive[-1] > series.inactive.max() / 2 else UNEVEN
 
 
-def _of_mixture(mixture: Mixture, load: Load) -> tuple[Reading, ...]:
+def _of_mixture(mixture: Mixture, load: Load) -> tuple[Interpretation, ...]:
     return tuple(
-        Reading(
+        Interpretation(
             load=load,
             timeout_s=part.timeout_s,
             lifetime_s=part.lifetime_s,
@@ -282,8 +293,8 @@ def _of_mixture(mixture: Mixture, load: Load) -> tuple[Reading, ...]:
     )
 
 
-def _of_steady(steady: Steady, series: Series) -> Reading:
-    return Reading(
+def _of_steady(steady: Steady, series: CounterSeries) -> Interpretation:
+    return Interpretation(
         load="steady",
         timeout_s=steady.timeout_s,
         lifetime_s=steady.lifetime_s,
@@ -298,8 +309,8 @@ MOST_RESETS = 0.1
 """Of the time over which entries came: what came in more of it may have been reset."""
 
 
-def _resets_among(series: Series, mixture: Mixture, fixed_s: Sequence[float]) -> bool:
-    """Whether entries of a fixed timeout would have gone while those of the free one did."""
+def _resets_among(series: CounterSeries, mixture: Mixture, fixed_s: Sequence[float]) -> bool:
+    """Whether entries of a fixed timeout would have expired while those of the free one did."""
     free = [part for part in mixture.components if part.is_free]
     if not free or len(mixture.components) > 1:
         return False
@@ -321,7 +332,7 @@ def _resets_among(series: Series, mixture: Mixture, fixed_s: Sequence[float]) ->
 # -- several loads in one log --------------------------------------------------------------------
 
 
-def _episodes(series: Series) -> list[Series]:
+def _episodes(series: CounterSeries) -> list[CounterSeries]:
     """The parts between which the counter was 0, each with a poll at 0 on either side."""
     held = np.flatnonzero(series.inactive > 0)
     if not len(held):
@@ -335,7 +346,7 @@ def _episodes(series: Series) -> list[Series]:
     ]
 
 
-def _part(series: Series, begin: int, end: int) -> Series:
+def _part(series: CounterSeries, begin: int, end: int) -> CounterSeries:
     cut = slice(begin, end)
     return replace(
         series,
@@ -346,10 +357,12 @@ def _part(series: Series, begin: int, end: int) -> Series:
     )
 
 
-def _agreed(parts: list[Readings], whole: Readings) -> Readings:
+def _agreed(parts: list[Interpretations], whole: Interpretations) -> Interpretations:
     """The one timeout that has a reading in every part that can be read; else what holds of all."""
-    whole_ones = [part for part in parts if part.why in (None, TWO)]  # no alternative is missing
-    read = [options for part in whole_ones if (options := (*part.claimed, *part.open))]
+    complete_parts = [
+        part for part in parts if part.why in (None, TWO)
+    ]  # no alternative is missing
+    read = [options for part in complete_parts if (options := (*part.claimed, *part.open))]
     if len(read) < 2:
         return whole
     agreed = [option for option in read[0] if all(_has(option, others) for others in read[1:])]
@@ -359,13 +372,13 @@ def _agreed(parts: list[Readings], whole: Readings) -> Readings:
     best = min(alike, key=lambda option: option.timeout_s.uncertainty)
     n = sum(option.n for option in alike)
     expired = sum(option.n_expired for option in alike)
-    return Readings(claimed=(replace(best, n=n, n_expired=expired),))
+    return Interpretations(claimed=(replace(best, n=n, n_expired=expired),))
 
 
-def _has(option: Reading, others: Sequence[Reading]) -> bool:
+def _has(option: Interpretation, others: Sequence[Interpretation]) -> bool:
     return any(_overlap(option, other) for other in others)
 
 
-def _overlap(one: Reading, other: Reading) -> bool:
-    apart_s = abs(one.timeout_s.value - other.timeout_s.value)
-    return apart_s <= one.timeout_s.uncertainty + other.timeout_s.uncertainty
+def _overlap(interpretation: Interpretation, other: Interpretation) -> bool:
+    apart_s = abs(interpretation.timeout_s.value - other.timeout_s.value)
+    return apart_s <= interpretation.timeout_s.uncertainty + other.timeout_s.uncertainty

@@ -1,4 +1,4 @@
-"""What counters alone say of one service, as the values that are printed."""
+"""A service's lifetimes by counters alone, as the values that are printed."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -14,7 +14,7 @@ class CountedReading:
     """One lifetime that the counters allow, and the load that it implies.
 
     ``load`` is ``burst`` (no entry came while InActConn stood still), ``steady`` (entries came and
-    went at the same rate) or ``counted`` (Conns says how many came). ``timeout_names`` are all
+    expired at the same rate) or ``counted`` (Conns says how many came). ``timeout_names`` are all
     that the timeout may be.
     """
 
@@ -26,7 +26,7 @@ class CountedReading:
     load: Load
     load_s: float | None  # how long entries came; None where they still did at the end
     rate_per_s: float | None
-    n: int  # entries that came; n_expired of them went
+    n: int  # entries that came; n_expired of them expired
     n_expired: int
 
 
@@ -35,7 +35,7 @@ class CountedService:
     """A service's entries by ActiveConn and InActConn alone, per forwarding method.
 
     ``settled``: the readings are those that hold, one for each group of entries; otherwise they
-    are alternatives (there may be none), and ``why`` says why none is claimed.
+    are alternatives (there may be none), and ``why`` is the reason why none is claimed.
     """
 
     director: str

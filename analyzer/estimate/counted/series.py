@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from analyzer.compared.agreement import value_at
-from analyzer.estimate.counted.rates import WIDEST_GAP_S, Rates
+from analyzer.estimate.counted.rates import WIDEST_GAP_S, ConnectionRates
 from analyzer.ipvs.addresses import bracketed
 from analyzer.observed.entries import ns
 from analyzer.units import NS_PER_S
@@ -25,7 +25,7 @@ MOST_POLLS = 1200
 
 _WHOLE_SECOND_S = 1.0
 _CONNS_KNOWN = 0.8
-"""Of the time polled; where Conns was read for less of it, it says nothing of the rest."""
+"""Of the time polled; where Conns was read for less of it, the rest is not known."""
 
 _FEWEST = 3
 _ROUNDING_S = 1e-6
@@ -35,7 +35,7 @@ _SERVER = [*SERVICE, "real_server", "real_port"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Series:
+class CounterSeries:
     """ActiveConn and InActConn, summed over a service's real servers of one forwarding method.
 
     Attributes:
@@ -56,7 +56,7 @@ class Series:
     inactive: Ints
     conns: Ints | None
     stamp_s: float
-    rates: Rates | None = None
+    rates: ConnectionRates | None = None
 
     @property
     def came(self) -> Ints | None:
@@ -69,7 +69,7 @@ class Series:
 
 def series_of(
     services: pd.DataFrame, counted: pd.DataFrame, director: str, zero_ns: int
-) -> list[Series]:
+) -> list[CounterSeries]:
     """A series for each service and forwarding method that a director was polled for.
 
     Args:
@@ -98,13 +98,13 @@ def uncounted(services: pd.DataFrame, counted: pd.DataFrame) -> list[tuple[str, 
     known = services[SERVICE].drop_duplicates()
     polls = _timed(counted, 0)
     conns = polls[polls["conns"].notna()].merge(known, on=SERVICE, how="left", indicator=True)
-    found = []
+    rows = []
     groups = conns[conns["_merge"] == "left_only"].groupby(SERVICE, dropna=False, sort=True)
     for (protocol, vip, port, fwmark), group in groups:
         came = group.groupby(["real_server", "real_port"])["conns"].agg(["first", "last"])
         rate = float((came["last"] - came["first"]).sum()) / max(_span_s(group), 1e-9)
-        found.append((_name(protocol, vip, port, fwmark), str(protocol), max(rate, 0.0)))
-    return found
+        rows.append((_name(protocol, vip, port, fwmark), str(protocol), max(rate, 0.0)))
+    return rows
 
 
 def _timed(rows: pd.DataFrame, zero_ns: int) -> pd.DataFrame:
@@ -117,13 +117,13 @@ def _series(
     rows: pd.DataFrame,
     counted: pd.DataFrame,
     rated: pd.DataFrame,
-) -> Series:
+) -> CounterSeries:
     *end, forwarding = key
     t_s = np.unique(rows["t_s"].to_numpy(dtype=np.float64))
     conns, polled_s, blurred_s = _conns(counted, t_s)
     t_s = _thinned(t_s if polled_s is None else polled_s)
     whole = bool(np.all(np.abs(t_s - np.rint(t_s)) < _ROUNDING_S))
-    return Series(
+    return CounterSeries(
         director=director,
         service=_name(*end),
         protocol=str(end[0]),
@@ -151,21 +151,21 @@ def _conns(
     values = _summed(counted, "conns", read_s)
     if (np.diff(values) < 0).any():
         return None, None, 0.0  # zeroed meanwhile
-    course = (read_s, values.astype(np.float64))
+    counter = (read_s, values.astype(np.float64))
     common_s = np.intersect1d(read_s, t_s)
     if len(common_s) >= _CONNS_KNOWN * len(read_s):
-        return course, common_s, 0.0
+        return counter, common_s, 0.0
     inside = t_s[(t_s >= read_s[0]) & (t_s <= read_s[-1])]
-    return course, inside, float(np.median(np.diff(read_s)))
+    return counter, inside, float(np.median(np.diff(read_s)))
 
 
-def _rates(rated: pd.DataFrame, t_s: Floats) -> Rates | None:
+def _rates(rated: pd.DataFrame, t_s: Floats) -> ConnectionRates | None:
     """CPS where it was read all along: in a longer pause connections would leave no trace in it."""
     summed = rated.groupby("t_s")["cps"].sum()
     read_s = _thinned(summed.index.to_numpy(dtype=np.float64))
     if not len(read_s) or np.diff(np.r_[t_s[0], read_s, t_s[-1]]).max() > WIDEST_GAP_S:
         return None
-    return Rates(
+    return ConnectionRates(
         t_s=read_s,
         cps=summed.reindex(read_s).to_numpy(dtype=np.int64),
         servers=len(rated[["real_server", "real_port"]].drop_duplicates()),
@@ -186,9 +186,9 @@ def _thinned(t_s: Floats) -> Floats:
 def _summed(rows: pd.DataFrame, column: str, t_s: Floats) -> Ints:
     """Over all real servers; one that is removed for a while keeps its count."""
     total = np.zeros(len(t_s), dtype=np.int64)
-    for _, one in rows.groupby(["real_server", "real_port"], dropna=False):
-        values = one[column].to_numpy(dtype=np.int64)
-        total += value_at(one["t_s"].to_numpy(dtype=np.float64), values, t_s)
+    for _, of_server in rows.groupby(["real_server", "real_port"], dropna=False):
+        values = of_server[column].to_numpy(dtype=np.int64)
+        total += value_at(of_server["t_s"].to_numpy(dtype=np.float64), values, t_s)
     return total
 
 

@@ -1,11 +1,11 @@
-"""A steady load seen in InActConn: it rises as long as entries live, stands, and falls as long.
+"""A steady load in InActConn: it rises for one entry lifetime, stands, and falls for another.
 
 With r connections a second and a lifetime T the counter rises by r for T seconds, stands at r x T
-while as many go as come, and falls for T seconds after the load. That shape (onset, end of the
-load, T and r) is fitted to what changed between polls, each change as uncertain as the entries
-that came and went in it. A load that began and ended gradually rounds the corners; how much of
-that the polls allow is asked too, for a short lifetime under a load that rose and fell slowly gives
-the same picture but for its corners.
+while as many expire as arrive, and falls for T seconds after the load. That shape (onset, end of
+the load, T and r) is fitted to what changed between polls, each change as uncertain as the entries
+that arrived and expired in it. A load that began and ended gradually rounds the corners; how much
+of that the polls allow is asked too, for a short lifetime under a load that rose and fell slowly
+gives the same picture but for its corners.
 """
 
 from __future__ import annotations
@@ -92,9 +92,9 @@ def steady_load(t_s: Floats, inactive: Ints, hz: int | None, stamp_s: float) -> 
         return None
     for stride in _STRIDES:  # stairs of the timers even out over longer intervals
         kept = np.r_[0 : len(t_s) - 1 : stride, len(t_s) - 1] if stride > 1 else slice(None)
-        found = _fitted(t_s[kept], inactive[kept], hz, stamp_s)
-        if found is not None:
-            return found
+        fit = _fitted(t_s[kept], inactive[kept], hz, stamp_s)
+        if fit is not None:
+            return fit
     return None
 
 
@@ -150,7 +150,7 @@ class _Fit:
         return min(granules), max(granules)
 
     def came_and_expired(self, shape: _Shape) -> tuple[Floats, Floats]:
-        """Entries that came and that went by each poll, of one a second."""
+        """Arrivals and expiries by each poll, of one connection a second."""
         late_s = sum(self.late_s(shape.timeout_s)) / 2
         since_s = self.t_s - shape.begin_s
         until_s = self.t_s - shape.end_s if np.isfinite(shape.end_s) else -1 + 0 * self.t_s
@@ -161,7 +161,7 @@ class _Fit:
         return came, expired
 
     def rate(self, shape: _Shape) -> tuple[float, Floats, Floats]:
-        """The rate that fits best, and what came and went between polls, of one a second."""
+        """The rate that fits best, and the arrivals and expiries between polls, of one a second."""
         came, expired = (np.diff(total) for total in self.came_and_expired(shape))
         net, spread = came - expired, came + expired + 1e-3
         rate = float((self.change * net / spread).sum() / ((net**2 / spread).sum() + 1e-9))
@@ -174,7 +174,7 @@ class _Fit:
         return float((self.scaled(shape)[0] ** 2).sum())
 
     def scaled(self, shape: _Shape) -> tuple[Floats, Floats]:
-        """What a shape leaves of each change, over its deviation; and what came and went in it."""
+        """What a shape leaves of each change, over its deviation; and what arrived and expired."""
         rate, came, expired = self.rate(shape)
         moved = rate * (came + expired)
         edges = np.abs(np.diff(rate * (came - expired), prepend=0.0))
@@ -213,13 +213,13 @@ class _Fit:
 
         step_s = max(self.poll_s, start.timeout_s / 10)
         simplex = np.vstack([origin, origin + step_s * np.eye(len(names))])
-        found = minimize(  # type: ignore[call-overload]  # its stubs want shapes in the types
+        fit = minimize(  # type: ignore[call-overload]  # its stubs need shapes in the types
             lambda values: self.left(shape_of(values)),
             origin,
             method="Nelder-Mead",
             options={"initial_simplex": simplex, "xatol": 0.02, "fatol": 0.01, "maxfev": 400},
         )
-        return shape_of(found.x), float(found.fun)
+        return shape_of(fit.x), float(fit.fun)
 
     def follows(self, shape: _Shape, dispersion: float) -> bool:
         """Whether the counter itself stays near the shape all the time."""

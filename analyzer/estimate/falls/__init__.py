@@ -1,1 +1,1 @@
-"""Lifetimes by packets and counters: the last packets are known, and the falls are seen."""
+"""Lifetimes by packets and counters: last packets from a capture, falls from polls."""

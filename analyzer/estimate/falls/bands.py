@@ -1,4 +1,4 @@
-"""A prediction as it may be as well: entries that end sooner or later than it says."""
+"""Bounds of a prediction: entries that may end sooner or later than predicted."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def as_well(
     Args:
         prediction: one director's.
         hz: its jiffies per second, if known.
-        timeout_s: how well the timeouts are known that it goes by; 0 where they were read.
+        timeout_s: how well the timeouts are known that it uses; 0 where they were read.
         phase_known: whether the phase of its timers is known: then no end is late by a granule.
     """
     if phase_known and not timeout_s:

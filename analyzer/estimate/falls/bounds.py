@@ -1,12 +1,12 @@
-"""How many entries of a group had gone by each poll, and so between which polls each went.
+"""How many entries of a group had expired by each poll, and so between which polls each did.
 
-Packets say when entries came into a counter and when they last heard of their connections; a poll
-says how many are left. The difference has gone. Entries of one timeout go in the order of their
-last packets, so the first to go is the one with the earliest.
+Packets say when entries came into a counter and when the last packet of each came; a poll says
+how many are left. The difference has expired. Entries of one timeout expire in the order of their
+last packets, the earliest first.
 
 Each number is bounded from both sides: a poll's instant is known to within the clocks, other groups
 of the same counter end somewhere within their granule, and what the counter held before the first
-packet went nobody knows when.
+packet expired at an unknown time.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
 
 MISFIT_SHARE = 0.05
-"""Of the group: so many entries too many or too few in the counter are taken as missed packets."""
+"""Share of the group by which the counter may differ because of missed packets."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceCounter:
-    """A counter of one service, and what packets say of it; every array has shape (polls,).
+    """A counter of one service, and its bounds by the packets; every array has shape (polls,).
 
     Attributes:
         polled_s: when it was polled, ascending.
         held: its values.
-        least, most: how many it would hold had no entry of the group gone, at least and at most.
+        least, most: how many it would hold had no entry of the group expired, at least and at most.
         before: what it held before the first packet of the service.
     """
 
@@ -46,7 +46,7 @@ class ServiceCounter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpiryBounds:
-    """Between which polls each entry of a group went; shapes (entries,), by their last packets.
+    """Between which polls each entry of a group expired; shapes (entries,), by their last packets.
 
     Attributes:
         last_s: their last packets, ascending.
@@ -69,7 +69,7 @@ class Misfit:
 
 
 def expiry_bounds(counter: ServiceCounter, last_s: Floats) -> ExpiryBounds | Misfit:
-    """Between which polls the entries went that had these last packets.
+    """Between which polls the entries with these last packets expired.
 
     Args:
         counter: their counter.

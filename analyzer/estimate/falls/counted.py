@@ -1,4 +1,4 @@
-"""The counters of each virtual service beside what its packets say that they would hold."""
+"""The counters of each virtual service beside their values by its packets."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _END = ["protocol", "vip", "port"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Service:
+class _PolledService:
     polled_ns: Ints
     active: Ints
     inactive: Ints
@@ -52,14 +52,14 @@ class Services:
 
     prediction: Prediction
     director: Director
-    services: tuple[_Service, ...]
+    services: tuple[_PolledService, ...]
     measured_s: Mapping[int, tuple[float, float]]
     zero_ns: int
-    doubt_s: float
+    uncertainty_s: float
 
     def has(self, group: pd.DataFrame) -> bool:
         """Whether any of a group's entries belongs to one of the services."""
-        return any(group.index.isin(one.entries).any() for one in self.services)
+        return any(group.index.isin(service.entries).any() for service in self.services)
 
     def counters(
         self, group: pd.DataFrame, *, is_active: bool
@@ -70,47 +70,53 @@ class Services:
             group: rows of the prediction's entries, of one state and timeout.
             is_active: whether ActiveConn counts them.
         """
-        for one in self.services:
-            mine = np.intersect1d(one.entries, group.index.to_numpy())
-            if not len(mine):
+        for service in self.services:
+            of_group = np.intersect1d(service.entries, group.index.to_numpy())
+            if not len(of_group):
                 continue
-            rows = group[group.index.isin(mine)]
+            rows = group[group.index.isin(of_group)]
             last_ns = np.sort(rows["last_ns"].to_numpy(dtype=np.int64))
-            counted = self._counter_of(one, mine, is_active=is_active)
-            yield counted, seconds_since(last_ns, self.zero_ns)
+            counter = self._counter_of(service, of_group, is_active=is_active)
+            yield counter, seconds_since(last_ns, self.zero_ns)
 
-    def _counter_of(self, one: _Service, mine: Ints, *, is_active: bool) -> ServiceCounter:
-        early, late = self._ends(mine)
-        held = one.active if is_active else one.inactive
+    def _counter_of(
+        self, service: _PolledService, of_group: Ints, *, is_active: bool
+    ) -> ServiceCounter:
+        early, late = self._ends(of_group)
+        held = service.active if is_active else service.inactive
         values = [
-            self._curve(one, ends_ns, shift_s, is_active=is_active)
+            self._curve(service, ends_ns, shift_s, is_active=is_active)
             for ends_ns in (early, late)
-            for shift_s in (-self.doubt_s, self.doubt_s)
+            for shift_s in (-self.uncertainty_s, self.uncertainty_s)
         ]
-        first_ns = int(self.prediction.entries["first_ns"].to_numpy()[one.entries].min())
-        before = np.flatnonzero(one.polled_ns < first_ns - round(self.doubt_s * NS_PER_S))
+        first_ns = int(self.prediction.entries["first_ns"].to_numpy()[service.entries].min())
+        before = np.flatnonzero(service.polled_ns < first_ns - round(self.uncertainty_s * NS_PER_S))
         return ServiceCounter(
-            polled_s=seconds_since(one.polled_ns, self.zero_ns),
+            polled_s=seconds_since(service.polled_ns, self.zero_ns),
             held=held,
             least=np.minimum.reduce(values),
             most=np.maximum.reduce(values),
             before=int(held[before[-1]]) if len(before) else 0,
         )
 
-    def _curve(self, one: _Service, ends_ns: Ints, shift_s: float, *, is_active: bool) -> Ints:
+    def _curve(
+        self, service: _PolledService, ends_ns: Ints, shift_s: float, *, is_active: bool
+    ) -> Ints:
         """A service's counter by its packets at the polls, all entries ending as given."""
         prediction = self.prediction
         prediction = replace(prediction, entries=prediction.entries.assign(ends_ns=ends_ns))
-        at_ns, active, inactive = predicted_curve(prediction, one.entries, _counts(self.director))
-        polled_ns = one.polled_ns + round(shift_s * NS_PER_S)
-        since = int(one.polled_ns[0])  # small numbers stay whole as floats
+        at_ns, active, inactive = predicted_curve(
+            prediction, service.entries, _active_states(self.director)
+        )
+        polled_ns = service.polled_ns + round(shift_s * NS_PER_S)
+        since = int(service.polled_ns[0])  # small numbers stay whole as floats
         return value_at(
             np.asarray(at_ns - since, dtype=np.float64),
             active if is_active else inactive,
             np.asarray(polled_ns - since, dtype=np.float64),
         )
 
-    def _ends(self, mine: Ints) -> tuple[Ints, Ints]:
+    def _ends(self, of_group: Ints) -> tuple[Ints, Ints]:
         """When entries end at the earliest and at the latest; those of the group, never."""
         entries = self.prediction.entries
         ends_ns = entries["ends_ns"].to_numpy(dtype=np.int64)
@@ -119,14 +125,16 @@ class Services:
         early, late = ends_ns.copy(), ends_ns.copy()
         for (state, waited_s), rows in entries.groupby(["state", "timeout_s"], sort=False):
             shortest_s, longest_s = self._bounds_s(int(str(state)), float(str(waited_s)))
-            own = timed & entries.index.isin(rows.index)
-            early[own] = last_ns[own] + round(shortest_s * NS_PER_S)
-            late[own] = _FAR_NS if longest_s is None else last_ns[own] + round(longest_s * NS_PER_S)
-        early[mine] = late[mine] = _FAR_NS
+            waiting = timed & entries.index.isin(rows.index)
+            early[waiting] = last_ns[waiting] + round(shortest_s * NS_PER_S)
+            late[waiting] = (
+                _FAR_NS if longest_s is None else last_ns[waiting] + round(longest_s * NS_PER_S)
+            )
+        early[of_group] = late[of_group] = _FAR_NS
         return early, late
 
     def _bounds_s(self, state: int, waited_s: float) -> tuple[float, float | None]:
-        """What entries of a state live after their last packet, at least and at most."""
+        """How long entries of a state last after their last packet, at least and at most."""
         is_read = if_read(self.director, State(state), waited_s) is not None
         low_s, high_s = (waited_s, waited_s) if is_read else self.measured_s.get(state, (0, None))
         return low_s, None if high_s is None else high_s + self._granule_s(high_s)
@@ -141,7 +149,7 @@ class Services:
         return replace(self, measured_s={**self.measured_s, state: edges_s})
 
 
-def _counts(director: Director) -> Bools:
+def _active_states(director: Director) -> Bools:
     return is_active(director.kernel)
 
 
@@ -150,7 +158,7 @@ def counted_by_service(
     flows: pd.DataFrame,
     services: pd.DataFrame,
     director: Director,
-    doubt_s: float,
+    uncertainty_s: float,
 ) -> Services:
     """A director's services, their polls (its rows of ``services/``) beside their entries.
 
@@ -158,28 +166,28 @@ def counted_by_service(
     takes its counters with it, while its entries stay.
     """
     ends = flows[_END].reindex(prediction.entries["flow"])
-    found = []
+    polled_services = []
     for end, polls in services.dropna(subset=_END).groupby(_END, sort=True):
-        mine = np.flatnonzero((ends == list(end)).all(axis=1).fillna(value=False))
+        of_group = np.flatnonzero((ends == list(end)).all(axis=1).fillna(value=False))
         summed = polls.groupby("at").agg(
             active=("active", "sum"), inactive=("inactive", "sum"), servers=("active", "size")
         )
         summed = summed[summed["servers"] >= summed["servers"].cummax()]
-        if len(mine) and len(summed) > 1:
-            found.append(
-                _Service(
+        if len(of_group) and len(summed) > 1:
+            polled_services.append(
+                _PolledService(
                     polled_ns=ns(summed.index.to_series()),
                     active=summed["active"].to_numpy(dtype=np.int64),
                     inactive=summed["inactive"].to_numpy(dtype=np.int64),
-                    entries=mine,
+                    entries=of_group,
                 )
             )
-    zero_ns = min((int(one.polled_ns[0]) for one in found), default=0)
+    zero_ns = min((int(service.polled_ns[0]) for service in polled_services), default=0)
     return Services(
         prediction=prediction,
         director=director,
-        services=tuple(found),
+        services=tuple(polled_services),
         measured_s={},
         zero_ns=zero_ns,
-        doubt_s=doubt_s,
+        uncertainty_s=uncertainty_s,
     )

@@ -28,12 +28,13 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
 
 _WIDE = 3.0
-"""Times the median: entries that went in a gap of the polls so long say little of their lives."""
+"""Times the median: entries that expired in a gap of the polls so long say little of their
+lifetimes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fallen:
-    """What the falls of counters say.
+    """Lifetimes by the falls of counters.
 
     Attributes:
         rows: the groups, the largest first; with a lifetime where one was measured.
@@ -73,7 +74,7 @@ def lifetimes_by_falls(
         for (number, waited_s), group in timed.groupby(["state", "timeout_s"], sort=False)
     ]
     rows, why_not = [], []
-    for state, waited_s, group in sorted(groups, key=lambda one: _is_read(director, one[0])):
+    for state, waited_s, group in sorted(groups, key=lambda kind: _is_read(director, kind[0])):
         known_s = if_read(director, state, waited_s)
         row = group_row(director, state.name, known_s, len(group))
         measured, misfits = _measured(row, group, by_service, director.hz, uncertainty_s)
@@ -99,8 +100,8 @@ def _measured(
         expiry_bounds(counted, last_s)
         for counted, last_s in by_service.counters(group, is_active=row.counted == "active")
     ]
-    misfits = [one for one in bounds if isinstance(one, Misfit)]
-    known = [one for one in bounds if isinstance(one, ExpiryBounds)]
+    misfits = [row for row in bounds if isinstance(row, Misfit)]
+    known = [row for row in bounds if isinstance(row, ExpiryBounds)]
     spread_and_count = _lifetime_spread(known, uncertainty_s)
     if spread_and_count is None:
         return row, misfits
@@ -110,11 +111,11 @@ def _measured(
 
 
 def _lifetime_spread(known: list[ExpiryBounds], uncertainty_s: float) -> tuple[Spread, int] | None:
-    """How long the entries lived that were seen to go, and how many those are."""
+    """The lifetimes of the entries that were seen to expire, and how many those are."""
     if not known:
         return None
     last_s, seen_s, absent_s = (
-        np.concatenate([getattr(one, name) for one in known])
+        np.concatenate([getattr(bounds, name) for bounds in known])
         for name in ("last_s", "seen_s", "absent_s")
     )
     has_expired = np.isfinite(absent_s)
@@ -149,5 +150,5 @@ def _why(director: Director, state: State, misfit: Misfit) -> NotMeasured:
 
 
 def why_unknown(state: str, director: str) -> str:
-    """What ``NotMeasured`` names where the counters do not say how long entries live."""
+    """What ``NotMeasured`` names where the counters do not say how long entries last."""
     return f"lifetimes in {state} on {director}, by counters"

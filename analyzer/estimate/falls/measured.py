@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from analyzer.estimate.falls.lifetimes import Fallen, lifetimes_by_falls
-from analyzer.estimate.falls.settle import Settled, settled
+from analyzer.estimate.falls.settle import RulesByFalls, settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,8 +27,8 @@ def by_falls(
     replayed: Callable[[Rules], Prediction],
     clock: DirectorClock,
     rules: Rules,
-) -> tuple[Fallen, Settled]:
-    """What the falls of a director's counters say, and rules that go by it.
+) -> tuple[Fallen, RulesByFalls]:
+    """Lifetimes by the falls of a director's counters, and rules that use them.
 
     Args:
         director: its facts.
@@ -45,8 +45,8 @@ def by_falls(
         return lifetimes_by_falls(replayed(under), flows, services, known, clock)
 
     fallen = measured(rules)
-    found = settled(rules, fallen, director)
-    if not found.notes:
-        return fallen, found
-    again = measured(found.rules)
-    return replace(again, why_not=[*again.why_not, *found.notes]), found
+    by_falls = settled(rules, fallen, director)
+    if not by_falls.notes:
+        return fallen, by_falls
+    remeasured = measured(by_falls.rules)
+    return replace(remeasured, why_not=[*remeasured.why_not, *by_falls.notes]), by_falls

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settled:
-    """Rules of a prediction that go by what the falls measured.
+class RulesByFalls:
+    """Rules of a prediction with the timeouts that the falls measured.
 
     Attributes:
-        notes: what is to be said of each timeout that was taken from them.
+        notes: a note for each timeout that was taken from them.
         uncertainty_s: of these timeouts, the worst; 0 without any.
     """
 
@@ -30,15 +30,15 @@ class Settled:
     uncertainty_s: float = 0.0
 
 
-def settled(rules: Rules, fallen: Fallen, director: Director) -> Settled:
+def settled(rules: Rules, fallen: Fallen, director: Director) -> RulesByFalls:
     """Rules with timeouts as measured, where they were only assumed and are not as assumed.
 
     Args:
         rules: of the prediction that ``fallen`` was measured with.
-        fallen: what the falls say.
+        fallen: the lifetimes by the falls.
         director: its facts; what it was read to have configured stands.
     """
-    found = Settled(rules=rules)
+    by_falls = RulesByFalls(rules=rules)
     for row in fallen.rows:
         measured, field = row.timeout_measured_s, f"{row.timeout_name}_s"
         if measured is None or if_read(director, State[row.state], 0.0) is not None:
@@ -47,19 +47,19 @@ def settled(rules: Rules, fallen: Fallen, director: Director) -> Settled:
         if abs(assumed_s - measured.value) <= measured.uncertainty:
             continue
         value_s = _whole(measured)
-        timeouts = replace(found.rules.timeouts, **{field: value_s})
+        timeouts = replace(by_falls.rules.timeouts, **{field: value_s})
         why = (
             f"not read; the falls of the counters measure {measured.value:.1f} ± "
             f"{measured.uncertainty:.1f} s, and predictions go by {value_s:g} s instead of the "
             f"kernel's default of {assumed_s:g} s"
         )
         what = f"{row.timeout_name} as configured on {director.name}"
-        found = Settled(
-            rules=replace(found.rules, timeouts=timeouts),
-            notes=(*found.notes, NotMeasured(what=what, why=why)),
-            uncertainty_s=max(found.uncertainty_s, measured.uncertainty),
+        by_falls = RulesByFalls(
+            rules=replace(by_falls.rules, timeouts=timeouts),
+            notes=(*by_falls.notes, NotMeasured(what=what, why=why)),
+            uncertainty_s=max(by_falls.uncertainty_s, measured.uncertainty),
         )
-    return found
+    return by_falls
 
 
 def _whole(measured: Estimate) -> float:

@@ -1,12 +1,12 @@
-"""The timeout that explains between which polls the entries of a group went.
+"""The timeout that explains between which polls the entries of a group expired.
 
-An entry goes at the first step of the timer wheel after ``last packet + timeout``. So, for entries
-in the order of their last packets,
+An entry expires at the first step of the timer wheel after ``last packet + timeout``. So, for
+entries in the order of their last packets,
 
-- ``timeout <= ended - last``, of every entry: none goes early;
+- ``timeout <= absent - last``, of every entry: none expires early;
 - ``timeout >= seen - last - granule``: none is later than a step;
-- ``timeout >= seen - last of the next``, where the next one went at a later step: it was not yet
-  due at the step before, else it had gone with it.
+- ``timeout >= seen - last of the next``, where the next one expired at a later step: it was
+  not yet due at the step before, or it would have expired with it.
 
 The last needs neither HZ nor the phase of the timers; nor do two steps, which bound the granule:
 they are at least one apart.
@@ -34,24 +34,26 @@ _SPARE = 0.02
 """The share of the entries that may contradict what the others say."""
 
 
-def timeout_of(parts: list[ExpiryBounds], hz: int | None, doubt_s: float) -> Estimate | None:
-    """The timeout of entries that share one; None where none of them was seen to go, or none fits.
+def timeout_of(known: list[ExpiryBounds], hz: int | None, uncertainty_s: float) -> Estimate | None:
+    """The timeout of entries that share one; None where none was seen to expire, or none fits.
 
     Args:
-        parts: their counters', one for each service.
+        known: their counters', one for each service.
         hz: the director's jiffies per second, if known.
-        doubt_s: how well a poll's instant and a last packet are known, together.
+        uncertainty_s: how well a poll's instant and a last packet are known, together.
     """
     longest_s = np.concatenate(
-        [(one.absent_s - one.last_s)[np.isfinite(one.absent_s)] for one in parts]
+        [(bounds.absent_s - bounds.last_s)[np.isfinite(bounds.absent_s)] for bounds in known]
     )
     if not len(longest_s):
         return None
-    high_s = _spared_min(longest_s) + doubt_s
-    coarsest_s = min(_coarsest_s(high_s, hz), *(_step_s(one) + 2 * doubt_s for one in parts))
-    shortest_s = np.concatenate([one.seen_s - one.last_s - coarsest_s for one in parts])
-    steps_s = np.concatenate([_by_next_step(one) for one in parts])
-    low_s = max(-_spared_min(-shortest_s), -_spared_min(-steps_s), 0.0) - doubt_s
+    high_s = _spared_min(longest_s) + uncertainty_s
+    coarsest_s = min(
+        _coarsest_s(high_s, hz), *(_step_s(bounds) + 2 * uncertainty_s for bounds in known)
+    )
+    shortest_s = np.concatenate([bounds.seen_s - bounds.last_s - coarsest_s for bounds in known])
+    steps_s = np.concatenate([_by_next_step(bounds) for bounds in known])
+    low_s = max(-_spared_min(-shortest_s), -_spared_min(-steps_s), 0.0) - uncertainty_s
     if low_s > high_s:
         return None
     low_s = max(low_s, 0.0)
@@ -68,17 +70,19 @@ def _coarsest_s(timeout_s: float, hz: int | None) -> float:
     return max(granule_s(timeout_s, known_hz) for known_hz in (KNOWN_HZ if hz is None else (hz,)))
 
 
-def _parted(one: ExpiryBounds) -> npt.NDArray[np.bool_]:
-    """Of each entry but the last: whether the next one was still there when it had gone."""
-    return np.asarray(one.seen_s[1:] >= one.absent_s[:-1], dtype=np.bool_)
+def _expired_before_next(bounds: ExpiryBounds) -> npt.NDArray[np.bool_]:
+    """Of each entry but the last: whether the next one was still there when it had expired."""
+    return np.asarray(bounds.seen_s[1:] >= bounds.absent_s[:-1], dtype=np.bool_)
 
 
-def _step_s(one: ExpiryBounds) -> float:
-    """What a step of the wheel takes at most; inf where no two were told apart."""
-    apart = _parted(one) & np.isfinite(one.absent_s[1:])
-    spans_s = (one.absent_s[1:] - one.seen_s[:-1])[apart]
+def _step_s(bounds: ExpiryBounds) -> float:
+    """What a step of the wheel takes at most; inf where no two are known to differ."""
+    apart = _expired_before_next(bounds) & np.isfinite(bounds.absent_s[1:])
+    spans_s = (bounds.absent_s[1:] - bounds.seen_s[:-1])[apart]
     return float(spans_s.min()) if len(spans_s) else math.inf
 
 
-def _by_next_step(one: ExpiryBounds) -> Floats:
-    return np.asarray((one.seen_s[:-1] - one.last_s[1:])[_parted(one)], dtype=np.float64)
+def _by_next_step(bounds: ExpiryBounds) -> Floats:
+    return np.asarray(
+        (bounds.seen_s[:-1] - bounds.last_s[1:])[_expired_before_next(bounds)], dtype=np.float64
+    )

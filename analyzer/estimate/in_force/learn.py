@@ -34,28 +34,28 @@ def learn_timeouts(
     evidence: Evidence,
     tracked: pd.DataFrame,
 ) -> InForce:
-    """What was in force when.
+    """The timeouts in force over time.
 
     Args:
         replayed: what passed the director, replayed under some rules.
         clock: the director's.
-        rules: the director's, its timeouts as they were told.
+        rules: the director's, its timeouts as reported.
         director: its facts.
         evidence: the recording.
-        tracked: its observed lives.
+        tracked: its tracked entries.
     """
     rows = rows_read(evidence.by_director[director.name])
-    by_looks = timeouts_in_force(director, evidence, clock, rows=rows)
-    prediction = replayed(by_looks.rules(rules, clock))
-    found = timeouts_in_force(director, evidence, clock, prediction.steps, rows)
-    if not found.changes:
-        return found
+    by_polls = timeouts_in_force(director, evidence, clock, rows=rows)
+    prediction = replayed(by_polls.rules(rules, clock))
+    in_force = timeouts_in_force(director, evidence, clock, prediction.steps, rows)
+    if not in_force.changes:
+        return in_force
     joined = with_packets(tracked, prediction, clock.uncertainty_s + REACTION_S)
-    return settled(found, joined, director.hz, clock.uncertainty_s)
+    return settled(in_force, joined, director.hz, clock.uncertainty_s)
 
 
 def with_timeouts(tracked: pd.DataFrame, rules: Rules, clock: DirectorClock) -> pd.DataFrame:
-    """Lives without packets, with the timeout that their last one found, where these changed.
+    """Entries without packets, with the timeout in force at their last packet, if it changed.
 
     Args:
         tracked: one director's, with ``last_ns``.

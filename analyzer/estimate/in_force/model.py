@@ -12,8 +12,8 @@ from analyzer.estimate.in_force.readings import (
     NAMES,
     READ_BY_THE_DIRECTOR,
     by_entries,
+    reported_readings,
     rows_read,
-    told,
     value_s,
 )
 from analyzer.estimate.in_force.steps import steps_of
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analyzer.compared.evidence import Evidence
-    from analyzer.estimate.in_force.readings import Reading
+    from analyzer.estimate.in_force.readings import TimeoutReading
     from analyzer.estimate.in_force.steps import Step
     from analyzer.ipvs.replay import Rules
     from analyzer.ipvs.states import SettableName
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class TimeoutChange:
     """One timeout, set anew.
 
     Attributes:
@@ -40,7 +40,7 @@ class Change:
         before_s, value_s: from what to what, seconds.
         from_ns, until_ns: it happened between, Unix time.
         at_ns: where the replay takes it to have happened.
-        noticed_ns: when the director itself first told it; None if it never did.
+        noticed_ns: when the director itself first reported it; None if it never did.
         n: how many entries show it.
     """
 
@@ -62,8 +62,8 @@ class InForce:
         start: those at the start; of those in ``assumed`` the kernel's defaults.
         assumed: which nobody read and no entry shows.
         shown: those at the start that only entries show, and between which whole seconds each is.
-        denied: those that somebody told, who did not read them on the director, and that entries
-            contradict: with what was told.
+        denied: those that were given by somebody who did not read them on the director, and that
+            entries contradict: with what was given.
         changes: in order of time.
     """
 
@@ -71,7 +71,7 @@ class InForce:
     assumed: frozenset[SettableName]
     shown: dict[SettableName, tuple[int, int]]
     denied: dict[SettableName, float]
-    changes: tuple[Change, ...]
+    changes: tuple[TimeoutChange, ...]
 
     @property
     def open_s(self) -> float:
@@ -116,7 +116,7 @@ def timeouts_in_force(
     packets: pd.DataFrame | None = None,
     rows: pd.DataFrame | None = None,
 ) -> InForce:
-    """What was in force when, by all that a recording has of it.
+    """The timeouts in force over time, by all that a recording has of them.
 
     Args:
         director: its facts as recorded.
@@ -125,51 +125,55 @@ def timeouts_in_force(
         packets: as for ``readings.by_entries``.
         rows: ``readings.rows_read`` of it, where they are known already.
     """
-    said = told(director, evidence, clock.uncertainty_s)
+    reported = reported_readings(director, evidence, clock.uncertainty_s)
     if rows is None:
         rows = rows_read(evidence.by_director[director.name])
     shown = by_entries(director, rows, packets, clock.uncertainty_s)
     is_read = director.timeouts_source in READ_BY_THE_DIRECTOR
-    found = {
-        name: _of_one(
-            name, [*said[name], *shown[name]], value_s(director.timeouts, name), is_read=is_read
+    by_name = {
+        name: _timeout_in_force(
+            name, [*reported[name], *shown[name]], value_s(director.timeouts, name), is_read=is_read
         )
         for name in NAMES
     }
-    start = {f"{name}_s": float(one.start_s) for name, one in found.items()}
-    changes = [change for one in found.values() for change in one.changes]
+    start = {f"{name}_s": float(timeout.start_s) for name, timeout in by_name.items()}
+    changes = [change for timeout in by_name.values() for change in timeout.changes]
     return InForce(
         start=Timeouts(**start),
-        assumed=frozenset(name for name, one in found.items() if one.is_assumed),
-        shown={name: one.shown for name, one in found.items() if one.shown},
-        denied={name: one.denied_s for name, one in found.items() if one.denied_s is not None},
+        assumed=frozenset(name for name, timeout in by_name.items() if timeout.is_assumed),
+        shown={name: timeout.shown for name, timeout in by_name.items() if timeout.shown},
+        denied={
+            name: timeout.denied_s
+            for name, timeout in by_name.items()
+            if timeout.denied_s is not None
+        },
         changes=tuple(sorted(changes, key=lambda change: change.at_ns)),
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _One:
+class _TimeoutInForce:
     """One timeout; its attributes as in ``InForce``."""
 
     start_s: float
     is_assumed: bool = False
     shown: tuple[int, int] | None = None
     denied_s: float | None = None
-    changes: tuple[Change, ...] = ()
+    changes: tuple[TimeoutChange, ...] = ()
 
 
-def _of_one(
-    name: SettableName, readings: list[Reading], said_s: int | None, *, is_read: bool
-) -> _One:
+def _timeout_in_force(
+    name: SettableName, readings: list[TimeoutReading], configured_s: int | None, *, is_read: bool
+) -> _TimeoutInForce:
     default_s = getattr(Timeouts(), f"{name}_s")
-    # where looks far apart leave many values open, the kernel's default is the likeliest
-    steps = steps_of(readings, round(default_s) if said_s is None else said_s)
+    # where polls far apart leave many values open, the kernel's default is the likeliest
+    steps = steps_of(readings, round(default_s) if configured_s is None else configured_s)
     if not steps:
-        return _One(start_s=default_s, is_assumed=True)
+        return _TimeoutInForce(start_s=default_s, is_assumed=True)
     first = steps[0]
-    if said_s is None and first.n == 0:  # set meanwhile, and nobody knows what it was before
+    if configured_s is None and first.n == 0:  # set meanwhile, and nobody knows what it was before
         at_ns = first.noticed_ns or 0
-        change = Change(
+        change = TimeoutChange(
             name=name,
             before_s=default_s,
             value_s=first.value_s,
@@ -179,25 +183,27 @@ def _of_one(
             noticed_ns=at_ns,
             n=0,
         )
-        return _One(start_s=default_s, is_assumed=True, changes=(change, *_changes(name, steps)))
-    if said_s is None or is_read:
+        return _TimeoutInForce(
+            start_s=default_s, is_assumed=True, changes=(change, *_changes(name, steps))
+        )
+    if configured_s is None or is_read:
         shown = None if is_read else (first.low_s, first.high_s)
-        return _One(start_s=first.value_s, shown=shown, changes=_changes(name, steps))
+        return _TimeoutInForce(start_s=first.value_s, shown=shown, changes=_changes(name, steps))
     if first.n == 0 and len(steps) > 1 and steps[1].noticed_ns is None:
-        # from the first on entries say otherwise, and nobody that it was changed
+        # from the start on entries contradict it, and no change was reported
         steps = [replace(steps[1], from_ns=None, until_ns=None), *steps[2:]]
-        return _One(
+        return _TimeoutInForce(
             start_s=steps[0].value_s,
             shown=(steps[0].low_s, steps[0].high_s),
-            denied_s=float(said_s),
+            denied_s=float(configured_s),
             changes=_changes(name, steps),
         )
-    return _One(start_s=first.value_s, changes=_changes(name, steps))
+    return _TimeoutInForce(start_s=first.value_s, changes=_changes(name, steps))
 
 
-def _changes(name: SettableName, steps: list[Step]) -> tuple[Change, ...]:
+def _changes(name: SettableName, steps: list[Step]) -> tuple[TimeoutChange, ...]:
     return tuple(
-        Change(
+        TimeoutChange(
             name=name,
             before_s=before.value_s,
             value_s=step.value_s,

@@ -1,4 +1,4 @@
-"""What single pieces of evidence say of a timeout: between which instants, and which values."""
+"""Evidence of a timeout's value: between which instants, and which values it allows."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ STATE_OF: dict[str, State] = {name: state for state, name in TIMEOUT_NAMES.items
 """The state that each settable timeout governs (and, of no use, one of the fixed ones)."""
 
 READ_BY_THE_DIRECTOR = frozenset({"ipvsadm", "netlink", "printed in the log"})
-"""Sources of timeouts that were read on the director; others were told by somebody."""
+"""Sources of timeouts that were read on the director; others were given by somebody."""
 
 WIDEST_S = 600
-"""A reading that leaves more open than this says nothing."""
+"""A reading that leaves more open than this is not used."""
 
 _EPOCH = pd.Timestamp(0, tz="UTC")
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """One or some pieces of evidence that say the same, one after another.
+class TimeoutReading:
+    """Pieces of evidence in a row that allow the same values of a timeout.
 
     Attributes:
         since_ns: the value was in force by then, Unix time.
@@ -53,7 +53,7 @@ class Reading:
         low_s, high_s: it is one of these whole seconds, both included.
         likely_s: the likeliest of these.
         n: how many entries show it.
-        by: who says so: entries; the director itself, when asked or set; or somebody (an
+        by: the source: entries; the director itself, when asked or set; or somebody (an
             operator, a file beside the recording).
     """
 
@@ -66,21 +66,21 @@ class Reading:
     by: Source = "entries"
 
 
-def told(
+def reported_readings(
     director: Director, evidence: Evidence, slack_s: float
-) -> dict[SettableName, list[Reading]]:
+) -> dict[SettableName, list[TimeoutReading]]:
     """What was read of the timeouts at the start, and of their changes.
 
     Args:
         director: its facts.
         evidence: with the events ``timeouts-changed``: three numbers, of which 0 leaves one as
-            it is. Between ``since`` and ``at`` a packet may have found either value.
+            it is. Between ``since`` and ``at`` a packet may have met either value.
         slack_s: how well its clock is known.
     """
     slack_ns = round(slack_s * NS_PER_S)
     is_read = director.timeouts_source in READ_BY_THE_DIRECTOR
     changes = list(_changes(director, evidence, is_read=is_read))
-    found = {}
+    by_name = {}
     for index, name in enumerate(NAMES):
         last_s = value_s(director.timeouts, name)
         source: Source = "director" if is_read else "somebody"
@@ -91,8 +91,8 @@ def told(
             if numbers[index]:
                 last_s, source = numbers[index], "director"
             rows.append(_at(at_ns + slack_ns, last_s, source))
-        found[name] = [row for row in rows if row]
-    return found
+        by_name[name] = [row for row in rows if row]
+    return by_name
 
 
 def value_s(timeouts: Timeouts | None, name: SettableName) -> int | None:
@@ -100,8 +100,10 @@ def value_s(timeouts: Timeouts | None, name: SettableName) -> int | None:
     return None if timeouts is None else round(getattr(timeouts, f"{name}_s"))
 
 
-def _at(at_ns: int, value_s: int | None, by: Source) -> Reading | None:
-    return None if value_s is None else Reading(at_ns, at_ns, value_s, value_s, value_s, 0, by)
+def _at(at_ns: int, value_s: int | None, by: Source) -> TimeoutReading | None:
+    return (
+        None if value_s is None else TimeoutReading(at_ns, at_ns, value_s, value_s, value_s, 0, by)
+    )
 
 
 def _changes(
@@ -123,7 +125,7 @@ def _changes(
 
 def by_entries(
     director: Director, rows: pd.DataFrame, packets: pd.DataFrame | None, slack_s: float
-) -> dict[SettableName, list[Reading]]:
+) -> dict[SettableName, list[TimeoutReading]]:
     """What the entries of a director show, as they were read first after a packet.
 
     Args:
@@ -149,27 +151,30 @@ def by_entries(
     return {name: _runs(rows[rows["state"] == STATE_OF[name].name]) for name in NAMES}
 
 
-def _runs(rows: pd.DataFrame) -> list[Reading]:
-    """Rows of one timeout as readings, in order of time; neighbours that say the same as one."""
+def _runs(rows: pd.DataFrame) -> list[TimeoutReading]:
+    """Rows of one timeout as readings, in order of time; equal neighbours merged."""
     if rows.empty:
         return []
     rows = rows.sort_values(["until_ns", "from_ns"], kind="stable")
     bounds = rows[["low_s", "high_s", "likely_s"]].to_numpy()
     begins = np.flatnonzero(np.r_[True, (bounds[1:] != bounds[:-1]).any(axis=1)])
-    columns = (
+    runs = (
         np.minimum.reduceat(rows["until_ns"].to_numpy(), begins),
         np.maximum.reduceat(rows["from_ns"].to_numpy(), begins),
         *bounds[begins].T,
         np.diff(np.r_[begins, len(rows)]),
     )
-    return [Reading(*values) for values in zip(*(one.tolist() for one in columns), strict=True)]
+    return [
+        TimeoutReading(*values)
+        for values in zip(*(column.tolist() for column in runs), strict=True)
+    ]
 
 
 def rows_read(record: DirectorRecord) -> pd.DataFrame:
-    """Changes of entries that show a settable timeout, and between which looks each came about.
+    """Changes of entries that show a settable timeout, and between which polls each came about.
 
     Returns:
-        DataFrame with ``flow, state, expires_s``; ``read_ns, by_ns``: the look read it between;
+        DataFrame with ``flow, state, expires_s``; ``read_ns, by_ns``: the poll read it between;
         ``from_ns, until_ns``: its last packet came between.
     """
     rows = record.entries
@@ -179,11 +184,11 @@ def rows_read(record: DirectorRecord) -> pd.DataFrame:
     chosen &= rows["state"].isin(settable) & (rows["expires_s"] >= 1)
     chosen &= rows["origin"].fillna("") != "SYNC"
     rows = rows.loc[chosen, ["flow", "state", "expires_s", "at_ns"]]
-    looks_ns, looks_by_ns, before_ns = _looks(record.polls)
-    place = np.searchsorted(looks_ns, rows["at_ns"].to_numpy(dtype=np.int64))
-    known = (place > 0) & (place < len(looks_ns))
+    polled_ns, answered_ns, before_ns = _polls(record.polls)
+    place = np.searchsorted(polled_ns, rows["at_ns"].to_numpy(dtype=np.int64))
+    known = (place > 0) & (place < len(polled_ns))
     rows, place = rows[known], place[known]
-    by_ns = looks_by_ns[place]
+    by_ns = answered_ns[place]
     return pd.DataFrame(
         {
             "flow": rows["flow"].to_numpy(dtype=np.int64),
@@ -197,8 +202,8 @@ def rows_read(record: DirectorRecord) -> pd.DataFrame:
     )
 
 
-def _looks(polls: pd.DataFrame) -> tuple[Ints, Ints, Ints]:
-    """A director's looks at entries, in order of time: when each was, and when it was over.
+def _polls(polls: pd.DataFrame) -> tuple[Ints, Ints, Ints]:
+    """A director's polls of entries, in order of time: when each began, and when it was over.
 
     Third the last one before it that would have shown an entry that was there; of torn reads the
     last but one.
@@ -219,21 +224,21 @@ def _looks(polls: pd.DataFrame) -> tuple[Ints, Ints, Ints]:
 
 
 def _after_packets(rows: pd.DataFrame, packets: pd.DataFrame, slack_s: float) -> pd.DataFrame:
-    """The same, the last packet known where it was captured and no other is about the look."""
+    """The same, the last packet known where it was captured and no other lies near the poll."""
     if packets.empty:
         return rows
     slack_ns = round((slack_s + REACTION_S) * NS_PER_S)
     flow, at_ns, led_to = (
         packets[name].to_numpy(dtype=np.int64) for name in ("flow", "at_ns", "state")
     )
-    wanted, read_ns, by_ns, from_ns, until_ns = (
+    flow_of_row, read_ns, by_ns, from_ns, until_ns = (
         rows[name].to_numpy() for name in ("flow", "read_ns", "by_ns", "from_ns", "until_ns")
     )
-    before = latest_row(flow, at_ns, wanted, read_ns - slack_ns)
-    by_then = latest_row(flow, at_ns, wanted, by_ns + slack_ns)
+    before = latest_row(flow, at_ns, flow_of_row, read_ns - slack_ns)
+    by_then = latest_row(flow, at_ns, flow_of_row, by_ns + slack_ns)
     state = rows["state"].map(State.__members__).to_numpy(dtype=np.int64)
     same = (before >= 0) & (at_ns[before] == at_ns[by_then]) & (led_to[before] == state)
-    # a packet that came before the look that did not show this state was not the last
+    # a packet that came before the poll that did not show this state was not the last
     calm = same & (at_ns[before] + slack_ns >= from_ns)
     return rows.assign(
         from_ns=np.where(calm, at_ns[before], from_ns),

@@ -1,4 +1,4 @@
-"""A change among packets of which no entry was read in time: placed by when their entries went."""
+"""A change among packets whose entries were not read in time: placed by their expiries."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
-    from analyzer.estimate.in_force.model import Change, InForce
+    from analyzer.estimate.in_force.model import InForce, TimeoutChange
 
     Ints = npt.NDArray[np.int64]
 
@@ -26,7 +26,7 @@ def settled(in_force: InForce, tracked: pd.DataFrame, hz: int | None, slack_s: f
     """The same, each change where it explains most of the ends about it.
 
     Args:
-        in_force: as told and as entries show.
+        in_force: as reported and as entries show.
         tracked: of the director, joined (``join.with_packets``).
         hz: its jiffies per second; None where not known.
         slack_s: how well its clock is known.
@@ -37,16 +37,18 @@ def settled(in_force: InForce, tracked: pd.DataFrame, hz: int | None, slack_s: f
     return replace(in_force, changes=tuple(sorted(changes, key=lambda change: change.at_ns)))
 
 
-def _settled(change: Change, ended: pd.DataFrame, hz: int | None, slack_s: float) -> Change:
+def _settled(
+    change: TimeoutChange, ended: pd.DataFrame, hz: int | None, slack_s: float
+) -> TimeoutChange:
     state = STATE_OF[change.name].name
     last = ended["last_ns"]
-    about = ended[(ended["state"] == state) & (last > change.from_ns) & (last < change.until_ns)]
-    if about.empty:
+    nearby = ended[(ended["state"] == state) & (last > change.from_ns) & (last < change.until_ns)]
+    if nearby.empty:
         return change
-    about = about.sort_values("last_ns")
-    old = _may_have_waited(about, change.before_s, hz, slack_s)
-    new = _may_have_waited(about, change.value_s, hz, slack_s)
-    last_ns = about["last_ns"].to_numpy(dtype=np.int64)
+    nearby = nearby.sort_values("last_ns")
+    old = _may_have_waited(nearby, change.before_s, hz, slack_s)
+    new = _may_have_waited(nearby, change.value_s, hz, slack_s)
+    last_ns = nearby["last_ns"].to_numpy(dtype=np.int64)
     first, end = _cuts(old & ~new, new & ~old)
     edges = np.r_[change.from_ns, last_ns, change.until_ns]
     from_ns, until_ns = int(edges[first]), int(edges[end + 1])
@@ -56,12 +58,12 @@ def _settled(change: Change, ended: pd.DataFrame, hz: int | None, slack_s: float
 
 
 def _may_have_waited(
-    about: pd.DataFrame, timeout_s: float, hz: int | None, slack_s: float
+    nearby: pd.DataFrame, timeout_s: float, hz: int | None, slack_s: float
 ) -> npt.NDArray[np.bool_]:
-    """Which entries may have waited this long: they go late by up to a granule, never early."""
-    last_ns = about["last_ns"].to_numpy(dtype=np.int64)
-    seen_s = (about["seen_ns"].to_numpy(dtype=np.int64) - last_ns) / NS_PER_S
-    absent_s = (about["absent_by_ns"].to_numpy(dtype=np.int64) - last_ns) / NS_PER_S
+    """Which entries may have waited this long: they expire late by up to a granule, never early."""
+    last_ns = nearby["last_ns"].to_numpy(dtype=np.int64)
+    seen_s = (nearby["seen_ns"].to_numpy(dtype=np.int64) - last_ns) / NS_PER_S
+    absent_s = (nearby["absent_by_ns"].to_numpy(dtype=np.int64) - last_ns) / NS_PER_S
     late_s = max(granule_s(timeout_s, known_hz) for known_hz in ((hz,) if hz else KNOWN_HZ))
     open_s = slack_s + REACTION_S
     return np.asarray(

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from analyzer.estimate.in_force.readings import Reading
+    from analyzer.estimate.in_force.readings import TimeoutReading
 
 LEAST = 2
-"""Entries that must agree on another value than before: one alone may have had a packet that
-nobody saw."""
+"""Entries that must agree on another value than before: a single one may have had a packet that
+was not captured."""
 
-_TOLD = 1_000_000  # what a value that somebody told weighs, in entries
+_REPORTED_WEIGHT = 1_000_000  # the weight of a reported value, in entries
 _ENOUGH = 0.8
 """The share of a value's readings from which on another one that they also allow is as good."""
 
@@ -31,8 +31,8 @@ class Step:
         value_s: the likeliest.
         low_s, high_s: what the evidence leaves open; both the value where that is exact.
         from_ns, until_ns: the change to it happened between; both None of the first.
-        noticed_ns: when the director itself first told it; None if it never did.
-        n: how many entries show it; 0 of one that was only told.
+        noticed_ns: when the director itself first reported it; None if it never did.
+        n: how many entries show it; 0 of one that was only reported.
     """
 
     value_s: int
@@ -48,18 +48,18 @@ class Step:
 class _Segment:
     """Readings that one value explains."""
 
-    readings: list[Reading] = field(default_factory=list)
+    readings: list[TimeoutReading] = field(default_factory=list)
     votes: Counter[int] = field(default_factory=Counter)
     likely: Counter[int] = field(default_factory=Counter)
 
-    def add(self, reading: Reading) -> None:
+    def add(self, reading: TimeoutReading) -> None:
         self.readings.append(reading)
-        weight = reading.n if reading.by == "entries" else _TOLD
+        weight = reading.n if reading.by == "entries" else _REPORTED_WEIGHT
         for value in range(reading.low_s, reading.high_s + 1):
             self.votes[value] += weight
         self.likely[reading.likely_s] += weight
 
-    def allows(self, reading: Reading) -> bool:
+    def allows(self, reading: TimeoutReading) -> bool:
         """Whether it is one of the values that (nearly) all its readings allow."""
         least = min(max(self.votes.values()) * _ENOUGH, max(self.votes.values()) - 1)
         values = range(reading.low_s, reading.high_s + 1)
@@ -76,22 +76,22 @@ class _Segment:
         return self.readings[0].since_ns
 
     @property
-    def is_told(self) -> bool:
-        return any(one.by != "entries" for one in self.readings)
+    def is_reported(self) -> bool:
+        return any(reading.by != "entries" for reading in self.readings)
 
     @property
     def n(self) -> int:
-        return sum(one.n for one in self.readings)
+        return sum(reading.n for reading in self.readings)
 
 
-def steps_of(readings: Iterable[Reading], likely_s: int | None = None) -> list[Step]:
+def steps_of(readings: Iterable[TimeoutReading], likely_s: int | None = None) -> list[Step]:
     """The values of one timeout, the first to the last.
 
     Args:
         readings: what is known of it.
-        likely_s: what somebody said it was: the choice where entries leave it open.
+        likely_s: the value that was given: the choice where entries leave it open.
     """
-    ordered = sorted(readings, key=lambda one: (one.since_ns, one.still_ns))
+    ordered = sorted(readings, key=lambda reading: (reading.since_ns, reading.still_ns))
     segments = _merged(_kept(_segments(ordered)), likely_s)
     return [
         _step(segment, segments[number - 1] if number else None, likely_s)
@@ -99,34 +99,34 @@ def steps_of(readings: Iterable[Reading], likely_s: int | None = None) -> list[S
     ]
 
 
-def _segments(ordered: Sequence[Reading]) -> list[_Segment]:
-    """Cut where readings begin to agree on another value; one alone is left out."""
-    found: list[_Segment] = []
-    doubtful = _Segment()
+def _segments(ordered: Sequence[TimeoutReading]) -> list[_Segment]:
+    """Cut where readings begin to agree on another value; a single one is left out."""
+    segments: list[_Segment] = []
+    candidate = _Segment()
     for reading in ordered:
-        if not found:
-            found.append(_Segment())
-            found[0].add(reading)
+        if not segments:
+            segments.append(_Segment())
+            segments[0].add(reading)
             continue
-        home = _home(reading, found)
-        if home is not None:
-            home.add(reading)
-        contradicts = bool(doubtful.readings) and not doubtful.allows(reading)
-        if contradicts and reading.still_ns >= doubtful.since_ns:
-            doubtful = _Segment()
+        segment = _segment_of(reading, segments)
+        if segment is not None:
+            segment.add(reading)
+        contradicts = bool(candidate.readings) and not candidate.allows(reading)
+        if contradicts and reading.still_ns >= candidate.since_ns:
+            candidate = _Segment()
             contradicts = False
-        if home is not None or contradicts:
+        if segment is not None or contradicts:
             continue
-        doubtful.add(reading)
-        if doubtful.is_told or doubtful.n >= LEAST:
-            found.append(doubtful)
-            doubtful = _Segment()
-    return found
+        candidate.add(reading)
+        if candidate.is_reported or candidate.n >= LEAST:
+            segments.append(candidate)
+            candidate = _Segment()
+    return segments
 
 
-def _home(reading: Reading, found: Sequence[_Segment]) -> _Segment | None:
+def _segment_of(reading: TimeoutReading, segments: Sequence[_Segment]) -> _Segment | None:
     """The segment that explains a reading: the last, or one that its own time reaches back to."""
-    for segment in reversed(found):
+    for segment in reversed(segments):
         if segment.allows(reading):
             return segment
         if reading.still_ns >= segment.since_ns:
@@ -135,13 +135,13 @@ def _home(reading: Reading, found: Sequence[_Segment]) -> _Segment | None:
 
 
 def _kept(segments: list[_Segment]) -> list[_Segment]:
-    """Without those that one entry alone speaks for, if others say otherwise."""
-    kept = [one for one in segments if one.is_told or one.n >= LEAST]
+    """Without segments that a single entry shows, if others contradict it."""
+    kept = [segment for segment in segments if segment.is_reported or segment.n >= LEAST]
     return kept or segments[:1]
 
 
 def _merged(segments: list[_Segment], likely_s: int | None) -> list[_Segment]:
-    """Neighbours of the same value as one."""
+    """Segments with neighbours of the same value merged."""
     merged: list[_Segment] = []
     for segment in segments:
         if merged and _value(merged[-1], likely_s) == _value(segment, likely_s):
@@ -153,7 +153,7 @@ def _merged(segments: list[_Segment], likely_s: int | None) -> list[_Segment]:
 
 
 def _value(segment: _Segment, likely_s: int | None) -> int:
-    """As somebody said; else the least that hardly an entry shows to be too little.
+    """The value as given; else the least that almost no entry shows to be too small.
 
     What an entry has left only falls: the most that is seen is seen just after a packet.
     """
@@ -170,16 +170,16 @@ def _value(segment: _Segment, likely_s: int | None) -> int:
 
 def _step(segment: _Segment, before: _Segment | None, likely_s: int | None) -> Step:
     value_s, best = _value(segment, likely_s), segment.best()
-    told_ns = [one.since_ns for one in segment.readings if one.by == "director"]
+    reported_ns = [reading.since_ns for reading in segment.readings if reading.by == "director"]
     from_ns = until_ns = None
     if before is not None:
         old_s = _value(before, likely_s)
         from_ns = max(
-            (one.still_ns for one in before.readings if _tells(one, value_s)),
+            (reading.still_ns for reading in before.readings if _rules_out(reading, value_s)),
             default=before.readings[-1].still_ns,
         )
         until_ns = min(
-            (one.since_ns for one in segment.readings if _tells(one, old_s)),
+            (reading.since_ns for reading in segment.readings if _rules_out(reading, old_s)),
             default=segment.readings[0].since_ns,
         )
         from_ns, until_ns = min(from_ns, until_ns), max(from_ns, until_ns)
@@ -189,11 +189,11 @@ def _step(segment: _Segment, before: _Segment | None, likely_s: int | None) -> S
         high_s=best[-1],
         from_ns=from_ns,
         until_ns=until_ns,
-        noticed_ns=min(told_ns, default=None),
+        noticed_ns=min(reported_ns, default=None),
         n=segment.n,
     )
 
 
-def _tells(reading: Reading, other_s: int) -> bool:
+def _rules_out(reading: TimeoutReading, other_s: int) -> bool:
     """Whether it rules another value out."""
     return not reading.low_s <= other_s <= reading.high_s

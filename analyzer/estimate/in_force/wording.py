@@ -1,4 +1,4 @@
-"""The timeouts of a director in words: what is assumed, and what only entries show."""
+"""The timeouts of a director in words: which are assumed, and which only entries show."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from analyzer.results import Lifetime
 
 BY_ENTRIES = "entries"
-"""A timeout's source, where nobody said it but the expire column of entries."""
+"""The source of a timeout that only the expire column of entries shows."""
 
 
 def timeouts_unknown(director: Director, in_force: InForce) -> list[NotMeasured]:
-    """That timeouts could not be read, and what stands in their place."""
+    """Timeouts that could not be read, and the values used in their place."""
     if not in_force.assumed and (director.timeouts_source or not in_force.shown):
         return []
     shown = [f"{name} is {_value(in_force, name)} s" for name in NAMES if name in in_force.shown]
@@ -40,7 +40,7 @@ def _value(in_force: InForce, name: SettableName) -> str:
 
 
 def with_sources(rows: list[Lifetime], director: Director, in_force: InForce) -> list[Lifetime]:
-    """Lifetimes with who says their timeouts, and what was told instead."""
+    """Lifetimes with the source of their timeouts, and the value that was given instead."""
     return [_with_source(row, director, in_force) for row in rows]
 
 

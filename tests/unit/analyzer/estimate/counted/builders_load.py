@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.estimate.counted.rates import Rates
-from analyzer.estimate.counted.series import Series
+from analyzer.estimate.counted.rates import ConnectionRates
+from analyzer.estimate.counted.series import CounterSeries
 from analyzer.ipvs.timers import expiry_uptime_s, granule_s
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class Log:
             return came_s + waits_s + self._random.uniform(0, late_s, len(came_s))
         return came_s + waits_s + late_s / 2
 
-    def series(self) -> Series:
+    def series(self) -> CounterSeries:
         """What the log shows."""
         came_s = self.came_s()
         absent_s = self.absent_s(came_s)
@@ -106,7 +106,7 @@ class Log:
         t_s, shown_s = t_s[last], shown_s[last]
         ever = np.searchsorted(came_s, t_s, side="right")
         held = ever - np.searchsorted(np.sort(absent_s), t_s, side="right")
-        return Series(
+        return CounterSeries(
             director="director",
             service=f"{self.protocol} 192.0.2.80:80",
             protocol=self.protocol,
@@ -119,7 +119,7 @@ class Log:
             rates=self._rates(t_s, shown_s - shown_s[0], came_s) if self.with_rates else None,
         )
 
-    def _rates(self, t_s: Floats, shown_s: Floats, came_s: Floats) -> Rates:
+    def _rates(self, t_s: Floats, shown_s: Floats, came_s: Floats) -> ConnectionRates:
         """CPS by the kernel's own arithmetic (net/netfilter/ipvs/ip_vs_est.c)."""
         begin_s = min(t_s[0], came_s[0]) - 40 + self.estimator_phase_s
         steps_s = np.arange(begin_s, t_s[-1] + self.estimator_step_s, self.estimator_step_s)
@@ -132,4 +132,4 @@ class Log:
                 last = now
             held.append(scaled)
         index = np.searchsorted(steps_s, t_s, side="right")
-        return Rates(t_s=shown_s, cps=(np.array(held)[index] + 0x1FF) >> 10, servers=1)
+        return ConnectionRates(t_s=shown_s, cps=(np.array(held)[index] + 0x1FF) >> 10, servers=1)

@@ -12,7 +12,7 @@ from analyzer.recording.directory import Recording
 from loadgen.importing.folder import import_folder
 
 if TYPE_CHECKING:
-    from analyzer.estimate.counted.series import Series
+    from analyzer.estimate.counted.series import CounterSeries
     from analyzer.report import Analysis
 
 FIELD = Path(__file__).resolve().parents[4] / "data" / "field" / "counters"
@@ -35,7 +35,7 @@ STATS_HEAD = (
 )
 
 
-def log_of(*servers: Series, timeouts: str = "") -> str:
+def log_of(*servers: CounterSeries, timeouts: str = "") -> str:
     """A log of services that were polled at the same instants, a real server for each series."""
     looks = []
     for index, at_s in enumerate(servers[0].t_s):

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.estimate.counted.rates import (
-    Rates,
+    ConnectionRates,
     allow,
-    allow_course,
+    allow_arrivals,
+    arrivals_of_steady,
     believed,
     births_of_burst,
     births_seen,
-    course_of_steady,
     show_clearly,
 )
 from tests.unit.analyzer.estimate.counted.builders_load import Log, Stage
@@ -25,7 +25,7 @@ from tests.unit.properties import examples
 SLACK_S = 3.0
 
 
-def rates_of(log: Log) -> Rates:
+def rates_of(log: Log) -> ConnectionRates:
     rates = replace(log, with_rates=True).series().rates
     assert rates is not None
     return rates
@@ -49,8 +49,8 @@ def allows_burst(log: Log) -> bool:
 
 def allows_steady(log: Log, rate_per_s: float, load_s: float | None) -> bool:
     series = log.series()
-    course = course_of_steady(series.t_s, series.active, -log.begins_s, load_s, rate_per_s)
-    return allow_course(rates_of(log), course, SLACK_S)
+    arrivals = arrivals_of_steady(series.t_s, series.active, -log.begins_s, load_s, rate_per_s)
+    return allow_arrivals(rates_of(log), arrivals, SLACK_S)
 
 
 def test_the_simulated_estimator_counts_as_the_kernel_does() -> None:

@@ -18,19 +18,19 @@ from analyzer.estimate.counted.readings import (
     STILL_ON,
     TWO,
     UNEVEN,
-    Reading,
-    Readings,
+    Interpretation,
+    Interpretations,
     readings_of,
 )
 from tests.unit.analyzer.estimate.counted.builders_load import Log, Stage
 from tests.unit.properties import examples
 
 
-def covers(reading: Reading, timeout_s: float) -> bool:
+def covers(reading: Interpretation, timeout_s: float) -> bool:
     return abs(reading.timeout_s.value - timeout_s) <= reading.timeout_s.uncertainty
 
 
-def found(log: Log, hz: int | None = None) -> Readings:
+def found(log: Log, hz: int | None = None) -> Interpretations:
     return readings_of(log.series(), hz)
 
 
@@ -90,7 +90,7 @@ def test_of_a_load_that_was_still_on_nothing_false_is_claimed() -> None:
 
 def test_of_a_load_that_began_before_the_log_nothing_is_claimed() -> None:
     said = found(steady(45.0, 600.0, lateness="random", begins_s=200.0))
-    assert said == Readings(claimed=(), why=BEFORE)
+    assert said == Interpretations(claimed=(), why=BEFORE)
 
 
 @pytest.mark.parametrize("poll_s", [2.0, 5.0])
@@ -314,7 +314,7 @@ def test_what_few_that_went_would_mean_is_not_said() -> None:
         ends_s=21.7,
         seed=120,
     )
-    assert found(log) == Readings(claimed=(), why=STILL_ON)
+    assert found(log) == Interpretations(claimed=(), why=STILL_ON)
 
 
 def test_no_timeout_is_claimed_that_is_longer_than_the_log() -> None:

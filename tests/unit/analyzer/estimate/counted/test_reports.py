@@ -13,7 +13,7 @@ from tests.unit.analyzer.estimate.counted.builders_load import Log, Stage
 from tests.unit.analyzer.estimate.counted.builders_log import log_of, of_field, reported
 
 if TYPE_CHECKING:
-    from analyzer.estimate.counted.series import Series
+    from analyzer.estimate.counted.series import CounterSeries
     from analyzer.report import Analysis
     from analyzer.results import Lifetime
 
@@ -33,7 +33,7 @@ def covers(row: Lifetime, timeout_s: float) -> bool:
     return measured is not None and abs(measured.value - timeout_s) <= measured.uncertainty
 
 
-def burst(service: str, forwarding: str, timeout_s: float, ends_s: float = 340.0) -> Series:
+def burst(service: str, forwarding: str, timeout_s: float, ends_s: float = 340.0) -> CounterSeries:
     """Forty entries that come at once."""
     protocol = service.split(maxsplit=1)[0]
     log = Log(

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analyzer.estimate.counted.series import MOST_POLLS, Series, series_of, uncounted
+from analyzer.estimate.counted.series import MOST_POLLS, CounterSeries, series_of, uncounted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +40,7 @@ def table(rows: Sequence[Row], cps: Sequence[int | None] | None = None) -> pd.Da
     return pd.DataFrame(made).astype(dict.fromkeys(whole, "Int64"))
 
 
-def found(rows: Sequence[Row], cps: Sequence[int | None] | None = None) -> list[Series]:
+def found(rows: Sequence[Row], cps: Sequence[int | None] | None = None) -> list[CounterSeries]:
     both = table(rows, cps)
     services = both[both["active"].notna()]
     return series_of(services, both[both["conns"].notna() | both["cps"].notna()], "bal01", 0)

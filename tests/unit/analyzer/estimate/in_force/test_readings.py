@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzer.estimate.in_force.readings import Reading, by_entries, rows_read
+from analyzer.estimate.in_force.readings import TimeoutReading, by_entries, rows_read
 from analyzer.estimate.in_force.steps import Step, steps_of
 from analyzer.ipvs.states import State
 
@@ -69,7 +69,7 @@ class Watched:
         flows = range(len(self.last_s))
         return pd.DataFrame({"flow": flows, "at_ns": at_ns, "state": int(State.FIN_WAIT)})
 
-    def readings(self, *, packets: bool, clock_is_known: bool = True) -> list[Reading]:
+    def readings(self, *, packets: bool, clock_is_known: bool = True) -> list[TimeoutReading]:
         director: Any = SimpleNamespace(name="bal01", clock_is_known=clock_is_known)
         record: Any = SimpleNamespace(entries=self.entries(), polls=self.polls())
         seen = self.packets() if packets else None

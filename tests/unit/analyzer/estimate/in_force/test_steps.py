@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzer.estimate.in_force.readings import Reading, Source
+from analyzer.estimate.in_force.readings import Source, TimeoutReading
 from analyzer.estimate.in_force.steps import LEAST, Step, steps_of
 
 if TYPE_CHECKING:
     import random
 
 
-def read(at: int, low: int, high: int | None = None, *, n: int = 1) -> Reading:
+def read(at: int, low: int, high: int | None = None, *, n: int = 1) -> TimeoutReading:
     """An entry whose packet came at an instant and that shows one of some values."""
-    return Reading(at, at, low, low if high is None else high, low, n)
+    return TimeoutReading(at, at, low, low if high is None else high, low, n)
 
 
-def said(at: int, value: int, by: Source = "director") -> Reading:
-    return Reading(at, at, value, value, value, 0, by)
+def said(at: int, value: int, by: Source = "director") -> TimeoutReading:
+    return TimeoutReading(at, at, value, value, value, 0, by)
 
 
 def values(steps: list[Step]) -> list[int]:
@@ -79,7 +79,7 @@ def test_what_is_common_to_all_is_the_value() -> None:
 
 
 def test_what_is_left_open_is_said_and_the_likeliest_taken() -> None:
-    readings = [Reading(at, at, 19, 22, 20, 1) for at in range(4)]
+    readings = [TimeoutReading(at, at, 19, 22, 20, 1) for at in range(4)]
     (step,) = steps_of(readings)
     assert (step.value_s, step.low_s, step.high_s) == (20, 19, 22)
     assert steps_of(readings, 22)[0].value_s == 22  # as somebody said
@@ -88,8 +88,8 @@ def test_what_is_left_open_is_said_and_the_likeliest_taken() -> None:
 def test_the_most_that_is_left_is_seen_just_after_a_packet() -> None:
     """Looks five seconds apart: entries show 15 to 19 of 20 s, and one of them all 20."""
     left = [15 + n % 5 for n in range(40)]
-    readings = [Reading(n, n, one, one + 6, one + 1, 1) for n, one in enumerate(left)]
-    (step,) = steps_of([*readings, Reading(40, 40, 20, 26, 21, 1)])
+    readings = [TimeoutReading(n, n, one, one + 6, one + 1, 1) for n, one in enumerate(left)]
+    (step,) = steps_of([*readings, TimeoutReading(40, 40, 20, 26, 21, 1)])
     assert step.value_s == 20
     assert (step.low_s, step.high_s) == (20, 21)
 
@@ -128,7 +128,7 @@ def test_a_later_word_of_the_director_confirms_a_single_entry() -> None:
     assert windows(steps)[1] == (3, 4)
 
 
-Course = tuple[list[tuple[int, int, int]], list[Reading]]
+Course = tuple[list[tuple[int, int, int]], list[TimeoutReading]]
 
 
 @st.composite
@@ -147,7 +147,7 @@ def courses(draw: st.DrawFn) -> Course:
             below, above = draw(st.sampled_from([(0, 0), (0, 0), (0, 1), (1, 0)]))
             edge = when in (begin, begin + 1, end - 1)  # so that each change has exact neighbours
             low, high = (value, value) if edge else (value - below, value + above)
-            readings.append(Reading(when, when, low, high, value, 1))
+            readings.append(TimeoutReading(when, when, low, high, value, 1))
     return periods, readings
 
 
@@ -172,5 +172,7 @@ def test_a_wrong_one_among_many_changes_nothing(
         return
     spoilt = chance.choice(inside)
     where = readings.index(spoilt)
-    readings[where] = Reading(spoilt.since_ns, spoilt.still_ns, wrong, wrong, wrong, LEAST - 1)
+    readings[where] = TimeoutReading(
+        spoilt.since_ns, spoilt.still_ns, wrong, wrong, wrong, LEAST - 1
+    )
     assert values(steps_of(readings)) == [value for _, _, value in periods]
