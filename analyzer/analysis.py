@@ -117,10 +117,10 @@ def analyse(recording: Recording, assumptions: Sequence[Assumption] = ()) -> Ana
 def _pictures(
     evidence: Evidence,
     measured: Sequence[Measured],
-    found: pd.DataFrame | None,
+    connections: pd.DataFrame | None,
     assumed: tuple[Curve, ...],
 ) -> Pictures:
-    repeated = None if found is None else int((found["syns"] > 1).sum())
+    repeated = None if connections is None else int((connections["syns"] > 1).sum())
     observed = (
         observed_states(name, record.entries, record.looks.at_ns, evidence.zero_ns)
         for name, record in evidence.by_director.items()
@@ -131,7 +131,7 @@ def _pictures(
         if result.prediction
     )
     return Pictures(
-        states=tuple(course for course in (*observed, *predicted) if course),
+        states=tuple(curve for curve in (*observed, *predicted) if curve),
         lifetime_samples=lifetime_samples(measured),
         shares=tuple(split for result in measured if (split := shares(result, evidence))),
         what_if=assumed,
@@ -160,13 +160,13 @@ def _what_if(
 ) -> list[tuple[WhatIf, Curve]]:
     if not assumptions:
         return []
-    found = (what_if(result, evidence, assumptions) for result in measured)
-    return [answer for answer in found if answer]
+    answers = (what_if(result, evidence, assumptions) for result in measured)
+    return [answer for answer in answers if answer]
 
 
 def _figures(evidence: Evidence, measured: Sequence[Measured]) -> Figures:
-    found = resets(evidence, measured)
-    late = [(result, late_packets(result, evidence, found)) for result in measured]
+    run_resets = resets(evidence, measured)
+    late = [(result, late_packets(result, evidence, run_resets)) for result in measured]
     pauses_s = [longest_pause_s(result, evidence, cases) for result, cases in late if cases]
     return Figures(
         requests=requests.summarise(evidence.requests, evidence.zero_ns),
@@ -186,7 +186,7 @@ def _figures(evidence: Evidence, measured: Sequence[Measured]) -> Figures:
         measured=measured,
         connections=evidence.captured.connections if evidence.captured else None,
         forwarded=with_other_way(evidence, measured),
-        resets=found,
+        resets=run_resets,
         late=[case for _, cases in late for case in cases],
         longest_pause_s=max((pause_s for pause_s in pauses_s if pause_s), default=None),
         counted=[service for result in measured for service in result.counted],

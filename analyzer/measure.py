@@ -29,7 +29,7 @@ from analyzer.estimate.decay import lifetimes, predicted_lifetimes, sightings_of
 from analyzer.estimate.entry_timers import unseen_ends, with_timers
 from analyzer.estimate.falls.bands import as_well
 from analyzer.estimate.falls.measured import by_falls
-from analyzer.estimate.falls.settle import Settled
+from analyzer.estimate.falls.settle import RulesByFalls
 from analyzer.estimate.in_force.learn import learn_timeouts, with_timeouts
 from analyzer.estimate.in_force.model import timeouts_in_force
 from analyzer.estimate.in_force.wording import timeouts_unknown, with_sources
@@ -69,7 +69,7 @@ class Measured:
     """What was measured of one director.
 
     Attributes:
-        tracked: its observed lives, joined with what is known of their packets; with a capture
+        tracked: its tracked entries, joined with what is known of their packets; with a capture
             ``first_packet_ns`` too, of the flow, on its way through this director.
         prediction: None without a capture.
         foreign_entries: entries seen that no packet or request of this run belongs to.
@@ -105,23 +105,23 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
     """
     record = evidence.by_director[director.name]
     clock, tracked = record.clock, record.tracked
-    own = [curve for curve in observed if curve.director == director.name]
+    polled = [curve for curve in observed if curve.director == director.name]
     if lacks_service(director, evidence):
         return _without_service(director, evidence, clock, tracked)
     if evidence.segments is None:
-        return _without_packets(director, evidence, clock, tracked, own)
+        return _without_packets(director, evidence, clock, tracked, polled)
     passage = passage_of(director, evidence, clock, tracked)
     rules = rules_of(director, evidence)
 
-    @lru_cache(maxsize=1)  # rules as learnt are mostly those told before
+    @lru_cache(maxsize=1)  # rules as learnt are mostly those reported before
     def replayed(rules: Rules) -> Prediction:
         return predict(passage.segments, clock, rules, director.name, passage.handled)
 
     in_force = learn_timeouts(replayed, clock, rules, director, evidence, tracked)
     director, rules = in_force.known(director), in_force.rules(rules, clock)
     rules, inferred = _learn_phase(replayed(rules), clock, rules, director, tracked)
-    fallen, taken, by_counters = None, Settled(rules=rules), None
-    if own and tracked.empty:
+    fallen, taken, by_counters = None, RulesByFalls(rules=rules), None
+    if polled and tracked.empty:
         flows = passage.segments.flows
         fallen, taken = by_falls(director, evidence, flows, replayed, clock, rules)
     if fallen and fallen.is_refused:
@@ -136,7 +136,7 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
     phase = _phase(rules, director, inferred)
     director = replace(director, hz=rules.hz)
     rows = lifetimes(joined, director, clock, phase, last_packet_uncertainty_s=0)
-    servers = real_servers(prediction, joined, evidence, own)
+    servers = real_servers(prediction, joined, evidence, polled)
     predicted = curves.predicted_curves(prediction, servers, evidence.zero_ns, director.kernel)
     samples = state_samples(record.entries, record.looks)
     return Measured(
@@ -155,9 +155,9 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
             prediction,
             joined,
             samples,
-            own,
+            polled,
             predicted,
-            _doubt(director, evidence, clock, phase, in_force, passage),
+            _tolerance(director, evidence, clock, phase, in_force, passage),
             [
                 curves.predicted_curves(one, servers, evidence.zero_ns, director.kernel)
                 for one in as_well(
@@ -165,7 +165,7 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
                 )
             ],
         )
-        if own
+        if polled
         else None,
         ended_early=ended_early_rows(prediction),
         foreign_entries=int(joined["last_ns"].isna().sum()),
@@ -187,18 +187,18 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
 def _by_counters(director: Director, evidence: Evidence) -> CounterFindings | None:
     """What counters alone say; None where they claim no lifetime."""
     record = evidence.by_director[director.name]
-    found = counted_lifetimes(director, record.services, record.counted, evidence.zero_ns)
-    return found if found.lifetimes else None
+    by_counters = counted_lifetimes(director, record.services, record.counted, evidence.zero_ns)
+    return by_counters if by_counters.lifetimes else None
 
 
-def _with_first_packet(tracked: pd.DataFrame, mine: Segments) -> pd.DataFrame:
+def _with_first_packet(tracked: pd.DataFrame, segments: Segments) -> pd.DataFrame:
     """``first_packet_ns`` of each life's flow that passed this director; <NA> if none did."""
-    starts = mine.starts()
-    first_ns = pd.Series(mine.at_ns[starts], index=mine.flow[starts], dtype="Int64")
+    starts = segments.starts()
+    first_ns = pd.Series(segments.at_ns[starts], index=segments.flow[starts], dtype="Int64")
     return tracked.assign(first_packet_ns=tracked["flow"].map(first_ns).astype("Int64"))
 
 
-def _doubt(
+def _tolerance(
     director: Director,
     evidence: Evidence,
     clock: DirectorClock,
@@ -248,7 +248,7 @@ def _without_packets(
     evidence: Evidence,
     clock: DirectorClock,
     tracked: pd.DataFrame,
-    own: list[Curve],
+    polled: list[Curve],
 ) -> Measured:
     """Lifetimes by the ends of the requests; else by the polls of entries; else by counters."""
     record = evidence.by_director[director.name]
@@ -264,12 +264,12 @@ def _without_packets(
     phase = _phase_read(director)
     rows = lifetimes(joined, director, clock, phase, last_packet_uncertainty_s=uncertainty_s)
     unknown = timeouts_unknown(director, in_force)
-    doubts, by_counters = [*unknown, *_phase_unknown(director, phase)], None
-    doubts += unseen_ends(joined, director)
+    not_measured, by_counters = [*unknown, *_phase_unknown(director, phase)], None
+    not_measured += unseen_ends(joined, director)
     if not len(record.looks.at_ns):
         by_counters = counted_lifetimes(director, record.services, record.counted, evidence.zero_ns)
     if by_counters and by_counters.services:
-        rows, doubts = by_counters.lifetimes, [*unknown, *by_counters.not_measured]
+        rows, not_measured = by_counters.lifetimes, [*unknown, *by_counters.not_measured]
     return Measured(
         director=director,
         tracked=joined,
@@ -282,7 +282,7 @@ def _without_packets(
         inferred=None,
         rules=rules,
         in_force=in_force,
-        not_measured=doubts,
+        not_measured=not_measured,
         counted=by_counters.services if by_counters else [],
     )
 

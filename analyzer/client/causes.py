@@ -1,7 +1,7 @@
-"""Why nothing answered: a service that no director has, a VIP that nobody on the link owns.
+"""Why nothing answered: a service that no director has, a VIP that no host on the link owns.
 
 What a client sees of these is a refusal or a timeout, like that of any other fault. The directors'
-own tables, the wire and the client's neighbour table tell them apart.
+own tables, the packets and the client's neighbour table distinguish them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def lacks_service(director: Director, evidence: Evidence) -> bool:
 
     As recorded where the run noted it; else by polls of the services none of which has a row of
     it, where no entry of it was seen either. A service by firewall mark may take the packets of
-    any VIP: where the director has one, nobody can tell.
+    any VIP: where the director has one, it is not known.
     """
     if evidence.service is None or director.has_service:
         return False
@@ -53,7 +53,7 @@ def servers_missing(director: Director, evidence: Evidence) -> bool:
 
 
 def _sent_itself(evidence: Evidence) -> bool:
-    """Whether the run watched the service that it sent to, so that a poll without a row tells."""
+    """Whether the run polled the service that it sent to: a poll without a row then counts."""
     return evidence.manifest.command in ("burst", "failover")
 
 
@@ -65,15 +65,15 @@ def _of_service(rows: pd.DataFrame, service: VirtualEnd) -> pd.Series:
 
 
 def unanswered(evidence: Evidence) -> str | None:
-    """The VIP, if somebody asked who has it and nobody ever answered; None if that is not known.
+    """The VIP, if ARP requests for it were sent and none was answered; None if that is not known.
 
     By ARP on the wire, or by what the client's neighbour table had at the end.
     """
     if evidence.service is None:
         return None
     vip = evidence.service.vip
-    found = _unanswered_on_the_wire(evidence, vip) or _failed_neighbour(evidence, vip)
-    return vip if found else None
+    nobody_answered = _unanswered_on_the_wire(evidence, vip) or _failed_neighbour(evidence, vip)
+    return vip if nobody_answered else None
 
 
 def _unanswered_on_the_wire(evidence: Evidence, vip: str) -> bool:

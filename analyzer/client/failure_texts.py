@@ -72,7 +72,7 @@ HTTP_COMPLAINTS = (
     "Unexpected space after start line",
     "Unexpected whitespace after header value",
 )
-"""What llhttp says of an answer, the parser of both httptools and aiohttp (``llhttp.c``)."""
+"""Errors of llhttp about an answer, the parser of both httptools and aiohttp (``llhttp.c``)."""
 
 SWITCHED, NOT_READABLE = "it switches to another protocol", "not readable"
 BAD_CHUNKS = "its chunks cannot be read"
@@ -170,7 +170,7 @@ def known_text(text: str) -> str:
 
 
 def http_complaint(message: str) -> str:
-    """What of a parser's message is its own; what it quotes comes after that."""
+    """The fixed part of a parser's message, without what it quotes."""
     begins = message.removeprefix("Bad status line:").lstrip()
     known = [words for words in HTTP_COMPLAINTS if begins.startswith(words)]
     return max(known, key=len, default=NOT_READABLE)

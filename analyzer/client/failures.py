@@ -1,7 +1,7 @@
 """Why requests fail: a fixed list of kinds, and a kind for each text of an older recording.
 
 Engines record the kind of each failure beside its text (``requests/``, columns ``failure`` and
-``error``). Of recordings without that column the kind is found by the text, which is then only
+``error``). Of recordings without that column the kind is derived from the text, which is then only
 compared, never shown: what is printed are the words of ``TITLES``.
 """
 
@@ -96,6 +96,6 @@ def kind_of_text(text: str) -> FailureKind:
 
 
 def kind_of_status(status: int) -> FailureKind:
-    """The kind of a failure that an HTTP status tells."""
+    """The kind of a failure by its HTTP status."""
     by_hundred: Mapping[int, FailureKind] = {4: "http-4xx", 5: "http-5xx"}
     return by_hundred.get(status // 100, "http-other")

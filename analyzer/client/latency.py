@@ -1,4 +1,4 @@
-"""How long requests took, in full: percentiles to the last, repeated SYNs, and over time.
+"""Latency in full: percentiles up to the maximum, retransmitted SYNs, and over time.
 
 Everything is exact and bounded: a million requests become some hundreds of numbers, none of them
 interpolated.
@@ -29,7 +29,7 @@ Since = Literal["send", "due"]
 QUANTILES = (0.5, 0.9, 0.99, 0.999, 0.9999)
 POINTS_PER_NINE = 60
 DUE_APART_MS = 1.0
-"""A request sent this much after it was due makes the two worth telling apart."""
+"""A request sent this much after it was due makes the two worth showing separately."""
 
 SYN_STEPS_S: tuple[tuple[float, str], ...] = (
     (1.0, "first"),
@@ -59,7 +59,7 @@ class Percentiles:
         n: requests that got that far.
         share: ascending, from 0 to 1 - 1/n; shape (m,).
         ms: so many took no more than this; shape (m,). The last is the largest of all.
-        at: the values at ``QUANTILES``; None where there are too few requests to tell one.
+        at: the values at ``QUANTILES``; None where there are too few requests for one.
     """
 
     name: str
@@ -72,13 +72,13 @@ class Percentiles:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SynRetries:
-    """Connects that took as long as a repeated SYN makes them.
+    """Connects that took as long as a retransmitted SYN makes them.
 
     Attributes:
         steps: seconds and how many connects took about that; those that any did.
         usual_ms: what nine of ten other connects took at most; None if there were none.
         other: connects of 0.9 s and more that no repetition explains.
-        rule: ``linear`` (since Linux 6.5) or ``doubling``; None where the steps do not tell.
+        rule: ``linear`` (since Linux 6.5) or ``doubling``; None where the steps leave it open.
         seen: connections of which the capture has more than one SYN; None without a capture.
     """
 
@@ -106,7 +106,7 @@ class Heat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latencies:
-    """All of it; ``percentiles`` is empty and ``heat`` None where no request got that far.
+    """Latencies of a run; ``percentiles`` is empty and ``heat`` None where no request got that far.
 
     ``sent_late_ms`` is by how much the sends trailed their due instants at most; None where
     requests were not sent on a schedule.
@@ -119,7 +119,7 @@ class Latencies:
 
 
 def latencies(requests: pd.DataFrame, zero_ns: int, repeated_syns: int | None) -> Latencies:
-    """Requests as percentiles, SYN repetitions and a heat map.
+    """Requests as percentiles, SYN retransmissions and a heat map.
 
     Args:
         requests: ``analyzer.client.requests.outcomes``: a row for each request of the plan.
@@ -137,9 +137,9 @@ def latencies(requests: pd.DataFrame, zero_ns: int, repeated_syns: int | None) -
     scheduled = len(late_ms) > 0 and float(late_ms.max()) > DUE_APART_MS
     if scheduled:
         spans.append(("total", "due", span_ms(done, "scheduled", "ended")))
-    told = [percentiles(name, since, values) for name, since, values in spans]
+    computed = [percentiles(name, since, values) for name, since, values in spans]
     return Latencies(
-        percentiles=tuple(one for one in told if one),
+        percentiles=tuple(percentile for percentile in computed if percentile),
         syn=syn_retries(connect_ms, repeated_syns),
         heat=heat(_sent_s(done, zero_ns), span_ms(done, "begun", "ended")),
         sent_late_ms=float(late_ms.max()) if scheduled else None,
@@ -184,7 +184,7 @@ def _rank(share: Floats | float, n: int) -> Ints:
 
 
 def syn_retries(connect_ms: Floats, seen: int | None) -> SynRetries:
-    """Which connects took as long as a SYN's repetition makes them.
+    """Which connects took as long as a retransmitted SYN makes them.
 
     Args:
         connect_ms: NaN where not reached.
@@ -197,11 +197,11 @@ def syn_retries(connect_ms: Floats, seen: int | None) -> SynRetries:
     counts = [_between(took_s, at_s - _EARLY_S, at_s + window_s) for at_s, _ in SYN_STEPS_S]
     rules = {rule for (_, rule), n in zip(SYN_STEPS_S, counts, strict=True) if n}
     slow = int((took_s >= _USUAL_S).sum())
-    found: Sequence[tuple[float, int]] = [
+    steps: Sequence[tuple[float, int]] = [
         (at_s, n) for (at_s, _), n in zip(SYN_STEPS_S, counts, strict=True) if n
     ]
     return SynRetries(
-        steps=tuple(found),
+        steps=tuple(steps),
         usual_ms=None if ninth_s is None else ninth_s * 1e3,
         other=slow - sum(counts),
         rule=_rule(rules),

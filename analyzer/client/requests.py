@@ -1,4 +1,4 @@
-"""The client's side: what was sent, what came back, how long it took, and why it failed."""
+"""Requests of a run: sent, answered, failed, and their latencies."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LATE_S = 0.5
 INTERRUPTED = "interrupted"
 """The error of a request that was under way when its run was interrupted."""
 MOST_ERRORS = 50
-"""Reasons that are told apart; a run has a handful."""
+"""The most reasons that are listed separately; a run has few."""
 
 REDIRECTS = (301, 302, 303, 307, 308)
 _ANSWERED = frozenset({"too-many-redirects", "bad-redirect", "not-http", "unreadable"})
@@ -37,7 +37,7 @@ def outcomes(requests: pd.DataFrame) -> pd.DataFrame:
             redirect that was followed has the ``id`` of the next.
 
     Returns:
-        The rows that say what became of the requests, with ``begun``: when the first connection
+        The rows with the outcome of each request, with ``begun``: when the first connection
         of each was begun; ``scheduled`` is when that was due.
     """
     numbered = requests["id"].notna()
@@ -52,10 +52,12 @@ def outcomes(requests: pd.DataFrame) -> pd.DataFrame:
     return last.assign(scheduled=first["scheduled"].array, begun=first["started"].array)
 
 
-def has_failed(found: pd.DataFrame) -> Bools:
+def has_failed(outcome_rows: pd.DataFrame) -> Bools:
     """Which of some outcomes are failures; one that was on its way to a redirect is none yet."""
-    on_its_way = (found["followed"] == 1).fillna(value=False)
-    return (found["error"].notna() | found["ended"].isna() | on_its_way).to_numpy(dtype=bool)
+    on_its_way = (outcome_rows["followed"] == 1).fillna(value=False)
+    return (outcome_rows["error"].notna() | outcome_rows["ended"].isna() | on_its_way).to_numpy(
+        dtype=bool
+    )
 
 
 def summarise(requests: pd.DataFrame, zero_ns: int = 0) -> Requests:
@@ -65,24 +67,24 @@ def summarise(requests: pd.DataFrame, zero_ns: int = 0) -> Requests:
         requests: a recording's.
         zero_ns: the run's start, Unix time.
     """
-    found = outcomes(requests)
-    failed = has_failed(found)
-    duration_s = _duration_s(found)
-    sent = int(found["started"].notna().sum())
-    done = found[~failed]
+    outcome_rows = outcomes(requests)
+    failed = has_failed(outcome_rows)
+    duration_s = _duration_s(outcome_rows)
+    sent = int(outcome_rows["started"].notna().sum())
+    done = outcome_rows[~failed]
     return Requests(
         sent=sent,
         succeeded=int((~failed).sum()),
-        failed=int((failed & found["started"].notna()).sum()),
-        late=int((span_ms(found, "scheduled", "first_byte") > LATE_S * 1e3).sum()),
+        failed=int((failed & outcome_rows["started"].notna()).sum()),
+        late=int((span_ms(outcome_rows, "scheduled", "first_byte") > LATE_S * 1e3).sum()),
         duration_s=duration_s,
         rate_per_s=sent / duration_s if duration_s else None,
-        connect_ms=latency(span_ms(found, "started", "connected")),
-        first_byte_ms=latency(span_ms(found, "started", "first_byte")),
+        connect_ms=latency(span_ms(outcome_rows, "started", "connected")),
+        first_byte_ms=latency(span_ms(outcome_rows, "started", "first_byte")),
         total_ms=latency(span_ms(done, "begun", "ended")),
         total_from_due_ms=latency(span_ms(done, "scheduled", "ended")),
-        lateness_ms=latency(span_ms(found, "scheduled", "begun")),
-        errors=errors(found, zero_ns),
+        lateness_ms=latency(span_ms(outcome_rows, "scheduled", "begun")),
+        errors=errors(outcome_rows, zero_ns),
     )
 
 
@@ -91,14 +93,14 @@ def cut_short(requests: pd.DataFrame) -> int:
     return int((requests["error"] == INTERRUPTED).sum())
 
 
-def errors(found: pd.DataFrame, zero_ns: int) -> tuple[RequestErrors, ...]:
+def errors(outcome_rows: pd.DataFrame, zero_ns: int) -> tuple[RequestErrors, ...]:
     """Why requests failed, the commonest reason first.
 
     Args:
-        found: ``outcomes``.
+        outcome_rows: ``outcomes``.
         zero_ns: the run's start, Unix time.
     """
-    bad = found[has_failed(found) & found["started"].notna().to_numpy()]
+    bad = outcome_rows[has_failed(outcome_rows) & outcome_rows["started"].notna().to_numpy()]
     kinds = _kinds(bad)
     status = bad["status"].where(kinds.str.startswith("http-"))
     reasons = [kinds, _stages(bad, kinds), status]
@@ -107,13 +109,13 @@ def errors(found: pd.DataFrame, zero_ns: int) -> tuple[RequestErrors, ...]:
         RequestErrors(
             kind=cast("FailureKind", kind),
             stage=cast("Stage", stage),
-            status=None if pd.isna(told) else int(told),
+            status=None if pd.isna(status) else int(status),
             n=int(n),
             what=TITLES[cast("FailureKind", kind)],
             first_s=_seconds(first, zero_ns),
             last_s=_seconds(last, zero_ns),
         )
-        for (kind, stage, told), n, first, last in groups.itertuples()
+        for (kind, stage, status), n, first, last in groups.itertuples()
     ]
     rows.sort(key=lambda row: (-row.n, KINDS.index(row.kind), row.stage, row.status or 0))
     return tuple(rows[:MOST_ERRORS])
@@ -130,10 +132,10 @@ def _kinds(bad: pd.DataFrame) -> pd.Series:
 def _stages(bad: pd.DataFrame, kinds: pd.Series) -> pd.Series:
     """How far each request came before it failed."""
     connected, ended = bad["connected"].notna(), bad["ended"].notna()
-    answered = kinds.str.startswith("http-") | kinds.isin(_ANSWERED)
+    outcome_rows = kinds.str.startswith("http-") | kinds.isin(_ANSWERED)
     stages = np.select(
         [
-            answered,
+            outcome_rows,
             ~connected & (kinds == "tls"),
             ~connected,
             ended & kinds.isin(_AFTER_THE_ANSWER),
@@ -157,9 +159,9 @@ def latency(values_ms: Floats) -> Latency | None:
     return Latency(p50=float(p50), p90=float(p90), p99=float(p99), max=float(known.max()))
 
 
-def _duration_s(found: pd.DataFrame) -> float | None:
+def _duration_s(outcome_rows: pd.DataFrame) -> float | None:
     """From the first send to the last end or, failing that, the last send."""
-    if found["started"].notna().sum() == 0:
+    if outcome_rows["started"].notna().sum() == 0:
         return None
-    last = found[["started", "ended"]].max().max()
-    return float((last - found["begun"].min()).total_seconds())
+    last = outcome_rows[["started", "ended"]].max().max()
+    return float((last - outcome_rows["begun"].min()).total_seconds())

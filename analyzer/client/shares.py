@@ -1,4 +1,4 @@
-"""How a director shared its connections among real servers, against what their weights say."""
+"""How a director shared its connections among real servers, compared with their weights."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from analyzer.measure import Measured
 
 EVEN_SCHEDULERS = ("rr", "wrr")
-"""Those that share new connections by weight alone; others look at load or at addresses."""
+"""Schedulers that share new connections by weight alone; others use load or addresses."""
 
 LEAST_EXPECTED = 5
-"""Of each real server, for the chi-square test to hold (Cochran's rule)."""
+"""Expected connections of each real server for the chi-square test (Cochran's rule)."""
 
 
 def shares(result: Measured, evidence: Evidence) -> Shares | None:
@@ -72,7 +72,7 @@ def _table(rows: pd.DataFrame, seen: pd.Series) -> pd.DataFrame:
 
 
 def _expected(scheduler: str, table: pd.DataFrame) -> tuple[str | None, np.ndarray | None]:
-    """What the weights say, and why there can be no test of it."""
+    """The expected shares by weight, and why there can be no test of them."""
     if table["weight"].isna().any():
         return "a weight changed during the run", None
     total = int(table["weight"].sum())
@@ -107,7 +107,7 @@ def _at_peak(result: Measured, rows: pd.DataFrame) -> dict[str, dict[str, int]]:
         tracked["absent_ns"].fillna(peak_ns + 1) > peak_ns
     )
     counts = tracked[there].groupby(["real_server", "state"]).size()
-    found: dict[str, dict[str, int]] = {}
+    states_by_server: dict[str, dict[str, int]] = {}
     for server, state, n in counts.reset_index().itertuples(index=False):
-        found.setdefault(str(server), {})[str(state)] = int(n)
-    return found
+        states_by_server.setdefault(str(server), {})[str(state)] = int(n)
+    return states_by_server

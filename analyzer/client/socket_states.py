@@ -1,8 +1,8 @@
-"""The hosts' own TCP states: what a socket is in, not what the director believes of it.
+"""TCP states of the hosts' sockets, which the director's entries need not match.
 
 Source: include/net/tcp_states.h; the numbers are the ``st`` column of ``/proc/net/tcp`` and the
 ``idiag_state`` of sock_diag(7). A socket that its program has closed and that still waits for the
-peer's FIN is told as FIN_WAIT2 by both.
+peer's FIN is reported as FIN_WAIT2 by both.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ def count_script(ports: Collection[int]) -> str:
 
     Counted there, because a busy server has a hundred thousand lines of them.
     """
-    wanted = "|".join(f"{port:04X}" for port in sorted(ports))
+    port_pattern = "|".join(f"{port:04X}" for port in sorted(ports))
     return (
         "cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | awk '"
-        f'{{n=split($2,a,":");if(n==2&&a[2]~/^({wanted})$/)c[$4]++}}'
+        f'{{n=split($2,a,":");if(n==2&&a[2]~/^({port_pattern})$/)c[$4]++}}'
         f'END{{for(s in c)print s,c[s];if(NR)print "{_END}"}}\' 2>/dev/null'
     )
 

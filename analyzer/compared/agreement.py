@@ -1,4 +1,4 @@
-"""Predicted beside observed, and by how much they differ."""
+"""By how much predicted and observed curves and expiries differ."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ UNEXPLAINED = "unexplained"
 _FINE_S = 0.25
 _MOST_SHIFTS = 17
 WIDEST_POLL_S = 1.0
-"""An expiry may lie beside its look by the look's own width, but by no more than this."""
+"""An expiry may lie beside its poll by the gap between polls, but by no more than this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tolerance:
-    """How far predicted and observed may part for a known reason.
+    """How far predicted and observed may differ for known reasons.
 
     Attributes:
         clock_s: of the two clocks, and of the timers' phase.
         phase_is_known: HZ and the phase of its timers are; else expiries may be a granule off.
         timeout_s: by how much a timeout may be another than it is taken for.
         unseen_packets: the capture is known to have missed some.
-        unsure_flows: of these it cannot be told which of their packets the director took.
+        unsure_flows: flows of which it is not known which packets the director took.
         unsure_since_s: from when on each of them may count otherwise; seconds of the curves.
         hz: of the director; None where not known.
         stamps_s: how well a poll's instant is known against a packet's.
@@ -72,26 +72,28 @@ def agreement(
     samples: Sampled,
     observed: Sequence[Curve],
     predicted: Sequence[Curve],
-    doubt: Tolerance,
+    tolerance: Tolerance,
     otherwise: Sequence[Sequence[Curve]] = (),
 ) -> Agreement:
     """How well one director was predicted.
 
     Args:
         prediction: of this director.
-        tracked: its observed lives, joined (``join.with_packets``).
+        tracked: its tracked entries, joined (``join.with_packets``).
         samples: its ``observed.state_samples``.
         observed: its polled curves, one per real server.
         predicted: the same from packets.
-        doubt: how far an expiry may be off for reasons that are known.
+        tolerance: how far an expiry may be off for reasons that are known.
         otherwise: the predicted curves as they may be as well, where a timeout or the timers are
             not known for certain; each with the same real servers.
     """
     matches, counted = state_matches(
-        prediction, samples.without(doubt.unsure_flows), doubt.stamps_s
+        prediction, samples.without(tolerance.unsure_flows), tolerance.stamps_s
     )
-    residuals, beyond_s = _residuals(tracked, doubt)
-    errors = _curve_errors(observed, [predicted, *otherwise], _slack_s(tracked, doubt), doubt)
+    residuals, beyond_s = _residuals(tracked, tolerance)
+    errors = _curve_errors(
+        observed, [predicted, *otherwise], _slack_s(tracked, tolerance), tolerance
+    )
     return Agreement(
         director=prediction.director,
         entries_observed=int(servers_seen(tracked, prediction.entries).notna().sum()),
@@ -100,7 +102,7 @@ def agreement(
         state_samples=counted,
         active_max_error=errors[0],
         inactive_max_error=errors[1],
-        worst_expiry_error_s=_worst_expiry_error_s(tracked, doubt),
+        worst_expiry_error_s=_worst_expiry_error_s(tracked, tolerance),
         disagreement_polls=errors[2],
         residuals=residuals,
         unexplained_polls=errors[3],
@@ -118,7 +120,7 @@ def _curve_errors(
     observed: Sequence[Curve],
     predictions: Sequence[Sequence[Curve]],
     slack_s: float,
-    doubt: Tolerance,
+    tolerance: Tolerance,
 ) -> tuple[int | None, int | None, int, int]:
     """The largest differences far from any change, and the longest runs of real ones.
 
@@ -129,14 +131,14 @@ def _curve_errors(
         return None, None, 0, 0
     polled_s = np.unique(np.concatenate([curve.t_s for curve in observed]))
     predicted = predictions[0]
-    unsure = np.where(polled_s >= doubt.unsure_since_s, len(doubt.unsure_flows), 0)
+    unsure = np.where(polled_s >= tolerance.unsure_since_s, len(tolerance.unsure_flows), 0)
     off_active = _difference(polled_s, observed, predicted, lambda curve: curve.active)
     off_active = np.maximum(np.abs(off_active) - unsure, 0)
     off_inactive = _difference(polled_s, observed, predicted, _inactive)
     off_inactive = np.maximum(np.abs(off_inactive) - unsure, 0)
     changes_s = np.unique(np.concatenate([*map(_change_times, observed), *_steps(predicted)]))
     calm = _far_from(polled_s, changes_s)
-    beyond = _beyond(polled_s, observed, predictions, doubt.clock_s, slack_s)
+    beyond = _beyond(polled_s, observed, predictions, tolerance.clock_s, slack_s)
     beyond = np.maximum(beyond - unsure, 0)
     longest = _longest_run(off_inactive > TOLERATED), _longest_run(beyond > TOLERATED)
     if not calm.any():
@@ -192,7 +194,7 @@ def _difference(
         curve = by_server.pop(seen.real_server, None)
         if curve is not None:
             off[at] += value_at(curve.t_s, values(curve), seen.t_s - by_s)
-    for curve in by_server.values():  # entries whose real server could not be told
+    for curve in by_server.values():  # entries whose real server is not known
         off += value_at(curve.t_s, values(curve), polled_s - by_s)
     return off
 
@@ -219,31 +221,31 @@ def _longest_run(flags: Bools) -> int:
 
 
 def _timed(tracked: pd.DataFrame) -> pd.DataFrame:
-    """The lives whose expiry was predicted and seen."""
+    """The tracked entries whose expiry was predicted and seen."""
     timed = tracked[(tracked["cause"] == TIMER).fillna(value=False)]
     return timed[timed["absent_ns"].notna() & timed["seen_ns"].notna()]
 
 
 def _width_s(ended: pd.DataFrame) -> Floats:
-    """How far a poll may place an expiry wrong beside the look that it fell into."""
+    """How far an expiry may lie beside the polls that enclose it."""
     width_s = seconds_since(ended["absent_by_ns"], ended["seen_ns"])
     return np.minimum(np.maximum(width_s, 0.0), WIDEST_POLL_S)
 
 
-def _slack_s(tracked: pd.DataFrame, doubt: Tolerance) -> float:
+def _slack_s(tracked: pd.DataFrame, tolerance: Tolerance) -> float:
     """How far the predicted curves may lie beside the polled ones in time."""
     ended = _timed(tracked)
     if ended.empty:
-        return doubt.clock_s + doubt.timeout_s
-    timer_s, width_s = _timer_s(ended, doubt).max(), np.median(_width_s(ended))
-    return doubt.clock_s + float(timer_s) + float(width_s)
+        return tolerance.clock_s + tolerance.timeout_s
+    timer_s, width_s = _timer_s(ended, tolerance).max(), np.median(_width_s(ended))
+    return tolerance.clock_s + float(timer_s) + float(width_s)
 
 
-def _residuals(tracked: pd.DataFrame, doubt: Tolerance) -> tuple[dict[str, int], float | None]:
-    """How many expiries' differences are put down to what; and the largest of the unexplained.
+def _residuals(tracked: pd.DataFrame, tolerance: Tolerance) -> tuple[dict[str, int], float | None]:
+    """The number of expiries by the reason of their difference; the largest unexplained one.
 
-    That is how far the expiry lies beside the polls between which the entry went, in seconds; None
-    where none is unexplained.
+    That is how far the expiry lies beside the polls between which the entry expired, in seconds;
+    None where none is unexplained.
     """
     ended = _timed(tracked)
     zero_ns = _zero_ns(ended)
@@ -251,55 +253,57 @@ def _residuals(tracked: pd.DataFrame, doubt: Tolerance) -> tuple[dict[str, int],
         seconds_since(ended[name], zero_ns) for name in ("ends_ns", "seen_ns", "absent_by_ns")
     )
     outside_s = np.maximum(np.maximum(seen_s - ends_s, ends_s - absent_s), 0)
-    other_s = _other_step_s(ended, zero_ns, ends_s, doubt)
-    by_other_s = np.maximum(np.maximum(seen_s - other_s, other_s - absent_s), 0)
+    other_step_s = _other_step_s(ended, zero_ns, ends_s, tolerance)
+    by_other_s = np.maximum(np.maximum(seen_s - other_step_s, other_step_s - absent_s), 0)
     nearest_s = np.minimum(outside_s, by_other_s)
-    timer_s = _timer_s(ended, doubt)
-    otherwise = "unseen_packets" if doubt.unseen_packets else UNEXPLAINED
+    timer_s = _timer_s(ended, tolerance)
+    otherwise = "unseen_packets" if tolerance.unseen_packets else UNEXPLAINED
     reasons = np.select(
         [
             outside_s == 0,
-            ended["flow"].isin(doubt.unsure_flows).to_numpy(dtype=bool),
-            nearest_s <= doubt.clock_s,
-            outside_s <= doubt.clock_s + timer_s,
-            nearest_s <= doubt.clock_s + timer_s + _width_s(ended),
+            ended["flow"].isin(tolerance.unsure_flows).to_numpy(dtype=bool),
+            nearest_s <= tolerance.clock_s,
+            outside_s <= tolerance.clock_s + timer_s,
+            nearest_s <= tolerance.clock_s + timer_s + _width_s(ended),
         ],
         ["poll", "outage", "clock", "timer", "poll_width"],
         otherwise,
     )
     names, counts = np.unique(reasons, return_counts=True)
     beyond_s = outside_s[reasons == UNEXPLAINED]
-    found = dict(zip(names.tolist(), counts.tolist(), strict=True))
-    return found, float(beyond_s.max()) if len(beyond_s) else None
+    residuals = dict(zip(names.tolist(), counts.tolist(), strict=True))
+    return residuals, float(beyond_s.max()) if len(beyond_s) else None
 
 
 def _zero_ns(ended: pd.DataFrame) -> int:
-    """An instant near the others, to count seconds from."""
+    """The first of these instants, to count seconds from."""
     return int(ended["seen_ns"].min()) if len(ended) else 0
 
 
-def _timer_s(ended: pd.DataFrame, doubt: Tolerance) -> Floats:
+def _timer_s(ended: pd.DataFrame, tolerance: Tolerance) -> Floats:
     """How far each expiry may be off for what is not known of its timer, seconds."""
-    if doubt.phase_is_known:
-        return np.full(len(ended), doubt.timeout_s)
+    if tolerance.phase_is_known:
+        return np.full(len(ended), tolerance.timeout_s)
     timeout_s = ended["timeout_s"].to_numpy(dtype=np.float64)
-    hertz = KNOWN_HZ if doubt.hz is None else (doubt.hz,)
-    late_s = [granule_jiffies(np.rint(timeout_s * hz)) / hz for hz in hertz]
-    return np.asarray(np.max(late_s, axis=0) + doubt.timeout_s, dtype=np.float64)
+    known_hz = KNOWN_HZ if tolerance.hz is None else (tolerance.hz,)
+    late_s = [granule_jiffies(np.rint(timeout_s * hz)) / hz for hz in known_hz]
+    return np.asarray(np.max(late_s, axis=0) + tolerance.timeout_s, dtype=np.float64)
 
 
-def _other_step_s(ended: pd.DataFrame, zero_ns: int, ends_s: Floats, doubt: Tolerance) -> Floats:
+def _other_step_s(
+    ended: pd.DataFrame, zero_ns: int, ends_s: Floats, tolerance: Tolerance
+) -> Floats:
     """The step of the wheel that a last packet would lead to, were the clocks a little off.
 
     A nominal instant that lies nearer to a step's edge than the clocks are known may belong to
     the next step or to the one before: the prediction is then off by a whole granule.
     """
-    if doubt.hz is None or ended.empty:
+    if tolerance.hz is None or ended.empty:
         return ends_s
     timeout_s = ended["timeout_s"].to_numpy(dtype=np.float64)
-    late_s = granule_jiffies(np.rint(timeout_s * doubt.hz)) / doubt.hz
+    late_s = granule_jiffies(np.rint(timeout_s * tolerance.hz)) / tolerance.hz
     nominal_s = seconds_since(ended["last_ns"], zero_ns) + timeout_s
-    near_s = doubt.clock_s + 1 / doubt.hz
+    near_s = tolerance.clock_s + 1 / tolerance.hz
     past_s = nominal_s - (ends_s - late_s)
     other: Floats = np.select(
         [past_s <= near_s, late_s - past_s <= near_s], [ends_s - late_s, ends_s + late_s], ends_s
@@ -307,8 +311,8 @@ def _other_step_s(ended: pd.DataFrame, zero_ns: int, ends_s: Floats, doubt: Tole
     return other
 
 
-def _worst_expiry_error_s(tracked: pd.DataFrame, doubt: Tolerance) -> float | None:
-    ended = _timed(tracked[~tracked["flow"].isin(doubt.unsure_flows)])
+def _worst_expiry_error_s(tracked: pd.DataFrame, tolerance: Tolerance) -> float | None:
+    ended = _timed(tracked[~tracked["flow"].isin(tolerance.unsure_flows)])
     if ended.empty:
         return None
     narrow = seconds_since(ended["absent_by_ns"], ended["seen_ns"]) <= WIDEST_POLL_GAP_S

@@ -117,8 +117,8 @@ def peak_tables(services: pd.DataFrame, zero_ns: int) -> tuple[ServiceTable, ...
         held = (group["active"] + group["inactive"]).groupby(group["at"]).sum()
         rows = group[group["at"] == held.idxmax()]
         ends = rows.groupby(["protocol", "vip", "port", "fwmark"], sort=False, dropna=False)
-        found = [part for _, part in ends if (part["active"] + part["inactive"]).sum() > 0]
-        tables += [_table(part, zero_ns) for part in found or [part for _, part in ends][:1]]
+        with_entries = [part for _, part in ends if (part["active"] + part["inactive"]).sum() > 0]
+        tables += [_table(part, zero_ns) for part in with_entries or [part for _, part in ends][:1]]
     return tuple(tables)
 
 

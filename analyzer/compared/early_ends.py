@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     Bools = npt.NDArray[np.bool_]
 
 EARLY_S = 0.5
-"""An entry that went this much before its time did not go by its timer."""
+"""An entry that ended this much before its time was not ended by its timer."""
 
 _DROPPABLE = {"SYN_RECV", "SYNACK", "ESTABLISHED"}
 _LEAST_FLUSHED = 3
@@ -48,7 +48,7 @@ def with_removals(
     tracked: pd.DataFrame,
     margin_s: float,
 ) -> Prediction:
-    """With the entries that went with their real servers, under expire_nodest_conn."""
+    """With the entries that were removed with their real servers, under expire_nodest_conn."""
     absences = evidence.by_director[director.name].absences
     if absences.empty or not director.expire_nodest_conn:
         return prediction
@@ -64,7 +64,7 @@ def with_removals(
 
 
 def with_outages(prediction: Prediction, out: Sequence[Outage]) -> Prediction:
-    """With the entries that went with their director's kernel."""
+    """With the entries that were lost with their director's kernel."""
     everything = np.ones(len(prediction.entries), dtype=bool)
     for outage in out:
         if outage.kernel_lost:
@@ -73,7 +73,7 @@ def with_outages(prediction: Prediction, out: Sequence[Outage]) -> Prediction:
 
 
 def _ended_together(prediction: Prediction, chosen: Bools, at_ns: int, cause: str) -> Prediction:
-    """Those of the chosen entries that were there at an instant ended then."""
+    """With the chosen entries that were there at an instant ended then."""
     entries = prediction.entries
     there = chosen & (entries["first_ns"] <= at_ns).to_numpy(dtype=bool)
     there &= (entries["ends_ns"] > at_ns).to_numpy(dtype=bool)
@@ -85,7 +85,7 @@ def _ended_together(prediction: Prediction, chosen: Bools, at_ns: int, cause: st
 def with_early_ends(
     prediction: Prediction, joined: pd.DataFrame, director: Director, clock: DirectorClock
 ) -> tuple[Prediction, pd.DataFrame]:
-    """Entries that went long before their timers would have fired, where the cause can be told.
+    """Entries that ended long before their timers would have fired, where the cause is known.
 
     Their instant is taken from the polls: chance, or an operator, chose it.
     """
@@ -112,9 +112,9 @@ def with_early_ends(
 
 
 def _flushed(joined: pd.DataFrame, early: Bools, hz: int | None) -> Bools:
-    """Early ends in a look after which no entry at all was left, of entries of many ages.
+    """Early ends between two polls after which no entry at all was left, of entries of many ages.
 
-    A timeout that is shorter than was told also ends many at once, but all at one age.
+    A timeout that is shorter than reported also ends many at once, but all at one age.
     """
     absent_ns = joined["absent_ns"].fillna(np.iinfo(np.int64).max).astype("int64").to_numpy()
     chosen = np.zeros(len(joined), dtype=bool)
@@ -127,7 +127,7 @@ def _flushed(joined: pd.DataFrame, early: Bools, hz: int | None) -> Bools:
 
 
 def _of_many_ages(together: pd.DataFrame, hz: int | None) -> bool:
-    """Whether no single timeout, late by up to its granule, would end these in one look."""
+    """Whether no single timeout, late by up to its granule, explains these ends."""
     age_s = (together["absent_ns"] - together["last_ns"]).to_numpy(dtype=np.float64) / NS_PER_S
     late_s = max(granule_s(age_s.max(), known_hz) for known_hz in ([hz] if hz else KNOWN_HZ))
     return bool(np.ptp(age_s) > late_s)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What a run knows, before anything is concluded.
+    """The parts of a recording, before anything is concluded.
 
     Attributes:
         zero_ns: the run's start, Unix time.
@@ -46,7 +46,7 @@ class Evidence:
         in_flight: the connections that a fail-over held open.
         announcements: VRRP and ARP, of a fail-over, and where no request had a connection; else,
             and without a capture, None.
-        forwarded: how the directors forward, and what says so; None where nothing depends on it.
+        forwarded: the forwarding method and its evidence; None where nothing depends on it.
         by_director: each director's part of these tables.
     """
 
@@ -81,7 +81,7 @@ class Evidence:
 
     @property
     def forwarder_macs(self) -> frozenset[int]:
-        """The directors' MACs, as told, else as the packets show them."""
+        """The directors' MACs, as recorded, else as the packets show them."""
         if self.captured:
             return self.captured.forwarder_macs
         return macs_of(self.directors)
@@ -126,8 +126,8 @@ def gather(recording: Recording) -> Evidence:
         forwarded=forwarding_of(manifest, services, entries, captured),
     )
     if captured and (manifest.failover or _none_connected(evidence.requests)):
-        found = read_announcements(*captured.files)
-        evidence = replace(evidence, announcements=found)
+        announcements = read_announcements(*captured.files)
+        evidence = replace(evidence, announcements=announcements)
     lost = [NotMeasured(what="part of the recording", why=line) for line in recording.problems]
     zero_ns = _zero_ns(evidence)
     evidence = replace(
@@ -157,23 +157,23 @@ def with_records(evidence: Evidence) -> Evidence:
 
 
 def _none_connected(requests: pd.DataFrame) -> bool:
-    """Whether requests were sent and none had a connection: who owns the VIP is then a question."""
+    """Whether requests were sent and none had a connection: then it is asked who owns the VIP."""
     return bool(requests["started"].notna().any()) and not requests["connected"].notna().any()
 
 
 def _by_id(requests: pd.DataFrame) -> pd.DataFrame:
-    """In order of their numbers, as most tables are already."""
+    """A table in order of flow numbers, as most are already."""
     in_order = requests["id"].is_monotonic_increasing
     return requests if in_order else requests.sort_values("id", kind="stable")
 
 
 def macs_of(directors: Iterable[Director]) -> frozenset[int]:
-    """The directors' MACs, as told."""
+    """The directors' MACs, as recorded."""
     return frozenset().union(*(director.macs for director in directors))
 
 
 def _in_capture(directors: tuple[Director, ...], captured: Captured | None) -> tuple[Director, ...]:
-    """The directors, the one that captured known by what stands for its own MACs there."""
+    """The directors; the one that captured also has the MACs that stand for it there."""
     if captured is None:
         return directors
     packets = captured.packets
@@ -183,7 +183,7 @@ def _in_capture(directors: tuple[Director, ...], captured: Captured | None) -> t
 
 
 def _zero_ns(evidence: Evidence) -> int:
-    """The run's start: as told, else the first thing that was seen."""
+    """The run's start: as recorded, else the first instant of any part."""
     return evidence.manifest.started_at_ns or min(_first_ns(evidence), default=0)
 
 
@@ -206,7 +206,7 @@ def _first_ns(evidence: Evidence) -> Iterator[int]:
 def _virtual_ends(
     service: VirtualEnd | None, services: pd.DataFrame, entries: pd.DataFrame
 ) -> set[VirtualEnd]:
-    """Wherever clients are known to send to; a firewall-mark service shows in its entries only."""
+    """Addresses that clients send to; those of a firewall-mark service are in its entries."""
     ends = {service} if service else set()
     for table in (services, entries):
         known = table[["protocol", "vip", "port"]].dropna().drop_duplicates()
@@ -216,7 +216,7 @@ def _virtual_ends(
 
 
 def _not_measured(evidence: Evidence) -> list[NotMeasured]:
-    """What this run cannot know: said by the run itself, and found here."""
+    """Gaps of a recording: noted by the run itself, or visible here."""
     rows = [*evidence.manifest.not_measured, *_after_the_end(evidence.manifest)]
     rows += _what_was_deleted(evidence.manifest)
     if evidence.segments is not None and not evidence.forwarder_macs:
@@ -254,7 +254,7 @@ def _no_packets_of_the_service(evidence: Evidence) -> list[NotMeasured]:
 
 
 def _what_was_deleted(manifest: Manifest) -> list[NotMeasured]:
-    """What a long watch did not keep (``kept`` in the manifest)."""
+    """Gaps of a long watch: what it did not keep (``kept`` in the manifest)."""
     kept = manifest.kept
     if not kept.from_ns:
         return []
@@ -263,7 +263,7 @@ def _what_was_deleted(manifest: Manifest) -> list[NotMeasured]:
 
 
 def _after_the_end(manifest: Manifest) -> list[NotMeasured]:
-    """What is missing because the run did not come to its own end."""
+    """Gaps of a run that did not end as planned."""
     ending = ending_of(manifest)
     if ending.is_whole:
         return []

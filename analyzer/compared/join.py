@@ -1,4 +1,4 @@
-"""The join that nothing else makes: a director's entries, as seen, with the packets behind them."""
+"""The join of a director's tracked entries with the packets behind them."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _NEVER = np.iinfo(np.int64).max
 def with_packets(
     tracked: pd.DataFrame, prediction: Prediction, margin_s: float = REACTION_S
 ) -> pd.DataFrame:
-    """Each observed life of one director beside the predicted entry that it ended as.
+    """Each tracked entry of one director beside the predicted entry that it ended as.
 
-    The lives of a flow and its entries follow each other in the same order. A life ended as the
+    Tracked and predicted entries of a flow follow each other in the same order. One ended as the
     latest entry that had begun when it was last seen. Where an entry began so near that instant
     that the clocks cannot say which came first (a port used again just when the director was
-    polled), it ended as the one whose predicted end lies with its own.
+    polled), it ended as the one whose predicted end lies nearest.
 
     Args:
         tracked: as ``observed.tracked_entries`` gives them, one director's.
@@ -56,13 +56,13 @@ def with_packets(
 
 
 def _entry_of(tracked: pd.DataFrame, entries: pd.DataFrame, margin_ns: int) -> pd.Series:
-    """The number of the entry that each life ended as; <NA> for none."""
+    """The number of the predicted entry that each one ended as; <NA> for none."""
     seen_ns = tracked["seen_ns"].to_numpy(dtype=np.int64, na_value=_NEVER)
     flow, began_ns = (entries[name].to_numpy(dtype=np.int64) for name in ("flow", "first_ns"))
-    wanted = tracked["flow"].to_numpy(dtype=np.int64)
-    surely = latest_row(flow, began_ns, wanted, np.maximum(seen_ns, margin_ns) - margin_ns)
+    flow_of_row = tracked["flow"].to_numpy(dtype=np.int64)
+    surely = latest_row(flow, began_ns, flow_of_row, np.maximum(seen_ns, margin_ns) - margin_ns)
     latest_ns = np.minimum(seen_ns, _NEVER - margin_ns) + margin_ns
-    perhaps = latest_row(flow, began_ns, wanted, latest_ns)
+    perhaps = latest_row(flow, began_ns, flow_of_row, latest_ns)
     chosen = surely.copy()
     unclear = np.flatnonzero(surely != perhaps)
     if len(unclear):
@@ -74,9 +74,9 @@ def _entry_of(tracked: pd.DataFrame, entries: pd.DataFrame, margin_ns: int) -> p
 def _by_its_end(
     tracked: pd.DataFrame, first: Ints, last: Ints, entries: pd.DataFrame, margin_ns: int
 ) -> Ints:
-    """Of the entries from ``first`` to ``last`` the one that ends nearest to when the life did.
+    """Of the entries from ``first`` to ``last`` the one that ends nearest to the observed end.
 
-    ``first`` may be NO_ENTRY: the life may be an earlier one, of whose packets none was captured.
+    ``first`` may be NO_ENTRY: it may be an earlier entry, of whose packets none was captured.
     """
     seen_ns = tracked["seen_ns"].to_numpy(dtype=np.int64) - margin_ns
     absent_ns = tracked["absent_by_ns"].to_numpy(dtype=np.int64) + margin_ns
@@ -100,24 +100,24 @@ def servers_seen(joined: pd.DataFrame, entries: pd.DataFrame) -> pd.Series:
     """The real server of each predicted entry that was seen; <NA> of the others.
 
     An entry that a SYN ended and whose successor went to the same real server looks like one that
-    goes on: both belong to one life.
+    continues: both belong to one tracked entry.
 
     Args:
         joined: as ``with_packets`` gives them.
         entries: the prediction's.
     """
-    own = joined.dropna(subset=["entry"]).drop_duplicates("entry").set_index("entry")
-    servers = own["real_server"].reindex(entries.index).astype("string")
+    by_entry = joined.dropna(subset=["entry"]).drop_duplicates("entry").set_index("entry")
+    servers = by_entry["real_server"].reindex(entries.index).astype("string")
     columns = joined[["flow", "appeared_ns", "seen_ns"]]
     flow, appeared_ns, seen_ns = (
         columns[name].to_numpy(dtype=np.int64, na_value=_NEVER) for name in columns
     )
     order = np.lexsort((appeared_ns, flow))
     unseen = np.flatnonzero(servers.isna())
-    wanted, first_ns, ends_ns = (
+    flow_of_row, first_ns, ends_ns = (
         entries[name].to_numpy(dtype=np.int64)[unseen] for name in ("flow", "first_ns", "ends_ns")
     )
-    latest = latest_row(flow[order], appeared_ns[order], wanted, ends_ns)
+    latest = latest_row(flow[order], appeared_ns[order], flow_of_row, ends_ns)
     covering = order[latest] if len(order) else latest
     covers = latest >= 0
     covers[covers] = seen_ns[covering[covers]] >= first_ns[covers]
@@ -128,7 +128,7 @@ def servers_seen(joined: pd.DataFrame, entries: pd.DataFrame) -> pd.Series:
 def with_requests(
     tracked: pd.DataFrame, entries: pd.DataFrame, requests: pd.DataFrame
 ) -> pd.DataFrame:
-    """Without a capture: each life beside the end of the connection that it served.
+    """Without a capture: each tracked entry beside the end of the connection that it served.
 
     Args:
         tracked: one director's.
@@ -161,5 +161,5 @@ def with_requests(
 
 
 def _closed_or_ended(requests: pd.DataFrame) -> pd.Series:
-    """When each connection was closed; where nobody noted it, when its answer was whole."""
+    """When each connection was closed or, if not recorded, its answer complete."""
     return requests["closed"].fillna(requests["ended"])

@@ -1,4 +1,4 @@
-"""What passed a director, and what it did with single segments beyond its tables and timers."""
+"""The segments that passed a director, and how it handled single ones."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Passage:
         segments: in the order that a replay walks.
         handled: what it did with them.
         outages: when it did not take what was sent to it.
-        unsure: those of which cannot be told whether it took them; shape (segments,).
+        unsure: those of which it is not known whether it took them; shape (segments,).
         near_removal: those of them that came as their real server was removed, or came back.
     """
 
@@ -80,7 +80,7 @@ class Passage:
         return (int(self.segments.at_ns[self.unsure].min()) - zero_ns) / NS_PER_S
 
     def not_measured(self, director: str) -> list[NotMeasured]:
-        """What of it is not known, for people."""
+        """What is not known of it, as sentences."""
         cases = (
             (self.unsure & ~self.near_removal, "it was cut off, or came back"),
             (self.near_removal, "their real server was removed, or came back"),
@@ -102,7 +102,7 @@ def passage_of(
     tracked: pd.DataFrame,
     assumed: Bools | None = None,
 ) -> Passage:
-    """What passed a director.
+    """The segments that passed a director.
 
     Args:
         director: its facts.
@@ -141,7 +141,7 @@ def _handled(
     out: tuple[Outage, ...],
     margin_ns: int,
 ) -> tuple[Handling, Bools]:
-    """What the director did with each segment, and those that a removal or return leaves open."""
+    """How the director handled each segment; and those that a removal or return leaves open."""
     record = evidence.by_director[director.name]
     masks = {"dropped": not_taken(segments.at_ns, out)}
     undecided = np.zeros(len(segments.flow), dtype=bool)
@@ -165,7 +165,7 @@ def _handled(
 
 
 def _serves_itself(record: DirectorRecord) -> bool:
-    """Whether the director is a real server of its own, whose resets may be a server's."""
+    """Whether the director is one of its real servers: its resets may then be a server's."""
     return bool((record.services["forwarding"] == "local").any())
 
 
@@ -178,7 +178,7 @@ def _removed(
     *,
     nodest: bool,
 ) -> tuple[dict[str, Bools], Bools]:
-    """Segments to entries of real servers that were removed, and those of which it is not known.
+    """Segments to entries of real servers that were removed, and those for which that is not known.
 
     Without expire_nodest_conn the director drops them until the server is back. With it the entries
     are deleted at once: the segments find none, until a SYN makes a new one. What a server sends
@@ -191,17 +191,17 @@ def _removed(
     began_ns = last_syn_ns(segments)
     lost, got = answered.refused | answered.unanswered, answered.taken | answered.answered
     for absence in absences.to_dict("records"):
-        ours = (servers == absence["server"]).to_numpy(dtype=bool, na_value=False)
+        of_server = (servers == absence["server"]).to_numpy(dtype=bool, na_value=False)
         away, near = _after(segments.at_ns, absence, _GONE, margin_ns, after=lost, before=got)
         if nodest:
-            away &= ours & (began_ns < absence["from_ns"])
+            away &= of_server & (began_ns < absence["from_ns"])
             masks["expire_nodest"] |= away & is_syn
             masks["dropped"] |= away & ~is_syn
         else:
             back, also = _after(segments.at_ns, absence, _BACK, margin_ns, after=got, before=lost)
-            masks["unavailable"] |= ours & away & ~back
+            masks["unavailable"] |= of_server & away & ~back
             near |= also
-        undecided |= ours & near & segments.to_vip
+        undecided |= of_server & near & segments.to_vip
     return masks, undecided
 
 
@@ -218,7 +218,7 @@ def _after(
     after: Bools,
     before: Bools,
 ) -> tuple[Bools, Bools]:
-    """Which segments came after a removal or return, and of which near it nothing says so.
+    """Which segments came after a removal or return, and which lie so near it that this is open.
 
     Near it, what became of a segment says so: ``after`` those as it is treated afterwards,
     ``before`` those as it was until then.

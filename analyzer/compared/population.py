@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
     Ints = npt.NDArray[np.int64]
 
-POINTS = 1500  # of a predicted course, for each state
+POINTS = 1500  # of a predicted curve, for each state
 _NONE = -1  # the state before the first and after the last
 
 
 def observed_states(
     director: str, rows: pd.DataFrame, polled_ns: Ints, zero_ns: int
 ) -> StateSeries | None:
-    """The states of a director's entries at each poll of them; None where there was none.
+    """How many of a director's entries were in each state at each poll; None without polls.
 
     Args:
         director: whose.
@@ -62,7 +62,7 @@ def _counted(at: Ints, before: Ints, now: Ints, code: int, polls: int) -> Ints:
 def predicted_states(prediction: Prediction, zero_ns: int) -> StateSeries | None:
     """The states that the packets predict; None where they predict no entry.
 
-    A long course is thinned: of each state about ``POINTS`` changes stay, its extremes among them.
+    A long curve is thinned: of each state about ``POINTS`` changes stay, its extremes among them.
     """
     steps, ends = prediction.steps, prediction.entries
     if ends.empty:

@@ -61,18 +61,18 @@ def _as_listed(servers: pd.Series, listed: set[str]) -> pd.Series:
 def _answered_by(
     flow: pd.Series, at_ns: pd.Series, evidence: Evidence, tracked: pd.DataFrame, *, itself: bool
 ) -> pd.Series:
-    """Who answered each flow's latest connection at an instant; <NA> where that is not known.
+    """The real server that answered each flow's latest connection; <NA> where not known.
 
     ``itself``: one that began at the very instant counts too.
     """
-    wanted = pd.DataFrame({"flow": flow.to_numpy(), "at_ns": at_ns.to_numpy()})
+    rows = pd.DataFrame({"flow": flow.to_numpy(), "at_ns": at_ns.to_numpy()})
     segments = evidence.segments
-    if segments is None or wanted.empty:
-        return pd.Series(pd.NA, index=wanted.index, dtype="string")
+    if segments is None or rows.empty:
+        return pd.Series(pd.NA, index=rows.index, dtype="string")
     once = segments.only(without_copies(segments, evidence.forwarder_macs))
     answered = connections(once)[["flow", "first_ns", "replied_by"]].sort_values("first_ns")
-    found = pd.merge_asof(
-        wanted.rename_axis("row").reset_index().sort_values("at_ns", kind="stable"),
+    nearest = pd.merge_asof(
+        rows.rename_axis("row").reset_index().sort_values("at_ns", kind="stable"),
         answered,
         left_on="at_ns",
         right_on="first_ns",
@@ -80,7 +80,7 @@ def _answered_by(
         allow_exact_matches=itself,
     ).set_index("row")
     names = _servers_of_macs(answered, evidence, tracked)
-    return found["replied_by"].map(names).astype("string").sort_index()
+    return nearest["replied_by"].map(names).astype("string").sort_index()
 
 
 def _servers_of_macs(
@@ -113,7 +113,7 @@ def _servers_of_macs(
 def servers_found(
     segments: Segments, tracked: pd.DataFrame, evidence: Evidence, margin_ns: int
 ) -> pd.Series:
-    """The real server of the entry that each segment finds; <NA> where nothing says.
+    """The real server of the entry that each segment finds; <NA> where that is not known.
 
     An entry that a poll first saw within the margin before a SYN may be the one that this SYN made:
     the poll's instant is no better known.
@@ -140,11 +140,11 @@ def servers_found(
 def _life_about(
     rows: pd.DataFrame, tracked: pd.DataFrame, direction: Literal["backward", "forward"]
 ) -> pd.DataFrame:
-    """Of each row's flow the latest life that had appeared, or the first that had not."""
-    wanted = rows.rename_axis("row").reset_index().sort_values("at_ns", kind="stable")
+    """Of each row's flow the latest tracked entry that had appeared, or the first to appear."""
+    rows = rows.rename_axis("row").reset_index().sort_values("at_ns", kind="stable")
     return (
         pd.merge_asof(
-            wanted,
+            rows,
             tracked[["flow", "appeared_ns", "seen_ns", "real_server"]].sort_values("appeared_ns"),
             left_on="at_ns",
             right_on="appeared_ns",

@@ -1,4 +1,4 @@
-"""Polled states beside the predicted ones, by stretches of polls and not poll by poll."""
+"""Polled states beside the predicted ones, compared by ranges of polls."""
 
 from __future__ import annotations
 
@@ -34,23 +34,23 @@ def state_matches(
     steps, held, polls = prediction.steps, samples.held, len(samples.polled_ns)
     margin_ns = max(PACKET_MARGIN_NS, round(stamps_s * NS_PER_S))
     first, until = _calm_polls(steps, samples, margin_ns)
-    told, found = _overlapping(
+    predicted_row, polled_row = _overlapping(
         _ranges(steps["flow"].to_numpy(), first, until, polls),
         _ranges(held["flow"].to_numpy(), held["first"].to_numpy(), held["until"].to_numpy(), polls),
     )
-    common = np.minimum(until[told], held["until"].to_numpy()[found])
-    common -= np.maximum(first[told], held["first"].to_numpy()[found])
+    common = np.minimum(until[predicted_row], held["until"].to_numpy()[polled_row])
+    common -= np.maximum(first[predicted_row], held["first"].to_numpy()[polled_row])
     codes, names = held["state"].factorize()
     numbers = np.array([State.__members__.get(str(name), -1) for name in names], dtype=np.int64)
     polled = numbers[codes] if len(names) else codes
-    same = steps["state"].to_numpy()[told] == polled[found]
+    same = steps["state"].to_numpy()[predicted_row] == polled[polled_row]
     return int(common[same].sum()), int(common.sum())
 
 
 def _calm_polls(steps: pd.DataFrame, samples: Sampled, margin_ns: int) -> tuple[Ints, Ints]:
     """The polls between each packet and the next of its flow, those near either left out.
 
-    A poll tells its instant first and reads the table then: it must have had its answer before the
+    A poll takes its instant first and reads the table then: it must have had its answer before the
     next packet.
     """
     flow, at_ns = steps["flow"].to_numpy(), steps["at_ns"].to_numpy()
@@ -69,10 +69,12 @@ def _ranges(flow: Ints, first: Ints, until: Ints, polls: int) -> tuple[Ints, Int
     return base + first, base + until
 
 
-def _overlapping(told: tuple[Ints, Ints], found: tuple[Ints, Ints]) -> tuple[Ints, Ints]:
+def _overlapping(
+    predicted_row: tuple[Ints, Ints], polled_row: tuple[Ints, Ints]
+) -> tuple[Ints, Ints]:
     """Pairs of ranges that have polls in common; ascending, those of one side disjoint."""
-    first = np.searchsorted(told[1], found[0], side="right")
-    counts = np.maximum(np.searchsorted(told[0], found[1]) - first, 0)
+    first = np.searchsorted(predicted_row[1], polled_row[0], side="right")
+    counts = np.maximum(np.searchsorted(predicted_row[0], polled_row[1]) - first, 0)
     which = np.repeat(np.arange(len(counts)), counts)
     step = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
     return first[which] + step, which

@@ -29,21 +29,22 @@ _FIN_STATES = [int(state) for state, name in TIMEOUT_NAMES.items() if name == "t
 
 
 def other_tcpfins(measured: Sequence[Measured], evidence: Evidence) -> tuple[OtherTcpfin, ...]:
-    """What each director would have held under ``VALUES_S`` and under its own value."""
-    found: list[OtherTcpfin] = []
+    """Predictions for each director under ``VALUES_S`` and under its configured value."""
+    answers: list[OtherTcpfin] = []
     for result in measured:
         if result.prediction is None or result.prediction.entries.empty:
             continue
-        own_s = result.rules.timeouts.tcpfin_s
-        values = sorted({own_s, *VALUES_S})
+        configured_s = result.rules.timeouts.tcpfin_s
+        values = sorted({configured_s, *VALUES_S})
         everything = np.arange(len(result.prediction.entries))
         by_packets = changes_by_packets(
             result.prediction, everything, is_active(result.director.kernel)
         )  # which another tcpfin leaves as they are, mostly
-        found += [
-            _under(result, evidence, by_packets, value, is_own=value == own_s) for value in values
+        answers += [
+            _under(result, evidence, by_packets, value, is_own=value == configured_s)
+            for value in values
         ]
-    return tuple(found)
+    return tuple(answers)
 
 
 def _under(
@@ -59,12 +60,12 @@ def _under(
         else:
             prediction, doubt = predicted_under(result, evidence, [assumption])
     same = by_packets if prediction.steps is result.prediction.steps else None
-    found, curve = answer(result, evidence, prediction, [assumption], doubt, same)
+    replayed, curve = answer(result, evidence, prediction, [assumption], doubt, same)
     return OtherTcpfin(
         tcpfin_s=tcpfin_s,
         is_own=is_own,
         inactive_s=_inactive_s(curve, len(prediction.entries)),
-        answer=found,
+        answer=replayed,
         curve=_thinned(curve),
     )
 

@@ -1,4 +1,4 @@
-"""The same packets under other timeouts, forwarding or sysctls, beside what was."""
+"""The same packets under other timeouts, forwarding or sysctls, beside the run."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ALL_SERVERS = "all real servers"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assumption:
-    """One thing that is taken to be otherwise: a timeout, the forwarding, or a sysctl."""
+    """One changed setting: a timeout, the forwarding, or a sysctl."""
 
     name: Literal["tcp", "tcpfin", "udp", "forwarding", "conn_reuse_mode", "secure_tcp"]
     value: float | str
@@ -90,19 +90,19 @@ def what_if(
     """
     if evidence.segments is None or result.prediction is None:
         return None
-    prediction, doubt = predicted_under(result, evidence, assumptions)
-    return answer(result, evidence, prediction, assumptions, doubt)
+    prediction, caveat = predicted_under(result, evidence, assumptions)
+    return answer(result, evidence, prediction, assumptions, caveat)
 
 
 def predicted_under(
     result: Measured, evidence: Evidence, assumptions: Sequence[Assumption]
 ) -> tuple[Prediction, str | None]:
-    """The packets replayed under other rules, and what cannot be known of that."""
+    """The packets replayed under other rules, and what that leaves unknown."""
     clock = evidence.by_director[result.director.name].clock
     rules = _assume(result.rules, assumptions, conntrack=result.director.conntrack)
-    passage, doubt = _passage(result, evidence, rules)
+    passage, caveat = _passage(result, evidence, rules)
     prediction = predict(passage.segments, clock, rules, result.director.name, passage.handled)
-    return with_outages(prediction, passage.outages), doubt
+    return with_outages(prediction, passage.outages), caveat
 
 
 def answer(
@@ -110,7 +110,7 @@ def answer(
     evidence: Evidence,
     prediction: Prediction,
     assumptions: Sequence[Assumption],
-    doubt: str | None,
+    caveat: str | None,
     by_packets: Changes | None = None,
 ) -> tuple[WhatIf, Curve]:
     """A prediction under some assumptions, summed up, and the curve of all real servers together.
@@ -132,7 +132,7 @@ def answer(
         active=active,
         inactive=inactive,
     )
-    found = WhatIf(
+    summary = WhatIf(
         director=result.director.name,
         assumptions=tuple(str(assumption) for assumption in assumptions),
         peak_active=int(active.max(initial=0)),
@@ -142,9 +142,9 @@ def answer(
             WhatIfGroup(state=state_name(state), timeout_s=float(timeout_s), n=int(n))
             for state, timeout_s, n in groups.reset_index().itertuples(index=False)
         ),
-        doubt=doubt,
+        doubt=caveat,
     )
-    return found, curve
+    return summary, curve
 
 
 def _assume(rules: Rules, assumptions: Sequence[Assumption], *, conntrack: bool) -> Rules:
@@ -171,7 +171,7 @@ def _assume(rules: Rules, assumptions: Sequence[Assumption], *, conntrack: bool)
 
 
 def _passage(result: Measured, evidence: Evidence, rules: Rules) -> tuple[Passage, str | None]:
-    """What would have passed it, and what cannot be known of that."""
+    """What would have passed it, and what that leaves unknown."""
     passage, segments = result.passage, evidence.segments
     assert passage is not None
     assert segments is not None
@@ -183,5 +183,5 @@ def _passage(result: Measured, evidence: Evidence, rules: Rules) -> tuple[Passag
     replies = np.isin(segments.flow, np.unique(segments.flow[passed])) & ~segments.to_vip
     clock = evidence.by_director[result.director.name].clock
     assumed = passed & segments.to_vip | replies
-    doubt = None if replies.any() else NO_REPLIES
-    return passage_of(result.director, evidence, clock, result.tracked, assumed), doubt
+    caveat = None if replies.any() else NO_REPLIES
+    return passage_of(result.director, evidence, clock, result.tracked, assumed), caveat

@@ -1,4 +1,4 @@
-"""From the wire alone: which entries each director must have held, in which state, until when."""
+"""Entries of a director as predicted from packets: state, timeout, expiry and its cause."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ EXPIRE_NODEST, DROP_ENTRY, FLUSH = "expire-nodest-conn", "drop-entry", "flush"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
-    """What one director must have held.
+    """The predicted entries of one director.
 
     Attributes:
         entries: one row per entry: ``flow`` (as in Segments), ``first_ns, last_ns`` (its first
             and last packet), ``state`` (the last, a State), ``timeout_s``, ``ends_ns`` (when it
-            goes), ``cause`` (why: its timer, or something earlier); index 0, 1, ...
+            goes), ``cause`` (its timer, or something earlier); index 0, 1, ...
         steps: one row per packet that belongs to an entry: ``entry, flow, at_ns, state``.
         dropped_syns: SYNs that the director dropped for the sake of an old conntrack entry.
     """
@@ -144,7 +144,7 @@ class Changes:
 
 
 def changes_by_packets(prediction: Prediction, chosen: Ints, counts_as_active: Bools) -> Changes:
-    """What the packets of some of the entries make of the counters; as ``predicted_curve``."""
+    """Changes of the counters by the packets of some of the entries; as ``predicted_curve``."""
     steps = prediction.steps
     if len(chosen) < len(prediction.entries):
         steps = steps[np.isin(steps["entry"], chosen)]

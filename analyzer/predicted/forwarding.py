@@ -1,4 +1,4 @@
-"""How a director forwards, and what says so: its configuration, its entries, or the packets.
+"""The forwarding method of a director, from its configuration, its entries, or the packets.
 
 What packets show depends on where they were captured:
 
@@ -8,9 +8,9 @@ What packets show depends on where they were captured:
 * on a client: replies come from other MACs than requests go to where they bypass the director (dr,
   tun) and both are on the client's link. Then they have the TTL that a host begins with; one that
   is less came by a router, and routers may differ by direction. Behind one router both have its
-  MAC, and in nat the director's: nothing tells one from the other;
-* on a real server in nat: what is its address is no VIP, and nothing tells so;
-* anywhere, of one side or direction alone: nothing tells.
+  MAC, and in nat the director's: so they cannot be distinguished;
+* on a real server in nat: what is its address is no VIP, which cannot be seen;
+* anywhere, of one side or direction alone: it stays unknown.
 
 A host that translates addresses by its own rules (a firewall, a container's network) looks like a
 director in nat; a router that sends packets on unchanged, and replies too, like a director in dr
@@ -50,7 +50,7 @@ WHAT_TELLS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtherWay:
-    """What the same packets make of entries if forwarding is not what is assumed."""
+    """Consequences for entries if forwarding is not as assumed."""
 
     method: str
     state: str
@@ -66,10 +66,10 @@ class Forwarding:
 
     Attributes:
         method: of most of its real servers.
-        basis: what says so: its ``configuration`` as polled or given, the states of its
+        basis: the evidence: its ``configuration`` as polled or given, the states of its
             ``entries``, the ``packets``, or nothing (``assumed``).
         why: the same in words.
-        contradiction: what else that was recorded says otherwise; None if nothing does.
+        contradiction: other recorded evidence that contradicts it; None without any.
         otherwise: where it is assumed, and the other method would lead to other states or
             timeouts: to which.
     """
@@ -82,19 +82,19 @@ class Forwarding:
 
 
 @dataclass(frozen=True, slots=True)
-class _Sign:
-    """What one source says: dr stands for tun too, unless tun is said."""
+class _Indication:
+    """The method that one source indicates; dr stands for tun too, unless it names tun."""
 
     method: str
     why: str
 
 
 def rests_on_it(known: Forwarding | None, lifetimes: Sequence[Lifetime]) -> bool:
-    """Whether what is said of entries rests on a way of forwarding that is only assumed.
+    """Whether conclusions on entries rest on a forwarding method that is only assumed.
 
     Args:
         known: how directors forward.
-        lifetimes: the groups of entries; what governs is said of the largest.
+        lifetimes: the groups of entries; the largest decides what governs.
     """
     if known is None or known.basis != "assumed" or not lifetimes:
         return False
@@ -117,26 +117,28 @@ def forwarding_of(
     """How the director of a recording forwards; None where nothing depends on it.
 
     Args:
-        manifest: with ``forwarding``, where somebody said it.
+        manifest: with ``forwarding``, where it was given.
         services: polls of them.
         entries: changes of them.
         captured: the packets.
     """
-    signs: tuple[tuple[Basis, _Sign | None], ...] = (
+    indications: tuple[tuple[Basis, _Indication | None], ...] = (
         ("configured", _configured(manifest, services, captured)),
         ("entries", _by_ports(entries)),
         ("packets", _sent_on(captured)),
         ("entries", _by_states(entries)),
         ("packets", _by_macs(captured)),
     )
-    told = [(basis, sign) for basis, sign in signs if sign]
-    if told:
-        (basis, sign), *others = told
-        against = next((other for _, other in others if _differs(sign.method, other.method)), None)
+    given = [(basis, indication) for basis, indication in indications if indication]
+    if given:
+        (basis, indication), *others = given
+        against = next(
+            (other for _, other in others if _differs(indication.method, other.method)), None
+        )
         return Forwarding(
-            method=sign.method,
+            method=indication.method,
             basis=basis,
-            why=sign.why,
+            why=indication.why,
             contradiction=against.why if against else None,
         )
     if captured is None or len(captured.segments.flow) == 0:
@@ -150,7 +152,7 @@ def _differs(method: str, other: str) -> bool:
 
 def _configured(
     manifest: Manifest, services: pd.DataFrame, captured: Captured | None
-) -> _Sign | None:
+) -> _Indication | None:
     """As polled, of the services that were captured where there are any; else as given."""
     rows = services[services["forwarding"].notna()]
     if captured is not None and len(captured.segments.flow) and len(rows):
@@ -161,22 +163,22 @@ def _configured(
         counts = rows["forwarding"].value_counts()
         others = ", ".join(str(name) for name in counts.index[1:])
         mixed = f", though other real servers have {others}" if others else ""
-        return _Sign(str(counts.index[0]), f"its real servers are {counts.index[0]}{mixed}")
-    told = manifest.forwarding
-    return _Sign(str(told), f"the recording says {told}") if told else None
+        return _Indication(str(counts.index[0]), f"its real servers are {counts.index[0]}{mixed}")
+    given = manifest.forwarding
+    return _Indication(str(given), f"the recording says {given}") if given else None
 
 
-def _by_ports(entries: pd.DataFrame) -> _Sign | None:
+def _by_ports(entries: pd.DataFrame) -> _Indication | None:
     rows = entries[(entries["client_port"] != 0) & (entries["real_port"] != 0)]
     moved = rows[rows["real_port"] != rows["port"]]
     if moved.empty:
         return None
-    one = moved.iloc[0]
-    why = f"entries lead from port {one['port']} to port {one['real_port']}, as only nat does"
-    return _Sign("nat", why)
+    row = moved.iloc[0]
+    why = f"entries lead from port {row['port']} to port {row['real_port']}, as only nat does"
+    return _Indication("nat", why)
 
 
-def _by_states(entries: pd.DataFrame) -> _Sign | None:
+def _by_states(entries: pd.DataFrame) -> _Indication | None:
     """By states that only replies, or only their absence, lead to."""
     rows = entries[(entries["protocol"] == "TCP") & (entries["client_port"] != 0)]
     names = ["director", "client_ip", "client_port", "vip", "port"]
@@ -186,15 +188,17 @@ def _by_states(entries: pd.DataFrame) -> _Sign | None:
         return None
     if by_replies > without:
         why = f"{by_replies} entries were last in states that only replies lead to"
-        return _Sign("nat", f"{why} (nat, or a real server on the director itself)")
-    return _Sign("dr", f"{without} entries were last in FIN_WAIT, which replies would move on")
+        return _Indication("nat", f"{why} (nat, or a real server on the director itself)")
+    return _Indication(
+        "dr", f"{without} entries were last in FIN_WAIT, which replies would move on"
+    )
 
 
 _BY_REPLIES = ("TIME_WAIT", "CLOSE_WAIT", "SYN_SENT")
 
 
-def _sent_on(captured: Captured | None) -> _Sign | None:
-    """By what becomes of packets at the director."""
+def _sent_on(captured: Captured | None) -> _Indication | None:
+    """By whether the director rewrites packets or sends them on unchanged."""
     if captured is None:
         return None
     segments, macs = captured.segments, captured.forwarder_macs
@@ -203,19 +207,21 @@ def _sent_on(captured: Captured | None) -> _Sign | None:
     if rewritten > unchanged:
         servers = [str(server) for server in captured.rewriting.servers().unique()]
         shown = ", ".join(servers[:_SHOWN]) + (" and others" if len(servers) > _SHOWN else "")
-        return _Sign("nat", f"packets of {rewritten} of {flows} connections are sent on to {shown}")
+        return _Indication(
+            "nat", f"packets of {rewritten} of {flows} connections are sent on to {shown}"
+        )
     if unchanged and not _take_replies(segments, macs):
         why = f"packets of {unchanged} of {flows} connections are sent on to the same address"
-        return _Sign("dr", f"{why}, and replies do not come back that way")
+        return _Indication("dr", f"{why}, and replies do not come back that way")
     return None
 
 
 _SHOWN = 2
 FIRST_TTLS = (64, 128, 255)
-"""What hosts send with (Linux and BSD, Windows, Solaris and routers): each router takes 1 off."""
+"""Initial TTLs of hosts (Linux and BSD, Windows, Solaris and routers): each router takes 1 off."""
 
 
-def _by_macs(captured: Captured | None) -> _Sign | None:
+def _by_macs(captured: Captured | None) -> _Indication | None:
     """By replies that bypass where requests go to, or come from, and that no router sent on."""
     if captured is None or captured.rewriting.flows:
         return None
@@ -224,14 +230,18 @@ def _by_macs(captured: Captured | None) -> _Sign | None:
         return None
     if _sent_on_unchanged(segments, macs):
         return None
-    return _Sign("dr", "replies come straight from hosts of this link, past the MAC requests go to")
+    return _Indication(
+        "dr", "replies come straight from hosts of this link, past the MAC requests go to"
+    )
 
 
 def _replies_bypass(segments: Segments, macs: frozenset[int]) -> bool:
     """Whether there are replies, and none of them comes from, or goes to, where requests go."""
     back = _replies(segments)
-    mine = np.isin(segments.source_mac, list(macs)) | np.isin(segments.destination_mac, list(macs))
-    return bool(macs) and bool(back.any()) and not (back & mine).any()
+    at_macs = np.isin(segments.source_mac, list(macs)) | np.isin(
+        segments.destination_mac, list(macs)
+    )
+    return bool(macs) and bool(back.any()) and not (back & at_macs).any()
 
 
 def _were_sent_on(segments: Segments) -> bool:
@@ -246,9 +256,9 @@ def _replies(segments: Segments) -> npt.NDArray[np.bool_]:
 
 def _sent_on_unchanged(segments: Segments, macs: frozenset[int]) -> int:
     """How many flows both arrive at these MACs and leave them for the VIP."""
-    mine = list(macs)
-    arrive = segments.flow[segments.to_vip & np.isin(segments.destination_mac, mine)]
-    leave = segments.flow[segments.to_vip & np.isin(segments.source_mac, mine)]
+    mac_list = list(macs)
+    arrive = segments.flow[segments.to_vip & np.isin(segments.destination_mac, mac_list)]
+    leave = segments.flow[segments.to_vip & np.isin(segments.source_mac, mac_list)]
     return len(np.intersect1d(arrive, leave))
 
 

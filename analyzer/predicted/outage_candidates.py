@@ -28,12 +28,12 @@ ENDS_WITH = {"crash": "boot", "link-down": "link-up", "unplug": "replug"}
 """Events that cut a director off, each with the one that ends it."""
 
 LONG_GAP_NS = 3_000_000_000
-"""Polls of which none says that the link was lost failed for at least so long."""
+"""Polls that failed for at least so long may be an outage, even if no link was lost."""
 
 _USUAL_GAPS = 5
 _LOGGED_NS = 1_000_000_000
 _VIP_LOST = {"keepalived-stop": 0, "vip-lost": 12_000_000_000}
-"""Events that say so, and how late: addresses are looked at every ten seconds."""
+"""Events that report it, and how late: addresses are read every ten seconds."""
 _GIVES_UP = re.compile(r"Entering (?:BACKUP|FAULT) STATE|sent 0 priority")
 _TOOK = re.compile(r"done in (\d{1,9}) ms")
 _NEVER = np.iinfo(np.int64).max
@@ -51,14 +51,18 @@ class Candidate:
 def candidates(
     director: str, evidence: Evidence, clock: DirectorClock
 ) -> tuple[list[Candidate], list[Candidate]]:
-    """Outages that somebody ordered, and other times that may hold some."""
+    """Outages that were ordered, and other times that may hold some."""
     polls = _polls(evidence.by_director[director].polls)
     ordered = list(_ordered(evidence.events, director, polls))
     others = (
         *_gaps(evidence.events, director, clock, polls),
         *_without_vip(evidence.events, director),
     )
-    return ordered, [one for one in others if not any(_overlap(one, order) for order in ordered)]
+    return ordered, [
+        candidate
+        for candidate in others
+        if not any(_overlap(candidate, order) for order in ordered)
+    ]
 
 
 def _polls(rows: pd.DataFrame) -> tuple[Ints, Ints]:
@@ -141,8 +145,8 @@ def _gap(since_ns: int, until_ns: int) -> Candidate:
     return Candidate(began=span, ended=span, kernel_lost=False)
 
 
-def _overlap(one: Candidate, other: Candidate) -> bool:
-    return one.began[0] < other.ended[1] and other.began[0] < one.ended[1]
+def _overlap(candidate: Candidate, other: Candidate) -> bool:
+    return candidate.began[0] < other.ended[1] and other.began[0] < candidate.ended[1]
 
 
 def first_from(at_ns: Ints, from_ns: int, otherwise: int) -> int:

@@ -1,7 +1,7 @@
 """When a director did not take the packets sent to it: crashed, cut off, rebooting.
 
-Events say it (a lab's faults), or polls that failed, or a VIP that it gave up, together with SYNs
-that nobody answered. A director that was merely not polled goes on: somebody answers what is sent
+Events report it (a lab's faults), or polls that failed, or a VIP that it gave up, together with
+unanswered SYNs. A director that was merely not polled goes on: somebody answers what is sent
 to it, or its entries are there when it is polled again. At an outage's edges the packets decide:
 what was answered or sent on was taken, and a SYN that nobody answered was not. The rest is not
 known (``unsure``).
@@ -44,7 +44,7 @@ class Outage:
         from_ns, to_ns: what came between, both excluded, was not taken; ``to_ns`` the far future
             if it never came back.
         unsure: spans in which what nobody answered may have been taken or not.
-        kernel_lost: it crashed or rebooted, and its entries went at ``from_ns``.
+        kernel_lost: it crashed or rebooted, and its entries were lost at ``from_ns``.
     """
 
     from_ns: int
@@ -74,41 +74,45 @@ def outages(
     segments = evidence.segments
     if segments is None:
         return ()
-    mine = segments.only(passed)
+    passing = segments.only(passed)
     ordered, gaps = candidates(director, evidence, clock)
-    taken = answered.taken | (~mine.to_vip & ~answered.rejected)
-    taken_ns, signs_ns = (np.sort(mine.at_ns[each]) for each in (taken, taken | answered.answered))
-    silent_ns = np.sort(mine.at_ns[answered.unanswered])
+    taken = answered.taken | (~passing.to_vip & ~answered.rejected)
+    taken_ns, signs_ns = (
+        np.sort(passing.at_ns[each]) for each in (taken, taken | answered.answered)
+    )
+    silent_ns = np.sort(passing.at_ns[answered.unanswered])
     begun = segments.only(~passed & segments.to_vip & (segments.flag == Flag.SYN))
-    elsewhere = np.unique(begun.flow[~np.isin(begun.source_mac, mine.destination_mac)])
-    own = tracked[~tracked["flow"].isin(elsewhere)]  # not the sync daemon's copies of another's
-    found = [_by_order(order, taken_ns, signs_ns, silent_ns) for order in ordered]
+    elsewhere = np.unique(begun.flow[~np.isin(begun.source_mac, passing.destination_mac)])
+    not_synced = tracked[
+        ~tracked["flow"].isin(elsewhere)
+    ]  # not the sync daemon's copies of another's
+    outages = [_by_order(order, taken_ns, signs_ns, silent_ns) for order in ordered]
     for gap in gaps:
-        found += _by_packets(gap, mine, answered, own, taken_ns)
-    return tuple(sorted(found, key=lambda outage: outage.from_ns))
+        outages += _by_packets(gap, passing, answered, not_synced, taken_ns)
+    return tuple(sorted(outages, key=lambda outage: outage.from_ns))
 
 
-def not_taken(at_ns: Ints, found: tuple[Outage, ...]) -> Bools:
+def not_taken(at_ns: Ints, outages: tuple[Outage, ...]) -> Bools:
     """Which instants lie in an outage."""
     inside = np.zeros(len(at_ns), dtype=bool)
-    for outage in found:
+    for outage in outages:
         inside |= (at_ns > outage.from_ns) & (at_ns < outage.to_ns)
     return inside
 
 
-def unsure(mine: Segments, answered: Answers, found: tuple[Outage, ...]) -> Bools:
+def unsure(passing: Segments, answered: Answers, outages: tuple[Outage, ...]) -> Bools:
     """Which segments a director may have taken or not."""
-    inside = np.zeros(len(mine.at_ns), dtype=bool)
-    for from_ns, to_ns in (span for outage in found for span in outage.unsure):
-        inside |= (mine.at_ns > from_ns) & (mine.at_ns < to_ns)
-    return inside & mine.to_vip & ~(answered.taken | answered.unanswered | answered.rejected)
+    inside = np.zeros(len(passing.at_ns), dtype=bool)
+    for from_ns, to_ns in (span for outage in outages for span in outage.unsure):
+        inside |= (passing.at_ns > from_ns) & (passing.at_ns < to_ns)
+    return inside & passing.to_vip & ~(answered.taken | answered.unanswered | answered.rejected)
 
 
 def _by_order(order: Candidate, taken_ns: Ints, signs_ns: Ints, silent_ns: Ints) -> Outage:
     """From the first packet that it did not take to the first that it took again.
 
-    The first is one that nobody answered while the order was carried out, else none until that was
-    done; the last is one that somebody answered after the order to undo it.
+    The first is an unanswered one while the order was carried out, else none until that was
+    done; the last is an answered one after the order to undo it.
     """
     last_ns = max(order.began[0], last_until(signs_ns, order.began[1], 0))
     from_ns = min(order.began[1], first_from(silent_ns, last_ns + 1, _NEVER) - 1)
@@ -123,40 +127,40 @@ def _by_order(order: Candidate, taken_ns: Ints, signs_ns: Ints, silent_ns: Ints)
 
 def _by_packets(
     gap: Candidate,
-    mine: Segments,
+    passing: Segments,
     answered: Answers,
     tracked: pd.DataFrame,
     taken_ns: Ints,
 ) -> list[Outage]:
     """The times of a gap in the polls in which nobody answered what was sent to the director."""
     since_ns, until_ns = gap.began[0], gap.ended[1]
-    inside = (mine.at_ns > since_ns) & (mine.at_ns < until_ns)
+    inside = (passing.at_ns > since_ns) & (passing.at_ns < until_ns)
     silent = np.flatnonzero(inside & answered.unanswered & (len(taken_ns) > 0))
-    silent = silent[np.argsort(mine.at_ns[silent], kind="stable")]
-    number = np.searchsorted(taken_ns, mine.at_ns[silent])  # how many had been taken before
+    silent = silent[np.argsort(passing.at_ns[silent], kind="stable")]
+    number = np.searchsorted(taken_ns, passing.at_ns[silent])  # how many had been taken before
     is_alone = not ((taken_ns > since_ns) & (taken_ns < until_ns)).any()
-    found = []
+    outages = []
     for each in np.unique(number):
         rows = silent[number == each]
-        first_ns = int(mine.at_ns[rows[0]])
+        first_ns = int(passing.at_ns[rows[0]])
         before_ns = max(last_until(taken_ns, first_ns, 0), since_ns)
         to_ns = min(first_from(taken_ns, first_ns, _NEVER), until_ns)
         is_boot = gap.kernel_lost and before_ns < gap.began[1] and to_ns >= gap.began[1]
         enough = is_boot or is_alone or len(rows) >= LEAST_UNANSWERED
-        if enough and not _has_entries(mine, rows, tracked, first_ns):
-            span = ((before_ns, first_ns), (int(mine.at_ns[rows[-1]]), to_ns))
+        if enough and not _has_entries(passing, rows, tracked, first_ns):
+            span = ((before_ns, first_ns), (int(passing.at_ns[rows[-1]]), to_ns))
             silence = Outage(from_ns=first_ns - 1, to_ns=to_ns, unsure=span, kernel_lost=is_boot)
-            found.append(silence)
-    if gap.kernel_lost and not any(outage.kernel_lost for outage in found):
+            outages.append(silence)
+    if gap.kernel_lost and not any(outage.kernel_lost for outage in outages):
         booted_ns = gap.began[1]
-        found.append(Outage(from_ns=booted_ns, to_ns=booted_ns, kernel_lost=True))
-    return found
+        outages.append(Outage(from_ns=booted_ns, to_ns=booted_ns, kernel_lost=True))
+    return outages
 
 
-def _has_entries(mine: Segments, rows: Ints, tracked: pd.DataFrame, first_ns: int) -> bool:
+def _has_entries(passing: Segments, rows: Ints, tracked: pd.DataFrame, first_ns: int) -> bool:
     """Whether some of these flows, which sent nothing else, were seen to have entries after all."""
-    flows = np.unique(mine.flow[rows])
-    others = np.isin(mine.flow, flows) & (mine.flag == Flag.SYN) & mine.to_vip
+    flows = np.unique(passing.flow[rows])
+    others = np.isin(passing.flow, flows) & (passing.flag == Flag.SYN) & passing.to_vip
     others[rows] = False
-    flows = np.setdiff1d(flows, mine.flow[others])
+    flows = np.setdiff1d(flows, passing.flow[others])
     return bool((tracked["flow"].isin(flows) & (tracked["appeared_ns"] >= first_ns)).any())

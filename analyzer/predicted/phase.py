@@ -1,7 +1,7 @@
 """HZ and the phase of a director's timers, from the expiries that were seen.
 
 For a director that could not be asked. Every expiry falls on a multiple of its granule, so an entry
-that went between two looks says where the multiples lie, to within that look; entries of all
+that expired between two polls shows where the multiples lie, to within that gap; entries of all
 granules together say it for the coarsest. The right HZ is the one whose granules explain the
 expiries most narrowly.
 """
@@ -34,13 +34,13 @@ LEAST_EXPLAINED = 0.8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sightings:
-    """Entries that went; every array has shape (n,), seconds of the director's uptime.
+    """Entries that ended; every array has shape (n,), seconds of the director's uptime.
 
     Attributes:
         last_s: the last packet.
         timeout_s: what the entry waited, in seconds.
-        seen_s: the last look that had it.
-        absent_s: the first look that did not.
+        seen_s: the last poll that had it.
+        absent_s: the first poll that did not.
     """
 
     last_s: Floats
@@ -59,7 +59,7 @@ class InferredPhase:
 
 
 REFINE_STEP_S = 0.001
-_LOOK_SLACK_S = 0.005
+_POLL_SLACK_S = 0.005
 _MOST_CANDIDATES = 200  # phases tried on either side of the one inferred
 _MOST_SIGHTINGS = 20_000
 
@@ -80,21 +80,21 @@ def refine_phase(sightings: Sightings, hz: int, phase_s: float, uncertainty_s: f
 
 def _explained(sightings: Sightings, hz: int, phase_s: float) -> int:
     fires_s = expiry_uptime_s(sightings.last_s, sightings.timeout_s, hz=hz, phase_s=phase_s)
-    after = fires_s > sightings.seen_s - _LOOK_SLACK_S
-    return int((after & (fires_s <= sightings.absent_s + _LOOK_SLACK_S)).sum())
+    after = fires_s > sightings.seen_s - _POLL_SLACK_S
+    return int((after & (fires_s <= sightings.absent_s + _POLL_SLACK_S)).sum())
 
 
 def infer_phase(sightings: Sightings, hz: int | None, slack_s: float) -> InferredPhase | None:
     """The phase (and HZ, where it is not known) that explains most of the expiries.
 
     Args:
-        sightings: entries that went by their timers, as far as is known.
+        sightings: entries that were ended by their timers, as far as is known.
         hz: the director's, if it is known.
         slack_s: how well the clocks and the last packets are known.
 
     Returns:
         None without sightings, if no phase explains ``LEAST_EXPLAINED`` of them, or if they do
-        not tell one HZ from another: a burst that went in one step does not.
+        not distinguish one HZ from another: a burst that expired in one step does not.
     """
     if len(sightings.last_s) == 0:
         return None

@@ -1,4 +1,4 @@
-"""What a director goes by: its rules, and the packets that passed it."""
+"""The rules of a director, and the packets that passed it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SECURE_TCP_ALWAYS = 3
 
 
 def rules_of(director: Director, evidence: Evidence) -> Rules:
-    """What the director's replay depends on, as it was told; its timeouts: ``in_force``."""
+    """What the director's replay depends on, as it was reported; its timeouts: ``in_force``."""
     forwarding = evidence.forwarding or "dr"
     return Rules(
         sees_replies=forwarding == "nat",
@@ -38,18 +38,18 @@ def rules_of(director: Director, evidence: Evidence) -> Rules:
 def segments_passed(director: Director, evidence: Evidence, segments: Segments) -> Bools:
     """Which segments passed this director, each once.
 
-    Where the link does not say who took the segments to the VIP (no MACs; on a client, all of its
-    interfaces), all of them passed the only director.
+    Where the link does not show which host took the segments to the VIP (no MACs; on a client, all
+    of its interfaces), all of them passed the only director.
     """
     macs = director.macs
     if len(evidence.directors) == 1:
         macs = macs or evidence.forwarder_macs
-    found = passed(segments, macs)
-    if len(evidence.directors) > 1 or found[segments.to_vip].any():
-        return found
+    to_directors = passed(segments, macs)
+    if len(evidence.directors) > 1 or to_directors[segments.to_vip].any():
+        return to_directors
     nobody_said = segments.to_vip & (segments.destination_mac == NO_MAC)
     if macs and not nobody_said.any():
-        return found
+        return to_directors
     return (nobody_said if macs else segments.to_vip) | (evidence.forwarding == "nat") & (
         ~segments.to_vip
     )

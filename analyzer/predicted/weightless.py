@@ -45,13 +45,13 @@ def weightless(
         servers: the real server of the entry that each segment finds.
         margin_ns: how well the instants of polls and packets can be compared.
     """
-    found = {}
+    masks = {}
     if not _has_templates(evidence, director):
-        found["no_server"] = _no_server(segments, weights)
+        masks["no_server"] = _no_server(segments, weights)
     reuses = director.conn_reuse_mode != 0 or nodest_in_any_reuse_mode(director.kernel)
     if director.expire_nodest_conn and reuses:
-        found["expire_nodest"] = _expire_nodest(segments, weights, servers, tracked, margin_ns)
-    return found
+        masks["expire_nodest"] = _expire_nodest(segments, weights, servers, tracked, margin_ns)
+    return masks
 
 
 def _expire_nodest(
@@ -63,8 +63,8 @@ def _expire_nodest(
 ) -> Bools:
     """SYNs to an entry whose real server surely has weight 0.
 
-    Where a SYN came while the weight was being changed, the polls say which it was: the entry went
-    to another real server by it, or it did not.
+    Where a SYN came while the weight was being changed, the polls decide which it was: the entry
+    went to another real server by it, or it did not.
     """
     is_syn = (segments.flag == Flag.SYN) & segments.to_vip
     chosen = np.zeros(len(is_syn), dtype=bool)
@@ -96,13 +96,13 @@ def _rows_by_service(
     """The services that the segments' flows belong to, each with the segments' rows."""
     ends = segments.flows[["protocol", "vip", "port"]]
     number = ends.groupby(["protocol", "vip", "port"], sort=False).ngroup().to_numpy()
-    found = []
+    services = []
     for each, (protocol, vip, port) in enumerate(ends.drop_duplicates().itertuples(index=False)):
         service = of_flow(weights, str(protocol), str(vip), int(port))
         rows = np.flatnonzero(number[segments.flow] == each)
         if service and len(rows):
-            found.append((service, rows))
-    return found
+            services.append((service, rows))
+    return services
 
 
 def _moved(segments: Segments, is_syn: Bools, tracked: pd.DataFrame, margin_ns: int) -> Bools:
@@ -110,9 +110,9 @@ def _moved(segments: Segments, is_syn: Bools, tracked: pd.DataFrame, margin_ns: 
     moved = np.zeros(len(is_syn), dtype=bool)
     tracked = tracked.sort_values(["flow", "appeared_ns"])
     later = tracked.groupby("flow")[["real_server", "appeared_ns"]].shift(-1)
-    goes_on = (later["appeared_ns"] == tracked["absent_ns"]).fillna(value=False)
+    continues = (later["appeared_ns"] == tracked["absent_ns"]).fillna(value=False)
     elsewhere = (later["real_server"] != tracked["real_server"]).fillna(value=False)
-    chosen = tracked[(goes_on & elsewhere).to_numpy(dtype=bool)]
+    chosen = tracked[(continues & elsewhere).to_numpy(dtype=bool)]
     spans = pd.DataFrame(
         {
             "flow": chosen["flow"].to_numpy(dtype=np.int64),
@@ -122,14 +122,14 @@ def _moved(segments: Segments, is_syn: Bools, tracked: pd.DataFrame, margin_ns: 
     )
     syns = pd.DataFrame({"row": np.flatnonzero(is_syn)})
     syns = syns.assign(flow=segments.flow[syns["row"]], at_ns=segments.at_ns[syns["row"]])
-    found = pd.merge_asof(
+    polled = pd.merge_asof(
         syns.sort_values("at_ns"),
         spans.astype({"end_ns": "Int64"}).sort_values("begin_ns"),
         left_on="at_ns",
         right_on="begin_ns",
         by="flow",
     )
-    moved[found["row"][found["at_ns"] <= found["end_ns"].fillna(0)]] = True
+    moved[polled["row"][polled["at_ns"] <= polled["end_ns"].fillna(0)]] = True
     return moved
 
 

@@ -32,7 +32,7 @@ _TOOK = re.compile(r"done in (\d{1,9}) ms")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """A weight that became 0, or is no longer; ``from_ns`` to ``until_ns`` it may have been."""
+    """A weight that became 0 or ceased to be, at some time from ``from_ns`` to ``until_ns``."""
 
     from_ns: int
     until_ns: int
@@ -78,20 +78,20 @@ def weights_of(
         .astype("int64"),
         protocol=services["protocol"].astype("string"),
     )
-    found: dict[Service, dict[str, Weights]] = {}
+    by_service: dict[Service, dict[str, Weights]] = {}
     for key, group in rows.groupby(["protocol", "vip", "port", "server"]):
         protocol, vip, port, server = map(str, key)
         polled = group.sort_values("at_ns")
         is_zero = (polled["weight"] == 0).to_numpy(dtype=bool)
         weights = _over_time(polled["at_ns"].to_numpy(dtype=np.int64), is_zero, edits, margin_ns)
-        found.setdefault((protocol, vip, int(port)), {})[server] = weights
-    return found
+        by_service.setdefault((protocol, vip, int(port)), {})[server] = weights
+    return by_service
 
 
 def of_flow(
     weights: Mapping[Service, dict[str, Weights]], protocol: str, vip: str, port: int
 ) -> dict[str, Weights]:
-    """The real servers of the service that a flow belongs to; none where that cannot be told."""
+    """The real servers of the service that a flow belongs to; none where that is not known."""
     exact = [weights.get((protocol, vip, each)) for each in (port, 0)]
     marked = [servers for service, servers in weights.items() if service[1] == NO_VIP]
     known = [servers for servers in exact if servers] or (marked if len(marked) == 1 else [])

@@ -1,1 +1,1 @@
-"""Single connections told packet by packet: which are worth it, and what happened to each."""
+"""Traces of single connections, packet by packet, and the choice of which to trace."""

@@ -1,4 +1,4 @@
-"""Which of many connections get a trace: the slow, the odd, and one that is neither."""
+"""The choice of connections that get a trace: slow, unusual, and one typical."""
 
 from __future__ import annotations
 
@@ -24,20 +24,21 @@ if TYPE_CHECKING:
     Strings = npt.NDArray[np.str_]
 
 MOST = 30
-"""Of all connections of a run, so many are told,"""
+"""The most connections of a run that get a trace,"""
 
 MOST_ALIKE = 6
-"""and so many for the same reason."""
+"""and the most for the same reason."""
 
 OFF_S = 0.1
-"""An entry that went this far outside the two looks around its end was predicted wrongly."""
+"""An entry that ended this far outside its predicted time, polls considered, was predicted
+wrongly."""
 
 _EMBRYONIC = (State.SYN_SENT, State.SYN_RECV, State.SYNACK)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crowd:
-    """All connections of a run, and what tells them apart; arrays have shape (connections,).
+    """All connections of a run, and what distinguishes them; arrays have shape (connections,).
 
     Attributes:
         table: ``wire.connections``, in its order: by flow, then time.
@@ -45,7 +46,7 @@ class Crowd:
         failed: whether that request failed.
         last_state: the State of its entry at the end; -1 where none was predicted.
         cause: why its entry ended; "" where none was predicted.
-        off_s: by how much its entry's end lies outside the looks around it; 0 where not seen.
+        off_s: by how much its entry's end lies outside the polls around it; 0 where not seen.
         late_s: by how much a packet came after its entry's end; 0 where none did; or one 0 for all.
     """
 
@@ -69,7 +70,7 @@ def _where(mask: npt.ArrayLike, score: Floats | float = 0.0) -> Floats:
 
 
 def _reuses(crowd: Crowd) -> Floats:
-    """A connection whose port was taken again, and the one that took it."""
+    """A connection whose port was reused, and the one that reused it."""
     ended = crowd.cause == PORT_REUSE
     return _where(ended | np.r_[False, ended[:-1]] if len(ended) else ended)
 
@@ -80,7 +81,7 @@ def _late(crowd: Crowd) -> Floats:
 
 
 def _usual(crowd: Crowd) -> Floats:
-    """Nearest to the median in length."""
+    """The connection nearest to the median in length."""
     lasted = crowd.duration_s
     return -np.abs(lasted - np.median(lasted)) if len(lasted) else lasted
 

@@ -1,4 +1,4 @@
-"""One connection: its packets, what the director made of them, and who keeps state of it how long.
+"""Connection trace: packets, entry states, and which hosts keep state of it how long.
 
 Times are seconds since the run's start, on the client's clock.
 """
@@ -32,7 +32,7 @@ class Packet:
         flag: the name of its ``Flag``: what counts for the director.
         to_vip: from the client; else a reply.
         again: a SYN or FIN that was sent before.
-        left_out: how many packets between the one before and this are not told.
+        left_out: how many packets before this one are left out.
         dead_end: why the director did not send it on; None where it did, or where it is not known.
     """
 
@@ -49,7 +49,7 @@ class Packet:
 class Span:
     """The entry in one state, from one instant to another; the last one ends with the entry.
 
-    ``until_s`` None: it was still there at the last look.
+    ``until_s`` None: it was still there at the last poll.
     """
 
     state: str
@@ -59,7 +59,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
-    """What somebody still knew of the connection after its last packet.
+    """State of the connection that a host kept after its last packet.
 
     Attributes:
         holder: who keeps it: a socket of the client or server, or a director's entry.
@@ -86,9 +86,9 @@ class ConnectionTrace:
 
     Attributes:
         reasons: keys of ``choose.REASONS``, the first is what it is offered for.
-        real_server: None where neither polls nor packets tell it.
+        real_server: None where neither polls nor packets show it.
         directors: those that had an entry for it, the last one last: more than one where the
-            virtual IP moved meanwhile; empty where it cannot be told.
+            virtual IP moved meanwhile; empty where it is not known.
         last_s: its last packet.
         closer: as in ``wire.connections``.
         predicted, observed: the entry's states on the last director; empty where not known.

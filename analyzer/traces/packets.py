@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 UNANSWERED = "no answer came"
 
-TOLD_EACH_SIDE = 24
-"""Of a long connection the first and the last so many packets are told."""
+KEPT_EACH_SIDE = 24
+"""Of a long connection the first and the last so many packets are kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,7 @@ class Hops:
     Attributes:
         forwarder_macs: the directors'; empty where not known.
         through: replies pass the director, as in nat.
-        judged_ns: instants of the packets that met an entry; None where no prediction tells.
+        judged_ns: instants of the packets that met an entry; None without a prediction.
     """
 
     forwarder_macs: Collection[int]
@@ -52,7 +52,7 @@ class _Sight:
 
 
 def packets_of(segments: Segments, hops: Hops, zero_ns: int) -> tuple[tuple[Packet, ...], int]:
-    """The packets that are told of one connection, and how many it had.
+    """The kept packets of one connection, and how many it had.
 
     Args:
         segments: one connection's, copies that the director sent on included, in order of time.
@@ -60,28 +60,28 @@ def packets_of(segments: Segments, hops: Hops, zero_ns: int) -> tuple[tuple[Pack
         zero_ns: the run's start.
     """
     size = len(segments.at_ns)
-    short = size <= 4 * TOLD_EACH_SIDE
-    head = size if short else 2 * TOLD_EACH_SIDE
+    short = size <= 4 * KEPT_EACH_SIDE
+    head = size if short else 2 * KEPT_EACH_SIDE
     sights = _sights(segments, hops, range(head))
     tail = [] if short else _sights(segments, hops, range(size - head, size))
     in_all = len(sights) if short else _without_copies(segments, hops)
-    if len(sights) + len(tail) > 2 * TOLD_EACH_SIDE:
-        sights, tail = sights[:TOLD_EACH_SIDE], (tail or sights)[-TOLD_EACH_SIDE:]
+    if len(sights) + len(tail) > 2 * KEPT_EACH_SIDE:
+        sights, tail = sights[:KEPT_EACH_SIDE], (tail or sights)[-KEPT_EACH_SIDE:]
     packets: list[Packet] = []
     sent: set[tuple[bool, int, int]] = set()
     gap = in_all - len(sights) - len(tail)
-    told = [*sights, *tail]
-    for number, sight in enumerate(told):
+    kept = [*sights, *tail]
+    for number, sight in enumerate(kept):
         left_out = gap if number == len(sights) else 0
         packet = _packet(segments, sight, hops, zero_ns, sent, left_out)
-        if number + 1 < len(told) and _unanswered(segments, sight, told[number + 1]):
+        if number + 1 < len(kept) and _unanswered(segments, sight, kept[number + 1]):
             packet = replace(packet, legs=packet.legs[:1], dead_end=UNANSWERED)
         packets.append(packet)
     return tuple(packets), in_all
 
 
 def _unanswered(segments: Segments, sight: _Sight, after: _Sight) -> bool:
-    """A SYN of which the next packet is a repetition: how far it came, nobody can tell."""
+    """A SYN that the next packet retransmits: how far it came is not known."""
     if sight.after:
         return False
     pair = [sight.row, after.row]
@@ -97,22 +97,22 @@ def _without_copies(segments: Segments, hops: Hops) -> int:
 
 def _sights(segments: Segments, hops: Hops, rows: range) -> list[_Sight]:
     """Each packet once: a copy that the director sent on completes the packet before it."""
-    found: list[_Sight] = []
+    sights: list[_Sight] = []
     open_by_kind: defaultdict[tuple[int, int], deque[_Sight]] = defaultdict(deque)
     for row in rows:
         leaves = int(segments.source_mac[row]) in hops.forwarder_macs
         if not segments.to_vip[row]:
-            found.append(_Sight(row, before=leaves, after=not leaves))
+            sights.append(_Sight(row, before=leaves, after=not leaves))
             continue
         kind = int(segments.flag[row]), int(segments.sequence[row])
         if leaves and open_by_kind[kind]:
             open_by_kind[kind].popleft().after = True
             continue
         sight = _Sight(row, before=not leaves, after=leaves)
-        found.append(sight)
+        sights.append(sight)
         if not leaves:
             open_by_kind[kind].append(sight)
-    return found
+    return sights
 
 
 def _packet(

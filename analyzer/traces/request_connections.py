@@ -57,17 +57,17 @@ def requests_of(
     ports = flows["client_port"].iloc[table["flow"].iloc[list(chosen)]].unique()
     near = requests[requests["source_port"].isin(ports) & requests["started"].notna()]
     rows = _connection_rows(near, flows, table)
-    wanted = np.isin(rows, list(chosen))
-    return dict(zip(rows[wanted].tolist(), near[wanted].to_dict("records"), strict=True))
+    is_chosen = np.isin(rows, list(chosen))
+    return dict(zip(rows[is_chosen].tolist(), near[is_chosen].to_dict("records"), strict=True))
 
 
 def _connection_rows(sent: pd.DataFrame, flows: pd.DataFrame, table: pd.DataFrame) -> Ints:
     """The row in ``table`` of each of some requests, -1 where no packet of it was captured."""
     names = {"source_ip": "client_ip", "source_port": "client_port"}
-    wanted = sent.rename(columns=names)[_ENDS].astype({"client_port": "Int64", "port": "Int64"})
-    near = flows.loc[flows["client_port"].isin(wanted["client_port"].dropna()), _ENDS]
+    sent_ends = sent.rename(columns=names)[_ENDS].astype({"client_port": "Int64", "port": "Int64"})
+    near = flows.loc[flows["client_port"].isin(sent_ends["client_port"].dropna()), _ENDS]
     near = near.astype({"client_port": "Int64", "port": "Int64"}).assign(flow=near.index)
-    flow = wanted.merge(near.drop_duplicates(_ENDS), on=_ENDS, how="left")["flow"]
+    flow = sent_ends.merge(near.drop_duplicates(_ENDS), on=_ENDS, how="left")["flow"]
     numbers = flow.fillna(-1).to_numpy(dtype=np.int64)
     at = sent["ended"].fillna(sent["started"])
     return np.where(numbers >= 0, connection_of(table, numbers, ns(at) + _SLACK_NS), -1)

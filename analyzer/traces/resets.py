@@ -1,6 +1,6 @@
-"""Who reset connections: the client, a real server or the director itself; and at which stage.
+"""Resets of connections: by the client, a real server or the director; and at which stage.
 
-A reset to the client has the VIP as its source, whoever sent it. What tells: in nat, on the
+A reset to the client has the VIP as its source, whoever sent it. The sender shows: in nat, on the
 director, whether a real server's reset came just before; where replies bypass the director, the
 MAC. A director's own TCP resets what finds no entry; a SYN finds none only where there is no such
 service, or none of its real servers can be used.
@@ -59,7 +59,7 @@ def resets(evidence: Evidence, measured: Sequence[Measured]) -> pd.DataFrame:
         DataFrame with ``RESET_COLUMNS``: ``connection`` the row in ``wire.connections``; ``by``
         client, server, director, or unknown (one of the last two); ``stage`` handshake (the SYN
         was all there was), open, or closing (after a FIN); ``server`` whom it came from or was
-        meant for, ``address:port`` or a MAC, <NA> where nothing tells; ``asked_ns`` the client's
+        meant for, ``address:port`` or a MAC, <NA> where not known; ``asked_ns`` the client's
         last packet before it (NOT_ASKED: none), and ``pause_s`` the time from the packet before
         that one to it (0 without one).
     """
@@ -70,7 +70,7 @@ def resets(evidence: Evidence, measured: Sequence[Measured]) -> pd.DataFrame:
     rows = _first_of_each(segments, captured.connections)
     connection = connection_of(captured.connections, segments.flow[rows], segments.at_ns[rows])
     by = _senders(captured, rows, evidence.forwarding)
-    found = pd.DataFrame(
+    first_resets = pd.DataFrame(
         {
             "connection": connection,
             "flow": segments.flow[rows],
@@ -81,7 +81,9 @@ def resets(evidence: Evidence, measured: Sequence[Measured]) -> pd.DataFrame:
             **_asked(segments, rows),
         }
     )
-    return found[found["connection"] >= 0].astype(RESET_COLUMNS).reset_index(drop=True)
+    return (
+        first_resets[first_resets["connection"] >= 0].astype(RESET_COLUMNS).reset_index(drop=True)
+    )
 
 
 def _first_of_each(segments: Segments, table: pd.DataFrame) -> Ints:
@@ -109,7 +111,7 @@ def _senders(captured: Captured, rows: Ints, forwarding: str | None) -> Strings:
 
 
 def _replies_pass(segments: Segments, macs: list[int]) -> bool:
-    """Whether replies other than resets leave the director: then its MAC says nothing."""
+    """Whether replies other than resets leave the director: then its MAC identifies no sender."""
     back = ~segments.to_vip & (segments.flag != Flag.RST)
     return bool((back & np.isin(segments.source_mac, macs)).any())
 
@@ -154,28 +156,28 @@ def _servers(
     """By the packets' own other side, else as polled, else by the MAC that a reset came from."""
     segments = captured.segments
     flow = pd.Series(segments.flow[rows])
-    found = _by_legs(captured, rows).fillna(_as_polled(flow, segments.at_ns[rows], measured))
+    servers = _by_legs(captured, rows).fillna(_as_polled(flow, segments.at_ns[rows], measured))
     source = pd.Series(segments.source_mac[rows])
     port = flow.map(segments.flows["port"]).astype("string")
     named = source.map(captured.packets.neighbours).astype("string") + ":" + port
     by_mac = named.fillna(source.map(_mac_name).astype("string"))
-    return found.fillna(by_mac.where(by == "server")).astype("string")
+    return servers.fillna(by_mac.where(by == "server")).astype("string")
 
 
 def _by_legs(captured: Captured, rows: Ints) -> pd.Series:
     """The real server that each reset's flow was last sent on to, at its instant."""
     segments, legs = captured.segments, captured.rewriting.legs
-    wanted = pd.DataFrame({"flow": segments.flow[rows], "at_ns": segments.at_ns[rows]})
+    of_rows = pd.DataFrame({"flow": segments.flow[rows], "at_ns": segments.at_ns[rows]})
     if legs.empty:
-        return pd.Series(pd.NA, index=wanted.index, dtype="string")
+        return pd.Series(pd.NA, index=of_rows.index, dtype="string")
     known = legs.loc[legs["partner"] != NO_PARTNER, ["flow", "at_ns", "server"]]
-    found = pd.merge_asof(
-        wanted.rename_axis("row").reset_index().sort_values("at_ns", kind="stable"),
+    latest = pd.merge_asof(
+        of_rows.rename_axis("row").reset_index().sort_values("at_ns", kind="stable"),
         known.sort_values("at_ns", kind="stable"),
         on="at_ns",
         by="flow",
     ).set_index("row")
-    return found["server"].sort_index().astype("string")
+    return latest["server"].sort_index().astype("string")
 
 
 def _as_polled(flow: pd.Series, at_ns: Ints, measured: Sequence[Measured]) -> pd.Series:
@@ -183,16 +185,16 @@ def _as_polled(flow: pd.Series, at_ns: Ints, measured: Sequence[Measured]) -> pd
     known = pd.concat(tracked) if tracked else pd.DataFrame()
     if known.empty:
         return pd.Series(pd.NA, index=flow.index, dtype="string")
-    wanted = pd.DataFrame({"flow": flow.to_numpy(dtype=np.int64), "at_ns": at_ns})
-    found = pd.merge_asof(
-        wanted.rename_axis("row").reset_index().sort_values("at_ns", kind="stable"),
+    of_rows = pd.DataFrame({"flow": flow.to_numpy(dtype=np.int64), "at_ns": at_ns})
+    latest = pd.merge_asof(
+        of_rows.rename_axis("row").reset_index().sort_values("at_ns", kind="stable"),
         known.sort_values("appeared_ns", kind="stable"),
         left_on="at_ns",
         right_on="appeared_ns",
         by="flow",
         direction="nearest",
     ).set_index("row")
-    return found["real_server"].sort_index().astype("string")
+    return latest["real_server"].sort_index().astype("string")
 
 
 def _mac_name(mac: int) -> str | None:

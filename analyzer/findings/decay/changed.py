@@ -11,7 +11,7 @@ from analyzer.units import NS_PER_S
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from analyzer.estimate.in_force.model import Change
+    from analyzer.estimate.in_force.model import TimeoutChange
     from analyzer.findings.figures import Figures
 
 LATE_NS = 500_000_000
@@ -53,7 +53,7 @@ def _shown_by_entries(figures: Figures) -> Iterator[str]:
                 yield f"{result.director.name}: {_change(change, zero_ns)}"
 
 
-def _change(change: Change, zero_ns: int) -> str:
+def _change(change: TimeoutChange, zero_ns: int) -> str:
     from_s, until_s = ((at_ns - zero_ns) / NS_PER_S for at_ns in (change.from_ns, change.until_ns))
     noticed = "" if change.noticed_ns is None else ", noticed when its timeouts were read next"
     return (

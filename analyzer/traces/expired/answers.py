@@ -1,4 +1,4 @@
-"""What became of packets that came after their entry had expired, as far as it was captured."""
+"""Answers to packets that came after their entry had expired, as far as captured."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     Bools = npt.NDArray[np.bool_]
 
 ANSWER_NS = 3_000_000_000
-"""An answer comes within this time of the packet that it is to."""
+"""Seconds within which an answer follows its packet."""
 
 
 def answer_to_client(evidence: Evidence, flow: int, at_ns: Ints) -> Answer:
-    """What the capture has of what became of a client's late packets."""
+    """The captured answer to a client's late packets."""
     captured = evidence.captured
     assert captured is not None
     segments = captured.segments
@@ -52,7 +52,7 @@ def answer_to_client(evidence: Evidence, flow: int, at_ns: Ints) -> Answer:
 
 
 def answer_to_server(evidence: Evidence, flow: int, at_ns: Ints) -> Answer:
-    """What became of a real server's late packets."""
+    """The captured answer to a real server's late packets."""
     captured = evidence.captured
     assert captured is not None
     legs = _legs_of(evidence, flow)
@@ -97,14 +97,14 @@ def moved(evidence: Evidence, flow: int, at_ns: int) -> bool | None:
     segments = captured.segments
     rows = slice(*np.searchsorted(segments.flow, [flow, flow + 1]))
     back = ~segments.to_vip[rows]
-    who = pd.Series(segments.source_mac[rows][back])
+    sender = pd.Series(segments.source_mac[rows][back])
     if evidence.forwarding not in ("dr", "tun"):
         return None
-    return _changed(who, segments.at_ns[rows][back] >= at_ns)
+    return _changed(sender, segments.at_ns[rows][back] >= at_ns)
 
 
-def _changed(who: pd.Series, later: Bools) -> bool | None:
-    before, after = who[~later], who[later]
+def _changed(sender: pd.Series, later: Bools) -> bool | None:
+    before, after = sender[~later], sender[later]
     if before.empty or after.empty:
         return None
     return bool(before.iloc[-1] != after.iloc[0])

@@ -1,6 +1,6 @@
 """Packets of a connection that came after its entry had expired: how late, and what answered them.
 
-The director has forgotten such a connection while its ends still hold it. Its own TCP answers a
+The director has no entry for such a connection while its ends still hold it. Its own TCP answers a
 client's packet with a reset, as the VIP is local; a datagram, or any packet under sloppy_tcp, makes
 a new entry, perhaps for another real server; a real server's packet (nat) leaves untranslated, or
 not at all.
@@ -20,7 +20,7 @@ from analyzer.predicted.entries import TIMER
 from analyzer.recording.clock import REACTION_S
 from analyzer.traces.expired.answers import answer_to_client, answer_to_server, moved
 from analyzer.traces.expired.model import LatePacket
-from analyzer.traces.expired.removed_early import gone_sooner
+from analyzer.traces.expired.removed_early import ended_sooner
 from analyzer.units import KNOWN_HZ, NS_PER_S
 from analyzer.wire.rewriting import NO_PARTNER
 
@@ -39,40 +39,42 @@ if TYPE_CHECKING:
     Row = dict[Hashable, Any]
 
 
-def late_packets(result: Measured, evidence: Evidence, found: pd.DataFrame) -> list[LatePacket]:
+def late_packets(
+    result: Measured, evidence: Evidence, run_resets: pd.DataFrame
+) -> list[LatePacket]:
     """The packets that came after one director's entries had expired; none without a capture.
 
     Args:
         result: what was measured of it.
         evidence: the recording.
-        found: ``resets.resets`` of it.
+        run_resets: ``resets.resets`` of it.
     """
     if result.passage is None or result.prediction is None or result.prediction.entries.empty:
         return []
-    mine = result.passage.segments
+    segments = result.passage.segments
     record = evidence.by_director[result.director.name]
     open_s = record.clock.uncertainty_s + REACTION_S
     if record.polls.empty:
         result = replace(
             result, rules=replace(result.rules, phase_s=None)
         )  # its uptime is not known
-    late = pd.concat([_without_entry(result, mine), _from_servers(result, evidence, open_s)])
+    late = pd.concat([_without_entry(result, segments), _from_servers(result, evidence, open_s)])
     groups = late.groupby(["entry", "by"], sort=False)
     cases = [
         *(_case(result, evidence, group, open_s) for _, group in groups),
         *_new_entries(result, evidence, open_s),
-        *gone_sooner(result, evidence, found),
+        *ended_sooner(result, evidence, run_resets),
     ]
     return sorted(cases, key=lambda case: case.at_ns)
 
 
-def _without_entry(result: Measured, mine: Segments) -> pd.DataFrame:
+def _without_entry(result: Measured, segments: Segments) -> pd.DataFrame:
     """The clients' packets that found no entry, each with the entry that had been there."""
     assert result.prediction is not None
     steps = result.prediction.steps
-    rows = pd.DataFrame({"flow": mine.flow, "at_ns": mine.at_ns, "flag": mine.flag})
-    ours = mine.to_vip & ~np.isin(mine.flag, (Flag.SYN, Flag.RST, Flag.DATAGRAM))
-    rows = rows[ours].merge(
+    rows = pd.DataFrame({"flow": segments.flow, "at_ns": segments.at_ns, "flag": segments.flag})
+    from_clients = segments.to_vip & ~np.isin(segments.flag, (Flag.SYN, Flag.RST, Flag.DATAGRAM))
+    rows = rows[from_clients].merge(
         steps[["flow", "at_ns"]].drop_duplicates(), on=["flow", "at_ns"], how="left", indicator=True
     )
     rows = rows[rows["_merge"] == "left_only"].drop(columns="_merge")
@@ -90,19 +92,19 @@ def _from_servers(result: Measured, evidence: Evidence, open_s: float) -> pd.Dat
 
 
 def _after_their_end(result: Measured, rows: pd.DataFrame, slack_ns: int) -> pd.DataFrame:
-    """Those of some packets whose flow's latest entry had gone by its timer."""
+    """The packets whose flow's latest entry had been ended by its timer."""
     assert result.prediction is not None
     entries = result.prediction.entries
     began = entries.rename_axis("entry").reset_index().sort_values("first_ns", kind="stable")
-    found = pd.merge_asof(
+    late = pd.merge_asof(
         rows.astype({"flow": "int64"}).sort_values("at_ns", kind="stable"),
         began.astype({"flow": "int64", "first_ns": "int64"}),
         left_on="at_ns",
         right_on="first_ns",
         by="flow",
     )
-    found = found[found["entry"].notna() & (found["cause"] == TIMER)]
-    return found[found["at_ns"] >= found["ends_ns"].astype("int64") - slack_ns]
+    late = late[late["entry"].notna() & (late["cause"] == TIMER)]
+    return late[late["at_ns"] >= late["ends_ns"].astype("int64") - slack_ns]
 
 
 def _case(result: Measured, evidence: Evidence, group: pd.DataFrame, open_s: float) -> LatePacket:
@@ -147,7 +149,7 @@ def _is_assumed(result: Measured, state: State) -> bool:
 
 
 def _new_entries(result: Measured, evidence: Evidence, open_s: float) -> list[LatePacket]:
-    """Datagrams that came after their flow's entry had gone, and made a new one."""
+    """Datagrams that came after their flow's entry had expired, and made a new one."""
     assert result.prediction is not None
     entries = result.prediction.entries
     entries = entries[entries["state"] == State.UDP]

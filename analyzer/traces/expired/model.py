@@ -30,18 +30,18 @@ class LatePacket:
         timeout_s: what the entry waited after its last packet.
         assumed: nobody read that timeout: it is the kernel's default.
         pause_s: between that packet and this one.
-        late_s: how long the entry had been gone: at least, at most. They differ by what is not
+        late_s: how long ago the entry had expired: at least, at most. They differ by what is not
             known of the clocks and the timer; where the first is negative, timers alone do not
-            tell whether it had gone.
+            show whether it had expired.
         packets: how many came.
         answer: ``reset`` (by whom: ``analyzer.traces.resets``), ``reset-to-server``,
         ``untranslated`` (a
             real server's packet, sent on with the server's address), ``none``, ``unseen`` (the
             capture ends, or has no answers), ``new-entry`` (a datagram); ``sent-on``, ``reply`` or
-            ``server-reset`` (a real server's own): as if the entry had been there.
+            ``server-reset`` (by a real server): as if the entry had been there.
         moved: by a new entry to another real server; None where that is not known.
-        sooner: the entry had gone before its time: ``timeout_s`` is not what it waited, or
-            something else ended it; it had been gone for any part of the pause.
+        sooner: the entry had ended before its time: ``timeout_s`` is not what it waited, or
+            something else ended it; it had been missing for any part of the pause.
     """
 
     director: str
@@ -60,21 +60,21 @@ class LatePacket:
 
     @property
     def at_the_edge(self) -> bool:
-        """The timers leave open whether the entry was gone, and so does the answer."""
-        return self.late_s[0] <= 0 and self.answer not in SURELY_GONE
+        """Neither the timers nor the answer show whether the entry had expired."""
+        return self.late_s[0] <= 0 and self.answer not in SURELY_ENDED
 
     @property
     def lost(self) -> bool:
-        """The packet did not get where it was meant to go."""
-        return self.answer in (*SURELY_GONE, "none") and not self.at_the_edge
+        """The packet did not reach its destination."""
+        return self.answer in (*SURELY_ENDED, "none") and not self.at_the_edge
 
     @property
     def is_certain(self) -> bool:
-        """It was lost because the entry had gone: not one of several things that would explain it.
+        """It was certainly lost because the entry had ended.
 
         Silence alone has other causes too, where it was not read how long the entry waits.
         """
-        return self.lost and (self.answer in SURELY_GONE or not self.assumed)
+        return self.lost and (self.answer in SURELY_ENDED or not self.assumed)
 
 
-SURELY_GONE = ("reset", "reset-to-server", "untranslated")
+SURELY_ENDED = ("reset", "reset-to-server", "untranslated")

@@ -1,4 +1,4 @@
-"""Entries that had gone before their time: the director resets, or does not translate, a packet.
+"""Entries that had ended before their time: the director resets, or does not translate, a packet.
 
 That shows a timeout shorter than the one taken here, or something else that ended the entry; the
 timers alone would have it there still.
@@ -13,7 +13,7 @@ import pandas as pd
 
 from analyzer.ipvs.states import TIMEOUT_NAMES, Flag, State, timeout_by_state_s
 from analyzer.traces.expired.answers import answer_to_server
-from analyzer.traces.expired.model import SURELY_GONE, LatePacket
+from analyzer.traces.expired.model import SURELY_ENDED, LatePacket
 from analyzer.units import NS_PER_S
 from analyzer.wire.rewriting import NO_PARTNER
 
@@ -28,31 +28,33 @@ if TYPE_CHECKING:
     Row = dict[Hashable, Any]
 
 LEAST_PAUSE_S = 5.0
-"""A packet that follows another sooner met no expired entry, whatever became of it."""
+"""Seconds of pause below which a packet met no expired entry."""
 
 
-def gone_sooner(result: Measured, evidence: Evidence, found: pd.DataFrame) -> list[LatePacket]:
+def ended_sooner(
+    result: Measured, evidence: Evidence, run_resets: pd.DataFrame
+) -> list[LatePacket]:
     """The packets that one director had no entry for, though its timers would have one.
 
     Args:
         result: what was measured of it.
         evidence: the recording, with a capture.
-        found: ``resets.resets``.
+        run_resets: ``resets.resets``.
     """
     cases = [
-        *_cases(result, _reset_by_director(result, found), "client"),
+        *_cases(result, _reset_by_director(result, run_resets), "client"),
         *_cases(result, _from_servers(result, evidence), "server"),
     ]
     return [
         case
         for case in cases
-        if LEAST_PAUSE_S <= case.pause_s < case.timeout_s and case.answer in SURELY_GONE
+        if LEAST_PAUSE_S <= case.pause_s < case.timeout_s and case.answer in SURELY_ENDED
     ]
 
 
-def _reset_by_director(result: Measured, found: pd.DataFrame) -> pd.DataFrame:
+def _reset_by_director(result: Measured, run_resets: pd.DataFrame) -> pd.DataFrame:
     """The clients' packets that the director itself reset."""
-    rows = found[(found["by"] == "director") & (found["stage"] != "handshake")]
+    rows = run_resets[(run_resets["by"] == "director") & (run_resets["stage"] != "handshake")]
     rows = rows[rows["pause_s"] >= LEAST_PAUSE_S]
     asked = pd.DataFrame({"flow": rows["flow"], "at_ns": rows["asked_ns"]}).assign(answer="reset")
     return _after_their_packets(result, asked)
@@ -81,14 +83,14 @@ def _after_their_packets(result: Measured, rows: pd.DataFrame) -> pd.DataFrame:
     assert result.prediction is not None
     steps = result.prediction.steps[["flow", "at_ns", "entry", "state"]]
     steps = steps.assign(last_ns=steps["at_ns"]).sort_values("at_ns", kind="stable")
-    found = pd.merge_asof(
+    met = pd.merge_asof(
         rows.astype({"flow": "int64", "at_ns": "int64"}).sort_values("at_ns", kind="stable"),
         steps.astype({"flow": "int64", "at_ns": "int64"}),
         on="at_ns",
         by="flow",
         allow_exact_matches=False,
     )
-    return found[found["entry"].notna()].astype({"last_ns": "int64"})
+    return met[met["entry"].notna()].astype({"last_ns": "int64"})
 
 
 def _cases(result: Measured, rows: pd.DataFrame, by: str) -> list[LatePacket]:
