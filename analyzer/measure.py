@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from analyzer.estimate.counted.results import CountedService
     from analyzer.estimate.counters import CounterFindings
     from analyzer.estimate.in_force.model import InForce
-    from analyzer.ipvs.replay import Rules
+    from analyzer.ipvs.replay import DirectorRules
     from analyzer.predicted.phase import InferredPhase
     from analyzer.recording.clock import DirectorClock
     from analyzer.recording.director import Director
@@ -88,7 +88,7 @@ class Measured:
     ended_early: list[EndedEarly]
     foreign_entries: int
     inferred: InferredPhase | None
-    rules: Rules
+    rules: DirectorRules
     in_force: InForce
     not_measured: list[NotMeasured]
     counted: list[CountedService] = field(default_factory=list)  # by counters alone
@@ -114,7 +114,7 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
     rules = rules_of(director, evidence)
 
     @lru_cache(maxsize=1)  # rules as learnt are mostly those reported before
-    def replayed(rules: Rules) -> Prediction:
+    def replayed(rules: DirectorRules) -> Prediction:
         return predict(passage.segments, clock, rules, director.name, passage.handled)
 
     in_force = learn_timeouts(replayed, clock, rules, director, evidence, tracked)
@@ -290,11 +290,11 @@ def _without_packets(
 def _learn_phase(
     nominal: Prediction,
     clock: DirectorClock,
-    rules: Rules,
+    rules: DirectorRules,
     director: Director,
     tracked: pd.DataFrame,
-) -> tuple[Rules, InferredPhase | None]:
-    """Rules with HZ and phase: as read (to within that), else inferred from the expiries seen."""
+) -> tuple[DirectorRules, InferredPhase | None]:
+    """Rules with HZ and phase: as read (to within that), else inferred from observed expiries."""
     joined = with_packets(tracked, nominal, clock.uncertainty_s + REACTION_S)
     timed = joined[(joined["cause"] == TIMER).fillna(value=False)]
     ended = timed[timed["absent_ns"].notna() & timed["seen_ns"].notna()]
@@ -310,7 +310,9 @@ def _learn_phase(
     return replace(rules, hz=phase.hz, phase_s=phase.phase_s), inferred
 
 
-def _phase(rules: Rules, director: Director, inferred: InferredPhase | None) -> TimerPhase | None:
+def _phase(
+    rules: DirectorRules, director: Director, inferred: InferredPhase | None
+) -> TimerPhase | None:
     if inferred is not None:
         return inferred.phase
     return _phase_read(director) if rules.phase_s is not None else None

@@ -41,7 +41,9 @@ def hidden(value: Any, _: Substitution) -> Any:
 
 def text(rule: texts.Rule) -> Callable[[Any, Substitution], Any]:
     """A text, by a rule."""
-    return lambda value, told: rule(value, told) if isinstance(value, str) else _ABSENT
+    return lambda value, substitution: (
+        rule(value, substitution) if isinstance(value, str) else _ABSENT
+    )
 
 
 def numbers(keys: Iterable[str]) -> dict[str, Any]:
@@ -88,9 +90,7 @@ _DIRECTOR = {
     "table_status": _STATUS,
     "table_status_fullest": _STATUS,
     "table_status_at_end": _STATUS,
-    "sysctl": dict.fromkeys(
-        SYSCTLS, lambda v, told: number(v, told) if isinstance(v, int) else SYSCTL(v, told)
-    ),
+    "sysctl": dict.fromkeys(SYSCTLS, sysctl),
     "macs": [text(texts.mac)],
     "vips_held": [ADDRESS],
     "vrrp_state": text(texts.one_of(["MASTER", "BACKUP", "FAULT"])),

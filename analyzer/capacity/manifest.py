@@ -56,12 +56,12 @@ def to_manifest(experiment: Experiment) -> dict[str, Any]:
             "queue_bytes": experiment.link.queue_bytes,
         },
         "planned": experiment.planned,
-        "losses": [_loss_told(loss) for loss in experiment.losses],
+        "losses": [_loss_to_manifest(loss) for loss in experiment.losses],
     }
 
 
 def from_manifest(facts: ProofFacts) -> Experiment:
-    """The experiment that ``to_manifest`` told."""
+    """The experiment that ``to_manifest`` wrote."""
     link = facts.lab_link
     return Experiment(
         question=CapacityQuestion(
@@ -83,7 +83,7 @@ def from_manifest(facts: ProofFacts) -> Experiment:
     )
 
 
-def _loss_told(loss: Loss) -> dict[str, Any]:
+def _loss_to_manifest(loss: Loss) -> dict[str, Any]:
     return {
         "down": list(loss.down),
         "before_ns": loss.before,

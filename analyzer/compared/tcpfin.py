@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from analyzer.charts.curves import Curve
     from analyzer.compared.evidence import Evidence
-    from analyzer.ipvs.replay import Rules
+    from analyzer.ipvs.replay import DirectorRules
     from analyzer.measure import Measured
-    from analyzer.predicted.entries import Changes, Prediction
+    from analyzer.predicted.entries import CounterChanges, Prediction
 
 VALUES_S = (5.0, 10.0, 15.0, 20.0, 30.0, 60.0, 120.0, 300.0)
 POINTS = 2000  # of each curve that is kept
@@ -48,7 +48,12 @@ def other_tcpfins(measured: Sequence[Measured], evidence: Evidence) -> tuple[Oth
 
 
 def _under(
-    result: Measured, evidence: Evidence, by_packets: Changes, tcpfin_s: float, *, is_own: bool
+    result: Measured,
+    evidence: Evidence,
+    by_packets: CounterChanges,
+    tcpfin_s: float,
+    *,
+    is_own: bool,
 ) -> OtherTcpfin:
     assumption = Assumption(name="tcpfin", value=tcpfin_s)
     assert result.prediction is not None
@@ -70,7 +75,7 @@ def _under(
     )
 
 
-def can_shift(prediction: Prediction, rules: Rules, tcpfin_s: float) -> bool:
+def can_shift(prediction: Prediction, rules: DirectorRules, tcpfin_s: float) -> bool:
     """Whether another tcpfin moves the ends of entries and nothing else.
 
     So it is where each flow made one entry, no entry was cut short, tcpfin was not set meanwhile,

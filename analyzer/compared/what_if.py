@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from analyzer.compared.evidence import Evidence
     from analyzer.compared.passage import Passage
-    from analyzer.ipvs.replay import Rules
+    from analyzer.ipvs.replay import DirectorRules
     from analyzer.measure import Measured
-    from analyzer.predicted.entries import Changes, Prediction
+    from analyzer.predicted.entries import CounterChanges, Prediction
 
 FORWARDINGS = ("dr", "tun", "nat")
 NO_REPLIES = "the capture has no replies, which nat would see"
@@ -111,7 +111,7 @@ def answer(
     prediction: Prediction,
     assumptions: Sequence[Assumption],
     caveat: str | None,
-    by_packets: Changes | None = None,
+    by_packets: CounterChanges | None = None,
 ) -> tuple[WhatIf, Curve]:
     """A prediction under some assumptions, summed up, and the curve of all real servers together.
 
@@ -147,7 +147,9 @@ def answer(
     return summary, curve
 
 
-def _assume(rules: Rules, assumptions: Sequence[Assumption], *, conntrack: bool) -> Rules:
+def _assume(
+    rules: DirectorRules, assumptions: Sequence[Assumption], *, conntrack: bool
+) -> DirectorRules:
     """The rules with each assumption in its place; an assumed timeout holds throughout.
 
     In nat the director's conntrack sees the replies too, so an old entry of it drops no SYN.
@@ -170,7 +172,9 @@ def _assume(rules: Rules, assumptions: Sequence[Assumption], *, conntrack: bool)
     return rules
 
 
-def _passage(result: Measured, evidence: Evidence, rules: Rules) -> tuple[Passage, str | None]:
+def _passage(
+    result: Measured, evidence: Evidence, rules: DirectorRules
+) -> tuple[Passage, str | None]:
     """What would have passed it, and what that leaves unknown."""
     passage, segments = result.passage, evidence.segments
     assert passage is not None

@@ -13,9 +13,9 @@ from analyzer.ipvs.states import (
     TRANSITIONS,
     Flag,
     State,
-    Table,
     TimeoutName,
     Timeouts,
+    TransitionTable,
     timeout_by_state_s,
 )
 from analyzer.ipvs.timers import granule_s
@@ -165,10 +165,10 @@ def _state_after(state: State, packets: str, *, replies_seen: bool) -> State:
     return state
 
 
-def _table_of(packet: str, replies_seen: bool) -> Table:
+def _table_of(packet: str, replies_seen: bool) -> TransitionTable:
     if packet[0] == "<":
-        return Table.OUTPUT
-    return Table.INPUT if replies_seen else Table.INPUT_ONLY
+        return TransitionTable.OUTPUT
+    return TransitionTable.INPUT if replies_seen else TransitionTable.INPUT_ONLY
 
 
 def entry_lifetimes(question: Question) -> Iterator[EntryLifetime]:

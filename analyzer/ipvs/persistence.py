@@ -1,4 +1,4 @@
-"""Persistence: the template that ties a client to a real server, and when it goes.
+"""Persistence: the template that ties a client to a real server, and when it expires.
 
 A template is an entry with client port 0. Each connection that it serves restarts its timer with
 the persistence time as it is *created*; it counts neither as active nor as inactive. If it still

@@ -1,4 +1,4 @@
-"""Packets through the kernel's tables: what a director believed, and until when.
+"""Replay of packets through the kernel's transition tables: entry states and expiries.
 
 All flows advance together, one packet each, so the work is a few array operations for each step of
 the longest flow. A slow replay in the tests says the same. The rules, from
@@ -13,7 +13,7 @@ net/netfilter/ipvs/ of Linux 6.1:
   reply that the director sees (``set_tcp_state``);
 * a SYN that hits an entry in TIME_WAIT or CLOSE, or under conn_reuse_mode 2 in FIN_WAIT with
   NOOUTPUT, ends it at once and makes a new one (``is_new_conn_expected``); if it is attached to a
-  confirmed conntrack entry it is dropped instead, and its repetition makes the new one;
+  confirmed conntrack entry it is dropped instead, and its retransmission makes the new one;
 * under expire_nodest_conn a SYN that hits an entry of a real server of weight 0 does the same,
   whatever the entry's state (``ip_vs_in``); not in conn_reuse_mode 0 before 5.16 (5.15.6, 5.10.83);
 * a SYN or datagram that finds no entry makes none while no real server has a weight;
@@ -32,8 +32,8 @@ from analyzer.ipvs.states import (
     TRANSITIONS,
     Flag,
     State,
-    Table,
     Timeouts,
+    TransitionTable,
     timeout_by_state_s,
 )
 from analyzer.ipvs.timers import expiry_uptime_s
@@ -52,7 +52,7 @@ NO_ENTRY = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
+class DirectorRules:
     """What a director's replay depends on.
 
     Attributes:
@@ -77,7 +77,7 @@ class Rules:
     secure_tcp: bool = False
 
     def goes_uptime_s(self, last_packet_uptime_s: Floats, timeout_s: Floats | float) -> Floats:
-        """When entries go; without HZ and phase at the nominal instant."""
+        """When entries expire; without HZ and phase at the nominal instant."""
         if self.hz is None or self.phase_s is None:
             return np.asarray(last_packet_uptime_s + timeout_s, dtype=np.float64)
         return expiry_uptime_s(last_packet_uptime_s, timeout_s, hz=self.hz, phase_s=self.phase_s)
@@ -85,13 +85,13 @@ class Rules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beliefs:
-    """After each segment, what the director believed; every array has shape (n,).
+    """The entry state after each segment; every array has shape (n,).
 
     Attributes:
         entry: number of the entry that the segment belongs to, from 0; NO_ENTRY if none.
         state: the State it led to; NO_ENTRY if none.
         timeout_s: what the entry waits from here on; NaN if none.
-        expiry_uptime_s: when it goes unless another segment comes; NaN if none.
+        expiry_uptime_s: when it expires unless another segment comes; NaN if none.
         reused: the segment ended the entry before it at once (port reuse).
         dropped: the segment was dropped by the director.
     """
@@ -106,7 +106,7 @@ class Beliefs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handling:
-    """What a director did with segments that tables and timers alone do not tell.
+    """How a director handled segments, where tables and timers alone do not decide.
 
     Every array has shape (n,), one value for each segment.
 
@@ -132,7 +132,7 @@ def handling(size: int, **masks: Bools) -> Handling:
 
 
 def replay(
-    segments: Segments, uptime_s: Floats, rules: Rules, handled: Handling | None = None
+    segments: Segments, uptime_s: Floats, rules: DirectorRules, handled: Handling | None = None
 ) -> Beliefs:
     """Run the segments that passed one director through its tables.
 
@@ -153,7 +153,7 @@ class _Walk:
     """The arrays that fill as the flows advance."""
 
     def __init__(
-        self, segments: Segments, uptime_s: Floats, rules: Rules, handled: Handling
+        self, segments: Segments, uptime_s: Floats, rules: DirectorRules, handled: Handling
     ) -> None:
         size = len(segments.flow)
         self._rules = rules
@@ -174,7 +174,11 @@ class _Walk:
         self._in_force = np.searchsorted(
             [since_s for since_s, _ in rules.changes], uptime_s, side="right"
         )
-        self._tables = TRANSITIONS[len(Table) :] if rules.secure_tcp else TRANSITIONS[: len(Table)]
+        self._tables = (
+            TRANSITIONS[len(TransitionTable) :]
+            if rules.secure_tcp
+            else TRANSITIONS[: len(TransitionTable)]
+        )
         self._dropped = handled.dropped.copy()
         self._unavailable = handled.unavailable
         self._expire_nodest = handled.expire_nodest
@@ -198,7 +202,9 @@ class _Walk:
         no_output = np.where(made, not self._rules.sees_replies, self._no_output[row - 1])
         no_output &= self._to_vip[row]
         table = np.where(
-            self._to_vip[row], np.where(no_output, Table.INPUT_ONLY, Table.INPUT), Table.OUTPUT
+            self._to_vip[row],
+            np.where(no_output, TransitionTable.INPUT_ONLY, TransitionTable.INPUT),
+            TransitionTable.OUTPUT,
         )
         after = np.where(start == NO_ENTRY, start, self._tables[table, self._flag[row], start])
         judged = (after != NO_ENTRY) & passes
@@ -209,7 +215,7 @@ class _Walk:
         self._restart_timers(row, judged, start != NO_ENTRY)
 
     def beliefs(self) -> Beliefs:
-        """What has been found, once every segment has been judged."""
+        """The results, once every segment has been judged."""
         none = self._state == NO_ENTRY
         return Beliefs(
             entry=np.where(none, NO_ENTRY, np.cumsum(self._made) - 1),
@@ -221,7 +227,7 @@ class _Walk:
         )
 
     def _state_before(self, row: Ints) -> Int8s:
-        """The state that each segment finds: its predecessor's, unless that has expired."""
+        """The state before each segment: its predecessor's, unless that has expired."""
         previous = row - 1
         alive = ~self._first[row] & (self._uptime_s[row] < self._expiry_s[previous])
         return np.where(alive, self._state[previous], np.int8(NO_ENTRY))
@@ -250,7 +256,7 @@ class _Walk:
 
 
 def _repeated_syn(segments: Segments, is_syn: Bools) -> Bools:
-    """SYNs that come again, same sequence number, as the next segment of their flow."""
+    """Retransmitted SYNs, same sequence number, as the next segment of their flow."""
     if len(is_syn) == 0:
         return is_syn
     again = is_syn[1:] & (segments.flow[1:] == segments.flow[:-1])

@@ -1,4 +1,4 @@
-"""The director's mind about a connection: states, transitions, timeouts.
+"""Entry states of the kernel: states, transitions, timeouts.
 
 Theory of operation. For each connection the director keeps an *entry*, and in it a state. Every
 packet of the connection that passes the director moves the state by one of three tables and
@@ -60,8 +60,8 @@ class Flag(IntEnum):
     DATAGRAM = 5  # not TCP: UDP
 
 
-class Table(IntEnum):
-    """Which table a packet is judged by; the first axis of ``TRANSITIONS``."""
+class TransitionTable(IntEnum):
+    """The transition table that a packet uses; the first axis of ``TRANSITIONS``."""
 
     INPUT = 0  # client to server, where the director also sees the replies
     OUTPUT = 1  # server to client
@@ -75,7 +75,7 @@ _BARE_ROW = "CL " * len(TCP_STATES)  # a packet with none of the flags closes, w
 
 
 def _table(*rows: str) -> list[list[State]]:
-    """Rows syn, fin, ack, rst; columns the present TCP state; UDP added, which knows no other."""
+    """Rows syn, fin, ack, rst; columns the present TCP state; UDP added, which has no other."""
     tcp = [[_ABBREVIATIONS[cell] for cell in row.split()] for row in (*rows, _BARE_ROW)]
     return [[*row, State.UDP] for row in tcp] + [[State.UDP] * len(State)]
 
@@ -138,12 +138,13 @@ TRANSITIONS: Int8s = np.array(
     ],
     dtype=np.int8,
 )
-"""Next state, indexed [Table, Flag, State]; those of secure_tcp follow; shape (6, 6, 12)."""
+"""Next state, indexed [TransitionTable, Flag, State]; those of secure_tcp follow; shape (6, 6,
+12)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
-    """The three that ``ipvsadm --set tcp tcpfin udp`` changes, seconds; defaults of the kernel."""
+    """The timeouts that ``ipvsadm --set tcp tcpfin udp`` changes, seconds; kernel defaults."""
 
     tcp_s: float = 900
     tcpfin_s: float = 120
@@ -177,7 +178,8 @@ ACTIVE_STATES = frozenset({State.ESTABLISHED, State.SYN_SENT, State.SYN_RECV, St
 """Counted in ActiveConn; every other state is counted in InActConn."""
 
 ACTIVE_STATES_BEFORE_4_8 = frozenset({State.ESTABLISHED})
-"""Of kernels that do not yet count half-open entries (``analyzer.ipvs.versions``)."""
+"""The active states of kernels that do not yet count half-open entries
+(``analyzer.ipvs.versions``)."""
 
 
 def active_states(kernel: str | None) -> frozenset[State]:

@@ -1,7 +1,7 @@
-"""``/proc/net/ip_vs_status``: what a kernel says of its table of entries (Linux 7.1 and later).
+"""``/proc/net/ip_vs_status``: the kernel's status of its connection table (Linux 7.1 and later).
 
 Only root may read it. It counts every entry of the namespace, also templates and those of removed
-real servers, which ActiveConn and InActConn leave out; and it tells how long the chains are. The
+real servers, which ActiveConn and InActConn leave out; and it shows how long the chains are. The
 chains are walked while entries come and go, and during a resize the buckets of both tables are
 counted, so their sum may differ from the number of entries. Under masquerading an entry stands in
 two chains.
@@ -28,7 +28,7 @@ MAX_NUMBER = 2**32 - 1
 Number = Annotated[int, Meta(ge=0, le=MAX_NUMBER)]
 
 NEARLY_FULL = 0.98
-"""Of ``conn_max``: entries come and go between two looks."""
+"""Of ``conn_max``: entries come and expire between two polls."""
 
 LEAST_ENTRY_BYTES, MOST_ENTRY_BYTES = 100, 4096
 MAX_LFACTOR = 8
@@ -49,8 +49,8 @@ class TableStatus:
         entries: all there are (``Conns``).
         buckets: at present; 0 where there is no table, which it has with the first service.
         lfactor: it grows beyond buckets x 2^lfactor entries (sysctl ``conn_lfactor``).
-        empty_buckets: how many hold no entry; not told of an empty table, nor where it was resized
-            over and over while it was looked at.
+        empty_buckets: how many hold no entry; not given for an empty table, nor where it was
+            resized over and over while it was looked at.
         chains: number of buckets by the length of their chain, "1" to "7", which stands for all
             from 7 on.
     """
@@ -63,7 +63,7 @@ class TableStatus:
 
     @property
     def longest_chain(self) -> int | None:
-        """The longest chain, at most 7; None where chains were not told."""
+        """The longest chain, at most 7; None where chains were not given."""
         return max(map(int, self.chains), default=None)
 
 
@@ -118,8 +118,8 @@ def in_words(status: TableStatus) -> str:
 _LENGTHS = tuple(map(str, range(1, LONGEST_CHAIN + 1)))
 
 
-def _chains(told: Mapping[str, int | None]) -> dict[str, int]:
-    return {length: number for length in _LENGTHS if (number := told.get(length))}
+def _chains(numbers: Mapping[str, int | None]) -> dict[str, int]:
+    return {length: number for length in _LENGTHS if (number := numbers.get(length))}
 
 
 def _count(digits: str) -> int | None:

@@ -3,7 +3,7 @@
 The wheel (kernel/time/timer.c, since Linux 4.8) sorts timers into levels by how far away they are.
 Level n has a granule of 8^n jiffies, and a timer fires at the first multiple of its level's
 granule strictly after its nominal instant: never early, late by up to one granule. So all entries
-whose instants fall into one granule go at once, and InActConn falls in stairs.
+whose instants fall into one granule expire at once, and InActConn falls in stairs.
 
 Jiffies begin at -300 x HZ and lag the uptime by a constant of each boot, the *phase*.
 """

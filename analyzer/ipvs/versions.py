@@ -1,4 +1,4 @@
-"""What differs from kernel to kernel, as one table, and the law that one kernel goes by.
+"""Differences between kernels, as one table, and the rules of one kernel.
 
 The state tables, the timeouts and the timer wheel are the same on every kernel that was measured
 (5.10, 6.1, 6.12 with HZ 100 and 1000, 7.2). What is around them is not; each change is a row here,
@@ -183,7 +183,7 @@ CHANGES: tuple[VersionChange, ...] = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Law:
-    """What one kernel goes by.
+    """The rules of one kernel.
 
     Attributes:
         kernel: its release as the director gave it; None where that is not known.
@@ -226,8 +226,8 @@ def sentence(change: VersionChange) -> str:
 
 def release_of(kernel: str | None) -> Release | None:
     """Major and minor number in a kernel's name, such as 6.1.0-56-amd64; None without one."""
-    found = re.search(r"(\d{1,4})\.(\d{1,4})", kernel or "")
-    return (int(found[1]), int(found[2])) if found else None
+    match = re.search(r"(\d{1,4})\.(\d{1,4})", kernel or "")
+    return (int(match[1]), int(match[2])) if match else None
 
 
 _NODEST_IN_STABLE = {
@@ -247,10 +247,10 @@ def nodest_in_any_reuse_mode(kernel: str | None) -> bool:
     A distribution's version (5.10.0-30-amd64) names no stable release, nor what was carried back:
     such a kernel is taken for one that does, as is one that is not known.
     """
-    found = re.match(r"(\d{1,4})\.(\d{1,4})\.(\d{1,4})", kernel or "")
-    if found is None or int(found[3]) == 0:
+    match = re.match(r"(\d{1,4})\.(\d{1,4})\.(\d{1,4})", kernel or "")
+    if match is None or int(match[3]) == 0:
         return True
-    series, stable = (int(found[1]), int(found[2])), int(found[3])
+    series, stable = (int(match[1]), int(match[2])), int(match[3])
     return series >= NODEST_IN_ANY_REUSE_MODE or (
         series in _NODEST_IN_STABLE and stable >= _NODEST_IN_STABLE[series]
     )
@@ -275,7 +275,7 @@ def why_counters_stand_still(kernel: str | None, sysctl: Mapping[str, str]) -> s
 
 
 def law_of(kernel: str | None) -> Law:
-    """The law that a kernel goes by.
+    """The rules of a kernel.
 
     Args:
         kernel: ``uname -r`` of the director, untrusted; None where it is not known.

@@ -14,7 +14,7 @@ from analyzer.ipvs.states import State
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from analyzer.ipvs.replay import Beliefs, Handling, Rules
+    from analyzer.ipvs.replay import Beliefs, DirectorRules, Handling
     from analyzer.recording.clock import DirectorClock
     from analyzer.wire.segments import Segments
 
@@ -47,7 +47,7 @@ class Prediction:
 def predict(
     segments: Segments,
     clock: DirectorClock,
-    rules: Rules,
+    rules: DirectorRules,
     director: str,
     handled: Handling | None = None,
 ) -> Prediction:
@@ -135,7 +135,7 @@ def ended_at(prediction: Prediction, chosen: Bools, at_ns: Ints, cause: str) -> 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Changes:
+class CounterChanges:
     """By how much the counters change, and when; each array of shape (n,), ascending in time."""
 
     at_ns: Ints
@@ -143,8 +143,10 @@ class Changes:
     entries: Ints
 
 
-def changes_by_packets(prediction: Prediction, chosen: Ints, counts_as_active: Bools) -> Changes:
-    """Changes of the counters by the packets of some of the entries; as ``predicted_curve``."""
+def changes_by_packets(
+    prediction: Prediction, chosen: Ints, counts_as_active: Bools
+) -> CounterChanges:
+    """Counter changes by the packets of some of the entries; as ``predicted_curve``."""
     steps = prediction.steps
     if len(chosen) < len(prediction.entries):
         steps = steps[np.isin(steps["entry"], chosen)]
@@ -154,14 +156,16 @@ def changes_by_packets(prediction: Prediction, chosen: Ints, counts_as_active: B
     before = np.where(first, 0, np.r_[0, active[:-1]]) if len(entry) else active
     order = np.argsort(at_ns, kind="stable")
     more = active - before
-    return Changes(at_ns=at_ns[order], active=more[order], entries=first.astype(np.int64)[order])
+    return CounterChanges(
+        at_ns=at_ns[order], active=more[order], entries=first.astype(np.int64)[order]
+    )
 
 
 def predicted_curve(
     prediction: Prediction,
     chosen: Ints,
     counts_as_active: Bools,
-    by_packets: Changes | None = None,
+    by_packets: CounterChanges | None = None,
 ) -> tuple[Ints, Ints, Ints]:
     """ActiveConn and InActConn of some of the entries: when they change, and to what.
 

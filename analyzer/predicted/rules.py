@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analyzer.ipvs.replay import Rules
+from analyzer.ipvs.replay import DirectorRules
 from analyzer.ipvs.states import Timeouts
 from analyzer.wire.packets import NO_MAC
 from analyzer.wire.segments import Segments, passed
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 SECURE_TCP_ALWAYS = 3
 
 
-def rules_of(director: Director, evidence: Evidence) -> Rules:
+def rules_of(director: Director, evidence: Evidence) -> DirectorRules:
     """What the director's replay depends on, as it was reported; its timeouts: ``in_force``."""
     forwarding = evidence.forwarding or "dr"
-    return Rules(
+    return DirectorRules(
         sees_replies=forwarding == "nat",
         timeouts=director.timeouts or Timeouts(),
         hz=director.hz,

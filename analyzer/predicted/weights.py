@@ -31,7 +31,7 @@ _TOOK = re.compile(r"done in (\d{1,9}) ms")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class WeightChange:
     """A weight that became 0 or ceased to be, at some time from ``from_ns`` to ``until_ns``."""
 
     from_ns: int
@@ -44,7 +44,7 @@ class Weights:
     """Whether one real server of one service had weight 0, over time."""
 
     starts_at_zero: bool
-    changes: tuple[Change, ...]
+    changes: tuple[WeightChange, ...]
 
     def surely(self, at_ns: Ints, *, zero: bool) -> Bools:
         """At which instants it surely had weight 0, or surely had another."""
@@ -113,7 +113,7 @@ def _over_time(
         if len(known) == 1:
             first_ns, last_ns = max(first_ns, known[0][0]), min(last_ns, known[0][1])
         changes.append(
-            Change(from_ns=first_ns - margin_ns, until_ns=last_ns + margin_ns, is_zero=zero)
+            WeightChange(from_ns=first_ns - margin_ns, until_ns=last_ns + margin_ns, is_zero=zero)
         )
     return Weights(starts_at_zero=bool(is_zero[0]), changes=tuple(changes))
 

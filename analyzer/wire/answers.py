@@ -100,7 +100,7 @@ def _says_something_new(segments: Segments, rest: Ints) -> Bools:
 
 
 def _own_resets(segments: Segments, by_director: Bools, is_reset: Bools) -> Bools:
-    """Resets by a director's own TCP: only where nothing else from the VIP leaves it."""
+    """Resets by a director's TCP: only where nothing else from the VIP leaves it."""
     if (by_director & ~is_reset).any():
         return np.zeros(len(is_reset), dtype=bool)
     return by_director & is_reset

@@ -220,7 +220,7 @@ class Sides:
         )
 
     def forwarders(self) -> frozenset[int]:
-        """MACs that must be directors', from the wire alone; empty where it cannot be told.
+        """MACs that must be directors', from the packets alone; empty where not known.
 
         A MAC that both takes and sends segments to the VIP forwards them. Without one, the capture
         stands at one side: if replies come from somewhere else than where the segments to the VIP

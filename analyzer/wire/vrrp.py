@@ -262,12 +262,12 @@ def _advertisement(
 def _of_neighbour(frame: _Frame, packet: Any) -> Claim:
     from scapy.layers.inet6 import ICMPv6ND_NA, ICMPv6NDOptDstLLAddr
 
-    told = packet[ICMPv6ND_NA]
+    advertisement = packet[ICMPv6ND_NA]
     has_mac = ICMPv6NDOptDstLLAddr in packet
     return Claim(
         at_ns=frame.at_ns,
-        kind="solicited-advertisement" if told.S else "unsolicited-advertisement",
-        address=str(told.tgt),
+        kind="solicited-advertisement" if advertisement.S else "unsolicited-advertisement",
+        address=str(advertisement.tgt),
         mac=_mac(packet[ICMPv6NDOptDstLLAddr].lladdr) if has_mac else frame.sender_mac,
         target=str(packet.dst),
         sender_mac=frame.sender_mac,

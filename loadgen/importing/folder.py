@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from analyzer.errors import RecordingError
 from analyzer.ipvs.proc.entry_rows import AddressNames
-from analyzer.ipvs.table_diff.reads import Proof
+from analyzer.ipvs.table_diff.reads import AbsenceProof
 from analyzer.ipvs.table_diff.tracking import TableTracker
 from analyzer.recording.directory import CAPTURE, RecordingWriter, mapped
 from analyzer.recording.manifest import manifest_of
@@ -274,7 +274,7 @@ def _record_polls(
             found = names.rows_of(table.entries)
             _record_changes(tracker.update(at_ns, found, table.lines, proof), names, recording)
         row = _poll_row(at_ns, clock.uptime_s(poll.t), table)
-        what = RESIZING if proof is Proof.NOTHING else row["what"]
+        what = RESIZING if proof is AbsenceProof.NOTHING else row["what"]
         recording.append("polls", row | {"what": what, "buckets": size})
     _record_changes(tracker.finish(), names, recording)
     return warnings

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analyzer.ipvs.proc.formats import entries_counted
-from analyzer.ipvs.table_diff.reads import Proof, TableRead, proof_of
+from analyzer.ipvs.table_diff.reads import AbsenceProof, TableRead, proof_of
 from analyzer.ipvs.versions import law_of, release_of
 
 if TYPE_CHECKING:
@@ -44,10 +44,10 @@ class Proofs:
             for size, before, after in zip(sizes, self._before, self._after, strict=True)
         ]
 
-    def of(self, number: int, table: EntryTable, services: Iterable[Service]) -> Proof:
+    def of(self, number: int, table: EntryTable, services: Iterable[Service]) -> AbsenceProof:
         """What the read of the look of this number, from 0, proves that it lacks an entry."""
         if not self._sizes_known:
-            return Proof.PARTIAL  # two torn reads in a row would have to miss the same one
+            return AbsenceProof.PARTIAL  # two torn reads in a row would have to miss the same one
         keys = {entry.key for entry in table.entries if entry.client_port}
         read = TableRead(
             at_ns=0,
@@ -59,7 +59,9 @@ class Proofs:
         )
         before, after = self._before[number], self._after[number]
         if after is None and before == read.size:
-            return Proof.PARTIAL  # the last look: nothing says that the table was being resized
+            return (
+                AbsenceProof.PARTIAL
+            )  # the last look: nothing says that the table was being resized
         return proof_of(read, before, after)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from analyzer.ipvs.replay import Beliefs, Rules, replay
+from analyzer.ipvs.replay import Beliefs, DirectorRules, replay
 from analyzer.ipvs.states import Flag, State, Timeouts
 from analyzer.wire.segments import Segments
 from tests.unit.analyzer.ipvs.reference import Packet, replay_slowly
@@ -23,7 +23,7 @@ BAR_S = 3.0
 RUNS = 5
 SLOW_CONNECTIONS = 20_000
 FLAGS = (Flag.SYN, Flag.ACK, Flag.ACK, Flag.ACK, Flag.ACK, Flag.ACK, Flag.FIN, Flag.ACK)
-RULES = Rules(sees_replies=False, timeouts=Timeouts(), hz=100, phase_s=0.0)
+RULES = DirectorRules(sees_replies=False, timeouts=Timeouts(), hz=100, phase_s=0.0)
 
 
 def segments(connections: int) -> tuple[Segments, np.ndarray]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analyzer.compared.evidence import Evidence
-    from analyzer.ipvs.replay import Rules
+    from analyzer.ipvs.replay import DirectorRules
     from analyzer.predicted.entries import Prediction
     from analyzer.recording.clock import DirectorClock
     from analyzer.recording.director import Director
@@ -24,9 +24,9 @@ def by_falls(
     director: Director,
     evidence: Evidence,
     flows: pd.DataFrame,
-    replayed: Callable[[Rules], Prediction],
+    replayed: Callable[[DirectorRules], Prediction],
     clock: DirectorClock,
-    rules: Rules,
+    rules: DirectorRules,
 ) -> tuple[Fallen, RulesByFalls]:
     """Lifetimes by the falls of a director's counters, and rules that use them.
 
@@ -41,7 +41,7 @@ def by_falls(
     known = replace(director, hz=rules.hz)
     services = evidence.by_director[director.name].services
 
-    def measured(under: Rules) -> Fallen:
+    def measured(under: DirectorRules) -> Fallen:
         return lifetimes_by_falls(replayed(under), flows, services, known, clock)
 
     fallen = measured(rules)

@@ -11,7 +11,7 @@ from analyzer.results import NotMeasured
 
 if TYPE_CHECKING:
     from analyzer.estimate.falls.lifetimes import Fallen
-    from analyzer.ipvs.replay import Rules
+    from analyzer.ipvs.replay import DirectorRules
     from analyzer.recording.director import Director
     from analyzer.results import Estimate
 
@@ -25,13 +25,13 @@ class RulesByFalls:
         uncertainty_s: of these timeouts, the worst; 0 without any.
     """
 
-    rules: Rules
+    rules: DirectorRules
     notes: tuple[NotMeasured, ...] = ()
     uncertainty_s: float = 0.0
 
 
-def settled(rules: Rules, fallen: Fallen, director: Director) -> RulesByFalls:
-    """Rules with timeouts as measured, where they were only assumed and are not as assumed.
+def settled(rules: DirectorRules, fallen: Fallen, director: Director) -> RulesByFalls:
+    """DirectorRules with timeouts as measured, where they were only assumed and are not as assumed.
 
     Args:
         rules: of the prediction that ``fallen`` was measured with.

@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
     from analyzer.compared.evidence import Evidence
     from analyzer.estimate.in_force.model import InForce
-    from analyzer.ipvs.replay import Rules
+    from analyzer.ipvs.replay import DirectorRules
     from analyzer.predicted.entries import Prediction
     from analyzer.recording.clock import DirectorClock
     from analyzer.recording.director import Director
 
 
 def learn_timeouts(
-    replayed: Callable[[Rules], Prediction],
+    replayed: Callable[[DirectorRules], Prediction],
     clock: DirectorClock,
-    rules: Rules,
+    rules: DirectorRules,
     director: Director,
     evidence: Evidence,
     tracked: pd.DataFrame,
@@ -54,7 +54,9 @@ def learn_timeouts(
     return settled(in_force, joined, director.hz, clock.uncertainty_s)
 
 
-def with_timeouts(tracked: pd.DataFrame, rules: Rules, clock: DirectorClock) -> pd.DataFrame:
+def with_timeouts(
+    tracked: pd.DataFrame, rules: DirectorRules, clock: DirectorClock
+) -> pd.DataFrame:
     """Entries without packets, with the timeout in force at their last packet, if it changed.
 
     Args:

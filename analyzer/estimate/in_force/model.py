@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from analyzer.compared.evidence import Evidence
     from analyzer.estimate.in_force.readings import TimeoutReading
     from analyzer.estimate.in_force.steps import Step
-    from analyzer.ipvs.replay import Rules
+    from analyzer.ipvs.replay import DirectorRules
     from analyzer.ipvs.states import SettableName
     from analyzer.recording.clock import DirectorClock
     from analyzer.recording.director import Director
@@ -92,7 +92,7 @@ class InForce:
         """One of those at the start."""
         return float(getattr(self.start, f"{name}_s"))
 
-    def rules(self, rules: Rules, clock: DirectorClock) -> Rules:
+    def rules(self, rules: DirectorRules, clock: DirectorClock) -> DirectorRules:
         """The rules with these timeouts."""
         at_ns = np.array([change.at_ns for change in self.changes], dtype=np.int64)
         timeouts, changes = self.start, []

@@ -1,10 +1,10 @@
 """What a read of the connection table proves, on kernels whose table resizes itself (since 7.1).
 
 A read walks one table. While that is being replaced by a larger or a smaller one, entries that are
-new or have moved are not shown, and a walk that goes on in the other table misses some and gives
+new or have moved are not shown, and a walk that continues in the other table misses some and gives
 others twice; no lines are torn, so the text looks whole. ``size=`` of ``/proc/net/ip_vs`` is the
-present number of buckets: a read whose neighbours saw another size proves nobody gone. So each read
-waits for the size that the next poll sees.
+present number of buckets: a read whose neighbours saw another size proves no entry gone. So each
+read waits for the size that the next poll sees.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ WHOLE_READ_LINES = 61
 """Up to one page of lines comes in a single read(2), which walks the table under one lock."""
 
 
-class Proof(Enum):
+class AbsenceProof(Enum):
     """What it proves that a read lacks an entry.
 
     ``WHOLE``: it is gone. ``PARTIAL``: it is gone if the next read lacks it too. ``NOTHING``: the
@@ -57,15 +57,15 @@ class Settled(Generic[Table]):
     """A read, and what it proves."""
 
     read: TableRead[Table]
-    proof: Proof
+    proof: AbsenceProof
 
 
-def proof_by_lines(lines: int) -> Proof:
+def proof_by_lines(lines: int) -> AbsenceProof:
     """What a read of a table proves that never resizes: one page comes under one lock."""
-    return Proof.WHOLE if lines <= WHOLE_READ_LINES else Proof.PARTIAL
+    return AbsenceProof.WHOLE if lines <= WHOLE_READ_LINES else AbsenceProof.PARTIAL
 
 
-def proof_of(read: TableRead[Table], before: int | None, after: int | None) -> Proof:
+def proof_of(read: TableRead[Table], before: int | None, after: int | None) -> AbsenceProof:
     """What a read proves between two sizes of the table.
 
     Args:
@@ -74,20 +74,22 @@ def proof_of(read: TableRead[Table], before: int | None, after: int | None) -> P
         after: buckets by the poll after it; None where there is none.
     """
     if read.lines == 0 == read.counted:
-        return Proof.WHOLE  # the counters alone say that nobody is there
+        return AbsenceProof.WHOLE  # the counters alone show that no entry is there
     if read.size is None or not before == read.size == after:
-        return Proof.NOTHING
+        return AbsenceProof.NOTHING
     if read.distinct == read.counted:
-        return Proof.WHOLE
+        return AbsenceProof.WHOLE
     has_all = read.distinct >= read.counted and read.lines == read.distinct
-    return Proof.WHOLE if has_all and read.lines <= WHOLE_READ_LINES else Proof.PARTIAL
+    return (
+        AbsenceProof.WHOLE if has_all and read.lines <= WHOLE_READ_LINES else AbsenceProof.PARTIAL
+    )
 
 
 @dataclass(slots=True)
 class Resizes(Generic[Table]):
-    """Holds each read back until the next poll has told the table's size."""
+    """Holds each read back until the next poll has shown the table's size."""
 
-    proofs: dict[Proof, int] = field(default_factory=lambda: dict.fromkeys(Proof, 0))
+    proofs: dict[AbsenceProof, int] = field(default_factory=lambda: dict.fromkeys(AbsenceProof, 0))
     _waiting: TableRead[Table] | None = None
     _before: int | None = None  # size by the poll before the waiting read
     _size: int | None = None  # size by the last poll

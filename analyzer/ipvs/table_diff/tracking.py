@@ -1,9 +1,9 @@
 """Polls of a connection table of any size to what changed between them.
 
-A read of the table under churn is torn: a page at a time, found again by counting (see
+A read of the table under churn is torn: a page at a time, resumed by counting (see
 ``ip_vs_conn_array``), so an entry that is there can be missed, up to its last second. An entry
 counts as gone when the read was whole, when two reads in a row missed it, or when the last read of
-all missed it and its time was up; it then went by the first read that missed it. Since 7.1 the
+all missed it and its time was up; it then ended by the first read that missed it. Since 7.1 the
 table resizes itself, and a read meanwhile proves nothing (``analyzer.ipvs.table_diff.reads``).
 
 A read can also hold two lines of one key. Either it is torn and gives one entry twice: the later
@@ -11,7 +11,7 @@ line is the newer. Or a SYN has just ended an entry and made another in its plac
 (``ip_vs_conn_expire_now``): the old one stays in the table, in its closing state and with 0 s left,
 until its timer fires in the next jiffy. So the last line that has time left counts.
 
-A poll is compared as a whole: what was held and what was found are sorted by their keys together,
+A poll is compared as a whole: what was held and what was polled are sorted by their keys together,
 so that the same entry stands beside itself.
 """
 
@@ -24,7 +24,7 @@ import numpy as np
 import pyarrow as pa
 
 from analyzer.ipvs.proc.entry_rows import ENTRY, entry_columns
-from analyzer.ipvs.table_diff.reads import Proof, proof_by_lines
+from analyzer.ipvs.table_diff.reads import AbsenceProof, proof_by_lines
 from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ RESTART_S = 1.5
 BUSY_STATES = ("ESTABLISHED", "UDP")
 
 KINDS = ("gone", "appeared", "state")
-"""The order within one poll: an entry that was rescheduled goes before it appears."""
+"""The order within one poll: an entry that was rescheduled ends before it appears."""
 
 _GONE, _APPEARED, _STATE = range(len(KINDS))
 _LONGEST_S = 1_000_000_000
@@ -57,9 +57,9 @@ class Changes:
     """What one poll showed to have changed, a row each.
 
     Attributes:
-        at_ns: the poll's instant; of an entry that went, the first poll's that missed it.
+        at_ns: the poll's instant; of an entry that ended, the first poll's that missed it.
         kind: which of ``KINDS``.
-        rows: ``ENTRY``, as it is now, or as it was when it went.
+        rows: ``ENTRY``, as it is now, or as it was when it ended.
     """
 
     at_ns: Numbers
@@ -101,7 +101,7 @@ class TableTracker:
         self._rows: Rows = np.empty(0, ENTRY)
         self._seen_ns: Numbers = np.empty(0, np.int64)
         self._ends_ns: Numbers = np.empty(0, np.int64)  # by its timer at the entry's last change
-        self._missed_ns: Numbers = np.empty(0, np.int64)  # 0: the last poll found it
+        self._missed_ns: Numbers = np.empty(0, np.int64)  # 0: the last poll had it
 
     @property
     def rows(self) -> Rows:
@@ -113,62 +113,68 @@ class TableTracker:
         """When each of ``rows`` was last seen, and so had its ``expires_s`` left."""
         return self._seen_ns
 
-    def update(self, at_ns: int, found: Rows, lines: int, proof: Proof | None = None) -> Changes:
+    def update(
+        self, at_ns: int, polled: Rows, lines: int, proof: AbsenceProof | None = None
+    ) -> Changes:
         """What this poll shows to have changed.
 
         Args:
             at_ns: the poll's instant, later than the last one's.
-            found: ``ENTRY``, what the poll found; of doubles one counts, see there.
+            polled: ``ENTRY``, what the poll read; of doubles one counts, see there.
             lines: how many lines the whole table had, other services' entries included.
             proof: what it proves that an entry is missing; by the lines, unless given.
         """
         proof = proof or proof_by_lines(lines)
-        before, now = _match(self._rows, found)
+        before, now = _match(self._rows, polled)
         is_new, is_missed = before < 0, now < 0
         missed = before[is_missed]
-        goes = self._goes(missed, proof)
-        here, found = before[~is_new & ~is_missed], found[now[~is_missed]]
+        is_removed = self._is_removed(missed, proof)
+        here, polled = before[~is_new & ~is_missed], polled[now[~is_missed]]
         is_old = ~is_new[~is_missed]
-        is_moved, is_changed = self._compare(here, found[is_old], at_ns)
-        moved, gone, stays = here[is_moved], missed[goes], missed[~goes]
+        is_moved, is_changed = self._compare(here, polled[is_old], at_ns)
+        moved, removed, stays = here[is_moved], missed[is_removed], missed[~is_removed]
         appeared = ~is_old
         appeared[is_old] = is_moved
-        changed = np.zeros(len(found), dtype=bool)
+        changed = np.zeros(len(polled), dtype=bool)
         changed[is_old] = is_changed
         changes = _changes(
             at_ns,
             moved=(self._rows[moved], self._missed_ns[moved]),
-            gone=(self._rows[gone], self._missed_ns[gone]),
-            appeared=found[appeared],
-            state=found[changed],
+            removed=(self._rows[removed], self._missed_ns[removed]),
+            appeared=polled[appeared],
+            state=polled[changed],
         )
-        ends_ns = _ends_ns(found, at_ns)
-        goes_on = is_old.copy()
-        goes_on[is_old] = ~is_moved & ~is_changed
-        ends_ns[goes_on] = self._ends_ns[here[~is_moved & ~is_changed]]
-        self._hold(at_ns, found, ends_ns, stays, proof)
+        ends_ns = _ends_ns(polled, at_ns)
+        continues = is_old.copy()
+        continues[is_old] = ~is_moved & ~is_changed
+        ends_ns[continues] = self._ends_ns[here[~is_moved & ~is_changed]]
+        self._hold(at_ns, polled, ends_ns, stays, proof)
         return changes
 
     def finish(self) -> Changes:
         """What the last read showed, where none comes after it: what it lacks whose time was up."""
         is_gone = (self._missed_ns != 0) & (self._missed_ns >= self._due_ns())
-        gone = self._rows[is_gone], self._missed_ns[is_gone]
+        removed = self._rows[is_gone], self._missed_ns[is_gone]
         self._keep(~is_gone)
         nothing = self._rows[:0]
         return _changes(
-            0, moved=(nothing, self._missed_ns[:0]), gone=gone, appeared=nothing, state=nothing
+            0,
+            moved=(nothing, self._missed_ns[:0]),
+            removed=removed,
+            appeared=nothing,
+            state=nothing,
         )
 
     def _due_ns(self) -> Numbers:
         """When each held entry's timer is up at the earliest; it prints whole seconds, cut off."""
         return _ends_ns(self._rows, self._seen_ns)
 
-    def _goes(self, missed: Numbers, proof: Proof) -> Mask:
-        """Which of the entries that were missed are gone by now."""
-        if proof is not Proof.PARTIAL:
-            return np.full(len(missed), proof is Proof.WHOLE)
-        goes: Mask = self._missed_ns[missed] != 0
-        return goes
+    def _is_removed(self, missed: Numbers, proof: AbsenceProof) -> Mask:
+        """Which of the entries that were missed have ended."""
+        if proof is not AbsenceProof.PARTIAL:
+            return np.full(len(missed), proof is AbsenceProof.WHOLE)
+        is_removed: Mask = self._missed_ns[missed] != 0
+        return is_removed
 
     def _compare(self, held: Numbers, now: Rows, at_ns: int) -> tuple[Mask, Mask]:
         """Which entries are others by now, with another server or after a gap, and which changed.
@@ -202,15 +208,15 @@ class TableTracker:
         self._ends_ns, self._missed_ns = self._ends_ns[which], self._missed_ns[which]
 
     def _hold(
-        self, at_ns: int, found: Rows, ends_ns: Numbers, stays: Numbers, proof: Proof
+        self, at_ns: int, polled: Rows, ends_ns: Numbers, stays: Numbers, proof: AbsenceProof
     ) -> None:
         seen_ns, missed_ns = self._seen_ns[stays], self._missed_ns[stays]
-        if proof is not Proof.NOTHING:
+        if proof is not AbsenceProof.NOTHING:
             missed_ns[:] = at_ns
-        self._rows = np.concatenate((found, self._rows[stays]))
-        self._seen_ns = np.concatenate((np.full(len(found), at_ns), seen_ns))
+        self._rows = np.concatenate((polled, self._rows[stays]))
+        self._seen_ns = np.concatenate((np.full(len(polled), at_ns), seen_ns))
         self._ends_ns = np.concatenate((ends_ns, self._ends_ns[stays]))
-        self._missed_ns = np.concatenate((np.zeros(len(found), np.int64), missed_ns))
+        self._missed_ns = np.concatenate((np.zeros(len(polled), np.int64), missed_ns))
 
 
 def _ends_ns(rows: Rows, seen_ns: int | Numbers) -> Numbers:
@@ -223,27 +229,27 @@ def _changes(
     at_ns: int,
     *,
     moved: tuple[Rows, Numbers],
-    gone: tuple[Rows, Numbers],
+    removed: tuple[Rows, Numbers],
     appeared: Rows,
     state: Rows,
 ) -> Changes:
-    """The changes that a read at ``at_ns`` showed; what went, with its first miss, 0 for now."""
-    parts = (moved[0], gone[0], appeared, state)
+    """The changes that a read at ``at_ns`` showed; what ended, with its first miss, 0 for now."""
+    parts = (moved[0], removed[0], appeared, state)
     sizes = [len(part) for part in parts]
-    missed_ns = np.concatenate((moved[1], gone[1]))
+    missed_ns = np.concatenate((moved[1], removed[1]))
     instants = np.full(sum(sizes), at_ns)
     instants[: len(missed_ns)] = np.where(missed_ns != 0, missed_ns, at_ns)
     kinds = np.array([_GONE, _GONE, _APPEARED, _STATE], dtype=np.int8)
     return Changes(at_ns=instants, kind=np.repeat(kinds, sizes), rows=np.concatenate(parts))
 
 
-def _match(held: Rows, found: Rows) -> tuple[Numbers, Numbers]:
+def _match(held: Rows, polled: Rows) -> tuple[Numbers, Numbers]:
     """Which row is the same entry as which: for each entry its place among both; -1 if in none.
 
-    Of doubles among the found, the last of those whose time is not up; else the last.
+    Of doubles among the polled, the last of those whose time is not up; else the last.
     """
-    words = _packed(_keys(held), _keys(found))
-    has_time = np.r_[np.zeros(len(held), dtype=bool), found["expires_s"] > 0]
+    words = _packed(_keys(held), _keys(polled))
+    has_time = np.r_[np.zeros(len(held), dtype=bool), polled["expires_s"] > 0]
     order = np.lexsort((has_time, *words))
     differs = np.ones(len(order), dtype=bool)
     if len(order):
@@ -273,11 +279,11 @@ def _keys(rows: Rows) -> list[Words]:
     return [*(rows[name].astype(np.uint64) for name in numbers), family, protocol]
 
 
-def _packed(held: list[Words], found: list[Words]) -> list[Words]:
+def _packed(held: list[Words], polled: list[Words]) -> list[Words]:
     """The columns of both, one after the other, in as few words as hold them."""
     packed: list[Words] = []
     room = 0
-    for pair in zip(held, found, strict=True):
+    for pair in zip(held, polled, strict=True):
         column = np.concatenate(pair)
         if not len(column):
             continue
@@ -291,4 +297,4 @@ def _packed(held: list[Words], found: list[Words]) -> list[Words]:
         else:
             packed[-1] |= column << np.uint64(_WORD_BITS - room)
             room -= bits
-    return packed or [np.zeros(len(held[0]) + len(found[0]), np.uint64)]
+    return packed or [np.zeros(len(held[0]) + len(polled[0]), np.uint64)]

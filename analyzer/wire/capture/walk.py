@@ -45,7 +45,7 @@ class Chain(Protocol):
         """The same of one offset."""
 
     def plausible(self, at: Ints) -> Bools:
-        """Whether a record might begin at each offset: what a guess goes by."""
+        """Whether a record might begin at each offset, to check a guess."""
 
 
 def walk(chain: Chain, start: int, limit: int, sample: int = SAMPLE) -> Ints:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from analyzer.ipvs.proc.entry_text import read_entries
 from analyzer.ipvs.proc.formats import entries_counted
-from analyzer.ipvs.table_diff.reads import Proof, Resizes, TableRead
+from analyzer.ipvs.table_diff.reads import AbsenceProof, Resizes, TableRead
 from analyzer.ipvs.table_diff.tracking import TableTracker, distinct_entries, joined
 from analyzer.ipvs.versions import law_of
 from loadgen.director.polling.pace import LONGEST_WAIT_S, EntriesPace
@@ -45,7 +45,7 @@ class Taken:
 
     changes: Changes | None
     lines: int | None
-    proof: Proof | None
+    proof: AbsenceProof | None
 
 
 class Entries:
@@ -129,11 +129,12 @@ class Entries:
 
     def unproved(self) -> str | None:
         """How many reads proved no entry gone, since the table was being resized; None if none."""
-        if self._resizes is None or not self._resizes.proofs[Proof.NOTHING]:
+        if self._resizes is None or not self._resizes.proofs[AbsenceProof.NOTHING]:
             return None
-        count = sum(self._resizes.proofs.values())
+        proofs = self._resizes.proofs
+        count = sum(proofs.values())
         return (
-            f"{self._resizes.proofs[Proof.NOTHING]} of {count} reads came while the table was "
+            f"{proofs[AbsenceProof.NOTHING]} of {count} reads came while the table was "
             "resized, or had no neighbour to tell: they prove no entry gone"
         )
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
 
-from analyzer.ipvs.table_diff.reads import Proof
+from analyzer.ipvs.table_diff.reads import AbsenceProof
 from analyzer.ipvs.table_status import to_manifest
 from analyzer.ipvs.versions import why_counters_stand_still
 from analyzer.units import NS_PER_S
@@ -312,7 +312,7 @@ class Poller(Background):
     def _record_taken(self, taken: Taken) -> None:
         """The changes, and the poll of the read that waited to be proved."""
         if self._waiting_row is not None and taken.proof is not None:
-            what = RESIZING if taken.proof is Proof.NOTHING else self._waiting_row["what"]
+            what = RESIZING if taken.proof is AbsenceProof.NOTHING else self._waiting_row["what"]
             self._recording.append("polls", self._waiting_row | {"what": what})
             self._waiting_row = None
         if taken.changes is not None and len(taken.changes):

@@ -14,7 +14,7 @@ import pyarrow as pa
 from analyzer.client.failures import TITLES
 from analyzer.client.results import RequestErrors
 from analyzer.ipvs.addresses import CONNECTION_KEY
-from analyzer.ipvs.replay import Rules
+from analyzer.ipvs.replay import DirectorRules
 from analyzer.ipvs.states import Flag, Timeouts
 from analyzer.recording.clock import DirectorClock
 from analyzer.recording.director import Director
@@ -94,9 +94,9 @@ def rules(
     phase_s: float | None = None,
     mode: int = 1,
     **more: Any,
-) -> Rules:
+) -> DirectorRules:
     """What a replay depends on; the kernel's defaults, and no timer wheel."""
-    return Rules(
+    return DirectorRules(
         sees_replies=forwarding == "nat",
         timeouts=timeouts,
         hz=hz,

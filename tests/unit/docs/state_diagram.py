@@ -11,22 +11,22 @@ from analyzer.ipvs.states import (
     TRANSITIONS,
     Flag,
     State,
-    Table,
     Timeouts,
+    TransitionTable,
     timeout_by_state_s,
 )
 
 _TCP_FLAGS = (Flag.SYN, Flag.FIN, Flag.ACK, Flag.RST)
 
 
-def mermaid(table: Table, *, secure: bool = False) -> str:
+def mermaid(table: TransitionTable, *, secure: bool = False) -> str:
     """A state diagram of one table: what is reachable from NONE, stays left out.
 
     Args:
         table: which.
         secure: its secure_tcp variant.
     """
-    cells = TRANSITIONS[table + (len(Table) if secure else 0)]
+    cells = TRANSITIONS[table + (len(TransitionTable) if secure else 0)]
     arrows: dict[tuple[State, State], list[str]] = defaultdict(list)
     reached, frontier = {State.NONE}, [State.NONE]
     while frontier:

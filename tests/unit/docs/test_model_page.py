@@ -11,8 +11,8 @@ from analyzer.ipvs.states import (
     ACTIVE_STATES,
     TIMEOUT_NAMES,
     State,
-    Table,
     Timeouts,
+    TransitionTable,
     timeout_by_state_s,
 )
 from analyzer.ipvs.timers import granule_s
@@ -28,8 +28,8 @@ def rows(columns: int) -> list[list[str]]:
     return [row for row in cells if len(row) == columns]
 
 
-@pytest.mark.parametrize("table", list(Table))
-def test_the_diagrams_of_the_page_are_drawn_from_the_tables(table: Table) -> None:
+@pytest.mark.parametrize("table", list(TransitionTable))
+def test_the_diagrams_of_the_page_are_drawn_from_the_tables(table: TransitionTable) -> None:
     assert mermaid(table) in PAGE
 
 

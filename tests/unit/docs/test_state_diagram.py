@@ -11,23 +11,23 @@ from analyzer.ipvs.states import (
     TRANSITIONS,
     Flag,
     State,
-    Table,
     Timeouts,
+    TransitionTable,
     timeout_by_state_s,
 )
 from tests.unit.docs.state_diagram import mermaid
 
 FLAGS = (Flag.SYN, Flag.FIN, Flag.ACK, Flag.RST)
-DRAWINGS = [(table, secure) for table in Table for secure in (False, True)]
+DRAWINGS = [(table, secure) for table in TransitionTable for secure in (False, True)]
 ARROW = re.compile(r"    (\w+) --> (\w+): ((?:syn|fin|ack|rst)(?:, (?:syn|fin|ack|rst))*)")
 NODE = re.compile(r"    (\w+): (\w+) \((\d+) s (fixed|set by (?:tcp|tcpfin)), (active|inactive)\)")
 
 
-def cell(table: Table, secure: bool, flag: Flag, state: State) -> State:
+def cell(table: TransitionTable, secure: bool, flag: Flag, state: State) -> State:
     return State(TRANSITIONS[table + (3 if secure else 0), flag, state])
 
 
-def drawn(table: Table, secure: bool) -> tuple[list[re.Match[str]], list[re.Match[str]]]:
+def drawn(table: TransitionTable, secure: bool) -> tuple[list[re.Match[str]], list[re.Match[str]]]:
     """Nodes and arrows; every line is one or the other."""
     title, *lines = mermaid(table, secure=secure).splitlines()
     assert title == "stateDiagram-v2"
@@ -37,7 +37,7 @@ def drawn(table: Table, secure: bool) -> tuple[list[re.Match[str]], list[re.Matc
     return nodes, arrows
 
 
-def reachable(table: Table, secure: bool) -> set[State]:
+def reachable(table: TransitionTable, secure: bool) -> set[State]:
     """From NONE, by any number of packets; found by closing the set, not by walking."""
     found = {State.NONE}
     for _ in State:
@@ -46,7 +46,9 @@ def reachable(table: Table, secure: bool) -> set[State]:
 
 
 @pytest.mark.parametrize(("table", "secure"), DRAWINGS)
-def test_the_arrows_are_the_cells_that_move_a_reachable_state(table: Table, secure: bool) -> None:
+def test_the_arrows_are_the_cells_that_move_a_reachable_state(
+    table: TransitionTable, secure: bool
+) -> None:
     _, arrows = drawn(table, secure)
     told = {
         (State[arrow[1]], Flag[word.upper()], State[arrow[2]])
@@ -64,7 +66,7 @@ def test_the_arrows_are_the_cells_that_move_a_reachable_state(table: Table, secu
 
 @pytest.mark.parametrize(("table", "secure"), DRAWINGS)
 def test_only_reachable_states_stand_there_each_with_its_timeout(
-    table: Table, secure: bool
+    table: TransitionTable, secure: bool
 ) -> None:
     nodes, _ = drawn(table, secure)
     assert {State[node[1]] for node in nodes} == reachable(table, secure)
@@ -84,19 +86,29 @@ def test_only_reachable_states_stand_there_each_with_its_timeout(
     [
         # UDP is no TCP state; the others no client's packet leads to
         (
-            Table.INPUT_ONLY,
+            TransitionTable.INPUT_ONLY,
             False,
             {"UDP", "LISTEN", "SYN_SENT", "SYNACK", "CLOSE_WAIT", "LAST_ACK"},
         ),
-        (Table.INPUT, False, {"UDP", "LISTEN", "SYN_SENT", "SYNACK", "FIN_WAIT", "LAST_ACK"}),
-        (Table.OUTPUT, False, {"UDP", "LISTEN", "SYN_RECV", "SYNACK", "CLOSE_WAIT", "LAST_ACK"}),
+        (
+            TransitionTable.INPUT,
+            False,
+            {"UDP", "LISTEN", "SYN_SENT", "SYNACK", "FIN_WAIT", "LAST_ACK"},
+        ),
+        (
+            TransitionTable.OUTPUT,
+            False,
+            {"UDP", "LISTEN", "SYN_RECV", "SYNACK", "CLOSE_WAIT", "LAST_ACK"},
+        ),
     ],
 )
-def test_what_no_packet_leads_to_is_not_drawn(table: Table, secure: bool, absent: set[str]) -> None:
+def test_what_no_packet_leads_to_is_not_drawn(
+    table: TransitionTable, secure: bool, absent: set[str]
+) -> None:
     nodes, _ = drawn(table, secure)
     assert {node[1] for node in nodes} == set(State.__members__) - absent
 
 
 def test_under_secure_tcp_a_syn_leads_to_synack() -> None:
-    assert "NONE --> SYNACK: syn" in mermaid(Table.INPUT_ONLY, secure=True)
-    assert "SYNACK" not in mermaid(Table.INPUT_ONLY)
+    assert "NONE --> SYNACK: syn" in mermaid(TransitionTable.INPUT_ONLY, secure=True)
+    assert "SYNACK" not in mermaid(TransitionTable.INPUT_ONLY)

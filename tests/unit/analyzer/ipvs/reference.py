@@ -9,19 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analyzer.ipvs.states import TRANSITIONS, Flag, State, Table, timeout_by_state_s
+from analyzer.ipvs.states import TRANSITIONS, Flag, State, TransitionTable, timeout_by_state_s
 from analyzer.ipvs.timers import expiry_uptime_s
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from analyzer.ipvs.replay import Rules
+    from analyzer.ipvs.replay import DirectorRules
     from analyzer.ipvs.states import Timeouts
 
 REUSABLE = {State.TIME_WAIT, State.CLOSE}
 
 
-def timeouts_at(rules: Rules, uptime_s: float) -> Timeouts:
+def timeouts_at(rules: DirectorRules, uptime_s: float) -> Timeouts:
     """The timeouts in force at an instant of the director's uptime."""
     in_force = [timeouts for since_s, timeouts in rules.changes if since_s <= uptime_s]
     return in_force[-1] if in_force else rules.timeouts
@@ -61,7 +61,7 @@ class Belief:
     dropped: bool
 
 
-def replay_slowly(packets: Iterable[Packet], rules: Rules) -> Iterator[Belief]:
+def replay_slowly(packets: Iterable[Packet], rules: DirectorRules) -> Iterator[Belief]:
     """What the director believed after each packet; packets of all flows in order of time."""
     entries: dict[int, _Entry] = {}
     made = 0
@@ -116,7 +116,7 @@ def _makes_an_entry(packet: Packet) -> bool:
     return begins and not packet.no_server
 
 
-def _ends_for_reuse(entry: _Entry, packet: Packet, rules: Rules) -> bool:
+def _ends_for_reuse(entry: _Entry, packet: Packet, rules: DirectorRules) -> bool:
     """``ip_vs_in``: a SYN to be scheduled afresh."""
     if not (packet.to_vip and packet.flag is Flag.SYN):
         return False
@@ -128,14 +128,16 @@ def _ends_for_reuse(entry: _Entry, packet: Packet, rules: Rules) -> bool:
     return entry.state in REUSABLE or bool(rules.conn_reuse_mode & 2 and in_fin_wait)
 
 
-def _judge(entry: _Entry, packet: Packet, rules: Rules) -> None:
+def _judge(entry: _Entry, packet: Packet, rules: DirectorRules) -> None:
     """Move the state and restart the timer (``set_tcp_state``, ``ip_vs_conn_put``)."""
     if not packet.to_vip:
         entry.no_output = False  # a reply was seen after all
     tables = (
-        (Table.INPUT_ONLY if entry.no_output else Table.INPUT) if packet.to_vip else Table.OUTPUT
+        (TransitionTable.INPUT_ONLY if entry.no_output else TransitionTable.INPUT)
+        if packet.to_vip
+        else TransitionTable.OUTPUT
     )
-    table = tables + (len(Table) if rules.secure_tcp else 0)
+    table = tables + (len(TransitionTable) if rules.secure_tcp else 0)
     entry.state = State(TRANSITIONS[table, packet.flag, entry.state])
     timeout_s = timeout_by_state_s(timeouts_at(rules, packet.uptime_s))[entry.state]
     entry.expires_s = packet.uptime_s + float(timeout_s)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from analyzer.ipvs.replay import NO_ENTRY, Beliefs, Handling, Rules, handling, replay
+from analyzer.ipvs.replay import NO_ENTRY, Beliefs, DirectorRules, Handling, handling, replay
 from analyzer.ipvs.states import Flag, State, Timeouts
 from tests.unit.analyzer.builders_packets import BOOT_NS, NS, Seg, rules, segments
 from tests.unit.analyzer.ipvs.reference import Belief, Packet, replay_slowly, timeouts_at
@@ -17,7 +17,7 @@ SYN, FIN, ACK, RST, BARE, DATAGRAM = Flag
 
 
 def both(
-    rows: list[Seg], by: Rules, handled: Handling | None = None
+    rows: list[Seg], by: DirectorRules, handled: Handling | None = None
 ) -> tuple[Beliefs, list[Belief]]:
     """The beliefs of either replay, in the fast one's order: by flow, then time."""
     handled = handled or handling(len(rows))
@@ -58,7 +58,7 @@ def repeated(row: Seg, after: list[Seg]) -> bool:
     )
 
 
-def assert_equal(rows: list[Seg], by: Rules, handled: Handling | None = None) -> None:
+def assert_equal(rows: list[Seg], by: DirectorRules, handled: Handling | None = None) -> None:
     fast, slow = both(rows, by, handled)
     names: dict[int, int] = {}  # the two count entries in another order
     for index, expected in enumerate(slow):
@@ -109,12 +109,12 @@ any_rules = st.builds(
 
 @given(streams([SYN, SYN, ACK, FIN, RST, BARE]), any_rules)
 @examples(300)
-def test_tcp(rows: list[Seg], by: Rules) -> None:
+def test_tcp(rows: list[Seg], by: DirectorRules) -> None:
     assert_equal(rows, by)
 
 
 @given(streams([DATAGRAM, DATAGRAM, SYN, ACK]), any_rules)
-def test_udp_beside_tcp_from_the_same_ports(rows: list[Seg], by: Rules) -> None:
+def test_udp_beside_tcp_from_the_same_ports(rows: list[Seg], by: DirectorRules) -> None:
     assert_equal(rows, by)
 
 
@@ -132,7 +132,7 @@ def handled_streams(draw: st.DrawFn) -> tuple[list[Seg], Handling]:
 @given(handled_streams(), any_rules)
 @examples(300)
 def test_what_the_director_did_with_single_packets(
-    stream: tuple[list[Seg], Handling], by: Rules
+    stream: tuple[list[Seg], Handling], by: DirectorRules
 ) -> None:
     assert_equal(stream[0], by, stream[1])
 
@@ -151,7 +151,7 @@ def reuse(*again_s: float, sequence: int = 7) -> list[Seg]:
 @example([1, 2], [ACK, FIN], rules(old_conntrack=True))
 @example([1, 2, 4], [], rules(old_conntrack=True))
 def test_a_syn_that_is_repeated_over_an_old_entry(
-    again: list[int], after: list[Flag], by: Rules
+    again: list[int], after: list[Flag], by: DirectorRules
 ) -> None:
     rows = reuse(*(1001.0 + gap for gap in sorted(again)))
     rows += [Seg(1040.0 + index, 1, flag) for index, flag in enumerate(after)]

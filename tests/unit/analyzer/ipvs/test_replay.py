@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from analyzer.ipvs.replay import NO_ENTRY, Beliefs, Rules, replay
+from analyzer.ipvs.replay import NO_ENTRY, Beliefs, DirectorRules, replay
 from analyzer.ipvs.states import Flag, Timeouts
 from tests.unit.analyzer.builders_packets import BOOT_NS, NS, Seg, rules, segments
 
@@ -22,7 +22,7 @@ def uptime_s(rows: Segments) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     return np.asarray((rows.at_ns - BOOT_NS) / NS)
 
 
-def run(rows: list[Seg], by: Rules) -> Beliefs:
+def run(rows: list[Seg], by: DirectorRules) -> Beliefs:
     found = segments(rows)
     return replay(found, uptime_s(found), by)
 

@@ -17,8 +17,8 @@ from analyzer.ipvs.states import (
     TRANSITIONS,
     Flag,
     State,
-    Table,
     Timeouts,
+    TransitionTable,
     active_states,
     flag_of,
     is_active,
@@ -93,7 +93,11 @@ INPUT_ONLY = """
     rst -> LISTEN:      LISTEN
 """
 
-LAW = {Table.INPUT: INPUT, Table.OUTPUT: OUTPUT, Table.INPUT_ONLY: INPUT_ONLY}
+LAW = {
+    TransitionTable.INPUT: INPUT,
+    TransitionTable.OUTPUT: OUTPUT,
+    TransitionTable.INPUT_ONLY: INPUT_ONLY,
+}
 
 # What secure_tcp changes, and nothing else: the table, then flag, present state, next state.
 SECURE_CELLS = """
@@ -135,7 +139,7 @@ CELLS = [
 
 
 SECURE = {
-    (Table[table], flag, source): target
+    (TransitionTable[table], flag, source): target
     for table, flag, source, target in map(str.split, SECURE_CELLS.strip().splitlines())
 }
 SECURE_LAW = [
@@ -151,16 +155,16 @@ SECURE_LAW = [
 ]
 
 
-@pytest.mark.parametrize("table", Table)
-def test_the_law_of_this_test_is_whole(table: Table) -> None:
+@pytest.mark.parametrize("table", TransitionTable)
+def test_the_law_of_this_test_is_whole(table: TransitionTable) -> None:
     assert len(cells(LAW[table])) == 4 * len(TCP_STATES) == 44
 
 
 @pytest.mark.parametrize(("table", "flag", "source", "target"), SECURE_LAW)
 def test_under_secure_tcp_a_packet_leads_where_the_kernel_says(
-    table: Table, flag: str, source: str, target: str
+    table: TransitionTable, flag: str, source: str, target: str
 ) -> None:
-    found = TRANSITIONS[len(Table) + table, Flag[flag.upper()], State[source]]
+    found = TRANSITIONS[len(TransitionTable) + table, Flag[flag.upper()], State[source]]
     assert State(found).name == target
 
 
@@ -171,18 +175,18 @@ def test_every_cell_that_secure_tcp_names_is_one_of_the_law() -> None:
 
 @pytest.mark.parametrize(("table", "flag", "source", "target"), CELLS)
 def test_a_packet_leads_where_the_kernel_says(
-    table: Table, flag: str, source: str, target: str
+    table: TransitionTable, flag: str, source: str, target: str
 ) -> None:
     found = TRANSITIONS[table, Flag[flag.upper()], State[source]]
     assert State(found).name == target
 
 
-@pytest.mark.parametrize("table", range(2 * len(Table)))
+@pytest.mark.parametrize("table", range(2 * len(TransitionTable)))
 def test_a_packet_with_none_of_the_flags_closes_from_any_state(table: int) -> None:
     assert set(TRANSITIONS[table, Flag.BARE, list(TCP_STATES)]) == {State.CLOSE}
 
 
-@pytest.mark.parametrize("table", range(2 * len(Table)))
+@pytest.mark.parametrize("table", range(2 * len(TransitionTable)))
 def test_udp_has_one_state_and_nothing_else_leads_there(table: int) -> None:
     assert set(TRANSITIONS[table, Flag.DATAGRAM]) == {State.UDP}
     tcp_flags = [flag for flag in Flag if flag is not Flag.DATAGRAM]
@@ -190,7 +194,9 @@ def test_udp_has_one_state_and_nothing_else_leads_there(table: int) -> None:
 
 
 def test_input_only_differs_from_input_in_three_cells() -> None:
-    differs = np.argwhere(TRANSITIONS[Table.INPUT] != TRANSITIONS[Table.INPUT_ONLY])
+    differs = np.argwhere(
+        TRANSITIONS[TransitionTable.INPUT] != TRANSITIONS[TransitionTable.INPUT_ONLY]
+    )
     names = {(Flag(flag).name, State(state).name) for flag, state in differs}
     assert names == {("FIN", "ESTABLISHED"), ("FIN", "FIN_WAIT"), ("RST", "SYNACK")}
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from analyzer.ipvs.proc.formats import Destination, Entry, EntryTable, Service
-from analyzer.ipvs.table_diff.reads import Proof
+from analyzer.ipvs.table_diff.reads import AbsenceProof
 from analyzer.recording.directory import Recording
 from loadgen.importing.folder import import_folder
 from loadgen.importing.proofs import Proofs, table_resizes
@@ -66,17 +66,21 @@ def test_a_table_resizes_by_its_kernel_else_by_the_log(
 @pytest.mark.parametrize(
     ("sizes", "ports", "proof"),
     [
-        ([256, 256, 256], (1, 2), Proof.WHOLE),
-        ([256, 256, 256], (1,), Proof.PARTIAL),
-        ([256, 512, 512], (1, 2), Proof.NOTHING),
-        ([256, 256, 512], (1, 2), Proof.NOTHING),
-        ([256, None, 256], (1, 2), Proof.WHOLE),  # entries alone, between two looks with a size
-        ([256, None, 512], (1, 2), Proof.NOTHING),
-        ([None, None, None], (1, 2), Proof.PARTIAL),  # no look has a size
+        ([256, 256, 256], (1, 2), AbsenceProof.WHOLE),
+        ([256, 256, 256], (1,), AbsenceProof.PARTIAL),
+        ([256, 512, 512], (1, 2), AbsenceProof.NOTHING),
+        ([256, 256, 512], (1, 2), AbsenceProof.NOTHING),
+        (
+            [256, None, 256],
+            (1, 2),
+            AbsenceProof.WHOLE,
+        ),  # entries alone, between two looks with a size
+        ([256, None, 512], (1, 2), AbsenceProof.NOTHING),
+        ([None, None, None], (1, 2), AbsenceProof.PARTIAL),  # no look has a size
     ],
 )
 def test_a_read_proves_what_the_sizes_around_it_say(
-    sizes: list[int | None], ports: tuple[int, ...], proof: Proof
+    sizes: list[int | None], ports: tuple[int, ...], proof: AbsenceProof
 ) -> None:
     assert Proofs(sizes).of(1, table_of(*ports), [SERVICE]) is proof
 
@@ -84,10 +88,10 @@ def test_a_read_proves_what_the_sizes_around_it_say(
 def test_the_first_read_proves_nobody_gone_and_the_last_one_those_whose_time_was_up() -> None:
     proofs = Proofs([256, 256])
     assert [proofs.of(number, table_of(1, 2), [SERVICE]) for number in (0, 1)] == [
-        Proof.NOTHING,
-        Proof.PARTIAL,
+        AbsenceProof.NOTHING,
+        AbsenceProof.PARTIAL,
     ]
-    assert Proofs([256, 512]).of(1, table_of(1, 2), [SERVICE]) is Proof.NOTHING
+    assert Proofs([256, 512]).of(1, table_of(1, 2), [SERVICE]) is AbsenceProof.NOTHING
 
 
 def look(t: int, size: int, ports: tuple[int, ...], counted: int) -> str:

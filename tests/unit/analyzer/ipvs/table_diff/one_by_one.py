@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from analyzer.ipvs.table_diff.reads import Proof, proof_by_lines
+from analyzer.ipvs.table_diff.reads import AbsenceProof, proof_by_lines
 from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class EntryTracker:
         return set(self._held)
 
     def update(
-        self, at_ns: int, entries: Iterable[Entry], lines: int, proof: Proof | None = None
+        self, at_ns: int, entries: Iterable[Entry], lines: int, proof: AbsenceProof | None = None
     ) -> list[Change]:
         """What this poll shows to have changed.
 
@@ -144,11 +144,11 @@ class EntryTracker:
         now.ends_ns = before.ends_ns
         return []
 
-    def _miss(self, at_ns: int, key: Key, proof: Proof) -> list[Change]:
+    def _miss(self, at_ns: int, key: Key, proof: AbsenceProof) -> list[Change]:
         held = self._held[key]
-        if proof is Proof.NOTHING:
+        if proof is AbsenceProof.NOTHING:
             return []
-        if proof is Proof.PARTIAL and held.missed_ns is None:
+        if proof is AbsenceProof.PARTIAL and held.missed_ns is None:
             held.missed_ns = at_ns
             return []
         del self._held[key]

@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 
 from analyzer.ipvs.proc.entry_rows import entries_of, rows_of
 from analyzer.ipvs.proc.formats import Entry
-from analyzer.ipvs.table_diff.reads import Proof, Resizes, TableRead, proof_by_lines, proof_of
+from analyzer.ipvs.table_diff.reads import (
+    AbsenceProof,
+    Resizes,
+    TableRead,
+    proof_by_lines,
+    proof_of,
+)
 from analyzer.ipvs.table_diff.tracking import KINDS, TableTracker, distinct_entries
 from tests.unit.analyzer.ipvs.table_diff.one_by_one import EntryTracker
 from tests.unit.properties import examples
@@ -50,23 +56,28 @@ def entries_at(ports: list[int]) -> list[Entry]:
 @pytest.mark.parametrize(
     ("ports", "counted", "sizes", "proof"),
     [
-        ([1, 2, 3], 3, (256, 256, 256), Proof.WHOLE),
-        ([1, 2, 3], 3, (256, 256, 512), Proof.NOTHING),  # it grows while it is read
-        ([1, 2, 3], 3, (256, 512, 512), Proof.NOTHING),  # it has just grown
-        ([1, 2, 3], 3, (None, 256, 256), Proof.NOTHING),  # the first poll
-        ([1, 2, 3], 3, (256, 256, None), Proof.NOTHING),  # the last one
-        ([1, 2, 3], 3, (None, None, None), Proof.NOTHING),  # nobody tells the size
-        ([], 0, (1024, 1024, 256), Proof.WHOLE),  # it shrinks: nobody is counted either
-        ([], 1, (1024, 1024, 256), Proof.NOTHING),
-        ([1, 2], 3, (256, 256, 256), Proof.PARTIAL),  # one is missing
-        ([1, 1, 2], 3, (256, 256, 256), Proof.PARTIAL),  # twice and missing: as many lines
-        ([1, 2, 3, 4], 3, (256, 256, 256), Proof.WHOLE),  # one of a server that was removed
-        (list(range(1, 101)), 99, (256, 256, 256), Proof.PARTIAL),  # the same, over two pages
-        ([0, 1, 2], 2, (256, 256, 256), Proof.WHOLE),  # a template is not counted
+        ([1, 2, 3], 3, (256, 256, 256), AbsenceProof.WHOLE),
+        ([1, 2, 3], 3, (256, 256, 512), AbsenceProof.NOTHING),  # it grows while it is read
+        ([1, 2, 3], 3, (256, 512, 512), AbsenceProof.NOTHING),  # it has just grown
+        ([1, 2, 3], 3, (None, 256, 256), AbsenceProof.NOTHING),  # the first poll
+        ([1, 2, 3], 3, (256, 256, None), AbsenceProof.NOTHING),  # the last one
+        ([1, 2, 3], 3, (None, None, None), AbsenceProof.NOTHING),  # nobody tells the size
+        ([], 0, (1024, 1024, 256), AbsenceProof.WHOLE),  # it shrinks: nobody is counted either
+        ([], 1, (1024, 1024, 256), AbsenceProof.NOTHING),
+        ([1, 2], 3, (256, 256, 256), AbsenceProof.PARTIAL),  # one is missing
+        ([1, 1, 2], 3, (256, 256, 256), AbsenceProof.PARTIAL),  # twice and missing: as many lines
+        ([1, 2, 3, 4], 3, (256, 256, 256), AbsenceProof.WHOLE),  # one of a server that was removed
+        (
+            list(range(1, 101)),
+            99,
+            (256, 256, 256),
+            AbsenceProof.PARTIAL,
+        ),  # the same, over two pages
+        ([0, 1, 2], 2, (256, 256, 256), AbsenceProof.WHOLE),  # a template is not counted
     ],
 )
 def test_what_a_read_proves_follows_from_counters_and_sizes(
-    ports: list[int], counted: int, sizes: tuple[int | None, ...], proof: Proof
+    ports: list[int], counted: int, sizes: tuple[int | None, ...], proof: AbsenceProof
 ) -> None:
     before, size, after = sizes
     read = read_of(entries_at(ports), counted, size)
@@ -76,20 +87,20 @@ def test_what_a_read_proves_follows_from_counters_and_sizes(
 
 
 def test_a_table_that_never_resizes_is_judged_by_its_lines() -> None:
-    assert proof_by_lines(61) is Proof.WHOLE
-    assert proof_by_lines(62) is Proof.PARTIAL
+    assert proof_by_lines(61) is AbsenceProof.WHOLE
+    assert proof_by_lines(62) is AbsenceProof.PARTIAL
 
 
 @pytest.mark.parametrize(
     ("lines", "counted", "proof"),
     [
-        (61, 60, Proof.WHOLE),
-        (62, 61, Proof.PARTIAL),
-        (62, 62, Proof.WHOLE),  # over two pages, but the counters bear it out
+        (61, 60, AbsenceProof.WHOLE),
+        (62, 61, AbsenceProof.PARTIAL),
+        (62, 62, AbsenceProof.WHOLE),  # over two pages, but the counters bear it out
     ],
 )
 def test_a_read_with_more_than_was_counted_is_whole_up_to_a_page_of_61_lines(
-    lines: int, counted: int, proof: Proof
+    lines: int, counted: int, proof: AbsenceProof
 ) -> None:
     read = read_of(entries_at(list(range(1, lines + 1))), counted, 256)
     assert proof_of(read, 256, 256) is proof
@@ -103,7 +114,7 @@ def test_a_read_waits_for_the_next_poll() -> None:
     assert resizes.is_waiting
     settled = resizes.poll(256, None)
     assert settled is not None
-    assert (settled.read, settled.proof) == (read, Proof.WHOLE)
+    assert (settled.read, settled.proof) == (read, AbsenceProof.WHOLE)
     assert resizes.settle() is None
 
 
@@ -113,7 +124,7 @@ def test_a_read_that_no_poll_follows_is_settled_once_and_proves_nothing() -> Non
     resizes.poll(256, read_of(entries_at([1]), 1, 256))
     settled = resizes.settle()
     assert settled is not None
-    assert settled.proof is Proof.NOTHING
+    assert settled.proof is AbsenceProof.NOTHING
     assert not resizes.is_waiting
     assert resizes.settle() is None
 
@@ -195,4 +206,8 @@ def test_a_burst_that_grows_the_table_and_goes_is_seen_to_go(count: int, torn_at
             gone += sum(KINDS[kind] == "gone" for kind in changes.kind)
     assert gone == count
     assert not len(tracker.rows)
-    assert resizes.proofs == {Proof.WHOLE: 6, Proof.PARTIAL: 0, Proof.NOTHING: 2}
+    assert resizes.proofs == {
+        AbsenceProof.WHOLE: 6,
+        AbsenceProof.PARTIAL: 0,
+        AbsenceProof.NOTHING: 2,
+    }
