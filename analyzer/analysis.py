@@ -53,7 +53,7 @@ _MARKED = {"SYN": Flag.SYN, "FIN": Flag.FIN, "RST": Flag.RST}
 
 
 def analyse(recording: Recording, assumptions: Sequence[Assumption] = ()) -> Analysis:
-    """Everything that a recording can tell.
+    """The whole analysis of a recording.
 
     Args:
         recording: the run.

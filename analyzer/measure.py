@@ -75,7 +75,7 @@ class Measured:
         foreign_entries: entries seen that no packet or request of this run belongs to.
         inferred: the phase of its timers, where it had to be inferred.
         rules: those of the prediction, HZ and phase as learnt.
-        in_force: its timeouts, as they were told and as its entries show them.
+        in_force: its timeouts, as reported and as its entries show them.
         passage: what passed it; None without a capture.
     """
 
@@ -96,7 +96,7 @@ class Measured:
 
 
 def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Measured:
-    """Everything that a recording tells of one director.
+    """All measurements of one director in a recording.
 
     Args:
         director: its facts.

@@ -35,7 +35,7 @@ def number(value: Any, _: Substitution) -> Any:
 
 
 def hidden(value: Any, _: Substitution) -> Any:
-    """What was asked of servers: only whether it was there stays, and the path ``/``."""
+    """A part of the request: only whether it was there stays, and the path ``/``."""
     return HIDDEN if value and value != "/" else value if isinstance(value, str) else _ABSENT
 
 
@@ -198,7 +198,7 @@ def _host(link: str | None) -> str | None:
 
 
 def anonymous_manifest(manifest: Manifest, substitution: Substitution) -> dict[str, Any]:
-    """A manifest with names replaced, and all that nobody has a rule for left out."""
+    """A manifest with names replaced, and everything without a rule left out."""
     copy: dict[str, Any] = rebuilt(RULES, manifest.raw, substitution)
     if manifest.command_line is not None:
         line = (_argument(word, substitution) for word in manifest.command_line)

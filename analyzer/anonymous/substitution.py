@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 KEY_BYTES = 32
 ROLES = frozenset({"client", "server", "director", "localhost"})
-"""Host names that identify nobody."""
+"""Host names that identify no host."""
 
 _SOLICITED_NODE = int(IPv6Address("ff02::1:ff00:0")) >> 24
 _LOCAL_UNICAST = 0x02 << 40
@@ -31,7 +31,7 @@ _VRRP_MACS = (0x00005E0001, 0x00005E0002)
 _BROADCAST = (1 << 48) - 1
 _GROUPS = (0x01005E, 0x0180C2, 0x01000C, 0x011B19)  # IPv4 multicast, IEEE 802.1, CDP, PTP
 _HOLDS_PREFIX = 0x6
-"""Flags R and P of an IPv6 group: it has somebody's prefix in it (RFC 3306, RFC 3956)."""
+"""Flags R and P of an IPv6 group: it contains a site's prefix (RFC 3306, RFC 3956)."""
 
 
 class Substitution:
@@ -99,5 +99,5 @@ def _has_meaning(number: int, version: int) -> bool:
 
 
 def _is_known_group(mac: int) -> bool:
-    """Whether a MAC is of a group that a protocol has, and so nobody's own."""
+    """Whether a MAC is of a protocol's group, and so of no host."""
     return mac >> 24 in _GROUPS or mac >> 32 == 0x3333

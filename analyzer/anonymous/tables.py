@@ -77,7 +77,7 @@ RULES: Mapping[str, Mapping[str, texts.Rule]] = {
 
 
 def rule_of(table: str, column: str) -> texts.Rule:
-    """How a column of text is rewritten; KeyError if nobody has decided."""
+    """How a column of text is rewritten; KeyError without a rule."""
     return RULES[table].get(column) or _ANYWHERE[column]
 
 

@@ -34,7 +34,7 @@ class StateSeries:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LifetimeSamples:
-    """How long the entries of one state and timeout lived after their last packet, seconds.
+    """Lifetimes of the entries of one state and timeout after their last packet, seconds.
 
     ``observed_s`` has the expiries seen, each ± ``uncertainty_s``; ``predicted_s`` all entries
     predicted from the packets, in another order. ``tcpfin_s`` is the director's, also if another

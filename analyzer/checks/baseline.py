@@ -40,7 +40,7 @@ RESTARTED_S = 5.0
 WORSE_IF_HIGHER = re.compile(
     r"failed(\(.*\))?|late|ended_early|syn_retries|(connect|first_byte|total)_.+"
 )
-TELLING = frozenset(
+JUDGED_FINDINGS = frozenset(
     {
         *("arp-flux", "ended-early", "half-open", "imbalance", "port-reuse-delay", "refused"),
         *("removed-server-entries", "server-held-open", "tcpfin-has-no-effect"),
@@ -119,7 +119,7 @@ def _settings(baseline: Analysis, analysis: Analysis) -> Iterator[Judgement]:
     for key in before:
         if key in after:
             yield _setting(key, before[key], after[key], restarts)
-        elif not key.startswith("weight("):  # servers(...) tells who has gone
+        elif not key.startswith("weight("):  # servers(...) lists what was removed
             why = f"was {before[key]}; this run did not see it"
             yield Judgement(text=f"{key} as before", outcome="not measured", why=why)
 
@@ -326,7 +326,7 @@ def _findings(baseline: Analysis, analysis: Analysis) -> Iterator[Judgement]:
     """The findings that the earlier run did not have."""
     known = {finding.id for finding in baseline.findings if finding.severity != "info"}
     for finding in analysis.findings:
-        if finding.id in TELLING and finding.severity != "info" and finding.id not in known:
+        if finding.id in JUDGED_FINDINGS and finding.severity != "info" and finding.id not in known:
             why = f"{finding.title}. {finding.evidence}"
             text = f"finding({finding.id}) as before"
             yield Judgement(text=text, outcome="failed", measured=finding.title, why=why)

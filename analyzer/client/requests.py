@@ -44,9 +44,9 @@ def outcomes(requests: pd.DataFrame) -> pd.DataFrame:
     if not (numbered & requests["id"].duplicated()).any():
         return requests.assign(begun=requests["started"])
     ordered = requests.sort_values(["id", "started"], kind="stable", na_position="last")
-    goes_on = ordered["id"].notna() & ordered["id"].duplicated(keep="last")
+    continues = ordered["id"].notna() & ordered["id"].duplicated(keep="last")
     redirected = ordered["status"].isin(REDIRECTS) & ordered["error"].isna()
-    hop = (goes_on & ((ordered["followed"] == 1).fillna(value=False) | redirected)).to_numpy(bool)
+    hop = (continues & ((ordered["followed"] == 1).fillna(value=False) | redirected)).to_numpy(bool)
     first = ordered[~np.r_[False, hop[:-1]]]
     last = ordered[~hop]
     return last.assign(scheduled=first["scheduled"].array, begun=first["started"].array)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from analyzer.observed.entries import ns, numbered
 from analyzer.observed.record import DirectorRecord, record_of
-from analyzer.predicted.forwarding import WHAT_TELLS, forwarding_of
+from analyzer.predicted.forwarding import HOW_TO_SETTLE, forwarding_of
 from analyzer.recording.captures import read_captures, with_host
 from analyzer.recording.clock import iso
 from analyzer.recording.director import Director, directors_of
@@ -218,13 +218,13 @@ def _virtual_ends(
 def _not_measured(evidence: Evidence) -> list[NotMeasured]:
     """Gaps of a recording: noted by the run itself, or visible here."""
     rows = [*evidence.manifest.not_measured, *_after_the_end(evidence.manifest)]
-    rows += _what_was_deleted(evidence.manifest)
+    rows += _deleted_parts(evidence.manifest)
     if evidence.segments is not None and not evidence.forwarder_macs:
         why = "the capture does not show who forwards; all packets to the VIP are taken to pass it"
         rows.append(NotMeasured(what="which packets passed the director", why=why))
     rows += _no_packets_of_the_service(evidence)
     if evidence.forwarded and evidence.forwarded.basis == "assumed" and evidence.directors:
-        why = f"{evidence.forwarded.why}; dr is assumed. What would tell: {WHAT_TELLS}"
+        why = f"{evidence.forwarded.why}; dr is assumed. What would tell: {HOW_TO_SETTLE}"
         rows.append(NotMeasured(what="forwarding (dr, tun or nat)", why=why))
     return rows
 
@@ -253,7 +253,7 @@ def _no_packets_of_the_service(evidence: Evidence) -> list[NotMeasured]:
     return [NotMeasured(what="packets of the virtual services", why=why)]
 
 
-def _what_was_deleted(manifest: Manifest) -> list[NotMeasured]:
+def _deleted_parts(manifest: Manifest) -> list[NotMeasured]:
     """Gaps of a long watch: what it did not keep (``kept`` in the manifest)."""
     kept = manifest.kept
     if not kept.from_ns:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analyzer.compared.servers import last_syn_ns, servers_found
+from analyzer.compared.servers import last_syn_ns, servers_by_segment
 from analyzer.ipvs.replay import Handling, handling
 from analyzer.ipvs.states import Flag
 from analyzer.predicted.outages import not_taken, outages, unsure
@@ -150,7 +150,7 @@ def _handled(
     absences = record.absences
     weights = weights_of(record.services, evidence.events, margin_ns)
     if len(absences) or weights:
-        servers = servers_found(segments, tracked, evidence, margin_ns)
+        servers = servers_by_segment(segments, tracked, evidence, margin_ns)
         nodest = director.expire_nodest_conn
         removed, undecided = _removed(
             segments, absences, servers, answered, margin_ns, nodest=nodest

@@ -110,7 +110,7 @@ def _servers_of_macs(
     return names | dict(zip(macs[mostly].tolist(), counted["real_server"][mostly], strict=True))
 
 
-def servers_found(
+def servers_by_segment(
     segments: Segments, tracked: pd.DataFrame, evidence: Evidence, margin_ns: int
 ) -> pd.Series:
     """The real server of the entry that each segment finds; <NA> where that is not known.

@@ -104,7 +104,7 @@ def shifted(
     clock = evidence.by_director[result.director.name].clock
     last_s = clock.uptime_s(entries.loc[waiting, "last_ns"].to_numpy(dtype=np.int64))
     ends_ns, timeout_s = entries["ends_ns"].to_numpy(copy=True), entries["timeout_s"]
-    ends_ns[waiting] = clock.client_ns(result.rules.goes_uptime_s(last_s, tcpfin_s))
+    ends_ns[waiting] = clock.client_ns(result.rules.expiry_uptime_s(last_s, tcpfin_s))
     timeout_s = timeout_s.mask(waiting, tcpfin_s)
     return replace(prediction, entries=entries.assign(ends_ns=ends_ns, timeout_s=timeout_s))
 

@@ -79,7 +79,7 @@ class Sent:
         """When the SYNs left that were answered, ascending.
 
         A director that answers within ``PROMPT_NS`` is up, if slow. Where the answer took
-        longer, or the capture does not tell which of several SYNs it was for, its own time counts.
+        longer, or the capture does not show which of several SYNs it was for, its own time counts.
         """
         asked = np.where(self.asked == NEVER, self.started, self.asked)
         through = np.where(self.connected - asked < PROMPT_NS, asked, self.connected)
@@ -127,7 +127,7 @@ def longest_gap(sent: Sent, from_ns: int, to_ns: int) -> Gap | None:
     """The longest gap between two answered SYNs that overlaps a span of time.
 
     The client's own lateness with the first request in a gap does not count. If no SYN was
-    answered up to the span's end, the gap goes on to ``to_ns``.
+    answered up to the span's end, the gap lasts to ``to_ns``.
 
     Returns:
         None if no SYN was answered before the span's end.
@@ -143,10 +143,10 @@ def longest_gap(sent: Sent, from_ns: int, to_ns: int) -> Gap | None:
     unasked = _unasked(sent, begins, ends)
     lengths = np.where(ends > from_ns, ends - begins - unasked, 0)
     at = int(np.argmax(lengths))
-    goes_on = is_open and at == len(ends) - 1
+    continues = is_open and at == len(ends) - 1
     return Gap(
         from_ns=int(begins[at] + unasked[at]),
-        to_ns=None if goes_on else int(ends[at]),
+        to_ns=None if continues else int(ends[at]),
         length_s=float(lengths[at]) / NS_PER_S,
         unasked_s=float(unasked[at]) / NS_PER_S,
     )
@@ -175,7 +175,7 @@ def fault_between(sent: Sent, gap: Gap, ordered_ns: int | None) -> tuple[int, in
     Args:
         sent: the requests.
         gap: in them.
-        ordered_ns: when the fault was ordered; it came no earlier. None if nobody ordered it.
+        ordered_ns: when the fault was ordered; it came no earlier. None if none was ordered.
     """
     met = sent.started[~sent.prompt & (sent.started >= gap.from_ns - PROMPT_NS)]
     latest_ns = gap.to_ns if gap.to_ns is not None else gap.from_ns

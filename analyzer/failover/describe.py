@@ -39,7 +39,7 @@ class _OutageInputs:
     sent: Sent
     intervals: Sequence[MasterInterval]
     begin_ns: int  # the fault comes no earlier
-    undone_ns: int | None  # somebody ordered it, or the old master came back by itself
+    undone_ns: int | None  # it was ordered, or the old master came back by itself
     until_ns: int  # the fault is undone, or the run ends
     end_ns: int
 
@@ -96,7 +96,7 @@ def _end_ns(evidence: Evidence, sent: Sent) -> int:
 
 
 def _earliest_fault_ns(evidence: Evidence, intervals: Sequence[MasterInterval]) -> int:
-    """The earliest time of a fault that nobody ordered: after the last advertisement replaced."""
+    """The earliest time of a fault that was not ordered: after the last advertisement replaced."""
     last = (old.to_ns for old, new in pairwise(intervals) if old.sender != new.sender)
     return next(last, evidence.zero_ns - 1) + 1
 

@@ -76,7 +76,7 @@ class Holding:
     active: int | None  # None where it could not be polled
     inactive: int | None
     entries: int | None
-    synced: int | None  # of the entries: copies that the sync daemon made, as far as packets tell
+    synced: int | None  # of the entries: copies that the sync daemon made, as far as packets show
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +101,7 @@ class Failover:
     valid: bool
     why_invalid: str | None
     fault: str | None  # such as "bal01: link-down"
-    how: How | None  # None where nobody took over
+    how: How | None  # None where no director took over
     old_master: str | None
     new_master: str | None
     outage_s: float | None

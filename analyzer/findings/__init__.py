@@ -105,7 +105,7 @@ def verdict(figures: Figures) -> str:
     Of a fail-over: who followed whom, how long clients were out, and what that cost.
 
     Failed requests come first; success comes last. Where no request succeeded, the reason is
-    the verdict: entries of connections that nobody answered say nothing that is worth heading a
+    the verdict: entries of unanswered connections are not worth heading a
     page with, unless the servers did answer, and the lifetimes of their entries were measured.
     That the run did not come to its end comes first.
     """
@@ -134,7 +134,7 @@ def verdict(figures: Figures) -> str:
                 *broken,
                 *sent,
                 *held,
-                f"{_none_went(figures)}, so no timeout could be measured",
+                f"{_why_no_lifetime(figures)}, so no timeout could be measured",
                 *lost,
             ]
         )
@@ -144,7 +144,7 @@ def verdict(figures: Figures) -> str:
     return _sentence([*ended, *broken, *rest])
 
 
-def _none_went(figures: Figures) -> str:
+def _why_no_lifetime(figures: Figures) -> str:
     """Why no lifetime is known: no entry, or none with an observed expiry."""
     changes = figures.evidence.changes if figures.evidence else None
     n = 0 if changes is None else len(changes[[*ENTRY_KEY]].drop_duplicates())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from analyzer.predicted.forwarding import WHAT_TELLS, rests_on_it
+from analyzer.predicted.forwarding import HOW_TO_SETTLE, rests_on_it
 from analyzer.results import Finding
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def forwarding_assumed(figures: Figures) -> Finding | None:
         severity="warning" if matters else "info",
         title=f"Forwarding is assumed to be {_NAMES[known.method]}: nothing recorded rules nat out",
         evidence=f"{known.why[0].upper()}{known.why[1:]}. {_otherwise(known)}",
-        advice=f"To settle it: {WHAT_TELLS}.",
+        advice=f"To settle it: {HOW_TO_SETTLE}.",
     )
 
 

@@ -214,9 +214,11 @@ def _differing(row: Agreement, foreign: Mapping[str, int]) -> list[str]:
     Counters are no evidence where they also count entries that this run did not make, nor where an
     expiry may have been taken for one of the timer's steps too early or late.
     """
-    counters_tell = "clock" not in row.residuals and foreign.get(row.director, 0) <= TOLERATED
+    counters_are_evidence = (
+        "clock" not in row.residuals and foreign.get(row.director, 0) <= TOLERATED
+    )
     parts: list[str] = []
-    if row.unexplained_polls > MOMENT_POLLS and counters_tell:
+    if row.unexplained_polls > MOMENT_POLLS and counters_are_evidence:
         parts.append(
             f"InActConn is off by more than {TOLERATED} entries for {row.unexplained_polls} polls "
             "in a row" + _at_most(row)

@@ -22,7 +22,7 @@ after a wait that doubles (net/ipv4/tcp_timer.c): 51 s from 0.2 s on, but each w
 round trip, and late by the server's own timer wheel (54.6 and 54.8 s measured). ``never`` keeps its
 socket open and silent; ``abandon`` is a client that vanished (a nat server that gives up and closes
 by itself would move the entry to FIN_WAIT: not modelled). An entry whose connection stays open and
-silent for longer than ``tcp`` is gone before the close. Round trips and answers are taken to last
+silent for longer than ``tcp`` expires before the close. Round trips and answers are taken to last
 no time. A server is taken to close as soon as its client has, as HTTP servers do; in nat one that
 keeps its side open leaves the entry of a half-closed connection in CLOSE_WAIT, 60 s.
 
@@ -141,7 +141,7 @@ class Forecast:
         duration_s: of the load, given or chosen.
         steady: the steady state, reached if the load lasts ``steady_after_s``.
         peak: the most entries at once under this load.
-        empty_after_s: when the last entry is gone, from the begin of the load.
+        empty_after_s: when the last entry expires, from the begin of the load.
         memory: at the peak of the total.
     """
 

@@ -40,7 +40,7 @@ class OccupancySeries:
     """Expected ActiveConn and InActConn over time; straight lines between points.
 
     A step of the timer wheel is two points at one instant. All of shape (n,); ``t_s`` ascends
-    from 0, the begin of the load, to the instant at which the last entry goes.
+    from 0, the begin of the load, to the instant at which the last entry expires.
     """
 
     t_s: Floats
@@ -108,7 +108,7 @@ class TableOccupancy:
 
     @property
     def empty_after_s(self) -> float:
-        """When the last entry is gone."""
+        """When the last entry expires."""
         return self._empty / self._hz
 
     @property
@@ -170,10 +170,10 @@ class TableOccupancy:
         def idlers(until: Floats) -> Floats:
             return np.clip(until, 0.0, self._end) - survivors(until)
 
-        idle_gone = _last_step(at, left, part.opened_granule) - part.opened_timeout
+        idle_expired = _last_step(at, left, part.opened_granule) - part.opened_timeout
         gone = _last_step(at, left, part.last_granule) - part.last_timeout - part.closes
         closed = at - part.closes
-        opened = survivors(at) - survivors(closed) + idlers(at) - idlers(idle_gone)
+        opened = survivors(at) - survivors(closed) + idlers(at) - idlers(idle_expired)
         last = survivors(closed) - survivors(gone)
         return np.maximum(opened, 0.0), np.maximum(last, 0.0)  # no rounding below zero
 

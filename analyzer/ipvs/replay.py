@@ -76,7 +76,7 @@ class DirectorRules:
     old_conntrack: bool = False
     secure_tcp: bool = False
 
-    def goes_uptime_s(self, last_packet_uptime_s: Floats, timeout_s: Floats | float) -> Floats:
+    def expiry_uptime_s(self, last_packet_uptime_s: Floats, timeout_s: Floats | float) -> Floats:
         """When entries expire; without HZ and phase at the nominal instant."""
         if self.hz is None or self.phase_s is None:
             return np.asarray(last_packet_uptime_s + timeout_s, dtype=np.float64)
@@ -246,7 +246,7 @@ class _Walk:
         """A judged segment restarts its entry's timer; a dropped one leaves it running."""
         state = self._state[row]
         timeout_s = self._timeouts_s[self._in_force[row], state]
-        expiry_s = self._rules.goes_uptime_s(self._uptime_s[row], timeout_s)
+        expiry_s = self._rules.expiry_uptime_s(self._uptime_s[row], timeout_s)
         self._timeout_s[row] = np.where(
             judged, timeout_s, np.where(held, self._timeout_s[row - 1], np.nan)
         )

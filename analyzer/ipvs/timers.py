@@ -97,7 +97,7 @@ class TimerPhase:
 
 
 def phase_from_readings(readings: Sequence[TickReading]) -> TimerPhase | None:
-    """HZ and phase from readings that span some ticks; None if they tell neither.
+    """HZ and phase from readings that span some ticks; None if they show neither.
 
     The counter starts at (unsigned int) -300 x HZ (``INITIAL_JIFFIES``), so each reading bounds
     the phase to one tick; all of them together bound it more closely.

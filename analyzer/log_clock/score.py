@@ -140,7 +140,7 @@ class ShiftSearch:
 def _shortest_life_s(track: Track) -> float:
     """A cautious estimate of an entry's shortest lifetime.
 
-    Half of the shortest time from a rise to the next fall: had an entry lived less than that, a
+    Half of the shortest time from a rise to the next fall: had an entry lasted less than that, a
     fall would have come sooner.
     """
     change = np.diff(track.held)

@@ -42,7 +42,7 @@ Basis = Literal["configured", "entries", "packets", "assumed"]
 ASSUMED = "dr"
 SEES_REPLIES = ("nat", "local")
 
-WHAT_TELLS = (
+HOW_TO_SETTLE = (
     "`ipvsadm -Ln` on the director (Route, Masq or Tunnel), a capture on all interfaces of the "
     'director, or "forwarding" in meta.json'
 )

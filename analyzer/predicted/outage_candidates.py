@@ -66,7 +66,7 @@ def candidates(
 
 
 def _polls(rows: pd.DataFrame) -> tuple[Ints, Ints]:
-    """When a director was asked, ascending, and when it had answered."""
+    """When a director was polled, ascending, and when it had answered."""
     asked_ns = ns(rows["asked"].fillna(rows["at"]))
     took_ns = np.nan_to_num(rows["took_ms"].to_numpy(dtype=np.float64)) * NS_PER_MS
     order = np.argsort(asked_ns, kind="stable")

@@ -3,7 +3,7 @@
 Events report it (a lab's faults), or polls that failed, or a VIP that it gave up, together with
 unanswered SYNs. A director that was merely not polled goes on: somebody answers what is sent
 to it, or its entries are there when it is polled again. At an outage's edges the packets decide:
-what was answered or sent on was taken, and a SYN that nobody answered was not. The rest is not
+what was answered or sent on was taken, and an unanswered SYN was not. The rest is not
 known (``unsure``).
 """
 
@@ -43,7 +43,7 @@ class Outage:
     Attributes:
         from_ns, to_ns: what came between, both excluded, was not taken; ``to_ns`` the far future
             if it never came back.
-        unsure: spans in which what nobody answered may have been taken or not.
+        unsure: spans in which unanswered segments may have been taken or not.
         kernel_lost: it crashed or rebooted, and its entries were lost at ``from_ns``.
     """
 
@@ -132,7 +132,7 @@ def _by_packets(
     tracked: pd.DataFrame,
     taken_ns: Ints,
 ) -> list[Outage]:
-    """The times of a gap in the polls in which nobody answered what was sent to the director."""
+    """The times of a gap in the polls in which nothing sent to the director was answered."""
     since_ns, until_ns = gap.began[0], gap.ended[1]
     inside = (passing.at_ns > since_ns) & (passing.at_ns < until_ns)
     silent = np.flatnonzero(inside & answered.unanswered & (len(taken_ns) > 0))

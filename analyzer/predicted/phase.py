@@ -1,6 +1,6 @@
 """HZ and the phase of a director's timers, from the expiries that were seen.
 
-For a director that could not be asked. Every expiry falls on a multiple of its granule, so an entry
+For a director that could not be read. Every expiry falls on a multiple of its granule, so an entry
 that expired between two polls shows where the multiples lie, to within that gap; entries of all
 granules together say it for the coarsest. The right HZ is the one whose granules explain the
 expiries most narrowly.

@@ -47,9 +47,9 @@ def segments_passed(director: Director, evidence: Evidence, segments: Segments) 
     to_directors = passed(segments, macs)
     if len(evidence.directors) > 1 or to_directors[segments.to_vip].any():
         return to_directors
-    nobody_said = segments.to_vip & (segments.destination_mac == NO_MAC)
-    if macs and not nobody_said.any():
+    has_no_mac = segments.to_vip & (segments.destination_mac == NO_MAC)
+    if macs and not has_no_mac.any():
         return to_directors
-    return (nobody_said if macs else segments.to_vip) | (evidence.forwarding == "nat") & (
+    return (has_no_mac if macs else segments.to_vip) | (evidence.forwarding == "nat") & (
         ~segments.to_vip
     )

@@ -65,7 +65,7 @@ class Retention:
         holder: who keeps it: a socket of the client or server, or a director's entry.
         name: of that director; None of a socket.
         state: what it is called there.
-        until_s: when it is forgotten; None if nobody saw that.
+        until_s: when it is dropped; None if that was not seen.
         margin_s: how much earlier or later that may have been.
         why: what sets the length, such as ``tcpfin 120 s``.
     """

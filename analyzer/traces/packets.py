@@ -158,7 +158,7 @@ def _forth(sight: _Sight, dead_end: str | None) -> tuple[Leg, ...]:
 
 
 def _back(sight: _Sight, hops: Hops) -> tuple[Leg, ...]:
-    """A reply passes the director in nat alone; else it goes by it."""
+    """A reply passes the director in nat alone; else it bypasses it."""
     if not hops.through:
         return (Leg(source="server", target="client", seen=True),)
     return (

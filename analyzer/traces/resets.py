@@ -102,9 +102,9 @@ def _senders(captured: Captured, rows: Ints, forwarding: str | None) -> Strings:
     legs = captured.rewriting.legs
     sent_on = np.isin(rows, legs.loc[~legs["to_server"], "partner"].unique())
     inside_is_seen = np.full(len(rows), captured.rewriting.flows > 0)
-    nothing_tells = (source == NO_MAC) | (not macs) | (from_director & (not bypass))
+    is_unknown = (source == NO_MAC) | (not macs) | (from_director & (not bypass))
     return np.select(
-        [segments.to_vip[rows], sent_on, inside_is_seen, nothing_tells, from_director],
+        [segments.to_vip[rows], sent_on, inside_is_seen, is_unknown, from_director],
         ["client", "server", "director", "unknown", "director"],
         default="server",
     ).astype(object)
@@ -136,7 +136,7 @@ def _stages(segments: Segments, rows: Ints, table: pd.DataFrame, connection: Int
 
 
 def _asked(segments: Segments, rows: Ints) -> dict[str, npt.NDArray[Any]]:
-    """When each reset was asked for, and after which pause."""
+    """The packet that caused each reset: when it came, and after which pause."""
     numbers = np.arange(len(segments.flow))
     latest = np.maximum.accumulate(np.where(segments.to_vip, numbers, -1))
     asked = latest[np.maximum(rows - 1, 0)]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def socket_retention(holder: str, last_s: float) -> tuple[Retention, ...]:
-    """The socket that closed first and so keeps TIME_WAIT; none where nobody does.
+    """The socket that closed first and so keeps TIME_WAIT; none where neither does.
 
     Args:
         holder: as ``wire.connections`` has it: client, server or none.

@@ -1,7 +1,7 @@
 """The fate of single segments to a VIP: forwarded, answered, refused, retransmitted.
 
 A director is the only way to the VIP, so an answer shows that it took the segment; in dr answers
-do not come from it. A segment that nobody answered may have been lost behind the director too. A
+do not come from it. An unanswered segment may have been lost behind the director too. A
 director that passes no replies on, and sends a reset itself, had no entry for the segment: the VIP
 is an address of its own, and its TCP answers.
 """
@@ -71,9 +71,9 @@ def answers(segments: Segments, passed: Bools, macs: Collection[int]) -> Answers
     again &= segments.flag[after] == segments.flag[rows]
     again &= segments.sequence[after] == segments.sequence[rows]
     is_reset = segments.flag == Flag.RST
-    own_resets = _own_resets(segments, from_director & ~segments.to_vip, is_reset)
-    rejected = is_reply & own_resets[after]
-    is_new = _says_something_new(segments, rest)
+    director_resets = _director_resets(segments, from_director & ~segments.to_vip, is_reset)
+    rejected = is_reply & director_resets[after]
+    is_new = _not_repeated(segments, rest)
     by_director = is_reply & is_new[after] & from_director[after] & ~is_reset[after]
     syn_answered = is_syn & is_reply & (segments.flag[after] == Flag.SYN)
     taken = forth & (sent_on[rows] | by_director | syn_answered)
@@ -82,11 +82,11 @@ def answers(segments: Segments, passed: Bools, macs: Collection[int]) -> Answers
         answered=forth & is_reply & is_new[after] & ~rejected,
         refused=forth & ~taken & bool(copies.any()),
         unanswered=forth & ~taken & ((is_syn & ~is_reply) | again),
-        rejected=(forth & rejected) | own_resets[rows],
+        rejected=(forth & rejected) | director_resets[rows],
     )
 
 
-def _says_something_new(segments: Segments, rest: Ints) -> Bools:
+def _not_repeated(segments: Segments, rest: Ints) -> Bools:
     """Which segments do not repeat their flow's previous reply; shape (segments,)."""
     is_new = np.ones(len(segments.flow), dtype=bool)
     replies = rest[~segments.to_vip[rest]]
@@ -99,7 +99,7 @@ def _says_something_new(segments: Segments, rest: Ints) -> Bools:
     return is_new
 
 
-def _own_resets(segments: Segments, by_director: Bools, is_reset: Bools) -> Bools:
+def _director_resets(segments: Segments, by_director: Bools, is_reset: Bools) -> Bools:
     """Resets by a director's TCP: only where nothing else from the VIP leaves it."""
     if (by_director & ~is_reset).any():
         return np.zeros(len(is_reset), dtype=bool)

@@ -302,7 +302,7 @@ _MOST_STEPS = 24  # three intervals between polls: a lifetime is known to two, a
 
 
 def _worst(problem: Problem, value_s: float) -> float:
-    """How many went too early or too late, at the worst poll, were this the only timeout."""
+    """How many expired too early or too late, at the worst poll, were this the only timeout."""
     off, _ = off_by(problem, (value_s,), np.ones(1))
     return float(off.max())
 

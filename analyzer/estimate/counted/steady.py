@@ -4,7 +4,7 @@ With r connections a second and a lifetime T the counter rises by r for T second
 while as many expire as arrive, and falls for T seconds after the load. That shape (onset, end of
 the load, T and r) is fitted to what changed between polls, each change as uncertain as the entries
 that arrived and expired in it. A load that began and ended gradually rounds the corners; how much
-of that the polls allow is asked too, for a short lifetime under a load that rose and fell slowly
+of that the polls allow is tested too, for a short lifetime under a load that rose and fell slowly
 gives the same picture but for its corners.
 """
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
 
 SHORTEST_S = 5.0
-"""Lifetimes below this are not looked for: no kernel fixes one, nobody sets one."""
+"""Lifetimes below this are not tried: no kernel fixes one, and none is usually set."""
 
 MOST_DISPERSED = 2.0
 """Of the changes, against those of independent arrivals (1): a steady load scatters less."""

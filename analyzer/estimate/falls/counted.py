@@ -47,7 +47,7 @@ class _PolledService:
 class Services:
     """A director's services that both were polled and have packets.
 
-    ``measured_s`` has the least and the greatest timeout of states whose timeout nobody read.
+    ``measured_s`` has the least and the greatest timeout of states whose timeout was not read.
     """
 
     prediction: Prediction

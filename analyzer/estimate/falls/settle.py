@@ -1,4 +1,4 @@
-"""Timeouts that nobody read, as the falls of the counters measure them, for the prediction."""
+"""Timeouts that were not read: measured by the falls of the counters, for the prediction."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ class InForce:
 
     Attributes:
         start: those at the start; of those in ``assumed`` the kernel's defaults.
-        assumed: which nobody read and no entry shows.
+        assumed: those that were not read and that no entry shows.
         shown: those at the start that only entries show, and between which whole seconds each is.
         denied: those that were given by somebody who did not read them on the director, and that
             entries contradict: with what was given.
@@ -89,7 +89,7 @@ class InForce:
         }
 
     def start_s(self, name: SettableName) -> float:
-        """One of those at the start."""
+        """A timeout at the start."""
         return float(getattr(self.start, f"{name}_s"))
 
     def rules(self, rules: DirectorRules, clock: DirectorClock) -> DirectorRules:
@@ -171,7 +171,7 @@ def _timeout_in_force(
     if not steps:
         return _TimeoutInForce(start_s=default_s, is_assumed=True)
     first = steps[0]
-    if configured_s is None and first.n == 0:  # set meanwhile, and nobody knows what it was before
+    if configured_s is None and first.n == 0:  # set meanwhile; the value before it is not known
         at_ns = first.noticed_ns or 0
         change = TimeoutChange(
             name=name,

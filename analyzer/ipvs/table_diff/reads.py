@@ -37,7 +37,7 @@ class TableRead(Generic[Table]):
 
     Attributes:
         at_ns: the poll's instant.
-        table: what was read, as its reader wants it back.
+        table: what was read, in the form that its reader passed in.
         lines: how many lines it had.
         distinct: how many different entries, templates apart; what is there twice counts once.
         counted: ActiveConn and InActConn of the same poll, over all services.

@@ -28,7 +28,7 @@ class LatePacket:
         by: who sent it.
         state: the entry's last.
         timeout_s: what the entry waited after its last packet.
-        assumed: nobody read that timeout: it is the kernel's default.
+        assumed: that timeout was not read: it is the kernel's default.
         pause_s: between that packet and this one.
         late_s: how long ago the entry had expired: at least, at most. They differ by what is not
             known of the clocks and the timer; where the first is negative, timers alone do not

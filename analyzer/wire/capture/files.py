@@ -38,7 +38,7 @@ _MAGIC = {  # byte order, nanoseconds in one unit of the fraction
     b"\x4d\x3c\xb2\xa1": ("<", 1),
 }
 _HEADER, _RECORD = 24, 16
-_LONGEST_FRAME = 262_144  # what libpcap writes at most; a guess goes by it, a reading does not
+_LONGEST_FRAME = 262_144  # what libpcap writes at most; a guess uses it, a reading does not
 _FAR_IN_TIME_S = 1 << 25  # about a year; likewise
 
 
@@ -73,7 +73,7 @@ class _Records:
         end += _RECORD
         return np.where(end <= self.file.size, end, STOP)
 
-    def after_one(self, at: int) -> int:
+    def next_after(self, at: int) -> int:
         end = at + _RECORD + self.file.number(at + 8, 4, self.order)
         return end if end <= self.file.size else STOP
 
@@ -107,8 +107,8 @@ def _pcap_chunks(file: Bytes, order: str, unit_ns: int, chunk_bytes: int) -> Ite
     start = _HEADER
     while True:
         at = walk(records, start, min(start + chunk_bytes, limit))
-        after = records.after_one(int(at[-1])) if len(at) else start
-        last = len(at) == 0 or after >= limit or records.after_one(after) == STOP
+        after = records.next_after(int(at[-1])) if len(at) else start
+        last = len(at) == 0 or after >= limit or records.next_after(after) == STOP
         length = file.numbers(at + 8, 4, order)
         yield Frames(
             file=file,

@@ -20,8 +20,8 @@ class Bytes:
     """A file's bytes, read as numbers at any offsets, aligned or not.
 
     For each width there is one array of overlapping numbers, a byte apart, over the same bytes:
-    nothing is copied but what is asked for. An offset past the end gives some number, and never
-    fails; who asks knows what it holds.
+    nothing is copied but what is requested. An offset past the end gives some number, and never
+    fails; the caller must know what it holds.
     """
 
     def __init__(self, content: memoryview) -> None:
@@ -40,7 +40,7 @@ class Bytes:
         return self._gather(at, width, order).astype(np.int64)
 
     def overlapping(self, width: int, order: str) -> npt.NDArray[Any]:
-        """All numbers of this width, a byte apart; for who knows that its offsets are inside."""
+        """All numbers of this width, a byte apart; for callers whose offsets are inside."""
         return self._views[width, order]
 
     def wide(self, at: Ints, order: str = ">") -> npt.NDArray[np.uint64]:

@@ -56,7 +56,7 @@ class _Blocks:
             whole[section] &= ours & (length[section] >= _LEAST_SECTION)
         return np.where(whole, at + length, STOP)
 
-    def after_one(self, at: int) -> int:
+    def next_after(self, at: int) -> int:
         length = self.file.number(at + 4, 4, self.order)
         if length < _LEAST_BLOCK or length % 4 or at + length > self.file.size:
             return STOP
@@ -112,9 +112,9 @@ def _chunks(file: Bytes, order: str, chunk_bytes: int) -> Iterator[Frames]:
     while not last:
         blocks = _Blocks(file, order)
         at = walk(blocks, start, min(start + chunk_bytes, limit))
-        after = blocks.after_one(int(at[-1])) if len(at) else start
+        after = blocks.next_after(int(at[-1])) if len(at) else start
         new_order = _turned(file, order, after)
-        last = after >= limit or (new_order is None and (blocks.after_one(after) == STOP))
+        last = after >= limit or (new_order is None and (blocks.next_after(after) == STOP))
         yield _frames(file, order, at, interfaces, unread=file.size - after if last else 0)
         start, order = after, new_order or order
 
@@ -124,7 +124,7 @@ def _turned(file: Bytes, order: str, at: int) -> str | None:
     if file.bytes(at, 4) != SECTION_MAGIC:
         return None
     other = _ORDERS.get(file.bytes(at + 8, 4))
-    if other == order or other is None or _Blocks(file, other).after_one(at) == STOP:
+    if other == order or other is None or _Blocks(file, other).next_after(at) == STOP:
         return None
     return other
 

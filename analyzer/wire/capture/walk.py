@@ -41,8 +41,8 @@ class Chain(Protocol):
     def after(self, at: Ints) -> Ints:
         """Where the record at each offset ends; STOP where no whole one begins."""
 
-    def after_one(self, at: int) -> int:
-        """The same of one offset."""
+    def next_after(self, at: int) -> int:
+        """Where the record at one offset ends, as ``after``."""
 
     def plausible(self, at: Ints) -> Bools:
         """Whether a record might begin at each offset, to check a guess."""
@@ -54,15 +54,15 @@ def walk(chain: Chain, start: int, limit: int, sample: int = SAMPLE) -> Ints:
     Args:
         chain: the records.
         start: where the first one begins.
-        limit: below it the chain may be asked of any offset.
+        limit: below it any offset may be passed to the chain.
         sample: walked one by one before lanes are cut.
     """
-    first, at = _one_by_one(chain, start, limit, sample)
+    first, at = _walk_singly(chain, start, limit, sample)
     if at >= limit:
         return _array(first)
     expected = (limit - at) * len(first) // (at - start)
     if expected < 4 * sample:
-        return _array(first + _one_by_one(chain, at, limit)[0])
+        return _array(first + _walk_singly(chain, at, limit)[0])
     lanes = min(math.isqrt(expected * _LANES_PER_STEP), _MOST_LANES)
     bounds = np.linspace(at, limit, lanes + 1).astype(np.int64)
     bounds[:-1] -= (bounds[:-1] - at) % chain.step
@@ -73,13 +73,13 @@ def _array(offsets: list[int]) -> Ints:
     return np.array(offsets, dtype=np.int64)
 
 
-def _one_by_one(
+def _walk_singly(
     chain: Chain, at: int, limit: int, most: float = math.inf, until: frozenset[int] = frozenset()
 ) -> tuple[list[int], int]:
     """Offsets from ``at``, and where the walk stands: in ``until``, at ``limit`` or beyond."""
     offsets: list[int] = []
     while at < limit and len(offsets) < most and at not in until:
-        after = chain.after_one(at)
+        after = chain.next_after(at)
         if after >= STOP:
             return offsets, STOP
         offsets.append(at)
@@ -149,7 +149,7 @@ def _mended(chain: Chain, limits: Ints, starts: Ints, exits: Ints, lanes: list[I
             at = int(exits[lane])
             continue
         known = frozenset(guessed.tolist())
-        again, at = _one_by_one(chain, at, limit, until=known)
+        again, at = _walk_singly(chain, at, limit, until=known)
         parts.append(_array(again))
         if at in known:
             parts.append(guessed[np.searchsorted(guessed, at) :])
