@@ -122,7 +122,7 @@ def _pictures(
 ) -> Pictures:
     repeated = None if connections is None else int((connections["syns"] > 1).sum())
     observed = (
-        observed_states(name, record.entries, record.looks.at_ns, evidence.zero_ns)
+        observed_states(name, record.entries, record.entry_polls.at_ns, evidence.zero_ns)
         for name, record in evidence.by_director.items()
     )
     predicted = (

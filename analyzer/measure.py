@@ -138,7 +138,7 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
     rows = lifetimes(joined, director, clock, phase, last_packet_uncertainty_s=0)
     servers = real_servers(prediction, joined, evidence, polled)
     predicted = curves.predicted_curves(prediction, servers, evidence.zero_ns, director.kernel)
-    samples = state_samples(record.entries, record.looks)
+    samples = state_samples(record.entries, record.entry_polls)
     return Measured(
         director=director,
         tracked=joined,
@@ -266,7 +266,7 @@ def _without_packets(
     unknown = timeouts_unknown(director, in_force)
     not_measured, by_counters = [*unknown, *_phase_unknown(director, phase)], None
     not_measured += unseen_ends(joined, director)
-    if not len(record.looks.at_ns):
+    if not len(record.entry_polls.at_ns):
         by_counters = counted_lifetimes(director, record.services, record.counted, evidence.zero_ns)
     if by_counters and by_counters.services:
         rows, not_measured = by_counters.lifetimes, [*unknown, *by_counters.not_measured]

@@ -80,17 +80,17 @@ def link(text: str, substitution: Substitution) -> str:
     """How a director is reached, with another name and without the user."""
     if text in ("local", "imported"):
         return text
-    found = _LINK.fullmatch(text)
-    if found is None:
+    match = _LINK.fullmatch(text)
+    if match is None:
         return HIDDEN
-    host = (found["host"] or "").strip("[]")
+    host = (match["host"] or "").strip("[]")
     return f"ssh://{name(host, substitution)}" if host else f"exec:{substitution.name(text)}"
 
 
 def host_of(text: str) -> str | None:
     """The host that a link leads to, if it has a name."""
-    found = _LINK.fullmatch(text)
-    host = (found["host"] or "").strip("[]") if found else ""
+    match = _LINK.fullmatch(text)
+    host = (match["host"] or "").strip("[]") if match else ""
     return host if host and not is_address(host) else None
 
 

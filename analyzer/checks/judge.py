@@ -116,10 +116,10 @@ def _may_change(
         return False
     if quantity.grows == "with the load" and ending.load_is_whole:
         return False
-    wanted = expectation.value
-    if isinstance(wanted, str) or isinstance(reading.value, str):
+    expected = expectation.value
+    if isinstance(expected, str) or isinstance(reading.value, str):
         return False
-    above = reading.value - wanted.value > _allowed(expectation, reading) + 1e-9
+    above = reading.value - expected.value > _allowed(expectation, reading) + 1e-9
     if expectation.relation in ("=", "!="):
         return not above  # it can only grow further
     holds = _holds(expectation, reading)
@@ -213,24 +213,24 @@ _RELATIONS: Mapping[Relation, Callable[[float, float], bool]] = {
 
 def _holds(expectation: Expectation, reading: Reading) -> bool:
     """Whether the expectation holds for any value within the uncertainty."""
-    wanted = expectation.value
-    if isinstance(wanted, str) or isinstance(reading.value, str):
-        return (reading.value == wanted) == (expectation.relation == "=")
+    expected = expectation.value
+    if isinstance(expected, str) or isinstance(reading.value, str):
+        return (reading.value == expected) == (expectation.relation == "=")
     if expectation.relation in ("=", "!="):
-        near = abs(reading.value - wanted.value) <= _allowed(expectation, reading) + 1e-9
+        near = abs(reading.value - expected.value) <= _allowed(expectation, reading) + 1e-9
         return near == (expectation.relation == "=")
     holds = _RELATIONS[expectation.relation]
     margin = reading.uncertainty if expectation.relation in (">", ">=") else -reading.uncertainty
-    return holds(reading.value + margin, wanted.value)
+    return holds(reading.value + margin, expected.value)
 
 
 def _allowed(expectation: Expectation, reading: Reading) -> float:
     """The allowed difference from the expected value: tolerance and uncertainty."""
-    tolerance, wanted = expectation.tolerance, expectation.value
-    if tolerance is None or isinstance(wanted, str):
+    tolerance, expected = expectation.tolerance, expectation.value
+    if tolerance is None or isinstance(expected, str):
         return reading.slack + reading.uncertainty
-    relative = tolerance.unit == "%" and wanted.unit != "%"
-    return (tolerance.value * wanted.value if relative else tolerance.value) + reading.uncertainty
+    relative = tolerance.unit == "%" and expected.unit != "%"
+    return (tolerance.value * expected.value if relative else tolerance.value) + reading.uncertainty
 
 
 def _why(expectation: Expectation, broken: list[Reading], quantity: Quantity) -> str:

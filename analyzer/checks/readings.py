@@ -142,11 +142,11 @@ def peak(counted: str) -> Read:
     """A reader of the highest ``active`` or ``inactive`` of a director, or of all together."""
 
     def read(analysis: Analysis, arguments: tuple[str, ...]) -> list[Reading]:
-        wanted = arguments[0] if arguments else None
-        rows = [row for row in analysis.peaks if row.director == wanted]
+        expected = arguments[0] if arguments else None
+        rows = [row for row in analysis.peaks if row.director == expected]
         if not rows:
-            raise NotMeasuredError(_because(analysis, _unknown_director(wanted, analysis)))
-        return [Reading(value=getattr(rows[0], counted), where=wanted or "")]
+            raise NotMeasuredError(_because(analysis, _unknown_director(expected, analysis)))
+        return [Reading(value=getattr(rows[0], counted), where=expected or "")]
 
     return read
 
@@ -155,7 +155,9 @@ def servers(what: str) -> Read:
     """A reader of a property of the real servers at the peak, or of how many have weight 0."""
 
     def read(analysis: Analysis, arguments: tuple[str, ...]) -> list[Reading]:
-        tables = [table for table in analysis.timeline.peaks if _wanted(table.director, arguments)]
+        tables = [
+            table for table in analysis.timeline.peaks if _is_chosen(table.director, arguments)
+        ]
         if not any(table.rows for table in tables):
             raise NotMeasuredError(_because(analysis, "no poll showed a real server"))
         if what == "scheduler":
@@ -235,7 +237,7 @@ def agreement(value: Callable[[Agreement], float | None]) -> Read:
     """A reader of a measure of the agreement of prediction and observation."""
 
     def read(analysis: Analysis, arguments: tuple[str, ...]) -> list[Reading]:
-        rows = [row for row in analysis.agreement if _wanted(row.director, arguments)]
+        rows = [row for row in analysis.agreement if _is_chosen(row.director, arguments)]
         values = [(row.director, value(row)) for row in rows]
         readings = [
             Reading(value=number, where=where) for where, number in values if number is not None
@@ -279,12 +281,12 @@ def findings(severity: str) -> Read:
 # -- shared --------------------------------------------------------------------------------------
 
 
-def _wanted(director: str, arguments: tuple[str, ...]) -> bool:
+def _is_chosen(director: str, arguments: tuple[str, ...]) -> bool:
     return not arguments or director in arguments
 
 
 def _on(arguments: tuple[str, ...], rows: Iterable[Lifetime]) -> list[Lifetime]:
-    return [row for row in rows if _wanted(row.director, arguments)]
+    return [row for row in rows if _is_chosen(row.director, arguments)]
 
 
 def _of_state(analysis: Analysis, arguments: tuple[str, ...]) -> list[Lifetime]:
@@ -292,9 +294,11 @@ def _of_state(analysis: Analysis, arguments: tuple[str, ...]) -> list[Lifetime]:
     return _on(tuple(directors), (row for row in analysis.lifetimes if row.state == state))
 
 
-def _unknown_director(wanted: str | None, analysis: Analysis) -> str:
+def _unknown_director(expected: str | None, analysis: Analysis) -> str:
     names = ", ".join(row.director for row in analysis.peaks if row.director)
-    return f"no polls of {wanted}; there are {names or 'none'}" if wanted else "nothing was polled"
+    return (
+        f"no polls of {expected}; there are {names or 'none'}" if expected else "nothing was polled"
+    )
 
 
 def _because(analysis: Analysis, why: str) -> str:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from analyzer.compared.evidence import Evidence
     from analyzer.recording.clock import DirectorClock
     from analyzer.recording.director import Director
-    from analyzer.recording.polls import Looks
+    from analyzer.recording.polls import EntryPolls
 
 
 TEMPLATE = "TEMPLATE"
@@ -102,17 +102,17 @@ def _draining(rows: pd.DataFrame) -> Iterator[_Draining]:
 
 def _drain(director: Director, draining: _Draining, evidence: Evidence) -> Drain:
     record = evidence.by_director[director.name]
-    clock, looks = record.clock, record.looks
-    if len(looks.at_ns) == 0:
+    clock, entry_polls = record.clock, record.entry_polls
+    if len(entry_polls.at_ns) == 0:
         return _by_counters(director, draining)
     changes_of_server = draining.has(record.changes)
     changes_of_server = changes_of_server.assign(at_ns=ns(changes_of_server["at"]))
     remaining, removed = _last_rows(changes_of_server, draining.since_ns)
     last_rows = remaining if len(remaining) else removed
-    renewed = renewals(changes_of_server, looks, draining.since_ns)
-    held = _held(last_rows, renewed, looks.at_ns, clock)
+    renewed = renewals(changes_of_server, entry_polls, draining.since_ns)
+    held = _held(last_rows, renewed, entry_polls.at_ns, clock)
     first, last = (
-        clock.client_ns(edge) for edge in removal_s(held, _timers(director, clock, looks))
+        clock.client_ns(edge) for edge in removal_s(held, _timers(director, clock, entry_polls))
     )
     is_renewed = bool(held.renewed.any()) and len(remaining) > 0
     by_ns, wide_s = _removed_by(first, last)
@@ -138,10 +138,10 @@ def _drain(director: Director, draining: _Draining, evidence: Evidence) -> Drain
     )
 
 
-def _timers(director: Director, clock: DirectorClock, looks: Looks) -> Timers:
+def _timers(director: Director, clock: DirectorClock, entry_polls: EntryPolls) -> Timers:
     """A director's timers, uncertain also by the time that a read of its entries takes."""
     timers = timers_of(director, clock)
-    took_s = float(np.median(looks.by_ns - looks.at_ns)) / NS_PER_S
+    took_s = float(np.median(entry_polls.by_ns - entry_polls.at_ns)) / NS_PER_S
     return replace(timers, uncertainty_s=timers.uncertainty_s + took_s)
 
 

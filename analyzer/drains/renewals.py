@@ -20,19 +20,19 @@ from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
     from analyzer.arrays import Bools, Ints
-    from analyzer.recording.polls import Looks
+    from analyzer.recording.polls import EntryPolls
 
 
 _KEY = list(CONNECTION_KEY)
 _NEVER = np.iinfo(np.int64).min
 
 
-def renewals(changes: pd.DataFrame, looks: Looks, since_ns: int) -> pd.DataFrame:
+def renewals(changes: pd.DataFrame, entry_polls: EntryPolls, since_ns: int) -> pd.DataFrame:
     """Restarts of timers by traffic, as far as the changes show them.
 
     Args:
         changes: of one real server, as recorded, with ``at_ns`` (Unix time).
-        looks: its director's polls of entries.
+        entry_polls: its director's polls of entries.
         since_ns: restarts up to then do not count.
 
     Returns:
@@ -44,10 +44,10 @@ def renewals(changes: pd.DataFrame, looks: Looks, since_ns: int) -> pd.DataFrame
     again &= rows["at_ns"] > since_ns
     is_template = rows["client_port"] == 0
     busy = again & rows["state"].isin(BUSY_STATES) & (before["state"] == rows["state"])
-    return rows[(busy & ~is_template) | (again & is_template & _by_clients(rows, looks))]
+    return rows[(busy & ~is_template) | (again & is_template & _by_clients(rows, entry_polls))]
 
 
-def _by_clients(rows: pd.DataFrame, looks: Looks) -> Bools:
+def _by_clients(rows: pd.DataFrame, entry_polls: EntryPolls) -> Bools:
     """Which rows show a timer that a new connection restarted, if they are a template's."""
     at_ns = rows["at_ns"].to_numpy(dtype=np.int64)
     left_s = rows["expires_s"].to_numpy(dtype=np.int64)
@@ -56,10 +56,10 @@ def _by_clients(rows: pd.DataFrame, looks: Looks) -> Bools:
     before = ends.groupby(keys, sort=False, dropna=False).shift(fill_value=_NEVER)
     ended_ns = before.to_numpy(dtype=np.int64)
     gained = (ends.to_numpy() - round(RESTART_S * NS_PER_S) > ended_ns) & (left_s > 0)
-    surely = surely_renewed(left_s, looks.answered(at_ns) < ended_ns)
+    surely = surely_renewed(left_s, entry_polls.answered(at_ns) < ended_ns)
     unclear = gained & ~surely & (rows["client_port"] == 0).to_numpy(dtype=bool)
     renewed = gained & surely
-    renewed[unclear] = _client_came(rows, unclear, looks)
+    renewed[unclear] = _client_came(rows, unclear, entry_polls)
     return renewed
 
 
@@ -73,15 +73,15 @@ def surely_renewed(left_s: Ints, was_running: Bools) -> Bools:
     return was_running | (left_s > PUT_OFF_S)
 
 
-def _client_came(rows: pd.DataFrame, chosen: Bools, looks: Looks) -> Bools:
+def _client_came(rows: pd.DataFrame, chosen: Bools, entry_polls: EntryPolls) -> Bools:
     """Whether an entry of the client appeared since the last poll, for some templates' rows.
 
     If no entry has the template's address (a netmask is set), any client's counts.
     """
     at_ns = rows["at_ns"].to_numpy(dtype=np.int64)[chosen]
-    before = looks.before(at_ns)
+    before = entry_polls.before(at_ns)
     since_ns = np.full(len(at_ns), _NEVER)
-    since_ns[before >= 0] = looks.at_ns[before[before >= 0]]
+    since_ns[before >= 0] = entry_polls.at_ns[before[before >= 0]]
     made = rows[(rows["change"] == "appeared") & (rows["client_port"] != 0)]
     by_client = dict(tuple(made.groupby("client_ip", sort=False)["at_ns"]))
     return np.array(

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from analyzer.ipvs.addresses import CONNECTION_KEY
-from analyzer.recording.polls import Looks, looks_in_order
+from analyzer.recording.polls import EntryPolls, polls_in_order
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -122,7 +122,9 @@ def tracked_entries(entries: pd.DataFrame, polls: pd.DataFrame) -> pd.DataFrame:
     left_s[ended] = entries["expires_s"].iloc[absent_rows].to_numpy(dtype=np.int64)
     absent_ns[ended] = at_ns[absent_rows]
     tracked = entries[["director", "flow", "protocol"]].iloc[first].reset_index(drop=True)
-    looks = {str(name): looks_of(polls, str(name)) for name in tracked["director"].unique()}
+    entry_polls = {
+        str(name): entry_polls_of(polls, str(name)) for name in tracked["director"].unique()
+    }
     described: pd.DataFrame = tracked.assign(
         real_server=entries["server"].iloc[first].array,
         state=entries["state"].iloc[last].array,
@@ -131,7 +133,7 @@ def tracked_entries(entries: pd.DataFrame, polls: pd.DataFrame) -> pd.DataFrame:
         expires_s=entries["expires_s"].iloc[last].array,
         left_s=_known(left_s, ended),
         absent_ns=_known(absent_ns, ended),
-        **_about(tracked["director"], at_ns[last], absent_ns, ended, looks),
+        **_about(tracked["director"], at_ns[last], absent_ns, ended, entry_polls),
     )
     return described[list(TRACKED_COLUMNS)].astype(TRACKED_COLUMNS)
 
@@ -142,16 +144,21 @@ def _known(values: Ints, known: Bools) -> pd.arrays.IntegerArray:
 
 
 def _about(
-    director: pd.Series, changed_ns: Ints, absent_ns: Ints, ended: Bools, looks: Mapping[str, Looks]
+    director: pd.Series,
+    changed_ns: Ints,
+    absent_ns: Ints,
+    ended: Bools,
+    entry_polls: Mapping[str, EntryPolls],
 ) -> dict[str, Any]:
     """The polls about each entry's last change and its end, and when each was answered.
 
-    A poll that is not among ``looks``, or has no time of asking, was answered at its own instant.
+    A poll that is not among ``entry_polls``, or has no time of asking, was answered at its own
+    instant.
     """
     before_ns, seen_ns, seen_by_ns = (np.zeros(len(ended), dtype=np.int64) for _ in range(3))
     has_before, is_seen = (np.zeros(len(ended), dtype=bool) for _ in range(2))
     changed_by_ns, absent_by_ns = changed_ns.copy(), absent_ns.copy()
-    for name, polled in looks.items():
+    for name, polled in entry_polls.items():
         rows = np.flatnonzero(director == name)
         changed_by_ns[rows] = polled.answered(changed_ns[rows])
         here = polled.before(changed_ns[rows])
@@ -172,10 +179,10 @@ def _about(
     }
 
 
-def looks_of(polls: pd.DataFrame, director: str) -> Looks:
+def entry_polls_of(polls: pd.DataFrame, director: str) -> EntryPolls:
     """A director's polls of entries."""
     chosen = polls[(polls["director"] == director) & (polls["what"] == "entries")]
-    return looks_in_order(
+    return polls_in_order(
         ns(chosen["at"]),
         ns(chosen["asked"].fillna(chosen["at"])),
         chosen["took_ms"].to_numpy(dtype=np.float64),
@@ -203,16 +210,16 @@ class Sampled:
         return replace(self, held=self.held[~self.held["flow"].isin(flows)])
 
 
-def state_samples(rows: pd.DataFrame, looks: Looks) -> Sampled:
+def state_samples(rows: pd.DataFrame, entry_polls: EntryPolls) -> Sampled:
     """The state of every entry of a director at every poll of entries.
 
     Changes only are stored; an entry has its last state at each poll until the next change.
 
     Args:
         rows: its ``numbered`` changes.
-        looks: its polls of entries.
+        entry_polls: its polls of entries.
     """
-    polled_ns = looks.at_ns
+    polled_ns = entry_polls.at_ns
     flow, at_ns = rows["flow"].to_numpy(), rows["at_ns"].to_numpy()
     until_ns = np.full(len(rows), _NEVER)
     until_ns[:-1] = np.where(flow[1:] == flow[:-1], at_ns[1:], _NEVER)
@@ -220,4 +227,4 @@ def state_samples(rows: pd.DataFrame, looks: Looks) -> Sampled:
     seen = (rows["change"] != "gone").to_numpy(dtype=bool) & (first < until)
     states = rows["state"][seen].reset_index(drop=True)
     held = {"flow": flow[seen], "state": states, "first": first[seen], "until": until[seen]}
-    return Sampled(polled_ns=polled_ns, held=pd.DataFrame(held), answered_ns=looks.by_ns)
+    return Sampled(polled_ns=polled_ns, held=pd.DataFrame(held), answered_ns=entry_polls.by_ns)

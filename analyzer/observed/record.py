@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.observed.absences import absences
-from analyzer.observed.entries import looks_of, ns, tracked_entries
+from analyzer.observed.entries import entry_polls_of, ns, tracked_entries
 from analyzer.recording.clock import DirectorClock, clock_from_polls
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from analyzer.recording.director import Director
-    from analyzer.recording.polls import Looks
+    from analyzer.recording.polls import EntryPolls
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +26,7 @@ class DirectorRecord:
         services, entries, polls, events: its rows of the recording's tables; entries ``numbered``.
         counted: its polls of counters that are read one by one, or of rates.
         changes: of its entries as recorded, persistence templates included.
-        looks: its polls of entries.
+        entry_polls: its polls of entries.
         tracked: ``tracked_entries`` of it.
         absences: of its real servers.
         clock: by its polls.
@@ -38,7 +38,7 @@ class DirectorRecord:
     changes: pd.DataFrame
     polls: pd.DataFrame
     events: pd.DataFrame
-    looks: Looks
+    entry_polls: EntryPolls
     tracked: pd.DataFrame
     absences: pd.DataFrame
     clock: DirectorClock
@@ -85,7 +85,7 @@ def record_of(
         changes=changes,
         polls=polls,
         events=events,
-        looks=looks_of(polls, director.name),
+        entry_polls=entry_polls_of(polls, director.name),
         tracked=tracked_entries(entries, polls),
         absences=absences(services, events),
         clock=director_clock(director, polls, zero_ns),

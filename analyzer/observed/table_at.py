@@ -32,8 +32,8 @@ def entries_at(changes: pd.DataFrame, polls: pd.DataFrame, at_ns: int) -> pd.Dat
         least left of the timer at the instant, and <NA> in the states whose restarts are not
         recorded (``BUSY_STATES``). A director whose entries had not been polled has no rows.
     """
-    looks = polls[(polls["what"] == "entries") & (ns(polls["at"]) <= at_ns)]
-    polled_ns = looks.assign(at=ns(looks["at"])).groupby("director")["at"].max()
+    entry_polls = polls[(polls["what"] == "entries") & (ns(polls["at"]) <= at_ns)]
+    polled_ns = entry_polls.assign(at=ns(entry_polls["at"])).groupby("director")["at"].max()
     known = changes[(ns(changes["at"]) <= at_ns) & changes["director"].isin(polled_ns.index)]
     in_time = known.sort_values("at", kind="stable")
     last = in_time.drop_duplicates(_KEY, keep="last")

@@ -20,7 +20,7 @@ _NO_CHANCE = 3  # so many stamps of whole seconds are not whole by chance
 
 
 @dataclass(frozen=True, slots=True)
-class Looks:
+class EntryPolls:
     """A director's polls of entries, ascending.
 
     Attributes:
@@ -50,7 +50,7 @@ class Looks:
         return np.where(self.is_whole[np.maximum(last, 0)], last, np.maximum(last - 1, -1))
 
 
-def looks_in_order(at_ns: Ints, asked_ns: Ints, took_ms: Floats, lines: Ints) -> Looks:
+def polls_in_order(at_ns: Ints, asked_ns: Ints, took_ms: Floats, lines: Ints) -> EntryPolls:
     """A director's polls of entries, in order of time.
 
     Stamps of whole seconds, as ``date +%s`` leaves them in a log, are rounded down: such a poll,
@@ -67,4 +67,4 @@ def looks_in_order(at_ns: Ints, asked_ns: Ints, took_ms: Floats, lines: Ints) ->
     if is_bare and not (at_ns % NS_PER_S).any():
         answered_ns = answered_ns + NS_PER_S
     order = np.argsort(at_ns, kind="stable")
-    return Looks(at_ns[order], answered_ns[order], lines[order] <= WHOLE_READ_LINES)
+    return EntryPolls(at_ns[order], answered_ns[order], lines[order] <= WHOLE_READ_LINES)

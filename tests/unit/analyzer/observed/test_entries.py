@@ -10,7 +10,7 @@ import pytest
 
 from analyzer.observed.entries import (
     TRACKED_COLUMNS,
-    looks_of,
+    entry_polls_of,
     ns,
     numbered,
     state_samples,
@@ -138,7 +138,7 @@ def samples(
 ) -> list[tuple[int, float, str]]:
     entries = numbered(table("entries", changes), None)
     mine = entries[entries["director"] == director]
-    found = state_samples(mine, looks_of(table("polls", polled), director))
+    found = state_samples(mine, entry_polls_of(table("polls", polled), director))
     return sorted(
         (row["flow"], (at_ns - BOOT_NS) / NS, row["state"])
         for row in found.held.to_dict("records")
@@ -265,7 +265,7 @@ def test_no_entries_have_no_flows() -> None:
 
 def test_polls_come_in_order() -> None:
     frame = table("polls", polls(3.0, 1.0) + polls(2.0, director="bal02"))
-    assert looks_of(frame, "bal01").at_ns.tolist() == [BOOT_NS + NS, BOOT_NS + 3 * NS]
+    assert entry_polls_of(frame, "bal01").at_ns.tolist() == [BOOT_NS + NS, BOOT_NS + 3 * NS]
 
 
 def test_timestamps_become_unix_nanoseconds_to_the_digit() -> None:

@@ -17,7 +17,7 @@ from analyzer.measure import _with_first_packet
 from analyzer.observed.absences import absences
 from analyzer.observed.entries import (
     Sampled,
-    looks_of,
+    entry_polls_of,
     ns,
     numbered,
     state_samples,
@@ -75,11 +75,11 @@ def recorded(seen: list[tuple[int, int | None, int]]) -> tuple[pd.DataFrame, pd.
         if gone_ns is not None:
             changes.append(row | {"at": gone_ns, "change": "gone"})
             polled[gone_ns] = max(polled.get(gone_ns, 0), took_ms)
-    looks = [
+    entry_polls = [
         {"at": at, "director": "bal01", "what": "entries", "asked": at, "took_ms": float(took)}
         for at, took in polled.items()
     ]
-    return table("entries", changes), table("polls", looks)
+    return table("entries", changes), table("polls", entry_polls)
 
 
 @given(entries_seen())
@@ -108,7 +108,7 @@ def test_when_an_entry_went_is_kept_to_the_nanosecond_beside_one_that_stays(
 def test_states_and_absences_have_the_instants_of_their_polls(at_ns: list[int]) -> None:
     seen: list[tuple[int, int | None, int]] = [(at_ns[0], None, 0)]
     changes, polls = recorded([*seen, *((at, None, 0) for at in at_ns[1:])])
-    sampled = state_samples(numbered(changes, None), looks_of(polls, "bal01"))
+    sampled = state_samples(numbered(changes, None), entry_polls_of(polls, "bal01"))
     assert sampled.polled_ns.tolist() == sorted(at_ns)
     removed, added = sorted(at_ns)[:2]
     events = [

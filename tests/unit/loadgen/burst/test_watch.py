@@ -105,12 +105,12 @@ class Table:
     reads_entries: bool = True
     counts: tuple[int, int] | None = None
     entries_polled_ns: int | None = 1 << 62
-    looks: int = field(default=0)
+    entry_polls: int = field(default=0)
 
     @property
     def entries(self) -> Rows:
-        now = self.left[min(self.looks, len(self.left) - 1)]
-        self.looks += 1
+        now = self.left[min(self.entry_polls, len(self.left) - 1)]
+        self.entry_polls += 1
         ours = [entry("10.0.0.9", port) for port in range(now)]
         return rows_of([*ours, entry("10.0.0.7", 5000)])  # and a stranger's
 

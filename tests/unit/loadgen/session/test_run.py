@@ -131,12 +131,12 @@ def test_rows_reach_the_disk_while_the_run_is_on(
 ) -> None:
     monkeypatch.setattr(run_module, "FLUSH_EVERY_S", 0.001)
 
-    class Looks(Noted):
+    class EntryPolls(Noted):
         async def done(self) -> None:
             while not list(tmp_path.glob("events/*.parquet")):
                 await asyncio.sleep(0.001)
 
-    assert run_all([Looks("a", [])], tmp_path) == "completed"
+    assert run_all([EntryPolls("a", [])], tmp_path) == "completed"
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,7 @@ def test_of_what_looks_far_apart_leave_open_the_kernels_default_is_the_likeliest
     """Idle connections of a director that nobody configured, seen each half minute."""
     begun_s = 1_795_838_380
     came_s = [20 + 0.5 * number for number in range(9)]
-    looks = []
+    entry_polls = []
     for at_s in range(0, 120, 30):
         rows = [
             f"TCP {left // 60:02}:{left % 60:02}  ESTABLISHED 198.51.100.9:{41000 + number} "
@@ -108,8 +108,8 @@ def test_of_what_looks_far_apart_leave_open_the_kernels_default_is_the_likeliest
             if born_s <= at_s
             for left in [int(born_s + 900 - at_s)]
         ]
-        looks.append(f"{begun_s + at_s}\nIPVS connection entries\n{''.join(rows)}")
-    (tmp_path / "idle.log").write_text("".join(looks))
+        entry_polls.append(f"{begun_s + at_s}\nIPVS connection entries\n{''.join(rows)}")
+    (tmp_path / "idle.log").write_text("".join(entry_polls))
     import_folder([tmp_path / "idle.log"], tmp_path / "run")
     (row,) = analyse(Recording.open(tmp_path / "run")).lifetimes
     assert (row.timeout_name, row.timeout_s) == ("tcp", 900)
