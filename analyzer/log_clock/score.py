@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analyzer.arrays import Floats
+    import numpy.typing as npt
+
+    from analyzer.arrays import Floats, Ints
     from analyzer.log_clock.model import Track
 
 _SHORTEST_LIFE_S = 1.0
@@ -66,7 +68,11 @@ class ShiftSearch:
         return list(scored.items())
 
     def _coarse(self) -> Floats:
-        """Shifts at which rises of the log meet births of the capture, by cross-correlation."""
+        """Shifts at which rises of the log meet births of the capture, by cross-correlation.
+
+        Once weighted by how many rose and were born, and once by whether any did: a small burst
+        that fits is not left out for a large one that would fit anywhere.
+        """
         first_s = min(float(track.polled_s[0]) for track in self.tracks)
         last_s = max(float(track.polled_s[-1]) for track in self.tracks)
         began_s = min(float(track.began_s[0]) for track in self.tracks)
@@ -74,7 +80,7 @@ class ShiftSearch:
         span_s = (last_s - first_s) + (until_s - began_s)
         bin_s = max(self.poll_s, self.resolution_s, span_s / _MOST_BINS)
         size = int(span_s / bin_s) + 4
-        together = np.zeros(size)
+        by_number, by_presence = np.zeros(size), np.zeros(size)
         for track in self.tracks:
             rises = np.maximum(np.diff(track.held), 0)
             at = ((track.polled_s[1:] - first_s) / bin_s).astype(np.int64)
@@ -82,12 +88,10 @@ class ShiftSearch:
             births = np.bincount(
                 ((track.began_s - began_s) / bin_s).astype(np.int64), minlength=size
             )
-            spectrum = np.fft.rfft(log) * np.conj(np.fft.rfft(births))
-            together += np.fft.irfft(spectrum, size)
-        wide = np.maximum(together, np.maximum(np.roll(together, 1), np.roll(together, -1)))
-        most = max(_MOST_WORK // (_SUBSTEPS * self.size), 1)
-        lags = np.argsort(-wide, kind="stable")[:most]
-        lags = lags[wide[lags] > _LEAST_CORRELATION * wide.max()]
+            by_number += _cross_correlation(log, births)
+            by_presence += _cross_correlation(log > 0, births > 0)
+        most = max(_MOST_WORK // (2 * _SUBSTEPS * self.size), 1)
+        lags = np.concatenate([_best_lags(by_number, most), _best_lags(by_presence, most)])
         lags = np.where(lags > (last_s - first_s) / bin_s + 2, lags - size, lags)
         within = np.arange(_SUBSTEPS) / _SUBSTEPS * bin_s
         shifts = (first_s - began_s) + (lags * bin_s)[:, None] + within[None, :]
@@ -135,6 +139,19 @@ class ShiftSearch:
         before = np.searchsorted(polled_s, until_s - self.life_s + self.resolution_s, side="right")
         could_end = track.held[np.maximum(before - 1, 0)]
         return float(np.clip(began - rose - could_end, 0, began).sum()) / apart
+
+
+def _cross_correlation(log: npt.NDArray[Any], births: npt.NDArray[Any]) -> Floats:
+    """Circular; by lag of the log, in bins."""
+    spectrum = np.fft.rfft(log) * np.conj(np.fft.rfft(births))
+    return np.asarray(np.fft.irfft(spectrum, len(log)), dtype=np.float64)
+
+
+def _best_lags(correlation: Floats, most: int) -> Ints:
+    """Lags whose correlation, or that of a neighbour, is not far below the best; best first."""
+    wide = np.maximum.reduce([np.roll(correlation, by) for by in (-1, 0, 1)])
+    lags = np.argsort(-wide, kind="stable")[:most]
+    return lags[wide[lags] > _LEAST_CORRELATION * wide.max()]
 
 
 def _shortest_life_s(track: Track) -> float:

@@ -193,6 +193,13 @@ def test_a_shift_that_is_claimed_is_the_true_one(
         assert found.low_s - 0.05 <= shift_s <= found.high_s + 0.05
 
 
+def test_a_small_burst_that_fits_is_not_left_out_for_a_large_one_that_would_fit_too() -> None:
+    """The log began after 26 came and saw 5 come; the 26 may have come and gone between polls."""
+    began_s = np.concatenate([np.arange(26) * 0.01, 6 + np.arange(5) * 0.01])
+    found = matched(track(began_s, polls(0, 16, 2), shift_s=0.0, lived_s=2.0))
+    assert not found.clear or found.low_s - 0.05 <= 0 <= found.high_s + 0.05
+
+
 # By entries whose ports are known -----------------------------------------------------------------
 
 
