@@ -1,4 +1,4 @@
-"""One director: what its packets predict, what it was seen to hold, and how the two meet."""
+"""Measurements of one director: predicted and observed entries, and their comparison."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ class Substitution:
         return (self._digest(mac.to_bytes(6), 6) & _MAC_KINDS) | _LOCAL_UNICAST | group
 
     def link_address(self, address: bytes) -> int:
-        """Of a link without MACs, such as a tunnel's IPv4 address: a locally administered MAC."""
+        """A locally administered MAC for a link without MACs, such as a tunnel's IPv4 address."""
         return (self._digest(address, 6) & _MAC_KINDS) | _LOCAL_UNICAST
 
     def name(self, name: str) -> str:

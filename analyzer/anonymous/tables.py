@@ -73,7 +73,7 @@ RULES: Mapping[str, Mapping[str, texts.Rule]] = {
         "change": texts.one_of(words("opened progress reset closed")),
     },
 }
-"""Of each table's own columns of text; ``rule_of`` knows those that several have."""
+"""Rules for each table's columns of text; ``rule_of`` has those that several share."""
 
 
 def rule_of(table: str, column: str) -> texts.Rule:
@@ -116,7 +116,7 @@ def _anonymous(column: pa.ChunkedArray, rule: texts.Rule, substitution: Substitu
 
 
 def _failures(table: pa.Table, failures: pa.Array) -> pa.Array:
-    """Of recordings without kinds of failures: found by the texts, which may not stay."""
+    """Kinds of failures derived from the texts, for recordings without them."""
     coded = table["error"].combine_chunks().dictionary_encode()
     kinds = [kind_of_text(text) for text in coded.dictionary.to_pylist()]
     return pc.coalesce(failures, pa.array(kinds, pa.string()).take(coded.indices))

@@ -39,7 +39,7 @@ SYSCTLS = frozenset(
         "sync_retries sync_sock_size sync_threshold sync_version"
     )
 )
-"""Below ``/proc/sys/net/ipv4/vs``."""
+"""Sysctls below ``/proc/sys/net/ipv4/vs``."""
 
 WORDS = (
     EVENTS

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from analyzer.recording.manifest.experiments import LossFacts, ProofFacts
 
 KEY = "proof"
-"""In the manifest; a run that has it is a proof of capacity."""
+"""Key in the manifest; a run that has it is a proof of capacity."""
 
 
 def proof_of(recording: Recording) -> Proof:

@@ -73,7 +73,7 @@ class Amount:
 
     @property
     def value(self) -> float:
-        """Its value in seconds, as a share of 1, per second, or as a plain number."""
+        """The value in seconds, as a share of 1, per second, or as a plain number."""
         return self.number * (UNITS[self.unit][1] if self.unit else 1.0)
 
 

@@ -43,7 +43,7 @@ class Judgement:
 
     @property
     def title(self) -> str:
-        """Its name in a policy, else its text."""
+        """The expectation's name in a policy, else its text."""
         return self.name or self.text
 
 

@@ -146,7 +146,7 @@ CERTIFICATE_COMPLAINTS = {
     67: "CA certificate key too weak",
     68: "CA signature digest algorithm too weak",
 }
-"""By OpenSSL's number, ``X509_V_ERR_…`` (``ssl.SSLCertVerificationError.verify_code``)."""
+"""Reasons by OpenSSL's number, ``X509_V_ERR_…`` (``ssl.SSLCertVerificationError.verify_code``)."""
 
 _WORDS = frozenset(
     {INTERRUPTED, REFUSED, RESET, SHORT_ANSWER, TOO_MANY_REDIRECTS, BAD_REDIRECT}

@@ -160,7 +160,7 @@ def latency(values_ms: Floats) -> Latency | None:
 
 
 def _duration_s(outcome_rows: pd.DataFrame) -> float | None:
-    """From the first send to the last end or, failing that, the last send."""
+    """Seconds from the first send to the last end or, failing that, the last send."""
     if outcome_rows["started"].notna().sum() == 0:
         return None
     last = outcome_rows[["started", "ended"]].max().max()

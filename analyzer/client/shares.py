@@ -64,7 +64,7 @@ def shares(result: Measured, evidence: Evidence) -> Shares | None:
 
 
 def _table(rows: pd.DataFrame, seen: pd.Series) -> pd.DataFrame:
-    """Per real server its weight, NaN if that changed meanwhile, and the entries seen."""
+    """The weight of each real server, NaN if it changed meanwhile, and its entries."""
     weights = rows.groupby("server")["weight"].agg(["min", "max"]).astype("float64")
     steady = weights["max"].where(weights["min"] == weights["max"])
     counts = seen.reindex(weights.index).fillna(0).astype("int64")

@@ -25,7 +25,7 @@ SOCKET_STATES: Mapping[int, str] = {
     11: "CLOSING",
     12: "SYN_RECV",  # NEW_SYN_RECV, a request socket
 }
-"""By number; CLOSE (7) and LISTEN (10) are no connection's."""
+"""TCP states by number; CLOSE (7) and LISTEN (10) are no connection's."""
 
 _COUNT = re.compile(r"^([0-9A-F]{2}) (\d{1,9})$", re.M)
 _END = "end"

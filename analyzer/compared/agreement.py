@@ -1,4 +1,4 @@
-"""By how much predicted and observed curves and expiries differ."""
+"""Differences between predicted and observed curves and expiries."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def _beyond(
     clock_s: float,
     slack_s: float,
 ) -> Ints:
-    """By how much each poll's InActConn lies beyond all that is predicted for about then."""
+    """How far each poll's InActConn lies beyond everything predicted for about then."""
     shifts_s = [0.0, -slack_s, slack_s]
     if len(predictions) > 1:
         steps = max(math.ceil(clock_s / _FINE_S), 1)
@@ -200,7 +200,7 @@ def _difference(
 
 
 def _change_times(curve: Curve) -> Floats:
-    """Both polls around each change that was polled."""
+    """The polls before and after each polled change."""
     changed = np.flatnonzero((np.diff(curve.active) != 0) | (np.diff(curve.inactive) != 0))
     return np.concatenate([curve.t_s[changed], curve.t_s[changed + 1]])
 

@@ -80,7 +80,7 @@ def predicted_curves(
 
 
 def peaks(services: pd.DataFrame) -> tuple[Peak, ...]:
-    """Per director, and over all, the highest counts polled.
+    """The highest counts polled, per director and over all.
 
     The sum adds each director's latest poll at every poll of any of them.
     """

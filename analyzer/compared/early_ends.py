@@ -48,7 +48,7 @@ def with_removals(
     tracked: pd.DataFrame,
     margin_s: float,
 ) -> Prediction:
-    """With the entries that were removed with their real servers, under expire_nodest_conn."""
+    """The prediction with entries removed with their real servers, by expire_nodest_conn."""
     absences = evidence.by_director[director.name].absences
     if absences.empty or not director.expire_nodest_conn:
         return prediction
@@ -64,7 +64,7 @@ def with_removals(
 
 
 def with_outages(prediction: Prediction, out: Sequence[Outage]) -> Prediction:
-    """With the entries that were lost with their director's kernel."""
+    """The prediction with entries that were lost with their director's kernel."""
     everything = np.ones(len(prediction.entries), dtype=bool)
     for outage in out:
         if outage.kernel_lost:
@@ -73,7 +73,7 @@ def with_outages(prediction: Prediction, out: Sequence[Outage]) -> Prediction:
 
 
 def _ended_together(prediction: Prediction, chosen: Bools, at_ns: int, cause: str) -> Prediction:
-    """With the chosen entries that were there at an instant ended then."""
+    """The prediction with the chosen entries that existed at an instant ended then."""
     entries = prediction.entries
     there = chosen & (entries["first_ns"] <= at_ns).to_numpy(dtype=bool)
     there &= (entries["ends_ns"] > at_ns).to_numpy(dtype=bool)

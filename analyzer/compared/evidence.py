@@ -76,7 +76,7 @@ class Evidence:
 
     @property
     def segments(self) -> Segments | None:
-        """Those of the services; None without a capture."""
+        """Segments of the services; None without a capture."""
         return self.captured.segments if self.captured else None
 
     @property
@@ -139,7 +139,7 @@ def gather(recording: Recording) -> Evidence:
 
 
 def with_records(evidence: Evidence) -> Evidence:
-    """The same with each director's part taken out (``by_director``)."""
+    """The evidence with each director's part taken out (``by_director``)."""
     records = {
         director.name: record_of(
             director,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
 
 REQUEST_END_UNCERTAINTY_S = 0.05
-"""Without a capture the last packet is taken to lie this close to the request's end."""
+"""Seconds between the request's end and the last packet, as taken without a capture."""
 
 _NEVER = np.iinfo(np.int64).max
 
@@ -74,7 +74,7 @@ def _entry_of(tracked: pd.DataFrame, entries: pd.DataFrame, margin_ns: int) -> p
 def _by_its_end(
     tracked: pd.DataFrame, first: Ints, last: Ints, entries: pd.DataFrame, margin_ns: int
 ) -> Ints:
-    """Of the entries from ``first`` to ``last`` the one that ends nearest to the observed end.
+    """The entry from ``first`` to ``last`` that ends nearest to the observed end.
 
     ``first`` may be NO_ENTRY: it may be an earlier entry, of whose packets none was captured.
     """
@@ -128,7 +128,7 @@ def servers_seen(joined: pd.DataFrame, entries: pd.DataFrame) -> pd.Series:
 def with_requests(
     tracked: pd.DataFrame, entries: pd.DataFrame, requests: pd.DataFrame
 ) -> pd.DataFrame:
-    """Without a capture: each tracked entry beside the end of the connection that it served.
+    """Each tracked entry beside the end of its connection, without a capture.
 
     Args:
         tracked: one director's.

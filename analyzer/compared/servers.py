@@ -140,7 +140,7 @@ def servers_by_segment(
 def _life_about(
     rows: pd.DataFrame, tracked: pd.DataFrame, direction: Literal["backward", "forward"]
 ) -> pd.DataFrame:
-    """Of each row's flow the latest tracked entry that had appeared, or the first to appear."""
+    """The latest tracked entry of each row's flow that had appeared, or the first to appear."""
     rows = rows.rename_axis("row").reset_index().sort_values("at_ns", kind="stable")
     return (
         pd.merge_asof(

@@ -1,4 +1,4 @@
-"""The same packets under other values of tcpfin, computed ahead so that a reader can choose."""
+"""Predictions for the same packets under other values of tcpfin, computed ahead."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The same packets under other timeouts, forwarding or sysctls, beside the run."""
+"""Predictions for the same packets under other timeouts, forwarding or sysctls."""
 
 from __future__ import annotations
 

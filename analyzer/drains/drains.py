@@ -181,7 +181,7 @@ def _by_counters(director: Director, draining: _Draining) -> Drain:
 
 
 def _last_rows(changes: pd.DataFrame, since_ns: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Each entry's last row: of the entries still there, and of those removed since."""
+    """The last row of each entry: those still there, and those removed since."""
     rows = changes.sort_values("at", kind="stable")
     last = rows.drop_duplicates(_KEY, keep="last")
     had = rows[rows["change"] != "gone"].drop_duplicates(_KEY, keep="last")

@@ -78,7 +78,7 @@ def lifetimes(
 
 
 def predicted_lifetimes(entries: pd.DataFrame, director: Director) -> list[Lifetime]:
-    """Without polls of entries: the groups as the packets predict them, nothing measured."""
+    """Groups of entries as the packets predict them, nothing measured."""
     remaining = entries[entries["cause"] == TIMER]
     rows = []
     for (number, waited_s), group in remaining.groupby(["state", "timeout_s"], sort=False):

@@ -29,7 +29,7 @@ from analyzer.ipvs.states import TIMEOUT_NAMES
 from analyzer.ipvs.timers import granule_jiffies
 from analyzer.predicted.entries import TIMER
 from analyzer.predicted.phase import LEAST_EXPLAINED
-from analyzer.recording.spans import SLACK_S, Span, instants, seconds
+from analyzer.recording.spans import SLACK_S, Bounds, instants, seconds
 from analyzer.results import NotMeasured
 from analyzer.units import KNOWN_HZ
 
@@ -64,8 +64,8 @@ class _Read:
         is_early: it ended while its timer still ran.
     """
 
-    ends: Span
-    window: Span
+    ends: Bounds
+    window: Bounds
     least_s: Floats
     most_s: Floats
     first_poll_s: Floats
@@ -91,7 +91,7 @@ def with_timers(tracked: pd.DataFrame, known: Steady) -> pd.DataFrame:
     zero_ns = int(tracked["appeared_ns"].min()) if len(tracked) else 0
     read = _read(tracked, zero_ns)
     allowed, set_to, assumed = _by_group(tracked, read, known)
-    last = read.window.within(Span(read.ends.low - set_to.high, read.ends.high - set_to.low))
+    last = read.window.within(Bounds(read.ends.low - set_to.high, read.ends.high - set_to.low))
     made = tracked.assign(
         timeout_low_s=allowed.low,
         timeout_high_s=allowed.high,
@@ -106,12 +106,12 @@ def with_timers(tracked: pd.DataFrame, known: Steady) -> pd.DataFrame:
     return made
 
 
-def _lifetime_span(tracked: pd.DataFrame, read: _Read, set_to: Span, zero_ns: int) -> Span:
-    """From the last packet to the end: its timeout, and how late it was seen to expire."""
+def _lifetime_span(tracked: pd.DataFrame, read: _Read, set_to: Bounds, zero_ns: int) -> Bounds:
+    """Lifetime from the last packet: the timeout, and how late the entry was seen to expire."""
     seen, gone_by = (seconds(tracked[f"{name}_ns"], zero_ns) for name in ("seen", "absent_by"))
-    by_reads = Span(seen - read.window.high, gone_by - read.window.low)
-    late = Span(np.maximum(seen - read.ends.high, 0), np.maximum(gone_by - read.ends.low, 0))
-    return by_reads.within(Span(set_to.low + late.low, set_to.high + late.high))
+    by_reads = Bounds(seen - read.window.high, gone_by - read.window.low)
+    late = Bounds(np.maximum(seen - read.ends.high, 0), np.maximum(gone_by - read.ends.low, 0))
+    return by_reads.within(Bounds(set_to.low + late.low, set_to.high + late.high))
 
 
 def _read(tracked: pd.DataFrame, zero_ns: int) -> _Read:
@@ -126,14 +126,14 @@ def _read(tracked: pd.DataFrame, zero_ns: int) -> _Read:
     last = _ends(at["seen"], at["seen_by"], left_last_s, late_s)
     has_last = ~np.isnan(left_last_s) & ~np.isnan(at["seen"])
     renewed = has_last & ((last.low > first.high + SLACK_S) | (last.high < first.low - SLACK_S))
-    both = first.within(Span(_or(last.low, -np.inf), _or(last.high, np.inf)))
-    ends = Span(np.where(renewed, last.low, both.low), np.where(renewed, last.high, both.high))
+    both = first.within(Bounds(_or(last.low, -np.inf), _or(last.high, np.inf)))
+    ends = Bounds(np.where(renewed, last.low, both.low), np.where(renewed, last.high, both.high))
     since = np.where(renewed, at["changed"], _or(at["before"], -np.inf))
     by = np.where(renewed, at["seen_by"], at["changed_by"])
     left_s = np.where(renewed, left_last_s, np.fmax(left_first_s, _or(left_last_s, 0.0)))
     return _Read(
         ends=ends,
-        window=Span(since, by),
+        window=Bounds(since, by),
         least_s=np.maximum(left_s, np.where(np.isfinite(ends.low), ends.low - by, 0.0)),
         most_s=ends.high - since,
         first_poll_s=np.where(renewed, at["seen"], at["changed"]),
@@ -141,10 +141,10 @@ def _read(tracked: pd.DataFrame, zero_ns: int) -> _Read:
     )
 
 
-def _ends(read: Floats, read_by: Floats, left_s: Floats, late_s: Floats) -> Span:
+def _ends(read: Floats, read_by: Floats, left_s: Floats, late_s: Floats) -> Bounds:
     """When a timer ends that showed so much at a read; what is late shows 0 for up to a granule."""
     low = np.where(left_s > 0, read + left_s, read - late_s)
-    return Span(low, read_by + left_s + _PRINTED_S)
+    return Bounds(low, read_by + left_s + _PRINTED_S)
 
 
 def _coarsest_s(timeout_s: Floats) -> Floats:
@@ -163,10 +163,10 @@ def _cause(tracked: pd.DataFrame, read: _Read) -> pd.Series:
     return pd.Series(cause, index=tracked.index, dtype="string").where(has_ended)
 
 
-def _by_group(tracked: pd.DataFrame, read: _Read, known: Steady) -> tuple[Span, Span, Floats]:
+def _by_group(tracked: pd.DataFrame, read: _Read, known: Steady) -> tuple[Bounds, Bounds, Floats]:
     """The timeouts that each protocol and state allows; the one reckoned by; if it was assumed."""
     n = len(tracked)
-    allowed, set_to = (Span(np.full(n, np.nan), np.full(n, np.nan)) for _ in range(2))
+    allowed, set_to = (Bounds(np.full(n, np.nan), np.full(n, np.nan)) for _ in range(2))
     assumed = np.full(n, np.nan)
     kinds = pd.MultiIndex.from_frame(tracked[["protocol", "state"]])
     for protocol, state in kinds.unique():

@@ -90,7 +90,7 @@ def measured_timeout(
 def _by_steps(
     sightings: Sightings, granules: list[float], hz: int, phase_s: float, slack_s: float
 ) -> Estimate | None:
-    """By the steps of the wheel; None where no single timeout explains what was seen."""
+    """The timeout by the steps of the wheel; None where no single timeout explains them."""
     fitted = [_fit(sightings, granule, hz, phase_s, slack_s) for granule in granules]
     fits = [fit for fit in fitted if fit and fit.share >= LEAST_EXPLAINED]
     best = max((fit.share for fit in fits), default=0.0)
@@ -128,7 +128,7 @@ def _fit(
 
 
 def agreed(low_s: Floats, high_s: Floats, n_polls: int) -> Fit:
-    """From the first to the last timeout that about as many polls allow as any.
+    """The range of timeouts that about as many polls allow as any.
 
     Args:
         low_s: the least that each poll allows, of those that allow anything; shape (n,), n >= 1.

@@ -130,7 +130,7 @@ class EntryLifetime:
 
     @property
     def closes_s(self) -> float:
-        """From the first packet to the one that leads to ``last``."""
+        """Seconds from the first packet to the one that leads to ``last``."""
         return self.last_packet_s - self.repeats_s
 
     @property

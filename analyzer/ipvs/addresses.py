@@ -11,10 +11,10 @@ ENTRY_KEY = ("director", *CONNECTION_KEY)
 
 
 def bracketed(address: str) -> str:
-    """As it stands in a URL: ``10.0.0.2``, ``[fd00::2]``."""
+    """An address as in a URL: ``10.0.0.2``, ``[fd00::2]``."""
     return f"[{address}]" if ":" in address else address
 
 
 def host_port(address: str, port: int) -> str:
-    """As ipvsadm prints them, and as they stand in a URL: ``10.0.0.2:80``, ``[fd00::2]:80``."""
+    """Address and port as in ipvsadm and in a URL: ``10.0.0.2:80``, ``[fd00::2]:80``."""
     return f"{bracketed(address)}:{port}"

@@ -188,7 +188,7 @@ def active_states(kernel: str | None) -> frozenset[State]:
 
 
 def is_active(kernel: str | None) -> npt.NDArray[np.bool_]:
-    """The same, indexed by State; shape (12,)."""
+    """Whether a state counts as active, indexed by State; shape (12,)."""
     active = active_states(kernel)
     return np.array([state in active for state in State])
 

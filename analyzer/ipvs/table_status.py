@@ -28,7 +28,7 @@ MAX_NUMBER = 2**32 - 1
 Number = Annotated[int, Meta(ge=0, le=MAX_NUMBER)]
 
 NEARLY_FULL = 0.98
-"""Of ``conn_max``: entries come and expire between two polls."""
+"""Share of ``conn_max`` that counts as full: entries change between two polls."""
 
 LEAST_ENTRY_BYTES, MOST_ENTRY_BYTES = 100, 4096
 MAX_LFACTOR = 8
@@ -88,7 +88,7 @@ def parse_table_status(text: str) -> TableStatus | None:
 
 
 def to_manifest(status: TableStatus | None) -> dict[str, Any] | None:
-    """As ``run.json`` and ``--json`` have it."""
+    """The status as ``run.json`` and ``--json`` have it."""
     return None if status is None else asdict(status)
 
 

@@ -32,7 +32,7 @@ HAS_CONN_MAX: Release = (7, 2)
 READS_PAST_EXTENSIONS: Release = (7, 2)
 
 RESIZING_LEAST_BUCKETS = 256
-"""Of a table that resizes itself, in a namespace with no service."""
+"""Buckets of a table that resizes itself, in a namespace with no service."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +178,7 @@ CHANGES: tuple[VersionChange, ...] = (
         carried_back="stable trees of July 2026 have it",
     ),
 )
-"""In the order of their releases."""
+"""Differences in the order of their releases."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

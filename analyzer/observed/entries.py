@@ -206,7 +206,7 @@ class Sampled:
     answered_ns: Ints | None = None
 
     def without(self, flows: Collection[int]) -> Sampled:
-        """The same without some flows."""
+        """The samples without some flows."""
         return replace(self, held=self.held[~self.held["flow"].isin(flows)])
 
 

@@ -1,4 +1,4 @@
-"""One director's part of a recording: taken out once, and handed on."""
+"""One director's part of a recording, taken out once."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def record_of(
     events: pd.DataFrame,
     zero_ns: int,
 ) -> DirectorRecord:
-    """One director's part.
+    """One director's part of a recording.
 
     Args:
         director: its facts.

@@ -136,7 +136,7 @@ def ended_at(prediction: Prediction, chosen: Bools, at_ns: Ints, cause: str) -> 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CounterChanges:
-    """By how much the counters change, and when; each array of shape (n,), ascending in time."""
+    """Changes of the counters and their instants; each array of shape (n,), ascending in time."""
 
     at_ns: Ints
     active: Ints

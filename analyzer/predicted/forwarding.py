@@ -105,7 +105,7 @@ def rests_on_it(known: Forwarding | None, lifetimes: Sequence[Lifetime]) -> bool
 
 
 _WHATEVER_REPLIES = ("SYN_RECV", "CLOSE", "UDP")
-"""Where requests alone led, and replies that were not captured would have changed nothing."""
+"""States after requests alone that replies, had they been captured, would not have changed."""
 
 
 def forwarding_of(
@@ -153,7 +153,7 @@ def _differs(method: str, other: str) -> bool:
 def _configured(
     manifest: Manifest, services: pd.DataFrame, captured: Captured | None
 ) -> _Indication | None:
-    """As polled, of the services that were captured where there are any; else as given."""
+    """The method as polled, of captured services where there are any; else as given."""
     rows = services[services["forwarding"].notna()]
     if captured is not None and len(captured.segments.flow) and len(rows):
         ends = captured.segments.flows[["protocol", "vip", "port"]].drop_duplicates()
@@ -179,7 +179,7 @@ def _by_ports(entries: pd.DataFrame) -> _Indication | None:
 
 
 def _by_states(entries: pd.DataFrame) -> _Indication | None:
-    """By states that only replies, or only their absence, lead to."""
+    """The method by entry states that only replies, or only their absence, lead to."""
     rows = entries[(entries["protocol"] == "TCP") & (entries["client_port"] != 0)]
     names = ["director", "client_ip", "client_port", "vip", "port"]
     last = rows.drop_duplicates(names, keep="last")["state"]
@@ -198,7 +198,7 @@ _BY_REPLIES = ("TIME_WAIT", "CLOSE_WAIT", "SYN_SENT")
 
 
 def _sent_on(captured: Captured | None) -> _Indication | None:
-    """By whether the director rewrites packets or sends them on unchanged."""
+    """The method by whether the director rewrites packets or sends them on unchanged."""
     if captured is None:
         return None
     segments, macs = captured.segments, captured.forwarder_macs
@@ -222,7 +222,7 @@ FIRST_TTLS = (64, 128, 255)
 
 
 def _by_macs(captured: Captured | None) -> _Indication | None:
-    """By replies that bypass where requests go to, or come from, and that no router sent on."""
+    """The method by replies that bypass the requests' MACs, and that no router sent on."""
     if captured is None or captured.rewriting.flows:
         return None
     segments, macs = captured.segments, captured.forwarder_macs

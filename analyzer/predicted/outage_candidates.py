@@ -1,4 +1,4 @@
-"""Where an outage of a director may lie: by events, by polls that failed, by a VIP that it lost."""
+"""Candidate outages of a director: by events, by polls that failed, by a VIP that it lost."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _NEVER = np.iinfo(np.int64).max
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """Where an outage may lie: it began and ended between these; Unix ns."""
+    """A possible outage: it began and ended between these; Unix ns."""
 
     began: tuple[int, int]
     ended: tuple[int, int]
@@ -150,12 +150,12 @@ def _overlap(candidate: Candidate, other: Candidate) -> bool:
 
 
 def first_from(at_ns: Ints, from_ns: int, otherwise: int) -> int:
-    """Of ascending instants the first from one on."""
+    """The first of ascending instants from one on."""
     here = np.searchsorted(at_ns, from_ns)
     return int(at_ns[here]) if here < len(at_ns) else otherwise
 
 
 def last_until(at_ns: Ints, until_ns: int, otherwise: int) -> int:
-    """Of ascending instants the last up to one."""
+    """The last of ascending instants up to one."""
     here = np.searchsorted(at_ns, until_ns, side="right")
     return int(at_ns[here - 1]) if here else otherwise

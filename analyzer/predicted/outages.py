@@ -109,7 +109,7 @@ def unsure(passing: Segments, answered: Answers, outages: tuple[Outage, ...]) ->
 
 
 def _by_order(order: Candidate, taken_ns: Ints, signs_ns: Ints, silent_ns: Ints) -> Outage:
-    """From the first packet that it did not take to the first that it took again.
+    """The outage from the first packet that was not taken to the first that was taken again.
 
     The first is an unanswered one while the order was carried out, else none until that was
     done; the last is an answered one after the order to undo it.

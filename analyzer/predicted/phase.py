@@ -29,7 +29,7 @@ DECISIVE = math.log(20)
 """How much likelier the best HZ must be than the next, where it is not known."""
 
 LEAST_EXPLAINED = 0.8
-"""Below this share of the expiries no phase is claimed: something else ended the entries."""
+"""Share of the expiries below which no phase is claimed: something else ended the entries."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +128,7 @@ def _by_whole_jiffies(sightings: Sightings, inferred: InferredPhase) -> Inferred
 
 
 def _thinned(sightings: Sightings) -> Sightings:
-    """At most ``_MOST_SIGHTINGS`` of them, evenly: their number decides nothing beyond that."""
+    """At most ``_MOST_SIGHTINGS`` sightings, evenly spread: more would not change the result."""
     every = slice(None, None, -(-len(sightings.last_s) // _MOST_SIGHTINGS))
     return Sightings(
         last_s=sightings.last_s[every],
@@ -169,7 +169,7 @@ def _fit(sightings: Sightings, hz: int, slack_s: float) -> tuple[float, Inferred
 
 
 def _votes(low: Floats, high: Floats, granule_s: Floats, cell_s: float) -> Ints:
-    """For each cell of the coarsest granule, how many sightings a multiple there explains."""
+    """The sightings that a multiple in each cell of the coarsest granule explains."""
     period = np.rint(granule_s / cell_s).astype(np.int64)
     cells = int(period.max(initial=1))
     marks = np.zeros(2 * cells + 1, dtype=np.int64)

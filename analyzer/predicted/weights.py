@@ -47,7 +47,7 @@ class Weights:
     changes: tuple[WeightChange, ...]
 
     def surely(self, at_ns: Ints, *, zero: bool) -> Bools:
-        """At which instants it surely had weight 0, or surely had another."""
+        """Whether it surely had weight 0, or surely another, at each instant."""
         held = np.full(len(at_ns), self.starts_at_zero == zero)
         for change in self.changes:
             held &= at_ns < change.from_ns

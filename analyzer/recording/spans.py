@@ -22,17 +22,17 @@ SLACK_S = REACTION_S + 0.01  # a jiffy at HZ 100
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class Bounds:
     """An instant or a length of each entry, between two bounds in seconds; shape (n,)."""
 
     low: Floats
     high: Floats
 
-    def within(self, other: Span) -> Span:
+    def within(self, other: Bounds) -> Bounds:
         """What both allow; this one where they contradict each other."""
         low, high = np.maximum(self.low, other.low), np.minimum(self.high, other.high)
         agree = low <= high + SLACK_S
-        return Span(
+        return Bounds(
             np.where(agree, np.minimum(low, high), self.low),
             np.where(agree, np.maximum(low, high), self.high),
         )
@@ -57,7 +57,7 @@ def seconds(column: pd.Series, zero_ns: int) -> Floats:
     return found
 
 
-def instants(span: Span, zero_ns: int) -> pd.Series:
+def instants(span: Bounds, zero_ns: int) -> pd.Series:
     """The middle of each span as an instant; <NA> where it is open."""
     middle_s = span.middle()
     open_ = np.isnan(middle_s)

@@ -181,7 +181,7 @@ class _Connection:
 
     @classmethod
     def all_of(cls, table: pd.DataFrame, rows: Sequence[int]) -> list[_Connection]:
-        """Those in these rows of ``wire.connections``."""
+        """The connections in these rows of ``wire.connections``."""
         flow, first_ns = (table[name].to_numpy(dtype=np.int64) for name in ("flow", "first_ns"))
         again = np.append(flow[1:] == flow[:-1], [False])
         until_ns = np.where(again, np.roll(first_ns, -1), _NEVER)
@@ -201,7 +201,7 @@ class _Connection:
         ]
 
     def rows(self, flow: Ints, at_ns: Ints) -> slice:
-        """Where it stands in arrays that are ordered by flow, then time."""
+        """The connection's slice of arrays that are ordered by flow, then time."""
         low, high = np.searchsorted(flow, [self.flow, self.flow + 1])
         first, last = np.searchsorted(at_ns[low:high], [self.first_ns, self.until_ns])
         return slice(int(low + first), int(low + last))
@@ -224,7 +224,7 @@ class _Part:
 
 
 def _parts(directors: Sequence[_DirectorHistory], connection: _Connection) -> list[_Part]:
-    """By the directors that its packets passed, the one that had it last at the end."""
+    """The connection's parts by director, in order of their last packets."""
     parts: list[_Part] = []
     for history in directors:
         steps = connection.rows(history.flow, history.at_ns)

@@ -60,7 +60,7 @@ class Crowd:
 
     @property
     def duration_s(self) -> Floats:
-        """From first packet to last."""
+        """Seconds from first packet to last."""
         spent = self.table["last_ns"].to_numpy() - self.table["first_ns"].to_numpy()
         return np.asarray(spent / NS_PER_S, dtype=np.float64)
 
@@ -172,7 +172,7 @@ def connection_of(table: pd.DataFrame, flow: Ints, at_ns: Ints) -> Ints:
 
 
 def entries_of(table: pd.DataFrame, measured: Sequence[Measured]) -> tuple[Ints, Strings, Floats]:
-    """Of each connection: its entry's last State, why it ended, and how far off that was.
+    """The last State of each connection's entry, why it ended, and how far off that was.
 
     Returns:
         ``last_state`` (-1: none predicted), ``cause`` ("" likewise), ``off_s`` (0 if not seen).

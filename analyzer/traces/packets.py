@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 UNANSWERED = "no answer came"
 
 KEPT_EACH_SIDE = 24
-"""Of a long connection the first and the last so many packets are kept."""
+"""How many packets are kept at either end of a long connection."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

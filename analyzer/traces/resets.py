@@ -153,7 +153,7 @@ def _asked(segments: Segments, rows: Ints) -> dict[str, npt.NDArray[Any]]:
 def _servers(
     captured: Captured, measured: Sequence[Measured], rows: Ints, by: Strings
 ) -> pd.Series:
-    """By the packets' own other side, else as polled, else by the MAC that a reset came from."""
+    """The real server by the packets sent on, else as polled, else by the reset's MAC."""
     segments = captured.segments
     flow = pd.Series(segments.flow[rows])
     servers = _by_legs(captured, rows).fillna(_as_polled(flow, segments.at_ns[rows], measured))

@@ -115,7 +115,7 @@ def _begins(flow: Ints, syns: Ints, sequence: npt.NDArray[Any]) -> Bools:
 
 
 def _scattered(numbers: Ints, rows: Ints, size: int) -> Ints:
-    """Each number's last row; UNKNOWN without one."""
+    """The last row of each number; UNKNOWN without one."""
     last_rows = np.full(size, UNKNOWN, dtype=np.int64)
     last_rows[numbers] = rows
     return last_rows

@@ -38,7 +38,7 @@ LEAST_EXPLAINED = 0.9
 """Share of the entries, on average over the decay, below which no mixture is claimed."""
 
 MOST_MISFIT = 0.03
-"""Of the peak, at the worst poll: more that expired when no phase of the timers allows it, and the
+"""Share of the peak, at the worst poll: if more expired when no phase of the timers allows it, the
 mixture does not fit. One entry of ten or more is always forgiven."""
 
 _AS_GOOD = 1.25
@@ -109,7 +109,7 @@ _CLEARLY = 1.25
 _HIDES = 0.25
 """Expiries in an interval from which on as many arrivals in it may go unseen."""
 _LATE = 0.6
-"""Of a granule: how far the mean lateness of some entries may be from half of it, and a bit."""
+"""Share of a granule by which the mean lateness of some entries may differ from half of it."""
 
 
 def decompose(

@@ -52,7 +52,7 @@ class Problem:
     def of(
         cls, t_s: Floats, came: Ints, expired: Ints, before: int, peak: int, stamp_s: float
     ) -> Problem:
-        """From a counter's polls, and the arrivals and expiries between them."""
+        """The problem of a counter's polls, and the arrivals and expiries between them."""
         some = came > 0
         took_s = np.diff(t_s)[(came > 0) | (expired > 0)]
         return cls(
@@ -95,7 +95,7 @@ class Problem:
         return self.weights_of([self.expired_under(value_s) for value_s in values_s])
 
     def weights_of(self, columns: Sequence[Floats]) -> tuple[Floats, float]:
-        """The same for what would have expired under each timeout (``expired_under``)."""
+        """``weights`` for the expiries under each timeout (``expired_under``)."""
         from scipy.optimize import nnls
 
         weights, rest = nnls(np.column_stack(columns), self.expired)
@@ -105,7 +105,7 @@ class Problem:
 def least_off(
     problem: Problem, model: Sequence[float], weights: Floats, free_s: float
 ) -> tuple[Floats, float]:
-    """The same for the free timeout that suits best within half a granule."""
+    """``off_by`` with the free timeout that fits best within half a granule."""
     whole = weights / weights.sum()  # every arrival waits one of them
     late_s = granule_s(free_s, problem.hz)
     moved = free_s + late_s * np.linspace(-0.5, 0.5, 9)

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
 
 STEP_S = 2.0
-"""Between two steps of the estimator, by the kernel's own count."""
+"""Seconds between two steps of the estimator, by the kernel's count."""
 
 WIDEST_GAP_S = 12.0
-"""Between two polls: over a longer gap connections may have come and left no trace in CPS."""
+"""The widest gap between polls: in a longer one connections leave no trace in CPS."""
 
 _LONGEST_STEP_S = 2.2  # with the timer's lateness, and that of a busy kernel
 _KEPT = 0.75
@@ -89,7 +89,7 @@ class ArrivalCurve:
 
 
 def births_seen(t_s: Floats, active: Ints, inactive: Ints) -> Births:
-    """Those without which the counters would not have risen; there may be more.
+    """Connections without which the counters would not have risen; there may be more.
 
     Args:
         t_s: when the counters were polled; shape (n,).
@@ -101,7 +101,7 @@ def births_seen(t_s: Floats, active: Ints, inactive: Ints) -> Births:
 
 
 def births_of_burst(t_s: Floats, active: Ints, inactive: Ints) -> Births:
-    """Those of a load whose entries all show as a rise of InActConn."""
+    """Connections of a load whose entries all show as a rise of InActConn."""
     became = np.maximum(np.diff(inactive), 0) + np.diff(active)
     return Births(from_s=t_s[:-1], to_s=t_s[1:], n=np.maximum(became, 0).astype(np.float64))
 
@@ -212,12 +212,12 @@ def _before(rates: ConnectionRates) -> Floats:
 
 
 def _least_left(youngest_s: Floats, oldest_s: Floats) -> Floats:
-    """Of a connection in CPS, if it came at the worst moment and phase: none before a step."""
+    """The share of a connection in CPS at the worst moment and phase: none before a step."""
     steps = np.floor(np.maximum(oldest_s, 0) / STEP_S)
     return np.asarray(np.where(youngest_s >= _LONGEST_STEP_S, _WEIGHT_OF_NEW * _KEPT**steps, 0.0))
 
 
 def _most_left(youngest_s: Floats, oldest_s: Floats) -> Floats:
-    """The same at the best moment and phase."""
+    """The share of a connection in CPS at the best moment and phase."""
     steps = np.maximum(np.floor(np.maximum(youngest_s, 0) / _LONGEST_STEP_S) - 1, 0)
     return np.asarray(np.where(oldest_s >= 0, _WEIGHT_OF_NEW * _KEPT**steps, 0.0))

@@ -36,11 +36,11 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
 
 MOST_OVERLAPPED = 0.1
-"""Of the entries that came: where more of them came while others expired, rises do not count
+"""Share of the entries: where more of them came while others expired, rises do not count
 them."""
 
 LEAST_EXPIRED = 0.5
-"""Of the entries of a burst: where fewer expired, what expired may be the few that were reset."""
+"""Share of a burst: where fewer expired, these may be the few that were reset."""
 
 NEVER = "InActConn never rose and fell by a timeout that would explain it"
 BEFORE = "entries were there at the first poll: when they came was not seen"
@@ -146,7 +146,7 @@ def _readings(series: CounterSeries, hz: int | None) -> Interpretations:
 def _of_rises(
     burst: Mixture | None, series: CounterSeries, fixed_s: Sequence[float]
 ) -> Interpretations:
-    """Where nothing can have come unseen."""
+    """Interpretations where nothing can have arrived unseen."""
     if burst is None:
         return Interpretations(claimed=(), why=_why(series))
     rates_read = _rates_read(series)
@@ -232,7 +232,7 @@ def _allows_steady(rates_read: ConnectionRates, series: CounterSeries, steady: S
 def _counted(
     burst: Mixture | None, series: CounterSeries, came: Ints, fixed_s: Sequence[float]
 ) -> Interpretations:
-    """With Conns: nothing came unseen, but resets may still be among what did."""
+    """Interpretations with Conns: nothing arrived unseen, but some may have been reset."""
     if burst is None:
         return Interpretations(claimed=(), why=_why(series))
     readings = _of_mixture(burst, "counted")
@@ -252,7 +252,7 @@ def _counted(
 
 
 def _chosen(burst: Mixture | None, steady: Steady | None, series: CounterSeries) -> Interpretations:
-    """Where entries may have come unseen."""
+    """Interpretations where entries may have arrived unseen."""
     bursts = _of_mixture(burst, "burst") if burst else ()
     if steady is None:
         fits = burst is not None and burst.fits
@@ -306,7 +306,7 @@ def _of_steady(steady: Steady, series: CounterSeries) -> Interpretation:
 
 
 MOST_RESETS = 0.1
-"""Of the time over which entries came: what came in more of it may have been reset."""
+"""Share of the time of arrivals: entries from more of it may have been reset."""
 
 
 def _resets_among(series: CounterSeries, mixture: Mixture, fixed_s: Sequence[float]) -> bool:

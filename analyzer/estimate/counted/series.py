@@ -25,7 +25,7 @@ MOST_POLLS = 1200
 
 _WHOLE_SECOND_S = 1.0
 _CONNS_KNOWN = 0.8
-"""Of the time polled; where Conns was read for less of it, the rest is not known."""
+"""Share of the time polled for which Conns must have been read to be used."""
 
 _FEWEST = 3
 _ROUNDING_S = 1e-6
@@ -184,7 +184,7 @@ def _thinned(t_s: Floats) -> Floats:
 
 
 def _summed(rows: pd.DataFrame, column: str, t_s: Floats) -> Ints:
-    """Over all real servers; one that is removed for a while keeps its count."""
+    """The sum over all real servers; one that is removed for a while keeps its count."""
     total = np.zeros(len(t_s), dtype=np.int64)
     for _, of_server in rows.groupby(["real_server", "real_port"], dropna=False):
         values = of_server[column].to_numpy(dtype=np.int64)

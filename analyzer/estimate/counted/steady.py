@@ -32,7 +32,7 @@ SHORTEST_S = 5.0
 """Lifetimes below this are not tried: no kernel fixes one, and none is usually set."""
 
 MOST_DISPERSED = 2.0
-"""Of the changes, against those of independent arrivals (1): a steady load scatters less."""
+"""Dispersion of the changes, 1 for independent arrivals: a steady load scatters less."""
 
 _ENOUGH = 9.0  # three standard deviations
 _LEAST_DISPERSED = 0.05
@@ -113,7 +113,7 @@ def _fitted(t_s: Floats, inactive: Ints, hz: int | None, stamp_s: float) -> Stea
 
 
 def _guess(t_s: Floats, inactive: Ints) -> _Shape | None:
-    """Where the counter passes a quarter and three quarters of the height at which it stood."""
+    """When the counter passes a quarter and three quarters of the height at which it stood."""
     high = float(np.median(inactive[inactive > inactive.max() / 2]))
     quarter, most = inactive > high / 4, inactive > 3 * high / 4
     rise_s = 2 * (t_s[most.argmax()] - t_s[quarter.argmax()])

@@ -46,7 +46,7 @@ class ServiceCounter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpiryBounds:
-    """Between which polls each entry of a group expired; shapes (entries,), by their last packets.
+    """The polls between which each entry of a group expired; shapes (entries,).
 
     Attributes:
         last_s: their last packets, ascending.
@@ -69,7 +69,7 @@ class Misfit:
 
 
 def expiry_bounds(counter: ServiceCounter, last_s: Floats) -> ExpiryBounds | Misfit:
-    """Between which polls the entries with these last packets expired.
+    """The polls between which the entries with these last packets expired.
 
     Args:
         counter: their counter.
@@ -98,7 +98,7 @@ def expiry_bounds(counter: ServiceCounter, last_s: Floats) -> ExpiryBounds | Mis
 
 
 def _misfit(counter: ServiceCounter, fewest: Ints, most: Ints, entries: int) -> Misfit | None:
-    """By how many entries the bounds contradict each other, or the group, at worst."""
+    """The most entries by which the bounds contradict each other, or the group."""
     later = np.minimum.accumulate(np.minimum(most, entries)[::-1])[::-1]
     above = np.maximum.accumulate(np.maximum(fewest, 0)) - later
     worst = int(above.argmax())

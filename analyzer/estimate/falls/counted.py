@@ -64,7 +64,7 @@ class Services:
     def counters(
         self, group: pd.DataFrame, *, is_active: bool
     ) -> Iterator[tuple[ServiceCounter, Floats]]:
-        """Of each service that has entries of a group: their counter, and their last packets.
+        """Counter and last packets of each service that has entries of a group.
 
         Args:
             group: rows of the prediction's entries, of one state and timeout.
@@ -144,7 +144,7 @@ class Services:
         return max(granule_s(timeout_s, hz) for hz in known)
 
     def knowing(self, state: int, timeout: Estimate) -> Services:
-        """The same, with a timeout that was measured."""
+        """The services with a timeout that was measured."""
         edges_s = (timeout.value - timeout.uncertainty, timeout.value + timeout.uncertainty)
         return replace(self, measured_s={**self.measured_s, state: edges_s})
 

@@ -71,7 +71,7 @@ def _coarsest_s(timeout_s: float, hz: int | None) -> float:
 
 
 def _expired_before_next(bounds: ExpiryBounds) -> npt.NDArray[np.bool_]:
-    """Of each entry but the last: whether the next one was still there when it had expired."""
+    """Whether the next entry was still there when each one (but the last) had expired."""
     return np.asarray(bounds.seen_s[1:] >= bounds.absent_s[:-1], dtype=np.bool_)
 
 

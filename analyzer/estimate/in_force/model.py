@@ -75,12 +75,12 @@ class InForce:
 
     @property
     def open_s(self) -> float:
-        """By how much a timeout may be another one than it is taken for."""
+        """How far a timeout may be from the value that is used."""
         return float(max((high - low for low, high in self.shown.values()), default=0))
 
     @property
     def steady(self) -> dict[SettableName, tuple[float, float]]:
-        """Those that are known and were the same all the time: between which seconds each is."""
+        """Bounds of the timeouts that are known and did not change, in seconds."""
         changed = {change.name for change in self.changes}
         return {
             name: self.shown.get(name, (self.start_s(name), self.start_s(name)))

@@ -96,7 +96,7 @@ def reported_readings(
 
 
 def value_s(timeouts: Timeouts | None, name: SettableName) -> int | None:
-    """One of the three, in whole seconds; None if they are not known."""
+    """One of the three timeouts, in whole seconds; None if they are not known."""
     return None if timeouts is None else round(getattr(timeouts, f"{name}_s"))
 
 
@@ -224,7 +224,7 @@ def _polls(polls: pd.DataFrame) -> tuple[Ints, Ints, Ints]:
 
 
 def _after_packets(rows: pd.DataFrame, packets: pd.DataFrame, slack_s: float) -> pd.DataFrame:
-    """The same, the last packet known where it was captured and no other lies near the poll."""
+    """Rows with their last packet, where it was captured and no other lies near the poll."""
     if packets.empty:
         return rows
     slack_ns = round((slack_s + REACTION_S) * NS_PER_S)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def settled(in_force: InForce, tracked: pd.DataFrame, hz: int | None, slack_s: float) -> InForce:
-    """The same, each change where it explains most of the ends about it.
+    """The timeouts in force, each change where it explains most of the ends about it.
 
     Args:
         in_force: as reported and as entries show.

@@ -135,7 +135,7 @@ def _segment_of(reading: TimeoutReading, segments: Sequence[_Segment]) -> _Segme
 
 
 def _kept(segments: list[_Segment]) -> list[_Segment]:
-    """Without segments that a single entry shows, if others contradict it."""
+    """Segments without those that a single entry shows, if others contradict it."""
     kept = [segment for segment in segments if segment.is_reported or segment.n >= LEAST]
     return kept or segments[:1]
 

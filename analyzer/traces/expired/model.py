@@ -70,7 +70,7 @@ class LatePacket:
 
     @property
     def is_certain(self) -> bool:
-        """It was certainly lost because the entry had ended.
+        """Whether it was certainly lost because the entry had ended.
 
         Silence alone has other causes too, where it was not read how long the entry waits.
         """

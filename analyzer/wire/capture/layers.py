@@ -58,7 +58,7 @@ _MOST_EXTENSIONS = 8
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Of each frame: what it carries (0 if cut off or unknown), where that begins, and MACs.
+    """Link layer of each frame: payload type (0 if cut off or unknown), its offset, and MACs.
 
     ``came_in`` and ``went_out`` say on which way a host that captured on all its interfaces saw it;
     neither where the link does not say.
@@ -74,7 +74,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """Of each frame: the transport protocol (-1 if none), where its header begins, if it is whole.
+    """Network layer of each frame: transport protocol (-1 if none), its offset, if it is whole.
 
     ``skipped`` counts the frames that are not whole by the kinds of ``SKIPPED``.
     """

@@ -78,7 +78,7 @@ class _Blocks:
 
 @dataclass(slots=True)
 class _Interfaces:
-    """Those of all sections so far, and where the present section's begin."""
+    """The interfaces of all sections so far, and where the present section's begin."""
 
     link_type: list[int] = field(default_factory=list)
     resolution: list[int] = field(default_factory=list)
@@ -86,7 +86,7 @@ class _Interfaces:
     section_begins: int = 0
 
     def add(self, file: Bytes, order: str, at: int, length: int) -> None:
-        """From an interface description block."""
+        """Add the interface of an interface description block."""
         resolution, offset_s = _options(file, order, at + 16, at + length - 4)
         self.link_type.append(file.number(at + 8, 2, order))
         self.resolution.append(resolution)
@@ -159,7 +159,7 @@ def _frames(file: Bytes, order: str, at: Ints, interfaces: _Interfaces, unread: 
 def _interfaces_at(
     file: Bytes, order: str, at: Ints, kind: Ints, length: Ints, interfaces: _Interfaces
 ) -> tuple[Ints, Ints]:
-    """At each block: where its section's interfaces begin, and how many are known so far."""
+    """Where each block's section has its interfaces, and how many are known so far."""
     marks = np.flatnonzero(
         (kind == _SECTION) | ((kind == _INTERFACE) & (length >= _LEAST_INTERFACE))
     )
@@ -177,7 +177,7 @@ def _interfaces_at(
 
 
 def _options(file: Bytes, order: str, at: int, end: int) -> tuple[int, int]:
-    """Of an interface: if_tsresol as written, and if_tsoffset in seconds."""
+    """Options of an interface: if_tsresol as written, and if_tsoffset in seconds."""
     resolution, offset_s = _MICROSECONDS, 0
     while at + 4 <= end:
         code, length = file.number(at, 2, order), file.number(at + 2, 2, order)
