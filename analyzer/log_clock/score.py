@@ -142,7 +142,7 @@ class ShiftSearch:
 
 
 def _cross_correlation(log: npt.NDArray[Any], births: npt.NDArray[Any]) -> Floats:
-    """Circular; by lag of the log, in bins."""
+    """Circular cross-correlation by lag of the log, in bins."""
     spectrum = np.fft.rfft(log) * np.conj(np.fft.rfft(births))
     return np.asarray(np.fft.irfft(spectrum, len(log)), dtype=np.float64)
 
@@ -151,7 +151,8 @@ def _best_lags(correlation: Floats, most: int) -> Ints:
     """Lags whose correlation, or that of a neighbour, is not far below the best; best first."""
     wide = np.maximum.reduce([np.roll(correlation, by) for by in (-1, 0, 1)])
     lags = np.argsort(-wide, kind="stable")[:most]
-    return lags[wide[lags] > _LEAST_CORRELATION * wide.max()]
+    chosen: Ints = lags[wide[lags] > _LEAST_CORRELATION * wide.max()]
+    return chosen
 
 
 def _shortest_life_s(track: Track) -> float:
