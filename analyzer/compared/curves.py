@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,22 +35,26 @@ def seconds(at_ns: Ints, zero_ns: int) -> Floats:
 
 def observed_curves(services: pd.DataFrame, zero_ns: int) -> list[Curve]:
     """One curve per director and real server, a point for each poll that listed it."""
-    curves = []
     server = services["real_server"] + ":" + services["real_port"].astype("string")
     counts = ["active", "inactive"]
-    summed = services.groupby(["director", server.rename("server"), "at"])[counts].sum()
-    for (director, name), group in summed.groupby(level=[0, 1], sort=True):
-        rows = group.droplevel([0, 1]).reset_index()
-        curves.append(
-            Curve(
-                director=str(director),
-                real_server=str(name),
-                t_s=seconds(ns(rows["at"]), zero_ns),
-                active=rows["active"].to_numpy(dtype=np.int64),
-                inactive=rows["inactive"].to_numpy(dtype=np.int64),
-            )
+    keys = ["director", server.rename("server"), "at"]
+    summed = services.groupby(keys)[counts].sum().reset_index()
+    t_s = seconds(ns(summed["at"]), zero_ns)
+    active, inactive = (summed[count].to_numpy(dtype=np.int64) for count in counts)
+    names = [summed[name].to_numpy(dtype=object) for name in ("director", "server")]
+    is_next = np.logical_or.reduce([name[1:] != name[:-1] for name in names])
+    edges = [0, *(np.flatnonzero(is_next) + 1).tolist(), len(summed)]
+    return [
+        Curve(
+            director=str(names[0][start]),
+            real_server=str(names[1][start]),
+            t_s=t_s[start:end],
+            active=active[start:end],
+            inactive=inactive[start:end],
         )
-    return curves
+        for start, end in itertools.pairwise(edges)
+        if end > start
+    ]
 
 
 def predicted_curves(
@@ -116,23 +121,30 @@ def peak_tables(services: pd.DataFrame, zero_ns: int) -> tuple[ServiceTable, ...
     for _, group in services.groupby("director", sort=True):
         held = (group["active"] + group["inactive"]).groupby(group["at"]).sum()
         rows = group[group["at"] == held.idxmax()]
-        ends = rows.groupby(["protocol", "vip", "port", "fwmark"], sort=False, dropna=False)
-        with_entries = [part for _, part in ends if (part["active"] + part["inactive"]).sum() > 0]
-        tables += [_table(part, zero_ns) for part in with_entries or [part for _, part in ends][:1]]
+        t_s = float(seconds(ns(rows["at"].iloc[:1]), zero_ns)[0])
+        services_then: dict[tuple[str, ...], list[dict[Hashable, Any]]] = {}
+        for row in rows.to_dict("records"):
+            key = tuple(str(row[name]) for name in ("protocol", "vip", "port", "fwmark"))
+            services_then.setdefault(key, []).append(row)
+        parts = list(services_then.values())
+        with_entries = [
+            part for part in parts if any(row["active"] + row["inactive"] for row in part)
+        ]
+        tables += [_table(part, t_s) for part in with_entries or parts[:1]]
     return tuple(tables)
 
 
-def _table(rows: pd.DataFrame, zero_ns: int) -> ServiceTable:
-    first = rows.iloc[0]
+def _table(rows: list[dict[Hashable, Any]], t_s: float) -> ServiceTable:
+    first = rows[0]
     marked = pd.isna(first["vip"])
     return ServiceTable(
         director=str(first["director"]),
-        t_s=float(seconds(ns(rows["at"].iloc[:1]), zero_ns)[0]),
+        t_s=t_s,
         protocol=str(first["protocol"]),
         vip=str(first["fwmark"]) if marked else str(first["vip"]),
         port=0 if marked else int(first["port"]),
         scheduler=str(first["scheduler"]),
-        rows=tuple(_real_server_row(row) for row in rows.to_dict("records")),
+        rows=tuple(map(_real_server_row, rows)),
     )
 
 

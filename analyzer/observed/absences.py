@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 
 from analyzer.observed.entries import ns, servers_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy.typing as npt
+
+    Ints = npt.NDArray[np.int64]
 
 ABSENCE_COLUMNS = (
     "server",
@@ -37,12 +46,14 @@ def absences(services: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
         removed between ``removed_since_ns`` and ``removed_by_ns``, and came back between
         ``back_since_ns`` and ``back_by_ns``.
     """
-    at_ns = ns(services["at"])
-    polled_ns = np.unique(at_ns)
+    polled_ns, poll = np.unique(ns(services["at"]), return_inverse=True)
     number, names = pd.factorize(servers_of(services), sort=True)
     polled: list[tuple[str, int, int, int, int, int, int]] = []
-    for each, name in enumerate(names):
-        there = np.isin(polled_ns, at_ns[number == each])
+    for name, polls in _polls_of_each(number, names, poll):
+        if len(polls) == len(polled_ns):
+            continue  # never missed
+        there = np.zeros(len(polled_ns), dtype=bool)
+        there[polls] = True
         edges = np.flatnonzero(np.diff(np.r_[True, there, True].astype(np.int8)))
         for begin, end in zip(edges[::2], edges[1::2], strict=True):
             if begin == 0:
@@ -53,11 +64,20 @@ def absences(services: pd.DataFrame, events: pd.DataFrame) -> pd.DataFrame:
                 (int(polled_ns[end - 1]), int(polled_ns[end])) if back else (_NEVER, _NEVER)
             )
             edges_ns = (removed_since_ns, removed_by_ns, back_since_ns, back_by_ns)
-            polled.append((str(name), removed_by_ns, back_by_ns, *edges_ns))
+            polled.append((name, removed_by_ns, back_by_ns, *edges_ns))
     ordered = _ordered_absences(events)
     exact = {name for name, *_ in ordered}
     kept = [row for row in polled if row[0] not in exact] + ordered
     return pd.DataFrame(kept, columns=list(ABSENCE_COLUMNS))
+
+
+def _polls_of_each(number: Ints, names: pd.Index[str], poll: Ints) -> Iterator[tuple[str, Ints]]:
+    """Each real server's name, and the polls that listed it, each once."""
+    pairs = np.unique(number.astype(np.int64) * (poll.max(initial=0) + 1) + poll)
+    owner, polls = np.divmod(pairs, poll.max(initial=0) + 1)
+    edges = np.searchsorted(owner, np.arange(len(names) + 1))
+    for each, name in enumerate(names):
+        yield str(name), polls[edges[each] : edges[each + 1]]
 
 
 def _ordered_absences(events: pd.DataFrame) -> list[tuple[str, int, int, int, int, int, int]]:

@@ -78,9 +78,9 @@ def sum_of_steps(curves: Sequence[Curve]) -> Curve:
 
 
 def _added_at(t_s: Floats, parts: Iterable[tuple[Floats, Ints]]) -> Ints:
+    instants_s, values = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     total = np.zeros(t_s.size, dtype=np.int64)
-    for part_s, values in parts:
-        np.add.at(total, np.searchsorted(t_s, part_s), values)
+    np.add.at(total, np.searchsorted(t_s, instants_s), values)
     return total
 
 

@@ -69,11 +69,13 @@ def _quiet(director: str, label: str, polls: Sequence[Curve], steps: Sequence[Cu
 def _active(
     director: str, polls: Sequence[Curve], steps: Sequence[Curve], *, first_hue: int, rank: int
 ) -> list[Series]:
-    both = (*polls, *steps)
-    servers = list(dict.fromkeys(curve.real_server for curve in both))
-    silent = [s for s in servers if curves.is_silent(c for c in both if c.real_server == s)]
-    busy = sorted((s for s in servers if s not in silent), key=lambda s: -_peak(s, both))
-    shown = sorted(busy[:SERVERS], key=servers.index)
+    of_server: dict[str, list[Curve]] = {}
+    for curve in (*polls, *steps):
+        of_server.setdefault(curve.real_server, []).append(curve)
+    silent = {server: None for server, both in of_server.items() if curves.is_silent(both)}
+    ranked = (server for server in of_server if server not in silent)
+    busy = sorted(ranked, key=lambda server: -_peak(of_server[server]))
+    shown = sorted(busy[:SERVERS], key=list(of_server).index)
     drawn = [
         _server(director, server, polls, steps, number)
         for number, server in enumerate(shown, start=first_hue)
@@ -81,14 +83,13 @@ def _active(
     if rest := busy[SERVERS:]:
         drawn.append(_rest(director, rest, polls, steps))
     if silent:
-        label = silent[0] if len(silent) == 1 else f"{len(silent)} other real servers"
+        label = next(iter(silent)) if len(silent) == 1 else f"{len(silent)} other real servers"
         named = [tuple(c for c in part if c.real_server in silent) for part in (polls, steps)]
         drawn.append(_quiet(director, f"{label}: 0 throughout", *named))
     return [_sum(director, polls, steps, rank), *drawn] if len(drawn) > 1 else drawn
 
 
-def _peak(server: str, among: Sequence[Curve]) -> int:
-    of_server = [curve for curve in among if curve.real_server == server]
+def _peak(of_server: Sequence[Curve]) -> int:
     return max(int((curve.active + curve.inactive).max(initial=0)) for curve in of_server)
 
 
@@ -111,7 +112,8 @@ def _server(
 def _rest(
     director: str, servers: Sequence[str], polls: Sequence[Curve], steps: Sequence[Curve]
 ) -> Series:
-    observed, predicted = ([c for c in part if c.real_server in servers] for part in (polls, steps))
+    rest = frozenset(servers)
+    observed, predicted = ([c for c in part if c.real_server in rest] for part in (polls, steps))
     return Series(
         director=director,
         label=f"{len(servers)} more real servers together",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 
+from analyzer.ipvs.addresses import host_port
 from reports.charts.panels import Panel, stacked, whole_numbers
 from reports.charts.theme import CALM, INK, PALETTE, PAPER, plain
 from reports.charts.wording import plural, share, why_no_polls
@@ -13,12 +14,19 @@ from reports.run.section import Chart, DataTable, Section
 from reports.run.sections.states import OTHER, STATES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from analyzer.charts.pictures import Share, Shares
     from analyzer.report import Analysis
+    from analyzer.results import ServiceTable
 
 SERVERS = 24  # drawn, those with most entries
 ROW_PX, LEAST_PX = 30, 60
 TABLES = 24  # shown, each of a director and service at its peak
+REST_CHARACTERS = 3_500_000
+"""Of all other tables, in lines: 50,000 real servers have 1.6 million."""
+
+LONGEST_LINE = 160
 UNLIKELY = 0.001  # as in the finding "imbalance"
 
 
@@ -38,11 +46,31 @@ def section(analysis: Analysis) -> Section:
         ),
         facts={
             "tables": analysis.timeline.peaks[:TABLES],
+            "rest": _as_ipvsadm(analysis.timeline.peaks[TABLES:]),
             "more": max(0, len(analysis.timeline.peaks) - TABLES),
             "why_no_polls": why_no_polls(analysis),
             "legend": [(name, *STATES.get(name, OTHER)) for name in order],
         },
     )
+
+
+def _as_ipvsadm(tables: Sequence[ServiceTable]) -> str:
+    """The tables that are not shown as such, in lines like ``ipvsadm -Ln``; "" without any."""
+    lines: list[str] = []
+    size = 0
+    for number, table in enumerate(tables):
+        head = f"{table.director}: {table.protocol} {host_port(table.vip, table.port)}"
+        rows = (
+            f"  -> {host_port(row.real_server, row.real_port)} {row.forwarding} "
+            f"{row.weight} {row.active} {row.inactive}"
+            for row in table.rows
+        )
+        service = "\n".join(line[:LONGEST_LINE] for line in (f"{head} {table.scheduler}", *rows))
+        size += len(service) + 1
+        if size > REST_CHARACTERS:
+            return "\n".join([*lines, f"and {plural(len(tables) - number, 'more service')}"])
+        lines.append(service)
+    return "\n".join(lines)
 
 
 def busiest(analysis: Analysis) -> Shares | None:

@@ -62,3 +62,31 @@ def test_many_real_servers_are_drawn_in_part_and_told_in_full() -> None:
 
 def test_nothing_seen_draws_nothing() -> None:
     assert servers.section(build.nothing()).charts == ()
+
+
+def test_of_many_services_the_other_tables_stand_in_lines() -> None:
+    run = build.demo()
+    (table, *_) = run.timeline.peaks
+    many = tuple(replace(table, port=port) for port in range(1, 5001))
+    section = servers.section(replace(run, timeline=replace(run.timeline, peaks=many)))
+    assert section.facts["tables"] == many[: servers.TABLES]
+    assert section.facts["more"] == 5000 - servers.TABLES
+    lines = section.facts["rest"].splitlines()
+    row = table.rows[0]
+    assert lines[0].startswith(f"{table.director}: {table.protocol} {table.vip}:25 ")
+    assert lines[1] == (
+        f"  -> {row.real_server}:{row.real_port} {row.forwarding} {row.weight} {row.active} "
+        f"{row.inactive}"
+    )
+    assert len(lines) == (5000 - servers.TABLES) * (1 + len(table.rows))
+
+
+def test_lines_of_other_tables_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(servers, "REST_CHARACTERS", 1000)
+    run = build.demo()
+    (table, *_) = run.timeline.peaks
+    many = tuple(replace(table, scheduler="x" * 100_000) for _ in range(1000))
+    section = servers.section(replace(run, timeline=replace(run.timeline, peaks=many)))
+    rest = section.facts["rest"]
+    assert len(rest) < 1100
+    assert " more services" in rest.splitlines()[-1]
