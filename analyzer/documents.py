@@ -5,6 +5,7 @@ the schema is made from them.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, cast
@@ -35,13 +36,21 @@ def to_json(
     return cast("dict[str, Any]", json.loads(text, parse_float=number))
 
 
-def as_text(plain: Mapping[str, Any]) -> str:
-    """The plain values as one line of JSON.
+def as_text(plain: Mapping[str, Any], indent: int | None = None) -> str:
+    """The plain values as JSON, of one line without an indent.
+
+    Characters that could steer a terminal (C1 controls, marks of direction) and lone surrogates
+    stand as JSON's escapes.
 
     Raises:
         ValueError: a number is not finite.
     """
-    return json.dumps(plain, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(plain, ensure_ascii=False, allow_nan=False, indent=indent)
+    return re.sub(r"[^\n -~]", lambda found: _character(found[0]), text)
+
+
+def _character(character: str) -> str:
+    return character if character.isprintable() else json.dumps(character)[1:-1]
 
 
 def _builtin(value: Any) -> Any:

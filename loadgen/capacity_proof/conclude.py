@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
-
 from analyzer.capacity.manifest import proof_of
 from analyzer.capacity.proof_document import to_json
 from analyzer.documents import as_text
 from analyzer.recording.directory import ANALYSIS, REPORT, Recording
 from loadgen.errors import INTERRUPTED_EXIT_CODE, CheckFailed
+from loadgen.session.terminal import print_document, print_lines
 from reports.capacity.proof import proof_document
 from reports.document.html import page_of
 from reports.document.text import lines_of
@@ -34,7 +33,7 @@ def conclude_proof(directory: Path, page: Path | None = None) -> tuple[Proof, Pa
     """
     recording = Recording.open(directory)
     proof = proof_of(recording)
-    recording.write_derived(directory / ANALYSIS, as_json_text(proof))
+    recording.write_derived(directory / ANALYSIS, as_text(to_json(proof)))
     html = page_of(proof_document(proof))
     return proof, recording.write_derived(page or directory / REPORT, html)
 
@@ -48,9 +47,9 @@ def conclude_if_proof(directory: Path, page: Path | None) -> tuple[Proof, Path] 
 def print_proof(proof: Proof, page: Path, *, as_json: bool) -> None:
     """The end of the output: figures, verdict, the page, and last the run's directory."""
     if as_json:
-        click.echo(as_json_text(proof))
-    for line in (*lines_of(proof_document(proof)), "", f"page: {page}", proof.run):
-        click.echo(line, err=as_json)
+        print_document(to_json(proof))
+    lines = (*lines_of(proof_document(proof)), "", f"page: {page}", proof.run)
+    print_lines(lines, err=as_json)
 
 
 def exit_code(proof: Proof, ended: Ended) -> int:
@@ -58,8 +57,3 @@ def exit_code(proof: Proof, ended: Ended) -> int:
     if ended == "interrupted":
         return INTERRUPTED_EXIT_CODE
     return 0 if proof.holds else CheckFailed.exit_code
-
-
-def as_json_text(proof: Proof) -> str:
-    """The document that ``--json`` prints."""
-    return as_text(to_json(proof))

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 import click
 
 from analyzer.errors import AnalyzerError
-from loadgen.errors import INTERRUPTED_EXIT_CODE, LoadgenError
+from loadgen.errors import INTERRUPTED_EXIT_CODE, LoadgenError, UsageProblem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 
 TRACEBACK_VARIABLE = "LOADGEN_TRACEBACK"
+_OURS = (LoadgenError, AnalyzerError)
 
 
 class LazyGroup(click.Group):
@@ -45,13 +46,24 @@ class LazyGroup(click.Group):
 
 def run_cli(group: click.Group) -> None:
     """Run a script's group and end the process with the contract's exit code."""
-    sys.exit(exit_code_of(group))
+    from loadgen.commands.surroundings import prepare
+
+    sys.exit(exit_code_of(group, prepare))
 
 
-def exit_code_of(group: click.Group) -> int:
-    """Run a group; an error of ours becomes one line on standard error and its exit code."""
+def exit_code_of(group: click.Group, before: Callable[[], object] = lambda: None) -> int:
+    """Run a group; an error becomes one line on standard error and its exit code.
+
+    Args:
+        group: of the script.
+        before: what is done first, and may fail as the command may.
+    """
+    from loadgen.session.terminal import flush
+
     try:
+        before()
         result = group.main(prog_name=group.name, standalone_mode=False)
+        flush()
         return result if isinstance(result, int) else 0
     except (click.exceptions.Abort, KeyboardInterrupt):
         return INTERRUPTED_EXIT_CODE
@@ -59,15 +71,12 @@ def exit_code_of(group: click.Group) -> int:
         return 0
     except click.ClickException as error:
         return _click_exit_code(group, error)
-    except (LoadgenError, AnalyzerError) as error:
-        _say_error(group.name, str(error))
-        return error.exit_code
     except Exception as error:
-        if os.environ.get(TRACEBACK_VARIABLE):
+        if os.environ.get(TRACEBACK_VARIABLE) and not isinstance(error, _OURS):
             raise
-        what = f"{type(error).__name__}: {error}"
-        _say_error(group.name, f"a fault of ours: {what} ({TRACEBACK_VARIABLE}=1 shows where)")
-        return LoadgenError.exit_code
+        line, code = line_and_code(error)
+        _say_error(group.name, line)
+        return code
 
 
 def _click_exit_code(group: click.Group, error: click.ClickException) -> int:
@@ -80,4 +89,32 @@ def _click_exit_code(group: click.Group, error: click.ClickException) -> int:
 
 
 def _say_error(where: str | None, text: str) -> None:
-    click.echo(f"{where}: {text}", err=True)
+    from loadgen.session.terminal import print_lines
+
+    first, *more = text.split("\n")
+    print_lines((f"{where}: {first}", *more), err=True)
+
+
+def line_and_code(error: BaseException) -> tuple[str, int]:
+    """What the operator reads of an error, and the exit code."""
+    if isinstance(error, _OURS):
+        return str(error), error.exit_code
+    if isinstance(error, BaseExceptionGroup):
+        return line_and_code(error.exceptions[0])
+    if refusal := _refusal_of_machine(error):
+        return refusal, UsageProblem.exit_code
+    what = f"{type(error).__name__}: {error}"
+    return f"a fault of ours: {what} ({TRACEBACK_VARIABLE}=1 shows where)", LoadgenError.exit_code
+
+
+def _refusal_of_machine(error: BaseException) -> str | None:
+    """What the machine did not allow; None for every other error."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    if isinstance(error, MemoryError):
+        return "out of memory; ulimit -v or a control group may limit it"
+    if isinstance(error, ImportError):
+        return f"a library cannot be loaded: {error}"
+    if isinstance(error, RuntimeError) and "start new thread" in str(error):
+        return f"{error}; ulimit -u, ulimit -v or a control group may limit it"
+    return None

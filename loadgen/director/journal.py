@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from analyzer.ipvs.states import Timeouts
 from loadgen.errors import UsageProblem
+from loadgen.session.files import home_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,11 +60,19 @@ class Owed:
 
 
 def folder() -> Path:
-    """Where a user's journals are: ``$XDG_STATE_HOME/loadgen/timeouts``."""
+    """Where a user's journals are: ``$XDG_STATE_HOME/loadgen/timeouts``.
+
+    Raises:
+        UsageProblem: the user has no home directory.
+    """
     state_home = os.environ.get("XDG_STATE_HOME", "")
     # a relative path is to be ignored (XDG base directory specification)
-    base = Path(state_home) if state_home.startswith("/") else Path.home() / ".local" / "state"
-    return base / "loadgen" / "timeouts"
+    if state_home.startswith("/"):
+        return Path(state_home) / "loadgen" / "timeouts"
+    home = home_directory()
+    if home is None:
+        raise UsageProblem("this user has no home directory; set HOME or XDG_STATE_HOME")
+    return home / ".local" / "state" / "loadgen" / "timeouts"
 
 
 def path_of(identity: str) -> Path:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 from dataclasses import asdict, dataclass
 from itertools import count, takewhile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
-
-import click
 
 from analyzer.documents import as_text
 from analyzer.failover.repeats import Repeats, repeats
 from analyzer.recording.directory import MANIFEST, Recording
 from analyzer.report import to_json
 from loadgen.session.conclude import conclude
+from loadgen.session.terminal import print_document, print_lines
 from reports.document.html import page_of
 from reports.document.text import lines_of
 from reports.failover.repeats import repeats_document
@@ -82,7 +81,9 @@ def conclude_repeats(folder: Path, page: Path | None = None) -> Concluded:
     concluded = Concluded(
         folder=folder, analyses=analyses, summary=summary, page=target, lines=lines_of(document)
     )
-    Recording.open(folder / run_name(0)).write_derived(folder / SUMMARY, as_json_text(concluded))
+    Recording.open(folder / run_name(0)).write_derived(
+        folder / SUMMARY, as_text(to_document(concluded))
+    )
     return concluded
 
 
@@ -102,23 +103,21 @@ def _link(page: Path, target: Path) -> str:
     return quote(os.path.relpath(page.resolve(), target.resolve().parent))
 
 
-def as_json_text(concluded: Concluded) -> str:
+def to_document(concluded: Concluded) -> dict[str, Any]:
     """The document that ``--json`` prints."""
-    document = {
+    return {
         "schema_version": 1,
         "runs": [
             to_json(analysis)["failover"] | {"run": analysis.run} for analysis in concluded.analyses
         ],
         "repeats": asdict(concluded.summary),
     }
-    return as_text(document)
 
 
 def print_repeats(concluded: Concluded, *, as_json: bool) -> None:
     """The end of the output: the runs, the sentence, the page, and last their folder."""
     if as_json:
-        click.echo(as_json_text(concluded))
+        print_document(to_document(concluded))
     directors = directors_line(concluded.analyses[0].manifest)
-    lines = [*concluded.lines, "", *directors]
-    for line in (*lines, f"page: {concluded.page}", str(concluded.folder)):
-        click.echo(line, err=as_json)
+    lines = [*concluded.lines, "", *directors, f"page: {concluded.page}", concluded.folder]
+    print_lines(lines, err=as_json)

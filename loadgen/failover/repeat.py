@@ -6,14 +6,13 @@ import random
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import click
-
+from analyzer.results import to_json
 from loadgen.errors import RunFailed
 from loadgen.failover.conclude import conclude_repeats, print_repeats, run_name
 from loadgen.failover.run import failover, until_sane
-from loadgen.session.conclude import as_json as to_text
 from loadgen.session.conclude import conclude, exit_code, print_summary
 from loadgen.session.progress import RunProgress
+from loadgen.session.terminal import print_document
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,7 +82,7 @@ def conclude_all(order: Order, ended: Ended, *, as_json: bool) -> int:
     if order.runs == 1:
         analysis, page = conclude(order.directory(0))
         if as_json:
-            click.echo(to_text(analysis))
+            print_document(to_json(analysis))
         print_summary(analysis, page, err=as_json)
         return exit_code(analysis, ended) or _invalid([analysis])
     concluded = conclude_repeats(order.watching.directory)

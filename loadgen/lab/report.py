@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from analyzer.ipvs.proc.formats import parse_timeouts
 from loadgen.errors import RunFailed, UsageProblem
@@ -133,13 +132,12 @@ def inspect(name: str) -> LabStatus:
     )
 
 
-def as_json(status: LabStatus) -> str:
-    """One JSON document."""
-    document = {"schema_version": SCHEMA_VERSION, **asdict(status), "problems": status.problems}
-    return json.dumps(document, indent=2)
+def to_document(status: LabStatus) -> dict[str, Any]:
+    """The document that ``--json`` prints."""
+    return {"schema_version": SCHEMA_VERSION, **asdict(status), "problems": status.problems}
 
 
-def as_text(status: LabStatus) -> str:
+def to_lines(status: LabStatus) -> list[str]:
     """Some lines for a person."""
     kernel = f"{KERNELS[status.kernel]} {status.kernel_release}"
     heading = [
@@ -152,7 +150,7 @@ def as_text(status: LabStatus) -> str:
         "",
         f"{'host':8} {'role':9} {'address':15} {'MAC':17} {'namespace':24} kernel, timeouts",
     ]
-    return "\n".join(heading + [_host_line(host) for host in status.hosts])
+    return heading + [_host_line(host) for host in status.hosts]
 
 
 def usage(lab: Lab) -> list[str]:

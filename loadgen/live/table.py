@@ -8,13 +8,13 @@ import time
 from itertools import chain
 from typing import TYPE_CHECKING, Self
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.table import Table
-from rich.text import Text
 
 from analyzer.ipvs.addresses import host_port
 from analyzer.units import NS_PER_S
+from loadgen.session.text_console import TextConsole, text_cell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,8 +42,8 @@ _LEAST_S = 0.1  # no instant of a clock that is polled is known more closely
 class LiveTable:
     """What an operator sees while a watch is on, on standard error."""
 
-    def __init__(self, *, color: bool, console: Console | None = None) -> None:
-        self._console = console or Console(stderr=True, no_color=not color, highlight=False)
+    def __init__(self, *, color: bool, console: TextConsole | None = None) -> None:
+        self._console = console or TextConsole(color=color)
         self._live = (
             Live(console=self._console, auto_refresh=False, transient=False)
             if self._console.is_terminal
@@ -66,7 +66,7 @@ class LiveTable:
 
     def say(self, line: str) -> None:
         """A line above the table."""
-        self._console.print(line, markup=False, soft_wrap=True)
+        self._console.say(line)
 
     def show(self, view: View) -> None:
         """Draw a view anew, or print its lines."""
@@ -86,7 +86,7 @@ def drawing(view: View) -> Group:
         if len(cells) > len(HEADINGS) and cells[9]
     ]
     end = f"{clock(view.at_ns)}, q or Ctrl-C ends the watch and makes the report"
-    return Group(_table(view), *(Text(line) for line in draining), Text(end, style="dim"))
+    return Group(_table(view), *map(text_cell, draining), text_cell(end, "dim"))
 
 
 def _table(view: View) -> Table:
@@ -101,9 +101,9 @@ def _table(view: View) -> Table:
         for cells in rows(director, view.at_ns):
             if cells[:2] != above:
                 above = cells[:2]
-                drawn.add_row(Text(" ".join(above), style="bold"))
+                drawn.add_row(text_cell(" ".join(above), "bold"))
             if cells[2:]:
-                drawn.add_row(*(Text(cell) for cell in (f"  -> {cells[2]}", *cells[3:9])))
+                drawn.add_row(*map(text_cell, (f"  -> {cells[2]}", *cells[3:9])))
     return drawn
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
-
 from analyzer.analysis import analyse
 from analyzer.documents import as_text
 from analyzer.recording.directory import ANALYSIS, REPORT, Recording
@@ -14,6 +12,7 @@ from analyzer.sweep.folder import FOLDER_FILE, MAX_BYTES, PAGE, parse_folder, pa
 from analyzer.sweep.points import sweep_of
 from loadgen.errors import INTERRUPTED_EXIT_CODE, CheckFailed, RunFailed
 from loadgen.session.files import read_text
+from loadgen.session.terminal import print_lines
 from reports.run.page import render_page
 from reports.run.text import directors_line, summary_lines
 
@@ -89,8 +88,8 @@ def _analysis(directory: Path, with_page: bool) -> Analysis:
 def print_summary(analysis: Analysis, page: Path, *, err: bool, what: str = "page") -> None:
     """The end of the output: figures, verdict, directors, page, and last the run's directory."""
     directors = directors_line(analysis.manifest)
-    for line in (*summary_lines(analysis), "", *directors, f"{what}: {page}", analysis.run):
-        click.echo(line, err=err)
+    lines = (*summary_lines(analysis), "", *directors, f"{what}: {page}", analysis.run)
+    print_lines(lines, err=err)
 
 
 def exit_code(analysis: Analysis, ended: Ended) -> int:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from loadgen.errors import UsageProblem
 
-if TYPE_CHECKING:
-    from pathlib import Path
+
+def home_directory() -> Path | None:
+    """The user's; None without HOME and without an entry in the user database."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return None
 
 
 def write_text(path: Path, text: str) -> None:

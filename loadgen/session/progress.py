@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Self
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
+
+from loadgen.session.text_console import TextConsole
+from reports.plain_text import printable
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -22,11 +24,11 @@ class RunProgress:
     """Two bars on standard error; where that is no terminal, a line as each phase begins."""
 
     def __init__(self, requests: int | None, *, color: bool) -> None:
-        self._console = Console(stderr=True, no_color=not color)
+        self._console = TextConsole(color=color)
         self._progress = Progress(
             TextColumn("{task.description:<8}"),
             BarColumn(bar_width=32),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
             console=self._console,
             disable=not self._console.is_terminal,
             transient=False,
@@ -50,7 +52,7 @@ class RunProgress:
 
     def say(self, line: str) -> None:
         """A line above the bars."""
-        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+        self._console.say(line)
 
     def sending(self, tally: Tally, inactive: int | None) -> None:
         """How far the burst is.
@@ -64,7 +66,7 @@ class RunProgress:
         if now_s - self._drawn_s < _DRAW_EVERY_S and tally.ended != total:
             return
         self._drawn_s = now_s
-        note = burst_note(tally, inactive)
+        note = printable(burst_note(tally, inactive))
         self._progress.update(self._burst, completed=tally.ended, note=note)
 
     def decaying(

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
+from reports.plain_text import printable
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -112,10 +114,8 @@ def step_summary(judgements: Sequence[Judgement], run: str) -> str:
 
 
 def xml_safe(text: str) -> str:
-    """A text without the characters that XML 1.0 does not allow."""
-    return "".join(
-        c if c in "\t\n\r" or c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text
-    )
+    """A text as XML 1.0 allows it: line ends stay, all else that is not printable is escaped."""
+    return "\n".join(printable(line) for line in text.splitlines())
 
 
 def _line(judgement: Judgement) -> str:
@@ -133,11 +133,12 @@ def _reason(judgement: Judgement) -> str:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    return printable(" ".join(text.split()))
 
 
 def _escaped(text: str, more: str = "") -> str:
     """A text with GitHub's escapes: percent signs, line ends, and separators."""
+    text = "\n".join(printable(line) for line in text.splitlines())
     for character in "%\r\n" + more:
         text = text.replace(character, f"%{ord(character):02X}")
     return text

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from analyzer.ipvs.addresses import host_port
 from reports.charts import wording
+from reports.plain_text import printable
 from reports.run.page import SEVERITIES, by_severity
 from reports.run.percentiles import COLUMNS, rows
 from reports.run.sections import errors, sections
 from reports.run.sections.traces import sentence
-from reports.run.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -9,6 +9,7 @@ from analyzer.client.samples import carries_quantile
 from analyzer.ipvs.addresses import host_port
 from analyzer.ipvs.table_status import in_words
 from reports.charts import wording
+from reports.plain_text import printable
 from reports.run.percentiles import TOO_FEW_CELL as TOO_FEW
 from reports.run.sections import sockets, what_if
 
@@ -153,10 +154,3 @@ def _no_tables(analysis: Analysis) -> list[str]:
 
 def _wrapped(text: str) -> list[str]:
     return textwrap.wrap(printable(text), WIDTH)
-
-
-def printable(text: str) -> str:
-    """A text of unknown origin without control characters."""
-    return "".join(
-        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text
-    )

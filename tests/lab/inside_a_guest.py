@@ -39,7 +39,7 @@ def with_keepalived() -> dict[str, Any]:
         status = report.inspect("k")
         told: dict[str, Any] = {
             "kernel": status.kernel,
-            "text": report.as_text(status).splitlines()[0],
+            "text": report.to_lines(status)[0],
             "holder": status.vip_holder,
             "hostname": first.output("hostname").strip(),
             "answers": lab.client.output("sh", "-c", GET).split(),

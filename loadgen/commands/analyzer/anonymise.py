@@ -34,14 +34,15 @@ def anonymise(run: Path, output: Path, key_file: Path | None) -> None:
     from analyzer.anonymous.substitution import KEY_BYTES
     from analyzer.recording.directory import Recording
     from loadgen.errors import UsageProblem
+    from loadgen.session.terminal import print_line
 
     if output.exists():
         raise UsageProblem(f"{output}: exists already; name a new directory")
     recording = Recording.open(run)
     write_copy(recording, output, _key(key_file) if key_file else os.urandom(KEY_BYTES))
     for problem in recording.problems:
-        click.echo(f"analyzer anonymise: {problem}", err=True)
-    click.echo(output)
+        print_line(f"analyzer anonymise: {problem}", err=True)
+    print_line(output)
 
 
 def _key(path: Path) -> bytes:

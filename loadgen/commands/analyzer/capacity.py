@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from loadgen.commands.types import BIT_RATE, FACTOR, SHARE, SHARES
+from loadgen.session.terminal import print_document, print_line, print_lines
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -82,7 +83,6 @@ def capacity(
     """
     from analyzer.capacity.document import to_json
     from analyzer.capacity.planner import plan_capacity
-    from analyzer.documents import as_text
     from loadgen.commands.solver import kept_off_stdout
     from reports.capacity.plan import capacity_document
     from reports.document.text import lines_of
@@ -93,10 +93,9 @@ def capacity(
         result = plan_capacity(question, lambda: LIMIT_S - (time.monotonic() - began_s))
     document = capacity_document(result)
     if as_json:
-        click.echo(as_text(to_json(result)))
+        print_document(to_json(result))
     else:
-        for line in lines_of(document):
-            click.echo(line)
+        print_lines(lines_of(document))
     if emit:
         _emit(result, emit, sync=sync, err=as_json)
     if output:
@@ -104,7 +103,7 @@ def capacity(
         from reports.document.html import page_of
 
         write_text(output, page_of(document))
-        click.echo(f"page: {output}", err=as_json)
+        print_line(f"page: {output}", err=as_json)
 
 
 def _question(options: dict[str, Any]) -> Any:
@@ -125,4 +124,4 @@ def _emit(capacity: Capacity, folder: Path, *, sync: bool, err: bool) -> None:
     if plan is None:
         raise UsageProblem(f"--emit {folder}: there is no plan to write")
     for path in emit(plan.lists, capacity.question.hosts, folder, sync=sync):
-        click.echo(f"wrote {path}", err=err)
+        print_line(f"wrote {path}", err=err)

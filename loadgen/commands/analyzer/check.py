@@ -8,6 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from loadgen.session.terminal import (
+    print_document,
+    print_line,
+    print_lines,
+    print_workflow_command,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -118,18 +125,16 @@ def _against(path: Path, analysis: Analysis, tolerance: float) -> list[Judgement
 
 
 def _show(judgements: Sequence[Judgement], run: str, *, style: str, as_json: bool) -> None:
-    from analyzer.documents import as_text
     from reports.export import checks
 
     if as_json:
-        click.echo(as_text(checks.to_json(judgements, run)))
+        print_document(checks.to_json(judgements, run))
         return
     styles: dict[str, Any] = {"tap": checks.tap, "text": checks.lines, "github": checks.lines}
-    for line in styles[style](judgements):
-        click.echo(line)
+    print_lines(styles[style](judgements))
     if style == "github":
         for line in checks.github_annotations(judgements):
-            click.echo(line)
+            print_workflow_command(line)
         _append_step_summary(checks.step_summary(judgements, run))
 
 
@@ -152,8 +157,8 @@ def _list_quantities() -> int:
 
     for name, quantity in QUANTITIES.items():
         shown = f"{name}({quantity.arguments})" if quantity.arguments else name
-        click.echo(f"{shown:<34}{quantity.kind:<8}{quantity.meaning}")
-    click.echo(
+        print_line(f"{shown:<34}{quantity.kind:<8}{quantity.meaning}")
+    print_line(
         f"{'connect_p99, first_byte_p50, …':<34}{'time':<8}"
         "of connect, first_byte or total: p0 to p99.999, or max"
     )

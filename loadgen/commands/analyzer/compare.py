@@ -23,12 +23,11 @@ def compare(runs: tuple[Path, ...], output: Path | None, as_json: bool) -> None:
     from analyzer.across_runs.compare import compare as compared
     from analyzer.across_runs.compare import to_json
     from analyzer.analysis import analyse
-    from analyzer.documents import as_text
     from analyzer.recording.directory import COMPARISON, Recording
+    from loadgen.session.terminal import print_document, print_lines
     from reports.across_runs.comparison import comparison_document
     from reports.document.html import page_of
     from reports.document.text import lines_of
-    from reports.run.text import printable
 
     if len(runs) < 2:
         raise click.UsageError("expected two runs or more")
@@ -37,6 +36,5 @@ def compare(runs: tuple[Path, ...], output: Path | None, as_json: bool) -> None:
     document = comparison_document(comparison)
     page = recordings[-1].write_derived(output or runs[-1] / COMPARISON, page_of(document))
     if as_json:
-        click.echo(as_text(to_json(comparison)))
-    for line in (*lines_of(document), f"page: {page}"):
-        click.echo(printable(line), err=as_json)
+        print_document(to_json(comparison))
+    print_lines((*lines_of(document), f"page: {page}"), err=as_json)

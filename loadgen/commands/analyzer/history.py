@@ -22,21 +22,20 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print the history as one JSON document.")
 def history(folder: Path, output: Path | None, as_json: bool) -> None:
     """Show trends over the runs in DIR, with changes beyond noise marked."""
-    from analyzer.documents import as_text, to_json
+    from analyzer.documents import to_json
     from loadgen.session.files import write_text
+    from loadgen.session.terminal import print_document, print_lines
     from reports.across_runs.history import history_document
     from reports.document.html import page_of
     from reports.document.text import lines_of
-    from reports.run.text import printable
 
     trends = _read(folder)
     page = output or folder / "history.html"
     document = history_document(trends)
     write_text(page, page_of(document))
     if as_json:
-        click.echo(as_text(to_json(trends)))
-    for line in (*lines_of(document), f"page: {page}"):
-        click.echo(printable(line), err=as_json)
+        print_document(to_json(trends))
+    print_lines((*lines_of(document), f"page: {page}"), err=as_json)
 
 
 def _read(folder: Path) -> History:

@@ -13,7 +13,8 @@ import click
 def import_(paths: tuple[Path, ...], output: Path) -> None:
     """Import PATHS into a run directory: a folder, or a capture, a poll log and a meta.json."""
     from loadgen.importing.folder import import_folder
+    from loadgen.session.terminal import print_line
 
-    for doubt in import_folder(list(paths), output)[:20]:
-        click.echo(f"analyzer import: {doubt}", err=True)
-    click.echo(output)
+    for warning in import_folder(list(paths), output)[:20]:
+        print_line(f"analyzer import: {warning}", err=True)
+    print_line(output)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from analyzer.ipvs.addresses import bracketed
+from loadgen.session.terminal import print_document, print_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,7 +40,7 @@ def parse(file: Path, as_json: bool, hz: int | None) -> None:
 
     Exit code 2 if nothing in the text was understood; a tool's error text is understood.
     """
-    from analyzer.documents import as_text, to_json
+    from analyzer.documents import to_json
     from analyzer.errors import ParseError
     from analyzer.ipvs import ipvsadm as texts
 
@@ -49,7 +50,7 @@ def parse(file: Path, as_json: bool, hz: int | None) -> None:
         cut = f"only the first {MAX_BYTES // 1024**2} MiB were read"
         parsed = replace(parsed, warnings=(*parsed.warnings, cut))
     if as_json:
-        click.echo(as_text(to_json(parsed, texts.ParsedDocument)))
+        print_document(to_json(parsed, texts.ParsedDocument))
     else:
         _show(parsed)
     if not parsed.lines_understood:
@@ -67,10 +68,8 @@ def _read(file: Path) -> bytes:
 
 def _show(parsed: ParsedText) -> None:
     """What was understood, for people, on standard output; the doubts on standard error."""
-    for line in _lines(parsed):
-        click.echo(line)
-    for warning in parsed.warnings:
-        click.echo(f"warning: {warning}", err=True)
+    print_lines(_lines(parsed))
+    print_lines((f"warning: {warning}" for warning in parsed.warnings), err=True)
 
 
 def _lines(parsed: ParsedText) -> Iterator[str]:

@@ -10,6 +10,7 @@ import click
 from analyzer.forecast.closings import CLOSES, in_words
 from analyzer.units import KNOWN_HZ
 from loadgen.commands.types import CLOSE_MIX, DURATION, RATE, SPAN, TIMEOUTS
+from loadgen.session.terminal import print_document, print_line, print_lines
 
 if TYPE_CHECKING:
     from analyzer.forecast.closings import Close
@@ -107,7 +108,6 @@ def predict(output: Path | None, as_json: bool, **options: Any) -> None:
     ActiveConn and InActConn over time, their steady state with its band, the source ports that
     the load needs, and the memory that its entries take.
     """
-    from analyzer.documents import as_text
     from analyzer.forecast.document import to_json
     from analyzer.forecast.lifetimes import Question
     from analyzer.forecast.model import forecast
@@ -118,16 +118,15 @@ def predict(output: Path | None, as_json: bool, **options: Any) -> None:
     result = forecast(Question(timeouts=timeouts, close=_close(options), **options))
     document = forecast_document(result)
     if as_json:
-        click.echo(as_text(to_json(result)))
+        print_document(to_json(result))
     else:
-        for line in lines_of(document):
-            click.echo(line)
+        print_lines(lines_of(document))
     if output:
         from loadgen.session.files import write_text
         from reports.document.html import page_of
 
         write_text(output, page_of(document))
-        click.echo(f"page: {output}", err=as_json)
+        print_line(f"page: {output}", err=as_json)
 
 
 def _timeouts(options: dict[str, Any]) -> Timeouts:

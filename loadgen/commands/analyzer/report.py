@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from loadgen.session.terminal import print_document, print_line
+
 if TYPE_CHECKING:
     from analyzer.report import Analysis
 
@@ -44,10 +46,10 @@ def report(
     For a folder of `loadgen failover --repeat`, the page of each run and of all together.
     """
     from analyzer.compared.what_if import parse_assumption
+    from analyzer.results import to_json
     from loadgen.capacity_proof.conclude import conclude_if_proof, print_proof
     from loadgen.failover.conclude import conclude_repeats, is_repeats, print_repeats
     from loadgen.session.conclude import analyse_run, conclude, print_summary
-    from loadgen.session.conclude import as_json as to_text
 
     if form == "html" and is_repeats(run):
         print_repeats(conclude_repeats(run, output), as_json=as_json)
@@ -64,7 +66,7 @@ def report(
         where = output or run / WHERE[form]
         _write(analysis, form, where)
     if as_json:
-        click.echo(to_text(analysis))
+        print_document(to_json(analysis))
     print_summary(analysis, where, err=as_json, what=WHAT[form])
 
 
@@ -78,4 +80,4 @@ def _write(analysis: Analysis, form: str, where: Path) -> None:
     if form != "md":
         write_tables(analysis, where, form)
     elif why_none := write_markdown(analysis, where):
-        click.echo(f"analyzer report: the charts have no pictures: {why_none}", err=True)
+        print_line(f"analyzer report: the charts have no pictures: {why_none}", err=True)

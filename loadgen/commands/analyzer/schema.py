@@ -14,8 +14,7 @@ def schema(command: str) -> None:
 
     By default that of `report`; `loadgen burst --json` prints the same document.
     """
-    import json
-
     from analyzer.schema import schema_of
+    from loadgen.session.terminal import print_document
 
-    click.echo(json.dumps(schema_of(command), indent=1))
+    print_document(schema_of(command), indent=1)

@@ -18,12 +18,11 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as one JSON document.")
 def sweep(folder: Path, output: Path | None, as_json: bool) -> None:
     """Compare the runs in a sweep's FOLDER, and report how small tcpfin may be."""
-    from analyzer.documents import as_text, to_json
+    from analyzer.documents import to_json
     from loadgen.session.conclude import conclude_sweep
-    from reports.run.text import printable
+    from loadgen.session.terminal import print_document, print_lines
 
     comparison, page, lines = conclude_sweep(folder, output)
     if as_json:
-        click.echo(as_text(to_json(comparison)))
-    for line in (*lines, "", f"page: {page}"):
-        click.echo(printable(line), err=as_json)
+        print_document(to_json(comparison))
+    print_lines((*lines, "", f"page: {page}"), err=as_json)

@@ -98,13 +98,14 @@ def burst(
 
     import uvloop
 
+    from analyzer.results import to_json
     from loadgen.burst.burst import BurstOptions, burst, new_run_directory
     from loadgen.director.polling.watched import parse_services_given
     from loadgen.load.preflight import check_consent, check_means
     from loadgen.session.abort import check_limits
-    from loadgen.session.conclude import as_json as to_text
     from loadgen.session.conclude import conclude, exit_code, print_summary
     from loadgen.session.progress import RunProgress
+    from loadgen.session.terminal import print_document
     from loadgen.sites import find_site, stand_in
 
     options = _options(values)
@@ -134,7 +135,7 @@ def burst(
         ended = runner.run(burst(plan, site, watching, progress))
     analysis, page = conclude(watching.directory)
     if as_json:
-        click.echo(to_text(analysis))
+        print_document(to_json(analysis))
     judged = checks.judge(analysis, err=as_json)
     print_summary(analysis, page, err=as_json)
     if door:

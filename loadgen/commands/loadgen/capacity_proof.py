@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from loadgen.commands.types import BIT_RATE, FACTOR, SPAN
+from loadgen.session.terminal import report_progress
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -87,7 +88,6 @@ def capacity_proof(
     from loadgen.burst.burst import new_run_directory
     from loadgen.capacity_proof.conclude import conclude_proof, exit_code, print_proof
     from loadgen.capacity_proof.prove import ProofOptions, prove_plan
-    from loadgen.commands.loadgen.lab.common import say
     from loadgen.lab.state import lab_names
     from loadgen.lab.system import rootless
 
@@ -105,7 +105,7 @@ def capacity_proof(
         lab_name=lab_name,
     )
     try:
-        ended = prove_plan(proving, say)
+        ended = prove_plan(proving, report_progress)
     finally:
         rootless.leave_if_empty(bool(lab_names()))
     proof, page = conclude_proof(proving.directory)

@@ -70,11 +70,11 @@ class Checks:
             return 0
         from analyzer.checks.judge import judge_all
         from loadgen.commands.expectations import exit_code, write_junit
+        from loadgen.session.terminal import print_lines
         from reports.export.checks import lines
 
         judgements = judge_all(self.expectations, analysis)
-        for line in (*lines(judgements), ""):
-            click.echo(line, err=err)
+        print_lines((*lines(judgements), ""), err=err)
         if self.junit:
             write_junit(self.junit, judgements, analysis.run)
         return exit_code(judgements)

@@ -108,14 +108,15 @@ def collect(
 
     import uvloop
 
+    from analyzer.results import to_json
     from loadgen.burst.burst import new_run_directory
     from loadgen.collect.collect import CollectOptions
     from loadgen.collect.collect import collect as watch
     from loadgen.director.polling.watched import parse_services_given
     from loadgen.live.table import LiveTable
-    from loadgen.session.conclude import as_json as to_text
     from loadgen.session.conclude import conclude, exit_code, print_summary
     from loadgen.session.listening import listen
+    from loadgen.session.terminal import print_document
     from loadgen.sites import find_site, stand_in
 
     options = options_as(CollectFlags, values, capture=options_as(CaptureFlags, values))
@@ -144,7 +145,7 @@ def collect(
         ended = runner.run(watch(site, watching, table))
     analysis, page = conclude(watching.directory)
     if as_json:
-        click.echo(to_text(analysis))
+        print_document(to_json(analysis))
     print_summary(analysis, page, err=as_json)
     if door:
         door.hand_over(page)

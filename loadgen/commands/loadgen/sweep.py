@@ -23,6 +23,7 @@ from loadgen.commands.loadgen.load_options import (
 )
 from loadgen.commands.options import options_as
 from loadgen.commands.types import SECONDS_LIST, WAYS
+from loadgen.session.terminal import print_document, print_lines, report_progress
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -134,11 +135,11 @@ def _here(
     )
     check_allowed(site, options.directors, values_s, plan, allowed=options.allow_changes)
     check_consent(plan, in_lab=site.lab is not None, agreed=options.load.agreed)
-    stand_in(site, plan.target.vip, _say)
+    stand_in(site, plan.target.vip, report_progress)
     check_means(plan)
     color = not options.no_color
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(sweep(plan, site, values_s, watching, color=color, say=_say))
+        return runner.run(sweep(plan, site, values_s, watching, color=color, say=report_progress))
 
 
 def _in_labs(
@@ -161,31 +162,26 @@ def _in_labs(
         color=not options.no_color,
         lab_name=options.lab_name or LAB_NAME,
     )
-    return sweep_ways(order, _say)
-
-
-def _say(line: str) -> None:
-    click.echo(line, err=True)
+    return sweep_ways(order, report_progress)
 
 
 def _report(folder: Path, swept: Swept, *, as_json: bool) -> int:
     """What was measured is reported, however the sweep ended; what is owed comes last."""
-    from analyzer.documents import as_text, to_json
+    from analyzer.documents import to_json
     from analyzer.recording.directory import Recording
     from loadgen.errors import INTERRUPTED_EXIT_CODE, RunFailed
     from loadgen.session.conclude import conclude_sweep
-    from reports.run.text import directors_line, printable
+    from reports.run.text import directors_line
 
     if swept.runs:
         comparison, page, lines = conclude_sweep(folder, pages_of_runs=True)
         if as_json:
-            click.echo(as_text(to_json(comparison)))
+            print_document(to_json(comparison))
         manifests = [Recording.open(path).manifest for _, path in swept.runs]
         directors = dict.fromkeys(
             line for manifest in manifests for line in directors_line(manifest)
         )
-        for line in (*lines, "", *directors, f"page: {page}", str(folder)):
-            click.echo(printable(line), err=as_json)
+        print_lines((*lines, "", *directors, f"page: {page}", folder), err=as_json)
     if swept.owing:
         raise RunFailed("\n".join(swept.owing))
     if swept.error is not None:

@@ -13,6 +13,7 @@ from loadgen.commands.loadgen.director_options import (
     lab_option,
 )
 from loadgen.commands.types import SPAN, TIMEOUTS
+from loadgen.session.terminal import print_document, print_line, report_progress
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,29 +62,24 @@ def verify(
     """
     import asyncio
 
-    from analyzer.documents import as_text
     from analyzer.health import checks, verdict
     from analyzer.health.document import to_json
     from loadgen.collect.verify import look_at
     from loadgen.sites import find_site, stand_in
     from reports.export.checks import SIGNS
     from reports.run.text import directors as in_words
-    from reports.run.text import printable
-
-    def say(line: str) -> None:
-        click.echo(line, err=True)
 
     site = find_site(vip, directors, lab_name, sends=False)
-    stand_in(site, vip, say)
-    healths = asyncio.run(look_at(site, window_s, say, left_timeouts))
+    stand_in(site, vip, report_progress)
+    healths = asyncio.run(look_at(site, window_s, report_progress, left_timeouts))
     judged = checks(healths, expected)
     if as_json:
-        click.echo(as_text(to_json(judged, healths, site.lab)))
+        print_document(to_json(judged, healths, site.lab))
     for check in judged:
         head = f"{SIGNS[check.outcome]:<12}  {check.director or 'all':<8}"
-        click.echo(printable(f"{head}  {check.what}: {check.detail}"), err=as_json)
+        print_line(f"{head}  {check.what}: {check.detail}", err=as_json)
     who = in_words({link.name: link.spec for link in site.directors}, site.lab)
-    click.echo(printable(f"{verdict(judged)}: {who}"), err=as_json)
+    print_line(f"{verdict(judged)}: {who}", err=as_json)
     return _exit_code(judged)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from loadgen.errors import UsageProblem
+from loadgen.session.files import home_directory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +30,7 @@ def configured(vip: str | None) -> Configured:
     Raises:
         UsageProblem: a file cannot be read, or does not say which directors are meant.
     """
-    for path in (Path(CONFIG_NAME), Path.home() / ".config" / CONFIG_NAME):
+    for path in _places():
         if path.exists():
             specs = directors_in(_read_toml(path), vip, where=str(path))
             if specs:
@@ -37,6 +38,11 @@ def configured(vip: str | None) -> Configured:
     text = os.environ.get(DIRECTORS_VARIABLE, "")
     specs = [spec.strip() for spec in text.replace("\n", ";").split(";") if spec.strip()]
     return Configured(specs, DIRECTORS_VARIABLE)
+
+
+def _places() -> list[Path]:
+    home = home_directory()
+    return [Path(CONFIG_NAME), *([home / ".config" / CONFIG_NAME] if home else [])]
 
 
 def _read_toml(path: Path) -> Mapping[str, Any]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from loadgen.errors import UsageProblem
 from loadgen.lab.system.programs import search_path
+from loadgen.session.files import home_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -156,8 +157,12 @@ def is_of_version(release: str, version: str) -> bool:
 def cache() -> Path:
     """Where fetched images are kept: $XDG_CACHE_HOME, else ~/.cache."""
     base = os.environ.get("XDG_CACHE_HOME")
-    home = Path(base) if base and Path(base).is_absolute() else Path("~/.cache").expanduser()
-    return home / "ipvs-loadgen" / "kernels"
+    if base and Path(base).is_absolute():
+        return Path(base) / "ipvs-loadgen" / "kernels"
+    home = home_directory()
+    if home is None:
+        raise UsageProblem("this user has no home directory; set HOME or XDG_CACHE_HOME")
+    return home / ".cache" / "ipvs-loadgen" / "kernels"
 
 
 def _installed(version: str) -> KernelImage | None:

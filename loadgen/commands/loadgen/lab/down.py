@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from loadgen.commands.loadgen.lab.common import name_option, say
+from loadgen.commands.loadgen.lab.common import name_option
+from loadgen.session.terminal import report_progress
 
 
 @click.command()
@@ -17,4 +18,6 @@ def down(name: str) -> None:
 
     removed = take_down(name)
     rootless.leave_if_empty(bool(lab_names()))
-    say(f"lab {name!r} is down" if removed else f"lab {name!r} is not up; nothing to remove")
+    report_progress(
+        f"lab {name!r} is down" if removed else f"lab {name!r} is not up; nothing to remove"
+    )

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from loadgen.commands.loadgen.lab.common import name_option, say
+from loadgen.commands.loadgen.lab.common import name_option
 from loadgen.commands.loadgen.lab.options import topology_options, wanted_topology
+from loadgen.session.terminal import report_progress
 
 STYLES = ("ipvsadm", "virtual-server")
 
@@ -35,4 +36,4 @@ def export(directory: Path, name: str, style: str, **options: object) -> None:
     wanted = wanted_topology(options)
     topology = wanted if wanted is not None else find(name).topology
     for path in write(topology, directory, style):
-        say(str(path))
+        report_progress(str(path))

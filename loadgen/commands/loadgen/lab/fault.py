@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from loadgen.commands.loadgen.lab.common import name_option, say
+from loadgen.commands.loadgen.lab.common import name_option
+from loadgen.session.terminal import report_progress
 
 KINDS = (
     *("link-down", "link-up", "unplug", "replug", "crash", "boot"),
@@ -31,4 +32,4 @@ def fault(name: str, host: str, kind: str) -> None:
     from loadgen.lab.report import find
 
     event = inflict(find(name), host, kind)
-    say(f"{host}: {kind}: {event.detail}")
+    report_progress(f"{host}: {kind}: {event.detail}")

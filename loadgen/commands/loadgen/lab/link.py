@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import click
 
-from loadgen.commands.loadgen.lab.common import name_option, say
+from loadgen.commands.loadgen.lab.common import name_option
 from loadgen.commands.loadgen.lab.types import BIT_RATE, SHARE
 from loadgen.commands.types import DURATION
+from loadgen.session.terminal import report_progress
 
 
 @click.command()
@@ -41,4 +42,4 @@ def _shape(name: str, host: str, kind: str, **change: float) -> None:
     from loadgen.lab.report import find
 
     event = shape(find(name), host, kind, **{key: value or None for key, value in change.items()})
-    say(f"{host}: {kind}: {event.detail}")
+    report_progress(f"{host}: {kind}: {event.detail}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from loadgen.commands.loadgen.lab.common import name_option
+from loadgen.session.terminal import print_document, print_lines
 
 
 @click.command()
@@ -19,7 +20,10 @@ def status(name: str, as_json: bool, as_toml: bool) -> None:
     if as_json and as_toml:
         raise click.UsageError("--json or --toml, not both")
     if as_toml:
-        click.echo(topology_file.to_toml(report.find(name).topology), nl=False)
+        print_lines(topology_file.to_toml(report.find(name).topology).splitlines())
         return
     lab_report = report.inspect(name)
-    click.echo(report.as_json(lab_report) if as_json else report.as_text(lab_report))
+    if as_json:
+        print_document(report.to_document(lab_report), indent=2)
+    else:
+        print_lines(report.to_lines(lab_report))

@@ -6,8 +6,9 @@ from typing import Any
 
 import click
 
-from loadgen.commands.loadgen.lab.common import name_option, say
+from loadgen.commands.loadgen.lab.common import name_option
 from loadgen.commands.loadgen.lab.options import topology_options, wanted_topology
+from loadgen.session.terminal import print_lines, report_progress
 
 
 @click.command()
@@ -25,8 +26,7 @@ def up(name: str, **options: Any) -> None:
     from loadgen.lab.system import rootless
 
     try:
-        lab = Lab(wanted_topology(options), name=name, say=say).up()
+        lab = Lab(wanted_topology(options), name=name, say=report_progress).up()
     finally:
         rootless.leave_if_empty(bool(lab_names()))
-    for line in usage(lab):
-        say(line)
+    print_lines(usage(lab), err=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from loadgen.commands.loadgen.lab.common import name_option, say
+from loadgen.commands.loadgen.lab.common import name_option
+from loadgen.session.terminal import report_progress
 
 
 @click.command()
@@ -17,4 +18,4 @@ def weight(name: str, server: str, weight: int) -> None:
     from loadgen.lab.report import find
 
     event = set_weight(find(name), server, weight)
-    say(f"{server}: weight {event.detail}")
+    report_progress(f"{server}: weight {event.detail}")

@@ -7,16 +7,18 @@ import re
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from loadgen.collect.view import DrainForecast, HeldEntries, View
 from loadgen.live.table import MOST_SHOWN, LiveTable, clock, drawing, empty, lines, span
+from loadgen.session.text_console import TextConsole
 from tests.unit.loadgen.collect.builders_view import NOW_NS, NS, director, server, view
 
 
 def shown(what: View, *, terminal: bool) -> str:
     out = io.StringIO()
-    console = Console(file=out, force_terminal=terminal, width=200, color_system=None)
+    console = TextConsole(
+        color=False, file=out, force_terminal=terminal, width=200, color_system=None
+    )
     with LiveTable(color=False, console=console) as table:
         table.show(what)
     return out.getvalue()
@@ -38,7 +40,7 @@ def test_in_a_terminal_it_is_a_table() -> None:
 
 def test_the_table_fits_a_terminal_of_80_columns() -> None:
     out = io.StringIO()
-    console = Console(file=out, force_terminal=True, width=80, color_system=None)
+    console = TextConsole(color=False, file=out, force_terminal=True, width=80, color_system=None)
     forecast = DrainForecast(first_ns=NOW_NS + 18 * NS, last_ns=NOW_NS + 19 * NS, renewed=0)
     console.print(drawing(view(director(server(weight=0, forecast=forecast)))))
     text = out.getvalue()

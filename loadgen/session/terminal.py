@@ -1,0 +1,87 @@
+"""The one way to a terminal or a log: nothing of this program prints but through here.
+
+Lines go through ``reports.plain_text.log_line``, documents through ``as_text``; the linter holds
+everybody else off ``click.echo`` and rich's ``Console``. What stands on standard error only
+accompanies the work: where it cannot be written, the work goes on.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import click
+
+from reports.plain_text import log_line, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
+
+
+def print_line(line: object, *, err: bool = False) -> None:
+    """One line, on standard output or on standard error.
+
+    Raises:
+        OSError: standard output cannot be written.
+    """
+    _write(log_line(str(line)), err=err)
+
+
+def print_lines(lines: Iterable[object], *, err: bool = False) -> None:
+    """Several; raises as ``print_line`` does."""
+    for line in lines:
+        print_line(line, err=err)
+
+
+def print_document(document: Mapping[str, Any], *, indent: int | None = None) -> None:
+    """One JSON document on standard output; raises as ``print_line`` does."""
+    from analyzer.documents import as_text
+
+    _write(as_text(document, indent), err=False)
+
+
+def print_workflow_command(line: str) -> None:
+    """One of GitHub's workflow commands of our own, its data escaped already."""
+    _write(printable(line), err=False)
+
+
+def report_progress(line: str) -> None:
+    """A line of progress, on standard error."""
+    print_line(line, err=True)
+
+
+def flush() -> None:
+    """Bring to standard output what waits; raises as ``print_line`` does."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        _abandon_output()
+        raise _named(error) from error
+
+
+def _write(text: str, *, err: bool) -> None:
+    if err:
+        with suppress(OSError):
+            click.echo(text, err=True)
+        return
+    try:
+        click.echo(text)
+    except OSError as error:
+        _abandon_output()
+        raise _named(error) from error
+
+
+def _named(error: OSError) -> OSError:
+    """The same kind of error, with the name of the output."""
+    return OSError(error.errno, f"cannot be written: {error.strerror}", "standard output")
+
+
+def _abandon_output() -> None:
+    """What still waits goes nowhere, so that the interpreter's end does not fail for it again."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
