@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from analyzer.errors import AnalyzerError
-from loadgen.errors import INTERRUPTED_EXIT_CODE, LoadgenError, UsageProblem
+from loadgen.errors import INTERRUPTED_EXIT_CODE, LoadgenError, RunFailed, UsageProblem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -101,6 +101,9 @@ def line_and_code(error: BaseException) -> tuple[str, int]:
         return str(error), error.exit_code
     if isinstance(error, BaseExceptionGroup):
         return line_and_code(error.exceptions[0])
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror}", RunFailed.exit_code
     if refusal := _refusal_of_machine(error):
         return refusal, UsageProblem.exit_code
     what = f"{type(error).__name__}: {error}"
@@ -109,11 +112,9 @@ def line_and_code(error: BaseException) -> tuple[str, int]:
 
 def _refusal_of_machine(error: BaseException) -> str | None:
     """What the machine did not allow; None for every other error."""
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     if isinstance(error, MemoryError):
         return "out of memory; ulimit -v or a control group may limit it"
-    if isinstance(error, ImportError):
+    if isinstance(error, ImportError) and "shared object" in str(error):
         return f"a library cannot be loaded: {error}"
     if isinstance(error, RuntimeError) and "start new thread" in str(error):
         return f"{error}; ulimit -u, ulimit -v or a control group may limit it"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import resource
 import sys
-from typing import TextIO
+from typing import IO, Any
 
 from loadgen.errors import UsageProblem
 
@@ -55,11 +55,11 @@ def _is_open(number: int) -> bool:
     return True
 
 
-def _stream(number: int, mode: str) -> TextIO:
+def _stream(number: int, mode: str) -> Any:
     return os.fdopen(number, mode, encoding="utf-8", closefd=False)
 
 
-def _show_what_cannot_be_encoded(stream: TextIO) -> None:
+def _show_what_cannot_be_encoded(stream: IO[str]) -> None:
     """An output that is not in UTF-8 gets escapes for what it has no signs for."""
     reconfigure = getattr(stream, "reconfigure", None)
     if reconfigure is not None:

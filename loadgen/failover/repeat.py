@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from analyzer.results import to_json
+from analyzer.report import to_json
 from loadgen.errors import RunFailed
 from loadgen.failover.conclude import conclude_repeats, print_repeats, run_name
 from loadgen.failover.run import failover, until_sane

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from loadgen.errors import UsageProblem
 from reports.plain_text import log_line, printable
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ def print_line(line: object, *, err: bool = False) -> None:
     """One line, on standard output or on standard error.
 
     Raises:
-        OSError: standard output cannot be written.
+        UsageProblem: standard output cannot be written.
+        BrokenPipeError: nobody reads it any more.
     """
     _write(log_line(str(line)), err=err)
 
@@ -74,9 +76,11 @@ def _write(text: str, *, err: bool) -> None:
         raise _named(error) from error
 
 
-def _named(error: OSError) -> OSError:
-    """The same kind of error, with the name of the output."""
-    return OSError(error.errno, f"cannot be written: {error.strerror}", "standard output")
+def _named(error: OSError) -> Exception:
+    """With the name of the output; a reader that has gone is another matter."""
+    if isinstance(error, BrokenPipeError):
+        return error
+    return UsageProblem(f"standard output: cannot be written: {error.strerror}")
 
 
 def _abandon_output() -> None:

@@ -98,7 +98,7 @@ def burst(
 
     import uvloop
 
-    from analyzer.results import to_json
+    from analyzer.report import to_json
     from loadgen.burst.burst import BurstOptions, burst, new_run_directory
     from loadgen.director.polling.watched import parse_services_given
     from loadgen.load.preflight import check_consent, check_means

@@ -108,7 +108,7 @@ def collect(
 
     import uvloop
 
-    from analyzer.results import to_json
+    from analyzer.report import to_json
     from loadgen.burst.burst import new_run_directory
     from loadgen.collect.collect import CollectOptions
     from loadgen.collect.collect import collect as watch
