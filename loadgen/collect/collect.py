@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import platform
 import socket
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,7 @@ from loadgen.session.run import run
 from loadgen.sockets.watch import socket_watches
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from analyzer.ipvs.states import Timeouts
@@ -46,6 +47,10 @@ if TYPE_CHECKING:
     from loadgen.live.table import LiveTable
     from loadgen.session.run import Activity, Ended
     from loadgen.sites import Site
+
+
+_COLLECT_EVERY = 200_000
+"""Objects between two collections of garbage."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +147,7 @@ async def collect(site: Site, options: CollectOptions, shown: LiveTable) -> Ende
             Until(options.duration_s),
         ]
         with ExitStack() as stack:
+            stack.enter_context(_rarely_collected())
             _serve(options, watch, shown, stack)
             stack.enter_context(shown)
             ended = await run(activities, recording)
@@ -150,6 +156,17 @@ async def collect(site: Site, options: CollectOptions, shown: LiveTable) -> Ende
             await client.close()
     complete_manifest(recording, captures, pollers)
     return ended
+
+
+@contextmanager
+def _rarely_collected() -> Iterator[None]:
+    """Garbage is collected less often: each poll of many services makes as many objects anew."""
+    threshold = gc.get_threshold()
+    gc.set_threshold(_COLLECT_EVERY, *threshold[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*threshold)
 
 
 def targets(facts: Sequence[BootFacts], watched: Watched) -> list[Target]:

@@ -31,8 +31,9 @@ APART_S, GOOD_APART_S = 1.0, 0.5
 
 
 def link(services: int, servers: int) -> str:
-    words = f"env SERVICES={services} SERVERS={servers} {sys.executable} {PROGRAM} good"
-    return f"exec:{words}"
+    core = max(os.sched_getaffinity(0))  # a director is another machine: not loadgen's core
+    env = f"SERVICES={services} SERVERS={servers}"
+    return f"exec:taskset -c {core} env {env} {sys.executable} {PROGRAM} good"
 
 
 def apart_s(run: Path, services: int) -> list[float]:

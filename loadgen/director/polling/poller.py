@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from analyzer.ipvs.table_diff.reads import AbsenceProof
 from analyzer.ipvs.table_status import to_manifest
 from analyzer.ipvs.versions import why_counters_stand_still
+from analyzer.recording.tables import table_of
 from analyzer.units import NS_PER_S
 from loadgen.director.links.shell import AnswerTooLong, LinkLost
 from loadgen.director.polling.entries import Entries, Taken
@@ -57,6 +58,9 @@ TABLE_EVERY_S = 2.0
 """What the kernel says of its table, while that gets fuller; else with the timeouts and sysctls."""
 
 _TIMES_LAST_POLL = 10
+_SERVICE_BYTES = 256
+"""Of a service with its real servers, as it is printed: whether its rows are made aside."""
+
 LAST_LOOK_S = 1.0
 """For the look at the end that proves the last read of a table that resizes itself."""
 
@@ -291,7 +295,7 @@ class Poller(Background):
         """What a look has shown; ``asked``: for the entries."""
         now_s = time.monotonic()
         self._note_unread("services", look.services.unread)
-        self._record_services(noted.at_ns, look)
+        await self._record_services(noted.at_ns, look)
         taken = await self._eye.aside.run(
             len(look.entries or ""), lambda: self._entries.take(noted.at_ns, now_s, look)
         )
@@ -414,14 +418,18 @@ class Poller(Background):
             self._event("slow-answer", f"{what}: {took_s:.1f} s")
         return took_s
 
-    def _record_services(self, at_ns: int, look: Snapshot) -> None:
+    async def _record_services(self, at_ns: int, look: Snapshot) -> None:
         table = look.services.services
         self._vips |= {service.address for service in table if service.address}
         self.services = tuple(service for service in table if self._watched.has_service(service))
-        columns = service_columns(self.services, self._fresh)
-        if columns["protocol"]:
-            known = {"at": at_ns, "director": self.name}
-            self._recording.extend_columns("services", known | columns)
+        services, fresh = self.services, self._fresh
+        known = {"at": at_ns, "director": self.name}
+        if any(service.destinations for service in services):
+            rows = await self._eye.aside.run(
+                _SERVICE_BYTES * len(services),
+                lambda: table_of("services", known | service_columns(services, fresh)),
+            )
+            self._recording.extend_columns("services", rows)
         self.polled_ns = at_ns
 
     def _note_unread(self, what: str, lines: int) -> None:
