@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import mmap
 import os
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -73,18 +74,27 @@ class Part:
 class RecordingWriter:
     """Streams one run to its directory.
 
+    A write that fails (a full disk, a limit of the size of files) raises RecordingError, unless
+    the run is to outlive its recording (``outlive``): then nothing more is written.
+
+    Attributes:
+        stopped: which file could not be written, and why; None as long as all could.
+
     Raises:
         RecordingError: the directory holds a recording already, or cannot be written.
     """
 
     def __init__(self, path: Path, manifest: Mapping[str, Any]) -> None:
-        if (path / MANIFEST).exists():
-            raise RecordingError(f"{path}: holds a recording already; name another directory")
         try:
+            if (path / MANIFEST).exists():
+                raise RecordingError(f"{path}: holds a recording already; name another directory")
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise RecordingError(f"{path}: cannot be made a run directory: {error}") from error
+            why = error.strerror
+            raise RecordingError(f"{path}: cannot be made a run directory: {why}") from error
         self.path = path
+        self.stopped: str | None = None
+        self._on_stop: Callable[[str], object] | None = None
         self._manifest = {"schema_version": SCHEMA_VERSION} | dict(manifest)
         self._rows: dict[str, list[Mapping[str, Any]]] = {name: [] for name in TABLES}
         self._held: dict[str, list[pa.Table]] = {name: [] for name in TABLES}
@@ -104,10 +114,20 @@ class RecordingWriter:
         """Where the packets go."""
         return self.path / CAPTURE
 
+    def outlive(self, on_stop: Callable[[str], object]) -> None:
+        """From now on a write that fails ends the recording, not the run.
+
+        Args:
+            on_stop: called once, with the file that could not be written and why.
+        """
+        self._on_stop = on_stop
+
     def append(self, table: str, row: Mapping[str, Any]) -> None:
         """Add one row; columns that it does not name are null."""
         for follower in self._followers.get(table, ()):
             follower(row)
+        if self.stopped is not None:
+            return
         rows = self._rows[table]
         rows.append(row)
         if len(rows) >= ROWS_HELD:
@@ -133,6 +153,8 @@ class RecordingWriter:
             ValueError: columns that do not fit the table.
         """
         made = table_of(table, columns)
+        if self.stopped is not None:
+            return
         self._gather(table)
         self._hold(table, made)
 
@@ -143,14 +165,17 @@ class RecordingWriter:
             name: the file's, as ``Recording.captures`` gives it.
             pieces: of a capture file, one after the other.
         """
-        with (self.path / name).open("wb") as file:
+        path = self.path / name
+        with self._writing(path), path.open("wb") as file:
             file.writelines(pieces)
 
     def update_manifest(self, values: Mapping[str, Any]) -> None:
         """Set top-level keys of ``run.json`` and write it, whole or not at all."""
         self._manifest |= values
         text = json.dumps(self._manifest, indent=1, ensure_ascii=False, default=str)
-        write_whole(self.path / MANIFEST, text.encode())
+        path = self.path / MANIFEST
+        with self._writing(path):
+            write_whole(path, text.encode())
 
     def flush(self) -> None:
         """Write what has gathered, one part per table that has rows."""
@@ -186,9 +211,10 @@ class RecordingWriter:
         Of entries, what was there at its end is written first, as if it appeared when it last
         changed: the table at any later instant can still be rebuilt.
         """
-        if part.table == "entries":
-            self._keep_held(part.path)
-        part.path.unlink()
+        with self._writing(part.path):
+            if part.table == "entries":
+                self._keep_held(part.path)
+            part.path.unlink()
 
     def _keep_held(self, part: Path) -> None:
         target = part.with_name(HELD)
@@ -197,10 +223,8 @@ class RecordingWriter:
         changes = rows.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
         last = changes.sort_values("at", kind="stable").drop_duplicates([*ENTRY_KEY], keep="last")
         held = last[last["change"] != "gone"].assign(change="appeared")
-        hidden = target.with_name(f".{HELD}")
         table = pa.Table.from_pandas(held, schema=TABLES["entries"], preserve_index=False)
-        pq.write_table(table, hidden, compression="zstd")
-        hidden.rename(target)
+        _write_table(table, target)
 
     def _files(self, name: str) -> list[Path]:
         return sorted((self.path / name).glob("[!.]*.parquet"))
@@ -212,7 +236,28 @@ class RecordingWriter:
     def close(self, ended: str) -> None:
         """Flush, and say in the manifest how the run ended."""
         self.flush()
-        self.update_manifest({"ended": ended})
+        self.update_manifest(
+            {"ended": ended if self.stopped is None else f"failed: {self.stopped}"}
+        )
+
+    @contextmanager
+    def _writing(self, path: Path) -> Iterator[None]:
+        """A write of a file, which may fail as this recording lets it."""
+        try:
+            yield
+        except OSError as error:
+            line = not_written(path, error)
+            if self._on_stop is None:
+                raise RecordingError(line) from error
+            if self.stopped is None:
+                self.stopped = line
+                self._forget_rows()
+                self._on_stop(line)
+
+    def _forget_rows(self) -> None:
+        for waiting in (self._rows, self._held, self._growing):
+            for rows in waiting.values():
+                rows.clear()
 
     def _gather(self, name: str) -> None:
         """Turn the rows that came one by one into columns, which take a tenth of the memory."""
@@ -229,13 +274,13 @@ class RecordingWriter:
             self._write_part(name)
 
     def _write_part(self, name: str) -> None:
-        folder = self.path / name
-        folder.mkdir(exist_ok=True)
-        part = folder / self._part_name(name)
-        hidden = part.with_name(f".{part.name}")
+        part = self.path / name / self._part_name(name)
         rows = pa.concat_tables([*self._growing[name], *self._held[name]]).combine_chunks()
-        pq.write_table(rows, hidden, compression="zstd")
-        hidden.rename(part)
+        with self._writing(part):
+            part.parent.mkdir(exist_ok=True)
+            _write_table(rows, part)
+        if self.stopped is not None:
+            return
         self._held[name].clear()
         self._bytes[name] = 0
         is_full = rows.num_rows >= PART_ROWS or rows.nbytes >= PART_BYTES
@@ -329,7 +374,7 @@ class Recording:
         try:
             write_whole(path, text.encode())
         except OSError as error:
-            raise RecordingError(f"{path}: cannot be written: {error.strerror}") from error
+            raise RecordingError(not_written(path, error)) from error
         return path
 
     def _read_part(self, part: Path, schema: pa.Schema) -> pa.Table | None:
@@ -369,6 +414,30 @@ def mapped(path: Path) -> memoryview:
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file under a hidden name, then give it its own: whole or not at all."""
-    hidden = path.with_name(f".{path.name}.{os.getpid()}")
-    hidden.write_bytes(content)
-    hidden.rename(path)
+    with _hidden(path) as hidden:
+        hidden.write_bytes(content)
+
+
+def _write_table(rows: pa.Table, path: Path) -> None:
+    """Write a part of a table, whole or not at all."""
+    with _hidden(path) as hidden:
+        pq.write_table(rows, hidden, compression="zstd")
+
+
+@contextmanager
+def _hidden(path: Path) -> Iterator[Path]:
+    """A name to write under; the file gets its own afterwards, or is deleted."""
+    hidden = path.with_name(f".{path.name[:40]}.{os.getpid()}")  # no longer than a name may be
+    try:
+        yield hidden
+        hidden.rename(path)
+    except BaseException:
+        with suppress(OSError):
+            hidden.unlink(missing_ok=True)
+        raise
+
+
+def not_written(path: Path, error: OSError) -> str:
+    """Which file could not be written, and the machine's reason, without its library's words."""
+    why = os.strerror(error.errno) if error.errno else str(error)
+    return f"{path}: cannot be written: {why}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -169,7 +170,8 @@ class PcapFiles:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._open_file.close()
+        with suppress(OSError):  # of a full disk, which the write before has reported
+            self._open_file.close()
 
 
 def clock_time(at_ns: int) -> str:

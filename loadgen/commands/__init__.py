@@ -102,8 +102,9 @@ def line_and_code(error: BaseException) -> tuple[str, int]:
     if isinstance(error, BaseExceptionGroup):
         return line_and_code(error.exceptions[0])
     if isinstance(error, OSError) and error.strerror:
-        where = f"{error.filename}: " if error.filename else ""
-        return f"{where}{error.strerror}", RunFailed.exit_code
+        if error.filename:
+            return f"{error.filename2 or error.filename}: {error.strerror}", UsageProblem.exit_code
+        return error.strerror, RunFailed.exit_code
     if refusal := _refusal_of_machine(error):
         return refusal, UsageProblem.exit_code
     what = f"{type(error).__name__}: {error}"

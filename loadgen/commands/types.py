@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -51,6 +52,33 @@ class ReadType(click.ParamType[T]):
             return self._read(str(value))
         except ValueError:
             self.fail(f"{value!r}: expected {self._expected}", param, ctx)
+
+
+class PathType(click.Path):
+    """A path; an empty text is none, though pathlib takes it for the directory that we are in."""
+
+    def __init__(
+        self,
+        *,
+        exists: bool = False,
+        file_okay: bool = True,
+        dir_okay: bool = True,
+        allow_dash: bool = False,
+    ) -> None:
+        """As click's; values are pathlib's."""
+        super().__init__(
+            exists=exists,
+            file_okay=file_okay,
+            dir_okay=dir_okay,
+            allow_dash=allow_dash,
+            path_type=Path,
+        )
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path of a text."""
+        if value == "":
+            self.fail("expected a path, not an empty text", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 def matched(pattern: str, text: str, flags: int = 0) -> re.Match[str]:

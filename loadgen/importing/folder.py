@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +47,7 @@ NOT_JOINED = "not-joined.pcap"
 """A capture that cannot be looked at beside its log: no analysis reads it."""
 
 MAX_WARNINGS = 100
+_COPIED_BYTES = 1 << 20
 LATEST_NS = 2**62
 """In the year 2116: what a recording can hold."""
 
@@ -111,7 +113,8 @@ def import_folder(paths: list[Path], directory: Path) -> list[str]:
         recording = RecordingWriter(directory, manifest)
         if sources.capture:
             name = NOT_JOINED if log_clock.leaves_capture_out else CAPTURE
-            shutil.copyfile(sources.capture, recording.path / name)
+            with sources.capture.open("rb") as packets:
+                recording.write_capture(name, iter(partial(packets.read, _COPIED_BYTES), b""))
         recording.extend("events", [*events, *timeouts.events])
         polls = polls_of(sources.log) if sources.log else ()
         doubts = _record_polls(polls, overview, clock, recording, sources.meta.get("kernel"))

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 from analyzer.analysis import analyse
 from analyzer.documents import as_text
+from analyzer.errors import RecordingError
 from analyzer.recording.directory import ANALYSIS, REPORT, Recording
 from analyzer.report import to_json
 from analyzer.sweep.folder import FOLDER_FILE, MAX_BYTES, PAGE, parse_folder, parse_planned
 from analyzer.sweep.points import sweep_of
 from loadgen.errors import INTERRUPTED_EXIT_CODE, CheckFailed, RunFailed
 from loadgen.session.files import read_text
-from loadgen.session.terminal import print_lines
+from loadgen.session.terminal import print_line, print_lines
 from reports.run.page import render_page
 from reports.run.text import directors_line, summary_lines
 
@@ -40,16 +41,27 @@ def conclude(
         RecordingError: it is not a recording, or the page cannot be written.
     """
     recording, analysis = analyse_run(directory, assumptions)
-    return analysis, recording.write_derived(page or directory / REPORT, render_page(analysis))
+    try:
+        return analysis, recording.write_derived(page or directory / REPORT, render_page(analysis))
+    except RecordingError:
+        print_lines(summary_lines(analysis), err=True)  # what is there is reported all the same
+        raise
 
 
 def analyse_run(
     directory: Path, assumptions: Sequence[Assumption] = ()
 ) -> tuple[Recording, Analysis]:
-    """Analyse a run and write ``analysis.json``; raises as ``conclude`` does."""
+    """Analyse a run, and write ``analysis.json`` if the run's directory takes it.
+
+    Raises:
+        RecordingError: it is not a recording.
+    """
     recording = Recording.open(directory)
     analysis = analyse(recording, assumptions)
-    recording.write_derived(directory / ANALYSIS, as_json(analysis))
+    try:
+        recording.write_derived(directory / ANALYSIS, as_json(analysis))
+    except RecordingError as error:
+        print_line(f"warning: {error}", err=True)
     return recording, analysis
 
 
@@ -96,6 +108,8 @@ def exit_code(analysis: Analysis, ended: Ended) -> int:
     """The contract's exit code of a run that left a recording."""
     if ended == "interrupted":
         return INTERRUPTED_EXIT_CODE
+    if ended == "unrecorded":
+        return RunFailed.exit_code
     sent = analysis.requests.sent
     if sent and not analysis.requests.succeeded:
         return RunFailed.exit_code

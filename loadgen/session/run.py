@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from loadgen.errors import LoadgenError
 from loadgen.session.background import Background
 from loadgen.session.signals import on_signals
+from loadgen.session.terminal import report_progress
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,8 +20,12 @@ if TYPE_CHECKING:
 
 FLUSH_EVERY_S = 2.0
 
-Ended = Literal["completed", "interrupted", "aborted"]
-"""How a run ended; ``aborted`` by a limit of its own (``loadgen.session.abort``)."""
+Ended = Literal["completed", "interrupted", "aborted", "unrecorded"]
+"""How a run ended.
+
+``aborted`` by a limit of its own (``loadgen.session.abort``), ``unrecorded`` where its recording
+could not be written to the end.
+"""
 
 
 class Activity(Protocol):
@@ -42,8 +47,10 @@ class Activity(Protocol):
 async def run(activities: Sequence[Activity], recording: RecordingWriter) -> Ended:
     """Start the activities in order, wait until all are done, end them in reverse.
 
-    Ctrl-C and SIGTERM end the waiting, not the recording.
+    Ctrl-C and SIGTERM end the waiting, not the recording; a full disk ends the recording, not the
+    run.
     """
+    recording.outlive(lambda line: report_progress(f"{line}; nothing more is recorded"))
     ended: Ended = "completed"
     failed = "failed"
     try:
@@ -60,7 +67,7 @@ async def run(activities: Sequence[Activity], recording: RecordingWriter) -> End
     finally:
         recording.update_manifest({"ended_at_ns": time.time_ns()})
         recording.close(failed)
-    return ended
+    return "unrecorded" if recording.stopped and ended == "completed" else ended
 
 
 def _recorded(error: Exception) -> str:

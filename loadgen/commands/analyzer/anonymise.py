@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from loadgen.commands.types import PathType
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=PathType())
 @click.option(
     "-o",
     "output",
     required=True,
-    type=click.Path(path_type=Path),
+    type=PathType(),
     help="Directory of the copy; it must not exist.",
 )
 @click.option(
     "--key-file",
-    type=click.Path(path_type=Path),
+    type=PathType(),
     help="Key of 32 bytes or 64 hexadecimal digits, for the same replacements each time.  "
     "[default: a new key]",
 )

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from loadgen.commands.types import BIT_RATE, FACTOR, SHARE, SHARES
+from loadgen.commands.types import BIT_RATE, FACTOR, SHARE, SHARES, PathType
 from loadgen.session.terminal import print_document, print_line, print_lines
 
 if TYPE_CHECKING:
     from fractions import Fraction
+    from pathlib import Path
 
     from analyzer.capacity.question import Capacity
 
@@ -66,11 +66,11 @@ LIMIT_S = 20.0
 )
 @click.option(
     "--emit",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=PathType(file_okay=False),
     help="Write a keepalived.conf per director and a lab topology to this new folder.",
 )
 @click.option("--sync", is_flag=True, help="With --emit: configure the IPVS sync daemon.")
-@click.option("-o", "output", type=click.Path(path_type=Path), help="Output page with the chart.")
+@click.option("-o", "output", type=PathType(), help="Output page with the chart.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as one JSON document.")
 def capacity(
     output: Path | None, emit: Path | None, sync: bool, as_json: bool, **options: Any

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from loadgen.commands.types import PathType
 from loadgen.session.terminal import (
     print_document,
     print_line,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path), required=False)
+@click.argument("run", type=PathType(), required=False)
 @click.option(
     "--expect",
     "expected",
@@ -34,12 +35,12 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--policy",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=PathType(dir_okay=False),
     help="TOML file of expectations with names and notes.",
 )
 @click.option(
     "--baseline",
-    type=click.Path(path_type=Path),
+    type=PathType(),
     help="Earlier run of the same load: settings, measurements and findings must match it.",
 )
 @click.option(
@@ -55,9 +56,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="text: lines; tap: TAP; github: annotations and a step summary.",
 )
-@click.option(
-    "--junit", type=click.Path(path_type=Path, dir_okay=False), help="Write JUnit XML to this file."
-)
+@click.option("--junit", type=PathType(dir_okay=False), help="Write JUnit XML to this file.")
 @click.option("--json", "as_json", is_flag=True, help="Print the checks as one JSON document.")
 @click.option(
     "--quantities", is_flag=True, help="List all quantities that can be checked, and exit."

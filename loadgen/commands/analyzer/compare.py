@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from loadgen.commands.types import PathType
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
 
 @click.command()
-@click.argument(
-    "runs", nargs=-1, required=True, metavar="RUN RUN...", type=click.Path(path_type=Path)
-)
+@click.argument("runs", nargs=-1, required=True, metavar="RUN RUN...", type=PathType())
 @click.option(
     "-o",
     "output",
-    type=click.Path(path_type=Path),
+    type=PathType(),
     help="Output page; by default comparison.html in the last RUN.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as one JSON document.")

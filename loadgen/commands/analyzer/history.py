@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from loadgen.commands.types import PathType
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from analyzer.across_runs.history import History
 
 
 @click.command()
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=PathType())
 @click.option(
     "-o",
     "output",
-    type=click.Path(path_type=Path),
+    type=PathType(),
     help="Output page; by default history.html in DIR.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the history as one JSON document.")

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from loadgen.commands.types import PathType
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
 
 @click.command("import")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("-o", "output", required=True, type=click.Path(path_type=Path), help="Run directory.")
+@click.argument("paths", nargs=-1, required=True, type=PathType())
+@click.option("-o", "output", required=True, type=PathType(), help="Run directory.")
 def import_(paths: tuple[Path, ...], output: Path) -> None:
     """Import PATHS into a run directory: a folder, or a capture, a poll log and a meta.json."""
     from loadgen.importing.folder import import_folder

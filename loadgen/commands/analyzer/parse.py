@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import sys
 from dataclasses import fields, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from analyzer.ipvs.addresses import bracketed
+from loadgen.commands.types import PathType
 from loadgen.session.terminal import print_document, print_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from analyzer.ipvs.ipvsadm import ParsedText
     from analyzer.ipvs.ipvsadm.model import Connection, Destination, Service
@@ -26,7 +27,7 @@ COUNTERS = (*STATS, "cps", "inpps", "outpps", "inbps", "outbps")
 @click.command()
 @click.argument(
     "file",
-    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
+    type=PathType(exists=True, dir_okay=False, allow_dash=True),
     default="-",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from analyzer.forecast.closings import CLOSES, in_words
 from analyzer.units import KNOWN_HZ
-from loadgen.commands.types import CLOSE_MIX, DURATION, RATE, SPAN, TIMEOUTS
+from loadgen.commands.types import CLOSE_MIX, DURATION, RATE, SPAN, TIMEOUTS, PathType
 from loadgen.session.terminal import print_document, print_line, print_lines
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from analyzer.forecast.closings import Close
     from analyzer.ipvs.states import Timeouts
 
@@ -100,7 +101,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="2^N buckets in the director's hash table.",
 )
-@click.option("-o", "output", type=click.Path(path_type=Path), help="Output page with the chart.")
+@click.option("-o", "output", type=PathType(), help="Output page with the chart.")
 @click.option("--json", "as_json", is_flag=True, help="Print the forecast as one JSON document.")
 def predict(output: Path | None, as_json: bool, **options: Any) -> None:
     """Predict how full a director's table gets under a load, without sending anything.

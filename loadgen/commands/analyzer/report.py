@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from loadgen.commands.types import PathType
 from loadgen.session.terminal import print_document, print_line
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from analyzer.report import Analysis
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=PathType())
 @click.option(
     "-o",
     "output",
-    type=click.Path(path_type=Path),
+    type=PathType(),
     help="Output file (html, md) or folder (csv, parquet).  [default: in RUN]",
 )
 @click.option(

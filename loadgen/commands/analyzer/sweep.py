@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from loadgen.commands.types import PathType
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=PathType())
 @click.option(
     "-o",
     "output",
-    type=click.Path(path_type=Path),
+    type=PathType(),
     help="Output page; by default sweep.html there.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as one JSON document.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -26,11 +25,12 @@ from loadgen.commands.loadgen.load_options import (
     without_credentials,
 )
 from loadgen.commands.options import options_as
-from loadgen.commands.types import OBSERVE
+from loadgen.commands.types import OBSERVE, PathType
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from fractions import Fraction
+    from pathlib import Path
 
     from analyzer.ipvs.states import Timeouts
     from loadgen.director.timeouts import LeftTimeouts
@@ -77,7 +77,7 @@ class BurstFlags:
 @capture_options
 @check_options
 @live_option
-@click.option("-o", "output", type=click.Path(path_type=Path), help="Run directory.")
+@click.option("-o", "output", type=PathType(), help="Run directory.")
 @click.option("--json", "as_json", is_flag=True, help="Print the analysis as one JSON document.")
 @click.option("--no-color", is_flag=True, help="No colours in the progress bars.")
 def burst(

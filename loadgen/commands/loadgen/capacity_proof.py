@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from loadgen.commands.types import BIT_RATE, FACTOR, SPAN
+from loadgen.commands.types import BIT_RATE, FACTOR, SPAN, PathType
 from loadgen.session.terminal import report_progress
 
 if TYPE_CHECKING:
     from fractions import Fraction
+    from pathlib import Path
 
     from analyzer.capacity.question import CapacityQuestion, Lists
 
@@ -69,7 +69,7 @@ PLANS = ("balanced", "all_active", "minimum")
     show_default=True,
     help="Name of the lab, which is made for the proof and taken down after it.",
 )
-@click.option("-o", "output", type=click.Path(path_type=Path), help="Run directory.")
+@click.option("-o", "output", type=PathType(), help="Run directory.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document.")
 def capacity_proof(
     window_s: float,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from loadgen.commands.types import PathType
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from analyzer.checks.grammar import Expectation
     from analyzer.checks.live import Limit
@@ -26,12 +28,12 @@ _OPTIONS = (
     ),
     click.option(
         "--policy",
-        type=click.Path(path_type=Path, dir_okay=False),
+        type=PathType(dir_okay=False),
         help="TOML file of expectations with names and notes.",
     ),
     click.option(
         "--junit",
-        type=click.Path(path_type=Path, dir_okay=False),
+        type=PathType(dir_okay=False),
         help="Write the results of the expectations as JUnit XML.",
     ),
     click.option(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,10 +22,11 @@ from loadgen.commands.loadgen.director_options import (
 )
 from loadgen.commands.loadgen.live_option import door_of, live_option
 from loadgen.commands.options import options_as
-from loadgen.commands.types import DURATION, KEEP, LISTEN
+from loadgen.commands.types import DURATION, KEEP, LISTEN, PathType
 
 if TYPE_CHECKING:
     from fractions import Fraction
+    from pathlib import Path
 
     from analyzer.ipvs.states import Timeouts
     from loadgen.collect.keep import Keep
@@ -85,7 +85,7 @@ class CollectFlags:
 @keep_timeouts_option
 @options_of_wanted_capture
 @live_option
-@click.option("-o", "output", type=click.Path(path_type=Path), help="Run directory.")
+@click.option("-o", "output", type=PathType(), help="Run directory.")
 @click.option("--json", "as_json", is_flag=True, help="Print the analysis as one JSON document.")
 @click.option("--no-color", is_flag=True, help="No colours in the table.")
 def collect(

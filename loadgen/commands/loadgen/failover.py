@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,9 +11,11 @@ from loadgen.commands.load_types import HOST
 from loadgen.commands.loadgen.capture_options import CaptureFlags, capture_given, capture_options
 from loadgen.commands.loadgen.director_options import keep_timeouts_option, timeouts_option
 from loadgen.commands.options import options_as
-from loadgen.commands.types import DURATION, METHOD, RATE, SPAN, URL_PATH
+from loadgen.commands.types import DURATION, METHOD, RATE, SPAN, URL_PATH, PathType
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from analyzer.ipvs.states import Timeouts
     from loadgen.director.timeouts import LeftTimeouts
     from loadgen.failover.faults import Fault
@@ -123,7 +124,7 @@ class FailoverFlags:
 @timeouts_option
 @keep_timeouts_option
 @capture_options
-@click.option("-o", "output", type=click.Path(path_type=Path), help="Run directory.")
+@click.option("-o", "output", type=PathType(), help="Run directory.")
 @click.option("--json", "as_json", is_flag=True, help="Print the analysis as one JSON document.")
 @click.option("--no-color", is_flag=True, help="No colours in the progress bars.")
 def failover(directors: tuple[str, ...], lab_name: str | None, **values: Any) -> int:

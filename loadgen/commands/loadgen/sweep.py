@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,11 +21,12 @@ from loadgen.commands.loadgen.load_options import (
     without_credentials,
 )
 from loadgen.commands.options import options_as
-from loadgen.commands.types import SECONDS_LIST, WAYS
+from loadgen.commands.types import SECONDS_LIST, WAYS, PathType
 from loadgen.session.terminal import print_document, print_lines, report_progress
 
 if TYPE_CHECKING:
     from fractions import Fraction
+    from pathlib import Path
 
     from loadgen.burst.burst import BurstOptions
     from loadgen.director.timeouts import LeftTimeouts
@@ -75,7 +75,7 @@ class SweepFlags:
 @director_cpu_option
 @keep_timeouts_option
 @capture_options
-@click.option("-o", "output", type=click.Path(path_type=Path), help="Folder for the runs.")
+@click.option("-o", "output", type=PathType(), help="Folder for the runs.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as one JSON document.")
 @click.option("--no-color", is_flag=True, help="No colours in the progress bars.")
 def sweep(

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from loadgen.commands.loadgen.lab.common import name_option
 from loadgen.commands.loadgen.lab.options import topology_options, wanted_topology
+from loadgen.commands.types import PathType
 from loadgen.session.terminal import report_progress
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 STYLES = ("ipvsadm", "virtual-server")
 
 
 @click.command()
-@click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("directory", type=PathType(file_okay=False))
 @name_option
 @click.option(
     "--style",

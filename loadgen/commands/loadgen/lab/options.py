@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
 from loadgen.commands.loadgen.lab.types import NUMBERS, SYSCTL, WORDS
-from loadgen.commands.types import TIMEOUTS
+from loadgen.commands.types import TIMEOUTS, PathType
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,7 +116,7 @@ _OPTIONS = (
     click.option(
         "--topology",
         "file",
-        type=click.Path(path_type=Path, dir_okay=False),
+        type=PathType(dir_okay=False),
         metavar="FILE",
         help="Topology as a TOML file, as `lab status --toml` prints it.",
     ),
