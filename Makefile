@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-kernels test-distros check bench mutants gallery clean
+.PHONY: help demo test test-kernels test-distros check bench fuzz mutants gallery clean
 
 BIN := .venv/bin
 PYTEST := .ci/as-root $(BIN)/python -m pytest -p no:cacheprovider
@@ -56,6 +56,10 @@ bench: ## Measurements in tests/bench; they print numbers and may be slow
 	else \
 		.ci/setup demo && .ci/as-root $(BIN)/python -m pytest -p no:cacheprovider -s tests/bench $(ARGS); \
 	fi
+
+fuzz: ## Mutated inputs through each reader, 60 s for each (ARGS='runs --seed 7 --count 1'; ARGS='--seconds 600')
+	@.ci/setup check
+	@PYTHONPATH=. $(BIN)/python -m tests.fuzz $(ARGS)
 
 mutants: ## Small changes to the core modules that no test notices (ARGS='analyzer.ipvs.timers*'; 20 minutes)
 	@.ci/setup check

@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 from analyzer.errors import RecordingError
 from analyzer.ipvs.addresses import ENTRY_KEY
 from analyzer.recording.manifest import manifest_of
+from analyzer.recording.reading import read_part
 from analyzer.recording.tables import TABLES, in_full, table_of
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ REPORT = "report.html"
 COMPARISON = "comparison.html"
 MOST_DERIVED_BYTES = 64 << 20
 """Of an ``analysis.json`` that is believed; ours have some hundred kilobytes."""
+
+_MOST_CHARACTERS = 200  # of an error about a part
 
 ROWS_HELD = 20_000
 """Rows of a table, added one by one, that wait in memory at most."""
@@ -326,7 +329,7 @@ class Recording:
     def parts(self, name: str) -> Iterator[pa.Table]:
         """A table part by part, so that no more than one is in memory; unreadable ones left out."""
         for path in sorted((self.path / name).glob("[!.]*.parquet")):
-            part = self._read_part(path, TABLES[name])
+            part = self._read_part(path, name)
             if part is not None:
                 yield part
 
@@ -377,12 +380,20 @@ class Recording:
             raise RecordingError(not_written(path, error)) from error
         return path
 
-    def _read_part(self, part: Path, schema: pa.Schema) -> pa.Table | None:
+    def _read_part(self, part: Path, name: str) -> pa.Table | None:
+        where = part.relative_to(self.path)
         try:
-            return in_full(pq.read_table(part, partitioning=None), schema)
-        except (pa.ArrowException, OSError, ValueError) as error:
-            self.problems.append(f"{part.relative_to(self.path)}: not readable ({error})")
+            table, problems = read_part(part, name)
+        except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
+            self.problems.append(f"{where}: not readable ({_in_short(error)})")
             return None
+        self.problems.extend(f"{where}: {problem}" for problem in problems)
+        return table
+
+
+def _in_short(error: Exception) -> str:
+    """The first line of an error, which may quote the file."""
+    return next(iter(str(error).splitlines()), type(error).__name__)[:_MOST_CHARACTERS]
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from analyzer.across_runs.history import History
 
+_MOST_CHARACTERS = 200
+
 
 @click.command()
 @click.argument("folder", metavar="DIR", type=PathType())
@@ -58,6 +60,9 @@ def _read(folder: Path) -> History:
             runs.append(past_run(place.name, recording.manifest, _document(recording)))
         except AnalyzerError as error:
             unreadable.append(Unreadable(name=place.name, why=str(error)))
+        except Exception as error:  # one run must not hide all others
+            what = f"{type(error).__name__}: {error}"[:_MOST_CHARACTERS]
+            unreadable.append(Unreadable(name=place.name, why=f"a fault of ours: {what}"))
     if not runs:
         raise UsageProblem(f"{folder}: no run could be read there; expected a folder of runs")
     return history(str(folder), runs, unreadable)

@@ -69,7 +69,7 @@ def from_toml(text: str) -> Topology:
     """
     try:
         values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageProblem(str(error)) from error
     _check_keys(values, {*LISTED, *SETTINGS, "timeouts", "sysctl", "kernel_image"}, "a topology")
     settings = {name: _plain(values[name], name, kind) for name, kind in _given(values)}

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 ROOT = environment.checkout()
 PUBLIC = {
-    *("help", "demo", "test", "test-kernels", "test-distros", "check", "bench", "mutants"),
-    *("gallery", "clean"),
+    *("help", "demo", "test", "test-kernels", "test-distros", "check", "bench"),
+    *("fuzz", "mutants", "gallery", "clean"),
 }
 
 

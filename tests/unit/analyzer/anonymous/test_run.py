@@ -168,7 +168,8 @@ def test_a_manifest_hides_what_people_wrote_and_keeps_what_figures_need() -> Non
 
 def test_a_run_that_was_cut_off_stays_one(tmp_path: Path) -> None:
     writer = RecordingWriter(tmp_path / "run", {"command": "burst"})
-    writer.append("events", {"host": "bal01", "kind": "fault", "detail": "bal01 is 10.0.0.1"})
+    told = {"host": "bal01", "kind": "fault", "detail": "bal01 is 10.0.0.1"}
+    writer.append("events", {"at": 1} | told)
     writer.flush()
     anonymise(Recording.open(tmp_path / "run"), tmp_path / "copy", KEY)
     copy = Recording.open(tmp_path / "copy")

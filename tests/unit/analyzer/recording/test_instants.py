@@ -260,8 +260,10 @@ def test_a_recording_gives_its_instants_back(
 ) -> None:
     path = tmp_path_factory.mktemp("run")
     writer = RecordingWriter(path / "run", {})
-    writer.extend("requests", [{"started": at} for at in at_ns])
-    writer.extend("requests", [{"scheduled": at_ns[0]}])  # not begun: a row without an instant
+    writer.extend("requests", [{"id": 1, "started": at} for at in at_ns])
+    writer.extend(
+        "requests", [{"id": 2, "scheduled": at_ns[0]}]
+    )  # not begun: a row without an instant
     writer.close("completed")
     found = Recording.open(path / "run").table("requests")
     assert ns(found["started"].dropna()).tolist() == at_ns

@@ -62,7 +62,7 @@ class Noted:
 
 def run_all(activities: Sequence[Noted], path: Path) -> str:
     recording = RecordingWriter(path, {"ended": None})
-    recording.append("events", {"kind": "kept"})
+    recording.append("events", {"at": 1, "kind": "kept"})
     return asyncio.run(run(activities, recording))
 
 

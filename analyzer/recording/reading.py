@@ -1,0 +1,146 @@
+"""A stored part of a table as it may be used: its columns, types and what values they can have.
+
+Nobody knows who wrote a recording. What is decided here, once, holds for every reader:
+
+- a column that is missing is null, one that the schema has not is left out;
+- a value that cannot be (NaN, a negative count, a port of 70,000, an instant outside 1970 to 2116)
+  is null, which is not known;
+- a row that lacks what its table is about (when, who, what) is left out;
+- a text is cut after ``MAX_TEXT`` characters;
+- a part that is damaged, of other types or larger than any run's is not read.
+
+All of it is counted, and said in the analysis as not measured.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from analyzer.recording.tables import TABLES, in_full
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+MAX_ROWS: Final = 50_000_000
+MAX_BYTES: Final = 2 << 30
+"""Of one part, unpacked; ours are written at 32 MB, or as one load of some million requests."""
+
+MAX_TEXT: Final = 2000
+LATEST_NS: Final = 2**62
+
+ENTRY_KEY: Final = ("protocol", "client_ip", "client_port", "vip", "port")
+NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
+    "requests": ("id",),
+    "services": ("at", "director", "real_server"),
+    "entries": ("at", "director", "change", *ENTRY_KEY),
+    "polls": ("at", "director", "what"),
+    "sockets": ("at", "host", "state", "count"),
+    "datagrams": ("due",),
+    "links": ("at", "host"),
+    "events": ("at", "kind"),
+    "in_flight": ("at", "connection", "change"),
+}
+"""What a row of each table is nothing without."""
+
+_COUNT = (0, 2**40)
+_COUNTER = (0, 2**62)
+_PORT = (0, 65535)
+_SECONDS = (0, 2**31)
+_BOUNDS: Final[Mapping[str, tuple[float, float]]] = (
+    dict.fromkeys(("port", "source_port", "client_port", "real_port"), _PORT)
+    | dict.fromkeys(
+        ("conns", "in_packets", "out_packets", "in_bytes", "out_bytes", "bytes"), _COUNTER
+    )
+    | {"fwmark": (0, 2**32 - 1), "status": (0, 999), "expires_s": _SECONDS, "weight": _SECONDS}
+    | {"took_ms": (0, 1e9), "offset_ms": (-1e12, 1e12), "uncertainty_ms": (0, 1e12)}
+    | {"director_uptime_s": (0, 1e9)}
+)
+"""Of numbers, by column; all others are counts."""
+
+
+def read_part(path: Path, name: str) -> tuple[pa.Table, list[str]]:
+    """A part of a table with the columns and types of ``TABLES``, and a line for each problem.
+
+    Raises:
+        ValueError: it is no part of this table, or larger than any.
+        OSError, pyarrow.ArrowException: it is not readable.
+    """
+    schema = TABLES[name]
+    metadata = pq.read_metadata(path)
+    _check_size(metadata)
+    held = [column for column in metadata.schema.to_arrow_schema() if column.name in schema.names]
+    texts = [column.name for column in held if _is_text(column.type)]
+    with pq.ParquetFile(path, metadata=metadata, read_dictionary=texts) as file:
+        stored = file.read(columns=[column.name for column in held])
+    return possible(in_full(_with_short_texts(stored), schema), name)
+
+
+def possible(table: pa.Table, name: str) -> tuple[pa.Table, list[str]]:
+    """A table with impossible values as null, without rows that say nothing; what was wrong."""
+    columns, problems = [], []
+    for column in table.schema:
+        values = table[column.name]
+        known, told = _known(values, column)
+        columns.append(known)
+        odd = known.null_count - values.null_count
+        problems += [f"{name}: {column.name}: {told} in {odd} of {len(table)} rows"] if odd else []
+    whole = pa.table(columns, schema=table.schema)
+    lacking = [column for column in NEEDED[name] if whole[column].null_count]
+    if lacking:
+        kept = _without_nulls(whole, lacking)
+        left_out = len(whole) - len(kept)
+        problems.append(f"{name}: {left_out} rows without {' or '.join(lacking)} left out")
+        whole = kept
+    return whole, problems
+
+
+def _without_nulls(table: pa.Table, columns: list[str]) -> pa.Table:
+    has_all = pc.is_valid(table[columns[0]])
+    for column in columns[1:]:
+        has_all = pc.and_(has_all, pc.is_valid(table[column]))
+    return table.filter(has_all)
+
+
+def _known(values: pa.ChunkedArray, column: pa.Field) -> tuple[pa.ChunkedArray, str]:
+    """A column with what cannot be as null, and what that is in words."""
+    if pa.types.is_string(column.type):
+        return values, ""
+    numbers, what = values, "no possible number"
+    low, high = _BOUNDS.get(column.name, _COUNT)
+    if pa.types.is_timestamp(column.type):
+        numbers, (low, high), what = values.cast(pa.int64()), (0, LATEST_NS), "no instant"
+    can_be = pc.and_(pc.greater_equal(numbers, low), pc.less_equal(numbers, high))
+    if pc.all(can_be).as_py() in (True, None):
+        return values, what
+    return pc.if_else(can_be, values, pa.scalar(None, column.type)), what
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind.value_type if pa.types.is_dictionary(kind) else kind))
+
+
+def _check_size(metadata: pq.FileMetaData) -> None:
+    """Refuse what would not fit in memory: a few kilobytes can unpack to terabytes."""
+    groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
+    if metadata.num_rows > MAX_ROWS or sum(group.total_byte_size for group in groups) > MAX_BYTES:
+        raise ValueError(f"expected at most {MAX_ROWS:,} rows and {MAX_BYTES >> 20} MiB")
+
+
+def _with_short_texts(table: pa.Table) -> pa.Table:
+    """Texts as they were read, each different one once, cut; so that none is huge in every row."""
+    for number, column in enumerate(table.schema):
+        if pa.types.is_dictionary(column.type) and _is_text(column.type):
+            chunks = list(_cut(table[column.name]))
+            table = table.set_column(number, column.name, pa.chunked_array(chunks, pa.string()))
+    return table
+
+
+def _cut(values: pa.ChunkedArray) -> Iterator[pa.Array]:
+    for chunk in values.chunks:
+        short = pc.utf8_slice_codeunits(chunk.dictionary, 0, MAX_TEXT)
+        yield short.take(chunk.indices)

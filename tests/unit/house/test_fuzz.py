@@ -1,0 +1,35 @@
+"""A few inputs of each fuzz target; ``make fuzz`` reads many."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.fuzz.loop import Target, fuzz
+from tests.fuzz.targets import TARGETS
+
+if TYPE_CHECKING:
+    import random
+    from pathlib import Path
+
+COUNTS = {"texts": 300, "captures": 8, "imports": 12, "runs": 2, "policies": 200, "topologies": 100}
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
+def test_mutated_inputs_are_read_or_refused(target: Target, tmp_path: Path) -> None:
+    tally = fuzz(target, tmp_path, 15_000, count=COUNTS[target.name])
+    assert tally.inputs == COUNTS[target.name]
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_failure_names_the_input_that_brings_it_back(tmp_path: Path) -> None:
+    def attempt(chance: random.Random, _folder: Path) -> None:
+        if chance.random() < 0.2:
+            raise KeyError("oh")
+
+    with pytest.raises(AssertionError) as raised:
+        fuzz(Target("broken", attempt), tmp_path, 0, count=1000)
+    number = str(raised.value).split("--seed ")[1].split()[0]
+    with pytest.raises(AssertionError, match=f"input {number}: KeyError"):
+        fuzz(Target("broken", attempt), tmp_path / "again", int(number), count=1)
