@@ -114,7 +114,11 @@ def test_a_refusal_is_told_by_its_number() -> None:
         states_in(refused)
 
 
-@pytest.mark.parametrize(("host", "elsewhere"), [(OURS, "10.{}.{}.1"), ("::1", "fd00::{:x}:{:x}")])
+@pytest.mark.parametrize(
+    ("host", "elsewhere"),
+    [(OURS, "10.{}.{}.1"), ("::1", "fd00::{:x}:{:x}")],
+    ids=["ipv4", "ipv6"],  # our address differs from process to process
+)
 def test_any_number_of_services_can_be_asked_for(host: str, elsewhere: str) -> None:
     """The jumps of the kernel's filter end at 3,277 services of IPv4 and 2,048 of IPv6."""
     family = FAMILY[ip_address(host).version]
