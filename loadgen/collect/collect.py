@@ -15,7 +15,7 @@ import loadgen
 from analyzer.recording.directory import RecordingWriter
 from loadgen.capture.start import open_captures
 from loadgen.collect.keep import Keeper
-from loadgen.collect.metrics import serving
+from loadgen.collect.metrics import MetricsServer
 from loadgen.collect.totals import Totals
 from loadgen.collect.watch import DirectorsWatch
 from loadgen.director.boot_facts import manifest_of
@@ -143,12 +143,12 @@ async def collect(site: Site, options: CollectOptions, shown: LiveTable) -> Ende
             *([LabEvents(site.lab, recording)] if site.lab else []),
             watch,
             Keeper(options.keep.without_capture(bool(captures)), recording),
+            *_metrics(options, watch, shown),
             *_live(options, pollers, watch, recording, shown),
             Until(options.duration_s),
         ]
         with ExitStack() as stack:
             stack.enter_context(_rarely_collected())
-            _serve(options, watch, shown, stack)
             stack.enter_context(shown)
             ended = await run(activities, recording)
     finally:
@@ -212,13 +212,12 @@ def _bounded(options: CollectOptions) -> CaptureOptions:
     return replace(options.capture, size_bytes=options.keep.size_bytes // 2)
 
 
-def _serve(
-    options: CollectOptions, watch: DirectorsWatch, shown: LiveTable, stack: ExitStack
-) -> None:
+def _metrics(
+    options: CollectOptions, watch: DirectorsWatch, shown: LiveTable
+) -> list[MetricsServer]:
     if options.openmetrics is None:
-        return
-    url = stack.enter_context(serving(lambda: watch.view, options.openmetrics))
-    shown.say(f"metrics: {url}")
+        return []
+    return [MetricsServer(lambda: watch.view, options.openmetrics, shown.say)]
 
 
 def _live(

@@ -10,20 +10,21 @@ polled before is not of now.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from socketserver import ThreadingMixIn
-from threading import Thread
+import asyncio
+import socket
 from typing import TYPE_CHECKING
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
-from prometheus_client import CollectorRegistry, make_wsgi_app
+from aiohttp import web
+from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.exposition import choose_encoder
 
 from analyzer.ipvs.addresses import host_port
 from analyzer.units import NS_PER_S
+from loadgen.live.http_server import REQUEST_WITHIN_S, serving
+from loadgen.session.background import Waiting
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable, Iterator
 
     from prometheus_client.core import Metric
@@ -170,43 +171,55 @@ def labels(director: DirectorView, server: ServerView) -> list[str]:
     return [*local, server.protocol, server.real_server, str(server.real_port), director.name]
 
 
-class _Server(ThreadingMixIn, WSGIServer):
-    """A thread for each scrape, on a socket that listens already."""
+class MetricsServer(Waiting):
+    """An activity that serves ``/metrics`` while the run is on."""
 
-    daemon_threads = True
+    def __init__(
+        self,
+        view: Callable[[], View],
+        listening: socket.socket,
+        say: Callable[[str], None],
+        within_s: float = REQUEST_WITHIN_S,
+    ) -> None:
+        """An activity.
 
-    def __init__(self, listening: socket.socket) -> None:
-        address = listening.getsockname()[:2]
-        super().__init__(address, _Silent, bind_and_activate=False)
-        self.socket.close()
-        self.socket = listening
-        self.server_name, self.server_port = address
-        self.setup_environ()
+        Args:
+            view: gives the last one.
+            listening: where; it is closed at the end.
+            say: takes the address, for the operator.
+            within_s: how long a request may take to arrive.
+        """
+        self._registry = CollectorRegistry()
+        self._registry.register(ViewCollector(view))
+        address, port = listening.getsockname()[:2]
+        self.url = f"http://{host_port(address, port)}/metrics"
+        self._say = say
+        self._scraping = asyncio.Lock()
+        self._serving = serving(
+            {"/metrics": self._scraped},
+            listening,
+            host_names=(socket.gethostname(),),
+            within_s=within_s,
+        )
 
+    async def __aenter__(self) -> MetricsServer:
+        await self._serving.__aenter__()
+        self._say(f"metrics: {self.url}")
+        return self
 
-class _Silent(WSGIRequestHandler):
-    """It logs no scrapes."""
+    async def __aexit__(self, *_: object) -> None:
+        await self._serving.__aexit__(None, None, None)
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's word
-        """Nothing."""
+    async def done(self) -> None:
+        """It never holds a run up."""
 
-
-@contextmanager
-def serving(view: Callable[[], View], listening: socket.socket) -> Iterator[str]:
-    """Serve ``/metrics`` while the context lasts; gives the address.
-
-    Args:
-        view: gives the last one.
-        listening: where; it is closed at the end.
-    """
-    registry = CollectorRegistry()
-    registry.register(ViewCollector(view))
-    with _Server(listening) as server:
-        server.set_app(make_wsgi_app(registry))
-        thread = Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield f"http://{host_port(server.server_name, server.server_port)}/metrics"
-        finally:
-            server.shutdown()
-            thread.join()
+    async def _scraped(self, request: web.Request) -> web.StreamResponse:
+        """One at a time and in a thread: polls do not wait for it."""
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        names = request.query.getall("name[]", [])
+        registry = self._registry.restricted_registry(names) if names else self._registry
+        async with self._scraping:
+            body = await asyncio.to_thread(encode, registry)
+        response = web.Response(body=body, headers={"Content-Type": content_type})
+        response.enable_compression()
+        return response

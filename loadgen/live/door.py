@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from analyzer.ipvs.addresses import host_port
 from loadgen.live import guard
+from loadgen.live.http_server import REQUEST_WITHIN_S, leaves_machine, serving
 from loadgen.session.listening import listen
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import Mapping
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
-    Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+    from loadgen.live.http_server import Handler
 
 OPTION = "--live"
 TAKEN_WITHIN_S = 10.0
 """How long the report waits for the browsers that looked on."""
-
-_TOLD_S = 1.0
 
 
 class Door:
@@ -33,12 +32,18 @@ class Door:
         looking_on: browsers that were there when the run ended, and are to load the page again.
     """
 
-    def __init__(self, address: str, port: int) -> None:
+    def __init__(self, address: str, port: int, within_s: float = REQUEST_WITHIN_S) -> None:
         """Listen there.
+
+        Args:
+            address: an IPv4 or IPv6 address.
+            port: 0 for any.
+            within_s: how long a request may take to arrive.
 
         Raises:
             UsageProblem: it cannot be listened on.
         """
+        self._within_s = within_s
         self.token = guard.new_token()
         self.looking_on = 0
         self._socket = listen(OPTION, address, port)
@@ -49,38 +54,26 @@ class Door:
         address, port = self._socket.getsockname()[:2]
         return f"http://{host_port(address, port)}/{self.token}/"
 
-    @asynccontextmanager
-    async def serving(self, pages: Mapping[str, Handler]) -> AsyncIterator[None]:
+    @property
+    def leaves_machine(self) -> bool:
+        """Whether other machines can reach it, in clear."""
+        return leaves_machine(self._socket.getsockname()[0])
+
+    def serving(self, pages: Mapping[str, Handler]) -> AbstractAsyncContextManager[None]:
         """Answer while the context lasts.
 
         Args:
             pages: what answers each name below the token; "" is the page itself.
         """
-        app = web.Application(middlewares=[self._guarded])
-        for name, handler in pages.items():
-            app.router.add_get(f"/{{token}}/{name}", handler)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=_TOLD_S)
-        await runner.setup()
-        try:
-            await web.SockSite(runner, self._socket.dup()).start()
-            yield
-        finally:
-            await runner.cleanup()
+        guarded = {f"/{{token}}/{name}": self._for_token(page) for name, page in pages.items()}
+        return serving(guarded, self._socket.dup(), within_s=self._within_s)
 
-    @web.middleware
-    async def _guarded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Our own headers on every answer; nothing for strangers."""
-        try:
-            if not _is_ours(request):
-                raise web.HTTPForbidden(text="not from here\n")
+    def _for_token(self, page: Handler) -> Handler:
+        async def answer(request: web.Request) -> web.StreamResponse:
             if not guard.is_token(request.match_info.get("token", ""), self.token):
-                raise web.HTTPNotFound(text="nothing here\n")
-            answer = await handler(request)
-        except web.HTTPException as error:
-            error.headers.update(guard.HEADERS)
-            raise
-        if not answer.prepared:
-            answer.headers.update(guard.HEADERS)
+                raise web.HTTPNotFound
+            return await page(request)
+
         return answer
 
     def hand_over(self, report: Path) -> None:
@@ -117,10 +110,3 @@ def html(text: str) -> web.Response:
     response = web.Response(text=text, content_type="text/html", charset="utf-8")
     response.headers.update(guard.HEADERS)
     return response
-
-
-def _is_ours(request: web.Request) -> bool:
-    hosts = request.headers.getall("Host", [])
-    return guard.is_here(hosts) and guard.is_same_origin(
-        hosts[0], request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site")
-    )

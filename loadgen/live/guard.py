@@ -40,8 +40,13 @@ def is_token(given: str, token: str) -> bool:
     return hmac.compare_digest(given.encode("utf-8", "replace"), token.encode())
 
 
-def is_here(hosts: Sequence[str]) -> bool:
-    """Whether the ``Host`` headers are one, an address or localhost; any port, for tunnels."""
+def is_here(hosts: Sequence[str], names: Sequence[str] = ()) -> bool:
+    """Whether the ``Host`` headers are one, an address or localhost; any port, for tunnels.
+
+    Args:
+        hosts: the values of the headers.
+        names: other names that this machine may be called by.
+    """
     if len(hosts) != 1:
         return False
     try:
@@ -49,7 +54,8 @@ def is_here(hosts: Sequence[str]) -> bool:
         name = parts.hostname or ""
         if parts.netloc != hosts[0] or parts.username is not None or (parts.port or 0) < 0:
             return False
-        return name == "localhost" or bool(ip_address(name))
+        known = {"localhost", *(other.lower() for other in names)}
+        return name in known or bool(ip_address(name))
     except ValueError:
         return False
 

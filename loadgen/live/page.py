@@ -42,6 +42,10 @@ EVENTS = 200
 SLOW_S = 10.0
 """A browser that does not take its news for this long has to ask again."""
 
+IN_CLEAR = (
+    "live: the page and its token go over the network in clear, and who reads them may look on; "
+    "a tunnel to 127.0.0.1 (ssh -L) keeps them to yourself"
+)
 _RETRY_MS = 1000
 
 
@@ -95,6 +99,8 @@ class LivePage(Background):
         self._serving = self._door.serving({"": self._page, "events": self._events_of})
         await self._serving.__aenter__()
         self._say(f"live: {self._door.url}")
+        if self._door.leaves_machine:
+            self._say(IN_CLEAR)
 
     async def _run(self) -> None:
         async with asyncio.TaskGroup() as tasks:

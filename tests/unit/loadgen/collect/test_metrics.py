@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import urllib.request
+import asyncio
+import socket
+import threading
+import time
 from dataclasses import replace
 from typing import Any
 
+import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from loadgen.collect.metrics import serving
+from loadgen.collect.metrics import MetricsServer
 from loadgen.collect.totals import parse_totals
 from loadgen.collect.view import DrainForecast, View
 from loadgen.director.polling.counters import Counters
@@ -27,11 +31,20 @@ STATS = """\
 
 
 def scraped(what: View) -> str:
-    with (
-        serving(lambda: what, listen("--openmetrics", "127.0.0.1", 0)) as url,
-        urllib.request.urlopen(url, timeout=5) as answer,
-    ):
-        return str(answer.read().decode())
+    async def go() -> str:
+        async with (
+            metrics(what) as found,
+            aiohttp.ClientSession() as reader,
+            reader.get(found.url) as answer,
+        ):
+            return await answer.text()
+
+    return asyncio.run(go())
+
+
+def metrics(what: View, within_s: float = 5) -> MetricsServer:
+    listening = listen("--openmetrics", "127.0.0.1", 0)
+    return MetricsServer(lambda: what, listening, lambda _: None, within_s)
 
 
 def samples(what: View, **where: Any) -> dict[str, float]:
@@ -115,3 +128,67 @@ def test_a_promise_is_made_only_where_no_traffic_renews(renewed: int, told: bool
     found = samples(view(director(server(weight=0, forecast=forecast))))
     at_s = found.get("loadgen_real_server_empty_timestamp_seconds")
     assert at_s == (pytest.approx(NOW_NS / 1e9 + 0.5) if told else None)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status"),
+    [
+        ("GET", "/metrics", {}, 200),
+        ("HEAD", "/metrics", {}, 200),
+        ("GET", "/metrics", {"Host": socket.gethostname().upper()}, 200),
+        ("GET", "/metrics", {"Host": "evil.example"}, 403),
+        ("GET", "/metrics", {"Origin": "http://evil.example"}, 403),
+        ("GET", "/metrics", {"Sec-Fetch-Site": "cross-site"}, 403),
+        ("POST", "/metrics", {}, 405),
+        ("GET", "/", {}, 404),
+        ("GET", "/metrics/../../etc/passwd", {}, 404),
+        ("GET", "/anything", {}, 404),
+    ],
+)
+def test_only_a_scrape_of_this_machine_is_answered(
+    method: str, path: str, headers: dict[str, str], status: int
+) -> None:
+    async def go() -> int:
+        async with metrics(view(director(server()))) as found, aiohttp.ClientSession() as reader:
+            url = found.url.removesuffix("/metrics") + path
+            async with reader.request(method, url, headers=headers) as answer:
+                assert answer.headers["X-Content-Type-Options"] == "nosniff"
+                return answer.status
+
+    assert asyncio.run(go()) == status
+
+
+SLOW = (b"", b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n", b"GET /met")
+ONE = b"GET /nothing HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+
+
+@pytest.mark.parametrize("sent", [*SLOW, ONE, ONE + SLOW[1]])
+def test_who_does_not_end_a_request_is_left(sent: bytes) -> None:
+    async def go() -> float:
+        async with metrics(view(director(server())), within_s=0.3) as found:
+            port = int(found.url.split(":")[2].split("/")[0])
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            began_s = time.monotonic()
+            for byte in sent:  # one at a time, as slowloris sends them
+                writer.write(bytes([byte]))
+            await asyncio.wait_for(reader.read(), 5)
+            writer.close()
+            return time.monotonic() - began_s
+
+    assert 0.2 < asyncio.run(go()) < 2
+
+
+def test_many_idle_connections_take_no_thread_and_do_not_shut_others_out() -> None:
+    async def go() -> None:
+        async with metrics(view(director(server())), within_s=0.5) as found:
+            port = int(found.url.split(":")[2].split("/")[0])
+            before = threading.active_count()
+            idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(300)]
+            assert threading.active_count() == before
+            await asyncio.sleep(0.8)
+            async with aiohttp.ClientSession() as reader, reader.get(found.url) as answer:
+                assert answer.status == 200
+            for _, writer in idle:
+                writer.close()
+
+    asyncio.run(go())

@@ -197,3 +197,40 @@ def test_nobody_is_waited_for_who_does_not_come(
 
 def test_a_message_is_one_event() -> None:
     assert message("news", '{"a": 1}') == b'event: news\ndata: {"a": 1}\n\n'
+
+
+def test_a_page_that_other_machines_can_reach_is_said_to_go_in_clear(tmp_path: Path) -> None:
+    async def go() -> list[str]:
+        said: list[str] = []
+        recording = RecordingWriter(tmp_path / "run", {"started_at_ns": time.time_ns()})
+        watch = DirectorsWatch([], [], recording, every_s=1, show=lambda _: None)
+        sources = LiveSources(title="Burst", pollers=[], watch=watch, sending=None)
+        door = Door("0.0.0.0", 0)
+        async with LivePage(door, sources, recording, said.append):
+            pass
+        door.looking_on = 0
+        door.hand_over(tmp_path / "nobody-asked-for-it")
+        return said
+
+    address, warning = asyncio.run(go())
+    assert address.startswith("live: http://0.0.0.0:")
+    assert "in clear" in warning
+
+
+def test_half_a_request_is_left_after_a_while(tmp_path: Path) -> None:
+    async def go() -> float:
+        recording = RecordingWriter(tmp_path / "run", {"started_at_ns": time.time_ns()})
+        watch = DirectorsWatch([], [], recording, every_s=1, show=lambda _: None)
+        sources = LiveSources(title="Burst", pollers=[], watch=watch, sending=None)
+        door = Door("127.0.0.1", 0, within_s=0.3)
+        async with LivePage(door, sources, recording, lambda _: None):
+            port = int(door.url.split(":")[2].split("/")[0])
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"GET / HTTP/1.1\r\nHost: 127")
+            began_s = time.monotonic()
+            assert await asyncio.wait_for(reader.read(), 5) == b""
+            writer.close()
+        door.hand_over(tmp_path / "nobody-asked-for-it")
+        return time.monotonic() - began_s
+
+    assert 0.2 < asyncio.run(go()) < 2
