@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reports.charts import curves
-from reports.charts.series import series
 
 if TYPE_CHECKING:
-    from analyzer.report import Analysis, Timeline
+    from collections.abc import Iterable
+
+    from analyzer.report import Timeline
+    from reports.charts.series import Series
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,16 +25,16 @@ class Window:
     end_s: float
 
 
-def windows(analysis: Analysis) -> tuple[Window, ...]:
+def windows(timeline: Timeline, drawn: Iterable[Series]) -> tuple[Window, ...]:
     """The whole run, the burst and the decay, as far as they are parts of it."""
-    start, end = span(analysis.timeline)
+    start, end = span(timeline)
     parts = [Window(label="Whole run", start_s=start, end_s=end)]
-    ended = analysis.timeline.request_ended_s
+    ended = timeline.request_ended_s
     sent = ended[np.isfinite(ended)]
     if sent.size and sent.max() < 0.6 * end:
         burst = float(sent.max())
         parts.append(Window(label="Burst", start_s=-0.03 * burst, end_s=1.1 * burst))
-    falls = [curves.fall(item.observed) for item in series(analysis) if item.observed]
+    falls = [curves.fall(item.observed) for item in drawn if item.observed]
     starts = [item.first_s for item in falls if item and item.first_s is not None]
     ends = [item.empty_s for item in falls if item and item.empty_s is not None]
     if starts and ends and (decay := max(ends) - min(starts)) < 0.6 * end:

@@ -39,9 +39,10 @@ MANY = 120  # polls of a curve from which on its marks are small
 
 def section(analysis: Analysis) -> Section:
     """The timeline with its legend, windows and events."""
+    drawn = series(analysis)
     chart = Chart(
         id="timeline-chart",
-        figure=timeline(analysis),
+        figure=timeline(analysis.timeline, drawn),
         caption=timeline_caption(analysis) + on_forwarding(analysis),
         table=time_table(analysis),
         clock="run",
@@ -84,19 +85,15 @@ def section(analysis: Analysis) -> Section:
                 "table-memory",
             }
         ),
-        facts={"legend": legend(series(analysis)), "windows": windows(analysis)},
+        facts={"legend": legend(drawn), "windows": windows(analysis.timeline, drawn)},
     )
 
 
-def timeline(analysis: Analysis) -> go.Figure | None:
+def timeline(run: Timeline, drawn: Sequence[Series]) -> go.Figure | None:
     """Requests, packets, ActiveConn and InActConn on one time axis; None without data."""
-    panels = [
-        traffic.requests(analysis.timeline),
-        traffic.packets(analysis.timeline),
-        *counters(analysis.timeline, series(analysis)),
-    ]
+    panels = [traffic.requests(run), traffic.packets(run), *counters(run, drawn)]
     shown = [panel for panel in panels if panel]
-    return on_time_axis(shown, analysis.timeline, *span(analysis.timeline)) if shown else None
+    return on_time_axis(shown, run, *span(run)) if shown else None
 
 
 def on_time_axis(panels: Sequence[Panel], timeline: Timeline, low: float, high: float) -> go.Figure:

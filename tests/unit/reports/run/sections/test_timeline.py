@@ -11,6 +11,7 @@ import pytest
 from analyzer.charts.curves import Curve
 from analyzer.results import Event
 from reports.charts import marks, traffic
+from reports.charts.series import series
 from reports.run.sections import sections, timeline
 from tests.unit.reports import builders_analysis as build
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def drawn(analysis: Analysis) -> Any:
-    figure = timeline.timeline(analysis)
+    figure = timeline.timeline(analysis.timeline, series(analysis))
     assert figure is not None
     return figure
 
@@ -164,7 +165,7 @@ def test_every_kind_of_run_can_be_drawn(name: str) -> None:
 
 def test_nothing_recorded_draws_nothing() -> None:
     run = build.nothing()
-    assert timeline.timeline(run) is None
+    assert timeline.timeline(run.timeline, series(run)) is None
 
 
 def test_no_polls_leave_the_counters_out() -> None:
