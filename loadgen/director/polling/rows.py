@@ -37,31 +37,19 @@ def service_rows(
         counters: of the same poll; None where they were not asked for or not given.
         rates: CPS of the same poll, likewise.
     """
-    known, told = counters or {}, rates or {}
+    known, cps = counters or {}, rates or {}
+    columns = service_columns([service])
+    keys = [server_key(service, server) for server in service.destinations]
     return [
-        {
-            "protocol": service.protocol,
-            "vip": service.address,
-            "port": service.port,
-            "fwmark": service.fwmark,
-            "scheduler": service.scheduler,
-            "real_server": server.address,
-            "real_port": server.port,
-            "forwarding": server.forwarding,
-            "weight": server.weight,
-            "active": server.active,
-            "inactive": server.inactive,
-        }
-        | _counted(known.get(key), told.get(key))
-        for server in service.destinations
-        for key in (server_key(service, server),)
+        dict(zip(columns, values, strict=True)) | _counted(known.get(key), cps.get(key))
+        for key, *values in zip(keys, *columns.values(), strict=True)
     ]
 
 
 def service_columns(
     services: Iterable[Service], counters: Mapping[ServerKey, Counters] | None = None
 ) -> dict[str, list[Any]]:
-    """Services' rows of ``services/`` as columns, as ``service_rows`` has them; for many of them.
+    """Services' rows of ``services/`` as columns, but for the poll's instant and director.
 
     Args:
         services: as they were polled.
