@@ -61,7 +61,7 @@ class KernelLaw:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DirectorTable:
-    """One director's table of entries; null for what it did not tell.
+    """One director's table of entries; null for what it did not report.
 
     Attributes:
         buckets: when the run began (``size=`` of ``/proc/net/ip_vs``).
@@ -70,8 +70,8 @@ class DirectorTable:
         conn_max: the most entries that it may hold (since 7.2).
         entry_bytes: of one entry at least, by the kernel's own words when it loaded IPVS.
         before: by ``/proc/net/ip_vs_status`` (since 7.1, for root), before the run.
-        fullest: the same, of the look with the most entries.
-        at_end: the same, of the last look.
+        fullest: the same, of the poll with the most entries.
+        at_end: the same, of the last poll.
     """
 
     director: str

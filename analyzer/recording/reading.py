@@ -20,7 +20,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from analyzer.ipvs.addresses import CONNECTION_KEY
 from analyzer.recording.tables import TABLES, in_full
+from analyzer.units import LATEST_NS, MAX_COUNTER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,13 +33,11 @@ MAX_BYTES: Final = 2 << 30
 """Of one part, unpacked; ours are written at 32 MB, or as one load of some million requests."""
 
 MAX_TEXT: Final = 2000
-LATEST_NS: Final = 2**62
 
-ENTRY_KEY: Final = ("protocol", "client_ip", "client_port", "vip", "port")
 NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
     "requests": ("id",),
     "services": ("at", "director", "real_server"),
-    "entries": ("at", "director", "change", *ENTRY_KEY),
+    "entries": ("at", "director", "change", *CONNECTION_KEY),
     "polls": ("at", "director", "what"),
     "sockets": ("at", "host", "state", "count"),
     "datagrams": ("due",),
@@ -48,7 +48,7 @@ NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
 """What a row of each table is nothing without."""
 
 _COUNT = (0, 2**40)
-_COUNTER = (0, 2**62)
+_COUNTER = (0, MAX_COUNTER)
 _PORT = (0, 65535)
 _SECONDS = (0, 2**31)
 _BOUNDS: Final[Mapping[str, tuple[float, float]]] = (
@@ -85,10 +85,10 @@ def possible(table: pa.Table, name: str) -> tuple[pa.Table, list[str]]:
     columns, problems = [], []
     for column in table.schema:
         values = table[column.name]
-        known, told = _known(values, column)
+        known, fault = _known(values, column)
         columns.append(known)
         odd = known.null_count - values.null_count
-        problems += [f"{name}: {column.name}: {told} in {odd} of {len(table)} rows"] if odd else []
+        problems += [f"{name}: {column.name}: {fault} in {odd} of {len(table)} rows"] if odd else []
     whole = pa.table(columns, schema=table.schema)
     lacking = [column for column in NEEDED[name] if whole[column].null_count]
     if lacking:

@@ -20,7 +20,7 @@ from analyzer.ipvs.table_diff.reads import AbsenceProof
 from analyzer.ipvs.table_diff.tracking import TableTracker
 from analyzer.recording.directory import CAPTURE, RecordingWriter, mapped
 from analyzer.recording.manifest import manifest_of
-from analyzer.units import NS_PER_S
+from analyzer.units import LATEST_NS, NS_PER_S
 from analyzer.wire.packets import mac_number, read_packets
 from analyzer.wire.segments import busiest_end
 from loadgen.director.polling.rows import RESIZING, counters_alone, service_rows
@@ -28,9 +28,9 @@ from loadgen.errors import UsageProblem
 from loadgen.importing.commands import events_of
 from loadgen.importing.files import META, find_sources
 from loadgen.importing.joining import EPOCH, Joined, Poll, placed_by_events
-from loadgen.importing.polls import LATEST_T, Overview, overview_of, polls_of
+from loadgen.importing.polls import Overview, overview_of, polls_of
 from loadgen.importing.proofs import Proofs, table_resizes
-from loadgen.importing.stamps import stamps_of
+from loadgen.importing.stamps import LATEST_S, stamps_of
 from loadgen.importing.timeouts import GivenTimeouts, given_timeouts
 
 if TYPE_CHECKING:
@@ -48,8 +48,6 @@ NOT_JOINED = "not-joined.pcap"
 
 MAX_WARNINGS = 100
 _COPIED_BYTES = 1 << 20
-LATEST_NS = 2**62
-"""In the year 2116: what a recording can hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +175,7 @@ def _joined(sources: ImportFiles, overview: Overview) -> Joined:
 def _clock(meta: Mapping[str, Any], overview: Overview, shift_s: float) -> Clock:
     offsets = meta.get("clock") or {}
     before_s = float(offsets.get("offset_s_before") or shift_s)
-    if not abs(before_s) < LATEST_T:
+    if not abs(before_s) < LATEST_S:
         raise ValueError(f"clock: offset {before_s}")
     jiffies = meta.get("jiffies") or {}
     boot_t = jiffies.get("t_boot_value")

@@ -17,6 +17,7 @@ from loadgen.errors import UsageProblem
 from loadgen.importing.files import is_json_log, lines_of, refuse_bomb
 from loadgen.importing.log import before_looks, looks
 from loadgen.importing.printed import Printed, from_printed, heading_of
+from loadgen.importing.stamps import LATEST_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from analyzer.ipvs.states import Timeouts
     from loadgen.importing.stamps import Stamp
 
-LATEST_T = 2**33  # in the year 2242
 _HEADER_CHARACTERS = 200
 """The first line of /proc/net/ip_vs, and more."""
 
@@ -151,7 +151,7 @@ def _of_json(path: Path) -> Iterator[LoggedPoll]:
 
 def _checked(t: float) -> float:
     """A time that a recording can hold."""
-    if not 0 <= t < LATEST_T:
+    if not 0 <= t < LATEST_S:
         raise ValueError(f"time {t}: expected seconds since 1970")
     return t
 

@@ -34,7 +34,7 @@ _UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
 _EARLIEST_EPOCH_S = 1e8
 """In 1973: a number below it counts from the start of something, not from 1970."""
 
-_LATEST_S = 2**33
+LATEST_S = 2**33
 """In the year 2242: what is no time since 1970 before that is none."""
 
 
@@ -70,7 +70,7 @@ class StampReader:
     def read(self, text: str) -> Stamp | None:
         """None for a text that is no time that a recording can hold."""
         stamp = self._read(text)
-        return stamp if stamp is not None and 0 <= stamp.at_s < _LATEST_S else None
+        return stamp if stamp is not None and 0 <= stamp.at_s < LATEST_S else None
 
     def _read(self, text: str) -> Stamp | None:
         clock = _CLOCK_TIME.match(text)

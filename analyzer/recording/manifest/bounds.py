@@ -6,9 +6,11 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from analyzer.units import LATEST_NS
+
 Seconds = Annotated[float, Meta(ge=0, le=1e9)]
 SecondsEitherWay = Annotated[float, Meta(ge=-1e9, le=1e9)]
-Instant = Annotated[int, Meta(ge=0, le=2**62)]
+Instant = Annotated[int, Meta(ge=0, le=LATEST_NS)]
 """Unix time, ns."""
 Count = Annotated[int, Meta(ge=0, le=2**40)]
 Rate = Annotated[float, Meta(ge=0, le=1e15)]
