@@ -94,7 +94,7 @@ def record_of(
 
 def director_clock(director: Director, polls: pd.DataFrame, zero_ns: int) -> DirectorClock:
     """The director's clock from its polls; without any, the run's start stands for its boot."""
-    polls = polls.loc[polls["director_uptime_s"].notna(), ["asked", "took_ms", "director_uptime_s"]]
+    polls = polls[["asked", "took_ms", "director_uptime_s"]].dropna()
     if polls.empty:
         zero = np.array([zero_ns], dtype=np.int64)
         return DirectorClock(at_ns=zero, boot_ns=zero, uncertainty_s=0.0)

@@ -37,7 +37,7 @@ MAX_TEXT: Final = 2000
 NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
     "requests": ("id",),
     "services": ("at", "director", "real_server"),
-    "entries": ("at", "director", "change", *CONNECTION_KEY),
+    "entries": ("at", "director", "change", "expires_s", *CONNECTION_KEY),
     "polls": ("at", "director", "what"),
     "sockets": ("at", "host", "state", "count"),
     "datagrams": ("due",),
@@ -90,6 +90,9 @@ def possible(table: pa.Table, name: str) -> tuple[pa.Table, list[str]]:
         odd = known.null_count - values.null_count
         problems += [f"{name}: {column.name}: {fault} in {odd} of {len(table)} rows"] if odd else []
     whole = pa.table(columns, schema=table.schema)
+    if name == "services":
+        whole, uncounted = _without_half_counts(whole)
+        problems += [f"{name}: {uncounted} rows whose counts cannot be used"] if uncounted else []
     lacking = [column for column in NEEDED[name] if whole[column].null_count]
     if lacking:
         kept = _without_nulls(whole, lacking)
@@ -97,6 +100,17 @@ def possible(table: pa.Table, name: str) -> tuple[pa.Table, list[str]]:
         problems.append(f"{name}: {left_out} rows without {' or '.join(lacking)} left out")
         whole = kept
     return whole, problems
+
+
+def _without_half_counts(table: pa.Table) -> tuple[pa.Table, int]:
+    """Services whose active entries are known only where all is that they are shown with."""
+    has_service = pc.or_(pc.is_valid(table["port"]), pc.is_valid(table["fwmark"]))
+    for column in ("protocol", "real_port", "weight", "inactive"):
+        has_service = pc.and_(has_service, pc.is_valid(table[column]))
+    active = pc.if_else(has_service, table["active"], pa.scalar(None, pa.int64()))
+    number = table.schema.get_field_index("active")
+    lost = active.null_count - table["active"].null_count
+    return table.set_column(number, table.schema.field(number), active), lost
 
 
 def _without_nulls(table: pa.Table, columns: list[str]) -> pa.Table:

@@ -46,7 +46,9 @@ def attempt(chance: random.Random, folder: Path) -> None:
     run = folder / "run"
     shutil.copytree(chance.choice(RUNS), run, copy_function=shutil.copyfile)
     for _ in range(chance.randint(1, 2)):
-        chance.choice([_manifest, _column, _column, _rows, _rows, _file])(run, chance)
+        chance.choice([_manifest, _column, _column, _rows, _rows])(run, chance)
+    if chance.random() < 0.2:
+        _file(run, chance)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         analysis, _ = conclude(run, None, [])

@@ -50,6 +50,21 @@ def test_a_row_without_what_it_is_about_is_left_out_and_counted(name: str) -> No
         assert problems == [f"{name}: 1 rows without {column} left out"]
 
 
+@pytest.mark.parametrize("column", ["protocol", "real_port", "weight", "inactive"])
+def test_counts_that_lack_what_they_are_shown_with_are_not_known(column: str) -> None:
+    rows = [row("services"), row("services", **{column: None})]
+    found, problems = read("services", *rows)
+    assert [each["active"] for each in found] == [7, None]
+    assert problems == ["services: 1 rows whose counts cannot be used"]
+
+
+def test_a_service_by_firewall_mark_needs_no_port() -> None:
+    (by_mark, by_nothing), _ = read(
+        "services", row("services", port=None), row("services", port=None, fwmark=None)
+    )
+    assert (by_mark["active"], by_nothing["active"]) == (7, None)
+
+
 @pytest.mark.parametrize(
     ("name", "column", "values"),
     [
@@ -57,8 +72,8 @@ def test_a_row_without_what_it_is_about_is_left_out_and_counted(name: str) -> No
         ("requests", "started", [-1, 2**62 + 1]),
         ("services", "active", [-1, 2**40 + 1, 2**63 - 1]),
         ("services", "in_bytes", [-1, 2**62 + 1]),
-        ("services", "weight", [-1, 2**31 + 1]),
-        ("entries", "expires_s", [-1, 2**31 + 1]),
+        ("services", "cps", [-1, 2**40 + 1]),
+        ("entries", "real_port", [-1, 65536]),
         ("polls", "took_ms", [math.nan, math.inf, -0.1, 1e10]),
         ("polls", "offset_ms", [math.nan, -math.inf, 1e13]),
     ],
