@@ -1,8 +1,10 @@
-"""How long properties search: 30 examples by default, 200 with ``HYPOTHESIS_PROFILE=thorough``."""
+"""How long properties search (``HYPOTHESIS_PROFILE=thorough``: longer); what a failure shows."""
 
 import gc
 import os
+import subprocess
 
+import pytest
 from hypothesis import settings
 
 # No deadline: a property takes the time that a busy machine lets it have.
@@ -15,3 +17,10 @@ def pytest_collection_finish() -> None:
     """Leave modules and collected tests out of each later garbage collection."""
     gc.collect()
     gc.freeze()
+
+
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> None:
+    """Show what a command that failed wrote to standard error: its exception does not."""
+    error = call.excinfo and call.excinfo.value
+    if isinstance(error, subprocess.CalledProcessError) and error.stderr:
+        error.add_note(f"standard error: {error.stderr!r:.4000}")

@@ -39,7 +39,7 @@ TCP_REPAIR = 19  # a socket that is closed under it sends nothing
 for port in range(first, first + count):
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    client.settimeout(5)
+    client.settimeout(20)  # a machine that stops for seconds is no refusal
     client.bind(("", port))
     try:
         client.connect((vip, 80))
