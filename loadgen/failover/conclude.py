@@ -12,7 +12,7 @@ from analyzer.documents import as_text
 from analyzer.failover.repeats import Repeats, repeats
 from analyzer.recording.directory import MANIFEST, Recording
 from analyzer.report import to_json
-from loadgen.session.conclude import conclude
+from loadgen.session.output.conclude import conclude
 from loadgen.session.terminal import print_document, print_lines
 from reports.document.html import page_of
 from reports.document.text import lines_of

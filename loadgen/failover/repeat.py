@@ -10,7 +10,7 @@ from analyzer.report import to_json
 from loadgen.errors import RunFailed
 from loadgen.failover.conclude import conclude_repeats, print_repeats, run_name
 from loadgen.failover.run import failover, until_sane
-from loadgen.session.conclude import conclude, exit_code, print_summary
+from loadgen.session.output.conclude import conclude, exit_code, print_summary
 from loadgen.session.progress import RunProgress
 from loadgen.session.terminal import print_document
 

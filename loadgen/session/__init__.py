@@ -1,5 +1,4 @@
-"""A run's life, whatever it does.
+"""One run from start to end, whatever it does: activities, signals, progress, manifest, printing.
 
-Its activities, its signals, its progress, its manifest, and its end. It knows no director and no
-load.
+It starts no load and opens no link of its own: it holds activities that other rooms hand it.
 """

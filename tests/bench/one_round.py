@@ -21,7 +21,7 @@ import numpy as np
 from analyzer.recording.directory import Recording, RecordingWriter
 from loadgen.load.engines.activity import Burst
 from loadgen.load.engines.rows import WIDTH, Row
-from loadgen.load.engines.workers import Workers
+from loadgen.load.engines.workers.pool import Workers
 from loadgen.load.plan import ClosedModel, LoadPlan, OpenModel, Request, Stage, Target
 from loadgen.load.source_addresses import parse_pool
 

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from loadgen.session.formats import write_markdown
+from loadgen.session.output.formats import write_markdown
 from reports.export.markdown import charts_of
 from tests.unit.reports import builders_analysis as build
 

@@ -15,7 +15,7 @@ from analyzer.across_runs.history import past_run
 from analyzer.recording.directory import Recording
 from analyzer.recording.tables import TABLES
 from analyzer.report import to_json
-from loadgen.session.conclude import conclude
+from loadgen.session.output.conclude import conclude
 from tests.fuzz.mutate import damaged, damaged_json, to_bytes
 
 if TYPE_CHECKING:

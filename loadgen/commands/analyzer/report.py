@@ -51,7 +51,7 @@ def report(
     from analyzer.report import to_json
     from loadgen.capacity_proof.conclude import conclude_if_proof, print_proof
     from loadgen.failover.conclude import conclude_repeats, is_repeats, print_repeats
-    from loadgen.session.conclude import analyse_run, conclude, print_summary
+    from loadgen.session.output.conclude import analyse_run, conclude, print_summary
 
     if form == "html" and is_repeats(run):
         print_repeats(conclude_repeats(run, output), as_json=as_json)
@@ -77,7 +77,7 @@ WHERE = {"md": "report.md", "csv": "tables-csv", "parquet": "tables-parquet"}
 
 
 def _write(analysis: Analysis, form: str, where: Path) -> None:
-    from loadgen.session.formats import write_markdown, write_tables
+    from loadgen.session.output.formats import write_markdown, write_tables
 
     if form != "md":
         write_tables(analysis, where, form)

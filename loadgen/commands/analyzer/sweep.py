@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def sweep(folder: Path, output: Path | None, as_json: bool) -> None:
     """Compare the runs in a sweep's FOLDER, and report how small tcpfin may be."""
     from analyzer.documents import to_json
-    from loadgen.session.conclude import conclude_sweep
+    from loadgen.session.output.conclude import conclude_sweep
     from loadgen.session.terminal import print_document, print_lines
 
     comparison, page, lines = conclude_sweep(folder, output)

@@ -103,7 +103,7 @@ def burst(
     from loadgen.director.polling.watched import parse_services_given
     from loadgen.load.preflight import check_consent, check_means
     from loadgen.session.abort import check_limits
-    from loadgen.session.conclude import conclude, exit_code, print_summary
+    from loadgen.session.output.conclude import conclude, exit_code, print_summary
     from loadgen.session.progress import RunProgress
     from loadgen.session.terminal import print_document
     from loadgen.sites import find_site, stand_in

@@ -114,8 +114,8 @@ def collect(
     from loadgen.collect.collect import collect as watch
     from loadgen.director.polling.watched import parse_services_given
     from loadgen.live.table import LiveTable
-    from loadgen.session.conclude import conclude, exit_code, print_summary
     from loadgen.session.listening import listen
+    from loadgen.session.output.conclude import conclude, exit_code, print_summary
     from loadgen.session.terminal import print_document
     from loadgen.sites import find_site, stand_in
 

@@ -170,7 +170,7 @@ def _report(folder: Path, swept: Swept, *, as_json: bool) -> int:
     from analyzer.documents import to_json
     from analyzer.recording.directory import Recording
     from loadgen.errors import INTERRUPTED_EXIT_CODE, RunFailed
-    from loadgen.session.conclude import conclude_sweep
+    from loadgen.session.output.conclude import conclude_sweep
     from reports.run.text import directors_line
 
     if swept.runs:

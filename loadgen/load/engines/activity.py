@@ -10,7 +10,7 @@ from analyzer.client.causes import NEIGHBOUR
 from loadgen.load.engines.rows import Row, columns_of
 from loadgen.load.engines.sources import SourcePorts
 from loadgen.load.engines.tally import Tally
-from loadgen.load.engines.workers import Workers
+from loadgen.load.engines.workers.pool import Workers
 from loadgen.load.neighbour import neighbour_state
 from loadgen.session.background import Background
 

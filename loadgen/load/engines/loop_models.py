@@ -9,7 +9,7 @@ from analyzer.units import NS_PER_S
 from loadgen.load.plan import ClosedModel
 
 if TYPE_CHECKING:
-    from loadgen.load.engines.share import Share
+    from loadgen.load.engines.workers.share import Share
 
 
 class Turns(Protocol):

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from loadgen.load.engines.rows import Outlet
-    from loadgen.load.engines.share import Share
+    from loadgen.load.engines.workers.share import Share
 
 _LOOK_S = 0.05
 _FLUSH_EVERY = 5  # looks
@@ -40,7 +40,7 @@ _TLS_FAREWELL_S = 0.25  # for transports that are still saying good-bye
 
 
 def send(share: Share, outlet: Outlet) -> None:
-    """Carry out a share; see ``loadgen.load.engines.share.Engine``."""
+    """Carry out a share; see ``loadgen.load.engines.workers.share.Engine``."""
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_carry_out(share, outlet))
 

@@ -28,7 +28,7 @@ from loadgen.rings.slots import SLOT_HEADER_BYTES, PromptRing, SendRing
 if TYPE_CHECKING:
     from loadgen.load.engines.packets.tcp.segments import Out
     from loadgen.load.engines.rows import Outlet
-    from loadgen.load.engines.share import Share
+    from loadgen.load.engines.workers.share import Share
 
 _MOST_AT_ONCE = 512
 """Connections begun, and frames read, in one turn."""
@@ -44,7 +44,7 @@ _LAST_WORDS_S = 2.0
 
 
 def send(share: Share, outlet: Outlet) -> None:
-    """Carry out a share; see ``loadgen.load.engines.share.Engine``."""
+    """Carry out a share; see ``loadgen.load.engines.workers.share.Engine``."""
     Sender(share, outlet).run()
 
 

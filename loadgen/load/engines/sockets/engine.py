@@ -20,7 +20,7 @@ from loadgen.load.engines.sockets.reading import Reading
 
 if TYPE_CHECKING:
     from loadgen.load.engines.rows import Outlet
-    from loadgen.load.engines.share import Share
+    from loadgen.load.engines.workers.share import Share
 
 _LONGEST_SLEEP_S = 0.05
 _AT_MOST_AT_ONCE = 64
@@ -34,7 +34,7 @@ _FLUSH_NS = 250_000_000
 
 
 def send(share: Share, outlet: Outlet) -> None:
-    """Carry out a share; see ``loadgen.load.engines.share.Engine``."""
+    """Carry out a share; see ``loadgen.load.engines.workers.share.Engine``."""
     Sender(share, outlet).run()
 
 

@@ -11,7 +11,7 @@ from analyzer.client.failures import KINDS
 from analyzer.forecast.closings import CLOSES
 from loadgen.load.engines import http, sockets
 from loadgen.load.engines.rows import CLOSERS, NONE, Row
-from loadgen.load.engines.share import parts
+from loadgen.load.engines.workers.share import parts
 from loadgen.load.hold import Hold
 from loadgen.load.plan import ClosedModel, Closing, LoadPlan, Request, Target
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from loadgen.load.engines.rows import Block
-    from loadgen.load.engines.share import Engine
+    from loadgen.load.engines.workers.share import Engine
     from tests.unit.loadgen.servers import Server
 
 ENGINES: dict[str, Engine] = {"http": http.send, "sockets": sockets.send}

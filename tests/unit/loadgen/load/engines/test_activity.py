@@ -15,7 +15,7 @@ from loadgen.errors import RunFailed
 from loadgen.load.engines.activity import Burst
 from loadgen.load.engines.sources import SourcePorts
 from loadgen.load.engines.tally import Tally
-from loadgen.load.engines.workers import Workers
+from loadgen.load.engines.workers.pool import Workers
 from tests.unit.loadgen.load.engines.conduct import plan
 from tests.unit.loadgen.servers import NOT_FOUND, OK, Server
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from loadgen.load.engines.packets import send
-from loadgen.load.engines.share import parts
+from loadgen.load.engines.workers.share import parts
 from loadgen.load.hold import Hold
 from loadgen.load.plan import ClosedModel, Closing, LoadPlan, Request, Target
 from tests.unit.loadgen.load.engines.conduct import Kept

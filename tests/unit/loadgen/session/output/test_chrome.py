@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from loadgen.session.chrome import dump, find_chrome
+from loadgen.session.output.chrome import dump, find_chrome
 
 if TYPE_CHECKING:
     from pathlib import Path

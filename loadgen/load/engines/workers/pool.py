@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from loadgen.errors import RunFailed
-from loadgen.load.engines import worker
 from loadgen.load.engines.rows import rows_in
-from loadgen.load.engines.share import parts
+from loadgen.load.engines.workers import worker
+from loadgen.load.engines.workers.share import parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -168,7 +168,7 @@ async def _spawn(engine: str) -> _Worker:
         fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
     try:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", "loadgen.load.engines.worker", engine),
+            *(sys.executable, "-P", "-m", "loadgen.load.engines.workers.worker", engine),
             stdin=asyncio.subprocess.PIPE,
             stdout=writing,
             start_new_session=True,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from analyzer.errors import RecordingError
-from loadgen.session.chrome import NAMES, dump, find_chrome
+from loadgen.session.output.chrome import NAMES, dump, find_chrome
 from reports.export.markdown import charts_of, render_markdown
 from reports.export.sheets import sheets, to_csv
 from reports.export.stills import read_stills, render_stills, sequence_diagram_svg

@@ -7,7 +7,7 @@ from itertools import chain
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadgen.load.engines.share import parts
+from loadgen.load.engines.workers.share import parts
 from loadgen.load.plan import ClosedModel, LoadPlan, OpenModel, Stage, Target
 
 TARGET = Target(vip="192.0.2.1", port=80)

@@ -1,9 +1,9 @@
 """A worker: a process of its own that carries out one share of a plan and hands its rows back.
 
-It is started as ``python -m loadgen.load.engines.worker ENGINE``. On standard input come one
-pickled share, after the worker has said that it is ready, and then nothing: the end of that stream,
-also when our parent was killed, is the order to stop. On standard output go messages, each a kind,
-a length and a payload. In a session of its own, a terminal's Ctrl-C does not reach it.
+It is started as ``python -m loadgen.load.engines.workers.worker ENGINE``. On standard input come
+one pickled share, after the worker has said that it is ready, and then nothing: the end of that
+stream, also when our parent was killed, is the order to stop. On standard output go messages, each
+a kind, a length and a payload. In a session of its own, a terminal's Ctrl-C does not reach it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from loadgen.load.plan import OpenModel
 
 if TYPE_CHECKING:
     from loadgen.load.engines.rows import Block
-    from loadgen.load.engines.share import Engine
+    from loadgen.load.engines.workers.share import Engine
 
 HEAD = struct.Struct("<cI")
 """A message's kind, and the length of what follows."""
