@@ -19,7 +19,7 @@ def complete_manifest(
 ) -> None:
     """What is known only at the end: drops, clocks, tables, what a director did not give."""
     clients: list[Poller | AnyCapture] = [*pollers, *captures]
-    polled = {poller.name: poller.clock_manifest() | poller.table_manifest() for poller in pollers}
+    polled = {poller.name: poller.manifest() for poller in pollers}
     directors = recording.manifest["directors"]
     recording.update_manifest(
         {

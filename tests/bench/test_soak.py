@@ -22,7 +22,8 @@ import pytest
 
 from analyzer.observed.entries import ns
 from analyzer.recording.directory import Recording
-from loadgen.director.polling.poller import INTERVAL_S, POLL_TIMEOUT_S
+from loadgen.director.polling.pace import POLL_TIMEOUT_S
+from loadgen.director.polling.poller import INTERVAL_S
 from loadgen.lab.faults.faults import inflict
 from loadgen.lab.lab import Lab
 

@@ -1,1 +1,4 @@
-"""Polling a director: how often what may be read, in whose clock, and its rows of the recording."""
+"""Polling a director, in the client's clock: what is asked how often, and the rows it becomes.
+
+It changes nothing on a director, and judges nothing that it reads.
+"""

@@ -1,7 +1,8 @@
-"""How often an expensive poll may be taken: as often as its share of the director's CPU allows.
+"""How often a director may be asked for what is expensive, and how long it may take to answer.
 
-The cost of reading the entries grows with the square of the table on kernels before 6.14: each
-read(2) gives a page, and walks the table from its beginning to find it.
+As often as that question's share of the director's CPU allows. The cost of reading the entries
+grows with the square of the table on kernels before 6.14: each read(2) gives a page, and walks the
+table from its beginning to find it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,14 @@ from collections import deque
 from analyzer.ipvs.versions import law_of
 
 DIRECTOR_CPU = 0.02
-"""The share of one CPU of the director, where the operator does not tell."""
+"""The share of one CPU of the director, where the operator sets none."""
+
+POLL_TIMEOUT_S = 3.0
+"""A director that does not answer for this long, or for several times what it took of late, is
+lost."""
+
+ASK_AGAIN_S = 60.0
+"""For what the director did not give: its ipvsadm may come with a reboot."""
 
 LONGEST_WAIT_S = 120.0
 """Entries that could be read only less often than this are not read at all."""
@@ -71,7 +79,7 @@ class EntriesPace:
 
 
 class Pace:
-    """When a look of steady cost may be taken again."""
+    """When a poll of steady cost may be taken again."""
 
     def __init__(self, share: float, least_s: float) -> None:
         self._share = share

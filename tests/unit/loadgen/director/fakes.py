@@ -1,4 +1,4 @@
-"""A shell that says what it is told to: the boundary between us and a director."""
+"""A shell that gives prepared answers: the boundary between us and a director."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class FakeShell:
         used_up: set when the last text has been given; from then on nothing is answered.
         refusals: how many times ``open`` still fails.
         lost_by: the link is lost once, by a script with this word in it.
-        asides: what it answers to a script with this word in it, at any time.
+        answers_by_word: what it answers to a script with this word in it, at any time.
     """
 
     def __init__(self, *texts: str | LinkLost | Callable[[str], str]) -> None:
@@ -50,7 +50,7 @@ class FakeShell:
         self.opened = 0
         self.closed = 0
         self.refusals = 0
-        self.asides = {"boot_id": "", "--stats": ""}
+        self.answers_by_word = {"boot_id": "", "--stats": ""}
         self.lost_by = NOTHING
         self.texts = list(texts)
 
@@ -64,10 +64,10 @@ class FakeShell:
         assert timeout_s > 0
         if self.lost_by in script:
             self.lost_by = NOTHING
-            raise LinkLost("lost while it was asked aside")
-        aside = next((said for word, said in self.asides.items() if word in script), None)
-        if aside is not None:
-            return ShellAnswer(content=aside.encode(), asked_ns=0, answered_ns=0)
+            raise LinkLost("lost between two polls")
+        other = next((said for word, said in self.answers_by_word.items() if word in script), None)
+        if other is not None:
+            return ShellAnswer(content=other.encode(), asked_ns=0, answered_ns=0)
         self.asked.append(script)
         if not self.texts:
             self.used_up.set()

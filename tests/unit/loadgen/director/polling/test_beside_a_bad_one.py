@@ -82,5 +82,5 @@ def test_the_polls_of_a_good_director_go_on(mode: str, tmp_path: Path) -> None:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < MOST_MEMORY_KB
     events = recording.table("events")
     assert set(events["host"]) <= {mode}
-    told = set(zip(events["kind"], events["detail"], strict=True))
-    assert MODES[mode] <= told
+    noted = set(zip(events["kind"], events["detail"], strict=True))
+    assert MODES[mode] <= noted

@@ -1,4 +1,4 @@
-"""How often a dear look may be taken."""
+"""How often an expensive poll may be taken."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_entries_are_read_as_long_as_two_minutes_between_reads_will_do(
     assert pace.is_due(1e6, 1000) is affordable
 
 
-def test_a_read_waits_until_its_cost_is_the_share_that_was_told() -> None:
+def test_a_read_waits_until_its_cost_is_its_share_of_the_cpu() -> None:
     pace = EntriesPace(0.02, OLD)
     pace.note(100.0, 1000, 0.010)
     assert pace.cost_s(1000) == pytest.approx(0.010)
@@ -117,7 +117,7 @@ def test_reads_of_one_size_and_cost_keep_to_the_share(
         assert spent_s <= share * (now_s - began_s) * 1.001 + cost_s
 
 
-def test_a_look_of_steady_cost_is_taken_at_its_pace() -> None:
+def test_a_poll_of_steady_cost_is_taken_at_its_pace() -> None:
     pace = Pace(0.01, 5.0)
     assert pace.is_due(0.0)
     pace.note(10.0, 0.001)

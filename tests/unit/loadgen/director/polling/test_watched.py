@@ -1,4 +1,4 @@
-"""Which services a run looks at."""
+"""Which services a run watches."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SERVICES = (WEB, OTHER_PORT, SAME_PORT_UDP, OTHER_VIP, IPV6, MARKED)
 
 
 @pytest.mark.parametrize(
-    ("told", "watched"),
+    ("given", "watched"),
     [
         ((), SERVICES),
         (("192.168.10.2",), (WEB, OTHER_PORT, SAME_PORT_UDP)),
@@ -40,9 +40,9 @@ SERVICES = (WEB, OTHER_PORT, SAME_PORT_UDP, OTHER_VIP, IPV6, MARKED)
     ],
 )
 def test_the_services_that_are_named_are_watched(
-    told: tuple[str, ...], watched: tuple[Service, ...]
+    given: tuple[str, ...], watched: tuple[Service, ...]
 ) -> None:
-    chosen = parse_services_given(told)
+    chosen = parse_services_given(given)
     assert tuple(service for service in SERVICES if chosen.has_service(service)) == watched
 
 
@@ -52,7 +52,7 @@ def test_a_burst_watches_the_service_it_is_sent_to() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "ports"),
+    ("given", "ports"),
     [
         ((), [80, 81]),
         (("192.168.10.2",), [80, 81]),
@@ -62,9 +62,9 @@ def test_a_burst_watches_the_service_it_is_sent_to() -> None:
         (("fwmark:1",), [80, 81]),  # an entry shows no mark
     ],
 )
-def test_entries_are_watched_with_their_service(told: tuple[str, ...], ports: list[int]) -> None:
+def test_entries_are_watched_with_their_service(given: tuple[str, ...], ports: list[int]) -> None:
     rows = read_entries(FIN_WAIT + OTHERS).rows
-    assert list(parse_services_given(told).entries(rows)["port"]) == ports
+    assert list(parse_services_given(given).entries(rows)["port"]) == ports
 
 
 def test_a_burst_watches_entries_of_its_own_protocol() -> None:

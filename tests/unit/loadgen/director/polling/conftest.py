@@ -1,0 +1,15 @@
+"""Polling without waiting for the clock."""
+
+from __future__ import annotations
+
+import pytest
+
+from loadgen.director.polling import poller
+
+
+@pytest.fixture
+def short_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A poll follows the last at once, and a lost director is tried again at once."""
+    monkeypatch.setattr(poller, "INTERVAL_S", 0.001)
+    monkeypatch.setattr(poller, "_RECONNECT_AFTER_S", (0.001,))
+    monkeypatch.setattr(poller, "LAST_POLL_S", 0.001)

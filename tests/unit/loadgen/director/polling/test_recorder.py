@@ -1,0 +1,131 @@
+"""What a director showed becomes rows of the recording."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from loadgen.director.polling.watched import ALL
+from tests.unit.loadgen.director.fakes import (
+    ENTRIES_HEADER,
+    ESTABLISHED,
+    FIN_WAIT,
+    OTHERS,
+    SERVICES,
+    FakeShell,
+)
+from tests.unit.loadgen.director.polling.builders_polls import (
+    answer,
+    facts_of,
+    polled,
+    rows,
+    uptime,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+pytestmark = pytest.mark.usefixtures("short_intervals")
+
+
+def test_each_poll_is_a_row_per_real_server_of_our_service(tmp_path: Path) -> None:
+    poller, recording = polled(FakeShell(answer(), answer()), tmp_path)
+    columns = ("director", "real_server", "real_port", "forwarding", "weight", "active", "inactive")
+    expected = [
+        ("bal01", "192.168.10.22", 80, "dr", 1, 3, 25),
+        ("bal01", "192.168.10.21", 80, "dr", 1, 0, 24),
+    ]
+    assert rows(recording, "services", *columns) == expected * 2
+    assert poller.counts == (3, 49)  # the other service's 90 and 91 are not ours
+
+
+def test_entries_are_recorded_as_changes_of_our_service(tmp_path: Path) -> None:
+    fake = FakeShell(
+        answer(ESTABLISHED, OTHERS), answer(ESTABLISHED), answer(FIN_WAIT), answer(OTHERS)
+    )
+    poller, recording = polled(fake, tmp_path)
+    assert rows(recording, "entries", "change", "client_port", "state", "expires_s") == [
+        ("appeared", 40001, "ESTABLISHED", 899),
+        ("state", 40001, "FIN_WAIT", 9),
+        ("gone", 40001, "FIN_WAIT", 9),
+    ]
+    assert len(poller.entries) == 0
+
+
+def test_what_is_there_at_the_end_is_held(tmp_path: Path) -> None:
+    poller, _ = polled(FakeShell(answer(FIN_WAIT)), tmp_path)
+    assert set(poller.entries["client_port"].tolist()) == {40001}
+    assert poller.reads_entries
+
+
+def test_each_poll_says_what_it_asked_and_how_many_lines_it_got(tmp_path: Path) -> None:
+    _, recording = polled(FakeShell(answer(FIN_WAIT, OTHERS), answer(at_s=1000.25)), tmp_path)
+    assert rows(recording, "polls", "director", "what", "entries", "director_uptime_s") == [
+        ("bal01", "entries", 2, 1000.0),
+        ("bal01", "entries", 0, 1000.25),
+    ]
+    assert rows(recording, "polls", "took_ms") == [(2.0,), (2.0,)]
+
+
+def test_all_services_are_watched_by_default(tmp_path: Path) -> None:
+    poller, recording = polled(FakeShell(answer(FIN_WAIT, OTHERS)), tmp_path, watched=ALL)
+    assert [service.port for service in poller.services] == [80, 81]
+    assert poller.counts == (93, 140)
+    assert rows(recording, "services", "port", "active") == [(80, 3), (80, 0), (81, 90)]
+    assert set(poller.entries["client_port"].tolist()) == {40001, 40002}
+
+
+def test_texts_that_mean_nothing_are_no_rows_and_no_crash(tmp_path: Path) -> None:
+    hostile = uptime() + "TCP zz rr\n  -> \x00 \n" + ENTRIES_HEADER + "TCP garbage\n" * 3
+    poller, recording = polled(FakeShell(hostile), tmp_path)
+    assert len(recording.table("services")) == len(recording.table("entries")) == 0
+    assert poller.counts == (0, 0)
+
+
+def sized(size: int, *, active: int = 0, inactive: int = 0) -> str:
+    """The services by a table of so many buckets, one real server of ours with such counters."""
+    heading, _, rest = SERVICES.partition("\n")
+    lines = [line for line in rest.splitlines(keepends=True) if "->" not in line][:2]
+    server = f"  -> C0A80A16:0050      Route   1      {active:<10} {inactive:<10}\n"
+    return re.sub(r"size=\d+", f"size={size}", heading) + "\n" + "".join(lines) + server
+
+
+def test_a_read_while_the_table_is_resized_proves_no_entry_gone(tmp_path: Path) -> None:
+    """Linux 7.1 and later: the second read misses an entry that is there, and two see it go."""
+    fake = FakeShell(
+        answer(services=sized(256)),
+        answer(FIN_WAIT, services=sized(256, inactive=1)),
+        answer(services=sized(256, inactive=1)),  # torn: the table grows meanwhile
+        answer(FIN_WAIT, services=sized(512, inactive=1)),
+        answer(FIN_WAIT, services=sized(512, inactive=1)),
+        answer(services=sized(512)),
+        answer(services=sized(512)),
+    )
+    poller, recording = polled(fake, tmp_path, facts=facts_of("7.2.7"))
+    changes = rows(recording, "entries", "at", "change")
+    polls = rows(recording, "polls", "at", "what", "buckets")
+    assert [kind for _, kind in changes] == ["appeared", "gone"]
+    assert [(what, buckets) for _, what, buckets in polls] == [
+        ("entries", 256),  # nobody is counted either
+        ("entries", 256),
+        ("resizing", 256),
+        ("resizing", 512),
+        ("entries", 512),
+        ("entries", 512),
+        ("entries", 512),
+    ]
+    assert changes[1][0] == polls[5][0]
+    (row,) = [row for row in poller.not_measured() if row["what"].startswith("entries, in every")]
+    assert row["why"].startswith("2 of 7 reads")
+
+
+def test_a_kernel_whose_table_keeps_its_size_needs_no_second_poll(tmp_path: Path) -> None:
+    fake = FakeShell(
+        answer(FIN_WAIT, services=sized(4096, inactive=1)), answer(services=sized(4096))
+    )
+    _, recording = polled(fake, tmp_path, facts=facts_of("6.1.176"))
+    assert [kind for (kind,) in rows(recording, "entries", "change")] == ["appeared", "gone"]
+    assert rows(recording, "polls", "what") == [("entries",), ("entries",)]
