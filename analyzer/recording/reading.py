@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from analyzer.ipvs.addresses import CONNECTION_KEY
+from analyzer.recording.manifest.bounds import MAX_TEXT
 from analyzer.recording.tables import TABLES, in_full
 from analyzer.units import LATEST_NS, MAX_COUNTER
 
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 MAX_ROWS: Final = 50_000_000
 MAX_BYTES: Final = 2 << 30
 """Of one part, unpacked; ours are written at 32 MB, or as one load of some million requests."""
-
-MAX_TEXT: Final = 2000
 
 NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
     "requests": ("id",),

@@ -37,6 +37,8 @@ SEVERITIES = {"problem": "Problem", "warning": "Warning", "info": "Good to know"
 COMMANDS = ("command_line", "command", "argv")  # lists of words in the manifest, shown as typed
 STYLES = ("templates/page.css", "templates/sequence_diagram.css")
 MANY = 200  # items of a list in the manifest that are shown
+MAX_TEXT = 1000  # characters of a text that are shown
+_NUMBERS_AS_TEXT = "bdata"  # plotly's arrays, in base 64
 
 
 def render_page(analysis: Analysis) -> str:
@@ -73,7 +75,7 @@ def render(
 
 def render_blocks(
     template: str, context: Mapping[str, Any], names: Sequence[str]
-) -> dict[str, str]:
+) -> dict[str, Markup]:
     """Single blocks of a template, by name."""
     source = environment().get_template(template)
     shell = {"palette": PALETTE, "severities": SEVERITIES}
@@ -83,9 +85,10 @@ def render_blocks(
     }
 
 
-def _whole(html: str) -> str:
+def _whole(html: str) -> Markup:
     """Replace halves of characters, which names may contain."""
-    return html.encode("utf-8", "replace").decode("utf-8")
+    whole = html.encode("utf-8", "replace").decode("utf-8")
+    return Markup(whole)  # noqa: S704 - of our templates, which escape
 
 
 def _context(analysis: Analysis) -> dict[str, Any]:
@@ -119,12 +122,24 @@ def script_json(value: Any) -> Markup:
     return Markup(text)  # noqa: S704 - nothing in it can end the element
 
 
+def short(value: Any) -> Any:
+    """A value as a page shows it: a text, unless it is markup, is cut after ``MAX_TEXT``."""
+    if isinstance(value, str) and not isinstance(value, Markup) and len(value) > MAX_TEXT:
+        return value[: MAX_TEXT - 1] + "\N{HORIZONTAL ELLIPSIS}"
+    return value
+
+
 def _finite(value: Any) -> Any:
-    """A value for JSON: NaN and infinities become None."""
+    """A value for JSON: NaN and infinities become None, texts are cut."""
     if isinstance(value, Mapping):
-        return {str(key): _finite(item) for key, item in value.items()}
+        return {
+            short(str(key)): item if key == _NUMBERS_AS_TEXT else _finite(item)
+            for key, item in value.items()
+        }
     if isinstance(value, (list, tuple)):
         return [_finite(item) for item in value]
+    if isinstance(value, str):
+        return short(value)
     if isinstance(value, (np.generic, np.ndarray)):
         return _finite(value.tolist())
     return None if isinstance(value, float) and not math.isfinite(value) else value
@@ -154,6 +169,7 @@ def environment() -> Environment:
         loader=PackageLoader("reports"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=short,
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -18,7 +18,7 @@ import msgspec
 
 from analyzer.errors import RecordingError
 from analyzer.recording.log_clock import LogClock
-from analyzer.recording.manifest.bounds import Count, Instant, Seconds
+from analyzer.recording.manifest.bounds import MAX_TEXT, Count, Instant, Seconds
 from analyzer.recording.manifest.director import DirectorFacts
 from analyzer.recording.manifest.experiments import FailoverFacts, ProofFacts
 from analyzer.recording.manifest.load import Plan, Service
@@ -99,7 +99,7 @@ def manifest_of(document: object, where: str = "run.json") -> Manifest:
         RecordingError: a value is not what its key means.
     """
     try:
-        raw = without_surrogates(document)
+        raw = _with_short_texts(without_surrogates(document))
         known = _without_nulls(raw)
         if isinstance(known, dict):
             known["raw"] = raw
@@ -119,6 +119,15 @@ def without_surrogates(value: Any) -> Any:
     return (
         [without_surrogates(item) for item in value] if isinstance(value, list | tuple) else value
     )
+
+
+def _with_short_texts(value: Any) -> Any:
+    """Texts cut as those of the tables are, so that both still name the same."""
+    if isinstance(value, str):
+        return value[:MAX_TEXT]
+    if isinstance(value, Mapping):
+        return {key[:MAX_TEXT]: _with_short_texts(item) for key, item in value.items()}
+    return [_with_short_texts(item) for item in value] if isinstance(value, list) else value
 
 
 def _without_nulls(value: Any) -> Any:

@@ -16,5 +16,8 @@ Count = Annotated[int, Meta(ge=0, le=2**40)]
 Rate = Annotated[float, Meta(ge=0, le=1e15)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Bytes = Annotated[int, Meta(ge=0, le=2**40)]
+MAX_TEXT = 2000
+"""Characters of a text that are read, here and in tables."""
+
 Sysctl = Annotated[int, Meta(ge=-(2**31), le=2**32)] | str
 """The text of its file below ``/proc/sys``, or a number."""

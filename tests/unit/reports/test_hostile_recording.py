@@ -12,7 +12,7 @@ import pytest
 from analyzer.analysis import analyse
 from analyzer.recording.directory import MANIFEST, Recording, RecordingWriter
 from analyzer.recording.tables import TABLES
-from reports.run.page import render_page
+from reports.run.page import MAX_TEXT, render_page
 from reports.run.text import summary_lines
 from tests.unit.reports.run.test_page import HOSTILE, Outline
 
@@ -66,3 +66,12 @@ def test_it_adds_no_element_and_steers_no_terminal(
     assert f"bal01{text}" in {peak.director for peak in told.peaks}
     assert Outline(render_page(told)).shape() == calm.shape()
     assert all(line.isprintable() for line in summary_lines(told))
+
+
+def test_texts_without_end_make_no_page_without_end(tmp_path: Path, calm: Outline) -> None:
+    told = analyse(Recording.open(hostile(tmp_path / "run", "x" * 100_000)))
+    made = render_page(told)
+    assert len(made) < 6e6
+    assert Outline(made).shape() == calm.shape()
+    assert "x" * MAX_TEXT not in made
+    assert "x" * (MAX_TEXT - 40) in made

@@ -18,6 +18,7 @@ from analyzer.errors import RecordingError
 from analyzer.recording.directory import Recording
 from analyzer.recording.ending import ending_of
 from analyzer.recording.manifest import Manifest, manifest_of
+from analyzer.recording.manifest.bounds import MAX_TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -182,3 +183,11 @@ def test_any_document_is_taken_or_refused(value: Any) -> None:
     except RecordingError as error:
         line = str(error)
     assert "\n" not in line
+
+
+def test_texts_are_cut_as_those_of_the_tables_are() -> None:
+    name = "n" * (MAX_TEXT + 1)
+    manifest = manifest_of({"command": name, "directors": {name: {}}, "x": [name]})
+    assert manifest.command == "n" * MAX_TEXT
+    assert list(manifest.directors) == ["n" * MAX_TEXT]
+    assert manifest.raw["x"] == ["n" * MAX_TEXT]

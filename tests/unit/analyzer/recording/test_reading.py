@@ -11,7 +11,8 @@ import pytest
 
 from analyzer.recording import reading
 from analyzer.recording.directory import Recording, RecordingWriter
-from analyzer.recording.reading import MAX_TEXT, NEEDED, possible
+from analyzer.recording.manifest.bounds import MAX_TEXT
+from analyzer.recording.reading import NEEDED, possible
 from analyzer.recording.tables import TABLES
 
 if TYPE_CHECKING:

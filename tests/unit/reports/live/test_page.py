@@ -16,6 +16,7 @@ from analyzer.report import Timeline
 from analyzer.results import Event, Finding
 from reports.charts.wording import Headline
 from reports.live.page import PARTS, LiveRun, RequestCounts, live_page, news
+from reports.run.page import MAX_TEXT
 from reports.run.section import DataTable
 from tests.unit.reports.run.test_page import HOSTILE, Outline, strings
 
@@ -101,6 +102,15 @@ def test_news_are_one_line_with_every_part_of_the_page() -> None:
     ids = {attributes.get("id") for _, attributes in page.elements}
     assert set(PARTS) | set(document["figures"]) | {"said"} <= ids
     assert document["captions"].keys() == document["figures"].keys()
+
+
+def test_long_parts_are_whole_and_long_texts_are_cut() -> None:
+    rows = [(f"10.0.{number // 250}.{number % 250}", "bal01") for number in range(1000)]
+    servers = DataTable(columns=("real server", "director"), rows=rows)
+    parts = json.loads(news(live_run(servers=servers, note="x" * 100_000)))["parts"]
+    assert any("10.0.3.249" in html for html in parts.values())
+    assert sum(html.count("x" * 900) for html in parts.values()) == 1
+    assert not any("x" * MAX_TEXT in html for html in parts.values())
 
 
 def test_the_page_may_ask_its_own_address_and_nothing_else() -> None:

@@ -6,8 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from markupsafe import escape
 
 from analyzer.charts.pictures import Share
+from reports.run.page import render_page
 from reports.run.sections import servers
 from tests.unit.reports import builders_analysis as build
 
@@ -68,7 +70,8 @@ def test_of_many_services_the_other_tables_stand_in_lines() -> None:
     run = build.demo()
     (table, *_) = run.timeline.peaks
     many = tuple(replace(table, port=port) for port in range(1, 5001))
-    section = servers.section(replace(run, timeline=replace(run.timeline, peaks=many)))
+    run = replace(run, timeline=replace(run.timeline, peaks=many))
+    section = servers.section(run)
     assert section.facts["tables"] == many[: servers.TABLES]
     assert section.facts["more"] == 5000 - servers.TABLES
     lines = section.facts["rest"].splitlines()
@@ -79,6 +82,7 @@ def test_of_many_services_the_other_tables_stand_in_lines() -> None:
         f"{row.inactive}"
     )
     assert len(lines) == (5000 - servers.TABLES) * (1 + len(table.rows))
+    assert escape(section.facts["rest"]) in render_page(run)
 
 
 def test_lines_of_other_tables_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
