@@ -69,19 +69,19 @@ async def _one(client: DirectorClient, facts: BootFacts, window_s: float) -> Hea
     began_s = time.monotonic()
     await asyncio.sleep(window_s)
     second, passed_s = await _counted(client), time.monotonic() - began_s
-    look = await client.look("services", timeout_s=ASK_S)
-    n_entries = entries_counted(look.services.services)
+    snapshot = await client.poll("services", timeout_s=ASK_S)
+    n_entries = entries_counted(snapshot.services.services)
     if n_entries <= MOST_ENTRIES:
-        look = await client.look("entries", timeout_s=ASK_S, expected=n_entries)
-        text = look.entries
+        snapshot = await client.poll("entries", timeout_s=ASK_S, expected=n_entries)
+        text = snapshot.entries
     else:
         text = await client.first_entries(MOST_ENTRIES, timeout_s=ASK_S)
     status = None
     if facts.table_status is not None:
         status = await client.table_status(timeout_s=ASK_S)
     why_no_rate = why_counters_stand_still(facts.kernel, facts.director_settings.sysctl)
-    services = look.services.services
-    size = look.services.conn_tab_size
+    services = snapshot.services.services
+    size = snapshot.services.conn_tab_size
     vips = {service.address for service in services if service.address}
     return Health(
         director=client.link.name,
@@ -105,9 +105,9 @@ async def _one(client: DirectorClient, facts: BootFacts, window_s: float) -> Hea
 
 
 async def _counted(client: DirectorClient) -> Mapping[ServerKey, Counters] | None:
-    look = await client.look("services", timeout_s=ASK_S)
-    if look.counters is not None:
-        return look.counters
+    snapshot = await client.poll("services", timeout_s=ASK_S)
+    if snapshot.counters is not None:
+        return snapshot.counters
     table = await client.counters(timeout_s=ASK_S)
     return None if table is None else table.counters
 

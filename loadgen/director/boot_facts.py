@@ -12,7 +12,8 @@ from analyzer.ipvs.table_status import entry_bytes_of, parse_table_status, to_ma
 from analyzer.ipvs.timers import TickReading, phase_from_readings
 from analyzer.ipvs.versions import law_of
 from analyzer.units import NS_PER_S
-from loadgen.director.links.client import ASK_TABLE_STATUS, SERVICES_BYTES
+from loadgen.director.links.client import ASK_TABLE_STATUS
+from loadgen.director.links.snapshot import SERVICES_BYTES
 from loadgen.errors import UsageProblem
 
 if TYPE_CHECKING:

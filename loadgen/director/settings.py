@@ -120,7 +120,7 @@ def parse_settings(text: str) -> DirectorSettings:
 def changes(
     before: DirectorSettings, now: DirectorSettings, vips: Collection[str]
 ) -> Iterator[tuple[str, str]]:
-    """What has changed between two looks: events' kinds and details.
+    """What has changed between two polls: events' kinds and details.
 
     The detail of ``timeouts-changed`` is the three numbers, as ``ipvsadm --set`` takes them.
     """

@@ -64,8 +64,8 @@ async def measure(link: Link) -> dict[str, list[Cost]]:
     client = DirectorClient(link)
     await client.open()
     ways: dict[str, tuple[Callable[[], Awaitable[object]], int]] = {
-        "services, by us": (lambda: client.look("services", timeout_s=20), LOOKS),
-        "with entries, by us": (lambda: client.look("entries", timeout_s=20), LOOKS),
+        "services, by us": (lambda: client.poll("services", timeout_s=20), LOOKS),
+        "with entries, by us": (lambda: client.poll("entries", timeout_s=20), LOOKS),
         "cat of the same": (lambda: client.ask("cat /proc/net/ip_vs", timeout_s=20), STARTS),
         "ipvsadm -Ln": (lambda: client.ask("ipvsadm -Ln", timeout_s=20), STARTS),
         "ipvsadm -Ln --stats": (lambda: client.counters(timeout_s=20), STARTS),

@@ -56,11 +56,11 @@ async def ask(link: Link) -> dict[str, Any]:
     await client.open()
     try:
         facts = await learn_boot_facts(client, None)
-        services = await client.look("services", timeout_s=10)
-        entries = await client.look("entries", timeout_s=10)
+        services = await client.poll("services", timeout_s=10)
+        entries = await client.poll("entries", timeout_s=10)
         table = await client.counters(timeout_s=10)
         counters = services.counters or (table.counters if table else None)
-        again = await client.look("services", timeout_s=10)
+        again = await client.poll("services", timeout_s=10)
         told = manifest_of(facts, "") | {
             "boot_id": client.boot_id,
             "services": [asdict(service) for service in services.services.services],
@@ -85,7 +85,7 @@ async def _lose_and_reopen(client: DirectorClient) -> bool:
         await client.ask("kill -9 $$", timeout_s=5)
     except LinkLost:
         await client.open()
-        return bool((await client.look("services", timeout_s=10)).services.services)
+        return bool((await client.poll("services", timeout_s=10)).services.services)
     return False
 
 

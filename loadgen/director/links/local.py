@@ -13,18 +13,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from analyzer.ipvs.proc.formats import parse_services, parse_uptime
-from loadgen.director.links.client import DirectorClient, Snapshot
+from loadgen.director.links.client import DirectorClient
 from loadgen.director.links.netlink import Netlink, NetlinkRefused
 from loadgen.director.links.shell import LinkLost
+from loadgen.director.links.snapshot import Snapshot
 from loadgen.director.settings import ask_script, parse_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from analyzer.ipvs.states import Timeouts
-    from loadgen.director.links.client import What
     from loadgen.director.links.link import Link
     from loadgen.director.links.shell import Shell
+    from loadgen.director.links.snapshot import What
     from loadgen.director.settings import DirectorSettings
 
 _UPTIME, _ENTRIES = Path("/proc/uptime"), Path("/proc/net/ip_vs_conn")
@@ -67,16 +68,18 @@ class LocalDirectorClient(DirectorClient):
             self._thread = None
         await super().close()
 
-    async def look(self, what: What, *, timeout_s: float, expected: int = 0) -> Snapshot:
-        """Take one look; by netlink, every one has the counters.
+    async def poll(self, what: What, *, timeout_s: float, expected: int = 0) -> Snapshot:
+        """Take a snapshot; by netlink, each has the counters.
 
         Raises:
             LinkLost: no answer in time, or none that a kernel gives.
         """
         netlink = self._netlink
         if netlink is None:
-            return await super().look(what, timeout_s=timeout_s, expected=expected)
-        return await self._call(lambda: _look(netlink, with_entries=what == "entries"), timeout_s)
+            return await super().poll(what, timeout_s=timeout_s, expected=expected)
+        return await self._call(
+            lambda: _snapshot(netlink, with_entries=what == "entries"), timeout_s
+        )
 
     async def director_settings(self, *, timeout_s: float) -> DirectorSettings:
         """Settings: the timeouts and the sync daemon's role by netlink.
@@ -135,7 +138,7 @@ class LocalDirectorClient(DirectorClient):
             raise LinkLost(f"{self.link.spec}: {error}") from error
 
 
-def _look(netlink: Netlink, *, with_entries: bool) -> Snapshot:
+def _snapshot(netlink: Netlink, *, with_entries: bool) -> Snapshot:
     asked_ns = time.time_ns()
     split = parse_uptime(_UPTIME.read_text())
     if split is None:

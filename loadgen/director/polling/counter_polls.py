@@ -12,7 +12,8 @@ from loadgen.director.polling.pace import ASK_AGAIN_S, POLL_TIMEOUT_S, Pace
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from loadgen.director.links.client import DirectorClient, Snapshot
+    from loadgen.director.links.client import DirectorClient
+    from loadgen.director.links.snapshot import Snapshot
     from loadgen.director.polling.counters import Counters, ServerKey
     from loadgen.director.polling.events import DirectorEvents
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from analyzer.ipvs.proc.entry_rows import EntryRows, Rows
     from analyzer.ipvs.table_diff.reads import Settled
     from analyzer.ipvs.table_diff.tracking import Changes, Numbers
-    from loadgen.director.links.client import Snapshot
+    from loadgen.director.links.snapshot import Snapshot
     from loadgen.director.polling.watched import Watched
 
 TRY_AGAIN_S = 10.0
@@ -35,12 +35,12 @@ _EVENTS: dict[Reading, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """What a look added to what is known of the entries.
+    """What a snapshot added to what is known of the entries.
 
     Attributes:
         changes: since the last read that was taken in; None where none was.
-        lines: of this look's own read; None where it read no entries.
-        proof: of the read before this look, where that waited for this look's size.
+        lines: of this snapshot's own read; None where it read no entries.
+        proof: of the read before this snapshot, where that waited for its size.
     """
 
     changes: Changes | None
@@ -90,24 +90,24 @@ class Entries:
         """CPU time that the next read is expected to take there."""
         return self._pace.cost_s(self.there)
 
-    def take(self, at_ns: int, now_s: float, look: Snapshot) -> Taken:
-        """What a look shows to have changed, and how many lines it had.
+    def take(self, at_ns: int, now_s: float, snapshot: Snapshot) -> Taken:
+        """What a snapshot shows to have changed, and how many lines it had.
 
         Args:
-            at_ns: when the look was taken.
+            at_ns: when the snapshot was taken.
             now_s: the same on the clock that ``is_due`` is asked by.
-            look: with the entries; without them it tells the size of the table alone, which
+            snapshot: with the entries; without them it has the size of the table alone, which
                 settles the read before it where the table resizes itself.
         """
-        table = None if look.entries is None else read_entries(look.entries)
+        table = None if snapshot.entries is None else read_entries(snapshot.entries)
         if table is not None:
             self.unread = table.unread
-            cost_s = look.took_s if look.cpu_s is None else look.cpu_s
+            cost_s = snapshot.took_s if snapshot.cpu_s is None else snapshot.cpu_s
             self._pace.note(now_s, table.lines, cost_s)
         lines = None if table is None else table.lines
         if self._resizes is not None:
-            read = None if table is None else self._read(at_ns, look, table)
-            settled = self._resizes.poll(look.services.conn_tab_size, read)
+            read = None if table is None else self._read(at_ns, snapshot, table)
+            settled = self._resizes.poll(snapshot.services.conn_tab_size, read)
             return self._settled(settled, lines)
         if table is None:
             return Taken(changes=None, lines=None, proof=None)
@@ -138,14 +138,14 @@ class Entries:
             "resized, or had no neighbour to tell: they prove no entry gone"
         )
 
-    def _read(self, at_ns: int, look: Snapshot, table: EntryRows) -> TableRead[Rows]:
+    def _read(self, at_ns: int, snapshot: Snapshot, table: EntryRows) -> TableRead[Rows]:
         return TableRead(
             at_ns=at_ns,
             table=self._watched.entries(table.rows),
             lines=table.lines,
             distinct=distinct_entries(table.rows),
-            counted=entries_counted(look.services.services),
-            size=look.services.conn_tab_size,
+            counted=entries_counted(snapshot.services.services),
+            size=snapshot.services.conn_tab_size,
         )
 
     def _settled(self, settled: Settled[Rows] | None, lines: int | None) -> Taken:
@@ -156,17 +156,17 @@ class Entries:
         return Taken(changes=changes, lines=lines, proof=settled.proof)
 
     def weigh(
-        self, now_s: float, look: Snapshot, lines: int | None, *, asked: bool
+        self, now_s: float, snapshot: Snapshot, lines: int | None, *, asked: bool
     ) -> Notice | None:
         """Decide whether to go on reading; the event, where that has changed.
 
         Args:
             now_s: as for ``is_due``.
-            look: the last.
+            snapshot: the last.
             lines: of its entries; None where it had none.
             asked: they were asked for.
         """
-        self.there = max(entries_counted(look.services.services), lines or 0)
+        self.there = max(entries_counted(snapshot.services.services), lines or 0)
         if asked and lines is None:
             self._try_again_s = now_s + TRY_AGAIN_S
             return self._become("unreadable", "/proc/net/ip_vs_conn gave nothing")

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from analyzer.recording.clock import DirectorClock
     from analyzer.recording.directory import RecordingWriter
     from loadgen.director.boot_facts import BootFacts
-    from loadgen.director.links.client import DirectorClient, Snapshot
+    from loadgen.director.links.client import DirectorClient
+    from loadgen.director.links.snapshot import Snapshot
     from loadgen.director.polling.counters import Counters, ServerKey
     from loadgen.director.polling.watched import Watched
 
@@ -247,7 +248,7 @@ class Poller(Background):
     async def _ask(self, *, entries: bool) -> Snapshot:
         expected_s = self._entries.expected_s() if entries else 0
         timeout_s = max(POLL_TIMEOUT_S, _TIMES_LAST_POLL * max(self._took_s, expected_s))
-        snapshot = await self._client.look(
+        snapshot = await self._client.poll(
             "entries" if entries else "services",
             timeout_s=timeout_s,
             expected=self._entries.there,

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from analyzer.ipvs.proc.formats import Service
     from analyzer.ipvs.table_diff.tracking import Numbers
     from analyzer.recording.directory import RecordingWriter
-    from loadgen.director.links.client import DirectorClient, Snapshot
+    from loadgen.director.links.client import DirectorClient
+    from loadgen.director.links.snapshot import Snapshot
     from loadgen.director.polling.counters import Counters, ServerKey
     from loadgen.director.polling.entries import Entries, Taken
     from loadgen.director.polling.events import DirectorEvents
@@ -87,7 +88,7 @@ class SnapshotRecorder:
         now_s = time.monotonic()
         self._events.note_unread("services", snapshot.services.unread)
         await self._record_services(noted.at_ns, snapshot, counters)
-        taken = await self._client.aside.run(
+        taken = await self._client.worker_thread.run(
             len(snapshot.entries or ""), lambda: self._entries.take(noted.at_ns, now_s, snapshot)
         )
         self.held = (self._entries.rows, self._entries.seen_ns)
@@ -118,7 +119,7 @@ class SnapshotRecorder:
         self.services = services
         known = {"at": at_ns, "director": self._director}
         if any(service.destinations for service in services):
-            rows = await self._client.aside.run(
+            rows = await self._client.worker_thread.run(
                 _SERVICE_BYTES * len(services),
                 lambda: table_of("services", known | service_columns(services, counters)),
             )

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from analyzer.ipvs.proc.formats import Destination, Service
-    from loadgen.director.links.client import Snapshot
+    from loadgen.director.links.snapshot import Snapshot
     from loadgen.director.polling.counters import ServerKey
     from loadgen.director.polling.timekeeper import Noted
 
@@ -83,12 +83,12 @@ def counters_alone(
     rates: Mapping[ServerKey, int],
     listed: Iterable[Service],
 ) -> list[dict[str, Any]]:
-    """Rows of ``services/`` for real servers of which a look had counters or rates alone.
+    """Rows of ``services/`` for real servers of which a snapshot had counters or rates alone.
 
     Args:
-        counters: of one look, as ``ipvsadm --stats`` prints them.
-        rates: CPS of the same look, as ``ipvsadm --rate`` prints it.
-        listed: the services of the same look with ActiveConn and InActConn; may be none.
+        counters: of one poll, as ``ipvsadm --stats`` prints them.
+        rates: CPS of the same poll, as ``ipvsadm --rate`` prints it.
+        listed: the services of the same poll with ActiveConn and InActConn; may be none.
     """
     known = {server_key(service, one) for service in listed for one in service.destinations}
     names = ("protocol", "vip", "port", "fwmark", "real_server", "real_port")
@@ -103,16 +103,16 @@ def _counted(counters: Counters | None, cps: int | None) -> dict[str, int]:
     return (counters._asdict() if counters else {}) | ({} if cps is None else {"cps": cps})
 
 
-def poll_row(noted: Noted, look: Snapshot, lines: int | None) -> dict[str, Any]:
+def poll_row(noted: Noted, snapshot: Snapshot, lines: int | None) -> dict[str, Any]:
     """A poll's row of ``polls/``, but for the director; ``lines`` None without the entries."""
     return {
         "at": noted.at_ns,
         "what": "services" if lines is None else "entries",
-        "took_ms": look.took_s * 1e3,
+        "took_ms": snapshot.took_s * 1e3,
         "entries": lines,
         "offset_ms": noted.offset_ms,
         "uncertainty_ms": noted.uncertainty_ms,
-        "asked": look.asked_ns,
-        "director_uptime_s": look.uptime_s,
-        "buckets": look.services.conn_tab_size,
+        "asked": snapshot.asked_ns,
+        "director_uptime_s": snapshot.uptime_s,
+        "buckets": snapshot.services.conn_tab_size,
     }

@@ -1,4 +1,4 @@
-"""A director's clock as the polls tell it: when each look was taken, and whether it rebooted."""
+"""A director's clock by its polls: when each snapshot was taken, and whether it rebooted."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Noted:
     """What one reading of the director's clock gave.
 
     Attributes:
-        at_ns: when the director took the look; Unix time, our clock.
+        at_ns: when the director took the snapshot; Unix time, our clock.
         offset_ms: this reading's own boot instant, less the run's first.
         uncertainty_ms: of ``at_ns``, by all readings of this boot so far.
         stepped_s: how far the boot instant has moved, where that is no reading error; else None.

@@ -1,4 +1,4 @@
-"""Which services a run looks at: all that a director has, or those that were named."""
+"""Which services a run watches: all that a director has, or those that were named."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Named:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watched:
-    """The services that are looked at.
+    """The services that are watched.
 
     Attributes:
         named: these; None for all.
@@ -77,11 +77,11 @@ class Watched:
     named: tuple[Named, ...] | None = None
 
     def has_service(self, service: Service) -> bool:
-        """Whether a service is looked at."""
+        """Whether a service is watched."""
         return self.named is None or any(name.is_service(service) for name in self.named)
 
     def entries(self, rows: Rows) -> Rows:
-        """Those of the entries that are looked at."""
+        """Those of the entries that are watched."""
         if self.named is None:
             return rows
         return rows[np.logical_or.reduce([name.are_entries(rows) for name in self.named])]

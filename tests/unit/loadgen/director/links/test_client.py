@@ -1,4 +1,4 @@
-"""One look at a director: by a sed that stays, by cat, compressed; a real shell reads for each."""
+"""One poll of a director: by a sed that stays, by cat, compressed; a real shell reads for each."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
-from loadgen.director.links import client as eye_module
-from loadgen.director.links.client import DirectorClient, Snapshot
+from loadgen.director.links import client as client_module
+from loadgen.director.links import snapshot as snapshot_module
+from loadgen.director.links.client import DirectorClient
 from loadgen.director.links.link import parse_link
 from loadgen.director.links.shell import LinkLost
 from loadgen.director.polling.counters import CounterTable
@@ -18,6 +19,8 @@ from tests.unit.loadgen.director.fakes import ENTRIES_HEADER, FIN_WAIT, OTHERS, 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
+
+    from loadgen.director.links.snapshot import Snapshot
 
 Result = TypeVar("Result")
 HERE = parse_link("exec:env")
@@ -29,8 +32,8 @@ def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Files in the place of ``/proc/net``, as this machine's kernel may have no IPVS."""
     (tmp_path / "ip_vs").write_text(SERVICES)
     (tmp_path / "ip_vs_conn").write_text(ENTRIES_HEADER + FIN_WAIT + OTHERS)
-    monkeypatch.setattr(eye_module, "_SERVICES", str(tmp_path / "ip_vs"))
-    monkeypatch.setattr(eye_module, "_ENTRIES", str(tmp_path / "ip_vs_conn"))
+    monkeypatch.setattr(snapshot_module, "_SERVICES", str(tmp_path / "ip_vs"))
+    monkeypatch.setattr(snapshot_module, "_ENTRIES", str(tmp_path / "ip_vs_conn"))
     return tmp_path
 
 
@@ -74,19 +77,19 @@ def test_every_way_shows_the_same(way: tuple[set[str], int]) -> None:
     has, expected = way
 
     async def use(client: DirectorClient) -> list[Snapshot]:
-        looks = []
+        snapshots = []
         for what in ("services", "entries", "entries", "services"):
-            looks.append(await client.look(what, timeout_s=20, expected=expected))
-            await client.ask("echo between two looks", timeout_s=20)
-        return looks
+            snapshots.append(await client.poll(what, timeout_s=20, expected=expected))
+            await client.ask("echo between two polls", timeout_s=20)
+        return snapshots
 
     began_ns = time.time_ns()
     first, second, third, last = with_client(use, has=has)
-    for look in (first, second, third, last):
-        assert [service.port for service in look.services.services] == [80, 81]
-        assert look.services.warnings == ()
-        assert began_ns <= look.asked_ns <= look.answered_ns
-        assert look.uptime_s == pytest.approx(time.clock_gettime(time.CLOCK_BOOTTIME), abs=60)
+    for snapshot in (first, second, third, last):
+        assert [service.port for service in snapshot.services.services] == [80, 81]
+        assert snapshot.services.warnings == ()
+        assert began_ns <= snapshot.asked_ns <= snapshot.answered_ns
+        assert snapshot.uptime_s == pytest.approx(time.clock_gettime(time.CLOCK_BOOTTIME), abs=60)
     assert (first.entries, last.entries) == (None, None)
     assert second.entries == third.entries == ENTRIES_HEADER + FIN_WAIT + OTHERS
     assert (first.cpu_s, last.cpu_s) == (None, None)
@@ -97,22 +100,22 @@ def test_every_way_tells_what_the_read_cost(way: tuple[set[str], int], tables: P
     (tables / "ip_vs_conn").write_text(ENTRIES_HEADER + FIN_WAIT * 300_000)
 
     async def use(client: DirectorClient) -> Snapshot:
-        return await client.look("entries", timeout_s=20, expected=expected)
+        return await client.poll("entries", timeout_s=20, expected=expected)
 
-    look = with_client(use, has=has)
-    assert look.entries is not None
-    assert look.entries.count("\n") == 300_001
-    assert look.cpu_s is not None
-    assert 0 < look.cpu_s < 20
+    snapshot = with_client(use, has=has)
+    assert snapshot.entries is not None
+    assert snapshot.entries.count("\n") == 300_001
+    assert snapshot.cpu_s is not None
+    assert 0 < snapshot.cpu_s < 20
 
 
 def test_a_sed_starts_once_and_the_shell_is_there_again_when_it_is_wanted() -> None:
     async def use(client: DirectorClient) -> tuple[str, str, str]:
         shell = (await client.ask("x=7; echo $$", timeout_s=20)).text
         for _ in range(20):
-            await client.look("services", timeout_s=20)
+            await client.poll("services", timeout_s=20)
         children = (await client.ask("echo $x $$", timeout_s=20)).text
-        await client.look("entries", timeout_s=20)
+        await client.poll("entries", timeout_s=20)
         return shell, children, (await client.ask("echo $x $$", timeout_s=20)).text
 
     shell, once, again = with_client(use)
@@ -125,7 +128,7 @@ def test_a_table_that_cannot_be_read_is_told_from_one_that_is_empty(
     has, expected = way
 
     async def use(client: DirectorClient) -> str | None:
-        return (await client.look("entries", timeout_s=20, expected=expected)).entries
+        return (await client.poll("entries", timeout_s=20, expected=expected)).entries
 
     (tables / "ip_vs_conn").write_text(ENTRIES_HEADER)
     assert with_client(use, has=has) == ENTRIES_HEADER
@@ -136,27 +139,27 @@ def test_a_table_that_cannot_be_read_is_told_from_one_that_is_empty(
 def test_a_sed_that_holds_its_answers_back_is_not_used_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(eye_module, "_sed_program", lambda mark: "cat >/dev/null")
+    monkeypatch.setattr(client_module, "sed_program", lambda mark: "cat >/dev/null")
 
     async def use(client: DirectorClient) -> Snapshot:
         with pytest.raises(LinkLost):
-            await client.look("services", timeout_s=0.3)
+            await client.poll("services", timeout_s=0.3)
         await client.open()
-        return await client.look("services", timeout_s=20)
+        return await client.poll("services", timeout_s=20)
 
     assert len(with_client(use).services.services) == 2
 
 
 def test_a_bomb_is_unpacked_only_so_far(monkeypatch: pytest.MonkeyPatch, tables: Path) -> None:
-    monkeypatch.setattr(eye_module, "MOST_ENTRIES_BYTES", 100_000)
+    monkeypatch.setattr(snapshot_module, "MOST_ENTRIES_BYTES", 100_000)
     (tables / "ip_vs_conn").write_text(ENTRIES_HEADER + FIN_WAIT * 100_000)
 
     async def use(client: DirectorClient) -> Snapshot:
-        return await client.look("entries", timeout_s=20, expected=10**6)
+        return await client.poll("entries", timeout_s=20, expected=10**6)
 
-    look = with_client(use, has={"gz"})
-    assert look.entries is not None
-    assert len(look.entries) < 100_000
+    snapshot = with_client(use, has={"gz"})
+    assert snapshot.entries is not None
+    assert len(snapshot.entries) < 100_000
 
 
 def test_counters_are_none_where_there_is_no_ipvsadm_that_answers() -> None:
@@ -180,7 +183,7 @@ def test_counters_are_the_directors_own_ipvsadms() -> None:
 
     async def use(client: DirectorClient) -> object:
         await client.ask(f"ipvsadm() {{ printf '%s' '{stats}'; }}", timeout_s=20)
-        await client.look("services", timeout_s=20)  # the sed is on, and is left for it
+        await client.poll("services", timeout_s=20)  # the sed is on, and is left for it
         return await client.counters(timeout_s=20)
 
     table = with_client(use)
@@ -198,8 +201,8 @@ def test_the_tables_status_is_read_where_it_is(
     path = tmp_path / "ip_vs_status"
     if there:
         path.write_text("Conns:\t3\nConn buckets:\t256 (8 bits, lfactor -4)\n")
-    script = eye_module.ASK_TABLE_STATUS.replace("/proc/net/ip_vs_status", str(path))
-    monkeypatch.setattr(eye_module, "ASK_TABLE_STATUS", script)
+    script = client_module.ASK_TABLE_STATUS.replace("/proc/net/ip_vs_status", str(path))
+    monkeypatch.setattr(client_module, "ASK_TABLE_STATUS", script)
     found = with_client(lambda client: client.table_status(timeout_s=20))
     assert (found.entries if found else None) == (3 if there else None)
 
@@ -208,7 +211,7 @@ def test_the_head_of_a_large_table_is_read_and_no_more(tables: Path) -> None:
     (tables / "ip_vs_conn").write_text(ENTRIES_HEADER + FIN_WAIT * 50)
 
     async def use(client: DirectorClient) -> list[str | None]:
-        await client.look("services", timeout_s=20)
+        await client.poll("services", timeout_s=20)
         return [await client.first_entries(count, timeout_s=20) for count in (3, 100)]
 
     assert with_client(use) == [ENTRIES_HEADER + FIN_WAIT * 3, ENTRIES_HEADER + FIN_WAIT * 50]

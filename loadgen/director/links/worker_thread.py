@@ -1,4 +1,4 @@
-"""Work on what a director said, beside the event loop, so that no other director waits for it."""
+"""A thread for work on what one director answered, so that no other director waits for it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ if TYPE_CHECKING:
     Result = TypeVar("Result")
 
 SMALL_BYTES = 1 << 16
-"""What is no longer is read at once: it takes a millisecond, little more than a thread would."""
+"""What is no longer is worked on at once: it takes a millisecond, little more than a thread would.
+"""
 
 
-class Aside:
-    """A thread of one director, made when it is needed; its tasks come one after the other."""
+class WorkerThread:
+    """A thread of one director, started when it is needed; its tasks come one after the other."""
 
     def __init__(self) -> None:
         self._thread: ThreadPoolExecutor | None = None
