@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.json import schema_components
 
+from analyzer.across_runs.document import ComparisonDocument
+from analyzer.across_runs.history import History
 from analyzer.capacity.document import CapacityDocument
 from analyzer.capacity.proof_document import ProofDocument
+from analyzer.checks.document import CheckDocument
 from analyzer.forecast.document import ForecastDocument
 from analyzer.health.document import VerifyDocument
 from analyzer.ipvs.ipvsadm import ParsedDocument
@@ -36,6 +39,9 @@ DOCUMENTS: Mapping[str, tuple[str, type[JsonDocument]]] = {
     "capacity-proof": ("loadgen capacity-proof --json", ProofDocument),
     "sweep": ("loadgen sweep --json", Sweep),
     "verify": ("loadgen verify --json", VerifyDocument),
+    "check": ("analyzer check --json", CheckDocument),
+    "compare": ("analyzer compare --json", ComparisonDocument),
+    "history": ("analyzer history --json", History),
 }
 """What prints them, and their types, by command."""
 

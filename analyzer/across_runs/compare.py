@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analyzer.across_runs.regression import Difference, Tolerances, changed, differences
+from analyzer.across_runs.difference import Difference, Tolerances, changed
+from analyzer.across_runs.regression import differences
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +28,6 @@ _VOLATILE = (
 _DECISIVE = ("timeouts", "sysctl", "forwarding", "kernel", "hz", "plan")
 """Parts of keys that are listed first: a run's result depends on them."""
 
-SCHEMA_VERSION = 1
 MOST_SETTINGS, _DEEPEST, _LONGEST = 60, 6, 200
 
 
@@ -202,29 +202,3 @@ def number(value: float, unit: str) -> str:
     if unit == "ms":
         return f"{value:.3g} ms" if value < 1000 else f"{value:,.0f} ms"
     return f"{value:,.0f}"
-
-
-def to_json(comparison: Comparison) -> dict[str, Any]:
-    """The comparison as a plain document; units are in ``unit`` and in the keys."""
-    names = [run.name for run in comparison.runs]
-    rows = zip(names[1:], comparison.against_first, strict=True)
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "verdict": comparison.verdict,
-        "runs": [
-            {"name": run.name, "run": run.analysis.run, "verdict": run.analysis.verdict}
-            for run in comparison.runs
-        ],
-        "settings": [
-            {"what": row.what, "values": dict(zip(names, row.values, strict=True))}
-            for row in comparison.settings
-        ],
-        "differences": [
-            {"run": name, "against": names[0]} | {key: getattr(difference, key) for key in _KEYS}
-            for name, compared in rows
-            for difference in compared
-        ],
-    }
-
-
-_KEYS = tuple(Difference.__dataclass_fields__)

@@ -1,82 +1,32 @@
-"""Tests whether two runs differ, one for each kind of quantity.
+"""Whether two runs differ: a test for each kind of quantity.
 
 * A timeout is measured to within bounds (``Estimate``), the timer wheel's lateness taken out; where
   the phase of the timers is not known, a mean lifetime is late by anything from 0 to one granule,
   and that stays open in the difference.
-* A latency's quantile is an order statistic: its bootstrap distribution is known exactly (the k-th
-  of n resampled values is the value at rank n times Beta(k, n - k + 1)), so no resampling is done.
-  Requests near in time are slow together; n is first divided by how much more the batches of a run
-  vary than independent values would.
+* A latency's quantile is judged by its bootstrap distribution (``analyzer.across_runs.quantiles``).
 * A count out of a whole is judged by Fisher's exact test.
 * A peak is the highest value polled, compared as it is.
-
-A difference within its tolerance is none. ``alike`` says that no difference was shown, not that
-there is none: how large one may still be stands in ``low`` and ``high``. What too few values can
-tell is ``unknown``, never alike.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import stats
+
+from analyzer.across_runs.difference import Difference, Tolerances, Verdict, judged, unknown
+from analyzer.across_runs.quantiles import BEYOND, CONFIDENCE, quantile_difference
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from analyzer.arrays import Floats
     from analyzer.report import Analysis
     from analyzer.results import Lifetime
 
-
-Verdict = Literal["alike", "higher", "lower", "unknown"]
-
-CONFIDENCE = 0.99
-DRAWS = 4000
-BEYOND = 10
-"""Fewest values beyond a quantile, in each run, for it to be judged."""
-
 QUANTILES = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999))
 LATENCIES = (("connect", "connect_ms"), ("first_byte", "first_byte_ms"), ("total", "total_ms"))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tolerances:
-    """Differences that do not count; of a share and an absolute bound the larger applies."""
-
-    timeout_s: float = 0.1
-    latency_share: float = 0.2
-    latency_ms: float = 0.5
-    peak_share: float = 0.05
-    peak: float = 2.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
-    """One quantity of two runs.
-
-    Attributes:
-        quantity: such as ``timeout(FIN_WAIT)``, ``connect_p99``, ``failed``.
-        unit: ``s``, ``ms`` or "" of a count.
-        before, after: the values; None where a run does not have it.
-        difference: after less before.
-        low, high: bounds of the difference (equal for a count); None where unknown.
-        tolerance: what was allowed.
-        by: how it was judged.
-    """
-
-    quantity: str
-    unit: Literal["s", "ms", ""]
-    before: float | None
-    after: float | None
-    difference: float | None
-    low: float | None
-    high: float | None
-    tolerance: float
-    verdict: Verdict
-    by: str
 
 
 def differences(
@@ -133,11 +83,11 @@ def timeout_difference(
     name = f"timeout({state})"
     if first is None or second is None:
         values = (first[0] if first else None), (second[0] if second else None)
-        return _unknown(name, "s", *values, tolerance_s, "no entry was seen to expire in both")
+        return unknown(name, "s", values, tolerance_s, "no entry was seen to expire in both")
     exact = _is_exact(before) and _is_exact(after)
     by = "measured timeouts" if exact else "mean lifetimes, up to a granule late each"
     low, high = second[1] - first[2], second[2] - first[1]
-    return _judged(name, "s", (first[0], second[0]), (low, high), tolerance_s, by)
+    return judged(name, "s", (first[0], second[0]), (low, high), tolerance_s, by)
 
 
 def _is_exact(row: Lifetime | None) -> bool:
@@ -187,9 +137,9 @@ def peak_difference(
     """The difference of two peaks."""
     tolerance = max(allowed.peak, allowed.peak_share * (before or 0.0))
     if before is None or after is None:
-        return _unknown(name, "", before, after, tolerance, "not polled in both")
+        return unknown(name, "", (before, after), tolerance, "not polled in both")
     change = after - before
-    return _judged(name, "", (before, after), (change, change), tolerance, "as polled")
+    return judged(name, "", (before, after), (change, change), tolerance, "as polled")
 
 
 def _requests(before: Analysis, after: Analysis) -> Iterator[Difference]:
@@ -208,27 +158,20 @@ def count_difference(name: str, before: tuple[int, int], after: tuple[int, int])
         before: the count and its total.
         after: likewise.
     """
+    from scipy import stats  # takes half a second to import; the documents' schema needs none of it
+
     if not before[1] or not after[1]:
         known = [float(n) if whole else None for n, whole in (before, after)]
-        return _unknown(name, "", known[0], known[1], 0.0, "nothing to count in one of the runs")
-    values = float(before[0]), float(after[0])
+        by = "nothing to count in one of the runs"
+        return unknown(name, "", (known[0], known[1]), 0.0, by)
     table = np.array([[n, whole - n] for n, whole in (before, after)])
     p = float(stats.fisher_exact(table).pvalue)
-    change = values[1] - values[0]
+    change = float(after[0] - before[0])
     more = after[0] / after[1] > before[0] / before[1]
     verdict: Verdict = "alike" if p >= 1 - CONFIDENCE else "higher" if more else "lower"
-    return Difference(
-        quantity=name,
-        unit="",
-        before=values[0],
-        after=values[1],
-        difference=change,
-        low=change,
-        high=change,
-        tolerance=0.0,
-        verdict=verdict,
-        by=f"of {before[1]:,} and of {after[1]:,}, Fisher's exact test: p = {p:.2g}",
-    )
+    by = f"of {before[1]:,} and of {after[1]:,}, Fisher's exact test: p = {p:.2g}"
+    values = float(before[0]), float(after[0])
+    return replace(judged(name, "", values, (change, change), 0.0, by), verdict=verdict)
 
 
 # -- latencies -----------------------------------------------------------------------------------
@@ -245,118 +188,3 @@ def _latencies(before: Analysis, after: Analysis, allowed: Tolerances) -> Iterat
 
 def _finite(values: Floats) -> Floats:
     return values[np.isfinite(values)]
-
-
-def quantile_difference(
-    name: str, quantile: float, before: Floats, after: Floats, allowed: Tolerances
-) -> Difference:
-    """The difference of a latency's quantile, with its bootstrap interval.
-
-    Args:
-        name: the quantity.
-        quantile: 0 to 1.
-        before: milliseconds in the order of sending; shape (n,).
-        after: likewise; shape (m,).
-        allowed: differences within these do not count.
-    """
-    values = [_quantile(run_values, quantile) for run_values in (before, after)]
-    tolerance = max(allowed.latency_ms, allowed.latency_share * (values[0] or 0.0))
-    least = min(len(before), len(after))
-    if round(least * min(quantile, 1 - quantile), 6) < BEYOND:
-        by = f"too few: {least:,} values, {BEYOND / (1 - quantile):,.0f} are needed"
-        return _unknown(name, "ms", values[0], values[1], tolerance, by)
-    random = np.random.default_rng(0)
-    drawn = [quantile_draws(run_values, quantile, random) for run_values in (before, after)]
-    tail = 100 * (1 - CONFIDENCE) / 2
-    low, high = np.percentile(drawn[1] - drawn[0], [tail, 100 - tail])
-    assert values[0] is not None
-    assert values[1] is not None
-    by = f"bootstrap of the quantile, {100 * CONFIDENCE:g} %"
-    return _judged(name, "ms", (values[0], values[1]), (float(low), float(high)), tolerance, by)
-
-
-def quantile_draws(values: Floats, quantile: float, random: np.random.Generator) -> Floats:
-    """Draws from the bootstrap distribution of a quantile; shape (DRAWS,).
-
-    Args:
-        values: in the order in which they arose; shape (n,), n at least 1.
-        quantile: 0 to 1.
-        random: source of the draws.
-    """
-    n = len(values)
-    independent = n / _clumping(values, quantile)
-    rank = quantile * independent
-    at = random.beta(max(rank, 0.5), max(independent - rank, 0.5), DRAWS)
-    return np.sort(values)[np.minimum((at * n).astype(np.int64), n - 1)]
-
-
-def _clumping(values: Floats, quantile: float) -> float:
-    """The variance of a run's batches over that of independent values; at least 1."""
-    batches = int(np.sqrt(len(values)))
-    if batches < 8:
-        return 1.0
-    size = len(values) // batches
-    beyond = values[: batches * size] > np.quantile(values, quantile)
-    share = float(beyond.mean())
-    if not 0 < share < 1:
-        return 1.0
-    spread = float(beyond.reshape(batches, size).mean(axis=1).var(ddof=1))
-    return float(np.clip(spread * size / (share * (1 - share)), 1.0, size))
-
-
-def _quantile(values: Floats, quantile: float) -> float | None:
-    return float(np.percentile(values, 100 * quantile, method="higher")) if len(values) else None
-
-
-# -- shared helpers ------------------------------------------------------------------------------
-
-
-def _judged(
-    name: str,
-    unit: Literal["s", "ms", ""],
-    values: tuple[float, float],
-    interval: tuple[float, float],
-    tolerance: float,
-    by: str,
-) -> Difference:
-    low, high = interval
-    verdict: Verdict = "higher" if low > tolerance else "lower" if high < -tolerance else "alike"
-    return Difference(
-        quantity=name,
-        unit=unit,
-        before=values[0],
-        after=values[1],
-        difference=values[1] - values[0],
-        low=low,
-        high=high,
-        tolerance=tolerance,
-        verdict=verdict,
-        by=by,
-    )
-
-
-def _unknown(
-    name: str,
-    unit: Literal["s", "ms", ""],
-    before: float | None,
-    after: float | None,
-    tolerance: float,
-    by: str,
-) -> Difference:
-    return Difference(
-        quantity=name,
-        unit=unit,
-        before=before,
-        after=after,
-        difference=None,
-        low=None,
-        high=None,
-        tolerance=tolerance,
-        verdict="unknown",
-        by=by,
-    )
-
-
-def changed(compared: Sequence[Difference]) -> tuple[Difference, ...]:
-    """The differences beyond uncertainty and tolerance."""
-    return tuple(difference for difference in compared if difference.verdict in ("higher", "lower"))

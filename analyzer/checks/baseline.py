@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.across_runs.compare import number
-from analyzer.across_runs.regression import Difference, Tolerances, count_difference, differences
+from analyzer.across_runs.difference import Difference, Tolerances
+from analyzer.across_runs.regression import count_difference, differences
 from analyzer.checks.grammar import ExpectationError
 from analyzer.checks.judge import Judgement
 from analyzer.checks.readings import SLOW_CONNECT_MS

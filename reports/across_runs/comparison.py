@@ -5,8 +5,9 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from analyzer.across_runs.compare import number, to_json
-from analyzer.across_runs.regression import changed
+from analyzer.across_runs.compare import number
+from analyzer.across_runs.difference import changed
+from analyzer.across_runs.document import to_json
 from reports.across_runs.comparison_charts import counters, latencies
 from reports.charts.wording import listed
 from reports.document.model import Column, Document, Facts, Section, Table, Text, columns
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from analyzer.across_runs.compare import Comparison
-    from analyzer.across_runs.regression import Difference
+    from analyzer.across_runs.difference import Difference
     from reports.document.model import Block
     from reports.run.section import Cell
 

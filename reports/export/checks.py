@@ -6,10 +6,11 @@ A quantity that was not measured is an error there, never a pass: JUnit's ``erro
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
+from analyzer.checks.document import HARMLESS, summary
 from reports.plain_text import printable
 
 if TYPE_CHECKING:
@@ -17,9 +18,7 @@ if TYPE_CHECKING:
 
     from analyzer.checks.judge import Judgement
 
-SCHEMA_VERSION = 1
 SIGNS = {"passed": "ok", "failed": "FAILED", "not measured": "NOT MEASURED", "skipped": "skipped"}
-HARMLESS = ("passed", "skipped")
 SUITE = "loadgen check"
 
 
@@ -29,37 +28,6 @@ def lines(judgements: Sequence[Judgement]) -> list[str]:
     width = max((len(SIGNS[judgement.outcome]) for judgement in judgements), default=0)
     shown = [f"{SIGNS[judgement.outcome]:<{width}}  {_line(judgement)}" for judgement in judgements]
     return [*shown, summary(judgements)]
-
-
-def summary(judgements: Sequence[Judgement]) -> str:
-    """``3 of 4 hold; 1 failed``."""
-    counts = {name: sum(judgement.outcome == name for judgement in judgements) for name in SIGNS}
-    judged = len(judgements) - counts["skipped"]
-    parts = [f"{counts['passed']} of {judged} hold"]
-    rest = ("failed", "not measured", "skipped")
-    parts += [f"{counts[name]} {name}" for name in rest if counts[name]]
-    return "; ".join(parts)
-
-
-def to_json(judgements: Sequence[Judgement], run: str) -> dict[str, Any]:
-    """The document of ``analyzer check --json``."""
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "run": run,
-        "passed": all(judgement.outcome in HARMLESS for judgement in judgements),
-        "summary": summary(judgements),
-        "checks": [
-            {
-                "name": judgement.title,
-                "expectation": judgement.text,
-                "outcome": judgement.outcome,
-                "measured": judgement.measured or None,
-                "why": judgement.why or None,
-                "note": judgement.note or None,
-            }
-            for judgement in judgements
-        ],
-    }
 
 
 def junit(judgements: Sequence[Judgement], run: str) -> str:

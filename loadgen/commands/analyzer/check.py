@@ -124,10 +124,11 @@ def _against(path: Path, analysis: Analysis, tolerance: float) -> list[Judgement
 
 
 def _show(judgements: Sequence[Judgement], run: str, *, style: str, as_json: bool) -> None:
+    from analyzer.checks.document import to_json
     from reports.export import checks
 
     if as_json:
-        print_document(checks.to_json(judgements, run))
+        print_document(to_json(judgements, run))
         return
     styles: dict[str, Any] = {"tap": checks.tap, "text": checks.lines, "github": checks.lines}
     print_lines(styles[style](judgements))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def compare(runs: tuple[Path, ...], output: Path | None, as_json: bool) -> None:
     """Compare RUNs with the first: what differs, by how much, and with what uncertainty."""
     from analyzer.across_runs.compare import compare as compared
-    from analyzer.across_runs.compare import to_json
+    from analyzer.across_runs.document import to_json
     from analyzer.analysis import analyse
     from analyzer.recording.directory import COMPARISON, Recording
     from loadgen.session.terminal import print_document, print_lines

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import click
 
-NAMES = ("report", "parse", "predict", "capacity", "capacity-proof", "sweep", "verify")
+NAMES = (
+    *("report", "parse", "predict", "capacity", "capacity-proof", "sweep", "verify"),
+    *("check", "compare", "history"),
+)
 
 
 @click.command()

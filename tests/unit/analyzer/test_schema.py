@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+import shutil
 from dataclasses import fields, replace
 from itertools import chain, repeat
 from pathlib import Path
@@ -156,11 +157,16 @@ def test_any_text_is_as_published(text: str) -> None:
     holds(documents.to_json(parse(text), ParsedDocument), "parse")
 
 
+BURST = str(DATA / "dr-burst-50")
 PRINTED = {
     "predict": (
         ["--rate", "2000"],
         ["--rate", "5", "--arrivals", "poisson", "--close", "client=70,half=30", "-z", "60"],
         ["--rate", "5", "--protocol", "udp"],
+    ),
+    "check": (
+        [BURST, "--expect", "tcpfin=20±1s", "--expect", "inactive_peak<=1"],
+        [BURST, "--baseline", str(DATA / "dr-burst-killed")],
     ),
     "capacity": (
         ["--hosts", "3", "--link", "1G", "--ingress", "1.5G", "--failures", "1"],
@@ -174,8 +180,22 @@ PRINTED = {
 )
 def test_what_a_command_prints_is_as_published(command: str, options: list[str]) -> None:
     result = CliRunner().invoke(group, [command, *options, "--json"])
-    assert result.exit_code == 0, result.output
+    assert result.exit_code in (0, 99), result.output
     holds(json.loads(result.stdout), command)
+
+
+@pytest.mark.parametrize("odd_name", ["run", "odd \N{RIGHT-TO-LEFT MARK}|<b>", "\udce9"])
+def test_runs_side_by_side_and_in_a_folder_are_as_published(tmp_path: Path, odd_name: str) -> None:
+    runs = [tmp_path / odd_name, tmp_path / "dr-burst-killed"]
+    for run, name in zip(runs, ("dr-burst-50", "dr-burst-killed"), strict=True):
+        shutil.copytree(DATA / name, run)
+    (tmp_path / "no-run").mkdir()
+    for command, words in (("compare", [str(run) for run in runs]), ("history", [str(tmp_path)])):
+        result = CliRunner().invoke(group, [command, *words, "--json"])
+        assert result.exit_code == 0, result.output
+        document = json.loads(result.stdout)
+        assert [run["name"] for run in document["runs"]] == [run.name for run in runs]
+        holds(document, command)
 
 
 @pytest.mark.parametrize("command", NAMES)

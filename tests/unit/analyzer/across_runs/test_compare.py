@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
-from analyzer.across_runs.compare import MOST_SETTINGS, burst_start_s, compare, held, to_json
+from analyzer.across_runs.compare import MOST_SETTINGS, burst_start_s, compare, held
 from analyzer.recording.manifest import manifest_of
 from analyzer.results import Estimate
 from tests.unit.reports import builders_analysis as build
@@ -96,15 +95,6 @@ def test_a_manifest_of_any_shape_is_bounded() -> None:
     found = compare([build.demo(), other(deep=deep, wide=wide)]).settings
     assert len(found) == MOST_SETTINGS
     assert max(len(text) for row in found for text in (row.what, *row.values)) <= 200
-
-
-def test_the_document_is_plain_and_says_the_same() -> None:
-    found = compare([build.demo(), other()])
-    document = json.loads(json.dumps(to_json(found), allow_nan=False))
-    assert document["verdict"] == found.verdict
-    row = document["differences"][0]
-    assert (row["run"], row["quantity"], row["unit"]) == ("other", "timeout(FIN_WAIT)", "s")
-    assert row["low"] < row["difference"] < row["high"] < 0
 
 
 @pytest.mark.parametrize("name", build.RUNS)

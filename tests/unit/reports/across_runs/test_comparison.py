@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from analyzer.across_runs.compare import compare, to_json
+from analyzer.across_runs.compare import compare
+from analyzer.across_runs.document import to_json
 from reports.across_runs.comparison import comparison_document
 from reports.document.html import page_of
 from reports.document.model import Table

@@ -60,7 +60,6 @@ def test_what_was_skipped_is_neither_a_pass_nor_a_failure() -> None:
     suite = next(iter(JUnitXml.fromstring(checks.junit(both, "runs/x").encode())))
     assert (suite.skipped, suite.failures, suite.errors) == (1, 0, 0)
     assert checks.github_annotations(both) == []
-    assert checks.to_json(both, "runs/x")["passed"] is True
 
 
 def test_tap_numbers_its_tests() -> None:
@@ -99,18 +98,3 @@ def test_hostile_texts_stay_texts(outcome: Outcome) -> None:
 def test_any_text_makes_sound_xml(name: str, why: str) -> None:
     text = checks.junit([judgement("failed", name=name, why=why)], why)
     assert JUnitXml.fromstring(text.encode())
-
-
-def test_json_says_none_for_what_is_not_there() -> None:
-    document = checks.to_json(ALL[:1], "runs/x")
-    assert document["passed"] is True
-    assert document["checks"] == [
-        {
-            "name": "failed=0",
-            "expectation": "failed=0",
-            "outcome": "passed",
-            "measured": "3",
-            "why": None,
-            "note": None,
-        }
-    ]
