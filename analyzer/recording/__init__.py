@@ -1,4 +1,4 @@
 """The run directory: its tables, its manifest, its clocks, its captures.
 
-The one room of ``analyzer`` that reads and writes files.
+The one room of ``analyzer`` that reads and writes files; ``directory/`` is where it does.
 """

@@ -21,8 +21,8 @@ from analyzer.anonymous.tables import rule_of
 from analyzer.anonymous.vocabulary import EVENTS, FAULTS, WORDS, words
 from analyzer.client.failure_texts import OTHER
 from analyzer.recording.directory import Recording, RecordingWriter
+from analyzer.recording.directory.part_reader import NEEDED
 from analyzer.recording.manifest import Manifest, manifest_of
-from analyzer.recording.reading import NEEDED
 from analyzer.recording.tables import TABLES
 from loadgen.lab.faults.faults import FAULTS as LAB_FAULTS
 

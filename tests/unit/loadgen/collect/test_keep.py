@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.analysis import analyse
-from analyzer.recording import directory as recording_module
-from analyzer.recording.directory import Recording, RecordingWriter
+from analyzer.recording.directory import Recording, RecordingWriter, table_writer
 from loadgen.collect import keep as keep_module
 from loadgen.collect.keep import Keep, Keeper
 from tests.unit.properties import examples
@@ -70,7 +69,7 @@ def test_what_was_deleted_leaves_the_table_that_it_led_to(
         there = there - {port} if what == "gone" else there | {port}
         rows.append(change(at_s, port, kind, "FIN_WAIT" if what == "gone" else what))
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(recording_module, "PART_ROWS", 4)
+        patch.setattr(table_writer, "PART_ROWS", 4)
         writer = RecordingWriter(Path(folder) / "run", {})
         for row in rows:
             writer.append("entries", row)
@@ -99,7 +98,7 @@ def polls(writer: RecordingWriter, n: int) -> None:
 
 def kept(path: Path, keep: Keep, monkeypatch: pytest.MonkeyPatch, n: int = 60) -> Recording:
     """A run of some polls, ten to a part, with a keeper that looks all the time."""
-    monkeypatch.setattr(recording_module, "PART_ROWS", 10)
+    monkeypatch.setattr(table_writer, "PART_ROWS", 10)
     monkeypatch.setattr(keep_module, "LOOK_S", 0.01)
     writer = RecordingWriter(path, {"started_at_ns": ZERO_NS, "directors": {}})
 

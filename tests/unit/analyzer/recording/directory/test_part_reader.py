@@ -9,10 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from analyzer.recording import reading
-from analyzer.recording.directory import Recording, RecordingWriter
+from analyzer.recording.directory import Recording, RecordingWriter, part_reader
+from analyzer.recording.directory.part_reader import NEEDED, possible
 from analyzer.recording.manifest.bounds import MAX_TEXT
-from analyzer.recording.reading import NEEDED, possible
 from analyzer.recording.tables import TABLES
 
 if TYPE_CHECKING:
@@ -126,7 +125,7 @@ def test_a_text_is_cut_before_it_is_in_every_row(tmp_path: Path) -> None:
 def test_a_part_larger_than_any_is_not_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "MAX_ROWS", 10)
+    monkeypatch.setattr(part_reader, "MAX_ROWS", 10)
     rows = pa.Table.from_pylist([row("events")] * 11, schema=TABLES["events"])
     found = recording(tmp_path, "events", rows)
     assert len(found.table("events")) == 0

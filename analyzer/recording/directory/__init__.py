@@ -1,0 +1,34 @@
+"""The run directory: what a run leaves behind, and all that an analysis may know of it.
+
+A recording is a manifest (``run.json``), one Parquet dataset per table (a folder of parts) and the
+packets (``capture.pcap``, and ``capture-00001.pcap`` … where it was rotated). Parts are written
+under a hidden name and then renamed, so a crash loses at most the rows that were not yet flushed,
+and never spoils a part. No other room of the analyzer touches a disk.
+"""
+
+from analyzer.recording.directory.files import mapped, write_whole
+from analyzer.recording.directory.layout import (
+    ANALYSIS,
+    CAPTURE,
+    COMPARISON,
+    MANIFEST,
+    REPORT,
+    SCHEMA_VERSION,
+)
+from analyzer.recording.directory.reader import Recording
+from analyzer.recording.directory.table_writer import Part
+from analyzer.recording.directory.writer import RecordingWriter
+
+__all__ = [
+    "ANALYSIS",
+    "CAPTURE",
+    "COMPARISON",
+    "MANIFEST",
+    "REPORT",
+    "SCHEMA_VERSION",
+    "Part",
+    "Recording",
+    "RecordingWriter",
+    "mapped",
+    "write_whole",
+]

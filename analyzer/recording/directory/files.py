@@ -1,0 +1,54 @@
+"""Files that are written whole or not at all, and files mapped into memory."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from analyzer.errors import RecordingError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+def mapped(path: Path) -> memoryview:
+    """A file's bytes, mapped.
+
+    Raises:
+        RecordingError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            if path.stat().st_size == 0:
+                return memoryview(b"")
+            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    except OSError as error:
+        raise RecordingError(f"{path}: not readable: {error.strerror}") from error
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file under a hidden name and rename it: whole or not at all."""
+    with hidden_until_whole(path) as hidden:
+        hidden.write_bytes(content)
+
+
+@contextmanager
+def hidden_until_whole(path: Path) -> Iterator[Path]:
+    """A hidden name to write a file under; it is renamed afterwards, or deleted on an error."""
+    hidden = path.with_name(f".{path.name[:40]}.{os.getpid()}")  # no longer than a name may be
+    try:
+        yield hidden
+        hidden.rename(path)
+    except BaseException:
+        with suppress(OSError):
+            hidden.unlink(missing_ok=True)
+        raise
+
+
+def not_written(path: Path, error: OSError) -> str:
+    """Which file could not be written, and the machine's reason, without its library's words."""
+    why = os.strerror(error.errno) if error.errno else str(error)
+    return f"{path}: cannot be written: {why}"

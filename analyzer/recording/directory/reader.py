@@ -1,0 +1,148 @@
+"""A run directory opened for reading."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pyarrow as pa
+
+from analyzer.errors import RecordingError
+from analyzer.recording.directory.files import mapped, not_written, write_whole
+from analyzer.recording.directory.layout import (
+    ANALYSIS,
+    MANIFEST,
+    SCHEMA_VERSION,
+    capture_files,
+    part_files,
+)
+from analyzer.recording.directory.part_reader import read_part
+from analyzer.recording.manifest import manifest_of
+from analyzer.recording.tables import TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from analyzer.recording.manifest import Manifest
+
+MOST_DERIVED_BYTES = 64 << 20
+"""Of an ``analysis.json`` that is believed; ours have some hundred kilobytes."""
+
+_MOST_CHARACTERS = 200  # of an error about a part
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """One run, opened for reading.
+
+    Attributes:
+        manifest: ``run.json``.
+        problems: parts that could not be read, a line each; their rows are missing.
+    """
+
+    path: Path
+    manifest: Manifest
+    problems: list[str] = field(default_factory=list)
+
+    @classmethod
+    def open(cls, path: Path) -> Recording:
+        """Open a run directory, also one whose run was cut off.
+
+        Raises:
+            RecordingError: no recording there, of a schema version that this program does not
+                know, or with a manifest that is odd.
+        """
+        document, where = _read_manifest(path), str(path / MANIFEST)
+        if document.get("schema_version") != SCHEMA_VERSION:
+            raise RecordingError(f"{where}: schema_version: expected {SCHEMA_VERSION}")
+        return cls(path, manifest_of(document, where))
+
+    def table(self, name: str) -> pd.DataFrame:
+        """A table whole, with the columns and types of ``TABLES``; empty if none was written.
+
+        A column that a part was written without, by an older program, is null there.
+        """
+        table = pa.concat_tables([TABLES[name].empty_table(), *self.parts(name)])
+        frame: pd.DataFrame = table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+        return frame
+
+    def parts(self, name: str) -> Iterator[pa.Table]:
+        """A table part by part, so that no more than one is in memory; unreadable ones left out."""
+        for path in part_files(self.path, name):
+            part = self._read_part(path, name)
+            if part is not None:
+                yield part
+
+    def captures(self) -> dict[str, memoryview]:
+        """The capture files' bytes, mapped, by name, the earliest first; empty ones are left out.
+
+        Raises:
+            RecordingError: one cannot be read.
+        """
+        contents = {path.name: mapped(path) for path in capture_files(self.path)}
+        return {name: content for name, content in contents.items() if len(content)}
+
+    def fresh_analysis(self) -> dict[str, Any] | None:
+        """``analysis.json`` as it lies there; None if it is missing, older than the run, or odd."""
+        path = self.path / ANALYSIS
+        try:
+            made_ns = path.stat().st_mtime_ns
+            if path.stat().st_size > MOST_DERIVED_BYTES or made_ns < self._written_ns():
+                return None
+            document = json.loads(path.read_bytes())
+        except (OSError, ValueError, RecursionError):
+            return None
+        known = isinstance(document, dict) and document.get("schema_version") == SCHEMA_VERSION
+        return document if known else None
+
+    def _written_ns(self) -> int:
+        """When the last of what was recorded was written."""
+        tables = [path for name in TABLES for path in part_files(self.path, name)]
+        recorded = [self.path / MANIFEST, *tables, *capture_files(self.path)]
+        return max(path.stat().st_mtime_ns for path in recorded if path.exists())
+
+    def write_derived(self, path: Path, text: str) -> Path:
+        """Write what was derived, whole or not at all; its path.
+
+        Args:
+            path: such as ``analysis.json`` in the run's directory.
+            text: its content.
+
+        Raises:
+            RecordingError: it cannot be written.
+        """
+        try:
+            write_whole(path, text.encode())
+        except OSError as error:
+            raise RecordingError(not_written(path, error)) from error
+        return path
+
+    def _read_part(self, part: Path, name: str) -> pa.Table | None:
+        where = part.relative_to(self.path)
+        try:
+            table, problems = read_part(part, name)
+        except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
+            self.problems.append(f"{where}: not readable ({_in_short(error)})")
+            return None
+        self.problems.extend(f"{where}: {problem}" for problem in problems)
+        return table
+
+
+def _in_short(error: Exception) -> str:
+    """The first line of an error, which may quote the file."""
+    return next(iter(str(error).splitlines()), type(error).__name__)[:_MOST_CHARACTERS]
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads((path / MANIFEST).read_bytes())
+    except FileNotFoundError:
+        raise RecordingError(f"{path}: no {MANIFEST} there; expected a run directory") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise RecordingError(f"{path / MANIFEST}: not readable: {error}") from error
+    if not isinstance(manifest, dict):
+        raise RecordingError(f"{path / MANIFEST}: expected a JSON object")
+    return manifest
