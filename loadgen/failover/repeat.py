@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from analyzer.report import to_json
 from loadgen.errors import RunFailed
 from loadgen.failover.conclude import conclude_repeats, print_repeats, run_name
-from loadgen.failover.run import failover, until_sane
+from loadgen.failover.run import failover
+from loadgen.failover.sanity_check import until_sane
 from loadgen.session.output.conclude import conclude, exit_code, print_summary
 from loadgen.session.progress import RunProgress
 from loadgen.session.terminal import print_document
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from analyzer.report import Analysis
     from loadgen.burst.burst import BurstOptions
-    from loadgen.failover.run import FailoverOptions
+    from loadgen.failover.options import FailoverOptions
     from loadgen.lab.lab import Lab
     from loadgen.load.plan import LoadPlan
     from loadgen.session.run import Ended

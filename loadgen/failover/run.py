@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from dataclasses import dataclass, replace
 from itertools import count
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analyzer.recording.directory import RecordingWriter
@@ -21,14 +19,15 @@ from loadgen.capture.start import open_captures
 from loadgen.director.links.clients import director_client
 from loadgen.director.links.connect import connect_directors
 from loadgen.director.polling.watched import watch_target
-from loadgen.errors import LoadgenError
 from loadgen.failover.catch import Catch
-from loadgen.failover.held_connections import HeldConnections, Paths
+from loadgen.failover.held_connections import HeldConnections
+from loadgen.failover.manifest import manifest_of
 from loadgen.failover.masters_log import MastersLog
-from loadgen.failover.phases import FaultSchedule, Hooks, Timing
-from loadgen.failover.sanity import holders, insanities
+from loadgen.failover.options import scheduled
+from loadgen.failover.phases import FaultSchedule, Hooks
+from loadgen.failover.sanity_check import by_name, why_insane
 from loadgen.load.engines.activity import Burst
-from loadgen.load.plan import ClosedModel, OpenModel, Stage
+from loadgen.load.plan import ClosedModel
 from loadgen.session.keys import QuitKey
 from loadgen.session.manifest import complete_manifest
 from loadgen.session.run import run
@@ -38,42 +37,16 @@ if TYPE_CHECKING:
 
     from loadgen.director.boot_facts import BootFacts
     from loadgen.director.links.client import DirectorClient
-    from loadgen.failover.faults import Fault
+    from loadgen.failover.options import FailoverOptions
     from loadgen.lab.lab import Lab
-    from loadgen.load.plan import LoadPlan, Target
+    from loadgen.load.plan import LoadPlan
     from loadgen.session.progress import RunProgress
     from loadgen.session.run import Activity, Ended
     from loadgen.sites import Site
 
 EXERCISE_REQUESTS = 50
 SETTLE_S = 1.0
-"""Of a burst before its director is taken away: the pollers look four times a second."""
-
-LONGEST_WAIT_S = 86_400.0
-PROBE_S = 3.0
-SANE_LIMIT_S = 45.0
-"""For a set-up to be itself again after a run."""
-
-_SYN_LINEAR = Path("/proc/sys/net/ipv4/tcp_syn_linear_timeouts")  # Linux 6.5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FailoverOptions:
-    """What is done besides the load.
-
-    Attributes:
-        fault: to be done and undone; None to wait for one.
-        timing: of the course.
-        paths: of the connections in flight; None for none.
-        exercise: two bursts, before and after, in place of the steady load.
-        runs: how many there are to be in a row.
-    """
-
-    fault: Fault | None
-    timing: Timing
-    paths: Paths | None
-    exercise: bool = False
-    runs: int = 1
+"""Of a burst before its director is taken away: the pollers poll four times a second."""
 
 
 async def failover(
@@ -97,14 +70,14 @@ async def failover(
         facts = await connect_directors(
             clients, watching.timeouts, progress.say, watching.left_timeouts
         )
-        why = await _why_insane(
-            plan, clients, facts, where=_where(options), probe=not options.exercise
+        why = await why_insane(
+            plan, clients, facts, where=options.where, probe=not options.exercise
         )
         plan = plan if options.exercise else scheduled(plan, options)
         manifest = run_manifest(plan, site, watching, clients, facts, command="failover")
         recording = RecordingWriter(
             watching.directory,
-            manifest | {"failover": _manifest(plan, options, clients, facts, why)},
+            manifest | {"failover": manifest_of(plan, options, by_name(clients, facts), why)},
         )
         if why:
             progress.say(f"the set-up is not sane, so nothing is done to it: {'; '.join(why)}")
@@ -129,18 +102,6 @@ class _FailoverRun:
     clients: Sequence[DirectorClient]
     facts: Sequence[BootFacts]
     recording: RecordingWriter
-
-
-def scheduled(plan: LoadPlan, options: FailoverOptions) -> LoadPlan:
-    """The plan with a schedule as long as the course; one that waits ends earlier."""
-    assert isinstance(plan.arrivals, OpenModel)
-    timing, fault = options.timing, options.fault
-    undoing_s = fault.undoing_s if fault is not None and fault.undoable else 0.0
-    whole_s = timing.before_s + timing.after_s + undoing_s + timing.tail_s
-    stage = replace(
-        plan.arrivals.stages[0], duration_s=LONGEST_WAIT_S if fault is None else whole_s
-    )
-    return replace(plan, arrivals=replace(plan.arrivals, stages=(stage,)))
 
 
 async def _under_load(failover_run: _FailoverRun, progress: RunProgress) -> Ended:
@@ -245,94 +206,3 @@ class _While:
             for end in ends:
                 end.cancel()
             await asyncio.gather(*ends, return_exceptions=True)
-
-
-def _where(options: FailoverOptions) -> str | None:
-    return options.fault.where if options.fault is not None else None
-
-
-async def _why_insane(
-    plan: LoadPlan,
-    clients: Sequence[DirectorClient],
-    facts: Sequence[BootFacts],
-    *,
-    where: str | None,
-    probe: bool,
-) -> list[str]:
-    """What is wrong; the probe is one connection, which leaves an entry for ten seconds."""
-    known = {
-        client.link.name: facts_of_director
-        for client, facts_of_director in zip(clients, facts, strict=True)
-    }
-    why = insanities(known, plan.target, where)
-    return [*why, *(await _unanswered(plan.target) if probe else ())]
-
-
-async def _unanswered(target: Target) -> list[str]:
-    try:
-        opening = asyncio.open_connection(target.vip, target.port)
-        _, writer = await asyncio.wait_for(opening, PROBE_S)
-        writer.transport.abort()
-    except TimeoutError:
-        return [f"{target.vip}:{target.port} does not answer"]
-    except OSError as error:
-        return [f"{target.vip}:{target.port} does not answer: {error.strerror or error}"]
-    return []
-
-
-async def until_sane(
-    plan: LoadPlan, site: Site, options: FailoverOptions, watching: BurstOptions
-) -> None:
-    """Wait until the set-up is itself again; the next run says so itself if it is not."""
-    deadline_s = time.monotonic() + SANE_LIMIT_S
-    while time.monotonic() < deadline_s:
-        clients = [director_client(link) for link in site.directors]
-        try:
-            with contextlib.suppress(LoadgenError):
-                facts = await connect_directors(
-                    clients, watching.timeouts, lambda _: None, watching.left_timeouts
-                )
-                if not await _why_insane(plan, clients, facts, where=_where(options), probe=True):
-                    return
-        finally:
-            for client in clients:
-                await client.close()
-        await asyncio.sleep(SETTLE_S)
-
-
-def _manifest(
-    plan: LoadPlan,
-    options: FailoverOptions,
-    clients: Sequence[DirectorClient],
-    facts: Sequence[BootFacts],
-    why: Sequence[str],
-) -> dict[str, Any]:
-    known = {
-        client.link.name: facts_of_director
-        for client, facts_of_director in zip(clients, facts, strict=True)
-    }
-    timing = options.timing
-    return {
-        "fault": options.fault.name if options.fault else None,
-        "held_by": holders(known, plan.target.vip),
-        "why_insane": list(why),
-        "probed": not options.exercise,
-        "before_s": timing.before_s,
-        "after_s": timing.after_s,
-        "tail_s": timing.tail_s,
-        "runs_planned": options.runs,
-        "syn_linear_timeouts": _number(_SYN_LINEAR),
-    }
-
-
-def _number(path: Path) -> int | None:
-    """A sysctl of ours; None where this kernel has none."""
-    try:
-        return int(path.read_text())
-    except (OSError, ValueError):
-        return None
-
-
-def open_model(rate_per_s: float) -> OpenModel:
-    """A steady rate; how long is for the course to say."""
-    return OpenModel(stages=(Stage(duration_s=1.0, rate_per_s=rate_per_s),))

@@ -21,9 +21,9 @@ from loadgen.commands.loadgen.live_option import door_of, live_option
 from loadgen.commands.loadgen.load_options import (
     LoadOptions,
     load_options,
-    plan_of,
     without_credentials,
 )
+from loadgen.commands.loadgen.load_plan import plan_of
 from loadgen.commands.options import options_as
 from loadgen.commands.types import OBSERVE, PathType
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from analyzer.ipvs.states import Timeouts
     from loadgen.director.timeouts import LeftTimeouts
     from loadgen.failover.faults import Fault
+    from loadgen.failover.options import FailoverOptions
     from loadgen.failover.repeat import Order
-    from loadgen.failover.run import FailoverOptions
     from loadgen.lab.lab import Lab
     from loadgen.load.plan import LoadPlan
     from loadgen.sites import Site
@@ -154,7 +154,7 @@ def failover(directors: tuple[str, ...], lab_name: str | None, **values: Any) ->
 
 
 def _plan(options: FailoverFlags) -> LoadPlan:
-    from loadgen.failover.run import open_model
+    from loadgen.failover.options import open_model
     from loadgen.load.destination import NameOverrides, find_destination
     from loadgen.load.plan import LoadPlan, Request, Target
 
@@ -213,8 +213,8 @@ def _order(
 
 def _options(lab: Lab | None, options: FailoverFlags, *, allowed: bool) -> FailoverOptions:
     from loadgen.failover.held_connections import Paths
+    from loadgen.failover.options import FailoverOptions
     from loadgen.failover.phases import Timing
-    from loadgen.failover.run import FailoverOptions
     from loadgen.lab.hosts.nginx import DOWNLOAD_PATH
 
     download = options.download_path or (DOWNLOAD_PATH if lab else None)

@@ -1,4 +1,4 @@
-"""The flags that say what load is sent, and the plan that they come to. Commands share them."""
+"""The flags that say what load is sent. Commands share them."""
 
 from __future__ import annotations
 
@@ -17,21 +17,11 @@ if TYPE_CHECKING:
 
     from analyzer.forecast.closings import Close
     from analyzer.forecast.lifetimes import Arrivals
-    from loadgen.load.destination import Family, LoadDestination, NameOverrides
     from loadgen.load.engines.abilities import Choice
     from loadgen.load.hold import Hold
-    from loadgen.load.plan import (
-        ClosedModel,
-        Closing,
-        Datagram,
-        LoadPlan,
-        OpenModel,
-        Request,
-        Stage,
-    )
+    from loadgen.load.plan import Stage
 
 MOST_REDIRECTS = 10
-_DEFAULT_REQUESTS = 50
 _CREDENTIALS = re.compile(
     r"^((?:-H|--header=)?\s*(?:authorization|proxy-authorization|cookie)\s*:).*",
     re.IGNORECASE | re.DOTALL,
@@ -40,7 +30,7 @@ _CREDENTIALS = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadOptions:
-    """The flags of a load, as given; ``plan_of`` makes a plan of them."""
+    """The flags of a load, as given; ``load_plan.plan_of`` makes a plan of them."""
 
     vip: str
     port: int | None
@@ -212,124 +202,3 @@ def _option(*names: str, **words: Any) -> Callable[[Any], Any]:
 def without_credentials(words: Sequence[str]) -> list[str]:
     """A command line as it may stand in a recording that is given to others."""
     return [_CREDENTIALS.sub(r"\1 (not recorded)", word) for word in words]
-
-
-def plan_of(options: LoadOptions) -> tuple[LoadPlan, str]:
-    """The plan that the flags come to, with its engine, and why it is this engine.
-
-    Raises:
-        UsageProblem: flags that do not go together, a name without an address, or what no engine
-            can do.
-    """
-    from dataclasses import replace
-
-    from loadgen.load.destination import find_destination
-    from loadgen.load.engines.abilities import choose
-    from loadgen.load.plan import LoadPlan, Target
-    from loadgen.load.source_addresses import parse_pool
-
-    port = options.port or (443 if options.tls else 80)
-    destination = find_destination(options.vip, port, _name_overrides(options))
-    protocol = "UDP" if options.udp else "TCP"
-    plan = LoadPlan(
-        target=Target(vip=destination.address, port=destination.port, protocol=protocol),
-        arrivals=_arrivals(options),
-        request=_request(options, destination),
-        closing=_closing(options),
-        datagram=_datagram(options),
-        sources=parse_pool(options.local_ips) if options.local_ips else (),
-        processes=options.processes,
-        timeout_s=options.timeout,
-        connect_timeout_s=options.connect_timeout,
-        tcp_info=options.tcp_info,
-        port_reuse_s=options.port_reuse,
-    )
-    engine, why = choose(options.engine, plan)
-    return replace(plan, engine=engine), why
-
-
-def _name_overrides(options: LoadOptions) -> NameOverrides:
-    from loadgen.errors import UsageProblem
-    from loadgen.load.destination import NameOverrides
-
-    if options.only_ipv4 and options.only_ipv6:
-        raise UsageProblem("-4 and -6: expected one of them")
-    family: Family | None = 4 if options.only_ipv4 else 6 if options.only_ipv6 else None
-    return NameOverrides(connect_to=options.connect_to, resolve=options.resolve, family=family)
-
-
-def _arrivals(options: LoadOptions) -> ClosedModel | OpenModel:
-    from loadgen.errors import UsageProblem
-    from loadgen.load.plan import ClosedModel, OpenModel, Stage
-
-    rate, span_s, requests = options.rate, options.duration, options.requests
-    stages = options.stages
-    if stages and (rate or span_s):
-        raise UsageProblem("--stage sets rate and duration: it cannot be combined with -q or -z")
-    if rate:
-        span_s = span_s or (requests or _DEFAULT_REQUESTS) / rate
-        stages = (Stage(duration_s=span_s, rate_per_s=rate),)
-    if not stages:
-        count = requests if requests or span_s else _DEFAULT_REQUESTS
-        return ClosedModel(
-            requests=count,
-            concurrency=options.concurrency or 1,
-            think_s=options.think,
-            duration_s=span_s,
-        )
-    if options.think:
-        raise UsageProblem(
-            "--think cannot be combined with -q or --stage: an open loop does not wait"
-        )
-    return OpenModel(
-        stages=stages,
-        arrivals=options.arrivals,
-        seed=options.seed,
-        requests=requests,
-        at_once=options.concurrency,
-    )
-
-
-def _request(options: LoadOptions, destination: LoadDestination) -> Request:
-    from loadgen.errors import UsageProblem
-    from loadgen.load.plan import Request
-
-    if not options.tls and (options.insecure or options.sni):
-        raise UsageProblem("-k and --sni: expected --tls with them")
-    return Request(
-        method=options.method,
-        path=options.path,
-        headers=tuple(options.headers),
-        body=options.body or b"",
-        authority=destination.authority,
-        tls=options.tls,
-        server_name=options.sni or destination.name,
-        verify=not options.insecure,
-        redirects=MOST_REDIRECTS if options.location else 0,
-    )
-
-
-def _closing(options: LoadOptions) -> Closing:
-    from dataclasses import replace
-
-    from loadgen.load.plan import Closing
-
-    hold = replace(options.hold, seed=options.seed)
-    return Closing(shares=tuple(options.close.items()), hold=hold)
-
-
-def _datagram(options: LoadOptions) -> Datagram | None:
-    from loadgen.errors import UsageProblem
-    from loadgen.load.plan import Datagram
-
-    if not options.udp:
-        if options.payload is not None or options.no_answer:
-            raise UsageProblem("--payload and --no-answer: expected --udp with them")
-        return None
-    payload = options.payload
-    answered = not options.no_answer
-    return (
-        Datagram(answered=answered)
-        if payload is None
-        else Datagram(payload=payload, answered=answered)
-    )

@@ -17,9 +17,9 @@ from loadgen.commands.loadgen.director_options import (
 from loadgen.commands.loadgen.load_options import (
     LoadOptions,
     load_options,
-    plan_of,
     without_credentials,
 )
+from loadgen.commands.loadgen.load_plan import plan_of
 from loadgen.commands.options import options_as
 from loadgen.commands.types import SECONDS_LIST, WAYS, PathType
 from loadgen.session.terminal import print_document, print_lines, report_progress

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from loadgen.failover.faults import CommandFault
+from loadgen.failover.options import FailoverOptions, scheduled
 from loadgen.failover.phases import Timing
-from loadgen.failover.run import FailoverOptions, scheduled
 from loadgen.load.plan import LoadPlan, OpenModel, Stage, Target
 
 if TYPE_CHECKING:
