@@ -14,7 +14,7 @@ from msgspec.json import schema_components
 from analyzer.across_runs.document import ComparisonDocument
 from analyzer.across_runs.history import History
 from analyzer.capacity.document import CapacityDocument
-from analyzer.capacity.proof_document import ProofDocument
+from analyzer.capacity.proof.document import ProofDocument
 from analyzer.checks.document import CheckDocument
 from analyzer.forecast.document import ForecastDocument
 from analyzer.health.document import VerifyDocument

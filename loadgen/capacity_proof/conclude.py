@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analyzer.capacity.manifest import proof_of
-from analyzer.capacity.proof_document import to_json
+from analyzer.capacity.proof.document import to_json
+from analyzer.capacity.proof.manifest import proof_of
 from analyzer.documents import as_text
 from analyzer.recording.directory import ANALYSIS, REPORT, Recording
 from loadgen.errors import INTERRUPTED_EXIT_CODE, CheckFailed
@@ -17,7 +17,7 @@ from reports.document.text import lines_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from analyzer.capacity.proof import Proof
+    from analyzer.capacity.proof.model import Proof
     from loadgen.session.run import Ended
 
 

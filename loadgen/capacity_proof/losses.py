@@ -11,7 +11,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from analyzer.capacity.proof import Loss
+from analyzer.capacity.proof.model import Loss
 from analyzer.units import NS_PER_S
 from loadgen.capacity_proof.meters import table_inside
 from loadgen.errors import RunFailed
@@ -23,7 +23,7 @@ from loadgen.session.background import Background
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from analyzer.capacity.proof import Experiment, Window
+    from analyzer.capacity.proof.model import Experiment, Window
     from loadgen.capacity_proof.meters import Datagrams
     from loadgen.lab.lab import Lab
 

@@ -12,8 +12,8 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import loadgen
-from analyzer.capacity.manifest import KEY, to_manifest
-from analyzer.capacity.proof import Experiment
+from analyzer.capacity.proof.manifest import KEY, to_manifest
+from analyzer.capacity.proof.model import Experiment
 from analyzer.capacity.queue import TokenBucket
 from analyzer.recording.directory import RecordingWriter
 from loadgen.capacity_proof.losses import Losses

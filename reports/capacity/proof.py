@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from analyzer.capacity.proof import TOLERANCE
-from analyzer.capacity.proof_document import to_json
-from analyzer.capacity.proof_wording import rate, share, verdict
+from analyzer.capacity.proof.document import to_json
+from analyzer.capacity.proof.model import TOLERANCE
+from analyzer.capacity.proof.wording import rate, share, verdict
 from analyzer.capacity.wording import bit_rate, count
 from reports.charts.panels import LEGEND_BELOW, Panel, axis_name, stacked
 from reports.charts.theme import CALM, PALETTE, plain
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import plotly.graph_objects as go
 
-    from analyzer.capacity.proof import Carried, Proof, ProofState, ProvenLoss
+    from analyzer.capacity.proof.model import Carried, MeasuredWindow, Proof, ProvenLoss
     from reports.document.model import Block
     from reports.run.section import Cell
 
@@ -61,7 +61,7 @@ def proof_document(proof: Proof) -> Document:
 def _chart(proof: Proof) -> Chart:
     worst = proof.worst_difference
     far = "unknown" if worst is None else f"{worst:+.1%}"
-    window_s = max(state.seconds for state in proof.states)
+    window_s = max(window.seconds for window in proof.windows)
     caption = (
         f"Averages over {window_s:g} s before and after each loss; the line is the link. "
         f"The farthest measured bar from its computed one: {far}."
@@ -87,9 +87,9 @@ def _figure(proof: Proof) -> go.Figure:
 def _panel(loss: ProvenLoss, *, legend: bool) -> Panel:
     rows = [
         (f"{plain(each.director)}<br>{when}", each)
-        for when, state in (("before", loss.before), ("after", loss.after))
-        if state
-        for each in state.carried
+        for when, window in (("before", loss.before), ("after", loss.after))
+        if window
+        for each in window.carried
     ]
     top = max(max(each.computed_bps, each.link_bps) for _, each in rows) / 1e9
     return Panel(
@@ -115,12 +115,12 @@ def _gbps(each: Carried) -> dict[str, float | None]:
     return {"computed": each.computed_bps / 1e9, "measured": measured}
 
 
-def _windows(proof: Proof) -> list[tuple[str, ProofState | None]]:
+def _windows(proof: Proof) -> list[tuple[str, MeasuredWindow | None]]:
     """``before the loss of bal01``, and what was measured then."""
     return [
-        (f"{when} the loss of {' and '.join(loss.down)}", state)
+        (f"{when} the loss of {' and '.join(loss.down)}", window)
         for loss in proof.losses
-        for when, state in (("before", loss.before), ("after", loss.after))
+        for when, window in (("before", loss.before), ("after", loss.after))
     ]
 
 
@@ -154,12 +154,12 @@ def _headlines(proof: Proof) -> tuple[Headline, ...]:
     )
 
 
-def _busiest(states: Sequence[ProofState]) -> Headline:
+def _busiest(windows: Sequence[MeasuredWindow]) -> Headline:
     label = "Busiest link after a loss"
     known = [
         (each.measured_bps, each)
-        for state in states
-        for each in state.carried
+        for window in windows
+        for each in window.carried
         if each.measured_bps is not None
     ]
     if not known:
@@ -169,9 +169,9 @@ def _busiest(states: Sequence[ProofState]) -> Headline:
     return Headline(label, f"{bps / worst.link_bps:.0%}", detail)
 
 
-def _most_lost(states: Sequence[ProofState]) -> Headline:
+def _most_lost(windows: Sequence[MeasuredWindow]) -> Headline:
     label = "Lost after a take-over"
-    known = [(state.lost_share, state) for state in states if state.lost_share is not None]
+    known = [(window.lost_share, window) for window in windows if window.lost_share is not None]
     if not known:
         return Headline(label, None)
     part, worst = max(known, key=lambda one: one[0])
@@ -187,24 +187,24 @@ def _lost_table(proof: Proof) -> Table:
         Column("Delay, client to real server", "Delay"),
         Column("Sender late by up to", "Late", right=True),
     )
-    rows = [(window, *_lost(state)) for window, state in _windows(proof)]
+    rows = [(when, *_lost(window)) for when, window in _windows(proof)]
     return Table(columns=shown, rows=rows, style="wide")
 
 
-def _lost(state: ProofState | None) -> Sequence[Cell]:
+def _lost(window: MeasuredWindow | None) -> Sequence[Cell]:
     """Lost, by VIP, delay of what arrived, and lateness of the sender."""
-    if state is None:
+    if window is None:
         return (None,) * 4
     lost = delay = late = None
-    if state.lost_share is not None:
-        computed = share(state.computed_lost_share)
-        shares = f"{share(state.lost_share)}, computed {computed}"
-        lost = f"{state.lost:,} of {state.sent:,} lost ({shares})"
-    if state.delay_p99_ms is not None and state.delay_p50_ms is not None:
-        delay = f"{state.delay_p50_ms:.2g} ms median, {state.delay_p99_ms:.2g} ms p99"
-    if state.worst_late_ms is not None:
-        late = f"{state.worst_late_ms:.3g} ms"
-    by_vip = [f"{vip.vip} {share(vip.lost / vip.sent)}" for vip in state.vips if vip.lost]
+    if window.lost_share is not None:
+        computed = share(window.computed_lost_share)
+        shares = f"{share(window.lost_share)}, computed {computed}"
+        lost = f"{window.lost:,} of {window.sent:,} lost ({shares})"
+    if window.delay_p99_ms is not None and window.delay_p50_ms is not None:
+        delay = f"{window.delay_p50_ms:.2g} ms median, {window.delay_p99_ms:.2g} ms p99"
+    if window.worst_late_ms is not None:
+        late = f"{window.worst_late_ms:.3g} ms"
+    by_vip = [f"{vip.vip} {share(vip.lost / vip.sent)}" for vip in window.vips if vip.lost]
     return lost, ", ".join(by_vip) or "none", delay, late
 
 
@@ -229,15 +229,15 @@ def _moved(loss: ProvenLoss) -> str | None:
 def _links(proof: Proof) -> Table:
     rows = [
         (
-            f"{each.director}, {window}",
+            f"{each.director}, {when}",
             rate(each.offered_bps),
             rate(each.computed_bps),
             None if each.measured_bps is None else rate(each.measured_bps),
             None if each.difference is None else f"{each.difference:+.1%}",
         )
-        for window, state in _windows(proof)
-        if state
-        for each in state.carried
+        for when, window in _windows(proof)
+        if window
+        for each in window.carried
     ]
     shown = columns("link", "offered", "computed", "measured", "difference", right=True)
     return Table(columns=shown, rows=rows)

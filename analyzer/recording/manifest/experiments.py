@@ -66,7 +66,7 @@ class LabLink:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProofFacts:
-    """A proof of capacity; ``analyzer.capacity.proof.Experiment`` explains it."""
+    """A proof of capacity; ``analyzer.capacity.proof.model.Experiment`` explains it."""
 
     hosts: Annotated[int, Meta(ge=1, le=1000)]
     failures: Count

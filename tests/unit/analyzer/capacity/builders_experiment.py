@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from analyzer.capacity.lattice import balanced_lists
-from analyzer.capacity.proof import Experiment, Loss, prove
+from analyzer.capacity.proof.model import Experiment, Loss
+from analyzer.capacity.proof.prove import prove
 from analyzer.capacity.question import CapacityQuestion
 from analyzer.capacity.queue import TokenBucket
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from analyzer.capacity.proof import Proof
+    from analyzer.capacity.proof.model import Proof
 
 S = 10**9
 BEFORE, CRASHED_NS, AFTER = (10 * S, 18 * S), 18 * S, (22 * S, 30 * S)

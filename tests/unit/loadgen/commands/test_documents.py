@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
-from analyzer.capacity.manifest import KEY, to_manifest
+from analyzer.capacity.proof.manifest import KEY, to_manifest
 from analyzer.health import checks
 from analyzer.health.document import to_json as health_to_json
 from analyzer.recording.directory import RecordingWriter

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from analyzer.capacity.proof import prove
+from analyzer.capacity.proof.prove import prove
 from reports.capacity.proof import proof_document
 from reports.document.html import page_of
 from reports.document.text import lines_of

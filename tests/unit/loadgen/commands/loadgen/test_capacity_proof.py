@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from analyzer.capacity.manifest import KEY, to_manifest
+from analyzer.capacity.proof.manifest import KEY, to_manifest
 from analyzer.recording.directory import RecordingWriter
 from loadgen.commands import analyzer as analyzer_script
 from loadgen.commands import exit_code_of

@@ -8,8 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from analyzer import documents
-from analyzer.capacity.proof import TOLERANCE, Carried, Proof, ProofState, ProvenLoss, VipCount
-from analyzer.capacity.proof_wording import verdict
+from analyzer.capacity.proof.model import (
+    TOLERANCE,
+    Carried,
+    MeasuredWindow,
+    Proof,
+    ProvenLoss,
+    VipCount,
+)
+from analyzer.capacity.proof.wording import verdict
 from analyzer.capacity.question import Lists
 from analyzer.recording.ending import How
 from analyzer.results import NotMeasured
@@ -119,20 +126,20 @@ def _loss(loss: ProvenLoss) -> LossRow:
     )
 
 
-def _window(state: ProofState | None) -> WindowRow | None:
-    if state is None:
+def _window(window: MeasuredWindow | None) -> WindowRow | None:
+    if window is None:
         return None
     return WindowRow(
-        window_s=state.seconds,
-        agrees=state.agrees,
-        directors=tuple(_carried(carried) for carried in state.carried),
-        sent=state.sent,
-        lost=state.lost,
-        lost_share=state.lost_share,
-        computed_lost_share=state.computed_lost_share,
-        delay_ms=Delay(p50=state.delay_p50_ms, p99=state.delay_p99_ms),
-        sender_late_max_ms=state.worst_late_ms,
-        vips=state.vips,
+        window_s=window.seconds,
+        agrees=window.agrees,
+        directors=tuple(_carried(carried) for carried in window.carried),
+        sent=window.sent,
+        lost=window.lost,
+        lost_share=window.lost_share,
+        computed_lost_share=window.computed_lost_share,
+        delay_ms=Delay(p50=window.delay_p50_ms, p99=window.delay_p99_ms),
+        sender_late_max_ms=window.worst_late_ms,
+        vips=window.vips,
     )
 
 

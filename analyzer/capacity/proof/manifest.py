@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from analyzer.capacity.proof import Experiment, Loss, prove
+from analyzer.capacity.proof.model import Experiment, Loss
+from analyzer.capacity.proof.prove import prove
 from analyzer.capacity.question import CapacityQuestion
 from analyzer.capacity.queue import TokenBucket
 from analyzer.errors import RecordingError
 from analyzer.recording.ending import ending_of
 
 if TYPE_CHECKING:
-    from analyzer.capacity.proof import Proof
+    from analyzer.capacity.proof.model import Proof
     from analyzer.recording.directory import Recording
     from analyzer.recording.manifest.experiments import LossFacts, ProofFacts
 

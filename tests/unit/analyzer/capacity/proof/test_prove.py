@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from fractions import Fraction
-
 import pandas as pd
 import pytest
 
-from analyzer.capacity.manifest import KEY, from_manifest, to_manifest
-from analyzer.capacity.proof import Loss, prove
-from analyzer.capacity.proof_document import to_json
-from analyzer.capacity.proof_wording import verdict
-from analyzer.errors import RecordingError
+from analyzer.capacity.proof.document import to_json
+from analyzer.capacity.proof.model import Loss
+from analyzer.capacity.proof.prove import prove
+from analyzer.capacity.proof.wording import verdict
 from analyzer.recording.ending import ending_of
 from analyzer.recording.manifest import manifest_of
 from tests.unit.analyzer.capacity.builders_experiment import (
-    AFTER,
     BEFORE,
     DIRECTORS,
     as_computed,
@@ -24,7 +19,6 @@ from tests.unit.analyzer.capacity.builders_experiment import (
     experiment,
     links,
 )
-from tests.unit.analyzer.test_schema import holds
 
 EVEN = dict.fromkeys(DIRECTORS, 5.0)
 LEFT = {"bal02": 7.5, "bal03": 7.5}
@@ -120,42 +114,6 @@ def test_a_run_that_ended_before_says_what_is_missing() -> None:
     none = prove("r", experiment(losses=()), links(EVEN, LEFT), datagrams())
     assert verdict(none) == "Nothing was measured of 6 VIPs over 3 directors."
     assert none.not_measured == (("1 of 1 losses", "the run ended before"),)
-
-
-def test_a_manifest_tells_the_experiment_whole() -> None:
-    for told in (experiment(), experiment(burst="1.3", losses=(Loss(down=(0, 2), before=AFTER),))):
-        facts = manifest_of(json.loads(json.dumps({KEY: to_manifest(told)}))).proof
-        assert facts is not None
-        assert from_manifest(facts) == told
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        *({"hosts": "many"}, {"hosts": 0}, {"lists": 3}, {"lists": [[0]]}, {"burst": "1/0"}),
-        *({"burst": "1" * 50}, {"lab_link": {}}, {"losses": [{}]}, {"losses": [{"down": [3]}]}),
-    ],
-    ids=str,
-)
-def test_a_manifest_that_is_none_is_one_error_of_ours(change: dict[str, object]) -> None:
-    told = to_manifest(experiment()) | change
-    with pytest.raises(RecordingError, match=r"^run\.json: proof"):
-        manifest_of({KEY: told})
-
-
-@pytest.mark.parametrize("losses", [None, (Loss(down=(1,), before=BEFORE),), ()])
-def test_the_document_is_as_published(losses: tuple[Loss, ...] | None) -> None:
-    proof = prove("r", experiment(losses=losses), links(EVEN, LEFT), datagrams())
-    holds(json.loads(json.dumps(to_json(proof))), "capacity-proof")
-
-
-def test_the_document_has_the_sizes_that_were_asked_for() -> None:
-    document = json.loads(json.dumps(to_json(as_computed()), allow_nan=False))
-    assert (document["holds"], document["vips"], document["link_gbps"]) == (True, 6, 1.0)
-    after = document["losses"][0]["after"]
-    assert [each["computed_gbps"] for each in after["directors"]] == [0.75, 0.75]
-    assert after["directors"][0]["measured_gbps"] == pytest.approx(0.75)
-    assert Fraction(document["lab_scale"]).limit_denominator(1000) == Fraction(1, 100)
 
 
 def test_a_proof_that_was_interrupted_does_not_hold_and_says_so() -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from analyzer.capacity.proof import TOLERANCE
+from analyzer.capacity.proof.model import TOLERANCE
 from analyzer.capacity.wording import bit_rate, count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analyzer.capacity.proof import Proof, ProofState
+    from analyzer.capacity.proof.model import MeasuredWindow, Proof
 
 HELD_UP_MS = 100.0
 """A sender that was late by more than this was itself too busy."""
@@ -22,7 +22,7 @@ def verdict(proof: Proof) -> str:
     experiment = proof.experiment
     vips = count(len(experiment.vips), "VIP")
     hosts = count(experiment.question.hosts, "director")
-    if not proof.states:
+    if not proof.windows:
         return f"{_interrupted(proof)}Nothing was measured of {vips} over {hosts}."
     head = "As computed" if proof.holds else _why_not(proof)
     measured = f"{head}: with {vips} over {hosts} {_busiest(proof)}."
@@ -40,20 +40,20 @@ def _interrupted(proof: Proof) -> str:
     return f"{how} after {done} of {count(proof.experiment.planned, 'loss', 'losses')}{why}. "
 
 
-def losses_lost(states: Sequence[ProofState]) -> float | None:
+def losses_lost(windows: Sequence[MeasuredWindow]) -> float | None:
     """The largest share of the datagrams lost in one of some windows; None without windows."""
-    return max((s.lost_share for s in states if s.lost_share is not None), default=None)
+    return max((s.lost_share for s in windows if s.lost_share is not None), default=None)
 
 
 def _why_not(proof: Proof) -> str:
-    if all(state.agrees for state in proof.states):
-        return f"As computed, as far as it went ({len(proof.states)} windows)"
+    if all(window.agrees for window in proof.windows):
+        return f"As computed, as far as it went ({len(proof.windows)} windows)"
     return "Not as computed"
 
 
 def _busiest(proof: Proof) -> str:
     after = [row for loss in proof.losses if loss.after for row in loss.after.carried]
-    rows = after or [row for state in proof.states for row in state.carried]
+    rows = after or [row for window in proof.windows for row in window.carried]
     measured = [row for row in rows if row.measured_bps is not None]
     if not measured:
         return "no link could be measured"
@@ -74,12 +74,12 @@ def _farthest(off: float) -> str:
 
 def _lost(proof: Proof) -> str:
     after = [loss.after for loss in proof.losses if loss.after]
-    lost = sum(state.lost for state in proof.states)
-    sent = sum(state.sent for state in proof.states)
+    lost = sum(window.lost for window in proof.windows)
+    sent = sum(window.sent for window in proof.windows)
     if not lost:
         return f"Nothing was lost of {sent:,} datagrams."
-    worst = losses_lost(after) or losses_lost(proof.states) or 0.0
-    computed = max((state.computed_lost_share for state in proof.states), default=0.0)
+    worst = losses_lost(after) or losses_lost(proof.windows) or 0.0
+    computed = max((window.computed_lost_share for window in proof.windows), default=0.0)
     return (
         f"At worst {share(worst)} of the traffic was lost while it was measured "
         f"({share(computed)} computed)."
@@ -88,7 +88,7 @@ def _lost(proof: Proof) -> str:
 
 def _held_up(proof: Proof) -> str:
     """That the sending machine was too busy, if losses may be its fault."""
-    off = [state.worst_late_ms or 0.0 for state in proof.states if not state.agrees]
+    off = [window.worst_late_ms or 0.0 for window in proof.windows if not window.agrees]
     worst_ms = max(off, default=0.0)
     if worst_ms <= HELD_UP_MS:
         return ""
