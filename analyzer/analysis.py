@@ -13,13 +13,13 @@ from analyzer.client import requests
 from analyzer.client.latency import latencies
 from analyzer.client.shares import shares
 from analyzer.compared import curves
-from analyzer.compared.evidence import Evidence, gather
 from analyzer.compared.population import observed_states, predicted_states
 from analyzer.compared.sockets import socket_curves, socket_states
 from analyzer.compared.tcpfin import other_tcpfins
 from analyzer.compared.what_if import what_if
 from analyzer.drains.drains import drains
 from analyzer.estimate.lifetime_samples import lifetime_samples
+from analyzer.evidence.gather import gather
 from analyzer.failover.describe import failover
 from analyzer.findings.assumed import with_other_way
 from analyzer.findings.figures import Figures
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from analyzer.charts.curves import Curve, SocketCurve
     from analyzer.compared.what_if import Assumption
+    from analyzer.evidence.evidence import Evidence
     from analyzer.recording.director import Director
     from analyzer.recording.directory import Recording
     from analyzer.recording.ending import Ending

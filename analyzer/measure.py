@@ -50,11 +50,11 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from analyzer.charts.curves import Curve
-    from analyzer.compared.evidence import Evidence
     from analyzer.compared.passage import Passage
     from analyzer.estimate.counted.results import CountedService
     from analyzer.estimate.counters import CounterFindings
     from analyzer.estimate.in_force.model import InForce
+    from analyzer.evidence.evidence import Evidence
     from analyzer.ipvs.replay import DirectorRules
     from analyzer.predicted.phase import InferredPhase
     from analyzer.recording.clock import DirectorClock

@@ -14,9 +14,9 @@ from analyzer import documents
 from analyzer.charts.pictures import Pictures
 from analyzer.client.results import Requests
 from analyzer.estimate.counted.results import CountedService
+from analyzer.evidence.forwarding import Forwarding
 from analyzer.failover.results import Failover
 from analyzer.ipvs.table_status import TableStatus
-from analyzer.predicted.forwarding import Forwarding
 from analyzer.recording.ending import Ending
 from analyzer.recording.log_clock import LogClock
 from analyzer.results import (

@@ -13,7 +13,7 @@ from analyzer.observed.entries import ns
 if TYPE_CHECKING:
     import numpy as np
 
-    from analyzer.compared.evidence import Evidence
+    from analyzer.evidence.evidence import Evidence
     from analyzer.measure import Measured
 
 EVEN_SCHEDULERS = ("rr", "wrr")

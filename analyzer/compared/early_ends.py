@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from analyzer.compared.evidence import Evidence
+    from analyzer.evidence.evidence import Evidence
     from analyzer.predicted.outages import Outage
     from analyzer.recording.clock import DirectorClock
     from analyzer.recording.director import Director

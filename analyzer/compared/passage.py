@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
-    from analyzer.compared.evidence import Evidence
+    from analyzer.evidence.evidence import Evidence
     from analyzer.observed.record import DirectorRecord
     from analyzer.predicted.outages import Outage
     from analyzer.recording.clock import DirectorClock

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from analyzer.charts.curves import Curve
-    from analyzer.compared.evidence import Evidence
+    from analyzer.evidence.evidence import Evidence
     from analyzer.predicted.entries import Prediction
     from analyzer.wire.segments import Segments
 

@@ -21,8 +21,8 @@ from analyzer.units import NS_PER_S
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analyzer.compared.evidence import Evidence
     from analyzer.compared.passage import Passage
+    from analyzer.evidence.evidence import Evidence
     from analyzer.ipvs.replay import DirectorRules
     from analyzer.measure import Measured
     from analyzer.predicted.entries import CounterChanges, Prediction

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from analyzer.arrays import Bools, Ints
-    from analyzer.compared.evidence import Evidence
+    from analyzer.evidence.evidence import Evidence
     from analyzer.recording.clock import DirectorClock
     from analyzer.recording.director import Director
     from analyzer.recording.polls import EntryPolls

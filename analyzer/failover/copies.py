@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
-    from analyzer.compared.evidence import Evidence
+    from analyzer.evidence.evidence import Evidence
 
 _COPY = "SYNC"  # the origin in ip_vs_conn_sync
 _TYPES = {"client_port": "int64", "port": "int64"}

@@ -20,7 +20,7 @@ from analyzer.units import NS_PER_S
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analyzer.compared.evidence import Evidence
+    from analyzer.evidence.evidence import Evidence
     from analyzer.failover.clients import Gap, Sent
     from analyzer.failover.masters import MasterInterval
     from analyzer.failover.results import Holding, Phase

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from analyzer.compared.evidence import Evidence
+    from analyzer.evidence.evidence import Evidence
     from analyzer.failover.results import Phase
     from analyzer.observed.record import DirectorRecord
 

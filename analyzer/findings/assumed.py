@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from analyzer.compared.what_if import Assumption, predicted_under
 from analyzer.estimate.decay import predicted_lifetimes
+from analyzer.evidence.forwarding import OtherWay
 from analyzer.findings.decay.timeouts import governing
-from analyzer.predicted.forwarding import OtherWay
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analyzer.compared.evidence import Evidence
+    from analyzer.evidence.evidence import Evidence
+    from analyzer.evidence.forwarding import Forwarding
     from analyzer.measure import Measured
-    from analyzer.predicted.forwarding import Forwarding
 
 OTHERWISE = "nat"
 

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analyzer.client.results import Requests
-    from analyzer.compared.evidence import Evidence
     from analyzer.estimate.counted.results import CountedService
+    from analyzer.evidence.evidence import Evidence
+    from analyzer.evidence.forwarding import Forwarding
     from analyzer.failover.results import Failover
     from analyzer.measure import Measured
-    from analyzer.predicted.forwarding import Forwarding
     from analyzer.recording.ending import Ending
     from analyzer.recording.log_clock import LogClock
     from analyzer.results import Agreement, Drain, EndedEarly, Event, Lifetime, Peak

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from analyzer.predicted.forwarding import HOW_TO_SETTLE, rests_on_it
+from analyzer.evidence.forwarding import HOW_TO_SETTLE, rests_on_it
 from analyzer.results import Finding
 
 if TYPE_CHECKING:
+    from analyzer.evidence.forwarding import Forwarding, OtherWay
     from analyzer.findings.figures import Figures
-    from analyzer.predicted.forwarding import Forwarding, OtherWay
 
 _NAMES = {"dr": "dr or tun", "tun": "dr or tun", "nat": "nat"}
 _SETTABLE = {"tcp": "first", "tcpfin": "second", "udp": "third"}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
-    from analyzer.compared.evidence import Evidence
+    from analyzer.evidence.evidence import Evidence
     from analyzer.predicted.outage_candidates import Candidate
     from analyzer.recording.clock import DirectorClock
     from analyzer.wire.answers import Answers

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from analyzer.compared.evidence import Evidence
+    from analyzer.evidence.evidence import Evidence
     from analyzer.recording.director import Director
 
     Bools = npt.NDArray[np.bool_]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from analyzer.compared.evidence import Evidence
+    from analyzer.evidence.evidence import Evidence
     from analyzer.predicted.weights import Service, Weights
     from analyzer.recording.director import Director
     from analyzer.wire.segments import Segments

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from analyzer.compared.evidence import Evidence
+    from analyzer.evidence.evidence import Evidence
     from analyzer.measure import Measured
     from analyzer.traces.expired import LatePacket
     from analyzer.traces.model import Retention

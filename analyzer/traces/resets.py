@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from analyzer.compared.evidence import Evidence
+    from analyzer.evidence.captures import Captured
+    from analyzer.evidence.evidence import Evidence
     from analyzer.measure import Measured
-    from analyzer.recording.captures import Captured
     from analyzer.wire.segments import Segments
 
     Ints = npt.NDArray[np.int64]

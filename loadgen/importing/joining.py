@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.evidence.captures import read_captures
 from analyzer.ipvs.addresses import CONNECTION_KEY
 from analyzer.log_clock.counters import match_counters
 from analyzer.log_clock.entries import match_entries
 from analyzer.log_clock.model import Appeared, Track, unmatched
 from analyzer.log_clock.place import EXACT_S, Placed, Stamps, place
-from analyzer.recording.captures import read_captures
 from analyzer.recording.instants import seconds_since
 from analyzer.recording.log_clock import LogClock
 from analyzer.wire.segments import PROTOCOLS, VirtualEnd
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
+    from analyzer.evidence.captures import Captured
     from analyzer.log_clock.model import ClockMatch
-    from analyzer.recording.captures import Captured
     from loadgen.importing.printed import Printed
 
     Floats = npt.NDArray[np.float64]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analyzer.predicted.forwarding import rests_on_it
+from analyzer.evidence.forwarding import rests_on_it
 
 if TYPE_CHECKING:
     from analyzer.report import Analysis

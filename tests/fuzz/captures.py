@@ -6,7 +6,7 @@ import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analyzer.recording.captures import read_captures
+from analyzer.evidence.captures import read_captures
 from analyzer.wire.packets import read_packets
 from analyzer.wire.segments import busiest_end
 from analyzer.wire.vrrp import read_announcements

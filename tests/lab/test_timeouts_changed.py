@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from analyzer.compared import curves
-from analyzer.compared.evidence import gather
+from analyzer.evidence.gather import gather
 from analyzer.ipvs.states import Timeouts
 from analyzer.measure import measure
 from analyzer.recording.directory import Recording

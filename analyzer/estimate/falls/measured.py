@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from analyzer.compared.evidence import Evidence
+    from analyzer.evidence.evidence import Evidence
     from analyzer.ipvs.replay import DirectorRules
     from analyzer.predicted.entries import Prediction
     from analyzer.recording.clock import DirectorClock

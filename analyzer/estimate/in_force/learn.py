@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from analyzer.compared.evidence import Evidence
     from analyzer.estimate.in_force.model import InForce
+    from analyzer.evidence.evidence import Evidence
     from analyzer.ipvs.replay import DirectorRules
     from analyzer.predicted.entries import Prediction
     from analyzer.recording.clock import DirectorClock

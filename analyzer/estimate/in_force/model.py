@@ -22,9 +22,9 @@ from analyzer.ipvs.states import Timeouts
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analyzer.compared.evidence import Evidence
     from analyzer.estimate.in_force.readings import TimeoutReading
     from analyzer.estimate.in_force.steps import Step
+    from analyzer.evidence.evidence import Evidence
     from analyzer.ipvs.replay import DirectorRules
     from analyzer.ipvs.states import SettableName
     from analyzer.recording.clock import DirectorClock

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from analyzer.compared.evidence import Evidence
+    from analyzer.evidence.evidence import Evidence
     from analyzer.ipvs.states import SettableName
     from analyzer.observed.record import DirectorRecord
     from analyzer.recording.director import Director

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable
     from typing import Any
 
-    from analyzer.compared.evidence import Evidence
+    from analyzer.evidence.evidence import Evidence
     from analyzer.measure import Measured
     from analyzer.traces.expired.model import Answer
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
-from analyzer.compared.evidence import Evidence, with_records
+from analyzer.evidence.evidence import Evidence, with_records
 from analyzer.observed.entries import numbered
 from analyzer.recording.director import directors_of
 from analyzer.recording.manifest import manifest_of

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from analyzer.client.requests import summarise
 from analyzer.errors import RecordingError
+from analyzer.evidence.captures import Captured, read_captures
 from analyzer.failover.describe import failover
 from analyzer.findings import failover as found
 from analyzer.findings.figures import Figures
 from analyzer.ipvs.states import Flag
-from analyzer.recording.captures import Captured, read_captures
 from analyzer.recording.manifest import manifest_of
 from tests.unit.analyzer.builders_packets import BOOT_NS, Seg, pcap, segments
 from tests.unit.analyzer.failover.builders_wire import (

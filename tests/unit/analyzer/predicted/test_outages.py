@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from analyzer.compared.evidence import gather
+from analyzer.evidence.gather import gather
 from analyzer.ipvs.states import Flag, State
 from analyzer.measure import measure
 from analyzer.predicted.outage_candidates import ENDS_WITH

@@ -26,7 +26,7 @@ from tests.unit.analyzer.builders_capture import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from analyzer.predicted.forwarding import Basis
+    from analyzer.evidence.forwarding import Basis
     from analyzer.report import Analysis
     from tests.unit.analyzer.builders_capture import Link, Place, Step, Way
 

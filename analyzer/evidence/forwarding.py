@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
-    from analyzer.recording.captures import Captured
+    from analyzer.evidence.captures import Captured
     from analyzer.recording.manifest import Manifest
     from analyzer.results import Lifetime
     from analyzer.wire.segments import Segments

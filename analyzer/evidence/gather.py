@@ -1,0 +1,111 @@
+"""A recording is read, and its parts are brought together."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from analyzer.evidence.captures import read_captures, with_host
+from analyzer.evidence.ends import virtual_ends
+from analyzer.evidence.evidence import Evidence, macs_of, with_records
+from analyzer.evidence.forwarding import forwarding_of
+from analyzer.evidence.gaps import gaps_of
+from analyzer.observed.entries import ns, numbered
+from analyzer.recording.director import Director, directors_of
+from analyzer.results import NotMeasured
+from analyzer.wire.vrrp import read_announcements
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pandas as pd
+
+    from analyzer.evidence.captures import Captured
+    from analyzer.recording.directory import Recording
+
+
+def gather(recording: Recording) -> Evidence:
+    """Read a recording.
+
+    Raises:
+        RecordingError: its manifest is not one.
+    """
+    manifest = recording.manifest
+    service = manifest.service.end if manifest.service else None
+    directors = directors_of(manifest)
+    polled, entries = recording.table("services"), recording.table("entries")
+    services = polled[polled["active"].notna()]
+    ends = virtual_ends(service, polled, entries)
+    captured, packets_lost = read_captures(recording.captures(), ends, macs_of(directors))
+    evidence = Evidence(
+        manifest=manifest,
+        directors=_in_capture(directors, captured),
+        zero_ns=0,
+        service=service,
+        requests=_by_id(recording.table("requests")),
+        services=services,
+        counted=polled[polled["conns"].notna() | polled["cps"].notna()],
+        entries=numbered(entries, captured.segments.flows if captured else None),
+        changes=entries,
+        polls=recording.table("polls"),
+        events=recording.table("events").sort_values("at"),
+        sockets=recording.table("sockets"),
+        captured=captured,
+        not_measured=(),
+        in_flight=recording.table("in_flight"),
+        announcements=None,
+        forwarded=forwarding_of(manifest, services, entries, captured),
+    )
+    if captured and (manifest.failover or _none_connected(evidence.requests)):
+        announcements = read_announcements(*captured.files)
+        evidence = replace(evidence, announcements=announcements)
+    lost = [NotMeasured(what="part of the recording", why=line) for line in recording.problems]
+    zero_ns = _zero_ns(evidence)
+    evidence = replace(
+        evidence,
+        zero_ns=zero_ns,
+        not_measured=(*gaps_of(evidence), *packets_lost, *lost),
+    )
+    return with_records(evidence)
+
+
+def _none_connected(requests: pd.DataFrame) -> bool:
+    """Whether requests were sent and none had a connection: then it is asked who owns the VIP."""
+    return bool(requests["started"].notna().any()) and not requests["connected"].notna().any()
+
+
+def _by_id(requests: pd.DataFrame) -> pd.DataFrame:
+    """A table in order of flow numbers, as most are already."""
+    in_order = requests["id"].is_monotonic_increasing
+    return requests if in_order else requests.sort_values("id", kind="stable")
+
+
+def _in_capture(directors: tuple[Director, ...], captured: Captured | None) -> tuple[Director, ...]:
+    """The directors; the one that captured also has the MACs that stand for it there."""
+    if captured is None:
+        return directors
+    packets = captured.packets
+    return tuple(
+        replace(director, macs=with_host(director.macs, packets)) for director in directors
+    )
+
+
+def _zero_ns(evidence: Evidence) -> int:
+    """The run's start: as recorded, else the first instant of any part."""
+    return evidence.manifest.started_at_ns or min(_first_ns(evidence), default=0)
+
+
+def _first_ns(evidence: Evidence) -> Iterator[int]:
+    """The first instant of each part of a recording that has any."""
+    parts = (
+        (evidence.requests, "started"),
+        (evidence.services, "at"),
+        (evidence.changes, "at"),
+        (evidence.events, "at"),
+    )
+    for table, column in parts:
+        known = table[column].dropna()
+        if len(known):
+            yield int(ns(known).min())
+    if evidence.segments is not None and len(evidence.segments.at_ns):
+        yield int(evidence.segments.at_ns.min())
