@@ -16,7 +16,8 @@ from reports.charts.panels import Panel, whole_numbers
 from reports.charts.series import legend, series_of
 from reports.run.page import render, render_blocks, script_json
 from reports.run.section import Chart
-from reports.run.sections import states, timeline
+from reports.run.sections import timeline
+from reports.run.sections.entries import states
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,7 +11,8 @@ from analyzer.ipvs.table_status import in_words
 from reports.charts import wording
 from reports.plain_text import printable
 from reports.run.percentiles import TOO_FEW_CELL as TOO_FEW
-from reports.run.sections import sockets, what_if
+from reports.run.sections import sockets
+from reports.run.sections.other_settings import what_if
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

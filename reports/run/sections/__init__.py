@@ -1,25 +1,25 @@
-"""The page's sections: one module each, with a function from an Analysis to a Section or None."""
+"""The page's sections: one module each, with a function from an Analysis to a Section or None.
+
+``entries/`` has those on the directors' entries, ``other_settings/`` those on what would have been,
+``failover/`` the one on a fail-over. None computes a number.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from reports.run.sections import (
-    agreement,
     errors,
     failover,
     latency,
-    lifetimes,
     not_measured,
     provenance,
-    servers,
     sockets,
-    states,
-    tcpfin,
     timeline,
-    what_if,
+    traces,
 )
-from reports.run.sections import traces as traces
+from reports.run.sections.entries import agreement, lifetimes, servers, states
+from reports.run.sections.other_settings import tcpfin, what_if
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,7 @@ from reports.document.html import page_of
 from reports.document.text import lines_of
 from reports.failover.repeats import repeats_document, verdict
 from tests.unit.reports.document.builders_document import charts_of
-from tests.unit.reports.run.sections.test_failover import TOLD
+from tests.unit.reports.run.sections.failover.builders_failover import FAILOVER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +26,7 @@ def ran(age_s: float, late_s: float = 0.015) -> Failover:
     """A silent death whose last advertisement was so old."""
     predicted = 3.965 - age_s
     return replace(
-        TOLD, advert_age_s=age_s, predicted_outage_s=predicted, outage_s=predicted + late_s
+        FAILOVER, advert_age_s=age_s, predicted_outage_s=predicted, outage_s=predicted + late_s
     )
 
 
@@ -94,7 +94,7 @@ def test_what_fits_neither_is_marked_named_and_escaped() -> None:
 @pytest.mark.parametrize("how", ["keepalived-alone", "clean-stop"])
 def test_an_outage_that_hangs_on_no_age_has_a_step_for_its_theory(how: str) -> None:
     fixed = {"predicted_outage_s": 0.0, "predicted_range_s": (0.0, 0.0), "outage_s": 0.02}
-    runs = [replace(TOLD, how=how, advert_age_s=None, **fixed)] * 6  # type: ignore[arg-type]
+    runs = [replace(FAILOVER, how=how, advert_age_s=None, **fixed)] * 6  # type: ignore[arg-type]
     theory = next(t for t in traces_of(runs) if t.name == "theory")
     assert (theory.x[1], theory.x[2], list(theory.y)) == (0, 0, [0, 0, 1, 1])
     assert "whatever the age" in charts_of(document(runs))[0].caption
@@ -103,7 +103,7 @@ def test_an_outage_that_hangs_on_no_age_has_a_step_for_its_theory(how: str) -> N
 
 
 def test_runs_of_which_none_can_be_judged_draw_nothing() -> None:
-    for runs in ([], [replace(TOLD, valid=False, why_invalid="two holders")] * 3):
+    for runs in ([], [replace(FAILOVER, valid=False, why_invalid="two holders")] * 3):
         told = repeats(runs)
         assert verdict(told) == f"None of {len(runs)} fail-overs can be judged"
         assert charts_of(document(runs))[0].figure is None

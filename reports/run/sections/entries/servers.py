@@ -11,7 +11,7 @@ from reports.charts.panels import Panel, stacked, whole_numbers
 from reports.charts.theme import CALM, INK, PALETTE, PAPER, plain
 from reports.charts.wording import plural, share, why_no_polls
 from reports.run.section import Chart, DataTable, Section
-from reports.run.sections.states import OTHER, STATES
+from reports.run.sections.entries.states import OTHER, STATES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,7 +11,7 @@ import pytest
 from analyzer.charts.curves import Curve
 from analyzer.results import WhatIf, WhatIfGroup
 from reports.run.page import render_page
-from reports.run.sections import what_if
+from reports.run.sections.other_settings import what_if
 from reports.run.text import summary_lines
 from tests.unit.reports import builders_analysis as build
 

@@ -10,7 +10,7 @@ from markupsafe import escape
 
 from analyzer.charts.pictures import Share
 from reports.run.page import render_page
-from reports.run.sections import servers
+from reports.run.sections.entries import servers
 from tests.unit.reports import builders_analysis as build
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from reports.run.sections import tcpfin
+from reports.run.sections.other_settings import tcpfin
 from tests.unit.reports import builders_analysis as build
 
 if TYPE_CHECKING:
