@@ -6,11 +6,14 @@ the schema is made from them.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal, cast
 
 import msgspec
+
+_ROWS = 1000
+"""Of a long document, to encode at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +48,74 @@ def as_text(plain: Mapping[str, Any], indent: int | None = None) -> str:
     Raises:
         ValueError: a number is not finite.
     """
-    text = json.dumps(plain, ensure_ascii=False, allow_nan=False, indent=indent)
+    return _shown(json.dumps(plain, ensure_ascii=False, allow_nan=False, indent=indent))
+
+
+def as_pieces(document: JsonDocument, kind: type[JsonDocument]) -> Iterator[str]:
+    """What ``as_text(to_json(document, kind))`` returns, a thousand rows at a time.
+
+    Args:
+        document: without numbers that are not whole: they would be written in another way.
+        kind: a base of its type, to leave out all other fields.
+    """
+    yield from _object(document, [each.name for each in fields(kind)])
+
+
+def _object(value: Any, names: Sequence[str]) -> Iterator[str]:
+    for number, name in enumerate(names):
+        yield f'{", " if number else "{"}"{name}": '
+        part = getattr(value, name)
+        yield from _list(part) if isinstance(part, tuple) else [_encoded(part)]
+    yield "}"
+
+
+def _list(rows: Sequence[Any]) -> Iterator[str]:
+    yield "["
+    for number, group in enumerate(_groups(rows)):
+        yield ", " if number else ""
+        if len(group) == 1 and (names := _names(type(group[0]))):
+            yield from _object(group[0], names)
+        else:
+            yield _encoded(group)[1:-1]
+    yield "]"
+
+
+def _groups(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """Rows that have about a thousand others in them; a row of very many stands alone."""
+    sequences = _sequences(type(rows[0])) if rows else ()
+    group: list[Any] = []
+    size = 0
+    for row in rows:
+        others = 0
+        for name in sequences:
+            others += len(getattr(row, name) or ())
+        if group and size + others >= _ROWS:
+            yield group
+            group, size = [], 0
+        group.append(row)
+        size += 1 + others
+    if group:
+        yield group
+
+
+def _names(kind: type) -> tuple[str, ...]:
+    """The fields of a struct; nothing of another type."""
+    return tuple(getattr(kind, "__struct_fields__", ()))
+
+
+def _sequences(kind: type) -> tuple[str, ...]:
+    """Those that hold several values."""
+    known = getattr(kind, "__annotations__", {})
+    return tuple(name for name in _names(kind) if "tuple" in str(known[name]))
+
+
+def _encoded(value: Any) -> str:
+    return _shown(msgspec.json.format(msgspec.json.encode(value), indent=0).decode())
+
+
+def _shown(text: str) -> str:
+    if text.isascii() and text.isprintable():
+        return text
     return re.sub(r"[^\n -~]", lambda found: _character(found[0]), text)
 
 

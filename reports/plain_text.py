@@ -21,7 +21,8 @@ def printable(text: str) -> str:
 
 def log_line(text: str) -> str:
     """One printable line that no pipeline takes for a command."""
-    return _COMMAND.sub(_disarmed, printable(text))
+    shown = printable(text)
+    return _COMMAND.sub(_disarmed, shown) if "::" in shown or "##" in shown else shown
 
 
 def _shown(character: str) -> str:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any
 
+_WRITTEN_AT_ONCE = 1 << 18
+"""Characters: a long text takes no system call a line."""
+
 
 def print_line(line: object, *, err: bool = False) -> None:
     """One line, on standard output or on standard error.
@@ -34,8 +37,25 @@ def print_line(line: object, *, err: bool = False) -> None:
 
 def print_lines(lines: Iterable[object], *, err: bool = False) -> None:
     """Several; raises as ``print_line`` does."""
-    for line in lines:
-        print_line(line, err=err)
+    if err:
+        for line in lines:
+            print_line(line, err=True)
+    else:
+        print_pieces(f"{log_line(str(line))}\n" for line in lines)
+
+
+def print_pieces(pieces: Iterable[str]) -> None:
+    """A text that comes in pieces, on standard output; raises as ``print_line`` does."""
+    waiting: list[str] = []
+    characters = 0
+    for piece in pieces:
+        waiting.append(piece)
+        characters += len(piece)
+        if characters > _WRITTEN_AT_ONCE:
+            _write("".join(waiting), err=False, newline=False)
+            waiting, characters = [], 0
+    if waiting:
+        _write("".join(waiting), err=False, newline=False)
 
 
 def print_document(document: Mapping[str, Any], *, indent: int | None = None) -> None:
@@ -64,13 +84,13 @@ def flush() -> None:
         raise _named(error) from error
 
 
-def _write(text: str, *, err: bool) -> None:
+def _write(text: str, *, err: bool, newline: bool = True) -> None:
     if err:
         with suppress(OSError):
             click.echo(text, err=True)
         return
     try:
-        click.echo(text)
+        click.echo(text, nl=newline)
     except OSError as error:
         _abandon_output()
         raise _named(error) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from analyzer.units import MAX_COUNTER
@@ -34,6 +35,8 @@ TITLES: Final = {
 }
 """A title to the field it fills."""
 
+_TITLE_WORDS: Final = frozenset(TITLES)
+
 STATS: Final = ("conns", "inpkts", "outpkts", "inbytes", "outbytes")
 RATE: Final = ("cps", "inpps", "outpps", "inbps", "outbps")
 PLAIN: Final = ("forward", "weight", "active", "inactive")
@@ -50,11 +53,39 @@ _MOST: Final = {
     **dict.fromkeys(("uthreshold", "lthreshold"), _UNSIGNED),
 }
 
+_COUNTED: Final = frozenset({*STATS, *RATE, *_MOST})
+FORWARDS: Final = frozenset(
+    {"Masq", "Local", "Tunnel", "Route", "Bypass", "FullNat", "SNAT", "NAT"}
+)
+_SURE: Final = {"forward": "|".join(sorted(FORWARDS)), "tunnel_info": "[a-z][a-z0-9:+-]{0,31}"}
+_SURE_NUMBER: Final = "[0-9]{1,9}"
+"""Possible in any column."""
+
 _SUFFIXES = {"K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _NUMBER = re.compile(r"(-?[0-9]{1,20})([KMGT]?)")
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9:+/_-]{0,31}")
 _WORDS = {"forward", "tunnel_info"}
 _NOT_APPLICABLE = "n/a"
+
+
+@lru_cache(maxsize=64)
+def row_pattern(columns: tuple[str, ...]) -> re.Pattern[str] | None:
+    """A real server's line in which no number is in doubt: its end, then each column's value.
+
+    None for columns that no such pattern has.
+    """
+    if not _COUNTED.union(_WORDS).issuperset(columns) or len(set(columns)) < len(columns):
+        return None
+    values = "".join(rf" +({_SURE.get(column, _SURE_NUMBER)})" for column in columns)
+    return re.compile(rf" *-> +((?!Remote|Local)[0-9A-Za-z\[][!-~]*){values} *")
+
+
+def matched(columns: tuple[str, ...], words: Sequence[str]) -> dict[str, Value]:
+    """The values, by field, of a row that its ``row_pattern`` matches."""
+    return {
+        column: word if column in _WORDS else int(word)
+        for column, word in zip(columns, words, strict=True)
+    }
 
 
 def number(word: str) -> int | None:
@@ -82,7 +113,9 @@ ENDS: Final = frozenset({"LocalAddress:Port", "RemoteAddress:Port"})
 
 def is_title(words: Sequence[str]) -> bool:
     """Whether a line is a table's titles, even if one of them is damaged."""
-    return not ENDS.isdisjoint(words) or sum(word in TITLES for word in words) >= 3
+    if not ENDS.isdisjoint(words):
+        return True
+    return not _TITLE_WORDS.isdisjoint(words) and sum(word in TITLES for word in words) >= 3
 
 
 def titled(words: Sequence[str]) -> tuple[str, ...] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from analyzer.ipvs.ipvsadm.ends import ipvsadm_end, kernel_pair
+from analyzer.ipvs.ipvsadm.ends import certain_end, ipvsadm_end, kernel_pair
 from analyzer.ipvs.ipvsadm.model import Connection
 
 if TYPE_CHECKING:
@@ -24,16 +24,52 @@ _STATE = re.compile(r"[A-Z][A-Z0-9_!-]{0,23}")
 _DPVS = re.compile(r"\[[0-9]{1,3}\]([A-Za-z0-9-]{1,8})")
 _DPVS_SECONDS = re.compile(r"([0-9]{1,9})s")
 
+_END = "([!-~]+)"
+_PLAIN = re.compile(  # ipvsadm -Lc, without a persistence engine
+    rf" *({_PROTOCOL.pattern}) +{_CLOCK.pattern} +({_STATE.pattern})" + f" +{_END}" * 3 + " *"
+)
+_PLAIN_KERNEL = re.compile(
+    rf" *({_PROTOCOL.pattern})"
+    + " +([0-9A-Fa-f:]{8,39}) +([0-9A-F]{4})" * 3
+    + rf" +({_STATE.pattern}) +(?:(LOCAL|SYNC) +)?({_SECONDS.pattern}) *"
+)
+
 TITLES = (
     ["pro", "expire", "state", "source", "virtual", "destination"],
     ["Pro", "FromIP", "FPrt", "ToIP", "TPrt", "DestIP", "DPrt", "State"],
     ["IPVS", "connection", "entries"],
 )
+_TITLES_BEGIN = frozenset(title[0] for title in TITLES)
 
 
 def is_title(words: list[str]) -> bool:
     """Whether a line stands above a connection table."""
-    return any(words[: len(title)] == title for title in TITLES)
+    return words[0] in _TITLES_BEGIN and any(words[: len(title)] == title for title in TITLES)
+
+
+def plain_connection(raw: str) -> Connection | None:
+    """Read a line in which nothing is in doubt, as almost all are; None of another line."""
+    if found := _PLAIN.fullmatch(raw):
+        protocol, minutes, seconds, state, *words = found.groups()
+        ends = _all(map(certain_end, words))
+        expire_s, origin = 60 * int(minutes) + int(seconds), None
+    elif found := _PLAIN_KERNEL.fullmatch(raw):
+        protocol, *words, state, origin, expires = found.groups()
+        ends = _all(map(kernel_pair, words[::2], words[1::2]))
+        expire_s = int(expires)
+    else:
+        return None
+    if ends is None:
+        return None
+    return Connection(
+        proto=protocol,
+        expire_s=expire_s,
+        state=state,
+        source=ends[0],
+        virtual=ends[1],
+        destination=ends[2],
+        origin=origin,
+    )
 
 
 def read_connection(words: list[str], warn: Warn) -> Connection | None:

@@ -32,6 +32,12 @@ TABLE_CUT = 28
 BUFFER_CUT = 59
 MAX_PORT = 65535
 
+_OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_V4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}")
+_PLAIN_END = re.compile(rf"({_V4.pattern}):(0|[1-9][0-9]{{0,4}})")  # as ipvsadm prints almost all
+_GROUP = "(?:0|[1-9a-f][0-9a-f]{0,3})"
+_V6 = re.compile(rf"({_GROUP}(?::{_GROUP})*)::({_GROUP}(?::{_GROUP})*)")
+_V6_ZEROS = re.compile(r":0:0|\b0::|::0\b|\b0:0:")
 _KERNEL_V4 = re.compile(r"([0-9A-F]{8}):([0-9A-F]{4})")
 _KERNEL_V6 = re.compile(r"\[((?:[0-9a-f]{4}:){7}[0-9a-f]{4})\]:([0-9A-F]{4})")
 _NEVER_IPVSADM = re.compile(r"[\[:]0[0-9a-f]|\]:[0-9A-F]*[A-F]")  # leading zeros, a port of letters
@@ -46,6 +52,11 @@ _HEX_V4 = re.compile(r"[0-9A-Fa-f]{8}")
 
 def notation(word: str) -> Notation | None:
     """Who printed an end, so far as it alone can tell; None if it is a broken one."""
+    return "ipvsadm" if _PLAIN_END.fullmatch(word) else _notation(word)
+
+
+@lru_cache(maxsize=65536)
+def _notation(word: str) -> Notation | None:
     if _KERNEL_V4.fullmatch(word):
         return "kernel"
     if _KERNEL_V6.fullmatch(word):
@@ -62,6 +73,7 @@ def kernel_end(word: str) -> End | None:
     return kernel_pair(found[1], found[2]) if found else None
 
 
+@lru_cache(maxsize=65536)
 def kernel_pair(address: str, port: str) -> End | None:
     """Read the two words of ``/proc/net/ip_vs_conn``."""
     known = kernel_address(address)
@@ -70,11 +82,10 @@ def kernel_pair(address: str, port: str) -> End | None:
     return End(address=known, port=int(port, 16), port_name=None)
 
 
-@lru_cache(maxsize=65536)
 def kernel_address(word: str) -> str | None:
     """Eight hexadecimal digits, or IPv6."""
     if _HEX_V4.fullmatch(word):
-        return str(IPv4Address(int(word, 16)))
+        return ".".join(map(str, bytes.fromhex(word)))
     return _address(word) if ":" in word else None
 
 
@@ -86,6 +97,20 @@ def ipvsadm_end(word: str, warn: Warn, *, cut: int = BUFFER_CUT) -> End | None:
         warn: called with what is not certain.
         cut: at how many characters ipvsadm cut what has no brackets.
     """
+    return certain_end(word) or _doubtful_end(word, warn, cut)
+
+
+@lru_cache(maxsize=65536)
+def certain_end(word: str) -> End | None:
+    """An end of which nothing is in doubt, whatever it is cut at; None of another word."""
+    if (plain := _PLAIN_END.fullmatch(word)) and (port := int(plain[2])) <= MAX_PORT:
+        return End(address=plain[1], port=port, port_name=None)
+    doubts: list[str] = []
+    end = _doubtful_end(word, doubts.append, cut=BUFFER_CUT)
+    return None if doubts or len(word) == TABLE_CUT else end
+
+
+def _doubtful_end(word: str, warn: Warn, cut: int) -> End | None:
     if word.startswith("["):
         found = _BRACKETED.fullmatch(word)
         host, port, was_cut = (found[1], found[2], False) if found else (word[1:], None, True)
@@ -134,13 +159,20 @@ def _with_name(address: str, name: str, warn: Warn, *, was_cut: bool) -> End:
     return End(address=address, port=PORTS.get(name), port_name=name)
 
 
-@lru_cache(maxsize=65536)
 def _address(word: str) -> str | None:
     """A numeric address in its usual form."""
+    if _V4.fullmatch(word) or _is_usual_v6(word):
+        return word
     try:
         return _v6(IPv6Address(word)) if ":" in word else str(IPv4Address(word))
     except ValueError:
         return None
+
+
+def _is_usual_v6(word: str) -> bool:
+    """Whether an address is IPv6 in its usual form; not of each that is."""
+    found = _V6.fullmatch(word)
+    return bool(found) and word.count(":") <= 6 and not _V6_ZEROS.search(word)
 
 
 def _v6(address: IPv6Address) -> str:

@@ -18,12 +18,13 @@ MAX_LINE = 4096
 """Characters of a line that are read; the longest real one has fewer than 600."""
 
 _ENCODINGS = {BOM_UTF8: "utf-8-sig", BOM_UTF16_LE: "utf-16", BOM_UTF16_BE: "utf-16"}
-_NEWLINE = re.compile(r"\r*\n|\r+")
+_NEWLINE = re.compile(r"\r\r*\n?|\n")  # begins with letters, which is searched for fast
 _ESCAPES = re.compile(
     r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[()][0-9A-B]|.)"
 )
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 _ARROW = re.compile(r"^\s*(?:->|→|–>|-&gt;)\s*")  # noqa: RUF001 - what word processors make of ->
+_ARROW_BEGINS = frozenset("-→–")  # noqa: RUF001
 
 _TIME = r"\d{1,2}:\d\d:\d\d(?:[.,]\d{1,9})?"
 _DATE = r"\d{4}[-/]\d\d[-/]\d\d"
@@ -78,17 +79,26 @@ def decode(data: bytes) -> str:
     return data.decode("utf-8", "replace")
 
 
-def lines_of(text: str) -> Iterator[Line]:
-    """The lines that are not blank, free of control characters."""
-    for number, raw in enumerate(_NEWLINE.split(text), 1):
-        if (given := line(number, _clean(raw[:MAX_LINE]))).words:
-            yield given
+def raw_lines(text: str) -> Iterator[tuple[int, str]]:
+    """The number of each line, and its first ``MAX_LINE`` characters."""
+    start, number = 0, 1
+    for newline in _NEWLINE.finditer(text):
+        end, after = newline.span()
+        yield number, text[start : min(end, start + MAX_LINE)]
+        start, number = after, number + 1
+    yield number, text[start : start + MAX_LINE]
+
+
+def clean_line(number: int, raw: str) -> Line:
+    """One line, free of control characters."""
+    return line(number, _clean(raw))
 
 
 def line(number: int, raw: str) -> Line:
     """One line; its words, an arrow being a word of its own."""
-    arrow = _ARROW.match(raw)
-    words = ["->", *raw[arrow.end() :].split()] if arrow else raw.split()
+    words = raw.split()
+    if words and words[0] != "->" and words[0][0] in _ARROW_BEGINS and (arrow := _ARROW.match(raw)):
+        words = ["->", *raw[arrow.end() :].split()]
     return Line(number, raw, words)
 
 

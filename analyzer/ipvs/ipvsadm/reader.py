@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from analyzer.ipvs.ipvsadm import connections, errors
 from analyzer.ipvs.ipvsadm.columns import is_title
 from analyzer.ipvs.ipvsadm.counters import Stats
-from analyzer.ipvs.ipvsadm.lines import Line, is_noise, lines_of, without_prefix
+from analyzer.ipvs.ipvsadm.lines import Line, clean_line, is_noise, raw_lines, without_prefix
 from analyzer.ipvs.ipvsadm.model import (
     Connection,
     Daemon,
@@ -47,11 +47,17 @@ def parse(text: str, *, hz: int | None = None) -> ParsedText:
     """
     reader = _Reader(hz=hz)
     last = None
-    for line in lines_of(text):
-        reader.take(line)
-        last = line
+    for number, raw in raw_lines(text):
+        if not raw:
+            continue
+        if not reader.take_plain(number, raw):
+            line = clean_line(number, raw)
+            if not line.words:
+                continue
+            reader.take(line)
+        last = number, raw
     if last and not text.endswith(("\n", "\r")):
-        reader.doubt_end(last)
+        reader.doubt_end(clean_line(*last))
     return reader.result()
 
 
@@ -73,13 +79,23 @@ class _Reader:
     said: set[str] = field(default_factory=set)
     unseen_warnings: int = 0
     understood: int = 0
-    at: int = 0  # the number of the line being read
     gap: Line | None = None  # a line since the last service that may have been one
     pending: list[str] = field(default_factory=list)  # doubts of a line that may be read otherwise
 
+    def take_plain(self, number: int, raw: str) -> bool:
+        """Read a line in which nothing is in doubt: most of a long text; False of any other."""
+        if self.gap is None and self.tables[-1].plain_destination(number, raw):
+            self.understood += 1
+            return True
+        entry = connections.plain_connection(raw)
+        if entry is None:
+            return False
+        self.connections.append(entry)
+        self.understood += 1
+        return True
+
     def take(self, line: Line) -> None:
         """Read one line, as it stands or without what precedes it; else say that it was not."""
-        self.at = line.number
         bare = line if self._claimed(line) else without_prefix(line)
         if bare is line or (bare and bare.words and self._claimed(bare)):
             self.understood += 1
@@ -99,16 +115,20 @@ class _Reader:
 
     def _claimed(self, line: Line) -> bool:
         self.pending.clear()
-        return any(claim(self, line) for claim in _CLAIMS)
+        for claim in _CLAIMS:  # noqa: SIM110 - a generator would cost more than most claims
+            if claim(self, line):
+                return True
+        return False
 
     def warn(self, what: str) -> None:
         """Note a doubt about the line being read."""
         self.pending.append(what)
 
     def _warn(self, number: int, what: str) -> None:
-        if what.startswith(_ONCE) and what in self.said:
-            return
-        self.said.add(what)
+        if what.startswith(_ONCE):
+            if what in self.said:
+                return
+            self.said.add(what)
         if len(self.warnings) < MAX_WARNINGS:
             self.warnings.append((number, what[:MAX_WARNING]))
         else:
@@ -132,12 +152,13 @@ class _Reader:
         """A real server, or the title of their column."""
         if line.words[0] != "->":
             return False
-        if self.tables[-1].title(line):
+        table = self.tables[-1]
+        if table.title(line):
             return True
         if self.gap and may_have_been_service(self.gap):
-            self.tables[-1].broken_service(self.gap)
+            table.broken_service(self.gap)
             self.gap = None
-        if not self.tables[-1].destination(line):
+        if not table.destination(line):
             return False
         if self.gap:
             number, self.gap = self.gap.number, None
@@ -156,7 +177,8 @@ class _Reader:
         if connections.is_title(line.words):
             self.below_connections = True
             return True
-        if found := _HEADER.search(line.text):
+        found = _HEADER.search(line.text) if "Virtual" in line.words else None
+        if found:
             self._take_header(Header(version=found[1], size=int(found[2]) if found[2] else None))
         elif not is_title(line.words):
             return False
@@ -184,7 +206,7 @@ class _Reader:
 
     def timeout(self, line: Line) -> bool:
         """The three timeouts."""
-        found = _TIMEOUTS.search(line.text)
+        found = _TIMEOUTS.search(line.text) if "Timeout" in line.raw else None
         if not found:
             return False
         tcp, tcpfin, udp = (int(number) for number in found.groups())
@@ -196,7 +218,7 @@ class _Reader:
 
     def daemon(self, line: Line) -> bool:
         """A sync daemon."""
-        found = _DAEMON.search(line.text)
+        found = _DAEMON.search(line.text) if "daemon" in line.raw else None
         if not found:
             return False
         if not found[3]:

@@ -11,20 +11,21 @@ until then ``persistent_s`` is None and a warning names what it would be at the 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from analyzer.ipvs.ipvsadm import columns as cols
 from analyzer.ipvs.ipvsadm.ends import (
     BUFFER_CUT,
     TABLE_CUT,
     Notation,
+    certain_end,
     family,
     ipvsadm_end,
     kernel_end,
     notation,
 )
+from analyzer.ipvs.ipvsadm.lines import line as line_of
 from analyzer.ipvs.ipvsadm.model import Destination, End, Service
 from analyzer.units import KNOWN_HZ
 
@@ -40,7 +41,6 @@ OTHER_PROTOCOLS = frozenset({"IP", "ICMP", "ICMPv6", "AH", "ESP"})
 SCHEDULERS = frozenset(
     "rr wrr lc wlc lblc lblcr dh sh sed nq fo ovf mh twos none conhash".split()  # noqa: SIM905
 )
-FORWARDS = frozenset({"Masq", "Local", "Tunnel", "Route", "Bypass", "FullNat", "SNAT", "NAT"})
 MAX_MARK = 0xFFFFFFFF
 MAX_PREFIX = 128
 LONGEST_PROTOCOL = 10
@@ -60,6 +60,35 @@ _SERVICE_TAIL = re.compile(  # a scheduler and flags, or the counters of --stats
 _SCHED_FLAGS = re.compile(r"\(([A-Za-z0-9_,-]+)\)")
 
 
+class Row(NamedTuple):
+    """A real server's line, as text: its words would take five times the memory."""
+
+    number: int
+    raw: str
+    columns: tuple[str, ...] | None
+
+    @property
+    def words(self) -> list[str]:
+        """From the arrow on."""
+        return line_of(self.number, self.raw).words
+
+
+@dataclass(slots=True)
+class Votes:
+    """Who may have printed lines."""
+
+    kernels: int = 0  # by how many the kernel is ahead of ipvsadm: one broken line decides nothing
+    either: int = 0
+
+    def add(self, printed_by: Notation | None) -> None:
+        """Count a line."""
+        self.kernels += _LEADS.get(printed_by, 0)
+        self.either += printed_by == "either"
+
+
+_LEADS: dict[Notation | None, int] = {"kernel": 1, "ipvsadm": -1}
+
+
 @dataclass(slots=True)
 class Draft:
     """A service's line and those of its real servers, not yet understood."""
@@ -67,19 +96,16 @@ class Draft:
     number: int
     words: list[str]
     columns: tuple[str, ...] | None
-    rows: list[tuple[int, list[str], tuple[str, ...] | None]] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+    votes: Votes = field(default_factory=Votes)
     broken: bool = False  # its line was not understood
 
-    def notations(self) -> Counter[Notation | None]:
-        """Who may have printed each of its lines."""
-        found = Counter(notation(words[1]) for _, words, _ in self.rows)
-        if self.broken:
-            return found
+    def notations(self) -> Iterator[Notation | None]:
+        """Who may have printed its line."""
         first = mark_notation if self.words[0] == "FWM" else notation
-        found[first(self.words[1])] += 1
+        yield first(self.words[1])
         if "persistent" in self.words and _KERNEL_MASK.fullmatch(self.words[-1]):
-            found["kernel"] += 1
-        return found
+            yield "kernel"
 
 
 @dataclass(slots=True)
@@ -91,6 +117,7 @@ class Table:
     padded: bool = False  # ipvsadm sets its titles apart, the kernel does not
     drafts: list[Draft] = field(default_factory=list)
     widths: list[int] = field(default_factory=list)  # of the rows whose ends fit their column
+    votes: Votes = field(default_factory=Votes)
 
     def title(self, line: Line) -> bool:
         """Take ``Prot LocalAddress:Port …`` or ``-> RemoteAddress:Port …``."""
@@ -105,7 +132,10 @@ class Table:
         """Take a virtual service's line; ``strict`` where none is expected."""
         if not is_service(line.words) or (strict and line.words[2:3] not in _SCHEDULER_WORDS):
             return False
-        self.drafts.append(Draft(line.number, line.words, self.columns))
+        draft = Draft(line.number, line.words, self.columns)
+        self.drafts.append(draft)
+        for printed_by in draft.notations():
+            self._vote(printed_by)
         return True
 
     def broken_service(self, line: Line) -> None:
@@ -116,10 +146,28 @@ class Table:
         """Take a real server's line."""
         if line.words[0] != "->" or len(line.words) < 3 or not self.drafts:
             return False
-        self.drafts[-1].rows.append((line.number, line.words, self.columns))
-        if len(line.words[1]) <= TABLE_CUT:
-            self.widths.append(len(line.raw))
+        self._add(Row(line.number, line.raw, self.columns), line.words[1])
         return True
+
+    def plain_destination(self, number: int, raw: str) -> bool:
+        """Take a real server's line if its numbers are not in doubt."""
+        pattern = cols.row_pattern(self.columns or cols.PLAIN)
+        found = pattern.fullmatch(raw) if pattern and self.drafts else None
+        if found is None:
+            return False
+        self._add(Row(number, raw, self.columns), found[1])
+        return True
+
+    def _add(self, row: Row, end: str) -> None:
+        self.drafts[-1].rows.append(row)
+        self._vote(notation(end))
+        if len(end) <= TABLE_CUT:
+            self.widths.append(len(row.raw))
+
+    def _vote(self, printed_by: Notation | None) -> None:
+        """Count a line of the last draft."""
+        self.votes.add(printed_by)
+        self.drafts[-1].votes.add(printed_by)
 
     def last_is_short(self) -> bool:
         """Whether all rows are as wide as one another, but for the last, which is narrower."""
@@ -128,18 +176,18 @@ class Table:
 
     def services(self, warnings: ParserWarnings, hz: int | None) -> Iterator[Service]:
         """Understand what was collected."""
-        votes = [draft.notations() for draft in self.drafts]
-        whole = sum(votes, Counter())
-        for draft, own in zip(self.drafts, votes, strict=True):
-            kernels = 0 if self.padded else self._lead(own, whole)
-            if kernels == 0 and own["either"] and not self.padded:
+        drafts = self.drafts[::-1]
+        self.drafts.clear()
+        while drafts:
+            draft = drafts.pop()  # its lines are not needed again
+            kernels = 0 if self.padded else self._lead(draft.votes)
+            if kernels == 0 and draft.votes.either and not self.padded:
                 warnings(draft.number, "ipvsadm's numbers and the kernel's look alike here")
             yield _Reading(draft, kernel=kernels > 0, warnings=warnings, hz=hz).service()
 
-    def _lead(self, own: Counter[Notation | None], whole: Counter[Notation | None]) -> int:
-        """By how many lines the kernel is ahead of ipvsadm: a broken line turns no table."""
-        lead = whole["kernel"] - whole["ipvsadm"]
-        return lead if self.titled else own["kernel"] - own["ipvsadm"] or lead
+    def _lead(self, own: Votes) -> int:
+        """By how many lines the kernel is ahead of ipvsadm: the whole table's, if it has titles."""
+        return self.votes.kernels if self.titled else own.kernels or self.votes.kernels
 
 
 def may_have_been_service(line: Line) -> bool:
@@ -197,12 +245,11 @@ class _Reading:
 
     def service(self) -> Service:
         if self.draft.broken:
-            below = tuple(filter(None, map(self._destination, self.draft.rows)))
-            return Service(protocol=self.draft.words[0], destinations=below)
+            return Service(protocol=self.draft.words[0], destinations=self._destinations())
         protocol, word, *rest = self.draft.words
         if protocol not in PROTOCOLS | OTHER_PROTOCOLS:
             self.warnings(self.draft.number, f"protocol {protocol!r} is not known")
-        destinations = tuple(filter(None, map(self._destination, self.draft.rows)))
+        destinations = self._destinations()
         known = self._identity(protocol, word, rest, destinations)
         if protocol == "FWM" and rest[:1] == ["IPv6"]:
             rest = rest[1:]
@@ -249,6 +296,8 @@ class _Reading:
     def _end(self, number: int, word: str) -> End | None:
         if self.kernel or notation(word) == "kernel":
             return kernel_end(word)
+        if end := certain_end(word):
+            return end
         cut = BUFFER_CUT if word.startswith("[") else TABLE_CUT
         return ipvsadm_end(word, _at(self.warnings, number), cut=cut)
 
@@ -323,10 +372,23 @@ class _Reading:
         self.warnings(self.draft.number, f"persistent {jiffies} is in jiffies: {usual}")
         return None
 
-    def _destination(
-        self, row: tuple[int, list[str], tuple[str, ...] | None]
-    ) -> Destination | None:
-        number, words, columns = row
+    def _destinations(self) -> tuple[Destination, ...]:
+        """The real servers; their lines are not needed again."""
+        rows = self.draft.rows[::-1]
+        self.draft.rows.clear()
+        below = (self._destination(rows.pop()) for _ in range(len(rows)))
+        return tuple(server for server in below if server)
+
+    def _destination(self, row: Row) -> Destination | None:
+        columns = row.columns or cols.PLAIN
+        pattern = cols.row_pattern(columns)
+        found = pattern.fullmatch(row.raw) if pattern else None
+        if found and (end := self._end(row.number, found[1])):
+            return _server(end, cols.matched(columns, found.groups()[1:]))
+        return self._doubtful_destination(row)
+
+    def _doubtful_destination(self, row: Row) -> Destination | None:
+        number, words, columns = row.number, row.words, row.columns
         end = self._end(number, words[1])
         values = words[2:]
         if odd := cols.impossible(columns or cols.guessed(values) or (), values):
@@ -340,10 +402,13 @@ class _Reading:
         if end is None or read is None:
             self.warnings(number, f"{' '.join(words)!r} is not a real server")
             return None
-        if read.get("forward") not in FORWARDS | {None}:
+        if read.get("forward") not in cols.FORWARDS | {None}:
             self.warnings(number, f"forwarding {read['forward']!r} is not known")
-        known: dict[str, Any] = dict(read)
-        return Destination(address=end.address, port=end.port, port_name=end.port_name, **known)
+        return _server(end, read)
+
+
+def _server(end: End, values: dict[str, Any]) -> Destination:
+    return Destination(address=end.address, port=end.port, port_name=end.port_name, **values)
 
 
 def kernel_mask(word: str, of_family: str | None) -> str | None:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import gc
 import sys
+from contextlib import contextmanager
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING
+from itertools import chain
+from operator import attrgetter
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
 from analyzer.ipvs.addresses import bracketed
 from loadgen.commands.types import PathType
-from loadgen.session.terminal import print_document, print_lines
+from loadgen.session.terminal import print_lines, print_pieces
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from analyzer.ipvs.ipvsadm import ParsedText
     from analyzer.ipvs.ipvsadm.model import Connection, Destination, Service
+
+Row = TypeVar("Row")
 
 MAX_BYTES = 64 * 1024 * 1024
 STATS = ("conns", "inpkts", "outpkts", "inbytes", "outbytes")
@@ -41,17 +47,21 @@ def parse(file: Path, as_json: bool, hz: int | None) -> None:
 
     Exit code 2 if nothing in the text was understood; a tool's error text is understood.
     """
-    from analyzer.documents import to_json
+    from analyzer.documents import as_pieces
     from analyzer.errors import ParseError
     from analyzer.ipvs import ipvsadm as texts
 
-    data = _read(file)
-    parsed = texts.parse(texts.decode(data[:MAX_BYTES]), hz=hz)
-    if len(data) > MAX_BYTES:
+    with _uncollected():
+        data, is_cut = _read(file)
+        text = texts.decode(data)
+        del data
+        parsed = texts.parse(text, hz=hz)
+        del text
+    if is_cut:
         cut = f"only the first {MAX_BYTES // 1024**2} MiB were read"
         parsed = replace(parsed, warnings=(*parsed.warnings, cut))
     if as_json:
-        print_document(to_json(parsed, texts.ParsedDocument))
+        print_pieces(chain(as_pieces(parsed, texts.ParsedDocument), "\n"))
     else:
         _show(parsed)
     if not parsed.lines_understood:
@@ -59,12 +69,26 @@ def parse(file: Path, as_json: bool, hz: int | None) -> None:
         raise ParseError(f"{name}: no text of ipvsadm or /proc/net/ip_vs* was found in it")
 
 
-def _read(file: Path) -> bytes:
-    """One byte more than is used, to know of it."""
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """A million values, no cycle among them, would be searched for some again and again."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _read(file: Path) -> tuple[bytes, bool]:
+    """What is used of it, and whether that is not all."""
     if str(file) == "-":
-        return sys.stdin.buffer.read(MAX_BYTES + 1)
-    with file.open("rb") as stream:
-        return stream.read(MAX_BYTES + 1)
+        data = sys.stdin.buffer.read(MAX_BYTES + 1)
+    else:
+        with file.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+    return data[:MAX_BYTES], len(data) > MAX_BYTES
 
 
 def _show(parsed: ParsedText) -> None:
@@ -80,8 +104,8 @@ def _lines(parsed: ParsedText) -> Iterator[str]:
         yield f"IPVS {parsed.header.version}{size}"
     for service in parsed.services:
         yield _service(service)
-        yield from _table([_destination(line_of_server) for line_of_server in service.destinations])
-    yield from _table([_entry(line_of_server) for line_of_server in parsed.connections])
+        yield from _table(service.destinations, _destination)
+    yield from _table(parsed.connections, _entry)
     yield from _single_values(parsed)
     if parsed.error:
         yield f"error: {parsed.error}"
@@ -99,25 +123,26 @@ def _service(service: Service) -> str:
     return " ".join((*filter(None, what), *values))
 
 
-def _destination(server: Destination) -> dict[str, object]:
-    values = [field.name for field in fields(server)][3:]  # after the end
+def _destination(server: Destination) -> Mapping[str, object]:
     return {
         "  -> real server": f"  -> {_end(server.address, server.port)}",
-        **_present(server, values),
+        **_present(server, server.__struct_fields__[3:]),  # after the end
     }
 
 
-def _entry(connection: Connection) -> dict[str, object]:
-    ends = {
-        "source": connection.source,
-        "virtual": connection.virtual,
-        "destination": connection.destination,
+def _entry(connection: Connection) -> Mapping[str, object]:
+    source, virtual, destination = connection.source, connection.virtual, connection.destination
+    cells: dict[str, object] = {
+        "proto": connection.proto,
+        "expire_s": connection.expire_s,
+        "state": connection.state,
+        "source": _end(source.address, source.port),
+        "virtual": _end(virtual.address, virtual.port),
+        "destination": _end(destination.address, destination.port),
     }
-    return {
-        **_present(connection, ("proto", "expire_s", "state")),
-        **{name: _end(end.address, end.port) for name, end in ends.items()},
-        **_present(connection, ("origin", "pe_name", "pe_data")),
-    }
+    if connection.origin or connection.pe_name or connection.pe_data:
+        cells |= _present(connection, ("origin", "pe_name", "pe_data"))
+    return cells
 
 
 def _end(address: str, port: int | None) -> str:
@@ -135,16 +160,30 @@ def _single_values(parsed: ParsedText) -> Iterator[str]:
             yield f"{title}: {', '.join(f'{name} {value}' for name, value in values.items())}"
 
 
-def _table(rows: Sequence[dict[str, object]]) -> Iterator[str]:
-    """Rows below one another, with the columns that any of them fills."""
-    names = [*dict.fromkeys(name for row in rows for name in row)]
-    cells = [names, *([str(row.get(name, "")) for name in names] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    for row in cells if rows else ():
-        yield "  ".join(map(str.ljust, row, widths)).rstrip()
+def _table(rows: Sequence[Row], cells: Callable[[Row], Mapping[str, object]]) -> Iterator[str]:
+    """Rows below one another, with the columns that any of them fills.
+
+    Their cells are made twice: those of a long table would take more memory than its rows.
+    """
+    widths: dict[str, int] = {}
+    for row in rows:
+        for name, value in cells(row).items():
+            width = len(str(value))
+            if width > widths.get(name, -1):
+                widths[name] = max(width, len(name))
+    if rows:
+        yield _aligned(dict(zip(widths, widths, strict=True)), widths)
+    for row in rows:
+        yield _aligned(cells(row), widths)
+
+
+def _aligned(cells: Mapping[str, object], widths: Mapping[str, int]) -> str:
+    return "  ".join(
+        [str(cells.get(name, "")).ljust(width) for name, width in widths.items()]
+    ).rstrip()
 
 
 def _present(record: object, names: Sequence[str]) -> dict[str, object]:
-    """Those of the fields that were in the text."""
-    values = ((name, getattr(record, name)) for name in names)
-    return {name: value for name, value in values if value is not None}
+    """Those of the fields that were in the text; at least two are asked for."""
+    values = attrgetter(*names)(record)
+    return {name: value for name, value in zip(names, values, strict=True) if value is not None}

@@ -6,7 +6,6 @@ The format strings are those of ipvsadm's ``print_service_entry``, ``print_conn`
 
 from __future__ import annotations
 
-from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from analyzer.documents import to_json
 from analyzer.ipvs.ipvsadm import ParsedDocument, ParsedText, decode, parse

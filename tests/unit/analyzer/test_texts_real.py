@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from analyzer.ipvs.ipvsadm import ParsedText, decode, parse
+from analyzer.documents import as_pieces, as_text, to_json
+from analyzer.ipvs.ipvsadm import ParsedDocument, ParsedText, decode, parse
 from analyzer.ipvs.ipvsadm.model import Connection, Counters, Daemon, Header, Rates, Service
 
 if TYPE_CHECKING:
@@ -49,6 +50,25 @@ def test_every_file_is_understood_without_a_doubt_but_for_names_and_jiffies() ->
         assert parsed.lines_understood, file
         assert parsed.error is None, file
         assert [one for one in parsed.warnings if not any(word in one for word in allowed)] == []
+
+
+def test_lines_that_are_read_at_once_are_read_as_those_looked_at_closely(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = [file.stem for file in sorted(TEXTS.glob("*.txt"))]
+    at_once = [read(name, hz=HZ) for name in names]
+    monkeypatch.setattr("analyzer.ipvs.ipvsadm.columns.row_pattern", lambda _: None)
+    monkeypatch.setattr("analyzer.ipvs.ipvsadm.connections.plain_connection", lambda _: None)
+    assert [read(name, hz=HZ) for name in names] == at_once
+
+
+def test_a_document_in_pieces_is_the_document(monkeypatch: pytest.MonkeyPatch) -> None:
+    for rows in (1, 3, 1000):
+        monkeypatch.setattr("analyzer.documents._ROWS", rows)
+        for file in sorted(TEXTS.glob("*.txt")):
+            parsed = read(file.stem)
+            whole = as_text(to_json(parsed, ParsedDocument))
+            assert "".join(as_pieces(parsed, ParsedDocument)) == whole
 
 
 def test_the_plain_table() -> None:
