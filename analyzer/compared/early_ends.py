@@ -89,7 +89,8 @@ def with_early_ends(
 
     Their instant is taken from the polls: chance, or an operator, chose it.
     """
-    timed = (joined["cause"] == TIMER).fillna(value=False) & joined["absent_ns"].notna()
+    timed = (joined["cause"] == TIMER).fillna(value=False)
+    timed &= joined["absent_ns"].notna() & joined["seen_ns"].notna()
     margin_ns = round((EARLY_S + clock.uncertainty_s) * NS_PER_S)
     sooner = (joined["absent_by_ns"] + margin_ns < joined["ends_ns"]).fillna(value=False)
     early = np.asarray(timed & sooner, dtype=np.bool_)

@@ -59,6 +59,7 @@ RULES: tuple[Callable[[Figures], Finding | None], ...] = (
     run.load_saturated,
     run.director_lost,
     run.capture_incomplete,
+    clocks.clock_stepped,
     run.prediction_differs,
     forwarding.forwarding_differs,
     resets.refused,

@@ -1,4 +1,4 @@
-"""Findings about the clock of an imported log: its zone, and its shift against a capture."""
+"""Findings about clocks: of a director that was set, of an imported log against its capture."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
     from analyzer.findings.figures import Figures
+    from analyzer.observed.record import ClockStep
     from analyzer.recording.log_clock import LogClock
 
 _MINUTE_S = 60.0
@@ -45,6 +46,41 @@ def log_clock(figures: Figures) -> Finding | None:
         evidence=f"{_shift(log_clock)}: {log_clock.why}.",
         advice=_ADVICE,
     )
+
+
+def clock_stepped(figures: Figures) -> Finding | None:
+    """A director's clock, or this host's, was set between two polls."""
+    steps = _steps(figures)
+    if not steps:
+        return None
+    return Finding(
+        id="clock-stepped",
+        severity="warning",
+        title=f"Clocks were set during the run: {', '.join(steps)} against this host",
+        evidence="; ".join(
+            f"{name}: at {iso(most.at_ns)} its boot, by its uptime, was {most.moved_s:+,.1f} s "
+            f"from where it had been{_and_more(count)}"
+            for name, (most, count) in steps.items()
+        )
+        + ". No reboot was seen. Times across it are by two clocks: lifetimes, timeouts and "
+        "predictions of entries that existed then may be wrong by as much.",
+        advice="Synchronise both hosts' clocks by NTP before the run, and run it again.",
+    )
+
+
+def _steps(figures: Figures) -> dict[str, tuple[ClockStep, int]]:
+    """The largest step of each director that has one, and how many there were."""
+    if figures.evidence is None:
+        return {}
+    return {
+        name: (max(record.clock_steps, key=lambda step: abs(step.moved_s)), len(record.clock_steps))
+        for name, record in figures.evidence.by_director.items()
+        if record.clock_steps
+    }
+
+
+def _and_more(count: int) -> str:
+    return f", the largest of {count} steps" if count > 1 else ""
 
 
 _ADVICE = (
@@ -83,8 +119,14 @@ def _zone_unknown(log_clock: LogClock, figures: Figures) -> Finding | None:
 
 
 def caveats(figures: Figures) -> list[str]:
-    """The clause about the clock that the verdict needs."""
-    log_clock = figures.log_clock
+    """The clauses about clocks that the verdict needs."""
+    steps = _steps(figures)
+    most_s = max((abs(most.moved_s) for most, _ in steps.values()), default=0.0)
+    stepped = f"clocks were set during the run ({', '.join(steps)}: by up to {most_s:,.0f} s)"
+    return [*([stepped] if steps else []), *_of_log(figures.log_clock)]
+
+
+def _of_log(log_clock: LogClock | None) -> list[str]:
     if log_clock is None or log_clock.joined is None:
         return []
     if not log_clock.joined:

@@ -6,6 +6,7 @@ IDS = frozenset(
         "black-hole",
         "capture-incomplete",
         "clean-stop",
+        "clock-stepped",
         "connections-reset",
         "director-lost",
         "draining",

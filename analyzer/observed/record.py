@@ -9,13 +9,27 @@ import numpy as np
 
 from analyzer.observed.absences import absences
 from analyzer.observed.entries import entry_polls_of, ns, tracked_entries
-from analyzer.recording.clock import DirectorClock, clock_from_polls
+from analyzer.recording.clock import DirectorClock, clock_from_polls, clock_steps
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from analyzer.arrays import Floats, Ints
     from analyzer.recording.director import Director
     from analyzer.recording.polls import EntryPolls
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockStep:
+    """A boot instant that moved between two polls, without a reboot that was seen.
+
+    Attributes:
+        at_ns: when the poll after it was asked.
+        moved_s: by how much, on this host's clock.
+    """
+
+    at_ns: int
+    moved_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +44,7 @@ class DirectorRecord:
         tracked: ``tracked_entries`` of it.
         absences: of its real servers.
         clock: by its polls.
+        clock_steps: where that clock, or this host's, was set; ascending.
     """
 
     services: pd.DataFrame
@@ -42,6 +57,7 @@ class DirectorRecord:
     tracked: pd.DataFrame
     absences: pd.DataFrame
     clock: DirectorClock
+    clock_steps: tuple[ClockStep, ...]
 
     @property
     def most_buckets(self) -> int | None:
@@ -89,18 +105,36 @@ def record_of(
         tracked=tracked_entries(entries, polls),
         absences=absences(services, events),
         clock=director_clock(director, polls, zero_ns),
+        clock_steps=_steps(director, polls, events),
     )
 
 
 def director_clock(director: Director, polls: pd.DataFrame, zero_ns: int) -> DirectorClock:
     """The director's clock from its polls; without any, the run's start stands for its boot."""
-    polls = polls[["asked", "took_ms", "director_uptime_s"]].dropna()
-    if polls.empty:
+    readings = _readings(polls)
+    if not len(readings[0]):
         zero = np.array([zero_ns], dtype=np.int64)
         return DirectorClock(at_ns=zero, boot_ns=zero, uncertainty_s=0.0)
-    polls = polls.sort_values("asked")
+    clock = clock_from_polls(*readings, director.uptime_step_s)
+    return replace(clock, uncertainty_s=clock.uncertainty_s + director.clock_uncertainty_s)
+
+
+def _steps(director: Director, polls: pd.DataFrame, events: pd.DataFrame) -> tuple[ClockStep, ...]:
+    readings = _readings(polls)
+    asked_ns = readings[0]
+    after, moved_s = clock_steps(*readings, director.uptime_step_s)
+    reboots_ns = np.sort(ns(events.loc[events["kind"] == "rebooted", "at"]))
+    seen = np.searchsorted(reboots_ns, asked_ns)  # reboots seen before each poll
+    return tuple(
+        ClockStep(at_ns=int(asked_ns[poll]), moved_s=float(moved))
+        for poll, moved in zip(after, moved_s, strict=True)
+        if seen[poll] == seen[poll - 1]
+    )
+
+
+def _readings(polls: pd.DataFrame) -> tuple[Ints, Ints, Floats]:
+    """When each poll that has an uptime was asked and answered, and that uptime; ascending."""
+    polls = polls[["asked", "took_ms", "director_uptime_s"]].dropna().sort_values("asked")
     asked_ns = ns(polls["asked"])
     took_ns = np.rint(polls["took_ms"].to_numpy(dtype=np.float64) * 1e6).astype(np.int64)
-    uptime_s = polls["director_uptime_s"].to_numpy(dtype=np.float64)
-    clock = clock_from_polls(asked_ns, asked_ns + took_ns, uptime_s, director.uptime_step_s)
-    return replace(clock, uncertainty_s=clock.uncertainty_s + director.clock_uncertainty_s)
+    return asked_ns, asked_ns + took_ns, polls["director_uptime_s"].to_numpy(dtype=np.float64)

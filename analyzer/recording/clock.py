@@ -159,6 +159,23 @@ def _boots(earliest_ns: Ints, latest_ns: Ints) -> Ints:
     return np.asarray(np.r_[0, np.cumsum(later | sooner)], dtype=np.int64)
 
 
+def clock_steps(
+    asked_ns: Ints, answered_ns: Ints, uptime_s: Floats, step_s: float = UPTIME_STEP_S
+) -> tuple[Ints, Floats]:
+    """Polls before which the boot instant moved, and by how many seconds; shapes (m,) and (m,).
+
+    Args:
+        asked_ns: when each poll was asked, client's clock, ascending; shape (n,).
+        answered_ns: when it was answered; shape (n,).
+        uptime_s: what the director's ``/proc/uptime`` said; shape (n,).
+        step_s: the resolution of that.
+    """
+    boot = _boots(*boot_bounds_ns(asked_ns, answered_ns, uptime_s, step_s))
+    after = np.flatnonzero(np.diff(boot)) + 1
+    moved_s = np.diff(asked_ns) / NS_PER_S - np.diff(uptime_s)
+    return after, moved_s[after - 1]
+
+
 def iso(at_ns: int) -> str:
     """An instant as UTC in ISO 8601, to milliseconds."""
     return f"{np.datetime64(at_ns // 1_000_000, 'ms')}Z"

@@ -67,6 +67,7 @@ def section(analysis: Analysis) -> Section:
                 "server-held-open",
                 "expires-late",
                 "ended-early",
+                "clock-stepped",
                 "log-clock",
                 "forwarding-assumed",
                 "forwarding-differs",
