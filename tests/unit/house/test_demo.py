@@ -6,11 +6,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import environment
 import pytest
+
+from tests.unit.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,8 +101,7 @@ def test_its_exit_code_is_the_one_of_what_went_wrong(
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_burst_and_the_lab_still_goes_down(python: Path, number: int) -> None:
     with start(python, SLOW="1") as demo:
-        while "listening" not in calls(python):
-            time.sleep(0.01)
+        assert wait_until(lambda: "listening" in calls(python))
         demo.send_signal(number)
         demo.communicate()
 

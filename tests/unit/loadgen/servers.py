@@ -7,6 +7,8 @@ import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tests.unit.waiting import until
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -87,8 +89,7 @@ class Server:
         self.port = server.sockets[0].getsockname()[1]
         try:
             yield self
-            while self._open:
-                await asyncio.sleep(0.001)
+            assert await until(lambda: not self._open, 60)
         finally:
             server.close()
             await server.wait_closed()

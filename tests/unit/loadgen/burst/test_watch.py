@@ -19,6 +19,7 @@ from loadgen.burst.watch import DecayWatch, longest_decay_s
 from loadgen.load.engines.sources import SourcePorts
 from loadgen.load.plan import ClosedModel, Closing, Datagram, LoadPlan, Target
 from tests.unit.loadgen.director.fakes import SERVICES
+from tests.unit.waiting import turns
 
 if TYPE_CHECKING:
     from analyzer.forecast.closings import Close
@@ -157,7 +158,7 @@ def watched(table: Table, limit_s: float, *, until_settled: bool = True) -> list
         )
         async with watch:
             waiting = asyncio.create_task(watch.done())
-            await asyncio.sleep(0)
+            await turns()
             assert seen == []  # not before the burst has ended
             burst.ended.set()
             await waiting

@@ -34,6 +34,7 @@ from tests.unit.loadgen.wire import (
     vrrp,
     vrrp6,
 )
+from tests.unit.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -180,20 +181,22 @@ def test_ring_and_scapy_see_the_same_packets_at_either_end_of_a_wire(
     tagged = tcp(7)[:12] + b"\x81\x00\x00\x2a" + tcp(7)[12:]
     wanted = [tcp(1), arp(), vrrp(), vrrp6(), tcp(2, payload=1000), tagged]
     elsewhere = tcp(3)[:36] + b"\x00\x51" + tcp(3)[38:]  # port 81
+    # what a switch floods is left out as it arrives; our own tag is in the frame as it leaves
+    expected = [*wanted[:-1], tcp(4, to=MAC_THERE)] if end == "va" else wanted
+    size = 24 + sum(16 + len(frame[:SNAP_BYTES]) for frame in expected)  # of a pcap file
+    paths = [tmp_path / each / "capture.pcap" for each in WAYS]
 
     async def both() -> list[Capture]:
         captures = [Capture(end, plan(tmp_path / each, VIP, PORT, each), ignore) for each in WAYS]
         async with captures[0], captures[1]:
             send([elsewhere, *wanted, tcp(4, to=MAC_THERE), elsewhere])
-            await asyncio.sleep(0.2)
+            assert await until(lambda: all(path.stat().st_size >= size for path in paths))
         return captures
 
     for each in WAYS:
         (tmp_path / each).mkdir()
     captures = on_a_wire(lambda: asyncio.run(both()))
     frames = {each: list(packets_of(tmp_path / each / "capture.pcap")) for each in WAYS}
-    # what a switch floods is left out as it arrives; our own tag is in the frame as it leaves
-    expected = [*wanted[:-1], tcp(4, to=MAC_THERE)] if end == "va" else wanted
     told = [(frame[:SNAP_BYTES], len(frame)) for frame in expected]
     for capture, packets in zip(captures, frames.values(), strict=True):
         assert [(frame, length) for _, frame, length in packets] == told
@@ -209,8 +212,7 @@ def test_packets_are_on_disk_while_the_run_is_on(tmp_path: Path, echo: Echo) -> 
     async def main() -> None:
         async with capture:
             echo.connect()
-            while path.stat().st_size <= 24:
-                await asyncio.sleep(0.01)
+            assert await until(lambda: path.stat().st_size > 24)
 
     asyncio.run(main())
     echo.close()

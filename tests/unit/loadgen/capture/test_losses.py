@@ -17,6 +17,7 @@ from loadgen.capture.files import record
 from loadgen.capture.local import Capture
 from loadgen.capture.model import CapturePlan, CaptureWith, Records
 from loadgen.load.plan import Target
+from tests.unit.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,9 +34,14 @@ class Scripted:
     def __init__(self, steps: Iterator[Callable[[Records], bool]], drops: list[int]) -> None:
         self._steps = steps
         self._drops = drops
+        self.used_up = False
 
     def take(self, files: Records, wait_s: float) -> bool:
-        return next(self._steps, lambda _: False)(files)
+        return next(self._steps, self._nothing)(files)
+
+    def _nothing(self, _: Records) -> bool:
+        self.used_up = True
+        return False
 
     def dropped(self) -> int:
         return self._drops.pop(0) if self._drops else 0
@@ -75,7 +81,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ran]:
 
         async def main() -> None:
             async with capture:
-                await asyncio.sleep(0.05)
+                assert await until(lambda: source.used_up or capture.manifest()["failure"])
 
         asyncio.run(main())
         return capture, events

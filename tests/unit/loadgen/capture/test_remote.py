@@ -20,6 +20,7 @@ from loadgen.director.links.link import Link, parse_link
 from loadgen.director.links.shell import ShellAnswer
 from loadgen.load.plan import Target
 from tests.unit.loadgen.wire import needs_root, packets_of
+from tests.unit.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +44,12 @@ class Ran:
 
 
 def run(
-    path: Path, link: Link, *, interface: str | None = None, connections: int = 5, wait_s: float = 0
+    path: Path,
+    link: Link,
+    *,
+    interface: str | None = None,
+    connections: int = 5,
+    till_event: bool = False,
 ) -> Ran:
     """Connections to a port where nobody listens, captured through a link."""
     events: list[dict[str, Any]] = []
@@ -58,7 +64,7 @@ def run(
             for _ in range(connections):
                 with socket.socket() as sock:
                     sock.connect_ex((HOST, PORT))
-            await asyncio.sleep(wait_s)
+            assert not till_event or await until(lambda: events)
 
     asyncio.run(main())
     return Ran(capture, events, said, path / "capture.pcap")
@@ -113,7 +119,7 @@ def test_an_interface_that_is_not_there_is_told_in_tcpdumps_words(tmp_path: Path
 @needs_tcpdump
 def test_a_link_that_is_cut_off_is_an_event_and_leaves_what_was_captured(tmp_path: Path) -> None:
     link = link_of(["timeout", "--signal=KILL", "1.5", "sh"])
-    ran = run(tmp_path, link, wait_s=2.5)
+    ran = run(tmp_path, link, till_event=True)
     assert [event["kind"] for event in ran.events] == ["capture-stopped"]
     assert ran.events[0]["host"] == "bal01"
     assert len(list(packets_of(ran.path))) == 5 * REFUSED_PACKETS

@@ -14,11 +14,16 @@ from hypothesis import strategies as st
 from analyzer.analysis import analyse
 from analyzer.recording.directory import Recording, RecordingWriter, table_writer
 from loadgen.collect import keep as keep_module
-from loadgen.collect.keep import Keep, Keeper
+from loadgen.collect.keep import THINNED, Keep, Keeper
 from tests.unit.properties import examples
+from tests.unit.waiting import until
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     import pandas as pd
+
+    from analyzer.recording.directory.table_writer import Part
 
 NS = 1_000_000_000
 ZERO_NS = 1_700_000_000 * NS
@@ -96,16 +101,36 @@ def polls(writer: RecordingWriter, n: int) -> None:
         writer.flush()
 
 
-def kept(path: Path, keep: Keep, monkeypatch: pytest.MonkeyPatch, n: int = 60) -> Recording:
-    """A run of some polls, ten to a part, with a keeper that looks all the time."""
+class CountingWriter(RecordingWriter):
+    """It notes what parts it was asked for: the keeper asks once a round."""
+
+    rounds = 0
+    listed: Sequence[Part] = ()
+
+    def full_parts(self) -> list[Part]:
+        self.listed = parts = super().full_parts()
+        self.rounds += 1
+        return parts
+
+
+def kept(
+    path: Path,
+    keep: Keep,
+    monkeypatch: pytest.MonkeyPatch,
+    n: int = 60,
+    thinned: Callable[[CountingWriter], bool] = lambda _: True,
+) -> Recording:
+    """A run of some polls, ten to a part, with a keeper that has gone through all of them."""
     monkeypatch.setattr(table_writer, "PART_ROWS", 10)
     monkeypatch.setattr(keep_module, "LOOK_S", 0.01)
-    writer = RecordingWriter(path, {"started_at_ns": ZERO_NS, "directors": {}})
+    writer = CountingWriter(path, {"started_at_ns": ZERO_NS, "directors": {}})
 
     async def main() -> None:
         async with Keeper(keep, writer):
             polls(writer, n)
-            await asyncio.sleep(0.5)
+            assert await until(lambda: thinned(writer))
+            before = writer.rounds
+            assert await until(lambda: writer.rounds >= before + 2)
 
     asyncio.run(main())
     writer.close("completed")
@@ -133,7 +158,11 @@ def test_within_the_limit_nothing_goes(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_beyond_a_time_the_oldest_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    recorded = kept(tmp_path / "r", Keep(text="0.1s", seconds=0.1), monkeypatch)
+    def thinned(writer: CountingWriter) -> bool:
+        return writer.rounds > 0 and all(part.table not in THINNED for part in writer.listed)
+
+    keep = Keep(text="0.1s", seconds=0.1)
+    recorded = kept(tmp_path / "r", keep, monkeypatch, thinned=thinned)
     assert len(recorded.table("polls")) <= 10  # the part that is still written to
 
 

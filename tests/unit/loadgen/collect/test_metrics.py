@@ -185,7 +185,8 @@ def test_many_idle_connections_take_no_thread_and_do_not_shut_others_out() -> No
             before = threading.active_count()
             idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(300)]
             assert threading.active_count() == before
-            await asyncio.sleep(0.8)
+            gone = asyncio.gather(*(reader.read() for reader, _ in idle))
+            assert await asyncio.wait_for(gone, 5) == [b""] * len(idle)
             async with aiohttp.ClientSession() as reader, reader.get(found.url) as answer:
                 assert answer.status == 200
             for _, writer in idle:

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import pytest
 
 from tests.unit.loadgen.commands.in_process import run_in_process
 from tests.unit.loadgen.commands.web import Site
+from tests.unit.waiting import wait_until
 
 SCRIPTS = Path(sys.executable).parent
 DATA = Path(__file__).resolve().parents[3] / "data"
@@ -189,9 +189,8 @@ def test_an_interruption_of_the_decay_ends_the_waiting_and_not_the_report(
         stderr=subprocess.PIPE,
         text=True,
     )
-    while site.asked < 3:
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.02)
+    wait_until(lambda: site.asked >= 3 or process.poll() is not None, 60)
+    assert process.poll() is None, process.communicate()
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130

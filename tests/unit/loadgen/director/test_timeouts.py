@@ -19,6 +19,7 @@ from loadgen.director.links.shell import LinkLost, ShellAnswer
 from loadgen.director.timeouts import due, put_back_left
 from loadgen.director.timeouts_change import TimeoutsChange
 from loadgen.errors import RunFailed, UsageProblem
+from tests.unit.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -179,8 +180,7 @@ def test_a_cancelled_sweep_puts_them_back() -> None:
 
     async def cancel() -> None:
         task = asyncio.create_task(sweep())
-        while director.present == BEFORE:
-            await asyncio.sleep(0)
+        assert await until(lambda: director.present != BEFORE)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

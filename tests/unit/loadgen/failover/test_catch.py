@@ -9,6 +9,7 @@ import pytest
 from loadgen.failover import catch
 from loadgen.failover.catch import Catch
 from loadgen.load.engines.tally import Tally
+from tests.unit.waiting import turns
 
 
 def caught(monkeypatch: pytest.MonkeyPatch, *, heard: list[tuple[int, int, str]]) -> bool:
@@ -18,13 +19,13 @@ def caught(monkeypatch: pytest.MonkeyPatch, *, heard: list[tuple[int, int, str]]
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(catch, "_listener", deaf)
-    monkeypatch.setattr(catch, "LOOK_S", 0.002)
+    monkeypatch.setattr(catch, "LOOK_S", 0)
 
     async def live() -> bool:
         async with Catch("192.168.10.2", None, 0.0, lambda _: None) as made:
             for advert in heard:
                 made.advertised(*advert)
-            await asyncio.sleep(0.03)
+            await turns()
             return made.over.is_set()
 
     return asyncio.run(live())

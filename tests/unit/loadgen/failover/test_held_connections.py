@@ -18,6 +18,7 @@ from loadgen.failover.held_connections import HeldConnections, Paths
 from loadgen.lab.hosts import nginx
 from loadgen.lab.topology.model import exercise
 from loadgen.load.plan import ClosedModel, LoadPlan, Target
+from tests.unit.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +35,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((LOOPBACK, port)) == 0
+
+
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[int]:
     """The lab's own nginx on loopback."""
@@ -46,12 +52,7 @@ def server(tmp_path: Path) -> Iterator[int]:
     )
     argv = ["/usr/sbin/nginx", "-p", f"{tmp_path}/", "-c", "nginx.conf", "-e", "error.log"]
     with subprocess.Popen(argv) as process:
-        deadline_s = time.monotonic() + 10
-        while time.monotonic() < deadline_s:
-            with socket.socket() as probe:
-                if probe.connect_ex((LOOPBACK, port)) == 0:
-                    break
-            time.sleep(0.02)
+        assert wait_until(lambda: listens(port))
         yield port
         process.terminate()
 
@@ -63,7 +64,7 @@ def hold(path: Path, port: int, seconds: float) -> pd.DataFrame:
 
     async def live() -> None:
         async with activity:
-            await asyncio.sleep(seconds)
+            await asyncio.sleep(seconds)  # what is measured is bytes a second
 
     asyncio.run(live())
     recording.close("completed")

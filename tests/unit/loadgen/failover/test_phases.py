@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +15,7 @@ from loadgen.errors import RunFailed, UsageProblem
 from loadgen.failover.faults import CommandFault, command_fault
 from loadgen.failover.phases import FaultSchedule, Hooks, Timing
 from loadgen.session.run import run
+from tests.unit.waiting import turns
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,14 +31,16 @@ class Noted:
 
     fails: bool = False
     undoable: bool = True
-    slow_s: float = 0.0
+    slow_turns: int = 0
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
     done: list[str] = field(default_factory=list)
     name: str = "bal01: link-down"
     undoing_s: float = 0.0
     where: str | None = None
 
     async def do(self) -> None:
-        await asyncio.sleep(self.slow_s)
+        self.begun.set()
+        await turns(self.slow_turns)
         if self.fails:
             raise RunFailed("bal01: it would not")
         self.done.append("do")
@@ -66,11 +69,11 @@ def test_it_is_done_and_undone_and_the_instants_are_told(tmp_path: Path) -> None
 
 
 def test_a_run_that_is_cut_short_is_undone_even_if_the_fault_is_half_done(tmp_path: Path) -> None:
-    fault = Noted(slow_s=0.3)
+    fault = Noted(slow_turns=20)
 
     async def cut_short() -> None:
         async with course(fault, tmp_path / "run"):
-            await asyncio.sleep(0.15)
+            await fault.begun.wait()
 
     asyncio.run(cut_short())
     assert fault.done == ["do", "undo"]
@@ -80,8 +83,8 @@ def test_what_was_not_begun_is_not_undone(tmp_path: Path) -> None:
     fault = Noted()
 
     async def cut_short() -> None:
-        async with course(fault, tmp_path / "run"):
-            await asyncio.sleep(0.01)
+        async with course(fault, tmp_path / "run", replace(SHORT, before_s=60)):
+            await turns()
 
     asyncio.run(cut_short())
     assert fault.done == []

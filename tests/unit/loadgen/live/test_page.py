@@ -17,6 +17,7 @@ from loadgen.live import door as door_module
 from loadgen.live import page as page_module
 from loadgen.live.door import Door
 from loadgen.live.page import LivePage, LiveSources, message
+from tests.unit.waiting import turns, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -132,10 +133,7 @@ def test_so_many_browsers_and_no_more(tmp_path: Path, monkeypatch: pytest.Monkey
             async with found.reader.get(found.url + "events") as answer:
                 assert answer.status == 200
                 assert await found.status("events") == 503
-            for _ in range(100):  # until the first is known to have gone
-                await asyncio.sleep(0.02)
-                if not found.page.browsers:
-                    break
+            assert await until(lambda: not found.page.browsers)
             async with found.reader.get(found.url + "events") as answer:
                 assert answer.status == 200
 
@@ -153,7 +151,8 @@ def test_a_page_that_cannot_be_drawn_does_not_end_the_run(
     async def go() -> list[str]:
         async with live(tmp_path) as found:
             async with found.page, found.reader.get(found.url + "events"):
-                await asyncio.sleep(0.2)
+                assert await until(lambda: len(found.said) > 1)
+                await turns()
             return found.said
 
     assert asyncio.run(go())[1:] == ["live: no more news: ZeroDivisionError: a fault"]

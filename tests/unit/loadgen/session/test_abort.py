@@ -13,6 +13,7 @@ from analyzer.checks.live import parse_limit
 from loadgen.errors import UsageProblem
 from loadgen.session import abort as abort_module
 from loadgen.session.abort import AbortWatch, check_limits
+from tests.unit.waiting import turns
 
 if TYPE_CHECKING:
     from loadgen.sites import Site
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Looks without waiting."""
-    monkeypatch.setattr(abort_module, "LOOK_S", 0.001)
+    """Compares without waiting."""
+    monkeypatch.setattr(abort_module, "LOOK_S", 0)
 
 
 def watched(text: str, counts: list[tuple[int, int] | None], failed: int = 0) -> tuple[bool, Any]:
@@ -41,10 +42,10 @@ def watched(text: str, counts: list[tuple[int, int] | None], failed: int = 0) ->
             done = asyncio.create_task(watch.done())
             for count in counts:
                 poller.counts = count
-                await asyncio.sleep(0.02)
+                await turns()
             burst.ended.set()
             await done
-            await asyncio.sleep(0.01)
+            await turns()
         interrupted = waiting.is_set()
         loop.remove_signal_handler(signal.SIGINT)
         return watch

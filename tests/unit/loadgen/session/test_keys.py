@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,7 +57,9 @@ def test_a_burst_is_ended_cleanly(
         shown.start()
         listener.settimeout(20)
         clients = [listener.accept()[0] for _ in range(SENDERS)]
-        time.sleep(0.1)
+        for client in clients:  # its request has come, and is answered by nobody
+            client.settimeout(20)
+            assert client.recv(1, socket.MSG_PEEK)
         end(started, keyboard)
         assert started.wait(20) == 130
         shown.join()

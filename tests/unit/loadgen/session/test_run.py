@@ -14,6 +14,7 @@ from loadgen.director.links.shell import LinkLost
 from loadgen.errors import RunFailed
 from loadgen.session import run as run_module
 from loadgen.session.run import run
+from tests.unit.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -133,8 +134,7 @@ def test_rows_reach_the_disk_while_the_run_is_on(
 
     class EntryPolls(Noted):
         async def done(self) -> None:
-            while not list(tmp_path.glob("events/*.parquet")):
-                await asyncio.sleep(0.001)
+            assert await until(lambda: list(tmp_path.glob("events/*.parquet")))
 
     assert run_all([EntryPolls("a", [])], tmp_path) == "completed"
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 from typing import TYPE_CHECKING
 
 import pytest
 
 from loadgen.session.signals import Steps, on_signals
+from tests.unit.waiting import turns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,8 +26,8 @@ def _hangs_up() -> Iterator[None]:
 
 
 async def send(number: signal.Signals) -> None:
-    os.kill(os.getpid(), number)
-    await asyncio.sleep(0.01)
+    signal.raise_signal(number)
+    await turns()
 
 
 @pytest.mark.parametrize("number", NUMBERS)
@@ -67,7 +67,7 @@ def test_a_signal_ends_the_step_and_the_steps_that_would_follow(number: signal.S
     taken: list[str] = []
 
     async def step(name: str) -> str:
-        await asyncio.sleep(0.005)
+        await turns(1)
         taken.append(name)
         return name
 

@@ -16,9 +16,10 @@ from loadgen.session.run import run
 from loadgen.sockets import watch as sockets
 from loadgen.sockets.sock_diag import SocketsRefused
 from loadgen.sockets.watch import SocketWatch, socket_watches
+from tests.unit.waiting import turns, until
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 
@@ -41,11 +42,18 @@ class Told:
         self.closed = True
 
 
-class For:
-    """An activity that holds a run up for some seconds."""
+def hosts_of(writer: RecordingWriter, table: str) -> set[str]:
+    """The hosts that rows of a table are of, kept up while they are added."""
+    hosts: set[str] = set()
+    writer.follow(table, lambda row: hosts.add(row["host"]))
+    return hosts
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+
+class Until:
+    """An activity that holds a run up until a condition holds."""
+
+    def __init__(self, holds: Callable[[], object]) -> None:
+        self._holds = holds
 
     async def __aenter__(self) -> object:
         return self
@@ -54,33 +62,37 @@ class For:
         return
 
     async def done(self) -> None:
-        await asyncio.sleep(self._seconds)
+        assert await until(self._holds)
+        await turns()  # in which a host might be asked once too often
 
 
 def record(
-    path: Path, watches: Sequence[SocketWatch], writer: RecordingWriter, seconds: float
+    path: Path,
+    watches: Sequence[SocketWatch],
+    writer: RecordingWriter,
+    enough: Callable[[], object],
 ) -> Recording:
-    asyncio.run(run([*watches, For(seconds)], writer))
+    asyncio.run(run([*watches, Until(enough)], writer))
     return Recording.open(path)
 
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sockets, "INTERVAL_S", 0.02)
+    monkeypatch.setattr(sockets, "INTERVAL_S", 0)
     monkeypatch.setattr(sockets, "COST", 0)
-    monkeypatch.setattr(sockets, "_AGAIN_AFTER_S", 0.02)
+    monkeypatch.setattr(sockets, "_AGAIN_AFTER_S", 0)
 
 
-def watched(path: Path, host: Told, seconds: float) -> Recording:
+def watched(path: Path, host: Told, counts: int) -> Recording:
     writer = RecordingWriter(path, {})
-    recorded = record(path, [SocketWatch("h", host, writer)], writer, seconds)
+    recorded = record(path, [SocketWatch("h", host, writer)], writer, lambda: host.asked >= counts)
     assert host.closed
     return recorded
 
 
 @pytest.mark.usefixtures("quick")
 def test_a_state_that_was_seen_is_told_until_the_end(tmp_path: Path) -> None:
-    recorded = watched(tmp_path / "r", Told({"FIN_WAIT2": 3}, {"TIME_WAIT": 3}, {}), 0.3)
+    recorded = watched(tmp_path / "r", Told({"FIN_WAIT2": 3}, {"TIME_WAIT": 3}, {}), 4)
     rows = recorded.table("sockets")
     counts = {state: list(group["count"]) for state, group in rows.groupby("state")}
     assert counts["FIN_WAIT2"][:3] == [3, 0, 0]
@@ -89,7 +101,7 @@ def test_a_state_that_was_seen_is_told_until_the_end(tmp_path: Path) -> None:
 
 
 def test_the_last_count_is_taken_at_the_end_however_short_the_run(tmp_path: Path) -> None:
-    recorded = watched(tmp_path / "r", Told({"TIME_WAIT": 1}, {"TIME_WAIT": 2}), 0.05)
+    recorded = watched(tmp_path / "r", Told({"TIME_WAIT": 1}, {"TIME_WAIT": 2}), 1)
     rows = recorded.table("sockets")
     assert list(rows[rows["state"] == "TIME_WAIT"]["count"]) == [1, 2]
 
@@ -97,7 +109,7 @@ def test_the_last_count_is_taken_at_the_end_however_short_the_run(tmp_path: Path
 @pytest.mark.usefixtures("quick")
 def test_a_host_that_is_lost_is_told_once_and_asked_again(tmp_path: Path) -> None:
     lost = LinkLost("the link was closed")
-    recorded = watched(tmp_path / "r", Told(lost, lost, {"TIME_WAIT": 1}), 0.3)
+    recorded = watched(tmp_path / "r", Told(lost, lost, {"TIME_WAIT": 1}), 4)
     events = recorded.table("events")
     assert list(events["kind"]) == ["sockets-lost"]
     assert (recorded.table("sockets")["count"] == 1).any()
@@ -106,7 +118,7 @@ def test_a_host_that_is_lost_is_told_once_and_asked_again(tmp_path: Path) -> Non
 @pytest.mark.usefixtures("quick")
 def test_a_host_that_cannot_count_is_told_once_and_left_alone(tmp_path: Path) -> None:
     host = Told(SocketsRefused("no awk there"))
-    recorded = watched(tmp_path / "r", host, 0.2)
+    recorded = watched(tmp_path / "r", host, 1)
     assert host.asked == 1
     assert list(recorded.table("events")["kind"]) == ["sockets-unreadable"]
     assert recorded.table("sockets").empty
@@ -119,7 +131,8 @@ def test_client_and_server_see_the_two_ends_of_a_connection(tmp_path: Path) -> N
             writer = RecordingWriter(tmp_path / "r", {})
             service = Target(vip="127.0.0.1", port=port)
             watches = socket_watches([service], [parse_link("local")], {port}, writer)
-            recorded = record(tmp_path / "r", watches, writer, 0.3)
+            counted = hosts_of(writer, "sockets")
+            recorded = record(tmp_path / "r", watches, writer, lambda: len(counted) == 2)
     rows = recorded.table("sockets")
     open_ones = rows[rows["state"] == "ESTABLISHED"].groupby("host")["count"].max()
     # the server is this very machine: it has both ends at hand, and counts its own port's alone
@@ -130,7 +143,8 @@ def test_a_server_without_proc_is_told(tmp_path: Path) -> None:
     writer = RecordingWriter(tmp_path / "r", {})
     link = parse_link("exec:env PATH=/nowhere")
     watches = socket_watches([Target(vip="127.0.0.1", port=9)], [link], {9}, writer)
-    recorded = record(tmp_path / "r", watches, writer, 0.3)
+    failed = hosts_of(writer, "events")
+    recorded = record(tmp_path / "r", watches, writer, lambda: failed)
     events = recorded.table("events")
     assert set(events["kind"]) <= {"sockets-lost", "sockets-unreadable"}
     assert len(events) == 1

@@ -15,6 +15,7 @@ import uvloop
 
 from loadgen.director.links.link import Link, parse_link
 from loadgen.director.links.shell import LinkLost, Shell
+from tests.unit.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -234,8 +235,7 @@ def test_a_shell_that_went_before_it_was_asked_is_a_lost_link(
         await shell.open()
         pid = int((await shell.ask("echo $$", timeout_s=20)).text)
         os.kill(pid, signal.SIGKILL)
-        while Path("/proc", str(pid)).exists():
-            await asyncio.sleep(0.001)
+        assert await until(lambda: not Path("/proc", str(pid)).exists())
         try:
             with pytest.raises(LinkLost):
                 await shell.ask(":", timeout_s=5)

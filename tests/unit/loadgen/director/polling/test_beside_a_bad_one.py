@@ -58,7 +58,7 @@ def watched(path: Path, *modes: str) -> tuple[Recording, float]:
                 await poller.__aenter__()
             ends_s = loop.time() + WATCHED_S
             while (began_s := loop.time()) < ends_s:
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.01)  # how late it wakes is what is measured
                 longest_s = max(longest_s, loop.time() - began_s - 0.01)
             for poller in pollers[1:]:
                 await poller.__aexit__(None, None, None)

@@ -14,6 +14,7 @@ from loadgen.load.engines.rows import CLOSERS, NONE, Row
 from loadgen.load.engines.workers.share import parts
 from loadgen.load.hold import Hold
 from loadgen.load.plan import ClosedModel, Closing, LoadPlan, Request, Target
+from tests.unit.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,8 +120,7 @@ def sent_until(
         async with server.running():
             (share,) = parts(plan(server.port, requests, concurrency, **more), time.time_ns())
             sending = asyncio.create_task(asyncio.to_thread(ENGINES[engine], share, outlet))
-            while not enough(outlet) and not sending.done():
-                await asyncio.sleep(0.001)
+            assert await until(lambda: enough(outlet) or sending.done(), 60)
             outlet.stopped = True
             await sending
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import socket
+import termios
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadgen.load.engines.http.transport import Edges, PlainTransport
+from tests.unit.waiting import turns, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -43,10 +46,12 @@ class Notes(asyncio.Protocol):
         self.lost.append(exc)
 
 
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not holds():
-            await asyncio.sleep(0.001)
+async def deliver(peer: socket.socket, content: bytes) -> None:
+    """Send, and return when the other end's kernel has it and its event loop had turns to act."""
+    peer.sendall(content)
+    # tcp(7), SIOCOUTQ: bytes that are not acknowledged yet
+    assert await until(lambda: fcntl.ioctl(peer, termios.TIOCOUTQ, bytes(4)) == bytes(4))
+    await turns()
 
 
 def played(play: Play) -> None:
@@ -78,7 +83,7 @@ def test_all_that_is_sent_arrives_and_then_the_end(pieces: list[bytes]) -> None:
 
         transport.start(notes)
         await asyncio.to_thread(send)
-        await until(lambda: bool(notes.lost))
+        assert await until(lambda: bool(notes.lost))
         assert (notes.came, notes.ended, notes.lost) == (b"".join(pieces), True, [None])
 
     played(play)
@@ -86,10 +91,9 @@ def test_all_that_is_sent_arrives_and_then_the_end(pieces: list[bytes]) -> None:
 
 def test_what_came_before_anybody_listened_is_told_all_the_same() -> None:
     async def play(transport: PlainTransport, notes: Notes, peer: socket.socket) -> None:
-        peer.sendall(b"hello")
-        await asyncio.sleep(0.01)
+        await deliver(peer, b"hello")
         transport.start(notes)
-        await until(lambda: notes.came == b"hello")
+        assert await until(lambda: notes.came == b"hello")
 
     played(play)
 
@@ -98,11 +102,10 @@ def test_what_came_during_a_pause_is_told_after_it() -> None:
     async def play(transport: PlainTransport, notes: Notes, peer: socket.socket) -> None:
         transport.start(notes)
         transport.pause_reading()
-        peer.sendall(b"hello")
-        await asyncio.sleep(0.01)
+        await deliver(peer, b"hello")
         assert notes.came == b""
         transport.resume_reading()
-        await until(lambda: notes.came == b"hello")
+        assert await until(lambda: notes.came == b"hello")
 
     played(play)
 
@@ -117,7 +120,7 @@ def test_what_does_not_fit_is_sent_later_and_in_order() -> None:
         assert notes.paused
         came = await asyncio.to_thread(received, peer, len(sent))
         assert came == sent
-        await until(lambda: not notes.paused)
+        assert await until(lambda: not notes.paused)
 
     played(play)
 
@@ -136,8 +139,7 @@ def test_a_closed_transport_tells_its_protocol_once_and_sends_nothing() -> None:
         transport.abort()
         assert transport.is_closing()
         transport.write(b"too late")
-        peer.sendall(b"too late")
-        await asyncio.sleep(0.01)
+        await deliver(peer, b"too late")
         assert (notes.lost, notes.came) == ([None], b"")
         peer.setblocking(False)
         with pytest.raises(BlockingIOError):
@@ -151,7 +153,7 @@ def test_a_reset_is_the_protocols_error() -> None:
         transport.start(notes)
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         peer.close()
-        await until(lambda: bool(notes.lost))
+        assert await until(lambda: bool(notes.lost))
         assert isinstance(notes.lost[0], ConnectionResetError)
 
     played(play)

@@ -23,6 +23,7 @@ from loadgen.load.engines.workers.share import parts
 from loadgen.load.hold import Hold
 from loadgen.load.plan import ClosedModel, Closing, LoadPlan, Request, Target
 from tests.unit.loadgen.load.engines.conduct import Kept
+from tests.unit.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -105,9 +106,7 @@ class Stand:
         def body() -> None:
             sending = threading.Thread(target=_in, args=(self.client, lambda: send(share, outlet)))
             sending.start()
-            end_s = time.monotonic() + limit_s
-            while not outlet.has_sent and sending.is_alive() and time.monotonic() < end_s:
-                time.sleep(0.005)
+            wait_until(lambda: outlet.has_sent or not sending.is_alive(), limit_s)
             try:
                 when_sent()
             finally:
@@ -205,10 +204,7 @@ def _nginx(made: Stand, folder: Path) -> Iterator[None]:
     command = f"ip netns exec {made.server} nginx -c {folder}/nginx.conf -e {folder}/error.log"
     nginx = subprocess.Popen(shlex.split(command))
     try:
-        for _ in range(200):
-            if made.listens():
-                break
-            time.sleep(0.02)
+        assert wait_until(made.listens)
         yield
     finally:
         nginx.terminate()

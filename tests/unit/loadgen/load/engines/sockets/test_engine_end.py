@@ -12,7 +12,7 @@ class Thoughtful(Server):
     """It answers when the engine has long seen that it is to stop."""
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(0.08)
+        await asyncio.sleep(0.08)  # the engine shows nobody that it has seen the stop
         await super()._answer(reader, writer)
 
 
