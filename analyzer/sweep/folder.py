@@ -39,6 +39,13 @@ def parse_planned(text: str) -> int | None:
     return planned if type(planned) is int and planned > 0 else None
 
 
+def parse_before(text: str) -> dict[str, str]:
+    """The timeouts that each director had before the sweep, in words; empty where not known."""
+    before = json.loads(text).get("timeouts_before")
+    pairs = before.items() if isinstance(before, dict) else ()
+    return {name: words for name, words in pairs if isinstance(words, str)}
+
+
 def _value_s(value: Any) -> float:
     if type(value) not in (int, float) or not 0 < value <= _MAX_S:
         raise ValueError(value)

@@ -24,6 +24,8 @@ def knee_of(points: Sequence[Point]) -> Knee:
     Args:
         points: of one sweep, in any order; points that another timeout governs (nat) do not count.
     """
+    if not points:
+        return _no_knee((), "no value was measured")
     if any(point.timeout_name == "tcpfin" for point in points):
         points = [point for point in points if point.timeout_name in (None, "tcpfin")]
     waits = [point.waits for point in points if point.waits and point.waits.connections]

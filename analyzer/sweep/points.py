@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.errors import AnalyzerError
 from analyzer.forecast.closings import CLOSES
 from analyzer.forecast.lifetimes import (
     CONN_TAB_BITS,
@@ -27,7 +26,7 @@ from analyzer.sweep.results import Beside, Point, Sweep
 from analyzer.units import KNOWN_HZ
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from analyzer.arrays import Floats
     from analyzer.forecast.closings import Close
@@ -41,21 +40,22 @@ _SIGMAS = 3
 
 
 def sweep_of(
-    folder: str, runs: Sequence[tuple[float, Analysis]], planned: int | None = None
+    folder: str,
+    runs: Sequence[tuple[float, Analysis]],
+    planned: int | None = None,
+    before: Mapping[str, str] | None = None,
 ) -> Sweep:
-    """The result of a sweep, from the runs that completed.
+    """The result of a sweep, from the runs that completed; without points where none did.
 
     Args:
         folder: its name.
         runs: the tcpfin in force, and the run's analysis.
         planned: number of runs; None where not known.
-
-    Raises:
-        AnalyzerError: no run completed.
+        before: the timeouts of each director before the sweep, in words.
     """
     whole = [run for run in runs if _unended(run[1]) is None]
     if not whole:
-        raise AnalyzerError(f"{folder}: no run of a sweep there that came to its end")
+        return _of_no_run(folder, runs, planned, before or {})
     unordered = [point_of(*run) for run in whole]
     ways = list(dict.fromkeys(point.forwarding for point in unordered))
     points = tuple(
@@ -63,11 +63,7 @@ def sweep_of(
     )
     knee = knee_of(points)
     missing = dict.fromkeys(row for _, analysis in whole for row in analysis.not_measured)
-    missing |= dict.fromkeys(
-        NotMeasured(what=f"tcpfin {value_s:g} s", why=f"its run was {why}")
-        for value_s, analysis in runs
-        if (why := _unended(analysis)) is not None
-    )
+    missing |= dict.fromkeys(_unended_runs(runs))
     of = max(planned or 0, len(runs))
     partly = f"Interrupted: {len(whole)} of {of} runs came to their end. " * (len(whole) < of)
     return Sweep(
@@ -78,6 +74,32 @@ def sweep_of(
         not_measured=tuple(missing),
         runs_planned=planned,
     )
+
+
+def _of_no_run(
+    folder: str,
+    runs: Sequence[tuple[float, Analysis]],
+    planned: int | None,
+    before: Mapping[str, str],
+) -> Sweep:
+    of = max(planned or 0, len(runs))
+    ended = f"0 of {of} runs came to their end" if of else "no run came to its end"
+    had = "".join(f"; {name} had {words} before" for name, words in before.items())
+    why = f"{ended}{had}. Timeouts that a kill left set are put back by the next loadgen command"
+    return Sweep(
+        folder=folder,
+        verdict=f"No value was measured: {ended}",
+        points=(),
+        knee=knee_of(()),
+        not_measured=(NotMeasured(what="every tcpfin", why=why), *_unended_runs(runs)),
+        runs_planned=planned,
+    )
+
+
+def _unended_runs(runs: Sequence[tuple[float, Analysis]]) -> Iterator[NotMeasured]:
+    for value_s, analysis in runs:
+        if (why := _unended(analysis)) is not None:
+            yield NotMeasured(what=f"tcpfin {value_s:g} s", why=f"its run was {why}")
 
 
 def _unended(analysis: Analysis) -> str | None:

@@ -109,7 +109,7 @@ class Knee:
 class Sweep(JsonDocument):
     """The points, by way of forwarding, smallest tcpfin first, and the verdict.
 
-    Fewer points than ``runs_planned``: the sweep, or a run of it, was interrupted.
+    Fewer points than ``runs_planned``, or none: the sweep, or a run of it, was interrupted.
     """
 
     folder: str

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from analyzer.recording.directory import write_whole
+from analyzer.recording.directory import not_written, write_derived
 from analyzer.sweep.folder import FOLDER_FILE, SCHEMA_VERSION
 from loadgen.burst.burst import burst
 from loadgen.director.links.clients import director_client
@@ -111,6 +111,7 @@ async def sweep(
     with on_signals(steps.end):
         try:
             await steps.take(change.__aenter__())
+            _begin(options.directory, swept, planned or len(values_s))
             for value_s in values_s:
                 run_options = replace(options, directory=options.directory / run_name(value_s, way))
                 ended = await steps.take(
@@ -155,6 +156,16 @@ def run_name(value_s: int, way: str | None = None) -> str:
     return f"{way}-tcpfin-{value_s}" if way else f"tcpfin-{value_s}"
 
 
+def _begin(folder: Path, swept: Swept, planned: int) -> None:
+    """Before the first run, so that a sweep that is cut off by then can be read too."""
+    if not (folder / FOLDER_FILE).exists():  # runs of another way, or of an older sweep
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageProblem(not_written(folder, error)) from error
+        _note(folder, swept, planned)
+
+
 def _note(folder: Path, swept: Swept, planned: int) -> None:
     """After each run, so that a sweep that is cut off can still be read."""
     content = {
@@ -163,4 +174,4 @@ def _note(folder: Path, swept: Swept, planned: int) -> None:
         "runs_planned": planned,
         "timeouts_before": {name: in_words(before) for name, before in swept.before.items()},
     }
-    write_whole(folder / FOLDER_FILE, json.dumps(content, indent=1).encode())
+    write_derived(folder / FOLDER_FILE, json.dumps(content, indent=1))

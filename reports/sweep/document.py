@@ -44,6 +44,8 @@ def sweep_document(sweep: Sweep, runs: Sequence[tuple[float, Analysis]]) -> Docu
         sweep: the answer.
         runs: its runs, from which the model's curve is asked.
     """
+    if not sweep.points:
+        return _nothing_measured(sweep)
     not_measured = sweep.knee.not_measured
     costs: list[Block] = [
         partial(_chart, sweep, runs),
@@ -66,6 +68,19 @@ def sweep_document(sweep: Sweep, runs: Sequence[tuple[float, Analysis]]) -> Docu
             Section("knee", "How small may tcpfin be?", knee),
             Section("runs", "The runs", [Facts(facts)]),
         ),
+    )
+
+
+def _nothing_measured(sweep: Sweep) -> Document:
+    missing = [f"{row.what}: {row.why}." for row in sweep.not_measured]
+    return Document(
+        kind="sweep",
+        origin=sweep.folder,
+        verdict=sweep.verdict,
+        verdict_splits=True,
+        terminal_verdict=f"{sweep.verdict}.",
+        json=to_json(sweep),
+        sections=(Section("runs", "The runs", [Bullets("Not measured", missing)]),),
     )
 
 

@@ -74,6 +74,11 @@ def test_after_kill_9_the_next_command_puts_the_timeouts_back_and_says_so(
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
     assert present(lab) == dict.fromkeys(lab.director_names, Timeouts(tcpfin_s=5))
+    cut_off = [str(BIN / "analyzer"), "sweep", str(tmp_path / "killed")]
+    reported = subprocess.run(cut_off, capture_output=True, text=True, check=True)
+    assert reported.stdout.startswith("No value was measured: 0 of 2 runs came to their end.\n")
+    for name in lab.director_names:
+        assert f"{name} had 900 120 300 before" in " ".join(reported.stdout.split())
     burst = ["-n", "1", "--observe", "0", "-o", str(tmp_path / "next")]
     following = start(lab, state, "burst", *burst)
     _, err = following.communicate(timeout=LIMIT_S)

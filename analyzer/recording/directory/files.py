@@ -35,6 +35,19 @@ def write_whole(path: Path, content: bytes) -> None:
         hidden.write_bytes(content)
 
 
+def write_derived(path: Path, text: str) -> Path:
+    """Write what was derived from recordings, whole or not at all; its path.
+
+    Raises:
+        RecordingError: it cannot be written.
+    """
+    try:
+        write_whole(path, text.encode())
+    except OSError as error:
+        raise RecordingError(not_written(path, error)) from error
+    return path
+
+
 @contextmanager
 def hidden_until_whole(path: Path) -> Iterator[Path]:
     """A hidden name to write a file under; it is renamed afterwards, or deleted on an error."""

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from analyzer.errors import RecordingError
-from analyzer.recording.directory.files import mapped, not_written, write_whole
+from analyzer.recording.directory.files import mapped, write_derived
 from analyzer.recording.directory.layout import (
     ANALYSIS,
     MANIFEST,
@@ -114,11 +114,7 @@ class Recording:
         Raises:
             RecordingError: it cannot be written.
         """
-        try:
-            write_whole(path, text.encode())
-        except OSError as error:
-            raise RecordingError(not_written(path, error)) from error
-        return path
+        return write_derived(path, text)
 
     def _read_part(self, part: Path, name: str) -> pa.Table | None:
         where = part.relative_to(self.path)

@@ -7,9 +7,16 @@ from typing import TYPE_CHECKING
 from analyzer.analysis import analyse
 from analyzer.documents import as_text
 from analyzer.errors import RecordingError
-from analyzer.recording.directory import ANALYSIS, REPORT, Recording
+from analyzer.recording.directory import ANALYSIS, REPORT, Recording, write_derived
 from analyzer.report import to_json
-from analyzer.sweep.folder import FOLDER_FILE, MAX_BYTES, PAGE, parse_folder, parse_planned
+from analyzer.sweep.folder import (
+    FOLDER_FILE,
+    MAX_BYTES,
+    PAGE,
+    parse_before,
+    parse_folder,
+    parse_planned,
+)
 from analyzer.sweep.points import sweep_of
 from loadgen.errors import INTERRUPTED_EXIT_CODE, CheckFailed, RunFailed
 from loadgen.session.files import read_text
@@ -86,11 +93,10 @@ def conclude_sweep(
     text = read_text(path, MAX_BYTES)
     runs = parse_folder(text, str(path))
     analyses = [(value_s, _analysis(folder / name, pages_of_runs)) for value_s, name in runs]
-    sweep = sweep_of(str(folder), analyses, parse_planned(text))
+    sweep = sweep_of(str(folder), analyses, parse_planned(text), parse_before(text))
     target = page or folder / PAGE
     document = sweep_document(sweep, analyses)
-    first = Recording.open(folder / runs[0][1])
-    return sweep, first.write_derived(target, page_of(document)), lines_of(document)
+    return sweep, write_derived(target, page_of(document)), lines_of(document)
 
 
 def _analysis(directory: Path, with_page: bool) -> Analysis:

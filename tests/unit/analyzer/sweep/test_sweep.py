@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from analyzer.analysis import analyse
 from analyzer.documents import to_json
-from analyzer.errors import AnalyzerError, RecordingError
+from analyzer.errors import RecordingError
 from analyzer.recording.directory import Recording
 from analyzer.recording.manifest import manifest_of
 from analyzer.results import Estimate
-from analyzer.sweep.folder import parse_folder
+from analyzer.sweep.folder import parse_before, parse_folder
 from analyzer.sweep.knee import FIN_AGAIN, LAST_ACK, knee_of
 from analyzer.sweep.points import point_of, sweep_of
 from analyzer.sweep.results import Beside
@@ -223,9 +223,19 @@ def test_points_come_smallest_first_and_the_document_is_plain(analysis: Analysis
     assert document["points"][1]["peak_inactive"]["agrees"] is True
 
 
-def test_a_sweep_without_runs_is_none() -> None:
-    with pytest.raises(AnalyzerError, match="no run of a sweep"):
-        sweep_of("folder", [])
+def test_a_sweep_without_a_whole_run_measured_no_value() -> None:
+    sweep = sweep_of("folder", [], 3, {"bal01": "900 120 300"})
+    assert sweep.points == ()
+    assert sweep.knee.tcpfin_s is None
+    assert sweep.verdict == "No value was measured: 0 of 3 runs came to their end"
+    (missing,) = sweep.not_measured
+    assert "bal01 had 900 120 300 before" in missing.why
+    assert sweep_of("folder", []).verdict == "No value was measured: no run came to its end"
+
+
+@pytest.mark.parametrize("before", ["null", "[]", "7", '{"bal01": 7}'])
+def test_timeouts_before_that_are_none_are_not_known(before: str) -> None:
+    assert parse_before(f'{{"timeouts_before": {before}}}') == {}
 
 
 def test_the_folders_file_names_values_and_runs() -> None:

@@ -157,6 +157,22 @@ def test_a_sweep_is_told_again_from_its_folder(run: Run, folder: Path) -> None:
     assert 'id="sweep-chart-figure"' in page
 
 
+def test_a_sweep_cut_off_before_its_first_value_says_that_none_was_measured(
+    run: Run, folder: Path
+) -> None:
+    document = {"schema_version": 1, "runs": [], "runs_planned": 2}
+    had = {"timeouts_before": {"bal01": "900 120 300"}}
+    (folder / "sweep.json").write_text(json.dumps(document | had))
+    code, out, err = run("analyzer", "sweep", str(folder))
+    assert (code, err) == (0, "")
+    assert out.startswith("No value was measured: 0 of 2 runs came to their end.\n")
+    assert "put back" in " ".join(out.split())
+    page = (folder / "sweep.html").read_text()
+    assert "bal01 had 900 120 300 before" in page
+    code, out, _ = run("analyzer", "sweep", str(folder), "--json")
+    assert (code, json.loads(out)["points"]) == (0, [])
+
+
 def test_json_is_one_document_and_prose_goes_elsewhere(run: Run, folder: Path) -> None:
     code, out, err = run("analyzer", "sweep", str(folder), "--json")
     assert code == 0
