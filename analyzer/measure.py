@@ -25,7 +25,7 @@ from analyzer.compared.join import (
 from analyzer.compared.passage import passage_of
 from analyzer.compared.servers import real_servers
 from analyzer.estimate.counters import counted_lifetimes
-from analyzer.estimate.decay import lifetimes, predicted_lifetimes, sightings_of
+from analyzer.estimate.decay import lifetimes, predicted_lifetimes
 from analyzer.estimate.entry_timers import unseen_ends, with_timers
 from analyzer.estimate.falls.bands import as_well
 from analyzer.estimate.falls.measured import by_falls
@@ -33,16 +33,13 @@ from analyzer.estimate.falls.settle import RulesByFalls
 from analyzer.estimate.in_force.learn import learn_timeouts, with_timeouts
 from analyzer.estimate.in_force.model import timeouts_in_force
 from analyzer.estimate.in_force.wording import timeouts_unknown, with_sources
-from analyzer.ipvs.timers import TimerPhase
+from analyzer.estimate.timer_phase import learn_phase, phase_read, phase_unknown, timer_phase
 from analyzer.observed.entries import state_samples
 from analyzer.predicted.entries import (
-    TIMER,
     Prediction,
     predict,
 )
-from analyzer.predicted.phase import infer_phase, refine_phase
 from analyzer.predicted.rules import rules_of
-from analyzer.recording.clock import REACTION_S
 from analyzer.results import Agreement, EndedEarly, Lifetime, NotMeasured
 
 if TYPE_CHECKING:
@@ -56,6 +53,7 @@ if TYPE_CHECKING:
     from analyzer.estimate.in_force.model import InForce
     from analyzer.evidence.evidence import Evidence
     from analyzer.ipvs.replay import DirectorRules
+    from analyzer.ipvs.timers import TimerPhase
     from analyzer.predicted.phase import InferredPhase
     from analyzer.recording.clock import DirectorClock
     from analyzer.recording.director import Director
@@ -119,7 +117,7 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
 
     in_force = learn_timeouts(replayed, clock, rules, director, evidence, tracked)
     director, rules = in_force.known(director), in_force.rules(rules, clock)
-    rules, inferred = _learn_phase(replayed(rules), clock, rules, director, tracked)
+    rules, inferred = learn_phase(replayed(rules), clock, rules, director, tracked)
     fallen, taken, by_counters = None, RulesByFalls(rules=rules), None
     if polled and tracked.empty:
         flows = passage.segments.flows
@@ -128,12 +126,12 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
         by_counters = _by_counters(director, evidence)
     rules = taken.rules
     prediction = replayed(rules)
-    margin_s = clock.uncertainty_s + REACTION_S
-    prediction = with_removals(prediction, director, evidence, tracked, margin_s)
+    prediction = with_removals(prediction, director, evidence, tracked)
     prediction = with_outages(prediction, passage.outages)
-    joined = with_packets(tracked, prediction, margin_s).pipe(_with_first_packet, passage.segments)
+    joined = with_packets(tracked, prediction, clock.margin_s)
+    joined = _with_first_packet(joined, passage.segments)
     prediction, joined = with_early_ends(prediction, joined, director, clock)
-    phase = _phase(rules, director, inferred)
+    phase = timer_phase(rules, director, inferred)
     director = replace(director, hz=rules.hz)
     rows = lifetimes(joined, director, clock, phase, last_packet_uncertainty_s=0)
     servers = real_servers(prediction, joined, evidence, polled)
@@ -174,7 +172,7 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
         in_force=in_force,
         not_measured=[
             *timeouts_unknown(director, in_force),
-            *_phase_unknown(director, phase),
+            *phase_unknown(director, phase),
             *(fallen.why_not if fallen else []),
             *(by_counters.not_measured if by_counters else []),
             *passage.not_measured(director.name),
@@ -192,7 +190,7 @@ def _by_counters(director: Director, evidence: Evidence) -> CounterFindings | No
 
 
 def _with_first_packet(tracked: pd.DataFrame, segments: Segments) -> pd.DataFrame:
-    """``first_packet_ns`` of each life's flow that passed this director; <NA> if none did."""
+    """``first_packet_ns`` of each entry's flow that passed this director; <NA> if none did."""
     starts = segments.starts()
     first_ns = pd.Series(segments.at_ns[starts], index=segments.flow[starts], dtype="Int64")
     return tracked.assign(first_packet_ns=tracked["flow"].map(first_ns).astype("Int64"))
@@ -209,7 +207,7 @@ def _tolerance(
     dropped = evidence.manifest.capture.dropped
     truncated = evidence.packets.skipped["truncated"] if evidence.packets else 0
     return Tolerance(
-        clock_s=clock.uncertainty_s + (phase.uncertainty_s if phase else 0.0) + REACTION_S,
+        clock_s=clock.margin_s + (phase.uncertainty_s if phase else 0.0),
         phase_is_known=phase is not None,
         timeout_s=in_force.open_s,
         unseen_packets=bool(dropped) or truncated > 0,
@@ -261,10 +259,10 @@ def _without_packets(
         joined = with_requests(tracked, record.entries, evidence.requests)
         foreign, uncertainty_s = int(joined["last_ns"].isna().sum()), REQUEST_END_UNCERTAINTY_S
     joined = with_timeouts(joined, rules, clock)
-    phase = _phase_read(director)
+    phase = phase_read(director)
     rows = lifetimes(joined, director, clock, phase, last_packet_uncertainty_s=uncertainty_s)
     unknown = timeouts_unknown(director, in_force)
-    not_measured, by_counters = [*unknown, *_phase_unknown(director, phase)], None
+    not_measured, by_counters = [*unknown, *phase_unknown(director, phase)], None
     not_measured += unseen_ends(joined, director)
     if not len(record.entry_polls.at_ns):
         by_counters = counted_lifetimes(director, record.services, record.counted, evidence.zero_ns)
@@ -285,49 +283,3 @@ def _without_packets(
         not_measured=not_measured,
         counted=by_counters.services if by_counters else [],
     )
-
-
-def _learn_phase(
-    nominal: Prediction,
-    clock: DirectorClock,
-    rules: DirectorRules,
-    director: Director,
-    tracked: pd.DataFrame,
-) -> tuple[DirectorRules, InferredPhase | None]:
-    """Rules with HZ and phase: as read (to within that), else inferred from observed expiries."""
-    joined = with_packets(tracked, nominal, clock.uncertainty_s + REACTION_S)
-    timed = joined[(joined["cause"] == TIMER).fillna(value=False)]
-    ended = timed[timed["absent_ns"].notna() & timed["seen_ns"].notna()]
-    sightings = sightings_of(ended, clock)
-    if rules.hz is not None and rules.phase_s is not None:
-        open_s = clock.uncertainty_s + director.phase_uncertainty_s
-        phase_s = refine_phase(sightings, rules.hz, rules.phase_s, open_s)
-        return replace(rules, phase_s=phase_s), None
-    inferred = infer_phase(sightings, rules.hz, clock.uncertainty_s)
-    if inferred is None:
-        return rules, None
-    phase = inferred.phase
-    return replace(rules, hz=phase.hz, phase_s=phase.phase_s), inferred
-
-
-def _phase(
-    rules: DirectorRules, director: Director, inferred: InferredPhase | None
-) -> TimerPhase | None:
-    if inferred is not None:
-        return inferred.phase
-    return _phase_read(director) if rules.phase_s is not None else None
-
-
-def _phase_read(director: Director) -> TimerPhase | None:
-    if director.hz is None or director.phase_s is None:
-        return None
-    return TimerPhase(
-        hz=director.hz, phase_s=director.phase_s, uncertainty_s=director.phase_uncertainty_s
-    )
-
-
-def _phase_unknown(director: Director, phase: TimerPhase | None) -> list[NotMeasured]:
-    if phase is not None:
-        return []
-    why = "HZ or the phase of its timers could not be read, nor inferred from expiries seen"
-    return [NotMeasured(what=f"timer lateness on {director.name}", why=why)]

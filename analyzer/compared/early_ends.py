@@ -46,13 +46,14 @@ def with_removals(
     director: Director,
     evidence: Evidence,
     tracked: pd.DataFrame,
-    margin_s: float,
 ) -> Prediction:
     """The prediction with entries removed with their real servers, by expire_nodest_conn."""
-    absences = evidence.by_director[director.name].absences
+    record = evidence.by_director[director.name]
+    absences = record.absences
     if absences.empty or not director.expire_nodest_conn:
         return prediction
-    servers = servers_known(prediction, with_packets(tracked, prediction, margin_s), evidence)
+    joined = with_packets(tracked, prediction, record.clock.margin_s)
+    servers = servers_known(prediction, joined, evidence)
     unknown = servers.isna().to_numpy(dtype=bool)
     first_ns = prediction.entries["first_ns"].to_numpy(dtype=np.int64)
     names = ["server", "from_ns", "removed_since_ns"]

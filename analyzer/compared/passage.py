@@ -14,7 +14,6 @@ from analyzer.predicted.outages import not_taken, outages, unsure
 from analyzer.predicted.rules import segments_passed
 from analyzer.predicted.weightless import weightless
 from analyzer.predicted.weights import weights_of
-from analyzer.recording.clock import REACTION_S
 from analyzer.results import NotMeasured
 from analyzer.units import NS_PER_S
 from analyzer.wire.answers import answers
@@ -121,7 +120,7 @@ def passage_of(
     if assumed is not None:
         passed, answered = assumed, answers(everything, assumed, macs)
     segments = everything.only(passed)
-    margin_ns = round((clock.uncertainty_s + REACTION_S) * NS_PER_S)
+    margin_ns = round(clock.margin_s * NS_PER_S)
     handled, near = _handled(segments, director, evidence, tracked, answered, out, margin_ns)
     return Passage(
         segments=segments,

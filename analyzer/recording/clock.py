@@ -62,6 +62,11 @@ class DirectorClock:
     boot: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     began_ns: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
+    @property
+    def margin_s(self) -> float:
+        """How well instants of packets and of polls can be compared: clocks and ``REACTION_S``."""
+        return self.uncertainty_s + REACTION_S
+
     def uptime_s(self, at_ns: Ints) -> Floats:
         """The director's uptime at instants of the client's clock; same shape."""
         at_ns = np.asarray(at_ns, dtype=np.int64)

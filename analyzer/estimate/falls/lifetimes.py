@@ -14,7 +14,6 @@ from analyzer.estimate.falls.timeout import timeout_of
 from analyzer.estimate.state_timeouts import if_read
 from analyzer.ipvs.states import State
 from analyzer.predicted.entries import TIMER
-from analyzer.recording.clock import REACTION_S
 from analyzer.results import Lifetime, NotMeasured, Spread
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ def lifetimes_by_falls(
         director: its facts; HZ where it is known.
         clock: its clock.
     """
-    uncertainty_s = clock.uncertainty_s + REACTION_S
+    uncertainty_s = clock.margin_s
     by_service = counted_by_service(prediction, flows, services, director, uncertainty_s)
     timed = prediction.entries[prediction.entries["cause"] == TIMER]
     groups = [

@@ -11,7 +11,6 @@ from analyzer.estimate.in_force.model import timeouts_in_force
 from analyzer.estimate.in_force.readings import rows_read
 from analyzer.estimate.in_force.settle import settled
 from analyzer.ipvs.states import State, timeout_by_state_s
-from analyzer.recording.clock import REACTION_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +49,7 @@ def learn_timeouts(
     in_force = timeouts_in_force(director, evidence, clock, prediction.steps, rows)
     if not in_force.changes:
         return in_force
-    joined = with_packets(tracked, prediction, clock.uncertainty_s + REACTION_S)
+    joined = with_packets(tracked, prediction, clock.margin_s)
     return settled(in_force, joined, director.hz, clock.uncertainty_s)
 
 

@@ -17,7 +17,6 @@ import pandas as pd
 from analyzer.ipvs.states import TIMEOUT_NAMES, Flag, State
 from analyzer.ipvs.timers import granule_s
 from analyzer.predicted.entries import TIMER
-from analyzer.recording.clock import REACTION_S
 from analyzer.traces.expired.answers import answer_to_client, answer_to_server, moved
 from analyzer.traces.expired.model import LatePacket
 from analyzer.traces.expired.removed_early import ended_sooner
@@ -53,7 +52,7 @@ def late_packets(
         return []
     segments = result.passage.segments
     record = evidence.by_director[result.director.name]
-    open_s = record.clock.uncertainty_s + REACTION_S
+    open_s = record.clock.margin_s
     if record.polls.empty:
         result = replace(
             result, rules=replace(result.rules, phase_s=None)
