@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from analyzer.errors import RecordingError
 from analyzer.ipvs.proc.entry_rows import AddressNames
 from analyzer.ipvs.table_diff.reads import AbsenceProof
-from analyzer.ipvs.table_diff.tracking import TableTracker
+from analyzer.ipvs.table_diff.tracking import TableTracker, joined
 from analyzer.recording.directory import CAPTURE, RecordingWriter, mapped
 from analyzer.recording.manifest import manifest_of
 from analyzer.units import LATEST_NS, NS_PER_S
@@ -48,6 +48,8 @@ NOT_JOINED = "not-joined.pcap"
 
 MAX_WARNINGS = 100
 _COPIED_BYTES = 1 << 20
+_ROWS_WRITTEN = 10_000
+"""Changes of entries, at least, that are written at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,6 +257,7 @@ def _record_polls(
     kernel: Any,
 ) -> list[str]:
     tracker, names = TableTracker(busy_too=True), AddressNames()
+    changes = _ChangesWriter(names, recording)
     sizes = overview.sizes
     proofs = Proofs(sizes) if table_resizes(str(kernel or ""), sizes) else None
     warnings: list[str] = []
@@ -273,18 +276,39 @@ def _record_polls(
         if table is not None:
             proof = proofs.of(number, table, printed.services) if proofs else None
             found = names.rows_of(table.entries)
-            _record_changes(tracker.update(at_ns, found, table.lines, proof), names, recording)
+            changes.add(tracker.update(at_ns, found, table.lines, proof))
         row = _poll_row(at_ns, clock.uptime_s(poll.t), table)
         what = RESIZING if proof is AbsenceProof.NOTHING else row["what"]
         recording.append("polls", row | {"what": what, "buckets": size})
-    _record_changes(tracker.finish(), names, recording)
+    changes.add(tracker.finish())
+    changes.write()
     return warnings
 
 
-def _record_changes(changes: Changes, names: AddressNames, recording: RecordingWriter) -> None:
-    if len(changes):
-        columns = changes.columns(names.columns) | {"director": DIRECTOR}
-        recording.extend_columns("entries", columns)
+@dataclass(slots=True)
+class _ChangesWriter:
+    """Writes changes to a recording, those of many small polls at once.
+
+    Each time takes all names so far, to write out what the addresses stand for.
+    """
+
+    names: AddressNames
+    recording: RecordingWriter
+    waiting: list[Changes] = field(default_factory=list)
+    rows: int = 0
+
+    def add(self, changes: Changes) -> None:
+        if len(changes):
+            self.waiting.append(changes)
+            self.rows += len(changes)
+        if self.rows >= _ROWS_WRITTEN:
+            self.write()
+
+    def write(self) -> None:
+        if self.waiting:
+            columns = joined(*self.waiting).columns(self.names.columns)
+            self.recording.extend_columns("entries", columns | {"director": DIRECTOR})
+        self.waiting, self.rows = [], 0
 
 
 def _poll_row(at_ns: int, uptime_s: float, table: EntryTable | None) -> dict[str, Any]:

@@ -77,13 +77,18 @@ class Changes:
         return {"at": self.at_ns, "change": change, **of_rows(self.rows)}
 
 
-def joined(first: Changes, then: Changes) -> Changes:
-    """The changes of both."""
+def joined(*changes: Changes) -> Changes:
+    """The changes of all of them."""
     return Changes(
-        at_ns=np.concatenate((first.at_ns, then.at_ns)),
-        kind=np.concatenate((first.kind, then.kind)),
-        rows=np.concatenate((first.rows, then.rows)),
+        at_ns=np.concatenate([each.at_ns for each in changes]),
+        kind=np.concatenate([each.kind for each in changes]),
+        rows=np.concatenate([each.rows for each in changes], dtype=ENTRY),
     )
+
+
+_NO_CHANGES = Changes(
+    at_ns=np.empty(0, np.int64), kind=np.empty(0, np.int8), rows=np.empty(0, ENTRY)
+)
 
 
 class TableTracker:
@@ -124,6 +129,8 @@ class TableTracker:
             lines: how many lines the whole table had, other services' entries included.
             proof: what it proves that an entry is missing; by the lines, unless given.
         """
+        if not len(polled) and not len(self._rows):
+            return _NO_CHANGES
         proof = proof or proof_by_lines(lines)
         before, now = _match(self._rows, polled)
         is_new, is_missed = before < 0, now < 0
@@ -213,7 +220,7 @@ class TableTracker:
         seen_ns, missed_ns = self._seen_ns[stays], self._missed_ns[stays]
         if proof is not AbsenceProof.NOTHING:
             missed_ns[:] = at_ns
-        self._rows = np.concatenate((polled, self._rows[stays]))
+        self._rows = np.concatenate((polled, self._rows[stays]), dtype=ENTRY)
         self._seen_ns = np.concatenate((np.full(len(polled), at_ns), seen_ns))
         self._ends_ns = np.concatenate((ends_ns, self._ends_ns[stays]))
         self._missed_ns = np.concatenate((np.zeros(len(polled), np.int64), missed_ns))
@@ -240,7 +247,9 @@ def _changes(
     instants = np.full(sum(sizes), at_ns)
     instants[: len(missed_ns)] = np.where(missed_ns != 0, missed_ns, at_ns)
     kinds = np.array([_GONE, _GONE, _APPEARED, _STATE], dtype=np.int8)
-    return Changes(at_ns=instants, kind=np.repeat(kinds, sizes), rows=np.concatenate(parts))
+    return Changes(
+        at_ns=instants, kind=np.repeat(kinds, sizes), rows=np.concatenate(parts, dtype=ENTRY)
+    )
 
 
 def _match(held: Rows, polled: Rows) -> tuple[Numbers, Numbers]:

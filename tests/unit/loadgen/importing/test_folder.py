@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pandas.testing import assert_frame_equal
 
 from analyzer.recording.directory import Recording
 from loadgen.commands import exit_code_of
@@ -357,3 +358,23 @@ def test_a_capture_alone_is_enough_for_a_prediction(folder: Path, analyzer: Anal
     assert code == 0
     (row,) = json.loads(out)["lifetimes"]
     assert (row["state"], row["n"], row["n_expired"], row["lifetime_s"]) == ("CLOSE", 50, 0, None)
+
+
+def test_changes_written_at_once_are_those_written_poll_by_poll(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = "TCP C0A80A01 {:04X} 0A000001 0050 C0A80001 0050 ESTABLISHED     899\n"
+    polls = [
+        {"t": 1e9 + number, "services": "", "connections": line.format(number) * (number % 3 > 0)}
+        for number in range(30)
+    ]
+    log = tmp_path / "polls.jsonl"
+    log.write_text("".join(f"{json.dumps(poll)}\n" for poll in polls))
+    tables = []
+    for rows in (1, 4, 1000):
+        monkeypatch.setattr("loadgen.importing.folder._ROWS_WRITTEN", rows)
+        import_folder([log], tmp_path / str(rows))
+        tables.append(Recording.open(tmp_path / str(rows)).table("entries"))
+    assert len(tables[0]) > 30
+    for table in tables[1:]:
+        assert_frame_equal(table, tables[0])
