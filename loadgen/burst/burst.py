@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from analyzer.ipvs.states import Timeouts
     from loadgen.director.links.client import DirectorClient
     from loadgen.director.timeouts import LeftTimeouts
-    from loadgen.live.door import Door
+    from loadgen.live.page_server import PageServer
     from loadgen.load.plan import LoadPlan, Target
     from loadgen.session.progress import RunProgress
     from loadgen.session.run import Activity, Ended
@@ -56,7 +56,7 @@ class BurstOptions:
         director_cpu: the share of one of a director's CPUs that reading its entries may take.
         left_timeouts: what is done about timeouts that a killed sweep left behind.
         limits: each ends the run once it is crossed.
-        live: where browsers look on; None if they do not.
+        live: the server of the live page; None without one.
     """
 
     directory: Path
@@ -69,7 +69,7 @@ class BurstOptions:
     director_cpu: float = DIRECTOR_CPU
     left_timeouts: LeftTimeouts = "put back"
     limits: Sequence[Limit] = ()
-    live: Door | None = None
+    live: PageServer | None = None
 
 
 def new_run_directory(command: str) -> Path:

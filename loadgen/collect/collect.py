@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from loadgen.director.links.client import DirectorClient
     from loadgen.director.polling.watched import Watched
     from loadgen.director.timeouts import LeftTimeouts
-    from loadgen.live.door import Door
+    from loadgen.live.page_server import PageServer
     from loadgen.live.table import LiveTable
     from loadgen.session.run import Activity, Ended
     from loadgen.sites import Site
@@ -66,7 +66,7 @@ class CollectOptions:
         openmetrics: listens where the metrics are served; None not to.
         timeouts: the directors', where the operator knows them and they cannot be read.
         left_timeouts: what is done about timeouts that a killed sweep left behind.
-        live: where browsers look on; None if they do not.
+        live: the server of the live page; None without one.
     """
 
     directory: Path
@@ -80,7 +80,7 @@ class CollectOptions:
     timeouts: Timeouts | None
     director_cpu: float = DIRECTOR_CPU
     left_timeouts: LeftTimeouts = "put back"
-    live: Door | None = None
+    live: PageServer | None = None
 
 
 class Until(Waiting):

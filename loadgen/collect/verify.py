@@ -1,4 +1,4 @@
-"""Directors looked at for some seconds, and only looked at: what ``analyzer.health`` judges."""
+"""Directors polled for some seconds, and not changed: what ``analyzer.health`` judges."""
 
 from __future__ import annotations
 

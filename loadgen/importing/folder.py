@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 DIRECTOR = "director"
 NOT_JOINED = "not-joined.pcap"
-"""A capture that cannot be looked at beside its log: no analysis reads it."""
+"""A capture that cannot be analysed beside its log: no analysis reads it."""
 
 MAX_WARNINGS = 100
 _COPIED_BYTES = 1 << 20

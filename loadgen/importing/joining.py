@@ -36,7 +36,7 @@ EPOCH = Stamps(zone="UTC", utc_offset_s=0.0, dated=True, resolution_s=0.0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Poll:
-    """One look of a log: its stamp in seconds, as read, and what it printed."""
+    """One poll of a log: its stamp in seconds, as read, and what it printed."""
 
     t: float
     printed: Printed
@@ -57,7 +57,7 @@ class Joined:
 
     @property
     def leaves_capture_out(self) -> bool:
-        """Whether the capture cannot be looked at beside the log."""
+        """Whether the capture cannot be analysed beside the log."""
         return self.placed is not None and not self.placed.joined
 
     @property

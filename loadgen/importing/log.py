@@ -1,4 +1,4 @@
-"""A log of ``ipvsadm -Ln`` or ``-Lnc`` with times between, to looks: when, and what was printed.
+"""A log of ``ipvsadm -Ln`` or ``-Lnc`` with times between, cut into polls: when, what was printed.
 
 Times as people's loops leave them: ``watch``'s heading, ``ts`` before each line, ``date`` (or its
 ``+%s``) on a line of its own, with or without a ruler around it. A time without a date is taken to
@@ -40,7 +40,7 @@ _MOST_CHARACTERS_BEFORE = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class LogPoll:
-    """One look at a director: its stamp, and what was printed."""
+    """One poll of a director: its stamp, and what was printed."""
 
     stamp: Stamp
     text: str
@@ -51,8 +51,8 @@ class LogPoll:
         return self.stamp.at_s
 
 
-def looks(lines: Iterable[str], year: int) -> Iterator[LogPoll]:
-    """Cut a log into looks; the last of several is left out if it was cut off within a line.
+def polls_in(lines: Iterable[str], year: int) -> Iterator[LogPoll]:
+    """Cut a log into polls; the last of several is left out if it was cut off within a line.
 
     Args:
         lines: of the log, with or without their ends.
@@ -90,7 +90,7 @@ def looks(lines: Iterable[str], year: int) -> Iterator[LogPoll]:
         yield LogPoll(dated, "\n".join(gathered))
 
 
-def before_looks(lines: Iterable[str]) -> str:
+def before_polls(lines: Iterable[str]) -> str:
     """What a log says before the first of its times: ``ipvsadm -L --timeout``, asked once."""
     gathered: list[str] = []
     characters = 0
@@ -104,7 +104,7 @@ def before_looks(lines: Iterable[str]) -> str:
 
 
 def _stamp_of(line: str) -> tuple[str | None, str | None]:
-    """A line's stamp, and what follows it: None where the stamp stands for a whole look."""
+    """A line's stamp, and what follows it: None where the stamp stands for a whole poll."""
     for pattern in (_WATCH, _ALONE):
         match = pattern.match(line)
         if match:

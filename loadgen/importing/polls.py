@@ -15,7 +15,7 @@ from analyzer.ipvs.proc.formats import parse_entries, parse_services
 from analyzer.recording.manifest import without_surrogates
 from loadgen.errors import UsageProblem
 from loadgen.importing.files import is_json_log, lines_of, refuse_bomb
-from loadgen.importing.log import before_looks, looks
+from loadgen.importing.log import before_polls, polls_in
 from loadgen.importing.printed import Printed, from_printed, heading_of
 from loadgen.importing.stamps import LATEST_S
 
@@ -95,7 +95,7 @@ def overview_of(path: Path) -> Overview:
     """
     refuse_bomb(path)
     overview = Overview()
-    before = None if is_json_log(path) else from_printed(before_looks(_texts(path))).timeouts
+    before = None if is_json_log(path) else from_printed(before_polls(_texts(path))).timeouts
     for poll in polls_of(path):
         if before is not None and not overview.polls:
             overview.add_timeouts(poll.t, before)
@@ -115,11 +115,11 @@ def polls_of(path: Path) -> Iterator[LoggedPoll]:
 
 
 def _of_texts(path: Path) -> Iterator[LoggedPoll]:
-    for look in looks(_texts(path), time.gmtime(path.stat().st_mtime).tm_year):
-        printed = partial(from_printed, look.text)
-        heading = partial(heading_of, look.text)
+    for poll in polls_in(_texts(path), time.gmtime(path.stat().st_mtime).tm_year):
+        printed = partial(from_printed, poll.text)
+        heading = partial(heading_of, poll.text)
         yield LoggedPoll(
-            t=look.at_s, stamp=look.stamp, printed=printed, services=printed, heading=heading
+            t=poll.at_s, stamp=poll.stamp, printed=printed, services=printed, heading=heading
         )
 
 

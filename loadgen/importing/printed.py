@@ -35,7 +35,7 @@ _HEADING = re.compile(r"Virtual\s+Server|Timeout\s")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Printed:
-    """What one look has printed.
+    """What one poll has printed.
 
     Attributes:
         services: with the real servers whose ActiveConn and InActConn were printed.
@@ -57,7 +57,7 @@ class Printed:
 
 
 def from_printed(text: str) -> Printed:
-    """Read what a look has printed."""
+    """Read what a poll has printed."""
     parsed = parse(unwrapped(text))
     timeouts = parsed.timeouts
     return Printed(

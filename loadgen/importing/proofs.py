@@ -1,7 +1,7 @@
 """What each read of an imported log proves, on kernels whose table of entries resizes itself.
 
 The rule is that of ``analyzer.ipvs.table_diff.reads``. Here the whole log is at hand, so nothing
-waits; and a look may have printed entries without the line that has ``size=``.
+waits; and a poll may have printed entries without the line that has ``size=``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from analyzer.ipvs.proc.formats import EntryTable, Service
 
 Sizes = list[int | None]
-"""Buckets of the table by each look; None where the look does not tell."""
+"""Buckets of the table by each poll; None where the poll has no size."""
 
 
 def table_resizes(kernel: str | None, sizes: Iterable[int | None]) -> bool:
@@ -32,7 +32,7 @@ class Proofs:
     """Judges the reads of one log.
 
     Args:
-        sizes: of its looks, in their order.
+        sizes: by its polls, in their order.
     """
 
     def __init__(self, sizes: Sequence[int | None]) -> None:
@@ -45,7 +45,7 @@ class Proofs:
         ]
 
     def of(self, number: int, table: EntryTable, services: Iterable[Service]) -> AbsenceProof:
-        """What the read of the look of this number, from 0, proves that it lacks an entry."""
+        """What the read of the poll of this number, from 0, proves where it lacks an entry."""
         if not self._sizes_known:
             return AbsenceProof.PARTIAL  # two torn reads in a row would have to miss the same one
         keys = {entry.key for entry in table.entries if entry.client_port}
@@ -61,7 +61,7 @@ class Proofs:
         if after is None and before == read.size:
             return (
                 AbsenceProof.PARTIAL
-            )  # the last look: nothing says that the table was being resized
+            )  # the last poll: nothing says that the table was being resized
         return proof_of(read, before, after)
 
 

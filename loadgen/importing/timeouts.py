@@ -1,6 +1,6 @@
 """Timeouts that a log printed: those at its start, and each change of them as an event.
 
-A look that prints others than the one before says that they were changed between the two.
+A poll that prints others than the poll before says that they were changed between the two.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def given_timeouts(
     Args:
         meta: with ``timeouts``, those at the start, in seconds; or without.
         meta_source: its name.
-        printed: what the looks printed, and when, on the director's clock; in order of time.
+        printed: what the polls printed, and when, on the director's clock; in order of time.
         host: the director's name.
         at_ns: the director's clock to the recording's.
 

@@ -15,7 +15,7 @@ from analyzer.recording.directory import REPORT
 from analyzer.results import Event
 from analyzer.units import NS_PER_S
 from loadgen.live import guard
-from loadgen.live.door import html
+from loadgen.live.page_server import html
 from loadgen.live.recent_polls import RecentPolls
 from loadgen.live.snapshot import live_run
 from loadgen.session.background import Background
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from analyzer.recording.directory import RecordingWriter
     from loadgen.collect.watch import DirectorsWatch
     from loadgen.director.polling.poller import Poller
-    from loadgen.live.door import Door
+    from loadgen.live.page_server import PageServer
     from loadgen.live.snapshot import Sending
     from reports.live.page import LiveRun
 
@@ -51,7 +51,7 @@ _RETRY_MS = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveSources:
-    """What a live page looks at.
+    """What a live page shows.
 
     Attributes:
         title: what is on.
@@ -74,12 +74,12 @@ class LivePage(Background):
 
     def __init__(
         self,
-        door: Door,
+        server: PageServer,
         sources: LiveSources,
         recording: RecordingWriter,
         say: Callable[[str], None],
     ) -> None:
-        self._door = door
+        self._server = server
         self._sources = sources
         self._say = say
         self._report = recording.path / REPORT
@@ -96,10 +96,10 @@ class LivePage(Background):
         recording.follow("events", self._note_event)
 
     async def _begin(self) -> None:
-        self._serving = self._door.serving({"": self._page, "events": self._events_of})
+        self._serving = self._server.serving({"": self._page, "events": self._events_of})
         await self._serving.__aenter__()
-        self._say(f"live: {self._door.url}")
-        if self._door.leaves_machine:
+        self._say(f"live: {self._server.url}")
+        if self._server.leaves_machine:
             self._say(IN_CLEAR)
 
     async def _run(self) -> None:
@@ -108,7 +108,7 @@ class LivePage(Background):
             tasks.create_task(self._publish())
 
     async def _end(self) -> None:
-        self._door.looking_on = self.browsers
+        self._server.waiting_browsers = self.browsers
         self._ended = True
         async with self._changed:
             self._changed.notify_all()

@@ -17,7 +17,7 @@ from loadgen.commands.loadgen.director_options import (
     server_option,
     timeouts_option,
 )
-from loadgen.commands.loadgen.live_option import door_of, live_option
+from loadgen.commands.loadgen.live_option import live_option, page_server_of
 from loadgen.commands.loadgen.load_options import (
     LoadOptions,
     load_options,
@@ -111,7 +111,7 @@ def burst(
     options = _options(values)
     checks = checks_given(options.checks)
     plan, why = plan_of(options.load)
-    door = door_of(options.live)
+    server = page_server_of(options.live)
     site = find_site(plan.target.vip, directors, lab_name, servers, options.capture.capture_on)
     check_limits(checks.limits, site)
     watching = BurstOptions(
@@ -125,7 +125,7 @@ def burst(
         director_cpu=float(options.director_cpu),
         limits=checks.limits,
         left_timeouts=options.left_timeouts,
-        live=door,
+        live=server,
     )
     progress = RunProgress(plan.expected_requests, color=not no_color)
     check_consent(plan, in_lab=site.lab is not None, agreed=options.load.agreed)
@@ -138,8 +138,8 @@ def burst(
         print_document(to_json(analysis))
     judged = checks.judge(analysis, err=as_json)
     print_summary(analysis, page, err=as_json)
-    if door:
-        door.hand_over(page)
+    if server:
+        server.hand_over(page)
     return exit_code(analysis, ended) or judged
 
 

@@ -20,7 +20,7 @@ from loadgen.commands.loadgen.director_options import (
     server_option,
     timeouts_option,
 )
-from loadgen.commands.loadgen.live_option import door_of, live_option
+from loadgen.commands.loadgen.live_option import live_option, page_server_of
 from loadgen.commands.options import options_as
 from loadgen.commands.types import DURATION, KEEP, LISTEN, PathType
 
@@ -123,7 +123,7 @@ def collect(
     watched = parse_services_given(services)
     vip = watched.named[0].vip if watched.named else None
     metrics = listen("--openmetrics", *options.openmetrics) if options.openmetrics else None
-    door = door_of(options.live)
+    server = page_server_of(options.live)
     site = find_site(vip, directors, lab_name, servers, options.capture.capture_on, sends=False)
     watching = CollectOptions(
         directory=output or new_run_directory("collect"),
@@ -137,7 +137,7 @@ def collect(
         timeouts=options.timeouts,
         director_cpu=float(options.director_cpu),
         left_timeouts=options.left_timeouts,
-        live=door,
+        live=server,
     )
     table = LiveTable(color=not no_color)
     stand_in(site, vip, table.say)
@@ -147,6 +147,6 @@ def collect(
     if as_json:
         print_document(to_json(analysis))
     print_summary(analysis, page, err=as_json)
-    if door:
-        door.hand_over(page)
+    if server:
+        server.hand_over(page)
     return exit_code(analysis, ended)

@@ -11,7 +11,7 @@ from loadgen.commands.types import LISTEN
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from loadgen.live.door import Door
+    from loadgen.live.page_server import PageServer
 
 ANY_PORT = "0"
 
@@ -29,14 +29,14 @@ def live_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
-def door_of(live: tuple[str, int] | None) -> Door | None:
-    """A door that listens as asked; to be called before the run enters the lab's namespace.
+def page_server_of(live: tuple[str, int] | None) -> PageServer | None:
+    """A server that listens as asked; to be called before the run enters the lab's namespace.
 
     Raises:
         UsageProblem: the address or port cannot be listened on.
     """
     if live is None:
         return None
-    from loadgen.live.door import Door
+    from loadgen.live.page_server import PageServer
 
-    return Door(*live)
+    return PageServer(*live)

@@ -72,7 +72,7 @@ class Engine(Protocol):
     """Carries out one share, in a process of its own.
 
     It notes each connection when it has ended (one that stays open, when its response is there),
-    looks at ``outlet.stopped`` at least ten times a second, and calls ``outlet.sent`` when nothing
+    reads ``outlet.stopped`` at least ten times a second, and calls ``outlet.sent`` when nothing
     more is to be sent and nothing more is expected. What the plan leaves open (``never``, ``half``,
     ``abandon``) it keeps until ``outlet.stopped``. It returns when no socket of its own is left.
     """

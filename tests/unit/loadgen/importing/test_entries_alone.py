@@ -55,7 +55,7 @@ def closed(port: int, last_s: float, tcpfin_s: float) -> Logged:
 
 
 def test_idle_connections_under_the_tcp_timeout_are_seen_to_go(tmp_path: Path) -> None:
-    """Ten, opened every 20 s and never used: 900 s each, in a log with a look every 30 s."""
+    """Ten, opened every 20 s and never used: 900 s each, in a log with a poll every 30 s."""
     found = field(tmp_path, "d6-lnc-idle.log.gz")
     row = group(found, "ESTABLISHED")
     assert (row.n, row.n_expired, row.timeout_name, row.protocol) == (10, 10, "tcp", "TCP")
@@ -145,8 +145,8 @@ def test_datagrams_that_renew_are_the_last_packets(tmp_path: Path) -> None:
     assert life.mean < 40
 
 
-def test_small_renewals_at_every_look_are_no_long_life(tmp_path: Path) -> None:
-    """Traffic every second, looked at every second, moves no expire column by much."""
+def test_small_renewals_at_every_poll_are_no_long_life(tmp_path: Path) -> None:
+    """Traffic every second, polled every second, moves no expire column by much."""
     busy = tuple(Packet(2.1 + i, "ESTABLISHED", 20) for i in range(60))
     found = analysed(tmp_path, log_text([Logged(40000, busy)], every(1, 100)))
     row = group(found, "ESTABLISHED")
@@ -155,8 +155,8 @@ def test_small_renewals_at_every_look_are_no_long_life(tmp_path: Path) -> None:
     assert lifetime(row).mean < 25
 
 
-def test_what_was_closed_between_two_looks_is_no_lifetime(tmp_path: Path) -> None:
-    """Reset 3 s after the look, gone 10 s later, before the next: not 900 s, nor 20."""
+def test_what_was_closed_between_two_polls_is_no_lifetime(tmp_path: Path) -> None:
+    """Reset 3 s after the poll, gone 10 s later, before the next: not 900 s, nor 20."""
     reset = [
         Logged(40000 + i, (Packet(1.5 + i, "ESTABLISHED", 900), Packet(33.0 + i, "CLOSE", 10)))
         for i in range(5)
@@ -191,7 +191,7 @@ def test_what_is_still_there_at_the_end_was_not_seen_to_go(tmp_path: Path) -> No
     assert "no entry was seen to expire" in found.verdict
 
 
-def test_a_fixed_timeout_needs_no_look_before(tmp_path: Path) -> None:
+def test_a_fixed_timeout_needs_no_poll_before(tmp_path: Path) -> None:
     """TIME_WAIT entries that were there at the start: 120 s is the kernel's own."""
     there = [Logged(40000 + i, (Packet(-30.0 - i, "TIME_WAIT", 120),)) for i in range(6)]
     row = group(analysed(tmp_path, log_text(there, every(3, 130))), "TIME_WAIT")

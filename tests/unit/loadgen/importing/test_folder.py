@@ -70,7 +70,7 @@ def remeta(folder: Path, **changes: Any) -> None:
 # What is read -------------------------------------------------------------------------------------
 
 
-def test_every_look_is_a_poll_of_entries(folder: Path) -> None:
+def test_every_poll_of_the_log_is_one_of_entries(folder: Path) -> None:
     run = imported(folder)
     polls = run.table("polls")
     assert len(polls) == len(log_of(folder)) == 48
@@ -94,14 +94,14 @@ def test_the_manifest_says_what_meta_said(folder: Path) -> None:
 
 
 def test_the_directors_clock_is_put_on_the_captures(folder: Path) -> None:
-    """``offset_s`` is director minus capture: its looks were that much earlier, or later."""
+    """``offset_s`` is director minus capture: its polls were that much earlier, or later."""
     remeta(folder, clock={"offset_s_before": 100.25, "offset_s_after": 100.25})
     polls = imported(folder).table("polls")
     first_t = json.loads(log_of(folder)[0])["t"]
     assert polls["at"].iloc[0].value == pytest.approx((first_t - 100.25) * 1e9, abs=2000)
 
 
-def test_a_clock_that_drifted_is_put_right_look_by_look(folder: Path) -> None:
+def test_a_clock_that_drifted_is_put_right_poll_by_poll(folder: Path) -> None:
     remeta(folder, clock={"offset_s_before": 0.0, "offset_s_after": 0.5})
     at = imported(folder).table("polls")["at"]
     times = [json.loads(line)["t"] for line in log_of(folder)]
@@ -153,10 +153,10 @@ def test_any_of_the_three_may_be_missing(folder: Path, missing: str, said: str) 
 
 
 def test_a_log_of_services_alone_polled_no_entries(folder: Path) -> None:
-    looks = [json.loads(line) for line in log_of(folder)]
-    for look in looks:
-        del look["connections"]
-    rewrite(folder, [json.dumps(look).encode() + b"\n" for look in looks])
+    polls = [json.loads(line) for line in log_of(folder)]
+    for poll in polls:
+        del poll["connections"]
+    rewrite(folder, [json.dumps(poll).encode() + b"\n" for poll in polls])
     run = imported(folder)
     assert set(run.table("polls")["what"]) == {"services"}
     assert len(run.table("entries")) == 0
@@ -170,16 +170,16 @@ def test_a_last_line_that_was_cut_off_is_left_out(folder: Path, kept: int) -> No
     assert len(imported(folder).table("polls")) == 10
 
 
-def test_blank_lines_are_no_looks(folder: Path) -> None:
+def test_blank_lines_are_no_polls(folder: Path) -> None:
     lines = log_of(folder)
     rewrite(folder, [b"\n", lines[0], b"  \n", *lines[1:], b"\n"])
     assert len(imported(folder).table("polls")) == 48
 
 
 def test_doubts_about_a_text_are_told_and_the_rest_is_kept(folder: Path) -> None:
-    look = json.loads(log_of(folder)[20])
-    look["connections"] += "TCP no such line at all\n"
-    rewrite(folder, [*log_of(folder)[:20], json.dumps(look).encode() + b"\n"])
+    poll = json.loads(log_of(folder)[20])
+    poll["connections"] += "TCP no such line at all\n"
+    rewrite(folder, [*log_of(folder)[:20], json.dumps(poll).encode() + b"\n"])
     doubts = import_folder([folder], folder.parent / "run")
     assert doubts
     assert (Recording.open(folder.parent / "run").table("entries")["change"] == "appeared").any()
@@ -312,13 +312,13 @@ def test_a_log_that_is_not_gzip_is_refused(
     assert_refused(analyzer("import", folder, "-o", folder.parent / "run"), LOG)
 
 
-def test_a_gzipped_log_that_was_cut_off_gives_the_looks_before(folder: Path) -> None:
+def test_a_gzipped_log_that_was_cut_off_gives_the_polls_before(folder: Path) -> None:
     content = (folder / LOG).read_bytes()
     (folder / LOG).write_bytes(content[: len(content) // 2])
     assert 0 < len(imported(folder).table("polls")) < 48
 
 
-def test_a_log_without_a_look_is_refused(folder: Path, analyzer: Analyzer) -> None:
+def test_a_log_without_a_poll_is_refused(folder: Path, analyzer: Analyzer) -> None:
     rewrite(folder, [])
     assert_refused(analyzer("import", folder, "-o", folder.parent / "run"), "samples.jsonl")
 

@@ -490,7 +490,7 @@ def test_entries_tell_the_shift_by_their_ports(tmp_path: Path) -> None:
 # A drain's instants -------------------------------------------------------------------------------
 
 
-def draining(stamp: Callable[[datetime], str], looks: Sequence[int] = (0, 5, 10, 15)) -> str:
+def draining(stamp: Callable[[datetime], str], polls: Sequence[int] = (0, 5, 10, 15)) -> str:
     entry = "TCP {:02}:{:02}  TIME_WAIT   10.0.0.9:40002     192.168.10.2:80    192.168.10.21:80\n"
     table = (
         f"{TITLE}TCP  {VIP}:{PORT} rr\n  -> {SERVERS[0]}:{PORT}  Masq  0  0  1\n"
@@ -498,7 +498,7 @@ def draining(stamp: Callable[[datetime], str], looks: Sequence[int] = (0, 5, 10,
     )
     return "".join(
         f"{stamp(ZERO + timedelta(seconds=at_s))}\n{table}" + entry.format(*divmod(118 - at_s, 60))
-        for at_s in looks
+        for at_s in polls
     )
 
 

@@ -1,4 +1,4 @@
-"""Logs of ``ipvsadm`` with times between: where looks begin, when, and what is refused."""
+"""Logs of ``ipvsadm`` with times between: where polls begin, when, and what is refused."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from analyzer.recording.directory import Recording
 from loadgen.commands import exit_code_of
 from loadgen.commands.analyzer import group
 from loadgen.importing.folder import import_folder
-from loadgen.importing.log import LogPoll, looks
+from loadgen.importing.log import LogPoll, polls_in
 from tests.unit.properties import examples
 
 if TYPE_CHECKING:
@@ -44,19 +44,19 @@ TCP  192.168.10.2:80 rr
 ENTRIES = """IPVS connection entries
 pro expire state       source             virtual            destination
 """
-LOOK = SERVICES.format(active=0, inactive=7)
+PRINTED = SERVICES.format(active=0, inactive=7)
 
 
 def times(text: str) -> list[float]:
-    return [look.at_s for look in looks(text.splitlines(keepends=True), YEAR)]
+    return [poll.at_s for poll in polls_in(text.splitlines(keepends=True), YEAR)]
 
 
-def one_look(text: str) -> LogPoll:
-    (look,) = looks(text.splitlines(keepends=True), YEAR)
-    return look
+def one_poll(text: str) -> LogPoll:
+    (poll,) = polls_in(text.splitlines(keepends=True), YEAR)
+    return poll
 
 
-# When: a time for the whole look ------------------------------------------------------------------
+# When: a time for the whole poll ------------------------------------------------------------------
 
 HEADINGS = [
     ("Every 1.0s: ipvsadm -Ln            bal01: Sun Nov 22 16:34:14 2026", AT_S),
@@ -105,17 +105,19 @@ def test_the_instant_that_the_headings_mean() -> None:
 
 @pytest.mark.parametrize(("heading", "at_s"), HEADINGS)
 @pytest.mark.parametrize("end", ["\n", "\r\n", " \n"])
-def test_a_heading_dates_the_look_that_follows(heading: str, at_s: float, end: str) -> None:
-    look = one_look(heading + end + LOOK)
-    assert look.at_s == pytest.approx(at_s, abs=1e-6)
-    assert look.text.split("\n") == ["", *LOOK.splitlines()]
+def test_a_heading_dates_the_poll_that_follows(heading: str, at_s: float, end: str) -> None:
+    poll = one_poll(heading + end + PRINTED)
+    assert poll.at_s == pytest.approx(at_s, abs=1e-6)
+    assert poll.text.split("\n") == ["", *PRINTED.splitlines()]
 
 
 def test_a_zones_name_is_read_alike_wherever_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as there:
         there.setenv("TZ", "CET-1CEST")
         time.tzset()
-        found = times(f"Sun Nov 22 16:34:14 CET 2026\n{LOOK}Sun Nov 22 16:34:16 CST 2026\n{LOOK}")
+        found = times(
+            f"Sun Nov 22 16:34:14 CET 2026\n{PRINTED}Sun Nov 22 16:34:16 CST 2026\n{PRINTED}"
+        )
     time.tzset()
     assert found == [AT_S - 3600, AT_S + 2]
 
@@ -137,11 +139,11 @@ def test_a_zones_name_is_read_alike_wherever_it_is_read(monkeypatch: pytest.Monk
     ],
 )
 def test_what_is_no_time_that_can_be_recorded_dates_nothing(line: str) -> None:
-    """Nor does what follows it belong to the look before it."""
-    assert times(f"{line}\n{LOOK}") == []
+    """Nor does what follows it belong to the poll before it."""
+    assert times(f"{line}\n{PRINTED}") == []
     if line != "00000000000000000000" and line != "17953652542500":
-        before, after = looks(
-            f"100\n1795365254\n{LOOK}{line}\n{LOOK}1795365256\n{LOOK}".splitlines(), YEAR
+        before, after = polls_in(
+            f"100\n1795365254\n{PRINTED}{line}\n{PRINTED}1795365256\n{PRINTED}".splitlines(), YEAR
         )
         assert (before.at_s, after.at_s) == (AT_S, AT_S + 2)
         assert before.text.count(TITLE) == after.text.count(TITLE) == 1
@@ -166,45 +168,45 @@ STAMPS = [
 
 
 @pytest.mark.parametrize(("stamp", "at_s"), STAMPS)
-def test_ts_dates_a_look_by_its_first_line(stamp: str, at_s: float) -> None:
-    look = one_look("".join(f"{stamp} {line}\n" for line in LOOK.splitlines()))
-    assert look.at_s == pytest.approx(at_s, abs=1e-6)
-    assert look.text.split("\n") == LOOK.splitlines()
+def test_ts_dates_a_poll_by_its_first_line(stamp: str, at_s: float) -> None:
+    poll = one_poll("".join(f"{stamp} {line}\n" for line in PRINTED.splitlines()))
+    assert poll.at_s == pytest.approx(at_s, abs=1e-6)
+    assert poll.text.split("\n") == PRINTED.splitlines()
 
 
-def test_a_look_that_takes_a_second_to_print_is_one_look() -> None:
-    lines = [f"00:00:{7 + n:02} {line}" for n, line in enumerate(LOOK.splitlines())]
-    lines += [f"00:00:{27 + n:02} {line}" for n, line in enumerate(LOOK.splitlines())]
+def test_a_poll_that_takes_a_second_to_print_is_one_poll() -> None:
+    lines = [f"00:00:{7 + n:02} {line}" for n, line in enumerate(PRINTED.splitlines())]
+    lines += [f"00:00:{27 + n:02} {line}" for n, line in enumerate(PRINTED.splitlines())]
     assert times("\n".join(lines) + "\n") == [7, 27]
 
 
-def test_services_and_entries_in_one_look() -> None:
-    look = one_look(f"1795365254\n{LOOK}{ENTRIES}")
-    assert "InActConn" in look.text
-    assert "destination" in look.text
+def test_services_and_entries_in_one_poll() -> None:
+    poll = one_poll(f"1795365254\n{PRINTED}{ENTRIES}")
+    assert "InActConn" in poll.text
+    assert "destination" in poll.text
 
 
-def test_under_ts_services_and_entries_are_looks_of_their_own() -> None:
-    lines = [f"00:00:07 {line}" for line in (LOOK + ENTRIES).splitlines()]
-    services, entries = looks(lines, YEAR)
+def test_under_ts_services_and_entries_are_polls_of_their_own() -> None:
+    lines = [f"00:00:07 {line}" for line in (PRINTED + ENTRIES).splitlines()]
+    services, entries = polls_in(lines, YEAR)
     assert TITLE in services.text
     assert entries.text.startswith("IPVS connection entries")
     assert services.at_s == entries.at_s == 7
 
 
-def test_what_stands_before_the_first_time_and_empty_looks_are_none() -> None:
-    assert times(f"{LOOK}\n1795365254\n\n1795365255\n{LOOK}") == [AT_S + 1]
+def test_what_stands_before_the_first_time_and_empty_polls_are_none() -> None:
+    assert times(f"{PRINTED}\n1795365254\n\n1795365255\n{PRINTED}") == [AT_S + 1]
 
 
-def test_without_any_time_there_is_no_look() -> None:
-    assert times(LOOK * 3 + ENTRIES) == []
+def test_without_any_time_there_is_no_poll() -> None:
+    assert times(PRINTED * 3 + ENTRIES) == []
 
 
 # Time goes on -------------------------------------------------------------------------------------
 
 
 def in_turn(stamps: Iterable[str]) -> list[float]:
-    return times("".join(f"{stamp}\n{LOOK}" for stamp in stamps))
+    return times("".join(f"{stamp}\n{PRINTED}" for stamp in stamps))
 
 
 def test_past_midnight_a_clock_time_counts_on() -> None:
@@ -230,30 +232,30 @@ def test_past_new_year_a_date_without_year_counts_on() -> None:
 # What was cut off ---------------------------------------------------------------------------------
 
 
-def test_a_look_that_was_cut_off_within_a_line_is_left_out() -> None:
+def test_a_poll_that_was_cut_off_within_a_line_is_left_out() -> None:
     """Else the entries that it did not come to would seem to have gone."""
-    log = f"1795365254\n{LOOK}1795365255\n{LOOK}"
-    for cut in range(1, len(LOOK)):
+    log = f"1795365254\n{PRINTED}1795365255\n{PRINTED}"
+    for cut in range(1, len(PRINTED)):
         lines = log[:-cut].splitlines(keepends=True)
         at_end_of_line = log[:-cut].endswith("\n")
-        found = [look.at_s for look in looks(lines, YEAR)]
+        found = [poll.at_s for poll in polls_in(lines, YEAR)]
         empty = log[:-cut].endswith("1795365255\n")
         assert found == ([AT_S, AT_S + 1] if at_end_of_line and not empty else [AT_S])
 
 
-def test_a_single_look_pasted_without_its_last_newline_is_one() -> None:
-    assert times(f"1795365254\n{LOOK}".rstrip("\n")) == [AT_S]
+def test_a_single_poll_pasted_without_its_last_newline_is_one() -> None:
+    assert times(f"1795365254\n{PRINTED}".rstrip("\n")) == [AT_S]
 
 
 def test_lines_without_ends_were_not_cut_off() -> None:
-    log = f"1795365254\n{LOOK}1795365255\n{LOOK}"
-    assert [look.at_s for look in looks(log.splitlines(), YEAR)] == [AT_S, AT_S + 1]
+    log = f"1795365254\n{PRINTED}1795365255\n{PRINTED}"
+    assert [poll.at_s for poll in polls_in(log.splitlines(), YEAR)] == [AT_S, AT_S + 1]
 
 
 # Any text -----------------------------------------------------------------------------------------
 
 PIECES = st.one_of(
-    st.sampled_from([heading for heading, _ in HEADINGS + STAMPS] + LOOK.splitlines()),
+    st.sampled_from([heading for heading, _ in HEADINGS + STAMPS] + PRINTED.splitlines()),
     st.from_regex(r"[\[ -]{0,2}\d{1,20}([.,:]\d{1,9})?", fullmatch=True),
     st.from_regex(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d ?([+-]\d\d:?\d\d)?", fullmatch=True),
     st.from_regex(r"(Feb|Nov) \d\d \d\d:\d\d:\d\d( [AP]M)?( [A-Z]{3,5})?( \d{4})?", fullmatch=True),
@@ -269,10 +271,10 @@ LINES = st.builds(
 
 @examples(150)
 @given(lines=st.lists(LINES, max_size=12), year=st.integers(1970, 2100))
-def test_any_text_gives_looks_at_times_that_can_be_recorded(lines: list[str], year: int) -> None:
-    for look in looks(lines, year):
-        assert 0 <= look.at_s < 2**33
-        assert look.text.strip()
+def test_any_text_gives_polls_at_times_that_can_be_recorded(lines: list[str], year: int) -> None:
+    for poll in polls_in(lines, year):
+        assert 0 <= poll.at_s < 2**33
+        assert poll.text.strip()
 
 
 @examples(15)
@@ -433,7 +435,7 @@ def test_a_log_that_stops_midway_has_no_entry_go_with_it(tmp_path: Path, cut: in
     assert (row.n, row.n_expired) == (COUNT, 0)
 
 
-def test_one_look_in_which_ipvsadm_failed_is_no_look_at_entries(tmp_path: Path) -> None:
+def test_one_poll_in_which_ipvsadm_failed_is_no_poll_at_entries(tmp_path: Path) -> None:
     """Else a log of counters alone would be one of entries, of which there were none."""
     whole = log(by_epoch, counted).decode()
     failed = f"{AT_S + 1020:.3f}\n"
@@ -448,7 +450,7 @@ def test_a_clean_log_raises_no_doubts(tmp_path: Path) -> None:
     assert called([tmp_path / "polls.log"], tmp_path / "run") == (0, "")
 
 
-@pytest.mark.parametrize("content", [b"", LOOK.encode() * 5, b"nothing\n", bytes(300)])
+@pytest.mark.parametrize("content", [b"", PRINTED.encode() * 5, b"nothing\n", bytes(300)])
 def test_a_log_without_any_time_is_refused_in_one_line(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "polls.log").write_bytes(content)
     code, err = called([tmp_path / "polls.log"], tmp_path / "run")

@@ -53,7 +53,7 @@ def test_a_service_and_its_real_servers(printed: str, forwarding: str) -> None:
             ),
         ),
     )
-    assert table is None  # entries were not looked at
+    assert table is None  # entries were not read
     assert doubts == ()
 
 
@@ -98,7 +98,7 @@ def test_a_real_server_whose_weight_is_not_printed_does_not_drain() -> None:
     assert (server.weight, server.active, server.inactive) == (1, 3, 60)
 
 
-def test_the_timeouts_of_a_look() -> None:
+def test_the_timeouts_of_a_poll() -> None:
     text = "Timeout (tcp tcpfin udp): 900 20 300\n"
     assert from_printed(text + SERVICES).timeouts == Timeouts(tcp_s=900, tcpfin_s=20, udp_s=300)
     assert from_printed(SERVICES + TCP).timeouts is None
@@ -136,15 +136,15 @@ def test_it_is_the_entry_that_the_kernels_own_text_has() -> None:
 
 
 @pytest.mark.parametrize("before", ["", SERVICES, SERVICES + TCP])
-def test_an_empty_table_of_entries_was_looked_at(before: str) -> None:
-    """Its last entries have gone: that is known only if the empty table counts as a look."""
+def test_an_empty_table_of_entries_was_read(before: str) -> None:
+    """Its last entries have gone: that is known only if the empty table counts as a poll."""
     _, table, _ = three(before + ENTRIES)
     assert table is not None
     assert (table.entries, table.lines) == ((), 0)
 
 
 @pytest.mark.parametrize("text", ["", SERVICES, "Can't initialize ipvs: Protocol not available\n"])
-def test_without_such_a_table_entries_were_not_looked_at(text: str) -> None:
+def test_without_such_a_table_entries_were_not_read(text: str) -> None:
     services, table, _ = three(text)
     assert (services, table) == ((), None)
 

@@ -74,9 +74,9 @@ def test_a_table_resizes_by_its_kernel_else_by_the_log(
             [256, None, 256],
             (1, 2),
             AbsenceProof.WHOLE,
-        ),  # entries alone, between two looks with a size
+        ),  # entries alone, between two polls with a size
         ([256, None, 512], (1, 2), AbsenceProof.NOTHING),
-        ([None, None, None], (1, 2), AbsenceProof.PARTIAL),  # no look has a size
+        ([None, None, None], (1, 2), AbsenceProof.PARTIAL),  # no poll has a size
     ],
 )
 def test_a_read_proves_what_the_sizes_around_it_say(
@@ -94,7 +94,7 @@ def test_the_first_read_proves_nobody_gone_and_the_last_one_those_whose_time_was
     assert Proofs([256, 512]).of(1, table_of(1, 2), [SERVICE]) is AbsenceProof.NOTHING
 
 
-def look(t: int, size: int, ports: tuple[int, ...], counted: int) -> str:
+def poll(t: int, size: int, ports: tuple[int, ...], counted: int) -> str:
     """One line of a poll log: the kernel's two texts."""
     services = (
         f"IP Virtual Server version 1.2.1 (size={size})\n"
@@ -114,15 +114,15 @@ def look(t: int, size: int, ports: tuple[int, ...], counted: int) -> str:
 def test_entries_that_a_read_lacks_while_the_table_grows_are_not_gone(tmp_path: Path) -> None:
     """Of a short read, which a table of a fixed size would give whole."""
     log = tmp_path / "polls.jsonl"
-    looks = [
-        look(0, 256, (1, 2), 2),
-        look(1, 256, (1, 2), 2),
-        look(2, 512, (1,), 3),
-        look(3, 512, (1, 2, 3), 3),
-        look(4, 512, (1, 2), 2),
-        look(5, 512, (1, 2), 2),
+    lines = [
+        poll(0, 256, (1, 2), 2),
+        poll(1, 256, (1, 2), 2),
+        poll(2, 512, (1,), 3),
+        poll(3, 512, (1, 2, 3), 3),
+        poll(4, 512, (1, 2), 2),
+        poll(5, 512, (1, 2), 2),
     ]
-    log.write_text("\n".join(looks) + "\n")
+    log.write_text("\n".join(lines) + "\n")
     import_folder([log], tmp_path / "run")
     recording = Recording.open(tmp_path / "run")
     entries = recording.table("entries")

@@ -49,8 +49,8 @@ def imported(tmp_path: Path, text: str) -> Recording:
     return Recording.open(tmp_path / "run")
 
 
-def stamped(*looks: str) -> str:
-    return "".join(f"{BEGAN + number}\n{look}" for number, look in enumerate(looks))
+def stamped(*polls: str) -> str:
+    return "".join(f"{BEGAN + number}\n{poll}" for number, poll in enumerate(polls))
 
 
 def changes(run: Recording) -> list[tuple[str, int | None, int]]:
@@ -80,21 +80,21 @@ def test_timeouts_that_were_printed_are_the_directors(tmp_path: Path) -> None:
     assert changes(run) == []
 
 
-def test_printed_once_above_the_first_look_they_hold_from_the_start(tmp_path: Path) -> None:
+def test_printed_once_above_the_first_poll_they_hold_from_the_start(tmp_path: Path) -> None:
     run = imported(tmp_path, line(600, 15, 120) + stamped(TABLE, TABLE))
     assert start(run) == Timeouts(tcp_s=600, tcpfin_s=15, udp_s=120)
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])
-def test_printed_in_one_look_only_they_are_used(tmp_path: Path, place: int) -> None:
-    looks = [TABLE] * 3
-    looks[place] += line(900, 20, 300)
-    run = imported(tmp_path, stamped(*looks))
+def test_printed_in_one_poll_only_they_are_used(tmp_path: Path, place: int) -> None:
+    polls = [TABLE] * 3
+    polls[place] += line(900, 20, 300)
+    run = imported(tmp_path, stamped(*polls))
     assert start(run) == Timeouts(tcp_s=900, tcpfin_s=20, udp_s=300)
 
 
-def test_others_than_before_were_set_between_the_two_looks(tmp_path: Path) -> None:
-    looks = [
+def test_others_than_before_were_set_between_the_two_polls(tmp_path: Path) -> None:
+    polls = [
         line(900, 60, 300) + TABLE,
         TABLE,
         line(900, 60, 300) + TABLE,
@@ -102,7 +102,7 @@ def test_others_than_before_were_set_between_the_two_looks(tmp_path: Path) -> No
         line(900, 10, 300) + TABLE,
         line(30, 60, 300) + TABLE,
     ]
-    run = imported(tmp_path, stamped(*looks))
+    run = imported(tmp_path, stamped(*polls))
     assert start(run) == Timeouts(tcp_s=900, tcpfin_s=60, udp_s=300)
     assert changes(run) == [("900 10 300", 2, 3), ("30 60 300", 4, 5)]
 
@@ -111,10 +111,10 @@ def test_where_every_line_has_its_time_they_belong_to_their_own(tmp_path: Path) 
     """``{ ipvsadm -L --timeout; ipvsadm -Ln; } | ts %s``: they come before the table."""
     text = "".join(
         f"{BEGAN + number} {row}\n"
-        for number, look in enumerate(
+        for number, poll in enumerate(
             [line(900, 60, 300) + TABLE, line(900, 60, 300) + TABLE, line(900, 10, 300) + TABLE]
         )
-        for row in look.splitlines()
+        for row in poll.splitlines()
     )
     run = imported(tmp_path, text)
     assert start(run) == Timeouts(tcp_s=900, tcpfin_s=60, udp_s=300)
@@ -145,7 +145,7 @@ def test_without_a_word_of_them_none_are_told(tmp_path: Path) -> None:
 COUNTS = ["conns", "in_packets", "out_packets", "in_bytes", "out_bytes"]
 
 
-def test_counters_of_a_look_stand_beside_its_connections(tmp_path: Path) -> None:
+def test_counters_of_a_poll_stand_beside_its_connections(tmp_path: Path) -> None:
     rows = imported(tmp_path, stamped(TABLE + STATS, TABLE)).table("services")
     assert rows[["active", "inactive"]].to_numpy().tolist() == [[2, 7], [2, 7]]
     assert rows[COUNTS].iloc[0].tolist() == [50, 300, 0, 20000, 0]

@@ -13,10 +13,10 @@ import aiohttp
 
 from analyzer.recording.directory import RecordingWriter
 from loadgen.collect.watch import DirectorsWatch
-from loadgen.live import door as door_module
 from loadgen.live import page as page_module
-from loadgen.live.door import Door
+from loadgen.live import page_server as page_server_module
 from loadgen.live.page import LivePage, LiveSources, message
+from loadgen.live.page_server import PageServer
 from tests.unit.waiting import turns, until
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ HOSTILE = '<img src=x onerror="alert(1)">'
 class Live:
     """A page that is being served, and a reader of it."""
 
-    door: Door
+    server: PageServer
     page: LivePage
     reader: aiohttp.ClientSession
     recording: RecordingWriter
@@ -40,7 +40,7 @@ class Live:
 
     @property
     def url(self) -> str:
-        return self.door.url
+        return self.server.url
 
     async def status(self, path: str = "", **headers: str) -> int:
         async with self.reader.get(self.url + path, headers=headers) as answer:
@@ -51,15 +51,15 @@ class Live:
 @asynccontextmanager
 async def live(directory: Path) -> AsyncIterator[Live]:
     recording = RecordingWriter(directory / "run", {"started_at_ns": time.time_ns()})
-    door = Door("127.0.0.1", 0)
+    server = PageServer("127.0.0.1", 0)
     watch = DirectorsWatch([], [], recording, every_s=1, show=lambda _: None)
     sources = LiveSources(title=f"Burst {HOSTILE}", pollers=[], watch=watch, sending=None)
     said: list[str] = []
-    page = LivePage(door, sources, recording, said.append)
+    page = LivePage(server, sources, recording, said.append)
     async with aiohttp.ClientSession() as reader:
-        yield Live(door, page, reader, recording, said)
-    door.looking_on = 0
-    door.hand_over(directory / "nobody-asked-for-it")
+        yield Live(server, page, reader, recording, said)
+    server.waiting_browsers = 0
+    server.hand_over(directory / "nobody-asked-for-it")
 
 
 def test_the_page_is_there_for_who_has_its_address(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_strangers_get_nothing(tmp_path: Path) -> None:
             assert await found.status(Origin="http://evil.example") == 403
             assert await found.status(**{"Sec-Fetch-Site": "cross-site"}) == 403
             assert await found.status(Host=f"localhost:{port}") == 200
-            for path in ("", "wrong/", "wrong/events", f"{found.door.token}x/", "favicon.ico"):
+            for path in ("", "wrong/", "wrong/events", f"{found.server.token}x/", "favicon.ico"):
                 async with found.reader.get(f"http://127.0.0.1:{port}/{path}") as answer:
                     assert (answer.status, await answer.text()) == (404, "nothing here\n")
                     assert answer.headers["X-Content-Type-Options"] == "nosniff"
@@ -111,7 +111,7 @@ def test_news_come_as_server_sent_events_and_end_with_the_run(tmp_path: Path) ->
                 first = await answer.content.readuntil(b"}\n\n")
                 await found.page.__aexit__(None, None, None)
                 rest = await answer.content.read()
-            assert found.door.looking_on == 1
+            assert found.server.waiting_browsers == 1
             return [first.decode(), rest.decode()]
 
     first, rest = asyncio.run(go())
@@ -161,21 +161,21 @@ def test_a_page_that_cannot_be_drawn_does_not_end_the_run(
 def test_who_looked_on_is_handed_the_report_at_the_same_address(tmp_path: Path) -> None:
     report = tmp_path / "report.html"
     report.write_text("<!doctype html><title>the report</title>", encoding="utf-8")
-    door = Door("127.0.0.1", 0)
-    door.looking_on = 1
+    server = PageServer("127.0.0.1", 0)
+    server.waiting_browsers = 1
 
     async def read() -> str:
         async with aiohttp.ClientSession() as reader:
-            async with reader.head(door.url) as answer:  # waits until the report is there
+            async with reader.head(server.url) as answer:  # waits until the report is there
                 assert answer.status == 200
-            async with reader.get(door.url + "events") as answer:
+            async with reader.get(server.url + "events") as answer:
                 assert answer.status == 404
-            async with reader.get(door.url) as answer:
+            async with reader.get(server.url) as answer:
                 return await answer.text()
 
     async def go() -> str:
         reading = asyncio.create_task(read())
-        await asyncio.to_thread(door.hand_over, report)
+        await asyncio.to_thread(server.hand_over, report)
         return await reading
 
     assert "the report" in asyncio.run(go())
@@ -184,13 +184,13 @@ def test_who_looked_on_is_handed_the_report_at_the_same_address(tmp_path: Path) 
 def test_nobody_is_waited_for_who_does_not_come(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(door_module, "TAKEN_WITHIN_S", 0.2)
+    monkeypatch.setattr(page_server_module, "TAKEN_WITHIN_S", 0.2)
     report = tmp_path / "report.html"
     report.write_text("", encoding="utf-8")
-    door = Door("127.0.0.1", 0)
-    door.looking_on = 1
+    server = PageServer("127.0.0.1", 0)
+    server.waiting_browsers = 1
     began_s = time.monotonic()
-    door.hand_over(report)
+    server.hand_over(report)
     assert time.monotonic() - began_s < 3
 
 
@@ -204,11 +204,11 @@ def test_a_page_that_other_machines_can_reach_is_said_to_go_in_clear(tmp_path: P
         recording = RecordingWriter(tmp_path / "run", {"started_at_ns": time.time_ns()})
         watch = DirectorsWatch([], [], recording, every_s=1, show=lambda _: None)
         sources = LiveSources(title="Burst", pollers=[], watch=watch, sending=None)
-        door = Door("0.0.0.0", 0)
-        async with LivePage(door, sources, recording, said.append):
+        server = PageServer("0.0.0.0", 0)
+        async with LivePage(server, sources, recording, said.append):
             pass
-        door.looking_on = 0
-        door.hand_over(tmp_path / "nobody-asked-for-it")
+        server.waiting_browsers = 0
+        server.hand_over(tmp_path / "nobody-asked-for-it")
         return said
 
     address, warning = asyncio.run(go())
@@ -221,15 +221,15 @@ def test_half_a_request_is_left_after_a_while(tmp_path: Path) -> None:
         recording = RecordingWriter(tmp_path / "run", {"started_at_ns": time.time_ns()})
         watch = DirectorsWatch([], [], recording, every_s=1, show=lambda _: None)
         sources = LiveSources(title="Burst", pollers=[], watch=watch, sending=None)
-        door = Door("127.0.0.1", 0, within_s=0.3)
-        async with LivePage(door, sources, recording, lambda _: None):
-            port = int(door.url.split(":")[2].split("/")[0])
+        server = PageServer("127.0.0.1", 0, within_s=0.3)
+        async with LivePage(server, sources, recording, lambda _: None):
+            port = int(server.url.split(":")[2].split("/")[0])
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(b"GET / HTTP/1.1\r\nHost: 127")
             began_s = time.monotonic()
             assert await asyncio.wait_for(reader.read(), 5) == b""
             writer.close()
-        door.hand_over(tmp_path / "nobody-asked-for-it")
+        server.hand_over(tmp_path / "nobody-asked-for-it")
         return time.monotonic() - began_s
 
     assert 0.2 < asyncio.run(go()) < 2

@@ -1,4 +1,4 @@
-"""Where a browser finds the page of a run: an address of this machine, and a token in its path."""
+"""The server of a run's live page: an address of this machine, and a token in the path."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 OPTION = "--live"
 TAKEN_WITHIN_S = 10.0
-"""How long the report waits for the browsers that looked on."""
+"""How long the report waits for the browsers that showed the live page."""
 
 
-class Door:
-    """A listening socket, and the secret of who may come in.
+class PageServer:
+    """A listening socket, and the token without which it answers nothing.
 
     Attributes:
-        token: the secret, a part of the path.
-        looking_on: browsers that were there when the run ended, and are to load the page again.
+        token: a secret, part of the path.
+        waiting_browsers: browsers that showed the page when the run ended, and will load it again.
     """
 
     def __init__(self, address: str, port: int, within_s: float = REQUEST_WITHIN_S) -> None:
@@ -45,12 +45,12 @@ class Door:
         """
         self._within_s = within_s
         self.token = guard.new_token()
-        self.looking_on = 0
+        self.waiting_browsers = 0
         self._socket = listen(OPTION, address, port)
 
     @property
     def url(self) -> str:
-        """For the operator alone: whoever has it may look on."""
+        """For the operator alone: whoever has it sees the page."""
         address, port = self._socket.getsockname()[:2]
         return f"http://{host_port(address, port)}/{self.token}/"
 
@@ -77,14 +77,14 @@ class Door:
         return answer
 
     def hand_over(self, report: Path) -> None:
-        """Answer with the report, until all have it who were looking on when the run ended."""
-        if self.looking_on:
+        """Answer with the report, until all ``waiting_browsers`` have it."""
+        if self.waiting_browsers:
             with asyncio.Runner() as runner:
                 runner.run(self._answer_with(report.read_text(encoding="utf-8")))
         self._socket.close()
 
     async def _answer_with(self, report: str) -> None:
-        left = self.looking_on
+        left = self.waiting_browsers
         taken = asyncio.Event()
 
         async def page(request: web.Request) -> web.StreamResponse:
