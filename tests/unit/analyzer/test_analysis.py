@@ -219,7 +219,7 @@ def test_without_timeouts_the_entries_show_theirs_and_the_rest_is_assumed(
     assert "in agreement with the 20 s by the expire column" in found.verdict
     gaps = {gap.what: gap.why for gap in found.not_measured}
     assert "tcpfin is 20 s by the expire column" in gaps["configured timeouts of bal01"]
-    assert "assume the kernel's defaults" in gaps["configured timeouts of bal01"]
+    assert "tcp 900 s, udp 300 s" in gaps["configured timeouts of bal01"]
     assert "prediction-differs" not in {one.id for one in found.findings}
 
 

@@ -42,7 +42,7 @@ def test_a_limit_is_crossed_by_a_known_value_beyond_it(
         ("inactive_peak(bal01)>9", "expected only inactive_peak"),
         ("speed>9", "no quantity 'speed'"),
         ("failed>5ms", "failed takes a plain number"),
-        ("failed>", "not understood at character"),
+        ("failed>", "at character 7"),
     ],
 )
 def test_a_limit_that_nobody_could_see_crossed_is_refused_by_name(text: str, said: str) -> None:

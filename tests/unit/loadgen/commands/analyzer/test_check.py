@@ -71,7 +71,7 @@ def test_plus_minus_may_be_typed(run: Run) -> None:
         ((RUN,), "nothing to check: expected --expect EXPECTATION, --policy FILE or"),
         ((), "Missing argument 'RUN'"),
         ((RUN, "--expect", "speed=9"), "no quantity 'speed'"),
-        ((RUN, "--expect", "failed=="), "not understood at character"),
+        ((RUN, "--expect", "failed=="), "at character 7"),
         (("/no/such/run", "--expect", "failed=0"), "/no/such/run"),
         ((RUN, "--policy", "/no/such/file"), "/no/such/file: cannot be read"),
         ((RUN, "--expect", "failed=0", "--junit", "/no/such/x.xml"), "cannot be written"),
