@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     import plotly.graph_objects as go
 
-    from analyzer.across_runs.history import History, Point, RunRow, Trend
+    from analyzer.across_runs.history import History, Point, Trend
+    from analyzer.across_runs.past_run import RunRow
     from reports.document.model import Block
 
 PANEL_PX = 92

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from analyzer.across_runs.history import Unreadable, Value, history
+from analyzer.across_runs.history import Unreadable, history
+from analyzer.across_runs.past_run import Value
 from reports.across_runs.history import history_document
 from reports.document.html import page_of as html_of
 from tests.browser.chromium import OVERFLOW

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analyzer.across_runs.history import past_run
+from analyzer.across_runs.past_run import past_run
 from analyzer.recording.directory import Recording
 from analyzer.recording.tables import TABLES
 from analyzer.report import to_json

@@ -44,7 +44,8 @@ def history(folder: Path, output: Path | None, as_json: bool) -> None:
 
 
 def _read(folder: Path) -> History:
-    from analyzer.across_runs.history import Unreadable, history, past_run
+    from analyzer.across_runs.history import Unreadable, history
+    from analyzer.across_runs.past_run import past_run
     from analyzer.errors import AnalyzerError
     from analyzer.recording.directory import Recording
     from loadgen.errors import UsageProblem
