@@ -27,7 +27,7 @@ from analyzer.compared.servers import real_servers
 from analyzer.estimate.counters import counted_lifetimes
 from analyzer.estimate.decay import lifetimes, predicted_lifetimes
 from analyzer.estimate.entry_timers import unseen_ends, with_timers
-from analyzer.estimate.falls.bands import as_well
+from analyzer.estimate.falls.bands import earliest_and_latest
 from analyzer.estimate.falls.measured import by_falls
 from analyzer.estimate.falls.settle import RulesByFalls
 from analyzer.estimate.in_force.learn import learn_timeouts, with_timeouts
@@ -118,13 +118,13 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
     in_force = learn_timeouts(replayed, clock, rules, director, evidence, tracked)
     director, rules = in_force.known(director), in_force.rules(rules, clock)
     rules, inferred = learn_phase(replayed(rules), clock, rules, director, tracked)
-    fallen, taken, by_counters = None, RulesByFalls(rules=rules), None
+    fallen, rules_by_falls, by_counters = None, RulesByFalls(rules=rules), None
     if polled and tracked.empty:
         flows = passage.segments.flows
-        fallen, taken = by_falls(director, evidence, flows, replayed, clock, rules)
+        fallen, rules_by_falls = by_falls(director, evidence, flows, replayed, clock, rules)
     if fallen and fallen.is_refused:
         by_counters = _by_counters(director, evidence)
-    rules = taken.rules
+    rules = rules_by_falls.rules
     prediction = replayed(rules)
     prediction = with_removals(prediction, director, evidence, tracked)
     prediction = with_outages(prediction, passage.outages)
@@ -137,6 +137,9 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
     servers = real_servers(prediction, joined, evidence, polled)
     predicted = curves.predicted_curves(prediction, servers, evidence.zero_ns, director.kernel)
     samples = state_samples(record.entries, record.entry_polls)
+    bounds = earliest_and_latest(
+        prediction, rules.hz, rules_by_falls.uncertainty_s, phase_known=phase is not None
+    )
     return Measured(
         director=director,
         tracked=joined,
@@ -157,10 +160,8 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
             predicted,
             _tolerance(director, evidence, clock, phase, in_force, passage),
             [
-                curves.predicted_curves(one, servers, evidence.zero_ns, director.kernel)
-                for one in as_well(
-                    prediction, rules.hz, taken.uncertainty_s, phase_known=phase is not None
-                )
+                curves.predicted_curves(bound, servers, evidence.zero_ns, director.kernel)
+                for bound in bounds
             ],
         )
         if polled

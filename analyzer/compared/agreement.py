@@ -80,7 +80,7 @@ def agreement(
     Args:
         prediction: of this director.
         tracked: its tracked entries, joined (``join.with_packets``).
-        samples: its ``observed.state_samples``.
+        samples: its ``observed.entries.state_samples``.
         observed: its polled curves, one per real server.
         predicted: the same from packets.
         tolerance: how far an expiry may be off for reasons that are known.

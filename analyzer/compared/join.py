@@ -37,7 +37,7 @@ def with_packets(
     polled), it ended as the one whose predicted end lies nearest.
 
     Args:
-        tracked: as ``observed.tracked_entries`` gives them, one director's.
+        tracked: as ``observed.entries.tracked_entries`` gives them, one director's.
         prediction: for the same director.
         margin_s: how well the instants of polls and packets can be compared.
 

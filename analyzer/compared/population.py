@@ -30,7 +30,7 @@ def observed_states(
 
     Args:
         director: whose.
-        rows: its ``observed.numbered`` changes, in order of flow and time.
+        rows: its ``observed.entries.numbered`` changes, in order of flow and time.
         polled_ns: when its entries were polled, ascending.
         zero_ns: the run's start.
     """

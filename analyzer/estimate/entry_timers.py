@@ -76,7 +76,7 @@ def with_timers(tracked: pd.DataFrame, known: Steady) -> pd.DataFrame:
     """Each tracked entry with its last packet as its own timer shows it.
 
     Args:
-        tracked: one director's, as ``observed.tracked_entries`` gives them.
+        tracked: one director's, as ``observed.entries.tracked_entries`` gives them.
         known: those of its settable timeouts that are known and did not change.
 
     Returns:

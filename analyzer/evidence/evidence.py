@@ -32,7 +32,7 @@ class Evidence:
         counted: polls of real servers that had their counters (``conns`` and the like) or rates
             (``cps``), with ActiveConn or, from ``ipvsadm --stats`` or ``--rate`` alone, without.
         service: the virtual service that the run was about; None where it watched all.
-        entries: ``observed.numbered`` changes.
+        entries: ``observed.entries.numbered`` changes.
         changes: the same as recorded, persistence templates included.
         captured: the packets of all services that are known of; None without a capture.
         in_flight: the connections that a fail-over held open.

@@ -25,7 +25,7 @@ UPTIME_STEP_S = 0.01
 WINDOW_S = 60.0
 """Clocks drift apart (NTP slews by up to 0.5 ms each second), so each window has its own answer."""
 
-STEP_S = 1.0
+CLOCK_STEP_S = 1.0
 """A boot instant that moves by more than this between two polls, and more than they leave open, is
 another boot; or a clock was set, which makes a new beginning just as necessary."""
 
@@ -158,7 +158,7 @@ def clock_from_polls(
 
 def _boots(earliest_ns: Ints, latest_ns: Ints) -> Ints:
     """The number of the boot that each poll belongs to, by the bounds of its boot instant."""
-    step_ns = round(STEP_S * NS_PER_S)
+    step_ns = round(CLOCK_STEP_S * NS_PER_S)
     later = earliest_ns[1:] - latest_ns[:-1] > step_ns
     sooner = earliest_ns[:-1] - latest_ns[1:] > step_ns
     return np.asarray(np.r_[0, np.cumsum(later | sooner)], dtype=np.int64)

@@ -42,7 +42,7 @@ class EntryPolls:
     def before(self, at_ns: Ints) -> Ints:
         """The number of the last poll before that would have shown an entry; -1 if none.
 
-        A torn read may have missed it (``changes``), so the one before that read counts.
+        A torn read may have missed it (``ipvs.table_diff``), so the one before that read counts.
         """
         last = np.searchsorted(self.at_ns, at_ns) - 1
         if not len(self.at_ns):

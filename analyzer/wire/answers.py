@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from analyzer.ipvs.states import Flag
+from analyzer.wire.segments import SENT_ON_NS
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 
 _SEQUENCES = 1 << 32
-SENT_ON_WITHIN_NS = 50_000_000
-"""A director sends a segment on within this time, or not at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +124,7 @@ def _sent_on(segments: Segments, arriving: Bools, copies: Bools) -> Bools:
         on="at_ns",
         by=["flow", "flag", "sequence"],
         direction="forward",
-        tolerance=SENT_ON_WITHIN_NS,
+        tolerance=SENT_ON_NS,
     )
     sent_on[matches["row"][matches["copied"].notna()]] = True
     return sent_on

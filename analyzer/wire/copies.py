@@ -15,6 +15,7 @@ import pandas as pd
 
 from analyzer.ipvs.states import Flag
 from analyzer.wire.packets import NO_MAC, THIS_HOST
+from analyzer.wire.segments import SENT_ON_NS
 
 if TYPE_CHECKING:
     from analyzer.arrays import Bools
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 
 SAME_DIRECTION_NS = 200_000
 """The longest time from the first interface that a packet passes to the last."""
-
-SENT_ON_NS = 50_000_000
-"""Before a host sends a packet on; a SYN is repeated after 1 s at the soonest, a FIN 0.2 s."""
 
 
 def each_once(segments: Segments) -> Segments:

@@ -13,13 +13,11 @@ import pandas as pd
 
 from analyzer.ipvs.states import Flag
 from analyzer.wire.packets import NO_MAC
+from analyzer.wire.segments import SENT_ON_NS
 
 if TYPE_CHECKING:
     from analyzer.arrays import Ints
     from analyzer.wire.segments import Segments
-
-
-WITHIN_NS = 50_000_000
 
 
 def masqueraded(segments: Segments) -> Ints:
@@ -48,7 +46,7 @@ def masqueraded(segments: Segments) -> Ints:
         arriving[["at_ns", "mac", "sequence", "vip", "client", "flow"]],
         on="at_ns",
         by=["mac", "sequence", "vip"],
-        tolerance=WITHIN_NS,
+        tolerance=SENT_ON_NS,
         suffixes=("", "_before"),
     ).dropna(subset="flow")
     matches = matches[matches["client"] != matches["client_before"]]

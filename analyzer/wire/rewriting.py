@@ -16,15 +16,13 @@ import pandas as pd
 from analyzer.ipvs.addresses import host_port
 from analyzer.ipvs.states import Flag, flag_of
 from analyzer.wire.packets import NO_MAC, UDP
+from analyzer.wire.segments import SENT_ON_NS
 
 if TYPE_CHECKING:
     from analyzer.arrays import Bools, Ints
     from analyzer.wire.packets import PacketTable
     from analyzer.wire.segments import Segments
 
-
-WITHIN_NS = 50_000_000
-"""A director sends a packet on within this time, or not at all."""
 
 NO_PARTNER = -1
 _PORTS = 1 << 16
@@ -179,7 +177,7 @@ def _partners(
         on="at_ns",
         by="key",
         direction=direction,
-        tolerance=WITHIN_NS,
+        tolerance=SENT_ON_NS,
     ).set_index("index")
     return matches["row"].fillna(NO_PARTNER).astype("int64")
 

@@ -28,6 +28,10 @@ _PROTOCOL_NAMES = {number: name for name, number in PROTOCOLS.items()}
 _PORTS = 1 << 16
 _TCP_ACK = 0x10
 
+SENT_ON_NS = 50_000_000
+"""A host sends a packet on within this time, or not at all; a SYN is repeated after 1 s at the
+soonest, a FIN after 0.2 s."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class VirtualEnd:

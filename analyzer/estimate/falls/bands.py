@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from analyzer.predicted.entries import Prediction
 
 
-def as_well(
+def earliest_and_latest(
     prediction: Prediction, hz: int | None, timeout_s: float, *, phase_known: bool
 ) -> list[Prediction]:
     """The earliest and the latest ends that are possible; none where the ends are known.

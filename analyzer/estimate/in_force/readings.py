@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from analyzer.ipvs.states import TIMEOUT_NAMES, State, Timeouts
-from analyzer.ipvs.table_diff.reads import WHOLE_READ_LINES
 from analyzer.observed.entries import ns
 from analyzer.recording.clock import REACTION_S
 from analyzer.recording.instants import latest_row
@@ -184,43 +183,24 @@ def rows_read(record: DirectorRecord) -> pd.DataFrame:
     chosen &= rows["state"].isin(settable) & (rows["expires_s"] >= 1)
     chosen &= rows["origin"].fillna("") != "SYNC"
     rows = rows.loc[chosen, ["flow", "state", "expires_s", "at_ns"]]
-    polled_ns, answered_ns, before_ns = _polls(record.polls)
-    place = np.searchsorted(polled_ns, rows["at_ns"].to_numpy(dtype=np.int64))
-    known = (place > 0) & (place < len(polled_ns))
-    rows, place = rows[known], place[known]
-    by_ns = answered_ns[place]
+    polls = record.entry_polls
+    read_ns = rows["at_ns"].to_numpy(dtype=np.int64)
+    place = np.searchsorted(polls.at_ns, read_ns)
+    known = (place > 0) & (place < len(polls.at_ns))
+    rows, read_ns, place = rows[known], read_ns[known], place[known]
+    by_ns = np.maximum(polls.by_ns, polls.at_ns)[place]
+    before = np.maximum(polls.before(read_ns), 0)
     return pd.DataFrame(
         {
             "flow": rows["flow"].to_numpy(dtype=np.int64),
             "state": rows["state"].to_numpy(),
             "expires_s": rows["expires_s"].to_numpy(dtype=np.int64),
-            "read_ns": rows["at_ns"].to_numpy(dtype=np.int64),
+            "read_ns": read_ns,
             "by_ns": by_ns,
-            "from_ns": before_ns[place],
+            "from_ns": polls.at_ns[before],
             "until_ns": by_ns,
         }
     )
-
-
-def _polls(polls: pd.DataFrame) -> tuple[Ints, Ints, Ints]:
-    """A director's polls of entries, in order of time: when each began, and when it was over.
-
-    Third the last one before it that would have shown an entry that was there; of torn reads the
-    last but one.
-    """
-    polls = polls.loc[polls["what"] == "entries", ["at", "asked", "took_ms", "entries"]]
-    polls = polls.sort_values("at")
-    at_ns = ns(polls["at"])
-    took_ns = np.rint(np.nan_to_num(polls["took_ms"].to_numpy(dtype=np.float64)) * 1e6)
-    asked_ns = ns(polls["asked"].fillna(polls["at"]))
-    by_ns = np.maximum(asked_ns + took_ns.astype(np.int64), at_ns)
-    if len(at_ns) and not (at_ns % NS_PER_S).any():
-        by_ns = by_ns + NS_PER_S  # stamps of whole seconds are rounded down
-    lines = polls["entries"].fillna(0).to_numpy(dtype=np.int64)
-    index = np.arange(len(at_ns))
-    back = np.where(np.r_[0, lines[:-1]] <= WHOLE_READ_LINES, 1, 2)
-    before_ns = at_ns[np.maximum(index - back, 0)] if len(at_ns) else at_ns
-    return at_ns, by_ns, before_ns
 
 
 def _after_packets(rows: pd.DataFrame, packets: pd.DataFrame, slack_s: float) -> pd.DataFrame:

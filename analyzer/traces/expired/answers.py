@@ -10,7 +10,8 @@ import pandas as pd
 
 from analyzer.ipvs.states import Flag
 from analyzer.units import NS_PER_S
-from analyzer.wire.rewriting import NO_PARTNER, WITHIN_NS
+from analyzer.wire.rewriting import NO_PARTNER
+from analyzer.wire.segments import SENT_ON_NS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +41,7 @@ def answer_to_client(evidence: Evidence, flow: int, at_ns: Ints) -> Answer:
     legs = _legs_of(evidence, flow)
     onward = legs.loc[legs["to_server"] & (legs["partner"] != NO_PARTNER), "at_ns"]
     sent_on = np.sort(np.concatenate([when[forth & leaves], onward.to_numpy(dtype=np.int64)]))
-    if _follows(at_ns, sent_on, WITHIN_NS):
+    if _follows(at_ns, sent_on, SENT_ON_NS):
         return "sent-on"
     is_reset = segments.flag[rows] == Flag.RST
     if _follows(at_ns, when[~forth & is_reset], ANSWER_NS):
@@ -61,7 +62,7 @@ def answer_to_server(evidence: Evidence, flow: int, at_ns: Ints) -> Answer:
     if _follows(at_ns, back["at_ns"].to_numpy(dtype=np.int64), ANSWER_NS):
         return "reset-to-server"
     passing = ~ours["to_server"] & ours["source_mac"].isin(list(captured.forwarder_macs))
-    if _follows(at_ns, ours.loc[passing, "at_ns"].to_numpy(dtype=np.int64), WITHIN_NS):
+    if _follows(at_ns, ours.loc[passing, "at_ns"].to_numpy(dtype=np.int64), SENT_ON_NS):
         return "untranslated"
     return _silence(captured.segments, at_ns, shown=True)
 

@@ -7,16 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analyzer.recording.clock import UPTIME_STEP_S, clock_from_polls
+from analyzer.recording.clock import CLOCK_STEP_S, UPTIME_STEP_S, clock_from_polls
 from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
     from analyzer.recording.clock import DirectorClock
 
 _READINGS = 200
-STEP_S = 1.0
-"""A boot instant that moves by more than this between polls is another boot, or a clock that was
-set; what a slow answer leaves open comes on top."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +84,7 @@ class Timekeeper:
         doubt_s = (
             answered_ns - asked_ns + last_answered - last_asked
         ) / 2 / NS_PER_S + UPTIME_STEP_S
-        return moved_s if abs(moved_s) > STEP_S + doubt_s else None
+        return moved_s if abs(moved_s) > CLOCK_STEP_S + doubt_s else None
 
     def _clock(self) -> DirectorClock:
         asked, answered, uptimes = zip(*self._readings, strict=True)

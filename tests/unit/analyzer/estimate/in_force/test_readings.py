@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from analyzer.estimate.in_force.readings import TimeoutReading, by_entries, rows_read
 from analyzer.estimate.in_force.steps import Step, steps_of
 from analyzer.ipvs.states import State
+from analyzer.observed.entries import entry_polls_of
 
 NS = 1_000_000_000
 ZERO_NS = 1_795_000_000 * NS
@@ -71,7 +72,8 @@ class Watched:
 
     def readings(self, *, packets: bool, clock_is_known: bool = True) -> list[TimeoutReading]:
         director: Any = SimpleNamespace(name="bal01", clock_is_known=clock_is_known)
-        record: Any = SimpleNamespace(entries=self.entries(), polls=self.polls())
+        entry_polls = entry_polls_of(self.polls(), "bal01")
+        record: Any = SimpleNamespace(entries=self.entries(), entry_polls=entry_polls)
         seen = self.packets() if packets else None
         return by_entries(director, rows_read(record), seen, 0.001)["tcpfin"]
 
