@@ -6,6 +6,7 @@ import gc
 import sys
 from contextlib import contextmanager
 from dataclasses import fields, replace
+from functools import lru_cache
 from itertools import chain
 from operator import attrgetter
 from typing import TYPE_CHECKING, TypeVar
@@ -183,7 +184,10 @@ def _aligned(cells: Mapping[str, object], widths: Mapping[str, int]) -> str:
     ).rstrip()
 
 
+_getter = lru_cache(maxsize=64)(attrgetter)
+
+
 def _present(record: object, names: Sequence[str]) -> dict[str, object]:
     """Those of the fields that were in the text; at least two are asked for."""
-    values = attrgetter(*names)(record)
+    values = _getter(*names)(record)
     return {name: value for name, value in zip(names, values, strict=True) if value is not None}
