@@ -1,0 +1,63 @@
+"""A server that means ill: a request ends in time, and its failure quotes nothing of the wire."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from analyzer.client.failure_texts import known_text
+from tests.hostile.server import FAILURES, MODES, SECRET
+from tests.unit.loadgen.load.engines.conduct import ENGINES, carry_out, plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PROGRAM = Path(__file__).parents[4] / "hostile" / "server.py"
+ADDRESS = "127.0.0.7"
+TIMEOUT_S = 0.6
+LATEST_S = 3.0
+"""A request of 0.6 s, on a machine that is busy."""
+
+
+@pytest.fixture(scope="module")
+def first_port() -> Iterator[int]:
+    with socket.socket() as unused:
+        unused.bind((ADDRESS, 0))
+        port = min(unused.getsockname()[1], 65_535 - len(MODES))
+    argv = [sys.executable, str(PROGRAM), str(port), ADDRESS]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        assert server.stdout.readline() == "ready\n"
+        yield port
+        server.kill()
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_request_ends_in_time_and_its_failure_quotes_nothing(
+    first_port: int, engine: str, mode: str
+) -> None:
+    port = first_port + list(MODES).index(mode)
+    began_s = time.monotonic()
+    rows = carry_out(engine, plan(port, 2, vip=ADDRESS, method="GET", timeout_s=TIMEOUT_S))
+    assert time.monotonic() - began_s < 2 * LATEST_S
+    assert [row["number"] for row in rows] == [0, 1]
+    for row in rows:
+        error = row["error"]
+        assert row["failure"] in FAILURES[mode]
+        assert error is None or known_text(error) == error
+        assert SECRET not in str(row)
+
+
+def test_it_listens_at_loopback_unless_in_a_lab() -> None:
+    refused = subprocess.run(
+        [sys.executable, str(PROGRAM), "9000", "192.0.2.1"], capture_output=True, text=True
+    )
+    assert refused.returncode == 1
+    assert refused.stderr == "expected an address of loopback, or HOSTILE='in a lab'\n"
