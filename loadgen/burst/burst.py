@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import loadgen
 from analyzer.recording.directory import RecordingWriter
+from loadgen.burst.abort import AbortWatch
 from loadgen.burst.watch import DecayWatch, longest_decay_s
 from loadgen.capture.start import CaptureOptions, open_captures
 from loadgen.director.boot_facts import BootFacts, manifest_of
@@ -24,7 +25,6 @@ from loadgen.director.target_service import has_service, server_ports, service_f
 from loadgen.lab.faults.recorder import LabEvents
 from loadgen.load.engines.activity import Burst
 from loadgen.load.preflight import DirectorTable, as_text, preflight, read_host
-from loadgen.session.abort import AbortWatch
 from loadgen.session.keys import QuitKey
 from loadgen.session.manifest import complete_manifest
 from loadgen.session.run import run
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 
     from analyzer.checks.live import Limit
     from analyzer.ipvs.states import Timeouts
+    from loadgen.burst.progress import RunProgress
     from loadgen.director.links.client import DirectorClient
     from loadgen.director.timeouts import LeftTimeouts
     from loadgen.live.page_server import PageServer
     from loadgen.load.plan import LoadPlan, Target
-    from loadgen.session.progress import RunProgress
     from loadgen.session.run import Activity, Ended
     from loadgen.sites import Site
 

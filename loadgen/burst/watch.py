@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from loadgen.load.engines.sources import SourcePorts
     from loadgen.load.plan import LoadPlan
 
-LOOK_S = 0.1
+CHECK_EVERY_S = 0.1
 SETTLED_FOR_S = 1.0
 """Polling goes on after the last entry's removal, so that the page shows the curve's end."""
 
@@ -107,7 +107,7 @@ class DecayWatch(Waiting):
                 settled_since = waited_s
             elif waited_s - settled_since >= SETTLED_FOR_S:
                 return
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(CHECK_EVERY_S)
 
     def _entries_left(self) -> int:
         """The burst's entries on all directors; by the counters where none were read since it."""

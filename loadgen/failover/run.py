@@ -35,12 +35,12 @@ from loadgen.session.run import run
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from loadgen.burst.progress import RunProgress
     from loadgen.director.boot_facts import BootFacts
     from loadgen.director.links.client import DirectorClient
     from loadgen.failover.options import FailoverOptions
     from loadgen.lab.lab import Lab
     from loadgen.load.plan import LoadPlan
-    from loadgen.session.progress import RunProgress
     from loadgen.session.run import Activity, Ended
     from loadgen.sites import Site
 

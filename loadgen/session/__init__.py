@@ -1,4 +1,4 @@
-"""One run from start to end, whatever it does: activities, signals, progress, manifest, printing.
+"""One run from start to end, whatever it does: activities, signals, manifest, printing.
 
-It starts no load and opens no link of its own: it holds activities that other rooms hand it.
+It knows no director and no load: it holds activities that other rooms hand it.
 """

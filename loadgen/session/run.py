@@ -23,8 +23,8 @@ FLUSH_EVERY_S = 2.0
 Ended = Literal["completed", "interrupted", "aborted", "unrecorded"]
 """How a run ended.
 
-``aborted`` by a limit of its own (``loadgen.session.abort``), ``unrecorded`` where its recording
-could not be written to the end.
+``aborted`` by a limit of its own, ``unrecorded`` where its recording could not be written to the
+end.
 """
 
 

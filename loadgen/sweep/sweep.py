@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from analyzer.recording.directory import not_written, write_derived
 from analyzer.sweep.folder import FOLDER_FILE, SCHEMA_VERSION
 from loadgen.burst.burst import burst
+from loadgen.burst.progress import RunProgress
 from loadgen.director.links.clients import director_client
 from loadgen.director.timeouts import in_words
 from loadgen.director.timeouts_change import TimeoutsChange
 from loadgen.errors import LoadgenError, UsageProblem
-from loadgen.session.progress import RunProgress
 from loadgen.session.signals import Steps, on_signals
 from loadgen.sites import changes_only_a_lab
 

@@ -99,12 +99,12 @@ def burst(
     import uvloop
 
     from analyzer.report import to_json
+    from loadgen.burst.abort import check_limits
     from loadgen.burst.burst import BurstOptions, burst, new_run_directory
+    from loadgen.burst.progress import RunProgress
     from loadgen.director.polling.watched import parse_services_given
     from loadgen.load.preflight import check_consent, check_means
-    from loadgen.session.abort import check_limits
     from loadgen.session.output.conclude import conclude, exit_code, print_summary
-    from loadgen.session.progress import RunProgress
     from loadgen.session.terminal import print_document
     from loadgen.sites import find_site, stand_in
 

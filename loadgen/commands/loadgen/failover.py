@@ -181,10 +181,10 @@ def _order(
     import sys
 
     from loadgen.burst.burst import BurstOptions, new_run_directory
+    from loadgen.burst.progress import RunProgress
     from loadgen.commands.loadgen.load_options import without_credentials
     from loadgen.errors import UsageProblem
     from loadgen.failover.repeat import Order
-    from loadgen.session.progress import RunProgress
     from loadgen.sites import stand_in
 
     if not site.directors:

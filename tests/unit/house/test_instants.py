@@ -23,7 +23,7 @@ SPANS = frozenset({"lifetime_ns", "look_ns", "outside_ns", "left_ns", "since_ns"
 """Names ending in ``_ns`` that mean a length of time in every module."""
 
 ALLOWED = {
-    ("loadgen/session/progress.py", "latest_ns"): "by how much the latest request was late: a span",
+    ("loadgen/burst/progress.py", "latest_ns"): "by how much the latest request was late: a span",
     (
         "loadgen/director/boot_facts.py",
         "now_ns",

@@ -139,7 +139,7 @@ def sources(ports: range) -> SourcePorts:
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looks without waiting."""
-    monkeypatch.setattr(watch_module, "LOOK_S", 0.0005)
+    monkeypatch.setattr(watch_module, "CHECK_EVERY_S", 0.0005)
     monkeypatch.setattr(watch_module, "SETTLED_FOR_S", 0.002)
 
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loadgen.burst.progress import burst_note, decay_note
 from loadgen.load.engines.rows import NONE, Row
 from loadgen.load.engines.tally import Tally
-from loadgen.session.progress import burst_note, decay_note
 
 SECOND = 10**9
 TEXTS = ["connection refused", "HTTP 503"]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from loadgen.load.engines.activity import Burst
     from loadgen.sites import Site
 
-LOOK_S = 0.1
+CHECK_EVERY_S = 0.1
 
 
 class AbortWatch(Waiting):
@@ -38,21 +38,21 @@ class AbortWatch(Waiting):
     async def done(self) -> None:
         """Return when the last request has ended within all limits."""
         while self._limits and not self._burst.ended.is_set():
-            self._look()
+            self._check()
             if self.why is not None:
                 signal.raise_signal(signal.SIGINT)
                 return
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(CHECK_EVERY_S)
 
-    def _look(self) -> None:
-        figures = self._seen()
+    def _check(self) -> None:
+        figures = self._counts()
         for limit in self._limits:
             value = crossed(limit, figures)
             if value is not None:
                 self.why = f"{limit.text}: {value:.3g}" if value < 1 else f"{limit.text}: {value:g}"
                 return
 
-    def _seen(self) -> LiveCounts:
+    def _counts(self) -> LiveCounts:
         counts = [poller.counts for poller in self._pollers if poller.counts]
         if counts:
             now = sum(active for active, _ in counts), sum(inactive for _, inactive in counts)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from analyzer.checks.live import parse_limit
+from loadgen.burst import abort as abort_module
+from loadgen.burst.abort import AbortWatch, check_limits
 from loadgen.errors import UsageProblem
-from loadgen.session import abort as abort_module
-from loadgen.session.abort import AbortWatch, check_limits
 from tests.unit.waiting import turns
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compares without waiting."""
-    monkeypatch.setattr(abort_module, "LOOK_S", 0)
+    monkeypatch.setattr(abort_module, "CHECK_EVERY_S", 0)
 
 
 def watched(text: str, counts: list[tuple[int, int] | None], failed: int = 0) -> tuple[bool, Any]:
