@@ -43,17 +43,22 @@ WORDS = [
 
 def attempt(chance: random.Random, folder: Path) -> None:
     """One run, from its directory to its page and its place in a history."""
-    run = folder / "run"
-    shutil.copytree(chance.choice(RUNS), run, copy_function=shutil.copyfile)
-    for _ in range(chance.randint(1, 2)):
-        chance.choice([_manifest, _column, _column, _rows, _rows])(run, chance)
-    if chance.random() < 0.2:
-        _file(run, chance)
+    run = damaged_run(folder / "run", chance)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         analysis, _ = conclude(run, None, [])
     recording = Recording.open(run)
     past_run("run", recording.manifest, json.loads(json.dumps(to_json(analysis), allow_nan=False)))
+
+
+def damaged_run(run: Path, chance: random.Random) -> Path:
+    """A copy of a recorded run with something odd in it."""
+    shutil.copytree(chance.choice(RUNS), run, copy_function=shutil.copyfile)
+    for _ in range(chance.randint(1, 2)):
+        chance.choice([_manifest, _column, _column, _rows, _rows])(run, chance)
+    if chance.random() < 0.2:
+        _file(run, chance)
+    return run
 
 
 def _manifest(run: Path, chance: random.Random) -> None:

@@ -13,7 +13,18 @@ if TYPE_CHECKING:
     import random
     from pathlib import Path
 
-COUNTS = {"texts": 300, "captures": 8, "imports": 12, "runs": 2, "policies": 200, "topologies": 100}
+COUNTS = {
+    "texts": 300,
+    "captures": 8,
+    "imports": 12,
+    "runs": 2,
+    "exports": 2,
+    "comparisons": 2,
+    "copies": 4,
+    "parts": 2,
+    "policies": 200,
+    "topologies": 100,
+}
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)

@@ -1,0 +1,97 @@
+"""A long watch of a good director beside a hostile, a slow and a huge one.
+
+The directors are played by ``tests/hostile/director.py``. The good one's polls must go on and
+memory must stay flat; the figures are printed. ``SOAK_S`` says for how long (1,800).
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from analyzer.recording.directory import Recording
+
+SOAK_S = float(os.environ.get("SOAK_S", "1800"))
+BIN = Path(sys.executable).parent
+PROGRAM = Path(__file__).parents[1] / "hostile" / "director.py"
+BAD = ("garbage", "slow", "huge")
+APART_S = 0.5
+WARM_UP_S = 60.0
+SAMPLED_S = 2.0
+GROWTH_MB_AN_HOUR = 40.0
+LONG_S = 600.0
+"""A shorter soak shows no slope."""
+
+
+@dataclass
+class Soak:
+    """The run, and how much memory loadgen had: seconds since the start, MB."""
+
+    directory: Path
+    code: int = -1
+    resident: list[tuple[float, float]] = field(default_factory=list)
+
+
+def link(mode: str) -> str:
+    """Bad directors are other machines: they give way to loadgen and to the good one."""
+    nice = "" if mode == "good" else "nice -n 19 "
+    return f"exec:{nice}{sys.executable} {PROGRAM} {mode}"
+
+
+@pytest.fixture(scope="module")
+def soak(tmp_path_factory: pytest.TempPathFactory) -> Soak:
+    soak = Soak(tmp_path_factory.mktemp("soak") / "run")
+    directors = [word for mode in ("good", *BAD) for word in ("--director", link(mode))]
+    words = [str(BIN / "loadgen"), "collect", *directors, "-z", f"{SOAK_S:.0f}s"]
+    with soak.directory.with_suffix(".log").open("w") as log:
+        began_s = time.monotonic()
+        watch = subprocess.Popen([*words, "-o", str(soak.directory)], stdout=log, stderr=log)
+        while watch.poll() is None and time.monotonic() - began_s < SOAK_S:
+            status = Path(f"/proc/{watch.pid}/status").read_text()
+            resident_kb = int(status.split("VmRSS:")[1].split()[0])
+            soak.resident.append((time.monotonic() - began_s, resident_kb / 1024))
+            time.sleep(SAMPLED_S)
+        soak.code = watch.wait(timeout=300)
+    return soak
+
+
+def test_the_run_lasts_to_its_end(soak: Soak) -> None:
+    assert soak.code == 0, soak.directory.with_suffix(".log").read_text()
+    assert Recording.open(soak.directory).manifest.ended == "completed"
+
+
+def test_the_good_directors_polls_go_on_and_none_lacks_a_row(soak: Soak) -> None:
+    recording = Recording.open(soak.directory)
+    polls, services = (
+        table[table["director"].str.endswith(" good")]
+        for table in (recording.table("polls"), recording.table("services"))
+    )
+    apart_s = [(later - before).total_seconds() for before, later in pairwise(polls["asked"])]
+    print(
+        f"\n{len(polls)} polls of the good director, {np.mean(apart_s):.3f} s apart, 99.9 % within "
+        f"{np.quantile(apart_s, 0.999):.2f} s, longest {max(apart_s):.2f} s of {APART_S:g} s"
+    )
+    assert sum(apart_s) > SOAK_S - 5
+    assert max(apart_s) <= APART_S
+    assert set(services.groupby("at").size()) == {4}
+    assert services["at"].nunique() == len(polls)
+
+
+def test_memory_stays_flat(soak: Soak) -> None:
+    t_s, mb = np.array([point for point in soak.resident if point[0] > WARM_UP_S]).T
+    slope_mb_h = float(np.polyfit(t_s, mb, 1)[0] * 3600)
+    print(
+        f"\nmemory {mb[0]:.0f} MB after a minute, {mb[-1]:.0f} MB at the end, at most "
+        f"{mb.max():.0f} MB; {slope_mb_h:+.0f} MB an hour"
+    )
+    if t_s[-1] - t_s[0] > LONG_S:
+        assert slope_mb_h < GROWTH_MB_AN_HOUR
+    assert mb.max() < 2 * np.median(mb)
