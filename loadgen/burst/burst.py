@@ -16,8 +16,8 @@ from loadgen.burst.abort import AbortWatch
 from loadgen.burst.watch import DecayWatch, longest_decay_s
 from loadgen.capture.start import CaptureOptions, open_captures
 from loadgen.director.boot_facts import BootFacts, manifest_of
+from loadgen.director.connect import connect_directors
 from loadgen.director.links.clients import director_client
-from loadgen.director.links.connect import connect_directors
 from loadgen.director.polling.pace import DIRECTOR_CPU
 from loadgen.director.polling.poller import Poller
 from loadgen.director.polling.watched import Watched, watch_target
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from analyzer.ipvs.states import Timeouts
     from loadgen.burst.progress import RunProgress
     from loadgen.director.links.client import DirectorClient
-    from loadgen.director.timeouts import LeftTimeouts
+    from loadgen.director.timeouts.restore import LeftTimeouts
     from loadgen.live.page_server import PageServer
     from loadgen.load.plan import LoadPlan, Target
     from loadgen.session.run import Activity, Ended

@@ -10,7 +10,7 @@ from analyzer.client.samples import LEAST_SPAN_S
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from loadgen.director.polling.counters import Counters, ServerKey
+    from loadgen.director.counters import Counters, ServerKey
 
 FRESH_S = 3.0
 """A rate that was counted up to then is shown; one that took longer to count, for as long."""

@@ -19,8 +19,8 @@ from loadgen.collect.metrics import MetricsServer
 from loadgen.collect.totals import Totals
 from loadgen.collect.watch import DirectorsWatch
 from loadgen.director.boot_facts import manifest_of
+from loadgen.director.connect import connect_directors
 from loadgen.director.links.clients import director_client
-from loadgen.director.links.connect import connect_directors
 from loadgen.director.polling.pace import DIRECTOR_CPU
 from loadgen.director.polling.poller import Poller
 from loadgen.errors import UsageProblem
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from loadgen.director.boot_facts import BootFacts
     from loadgen.director.links.client import DirectorClient
     from loadgen.director.polling.watched import Watched
-    from loadgen.director.timeouts import LeftTimeouts
+    from loadgen.director.timeouts.restore import LeftTimeouts
     from loadgen.live.page_server import PageServer
     from loadgen.live.table import LiveTable
     from loadgen.session.run import Activity, Ended

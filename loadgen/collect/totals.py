@@ -6,8 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from analyzer.ipvs.ipvsadm.reader import parse
+from loadgen.director.counters import Counters
 from loadgen.director.links.shell import LinkLost, Shell
-from loadgen.director.polling.counters import Counters
 from loadgen.session.background import Background
 
 if TYPE_CHECKING:

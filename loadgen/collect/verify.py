@@ -12,9 +12,9 @@ from analyzer.forecast.lifetimes import CONN_TAB_BITS
 from analyzer.health import Health, name_of
 from analyzer.ipvs.proc.formats import entries_counted, parse_entries
 from analyzer.ipvs.versions import why_counters_stand_still
+from loadgen.director.connect import connect_directors
+from loadgen.director.counters import server_key
 from loadgen.director.links.clients import director_client
-from loadgen.director.links.connect import connect_directors
-from loadgen.director.polling.rows import server_key
 from loadgen.errors import UsageProblem
 
 if TYPE_CHECKING:
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from analyzer.ipvs.proc.formats import Service
     from loadgen.director.boot_facts import BootFacts
+    from loadgen.director.counters import Counters, ServerKey
     from loadgen.director.links.client import DirectorClient
-    from loadgen.director.polling.counters import Counters, ServerKey
-    from loadgen.director.timeouts import LeftTimeouts
+    from loadgen.director.timeouts.restore import LeftTimeouts
     from loadgen.sites import Site
 
 ASK_S = 15.0

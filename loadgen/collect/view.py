@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from loadgen.collect.arrivals import Arrivals
-    from loadgen.director.polling.counters import Counters
+    from loadgen.director.counters import Counters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

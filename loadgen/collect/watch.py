@@ -21,7 +21,7 @@ from loadgen.collect.holdings import (
     rows_of_server,
 )
 from loadgen.collect.view import DirectorView, ServerView, View
-from loadgen.director.polling.rows import server_key
+from loadgen.director.counters import server_key
 from loadgen.session.background import Background
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from loadgen.collect.totals import Totals
     from loadgen.collect.view import DrainForecast
     from loadgen.director.boot_facts import BootFacts
-    from loadgen.director.polling.counters import Counters, ServerKey
+    from loadgen.director.counters import Counters, ServerKey
     from loadgen.director.polling.poller import Poller
 
 LOOK_S = 1.0

@@ -16,8 +16,8 @@ from loadgen.burst.burst import (
     run_manifest,
 )
 from loadgen.capture.start import open_captures
+from loadgen.director.connect import connect_directors
 from loadgen.director.links.clients import director_client
-from loadgen.director.links.connect import connect_directors
 from loadgen.director.polling.watched import watch_target
 from loadgen.failover.catch import Catch
 from loadgen.failover.held_connections import HeldConnections

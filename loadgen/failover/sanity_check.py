@@ -7,8 +7,8 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
+from loadgen.director.connect import connect_directors
 from loadgen.director.links.clients import director_client
-from loadgen.director.links.connect import connect_directors
 from loadgen.errors import LoadgenError
 from loadgen.failover.sanity import insanities
 

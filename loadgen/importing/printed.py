@@ -16,7 +16,7 @@ from analyzer.ipvs.proc.formats import (
     Service,
 )
 from analyzer.ipvs.states import Timeouts
-from loadgen.director.polling.counters import counters_of, rates_of
+from loadgen.director.counters import counters_of, rates_of
 from loadgen.importing.wrapped import unwrapped
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from analyzer.ipvs.ipvsadm.model import Connection, ParsedText
     from analyzer.ipvs.ipvsadm.model import Destination as PrintedDestination
     from analyzer.ipvs.ipvsadm.model import Service as PrintedService
-    from loadgen.director.polling.counters import Counters, ServerKey
+    from loadgen.director.counters import Counters, ServerKey
 
 _TITLE = re.compile(r"^.*(?:IPVS +connection +entries|pro +expire +state )", re.MULTILINE)
 """Above a table of entries, which may be empty."""

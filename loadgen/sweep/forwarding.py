@@ -84,7 +84,7 @@ def sweep_ways(order: WaysOrder, say: Callable[[str], None]) -> Swept:
     try:
         for way in order.ways:
             swept = _one(order, way, swept, say)
-            if swept.ended != "completed" or swept.error or swept.owing:
+            if swept.ended != "completed" or swept.error or swept.not_restored:
                 break
     finally:
         rootless.leave_if_empty(bool(lab_names()))

@@ -11,8 +11,8 @@ from analyzer.sweep.folder import FOLDER_FILE, SCHEMA_VERSION
 from loadgen.burst.burst import burst
 from loadgen.burst.progress import RunProgress
 from loadgen.director.links.clients import director_client
-from loadgen.director.timeouts import in_words
-from loadgen.director.timeouts_change import TimeoutsChange
+from loadgen.director.timeouts.change import TimeoutsChange
+from loadgen.director.timeouts.present import in_words
 from loadgen.errors import LoadgenError, UsageProblem
 from loadgen.session.signals import Steps, on_signals
 from loadgen.sites import changes_only_a_lab
@@ -37,14 +37,14 @@ class Swept:
         before: the timeouts that each director had.
         ended: how it ended.
         error: that ended it.
-        owing: a line for each director that could not be given its timeouts back.
+        not_restored: a line for each director that could not be given its timeouts back.
     """
 
     runs: list[tuple[int, Path]]
     before: dict[str, Timeouts]
     ended: Ended = "completed"
     error: LoadgenError | None = None
-    owing: Sequence[str] = ()
+    not_restored: Sequence[str] = ()
 
 
 def check_allowed(
@@ -125,7 +125,7 @@ async def sweep(
             swept.error = error
         finally:
             await change.__aexit__(None, None, None)
-    swept.owing = change.owing
+    swept.not_restored = change.not_restored
     done = len(swept.runs) == len(earlier) + len(values_s)
     swept.ended = "completed" if done or swept.error else "interrupted"
     return swept

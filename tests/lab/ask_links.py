@@ -15,8 +15,8 @@ from loadgen.director.links.clients import director_client
 from loadgen.director.links.link import Link, lab_link, parse_link
 from loadgen.director.links.shell import LinkLost
 from loadgen.director.polling.poller import Poller
-from loadgen.director.timeouts import identity_of
-from loadgen.director.timeouts_change import TimeoutsChange
+from loadgen.director.timeouts.change import TimeoutsChange
+from loadgen.director.timeouts.present import identity_of
 from loadgen.lab.lab import Lab
 from loadgen.lab.system.netns import enter
 from loadgen.lab.topology.layout import lay_out
@@ -120,7 +120,7 @@ async def change(link: Link) -> dict[str, Any]:
         await changing.set_tcpfin(TCPFIN_S)
         within = in_force()
     told = {"identity": identity, "within": within, "after": in_force()}
-    return told | {"said": said, "owing": changing.owing}
+    return told | {"said": said, "owing": changing.not_restored}
 
 
 def in_force() -> list[float]:

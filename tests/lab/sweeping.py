@@ -12,10 +12,10 @@ from unittest import mock
 
 from analyzer.ipvs.proc.formats import parse_timeouts
 from analyzer.ipvs.states import Timeouts
-from loadgen.director import journal
 from loadgen.director.links.clients import director_client
 from loadgen.director.links.link import Link
-from loadgen.director.timeouts import identity_of
+from loadgen.director.timeouts import journal
+from loadgen.director.timeouts.present import identity_of
 
 if TYPE_CHECKING:
     from loadgen.lab.lab import Lab

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from analyzer.ipvs.states import Timeouts
-    from loadgen.director.timeouts import LeftTimeouts
+    from loadgen.director.timeouts.restore import LeftTimeouts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

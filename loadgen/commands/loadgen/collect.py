@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from analyzer.ipvs.states import Timeouts
     from loadgen.collect.keep import Keep
-    from loadgen.director.timeouts import LeftTimeouts
+    from loadgen.director.timeouts.restore import LeftTimeouts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

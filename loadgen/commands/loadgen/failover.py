@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from analyzer.ipvs.states import Timeouts
-    from loadgen.director.timeouts import LeftTimeouts
+    from loadgen.director.timeouts.restore import LeftTimeouts
     from loadgen.failover.faults import Fault
     from loadgen.failover.options import FailoverOptions
     from loadgen.failover.repeat import Order

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from loadgen.burst.burst import BurstOptions
-    from loadgen.director.timeouts import LeftTimeouts
+    from loadgen.director.timeouts.restore import LeftTimeouts
     from loadgen.load.plan import LoadPlan
     from loadgen.sweep.sweep import Swept
 
@@ -182,8 +182,8 @@ def _report(folder: Path, swept: Swept, *, as_json: bool) -> int:
             line for manifest in manifests for line in directors_line(manifest)
         )
         print_lines((*lines, "", *directors, f"page: {page}", folder), err=as_json)
-    if swept.owing:
-        raise RunFailed("\n".join(swept.owing))
+    if swept.not_restored:
+        raise RunFailed("\n".join(swept.not_restored))
     if swept.error is not None:
         raise swept.error
     return INTERRUPTED_EXIT_CODE if swept.ended == "interrupted" else 0

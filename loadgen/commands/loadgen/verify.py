@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from analyzer.health import Check
     from analyzer.ipvs.states import Timeouts
-    from loadgen.director.timeouts import LeftTimeouts
+    from loadgen.director.timeouts.restore import LeftTimeouts
 
 
 @click.command()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from analyzer.ipvs.proc.formats import parse_timeouts
 from analyzer.ipvs.table_status import parse_table_status
+from loadgen.director import counters
 from loadgen.director.links.shell import MAX_ANSWER_BYTES, LinkLost, Shell, last_line
 from loadgen.director.links.snapshot import (
     ENTRIES_TITLE,
@@ -26,7 +27,6 @@ from loadgen.director.links.snapshot import (
     times_s,
 )
 from loadgen.director.links.worker_thread import WorkerThread
-from loadgen.director.polling import counters
 from loadgen.director.settings import (
     ask_script,
     ask_timeouts,
@@ -37,10 +37,10 @@ from loadgen.director.settings import (
 if TYPE_CHECKING:
     from analyzer.ipvs.states import Timeouts
     from analyzer.ipvs.table_status import TableStatus
+    from loadgen.director.counters import CounterTable
     from loadgen.director.links.link import Link
     from loadgen.director.links.shell import ShellAnswer
     from loadgen.director.links.snapshot import Snapshot, What
-    from loadgen.director.polling.counters import CounterTable
     from loadgen.director.settings import DirectorSettings
 
 _STATUS = "/proc/net/ip_vs_status"
@@ -187,7 +187,7 @@ class DirectorClient:
         return parse_timeouts((await self.ask(ask_timeouts(), timeout_s=timeout_s)).text)
 
     async def set_timeouts(self, timeouts: Timeouts, *, timeout_s: float) -> str:
-        """Set the three; 0 leaves one as it is. Only ``timeouts.py`` may call this.
+        """Set the three; 0 leaves one as it is. Only the room ``timeouts`` may call this.
 
         Returns:
             What the director complained of, its last line; "" if of nothing.

@@ -21,14 +21,13 @@ from pyroute2.netlink.generic import GenericNetlinkSocket
 from analyzer.ipvs.proc.formats import Destination, Service, ServiceTable
 from analyzer.ipvs.states import Timeouts
 from analyzer.units import MAX_COUNTER
-from loadgen.director.polling.counters import Counters
-from loadgen.director.polling.rows import server_key
+from loadgen.director.counters import Counters, server_key
 from loadgen.errors import LoadgenError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from loadgen.director.polling.counters import ServerKey
+    from loadgen.director.counters import ServerKey
 
 _FAMILY, _VERSION = "IPVS", 1
 _GET_SERVICE, _GET_DEST, _GET_DAEMON, _SET_CONFIG, _GET_CONFIG = 4, 8, 11, 12, 13

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from analyzer.ipvs.proc.formats import ServiceTable
+    from loadgen.director.counters import Counters, ServerKey
     from loadgen.director.links.shell import ShellAnswer
-    from loadgen.director.polling.counters import Counters, ServerKey
 
 What = Literal["services", "entries"]
 

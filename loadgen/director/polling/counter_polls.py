@@ -12,9 +12,9 @@ from loadgen.director.polling.pace import ASK_AGAIN_S, POLL_TIMEOUT_S, Pace
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from loadgen.director.counters import Counters, ServerKey
     from loadgen.director.links.client import DirectorClient
     from loadgen.director.links.snapshot import Snapshot
-    from loadgen.director.polling.counters import Counters, ServerKey
     from loadgen.director.polling.events import DirectorEvents
 
 COUNTERS_EVERY_S = 5.0

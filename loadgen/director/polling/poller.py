@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from analyzer.recording.clock import DirectorClock
     from analyzer.recording.directory import RecordingWriter
     from loadgen.director.boot_facts import BootFacts
+    from loadgen.director.counters import Counters, ServerKey
     from loadgen.director.links.client import DirectorClient
     from loadgen.director.links.snapshot import Snapshot
-    from loadgen.director.polling.counters import Counters, ServerKey
     from loadgen.director.polling.watched import Watched
 
 INTERVAL_S = 0.25

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from analyzer.ipvs.proc.formats import Service
     from analyzer.ipvs.table_diff.tracking import Numbers
     from analyzer.recording.directory import RecordingWriter
+    from loadgen.director.counters import Counters, ServerKey
     from loadgen.director.links.client import DirectorClient
     from loadgen.director.links.snapshot import Snapshot
-    from loadgen.director.polling.counters import Counters, ServerKey
     from loadgen.director.polling.entries import Entries, Taken
     from loadgen.director.polling.events import DirectorEvents
     from loadgen.director.polling.timekeeper import Noted

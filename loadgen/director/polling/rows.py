@@ -4,25 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from loadgen.director.polling.counters import Counters
+from loadgen.director.counters import Counters, server_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from analyzer.ipvs.proc.formats import Destination, Service
+    from analyzer.ipvs.proc.formats import Service
+    from loadgen.director.counters import ServerKey
     from loadgen.director.links.snapshot import Snapshot
-    from loadgen.director.polling.counters import ServerKey
     from loadgen.director.polling.timekeeper import Noted
 
 
 RESIZING = "resizing"
 """What a poll is called whose read of the entries came while the table was being resized."""
-
-
-def server_key(service: Service, server: Destination) -> ServerKey:
-    """What makes two rows the same real server of the same service."""
-    virtual = (service.protocol, service.address, service.port, service.fwmark)
-    return (*virtual, server.address, server.port)
 
 
 def service_rows(

@@ -6,7 +6,7 @@ from typing import Any
 
 from loadgen.collect.arrivals import Arrivals
 from loadgen.collect.view import DirectorView, HeldEntries, ServerView, View
-from loadgen.director.polling.counters import Counters
+from loadgen.director.counters import Counters
 
 NOW_NS = 1_795_372_000_000_000_000
 NS = 1_000_000_000

@@ -6,12 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from loadgen.collect.arrivals import FRESH_S, ArrivalRates, Arrivals
-from loadgen.director.polling.counters import Counters
+from loadgen.director.counters import Counters
 from loadgen.live.table import new
 from tests.unit.loadgen.collect.builders_view import server
 
 if TYPE_CHECKING:
-    from loadgen.director.polling.counters import ServerKey
+    from loadgen.director.counters import ServerKey
 
 KEY: ServerKey = ("TCP", "192.168.10.2", 80, None, "192.168.10.21", 80)
 

@@ -18,15 +18,14 @@ from loadgen.collect.verify import connections_per_s
 from loadgen.commands import exit_code_of
 from loadgen.commands.loadgen import group
 from loadgen.commands.loadgen.verify import _exit_code
-from loadgen.director.polling.counters import Counters
-from loadgen.director.polling.rows import server_key
+from loadgen.director.counters import Counters, server_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from analyzer.health import Outcome
-    from loadgen.director.timeouts import LeftTimeouts
+    from loadgen.director.timeouts.restore import LeftTimeouts
     from loadgen.sites import Site
 
 SERVER = Destination(address="10.0.0.5", port=80, forwarding="dr", weight=1, active=0, inactive=0)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from analyzer.ipvs.proc.formats import Destination, Entry, EntryTable, Service, parse_entries
 from analyzer.ipvs.states import Timeouts
-from loadgen.director.polling.counters import Counters
+from loadgen.director.counters import Counters
 from loadgen.importing.printed import from_printed
 
 SERVICES = """IP Virtual Server version 1.2.1 (size=4096)

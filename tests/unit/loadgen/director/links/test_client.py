@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
+from loadgen.director.counters import CounterTable
 from loadgen.director.links import client as client_module
 from loadgen.director.links import snapshot as snapshot_module
 from loadgen.director.links.client import DirectorClient
 from loadgen.director.links.link import parse_link
 from loadgen.director.links.shell import LinkLost
-from loadgen.director.polling.counters import CounterTable
 from tests.unit.loadgen.director.fakes import ENTRIES_HEADER, FIN_WAIT, OTHERS, SERVICES
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from analyzer.ipvs.proc.entry_text import read_entries
 from analyzer.ipvs.proc.formats import MOST_CONNECTIONS, parse_services
 from analyzer.recording.tables import TABLES, table_of
 from analyzer.units import MAX_COUNTER
-from loadgen.director.polling.counters import parse_counters
+from loadgen.director.counters import parse_counters
 from loadgen.director.polling.rows import counters_alone, service_rows
 from loadgen.importing.printed import from_printed
 

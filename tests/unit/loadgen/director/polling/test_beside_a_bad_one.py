@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from analyzer.recording.directory import Recording, RecordingWriter
+from loadgen.director.connect import connect_directors
 from loadgen.director.links.clients import director_client
-from loadgen.director.links.connect import connect_directors
 from loadgen.director.links.link import Link
 from loadgen.director.polling.poller import Poller
 

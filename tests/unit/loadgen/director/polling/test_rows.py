@@ -6,8 +6,8 @@ import pyarrow as pa
 
 from analyzer.ipvs.proc.formats import parse_services
 from analyzer.recording.tables import TABLES
-from loadgen.director.polling.counters import Counters
-from loadgen.director.polling.rows import server_key, service_columns, service_rows
+from loadgen.director.counters import Counters, server_key
+from loadgen.director.polling.rows import service_columns, service_rows
 from tests.unit.loadgen.director.fakes import (
     SERVICES,
 )

@@ -12,20 +12,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.ipvs.states import Timeouts
-from loadgen.director import journal, timeouts, timeouts_change
 from loadgen.director.links.client import DirectorClient
 from loadgen.director.links.link import parse_link
 from loadgen.director.links.shell import LinkLost, ShellAnswer
-from loadgen.director.timeouts import due, put_back_left
-from loadgen.director.timeouts_change import TimeoutsChange
+from loadgen.director.timeouts import change as change_module
+from loadgen.director.timeouts import journal
+from loadgen.director.timeouts.change import TimeoutsChange
+from loadgen.director.timeouts.present import TimeoutsRefused
+from loadgen.director.timeouts.restore import LeftTimeouts, due, put_back_left
 from loadgen.errors import RunFailed, UsageProblem
 from tests.unit.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from loadgen.director.journal import Owed
     from loadgen.director.links.shell import Shell
+    from loadgen.director.timeouts.journal import Owed
 
 BEFORE = Timeouts(tcp_s=900, tcpfin_s=120, udp_s=300)
 
@@ -89,7 +91,7 @@ class Director:
 @pytest.fixture(autouse=True)
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    monkeypatch.setattr(timeouts_change, "_FIRST_DELAY_S", 0.001)
+    monkeypatch.setattr(change_module, "_FIRST_DELAY_S", 0.001)
     return tmp_path
 
 
@@ -104,9 +106,7 @@ class Said(list[str]):
         return "\n".join(self)
 
 
-def killed_sweep(
-    director: Director, tcpfin_s: int, left: timeouts.LeftTimeouts = "put back"
-) -> None:
+def killed_sweep(director: Director, tcpfin_s: int, left: LeftTimeouts = "put back") -> None:
     """Leave a director as a sweep does that is killed after it has set a value."""
 
     async def sweep() -> None:
@@ -117,7 +117,7 @@ def killed_sweep(
     asyncio.run(sweep())
 
 
-def next_command(director: Director, left: timeouts.LeftTimeouts = "put back") -> str:
+def next_command(director: Director, left: LeftTimeouts = "put back") -> str:
     said = Said()
     asyncio.run(put_back_left(director.client, said, left))
     return said.text
@@ -317,7 +317,7 @@ def test_a_link_that_stays_lost_ends_with_the_command_to_run_and_a_debt() -> Non
         return change
 
     change = asyncio.run(sweep())
-    assert change.owing == [said[-1]]
+    assert change.not_restored == [said[-1]]
     assert "DOES NOT HAVE ITS OLD TIMEOUTS 900 120 300 BACK" in said[-1]
     assert "ssh -T" in said[-1]
     assert "root@bal01 'ipvsadm --set 0 120 0'" in said[-1]
@@ -347,7 +347,7 @@ def test_a_director_that_refuses_is_said_with_its_own_words() -> None:
         async with TimeoutsChange([director.client], Said()) as change:
             await change.set_tcpfin(10)
 
-    with pytest.raises(timeouts.TimeoutsRefused, match="had no effect: Permission denied"):
+    with pytest.raises(TimeoutsRefused, match="had no effect: Permission denied"):
         asyncio.run(sweep())
     assert not journal.are_any()
 

@@ -13,28 +13,26 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from analyzer.ipvs.states import Timeouts
-from loadgen.director import journal
 from loadgen.director.links.link import by_hand
 from loadgen.director.links.shell import LinkLost
 from loadgen.director.settings import set_words
-from loadgen.director.timeouts import (
+from loadgen.director.timeouts import journal
+from loadgen.director.timeouts.present import (
     TimeoutsRefused,
     identity_of,
     in_words,
-    kept_words,
-    left_words,
-    put_back,
     read,
     set_and_read,
 )
+from loadgen.director.timeouts.restore import kept_words, left_words, put_back
 from loadgen.errors import LoadgenError, RunFailed, UsageProblem
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from loadgen.director.journal import Owed
     from loadgen.director.links.client import DirectorClient
-    from loadgen.director.timeouts import LeftTimeouts
+    from loadgen.director.timeouts.journal import Owed
+    from loadgen.director.timeouts.restore import LeftTimeouts
 
 RETRY_FOR_S = 60.0
 _FIRST_DELAY_S, _LONGEST_DELAY_S = 0.5, 8.0
@@ -45,7 +43,7 @@ class TimeoutsChange:
 
     Attributes:
         before: the timeouts that each director had, by its name.
-        owing: after the end, a line for each director that could not be given them back.
+        not_restored: after the end, a line for each director that could not be given them back.
         locks: on the directors' journals, from the start to the end.
     """
 
@@ -67,12 +65,12 @@ class TimeoutsChange:
             retry_for_s: how long a lost link is tried again at the end.
         """
         self.before: dict[str, Timeouts] = {}
-        self.owing: list[str] = []
-        self._eyes, self._say, self._retry_for_s = clients, say, retry_for_s
+        self.not_restored: list[str] = []
+        self._clients, self._say, self._retry_for_s = clients, say, retry_for_s
         self._keeps = left == "keep"
         self._kept: dict[str, Owed] = {}
         self._identities: dict[str, str] = {}
-        self._owed: dict[str, Owed] = {}
+        self._debts: dict[str, Owed] = {}
         self.locks = contextlib.ExitStack()
         self._given_up = asyncio.Event()
 
@@ -84,7 +82,7 @@ class TimeoutsChange:
                 earlier one owes it cannot be put back.
         """
         try:
-            for client in self._eyes:
+            for client in self._clients:
                 await self._begin(client)
         except LoadgenError as error:
             self.locks.close()
@@ -95,10 +93,10 @@ class TimeoutsChange:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Put everything back; what cannot be is in ``owing``, and said."""
+        """Put everything back; what cannot be is in ``not_restored``, and said."""
         try:
-            for client in self._eyes:
-                owed = self._owed.get(client.link.name)
+            for client in self._clients:
+                owed = self._debts.get(client.link.name)
                 if owed is not None:
                     await self._end(client, owed)
         finally:
@@ -111,7 +109,7 @@ class TimeoutsChange:
             RunFailed: one does not let us, or somebody else has changed it meanwhile.
             LinkLost: one does not answer.
         """
-        for client in self._eyes:
+        for client in self._clients:
             async with _reached(client):
                 await self._set_one(client, seconds)
 
@@ -140,7 +138,7 @@ class TimeoutsChange:
     async def _set_one(self, client: DirectorClient, seconds: int) -> None:
         name = client.link.name
         present = await read(client)
-        owed = self._owed.get(name)
+        owed = self._debts.get(name)
         expected = owed.ours[-1] if owed else self.before[name]
         if present != expected:
             raise RunFailed(
@@ -149,18 +147,18 @@ class TimeoutsChange:
             )
         target = replace(present, tcpfin_s=float(seconds))
         # what is in force if the next step does not come back: either
-        self._owed[name] = self._owing(client, (present, target))
-        journal.write(self._owed[name])
+        self._debts[name] = self._debt_of(client, (present, target))
+        journal.write(self._debts[name])
         reached = await set_and_read(client, Timeouts(tcp_s=0, tcpfin_s=seconds, udp_s=0))
         if reached != target:
             raise RunFailed(
                 f"{name}: tcpfin {seconds} was set, but {in_words(reached)} are in force"
             )
 
-    def _owing(self, client: DirectorClient, ours: tuple[Timeouts, ...]) -> Owed:
+    def _debt_of(self, client: DirectorClient, ours: tuple[Timeouts, ...]) -> Owed:
         """What the next command is to put back if we cannot: the older debt, where there is one."""
         name = client.link.name
-        earlier, known = self._kept.get(name), self._owed.get(name)
+        earlier, known = self._kept.get(name), self._debts.get(name)
         before = earlier.before if earlier else self.before[name]
         back = Timeouts(tcp_s=0, tcpfin_s=before.tcpfin_s, udp_s=0)
         return journal.Owed(
@@ -180,26 +178,28 @@ class TimeoutsChange:
             try:
                 to_restore = replace(owed, before=self.before[client.link.name])
                 async with _reached(client):
-                    self._tell(await put_back(client, to_restore, self._kept.get(client.link.name)))
+                    self._say_safely(
+                        await put_back(client, to_restore, self._kept.get(client.link.name))
+                    )
                 return
             except (LinkLost, TimeoutsRefused) as error:
                 left_s = deadline_s - time.monotonic()
                 if left_s <= 0 or self._given_up.is_set():
                     self._report_not_restored(client, owed, error)
                     return
-                self._tell(f"{error}; its timeouts are put back in {delay_s:g} s")
+                self._say_safely(f"{error}; its timeouts are put back in {delay_s:g} s")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._given_up.wait(), min(delay_s, left_s))
             delay_s = min(2 * delay_s, _LONGEST_DELAY_S)
 
     def _report_not_restored(self, client: DirectorClient, owed: Owed, error: Exception) -> None:
-        self.owing.append(
+        self.not_restored.append(
             f"{client.link.name} DOES NOT HAVE ITS OLD TIMEOUTS {in_words(owed.before)} BACK "
             f"({error}). By hand: {owed.by_hand}   The next loadgen command on it tries again."
         )
-        self._tell(self.owing[-1])
+        self._say_safely(self.not_restored[-1])
 
-    def _tell(self, line: str) -> None:
+    def _say_safely(self, line: str) -> None:
         """A closed terminal must not keep a director's timeouts from being restored."""
         with contextlib.suppress(OSError):
             self._say(line)

@@ -12,28 +12,25 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from analyzer.ipvs.states import Timeouts
-from loadgen.director import journal
-from loadgen.director.settings import set_words
-from loadgen.errors import LoadgenError, UsageProblem
+from loadgen.director.timeouts import journal
+from loadgen.director.timeouts.present import (
+    NAMES,
+    TimeoutsRefused,
+    identity_of,
+    in_words,
+    read,
+    set_and_read,
+    value_of,
+)
+from loadgen.errors import UsageProblem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from loadgen.director.journal import Owed
     from loadgen.director.links.client import DirectorClient
+    from loadgen.director.timeouts.journal import Owed
 
-ASK_S = 15.0
 LeftTimeouts = Literal["put back", "keep", "ours"]
-
-_NAMES = ("tcp", "tcpfin", "udp")
-_WHO = (
-    "cat /proc/sys/kernel/random/boot_id 2>/dev/null; "
-    "readlink /proc/self/ns/net 2>/dev/null; echo ."
-)
-
-
-class TimeoutsRefused(LoadgenError):
-    """The director does not let its timeouts be read or set; exit code 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,13 +48,13 @@ class Due:
 
 def due(owed: Owed, present: Timeouts) -> Due:
     """What to put back: what is ours and not as it was; nothing that somebody else has set."""
-    back = dict.fromkeys(_NAMES, 0.0)
+    back = dict.fromkeys(NAMES, 0.0)
     strange = []
-    for name in _NAMES:
-        now_s, before_s = _value(present, name), _value(owed.before, name)
+    for name in NAMES:
+        now_s, before_s = value_of(present, name), value_of(owed.before, name)
         if now_s == before_s:
             continue
-        if now_s in {_value(timeouts, name) for timeouts in owed.ours}:
+        if now_s in {value_of(timeouts, name) for timeouts in owed.ours}:
             back[name] = before_s
         else:
             strange.append(name)
@@ -94,8 +91,8 @@ async def put_back(client: DirectorClient, owed: Owed, still: Owed | None = None
     if what.set_to is not None:
         parts[0] += ", as they were"
     parts += [
-        f"{name} {_value(present, name):g} s was set by somebody else meanwhile "
-        f"({_value(owed.before, name):g} s before us) and stays"
+        f"{name} {value_of(present, name):g} s was set by somebody else meanwhile "
+        f"({value_of(owed.before, name):g} s before us) and stays"
         for name in what.strange
     ]
     return f"{client.link.name}: {'; '.join(parts)}"
@@ -146,58 +143,3 @@ def left_words(client: DirectorClient, owed: Owed) -> str:
 def kept_words(client: DirectorClient, owed: Owed) -> str:
     """That it stays so for now."""
     return f"{left_words(client, owed)}; kept for now (--keep-timeouts)"
-
-
-async def identity_of(client: DirectorClient) -> str:
-    """What names the kernel and network namespace behind a link, until it is booted again.
-
-    Raises:
-        LinkLost: it does not answer.
-    """
-    lines = (await client.ask(_WHO, timeout_s=ASK_S)).text.split()
-    words = lines[: lines.index(".")] if "." in lines else []
-    return " ".join(words) or " ".join(client.link.argv)
-
-
-def in_words(timeouts: Timeouts) -> str:
-    """The three numbers, as ``ipvsadm --set`` takes them."""
-    return " ".join(f"{_value(timeouts, name):g}" for name in _NAMES)
-
-
-def _value(timeouts: Timeouts, name: str) -> float:
-    value: float = getattr(timeouts, f"{name}_s")
-    return value
-
-
-async def read(client: DirectorClient) -> Timeouts:
-    """The three in force.
-
-    Raises:
-        LinkLost: the director does not answer.
-        TimeoutsRefused: it does not tell us.
-    """
-    present = await client.timeouts(timeout_s=ASK_S)
-    if present is None:
-        raise TimeoutsRefused(
-            f"{client.link.name}: its timeouts cannot be read; "
-            "expected root there, or sudo -n ipvsadm"
-        )
-    return present
-
-
-async def set_and_read(client: DirectorClient, timeouts: Timeouts) -> Timeouts:
-    """Set them, and read what is in force now.
-
-    Raises:
-        LinkLost: the director does not answer.
-        TimeoutsRefused: it does not let us.
-    """
-    complaint = await client.set_timeouts(timeouts, timeout_s=ASK_S)
-    present = await read(client)
-    requested = {name: _value(timeouts, name) for name in _NAMES if _value(timeouts, name)}
-    if any(_value(present, name) != value_s for name, value_s in requested.items()):
-        why = complaint or "no complaint"
-        raise TimeoutsRefused(
-            f"{client.link.name}: ipvsadm {' '.join(set_words(timeouts))} had no effect: {why}"
-        )
-    return present

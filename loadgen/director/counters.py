@@ -18,7 +18,8 @@ from analyzer.units import MAX_COUNTER
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from analyzer.ipvs.ipvsadm.model import Destination, ParsedText, Service
+    from analyzer.ipvs.ipvsadm import model as ipvsadm
+    from analyzer.ipvs.proc.formats import Destination, Service
 
 ServerKey = tuple[str, str | None, int | None, int | None, str, int]
 """Protocol, VIP and port (None for a firewall mark), mark, and the real server's address, port."""
@@ -27,6 +28,12 @@ ASK = (
     "PATH=$PATH:/usr/sbin:/sbin; { ipvsadm -Ln --stats --exact || "
     "sudo -n ipvsadm -Ln --stats --exact; } 2>/dev/null"
 )
+
+
+def server_key(service: Service, server: Destination) -> ServerKey:
+    """What makes two rows the same real server of the same service."""
+    virtual = (service.protocol, service.address, service.port, service.fwmark)
+    return (*virtual, server.address, server.port)
 
 
 class Counters(NamedTuple):
@@ -112,7 +119,7 @@ def _end(word: str) -> tuple[str, int] | None:
     return None if end is None else (end.address, end.port or 0)
 
 
-def counters_of(said: ParsedText) -> dict[ServerKey, Counters]:
+def counters_of(said: ipvsadm.ParsedText) -> dict[ServerKey, Counters]:
     """The counters of all real servers for which a text has them."""
     return {
         _key(service, server): counters
@@ -122,7 +129,7 @@ def counters_of(said: ParsedText) -> dict[ServerKey, Counters]:
     }
 
 
-def rates_of(said: ParsedText) -> dict[ServerKey, int]:
+def rates_of(said: ipvsadm.ParsedText) -> dict[ServerKey, int]:
     """CPS of all real servers for which a text has it (``ipvsadm --rate``)."""
     return {
         _key(service, server): server.cps
@@ -132,7 +139,7 @@ def rates_of(said: ParsedText) -> dict[ServerKey, int]:
     }
 
 
-def _key(service: Service, server: Destination) -> ServerKey:
+def _key(service: ipvsadm.Service, server: ipvsadm.Destination) -> ServerKey:
     marked = service.fwmark is not None
     return (
         service.protocol,
@@ -144,7 +151,7 @@ def _key(service: Service, server: Destination) -> ServerKey:
     )
 
 
-def _counters(server: Destination) -> Counters | None:
+def _counters(server: ipvsadm.Destination) -> Counters | None:
     found = (server.conns, server.inpkts, server.outpkts, server.inbytes, server.outbytes)
     if any(number is None for number in found):
         return None

@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from analyzer.ipvs.states import Timeouts
-from loadgen.director import journal
-from loadgen.director.journal import JournalDamaged, Owed, SweepGoesOn
+from loadgen.director.timeouts import journal
+from loadgen.director.timeouts.journal import JournalDamaged, Owed, SweepGoesOn
 from loadgen.errors import UsageProblem
 
 OWED = Owed(
@@ -151,7 +151,7 @@ def test_two_cannot_hold_one_director_and_two_directors_have_two_locks() -> None
 def test_a_lock_goes_with_its_process() -> None:
     script = (
         "import os, signal\n"
-        "from loadgen.director import journal\n"
+        "from loadgen.director.timeouts import journal\n"
         "with journal.locked('one'):\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )

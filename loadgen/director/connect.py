@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from loadgen.director.boot_facts import learn_boot_facts
 from loadgen.director.links.shell import LinkLost
-from loadgen.director.timeouts import put_back_left
+from loadgen.director.timeouts.restore import put_back_left
 from loadgen.errors import UsageProblem
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from analyzer.ipvs.states import Timeouts
     from loadgen.director.boot_facts import BootFacts
     from loadgen.director.links.client import DirectorClient
-    from loadgen.director.timeouts import LeftTimeouts
+    from loadgen.director.timeouts.restore import LeftTimeouts
 
 
 async def connect_directors(
