@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from analyzer.recording.hosts import CLIENT
 from loadgen.director.links.configured import configured
 from loadgen.director.links.link import Link, lab_link, parse_link
 from loadgen.errors import UsageProblem
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from loadgen.lab.lab import Lab
-
-CLIENT = "client"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from analyzer.units import NS_PER_S
 from analyzer.wire.capture.files import frame_chunks
+from analyzer.wire.capture.pcap import MAX_FRAME_BYTES, MAX_NS, pcap_header, pcap_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     Record = Callable[[int, bytes, int, int], bytes]
 
-_PCAP_MAGIC, _MOST_BYTES = 0xA1B23C4D, 262_144
-_LAST_PCAP_NS = NS_PER_S << 32
 _ETHERNET = 1
 
 
@@ -34,9 +32,9 @@ def anonymous_capture(content: memoryview, anonymiser: FrameAnonymiser) -> Itera
     for frames in frame_chunks(content):
         kinds |= set(frames.link_type.tolist())
         last_ns = max(last_ns, int(frames.at_ns.max(initial=0)))
-    if len(kinds) <= 1 and last_ns < _LAST_PCAP_NS:
-        yield _pcap_head(*kinds or (_ETHERNET,))
-        yield from _records(content, anonymiser, _pcap_record)
+    if len(kinds) <= 1 and last_ns < MAX_NS:
+        yield pcap_header(next(iter(kinds), _ETHERNET), MAX_FRAME_BYTES)
+        yield from _records(content, anonymiser, lambda *packet: pcap_record(*packet[:3]))
     else:
         yield _pcapng_head(sorted(kinds))
         yield from _records(content, anonymiser, _pcapng_record(sorted(kinds)))
@@ -48,14 +46,6 @@ def _records(content: memoryview, anonymiser: FrameAnonymiser, record: Record) -
         for at_ns, start, length, kind in zip(*(c.tolist() for c in columns), strict=True):
             frame = bytes(content[start : start + length])
             yield record(max(at_ns, 0), anonymiser.frame(frame, kind), length, kind)
-
-
-def _pcap_head(link_type: int) -> bytes:
-    return struct.pack("<IHHiIII", _PCAP_MAGIC, 2, 4, 0, 0, _MOST_BYTES, link_type)
-
-
-def _pcap_record(at_ns: int, frame: bytes, length: int, _: int) -> bytes:
-    return struct.pack("<IIII", *divmod(at_ns, NS_PER_S), len(frame), length) + frame
 
 
 def _pcapng_head(kinds: Iterable[int]) -> bytes:

@@ -6,7 +6,6 @@ a capture file by itself.
 
 from __future__ import annotations
 
-import struct
 import time
 from collections import deque
 from contextlib import suppress
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.units import NS_PER_S
+from analyzer.wire.capture.pcap import RECORD_BYTES, pcap_header, pcap_record
 from loadgen.capture.model import SNAP_BYTES
 
 if TYPE_CHECKING:
@@ -25,35 +25,23 @@ if TYPE_CHECKING:
 
     from loadgen.rings.blocks import FrameBlock, Ints, UInt8s
 
-_HEADER = struct.Struct("<IHHiIII")
-_MAGIC = 0xA1B23C4D  # nanoseconds (draft-ietf-opsawg-pcap)
-RECORD = struct.Struct("<IIII")
-MAX_NS = (1 << 32) * NS_PER_S
-"""A record tells seconds in 32 bits."""
-
 _FILES = 8
 """A bound is kept in so many steps: that much of the capture goes at a time."""
 
 
-def file_header(link_type: int) -> bytes:
-    """What a file begins with."""
-    return _HEADER.pack(_MAGIC, 2, 4, 0, 0, SNAP_BYTES, link_type)
+def cut_record(at_ns: int, frame: bytes, length: int) -> bytes:
+    """One packet as a record, cut to ``SNAP_BYTES``."""
+    return pcap_record(at_ns, frame[:SNAP_BYTES], length)
 
 
-def record(at_ns: int, frame: bytes, length: int) -> bytes:
-    """One packet, cut to ``SNAP_BYTES``."""
-    captured = frame[:SNAP_BYTES]
-    return RECORD.pack(*divmod(at_ns, NS_PER_S), len(captured), length) + captured
-
-
-def records(block: FrameBlock) -> bytes:
+def block_records(block: FrameBlock) -> bytes:
     """A block of a ring as records, in its order, VLAN tags put back where they were."""
     frames, captured, length = _with_tags(block)
-    rows = np.empty((len(frames), RECORD.size + frames.shape[1]), dtype=np.uint8)
+    rows = np.empty((len(frames), RECORD_BYTES + frames.shape[1]), dtype=np.uint8)
     header = np.stack([block.at_ns // NS_PER_S, block.at_ns % NS_PER_S, captured, length], axis=1)
-    rows[:, : RECORD.size] = np.ascontiguousarray(header.astype("<u4")).view(np.uint8)
-    rows[:, RECORD.size :] = frames
-    mask = np.arange(rows.shape[1]) < (RECORD.size + captured)[:, None]
+    rows[:, :RECORD_BYTES] = np.ascontiguousarray(header.astype("<u4")).view(np.uint8)
+    rows[:, RECORD_BYTES:] = frames
+    mask = np.arange(rows.shape[1]) < (RECORD_BYTES + captured)[:, None]
     return rows[mask].tobytes()
 
 
@@ -114,7 +102,7 @@ class PcapFiles:
         self.packets = 0
         self.last_ns = 0
         self._first = path
-        self._header = file_header(link_type)
+        self._header = pcap_header(link_type, SNAP_BYTES)
         self._size_bytes = size_bytes
         self._deleted = deleted
         self._files: deque[_File] = deque()

@@ -13,7 +13,13 @@ if TYPE_CHECKING:
     from loadgen.load.plan import Target
 
 LINK_ETHERNET, LINK_RAW = 1, 101  # tcpdump.org/linktypes.html
-LINK_TYPES = {1: LINK_ETHERNET, 772: LINK_ETHERNET, 65534: LINK_RAW, 768: LINK_RAW, 776: LINK_RAW}
+_LINK_TYPE_OF_HARDWARE = {
+    1: LINK_ETHERNET,
+    772: LINK_ETHERNET,
+    65534: LINK_RAW,
+    768: LINK_RAW,
+    776: LINK_RAW,
+}
 """By ARPHRD_…: Ethernet, loopback; none (tun, WireGuard), IP in IP, IPv6 in IPv4."""
 
 _DLT_RAW = 12  # as libpcap calls LINKTYPE_RAW in programs
@@ -41,12 +47,12 @@ def link_type(interface: str) -> int:
         kind = hardware_type(interface)
     except OSError as error:
         raise CaptureRefused(f"no capture on {interface}: {error.strerror}") from error
-    if kind not in LINK_TYPES:
+    if kind not in _LINK_TYPE_OF_HARDWARE:
         raise CaptureRefused(
             f"no capture on {interface}: its hardware type {kind} is not known; expected Ethernet, "
             "loopback, or a tunnel of plain IP"
         )
-    return LINK_TYPES[kind]
+    return _LINK_TYPE_OF_HARDWARE[kind]
 
 
 def program(expression: str, interface: str, snap_bytes: int) -> bytes:

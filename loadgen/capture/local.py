@@ -9,17 +9,18 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from analyzer.recording.hosts import CLIENT
 from analyzer.units import NS_PER_S
 from loadgen.capture.events import CaptureEvents
 from loadgen.capture.files import PcapFiles
 from loadgen.capture.filters import expression, link_type
-from loadgen.capture.model import CLIENT, SNAP_BYTES, CapturePlan
+from loadgen.capture.model import SNAP_BYTES, CapturePlan
 from loadgen.capture.sources import open_source
 
 if TYPE_CHECKING:
-    from loadgen.capture.model import Record
+    from loadgen.capture.model import EventSink
 
-_LOOK_S = 0.2
+_WAIT_S = 0.2
 _COUNT_EVERY_S = 1.0
 _DOWN_S = 0.1
 
@@ -30,7 +31,7 @@ class Capture:
     Args:
         interface: to listen on.
         plan: what is wanted, and where it goes.
-        record: takes a row of ``events/``.
+        record_event: takes a row of ``events/``.
 
     Attributes:
         packets: captured.
@@ -40,13 +41,13 @@ class Capture:
         CaptureRefused: no privilege, no such interface.
     """
 
-    def __init__(self, interface: str, plan: CapturePlan, record: Record) -> None:
+    def __init__(self, interface: str, plan: CapturePlan, record_event: EventSink) -> None:
         self.interface = interface
         self.filter = expression(plan.target)
         self.packets = 0
         self.dropped = 0
         self._plan = plan
-        self._telling = CaptureEvents(CLIENT, plan, record)
+        self._events = CaptureEvents(CLIENT, plan, record_event)
         self._link_type = link_type(interface)
         self._source = open_source(interface, self.filter, plan.captured_with)
         self._counted_ns = time.time_ns()
@@ -55,9 +56,9 @@ class Capture:
 
     async def __aenter__(self) -> Capture:
         files = PcapFiles(
-            self._plan.path, self._link_type, self._plan.size_bytes, self._telling.deleted
+            self._plan.path, self._link_type, self._plan.size_bytes, self._events.deleted
         )
-        self._telling.begin(asyncio.get_running_loop())
+        self._events.begin(asyncio.get_running_loop())
         self._thread = threading.Thread(target=self._run, args=(files,), name="capture")
         self._thread.start()
         return self
@@ -80,32 +81,32 @@ class Capture:
             "snap_bytes": SNAP_BYTES,
             "packets": self.packets,
             "dropped": self.dropped,
-            "failure": self._telling.failure,
+            "failure": self._events.failure,
         }
 
     def not_measured(self) -> list[dict[str, str]]:
         """What went missing, for the manifest."""
-        return self._telling.not_measured()
+        return self._events.not_measured()
 
     def _run(self, files: PcapFiles) -> None:
         with contextlib.closing(self._source), files:
             try:
                 while not self._ended.is_set():
-                    self._look(files)
+                    self._take(files)
                 self._empty(files, time.time_ns())
             except OSError as error:
-                self._telling.stopped(str(error))
+                self._events.stopped(str(error))
             self._count_drops()
         self.packets = files.packets
 
-    def _look(self, files: PcapFiles) -> bool:
-        """What comes within one look, and whether there was any; the drops once a second."""
+    def _take(self, files: PcapFiles) -> bool:
+        """What comes within ``_WAIT_S``, and whether there was any; the drops once a second."""
         try:
-            taken = self._source.take(files, _LOOK_S)
+            taken = self._source.take(files, _WAIT_S)
         except OSError as error:
             if error.errno != errno.ENETDOWN:
                 raise
-            self._telling.interface_down(self.interface)
+            self._events.interface_down(self.interface)
             taken = not self._ended.wait(_DOWN_S)  # it may come back
         if time.time_ns() - self._counted_ns >= _COUNT_EVERY_S * NS_PER_S:
             self._count_drops()
@@ -113,7 +114,7 @@ class Capture:
 
     def _empty(self, files: PcapFiles, until_ns: int) -> None:
         """What the kernel had seen before the end, and no more under a flood."""
-        while files.last_ns < until_ns and self._look(files):
+        while files.last_ns < until_ns and self._take(files):
             pass
 
     def _count_drops(self) -> None:
@@ -121,4 +122,4 @@ class Capture:
         with contextlib.suppress(OSError):
             if lost := self._source.dropped():
                 self.dropped += lost
-                self._telling.dropped(lost, since_ns, self._counted_ns)
+                self._events.dropped(lost, since_ns, self._counted_ns)

@@ -13,13 +13,12 @@ if TYPE_CHECKING:
 
     from loadgen.load.plan import Target
 
-    Record = Callable[[Mapping[str, Any]], None]
+    EventSink = Callable[[Mapping[str, Any]], None]
     """Takes a row of ``events/``."""
 
 CaptureWith = Literal["auto", "ring", "scapy"]
 CAPTURE_WITH: tuple[str, ...] = get_args(CaptureWith)
 
-CLIENT = "client"
 SNAP_BYTES = 160
 """Ethernet, two VLAN tags, IPv4 or IPv6 and TCP with all options fit."""
 
@@ -45,8 +44,8 @@ class CapturePlan:
     size_bytes: int | None = None
 
 
-class Records(Protocol):
-    """Takes pcap records (``records``) as they come; ``PcapFiles`` writes them down."""
+class PacketSink(Protocol):
+    """Takes packets as pcap records, as they come; ``PcapFiles`` writes them down."""
 
     def write(self, content: bytes, packets: int, last_ns: int) -> None:
         """Records one behind another, how many they are, and the instant of the last."""

@@ -7,9 +7,10 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
+from analyzer.wire.capture.pcap import MAX_NS
 from loadgen.capture import tcpdump
 from loadgen.capture.events import CaptureEvents
-from loadgen.capture.files import MAX_NS, PcapFiles, record
+from loadgen.capture.files import PcapFiles, cut_record
 from loadgen.capture.filters import expression
 from loadgen.capture.model import SNAP_BYTES, CaptureRefused
 from loadgen.capture.remote_clock import ClockOffset, measure_offset
@@ -21,7 +22,7 @@ from loadgen.director.links.shell import LinkLost
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from loadgen.capture.model import CapturePlan, Record
+    from loadgen.capture.model import CapturePlan, EventSink
     from loadgen.capture.stream import Packet
     from loadgen.director.links.link import Link
 
@@ -38,7 +39,7 @@ class RemoteCapture:
         interface: there; None for the one that leads back to the client.
         client_ip: the client's address.
         plan: what is wanted, and where it goes; how packets are read is tcpdump's business.
-        record: takes a row of ``events/``.
+        record_event: takes a row of ``events/``.
         say: takes a line for the operator.
     """
 
@@ -48,7 +49,7 @@ class RemoteCapture:
         interface: str | None,
         client_ip: str,
         plan: CapturePlan,
-        record: Record,
+        record_event: EventSink,
         say: Callable[[str], None],
     ) -> None:
         self.filter = expression(plan.target)
@@ -59,7 +60,7 @@ class RemoteCapture:
         self._script = tcpdump.script(self.filter, interface, client_ip)
         self._plan = plan
         self._say = say
-        self._telling = CaptureEvents(link.name, plan, record)
+        self._events = CaptureEvents(link.name, plan, record_event)
         self._tcpdump = FarTcpdump(link)
         self._offset = ClockOffset()
         self._task: asyncio.Task[None] | None = None
@@ -67,13 +68,13 @@ class RemoteCapture:
         self._ending = False
 
     async def __aenter__(self) -> RemoteCapture:
-        self._telling.begin(asyncio.get_running_loop())
+        self._events.begin(asyncio.get_running_loop())
         try:
             self._offset = await measure_offset(self._link)
             await self._tcpdump.start(self._script)
         except (CaptureRefused, LinkLost) as error:
             self._say(f"{error}; the run goes on without packets")
-            self._telling.refused(f"no capture on {self._link.name}: {recorded(str(error))}")
+            self._events.refused(f"no capture on {self._link.name}: {recorded(str(error))}")
         else:
             self._began_ns = time.time_ns()
             self._task = asyncio.create_task(self._run())
@@ -107,12 +108,12 @@ class RemoteCapture:
             "dropped": self.dropped,
             "clock_offset_ns": self._offset.offset_ns,
             "clock_uncertainty_ns": self._offset.uncertainty_ns,
-            "failure": self._telling.failure,
+            "failure": self._events.failure,
         }
 
     def not_measured(self) -> list[dict[str, str]]:
         """What went missing, for the manifest."""
-        rows = self._telling.not_measured()
+        rows = self._events.not_measured()
         if self._task is not None and self._offset.uncertainty_ns is None:
             why = "its date(1) tells no nanoseconds; packets bear its own clock's time"
             rows.append({"what": f"the clock of {self._link.name} against ours", "why": why})
@@ -125,26 +126,26 @@ class RemoteCapture:
                 self._plan.path,
                 self._tcpdump.link_type,
                 self._plan.size_bytes,
-                self._telling.deleted,
+                self._events.deleted,
             ) as files:
                 async for packets in self._tcpdump.packets():
                     self._write(files, packets)
         except (OSError, NotPcap) as error:
-            self._telling.stopped(str(error))
+            self._events.stopped(str(error))
         else:
             if not self._ending:
                 why = self._tcpdump.complaint()
-                self._telling.stopped(recorded(why) if why else "tcpdump or the link ended")
+                self._events.stopped(recorded(why) if why else "tcpdump or the link ended")
 
     def _write(self, files: PcapFiles, packets: list[Packet]) -> None:
         ahead_ns = self._offset.offset_ns
         ours = [(at_ns - ahead_ns, frame, length) for at_ns, frame, length in packets]
         valid = [packet for packet in ours if 0 <= packet[0] < MAX_NS]
         if valid:
-            files.write(b"".join(record(*packet) for packet in valid), len(valid), valid[-1][0])
+            files.write(b"".join(cut_record(*packet) for packet in valid), len(valid), valid[-1][0])
         self.packets = files.packets
 
     def _count_drops(self) -> None:
         self.dropped = self._tcpdump.dropped()
         if self.dropped:
-            self._telling.dropped(self.dropped, self._began_ns, time.time_ns())
+            self._events.dropped(self.dropped, self._began_ns, time.time_ns())

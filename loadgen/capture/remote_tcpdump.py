@@ -8,9 +8,10 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
+from analyzer.wire.capture.pcap import HEADER_BYTES
 from loadgen.capture import tcpdump
 from loadgen.capture.model import CaptureRefused
-from loadgen.capture.stream import HEADER_BYTES, NotPcap, PcapStream
+from loadgen.capture.stream import NotPcap, PcapStream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from loadgen.capture.stream import Packet
     from loadgen.director.links.link import Link
 
-LINK_TYPES = frozenset({1, 101, 113, 276})
+READABLE_LINK_TYPES = frozenset({1, 101, 113, 276})
 """Ethernet, raw IP, Linux cooked v1 and v2 (tcpdump.org/linktypes.html)."""
 
 _START_S = 15.0
@@ -58,7 +59,7 @@ class FarTcpdump:
             self._process.stdin.write(script.encode())
             async with asyncio.timeout(_START_S):
                 header = await self._process.stdout.readexactly(HEADER_BYTES)
-            self._stream = PcapStream(header, LINK_TYPES)
+            self._stream = PcapStream(header, READABLE_LINK_TYPES)
         except (OSError, NotPcap, asyncio.IncompleteReadError) as error:
             await self.close()
             why = error if isinstance(error, NotPcap) else self.complaint() or "no answer"

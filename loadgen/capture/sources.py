@@ -9,7 +9,7 @@ import struct
 from typing import TYPE_CHECKING, Any, Protocol
 
 from analyzer.units import NS_PER_S
-from loadgen.capture.files import record, records
+from loadgen.capture.files import block_records, cut_record
 from loadgen.capture.filters import program
 from loadgen.capture.model import SNAP_BYTES, CaptureRefused
 from loadgen.rings.blocks import VLAN_VALID, ReceiveRing
@@ -18,7 +18,7 @@ from loadgen.rings.packet_socket import SOL_PACKET, attach_filter, dropped_since
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from loadgen.capture.model import CaptureWith, Records
+    from loadgen.capture.model import CaptureWith, PacketSink
 
 _SO_TIMESTAMPNS = 35  # socket(7); scapy has set it, and reads it into a float, too coarse
 _SO_RCVBUFFORCE = 33
@@ -38,7 +38,7 @@ class Source(Protocol):
 
     name: CaptureWith
 
-    def take(self, files: Records, wait_s: float) -> bool:
+    def take(self, sink: PacketSink, wait_s: float) -> bool:
         """Pass on what is there, awaiting the first of it; False if there was nothing.
 
         Raises:
@@ -60,12 +60,12 @@ class RingSource:
     def __init__(self, interface: str, code: bytes) -> None:
         self._ring = ReceiveRing(interface, program=code, width=SNAP_BYTES)
 
-    def take(self, files: Records, wait_s: float) -> bool:
+    def take(self, sink: PacketSink, wait_s: float) -> bool:
         """Pass on a block."""
         block = self._ring.read(wait_s)
         if block is None:
             return False
-        files.write(records(block), len(block.at_ns), int(block.at_ns[-1]))
+        sink.write(block_records(block), len(block.at_ns), int(block.at_ns[-1]))
         return True
 
     def dropped(self) -> int:
@@ -93,7 +93,7 @@ class ScapySource:
             self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _SOCKET_BUFFER_BYTES)
             join_all_groups(self._socket, interface)
 
-    def take(self, files: Records, wait_s: float) -> bool:
+    def take(self, sink: PacketSink, wait_s: float) -> bool:
         """Pass on what has come, at most a few thousand frames."""
         readable, _, _ = select.select([self._socket], [], [], wait_s)
         if not readable:
@@ -105,12 +105,12 @@ class ScapySource:
         except BlockingIOError:
             pass
         finally:  # the interface may go down in the middle
-            self._hand_on(files, [packet for packet in taken if packet[0]])
+            self._hand_on(sink, [packet for packet in taken if packet[0]])
         return True
 
-    def _hand_on(self, files: Records, taken: list[tuple[int, bytes, int]]) -> None:
+    def _hand_on(self, sink: PacketSink, taken: list[tuple[int, bytes, int]]) -> None:
         if taken:
-            files.write(b"".join(record(*packet) for packet in taken), len(taken), taken[-1][0])
+            sink.write(b"".join(cut_record(*packet) for packet in taken), len(taken), taken[-1][0])
 
     def _receive(self) -> tuple[int, bytes, int]:
         """When the kernel saw a frame, what was kept of it, and its length on the wire."""

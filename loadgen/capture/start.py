@@ -60,14 +60,14 @@ def open_captures(
         captured_with=options.captured_with,
         size_bytes=options.size_bytes,
     )
-    record = partial(recording.append, "events")
+    record_event = partial(recording.append, "events")
     try:
         if site.capture_on is not None:
             ours = address_towards(target.vip)
-            far = RemoteCapture(site.capture_on, options.interface, ours, plan, record, say)
+            far = RemoteCapture(site.capture_on, options.interface, ours, plan, record_event, say)
             return [far]
         interface = options.interface or site.interface or interface_to(target.vip)
-        return [Capture(interface, plan, record)]
+        return [Capture(interface, plan, record_event)]
     except CaptureRefused as error:
         say(f"{error}; the run goes on without")
         _miss(recording, str(error))

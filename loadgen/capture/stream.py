@@ -6,20 +6,12 @@ import struct
 from typing import TYPE_CHECKING
 
 from analyzer.units import NS_PER_S
+from analyzer.wire.capture.pcap import HEADER_BYTES, MAGIC, MAX_FRAME_BYTES, RECORD_BYTES
 from loadgen.errors import LoadgenError
 
 if TYPE_CHECKING:
     from collections.abc import Container
 
-HEADER_BYTES = 24
-MAX_FRAME_BYTES = 1 << 18  # tcpdump's own limit, MAXIMUM_SNAPLEN
-_RECORD_BYTES = 16
-_MAGIC = {  # byte order, nanoseconds in one unit of the fraction
-    b"\xa1\xb2\xc3\xd4": (">", 1000),
-    b"\xd4\xc3\xb2\xa1": ("<", 1000),
-    b"\xa1\xb2\x3c\x4d": (">", 1),
-    b"\x4d\x3c\xb2\xa1": ("<", 1),
-}
 
 Packet = tuple[int, bytes, int]
 """When it was seen (Unix ns, the sender's clock), what was kept of it, its length on the wire."""
@@ -44,9 +36,9 @@ class PcapStream:
     """
 
     def __init__(self, header: bytes, link_types: Container[int]) -> None:
-        if header[:4] not in _MAGIC or len(header) != HEADER_BYTES:
+        if header[:4] not in MAGIC or len(header) != HEADER_BYTES:
             raise NotPcap("what came does not begin as a pcap file")
-        order, self._unit_ns = _MAGIC[header[:4]]
+        order, self._unit_ns = MAGIC[header[:4]]
         self._record = struct.Struct(order + "IIII")
         self.link_type = struct.unpack_from(order + "I", header, 20)[0] & 0xFFFF
         if self.link_type not in link_types:
@@ -62,15 +54,15 @@ class PcapStream:
         content = self._rest + content
         packets: list[Packet] = []
         at = 0
-        while at + _RECORD_BYTES <= len(content):
+        while at + RECORD_BYTES <= len(content):
             seconds, fraction, captured, length = self._record.unpack_from(content, at)
             if captured > MAX_FRAME_BYTES or fraction * self._unit_ns >= NS_PER_S:
                 raise NotPcap("a record came that cannot be one")
-            end = at + _RECORD_BYTES + captured
+            end = at + RECORD_BYTES + captured
             if end > len(content):
                 break
             at_ns = seconds * NS_PER_S + fraction * self._unit_ns
-            packets.append((at_ns, content[at + _RECORD_BYTES : end], length))
+            packets.append((at_ns, content[at + RECORD_BYTES : end], length))
             at = end
         self._rest = content[at:]
         return packets

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from analyzer.recording.hosts import CLIENT
 from analyzer.units import NS_PER_S
 from loadgen.session.background import Background
 
@@ -82,7 +83,7 @@ class Keeper(Background):
     def _tell(self, kept_from_ns: int, now_ns: int) -> None:
         if self._kept_from_ns is None:
             detail = f"--keep {self._keep.text}: from now on the oldest is deleted"
-            row = {"at": now_ns, "host": "client", "kind": "recording-thinned", "detail": detail}
+            row = {"at": now_ns, "host": CLIENT, "kind": "recording-thinned", "detail": detail}
             self._recording.append("events", row)
         self._kept_from_ns = kept_from_ns
         self._recording.update_manifest(

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from analyzer.recording.hosts import CLIENT
 from loadgen.errors import LoadgenError
 from loadgen.session.background import Background
 
@@ -135,7 +136,7 @@ class FaultSchedule(Background):
         self._recording.update_manifest({"failover": self._failover_manifest() | facts})
 
     def _event(self, kind: str, detail: str) -> None:
-        row = {"at": time.time_ns(), "host": "client", "kind": kind, "detail": detail}
+        row = {"at": time.time_ns(), "host": CLIENT, "kind": kind, "detail": detail}
         self._recording.append("events", row)
 
 

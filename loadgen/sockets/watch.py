@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 from analyzer.client.socket_states import count_script, parse_counts
+from analyzer.recording.hosts import CLIENT
 from loadgen.director.links.shell import LinkLost, Shell
 from loadgen.sockets.sock_diag import SockDiag, SocketsRefused
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from loadgen.director.links.link import Link
     from loadgen.load.plan import Target
 
-CLIENT = "client"
 INTERVAL_S = 1.0
 COST = 50
 """A count waits for this many times what the last one took: two per cent of a host at most."""

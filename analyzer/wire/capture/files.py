@@ -17,6 +17,7 @@ import numpy as np
 from analyzer.errors import ParseError
 from analyzer.units import NS_PER_S
 from analyzer.wire.capture.frames import Bytes, Frames
+from analyzer.wire.capture.pcap import HEADER_BYTES, MAGIC, MAX_FRAME_BYTES, RECORD_BYTES
 from analyzer.wire.capture.pcapng import SECTION_MAGIC, pcapng_chunks
 from analyzer.wire.capture.walk import STOP, walk
 
@@ -31,15 +32,7 @@ if TYPE_CHECKING:
 CHUNK_BYTES = 1 << 23
 """Bytes that are decoded at once: enough for numpy, few enough for a cache."""
 
-_MAGIC = {  # byte order, nanoseconds in one unit of the fraction
-    b"\xa1\xb2\xc3\xd4": (">", 1000),
-    b"\xd4\xc3\xb2\xa1": ("<", 1000),
-    b"\xa1\xb2\x3c\x4d": (">", 1),
-    b"\x4d\x3c\xb2\xa1": ("<", 1),
-}
-_HEADER, _RECORD = 24, 16
-_LONGEST_FRAME = 262_144  # what libpcap writes at most; a guess uses it, a reading does not
-_FAR_IN_TIME_S = 1 << 25  # about a year; likewise
+_FAR_IN_TIME_S = 1 << 25  # about a year; a guess uses it, a reading does not, as MAX_FRAME_BYTES
 
 
 def frame_chunks(content: memoryview, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Frames]:
@@ -50,8 +43,8 @@ def frame_chunks(content: memoryview, chunk_bytes: int = CHUNK_BYTES) -> Iterato
     """
     file = Bytes(content)
     magic = bytes(content[:4])
-    if magic in _MAGIC and file.size >= _HEADER:
-        return _pcap_chunks(file, *_MAGIC[magic], chunk_bytes)
+    if magic in MAGIC and file.size >= HEADER_BYTES:
+        return _pcap_chunks(file, *MAGIC[magic], chunk_bytes)
     if magic == SECTION_MAGIC:
         return pcapng_chunks(file, chunk_bytes)
     raise ParseError("capture: neither pcap nor pcapng (its first bytes are of no known kind)")
@@ -70,11 +63,11 @@ class _Records:
 
     def after(self, at: Ints) -> Ints:
         end = at + self.words[at + 8]
-        end += _RECORD
+        end += RECORD_BYTES
         return np.where(end <= self.file.size, end, STOP)
 
     def next_after(self, at: int) -> int:
-        end = at + _RECORD + self.file.number(at + 8, 4, self.order)
+        end = at + RECORD_BYTES + self.file.number(at + 8, 4, self.order)
         return end if end <= self.file.size else STOP
 
     def plausible(self, at: Ints) -> Bools:
@@ -84,14 +77,14 @@ class _Records:
             good[rows] = self._alike(at[rows])
             rows = rows[good[rows]]
             after = self.after(at[rows])
-            inside = after <= self.file.size - _RECORD
+            inside = after <= self.file.size - RECORD_BYTES
             rows, at = rows[inside], at.copy()
             at[rows] = after[inside]
         return good
 
     def _alike(self, at: Ints) -> Bools:
         captured, length = self._field(at, 8), self._field(at, 12)
-        good = (captured > 0) & (captured <= length) & (length <= _LONGEST_FRAME)
+        good = (captured > 0) & (captured <= length) & (length <= MAX_FRAME_BYTES)
         good &= self._field(at, 4) < self.units_per_s
         return np.asarray(good & (np.abs(self._field(at, 0) - self.first_s) < _FAR_IN_TIME_S))
 
@@ -101,10 +94,10 @@ class _Records:
 
 def _pcap_chunks(file: Bytes, order: str, unit_ns: int, chunk_bytes: int) -> Iterator[Frames]:
     link_type = file.number(20, 4, order) & 0xFFFF  # above it: the length of a checksum
-    limit = max(file.size - _RECORD + 1, _HEADER)
-    first_s = file.number(_HEADER, 4, order) if limit > _HEADER else 0
+    limit = max(file.size - RECORD_BYTES + 1, HEADER_BYTES)
+    first_s = file.number(HEADER_BYTES, 4, order) if limit > HEADER_BYTES else 0
     records = _Records(file, order, file.overlapping(4, order), NS_PER_S // unit_ns, first_s)
-    start = _HEADER
+    start = HEADER_BYTES
     while True:
         at = walk(records, start, min(start + chunk_bytes, limit))
         after = records.next_after(int(at[-1])) if len(at) else start
@@ -113,7 +106,7 @@ def _pcap_chunks(file: Bytes, order: str, unit_ns: int, chunk_bytes: int) -> Ite
         yield Frames(
             file=file,
             at_ns=file.numbers(at, 4, order) * NS_PER_S + file.numbers(at + 4, 4, order) * unit_ns,
-            start=at + _RECORD,
+            start=at + RECORD_BYTES,
             length=length,
             link_type=np.full(len(at), link_type, dtype=np.int32),
             unread=file.size - after if last else 0,

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from analyzer.client.causes import NEIGHBOUR
+from analyzer.recording.hosts import CLIENT
 from loadgen.load.engines.rows import Row, columns_of
 from loadgen.load.engines.sources import SourcePorts
 from loadgen.load.engines.tally import Tally
@@ -99,5 +100,5 @@ class Burst(Background):
 
     def _event(self, kind: str, detail: str) -> None:
         self._recording.append(
-            "events", {"at": time.time_ns(), "host": "client", "kind": kind, "detail": detail}
+            "events", {"at": time.time_ns(), "host": CLIENT, "kind": kind, "detail": detail}
         )

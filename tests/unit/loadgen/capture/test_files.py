@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from analyzer.recording.directory import MANIFEST, Recording
 from analyzer.wire.capture.files import frame_chunks
-from loadgen.capture.files import Deleted, PcapFiles, clock_time, record, records
+from loadgen.capture.files import Deleted, PcapFiles, block_records, clock_time, cut_record
 from loadgen.capture.filters import LINK_ETHERNET
 from loadgen.capture.model import SNAP_BYTES
 from loadgen.rings.blocks import FrameBlock
@@ -45,23 +45,23 @@ def block(told: list[tuple[int, bytes]], vlan: int = 0) -> FrameBlock:
 def test_a_block_gives_the_records_that_its_frames_give_one_by_one(
     told: list[tuple[int, bytes]],
 ) -> None:
-    one_by_one = b"".join(record(at_ns, frame, len(frame)) for at_ns, frame in told)
-    assert records(block(told)) == one_by_one
+    one_by_one = b"".join(cut_record(at_ns, frame, len(frame)) for at_ns, frame in told)
+    assert block_records(block(told)) == one_by_one
 
 
 @given(frames)
 def test_a_tag_is_put_back_behind_the_addresses(told: list[tuple[int, bytes]]) -> None:
     tag = b"\x81\x00\x00\x2a"
     tagged = [(at_ns, frame[:12] + tag + frame[12:]) for at_ns, frame in told]
-    one_by_one = b"".join(record(at_ns, frame, len(frame)) for at_ns, frame in tagged)
-    assert records(block(told, vlan=0x8100002A)) == one_by_one
+    one_by_one = b"".join(cut_record(at_ns, frame, len(frame)) for at_ns, frame in tagged)
+    assert block_records(block(told, vlan=0x8100002A)) == one_by_one
 
 
 def test_the_analyzer_reads_back_the_instants_and_the_lengths(tmp_path: Path) -> None:
     told = [(NS * 9 + 7 * row, b"x" * (20 + row)) for row in range(200)]
     path = tmp_path / "capture.pcap"
     with PcapFiles(path, LINK_ETHERNET, None, print) as files:
-        files.write(records(block(told)), len(told), told[-1][0])
+        files.write(block_records(block(told)), len(told), told[-1][0])
     (found,) = frame_chunks(memoryview(path.read_bytes()))
     assert found.at_ns.tolist() == [at_ns for at_ns, _ in told]
     assert found.length.tolist() == [min(len(frame), SNAP_BYTES) for _, frame in told]
@@ -73,7 +73,7 @@ def written(path: Path, size_bytes: int | None, seconds: int) -> tuple[PcapFiles
     deleted: list[Deleted] = []
     with PcapFiles(path / "capture.pcap", LINK_ETHERNET, size_bytes, deleted.append) as files:
         for second in range(1, seconds + 1):
-            files.write(record(second * NS, b"x" * 84, 84), 1, second * NS)
+            files.write(cut_record(second * NS, b"x" * 84, 84), 1, second * NS)
     return files, deleted
 
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from loadgen.capture import local
-from loadgen.capture.files import record
+from loadgen.capture.files import cut_record
 from loadgen.capture.local import Capture
-from loadgen.capture.model import CapturePlan, CaptureWith, Records
+from loadgen.capture.model import CapturePlan, CaptureWith, PacketSink
 from loadgen.load.plan import Target
 from tests.unit.waiting import until
 
@@ -31,15 +31,15 @@ class Scripted:
 
     name: CaptureWith = "ring"
 
-    def __init__(self, steps: Iterator[Callable[[Records], bool]], drops: list[int]) -> None:
+    def __init__(self, steps: Iterator[Callable[[PacketSink], bool]], drops: list[int]) -> None:
         self._steps = steps
         self._drops = drops
         self.used_up = False
 
-    def take(self, files: Records, wait_s: float) -> bool:
-        return next(self._steps, self._nothing)(files)
+    def take(self, sink: PacketSink, wait_s: float) -> bool:
+        return next(self._steps, self._nothing)(sink)
 
-    def _nothing(self, _: Records) -> bool:
+    def _nothing(self, _: PacketSink) -> bool:
         self.used_up = True
         return False
 
@@ -50,16 +50,16 @@ class Scripted:
         pass
 
 
-def packet(files: Records) -> bool:
-    files.write(record(NS, b"x" * 60, 60), 1, NS)
+def packet(sink: PacketSink) -> bool:
+    sink.write(cut_record(NS, b"x" * 60, 60), 1, NS)
     return True
 
 
-def down(files: Records) -> bool:
+def down(sink: PacketSink) -> bool:
     raise OSError(errno.ENETDOWN, "Network is down")
 
 
-def full(files: Records) -> bool:
+def full(sink: PacketSink) -> bool:
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
@@ -69,7 +69,7 @@ Ran = tuple[Capture, list[dict[str, Any]]]
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ran]:
     def ran(
-        *steps: Callable[[Records], bool], drops: tuple[int, ...] = (), size: int | None = None
+        *steps: Callable[[PacketSink], bool], drops: tuple[int, ...] = (), size: int | None = None
     ) -> Ran:
         source = Scripted(iter(steps), list(drops))
         monkeypatch.setattr(local, "open_source", lambda *_: source)
