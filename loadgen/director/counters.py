@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from analyzer.ipvs.ipvsadm.columns import STATS, titled
 from analyzer.ipvs.ipvsadm.ends import ipvsadm_end
+from analyzer.ipvs.ipvsadm.services.columns import STATS, titled
 from analyzer.units import MAX_COUNTER
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from analyzer.ipvs.ipvsadm import connections, errors
-from analyzer.ipvs.ipvsadm.columns import is_title
 from analyzer.ipvs.ipvsadm.counters import Stats
 from analyzer.ipvs.ipvsadm.lines import Line, clean_line, is_noise, raw_lines, without_prefix
 from analyzer.ipvs.ipvsadm.model import (
@@ -19,7 +18,9 @@ from analyzer.ipvs.ipvsadm.model import (
     TimeoutValues,
 )
 from analyzer.ipvs.ipvsadm.rules import Rules
-from analyzer.ipvs.ipvsadm.services import Table, may_have_been_service
+from analyzer.ipvs.ipvsadm.services.columns import is_title
+from analyzer.ipvs.ipvsadm.services.recognition import may_have_been_service
+from analyzer.ipvs.ipvsadm.services.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,10 +88,12 @@ class _Reader:
         if self.gap is None and self.tables[-1].plain_destination(number, raw):
             self.understood += 1
             return True
-        entry = connections.plain_connection(raw)
-        if entry is None:
+        if entry := connections.plain_connection(raw):
+            self.connections.append(entry)
+        elif self.tables[-1].plain_service(number, raw, strict=self.below_connections):
+            self.gap = None
+        else:
             return False
-        self.connections.append(entry)
         self.understood += 1
         return True
 

@@ -17,8 +17,8 @@ from msgspec.structs import replace
 
 from analyzer.documents import to_json
 from analyzer.ipvs.ipvsadm import ParsedDocument, ParsedText, decode, parse
-from analyzer.ipvs.ipvsadm.columns import ENDS
 from analyzer.ipvs.ipvsadm.model import Connection, Destination, End, Service
+from analyzer.ipvs.ipvsadm.services.columns import ENDS
 from tests.unit.properties import examples
 
 TEXTS = sorted((Path(__file__).parents[2] / "data" / "texts").glob("*.txt"))

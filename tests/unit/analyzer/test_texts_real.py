@@ -6,6 +6,7 @@ form that ipvsadm and the kernel have for them, so the forms can be held against
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,8 +58,11 @@ def test_lines_that_are_read_at_once_are_read_as_those_looked_at_closely(
 ) -> None:
     names = [file.stem for file in sorted(TEXTS.glob("*.txt"))]
     at_once = [read(name, hz=HZ) for name in names]
-    monkeypatch.setattr("analyzer.ipvs.ipvsadm.columns.row_pattern", lambda _: None)
+    monkeypatch.setattr("analyzer.ipvs.ipvsadm.services.columns.row_pattern", lambda _: None)
     monkeypatch.setattr("analyzer.ipvs.ipvsadm.connections.plain_connection", lambda _: None)
+    for module in ("table", "reading"):
+        nothing = re.compile("(?!)")
+        monkeypatch.setattr(f"analyzer.ipvs.ipvsadm.services.{module}.PLAIN", nothing)
     assert [read(name, hz=HZ) for name in names] == at_once
 
 
