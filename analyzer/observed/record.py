@@ -9,7 +9,8 @@ import numpy as np
 
 from analyzer.observed.absences import absences
 from analyzer.observed.entries import entry_polls_of, ns, tracked_entries
-from analyzer.recording.clock import DirectorClock, clock_from_polls, clock_steps
+from analyzer.recording.clock import CLOCK_STEP_S, DirectorClock, clock_from_polls, clock_steps
+from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -120,16 +121,26 @@ def director_clock(director: Director, polls: pd.DataFrame, zero_ns: int) -> Dir
 
 
 def _steps(director: Director, polls: pd.DataFrame, events: pd.DataFrame) -> tuple[ClockStep, ...]:
+    """Where the boot instant moved, but for reboots: those noted, and any since the poll before."""
     readings = _readings(polls)
-    asked_ns = readings[0]
-    after, moved_s = clock_steps(*readings, director.uptime_step_s)
+    asked_ns, _, uptime_s = readings
     reboots_ns = np.sort(ns(events.loc[events["kind"] == "rebooted", "at"]))
-    seen = np.searchsorted(reboots_ns, asked_ns)  # reboots seen before each poll
+    noted = np.diff(np.searchsorted(reboots_ns, asked_ns)) > 0
+    booted_ns = asked_ns - np.rint(uptime_s * NS_PER_S).astype(np.int64)
+    began_anew = (np.diff(uptime_s) < 0) & (booted_ns[1:] > asked_ns[:-1])
+    rebooted = noted | (began_anew & ~_goes_back(polls))
     return tuple(
         ClockStep(at_ns=int(asked_ns[poll]), moved_s=float(moved))
-        for poll, moved in zip(after, moved_s, strict=True)
-        if seen[poll] == seen[poll - 1]
+        for poll, moved in zip(*clock_steps(*readings, director.uptime_step_s), strict=True)
+        if not rebooted[poll - 1]
     )
+
+
+def _goes_back(polls: pd.DataFrame) -> bool:
+    """Whether polls were recorded after others that this host's clock puts later."""
+    asked_ns = ns(polls["asked"].dropna())
+    late_ns = np.maximum.accumulate(asked_ns) - asked_ns
+    return bool((late_ns > CLOCK_STEP_S * NS_PER_S).any())
 
 
 def _readings(polls: pd.DataFrame) -> tuple[Ints, Ints, Floats]:

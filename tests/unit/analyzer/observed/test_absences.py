@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from analyzer.observed.absences import ABSENCE_COLUMNS
 from analyzer.observed.entries import numbered
 from analyzer.observed.record import record_of
-from tests.unit.analyzer.builders_packets import BOOT_NS, NS, table
+from tests.unit.analyzer.builders_packets import BOOT_NS, NS, director, table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,9 +33,8 @@ FOR_GOOD = float("inf")
 
 
 def absences_of(services: list[dict[str, Any]], events: list[dict[str, Any]]) -> pd.DataFrame:
-    director: Any = SimpleNamespace(name="bal01")
     return record_of(
-        director,
+        director(),
         services=table("services", services),
         counted=table("services", []),
         entries=numbered(table("entries", []), None),

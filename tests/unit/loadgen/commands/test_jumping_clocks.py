@@ -125,9 +125,9 @@ def test_a_clock_that_jumps_is_no_fault_and_no_warning_and_is_named(
     document = json.loads(run("report", there, "--json"))
     assert ("clock-stepped" in {row["id"] for row in document["findings"]}) == (name in STEPPED)
     assert ("clocks were set" in document["verdict"]) == (name in STEPPED)
-    run("report", there, "--format", "csv", "-o", folder / "tables")
-    run("anonymise", there, "-o", folder / "anonymous")
     if name in OF_ALL_COMMANDS:
+        run("report", there, "--format", "csv", "-o", folder / "tables")
+        run("anonymise", there, "-o", folder / "anonymous")
         run("check", there, "--expect", "failed<=1")
         run("compare", runs / "before", there)
         run("history", runs)
