@@ -91,8 +91,8 @@ class Agreement:
     InActConn differed by more than 2; ``unexplained_polls`` is the longest of those that no shift
     by what clocks, timer and a poll's width leave open accounts for.
     ``residuals`` counts what the difference of each expiry is put down to: ``poll`` (it lies
-    between the two looks), ``clock``, ``timer`` (its phase is not known), ``poll_width`` (beside
-    the two looks by less than lies between them, at most 1 s), ``outage`` (some of its packets
+    between the two polls), ``clock``, ``timer`` (its phase is not known), ``poll_width`` (beside
+    the two polls by less than lies between them, at most 1 s), ``outage`` (some of its packets
     came as the director was cut off), ``unseen_packets`` (the capture dropped some),
     ``unexplained``; ``unexplained_s`` is the largest of those, null without any.
     """
@@ -158,7 +158,7 @@ class Drain:
     service: str
     real_server: str
     weight_zero_since: str  # the first poll that had it so
-    entries: int  # left at the last look; templates included where entries were read
+    entries: int  # left at the last poll; templates included where entries were read
     states: tuple[DrainState, ...]
     gone_by: str | None
     uncertainty_s: float | None

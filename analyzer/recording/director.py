@@ -42,8 +42,8 @@ class Director:
         conn_max: the most entries that its namespace may hold; None where there is no such limit.
         entry_bytes: of one entry at least, as its kernel said when it loaded IPVS.
         table_status: of its table before the run, as its kernel tells root since Linux 7.1.
-        table_status_fullest: the same of the look with the most entries, before or during the run.
-        table_status_at_end: the same of the last look.
+        table_status_fullest: the same of the read with the most entries, before or during the run.
+        table_status_at_end: the same of the last read.
         kernel: its release.
         uptime_step_s: the resolution of its uptime in the polls.
         has_service: it had the service that load was sent to; None where nobody looked, or where

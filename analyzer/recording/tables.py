@@ -111,7 +111,7 @@ TABLES: Mapping[str, pa.Schema] = {
         source_port=_INT,
         real_server=_NAME,
     ),
-    # One row is one look at the counters of a lab host's port: what went towards it, and came.
+    # One row is one read of the counters of a lab host's port: what went towards it, and came.
     "links": _schema(at=_AT, host=_NAME, in_bytes=_INT, in_packets=_INT, out_bytes=_INT),
     # One row is something that happened; since: not before this, where at is when it was noticed
     # or over, else null.

@@ -60,12 +60,12 @@ def entry_retention(entry: Row, zero_ns: int, director: str) -> Retention:
 
 def seen_retention(entry: Row, zero_ns: int, last_s: float, director: str) -> Retention:
     """A director's entry as polled: a row of ``observed.entries.tracked_entries``."""
-    until_s, margin_s, why = None, 0.0, "still there at the last look"
+    until_s, margin_s, why = None, 0.0, "still there at the last poll"
     if pd.notna(entry["absent_ns"]):
         after_s = seconds(entry["absent_ns"], zero_ns)
         before_s = seconds(entry["seen_ns"], zero_ns) if pd.notna(entry["seen_ns"]) else last_s
         until_s, margin_s = (before_s + after_s) / 2, (after_s - before_s) / 2
-        why = "it went between two looks"
+        why = "it was removed between two polls"
     return Retention(
         holder="director",
         state=str(entry["state"]),

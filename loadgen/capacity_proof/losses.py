@@ -33,7 +33,7 @@ SETTLE_S = 1.0
 """After a take-over: queues empty, and the repeats of gratuitous ARP are not yet due."""
 MOVE_LIMIT_S = 20.0
 ASK_LIMIT_S = 15.0
-LOOK_S = 0.02
+CHECK_EVERY_S = 0.02
 
 
 class Losses(Background):
@@ -125,7 +125,7 @@ class Losses(Background):
             self._datagrams.check()
             if time.monotonic() > deadline_s:
                 raise RunFailed(f"after {MOVE_LIMIT_S:g} s {astray}; this run proves nothing")
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(CHECK_EVERY_S)
 
     def _astray(self, down: tuple[int, ...]) -> str | None:
         """The first VIP whose frames the client sends elsewhere than planned; or None."""

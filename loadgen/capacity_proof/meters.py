@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from loadgen.capacity_proof.traffic import Stream
     from loadgen.lab.lab import Lab
 
-LOOK_S = 0.1
+CHECK_EVERY_S = READ_EVERY_S = 0.1
 PUNCTUAL_LIMIT_S = 15.0
 _GRACE_S = SETTLED_S + 4.0
 _READ_BYTES = 1 << 16
@@ -60,7 +60,7 @@ class Datagrams(Background):
         deadline_s = time.monotonic() + PUNCTUAL_LIMIT_S
         while self._late_ns > PATIENCE_NS and time.monotonic() < deadline_s:
             self.check()
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(CHECK_EVERY_S)
 
     async def _begin(self) -> None:
         self._process = await asyncio.create_subprocess_exec(
@@ -136,15 +136,15 @@ class LinkCounters(Background):
 
     async def _run(self) -> None:
         while True:
-            self._look()
-            await asyncio.sleep(LOOK_S)
+            self._read()
+            await asyncio.sleep(READ_EVERY_S)
 
     async def _end(self) -> None:
         if self._file is not None:
-            self._look()
+            self._read()
             self._file.close()
 
-    def _look(self) -> None:
+    def _read(self) -> None:
         assert self._file is not None
         self._file.seek(0)
         text, at_ns = self._file.read(), time.time_ns()

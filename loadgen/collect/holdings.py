@@ -187,7 +187,7 @@ class Draining:
         )
 
     def note(self, rows: Rows, seen_ns: Numbers) -> None:
-        """Look at all draining real servers' entries at once: which were renewed, which went."""
+        """Take a poll of all draining real servers' entries: which were renewed, which went."""
         all_rows = rows
         self._timers_seen.see(rows, seen_ns)
         is_busy = np.isin(rows["state"], [state.encode() for state in BUSY_STATES])
@@ -215,7 +215,7 @@ class Draining:
         }
 
     def _came(self, client: int, rows: Rows) -> bool:
-        """Whether a client has an entry that it had not in the look before.
+        """Whether a client has an entry that it had not in the poll before.
 
         Of a template whose address none of the entries has (a netmask is set), whether anybody has.
         """

@@ -14,7 +14,7 @@ from loadgen.session.background import Background
 if TYPE_CHECKING:
     from analyzer.recording.directory import Part, RecordingWriter
 
-LOOK_S = 10.0
+CHECK_EVERY_S = 10.0
 THINNED = ("services", "entries", "polls", "sockets")
 """Tables whose oldest parts may go; what happened (``events``) is little, and stays."""
 
@@ -51,11 +51,11 @@ class Keeper(Background):
 
     async def _run(self) -> None:
         while True:
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(CHECK_EVERY_S)
             now_ns = time.time_ns()
             dropped = await asyncio.to_thread(self._thin, now_ns)  # it reads and writes tables
             if dropped:
-                self._tell(max(part.ended_ns for part in dropped), now_ns)
+                self._note(max(part.ended_ns for part in dropped), now_ns)
 
     def _thin(self, now_ns: int) -> list[Part]:
         """Delete what is beyond the limit now."""
@@ -80,7 +80,7 @@ class Keeper(Background):
         seconds = self._keep.seconds
         return seconds is not None and now_ns - part.ended_ns > seconds * NS_PER_S
 
-    def _tell(self, kept_from_ns: int, now_ns: int) -> None:
+    def _note(self, kept_from_ns: int, now_ns: int) -> None:
         if self._kept_from_ns is None:
             detail = f"--keep {self._keep.text}: from now on the oldest is deleted"
             row = {"at": now_ns, "host": CLIENT, "kind": "recording-thinned", "detail": detail}

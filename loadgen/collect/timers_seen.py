@@ -1,8 +1,8 @@
-"""When the timers of entries end, by all looks at them: each narrows what the others leave open.
+"""When the timers of entries end, by all polls of them: each narrows what the others leave open.
 
-The expire column is printed in whole seconds, so that one look leaves a second open; where a step
-of the timer wheel lies in that second and where not changes from look to look, and with it how
-closely one look alone could say when the entry goes.
+The expire column is printed in whole seconds, so that one poll leaves a second open; where a step
+of the timer wheel lies in that second and where not changes from poll to poll, and with it how
+closely one poll alone could say when the entry goes.
 """
 
 from __future__ import annotations
@@ -60,16 +60,16 @@ class TimerEnds:
 
 
 class TimersSeen:
-    """The timers of the entries that the last look had."""
+    """The timers of the entries that the last poll had."""
 
     def __init__(self) -> None:
         self._keys = np.empty(0, np.uint64)
         self._ends = TimerEnds(*(np.empty(0, np.int64) for _ in range(3)))
 
     def see(self, rows: Rows, seen_ns: Numbers) -> TimerEnds:
-        """Take a look at all entries; what is known of each now.
+        """Take a poll of all entries; what is known of each now.
 
-        A timer that one look alone says ends at another time was restarted.
+        A timer that one poll alone says ends at another time was restarted.
         """
         left_s = np.clip(rows["expires_s"], 0, _LONGEST_S)
         low_ns, high_ns = (

@@ -21,7 +21,7 @@ class DrainForecast:
         last_ns: the latest.
         renewed: entries and templates whose timers were restarted since the weight became 0.
         clients: of these, templates: their clients came back.
-        last_renewal_ns: the look that showed the last restart; None without one.
+        last_renewal_ns: the poll that showed the last restart; None without one.
     """
 
     first_ns: int

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from loadgen.director.counters import Counters, ServerKey
     from loadgen.director.polling.poller import Poller
 
-LOOK_S = 1.0
+VIEW_EVERY_S = 1.0
 _REST = 4
 """A view waits for so many times what the last one took."""
 
@@ -106,18 +106,18 @@ class DirectorsWatch(Background):
         shown_s = float("-inf")
         while True:
             began_s = time.monotonic()
-            self.view = await self._look(time.time_ns())
+            self.view = await self._view_at(time.time_ns())
             if time.monotonic() - shown_s >= self._every_s - 0.05:
                 shown_s = time.monotonic()
                 self._show(self.view)
             took_s = time.monotonic() - began_s
-            await asyncio.sleep(max(min(LOOK_S, self._every_s), _REST * took_s))
+            await asyncio.sleep(max(min(VIEW_EVERY_S, self._every_s), _REST * took_s))
 
     async def _end(self) -> None:
-        self.view = await self._look(time.time_ns())
+        self.view = await self._view_at(time.time_ns())
         self._show(self.view)
 
-    async def _look(self, now_ns: int) -> View:
+    async def _view_at(self, now_ns: int) -> View:
         views = [await _director(watched, now_ns) for watched in self._watched]
         return View(at_ns=now_ns, directors=tuple(views))
 

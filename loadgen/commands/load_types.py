@@ -41,7 +41,7 @@ def _hold(text: str) -> Hold:
     parts = [part.strip() for part in inner.split(",")]
     checked(parts, holds=len(parts) == _PARAMETERS.get(name))
     given_s = tuple(DURATION.convert(part, None, None) for part in parts)
-    return Hold(distribution=name, told_s=given_s)  # type: ignore[arg-type]
+    return Hold(distribution=name, given_s=given_s)  # type: ignore[arg-type]
 
 
 def _stage(text: str) -> Stage:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 VRRP = 112
 GROUPS = {4: "224.0.0.18", 6: "ff02::12"}  # RFC 5798, section 5.1
 SILENCE_S = 1.0
-LOOK_S = 0.1
+CHECK_EVERY_S = 0.1
 _MOST_BYTES = 2048
 
 
@@ -44,7 +44,7 @@ class Catch(Background):
         self._listening: socket.socket | None = None
         self._succeeded, self._since_s = 0, time.monotonic()
 
-    def tell(self, tally: Tally) -> None:
+    def follow(self, tally: Tally) -> None:
         """How the load fares: successes that cease are a fault."""
         if tally.ended - tally.failed > self._succeeded:
             self._succeeded, self._since_s = tally.ended - tally.failed, time.monotonic()
@@ -64,7 +64,7 @@ class Catch(Background):
     async def _run(self) -> None:
         self._say("waiting for a fail-over")
         while not self._caught.is_set():
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(CHECK_EVERY_S)
             if self._succeeded and time.monotonic() - self._since_s > SILENCE_S:
                 self._caught.set()
         self._say("caught one")

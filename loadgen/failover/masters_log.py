@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from loadgen.lab.lab import Lab
 
 LOG = "keepalived.log"
-LOOK_S = 0.2
-_TOLD = re.compile(r"Entering \w+ STATE|sent 0 priority|Netlink reports|received lower|higher prio")
+READ_EVERY_S = 0.2
+_ABOUT_STATES = re.compile(
+    r"Entering \w+ STATE|sent 0 priority|Netlink reports|received lower|higher prio"
+)
 _DATE = re.compile(r"^\w{3} \w{3} +\d+ \d\d:\d\d:\d\d \d{4}: ")
 _MOST_BYTES = 1 << 16
 _MOST_CHARACTERS = 200
@@ -34,7 +36,7 @@ class MastersLog(Background):
     async def _run(self) -> None:
         while True:
             self._copy()
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(READ_EVERY_S)
 
     async def _end(self) -> None:
         self._copy()
@@ -42,13 +44,13 @@ class MastersLog(Background):
     def _copy(self) -> None:
         for name, path in self._files.items():
             for line in self._new_lines(name, path):
-                if _TOLD.search(line):
+                if _ABOUT_STATES.search(line):
                     detail = _DATE.sub("", line)[:_MOST_CHARACTERS]
                     row = {"at": time.time_ns(), "host": name, "kind": "keepalived"}
                     self._recording.append("events", row | {"detail": detail})
 
     def _new_lines(self, name: str, path: Path) -> list[str]:
-        """The whole lines that have come since the last look; a boot may begin a log anew."""
+        """The whole lines that have come since the last read; a boot may begin a log anew."""
         begin = min(self._read[name], _size(path))
         try:
             with path.open("rb") as file:

@@ -151,7 +151,7 @@ def _course(
     catch = Catch(
         plan.target.vip, failover_run.site.interface, timing.after_s + timing.tail_s, progress.say
     )
-    return [_While(Burst(plan, recording, catch.tell, progress.say), catch.over), catch]
+    return [_While(Burst(plan, recording, catch.follow, progress.say), catch.over), catch]
 
 
 def _exercise(failover_run: _FailoverRun, progress: RunProgress) -> FaultSchedule:

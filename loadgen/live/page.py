@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from loadgen.live.snapshot import Sending
     from reports.live.page import LiveRun
 
-LOOK_S = 0.25
+TAKE_EVERY_S = 0.25
 NEWS_S = 1.0
 CPU_SHARE = 0.05
 """Of one CPU, at most, for news; where a piece of it takes long, the next comes later."""
@@ -104,7 +104,7 @@ class LivePage(Background):
 
     async def _run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._look_on())
+            tasks.create_task(self._take_polls())
             tasks.create_task(self._publish())
 
     async def _end(self) -> None:
@@ -121,14 +121,14 @@ class LivePage(Background):
             Event(t_s=at_s, host=row["host"], kind=row["kind"], detail=row["detail"])
         )
 
-    async def _look_on(self) -> None:
-        """Cheap enough to be done whether anybody looks or not."""
+    async def _take_polls(self) -> None:
+        """Cheap enough to be done whether there is a browser or not."""
         while True:
             for poller, seen in zip(self._sources.pollers, self._seen, strict=True):
-                seen.look(poller)
+                seen.take(poller)
             for director, seen in zip(self._sources.watch.view.directors, self._seen, strict=False):
-                seen.look_at_entries(director)
-            await asyncio.sleep(LOOK_S)
+                seen.take_entries(director)
+            await asyncio.sleep(TAKE_EVERY_S)
 
     async def _publish(self) -> None:
         """News while there is a browser, within a share of one CPU."""
@@ -178,7 +178,7 @@ class LivePage(Background):
         try:
             await response.prepare(request)
             await response.write(b"retry: %d\n\n" % _RETRY_MS)
-            await self._tell(response)
+            await self._send_news(response)
         except (ConnectionError, TimeoutError):
             pass  # it has gone, or does not read
         finally:
@@ -187,7 +187,7 @@ class LivePage(Background):
                 self._somebody.clear()
         return response
 
-    async def _tell(self, response: web.StreamResponse) -> None:
+    async def _send_news(self, response: web.StreamResponse) -> None:
         sent_last: str | None = None
         while not self._ended:
             if self._news is not None and self._news is not sent_last:

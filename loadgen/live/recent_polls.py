@@ -57,7 +57,7 @@ class RecentPolls:
     _polled_ns: int | None = None
     _read_ns: int | None = None
 
-    def look(self, poller: Poller) -> None:
+    def take(self, poller: Poller) -> None:
         """Take a poll that is new."""
         if poller.polled_ns is None or poller.polled_ns == self._polled_ns:
             return
@@ -74,7 +74,7 @@ class RecentPolls:
         self._polls.append(_Poll(self._since_start_s(poller.polled_ns), chosen, counts))
         self._forget(self._polls[-1].t_s - KEPT_S)
 
-    def look_at_entries(self, view: DirectorView) -> None:
+    def take_entries(self, view: DirectorView) -> None:
         """Take a read of the entries that is new."""
         read_ns = view.entries_read_ns
         if not view.up or read_ns is None or read_ns == self._read_ns:

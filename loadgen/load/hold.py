@@ -7,7 +7,7 @@ whoever sends which request and in whatever order they end.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -35,19 +35,19 @@ class Hold:
 
     Attributes:
         distribution: which.
-        told_s: of ``fixed`` the time, of ``uniform`` the shortest and the longest, of
+        given_s: of ``fixed`` the time, of ``uniform`` the shortest and the longest, of
             ``exponential`` the mean.
         seed: of what is random in it.
     """
 
     distribution: Distribution = "fixed"
-    told_s: tuple[float, ...] = (0.0,)
+    given_s: tuple[float, ...] = (0.0,)
     seed: int = 0
 
     @property
     def mean_s(self) -> float:
         """On average."""
-        return sum(self.told_s) / len(self.told_s)
+        return sum(self.given_s) / len(self.given_s)
 
     @property
     def varies(self) -> bool:
@@ -57,28 +57,32 @@ class Hold:
     @property
     def trouble(self) -> str | None:
         """What is wrong with it, in words that follow ``--hold:``; None if nothing is."""
-        if not all(0 <= seconds < LONGEST_S for seconds in self.told_s):
+        if not all(0 <= seconds < LONGEST_S for seconds in self.given_s):
             return "expected 0 or more"
-        if list(self.told_s) != sorted(self.told_s):
+        if list(self.given_s) != sorted(self.given_s):
             return "expected the shortest time before the longest"
         return None
+
+    def manifest(self) -> dict[str, Any]:
+        """``plan.hold`` of ``run.json``."""
+        return {"distribution": self.distribution, "told_s": self.given_s, "seed": self.seed}
 
     def ns(self, number: int) -> int:
         """How long the connection of a request is held."""
         if not self.varies:
-            return round(self.told_s[0] * NS_PER_S)
+            return round(self.given_s[0] * NS_PER_S)
         return int(self.ns_of(np.array([number]))[0])
 
     def ns_of(self, numbers: Ints) -> Ints:
         """How long each is held; shape (n,), as the requests' numbers have it."""
-        held_s = _QUANTILES[self.distribution](_evenly(numbers, self.seed), self.told_s)
+        held_s = _QUANTILES[self.distribution](_evenly(numbers, self.seed), self.given_s)
         return np.rint(held_s * NS_PER_S).astype(np.int64)
 
 
 _QUANTILES: Mapping[Distribution, Callable[[Floats, Sequence[float]], Floats]] = {
-    "fixed": lambda part, told_s: np.full_like(part, told_s[0]),
-    "uniform": lambda part, told_s: told_s[0] + part * (told_s[1] - told_s[0]),
-    "exponential": lambda part, told_s: -told_s[0] * np.log1p(-part),
+    "fixed": lambda part, given_s: np.full_like(part, given_s[0]),
+    "uniform": lambda part, given_s: given_s[0] + part * (given_s[1] - given_s[0]),
+    "exponential": lambda part, given_s: -given_s[0] * np.log1p(-part),
 }
 """The time that a given part of all connections does not exceed."""
 

@@ -219,7 +219,7 @@ class LoadPlan:
             "datagram": self.datagram and _with_text(asdict(self.datagram), "payload"),
             "close": dict(self.closing.shares),
             "hold_s": self.closing.hold.mean_s,
-            "hold": asdict(self.closing.hold),
+            "hold": self.closing.hold.manifest(),
             "sources": list(self.sources),
             "processes": self.processes,
             "timeout_s": self.timeout_s,

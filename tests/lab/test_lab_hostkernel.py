@@ -15,44 +15,44 @@ pytestmark = pytest.mark.alone
 
 
 @pytest.fixture(scope="module")
-def told(guest: Any) -> Any:
+def guest_report(guest: Any) -> Any:
     """What happened inside the guest."""
     return guest.answer()
 
 
-def test_auto_takes_the_kernel_that_has_ipvs_and_status_says_so(told: Any) -> None:
-    assert told["kernel"] == "host"
-    assert "kernel host (this machine's own 6.1" in told["text"]
+def test_auto_takes_the_kernel_that_has_ipvs_and_status_says_so(guest_report: Any) -> None:
+    assert guest_report["kernel"] == "host"
+    assert "kernel host (this machine's own 6.1" in guest_report["text"]
 
 
-def test_the_rest_of_the_program_cannot_tell_the_difference(told: Any) -> None:
-    assert told["holder"] == "bal01"
-    assert told["hostname"] == "bal01"
-    assert sorted(told["answers"]) == ["srv01", "srv01", "srv02", "srv02"]
-    assert told["table"].count("Route   1      0          2") == 2
-    assert told["other_table"].count("Route   1      0          0") == 2
+def test_the_rest_of_the_program_cannot_tell_the_difference(guest_report: Any) -> None:
+    assert guest_report["holder"] == "bal01"
+    assert guest_report["hostname"] == "bal01"
+    assert sorted(guest_report["answers"]) == ["srv01", "srv01", "srv02", "srv02"]
+    assert guest_report["table"].count("Route   1      0          2") == 2
+    assert guest_report["other_table"].count("Route   1      0          0") == 2
 
 
-def test_each_director_has_ipvs_of_its_own_and_the_machine_none(told: Any) -> None:
-    assert "192.168.10.2" not in told["machine_table"]
-    assert "C0A80A02" not in told["machine_table"]
+def test_each_director_has_ipvs_of_its_own_and_the_machine_none(guest_report: Any) -> None:
+    assert "192.168.10.2" not in guest_report["machine_table"]
+    assert "C0A80A02" not in guest_report["machine_table"]
 
 
-def test_a_director_crashes_and_boots_again_with_an_empty_table(told: Any) -> None:
-    assert told["taken_over"] is True
-    assert told["damage"] == []
-    assert sorted(told["answers_after"]) == ["srv01", "srv01", "srv02", "srv02"]
-    assert told["taken_back"] is True
-    assert told["old_entries"] == 0
+def test_a_director_crashes_and_boots_again_with_an_empty_table(guest_report: Any) -> None:
+    assert guest_report["taken_over"] is True
+    assert guest_report["damage"] == []
+    assert sorted(guest_report["answers_after"]) == ["srv01", "srv01", "srv02", "srv02"]
+    assert guest_report["taken_back"] is True
+    assert guest_report["old_entries"] == 0
 
 
 @pytest.mark.parametrize(("forwarding", "state"), [("nat", "TIME_WAIT"), ("tun", "FIN_WAIT")])
-def test_nat_and_tun_work_on_it_too(told: Any, forwarding: str, state: str) -> None:
-    seen = told[forwarding]
+def test_nat_and_tun_work_on_it_too(guest_report: Any, forwarding: str, state: str) -> None:
+    seen = guest_report[forwarding]
     assert seen["kernel"] == "host"
     assert sorted(seen["answers"]) == ["srv01", "srv01", "srv02", "srv02"]
     assert seen["states"] == [state]
 
 
-def test_nothing_is_left_of_it(told: Any) -> None:
-    assert told["left"] == []
+def test_nothing_is_left_of_it(guest_report: Any) -> None:
+    assert guest_report["left"] == []

@@ -13,7 +13,7 @@ from loadgen.session.background import Background
 if TYPE_CHECKING:
     from analyzer.recording.directory import RecordingWriter
 
-LOOK_S = 0.5
+COPY_EVERY_S = 0.5
 
 
 class LabEvents(Background):
@@ -31,7 +31,7 @@ class LabEvents(Background):
     async def _run(self) -> None:
         while True:
             self._copy()
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(COPY_EVERY_S)
 
     def _copy(self) -> None:
         new = [event for event in events.read(self._lab_name) if event.at >= self._since_ns]

@@ -51,8 +51,8 @@ def lab(name: str = "lab", vip: str = VIP) -> SimpleNamespace:
     )
 
 
-def names(*told: str, lab_name: str | None = None) -> list[str]:
-    return [link.name for link in find_site(VIP, told, lab_name).directors]
+def names(*given: str, lab_name: str | None = None) -> list[str]:
+    return [link.name for link in find_site(VIP, given, lab_name).directors]
 
 
 def test_with_none_named_a_burst_is_a_plain_load_test() -> None:
@@ -70,7 +70,7 @@ def test_two_directors_of_one_name_are_refused() -> None:
 
 def test_what_was_told_goes_before_what_is_configured(nowhere: Path) -> None:
     (nowhere / "loadgen.toml").write_text('directors = ["ssh://configured"]')
-    assert names("ssh://told") == ["told"]
+    assert names("ssh://given") == ["given"]
     assert names() == ["configured"]
 
 
@@ -175,8 +175,8 @@ def test_a_labs_servers_are_counted_unless_told_otherwise(monkeypatch: pytest.Mo
     servers = find_site(VIP, [], None).servers
     assert [link.name for link in servers] == ["srv01", "srv02"]
     assert servers[0].argv == ("ip", "netns", "exec", "lab-srv01", "sh")
-    told = find_site(VIP, [], None, ["srv02", "ssh://web9"]).servers
-    assert [link.name for link in told] == ["srv02", "web9"]
+    given = find_site(VIP, [], None, ["srv02", "ssh://web9"]).servers
+    assert [link.name for link in given] == ["srv02", "web9"]
 
 
 def test_outside_of_a_lab_servers_are_those_with_a_link() -> None:
@@ -188,30 +188,30 @@ def test_outside_of_a_lab_servers_are_those_with_a_link() -> None:
         find_site(VIP, [], None, ["ssh://web1", "ssh://root@web1"])
 
 
-def captures_on(name: str, told: Sequence[str] = (), servers: Sequence[str] = ()) -> Link | None:
-    return find_site(VIP, told, None, servers, name).capture_on
+def captures_on(name: str, given: Sequence[str] = (), servers: Sequence[str] = ()) -> Link | None:
+    return find_site(VIP, given, None, servers, name).capture_on
 
 
 def test_in_a_lab_any_host_captures_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     labs_are(monkeypatch, lab())
     assert captures_on("client") is None
     for name in ("bal02", "srv02"):
-        link = captures_on(name, told=["bal01"], servers=["srv01"])
+        link = captures_on(name, given=["bal01"], servers=["srv01"])
         assert link is not None
         assert link.name == name
 
 
 def test_outside_of_a_lab_a_host_of_the_run_captures_or_one_with_a_link() -> None:
-    told, servers = ["ssh://root@lb1:2222"], ["ssh://web1"]
+    given, servers = ["ssh://root@lb1:2222"], ["ssh://web1"]
     shown = [
         (link.name, link.spec)
         for name in ("lb1:2222", "ssh://root@lb1:2222", "web1", "ssh://elsewhere", "local")
-        if (link := captures_on(name, told, servers))
+        if (link := captures_on(name, given, servers))
     ]
-    lb1, web1 = ("lb1:2222", told[0]), ("web1", servers[0])
+    lb1, web1 = ("lb1:2222", given[0]), ("web1", servers[0])
     assert shown == [lb1, lb1, web1, ("elsewhere", "ssh://elsewhere"), ("local", "local")]
     with pytest.raises(UsageProblem, match="--capture-on nobody: expected"):
-        captures_on("nobody", told, servers)
+        captures_on("nobody", given, servers)
 
 
 def test_a_lab_of_another_vip_is_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,8 +242,8 @@ def test_outside_of_a_lab_the_process_stays_where_it_is() -> None:
 PRODUCTION = "ssh://root@lb1"
 
 
-def watched(*told: str, vip: str | None = None, lab_name: str | None = None) -> Site:
-    return find_site(vip, told, lab_name, sends=False)
+def watched(*given: str, vip: str | None = None, lab_name: str | None = None) -> Site:
+    return find_site(vip, given, lab_name, sends=False)
 
 
 def asked(site: Site) -> tuple[str | None, list[str]]:
@@ -336,7 +336,7 @@ def test_only_a_labs_own_directors_are_changed_without_consent(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     labs_are(monkeypatch, lab())
-    for told, own in (([], True), (["bal01"], True), ([PRODUCTION], False), (["local"], False)):
-        assert changes_only_a_lab(find_site(VIP, told, None), told) is own
+    for given, own in (([], True), (["bal01"], True), ([PRODUCTION], False), (["local"], False)):
+        assert changes_only_a_lab(find_site(VIP, given, None), given) is own
     labs_are(monkeypatch)
     assert not changes_only_a_lab(find_site(VIP, [], None), [])

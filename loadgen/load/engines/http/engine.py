@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from loadgen.load.engines.rows import Outlet
     from loadgen.load.engines.workers.share import Share
 
-_LOOK_S = 0.05
-_FLUSH_EVERY = 5  # looks
+_WAKE_EVERY_S = 0.05
+_FLUSH_EVERY = 5  # wakes
 _TLS_FAREWELL_S = 0.25  # for transports that are still saying good-bye
 
 
@@ -80,19 +80,19 @@ class _Client:
 
     async def run(self) -> None:
         """Send everything, keep what is to stay open, end all."""
-        outlet, looks = self._outlet, 0
+        outlet, wakes = self._outlet, 0
         self._begin_due()
         while not outlet.stopped and not self._over.is_set():
             with suppress(TimeoutError):
-                async with asyncio.timeout(_LOOK_S):
+                async with asyncio.timeout(_WAKE_EVERY_S):
                     await self._over.wait()
-            looks += 1
-            if looks % _FLUSH_EVERY == 0:
+            wakes += 1
+            if wakes % _FLUSH_EVERY == 0:
                 outlet.flush()
         await self._interrupt()
         outlet.sent()
         while not outlet.stopped and self._kept:
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(_WAKE_EVERY_S)
         for sock in self._kept:
             sock.close()
 

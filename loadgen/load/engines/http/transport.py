@@ -33,7 +33,7 @@ class Edges:
         self._loop = loop
         self._epoll = select.epoll()
         self._heeding: dict[int, Callable[[int], None]] = {}
-        loop.add_reader(self._epoll.fileno(), self._look)
+        loop.add_reader(self._epoll.fileno(), self._deliver)
 
     def heed(self, handle: int, heed: Callable[[int], None]) -> None:
         """Call ``heed`` with what each edge brings, as epoll has it."""
@@ -50,12 +50,12 @@ class Edges:
         self._epoll.unregister(handle)
 
     def close(self) -> None:
-        """Look at nothing any more."""
+        """Deliver nothing any more."""
         self._loop.remove_reader(self._epoll.fileno())
         self._epoll.close()
 
-    def _look(self) -> None:
-        # what heeds only wakes others: no socket is opened or closed before all have been told
+    def _deliver(self) -> None:
+        # what heeds only wakes others: no socket is opened or closed before all have been called
         for handle, mask in self._epoll.poll(0):
             heed = self._heeding.get(handle)
             if heed is not None:
@@ -98,7 +98,7 @@ class PlainTransport(asyncio.Transport):
             raise OSError(self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), "")
 
     def start(self, protocol: asyncio.Protocol) -> None:
-        """From here on the protocol is told what comes, and what has come already."""
+        """From here on the protocol gets what comes, and what has come already."""
         self._protocol = protocol
         protocol.connection_made(self)
         if self._came & _READABLE:

@@ -35,7 +35,7 @@ _MOST_AT_ONCE = 512
 
 _LONGEST_SLEEP_S = 0.05
 _TICK_NS = 1_000_000
-_TICK_NS_PER_SLOT = 20  # a look at all timers takes about one; so it takes a twentieth of the time
+_TICK_NS_PER_SLOT = 20  # a check of all timers takes about one; so it takes a twentieth of the time
 _NEIGHBOURS_NS = 10_000_000
 _FLUSH_NS = 250_000_000
 _RESOLVE_S = 5.0
@@ -86,7 +86,7 @@ class Sender:
         self._dropped = 0
         self._due: list[tuple[int, int]] = []
         self._waiting: list[Out] = []
-        self._tick_ns = self._flush_ns = self._look_ns = 0
+        self._tick_ns = self._flush_ns = self._serve_ns = 0
         self._ask_ns = time.time_ns() + _ASK_AGAIN_NS
         self._poll = select.poll()
         self._poll.register(self._receiving.socket, select.POLLIN)
@@ -176,16 +176,16 @@ class Sender:
     def _housekeep(self, now_ns: int) -> None:
         self._tick_ns = now_ns + max(_TICK_NS, _TICK_NS_PER_SLOT * self._machine.open)
         self._ended(self._machine.tick(now_ns), now_ns)
-        if now_ns >= self._look_ns:
-            self._look_ns = now_ns + _NEIGHBOURS_NS
-            self._look_at_neighbours(now_ns)
+        if now_ns >= self._serve_ns:
+            self._serve_ns = now_ns + _NEIGHBOURS_NS
+            self._serve_neighbours(now_ns)
         if self._machine.known >= BLOCK_ROWS or now_ns >= self._flush_ns:
             self._flush_ns = now_ns + _FLUSH_NS
             self._give_rows()
 
-    def _look_at_neighbours(self, now_ns: int) -> None:
+    def _serve_neighbours(self, now_ns: int) -> None:
         """Answer them, and follow the VIP when it moves to another director."""
-        mac = self._neighbours.look()
+        mac = self._neighbours.receive()
         if mac is not None:
             self._templates.turn_to(mac)
         if now_ns >= self._ask_ns:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _LONGEST_SLEEP_S = 0.05
 _AT_MOST_AT_ONCE = 64
-"""Connections begun between two looks at what has come: answers are not kept waiting for long."""
+"""Connections begun before what has come is handled: answers are not kept waiting for long."""
 
 _GRACE_S = 0.1
 """How long a stop waits for the answers to the last requests."""
@@ -63,7 +63,7 @@ class Sender:
             outlet.flush()
             outlet.sent()
             while not outlet.stopped and ending.kept:
-                self._look(_LONGEST_SLEEP_S)
+                self._handle_events(_LONGEST_SLEEP_S)
         finally:
             ending.let_go()
             self._epoll.close()
@@ -72,13 +72,13 @@ class Sender:
         """Nothing more is begun, and what has just been asked is no failure of who is to answer."""
         until_s = time.monotonic() + _GRACE_S
         while self._ending.under_way and time.monotonic() < until_s:
-            self._look(_GRACE_S / 10)
+            self._handle_events(_GRACE_S / 10)
 
     def _turn(self) -> None:
-        """Begin what is due, look at what has come, see whose time is up."""
+        """Begin what is due, handle what has come, see whose time is up."""
         now_ns = time.time_ns()
         begun = self._begin_due(now_ns)
-        self._look(0 if begun == _AT_MOST_AT_ONCE else self._idle_s())
+        self._handle_events(0 if begun == _AT_MOST_AT_ONCE else self._idle_s())
         if self._reading.next_ns is not None:
             self._reading.end_held()
         if now_ns >= self._next_housekeeping_ns:
@@ -102,7 +102,7 @@ class Sender:
         at_ns = min(at_ns for at_ns in (due_ns, held_ns) if at_ns is not None)
         return min(max((at_ns - time.time_ns()) / NS_PER_S, 0), _LONGEST_SLEEP_S)
 
-    def _look(self, idle_s: float) -> None:
+    def _handle_events(self, idle_s: float) -> None:
         if 0 < idle_s < _LONGEST_SLEEP_S:
             select.select([self._epoll], (), (), idle_s)
             idle_s = 0

@@ -25,23 +25,23 @@ VALUES = st.lists(st.floats(0.001, 1e6), min_size=1, max_size=400)
 @given(VALUES)
 def test_every_point_is_a_value_and_the_curve_ends_at_the_largest(drawn: list[float]) -> None:
     values = np.array(drawn)
-    told = percentiles("total", "send", values)
-    assert told is not None
-    assert np.isin(told.ms, values).all()
-    assert (np.diff(told.ms) >= 0).all()
-    assert (np.diff(told.share) > 0).all()
-    assert told.ms[-1] == values.max()
-    assert told.ms[0] == values.min()
+    curve = percentiles("total", "send", values)
+    assert curve is not None
+    assert np.isin(curve.ms, values).all()
+    assert (np.diff(curve.ms) >= 0).all()
+    assert (np.diff(curve.share) > 0).all()
+    assert curve.ms[-1] == values.max()
+    assert curve.ms[0] == values.min()
 
 
 @given(VALUES)
 def test_they_are_the_percentiles_of_the_document(drawn: list[float]) -> None:
     values = np.array(drawn)
-    told, printed = percentiles("total", "send", values), latency(values)
-    assert told is not None
+    curve, printed = percentiles("total", "send", values), latency(values)
+    assert curve is not None
     assert printed is not None
     for share, value, other in zip(
-        QUANTILES, told.at, (printed.p50, printed.p90, printed.p99), strict=False
+        QUANTILES, curve.at, (printed.p50, printed.p90, printed.p99), strict=False
     ):
         assert value == (other if carries_quantile(share, len(values)) else None)
 
@@ -51,35 +51,35 @@ def test_they_are_the_percentiles_of_the_document(drawn: list[float]) -> None:
     [(1, 0), (2, 1), (9, 1), (10, 2), (99, 2), (100, 3), (999, 3), (1000, 4), (10_000, 5)],
 )
 def test_a_percentile_is_told_only_where_a_request_lies_beyond_it(n: int, known: int) -> None:
-    told = percentiles("total", "send", np.arange(1.0, n + 1))
-    assert told is not None
-    assert sum(value is not None for value in told.at) == known
+    curve = percentiles("total", "send", np.arange(1.0, n + 1))
+    assert curve is not None
+    assert sum(value is not None for value in curve.at) == known
 
 
 def test_the_last_percentile_of_ten_thousand_is_the_last_but_one() -> None:
-    told = percentiles(
+    curve = percentiles(
         "total", "send", np.random.default_rng(1).permutation(np.arange(1.0, 10_001))
     )
-    assert told is not None
-    assert told.at == (5001.0, 9001.0, 9901.0, 9991.0, 10_000.0)
-    assert QUANTILES[-1] in told.share
+    assert curve is not None
+    assert curve.at == (5001.0, 9001.0, 9901.0, 9991.0, 10_000.0)
+    assert QUANTILES[-1] in curve.share
 
 
 def test_what_was_not_reached_is_left_out() -> None:
     assert percentiles("connect", "send", np.array([np.nan, np.nan])) is None
-    told = percentiles("connect", "send", np.array([np.nan, 3.0]))
-    assert told is not None
-    assert told.n == 1
+    curve = percentiles("connect", "send", np.array([np.nan, 3.0]))
+    assert curve is not None
+    assert curve.n == 1
 
 
 def test_a_million_requests_are_some_hundreds_of_points_in_little_time() -> None:
     values = np.random.default_rng(1).lognormal(1, 1, 1_000_000)
     began = time.perf_counter()
-    told, picture = percentiles("total", "send", values), heat(np.arange(1e6) / 1e4, values)
+    curve, picture = percentiles("total", "send", values), heat(np.arange(1e6) / 1e4, values)
     assert time.perf_counter() - began < 5
-    assert told is not None
+    assert curve is not None
     assert picture is not None
-    assert len(told.share) < 500
+    assert len(curve.share) < 500
     assert picture.counts.size < 20_000
     assert picture.counts.sum() == 1_000_000
 
@@ -150,29 +150,29 @@ def sent(wait_ms: float, n: int = 20) -> pd.DataFrame:
 
 
 def test_from_the_due_time_the_wait_before_the_send_counts() -> None:
-    told = latencies(outcomes(sent(50.0)), 0, None)
-    by = {(one.name, one.since): one.at[0] for one in told.percentiles}
+    curve = latencies(outcomes(sent(50.0)), 0, None)
+    by = {(one.name, one.since): one.at[0] for one in curve.percentiles}
     assert by["total", "send"] == pytest.approx(3)
     assert by["total", "due"] == pytest.approx(53)
-    assert told.sent_late_ms == pytest.approx(50)
+    assert curve.sent_late_ms == pytest.approx(50)
 
 
 def test_requests_sent_when_due_have_one_latency() -> None:
-    told = latencies(outcomes(sent(0.2)), 0, None)
-    assert [one.since for one in told.percentiles] == ["send"] * 3
-    assert told.sent_late_ms is None
+    curve = latencies(outcomes(sent(0.2)), 0, None)
+    assert [one.since for one in curve.percentiles] == ["send"] * 3
+    assert curve.sent_late_ms is None
 
 
 def test_a_failed_request_is_in_no_total_but_in_its_connect() -> None:
-    told = {one.name: one.n for one in latencies(outcomes(sent(0.2)), 0, None).percentiles}
-    assert told == {"connect": 20, "first_byte": 20, "total": 19}
+    curve = {one.name: one.n for one in latencies(outcomes(sent(0.2)), 0, None).percentiles}
+    assert curve == {"connect": 20, "first_byte": 20, "total": 19}
 
 
 def test_nothing_sent_tells_nothing() -> None:
-    told = latencies(outcomes(table("requests", [])), 0, None)
-    assert told.percentiles == ()
-    assert told.heat is None
-    assert told.syn.steps == ()
+    curve = latencies(outcomes(table("requests", [])), 0, None)
+    assert curve.percentiles == ()
+    assert curve.heat is None
+    assert curve.syn.steps == ()
 
 
 @given(st.lists(st.tuples(st.floats(0, 7200), st.floats(0.01, 60_000)), max_size=300))

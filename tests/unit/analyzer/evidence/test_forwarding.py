@@ -45,7 +45,7 @@ def analysed(
     return imported(path, capture(hops(net, n), place, link, net), *more)
 
 
-def told(found: Analysis) -> tuple[str, Basis]:
+def method_and_basis(found: Analysis) -> tuple[str, Basis]:
     assert found.forwarding is not None
     return found.forwarding.method, found.forwarding.basis
 
@@ -73,7 +73,7 @@ def test_what_a_capture_tells_depends_on_where_it_was_taken(
     tmp_path: Path, way: Way, place: Place, link: Link, expected: tuple[str, Basis]
 ) -> None:
     found = analysed(tmp_path, Net(way=way), place, link)
-    assert told(found) == expected
+    assert method_and_basis(found) == expected
     (row,) = found.lifetimes  # each packet counts once, however often it was captured
     assert row.n == N
     state = "TIME_WAIT" if expected[0] == "nat" or way == "dr-gateway" else "FIN_WAIT"
@@ -88,7 +88,7 @@ def test_what_a_capture_tells_depends_on_where_it_was_taken(
 def test_nat_of_ipv6_with_another_port_is_known_by_its_packets(tmp_path: Path, link: Link) -> None:
     net = Net(way="nat", client=CLIENT6, vip=VIP6, servers=SERVERS6, rport=8080)
     found = analysed(tmp_path, net, "director", link)
-    assert told(found) == ("nat", "packets")
+    assert method_and_basis(found) == ("nat", "packets")
     assert found.forwarding is not None
     assert "[2001:db8:1::21]:8080" in found.forwarding.why
 
@@ -102,7 +102,7 @@ def test_nat_of_datagrams_is_known_where_both_directions_are_sent_on(
     meta = ("meta.json", json.dumps({"vip": net.vip, "port": 53, "protocol": "UDP"}))
     content = capture(hops(net, steps=steps), "director", link, net)
     found = imported(tmp_path, content, meta)
-    assert told(found) == ("nat", "packets")
+    assert method_and_basis(found) == ("nat", "packets")
 
 
 def test_a_client_of_several_servers_does_not_look_like_nat(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_a_router_that_sends_to_the_vip_by_its_own_rules_is_no_director_in_nat(
     for link in ("sll", "raw"):
         content = capture([*hops(inner), *outer], "client", link, inner)
         found = imported(tmp_path / link, content, meta)
-        assert told(found) == ("dr", "assumed")
+        assert method_and_basis(found) == ("dr", "assumed")
 
 
 def test_a_client_in_nat_behind_routers_that_differ_by_direction_is_not_told_dr(
@@ -152,7 +152,7 @@ def test_a_client_in_nat_behind_routers_that_differ_by_direction_is_not_told_dr(
     """What comes by a router had its TTL lowered; on the director's link dr's replies have 64."""
     net = Net(way="nat", back_by=0x0200000000EE)
     found = analysed(tmp_path, net, "client", "ethernet")
-    assert told(found) == ("dr", "assumed")
+    assert method_and_basis(found) == ("dr", "assumed")
     assert found.forwarding is not None
     assert "by a router (their TTL was lowered)" in found.forwarding.why
     assert "TIME_WAIT" in found.verdict
@@ -171,7 +171,7 @@ def test_a_gateway_of_a_virtual_mac_answers_from_another_and_tells_nothing(
         for hop in hops(net)
     ]
     found = imported(tmp_path, capture(sent, "client", "ethernet", net))
-    assert told(found) == ("dr", "assumed")
+    assert method_and_basis(found) == ("dr", "assumed")
 
 
 def test_interfaces_on_top_of_each_other_show_a_packet_several_times(tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ def test_interfaces_on_top_of_each_other_show_a_packet_several_times(tmp_path: P
         for k in range(3)
     ]
     found = imported(tmp_path, capture(thrice, "director", "sll2", net))
-    assert told(found) == ("nat", "packets")
+    assert method_and_basis(found) == ("nat", "packets")
     assert {(row.state, row.n) for row in found.lifetimes} == {("TIME_WAIT", N)}
     (usual,) = [trace for trace in found.traces if "usual" in trace.reasons]
     assert usual.packets_in_all == len(CLOSED)
@@ -233,7 +233,7 @@ def test_where_nat_would_come_to_the_same_the_verdict_is_not_hedged(
 ) -> None:
     net = Net(way="nat")
     found = imported(tmp_path, capture(hops(net, steps=steps), "client", "ethernet", net))
-    assert told(found) == ("dr", "assumed")
+    assert method_and_basis(found) == ("dr", "assumed")
     assert not found.verdict.startswith("If ")
     one = finding(found, "forwarding-assumed")
     assert one is not None
@@ -268,7 +268,7 @@ def test_what_a_director_printed_wins(
     net = Net(way="nat")
     log = ("poll.log", LOG.format(forward=f"{forward:7}"))
     found = analysed(tmp_path, net, "client", "ethernet", log)
-    assert told(found) == (method, "configured")
+    assert method_and_basis(found) == (method, "configured")
     assert [row.state for row in found.lifetimes] == [state]
     assert finding(found, "forwarding-assumed") is None
     assert finding(found, "forwarding-differs") is None
@@ -278,14 +278,14 @@ def test_packets_that_contradict_what_is_configured_are_said_to(tmp_path: Path) 
     net = Net(way="nat")
     log = ("poll.log", LOG.format(forward="Route  "))
     found = analysed(tmp_path / "a", net, "director", "sll", log)
-    assert told(found) == ("dr", "configured")
+    assert method_and_basis(found) == ("dr", "configured")
     one = finding(found, "forwarding-differs")
     assert one is not None
     assert one.severity == "warning"
     assert "sent on to 10.9.0.21:80" in one.evidence or "10.9.0.22:80" in one.evidence
     meta = ("meta.json", json.dumps({"vip": net.vip, "port": 80, "forwarding": "nat"}))
     found = analysed(tmp_path / "b", Net(), "director", "ethernet", meta)
-    assert told(found) == ("nat", "configured")
+    assert method_and_basis(found) == ("nat", "configured")
     one = finding(found, "forwarding-differs")
     assert one is not None
     assert "sent on to the same address" in one.evidence
@@ -313,7 +313,7 @@ def test_entries_tell_where_nobody_printed_the_services(
     log = ("poll.log", ENTRIES.format(state=state, port=port))
     meta = ("meta.json", json.dumps({"vip": net.vip, "port": 80}))
     found = analysed(tmp_path, net, "client", "ethernet", log, meta)
-    assert told(found) == (method, "entries")
+    assert method_and_basis(found) == (method, "entries")
 
 
 def test_a_capture_from_behind_a_director_in_nat_says_that_it_has_none_of_the_service(

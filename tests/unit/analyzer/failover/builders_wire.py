@@ -121,13 +121,13 @@ def requests(
 def evidence(
     wire: Wire | None,
     sent: pd.DataFrame,
-    told: dict[str, Any],
+    recorded: dict[str, Any],
     *,
     in_flight: list[dict[str, Any]] | None = None,
     **tables: list[dict[str, Any]],
 ) -> Evidence:
     facts = {name: {"macs": [_mac(mac)]} for name, mac in MACS.items()}
-    manifest = manifest_of({"failover": told, "directors": facts, "ended": "completed"})
+    manifest = manifest_of({"failover": recorded, "directors": facts, "ended": "completed"})
     changes = table("entries", tables.get("entries", ()))
     gathered = Evidence(
         manifest=manifest,
@@ -181,6 +181,6 @@ class Silence:
         return self.taken_s + 0.004 - self.fault_s
 
     def evidence(self, **more: Any) -> Evidence:
-        told = {"fault": "bal01: link-down", "ordered_ns": at(self.fault_s - 0.05)}
+        recorded = {"fault": "bal01: link-down", "ordered_ns": at(self.fault_s - 0.05)}
         sent = requests(self.rate, self.to_s, self.outages)
-        return evidence(self.wire, sent, told | more.pop("told", {}), **more)
+        return evidence(self.wire, sent, recorded | more.pop("recorded", {}), **more)

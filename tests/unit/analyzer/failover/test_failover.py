@@ -42,13 +42,13 @@ silences = st.builds(
 )
 
 
-def told_of(given_evidence: Any) -> Any:
-    told = failover(given_evidence)
-    assert told is not None
-    return told
+def failover_of(given_evidence: Any) -> Any:
+    outcome = failover(given_evidence)
+    assert outcome is not None
+    return outcome
 
 
-def figures(told: Any) -> Figures:
+def figures(outcome: Any) -> Figures:
     return Figures(
         requests=summarise(requests(1, 0, [])),
         peaks=(),
@@ -58,7 +58,7 @@ def figures(told: Any) -> Figures:
         forwarding="dr",
         capture_dropped=None,
         foreign_entries={},
-        failover=told,
+        failover=outcome,
     )
 
 
@@ -67,34 +67,34 @@ def figures(told: Any) -> Figures:
 def test_a_silent_death_takes_the_interval_less_the_age_of_the_last_advertisement(
     inputs: Silence,
 ) -> None:
-    told = told_of(inputs.evidence())
+    outcome = failover_of(inputs.evidence())
     tick_s = 1 / inputs.rate
-    assert (told.how, told.old_master, told.new_master) == ("silence", "bal01", "bal02")
-    assert told.valid
-    assert told.master_down_interval_s == pytest.approx(inputs.wait_s)
-    assert told.advert_age_s == pytest.approx(inputs.age_s, abs=2 * tick_s)
-    assert told.outage_s == pytest.approx(told.predicted_outage_s, abs=2 * tick_s + 0.01)
-    assert told.outage_s == pytest.approx(inputs.outage_s, abs=2 * tick_s)
-    shortest_s, longest_s = told.predicted_range_s
+    assert (outcome.how, outcome.old_master, outcome.new_master) == ("silence", "bal01", "bal02")
+    assert outcome.valid
+    assert outcome.master_down_interval_s == pytest.approx(inputs.wait_s)
+    assert outcome.advert_age_s == pytest.approx(inputs.age_s, abs=2 * tick_s)
+    assert outcome.outage_s == pytest.approx(outcome.predicted_outage_s, abs=2 * tick_s + 0.01)
+    assert outcome.outage_s == pytest.approx(inputs.outage_s, abs=2 * tick_s)
+    shortest_s, longest_s = outcome.predicted_range_s
     assert longest_s - shortest_s == pytest.approx(inputs.interval_s)
-    assert shortest_s - 2 * tick_s <= told.predicted_outage_s <= longest_s + 2 * tick_s
+    assert shortest_s - 2 * tick_s <= outcome.predicted_outage_s <= longest_s + 2 * tick_s
 
 
 @examples(40)
 @given(silences)
 def test_what_was_late_is_the_rate_times_the_outage(inputs: Silence) -> None:
-    told = told_of(inputs.evidence())
-    assert told.failed == 0
-    assert abs(told.late - inputs.rate * told.outage_s) <= max(2, 0.03 * told.late)
+    outcome = failover_of(inputs.evidence())
+    assert outcome.failed == 0
+    assert abs(outcome.late - inputs.rate * outcome.outage_s) <= max(2, 0.03 * outcome.late)
 
 
 @examples(40)
 @given(silences)
 def test_the_parts_add_up_to_the_outage(inputs: Silence) -> None:
-    told = told_of(inputs.evidence())
-    parts = told.parts_s
+    outcome = failover_of(inputs.evidence())
+    parts = outcome.parts_s
     named = (parts.until_fault, parts.detection, parts.takeover, parts.gratuitous_arp)
-    assert sum((*named, parts.first_success)) == pytest.approx(told.outage_s, abs=1e-6)
+    assert sum((*named, parts.first_success)) == pytest.approx(outcome.outage_s, abs=1e-6)
     assert all(part >= -1e-6 for part in named)
 
 
@@ -104,23 +104,25 @@ def test_a_clean_stop_takes_the_skew() -> None:
     wire.advert("bal01", 5.6, 0)
     wire.reign("bal02", 5.6 + 0.9648, 20, 9, claim=True)
     sent = requests(50, 20, [(5.6, 6.57)])
-    told = told_of(evidence(wire, sent, {"fault": "bal01: keepalived-stop", "ordered_ns": at(5.4)}))
-    assert told.how == "clean-stop"
-    assert told.predicted_outage_s == pytest.approx(247 / 256)
-    assert told.advert_age_s is None
-    assert told.outage_s == pytest.approx(told.predicted_outage_s, abs=0.05)
-    assert found.clean_stop(figures(told)) is not None
+    outcome = failover_of(
+        evidence(wire, sent, {"fault": "bal01: keepalived-stop", "ordered_ns": at(5.4)})
+    )
+    assert outcome.how == "clean-stop"
+    assert outcome.predicted_outage_s == pytest.approx(247 / 256)
+    assert outcome.advert_age_s is None
+    assert outcome.outage_s == pytest.approx(outcome.predicted_outage_s, abs=0.05)
+    assert found.clean_stop(figures(outcome)) is not None
 
 
 def test_a_dead_keepalived_alone_costs_no_outage() -> None:
     inputs = Silence()
     inputs.outages = []
-    told = told_of(inputs.evidence())
-    assert told.how == "keepalived-alone"
-    assert told.predicted_outage_s == 0
-    assert told.outage_s == pytest.approx(1 / inputs.rate)
-    assert (told.late, told.failed) == (0, 0)
-    assert found.keepalived_alone(figures(told)) is not None
+    outcome = failover_of(inputs.evidence())
+    assert outcome.how == "keepalived-alone"
+    assert outcome.predicted_outage_s == 0
+    assert outcome.outage_s == pytest.approx(1 / inputs.rate)
+    assert (outcome.late, outcome.failed) == (0, 0)
+    assert found.keepalived_alone(figures(outcome)) is not None
 
 
 lately = st.tuples(st.floats(5.7, 8.7), st.floats(0.0, 0.19))
@@ -135,10 +137,10 @@ def test_as_long_as_the_client_asks_for_nothing_there_is_no_outage(
     inputs = Silence()
     absent = (still[0], sum(still))
     sent = requests(rate, inputs.to_s, [], absent)
-    told = told_of(replace(inputs.evidence(), requests=sent))
-    assert (told.how, told.valid) == ("keepalived-alone", True)
-    assert told.outage_s <= 1 / rate + 0.001
-    assert told.client_late_s == pytest.approx(still[1], abs=1 / rate + 0.001)
+    outcome = failover_of(replace(inputs.evidence(), requests=sent))
+    assert (outcome.how, outcome.valid) == ("keepalived-alone", True)
+    assert outcome.outage_s <= 1 / rate + 0.001
+    assert outcome.client_late_s == pytest.approx(still[1], abs=1 / rate + 0.001)
 
 
 @examples(40)
@@ -149,9 +151,9 @@ def test_a_client_that_stands_still_misses_the_outage_by_no_more_than_that(
     inputs = Silence()
     absent = (still[0], sum(still))
     sent = requests(inputs.rate, inputs.to_s, inputs.outages, absent)
-    told = told_of(replace(inputs.evidence(), requests=sent))
-    assert told.how == "silence"
-    assert told.outage_s == pytest.approx(inputs.outage_s, abs=still[1] + 2 / inputs.rate)
+    outcome = failover_of(replace(inputs.evidence(), requests=sent))
+    assert outcome.how == "silence"
+    assert outcome.outage_s == pytest.approx(inputs.outage_s, abs=still[1] + 2 / inputs.rate)
 
 
 def test_a_connect_held_up_between_its_begin_and_its_syn_is_no_sign_of_life() -> None:
@@ -161,9 +163,9 @@ def test_a_connect_held_up_between_its_begin_and_its_syn_is_no_sign_of_life() ->
     sent.loc[last, ["connected", "first_byte", "ended"]] = sent.loc[last, "started"] + pd.Timedelta(
         "100ms"
     )
-    told = told_of(replace(inputs.evidence(), requests=sent))
-    assert told.how == "silence"
-    assert told.outage_s == pytest.approx(inputs.outage_s, abs=0.05)
+    outcome = failover_of(replace(inputs.evidence(), requests=sent))
+    assert outcome.how == "silence"
+    assert outcome.outage_s == pytest.approx(inputs.outage_s, abs=0.05)
 
 
 def test_a_request_under_way_at_the_fault_is_counted_with_it() -> None:
@@ -174,58 +176,58 @@ def test_a_request_under_way_at_the_fault_is_counted_with_it() -> None:
     for row in (last, long_before):
         sent.loc[row, ["first_byte", "ended"]] = pd.NaT
         sent.loc[row, "error"] = "connection reset by peer"
-    plain = told_of(inputs.evidence())
-    told = told_of(replace(inputs.evidence(), requests=sent))
-    assert (plain.failed, told.failed) == (0, 1)
-    assert told.sent == plain.sent + 1
-    assert told.outage_s == plain.outage_s
+    plain = failover_of(inputs.evidence())
+    outcome = failover_of(replace(inputs.evidence(), requests=sent))
+    assert (plain.failed, outcome.failed) == (0, 1)
+    assert outcome.sent == plain.sent + 1
+    assert outcome.outage_s == plain.outage_s
 
 
 def test_a_director_that_answers_slowly_is_there() -> None:
     inputs = Silence()
     sent = requests(50, 20, [], slow_s=lambda number: 0.15 if number in range(300, 310) else 0.001)
-    told = told_of(replace(inputs.evidence(), requests=sent))
-    assert told.outage_s == pytest.approx(0.02)
+    outcome = failover_of(replace(inputs.evidence(), requests=sent))
+    assert outcome.outage_s == pytest.approx(0.02)
     hung = requests(50, 20, [], slow_s=lambda n: 6.5 - n / 50 if 299 < n < 325 else 0.001)
-    told = told_of(replace(inputs.evidence(), requests=hung))
-    assert told.outage_s == pytest.approx(0.5 - 0.2, abs=0.05)
+    outcome = failover_of(replace(inputs.evidence(), requests=hung))
+    assert outcome.outage_s == pytest.approx(0.5 - 0.2, abs=0.05)
 
 
 def test_without_a_capture_the_outage_is_measured_and_nothing_predicted() -> None:
     inputs = Silence()
-    told = told_of(replace(inputs.evidence(), announcements=None))
-    assert told.outage_s == pytest.approx(inputs.outage_s, abs=0.05)
-    assert told.predicted_outage_s is None
-    assert told.new_master is None
-    assert told.parts_s is None
+    outcome = failover_of(replace(inputs.evidence(), announcements=None))
+    assert outcome.outage_s == pytest.approx(inputs.outage_s, abs=0.05)
+    assert outcome.predicted_outage_s is None
+    assert outcome.new_master is None
+    assert outcome.parts_s is None
 
 
 def test_without_load_the_fault_came_between_the_order_and_its_end() -> None:
     inputs = Silence()
     ordered_s, done_s = inputs.fault_s - 0.05, inputs.fault_s + 0.15
     orders = {"ordered_ns": at(ordered_s), "done_ns": at(done_s), "probed": False}
-    told = told_of(inputs.evidence(told=orders))
-    assert told.outage_s is None
-    assert told.prediction_uncertainty_s == pytest.approx((done_s - ordered_s) / 2)
+    outcome = failover_of(inputs.evidence(recorded=orders))
+    assert outcome.outage_s is None
+    assert outcome.prediction_uncertainty_s == pytest.approx((done_s - ordered_s) / 2)
     middle_s = (ordered_s + done_s) / 2
-    assert told.predicted_outage_s == pytest.approx(inputs.last_s + inputs.wait_s - middle_s)
+    assert outcome.predicted_outage_s == pytest.approx(inputs.last_s + inputs.wait_s - middle_s)
 
 
 def test_an_outage_without_end_says_so() -> None:
     inputs = Silence(to_s=12)
     inputs.outages = [(inputs.fault_s, 99.0)]
-    told = told_of(inputs.evidence())
-    assert not told.outage_over
-    assert told.outage_s == pytest.approx(12 - inputs.fault_s, abs=0.05)
-    assert told.failed == pytest.approx(50 * (12 - inputs.fault_s), abs=3)
+    outcome = failover_of(inputs.evidence())
+    assert not outcome.outage_over
+    assert outcome.outage_s == pytest.approx(12 - inputs.fault_s, abs=0.05)
+    assert outcome.failed == pytest.approx(50 * (12 - inputs.fault_s), abs=3)
 
 
 def test_the_repeated_syn_that_got_through_is_told_by_its_second() -> None:
     inputs = Silence()
-    told = told_of(inputs.evidence())
-    assert set(told.syn_retries) == {"1", "2", "3", "4"}
-    assert sum(told.syn_retries.values()) == told.late
-    said = found.syn_retries(figures(told))
+    outcome = failover_of(inputs.evidence())
+    assert set(outcome.syn_retries) == {"1", "2", "3", "4"}
+    assert sum(outcome.syn_retries.values()) == outcome.late
+    said = found.syn_retries(figures(outcome))
     assert said is not None
     assert "never the outage" in said.advice
 
@@ -243,28 +245,30 @@ def test_a_manifest_that_no_recorder_writes_is_refused(said: Any) -> None:
 
 def test_the_verdict_says_who_followed_whom_and_for_how_long_clients_were_out() -> None:
     rows = talk(1, "dialogue", (1, "opened"), *steady(1, 5.5), (9.7, "reset"))
-    told = told_of(Silence().evidence(in_flight=rows, told={"undo_ordered_ns": at(15.0)}))
-    said = found.sentence(told)
+    outcome = failover_of(
+        Silence().evidence(in_flight=rows, recorded={"undo_ordered_ns": at(15.0)})
+    )
+    said = found.sentence(outcome)
     assert said.startswith(
         "bal02 took over from bal01 after link-down of bal01: clients were cut off"
     )
-    assert f"{told.outage_s:.2f} s (predicted {told.predicted_outage_s:.2f} ±" in said
-    assert f"of {told.sent} requests {told.late} were late and 0 failed" in said
+    assert f"{outcome.outage_s:.2f} s (predicted {outcome.predicted_outage_s:.2f} ±" in said
+    assert f"of {outcome.sent} requests {outcome.late} were late and 0 failed" in said
     assert "0 of 1 connections in flight survived" in said
     assert "failback cost 0.02 s, and reset 0 connections" in said
-    by_command = replace(told, fault="ssh lb1: reboot")
+    by_command = replace(outcome, fault="ssh lb1: reboot")
     assert "after ssh lb1: reboot:" in found.sentence(by_command)
-    invalid = replace(told, valid=False, why_invalid="two holders")
+    invalid = replace(outcome, valid=False, why_invalid="two holders")
     assert found.sentence(invalid) == "This fail-over run is invalid: two holders."
 
 
 def test_an_outage_that_the_wire_does_not_explain_is_a_finding_unless_the_client_was_late() -> None:
-    told = replace(told_of(Silence().evidence()), outage_s=4.2)
-    said = found.failover_differs(figures(told))
+    outcome = replace(failover_of(Silence().evidence()), outage_s=4.2)
+    said = found.failover_differs(figures(outcome))
     assert said is not None
     assert "longer" in said.title
-    assert found.failover_differs(figures(replace(told, client_late_s=1.0))) is None
-    assert found.failover_differs(figures(told_of(Silence().evidence()))) is None
+    assert found.failover_differs(figures(replace(outcome, client_late_s=1.0))) is None
+    assert found.failover_differs(figures(failover_of(Silence().evidence()))) is None
 
 
 # What makes a run invalid
@@ -272,20 +276,20 @@ def test_an_outage_that_the_wire_does_not_explain_is_a_finding_unless_the_client
 
 def test_an_insane_set_up_makes_the_run_invalid_not_slow() -> None:
     why = ["192.168.10.2 is held by bal01 and bal02"]
-    told = told_of(Silence().evidence(told={"why_insane": why}))
-    assert (told.valid, told.why_invalid) == (False, why[0])
-    said = found.failover_invalid(figures(told))
+    outcome = failover_of(Silence().evidence(recorded={"why_insane": why}))
+    assert (outcome.valid, outcome.why_invalid) == (False, why[0])
+    said = found.failover_invalid(figures(outcome))
     assert said is not None
     assert said.severity == "problem"
-    assert found.syn_retries(figures(told)) is None
+    assert found.syn_retries(figures(outcome)) is None
 
 
 def test_two_masters_before_the_fault_make_it_invalid() -> None:
     inputs = Silence()
     inputs.wire.reign("bal02", 0.8, 5.0, 9, claim=False)
-    told = told_of(inputs.evidence())
-    assert not told.valid
-    assert "both master" in (told.why_invalid or "")
+    outcome = failover_of(inputs.evidence())
+    assert not outcome.valid
+    assert "both master" in (outcome.why_invalid or "")
 
 
 def test_a_client_that_stood_still_makes_it_invalid() -> None:
@@ -294,8 +298,8 @@ def test_a_client_that_stood_still_makes_it_invalid() -> None:
     sent = made.requests.copy()
     late = sent["scheduled"] > sent["scheduled"].iloc[300]
     sent.loc[late, "started"] = sent.loc[late, "started"].clip(lower=sent["ended"].iloc[340])
-    told = told_of(replace(made, requests=sent))
-    assert "stood still" in (told.why_invalid or "")
+    outcome = failover_of(replace(made, requests=sent))
+    assert "stood still" in (outcome.why_invalid or "")
 
 
 # The way back
@@ -309,20 +313,20 @@ def healed(*, claim_s: float | None, dark_to_s: float) -> Any:
     if claim_s is not None:
         inputs.wire.claim("bal01", claim_s)
     inputs.outages.append((15.1, dark_to_s))
-    return told_of(inputs.evidence(told={"undo_ordered_ns": at(15.0)}))
+    return failover_of(inputs.evidence(recorded={"undo_ordered_ns": at(15.0)}))
 
 
 def test_a_vip_that_returns_in_silence_is_a_black_hole() -> None:
-    told = healed(claim_s=None, dark_to_s=31.0)
-    assert told.black_hole.director == "bal01"
-    assert told.black_hole.lasted_s == pytest.approx(15.9, abs=0.1)
-    assert told.failback.gap_s == pytest.approx(15.9, abs=0.1)
-    said = found.black_hole(figures(told))
+    outcome = healed(claim_s=None, dark_to_s=31.0)
+    assert outcome.black_hole.director == "bal01"
+    assert outcome.black_hole.lasted_s == pytest.approx(15.9, abs=0.1)
+    assert outcome.failback.gap_s == pytest.approx(15.9, abs=0.1)
+    said = found.black_hole(figures(outcome))
     assert said is not None
     assert said.severity == "problem"
     assert "garp_master_refresh" in said.advice
     # the fail-over itself is judged by itself
-    assert told.outage_s == pytest.approx(told.predicted_outage_s, abs=0.05)
+    assert outcome.outage_s == pytest.approx(outcome.predicted_outage_s, abs=0.05)
 
 
 def test_a_refresh_mends_the_black_hole() -> None:
@@ -340,26 +344,26 @@ def test_masters_that_alternate_are_flapping() -> None:
     inputs.wire.adverts = [row for row in inputs.wire.adverts if row.at_ns < at(15.0)]
     for begin, who in ((15.1, "bal01"), (20.1, "bal02"), (25.1, "bal01")):
         inputs.wire.reign(who, begin, begin + 4, 10, claim=True)
-    told = told_of(inputs.evidence())
-    assert told.master_changes == 4
-    assert found.flapping(figures(told)) is not None
+    outcome = failover_of(inputs.evidence())
+    assert outcome.master_changes == 4
+    assert found.flapping(figures(outcome)) is not None
 
 
 def test_two_that_advertise_at_a_time_are_two_masters() -> None:
     inputs = Silence(to_s=20)
     inputs.wire.reign("bal01", 12.0, 18.0, 10, claim=False)
-    told = told_of(inputs.evidence())
-    assert told.two_masters_s == pytest.approx(5.0)
-    assert found.two_masters(figures(told)) is not None
+    outcome = failover_of(inputs.evidence())
+    assert outcome.two_masters_s == pytest.approx(5.0)
+    assert found.two_masters(figures(outcome)) is not None
 
 
 def test_advertisements_of_another_router_or_from_afar_do_not_count() -> None:
     inputs = Silence()
     forged = [replace(row, sender="192.168.10.66", ttl=64) for row in inputs.wire.adverts]
     others = [replace(row, vrid=7, addresses=("192.168.10.3",)) for row in inputs.wire.adverts]
-    plain = told_of(inputs.evidence())
+    plain = failover_of(inputs.evidence())
     inputs.wire.adverts += forged + others
-    assert told_of(inputs.evidence()).reigns == plain.reigns
+    assert failover_of(inputs.evidence()).reigns == plain.reigns
 
 
 @pytest.mark.parametrize("fault_s", [1.6, 5.6])
@@ -367,11 +371,11 @@ def test_a_fault_that_nobody_ordered_is_found_and_so_is_its_end(fault_s: float) 
     inputs = Silence(to_s=30, fault_s=fault_s)
     inputs.wire.adverts = [row for row in inputs.wire.adverts if row.at_ns < at(15.0)]
     inputs.wire.reign("bal01", 15.1, 30, 10, claim=True)
-    told = told_of(inputs.evidence(told={"fault": None, "ordered_ns": None}))
-    assert (told.old_master, told.new_master, told.how) == ("bal01", "bal02", "silence")
-    assert told.outage_s == pytest.approx(told.predicted_outage_s, abs=0.05)
-    assert told.undone_s == pytest.approx(15.1)
-    assert told.failback.gap_s == pytest.approx(0.02, abs=0.01)
+    outcome = failover_of(inputs.evidence(recorded={"fault": None, "ordered_ns": None}))
+    assert (outcome.old_master, outcome.new_master, outcome.how) == ("bal01", "bal02", "silence")
+    assert outcome.outage_s == pytest.approx(outcome.predicted_outage_s, abs=0.05)
+    assert outcome.undone_s == pytest.approx(15.1)
+    assert outcome.failback.gap_s == pytest.approx(0.02, abs=0.01)
 
 
 # Connections in flight
@@ -397,12 +401,12 @@ def test_connections_are_told_by_kind_and_fate() -> None:
         *talk(5, "idle", (1, "opened"), (1.5, "progress"), (14.0, "progress")),
         *talk(6, "idle", (1, "opened"), (1.5, "progress")),
     ]
-    told = told_of(Silence().evidence(in_flight=rows))
-    download, dialogue, idle = (told.in_flight[k] for k in ("download", "dialogue", "idle"))
+    outcome = failover_of(Silence().evidence(in_flight=rows))
+    download, dialogue, idle = (outcome.in_flight[k] for k in ("download", "dialogue", "idle"))
     assert (download.survived, download.longest_stall_s) == (1, pytest.approx(7.0))
     assert (dialogue.survived, dialogue.reset, dialogue.longest_stall_s) == (0, 1, None)
     assert (idle.survived, idle.other, idle.longest_stall_s) == (1, 1, None)
-    said = found.connections_reset(figures(told))
+    said = found.connections_reset(figures(outcome))
     assert said is not None
     assert "sloppy_tcp" in said.advice
 
@@ -413,9 +417,9 @@ def test_what_the_failback_resets_is_told_apart() -> None:
         *talk(2, "dialogue", (11, "opened"), *steady(11, 15), (15.4, "reset")),
     ]
     inputs = Silence()
-    told = told_of(inputs.evidence(in_flight=rows, told={"undo_ordered_ns": at(15.0)}))
-    assert told.in_flight["dialogue"].reset == 1
-    assert told.failback.reset == 1
+    outcome = failover_of(inputs.evidence(in_flight=rows, recorded={"undo_ordered_ns": at(15.0)}))
+    assert outcome.in_flight["dialogue"].reset == 1
+    assert outcome.failback.reset == 1
 
 
 # Entries
@@ -449,12 +453,12 @@ def test_copies_are_counted_and_say_how_many_would_survive() -> None:
         *(entry("bal01", port, "LOCAL") for port in (1001, 1002)),
         entry("bal02", 1002, "SYNC"),
     ]
-    told = told_of(Silence().evidence(entries=entries, polls=polls, services=services))
-    before = {row.director: row for row in told.entries if row.phase == "before the fault"}
+    outcome = failover_of(Silence().evidence(entries=entries, polls=polls, services=services))
+    before = {row.director: row for row in outcome.entries if row.phase == "before the fault"}
     assert (before["bal01"].active, before["bal01"].inactive) == (2, 40)
     assert (before["bal01"].synced, before["bal02"].synced) == (0, 1)
-    assert told.would_survive == 1
-    late = {row.director: row for row in told.entries if row.phase == "at the take-over"}
+    assert outcome.would_survive == 1
+    late = {row.director: row for row in outcome.entries if row.phase == "at the take-over"}
     assert late["bal01"].active is None  # it could not be asked any more
 
 
@@ -484,7 +488,7 @@ def test_an_entry_whose_packets_passed_another_director_alone_is_a_copy() -> Non
 
     def synced(captured: Captured | None) -> dict[str, int | None]:
         made = replace(Silence().evidence(entries=entries, polls=polls), captured=captured)
-        rows = told_of(made).entries
+        rows = failover_of(made).entries
         return {row.director: row.synced for row in rows if row.phase == "before the fault"}
 
     assert synced(passed(*wire, *later)) == {"bal01": 0, "bal02": 2}
@@ -502,10 +506,12 @@ def test_an_entry_whose_packets_passed_another_director_alone_is_a_copy() -> Non
 )
 def test_a_fail_over_that_was_interrupted_is_not_judged(ended: object, why: str) -> None:
     whole = Silence().evidence()
-    told = {**whole.manifest.raw["failover"], "after_s": 10, "tail_s": 60.0}
-    ended_at_ns = told["ordered_ns"] + 10_200_000_000
-    manifest = {"failover": told, "ended": ended, "ended_at_ns": ended_at_ns}
-    found_out = told_of(replace(whole, manifest=manifest_of({**whole.manifest.raw, **manifest})))
+    outcome = {**whole.manifest.raw["failover"], "after_s": 10, "tail_s": 60.0}
+    ended_at_ns = outcome["ordered_ns"] + 10_200_000_000
+    manifest = {"failover": outcome, "ended": ended, "ended_at_ns": ended_at_ns}
+    found_out = failover_of(
+        replace(whole, manifest=manifest_of({**whole.manifest.raw, **manifest}))
+    )
     assert not found_out.valid
     assert found_out.why_invalid.startswith(why)
     assert found.failover_differs(figures(found_out)) is None
@@ -517,11 +523,11 @@ def test_a_fail_over_that_was_interrupted_before_its_fault_says_so() -> None:
     waited = {**whole.manifest.raw, "ended": "interrupted"}
     never = {**waited, "failover": {"fault": "bal01: link-down"}}
     assert (
-        told_of(replace(whole, manifest=manifest_of(never))).why_invalid
+        failover_of(replace(whole, manifest=manifest_of(never))).why_invalid
         == "interrupted before the fault"
     )
     caught = {**waited, "failover": {"fault": None}}
     assert (
         "while a fault was waited for"
-        in told_of(replace(whole, manifest=manifest_of(caught))).why_invalid
+        in failover_of(replace(whole, manifest=manifest_of(caught))).why_invalid
     )

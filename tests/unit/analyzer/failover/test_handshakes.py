@@ -62,7 +62,7 @@ def sent(*rows: tuple[int, int | None, int]) -> pd.DataFrame:
     )
 
 
-def told(requests: pd.DataFrame, segments: Segments | None) -> list[tuple[float, float]]:
+def handshakes_ms(requests: pd.DataFrame, segments: Segments | None) -> list[tuple[float, float]]:
     """``asked`` and ``connected`` of each, ms; NaN where null."""
     made = by_the_wire(requests, segments)
     assert list(made["id"]) == list(requests["id"])
@@ -75,32 +75,32 @@ def told(requests: pd.DataFrame, segments: Segments | None) -> list[tuple[float,
 
 def test_a_client_that_looked_late_was_connected_as_soon_as_the_answer_came() -> None:
     wire = captured((0, "syn", 40000), (1, "synack", 40000), (90, "ack", 40000))
-    assert told(sent((0, 90, 40000)), wire) == [(0, 1)]
+    assert handshakes_ms(sent((0, 90, 40000)), wire) == [(0, 1)]
 
 
 def test_of_several_syns_the_last_before_the_answer_got_through() -> None:
     wire = captured((0, "syn", 40000), (1000, "syn", 40000), (1002, "synack", 40000))
-    assert told(sent((0, 1003, 40000)), wire) == [(1000, 1002)]
+    assert handshakes_ms(sent((0, 1003, 40000)), wire) == [(1000, 1002)]
 
 
 def test_a_port_used_again_is_another_connection() -> None:
     wire = captured(
         *((0, "syn", 40000), (1, "synack", 40000)), *((500, "syn", 40000), (507, "synack", 40000))
     )
-    assert told(sent((0, 2, 40000), (500, 508, 40000)), wire) == [(0, 1), (500, 507)]
+    assert handshakes_ms(sent((0, 2, 40000), (500, 508, 40000)), wire) == [(0, 1), (500, 507)]
 
 
 def test_what_was_not_captured_stays_as_the_client_knows_it() -> None:
     wire = captured((0, "syn", 40000), (1, "synack", 40000), (20, "synack", 40001))
     rows = sent((0, 2, 40000), (10, 12, 40002), (30, None, 40003), (40, 44, 40001))
-    assert str(told(rows, wire)) == "[(0.0, 1.0), (nan, 12.0), (nan, nan), (nan, 44.0)]"
-    assert str(told(rows[:1], None)) == "[(nan, 2.0)]"
-    assert told(rows[:0], wire) == []
+    assert str(handshakes_ms(rows, wire)) == "[(0.0, 1.0), (nan, 12.0), (nan, nan), (nan, 44.0)]"
+    assert str(handshakes_ms(rows[:1], None)) == "[(nan, 2.0)]"
+    assert handshakes_ms(rows[:0], wire) == []
 
 
 def test_an_answer_by_another_clock_changes_nothing() -> None:
     ahead = captured((5000, "syn", 40000), (5001, "synack", 40000))
-    assert str(told(sent((0, 2, 40000)), ahead)) == "[(nan, 2.0)]"
+    assert str(handshakes_ms(sent((0, 2, 40000)), ahead)) == "[(nan, 2.0)]"
 
 
 @given(

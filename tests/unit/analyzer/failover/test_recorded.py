@@ -25,49 +25,54 @@ def analysis() -> Analysis:
 
 
 @pytest.fixture(scope="module")
-def told(analysis: Analysis) -> Failover:
+def failover(analysis: Analysis) -> Failover:
     assert analysis.failover is not None
     return analysis.failover
 
 
-def test_the_backup_waits_its_interval_less_the_age(told: Failover) -> None:
-    assert told.valid
-    assert (told.how, told.old_master, told.new_master) == ("silence", "bal01", "bal02")
+def test_the_backup_waits_its_interval_less_the_age(failover: Failover) -> None:
+    assert failover.valid
+    assert (failover.how, failover.old_master, failover.new_master) == ("silence", "bal01", "bal02")
     interval_s = 3 + (256 - PRIORITIES["bal02"]) / 256
-    assert told.master_down_interval_s == pytest.approx(interval_s)
-    assert told.advert_age_s is not None
-    assert 0 <= told.advert_age_s <= 1
-    assert told.predicted_outage_s == pytest.approx(interval_s - told.advert_age_s)
-    assert told.outage_s == pytest.approx(told.predicted_outage_s, abs=0.02 + 1 / RATE)
+    assert failover.master_down_interval_s == pytest.approx(interval_s)
+    assert failover.advert_age_s is not None
+    assert 0 <= failover.advert_age_s <= 1
+    assert failover.predicted_outage_s == pytest.approx(interval_s - failover.advert_age_s)
+    assert failover.outage_s == pytest.approx(failover.predicted_outage_s, abs=0.02 + 1 / RATE)
 
 
-def test_the_requests_of_the_outage_are_late_and_none_is_lost(told: Failover) -> None:
-    assert told.outage_s is not None
-    assert told.late == pytest.approx(RATE * told.outage_s, abs=2)
-    assert told.failed == 0
-    assert sum(told.syn_retries.values()) == told.late
-    assert set(told.syn_retries) <= {"1", "2", "3", "4"}  # each second, as kernels from 6.5 on do
+def test_the_requests_of_the_outage_are_late_and_none_is_lost(failover: Failover) -> None:
+    assert failover.outage_s is not None
+    assert failover.late == pytest.approx(RATE * failover.outage_s, abs=2)
+    assert failover.failed == 0
+    assert sum(failover.syn_retries.values()) == failover.late
+    assert set(failover.syn_retries) <= {
+        "1",
+        "2",
+        "3",
+        "4",
+    }  # each second (6.5 and later)
 
 
-def test_its_parts_add_up_and_detection_is_nearly_all(told: Failover) -> None:
-    parts = told.parts_s
+def test_its_parts_add_up_and_detection_is_nearly_all(failover: Failover) -> None:
+    parts = failover.parts_s
     assert parts is not None
     assert parts.until_fault is not None
-    assert parts.detection == pytest.approx(told.predicted_outage_s)
+    assert parts.detection == pytest.approx(failover.predicted_outage_s)
     rest = (parts.takeover, parts.gratuitous_arp, parts.first_success)
     assert all(part is not None and -0.001 < part < 0.1 for part in rest)
     whole_s = parts.until_fault + (parts.detection or 0) + sum(part or 0 for part in rest)
-    assert whole_s == pytest.approx(told.outage_s)
+    assert whole_s == pytest.approx(failover.outage_s)
 
 
-def test_the_old_master_takes_the_vip_back_without_a_gap(told: Failover) -> None:
-    assert [reign.director for reign in told.reigns] == ["bal01", "bal02", "bal01"]
-    assert [reign.priority for reign in told.reigns] == [10, 9, 10]
-    assert told.failback is not None
-    assert told.failback.master_again_s == pytest.approx(3 + 246 / 256, abs=0.2)
-    assert told.failback.gap_s is not None
-    assert told.failback.gap_s < 0.1 + 1 / RATE
-    assert told.black_hole is None
+def test_the_old_master_takes_the_vip_back_without_a_gap(failover: Failover) -> None:
+    assert [reign.director for reign in failover.reigns] == ["bal01", "bal02", "bal01"]
+    assert [reign.priority for reign in failover.reigns] == [10, 9, 10]
+    assert failover.failback is not None
+    assert failover.failback.master_again_s == pytest.approx(3 + 246 / 256, abs=0.2)
+    assert failover.failback.gap_s is not None
+    assert failover.failback.gap_s < 0.1 + 1 / RATE
+    assert failover.black_hole is None
 
 
 def test_the_link_that_was_taken_down_is_the_only_trouble(analysis: Analysis) -> None:

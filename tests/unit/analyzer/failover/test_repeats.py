@@ -17,37 +17,42 @@ if TYPE_CHECKING:
 
 
 def ran(fault_s: float) -> Failover:
-    told = failover(Silence(fault_s=fault_s, to_s=14).evidence())
-    assert told is not None
-    return told
+    outcome = failover(Silence(fault_s=fault_s, to_s=14).evidence())
+    assert outcome is not None
+    return outcome
 
 
 UNIFORM = [ran(4.35 + place / 10) for place in range(10)]
 
 
 def test_runs_of_every_age_fit_the_theory() -> None:
-    told = repeats(UNIFORM)
-    assert (told.runs, told.invalid, told.fit_neither, told.misjudged) == (10, (), (), ())
-    assert told.range_s == pytest.approx((2.965, 3.965), abs=1e-3)
-    assert told.p_value is not None
-    assert told.p_value > 0.5
-    assert "fit a uniform age" in told.sentence
+    outcome = repeats(UNIFORM)
+    assert (outcome.runs, outcome.invalid, outcome.fit_neither, outcome.misjudged) == (
+        10,
+        (),
+        (),
+        (),
+    )
+    assert outcome.range_s == pytest.approx((2.965, 3.965), abs=1e-3)
+    assert outcome.p_value is not None
+    assert outcome.p_value > 0.5
+    assert "fit a uniform age" in outcome.sentence
 
 
 def test_runs_of_one_age_contradict_it() -> None:
-    told = repeats([ran(4.4)] * 12)
-    assert told.p_value is not None
-    assert told.p_value < 0.01
-    assert "contradict" in told.sentence
+    outcome = repeats([ran(4.4)] * 12)
+    assert outcome.p_value is not None
+    assert outcome.p_value < 0.01
+    assert "contradict" in outcome.sentence
 
 
 def test_a_run_that_fits_neither_is_named_and_an_invalid_one_left_out() -> None:
     slow = replace(UNIFORM[3], outage_s=12.0)
     invalid = replace(UNIFORM[4], valid=False, why_invalid="x", outage_s=30.0)
-    told = repeats([*UNIFORM[:3], slow, invalid, *UNIFORM[5:]])
-    assert told.fit_neither == (4,)
-    assert told.invalid == (5,)
-    assert "runs that fit neither: 4; invalid: 5" in told.sentence
+    outcome = repeats([*UNIFORM[:3], slow, invalid, *UNIFORM[5:]])
+    assert outcome.fit_neither == (4,)
+    assert outcome.invalid == (5,)
+    assert "runs that fit neither: 4; invalid: 5" in outcome.sentence
 
 
 def test_few_runs_are_not_judged_as_a_distribution() -> None:
@@ -56,7 +61,7 @@ def test_few_runs_are_not_judged_as_a_distribution() -> None:
 
 
 def test_a_row_that_was_interrupted_says_how_far_it_came() -> None:
-    told = repeats(UNIFORM[:3], planned=5)
-    assert told.sentence.startswith("interrupted after 3 of 5 runs; 3 of 3 runs judged")
-    assert verdict(told).startswith("Interrupted after 3 of 5 runs. 3 of 3 fail-overs lasted")
+    outcome = repeats(UNIFORM[:3], planned=5)
+    assert outcome.sentence.startswith("interrupted after 3 of 5 runs; 3 of 3 runs judged")
+    assert verdict(outcome).startswith("Interrupted after 3 of 5 runs. 3 of 3 fail-overs lasted")
     assert "interrupted" not in repeats(UNIFORM[:3], planned=3).sentence

@@ -197,7 +197,7 @@ def test_a_table_that_grows_by_itself_needs_no_advice_on_its_size(tmp_path: Path
         (40_000, 4096, True),  # conn_tab_bits is 12: it grew no further
         (40_000, 131_072, False),
         (20_000, 4096, False),  # chains of five
-        (3_000, 256, False),  # between two looks: a table that is kept so small is none of 7.x
+        (3_000, 256, False),  # between two polls: a table that is kept so small is none of 7.x
     ],
 )
 def test_a_table_that_may_grow_no_more_has_long_chains(

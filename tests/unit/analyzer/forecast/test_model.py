@@ -48,12 +48,12 @@ ACTIVE = ("ESTABLISHED", "SYN_RECV")
 HOLD = ("client", "server", "reset", "half", "fin-no-ack")
 
 
-def question(rate: float = 100.0, **told: Any) -> Question:
-    tcpfin_s, tcp_s = told.pop("tcpfin_s", 30.0), told.pop("tcp_s", 900.0)
-    if isinstance(told.get("close"), str):
-        told["close"] = {told["close"]: 1.0}
+def question(rate: float = 100.0, **changed: Any) -> Question:
+    tcpfin_s, tcp_s = changed.pop("tcpfin_s", 30.0), changed.pop("tcp_s", 900.0)
+    if isinstance(changed.get("close"), str):
+        changed["close"] = {changed["close"]: 1.0}
     timeouts = Timeouts(tcp_s=tcp_s, tcpfin_s=tcpfin_s)
-    return Question(rate_per_s=rate, timeouts=timeouts, **told)
+    return Question(rate_per_s=rate, timeouts=timeouts, **changed)
 
 
 def simulated(asked: Question, arrivals: np.ndarray, at: np.ndarray) -> tuple[Any, Any]:
@@ -105,7 +105,7 @@ def test_the_tables_lead_each_closing_kind_to_its_state(close: Any, forwarding: 
 
 
 @pytest.mark.parametrize(
-    ("told", "lifetime_s"),
+    ("changed", "lifetime_s"),
     [
         # dr, tcpfin 10, HZ 100: measured 10.00 to 10.67
         ({"tcpfin_s": 10, "hz": 100}, (10.0, 10.64)),
@@ -132,9 +132,9 @@ def test_the_tables_lead_each_closing_kind_to_its_state(close: Any, forwarding: 
     ],
 )
 def test_an_entry_lives_as_long_as_was_measured(
-    told: dict[str, Any], lifetime_s: tuple[float, float]
+    changed: dict[str, Any], lifetime_s: tuple[float, float]
 ) -> None:
-    (life,) = entry_lifetimes(question(**told))
+    (life,) = entry_lifetimes(question(**changed))
     assert astuple(life.lifetime_s) == pytest.approx(lifetime_s)
 
 
@@ -314,11 +314,11 @@ def finding_ids(asked: Question) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("told", "expected"),
+    ("changed", "expected"),
     [
         ({"rate": 10}, {}),
         ({"rate": 2000}, {"port-budget": "warning", "table-memory": "warning"}),
-        # not told how long, so it lasts: longer than the 24 min in which ports come round
+        # not changed how long, so it lasts: longer than the 24 min in which ports come round
         (
             {"rate": 20, "hold_s": 3600, "tcpfin_s": 120},
             {"idle-established": "warning", "port-budget": "warning"},
@@ -333,13 +333,13 @@ def finding_ids(asked: Question) -> dict[str, str]:
         ({"rate": 300, "tcpfin_s": 120, "sources": 2}, {"table-memory"}),
     ],
 )
-def test_what_goes_wrong_is_found(told: dict[str, Any], expected: Any) -> None:
-    found = finding_ids(question(**told))
+def test_what_goes_wrong_is_found(changed: dict[str, Any], expected: Any) -> None:
+    found = finding_ids(question(**changed))
     assert (found if isinstance(expected, dict) else set(found)) == expected
 
 
 @pytest.mark.parametrize(
-    ("told", "words"),
+    ("changed", "words"),
     [
         ({"tcpfin_s": 120}, "revives it"),
         ({"forwarding": "nat"}, "scheduled anew"),
@@ -347,8 +347,8 @@ def test_what_goes_wrong_is_found(told: dict[str, Any], expected: Any) -> None:
         ({"close": "half-open", "rate": 5000}, "meets an entry in SYN_RECV"),
     ],
 )
-def test_the_consequence_of_ports_that_return_is_told(told: dict[str, Any], words: str) -> None:
-    asked = question(**({"rate": 300.0} | told))
+def test_the_consequence_of_ports_that_return_is_told(changed: dict[str, Any], words: str) -> None:
+    asked = question(**({"rate": 300.0} | changed))
     (found,) = [f for f in said.findings(forecast(asked)) if f.id == "port-budget"]
     assert words in found.advice
 
@@ -370,7 +370,7 @@ def test_the_document_has_units_in_its_keys_and_is_json() -> None:
 
 
 @pytest.mark.parametrize(
-    "told",
+    "changed",
     [
         {"rate": 0},
         {"rate": -1},
@@ -384,9 +384,9 @@ def test_the_document_has_units_in_its_keys_and_is_json() -> None:
         {"hz": 99},
     ],
 )
-def test_a_question_without_meaning_is_refused(told: dict[str, Any]) -> None:
+def test_a_question_without_meaning_is_refused(changed: dict[str, Any]) -> None:
     with pytest.raises(QuestionError, match="expected"):
-        question(**told)
+        question(**changed)
 
 
 @pytest.mark.parametrize(

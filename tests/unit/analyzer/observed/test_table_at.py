@@ -45,10 +45,10 @@ def recorded(
     rows: list[dict[str, Any]] = []
     for second, read in enumerate(reads, 1):
         found = tracker.update(second * NS, rows_of(read), len(read) if lines is None else lines)
-        told = zip(found.at_ns.tolist(), found.kind, entries_of(found.rows), strict=True)
+        tables = zip(found.at_ns.tolist(), found.kind, entries_of(found.rows), strict=True)
         rows += [
             {"at": at_ns, "director": "bal01", "change": KINDS[kind], **asdict(one)}
-            for at_ns, kind, one in told
+            for at_ns, kind, one in tables
         ]
     polls = [
         {"at": second * NS, "director": "bal01", "what": "entries"}
@@ -83,24 +83,26 @@ reads = st.lists(
 
 @given(reads, st.data())
 @examples(60)
-def test_whole_reads_come_back_as_they_were(told: list[list[Entry]], data: st.DataObject) -> None:
-    changes, polls = recorded(told)
-    second = data.draw(st.integers(1, len(told)))
+def test_whole_reads_come_back_as_they_were(tables: list[list[Entry]], data: st.DataObject) -> None:
+    changes, polls = recorded(tables)
+    second = data.draw(st.integers(1, len(tables)))
     later_ns = data.draw(st.integers(0, NS - 1))
     found = entries_at(changes, polls, second * NS + later_ns)
-    assert seen(found) == as_seen(told[second - 1])
+    assert seen(found) == as_seen(tables[second - 1])
     assert set(found["polled_ns"]) <= {second * NS}
 
 
 @given(reads)
 @examples(60)
-def test_torn_reads_come_back_with_what_was_missed_and_found_again(told: list[list[Entry]]) -> None:
-    changes, polls = recorded(told, TORN)
-    for second, read in enumerate(told, 1):
+def test_torn_reads_come_back_with_what_was_missed_and_found_again(
+    tables: list[list[Entry]],
+) -> None:
+    changes, polls = recorded(tables, TORN)
+    for second, read in enumerate(tables, 1):
         there = seen(entries_at(changes, polls, second * NS))
         assert there.items() >= as_seen(read).items()
-        before = [as_seen(one) for one in told[: second - 1]]
-        after = [as_seen(one) for one in told[second:]] or [there]
+        before = [as_seen(one) for one in tables[: second - 1]]
+        after = [as_seen(one) for one in tables[second:]] or [there]
         for port in there.keys() - as_seen(read).keys():  # missed by this read, not by the next
             assert there[port] in [one.get(port) for one in before]
             assert port in after[0]

@@ -22,7 +22,7 @@ ARRIVES = Leg(source="client", target="director", seen=True)
 SENT_ON = Leg(source="director", target="server", seen=False)
 
 
-def told(tmp_path: Path, *lives: Life, forwarding: str = "dr") -> tuple[ConnectionTrace, ...]:
+def traces_of(tmp_path: Path, *lives: Life, forwarding: str = "dr") -> tuple[ConnectionTrace, ...]:
     stage = Stage(lives=lives, until_s=1030.0, forwarding=forwarding)
     return stage.played(tmp_path).traces
 
@@ -38,7 +38,7 @@ def retention(trace: ConnectionTrace, basis: str) -> Retention:
 
 
 def test_a_connection_is_told_packet_by_packet(tmp_path: Path) -> None:
-    (trace,) = told(tmp_path, closed(40000, 1000.0))
+    (trace,) = traces_of(tmp_path, closed(40000, 1000.0))
     assert [packet.flag for packet in trace.packets] == ["SYN", "ACK", "FIN"]
     assert [packet.t_s for packet in trace.packets] == pytest.approx([1.0, 1.1, 1.4])
     assert all(packet.legs == (ARRIVES, SENT_ON) for packet in trace.packets)
@@ -49,7 +49,7 @@ def test_a_connection_is_told_packet_by_packet(tmp_path: Path) -> None:
 def test_the_bar_shows_each_state_from_packet_to_packet_and_to_the_entrys_end(
     tmp_path: Path,
 ) -> None:
-    (trace,) = told(tmp_path, closed(40000, 1000.0))
+    (trace,) = traces_of(tmp_path, closed(40000, 1000.0))
     assert [span.state for span in trace.predicted] == ["SYN_RECV", "ESTABLISHED", "FIN_WAIT"]
     assert [span.from_s for span in trace.predicted] == pytest.approx([1.0, 1.1, 1.4])
     assert [span.until_s for span in trace.predicted] == pytest.approx(
@@ -61,7 +61,7 @@ def test_the_bar_shows_each_state_from_packet_to_packet_and_to_the_entrys_end(
 
 
 def test_predicted_and_seen_ends_of_the_entry_stand_beside_each_other(tmp_path: Path) -> None:
-    (trace,) = told(tmp_path, closed(40000, 1000.0))
+    (trace,) = traces_of(tmp_path, closed(40000, 1000.0))
     predicted, seen = retention(trace, "predicted"), retention(trace, "seen")
     assert predicted.until_s == pytest.approx(goes_at(1000.4, 20.0) - 999, abs=1e-3)
     assert seen.until_s == pytest.approx(predicted.until_s, abs=seen.margin_s + 0.01)
@@ -70,7 +70,7 @@ def test_predicted_and_seen_ends_of_the_entry_stand_beside_each_other(tmp_path: 
 
 
 def test_an_entry_that_outlives_the_watch_has_no_end(tmp_path: Path) -> None:
-    (trace,) = told(tmp_path, opened(40000, 1000.0))
+    (trace,) = traces_of(tmp_path, opened(40000, 1000.0))
     assert retention(trace, "seen").until_s is None
     assert trace.observed[-1].until_s is None
     assert retention(trace, "predicted").until_s == pytest.approx(goes_at(1000.1, 900.0) - 999)
@@ -83,7 +83,7 @@ def reply(at_s: float, port: int, flag: Flag, mac: int = SERVER_MAC) -> Seg:
 def test_in_dr_replies_go_by_the_director_and_the_closer_keeps_time_wait(tmp_path: Path) -> None:
     life = closed(40000, 1000.0)
     sent = (*life.sent, reply(1000.05, 40000, Flag.SYN), reply(1000.45, 40000, Flag.FIN))
-    (trace,) = told(tmp_path, replace(life, sent=sent))
+    (trace,) = traces_of(tmp_path, replace(life, sent=sent))
     back = [packet for packet in trace.packets if not packet.to_vip]
     assert [packet.legs for packet in back] == [
         (Leg(source="server", target="client", seen=True),)
@@ -97,7 +97,7 @@ def test_in_nat_replies_pass_the_director_and_their_first_hop_is_inferred(tmp_pa
     life = closed(40000, 1000.0)
     mac = life.sent[0].mac
     sent = (*life.sent, reply(1000.05, 40000, Flag.SYN, mac), reply(1000.2, 40000, Flag.ACK, mac))
-    (trace,) = told(tmp_path, replace(life, sent=sent), forwarding="nat")
+    (trace,) = traces_of(tmp_path, replace(life, sent=sent), forwarding="nat")
     assert next(packet for packet in trace.packets if not packet.to_vip).legs == (
         Leg(source="server", target="director", seen=False),
         Leg(source="director", target="client", seen=True),
@@ -107,7 +107,7 @@ def test_in_nat_replies_pass_the_director_and_their_first_hop_is_inferred(tmp_pa
 def test_a_packet_that_finds_no_entry_goes_no_further(tmp_path: Path) -> None:
     life = closed(40000, 1000.0)
     late = replace(life, sent=(*life.sent, Seg(1025.0, 40000, Flag.ACK)))
-    (trace,) = told(tmp_path, late)
+    (trace,) = traces_of(tmp_path, late)
     assert trace.packets[-1].legs == (ARRIVES,)
     assert trace.packets[-1].dead_end == "no entry there: not sent on"
     assert all(packet.dead_end is None for packet in trace.packets[:-1])
@@ -116,7 +116,7 @@ def test_a_packet_that_finds_no_entry_goes_no_further(tmp_path: Path) -> None:
 def test_a_repeated_syn_is_said_to_be_one_and_offered_first(tmp_path: Path) -> None:
     slow = half_open(40005, 1000.0)
     again = replace(slow, sent=(*slow.sent, Seg(1001.0, 40005, Flag.SYN)))
-    traces = told(tmp_path, *(closed(40000 + i, 1000.0 + i) for i in range(4)), again)
+    traces = traces_of(tmp_path, *(closed(40000 + i, 1000.0 + i) for i in range(4)), again)
     assert traces[0].client.endswith(":40005")
     assert traces[0].reasons[0] == "syn-repeated"
     assert "half-open" in traces[0].reasons
@@ -128,7 +128,7 @@ def test_a_repeated_syn_is_said_to_be_one_and_offered_first(tmp_path: Path) -> N
 def test_a_prediction_that_is_off_is_offered(tmp_path: Path) -> None:
     good, bad = closed(40000, 1000.0), closed(40001, 1000.2)
     early = replace(bad, held=replace(bad.held, gone_s=1012.0))
-    trace = by_port(told(tmp_path, good, early), 40001)
+    trace = by_port(traces_of(tmp_path, good, early), 40001)
     assert "prediction-off" in trace.reasons
 
 
@@ -143,7 +143,7 @@ def test_a_reused_port_is_two_traces_each_with_its_own_entry(tmp_path: Path) -> 
         (Seg(1003.0, 40000, Flag.SYN, sequence=9),),
         Held(40000, ((1003.0, State.SYN_RECV),), goes_at(1003.0, 60)),
     )
-    traces = told(tmp_path, first, second)
+    traces = traces_of(tmp_path, first, second)
     assert len(traces) == 2
     assert all("port-reuse" in trace.reasons for trace in traces)
     spans = {trace.first_s: [span.state for span in trace.predicted] for trace in traces}
@@ -176,7 +176,7 @@ def test_a_connection_that_moved_is_told_by_both_directors_and_drawn_by_the_last
 def test_a_long_connection_is_told_by_its_begin_and_its_end(tmp_path: Path) -> None:
     life = opened(40000, 1000.0)
     talk = tuple(Seg(1000.2 + 0.01 * i, 40000, Flag.ACK, sequence=i) for i in range(500))
-    (trace,) = told(tmp_path, replace(life, sent=(*life.sent, *talk)))
+    (trace,) = traces_of(tmp_path, replace(life, sent=(*life.sent, *talk)))
     assert trace.packets_in_all == 502
     assert len(trace.packets) == 48
     assert sum(packet.left_out for packet in trace.packets) == 502 - 48
@@ -184,7 +184,7 @@ def test_a_long_connection_is_told_by_its_begin_and_its_end(tmp_path: Path) -> N
 
 
 def test_without_packets_nothing_is_told(tmp_path: Path) -> None:
-    assert told(tmp_path) == ()
+    assert traces_of(tmp_path) == ()
 
 
 def test_traces_are_for_the_page_and_not_in_the_document(tmp_path: Path) -> None:

@@ -26,46 +26,46 @@ frames = st.lists(
 )
 
 
-def block(told: list[tuple[int, bytes]], vlan: int = 0) -> FrameBlock:
+def block(sent: list[tuple[int, bytes]], vlan: int = 0) -> FrameBlock:
     """Frames as a ring would hand them out, with somebody else's bytes behind each."""
-    rows = np.full((len(told), SNAP_BYTES), 0xEE, dtype=np.uint8)
-    for row, (_, frame) in zip(rows, told, strict=True):
+    rows = np.full((len(sent), SNAP_BYTES), 0xEE, dtype=np.uint8)
+    for row, (_, frame) in zip(rows, sent, strict=True):
         row[: len(frame)] = np.frombuffer(frame[:SNAP_BYTES], dtype=np.uint8)
     return FrameBlock(
         frames=rows,
-        captured=np.array([min(len(frame), SNAP_BYTES) for _, frame in told], dtype=np.int64),
-        length=np.array([len(frame) for _, frame in told], dtype=np.int64),
-        at_ns=np.array([at_ns for at_ns, _ in told], dtype=np.int64),
-        packet_type=np.zeros(len(told), dtype=np.uint8),
-        vlan=np.full(len(told), vlan, dtype=np.int64),
+        captured=np.array([min(len(frame), SNAP_BYTES) for _, frame in sent], dtype=np.int64),
+        length=np.array([len(frame) for _, frame in sent], dtype=np.int64),
+        at_ns=np.array([at_ns for at_ns, _ in sent], dtype=np.int64),
+        packet_type=np.zeros(len(sent), dtype=np.uint8),
+        vlan=np.full(len(sent), vlan, dtype=np.int64),
     )
 
 
 @given(frames)
 def test_a_block_gives_the_records_that_its_frames_give_one_by_one(
-    told: list[tuple[int, bytes]],
+    sent: list[tuple[int, bytes]],
 ) -> None:
-    one_by_one = b"".join(cut_record(at_ns, frame, len(frame)) for at_ns, frame in told)
-    assert block_records(block(told)) == one_by_one
+    one_by_one = b"".join(cut_record(at_ns, frame, len(frame)) for at_ns, frame in sent)
+    assert block_records(block(sent)) == one_by_one
 
 
 @given(frames)
-def test_a_tag_is_put_back_behind_the_addresses(told: list[tuple[int, bytes]]) -> None:
+def test_a_tag_is_put_back_behind_the_addresses(sent: list[tuple[int, bytes]]) -> None:
     tag = b"\x81\x00\x00\x2a"
-    tagged = [(at_ns, frame[:12] + tag + frame[12:]) for at_ns, frame in told]
+    tagged = [(at_ns, frame[:12] + tag + frame[12:]) for at_ns, frame in sent]
     one_by_one = b"".join(cut_record(at_ns, frame, len(frame)) for at_ns, frame in tagged)
-    assert block_records(block(told, vlan=0x8100002A)) == one_by_one
+    assert block_records(block(sent, vlan=0x8100002A)) == one_by_one
 
 
 def test_the_analyzer_reads_back_the_instants_and_the_lengths(tmp_path: Path) -> None:
-    told = [(NS * 9 + 7 * row, b"x" * (20 + row)) for row in range(200)]
+    sent = [(NS * 9 + 7 * row, b"x" * (20 + row)) for row in range(200)]
     path = tmp_path / "capture.pcap"
     with PcapFiles(path, LINK_ETHERNET, None, print) as files:
-        files.write(block_records(block(told)), len(told), told[-1][0])
+        files.write(block_records(block(sent)), len(sent), sent[-1][0])
     (found,) = frame_chunks(memoryview(path.read_bytes()))
-    assert found.at_ns.tolist() == [at_ns for at_ns, _ in told]
-    assert found.length.tolist() == [min(len(frame), SNAP_BYTES) for _, frame in told]
-    assert [frame for _, frame, _ in packets_of(path)] == [frame[:SNAP_BYTES] for _, frame in told]
+    assert found.at_ns.tolist() == [at_ns for at_ns, _ in sent]
+    assert found.length.tolist() == [min(len(frame), SNAP_BYTES) for _, frame in sent]
+    assert [frame for _, frame, _ in packets_of(path)] == [frame[:SNAP_BYTES] for _, frame in sent]
 
 
 def written(path: Path, size_bytes: int | None, seconds: int) -> tuple[PcapFiles, list[Deleted]]:

@@ -122,7 +122,7 @@ def kept(
 ) -> Recording:
     """A run of some polls, ten to a part, with a keeper that has gone through all of them."""
     monkeypatch.setattr(table_writer, "PART_ROWS", 10)
-    monkeypatch.setattr(keep_module, "LOOK_S", 0.01)
+    monkeypatch.setattr(keep_module, "CHECK_EVERY_S", 0.01)
     writer = CountingWriter(path, {"started_at_ns": ZERO_NS, "directors": {}})
 
     async def main() -> None:

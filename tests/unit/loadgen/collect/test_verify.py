@@ -1,4 +1,4 @@
-"""What ``loadgen verify`` makes of two looks, and its edges; the lab's test runs it whole."""
+"""What ``loadgen verify`` makes of two polls, and its edges; the lab's test runs it whole."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ Not A Name:1
 NOW = parse_settings(TEXT)
 
 
-def told(after: DirectorSettings, before: DirectorSettings = NOW) -> list[tuple[str, str]]:
+def changes_of(after: DirectorSettings, before: DirectorSettings = NOW) -> list[tuple[str, str]]:
     return list(changes(before, after, VIPS))
 
 
@@ -69,7 +69,7 @@ def test_no_text_is_an_error(text: str) -> None:
 
 
 def test_nothing_is_told_while_nothing_changes() -> None:
-    assert told(NOW) == []
+    assert changes_of(NOW) == []
 
 
 WITHOUT_VIP = replace(NOW, addresses=frozenset({"192.168.10.11"}))
@@ -97,8 +97,8 @@ WITHOUT_VIP = replace(NOW, addresses=frozenset({"192.168.10.11"}))
     ],
 )
 def test_a_change_is_an_event(after: DirectorSettings, events: list[tuple[str, str]]) -> None:
-    assert told(after) == events
+    assert changes_of(after) == events
 
 
 def test_a_vip_that_comes_back_is_told_too() -> None:
-    assert told(NOW, WITHOUT_VIP) == [("vip-gained", VIP), ("vrrp-state", "MASTER")]
+    assert changes_of(NOW, WITHOUT_VIP) == [("vip-gained", VIP), ("vrrp-state", "MASTER")]

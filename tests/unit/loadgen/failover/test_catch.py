@@ -19,7 +19,7 @@ def caught(monkeypatch: pytest.MonkeyPatch, *, heard: list[tuple[int, int, str]]
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(catch, "_listener", deaf)
-    monkeypatch.setattr(catch, "LOOK_S", 0)
+    monkeypatch.setattr(catch, "CHECK_EVERY_S", 0)
 
     async def live() -> bool:
         async with Catch("192.168.10.2", None, 0.0, lambda _: None) as made:
@@ -53,7 +53,7 @@ def test_successes_that_cease_are_one_too(monkeypatch: pytest.MonkeyPatch) -> No
     async def live() -> None:
         async with Catch("192.168.10.2", None, 0.0, lambda _: None) as made:
             tally.ended = 7
-            made.tell(tally)
+            made.follow(tally)
             await asyncio.wait_for(made.done(), 3)
 
     asyncio.run(live())

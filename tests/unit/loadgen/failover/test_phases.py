@@ -54,7 +54,7 @@ def course(fault: Any, path: Path, timing: Timing = SHORT, hooks: Hooks = NOTHIN
     return FaultSchedule(fault, timing, recording, lambda _: None, hooks)
 
 
-def told(path: Path) -> dict[str, Any]:
+def failover_manifest(path: Path) -> dict[str, Any]:
     manifest: dict[str, Any] = json.loads((path / MANIFEST).read_text())
     return dict(manifest["failover"])
 
@@ -63,7 +63,7 @@ def test_it_is_done_and_undone_and_the_instants_are_told(tmp_path: Path) -> None
     fault = Noted()
     made = course(fault, tmp_path / "run")
     asyncio.run(run([made], RecordingWriter(tmp_path / "other", {})))
-    said = told(tmp_path / "run")
+    said = failover_manifest(tmp_path / "run")
     assert fault.done == ["do", "undo"]
     assert said["ordered_ns"] < said["done_ns"] < said["undo_ordered_ns"] < said["undone_ns"]
 
@@ -93,7 +93,7 @@ def test_what_was_not_begun_is_not_undone(tmp_path: Path) -> None:
 def test_a_fault_that_cannot_be_done_makes_the_run_invalid(tmp_path: Path) -> None:
     fault = Noted(fails=True)
     asyncio.run(run([course(fault, tmp_path / "run")], RecordingWriter(tmp_path / "other", {})))
-    assert told(tmp_path / "run")["why_insane"] == ["bal01: it would not"]
+    assert failover_manifest(tmp_path / "run")["why_insane"] == ["bal01: it would not"]
     assert fault.done == ["undo"]  # half of it may have been done
 
 

@@ -48,8 +48,8 @@ def polled(at_s: float, **inactive: int) -> Poller:
 def test_each_poll_is_a_point_of_each_real_servers_curve() -> None:
     seen = RecentPolls("bal01", 0)
     for poller in (polled(1, srv21=5, srv22=7), polled(1.25, srv21=6, srv22=7)):
-        seen.look(poller)
-        seen.look(poller)  # nothing new
+        seen.take(poller)
+        seen.take(poller)  # nothing new
     one, other = seen.curves()
     assert (one.director, one.real_server) == ("bal01", "192.168.10.21:80")
     assert one.t_s.tolist() == [1, 1.25]
@@ -61,22 +61,22 @@ def test_each_poll_is_a_point_of_each_real_servers_curve() -> None:
 
 def test_before_a_poll_nothing_is_known() -> None:
     seen = RecentPolls("bal01", 0)
-    seen.look(cast("Poller", Polled(None)))
+    seen.take(cast("Poller", Polled(None)))
     assert seen.curves() == ()
     assert seen.peak is None
 
 
 def test_a_real_server_that_comes_later_has_no_point_before() -> None:
     seen = RecentPolls("bal01", 0)
-    seen.look(polled(1, srv21=5))
-    seen.look(polled(2, srv21=5, srv22=1))
+    seen.take(polled(1, srv21=5))
+    seen.take(polled(2, srv21=5, srv22=1))
     assert [curve.t_s.tolist() for curve in seen.curves()] == [[1, 2], [2]]
 
 
 def test_where_a_director_was_not_polled_its_curve_has_a_gap() -> None:
     seen = RecentPolls("bal01", 0)
     for at_s in (*range(10), *range(30, 40)):
-        seen.look(polled(at_s, srv21=5))
+        seen.take(polled(at_s, srv21=5))
     (curve,) = seen.curves()
     assert gaps(curve.t_s) == ((9.0, 30.0),)
 
@@ -87,7 +87,7 @@ def test_only_the_last_minutes_and_so_many_servers_are_kept(
     monkeypatch.setattr(recent_polls, "SERVERS", 2)
     seen = RecentPolls("bal01", 0)
     for at_s in (0.0, 1.0, KEPT_S + 0.5):
-        seen.look(polled(at_s, srv21=5, srv22=1, srv23=9))
+        seen.take(polled(at_s, srv21=5, srv22=1, srv23=9))
     assert [curve.t_s.tolist() for curve in seen.curves()] == [[1, KEPT_S + 0.5]] * 2
     assert seen.peak == 15
 
@@ -100,10 +100,10 @@ def test_entries_are_counted_by_state_at_each_read_of_them() -> None:
         shown = director(server(held=held), server(real_server="192.168.10.22", held=held))
         return replace(shown, entries_read_ns=int(at_s * NS))
 
-    seen.look_at_entries(read(1, FIN_WAIT=3))
-    seen.look_at_entries(read(1, FIN_WAIT=3))
-    seen.look_at_entries(read(2, FIN_WAIT=2, CLOSE=1))
-    seen.look_at_entries(replace(read(3), up=False))
+    seen.take_entries(read(1, FIN_WAIT=3))
+    seen.take_entries(read(1, FIN_WAIT=3))
+    seen.take_entries(read(2, FIN_WAIT=2, CLOSE=1))
+    seen.take_entries(replace(read(3), up=False))
     course = seen.course()
     assert course.t_s.tolist() == [1, 2]
     assert {name: n.tolist() for name, n in course.counts.items()} == {

@@ -86,27 +86,27 @@ EMPTY: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("changed", "told"), EMPTY)
-def test_when_a_real_server_is_empty(changed: dict[str, Any], told: str) -> None:
-    assert empty(server(**changed), NOW_NS) == told
+@pytest.mark.parametrize(("changed", "answer"), EMPTY)
+def test_when_a_real_server_is_empty(changed: dict[str, Any], answer: str) -> None:
+    assert empty(server(**changed), NOW_NS) == answer
 
 
 def test_a_draining_server_is_told_with_its_uncertainty() -> None:
-    told = empty(server(weight=0, forecast=FORECAST), NOW_NS)
-    assert told.endswith("± 0.5 s (in 18 s)")
+    answer = empty(server(weight=0, forecast=FORECAST), NOW_NS)
+    assert answer.endswith("± 0.5 s (in 18 s)")
 
 
 def test_while_traffic_renews_entries_no_instant_is_promised() -> None:
     renewed = DrainForecast(first_ns=FORECAST.first_ns, last_ns=FORECAST.last_ns, renewed=2)
-    told = empty(server(weight=0, forecast=renewed), NOW_NS)
-    assert told.startswith("not while traffic goes on (2 renewed); if none comes again, ")
+    answer = empty(server(weight=0, forecast=renewed), NOW_NS)
+    assert answer.startswith("not while traffic goes on (2 renewed); if none comes again, ")
 
 
 def test_clients_that_come_back_are_named_with_the_last_time() -> None:
     times = {"first_ns": FORECAST.first_ns, "last_ns": FORECAST.last_ns}
     renewed = DrainForecast(**times, renewed=2, clients=1, last_renewal_ns=NOW_NS)
-    told = empty(server(weight=0, forecast=renewed), NOW_NS)
-    assert told.startswith(f"not while clients come back (2 renewed, last at {clock(NOW_NS)}); ")
+    answer = empty(server(weight=0, forecast=renewed), NOW_NS)
+    assert answer.startswith(f"not while clients come back (2 renewed, last at {clock(NOW_NS)}); ")
 
 
 def test_no_instant_is_known_without_any_uncertainty() -> None:
@@ -114,9 +114,9 @@ def test_no_instant_is_known_without_any_uncertainty() -> None:
     assert "± 0.1 s" in empty(server(weight=0, forecast=exact), NOW_NS)
 
 
-@pytest.mark.parametrize(("seconds", "told"), [(0, "0 s"), (119.4, "119 s"), (905, "15 min 05 s")])
-def test_spans_are_short(seconds: float, told: str) -> None:
-    assert span(seconds) == told
+@pytest.mark.parametrize(("seconds", "text"), [(0, "0 s"), (119.4, "119 s"), (905, "15 min 05 s")])
+def test_spans_are_short(seconds: float, text: str) -> None:
+    assert span(seconds) == text
 
 
 @pytest.mark.parametrize("terminal", [True, False])

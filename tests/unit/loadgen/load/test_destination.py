@@ -12,12 +12,12 @@ from loadgen.load.destination import LoadDestination, NameOverrides, find_destin
 NAMES = {"www.example.net": ["192.0.2.1", "192.0.2.2", "2001:db8::1"], "other": ["192.0.2.9"]}
 
 
-def found(host: str, port: int = 80, **told: Any) -> LoadDestination:
-    return find_destination(host, port, NameOverrides(**told), lambda name, _: NAMES.get(name, []))
+def found(host: str, port: int = 80, **given: Any) -> LoadDestination:
+    return find_destination(host, port, NameOverrides(**given), lambda name, _: NAMES.get(name, []))
 
 
 @pytest.mark.parametrize(
-    ("host", "told", "address", "port", "authority"),
+    ("host", "given", "address", "port", "authority"),
     [
         ("192.0.2.7", {}, "192.0.2.7", 80, None),
         ("2001:DB8:0::1", {}, "2001:db8::1", 80, None),
@@ -84,14 +84,14 @@ def found(host: str, port: int = 80, **told: Any) -> LoadDestination:
     ],
 )
 def test_where_it_goes_and_what_stands_in_host(
-    host: str, told: dict[str, Any], address: str, port: int, authority: str | None
+    host: str, given: dict[str, Any], address: str, port: int, authority: str | None
 ) -> None:
-    there = found(host, **told)
+    there = found(host, **given)
     assert (there.address, there.port, there.authority) == (address, port, authority)
 
 
 @pytest.mark.parametrize(
-    ("host", "told", "said"),
+    ("host", "given", "said"),
     [
         ("nowhere", {}, "nowhere has no address"),
         ("192.0.2.1", {"family": 6}, "has no IPv6 address"),
@@ -103,10 +103,10 @@ def test_where_it_goes_and_what_stands_in_host(
     ],
 )
 def test_what_leads_nowhere_is_one_line_that_says_so(
-    host: str, told: dict[str, Any], said: str
+    host: str, given: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(UsageProblem, match=said):
-        found(host, **told)
+        found(host, **given)
 
 
 def test_the_resolver_is_asked_once_and_only_for_what_nobody_told() -> None:

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from loadgen.load.hold import Hold
 
 NUMBERS = np.arange(20_000)
-UNIFORM = Hold(distribution="uniform", told_s=(1.0, 5.0))
-EXPONENTIAL = Hold(distribution="exponential", told_s=(3.0,))
+UNIFORM = Hold(distribution="uniform", given_s=(1.0, 5.0))
+EXPONENTIAL = Hold(distribution="exponential", given_s=(3.0,))
 
 
 def test_a_plain_hold_is_the_same_for_all() -> None:
-    hold = Hold(told_s=(1.5,))
+    hold = Hold(given_s=(1.5,))
     assert (hold.mean_s, hold.varies, hold.ns(7)) == (1.5, False, 1_500_000_000)
     assert set(hold.ns_of(NUMBERS[:10])) == {1_500_000_000}
 
@@ -49,14 +49,14 @@ def test_neighbours_have_nothing_to_do_with_each_other() -> None:
     hold=st.sampled_from([UNIFORM, EXPONENTIAL]),
 )
 def test_it_hangs_on_seed_and_number_alone(seed: int, number: int, hold: Hold) -> None:
-    told = Hold(distribution=hold.distribution, told_s=hold.told_s, seed=seed)
-    held_ns = told.ns(number)
+    seeded = Hold(distribution=hold.distribution, given_s=hold.given_s, seed=seed)
+    held_ns = seeded.ns(number)
     assert held_ns >= 0
-    assert told.ns_of(np.array([number + 1, number]))[1] == held_ns
+    assert seeded.ns_of(np.array([number + 1, number]))[1] == held_ns
     if hold is UNIFORM:
         assert 1_000_000_000 <= held_ns <= 5_000_000_000
 
 
 def test_another_seed_gives_other_times() -> None:
-    other = Hold(distribution="uniform", told_s=(1.0, 5.0), seed=1)
+    other = Hold(distribution="uniform", given_s=(1.0, 5.0), seed=1)
     assert abs(np.corrcoef(UNIFORM.ns_of(NUMBERS), other.ns_of(NUMBERS))[0, 1]) < 0.03

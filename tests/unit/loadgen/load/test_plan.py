@@ -49,9 +49,9 @@ def stages(*pairs: tuple[float, float]) -> tuple[Stage, ...]:
         ({"arrivals": OpenModel(stages=stages((float("inf"), 5)))}, "--stage"),
         ({"closing": Closing(shares=())}, "--close"),
         ({"closing": Closing(shares=(("client", 0.0),))}, "--close"),
-        ({"closing": Closing(hold=Hold(told_s=(-1.0,)))}, "--hold"),
+        ({"closing": Closing(hold=Hold(given_s=(-1.0,)))}, "--hold"),
         (
-            {"closing": Closing(hold=Hold(distribution="uniform", told_s=(2.0, 1.0)))},
+            {"closing": Closing(hold=Hold(distribution="uniform", given_s=(2.0, 1.0)))},
             "--hold: expected the shortest",
         ),
         ({"processes": 0}, "--processes"),
@@ -127,7 +127,7 @@ def test_a_kind_without_a_share_is_never_dealt_out() -> None:
 def test_the_manifest_is_json_and_says_what_was_sent() -> None:
     told = plan(
         request=Request(method="POST", headers=(("X-A", "1"),), body=b"\x00\xff"),
-        closing=Closing(shares=(("client", 70.0), ("reset", 30.0)), hold=Hold(told_s=(1.5,))),
+        closing=Closing(shares=(("client", 70.0), ("reset", 30.0)), hold=Hold(given_s=(1.5,))),
     )
     shown = json.loads(json.dumps(told.manifest()))
     assert shown["request"]["method"] == "POST"

@@ -60,26 +60,26 @@ def test_each_run_leads_to_its_own_page() -> None:
 
 
 def test_the_stairs_climb_by_a_run_each_and_the_theory_from_end_to_end_of_its_range() -> None:
-    told = repeats(UNIFORM)
+    outcome = repeats(UNIFORM)
     traces = {trace.name: trace for trace in traces_of(UNIFORM)}
     assert list(traces["run"].y) == [pytest.approx((n + 1) / 10) for n in range(10)]
     assert list(traces["run"].customdata) == list(range(10, 0, -1))  # the oldest is out shortest
-    assert list(traces["theory"].x[1:3]) == list(told.range_s or ())
+    assert list(traces["theory"].x[1:3]) == list(outcome.range_s or ())
     assert list(traces["apart"].y) == [pytest.approx(0.015)] * 10
 
 
 def test_runs_leave_the_band_if_and_only_if_they_contradict_the_theory() -> None:
     for runs, contradict in ((UNIFORM, False), ([ran(0.02)] * 10, True)):
-        told = repeats(runs)
-        assert told.apart is not None
-        assert told.apart_most is not None
-        assert (told.apart > told.apart_most) == contradict
+        outcome = repeats(runs)
+        assert outcome.apart is not None
+        assert outcome.apart_most is not None
+        assert (outcome.apart > outcome.apart_most) == contradict
         assert document(runs).headlines[2].alarming == contradict
 
 
 def test_what_fits_neither_is_marked_named_and_escaped() -> None:
-    told = repeats(ODD)
-    assert verdict(told) == (
+    outcome = repeats(ODD)
+    assert verdict(outcome) == (
         "4 of 5 fail-overs lasted as long as their advertisements predict: run 5 fits neither"
     )
     marks = next(trace for trace in traces_of(ODD) if trace.name == "run")
@@ -104,8 +104,8 @@ def test_an_outage_that_hangs_on_no_age_has_a_step_for_its_theory(how: str) -> N
 
 def test_runs_of_which_none_can_be_judged_draw_nothing() -> None:
     for runs in ([], [replace(FAILOVER, valid=False, why_invalid="two holders")] * 3):
-        told = repeats(runs)
-        assert verdict(told) == f"None of {len(runs)} fail-overs can be judged"
+        outcome = repeats(runs)
+        assert verdict(outcome) == f"None of {len(runs)} fail-overs can be judged"
         assert charts_of(document(runs))[0].figure is None
         assert "No run can be judged" in page(runs)
 

@@ -14,20 +14,20 @@ from tests.unit.reports import builders_analysis as build
 
 
 def test_each_nine_of_the_axis_takes_the_same_room() -> None:
-    told = percentiles("total", "send", np.arange(1.0, 100_001))
-    assert told is not None
-    axis = percentile_figure([told]).layout.xaxis
+    curves = percentiles("total", "send", np.arange(1.0, 100_001))
+    assert curves is not None
+    axis = percentile_figure([curves]).layout.xaxis
     assert axis.ticktext == ("0", "50 %", "90 %", "99 %", "99.9 %", "99.99 %", "99.999 %")
     assert axis.tickvals[2:] == pytest.approx((1, 2, 3, 4, 5))
 
 
 def test_the_curve_passes_through_the_percentiles_of_the_table() -> None:
-    told = percentiles("total", "send", np.arange(1.0, 10_001))
-    assert told is not None
-    curve = percentile_figure([told]).data[0]
+    curves = percentiles("total", "send", np.arange(1.0, 10_001))
+    assert curves is not None
+    curve = percentile_figure([curves]).data[0]
     at = {round(float(x), 6): 10**y for x, y in zip(curve.x, curve.y, strict=True)}
-    assert at[4.0] == pytest.approx(told.at[4])
-    assert at[2.0] == pytest.approx(told.at[2])
+    assert at[4.0] == pytest.approx(curves.at[4])
+    assert at[2.0] == pytest.approx(curves.at[2])
 
 
 def test_latencies_from_the_send_and_from_the_due_time_are_two_curves() -> None:
@@ -40,9 +40,9 @@ def test_latencies_from_the_send_and_from_the_due_time_are_two_curves() -> None:
 
 
 def test_what_fifty_requests_cannot_tell_is_said() -> None:
-    told = build.demo().pictures.latencies
-    assert told is not None
-    assert [row[4:6] for row in rows(told.percentiles)] == [("too few", "too few")] * 4
+    curves = build.demo().pictures.latencies
+    assert curves is not None
+    assert [row[4:6] for row in rows(curves.percentiles)] == [("too few", "too few")] * 4
 
 
 def test_repeated_syns_are_told_with_the_rule_that_the_steps_show() -> None:
@@ -67,9 +67,9 @@ def test_a_repetition_is_marked_in_the_histogram_of_the_connects() -> None:
 
 
 def test_the_heat_map_and_its_table_hold_every_request() -> None:
-    told = build.demo().pictures.latencies
-    assert told is not None
-    chart = heat_chart(told.heat)
+    curves = build.demo().pictures.latencies
+    assert curves is not None
+    chart = heat_chart(curves.heat)
     assert chart is not None
     assert chart.figure is not None
     assert chart.table is not None

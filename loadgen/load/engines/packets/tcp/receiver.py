@@ -190,7 +190,7 @@ class Receiver:
         content, answer = self._usual
         begins = self._all.begin[slots] == seen.seq[places]
         alike = np.asarray(seen.payloads.equal(places, content) & begins & (behind == 0))
-        self._tell(slots[alike.nonzero()[0]], answer)
+        self._set_framing(slots[alike.nonzero()[0]], answer)
         return alike
 
     def _read_one(self, seen: ReceivedSegments, slot: int, place: int, skip: int) -> bool:
@@ -204,10 +204,10 @@ class Receiver:
         first = int(self._all.begin[slot]) == int(seen.seq[place])
         if first and not answer.later and len(content) == size:
             self._usual = content, answer
-        self._tell(np.array([slot]), answer)
+        self._set_framing(np.array([slot]), answer)
         return True
 
-    def _tell(self, slots: Ints, answer: ResponseFraming) -> None:
+    def _set_framing(self, slots: Ints, answer: ResponseFraming) -> None:
         all_ = self._all
         all_.row[_STATUS][slots] = answer.status
         all_.head[slots] = answer.head

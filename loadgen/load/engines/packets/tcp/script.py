@@ -5,7 +5,7 @@ connection does until its answer is whole, and what it does once its FIN is out 
 without the simultaneous open, which no server of ours makes). Between the two stand a few lines of
 its own for each way of closing, in ``SCRIPTS``. What no line names changes and sends nothing.
 
-The lines become arrays, so that thousands of connections are moved by one look into them:
+The lines become arrays, so that thousands of connections are moved by one look-up:
 ``NEXT[script, state, event]`` and ``SEND[script, state, event]``.
 """
 

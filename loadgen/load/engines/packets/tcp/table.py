@@ -2,7 +2,7 @@
 
 A *line* is a script and a state as one number, and ``line + event`` is a place in the table. At
 a place stand the line that follows and the *deeds*: bits for all that is to be done. Thousands of
-connections are moved by two looks, and what none of them needs costs one test of their deeds.
+connections are moved by two look-ups, and what none of them needs costs one test of their deeds.
 """
 
 from __future__ import annotations

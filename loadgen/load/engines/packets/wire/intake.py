@@ -132,7 +132,7 @@ class InRing:
         if begin + size > self._frames.shape[1]:
             return np.zeros(len(places), np.bool_)
         contents = self._frames[places, begin : begin + size]
-        if contents.tobytes() == content * len(places):  # which is the rule, and one look
+        if contents.tobytes() == content * len(places):  # which is the rule, and one comparison
             return np.asarray(alike)
         same = (contents == np.frombuffer(content, np.uint8)).all(axis=1)
         return np.asarray(alike & same)

@@ -67,14 +67,14 @@ class Neighbours:
             self._groups.close()
 
     def resolve(self, address: str, limit_s: float) -> bytes | None:
-        """An address's MAC; None if nobody answers in time. ``look`` gives its later ones."""
+        """An address's MAC; None if nobody answers in time. ``receive`` gives its later ones."""
         self._awaited = self._packed(address)
         end_s = time.monotonic() + limit_s
         while time.monotonic() < end_s:
             self.ask()
             again_s = min(end_s, time.monotonic() + _AGAIN_S)
             while (left_s := again_s - time.monotonic()) > 0:
-                if (mac := self.look(left_s)) is not None:
+                if (mac := self.receive(left_s)) is not None:
                     return mac
         return None
 
@@ -94,7 +94,7 @@ class Neighbours:
                     return self._pool[heard.sender]
         return None
 
-    def look(self, wait_s: float = 0) -> bytes | None:
+    def receive(self, wait_s: float = 0) -> bytes | None:
         """Answer pending queries; the MAC of the resolved address, if an answer has come."""
         if wait_s > 0:
             select.select([self.socket], (), (), wait_s)

@@ -50,11 +50,11 @@ polls = st.lists(
 )
 
 
-def told(tracker: TableTracker, at_ns: int, found: list[Entry], lines: int) -> list[object]:
-    return as_told(tracker.update(at_ns, rows_of(found), lines))
+def update(tracker: TableTracker, at_ns: int, found: list[Entry], lines: int) -> list[object]:
+    return as_list(tracker.update(at_ns, rows_of(found), lines))
 
 
-def as_told(changes: Changes) -> list[object]:
+def as_list(changes: Changes) -> list[object]:
     names = [KINDS[kind] for kind in changes.kind]
     return list(zip(changes.at_ns.tolist(), names, entries_of(changes.rows), strict=True))
 
@@ -70,12 +70,12 @@ def test_a_table_as_a_whole_changes_as_its_entries_do(
         at_ns += waited_ns
         lines = len(found) + others
         expected = reference.update(at_ns, found, lines)
-        changes = told(tracker, at_ns, found, lines)
+        changes = update(tracker, at_ns, found, lines)
         assert sorted(changes, key=repr) == sorted(one_by_one(expected), key=repr)
         held = [entry.key for entry in entries_of(tracker.rows)]
         assert sorted(held) == sorted(reference.held())
     last = one_by_one(reference.finish())
-    assert sorted(as_told(tracker.finish()), key=repr) == sorted(last, key=repr)
+    assert sorted(as_list(tracker.finish()), key=repr) == sorted(last, key=repr)
     assert len(tracker.rows) == len(reference.held())
 
 
@@ -86,8 +86,8 @@ def one_by_one(changes: list[Change]) -> list[object]:
 def test_of_doubles_the_last_counts() -> None:
     tracker = TableTracker()
     later = replace(ENTRY, state="TIME_WAIT")
-    assert told(tracker, NS, [ENTRY, later], 2) == [(NS, "appeared", later)]
-    assert told(tracker, 2 * NS, [later, later], 2) == []
+    assert update(tracker, NS, [ENTRY, later], 2) == [(NS, "appeared", later)]
+    assert update(tracker, 2 * NS, [later, later], 2) == []
 
 
 OLD = replace(ENTRY, state="TIME_WAIT", expires_s=0)
@@ -101,27 +101,27 @@ def test_of_an_entry_that_a_syn_ended_and_its_successor_the_successor_counts(
     """The old one is there, in its closing state and with no time left, for up to a jiffy."""
     tracker, reference = TableTracker(), EntryTracker()
     held = replace(OLD, expires_s=110)
-    told(tracker, NS, [held], 1)
+    update(tracker, NS, [held], 1)
     reference.update(NS, [held], 1)
     expected = [(2 * NS, "gone", held), (2 * NS, "appeared", NEW)]
-    assert told(tracker, 2 * NS, read, 2) == expected
+    assert update(tracker, 2 * NS, read, 2) == expected
     assert one_by_one(reference.update(2 * NS, read, 2)) == expected
-    assert told(tracker, 3 * NS, [NEW], 1) == []
+    assert update(tracker, 3 * NS, [NEW], 1) == []
     assert reference.update(3 * NS, [NEW], 1) == []
 
 
 def test_another_port_of_the_same_server_is_another_server() -> None:
     tracker = TableTracker()
-    told(tracker, NS, [ENTRY], 1)
+    update(tracker, NS, [ENTRY], 1)
     new = replace(ENTRY, real_port=8080)
-    assert told(tracker, 2 * NS, [new], 1) == [(2 * NS, "gone", ENTRY), (2 * NS, "appeared", new)]
+    assert update(tracker, 2 * NS, [new], 1) == [(2 * NS, "gone", ENTRY), (2 * NS, "appeared", new)]
 
 
 def test_an_entry_that_was_rescheduled_goes_before_it_appears() -> None:
     tracker = TableTracker()
-    told(tracker, NS, [ENTRY], 1)
+    update(tracker, NS, [ENTRY], 1)
     new = replace(ENTRY, real_server="192.168.10.22")
-    assert told(tracker, 2 * NS, [new], 1) == [(2 * NS, "gone", ENTRY), (2 * NS, "appeared", new)]
+    assert update(tracker, 2 * NS, [new], 1) == [(2 * NS, "gone", ENTRY), (2 * NS, "appeared", new)]
 
 
 def test_changes_are_recorded_as_columns() -> None:
@@ -152,4 +152,4 @@ def test_the_changes_of_two_reads_are_joined_in_their_order() -> None:
     tracker = TableTracker()
     first = tracker.update(NS, rows_of([ENTRY]), 1)
     then = tracker.update(2 * NS, rows_of([]), 1)
-    assert as_told(joined(first, then)) == [(NS, "appeared", ENTRY), (2 * NS, "gone", ENTRY)]
+    assert as_list(joined(first, then)) == [(NS, "appeared", ENTRY), (2 * NS, "gone", ENTRY)]

@@ -87,15 +87,15 @@ def test_a_name_stands_in_host_and_sni() -> None:
 def test_how_connections_end() -> None:
     made = plan("--close", "client=70,server=20,reset=10", "--hold", "1500ms")
     assert made.closing.shares == (("client", 70), ("server", 20), ("reset", 10))
-    assert made.closing.hold == Hold(told_s=(1.5,))
+    assert made.closing.hold == Hold(given_s=(1.5,))
 
 
 @pytest.mark.parametrize(
     ("words", "hold"),
     [
-        ("uniform(1s,5s)", Hold(distribution="uniform", told_s=(1, 5), seed=7)),
-        ("uniform( 500ms , 1m )", Hold(distribution="uniform", told_s=(0.5, 60), seed=7)),
-        ("exponential(3s)", Hold(distribution="exponential", told_s=(3,), seed=7)),
+        ("uniform(1s,5s)", Hold(distribution="uniform", given_s=(1, 5), seed=7)),
+        ("uniform( 500ms , 1m )", Hold(distribution="uniform", given_s=(0.5, 60), seed=7)),
+        ("exponential(3s)", Hold(distribution="exponential", given_s=(3,), seed=7)),
     ],
 )
 def test_a_hold_may_be_a_distribution(words: str, hold: Hold) -> None:

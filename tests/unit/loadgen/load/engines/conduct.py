@@ -80,7 +80,7 @@ class Kept:
 def plan(port: int, requests: int = 5, concurrency: int = 1, **more: Any) -> LoadPlan:
     """A closed-model plan; ``method``, ``path``, ``headers`` and the like go to its request."""
     words = {name: more.pop(name) for name in Request.__slots__ if name in more}
-    hold = more.pop("hold", Hold(told_s=(more.pop("hold_s", 0.0),)))
+    hold = more.pop("hold", Hold(given_s=(more.pop("hold_s", 0.0),)))
     ends = {"shares": ((more.pop("close", "client"), 1.0),), "hold": hold}
     told: dict[str, Any] = {
         "target": Target(vip=more.pop("vip", "127.0.0.1"), port=port),

@@ -190,7 +190,7 @@ def test_between_answer_and_close_lies_the_hold(engine: str, close: str) -> None
 
 
 def test_each_connection_is_held_for_its_own_time(engine: str) -> None:
-    hold = Hold(distribution="uniform", told_s=(0.02, 0.3), seed=5)
+    hold = Hold(distribution="uniform", given_s=(0.02, 0.3), seed=5)
     for row in sent(engine, Server(), 6, concurrency=6, hold=hold):
         late_ns = row["closed"] - row["ended"] - hold.ns(row["number"])
         assert 0 <= late_ns < 0.1e9

@@ -32,7 +32,7 @@ def model(*pairs: tuple[float, float], **more: object) -> OpenModel:
 
 
 @pytest.mark.parametrize(
-    ("told", "due"),
+    ("plan", "due"),
     [
         (model((1, 4)), [0, 0.25, 0.5, 0.75]),  # the first at once, the end excluded
         (model((1, 2), (1, 4)), [0, 0.5, 1, 1.25, 1.5, 1.75]),
@@ -41,17 +41,17 @@ def model(*pairs: tuple[float, float], **more: object) -> OpenModel:
         (model((10, 4), requests=2), [0, 0.25]),
     ],
 )
-def test_uniform_arrivals(told: OpenModel, due: list[float]) -> None:
-    assert list(due_times_s(told)) == pytest.approx(due)
+def test_uniform_arrivals(plan: OpenModel, due: list[float]) -> None:
+    assert list(due_times_s(plan)) == pytest.approx(due)
 
 
 @given(models)
-def test_due_times_ascend_within_the_schedule_and_never_in_a_pause(told: OpenModel) -> None:
-    due = list(due_times_s(told))
+def test_due_times_ascend_within_the_schedule_and_never_in_a_pause(plan: OpenModel) -> None:
+    due = list(due_times_s(plan))
     assert all(before <= after for before, after in pairwise(due))
-    assert all(0 <= at <= length_s(told) * (1 + 1e-9) for at in due)
+    assert all(0 <= at <= length_s(plan) * (1 + 1e-9) for at in due)
     begin_s = 0.0
-    for stage in told.stages:
+    for stage in plan.stages:
         if not stage.rate_per_s:
             inside = [at for at in due if begin_s + 1e-6 < at < begin_s + stage.duration_s - 1e-6]
             assert not inside
@@ -66,9 +66,9 @@ def test_uniform_arrivals_are_as_many_as_the_stages_call_for(stages: list[Stage]
 
 
 @given(models, st.integers(1, 7))
-def test_workers_share_a_schedule_without_gap_or_double(told: OpenModel, of: int) -> None:
-    whole = list(enumerate(due_times_s(told)))
-    dealt = [list(share_of(due_times_s(told), index, of)) for index in range(of)]
+def test_workers_share_a_schedule_without_gap_or_double(plan: OpenModel, of: int) -> None:
+    whole = list(enumerate(due_times_s(plan)))
+    dealt = [list(share_of(due_times_s(plan), index, of)) for index in range(of)]
     assert sorted(chain.from_iterable(dealt)) == whole
 
 
@@ -84,5 +84,5 @@ def test_poisson_arrivals_are_repeated_by_their_seed_and_have_its_mean_rate() ->
 
 
 def test_a_long_schedule_is_not_made_before_it_is_needed() -> None:
-    told = model((1e9, 1e6))
-    assert list(islice(due_times_s(told), 3)) == pytest.approx([0, 1e-6, 2e-6])
+    plan = model((1e9, 1e6))
+    assert list(islice(due_times_s(plan), 3)) == pytest.approx([0, 1e-6, 2e-6])

@@ -16,13 +16,13 @@ from tests.unit.reports import builders_analysis as build
 
 
 def test_the_facts_of_the_run_and_of_each_director() -> None:
-    told = dict(summary(manifest_of(build.MANIFEST)))
-    assert told["command line"] == "loadgen burst --vip 192.168.10.2 -n 50"
-    assert told["program"] == "name loadgen, version 0.1.0"
-    assert told["bal01: timeouts"] == "tcp 900, tcpfin 20, udp 300"
-    assert told["bal02: HZ"] == "100"
-    assert told["bal01: clock offset"] == "from its uptime at each poll, ± 0.6 ms"
-    assert told["packets dropped by the capture"] == "0"
+    shown = dict(summary(manifest_of(build.MANIFEST)))
+    assert shown["command line"] == "loadgen burst --vip 192.168.10.2 -n 50"
+    assert shown["program"] == "name loadgen, version 0.1.0"
+    assert shown["bal01: timeouts"] == "tcp 900, tcpfin 20, udp 300"
+    assert shown["bal02: HZ"] == "100"
+    assert shown["bal01: clock offset"] == "from its uptime at each poll, ± 0.6 ms"
+    assert shown["packets dropped by the capture"] == "0"
 
 
 def test_how_well_a_directors_clock_is_known_stands_with_its_unit() -> None:
@@ -40,9 +40,9 @@ def test_how_well_a_directors_clock_is_known_stands_with_its_unit() -> None:
     ],
 )
 def test_what_is_not_there_is_not_measured(manifest: dict[str, Any]) -> None:
-    told = dict(summary(manifest_of(manifest)))
-    assert told["command line"] is None
-    assert told["packets dropped by the capture"] is None
+    shown = dict(summary(manifest_of(manifest)))
+    assert shown["command line"] is None
+    assert shown["packets dropped by the capture"] is None
 
 
 TABLE = DirectorTable(

@@ -205,7 +205,7 @@ def seen(packets: list[Packet], now_ns: int) -> ReceivedSegments:
 
 def machine_of(texts: list[str], **more: Any) -> PlanConnections:
     shares = more.pop("shares", tuple((close, 1.0) for close in CLOSES))
-    closing = Closing(shares=shares, hold=Hold(told_s=(more.pop("hold_s", 0.0),)))
+    closing = Closing(shares=shares, hold=Hold(given_s=(more.pop("hold_s", 0.0),)))
     plan = LoadPlan(
         target=Target(vip="192.0.2.1", port=80),
         arrivals=ClosedModel(requests=1),

@@ -119,14 +119,14 @@ def test_every_way_of_closing_is_seen_so_by_the_server(
 
 @pytest.mark.parametrize("close", ["client", "server", "reset"])
 def test_a_hold_stands_between_answer_and_close(close: Close, here: Stand) -> None:
-    rows, _ = here.carry_out(here.plan(20, 20, close=close, hold=Hold(told_s=(0.05,))))
+    rows, _ = here.carry_out(here.plan(20, 20, close=close, hold=Hold(given_s=(0.05,))))
     held_s = [(row["closed"] - row["ended"]) / 1e9 for row in rows]
     assert min(held_s) >= 0.049
     assert max(held_s) < 0.5
 
 
 def test_each_connection_is_held_for_its_own_time(here: Stand) -> None:
-    hold = Hold(distribution="exponential", told_s=(0.1,), seed=5)
+    hold = Hold(distribution="exponential", given_s=(0.1,), seed=5)
     rows, _ = here.carry_out(here.plan(40, 40, hold=hold))
     for row in rows:
         late_ns = row["closed"] - row["ended"] - hold.ns(row["number"])
@@ -138,8 +138,8 @@ def test_each_connection_is_held_for_its_own_time(here: Stand) -> None:
     [("reset-syn", "connected"), ("reset-open", "connected"), ("reset-answer", "first_byte")],
 )
 def test_a_reset_comes_so_long_after_its_point(close: Close, since: str, here: Stand) -> None:
-    told = {"close": close, "path": "/large", "hold": Hold(told_s=(0.05,))}
-    rows, _ = here.carry_out(here.plan(20, 20, **told))
+    options = {"close": close, "path": "/large", "hold": Hold(given_s=(0.05,))}
+    rows, _ = here.carry_out(here.plan(20, 20, **options))
     waited_s = [(row["closed"] - row[since]) / 1e9 for row in rows]
     assert min(waited_s) >= 0.049
     assert max(waited_s) < 0.5
@@ -153,8 +153,8 @@ def test_an_answer_of_many_segments_is_counted_to_its_end(version: int, here: St
 
 def test_a_port_goes_out_again_when_it_has_rested(here: Stand) -> None:
     few = ClosedModel(requests=120, concurrency=4, think_s=0.01)
-    told = here.plan(120, arrivals=few, port_reuse_s=0.1, sources=POOL[:1])
-    rows, _ = here.carry_out(told)
+    options = here.plan(120, arrivals=few, port_reuse_s=0.1, sources=POOL[:1])
+    rows, _ = here.carry_out(options)
     assert {row["error"] for row in rows} == {None}
     by_port: dict[int, list[dict[str, Any]]] = {}
     for row in sorted(rows, key=lambda row: row["started"]):
@@ -169,8 +169,8 @@ def test_a_port_goes_out_again_when_it_has_rested(here: Stand) -> None:
 def test_the_port_of_one_that_was_left_goes_out_again_too(close: Close, here: Stand) -> None:
     """The server remembers it and says so; our RST makes it forget (RFC 5961, 4.2)."""
     two = ClosedModel(requests=2, think_s=0.3)
-    told = here.plan(2, arrivals=two, port_reuse_s=0.2, sources=POOL[:1], close=close)
-    first, second = here.carry_out(told)[0]
+    options = here.plan(2, arrivals=two, port_reuse_s=0.2, sources=POOL[:1], close=close)
+    first, second = here.carry_out(options)[0]
     assert first["port"] == second["port"]
     assert (first["retransmits"], second["retransmits"]) == (0, 1)
     assert second["error"] is None
@@ -217,8 +217,8 @@ def test_what_is_under_way_at_the_end_is_interrupted(here: Stand) -> None:
 
 @pytest.mark.parametrize(("version", "vip"), [(4, SERVER_IP), (6, SERVER_IP6)])
 def test_a_port_where_nobody_listens_refuses(version: int, vip: str, here: Stand) -> None:
-    told = here.plan(3, target=Target(vip=vip, port=81), version=version)
-    rows, _ = here.carry_out(told)
+    options = here.plan(3, target=Target(vip=vip, port=81), version=version)
+    rows, _ = here.carry_out(options)
     assert {row["error"] for row in rows} == {"connection refused"}
 
 

@@ -34,21 +34,21 @@ def exchange(*, heads: bool = False) -> Exchange:
 def test_an_answer_is_whole_at_its_last_byte_however_it_is_cut(
     answer: bytes, cuts: list[int]
 ) -> None:
-    told = exchange()
+    answered = exchange()
     rest = answer
     for cut in [*cuts, len(answer)]:
         piece, rest = rest[:cut], rest[cut:]
         if piece:
-            assert not told.complete
-            told.feed(memoryview(piece))
-    assert told.complete
-    assert (told.status, told.size) == ANSWERS[answer]
+            assert not answered.complete
+            answered.feed(memoryview(piece))
+    assert answered.complete
+    assert (answered.status, answered.size) == ANSWERS[answer]
 
 
 def test_an_answer_to_head_ends_with_its_head_whatever_length_it_tells() -> None:
-    told = exchange(heads=True)
-    told.feed(memoryview(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"))
-    assert told.complete
+    answered = exchange(heads=True)
+    answered.feed(memoryview(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"))
+    assert answered.complete
 
 
 @pytest.mark.parametrize(
@@ -65,28 +65,28 @@ def test_an_answer_to_head_ends_with_its_head_whatever_length_it_tells() -> None
 def test_the_end_of_the_stream_ends_an_answer_without_a_length_alone(
     answer: bytes, whole: bool
 ) -> None:
-    told = exchange()
+    answered = exchange()
     if answer:
-        told.feed(memoryview(answer))
-    told.end_of_stream()
-    assert told.complete is whole
+        answered.feed(memoryview(answer))
+    answered.end_of_stream()
+    assert answered.complete is whole
 
 
 def test_a_head_without_end_is_refused() -> None:
-    told = exchange()
-    told.feed(memoryview(b"HTTP/1.1 200 OK\r\n"))
+    answered = exchange()
+    answered.feed(memoryview(b"HTTP/1.1 200 OK\r\n"))
     for _ in range(MOST_HEAD_BYTES // len(FILLER)):
-        told.feed(memoryview(FILLER))
+        answered.feed(memoryview(FILLER))
     with pytest.raises(HeadTooLong):
-        told.feed(memoryview(FILLER))
+        answered.feed(memoryview(FILLER))
 
 
 @given(st.binary(max_size=300), st.integers(1, 300))
 def test_no_bytes_from_a_server_do_more_than_fail(noise: bytes, cut: int) -> None:
-    told = exchange()
+    answered = exchange()
     try:
         for piece in (noise[:cut], noise[cut:]):
-            told.feed(memoryview(piece))
+            answered.feed(memoryview(piece))
     except (httptools.HttpParserError, httptools.HttpParserUpgrade):
         return
-    told.end_of_stream()
+    answered.end_of_stream()
