@@ -180,16 +180,19 @@ class Shell:
         parts = [self._buffer]
         size = 0
         tail = self._buffer
-        while mark not in tail:
-            chunk = await process.stdout.read(_CHUNK_BYTES)
-            if not chunk:
-                raise EOFError
-            size += len(chunk)
-            if size > most_bytes:
-                raise asyncio.LimitOverrunError("answer", size)
-            parts.append(chunk)
-            tail = tail[-len(mark) :] + chunk
-        content, _, self._buffer = b"".join(parts).partition(mark)
+        try:
+            while mark not in tail:
+                chunk = await process.stdout.read(_CHUNK_BYTES)
+                if not chunk:
+                    raise EOFError
+                size += len(chunk)
+                if size > most_bytes:
+                    raise asyncio.LimitOverrunError("answer", size)
+                parts.append(chunk)
+                tail = tail[-len(mark) :] + chunk
+            content, _, self._buffer = b"".join(parts).partition(mark)
+        finally:
+            parts.clear()  # a failed task and its frames are a cycle, that may stay for hours
         return content
 
     async def _keep_complaints(self, stderr: asyncio.StreamReader | None) -> None:

@@ -8,13 +8,14 @@ import shutil
 import signal
 import time
 from pathlib import Path
+from traceback import walk_tb
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 import uvloop
 
 from loadgen.director.links.link import Link, parse_link
-from loadgen.director.links.shell import LinkLost, Shell
+from loadgen.director.links.shell import AnswerTooLong, LinkLost, Shell
 from tests.unit.waiting import until
 
 if TYPE_CHECKING:
@@ -244,3 +245,22 @@ def test_a_shell_that_went_before_it_was_asked_is_a_lost_link(
 
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         runner.run(main())
+
+
+def test_an_answer_that_is_too_long_is_not_kept_by_its_error() -> None:
+    """The error and the task that raised it refer to each other, until a rare collection."""
+
+    async def use(shell: Shell) -> list[int]:
+        with pytest.raises(AnswerTooLong) as raised:
+            await shell.ask("yes | head -c 3000000", timeout_s=20, most_bytes=2_000_000)
+        cause = raised.value.__context__
+        assert cause is not None
+        frames = walk_tb(cause.__traceback__)
+        values = [value for frame, _ in frames for value in frame.f_locals.values()]
+        return [
+            sum(len(part) for part in value if isinstance(part, bytes))
+            for value in values
+            if isinstance(value, list)
+        ]
+
+    assert with_shell(use) == [0]
