@@ -11,6 +11,7 @@ import re
 import warnings
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from analyzer.log_clock.place import Stamps
@@ -19,11 +20,16 @@ from loadgen.importing.zones import offset_s
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    _Moment = tuple[datetime, str | None, float | None]
+
 _CLOCK_TIME = re.compile(r"(\d{1,2}):(\d\d):(\d\d)(?:[.,](\d{1,9}))?$")
 _NUMBER = re.compile(r"\d{1,19}(?:\.(\d{1,9}))?$")
 _YEAR = re.compile(r"(?<!\d)\d{4}(?!\d)(?!$)|(?<= )\d{4}$")
 _ZONE_NAME = re.compile(r" ([A-Z]{3,5})(?=(?: [+-]\d{4})?(?: \d{4})?$)")
 _FRACTION = re.compile(r":\d\d[.,](\d{1,9})")
+_TIME_OF_DAY = re.compile(
+    r"(?<![\d:.,+-])([01]\d|2[0-3]):([0-5]\d):([0-5]\d)(?:\.(\d{1,9}))?(?![\d:.,]| ?[AP]M)"
+)
 _DAY_S = 86_400.0
 _SET_BACK_S = 60.0
 """A clock that was put right may run backwards by less than this without a new day."""
@@ -120,17 +126,11 @@ def _epoch(text: str, decimals: int) -> Stamp:
 
 
 def _dated(text: str, year: int) -> Stamp | None:
-    from dateutil import parser
-
-    named = _ZONE_NAME.search(text)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a zone that dateutil does not know
-        try:
-            at = parser.parse(_ZONE_NAME.sub("", text), default=datetime(year, 1, 1))
-            zone, east_s = _zone(at, named[1] if named else None)
-            at_s = at.replace(tzinfo=UTC).timestamp() - (east_s or 0.0)
-        except (ValueError, OverflowError):
-            return None
+    try:
+        at, zone, east_s = _moment(text, year)
+        at_s = at.replace(tzinfo=UTC).timestamp() - (east_s or 0.0)
+    except (ValueError, OverflowError):
+        return None
     fraction = _FRACTION.search(text)
     return Stamp(
         at_s=at_s,
@@ -139,6 +139,50 @@ def _dated(text: str, year: int) -> Stamp | None:
         dated=True,
         resolution_s=10.0 ** -len(fraction[1]) if fraction else 1.0,
     )
+
+
+def _moment(text: str, year: int) -> _Moment:
+    """What a stamp names; the days of a log are few, so dateutil reads each of them once."""
+    found = _TIME_OF_DAY.search(text)
+    if found:
+        day = _day(f"{text[: found.start()]}00:00:00{text[found.end() :]}", year)
+        if day:
+            at, *zone = day
+            hour, minute, second, fraction = found.groups("0")
+            microsecond = int(fraction[:6].ljust(6, "0"))
+            return at.replace(
+                hour=int(hour), minute=int(minute), second=int(second), microsecond=microsecond
+            ), *zone
+    return _read_by_dateutil(text, year)
+
+
+@lru_cache(maxsize=1024)
+def _day(midnight: str, year: int) -> _Moment | None:
+    """A day's midnight; None for no such day, or one in which the offset may change."""
+    try:
+        read = _read_by_dateutil(midnight, year)
+    except (ValueError, OverflowError):
+        return None
+    from dateutil.tz import tzoffset, tzutc
+
+    zone = read[0].tzinfo
+    return read if zone is None or isinstance(zone, tzutc | tzoffset) else None
+
+
+def _read_by_dateutil(text: str, year: int) -> _Moment:
+    """A text's moment, its zone and the zone's offset.
+
+    Raises:
+        ValueError: it is no time.
+        OverflowError: it is too late for one.
+    """
+    from dateutil import parser
+
+    named = _ZONE_NAME.search(text)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a zone that dateutil does not know
+        at = parser.parse(_ZONE_NAME.sub("", text), default=datetime(year, 1, 1))
+        return at, *_zone(at, named[1] if named else None)
 
 
 def _zone(at: datetime, name: str | None) -> tuple[str | None, float | None]:

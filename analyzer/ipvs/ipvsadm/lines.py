@@ -18,7 +18,7 @@ MAX_LINE = 4096
 """Characters of a line that are read; the longest real one has fewer than 600."""
 
 _ENCODINGS = {BOM_UTF8: "utf-8-sig", BOM_UTF16_LE: "utf-16", BOM_UTF16_BE: "utf-16"}
-_NEWLINE = re.compile(r"\r\r*\n?|\n")  # begins with letters, which is searched for fast
+_NEWLINES = re.compile(r"\r\r*\n?|\n\n*")  # begins with letters, which is searched for fast
 _ESCAPES = re.compile(
     r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[()][0-9A-B]|.)"
 )
@@ -80,13 +80,15 @@ def decode(data: bytes) -> str:
 
 
 def raw_lines(text: str) -> Iterator[tuple[int, str]]:
-    """The number of each line, and its first ``MAX_LINE`` characters."""
+    """The number of each line that is not empty, and its first ``MAX_LINE`` characters."""
     start, number = 0, 1
-    for newline in _NEWLINE.finditer(text):
-        end, after = newline.span()
-        yield number, text[start : min(end, start + MAX_LINE)]
-        start, number = after, number + 1
-    yield number, text[start : start + MAX_LINE]
+    for newlines in _NEWLINES.finditer(text):
+        end, after = newlines.span()
+        if end > start:
+            yield number, text[start : min(end, start + MAX_LINE)]
+        start, number = after, number + (after - end if text[end] == "\n" else 1)
+    if start < len(text):
+        yield number, text[start : start + MAX_LINE]
 
 
 def clean_line(number: int, raw: str) -> Line:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from analyzer.ipvs.ipvsadm import connections, errors
 from analyzer.ipvs.ipvsadm.counters import Stats
+from analyzer.ipvs.ipvsadm.foreign import is_foreign
 from analyzer.ipvs.ipvsadm.lines import Line, clean_line, is_noise, raw_lines, without_prefix
+from analyzer.ipvs.ipvsadm.lines import line as line_of
 from analyzer.ipvs.ipvsadm.model import (
     Connection,
     Daemon,
@@ -49,9 +51,7 @@ def parse(text: str, *, hz: int | None = None) -> ParsedText:
     reader = _Reader(hz=hz)
     last = None
     for number, raw in raw_lines(text):
-        if not raw:
-            continue
-        if not reader.take_plain(number, raw):
+        if not reader.take_plain(number, raw) and not reader.refuse(number, raw):
             line = clean_line(number, raw)
             if not line.words:
                 continue
@@ -80,7 +80,7 @@ class _Reader:
     said: set[str] = field(default_factory=set)
     unseen_warnings: int = 0
     understood: int = 0
-    gap: Line | None = None  # a line since the last service that may have been one
+    gap: tuple[int, str] | None = None  # a line since the last service that may have been one
     pending: list[str] = field(default_factory=list)  # doubts of a line that may be read otherwise
 
     def take_plain(self, number: int, raw: str) -> bool:
@@ -97,6 +97,13 @@ class _Reader:
         self.understood += 1
         return True
 
+    def refuse(self, number: int, raw: str) -> bool:
+        """Say of a line at once that it was not understood; False if that takes a closer look."""
+        if self.stats.expected or not is_foreign(raw):
+            return False
+        self._not_understood(number, raw)
+        return True
+
     def take(self, line: Line) -> None:
         """Read one line, as it stands or without what precedes it; else say that it was not."""
         bare = line if self._claimed(line) else without_prefix(line)
@@ -111,10 +118,9 @@ class _Reader:
         if errors.is_error(text) or errors.is_error(line.text):
             self._take_error(text)
         elif not is_noise(line.text) and not is_noise(text):
-            self._warn(line.number, _why(line))
-            self.gap = line
+            self._not_understood(line.number, line.raw)
         elif may_have_been_service(line):
-            self.gap = line
+            self.gap = line.number, line.raw
 
     def _claimed(self, line: Line) -> bool:
         self.pending.clear()
@@ -134,6 +140,13 @@ class _Reader:
             self.said.add(what)
         if len(self.warnings) < MAX_WARNINGS:
             self.warnings.append((number, what[:MAX_WARNING]))
+        else:
+            self.unseen_warnings += 1
+
+    def _not_understood(self, number: int, raw: str) -> None:
+        self.gap = number, raw
+        if len(self.warnings) < MAX_WARNINGS:
+            self._warn(number, _why(line_of(number, raw)))
         else:
             self.unseen_warnings += 1
 
@@ -158,13 +171,14 @@ class _Reader:
         table = self.tables[-1]
         if table.title(line):
             return True
-        if self.gap and may_have_been_service(self.gap):
-            table.broken_service(self.gap)
+        gap = line_of(*self.gap) if self.gap else None
+        if gap and may_have_been_service(gap):
+            table.broken_service(gap)
             self.gap = None
         if not table.destination(line):
             return False
         if self.gap:
-            number, self.gap = self.gap.number, None
+            (number, _), self.gap = self.gap, None
             self.warn(f"if line {number} was a service, the real servers from here on are its")
         return True
 
