@@ -85,8 +85,19 @@ def test_an_answer_that_is_no_http_is_not_quoted() -> None:
 
 
 def test_a_server_that_hangs_up_during_the_tls_handshake_is_no_refusal() -> None:
-    (row,) = sent("http", Server(b"no TLS here\r\n\r\n"), 1, tls=True, timeout_s=5)
+    def hang_up() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65536)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        hanging_up = threading.Thread(target=hang_up)
+        hanging_up.start()
+        port = listener.getsockname()[1]
+        (row,) = carry_out("http", plan(port, 1, tls=True))
+        hanging_up.join()
     assert (row["failure"], row["connected"]) == ("tls", None)
+    assert row["error"].startswith("TLS: ")
 
 
 def test_a_server_that_never_answers_the_tls_handshake_times_out_there() -> None:
