@@ -39,9 +39,10 @@ if TYPE_CHECKING:
     from loadgen.director.links.client import DirectorClient
     from loadgen.director.timeouts.restore import LeftTimeouts
     from loadgen.live.page_server import PageServer
-    from loadgen.load.plan import LoadPlan, Target
+    from loadgen.load.plan import LoadPlan
     from loadgen.session.run import Activity, Ended
     from loadgen.sites import Site
+    from loadgen.target import Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +97,14 @@ async def burst(plan: LoadPlan, site: Site, options: BurstOptions, progress: Run
         recording = RecordingWriter(
             options.directory, run_manifest(plan, site, options, clients, facts)
         )
-        captures = open_captures(options.capture, plan.target, site, recording, progress.say)
+        captures = open_captures(
+            options.capture,
+            plan.target,
+            recording,
+            progress.say,
+            on=site.capture_on,
+            client_interface=site.interface,
+        )
         progress.say(f"engine: {plan.engine} ({options.why_engine})")
         _say_preflight(plan, clients, facts, progress)
         pollers = pollers_on(options, watch_target(plan.target), clients, facts, recording)

@@ -10,7 +10,7 @@ from loadgen.capture.model import CaptureRefused
 from loadgen.rings.packet_socket import hardware_type
 
 if TYPE_CHECKING:
-    from loadgen.load.plan import Target
+    from loadgen.target import Target
 
 LINK_ETHERNET, LINK_RAW = 1, 101  # tcpdump.org/linktypes.html
 _LINK_TYPE_OF_HARDWARE = {

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from loadgen.load.plan import Target
+    from loadgen.target import Target
 
     EventSink = Callable[[Mapping[str, Any]], None]
     """Takes a row of ``events/``."""

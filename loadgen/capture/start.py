@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from analyzer.recording.directory import RecordingWriter
     from loadgen.capture.model import CaptureWith
-    from loadgen.load.plan import Target
-    from loadgen.sites import Site
+    from loadgen.director.links.link import Link
+    from loadgen.target import Target
 
 AnyCapture = Capture | RemoteCapture
 _ROUTE_LIMIT_S = 5.0
@@ -46,11 +46,22 @@ class CaptureOptions:
 def open_captures(
     options: CaptureOptions,
     target: Target,
-    site: Site,
     recording: RecordingWriter,
     say: Callable[[str], None],
+    *,
+    on: Link | None,
+    client_interface: str | None,
 ) -> list[AnyCapture]:
-    """The run's captures; none, a line, and a row of what is not measured, where it has to be."""
+    """The run's captures; none, a line, and a row of what is not measured, where it has to be.
+
+    Args:
+        options: the operator's.
+        target: whose packets are wanted.
+        recording: takes the files, the events and what is not measured.
+        say: takes a line for the operator.
+        on: the host that captures; None for the client.
+        client_interface: the client's one towards the VIP; None where it must be found.
+    """
     if not options.wanted:
         _miss(recording, "--no-capture")
         return []
@@ -62,11 +73,11 @@ def open_captures(
     )
     record_event = partial(recording.append, "events")
     try:
-        if site.capture_on is not None:
+        if on is not None:
             ours = address_towards(target.vip)
-            far = RemoteCapture(site.capture_on, options.interface, ours, plan, record_event, say)
+            far = RemoteCapture(on, options.interface, ours, plan, record_event, say)
             return [far]
-        interface = options.interface or site.interface or interface_to(target.vip)
+        interface = options.interface or client_interface or interface_to(target.vip)
         return [Capture(interface, plan, record_event)]
     except CaptureRefused as error:
         say(f"{error}; the run goes on without")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from analyzer.client.samples import LEAST_SPAN_S
+from loadgen.live.view import Arrivals
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,15 +14,6 @@ if TYPE_CHECKING:
 
 FRESH_S = 3.0
 """A rate that was counted up to then is shown; one that took longer to count, for as long."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrivals:
-    """Connections a second, over a time that ended so long ago, seconds."""
-
-    per_s: float
-    over_s: float
-    age_s: float
 
 
 class ArrivalRates:

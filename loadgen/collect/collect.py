@@ -25,12 +25,12 @@ from loadgen.director.polling.pace import DIRECTOR_CPU
 from loadgen.director.polling.poller import Poller
 from loadgen.errors import UsageProblem
 from loadgen.lab.faults.recorder import LabEvents
-from loadgen.load.plan import Target
 from loadgen.session.background import Waiting
 from loadgen.session.keys import QuitKey
 from loadgen.session.manifest import complete_manifest
 from loadgen.session.run import run
 from loadgen.sockets.watch import socket_watches
+from loadgen.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -115,7 +115,14 @@ async def collect(site: Site, options: CollectOptions, shown: LiveTable) -> Ende
         captured = _captured(services, options)
         recording = RecordingWriter(options.directory, _manifest(site, options, clients, facts))
         captures = (
-            open_captures(_bounded(options), captured, site, recording, shown.say)
+            open_captures(
+                _bounded(options),
+                captured,
+                recording,
+                shown.say,
+                on=site.capture_on,
+                client_interface=site.interface,
+            )
             if captured
             else []
         )

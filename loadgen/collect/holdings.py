@@ -15,7 +15,7 @@ from analyzer.ipvs.states import Timeouts
 from analyzer.ipvs.table_diff.tracking import BUSY_STATES, RESTART_S
 from analyzer.units import NS_PER_S
 from loadgen.collect.timers_seen import TimersSeen, mixed
-from loadgen.collect.view import DrainForecast, HeldEntries
+from loadgen.live.view import DrainForecast, HeldEntries
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.core import Metric
 
-    from loadgen.collect.view import DirectorView, ServerView, View
+    from loadgen.live.view import DirectorView, ServerView, View
 
 BACKEND = (
     "local_address",

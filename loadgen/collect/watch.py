@@ -20,8 +20,8 @@ from loadgen.collect.holdings import (
     held_by,
     rows_of_server,
 )
-from loadgen.collect.view import DirectorView, ServerView, View
 from loadgen.director.counters import server_key
+from loadgen.live.view import DirectorView, ServerView, View
 from loadgen.session.background import Background
 
 if TYPE_CHECKING:
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from analyzer.ipvs.table_diff.tracking import Numbers
     from analyzer.recording.directory import RecordingWriter
     from loadgen.collect.totals import Totals
-    from loadgen.collect.view import DrainForecast
     from loadgen.director.boot_facts import BootFacts
     from loadgen.director.counters import Counters, ServerKey
     from loadgen.director.polling.poller import Poller
+    from loadgen.live.view import DrainForecast
 
 VIEW_EVERY_S = 1.0
 _REST = 4

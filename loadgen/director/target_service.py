@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from analyzer.ipvs.proc.formats import Service
     from loadgen.director.boot_facts import BootFacts
-    from loadgen.load.plan import Target
+    from loadgen.target import Target
 
 
 def has_service(facts: BootFacts, target: Target) -> bool | None:

@@ -107,7 +107,12 @@ class _FailoverRun:
 async def _under_load(failover_run: _FailoverRun, progress: RunProgress) -> Ended:
     recording, plan, options = failover_run.recording, failover_run.plan, failover_run.options
     captures = open_captures(
-        failover_run.watching.capture, plan.target, failover_run.site, recording, progress.say
+        failover_run.watching.capture,
+        plan.target,
+        recording,
+        progress.say,
+        on=failover_run.site.capture_on,
+        client_interface=failover_run.site.interface,
     )
     pollers = pollers_on(
         failover_run.watching,

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from loadgen.director.boot_facts import BootFacts
     from loadgen.director.links.client import DirectorClient
     from loadgen.failover.options import FailoverOptions
-    from loadgen.load.plan import LoadPlan, Target
+    from loadgen.load.plan import LoadPlan
     from loadgen.sites import Site
+    from loadgen.target import Target
 
 PROBE_S = 3.0
 BETWEEN_TRIES_S = 1.0

@@ -7,7 +7,7 @@ import json
 import time
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from aiohttp import web
 
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from analyzer.recording.directory import RecordingWriter
-    from loadgen.collect.watch import DirectorsWatch
     from loadgen.director.polling.poller import Poller
     from loadgen.live.page_server import PageServer
     from loadgen.live.snapshot import Sending
+    from loadgen.live.view import View
     from reports.live.page import LiveRun
 
 TAKE_EVERY_S = 0.25
@@ -49,6 +49,14 @@ IN_CLEAR = (
 _RETRY_MS = 1000
 
 
+class Viewer(Protocol):
+    """Knows what the directors hold at present."""
+
+    @property
+    def view(self) -> View:
+        """The latest."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveSources:
     """What a live page shows.
@@ -61,7 +69,7 @@ class LiveSources:
 
     title: str
     pollers: Sequence[Poller]
-    watch: DirectorsWatch
+    watch: Viewer
     sending: Sending | None
 
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analyzer.arrays import Ints
-    from loadgen.collect.view import DirectorView
     from loadgen.director.polling.poller import Poller
+    from loadgen.live.view import DirectorView
 
 KEPT_S = 900.0
 KEPT_POLLS = 4000

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from analyzer.results import Event
-    from loadgen.collect.view import DirectorView, View
     from loadgen.live.rates import RequestRates
     from loadgen.live.recent_polls import RecentPolls
+    from loadgen.live.view import DirectorView, View
     from loadgen.load.engines.tally import Tally
 
 ROWS = 200

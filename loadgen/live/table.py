@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
-    from loadgen.collect.view import DirectorView, DrainForecast, HeldEntries, ServerView, View
+    from loadgen.live.view import DirectorView, DrainForecast, HeldEntries, ServerView, View
 
 NOTHING = "?"  # not measured
 COLUMNS = ("director", "service", "real server")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from analyzer.forecast.closings import Close
     from analyzer.forecast.lifetimes import Arrivals
+    from loadgen.target import Target
 
 EngineName = Literal["http", "sockets", "packets"]
 
@@ -26,19 +27,6 @@ GOLDEN = 0.6180339887498949
 """Its multiples, modulo 1, fill [0, 1) evenly, and never in step with anything."""
 
 _SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """The virtual service that a run is about.
-
-    Attributes:
-        vip: its address; names have been resolved, once, before there is a plan.
-    """
-
-    vip: str
-    port: int
-    protocol: str = "TCP"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ from loadgen.errors import LoadgenError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from loadgen.load.plan import Target
+    from loadgen.target import Target
 
     Peers = frozenset[bytes]
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from analyzer.recording.directory import RecordingWriter
     from loadgen.director.links.link import Link
-    from loadgen.load.plan import Target
+    from loadgen.target import Target
 
 INTERVAL_S = 1.0
 COST = 50

@@ -22,8 +22,9 @@ from analyzer.recording.directory import Recording, RecordingWriter
 from loadgen.load.engines.activity import Burst
 from loadgen.load.engines.rows import WIDTH, Row
 from loadgen.load.engines.workers.pool import Workers
-from loadgen.load.plan import ClosedModel, LoadPlan, OpenModel, Request, Stage, Target
+from loadgen.load.plan import ClosedModel, LoadPlan, OpenModel, Request, Stage
 from loadgen.load.source_addresses import parse_pool
+from loadgen.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -60,7 +60,7 @@ import asyncio, json, signal, sys
 from pathlib import Path
 from loadgen.capture.local import Capture
 from loadgen.capture.model import CapturePlan
-from loadgen.load.plan import Target
+from loadgen.target import Target
 plan = CapturePlan(
     target=Target(vip="10.0.0.1", port=80), path=Path(sys.argv[3]), captured_with=sys.argv[2]
 )

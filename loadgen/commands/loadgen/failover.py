@@ -156,7 +156,8 @@ def failover(directors: tuple[str, ...], lab_name: str | None, **values: Any) ->
 def _plan(options: FailoverFlags) -> LoadPlan:
     from loadgen.failover.options import open_model
     from loadgen.load.destination import NameOverrides, find_destination
-    from loadgen.load.plan import LoadPlan, Request, Target
+    from loadgen.load.plan import LoadPlan, Request
+    from loadgen.target import Target
 
     destination = find_destination(options.vip, options.port, NameOverrides())
     return LoadPlan(

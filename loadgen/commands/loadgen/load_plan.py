@@ -32,8 +32,9 @@ def plan_of(options: LoadOptions) -> tuple[LoadPlan, str]:
 
     from loadgen.load.destination import find_destination
     from loadgen.load.engines.abilities import choose
-    from loadgen.load.plan import LoadPlan, Target
+    from loadgen.load.plan import LoadPlan
     from loadgen.load.source_addresses import parse_pool
+    from loadgen.target import Target
 
     port = options.port or (443 if options.tls else 80)
     destination = find_destination(options.vip, port, _name_overrides(options))

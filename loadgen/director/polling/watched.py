@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from analyzer.ipvs.proc.entry_rows import Rows
     from analyzer.ipvs.proc.formats import Service
-    from loadgen.load.plan import Target
+    from loadgen.target import Target
 
     Mask = NDArray[np.bool_]
 

@@ -17,7 +17,8 @@ from analyzer.ipvs.timers import TimerPhase
 from loadgen.burst import watch as watch_module
 from loadgen.burst.watch import DecayWatch, longest_decay_s
 from loadgen.load.engines.sources import SourcePorts
-from loadgen.load.plan import ClosedModel, Closing, Datagram, LoadPlan, Target
+from loadgen.load.plan import ClosedModel, Closing, Datagram, LoadPlan
+from loadgen.target import Target
 from tests.unit.loadgen.director.fakes import SERVICES
 from tests.unit.waiting import turns
 

@@ -20,7 +20,7 @@ from analyzer.wire.packets import PacketTable, read_packets
 from analyzer.wire.segments import VirtualEnd, service_segments
 from loadgen.capture.local import Capture
 from loadgen.capture.model import SNAP_BYTES, CapturePlan, CaptureRefused
-from loadgen.load.plan import Target
+from loadgen.target import Target
 from tests.unit.loadgen.wire import (
     MAC_THERE,
     PORT,
@@ -230,7 +230,7 @@ def test_without_the_privilege_it_is_refused_in_one_line(tmp_path: Path) -> None
         "from pathlib import Path\n"
         "from loadgen.capture.local import Capture\n"
         "from loadgen.capture.model import CapturePlan, CaptureRefused\n"
-        "from loadgen.load.plan import Target\n"
+        "from loadgen.target import Target\n"
         "try:\n"
         f"    path = Path({str(tmp_path)!r}) / 'x.pcap'\n"
         "    plan = CapturePlan(target=Target(vip='127.0.0.1', port=80), path=path)\n"

@@ -16,7 +16,7 @@ from loadgen.capture import local
 from loadgen.capture.files import cut_record
 from loadgen.capture.local import Capture
 from loadgen.capture.model import CapturePlan, CaptureWith, PacketSink
-from loadgen.load.plan import Target
+from loadgen.target import Target
 from tests.unit.waiting import until
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from loadgen.capture.remote import RemoteCapture
 from loadgen.capture.remote_clock import ClockOffset, measure_offset, offset_of
 from loadgen.director.links.link import Link, parse_link
 from loadgen.director.links.shell import ShellAnswer
-from loadgen.load.plan import Target
+from loadgen.target import Target
 from tests.unit.loadgen.wire import needs_root, packets_of
 from tests.unit.waiting import until
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from loadgen.collect.arrivals import Arrivals
-from loadgen.collect.view import DirectorView, HeldEntries, ServerView, View
 from loadgen.director.counters import Counters
+from loadgen.live.view import Arrivals, DirectorView, HeldEntries, ServerView, View
 
 NOW_NS = 1_795_372_000_000_000_000
 NS = 1_000_000_000

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from loadgen.collect.arrivals import FRESH_S, ArrivalRates, Arrivals
+from loadgen.collect.arrivals import FRESH_S, ArrivalRates
 from loadgen.director.counters import Counters
 from loadgen.live.table import new
+from loadgen.live.view import Arrivals
 from tests.unit.loadgen.collect.builders_view import server
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from loadgen.collect.metrics import MetricsServer
 from loadgen.collect.totals import parse_totals
-from loadgen.collect.view import DrainForecast, View
 from loadgen.director.counters import Counters
+from loadgen.live.view import DrainForecast, View
 from loadgen.session.listening import listen
 from tests.unit.loadgen.collect.builders_view import NOW_NS, director, server, view
 

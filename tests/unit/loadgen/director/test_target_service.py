@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from loadgen.director.target_service import has_service, server_ports, service_facts
-from loadgen.load.plan import Target
+from loadgen.target import Target
 from tests.unit.loadgen.failover.test_sanity import TABLE, VIP, facts
 
 TCP80 = "TCP  C0A80A02:0050 rr"

@@ -17,7 +17,8 @@ from loadgen.failover import held_connections as held
 from loadgen.failover.held_connections import HeldConnections, Paths
 from loadgen.lab.hosts import nginx
 from loadgen.lab.topology.model import exercise
-from loadgen.load.plan import ClosedModel, LoadPlan, Target
+from loadgen.load.plan import ClosedModel, LoadPlan
+from loadgen.target import Target
 from tests.unit.waiting import wait_until
 
 if TYPE_CHECKING:

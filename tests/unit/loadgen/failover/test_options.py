@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from loadgen.failover.faults import CommandFault
 from loadgen.failover.options import FailoverOptions, scheduled
 from loadgen.failover.phases import Timing
-from loadgen.load.plan import LoadPlan, OpenModel, Stage, Target
+from loadgen.load.plan import LoadPlan, OpenModel, Stage
+from loadgen.target import Target
 
 if TYPE_CHECKING:
     from loadgen.failover.faults import Fault

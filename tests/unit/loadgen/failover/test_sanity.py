@@ -6,7 +6,7 @@ from analyzer.ipvs.proc.formats import parse_services
 from loadgen.director.boot_facts import BootFacts
 from loadgen.director.settings import DirectorSettings
 from loadgen.failover.sanity import insanities
-from loadgen.load.plan import Target
+from loadgen.target import Target
 
 VIP = "192.168.10.2"
 TARGET = Target(vip=VIP, port=80)

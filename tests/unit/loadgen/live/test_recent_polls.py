@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from analyzer.ipvs.proc.formats import parse_services
-from loadgen.collect.view import HeldEntries
 from loadgen.live import recent_polls
 from loadgen.live.recent_polls import KEPT_S, RecentPolls
+from loadgen.live.view import HeldEntries
 from reports.charts.curves import gaps
 from tests.unit.loadgen.collect.builders_view import director, server
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from analyzer.results import Event
-from loadgen.collect.view import HeldEntries, View
 from loadgen.live.rates import RequestRates
 from loadgen.live.recent_polls import RecentPolls
 from loadgen.live.snapshot import Sending, live_run
 from loadgen.live.table import rows
+from loadgen.live.view import HeldEntries, View
 from loadgen.load.engines.tally import Tally
 from tests.unit.loadgen.collect.builders_view import NOW_NS, NS, director, server, view
 

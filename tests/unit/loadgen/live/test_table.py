@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from loadgen.collect.view import DrainForecast, HeldEntries, View
 from loadgen.live.table import MOST_SHOWN, LiveTable, clock, drawing, empty, lines, span
+from loadgen.live.view import DrainForecast, HeldEntries, View
 from loadgen.session.text_console import TextConsole
 from tests.unit.loadgen.collect.builders_view import NOW_NS, NS, director, server, view
 

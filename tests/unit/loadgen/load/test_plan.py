@@ -21,8 +21,8 @@ from loadgen.load.plan import (
     OpenModel,
     Request,
     Stage,
-    Target,
 )
+from loadgen.target import Target
 
 TARGET = Target(vip="192.0.2.1", port=80)
 FIFTY = ClosedModel(requests=50)

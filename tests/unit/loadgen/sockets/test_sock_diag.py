@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadgen.load.plan import Target
 from loadgen.sockets.sock_diag import MOST_FILTERED, SockDiag, bytecode, states_in
+from loadgen.target import Target
 
 OURS = f"127.{os.getpid() % 250 + 1}.7.7"  # an address that no other test has sockets at
 FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}

@@ -11,11 +11,11 @@ import pytest
 from analyzer.recording.directory import Recording, RecordingWriter
 from loadgen.director.links.link import parse_link
 from loadgen.director.links.shell import LinkLost
-from loadgen.load.plan import Target
 from loadgen.session.run import run
 from loadgen.sockets import watch as sockets
 from loadgen.sockets.sock_diag import SocketsRefused
 from loadgen.sockets.watch import SocketWatch, socket_watches
+from loadgen.target import Target
 from tests.unit.waiting import turns, until
 
 if TYPE_CHECKING:

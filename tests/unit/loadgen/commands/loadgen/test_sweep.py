@@ -14,9 +14,10 @@ import pytest
 from loadgen.commands import analyzer, exit_code_of, loadgen
 from loadgen.director.links.link import parse_link
 from loadgen.errors import UsageProblem
-from loadgen.load.plan import ClosedModel, Datagram, LoadPlan, Target
+from loadgen.load.plan import ClosedModel, Datagram, LoadPlan
 from loadgen.sites import Site
 from loadgen.sweep.sweep import check_allowed
+from loadgen.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,7 @@ from loadgen.director.boot_facts import BootFacts
 from loadgen.director.polling.poller import Poller
 from loadgen.director.polling.watched import Watched, watch_target
 from loadgen.director.settings import parse_settings
-from loadgen.load.plan import Target
+from loadgen.target import Target
 from tests.unit.loadgen.director.fakes import (
     ENTRIES_HEADER,
     SERVICES,

@@ -10,7 +10,7 @@ from analyzer.ipvs.proc.entry_text import read_entries
 from analyzer.ipvs.proc.formats import Service
 from loadgen.director.polling.watched import parse_services_given, watch_target
 from loadgen.errors import UsageProblem
-from loadgen.load.plan import Target
+from loadgen.target import Target
 from tests.unit.loadgen.director.fakes import FIN_WAIT, OTHERS
 
 WEB = Service(

@@ -13,7 +13,8 @@ from loadgen.load.engines import http, sockets
 from loadgen.load.engines.rows import CLOSERS, NONE, Row
 from loadgen.load.engines.workers.share import parts
 from loadgen.load.hold import Hold
-from loadgen.load.plan import ClosedModel, Closing, LoadPlan, Request, Target
+from loadgen.load.plan import ClosedModel, Closing, LoadPlan, Request
+from loadgen.target import Target
 from tests.unit.waiting import until
 
 if TYPE_CHECKING:

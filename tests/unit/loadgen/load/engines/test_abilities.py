@@ -17,8 +17,8 @@ from loadgen.load.plan import (
     OpenModel,
     Request,
     Stage,
-    Target,
 )
+from loadgen.target import Target
 
 FIFTY = ClosedModel(requests=50)
 MANY = ClosedModel(requests=20_000)

@@ -22,7 +22,8 @@ from loadgen.load.engines.rows import (
     columns_of,
     rows_in,
 )
-from loadgen.load.plan import ClosedModel, LoadPlan, Target
+from loadgen.load.plan import ClosedModel, LoadPlan
+from loadgen.target import Target
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from loadgen.load.plan import ClosedModel, LoadPlan, OpenModel, Stage, Target
+from loadgen.load.plan import ClosedModel, LoadPlan, OpenModel, Stage
 from loadgen.load.preflight import DirectorTable, HostLimits, preflight
+from loadgen.target import Target
 
 HOST = HostLimits(ports=28_232, tw_reuse=0, files=1024, somaxconn=4096, conntrack=None)
 TABLE = DirectorTable(director="bal01", buckets=4096, lifetime_s=122.5)

@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from loadgen.load.engines.packets import send
 from loadgen.load.engines.workers.share import parts
 from loadgen.load.hold import Hold
-from loadgen.load.plan import ClosedModel, Closing, LoadPlan, Request, Target
+from loadgen.load.plan import ClosedModel, Closing, LoadPlan, Request
+from loadgen.target import Target
 from tests.unit.loadgen.load.engines.conduct import Kept
 from tests.unit.waiting import wait_until
 

@@ -20,7 +20,8 @@ from loadgen.load.engines.packets.tcp.segments import ReceivedSegments
 from loadgen.load.engines.packets.wire.frames import ACK, FIN, RST, SYN
 from loadgen.load.engines.rows import NONE, Row
 from loadgen.load.hold import Hold
-from loadgen.load.plan import ClosedModel, Closing, LoadPlan, Request, Target
+from loadgen.load.plan import ClosedModel, Closing, LoadPlan, Request
+from loadgen.target import Target
 
 if TYPE_CHECKING:
     from analyzer.forecast.closings import Close

@@ -14,7 +14,8 @@ import pytest
 from loadgen.errors import UsageProblem
 from loadgen.load.engines.packets.wire.egress import check_egress
 from loadgen.load.hold import Hold
-from loadgen.load.plan import ClosedModel, OpenModel, Stage, Target
+from loadgen.load.plan import ClosedModel, OpenModel, Stage
+from loadgen.target import Target
 from tests.unit.loadgen.load.engines.packets.stand import (
     HOST_IP,
     HOST_IP6,

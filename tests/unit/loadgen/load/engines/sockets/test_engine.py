@@ -10,7 +10,8 @@ import pytest
 
 from loadgen.errors import UsageProblem
 from loadgen.load.engines.closing import check_repair
-from loadgen.load.plan import Datagram, Request, Target
+from loadgen.load.plan import Datagram, Request
+from loadgen.target import Target
 from tests.unit.loadgen.load.engines.conduct import carry_out, plan, sent
 from tests.unit.loadgen.servers import OK, Server
 

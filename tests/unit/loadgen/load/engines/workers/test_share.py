@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadgen.load.engines.workers.share import parts
-from loadgen.load.plan import ClosedModel, LoadPlan, OpenModel, Stage, Target
+from loadgen.load.plan import ClosedModel, LoadPlan, OpenModel, Stage
+from loadgen.target import Target
 
 TARGET = Target(vip="192.0.2.1", port=80)
 

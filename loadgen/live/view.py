@@ -8,8 +8,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from loadgen.collect.arrivals import Arrivals
     from loadgen.director.counters import Counters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrivals:
+    """Connections a second, over a time that ended so long ago, seconds."""
+
+    per_s: float
+    over_s: float
+    age_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
