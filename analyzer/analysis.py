@@ -8,30 +8,30 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer import findings
-from analyzer.charts.pictures import Pictures
 from analyzer.client import requests
 from analyzer.client.latency import latencies
-from analyzer.client.shares import shares
-from analyzer.compared import curves
+from analyzer.compared.curves import observed_curves, peak_tables, peaks, seconds
 from analyzer.compared.population import observed_states, predicted_states
 from analyzer.compared.sockets import socket_curves, socket_states
-from analyzer.compared.tcpfin import other_tcpfins
-from analyzer.compared.what_if import what_if
 from analyzer.drains.drains import drains
-from analyzer.estimate.lifetime_samples import lifetime_samples
 from analyzer.evidence.gather import gather
 from analyzer.failover.describe import failover
 from analyzer.findings.assumed import with_other_way
 from analyzer.findings.figures import Figures
 from analyzer.ipvs.states import Flag
 from analyzer.ipvs.versions import ASSUMED, sentence
-from analyzer.measure import Measured, measure
+from analyzer.measure import measure
 from analyzer.observed.entries import ns, span_ms
+from analyzer.other_settings.tcpfin import other_tcpfins
+from analyzer.other_settings.what_if import what_if
+from analyzer.pictures.fin_waits import fin_waits
+from analyzer.pictures.lifetime_samples import lifetime_samples
+from analyzer.pictures.pictures import Pictures
+from analyzer.pictures.shares import shares
 from analyzer.predicted.rules import segments_passed
 from analyzer.recording.ending import ending_of
 from analyzer.report import Analysis, DirectorTable, KernelLaw, Timeline
 from analyzer.results import Event
-from analyzer.sweep.waits import fin_waits
 from analyzer.traces.build import traces
 from analyzer.traces.expired import late_packets, longest_pause_s
 from analyzer.traces.resets import resets
@@ -41,14 +41,16 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from analyzer.arrays import Floats
     from analyzer.charts.curves import Curve, SocketCurve
-    from analyzer.compared.what_if import Assumption
     from analyzer.evidence.evidence import Evidence
+    from analyzer.measured import Measured
+    from analyzer.other_settings.what_if import Assumption
+    from analyzer.pictures.fin_waits import FinWaits
     from analyzer.recording.director import Director
     from analyzer.recording.directory import Recording
     from analyzer.recording.ending import Ending
     from analyzer.results import WhatIf
-    from analyzer.sweep.waits import FinWaits
 
 _MARKED = {"SYN": Flag.SYN, "FIN": Flag.FIN, "RST": Flag.RST}
 
@@ -66,7 +68,7 @@ def analyse(recording: Recording, assumptions: Sequence[Assumption] = ()) -> Ana
     began = time.perf_counter()
     evidence = gather(recording)
     read_s = time.perf_counter() - began
-    observed = curves.observed_curves(evidence.services, evidence.zero_ns)
+    observed = observed_curves(evidence.services, evidence.zero_ns)
     measured = [measure(director, evidence, observed) for director in evidence.directors]
     replay_s = time.perf_counter() - began - read_s
     figures = _figures(evidence, measured)
@@ -171,7 +173,7 @@ def _figures(evidence: Evidence, measured: Sequence[Measured]) -> Figures:
     pauses_s = [longest_pause_s(result, evidence, cases) for result, cases in late if cases]
     return Figures(
         requests=requests.summarise(evidence.requests, evidence.zero_ns),
-        peaks=curves.peaks(evidence.services),
+        peaks=peaks(evidence.services),
         lifetimes=[row for result in measured for row in result.lifetimes],
         agreement=[result.agreement for result in measured if result.agreement],
         events=_events(evidence),
@@ -228,7 +230,7 @@ def _table(director: Director, most_buckets: int | None) -> DirectorTable:
 
 def _events(evidence: Evidence) -> tuple[Event, ...]:
     rows = evidence.events
-    t_s = curves.seconds(ns(rows["at"]), evidence.zero_ns)
+    t_s = seconds(ns(rows["at"]), evidence.zero_ns)
     return tuple(
         Event(t_s=float(at), host=str(host), kind=str(kind), detail=str(detail))
         for at, host, kind, detail in zip(
@@ -247,7 +249,7 @@ def _timeline(
     sent = requests.outcomes(evidence.requests)
     ended_s = np.full(len(sent), np.nan)
     known = sent["ended"].notna().to_numpy()
-    ended_s[known] = curves.seconds(ns(sent.loc[known, "ended"]), evidence.zero_ns)
+    ended_s[known] = seconds(ns(sent.loc[known, "ended"]), evidence.zero_ns)
     last = [curve.t_s[-1] for curve in observed if len(curve.t_s)]
     return Timeline(
         zero_ns=evidence.zero_ns,
@@ -261,18 +263,16 @@ def _timeline(
         observed=tuple(observed),
         predicted=tuple(curve for result in measured for curve in result.predicted),
         events=tuple(events),
-        peaks=curves.peak_tables(evidence.services, evidence.zero_ns),
+        peaks=peak_tables(evidence.services, evidence.zero_ns),
         sockets=sockets,
     )
 
 
-def _marks(evidence: Evidence) -> dict[str, curves.Floats]:
+def _marks(evidence: Evidence) -> dict[str, Floats]:
     if evidence.captured is None:
         return {}
     once = evidence.captured.once
     return {
-        name: np.sort(
-            curves.seconds(once.at_ns[once.to_vip & (once.flag == flag)], evidence.zero_ns)
-        )
+        name: np.sort(seconds(once.at_ns[once.to_vip & (once.flag == flag)], evidence.zero_ns))
         for name, flag in _MARKED.items()
     }

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from analyzer.client.causes import lacks_service
-from analyzer.compared import curves
 from analyzer.compared.agreement import Tolerance, agreement
+from analyzer.compared.curves import predicted_curves
 from analyzer.compared.early_ends import (
     ended_early_rows,
     with_early_ends,
@@ -34,13 +34,14 @@ from analyzer.estimate.in_force.learn import learn_timeouts, with_timeouts
 from analyzer.estimate.in_force.model import timeouts_in_force
 from analyzer.estimate.in_force.wording import timeouts_unknown, with_sources
 from analyzer.estimate.timer_phase import learn_phase, phase_read, phase_unknown, timer_phase
+from analyzer.measured import Measured
 from analyzer.observed.entries import state_samples
 from analyzer.predicted.entries import (
     Prediction,
     predict,
 )
 from analyzer.predicted.rules import rules_of
-from analyzer.results import Agreement, EndedEarly, Lifetime, NotMeasured
+from analyzer.results import NotMeasured
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,49 +49,16 @@ if TYPE_CHECKING:
 
     from analyzer.charts.curves import Curve
     from analyzer.compared.passage import Passage
-    from analyzer.estimate.counted.results import CountedService
     from analyzer.estimate.counters import CounterFindings
     from analyzer.estimate.in_force.model import InForce
     from analyzer.evidence.evidence import Evidence
-    from analyzer.ipvs.replay import DirectorRules
     from analyzer.ipvs.timers import TimerPhase
-    from analyzer.predicted.phase import InferredPhase
+    from analyzer.predicted.replay import DirectorRules
     from analyzer.recording.clock import DirectorClock
     from analyzer.recording.director import Director
     from analyzer.wire.segments import Segments
 
     Bools = npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
-    """What was measured of one director.
-
-    Attributes:
-        tracked: its tracked entries, joined with what is known of their packets; with a capture
-            ``first_packet_ns`` too, of the flow, on its way through this director.
-        prediction: None without a capture.
-        foreign_entries: entries seen that no packet or request of this run belongs to.
-        inferred: the phase of its timers, where it had to be inferred.
-        rules: those of the prediction, HZ and phase as learnt.
-        in_force: its timeouts, as reported and as its entries show them.
-        passage: what passed it; None without a capture.
-    """
-
-    director: Director
-    tracked: pd.DataFrame
-    prediction: Prediction | None
-    lifetimes: list[Lifetime]
-    predicted: list[Curve]
-    agreement: Agreement | None
-    ended_early: list[EndedEarly]
-    foreign_entries: int
-    inferred: InferredPhase | None
-    rules: DirectorRules
-    in_force: InForce
-    not_measured: list[NotMeasured]
-    counted: list[CountedService] = field(default_factory=list)  # by counters alone
-    passage: Passage | None = None
 
 
 def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Measured:
@@ -135,7 +103,7 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
     director = replace(director, hz=rules.hz)
     rows = lifetimes(joined, director, clock, phase, last_packet_uncertainty_s=0)
     servers = real_servers(prediction, joined, evidence, polled)
-    predicted = curves.predicted_curves(prediction, servers, evidence.zero_ns, director.kernel)
+    predicted = predicted_curves(prediction, servers, evidence.zero_ns, director.kernel)
     samples = state_samples(record.entries, record.entry_polls)
     bounds = earliest_and_latest(
         prediction, rules.hz, rules_by_falls.uncertainty_s, phase_known=phase is not None
@@ -160,7 +128,7 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
             predicted,
             _tolerance(director, evidence, clock, phase, in_force, passage),
             [
-                curves.predicted_curves(bound, servers, evidence.zero_ns, director.kernel)
+                predicted_curves(bound, servers, evidence.zero_ns, director.kernel)
                 for bound in bounds
             ],
         )

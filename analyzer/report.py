@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from analyzer import documents
-from analyzer.charts.pictures import Pictures
 from analyzer.client.results import Requests
 from analyzer.estimate.counted.results import CountedService
 from analyzer.evidence.forwarding import Forwarding
 from analyzer.failover.results import Failover
 from analyzer.ipvs.table_status import TableStatus
+from analyzer.pictures.pictures import Pictures
 from analyzer.recording.ending import Ending
 from analyzer.recording.log_clock import LogClock
 from analyzer.results import (

@@ -1,5 +1,5 @@
 """Observed entries beside the predicted ones, joined entry by entry.
 
-Agreement, curves, early ends, and other timeouts for the same packets. It draws no conclusions;
+Agreement, curves, early ends. It draws no conclusions;
 ``estimate`` and ``findings`` do.
 """

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from analyzer.ipvs.replay import NO_ENTRY
 from analyzer.observed.entries import ns
+from analyzer.predicted.replay import NO_ENTRY
 from analyzer.recording.clock import REACTION_S
 from analyzer.recording.instants import latest_row
 from analyzer.units import NS_PER_S

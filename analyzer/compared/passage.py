@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analyzer.compared.servers import last_syn_ns, servers_by_segment
-from analyzer.ipvs.replay import Handling, handling
 from analyzer.ipvs.states import Flag
 from analyzer.predicted.outages import not_taken, outages, unsure
+from analyzer.predicted.replay import Handling, handling
 from analyzer.predicted.rules import segments_passed
 from analyzer.predicted.weightless import weightless
 from analyzer.predicted.weights import weights_of

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.charts.pictures import StateSeries
 from analyzer.charts.thinning import kept
+from analyzer.charts.values import StateSeries
 from analyzer.compared.curves import seconds
 from analyzer.predicted.entries import state_name
 

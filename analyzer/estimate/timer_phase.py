@@ -15,9 +15,9 @@ from analyzer.results import NotMeasured
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analyzer.ipvs.replay import DirectorRules
     from analyzer.predicted.entries import Prediction
     from analyzer.predicted.phase import InferredPhase
+    from analyzer.predicted.replay import DirectorRules
     from analyzer.recording.clock import DirectorClock
     from analyzer.recording.director import Director
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from analyzer.compared.what_if import Assumption, predicted_under
 from analyzer.estimate.decay import predicted_lifetimes
 from analyzer.evidence.forwarding import OtherWay
 from analyzer.findings.decay.timeouts import governing
+from analyzer.other_settings.what_if import Assumption, predicted_under
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analyzer.evidence.evidence import Evidence
     from analyzer.evidence.forwarding import Forwarding
-    from analyzer.measure import Measured
+    from analyzer.measured import Measured
 
 OTHERWISE = "nat"
 

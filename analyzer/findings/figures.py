@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from analyzer.evidence.evidence import Evidence
     from analyzer.evidence.forwarding import Forwarding
     from analyzer.failover.results import Failover
-    from analyzer.measure import Measured
+    from analyzer.measured import Measured
     from analyzer.recording.ending import Ending
     from analyzer.recording.log_clock import LogClock
     from analyzer.results import Agreement, Drain, EndedEarly, Event, Lifetime, Peak

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analyzer.client.shares import shares
 from analyzer.observed.entries import ns
+from analyzer.pictures.shares import shares
 from analyzer.results import Finding
 
 if TYPE_CHECKING:

@@ -1,1 +1,1 @@
-"""What the kernel does with a connection: its texts, tables, timers, and their replay."""
+"""What the kernel does with a connection: its texts, tables and timers."""

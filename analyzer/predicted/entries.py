@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from analyzer.ipvs.replay import NO_ENTRY, handling, replay
 from analyzer.ipvs.states import State
+from analyzer.predicted.replay import NO_ENTRY, handling, replay
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from analyzer.ipvs.replay import Beliefs, DirectorRules, Handling
+    from analyzer.predicted.replay import Beliefs, DirectorRules, Handling
     from analyzer.recording.clock import DirectorClock
     from analyzer.wire.segments import Segments
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analyzer.ipvs.replay import DirectorRules
 from analyzer.ipvs.states import Timeouts
+from analyzer.predicted.replay import DirectorRules
 from analyzer.wire.packets import NO_MAC
 from analyzer.wire.segments import Segments, passed
 

@@ -10,8 +10,8 @@ from analyzer.sweep.results import Knee
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from analyzer.pictures.fin_waits import FinWaits
     from analyzer.sweep.results import Point
-    from analyzer.sweep.waits import FinWaits
 
 _RULE_OF_THREE = 3  # nothing seen in n trials: below 3 / n with 95 % (Hanley, Lippman-Hand 1983)
 FIN_AGAIN = "a FIN that was sent again"

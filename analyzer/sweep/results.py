@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 from analyzer.documents import JsonDocument
 from analyzer.forecast.model import PortBudget, TableMemory
+from analyzer.pictures.fin_waits import FinWaits
 from analyzer.results import Estimate, NotMeasured, Spread
-from analyzer.sweep.waits import FinWaits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

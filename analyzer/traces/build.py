@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from analyzer.evidence.evidence import Evidence
-    from analyzer.measure import Measured
+    from analyzer.measured import Measured
     from analyzer.traces.expired import LatePacket
     from analyzer.traces.model import Retention
     from analyzer.traces.retentions import Row

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
-    from analyzer.measure import Measured
+    from analyzer.measured import Measured
 
     Floats = npt.NDArray[np.float64]
     Ints = npt.NDArray[np.int64]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from analyzer.evidence.captures import Captured
     from analyzer.evidence.evidence import Evidence
-    from analyzer.measure import Measured
+    from analyzer.measured import Measured
     from analyzer.wire.segments import Segments
 
     Ints = npt.NDArray[np.int64]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.charts.curves import Curve
-from analyzer.charts.pictures import StateSeries
+from analyzer.charts.values import StateSeries
 from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:

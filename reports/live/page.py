@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
     from analyzer.arrays import Floats
-    from analyzer.charts.pictures import StateSeries
+    from analyzer.charts.values import StateSeries
     from analyzer.report import Timeline
     from analyzer.results import Finding
     from reports.charts.wording import Headline

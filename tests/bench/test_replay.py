@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from analyzer.ipvs.replay import Beliefs, DirectorRules, replay
 from analyzer.ipvs.states import Flag, State, Timeouts
+from analyzer.predicted.replay import Beliefs, DirectorRules, replay
 from analyzer.wire.segments import Segments
-from tests.unit.analyzer.ipvs.reference import Packet, replay_slowly
+from tests.unit.analyzer.predicted.reference import Packet, replay_slowly
 
 if TYPE_CHECKING:
     import pytest

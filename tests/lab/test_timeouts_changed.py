@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from analyzer.estimate.in_force.model import TimeoutChange
-    from analyzer.measure import Measured
+    from analyzer.measured import Measured
 
 pytestmark = pytest.mark.alone
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analyzer.evidence.evidence import Evidence
-    from analyzer.ipvs.replay import DirectorRules
     from analyzer.predicted.entries import Prediction
+    from analyzer.predicted.replay import DirectorRules
     from analyzer.recording.clock import DirectorClock
     from analyzer.recording.director import Director
 

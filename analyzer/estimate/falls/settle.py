@@ -11,7 +11,7 @@ from analyzer.results import NotMeasured
 
 if TYPE_CHECKING:
     from analyzer.estimate.falls.lifetimes import Fallen
-    from analyzer.ipvs.replay import DirectorRules
+    from analyzer.predicted.replay import DirectorRules
     from analyzer.recording.director import Director
     from analyzer.results import Estimate
 

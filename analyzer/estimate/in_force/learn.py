@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from analyzer.estimate.in_force.model import InForce
     from analyzer.evidence.evidence import Evidence
-    from analyzer.ipvs.replay import DirectorRules
     from analyzer.predicted.entries import Prediction
+    from analyzer.predicted.replay import DirectorRules
     from analyzer.recording.clock import DirectorClock
     from analyzer.recording.director import Director
 

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from analyzer.estimate.in_force.readings import TimeoutReading
     from analyzer.estimate.in_force.steps import Step
     from analyzer.evidence.evidence import Evidence
-    from analyzer.ipvs.replay import DirectorRules
     from analyzer.ipvs.states import SettableName
+    from analyzer.predicted.replay import DirectorRules
     from analyzer.recording.clock import DirectorClock
     from analyzer.recording.director import Director
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from analyzer.evidence.evidence import Evidence
-    from analyzer.measure import Measured
+    from analyzer.measured import Measured
     from analyzer.traces.expired.model import Answer, LatePacket
     from analyzer.wire.segments import Segments
 

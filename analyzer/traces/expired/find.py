@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from analyzer.evidence.evidence import Evidence
-    from analyzer.measure import Measured
+    from analyzer.measured import Measured
     from analyzer.wire.segments import Segments
 
     Ints = npt.NDArray[np.int64]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from analyzer.evidence.evidence import Evidence
-    from analyzer.measure import Measured
+    from analyzer.measured import Measured
     from analyzer.traces.expired.model import Answer
 
     Row = dict[Hashable, Any]

@@ -47,7 +47,7 @@ def report(
 
     For a folder of `loadgen failover --repeat`, the page of each run and of all together.
     """
-    from analyzer.compared.what_if import parse_assumption
+    from analyzer.other_settings.what_if import parse_assumption
     from analyzer.report import to_json
     from loadgen.capacity_proof.conclude import conclude_if_proof, print_proof
     from loadgen.failover.conclude import conclude_repeats, is_repeats, print_repeats

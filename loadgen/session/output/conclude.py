@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from analyzer.compared.what_if import Assumption
+    from analyzer.other_settings.what_if import Assumption
     from analyzer.report import Analysis
     from analyzer.sweep.results import Sweep
     from loadgen.session.run import Ended

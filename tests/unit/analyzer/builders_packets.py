@@ -14,8 +14,8 @@ import pyarrow as pa
 from analyzer.client.failures import TITLES
 from analyzer.client.results import RequestErrors
 from analyzer.ipvs.addresses import CONNECTION_KEY
-from analyzer.ipvs.replay import DirectorRules
 from analyzer.ipvs.states import Flag, Timeouts
+from analyzer.predicted.replay import DirectorRules
 from analyzer.recording.clock import DirectorClock
 from analyzer.recording.director import Director
 from analyzer.recording.tables import TABLES

@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 
 from analyzer.charts.curves import Curve
-from analyzer.charts.pictures import (
+from analyzer.charts.values import (
     LifetimeSamples,
     OtherTcpfin,
-    Pictures,
     Share,
     Shares,
     StateSeries,
 )
 from analyzer.client.latency import Latencies, heat, percentiles, syn_retries
 from analyzer.client.results import Latency, Requests
+from analyzer.pictures.pictures import Pictures
 from analyzer.recording.manifest import manifest_of
 from analyzer.report import Analysis, Timeline
 from analyzer.results import (

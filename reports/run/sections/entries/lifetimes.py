@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from analyzer.arrays import Floats
-    from analyzer.charts.pictures import LifetimeSamples
+    from analyzer.charts.values import LifetimeSamples
     from analyzer.report import Analysis
 
     Counts = npt.NDArray[np.signedinteger[Any]]  # numpy's histogram: its width is the machine's

@@ -16,7 +16,7 @@ from reports.run.sections.entries.states import OTHER, STATES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analyzer.charts.pictures import Share, Shares
+    from analyzer.charts.values import Share, Shares
     from analyzer.report import Analysis
     from analyzer.results import ServiceTable
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analyzer.arrays import Floats, Ints
-    from analyzer.charts.pictures import StateSeries
+    from analyzer.charts.values import StateSeries
     from analyzer.report import Analysis
 
 # hue and pattern of each state, in the order of a connection's life, from the bottom up

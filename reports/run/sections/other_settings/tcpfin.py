@@ -16,7 +16,7 @@ from reports.run.assumptions import on_forwarding
 from reports.run.section import Chart, DataTable, Section
 
 if TYPE_CHECKING:
-    from analyzer.charts.pictures import OtherTcpfin
+    from analyzer.charts.values import OtherTcpfin
     from analyzer.report import Analysis
 
 HEIGHT_PX = 220

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analyzer.ipvs.replay import handling
 from analyzer.ipvs.states import Flag, State, Timeouts, is_active
 from analyzer.predicted.entries import (
     DROP_ENTRY,
@@ -20,6 +19,7 @@ from analyzer.predicted.entries import (
     predicted_curve,
     state_name,
 )
+from analyzer.predicted.replay import handling
 from tests.unit.analyzer.builders_packets import BOOT_NS, NS, Seg, clock, rules, segments
 
 SYN, FIN, ACK, RST = Flag.SYN, Flag.FIN, Flag.ACK, Flag.RST

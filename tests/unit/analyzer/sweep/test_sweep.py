@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from analyzer.analysis import analyse
 from analyzer.documents import to_json
 from analyzer.errors import RecordingError
+from analyzer.pictures.fin_waits import FinWaits
 from analyzer.recording.directory import Recording
 from analyzer.recording.manifest import manifest_of
 from analyzer.results import Estimate
@@ -21,7 +22,6 @@ from analyzer.sweep.folder import parse_before, parse_folder
 from analyzer.sweep.knee import FIN_AGAIN, LAST_ACK, knee_of
 from analyzer.sweep.points import point_of, sweep_of
 from analyzer.sweep.results import Beside
-from analyzer.sweep.waits import FinWaits
 
 if TYPE_CHECKING:
     from analyzer.report import Analysis

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from analyzer.charts.curves import Curve
-from analyzer.charts.pictures import StateSeries
+from analyzer.charts.values import StateSeries
 from analyzer.report import Timeline
 from analyzer.results import Event, Finding
 from reports.charts.wording import Headline

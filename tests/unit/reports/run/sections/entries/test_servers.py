@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from markupsafe import escape
 
-from analyzer.charts.pictures import Share
+from analyzer.charts.values import Share
 from reports.run.page import render_page
 from reports.run.sections.entries import servers
 from tests.unit.reports import builders_analysis as build

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analyzer.charts.pictures import StateSeries
+from analyzer.charts.values import StateSeries
 from reports.run.sections.entries import states
 from tests.unit.reports import builders_analysis as build
 

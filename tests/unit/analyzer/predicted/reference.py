@@ -1,7 +1,7 @@
 """The replay again, slow and obvious: one packet at a time, one dictionary of entries.
 
-``analyzer.ipvs.replay`` does the same for all connections at once; ``test_reference`` holds them
-equal. Read this one to learn the law.
+``analyzer.predicted.replay`` does the same for all connections at once; ``test_reference`` holds
+them equal. Read this one to learn the law.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from analyzer.ipvs.timers import expiry_uptime_s
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from analyzer.ipvs.replay import DirectorRules
     from analyzer.ipvs.states import Timeouts
+    from analyzer.predicted.replay import DirectorRules
 
 REUSABLE = {State.TIME_WAIT, State.CLOSE}
 

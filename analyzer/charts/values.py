@@ -1,4 +1,4 @@
-"""Data for the page's charts that are in no document.
+"""Values of the page's charts that are in no document.
 
 Instants are seconds since the run's start, on the client's clock.
 """
@@ -13,9 +13,7 @@ if TYPE_CHECKING:
 
     from analyzer.arrays import Floats, Ints
     from analyzer.charts.curves import Curve
-    from analyzer.client.latency import Latencies
     from analyzer.results import WhatIf
-    from analyzer.sweep.waits import FinWaits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,16 +85,3 @@ class OtherTcpfin:
     answer: WhatIf
     curve: Curve  # the sum over real servers
     inactive_s: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pictures:
-    """The data of all charts; empty where the run does not have them."""
-
-    states: tuple[StateSeries, ...] = ()
-    lifetime_samples: tuple[LifetimeSamples, ...] = ()
-    shares: tuple[Shares, ...] = ()
-    what_if: tuple[Curve, ...] = ()  # by director, as ``Report.what_if``; sums of real servers
-    tcpfin: tuple[OtherTcpfin, ...] = ()
-    latencies: Latencies | None = None
-    fin_waits: tuple[FinWaits, ...] = ()

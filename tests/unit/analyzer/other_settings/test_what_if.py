@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.analysis import analyse
-from analyzer.compared.what_if import Assumption, parse_assumption
 from analyzer.errors import AnalyzerError
 from analyzer.ipvs.states import Flag, State
+from analyzer.other_settings.what_if import Assumption, parse_assumption
 from analyzer.recording.directory import MANIFEST, Recording
 from tests.unit.analyzer.builders_packets import SERVER_MAC, Seg
 from tests.unit.analyzer.builders_run import Held, Life, Stage, closed, goes_at, half_open, opened

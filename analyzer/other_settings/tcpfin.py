@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.charts.pictures import OtherTcpfin
 from analyzer.charts.thinning import kept
-from analyzer.compared.what_if import Assumption, answer, predicted_under
+from analyzer.charts.values import OtherTcpfin
 from analyzer.ipvs.states import TIMEOUT_NAMES, is_active
+from analyzer.other_settings.what_if import Assumption, answer, predicted_under
 from analyzer.predicted.entries import TIMER, changes_by_packets
 from analyzer.units import NS_PER_S
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from analyzer.charts.curves import Curve
     from analyzer.evidence.evidence import Evidence
-    from analyzer.ipvs.replay import DirectorRules
-    from analyzer.measure import Measured
+    from analyzer.measured import Measured
     from analyzer.predicted.entries import CounterChanges, Prediction
+    from analyzer.predicted.replay import DirectorRules
 
 VALUES_S = (5.0, 10.0, 15.0, 20.0, 30.0, 60.0, 120.0, 300.0)
 POINTS = 2000  # of each curve that is kept

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analyzer.charts.pictures import Share, Shares
+from analyzer.charts.values import Share, Shares
 from analyzer.observed.entries import ns
 
 if TYPE_CHECKING:
     import numpy as np
 
     from analyzer.evidence.evidence import Evidence
-    from analyzer.measure import Measured
+    from analyzer.measured import Measured
 
 EVEN_SCHEDULERS = ("rr", "wrr")
 """Schedulers that share new connections by weight alone; others use load or addresses."""

@@ -9,16 +9,17 @@ import numpy as np
 import pytest
 
 from analyzer.analysis import analyse
-from analyzer.compared.what_if import parse_assumption
 from analyzer.forecast.lifetimes import Question
 from analyzer.forecast.model import forecast
 from analyzer.ipvs.states import Timeouts
+from analyzer.other_settings.what_if import parse_assumption
 from analyzer.recording.directory import Recording
 from analyzer.report import to_json
 from tests.unit.analyzer.builders_run import FIRST, SECOND, Stage, closed, gone, half_open, opened
 
 if TYPE_CHECKING:
-    from analyzer.charts.pictures import Pictures, StateSeries
+    from analyzer.charts.values import StateSeries
+    from analyzer.pictures.pictures import Pictures
     from analyzer.report import Analysis
 
 CLOSED = [closed(40000 + i, 1000 + i, server=(FIRST, SECOND)[i % 2]) for i in range(20)]

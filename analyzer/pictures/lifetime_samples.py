@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.charts.pictures import LifetimeSamples
+from analyzer.charts.values import LifetimeSamples
 from analyzer.ipvs.states import State
 from analyzer.observed.ends import lifetimes_s, protocols, seen_to_end
 from analyzer.predicted.entries import TIMER
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
-    from analyzer.measure import Measured
+    from analyzer.measured import Measured
     from analyzer.results import Lifetime
 
     Floats = npt.NDArray[np.float64]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from analyzer.ipvs.states import Flag
-from analyzer.sweep.waits import FinWaits, fin_waits
+from analyzer.pictures.fin_waits import FinWaits, fin_waits
 from tests.unit.analyzer.builders_packets import Seg, segments
 
 OPEN = [(0.0, Flag.SYN), (0.1, Flag.ACK)]

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from analyzer.compared.passage import Passage
     from analyzer.evidence.evidence import Evidence
-    from analyzer.ipvs.replay import DirectorRules
-    from analyzer.measure import Measured
+    from analyzer.measured import Measured
     from analyzer.predicted.entries import CounterChanges, Prediction
+    from analyzer.predicted.replay import DirectorRules
 
 FORWARDINGS = ("dr", "tun", "nat")
 NO_REPLIES = "the capture has no replies, which nat would see"

@@ -1,0 +1,50 @@
+"""What was measured of one director, as a value; ``analyzer.measure`` makes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analyzer.charts.curves import Curve
+    from analyzer.compared.passage import Passage
+    from analyzer.estimate.counted.results import CountedService
+    from analyzer.estimate.in_force.model import InForce
+    from analyzer.predicted.entries import Prediction
+    from analyzer.predicted.phase import InferredPhase
+    from analyzer.predicted.replay import DirectorRules
+    from analyzer.recording.director import Director
+    from analyzer.results import Agreement, EndedEarly, Lifetime, NotMeasured
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What was measured of one director.
+
+    Attributes:
+        tracked: its tracked entries, joined with what is known of their packets; with a capture
+            ``first_packet_ns`` too, of the flow, on its way through this director.
+        prediction: None without a capture.
+        foreign_entries: entries seen that no packet or request of this run belongs to.
+        inferred: the phase of its timers, where it had to be inferred.
+        rules: those of the prediction, HZ and phase as learnt.
+        in_force: its timeouts, as reported and as its entries show them.
+        passage: what passed it; None without a capture.
+    """
+
+    director: Director
+    tracked: pd.DataFrame
+    prediction: Prediction | None
+    lifetimes: list[Lifetime]
+    predicted: list[Curve]
+    agreement: Agreement | None
+    ended_early: list[EndedEarly]
+    foreign_entries: int
+    inferred: InferredPhase | None
+    rules: DirectorRules
+    in_force: InForce
+    not_measured: list[NotMeasured]
+    counted: list[CountedService] = field(default_factory=list)  # by counters alone
+    passage: Passage | None = None
