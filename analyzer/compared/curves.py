@@ -16,8 +16,6 @@ from analyzer.results import Peak, RealServerRow, ServiceTable
 from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
-
     import numpy.typing as npt
 
     from analyzer.predicted.entries import Prediction
@@ -26,6 +24,14 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
 
 UNKNOWN_SERVER = "unknown"
+
+_SERVICE = ("protocol", "vip", "port", "fwmark")
+_SHOWN = (
+    *_SERVICE,
+    *("director", "scheduler", "real_server", "real_port"),
+    *("forwarding", "weight", "active", "inactive"),
+)
+"""Columns of ``services`` that a table shows; a service's key first."""
 
 
 def seconds(at_ns: Ints, zero_ns: int) -> Floats:
@@ -122,10 +128,11 @@ def peak_tables(services: pd.DataFrame, zero_ns: int) -> tuple[ServiceTable, ...
         held = (group["active"] + group["inactive"]).groupby(group["at"]).sum()
         rows = group[group["at"] == held.idxmax()]
         t_s = float(seconds(ns(rows["at"].iloc[:1]), zero_ns)[0])
-        services_then: dict[tuple[str, ...], list[dict[Hashable, Any]]] = {}
-        for row in rows.to_dict("records"):
-            key = tuple(str(row[name]) for name in ("protocol", "vip", "port", "fwmark"))
-            services_then.setdefault(key, []).append(row)
+        services_then: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+        columns = [rows[name].to_numpy(dtype=object).tolist() for name in _SHOWN]
+        for values in zip(*columns, strict=True):
+            row = dict(zip(_SHOWN, values, strict=True))
+            services_then.setdefault(tuple(map(str, values[: len(_SERVICE)])), []).append(row)
         parts = list(services_then.values())
         with_entries = [
             part for part in parts if any(row["active"] + row["inactive"] for row in part)
@@ -134,7 +141,7 @@ def peak_tables(services: pd.DataFrame, zero_ns: int) -> tuple[ServiceTable, ...
     return tuple(tables)
 
 
-def _table(rows: list[dict[Hashable, Any]], t_s: float) -> ServiceTable:
+def _table(rows: list[dict[str, Any]], t_s: float) -> ServiceTable:
     first = rows[0]
     marked = pd.isna(first["vip"])
     return ServiceTable(
@@ -148,7 +155,7 @@ def _table(rows: list[dict[Hashable, Any]], t_s: float) -> ServiceTable:
     )
 
 
-def _real_server_row(row: dict[Hashable, Any]) -> RealServerRow:
+def _real_server_row(row: dict[str, Any]) -> RealServerRow:
     return RealServerRow(
         real_server=str(row["real_server"]),
         real_port=int(row["real_port"]),

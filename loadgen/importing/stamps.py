@@ -147,12 +147,15 @@ def _moment(text: str, year: int) -> _Moment:
     if found:
         day = _day(f"{text[: found.start()]}00:00:00{text[found.end() :]}", year)
         if day:
-            at, *zone = day
+            at, zone, east_s = day
             hour, minute, second, fraction = found.groups("0")
-            microsecond = int(fraction[:6].ljust(6, "0"))
-            return at.replace(
-                hour=int(hour), minute=int(minute), second=int(second), microsecond=microsecond
-            ), *zone
+            at = at.replace(
+                hour=int(hour),
+                minute=int(minute),
+                second=int(second),
+                microsecond=int(fraction[:6].ljust(6, "0")),
+            )
+            return at, zone, east_s
     return _read_by_dateutil(text, year)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -153,3 +154,18 @@ def test_the_changes_of_two_reads_are_joined_in_their_order() -> None:
     first = tracker.update(NS, rows_of([ENTRY]), 1)
     then = tracker.update(2 * NS, rows_of([]), 1)
     assert as_list(joined(first, then)) == [(NS, "appeared", ENTRY), (2 * NS, "gone", ENTRY)]
+
+
+@examples(200)
+@given(polls)
+def test_few_rows_are_matched_as_many_are(given: list[tuple[int, list[Entry], int]]) -> None:
+    trackers = TableTracker(busy_too=True), TableTracker(busy_too=True)
+    at_ns = NS
+    for later_ns, found, lines in given:
+        at_ns += later_ns
+        few = trackers[0].update(at_ns, rows_of(found), lines)
+        with patch("analyzer.ipvs.table_diff.tracking._FEW", -1):
+            many = trackers[1].update(at_ns, rows_of(found), lines)
+        for column in ("at_ns", "kind", "rows"):
+            np.testing.assert_array_equal(getattr(few, column), getattr(many, column))
+        np.testing.assert_array_equal(trackers[0].rows, trackers[1].rows)
