@@ -51,14 +51,16 @@ class Lifetime:
     state: str
     counted: Counted
     timeout_name: Literal["tcp", "tcpfin", "udp", "fixed"]
-    timeout_s: float | None  # in force, as read, told or shown by entries; None where not known
+    timeout_s: (
+        float | None
+    )  # in force, as read, configured or shown by entries; None where not known
     n: int  # entries, expired or not
     n_expired: int  # those seen to go
     lifetime_s: Spread | None  # from the last packet to the disappearance
     timeout_measured_s: Estimate | None  # lifetime less the timer's known lateness
     granule_s: float | None
     prediction_error_s: ErrorSpread | None
-    # who says timeout_s: kernel (a fixed one), entries (their expire column), or who read or told
+    # who says timeout_s: kernel (a fixed one), entries (their expire column), or who read or gave
     # it (ipvsadm, netlink, --timeouts, meta.json, ...); None where it is not known or nobody said
     timeout_source: str | None = None
     timeout_told_s: float | None = None  # what somebody told instead, where entries contradict
@@ -134,7 +136,7 @@ class NotMeasured:
 class DrainState:
     """The entries of a draining real server in one state."""
 
-    state: str  # as in ip_vs_conn; a persistence template is told as TEMPLATE
+    state: str  # as in ip_vs_conn; a persistence template is called TEMPLATE
     n: int
     renewed: int  # whose timers traffic restarted since the weight became 0
     gone_by: str | None  # as in Drain: the last of them, if no packet comes

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
-from analyzer.compared import curves
+from analyzer.compared.curves import UNKNOWN_SERVER
 from analyzer.compared.join import servers_seen
 from analyzer.ipvs.states import Flag
 from analyzer.wire.connections import connections
@@ -35,7 +35,7 @@ def real_servers(
     prediction: Prediction, joined: pd.DataFrame, evidence: Evidence, observed: list[Curve]
 ) -> pd.Series:
     """Each predicted entry's real server, by the name that the service lists."""
-    servers = servers_known(prediction, joined, evidence).fillna(curves.UNKNOWN_SERVER)
+    servers = servers_known(prediction, joined, evidence).fillna(UNKNOWN_SERVER)
     return _as_listed(servers, {curve.real_server for curve in observed})
 
 

@@ -61,7 +61,7 @@ def read_captures(
     Args:
         captures: the files by name, in order of time.
         ends: the virtual services.
-        macs: the directors', as told; none where nobody said.
+        macs: the directors', as recorded; none where nobody said.
     """
     began = time.perf_counter()
     usable, lost = readable(captures)

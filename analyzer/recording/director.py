@@ -27,9 +27,9 @@ class Director:
 
     Attributes:
         hz: jiffies per second.
-        timeouts_source: who told them: ``ipvsadm`` and ``netlink``, asked on the director, or
+        timeouts_source: where they are from: ``ipvsadm`` and ``netlink``, asked on the director, or
             another.
-        assumed_timeouts: those of ``timeouts`` that nobody told and no entry shows.
+        assumed_timeouts: those of ``timeouts`` that nobody gave and no entry shows.
         clock_is_known: its clock is known against the recording's, to what its polls leave open;
             of an imported recording only where somebody has measured it.
         phase_s: by how much its jiffies lag its uptime; see ``analyzer.ipvs.timers``.

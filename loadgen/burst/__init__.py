@@ -1,4 +1,4 @@
 """``loadgen burst``.
 
-Its activities put together, and the decay watched until the directors have forgotten it.
+Its activities put together, and the decay watched until its entries have expired.
 """

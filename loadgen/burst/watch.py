@@ -93,7 +93,7 @@ class DecayWatch(Waiting):
         self._ended_ns = 0
 
     async def done(self) -> None:
-        """Return when the burst has been forgotten, or the limit is reached."""
+        """Return when no entry of the burst is left, or the limit is reached."""
         await self._burst.ended.wait()
         began = time.monotonic()
         self._ended_ns = time.time_ns()

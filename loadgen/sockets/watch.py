@@ -23,8 +23,8 @@ INTERVAL_S = 1.0
 COST = 50
 """A count waits for this many times what the last one took: two per cent of a host at most."""
 
-ALWAYS_TOLD = ("ESTABLISHED", "TIME_WAIT")
-"""States that each count tells, even if no socket is in them."""
+ALWAYS_COUNTED = ("ESTABLISHED", "TIME_WAIT")
+"""States that each count has, even if no socket is in them."""
 
 _ANSWER_S = 10.0
 _AGAIN_AFTER_S = 5.0
@@ -97,7 +97,7 @@ class SocketWatch:
         self.host = host
         self._counter = counter
         self._recording = recording
-        self._known = dict.fromkeys(ALWAYS_TOLD, 0)
+        self._known = dict.fromkeys(ALWAYS_COUNTED, 0)
         self._ended = asyncio.Event()
         self._lost = False
         self._task: asyncio.Task[None] | None = None

@@ -9,7 +9,7 @@ import numpy as np
 from analyzer.forecast.closings import CLOSES
 from analyzer.units import NS_PER_S
 from loadgen.load.engines.packets.tcp.answers import ResponseReader
-from loadgen.load.engines.packets.tcp.connections import UNTOLD
+from loadgen.load.engines.packets.tcp.connections import UNFRAMED
 from loadgen.load.engines.packets.tcp.receiver import Receiver
 from loadgen.load.engines.packets.tcp.script import OVER, ConnectionState, Segment, SegmentEvent
 from loadgen.load.engines.packets.tcp.segments import joined
@@ -116,7 +116,7 @@ class PlanConnections:
         all_.line[slots] = _BEGIN[kinds]
         all_.nxt[slots] = now_ns >> _SEQUENCE_NS_BITS & 0xFFFFFFFF
         all_.rcv[slots] = 0
-        all_.framing[slots] = UNTOLD
+        all_.framing[slots] = UNFRAMED
         all_.noted[slots] = False
         all_.calm_rto[slots] = FIRST_RTO_NS
         all_.limit[slots] = now_ns + self._connect_ns

@@ -30,7 +30,7 @@ _COLUMNS: dict[str, type[np.generic]] = {
     "rcv": np.uint32,  # the next that we await
     "begin": np.uint32,  # the first byte of the answer
     "ends": np.uint32,  # the first behind the answer, if ``framing`` is known
-    "framing": np.uint8,  # whether it is known where the answer ends: UNTOLD, SIZED, BY_FIN
+    "framing": np.uint8,  # whether it is known where the answer ends: UNFRAMED, SIZED, BY_FIN
     "head": np.int64,  # bytes of the answer that are no body
     "unacked": np.int64,  # the segment that is to be sent again
     "rto": np.int64,  # ns; doubled with each time that a segment goes again
@@ -39,7 +39,7 @@ _COLUMNS: dict[str, type[np.generic]] = {
     "limit": np.int64,  # when the time of its state is up
     "noted": np.bool_,  # its row has been sent on
 }
-UNTOLD, SIZED, BY_FIN = 0, 1, 2
+UNFRAMED, SIZED, BY_FIN = 0, 1, 2
 
 
 class Connections:

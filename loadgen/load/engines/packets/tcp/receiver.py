@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from loadgen.load.engines.packets.tcp.connections import BY_FIN, FAR, GONE, SIZED, UNTOLD
+from loadgen.load.engines.packets.tcp.connections import BY_FIN, FAR, GONE, SIZED, UNFRAMED
 from loadgen.load.engines.packets.tcp.event_table import (
     ACKNOWLEDGES,
     ADVANCES,
@@ -165,7 +165,7 @@ class Receiver:
         fin, data = _HAS_FIN[seen.flags[places]], seen.size[places] > behind
         fresh = (data & (first_byte[slots] == NONE)).nonzero()[0]
         first_byte[slots[fresh]] = seen.at_ns[places[fresh]]
-        unread = (data & (all_.framing[slots] == UNTOLD)).nonzero()[0]
+        unread = (data & (all_.framing[slots] == UNFRAMED)).nonzero()[0]
         if len(unread):
             unread = unread[~self._read_usual(seen, places[unread], slots[unread], behind[unread])]
             for at in unread.tolist():
@@ -213,7 +213,7 @@ class Receiver:
         all_.head[slots] = answer.head
         if answer.ends != NONE:
             all_.ends[slots] = all_.begin[slots] + np.uint32(answer.ends & 0xFFFFFFFF)
-        framing = UNTOLD if answer.later else BY_FIN if answer.ends == NONE else SIZED
+        framing = UNFRAMED if answer.later else BY_FIN if answer.ends == NONE else SIZED
         all_.framing[slots] = framing
 
     def _note_whole(self, slots: Ints, fin: UInt32s, at_ns: Ints) -> None:
