@@ -46,20 +46,20 @@ def stacked(
 ) -> go.Figure:
     """Panels below one another over a single x axis, each with its title above it."""
     plot_px = sum(panel.height_px for panel in panels) + GAP_PX * (len(panels) - 1)
-    figure = go.Figure(layout=_layout(plot_px, head_px, foot_px))
+    layout = _layout(plot_px, head_px, foot_px)
     top_px = float(plot_px)
     for number, panel in enumerate(panels):
         axis, bottom_px = axis_name("y", number), top_px - panel.height_px
         for trace in panel.traces:
-            trace.update(xaxis="x", yaxis=axis)
-        figure.add_traces(list(panel.traces))
+            trace.xaxis, trace.yaxis = "x", axis
         domain = [max(bottom_px, 0) / plot_px, top_px / plot_px]
         name = axis.replace("y", "yaxis")
-        figure.update_layout({name: _y_axis() | {"domain": domain} | dict(panel.axis)})
-        figure.add_annotation(**_title(panel.title, domain[1]))
+        layout[name] = _y_axis() | {"domain": domain} | dict(panel.axis)
+        layout["annotations"].append(_title(panel.title, domain[1]))
         top_px = bottom_px - GAP_PX
-    figure.update_layout(xaxis={"anchor": axis_name("y", len(panels) - 1)})
-    return figure
+    layout["xaxis"]["anchor"] = axis_name("y", len(panels) - 1)
+    # All at once: each update of a figure goes through its whole layout.
+    return go.Figure([trace for panel in panels for trace in panel.traces], layout)
 
 
 def _layout(plot_px: int, head_px: int, foot_px: int) -> dict[str, Any]:
@@ -76,6 +76,7 @@ def _layout(plot_px: int, head_px: int, foot_px: int) -> dict[str, Any]:
         "showlegend": False,
         "barmode": "stack",
         "dragmode": "zoom",
+        "annotations": [],
         "xaxis": {
             "showgrid": True,
             "gridcolor": GRID,

@@ -22,11 +22,14 @@ def ran(fault_s: float) -> Failover:
     return outcome
 
 
-UNIFORM = [ran(4.35 + place / 10) for place in range(10)]
+@pytest.fixture(scope="module")
+def uniform() -> list[Failover]:
+    """A run of each age."""
+    return [ran(4.35 + place / 10) for place in range(10)]
 
 
-def test_runs_of_every_age_fit_the_theory() -> None:
-    outcome = repeats(UNIFORM)
+def test_runs_of_every_age_fit_the_theory(uniform: list[Failover]) -> None:
+    outcome = repeats(uniform)
     assert (outcome.runs, outcome.invalid, outcome.fit_neither, outcome.misjudged) == (
         10,
         (),
@@ -46,22 +49,24 @@ def test_runs_of_one_age_contradict_it() -> None:
     assert "contradict" in outcome.sentence
 
 
-def test_a_run_that_fits_neither_is_named_and_an_invalid_one_left_out() -> None:
-    slow = replace(UNIFORM[3], outage_s=12.0)
-    invalid = replace(UNIFORM[4], valid=False, why_invalid="x", outage_s=30.0)
-    outcome = repeats([*UNIFORM[:3], slow, invalid, *UNIFORM[5:]])
+def test_a_run_that_fits_neither_is_named_and_an_invalid_one_left_out(
+    uniform: list[Failover],
+) -> None:
+    slow = replace(uniform[3], outage_s=12.0)
+    invalid = replace(uniform[4], valid=False, why_invalid="x", outage_s=30.0)
+    outcome = repeats([*uniform[:3], slow, invalid, *uniform[5:]])
     assert outcome.fit_neither == (4,)
     assert outcome.invalid == (5,)
     assert "runs that fit neither: 4; invalid: 5" in outcome.sentence
 
 
-def test_few_runs_are_not_judged_as_a_distribution() -> None:
-    assert repeats(UNIFORM[:2]).p_value is None
+def test_few_runs_are_not_judged_as_a_distribution(uniform: list[Failover]) -> None:
+    assert repeats(uniform[:2]).p_value is None
     assert repeats([]).outage_mean_s is None
 
 
-def test_a_row_that_was_interrupted_says_how_far_it_came() -> None:
-    outcome = repeats(UNIFORM[:3], planned=5)
+def test_a_row_that_was_interrupted_says_how_far_it_came(uniform: list[Failover]) -> None:
+    outcome = repeats(uniform[:3], planned=5)
     assert outcome.sentence.startswith("interrupted after 3 of 5 runs; 3 of 3 runs judged")
     assert verdict(outcome).startswith("Interrupted after 3 of 5 runs. 3 of 3 fail-overs lasted")
-    assert "interrupted" not in repeats(UNIFORM[:3], planned=3).sentence
+    assert "interrupted" not in repeats(uniform[:3], planned=3).sentence

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.unit.loadgen.commands.in_process import run_in_process
+
 if TYPE_CHECKING:
     from tests.unit.loadgen.commands.web import Site
 
@@ -78,10 +80,11 @@ def test_a_full_disk_ends_the_recording_and_not_the_run(site: Site) -> None:
     ],
 )
 def test_a_name_that_is_too_long_is_one_line_with_the_name(words: tuple[str, ...]) -> None:
-    shutil.copytree(DATA / "dr-burst-50", "run")
+    large = shutil.ignore_patterns("capture.pcap", "entries")
+    shutil.copytree(DATA / "dr-burst-50", "run", ignore=large)
     shutil.copy(DATA / "field" / "dr50.pcap", "capture.pcap")
     name = "x" * 300
-    shown = run("analyzer", *(word.format(long=name) for word in words))
+    shown = run_in_process("analyzer", *(word.format(long=name) for word in words))
     assert shown.returncode == 2, shown.stderr
     assert "File name too long" in shown.stderr
     assert name in shown.stderr.splitlines()[-1]
@@ -101,7 +104,7 @@ def test_what_is_no_run_fails_where_it_cannot_be_written(words: tuple[str, ...])
 def test_a_run_that_cannot_be_written_to_is_reported_elsewhere() -> None:
     shutil.copytree(DATA / "dr-burst-50", "run")
     Path("run/analysis.json").mkdir()  # also root cannot write a file of that name
-    shown = run("analyzer", "report", "run", "-o", "page.html", "--json")
+    shown = run_in_process("analyzer", "report", "run", "-o", "page.html", "--json")
     assert shown.returncode == 0, shown.stderr
     assert json.loads(shown.stdout)["requests"]["sent"] == 50
     assert "warning: run/analysis.json: cannot be written" in shown.stderr
@@ -110,7 +113,7 @@ def test_a_run_that_cannot_be_written_to_is_reported_elsewhere() -> None:
 
 def test_a_page_that_cannot_be_written_leaves_the_summary() -> None:
     shutil.copytree(DATA / "dr-burst-50", "run")
-    shown = run("analyzer", "report", "run", "-o", "nowhere/page.html")
+    shown = run_in_process("analyzer", "report", "run", "-o", "nowhere/page.html")
     assert shown.returncode == 2
     assert "50 succeeded" in shown.stderr
     assert "nowhere/page.html: cannot be written: No such file or directory" in shown.stderr
@@ -128,7 +131,7 @@ def test_a_page_that_cannot_be_written_leaves_the_summary() -> None:
     ],
 )
 def test_an_empty_path_is_wrong_usage(words: tuple[str, ...]) -> None:
-    shown = run(*words)
+    shown = run_in_process(*words)
     assert shown.returncode == 2
     assert "expected a path, not an empty text" in shown.stderr
     assert shown.stderr.count("\n") == 1
