@@ -51,9 +51,7 @@ class Lifetime:
     state: str
     counted: Counted
     timeout_name: Literal["tcp", "tcpfin", "udp", "fixed"]
-    timeout_s: (
-        float | None
-    )  # in force, as read, configured or shown by entries; None where not known
+    timeout_s: float | None  # in force, as read, given or shown by entries; None where not known
     n: int  # entries, expired or not
     n_expired: int  # those seen to go
     lifetime_s: Spread | None  # from the last packet to the disappearance
