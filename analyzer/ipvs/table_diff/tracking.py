@@ -10,9 +10,6 @@ A read can also hold two lines of one key. Either it is torn and gives one entry
 line is the newer. Or a SYN has just ended an entry and made another in its place
 (``ip_vs_conn_expire_now``): the old one stays in the table, in its closing state and with 0 s left,
 until its timer fires in the next jiffy. So the last line that has time left counts.
-
-A poll is compared as a whole: what was held and what was polled are sorted by their keys together,
-so that the same entry stands beside itself.
 """
 
 from __future__ import annotations
@@ -24,6 +21,7 @@ import numpy as np
 import pyarrow as pa
 
 from analyzer.ipvs.proc.entry_rows import ENTRY, entry_columns
+from analyzer.ipvs.table_diff.matching import matched
 from analyzer.ipvs.table_diff.reads import AbsenceProof, proof_by_lines
 from analyzer.units import NS_PER_S
 
@@ -36,7 +34,6 @@ if TYPE_CHECKING:
 
     Mask = NDArray[np.bool_]
     Numbers = NDArray[np.int64]
-    Words = NDArray[np.uint64]
 
 RESTART_S = 1.5
 """Whole seconds are printed, rounded down: a timer that gained more than this was restarted."""
@@ -48,10 +45,7 @@ KINDS = ("gone", "appeared", "state")
 
 _GONE, _APPEARED, _STATE = range(len(KINDS))
 _LONGEST_S = 1_000_000_000
-_WORD_BITS = 64
-_FEW = 32  # rows
-_EXPIRES_S = ENTRY.names.index("expires_s") if ENTRY.names else 0
-_CLIENT_AND_VIP, _SERVER = 0b011, 0b100  # bits of a row's ipv6
+_SERVER = 0b100  # the bit of a row's ipv6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +128,7 @@ class TableTracker:
         if not len(polled) and not len(self._rows):
             return _NO_CHANGES
         proof = proof or proof_by_lines(lines)
-        before, now = _match(self._rows, polled)
+        before, now = matched(self._rows, polled)
         is_new, is_missed = before < 0, now < 0
         missed = before[is_missed]
         is_removed = self._is_removed(missed, proof)
@@ -252,84 +246,3 @@ def _changes(
     return Changes(
         at_ns=instants, kind=np.repeat(kinds, sizes), rows=np.concatenate(parts, dtype=ENTRY)
     )
-
-
-def _match(held: Rows, polled: Rows) -> tuple[Numbers, Numbers]:
-    """Which row is the same entry as which: for each entry its place among both; -1 if in none.
-
-    Of doubles among the polled, the last of those whose time is not up; else the last.
-    """
-    if len(held) + len(polled) <= _FEW:
-        return _match_few(held, polled)
-    words = _packed(_keys(held), _keys(polled))
-    has_time = np.r_[np.zeros(len(held), dtype=bool), polled["expires_s"] > 0]
-    order = np.lexsort((has_time, *words))
-    differs = np.ones(len(order), dtype=bool)
-    if len(order):
-        differs[1:] = False
-    for word in words:
-        in_order = word[order]
-        differs[1:] |= in_order[1:] != in_order[:-1]
-    firsts = np.flatnonzero(differs)
-    first = order[firsts]
-    last = order[np.append(firsts[1:], len(order))[: len(firsts)] - 1]
-    before = np.where(first < len(held), first, -1)
-    return before, np.where(last >= len(held), last - len(held), -1)
-
-
-def _match_few(held: Rows, polled: Rows) -> tuple[Numbers, Numbers]:
-    """What ``_match`` returns, in its order: of few rows, a call of numpy takes longer than all."""
-    before = {_key(row): place for place, row in enumerate(held.tolist())}
-    rows: list[tuple[Any, ...]] = polled.tolist()
-    now: dict[tuple[int, ...], int] = {}
-    for has_time in (False, True):
-        now |= {
-            _key(row): place for place, row in enumerate(rows) if (row[_EXPIRES_S] > 0) is has_time
-        }
-    keys = sorted(before.keys() | now.keys())
-    places = np.array([[part.get(key, -1) for key in keys] for part in (before, now)], np.int64)
-    return places[0], places[1]
-
-
-def _key(row: tuple[Any, ...]) -> tuple[int, ...]:
-    """What ``_keys`` has of a row, the last of them first: they are sorted by it."""
-    client_high, client_low, vip_high, vip_low, *_, client_port, port, _, ipv6, protocol, _ = row
-    protocol_number = int.from_bytes(protocol, "little")
-    family = ipv6 & _CLIENT_AND_VIP
-    return protocol_number, family, vip_high, client_high, vip_low, port, client_low, client_port
-
-
-def distinct_entries(rows: Rows) -> int:
-    """How many different entries a read has, persistence templates (client port 0) apart."""
-    with_port = rows[rows["client_port"] != 0]
-    before, _ = _match(np.empty(0, ENTRY), with_port)
-    return len(before)
-
-
-def _keys(rows: Rows) -> list[Words]:
-    """What makes two rows the same entry, as numbers."""
-    protocol = np.ascontiguousarray(rows["protocol"]).view("u8")
-    family = (rows["ipv6"] & _CLIENT_AND_VIP).astype(np.uint64)
-    numbers = ("client_port", "client_ip_low", "port", "vip_low", "client_ip_high", "vip_high")
-    return [*(rows[name].astype(np.uint64) for name in numbers), family, protocol]
-
-
-def _packed(held: list[Words], polled: list[Words]) -> list[Words]:
-    """The columns of both, one after the other, in as few words as hold them."""
-    packed: list[Words] = []
-    room = 0
-    for pair in zip(held, polled, strict=True):
-        column = np.concatenate(pair)
-        if not len(column):
-            continue
-        column -= column.min()
-        bits = int(column.max()).bit_length()
-        if bits == 0:
-            continue
-        if bits > room:
-            packed.append(column)
-            room = _WORD_BITS - bits
-        else:
-            packed[-1] |= column << np.uint64(_WORD_BITS - room)
-            room -= bits
-    return packed or [np.zeros(len(held[0]) + len(polled[0]), np.uint64)]

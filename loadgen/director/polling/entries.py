@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Literal
 
 from analyzer.ipvs.proc.entry_text import read_entries
 from analyzer.ipvs.proc.formats import entries_counted
+from analyzer.ipvs.table_diff.matching import distinct_entries
 from analyzer.ipvs.table_diff.reads import AbsenceProof, Resizes, TableRead
-from analyzer.ipvs.table_diff.tracking import TableTracker, distinct_entries, joined
+from analyzer.ipvs.table_diff.tracking import TableTracker, joined
 from analyzer.ipvs.versions import law_of
 from loadgen.director.polling.pace import LONGEST_WAIT_S, EntriesPace
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from analyzer.ipvs.proc.entry_rows import entries_of, rows_of
 from analyzer.ipvs.proc.formats import Entry
+from analyzer.ipvs.table_diff.matching import distinct_entries
 from analyzer.ipvs.table_diff.reads import (
     AbsenceProof,
     Resizes,
@@ -17,7 +18,7 @@ from analyzer.ipvs.table_diff.reads import (
     proof_by_lines,
     proof_of,
 )
-from analyzer.ipvs.table_diff.tracking import KINDS, TableTracker, distinct_entries
+from analyzer.ipvs.table_diff.tracking import KINDS, TableTracker
 from tests.unit.analyzer.ipvs.table_diff.one_by_one import EntryTracker
 from tests.unit.properties import examples
 

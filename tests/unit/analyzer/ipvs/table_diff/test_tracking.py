@@ -164,7 +164,7 @@ def test_few_rows_are_matched_as_many_are(given: list[tuple[int, list[Entry], in
     for later_ns, found, lines in given:
         at_ns += later_ns
         few = trackers[0].update(at_ns, rows_of(found), lines)
-        with patch("analyzer.ipvs.table_diff.tracking._FEW", -1):
+        with patch("analyzer.ipvs.table_diff.matching._FEW", -1):
             many = trackers[1].update(at_ns, rows_of(found), lines)
         for column in ("at_ns", "kind", "rows"):
             np.testing.assert_array_equal(getattr(few, column), getattr(many, column))
