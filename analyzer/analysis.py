@@ -39,8 +39,6 @@ from analyzer.traces.resets import resets
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import pandas as pd
-
     from analyzer.arrays import Floats
     from analyzer.charts.curves import Curve, SocketCurve
     from analyzer.evidence.evidence import Evidence
@@ -109,9 +107,7 @@ def analyse(recording: Recording, assumptions: Sequence[Assumption] = ()) -> Ana
         counted=tuple(figures.counted),
         timeline=_timeline(evidence, observed, measured, figures.events, sockets),
         traces=traces(evidence, measured, figures.connections, late=figures.late),
-        pictures=_pictures(
-            evidence, measured, figures.connections, tuple(curve for _, curve in answers)
-        ),
+        pictures=_pictures(evidence, measured, figures, tuple(curve for _, curve in answers)),
         manifest=evidence.manifest,
         ending=figures.ending,
     )
@@ -120,9 +116,10 @@ def analyse(recording: Recording, assumptions: Sequence[Assumption] = ()) -> Ana
 def _pictures(
     evidence: Evidence,
     measured: Sequence[Measured],
-    connections: pd.DataFrame | None,
+    figures: Figures,
     assumed: tuple[Curve, ...],
 ) -> Pictures:
+    connections = figures.connections
     repeated = None if connections is None else int((connections["syns"] > 1).sum())
     observed = (
         observed_states(name, record.entries, record.entry_polls.at_ns, evidence.zero_ns)
@@ -136,7 +133,7 @@ def _pictures(
     return Pictures(
         states=tuple(curve for curve in (*observed, *predicted) if curve),
         lifetime_samples=lifetime_samples(measured),
-        shares=tuple(split for result in measured if (split := shares(result, evidence))),
+        shares=tuple(figures.shares),
         what_if=assumed,
         tcpfin=other_tcpfins(measured, evidence),
         latencies=latencies(requests.outcomes(evidence.requests), evidence.zero_ns, repeated),
@@ -193,6 +190,7 @@ def _figures(evidence: Evidence, measured: Sequence[Measured]) -> Figures:
         late=[case for _, cases in late for case in cases],
         longest_pause_s=max((pause_s for pause_s in pauses_s if pause_s), default=None),
         counted=[service for result in measured for service in result.counted],
+        shares=[split for result in measured if (split := shares(result, evidence))],
     )
 
 

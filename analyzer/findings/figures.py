@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
+    from analyzer.charts.values import Shares
     from analyzer.client.results import Requests
     from analyzer.estimate.counted.results import CountedService
     from analyzer.evidence.evidence import Evidence
@@ -50,6 +51,7 @@ class Figures:
         late: the packets that came after their entry had expired.
         longest_pause_s: after which one of those connections was still answered.
         counted: services of directors that only counters are known of.
+        shares: of each director's busiest service, how its real servers shared it.
     """
 
     requests: Requests
@@ -73,6 +75,7 @@ class Figures:
     late: Sequence[LatePacket] = ()
     longest_pause_s: float | None = None
     counted: Sequence[CountedService] = ()
+    shares: Sequence[Shares] = ()
 
     def ends(self, flows: Iterable[int]) -> str:
         """Examples of the connections of these flows, by client and VIP."""

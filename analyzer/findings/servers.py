@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analyzer.observed.entries import ns
-from analyzer.pictures.shares import shares
 from analyzer.results import Finding
 
 if TYPE_CHECKING:
@@ -16,11 +15,8 @@ UNLIKELY = 0.001
 
 def imbalance(figures: Figures) -> Finding | None:
     """New connections were not distributed by weight (chi-square)."""
-    if figures.evidence is None:
-        return None
-    for result in figures.measured:
-        shared = shares(result, figures.evidence)
-        if shared is None or shared.p is None or shared.p >= UNLIKELY:
+    for shared in figures.shares:
+        if shared.p is None or shared.p >= UNLIKELY:
             continue
         by_server = ", ".join(
             f"{row.real_server} {row.entries} of {row.expected or 0:.0f} expected "

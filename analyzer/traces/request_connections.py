@@ -63,6 +63,8 @@ def requests_of(
 
 def _connection_rows(sent: pd.DataFrame, flows: pd.DataFrame, table: pd.DataFrame) -> Ints:
     """The row in ``table`` of each of some requests, -1 where no packet of it was captured."""
+    if sent.empty:
+        return np.zeros(0, dtype=np.int64)
     names = {"source_ip": "client_ip", "source_port": "client_port"}
     sent_ends = sent.rename(columns=names)[_ENDS].astype({"client_port": "Int64", "port": "Int64"})
     near = flows.loc[flows["client_port"].isin(sent_ends["client_port"].dropna()), _ENDS]
