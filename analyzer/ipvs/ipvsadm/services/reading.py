@@ -30,7 +30,7 @@ from analyzer.ipvs.ipvsadm.services.recognition import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from analyzer.ipvs.ipvsadm.services.table import Draft, Row
+    from analyzer.ipvs.ipvsadm.services.drafts import Draft, Row
 
     ParserWarnings = Callable[[int, str], None]
 

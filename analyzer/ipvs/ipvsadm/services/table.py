@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from analyzer.ipvs.ipvsadm.ends import TABLE_CUT, Notation, notation
-from analyzer.ipvs.ipvsadm.lines import line as line_of
 from analyzer.ipvs.ipvsadm.services import columns as cols
+from analyzer.ipvs.ipvsadm.services.drafts import Draft, Row, Votes
 from analyzer.ipvs.ipvsadm.services.reading import Reading
 from analyzer.ipvs.ipvsadm.services.recognition import (
     EIGHT_DIGITS,
@@ -23,50 +23,6 @@ if TYPE_CHECKING:
     from analyzer.ipvs.ipvsadm.lines import Line
     from analyzer.ipvs.ipvsadm.model import Service
     from analyzer.ipvs.ipvsadm.services.reading import ParserWarnings
-
-_LEADS: dict[Notation | None, int] = {"kernel": 1, "ipvsadm": -1}
-
-
-class Row(NamedTuple):
-    """A real server's line, as text: its words would take five times the memory."""
-
-    number: int
-    raw: str
-    columns: tuple[str, ...] | None
-
-    @property
-    def words(self) -> list[str]:
-        """From the arrow on."""
-        return line_of(self.number, self.raw).words
-
-
-@dataclass(slots=True, kw_only=True)
-class Votes:
-    """Who may have printed lines."""
-
-    kernels: int = 0  # by how many the kernel is ahead of ipvsadm: one broken line decides nothing
-    either: int = 0
-
-    def vote(self, printed_by: Notation | None) -> None:
-        """Count a line."""
-        self.kernels += _LEADS.get(printed_by, 0)
-        self.either += printed_by == "either"
-
-
-@dataclass(slots=True, kw_only=True)
-class Draft(Votes):
-    """A service's line as text, not yet understood."""
-
-    number: int
-    raw: str
-    columns: tuple[str, ...] | None
-    rows: int = 0  # of its real servers
-    broken: bool = False  # its line was not understood
-
-    @property
-    def words(self) -> list[str]:
-        """Of its line."""
-        return line_of(self.number, self.raw).words
 
 
 @dataclass(slots=True, kw_only=True)
