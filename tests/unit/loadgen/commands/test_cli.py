@@ -30,7 +30,7 @@ Runner = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def run_as_script(script: str, *words: str) -> subprocess.CompletedProcess[str]:
-    """In a process of its own, as the entry point starts it; one or two tests of each command."""
+    """In a process of its own, as the entry point starts it; one test of each command."""
     return subprocess.run(
         [SCRIPTS / script, *words], capture_output=True, text=True, check=False, timeout=60
     )
@@ -65,7 +65,7 @@ def test_a_burst_without_a_director_is_a_plain_load_test(site: Site) -> None:
 
 def test_what_a_director_would_have_shown_is_listed_as_not_measured(site: Site) -> None:
     words = ["-n", "3", "--no-capture", "--json", "-o", "here"]
-    shown = burst(site, *words, run=run_as_script)
+    shown = burst(site, *words)
     assert shown.returncode == 0, shown.stderr
     document: dict[str, Any] = json.loads(shown.stdout)  # nothing else is on standard output
     assert document["schema_version"] == 1
@@ -249,10 +249,12 @@ def test_a_capture_is_of_one_service(director: str) -> None:
     assert "--capture: name the one --service" in shown.stderr
 
 
-@pytest.mark.parametrize("name", ["dr-burst-50", "dr-burst-killed"])
-def test_a_recording_is_enough_for_a_report(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "run"), [("dr-burst-50", run_as_script), ("dr-burst-killed", run_in_process)]
+)
+def test_a_recording_is_enough_for_a_report(name: str, run: Runner) -> None:
     shutil.copytree(DATA / name, "run")
-    shown = run_as_script("analyzer", "report", "run", "-o", "page.html")
+    shown = run("analyzer", "report", "run", "-o", "page.html")
     assert shown.returncode == 0, shown.stderr
     assert "</html>" in Path("page.html").read_text()
     assert "tcpfin governs the decay" in " ".join(shown.stdout.split())
