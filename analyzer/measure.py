@@ -105,8 +105,12 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
     servers = real_servers(prediction, joined, evidence, polled)
     predicted = predicted_curves(prediction, servers, evidence.zero_ns, director.kernel)
     samples = state_samples(record.entries, record.entry_polls)
-    bounds = earliest_and_latest(
-        prediction, rules.hz, rules_by_falls.uncertainty_s, phase_known=phase is not None
+    bounds = (
+        earliest_and_latest(
+            prediction, rules.hz, rules_by_falls.uncertainty_s, phase_known=phase is not None
+        )
+        if polled
+        else []
     )
     return Measured(
         director=director,
