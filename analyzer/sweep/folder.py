@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from analyzer.errors import RecordingError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 FOLDER_FILE = "sweep.json"
 PAGE = "sweep.html"
@@ -14,11 +18,26 @@ MAX_BYTES = 1 << 20
 _MAX_S = 31 * 86400  # as ipvsadm limits a timeout
 
 
-def parse_folder(text: str, where: str) -> list[tuple[float, str]]:
-    """The values of tcpfin, seconds, and the names of their runs within the folder.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepFolder:
+    """What the file says of a sweep.
+
+    Attributes:
+        runs: the values of tcpfin, seconds, and the names of their runs within the folder.
+        planned: how many runs there were to be; None where it does not say.
+        before: the timeouts that each director had, in words; empty where it does not say.
+    """
+
+    runs: tuple[tuple[float, str], ...]
+    planned: int | None
+    before: Mapping[str, str]
+
+
+def parse_folder(text: str, where: str) -> SweepFolder:
+    """The file's content.
 
     Args:
-        text: the file's content.
+        text: of the file.
         where: its name, for messages.
 
     Raises:
@@ -28,21 +47,21 @@ def parse_folder(text: str, where: str) -> list[tuple[float, str]]:
         document = json.loads(text)
         if document["schema_version"] != SCHEMA_VERSION:
             raise RecordingError(f"{where}: expected schema_version {SCHEMA_VERSION}")
-        return [(_value_s(row["tcpfin_s"]), _name(row["run"])) for row in document["runs"]]
+        return SweepFolder(
+            runs=tuple((_value_s(row["tcpfin_s"]), _name(row["run"])) for row in document["runs"]),
+            planned=_planned(document.get("runs_planned")),
+            before=_before(document.get("timeouts_before")),
+        )
     except (ValueError, TypeError, KeyError, RecursionError):
         raise RecordingError(f"{where}: not a list of a sweep's runs") from None
 
 
-def parse_planned(text: str) -> int | None:
-    """The planned number of runs; None where the file does not have it."""
-    planned = json.loads(text).get("runs_planned")
-    return planned if type(planned) is int and planned > 0 else None
+def _planned(value: Any) -> int | None:
+    return value if type(value) is int and value > 0 else None
 
 
-def parse_before(text: str) -> dict[str, str]:
-    """The timeouts that each director had before the sweep, in words; empty where not known."""
-    before = json.loads(text).get("timeouts_before")
-    pairs = before.items() if isinstance(before, dict) else ()
+def _before(value: Any) -> dict[str, str]:
+    pairs = value.items() if isinstance(value, dict) else ()
     return {name: words for name, words in pairs if isinstance(words, str)}
 
 

@@ -26,7 +26,7 @@ from analyzer.sweep.results import Beside, Point, Sweep
 from analyzer.units import KNOWN_HZ
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from analyzer.arrays import Floats
     from analyzer.forecast.closings import Close
@@ -54,8 +54,10 @@ def sweep_of(
         before: the timeouts of each director before the sweep, in words.
     """
     whole = [run for run in runs if _unended(run[1]) is None]
+    of = max(planned or 0, len(runs))
+    unended = dict.fromkeys(_unended_runs(runs))
     if not whole:
-        return _of_no_run(folder, runs, planned, before or {})
+        return _of_no_run(folder, of, planned, before or {}, unended)
     unordered = [point_of(*run) for run in whole]
     ways = list(dict.fromkeys(point.forwarding for point in unordered))
     points = tuple(
@@ -63,8 +65,7 @@ def sweep_of(
     )
     knee = knee_of(points)
     missing = dict.fromkeys(row for _, analysis in whole for row in analysis.not_measured)
-    missing |= dict.fromkeys(_unended_runs(runs))
-    of = max(planned or 0, len(runs))
+    missing |= unended
     partly = f"Interrupted: {len(whole)} of {of} runs came to their end. " * (len(whole) < of)
     return Sweep(
         folder=folder,
@@ -78,11 +79,11 @@ def sweep_of(
 
 def _of_no_run(
     folder: str,
-    runs: Sequence[tuple[float, Analysis]],
+    of: int,
     planned: int | None,
     before: Mapping[str, str],
+    unended: Iterable[NotMeasured],
 ) -> Sweep:
-    of = max(planned or 0, len(runs))
     ended = f"0 of {of} runs came to their end" if of else "no run came to its end"
     had = "".join(f"; {name} had {words} before" for name, words in before.items())
     why = f"{ended}{had}. Timeouts that a kill left set are put back by the next loadgen command"
@@ -91,7 +92,7 @@ def _of_no_run(
         verdict=f"No value was measured: {ended}",
         points=(),
         knee=knee_of(()),
-        not_measured=(NotMeasured(what="every tcpfin", why=why), *_unended_runs(runs)),
+        not_measured=(NotMeasured(what="every tcpfin", why=why), *unended),
         runs_planned=planned,
     )
 

@@ -44,8 +44,19 @@ def sweep_document(sweep: Sweep, runs: Sequence[tuple[float, Analysis]]) -> Docu
         sweep: the answer.
         runs: its runs, from which the model's curve is asked.
     """
-    if not sweep.points:
-        return _nothing_measured(sweep)
+    return Document(
+        kind="sweep",
+        origin=sweep.folder,
+        verdict=sweep.verdict,
+        verdict_splits=True,
+        terminal_verdict=f"{sweep.verdict}.",
+        json=to_json(sweep),
+        headlines=_headlines(sweep) if sweep.points else (),
+        sections=_sections(sweep, runs) if sweep.points else _nothing_measured(sweep),
+    )
+
+
+def _sections(sweep: Sweep, runs: Sequence[tuple[float, Analysis]]) -> tuple[Section, ...]:
     not_measured = sweep.knee.not_measured
     costs: list[Block] = [
         partial(_chart, sweep, runs),
@@ -55,33 +66,16 @@ def sweep_document(sweep: Sweep, runs: Sequence[tuple[float, Analysis]]) -> Docu
     knee: list[Block] = [Text(_knee(sweep), note=False)]
     knee += [Bullets("Not measured", not_measured)] if not_measured else []
     facts = [(f"{_way(sweep, one)}tcpfin {one.tcpfin_s:g} s", _run(one)) for one in sweep.points]
-    return Document(
-        kind="sweep",
-        origin=sweep.folder,
-        verdict=sweep.verdict,
-        verdict_splits=True,
-        terminal_verdict=f"{sweep.verdict}.",
-        json=to_json(sweep),
-        headlines=_headlines(sweep),
-        sections=(
-            Section("points", "What each tcpfin costs", costs),
-            Section("knee", "How small may tcpfin be?", knee),
-            Section("runs", "The runs", [Facts(facts)]),
-        ),
+    return (
+        Section("points", "What each tcpfin costs", costs),
+        Section("knee", "How small may tcpfin be?", knee),
+        Section("runs", "The runs", [Facts(facts)]),
     )
 
 
-def _nothing_measured(sweep: Sweep) -> Document:
+def _nothing_measured(sweep: Sweep) -> tuple[Section, ...]:
     missing = [f"{row.what}: {row.why}." for row in sweep.not_measured]
-    return Document(
-        kind="sweep",
-        origin=sweep.folder,
-        verdict=sweep.verdict,
-        verdict_splits=True,
-        terminal_verdict=f"{sweep.verdict}.",
-        json=to_json(sweep),
-        sections=(Section("runs", "The runs", [Bullets("Not measured", missing)]),),
-    )
+    return (Section("runs", "The runs", [Bullets("Not measured", missing)]),)
 
 
 def _way(sweep: Sweep, point: Point) -> str:

@@ -9,14 +9,7 @@ from analyzer.documents import as_text
 from analyzer.errors import RecordingError
 from analyzer.recording.directory import ANALYSIS, REPORT, Recording, write_derived
 from analyzer.report import to_json
-from analyzer.sweep.folder import (
-    FOLDER_FILE,
-    MAX_BYTES,
-    PAGE,
-    parse_before,
-    parse_folder,
-    parse_planned,
-)
+from analyzer.sweep.folder import FOLDER_FILE, MAX_BYTES, PAGE, parse_folder
 from analyzer.sweep.points import sweep_of
 from loadgen.errors import INTERRUPTED_EXIT_CODE, CheckFailed, RunFailed
 from loadgen.session.files import read_text
@@ -90,10 +83,9 @@ def conclude_sweep(
     from reports.sweep.document import sweep_document
 
     path = folder / FOLDER_FILE
-    text = read_text(path, MAX_BYTES)
-    runs = parse_folder(text, str(path))
-    analyses = [(value_s, _analysis(folder / name, pages_of_runs)) for value_s, name in runs]
-    sweep = sweep_of(str(folder), analyses, parse_planned(text), parse_before(text))
+    found = parse_folder(read_text(path, MAX_BYTES), str(path))
+    analyses = [(value_s, _analysis(folder / name, pages_of_runs)) for value_s, name in found.runs]
+    sweep = sweep_of(str(folder), analyses, found.planned, found.before)
     target = page or folder / PAGE
     document = sweep_document(sweep, analyses)
     return sweep, write_derived(target, page_of(document)), lines_of(document)

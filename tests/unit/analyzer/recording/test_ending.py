@@ -22,7 +22,7 @@ from analyzer.recording.directory import Recording
 from analyzer.recording.ending import CUT_OFF, ending_of
 from analyzer.recording.manifest import manifest_of
 from analyzer.report import to_json
-from analyzer.sweep.folder import parse_planned
+from analyzer.sweep.folder import parse_folder
 from analyzer.sweep.points import sweep_of
 
 if TYPE_CHECKING:
@@ -258,5 +258,6 @@ def test_a_sweep_that_was_interrupted_says_how_many_runs_it_has() -> None:
     ("value", "planned"), [(3, 3), (0, None), (-1, None), (True, None), ("3", None), (None, None)]
 )
 def test_a_sweeps_file_says_how_many_runs_were_planned(value: object, planned: int | None) -> None:
-    assert parse_planned(json.dumps({"runs_planned": value})) == planned
-    assert parse_planned("{}") is None
+    document = {"schema_version": 1, "runs": []}
+    assert parse_folder(json.dumps(document | {"runs_planned": value}), "f").planned == planned
+    assert parse_folder(json.dumps(document), "f").planned is None

@@ -18,7 +18,7 @@ from analyzer.pictures.fin_waits import FinWaits
 from analyzer.recording.directory import Recording
 from analyzer.recording.manifest import manifest_of
 from analyzer.results import Estimate
-from analyzer.sweep.folder import parse_before, parse_folder
+from analyzer.sweep.folder import parse_folder
 from analyzer.sweep.knee import FIN_AGAIN, LAST_ACK, knee_of
 from analyzer.sweep.points import point_of, sweep_of
 from analyzer.sweep.results import Beside
@@ -235,12 +235,18 @@ def test_a_sweep_without_a_whole_run_measured_no_value() -> None:
 
 @pytest.mark.parametrize("before", ["null", "[]", "7", '{"bal01": 7}'])
 def test_timeouts_before_that_are_none_are_not_known(before: str) -> None:
-    assert parse_before(f'{{"timeouts_before": {before}}}') == {}
+    text = f'{{"schema_version": 1, "runs": [], "timeouts_before": {before}}}'
+    assert parse_folder(text, "f").before == {}
 
 
 def test_the_folders_file_names_values_and_runs() -> None:
     text = '{"schema_version": 1, "runs": [{"tcpfin_s": 10, "run": "tcpfin-10"}]}'
-    assert parse_folder(text, "f") == [(10.0, "tcpfin-10")]
+    assert parse_folder(text, "f").runs == ((10.0, "tcpfin-10"),)
+
+
+def test_the_folders_file_names_the_timeouts_before_in_words() -> None:
+    text = '{"schema_version": 1, "runs": [], "timeouts_before": {"bal01": "900 120 300", "b": 7}}'
+    assert parse_folder(text, "f").before == {"bal01": "900 120 300"}
 
 
 @given(
