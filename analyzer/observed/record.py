@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -95,6 +95,7 @@ def record_of(
         for table in (services, counted, entries, changes, polls)
     )
     events = events[events["host"] == director.name]
+    readings = _readings(polls)
     return DirectorRecord(
         services=services,
         counted=counted,
@@ -105,47 +106,54 @@ def record_of(
         entry_polls=entry_polls_of(polls, director.name),
         tracked=tracked_entries(entries, polls),
         absences=absences(services, events),
-        clock=director_clock(director, polls, zero_ns),
-        clock_steps=_steps(director, polls, events),
+        clock=_clock(director, readings, zero_ns),
+        clock_steps=_steps(director, readings, events),
     )
 
 
-def director_clock(director: Director, polls: pd.DataFrame, zero_ns: int) -> DirectorClock:
-    """The director's clock from its polls; without any, the run's start stands for its boot."""
-    readings = _readings(polls)
-    if not len(readings[0]):
+class _Readings(NamedTuple):
+    """A director's clock, by each of its polls that has an uptime; ascending, shapes (n,)."""
+
+    asked_ns: Ints
+    answered_ns: Ints
+    uptime_s: Floats
+    goes_back: bool  # polls were recorded after others that this host's clock puts later
+
+
+def _readings(polls: pd.DataFrame) -> _Readings:
+    polls = polls[["asked", "took_ms", "director_uptime_s"]].dropna()
+    recorded_ns = ns(polls["asked"])
+    late_ns = np.maximum.accumulate(recorded_ns) - recorded_ns
+    polls = polls.sort_values("asked")
+    asked_ns = ns(polls["asked"])
+    took_ns = np.rint(polls["took_ms"].to_numpy(dtype=np.float64) * 1e6).astype(np.int64)
+    return _Readings(
+        asked_ns=asked_ns,
+        answered_ns=asked_ns + took_ns,
+        uptime_s=polls["director_uptime_s"].to_numpy(dtype=np.float64),
+        goes_back=bool((late_ns > CLOCK_STEP_S * NS_PER_S).any()),
+    )
+
+
+def _clock(director: Director, readings: _Readings, zero_ns: int) -> DirectorClock:
+    """The director's clock; without any reading, the run's start stands for its boot."""
+    if not len(readings.asked_ns):
         zero = np.array([zero_ns], dtype=np.int64)
         return DirectorClock(at_ns=zero, boot_ns=zero, uncertainty_s=0.0)
-    clock = clock_from_polls(*readings, director.uptime_step_s)
+    clock = clock_from_polls(*readings[:3], director.uptime_step_s)
     return replace(clock, uncertainty_s=clock.uncertainty_s + director.clock_uncertainty_s)
 
 
-def _steps(director: Director, polls: pd.DataFrame, events: pd.DataFrame) -> tuple[ClockStep, ...]:
+def _steps(director: Director, readings: _Readings, events: pd.DataFrame) -> tuple[ClockStep, ...]:
     """Where the boot instant moved, but for reboots: those noted, and any since the poll before."""
-    readings = _readings(polls)
-    asked_ns, _, uptime_s = readings
+    asked_ns, _, uptime_s, goes_back = readings
     reboots_ns = np.sort(ns(events.loc[events["kind"] == "rebooted", "at"]))
     noted = np.diff(np.searchsorted(reboots_ns, asked_ns)) > 0
     booted_ns = asked_ns - np.rint(uptime_s * NS_PER_S).astype(np.int64)
     began_anew = (np.diff(uptime_s) < 0) & (booted_ns[1:] > asked_ns[:-1])
-    rebooted = noted | (began_anew & ~_goes_back(polls))
+    rebooted = noted | (began_anew & (not goes_back))
     return tuple(
         ClockStep(at_ns=int(asked_ns[poll]), moved_s=float(moved))
-        for poll, moved in zip(*clock_steps(*readings, director.uptime_step_s), strict=True)
+        for poll, moved in zip(*clock_steps(*readings[:3], director.uptime_step_s), strict=True)
         if not rebooted[poll - 1]
     )
-
-
-def _goes_back(polls: pd.DataFrame) -> bool:
-    """Whether polls were recorded after others that this host's clock puts later."""
-    asked_ns = ns(polls["asked"].dropna())
-    late_ns = np.maximum.accumulate(asked_ns) - asked_ns
-    return bool((late_ns > CLOCK_STEP_S * NS_PER_S).any())
-
-
-def _readings(polls: pd.DataFrame) -> tuple[Ints, Ints, Floats]:
-    """When each poll that has an uptime was asked and answered, and that uptime; ascending."""
-    polls = polls[["asked", "took_ms", "director_uptime_s"]].dropna().sort_values("asked")
-    asked_ns = ns(polls["asked"])
-    took_ns = np.rint(polls["took_ms"].to_numpy(dtype=np.float64) * 1e6).astype(np.int64)
-    return asked_ns, asked_ns + took_ns, polls["director_uptime_s"].to_numpy(dtype=np.float64)

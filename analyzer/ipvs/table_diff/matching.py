@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _WORD_BITS = 64
 _FEW = 32  # rows
-_EXPIRES_S = ENTRY.names.index("expires_s") if ENTRY.names else 0
+_EXPIRES_S = (ENTRY.names or ()).index("expires_s")
 _CLIENT_AND_VIP = 0b011  # bits of a row's ipv6
 
 
