@@ -18,17 +18,14 @@ import numpy as np
 import pytest
 
 from analyzer.recording.directory import Recording
+from tests.bench.memory import warm_mb, watch_memory
 
 SOAK_S = float(os.environ.get("SOAK_S", "1800"))
 BIN = Path(sys.executable).parent
 PROGRAM = Path(__file__).parents[1] / "hostile" / "director.py"
 BAD = ("garbage", "slow", "huge")
 APART_S = 0.5
-WARM_UP_S = 60.0
-SAMPLED_S = 2.0
 GROWTH_MB_AN_HOUR = 40.0
-LONG_S = 600.0
-"""A shorter soak shows no slope."""
 
 
 @dataclass
@@ -52,13 +49,9 @@ def soak(tmp_path_factory: pytest.TempPathFactory) -> Soak:
     directors = [word for mode in ("good", *BAD) for word in ("--director", link(mode))]
     words = [str(BIN / "loadgen"), "collect", *directors, "-z", f"{SOAK_S:.0f}s"]
     with soak.directory.with_suffix(".log").open("w") as log:
-        began_s = time.monotonic()
-        watch = subprocess.Popen([*words, "-o", str(soak.directory)], stdout=log, stderr=log)
-        while watch.poll() is None and time.monotonic() - began_s < SOAK_S:
-            status = Path(f"/proc/{watch.pid}/status").read_text()
-            resident_kb = int(status.split("VmRSS:")[1].split()[0])
-            soak.resident.append((time.monotonic() - began_s, resident_kb / 1024))
-            time.sleep(SAMPLED_S)
+        command = [*words, "-o", str(soak.directory)]
+        watch = subprocess.Popen(command, stdout=log, stderr=log, text=True)
+        watch_memory(watch, soak.resident, time.monotonic() + SOAK_S)
         soak.code = watch.wait(timeout=300)
     return soak
 
@@ -86,12 +79,5 @@ def test_the_good_directors_polls_go_on_and_none_lacks_a_row(soak: Soak) -> None
 
 
 def test_memory_stays_flat(soak: Soak) -> None:
-    t_s, mb = np.array([point for point in soak.resident if point[0] > WARM_UP_S]).T
-    slope_mb_h = float(np.polyfit(t_s, mb, 1)[0] * 3600)
-    print(
-        f"\nmemory {mb[0]:.0f} MB after a minute, {mb[-1]:.0f} MB at the end, at most "
-        f"{mb.max():.0f} MB; {slope_mb_h:+.0f} MB an hour"
-    )
-    if t_s[-1] - t_s[0] > LONG_S:
-        assert slope_mb_h < GROWTH_MB_AN_HOUR
+    mb = warm_mb(soak.resident, GROWTH_MB_AN_HOUR)
     assert mb.max() < 2 * np.median(mb)

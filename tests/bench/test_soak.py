@@ -26,6 +26,7 @@ from loadgen.director.polling.pace import POLL_TIMEOUT_S
 from loadgen.director.polling.poller import INTERVAL_S
 from loadgen.lab.faults.faults import inflict
 from loadgen.lab.lab import Lab
+from tests.bench.memory import warm_mb, watch_memory
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +38,6 @@ VIP = "192.168.10.2"
 FAULTS = {"crash": "boot", "unplug": "replug", "link-down": "link-up"}
 """What is done to a director, and what undoes it."""
 
-WARM_UP_S = 60.0
 UNHINDERED_S = 1.5
 """Polls that nothing hinders are a quarter of a second apart; a busy machine gets some more."""
 
@@ -88,15 +88,6 @@ def torment(lab: Lab, director: str, soak: Soak, until_s: float, seed: int) -> N
 LAB_LOCK = threading.Lock()  # of one lab, one change at a time
 
 
-def watch_memory(process: subprocess.Popen[str], soak: Soak, until_s: float) -> None:
-    began_s = time.monotonic()
-    while time.monotonic() < until_s and process.poll() is None:
-        status = Path(f"/proc/{process.pid}/status").read_text()
-        resident_kb = int(status.split("VmRSS:")[1].split()[0])
-        soak.resident.append((time.monotonic() - began_s, resident_kb / 1024))
-        time.sleep(2)
-
-
 def send_on(lab: Lab, until_s: float) -> None:
     """A request every second, so that there are entries; many fail, while nobody holds the VIP."""
     while time.monotonic() < until_s:
@@ -122,7 +113,7 @@ def soak(tmp_path_factory: pytest.TempPathFactory) -> Soak:
                 for number, name in enumerate(lab.directors)
             ]
             others = [
-                threading.Thread(target=watch_memory, args=(p, soak, until_s)),
+                threading.Thread(target=watch_memory, args=(p, soak.resident, until_s)),
                 threading.Thread(target=send_on, args=(lab, until_s)),
             ]
             for thread in (*tormentors, *others):
@@ -255,12 +246,5 @@ def test_a_look_lies_between_the_asking_and_the_answer_over_every_reboot(
 
 
 def test_memory_stays_flat(soak: Soak) -> None:
-    t_s, mb = np.array([point for point in soak.resident if point[0] > WARM_UP_S]).T
-    slope_mb_h = float(np.polyfit(t_s, mb, 1)[0] * 3600)
-    print(
-        f"\nmemory {mb[0]:.1f} MB after a minute, {mb[-1]:.1f} MB at the end, at most "
-        f"{mb.max():.1f}; {slope_mb_h:+.1f} MB an hour"
-    )
-    if t_s[-1] - t_s[0] > 600:  # a shorter soak shows no slope
-        assert slope_mb_h < GROWTH_MB_AN_HOUR
+    mb = warm_mb(soak.resident, GROWTH_MB_AN_HOUR)
     assert mb.max() < 1.5 * mb[0]

@@ -23,6 +23,9 @@ BEFORE, CRASHED_NS, AFTER = (10 * S, 18 * S), 18 * S, (22 * S, 30 * S)
 DIRECTORS = ("bal01", "bal02", "bal03")
 VIPS = tuple(f"192.168.10.{101 + number}" for number in range(6))
 FRAME_BITS = 1242 * 8
+EVEN = dict.fromkeys(DIRECTORS, 5.0)
+"""Mbit/s of each director in the lab, before one of them is lost; then ``LEFT``."""
+LEFT = {"bal02": 7.5, "bal03": 7.5}
 
 
 def experiment(burst: str = "1", losses: tuple[Loss, ...] | None = None) -> Experiment:

@@ -12,16 +12,14 @@ from analyzer.capacity.proof.model import Loss
 from analyzer.capacity.proof.prove import prove
 from tests.unit.analyzer.capacity.builders_experiment import (
     BEFORE,
-    DIRECTORS,
+    EVEN,
+    LEFT,
     as_computed,
     datagrams,
     experiment,
     links,
 )
 from tests.unit.analyzer.test_schema import holds
-
-EVEN = dict.fromkeys(DIRECTORS, 5.0)
-LEFT = {"bal02": 7.5, "bal03": 7.5}
 
 
 @pytest.mark.parametrize("losses", [None, (Loss(down=(1,), before=BEFORE),), ()])

@@ -13,15 +13,13 @@ from analyzer.recording.ending import ending_of
 from analyzer.recording.manifest import manifest_of
 from tests.unit.analyzer.capacity.builders_experiment import (
     BEFORE,
-    DIRECTORS,
+    EVEN,
+    LEFT,
     as_computed,
     datagrams,
     experiment,
     links,
 )
-
-EVEN = dict.fromkeys(DIRECTORS, 5.0)
-LEFT = {"bal02": 7.5, "bal03": 7.5}
 
 
 def test_measured_shares_stand_beside_computed_ones_in_the_size_that_was_asked_for() -> None:

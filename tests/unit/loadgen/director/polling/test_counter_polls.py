@@ -7,12 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from loadgen.director.links.client import DirectorClient
-from loadgen.director.polling import (
-    counter_polls,
-)
-from tests.unit.loadgen.director.fakes import (
-    FakeShell,
-)
+from loadgen.director.polling import counter_polls
+from tests.unit.loadgen.director.fakes import FakeShell
 from tests.unit.loadgen.director.polling.builders_polls import (
     STATS,
     answer,

@@ -6,9 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from loadgen.director.polling import (
-    events,
-)
+from loadgen.director.polling import events
 from tests.unit.loadgen.director.fakes import (
     SERVICES,
     FakeShell,

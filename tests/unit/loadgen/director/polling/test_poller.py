@@ -11,9 +11,7 @@ import pytest
 
 from analyzer.recording.directory import RecordingWriter
 from loadgen.director.links.shell import LinkLost
-from loadgen.director.polling import (
-    counter_polls,
-)
+from loadgen.director.polling import counter_polls
 from loadgen.director.polling.poller import Poller
 from tests.unit.loadgen.director.fakes import (
     FIN_WAIT,

@@ -8,9 +8,7 @@ from analyzer.ipvs.proc.formats import parse_services
 from analyzer.recording.tables import TABLES
 from loadgen.director.counters import Counters, server_key
 from loadgen.director.polling.rows import service_columns, service_rows
-from tests.unit.loadgen.director.fakes import (
-    SERVICES,
-)
+from tests.unit.loadgen.director.fakes import SERVICES
 
 
 def test_columns_of_services_hold_what_their_rows_hold() -> None:

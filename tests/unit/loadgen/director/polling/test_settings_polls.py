@@ -8,12 +8,8 @@ import pytest
 
 from analyzer.ipvs.states import Timeouts
 from loadgen.director.links.client import DirectorClient
-from loadgen.director.polling import (
-    settings_polls,
-)
-from tests.unit.loadgen.director.fakes import (
-    FakeShell,
-)
+from loadgen.director.polling import settings_polls
+from tests.unit.loadgen.director.fakes import FakeShell
 from tests.unit.loadgen.director.polling.builders_polls import (
     SETTINGS,
     answer,

@@ -13,9 +13,7 @@ from loadgen.director.polling import (
     settings_polls,
     table_polls,
 )
-from tests.unit.loadgen.director.fakes import (
-    FakeShell,
-)
+from tests.unit.loadgen.director.fakes import FakeShell
 from tests.unit.loadgen.director.polling.builders_polls import (
     SETTINGS,
     answer,
