@@ -8,9 +8,10 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args, get_origin
 
 import msgspec
+import msgspec.structs
 
 _ROWS = 1000
 """Of a long document, to encode at a time."""
@@ -104,9 +105,14 @@ def _names(kind: type) -> tuple[str, ...]:
 
 
 def _sequences(kind: type) -> tuple[str, ...]:
-    """Those that hold several values."""
-    known = getattr(kind, "__annotations__", {})
-    return tuple(name for name in _names(kind) if "tuple" in str(known[name]))
+    """The fields of a struct that hold tuples, if they hold anything."""
+    if not issubclass(kind, msgspec.Struct):
+        return ()
+    return tuple(
+        field.name
+        for field in msgspec.structs.fields(kind)
+        if any(get_origin(known) is tuple for known in (field.type, *get_args(field.type)))
+    )
 
 
 def _encoded(value: Any) -> str:
