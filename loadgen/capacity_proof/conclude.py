@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from analyzer.capacity.proof.document import to_json
 from analyzer.capacity.proof.manifest import proof_of
 from analyzer.documents import as_text
-from analyzer.recording.directory import ANALYSIS, REPORT, Recording
+from analyzer.recording.directory import ANALYSIS, REPORT, Recording, write_derived
 from loadgen.errors import INTERRUPTED_EXIT_CODE, CheckFailed
 from loadgen.session.terminal import print_document, print_lines
 from reports.capacity.proof import proof_document
@@ -31,11 +31,10 @@ def conclude_proof(directory: Path, page: Path | None = None) -> tuple[Proof, Pa
     Raises:
         RecordingError: it is no recording of a proof, or the page cannot be written.
     """
-    recording = Recording.open(directory)
-    proof = proof_of(recording)
-    recording.write_derived(directory / ANALYSIS, as_text(to_json(proof)))
+    proof = proof_of(Recording.open(directory))
+    write_derived(directory / ANALYSIS, as_text(to_json(proof)))
     html = page_of(proof_document(proof))
-    return proof, recording.write_derived(page or directory / REPORT, html)
+    return proof, write_derived(page or directory / REPORT, html)
 
 
 def conclude_if_proof(directory: Path, page: Path | None) -> tuple[Proof, Path] | None:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from analyzer.documents import as_text
 from analyzer.failover.repeats import Repeats, repeats
-from analyzer.recording.directory import MANIFEST, Recording
+from analyzer.recording.directory import MANIFEST, write_derived
 from analyzer.report import to_json
 from loadgen.session.output.conclude import conclude
 from loadgen.session.terminal import print_document, print_lines
@@ -77,13 +77,11 @@ def conclude_repeats(folder: Path, page: Path | None = None) -> Concluded:
         for number, (_, run_page) in enumerate(concluded_runs, start=1)
     }
     document = repeats_document(summary, failovers, where=str(folder), pages=pages)
-    Recording.open(folder / run_name(0)).write_derived(target, page_of(document))
+    write_derived(target, page_of(document))
     concluded = Concluded(
         folder=folder, analyses=analyses, summary=summary, page=target, lines=lines_of(document)
     )
-    Recording.open(folder / run_name(0)).write_derived(
-        folder / SUMMARY, as_text(to_document(concluded))
-    )
+    write_derived(folder / SUMMARY, as_text(to_document(concluded)))
     return concluded
 
 

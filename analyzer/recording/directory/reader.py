@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from analyzer.errors import RecordingError
-from analyzer.recording.directory.files import mapped, write_derived
+from analyzer.recording.directory.files import mapped
 from analyzer.recording.directory.layout import (
     ANALYSIS,
     MANIFEST,
@@ -103,18 +103,6 @@ class Recording:
         tables = [path for name in TABLES for path in part_files(self.path, name)]
         recorded = [self.path / MANIFEST, *tables, *capture_files(self.path)]
         return max(path.stat().st_mtime_ns for path in recorded if path.exists())
-
-    def write_derived(self, path: Path, text: str) -> Path:
-        """Write what was derived, whole or not at all; its path.
-
-        Args:
-            path: such as ``analysis.json`` in the run's directory.
-            text: its content.
-
-        Raises:
-            RecordingError: it cannot be written.
-        """
-        return write_derived(path, text)
 
     def _read_part(self, part: Path, name: str) -> pa.Table | None:
         where = part.relative_to(self.path)

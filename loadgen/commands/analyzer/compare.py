@@ -26,7 +26,7 @@ def compare(runs: tuple[Path, ...], output: Path | None, as_json: bool) -> None:
     from analyzer.across_runs.compare import compare as compared
     from analyzer.across_runs.document import to_json
     from analyzer.analysis import analyse
-    from analyzer.recording.directory import COMPARISON, Recording
+    from analyzer.recording.directory import COMPARISON, Recording, write_derived
     from loadgen.session.terminal import print_document, print_lines
     from reports.across_runs.comparison import comparison_document
     from reports.document.html import page_of
@@ -35,9 +35,9 @@ def compare(runs: tuple[Path, ...], output: Path | None, as_json: bool) -> None:
     if len(runs) < 2:
         raise click.UsageError("expected two runs or more")
     recordings = [Recording.open(run) for run in runs]
-    comparison = compared([analyse(recording) for recording in recordings])
+    comparison = compared(list(map(analyse, recordings)))
     document = comparison_document(comparison)
-    page = recordings[-1].write_derived(output or runs[-1] / COMPARISON, page_of(document))
+    page = write_derived(output or runs[-1] / COMPARISON, page_of(document))
     if as_json:
         print_document(to_json(comparison))
     print_lines((*lines_of(document), f"page: {page}"), err=as_json)

@@ -64,7 +64,7 @@ def report(
     if form == "html":
         analysis, where = conclude(run, output, assumptions)
     else:
-        _, analysis = analyse_run(run, assumptions)
+        analysis = analyse_run(run, assumptions)
         where = output or run / WHERE[form]
         _write(analysis, form, where)
     if as_json:

@@ -40,29 +40,26 @@ def conclude(
     Raises:
         RecordingError: it is not a recording, or the page cannot be written.
     """
-    recording, analysis = analyse_run(directory, assumptions)
+    analysis = analyse_run(directory, assumptions)
     try:
-        return analysis, recording.write_derived(page or directory / REPORT, render_page(analysis))
+        return analysis, write_derived(page or directory / REPORT, render_page(analysis))
     except RecordingError:
         print_lines(summary_lines(analysis), err=True)  # what is there is reported all the same
         raise
 
 
-def analyse_run(
-    directory: Path, assumptions: Sequence[Assumption] = ()
-) -> tuple[Recording, Analysis]:
+def analyse_run(directory: Path, assumptions: Sequence[Assumption] = ()) -> Analysis:
     """Analyse a run, and write ``analysis.json`` if the run's directory takes it.
 
     Raises:
         RecordingError: it is not a recording.
     """
-    recording = Recording.open(directory)
-    analysis = analyse(recording, assumptions)
+    analysis = analyse(Recording.open(directory), assumptions)
     try:
-        recording.write_derived(directory / ANALYSIS, as_json(analysis))
+        write_derived(directory / ANALYSIS, as_json(analysis))
     except RecordingError as error:
         print_line(f"warning: {error}", err=True)
-    return recording, analysis
+    return analysis
 
 
 def conclude_sweep(

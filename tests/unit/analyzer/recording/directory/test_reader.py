@@ -168,14 +168,3 @@ def test_a_rotated_capture_is_handed_out_in_the_order_of_its_files(tmp_path: Pat
     assert list(Recording.open(tmp_path).captures()) == [CAPTURE, *names]
     (tmp_path / CAPTURE).unlink()  # a ring keeps the latest
     assert list(Recording.open(tmp_path).captures()) == names
-
-
-def test_what_was_derived_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
-    RecordingWriter(tmp_path, {}).close("completed")
-    recording = Recording.open(tmp_path)
-    page = tmp_path / "report.html"
-    assert recording.write_derived(page, "<p>ü") == page
-    assert page.read_text(encoding="utf-8") == "<p>ü"
-    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
-    with pytest.raises(RecordingError, match="cannot be written"):
-        recording.write_derived(tmp_path / "nowhere" / "report.html", "")
