@@ -22,13 +22,8 @@ test: ## All checks, then all tests: unit, lab, browser (ARGS='-k burst' goes to
 	@$(MAKE) --no-print-directory check
 # Hundreds of processes import the product, and what runs as root keeps no bytecode (.ci/as-root).
 	@$(BIN)/python -m compileall -q analyzer loadgen reports
-# Unit tests wait more than they work, so three run at a time. Labs come up two at a time, but for the
-# tests that measure time to a tenth of a second: those have the machine to themselves.
 ifeq ($(strip $(ARGS)),)
-	@$(PYTEST) -n 3 --dist loadfile tests/unit
-	@$(PYTEST) -m alone tests/lab
-	@$(PYTEST) -m 'not alone' -n 2 --dist loadfile tests/lab
-	@$(PYTEST) -n 2 --dist loadfile tests/browser
+	@$(BIN)/python .ci/tests.py
 else
 	@$(PYTEST) $(ARGS)
 endif

@@ -1,0 +1,93 @@
+"""All tests of `make test`: unit, lab, browser. Every suite runs to its end, whichever fails.
+
+Labs mostly wait for timers and unit tests mostly work. So the unit tests take the CPU time that the
+labs leave, in the scheduling class that gives way at once (SCHED_IDLE): they disturb no timer. What
+they print is kept back until they have ended.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import IO
+
+PYTEST = [".ci/as-root", sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
+UNIT = [*PYTEST, "-n", "3", "--dist", "loadfile", "tests/unit"]
+OTHERS = (
+    [*PYTEST, "-m", "alone", "tests/lab"],  # they measure time to a tenth of a second
+    [*PYTEST, "-m", "not alone", "-n", "2", "--dist", "loadfile", "tests/lab"],
+)
+PAGES = [*PYTEST, "-n", "2", "--dist", "loadfile", "tests/browser"]
+
+
+def be_idle() -> None:
+    """Run only where nobody else wants the CPU."""
+    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+
+
+class Suites:
+    """The suites that run, and whether one has failed."""
+
+    def __init__(self) -> None:
+        self.signal = 0
+        self.failed = False
+        self.running: list[subprocess.Popen[bytes]] = []
+
+    def interrupt(self, number: int, _frame: FrameType | None) -> None:
+        """End what runs as Ctrl-C does, so that labs go down; a terminal has done it already."""
+        self.signal = number
+        if number != signal.SIGINT:
+            for suite in self.running:
+                suite.send_signal(signal.SIGINT)
+
+    def start(self, command: list[str], output: IO[bytes] | None) -> subprocess.Popen[bytes]:
+        """Begin a suite; one with a file for its output is idle."""
+        suite = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT if output else None,
+            preexec_fn=be_idle if output else None,
+        )
+        self.running.append(suite)
+        return suite
+
+    def end(self, suite: subprocess.Popen[bytes]) -> None:
+        """Wait for a suite's end."""
+        self.failed |= suite.wait() != 0
+        self.running.remove(suite)
+
+    def run(self, command: list[str]) -> None:
+        """One suite, unless we are to end."""
+        if not self.signal:
+            self.end(self.start(command, None))
+
+
+def main() -> int:
+    """Everything; 0 if all passed, 128 + n after signal n."""
+    suites = Suites()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+            signal.signal(number, suites.interrupt)
+    with tempfile.TemporaryFile() as output:
+        unit = suites.start(UNIT, output)
+        for command in OTHERS:
+            suites.run(command)
+        suites.end(unit)
+        output.seek(0)
+        for line in output:
+            sys.stdout.buffer.write(line)
+        sys.stdout.flush()
+    suites.run(PAGES)
+    return 128 + suites.signal if suites.signal else int(suites.failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
