@@ -27,6 +27,7 @@ _COOKED_ADDRESS = {_COOKED: (2, 6), _COOKED2: (8, 12)}  # where its hardware typ
 _ADDRESS_BYTES = 8
 _HAVE_MACS = (1, 772, 801, 802, 803)  # ARPHRD_…: Ethernet, loopback, IEEE 802.11
 _VLAN_TAGS = (0x8100, 0x88A8, 0x9100)
+_MOST_TAGS = 8  # as wire.capture.links steps over
 _IPV4, _IPV6, _ARP = 0x0800, 0x86DD, 0x0806
 _TCP, _UDP, _ICMP, _ICMPV6, _VRRP = 6, 17, 1, 58, 112
 _EXTENSIONS = (0, 43, 60, 135)
@@ -203,7 +204,7 @@ def _past_extensions(frame: bytearray, protocol: int, at: int) -> tuple[int, int
 
 
 def _past_tags(frame: bytearray, ethertype: int, at: int) -> tuple[int, int]:
-    for _ in range(2):  # a tag, and a tag in it
+    for _ in range(_MOST_TAGS):
         if ethertype in _VLAN_TAGS and len(frame) >= at + 4:
             ethertype, at = int.from_bytes(frame[at + 2 : at + 4]), at + 4
     return ethertype, at

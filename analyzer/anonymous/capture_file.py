@@ -5,17 +5,21 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from analyzer.wire.capture.files import frame_chunks
+from analyzer.wire.capture.links import ETHERNET, RAW, link_layer, without_shims
 from analyzer.wire.capture.pcap import MAX_FRAME_BYTES, MAX_NS, pcap_header, pcap_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from analyzer.anonymous.capture import FrameAnonymiser
+    from analyzer.arrays import Ints
+    from analyzer.wire.capture.frames import Frames
+    from analyzer.wire.capture.links import Link
 
     Record = Callable[[int, bytes, int, int], bytes]
-
-_ETHERNET = 1
 
 
 def anonymous_capture(content: memoryview, anonymiser: FrameAnonymiser) -> Iterator[bytes]:
@@ -30,22 +34,35 @@ def anonymous_capture(content: memoryview, anonymiser: FrameAnonymiser) -> Itera
     kinds: set[int] = set()
     last_ns = 0
     for frames in frame_chunks(content):
-        kinds |= set(frames.link_type.tolist())
+        kinds |= set(_written_as(frames, link_layer(frames)).tolist())
         last_ns = max(last_ns, int(frames.at_ns.max(initial=0)))
     if len(kinds) <= 1 and last_ns < MAX_NS:
-        yield pcap_header(next(iter(kinds), _ETHERNET), MAX_FRAME_BYTES)
+        yield pcap_header(next(iter(kinds), ETHERNET), MAX_FRAME_BYTES)
         yield from _records(content, anonymiser, lambda *packet: pcap_record(*packet[:3]))
     else:
         yield _pcapng_head(sorted(kinds))
         yield from _records(content, anonymiser, _pcapng_record(sorted(kinds)))
 
 
+def _written_as(frames: Frames, link: Link) -> Ints:
+    """The link type of each frame's copy: what stands between Ethernet and IP is left out."""
+    return np.where(link.shimmed & (frames.link_type != ETHERNET), RAW, frames.link_type)
+
+
 def _records(content: memoryview, anonymiser: FrameAnonymiser, record: Record) -> Iterator[bytes]:
     for frames in frame_chunks(content):
-        columns = (frames.at_ns, frames.start, frames.length, frames.link_type)
-        for at_ns, start, length, kind in zip(*(c.tolist() for c in columns), strict=True):
-            frame = bytes(content[start : start + length])
-            yield record(max(at_ns, 0), anonymiser.frame(frame, kind), length, kind)
+        link = link_layer(frames)
+        columns = (
+            *(frames.at_ns, frames.start, frames.length, frames.link_type),
+            *(link.shimmed, link.ethertype, link.network - frames.start),
+        )
+        rows = zip(*(column.tolist() for column in columns), strict=True)
+        for at_ns, start, length, kind, shimmed, ethertype, network in rows:
+            frame, written_as = bytes(content[start : start + length]), kind
+            if shimmed:
+                frame, written_as = without_shims(frame, kind, ethertype, network)
+            copy = anonymiser.frame(frame, written_as)
+            yield record(max(at_ns, 0), copy, length, written_as)
 
 
 def _pcapng_head(kinds: Iterable[int]) -> bytes:

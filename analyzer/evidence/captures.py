@@ -11,7 +11,7 @@ import numpy as np
 from analyzer.errors import ParseError
 from analyzer.results import NotMeasured
 from analyzer.wire.capture.files import frame_chunks
-from analyzer.wire.capture.layers import LOST, SKIPPED
+from analyzer.wire.capture.network import LOST, SKIPPED
 from analyzer.wire.connections import connections
 from analyzer.wire.copies import each_once
 from analyzer.wire.masquerade import masqueraded

@@ -14,21 +14,8 @@ import numpy as np
 
 from analyzer.wire.addresses import Ends, ends_of, shared
 from analyzer.wire.capture.files import CHUNK_BYTES, frame_chunks
-from analyzer.wire.capture.layers import (
-    ARP,
-    IPV4,
-    IPV6,
-    NO_MAC,
-    SKIPPED,
-    TCP,
-    THIS_HOST,
-    UDP,
-    VRRP,
-    Link,
-    Network,
-    link_layer,
-    network_layer,
-)
+from analyzer.wire.capture.links import ARP, IPV4, IPV6, NO_MAC, THIS_HOST, Link, link_layer
+from analyzer.wire.capture.network import SKIPPED, TCP, UDP, VRRP, Network, network_layer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -71,7 +58,7 @@ class PacketTable:
         addresses: every address that occurs, as text; IPv4 before IPv6, each in order of number.
         neighbours: MAC to IPv4 address, from ARP senders and VRRP advertisements.
         host_macs: the MACs that THIS_HOST stands for, as far as it sent anything.
-        skipped: what else the capture held, by the kinds of ``layers.SKIPPED``.
+        skipped: what else the capture held, by the kinds of ``network.SKIPPED``.
         unread: bytes at the end of files, after the last whole record of each.
     """
 

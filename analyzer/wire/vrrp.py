@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analyzer.wire.capture.files import CHUNK_BYTES, frame_chunks
-from analyzer.wire.capture.layers import ARP, ICMPV6, IPV4, IPV6, VRRP, link_layer, network_layer
+from analyzer.wire.capture.links import ARP, IPV4, IPV6, link_layer
+from analyzer.wire.capture.network import ICMPV6, VRRP, network_layer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

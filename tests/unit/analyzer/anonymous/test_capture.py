@@ -9,16 +9,20 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scapy.contrib.mpls import MPLS
 from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption_RR
 from scapy.layers.inet6 import ICMPv6ND_NS, IPv6, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop
 from scapy.layers.l2 import ARP, Dot1Q, Ether
+from scapy.layers.ppp import PPP, PPPoE
 from scapy.layers.vrrp import VRRP, VRRPv3
+from scapy.packet import Raw
 
 from analyzer.anonymous.capture import FrameAnonymiser
 from analyzer.anonymous.capture_file import anonymous_capture
 from analyzer.anonymous.substitution import Substitution
 from analyzer.errors import ParseError
 from analyzer.wire.capture.files import frame_chunks
+from analyzer.wire.packets import read_packets
 
 TOLD = Substitution(bytes(range(32)))
 ANONYMISER = FrameAnonymiser(TOLD)
@@ -133,6 +137,32 @@ def test_a_file_keeps_its_instants_and_its_kind_of_link() -> None:
     (frames,) = frame_chunks(memoryview(made))
     assert (frames.at_ns.tolist(), frames.link_type.tolist()) == ([at_ns], [101])
     assert ip_address(ONE).packed not in made
+
+
+SHIMMED = {
+    # link type, frame, the copy's link type
+    "PPPoE": (1, Ether(src=MAC, dst=PEER) / PPPoE(sessionid=0x5EC4) / PPP(), 1),
+    "MPLS": (1, Ether(src=MAC, dst=PEER) / MPLS(label=0x5EC4, s=1), 1),
+    "PPP": (9, PPP(), 101),
+    "NFLOG": (239, Raw(b"\x02\0\0\0\x0c\0\x0a\0secret\0\0\x2c\0\x09\0"), 101),
+}
+
+
+@pytest.mark.parametrize("what", SHIMMED)
+def test_what_stands_between_link_and_network_is_left_out(what: str) -> None:
+    link, head, written_as = SHIMMED[what]
+    frame = bytes(head / IP(src=ONE, dst=TWO) / TCP(sport=40000, dport=80, flags="S"))
+    content = memoryview(pcap((7, frame), (8, frame), link=link))
+    made = b"".join(anonymous_capture(content, ANONYMISER))
+    (frames,) = frame_chunks(memoryview(made))
+    assert frames.link_type.tolist() == [written_as] * 2
+    original, copy = read_packets(content), read_packets(memoryview(made))
+    assert [copy.addresses[at] for at in copy.source] == [other(ONE)] * 2
+    assert [copy.addresses[at] for at in copy.destination] == [other(TWO)] * 2
+    for column in ("at_ns", "source_port", "destination_port", "flags", "sequence"):
+        assert getattr(copy, column).tolist() == getattr(original, column).tolist()
+    for secret in (b"secret", b"\x5e\xc4", b"\x05\xec", ip_address(ONE).packed):
+        assert secret not in made
 
 
 def pcapng(at_ns: int, *frames: tuple[int, bytes]) -> bytes:

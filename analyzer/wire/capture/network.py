@@ -1,9 +1,7 @@
-"""Where the headers of each frame begin: link, network, transport.
+"""Where the headers of each frame's network and transport layer are.
 
-Link types: Ethernet with VLAN tags, Linux cooked capture v1 and v2, raw IP, BSD loopback
-(tcpdump.org/linktypes.html). Networks: IPv4 (RFC 791) and IPv6 with its extension headers
-(RFC 8200). Every field is read of all frames at once, also where it means nothing; what a frame
-is, is decided afterwards.
+Networks: IPv4 (RFC 791) and IPv6 with its extension headers (RFC 8200). As in ``links``, every
+field is read of all frames at once.
 """
 
 from __future__ import annotations
@@ -13,24 +11,25 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.wire.capture.links import IPV4, IPV6
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from analyzer.arrays import Bools, Ints
     from analyzer.wire.capture.frames import Frames
+    from analyzer.wire.capture.links import Link
 
 
 TCP, UDP, VRRP = 6, 17, 112
 ICMPV6 = 58
-IPV4, IPV6, ARP = 0x0800, 0x86DD, 0x0806
-NO_MAC = 0
-THIS_HOST = 1 << 48
-"""Stands for the MACs of the host that captured, where a link says who sent but not to whom: beyond
-all MACs. In a cooked capture (``tcpdump -i any``) a packet that came in came to it."""
 LEAST_TRANSPORT = {TCP: 20, UDP: 8}
 
 SKIPPED = {
     "not IP": "ARP, spanning tree and such",
+    "link type not read": "frames of a link that is not known here; tcpdump -y EN10MB or -i any "
+    "writes one that is",
+    "in a tunnel": "IPIP, IPv6 in IP, GRE: the packets inside are not read",
     "neither TCP nor UDP": "VRRP, ICMP and such",
     "fragments": "later fragments, without ports; an IP packet is taken to pass with its first one",
     "truncated": "captured too short for their headers; a longer snap length keeps those",
@@ -38,38 +37,13 @@ SKIPPED = {
     "untimed": "simple packet blocks of pcapng, which have no instant",
 }
 """Kinds of frames that are no segment or datagram, with explanations."""
-LOST = ("fragments", "truncated", "malformed", "untimed")
+LOST = ("link type not read", "in a tunnel", "fragments", "truncated", "malformed", "untimed")
 """The kinds that may be packets of connections."""
 
-_VLAN_TAGS = (0x8100, 0x88A8, 0x9100)
-_ETHERNET, _NULL, _LOOP = 1, 0, 108
-_RAW = (12, 14, 101, 228, 229)
-_COOKED = {113: (0, 2), 276: (10, 1)}  # where the packet type is, and its bytes
-_TO_US, _FROM_US = 0, 4  # packet types (PACKET_HOST, PACKET_OUTGOING of linux/if_packet.h)
-_LINKS = {  # bytes of header, where the ethertype is, where the sender's MAC is
-    _ETHERNET: (14, 12, 6),
-    113: (16, 14, 6),  # cooked: the sender's MAC only
-    276: (20, 0, 12),  # cooked, version 2
-}
+_TUNNELS = (4, 41, 47)  # IPv4 and IPv6 in IP (RFC 2003, RFC 4213), GRE (RFC 2784)
 _EXTENSIONS = (0, 43, 60, 135)  # hop-by-hop, routing, destination options, mobility
 _FRAGMENT, _AUTHENTICATION = 44, 51
 _MOST_EXTENSIONS = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """Link layer of each frame: payload type (0 if cut off or unknown), its offset, and MACs.
-
-    ``came_in`` and ``went_out`` say on which way a host that captured on all its interfaces saw it;
-    neither where the link does not say.
-    """
-
-    ethertype: Ints
-    network: Ints
-    source_mac: Ints
-    destination_mac: Ints
-    came_in: Bools
-    went_out: Bools
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,69 +57,6 @@ class Network:
     transport: Ints
     whole: Bools
     skipped: Mapping[str, int]
-
-
-def link_layer(frames: Frames) -> Link:
-    """The link layer of each frame."""
-    size = len(frames.start)
-    ethertype, network = np.zeros(size, dtype=np.int64), frames.start.copy()
-    source, destination = np.full(size, NO_MAC), np.full(size, NO_MAC)
-    for kind, (header, type_at, mac_at) in _LINKS.items():
-        of_kind = (frames.link_type == kind) & frames.holds(frames.start + header)
-        if not of_kind.any():
-            continue
-        _fill(ethertype, of_kind, frames.file.numbers(frames.start + type_at, 2))
-        _fill(source, of_kind, frames.file.numbers(frames.start + mac_at, 6))
-        if kind == _ETHERNET:
-            _fill(destination, of_kind, frames.file.numbers(frames.start, 6))
-        network += np.where(of_kind, header, 0)
-    _past_tags(frames, ethertype, network)
-    _bare_ip(frames, ethertype, network)
-    came_in, went_out = _direction(frames)
-    return Link(ethertype, network, source, destination, came_in, went_out)
-
-
-def _direction(frames: Frames) -> tuple[Bools, Bools]:
-    """Which frames of cooked captures were sent to the host itself, and which it sent."""
-    came_in, went_out = np.zeros((2, len(frames.start)), dtype=bool)
-    for kind, (at, width) in _COOKED.items():
-        cooked = (frames.link_type == kind) & frames.holds(frames.start + _LINKS[kind][0])
-        if cooked.any():
-            packet_type = frames.file.numbers(frames.start + at, width)
-            came_in |= cooked & (packet_type == _TO_US)
-            went_out |= cooked & (packet_type == _FROM_US)
-    return came_in, went_out
-
-
-def _fill(column: Ints, where: Bools, values: Ints) -> None:
-    np.copyto(column, values, where=where)
-
-
-def _past_tags(frames: Frames, ethertype: Ints, network: Ints) -> None:
-    for _ in range(2):  # a tag, and a tag in it
-        tagged = ethertype == _VLAN_TAGS[0]
-        for tag in _VLAN_TAGS[1:]:
-            tagged |= ethertype == tag
-        rows = np.flatnonzero(tagged)
-        rows = rows[frames.holds(network + 4)[rows]] if len(rows) else rows
-        if len(rows) == 0:
-            return
-        ethertype[rows] = frames.file.numbers(network[rows] + 2, 2)
-        network[rows] += 4
-
-
-def _bare_ip(frames: Frames, ethertype: Ints, network: Ints) -> None:
-    """Set the ethertype of raw and loopback links, by the version in the IP header."""
-    loopback = (frames.link_type == _NULL) | (frames.link_type == _LOOP)
-    bare = loopback.copy()
-    for kind in _RAW:
-        bare |= frames.link_type == kind
-    if not bare.any():
-        return
-    network += np.where(loopback, 4, 0)
-    rows = np.flatnonzero(bare & frames.holds(network + 1))
-    version = frames.file.numbers(network[rows], 1) >> 4
-    ethertype[rows] = np.select([version == 4, version == 6], [IPV4, IPV6], 0)
 
 
 def network_layer(frames: Frames, link: Link) -> Network:
@@ -163,9 +74,12 @@ def network_layer(frames: Frames, link: Link) -> Network:
     whole = ours & frames.holds(transport + least)
     is_ip = is_v4 | is_v6
     named = (protocol >= 0) | malformed
+    tunnel = np.isin(protocol, _TUNNELS) & ~fragment
     skipped = {
-        "not IP": _count(~is_ip),
-        "neither TCP nor UDP": _count((protocol >= 0) & ~fragment & ~ours),
+        "not IP": _count(~is_ip & link.known),
+        "link type not read": _count(~link.known),
+        "in a tunnel": _count(tunnel),
+        "neither TCP nor UDP": _count((protocol >= 0) & ~fragment & ~ours & ~tunnel),
         "fragments": _count(fragment),
         "truncated": _count(ours & ~whole) + _count(is_ip & ~named),
         "malformed": _count(malformed),

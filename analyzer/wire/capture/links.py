@@ -1,0 +1,222 @@
+"""Where each frame's network header begins: past its link header, tags and labels.
+
+Links: Ethernet, Linux cooked capture v1 and v2, raw IP, BSD loopback, PPP (RFC 1662), PPPoE
+(RFC 2516), Cisco HDLC, NFLOG, IP over InfiniBand (tcpdump.org/linktypes.html). Between link and
+network stand VLAN tags (IEEE 802.1Q, 802.1ad), PPPoE and MPLS (RFC 3032), in any order. Every field
+is read of all frames at once, also where it means nothing; what a frame is, is decided afterwards.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from analyzer.arrays import Bools, Ints
+    from analyzer.wire.capture.frames import Frames
+
+IPV4, IPV6, ARP = 0x0800, 0x86DD, 0x0806
+ETHERNET, RAW = 1, 101
+NO_MAC = 0
+THIS_HOST = 1 << 48
+"""Stands for the MACs of the host that captured, where a link says who sent but not to whom: beyond
+all MACs. In a cooked capture (``tcpdump -i any``) a packet that came in came to it."""
+
+_VLAN_TAGS = (0x8100, 0x88A8, 0x9100)
+_PPP, _PPPOE, _MPLS = 0x880B, 0x8864, (0x8847, 0x8848)
+_NULL, _LOOP, _CISCO_HDLC, _NFLOG, _IPOIB = 0, 108, 104, 239, 242
+_BARE = (12, 14, RAW, 228, 229)
+_COOKED = {113: (0, 2), 276: (10, 1)}  # where the packet type is, and its bytes
+_TO_US, _FROM_US = 0, 4  # packet types (PACKET_HOST, PACKET_OUTGOING of linux/if_packet.h)
+_LINKS = {  # bytes of header, where the ethertype is, where the sender's MAC is
+    ETHERNET: (14, 12, 6),
+    113: (16, 14, 6),  # cooked: the sender's MAC only
+    276: (20, 0, 12),  # cooked, version 2
+    _IPOIB: (4, 0, None),
+    _CISCO_HDLC: (4, 2, None),
+}
+_BEGIN_WITH = {9: _PPP, 50: _PPP, 51: _PPPOE}  # links that begin with what may follow others
+_PPP_PROTOCOLS = {0x0021: IPV4, 0x0057: IPV6, 0x0281: _MPLS[0]}
+_ADDRESS_AND_CONTROL = 0xFF03  # of PPP in HDLC framing
+_PAYLOAD = 9  # NFULA_PAYLOAD of linux/netfilter/nfnetlink_log.h
+_MOST_ATTRIBUTES = 32
+_MOST_SHIMS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Link layer of each frame: payload type (0 if cut off or unknown), its offset, and MACs.
+
+    ``known`` is False where the frame's link type is none of those read here. ``shimmed``: more
+    than an Ethernet or cooked header and VLAN tags stands before the network header.
+    ``came_in`` and ``went_out`` say on which way a host that captured on all its interfaces saw it;
+    neither where the link does not say.
+    """
+
+    ethertype: Ints
+    network: Ints
+    source_mac: Ints
+    destination_mac: Ints
+    came_in: Bools
+    went_out: Bools
+    known: Bools
+    shimmed: Bools
+
+
+def link_layer(frames: Frames) -> Link:
+    """The link layer of each frame."""
+    size = len(frames.start)
+    ethertype, network = np.zeros(size, dtype=np.int64), frames.start.copy()
+    source, destination = np.full(size, NO_MAC), np.full(size, NO_MAC)
+    shimmed = np.zeros(size, dtype=bool)
+    for kind, (header, type_at, mac_at) in _LINKS.items():
+        of_kind = (frames.link_type == kind) & frames.holds(frames.start + header)
+        if not of_kind.any():
+            continue
+        _fill(ethertype, of_kind, frames.file.numbers(frames.start + type_at, 2))
+        if mac_at is None:
+            shimmed |= of_kind
+        else:
+            _fill(source, of_kind, frames.file.numbers(frames.start + mac_at, 6))
+        if kind == ETHERNET:
+            _fill(destination, of_kind, frames.file.numbers(frames.start, 6))
+        network += np.where(of_kind, header, 0)
+    for kind, begins_with in _BEGIN_WITH.items():
+        ethertype[frames.link_type == kind] = begins_with
+    _payload_of_nflog(frames, ethertype, network, shimmed)
+    _past_shims(frames, ethertype, network, shimmed)
+    _bare_ip(frames, ethertype, network)
+    came_in, went_out = _direction(frames)
+    known = np.isin(frames.link_type, _KNOWN)
+    return Link(ethertype, network, source, destination, came_in, went_out, known, shimmed)
+
+
+def _direction(frames: Frames) -> tuple[Bools, Bools]:
+    """Which frames of cooked captures were sent to the host itself, and which it sent."""
+    came_in, went_out = np.zeros((2, len(frames.start)), dtype=bool)
+    for kind, (at, width) in _COOKED.items():
+        cooked = (frames.link_type == kind) & frames.holds(frames.start + _LINKS[kind][0])
+        if cooked.any():
+            packet_type = frames.file.numbers(frames.start + at, width)
+            came_in |= cooked & (packet_type == _TO_US)
+            went_out |= cooked & (packet_type == _FROM_US)
+    return came_in, went_out
+
+
+def _fill(column: Ints, where: Bools, values: Ints) -> None:
+    np.copyto(column, values, where=where)
+
+
+def _past_shims(frames: Frames, ethertype: Ints, network: Ints, shimmed: Bools) -> None:
+    """Step over what stands between link and network, one kind at a time; in place."""
+    for _ in range(_MOST_SHIMS):
+        found = False
+        for kind, (least, step) in _SHIMS.items():
+            rows = np.flatnonzero(ethertype == kind)
+            if len(rows) == 0:
+                continue
+            held = frames.holds(network + least)[rows]
+            ethertype[rows[~held]] = 0
+            rows = rows[held]
+            ethertype[rows], advance = step(frames, network[rows])
+            network[rows] += advance
+            shimmed[rows] |= kind not in _VLAN_TAGS
+            found = True
+        if not found:
+            return
+
+
+def _past_tag(frames: Frames, at: Ints) -> tuple[Ints, Ints]:
+    """IEEE 802.1Q: two bytes of tag, and the next ethertype."""
+    return frames.file.numbers(at + 2, 2), np.full(len(at), 4)
+
+
+def _past_pppoe(frames: Frames, at: Ints) -> tuple[Ints, Ints]:
+    """RFC 2516: six bytes, of which the second is 0 in a session."""
+    return np.where(frames.file.numbers(at + 1, 1) == 0, _PPP, 0), np.full(len(at), 6)
+
+
+def _past_ppp(frames: Frames, at: Ints) -> tuple[Ints, Ints]:
+    """RFC 1661: the protocol in two bytes, or in one that is odd; HDLC's two may stand before."""
+    framed = frames.file.numbers(at, 2) == _ADDRESS_AND_CONTROL
+    at = at + np.where(framed, 2, 0)
+    first = frames.file.numbers(at, 1)
+    short = first % 2 == 1
+    protocol = np.where(short, first, frames.file.numbers(at, 2))
+    kinds = list(_PPP_PROTOCOLS)
+    ethertype = np.select([protocol == kind for kind in kinds], list(_PPP_PROTOCOLS.values()), 0)
+    return ethertype, np.where(framed, 2, 0) + np.where(short, 1, 2)
+
+
+def _past_label(frames: Frames, at: Ints) -> tuple[Ints, Ints]:
+    """RFC 3032: labels of four bytes; what follows the last one is known by its version alone."""
+    is_last = frames.file.numbers(at + 2, 1) & 1 == 1
+    after = _by_version(frames.file.numbers(at + 4, 1) >> 4)
+    return np.where(is_last, after, _MPLS[0]), np.full(len(at), 4)
+
+
+def _by_version(version: Ints) -> Ints:
+    return np.select([version == 4, version == 6], [IPV4, IPV6], 0)
+
+
+def _payload_of_nflog(frames: Frames, ethertype: Ints, network: Ints, shimmed: Bools) -> None:
+    """NFLOG: four bytes, then attributes (length, type, value, padding); one is the packet.
+
+    Lengths are in the capturing host's order; it is taken to be a little-endian machine.
+    """
+    rows = np.flatnonzero(frames.link_type == _NFLOG)
+    shimmed[rows] = True
+    end = frames.start + frames.length
+    at = frames.start[rows] + 4
+    for _ in range(_MOST_ATTRIBUTES):
+        inside = at + 5 <= end[rows]
+        rows, at = rows[inside], at[inside]
+        if len(rows) == 0:
+            return
+        length = frames.file.numbers(at, 2, "<")
+        is_packet = frames.file.numbers(at + 2, 2, "<") & 0x3FFF == _PAYLOAD
+        found = rows[is_packet]
+        network[found] = at[is_packet] + 4
+        ethertype[found] = _by_version(frames.file.numbers(network[found], 1) >> 4)
+        goes_on = ~is_packet & (length >= 4)
+        rows, at = rows[goes_on], at[goes_on] + (length[goes_on] + 3) // 4 * 4
+
+
+def _bare_ip(frames: Frames, ethertype: Ints, network: Ints) -> None:
+    """Set the ethertype of raw and loopback links, by the version in the IP header."""
+    loopback = (frames.link_type == _NULL) | (frames.link_type == _LOOP)
+    bare = loopback.copy()
+    for kind in _BARE:
+        bare |= frames.link_type == kind
+    if not bare.any():
+        return
+    network += np.where(loopback, 4, 0)
+    rows = np.flatnonzero(bare & frames.holds(network + 1))
+    ethertype[rows] = _by_version(frames.file.numbers(network[rows], 1) >> 4)
+
+
+_SHIMS: dict[int, tuple[int, Callable[[Frames, Ints], tuple[Ints, Ints]]]] = {
+    **dict.fromkeys(_VLAN_TAGS, (4, _past_tag)),  # bytes that must be there; to what comes next
+    _PPPOE: (6, _past_pppoe),
+    _PPP: (2, _past_ppp),
+    **dict.fromkeys(_MPLS, (5, _past_label)),
+}
+_KNOWN = (*_LINKS, *_BEGIN_WITH, *_BARE, _NULL, _LOOP, _NFLOG)
+
+
+def without_shims(frame: bytes, link_type: int, ethertype: int, network: int) -> tuple[bytes, int]:
+    """A shimmed frame as one whose network header follows its link header, and its link type.
+
+    Args:
+        frame: all its bytes.
+        link_type: LINKTYPE_…
+        ethertype: of its network header.
+        network: where that begins in it.
+    """
+    if link_type == ETHERNET:
+        return frame[:12] + ethertype.to_bytes(2) + frame[network:], ETHERNET
+    return frame[network:] if ethertype in (IPV4, IPV6) else b"", RAW
