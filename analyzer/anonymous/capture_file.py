@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.wire.capture.files import frame_chunks
-from analyzer.wire.capture.links import ETHERNET, RAW, link_layer, without_shims
+from analyzer.wire.capture.links import ETHERNET, NO_MAC, RAW, link_layer, without_shims
 from analyzer.wire.capture.pcap import MAX_FRAME_BYTES, MAX_NS, pcap_header, pcap_record
 
 if TYPE_CHECKING:
@@ -46,23 +46,25 @@ def anonymous_capture(content: memoryview, anonymiser: FrameAnonymiser) -> Itera
 
 def _written_as(frames: Frames, link: Link) -> Ints:
     """The link type of each frame's copy: what stands between Ethernet and IP is left out."""
-    return np.where(link.shimmed & (frames.link_type != ETHERNET), RAW, frames.link_type)
+    has_macs = (link.source_mac != NO_MAC) & (link.destination_mac != NO_MAC)
+    without_shims = np.where(has_macs, ETHERNET, RAW)
+    return np.where(link.shimmed, without_shims, frames.link_type)
 
 
 def _records(content: memoryview, anonymiser: FrameAnonymiser, record: Record) -> Iterator[bytes]:
     for frames in frame_chunks(content):
         link = link_layer(frames)
         columns = (
-            *(frames.at_ns, frames.start, frames.length, frames.link_type),
+            *(frames.at_ns, frames.start, frames.length, _written_as(frames, link)),
             *(link.shimmed, link.ethertype, link.network - frames.start),
+            *(link.source_mac, link.destination_mac),
         )
         rows = zip(*(column.tolist() for column in columns), strict=True)
-        for at_ns, start, length, kind, shimmed, ethertype, network in rows:
-            frame, written_as = bytes(content[start : start + length]), kind
+        for at_ns, start, length, kind, shimmed, ethertype, network, *macs in rows:
+            frame = bytes(content[start : start + length])
             if shimmed:
-                frame, written_as = without_shims(frame, kind, ethertype, network)
-            copy = anonymiser.frame(frame, written_as)
-            yield record(max(at_ns, 0), copy, length, written_as)
+                frame = without_shims(frame, tuple(macs), ethertype, network)
+            yield record(max(at_ns, 0), anonymiser.frame(frame, kind), length, kind)
 
 
 def _pcapng_head(kinds: Iterable[int]) -> bytes:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analyzer.wire.addresses import Ends, ends_of, shared
+from analyzer.wire.capture.ethertypes import ARP, IPV4, IPV6
 from analyzer.wire.capture.files import CHUNK_BYTES, frame_chunks
-from analyzer.wire.capture.links import ARP, IPV4, IPV6, NO_MAC, THIS_HOST, Link, link_layer
+from analyzer.wire.capture.links import NO_MAC, THIS_HOST, Link, link_layer
 from analyzer.wire.capture.network import SKIPPED, TCP, UDP, VRRP, Network, network_layer
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from analyzer.arrays import Ints
+    from analyzer.arrays import Bools, Ints
     from analyzer.wire.capture.frames import Frames
 
     UInt8s = npt.NDArray[np.uint8]
@@ -92,7 +93,8 @@ def read_packets(*captures: memoryview, chunk_bytes: int = CHUNK_BYTES) -> Packe
         ParseError: neither pcap nor pcapng.
     """
     chunks = [_decoded(frames) for frames in _frames_of(captures, chunk_bytes)]
-    return _table([rows for rows, _ in chunks], [ends for _, ends in chunks])
+    table = _table([rows for rows, _, _ in chunks], [ends for _, ends, _ in chunks])
+    return _once(table, _joined([tunnelled for _, _, tunnelled in chunks]))
 
 
 def _frames_of(captures: Iterable[memoryview], chunk_bytes: int) -> Iterator[Frames]:
@@ -100,8 +102,8 @@ def _frames_of(captures: Iterable[memoryview], chunk_bytes: int) -> Iterator[Fra
         yield from frame_chunks(content, chunk_bytes)
 
 
-def _decoded(frames: Frames) -> tuple[PacketTable, Ends]:
-    """One chunk's rows, and its addresses as numbers."""
+def _decoded(frames: Frames) -> tuple[PacketTable, Ends, Bools]:
+    """One chunk's rows, their addresses as numbers, and which came in a tunnel."""
     link = link_layer(frames)
     network = network_layer(frames, link)
     whole = np.flatnonzero(network.whole)
@@ -128,7 +130,7 @@ def _decoded(frames: Frames) -> tuple[PacketTable, Ends]:
         skipped=network.skipped,
         unread=frames.unread,
     )
-    return rows, ends_of(file, link.network[whole], is_v6)
+    return rows, ends_of(file, link.network[whole], is_v6), link.tunnelled[whole]
 
 
 def _table(chunks: Sequence[PacketTable], ends: Sequence[Ends]) -> PacketTable:
@@ -154,6 +156,28 @@ def _table(chunks: Sequence[PacketTable], ends: Sequence[Ends]) -> PacketTable:
         skipped=dict(skipped),
         unread=sum(chunk.unread for chunk in chunks),
     )
+
+
+def _once(table: PacketTable, tunnelled: Bools) -> PacketTable:
+    """Without what came in a tunnel, where its connection was also seen outside.
+
+    A director that captures sees a packet come, and sees the same one leave in a tunnel.
+    """
+    if not tunnelled.any():
+        return table
+    hosts = table.source.astype(np.int64) * len(table.addresses) + table.destination
+    ports = table.source_port.astype(np.int64) << 16 | table.destination_port
+    _, number = np.unique(hosts, return_inverse=True)
+    directions = (number << 40) | (table.protocol.astype(np.int64) << 32) | ports
+    copies = tunnelled & np.isin(directions, directions[~tunnelled])
+    columns = {
+        column.name: getattr(table, column.name)[~copies]
+        for column in fields(PacketTable)
+        if isinstance(getattr(table, column.name), np.ndarray)
+    }
+    count = int(np.count_nonzero(copies))
+    skipped = {**table.skipped, "copies in a tunnel": count}
+    return replace(table, **columns, skipped=skipped)
 
 
 def _joined(arrays: Sequence[Any]) -> Any:

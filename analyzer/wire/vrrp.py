@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from analyzer.wire.capture.ethertypes import ARP, IPV4, IPV6
 from analyzer.wire.capture.files import CHUNK_BYTES, frame_chunks
-from analyzer.wire.capture.links import ARP, IPV4, IPV6, link_layer
+from analyzer.wire.capture.links import link_layer
 from analyzer.wire.capture.network import ICMPV6, VRRP, network_layer
 
 if TYPE_CHECKING:

@@ -93,3 +93,7 @@ class Frames:
     def holds(self, end: Ints) -> Bools:
         """Which frames were captured at least to this offset."""
         return end <= self.start + self.length
+
+    def holds_at(self, rows: Ints, end: Ints) -> Bools:
+        """As ``holds``, of some frames."""
+        return end <= self.start[rows] + self.length[rows]

@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.wire.capture.ethertypes import INNER_ETHERNET, IPV4, IPV6, by_version
+from analyzer.wire.capture.tunnels import carried
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from analyzer.arrays import Bools, Ints
     from analyzer.wire.capture.frames import Frames
 
-IPV4, IPV6, ARP = 0x0800, 0x86DD, 0x0806
 ETHERNET, RAW = 1, 101
 NO_MAC = 0
 THIS_HOST = 1 << 48
@@ -45,6 +47,7 @@ _ADDRESS_AND_CONTROL = 0xFF03  # of PPP in HDLC framing
 _PAYLOAD = 9  # NFULA_PAYLOAD of linux/netfilter/nfnetlink_log.h
 _MOST_ATTRIBUTES = 32
 _MOST_SHIMS = 8
+_MOST_TUNNELS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,7 @@ class Link:
     went_out: Bools
     known: Bools
     shimmed: Bools
+    tunnelled: Bools
 
 
 def link_layer(frames: Frames) -> Link:
@@ -90,9 +94,27 @@ def link_layer(frames: Frames) -> Link:
     _payload_of_nflog(frames, ethertype, network, shimmed)
     _past_shims(frames, ethertype, network, shimmed)
     _bare_ip(frames, ethertype, network)
-    came_in, went_out = _direction(frames)
+    tunnelled = np.zeros(size, dtype=bool)
+    for _ in range(_MOST_TUNNELS):
+        rows, kinds, begins = carried(frames, ethertype, network)
+        if len(rows) == 0:
+            break
+        tunnelled[rows] = True
+        ethertype[rows], network[rows] = kinds, begins
+        _inner_macs(frames, rows[kinds == INNER_ETHERNET], network, source, destination)
+        _past_shims(frames, ethertype, network, shimmed)
+    came_in, went_out = (seen & ~tunnelled for seen in _direction(frames))
     known = np.isin(frames.link_type, _KNOWN)
-    return Link(ethertype, network, source, destination, came_in, went_out, known, shimmed)
+    shimmed |= tunnelled
+    macs = (source, destination)
+    return Link(ethertype, network, *macs, came_in, went_out, known, shimmed, tunnelled)
+
+
+def _inner_macs(frames: Frames, rows: Ints, network: Ints, source: Ints, destination: Ints) -> None:
+    """The MACs of Ethernet frames in tunnels; in place."""
+    rows = rows[frames.holds_at(rows, network[rows] + 14)]
+    destination[rows] = frames.file.numbers(network[rows], 6)
+    source[rows] = frames.file.numbers(network[rows] + 6, 6)
 
 
 def _direction(frames: Frames) -> tuple[Bools, Bools]:
@@ -135,6 +157,10 @@ def _past_tag(frames: Frames, at: Ints) -> tuple[Ints, Ints]:
     return frames.file.numbers(at + 2, 2), np.full(len(at), 4)
 
 
+def _past_ethernet(frames: Frames, at: Ints) -> tuple[Ints, Ints]:
+    return frames.file.numbers(at + 12, 2), np.full(len(at), 14)
+
+
 def _past_pppoe(frames: Frames, at: Ints) -> tuple[Ints, Ints]:
     """RFC 2516: six bytes, of which the second is 0 in a session."""
     return np.where(frames.file.numbers(at + 1, 1) == 0, _PPP, 0), np.full(len(at), 6)
@@ -155,12 +181,8 @@ def _past_ppp(frames: Frames, at: Ints) -> tuple[Ints, Ints]:
 def _past_label(frames: Frames, at: Ints) -> tuple[Ints, Ints]:
     """RFC 3032: labels of four bytes; what follows the last one is known by its version alone."""
     is_last = frames.file.numbers(at + 2, 1) & 1 == 1
-    after = _by_version(frames.file.numbers(at + 4, 1) >> 4)
+    after = by_version(frames.file.numbers(at + 4, 1) >> 4)
     return np.where(is_last, after, _MPLS[0]), np.full(len(at), 4)
-
-
-def _by_version(version: Ints) -> Ints:
-    return np.select([version == 4, version == 6], [IPV4, IPV6], 0)
 
 
 def _payload_of_nflog(frames: Frames, ethertype: Ints, network: Ints, shimmed: Bools) -> None:
@@ -181,7 +203,7 @@ def _payload_of_nflog(frames: Frames, ethertype: Ints, network: Ints, shimmed: B
         is_packet = frames.file.numbers(at + 2, 2, "<") & 0x3FFF == _PAYLOAD
         found = rows[is_packet]
         network[found] = at[is_packet] + 4
-        ethertype[found] = _by_version(frames.file.numbers(network[found], 1) >> 4)
+        ethertype[found] = by_version(frames.file.numbers(network[found], 1) >> 4)
         goes_on = ~is_packet & (length >= 4)
         rows, at = rows[goes_on], at[goes_on] + (length[goes_on] + 3) // 4 * 4
 
@@ -196,11 +218,12 @@ def _bare_ip(frames: Frames, ethertype: Ints, network: Ints) -> None:
         return
     network += np.where(loopback, 4, 0)
     rows = np.flatnonzero(bare & frames.holds(network + 1))
-    ethertype[rows] = _by_version(frames.file.numbers(network[rows], 1) >> 4)
+    ethertype[rows] = by_version(frames.file.numbers(network[rows], 1) >> 4)
 
 
 _SHIMS: dict[int, tuple[int, Callable[[Frames, Ints], tuple[Ints, Ints]]]] = {
     **dict.fromkeys(_VLAN_TAGS, (4, _past_tag)),  # bytes that must be there; to what comes next
+    INNER_ETHERNET: (14, _past_ethernet),
     _PPPOE: (6, _past_pppoe),
     _PPP: (2, _past_ppp),
     **dict.fromkeys(_MPLS, (5, _past_label)),
@@ -208,15 +231,16 @@ _SHIMS: dict[int, tuple[int, Callable[[Frames, Ints], tuple[Ints, Ints]]]] = {
 _KNOWN = (*_LINKS, *_BEGIN_WITH, *_BARE, _NULL, _LOOP, _NFLOG)
 
 
-def without_shims(frame: bytes, link_type: int, ethertype: int, network: int) -> tuple[bytes, int]:
-    """A shimmed frame as one whose network header follows its link header, and its link type.
+def without_shims(frame: bytes, macs: tuple[int, int], ethertype: int, network: int) -> bytes:
+    """A shimmed frame as an Ethernet frame, or as bare IP where a MAC of it is not known.
 
     Args:
         frame: all its bytes.
-        link_type: LINKTYPE_…
+        macs: the sender's and the receiver's.
         ethertype: of its network header.
         network: where that begins in it.
     """
-    if link_type == ETHERNET:
-        return frame[:12] + ethertype.to_bytes(2) + frame[network:], ETHERNET
-    return frame[network:] if ethertype in (IPV4, IPV6) else b"", RAW
+    if NO_MAC in macs:
+        return frame[network:] if ethertype in (IPV4, IPV6) else b""
+    source, destination = (mac.to_bytes(6) for mac in macs)
+    return destination + source + ethertype.to_bytes(2) + frame[network:]

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.wire.capture.links import IPV4, IPV6
+from analyzer.wire.capture.ethertypes import IPV4, IPV6
+from analyzer.wire.capture.tunnels import TUNNELS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +30,8 @@ SKIPPED = {
     "not IP": "ARP, spanning tree and such",
     "link type not read": "frames of a link that is not known here; tcpdump -y EN10MB or -i any "
     "writes one that is",
-    "in a tunnel": "IPIP, IPv6 in IP, GRE: the packets inside are not read",
+    "in a tunnel": "GRE or IP in IP whose inside is not read: not IP, or more than 3 in each other",
+    "copies in a tunnel": "packets of connections that the capture also holds outside the tunnel",
     "neither TCP nor UDP": "VRRP, ICMP and such",
     "fragments": "later fragments, without ports; an IP packet is taken to pass with its first one",
     "truncated": "captured too short for their headers; a longer snap length keeps those",
@@ -40,7 +42,6 @@ SKIPPED = {
 LOST = ("link type not read", "in a tunnel", "fragments", "truncated", "malformed", "untimed")
 """The kinds that may be packets of connections."""
 
-_TUNNELS = (4, 41, 47)  # IPv4 and IPv6 in IP (RFC 2003, RFC 4213), GRE (RFC 2784)
 _EXTENSIONS = (0, 43, 60, 135)  # hop-by-hop, routing, destination options, mobility
 _FRAGMENT, _AUTHENTICATION = 44, 51
 _MOST_EXTENSIONS = 8
@@ -74,7 +75,7 @@ def network_layer(frames: Frames, link: Link) -> Network:
     whole = ours & frames.holds(transport + least)
     is_ip = is_v4 | is_v6
     named = (protocol >= 0) | malformed
-    tunnel = np.isin(protocol, _TUNNELS) & ~fragment
+    tunnel = np.isin(protocol, TUNNELS) & ~fragment
     skipped = {
         "not IP": _count(~is_ip & link.known),
         "link type not read": _count(~link.known),

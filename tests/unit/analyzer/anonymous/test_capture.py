@@ -15,6 +15,7 @@ from scapy.layers.inet6 import ICMPv6ND_NS, IPv6, IPv6ExtHdrFragment, IPv6ExtHdr
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 from scapy.layers.ppp import PPP, PPPoE
 from scapy.layers.vrrp import VRRP, VRRPv3
+from scapy.layers.vxlan import VXLAN
 from scapy.packet import Raw
 
 from analyzer.anonymous.capture import FrameAnonymiser
@@ -139,10 +140,21 @@ def test_a_file_keeps_its_instants_and_its_kind_of_link() -> None:
     assert ip_address(ONE).packed not in made
 
 
+OUTER = "203.0.113.77"
 SHIMMED = {
     # link type, frame, the copy's link type
     "PPPoE": (1, Ether(src=MAC, dst=PEER) / PPPoE(sessionid=0x5EC4) / PPP(), 1),
     "MPLS": (1, Ether(src=MAC, dst=PEER) / MPLS(label=0x5EC4, s=1), 1),
+    "IPIP": (1, Ether(src=MAC, dst=PEER) / IP(src=OUTER, dst=OUTER), 1),
+    "VXLAN": (
+        1,
+        Ether()
+        / IP(src=OUTER, dst=OUTER)
+        / UDP(sport=50000, dport=4789)
+        / VXLAN(vni=0x5EC4, flags=8)
+        / Ether(src=MAC, dst=PEER),
+        1,
+    ),
     "PPP": (9, PPP(), 101),
     "NFLOG": (239, Raw(b"\x02\0\0\0\x0c\0\x0a\0secret\0\0\x2c\0\x09\0"), 101),
 }
@@ -163,6 +175,7 @@ def test_what_stands_between_link_and_network_is_left_out(what: str) -> None:
         assert getattr(copy, column).tolist() == getattr(original, column).tolist()
     for secret in (b"secret", b"\x5e\xc4", b"\x05\xec", ip_address(ONE).packed):
         assert secret not in made
+    assert ip_address(OUTER).packed not in made
 
 
 def pcapng(at_ns: int, *frames: tuple[int, bytes]) -> bytes:

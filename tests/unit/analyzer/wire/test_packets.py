@@ -122,9 +122,7 @@ OTHERS = [
         ethernet(bytes([0x11, 0]) + bytes(4) + b"\xc0\x21" + bytes(8), ethertype=0x8864),
     ),  # its LCP
     ("not IP", ethernet(bytes(3) + b"\x01" * 9, ethertype=0x8847)),  # MPLS over no IP
-    ("in a tunnel", ethernet(ipv4(ipv4(tcp(SYN)), protocol=4))),
-    ("in a tunnel", ethernet(ipv6(ipv6(tcp(SYN)), next_header=41), ethertype=IPV6)),
-    ("in a tunnel", ethernet(ipv4(bytes(2) + b"\x08\0" + ipv4(tcp(SYN)), protocol=47))),
+    ("in a tunnel", ethernet(ipv4(b"\0\0\x88\x0b\x00\x21" + ipv4(tcp(SYN)), protocol=47))),  # PPP
     ("neither TCP nor UDP", ethernet(ipv6(bytes(8), next_header=58), ethertype=IPV6)),
     ("fragments", ethernet(ipv4(bytes(24), fragment_offset=185))),
     ("malformed", ethernet(b"\x44" + ipv4(tcp(SYN))[1:])),  # a header of 16 bytes
