@@ -26,7 +26,7 @@ GRE = 47
 TUNNELS = (*IP_IN_IP, GRE)
 """Protocols whose packets carry others."""
 
-_UDP, _UDP_HEADER = 17, 8
+_TCP, _UDP, _UDP_HEADER = 6, 17, 8
 _OPTIONS_OF_V6 = 60  # ip6_tunnel puts its encapsulation limit there
 _ERSPAN, _ERSPAN_3 = 0x88BE, 0x22EB
 
@@ -41,6 +41,7 @@ def carried(frames: Frames, ethertype: Ints, network: Ints) -> tuple[Ints, Ints,
 def _in_ipv4(frames: Frames, ethertype: Ints, network: Ints) -> tuple[Ints, Ints, Ints]:
     """Rows of sound IPv4 headers, their protocol, and where they end."""
     rows = np.flatnonzero((ethertype == IPV4) & frames.holds(network + 20))
+    rows = rows[frames.file.numbers(network[rows] + 9, 1) != _TCP]  # nearly all are
     at = network[rows]
     first = frames.file.numbers(at, 1)
     protocol = frames.file.numbers(at + 9, 1)
@@ -52,6 +53,7 @@ def _in_ipv4(frames: Frames, ethertype: Ints, network: Ints) -> tuple[Ints, Ints
 def _in_ipv6(frames: Frames, ethertype: Ints, network: Ints) -> tuple[Ints, Ints, Ints]:
     """Rows of IPv6 headers, their protocol, and where they end; one header of options is passed."""
     rows = np.flatnonzero((ethertype == IPV6) & frames.holds(network + 48))
+    rows = rows[frames.file.numbers(network[rows] + 6, 1) != _TCP]
     at = network[rows]
     first = frames.file.numbers(at + 6, 1)
     optional = first == _OPTIONS_OF_V6
