@@ -74,7 +74,7 @@ class LongRun:
         writer.close("completed")
 
     def manifest(self) -> dict[str, Any]:
-        """What the run was told and found."""
+        """What the run was given and found."""
         return {
             "version": "0",
             "command": "burst",

@@ -60,12 +60,12 @@ def plan(
     )
 
 
-async def recorded(told: LoadPlan) -> dict[str, Any]:
+async def recorded(load_plan: LoadPlan) -> dict[str, Any]:
     """As a run does it: every row into a recording, flushed every 2 s."""
     with tempfile.TemporaryDirectory() as folder:
         writer = RecordingWriter(Path(folder), {})
         flushing = asyncio.create_task(_flush(writer))
-        async with Burst(told, writer, lambda _: None, SAID.append) as burst:
+        async with Burst(load_plan, writer, lambda _: None, SAID.append) as burst:
             await burst.done()
         flushing.cancel()
         writer.close("completed")
@@ -86,7 +86,7 @@ async def _flush(writer: RecordingWriter) -> None:
         writer.flush()
 
 
-async def dropped(told: LoadPlan) -> dict[str, Any]:
+async def dropped(load_plan: LoadPlan) -> dict[str, Any]:
     """The same, and each block is forgotten as it comes."""
     seen = {"rows": 0, "first": 1 << 62, "last": 0}
 
@@ -96,7 +96,7 @@ async def dropped(told: LoadPlan) -> dict[str, Any]:
         seen["first"] = min(seen["first"], int(rows[:, _STARTED].min()))
         seen["last"] = max(seen["last"], int(rows[:, _ENDED].max()))
 
-    workers = Workers(told, take, SAID.append)
+    workers = Workers(load_plan, take, SAID.append)
     await workers.start()
     await workers.sent()
     await workers.stop()
@@ -118,9 +118,9 @@ def main(
 ) -> None:
     """Carry it out and say what came of it."""
     numbers = (int(processes), int(requests), int(concurrency))
-    told = plan(engine, *numbers, vip, parse_pool(pool))
+    load_plan = plan(engine, *numbers, vip, parse_pool(pool))
     began = time.process_time()
-    found = asyncio.run({"recorded": recorded, "dropped": dropped}[rows](told))
+    found = asyncio.run({"recorded": recorded, "dropped": dropped}[rows](load_plan))
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     found["cpu_s"] = time.process_time() - began + children.ru_utime + children.ru_stime
     found["workers_cpu_s"] = children.ru_utime + children.ru_stime

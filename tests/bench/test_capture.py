@@ -159,8 +159,8 @@ def measured(wire: Wire, argv: Sequence[str]) -> tuple[int, str, float]:
         assert line, "the capture did not start"
         assert time.monotonic() < deadline_s
     used_s = cpu_s(capture.pid)  # without its start
-    told = [sys.executable, "-c", SENDER, "va", str(RATE), str(SECONDS), wire.mac]
-    sender = start(wire.sender, 0, told)
+    send_argv = [sys.executable, "-c", SENDER, "va", str(RATE), str(SECONDS), wire.mac]
+    sender = start(wire.sender, 0, send_argv)
     sent, complaint = sender.communicate(timeout=SECONDS + 30)
     assert sender.returncode == 0, complaint
     time.sleep(1.5)  # what tcpdump has in its ring comes within a second
@@ -180,16 +180,18 @@ def by_us(wire: Wire, captured_with: str, path: Path) -> Result:
     sent, said, used_s = measured(
         wire, [sys.executable, "-c", OURS, "vb", captured_with, str(path)]
     )
-    told = json.loads(said.splitlines()[0])
-    return Result(sent, told["packets"], told["dropped"], used_s)
+    counts = json.loads(said.splitlines()[0])
+    return Result(sent, counts["packets"], counts["dropped"], used_s)
 
 
 def by_tcpdump(wire: Wire, path: Path) -> Result:
     flags = ["-p", "-n", "-s", "160", "--time-stamp-precision=nano", "-Z", "root"]
     argv = ["tcpdump", *flags, "-i", "vb", "-w", str(path), FILTER]
     sent, said, used_s = measured(wire, argv)
-    told = {what: int(n) for n, what in re.findall(r"(\d+) packets? (captured|dropped by k)", said)}
-    return Result(sent, told["captured"], told["dropped by k"], used_s)
+    counts = {
+        what: int(n) for n, what in re.findall(r"(\d+) packets? (captured|dropped by k)", said)
+    }
+    return Result(sent, counts["captured"], counts["dropped by k"], used_s)
 
 
 @pytest.mark.skipif(shutil.which("tcpdump") is None, reason="the peer is tcpdump")

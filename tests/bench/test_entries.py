@@ -150,21 +150,23 @@ def test_polls_of_a_million_entries_are_compared_and_stored(
     random = np.random.default_rng(11)
     rows = read_entries(text.read_text()).rows
     tracker, writer = TableTracker(), RecordingWriter(tmp_path / "run", {})
-    told = []
+    timings = []
     for poll in range(1, 21):
         began = time.perf_counter()
         changes = tracker.update(poll * 10 * NS, rows, len(rows))
         compared_s = time.perf_counter() - began
         writer.extend_columns("entries", changes.columns() | {"director": "bal01"})
-        told.append((len(changes), compared_s, time.perf_counter() - began - compared_s))
+        timings.append((len(changes), compared_s, time.perf_counter() - began - compared_s))
         rows = later(rows, random)
     writer.close("completed")
     size_mb = sum(part.stat().st_size for part in (tmp_path / "run").rglob("*.parquet")) / 1e6
-    changed = sum(count for count, _, _ in told)
+    changed = sum(count for count, _, _ in timings)
     with capsys.disabled():
         print(f"\n20 polls of {ENTRIES:,} entries, 4 % of them changed between two:")
-        print(f"  compared in {max(s for _, s, _ in told):.2f} s at most")
-        print(f"  stored in {max(s for _, _, s in told):.2f} s at most (the first: all appeared)")
+        print(f"  compared in {max(s for _, s, _ in timings):.2f} s at most")
+        print(
+            f"  stored in {max(s for _, _, s in timings):.2f} s at most (the first: all appeared)"
+        )
         print(f"  on disk: {size_mb:.1f} MB for {changed:,} changes; as texts: {20 * 66:,} MB")
-    assert max(s for _, s, _ in told) <= 5
+    assert max(s for _, s, _ in timings) <= 5
     assert size_mb < 66

@@ -58,7 +58,7 @@ def lab() -> Iterator[Lab]:
 
 
 def failover(lab: Lab, directory: Path, *flags: str, runs: int = 1) -> Any:
-    """What the command prints; a run that is invalid is told, not hidden."""
+    """What the command prints; a run that is invalid is shown, not hidden."""
     argv = [str(LOADGEN), "failover", "--vip", VIP, "--lab", lab.name, "--json"]
     argv += ["-o", str(directory), "--repeat", str(runs), *flags]
     done = subprocess.run(
@@ -88,15 +88,15 @@ def test_clients_are_out_for_as_long_as_the_advertisements_say(
 ) -> None:
     if runs < 1:
         pytest.skip("no run was asked for")
-    told = several(lab, tmp_path / "runs", kind, rate, runs, tail)
-    for one in told:
+    outcomes = several(lab, tmp_path / "runs", kind, rate, runs, tail)
+    for one in outcomes:
         print(row(kind, rate, one))
-    for one in (each for each in told if each["valid"]):
+    for one in (each for each in outcomes if each["valid"]):
         assert abs(one["outage_s"] - one["predicted_outage_s"]) <= WITHIN_S
         assert one["failed"] <= 1  # the one that is under way at the fault is reset
         due = rate * one["outage_s"] if one["how"] != "keepalived-alone" else 0
         assert abs(one["late"] - due) <= max(LATE_SHARE * due, LATE_REQUESTS)
-    assert any(one["valid"] for one in told)
+    assert any(one["valid"] for one in outcomes)
 
 
 def row(kind: str, rate: int, one: dict[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """A director's table filled from one process: a million entries, and everybody counts the same.
 
-The client closes and the director is told to remember that for 900 s, so that the real servers need
+The client closes and the director keeps such entries for 900 s, so that the real servers need
 not hold a million sockets. Its counters are read, never its list of entries: that costs the square
 of the table.
 """

@@ -1,6 +1,6 @@
 """Every kernel that the lab boots, in dr, nat and tun, beside what the packets predict.
 
-A row for each: states told rightly of those polled, the worst expiry, the curves' errors, findings
+A row for each: states right of those polled, the worst expiry, the curves' errors, findings
 that would be false, and lines that reads of the table missed or gave twice. ``LG_KERNELS`` chooses
 the kernels, ``LG_RUNS`` the runs (names with commas), ``LG_LABS`` how many labs at a time (one: an
 expiry is right to 0.15 s on an idle machine).
@@ -63,7 +63,7 @@ class Row:
     """What one run showed of the director.
 
     Attributes:
-        matches, samples: states told rightly, of those polled.
+        matches, samples: states that were right, of those polled.
         predicted, observed: entries.
         worst_s: the expiry that is furthest off.
         curve: by how many entries ActiveConn or InActConn is off at the worst poll; 0 for none.

@@ -49,7 +49,7 @@ class Cost:
     sending_mb: tuple[float, ...]
     sent_per_s: float
     run_mb: float
-    told_s: float
+    report_s: float
     reported_mb: float
 
 
@@ -90,11 +90,11 @@ def costs(stand: Stand, requests: int, run: Path) -> Cost:
     with subprocess.Popen(argv, cwd=REPOSITORY, stdout=subprocess.DEVNULL) as command:
         sending_mb = while_sending(command)
     assert command.returncode == 0
-    told_s, reported_mb = report(run)
-    told = json.loads((run / ANALYSIS).read_text())["requests"]
-    assert (told["sent"], told["succeeded"]) == (requests, requests)
+    report_s, reported_mb = report(run)
+    summary = json.loads((run / ANALYSIS).read_text())["requests"]
+    assert (summary["sent"], summary["succeeded"]) == (requests, requests)
     size_mb = sum(file.stat().st_size for file in run.rglob("*") if file.is_file()) / 1e6
-    return Cost(requests, sending_mb, told["rate_per_s"], size_mb, told_s, reported_mb)
+    return Cost(requests, sending_mb, summary["rate_per_s"], size_mb, report_s, reported_mb)
 
 
 def report(run: Path) -> tuple[float, float]:
@@ -121,7 +121,7 @@ def test_ten_times_as_many_rows_take_no_more_memory_to_record(
             print(
                 f"\n{each.requests:,} requests at {each.sent_per_s:,.0f}/s, {each.run_mb:,.0f} MB "
                 f"on the disk; recorder and worker held {held} MB;\nthe report took "
-                f"{each.told_s:.1f} s and held {each.reported_mb:,.0f} MB"
+                f"{each.report_s:.1f} s and held {each.reported_mb:,.0f} MB"
             )
     assert len(few.sending_mb) == len(many.sending_mb) == 2
     for before, after in zip(few.sending_mb, many.sending_mb, strict=True):

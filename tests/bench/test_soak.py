@@ -1,7 +1,7 @@
 """A long watch of a lab whose directors are stopped, started and cut off at random.
 
 No gap may go unrecorded, no row be lost on either side of one, and memory must stay flat. The
-figures are printed. ``SOAK_S`` tells for how long (half an hour unless told), ``SOAK_SEED`` what
+figures are printed. ``SOAK_S`` says for how long (half an hour by default), ``SOAK_SEED`` what
 happens when.
 """
 
@@ -155,7 +155,7 @@ def test_the_run_lasts_to_its_end(soak: Soak, recording: Recording) -> None:
 def test_no_gap_is_unrecorded(soak: Soak, recording: Recording) -> None:
     """Each is between a link-lost and a link-back, or one slow answer, which says what it took."""
     events = recording.table("events")
-    told = slow = 0
+    recorded = slow = 0
     longest_s = 0.0
     for director, polls in by_director(recording.table("polls")).items():
         lost, back, aside = (
@@ -165,18 +165,18 @@ def test_no_gap_is_unrecorded(soak: Soak, recording: Recording) -> None:
         for before_s, asked_s, after_s in gaps_of(polls):
             longest_s = max(longest_s, after_s - before_s)
             if any(before_s <= at_s <= after_s for at_s in lost):
-                told += 1
+                recorded += 1
                 assert any(abs(at_s - after_s) < 1 for at_s in back), (director, before_s)
             elif any(before_s <= at_s <= after_s for at_s in aside):
                 slow += 1
             else:
                 slow += 1
                 assert asked_s - before_s < UNHINDERED_S, (director, before_s, after_s)
-        assert len(lost) <= told
-    print(f"\n{told} gaps told as such, {slow} slow answers; the longest {longest_s:.1f} s")
+        assert len(lost) <= recorded
+    print(f"\n{recorded} gaps recorded as such, {slow} slow answers; the longest {longest_s:.1f} s")
 
 
-def test_each_outage_is_a_gap_that_is_told(soak: Soak, recording: Recording) -> None:
+def test_each_outage_is_a_gap_that_is_recorded(soak: Soak, recording: Recording) -> None:
     events = recording.table("events")
     noticed = []
     for director, fault, ordered_s, undone_s in soak.outages:
@@ -240,9 +240,9 @@ def test_a_look_lies_between_the_asking_and_the_answer_over_every_reboot(
     assert (at_ns >= asked_ns).all()
     assert (at_ns <= asked_ns + polls["took_ms"].to_numpy() * 1e6 + 1e3).all()
     reboots = sum(fault == "crash" for _, fault, _, _ in soak.outages)
-    told = recording.table("events")["kind"].eq("rebooted").sum()
-    print(f"\n{reboots} reboots, {told} told")
-    assert told == reboots
+    recorded = recording.table("events")["kind"].eq("rebooted").sum()
+    print(f"\n{reboots} reboots, {recorded} recorded")
+    assert recorded == reboots
 
 
 def test_memory_stays_flat(soak: Soak) -> None:

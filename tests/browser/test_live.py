@@ -108,8 +108,8 @@ def test_a_burst_is_watched_from_its_news_to_its_report(shown: Shown, tmp_path: 
     page.wait_for_selector("#findings", timeout=30_000)  # the report has come by itself
     drawn(page)
     assert page.url == shown.url
-    told = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
-    assert page.title() == re.findall(r"<title>(.*?)</title>", told, re.DOTALL)[0]
+    report = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert page.title() == re.findall(r"<title>(.*?)</title>", report, re.DOTALL)[0]
     assert f"{RATE * SENDS_S} of {RATE * SENDS_S} requests succeeded" in page.inner_text("#verdict")
     assert page.evaluate(BARS) == RATE * SENDS_S
     assert shown.burst.wait(timeout=20) == 0

@@ -144,10 +144,10 @@ def test_the_slider_chooses_one_value_and_the_rate_says_where_it_settles(shown: 
     rate.fill("1000")
     for number in (len(others) - 1, 0):
         slider.fill(str(number))
-        chosen, told = others[number], page.locator(".choice output").inner_text()
-        assert f"tcpfin = {chosen.tcpfin_s:g} s" in told
-        assert f"peaks at {chosen.answer.peak_inactive:,}" in told
-        settles = float(told.rpartition("about ")[2].rstrip(".").replace(",", ""))
+        chosen, text = others[number], page.locator(".choice output").inner_text()
+        assert f"tcpfin = {chosen.tcpfin_s:g} s" in text
+        assert f"peaks at {chosen.answer.peak_inactive:,}" in text
+        settles = float(text.rpartition("about ")[2].rstrip(".").replace(",", ""))
         assert settles == pytest.approx(1000 * chosen.inactive_s, abs=1)
         own = next(other for other in others if other.is_own)
         names = {f"tcpfin = {other.tcpfin_s:g} s" for other in (chosen, own)}
@@ -208,9 +208,9 @@ def test_the_contrast_and_the_names_are_enough_for_every_reader(shown: Shown, sc
     page.wait_for_timeout(300)
     marks = {"exclude": [[".main-svg"]]}  # thousands of marks, and no text of ours but the titles
     found = Axe().run(page, marks, {"runOnly": ["wcag2a", "wcag2aa"]})
-    told = [
+    violations = [
         (rule["id"], node["html"][:120], node["failureSummary"][:200])
         for rule in found.response["violations"]
         for node in rule["nodes"][:3]
     ]
-    assert told == []
+    assert violations == []

@@ -61,7 +61,7 @@ async def ask(link: Link) -> dict[str, Any]:
         table = await client.counters(timeout_s=10)
         counters = services.counters or (table.counters if table else None)
         again = await client.poll("services", timeout_s=10)
-        told = manifest_of(facts, "") | {
+        document = manifest_of(facts, "") | {
             "boot_id": client.boot_id,
             "services": [asdict(service) for service in services.services.services],
             "entries": sorted(map(list, _rows(entries.entries))),
@@ -70,7 +70,7 @@ async def ask(link: Link) -> dict[str, Any]:
             "in_order": services.asked_ns <= services.answered_ns <= again.asked_ns,
             "cost_known": entries.cpu_s is not None,
         }
-        return told | {"reopened": await _lose_and_reopen(client)}
+        return document | {"reopened": await _lose_and_reopen(client)}
     finally:
         await client.close()
 
@@ -110,7 +110,7 @@ async def record(link: Link, directory: Path) -> dict[str, Any]:
 
 
 async def change(link: Link) -> dict[str, Any]:
-    """Timeouts set for a while; what is in force is told by ipvsadm, whatever set it."""
+    """Timeouts set for a while; ipvsadm reports what is in force, whatever set it."""
     client = director_client(link)
     said: list[str] = []
     await client.open()
@@ -119,8 +119,8 @@ async def change(link: Link) -> dict[str, Any]:
     async with TimeoutsChange([director_client(link)], said.append) as changing:
         await changing.set_tcpfin(TCPFIN_S)
         within = in_force()
-    told = {"identity": identity, "within": within, "after": in_force()}
-    return told | {"said": said, "owing": changing.not_restored}
+    document = {"identity": identity, "within": within, "after": in_force()}
+    return document | {"said": said, "owing": changing.not_restored}
 
 
 def in_force() -> list[float]:
@@ -148,7 +148,7 @@ def ask_all(scratch: Path) -> dict[str, Any]:
 
 def _asked(link: Link, directory: Path) -> dict[str, Any]:
     try:
-        told = asyncio.run(ask(link)) | {"recorded": asyncio.run(record(link, directory))}
-        return told | {"changed": asyncio.run(change(link))}
+        document = asyncio.run(ask(link)) | {"recorded": asyncio.run(record(link, directory))}
+        return document | {"changed": asyncio.run(change(link))}
     except Exception as error:  # one link's failure is that link's test's
         return {"failed": f"{type(error).__name__}: {error}"}

@@ -37,7 +37,7 @@ def with_keepalived() -> dict[str, Any]:
     with Lab(lay_out(), name="k") as lab:
         first, second = lab.directors["bal01"], lab.directors["bal02"]
         status = report.inspect("k")
-        told: dict[str, Any] = {
+        document: dict[str, Any] = {
             "kernel": status.kernel,
             "text": report.to_lines(status)[0],
             "holder": status.vip_holder,
@@ -48,13 +48,13 @@ def with_keepalived() -> dict[str, Any]:
             "machine_table": Path("/proc/net/ip_vs").read_text(),
         }
         first.crash()
-        told["taken_over"] = until(lambda: second.holds(VIP))
-        told["damage"] = lab.damage()
-        told["answers_after"] = lab.client.output("sh", "-c", GET).split()
+        document["taken_over"] = until(lambda: second.holds(VIP))
+        document["damage"] = lab.damage()
+        document["answers_after"] = lab.client.output("sh", "-c", GET).split()
         first.boot()
-        told["taken_back"] = until(lambda: first.holds(VIP) and not second.holds(VIP))
-        told["old_entries"] = first.entries().count("TCP")
-    return told | {"left": namespaces_of("k")}
+        document["taken_back"] = until(lambda: first.holds(VIP) and not second.holds(VIP))
+        document["old_entries"] = first.entries().count("TCP")
+    return document | {"left": namespaces_of("k")}
 
 
 def static(forwarding: str) -> dict[str, Any]:

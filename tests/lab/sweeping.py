@@ -47,7 +47,7 @@ def with_state(state: Path) -> dict[str, str]:
 
 
 def end_after(words: str, process: subprocess.Popen[str]) -> None:
-    """End a command once it has said these words; also one that was told to ignore Ctrl-C."""
+    """End a command once it has said these words; also one that ignores Ctrl-C."""
     assert process.stderr is not None
     said = []
     for line in process.stderr:

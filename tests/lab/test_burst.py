@@ -272,7 +272,7 @@ def test_without_the_privilege_to_capture_the_run_goes_on_and_says_so(
     assert document["lifetimes"][0]["n_expired"] == 50  # by the requests' ends instead
 
 
-def test_a_configured_tcpfin_that_is_not_what_is_measured_is_told(
+def test_a_configured_tcpfin_that_is_not_what_is_measured_is_reported(
     quick_lab: Lab, tmp_path: Path
 ) -> None:
     ran = burst(quick_lab, tmp_path / "run", "--timeouts", "900,9,300")

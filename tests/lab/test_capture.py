@@ -43,10 +43,10 @@ def packets(directory: Path) -> Any:
 
 def test_a_director_shows_what_came_and_what_it_forwarded(lab: Lab, tmp_path: Path) -> None:
     analysis = burst(lab, tmp_path / "run", "--capture-on", "bal01")
-    told = Recording.open(tmp_path / "run").manifest.raw["capture"]
-    assert (told["host"], told["with"], told["failure"]) == ("bal01", "tcpdump", None)
-    assert told["dropped"] == 0
-    assert told["packets"] > 0
+    capture = Recording.open(tmp_path / "run").manifest.raw["capture"]
+    assert (capture["host"], capture["with"], capture["failure"]) == ("bal01", "tcpdump", None)
+    assert capture["dropped"] == 0
+    assert capture["packets"] > 0
     segments = service_segments(packets(tmp_path / "run"), [VirtualEnd("TCP", VIP, 80)])
     rows = connections(segments)
     assert len(rows) == REQUESTS
@@ -54,7 +54,7 @@ def test_a_director_shows_what_came_and_what_it_forwarded(lab: Lab, tmp_path: Pa
     assert not [row for row in analysis["not_measured"] if "packets" in row["what"]]
     # on the client's clock, as well as the director's is known
     requests = Recording.open(tmp_path / "run").table("requests")
-    slack_ns = 2 * told["clock_uncertainty_ns"]
+    slack_ns = 2 * capture["clock_uncertainty_ns"]
     assert segments.at_ns.min() >= requests["started"].astype("int64").min() - slack_ns
     assert segments.at_ns.max() <= requests["ended"].astype("int64").max() + 10**9
 

@@ -135,8 +135,8 @@ def test_the_predicted_instant_is_the_one_that_was_seen(watch: Watch) -> None:
 
 
 def test_the_live_line_promised_the_same_instant(watch: Watch) -> None:
-    told = [line for line in watch.err.splitlines() if "bal01" in line and "empty " in line]
-    promised = next(line for line in told if "±" in line)
+    lines = [line for line in watch.err.splitlines() if "bal01" in line and "empty " in line]
+    promised = next(line for line in lines if "±" in line)
     assert "192.168.10.21:80" in promised
     words = promised.split("empty ")[1].split()
     promised_at, wide_s = words[0], float(words[2])
@@ -145,7 +145,7 @@ def test_the_live_line_promised_the_same_instant(watch: Watch) -> None:
         seen.date(), datetime.strptime(promised_at, "%H:%M:%S").time(), seen.tzinfo
     )
     assert abs((seen - at).total_seconds()) <= wide_s + 1 + 2 * POLL_S  # it is printed in seconds
-    assert told[-1].endswith("empty now")
+    assert lines[-1].endswith("empty now")
 
 
 def test_the_metrics_showed_what_was_held_while_it_was_held(watch: Watch) -> None:

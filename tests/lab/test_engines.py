@@ -137,9 +137,9 @@ def own_ports(lab: Lab, number: int) -> None:
 def flags(through: str, engine: EngineName) -> list[str]:
     """As much of every way of closing that an engine has; no wait for what lasts a minute."""
     mix = ",".join(f"{kind}=1" for kind in sorted(ABILITIES[engine].closes))
-    told = ["--engine", engine, "-n", str(requests_of(engine)), "--close", mix, "--tcp-info"]
+    options = ["--engine", engine, "-n", str(requests_of(engine)), "--close", mix, "--tcp-info"]
     own = ["--local-ips", OWN[through]] if engine == "packets" else []
-    return ["--vip", VIP6 if through == "dr6" else VIP, *told, "--observe", "6s", *own]
+    return ["--vip", VIP6 if through == "dr6" else VIP, *options, "--observe", "6s", *own]
 
 
 def requests_of(engine: EngineName) -> int:

@@ -33,9 +33,9 @@ def fresh(make_ipvs_lab: MakeLab) -> Lab:
 
 
 def failover(lab: Lab, directory: Path, *flags: str) -> Any:
-    told = ("-o", str(directory), *flags)
+    options = ("-o", str(directory), *flags)
     done = subprocess.run(
-        [str(LOADGEN), "failover", "--vip", VIP, "--lab", lab.name, "--json", *told],
+        [str(LOADGEN), "failover", "--vip", VIP, "--lab", lab.name, "--json", *options],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -67,9 +67,9 @@ def test_the_exercise_reads_25_and_25_on_either_director(exercise: tuple[Any, Re
     )
     events = recording.table("events")
     log = events[events["kind"] == "keepalived"]
-    told = " ".join(log["host"] + ": " + log["detail"])
-    assert "bal01: (VI_1) Entering FAULT STATE" in told
-    assert "bal02: (VI_1) Entering MASTER STATE" in told
+    text = " ".join(log["host"] + ": " + log["detail"])
+    assert "bal01: (VI_1) Entering FAULT STATE" in text
+    assert "bal02: (VI_1) Entering MASTER STATE" in text
 
 
 def begun_after_the_fault_and_failed(directory: Path) -> int:
@@ -87,13 +87,15 @@ def test_clients_are_out_for_the_interval_less_the_age(
     del exercise  # it wants the tables empty, so it comes first
     flags = ("--fault", "bal01:link-down", "-q", str(RATE), "--before", "2s", "--tail", "7s")
     with measured_delays(fresh, "bal02") as delays:
-        told = failover(fresh, tmp_path / "run", *flags, "--after", "8s")["failover"]
-    assert told["valid"], told["why_invalid"]
-    assert told["how"] == "silence"
-    assert told["outage_s"] == pytest.approx(told["predicted_outage_s"], abs=delays.allowed_s(0.1))
+        figures = failover(fresh, tmp_path / "run", *flags, "--after", "8s")["failover"]
+    assert figures["valid"], figures["why_invalid"]
+    assert figures["how"] == "silence"
+    assert figures["outage_s"] == pytest.approx(
+        figures["predicted_outage_s"], abs=delays.allowed_s(0.1)
+    )
     assert begun_after_the_fault_and_failed(tmp_path / "run") == 0
-    assert abs(told["late"] - RATE * told["outage_s"]) <= max(0.03 * told["late"], 2)
-    in_flight = told["in_flight"].values()
+    assert abs(figures["late"] - RATE * figures["outage_s"]) <= max(0.03 * figures["late"], 2)
+    in_flight = figures["in_flight"].values()
     assert sum(kind["reset"] for kind in in_flight) == 30  # no sync daemon
-    assert told["failback"]["master_again_s"] is not None  # the link is up again
-    assert told["failback"]["gap_s"] < 1
+    assert figures["failback"]["master_again_s"] is not None  # the link is up again
+    assert figures["failback"]["gap_s"] < 1

@@ -118,7 +118,7 @@ def test_ports_that_come_back_are_predicted(
     held_by_bal01(found)
 
 
-def assert_the_table_is_told_of(table: Any) -> None:
+def assert_the_table_is_reported(table: Any) -> None:
     """By ``/proc/net/ip_vs_status`` where the kernel has it: every entry, hardly one at the end."""
     assert 200 < table["entry_bytes"] < 400  # as its boot line says
     if not law_of(KERNEL).table_resizes:
@@ -145,7 +145,7 @@ def test_no_entry_is_taken_for_gone_while_the_table_grows(
     assert lifetimes["n_expired"] >= 0.98 * MANY
     assert lifetimes["lifetime_s"]["min"] > 8 - WORST_S  # none was taken for gone before
     (table,) = [row for row in found["tables"] if row["director"] == "bal01"]
-    assert_the_table_is_told_of(table)
+    assert_the_table_is_reported(table)
     polls = Recording.open(tmp_path / "run").table("polls")
     buckets = polls.loc[polls["director"] == "bal01", "buckets"].dropna()
     if law_of(KERNEL).table_resizes:

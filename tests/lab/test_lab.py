@@ -103,7 +103,7 @@ def test_ssh_needs_nothing_but_the_labs_own_files(lab: Lab) -> None:
     assert (done.stdout, done.stderr) == ("bal02\n", "")
 
 
-def test_the_timeouts_are_the_kernels_own_unless_told(lab: Lab) -> None:
+def test_the_timeouts_are_the_kernels_own_unless_given(lab: Lab) -> None:
     for director in lab.director_names:
         printed = lab.run(director, ["ipvsadm", "-L", "--timeout"], check=True).stdout
         assert printed == "Timeout (tcp tcpfin udp): 900 120 300\n"
@@ -305,7 +305,7 @@ def test_down_spares_a_lab_whose_name_only_begins_alike(lab: Lab) -> None:
     assert lab.damage() == []
 
 
-def test_a_user_other_than_root_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_other_than_root_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(UsageProblem, match="root"):
         down("no-such")

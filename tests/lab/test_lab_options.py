@@ -87,7 +87,7 @@ def test_the_udp_service_echoes_and_leaves_an_inactive_entry(full: Lab, vip: str
     assert [line[7] for line in entries] == ["UDP"]
 
 
-def test_timeouts_sysctls_table_size_and_memory_are_as_told(full: Lab) -> None:
+def test_timeouts_sysctls_table_size_and_memory_are_as_given(full: Lab) -> None:
     director = full.directors["bal01"]
     printed = director.output("ipvsadm", "-L", "--timeout")
     assert printed == "Timeout (tcp tcpfin udp): 60 7 9\n"

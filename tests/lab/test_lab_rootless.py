@@ -100,7 +100,7 @@ def test_an_ordinary_users_lab_comes_up_takes_a_burst_and_a_crash_and_is_gone(pl
     assert not HOLDER_DIRECTORY.exists()
 
 
-def test_without_a_lab_an_ordinary_user_is_told_in_one_line(place: Path) -> None:
+def test_without_a_lab_an_ordinary_user_gets_one_line_of_error(place: Path) -> None:
     done = as_user("lab", "shell", "client", place=place)
     assert done.returncode != 0
     assert done.stderr.count("\n") == 1

@@ -96,7 +96,7 @@ def test_a_link_that_is_lost_can_be_opened_again(said: Any) -> None:
 
 
 def test_by_it_timeouts_are_set_for_a_while_and_put_back(said: Any) -> None:
-    """Also by netlink alone: what was in force, ipvsadm told."""
+    """Also by netlink alone: ipvsadm reported what was in force."""
     tcp, tcpfin, udp = map(float, TIMEOUTS)
     changed = said["changed"]
     assert changed["within"] == [tcp, TCPFIN_S, udp]

@@ -129,7 +129,7 @@ def test_every_command_that_meets_directors_is_in_the_table() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_any_command_gives_back_what_was_left_first_unless_it_is_told_to_keep_it(
+def test_any_command_gives_back_what_was_left_first_unless_asked_to_keep_it(
     lab: Lab, state: Path, tmp_path: Path, command: str
 ) -> None:
     def run_until(words: str, *flags: str) -> None:
