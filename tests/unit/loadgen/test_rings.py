@@ -127,7 +127,7 @@ def test_a_ring_that_nobody_reads_counts_what_it_drops() -> None:
     assert (lost, again) == (1000 - kept, 0)
 
 
-def test_a_vlan_tag_that_the_kernel_took_off_is_told() -> None:
+def test_a_vlan_tag_that_the_kernel_took_off_is_reported() -> None:
     def body() -> list[FrameBlock]:
         ring = ReceiveRing("vb", width=160)
         tagged = tcp(1)

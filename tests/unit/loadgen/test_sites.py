@@ -1,4 +1,4 @@
-"""Which directors hold a VIP: the lab's, as told, as configured."""
+"""Which directors hold a VIP: the lab's, as given, as configured."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_with_none_named_a_burst_is_a_plain_load_test() -> None:
     assert find_site(VIP, [], None) == Site(directors=(), namespace=None, interface=None, lab=None)
 
 
-def test_directors_are_as_told_and_each_only_once() -> None:
+def test_directors_are_as_given_and_each_only_once() -> None:
     assert names("ssh://root@a", "local", "ssh://root@a") == ["a", "local"]
 
 
@@ -68,13 +68,13 @@ def test_two_directors_of_one_name_are_refused() -> None:
         names("ssh://root@a", "ssh://admin@a")
 
 
-def test_what_was_told_goes_before_what_is_configured(nowhere: Path) -> None:
+def test_what_was_given_comes_before_what_is_configured(nowhere: Path) -> None:
     (nowhere / "loadgen.toml").write_text('directors = ["ssh://configured"]')
     assert names("ssh://given") == ["given"]
     assert names() == ["configured"]
 
 
-def test_the_working_directorys_file_goes_before_the_homes_and_that_before_the_variable(
+def test_the_working_directorys_file_comes_before_the_homes_and_that_before_the_variable(
     nowhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LOADGEN_DIRECTOR", "ssh://variable")
@@ -170,7 +170,9 @@ def test_in_a_lab_a_hosts_name_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
         names("bal02", "ssh://root@bal02")
 
 
-def test_a_labs_servers_are_counted_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_labs_servers_are_counted_unless_others_are_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     labs_are(monkeypatch, lab())
     servers = find_site(VIP, [], None).servers
     assert [link.name for link in servers] == ["srv01", "srv02"]

@@ -83,12 +83,12 @@ def test_how_a_connection_ends_decides_how_long_it_is_remembered(
 
 
 def test_a_datagram_is_remembered_for_the_udp_timeout() -> None:
-    told = LoadPlan(
+    load_plan = LoadPlan(
         target=Target(vip="192.0.2.1", port=53, protocol="UDP"),
         arrivals=ClosedModel(requests=1),
         datagram=Datagram(),
     )
-    assert 300 < longest_decay_s(facts(tcpfin_s=20), told) < 325
+    assert 300 < longest_decay_s(facts(tcpfin_s=20), load_plan) < 325
 
 
 def plan(close: Close) -> LoadPlan:
@@ -145,7 +145,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def watched(table: Table, limit_s: float, *, until_settled: bool = True) -> list[int]:
-    """What the progress was told to be left, look by look."""
+    """How many entries the progress was given as left, poll by poll."""
     seen: list[int] = []
 
     async def main() -> None:

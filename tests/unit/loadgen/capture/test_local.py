@@ -197,10 +197,10 @@ def test_ring_and_scapy_see_the_same_packets_at_either_end_of_a_wire(
         (tmp_path / each).mkdir()
     captures = on_a_wire(lambda: asyncio.run(both()))
     frames = {each: list(packets_of(tmp_path / each / "capture.pcap")) for each in WAYS}
-    told = [(frame[:SNAP_BYTES], len(frame)) for frame in expected]
+    expected_packets = [(frame[:SNAP_BYTES], len(frame)) for frame in expected]
     for capture, packets in zip(captures, frames.values(), strict=True):
-        assert [(frame, length) for _, frame, length in packets] == told
-        assert capture.packets == len(told)
+        assert [(frame, length) for _, frame, length in packets] == expected_packets
+        assert capture.packets == len(expected_packets)
     assert [at for at, *_ in frames["ring"]] == [at for at, *_ in frames["scapy"]]
 
 

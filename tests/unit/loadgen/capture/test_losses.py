@@ -1,4 +1,4 @@
-"""What a capture loses is told: by the kernel's counter, a full disk, or an interface that is down.
+"""What a capture lost is known: by the kernel's counter, a full disk, or an interface that is down.
 
 A source of ours stands in for the kernel; ``test_rings`` has a real ring that drops.
 """

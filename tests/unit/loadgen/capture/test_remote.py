@@ -111,7 +111,7 @@ def test_where_tcpdump_is_not_to_be_had_one_line_says_why(
 
 
 @needs_tcpdump
-def test_an_interface_that_is_not_there_is_told_in_tcpdumps_words(tmp_path: Path) -> None:
+def test_an_interface_that_is_not_there_is_reported_in_tcpdumps_words(tmp_path: Path) -> None:
     ran = run(tmp_path, parse_link("local"), interface="nowhere0", connections=0)
     assert "tcpdump: nowhere0: No such device exists" in ran.said[0]
 

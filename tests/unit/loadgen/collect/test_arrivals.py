@@ -1,4 +1,4 @@
-"""New connections a second are told with the time that they were counted in."""
+"""New connections a second are reported with the time that they were counted in."""
 
 from __future__ import annotations
 

@@ -95,14 +95,14 @@ def test_groups_count_each_entry_once(entries: list[Entry]) -> None:
         key = (one.vip, one.real_server, one.state if one.client_port else TEMPLATE)
         expected[key] += 1
         least[key] = min(one.expires_s, least.get(key, one.expires_s))
-    told: Counter[tuple[str, str, str]] = Counter()
+    counts: Counter[tuple[str, str, str]] = Counter()
     oldest: dict[tuple[str, str, str], int] = {}
     for group in found:
         key = (group.vip, group.real_server, group.state)
-        told[key] += group.n
+        counts[key] += group.n
         left_s = (group.oldest_ends_ns - BOOT_NS) // NS - 1000
         oldest[key] = min(left_s, oldest.get(key, left_s))
-    assert told == expected
+    assert counts == expected
     assert oldest == least
 
 

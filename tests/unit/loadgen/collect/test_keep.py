@@ -147,8 +147,8 @@ def test_beyond_a_size_the_oldest_goes_and_it_is_said(
     events = recorded.table("events")
     assert list(events["kind"]).count("recording-thinned") == 1
     assert list(events["kind"]).count("k") == 60  # what happened stays
-    told = [row for row in analyse(recorded).not_measured if "came before" in row.what]
-    assert [row.why for row in told] == ["--keep 18k: the oldest was deleted"]
+    gaps = [row for row in analyse(recorded).not_measured if "came before" in row.what]
+    assert [row.why for row in gaps] == ["--keep 18k: the oldest was deleted"]
 
 
 def test_within_the_limit_nothing_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

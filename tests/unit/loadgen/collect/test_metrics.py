@@ -86,14 +86,14 @@ def test_all_that_the_table_shows_is_served() -> None:
 
 
 def test_a_directors_totals_have_node_exporters_names() -> None:
-    told = replace(director(server()), totals=Counters(431, 4611, 2, 127_651, 3))
-    found = samples(view(told), director="bal01")
+    with_totals = replace(director(server()), totals=Counters(431, 4611, 2, 127_651, 3))
+    found = samples(view(with_totals), director="bal01")
     assert found["node_ipvs_connections_total"] == 431
     assert found["node_ipvs_incoming_packets_total"] == 4611
     assert found["node_ipvs_outgoing_packets_total"] == 2
     assert found["node_ipvs_incoming_bytes_total"] == 127_651
     assert found["node_ipvs_outgoing_bytes_total"] == 3
-    gone = samples(view(replace(told, up=False)), director="bal01")
+    gone = samples(view(replace(with_totals, up=False)), director="bal01")
     assert not [name for name in gone if name.startswith("node_ipvs")]
 
 
@@ -122,12 +122,12 @@ def test_a_firewall_mark_is_written_as_node_exporter_writes_it() -> None:
     assert found["node_ipvs_backend_connections_weight"] == 1
 
 
-@pytest.mark.parametrize(("renewed", "told"), [(0, True), (3, False)])
-def test_a_promise_is_made_only_where_no_traffic_renews(renewed: int, told: bool) -> None:
+@pytest.mark.parametrize(("renewed", "promised"), [(0, True), (3, False)])
+def test_a_promise_is_made_only_where_no_traffic_renews(renewed: int, promised: bool) -> None:
     forecast = DrainForecast(first_ns=NOW_NS, last_ns=NOW_NS + 500_000_000, renewed=renewed)
     found = samples(view(director(server(weight=0, forecast=forecast))))
     at_s = found.get("loadgen_real_server_empty_timestamp_seconds")
-    assert at_s == (pytest.approx(NOW_NS / 1e9 + 0.5) if told else None)
+    assert at_s == (pytest.approx(NOW_NS / 1e9 + 0.5) if promised else None)
 
 
 @pytest.mark.parametrize(

@@ -96,9 +96,9 @@ class Director:
         return texts.pop(0) if len(texts) > 1 else texts[0]
 
 
-def learnt(answers: Answers, told: Timeouts | None = None) -> BootFacts:
+def learnt(answers: Answers, configured: Timeouts | None = None) -> BootFacts:
     fake = FakeShell(Director({"@kernel": WHO, **answers}))
-    return asyncio.run(learn_boot_facts(fake.client, told))
+    return asyncio.run(learn_boot_facts(fake.client, configured))
 
 
 BY_SCHEDSTAT = {"schedstat": [schedstat(5000.0), schedstat(5001.0)]}
@@ -165,9 +165,9 @@ def test_timeouts_that_cannot_be_read_are_not_guessed() -> None:
 
 
 def test_the_operator_may_tell_the_timeouts() -> None:
-    told = Timeouts(tcp_s=1, tcpfin_s=2, udp_s=3)
-    found = learnt({"ipvsadm": TIMEOUTS}, told)
-    assert (found.timeouts, found.timeouts_source) == (told, "--timeouts")
+    configured = Timeouts(tcp_s=1, tcpfin_s=2, udp_s=3)
+    found = learnt({"ipvsadm": TIMEOUTS}, configured)
+    assert (found.timeouts, found.timeouts_source) == (configured, "--timeouts")
 
 
 @pytest.mark.parametrize("text", ["", "@kernel\n6.1\n@macs\n@ip_vs\n", "garbage"])
@@ -212,8 +212,8 @@ STATUS = "Conns:\t126\nConn buckets:\t2048 (11 bits, lfactor -4)\nConn buckets l
 def test_the_tables_status_is_learnt_where_it_is_given(said: str, entries: int | None) -> None:
     found = learnt({"@kernel": WHO.replace("@ip_vs\n", f"{said}@ip_vs\n")})
     assert (found.table_status.entries if found.table_status else None) == entries
-    told = manifest_of(found, "local")["table_status"]
-    assert (told and told["chains"]) == ({"1": 126} if entries else None)
+    status = manifest_of(found, "local")["table_status"]
+    assert (status and status["chains"]) == ({"1": 126} if entries else None)
     assert len(found.services.services) == 2  # what follows is read as ever
 
 

@@ -1,4 +1,4 @@
-"""What changes seldom on a director, and what is told when it does."""
+"""What changes seldom on a director, and what is reported when it does."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_keepaliveds_state_is_concluded_from_the_vips_it_holds() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "sh: nonsense\n", "@timeouts\n@daemon\n@end\n"])
-def test_what_was_not_told_is_unknown_not_empty(text: str) -> None:
+def test_what_was_not_given_is_unknown_not_empty(text: str) -> None:
     found = parse_settings(text)
     assert (found.timeouts, found.sync_daemon, found.addresses) == (None, None, None)
     assert not found.keepalived
@@ -68,7 +68,7 @@ def test_no_text_is_an_error(text: str) -> None:
     assert isinstance(parse_settings(text), DirectorSettings)
 
 
-def test_nothing_is_told_while_nothing_changes() -> None:
+def test_nothing_is_reported_while_nothing_changes() -> None:
     assert changes_of(NOW) == []
 
 
@@ -100,5 +100,5 @@ def test_a_change_is_an_event(after: DirectorSettings, events: list[tuple[str, s
     assert changes_of(after) == events
 
 
-def test_a_vip_that_comes_back_is_told_too() -> None:
+def test_a_vip_that_comes_back_is_reported_too() -> None:
     assert changes_of(NOW, WITHOUT_VIP) == [("vip-gained", VIP), ("vrrp-state", "MASTER")]

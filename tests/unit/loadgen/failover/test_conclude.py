@@ -23,8 +23,8 @@ WHY = "192.168.10.2 is held by nobody, expected one director"
 def folder(tmp_path: Path) -> Path:
     """Two runs whose set-up was not sane, and something that is none."""
     for number in range(2):
-        told = {"fault": "bal01: crash", "why_insane": [WHY]}
-        RecordingWriter(tmp_path / run_name(number), {"failover": told}).close("completed")
+        outcome = {"fault": "bal01: crash", "why_insane": [WHY]}
+        RecordingWriter(tmp_path / run_name(number), {"failover": outcome}).close("completed")
     (tmp_path / "run-notes").mkdir()
     return tmp_path
 

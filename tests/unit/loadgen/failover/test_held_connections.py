@@ -82,7 +82,7 @@ def test_ten_of_each_kind_are_open_and_talk(server: int, tmp_path: Path) -> None
     assert each.between(8, 30).all()  # a kilobyte each tenth of a second
 
 
-def test_a_reset_is_told_and_the_connection_followed_by_another(
+def test_a_reset_is_recorded_and_the_connection_followed_by_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(held, "AGAIN_S", 0.05)

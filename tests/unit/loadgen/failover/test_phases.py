@@ -59,7 +59,7 @@ def failover_manifest(path: Path) -> dict[str, Any]:
     return dict(manifest["failover"])
 
 
-def test_it_is_done_and_undone_and_the_instants_are_told(tmp_path: Path) -> None:
+def test_it_is_done_and_undone_and_the_instants_are_recorded(tmp_path: Path) -> None:
     fault = Noted()
     made = course(fault, tmp_path / "run")
     asyncio.run(run([made], RecordingWriter(tmp_path / "other", {})))

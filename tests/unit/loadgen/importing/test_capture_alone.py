@@ -86,7 +86,7 @@ def test_time_begins_with_the_first_packet(tmp_path: Path) -> None:
     assert found.timeline.marks["SYN"].tolist() == pytest.approx([0, 2.5])
 
 
-def test_what_was_told_is_not_guessed(tmp_path: Path) -> None:
+def test_what_was_given_is_not_guessed(tmp_path: Path) -> None:
     (tmp_path / "meta.json").write_text('{"vip": "192.168.10.99", "port": 443}')
     packets = [packet for n in range(5) for packet in closed(40000 + n, 1000.0 + n)]
     (tmp_path / "alone.pcap").write_bytes(pcap([*packets, elsewhere(50000, 1001.5)]))

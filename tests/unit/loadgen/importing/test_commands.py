@@ -50,7 +50,7 @@ CLASSIFIED = [
 
 
 @pytest.mark.parametrize(("command", "kind", "detail"), CLASSIFIED)
-def test_a_command_is_told_by_what_it_does(command: str, kind: str, detail: str) -> None:
+def test_a_command_is_known_by_what_it_does(command: str, kind: str, detail: str) -> None:
     assert classify(command) == (kind, detail)
 
 

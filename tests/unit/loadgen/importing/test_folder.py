@@ -112,7 +112,7 @@ def test_a_clock_that_drifted_is_put_right_poll_by_poll(folder: Path) -> None:
     assert off_s[20] == pytest.approx(-0.5 * middle, abs=1e-5)
 
 
-def test_the_phase_of_the_timers_is_taken_where_it_is_told(tmp_path: Path) -> None:
+def test_the_phase_of_the_timers_is_taken_where_it_is_given(tmp_path: Path) -> None:
     shutil.copytree(HZ250, tmp_path / "source")
     (facts,) = imported(tmp_path / "source").manifest.raw["directors"].values()
     assert (facts["hz"], facts["timer_phase_s"]) == (250, 0.0)
@@ -176,7 +176,7 @@ def test_blank_lines_are_no_polls(folder: Path) -> None:
     assert len(imported(folder).table("polls")) == 48
 
 
-def test_doubts_about_a_text_are_told_and_the_rest_is_kept(folder: Path) -> None:
+def test_doubts_about_a_text_are_reported_and_the_rest_is_kept(folder: Path) -> None:
     poll = json.loads(log_of(folder)[20])
     poll["connections"] += "TCP no such line at all\n"
     rewrite(folder, [*log_of(folder)[:20], json.dumps(poll).encode() + b"\n"])

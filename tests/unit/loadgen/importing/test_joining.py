@@ -294,7 +294,7 @@ def test_connections_that_were_reset_wait_ten_seconds(tmp_path: Path) -> None:
     assert_measures(found, 10, 50, within_s=3)
 
 
-def test_two_timeouts_in_one_counter_are_told_apart(tmp_path: Path) -> None:
+def test_two_timeouts_in_one_counter_are_distinguished(tmp_path: Path) -> None:
     """Resets wait 10 s, whatever tcpfin is; what is left then waits for tcpfin."""
     resets_s = BURST_S[:20] + 0.6
     began_s = np.concatenate([BURST_S, resets_s])
@@ -374,7 +374,7 @@ def test_counters_that_hold_others_entries_are_not_fitted(tmp_path: Path) -> Non
     (why,) = [gap.why for gap in found.not_measured if "by counters" in gap.what]
     assert "entries of connections that the capture does not show" in why
     assert "no entry was seen to expire" not in found.verdict
-    assert found.counted or why in found.verdict  # by the log alone, or why it cannot be told
+    assert found.counted or why in found.verdict  # by the log alone, or why it cannot be inferred
 
 
 def test_a_log_that_ends_before_they_go_says_so(tmp_path: Path) -> None:
@@ -534,7 +534,7 @@ def test_a_drains_instants_are_utc_only_where_the_log_says_so(
     assert ("log-clock" in ids(found)) == (zone != "UTC")
 
 
-def test_a_drain_beside_a_capture_is_told_in_utc(tmp_path: Path) -> None:
+def test_a_drain_beside_a_capture_is_reported_in_utc(tmp_path: Path) -> None:
     """The capture's clock says what the log's does not."""
     whole = log_of(BURST_S, wheel(BURST_S, 120), POLLED_S, local(8))
     zero = whole.replace(f"{SERVERS[0]}:{PORT}  Route  1", f"{SERVERS[0]}:{PORT}  Route  0")

@@ -57,10 +57,10 @@ def changes(run: Recording) -> list[tuple[str, int | None, int]]:
     """Details, and between which seconds of the log."""
     rows = run.table("events")
     assert set(rows["kind"]) <= {"timeouts-changed"}
-    told: list[Any] = list(rows.itertuples())
+    events: list[Any] = list(rows.itertuples())
     return [
         (str(row.detail), None if pd.isna(row.since) else second(row.since), second(row.at))
-        for row in told
+        for row in events
     ]
 
 
@@ -134,7 +134,7 @@ def test_what_came_with_the_log_holds_at_the_start_and_what_it_prints_later() ->
     assert (row["detail"], row["since"], row["at"]) == ("900 20 300", None, 5 * NS)
 
 
-def test_without_a_word_of_them_none_are_told(tmp_path: Path) -> None:
+def test_without_a_word_of_them_none_are_recorded(tmp_path: Path) -> None:
     run = imported(tmp_path, stamped(TABLE, TABLE))
     assert start(run) is None
     assert run.manifest.raw["directors"]["director"]["timeouts_source"] is None

@@ -110,7 +110,7 @@ def test_the_lock_leaves_no_file(root: Path) -> None:
     assert not root.exists()
 
 
-def test_a_second_process_is_told_who_holds_the_lock(root: Path) -> None:
+def test_a_second_process_learns_who_holds_the_lock(root: Path) -> None:
     argv = [sys.executable, "-c", HOLD_THE_LOCK, str(root)]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None

@@ -33,7 +33,7 @@ def run() -> Run:
     return Run(directory=directory, analysis=analyse(Recording.open(directory)))
 
 
-def test_it_equals_what_it_cannot_be_told_from() -> None:
+def test_it_equals_what_it_cannot_be_distinguished_from() -> None:
     assert measured(30.05) == 30
     assert measured(30.74) == 30
     assert measured(30.75) != 30

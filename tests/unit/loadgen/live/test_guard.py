@@ -67,11 +67,11 @@ def test_another_origin_is_refused(origin: str | None, site: str | None, ours: b
 
 
 @given(st.text(max_size=60))
-def test_only_the_token_itself_is_the_token(told: str) -> None:
+def test_only_the_token_itself_is_the_token(text: str) -> None:
     token = new_token()
     assert is_token(token, token)
-    assert not is_token(told, token)
-    assert not is_token(token + told, token) or not told
+    assert not is_token(text, token)
+    assert not is_token(token + text, token) or not text
 
 
 def test_a_token_is_128_bits_and_never_the_same() -> None:

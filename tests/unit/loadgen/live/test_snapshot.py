@@ -107,7 +107,7 @@ def test_the_table_is_the_terminals() -> None:
     assert sorted(map(str, row)) == sorted(cells)
 
 
-def test_failures_are_told_by_what_they_say() -> None:
+def test_failures_are_known_by_what_they_say() -> None:
     tally = Tally()
     tally.ended = 1200
     tally.errors.update({"connection refused": 3, "timeout": 1})

@@ -91,7 +91,7 @@ def test_when_a_real_server_is_empty(changed: dict[str, Any], answer: str) -> No
     assert empty(server(**changed), NOW_NS) == answer
 
 
-def test_a_draining_server_is_told_with_its_uncertainty() -> None:
+def test_a_draining_server_is_reported_with_its_uncertainty() -> None:
     answer = empty(server(weight=0, forecast=FORECAST), NOW_NS)
     assert answer.endswith("± 0.5 s (in 18 s)")
 

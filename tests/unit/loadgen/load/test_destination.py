@@ -109,7 +109,7 @@ def test_what_leads_nowhere_is_one_line_that_says_so(
         found(host, **given)
 
 
-def test_the_resolver_is_asked_once_and_only_for_what_nobody_told() -> None:
+def test_the_resolver_is_asked_once_and_only_for_what_was_not_given() -> None:
     asked: list[str] = []
 
     def lookup(name: str, _: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""How long connections are held: as told on average, the same again with the same seed."""
+"""How long connections are held: as given on average, the same again with the same seed."""
 
 from __future__ import annotations
 

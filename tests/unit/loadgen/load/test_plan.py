@@ -125,11 +125,11 @@ def test_a_kind_without_a_share_is_never_dealt_out() -> None:
 
 
 def test_the_manifest_is_json_and_says_what_was_sent() -> None:
-    told = plan(
+    load_plan = plan(
         request=Request(method="POST", headers=(("X-A", "1"),), body=b"\x00\xff"),
         closing=Closing(shares=(("client", 70.0), ("reset", 30.0)), hold=Hold(given_s=(1.5,))),
     )
-    shown = json.loads(json.dumps(told.manifest()))
+    shown = json.loads(json.dumps(load_plan.manifest()))
     assert shown["request"]["method"] == "POST"
     assert shown["request"]["body"] == "AP8="
     assert shown["request"]["headers"] == [["X-A", "1"]]
@@ -145,5 +145,5 @@ def test_the_manifest_is_json_and_says_what_was_sent() -> None:
 
 @pytest.mark.parametrize("name", ["Authorization", "cookie", "Proxy-Authorization"])
 def test_the_manifest_keeps_no_credentials(name: str) -> None:
-    told = plan(request=Request(headers=((name, "s3cret"),)))
-    assert "s3cret" not in json.dumps(told.manifest())
+    load_plan = plan(request=Request(headers=((name, "s3cret"),)))
+    assert "s3cret" not in json.dumps(load_plan.manifest())

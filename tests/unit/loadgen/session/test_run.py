@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Noted:
-    """An activity that notes what is done to it, and does what it is told."""
+    """An activity that notes what is done to it, and does as the test asks."""
 
     def __init__(
         self,

@@ -108,7 +108,7 @@ def test_no_datagram_breaks_the_reading_but_by_an_oserror(content: bytes) -> Non
     assert len(states) <= len(content) // 16
 
 
-def test_a_refusal_is_told_by_its_number() -> None:
+def test_a_refusal_is_known_by_its_number() -> None:
     refused = struct.pack("=IHHIIi", 36, 2, 0, 1, 0, -1) + bytes(16)
     with pytest.raises(PermissionError):
         states_in(refused)

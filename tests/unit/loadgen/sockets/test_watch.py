@@ -1,4 +1,4 @@
-"""Sockets are counted: rows about once a second, gaps told, never in the way of a run."""
+"""Sockets are counted: rows about once a second, gaps recorded, never in the way of a run."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class Told:
-    """A host that answers as told; the last answer again and again."""
+class ScriptedHost:
+    """A host that gives these answers in turn; the last one again and again."""
 
     def __init__(self, *answers: Mapping[str, int] | Exception) -> None:
         self._answers = list(answers)
@@ -83,7 +83,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sockets, "_AGAIN_AFTER_S", 0)
 
 
-def watched(path: Path, host: Told, counts: int) -> Recording:
+def watched(path: Path, host: ScriptedHost, counts: int) -> Recording:
     writer = RecordingWriter(path, {})
     recorded = record(path, [SocketWatch("h", host, writer)], writer, lambda: host.asked >= counts)
     assert host.closed
@@ -91,8 +91,8 @@ def watched(path: Path, host: Told, counts: int) -> Recording:
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_state_that_was_seen_is_told_until_the_end(tmp_path: Path) -> None:
-    recorded = watched(tmp_path / "r", Told({"FIN_WAIT2": 3}, {"TIME_WAIT": 3}, {}), 4)
+def test_a_state_that_was_seen_is_recorded_until_the_end(tmp_path: Path) -> None:
+    recorded = watched(tmp_path / "r", ScriptedHost({"FIN_WAIT2": 3}, {"TIME_WAIT": 3}, {}), 4)
     rows = recorded.table("sockets")
     counts = {state: list(group["count"]) for state, group in rows.groupby("state")}
     assert counts["FIN_WAIT2"][:3] == [3, 0, 0]
@@ -101,23 +101,23 @@ def test_a_state_that_was_seen_is_told_until_the_end(tmp_path: Path) -> None:
 
 
 def test_the_last_count_is_taken_at_the_end_however_short_the_run(tmp_path: Path) -> None:
-    recorded = watched(tmp_path / "r", Told({"TIME_WAIT": 1}, {"TIME_WAIT": 2}), 1)
+    recorded = watched(tmp_path / "r", ScriptedHost({"TIME_WAIT": 1}, {"TIME_WAIT": 2}), 1)
     rows = recorded.table("sockets")
     assert list(rows[rows["state"] == "TIME_WAIT"]["count"]) == [1, 2]
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_host_that_is_lost_is_told_once_and_asked_again(tmp_path: Path) -> None:
+def test_a_host_that_is_lost_is_reported_once_and_asked_again(tmp_path: Path) -> None:
     lost = LinkLost("the link was closed")
-    recorded = watched(tmp_path / "r", Told(lost, lost, {"TIME_WAIT": 1}), 4)
+    recorded = watched(tmp_path / "r", ScriptedHost(lost, lost, {"TIME_WAIT": 1}), 4)
     events = recorded.table("events")
     assert list(events["kind"]) == ["sockets-lost"]
     assert (recorded.table("sockets")["count"] == 1).any()
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_host_that_cannot_count_is_told_once_and_left_alone(tmp_path: Path) -> None:
-    host = Told(SocketsRefused("no awk there"))
+def test_a_host_that_cannot_count_is_reported_once_and_left_alone(tmp_path: Path) -> None:
+    host = ScriptedHost(SocketsRefused("no awk there"))
     recorded = watched(tmp_path / "r", host, 1)
     assert host.asked == 1
     assert list(recorded.table("events")["kind"]) == ["sockets-unreadable"]
@@ -139,7 +139,7 @@ def test_client_and_server_see_the_two_ends_of_a_connection(tmp_path: Path) -> N
     assert dict(open_ones) == {"client": 1, "local": 1}
 
 
-def test_a_server_without_proc_is_told(tmp_path: Path) -> None:
+def test_a_server_without_proc_is_reported(tmp_path: Path) -> None:
     writer = RecordingWriter(tmp_path / "r", {})
     link = parse_link("exec:env PATH=/nowhere")
     watches = socket_watches([Target(vip="127.0.0.1", port=9)], [link], {9}, writer)

@@ -25,8 +25,8 @@ def ran(*arguments: str | Path) -> Result:
 
 
 def vip(copy: Path) -> str:
-    told: str = json.loads((copy / MANIFEST).read_text())["service"]["vip"]
-    return told
+    address: str = json.loads((copy / MANIFEST).read_text())["service"]["vip"]
+    return address
 
 
 def test_a_new_key_each_time_and_the_same_with_a_file(tmp_path: Path) -> None:
@@ -37,9 +37,9 @@ def test_a_new_key_each_time_and_the_same_with_a_file(tmp_path: Path) -> None:
     for name, options in keys.items():
         result = ran(RUN, "-o", tmp_path / name, *options)
         assert (result.exit_code, result.output) == (0, f"{tmp_path / name}\n")
-    told = [vip(tmp_path / name) for name in keys]
-    assert len(set(told)) == 3
-    assert told[2] == told[3]
+    addresses = [vip(tmp_path / name) for name in keys]
+    assert len(set(addresses)) == 3
+    assert addresses[2] == addresses[3]
 
 
 def test_a_directory_that_exists_is_refused(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     return history
 
 
-def test_a_folder_s_runs_are_told_and_what_is_none_is_named(run: Run, folder: Path) -> None:
+def test_a_folder_s_runs_are_listed_and_what_is_none_is_named(run: Run, folder: Path) -> None:
     code, out, _ = run(str(folder))
     assert code == 0
     assert [line.split()[0] for line in out.splitlines()[:3]] == [

@@ -48,8 +48,10 @@ def test_a_recorded_proof_is_reported_again(
     writer = RecordingWriter(tmp_path, {KEY: to_manifest(experiment())})
     rates = dict.fromkeys(DIRECTORS, 5.0), {"bal02": 7.5, "bal03": 7.5}
     for name, rows in (("links", links(*rates)), ("datagrams", datagrams())):
-        told = rows.astype(object).where(rows.notna(), None).to_dict("records")
-        writer.extend(name, ({str(column): value for column, value in row.items()} for row in told))
+        records = rows.astype(object).where(rows.notna(), None).to_dict("records")
+        writer.extend(
+            name, ({str(column): value for column, value in row.items()} for row in records)
+        )
     writer.close("completed")
     monkeypatch.setattr(sys, "argv", ["analyzer", "report", str(tmp_path), "--json"])
     assert exit_code_of(analyzer_script.group) == 0

@@ -28,7 +28,7 @@ def expecting(*texts: str) -> list[str]:
     return [word for text in texts for word in ("--expect", text)]
 
 
-def test_expectations_that_hold_are_told_before_the_run_s_directory(site: Site) -> None:
+def test_expectations_that_hold_are_printed_before_the_run_s_directory(site: Site) -> None:
     shown = burst(site, "-n", "5", "-o", "here", *expecting("failed=0", "sent=5"))
     assert shown.returncode == 0, shown.stderr
     assert "ok  failed=0: 0" in shown.stdout

@@ -47,18 +47,18 @@ def site(*specs: str, lab: str | None = None) -> Site:
 
 
 def test_a_director_is_not_changed_unless_somebody_said_that_it_may() -> None:
-    told = ["ssh://root@lb1"]
+    directors = ["ssh://root@lb1"]
     with pytest.raises(UsageProblem, match=r"sets tcpfin on lb1 to 10, 30 s.*--allow-changes"):
-        check_allowed(site(*told), told, (10, 30), PLAN, allowed=False)
-    check_allowed(site(*told), told, (10, 30), PLAN, allowed=True)
+        check_allowed(site(*directors), directors, (10, 30), PLAN, allowed=False)
+    check_allowed(site(*directors), directors, (10, 30), PLAN, allowed=True)
 
 
 def test_a_lab_of_ours_may_be_changed_but_not_a_director_beside_it() -> None:
     check_allowed(site("ssh://root@bal01", lab="lab"), [], (10,), PLAN, allowed=False)
     check_allowed(site("ssh://root@bal01", lab="lab"), ["bal01"], (10,), PLAN, allowed=False)
-    for told in (["local"], ["ssh://root@lb1"], ["exec:ip netns exec x"]):
+    for directors in (["local"], ["ssh://root@lb1"], ["exec:ip netns exec x"]):
         with pytest.raises(UsageProblem, match="--allow-changes"):
-            check_allowed(site(*told, lab="lab"), told, (10,), PLAN, allowed=False)
+            check_allowed(site(*directors, lab="lab"), directors, (10,), PLAN, allowed=False)
 
 
 def test_a_sweep_wants_a_director_and_connections_that_close() -> None:
@@ -146,7 +146,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "sweep"
 
 
-def test_a_sweep_is_told_again_from_its_folder(run: Run, folder: Path) -> None:
+def test_a_sweep_is_reported_again_from_its_folder(run: Run, folder: Path) -> None:
     code, out, _ = run("analyzer", "sweep", str(folder))
     assert code == 0
     assert out.startswith(

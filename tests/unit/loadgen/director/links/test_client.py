@@ -122,7 +122,7 @@ def test_a_sed_starts_once_and_the_shell_is_there_again_when_it_is_wanted() -> N
     assert once == again == f"7 {shell}"
 
 
-def test_a_table_that_cannot_be_read_is_told_from_one_that_is_empty(
+def test_a_table_that_cannot_be_read_is_distinguished_from_one_that_is_empty(
     way: tuple[set[str], int], tables: Path
 ) -> None:
     has, expected = way

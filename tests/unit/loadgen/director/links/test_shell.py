@@ -212,8 +212,8 @@ def test_a_prefix_that_gives_a_terminal_does_no_harm() -> None:
         scripts = ("[ -t 0 ] && echo a terminal", "echo one; echo two", "x=7", "echo $x")
         return [(await shell.ask(script, timeout_s=20)).text for script in scripts]
 
-    told = with_shell(use, parse_link("exec:script -qe /dev/null -c"))
-    assert told == ["a terminal\n", "one\ntwo\n", "", "7\n"]
+    texts = with_shell(use, parse_link("exec:script -qe /dev/null -c"))
+    assert texts == ["a terminal\n", "one\ntwo\n", "", "7\n"]
 
 
 def test_a_prefix_may_take_its_command_as_one_argument(tmp_path: Path) -> None:

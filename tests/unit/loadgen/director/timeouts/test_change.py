@@ -96,7 +96,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 class Said(list[str]):
-    """What an operator was told."""
+    """The lines that an operator would see."""
 
     def __call__(self, line: str) -> None:
         self.append(line)

@@ -1,4 +1,4 @@
-"""Processes are told apart by number and start, programs say what went wrong."""
+"""Processes are identified by number and start, programs say what went wrong."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_a_missing_program_is_named_with_its_package() -> None:
     assert list(preflight.missing_programs(packages)) == expected
 
 
-def test_an_ordinary_user_is_told_so_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_ordinary_user_is_refused_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(UsageProblem, match="run it as root"):
         preflight.check(exercise(), print)

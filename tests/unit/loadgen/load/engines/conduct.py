@@ -83,19 +83,19 @@ def plan(port: int, requests: int = 5, concurrency: int = 1, **more: Any) -> Loa
     words = {name: more.pop(name) for name in Request.__slots__ if name in more}
     hold = more.pop("hold", Hold(given_s=(more.pop("hold_s", 0.0),)))
     ends = {"shares": ((more.pop("close", "client"), 1.0),), "hold": hold}
-    told: dict[str, Any] = {
+    options: dict[str, Any] = {
         "target": Target(vip=more.pop("vip", "127.0.0.1"), port=port),
         "arrivals": ClosedModel(requests=requests, concurrency=concurrency),
         "request": Request(**words),
         "closing": Closing(**ends),
     }
-    return LoadPlan(**told | more)
+    return LoadPlan(**options | more)
 
 
-def carry_out(engine: str, told: LoadPlan) -> list[dict[str, Any]]:
+def carry_out(engine: str, load_plan: LoadPlan) -> list[dict[str, Any]]:
     """The rows of a plan that needs no server of ours."""
     outlet = Kept()
-    (share,) = parts(told, time.time_ns())
+    (share,) = parts(load_plan, time.time_ns())
     ENGINES[engine](share, outlet)
     assert outlet.has_sent
     return outlet.shown()

@@ -31,8 +31,8 @@ def recorded(
 
     async def main() -> Burst:
         async with server.running():
-            told = plan(server.port, **more)
-            async with Burst(told, recording, tallies.append, print) as burst:
+            load_plan = plan(server.port, **more)
+            async with Burst(load_plan, recording, tallies.append, print) as burst:
                 assert not burst.ended.is_set()
                 if stop_early:
                     await server.asked.wait()
@@ -51,8 +51,8 @@ def test_a_burst_records_its_requests_and_when_it_began_and_ended(
     engine: str, processes: int, tmp_path: Path
 ) -> None:
     server = Server(OK)
-    told: dict[str, Any] = {"requests": 40, "concurrency": 4, "processes": processes}
-    burst, tally, recording = recorded(server, tmp_path, engine=engine, **told)
+    options: dict[str, Any] = {"requests": 40, "concurrency": 4, "processes": processes}
+    burst, tally, recording = recorded(server, tmp_path, engine=engine, **options)
     assert burst.ended.is_set()
     assert len(burst.sources) == len(server.peers) == 40
     assert all(peer in burst.sources for peer in server.peers)

@@ -51,13 +51,13 @@ def test_instants_ascend_and_are_unix_nanoseconds(engine: str) -> None:
         assert before_ns <= instants[0] <= instants[-1] <= time.time_ns()
 
 
-def test_one_after_another_unless_told_otherwise(engine: str) -> None:
+def test_one_after_another_by_default(engine: str) -> None:
     server = Server()
     sent(engine, server, 10)
     assert server.most_at_once == 1
 
 
-def test_several_at_a_time_when_told_so(engine: str) -> None:
+def test_several_at_a_time_when_asked_for(engine: str) -> None:
     """The server answers nobody until four have asked."""
     server = Server(answer=None)
     rows = sent_until(engine, server, lambda _: len(server.requests) == 4, 10, concurrency=4)
@@ -75,10 +75,10 @@ def test_the_request_is_the_one_that_was_asked_for(engine: str) -> None:
     assert row["size"] == 5
 
 
-def test_headers_and_body_go_out_as_told_and_take_the_place_of_ours(engine: str) -> None:
+def test_headers_and_body_go_out_as_given_and_take_the_place_of_ours(engine: str) -> None:
     server = Server()
-    told = (("User-Agent", "me"), ("X-Two", "2"), ("Host", "www.example.net"))
-    sent(engine, server, 1, method="POST", headers=told, body=b"a=b")
+    headers = (("User-Agent", "me"), ("X-Two", "2"), ("Host", "www.example.net"))
+    sent(engine, server, 1, method="POST", headers=headers, body=b"a=b")
     (head,) = server.requests
     for line in (b"User-Agent: me", b"X-Two: 2", b"Host: www.example.net", b"Content-Length: 3"):
         assert head.count(line + b"\r\n") == 1
@@ -277,7 +277,7 @@ def test_what_the_server_drops_is_not_tried_again_unseen(engine: str) -> None:
     assert len(server.peers) == 1
 
 
-def test_a_reset_of_the_server_is_told_as_one(engine: str) -> None:
+def test_a_reset_of_the_server_is_reported_as_one(engine: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:

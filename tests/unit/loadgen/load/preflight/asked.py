@@ -13,13 +13,13 @@ TABLE = DirectorTable(director="bal01", buckets=4096, lifetime_s=122.5)
 
 
 def plan(requests: int | None = 50, vip: str = "192.168.10.2", **more: Any) -> LoadPlan:
-    told = {"target": Target(vip=vip, port=80), "arrivals": ClosedModel(requests=requests)}
-    return LoadPlan(**{**told, **more})
+    options = {"target": Target(vip=vip, port=80), "arrivals": ClosedModel(requests=requests)}
+    return LoadPlan(**{**options, **more})
 
 
 def at_rate(rate: float, duration_s: float = 600) -> dict[str, Any]:
     return {"arrivals": OpenModel(stages=(Stage(duration_s=duration_s, rate_per_s=rate),))}
 
 
-def lines(told: LoadPlan, host: HostLimits = HOST) -> dict[str, tuple[str, str | None]]:
-    return {line.what: (line.here, line.doubt) for line in preflight(told, host, [TABLE])}
+def lines(load_plan: LoadPlan, host: HostLimits = HOST) -> dict[str, tuple[str, str | None]]:
+    return {line.what: (line.here, line.doubt) for line in preflight(load_plan, host, [TABLE])}

@@ -54,8 +54,8 @@ POOL = ("10.0.0.1", "10.0.0.2")
 
 def own(requests: int = 50, close: str = "client", **more: Any) -> tuple[str, str | None]:
     ends = Closing(shares=((close, 1.0),))  # type: ignore[arg-type]
-    told = plan(requests, engine="packets", sources=POOL, closing=ends, **more)
-    return lines(told)["source ports"]
+    load_plan = plan(requests, engine="packets", sources=POOL, closing=ends, **more)
+    return lines(load_plan)["source ports"]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from tests.unit.loadgen.load.preflight.asked import plan
 
 
 @pytest.mark.parametrize(
-    ("told", "in_lab", "agreed", "refused"),
+    ("load_plan", "in_lab", "agreed", "refused"),
     [
         (plan(1000, "203.0.114.1"), False, False, False),
         (plan(1001, "203.0.114.1"), False, False, True),
@@ -25,10 +25,10 @@ from tests.unit.loadgen.load.preflight.asked import plan
     ],
 )
 def test_many_connections_to_a_public_address_need_a_yes(
-    told: LoadPlan, in_lab: bool, agreed: bool, refused: bool
+    load_plan: LoadPlan, in_lab: bool, agreed: bool, refused: bool
 ) -> None:
     if not refused:
-        check_consent(told, in_lab=in_lab, agreed=agreed)
+        check_consent(load_plan, in_lab=in_lab, agreed=agreed)
         return
     with pytest.raises(UsageProblem, match="--yes is needed"):
-        check_consent(told, in_lab=in_lab, agreed=agreed)
+        check_consent(load_plan, in_lab=in_lab, agreed=agreed)

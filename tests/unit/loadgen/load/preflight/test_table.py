@@ -31,7 +31,7 @@ def test_a_conntrack_that_would_overflow_is_a_doubt() -> None:
     assert lines(plan(700), host)["conntrack"][1] is None
 
 
-def test_a_table_with_long_chains_is_a_doubt_and_its_memory_is_told() -> None:
+def test_a_table_with_long_chains_is_a_doubt_and_its_memory_is_stated() -> None:
     here, doubt = lines(plan(100_000))["table of bal01"]
     assert here == "4,096 buckets, up to 100,000 entries of this burst (34.1 MB)"
     assert doubt is not None

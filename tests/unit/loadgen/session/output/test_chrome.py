@@ -34,7 +34,7 @@ def test_what_the_browser_prints_is_the_page(tmp_path: Path) -> None:
     assert dump("<p>here</p>", shows) == "<p>here</p>"
 
 
-def test_it_is_told_to_reach_nobody(tmp_path: Path) -> None:
+def test_its_flags_let_it_reach_nobody(tmp_path: Path) -> None:
     words = (dump("", program(tmp_path, 'printf "%s\\n" "$@"')) or "").splitlines()
     assert "--proxy-server=127.0.0.1:9" in words
     assert "--host-resolver-rules=MAP * ~NOTFOUND" in words

@@ -191,16 +191,16 @@ def tls(certificate: Path) -> Iterator[TlsServer]:
     server.close()
 
 
-def test_tls_asks_for_the_name_that_was_told(tls: TlsServer) -> None:
-    told = plan(tls.port, 3, tls=True, server_name="www.example.net", verify=False)
-    rows = carry_out("http", told)
+def test_tls_asks_for_the_name_that_was_given(tls: TlsServer) -> None:
+    load_plan = plan(tls.port, 3, tls=True, server_name="www.example.net", verify=False)
+    rows = carry_out("http", load_plan)
     assert [(row["status"], row["error"], row["closer"]) for row in rows] == [
         (200, None, "client")
     ] * 3
     assert tls.names == ["www.example.net"] * 3
 
 
-def test_a_certificate_that_nobody_vouches_for_is_a_failure_unless_told_otherwise(
+def test_a_certificate_that_nobody_vouches_for_is_a_failure_by_default(
     tls: TlsServer,
 ) -> None:
     (row,) = carry_out("http", plan(tls.port, 1, tls=True, server_name="www.example.net"))

@@ -1,4 +1,4 @@
-"""Where redirects lead, told by strangers."""
+"""Where redirects of any server lead."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ def test_what_is_no_url_of_http_leads_nowhere(location: str) -> None:
 
 @pytest.mark.parametrize("vip", ["127.0.0.1", "fd00:10::2"])
 def test_the_usual_port_may_be_named_or_not(vip: str) -> None:
-    told = plan(80, vip=vip)
+    load_plan = plan(80, vip=vip)
     host = f"[{vip}]" if ":" in vip else vip
-    assert lead_of(told, "/", f"http://{host}:80/x") == Lead("here", "/x")
-    assert lead_of(told, "/", f"http://{host}/x") == Lead("here", "/x")
+    assert lead_of(load_plan, "/", f"http://{host}:80/x") == Lead("here", "/x")
+    assert lead_of(load_plan, "/", f"http://{host}/x") == Lead("here", "/x")
 
 
 @given(st.binary(max_size=60))

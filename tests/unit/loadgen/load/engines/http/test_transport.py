@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Notes(asyncio.Protocol):
-    """What a protocol was told."""
+    """What a transport delivered to its protocol."""
 
     def __init__(self) -> None:
         self.came = b""
@@ -89,7 +89,7 @@ def test_all_that_is_sent_arrives_and_then_the_end(pieces: list[bytes]) -> None:
     played(play)
 
 
-def test_what_came_before_anybody_listened_is_told_all_the_same() -> None:
+def test_what_came_before_anybody_listened_is_delivered_all_the_same() -> None:
     async def play(transport: PlainTransport, notes: Notes, peer: socket.socket) -> None:
         await deliver(peer, b"hello")
         transport.start(notes)
@@ -98,7 +98,7 @@ def test_what_came_before_anybody_listened_is_told_all_the_same() -> None:
     played(play)
 
 
-def test_what_came_during_a_pause_is_told_after_it() -> None:
+def test_what_came_during_a_pause_is_delivered_after_it() -> None:
     async def play(transport: PlainTransport, notes: Notes, peer: socket.socket) -> None:
         transport.start(notes)
         transport.pause_reading()

@@ -81,7 +81,7 @@ class Stand:
         shares = more.pop("shares", ((more.pop("close", "client"), 1.0),))
         hold, version = more.pop("hold", Hold()), more.pop("version", 4)
         request = Request(method="GET", path=more.pop("path", "/small"))
-        told: dict[str, Any] = {
+        options: dict[str, Any] = {
             "target": Target(vip=SERVER_IP6 if version == 6 else SERVER_IP, port=80),
             "arrivals": ClosedModel(requests=requests, concurrency=concurrency),
             "request": request,
@@ -89,7 +89,7 @@ class Stand:
             "engine": "packets",
             "sources": POOL6 if version == 6 else POOL,
         }
-        return LoadPlan(**told | more)
+        return LoadPlan(**options | more)
 
     def carry_out(
         self,

@@ -42,8 +42,8 @@ def carried(tmp_path_factory: pytest.TempPathFactory) -> Carriages:
         loss, version = wire
         with stand(folder, loss) as here:
             limits = {"timeout_s": LIMIT_S, "connect_timeout_s": LIMIT_S}
-            told = here.plan(REQUESTS, REQUESTS, shares=MIX, version=version, **limits)
-            return here.carry_out(told)
+            load_plan = here.plan(REQUESTS, REQUESTS, shares=MIX, version=version, **limits)
+            return here.carry_out(load_plan)
 
     with ThreadPoolExecutor(len(WIRES)) as pool:
         folders = [tmp_path_factory.mktemp("lossy") for _ in WIRES]

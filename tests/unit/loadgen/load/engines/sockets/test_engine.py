@@ -97,8 +97,8 @@ def echo() -> Iterator[Echo]:
 
 def datagrams(port: int, *, answered: bool = True, **more: Any) -> list[dict[str, Any]]:
     target = Target(vip="127.0.0.1", port=port, protocol="UDP")
-    told = Datagram(payload=b"hello", answered=answered)
-    return carry_out("sockets", plan(port, 6, target=target, datagram=told, **more))
+    datagram = Datagram(payload=b"hello", answered=answered)
+    return carry_out("sockets", plan(port, 6, target=target, datagram=datagram, **more))
 
 
 def test_each_datagram_has_a_port_of_its_own_and_its_answer_is_noted(echo: Echo) -> None:

@@ -58,7 +58,7 @@ def test_a_row_says_why_wherever_a_place_fails() -> None:
         assert table.failure(place)
 
 
-def test_lines_are_told_apart_by_their_states() -> None:
+def test_lines_are_selected_by_their_states() -> None:
     table = MANY[False]
     for state in ConnectionState:
         lines = [line(close, state) for close in CLOSES]

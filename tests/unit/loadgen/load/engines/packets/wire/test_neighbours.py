@@ -82,13 +82,13 @@ def test_we_ask_as_scapy_would() -> None:
 
 
 def test_an_advertisement_tells_where_an_address_is_now() -> None:
-    told = (
+    advertisement = (
         Ether(src="02:00:00:00:00:09", dst="33:33:00:00:00:01")
         / IPv6(src="fe80::9", dst="ff02::1", hlim=255)
         / NA(R=0, S=0, O=1, tgt=THEIRS)
         / ICMPv6NDOptDstLLAddr(lladdr=THERE)
     )
-    heard = heard_by_ndp(told)
+    heard = heard_by_ndp(advertisement)
     assert heard == NeighbourMessage(
         asks=False, sender=six(THEIRS), mac=THEIR_MAC, target=six(THEIRS)
     )
