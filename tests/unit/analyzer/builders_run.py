@@ -56,7 +56,7 @@ class Held:
     states: tuple[tuple[float, State], ...]
     gone_s: float = FOR_EVER
     server: str = FIRST
-    waits_s: float | None = None  # what its last state waits; not shown where it is not told
+    waits_s: float | None = None  # what its last state waits; not shown where it is None
 
     def state_at(self, at_s: float) -> State | None:
         """Its state at an instant, None if it is not there."""

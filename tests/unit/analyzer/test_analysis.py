@@ -165,7 +165,7 @@ def test_the_law_and_what_may_have_been_carried_back_are_in_the_answer(burst: An
     assert not any("resizes itself" in line for line in (*law["since"], *law["uncertain"]))
 
 
-def test_a_table_that_no_kernel_told_of_is_null(burst: Analysis) -> None:
+def test_a_table_that_no_kernel_reported_is_null(burst: Analysis) -> None:
     table = burst.tables[0]
     assert (table.resizes, table.conn_max, table.entry_bytes) == (False, None, None)
     assert (table.before, table.fullest, table.at_end) == (None, None, None)
@@ -187,7 +187,7 @@ def with_timeouts(copy: Callable[..., Path], source: str | None, tcpfin: int | N
     return analysed(copy(directors=directors))
 
 
-def test_a_wrong_tcpfin_that_somebody_told_is_not_gone_by(copy: Callable[..., Path]) -> None:
+def test_a_wrong_tcpfin_that_somebody_gave_is_not_used(copy: Callable[..., Path]) -> None:
     """The entries say 20 s: the assumption goes, and nobody else is blamed."""
     found = with_timeouts(copy, "--timeouts", 120)
     ids = {one.id: one.severity for one in found.findings}

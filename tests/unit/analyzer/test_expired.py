@@ -50,8 +50,8 @@ def analysed(
     link: Link = "ethernet",
     **meta: object,
 ) -> Analysis:
-    told = {"vip": net.vip, "port": net.vport, "timeouts": TIMEOUTS} | meta
-    return imported(path, capture(sent, place, link, net), ("meta.json", json.dumps(told)))
+    document = {"vip": net.vip, "port": net.vport, "timeouts": TIMEOUTS} | meta
+    return imported(path, capture(sent, place, link, net), ("meta.json", json.dumps(document)))
 
 
 def late(found: Analysis) -> Finding:
@@ -62,9 +62,9 @@ def late(found: Analysis) -> Finding:
 
 def too_late_s(one: Finding) -> tuple[float, float]:
     """What the evidence says, in seconds: at least, at most."""
-    told = re.search(r"([\d.]+) to ([\d.]+) s too late", one.evidence)
-    assert told is not None
-    return float(told[1]), float(told[2])
+    match = re.search(r"([\d.]+) to ([\d.]+) s too late", one.evidence)
+    assert match is not None
+    return float(match[1]), float(match[2])
 
 
 IDLE = [
@@ -109,7 +109,7 @@ def test_a_connection_idle_beyond_the_tcp_timeout_is_reset_by_the_director(
     assert trace.client == "198.51.100.9:40000"
 
 
-def test_silence_is_told_and_is_less_sure_where_nobody_read_the_timeout(tmp_path: Path) -> None:
+def test_silence_is_reported_and_is_less_sure_where_nobody_read_the_timeout(tmp_path: Path) -> None:
     net = Net(way="nat")
     retries = [alone(net, 1200 + at_s, ">", PSH | ACK) for at_s in (0, 0.2, 0.6, 1.4)]
     sent = [*net.connection(40000, 0, OPEN), *retries]
@@ -204,7 +204,7 @@ def test_in_nat_a_half_closed_connection_is_forgotten_after_60_s(
     assert "no ipvsadm --set number changes this timeout" in one.advice
 
 
-def test_a_real_servers_packet_that_leaves_untranslated_is_told(tmp_path: Path) -> None:
+def test_a_real_servers_packet_that_leaves_untranslated_is_reported(tmp_path: Path) -> None:
     net = Net(way="nat")
     arrives, leaves = net.back(Hop(70, PSH | ACK, 9, ("", 0), ("", 0), 0, 0), 40000, 0)
     leaves = Hop(leaves.at_s, leaves.flags, 9, arrives.source, arrives.target, leaves.by, leaves.to)
@@ -326,7 +326,7 @@ def test_a_real_servers_packet_that_is_not_translated_says_so_too(tmp_path: Path
 
 
 @pytest.mark.parametrize("link", ["ethernet", "sll2"])
-def test_where_nothing_tells_who_reset_the_pause_before_it_is_told(
+def test_where_nothing_shows_who_reset_the_pause_before_it_is_reported(
     tmp_path: Path, link: Link
 ) -> None:
     net = Net(way="nat")

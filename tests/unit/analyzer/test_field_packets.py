@@ -1,4 +1,4 @@
-"""Captures as operators bring them, alone: the answer, or that it cannot be told."""
+"""Captures as operators bring them, alone: the answer, or that it cannot be inferred."""
 
 from __future__ import annotations
 

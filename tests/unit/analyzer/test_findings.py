@@ -150,12 +150,12 @@ def test_the_largest_group_governs() -> None:
         (19.0, False),  # early
     ],
 )
-def test_lateness_is_told_where_the_wheel_explains_it(mean_s: float, late: bool) -> None:
+def test_lateness_is_reported_where_the_wheel_explains_it(mean_s: float, late: bool) -> None:
     row = replace(FIN_WAIT, lifetime_s=Spread(mean=mean_s, min=19, max=24, uncertainty=0.13))
     assert ("expires-late" in found(lifetimes=[row])) is late
 
 
-def test_lateness_without_hz_is_not_told() -> None:
+def test_lateness_without_hz_is_not_reported() -> None:
     assert "expires-late" not in found(lifetimes=[replace(FIN_WAIT, granule_s=None)])
 
 
@@ -240,19 +240,19 @@ def test_failed_requests_are_a_problem_and_come_first() -> None:
     assert "2 of 50" in first.title
 
 
-@pytest.mark.parametrize(("dropped", "told"), [(None, False), (0, False), (3, True)])
-def test_packets_that_the_kernel_dropped_are_told(dropped: int | None, told: bool) -> None:
+@pytest.mark.parametrize(("dropped", "reported"), [(None, False), (0, False), (3, True)])
+def test_packets_that_the_kernel_dropped_are_reported(dropped: int | None, reported: bool) -> None:
     ids = found(capture_dropped=dropped)
-    assert ("capture-incomplete" in ids) is told
-    if told:
+    assert ("capture-incomplete" in ids) is reported
+    if reported:
         assert "3 packets" in ids["capture-incomplete"].evidence
 
 
-def test_packets_that_were_dropped_are_told_with_their_time_ranges() -> None:
-    told = [(3.0, 12), (4.0, 30), (9.25, 1)]
+def test_packets_that_were_dropped_are_reported_with_their_time_ranges() -> None:
+    losses = [(3.0, 12), (4.0, 30), (9.25, 1)]
     drops = [
         Event(t_s=t_s, host="client", kind="capture-drop", detail=f"{n} packets within 1.00 s")
-        for t_s, n in told
+        for t_s, n in losses
     ]
     one = found(events=drops, capture_dropped=43)["capture-incomplete"]
     assert one.evidence == (
@@ -260,7 +260,7 @@ def test_packets_that_were_dropped_are_told_with_their_time_ranges() -> None:
     )
 
 
-def test_only_the_first_time_ranges_of_many_are_told() -> None:
+def test_only_the_first_time_ranges_of_many_are_listed() -> None:
     drops = [
         Event(t_s=t_s, host="client", kind="capture-drop", detail="1 packets within 1.00 s")
         for t_s in range(2, 40, 2)
@@ -270,20 +270,20 @@ def test_only_the_first_time_ranges_of_many_are_told() -> None:
     assert one.evidence.endswith(" and 14 more.")
 
 
-def test_a_capture_that_stopped_is_told_with_the_moment() -> None:
+def test_a_capture_that_stopped_is_reported_with_the_moment() -> None:
     end = Event(t_s=7.3, host="client", kind="capture-stopped", detail="No space left on device")
     one = found(events=[end])["capture-incomplete"]
     assert "At 7.3 s the capture on client stopped: No space left on device" in one.evidence
 
 
-def test_a_lost_link_is_told_with_the_moment() -> None:
+def test_a_lost_link_is_reported_with_the_moment() -> None:
     lost = Event(t_s=7.3, host="bal02", kind="link-lost", detail="no answer in 30 s")
     one = found(events=[*FIGURES.events, lost])["director-lost"]
     assert "bal02" in one.title
     assert "7.3 s" in one.evidence
 
 
-def test_entries_of_other_clients_are_told() -> None:
+def test_entries_of_other_clients_are_reported() -> None:
     one = found(foreign_entries={"bal01": 17, "bal02": 0})["foreign-entries"]
     assert "17 on bal01" in one.evidence
     assert "bal02" not in one.evidence

@@ -158,9 +158,9 @@ def test_the_curves_polled_are_those_that_the_kernel_showed(name: str) -> None:
 
 @every_recording
 def test_the_peaks_are_those_that_the_kernel_showed(name: str) -> None:
-    told = meta_of(name)["expected"]
+    expectation = meta_of(name)["expected"]
     assert [(peak.active, peak.inactive) for peak in whole(name).peaks] == [
-        (told["peak_active"], told["peak_inactive"])
+        (expectation["peak_active"], expectation["peak_inactive"])
     ] * 2
 
 

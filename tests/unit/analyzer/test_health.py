@@ -92,7 +92,7 @@ STATUS = TableStatus(
 NEW = replace(WELL, kernel="7.2.7", conn_tab_bits=8, conn_max=2**30, table_status=STATUS)
 
 
-def test_a_table_is_told_by_the_kernel_where_it_tells() -> None:
+def test_a_table_is_as_the_kernel_reports_it_where_it_does() -> None:
     assert found("table of entries", WELL).detail == "30 entries by the counters, in 4,096 buckets"
     check = found("table of entries", NEW)
     assert check.outcome == "passed"
@@ -123,7 +123,7 @@ def test_counters_that_stand_still_give_no_rate_and_no_pass() -> None:
         assert (check.outcome, check.detail) == ("not measured", "net.ipv4.vs.run_estimation is 0")
 
 
-def test_chains_are_not_foretold_of_a_table_that_grows() -> None:
+def test_chains_are_not_predicted_of_a_table_that_grows() -> None:
     assert "chains" in found("memory", WELL).detail
     assert "chains" not in found("memory", NEW).detail
 
@@ -162,7 +162,7 @@ UNKNOWN = {
 
 
 @pytest.mark.parametrize("what", UNKNOWN)
-def test_what_cannot_be_told_is_not_measured(what: str) -> None:
+def test_what_cannot_be_known_is_not_measured(what: str) -> None:
     check = found(what, replace(WELL, **UNKNOWN[what]))  # type: ignore[arg-type]
     assert check.outcome == "not measured"
     assert check.detail

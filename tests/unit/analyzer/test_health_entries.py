@@ -193,7 +193,7 @@ def test_a_real_server_in_several_services_has_the_entries_of_each() -> None:
     assert "10.0.0.7:80 of TCP 10.0.0.1:80: 25 and 0, by entries 40 and 0" in found.detail
 
 
-def test_services_between_which_entries_cannot_be_told_are_counted_together() -> None:
+def test_services_whose_entries_cannot_be_distinguished_are_counted_together() -> None:
     """Two marks of the same servers: an entry's line has no mark."""
     marks = table()
     marks.service("FWM", "00000001", ("10.0.0.7", 0, "Route", 0, 30))

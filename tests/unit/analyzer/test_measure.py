@@ -104,7 +104,7 @@ def test_a_port_used_again_without_rescheduling_ends_nothing(tmp_path: Path) -> 
     assert agreed(found).entries_predicted == 1
 
 
-def test_an_old_conntrack_entry_drops_the_syn_and_the_delay_is_told(tmp_path: Path) -> None:
+def test_an_old_conntrack_entry_drops_the_syn_and_the_delay_is_reported(tmp_path: Path) -> None:
     """Conntrack 1 in dr: the reusing SYN is dropped, its repetition 1 s later makes the entry."""
     lives = []
     for n in range(5):
@@ -228,8 +228,8 @@ def test_drop_entry_takes_half_open_entries_at_random(
     facts = {"sysctl": {"drop_entry": "3"}, "kernel": kernel}
     found = Stage(lives=dropped + lives[20:], facts=facts).played(tmp_path)
     assert early(found) == {("SYN_RECV", "drop-entry"): 20}
-    (told,) = [one.evidence for one in found.findings if one.id == "ended-early"]
-    assert words in told
+    (evidence,) = [one.evidence for one in found.findings if one.id == "ended-early"]
+    assert words in evidence
     assert groups(found) == [("SYN_RECV", 60, 10, 10)]
     agreed(found)
 
@@ -268,11 +268,11 @@ def test_a_flush_leaves_what_went_before_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("over_s", [0.3, 8.0])
-def test_a_timeout_shorter_than_was_told_is_no_flush(tmp_path: Path, over_s: float) -> None:
-    """Tcpfin is 20 and was told as 120: a short burst also leaves nothing behind at once."""
+def test_a_timeout_shorter_than_was_given_is_no_flush(tmp_path: Path, over_s: float) -> None:
+    """Tcpfin is 20 and was given as 120: a short burst also leaves nothing behind at once."""
     lives = [closed(40000 + n, 1000.0 + over_s * n / 20) for n in range(20)]
-    told = {"tcp": 900, "tcpfin": 120, "udp": 300}
-    found = Stage(lives=lives, facts={"timeouts": told}).played(tmp_path)
+    timeouts = {"tcp": 900, "tcpfin": 120, "udp": 300}
+    found = Stage(lives=lives, facts={"timeouts": timeouts}).played(tmp_path)
     assert early(found) == {}
     (row,) = found.lifetimes
     assert row.timeout_measured_s is not None

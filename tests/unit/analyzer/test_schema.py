@@ -61,11 +61,11 @@ def wrong(value: Any, schema: Any, root: Any, at: str = "$") -> Iterator[str]:
         yield from wrong(value, root["$defs"][schema["$ref"].removeprefix("#/$defs/")], root, at)
     if "anyOf" in schema and all(any(wrong(value, one, root)) for one in schema["anyOf"]):
         yield f"{at}: none of the choices"
-    told = schema.get("type", [])
-    kinds = [TYPES[name] for name in ([told] if isinstance(told, str) else told)]
+    types = schema.get("type", [])
+    kinds = [TYPES[name] for name in ([types] if isinstance(types, str) else types)]
     is_truth = isinstance(value, bool) and bool not in kinds
     if kinds and (is_truth or not isinstance(value, tuple(_flat(kinds)))):
-        yield f"{at}: {value!r} is no {told}"
+        yield f"{at}: {value!r} is no {types}"
     if value not in schema.get("enum", [value]) or value != schema.get("const", value):
         yield f"{at}: {value!r}"
     if isinstance(value, int | float | str) and not _is_allowed(value, schema):
@@ -132,8 +132,8 @@ def test_a_report_on_a_capture_and_a_log_is_as_published(tmp_path: Path) -> None
 
 def test_a_sweep_is_as_published() -> None:
     found = analyse(Recording.open(DATA / "dr-burst-50"))
-    told = manifest_of({**found.manifest.raw, "plan": {"close": {"client": 1.0}}})
-    sweep = sweep_of("sweep", [(20, found), (30, replace(found, manifest=told))])
+    manifest = manifest_of({**found.manifest.raw, "plan": {"close": {"client": 1.0}}})
+    sweep = sweep_of("sweep", [(20, found), (30, replace(found, manifest=manifest))])
     document = json.loads(json.dumps(documents.to_json(sweep)))
     assert document["points"][0]["peak_inactive"] is None
     assert document["points"][1]["peak_inactive"]["agrees"] is True
@@ -209,7 +209,7 @@ def test_the_command_prints_the_schema_and_every_reference_in_it_is_defined(comm
     assert list(NAMES) == list(DOCUMENTS)
 
 
-def test_the_report_is_what_the_command_tells_of_unless_told() -> None:
+def test_the_command_prints_the_schema_of_the_report_by_default() -> None:
     result = CliRunner().invoke(group, ["schema"])
     assert set(json.loads(result.stdout)["required"]) == {field.name for field in fields(Report)}
 

@@ -317,7 +317,7 @@ def test_rules_name_their_service() -> None:
         "invalid fwmark value `-6' specified",
     ],
 )
-def test_errors_are_told_in_their_own_words(error: str) -> None:
+def test_errors_are_reported_in_their_own_words(error: str) -> None:
     parsed = parse(f"root@bal01:~# ipvsadm -Ln\n{error}\n")
     assert parsed.error == error
     assert parsed.services == ()

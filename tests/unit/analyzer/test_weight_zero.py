@@ -154,7 +154,7 @@ def test_where_no_server_has_a_weight_the_syn_ends_the_entry_and_makes_none(
 
 
 @pytest.mark.parametrize("zero_s", [AGAIN_S + 0.02, AGAIN_S - 0.02])
-def test_a_syn_between_the_two_polls_about_the_change_is_told_by_its_entry(
+def test_a_syn_between_the_two_polls_about_the_change_is_judged_by_its_entry(
     tmp_path: Path, zero_s: float
 ) -> None:
     """Polled every half second: whether the weight was 0 already is seen by where it went."""
@@ -171,7 +171,7 @@ def test_a_syn_between_the_two_polls_about_the_change_is_told_by_its_entry(
     assert row.state_matches == row.state_samples
 
 
-def test_an_entry_is_told_by_the_latest_server_of_its_port(tmp_path: Path) -> None:
+def test_an_entry_is_known_by_the_latest_server_of_its_port(tmp_path: Path) -> None:
     """It went from the second to the first server; the port's third SYN finds it there."""
     old, new = rescheduled("FIN_WAIT", 1)
     third = closed(40000, AGAIN_S + 5)
@@ -231,7 +231,7 @@ def event(at_s: float, kind: str, detail: str, host: str = "srv01") -> dict[str,
 
 
 @pytest.mark.parametrize(
-    ("told", "at_s", "zero"),
+    ("order", "at_s", "zero"),
     [
         (event(1.4, "weight", "0, done in 50 ms"), 1.39, False),
         (event(1.4, "weight", "0, done in 50 ms"), 1.42, None),
@@ -242,9 +242,9 @@ def event(at_s: float, kind: str, detail: str, host: str = "srv01") -> dict[str,
     ],
 )
 def test_an_order_says_it_more_closely(
-    told: dict[str, Any], at_s: float, zero: bool | None
+    order: dict[str, Any], at_s: float, zero: bool | None
 ) -> None:
-    assert surely(WEIGHTS, [told], at_s) == (zero is True, zero is False)
+    assert surely(WEIGHTS, [order], at_s) == (zero is True, zero is False)
 
 
 def test_where_no_weight_was_0_there_is_nothing_to_know() -> None:

@@ -46,7 +46,7 @@ def test_each_later_run_is_compared_with_the_first() -> None:
     assert {row.before for row in timeouts} == {20.02}
 
 
-def test_runs_of_one_name_are_told_apart() -> None:
+def test_runs_of_one_name_are_distinguished() -> None:
     names = [run.name for run in compare([other("a/x"), other("b/x"), other("c/x/")]).runs]
     assert names == ["x", "x (2)", "x (3)"]
 

@@ -188,8 +188,8 @@ def pcapng(at_ns: int, *frames: tuple[int, bytes]) -> bytes:
     for number, (_, frame) in enumerate(frames):
         padded = frame + bytes(-len(frame) % 4)
         size = 32 + len(padded)
-        told = (6, size, number, at_ns >> 32, at_ns & 0xFFFFFFFF, len(frame), len(frame))
-        made += struct.pack("<7I", *told) + padded + struct.pack("<I", size)
+        header = (6, size, number, at_ns >> 32, at_ns & 0xFFFFFFFF, len(frame), len(frame))
+        made += struct.pack("<7I", *header) + padded + struct.pack("<I", size)
     return made
 
 

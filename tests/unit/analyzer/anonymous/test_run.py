@@ -92,14 +92,16 @@ def test_no_original_address_name_or_mac_is_in_the_copy(
     for address in secrets:
         assert not re.search(rf"(?<![\d.]){re.escape(address)}(?![\d])", everything), address
         assert ip_address(address).packed not in content
-    told = (original.path / MANIFEST).read_text()
-    macs = re.findall(r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}", told)
+    manifest_text = (original.path / MANIFEST).read_text()
+    macs = re.findall(r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}", manifest_text)
     assert macs
     for mac in macs:
         assert mac not in everything
         assert bytes.fromhex(mac.replace(":", "")) not in content
-    told_names = set(names_in(original.manifest)) - ROLES - {"lab"}  # also a key of the manifest
-    for name in {*NAMES, *told_names}:
+    manifest_names = (
+        set(names_in(original.manifest)) - ROLES - {"lab"}
+    )  # also a key of the manifest
+    for name in {*NAMES, *manifest_names}:
         if len(name) < 4:  # by chance among the packets' bytes
             everything = (copy.path / MANIFEST).read_text()
         assert not re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", everything), name
@@ -144,12 +146,12 @@ def test_a_manifest_hides_what_people_wrote_and_keeps_what_figures_need() -> Non
         "servers": {"10.1.2.4": {"weight": 1}},
     }
     known = manifest_of(manifest)
-    told = anonymous_manifest(known, Substitution(KEY, names_in(known)))
-    text = json.dumps(told)
+    copied = anonymous_manifest(known, Substitution(KEY, names_in(known)))
+    text = json.dumps(copied)
     people = ("bal01", "laptop", "10.1.2", "example", "customers", "Cookie", "root")
     for secret in (*people, "c2VjcmV0", "cHJpdmF0ZQ"):
         assert secret not in text
-    line = told["command_line"]
+    line = copied["command_line"]
     assert [line[at] for at in (0, 1, 4, 5, 6, 7, 8, 9)] == [
         "burst",
         "--vip",
@@ -161,15 +163,15 @@ def test_a_manifest_hides_what_people_wrote_and_keeps_what_figures_need() -> Non
         "60s",
     ]
     assert line[3].startswith("--director=ssh://host-")
-    (director,) = told["directors"].values()
+    (director,) = copied["directors"].values()
     assert director["hz"] == 100
-    assert told["plan"]["rate_per_s"] == 500
+    assert copied["plan"]["rate_per_s"] == 500
 
 
 def test_a_run_that_was_cut_off_stays_one(tmp_path: Path) -> None:
     writer = RecordingWriter(tmp_path / "run", {"command": "burst"})
-    told = {"host": "bal01", "kind": "fault", "detail": "bal01 is 10.0.0.1"}
-    writer.append("events", {"at": 1} | told)
+    recorded = {"host": "bal01", "kind": "fault", "detail": "bal01 is 10.0.0.1"}
+    writer.append("events", {"at": 1} | recorded)
     writer.flush()
     anonymise(Recording.open(tmp_path / "run"), tmp_path / "copy", KEY)
     copy = Recording.open(tmp_path / "copy")

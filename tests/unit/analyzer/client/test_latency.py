@@ -50,7 +50,7 @@ def test_they_are_the_percentiles_of_the_document(drawn: list[float]) -> None:
     ("n", "known"),
     [(1, 0), (2, 1), (9, 1), (10, 2), (99, 2), (100, 3), (999, 3), (1000, 4), (10_000, 5)],
 )
-def test_a_percentile_is_told_only_where_a_request_lies_beyond_it(n: int, known: int) -> None:
+def test_a_percentile_is_given_only_where_a_request_lies_beyond_it(n: int, known: int) -> None:
     curve = percentiles("total", "send", np.arange(1.0, n + 1))
     assert curve is not None
     assert sum(value is not None for value in curve.at) == known

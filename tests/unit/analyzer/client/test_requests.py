@@ -191,16 +191,16 @@ def test_rows_without_a_number_or_with_a_doubtful_one_are_requests_of_their_own(
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.booleans()), max_size=12), st.randoms())
 def test_whatever_the_order_each_request_has_one_outcome(
-    told: list[tuple[int, bool]], random: Any
+    outcomes: list[tuple[int, bool]], random: Any
 ) -> None:
     rows = []
-    for number, (hops, well) in enumerate(told):
+    for number, (hops, well) in enumerate(outcomes):
         rows += [hop(number, nth) for nth in range(hops)]
         rows.append(hop(number, hops) | DONE | ({} if well else {"error": "HTTP 500"}))
     random.shuffle(rows)
     found = summarise(table(rows))
-    assert found.sent == len(told)
-    assert found.succeeded == sum(well for _, well in told)
+    assert found.sent == len(outcomes)
+    assert found.succeeded == sum(well for _, well in outcomes)
     assert sum(row.n for row in found.errors) == found.failed
 
 

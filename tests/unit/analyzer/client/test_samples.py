@@ -27,9 +27,9 @@ def test_a_quantile_needs_one_value_beyond_it(quantile: float, least: int) -> No
     assert not carries_quantile(quantile, least - 1)
 
 
-def test_of_fifty_latencies_the_99th_percentile_is_not_told() -> None:
+def test_of_fifty_latencies_the_99th_percentile_is_not_given() -> None:
     found = percentiles("total", "send", np.arange(1.0, 51.0))
     assert found is not None
-    told = dict(zip(QUANTILES, found.at, strict=True))
-    assert (told[0.5], told[0.9], told[0.99], told[0.999]) == (26, 46, None, None)
+    at = dict(zip(QUANTILES, found.at, strict=True))
+    assert (at[0.5], at[0.9], at[0.99], at[0.999]) == (26, 46, None, None)
     assert found.ms[-1] == 50

@@ -39,7 +39,7 @@ def test_ipv6_sockets_are_counted_too() -> None:
             assert open_here(port) == 1
 
 
-def test_a_host_that_cannot_count_is_told_from_one_without_sockets() -> None:
+def test_a_host_that_cannot_count_is_distinguished_from_one_without_sockets() -> None:
     assert parse_counts("end\n") == {}
     assert parse_counts("") is None
     assert parse_counts("06 12\n") is None

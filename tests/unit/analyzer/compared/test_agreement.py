@@ -104,7 +104,7 @@ def test_a_polled_state_is_held_against_the_last_packet_before_it(
 
 @examples(50)
 @given(at_s=st.lists(st.integers(9990, 10200).map(lambda tenth: tenth / 10), unique=True))
-def test_polls_of_one_state_count_as_if_each_were_told_alone(at_s: list[float]) -> None:
+def test_polls_of_one_state_count_as_if_each_were_judged_alone(at_s: list[float]) -> None:
     at_s.sort()
     alone = [judged(seen=samples((at, "FIN_WAIT"))) for at in at_s]
     together = samples(*((at, "FIN_WAIT") for at in at_s))
@@ -287,8 +287,8 @@ def test_curves_that_are_shifted_by_less_than_polls_and_clocks_leave_open_do_not
 ) -> None:
     """Fifty entries go at once, at 5 s; polled four times a second."""
     seen = polled({0: (0, 50), 5: (0, 0)})
-    told = curve([(0, 0, 50), (5 + late_s, 0, 0)])
-    found = judged(observed=[seen], predicted=[told])
+    predicted = curve([(0, 0, 50), (5 + late_s, 0, 0)])
+    found = judged(observed=[seen], predicted=[predicted])
     assert (found.unexplained_polls == 0) is explained
     assert found.disagreement_polls >= found.unexplained_polls
     assert (found.disagreement_polls > 0) is True
@@ -304,8 +304,8 @@ def test_no_shift_within_the_slack_is_unexplained_and_every_lasting_surplus_is(
     off: int, shift_s: float, at_s: list[float]
 ) -> None:
     values = {0.0: (0, 100)} | {s: (0, 99 - n) for n, s in enumerate(sorted(at_s))}
-    told = [(s + shift_s if s else 0.0, 0, n + off) for s, (_, n) in sorted(values.items())]
-    found = judged(observed=[polled(values)], predicted=[curve(told)])
+    predicted = [(s + shift_s if s else 0.0, 0, n + off) for s, (_, n) in sorted(values.items())]
+    found = judged(observed=[polled(values)], predicted=[curve(predicted)])
     assert (found.unexplained_polls > 0) <= (off > 0)
     if off > 4:
         assert found.unexplained_polls > 2

@@ -188,7 +188,7 @@ def requests(*rows: tuple[int | None, float | None]) -> pd.DataFrame:
 
 
 def changes(*flows: tuple[int, int]) -> pd.DataFrame:
-    """``observed.numbered`` changes, as far as a client is told by them: (flow, port)."""
+    """``observed.numbered`` changes, as far as they show a client: (flow, port)."""
     rows = [(flow, CLIENT, port) for flow, port in flows for _ in range(2)]
     frame = pd.DataFrame(rows, columns=["flow", "client_ip", "client_port"])
     return frame.astype({"client_ip": "string", "client_port": "Int64"})

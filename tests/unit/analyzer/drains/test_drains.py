@@ -137,7 +137,7 @@ def test_an_open_connection_without_traffic_has_an_instant(tmp_path: Path) -> No
     assert seconds_of(found.gone_by) >= 900
 
 
-def test_what_went_is_told_beside_what_was_predicted(tmp_path: Path) -> None:
+def test_what_expired_is_reported_beside_what_was_predicted(tmp_path: Path) -> None:
     changes = [(6.0, "appeared", "FIN_WAIT", 19, 1), (26.5, "gone", "FIN_WAIT", 0, 1)]
     found = drain(tmp_path, changes, seconds=30)
     assert (found.entries, found.states) == (0, ())

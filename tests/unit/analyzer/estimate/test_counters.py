@@ -1,6 +1,6 @@
 """From counters alone: recordings of a real kernel of which only the services' polls are left.
 
-Extend this module with what else may be told of a log of ``ipvsadm -Ln`` and nothing more.
+Extend this module with what else may be inferred from a log of ``ipvsadm -Ln`` and nothing more.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def counted(name: str) -> Analysis:
 
 
 @pytest.mark.parametrize("name", TCPFIN)
-def test_tcpfin_is_told_within_a_granule_and_a_poll(name: str) -> None:
+def test_tcpfin_is_inferred_within_a_granule_and_a_poll(name: str) -> None:
     (row,) = counted(name).lifetimes
     (group,) = [one for one in expected(name) if one["state_before_expiry"] == "FIN_WAIT"]
     assert (row.state, row.timeout_name) == ("FIN_WAIT", "tcpfin")
@@ -41,7 +41,7 @@ def test_tcpfin_is_told_within_a_granule_and_a_poll(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_for_the_others_it_is_said_that_it_cannot_be_told(name: str) -> None:
+def test_for_the_others_it_is_said_that_it_cannot_be_inferred(name: str) -> None:
     found = counted(name)
     assert all(row.timeout_name != "tcpfin" for row in found.lifetimes)
     assert any(gap.what.startswith("tcpfin on") for gap in found.not_measured)
@@ -49,7 +49,7 @@ def test_for_the_others_it_is_said_that_it_cannot_be_told(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", MIXED)
-def test_of_several_timeouts_in_one_run_none_is_told_wrongly(name: str) -> None:
+def test_of_several_timeouts_in_one_run_none_is_inferred_wrongly(name: str) -> None:
     truly = {
         (group["state_before_expiry"], group["governing_timeout"]["seconds"])
         for group in expected(name)

@@ -66,7 +66,7 @@ class Decay:
         phase_uncertainty_s: float = 0.0,
         clock_uncertainty_s: float = 1e-5,  # no clock is exact
     ) -> Lifetime:
-        """The one row; HZ and phase are the true ones unless told."""
+        """The one row; HZ and phase are the true ones unless given."""
         hz = self.hz if hz == -1 else hz
         found = lifetimes(
             self.tracked(),
@@ -184,7 +184,7 @@ def test_a_spread_burst_is_measured_more_closely_than_one_step() -> None:
 
 
 WRONG = [
-    # configured, true: told apart because they differ by more than the uncertainty
+    # configured, true: distinguished because they differ by more than the uncertainty
     (20, 120),
     (120, 20),
     (20, 21),
@@ -194,7 +194,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("configured_s", "true_s"), WRONG)
-def test_a_wrong_configured_timeout_is_told(configured_s: float, true_s: float) -> None:
+def test_a_wrong_configured_timeout_is_reported(configured_s: float, true_s: float) -> None:
     row = Decay(timeout_s=true_s).measured(Timeouts(tcpfin_s=configured_s))
     assert row.timeout_s == configured_s
     assert agrees(row) is False

@@ -78,11 +78,11 @@ def test_a_slow_answer_leaves_open_until_when_an_entry_was_there() -> None:
     sightings = seen(STEADY_S)
     chosen = sightings.absent_s == np.unique(sightings.absent_s)[10]
     shift_s = np.where(chosen, POLL_S, 0.0)
-    told_early = replace(
+    dated_early = replace(
         sightings, seen_s=sightings.seen_s - shift_s, absent_s=sightings.absent_s - shift_s
     )
-    answered = replace(told_early, absent_s=sightings.absent_s)
-    assert is_right(measured(told_early))
+    answered = replace(dated_early, absent_s=sightings.absent_s)
+    assert is_right(measured(dated_early))
     assert is_right(measured(answered))
     assert measured(answered).uncertainty < 2 * REACTION_S
 
@@ -94,7 +94,7 @@ def test_entries_of_one_step_are_one_witness_however_many(n: int) -> None:
     assert at_once.uncertainty == pytest.approx(GRANULE_S / 2 + REACTION_S, abs=0.01)
 
 
-def test_lives_that_no_timeout_explains_are_told_by_their_mean() -> None:
+def test_lifetimes_that_no_timeout_explains_are_reported_by_their_mean() -> None:
     chance = np.random.default_rng(8).uniform(0, 3, len(STEADY_S))
     found = measured(seen(STEADY_S, late_s=chance))
     assert found.value == pytest.approx(TIMEOUT_S + 1.5, abs=0.1)

@@ -1,4 +1,4 @@
-"""How a director forwards: told from where it can be told, else assumed, and that is said."""
+"""How a director forwards: inferred where it can be, else assumed, and that is said."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_a_router_that_sends_to_the_vip_by_its_own_rules_is_no_director_in_nat(
         assert method_and_basis(found) == ("dr", "assumed")
 
 
-def test_a_client_in_nat_behind_routers_that_differ_by_direction_is_not_told_dr(
+def test_a_client_in_nat_behind_routers_that_differ_by_direction_is_not_inferred_to_be_dr(
     tmp_path: Path,
 ) -> None:
     """What comes by a router had its TTL lowered; on the director's link dr's replies have 64."""
@@ -237,7 +237,7 @@ def test_where_nat_would_come_to_the_same_the_verdict_is_not_hedged(
     assert not found.verdict.startswith("If ")
     one = finding(found, "forwarding-assumed")
     assert one is not None
-    if len(steps) > 1:  # without any reply nat's part cannot be told
+    if len(steps) > 1:  # without any reply nat's part cannot be inferred
         assert one.severity == "info"
 
 

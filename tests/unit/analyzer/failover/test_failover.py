@@ -1,4 +1,4 @@
-"""What is told of a fail-over, from wires and requests made by hand."""
+"""What is reported of a fail-over, from wires and requests made by hand."""
 
 from __future__ import annotations
 
@@ -222,7 +222,7 @@ def test_an_outage_without_end_says_so() -> None:
     assert outcome.failed == pytest.approx(50 * (12 - inputs.fault_s), abs=3)
 
 
-def test_the_repeated_syn_that_got_through_is_told_by_its_second() -> None:
+def test_the_retransmitted_syn_that_got_through_is_known_by_its_second() -> None:
     inputs = Silence()
     outcome = failover_of(inputs.evidence())
     assert set(outcome.syn_retries) == {"1", "2", "3", "4"}
@@ -392,7 +392,7 @@ def steady(from_s: float, to_s: float) -> list[tuple[float, str]]:
     return [(from_s + i / 2, "progress") for i in range(int((to_s - from_s) * 2))]
 
 
-def test_connections_are_told_by_kind_and_fate() -> None:
+def test_connections_are_counted_by_kind_and_fate() -> None:
     rows = [
         *talk(1, "download", (1, "opened"), *steady(1, 5.5), *steady(12, 18)),
         *talk(2, "dialogue", (1, "opened"), *steady(1, 5.5), (9.7, "reset")),
@@ -411,7 +411,7 @@ def test_connections_are_told_by_kind_and_fate() -> None:
     assert "sloppy_tcp" in said.advice
 
 
-def test_what_the_failback_resets_is_told_apart() -> None:
+def test_what_the_failback_resets_is_counted_apart() -> None:
     rows = [
         *talk(1, "dialogue", (1, "opened"), *steady(1, 5.5), (9.7, "reset")),
         *talk(2, "dialogue", (11, "opened"), *steady(11, 15), (15.4, "reset")),

@@ -1,4 +1,4 @@
-"""When a connect got through is told by its packets, wherever they were captured."""
+"""When a connect got through is inferred from its packets, wherever they were captured."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class Loaded(Scene):
     sources: int = 1
     peak: int | None = None  # so many InActConn, at every look from 1001 on
     before: int = 0  # and so many ActiveConn until then
-    buckets: int | None = None  # as an early look told
+    buckets: int | None = None  # as an early poll showed
 
     def request(self, number: int) -> dict[str, Any]:
         at_ns = BOOT_NS + round((1000 + number / self.rate_per_s) * NS)
@@ -78,7 +78,7 @@ def found(path: Path, name: str, **stage: Any) -> Finding | None:
 
 
 @pytest.mark.parametrize("sources", [1, 3])
-def test_a_small_run_is_told_what_it_could_send(tmp_path: Path, sources: int) -> None:
+def test_a_small_run_reports_what_it_could_send(tmp_path: Path, sources: int) -> None:
     one = found(tmp_path, "port-budget", requests=90, sources=sources)
     assert one is not None
     assert one.severity == "info"
@@ -156,9 +156,9 @@ def test_what_the_table_costs_at_its_peak(
     assert one is not None
     assert one.severity == severity
     assert one.title.startswith(f"{peak:,} entries: ")
-    told = f"{one.title} {one.evidence}"
+    text = f"{one.title} {one.evidence}"
     for word in words:
-        assert word in told
+        assert word in text
     bits = re.search(r"conn_tab_bits=(\d+)", one.advice)
     assert bits is not None
     assert 2 ** (int(bits[1]) - 1) < peak <= 2 ** int(bits[1])

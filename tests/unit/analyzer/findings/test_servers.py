@@ -56,11 +56,11 @@ def test_shares_that_the_weights_do_not_explain(
     one = imbalance(tmp_path, scene)
     assert one is not None
     assert one.severity == "warning"
-    told = ", ".join(
+    shares = ", ".join(
         f"{server}:80 {seen} of {expected} expected (weight {weight})"
         for server, (seen, expected, weight) in zip((FIRST, SECOND), of, strict=True)
     )
-    assert one.evidence.startswith(f"On bal01: {told}; chi-square p = ")
+    assert one.evidence.startswith(f"On bal01: {shares}; chi-square p = ")
     assert float(one.evidence.split("p = ")[1].rstrip(".")) < 0.001
 
 

@@ -347,7 +347,9 @@ def test_what_goes_wrong_is_found(changed: dict[str, Any], expected: Any) -> Non
         ({"close": "half-open", "rate": 5000}, "meets an entry in SYN_RECV"),
     ],
 )
-def test_the_consequence_of_ports_that_return_is_told(changed: dict[str, Any], words: str) -> None:
+def test_the_consequence_of_ports_that_return_is_stated(
+    changed: dict[str, Any], words: str
+) -> None:
     asked = question(**({"rate": 300.0} | changed))
     (found,) = [f for f in said.findings(forecast(asked)) if f.id == "port-budget"]
     assert words in found.advice

@@ -78,7 +78,7 @@ def test_the_survival_goes_by_the_kernels_version(kernel: str | None, spared: fl
         assert survival(age_s, kernel) == pytest.approx(spared**age_s)
 
 
-def test_what_drop_entry_does_is_told_of_each_kernel() -> None:
+def test_what_drop_entry_does_is_stated_of_each_kernel() -> None:
     assert in_words(DRAWN) == (
         "drop_entry looks at 1/32 of the table each second (buckets drawn one by one, some of them "
         "twice): of what may be dropped, half is gone after 22.2 s."

@@ -163,15 +163,15 @@ def kernel_texts(draw: st.DrawFn) -> tuple[str, TableStatus]:
         "Service buckets empty:\t13 (81%)",
         "Service buckets len-1:\t3 (100%)",
     ]
-    told = TableStatus(
+    status = TableStatus(
         entries=entries, buckets=2**bits, lfactor=lfactor, empty_buckets=empty, chains=chains
     )
-    return "\n".join(lines) + "\n", told
+    return "\n".join(lines) + "\n", status
 
 
 @given(kernel_texts())
-def test_every_text_of_the_kernel_is_read_whole(told: tuple[str, TableStatus]) -> None:
-    text, status = told
+def test_every_text_of_the_kernel_is_read_whole(case: tuple[str, TableStatus]) -> None:
+    text, status = case
     assert parse_table_status(text) == status
 
 

@@ -184,9 +184,9 @@ def true_readings(draw: st.DrawFn) -> tuple[int, Fraction, list[TickReading]]:
 
 @given(true_readings())
 def test_the_true_phase_lies_within_the_interval_and_hz_is_recognised(
-    told: tuple[int, Fraction, list[TickReading]],
+    case: tuple[int, Fraction, list[TickReading]],
 ) -> None:
-    hz, phase_s, readings = told
+    hz, phase_s, readings = case
     found = phase_from_readings(readings)
     assert found is not None
     assert found.hz == hz
@@ -195,9 +195,9 @@ def test_the_true_phase_lies_within_the_interval_and_hz_is_recognised(
 
 @given(true_readings())
 def test_a_counter_of_32_bits_that_has_wrapped_tells_the_same(
-    told: tuple[int, Fraction, list[TickReading]],
+    case: tuple[int, Fraction, list[TickReading]],
 ) -> None:
-    hz, _, readings = told
+    hz, _, readings = case
     wrapped = [
         TickReading(
             before_s=reading.before_s, jiffies=reading.jiffies % 2**32, after_s=reading.after_s

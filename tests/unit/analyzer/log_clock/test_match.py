@@ -126,9 +126,9 @@ def test_conns_count_what_net_counters_hide() -> None:
     began_s = np.sort(np.random.default_rng(7).uniform(0, 600, 1500))
     polled_s = polls(-20, 700, 2)
     hidden = matched(track(began_s, polled_s, shift_s=7200, lived_s=4))
-    told = matched(track(began_s, polled_s, shift_s=7200, lived_s=4, conns=True))
-    assert told.clear
-    assert told.low_s <= 7200 <= told.high_s
+    counted = matched(track(began_s, polled_s, shift_s=7200, lived_s=4, conns=True))
+    assert counted.clear
+    assert counted.low_s <= 7200 <= counted.high_s
     assert not hidden.clear or hidden.low_s - 1 <= 7200 <= hidden.high_s + 1
 
 

@@ -108,7 +108,7 @@ def test_any_text_is_an_assumption_or_refused(text: str) -> None:
 
 
 def asked(stage: Stage, path: Path, *texts: str, **facts: Any) -> WhatIf:
-    """The answer for the one director; ``facts`` are told in the manifest anew."""
+    """The answer for the one director; ``facts`` replace those of the manifest."""
     return analysed(stage, path, *texts, **facts).what_if[0]
 
 

@@ -28,7 +28,7 @@ def test_the_longest_silence_is_between_two_packets_after_the_fin() -> None:
     assert (found.connections, found.repeated) == (1, 0)
 
 
-def test_a_fin_that_is_sent_again_is_told_from_other_packets() -> None:
+def test_a_fin_that_is_sent_again_is_distinguished_from_other_packets() -> None:
     found = waits(
         *connection((1.0, Flag.FIN), (1.2, Flag.FIN), (1.6, Flag.FIN), (1.7, Flag.ACK)),
         *connection((1.0, Flag.FIN), (1.3, Flag.ACK), port=40_001),

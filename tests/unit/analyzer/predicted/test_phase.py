@@ -38,7 +38,7 @@ class Burst:
         )
 
     def inferred(self, hz: int | None = -1) -> InferredPhase | None:
-        """With the true HZ unless told."""
+        """With the true HZ unless another is given."""
         return infer_phase(self.sightings(), self.hz if hz == -1 else hz, self.slack_s)
 
     @property

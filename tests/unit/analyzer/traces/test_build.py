@@ -37,7 +37,7 @@ def retention(trace: ConnectionTrace, basis: str) -> Retention:
     return found
 
 
-def test_a_connection_is_told_packet_by_packet(tmp_path: Path) -> None:
+def test_a_connection_is_traced_packet_by_packet(tmp_path: Path) -> None:
     (trace,) = traces_of(tmp_path, closed(40000, 1000.0))
     assert [packet.flag for packet in trace.packets] == ["SYN", "ACK", "FIN"]
     assert [packet.t_s for packet in trace.packets] == pytest.approx([1.0, 1.1, 1.4])
@@ -153,7 +153,7 @@ def test_a_reused_port_is_two_traces_each_with_its_own_entry(tmp_path: Path) -> 
     }
 
 
-def test_a_connection_that_moved_is_told_by_both_directors_and_drawn_by_the_last(
+def test_a_connection_that_moved_is_traced_by_both_directors_and_drawn_by_the_last(
     tmp_path: Path,
 ) -> None:
     life = closed(40000, 1003.0)
@@ -173,7 +173,7 @@ def test_a_connection_that_moved_is_told_by_both_directors_and_drawn_by_the_last
     assert ends["bal01", "SYN_RECV"] == pytest.approx(goes_at(1000.0, 60.0) - 999)
 
 
-def test_a_long_connection_is_told_by_its_begin_and_its_end(tmp_path: Path) -> None:
+def test_a_long_connection_is_traced_at_its_begin_and_its_end(tmp_path: Path) -> None:
     life = opened(40000, 1000.0)
     talk = tuple(Seg(1000.2 + 0.01 * i, 40000, Flag.ACK, sequence=i) for i in range(500))
     (trace,) = traces_of(tmp_path, replace(life, sent=(*life.sent, *talk)))
@@ -183,7 +183,7 @@ def test_a_long_connection_is_told_by_its_begin_and_its_end(tmp_path: Path) -> N
     assert trace.packets[-1].t_s == pytest.approx(1.2 + 4.99)
 
 
-def test_without_packets_nothing_is_told(tmp_path: Path) -> None:
+def test_without_packets_nothing_is_traced(tmp_path: Path) -> None:
     assert traces_of(tmp_path) == ()
 
 

@@ -79,8 +79,8 @@ def test_in_nat_the_director_sees_which_real_server_refused(tmp_path: Path, link
 def test_one_real_server_that_refuses_is_named_in_the_verdict(tmp_path: Path) -> None:
     net = Net(way="nat", servers=("10.9.0.21", "10.9.0.21"))
     found = analysed(tmp_path, net, hops(net, REFUSED), "director", "ethernet")
-    told = f"{N} of {N} connections were refused by the real server 10.9.0.21:80"
-    assert found.verdict.startswith(told)
+    verdict = f"{N} of {N} connections were refused by the real server 10.9.0.21:80"
+    assert found.verdict.startswith(verdict)
 
 
 def test_at_a_client_in_dr_a_refusal_shows_the_real_servers_mac(tmp_path: Path) -> None:
@@ -95,9 +95,9 @@ def test_arp_names_the_real_server_that_refused(tmp_path: Path) -> None:
     net = Net()
     sent = [*hops(net, REFUSED), *served(net)]
     content = capture(sent, "client", "ethernet", net)
-    told = pcap((10**18, arp(mac, ip)) for mac, ip in zip(SERVER_MACS, net.servers, strict=True))
+    arps = pcap((10**18, arp(mac, ip)) for mac, ip in zip(SERVER_MACS, net.servers, strict=True))
     found = imported(
-        tmp_path, content + told[24:], ("meta.json", json.dumps({"vip": net.vip, "port": 80}))
+        tmp_path, content + arps[24:], ("meta.json", json.dumps({"vip": net.vip, "port": 80}))
     )
     assert "by the real server 10.9.0.22:80, instead" in refusal(found).evidence
 

@@ -246,7 +246,7 @@ CAPTURES = {
 
 
 @pytest.mark.parametrize(("sent", "macs", "flags"), CAPTURES.values(), ids=CAPTURES.keys())
-def test_who_forwards_is_told_from_the_wire(
+def test_who_forwards_is_inferred_from_the_wire(
     sent: list[bytes], macs: set[int], flags: list[Flag] | None
 ) -> None:
     found = cut(*sent)

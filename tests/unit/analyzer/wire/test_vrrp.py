@@ -77,7 +77,7 @@ def test_version_3_over_ipv6_is_read() -> None:
 
 
 @pytest.mark.parametrize("advert", [v2(chksum=1), VRRPv3(vrid=1, addrlist=[VIP], chksum=1)])
-def test_a_wrong_checksum_is_told(advert: object) -> None:
+def test_a_wrong_checksum_is_reported(advert: object) -> None:
     (row,) = heard(ethernet(over_ip(advert))).advertisements
     assert row.checksum_ok is False
 
@@ -153,8 +153,8 @@ def test_arp_says_who_has_what(frame: bytes, kind: str, address: str, unasked: b
     ("solicited", "kind"), [(0, "unsolicited-advertisement"), (1, "solicited-advertisement")]
 )
 def test_neighbour_advertisements_are_the_claims_of_ipv6(solicited: int, kind: str) -> None:
-    told = ICMPv6ND_NA(tgt=VIP6, R=0, S=solicited, O=1)
-    packet = IPv6(src=MASTER6, dst="ff02::1", hlim=255) / told
+    advertisement = ICMPv6ND_NA(tgt=VIP6, R=0, S=solicited, O=1)
+    packet = IPv6(src=MASTER6, dst="ff02::1", hlim=255) / advertisement
     option = ICMPv6NDOptDstLLAddr(lladdr="02:00:00:00:00:77")
     with_mac, without = heard(ethernet(packet / option), ethernet(packet)).claims
     assert (with_mac.kind, with_mac.address, with_mac.mac) == (kind, VIP6, 0x020000000077)
@@ -195,8 +195,10 @@ def test_rows_of_several_files_stand_in_order_of_time() -> None:
 
 def test_a_real_keepalived_is_heard() -> None:
     found = read_announcements(memoryview((DATA / "dr-burst-50" / CAPTURE).read_bytes()))
-    told = {(row.version, row.priority, row.interval_s, row.ttl) for row in found.advertisements}
-    assert told == {(2, 10, 1.0, 255)}
+    advertisements = {
+        (row.version, row.priority, row.interval_s, row.ttl) for row in found.advertisements
+    }
+    assert advertisements == {(2, 10, 1.0, 255)}
     assert all(row.checksum_ok for row in found.advertisements)
     gaps_s = [(later.at_ns - row.at_ns) / NS for row, later in pairwise(found.advertisements)]
     assert gaps_s == pytest.approx([1.0] * 21, abs=0.2)

@@ -87,7 +87,7 @@ def test_whatever_the_timeout_it_is_found(
     assert nearest.timeout_s.uncertainty <= decay.tolerance_s + granule_s(tcpfin_s + 1, hz)
 
 
-def test_resets_are_told_from_closes_by_how_many_there_were() -> None:
+def test_resets_are_distinguished_from_closes_by_how_many_there_were() -> None:
     mixture = Decay(45.0, resets=40).found()
     by_kind = {part.is_free: part.n for part in mixture.components}
     assert by_kind[True] == pytest.approx(160, abs=12)

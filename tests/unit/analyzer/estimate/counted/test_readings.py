@@ -219,7 +219,7 @@ def test_no_burst_is_claimed_while_cps_shows_that_more_came() -> None:
     assert (said.claimed, said.why) == ((), CONTRADICTED)
 
 
-# -- what cannot be told -------------------------------------------------------------------------
+# -- what cannot be inferred ---------------------------------------------------------------------
 
 
 def test_the_counter_of_a_ramp_that_ends_at_once_is_not_claimed_as_anything() -> None:

@@ -99,7 +99,7 @@ def test_udp_is_governed_by_udp() -> None:
     assert any("renewals of UDP" in gap.what for gap in found.not_measured)
 
 
-def test_udp_and_nat_on_one_director_are_told_apart() -> None:
+def test_udp_and_nat_on_one_director_are_distinguished() -> None:
     found = of_field("e1-mixed")
     rows = {row.protocol: row for row in found.lifetimes}
     assert {(name, row.state, row.n) for name, row in rows.items()} == {
@@ -112,7 +112,7 @@ def test_udp_and_nat_on_one_director_are_told_apart() -> None:
     assert "second number" not in advice(found)
 
 
-def test_dr_and_nat_on_one_director_are_told_apart() -> None:
+def test_dr_and_nat_on_one_director_are_distinguished() -> None:
     found = of_field("f4-dr-and-masq")
     rows = {row.forwarding: row for row in found.lifetimes}
     assert {(name, row.state, row.timeout_name, row.n) for name, row in rows.items()} == {
@@ -132,9 +132,9 @@ def test_stats_alone_say_what_came_and_that_nothing_is_known_of_what_went() -> N
 
 
 def test_the_page_says_why_a_lifetime_is_not_known_and_of_which_service_one_is() -> None:
-    told = {headline.label: headline for headline in headlines(of_field("g1-load45-10min"))}
-    assert told["Lifetime of an entry"].value is None
-    assert "two readings fit" in told["Lifetime of an entry"].detail
+    by_label = {headline.label: headline for headline in headlines(of_field("g1-load45-10min"))}
+    assert by_label["Lifetime of an entry"].value is None
+    assert "two readings fit" in by_label["Lifetime of an entry"].detail
     udp = {headline.label: headline for headline in headlines(of_field("d8-udp-counters"))}
     assert "by InActConn of UDP 10.96.0.10:53" in udp["Lifetime of an entry"].detail
 
@@ -281,7 +281,7 @@ def test_a_service_that_stood_still_is_not_dwelt_on_beside_others() -> None:
 
 
 @pytest.mark.parametrize("polls", [1, 2, 3])
-def test_a_log_of_few_polls_says_that_nothing_can_be_told(polls: int) -> None:
+def test_a_log_of_few_polls_says_that_nothing_can_be_inferred(polls: int) -> None:
     series = burst("TCP 192.0.2.80:80", "dr", 30.0)
     cut = slice(4, 4 + polls)
     short = replace(

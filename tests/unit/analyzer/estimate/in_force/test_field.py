@@ -76,7 +76,7 @@ def test_without_them_the_expire_column_tells(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("reported_s", [5, 120])
-def test_told_wrongly_the_assumption_goes_and_not_the_clients(
+def test_given_wrongly_the_assumption_is_dropped_and_not_the_clients(
     tmp_path: Path, reported_s: int
 ) -> None:
     meta = {"timeouts": {"tcp": 900, "tcpfin": reported_s, "udp": 300}}
@@ -87,7 +87,7 @@ def test_told_wrongly_the_assumption_goes_and_not_the_clients(
     assert f"tcpfin {reported_s} s by meta.json, 20 s in FIN_WAIT" in said.evidence
 
 
-def test_told_rightly_it_is_so_and_exact(tmp_path: Path) -> None:
+def test_given_rightly_it_is_so_and_exact(tmp_path: Path) -> None:
     row = row_of(analysed(tmp_path, "", {"timeouts": {"tcp": 900, "tcpfin": 20, "udp": 300}}))
     assert (row.timeout_s, row.timeout_source, row.timeout_told_s) == (20, "meta.json", None)
     assert row.timeout_low_s is None

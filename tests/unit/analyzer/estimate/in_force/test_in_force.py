@@ -1,4 +1,4 @@
-"""Timeouts that somebody else changed meanwhile, and timeouts that nobody told, from end to end."""
+"""Timeouts that somebody else changed meanwhile, and timeouts that nobody gave, from end to end."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def burst_under(
 
 
 def facts(source: str | None = "ipvsadm", **timeouts: float) -> dict[str, Any]:
-    told = {"tcp": 900, "tcpfin": 10, "udp": 300} | timeouts
-    return {"timeouts": told if source else None, "timeouts_source": source}
+    timeouts_s = {"tcp": 900, "tcpfin": 10, "udp": 300} | timeouts
+    return {"timeouts": timeouts_s if source else None, "timeouts_source": source}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +74,7 @@ def all_as_predicted(found: Analysis, within_s: float = 0.1) -> None:
 THERE_AND_BACK = ((1003.0, 5.0), (1006.0, 10.0))
 
 
-def test_a_change_that_nobody_told_is_seen_in_the_entries(tmp_path: Path) -> None:
+def test_a_change_that_nobody_reported_is_seen_in_the_entries(tmp_path: Path) -> None:
     lives = burst_under(THERE_AND_BACK)
     found = Stage(lives=lives, facts=facts(), until_s=1025.0).played(tmp_path)
     all_as_predicted(found)
@@ -111,7 +111,7 @@ def without_expires(life: Life) -> Life:
     return replace(life, held=replace(life.held, waits_s=None))
 
 
-def test_packets_within_a_command_are_told_apart_by_when_their_entries_went(
+def test_packets_within_a_command_are_distinguished_by_when_their_entries_expired(
     tmp_path: Path,
 ) -> None:
     """``--set`` took a second; no expire column was read."""
@@ -128,7 +128,7 @@ def test_packets_within_a_command_are_told_apart_by_when_their_entries_went(
     assert groups(found) == {10.0: 29, 5.0: 51}
 
 
-def test_a_command_within_which_no_packet_came_is_taken_as_it_is_told(tmp_path: Path) -> None:
+def test_a_command_within_which_no_packet_came_is_taken_as_it_is_reported(tmp_path: Path) -> None:
     lives = [without_expires(life) for life in burst_under([(1003.25, 5.0)])]
     stage = Noticed(
         lives=lives,
@@ -174,10 +174,10 @@ def test_without_packets_each_entry_keeps_the_timeout_of_its_time(tmp_path: Path
     assert sum(shown.values()) == 80
 
 
-# Timeouts that nobody told, or told wrongly -------------------------------------------------------
+# Timeouts that nobody gave, or gave wrongly -------------------------------------------------------
 
 
-def test_timeouts_that_nobody_told_are_those_that_entries_show(tmp_path: Path) -> None:
+def test_timeouts_that_nobody_gave_are_those_that_entries_show(tmp_path: Path) -> None:
     found = Stage(lives=burst_under([]), facts=facts(None), until_s=1025.0).played(tmp_path)
     all_as_predicted(found)
     (row,) = found.lifetimes
@@ -189,22 +189,22 @@ def test_timeouts_that_nobody_told_are_those_that_entries_show(tmp_path: Path) -
     )
 
 
-def test_a_timeout_that_is_longer_than_was_told_is_seen_alike(tmp_path: Path) -> None:
-    """FIN_WAIT entries with 110 s left where 20 s were told: the assumption goes."""
+def test_a_timeout_that_is_longer_than_was_given_is_seen_alike(tmp_path: Path) -> None:
+    """FIN_WAIT entries with 110 s left where 20 s were given: the assumption is dropped."""
     lives = [closed(40000 + n, 1000.0 + 0.1 * n, tcpfin_s=120.0) for n in range(30)]
     stage = Stage(lives=lives, facts=facts("--timeouts", tcpfin=20), until_s=1135.0)
     found = stage.played(tmp_path)
     all_as_predicted(found)
-    told = finding(found, "timeouts-contradicted")
-    assert told is not None
-    assert told.severity == "warning"
-    assert "bal01: tcpfin 20 s by --timeouts, 120 s in FIN_WAIT" in told.evidence
+    contradiction = finding(found, "timeouts-contradicted")
+    assert contradiction is not None
+    assert contradiction.severity == "warning"
+    assert "bal01: tcpfin 20 s by --timeouts, 120 s in FIN_WAIT" in contradiction.evidence
     (row,) = found.lifetimes
     assert (row.timeout_s, row.timeout_told_s) == (120, 20)
     assert "not in agreement with the 20 s configured" in found.verdict
 
 
-def test_what_was_told_and_is_so_is_said_by_nobody_else(tmp_path: Path) -> None:
+def test_what_was_given_and_is_so_is_said_by_nobody_else(tmp_path: Path) -> None:
     stage = Stage(lives=burst_under([]), facts=facts("--timeouts"), until_s=1025.0)
     found = stage.played(tmp_path)
     all_as_predicted(found)

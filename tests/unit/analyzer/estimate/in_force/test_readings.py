@@ -106,7 +106,7 @@ def placed(step: Step) -> tuple[float, float]:
 
 
 @given(watched())
-def test_with_packets_a_change_is_told_exactly_and_lies_between(case: Watched) -> None:
+def test_with_packets_a_change_is_known_exactly_and_lies_between(case: Watched) -> None:
     if abs(case.after_s - case.before_s) < 3:
         return
     first, then = case.steps(packets=True)
@@ -156,7 +156,7 @@ def test_an_entry_is_new_since_the_look_before_or_the_one_before_that_if_it_may_
     assert (only.still_ns - ZERO_NS) / NS == since_s
 
 
-def test_packets_too_near_a_look_to_be_told_apart_make_no_change_of_their_own() -> None:
+def test_packets_too_near_a_poll_to_be_distinguished_make_no_change_of_their_own() -> None:
     """A change just before a look: of those packets it is not known which one a timer came from."""
     dense = Watched(tuple(1.0 + 0.0013 * n for n in range(4000)), 20, 30, 3.9897)
     first, then = dense.steps(packets=True)

@@ -64,7 +64,7 @@ def test_resets_among_others_are_counted_apart(tmp_path: Path) -> None:
 # idle-established ---------------------------------------------------------------------------------
 
 
-def test_connections_left_open_are_told_while_they_live(tmp_path: Path) -> None:
+def test_connections_left_open_are_reported_while_they_last(tmp_path: Path) -> None:
     lives = [opened(40000 + n, 1000.0 + n) for n in range(3)]
     one = by_id(Scene(lives=lives, until_s=1010.0).played(tmp_path))["idle-established"]
     assert one.severity == "info"
@@ -92,7 +92,7 @@ def test_closed_ones_are_not_idle(plain: Analysis) -> None:
 # timeout-changed-midway ---------------------------------------------------------------------------
 
 
-def test_two_timeouts_of_one_state_are_told_with_the_change(tmp_path: Path) -> None:
+def test_two_timeouts_of_one_state_are_reported_with_the_change(tmp_path: Path) -> None:
     lives = [closed(40000 + n, 1000.0 + 0.1 * n, tcpfin_s=20) for n in range(8)]
     lives += [closed(41000 + n, 1010.0 + 0.1 * n, tcpfin_s=10) for n in range(4)]
     events = [(1005.0, "timeouts-changed", "0 10 0")]

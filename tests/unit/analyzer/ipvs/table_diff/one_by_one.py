@@ -25,7 +25,7 @@ BUSY_STATES = ("ESTABLISHED", "UDP")
 class Change:
     """One entry that appeared, changed its state, or went; ``at_ns`` is the poll's instant.
 
-    A restart of the timer in the same state is told as a change of state to itself.
+    A restart of the timer in the same state is reported as a change of state to itself.
     """
 
     at_ns: int

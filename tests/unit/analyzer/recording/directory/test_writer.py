@@ -75,8 +75,8 @@ def test_columns_that_a_row_does_not_name_are_null(tmp_path: Path) -> None:
 
 @given(any_rows())
 @examples(60)
-def test_columns_come_back_as_rows_do(told: tuple[str, list[dict[str, Any]]]) -> None:
-    table, rows = told
+def test_columns_come_back_as_rows_do(table_and_rows: tuple[str, list[dict[str, Any]]]) -> None:
+    table, rows = table_and_rows
     with TemporaryDirectory() as folder:
         writer = RecordingWriter(Path(folder), {})
         writer.extend(table, rows)
@@ -138,8 +138,10 @@ def test_an_instant_keeps_its_last_nanosecond(tmp_path: Path) -> None:
 
 @given(any_rows(), st.integers(0, 3))
 @examples(60)
-def test_any_rows_come_back(told: tuple[str, list[dict[str, Any]]], flush_after: int) -> None:
-    table, rows = told
+def test_any_rows_come_back(
+    table_and_rows: tuple[str, list[dict[str, Any]]], flush_after: int
+) -> None:
+    table, rows = table_and_rows
     with TemporaryDirectory() as folder:
         writer = RecordingWriter(Path(folder), {})
         for number, row in enumerate(rows):

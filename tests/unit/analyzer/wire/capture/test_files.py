@@ -123,7 +123,7 @@ def test_pcapng_of_both_byte_orders_is_read(order: str) -> None:
 @pytest.mark.parametrize(
     ("resolution", "step_ns"),
     [
-        (None, 1000),  # microseconds unless told
+        (None, 1000),  # microseconds by default
         (6, 1000),
         (9, 1),
         (3, 1_000_000),

@@ -134,8 +134,8 @@ def scapys_pcap(content: bytes) -> Iterator[tuple[int, bytes]]:
 
 def scapys_pcapng(content: bytes) -> Iterator[tuple[int, bytes]]:
     reader = RawPcapNgReader(cast("str", io.BytesIO(content)))
-    for frame, told in reader:  # whose types scapy takes over from RawPcapReader
-        meta = cast("RawPcapNgReader.PacketMetadata", told)
+    for frame, metadata in reader:  # whose types scapy takes over from RawPcapReader
+        meta = cast("RawPcapNgReader.PacketMetadata", metadata)
         if meta.tsresol is None:
             continue
         units = meta.tshigh << 32 | meta.tslow
