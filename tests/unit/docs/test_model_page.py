@@ -35,14 +35,14 @@ def test_the_diagrams_of_the_page_are_drawn_from_the_tables(table: TransitionTab
 
 def test_the_page_states_each_timeout_and_who_sets_it() -> None:
     timeouts_s = timeout_by_state_s(Timeouts())
-    told = {
+    stated = {
         State[name]: (float(timeout), counted, by)
         for names, timeout, counted, by in rows(4)
         for name in names.split(", ")
         if name in State.__members__
     }
-    assert set(told) == set(State) - {State.NONE, State.LISTEN}
-    for state, (timeout_s, counted, by) in told.items():
+    assert set(stated) == set(State) - {State.NONE, State.LISTEN}
+    for state, (timeout_s, counted, by) in stated.items():
         assert timeout_s == timeouts_s[state]
         assert counted == ("active" if state in ACTIVE_STATES else "inactive")
         assert next((NAMED[word] for word in NAMED if word in by), "fixed") == TIMEOUT_NAMES[state]
@@ -52,6 +52,6 @@ def test_the_page_states_each_granule() -> None:
     table = [row for row in rows(5) if re.fullmatch(r"\d+ s", row[0])]
     assert len(table) == 4
     for timeout, *granules in table:
-        for hz, told in zip((100, 250, 300, 1000), granules, strict=True):
+        for hz, stated in zip((100, 250, 300, 1000), granules, strict=True):
             expected_s = granule_s(float(timeout.split()[0]), hz)
-            assert float(told.split()[0]) == pytest.approx(expected_s, rel=0.005)
+            assert float(stated.split()[0]) == pytest.approx(expected_s, rel=0.005)

@@ -50,13 +50,13 @@ def test_the_arrows_are_the_cells_that_move_a_reachable_state(
     table: TransitionTable, secure: bool
 ) -> None:
     _, arrows = drawn(table, secure)
-    told = {
+    shown = {
         (State[arrow[1]], Flag[word.upper()], State[arrow[2]])
         for arrow in arrows
         for word in arrow[3].split(", ")
     }
-    assert len(told) == sum(len(arrow[3].split(", ")) for arrow in arrows)  # none twice
-    assert told == {
+    assert len(shown) == sum(len(arrow[3].split(", ")) for arrow in arrows)  # none twice
+    assert shown == {
         (state, flag, after)
         for state in reachable(table, secure)
         for flag in FLAGS

@@ -350,14 +350,14 @@ def demo() -> Analysis:
 
 def _latencies(sent: Burst) -> Latencies:
     connect_ms, total_ms = sent.connect_s * 1000, sent.total_s * 1000
-    told = [
+    measured = [
         percentiles("connect", "send", connect_ms),
         percentiles("first_byte", "send", sent.first_byte_s * 1000),
         percentiles("total", "send", total_ms),
         percentiles("total", "due", total_ms + 2),
     ]
     return Latencies(
-        percentiles=tuple(one for one in told if one),
+        percentiles=tuple(one for one in measured if one),
         syn=syn_retries(np.append(connect_ms, [1003.0, 3010.0]), 2),
         heat=heat(sent.started, total_ms),
         sent_late_ms=2.0,

@@ -62,15 +62,15 @@ def calm(tmp_path_factory: pytest.TempPathFactory) -> Outline:
 def test_it_adds_no_element_and_steers_no_terminal(
     tmp_path: Path, calm: Outline, text: str
 ) -> None:
-    told = analyse(Recording.open(hostile(tmp_path / "run", text)))
-    assert f"bal01{text}" in {peak.director for peak in told.peaks}
-    assert Outline(render_page(told)).shape() == calm.shape()
-    assert all(line.isprintable() for line in summary_lines(told))
+    analysis = analyse(Recording.open(hostile(tmp_path / "run", text)))
+    assert f"bal01{text}" in {peak.director for peak in analysis.peaks}
+    assert Outline(render_page(analysis)).shape() == calm.shape()
+    assert all(line.isprintable() for line in summary_lines(analysis))
 
 
 def test_texts_without_end_make_no_page_without_end(tmp_path: Path, calm: Outline) -> None:
-    told = analyse(Recording.open(hostile(tmp_path / "run", "x" * 100_000)))
-    made = render_page(told)
+    analysis = analyse(Recording.open(hostile(tmp_path / "run", "x" * 100_000)))
+    made = render_page(analysis)
     assert len(made) < 6e6
     assert Outline(made).shape() == calm.shape()
     assert "x" * MAX_TEXT not in made

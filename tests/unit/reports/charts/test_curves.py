@@ -57,7 +57,7 @@ def test_a_step_curve_starts_at_zero_and_holds_to_the_end() -> None:
     assert (t_s.tolist(), values.tolist()) == ([0, 1, 2, 9], [0, 4, 3, 3])
 
 
-def test_a_fall_is_told_with_its_steps() -> None:
+def test_a_fall_is_described_with_its_steps() -> None:
     found = curves.fall(curve([0, 1, 2, 3, 4, 5], [0, 5, 5, 3, 0, 0]))
     expected = curves.Fall(peak=5, peak_s=2.0, first_s=3.0, empty_s=4.0, left=0, steps=2)
     assert found == expected

@@ -29,7 +29,7 @@ def test_what_lasts_from_one_event_to_the_next(
     assert [(span.start_s, span.end_s) for span in marks.spans(events, 9)] == spans
 
 
-def test_a_gap_is_told_once_for_each_director() -> None:
+def test_a_gap_is_marked_once_for_each_director() -> None:
     (gap,) = marks.gaps(build.troubled().timeline.observed)
     assert gap.label == "no polls of bal01"
     assert gap.start_s < 6.0 < 9.5 < gap.end_s

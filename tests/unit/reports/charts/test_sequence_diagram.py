@@ -75,7 +75,7 @@ def test_times_since_the_first_packet_have_three_figures() -> None:
     ]
 
 
-def test_a_step_that_seconds_would_hide_is_told_since_the_row_above() -> None:
+def test_a_step_that_seconds_would_hide_is_timed_since_the_row_above() -> None:
     one = build.trace()
     packets = [replace(one.packets[0], t_s=0.4 + at_s) for at_s in (0, 0.03, 1.2, 1.2035, 2.5)]
     drawing = diagram(replace(one, packets=tuple(packets), retentions=()))

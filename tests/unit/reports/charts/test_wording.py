@@ -42,7 +42,9 @@ def test_a_share_does_not_round_something_away(part: int, whole: int, words: str
         (0, "0 %"),
     ],
 )
-def test_a_share_is_told_exactly_up_to_99_9_and_from_0_1_percent_on(part: int, words: str) -> None:
+def test_a_share_is_written_exactly_up_to_99_9_and_from_0_1_percent_on(
+    part: int, words: str
+) -> None:
     assert wording.share(part, 100_000) == words
 
 

@@ -38,7 +38,7 @@ def test_every_line_begins_with_the_outcome() -> None:
     ]
 
 
-def test_what_went_wrong_stands_last_and_in_the_order_told() -> None:
+def test_what_went_wrong_stands_last_and_in_the_order_given() -> None:
     shown = checks.lines([*ALL[::-1], judgement("skipped")])
     assert [line.split()[0] for line in shown[:-1]] == ["ok", "skipped", "NOT", "FAILED"]
 

@@ -89,5 +89,5 @@ def test_a_million_requests_are_a_table_too() -> None:
 
 
 def test_every_table_stands_in_the_docs() -> None:
-    told = (Path(__file__).parents[4] / "docs" / "reports.md").read_text("utf-8")
-    assert [name for name in SHEETS if f"`{name}`" not in told] == []
+    page = (Path(__file__).parents[4] / "docs" / "reports.md").read_text("utf-8")
+    assert [name for name in SHEETS if f"`{name}`" not in page] == []

@@ -204,8 +204,8 @@ def test_the_page_offers_no_upload() -> None:
 
 def test_every_finding_is_shown_in_one_section() -> None:
     shown = page.anchors(sections(build.demo()))
-    told = (Path(__file__).parents[4] / "docs" / "findings.md").read_text("utf-8")
-    assert set(shown) == set(re.findall(r"^\| `([a-z-]+)` \|", told, re.M))
+    text = (Path(__file__).parents[4] / "docs" / "findings.md").read_text("utf-8")
+    assert set(shown) == set(re.findall(r"^\| `([a-z-]+)` \|", text, re.M))
 
 
 def test_a_finding_links_to_what_shows_it() -> None:

@@ -45,7 +45,7 @@ def test_what_fifty_requests_cannot_tell_is_said() -> None:
     assert [row[4:6] for row in rows(curves.percentiles)] == [("too few", "too few")] * 4
 
 
-def test_repeated_syns_are_told_with_the_rule_that_the_steps_show() -> None:
+def test_retransmitted_syns_are_reported_with_the_rule_that_the_steps_show() -> None:
     found = SynRetries(steps=((1.0, 12), (3.0, 1)), usual_ms=1, other=2, rule="doubling", seen=13)
     (text,) = syn_sentences(found)
     assert text.startswith("12 connects took about 1 s and 1 connect took about 3 s: the SYN or")

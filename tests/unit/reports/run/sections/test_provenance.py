@@ -61,7 +61,7 @@ FULLEST = TableStatus(
 )
 
 
-def test_the_table_is_told_with_its_size_and_at_its_fullest() -> None:
+def test_the_table_is_shown_with_its_size_and_at_its_fullest() -> None:
     grown = replace(TABLE, buckets=256, most_buckets=2048, resizes=True, conn_max=20)
     run = replace(build.demo(), tables=(TABLE, replace(grown, entry_bytes=288, fullest=FULLEST)))
     assert list(tables(run)) == [

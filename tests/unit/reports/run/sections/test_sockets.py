@@ -39,17 +39,17 @@ def test_time_wait_stands_beside_what_the_director_held() -> None:
     section = sockets.section(run)
     assert section is not None
     (chart,) = section.charts
-    told = "client had up to 50 sockets in TIME_WAIT, each for 60.50 s ± 1.00 s"
-    assert chart.caption.startswith(told)
+    sentence = "client had up to 50 sockets in TIME_WAIT, each for 60.50 s ± 1.00 s"
+    assert chart.caption.startswith(sentence)
     assert chart.figure is not None
     names = [trace.name for trace in chart.figure.data]
     assert names == ["client TIME_WAIT", "bal01 InActConn"]
-    assert any(told in line for line in (" ".join(summary_lines(run)),))
+    assert any(sentence in line for line in (" ".join(summary_lines(run)),))
 
 
 def test_a_time_that_was_not_seen_is_not_claimed() -> None:
-    (told,) = sockets.sentences(counted())
-    assert told == "client had up to 50 sockets in TIME_WAIT; 0 at the last count"
+    (sentence,) = sockets.sentences(counted())
+    assert sentence == "client had up to 50 sockets in TIME_WAIT; 0 at the last count"
 
 
 def test_a_hosts_name_cannot_put_tags_on_the_page() -> None:

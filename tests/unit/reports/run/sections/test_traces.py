@@ -19,7 +19,7 @@ def test_a_sentence_tells_all_of_a_connection() -> None:
     assert text.endswith("Chosen because: among the slowest requests and as most are.")
 
 
-def test_a_failure_is_told() -> None:
+def test_a_failure_is_stated() -> None:
     assert "It failed: timed out." in sentence(build.half_open_trace())
 
 

@@ -50,7 +50,7 @@ def test_the_test_for_imbalance_is_said_in_words(changes: dict[str, Any], said: 
     assert servers.verdict(one).startswith(said)
 
 
-def test_many_real_servers_are_drawn_in_part_and_told_in_full() -> None:
+def test_many_real_servers_are_drawn_in_part_and_listed_in_full() -> None:
     rows = [
         Share(real_server=f"10.0.0.{i}:80", weight=1.0, entries=i, expected=20.0, states={})
         for i in range(40)
