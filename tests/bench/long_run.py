@@ -1,7 +1,7 @@
 """A recording as a long run leaves it: requests, polls with gaps, entries, packets; by arithmetic.
 
 Connections come at a steady rate from twenty clients, each address and port once, and are closed
-by the client; every real server gets its turn. The director forgets each by the kernel's own rule.
+by the client; every real server gets its turn. Each entry expires by the kernel's own rule.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ class LongRun:
         return np.linspace(1.0, last_s, self.requests)
 
     @property
-    def forgotten_s(self) -> Floats:
-        """When the director forgets each."""
+    def expired_s(self) -> Floats:
+        """When each entry expires, seconds since the run's start."""
         last_s = UPTIME_S + self.started_s + HELD_S
         return expiry_uptime_s(last_s, TCPFIN_S, hz=HZ, phase_s=0.0) - UPTIME_S
 
@@ -128,7 +128,7 @@ class LongRun:
         at_s = self.polls_s(SERVICES_S)
         for i, server in enumerate(SERVERS):
             mine = slice(i, None, len(SERVERS))
-            closed, gone = self.started_s[mine] + HELD_S, np.sort(self.forgotten_s[mine])
+            closed, expired = self.started_s[mine] + HELD_S, np.sort(self.expired_s[mine])
             opened = np.searchsorted(self.started_s[mine], at_s)
             ended = np.searchsorted(closed, at_s)
             columns = {
@@ -143,14 +143,14 @@ class LongRun:
                 "forwarding": "dr",
                 "weight": 1,
                 "active": opened - ended,
-                "inactive": ended - np.searchsorted(gone, at_s),
+                "inactive": ended - np.searchsorted(expired, at_s),
             }
             writer.extend_columns("services", columns)
 
     def _entries(self, writer: RecordingWriter) -> None:
         polls_s = self.polls_s(ENTRIES_S)
         seen = np.searchsorted(polls_s, self.started_s + HELD_S)
-        missed = np.searchsorted(polls_s, self.forgotten_s)
+        missed = np.searchsorted(polls_s, self.expired_s)
         known = np.flatnonzero((seen < missed) & (missed < polls_s.size))
         for change, poll in (("appeared", seen), ("gone", missed)):
             columns = {

@@ -87,7 +87,7 @@ async def _flush(writer: RecordingWriter) -> None:
 
 
 async def dropped(load_plan: LoadPlan) -> dict[str, Any]:
-    """The same, and each block is forgotten as it comes."""
+    """The same, and each block is dropped as it comes."""
     seen = {"rows": 0, "first": 1 << 62, "last": 0}
 
     def take(rows: Block, _: Sequence[str]) -> None:

@@ -218,7 +218,7 @@ def rows_of(kernel: str, forwarding: str, folder: Path) -> dict[str, Row | str]:
                 found[name] = run(lab, directory, *words, meanwhile=meanwhile)
             except (AssertionError, subprocess.TimeoutExpired) as error:
                 found[name] = str(error).splitlines()[0]
-            forget(lab)
+            delete_entries(lab)
     return found
 
 
@@ -228,7 +228,7 @@ def own_ports(lab: Lab, number: int) -> None:
     lab.client.run("sysctl", "-qw", f"net.ipv4.ip_local_port_range={first} {first + 4_999}")
 
 
-def forget(lab: Lab) -> None:
+def delete_entries(lab: Lab) -> None:
     """Delete what the run left, so that no run meets another's entries."""
     host = lab.directors["bal01"]
     rules = host.output("ipvsadm", "-Sn")

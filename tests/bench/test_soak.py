@@ -232,7 +232,7 @@ def test_a_lost_director_hinders_no_other(soak: Soak, recording: Recording) -> N
             assert any(from_s - 2 <= after_s and before_s <= to_s + BACK_S for from_s, to_s in own)
 
 
-def test_a_look_lies_between_the_asking_and_the_answer_over_every_reboot(
+def test_a_poll_lies_between_the_asking_and_the_answer_over_every_reboot(
     soak: Soak, recording: Recording
 ) -> None:
     polls = recording.table("polls")

@@ -102,7 +102,7 @@ def demo_lab(lab_prefix: str) -> Iterator[Lab]:
 
 @pytest.fixture(scope="module")
 def quick_lab(lab_prefix: str) -> Iterator[Lab]:
-    """A lab that forgets in 5 s."""
+    """A lab whose entries expire in 5 s."""
     with lab_with(f"{lab_prefix}-quick", 5) as made:
         yield made
 

@@ -48,7 +48,7 @@ class Watch:
 
 @pytest.fixture(scope="module")
 def quick(lab_prefix: str) -> Iterator[Lab]:
-    """A lab that forgets in 10 s."""
+    """A lab whose entries expire in 10 s."""
     timeouts = Timeouts(tcp_s=900, tcpfin_s=TCPFIN_S, udp_s=300)
     try:
         made = Lab(exercise(timeouts), name=f"{lab_prefix}-coll").up()

@@ -96,7 +96,7 @@ Runs = dict[tuple[str, str], Ran]
 
 @pytest.fixture(scope="module")
 def ran(lab_prefix: str, tmp_path_factory: pytest.TempPathFactory) -> Runs:
-    """In each of two labs that forget soon the engines, one after the other."""
+    """In each of two labs whose entries expire soon the engines, one after the other."""
     timeouts = Timeouts(tcp_s=4, tcpfin_s=3, udp_s=3)
     one = HostCounts(directors=1, servers=1)
     labs = {

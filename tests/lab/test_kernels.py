@@ -132,7 +132,7 @@ def assert_the_table_is_reported(table: Any) -> None:
     assert in_chains >= 0.9 * MANY  # of an instant, while the table may be resized
 
 
-def test_no_entry_is_taken_for_gone_while_the_table_grows(
+def test_no_entry_is_taken_for_expired_while_the_table_grows(
     labs: dict[str, Lab], tmp_path: Path
 ) -> None:
     """The table grows under the reader, and every entry is seen to go when its timer fires."""

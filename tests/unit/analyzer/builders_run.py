@@ -43,14 +43,14 @@ TCP_FLAGS = {Flag.SYN: SYN, Flag.FIN: FIN | ACK, Flag.ACK: ACK, Flag.RST: RST, F
 FOR_EVER = float("inf")
 
 
-def goes_at(last_s: float, timeout_s: float) -> float:
+def expires_at_s(last_s: float, timeout_s: float) -> float:
     """When the timer fires at a director of HZ 100 whose jiffies are its uptime."""
     return float(expiry_uptime_s(last_s, timeout_s, hz=100, phase_s=0.0))
 
 
 @dataclass(frozen=True)
 class Held:
-    """An entry as the director had it: its states with their instants, and when it went."""
+    """An entry as the director had it: its states with their instants, and when it was gone."""
 
     port: int
     states: tuple[tuple[float, State], ...]
@@ -91,23 +91,23 @@ def closed(port: int, began_s: float, tcpfin_s: float = 20.0, server: str = FIRS
         (began_s + 0.1, State.ESTABLISHED),
         (began_s + 0.4, State.FIN_WAIT),
     )
-    return Life(sent, Held(port, states, goes_at(began_s + 0.4, tcpfin_s), server, tcpfin_s))
+    return Life(sent, Held(port, states, expires_at_s(began_s + 0.4, tcpfin_s), server, tcpfin_s))
 
 
 def half_open(port: int, began_s: float, timeout_s: float = 60.0) -> Life:
     """A SYN and nothing after it."""
     sent = (Seg(began_s, port, Flag.SYN),)
-    return Life(sent, Held(port, ((began_s, State.SYN_RECV),), goes_at(began_s, timeout_s)))
+    return Life(sent, Held(port, ((began_s, State.SYN_RECV),), expires_at_s(began_s, timeout_s)))
 
 
 def opened(port: int, began_s: float, tcp_s: float = 900.0, server: str = FIRST) -> Life:
     """Open, and left so."""
     sent = (Seg(began_s, port, Flag.SYN), Seg(began_s + 0.1, port, Flag.ACK))
     states = ((began_s, State.SYN_RECV), (began_s + 0.1, State.ESTABLISHED))
-    return Life(sent, Held(port, states, goes_at(began_s + 0.1, tcp_s), server, tcp_s))
+    return Life(sent, Held(port, states, expires_at_s(began_s + 0.1, tcp_s), server, tcp_s))
 
 
-def gone(life: Life, at_s: float) -> Life:
+def removed_at(life: Life, at_s: float) -> Life:
     """The same, but something ended the entry early."""
     return Life(life.sent, replace(life.held, gone_s=at_s))
 
@@ -116,7 +116,7 @@ def gone(life: Life, at_s: float) -> Life:
 class Stage:
     """All that happens; ``absent`` says when a real server was not in the table.
 
-    A look tells its instant first, and reads the table ``read_s`` later.
+    A poll states its instant first, and reads the table ``read_s`` later.
     """
 
     lives: Sequence[Life]
@@ -208,7 +208,7 @@ class Stage:
         return any(begin <= at_s < end for begin, end in self.unpolled)
 
     def poll(self, writer: RecordingWriter, at_s: float) -> None:
-        """One look at the director: its services, and what changed among its entries since."""
+        """One poll of the director: its services, and what changed among its entries since."""
         at_ns = BOOT_NS + round(at_s * NS)
         uptime_s = at_s - self.booted_s if at_s >= self.booted_s else at_s
         read_s, before_s = at_s + self.read_s, at_s - self.poll_s

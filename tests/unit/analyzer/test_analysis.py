@@ -132,7 +132,7 @@ def test_a_run_that_was_killed_says_what_it_saw_and_what_it_did_not(killed: Anal
 
 
 def test_what_the_director_forwarded_is_not_taken_for_the_clients(killed: Analysis) -> None:
-    """The bridge had forgotten the real servers' MACs and flooded the first two connections."""
+    """The bridge no longer knew the real servers' MACs and flooded the first two connections."""
     assert len(killed.timeline.marks["SYN"]) == 50
 
 
@@ -188,7 +188,7 @@ def with_timeouts(copy: Callable[..., Path], source: str | None, tcpfin: int | N
 
 
 def test_a_wrong_tcpfin_that_somebody_gave_is_not_used(copy: Callable[..., Path]) -> None:
-    """The entries say 20 s: the assumption goes, and nobody else is blamed."""
+    """The entries say 20 s: the assumption is dropped, and nobody else is blamed."""
     found = with_timeouts(copy, "--timeouts", 120)
     ids = {one.id: one.severity for one in found.findings}
     assert "not in agreement with the 120 s configured" in found.verdict
@@ -229,7 +229,7 @@ def test_the_sources_of_timeouts_are_said(burst: Analysis) -> None:
 
 
 def test_without_hz_nothing_false_is_claimed(copy: Callable[..., Path]) -> None:
-    """The whole burst went in one step of the wheel: that tells no HZ."""
+    """The whole burst expired in one step of the wheel: that shows no HZ."""
     directors = json.loads((BURST / MANIFEST).read_text())["directors"]
     directors["bal01"] |= {"hz": None, "timer_phase_s": None}
     found = analysed(copy(directors=directors))

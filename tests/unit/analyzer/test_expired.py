@@ -260,12 +260,12 @@ def test_many_are_counted_and_the_worst_shown(tmp_path: Path) -> None:
 
 
 def test_where_the_timer_is_known_lateness_is_to_hundredths(tmp_path: Path) -> None:
-    """HZ 100, phase 0: an entry of 30 s that was started at 1000.1 goes at 1030.40."""
+    """HZ 100, phase 0: an entry of 30 s that was started at 1000.1 expires at 1030.40."""
     from analyzer.ipvs.states import Flag, State
     from tests.unit.analyzer.builders_packets import Seg
-    from tests.unit.analyzer.builders_run import goes_at
+    from tests.unit.analyzer.builders_run import expires_at_s
 
-    gone_s = goes_at(1000.1, 30)
+    gone_s = expires_at_s(1000.1, 30)
     sent = (
         Seg(1000.0, 40000, Flag.SYN),
         Seg(1000.01, 40000, Flag.SYN, reply=True, mac=0x020000000021),
@@ -281,7 +281,7 @@ def test_where_the_timer_is_known_lateness_is_to_hundredths(tmp_path: Path) -> N
     assert one.severity == "problem"
 
 
-# An entry that had gone before its time -----------------------------------------------------------
+# An entry that was removed before its time --------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -293,7 +293,7 @@ def test_where_the_timer_is_known_lateness_is_to_hundredths(tmp_path: Path) -> N
         ("nat", "director", "raw"),
     ],
 )
-def test_a_reset_by_the_director_within_the_timeout_says_that_the_entry_had_gone(
+def test_a_reset_by_the_director_within_the_timeout_says_that_the_entry_was_gone(
     tmp_path: Path, way: Way, place: Place, link: Link
 ) -> None:
     """Nobody read the timeouts: 60 s may be in force where 900 are assumed."""

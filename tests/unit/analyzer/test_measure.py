@@ -16,10 +16,10 @@ from tests.unit.analyzer.builders_run import (
     Life,
     Stage,
     closed,
-    goes_at,
-    gone,
+    expires_at_s,
     half_open,
     opened,
+    removed_at,
 )
 
 if TYPE_CHECKING:
@@ -121,12 +121,12 @@ def test_an_old_conntrack_entry_drops_the_syn_and_the_delay_is_reported(tmp_path
 
 def test_expire_nodest_conn_ends_the_entries_of_a_removed_server(tmp_path: Path) -> None:
     stays = [closed(40000 + n, 1000.0 + n * 0.1) for n in range(4)]
-    goes = [
+    removed = [
         *[closed(41000 + n, 1000.0 + n * 0.1, server=SECOND) for n in range(3)],
         *[opened(42000 + n, 1000.0 + n * 0.1, server=SECOND) for n in range(2)],
     ]
     found = Stage(
-        lives=stays + [gone(life, 1005.0) for life in goes],
+        lives=stays + [removed_at(life, 1005.0) for life in removed],
         facts={"sysctl": {"expire_nodest_conn": "1"}},
         events=[(1005.0, "server-removed", f"{SECOND}:80")],
         absent=[(SECOND, 1005.0, 2000.0)],
@@ -141,7 +141,7 @@ def test_expire_nodest_conn_ends_the_entries_of_a_removed_server(tmp_path: Path)
 
 def test_packets_after_their_entry_was_deleted_reach_no_entry(tmp_path: Path) -> None:
     """The client's FIN at 1010 finds nothing: the entry ended open, at the removal."""
-    left_open = gone(opened(41000, 1000.0, server=SECOND), 1005.0)
+    left_open = removed_at(opened(41000, 1000.0, server=SECOND), 1005.0)
     late = Life((*left_open.sent, Seg(1010.0, 41000, Flag.FIN)), left_open.held)
     found = Stage(
         lives=[closed(40000, 1000.0), late],
@@ -175,7 +175,7 @@ def test_a_server_that_came_back_takes_packets_again(tmp_path: Path) -> None:
         Held(
             41000,
             (*life.held.states, (1010.0, State.FIN_WAIT)),
-            goes_at(1010.0, 20),
+            expires_at_s(1010.0, 20),
             SECOND,
         ),
     )
@@ -189,7 +189,9 @@ def test_packets_that_came_about_when_their_server_was_removed_say_nothing(tmp_p
     taken, dropped = (opened(port, 1000.0, tcp_s=30.0, server=SECOND) for port in (41000, 41001))
     in_time = Life(
         (*taken.sent, Seg(1004.3, 41000, Flag.FIN)),
-        Held(41000, (*taken.held.states, (1004.3, State.FIN_WAIT)), goes_at(1004.3, 20), SECOND),
+        Held(
+            41000, (*taken.held.states, (1004.3, State.FIN_WAIT)), expires_at_s(1004.3, 20), SECOND
+        ),
     )
     late = Life((*dropped.sent, Seg(1004.8, 41001, Flag.FIN)), dropped.held)
     found = Stage(
@@ -224,7 +226,7 @@ def test_drop_entry_takes_half_open_entries_at_random(
     tmp_path: Path, kernel: str, words: str
 ) -> None:
     lives = [half_open(40000 + n, 1000.0 + 0.05 * n) for n in range(30)]
-    dropped = [gone(life, 1003.0 + 1.7 * n) for n, life in enumerate(lives[:20])]
+    dropped = [removed_at(life, 1003.0 + 1.7 * n) for n, life in enumerate(lives[:20])]
     facts = {"sysctl": {"drop_entry": "3"}, "kernel": kernel}
     found = Stage(lives=dropped + lives[20:], facts=facts).played(tmp_path)
     assert early(found) == {("SYN_RECV", "drop-entry"): 20}
@@ -236,7 +238,7 @@ def test_drop_entry_takes_half_open_entries_at_random(
 
 def test_without_drop_entry_nothing_is_put_down_to_it(tmp_path: Path) -> None:
     lives = [half_open(40000 + n, 1000.0 + 0.05 * n) for n in range(30)]
-    dropped = [gone(life, 1003.0 + 1.7 * n) for n, life in enumerate(lives[:20])]
+    dropped = [removed_at(life, 1003.0 + 1.7 * n) for n, life in enumerate(lives[:20])]
     found = Stage(lives=dropped + lives[20:]).played(tmp_path)
     assert early(found) == {}
     assert not any("drop_entry looks" in one.evidence for one in found.findings)
@@ -244,7 +246,7 @@ def test_without_drop_entry_nothing_is_put_down_to_it(tmp_path: Path) -> None:
 
 
 def test_drop_entry_takes_no_closed_ones(tmp_path: Path) -> None:
-    lives = [gone(life, 1005.0 + 0.3 * n) for n, life in enumerate(burst(10))]
+    lives = [removed_at(life, 1005.0 + 0.3 * n) for n, life in enumerate(burst(10))]
     found = Stage(lives=lives, facts={"sysctl": {"drop_entry": "3"}}).played(tmp_path)
     assert early(found) == {}
 
@@ -252,17 +254,17 @@ def test_drop_entry_takes_no_closed_ones(tmp_path: Path) -> None:
 def test_a_flush_takes_entries_of_every_age_at_once(tmp_path: Path) -> None:
     lives = [closed(40000 + n, 1000.0 + 0.5 * n) for n in range(12)]
     lives += [opened(41000 + n, 1000.0 + 0.5 * n) for n in range(3)]
-    flushed = [gone(life, 1009.0) for life in lives]
+    flushed = [removed_at(life, 1009.0) for life in lives]
     found = Stage(lives=flushed).played(tmp_path)
     assert early(found) == {("FIN_WAIT", "flush"): 12, ("ESTABLISHED", "flush"): 3}
     assert groups(found) == []
     agreed(found)
 
 
-def test_a_flush_leaves_what_went_before_it(tmp_path: Path) -> None:
+def test_a_flush_is_not_blamed_for_what_expired_before_it(tmp_path: Path) -> None:
     before = [closed(40000 + n, 1000.0 + 0.1 * n) for n in range(5)]
     lives = [closed(41000 + n, 1015.0 + 0.5 * n) for n in range(12)]
-    found = Stage(lives=before + [gone(life, 1025.0) for life in lives]).played(tmp_path)
+    found = Stage(lives=before + [removed_at(life, 1025.0) for life in lives]).played(tmp_path)
     assert early(found) == {("FIN_WAIT", "flush"): 12}
     assert groups(found) == [("FIN_WAIT", 20, 5, 5)]
 
@@ -336,7 +338,7 @@ def test_udp_entries_are_governed_by_the_third_number(tmp_path: Path) -> None:
     lives = [
         Life(
             (Seg(1000.0 + n, 5000 + n, Flag.DATAGRAM), Seg(1004.0 + n, 5000 + n, Flag.DATAGRAM)),
-            Held(5000 + n, ((1000.0 + n, State.UDP),), goes_at(1004.0 + n, 10)),
+            Held(5000 + n, ((1000.0 + n, State.UDP),), expires_at_s(1004.0 + n, 10)),
         )
         for n in range(10)
     ]
@@ -359,7 +361,7 @@ def test_under_secure_tcp_half_open_entries_wait_120_s(tmp_path: Path) -> None:
     lives = [
         Life(
             (Seg(1000.0 + n, 40000 + n, Flag.SYN),),
-            Held(40000 + n, ((1000.0 + n, State.SYNACK),), goes_at(1000.0 + n, 120)),
+            Held(40000 + n, ((1000.0 + n, State.SYNACK),), expires_at_s(1000.0 + n, 120)),
         )
         for n in range(5)
     ]
@@ -384,7 +386,7 @@ def nat(port: int, began_s: float) -> Life:
         Seg(when, port, flag, reply) for when, (flag, reply, _) in zip(at_s, states, strict=True)
     )
     held = tuple((when, state) for when, (_, _, state) in zip(at_s, states, strict=True))
-    return Life(sent, Held(port, held, goes_at(at_s[-1], 120)))
+    return Life(sent, Held(port, held, expires_at_s(at_s[-1], 120)))
 
 
 def test_in_nat_entries_wait_120_s_whatever_tcpfin_is(tmp_path: Path) -> None:
@@ -431,7 +433,7 @@ def test_the_only_director_in_nat_saw_the_replies_too(tmp_path: Path) -> None:
     agreed(found)
 
 
-def test_without_polls_of_entries_the_counters_tell_when_they_went(tmp_path: Path) -> None:
+def test_without_polls_of_entries_the_counters_show_when_they_expired(tmp_path: Path) -> None:
     class Unpolled(Stage):
         def entry(self, held: Held, kind: str, state: State | None) -> dict[str, Any]:
             return super().entry(held, kind, state) | {"director": "nobody"}

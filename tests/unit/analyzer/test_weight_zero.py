@@ -11,7 +11,16 @@ from analyzer.ipvs.states import Flag, State
 from analyzer.ipvs.versions import nodest_in_any_reuse_mode
 from analyzer.predicted.weights import of_flow, weights_of
 from tests.unit.analyzer.builders_packets import BOOT_NS, NS, Seg, table
-from tests.unit.analyzer.builders_run import FIRST, SECOND, Held, Life, Stage, closed, gone, opened
+from tests.unit.analyzer.builders_run import (
+    FIRST,
+    SECOND,
+    Held,
+    Life,
+    Stage,
+    closed,
+    opened,
+    removed_at,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +36,7 @@ ZERO_S, AGAIN_S = 1003.0, 1005.0
 
 
 def stage(**more: Any) -> Stage:
-    """Watched until its closed entries have gone."""
+    """Watched until its closed entries have expired."""
     return Stage(until_s=1040.0, **more)
 
 
@@ -62,7 +71,7 @@ def rescheduled(kind: str, count: int = 5, again_s: float = AGAIN_S) -> list[Lif
     for n in range(count):
         at_s = again_s + 0.25 * n
         old = KINDS[kind](40000 + n, 1000.0 + 0.25 * n)
-        lives += [gone(old, at_s), closed(40000 + n, at_s, server=FIRST)]
+        lives += [removed_at(old, at_s), closed(40000 + n, at_s, server=FIRST)]
     return lives
 
 
@@ -144,7 +153,7 @@ def test_where_no_server_has_a_weight_the_syn_ends_the_entry_and_makes_none(
         for n, port in enumerate([*range(40000, 40005), *range(50000, 50003)])
     ]
     found = stage(
-        lives=[gone(life, AGAIN_S + 0.25 * n) for n, life in enumerate(old)] + again,
+        lives=[removed_at(life, AGAIN_S + 0.25 * n) for n, life in enumerate(old)] + again,
         facts=NODEST,
         weights=[(server, ZERO_S, FOR_GOOD, 0) for server in (FIRST, SECOND)],
     ).played(tmp_path)

@@ -45,7 +45,7 @@ TCPFIN_S, GRANULE_S, POLL_S, SENT = 20.0, 0.64, 0.25, 50
 
 @dataclass(frozen=True)
 class Burst:
-    """Fifty requests, one after another: when each began, got its answer, and is forgotten."""
+    """Fifty requests, one after another: when each began, got its answer, and its entry expired."""
 
     started: np.ndarray
     connect_s: np.ndarray
@@ -59,7 +59,7 @@ class Burst:
         return ended
 
     @property
-    def forgotten(self) -> np.ndarray:
+    def expired(self) -> np.ndarray:
         """When the kernel drops each entry: the next tick of its timer wheel."""
         whole = np.floor((self.ended + TCPFIN_S) / GRANULE_S - 0.3)
         return (whole + 1.3) * GRANULE_S
@@ -92,7 +92,7 @@ def _curves(director: str, polls: np.ndarray) -> tuple[list[Curve], list[Curve]]
     for i, server in enumerate(SERVERS):
         mine = slice(i, None, len(SERVERS))
         t_active, active = _steps(sent.started[mine], sent.ended[mine])
-        t_inactive, inactive = _steps(sent.ended[mine], sent.forgotten[mine])
+        t_inactive, inactive = _steps(sent.ended[mine], sent.expired[mine])
         changes = np.union1d(t_active, t_inactive)
         for found, times in ((observed, polls), (predicted, changes)):
             found.append(
@@ -159,7 +159,7 @@ def _timeline() -> Timeline:
 
 
 def _lifetime() -> Lifetime:
-    lived = burst().forgotten - burst().ended
+    lived = burst().expired - burst().ended
     return Lifetime(
         director="bal01",
         state="FIN_WAIT",
@@ -184,7 +184,7 @@ def _pictures() -> Pictures:
     """What the same fifty gave: states, lifetimes, shares, and three values of tcpfin."""
     sent = burst()
     polls = np.arange(0.1, 23.3, POLL_S)
-    t_s, waiting = _steps(sent.ended, sent.forgotten)
+    t_s, waiting = _steps(sent.ended, sent.expired)
     lifetimes = LifetimeSamples(
         director="bal01",
         state="FIN_WAIT",
@@ -192,8 +192,8 @@ def _pictures() -> Pictures:
         timeout_s=TCPFIN_S,
         granule_s=GRANULE_S,
         tcpfin_s=TCPFIN_S,
-        observed_s=sent.forgotten - sent.ended + 0.05,
-        predicted_s=sent.forgotten - sent.ended,
+        observed_s=sent.expired - sent.ended + 0.05,
+        predicted_s=sent.expired - sent.ended,
         uncertainty_s=0.13,
     )
     servers = tuple(
@@ -227,8 +227,8 @@ def _course(source: Any, t_s: np.ndarray, waiting: np.ndarray) -> StateSeries:
 
 
 def _other(sent: Burst, tcpfin_s: float) -> OtherTcpfin:
-    gone = sent.forgotten - TCPFIN_S + tcpfin_s
-    t_s, inactive = _steps(sent.ended, gone)
+    expired = sent.expired - TCPFIN_S + tcpfin_s
+    t_s, inactive = _steps(sent.ended, expired)
     curve = Curve(
         director="bal01",
         real_server="all real servers",
@@ -241,11 +241,11 @@ def _other(sent: Burst, tcpfin_s: float) -> OtherTcpfin:
         assumptions=(f"tcpfin={tcpfin_s:g}",),
         peak_active=1,
         peak_inactive=int(inactive.max()),
-        forgotten_after_s=float(gone.max() - sent.ended.max()),
+        forgotten_after_s=float(expired.max() - sent.ended.max()),
         groups=(WhatIfGroup(state="FIN_WAIT", timeout_s=tcpfin_s, n=SENT),),
         doubt=None,
     )
-    inactive_s = float((gone - sent.ended).mean())
+    inactive_s = float((expired - sent.ended).mean())
     return OtherTcpfin(
         tcpfin_s=tcpfin_s,
         is_own=tcpfin_s == TCPFIN_S,

@@ -119,7 +119,7 @@ def test_another_flows_samples_are_its_own() -> None:
     assert (found.state_samples, found.state_matches) == (0, 0)
 
 
-def test_an_expiry_is_off_by_its_distance_from_the_middle_of_the_look() -> None:
+def test_an_expiry_is_off_by_its_distance_from_the_middle_between_two_polls() -> None:
     assert judged().worst_expiry_error_s == pytest.approx(0.025, abs=1e-5)
     late = judged(found=tracked(ends_late_s=2.0))
     assert late.worst_expiry_error_s == pytest.approx(2.025, abs=1e-5)
@@ -257,8 +257,8 @@ def test_a_step_curve_holds_its_value_until_the_next() -> None:
     ("late_s", "reason", "beyond_s"),
     [
         (0.0, "poll", None),
-        (0.11, "clock", None),  # 0.01 s beside the look, clocks known to 0.02 s
-        (0.3, "poll_width", None),  # 0.2 s beside a look of 0.25 s
+        (0.11, "clock", None),  # 0.01 s outside the gap between polls, clocks known to 0.02 s
+        (0.3, "poll_width", None),  # 0.2 s outside a gap of 0.25 s
         (0.4, "unexplained", 0.3),
         (-0.3, "poll_width", None),
         (-0.5, "unexplained", 0.35),
@@ -272,7 +272,7 @@ def test_an_expiry_is_unexplained_only_beyond_a_polls_width(
     assert found.unexplained_s == (None if beyond_s is None else pytest.approx(beyond_s, abs=1e-6))
 
 
-def test_a_wide_look_leaves_no_more_than_a_second_open() -> None:
+def test_polls_far_apart_leave_no_more_than_a_second_open() -> None:
     seldom = tracked(ends_late_s=-2.0)
     seldom["seen_ns"] = seldom["absent_ns"] - 30 * NS
     assert judged(found=seldom).residuals == {"poll": 1}
@@ -285,7 +285,7 @@ def test_a_wide_look_leaves_no_more_than_a_second_open() -> None:
 def test_curves_that_are_shifted_by_less_than_polls_and_clocks_leave_open_do_not_differ(
     late_s: float, explained: bool
 ) -> None:
-    """Fifty entries go at once, at 5 s; polled four times a second."""
+    """Fifty entries expire at once, at 5 s; polled four times a second."""
     seen = polled({0: (0, 50), 5: (0, 0)})
     predicted = curve([(0, 0, 50), (5 + late_s, 0, 0)])
     found = judged(observed=[seen], predicted=[predicted])

@@ -99,7 +99,7 @@ def seconds_of(instant: str | None) -> float:
     return float(at_ms.astype("int64") - ZERO_NS // 1_000_000) / 1e3
 
 
-def test_the_last_entry_goes_a_timeout_after_its_last_packet(tmp_path: Path) -> None:
+def test_the_last_entry_expires_a_timeout_after_its_last_packet(tmp_path: Path) -> None:
     found = drain(tmp_path, [(6.0, "appeared", "FIN_WAIT", 19, 1)], seconds=10)
     assert (found.director, found.real_server) == ("bal01", f"{SERVER}:80")
     assert found.service == f"TCP {build.VIP}:80"

@@ -41,8 +41,8 @@ class Decay:
         """What ``join.with_packets`` would give."""
         last_s = np.array(self.last_s)
         absent_s = expiry_uptime_s(last_s, self.timeout_s, hz=self.hz, phase_s=self.phase_s)
-        looks = np.ceil((absent_s - self.first_poll_s) / self.poll_s)
-        first_missed_s = self.first_poll_s + looks * self.poll_s
+        n_polls = np.ceil((absent_s - self.first_poll_s) / self.poll_s)
+        first_missed_s = self.first_poll_s + n_polls * self.poll_s
         last_seen_s = first_missed_s - self.poll_s
         return pd.DataFrame(
             {
@@ -301,7 +301,7 @@ def test_none_seen_to_go_is_not_zero() -> None:
     assert row.prediction_error_s is None
 
 
-def test_what_went_while_nobody_looked_says_nothing() -> None:
+def test_what_expired_while_nobody_polled_says_nothing() -> None:
     tracked = Decay(timeout_s=20).tracked()
     tracked.loc[:9, "seen_ns"] = tracked["seen_ns"] - int((WIDEST_POLL_GAP_S + 1) * NS)
     (row,) = rows_of(tracked)

@@ -1,4 +1,4 @@
-"""How closely a timeout is known: what is late on the way, in a look, in the softirq."""
+"""How closely a timeout is known: what is late on the way, in a poll, in the softirq."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_a_director_that_was_busy_for_a_moment_neither_shifts_nor_blurs_it(
 
 
 def test_a_slow_answer_leaves_open_until_when_an_entry_was_there() -> None:
-    """Gone when the table was read, there at the instant that the look bears: once in the run."""
+    """Gone when the table was read, there at the instant that the poll bears: once in the run."""
     sightings = seen(STEADY_S)
     chosen = sightings.absent_s == np.unique(sightings.absent_s)[10]
     shift_s = np.where(chosen, POLL_S, 0.0)

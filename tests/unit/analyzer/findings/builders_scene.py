@@ -20,7 +20,7 @@ from tests.unit.analyzer.builders_packets import (
     ethernet,
     pcap,
 )
-from tests.unit.analyzer.builders_run import FIRST, Held, Life, Stage, goes_at
+from tests.unit.analyzer.builders_run import FIRST, Held, Life, Stage, expires_at_s
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,7 +57,7 @@ def reset(port: int, began_s: float, *, server: str = FIRST) -> Life:
         (began_s + 0.1, State.ESTABLISHED),
         (began_s + 0.3, State.CLOSE),
     )
-    return Life(sent, Held(port, states, goes_at(began_s + 0.3, 10), server))
+    return Life(sent, Held(port, states, expires_at_s(began_s + 0.3, 10), server))
 
 
 def answered_never_completed(port: int, began_s: float, *, nat: bool) -> Life:
@@ -73,14 +73,14 @@ def answered_never_completed(port: int, began_s: float, *, nat: bool) -> Life:
         for at_s in SYN_ACK_AGAIN_S
     )
     last_s = again[-1].at_s if nat else began_s
-    held = Held(port, ((began_s, State.SYN_RECV),), goes_at(last_s, 60))
+    held = Held(port, ((began_s, State.SYN_RECV),), expires_at_s(last_s, 60))
     return Life((Seg(began_s, port, Flag.SYN), *again), held)
 
 
 def refused(port: int, began_s: float) -> Life:
     """In dr: the client gets a RST that the director never sees."""
     sent = (Seg(began_s, port, Flag.SYN), Seg(began_s + 0.01, port, Flag.RST, True, mac=SERVER_MAC))
-    return Life(sent, Held(port, ((began_s, State.SYN_RECV),), goes_at(began_s, 60)))
+    return Life(sent, Held(port, ((began_s, State.SYN_RECV),), expires_at_s(began_s, 60)))
 
 
 def leaked(port: int, began_s: float) -> Life:
@@ -93,7 +93,7 @@ def leaked(port: int, began_s: float) -> Life:
         replace(syn, at_s=began_s + 0.30, flag=Flag.FIN, mac=SERVER_MAC),
         Seg(began_s + 0.31, port, Flag.FIN, reply=True, mac=SERVER_MAC),
     )
-    return Life(sent, Held(port, ((began_s, State.SYN_RECV),), goes_at(began_s, 60)))
+    return Life(sent, Held(port, ((began_s, State.SYN_RECV),), expires_at_s(began_s, 60)))
 
 
 def held_by_client(
@@ -108,11 +108,11 @@ def held_by_client(
         Seg(began_s + 0.51, port, Flag.ACK),
     ]
     states = [(began_s, State.SYN_RECV), (began_s + 0.02, State.ESTABLISHED)]
-    gone_s = goes_at(began_s + 0.51, tcp_s)
+    gone_s = expires_at_s(began_s + 0.51, tcp_s)
     if then is not None:
         sent.append(Seg(began_s + 2, port, then))
         states.append((began_s + 2, State.FIN_WAIT if then is Flag.FIN else State.CLOSE))
-        gone_s = goes_at(began_s + 2, tcpfin_s if then is Flag.FIN else 10)
+        gone_s = expires_at_s(began_s + 2, tcpfin_s if then is Flag.FIN else 10)
     return Life(tuple(sent), Held(port, tuple(states), gone_s))
 
 

@@ -29,7 +29,7 @@ class Loaded(Scene):
     requests: int = 0
     rate_per_s: float = 100.0
     sources: int = 1
-    peak: int | None = None  # so many InActConn, at every look from 1001 on
+    peak: int | None = None  # so many InActConn, at every poll from 1001 on
     before: int = 0  # and so many ActiveConn until then
     buckets: int | None = None  # as an early poll showed
 
@@ -108,7 +108,7 @@ def test_an_engine_with_ports_of_its_own_has_more_and_keeps_none(tmp_path: Path)
         (PORTS + 1, 2000.0, 1, "warning"),  # each port was used, at more than 1,368/s
         (PORTS, 2000.0, 1, "info"),  # none came back yet
         (PORTS + 1, 2000.0, 2, "info"),  # two addresses have twice the ports
-        (PORTS + 1, 300.0, 1, "info"),  # slowly: a port comes back when its entry has gone
+        (PORTS + 1, 300.0, 1, "info"),  # slowly: a port comes back when its entry has expired
     ],
 )
 def test_it_is_a_warning_only_where_ports_did_come_back_too_soon(

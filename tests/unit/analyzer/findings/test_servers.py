@@ -112,7 +112,7 @@ def test_entries_outlive_their_removed_server(tmp_path: Path, back_s: float) -> 
     assert one.evidence.startswith(f"{SECOND}:80 on bal01: 3 entries stayed. ")
 
 
-def test_a_server_that_was_removed_when_its_entries_had_gone_leaves_none(tmp_path: Path) -> None:
+def test_a_server_that_was_removed_when_its_entries_had_expired_leaves_none(tmp_path: Path) -> None:
     assert removed(tmp_path, 1026.0) is None
 
 

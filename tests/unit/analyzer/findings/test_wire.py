@@ -14,9 +14,9 @@ from tests.unit.analyzer.builders_run import (
     Held,
     Life,
     closed,
-    goes_at,
-    gone,
+    expires_at_s,
     half_open,
+    removed_at,
 )
 from tests.unit.analyzer.findings.builders_scene import (
     AtTheDirector,
@@ -92,7 +92,7 @@ def test_half_open_under_secure_tcp_is_synack_for_120_s(tmp_path: Path) -> None:
     lives = [
         Life(
             (Seg(1000.0, 40000 + n, Flag.SYN),),
-            Held(40000 + n, ((1000.0, State.SYNACK),), goes_at(1000.0, 120)),
+            Held(40000 + n, ((1000.0, State.SYNACK),), expires_at_s(1000.0, 120)),
         )
         for n in range(2)
     ]
@@ -160,7 +160,7 @@ def test_a_refusal_in_nat_closes_the_entry_and_is_no_half_open_one(tmp_path: Pat
             Held(
                 40000 + n,
                 ((1000.0 + n, State.SYN_RECV), (1000.01 + n, State.CLOSE)),
-                goes_at(1000.01 + n, 10),
+                expires_at_s(1000.01 + n, 10),
             ),
         )
         for n in range(4)
@@ -210,7 +210,7 @@ def late(port: int, began_s: float, *, sequence: int = 7, server: str = SECOND) 
 def test_a_syn_that_hit_an_old_entry_was_dropped_under_conntrack(tmp_path: Path) -> None:
     lives = []
     for n in range(5):
-        old = gone(reset(40000 + n, 1000.0 + n), 1003.0 + n)
+        old = removed_at(reset(40000 + n, 1000.0 + n), 1003.0 + n)
         lives += [old, late(40000 + n, 1002.0 + n)]
     one = by_id(Scene(lives=lives, facts=CONNTRACK, until_s=1030.0).played(tmp_path))[
         "port-reuse-delay"
@@ -236,7 +236,7 @@ def lost_when_the_old_entry_had_gone(port: int) -> list[Life]:
         replace(
             life.held,
             states=tuple((at_s + 30, state) for at_s, state in life.held.states),
-            gone_s=goes_at(life.sent[-1].at_s + 30, 20),
+            gone_s=expires_at_s(life.sent[-1].at_s + 30, 20),
         ),
     )
     return [reset(port, 1000.0), later]
@@ -257,5 +257,8 @@ def test_a_port_used_again_without_delay_is_none(tmp_path: Path) -> None:
     """Conntrack 0: the SYN that hits the entry in CLOSE makes a new one at once."""
     lives = []
     for n in range(5):
-        lives += [gone(reset(40000 + n, 1000.0 + n), 1003.0 + n), closed(40000 + n, 1003.0 + n)]
+        lives += [
+            removed_at(reset(40000 + n, 1000.0 + n), 1003.0 + n),
+            closed(40000 + n, 1003.0 + n),
+        ]
     assert "port-reuse-delay" not in by_id(Scene(lives=lives, until_s=1030.0).played(tmp_path))

@@ -68,14 +68,14 @@ def simulated(asked: Question, arrivals: np.ndarray, at: np.ndarray) -> tuple[An
     if close == "half-open" and seen:
         lasts_s = 31.0
 
-    def gone(last_packet: np.ndarray, timeout_s: float) -> np.ndarray:
+    def expiry(last_packet: np.ndarray, timeout_s: float) -> np.ndarray:
         fires = expiry_uptime_s(BOOT_S + last_packet, timeout_s, hz=asked.hz, phase_s=0.0)
         return np.asarray(fires - BOOT_S)
 
-    closes, idle_gone = arrivals + lasts_s, gone(arrivals, opened_s)
-    dies = idle_gone <= closes
-    leaves_first = np.where(dies, idle_gone, closes)
-    ends = np.where(dies, idle_gone, gone(closes + repeats_s, last_s))
+    closes, idle_expiry = arrivals + lasts_s, expiry(arrivals, opened_s)
+    dies = idle_expiry <= closes
+    leaves_first = np.where(dies, idle_expiry, closes)
+    ends = np.where(dies, idle_expiry, expiry(closes + repeats_s, last_s))
     counts = {True: np.zeros(at.size), False: np.zeros(at.size)}
     for state, begin, end in (
         (states[0], arrivals, leaves_first),
@@ -126,7 +126,7 @@ def test_the_tables_lead_each_closing_kind_to_its_state(close: Any, forwarding: 
         # nat, counted from the SYN: measured 176.99 to 177.00
         ({"close": "fin-no-ack", "forwarding": "nat", "hz": 100}, (174.7, 179.82)),
         ({"close": "abandon"}, (900.0, 916.384)),
-        # silent for longer than tcp: gone before its FIN
+        # silent for longer than tcp: expired before its FIN
         ({"tcp_s": 30, "hold_s": 100}, (30.0, 32.048)),
         ({"protocol": "udp"}, (300.0, 316.384)),
     ],

@@ -28,7 +28,7 @@ def looked_at(rng: np.random.Generator, kernel: str) -> np.ndarray:
 
 @pytest.fixture(scope="module", params=KERNELS)
 def swept(request: pytest.FixtureRequest) -> tuple[str, np.ndarray]:
-    """A kernel, and the ages at which droppable entries went there, had there been no timer.
+    """A kernel, and the ages at which entries were dropped there, had there been no timer.
 
     Many tables, as neighbours in one share their fate where buckets lie in a row.
     """
@@ -111,7 +111,7 @@ def test_ever_fewer_are_left(one_s: float, other_s: float, kernel: str) -> None:
 
 
 @given(AGES_S)
-def test_in_a_row_a_little_more_goes(age_s: float) -> None:
+def test_in_a_row_a_little_more_is_dropped(age_s: float) -> None:
     assert survival(age_s, IN_A_ROW) <= survival(age_s, DRAWN)
     assert half_life_s(IN_A_ROW) < half_life_s(DRAWN)
 

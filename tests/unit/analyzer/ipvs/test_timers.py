@@ -1,4 +1,4 @@
-"""The timer wheel: how late an entry goes, and how the director's ticks are learnt."""
+"""The timer wheel: how late an entry expires, and how the director's ticks are learnt."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_the_timer_fires_at_the_next_granule_strictly_after_the_nominal_jiffy(
     hz=hz_values,
     phase_s=st.floats(-0.01, 0.4),
 )
-def test_an_entry_goes_late_by_up_to_a_granule_and_never_early(
+def test_an_entry_expires_late_by_up_to_a_granule_and_never_early(
     uptime_s: float, timeout_s: int, hz: int, phase_s: float
 ) -> None:
     late_s = float(expiry_uptime_s(uptime_s, timeout_s, hz=hz, phase_s=phase_s))

@@ -224,6 +224,6 @@ def test_ports_that_agree_on_nothing_are_refused() -> None:
     assert "agree on no shift" in match_entries(shuffled, 1.0).why
 
 
-def test_an_entry_of_the_first_look_bounds_nothing() -> None:
+def test_an_entry_of_the_first_poll_bounds_nothing() -> None:
     first = Appeared(after_s=np.full(9, -np.inf), by_s=np.zeros(9), packet_s=np.arange(-9.0, 0))
     assert not match_entries(first, 1.0).clear

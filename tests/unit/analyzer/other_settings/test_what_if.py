@@ -17,7 +17,15 @@ from analyzer.ipvs.states import Flag, State
 from analyzer.other_settings.what_if import Assumption, parse_assumption
 from analyzer.recording.directory import MANIFEST, Recording
 from tests.unit.analyzer.builders_packets import SERVER_MAC, Seg
-from tests.unit.analyzer.builders_run import Held, Life, Stage, closed, goes_at, half_open, opened
+from tests.unit.analyzer.builders_run import (
+    Held,
+    Life,
+    Stage,
+    closed,
+    expires_at_s,
+    half_open,
+    opened,
+)
 from tests.unit.properties import examples
 
 if TYPE_CHECKING:
@@ -145,7 +153,7 @@ def test_another_tcpfin(tmp_path: Path, tcpfin_s: int) -> None:
     assert groups(answer) == [("FIN_WAIT", tcpfin_s, 10)]
     assert answer.peak_inactive == 10
     last_s = 1000.45 + 0.4
-    gone_s = [goes_at(1000.0 + 0.05 * n + 0.4, tcpfin_s) for n in range(10)]
+    gone_s = [expires_at_s(1000.0 + 0.05 * n + 0.4, tcpfin_s) for n in range(10)]
     assert answer.forgotten_after_s == pytest.approx(max(gone_s) - last_s, abs=1e-6)
     assert curve.t_s[-1] == pytest.approx(max(gone_s) - 999, abs=1e-6)
     assert (curve.active[-1], curve.inactive[-1]) == (0, 0)
@@ -157,7 +165,7 @@ def test_another_tcp(tmp_path: Path) -> None:
     answer = asked(quick(lives), tmp_path, "tcp=45")
     assert groups(answer) == [("ESTABLISHED", 45, 4), ("FIN_WAIT", 20, 2)]
     assert (answer.peak_active, answer.peak_inactive) == (6, 2)
-    gone_s = goes_at(1000.1, 45)
+    gone_s = expires_at_s(1000.1, 45)
     assert answer.forgotten_after_s == pytest.approx(gone_s - 1000.45, abs=1e-6)
 
 
@@ -165,7 +173,7 @@ def test_another_udp(tmp_path: Path) -> None:
     lives = [
         Life(
             (Seg(1000.0 + n, 5000 + n, Flag.DATAGRAM),),
-            Held(5000 + n, ((1000.0 + n, State.UDP),), goes_at(1000.0 + n, 300)),
+            Held(5000 + n, ((1000.0 + n, State.UDP),), expires_at_s(1000.0 + n, 300)),
         )
         for n in range(3)
     ]
@@ -194,7 +202,7 @@ def both_sides(port: int, began_s: float) -> Life:
         Seg(began_s + 0.45, port, Flag.FIN, reply=True, mac=SERVER_MAC),
         replace(fin, at_s=began_s + 0.5, flag=Flag.ACK),
     )
-    return Life(sent, replace(life.held, gone_s=goes_at(began_s + 0.5, 20)))
+    return Life(sent, replace(life.held, gone_s=expires_at_s(began_s + 0.5, 20)))
 
 
 def test_nat_instead_of_dr_from_a_clients_capture(tmp_path: Path) -> None:
@@ -202,7 +210,7 @@ def test_nat_instead_of_dr_from_a_clients_capture(tmp_path: Path) -> None:
     answer = asked(quick(lives), tmp_path, "forwarding=nat")
     assert groups(answer) == [("TIME_WAIT", 120, 6)]
     assert answer.doubt is None
-    gone_s = max(goes_at(1000.5 + 0.1 * n, 120) for n in range(6))
+    gone_s = max(expires_at_s(1000.5 + 0.1 * n, 120) for n in range(6))
     assert answer.forgotten_after_s == pytest.approx(gone_s - 1001.0, abs=1e-6)
 
 
@@ -289,7 +297,7 @@ def test_a_phase_that_was_inferred_holds_for_what_would_have_been(tmp_path: Path
     found = analysed(stage, tmp_path, "tcpfin=30")
     (answer,), (curve,) = found.what_if, found.pictures.what_if
     last_s = max(life.sent[-1].at_s for life in lives)
-    gone_s = max(goes_at(life.sent[-1].at_s, 30) for life in lives)
+    gone_s = max(expires_at_s(life.sent[-1].at_s, 30) for life in lives)
     assert answer.forgotten_after_s == pytest.approx(gone_s - last_s, abs=0.15)
     assert len(np.unique(curve.t_s[curve.t_s > 25])) < 20  # in steps
 

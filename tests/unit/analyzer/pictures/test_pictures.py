@@ -15,7 +15,15 @@ from analyzer.ipvs.states import Timeouts
 from analyzer.other_settings.what_if import parse_assumption
 from analyzer.recording.directory import Recording
 from analyzer.report import to_json
-from tests.unit.analyzer.builders_run import FIRST, SECOND, Stage, closed, gone, half_open, opened
+from tests.unit.analyzer.builders_run import (
+    FIRST,
+    SECOND,
+    Stage,
+    closed,
+    half_open,
+    opened,
+    removed_at,
+)
 
 if TYPE_CHECKING:
     from analyzer.charts.values import StateSeries
@@ -81,7 +89,7 @@ def test_each_lifetime_stands_beside_its_group(run: Analysis) -> None:
 
 
 def test_an_entry_that_was_ended_early_is_in_no_group(tmp_path: Path) -> None:
-    cut = gone(closed(41000, 1002), 1004.0)
+    cut = removed_at(closed(41000, 1002), 1004.0)
     removed = [(FIRST, 1003.95, 1006.0)]
     facts = {"sysctls": {"net.ipv4.vs.expire_nodest_conn": 1}}
     stage = Stage(lives=[*CLOSED[1::2], cut], absent=removed, facts=facts)

@@ -14,7 +14,7 @@ from analyzer.measure import measure
 from analyzer.predicted.outage_candidates import ENDS_WITH
 from analyzer.recording.directory import Recording
 from tests.unit.analyzer.builders_packets import DIRECTOR_MAC, SERVER_MAC, Seg
-from tests.unit.analyzer.builders_run import FOR_EVER, Held, Life, Stage, closed, gone, opened
+from tests.unit.analyzer.builders_run import FOR_EVER, Held, Life, Stage, closed, opened, removed_at
 
 if TYPE_CHECKING:
     from analyzer.report import Analysis
@@ -135,7 +135,7 @@ def test_a_director_that_crashes_loses_its_entries_then_and_not_as_it_boots(
     tmp_path: Path, ordered: bool
 ) -> None:
     lives = before_and_after()
-    lost = [gone(life, FAILS_S) for life in lives[:10]]
+    lost = [removed_at(life, FAILS_S) for life in lives[:10]]
     orders = [
         (FAILS_S, "crash", "done in 60 ms"),
         (BOOTED_S - 1, "boot", "done in 2500 ms"),
@@ -168,7 +168,7 @@ def test_a_syn_that_the_directors_own_tcp_resets_made_no_entry(tmp_path: Path) -
     ]
     lives = before_and_after()
     found = stage(
-        lives=[gone(life, FAILS_S) for life in lives[:10]] + lives[10:] + in_vain() + reset,
+        lives=[removed_at(life, FAILS_S) for life in lives[:10]] + lives[10:] + in_vain() + reset,
         events=LOST,
         unpolled=UNPOLLED,
         booted_s=BOOTED_S,

@@ -18,7 +18,7 @@ from tests.unit.properties import examples
 
 @dataclass(frozen=True)
 class Burst:
-    """Entries that went at a director whose timers are known, and the looks that saw it."""
+    """Entries that expired at a director whose timers are known, and the polls that saw it."""
 
     hz: int = 100
     phase_s: float = 0.2161
@@ -31,8 +31,8 @@ class Burst:
         last_s = np.array(self.last_s)
         timeout_s = np.resize(np.array(self.timeouts_s), len(last_s))
         fired_s = expiry_uptime_s(last_s, timeout_s, hz=self.hz, phase_s=self.phase_s)
-        looks = np.ceil((fired_s - 999.9) / self.poll_s)
-        absent_s = 999.9 + looks * self.poll_s
+        n_polls = np.ceil((fired_s - 999.9) / self.poll_s)
+        absent_s = 999.9 + n_polls * self.poll_s
         return Sightings(
             last_s=last_s, timeout_s=timeout_s, seen_s=absent_s - self.poll_s, absent_s=absent_s
         )
@@ -111,7 +111,7 @@ def test_hz_is_recognised_where_the_steps_tell_it(hz: int, timeout_s: float) -> 
 
 @pytest.mark.parametrize("hz", KNOWN_HZ)
 def test_one_step_tells_no_hz(hz: int) -> None:
-    """A short burst goes at once, whatever the granule: 0.64 s or 0.512 s alike."""
+    """A short burst expires at once, whatever the granule: 0.64 s or 0.512 s alike."""
     burst = Burst(hz=hz, timeouts_s=(20.0,), last_s=tuple(1000.01 + 0.0007 * n for n in range(50)))
     assert burst.inferred(hz=None) is None
     assert burst.inferred() is not None
@@ -125,7 +125,7 @@ def test_a_wrong_hz_is_never_claimed(burst: Burst) -> None:
 
 
 def test_expiries_that_contradict_each_other_tell_nothing() -> None:
-    """Each went at an instant of its own, evenly over the granule: no timer wheel did this."""
+    """Each expired at an instant of its own, evenly over the granule: no timer wheel did this."""
     last_s = np.full(64, 1000.0)
     seen_s = 1120.0 + np.linspace(0, 5.1, 64)
     scattered = Sightings(

@@ -11,7 +11,15 @@ from analyzer.ipvs.states import Flag, State
 from analyzer.report import to_json
 from analyzer.traces.model import Leg
 from tests.unit.analyzer.builders_packets import SERVER_MAC, Seg
-from tests.unit.analyzer.builders_run import Held, Life, Stage, closed, goes_at, half_open, opened
+from tests.unit.analyzer.builders_run import (
+    Held,
+    Life,
+    Stage,
+    closed,
+    expires_at_s,
+    half_open,
+    opened,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,7 +61,7 @@ def test_the_bar_shows_each_state_from_packet_to_packet_and_to_the_entrys_end(
     assert [span.state for span in trace.predicted] == ["SYN_RECV", "ESTABLISHED", "FIN_WAIT"]
     assert [span.from_s for span in trace.predicted] == pytest.approx([1.0, 1.1, 1.4])
     assert [span.until_s for span in trace.predicted] == pytest.approx(
-        [1.1, 1.4, goes_at(1000.4, 20) - 999]
+        [1.1, 1.4, expires_at_s(1000.4, 20) - 999]
     )
     assert [span.state for span in trace.observed] == ["SYN_RECV", "ESTABLISHED", "FIN_WAIT"]
     ends = [span.until_s for span in trace.observed]
@@ -63,7 +71,7 @@ def test_the_bar_shows_each_state_from_packet_to_packet_and_to_the_entrys_end(
 def test_predicted_and_seen_ends_of_the_entry_stand_beside_each_other(tmp_path: Path) -> None:
     (trace,) = traces_of(tmp_path, closed(40000, 1000.0))
     predicted, seen = retention(trace, "predicted"), retention(trace, "seen")
-    assert predicted.until_s == pytest.approx(goes_at(1000.4, 20.0) - 999, abs=1e-3)
+    assert predicted.until_s == pytest.approx(expires_at_s(1000.4, 20.0) - 999, abs=1e-3)
     assert seen.until_s == pytest.approx(predicted.until_s, abs=seen.margin_s + 0.01)
     assert seen.margin_s == pytest.approx(0.05)
     assert predicted.why.startswith("tcpfin 20 s")
@@ -73,7 +81,7 @@ def test_an_entry_that_outlives_the_watch_has_no_end(tmp_path: Path) -> None:
     (trace,) = traces_of(tmp_path, opened(40000, 1000.0))
     assert retention(trace, "seen").until_s is None
     assert trace.observed[-1].until_s is None
-    assert retention(trace, "predicted").until_s == pytest.approx(goes_at(1000.1, 900.0) - 999)
+    assert retention(trace, "predicted").until_s == pytest.approx(expires_at_s(1000.1, 900.0) - 999)
 
 
 def reply(at_s: float, port: int, flag: Flag, mac: int = SERVER_MAC) -> Seg:
@@ -141,7 +149,7 @@ def test_a_reused_port_is_two_traces_each_with_its_own_entry(tmp_path: Path) -> 
     )
     second = Life(
         (Seg(1003.0, 40000, Flag.SYN, sequence=9),),
-        Held(40000, ((1003.0, State.SYN_RECV),), goes_at(1003.0, 60)),
+        Held(40000, ((1003.0, State.SYN_RECV),), expires_at_s(1003.0, 60)),
     )
     traces = traces_of(tmp_path, first, second)
     assert len(traces) == 2
@@ -160,7 +168,7 @@ def test_a_connection_that_moved_is_traced_by_both_directors_and_drawn_by_the_la
     moved = tuple(replace(seg, mac=0x020000000012) for seg in life.sent)
     lost = Seg(1000.0, 40000, Flag.SYN)
     states = ((1000.0, State.SYN_RECV),)
-    first = Life((lost, *moved), Held(40000, states, goes_at(1000.0, 60)))
+    first = Life((lost, *moved), Held(40000, states, expires_at_s(1000.0, 60)))
     other = {"bal02": {"macs": ["02:00:00:00:00:12"]}}
     (trace,) = Stage(lives=[first], until_s=1030.0, others=other).played(tmp_path).traces
     assert trace.directors == ("bal01", "bal02")
@@ -169,8 +177,10 @@ def test_a_connection_that_moved_is_traced_by_both_directors_and_drawn_by_the_la
     assert [packet.dead_end for packet in trace.packets] == ["no answer came", None, None, None]
     ends = {(one.name, one.state): one.until_s for one in trace.retentions if one.basis != "seen"}
     granule_s = 0.64  # nobody polled bal02: the phase of its timers is open
-    assert ends["bal02", "FIN_WAIT"] == pytest.approx(goes_at(1003.4, 20.0) - 999, abs=granule_s)
-    assert ends["bal01", "SYN_RECV"] == pytest.approx(goes_at(1000.0, 60.0) - 999)
+    assert ends["bal02", "FIN_WAIT"] == pytest.approx(
+        expires_at_s(1003.4, 20.0) - 999, abs=granule_s
+    )
+    assert ends["bal01", "SYN_RECV"] == pytest.approx(expires_at_s(1000.0, 60.0) - 999)
 
 
 def test_a_long_connection_is_traced_at_its_begin_and_its_end(tmp_path: Path) -> None:

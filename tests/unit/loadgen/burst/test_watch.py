@@ -101,7 +101,7 @@ def plan(close: Close) -> LoadPlan:
 
 @dataclass
 class Table:
-    """A poller's view: how many of ours are left, one value for each look."""
+    """A poller's view: how many of ours are left, one value for each poll."""
 
     left: list[int]
     reads_entries: bool = True
@@ -139,7 +139,7 @@ def sources(ports: range) -> SourcePorts:
 
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Looks without waiting."""
+    """Polls without waiting."""
     monkeypatch.setattr(watch_module, "CHECK_EVERY_S", 0.0005)
     monkeypatch.setattr(watch_module, "SETTLED_FOR_S", 0.002)
 

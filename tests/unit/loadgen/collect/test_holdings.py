@@ -135,10 +135,10 @@ def test_the_forecast_holds_the_instant_of_the_wheel(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("begun_s", [997.13, 997.49, 997.87, 998.02])
-def test_a_later_look_never_knows_less_of_when_the_last_one_goes(
+def test_a_later_poll_never_knows_less_of_when_the_last_entry_expires(
     begun_s: float, tmp_path: Path
 ) -> None:
-    """What the looks before left open stays so, wherever a step of the wheel lies in a second."""
+    """What the polls before left open stays so, wherever a step of the wheel lies in a second."""
     draining = Draining("bal01", FACTS, RecordingWriter(tmp_path, {}))
     exact_ns = BOOT_NS + round(float(expiry_uptime_s(begun_s, 20, hz=100, phase_s=0.0)) * NS)
     width_ns = 1 << 62
@@ -168,7 +168,7 @@ def test_traffic_that_renews_an_entry_is_seen_and_recorded(tmp_path: Path) -> No
     assert row["director"] == "bal01"
 
 
-def test_an_entry_that_has_gone_renews_nothing(tmp_path: Path) -> None:
+def test_an_entry_that_has_expired_renews_nothing(tmp_path: Path) -> None:
     draining = Draining("bal01", FACTS, RecordingWriter(tmp_path, {}))
     for at_s, left_s in [(1000, 800), (1001, 899)]:
         draining.note(rows_of([entry(1, "ESTABLISHED", left_s)]), seen_at(1, at_s))
@@ -233,16 +233,16 @@ def test_an_entry_that_is_late_shows_0_and_was_not_renewed(tmp_path: Path) -> No
 
 @given(
     packet_s=st.floats(900, 1000),
-    looks_s=st.lists(st.floats(1000, 1019), min_size=2, max_size=12, unique=True),
+    polls_s=st.lists(st.floats(1000, 1019), min_size=2, max_size=12, unique=True),
 )
 def test_an_instant_once_known_is_never_known_less_closely(
-    tmp_path_factory: pytest.TempPathFactory, packet_s: float, looks_s: list[float]
+    tmp_path_factory: pytest.TempPathFactory, packet_s: float, polls_s: list[float]
 ) -> None:
-    """Whether a step of the wheel lies within the printed second differs from look to look."""
+    """Whether a step of the wheel lies within the printed second differs from poll to poll."""
     draining = Draining("bal01", FACTS, RecordingWriter(tmp_path_factory.mktemp("run"), {}))
     timeout_s, widest_ns = 120.0, None
     exact_s = float(expiry_uptime_s(packet_s, timeout_s, hz=100, phase_s=0.0))
-    for at_s in sorted(looks_s):
+    for at_s in sorted(polls_s):
         left_s = int(packet_s + timeout_s - at_s)
         rows = rows_of([entry(1, "TIME_WAIT", left_s)])
         draining.note(rows, seen_at(1, at_s))

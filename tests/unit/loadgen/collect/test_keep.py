@@ -137,7 +137,7 @@ def kept(
     return Recording.open(path)
 
 
-def test_beyond_a_size_the_oldest_goes_and_it_is_said(
+def test_beyond_a_size_the_oldest_is_deleted_and_it_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recorded = kept(tmp_path / "r", Keep(text="18k", size_bytes=18_000), monkeypatch)
@@ -151,13 +151,17 @@ def test_beyond_a_size_the_oldest_goes_and_it_is_said(
     assert [row.why for row in gaps] == ["--keep 18k: the oldest was deleted"]
 
 
-def test_within_the_limit_nothing_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_within_the_limit_nothing_is_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     recorded = kept(tmp_path / "r", Keep(text="1G", size_bytes=10**9), monkeypatch)
     assert len(recorded.table("polls")) == 60
     assert not [row for row in analyse(recorded).not_measured if "came before" in row.what]
 
 
-def test_beyond_a_time_the_oldest_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_beyond_a_time_the_oldest_is_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def thinned(writer: CountingWriter) -> bool:
         return writer.rounds > 0 and all(part.table not in THINNED for part in writer.listed)
 

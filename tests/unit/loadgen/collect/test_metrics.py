@@ -93,8 +93,8 @@ def test_a_directors_totals_have_node_exporters_names() -> None:
     assert found["node_ipvs_outgoing_packets_total"] == 2
     assert found["node_ipvs_incoming_bytes_total"] == 127_651
     assert found["node_ipvs_outgoing_bytes_total"] == 3
-    gone = samples(view(replace(with_totals, up=False)), director="bal01")
-    assert not [name for name in gone if name.startswith("node_ipvs")]
+    down = samples(view(replace(with_totals, up=False)), director="bal01")
+    assert not [name for name in down if name.startswith("node_ipvs")]
 
 
 def test_totals_are_read_as_the_kernel_prints_them() -> None:
@@ -185,8 +185,8 @@ def test_many_idle_connections_take_no_thread_and_do_not_shut_others_out() -> No
             before = threading.active_count()
             idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(300)]
             assert threading.active_count() == before
-            gone = asyncio.gather(*(reader.read() for reader, _ in idle))
-            assert await asyncio.wait_for(gone, 5) == [b""] * len(idle)
+            closed = asyncio.gather(*(reader.read() for reader, _ in idle))
+            assert await asyncio.wait_for(closed, 5) == [b""] * len(idle)
             async with aiohttp.ClientSession() as reader, reader.get(found.url) as answer:
                 assert answer.status == 200
             for _, writer in idle:

@@ -1,4 +1,4 @@
-"""Bands of what lasted, and of where nobody looked."""
+"""Bands of what lasted, and of where nobody polled."""
 
 from __future__ import annotations
 

@@ -243,7 +243,7 @@ def test_a_load_that_rose_and_fell_slowly_is_not_taken_for_a_long_lifetime(
     assert all(covers(reading, timeout_s) for reading in found(log).claimed)
 
 
-def test_resets_that_may_be_among_those_that_went_are_not_passed_over() -> None:
+def test_resets_that_may_be_among_those_that_expired_are_not_passed_over() -> None:
     """Twenty waited 15 s and then ten 10 s: as one group they would measure 13 s."""
     series = steady(15.0, 5.0, 6.0, poll_s=0.25, stamps="fine").series()
     came_s = np.arange(30) / 6 + 1000.0
@@ -290,8 +290,8 @@ def test_whatever_the_load_what_is_claimed_covers_the_truth(
     assert largest is None or covers(largest, timeout_s)
 
 
-def test_what_went_of_a_log_that_ends_too_soon_is_not_taken_for_all() -> None:
-    """A tenth was reset; the rest had not gone."""
+def test_what_expired_in_a_log_that_ends_too_soon_is_not_taken_for_all() -> None:
+    """A tenth was reset; the rest had not expired."""
     stages = (Stage(over_s=0.4, rate_per_s=200.0),)
     log = Log(stages=stages, timeout_s=120.0, reset_share=0.1, ends_s=60.0)
     said = found(replace(log, begins_s=-10.2))
@@ -303,7 +303,7 @@ def test_a_burst_that_stands_but_for_a_few_resets_is_no_steady_load() -> None:
     assert found(log).claimed == ()
 
 
-def test_what_few_that_went_would_mean_is_not_said() -> None:
+def test_what_few_that_expired_would_mean_is_not_said() -> None:
     log = Log(
         stages=(Stage(over_s=24.4, rate_per_s=0.5),),
         timeout_s=15.0,

@@ -123,7 +123,7 @@ def test_dr_and_nat_on_one_director_are_distinguished() -> None:
     assert {"tcpfin-governs", "tcpfin-has-no-effect"} <= finding_ids(found)
 
 
-def test_stats_alone_say_what_came_and_that_nothing_is_known_of_what_went() -> None:
+def test_stats_alone_say_what_came_and_that_nothing_is_known_of_what_expired() -> None:
     found = of_field("d10-stats")
     assert found.lifetimes == ()
     assert "Conns (--stats) says that 30 connections a second came" in found.verdict
@@ -139,7 +139,7 @@ def test_the_page_says_why_a_lifetime_is_not_known_and_of_which_service_one_is()
     assert "by InActConn of UDP 10.96.0.10:53" in udp["Lifetime of an entry"].detail
 
 
-def test_a_recording_that_ends_before_most_have_gone_settles_nothing_by_fixed_timeouts() -> None:
+def test_a_recording_that_ends_before_most_have_expired_settles_nothing_by_fixed_timeouts() -> None:
     log = Log(
         stages=(Stage(over_s=0.4, rate_per_s=200.0),),
         timeout_s=120.0,

@@ -1,7 +1,7 @@
 """A log and a capture as operators have them: 50 connections under a tcpfin of 20 s.
 
-``tests/data/field/timeouts`` has the log with ``Timeout (tcp tcpfin udp)`` printed in each look;
-the tests leave that out, or tell it wrongly beside it.
+``tests/data/field/timeouts`` has the log with ``Timeout (tcp tcpfin udp)`` printed in each poll;
+the tests leave that out, or give it wrongly beside it.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def test_given_rightly_it_is_so_and_exact(tmp_path: Path) -> None:
     assert row.timeout_low_s is None
 
 
-def test_of_what_looks_far_apart_leave_open_the_kernels_default_is_the_likeliest(
+def test_of_what_polls_far_apart_leave_open_the_kernels_default_is_the_likeliest(
     tmp_path: Path,
 ) -> None:
     """Idle connections of a director that nobody configured, seen each half minute."""

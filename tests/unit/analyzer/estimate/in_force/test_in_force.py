@@ -9,7 +9,7 @@ import pytest
 
 from analyzer.ipvs.states import Flag, State
 from tests.unit.analyzer.builders_packets import BOOT_NS, NS, Seg
-from tests.unit.analyzer.builders_run import Held, Life, Stage, closed, goes_at, opened
+from tests.unit.analyzer.builders_run import Held, Life, Stage, closed, expires_at_s, opened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -151,7 +151,7 @@ def test_the_tcp_and_the_udp_timeout_are_seen_alike(tmp_path: Path) -> None:
 
     def datagram(n: int, waits_s: float) -> Life:
         at_s = 1000.0 + 0.2 * n
-        held = Held(5000 + n, ((at_s, State.UDP),), goes_at(at_s, waits_s), waits_s=waits_s)
+        held = Held(5000 + n, ((at_s, State.UDP),), expires_at_s(at_s, waits_s), waits_s=waits_s)
         return Life((Seg(at_s, 5000 + n, Flag.DATAGRAM),), held)
 
     lives = [datagram(n, 8.0 if n < 12 else 14.0) for n in range(24)]
@@ -170,7 +170,7 @@ def test_without_packets_each_entry_keeps_the_timeout_of_its_time(tmp_path: Path
     found = Blind(lives=lives, facts=facts(), until_s=1025.0).played(tmp_path)
     shown = groups(found)
     assert set(shown) == {10.0, 5.0}
-    assert shown[5.0] == pytest.approx(54, abs=2)  # a look lies between
+    assert shown[5.0] == pytest.approx(54, abs=2)  # a poll lies between
     assert sum(shown.values()) == 80
 
 
@@ -221,7 +221,7 @@ def test_an_entry_whose_last_packet_nobody_captured_changes_nothing(tmp_path: Pa
     late = Held(
         odd.held.port,
         (*odd.held.states[:2], (odd.held.states[2][0] + 3, State.FIN_WAIT)),
-        goes_at(odd.held.states[2][0] + 3, 10.0),
+        expires_at_s(odd.held.states[2][0] + 3, 10.0),
         waits_s=10.0,
     )
     lives[12] = replace(odd, held=late)
@@ -233,7 +233,7 @@ def test_an_entry_whose_last_packet_nobody_captured_changes_nothing(tmp_path: Pa
 def test_without_hz_and_timeouts_a_decay_that_was_assumed_is_not_put_down_to_the_timer(
     tmp_path: Path,
 ) -> None:
-    """Entries went 100 s before a default that nobody read: no granule explains that."""
+    """Entries expired 100 s before a default that nobody read: no granule explains that."""
     lives = [without_expires(life) for life in burst_under([], count=10)]
     unread = facts(None) | {"hz": None, "timer_phase_s": None}
     found = Stage(lives=lives, facts=unread, until_s=1025.0).played(tmp_path)

@@ -24,7 +24,7 @@ HZ = 100
 
 @dataclass(frozen=True)
 class Watched:
-    """Entries with one packet each, under a timeout that was changed once, and looks at them."""
+    """Entries with one packet each, under a timeout that was changed once, and polls of them."""
 
     last_s: tuple[float, ...]
     before_s: int
@@ -116,7 +116,7 @@ def test_with_packets_a_change_is_known_exactly_and_lies_between(case: Watched) 
 
 
 @given(watched())
-def test_without_packets_it_lies_between_looks_and_the_true_values_are_left_open(
+def test_without_packets_it_lies_between_polls_and_the_true_values_are_left_open(
     case: Watched,
 ) -> None:
     if abs(case.after_s - case.before_s) < 3 + 2 * case.poll_s:
@@ -132,7 +132,7 @@ def test_without_packets_it_lies_between_looks_and_the_true_values_are_left_open
 def test_stamps_of_whole_seconds_and_an_unknown_clock_leave_the_true_value_open(
     case: Watched,
 ) -> None:
-    """``date +%s`` between looks: packets are another clock's, and say nothing of ages."""
+    """``date +%s`` between polls: packets are another clock's, and say nothing of ages."""
     steady = Watched(case.last_s, case.before_s, case.before_s, case.changed_s, 1.037, stamp_s=1.0)
     (only,) = steady.steps(packets=True, clock_is_known=False)
     assert only.low_s <= case.before_s <= only.high_s
@@ -142,13 +142,13 @@ def test_stamps_of_whole_seconds_and_an_unknown_clock_leave_the_true_value_open(
 def test_a_burst_that_is_read_at_once_leaves_a_second_open_only_without_packets() -> None:
     burst = Watched(tuple(10.05 + 0.002 * n for n in range(40)), 20, 20, 99.0)
     (by_packets,) = burst.steps(packets=True)
-    (by_looks,) = burst.steps(packets=False)
+    (by_polls,) = burst.steps(packets=False)
     assert (by_packets.low_s, by_packets.high_s) == (20, 20)
-    assert (by_looks.value_s, by_looks.low_s, by_looks.high_s) == (20, 19, 20)
+    assert (by_polls.value_s, by_polls.low_s, by_polls.high_s) == (20, 19, 20)
 
 
 @pytest.mark.parametrize(("lines", "since_s"), [(60, 5.25), (61, 5.25), (62, 5.0)])
-def test_an_entry_is_new_since_the_look_before_or_the_one_before_that_if_it_may_be_torn(
+def test_an_entry_is_new_since_the_poll_before_or_the_one_before_that_if_it_may_be_torn(
     lines: int, since_s: float
 ) -> None:
     """Up to 61 lines come in one read(2), under one lock; of more, some may be missing."""
@@ -157,7 +157,7 @@ def test_an_entry_is_new_since_the_look_before_or_the_one_before_that_if_it_may_
 
 
 def test_packets_too_near_a_poll_to_be_distinguished_make_no_change_of_their_own() -> None:
-    """A change just before a look: of those packets it is not known which one a timer came from."""
+    """A change just before a poll: of those packets it is not known which one a timer came from."""
     dense = Watched(tuple(1.0 + 0.0013 * n for n in range(4000)), 20, 30, 3.9897)
     first, then = dense.steps(packets=True)
     assert (first.value_s, then.value_s) == (20, 30)

@@ -1,4 +1,4 @@
-"""Why entries went when they went: resets, idle ones, changes meanwhile, early ends."""
+"""Why entries ended when they did: resets, idle ones, changes meanwhile, early ends."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.unit.analyzer.builders_run import SECOND, closed, goes_at, gone, half_open, opened
+from tests.unit.analyzer.builders_run import (
+    SECOND,
+    closed,
+    expires_at_s,
+    half_open,
+    opened,
+    removed_at,
+)
 from tests.unit.analyzer.findings.builders_scene import Scene, by_id, ends, held_by_client, reset
 
 if TYPE_CHECKING:
@@ -48,7 +55,7 @@ def test_resets_wait_10_s_whatever_tcpfin_is(tmp_path: Path) -> None:
     assert "bal01: 5 of 5 entries" in one.evidence
     reported_s = re.search(r"expired ([\d.]+) s after", one.evidence)
     assert reported_s is not None
-    lived_s = [goes_at(at_s + 0.3, 10) - at_s - 0.3 for at_s in began]
+    lived_s = [expires_at_s(at_s + 0.3, 10) - at_s - 0.3 for at_s in began]
     assert float(reported_s[1]) == pytest.approx(sum(lived_s) / 5, abs=0.1)
     assert "tcpfin-has-no-effect" in by_id(found)
 
@@ -116,7 +123,7 @@ def test_another_change_is_no_change_of_timeouts(tmp_path: Path) -> None:
 
 def test_drop_entry_is_named(tmp_path: Path) -> None:
     lives = [half_open(40000 + n, 1000.0 + 0.05 * n) for n in range(15)]
-    lives = [gone(life, 1003.0 + 2.3 * n) for n, life in enumerate(lives[:10])] + lives[10:]
+    lives = [removed_at(life, 1003.0 + 2.3 * n) for n, life in enumerate(lives[:10])] + lives[10:]
     facts = {"sysctl": {"drop_entry": "3"}}
     found = Scene(lives=lives, facts=facts, until_s=1070.0).played(tmp_path)
     one = by_id(found)["ended-early"]
@@ -127,10 +134,10 @@ def test_drop_entry_is_named(tmp_path: Path) -> None:
 
 
 def test_expire_nodest_conn_is_named(tmp_path: Path) -> None:
-    goes = [closed(41000 + n, 1000.0 + 0.1 * n, server=SECOND) for n in range(3)]
-    goes.append(opened(42000, 1000.0, server=SECOND))
+    removed = [closed(41000 + n, 1000.0 + 0.1 * n, server=SECOND) for n in range(3)]
+    removed.append(opened(42000, 1000.0, server=SECOND))
     found = Scene(
-        lives=a_burst() + [gone(life, 1005.0) for life in goes],
+        lives=a_burst() + [removed_at(life, 1005.0) for life in removed],
         facts={"sysctl": {"expire_nodest_conn": "1"}},
         events=[(1005.0, "server-removed", f"{SECOND}:80")],
         absent=[(SECOND, 1005.0, 2000.0)],
@@ -143,7 +150,7 @@ def test_expire_nodest_conn_is_named(tmp_path: Path) -> None:
 
 
 def test_a_flush_is_named(tmp_path: Path) -> None:
-    lives = [gone(closed(40000 + n, 1000.0 + 0.5 * n), 1009.0) for n in range(12)]
+    lives = [removed_at(closed(40000 + n, 1000.0 + 0.5 * n), 1009.0) for n in range(12)]
     found = Scene(lives=lives, until_s=1030.0).played(tmp_path)
     one = by_id(found)["ended-early"]
     assert one.title == "12 entries were removed before their timeout"
@@ -151,12 +158,12 @@ def test_a_flush_is_named(tmp_path: Path) -> None:
     assert "prediction-differs" not in by_id(found)
 
 
-def test_entries_that_went_in_their_time_did_not_go_early(plain: Analysis) -> None:
+def test_entries_that_expired_in_their_time_were_not_removed_early(plain: Analysis) -> None:
     assert "ended-early" not in by_id(plain)
 
 
 def test_a_port_used_again_is_no_early_end_that_an_operator_made(tmp_path: Path) -> None:
-    lives = [gone(reset(40000, 1000.0), 1003.0), closed(40000, 1003.0, server=SECOND)]
+    lives = [removed_at(reset(40000, 1000.0), 1003.0), closed(40000, 1003.0, server=SECOND)]
     found = Scene(lives=lives, until_s=1030.0).played(tmp_path)
     assert [(row.state, row.cause) for row in found.ended_early] == [("CLOSE", "port-reuse")]
     assert "ended-early" not in by_id(found)

@@ -23,7 +23,7 @@ BUSY_STATES = ("ESTABLISHED", "UDP")
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One entry that appeared, changed its state, or went; ``at_ns`` is the poll's instant.
+    """One entry that appeared, changed its state, or was gone; ``at_ns`` is the poll's instant.
 
     A restart of the timer in the same state is reported as a change of state to itself.
     """

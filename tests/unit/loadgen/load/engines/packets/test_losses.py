@@ -63,9 +63,9 @@ def test_every_connection_is_accounted_for_and_none_twice(
 
 
 @pytest.mark.parametrize(("loss", "version"), WIRES)
-def test_what_went_again_is_counted(loss: float, version: int, carried: Carriages) -> None:
+def test_what_was_retransmitted_is_counted(loss: float, version: int, carried: Carriages) -> None:
     rows, outlet = carried[loss, version]
     again = sum(row["retransmits"] for row in rows)
     (said,) = re.findall(r"packets: .* sent, ([\d,]+) of them again", outlet.said[0])
-    # a FIN may go again when its row has gone
+    # a FIN may be retransmitted after its row was handed on
     assert int(said.replace(",", "")) >= again >= REQUESTS * loss
