@@ -23,7 +23,7 @@ test: ## All checks, then all tests: unit, lab, browser (ARGS='-k burst' goes to
 # Hundreds of processes import the product, and what runs as root keeps no bytecode (.ci/as-root).
 	@$(BIN)/python -m compileall -q analyzer loadgen reports
 ifeq ($(strip $(ARGS)),)
-	@$(BIN)/python .ci/tests.py
+	@$(BIN)/python .ci/suites.py
 else
 	@$(PYTEST) $(ARGS)
 endif
