@@ -36,7 +36,7 @@ __all__ = ["ipvs_lab", "make_ipvs_lab"]
 
 REPOSITORY = Path(__file__).parents[2]
 MEMORY_MB = 512
-GUEST_LIMIT_S = 300  # 75 to 130 s, by how fast the machine starts processes under ptrace
+GUEST_LIMIT_S = 400  # 75 to 130 s, by how fast the machine starts processes under ptrace
 INIT = """\
 #!/bin/sh
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/run PYTHONDONTWRITEBYTECODE=1
@@ -114,6 +114,26 @@ class Guest:
         return json.loads((self.share / "answer.json").read_text())
 
 
+def give_way() -> None:
+    """Nobody else is to notice: labs that measure time run beside it."""
+    os.nice(19)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What asks the guest comes last: it has its minutes of work while others wait for timers."""
+    items.sort(key=_asks_the_guest)
+
+
+def _asks_the_guest(item: pytest.Item) -> bool:
+    return "guest" in getattr(item, "fixturenames", ())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _guest_begins_early(request: pytest.FixtureRequest) -> None:
+    if any(map(_asks_the_guest, request.session.items)):
+        request.getfixturevalue("guest")
+
+
 @pytest.fixture(scope="session")
 def guest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guest]:
     """The guest, on its way: whoever asks for it early does something else meanwhile."""
@@ -137,6 +157,7 @@ def guest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guest]:
             stdout=console,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=give_way,
         )
     yield Guest(process, share)
     with suppress(ProcessLookupError):
