@@ -34,11 +34,15 @@ MAX_PORT = 65535
 
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _V4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}")
-_PLAIN_END = re.compile(rf"({_V4.pattern}):(0|[1-9][0-9]{{0,4}})")  # as ipvsadm prints almost all
+PLAIN_V4 = rf"({_V4.pattern}):(0|[1-9][0-9]{{0,4}})"
+_PLAIN_END = re.compile(PLAIN_V4)  # as ipvsadm prints almost all
 _GROUP = "(?:0|[1-9a-f][0-9a-f]{0,3})"
 _V6 = re.compile(rf"({_GROUP}(?::{_GROUP})*)::({_GROUP}(?::{_GROUP})*)")
 _V6_ZEROS = re.compile(r":0:0|\b0::|::0\b|\b0:0:")
 _KERNEL_V4 = re.compile(r"([0-9A-F]{8}):([0-9A-F]{4})")
+PLAIN_ENDS = f"{PLAIN_V4}|{_KERNEL_V4.pattern}"
+"""Ends of IPv4: address and port as ``ipvsadm -n`` prints them, or both as the kernel does."""
+
 _KERNEL_V6 = re.compile(r"\[((?:[0-9a-f]{4}:){7}[0-9a-f]{4})\]:([0-9A-F]{4})")
 _NEVER_IPVSADM = re.compile(r"[\[:]0[0-9a-f]|\]:[0-9A-F]*[A-F]")  # leading zeros, a port of letters
 _BRACKETED = re.compile(r"\[([^\[\]]+)\](?::(.*))?")
@@ -85,8 +89,29 @@ def kernel_pair(address: str, port: str) -> End | None:
 def kernel_address(word: str) -> str | None:
     """Eight hexadecimal digits, or IPv6."""
     if _HEX_V4.fullmatch(word):
-        return ".".join(map(str, bytes.fromhex(word)))
+        return _dotted(word)
     return _address(word) if ":" in word else None
+
+
+def _dotted(hexadecimal: str) -> str:
+    first, second, third, fourth = bytes.fromhex(hexadecimal)
+    return f"{first}.{second}.{third}.{fourth}"
+
+
+def plain_end(
+    address: str | None,
+    port: str | None,
+    hexadecimal: str | None = None,
+    hex_port: str | None = None,
+) -> tuple[str, int] | None:
+    """Address and port of what ``PLAIN_ENDS`` matched, by its groups; None if it matched nothing.
+
+    None too for a port that is too large.
+    """
+    if address and port:
+        number = int(port)
+        return (address, number) if number <= MAX_PORT else None
+    return (_dotted(hexadecimal), int(hex_port, 16)) if hexadecimal and hex_port else None
 
 
 def ipvsadm_end(word: str, warn: Warn, *, cut: int = BUFFER_CUT) -> End | None:

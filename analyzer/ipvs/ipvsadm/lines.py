@@ -18,7 +18,10 @@ MAX_LINE = 4096
 """Characters of a line that are read; the longest real one has fewer than 600."""
 
 _ENCODINGS = {BOM_UTF8: "utf-8-sig", BOM_UTF16_LE: "utf-16", BOM_UTF16_BE: "utf-16"}
-_NEWLINES = re.compile(r"\r\r*\n?|\n\n*")  # begins with letters, which is searched for fast
+_RETURNS = re.compile(r"\r\r*\n?")  # begins with a letter, which is searched for fast
+_BLOCK = 1 << 16
+"""Characters to split at a time: all lines of a long text at once would double its memory."""
+
 _ESCAPES = re.compile(
     r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[()][0-9A-B]|.)"
 )
@@ -81,14 +84,19 @@ def decode(data: bytes) -> str:
 
 def raw_lines(text: str) -> Iterator[tuple[int, str]]:
     """The number of each line that is not empty, and its first ``MAX_LINE`` characters."""
-    start, number = 0, 1
-    for newlines in _NEWLINES.finditer(text):
-        end, after = newlines.span()
-        if end > start:
-            yield number, text[start : min(end, start + MAX_LINE)]
-        start, number = after, number + (after - end if text[end] == "\n" else 1)
-    if start < len(text):
-        yield number, text[start : start + MAX_LINE]
+    start, first = 0, 1
+    while start < len(text):
+        end = text.find("\n", start + _BLOCK) + 1 or len(text)
+        lines = _split(text[start:end])
+        for number, raw in enumerate(lines, first):
+            if raw:
+                yield number, raw if len(raw) <= MAX_LINE else raw[:MAX_LINE]
+        start, first = end, first + len(lines) - 1
+
+
+def _split(block: str) -> list[str]:
+    """Lines, the last of them what follows the last newline."""
+    return (_RETURNS.sub("\n", block) if "\r" in block else block).split("\n")
 
 
 def clean_line(number: int, raw: str) -> Line:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from string import ascii_uppercase
 from typing import TYPE_CHECKING
 
 from analyzer.ipvs.ipvsadm import connections, errors
@@ -85,17 +86,34 @@ class _Reader:
 
     def take_plain(self, number: int, raw: str) -> bool:
         """Read a line in which nothing is in doubt: most of a long text; False of any other."""
-        if self.gap is None and self.tables[-1].plain_destination(number, raw):
-            self.understood += 1
-            return True
-        if entry := connections.plain_connection(raw):
-            self.connections.append(entry)
-        elif self.tables[-1].plain_service(number, raw, strict=self.below_connections):
-            self.gap = None
-        else:
+        for claim in _AT_ONCE.get(raw[0], ()):
+            if claim(self, number, raw):
+                self.understood += 1
+                return True
+        return False
+
+    def plain_destination(self, number: int, raw: str) -> bool:
+        """A real server, where no line before it may have been its service."""
+        return self.gap is None and self.tables[-1].plain_destination(number, raw)
+
+    def plain_connection(self, _: int, raw: str) -> bool:
+        """An entry."""
+        entry = connections.plain_connection(raw)
+        if entry is None:
             return False
-        self.understood += 1
+        self.connections.append(entry)
         return True
+
+    def plain_service(self, number: int, raw: str) -> bool:
+        """A virtual service."""
+        if not self.tables[-1].plain_service(number, raw, strict=self.below_connections):
+            return False
+        self.gap = None
+        return True
+
+    def plain_rule(self, _: int, raw: str) -> bool:
+        """A rule of ipvsadm -S."""
+        return self.rules.plain_rule(raw)
 
     def refuse(self, number: int, raw: str) -> bool:
         """Say of a line at once that it was not understood; False if that takes a closer look."""
@@ -281,6 +299,15 @@ class _Reader:
             shown.append(f"and {self.unseen_warnings} more")
         return tuple(shown)
 
+
+_ARROWS = (_Reader.plain_destination,)
+_NAMES = (_Reader.plain_service, _Reader.plain_connection)
+_AT_ONCE: dict[str, tuple[Callable[[_Reader, int, str], bool], ...]] = {
+    " ": (*_ARROWS, *_NAMES),
+    "-": (*_ARROWS, _Reader.plain_rule),
+    **dict.fromkeys(ascii_uppercase, _NAMES),
+}
+"""What a line's first character says that it may be; of two readers no line suits both."""
 
 _CLAIMS: tuple[Callable[[_Reader, Line], bool], ...] = (
     _Reader.connection,

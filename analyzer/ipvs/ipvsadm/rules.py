@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from sys import intern
 from typing import TYPE_CHECKING, Any
 
-from analyzer.ipvs.ipvsadm.ends import ipvsadm_end
+from msgspec.structs import replace
+
+from analyzer.ipvs.ipvsadm.ends import PLAIN_V4, ipvsadm_end, plain_end
 from analyzer.ipvs.ipvsadm.model import Destination, End, Service
 
 if TYPE_CHECKING:
@@ -71,6 +74,12 @@ _NUMBER = re.compile(r"[0-9]{1,10}")
 _MARK = re.compile(r"-?[0-9]{1,10}")
 MAX_MARK = 0xFFFFFFFF
 
+_PLAIN_SERVICE = re.compile(rf"(-[tu]) +({PLAIN_V4}) +-s +([a-z]+)(?: +-p +({_NUMBER.pattern}))? *")
+_PLAIN_SERVER = re.compile(
+    rf"(-[tu]) +({PLAIN_V4}) +-r +{PLAIN_V4} +(-[gmi]) +-w +({_NUMBER.pattern})"
+    rf"(?: +-x +({_NUMBER.pattern}) +-y +({_NUMBER.pattern}))? *"
+)
+
 Key = tuple[str, str, bool]
 
 
@@ -78,8 +87,58 @@ Key = tuple[str, str, bool]
 class Rules:
     """The rules so far. A real server's rule names its service, wherever that stands."""
 
-    services: dict[Key, dict[str, Any]] = field(default_factory=dict)
+    services: dict[Key, Service] = field(default_factory=dict)  # without their real servers
     servers: dict[Key, list[Destination]] = field(default_factory=dict)
+
+    def plain_rule(self, raw: str) -> bool:
+        """Take a rule of TCP or UDP, IPv4 and the usual options, as almost all are."""
+        if raw.startswith("-a "):
+            return self._plain_server(raw)
+        return raw.startswith("-A ") and self._plain_service(raw)
+
+    def _plain_service(self, raw: str) -> bool:
+        found = _PLAIN_SERVICE.fullmatch(raw, 3)
+        if found is None:
+            return False
+        kind, name, address, port, scheduler, persistent = found.groups()
+        end = plain_end(address, port)
+        if end is None:
+            return False
+        protocol = _SERVICES[kind]
+        self.services[protocol, name, False] = Service(
+            protocol=protocol,
+            address=end[0],
+            port=end[1],
+            family="ipv4",
+            scheduler=intern(scheduler),
+            flags=f"-p {persistent}" if persistent else "",
+            persistent_s=int(persistent) if persistent else None,
+            ops=False,
+            sched_flags=(),
+        )
+        return True
+
+    def _plain_server(self, raw: str) -> bool:
+        """Take a real server's rule, if a rule before it adds its service."""
+        found = _PLAIN_SERVER.fullmatch(raw, 3)
+        if found is None:
+            return False
+        kind, name, _, _, address, port, forward, weight, most, least = found.groups()
+        key: Key = (_SERVICES[kind], name, False)
+        end = plain_end(address, port)
+        if end is None or key not in self.services:
+            return False
+        server = Destination(
+            address=end[0],
+            port=end[1],
+            port_name=None,
+            forward=_FORWARDS[forward],
+            weight=int(weight),
+            uthreshold=int(most) if most else None,
+            lthreshold=int(least) if least else None,
+        )
+        self.servers.setdefault(key, []).append(server)
+        return True
 
     def rule(self, line: Line, warn: Warn) -> bool:
         """Take one rule."""
@@ -97,22 +156,21 @@ class Rules:
             return True
         return self._server(key, service, options, warn)
 
-    def _server(
-        self, key: Key, service: dict[str, Any], options: dict[str, str], warn: Warn
-    ) -> bool:
+    def _server(self, key: Key, service: Service, options: dict[str, str], warn: Warn) -> bool:
         end = ipvsadm_end(options.get("server", ""), warn)
         if end is None:
             return False
         if key not in self.services:
             warn(f"no rule before this one adds the service {key[1]}")
-            self.services[key] = service | dict.fromkeys(("flags", "ops", "sched_flags"))
+            self.services[key] = replace(service, flags=None, ops=None, sched_flags=None)
         self.servers.setdefault(key, []).append(_destination(end, options, warn))
         return True
 
     def read(self) -> Iterator[Service]:
         """The services with their real servers."""
-        for key, known in self.services.items():
-            yield Service(destinations=tuple(self.servers.get(key, ())), **known)
+        for key, service in self.services.items():
+            below = self.servers.get(key)
+            yield replace(service, destinations=tuple(below)) if below else service
 
 
 def _options(words: list[str], warn: Warn) -> dict[str, str]:
@@ -132,21 +190,22 @@ def _options(words: list[str], warn: Warn) -> dict[str, str]:
     return options
 
 
-def _service(options: dict[str, str], words: list[str], warn: Warn) -> dict[str, Any] | None:
+def _service(options: dict[str, str], words: list[str], warn: Warn) -> Service | None:
     identity = _identity(options, warn)
     if identity is None:
         return None
     given = options.get("sched_flags", "")
-    return identity | {
-        "protocol": options["protocol"],
-        "scheduler": options.get("scheduler"),
-        "flags": _after_scheduler(words),
-        "persistent_s": _number(options, "persistent", warn),
-        "netmask": options.get("netmask"),
-        "ops": "ops" in options,
-        "pe": options.get("pe"),
-        "sched_flags": tuple(filter(None, given.split(","))),
-    }
+    return Service(
+        protocol=options["protocol"],
+        scheduler=options.get("scheduler"),
+        flags=_after_scheduler(words),
+        persistent_s=_number(options, "persistent", warn),
+        netmask=options.get("netmask"),
+        ops="ops" in options,
+        pe=options.get("pe"),
+        sched_flags=tuple(filter(None, given.split(","))),
+        **identity,
+    )
 
 
 def _identity(options: dict[str, str], warn: Warn) -> dict[str, Any] | None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from sys import intern
 from typing import TYPE_CHECKING, Final
 
+from analyzer.ipvs.ipvsadm.ends import PLAIN_ENDS
 from analyzer.units import MAX_COUNTER
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     Value = int | str | None
 
@@ -72,20 +74,25 @@ _NOT_APPLICABLE = "n/a"
 def row_pattern(columns: tuple[str, ...]) -> re.Pattern[str] | None:
     """A real server's line in which no number is in doubt: its end, then each column's value.
 
-    None for columns that no such pattern has.
+    The groups are the end, the four of ``PLAIN_ENDS``, and the values. None for columns that no
+    such pattern has.
     """
     if not _COUNTED.union(_WORDS).issuperset(columns) or len(set(columns)) < len(columns):
         return None
     values = "".join(rf" +({_SURE.get(column, _SURE_NUMBER)})" for column in columns)
-    return re.compile(rf" *-> +((?!Remote|Local)[0-9A-Za-z\[][!-~]*){values} *")
+    return re.compile(rf" *-> +({PLAIN_ENDS}|(?!Remote|Local)[0-9A-Za-z\[][!-~]*){values} *")
 
 
 def matched(columns: tuple[str, ...], words: Sequence[str]) -> dict[str, Value]:
     """The values, by field, of a row that its ``row_pattern`` matches."""
-    return {
-        column: word if column in _WORDS else int(word)
-        for column, word in zip(columns, words, strict=True)
-    }
+    readers = _readers(columns)
+    return {column: read(word) for column, read, word in zip(columns, readers, words, strict=True)}
+
+
+@lru_cache(maxsize=64)
+def _readers(columns: tuple[str, ...]) -> tuple[Callable[[str], Value], ...]:
+    """What makes a value of each column's word; of equal words one is kept."""
+    return tuple(intern if column in _WORDS else int for column in columns)
 
 
 def number(word: str) -> int | None:

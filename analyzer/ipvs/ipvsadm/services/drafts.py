@@ -1,4 +1,4 @@
-"""Lines of a service table, not yet understood."""
+"""Lines of a service table, and who may have printed them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from analyzer.ipvs.ipvsadm.lines import line as line_of
 
 if TYPE_CHECKING:
     from analyzer.ipvs.ipvsadm.ends import Notation
+    from analyzer.ipvs.ipvsadm.model import Service
 
 _LEADS: dict[Notation | None, int] = {"kernel": 1, "ipvsadm": -1}
 
@@ -41,12 +42,14 @@ class Votes:
 
 @dataclass(slots=True, kw_only=True)
 class Draft(Votes):
-    """A service's line as text, not yet understood."""
+    """A service's line as text, and how many real servers have followed it."""
 
     number: int
     raw: str
     columns: tuple[str, ...] | None
+    service: Service | None = None  # without its real servers, if nothing in the line is in doubt
     rows: int = 0  # of its real servers
+    waiting: int = 0  # of them, not yet understood
     broken: bool = False  # its line was not understood
 
     @property

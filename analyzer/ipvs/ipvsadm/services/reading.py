@@ -42,7 +42,7 @@ class Reading:
     """Understands one draft."""
 
     draft: Draft
-    rows: Iterator[Row]  # of its real servers
+    rows: Iterator[Row | Destination]  # its real servers, some understood already
     kernel: bool
     warnings: ParserWarnings
     hz: int | None
@@ -58,7 +58,7 @@ class Reading:
         found = PLAIN.fullmatch(self.draft.raw)
         if found is None:
             return None
-        protocol, word, scheduler, counters = found.groups()
+        protocol, word, *_, scheduler, counters = found.groups()
         by_kernel = self.kernel or notation(word) == "kernel"
         end = kernel_end(word) if by_kernel else certain_end(word)
         if end is None:
@@ -154,12 +154,14 @@ class Reading:
     def _destinations(self) -> tuple[Destination, ...]:
         return tuple(filter(None, map(self._destination, self.rows)))
 
-    def _destination(self, row: Row) -> Destination | None:
+    def _destination(self, row: Row | Destination) -> Destination | None:
+        if isinstance(row, Destination):
+            return row
         columns = row.columns or cols.PLAIN
         pattern = cols.row_pattern(columns)
         found = pattern.fullmatch(row.raw) if pattern else None
         if found and (end := self._end(row.number, found[1])):
-            return _server(end, cols.matched(columns, found.groups()[1:]))
+            return _server(end, cols.matched(columns, found.groups()[5:]))
         return self._doubtful_destination(row)
 
     def _doubtful_destination(self, row: Row) -> Destination | None:

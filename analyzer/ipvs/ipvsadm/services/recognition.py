@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from analyzer.ipvs.ipvsadm.ends import TABLE_CUT
+from analyzer.ipvs.ipvsadm.ends import PLAIN_ENDS, TABLE_CUT
 from analyzer.ipvs.ipvsadm.services import columns as cols
 
 if TYPE_CHECKING:
@@ -31,10 +31,14 @@ _TAIL = re.compile(  # a scheduler and flags, or the counters of --stats
 )
 _NUMBER = "[0-9]{1,9}"  # possible in any column
 PLAIN: Final = re.compile(
-    rf" *(TCP|UDP|SCTP) +(?!Local|Remote|{_CLOCK.pattern} )([0-9A-Za-z\[][!-~]{{2,}}:[!-~]+)"
+    rf" *(TCP|UDP|SCTP) +"
+    rf"({PLAIN_ENDS}|(?!Local|Remote|{_CLOCK.pattern} )[0-9A-Za-z\[][!-~]{{2,}}:[!-~]+)"
     rf" +(?:({_ANY_SCHEDULER})|({_NUMBER}(?: +{_NUMBER}){{4}})) *"
 )
-"""A service in which nothing but its end can be in doubt: protocol, end, scheduler or counters."""
+"""A service in which nothing but its end can be in doubt.
+
+The groups are the protocol, the end, the four of ``PLAIN_ENDS``, and the scheduler or the counters.
+"""
 
 
 def is_service(words: list[str]) -> bool:

@@ -1,13 +1,21 @@
-"""Collects the lines of a service table, and decides at its end who printed them."""
+"""Collects the lines of a service table, and decides at its end who printed them.
+
+A service of which nothing waits for that decision is finished when the next one begins: its lines
+are not kept.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from analyzer.ipvs.ipvsadm.ends import TABLE_CUT, Notation, notation
+from analyzer.ipvs.ipvsadm.model import Service
 from analyzer.ipvs.ipvsadm.services import columns as cols
 from analyzer.ipvs.ipvsadm.services.drafts import Draft, Row, Votes
+from analyzer.ipvs.ipvsadm.services.plain import plain_server, plain_service
 from analyzer.ipvs.ipvsadm.services.reading import Reading
 from analyzer.ipvs.ipvsadm.services.recognition import (
     EIGHT_DIGITS,
@@ -18,11 +26,15 @@ from analyzer.ipvs.ipvsadm.services.recognition import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import re
+    from collections.abc import Iterator, Sequence
 
     from analyzer.ipvs.ipvsadm.lines import Line
-    from analyzer.ipvs.ipvsadm.model import Service
+    from analyzer.ipvs.ipvsadm.model import Destination
     from analyzer.ipvs.ipvsadm.services.reading import ParserWarnings
+
+_KERNELS_ADDRESS, _SCHEDULER = 4, 6
+"""Which groups of ``PLAIN`` they are; in a row's pattern the address is one group earlier."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,8 +44,10 @@ class Table(Votes):
     columns: tuple[str, ...] | None = None
     titled: bool = False  # then one tool printed all of it
     padded: bool = False  # ipvsadm sets its titles apart, the kernel does not
-    drafts: list[Draft] = field(default_factory=list)
-    rows: list[Row] = field(default_factory=list)  # of all drafts, one after another
+    pattern: re.Pattern[str] | None = field(default_factory=lambda: cols.row_pattern(cols.PLAIN))
+    last: Draft | None = None
+    above: list[Service | Draft] = field(default_factory=list)  # before the last
+    rows: list[Destination | Row] = field(default_factory=list)  # of all drafts, one after another
     widths: list[int] = field(default_factory=list)  # of the rows whose ends fit their column
 
     def title(self, line: Line) -> bool:
@@ -41,6 +55,7 @@ class Table(Votes):
         if not cols.is_title(line.words):
             return False
         self.columns = cols.titled(line.words) or self.columns
+        self.pattern = cols.row_pattern(self.columns or cols.PLAIN)
         self.titled = True
         self.padded |= "Port  " in line.text
         return True
@@ -50,56 +65,92 @@ class Table(Votes):
         words = line.words
         if not is_service(words) or (strict and not is_scheduled(words)):
             return False
-        self._add_draft(line.number, line.raw)
-        self._vote(mark_notation(words[1]) if words[0] == "FWM" else notation(words[1]))
+        draft = self._add_draft(line.number, line.raw)
+        self._vote(draft, mark_notation(words[1]) if words[0] == "FWM" else notation(words[1]))
         if "persistent" in words and EIGHT_DIGITS.fullmatch(words[-1]):
-            self._vote("kernel")
+            self._vote(draft, "kernel")
         return True
 
     def plain_service(self, number: int, raw: str, *, strict: bool) -> bool:
         """Take a virtual service's line if nothing but its end can be in doubt."""
         found = PLAIN.fullmatch(raw)
-        if found is None or (strict and not found[3]):
+        if found is None:
             return False
-        self._add_draft(number, raw)
-        self._vote(notation(found[2]))
+        groups = found.groups()
+        if strict and not groups[_SCHEDULER]:
+            return False
+        draft = self._add_draft(number, raw)
+        if self.padded or groups[_KERNELS_ADDRESS]:
+            draft.service = plain_service(groups, self.columns)
+        self._vote(draft, _notation(groups[1:]))
         return True
 
     def broken_service(self, line: Line) -> None:
         """Keep a place for the real servers below a line that was not understood."""
-        self._add_draft(line.number, line.raw, broken=True)
+        self._add_draft(line.number, line.raw).broken = True
 
     def destination(self, line: Line) -> bool:
         """Take a real server's line."""
-        if line.words[0] != "->" or len(line.words) < 3 or not self.drafts:
+        if line.words[0] != "->" or len(line.words) < 3 or self.last is None:
             return False
-        self._add_row(Row(line.number, line.raw, self.columns), line.words[1])
+        row, end = Row(line.number, line.raw, self.columns), line.words[1]
+        self.last.waiting += 1
+        self._add_row(self.last, row, notation(end), len(end), len(line.raw))
         return True
 
     def plain_destination(self, number: int, raw: str) -> bool:
         """Take a real server's line if its numbers are not in doubt."""
-        pattern = cols.row_pattern(self.columns or cols.PLAIN)
-        found = pattern.fullmatch(raw) if pattern and self.drafts else None
-        if found is None:
+        draft = self.last
+        found = self.pattern.fullmatch(raw) if self.pattern and draft else None
+        if found is None or draft is None:
             return False
-        self._add_row(Row(number, raw, self.columns), found[1])
+        groups = found.groups()
+        row: Destination | Row | None = None
+        if self.padded or groups[_KERNELS_ADDRESS - 1]:
+            row = plain_server(groups, self.columns)
+        if row is None:
+            row = Row(number, raw, self.columns)
+            draft.waiting += 1
+        self._add_row(draft, row, _notation(groups), len(groups[0]), len(raw))
         return True
 
-    def _add_draft(self, number: int, raw: str, *, broken: bool = False) -> None:
-        draft = Draft(number=number, raw=raw, columns=self.columns, broken=broken)
-        self.drafts.append(draft)
+    def _add_draft(self, number: int, raw: str) -> Draft:
+        self._finish_last()
+        self.last = Draft(number=number, raw=raw, columns=self.columns)
+        return self.last
 
-    def _add_row(self, row: Row, end: str) -> None:
+    def _finish_last(self) -> None:
+        """Keep the last draft, as a service if nothing in it waits for the rest of its table."""
+        draft = self.last
+        if draft is None:
+            return
+        if draft.service is None or draft.waiting:
+            self.above.append(draft)
+        elif draft.rows:
+            below = tuple(self.rows[-draft.rows :])
+            del self.rows[-draft.rows :]
+            self.above.append(replace(draft.service, destinations=below))
+        else:
+            self.above.append(draft.service)
+
+    def _add_row(
+        self,
+        draft: Draft,
+        row: Destination | Row,
+        printed_by: Notation | None,
+        width_of_end: int,
+        width: int,
+    ) -> None:
         self.rows.append(row)
-        self.drafts[-1].rows += 1
-        self._vote(notation(end))
-        if len(end) <= TABLE_CUT:
-            self.widths.append(len(row.raw))
+        draft.rows += 1
+        self._vote(draft, printed_by)
+        if width_of_end <= TABLE_CUT:
+            self.widths.append(width)
 
-    def _vote(self, printed_by: Notation | None) -> None:
-        """Count a line of the last draft."""
+    def _vote(self, draft: Draft, printed_by: Notation | None) -> None:
+        """Count a line of a draft."""
         self.vote(printed_by)
-        self.drafts[-1].vote(printed_by)
+        draft.vote(printed_by)
 
     def last_is_short(self) -> bool:
         """Whether all rows are as wide as one another, but for the last, which is narrower."""
@@ -108,17 +159,35 @@ class Table(Votes):
 
     def services(self, warnings: ParserWarnings, hz: int | None) -> Iterator[Service]:
         """Understand what was collected; a line is dropped when it is understood."""
-        drafts, rows = self.drafts[::-1], self.rows[::-1]
-        self.drafts.clear()
+        self._finish_last()
+        above, rows = self.above[::-1], self.rows[::-1]
+        self.last = None
+        self.above.clear()
         self.rows.clear()
-        while drafts:
-            draft = drafts.pop()
-            kernels = 0 if self.padded else self._lead(draft)
-            if kernels == 0 and draft.either and not self.padded:
-                warnings(draft.number, "ipvsadm's numbers and the kernel's look alike here")
-            below = (rows.pop() for _ in range(draft.rows))
-            yield Reading(draft, below, kernel=kernels > 0, warnings=warnings, hz=hz).service()
+        while above:
+            draft = above.pop()
+            yield draft if isinstance(draft, Service) else self._read(draft, rows, warnings, hz)
+
+    def _read(
+        self,
+        draft: Draft,
+        rows: list[Destination | Row],
+        warnings: ParserWarnings,
+        hz: int | None,
+    ) -> Service:
+        kernels = 0 if self.padded else self._lead(draft)
+        if kernels == 0 and draft.either and not self.padded:
+            warnings(draft.number, "ipvsadm's numbers and the kernel's look alike here")
+        below = (rows.pop() for _ in range(draft.rows))
+        return Reading(draft, below, kernel=kernels > 0, warnings=warnings, hz=hz).service()
 
     def _lead(self, draft: Draft) -> int:
         """By how many lines the kernel is ahead of ipvsadm: the whole table's, if it has titles."""
         return self.kernels if self.titled else draft.kernels or self.kernels
+
+
+def _notation(groups: Sequence[str]) -> Notation | None:
+    """Who printed the end that a pattern matched: by its groups, the end itself before them."""
+    if groups[1]:
+        return "ipvsadm"
+    return "kernel" if groups[3] else notation(groups[0])
