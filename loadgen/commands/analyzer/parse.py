@@ -7,8 +7,8 @@ import sys
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from functools import lru_cache
-from itertools import chain
-from operator import attrgetter
+from itertools import chain, repeat
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, TypeVar
 
 import click
@@ -18,17 +18,24 @@ from loadgen.commands.types import PathType
 from loadgen.session.terminal import print_lines, print_pieces
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from analyzer.ipvs.ipvsadm import ParsedText
     from analyzer.ipvs.ipvsadm.model import Connection, Destination, Service
 
 Row = TypeVar("Row")
+Values = tuple[object, ...]
 
 MAX_BYTES = 64 * 1024 * 1024
 STATS = ("conns", "inpkts", "outpkts", "inbytes", "outbytes")
 COUNTERS = (*STATS, "cps", "inpps", "outpps", "inbps", "outbps")
+ENTRY = (
+    *("proto", "expire_s", "state", "source", "virtual", "destination"),
+    *("origin", "pe_name", "pe_data"),
+)
+_ROWS = 1000
+"""Of a table, whose cells are held at a time."""
 
 
 @click.command()
@@ -105,8 +112,8 @@ def _lines(parsed: ParsedText) -> Iterator[str]:
         yield f"IPVS {parsed.header.version}{size}"
     for service in parsed.services:
         yield _service(service)
-        yield from _table(service.destinations, _destination)
-    yield from _table(parsed.connections, _entry)
+        yield from _servers(service.destinations)
+    yield from _table(parsed.connections, ENTRY, _entry)
     yield from _single_values(parsed)
     if parsed.error:
         yield f"error: {parsed.error}"
@@ -120,30 +127,36 @@ def _service(service: Service) -> str:
     seconds = service.persistent_s
     converted = seconds is not None and f"persistent {seconds}" not in (service.flags or "")
     names = ("persistent_s", *COUNTERS) if converted else COUNTERS
-    values = (f"{name} {value}" for name, value in _present(service, names).items())
-    return " ".join((*filter(None, what), *values))
+    values = [f"{name} {value}" for name, value in _present(service, names).items()]
+    return " ".join([*filter(None, what), *values])
 
 
-def _destination(server: Destination) -> Mapping[str, object]:
-    return {
-        "  -> real server": f"  -> {_end(server.address, server.port)}",
-        **_present(server, server.__struct_fields__[3:]),  # after the end
-    }
+def _servers(servers: Sequence[Destination]) -> Iterator[str]:
+    if not servers:
+        return iter(())
+    names = servers[0].__struct_fields__[3:]  # after the end
+    rest = _getter(*names)
+    return _table(
+        servers,
+        ("  -> real server", *names),
+        lambda server: (f"  -> {_end(server.address, server.port)}", *rest(server)),
+    )
 
 
-def _entry(connection: Connection) -> Mapping[str, object]:
+def _entry(connection: Connection) -> Values:
+    """The values of ``ENTRY``."""
     source, virtual, destination = connection.source, connection.virtual, connection.destination
-    cells: dict[str, object] = {
-        "proto": connection.proto,
-        "expire_s": connection.expire_s,
-        "state": connection.state,
-        "source": _end(source.address, source.port),
-        "virtual": _end(virtual.address, virtual.port),
-        "destination": _end(destination.address, destination.port),
-    }
-    if connection.origin or connection.pe_name or connection.pe_data:
-        cells |= _present(connection, ("origin", "pe_name", "pe_data"))
-    return cells
+    return (
+        connection.proto,
+        connection.expire_s,
+        connection.state,
+        _end(source.address, source.port),
+        _end(virtual.address, virtual.port),
+        _end(destination.address, destination.port),
+        connection.origin,
+        connection.pe_name,
+        connection.pe_data,
+    )
 
 
 def _end(address: str, port: int | None) -> str:
@@ -161,27 +174,46 @@ def _single_values(parsed: ParsedText) -> Iterator[str]:
             yield f"{title}: {', '.join(f'{name} {value}' for name, value in values.items())}"
 
 
-def _table(rows: Sequence[Row], cells: Callable[[Row], Mapping[str, object]]) -> Iterator[str]:
+def _table(
+    rows: Sequence[Row], names: Sequence[str], values: Callable[[Row], Values]
+) -> Iterator[str]:
     """Rows below one another, with the columns that any of them fills.
 
-    Their cells are made twice: those of a long table would take more memory than its rows.
+    The cells of a long table are made twice: all of them would take more memory than its rows.
     """
+    blocks = [rows[at : at + _ROWS] for at in range(0, len(rows), _ROWS)]
     widths: dict[str, int] = {}
-    for row in rows:
-        for name, value in cells(row).items():
-            width = len(str(value))
-            if width > widths.get(name, -1):
-                widths[name] = max(width, len(name))
+    cells: dict[str, list[str]] = {}
+    for block in blocks:
+        cells = _cells(names, map(values, block))
+        for name, column in cells.items():
+            widths[name] = max(widths.get(name, len(name)), *map(len, column))
+    line = "  ".join([f"{{:<{width}}}" for width in widths.values()]).format
     if rows:
-        yield _aligned(dict(zip(widths, widths, strict=True)), widths)
-    for row in rows:
-        yield _aligned(cells(row), widths)
+        yield line(*widths).rstrip()
+    for block in blocks:
+        shown = cells if len(blocks) == 1 else _cells(names, map(values, block))
+        columns = [shown.get(name) or repeat("") for name in widths]
+        for row in zip(*columns, strict=False):  # an endless column is an empty one
+            yield line(*row).rstrip()
 
 
-def _aligned(cells: Mapping[str, object], widths: Mapping[str, int]) -> str:
-    return "  ".join(
-        [str(cells.get(name, "")).ljust(width) for name, width in widths.items()]
-    ).rstrip()
+def _cells(names: Sequence[str], rows: Iterable[Values]) -> dict[str, list[str]]:
+    """The columns that any row fills, in the order in which rows first do."""
+    filled = [
+        (_first(column), name, column)
+        for name, column in zip(names, zip(*rows, strict=True), strict=True)
+        if column[0] is not None or column.count(None) < len(column)
+    ]
+    return {
+        name: ["" if value is None else str(value) for value in column]
+        for _, name, column in sorted(filled, key=itemgetter(0))
+    }
+
+
+def _first(column: Values) -> int:
+    """Which row is the first that fills a column."""
+    return next(at for at, value in enumerate(column) if value is not None)
 
 
 _getter = lru_cache(maxsize=64)(attrgetter)
@@ -190,4 +222,6 @@ _getter = lru_cache(maxsize=64)(attrgetter)
 def _present(record: object, names: Sequence[str]) -> dict[str, object]:
     """Those of the fields that were in the text; at least two are asked for."""
     values = _getter(*names)(record)
+    if values.count(None) == len(names):
+        return {}
     return {name: value for name, value in zip(names, values, strict=True) if value is not None}

@@ -28,20 +28,7 @@ class Row(NamedTuple):
 
 
 @dataclass(slots=True, kw_only=True)
-class Votes:
-    """Who may have printed lines."""
-
-    kernels: int = 0  # by how many the kernel is ahead of ipvsadm: one broken line decides nothing
-    either: int = 0
-
-    def vote(self, printed_by: Notation | None) -> None:
-        """Count a line."""
-        self.kernels += _LEADS.get(printed_by, 0)
-        self.either += printed_by == "either"
-
-
-@dataclass(slots=True, kw_only=True)
-class Draft(Votes):
+class Draft:
     """A service's line as text, and how many real servers have followed it."""
 
     number: int
@@ -51,6 +38,13 @@ class Draft(Votes):
     rows: int = 0  # of its real servers
     waiting: int = 0  # of them, not yet understood
     broken: bool = False  # its line was not understood
+    kernels: int = 0  # by how many lines the kernel is ahead: one broken line decides nothing
+    either: int = 0  # lines that both may have printed
+
+    def vote(self, printed_by: Notation | None) -> None:
+        """Count a line, the service's own or a real server's."""
+        self.kernels += _LEADS.get(printed_by, 0)
+        self.either += printed_by == "either"
 
     @property
     def words(self) -> list[str]:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from analyzer.ipvs.ipvsadm.ends import TABLE_CUT, Notation, notation
 from analyzer.ipvs.ipvsadm.model import Service
 from analyzer.ipvs.ipvsadm.services import columns as cols
-from analyzer.ipvs.ipvsadm.services.drafts import Draft, Row, Votes
+from analyzer.ipvs.ipvsadm.services.drafts import Draft, Row
 from analyzer.ipvs.ipvsadm.services.plain import plain_server, plain_service
 from analyzer.ipvs.ipvsadm.services.reading import Reading
 from analyzer.ipvs.ipvsadm.services.recognition import (
@@ -38,9 +38,10 @@ _KERNELS_ADDRESS, _SCHEDULER = 4, 6
 
 
 @dataclass(slots=True, kw_only=True)
-class Table(Votes):
+class Table:
     """A table: what stands between two titles."""
 
+    kernels: int = 0  # by how many lines above the last draft's the kernel is ahead of ipvsadm
     columns: tuple[str, ...] | None = None
     titled: bool = False  # then one tool printed all of it
     padded: bool = False  # ipvsadm sets its titles apart, the kernel does not
@@ -66,9 +67,9 @@ class Table(Votes):
         if not is_service(words) or (strict and not is_scheduled(words)):
             return False
         draft = self._add_draft(line.number, line.raw)
-        self._vote(draft, mark_notation(words[1]) if words[0] == "FWM" else notation(words[1]))
+        draft.vote(mark_notation(words[1]) if words[0] == "FWM" else notation(words[1]))
         if "persistent" in words and EIGHT_DIGITS.fullmatch(words[-1]):
-            self._vote(draft, "kernel")
+            draft.vote("kernel")
         return True
 
     def plain_service(self, number: int, raw: str, *, strict: bool) -> bool:
@@ -82,7 +83,7 @@ class Table(Votes):
         draft = self._add_draft(number, raw)
         if self.padded or groups[_KERNELS_ADDRESS]:
             draft.service = plain_service(groups, self.columns)
-        self._vote(draft, _notation(groups[1:]))
+        draft.vote(_notation(groups[1:]))
         return True
 
     def broken_service(self, line: Line) -> None:
@@ -124,6 +125,7 @@ class Table(Votes):
         draft = self.last
         if draft is None:
             return
+        self.kernels += draft.kernels
         if draft.service is None or draft.waiting:
             self.above.append(draft)
         elif draft.rows:
@@ -143,14 +145,9 @@ class Table(Votes):
     ) -> None:
         self.rows.append(row)
         draft.rows += 1
-        self._vote(draft, printed_by)
+        draft.vote(printed_by)
         if width_of_end <= TABLE_CUT:
             self.widths.append(width)
-
-    def _vote(self, draft: Draft, printed_by: Notation | None) -> None:
-        """Count a line of a draft."""
-        self.vote(printed_by)
-        draft.vote(printed_by)
 
     def last_is_short(self) -> bool:
         """Whether all rows are as wide as one another, but for the last, which is narrower."""
