@@ -120,7 +120,7 @@ def _encoded(value: Any) -> str:
 
 
 def _shown(text: str) -> str:
-    if text.isascii() and text.isprintable():
+    if text.isascii() and "\x7f" not in text:  # JSON escapes all other controls of ASCII itself
         return text
     return re.sub(r"[^\n -~]", lambda found: _character(found[0]), text)
 

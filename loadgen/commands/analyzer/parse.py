@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import fields, replace
 from functools import lru_cache
 from itertools import chain, repeat
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from typing import TYPE_CHECKING, TypeVar
 
 import click
@@ -188,7 +188,7 @@ def _table(
         cells = _cells(names, map(values, block))
         for name, column in cells.items():
             widths[name] = max(widths.get(name, len(name)), *map(len, column))
-    line = "  ".join([f"{{:<{width}}}" for width in widths.values()]).format
+    line = _format(*widths.values())
     if rows:
         yield line(*widths).rstrip()
     for block in blocks:
@@ -200,20 +200,33 @@ def _table(
 
 def _cells(names: Sequence[str], rows: Iterable[Values]) -> dict[str, list[str]]:
     """The columns that any row fills, in the order in which rows first do."""
-    filled = [
-        (_first(column), name, column)
-        for name, column in zip(names, zip(*rows, strict=True), strict=True)
-        if column[0] is not None or column.count(None) < len(column)
-    ]
-    return {
-        name: ["" if value is None else str(value) for value in column]
-        for _, name, column in sorted(filled, key=itemgetter(0))
-    }
+    columns = list(zip(names, zip(*rows, strict=True), strict=True))
+    filled = [(name, column) for name, column in columns if column[0] is not None]
+    later = [(name, column) for name, column in columns if _begins_empty(column)]
+    filled += sorted(later, key=lambda named: _first(named[1]))
+    return {name: _texts(column) for name, column in filled}
+
+
+def _begins_empty(column: Values) -> bool:
+    """Whether a row fills a column, but not the first."""
+    return column[0] is None and column.count(None) < len(column)
 
 
 def _first(column: Values) -> int:
     """Which row is the first that fills a column."""
     return next(at for at, value in enumerate(column) if value is not None)
+
+
+def _texts(column: Values) -> list[str]:
+    if None in column:
+        return ["" if value is None else str(value) for value in column]
+    return list(map(str, column))
+
+
+@lru_cache(maxsize=1024)
+def _format(*widths: int) -> Callable[..., str]:
+    """What aligns a row's cells."""
+    return "  ".join([f"{{:<{width}}}" for width in widths]).format
 
 
 _getter = lru_cache(maxsize=64)(attrgetter)

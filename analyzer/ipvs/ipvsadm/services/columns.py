@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from operator import call
 from sys import intern
 from typing import TYPE_CHECKING, Final
 
@@ -85,8 +86,7 @@ def row_pattern(columns: tuple[str, ...]) -> re.Pattern[str] | None:
 
 def matched(columns: tuple[str, ...], words: Sequence[str]) -> dict[str, Value]:
     """The values, by field, of a row that its ``row_pattern`` matches."""
-    readers = _readers(columns)
-    return {column: read(word) for column, read, word in zip(columns, readers, words, strict=True)}
+    return dict(zip(columns, map(call, _readers(columns), words), strict=True))
 
 
 @lru_cache(maxsize=64)

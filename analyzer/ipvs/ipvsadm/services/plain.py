@@ -13,42 +13,49 @@ from typing import TYPE_CHECKING, Any
 from analyzer.ipvs.ipvsadm.ends import plain_end
 from analyzer.ipvs.ipvsadm.model import Destination, Service
 from analyzer.ipvs.ipvsadm.services import columns as cols
-from analyzer.ipvs.ipvsadm.services.flags import NO_FLAGS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     Columns = tuple[str, ...] | None
-    Groups = Sequence[str | Any]
+    Words = Sequence[str]
 
 
-def plain_server(groups: Groups, columns: Columns) -> Destination | None:
-    """Make a real server of what ``row_pattern`` matched; None where its end is not plain."""
-    (
-        _,
-        *words,
-    ) = groups
-    end = plain_end(*words[:4])
-    if end is None:
+def plain_server(end: Words, words: Words, columns: Columns) -> Destination | None:
+    """Make a real server of what ``row_pattern`` matched; None where its end is not plain.
+
+    Args:
+        end: the four groups of ``PLAIN_ENDS``.
+        words: the values.
+        columns: theirs; those of the plain table, unless given.
+    """
+    known = plain_end(*end)
+    if known is None:
         return None
-    values = cols.matched(columns or cols.PLAIN, words[4:])
-    return Destination(address=end[0], port=end[1], port_name=None, **values)  # type: ignore[arg-type]
+    values: dict[str, Any] = cols.matched(columns or cols.PLAIN, words)
+    return Destination(address=known[0], port=known[1], port_name=None, **values)
 
 
-def plain_service(groups: Groups, columns: Columns) -> Service | None:
+def plain_service(
+    protocol: str, end: Words, scheduler: str | None, counters: str | None, columns: Columns
+) -> Service | None:
     """Make a service of what ``PLAIN`` matched; None where its end or its numbers are not plain."""
-    protocol, _, v4, port, hexadecimal, hex_port, scheduler, counters = groups
-    end = plain_end(v4, port, hexadecimal, hex_port)
-    if end is None or (counters and columns not in (cols.STATS, cols.RATE)):
+    known = plain_end(*end)
+    if known is None:
         return None
-    values: dict[str, Any] = (
-        NO_FLAGS if scheduler else cols.matched(columns or (), counters.split())
-    )
-    return Service(
-        protocol=intern(protocol),
-        address=end[0],
-        port=end[1],
-        family="ipv4",
-        scheduler=scheduler and intern(scheduler),
-        **values,
-    )
+    address, port = known
+    if scheduler:
+        return Service(
+            protocol=intern(protocol),
+            address=address,
+            port=port,
+            family="ipv4",
+            scheduler=intern(scheduler),
+            flags="",
+            ops=False,
+            sched_flags=(),
+        )
+    if not counters or columns not in (cols.STATS, cols.RATE):
+        return None
+    values: dict[str, Any] = cols.matched(columns, counters.split())
+    return Service(protocol=intern(protocol), address=address, port=port, family="ipv4", **values)

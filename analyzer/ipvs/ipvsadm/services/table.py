@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from analyzer.ipvs.ipvsadm.model import Destination
     from analyzer.ipvs.ipvsadm.services.reading import ParserWarnings
 
-_KERNELS_ADDRESS, _SCHEDULER = 4, 6
-"""Which groups of ``PLAIN`` they are; in a row's pattern the address is one group earlier."""
+_DOTTED, _HEXADECIMAL = 0, 2
+"""Which of the groups of ``PLAIN_ENDS`` have the address."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -77,13 +77,13 @@ class Table:
         found = PLAIN.fullmatch(raw)
         if found is None:
             return False
-        groups = found.groups()
-        if strict and not groups[_SCHEDULER]:
+        protocol, word, *end, scheduler, counters = found.groups()
+        if strict and not scheduler:
             return False
         draft = self._add_draft(number, raw)
-        if self.padded or groups[_KERNELS_ADDRESS]:
-            draft.service = plain_service(groups, self.columns)
-        draft.vote(_notation(groups[1:]))
+        if self.padded or end[_HEXADECIMAL]:
+            draft.service = plain_service(protocol, end, scheduler, counters, self.columns)
+        draft.vote(_notation(word, end))
         return True
 
     def broken_service(self, line: Line) -> None:
@@ -96,7 +96,8 @@ class Table:
             return False
         row, end = Row(line.number, line.raw, self.columns), line.words[1]
         self.last.waiting += 1
-        self._add_row(self.last, row, notation(end), len(end), len(line.raw))
+        self._add_row(self.last, row, len(end), len(line.raw))
+        self.last.vote(notation(end))
         return True
 
     def plain_destination(self, number: int, raw: str) -> bool:
@@ -105,14 +106,16 @@ class Table:
         found = self.pattern.fullmatch(raw) if self.pattern and draft else None
         if found is None or draft is None:
             return False
-        groups = found.groups()
+        word, *words = found.groups()
+        end = words[:4]
         row: Destination | Row | None = None
-        if self.padded or groups[_KERNELS_ADDRESS - 1]:
-            row = plain_server(groups, self.columns)
+        if self.padded or end[_HEXADECIMAL]:
+            row = plain_server(end, words[4:], self.columns)
         if row is None:
             row = Row(number, raw, self.columns)
             draft.waiting += 1
-        self._add_row(draft, row, _notation(groups), len(groups[0]), len(raw))
+        self._add_row(draft, row, len(word), len(raw))
+        draft.vote(_notation(word, end))
         return True
 
     def _add_draft(self, number: int, raw: str) -> Draft:
@@ -135,17 +138,9 @@ class Table:
         else:
             self.above.append(draft.service)
 
-    def _add_row(
-        self,
-        draft: Draft,
-        row: Destination | Row,
-        printed_by: Notation | None,
-        width_of_end: int,
-        width: int,
-    ) -> None:
+    def _add_row(self, draft: Draft, row: Destination | Row, width_of_end: int, width: int) -> None:
         self.rows.append(row)
         draft.rows += 1
-        draft.vote(printed_by)
         if width_of_end <= TABLE_CUT:
             self.widths.append(width)
 
@@ -183,8 +178,8 @@ class Table:
         return self.kernels if self.titled else draft.kernels or self.kernels
 
 
-def _notation(groups: Sequence[str]) -> Notation | None:
-    """Who printed the end that a pattern matched: by its groups, the end itself before them."""
-    if groups[1]:
+def _notation(word: str, end: Sequence[str]) -> Notation | None:
+    """Who printed a word that a pattern matched as an end, the groups of ``PLAIN_ENDS`` with it."""
+    if end[_DOTTED]:
         return "ipvsadm"
-    return "kernel" if groups[3] else notation(groups[0])
+    return "kernel" if end[_HEXADECIMAL] else notation(word)
