@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from operator import call
 from sys import intern
 from typing import TYPE_CHECKING, Final
 
@@ -12,7 +11,7 @@ from analyzer.ipvs.ipvsadm.ends import PLAIN_ENDS
 from analyzer.units import MAX_COUNTER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     Value = int | str | None
 
@@ -85,14 +84,11 @@ def row_pattern(columns: tuple[str, ...]) -> re.Pattern[str] | None:
 
 
 def matched(columns: tuple[str, ...], words: Sequence[str]) -> dict[str, Value]:
-    """The values, by field, of a row that its ``row_pattern`` matches."""
-    return dict(zip(columns, map(call, _readers(columns), words), strict=True))
-
-
-@lru_cache(maxsize=64)
-def _readers(columns: tuple[str, ...]) -> tuple[Callable[[str], Value], ...]:
-    """What makes a value of each column's word; of equal words one is kept."""
-    return tuple(intern if column in _WORDS else int for column in columns)
+    """The values, by field, of a row that its ``row_pattern`` matches; equal words are one."""
+    return {
+        column: intern(word) if column in _WORDS else int(word)
+        for column, word in zip(columns, words, strict=True)
+    }
 
 
 def number(word: str) -> int | None:

