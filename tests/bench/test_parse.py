@@ -80,6 +80,25 @@ def kernels_entry(chance: random.Random, number: int) -> str:
     return f"TCP {ends} C0A800{number % 200:02X} 1F90 ESTABLISHED {expires:7}\n"
 
 
+def service(_: random.Random, number: int) -> str:
+    return f"TCP  {_virtual(number)} wlc\n"
+
+
+def rule(chance: random.Random, number: int) -> str:
+    at = number % (SERVERS + 1)
+    virtual = _virtual(number - at)
+    if at == 0:
+        return f"-A -t {virtual} -s wlc\n"
+    return f"-a -t {virtual} -r {_real(number)} -g -w {chance.randrange(100)}\n"
+
+
+PROSE = "the load balancer keeps an entry of each connection until its time is up"
+
+
+def prose(chance: random.Random, _: int) -> str:
+    return " ".join(chance.choices(PROSE.split(), k=chance.randrange(2, 15))) + "\n"
+
+
 KINDS: dict[str, tuple[str, Row]] = {
     "ipvsadm -Ln": (
         f"{HEADER}Prot LocalAddress:Port Scheduler Flags\n"
@@ -105,6 +124,13 @@ KINDS: dict[str, tuple[str, Row]] = {
         "Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Expires PEName PEData\n",
         kernels_entry,
     ),
+    "ipvsadm -Ln, services alone": (
+        f"{HEADER}Prot LocalAddress:Port Scheduler Flags\n"
+        f"{SERVER}           Forward Weight ActiveConn InActConn\n",
+        service,
+    ),
+    "ipvsadm -Sn": ("", rule),
+    "prose": (HEADER, prose),
 }
 
 
