@@ -30,6 +30,7 @@ Values = tuple[object, ...]
 MAX_BYTES = 64 * 1024 * 1024
 STATS = ("conns", "inpkts", "outpkts", "inbytes", "outbytes")
 COUNTERS = (*STATS, "cps", "inpps", "outpps", "inbps", "outbps")
+_COUNTED, _UNCOUNTED = attrgetter(*COUNTERS), (None,) * len(COUNTERS)
 ENTRY = (
     *("proto", "expire_s", "state", "source", "virtual", "destination"),
     *("origin", "pe_name", "pe_data"),
@@ -126,9 +127,13 @@ def _service(service: Service) -> str:
     what = (service.protocol, service.match, mark, end, service.scheduler, service.flags)
     seconds = service.persistent_s
     converted = seconds is not None and f"persistent {seconds}" not in (service.flags or "")
-    names = ("persistent_s", *COUNTERS) if converted else COUNTERS
-    values = [f"{name} {value}" for name, value in _present(service, names).items()]
-    return " ".join([*filter(None, what), *values])
+    persistent = f"persistent_s {seconds}" if converted else None
+    shown = [part for part in (*what, persistent) if part]
+    counted = _COUNTED(service)
+    if counted != _UNCOUNTED:
+        named = zip(COUNTERS, counted, strict=True)
+        shown += [f"{name} {value}" for name, value in named if value is not None]
+    return " ".join(shown)
 
 
 def _servers(servers: Sequence[Destination]) -> Iterator[str]:
@@ -194,22 +199,21 @@ def _table(
     for block in blocks:
         shown = cells if len(blocks) == 1 else _cells(names, map(values, block))
         columns = [shown.get(name) or repeat("") for name in widths]
-        for row in zip(*columns, strict=False):  # an endless column is an empty one
-            yield line(*row).rstrip()
+        # an endless column is an empty one
+        yield from [line(*row).rstrip() for row in zip(*columns, strict=False)]
 
 
 def _cells(names: Sequence[str], rows: Iterable[Values]) -> dict[str, list[str]]:
     """The columns that any row fills, in the order in which rows first do."""
     columns = list(zip(names, zip(*rows, strict=True), strict=True))
     filled = [(name, column) for name, column in columns if column[0] is not None]
-    later = [(name, column) for name, column in columns if _begins_empty(column)]
+    later = [
+        (name, column)
+        for name, column in columns
+        if column[0] is None and column.count(None) < len(column)
+    ]
     filled += sorted(later, key=lambda named: _first(named[1]))
     return {name: _texts(column) for name, column in filled}
-
-
-def _begins_empty(column: Values) -> bool:
-    """Whether a row fills a column, but not the first."""
-    return column[0] is None and column.count(None) < len(column)
 
 
 def _first(column: Values) -> int:
@@ -235,6 +239,4 @@ _getter = lru_cache(maxsize=64)(attrgetter)
 def _present(record: object, names: Sequence[str]) -> dict[str, object]:
     """Those of the fields that were in the text; at least two are asked for."""
     values = _getter(*names)(record)
-    if values.count(None) == len(names):
-        return {}
     return {name: value for name, value in zip(names, values, strict=True) if value is not None}

@@ -77,11 +77,12 @@ class Table:
         found = PLAIN.fullmatch(raw)
         if found is None:
             return False
-        protocol, word, *end, scheduler, counters = found.groups()
+        protocol, word, v4, port, hexadecimal, hex_port, scheduler, counters = found.groups()
         if strict and not scheduler:
             return False
+        end = (v4, port, hexadecimal, hex_port)
         draft = self._add_draft(number, raw)
-        if self.padded or end[_HEXADECIMAL]:
+        if self.padded or hexadecimal:
             draft.service = plain_service(protocol, end, scheduler, counters, self.columns)
         draft.vote(_notation(word, end))
         return True
