@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from unittest.mock import patch
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -47,6 +48,11 @@ def test_prose_is_refused_and_what_may_be_of_a_tool_is_not() -> None:
     assert not any(map(is_foreign, (*LINES, "exit", "ab 1234 rr", "date", "12:30 it was")))
 
 
-def test_empty_lines_are_counted_whatever_ends_them() -> None:
+@pytest.mark.parametrize("block", [1, 4, 1 << 16])
+def test_empty_lines_are_counted_whatever_ends_them(
+    block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many characters are split at a time."""
+    monkeypatch.setattr("analyzer.ipvs.ipvsadm.lines._BLOCK", block)
     text = "\n\na\r\n\r\n\r\nb\r\r\n\rc\n\n\nd"
     assert list(raw_lines(text)) == [(3, "a"), (6, "b"), (8, "c"), (11, "d")]
