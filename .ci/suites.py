@@ -1,8 +1,9 @@
 """All tests of `make test`: unit, lab, browser. Every suite runs to its end, whichever fails.
 
-Labs mostly wait for timers and unit tests mostly work. So the unit tests take the CPU time that the
-labs leave, in the scheduling class that gives way at once (SCHED_IDLE): they disturb no timer. What
-they print is kept back until they have ended.
+Labs that measure time mostly wait for timers, and unit tests mostly work. So the unit tests take
+the CPU time that these labs leave, in the scheduling class that gives way at once (SCHED_IDLE), and
+disturb no timer. What they print is kept back until they have ended. The other labs come after
+them: beside these, unit tests would starve until their own limits of time are over.
 """
 
 from __future__ import annotations
@@ -20,10 +21,8 @@ if TYPE_CHECKING:
 
 PYTEST = [".ci/as-root", sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
 UNIT = [*PYTEST, "-n", "3", "--dist", "loadfile", "tests/unit"]
-OTHERS = (
-    [*PYTEST, "-m", "alone", "tests/lab"],  # they measure time to a tenth of a second
-    [*PYTEST, "-m", "not alone", "-n", "2", "--dist", "loadfile", "tests/lab"],
-)
+ALONE = [*PYTEST, "-m", "alone", "tests/lab"]  # they measure time to a tenth of a second
+LABS = [*PYTEST, "-m", "not alone", "-n", "2", "--dist", "loadfile", "tests/lab"]
 PAGES = [*PYTEST, "-n", "2", "--dist", "loadfile", "tests/browser"]
 
 
@@ -78,13 +77,13 @@ def main() -> int:
             signal.signal(number, suites.interrupt)
     with tempfile.TemporaryFile() as output:
         unit = suites.start(UNIT, output)
-        for command in OTHERS:
-            suites.run(command)
+        suites.run(ALONE)
         suites.end(unit)
         output.seek(0)
         for line in output:
             sys.stdout.buffer.write(line)
         sys.stdout.flush()
+    suites.run(LABS)
     suites.run(PAGES)
     return 128 + suites.signal if suites.signal else int(suites.failed)
 

@@ -92,11 +92,19 @@ def test_a_signal_ends_what_runs_as_ctrl_c_does_and_nothing_begins_after_it(
 ) -> None:
     with start(checkout, SLOW=slow) as ran:
         begun = {"unit by SCHED_IDLE", "alone by SCHED_OTHER"}
-        if slow == "unit":
-            begun |= {"labs by SCHED_OTHER"}
         wait_until(lambda: begun <= set(calls(checkout)))
         ran.send_signal(number)
         ran.communicate(timeout=30)
     assert ran.returncode == 128 + number
     assert f"{slow} interrupted" in calls(checkout)
-    assert "browser by SCHED_OTHER" not in calls(checkout)
+    assert len(calls(checkout)) == len(begun) + 1
+
+
+def test_other_labs_wait_for_the_unit_tests(checkout: Path) -> None:
+    with start(checkout, SLOW="unit") as ran:
+        wait_until(lambda: "alone by SCHED_OTHER" in calls(checkout))
+        with pytest.raises(subprocess.TimeoutExpired):
+            ran.communicate(timeout=1)
+        assert "labs by SCHED_OTHER" not in calls(checkout)
+        ran.send_signal(signal.SIGTERM)
+        ran.communicate(timeout=30)

@@ -211,7 +211,7 @@ def test_an_error_of_the_servers_is_the_rows(here: Stand) -> None:
 
 def test_what_is_under_way_at_the_end_is_interrupted(here: Stand) -> None:
     target = Target(vip=NOBODY, port=80)
-    rows, _ = here.carry_out(here.plan(100, 10, target=target), limit_s=0.2)
+    rows, _ = here.carry_out(here.plan(100, 10, target=target), limit_s=1)
     once_each(rows, 10)
     assert {row["error"] for row in rows} == {"interrupted"}
 
