@@ -12,7 +12,7 @@ from analyzer.anonymous.substitution import Substitution
 from tests.unit.properties import examples
 
 KEY = bytes(range(32))
-TOLD = Substitution(KEY, ["bal01", "bal01.example.com", "ssh://root@bal01:2222", "client", ""])
+MADE = Substitution(KEY, ["bal01", "bal01.example.com", "ssh://root@bal01:2222", "client", ""])
 v4 = st.integers(0, 2**32 - 1).map(IPv4Address)
 v6 = st.integers(0, 2**128 - 1).map(IPv6Address)
 
@@ -26,7 +26,7 @@ def test_ipv4_addresses_share_afterwards_what_they_shared(
     one: IPv4Address, width: int, low: int
 ) -> None:
     other = IPv4Address(int(one) ^ (low & ((1 << width) - 1)))
-    assert shared_bits(TOLD.address(one), TOLD.address(other)) == shared_bits(one, other)
+    assert shared_bits(MADE.address(one), MADE.address(other)) == shared_bits(one, other)
 
 
 @given(v6, st.integers(0, 119))
@@ -34,7 +34,7 @@ def test_ipv4_addresses_share_afterwards_what_they_shared(
 def test_ipv6_addresses_share_afterwards_what_they_shared(one: IPv6Address, bit: int) -> None:
     other = IPv6Address(int(one) ^ 1 << bit)
     assume(not {int(one), int(other)} & {0, 1} and not one.is_multicast)  # which stay
-    assert shared_bits(TOLD.address(one), TOLD.address(other)) == shared_bits(one, other)
+    assert shared_bits(MADE.address(one), MADE.address(other)) == shared_bits(one, other)
 
 
 KEPT = ["0.0.0.0", "127.0.0.1", "224.0.0.18", "255.255.255.255", "::", "::1", "ff02::12"]
@@ -42,13 +42,13 @@ KEPT = ["0.0.0.0", "127.0.0.1", "224.0.0.18", "255.255.255.255", "::", "::1", "f
 
 @pytest.mark.parametrize("text", KEPT)
 def test_addresses_with_a_meaning_of_their_own_stay(text: str) -> None:
-    assert str(TOLD.address(ip_address(text))) == text
+    assert str(MADE.address(ip_address(text))) == text
 
 
 @given(v4)
 @examples(200)
 def test_no_address_is_mapped_to_one_with_a_meaning(address: IPv4Address) -> None:
-    substitute, first = TOLD.address(address), int(address) >> 24
+    substitute, first = MADE.address(address), int(address) >> 24
     if first in (0, 127) or first >= 224:
         assert substitute == address
     else:
@@ -57,7 +57,7 @@ def test_no_address_is_mapped_to_one_with_a_meaning(address: IPv4Address) -> Non
 
 
 def test_a_solicited_nodes_group_does_not_tell_the_node() -> None:
-    substitute = TOLD.address(ip_address("ff02::1:ff12:3456"))
+    substitute = MADE.address(ip_address("ff02::1:ff12:3456"))
     assert str(substitute).startswith("ff02::1:ff")
     assert not str(substitute).endswith("12:3456")
 
@@ -66,35 +66,35 @@ def test_a_solicited_nodes_group_does_not_tell_the_node() -> None:
     "mac", [0, 0xFFFFFFFFFFFF, 0x01005E000012, 0x00005E000133, 0x00005E000233, 0x333300000001]
 )
 def test_groups_and_vrrps_macs_stay(mac: int) -> None:
-    assert TOLD.mac(mac) == mac
+    assert MADE.mac(mac) == mac
 
 
 @given(st.integers(1, 2**40 - 1))
 def test_a_hosts_mac_becomes_a_locally_administered_one(number: int) -> None:
     mac = number | 0x52 << 40
-    substitute = TOLD.mac(mac)
+    substitute = MADE.mac(mac)
     assert substitute != mac
     assert substitute >> 40 & 0b11 == 0b10
-    assert TOLD.mac(mac) == substitute
+    assert MADE.mac(mac) == substitute
 
 
 def test_a_name_has_one_stand_in_however_it_is_written() -> None:
-    assert TOLD.name("bal01") == TOLD.name("Bal01") == TOLD.name("BAL01")
-    assert TOLD.name("client") == "client"
+    assert MADE.name("bal01") == MADE.name("Bal01") == MADE.name("BAL01")
+    assert MADE.name("client") == "client"
 
 
 def test_another_key_is_another_substitution() -> None:
     other = Substitution(bytes(32), ["bal01"])
     address, mac = ip_address("10.1.2.3"), 0x525400123456
-    assert other.address(address) != TOLD.address(address)
-    assert other.name("bal01") != TOLD.name("bal01")
-    assert other.mac(mac) != TOLD.mac(mac)
+    assert other.address(address) != MADE.address(address)
+    assert other.name("bal01") != MADE.name("bal01")
+    assert other.mac(mac) != MADE.mac(mac)
 
 
 def test_a_clusters_mac_and_a_group_with_a_prefix_do_not_stay() -> None:
     cluster, group = 0x03BFCB00714D, ip_address("ff3e:40:2001:db8:7::1")
-    assert TOLD.mac(cluster) & 0xFFFFFFFF != 0xCB00714D
-    assert TOLD.mac(cluster) >> 40 & 1
-    substitute = TOLD.address(group)
+    assert MADE.mac(cluster) & 0xFFFFFFFF != 0xCB00714D
+    assert MADE.mac(cluster) >> 40 & 1
+    substitute = MADE.address(group)
     assert str(substitute).startswith("ff3e:")
     assert "2001:db8" not in str(substitute)

@@ -52,7 +52,7 @@ def method_and_basis(found: Analysis) -> tuple[str, Basis]:
 
 ANY: tuple[Link, ...] = ("ethernet", "sll", "sll2")
 
-TOLD: list[tuple[Way, Place, Link, tuple[str, Basis]]] = [
+WAYS: list[tuple[Way, Place, Link, tuple[str, Basis]]] = [
     *(("nat", "director", link, ("nat", "packets")) for link in (*ANY, "raw")),
     *(("dr", "director", link, ("dr", "packets")) for link in ANY),
     ("dr", "client", "ethernet", ("dr", "packets")),
@@ -68,7 +68,7 @@ TOLD: list[tuple[Way, Place, Link, tuple[str, Basis]]] = [
 ]
 
 
-@pytest.mark.parametrize(("way", "place", "link", "expected"), TOLD)
+@pytest.mark.parametrize(("way", "place", "link", "expected"), WAYS)
 def test_what_a_capture_tells_depends_on_where_it_was_taken(
     tmp_path: Path, way: Way, place: Place, link: Link, expected: tuple[str, Basis]
 ) -> None:

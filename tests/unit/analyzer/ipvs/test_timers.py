@@ -29,14 +29,14 @@ GRANULES_S = {
     900: (41.0, 16.4, 109, 32.8),
 }
 HZ = (100, 250, 300, 1000)
-TOLD = [
+MEASURED = [
     (timeout_s, hz, said)
     for timeout_s, row in GRANULES_S.items()
     for hz, said in zip(HZ, row, strict=True)
 ]
 
 
-@pytest.mark.parametrize(("timeout_s", "hz", "said"), TOLD)
+@pytest.mark.parametrize(("timeout_s", "hz", "said"), MEASURED)
 def test_the_granule_is_the_one_measured(timeout_s: float, hz: int, said: float) -> None:
     assert granule_s(timeout_s, hz) == pytest.approx(said, rel=0.004)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from loadgen.load.engines.http.redirects import Lead, lead_of, location_of
 from tests.unit.loadgen.load.engines.conduct import plan
 
-TOLD = plan(8080, path="/a/b?c")
+LOAD_PLAN = plan(8080, path="/a/b?c")
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ TOLD = plan(8080, path="/a/b?c")
     ],
 )
 def test_a_redirect_leads_to_a_path_of_the_same_target(location: str, path: str) -> None:
-    assert lead_of(TOLD, "/a/b?c", location) == Lead("here", path)
+    assert lead_of(LOAD_PLAN, "/a/b?c", location) == Lead("here", path)
 
 
 @pytest.mark.parametrize(
@@ -42,14 +42,14 @@ def test_a_redirect_leads_to_a_path_of_the_same_target(location: str, path: str)
     ],
 )
 def test_a_redirect_to_another_host_port_or_scheme_leads_away(location: str) -> None:
-    assert lead_of(TOLD, "/a/b?c", location) == Lead("away")
+    assert lead_of(LOAD_PLAN, "/a/b?c", location) == Lead("away")
 
 
 @pytest.mark.parametrize(
     "location", ["http://[nowhere", "http://127.0.0.1:port/", "mailto:a@b", "ftp://a/b"]
 )
 def test_what_is_no_url_of_http_leads_nowhere(location: str) -> None:
-    assert lead_of(TOLD, "/a/b?c", location) == Lead("nowhere")
+    assert lead_of(LOAD_PLAN, "/a/b?c", location) == Lead("nowhere")
 
 
 @pytest.mark.parametrize("vip", ["127.0.0.1", "fd00:10::2"])
@@ -63,7 +63,7 @@ def test_the_usual_port_may_be_named_or_not(vip: str) -> None:
 @given(st.binary(max_size=60))
 def test_whatever_a_server_writes_a_request_line_stays_one(raw: bytes) -> None:
     """Header values reach us as aiohttp decodes them."""
-    lead = lead_of(TOLD, "/", raw.decode("utf-8", "surrogateescape"))
+    lead = lead_of(LOAD_PLAN, "/", raw.decode("utf-8", "surrogateescape"))
     assert (lead.to != "here" and not lead.path) or re.fullmatch(r"/[!-~]*", lead.path)
 
 
