@@ -9,6 +9,7 @@ them: beside these, unit tests would starve until their own limits of time are o
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -40,7 +41,10 @@ class Suites:
         self.running: list[subprocess.Popen[bytes]] = []
 
     def interrupt(self, number: int, _frame: FrameType | None) -> None:
-        """End what runs as Ctrl-C does, so that labs go down; a terminal has done it already."""
+        """End what runs as Ctrl-C does; a terminal has done it already.
+
+        Labs that several processes of one suite have up are left for the next session to remove.
+        """
         self.signal = number
         if number != signal.SIGINT:
             for suite in self.running:
@@ -80,8 +84,7 @@ def main() -> int:
         suites.run(ALONE)
         suites.end(unit)
         output.seek(0)
-        for line in output:
-            sys.stdout.buffer.write(line)
+        shutil.copyfileobj(output, sys.stdout.buffer)
         sys.stdout.flush()
     suites.run(LABS)
     suites.run(PAGES)

@@ -13,22 +13,25 @@ import struct
 from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING
 
+from analyzer.wire.capture.ethertypes import ARP, IPV4, IPV6
+from analyzer.wire.capture.links import BARE, ETHERNET, MOST_SHIMS, VLAN_TAGS
+from analyzer.wire.capture.tunnels import IP_IN_IP
+
 if TYPE_CHECKING:
     from analyzer.anonymous.substitution import Substitution
 
-_ETHERNET, _COOKED, _COOKED2, _NULL, _LOOP = 1, 113, 276, 0, 108
-_RAW = (12, 14, 101, 228, 229)
+_COOKED, _COOKED2, _NULL, _LOOP = 113, 276, 0, 108
 _LINKS = {  # bytes of header, where the ethertype is, where MACs are
-    _ETHERNET: (14, 12, (0, 6)),
+    ETHERNET: (14, 12, (0, 6)),
     _COOKED: (16, 14, ()),
     _COOKED2: (20, 0, ()),
 }
 _COOKED_ADDRESS = {_COOKED: (2, 6), _COOKED2: (8, 12)}  # where its hardware type and address are
 _ADDRESS_BYTES = 8
 _HAVE_MACS = (1, 772, 801, 802, 803)  # ARPHRD_…: Ethernet, loopback, IEEE 802.11
-_VLAN_TAGS = (0x8100, 0x88A8, 0x9100)
-_MOST_TAGS = 8  # as wire.capture.links steps over
-_IPV4, _IPV6, _ARP = 0x0800, 0x86DD, 0x0806
+_PROTOCOLS = {ethertype: protocol for protocol, ethertype in IP_IN_IP.items()}
+_OUTER = struct.Struct("!BBHHHBBH8s")  # IPv4, RFC 791
+_TTL = 64
 _TCP, _UDP, _ICMP, _ICMPV6, _VRRP = 6, 17, 1, 58, 112
 _EXTENSIONS = (0, 43, 60, 135)
 _FRAGMENT, _AUTHENTICATION = 44, 51
@@ -50,16 +53,16 @@ class FrameAnonymiser:
         """One frame, its headers with other addresses, cut after them."""
         rewritten = bytearray(frame)
         ethertype, at = self._link(rewritten, link_type)
-        readers = {_IPV4: self._ipv4, _IPV6: self._ipv6, _ARP: self._arp}
+        readers = {IPV4: self._ipv4, IPV6: self._ipv6, ARP: self._arp}
         reader = readers.get(ethertype)
         return bytes(rewritten[: reader(rewritten, at) if reader else at])
 
     def _link(self, frame: bytearray, kind: int) -> tuple[int, int]:
         """The ethertype of a frame's payload (0 if not known), and where the payload begins."""
-        if kind in _RAW or kind in (_NULL, _LOOP):
-            at = 0 if kind in _RAW else 4
+        if kind in BARE or kind in (_NULL, _LOOP):
+            at = 0 if kind in BARE else 4
             version = frame[at] >> 4 if len(frame) > at else 0
-            return {4: _IPV4, 6: _IPV6}.get(version, 0), at
+            return {4: IPV4, 6: IPV6}.get(version, 0), at
         size, type_at, macs = _LINKS.get(kind, (0, 0, ()))
         if not size or len(frame) < size:
             return 0, 0
@@ -172,6 +175,17 @@ class FrameAnonymiser:
         return end
 
 
+def in_a_tunnel(packet: bytes, ethertype: int) -> bytes:
+    """An IP packet in another one, whose ends are unspecified addresses (RFC 2003, RFC 4213)."""
+
+    def outer(checksum: bytes) -> bytes:
+        size = _OUTER.size + len(packet)
+        fields = (size, 0, 0, _TTL, _PROTOCOLS[ethertype], int.from_bytes(checksum), bytes(8))
+        return _OUTER.pack(0x45, 0, *fields)
+
+    return outer(_checksum(outer(b""))) + packet
+
+
 def _blanked(frame: bytearray, begin: int, end: int) -> int:
     """Zeros from ``begin`` on; where they end."""
     frame[begin:end] = bytes(end - begin)
@@ -204,8 +218,8 @@ def _past_extensions(frame: bytearray, protocol: int, at: int) -> tuple[int, int
 
 
 def _past_tags(frame: bytearray, ethertype: int, at: int) -> tuple[int, int]:
-    for _ in range(_MOST_TAGS):
-        if ethertype in _VLAN_TAGS and len(frame) >= at + 4:
+    for _ in range(MOST_SHIMS):
+        if ethertype in VLAN_TAGS and len(frame) >= at + 4:
             ethertype, at = int.from_bytes(frame[at + 2 : at + 4]), at + 4
     return ethertype, at
 

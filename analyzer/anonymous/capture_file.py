@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analyzer.anonymous.capture import in_a_tunnel
+from analyzer.wire.capture.ethertypes import IPV4, IPV6
 from analyzer.wire.capture.files import frame_chunks
 from analyzer.wire.capture.links import ETHERNET, NO_MAC, RAW, link_layer, without_shims
 from analyzer.wire.capture.pcap import MAX_FRAME_BYTES, MAX_NS, pcap_header, pcap_record
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from analyzer.wire.capture.links import Link
 
     Record = Callable[[int, bytes, int, int], bytes]
+
+_MACS = 12
 
 
 def anonymous_capture(content: memoryview, anonymiser: FrameAnonymiser) -> Iterator[bytes]:
@@ -47,8 +51,7 @@ def anonymous_capture(content: memoryview, anonymiser: FrameAnonymiser) -> Itera
 def _written_as(frames: Frames, link: Link) -> Ints:
     """The link type of each frame's copy: what stands between Ethernet and IP is left out."""
     has_macs = (link.source_mac != NO_MAC) & (link.destination_mac != NO_MAC)
-    without_shims = np.where(has_macs, ETHERNET, RAW)
-    return np.where(link.shimmed, without_shims, frames.link_type)
+    return np.where(link.shimmed, np.where(has_macs, ETHERNET, RAW), frames.link_type)
 
 
 def _records(content: memoryview, anonymiser: FrameAnonymiser, record: Record) -> Iterator[bytes]:
@@ -56,15 +59,26 @@ def _records(content: memoryview, anonymiser: FrameAnonymiser, record: Record) -
         link = link_layer(frames)
         columns = (
             *(frames.at_ns, frames.start, frames.length, _written_as(frames, link)),
-            *(link.shimmed, link.ethertype, link.network - frames.start),
+            *(link.shimmed, link.tunnelled, link.ethertype, link.network - frames.start),
             *(link.source_mac, link.destination_mac),
         )
         rows = zip(*(column.tolist() for column in columns), strict=True)
-        for at_ns, start, length, kind, shimmed, ethertype, network, *macs in rows:
+        for at_ns, start, length, kind, shimmed, tunnelled, ethertype, network, *macs in rows:
             frame = bytes(content[start : start + length])
             if shimmed:
-                frame = without_shims(frame, tuple(macs), ethertype, network)
-            yield record(max(at_ns, 0), anonymiser.frame(frame, kind), length, kind)
+                frame = without_shims(frame, kind, tuple(macs), ethertype, network)
+            copy = anonymiser.frame(frame, kind)
+            if tunnelled and ethertype in (IPV4, IPV6):
+                copy = _in_a_tunnel(copy, kind, ethertype)
+            yield record(max(at_ns, 0), copy, length, kind)
+
+
+def _in_a_tunnel(frame: bytes, kind: int, ethertype: int) -> bytes:
+    """A frame whose packet is marked as one in a tunnel: which matters where it came bare too."""
+    macs = frame[:_MACS] if kind == ETHERNET else b""
+    packet = frame[_MACS + 2 :] if kind == ETHERNET else frame
+    head = macs + IPV4.to_bytes(2) if macs else b""
+    return head + in_a_tunnel(packet, ethertype)
 
 
 def _pcapng_head(kinds: Iterable[int]) -> bytes:

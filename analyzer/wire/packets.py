@@ -137,9 +137,7 @@ def _table(chunks: Sequence[PacketTable], ends: Sequence[Ends]) -> PacketTable:
     """The concatenated chunks, with common numbers of addresses."""
     addresses, sources, destinations = shared(ends)
     arrays: dict[str, Any] = {
-        column.name: _joined([getattr(chunk, column.name) for chunk in chunks])
-        for column in fields(PacketTable)
-        if isinstance(getattr(chunks[0], column.name), np.ndarray)
+        name: _joined([getattr(chunk, name) for chunk in chunks]) for name in _columns(chunks[0])
     }
     neighbours: dict[int, str] = {}
     skipped = Counter(dict.fromkeys(SKIPPED, 0))
@@ -170,14 +168,16 @@ def _once(table: PacketTable, tunnelled: Bools) -> PacketTable:
     _, number = np.unique(hosts, return_inverse=True)
     directions = (number << 40) | (table.protocol.astype(np.int64) << 32) | ports
     copies = tunnelled & np.isin(directions, directions[~tunnelled])
-    columns = {
-        column.name: getattr(table, column.name)[~copies]
-        for column in fields(PacketTable)
-        if isinstance(getattr(table, column.name), np.ndarray)
-    }
+    columns: dict[str, Any] = {name: getattr(table, name)[~copies] for name in _columns(table)}
     count = int(np.count_nonzero(copies))
     skipped = {**table.skipped, "copies in a tunnel": count}
     return replace(table, **columns, skipped=skipped)
+
+
+def _columns(table: PacketTable) -> list[str]:
+    """The names of the arrays with a value for each packet."""
+    names = (column.name for column in fields(PacketTable))
+    return [name for name in names if isinstance(getattr(table, name), np.ndarray)]
 
 
 def _joined(arrays: Sequence[Any]) -> Any:

@@ -28,10 +28,10 @@ THIS_HOST = 1 << 48
 """Stands for the MACs of the host that captured, where a link says who sent but not to whom: beyond
 all MACs. In a cooked capture (``tcpdump -i any``) a packet that came in came to it."""
 
-_VLAN_TAGS = (0x8100, 0x88A8, 0x9100)
+VLAN_TAGS = (0x8100, 0x88A8, 0x9100)
 _PPP, _PPPOE, _MPLS = 0x880B, 0x8864, (0x8847, 0x8848)
 _NULL, _LOOP, _CISCO_HDLC, _NFLOG, _IPOIB = 0, 108, 104, 239, 242
-_BARE = (12, 14, RAW, 228, 229)
+BARE = (12, 14, RAW, 228, 229)
 _COOKED = {113: (0, 2), 276: (10, 1)}  # where the packet type is, and its bytes
 _TO_US, _FROM_US = 0, 4  # packet types (PACKET_HOST, PACKET_OUTGOING of linux/if_packet.h)
 _LINKS = {  # bytes of header, where the ethertype is, where the sender's MAC is
@@ -46,7 +46,7 @@ _PPP_PROTOCOLS = {0x0021: IPV4, 0x0057: IPV6, 0x0281: _MPLS[0]}
 _ADDRESS_AND_CONTROL = 0xFF03  # of PPP in HDLC framing
 _PAYLOAD = 9  # NFULA_PAYLOAD of linux/netfilter/nfnetlink_log.h
 _MOST_ATTRIBUTES = 32
-_MOST_SHIMS = 8
+MOST_SHIMS = 8
 _MOST_TUNNELS = 3
 
 
@@ -55,7 +55,8 @@ class Link:
     """Link layer of each frame: payload type (0 if cut off or unknown), its offset, and MACs.
 
     ``known`` is False where the frame's link type is none of those read here. ``shimmed``: more
-    than an Ethernet or cooked header and VLAN tags stands before the network header.
+    than an Ethernet or cooked header and VLAN tags stands before the network header. Of a packet in
+    a tunnel (``tunnelled``) all is that of the one inside; it neither came in nor went out.
     ``came_in`` and ``went_out`` say on which way a host that captured on all its interfaces saw it;
     neither where the link does not say.
     """
@@ -135,7 +136,7 @@ def _fill(column: Ints, where: Bools, values: Ints) -> None:
 
 def _past_shims(frames: Frames, ethertype: Ints, network: Ints, shimmed: Bools) -> None:
     """Step over what stands between link and network, one kind at a time; in place."""
-    for _ in range(_MOST_SHIMS):
+    for _ in range(MOST_SHIMS):
         found = False
         for kind, (least, step) in _SHIMS.items():
             rows = np.flatnonzero(ethertype == kind)
@@ -146,7 +147,7 @@ def _past_shims(frames: Frames, ethertype: Ints, network: Ints, shimmed: Bools) 
             rows = rows[held]
             ethertype[rows], advance = step(frames, network[rows])
             network[rows] += advance
-            shimmed[rows] |= kind not in _VLAN_TAGS
+            shimmed[rows] |= kind not in VLAN_TAGS
             found = True
         if not found:
             return
@@ -212,7 +213,7 @@ def _bare_ip(frames: Frames, ethertype: Ints, network: Ints) -> None:
     """Set the ethertype of raw and loopback links, by the version in the IP header."""
     loopback = (frames.link_type == _NULL) | (frames.link_type == _LOOP)
     bare = loopback.copy()
-    for kind in _BARE:
+    for kind in BARE:
         bare |= frames.link_type == kind
     if not bare.any():
         return
@@ -222,25 +223,28 @@ def _bare_ip(frames: Frames, ethertype: Ints, network: Ints) -> None:
 
 
 _SHIMS: dict[int, tuple[int, Callable[[Frames, Ints], tuple[Ints, Ints]]]] = {
-    **dict.fromkeys(_VLAN_TAGS, (4, _past_tag)),  # bytes that must be there; to what comes next
+    **dict.fromkeys(VLAN_TAGS, (4, _past_tag)),  # bytes that must be there; to what comes next
     INNER_ETHERNET: (14, _past_ethernet),
     _PPPOE: (6, _past_pppoe),
     _PPP: (2, _past_ppp),
     **dict.fromkeys(_MPLS, (5, _past_label)),
 }
-_KNOWN = (*_LINKS, *_BEGIN_WITH, *_BARE, _NULL, _LOOP, _NFLOG)
+_KNOWN = (*_LINKS, *_BEGIN_WITH, *BARE, _NULL, _LOOP, _NFLOG)
 
 
-def without_shims(frame: bytes, macs: tuple[int, int], ethertype: int, network: int) -> bytes:
-    """A shimmed frame as an Ethernet frame, or as bare IP where a MAC of it is not known.
+def without_shims(
+    frame: bytes, kind: int, macs: tuple[int, int], ethertype: int, network: int
+) -> bytes:
+    """A shimmed frame with its link header and its network header alone.
 
     Args:
         frame: all its bytes.
-        macs: the sender's and the receiver's.
+        kind: the link it is to have, ETHERNET or RAW.
+        macs: the sender's and the receiver's, for Ethernet.
         ethertype: of its network header.
         network: where that begins in it.
     """
-    if NO_MAC in macs:
+    if kind != ETHERNET:
         return frame[network:] if ethertype in (IPV4, IPV6) else b""
     source, destination = (mac.to_bytes(6) for mac in macs)
     return destination + source + ethertype.to_bytes(2) + frame[network:]

@@ -25,8 +25,8 @@ from analyzer.errors import ParseError
 from analyzer.wire.capture.files import frame_chunks
 from analyzer.wire.packets import read_packets
 
-TOLD = Substitution(bytes(range(32)))
-ANONYMISER = FrameAnonymiser(TOLD)
+SUBSTITUTION = Substitution(bytes(range(32)))
+ANONYMISER = FrameAnonymiser(SUBSTITUTION)
 MAC, PEER = "52:54:00:12:34:56", "52:54:00:65:43:21"
 ONE, TWO, ONE6, TWO6 = "192.168.10.250", "192.168.10.2", "fd00:10::fa", "fd00:10::2"
 ETHER = Ether(src=MAC, dst=PEER)
@@ -38,7 +38,7 @@ SECRETS = [
 
 
 def other(text: str) -> str:
-    return str(TOLD.address(ip_address(text)))
+    return str(SUBSTITUTION.address(ip_address(text)))
 
 
 def without_checksums(packet: Any) -> bytes:
@@ -176,6 +176,29 @@ def test_what_stands_between_link_and_network_is_left_out(what: str) -> None:
     for secret in (b"secret", b"\x5e\xc4", b"\x05\xec", ip_address(ONE).packed):
         assert secret not in made
     assert ip_address(OUTER).packed not in made
+
+
+@pytest.mark.parametrize("link", [1, 101], ids=["Ethernet", "raw IP"])
+@pytest.mark.parametrize("inner", [IP(src=ONE, dst=TWO), IPv6(src=ONE6, dst=TWO6)], ids=["4", "6"])
+def test_a_packet_seen_bare_and_in_a_tunnel_counts_once_in_the_copy_too(
+    link: int, inner: Any
+) -> None:
+    bare = inner / TCP(sport=40000, dport=80, flags="S")
+    sent = [bare, IP(src=OUTER, dst=OUTER) / bare]
+    frames = [bytes(ETHER / each if link == 1 else each) for each in sent]
+    content = memoryview(pcap(*enumerate(frames), link=link))
+    made = b"".join(anonymous_capture(content, ANONYMISER))
+    original, copy = read_packets(content), read_packets(memoryview(made))
+    assert original.at_ns.tolist() == copy.at_ns.tolist() == [0]
+    assert original.skipped == copy.skipped
+    assert copy.skipped["copies in a tunnel"] == 1
+    outer = made[starts(made)[1] + (14 if link == 1 else 0) :]
+    assert without_checksums(IP(outer)) == outer
+
+
+def starts(content: bytes) -> list[int]:
+    (frames,) = frame_chunks(memoryview(content))
+    return [int(at) for at in frames.start]
 
 
 def pcapng(at_ns: int, *frames: tuple[int, bytes]) -> bytes:

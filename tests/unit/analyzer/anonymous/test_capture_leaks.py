@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption_RR
 from scapy.layers.inet6 import (
@@ -24,8 +24,10 @@ from scapy.layers.l2 import ARP, Dot1Q, Ether
 from scapy.layers.vrrp import VRRP, VRRPv3
 
 from analyzer.anonymous.capture import FrameAnonymiser
+from analyzer.anonymous.capture_file import anonymous_capture
 from analyzer.anonymous.substitution import Substitution
-from analyzer.wire.packets import PacketTable, read_packets
+from analyzer.wire.capture.files import frame_chunks
+from analyzer.wire.packets import read_packets
 from tests.unit.analyzer.anonymous.test_capture import pcap
 
 if TYPE_CHECKING:
@@ -169,6 +171,16 @@ def test_no_address_of_the_original_is_in_the_copy_in_any_spelling(name: str) ->
     assert len(copy) <= len(frame)
 
 
+@pytest.mark.parametrize("name", FRAMES)
+def test_no_address_is_in_the_copy_of_a_file_either(name: str) -> None:
+    """Which also holds what stands in a tunnel."""
+    kind, frame = FRAMES[name]
+    made = b"".join(anonymous_capture(memoryview(pcap((1, frame), link=kind)), ANONYMISER))
+    (frames,) = frame_chunks(memoryview(made))
+    copy = made[int(frames.start[0]) :]
+    assert [secret for secret in SECRETS if secret in copy] == []
+
+
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 @pytest.mark.parametrize("network", [V4, V6], ids=["v4", "v6"])
 def test_options_leave_their_length_and_a_right_checksum(options: bytes, network: Any) -> None:
@@ -207,10 +219,6 @@ def test_no_byte_of_options_changes_the_copy(one: bytes, other: bytes) -> None:
     assert copies[0] == copies[1]
 
 
-def table(frame: bytes, kind: int) -> PacketTable:
-    return read_packets(memoryview(pcap((10**18, frame), link=kind)))
-
-
 SAME = ("protocol", "source_port", "destination_port", "flags", "sequence", "ttl", "at_ns")
 
 
@@ -219,6 +227,7 @@ SAME = ("protocol", "source_port", "destination_port", "flags", "sequence", "ttl
     st.lists(st.tuples(st.integers(0, 119), st.integers(0, 255)), max_size=4),
     st.integers(0, 160),
 )
+@example("tunnel", [], 0)
 def test_the_copy_of_any_frame_has_the_same_segments(
     name: str, changes: list[tuple[int, int]], length: int
 ) -> None:
@@ -227,7 +236,9 @@ def test_the_copy_of_any_frame_has_the_same_segments(
     for at, value in changes:
         if at < len(frame):
             frame[at] = value
-    original, copy = table(bytes(frame), kind), table(ANONYMISER.frame(bytes(frame), kind), kind)
+    content = memoryview(pcap((10**18, bytes(frame)), link=kind))
+    made = b"".join(anonymous_capture(content, ANONYMISER))
+    original, copy = read_packets(content), read_packets(memoryview(made))
     for column in SAME:
         assert np.array_equal(getattr(original, column), getattr(copy, column)), column
     for end in ("source", "destination"):

@@ -30,9 +30,12 @@ NAMES = ("bal01", "bal02", "web01", "web02", "client01")
 NOT_FIGURES = frozenset({"run", "timings_s"})
 
 
-@pytest.fixture(scope="module", params=["dr-burst-50", "nat-client-close-tcpfin10"])
+RUNS = ("dr-burst-50", "nat-client-close-tcpfin10", "tun-client-close-tcpfin30")
+
+
+@pytest.fixture(scope="module", params=RUNS)
 def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A recording and its anonymous copy: one of loadgen's own, one imported."""
+    """A recording and its anonymous copy: one of loadgen's own, the others imported."""
     folder = tmp_path_factory.mktemp("runs")
     original = DATA / request.param
     if not original.exists():
