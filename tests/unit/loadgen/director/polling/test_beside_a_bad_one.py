@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import resource
 import sys
 from pathlib import Path
 
@@ -33,7 +32,8 @@ LONGEST_GAP_S = 2.0
 """Polls are a quarter of a second apart; a busy machine gets more, a loop held up took 15 s."""
 
 LONGEST_HOLD_S = 0.5
-MOST_MEMORY_KB = 800_000
+MOST_MEMORY_KB = 200_000
+"""Beyond what the process holds before: other tests have run in it."""
 
 
 def link(name: str, mode: str) -> Link:
@@ -69,9 +69,17 @@ def watched(path: Path, *modes: str) -> tuple[Recording, float]:
     return Recording.open(path), longest_s
 
 
+def memory_kb(what: str) -> int:
+    """A line of this process' status, proc(5)."""
+    return int(Path("/proc/self/status").read_text().split(f"{what}:")[1].split()[0])
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_the_polls_of_a_good_director_go_on(mode: str, tmp_path: Path) -> None:
+    Path("/proc/self/clear_refs").write_text("5")  # proc(5): the peak begins anew
+    before_kb = memory_kb("VmRSS")
     recording, held_s = watched(tmp_path, "good", mode)
+    peak_kb = memory_kb("VmHWM")
     polls, services = recording.table("polls"), recording.table("services")
     at_s = [at.timestamp() for at in polls[polls["director"] == "good"]["asked"]]
     gaps_s = [later - earlier for earlier, later in itertools.pairwise(at_s)]
@@ -79,7 +87,7 @@ def test_the_polls_of_a_good_director_go_on(mode: str, tmp_path: Path) -> None:
     assert max(gaps_s) < LONGEST_GAP_S
     assert held_s < LONGEST_HOLD_S
     assert len(services[services["director"] == "good"]) == 4 * len(at_s)
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < MOST_MEMORY_KB
+    assert peak_kb - before_kb < MOST_MEMORY_KB
     events = recording.table("events")
     assert set(events["host"]) <= {mode}
     noted = set(zip(events["kind"], events["detail"], strict=True))
