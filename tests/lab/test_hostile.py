@@ -143,6 +143,7 @@ def assert_clean(ended: Ended) -> None:
     assert ended.memory_kb < MOST_MEMORY_KB
 
 
+@pytest.mark.alone
 def test_a_real_directors_polls_go_on_beside_hostile_ones(lab: Lab, tmp_path: Path) -> None:
     """The hostile ones are other machines: they give way, where there are few cores."""
     programs = [
