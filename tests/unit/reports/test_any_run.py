@@ -63,7 +63,7 @@ def wide(directors: int, servers: int, polls: int) -> Analysis:
 )
 def test_the_page_of_any_run_is_less_than_6_mb(directors: int, servers: int, polls: int) -> None:
     run = wide(directors, servers, polls)
-    began = time.perf_counter()
+    began_s = time.process_time()
     html = render_page(run)
     assert len(html.encode()) < 6 * MB
-    assert time.perf_counter() - began < 15
+    assert time.process_time() - began_s < 15

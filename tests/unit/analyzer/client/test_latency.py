@@ -74,9 +74,9 @@ def test_what_was_not_reached_is_left_out() -> None:
 
 def test_a_million_requests_are_some_hundreds_of_points_in_little_time() -> None:
     values = np.random.default_rng(1).lognormal(1, 1, 1_000_000)
-    began = time.perf_counter()
+    began_s = time.process_time()
     curve, picture = percentiles("total", "send", values), heat(np.arange(1e6) / 1e4, values)
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began_s < 5
     assert curve is not None
     assert picture is not None
     assert len(curve.share) < 500

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import time
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
@@ -139,9 +141,12 @@ def sources(ports: range) -> SourcePorts:
 
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Polls without waiting."""
-    monkeypatch.setattr(watch_module, "CHECK_EVERY_S", 0.0005)
-    monkeypatch.setattr(watch_module, "SETTLED_FOR_S", 0.002)
+    """Polls without waiting; by the watch's clock they are a second apart."""
+    looks = itertools.count()
+    clock = SimpleNamespace(monotonic=lambda: float(next(looks)), time_ns=time.time_ns)
+    monkeypatch.setattr(watch_module, "time", clock)
+    monkeypatch.setattr(watch_module, "CHECK_EVERY_S", 0)
+    monkeypatch.setattr(watch_module, "SETTLED_FOR_S", 4)
 
 
 def watched(table: Table, limit_s: float, *, until_settled: bool = True) -> list[int]:
@@ -181,12 +186,11 @@ def test_entries_that_come_back_start_the_settling_anew() -> None:
 
 def test_it_ends_at_the_limit_when_they_never_go(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch_module, "_MARGIN_S", 0.0)
-    assert set(watched(Table([7]), 0.01)) == {7}
+    assert watched(Table([7]), 20) == [7] * 19
 
 
 def test_a_given_time_is_waited_for_whatever_is_left() -> None:
-    seen = watched(Table([0]), 0.02, until_settled=False)
-    assert len(seen) > 4
+    assert watched(Table([0]), 40, until_settled=False) == [0] * 39
 
 
 def test_no_time_is_no_waiting() -> None:
@@ -195,12 +199,12 @@ def test_no_time_is_no_waiting() -> None:
 
 def test_where_entries_are_not_read_the_counters_stand_for_them() -> None:
     table = Table([0], reads_entries=False, counts=(2, 9))
-    assert set(watched(table, 0.01, until_settled=False)) == {11}
+    assert set(watched(table, 20, until_settled=False)) == {11}
     never_polled = Table([0], reads_entries=False, counts=None)
-    assert set(watched(never_polled, 0.01, until_settled=False)) == {0}
+    assert set(watched(never_polled, 20, until_settled=False)) == {0}
 
 
 def test_entries_read_before_the_burst_had_ended_do_not_say_that_none_is_left() -> None:
     """A busy director may give its entries so seldom that the counters know of the burst first."""
     late = Table([0], counts=(0, 40), entries_polled_ns=1)
-    assert set(watched(late, 0.01)) == {40}
+    assert set(watched(late, 20)) == {40}

@@ -14,6 +14,7 @@ from loadgen.director.connect import connect_directors
 from loadgen.director.links.clients import director_client
 from loadgen.director.links.link import Link
 from loadgen.director.polling.poller import Poller
+from tests.unit.waiting import LIMIT_S
 
 PROGRAM = Path(__file__).parents[4] / "hostile" / "director.py"
 MODES = {
@@ -41,9 +42,20 @@ def link(name: str, mode: str) -> Link:
     return Link(name=name, kind="exec", spec=f"exec:{mode}", argv=argv)
 
 
+def waited_s() -> float:
+    """How long this thread has waited for a CPU; see the kernel's sched-stats.rst."""
+    return int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
+
+
 def watched(path: Path, *modes: str) -> tuple[Recording, float]:
-    """A watch of directors of some modes; the longest that it held its event loop, seconds."""
+    """A watch of directors of some modes; the longest that it held its event loop, seconds.
+
+    That others had the CPU meanwhile is no fault of it. It goes on until the events are noted that
+    these modes must leave.
+    """
     recording = RecordingWriter(path, {})
+    missing = set().union(*(MODES.get(mode, set()) for mode in modes))
+    recording.follow("events", lambda row: missing.discard((row["kind"], row["detail"])))
 
     async def main() -> float:
         loop, longest_s = asyncio.get_running_loop(), 0.0
@@ -57,9 +69,11 @@ def watched(path: Path, *modes: str) -> tuple[Recording, float]:
             for poller in pollers[1:]:
                 await poller.__aenter__()
             ends_s = loop.time() + WATCHED_S
-            while (began_s := loop.time()) < ends_s:
+            while (began_s := loop.time()) < ends_s + (LIMIT_S if missing else 0):
+                stalled_s = waited_s()
                 await asyncio.sleep(0.01)  # how late it wakes is what is measured
-                longest_s = max(longest_s, loop.time() - began_s - 0.01)
+                late_s = loop.time() - began_s - 0.01 - (waited_s() - stalled_s)
+                longest_s = max(longest_s, late_s)
             for poller in pollers[1:]:
                 await poller.__aexit__(None, None, None)
         return longest_s
@@ -78,13 +92,15 @@ def memory_kb(what: str) -> int:
 def test_the_polls_of_a_good_director_go_on(mode: str, tmp_path: Path) -> None:
     Path("/proc/self/clear_refs").write_text("5")  # proc(5): the peak begins anew
     before_kb = memory_kb("VmRSS")
+    began_s = waited_s()
     recording, held_s = watched(tmp_path, "good", mode)
+    longest_gap_s = LONGEST_GAP_S + waited_s() - began_s
     peak_kb = memory_kb("VmHWM")
     polls, services = recording.table("polls"), recording.table("services")
     at_s = [at.timestamp() for at in polls[polls["director"] == "good"]["asked"]]
     gaps_s = [later - earlier for earlier, later in itertools.pairwise(at_s)]
-    assert at_s[-1] - at_s[0] > WATCHED_S - LONGEST_GAP_S
-    assert max(gaps_s) < LONGEST_GAP_S
+    assert at_s[-1] - at_s[0] > WATCHED_S - longest_gap_s
+    assert max(gaps_s) < longest_gap_s
     assert held_s < LONGEST_HOLD_S
     assert len(services[services["director"] == "good"]) == 4 * len(at_s)
     assert peak_kb - before_kb < MOST_MEMORY_KB

@@ -15,6 +15,7 @@ from loadgen.load.hold import Hold
 from loadgen.load.plan import ClosedModel, OpenModel, Stage
 from tests.unit.loadgen.load.engines.conduct import ENGINES, carry_out, plan, sent, sent_until
 from tests.unit.loadgen.servers import HELLO, MOVED, NOT_FOUND, OK, Server
+from tests.unit.waiting import LIMIT_S, wait_until
 
 INSTANTS = ("scheduled", "started", "connected", "first_byte", "ended", "closed")
 
@@ -191,9 +192,14 @@ def test_between_answer_and_close_lies_the_hold(engine: str, close: str) -> None
 
 def test_each_connection_is_held_for_its_own_time(engine: str) -> None:
     hold = Hold(distribution="uniform", given_s=(0.02, 0.3), seed=5)
-    for row in sent(engine, Server(), 6, concurrency=6, hold=hold):
-        late_ns = row["closed"] - row["ended"] - hold.ns(row["number"])
-        assert 0 <= late_ns < 0.1e9
+
+    def latest_ns() -> Any:
+        rows = sent(engine, Server(), 6, concurrency=6, hold=hold)
+        late_ns = [row["closed"] - row["ended"] - hold.ns(row["number"]) for row in rows]
+        assert min(late_ns) >= 0
+        return max(late_ns)
+
+    assert wait_until(lambda: latest_ns() < 0.1e9)  # a machine that is busy stalls now and then
 
 
 def test_a_server_that_closed_sooner_than_we_is_named_as_the_closer(engine: str) -> None:
@@ -306,7 +312,7 @@ def test_what_is_under_way_when_it_ends_is_recorded_as_interrupted(engine: str) 
 def test_time_ends_a_plan_without_a_number(engine: str) -> None:
     began_s = time.monotonic()
     rows = sent(engine, Server(), arrivals=ClosedModel(duration_s=0.2))
-    assert 0.2 <= time.monotonic() - began_s < 2
+    assert 0.2 <= time.monotonic() - began_s < LIMIT_S
     assert len(rows) > 3
 
 
@@ -330,9 +336,13 @@ def test_the_open_model_goes_by_the_clock_whatever_the_server_does(engine: str) 
 def test_what_finds_no_place_waits_and_is_late(engine: str) -> None:
     """One place; the first holds it for 0.1 s, the second was due at once."""
     model = OpenModel(stages=(Stage(duration_s=0.01, rate_per_s=200),), at_once=1)
-    first, second = sent(engine, Server(), arrivals=model, hold_s=0.1)
-    assert first["started"] - first["scheduled"] < 0.09e9
-    assert second["started"] - second["scheduled"] >= 0.09e9
+
+    def first_late_ns() -> Any:
+        first, second = sent(engine, Server(), arrivals=model, hold_s=0.1)
+        assert second["started"] - second["scheduled"] >= 0.09e9
+        return first["started"] - first["scheduled"]
+
+    assert wait_until(lambda: first_late_ns() < 0.09e9)
 
 
 def test_sources_are_used_in_turn(engine: str) -> None:

