@@ -65,6 +65,13 @@ def test_the_points_lie_on_the_models_curve_and_the_old_timeouts_are_back(
     assert json.loads(again.stdout) == found
 
 
+def report_of(folder: Path) -> str:
+    """What ``analyzer sweep`` says of a sweep that was cut off, on one line."""
+    command = [str(BIN / "analyzer"), "sweep", str(folder)]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True)
+    return " ".join(shown.stdout.split())
+
+
 def test_after_kill_9_the_next_command_puts_the_timeouts_back_and_says_so(
     lab: Lab, state: Path, tmp_path: Path
 ) -> None:
@@ -74,11 +81,10 @@ def test_after_kill_9_the_next_command_puts_the_timeouts_back_and_says_so(
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
     assert present(lab) == dict.fromkeys(lab.director_names, Timeouts(tcpfin_s=5))
-    cut_off = [str(BIN / "analyzer"), "sweep", str(tmp_path / "killed")]
-    reported = subprocess.run(cut_off, capture_output=True, text=True, check=True)
-    assert reported.stdout.startswith("No value was measured: 0 of 2 runs came to their end.\n")
+    reported = report_of(tmp_path / "killed")
+    assert reported.startswith("No value was measured: 0 of 2 runs came to their end. ")
     for name in lab.director_names:
-        assert f"{name} had 900 120 300 before" in " ".join(reported.stdout.split())
+        assert f"{name} had 900 120 300 before" in reported
     burst = ["-n", "1", "--observe", "0", "-o", str(tmp_path / "next")]
     following = start(lab, state, "burst", *burst)
     _, err = following.communicate(timeout=LIMIT_S)
@@ -154,3 +160,4 @@ def test_a_signal_ends_a_sweep_with_the_old_timeouts_back(
     _, err = ended.communicate(timeout=LIMIT_S)
     assert ended.returncode == 130, err
     assert present(lab) == dict.fromkeys(lab.director_names, DEFAULTS)
+    assert report_of(tmp_path / "ended").startswith("No value was measured: 0 of ")

@@ -9,7 +9,7 @@ import pytest
 from loadgen.failover import catch
 from loadgen.failover.catch import Catch
 from loadgen.load.engines.tally import Tally
-from tests.unit.waiting import turns
+from tests.unit.waiting import LIMIT_S, turns
 
 
 def caught(monkeypatch: pytest.MonkeyPatch, *, heard: list[tuple[int, int, str]]) -> bool:
@@ -54,6 +54,6 @@ def test_successes_that_cease_are_one_too(monkeypatch: pytest.MonkeyPatch) -> No
         async with Catch("192.168.10.2", None, 0.0, lambda _: None) as made:
             tally.ended = 7
             made.follow(tally)
-            await asyncio.wait_for(made.done(), 3)
+            await asyncio.wait_for(made.done(), LIMIT_S)
 
     asyncio.run(live())

@@ -55,6 +55,18 @@ def test_a_request_ends_in_time_and_its_failure_quotes_nothing(
         assert SECRET not in str(row)
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_to_a_client_that_begins_with_tls_its_answer_is_a_failed_handshake(
+    first_port: int, mode: str
+) -> None:
+    port = first_port + list(MODES).index(mode)
+    asked = plan(port, 1, vip=ADDRESS, method="GET", timeout_s=TIMEOUT_S, tls=True)
+    (row,) = carry_out("http", asked)
+    assert (row["failure"], row["connected"]) == ("tls", None)
+    assert known_text(row["error"]) == row["error"]
+    assert SECRET not in str(row)
+
+
 def test_it_listens_at_loopback_unless_in_a_lab() -> None:
     refused = subprocess.run(
         [sys.executable, str(PROGRAM), "9000", "192.0.2.1"], capture_output=True, text=True
