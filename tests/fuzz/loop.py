@@ -1,4 +1,4 @@
-"""Mutated inputs through a reader, one after the other, each within bounds of time and memory.
+"""Mutated inputs through a reader, one after the other, each within bounds of CPU time and memory.
 
 An input is made of a target's name and a number alone, so that the number brings it back.
 """
@@ -59,7 +59,7 @@ def fuzz(
     while number - seed < count if count is not None else time.monotonic() < ends_s:
         place = folder / str(number)
         place.mkdir(parents=True)
-        began_s = time.monotonic()
+        began_s = time.process_time()  # what else runs on the machine is no fault of a reader
         try:
             target.attempt(random.Random(f"{target.name} {number}"), place)
         except (AnalyzerError, LoadgenError) as error:
@@ -69,7 +69,7 @@ def fuzz(
                 raise AssertionError(_failed(target, number, f"{lines} lines: {error}")) from error
         except Exception as error:
             raise AssertionError(_failed(target, number, repr(error))) from error
-        took_s = time.monotonic() - began_s
+        took_s = time.process_time() - began_s
         longest_s = max(longest_s, took_s)
         assert took_s < MOST_S, _failed(target, number, f"took {took_s:.0f} s")
         peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
