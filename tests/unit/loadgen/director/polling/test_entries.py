@@ -50,7 +50,7 @@ def test_entries_are_read_no_more_often_than_their_share_of_the_director_allows(
     tmp_path: Path,
 ) -> None:
     fake = FakeShell(answer(FIN_WAIT, OTHERS), uptime() + SERVICES, uptime() + SERVICES)
-    poller, recording = polled(fake, tmp_path, director_cpu=0.02)  # 2 ms, so every 100 ms
+    poller, recording = polled(fake, tmp_path, director_cpu=1e-4)  # 2 ms, so every 20 s
     assert ["ip_vs_conn" in script for script in fake.asked[:3]] == [True, False, False]
     assert rows(recording, "polls", "what") == [("entries",), ("services",), ("services",)]
     assert poller.reads_entries  # again, when its time has come
