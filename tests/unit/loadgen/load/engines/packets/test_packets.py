@@ -72,9 +72,7 @@ def test_each_request_is_a_connection_and_a_row(version: int, here: Stand) -> No
         int(number.replace(",", "")) for number in re.findall(r"[0-9,]*[0-9]", outlet.said[0])[:3]
     )
     assert ours_again == 0
-    assert (
-        sent - theirs_again == 1600
-    )  # a server that waits long repeats itself
+    assert sent - theirs_again == 1600  # a server that waits long repeats itself
 
 
 CLOSERS: dict[Close, str] = {
