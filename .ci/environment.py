@@ -1,4 +1,8 @@
-"""The virtual environment in `.venv`: made from the lock file, made again when that changes."""
+"""The virtual environment in `.venv`: made from the lock files, made again when they change.
+
+What runs stands in one lock file, what development needs besides in another: a demo installs the
+first alone, and the second is added when it is first asked for.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-LOCK_FILE, PROJECT_FILE = "requirements.lock", "pyproject.toml"
+RUN_LOCK, DEV_LOCK = "requirements.lock", "requirements-dev.lock"
+PROJECT_FILE = "pyproject.toml"
+LOCKS = {"demo": (RUN_LOCK,), "check": (RUN_LOCK, DEV_LOCK), "test": (RUN_LOCK, DEV_LOCK)}
+"""The lock files by mode of the set-up."""
 
 
 def checkout() -> Path:
@@ -23,39 +30,45 @@ def checkout() -> Path:
     return Path(__file__).resolve().parent.parent
 
 
-def state(root: Path) -> str:
-    """The environment is "ready", "stale" (put in this project anew) or "unmade".
+def state(root: Path, mode: str) -> str:
+    """The environment is "ready", "stale" (put in this project anew), "short" or "unmade".
 
+    A short one lacks a lock file's packages; one that has more than the mode needs is not touched.
     The stamp is written last and taken away first: an environment without one is half made.
     """
-    stamp, wanted = read_stamp(root), wanted_stamp(root)
-    if stamp == wanted:
-        return "ready"
-    if stamp is None or {**stamp, PROJECT_FILE: ""} != {**wanted, PROJECT_FILE: ""}:
+    stamp = read_stamp(root)
+    if stamp is None:
         return "unmade"
-    return "stale"
+    wanted = wanted_stamp(root, tuple(name for name in (RUN_LOCK, DEV_LOCK) if name in stamp))
+    if {**stamp, PROJECT_FILE: ""} != {**wanted, PROJECT_FILE: ""}:
+        return "unmade"
+    if not stamp.keys() >= set(LOCKS[mode]):
+        return "short"
+    return "ready" if stamp == wanted else "stale"
 
 
-def work_to_do(root: Path) -> str:
+def work_to_do(root: Path, mode: str) -> str:
     """What is to be installed, in words; "" if nothing is."""
     return {
         "ready": "",
         "stale": f"this project anew, for its {PROJECT_FILE} has changed",
-        "unmade": f"this project, and by pip, as {LOCK_FILE} pins them: {locked_names(root)}",
-    }[state(root)]
+        "short": f"by pip, as {DEV_LOCK} pins them: {locked_names(root, (DEV_LOCK,))}",
+        "unmade": f"this project, and by pip, as {' and '.join(LOCKS[mode])} "
+        f"{'pins' if len(LOCKS[mode]) == 1 else 'pin'} them: {locked_names(root, LOCKS[mode])}",
+    }[state(root, mode)]
 
 
-def locked_names(root: Path) -> str:
-    """The packages of the lock file; pip leaves out what is for other systems and Pythons."""
-    lines = (root / LOCK_FILE).read_text().splitlines()
+def locked_names(root: Path, locks: Sequence[str]) -> str:
+    """The packages of lock files; pip leaves out what is for other systems and Pythons."""
+    lines = [line for name in locks for line in (root / name).read_text().splitlines()]
     return " ".join(dict.fromkeys(line.split("==")[0] for line in lines if line[:1].isalpha()))
 
 
-def make(root: Path, say: Callable[[str], None]) -> int:
+def make(root: Path, mode: str, say: Callable[[str], None]) -> int:
     """Do the work to do; 0, or 1 with one line said."""
     with alone(root):
         try:
-            build(root, state(root))  # asked again: another set-up may just have done it
+            build(root, mode)  # looks again: another set-up may just have done it
         except subprocess.CalledProcessError as error:
             say(f"`{' '.join(map(str, error.cmd))}` failed with exit code {error.returncode}")
             return 1
@@ -76,19 +89,24 @@ class alone:  # noqa: N801 - reads as a word in `with alone(root)`
         os.close(self.handle)
 
 
-def build(root: Path, found: str) -> None:
-    """Make the environment, or put this project into it anew."""
+def build(root: Path, mode: str) -> None:
+    """Make the environment, add to it, or put this project into it anew."""
+    found, locks = state(root, mode), LOCKS[mode]
     if found == "ready":
         return
+    if found == "stale":
+        locks = tuple(name for name in (RUN_LOCK, DEV_LOCK) if name in (read_stamp(root) or {}))
     venv = root / ".venv"
-    wanted = wanted_stamp(root)
+    wanted = wanted_stamp(root, locks)
     stamp_file(root).unlink(missing_ok=True)
     pip = [str(venv / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "--no-input"]
     if found == "unmade":
         if venv.is_dir():
             shutil.rmtree(venv)
         run(root, [sys.executable, "-m", "venv", str(venv)])
-        run(root, [*pip, "install", "-q", "--require-hashes", "-r", LOCK_FILE])
+    if found != "stale":
+        files = [word for name in locks for word in ("-r", name)]
+        run(root, [*pip, "install", "-q", "--require-hashes", *files])
     run(root, [*pip, "install", "-q", "--no-deps", "--no-build-isolation", "-e", "."])
     stamp_file(root).write_text(json.dumps(wanted))
     give_to_owner(root, venv)
@@ -121,14 +139,15 @@ def read_stamp(root: Path) -> dict[str, str] | None:
     except (OSError, ValueError):
         return None
     usable = os.access(root / ".venv" / "bin" / "python", os.X_OK)
-    return stamp if usable and set(stamp) == {LOCK_FILE, PROJECT_FILE, "at"} else None
+    whole = set(stamp) - {DEV_LOCK} == {RUN_LOCK, PROJECT_FILE, "at"}
+    return stamp if usable and whole else None
 
 
-def wanted_stamp(root: Path) -> dict[str, str]:
-    """What it must be made from: the two files, and where (scripts hold both paths)."""
+def wanted_stamp(root: Path, locks: Sequence[str]) -> dict[str, str]:
+    """What it must be made from: the files, and where (scripts hold both paths)."""
     hashes = {
         name: hashlib.sha256((root / name).read_bytes()).hexdigest()
-        for name in (LOCK_FILE, PROJECT_FILE)
+        for name in (*locks, PROJECT_FILE)
     }
     version = "{}.{}".format(*sys.version_info[:2])
     return {**hashes, "at": f"{root}, Python {version} at {Path(sys.executable).resolve()}"}

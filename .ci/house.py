@@ -62,7 +62,7 @@ def set_up(mode: str) -> int:
         code = debian.run_quiet_apt(["recover"])
         if code != 0:
             return code
-    return install(debian.missing(mode))
+    return install(mode, debian.missing(mode))
 
 
 def may_go_on(*, lab: bool, install: bool) -> bool:
@@ -76,13 +76,13 @@ def may_go_on(*, lab: bool, install: bool) -> bool:
     return not problems
 
 
-def install(packages: list[str]) -> int:
+def install(mode: str, packages: list[str]) -> int:
     """List what is to be installed, ask, and do it."""
     import debian
     import environment
 
     root = environment.checkout()
-    work = environment.work_to_do(root)
+    work = environment.work_to_do(root, mode)
     if not packages and not work:
         return 0
     say("this will be installed:")
@@ -94,7 +94,7 @@ def install(packages: list[str]) -> int:
         say("nothing was changed")
         return 2
     code = debian.run_quiet_apt(["install", *packages]) if packages else 0
-    return code or environment.make(root, say)
+    return code or environment.make(root, mode, say)
 
 
 if __name__ == "__main__":

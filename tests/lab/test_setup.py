@@ -430,7 +430,7 @@ def test_what_is_in_the_way_of_a_lab_is_one_line_and_nothing_is_changed(
 ) -> None:
     copy = tmp_path / "checkout"
     shutil.copytree(CHECKOUT / ".ci", copy / ".ci")
-    for name in ("requirements.lock", "pyproject.toml"):
+    for name in ("requirements.lock", "requirements-dev.lock", "pyproject.toml"):
         shutil.copy(CHECKOUT / name, copy)
 
     # where memory is the matter, the second place for it must not do: there is no room in /proc

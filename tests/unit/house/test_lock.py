@@ -1,4 +1,4 @@
-"""The lock file: each package pinned to a version and its files' hashes, from no named place."""
+"""The lock files: each package pinned to a version and its files' hashes, from no named place."""
 
 from __future__ import annotations
 
@@ -6,32 +6,45 @@ import re
 import tomllib
 
 import environment
+import pytest
 
 ROOT = environment.checkout()
-TEXT = (ROOT / "requirements.lock").read_text()
+TEXTS = {name: (ROOT / name).read_text() for name in environment.LOCKS["test"]}
 PACKAGE = re.compile(
     r"^(?P<name>[a-z0-9-]+)==[^ ]+ (?:; [^\\\n]+)?\\\n(?: +--hash=sha256:[0-9a-f]{64}(?: \\)?\n)+",
     re.M,
 )
 
 
-def locked() -> set[str]:
-    return {match["name"] for match in PACKAGE.finditer(TEXT)}
+def locked(name: str) -> set[str]:
+    return {match["name"] for match in PACKAGE.finditer(TEXTS[name])}
 
 
-def test_the_lock_file_names_no_place() -> None:
-    assert "://" not in TEXT
-    assert "index" not in re.sub(r"^ *#.*$", "", TEXT, flags=re.MULTILINE)
+def asked(*lists: list[str]) -> set[str]:
+    return {re.split(r"[^a-z0-9-]", line)[0] for lines in lists for line in lines}
 
 
-def test_every_line_is_a_pin_a_hash_or_a_comment() -> None:
-    rest = re.sub(r"^ *#.*\n", "", PACKAGE.sub("", TEXT), flags=re.MULTILINE)
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+def test_a_lock_file_names_no_place(text: str) -> None:
+    assert "://" not in text
+    assert "index" not in re.sub(r"^ *#.*$", "", text, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+def test_every_line_is_a_pin_a_hash_or_a_comment(text: str) -> None:
+    rest = re.sub(r"^ *#.*\n", "", PACKAGE.sub("", text), flags=re.MULTILINE)
 
     assert rest.strip() == ""
 
 
 def test_all_that_the_project_asks_for_is_locked() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    asked = {*project["dependencies"], *project["optional-dependencies"]["dev"]}
+    document = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    project, build = document["project"], document["build-system"]["requires"]
+    runs, develops = locked("requirements.lock"), locked("requirements-dev.lock")
 
-    assert {re.split(r"[^a-z0-9-]", name)[0] for name in asked} <= locked()
+    assert asked(project["dependencies"], build) <= runs
+    assert asked(project["optional-dependencies"]["dev"]) <= runs | develops
+
+
+def test_no_package_is_pinned_twice() -> None:
+    assert not locked("requirements.lock") & locked("requirements-dev.lock")

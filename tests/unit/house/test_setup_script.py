@@ -13,7 +13,7 @@ import environment
 import house
 import pytest
 
-FILES = ("requirements.lock", "pyproject.toml")
+FILES = ("requirements.lock", "requirements-dev.lock", "pyproject.toml")
 
 
 @pytest.fixture
