@@ -262,7 +262,10 @@ def _record_polls(
     proofs = Proofs(sizes) if table_resizes(str(kernel or ""), sizes) else None
     warnings: list[str] = []
     for number, (poll, size) in enumerate(zip(polls, sizes, strict=False)):  # a log may grow
-        at_ns = clock.at_ns(poll.t)
+        try:
+            at_ns = clock.at_ns(poll.t)
+        except ValueError as error:
+            raise UsageProblem(f"poll {number + 1} of the log: {error}") from None
         printed = poll.printed()
         warnings += printed.warnings[: MAX_WARNINGS - len(warnings)]
         rows = [

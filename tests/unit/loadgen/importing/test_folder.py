@@ -15,6 +15,7 @@ from pandas.testing import assert_frame_equal
 from analyzer.recording.directory import Recording
 from loadgen.commands import exit_code_of
 from loadgen.commands.analyzer import group
+from loadgen.errors import UsageProblem
 from loadgen.importing.folder import import_folder
 
 if TYPE_CHECKING:
@@ -378,3 +379,14 @@ def test_changes_written_at_once_are_those_written_poll_by_poll(
     assert len(tables[0]) > 30
     for table in tables[1:]:
         assert_frame_equal(table, tables[0])
+
+
+def test_a_poll_at_an_instant_that_no_recording_can_hold_is_refused_by_its_number(
+    folder: Path,
+) -> None:
+    lines = log_of(folder)
+    lines[5] = json.dumps(json.loads(lines[5]) | {"t": 5_832_795_838.5}).encode() + b"\n"
+    rewrite(folder, lines)
+    with pytest.raises(UsageProblem, match=r"^poll 6 of the log: .*expected one from 1970 to 2116"):
+        imported(folder)
+    assert not (folder.parent / "run").exists()
