@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import plotly.graph_objects as go
 
 from analyzer.across_runs.compare import held
 from analyzer.charts.thinning import kept
+from reports.charts.figure import scatter
 from reports.charts.panels import GAP_PX, Panel, stacked, time_axis, whole_numbers
 from reports.charts.theme import DASHES, HUES, MARKERS, PALETTE, plain
 from reports.charts.wording import milliseconds, seconds
@@ -19,7 +19,7 @@ from reports.run.section import Chart, DataTable
 if TYPE_CHECKING:
     from analyzer.across_runs.compare import Comparison, RunInPlace
     from analyzer.client.latency import Percentiles
-
+    from reports.charts.figure import Trace
 
 POINTS = 3000  # of a long curve
 RUN_PX, HEAD_PX = 190, 64
@@ -31,13 +31,12 @@ def counters(comparison: Comparison) -> Chart | None:
     panels = [*_panel(comparison, "inactive"), *_panel(comparison, "active")]
     if not panels:
         return None
-    figure = stacked(panels, head_px=HEAD_PX)
-    low = min(float(np.min(trace.x)) for panel in panels for trace in panel.traces)
-    high = max(float(np.max(trace.x)) for panel in panels for trace in panel.traces)
+    low = min(float(np.min(trace["x"])) for panel in panels for trace in panel.traces)
+    high = max(float(np.max(trace["x"])) for panel in panels for trace in panel.traces)
     margin, start = 0.015 * (high - low), max(low, -0.1 * high)
     axis = time_axis(start - margin, high + margin, "seconds since the burst began")
     legend = legend_above(RUN_PX * len(panels) + GAP_PX * (len(panels) - 1))
-    figure.update_layout(showlegend=True, legend=legend, xaxis=axis)
+    figure = stacked(panels, axis, head_px=HEAD_PX, showlegend=True, legend=legend)
     peaks = [(run.name, *_peak(run)) for run in comparison.runs]
     said = "; ".join(_fall(*peak) for peak in peaks)
     return Chart(
@@ -58,7 +57,7 @@ def _panel(comparison: Comparison, counted: str) -> list[Panel]:
     if not traces:
         return []
     name = "InActConn" if counted == "inactive" else "ActiveConn"
-    axis = whole_numbers(max(int(np.nanmax(trace.y)) for trace in traces))
+    axis = whole_numbers(max(int(np.nanmax(trace["y"])) for trace in traces))
     return [Panel(title=f"{name} of all directors", height_px=RUN_PX, traces=traces, axis=axis)]
 
 
@@ -67,7 +66,7 @@ def _style(rank: int) -> tuple[str, str]:
     return PALETTE[HUES[rank % len(HUES)]][0], DASHES[rank % len(DASHES)]
 
 
-def _trace(run: RunInPlace, rank: int, counted: str, *, polled: bool) -> go.Scatter | None:
+def _trace(run: RunInPlace, rank: int, counted: str, *, polled: bool) -> Trace | None:
     timeline = run.analysis.timeline
     t_s, active, inactive = held(run.analysis, timeline.observed if polled else timeline.predicted)
     if not len(t_s):
@@ -75,7 +74,7 @@ def _trace(run: RunInPlace, rank: int, counted: str, *, polled: bool) -> go.Scat
     values = inactive if counted == "inactive" else active
     shown = kept(values, points=POINTS)
     (colour, dash), symbol = _style(rank), MARKERS[rank % len(MARKERS)][0]
-    return go.Scatter(
+    return scatter(
         name=plain(run.name, 40) + (", polled" if polled else ", predicted"),
         legendgroup=f"run-{rank}",
         showlegend=counted == "inactive",
@@ -126,9 +125,9 @@ def latencies(comparison: Comparison) -> Chart | None:
         traces=[_latency(rank, run, total) for rank, run, total in known],
         axis=log_ticks(*log_span([total.ms for _, _, total in known])),
     )
-    figure = stacked([panel], head_px=HEAD_PX)
     end = max(float(nines(total.share)[-1]) for _, _, total in known)
-    figure.update_layout(showlegend=True, legend=legend_above(CURVES_PX), xaxis=_shares(end))
+    legend = legend_above(CURVES_PX)
+    figure = stacked([panel], _shares(end), head_px=HEAD_PX, showlegend=True, legend=legend)
     caption = "; ".join(
         f"{run.name}: half within {milliseconds(total.at[0] or 0.0)} ms, "
         f"all within {milliseconds(float(total.ms[-1]))} ms"
@@ -148,7 +147,7 @@ def _shares(end: float) -> dict[str, Any]:
     }
 
 
-def _latency(rank: int, run: RunInPlace, total: Percentiles) -> go.Scatter:
+def _latency(rank: int, run: RunInPlace, total: Percentiles) -> Trace:
     colour, dash = _style(rank)
     return line(
         nines(total.share),

@@ -19,10 +19,9 @@ from reports.run.section import Chart
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import plotly.graph_objects as go
-
     from analyzer.across_runs.history import History, Point, Trend
     from analyzer.across_runs.past_run import RunRow
+    from reports.charts.figure import Trace
     from reports.document.model import Block
 
 PANEL_PX = 92
@@ -123,8 +122,7 @@ def _trends(history: History, changes: Changes) -> Chart:
     if not panels:
         nothing = "Nothing to draw: no run measured anything."
         return Chart(id="trends-chart", figure=None, caption=nothing)
-    figure = stacked(panels, foot_px=110)
-    figure.update_layout(xaxis=_runs_axis(history.runs))
+    figure = stacked(panels, _runs_axis(history.runs), foot_px=110)
     what = (
         f"{len(changes)} changes beyond noise, each marked" if changes else "no change beyond noise"
     )
@@ -156,7 +154,7 @@ def _panel(trend: Trend, at: Mapping[str, int]) -> Panel:
     )
 
 
-def _line(trend: Trend, x: Sequence[int], y: Any, uncertainty: Any) -> go.Scatter:
+def _line(trend: Trend, x: Sequence[int], y: Any, uncertainty: Any) -> Trace:
     blue, is_open = PALETTE["blue"][0], bool(uncertainty.any())
     bars = {"type": "data", "array": uncertainty, "visible": is_open, "thickness": 1}
     drawn = line(
@@ -172,10 +170,10 @@ def _line(trend: Trend, x: Sequence[int], y: Any, uncertainty: Any) -> go.Scatte
             [plain(point.run, 60), _in_unit(point.value, trend.unit)] for point in trend.points
         ],
     )
-    return drawn.update(mode="lines+markers")
+    return drawn | {"mode": "lines+markers"}
 
 
-def _marks(trend: Trend, x: Sequence[int], y: Any) -> list[go.Scatter]:
+def _marks(trend: Trend, x: Sequence[int], y: Any) -> list[Trace]:
     changed = [(n, point) for n, point in enumerate(trend.points) if point.change]
     if not changed:
         return []

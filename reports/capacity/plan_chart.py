@@ -17,9 +17,8 @@ from reports.run.section import Chart, DataTable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import plotly.graph_objects as go
-
     from analyzer.capacity.question import Capacity, CapacityQuestion, Plan
+    from reports.charts.figure import Trace
 
 TALL_PX, FOOT_PX = 210, 84
 MAX_LOSSES = 8  # shown one by one; of more, the worst of each number of losses
@@ -39,9 +38,16 @@ def chart(capacity: Capacity) -> Chart | None:
     question = capacity.question
     shown = [(plan, _losses(question, plan)) for plan in plans]
     panels = [_panel(question, *each, legend=n == 0) for n, each in enumerate(shown)]
-    figure = stacked(panels, foot_px=FOOT_PX)
-    figure.update_layout(showlegend=True, legend=LEGEND_BELOW, xaxis=CATEGORIES)
-    figure.update_layout(barmode="group", bargap=0.25, bargroupgap=0.08)
+    figure = stacked(
+        panels,
+        CATEGORIES,
+        foot_px=FOOT_PX,
+        showlegend=True,
+        legend=LEGEND_BELOW,
+        barmode="group",
+        bargap=0.25,
+        bargroupgap=0.08,
+    )
     for axis in (axis_name("y", n) for n in range(len(shown))):
         mark_level(figure, axis, _gbps(question.link_bps), "link")
         if question.allowed_bps != question.link_bps:
@@ -114,7 +120,7 @@ def _panel(
     )
 
 
-def _bars(director: int, states: Sequence[Loss], *, legend: bool) -> go.Bar:
+def _bars(director: int, states: Sequence[Loss], *, legend: bool) -> Trace:
     hue, pattern = BARS[director % len(BARS)]
     shape = {"shape": pattern, "fillmode": "overlay", "solidity": 0.25}
     marker = {"color": PALETTE[hue][0], "pattern": shape}

@@ -19,9 +19,8 @@ from reports.run.section import Chart
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import plotly.graph_objects as go
-
     from analyzer.capacity.proof.model import Carried, MeasuredWindow, Proof, ProvenLoss
+    from reports.charts.figure import Figure
     from reports.document.model import Block
     from reports.run.section import Cell
 
@@ -71,13 +70,19 @@ def _chart(proof: Proof) -> Chart:
     return Chart(id="proof-chart", figure=_figure(proof), caption=caption)
 
 
-def _figure(proof: Proof) -> go.Figure:
+def _figure(proof: Proof) -> Figure:
     """A panel per loss: each director before and after, computed beside measured."""
     shown = [loss for loss in proof.losses if loss.before]
     panels = [_panel(loss, legend=number == 0) for number, loss in enumerate(shown)]
-    figure = stacked(panels, foot_px=FOOT_PX)
-    figure.update_layout(showlegend=True, legend=LEGEND_BELOW, xaxis=CATEGORIES)
-    figure.update_layout(barmode="group", bargap=0.3)
+    figure = stacked(
+        panels,
+        CATEGORIES,
+        foot_px=FOOT_PX,
+        showlegend=True,
+        legend=LEGEND_BELOW,
+        barmode="group",
+        bargap=0.3,
+    )
     for number in range(len(shown)):
         link_gbps = float(proof.experiment.question.link_bps) / 1e9
         mark_level(figure, axis_name("y", number), link_gbps, "link")

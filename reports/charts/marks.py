@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reports.charts import curves
+from reports.charts.figure import add_annotations, add_shapes
 from reports.charts.theme import BAND, INK, MUTED, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    import plotly.graph_objects as go
-
     from analyzer.charts.curves import Curve
     from analyzer.results import Event
+    from reports.charts.figure import Figure
 
 # Events that begin something, and the events of the same host that end it.
 LASTING = {
@@ -89,21 +89,17 @@ def _touch(
 
 
 def draw(
-    figure: go.Figure, observed: Iterable[Curve], events: Sequence[Event], low: float, high: float
+    figure: Figure, observed: Iterable[Curve], events: Sequence[Event], low: float, high: float
 ) -> None:
     """Bands, dotted lines and numbers (as in the list below the timeline) over all panels."""
     unseen = gaps(observed)
     bands = sorted((*unseen, *spans(events, high)), key=lambda span: span.start_s - span.end_s)
     numbered = clusters(events, width_s=high - low)
     lines = [event.t_s for event in events] if len(events) <= MOST else [t for t, _ in numbered]
-    shapes = [*map(_band, bands[:MOST]), *map(_line, lines)]
+    add_shapes(figure, *map(_band, bands[:MOST]), *map(_line, lines))
     wide_s = WORDED * (high - low)
     names = [_name(gap) for gap in unseen if gap.end_s - gap.start_s > wide_s]
-    numbers = [_number(*at) for at in numbered]
-    figure.update_layout(
-        shapes=(*figure.layout.shapes, *shapes),
-        annotations=(*figure.layout.annotations, *names, *numbers),
-    )
+    add_annotations(figure, *names, *(_number(*at) for at in numbered))
 
 
 def _band(span: MarkedSpan) -> dict[str, object]:

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import plotly.graph_objects as go
 
 from reports.charts.theme import BAND, FONT, GRID, INK, MUTED, PAPER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from reports.charts.figure import Figure, Trace
 
 GAP_PX, HEAD_PX, FOOT_PX = 46, 44, 46  # between panels; for title and events; for the x axis
 
@@ -32,7 +33,7 @@ class Panel:
 
     title: str
     height_px: int
-    traces: Sequence[Any]
+    traces: Sequence[Trace]
     axis: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -42,29 +43,41 @@ def axis_name(letter: str, number: int) -> str:
 
 
 def stacked(
-    panels: Sequence[Panel], *, head_px: int = HEAD_PX, foot_px: int = FOOT_PX
-) -> go.Figure:
-    """Panels below one another over a single x axis, each with its title above it."""
+    panels: Sequence[Panel],
+    xaxis: Mapping[str, Any],
+    *,
+    head_px: int = HEAD_PX,
+    foot_px: int = FOOT_PX,
+    **more: Any,
+) -> Figure:
+    """Panels below one another over a single x axis, each with its title above it.
+
+    Args:
+        panels: from the top down.
+        xaxis: what the axis has beyond its looks, such as ``time_axis``.
+        head_px: above the first panel.
+        foot_px: below the last.
+        **more: other attributes of the layout.
+    """
     plot_px = sum(panel.height_px for panel in panels) + GAP_PX * (len(panels) - 1)
     layout = _layout(plot_px, head_px, foot_px)
+    data: list[Trace] = []
     top_px = float(plot_px)
     for number, panel in enumerate(panels):
         axis, bottom_px = axis_name("y", number), top_px - panel.height_px
-        for trace in panel.traces:
-            trace.xaxis, trace.yaxis = "x", axis
+        data += [{**trace, "xaxis": "x", "yaxis": axis} for trace in panel.traces]
         domain = [max(bottom_px, 0) / plot_px, top_px / plot_px]
         name = axis.replace("y", "yaxis")
         layout[name] = _y_axis() | {"domain": domain} | dict(panel.axis)
         layout["annotations"].append(_title(panel.title, domain[1]))
         top_px = bottom_px - GAP_PX
-    layout["xaxis"]["anchor"] = axis_name("y", len(panels) - 1)
-    # All at once: each update of a figure goes through its whole layout.
-    return go.Figure([trace for panel in panels for trace in panel.traces], layout)
+    layout["xaxis"] |= {"anchor": axis_name("y", len(panels) - 1), **xaxis}
+    return {"data": data, "layout": layout | more}
 
 
 def _layout(plot_px: int, head_px: int, foot_px: int) -> dict[str, Any]:
     return {
-        "template": {},
+        "template": {"data": {"scatter": [{"type": "scatter"}]}},
         "height": plot_px + head_px + foot_px,
         "margin": {"l": 46, "r": 14, "t": head_px, "b": foot_px},
         "paper_bgcolor": "rgba(0,0,0,0)",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import plotly.graph_objects as go
 
 from reports.charts import curves
+from reports.charts.figure import bar, scatter
 from reports.charts.panels import Panel, nice, whole_numbers
 from reports.charts.theme import BAD, CALM, PALETTE, plain
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from analyzer.arrays import Floats
     from analyzer.report import Timeline
+    from reports.charts.figure import Trace
 
     Ints = npt.NDArray[np.int64]
 
@@ -67,9 +68,9 @@ def request_bars(edges: Floats, well: Ints, badly: Ints) -> Panel:
     return Panel(title=title, height_px=84, traces=traces, axis=whole_numbers(top))
 
 
-def _bars(name: str, edges: Floats, counts: Ints, colour: str, pattern: str = "") -> go.Bar:
+def _bars(name: str, edges: Floats, counts: Ints, colour: str, pattern: str = "") -> Trace:
     at = np.flatnonzero(counts)
-    return go.Bar(
+    return bar(
         name=name,
         x=edges[at],
         y=counts[at],
@@ -114,14 +115,14 @@ def packets(timeline: Timeline) -> Panel | None:
     )
 
 
-def _steps(lane: str, edges: Floats, rate: Floats) -> go.Scatter:
+def _steps(lane: str, edges: Floats, rate: Floats) -> Trace:
     """One step line; of consecutive empty bins only the edges are drawn."""
     y = np.append(rate, 0.0)
     busy = np.flatnonzero(y)
     shown = np.unique(np.clip(np.concatenate([busy - 1, busy, busy + 1]), 0, y.size - 1))
     shown = np.unique(np.concatenate([[0], shown, [y.size - 1]]))
     hue, dash, _ = FLAGS.get(lane, OTHER)
-    return go.Scatter(
+    return scatter(
         name=plain(lane),
         x=edges[shown],
         y=y[shown],

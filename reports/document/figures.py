@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import plotly.graph_objects as go
-
+from reports.charts.figure import add_annotations, add_shapes, bar, scatter
 from reports.charts.theme import BAD
 
 if TYPE_CHECKING:
@@ -13,13 +12,15 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from reports.charts.figure import Figure, Trace
+
     Values = Sequence[Any] | np.ndarray[Any, Any]
 
 CATEGORIES = {"showgrid": False, "fixedrange": True, "type": "category"}
 """An x axis of names."""
 
 
-def line(x: Values, y: Values, name: str, colour: str, hover: str = "", **more: Any) -> go.Scatter:
+def line(x: Values, y: Values, name: str, colour: str, hover: str = "", **more: Any) -> Trace:
     """A line; ``hover`` is its hover text, none where it is empty; ``more`` is plotly's.
 
     Args:
@@ -32,14 +33,14 @@ def line(x: Values, y: Values, name: str, colour: str, hover: str = "", **more: 
     """
     style = {"width": 1.6, "color": colour} | more.pop("line", {})
     said = {"hovertemplate": f"{hover}<extra></extra>"} if hover else {"hoverinfo": "skip"}
-    return go.Scatter(x=x, y=y, name=name, mode="lines", line=style, **said, **more)
+    return scatter(x=x, y=y, name=name, mode="lines", line=style, **said, **more)
 
 
 def marks(
     x: Values, y: Values, name: str, marker: dict[str, Any], hover: str, **more: Any
-) -> go.Scatter:
+) -> Trace:
     """Marks that the edge of the chart does not cut."""
-    return go.Scatter(
+    return scatter(
         x=x,
         y=y,
         name=name,
@@ -53,9 +54,9 @@ def marks(
 
 def bars(
     x: Values, y: Values, name: str, marker: dict[str, Any], hover: str, *, legend: bool
-) -> go.Bar:
+) -> Trace:
     """Bars of one name in every panel; only the first panel's are in the legend."""
-    return go.Bar(
+    return bar(
         x=x,
         y=y,
         name=name,
@@ -68,15 +69,16 @@ def bars(
 
 
 def mark_level(
-    figure: go.Figure, axis: str, at: float, text: str, colour: str = BAD, dash: str = "solid"
+    figure: Figure, axis: str, at: float, text: str, colour: str = BAD, dash: str = "solid"
 ) -> None:
     """A line across a panel, with a word at its right end."""
     style = {"width": 1.5, "dash": dash, "color": colour}
     across = {"xref": "paper", "yref": axis}
-    figure.add_shape(type="line", x0=0, x1=1, y0=at, y1=at, line=style, **across)
+    ends = {"x0": 0, "x1": 1, "y0": at, "y1": at}
+    add_shapes(figure, {"type": "line", "line": style, **ends, **across})
     font = {"size": 11, "color": colour}
     place = {"x": 1, "y": at, "xanchor": "right", "yanchor": "bottom", "showarrow": False}
-    figure.add_annotation(text=text, font=font, **place, **across)
+    add_annotations(figure, {"text": text, "font": font, **place, **across})
 
 
 def legend_above(plot_px: float) -> dict[str, Any]:

@@ -14,9 +14,8 @@ from reports.document.figures import line, marks
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import plotly.graph_objects as go
-
     from analyzer.failover.repeats import Repeats
+    from reports.charts.figure import Figure, Trace
 
 Points = list[tuple[int, float, float | None]]
 """Number, outage and outage less its own prediction of each run, seconds."""
@@ -28,7 +27,7 @@ EDGE = 0.15
 BLUE, ORANGE = PALETTE["blue"][0], PALETTE["orange"][0]
 
 
-def outages(summary: Repeats, points: Points) -> go.Figure:
+def outages(summary: Repeats, points: Points) -> Figure:
     """The share of runs that were out for so long or less, and each less its own prediction."""
     span = _span(summary, points)
     shares = Panel(
@@ -37,10 +36,8 @@ def outages(summary: Repeats, points: Points) -> go.Figure:
         traces=[*_theory(summary, span), *_steps(summary, points)],
         axis={"range": [-0.02, 1.04], "tickformat": ".0%", "dtick": 0.25},
     )
-    figure = stacked([shares, *_apart(summary, points, span)], foot_px=FOOT_PX)
-    title = {"text": "outage, seconds", "standoff": 8}
-    figure.update_layout(xaxis={"title": title, "range": span})
-    return figure
+    axis = {"title": {"text": "outage, seconds", "standoff": 8}, "range": span}
+    return stacked([shares, *_apart(summary, points, span)], axis, foot_px=FOOT_PX)
 
 
 def _span(summary: Repeats, points: Points) -> list[float]:
@@ -50,7 +47,7 @@ def _span(summary: Repeats, points: Points) -> list[float]:
     return [min(values) - room, max(values) + room]
 
 
-def _theory(summary: Repeats, span: Sequence[float]) -> list[go.Scatter]:
+def _theory(summary: Repeats, span: Sequence[float]) -> list[Trace]:
     """The curve, and how far runs may be off it for the test to let them pass."""
     if summary.range_s is None:
         return []
@@ -70,7 +67,7 @@ def _theory(summary: Repeats, span: Sequence[float]) -> list[go.Scatter]:
     ]
 
 
-def _steps(summary: Repeats, points: Points) -> list[go.Scatter]:
+def _steps(summary: Repeats, points: Points) -> list[Trace]:
     """Each run a mark, on the stairs that they make."""
     ordered = sorted(points, key=lambda point: point[1])
     lasted = [outage_s for _, outage_s, _ in ordered]
@@ -112,7 +109,7 @@ def _runs(
     y: Sequence[float],
     name: str,
     hover: str,
-) -> go.Scatter:
+) -> Trace:
     """A mark for each run; what fits neither stands out by colour and shape."""
     odd = [number in summary.fit_neither for number, _, _ in points]
     marker: dict[str, Any] = {

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.forecast.wording import count
+from reports.charts.figure import add_annotations, add_shapes
 from reports.charts.panels import Panel, stacked, time_axis, whole_numbers
 from reports.charts.theme import BAND, INK, MUTED, PALETTE, PAPER
 from reports.document.figures import line
 
 if TYPE_CHECKING:
-    import plotly.graph_objects as go
-
     from analyzer.arrays import Floats
     from analyzer.forecast.model import Band, Forecast
+    from reports.charts.figure import Figure, Trace
 
 TITLES = {
     "active": "ActiveConn: open, or not known to be closed",
@@ -28,16 +28,16 @@ SIGMAS = 2  # drawn to either side: 95 of 100 random courses at any instant
 TALL_PX, FLAT_PX = 260, 40
 
 
-def occupancy(forecast: Forecast) -> go.Figure:
+def occupancy(forecast: Forecast) -> Figure:
     """Both counters over time, with the band of the steady state."""
     end_s = forecast.empty_after_s
     _, factor, name, unit = next(row for row in UNITS if end_s >= row[0])
-    figure = stacked([_panel(forecast, counted, factor, unit) for counted in TITLES])
-    if forecast.reaches_steady:
-        for axis, counted in zip(("y", "y2"), TITLES, strict=True):
-            _mark_plateau(figure, axis, counted, forecast, factor)
     low, high = -0.015 * end_s / factor, 1.015 * end_s / factor
-    figure.update_layout(xaxis=time_axis(low, high, f"{name} since the load began"))
+    axis = time_axis(low, high, f"{name} since the load began")
+    figure = stacked([_panel(forecast, counted, factor, unit) for counted in TITLES], axis)
+    if forecast.reaches_steady:
+        for yref, counted in zip(("y", "y2"), TITLES, strict=True):
+            _mark_plateau(figure, yref, counted, forecast, factor)
     _mark_end(figure, forecast.duration_s / factor, (high - low))
     return figure
 
@@ -66,7 +66,7 @@ def _spread(forecast: Forecast, values: Floats) -> Floats:
     return sigmas * np.sqrt(values)
 
 
-def _ribbon(t: Floats, values: Floats, spread: Floats) -> list[go.Scatter]:
+def _ribbon(t: Floats, values: Floats, spread: Floats) -> list[Trace]:
     edges = {"low": np.maximum(values - spread, 0), "high": values + spread}
     return [
         line(t, edge, name, BAND, line={"width": 0}, fill=fill, fillcolor=BAND)
@@ -75,41 +75,43 @@ def _ribbon(t: Floats, values: Floats, spread: Floats) -> list[go.Scatter]:
 
 
 def _mark_plateau(
-    figure: go.Figure, axis: str, counted: str, forecast: Forecast, factor: float
+    figure: Figure, yref: str, counted: str, forecast: Forecast, factor: float
 ) -> None:
     """The steady state's lowest and highest, written above it."""
     band: Band = getattr(forecast.steady, counted)
     if not band.max:
         return
     low, high = count(band.min), count(band.max)
-    figure.add_annotation(
-        x=(forecast.steady_after_s + forecast.duration_s) / 2 / factor,
-        y=band.max + float(_spread(forecast, np.array([band.max]))[0]),
-        yref=axis,
-        yanchor="bottom",
-        text=low if low == high else f"{low} to {high}",
-        showarrow=False,
-        font={"size": 12, "color": INK},
-        bgcolor=PAPER,
-        borderpad=1,
-    )
+    plateau = {
+        "x": (forecast.steady_after_s + forecast.duration_s) / 2 / factor,
+        "y": band.max + float(_spread(forecast, np.array([band.max]))[0]),
+        "yref": yref,
+        "yanchor": "bottom",
+        "text": low if low == high else f"{low} to {high}",
+        "showarrow": False,
+        "font": {"size": 12, "color": INK},
+        "bgcolor": PAPER,
+        "borderpad": 1,
+    }
+    add_annotations(figure, plateau)
 
 
-def _mark_end(figure: go.Figure, at: float, width: float) -> None:
+def _mark_end(figure: Figure, at: float, width: float) -> None:
     """A dotted line where the load ends."""
     style = {"width": 1, "dash": "2px,3px", "color": MUTED}
     shape = {"type": "line", "x0": at, "x1": at, "y0": 0, "y1": 1, "yref": "paper"}
-    figure.add_shape(**shape, layer="below", line=style, name="load ends")
-    figure.add_annotation(
-        x=at,
-        y=1,
-        yref="paper",
-        yanchor="bottom",
-        yshift=22,
-        xanchor="left" if at < 0.2 * width else "right" if at > 0.8 * width else "center",
-        text="load ends",
-        showarrow=False,
-        font={"size": 11, "color": INK},
-        bgcolor=BAND,
-        borderpad=2,
-    )
+    add_shapes(figure, {**shape, "layer": "below", "line": style, "name": "load ends"})
+    label = {
+        "x": at,
+        "y": 1,
+        "yref": "paper",
+        "yanchor": "bottom",
+        "yshift": 22,
+        "xanchor": "left" if at < 0.2 * width else "right" if at > 0.8 * width else "center",
+        "text": "load ends",
+        "showarrow": False,
+        "font": {"size": 11, "color": INK},
+        "bgcolor": BAND,
+        "borderpad": 2,
+    }
+    add_annotations(figure, label)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reports.charts import traffic
+from reports.charts.figure import encoded
 from reports.charts.panels import Panel, whole_numbers
 from reports.charts.series import legend, series_of
 from reports.run.page import render, render_blocks, script_json
@@ -20,15 +21,13 @@ from reports.run.sections import timeline
 from reports.run.sections.entries import states
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import numpy.typing as npt
-    import plotly.graph_objects as go
 
     from analyzer.arrays import Floats
     from analyzer.charts.values import StateSeries
     from analyzer.report import Timeline
     from analyzer.results import Finding
+    from reports.charts.figure import Figure
     from reports.charts.wording import Headline
     from reports.run.section import DataTable
 
@@ -96,14 +95,10 @@ def news(run: LiveRun) -> str:
     return script_json(
         {
             "parts": render_blocks(TEMPLATE, context, PARTS),
-            "figures": {chart.id: _plain(chart.figure) for chart in charts},
+            "figures": {chart.id: encoded(chart.figure) for chart in charts},
             "captions": {chart.id: chart.caption for chart in charts},
         }
     )
-
-
-def _plain(figure: go.Figure | None) -> Mapping[str, Any] | None:
-    return None if figure is None else figure.to_plotly_json()
 
 
 def _context(run: LiveRun) -> dict[str, Any]:
@@ -130,7 +125,7 @@ def _context(run: LiveRun) -> dict[str, Any]:
     }
 
 
-def _timeline(run: LiveRun) -> go.Figure:
+def _timeline(run: LiveRun) -> Figure:
     panels = timeline.counters(run.timeline, series_of(run.timeline))
     if run.requests is not None:
         panels.insert(0, _requests(run.requests))

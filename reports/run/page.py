@@ -24,6 +24,7 @@ from markupsafe import Markup
 from analyzer.ipvs.addresses import host_port
 from analyzer.report import to_json
 from reports.charts import wording
+from reports.charts.figure import encoded
 from reports.charts.sequence_diagram import LANES
 from reports.charts.theme import PALETTE
 from reports.run.sections import sections
@@ -178,7 +179,7 @@ def environment() -> Environment:
         "setting": wording.setting,
         "ms": wording.milliseconds,
         "share": wording.share,
-        "figure_json": lambda figure: script_json(figure.to_plotly_json()),
+        "figure_json": lambda figure: script_json(encoded(figure)),
         "moment": lambda value: f"{value:.2f}",
         "signed": lambda value: f"{value:+.2f} s".replace("-", "\N{MINUS SIGN}"),
         "kind": kind,

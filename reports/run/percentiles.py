@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import plotly.graph_objects as go
 
+from reports.charts.figure import scatter
 from reports.charts.panels import Panel, stacked, time_axis
 from reports.charts.theme import BAND, INK, PALETTE
 from reports.charts.wording import listed, milliseconds, plural
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from analyzer.arrays import Floats
     from analyzer.client.latency import Heat, Latencies, Percentiles, SynRetries
+    from reports.charts.figure import Figure, Trace
     from reports.run.section import Cell
 
 NAMES: Mapping[tuple[str, str], str] = {
@@ -77,7 +78,7 @@ def _cell(value: float | None) -> str:
     return TOO_FEW_CELL if value is None else milliseconds(value)
 
 
-def percentile_figure(percentiles: Sequence[Percentiles]) -> go.Figure:
+def percentile_figure(percentiles: Sequence[Percentiles]) -> Figure:
     """Curves over ``-log10(1 - share)``: each nine takes the same width."""
     low, high = log_span([latency.ms for latency in percentiles])
     panel = Panel(
@@ -86,20 +87,16 @@ def percentile_figure(percentiles: Sequence[Percentiles]) -> go.Figure:
         traces=[_curve(latency) for latency in percentiles],
         axis=log_ticks(low, high),
     )
-    figure = stacked([panel], head_px=64, foot_px=46)
     end = max(float(nines(latency.share)[-1]) for latency in percentiles)
     ticks = [(nines(q), text) for q, text in NINES if nines(q) <= end + 0.05]
-    figure.update_layout(
-        showlegend=True,
-        legend={"orientation": "h", "x": 0, "y": 1 + 24 / CURVES_PX, "yanchor": "bottom"},
-        xaxis={
-            "range": [-0.03 * max(end, 1), 1.03 * max(end, 1)],
-            "tickvals": [float(at) for at, _ in ticks],
-            "ticktext": [text for _, text in ticks],
-            "title": {"text": "share of requests", "standoff": 8},
-        },
-    )
-    return figure
+    axis = {
+        "range": [-0.03 * max(end, 1), 1.03 * max(end, 1)],
+        "tickvals": [float(at) for at, _ in ticks],
+        "ticktext": [text for _, text in ticks],
+        "title": {"text": "share of requests", "standoff": 8},
+    }
+    legend = {"orientation": "h", "x": 0, "y": 1 + 24 / CURVES_PX, "yanchor": "bottom"}
+    return stacked([panel], axis, head_px=64, foot_px=46, showlegend=True, legend=legend)
 
 
 def nines(share: float | Floats) -> Floats:
@@ -107,11 +104,11 @@ def nines(share: float | Floats) -> Floats:
     return np.asarray(-np.log10(1 - np.asarray(share)))
 
 
-def _curve(latency: Percentiles) -> go.Scatter:
+def _curve(latency: Percentiles) -> Trace:
     hue, dash, symbol = STYLES[latency.name, latency.since]
     marked = np.isin(latency.share, [q for q, _ in NINES])
     colour = PALETTE[hue][0]
-    return go.Scatter(
+    return scatter(
         name=name_of(latency),
         x=nines(latency.share),
         y=np.log10(np.maximum(latency.ms, 1e-3)),
@@ -211,21 +208,22 @@ def heat_chart(heat: Heat | None) -> Chart | None:
     )
 
 
-def heat_figure(heat: Heat) -> go.Figure:
+def heat_figure(heat: Heat) -> Figure:
     """Latency over time: darker for more requests, on a logarithmic scale."""
     counts = heat.counts.astype(np.float64)
     shades = np.where(counts > 0, np.log10(np.maximum(counts, 1)) + 0.3, np.nan)
-    trace = go.Heatmap(
-        x=heat.start_s,
-        y=heat.log_ms,
-        z=shades,
-        customdata=heat.counts,
-        zmin=0,
-        colorscale=[[0, BAND], [0.5, PALETTE["blue"][0]], [1, INK]],
-        showscale=False,
-        hoverongaps=False,
-        hovertemplate="%{customdata} requests sent at %{x:.2f} s<extra></extra>",
-    )
+    trace = {
+        "type": "heatmap",
+        "x": heat.start_s,
+        "y": heat.log_ms,
+        "z": shades,
+        "customdata": heat.counts,
+        "zmin": 0,
+        "colorscale": [[0, BAND], [0.5, PALETTE["blue"][0]], [1, INK]],
+        "showscale": False,
+        "hoverongaps": False,
+        "hovertemplate": "%{customdata} requests sent at %{x:.2f} s<extra></extra>",
+    }
     low, high = float(heat.log_ms[0]), float(heat.log_ms[-1])
     panel = Panel(
         title="Total latency by time of sending",
@@ -233,13 +231,10 @@ def heat_figure(heat: Heat) -> go.Figure:
         traces=[trace],
         axis=log_ticks(low, high) | {"range": [low, high]},
     )
-    figure = stacked([panel], head_px=26)
     first, last = float(heat.start_s[0]), float(heat.start_s[-1])
     margin = 0.015 * (last - first)
-    figure.update_layout(
-        xaxis=time_axis(first - margin, last + margin, "seconds since the start of the run")
-    )
-    return figure
+    axis = time_axis(first - margin, last + margin, "seconds since the start of the run")
+    return stacked([panel], axis, head_px=26)
 
 
 def _heat_caption(heat: Heat) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import plotly.graph_objects as go
+    from reports.charts.figure import Figure
 
 Cell = str | int | float | None  # None is shown as not measured
 
@@ -44,7 +44,7 @@ class Chart:
     """
 
     id: str
-    figure: go.Figure | None
+    figure: Figure | None
     caption: str
     table: DataTable | None = None
     clock: str = ""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analyzer.sweep.points import model_at
+from reports.charts.figure import add_annotations, add_shapes
 from reports.charts.panels import GAP_PX, HEAD_PX, Panel, axis_name, stacked
 from reports.charts.theme import DASHES, HUES, INK, MARKERS, MUTED, PALETTE, PAPER
 from reports.document.figures import legend_above, line, marks
@@ -15,11 +16,10 @@ from reports.document.figures import legend_above, line, marks
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    import plotly.graph_objects as go
-
     from analyzer.forecast.model import Forecast
     from analyzer.report import Analysis
     from analyzer.sweep.results import Beside, Point, Sweep
+    from reports.charts.figure import Figure, Trace
 
 TALL_PX, FOOT_PX, LEGEND_PX = 170, 56, 64
 CURVE_POINTS = 60
@@ -85,7 +85,7 @@ PORTS = _Quantity(
 )
 
 
-def points_on_curves(sweep: Sweep, runs: Sequence[tuple[float, Analysis]]) -> go.Figure | None:
+def points_on_curves(sweep: Sweep, runs: Sequence[tuple[float, Analysis]]) -> Figure | None:
     """Measured points on the model's curves; each way of forwarding has its own."""
     ways = [_way(sweep, runs, rank) for rank in range(len(sweep.ways))]
     top_s = max(point.tcpfin_s for point in sweep.points)
@@ -94,13 +94,13 @@ def points_on_curves(sweep: Sweep, runs: Sequence[tuple[float, Analysis]]) -> go
     if not panels:
         return None
     several = len(ways) > 1
-    figure = stacked(panels, foot_px=FOOT_PX, head_px=LEGEND_PX if several else HEAD_PX)
-    title = {"text": "tcpfin, seconds", "standoff": 8}
-    figure.update_layout(xaxis={"title": title, "range": [0, 1.06 * top_s]})
+    axis = {"title": {"text": "tcpfin, seconds", "standoff": 8}, "range": [0, 1.06 * top_s]}
+    figure = stacked(panels, axis, foot_px=FOOT_PX, head_px=LEGEND_PX if several else HEAD_PX)
     if several:
         plot_px = TALL_PX * len(panels) + GAP_PX * (len(panels) - 1)
-        figure.update_layout(showlegend=True, legend=legend_above(plot_px))
-        figure.update_traces(showlegend=True, selector={"yaxis": "y"})  # once for all panels
+        figure["layout"] |= {"showlegend": True, "legend": legend_above(plot_px)}
+        for trace in figure["data"][: len(panels[0].traces)]:  # once for all panels
+            trace["showlegend"] = True
     if sweep.knee.tcpfin_s is not None:
         _mark_knee(figure, sweep.knee.tcpfin_s, top_s, len(panels))
     return figure
@@ -117,7 +117,7 @@ def _panel(quantity: _Quantity, ways: Sequence[_Way], top_s: float) -> list[Pane
         ends = [0, top_s]
         drawn.insert(0, line(ends, ends, "tcpfin", MUTED, hover, line=dash, showlegend=False))
     if quantity is PORTS:  # its curve would be many times higher at 1 s
-        limits = [max(trace.y) for trace in drawn if trace.mode == "markers"]
+        limits = [max(trace["y"]) for trace in drawn if trace["mode"] == "markers"]
         axis = {"range": [0, 1.15 * max(limits)], "tickformat": "~s"}
     return [Panel(title=quantity.title, height_px=TALL_PX, traces=drawn, axis=axis)]
 
@@ -153,7 +153,7 @@ def _curve(
     return [(value_s, answer) for value_s, answer in answers if answer]
 
 
-def _traces(quantity: _Quantity, way: _Way) -> list[go.Scatter]:
+def _traces(quantity: _Quantity, way: _Way) -> list[Trace]:
     """The model's curve, and on it marks with bars of what they may be off by."""
     known = [(point.tcpfin_s, *at) for point in way.points if (at := quantity.measured(point))]
     if not known:
@@ -173,19 +173,21 @@ def _traces(quantity: _Quantity, way: _Way) -> list[go.Scatter]:
     return [line(at_s, values, name, colour, hover, line=style, showlegend=False), mark]
 
 
-def _mark_knee(figure: go.Figure, at_s: float, top_s: float, panels: int) -> None:
+def _mark_knee(figure: Figure, at_s: float, top_s: float, panels: int) -> None:
     side = 1 if at_s < top_s / 2 else -1  # where there is room for the words
     style = {"width": 1.5, "dash": "4px,3px", "color": MUTED}
-    figure.add_shape(type="line", x0=at_s, x1=at_s, y0=0, y1=1, yref="paper", line=style)
-    figure.add_annotation(
-        x=at_s,
-        y=0,
-        yref=f"{axis_name('y', panels - 1)} domain",
-        text=f"knee {at_s:g} s",
-        showarrow=False,
-        xanchor="left" if side > 0 else "right",
-        yanchor="bottom",
-        xshift=4 * side,
-        font={"size": 11, "color": INK},
-        bgcolor=PAPER,
-    )
+    ends = {"x0": at_s, "x1": at_s, "y0": 0, "y1": 1, "yref": "paper"}
+    add_shapes(figure, {"type": "line", **ends, "line": style})
+    knee = {
+        "x": at_s,
+        "y": 0,
+        "yref": f"{axis_name('y', panels - 1)} domain",
+        "text": f"knee {at_s:g} s",
+        "showarrow": False,
+        "xanchor": "left" if side > 0 else "right",
+        "yanchor": "bottom",
+        "xshift": 4 * side,
+        "font": {"size": 11, "color": INK},
+        "bgcolor": PAPER,
+    }
+    add_annotations(figure, knee)

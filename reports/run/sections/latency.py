@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import plotly.graph_objects as go
 
 from analyzer.client.samples import carries_quantile
+from reports.charts.figure import add_shapes, bar
 from reports.charts.panels import Panel, axis_name, stacked, whole_numbers
 from reports.charts.theme import BAD, CALM, INK
 from reports.charts.wording import LATENCIES, latency_caption, milliseconds
@@ -23,11 +23,12 @@ from reports.run.percentiles import (
 from reports.run.section import Chart, Section
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from analyzer.arrays import Floats
     from analyzer.client.results import Latency
     from analyzer.report import Analysis
+    from reports.charts.figure import Figure
 
 
 def section(analysis: Analysis) -> Section:
@@ -54,7 +55,7 @@ def section(analysis: Analysis) -> Section:
     )
 
 
-def latency(analysis: Analysis) -> go.Figure | None:
+def latency(analysis: Analysis) -> Figure | None:
     """One histogram for each latency over one logarithmic axis; None without latencies."""
     measured = [
         (name, values, getattr(analysis.requests, key))
@@ -68,16 +69,13 @@ def latency(analysis: Analysis) -> go.Figure | None:
     panels = [
         _histogram(name, values, edges, percentiles) for name, values, percentiles in measured
     ]
-    figure = stacked(panels, head_px=26, foot_px=30)
     ticks = _log_ticks(edges[0], edges[-1])
-    figure.update_layout(
-        bargap=0,
-        xaxis={
-            "range": [float(edges[0]), float(edges[-1])],
-            "tickvals": [float(np.log10(ms)) for ms in ticks],
-            "ticktext": [f"{ms:g} ms" if ms < 1000 else f"{ms / 1000:g} s" for ms in ticks],
-        },
-    )
+    axis = {
+        "range": [float(edges[0]), float(edges[-1])],
+        "tickvals": [float(np.log10(ms)) for ms in ticks],
+        "ticktext": [f"{ms:g} ms" if ms < 1000 else f"{ms / 1000:g} s" for ms in ticks],
+    }
+    figure = stacked(panels, axis, head_px=26, foot_px=30, bargap=0)
     for number, (_, values, percentiles) in enumerate(measured):
         if percentiles:
             _mark_percentiles(figure, number, _points(percentiles, values))
@@ -87,11 +85,17 @@ def latency(analysis: Analysis) -> go.Figure | None:
     return figure
 
 
-def _mark_retransmission(figure: go.Figure, at_s: float) -> None:
+def _mark_retransmission(figure: Figure, at_s: float) -> None:
     """Draw the time of a SYN retransmission: a dotted line through the first panel."""
-    at = float(np.log10(at_s * 1e3))
     line = {"width": 1.4, "dash": "1px,3px", "color": BAD}
-    figure.add_shape(type="line", x0=at, x1=at, y0=0, y1=1, yref="y domain", line=line)
+    add_shapes(figure, _upright(at_s * 1e3, 0, line))
+
+
+def _upright(ms: float, number: int, line: Mapping[str, Any]) -> dict[str, Any]:
+    """A vertical line through one panel."""
+    at = float(np.log10(ms))
+    ends = {"x0": at, "x1": at, "y0": 0, "y1": 1, "yref": f"{axis_name('y', number)} domain"}
+    return {"type": "line", **ends, "line": line}
 
 
 def _positive(values: Floats) -> Floats:
@@ -117,7 +121,7 @@ def _log_ticks(start: float, end: float) -> list[float]:
 def _histogram(name: str, values: Floats, edges: Floats, percentiles: Latency | None) -> Panel:
     counts, _ = np.histogram(np.log10(values), edges)
     bounds = 10.0**edges
-    trace = go.Bar(
+    trace = bar(
         name=name,
         x=edges[:-1],
         y=counts,
@@ -145,16 +149,8 @@ def _points(percentiles: Latency, values: Floats) -> list[tuple[str, float]]:
 _DASHES = {"p50": "solid", "p99": "3px,3px"}
 
 
-def _mark_percentiles(figure: go.Figure, number: int, points: Sequence[tuple[str, float]]) -> None:
+def _mark_percentiles(figure: Figure, number: int, points: Sequence[tuple[str, float]]) -> None:
     for name, value in points:
-        dash = _DASHES[name]
         if value > 0:
-            figure.add_shape(
-                type="line",
-                x0=float(np.log10(value)),
-                x1=float(np.log10(value)),
-                y0=0,
-                y1=1,
-                yref=f"{axis_name('y', number)} domain",
-                line={"width": 1.4, "dash": dash, "color": INK},
-            )
+            line = {"width": 1.4, "dash": _DASHES[name], "color": INK}
+            add_shapes(figure, _upright(value, number, line))

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import plotly.graph_objects as go
-
 from analyzer.charts.thinning import kept
 from reports.charts import curves
+from reports.charts.figure import scatter
 from reports.charts.panels import Panel, stacked, time_axis, whole_numbers
 from reports.charts.theme import DASHES, HUES, INK, PALETTE, plain
 from reports.charts.windows import span
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from analyzer.charts.curves import SocketCurve
     from analyzer.report import Analysis
     from analyzer.results import SocketState
+    from reports.charts.figure import Figure, Trace
 
 SHOWN = ("TIME_WAIT", "FIN_WAIT2", "CLOSE_WAIT", "LAST_ACK", "FIN_WAIT1", "CLOSING", "SYN_SENT")
 """States that have a curve; ESTABLISHED is only in the table."""
@@ -81,7 +81,7 @@ def _table(rows: Sequence[SocketState]) -> DataTable:
     )
 
 
-def _figure(analysis: Analysis) -> go.Figure | None:
+def _figure(analysis: Analysis) -> Figure | None:
     shown = [
         curve
         for curve in analysis.timeline.sockets
@@ -91,24 +91,19 @@ def _figure(analysis: Analysis) -> go.Figure | None:
         return None
     traces = [_trace(curve, i) for i, curve in enumerate(shown)]
     panels = [_panel("Sockets, by host and state", traces), *_director_panel(analysis)]
-    figure = stacked(panels)
-    low, high = span(analysis.timeline)
-    figure.update_layout(
-        xaxis=time_axis(low, high, "seconds since the start of the run"),
-        showlegend=True,
-        legend={"orientation": "h", "y": -0.25, "x": 0},
-    )
-    return figure
+    axis = time_axis(*span(analysis.timeline), "seconds since the start of the run")
+    legend = {"orientation": "h", "y": -0.25, "x": 0}
+    return stacked(panels, axis, showlegend=True, legend=legend)
 
 
-def _panel(title: str, traces: list[go.Scatter]) -> Panel:
-    top = max(int(max(trace.y)) for trace in traces)
+def _panel(title: str, traces: list[Trace]) -> Panel:
+    top = max(int(max(trace["y"])) for trace in traces)
     return Panel(title=title, height_px=120, traces=traces, axis=whole_numbers(top))
 
 
-def _trace(curve: SocketCurve, number: int) -> go.Scatter:
+def _trace(curve: SocketCurve, number: int) -> Trace:
     drawn = kept(curve.count, points=POINTS)
-    return go.Scatter(
+    return scatter(
         name=plain(f"{curve.host} {curve.state}"),
         x=curve.t_s[drawn],
         y=curve.count[drawn],
@@ -132,7 +127,7 @@ def _director_panel(analysis: Analysis) -> list[Panel]:
     name = max(held, key=lambda peak: peak.inactive).director or ""
     total = curves.sum_of_polls(curves.of(name, analysis.timeline.observed))
     drawn = kept(total.inactive, points=POINTS)
-    trace = go.Scatter(
+    trace = scatter(
         name=plain(f"{name} InActConn"),
         x=total.t_s[drawn],
         y=total.inactive[drawn],

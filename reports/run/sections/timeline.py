@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import plotly.graph_objects as go
 
 from analyzer.charts.thinning import kept
 from reports.charts import curves, marks, traffic
+from reports.charts.figure import scatter
 from reports.charts.panels import Panel, stacked, time_axis, whole_numbers
 from reports.charts.series import legend, series
 from reports.charts.theme import PALETTE, plain
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from analyzer.arrays import Floats
     from analyzer.charts.thinning import Indices
     from analyzer.report import Analysis, Timeline
+    from reports.charts.figure import Figure, Trace
     from reports.charts.series import Series
 
 POINTS = 50_000  # of all curves together
@@ -89,17 +90,16 @@ def section(analysis: Analysis) -> Section:
     )
 
 
-def timeline(run: Timeline, drawn: Sequence[Series]) -> go.Figure | None:
+def timeline(run: Timeline, drawn: Sequence[Series]) -> Figure | None:
     """Requests, packets, ActiveConn and InActConn on one time axis; None without data."""
     panels = [traffic.requests(run), traffic.packets(run), *counters(run, drawn)]
     shown = [panel for panel in panels if panel]
     return on_time_axis(shown, run, *span(run)) if shown else None
 
 
-def on_time_axis(panels: Sequence[Panel], timeline: Timeline, low: float, high: float) -> go.Figure:
+def on_time_axis(panels: Sequence[Panel], timeline: Timeline, low: float, high: float) -> Figure:
     """Panels over the run's time axis, with its events and gaps."""
-    figure = stacked(panels)
-    figure.update_layout(xaxis=time_axis(low, high, "seconds since the start of the run"))
+    figure = stacked(panels, time_axis(low, high, "seconds since the start of the run"))
     marks.draw(figure, timeline.observed, timeline.events, low, high)
     return figure
 
@@ -124,11 +124,11 @@ def _counts(
     ]
     if not traces:
         return None
-    top = max(int(np.nanmax(trace.y)) for trace in traces)
+    top = max(int(np.nanmax(trace["y"])) for trace in traces)
     return Panel(title=title, height_px=height_px, traces=traces, axis=whole_numbers(top))
 
 
-def _observed(item: Series, count: curves.Count, points: int) -> list[go.Scatter]:
+def _observed(item: Series, count: curves.Count, points: int) -> list[Trace]:
     """The polls; many marks become two traces, of which the second is drawn in part."""
     if item.observed is None:
         return []
@@ -140,7 +140,7 @@ def _observed(item: Series, count: curves.Count, points: int) -> list[go.Scatter
     shape = shown[kept(y[shown], points=MARKS)]
     between = np.setdiff1d(shown, shape)
     traces = [_polls(item, t_s, y, shape), _polls(item, t_s, y, between, most=BETWEEN)]
-    return [trace for trace in traces if len(trace.x)]
+    return [trace for trace in traces if len(trace["x"])]
 
 
 def _polls(
@@ -151,11 +151,11 @@ def _polls(
     *,
     line: bool = False,
     most: int = 0,
-) -> go.Scatter:
+) -> Trace:
     """Some of the polls, with or without a line, and with at most ``most`` marks in view."""
     colour = PALETTE[item.hue][0]
     more = most > 0 and not line
-    return go.Scatter(
+    return scatter(
         name=plain(f"{item.director} {item.label}") + (", more polls" if more else ", polled"),
         legendgroup=item.key,
         x=np.round(t_s[shown], 4),
@@ -175,15 +175,13 @@ def _polls(
     )
 
 
-def _predicted(
-    item: Series, count: curves.Count, timeline: Timeline, points: int
-) -> list[go.Scatter]:
+def _predicted(item: Series, count: curves.Count, timeline: Timeline, points: int) -> list[Trace]:
     if item.predicted is None:
         return []
     values = getattr(item.predicted, count)
     t_s, y = curves.held(item.predicted.t_s, values, start_s=0.0, end_s=timeline.end_s)
     shown = kept(y, points=points)
-    trace = go.Scatter(
+    trace = scatter(
         name=plain(f"{item.director} {item.label}") + ", predicted",
         legendgroup=item.key,
         x=np.round(t_s[shown], 4),

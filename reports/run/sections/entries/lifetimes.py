@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import plotly.graph_objects as go
 
+from reports.charts.figure import Trace, add_annotations, add_shapes, bar, scatter
 from reports.charts.panels import Panel, axis_name, stacked, time_axis, whole_numbers
 from reports.charts.theme import BAND, CALM, INK, MUTED, PALETTE, PAPER, plain
 from reports.charts.windows import Window
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from analyzer.arrays import Floats
     from analyzer.charts.values import LifetimeSamples
     from analyzer.report import Analysis
+    from reports.charts.figure import Figure
 
     Counts = npt.NDArray[np.signedinteger[Any]]  # numpy's histogram: its width is the machine's
 
@@ -109,11 +110,10 @@ def windows(groups: list[LifetimeSamples]) -> tuple[Window, ...]:
     return tuple({window.label: window for window in parts}.values())
 
 
-def figure(groups: list[LifetimeSamples]) -> go.Figure:
+def figure(groups: list[LifetimeSamples]) -> Figure:
     """A histogram for each group over one axis, with its timeout and granule."""
-    chart = stacked([_panel(group) for group in groups], head_px=26)
-    end = 1.06 * max(map(longest_s, groups))
-    chart.update_layout(xaxis=time_axis(0, end, "seconds after the last packet"), bargap=0)
+    axis = time_axis(0, 1.06 * max(map(longest_s, groups)), "seconds after the last packet")
+    chart = stacked([_panel(group) for group in groups], axis, head_px=26, bargap=0)
     for number, group in enumerate(groups):
         _mark_timeouts(chart, axis_name("y", number), group)
     return chart
@@ -121,7 +121,7 @@ def figure(groups: list[LifetimeSamples]) -> go.Figure:
 
 def _panel(group: LifetimeSamples) -> Panel:
     edges = _edges(group)
-    traces: list[object] = []
+    traces: list[Trace] = []
     top = 1
     if group.observed_s.size:
         counts = np.histogram(group.observed_s, edges)[0]
@@ -150,9 +150,9 @@ def _edges(group: LifetimeSamples) -> Floats:
     return zero + steps * width
 
 
-def _bars(edges: Floats, counts: Counts) -> go.Bar:
+def _bars(edges: Floats, counts: Counts) -> Trace:
     at = np.flatnonzero(counts)
-    return go.Bar(
+    return bar(
         name="observed",
         x=np.round(edges[at], 4),
         y=counts[at],
@@ -163,8 +163,8 @@ def _bars(edges: Floats, counts: Counts) -> go.Bar:
     )
 
 
-def _outline(edges: Floats, counts: Counts) -> go.Scatter:
-    return go.Scatter(
+def _outline(edges: Floats, counts: Counts) -> Trace:
+    return scatter(
         name="predicted",
         x=np.round(edges, 4),
         y=np.append(counts, 0),
@@ -174,20 +174,21 @@ def _outline(edges: Floats, counts: Counts) -> go.Scatter:
     )
 
 
-def _mark_timeouts(chart: go.Figure, axis: str, group: LifetimeSamples) -> None:
+def _mark_timeouts(chart: Figure, axis: str, group: LifetimeSamples) -> None:
     if group.timeout_s is not None:
         if group.granule_s is not None:
-            chart.add_shape(
-                type="rect",
-                x0=group.timeout_s,
-                x1=group.timeout_s + group.granule_s,
-                y0=0,
-                y1=1,
-                yref=f"{axis} domain",
-                layer="below",
-                fillcolor=BAND,
-                line={"width": 1, "color": MUTED, "dash": "2px,3px"},
-            )
+            granule = {
+                "type": "rect",
+                "x0": group.timeout_s,
+                "x1": group.timeout_s + group.granule_s,
+                "y0": 0,
+                "y1": 1,
+                "yref": f"{axis} domain",
+                "layer": "below",
+                "fillcolor": BAND,
+                "line": {"width": 1, "color": MUTED, "dash": "2px,3px"},
+            }
+            add_shapes(chart, granule)
         name = "fixed" if group.timeout_name == "fixed" else group.timeout_name
         joined = " " if name == "fixed" else " = "
         _mark(chart, axis, group.timeout_s, f"{name}{joined}{setting(group.timeout_s)}", "solid")
@@ -196,30 +197,26 @@ def _mark_timeouts(chart: go.Figure, axis: str, group: LifetimeSamples) -> None:
         _mark(chart, axis, other_s, f"tcpfin = {setting(other_s)}", "6px,4px")
 
 
-def _mark(chart: go.Figure, axis: str, at_s: float, text: str, dash: str) -> None:
-    at_left = at_s < 0.2 * chart.layout.xaxis.range[1]
-    chart.add_shape(
-        type="line",
-        x0=at_s,
-        x1=at_s,
-        y0=0,
-        y1=1,
-        yref=f"{axis} domain",
-        line={"width": 1.6, "dash": dash, "color": INK},
-    )
-    chart.add_annotation(
-        x=at_s,
-        y=1,
-        yref=f"{axis} domain",
-        xanchor="left" if at_left else "right",
-        yanchor="top",
-        xshift=4 if at_left else -4,
-        text=text,
-        showarrow=False,
-        font={"size": 11, "color": INK},
-        bgcolor=PAPER,
-        borderpad=1,
-    )
+def _mark(chart: Figure, axis: str, at_s: float, text: str, dash: str) -> None:
+    at_left = at_s < 0.2 * chart["layout"]["xaxis"]["range"][1]
+    yref = f"{axis} domain"
+    style = {"width": 1.6, "dash": dash, "color": INK}
+    ends = {"x0": at_s, "x1": at_s, "y0": 0, "y1": 1, "yref": yref}
+    add_shapes(chart, {"type": "line", **ends, "line": style})
+    label = {
+        "x": at_s,
+        "y": 1,
+        "yref": yref,
+        "xanchor": "left" if at_left else "right",
+        "yanchor": "top",
+        "xshift": 4 if at_left else -4,
+        "text": text,
+        "showarrow": False,
+        "font": {"size": 11, "color": INK},
+        "bgcolor": PAPER,
+        "borderpad": 1,
+    }
+    add_annotations(chart, label)
 
 
 def caption(groups: list[LifetimeSamples]) -> str:

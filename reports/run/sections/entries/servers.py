@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-import plotly.graph_objects as go
+from typing import TYPE_CHECKING
 
 from analyzer.ipvs.addresses import host_port
+from reports.charts.figure import bar, scatter
 from reports.charts.panels import Panel, stacked, whole_numbers
 from reports.charts.theme import CALM, INK, PALETTE, PAPER, plain
 from reports.charts.wording import plural, share, why_no_polls
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from analyzer.charts.values import Share, Shares
     from analyzer.report import Analysis
     from analyzer.results import ServiceTable
+    from reports.charts.figure import Figure, Trace
 
 SERVERS = 24  # drawn, those with most entries
 ROW_PX, LEAST_PX = 30, 60
@@ -103,7 +103,7 @@ def _left_out(shares: Shares) -> str:
 def _shares_chart(shares: Shares) -> Chart:
     rows, total = _drawn(shares), sum(row.entries for row in shares.servers)
     names = [plain(row.real_server, 28) for row in rows]
-    bars = go.Bar(
+    bars = bar(
         name="share",
         orientation="h",
         y=names,
@@ -113,11 +113,11 @@ def _shares_chart(shares: Shares) -> Chart:
         customdata=[row.entries for row in rows],
         hovertemplate="%{y}: %{customdata} entries, %{x:.1f} %<extra></extra>",
     )
-    traces: list[Any] = [bars]
+    traces: list[Trace] = [bars]
     expected = [100 * row.expected / total for row in rows if row.expected is not None]
     if len(expected) == len(rows):
         traces.append(
-            go.Scatter(
+            scatter(
                 name="by weight",
                 y=names,
                 x=expected,
@@ -131,7 +131,7 @@ def _shares_chart(shares: Shares) -> Chart:
                 hovertemplate="%{y}: %{x:.1f} % by its weight<extra></extra>",
             )
         )
-    top = max([*expected, *bars.x])
+    top = max([*expected, *bars["x"]])
     title = f"Share of {plural(total, 'entry', 'entries')} on {plain(shares.director, 30)}, %"
     shares_in_words = ", ".join(
         f"{row.real_server} {share(row.entries, total)} (weight {_weight(row)})" for row in rows[:6]
@@ -181,9 +181,9 @@ def _peak_chart(shares: Shares) -> Chart:
     )
 
 
-def _states_bar(state: str, names: list[str], counts: list[int]) -> go.Bar:
+def _states_bar(state: str, names: list[str], counts: list[int]) -> Trace:
     hue, pattern = STATES.get(state, OTHER)
-    return go.Bar(
+    return bar(
         name=plain(state),
         orientation="h",
         y=names,
@@ -203,7 +203,7 @@ def _states_bar(state: str, names: list[str], counts: list[int]) -> go.Bar:
     )
 
 
-def _horizontal(title: str, names: list[str], traces: list[Any], top: float) -> go.Figure:
+def _horizontal(title: str, names: list[str], traces: list[Trace], top: float) -> Figure:
     panel = Panel(
         title=title,
         height_px=max(ROW_PX * len(names), LEAST_PX),
@@ -217,7 +217,6 @@ def _horizontal(title: str, names: list[str], traces: list[Any], top: float) -> 
             "tickcolor": PAPER,
         },
     )
-    figure = stacked([panel], head_px=26, foot_px=34)
     axis = whole_numbers(max(1, round(top)))
-    figure.update_layout(xaxis={**axis, "range": [0, axis["range"][1]], "fixedrange": True})
-    return figure
+    axis |= {"range": [0, axis["range"][1]], "fixedrange": True}
+    return stacked([panel], axis, head_px=26, foot_px=34)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import plotly.graph_objects as go
 
 from analyzer.charts.thinning import kept
 from reports.charts import curves
+from reports.charts.figure import scatter
 from reports.charts.panels import Panel, whole_numbers
 from reports.charts.theme import PALETTE, PAPER, plain
 from reports.charts.windows import span
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from analyzer.arrays import Floats, Ints
     from analyzer.charts.values import StateSeries
     from analyzer.report import Analysis
+    from reports.charts.figure import Figure, Trace
 
 # hue and pattern of each state, in the order of a connection's life, from the bottom up
 STATES = {
@@ -97,7 +98,7 @@ def caption(all_series: list[StateSeries]) -> str:
     return " ".join(sentences)
 
 
-def figure(analysis: Analysis, all_series: list[StateSeries]) -> go.Figure:
+def figure(analysis: Analysis, all_series: list[StateSeries]) -> Figure:
     """A panel for each series, on the run's time axis."""
     return on_time_axis(panels(all_series), analysis.timeline, *span(analysis.timeline))
 
@@ -118,12 +119,12 @@ def _panel(series: StateSeries, number: int) -> Panel:
     )
 
 
-def _none(series: StateSeries) -> go.Scatter:
+def _none(series: StateSeries) -> Trace:
     """A line at zero for polls without entries: an axis needs a trace.
 
     It is empty if entries were not polled.
     """
-    return go.Scatter(
+    return scatter(
         x=series.t_s if series.t_s.size else [0.0],
         y=np.zeros(series.t_s.size) if series.t_s.size else [None],
         mode="lines",
@@ -132,14 +133,14 @@ def _none(series: StateSeries) -> go.Scatter:
     )
 
 
-def _area(series: StateSeries, name: str, number: int) -> go.Scatter:
+def _area(series: StateSeries, name: str, number: int) -> Trace:
     hue, pattern = STATES.get(name, OTHER)
     t_s, counts = series.t_s, series.counts[name]
     if series.source == "observed":
         t_s, counts = _emptied(t_s, counts)
     chosen = kept(counts, points=POINTS)
     colour = PALETTE[hue][0]
-    return go.Scatter(
+    return scatter(
         name=plain(name),
         x=np.round(t_s[chosen], 4),
         y=counts[chosen],

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import plotly.graph_objects as go
 
 from analyzer.charts.thinning import kept
-from reports.charts.panels import Panel, axis_name, stacked, time_axis
+from reports.charts.figure import add_annotations, add_shapes, bar, scatter
+from reports.charts.panels import Panel, stacked, time_axis
 from reports.charts.theme import BAD, HUES, INK, MUTED, PALETTE, plain
 from reports.charts.windows import span
 from reports.charts.wording import seconds
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from analyzer.failover.results import Failover, Mastership
     from analyzer.report import Analysis, Timeline
+    from reports.charts.figure import Figure, Trace
 
 POINTS = 4000
 BAND_PX, WAIT_PX = 34, 150
@@ -67,17 +68,14 @@ def caption(failover: Failover) -> str:
     )
 
 
-def _figure(analysis: Analysis, failover: Failover) -> go.Figure | None:
+def _figure(analysis: Analysis, failover: Failover) -> Figure | None:
     waits = _waits(analysis.timeline)
     if not failover.reigns and waits is None:
         return None
     names = list(dict.fromkeys(mastership.director for mastership in failover.reigns))
     panels = [_bands(failover, names)] if names else []
-    figure = stacked([*panels, *([waits] if waits else [])])
-    low, high = span(analysis.timeline)
-    figure.update_layout(
-        xaxis=time_axis(low, high, "seconds since the start of the run"), barmode="overlay"
-    )
+    axis = time_axis(*span(analysis.timeline), "seconds since the start of the run")
+    figure = stacked([*panels, *([waits] if waits else [])], axis, barmode="overlay")
     for number, (name, at_s) in enumerate(_instants(failover)):
         _mark(figure, name, at_s, lift=number % 2)
     return figure
@@ -97,10 +95,10 @@ def _bands(failover: Failover, names: Sequence[str]) -> Panel:
     )
 
 
-def _band(name: str, number: int, masterships: Sequence[tuple[Mastership, float]]) -> go.Bar:
+def _band(name: str, number: int, masterships: Sequence[tuple[Mastership, float]]) -> Trace:
     """The times of one master, each with its end in seconds since the run's start."""
     shown = plain(name, 30)
-    return go.Bar(
+    return bar(
         name=shown,
         orientation="h",
         y=[shown] * len(masterships),
@@ -138,7 +136,7 @@ def _waits(timeline: Timeline) -> Panel | None:
     order = np.argsort(begun_s[known], kind="stable")
     x, y = begun_s[known][order], timeline.connect_ms[known][order] / 1e3
     shown = kept(y, points=POINTS)
-    trace = go.Scatter(
+    trace = scatter(
         name="connect",
         x=np.round(x[shown], 4),
         y=np.round(y[shown], 4),
@@ -164,27 +162,21 @@ def _instants(failover: Failover) -> Iterator[tuple[str, float]]:
     yield from ((name, at_s) for name, at_s in named.items() if at_s is not None)
 
 
-def _mark(figure: go.Figure, name: str, at_s: float, *, lift: int) -> None:
+def _mark(figure: Figure, name: str, at_s: float, *, lift: int) -> None:
     colour = BAD if name == "fault" else INK
-    figure.add_shape(
-        type="line",
-        x0=at_s,
-        x1=at_s,
-        xref="x",
-        y0=0,
-        y1=1,
-        yref="paper",
-        line={"color": colour, "width": 1, "dash": "dot"},
-    )
-    figure.add_annotation(
-        text=name,
-        x=at_s,
-        xref=axis_name("x", 0),
-        y=1,
-        yref="paper",
-        yanchor="bottom",
-        xanchor="left",
-        yshift=20 + 12 * lift,  # above the panel's title, one beside the other
-        showarrow=False,
-        font={"size": 11, "color": colour if colour == BAD else MUTED},
-    )
+    across = {"xref": "x", "yref": "paper"}
+    style = {"color": colour, "width": 1, "dash": "dot"}
+    ends = {"x0": at_s, "x1": at_s, "y0": 0, "y1": 1}
+    add_shapes(figure, {"type": "line", **ends, **across, "line": style})
+    label = {
+        "text": name,
+        "x": at_s,
+        "y": 1,
+        **across,
+        "yanchor": "bottom",
+        "xanchor": "left",
+        "yshift": 20 + 12 * lift,  # above the panel's title, one beside the other
+        "showarrow": False,
+        "font": {"size": 11, "color": colour if colour == BAD else MUTED},
+    }
+    add_annotations(figure, label)

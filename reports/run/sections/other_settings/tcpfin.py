@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import plotly.graph_objects as go
 
 from analyzer.client.samples import carries_rate
 from reports.charts import curves
+from reports.charts.figure import scatter
 from reports.charts.panels import Panel, stacked, time_axis, whole_numbers
 from reports.charts.theme import PALETTE, plain
 from reports.charts.wording import count, seconds, setting
@@ -18,6 +18,7 @@ from reports.run.section import Chart, DataTable, Section
 if TYPE_CHECKING:
     from analyzer.charts.values import OtherTcpfin
     from analyzer.report import Analysis
+    from reports.charts.figure import Figure, Trace
 
 HEIGHT_PX = 220
 SAME = 0.01  # s: a smaller change of the inactive time is no effect
@@ -110,11 +111,11 @@ def choices(others: list[OtherTcpfin]) -> list[dict[str, Any]]:
     ]
 
 
-def figure(others: list[OtherTcpfin]) -> go.Figure:
+def figure(others: list[OtherTcpfin]) -> Figure:
     """InActConn as predicted, and dashed under each other value."""
     end_s = max(float(other.curve.t_s[-1]) for other in others if other.curve.t_s.size)
     traces = [_line(number, other, end_s) for number, other in enumerate(others)]
-    traces.sort(key=lambda trace: trace.legendgroup == "was")
+    traces.sort(key=lambda trace: trace["legendgroup"] == "was")
     top = max(other.answer.peak_inactive for other in others)
     panel = Panel(
         title=f"InActConn on {plain(others[0].answer.director, 40)}",
@@ -122,19 +123,16 @@ def figure(others: list[OtherTcpfin]) -> go.Figure:
         traces=traces,
         axis=whole_numbers(top),
     )
-    chart = stacked([panel], head_px=26)
-    chart.update_layout(
-        xaxis=time_axis(-0.015 * end_s, 1.015 * end_s, "seconds since the start of the run")
-    )
-    return chart
+    axis = time_axis(-0.015 * end_s, 1.015 * end_s, "seconds since the start of the run")
+    return stacked([panel], axis, head_px=26)
 
 
-def _line(number: int, other: OtherTcpfin, end_s: float) -> go.Scatter:
+def _line(number: int, other: OtherTcpfin, end_s: float) -> Trace:
     curve = other.curve
     t_s, values = curves.held(curve.t_s, curve.inactive, start_s=0.0, end_s=end_s)
     hue, dash = ("blue", "solid") if other.is_own else ("orange", "8px,4px")
     name = f"tcpfin = {setting(other.tcpfin_s)}"
-    return go.Scatter(
+    return scatter(
         name=name,
         legendgroup="was" if other.is_own else f"tcpfin-{number}",
         x=np.round(t_s, 4),

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import plotly.graph_objects as go
-
 from analyzer.charts.thinning import kept
 from reports.charts import curves, wording
+from reports.charts.figure import scatter
 from reports.charts.panels import Panel, stacked, time_axis, whole_numbers
 from reports.charts.theme import PALETTE, plain
 from reports.run.section import Chart, Section
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from analyzer.charts.curves import Curve
     from analyzer.report import Analysis
     from analyzer.results import WhatIf
+    from reports.charts.figure import Figure, Trace
 
 HEIGHT_PX = 200
 POINTS = 4000
@@ -56,18 +56,15 @@ def as_it_was(analysis: Analysis, answer: WhatIf) -> Curve | None:
     return curves.sum_of_steps(predicted) if predicted else None
 
 
-def _figure(analysis: Analysis) -> go.Figure | None:
+def _figure(analysis: Analysis) -> Figure | None:
     """InActConn, a panel for each director: predicted, and under the assumptions."""
     answers = non_empty(analysis)
     if not answers:
         return None
     end_s = max(float(_assumed(analysis, answer).t_s[-1]) for answer in answers)
     end_s = max(end_s, analysis.timeline.end_s)
-    figure = stacked([_panel(analysis, answer, end_s) for answer in answers])
-    figure.update_layout(
-        xaxis=time_axis(-0.015 * end_s, 1.015 * end_s, "seconds since the start of the run")
-    )
-    return figure
+    axis = time_axis(-0.015 * end_s, 1.015 * end_s, "seconds since the start of the run")
+    return stacked([_panel(analysis, answer, end_s) for answer in answers], axis)
 
 
 def _panel(analysis: Analysis, answer: WhatIf, end_s: float) -> Panel:
@@ -83,11 +80,11 @@ def _panel(analysis: Analysis, answer: WhatIf, end_s: float) -> Panel:
     )
 
 
-def _line(name: str, curve: Curve, end_s: float) -> go.Scatter:
+def _line(name: str, curve: Curve, end_s: float) -> Trace:
     hue, dash = STYLES[name]
     t_s, values = curves.held(curve.t_s, curve.inactive, start_s=0.0, end_s=end_s)
     shown = kept(values, points=POINTS)
-    return go.Scatter(
+    return scatter(
         x=t_s[shown],
         y=values[shown],
         name=name,

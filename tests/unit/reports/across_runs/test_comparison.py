@@ -15,6 +15,7 @@ from reports.document.model import Table
 from reports.document.text import lines_of
 from tests.unit.analyzer.across_runs.test_compare import other
 from tests.unit.reports import builders_analysis as build
+from tests.unit.reports.builders_figure import validated
 from tests.unit.reports.document.builders_document import charts_of
 from tests.unit.reports.run.test_page import HOSTILE, Outline, strings
 
@@ -42,12 +43,11 @@ def test_what_differs_stands_first_and_is_marked_by_more_than_a_colour() -> None
 
 def test_each_runs_curves_begin_at_the_burst() -> None:
     courses, latencies = charts_of(comparison_document(compare([build.demo(), other()])))
-    assert courses.figure is not None
-    assert latencies.figure is not None
-    names = [trace.name for trace in courses.figure.data]
+    counters = validated(courses.figure).data
+    names = [trace.name for trace in counters]
     assert len(names) == 8  # two runs, two panels, polled and predicted
-    assert {trace.line.dash for trace in courses.figure.data} == {"solid", "8px,4px"}
-    assert len(latencies.figure.data) == 2
+    assert {trace.line.dash for trace in counters} == {"solid", "8px,4px"}
+    assert len(validated(latencies.figure).data) == 2
 
 
 def test_the_terminal_says_what_the_page_says() -> None:

@@ -10,6 +10,7 @@ from analyzer.capacity.question import CapacityQuestion
 from reports.capacity.plan import capacity_document
 from reports.document.html import page_of
 from reports.document.text import lines_of
+from tests.unit.reports.builders_figure import validated
 from tests.unit.reports.document.builders_document import charts_of
 
 if TYPE_CHECKING:
@@ -29,8 +30,7 @@ def test_the_chart_has_one_vip_per_director_above_what_is_recommended() -> None:
     assert chart.table is not None
     assert [row[0] for row in chart.table.rows[::4]] == ["3, all well", "6, all well"]
     assert chart.table.rows[1] == ("3, 0 down", 0.0, 0.5, 1.0)
-    assert chart.figure is not None
-    assert [shape.y0 for shape in chart.figure.layout.shapes] == [1.0, 0.8, 1.0, 0.8]
+    assert [shape.y0 for shape in validated(chart.figure).layout.shapes] == [1.0, 0.8, 1.0, 0.8]
 
 
 def test_vips_of_shares_stand_with_their_directors_in_both_media() -> None:

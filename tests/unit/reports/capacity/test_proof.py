@@ -16,6 +16,7 @@ from tests.unit.analyzer.capacity.builders_experiment import (
     experiment,
     links,
 )
+from tests.unit.reports.builders_figure import validated
 from tests.unit.reports.document.builders_document import charts_of
 
 RATES = dict.fromkeys(DIRECTORS, 5.0), {"bal02": 7.5, "bal03": 7.5}
@@ -24,11 +25,11 @@ EVIL = "<script>alert(1)</script>"
 
 def test_each_link_has_a_measured_bar_beside_the_computed_one() -> None:
     (drawn,) = charts_of(proof_document(as_computed()))
-    assert drawn.figure is not None
-    computed, measured = drawn.figure.data
+    figure = validated(drawn.figure)
+    computed, measured = figure.data
     assert list(computed.y) == [0.5, 0.5, 0.5, 0.75, 0.75]
     assert [round(value, 3) for value in measured.y] == [0.5, 0.5, 0.5, 0.75, 0.75]
-    assert [shape.y0 for shape in drawn.figure.layout.shapes] == [1.0]
+    assert [shape.y0 for shape in figure.layout.shapes] == [1.0]
 
 
 def test_the_terminal_shows_the_shares_of_each_window() -> None:
@@ -43,8 +44,7 @@ def test_what_was_not_measured_says_so_and_is_no_bar() -> None:
     known = {name: rates for name, rates in RATES[0].items() if name != "bal03"}
     proof = prove("r", experiment(), links(known, {"bal02": 7.5}), datagrams())
     (drawn,) = charts_of(proof_document(proof))
-    assert drawn.figure is not None
-    assert drawn.figure.data[1].y[2] is None
+    assert validated(drawn.figure).data[1].y[2] is None
     assert "not measured" in page_of(proof_document(proof))
     lines = lines_of(proof_document(proof))
     assert any(line.startswith("- bal03, after the loss of bal01: ") for line in lines)

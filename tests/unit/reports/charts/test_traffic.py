@@ -22,4 +22,4 @@ def test_an_instant_far_away_does_not_cost_a_bin_for_each_second(far_s: float) -
     )
     for panel in (packets(far), requests(far)):
         assert panel is not None
-        assert all(len(trace.x) <= 2 * BINS for trace in panel.traces)
+        assert all(len(trace["x"]) <= 2 * BINS for trace in panel.traces)

@@ -12,6 +12,7 @@ from analyzer.failover.repeats import repeats
 from reports.document.html import page_of
 from reports.document.text import lines_of
 from reports.failover.repeats import repeats_document, verdict
+from tests.unit.reports.builders_figure import validated
 from tests.unit.reports.document.builders_document import charts_of
 from tests.unit.reports.run.sections.failover.builders_failover import FAILOVER
 
@@ -44,9 +45,7 @@ def page(runs: Sequence[Failover]) -> str:
 
 
 def traces_of(runs: Sequence[Failover]) -> tuple[Any, ...]:
-    figure = charts_of(document(runs))[0].figure
-    assert figure is not None
-    traces: tuple[Any, ...] = figure.data
+    traces: tuple[Any, ...] = validated(charts_of(document(runs))[0].figure).data
     return traces
 
 

@@ -20,6 +20,7 @@ from reports.document.html import page_of
 from reports.document.text import lines_of
 from reports.forecast.chart import occupancy
 from reports.forecast.document import forecast_document
+from tests.unit.reports.builders_figure import validated
 from tests.unit.reports.document.builders_document import charts_of
 
 QUESTIONS: dict[str, Question] = {
@@ -96,7 +97,7 @@ def line(figure: Any, name: str) -> Any:
 
 def test_the_chart_draws_the_course() -> None:
     found = forecast(QUESTIONS["plain"])
-    figure = occupancy(found)
+    figure = validated(occupancy(found))
     np.testing.assert_array_equal(line(figure, "inactive").x, found.series.t_s)
     np.testing.assert_array_equal(line(figure, "inactive").y, found.series.inactive)
     assert line(figure, "inactive").yaxis == "y2"
@@ -108,23 +109,25 @@ def test_the_chart_draws_the_course() -> None:
 
 
 def test_random_arrivals_are_a_shaded_band() -> None:
-    figure = occupancy(forecast(QUESTIONS["mixture"]))
+    figure = validated(occupancy(forecast(QUESTIONS["mixture"])))
     low, high, expected = (
         np.asarray(trace.y) for trace in figure.data if trace.yaxis == "y" and trace.mode == "lines"
     )
     assert (low <= expected).all()
     np.testing.assert_allclose(high - expected, 2 * np.sqrt(expected))
-    assert not [t for t in occupancy(forecast(QUESTIONS["plain"])).data if t.name == "high"]
+    assert not [
+        t for t in validated(occupancy(forecast(QUESTIONS["plain"]))).data if t.name == "high"
+    ]
 
 
 @pytest.mark.parametrize(("name", "unit"), [("plain", "seconds"), ("long", "hours")])
 def test_the_axis_is_in_a_unit_that_fits(name: str, unit: str) -> None:
-    figure = occupancy(forecast(QUESTIONS[name]))
+    figure = validated(occupancy(forecast(QUESTIONS[name])))
     assert figure.layout.xaxis.title.text == f"{unit} since the load began"
     assert figure.layout.xaxis.range[1] < 2000
 
 
 def test_every_question_can_be_drawn(found: Forecast) -> None:
-    assert {trace.type for trace in occupancy(found).data} == {"scatter"}
+    assert {trace.type for trace in validated(occupancy(found)).data} == {"scatter"}
     (chart,) = charts_of(forecast_document(found))
     assert len(chart.caption) > 100

@@ -11,12 +11,13 @@ from analyzer.client.latency import SynRetries, percentiles
 from reports.run.percentiles import heat_chart, percentile_figure, rows, syn_sentences
 from reports.run.sections.latency import latency, section
 from tests.unit.reports import builders_analysis as build
+from tests.unit.reports.builders_figure import validated
 
 
 def test_each_nine_of_the_axis_takes_the_same_room() -> None:
     curves = percentiles("total", "send", np.arange(1.0, 100_001))
     assert curves is not None
-    axis = percentile_figure([curves]).layout.xaxis
+    axis = validated(percentile_figure([curves])).layout.xaxis
     assert axis.ticktext == ("0", "50 %", "90 %", "99 %", "99.9 %", "99.99 %", "99.999 %")
     assert axis.tickvals[2:] == pytest.approx((1, 2, 3, 4, 5))
 
@@ -24,7 +25,7 @@ def test_each_nine_of_the_axis_takes_the_same_room() -> None:
 def test_the_curve_passes_through_the_percentiles_of_the_table() -> None:
     curves = percentiles("total", "send", np.arange(1.0, 10_001))
     assert curves is not None
-    curve = percentile_figure([curves]).data[0]
+    curve = validated(percentile_figure([curves])).data[0]
     at = {round(float(x), 6): 10**y for x, y in zip(curve.x, curve.y, strict=True)}
     assert at[4.0] == pytest.approx(curves.at[4])
     assert at[2.0] == pytest.approx(curves.at[2])
@@ -32,10 +33,10 @@ def test_the_curve_passes_through_the_percentiles_of_the_table() -> None:
 
 def test_latencies_from_the_send_and_from_the_due_time_are_two_curves() -> None:
     chart = section(build.demo()).charts[1]
-    assert chart.figure is not None
-    names = [trace.name for trace in chart.figure.data]
+    curves = validated(chart.figure).data
+    names = [trace.name for trace in curves]
     assert names == ["connect", "first byte", "total", "total, from when it was due"]
-    assert len({trace.line.dash for trace in chart.figure.data}) == 4
+    assert len({trace.line.dash for trace in curves}) == 4
     assert "sent up to 2.00 ms after they were due" in chart.caption
 
 
@@ -60,8 +61,7 @@ def test_a_run_without_slow_connects_says_nothing_of_syns() -> None:
 
 
 def test_a_repetition_is_marked_in_the_histogram_of_the_connects() -> None:
-    figure = latency(build.demo())
-    assert figure is not None
+    figure = validated(latency(build.demo()))
     marked = [10**shape.x0 for shape in figure.layout.shapes if shape.yref == "y domain"]
     assert marked[-2:] == pytest.approx([1000, 3000])
 
@@ -71,9 +71,8 @@ def test_the_heat_map_and_its_table_hold_every_request() -> None:
     assert curves is not None
     chart = heat_chart(curves.heat)
     assert chart is not None
-    assert chart.figure is not None
     assert chart.table is not None
-    assert np.sum(chart.figure.data[0].customdata) == 50
+    assert np.sum(validated(chart.figure).data[0].customdata) == 50
     counts: list[Any] = [row[1] for row in chart.table.rows]
     assert sum(counts) == 50
 

@@ -6,11 +6,11 @@ import pytest
 
 from reports.run.sections import latency
 from tests.unit.reports import builders_analysis as build
+from tests.unit.reports.builders_figure import validated
 
 
 def test_the_histograms_count_every_request() -> None:
-    figure = latency.latency(build.demo())
-    assert figure is not None
+    figure = validated(latency.latency(build.demo()))
     assert [(t.name, sum(t.y)) for t in figure.data] == [
         ("connect", 50),
         ("first byte", 50),
@@ -20,8 +20,7 @@ def test_the_histograms_count_every_request() -> None:
 
 def test_the_median_line_stands_at_the_median() -> None:
     run = build.demo()
-    figure = latency.latency(run)
-    assert figure is not None
+    figure = validated(latency.latency(run))
     assert run.requests.connect_ms is not None
     line = figure.layout.shapes[0]
     assert 10**line.x0 == pytest.approx(run.requests.connect_ms.p50)

@@ -13,6 +13,7 @@ from reports.run.page import render_page
 from reports.run.sections import sockets
 from reports.run.text import summary_lines
 from tests.unit.reports import builders_analysis as build
+from tests.unit.reports.builders_figure import validated
 
 if TYPE_CHECKING:
     from analyzer.report import Analysis
@@ -41,8 +42,7 @@ def test_time_wait_stands_beside_what_the_director_held() -> None:
     (chart,) = section.charts
     sentence = "client had up to 50 sockets in TIME_WAIT, each for 60.50 s ± 1.00 s"
     assert chart.caption.startswith(sentence)
-    assert chart.figure is not None
-    names = [trace.name for trace in chart.figure.data]
+    names = [trace.name for trace in validated(chart.figure).data]
     assert names == ["client TIME_WAIT", "bal01 InActConn"]
     assert any(sentence in line for line in (" ".join(summary_lines(run)),))
 

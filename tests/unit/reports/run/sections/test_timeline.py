@@ -14,15 +14,14 @@ from reports.charts import marks, traffic
 from reports.charts.series import series
 from reports.run.sections import sections, timeline
 from tests.unit.reports import builders_analysis as build
+from tests.unit.reports.builders_figure import validated
 
 if TYPE_CHECKING:
     from analyzer.report import Analysis
 
 
 def drawn(analysis: Analysis) -> Any:
-    figure = timeline.timeline(analysis.timeline, series(analysis))
-    assert figure is not None
-    return figure
+    return validated(timeline.timeline(analysis.timeline, series(analysis)))
 
 
 def trace(figure: Any, name: str, axis: str) -> Any:
@@ -95,7 +94,7 @@ def test_a_packet_of_another_age_does_not_make_a_bin_for_every_moment_between() 
     strange = {**run.timeline.marks, "SYN": np.array([-1.7e9, 0.1, 1.7e9])}
     panel = traffic.packets(replace(run.timeline, marks=strange))
     assert panel is not None
-    assert all(len(trace.x) <= 2 * traffic.BINS for trace in panel.traces)
+    assert all(len(trace["x"]) <= 2 * traffic.BINS for trace in panel.traces)
 
 
 def test_kinds_of_packets_differ_by_their_dash_and_the_title_names_it() -> None:
@@ -160,7 +159,11 @@ def test_every_kind_of_run_can_be_drawn(name: str) -> None:
     run = build.RUNS[name]()
     for figure in (chart.figure for section in sections(run) for chart in section.charts):
         if figure is not None:
-            assert {t.type for t in figure.data} <= {"scatter", "bar", "heatmap"}  # vendored
+            assert {t.type for t in validated(figure).data} <= {
+                "scatter",
+                "bar",
+                "heatmap",
+            }  # vendored
 
 
 def test_nothing_recorded_draws_nothing() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from reports.run.sections.entries import lifetimes
 from tests.unit.reports import builders_analysis as build
+from tests.unit.reports.builders_figure import validated
 
 if TYPE_CHECKING:
     from analyzer.report import Analysis
@@ -22,7 +23,7 @@ def with_group(**changes: Any) -> Analysis:
 
 
 def figure(run: Analysis) -> Any:
-    return lifetimes.section(run).charts[0].figure
+    return validated(lifetimes.section(run).charts[0].figure)
 
 
 def fixed() -> Analysis:

@@ -12,6 +12,7 @@ from analyzer.charts.values import Share
 from reports.run.page import render_page
 from reports.run.sections.entries import servers
 from tests.unit.reports import builders_analysis as build
+from tests.unit.reports.builders_figure import validated
 
 if TYPE_CHECKING:
     from analyzer.report import Analysis
@@ -29,12 +30,10 @@ def test_bars_are_shares_and_marks_are_weights() -> None:
         Share(real_server="b:80", weight=1.0, entries=40, expected=25.0, states={}),
     )
     shares, held = servers.section(with_servers(*uneven, p=0.0005)).charts
-    assert shares.figure is not None
-    bars, marks = shares.figure.data
+    bars, marks = validated(shares.figure).data
     assert (list(bars.x), list(marks.x)) == ([60, 40], [75, 25])
     assert shares.caption.startswith("The shares differ from the weights: chi-square p = 0.0005.")
-    assert held.figure is not None
-    assert [list(t.x) for t in held.figure.data] == [[9, 0]]
+    assert [list(t.x) for t in validated(held.figure).data] == [[9, 0]]
 
 
 @pytest.mark.parametrize(
@@ -56,9 +55,8 @@ def test_many_real_servers_are_drawn_in_part_and_listed_in_full() -> None:
         for i in range(40)
     ]
     chart = servers.section(with_servers(*rows)).charts[0]
-    assert chart.figure is not None
     assert chart.table is not None
-    assert (len(chart.figure.data[0].y), len(chart.table.rows)) == (servers.SERVERS, 40)
+    assert (len(validated(chart.figure).data[0].y), len(chart.table.rows)) == (servers.SERVERS, 40)
     assert "16 real servers with fewer entries not shown" in chart.caption
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from analyzer.charts.values import StateSeries
 from reports.run.sections.entries import states
 from tests.unit.reports import builders_analysis as build
+from tests.unit.reports.builders_figure import validated
 
 if TYPE_CHECKING:
     from analyzer.report import Analysis
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 def figure(run: Analysis) -> Any:
     section = states.section(run)
     assert section is not None
-    return section.charts[0].figure
+    return validated(section.charts[0].figure)
 
 
 def with_course(**more: Any) -> Analysis:

@@ -10,6 +10,7 @@ import pytest
 
 from reports.run.sections.other_settings import tcpfin
 from tests.unit.reports import builders_analysis as build
+from tests.unit.reports.builders_figure import validated
 
 if TYPE_CHECKING:
     from analyzer.report import Analysis
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 def figure(run: Analysis) -> Any:
     section = tcpfin.section(run)
     assert section is not None
-    return section.charts[0].figure
+    return validated(section.charts[0].figure)
 
 
 def test_each_value_is_a_curve_and_the_one_in_force_is_solid() -> None:

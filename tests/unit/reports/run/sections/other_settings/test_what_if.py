@@ -14,6 +14,7 @@ from reports.run.page import render_page
 from reports.run.sections.other_settings import what_if
 from reports.run.text import summary_lines
 from tests.unit.reports import builders_analysis as build
+from tests.unit.reports.builders_figure import validated
 
 if TYPE_CHECKING:
     from analyzer.report import Analysis
@@ -51,9 +52,7 @@ def analysis() -> Analysis:
 def test_both_curves_are_drawn_with_their_own_values(analysis: Analysis) -> None:
     section = what_if.section(analysis)
     assert section is not None
-    figure = section.charts[0].figure
-    assert figure is not None
-    was, would_be = figure.data
+    was, would_be = validated(section.charts[0].figure).data
     assert max(was.y) == 50
     assert list(would_be.y)[-1] == 0
     assert max(x for x, y in zip(would_be.x, would_be.y, strict=True) if y) >= 0.5
