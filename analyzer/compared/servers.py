@@ -52,7 +52,7 @@ def servers_known(prediction: Prediction, joined: pd.DataFrame, evidence: Eviden
 def _as_listed(servers: pd.Series, listed: set[str]) -> pd.Series:
     """A firewall-mark service lists its servers with port 0, the entries have real ports."""
     portless = {name.rpartition(":")[0]: name for name in listed if name.endswith(":0")}
-    if not portless:
+    if not portless or servers.empty:  # of none, pandas would make a table without columns
         return servers
     renamed = servers.str.rpartition(":")[0].map(portless)
     return servers.where(servers.isin(list(listed)) | renamed.isna(), renamed)

@@ -32,6 +32,8 @@ class Packet:
         flag: the name of its ``Flag``: what counts for the director.
         to_vip: from the client; else a reply.
         again: a SYN or FIN that was sent before.
+        data_bytes: of a TCP segment, by the sequence number of the next one from its side; None
+            where none follows it in the capture.
         left_out: how many packets before this one are left out.
         dead_end: why the director did not send it on; None where it did, or where it is not known.
     """
@@ -41,6 +43,7 @@ class Packet:
     to_vip: bool
     legs: tuple[Leg, ...]
     again: bool = False
+    data_bytes: int | None = None
     left_out: int = 0
     dead_end: str | None = None
 

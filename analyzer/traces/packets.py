@@ -13,7 +13,7 @@ from analyzer.traces.model import Leg, Packet
 from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     import numpy.typing as npt
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
 
 UNANSWERED = "no answer came"
+
+_SEQUENCES = 1 << 32
 
 KEPT_EACH_SIDE = 24
 """How many packets are kept at either end of a long connection."""
@@ -67,6 +69,7 @@ def packets_of(segments: Segments, hops: Hops, zero_ns: int) -> tuple[tuple[Pack
     in_all = len(sights) if short else _without_copies(segments, hops)
     if len(sights) + len(tail) > 2 * KEPT_EACH_SIDE:
         sights, tail = sights[:KEPT_EACH_SIDE], (tail or sights)[-KEPT_EACH_SIDE:]
+    data_bytes = _data_bytes(segments, [sight.row for sight in (*sights, *tail)], len(sights))
     packets: list[Packet] = []
     sent: set[tuple[bool, int, int]] = set()
     gap = in_all - len(sights) - len(tail)
@@ -76,8 +79,31 @@ def packets_of(segments: Segments, hops: Hops, zero_ns: int) -> tuple[tuple[Pack
         packet = _packet(segments, sight, hops, zero_ns, sent, left_out)
         if number + 1 < len(kept) and _unanswered(segments, sight, kept[number + 1]):
             packet = replace(packet, legs=packet.legs[:1], dead_end=UNANSWERED)
-        packets.append(packet)
+        packets.append(replace(packet, data_bytes=data_bytes[number]))
     return tuple(packets), in_all
+
+
+def _data_bytes(segments: Segments, rows: Sequence[int], gap_before: int) -> list[int | None]:
+    """How many bytes of data each packet carries; one that is sent again shows it in its last copy.
+
+    Args:
+        segments: one connection's.
+        rows: of its packets, in order of time.
+        gap_before: the place in ``rows`` before which others are left out.
+    """
+    found: list[int | None] = [None] * len(rows)
+    following: dict[bool, int] = {}
+    for place in reversed(range(len(rows))):
+        row, side = rows[place], bool(segments.to_vip[rows[place]])
+        flag = Flag(int(segments.flag[row]))
+        if flag is not Flag.DATAGRAM and side in following:
+            counts_itself = flag in (Flag.SYN, Flag.FIN)  # RFC 9293, 3.4
+            step = (following[side] - int(segments.sequence[row]) - counts_itself) % _SEQUENCES
+            found[place] = step if step < _SEQUENCES // 2 else None
+        following[side] = int(segments.sequence[row])
+        if place == gap_before:
+            following.clear()
+    return found
 
 
 def _unanswered(segments: Segments, sight: _Sight, after: _Sight) -> bool:

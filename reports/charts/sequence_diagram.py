@@ -179,9 +179,11 @@ def _draw_packet(drawing: SequenceDiagram, packet: Packet, y: float) -> None:
 
 
 def packet_name(packet: Packet) -> str:
-    """A packet's name by the kernel's flag columns: ``SYN``, ``SYN+ACK again``, ``ACK``."""
+    """A packet's name: ``SYN``, ``SYN+ACK again``, ``ACK``, ``data, 83 B``, ``FIN, 230 B``."""
     name = "SYN+ACK" if packet.flag == "SYN" and not packet.to_vip else packet.flag
     name = {"DATAGRAM": "datagram", "BARE": "no flag"}.get(name, name)
+    if packet.data_bytes:
+        name = f"{'data' if name == 'ACK' else name}, {packet.data_bytes:,} B"
     return f"{name} again" if packet.again else name
 
 

@@ -86,7 +86,8 @@
       Plotly.relayout(chart, { "xaxis.range": [...range] });
     }
   };
-  const followed = (chart) => chart.on("plotly_relayout", () => {
+  const followed = (chart) => chart.on("plotly_relayout", (change) => {
+    if (!Object.keys(change).some((key) => key.startsWith("xaxis."))) return; // another width
     show(chart.dataset.clock, chart.layout.xaxis.range);
   });
   const drawAll = () => Promise.all(charts.map(draw));

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from analyzer.analysis import analyse
@@ -317,6 +319,22 @@ def test_any_table_may_be_missing(table: str, copy: Callable[..., Path]) -> None
     path = copy()
     shutil.rmtree(path / table)
     assert analysed(path).verdict.endswith(".")
+
+
+def test_a_backup_that_lists_servers_without_a_port_and_has_no_entry_is_no_fault(
+    copy: Callable[..., Path],
+) -> None:
+    path = copy()
+    for part in (path / "services").iterdir():
+        rows = pq.read_table(part, partitioning=None)
+        place = rows.schema.get_field_index("real_port")
+        portless = pa.array([0] * len(rows), rows.schema.field(place).type)
+        pq.write_table(rows.set_column(place, rows.schema.field(place), portless), part)
+    (shares,) = analysed(path).pictures.shares
+    assert {share.real_server: share.entries for share in shares.servers} == {
+        "192.168.10.21:0": 25,
+        "192.168.10.22:0": 25,
+    }
 
 
 def test_a_part_that_cannot_be_read_is_listed(copy: Callable[..., Path]) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzer.traces.model import Span
-from reports.charts.sequence_diagram import BAR_X, LANES, LINE, Bar, diagram
+from analyzer.traces.model import Packet, Span
+from reports.charts.sequence_diagram import BAR_X, LANES, LINE, Bar, diagram, packet_name
 from reports.charts.sequence_diagram import clock as shown
 from tests.unit.reports import builders_analysis as build
 
@@ -102,3 +103,19 @@ def test_no_label_stands_over_another_and_rows_go_down(
         assert all(b - a >= LINE - 0.1 for a, b in pairwise(heights))
     assert all(bar.height > 0 for bar in drawing.bars)
     assert max(arrow.y for arrow in drawing.arrows) < drawing.height
+
+
+@pytest.mark.parametrize(
+    ("flag", "data_bytes", "name"),
+    [
+        ("SYN", 0, "SYN"),
+        ("ACK", 0, "ACK"),
+        ("ACK", None, "ACK"),
+        ("ACK", 1234, "data, 1,234 B"),
+        ("FIN", 230, "FIN, 230 B"),
+        ("DATAGRAM", None, "datagram"),
+    ],
+)
+def test_a_packet_with_data_is_named_for_it(flag: str, data_bytes: int | None, name: str) -> None:
+    packet = Packet(t_s=0.0, flag=flag, to_vip=True, legs=(), data_bytes=data_bytes)
+    assert packet_name(packet) == name
