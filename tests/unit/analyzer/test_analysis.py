@@ -330,10 +330,10 @@ def test_a_backup_that_lists_servers_without_a_port_and_has_no_entry_is_no_fault
         place = rows.schema.get_field_index("real_port")
         portless = pa.array([0] * len(rows), rows.schema.field(place).type)
         pq.write_table(rows.set_column(place, rows.schema.field(place), portless), part)
-    (shares,) = analysed(path).pictures.shares
-    assert {share.real_server: share.entries for share in shares.servers} == {
-        "192.168.10.21:0": 25,
-        "192.168.10.22:0": 25,
+    master = next(rows for rows in analysed(path).timeline.peaks if rows.director == "bal01")
+    assert {row.real_server: row.inactive for row in master.rows} == {
+        "192.168.10.21": 25,
+        "192.168.10.22": 25,
     }
 
 
