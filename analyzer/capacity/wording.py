@@ -15,6 +15,11 @@ FULL = 0.99  # of a link
 FULL_LINK = "; nothing is left for a burst"
 
 
+def director_name(index: int) -> str:
+    """What a lab calls the director of this index, counted from 0: ``bal01``."""
+    return f"bal{index + 1:02}"
+
+
 def verdict(capacity: Capacity) -> str:
     """The answer in a sentence or two."""
     question = capacity.question

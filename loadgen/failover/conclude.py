@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, dataclass
 from itertools import count, takewhile
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from analyzer.documents import as_text
 from analyzer.failover.repeats import Repeats, repeats
 from analyzer.recording.directory import MANIFEST, write_derived
 from analyzer.report import to_json
 from loadgen.session.output.conclude import conclude
+from loadgen.session.output.links import link
 from loadgen.session.terminal import print_document, print_lines
 from reports.document.html import page_of
 from reports.document.text import lines_of
@@ -73,7 +72,7 @@ def conclude_repeats(folder: Path, page: Path | None = None) -> Concluded:
     failovers = [analysis.failover for analysis in analyses if analysis.failover]
     summary = repeats(failovers, _planned(analyses))
     pages = {
-        number: _link(run_page, target)
+        number: link(run_page, target)
         for number, (_, run_page) in enumerate(concluded_runs, start=1)
     }
     document = repeats_document(summary, failovers, where=str(folder), pages=pages)
@@ -94,11 +93,6 @@ def _planned(analyses: Sequence[Analysis]) -> int | None:
 def _runs(folder: Path) -> list[Path]:
     paths = (folder / run_name(number) for number in count())
     return list(takewhile(lambda path: (path / MANIFEST).is_file(), paths))
-
-
-def _link(page: Path, target: Path) -> str:
-    """From one page to another."""
-    return quote(os.path.relpath(page.resolve(), target.resolve().parent))
 
 
 def to_document(concluded: Concluded) -> dict[str, Any]:

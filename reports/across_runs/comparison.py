@@ -10,7 +10,7 @@ from analyzer.across_runs.difference import changed
 from analyzer.across_runs.document import to_json
 from reports.across_runs.comparison_charts import counters, latencies
 from reports.charts.wording import listed
-from reports.document.model import Column, Document, Facts, Section, Table, Text, columns
+from reports.document.model import Column, Document, Facts, Labelled, Section, Table, Text, columns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,8 +34,13 @@ MEANING = (
 )
 
 
-def comparison_document(comparison: Comparison) -> Document:
-    """The charts, and each run after the first against it; the terminal has the verdict last."""
+def comparison_document(comparison: Comparison, pages: Mapping[str, str] | None = None) -> Document:
+    """The charts, and each run after the first against it; the terminal has the verdict last.
+
+    Args:
+        comparison: the answer.
+        pages: URL of a run's own page by its name.
+    """
     first, *others = [run.name for run in comparison.runs]
     drawn = [chart for chart in (counters(comparison), latencies(comparison)) if chart]
     nothing = Text("Nothing to draw: no run polled a director or sent a request.", note=False)
@@ -44,7 +49,10 @@ def comparison_document(comparison: Comparison) -> Document:
         for name, differences in zip(others, comparison.against_first, strict=True)
     ]
     tables, known = [_table(*pair) for pair in pairs], [_known(*pair) for pair in pairs]
-    verdicts = [(run.name, run.analysis.verdict) for run in comparison.runs]
+    verdicts = [
+        (Labelled(run.name, href=(pages or {}).get(run.name, "")), run.analysis.verdict)
+        for run in comparison.runs
+    ]
     over = "Over each other, from the first request of each"
     sections = (
         Section("courses", over, drawn or [nothing], only="page"),
@@ -73,7 +81,7 @@ def _table(title: str, differences: Sequence[Difference]) -> Table:
         Column("judgement"),
         Column("by", ""),
     )
-    return Table(title=title, columns=shown, rows=[_row(row) for row in rows])
+    return Table(title=title, columns=shown, rows=[_row(row) for row in rows], style="wide")
 
 
 def _known(title: str, differences: Sequence[Difference]) -> list[Block]:
@@ -115,4 +123,4 @@ def _settings(comparison: Comparison) -> Block:
     rows = [(row.what, *(value or "none" for value in row.values)) for row in comparison.settings]
     if not rows:
         return Text("Nothing that the recordings tell of.", note=False)
-    return Table(columns=columns("setting", *names), rows=rows)
+    return Table(columns=columns("setting", *names), rows=rows, style="wide")

@@ -13,7 +13,7 @@ from reports.charts.panels import Panel, stacked
 from reports.charts.theme import BAD, PALETTE, plain
 from reports.charts.wording import listed, plural
 from reports.document.figures import line, marks
-from reports.document.model import Document, Section, Table, Text, columns
+from reports.document.model import Document, Labelled, Section, Table, Text, columns
 from reports.run.section import Chart
 
 if TYPE_CHECKING:
@@ -33,8 +33,13 @@ NO_CHANGE = (
 )
 
 
-def history_document(history: History) -> Document:
-    """Trends, changes and runs; the terminal has the changes below the runs, the verdict last."""
+def history_document(history: History, pages: Mapping[str, str] | None = None) -> Document:
+    """Trends, changes and runs; the terminal has the changes below the runs, the verdict last.
+
+    Args:
+        history: the answer.
+        pages: URL of a run's own page by its name.
+    """
     rows = _changes(history)
     title = "What changed beyond noise"
     changes: list[Block] = [
@@ -57,7 +62,7 @@ def history_document(history: History) -> Document:
         sections=(
             Section("trends", "One line per quantity", [_trends(history, rows)]),
             on_page,
-            Section("runs", "The runs", [_runs(history)]),
+            Section("runs", "The runs", [_runs(history, pages or {})]),
             replace(on_page, only="terminal"),
             Section("unreadable", failed.title, [failed] if failed.rows else []),
         ),
@@ -87,7 +92,7 @@ def _changes(history: History) -> Changes:
     return sorted(rows, key=lambda row: order[row[0]])
 
 
-def _runs(history: History) -> Table:
+def _runs(history: History, pages: Mapping[str, str]) -> Table:
     """One row for each run, one column for each quantity."""
     cells = {
         (point.run, trend.quantity): _shown(point, trend.unit)
@@ -95,8 +100,12 @@ def _runs(history: History) -> Table:
         for point in trend.points
     }
     names = [trend.quantity for trend in history.trends]
-    rows = [
-        (run.name, *(cells.get((run.name, name), "-") for name in names)) for run in history.runs
+    rows: list[tuple[Labelled | str, ...]] = [
+        (
+            Labelled(run.name, href=pages.get(run.name, "")),
+            *(cells.get((run.name, name), "-") for name in names),
+        )
+        for run in history.runs
     ]
     return Table(columns=columns("run", *names, right=True), rows=rows)
 

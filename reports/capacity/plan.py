@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 from analyzer.capacity.document import to_json
 from analyzer.capacity.question import PLAN_NAMES
-from analyzer.capacity.wording import bit_rate, count, share_of_link, verdict
+from analyzer.capacity.wording import (
+    bit_rate,
+    count,
+    director_name,
+    losses,
+    share_of_link,
+    verdict,
+)
 from reports.charts.wording import Headline
 from reports.document.model import Column, Document, Labelled, Section, Table, Text, columns
 
@@ -76,7 +83,7 @@ def _headlines(capacity: Capacity, plan: Plan) -> tuple[Headline, ...]:
             bit_rate(plan.worst_before_bps),
         ),
         Headline(
-            f"Busiest link, {question.failures} down",
+            f"Busiest link, after {losses(question.failures)}",
             f"{share_of_link(question, plan):.0%}",
             f"{bit_rate(plan.worst_after_bps)}; {bit_rate(question.allowed_bps)} allowed",
         ),
@@ -150,7 +157,7 @@ def _table(capacity: Capacity) -> Table:
     rows = [
         (
             row.plan.vips,
-            _in_order(row.plan.held),
+            " ".join(map(str, row.plan.held)),
             bit_rate(row.plan.worst_before_bps),
             bit_rate(row.plan.worst_after_bps),
             f"{share_of_link(capacity.question, row.plan):.0%}",
@@ -174,7 +181,7 @@ def _shares(capacity: Capacity) -> list[Block]:
 
 
 def _lists(capacity: Capacity, plan: Plan) -> list[Block]:
-    title = f"Directors of each VIP, first choice first, counted from 0 ({capacity.recommended})"
+    title = f"Directors of each VIP, first choice first ({capacity.recommended})"
     rows = [(f"VIP {n}", _in_order(order)) for n, order in enumerate(plan.lists, start=1)]
     return [_narrow(title, columns("VIP", "directors"), rows)]
 
@@ -184,4 +191,4 @@ def _narrow(title: str, names: Sequence[Column], rows: Sequence[tuple[str, str]]
 
 
 def _in_order(directors: Sequence[int]) -> str:
-    return " ".join(map(str, directors))
+    return " ".join(map(director_name, directors))

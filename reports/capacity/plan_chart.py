@@ -8,9 +8,10 @@ from math import comb
 from typing import TYPE_CHECKING
 
 from analyzer.capacity.lattice import loads
-from analyzer.capacity.wording import bit_rate, count, share_of_link
+from analyzer.capacity.wording import bit_rate, count, director_name, share_of_link
 from reports.charts.panels import LEGEND_BELOW, Panel, axis_name, stacked
 from reports.charts.theme import MUTED, PALETTE
+from reports.charts.wording import listed
 from reports.document.figures import CATEGORIES, bars, mark_level
 from reports.run.section import Chart, DataTable
 
@@ -53,7 +54,7 @@ def chart(capacity: Capacity) -> Chart | None:
         if question.allowed_bps != question.link_bps:
             mark_level(figure, axis, _gbps(question.allowed_bps), "allowed", MUTED, "4px,3px")
     table = DataTable(
-        columns=("VIPs, state", *(f"director {n}, Gbit/s" for n in range(question.hosts))),
+        columns=("VIPs, state", *(f"{director_name(n)}, Gbit/s" for n in range(question.hosts))),
         rows=[
             (f"{plan.vips}, {label}", *carried)
             for plan, states in shown
@@ -78,13 +79,16 @@ def _losses(question: CapacityQuestion, plan: Plan) -> list[Loss]:
     hosts = range(question.hosts)
     if question.failures and comb(question.hosts, question.failures) <= MAX_LOSSES:
         sets = combinations(hosts, question.failures)
-        each = [_loss(question, plan, down, f"{', '.join(map(str, down))} down") for down in sets]
-        return states + each
+        return states + [_loss(question, plan, down, _down(down)) for down in sets]
     for number in range(1, question.failures + 1):
         label = f"worst {count(number, 'loss', 'losses')}"
         each = [_loss(question, plan, down, label) for down in combinations(hosts, number)]
         states.append(max(each, key=lambda loss: max(loss[1])))
     return states
+
+
+def _down(directors: Sequence[int]) -> str:
+    return f"{listed([*map(director_name, directors)])} down"
 
 
 def _loss(question: CapacityQuestion, plan: Plan, down: Sequence[int], label: str) -> Loss:
@@ -125,5 +129,6 @@ def _bars(director: int, states: Sequence[Loss], *, legend: bool) -> Trace:
     shape = {"shape": pattern, "fillmode": "overlay", "solidity": 0.25}
     marker = {"color": PALETTE[hue][0], "pattern": shape}
     x, y = [label for label, _ in states], [carried[director] for _, carried in states]
-    name, hover = f"director {director}", f"director {director}: %{{y:.4g}} Gbit/s, %{{x}}"
+    name = director_name(director)
+    hover = f"{name}: %{{y:.4g}} Gbit/s, %{{x}}"
     return bars(x, y, name, marker, hover, legend=legend)

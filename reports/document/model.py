@@ -91,9 +91,9 @@ class Bullets:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Names and values; for the page."""
+    """Names and values; for the page. Both may be links."""
 
-    pairs: Sequence[tuple[str, Any]]
+    pairs: Sequence[tuple[str | Labelled, Any]]
 
 
 Block = Chart | Callable[[], Chart | None] | Table | Text | Bullets | Facts

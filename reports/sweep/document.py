@@ -7,11 +7,20 @@ from typing import TYPE_CHECKING
 
 from analyzer.documents import to_json
 from reports.charts.wording import Headline, listed
-from reports.document.model import Bullets, Document, Facts, Section, Table, Text, columns
+from reports.document.model import (
+    Bullets,
+    Document,
+    Facts,
+    Labelled,
+    Section,
+    Table,
+    Text,
+    columns,
+)
 from reports.run.section import Chart
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from analyzer.report import Analysis
     from analyzer.sweep.results import Beside, Point, Sweep
@@ -37,12 +46,15 @@ MEANING = (
 )
 
 
-def sweep_document(sweep: Sweep, runs: Sequence[tuple[float, Analysis]]) -> Document:
+def sweep_document(
+    sweep: Sweep, runs: Sequence[tuple[float, Analysis]], pages: Mapping[str, str] | None = None
+) -> Document:
     """The points on the model's curves, and the knee.
 
     Args:
         sweep: the answer.
         runs: its runs, from which the model's curve is asked.
+        pages: URL of a run's own page by its name.
     """
     return Document(
         kind="sweep",
@@ -52,11 +64,13 @@ def sweep_document(sweep: Sweep, runs: Sequence[tuple[float, Analysis]]) -> Docu
         terminal_verdict=f"{sweep.verdict}.",
         json=to_json(sweep),
         headlines=_headlines(sweep) if sweep.points else (),
-        sections=_sections(sweep, runs) if sweep.points else _nothing_measured(sweep),
+        sections=_sections(sweep, runs, pages or {}) if sweep.points else _nothing_measured(sweep),
     )
 
 
-def _sections(sweep: Sweep, runs: Sequence[tuple[float, Analysis]]) -> tuple[Section, ...]:
+def _sections(
+    sweep: Sweep, runs: Sequence[tuple[float, Analysis]], pages: Mapping[str, str]
+) -> tuple[Section, ...]:
     not_measured = sweep.knee.not_measured
     costs: list[Block] = [
         partial(_chart, sweep, runs),
@@ -65,7 +79,9 @@ def _sections(sweep: Sweep, runs: Sequence[tuple[float, Analysis]]) -> tuple[Sec
     ]
     knee: list[Block] = [Text(_knee(sweep), note=False)]
     knee += [Bullets("Not measured", not_measured)] if not_measured else []
-    facts = [(f"{_way(sweep, one)}tcpfin {one.tcpfin_s:g} s", _run(one)) for one in sweep.points]
+    facts = [
+        (f"{_way(sweep, one)}tcpfin {one.tcpfin_s:g} s", _run(one, pages)) for one in sweep.points
+    ]
     return (
         Section("points", "What each tcpfin costs", costs),
         Section("knee", "How small may tcpfin be?", knee),
@@ -82,10 +98,10 @@ def _way(sweep: Sweep, point: Point) -> str:
     return f"{point.forwarding or 'unknown'}, " if len(sweep.ways) > 1 else ""
 
 
-def _run(point: Point) -> str:
+def _run(point: Point, pages: Mapping[str, str]) -> Labelled:
     rate = "" if point.rate_per_s is None else f", {point.rate_per_s:.4g}/s"
     director = f", held by {point.director}" if point.director else ""
-    return f"{point.run}/report.html: {point.sent} requests{rate}{director}"
+    return Labelled(point.run, f"{point.sent} requests{rate}{director}", pages.get(point.run, ""))
 
 
 def _headlines(sweep: Sweep) -> tuple[Headline, ...]:

@@ -27,6 +27,7 @@ def compare(runs: tuple[Path, ...], output: Path | None, as_json: bool) -> None:
     from analyzer.across_runs.document import to_json
     from analyzer.analysis import analyse
     from analyzer.recording.directory import COMPARISON, Recording, write_derived
+    from loadgen.session.output.links import report_links
     from loadgen.session.terminal import print_document, print_lines
     from reports.across_runs.comparison import comparison_document
     from reports.document.html import page_of
@@ -36,8 +37,11 @@ def compare(runs: tuple[Path, ...], output: Path | None, as_json: bool) -> None:
         raise click.UsageError("expected two runs or more")
     recordings = [Recording.open(run) for run in runs]
     comparison = compared(list(map(analyse, recordings)))
-    document = comparison_document(comparison)
-    page = write_derived(output or runs[-1] / COMPARISON, page_of(document))
+    page = output or runs[-1] / COMPARISON
+    names = [run.name for run in comparison.runs]
+    pages = report_links(dict(zip(names, runs, strict=True)), page)
+    document = comparison_document(comparison, pages)
+    write_derived(page, page_of(document))
     if as_json:
         print_document(to_json(comparison))
     print_lines((*lines_of(document), f"page: {page}"), err=as_json)

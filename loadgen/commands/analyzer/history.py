@@ -29,6 +29,7 @@ def history(folder: Path, output: Path | None, as_json: bool) -> None:
     """Show trends over the runs in DIR, with changes beyond noise marked."""
     from analyzer.documents import to_json
     from loadgen.session.files import write_text
+    from loadgen.session.output.links import report_links
     from loadgen.session.terminal import print_document, print_lines
     from reports.across_runs.history import history_document
     from reports.document.html import page_of
@@ -36,7 +37,8 @@ def history(folder: Path, output: Path | None, as_json: bool) -> None:
 
     trends = _read(folder)
     page = output or folder / "history.html"
-    document = history_document(trends)
+    runs = {run.name: folder / run.name for run in trends.runs}
+    document = history_document(trends, report_links(runs, page))
     write_text(page, page_of(document))
     if as_json:
         print_document(to_json(trends))

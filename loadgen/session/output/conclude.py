@@ -13,6 +13,7 @@ from analyzer.sweep.folder import FOLDER_FILE, MAX_BYTES, PAGE, parse_folder
 from analyzer.sweep.points import sweep_of
 from loadgen.errors import INTERRUPTED_EXIT_CODE, CheckFailed, RunFailed
 from loadgen.session.files import read_text
+from loadgen.session.output.links import report_links
 from loadgen.session.terminal import print_line, print_lines
 from reports.run.page import render_page
 from reports.run.text import directors_line, summary_lines
@@ -84,7 +85,8 @@ def conclude_sweep(
     analyses = [(value_s, _analysis(folder / name, pages_of_runs)) for value_s, name in found.runs]
     sweep = sweep_of(str(folder), analyses, found.planned, found.before)
     target = page or folder / PAGE
-    document = sweep_document(sweep, analyses)
+    pages = report_links({name: folder / name for _, name in found.runs}, target)
+    document = sweep_document(sweep, analyses, pages)
     return sweep, write_derived(target, page_of(document)), lines_of(document)
 
 

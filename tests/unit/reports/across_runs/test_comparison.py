@@ -41,6 +41,14 @@ def test_what_differs_stands_first_and_is_marked_by_more_than_a_colour() -> None
     assert [row[5] for row in rows[1:]].count("▼ lower") == 0
 
 
+def test_each_run_is_a_link_to_its_page_where_there_is_one() -> None:
+    found = compare([build.demo(), other()])
+    name = found.runs[0].name
+    html = page_of(comparison_document(found, {name: "a/report.html"}))
+    links = [attrs["href"] for tag, attrs in Outline(html).elements if tag == "a"]
+    assert links == ["a/report.html"]
+
+
 def test_each_runs_curves_begin_at_the_burst() -> None:
     courses, latencies = charts_of(comparison_document(compare([build.demo(), other()])))
     counters = validated(courses.figure).data

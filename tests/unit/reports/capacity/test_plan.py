@@ -29,7 +29,7 @@ def test_the_chart_has_one_vip_per_director_above_what_is_recommended() -> None:
     (chart,) = charts_of(document())
     assert chart.table is not None
     assert [row[0] for row in chart.table.rows[::4]] == ["3, all well", "6, all well"]
-    assert chart.table.rows[1] == ("3, 0 down", 0.0, 0.5, 1.0)
+    assert chart.table.rows[1] == ("3, bal01 down", 0.0, 0.5, 1.0)
     assert [shape.y0 for shape in validated(chart.figure).layout.shapes] == [1.0, 0.8, 1.0, 0.8]
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from analyzer.capacity.wording import director_name
 from loadgen.commands import exit_code_of
 from loadgen.commands.analyzer import group
 from loadgen.lab.topology import file as topology_file
@@ -41,7 +42,7 @@ def test_the_answer_is_printed(run: Run) -> None:
     assert (code, err) == (0, "")
     assert out.startswith("Use 6 VIPs: the busiest director carries 500 Mbit/s")
     assert re.search(r"^balanced +loads alike at every time: recommended +6 VIPs", out, re.M)
-    assert "VIP 6  2 1 0" in out
+    assert "VIP 6  bal03 bal02 bal01" in out
 
 
 def test_json_is_one_document(run: Run) -> None:
@@ -109,6 +110,9 @@ def test_the_plan_is_written_for_keepalived_and_for_a_lab(run: Run, tmp_path: Pa
     priorities = [priority for _, priority in topology.vips[0].priorities]
     assert priorities == [250, 200, 150]
     assert len({vip.virtual_router_id for vip in topology.vips}) == 6
+    names = [director for director, _ in topology.vips[0].priorities]
+    assert names == [director_name(index) for index in range(3)]
+    assert f"VIP 1  {' '.join(names)}\n" in out
 
 
 def test_a_folder_that_holds_something_is_not_written_into(run: Run, tmp_path: Path) -> None:

@@ -68,6 +68,14 @@ def test_json_is_one_document_and_the_rest_goes_aside(run: Run, folder: Path) ->
     assert (folder / "page.html").exists()
 
 
+def test_a_run_with_a_report_is_a_link_to_it(run: Run, folder: Path) -> None:
+    (folder / "dr-burst-50" / "report.html").touch()
+    assert run(str(folder))[0] == 0
+    page = (folder / "history.html").read_text()
+    assert '<a href="dr-burst-50/report.html">dr-burst-50</a>' in page
+    assert page.count("/report.html") == 1
+
+
 @pytest.mark.parametrize("name", ["nothing", "empty"])
 def test_a_folder_without_runs_is_one_line(run: Run, tmp_path: Path, name: str) -> None:
     (tmp_path / "empty").mkdir()
