@@ -90,10 +90,9 @@ def agreement(
     matches, counted = state_matches(
         prediction, samples.without(tolerance.unsure_flows), tolerance.stamps_s
     )
-    residuals, beyond_s = _residuals(tracked, tolerance)
-    errors = _curve_errors(
-        observed, [predicted, *otherwise], _slack_s(tracked, tolerance), tolerance
-    )
+    ended = _timed(tracked)
+    residuals, beyond_s = _residuals(ended, tolerance)
+    errors = _curve_errors(observed, [predicted, *otherwise], _slack_s(ended, tolerance), tolerance)
     return Agreement(
         director=prediction.director,
         entries_observed=int(servers_seen(tracked, prediction.entries).notna().sum()),
@@ -102,7 +101,7 @@ def agreement(
         state_samples=counted,
         active_max_error=errors[0],
         inactive_max_error=errors[1],
-        worst_expiry_error_s=_worst_expiry_error_s(tracked, tolerance),
+        worst_expiry_error_s=_worst_expiry_error_s(ended, tolerance),
         disagreement_polls=errors[2],
         residuals=residuals,
         unexplained_polls=errors[3],
@@ -232,22 +231,20 @@ def _width_s(ended: pd.DataFrame) -> Floats:
     return np.minimum(np.maximum(width_s, 0.0), WIDEST_POLL_S)
 
 
-def _slack_s(tracked: pd.DataFrame, tolerance: Tolerance) -> float:
+def _slack_s(ended: pd.DataFrame, tolerance: Tolerance) -> float:
     """How far the predicted curves may lie beside the polled ones in time."""
-    ended = _timed(tracked)
     if ended.empty:
         return tolerance.clock_s + tolerance.timeout_s
     timer_s, width_s = _timer_s(ended, tolerance).max(), np.median(_width_s(ended))
     return tolerance.clock_s + float(timer_s) + float(width_s)
 
 
-def _residuals(tracked: pd.DataFrame, tolerance: Tolerance) -> tuple[dict[str, int], float | None]:
+def _residuals(ended: pd.DataFrame, tolerance: Tolerance) -> tuple[dict[str, int], float | None]:
     """The number of expiries by the reason of their difference; the largest unexplained one.
 
     That is how far the expiry lies beside the polls between which the entry expired, in seconds;
     None where none is unexplained.
     """
-    ended = _timed(tracked)
     zero_ns = _zero_ns(ended)
     ends_s, seen_s, absent_s = (
         seconds_since(ended[name], zero_ns) for name in ("ends_ns", "seen_ns", "absent_by_ns")
@@ -311,8 +308,8 @@ def _other_step_s(
     return other
 
 
-def _worst_expiry_error_s(tracked: pd.DataFrame, tolerance: Tolerance) -> float | None:
-    ended = _timed(tracked[~tracked["flow"].isin(tolerance.unsure_flows)])
+def _worst_expiry_error_s(ended: pd.DataFrame, tolerance: Tolerance) -> float | None:
+    ended = ended[~ended["flow"].isin(tolerance.unsure_flows)]
     if ended.empty:
         return None
     narrow = seconds_since(ended["absent_by_ns"], ended["seen_ns"]) <= WIDEST_POLL_GAP_S

@@ -98,24 +98,20 @@ def peaks(services: pd.DataFrame) -> tuple[Peak, ...]:
     if services.empty:
         return ()
     polled = services.groupby(["director", "at"], as_index=False)[["active", "inactive"]].sum()
-    rows = [
-        Peak(
-            director=str(name),
-            active=int(group["active"].max()),
-            inactive=int(group["inactive"].max()),
-        )
-        for name, group in polled.groupby("director", sort=True)
-    ]
-    return (*rows, _summed_peak(polled))
+    polls_ns = np.unique(ns(polled["at"]))
+    rows, summed = [], np.zeros((2, len(polls_ns)), dtype=np.int64)
+    for name, group in polled.groupby("director", sort=True):
+        counts = group[["active", "inactive"]].to_numpy(dtype=np.int64).T
+        rows.append(_peak(str(name), counts))
+        latest = np.searchsorted(ns(group["at"]), polls_ns, side="right") - 1
+        summed += np.where(latest >= 0, counts[:, latest], 0)
+    return (*rows, _peak(None, summed))
 
 
-def _summed_peak(polled: pd.DataFrame) -> Peak:
-    highest = {}
-    for count in ("active", "inactive"):
-        wide = polled.pivot_table(index="at", columns="director", values=count)
-        latest = wide.ffill().to_numpy(dtype=np.float64, na_value=np.nan)
-        highest[count] = int(np.nansum(latest, axis=1).max())
-    return Peak(director=None, **highest)
+def _peak(director: str | None, counts: Ints) -> Peak:
+    """The highest of both counts, of shape (2, polls)."""
+    active, inactive = counts.max(axis=1).tolist()
+    return Peak(director=director, active=active, inactive=inactive)
 
 
 def peak_tables(services: pd.DataFrame, zero_ns: int) -> tuple[ServiceTable, ...]:

@@ -52,7 +52,8 @@ def with_packets(
     right = prediction.entries.drop(columns=["flow", "first_ns"])
     right = right.rename(columns={"state": "predicted_state"})
     right = right.astype({"last_ns": "Int64", "ends_ns": "Int64"})
-    return left.assign(entry=entry).join(right, on="entry")
+    found = right.reindex(entry.fillna(NO_ENTRY)).set_index(left.index)
+    return pd.concat([left.assign(entry=entry), found], axis=1)
 
 
 def _entry_of(tracked: pd.DataFrame, entries: pd.DataFrame, margin_ns: int) -> pd.Series:

@@ -165,7 +165,7 @@ def port_reuse_delay(figures: Figures) -> Finding | None:
 def _met_an_older_entry(figures: Figures, delayed: pd.DataFrame) -> Bools:
     """Which connections began while an earlier entry of their port was there."""
     met_older = np.zeros(len(delayed), dtype=bool)
-    for result in figures.measured:
+    for result in figures.measured if len(delayed) else ():
         if result.prediction is None:
             continue
         entries = result.prediction.entries[["flow", "first_ns", "ends_ns"]]

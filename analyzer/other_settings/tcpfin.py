@@ -40,8 +40,9 @@ def other_tcpfins(measured: Sequence[Measured], evidence: Evidence) -> tuple[Oth
         by_packets = changes_by_packets(
             result.prediction, everything, is_active(result.director.kernel)
         )  # which another tcpfin leaves as they are, mostly
+        longest_s = longest_wait_s(result.prediction, result.rules)
         answers += [
-            _under(result, evidence, by_packets, value, is_own=value == configured_s)
+            _under(result, evidence, by_packets, value, longest_s, is_own=value == configured_s)
             for value in values
         ]
     return tuple(answers)
@@ -52,6 +53,7 @@ def _under(
     evidence: Evidence,
     by_packets: CounterChanges,
     tcpfin_s: float,
+    longest_s: float | None,
     *,
     is_own: bool,
 ) -> OtherTcpfin:
@@ -60,7 +62,7 @@ def _under(
     prediction = result.prediction
     doubt = None
     if not is_own:
-        if can_shift(prediction, result.rules, tcpfin_s):
+        if longest_s is not None and longest_s < tcpfin_s:
             prediction = shifted(result, evidence, prediction, tcpfin_s)
         else:
             prediction, doubt = predicted_under(result, evidence, [assumption])
@@ -75,11 +77,11 @@ def _under(
     )
 
 
-def can_shift(prediction: Prediction, rules: DirectorRules, tcpfin_s: float) -> bool:
-    """Whether another tcpfin moves the ends of entries and nothing else.
+def longest_wait_s(prediction: Prediction, rules: DirectorRules) -> float | None:
+    """The longest that an entry waited for tcpfin and was then found by a packet.
 
-    So it is where each flow made one entry, no entry was cut short, tcpfin was not set meanwhile,
-    and no packet found an entry that tcpfin could have ended by then.
+    A longer tcpfin moves the ends of entries and nothing else. None where any tcpfin may change
+    more: where a flow made several entries, one was cut short, or tcpfin was set meanwhile.
     """
     entries, steps = prediction.entries, prediction.steps
     if (
@@ -88,11 +90,10 @@ def can_shift(prediction: Prediction, rules: DirectorRules, tcpfin_s: float) -> 
         or not entries["flow"].is_unique
         or (entries["cause"] != TIMER).any()
     ):
-        return False
+        return None
     entry, at_ns = steps["entry"].to_numpy(), steps["at_ns"].to_numpy()
     waited = np.isin(steps["state"].to_numpy()[:-1], _FIN_STATES) & (entry[1:] == entry[:-1])
-    longest_ns = np.diff(at_ns)[waited].max(initial=0)
-    return bool(longest_ns < tcpfin_s * NS_PER_S)
+    return float(np.diff(at_ns)[waited].max(initial=0) / NS_PER_S)
 
 
 def shifted(

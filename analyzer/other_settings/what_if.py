@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+import pandas as pd
 
 from analyzer.charts.curves import Curve
 from analyzer.compared.early_ends import with_outages
@@ -121,9 +122,6 @@ def answer(
     at_ns, active, inactive = predicted_curve(
         prediction, everything, is_active(result.director.kernel), by_packets
     )
-    timed = prediction.entries["cause"] == TIMER
-    kinds = prediction.entries[["state", "timeout_s"]][timed]
-    groups = kinds.groupby(["state", "timeout_s"]).size().sort_values(ascending=False)
     last_packet_ns = prediction.entries["last_ns"].max() if len(everything) else 0
     curve = Curve(
         director=result.director.name,
@@ -138,13 +136,27 @@ def answer(
         peak_active=int(active.max(initial=0)),
         peak_inactive=int(inactive.max(initial=0)),
         forgotten_after_s=float((at_ns[-1] - last_packet_ns) / NS_PER_S) if len(at_ns) else None,
-        groups=tuple(
-            WhatIfGroup(state=state_name(state), timeout_s=float(timeout_s), n=int(n))
-            for state, timeout_s, n in groups.reset_index().itertuples(index=False)
-        ),
+        groups=_groups(prediction.entries),
         doubt=caveat,
     )
     return summary, curve
+
+
+def _groups(entries: pd.DataFrame) -> tuple[WhatIfGroup, ...]:
+    """The entries that their timers end, by state and timeout; the largest group first."""
+    timed = (entries["cause"] == TIMER).to_numpy(dtype=bool)
+    state = entries["state"].to_numpy(dtype=np.int64)[timed]
+    which, timeouts_s = pd.factorize(entries["timeout_s"].to_numpy()[timed], sort=True)
+    n = np.bincount(state * len(timeouts_s) + which)
+    largest_first = np.flatnonzero(n)[np.argsort(-n[n > 0], kind="stable")].tolist()
+    return tuple(
+        WhatIfGroup(
+            state=state_name(number // len(timeouts_s)),
+            timeout_s=float(timeouts_s[number % len(timeouts_s)]),
+            n=int(n[number]),
+        )
+        for number in largest_first
+    )
 
 
 def _assume(

@@ -179,11 +179,12 @@ def predicted_curve(
         ``at_ns, active, inactive``, each of shape (changes,), ascending in time.
     """
     begun = by_packets or changes_by_packets(prediction, chosen, counts_as_active)
-    ends = prediction.entries[["state", "ends_ns"]].iloc[chosen]
-    ended_active = counts_as_active[ends["state"].to_numpy(dtype=np.int64)].astype(np.int64)
-    times = np.r_[begun.at_ns, ends["ends_ns"].to_numpy(dtype=np.int64)]
-    more_active = np.r_[begun.active, -ended_active]
-    more_entries = np.r_[begun.entries, np.full(len(ends), -1)]
+    state, ends_ns = (
+        prediction.entries[name].to_numpy(dtype=np.int64)[chosen] for name in ("state", "ends_ns")
+    )
+    times = np.r_[begun.at_ns, ends_ns]
+    more_active = np.r_[begun.active, -counts_as_active[state].astype(np.int64)]
+    more_entries = np.r_[begun.entries, np.full(len(ends_ns), -1)]
     order = np.argsort(times, kind="stable")
     times, more_active, more_entries = times[order], more_active[order], more_entries[order]
     changed = np.flatnonzero(np.r_[np.diff(times) > 0, True]) if len(times) else times

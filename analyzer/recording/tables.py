@@ -178,12 +178,9 @@ def in_full(table: pa.Table, schema: pa.Schema) -> pa.Table:
     """
     if not set(schema.names) & set(table.column_names):
         raise ValueError("none of the table's columns")
-    return pa.table(
-        [
-            table[column.name].cast(column.type)
-            if column.name in table.column_names
-            else pa.nulls(len(table), column.type)
-            for column in schema
-        ],
-        schema=schema,
-    )
+    held = set(table.column_names)
+    columns = [
+        _column(table[column.name] if column.name in held else None, column.type, len(table))
+        for column in schema
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)

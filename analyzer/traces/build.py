@@ -123,7 +123,7 @@ class _DirectorHistory:
 
     Attributes:
         flow, at_ns, entry, state: ``Prediction.steps``, column by column; shape (steps,).
-        entries: ``Prediction.entries``.
+        entries: rows of ``Prediction.entries`` of these flows, by number.
         tracked: rows of ``Measured.tracked`` by the entry that each belongs to.
         changes: what its polls saw of each flow: ``at_ns, state`` of shape (changes,), in order.
     """
@@ -133,7 +133,7 @@ class _DirectorHistory:
     at_ns: Ints
     entry: Ints
     state: Ints
-    entries: pd.DataFrame
+    entries: dict[int, Row]
     tracked: dict[int, list[Row]]
     changes: dict[int, tuple[Ints, Strings]]
 
@@ -154,15 +154,20 @@ class _DirectorHistory:
         for row in result.tracked[near].to_dict("records"):
             tracked.setdefault(int(row["entry"]), []).append(row)
         polled = seen[(seen["director"] == result.director.name) & (seen["change"] != "gone")]
+        flow, at_ns = (polled[name].to_numpy(dtype=np.int64) for name in ("flow", "at_ns"))
+        states = polled["state"].to_numpy()
+        edges = np.searchsorted(flow, [flows, flows + 1]).T.tolist()
         changes = {
-            int(str(flow)): (rows["at_ns"].to_numpy(dtype=np.int64), rows["state"].to_numpy())
-            for flow, rows in polled[["flow", "at_ns", "state"]].groupby("flow")
+            number: (at_ns[first:last], states[first:last])
+            for number, (first, last) in zip(flows.tolist(), edges, strict=True)
         }
+        made = result.prediction.entries
+        made = made[made["flow"].isin(flows)]
         columns = {name: steps[name].to_numpy() for name in ("flow", "at_ns", "entry", "state")}
         return cls(
             director=result.director.name,
             **columns,
-            entries=result.prediction.entries,
+            entries=dict(zip(made.index.tolist(), made.to_dict("records"), strict=True)),
             tracked=tracked,
             changes=changes,
         )
@@ -230,14 +235,13 @@ def _parts(directors: Sequence[_DirectorHistory], connection: _Connection) -> li
         steps = connection.rows(history.flow, history.at_ns)
         if steps.start == steps.stop:
             continue
-        numbers = pd.unique(history.entry[steps])
-        rows = history.entries.iloc[numbers].to_dict("records")
-        tracked = [row for number in numbers.tolist() for row in history.tracked.get(number, [])]
+        numbers = list(dict.fromkeys(history.entry[steps].tolist()))
+        tracked = [row for number in numbers for row in history.tracked.get(number, [])]
         parts.append(
             _Part(
                 history=history,
                 steps=steps,
-                entries=dict(zip(numbers.tolist(), rows, strict=True)),
+                entries={number: history.entries[number] for number in numbers},
                 tracked=sorted(tracked, key=lambda row: int(row["appeared_ns"])),
             )
         )

@@ -11,7 +11,7 @@ from analyzer.observed.entries import ns, span_ms
 from analyzer.traces.choose import MOST, connection_of
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Hashable, Iterable, Sequence
 
     import numpy.typing as npt
 
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Bools = npt.NDArray[np.bool_]
 
-_ENDS = ["client_ip", "client_port", "vip", "port"]
+_CAPTURED_ENDS = ["client_ip", "client_port", "vip", "port"]
+_SENT_ENDS = ["source_ip", "source_port", "vip", "port"]
 _SLACK_NS = 5_000_000
 """A SYN may be captured this much after its request is said to have started."""
 
@@ -65,11 +66,13 @@ def _connection_rows(sent: pd.DataFrame, flows: pd.DataFrame, table: pd.DataFram
     """The row in ``table`` of each of some requests, -1 where no packet of it was captured."""
     if sent.empty:
         return np.zeros(0, dtype=np.int64)
-    names = {"source_ip": "client_ip", "source_port": "client_port"}
-    sent_ends = sent.rename(columns=names)[_ENDS].astype({"client_port": "Int64", "port": "Int64"})
-    near = flows.loc[flows["client_port"].isin(sent_ends["client_port"].dropna()), _ENDS]
-    near = near.astype({"client_port": "Int64", "port": "Int64"}).assign(flow=near.index)
-    flow = sent_ends.merge(near.drop_duplicates(_ENDS), on=_ENDS, how="left")["flow"]
-    numbers = flow.fillna(-1).to_numpy(dtype=np.int64)
+    near = flows[flows["client_port"].isin(sent["source_port"].dropna())].iloc[::-1]
+    flow_of = dict(zip(_rows(near, _CAPTURED_ENDS), near.index.tolist(), strict=True))
+    flow = [flow_of.get(ends, -1) for ends in _rows(sent, _SENT_ENDS)]  # the first of equal ones
+    numbers = np.array(flow, dtype=np.int64)
     at = sent["ended"].fillna(sent["started"])
     return np.where(numbers >= 0, connection_of(table, numbers, ns(at) + _SLACK_NS), -1)
+
+
+def _rows(table: pd.DataFrame, columns: Sequence[str]) -> Iterable[tuple[Any, ...]]:
+    return zip(*(table[name].tolist() for name in columns), strict=True)

@@ -77,7 +77,7 @@ def stacked(
 
 def _layout(plot_px: int, head_px: int, foot_px: int) -> dict[str, Any]:
     return {
-        "template": {"data": {"scatter": [{"type": "scatter"}]}},
+        "template": {"data": {"scatter": [{"type": "scatter"}]}},  # as plotly writes an empty one
         "height": plot_px + head_px + foot_px,
         "margin": {"l": 46, "r": 14, "t": head_px, "b": foot_px},
         "paper_bgcolor": "rgba(0,0,0,0)",

@@ -97,7 +97,7 @@ class Facts:
 
 
 Block = Chart | Callable[[], Chart | None] | Table | Text | Bullets | Facts
-"""A chart may wait for a page to ask for it: plotly takes long to import for a terminal's lines."""
+"""A chart may wait for a page to ask for it: a terminal has none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,21 +165,21 @@ def counted_by_service(
     A poll that lists fewer real servers than one before it is left out: a removed real server
     takes its counters with it, while its entries stay.
     """
-    ends = flows[_END].reindex(prediction.entries["flow"])
+    ends = flows[_END].reindex(prediction.entries["flow"]).reset_index(drop=True)
+    entries_of = ends.groupby(_END).indices
     polled_services = []
     for end, polls in services.dropna(subset=_END).groupby(_END, sort=True):
-        of_group = np.flatnonzero((ends == list(end)).all(axis=1).fillna(value=False))
         summed = polls.groupby("at").agg(
             active=("active", "sum"), inactive=("inactive", "sum"), servers=("active", "size")
         )
         summed = summed[summed["servers"] >= summed["servers"].cummax()]
-        if len(of_group) and len(summed) > 1:
+        if end in entries_of and len(summed) > 1:
             polled_services.append(
                 _PolledService(
                     polled_ns=ns(summed.index.to_series()),
                     active=summed["active"].to_numpy(dtype=np.int64),
                     inactive=summed["inactive"].to_numpy(dtype=np.int64),
-                    entries=of_group,
+                    entries=np.asarray(entries_of[end], dtype=np.int64),
                 )
             )
     zero_ns = min((int(service.polled_ns[0]) for service in polled_services), default=0)

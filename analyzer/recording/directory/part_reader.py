@@ -26,7 +26,7 @@ from analyzer.recording.tables import TABLES, in_full
 from analyzer.units import LATEST_NS, MAX_COUNTER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
 MAX_ROWS: Final = 50_000_000
@@ -127,10 +127,18 @@ def _known(values: pa.ChunkedArray, column: pa.Field) -> tuple[pa.ChunkedArray, 
     low, high = _BOUNDS.get(column.name, _COUNT)
     if pa.types.is_timestamp(column.type):
         numbers, (low, high), what = values.cast(pa.int64()), (0, LATEST_NS), "no instant"
+    if pa.types.is_integer(numbers.type) and _are_within(numbers, low, high):
+        return values, what  # as nearly all are
     can_be = pc.and_(pc.greater_equal(numbers, low), pc.less_equal(numbers, high))
     if pc.all(can_be).as_py() in (True, None):
         return values, what
     return pc.if_else(can_be, values, pa.scalar(None, column.type)), what
+
+
+def _are_within(numbers: pa.ChunkedArray, low: float, high: float) -> bool:
+    """Whether no number, but for nulls, lies outside; not for floats, of which NaN has no place."""
+    lowest, highest = pc.min_max(numbers).as_py().values()
+    return lowest is None or (low <= lowest and highest <= high)
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -146,14 +154,17 @@ def _check_size(metadata: pq.FileMetaData) -> None:
 
 def _with_short_texts(table: pa.Table) -> pa.Table:
     """Texts as they were read, each different one once, cut; so that none is huge in every row."""
-    for number, column in enumerate(table.schema):
-        if pa.types.is_dictionary(column.type) and _is_text(column.type):
-            chunks = list(_cut(table[column.name]))
-            table = table.set_column(number, column.name, pa.chunked_array(chunks, pa.string()))
-    return table
+    columns = [_cut(column) if _is_many_texts(column.type) else column for column in table.columns]
+    return pa.table(columns, names=table.column_names)
 
 
-def _cut(values: pa.ChunkedArray) -> Iterator[pa.Array]:
-    for chunk in values.chunks:
-        short = pc.utf8_slice_codeunits(chunk.dictionary, 0, MAX_TEXT)
-        yield short.take(chunk.indices)
+def _is_many_texts(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_dictionary(kind) and _is_text(kind))
+
+
+def _cut(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    short = [
+        pc.utf8_slice_codeunits(chunk.dictionary, 0, MAX_TEXT).take(chunk.indices)
+        for chunk in values.chunks
+    ]
+    return pa.chunked_array(short, pa.string())

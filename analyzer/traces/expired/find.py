@@ -9,7 +9,7 @@ not at all.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,7 @@ import pandas as pd
 from analyzer.ipvs.states import TIMEOUT_NAMES, Flag, State
 from analyzer.ipvs.timers import granule_s
 from analyzer.predicted.entries import TIMER
+from analyzer.recording.instants import latest_row
 from analyzer.traces.expired.answers import answer_to_client, answer_to_server, moved
 from analyzer.traces.expired.model import LatePacket
 from analyzer.traces.expired.removed_early import ended_sooner
@@ -24,7 +25,7 @@ from analyzer.units import KNOWN_HZ, NS_PER_S
 from analyzer.wire.rewriting import NO_PARTNER
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Iterable, Sequence
     from typing import Any
 
     import numpy.typing as npt
@@ -57,10 +58,12 @@ def late_packets(
         result = replace(
             result, rules=replace(result.rules, phase_s=None)
         )  # its uptime is not known
-    late = pd.concat([_without_entry(result, segments), _from_servers(result, evidence, open_s)])
-    groups = late.groupby(["entry", "by"], sort=False)
+    late: Sequence[tuple[Literal["client", "server"], Iterable[pd.DataFrame]]] = [
+        ("client", _after_their_end(result, _without_entry(result, segments), slack_ns=0)),
+        ("server", _after_their_end(result, _from_servers(evidence), round(open_s * NS_PER_S))),
+    ]
     cases = [
-        *(_case(result, evidence, group, open_s) for _, group in groups),
+        *(_case(result, evidence, by, rows, open_s) for by, found in late for rows in found),
         *_new_entries(result, evidence, open_s),
         *ended_sooner(result, evidence, run_resets),
     ]
@@ -68,31 +71,33 @@ def late_packets(
 
 
 def _without_entry(result: Measured, segments: Segments) -> pd.DataFrame:
-    """The clients' packets that found no entry, each with the entry that had been there."""
+    """The clients' packets that found no entry."""
     assert result.prediction is not None
     steps = result.prediction.steps
-    rows = pd.DataFrame({"flow": segments.flow, "at_ns": segments.at_ns, "flag": segments.flag})
+    step_flow, step_ns = (steps[name].to_numpy(dtype=np.int64) for name in ("flow", "at_ns"))
     from_clients = segments.to_vip & ~np.isin(segments.flag, (Flag.SYN, Flag.RST, Flag.DATAGRAM))
-    rows = rows[from_clients].merge(
-        steps[["flow", "at_ns"]].drop_duplicates(), on=["flow", "at_ns"], how="left", indicator=True
-    )
-    rows = rows[rows["_merge"] == "left_only"].drop(columns="_merge")
-    return _after_their_end(result, rows, slack_ns=0).assign(by="client")
+    rows = pd.DataFrame({"flow": segments.flow, "at_ns": segments.at_ns, "flag": segments.flag})
+    rows = rows[from_clients]
+    flow, at_ns = (rows[name].to_numpy(dtype=np.int64) for name in ("flow", "at_ns"))
+    step = latest_row(step_flow, step_ns, flow, at_ns)
+    without: pd.DataFrame = rows[(step < 0) | (step_ns[step] != at_ns)]
+    return without
 
 
-def _from_servers(result: Measured, evidence: Evidence, open_s: float) -> pd.DataFrame:
-    """The real servers' packets that were not sent on as the VIP's, after their entry's end."""
+def _from_servers(evidence: Evidence) -> pd.DataFrame:
+    """The real servers' packets that were not sent on as the VIP's."""
     assert evidence.captured is not None
     legs, macs = evidence.captured.rewriting.legs, list(evidence.captured.forwarder_macs)
     alone = ~legs["to_server"] & (legs["partner"] == NO_PARTNER)
     alone &= ~legs["source_mac"].isin(macs) & ~legs["flag"].isin([Flag.RST, Flag.DATAGRAM])
-    rows = legs.loc[alone, ["flow", "at_ns", "flag"]]
-    return _after_their_end(result, rows, round(open_s * NS_PER_S)).assign(by="server")
+    return legs.loc[alone, ["flow", "at_ns", "flag"]]
 
 
-def _after_their_end(result: Measured, rows: pd.DataFrame, slack_ns: int) -> pd.DataFrame:
-    """The packets whose flow's latest entry had been ended by its timer."""
+def _after_their_end(result: Measured, rows: pd.DataFrame, slack_ns: int) -> Iterable[pd.DataFrame]:
+    """The packets whose flow's latest entry had been ended by its timer, by that entry."""
     assert result.prediction is not None
+    if rows.empty:
+        return ()
     entries = result.prediction.entries
     began = entries.rename_axis("entry").reset_index().sort_values("first_ns", kind="stable")
     late = pd.merge_asof(
@@ -103,19 +108,25 @@ def _after_their_end(result: Measured, rows: pd.DataFrame, slack_ns: int) -> pd.
         by="flow",
     )
     late = late[late["entry"].notna() & (late["cause"] == TIMER)]
-    return late[late["at_ns"] >= late["ends_ns"].astype("int64") - slack_ns]
+    late = late[late["at_ns"] >= late["ends_ns"].astype("int64") - slack_ns]
+    return (group for _, group in late.groupby("entry", sort=False))
 
 
-def _case(result: Measured, evidence: Evidence, group: pd.DataFrame, open_s: float) -> LatePacket:
+def _case(
+    result: Measured,
+    evidence: Evidence,
+    by: Literal["client", "server"],
+    group: pd.DataFrame,
+    open_s: float,
+) -> LatePacket:
     row = group.iloc[0].to_dict()
-    by = str(row["by"])
     at_ns = group["at_ns"].to_numpy(dtype=np.int64)
     answer = answer_to_client if by == "client" else answer_to_server
     return LatePacket(
         director=result.director.name,
         flow=int(row["flow"]),
         at_ns=int(at_ns[0]),
-        by="client" if by == "client" else "server",
+        by=by,
         **_lateness(result, row, int(at_ns[0]), open_s),
         packets=len(group),
         answer=answer(evidence, int(row["flow"]), at_ns),

@@ -81,6 +81,8 @@ def _from_servers(result: Measured, evidence: Evidence) -> pd.DataFrame:
 def _after_their_packets(result: Measured, rows: pd.DataFrame) -> pd.DataFrame:
     """Each packet with the last one before it that met an entry, and the state that led to."""
     assert result.prediction is not None
+    if rows.empty:
+        return rows
     steps = result.prediction.steps[["flow", "at_ns", "entry", "state"]]
     steps = steps.assign(last_ns=steps["at_ns"]).sort_values("at_ns", kind="stable")
     met = pd.merge_asof(

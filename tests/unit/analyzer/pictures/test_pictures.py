@@ -111,7 +111,7 @@ def test_shares_are_those_of_the_weights(run: Analysis) -> None:
 
 
 def test_other_values_of_tcpfin_are_what_a_replay_gives(run: Analysis) -> None:
-    """The shortcut of ``can_shift`` against the whole replay of ``--what-if``."""
+    """The shortcut by ``longest_wait_s`` against the whole replay of ``--what-if``."""
     for other in run.pictures.tcpfin:
         assumption = parse_assumption(f"tcpfin={other.tcpfin_s:g}")
         analysis = analyse(Recording.open(Path(run.run)), [assumption])
