@@ -390,3 +390,15 @@ def test_a_poll_at_an_instant_that_no_recording_can_hold_is_refused_by_its_numbe
     with pytest.raises(UsageProblem, match=r"^poll 6 of the log: .*expected one from 1970 to 2116"):
         imported(folder)
     assert not (folder.parent / "run").exists()
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("offset_s", [1e300, -1e12, float("inf"), float("nan")])
+def test_an_absurd_offset_of_the_clocks_is_refused(
+    folder: Path, when: str, offset_s: float
+) -> None:
+    remeta(folder, clock={"offset_s_before": 0.1, f"offset_s_{when}": offset_s})
+    with pytest.raises(
+        UsageProblem, match=r"meta\.json: ValueError: clock: offset .*: expected sec"
+    ):
+        imported(folder)
