@@ -43,7 +43,7 @@ test-kernels: ## The lab tests that hold the kernel's law, on 5.10, 6.1, 6.12 an
 		LG_KERNEL=$$kernel .ci/as-root $(BIN)/python -m pytest -p no:cacheprovider $(LAW_TESTS) $(ARGS) || exit; \
 	done
 
-test-distros: ## make test in fresh roots of Debian 12 and 13 (RELEASES=trixie; hours, needs debootstrap)
+test-distros: ## make demo and make test in fresh roots of Debian 12 and 13 (RELEASES=trixie; hours, needs debootstrap)
 	@.ci/setup check
 	@.ci/as-root $(BIN)/python .ci/distros.py
 

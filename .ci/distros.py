@@ -1,8 +1,8 @@
-"""`make test-distros`: `make test` of the commit that is checked out, in a root of each release.
+"""`make test-distros`: `make demo` and `make test` of the commit checked out, in fresh roots.
 
-Each root is made by debootstrap from the machine's own Debian mirror, and used in mount and process
-namespaces of its own: when they end, by whatever way, no process and no mount is left, and the root
-is removed. RELEASES names other Debian releases, ARGS goes to pytest as in `make test`; FILES names
+A root of each release is made by debootstrap from the machine's own Debian mirror, and used in
+mount and process namespaces of its own: when they end, by whatever way, no process and no mount is
+left, and the root is removed. RELEASES names other Debian releases, ARGS goes to pytest as in `make test`; FILES names
 files of this machine that each root needs as well, such as /etc/pip.conf and a proxy's certificate.
 """
 
@@ -54,7 +54,7 @@ cd /
 umount --lazy /old
 rmdir /old
 env -i HOME=/root LANG=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin CI=true \\
-    make -C /loadgen test ARGS="$7" </dev/null
+    sh -ec 'make -C /loadgen demo; make -C /loadgen test ARGS="$1"' - "$7" </dev/null
 """
 
 
@@ -65,7 +65,7 @@ def say(line: str) -> None:
 
 
 def main() -> int:
-    """Every release in turn; 0 if `make test` passed in all of them, 1 if not."""
+    """Every release in turn; 0 if both commands passed in all of them, 1 if not."""
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     for program in ("debootstrap", "git"):
         if shutil.which(program) is None:
@@ -78,8 +78,8 @@ def main() -> int:
 
 
 def run(release: str, mirror: str, keys: Path) -> int:
-    """`make test` in a fresh root of a release; its exit code."""
-    say(f"{release}: debootstrap from {mirror}, then make test")
+    """`make demo` and `make test` in a fresh root of a release; the exit code."""
+    say(f"{release}: debootstrap from {mirror}, then make demo and make test")
     began_s = time.monotonic()
     files = f"{FILES} {os.environ.get('FILES', '')}"
     with tempfile.TemporaryDirectory(prefix="loadgen-distros-", dir="/var/tmp") as place:
@@ -87,7 +87,7 @@ def run(release: str, mirror: str, keys: Path) -> int:
         words = [str(root), release, mirror, str(keys), str(CHECKOUT), files]
         code = in_namespaces([*words, os.environ.get("ARGS", "")])
     outcome = "passed" if code == 0 else f"failed with exit code {code}"
-    say(f"{release}: make test {outcome}, {time.monotonic() - began_s:.0f} s")
+    say(f"{release}: {outcome}, {time.monotonic() - began_s:.0f} s")
     return code
 
 
