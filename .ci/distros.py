@@ -2,8 +2,9 @@
 
 A root of each release is made by debootstrap from the machine's own Debian mirror, and used in
 mount and process namespaces of its own: when they end, by whatever way, no process and no mount is
-left, and the root is removed. RELEASES names other Debian releases, ARGS goes to pytest as in `make test`; FILES names
-files of this machine that each root needs as well, such as /etc/pip.conf and a proxy's certificate.
+left, and the root is removed. RELEASES names other Debian releases, ARGS goes to pytest as in `make
+test`; FILES names files of this machine that each root needs as well, such as /etc/pip.conf and a
+proxy's certificate.
 """
 
 from __future__ import annotations
