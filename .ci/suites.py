@@ -46,6 +46,7 @@ class Suites:
         self.signal = 0
         self.failed = False
         self.running: list[subprocess.Popen[bytes]] = []
+        self.interrupted: list[subprocess.Popen[bytes]] = []
 
     def interrupt(self, number: int, _frame: FrameType | None) -> None:
         """End what runs as Ctrl-C does; a terminal has done it already.
@@ -53,8 +54,13 @@ class Suites:
         Labs that several processes of one suite have up are left for the next session to remove.
         """
         self.signal = number
-        if number != signal.SIGINT:
-            for suite in self.running:
+        self.pass_on()
+
+    def pass_on(self) -> None:
+        """Each suite that runs gets a signal once."""
+        if self.signal not in (0, signal.SIGINT):
+            for suite in [suite for suite in self.running if suite not in self.interrupted]:
+                self.interrupted.append(suite)
                 suite.send_signal(signal.SIGINT)
 
     def start(
@@ -72,6 +78,7 @@ class Suites:
             preexec_fn=be,
         )
         self.running.append(suite)
+        self.pass_on()  # a signal may have come before it was in the list
         return suite
 
     def end(self, suite: subprocess.Popen[bytes]) -> None:

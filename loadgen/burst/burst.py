@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import loadgen
 from analyzer.recording.directory import RecordingWriter
 from loadgen.burst.abort import AbortWatch
+from loadgen.burst.shown import BurstShown, shown_burst
 from loadgen.burst.watch import DecayWatch, longest_decay_s
 from loadgen.capture.start import CaptureOptions, open_captures
 from loadgen.director.boot_facts import BootFacts, manifest_of
@@ -31,7 +32,7 @@ from loadgen.session.run import run
 from loadgen.sockets.watch import socket_watches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from analyzer.checks.live import Limit
     from analyzer.ipvs.states import Timeouts
@@ -58,6 +59,7 @@ class BurstOptions:
         left_timeouts: what is done about timeouts that a killed sweep left behind.
         limits: each ends the run once it is crossed.
         live: the server of the live page; None without one.
+        openmetrics: listens where the metrics are served; None not to.
     """
 
     directory: Path
@@ -71,6 +73,7 @@ class BurstOptions:
     left_timeouts: LeftTimeouts = "put back"
     limits: Sequence[Limit] = ()
     live: PageServer | None = None
+    openmetrics: socket.socket | None = None
 
 
 def new_run_directory(command: str) -> Path:
@@ -117,9 +120,18 @@ async def burst(plan: LoadPlan, site: Site, options: BurstOptions, progress: Run
             [plan.target], site.servers, server_ports(facts, plan.target), recording
         )
         watching: list[Activity] = [*captures, *pollers, *sockets, *lab_events(site, recording)]
-        live = _live(plan, sender, pollers, facts, options, recording, progress.say)
+        shown = BurstShown(
+            plan=plan,
+            sender=sender,
+            links=site.directors,
+            pollers=pollers,
+            facts=facts,
+            recording=recording,
+            say=progress.say,
+        )
+        shows = shown_burst(shown, options.live, options.openmetrics)
         with progress:
-            ended = await run([QuitKey(), *watching, sender, abort, watch, *live], recording)
+            ended = await run([QuitKey(), *watching, sender, abort, watch, *shows], recording)
     finally:
         for client in clients:
             await client.close()
@@ -255,32 +267,3 @@ def _watch(
             waited_s, most_s, left, _inactive(pollers)
         ),
     )
-
-
-def _live(
-    plan: LoadPlan,
-    sender: Burst,
-    pollers: Sequence[Poller],
-    facts: Sequence[BootFacts],
-    options: BurstOptions,
-    recording: RecordingWriter,
-    say: Callable[[str], None],
-) -> list[Activity]:
-    """The page that shows the run while it is on, and what keeps its view of the directors."""
-    if options.live is None:
-        return []
-    from loadgen.collect.watch import DirectorsWatch
-    from loadgen.live.page import LivePage, LiveSources
-    from loadgen.live.rates import RequestRates
-    from loadgen.live.snapshot import Sending
-
-    view = DirectorsWatch(pollers, facts, recording, every_s=1, show=lambda _: None)
-    rates = RequestRates(int(recording.manifest["started_at_ns"]))
-    sender.followers.append(rates.add)
-    sources = LiveSources(
-        title=f"Burst at {plan.target.vip}, port {plan.target.port}",
-        pollers=pollers,
-        watch=view,
-        sending=Sending(tally=sender.tally, rates=rates, planned=plan.expected_requests),
-    )
-    return [view, LivePage(options.live, sources, recording, say)]

@@ -15,7 +15,7 @@ import loadgen
 from analyzer.recording.directory import RecordingWriter
 from loadgen.capture.start import open_captures
 from loadgen.collect.keep import Keeper
-from loadgen.collect.metrics import MetricsServer
+from loadgen.collect.metrics import MetricsServer, ViewCollector
 from loadgen.collect.totals import Totals
 from loadgen.collect.watch import DirectorsWatch
 from loadgen.director.boot_facts import manifest_of
@@ -224,7 +224,8 @@ def _metrics(
 ) -> list[MetricsServer]:
     if options.openmetrics is None:
         return []
-    return [MetricsServer(lambda: watch.view, options.openmetrics, shown.say)]
+    collectors = (ViewCollector(lambda: watch.view),)
+    return [MetricsServer(collectors, options.openmetrics, shown.say)]
 
 
 def _live(

@@ -25,9 +25,10 @@ from loadgen.live.http_server import REQUEST_WITHIN_S, serving
 from loadgen.session.background import Waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from prometheus_client.core import Metric
+    from prometheus_client.registry import Collector
 
     from loadgen.live.view import DirectorView, ServerView, View
 
@@ -176,7 +177,7 @@ class MetricsServer(Waiting):
 
     def __init__(
         self,
-        view: Callable[[], View],
+        collectors: Iterable[Collector],
         listening: socket.socket,
         say: Callable[[str], None],
         within_s: float = REQUEST_WITHIN_S,
@@ -184,13 +185,14 @@ class MetricsServer(Waiting):
         """An activity.
 
         Args:
-            view: gives the last one.
+            collectors: give the metrics at each scrape, in a thread.
             listening: where; it is closed at the end.
             say: takes the address, for the operator.
             within_s: how long a request may take to arrive.
         """
         self._registry = CollectorRegistry()
-        self._registry.register(ViewCollector(view))
+        for collector in collectors:
+            self._registry.register(collector)
         address, port = listening.getsockname()[:2]
         self.url = f"http://{host_port(address, port)}/metrics"
         self._say = say

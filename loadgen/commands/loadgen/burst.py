@@ -17,7 +17,12 @@ from loadgen.commands.loadgen.director_options import (
     server_option,
     timeouts_option,
 )
-from loadgen.commands.loadgen.live_option import live_option, page_server_of
+from loadgen.commands.loadgen.live_option import (
+    live_option,
+    metrics_socket_of,
+    openmetrics_option,
+    page_server_of,
+)
 from loadgen.commands.loadgen.load_options import (
     LoadOptions,
     load_options,
@@ -49,6 +54,7 @@ class BurstFlags:
     left_timeouts: LeftTimeouts
     observe: float | None
     live: tuple[str, int] | None
+    openmetrics: tuple[str, int] | None
 
 
 @click.command()
@@ -77,6 +83,7 @@ class BurstFlags:
 @capture_options
 @check_options
 @live_option
+@openmetrics_option
 @click.option("-o", "output", type=PathType(), help="Run directory.")
 @click.option("--json", "as_json", is_flag=True, help="Print the analysis as one JSON document.")
 @click.option("--no-color", is_flag=True, help="No colours in the progress bars.")
@@ -112,6 +119,7 @@ def burst(
     checks = checks_given(options.checks)
     plan, why = plan_of(options.load)
     server = page_server_of(options.live)
+    metrics = metrics_socket_of(options.openmetrics)
     site = find_site(plan.target.vip, directors, lab_name, servers, options.capture.capture_on)
     check_limits(checks.limits, site)
     watching = BurstOptions(
@@ -126,6 +134,7 @@ def burst(
         limits=checks.limits,
         left_timeouts=options.left_timeouts,
         live=server,
+        openmetrics=metrics,
     )
     progress = RunProgress(plan.expected_requests, color=not no_color)
     check_consent(plan, in_lab=site.lab is not None, agreed=options.load.agreed)

@@ -20,9 +20,14 @@ from loadgen.commands.loadgen.director_options import (
     server_option,
     timeouts_option,
 )
-from loadgen.commands.loadgen.live_option import live_option, page_server_of
+from loadgen.commands.loadgen.live_option import (
+    live_option,
+    metrics_socket_of,
+    openmetrics_option,
+    page_server_of,
+)
 from loadgen.commands.options import options_as
-from loadgen.commands.types import DURATION, KEEP, LISTEN, PathType
+from loadgen.commands.types import DURATION, KEEP, PathType
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -68,11 +73,7 @@ class CollectFlags:
     show_default=True,
     help="Refresh interval of the table.",
 )
-@click.option(
-    "--openmetrics",
-    type=LISTEN,
-    help="Serve OpenMetrics during the watch; by default on 127.0.0.1.",
-)
+@openmetrics_option
 @click.option(
     "--keep",
     type=KEEP,
@@ -114,7 +115,6 @@ def collect(
     from loadgen.collect.collect import collect as watch
     from loadgen.director.polling.watched import parse_services_given
     from loadgen.live.table import LiveTable
-    from loadgen.session.listening import listen
     from loadgen.session.output.conclude import conclude, exit_code, print_summary
     from loadgen.session.terminal import print_document
     from loadgen.sites import find_site, stand_in
@@ -122,7 +122,7 @@ def collect(
     options = options_as(CollectFlags, values, capture=options_as(CaptureFlags, values))
     watched = parse_services_given(services)
     vip = watched.named[0].vip if watched.named else None
-    metrics = listen("--openmetrics", *options.openmetrics) if options.openmetrics else None
+    metrics = metrics_socket_of(options.openmetrics)
     server = page_server_of(options.live)
     site = find_site(vip, directors, lab_name, servers, options.capture.capture_on, sends=False)
     watching = CollectOptions(

@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from loadgen.collect.metrics import MetricsServer
+from loadgen.collect.metrics import MetricsServer, ViewCollector
 from loadgen.collect.totals import parse_totals
 from loadgen.director.counters import Counters
 from loadgen.live.http_server import REQUEST_WITHIN_S
@@ -45,7 +45,7 @@ def scraped(what: View) -> str:
 
 def metrics(what: View, within_s: float = 5) -> MetricsServer:
     listening = listen("--openmetrics", "127.0.0.1", 0)
-    return MetricsServer(lambda: what, listening, lambda _: None, within_s)
+    return MetricsServer((ViewCollector(lambda: what),), listening, lambda _: None, within_s)
 
 
 def samples(what: View, **where: Any) -> dict[str, float]:
