@@ -75,11 +75,12 @@ LIMIT_S = 20.0
 def capacity(
     output: Path | None, emit: Path | None, sync: bool, as_json: bool, **options: Any
 ) -> None:
-    """Compute how many VIPs survive the loss of directors, without sending anything.
+    """Compute how many VIPs survive the loss of directors.
 
-    Each VIP moves by VRRP to the next director of its list. Answers which lists keep every link
-    within its limit after the losses, with the fewest VIPs, with all directors at work, and with
-    loads alike at every time; and why one VIP per director is not enough.
+    Nothing is sent.     Each VIP moves by VRRP to the next director of its list. Answers which
+    lists keep every link within its limit after the losses, with the fewest VIPs, with all
+    directors at work, and with loads alike at every time; and why one VIP per director is not
+    enough.
     """
     from analyzer.capacity.document import to_json
     from analyzer.capacity.planner import plan_capacity

@@ -72,7 +72,7 @@ def check(
     as_json: bool,
     quantities: bool,
 ) -> int:
-    """Check a RUN against expectations, or against an earlier run.
+    """Check RUN against expectations or an earlier run.
 
     Exit code 0 if all hold, 99 if one does not, 2 if one is not understood or its quantity was
     not measured in this run.

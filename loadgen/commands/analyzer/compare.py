@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as one JSON document.")
 def compare(runs: tuple[Path, ...], output: Path | None, as_json: bool) -> None:
-    """Compare RUNs with the first: what differs, by how much, and with what uncertainty."""
+    """Compare RUNs with the first: what differs, by how much.
+
+    Each difference has its uncertainty.
+    """
     from analyzer.across_runs.compare import compare as compared
     from analyzer.across_runs.document import to_json
     from analyzer.analysis import analyse

@@ -26,7 +26,10 @@ _MOST_CHARACTERS = 200
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the history as one JSON document.")
 def history(folder: Path, output: Path | None, as_json: bool) -> None:
-    """Show trends over the runs in DIR, with changes beyond noise marked."""
+    """Show trends over the runs in DIR.
+
+    Changes beyond noise are marked.
+    """
     from analyzer.documents import to_json
     from loadgen.session.files import write_text
     from loadgen.session.terminal import print_document, print_lines

@@ -104,10 +104,10 @@ if TYPE_CHECKING:
 @click.option("-o", "output", type=PathType(), help="Output page with the chart.")
 @click.option("--json", "as_json", is_flag=True, help="Print the forecast as one JSON document.")
 def predict(output: Path | None, as_json: bool, **options: Any) -> None:
-    """Predict how full a director's table gets under a load, without sending anything.
+    """Predict how full a director's table gets under a load.
 
-    ActiveConn and InActConn over time, their steady state with its band, the source ports that
-    the load needs, and the memory that its entries take.
+    Nothing is sent.     ActiveConn and InActConn over time, their steady state with its band, the
+    source ports that the load needs, and the memory that its entries take.
     """
     from analyzer.forecast.document import to_json
     from analyzer.forecast.lifetimes import Question

@@ -89,9 +89,10 @@ def burst(
     no_color: bool,
     **values: Any,
 ) -> int:
-    """Fire a burst at a virtual IP and explain what its directors keep of it.
+    """Send a burst to a virtual IP and explain the decay.
 
-    With a lab up that holds the VIP, the lab's client sends and its directors are watched.
+    That is: what its directors keep of the burst, for how long, and why. With a lab up that holds
+    the VIP, the lab's client sends and its directors are watched.
     """
     import asyncio
     import sys

@@ -98,7 +98,9 @@ def collect(
     no_color: bool,
     **values: Any,
 ) -> int:
-    """Watch directors without load: entries, new connections, and when a drained server is empty.
+    """Watch directors without load; say when a server is empty.
+
+    Shows entries, new connections, and when a real server of weight 0 may be rebooted.
 
     Without --director, those of loadgen.toml or LOADGEN_DIRECTOR are watched; where none are
     configured, or with --lab, those of the running lab. Ctrl-C ends the watch and makes the report.

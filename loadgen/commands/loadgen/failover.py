@@ -128,7 +128,9 @@ class FailoverFlags:
 @click.option("--json", "as_json", is_flag=True, help="Print the analysis as one JSON document.")
 @click.option("--no-color", is_flag=True, help="No colours in the progress bars.")
 def failover(directors: tuple[str, ...], lab_name: str | None, **values: Any) -> int:
-    """Keep connecting while the master director fails, and measure how long clients were cut off.
+    """Measure how long clients are cut off in a fail-over.
+
+    Connects steadily while the master director fails, and comes back.
 
     Before the fault the set-up is checked: one director holds the VIP, the others are BACKUP, all
     answer, and all have the same services. Every change is undone, whatever happens.

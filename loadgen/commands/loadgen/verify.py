@@ -53,7 +53,7 @@ def verify(
     left_timeouts: LeftTimeouts,
     as_json: bool,
 ) -> int:
-    """Check directors for ten seconds, without sending anything.
+    """Check directors for ten seconds; nothing is sent.
 
     Without --director, those of loadgen.toml or LOADGEN_DIRECTOR are judged; where none are
     configured, or with --lab, those of the running lab. The last line names them.

@@ -23,7 +23,7 @@ def prepare() -> None:
 
 lab = LazyGroup(
     name="lab",
-    help="Run a real IPVS lab on this machine: directors, real servers, clients, virtual IPs.",
+    help="Run a real IPVS lab on this machine.\n\nDirectors, real servers, clients and VIPs.",
     lazy={
         "up": f"{HERE}.up:up",
         "down": f"{HERE}.down:down",

@@ -13,7 +13,7 @@ from loadgen.session.terminal import print_document, print_lines
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("--toml", "as_toml", is_flag=True, help="Print what `lab up --topology` takes.")
 def status(name: str, as_json: bool, as_toml: bool) -> None:
-    """Show the hosts, who holds which VIP, and the directors' timeouts."""
+    """Show hosts, masters of VIPs, and timeouts."""
     from loadgen.lab import report
     from loadgen.lab.topology import file as topology_file
 
