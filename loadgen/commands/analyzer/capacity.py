@@ -77,7 +77,7 @@ def capacity(
 ) -> None:
     """Compute how many VIPs survive the loss of directors.
 
-    Nothing is sent.     Each VIP moves by VRRP to the next director of its list. Answers which
+    Nothing is sent. Each VIP moves by VRRP to the next director of its list. Answers which
     lists keep every link within its limit after the losses, with the fewest VIPs, with all
     directors at work, and with loads alike at every time; and why one VIP per director is not
     enough.

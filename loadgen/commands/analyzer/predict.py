@@ -106,7 +106,7 @@ if TYPE_CHECKING:
 def predict(output: Path | None, as_json: bool, **options: Any) -> None:
     """Predict how full a director's table gets under a load.
 
-    Nothing is sent.     ActiveConn and InActConn over time, their steady state with its band, the
+    Nothing is sent. ActiveConn and InActConn over time, their steady state with its band, the
     source ports that the load needs, and the memory that its entries take.
     """
     from analyzer.forecast.document import to_json

@@ -31,7 +31,7 @@ class FailoverFlags:
     """The flags of a fail-over, but for those that name directors."""
 
     vip: str
-    port: int
+    port: int | None
     capture: CaptureFlags
     fault: str | None
     fault_command: str | None
@@ -58,8 +58,10 @@ class FailoverFlags:
 
 
 @click.command()
-@click.option("--vip", required=True, type=HOST, help="The virtual IP.")
-@click.option("--port", type=click.IntRange(1, 65535), default=80, show_default=True)
+@click.option(
+    "--vip", required=True, type=HOST, metavar="HOST[:PORT]", help="Virtual IP of the service."
+)
+@click.option("--port", type=click.IntRange(1, 65535), help="Port of the service.  [80]")
 @click.option(
     "--director",
     "directors",
@@ -157,11 +159,13 @@ def failover(directors: tuple[str, ...], lab_name: str | None, **values: Any) ->
 
 def _plan(options: FailoverFlags) -> LoadPlan:
     from loadgen.failover.options import open_model
+    from loadgen.load.aim import aim_of
     from loadgen.load.destination import NameOverrides, find_destination
     from loadgen.load.plan import LoadPlan, Request
     from loadgen.target import Target
 
-    destination = find_destination(options.vip, options.port, NameOverrides())
+    aim = aim_of(None, options.vip, options.port)
+    destination = find_destination(aim.host, aim.port, NameOverrides())
     return LoadPlan(
         target=Target(vip=destination.address, port=destination.port),
         arrivals=open_model(options.rate),
