@@ -63,7 +63,7 @@ def directors(links: Mapping[str, str], lab: str | None) -> str:
     """Directors in words: those of a lab by name, others by link; ``links`` is by name."""
     if lab is not None:
         return f"{', '.join(links)} (lab {lab!r})"
-    return ", ".join(links.values())
+    return ", ".join(link if name in link else f"{name} ({link})" for name, link in links.items())
 
 
 def _findings(analysis: Analysis) -> list[str]:

@@ -9,7 +9,12 @@ import click
 
 from loadgen.commands.load_types import HOST
 from loadgen.commands.loadgen.capture_options import CaptureFlags, capture_given, capture_options
-from loadgen.commands.loadgen.director_options import keep_timeouts_option, timeouts_option
+from loadgen.commands.loadgen.director_options import (
+    LINK_METAVAR,
+    LINKS,
+    keep_timeouts_option,
+    timeouts_option,
+)
 from loadgen.commands.options import options_as
 from loadgen.commands.types import DURATION, METHOD, RATE, SPAN, URL_PATH, PathType
 
@@ -66,8 +71,8 @@ class FailoverFlags:
     "--director",
     "directors",
     multiple=True,
-    metavar="LINK",
-    help="ssh://[user@]host[:port], exec:COMMAND PREFIX or local; a lab's by name; repeatable.",
+    metavar=LINK_METAVAR,
+    help=f"{LINKS}; a lab's by its host; repeatable.",
 )
 @click.option("--lab", "lab_name", envvar="LOADGEN_LAB", help="Name of the lab, if several are up.")
 @click.option(

@@ -78,7 +78,9 @@ def verify(
     for check in judged:
         head = f"{SIGNS[check.outcome]:<12}  {check.director or 'all':<8}"
         print_line(f"{head}  {check.what}: {check.detail}", err=as_json)
-    who = in_words({link.name: link.spec for link in site.directors}, site.lab)
+    who = in_words(
+        {health.director: health.link or health.director for health in healths}, site.lab
+    )
     print_line(f"{verdict(judged)}: {who}", err=as_json)
     return _exit_code(judged)
 
