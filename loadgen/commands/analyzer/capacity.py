@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from loadgen.commands.types import BIT_RATE, FACTOR, SHARE, SHARES, PathType
-from loadgen.session.terminal import print_document, print_line, print_lines
+from loadgen.session.terminal import columns, print_document, print_line, print_lines
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -96,7 +96,7 @@ def capacity(
     if as_json:
         print_document(to_json(result))
     else:
-        print_lines(lines_of(document))
+        print_lines(lines_of(document, columns()))
     if emit:
         _emit(result, emit, sync=sync, err=as_json)
     if output:

@@ -30,7 +30,7 @@ def compare(runs: tuple[Path, ...], output: Path | None, as_json: bool) -> None:
     from analyzer.across_runs.document import to_json
     from analyzer.analysis import analyse
     from analyzer.recording.directory import COMPARISON, Recording, write_derived
-    from loadgen.session.terminal import print_document, print_lines
+    from loadgen.session.terminal import columns, print_document, print_lines
     from reports.across_runs.comparison import comparison_document
     from reports.document.html import page_of
     from reports.document.text import lines_of
@@ -43,4 +43,4 @@ def compare(runs: tuple[Path, ...], output: Path | None, as_json: bool) -> None:
     page = write_derived(output or runs[-1] / COMPARISON, page_of(document))
     if as_json:
         print_document(to_json(comparison))
-    print_lines((*lines_of(document), f"page: {page}"), err=as_json)
+    print_lines((*lines_of(document, columns(err=as_json)), f"page: {page}"), err=as_json)

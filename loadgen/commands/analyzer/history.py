@@ -32,7 +32,7 @@ def history(folder: Path, output: Path | None, as_json: bool) -> None:
     """
     from analyzer.documents import to_json
     from loadgen.session.files import write_text
-    from loadgen.session.terminal import print_document, print_lines
+    from loadgen.session.terminal import columns, print_document, print_lines
     from reports.across_runs.history import history_document
     from reports.document.html import page_of
     from reports.document.text import lines_of
@@ -43,7 +43,7 @@ def history(folder: Path, output: Path | None, as_json: bool) -> None:
     write_text(page, page_of(document))
     if as_json:
         print_document(to_json(trends))
-    print_lines((*lines_of(document), f"page: {page}"), err=as_json)
+    print_lines((*lines_of(document, columns(err=as_json)), f"page: {page}"), err=as_json)
 
 
 def _read(folder: Path) -> History:

@@ -9,7 +9,7 @@ import click
 from analyzer.forecast.closings import CLOSES, in_words
 from analyzer.units import KNOWN_HZ
 from loadgen.commands.types import CLOSE_MIX, DURATION, RATE, SPAN, TIMEOUTS, PathType
-from loadgen.session.terminal import print_document, print_line, print_lines
+from loadgen.session.terminal import columns, print_document, print_line, print_lines
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -121,7 +121,7 @@ def predict(output: Path | None, as_json: bool, **options: Any) -> None:
     if as_json:
         print_document(to_json(result))
     else:
-        print_lines(lines_of(document))
+        print_lines(lines_of(document, columns()))
     if output:
         from loadgen.session.files import write_text
         from reports.document.html import page_of

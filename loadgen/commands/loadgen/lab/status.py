@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from loadgen.commands.loadgen.lab.common import name_option
-from loadgen.session.terminal import print_document, print_lines
+from loadgen.session.terminal import print_document, print_lines, print_verbatim
 
 
 @click.command()
@@ -20,7 +20,7 @@ def status(name: str, as_json: bool, as_toml: bool) -> None:
     if as_json and as_toml:
         raise click.UsageError("--json or --toml, not both")
     if as_toml:
-        print_lines(topology_file.to_toml(report.find(name).topology).splitlines())
+        print_verbatim(topology_file.to_toml(report.find(name).topology).splitlines())
         return
     lab_report = report.inspect(name)
     if as_json:
