@@ -22,7 +22,7 @@ from loadgen.commands.loadgen.director_options import (
 )
 from loadgen.commands.loadgen.live_option import live_option, page_server_of
 from loadgen.commands.options import options_as
-from loadgen.commands.types import DURATION, KEEP, LISTEN, PathType
+from loadgen.commands.types import DURATION, FILTER, KEEP, LISTEN, PathType
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from analyzer.ipvs.states import Timeouts
     from loadgen.collect.keep import Keep
     from loadgen.director.timeouts.restore import LeftTimeouts
+    from loadgen.live.selection import Filter, Order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,8 @@ class CollectFlags:
     capture: CaptureFlags
     duration: float | None
     interval: float
+    order: Order
+    filters: tuple[Filter, ...]
     openmetrics: tuple[str, int] | None
     keep: Keep
     director_cpu: Fraction
@@ -67,6 +70,22 @@ class CollectFlags:
     default=1,
     show_default=True,
     help="Refresh interval of the table.",
+)
+@click.option(
+    "--sort",
+    "order",
+    type=click.Choice(["listed", "active", "inactive", "new", "weight"]),
+    default="listed",
+    show_default=True,
+    help="Order of the table: the largest first, of weight the smallest.",
+)
+@click.option(
+    "--filter",
+    "filters",
+    type=FILTER,
+    multiple=True,
+    help="Show only rows with this text, or for which active>100, inactive, new or weight=0 "
+    "holds; repeatable: all must hold. All is recorded.",
 )
 @click.option(
     "--openmetrics",
@@ -115,6 +134,7 @@ def collect(
     from loadgen.collect.collect import CollectOptions
     from loadgen.collect.collect import collect as watch
     from loadgen.director.polling.watched import parse_services_given
+    from loadgen.live.selection import Selection
     from loadgen.live.table import LiveTable
     from loadgen.session.listening import listen
     from loadgen.session.output.conclude import conclude, exit_code, print_summary
@@ -141,7 +161,11 @@ def collect(
         left_timeouts=options.left_timeouts,
         live=server,
     )
-    table = LiveTable(color=not no_color)
+    table = LiveTable(
+        color=not no_color,
+        selection=Selection(order=options.order, filters=options.filters),
+        watches_all=watched.named is None,
+    )
     stand_in(site, vip, table.say)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         ended = runner.run(watch(site, watching, table))
