@@ -14,6 +14,7 @@ import pytest
 
 from loadgen import __version__
 from loadgen.commands.help_text import HelpFormatter, every_command
+from loadgen.lab.system import interruption, rootless
 from tests.unit.loadgen.commands.in_process import GROUPS, run_in_process
 
 COMMANDS = [found for group in GROUPS.values() for found in every_command(group)]
@@ -40,10 +41,21 @@ def test_every_command_of_both_scripts_is_found() -> None:
 
 @pytest.mark.parametrize("path", [path for path, _ in COMMANDS], ids=IDS)
 def test_every_command_has_its_version_and_the_short_option_for_help(path: tuple[str, ...]) -> None:
-    if path[:2] != ("loadgen", "lab") or len(path) == 2:  # lab's commands enter the lab first
-        assert help_of(path, "--version") == f"{path[0]} {__version__}\n"
-        assert help_of(path, "-h") == help_of(path)
-    assert "-h, --help" in _help_text(path)
+    assert help_of(path, "--version") == f"{path[0]} {__version__}\n"
+    assert help_of(path, "-h") == help_of(path)
+    assert "-h, --help" in help_of(path)
+
+
+def test_the_help_of_a_lab_enters_no_lab(monkeypatch: pytest.MonkeyPatch) -> None:
+    entered: list[bool] = []
+    monkeypatch.setattr(rootless, "enter", lambda *, start: entered.append(start))
+    monkeypatch.setattr(interruption, "install", lambda: None)
+    help_of(("loadgen", "lab", "up"))
+    assert run_in_process("loadgen", "lab", "up", "--nonsense").returncode == 2
+    assert entered == []
+    run_in_process("loadgen", "lab", "status", "--name", "there-is-none")
+    assert run_in_process("loadgen", "lab", "up", "--name", "NO LAB").returncode == 2
+    assert entered == [False, True]
 
 
 def _help_text(path: tuple[str, ...]) -> str:
