@@ -66,6 +66,7 @@ class LiveTable:
         self._selection = selection or Selection()
         self._watches_all = watches_all
         self._changes = Changes()
+        self._reboots: Sequence[str] = ()
         self._live = (
             Live(console=self._console, auto_refresh=False, transient=False)
             if self._console.is_terminal
@@ -84,7 +85,10 @@ class LiveTable:
         trace: TracebackType | None,
     ) -> None:
         if self._live:
-            self._live.stop()
+            self._live.stop()  # the last view stays
+            return
+        for line in self._reboots:
+            self.say(line)
 
     def say(self, line: str) -> None:
         """A line above the table."""
@@ -93,6 +97,7 @@ class LiveTable:
     def show(self, view: View) -> None:
         """Draw a view anew, or print what has changed in it."""
         reboots = reboot_lines(view, clock, watches_all=self._watches_all)
+        self._reboots = reboots
         shown = self._selection.of(view)
         if self._live:
             most = self._console.height - 1

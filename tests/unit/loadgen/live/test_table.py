@@ -137,6 +137,17 @@ def test_the_selection_is_what_is_shown() -> None:
     assert len(changes(what, selection=only)[0]) == 1
 
 
+def test_the_watch_ends_with_what_may_be_rebooted() -> None:
+    out = io.StringIO()
+    console = TextConsole(color=False, file=out, force_terminal=False, width=200)
+    forecast = DrainForecast(first_ns=NOW_NS, last_ns=NOW_NS + NS, renewed=0)
+    what = view(director(server(weight=0, forecast=forecast)), director(server()))
+    with LiveTable(color=False, console=console) as table:
+        table.show(view(director(server(weight=0, forecast=forecast))))
+        table.show(what)
+    assert out.getvalue().splitlines()[-1].startswith("not safe to reboot 192.168.10.21: weight 1")
+
+
 def test_a_filter_hides_no_line_about_a_reboot() -> None:
     forecast = DrainForecast(first_ns=NOW_NS, last_ns=NOW_NS + NS, renewed=0)
     what = view(director(server(weight=0, forecast=forecast)))
