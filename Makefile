@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-kernels test-distros check bench fuzz mutants gallery clean
+.PHONY: help demo test test-kernels test-distros check bench fuzz mutants gallery man clean
 
 BIN := .venv/bin
 PYTEST := .ci/as-root $(BIN)/python -m pytest -p no:cacheprovider
@@ -67,6 +67,10 @@ mutants: ## Small changes to the core modules that no test notices (ARGS='analyz
 gallery: ## Pages of the recordings in tests/data, and their pictures, in docs/gallery
 	@.ci/setup test
 	@PYTHONPATH=. $(BIN)/python .ci/gallery.py
+
+man: ## Man pages of every command, in dist/man (man -M dist/man loadgen-burst)
+	@.ci/setup check
+	@PYTHONPATH=. $(BIN)/python .ci/man.py
 
 clean: ## Remove .venv and caches; recordings in runs/ stay
 	rm -rf .venv dist mutants .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

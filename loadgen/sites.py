@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from analyzer.recording.hosts import CLIENT
 from loadgen.director.links.configured import configured
-from loadgen.director.links.link import Link, lab_link, parse_link
+from loadgen.director.links.link import Link, is_link, lab_link, parse_link
 from loadgen.errors import UsageProblem
 
 if TYPE_CHECKING:
@@ -125,14 +125,9 @@ def _is_meant(lab: Lab, vip: str | None, directors: Sequence[str], name: str | N
     )
 
 
-def _is_link(spec: str) -> bool:
-    """Whether a director is given by a link; else it is a lab's host, by its name."""
-    return spec == "local" or ":" in spec
-
-
 def changes_only_a_lab(site: Site, directors: Sequence[str]) -> bool:
     """Whether all directors are a lab's own, so that nobody need agree to their being changed."""
-    return site.lab is not None and not any(map(_is_link, directors))
+    return site.lab is not None and not any(map(is_link, directors))
 
 
 def _configured_to_watch(vip: str | None) -> list[str]:
@@ -142,7 +137,7 @@ def _configured_to_watch(vip: str | None) -> list[str]:
         UsageProblem: a running lab holds the VIP too.
     """
     settings = configured(vip)
-    if vip is None or not settings.specs or not any(map(_is_link, settings.specs)):
+    if vip is None or not settings.specs or not any(map(is_link, settings.specs)):
         return settings.specs
     lab = _find_lab(vip, (), None)
     if lab is not None:
@@ -157,7 +152,7 @@ def _lab_to_watch(vip: str | None, specs: Sequence[str]) -> Lab | None:
     """The lab whose hosts are named; where nothing is, the one that is up."""
     if not specs:
         return _find_lab(vip, (), None)
-    return None if all(map(_is_link, specs)) else _find_lab(None, specs, None)
+    return None if all(map(is_link, specs)) else _find_lab(None, specs, None)
 
 
 def stand_in(site: Site, vip: str | None, say: Callable[[str], None]) -> None:
@@ -208,5 +203,8 @@ def _distinct(links: Sequence[Link], option: str = "--director") -> tuple[Link, 
     names = [link.name for link in links]
     for link in links:
         if names.count(link.name) > 1:
-            raise UsageProblem(f"{option} {link.spec}: two hosts are called {link.name}")
+            raise UsageProblem(
+                f"{option} {link.spec}: two hosts are called {link.name}; "
+                f"name them, as in {option} NAME={link.spec}"
+            )
     return tuple(links)

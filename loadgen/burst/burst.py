@@ -17,7 +17,7 @@ from loadgen.burst.shown import BurstShown, shown_burst
 from loadgen.burst.watch import DecayWatch, longest_decay_s
 from loadgen.capture.start import CaptureOptions, open_captures
 from loadgen.director.boot_facts import BootFacts, manifest_of
-from loadgen.director.connect import connect_directors
+from loadgen.director.connect import connect_directors, present_link
 from loadgen.director.links.clients import director_client
 from loadgen.director.polling.pace import DIRECTOR_CPU
 from loadgen.director.polling.poller import Poller
@@ -105,7 +105,7 @@ async def burst(plan: LoadPlan, site: Site, options: BurstOptions, progress: Run
             plan.target,
             recording,
             progress.say,
-            on=site.capture_on,
+            on=present_link(site.capture_on, clients),
             client_interface=site.interface,
         )
         progress.say(f"engine: {plan.engine} ({options.why_engine})")

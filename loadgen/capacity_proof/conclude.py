@@ -9,7 +9,7 @@ from analyzer.capacity.proof.manifest import proof_of
 from analyzer.documents import as_text
 from analyzer.recording.directory import ANALYSIS, REPORT, Recording, write_derived
 from loadgen.errors import INTERRUPTED_EXIT_CODE, CheckFailed
-from loadgen.session.terminal import print_document, print_lines
+from loadgen.session.terminal import columns, print_document, print_lines
 from reports.capacity.proof import proof_document
 from reports.document.html import page_of
 from reports.document.text import lines_of
@@ -47,7 +47,7 @@ def print_proof(proof: Proof, page: Path, *, as_json: bool) -> None:
     """The end of the output: figures, verdict, the page, and last the run's directory."""
     if as_json:
         print_document(to_json(proof))
-    lines = (*lines_of(proof_document(proof)), "", f"page: {page}", proof.run)
+    lines = (*lines_of(proof_document(proof), columns(err=as_json)), "", f"page: {page}", proof.run)
     print_lines(lines, err=as_json)
 
 

@@ -19,7 +19,7 @@ from loadgen.collect.metrics import MetricsServer, ViewCollector
 from loadgen.collect.totals import Totals
 from loadgen.collect.watch import DirectorsWatch
 from loadgen.director.boot_facts import manifest_of
-from loadgen.director.connect import connect_directors
+from loadgen.director.connect import connect_directors, present_link
 from loadgen.director.links.clients import director_client
 from loadgen.director.polling.pace import DIRECTOR_CPU
 from loadgen.director.polling.poller import Poller
@@ -120,7 +120,7 @@ async def collect(site: Site, options: CollectOptions, shown: LiveTable) -> Ende
                 captured,
                 recording,
                 shown.say,
-                on=site.capture_on,
+                on=present_link(site.capture_on, clients),
                 client_interface=site.interface,
             )
             if captured
@@ -137,7 +137,7 @@ async def collect(site: Site, options: CollectOptions, shown: LiveTable) -> Ende
             )
             for client, known in zip(clients, facts, strict=True)
         ]
-        totals = [Totals(link) for link in site.directors] if options.openmetrics else []
+        totals = [Totals(client.link) for client in clients] if options.openmetrics else []
         watch = DirectorsWatch(
             pollers, facts, recording, every_s=options.every_s, show=shown.show, totals=totals
         )

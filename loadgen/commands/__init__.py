@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from analyzer.errors import AnalyzerError
+from loadgen.commands.help_text import complete_command, write_commands
 from loadgen.errors import INTERRUPTED_EXIT_CODE, LoadgenError, RunFailed, UsageProblem
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class LazyGroup(click.Group):
     def __init__(self, *, lazy: Mapping[str, str], name: str, help: str) -> None:  # noqa: A002 - click's word
         super().__init__(name=name, help=help)
         self.lazy = dict(lazy)
+        complete_command(self)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names in the order that the group's table has them."""
@@ -40,8 +42,23 @@ class LazyGroup(click.Group):
         if cmd_name not in self.lazy:
             return None
         module, _, attribute = self.lazy[cmd_name].partition(":")
-        command: click.Command = getattr(import_module(module), attribute)
-        return command
+        return complete_command(getattr(import_module(module), attribute))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does; a name that there is not is answered with those that are like it."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.NoSuchCommand as error:
+            raise click.NoSuchCommand(
+                error.command_name, possibilities=self.lazy, ctx=ctx
+            ) from error
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The commands and their first sentences."""
+        commands = [(name, self.get_command(ctx, name)) for name in self.lazy]
+        write_commands([(name, command) for name, command in commands if command], formatter)
 
 
 def run_cli(group: click.Group) -> None:

@@ -11,11 +11,21 @@ import click
 from loadgen.commands.types import DURATION, RATE, SPAN, ReadType, checked, matched, pattern_type
 
 if TYPE_CHECKING:
+    from loadgen.load.aim import Url
     from loadgen.load.hold import Hold
     from loadgen.load.plan import Stage
 
 MOST_BODY_BYTES = 16 * 1024 * 1024
 _PARAMETERS = {"fixed": 1, "uniform": 2, "exponential": 1}
+
+
+def _url(text: str) -> Url:
+    from loadgen.load.aim import parse_url
+
+    try:
+        return parse_url(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 def _header(text: str) -> tuple[str, str]:
@@ -65,5 +75,6 @@ HOLD = ReadType(
     _hold,
     "a duration, uniform(SHORTEST,LONGEST) or exponential(MEAN), such as uniform(1s,5s)",
 )
+URL = ReadType("url", _url)
 BODY = ReadType("text|@file", _body, f"at most {MOST_BODY_BYTES:,} bytes")
 STAGE = ReadType("duration:rate", _stage, "a stage such as 30s:500")

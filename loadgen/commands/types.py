@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from analyzer.forecast.closings import Close
     from analyzer.ipvs.states import Timeouts
     from loadgen.collect.keep import Keep
+    from loadgen.live.selection import Filter
 
 T = TypeVar("T")
 
@@ -135,6 +136,12 @@ def _keep(text: str) -> Keep:
     return Keep(text=text, size_bytes=SIZE.convert(text, None, None))
 
 
+def _filter(text: str) -> Filter:
+    from loadgen.live.selection import parse_filter
+
+    return parse_filter(text)
+
+
 def _per_s(text: str) -> float:
     rate = float(matched(r"(\d{1,9}(?:\.\d{1,6})?)(?:/s)?", text)[1])
     return checked(rate, holds=rate > 0)
@@ -245,6 +252,9 @@ SHARES = ReadType("shares", _shares, f"up to {MAX_SHARES} weights above 0 such a
 CPU_SHARE = _fraction_type("share", "0.001", "1", "a share of 0.1% to 100% such as 2%")
 TIMEOUTS = ReadType("tcp,tcpfin,udp", _timeouts, "three numbers such as 900,120,300")
 LISTEN = ReadType("[addr:]port", _listen, "PORT, ADDRESS:PORT or [ADDRESS]:PORT")
+FILTER = ReadType(
+    "text|condition", _filter, "a text, or a condition such as active>100 or weight=0"
+)
 KEEP = ReadType("size|duration", _keep, "a size such as 500M or a time such as 6h")
 SECONDS_LIST = ReadType(
     "s,s,...",

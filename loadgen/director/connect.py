@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import socket
+from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from loadgen.director.boot_facts import learn_boot_facts
@@ -16,7 +20,11 @@ if TYPE_CHECKING:
     from analyzer.ipvs.states import Timeouts
     from loadgen.director.boot_facts import BootFacts
     from loadgen.director.links.client import DirectorClient
+    from loadgen.director.links.link import Link
     from loadgen.director.timeouts.restore import LeftTimeouts
+
+_HOST_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,62}")
+_CONTAINER = re.compile(r"[0-9a-f]{12}|localhost")
 
 
 async def connect_directors(
@@ -36,10 +44,41 @@ async def connect_directors(
     Raises:
         UsageProblem: the first that cannot be reached, or has no IPVS, in one clear line.
     """
-    reached = await asyncio.gather(
-        *(_connect_one(client, timeouts, say, left) for client in clients), return_exceptions=True
+    opened = await asyncio.gather(*(client.open() for client in clients), return_exceptions=True)
+    failed = {client: error for client, error in zip(clients, opened, strict=True) if error}
+    there = [client for client in clients if client not in failed]
+    adopt_host_names(there, socket.gethostname())
+    asked = await asyncio.gather(
+        *(_connect_one(client, timeouts, say, left) for client in there), return_exceptions=True
     )
-    return [_usable(known) for known in reached]
+    reached = {**failed, **dict(zip(there, asked, strict=True))}
+    return [_usable(reached[client]) for client in clients]
+
+
+def adopt_host_names(clients: Sequence[DirectorClient], own: str) -> None:
+    """Name directors that a command reaches as their hosts call themselves.
+
+    A command's words make a poor heading. They stay where the host's name says no more: our own
+    (a namespace), a container's number, or one that two directors have.
+
+    Args:
+        clients: that are open.
+        own: the name of this machine.
+    """
+    taken = Counter(client.host_name for client in clients)
+    taken.update(client.link.name for client in clients)
+    for client in clients:
+        name = client.host_name
+        if client.link.kind != "exec" or client.link.is_named or name is None or name == own:
+            continue
+        if _HOST_NAME.fullmatch(name) and not _CONTAINER.fullmatch(name) and taken[name] == 1:
+            client.link = replace(client.link, name=name)
+
+
+def present_link(link: Link | None, clients: Sequence[DirectorClient]) -> Link | None:
+    """A link under the name that its director has since it was connected."""
+    named = (client.link for client in clients if link and client.link.argv == link.argv)
+    return next(named, link)
 
 
 def _usable(reached: BootFacts | BaseException) -> BootFacts:
@@ -56,6 +95,5 @@ async def _connect_one(
     say: Callable[[str], None],
     left: LeftTimeouts,
 ) -> BootFacts:
-    await client.open()
     await put_back_left(client, say, left)
     return await learn_boot_facts(client, timeouts)

@@ -12,7 +12,7 @@ from analyzer.recording.directory import MANIFEST, write_derived
 from analyzer.report import to_json
 from loadgen.session.output.conclude import conclude
 from loadgen.session.output.links import link
-from loadgen.session.terminal import print_document, print_lines
+from loadgen.session.terminal import columns, print_document, print_lines
 from reports.document.html import page_of
 from reports.document.text import lines_of
 from reports.failover.repeats import repeats_document
@@ -78,7 +78,11 @@ def conclude_repeats(folder: Path, page: Path | None = None) -> Concluded:
     document = repeats_document(summary, failovers, where=str(folder), pages=pages)
     write_derived(target, page_of(document))
     concluded = Concluded(
-        folder=folder, analyses=analyses, summary=summary, page=target, lines=lines_of(document)
+        folder=folder,
+        analyses=analyses,
+        summary=summary,
+        page=target,
+        lines=lines_of(document, columns()),
     )
     write_derived(folder / SUMMARY, as_text(to_document(concluded)))
     return concluded

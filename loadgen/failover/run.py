@@ -16,7 +16,7 @@ from loadgen.burst.burst import (
     run_manifest,
 )
 from loadgen.capture.start import open_captures
-from loadgen.director.connect import connect_directors
+from loadgen.director.connect import connect_directors, present_link
 from loadgen.director.links.clients import director_client
 from loadgen.director.polling.watched import watch_target
 from loadgen.failover.catch import Catch
@@ -111,7 +111,7 @@ async def _under_load(failover_run: _FailoverRun, progress: RunProgress) -> Ende
         plan.target,
         recording,
         progress.say,
-        on=failover_run.site.capture_on,
+        on=present_link(failover_run.site.capture_on, failover_run.clients),
         client_interface=failover_run.site.interface,
     )
     pollers = pollers_on(

@@ -84,7 +84,8 @@ def find_destination(
     fitting = [a for a in addresses if overrides.family in (None, ip_address(a).version)]
     if not fitting:
         which = f"IPv{overrides.family} address" if overrides.family else "address"
-        raise UsageProblem(f"--vip {host}: {to_host} has no {which}")
+        via = "" if to_host == host else f"{host}: "
+        raise UsageProblem(f"{via}{to_host} has no {which}")
     return LoadDestination(address=fitting[0], port=to_port, name=name, asked_port=port)
 
 
@@ -146,5 +147,5 @@ def _ask(host: str, port: int) -> list[str]:
     try:
         infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise UsageProblem(f"--vip {host}: no address found: {error}") from error
+        raise UsageProblem(f"{host}: no address found: {error}") from error
     return [str(entry[4][0]) for entry in infos]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from loadgen.errors import UsageProblem
+from reports.layout import fitted
 from reports.plain_text import log_line, printable
 
 if TYPE_CHECKING:
@@ -25,14 +26,28 @@ _WRITTEN_AT_ONCE = 1 << 18
 """Characters: a long text takes no system call a line."""
 
 
+LEAST_COLUMNS = 40
+"""Of a terminal; a narrower one is written to as if it had so many."""
+
+
+def columns(*, err: bool = False) -> int | None:
+    """How wide standard output or standard error is; None where it is no terminal."""
+    stream = sys.stderr if err else sys.stdout
+    try:
+        width = os.get_terminal_size(stream.fileno()).columns
+    except (OSError, ValueError, AttributeError):
+        return None
+    return max(width, LEAST_COLUMNS) if width else None
+
+
 def print_line(line: object, *, err: bool = False) -> None:
-    """One line, on standard output or on standard error.
+    """One line, on standard output or on standard error; a terminal gets it broken at blanks.
 
     Raises:
         UsageProblem: standard output cannot be written.
         BrokenPipeError: nobody reads it any more.
     """
-    _write(log_line(str(line)), err=err)
+    _write("\n".join(_fitted(line, columns(err=err))), err=err)
 
 
 def print_lines(lines: Iterable[object], *, err: bool = False) -> None:
@@ -41,7 +56,13 @@ def print_lines(lines: Iterable[object], *, err: bool = False) -> None:
         for line in lines:
             print_line(line, err=True)
     else:
-        print_pieces(f"{log_line(str(line))}\n" for line in lines)
+        width = columns()
+        print_pieces(f"{part}\n" for line in lines for part in _fitted(line, width))
+
+
+def print_verbatim(lines: Iterable[object]) -> None:
+    """Lines for another program, each as it is, on standard output; raises as ``print_line``."""
+    print_pieces(f"{log_line(str(line))}\n" for line in lines)
 
 
 def print_pieces(pieces: Iterable[str]) -> None:
@@ -82,6 +103,10 @@ def flush() -> None:
     except OSError as error:
         _abandon_output()
         raise _named(error) from error
+
+
+def _fitted(line: object, width: int | None) -> list[str]:
+    return fitted(log_line(str(line)), width)
 
 
 def _write(text: str, *, err: bool, newline: bool = True) -> None:

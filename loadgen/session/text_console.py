@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.text import Text
 
+from reports.layout import fitted
 from reports.plain_text import log_line, printable
 
 if TYPE_CHECKING:
@@ -27,7 +28,9 @@ class TextConsole(Console):
 
     def say(self, line: str) -> None:
         """Print one line above what is drawn."""
-        self.print(log_line(line), markup=False, soft_wrap=True)
+        width = self.width if self.is_terminal else None
+        for part in fitted(log_line(line), width):
+            self.print(part, markup=False, soft_wrap=True)
 
     def print(self, *objects: Any, **options: Any) -> None:
         """As rich does; what cannot be written is left out."""

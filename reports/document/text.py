@@ -2,54 +2,48 @@
 
 from __future__ import annotations
 
-import textwrap
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from reports.charts.wording import NOT_MEASURED
 from reports.document.model import Bullets, Labelled, Section, Table, Text
+from reports.layout import aligned, prose_width, wrapped
 
 if TYPE_CHECKING:
     from analyzer.results import Finding
     from reports.document.model import Block, Document
     from reports.run.section import Cell
 
-WIDTH = 100
-LEAST_WRAPPED = 40  # columns of the last cell, for it to be wrapped beside the others
 
+def lines_of(document: Document, columns: int | None = None) -> list[str]:
+    """The document in paragraphs, for a terminal of so many columns (``reports.layout``).
 
-def lines_of(document: Document) -> list[str]:
-    """The document in paragraphs: of at most 100 columns, but for wide tables and a last verdict.
-
-    Titles of sections, charts and headline numbers are the page's.
+    Titles of sections, charts and headline numbers are the page's; a last verdict is one line.
     """
     verdict = document.terminal_verdict or document.verdict
-    first = [] if document.verdict_last else [wrapped(verdict), wrapped(document.asked)]
+    width = prose_width(columns)
+    first = [wrapped(text, width) for text in (verdict, document.asked)]
+    if document.verdict_last:
+        first = []
     last = [[verdict]] if document.verdict_last else []
     shown = document.shown("terminal")
-    paragraphs = [paragraph for section in shown for paragraph in _section(section)]
-    findings = [_finding(finding) for finding in document.findings]
+    paragraphs = [paragraph for section in shown for paragraph in _section(section, columns)]
+    findings = [_finding(finding, width) for finding in document.findings]
     lines: list[str] = []
     for paragraph in filter(None, (*first, *paragraphs, *findings, *last)):
         lines += [""] * bool(lines) + paragraph
     return lines
 
 
-def wrapped(text: str, indent: str = "", hanging: str | None = None) -> list[str]:
-    """A text in lines of at most 100 columns."""
-    later = indent if hanging is None else hanging
-    return textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=later)
-
-
-def _section(section: Section) -> list[list[str]]:
+def _section(section: Section, columns: int | None) -> list[list[str]]:
     """Its paragraphs; texts that follow one another are one."""
     blocks = [block for block in section.blocks if not _is_of_page(block)]
-    paragraphs: list[list[str]] = [_block(block) for block in blocks[:1]]
+    paragraphs: list[list[str]] = [_block(block, columns) for block in blocks[:1]]
     for before, block in pairwise(blocks):
         if isinstance(before, Text) and isinstance(block, Text):
-            paragraphs[-1] += _block(block)
+            paragraphs[-1] += _block(block, columns)
         else:
-            paragraphs.append(_block(block))
+            paragraphs.append(_block(block, columns))
     return paragraphs
 
 
@@ -57,39 +51,26 @@ def _is_of_page(block: Block) -> bool:
     return isinstance(block, Text) and block.only == "page"
 
 
-def _block(block: Block) -> list[str]:
+def _block(block: Block, columns: int | None) -> list[str]:
+    width = prose_width(columns)
     if isinstance(block, Table):
-        return _table(block)
+        return _table(block, columns)
     if isinstance(block, Bullets):
-        items = [line for item in block.items for line in wrapped(f"- {item}", hanging="  ")]
+        items = [line for item in block.items for line in wrapped(f"- {item}", width, hanging="  ")]
         return [f"{block.title}:", *items]
-    return wrapped(block.text) if isinstance(block, Text) else []
+    return wrapped(block.text, width) if isinstance(block, Text) else []
 
 
-def _table(table: Table) -> list[str]:
-    columns, rows = table.shown("terminal")
+def _table(table: Table, columns: int | None) -> list[str]:
+    shown, rows = table.shown("terminal")
     cells = [[_cell(cell) for cell in row] for row in rows[: table.most]]
     if table.head:
-        cells.insert(0, [column.title("terminal") for column in columns])
-    widths = [max((len(row[n]) for row in cells), default=0) for n in range(len(columns))]
+        cells.insert(0, [column.title("terminal") for column in shown])
     indent = "  " if table.title else ""
     lines = [f"{table.title}:"] if table.title else []
-    for row in cells:
-        padded = [
-            cell.rjust(width) if column.right else cell.ljust(width)
-            for cell, width, column in zip(row, widths, columns, strict=True)
-        ]
-        lines += _row(indent + "".join(f"{cell}  " for cell in padded[:-1]), padded[-1])
+    lines += aligned(cells, [column.right for column in shown], columns, indent)
     more = len(rows) - len(rows[: table.most])
     return [*lines, *([f"{indent}… and {more} more: --json has them all"] if more else [])]
-
-
-def _row(begin: str, last: str) -> list[str]:
-    """The last cell is wrapped beside the others where there is room for that."""
-    if len(begin) > WIDTH - LEAST_WRAPPED or len(begin + last.rstrip()) <= WIDTH:
-        return [(begin + last).rstrip()]
-    first, *more = textwrap.wrap(last, WIDTH - len(begin))
-    return [begin + first, *(" " * len(begin) + line for line in more)]
 
 
 def _cell(cell: Cell | Labelled) -> str:
@@ -98,9 +79,9 @@ def _cell(cell: Cell | Labelled) -> str:
     return NOT_MEASURED if cell is None else str(cell)
 
 
-def _finding(finding: Finding) -> list[str]:
+def _finding(finding: Finding, width: int) -> list[str]:
     return [
-        *wrapped(f"{finding.severity} {finding.id}: {finding.title}."),
-        *wrapped(finding.evidence, "  "),
-        *wrapped(finding.advice, "  "),
+        *wrapped(f"{finding.severity} {finding.id}: {finding.title}.", width),
+        *wrapped(finding.evidence, width, "  "),
+        *wrapped(finding.advice, width, "  "),
     ]

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import textwrap
+import re
 from typing import TYPE_CHECKING
 
 from analyzer.client.samples import carries_quantile
 from analyzer.ipvs.addresses import host_port
 from analyzer.ipvs.table_status import in_words
 from reports.charts import wording
+from reports.layout import aligned, prose_width, wrapped
 from reports.plain_text import printable
 from reports.run.percentiles import TOO_FEW_CELL as TOO_FEW
 from reports.run.sections import sockets
 from reports.run.sections.other_settings import what_if
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from analyzer.client.results import Latency
     from analyzer.recording.manifest import Manifest
     from analyzer.report import Analysis
     from analyzer.results import RealServerRow, ServiceTable
 
-WIDTH = 100
 COLUMNS = ("p50", "p90", "p99", "max")
 SHARES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 PROTOCOL_WIDTH = 4
@@ -30,22 +30,27 @@ LATE_MS = 1.0
 ERRORS_HEAD, ERRORS_COUNT = "why requests failed", "requests"
 
 
-def summary_lines(analysis: Analysis) -> list[str]:
+def summary_lines(analysis: Analysis, columns: int | None = None) -> list[str]:
     """The requests, latencies, each director's table at its peak, and the verdict.
 
     Warnings, problems and the what-if come before the verdict.
+
+    Args:
+        analysis: of the run.
+        columns: of the terminal (``reports.layout``).
     """
+    width = prose_width(columns)
     blocks = [
-        _wrapped(wording.sent(analysis)),
-        error_lines(analysis),
+        _prose([wording.sent(analysis)], width),
+        error_lines(analysis, columns),
         latency_lines(analysis),
         *(_at_peak(table) for table in analysis.timeline.peaks),
-        [] if analysis.timeline.peaks else _no_tables(analysis),
-        _entry_tables(analysis),
-        [line for text in _findings(analysis) for line in _wrapped(text)],
-        [line for text in sockets.sentences(analysis) for line in _wrapped(f"{text}.")],
-        [line for text in what_if.sentences(analysis) for line in _wrapped(text)],
-        _wrapped(analysis.verdict),
+        [] if analysis.timeline.peaks else _prose([_no_tables(analysis)], width),
+        _prose(_entry_tables(analysis), width),
+        _prose(_findings(analysis), width),
+        _prose([f"{text}." for text in sockets.sentences(analysis)], width),
+        _prose(what_if.sentences(analysis), width),
+        _prose([analysis.verdict], width),
     ]
     lines: list[str] = []
     for block in filter(None, blocks):
@@ -63,7 +68,13 @@ def directors(links: Mapping[str, str], lab: str | None) -> str:
     """Directors in words: those of a lab by name, others by link; ``links`` is by name."""
     if lab is not None:
         return f"{', '.join(links)} (lab {lab!r})"
-    return ", ".join(links.values())
+    return ", ".join(_link(name, link) for name, link in links.items())
+
+
+def _link(name: str, link: str) -> str:
+    """A link, with the director's name where it does not say it."""
+    says_it = name == link or " " in name or name in re.split(r"[^\w.-]+", link)
+    return link if says_it else f"{name} ({link})"
 
 
 def _findings(analysis: Analysis) -> list[str]:
@@ -84,16 +95,19 @@ def latency_lines(analysis: Analysis) -> list[str]:
     return [head, *(_row(name, getattr(analysis.requests, key), n) for name, key in latencies)]
 
 
-def error_lines(analysis: Analysis) -> list[str]:
-    """The reasons for failed requests, a line each; empty if nothing failed."""
+def error_lines(analysis: Analysis, columns: int | None = None) -> list[str]:
+    """The reasons for failed requests, a row each; empty if nothing failed."""
     errors = analysis.requests.errors
     if not errors:
         return []
-    cells = [(f"{wording.reason(row)} ({wording.stage(row)})", f"{row.n:,}") for row in errors]
-    first = max(len(name) for name, _ in [(ERRORS_HEAD, ""), *cells])
-    last = max(len(count) for _, count in [*cells, ("", ERRORS_COUNT)])
-    rows = [(ERRORS_HEAD, ERRORS_COUNT), *cells]
-    return [printable(f"{name:<{first}}  {count:>{last}}") for name, count in rows]
+    rows = [
+        (ERRORS_HEAD, ERRORS_COUNT),
+        *(
+            (printable(f"{wording.reason(row)} ({wording.stage(row)})"), f"{row.n:,}")
+            for row in errors
+        ),
+    ]
+    return aligned(rows, (False, True), columns)
 
 
 def _row(name: str, latency: Latency | None, n: int) -> str:
@@ -137,7 +151,7 @@ def _destination(name: str, forward: str, weight: str, active: str, inactive: st
 def _entry_tables(analysis: Analysis) -> list[str]:
     """The fullest state of each table of entries whose kernel shows it."""
     return [
-        printable(f"{table.director}'s table at its fullest: {in_words(table.fullest)}")
+        f"{table.director}'s table at its fullest: {in_words(table.fullest)}"
         for table in analysis.tables
         if table.fullest is not None
     ]
@@ -148,10 +162,10 @@ def _at_peak(table: ServiceTable) -> list[str]:
     return [when, *ipvsadm_lines(table)]
 
 
-def _no_tables(analysis: Analysis) -> list[str]:
+def _no_tables(analysis: Analysis) -> str:
     reason = wording.why_no_polls(analysis)
-    return _wrapped(f"ActiveConn and InActConn: {wording.NOT_MEASURED}, {reason}")
+    return f"ActiveConn and InActConn: {wording.NOT_MEASURED}, {reason}"
 
 
-def _wrapped(text: str) -> list[str]:
-    return textwrap.wrap(printable(text), WIDTH)
+def _prose(texts: Iterable[str], width: int) -> list[str]:
+    return [line for text in texts for line in wrapped(printable(text), width)]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from loadgen.commands.types import BIT_RATE, FACTOR, SHARE, SHARES, PathType
-from loadgen.session.terminal import print_document, print_line, print_lines
+from loadgen.session.terminal import columns, print_document, print_line, print_lines
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -75,11 +75,12 @@ LIMIT_S = 20.0
 def capacity(
     output: Path | None, emit: Path | None, sync: bool, as_json: bool, **options: Any
 ) -> None:
-    """Compute how many VIPs survive the loss of directors, without sending anything.
+    """Compute how many VIPs survive the loss of directors.
 
-    Each VIP moves by VRRP to the next director of its list. Answers which lists keep every link
-    within its limit after the losses, with the fewest VIPs, with all directors at work, and with
-    loads alike at every time; and why one VIP per director is not enough.
+    Nothing is sent. Each VIP moves by VRRP to the next director of its list. Answers which
+    lists keep every link within its limit after the losses, with the fewest VIPs, with all
+    directors at work, and with loads alike at every time; and why one VIP per director is not
+    enough.
     """
     from analyzer.capacity.document import to_json
     from analyzer.capacity.planner import plan_capacity
@@ -95,7 +96,7 @@ def capacity(
     if as_json:
         print_document(to_json(result))
     else:
-        print_lines(lines_of(document))
+        print_lines(lines_of(document, columns()))
     if emit:
         _emit(result, emit, sync=sync, err=as_json)
     if output:

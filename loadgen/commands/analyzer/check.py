@@ -13,6 +13,7 @@ from loadgen.session.terminal import (
     print_document,
     print_line,
     print_lines,
+    print_verbatim,
     print_workflow_command,
 )
 
@@ -72,7 +73,7 @@ def check(
     as_json: bool,
     quantities: bool,
 ) -> int:
-    """Check a RUN against expectations, or against an earlier run.
+    """Check RUN against expectations or an earlier run.
 
     Exit code 0 if all hold, 99 if one does not, 2 if one is not understood or its quantity was
     not measured in this run.
@@ -131,7 +132,8 @@ def _show(judgements: Sequence[Judgement], run: str, *, style: str, as_json: boo
         print_document(to_json(judgements, run))
         return
     styles: dict[str, Any] = {"tap": checks.tap, "text": checks.lines, "github": checks.lines}
-    print_lines(styles[style](judgements))
+    show = print_lines if style == "text" else print_verbatim
+    show(styles[style](judgements))
     if style == "github":
         for line in checks.github_annotations(judgements):
             print_workflow_command(line)

@@ -22,13 +22,16 @@ if TYPE_CHECKING:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as one JSON document.")
 def compare(runs: tuple[Path, ...], output: Path | None, as_json: bool) -> None:
-    """Compare RUNs with the first: what differs, by how much, and with what uncertainty."""
+    """Compare RUNs with the first: what differs, by how much.
+
+    Each difference has its uncertainty.
+    """
     from analyzer.across_runs.compare import compare as compared
     from analyzer.across_runs.document import to_json
     from analyzer.analysis import analyse
     from analyzer.recording.directory import COMPARISON, Recording, write_derived
     from loadgen.session.output.links import report_links
-    from loadgen.session.terminal import print_document, print_lines
+    from loadgen.session.terminal import columns, print_document, print_lines
     from reports.across_runs.comparison import comparison_document
     from reports.document.html import page_of
     from reports.document.text import lines_of
@@ -44,4 +47,4 @@ def compare(runs: tuple[Path, ...], output: Path | None, as_json: bool) -> None:
     write_derived(page, page_of(document))
     if as_json:
         print_document(to_json(comparison))
-    print_lines((*lines_of(document), f"page: {page}"), err=as_json)
+    print_lines((*lines_of(document, columns(err=as_json)), f"page: {page}"), err=as_json)

@@ -26,11 +26,14 @@ _MOST_CHARACTERS = 200
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the history as one JSON document.")
 def history(folder: Path, output: Path | None, as_json: bool) -> None:
-    """Show trends over the runs in DIR, with changes beyond noise marked."""
+    """Show trends over the runs in DIR.
+
+    Changes beyond noise are marked.
+    """
     from analyzer.documents import to_json
     from loadgen.session.files import write_text
     from loadgen.session.output.links import report_links
-    from loadgen.session.terminal import print_document, print_lines
+    from loadgen.session.terminal import columns, print_document, print_lines
     from reports.across_runs.history import history_document
     from reports.document.html import page_of
     from reports.document.text import lines_of
@@ -42,7 +45,7 @@ def history(folder: Path, output: Path | None, as_json: bool) -> None:
     write_text(page, page_of(document))
     if as_json:
         print_document(to_json(trends))
-    print_lines((*lines_of(document), f"page: {page}"), err=as_json)
+    print_lines((*lines_of(document, columns(err=as_json)), f"page: {page}"), err=as_json)
 
 
 def _read(folder: Path) -> History:

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 @click.argument("paths", nargs=-1, required=True, type=PathType())
 @click.option("-o", "output", required=True, type=PathType(), help="Run directory.")
 def import_(paths: tuple[Path, ...], output: Path) -> None:
-    """Import PATHS into a run directory: a folder, or a capture, a poll log and a meta.json."""
+    """Make a run directory of captures and logs made elsewhere.
+
+    PATHS are a folder, or a capture, a poll log and a meta.json.
+    """
     from loadgen.importing.folder import import_folder
     from loadgen.session.terminal import print_line
 

@@ -52,7 +52,9 @@ _ROWS = 1000
     help="HZ of the director, to convert the kernel's persistence from jiffies to seconds.",
 )
 def parse(file: Path, as_json: bool, hz: int | None) -> None:
-    """Parse output of ipvsadm or /proc/net/ip_vs*, from FILE or standard input.
+    """Parse output of ipvsadm or /proc/net/ip_vs*.
+
+    From FILE or standard input.
 
     Exit code 2 if nothing in the text was understood; a tool's error text is understood.
     """

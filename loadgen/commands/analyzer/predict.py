@@ -9,7 +9,7 @@ import click
 from analyzer.forecast.closings import CLOSES, in_words
 from analyzer.units import KNOWN_HZ
 from loadgen.commands.types import CLOSE_MIX, DURATION, RATE, SPAN, TIMEOUTS, PathType
-from loadgen.session.terminal import print_document, print_line, print_lines
+from loadgen.session.terminal import columns, print_document, print_line, print_lines
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,10 +104,10 @@ if TYPE_CHECKING:
 @click.option("-o", "output", type=PathType(), help="Output page with the chart.")
 @click.option("--json", "as_json", is_flag=True, help="Print the forecast as one JSON document.")
 def predict(output: Path | None, as_json: bool, **options: Any) -> None:
-    """Predict how full a director's table gets under a load, without sending anything.
+    """Predict how full a director's table gets under a load.
 
-    ActiveConn and InActConn over time, their steady state with its band, the source ports that
-    the load needs, and the memory that its entries take.
+    Nothing is sent. ActiveConn and InActConn over time, their steady state with its band, the
+    source ports that the load needs, and the memory that its entries take.
     """
     from analyzer.forecast.document import to_json
     from analyzer.forecast.lifetimes import Question
@@ -121,7 +121,7 @@ def predict(output: Path | None, as_json: bool, **options: Any) -> None:
     if as_json:
         print_document(to_json(result))
     else:
-        print_lines(lines_of(document))
+        print_lines(lines_of(document, columns()))
     if output:
         from loadgen.session.files import write_text
         from reports.document.html import page_of

@@ -43,9 +43,10 @@ if TYPE_CHECKING:
 def report(
     run: Path, output: Path | None, form: str, as_json: bool, assumed: tuple[str, ...]
 ) -> None:
-    """Analyse RUN again and write its page or another format; also a run that was cut off.
+    """Analyse RUN again and write its page or other formats.
 
-    For a folder of `loadgen failover --repeat`, the page of each run and of all together.
+    Also a run that was cut off. For a folder of `loadgen failover --repeat`, the page of each run
+    and of all together.
     """
     from analyzer.other_settings.what_if import parse_assumption
     from analyzer.report import to_json

@@ -11,11 +11,12 @@ NAMES = (
 
 
 @click.command()
-@click.argument("command", type=click.Choice(NAMES), default="report")
+@click.argument("command", type=click.Choice(NAMES), default="report", metavar="[COMMAND]")
 def schema(command: str) -> None:
     """Print the JSON Schema of the --json output of COMMAND.
 
-    By default that of `report`; `loadgen burst --json` prints the same document.
+    COMMAND is report (the default; `loadgen burst --json` prints the same document), parse,
+    predict, capacity, capacity-proof, sweep, verify, check, compare or history.
     """
     from analyzer.schema import schema_of
     from loadgen.session.terminal import print_document

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as one JSON document.")
 def sweep(folder: Path, output: Path | None, as_json: bool) -> None:
-    """Compare the runs in a sweep's FOLDER, and report how small tcpfin may be."""
+    """Compare the runs in a sweep's FOLDER.
+
+    Reports what each value of tcpfin costs, and how small it may be.
+    """
     from analyzer.documents import to_json
     from loadgen.session.output.conclude import conclude_sweep
     from loadgen.session.terminal import print_document, print_lines

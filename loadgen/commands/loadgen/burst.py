@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from loadgen.commands.defaults import CommandWithDefaults
 from loadgen.commands.loadgen.capture_options import CaptureFlags, capture_given, capture_options
 from loadgen.commands.loadgen.check_options import CheckFlags, check_options, checks_given
 from loadgen.commands.loadgen.director_options import (
@@ -57,7 +58,7 @@ class BurstFlags:
     openmetrics: tuple[str, int] | None
 
 
-@click.command()
+@click.command(cls=CommandWithDefaults)
 @load_options
 @director_option
 @server_option
@@ -96,9 +97,11 @@ def burst(
     no_color: bool,
     **values: Any,
 ) -> int:
-    """Fire a burst at a virtual IP and explain what its directors keep of it.
+    """Send a burst to a virtual IP and explain the decay.
 
-    With a lab up that holds the VIP, the lab's client sends and its directors are watched.
+    That is: what its directors keep of the burst, for how long, and why. With a lab up that holds
+    the VIP, the lab's client sends and its directors are watched. Options may have defaults in
+    [burst] of loadgen.toml.
     """
     import asyncio
     import sys

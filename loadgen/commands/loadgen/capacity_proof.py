@@ -79,7 +79,9 @@ def capacity_proof(
     as_json: bool,
     **options: Any,
 ) -> int:
-    """Test a plan of VIPs in a new lab, with scaled traffic, killing each director in turn.
+    """Test a plan of VIPs in a new lab, losing directors.
+
+    Each director is killed in turn, under scaled traffic.
 
     Links and traffic are a hundredth of the given rates (10 Mbit/s for 1 Gbit/s). Shows what each
     director carried, lost and delayed before and after each loss, beside the computed values. Exit

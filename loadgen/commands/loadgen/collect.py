@@ -27,7 +27,7 @@ from loadgen.commands.loadgen.live_option import (
     page_server_of,
 )
 from loadgen.commands.options import options_as
-from loadgen.commands.types import DURATION, KEEP, PathType
+from loadgen.commands.types import DURATION, FILTER, KEEP, PathType
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from analyzer.ipvs.states import Timeouts
     from loadgen.collect.keep import Keep
     from loadgen.director.timeouts.restore import LeftTimeouts
+    from loadgen.live.selection import Filter, Order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +46,8 @@ class CollectFlags:
     capture: CaptureFlags
     duration: float | None
     interval: float
+    order: Order
+    filters: tuple[Filter, ...]
     openmetrics: tuple[str, int] | None
     keep: Keep
     director_cpu: Fraction
@@ -75,6 +78,22 @@ class CollectFlags:
 )
 @openmetrics_option
 @click.option(
+    "--sort",
+    "order",
+    type=click.Choice(["listed", "active", "inactive", "new", "weight"]),
+    default="listed",
+    show_default=True,
+    help="Order of the table: the largest first, of weight the smallest.",
+)
+@click.option(
+    "--filter",
+    "filters",
+    type=FILTER,
+    multiple=True,
+    help="Show only rows with this text, or for which active>100, inactive, new or weight=0 "
+    "holds; repeatable: all must hold. All is recorded.",
+)
+@click.option(
     "--keep",
     type=KEEP,
     default="1G",
@@ -99,7 +118,9 @@ def collect(
     no_color: bool,
     **values: Any,
 ) -> int:
-    """Watch directors without load: entries, new connections, and when a drained server is empty.
+    """Watch directors without load; say when a server is empty.
+
+    Shows entries, new connections, and when a real server of weight 0 may be rebooted.
 
     Without --director, those of loadgen.toml or LOADGEN_DIRECTOR are watched; where none are
     configured, or with --lab, those of the running lab. Ctrl-C ends the watch and makes the report.
@@ -114,6 +135,7 @@ def collect(
     from loadgen.collect.collect import CollectOptions
     from loadgen.collect.collect import collect as watch
     from loadgen.director.polling.watched import parse_services_given
+    from loadgen.live.selection import Selection
     from loadgen.live.table import LiveTable
     from loadgen.session.output.conclude import conclude, exit_code, print_summary
     from loadgen.session.terminal import print_document
@@ -139,7 +161,11 @@ def collect(
         left_timeouts=options.left_timeouts,
         live=server,
     )
-    table = LiveTable(color=not no_color)
+    table = LiveTable(
+        color=not no_color,
+        selection=Selection(order=options.order, filters=options.filters),
+        watches_all=watched.named is None,
+    )
     stand_in(site, vip, table.say)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         ended = runner.run(watch(site, watching, table))

@@ -6,16 +6,17 @@ import click
 
 from loadgen.commands.types import CPU_SHARE, TIMEOUTS
 
-LINKS = "ssh://[user@]host[:port], exec:COMMAND PREFIX or local"
+LINKS = "ssh://[user@]host[:port], exec:COMMAND PREFIX or local, after a name for reports if wanted"
+LINK_METAVAR = "[NAME=]LINK"
 
 director_option = click.option(
-    "--director", "directors", multiple=True, metavar="LINK", help=f"{LINKS}; repeatable."
+    "--director", "directors", multiple=True, metavar=LINK_METAVAR, help=f"{LINKS}; repeatable."
 )
 server_option = click.option(
     "--server",
     "servers",
     multiple=True,
-    metavar="LINK",
+    metavar=LINK_METAVAR,
     help="Real server whose sockets are counted too; a link as for --director; repeatable.",
 )
 lab_of_vip_option = click.option(

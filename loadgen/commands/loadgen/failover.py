@@ -9,7 +9,12 @@ import click
 
 from loadgen.commands.load_types import HOST
 from loadgen.commands.loadgen.capture_options import CaptureFlags, capture_given, capture_options
-from loadgen.commands.loadgen.director_options import keep_timeouts_option, timeouts_option
+from loadgen.commands.loadgen.director_options import (
+    LINK_METAVAR,
+    LINKS,
+    keep_timeouts_option,
+    timeouts_option,
+)
 from loadgen.commands.options import options_as
 from loadgen.commands.types import DURATION, METHOD, RATE, SPAN, URL_PATH, PathType
 
@@ -31,7 +36,7 @@ class FailoverFlags:
     """The flags of a fail-over, but for those that name directors."""
 
     vip: str
-    port: int
+    port: int | None
     capture: CaptureFlags
     fault: str | None
     fault_command: str | None
@@ -58,14 +63,16 @@ class FailoverFlags:
 
 
 @click.command()
-@click.option("--vip", required=True, type=HOST, help="The virtual IP.")
-@click.option("--port", type=click.IntRange(1, 65535), default=80, show_default=True)
+@click.option(
+    "--vip", required=True, type=HOST, metavar="HOST[:PORT]", help="Virtual IP of the service."
+)
+@click.option("--port", type=click.IntRange(1, 65535), help="Port of the service.  [80]")
 @click.option(
     "--director",
     "directors",
     multiple=True,
-    metavar="LINK",
-    help="ssh://[user@]host[:port], exec:COMMAND PREFIX or local; a lab's by name; repeatable.",
+    metavar=LINK_METAVAR,
+    help=f"{LINKS}; a lab's by its host; repeatable.",
 )
 @click.option("--lab", "lab_name", envvar="LOADGEN_LAB", help="Name of the lab, if several are up.")
 @click.option(
@@ -128,7 +135,9 @@ class FailoverFlags:
 @click.option("--json", "as_json", is_flag=True, help="Print the analysis as one JSON document.")
 @click.option("--no-color", is_flag=True, help="No colours in the progress bars.")
 def failover(directors: tuple[str, ...], lab_name: str | None, **values: Any) -> int:
-    """Keep connecting while the master director fails, and measure how long clients were cut off.
+    """Measure how long clients are cut off in a fail-over.
+
+    Connects steadily while the master director fails, and comes back.
 
     Before the fault the set-up is checked: one director holds the VIP, the others are BACKUP, all
     answer, and all have the same services. Every change is undone, whatever happens.
@@ -155,11 +164,13 @@ def failover(directors: tuple[str, ...], lab_name: str | None, **values: Any) ->
 
 def _plan(options: FailoverFlags) -> LoadPlan:
     from loadgen.failover.options import open_model
+    from loadgen.load.aim import aim_of
     from loadgen.load.destination import NameOverrides, find_destination
     from loadgen.load.plan import LoadPlan, Request
     from loadgen.target import Target
 
-    destination = find_destination(options.vip, options.port, NameOverrides())
+    aim = aim_of(None, options.vip, options.port)
+    destination = find_destination(aim.host, aim.port, NameOverrides())
     return LoadPlan(
         target=Target(vip=destination.address, port=destination.port),
         arrivals=open_model(options.rate),

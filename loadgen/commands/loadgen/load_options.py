@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analyzer.forecast.closings import CLOSES, in_words
-from loadgen.commands.load_types import BODY, HEADER, HOLD, HOST, STAGE
+from loadgen.commands.load_types import BODY, HEADER, HOLD, HOST, STAGE, URL
 from loadgen.commands.types import CLOSE_MIX, DURATION, METHOD, RATE, SPAN, URL_PATH
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from analyzer.forecast.closings import Close
     from analyzer.forecast.lifetimes import Arrivals
+    from loadgen.load.aim import Url
     from loadgen.load.engines.abilities import Choice
     from loadgen.load.hold import Hold
     from loadgen.load.plan import Stage
@@ -32,14 +33,15 @@ _CREDENTIALS = re.compile(
 class LoadOptions:
     """The flags of a load, as given; ``load_plan.plan_of`` makes a plan of them."""
 
-    vip: str
+    url: Url | None
+    vip: str | None
     port: int | None
     only_ipv4: bool
     only_ipv6: bool
     resolve: tuple[str, ...]
     connect_to: tuple[str, ...]
     method: str
-    path: str
+    path: str | None
     headers: tuple[tuple[str, str], ...]
     body: bytes | None
     tls: bool
@@ -72,8 +74,12 @@ class LoadOptions:
 def _table() -> list[Callable[[Any], Any]]:
     many, at_least_1 = {"multiple": True}, click.IntRange(1)
     return [
+        click.argument("url", type=URL, required=False, metavar="[URL]"),
         _option(
-            "--vip", required=True, type=HOST, help="Virtual IP, or a name that resolves to it."
+            "--vip",
+            type=HOST,
+            metavar="HOST[:PORT]",
+            help="Virtual IP, or a name that resolves to it; instead of URL.",
         ),
         _option(
             "--port",
@@ -90,7 +96,7 @@ def _table() -> list[Callable[[Any], Any]]:
             **many,
         ),
         _option("-X", "--method", type=METHOD, default="HEAD", show_default=True),
-        _option("--path", type=URL_PATH, default="/", show_default=True, help="Path of the URL."),
+        _option("--path", type=URL_PATH, help="Path of the request.  [/]"),
         _option(
             "-H", "--header", "headers", type=HEADER, help="Request header; repeatable.", **many
         ),

@@ -8,6 +8,7 @@ from loadgen.commands.loadgen.load_options import MOST_REDIRECTS
 
 if TYPE_CHECKING:
     from loadgen.commands.loadgen.load_options import LoadOptions
+    from loadgen.load.aim import Aim
     from loadgen.load.destination import Family, LoadDestination, NameOverrides
     from loadgen.load.plan import (
         ClosedModel,
@@ -30,19 +31,21 @@ def plan_of(options: LoadOptions) -> tuple[LoadPlan, str]:
     """
     from dataclasses import replace
 
+    from loadgen.load.aim import aim_of
     from loadgen.load.destination import find_destination
     from loadgen.load.engines.abilities import choose
     from loadgen.load.plan import LoadPlan
     from loadgen.load.source_addresses import parse_pool
     from loadgen.target import Target
 
-    port = options.port or (443 if options.tls else 80)
-    destination = find_destination(options.vip, port, _name_overrides(options))
+    aim = aim_of(options.url, options.vip, options.port, tls=options.tls, path=options.path)
+    _check_goes_with_protocol(options)
+    destination = find_destination(aim.host, aim.port, _name_overrides(options))
     protocol = "UDP" if options.udp else "TCP"
     plan = LoadPlan(
         target=Target(vip=destination.address, port=destination.port, protocol=protocol),
         arrivals=_arrivals(options),
-        request=_request(options, destination),
+        request=_request(options, aim, destination),
         closing=_closing(options),
         datagram=_datagram(options),
         sources=parse_pool(options.local_ips) if options.local_ips else (),
@@ -54,6 +57,13 @@ def plan_of(options: LoadOptions) -> tuple[LoadPlan, str]:
     )
     engine, why = choose(options.engine, plan)
     return replace(plan, engine=engine), why
+
+
+def _check_goes_with_protocol(options: LoadOptions) -> None:
+    from loadgen.errors import UsageProblem
+
+    if options.udp and options.url is not None:
+        raise UsageProblem("a URL and --udp: expected --vip HOST:PORT with --udp")
 
 
 def _name_overrides(options: LoadOptions) -> NameOverrides:
@@ -98,19 +108,19 @@ def _arrivals(options: LoadOptions) -> ClosedModel | OpenModel:
     )
 
 
-def _request(options: LoadOptions, destination: LoadDestination) -> Request:
+def _request(options: LoadOptions, aim: Aim, destination: LoadDestination) -> Request:
     from loadgen.errors import UsageProblem
     from loadgen.load.plan import Request
 
-    if not options.tls and (options.insecure or options.sni):
-        raise UsageProblem("-k and --sni: expected --tls with them")
+    if not aim.tls and (options.insecure or options.sni):
+        raise UsageProblem("-k and --sni: expected https:// or --tls with them")
     return Request(
         method=options.method,
-        path=options.path,
+        path=aim.path,
         headers=tuple(options.headers),
         body=options.body or b"",
         authority=destination.authority,
-        tls=options.tls,
+        tls=aim.tls,
         server_name=options.sni or destination.name,
         verify=not options.insecure,
         redirects=MOST_REDIRECTS if options.location else 0,

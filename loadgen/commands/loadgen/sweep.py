@@ -85,7 +85,9 @@ def sweep(
     as_json: bool,
     **values: Any,
 ) -> int:
-    """Fire the same burst under several values of tcpfin, and report how small it may be.
+    """Repeat a burst under several values of tcpfin.
+
+    Reports what each value costs, and how small tcpfin may be.
 
     The old timeouts are restored whatever happens; after a kill -9, by the next command on that
     director.

@@ -53,7 +53,7 @@ def verify(
     left_timeouts: LeftTimeouts,
     as_json: bool,
 ) -> int:
-    """Check directors for ten seconds, without sending anything.
+    """Check directors for ten seconds; nothing is sent.
 
     Without --director, those of loadgen.toml or LOADGEN_DIRECTOR are judged; where none are
     configured, or with --lab, those of the running lab. The last line names them.
@@ -78,7 +78,9 @@ def verify(
     for check in judged:
         head = f"{SIGNS[check.outcome]:<12}  {check.director or 'all':<8}"
         print_line(f"{head}  {check.what}: {check.detail}", err=as_json)
-    who = in_words({link.name: link.spec for link in site.directors}, site.lab)
+    who = in_words(
+        {health.director: health.link or health.director for health in healths}, site.lab
+    )
     print_line(f"{verdict(judged)}: {who}", err=as_json)
     return _exit_code(judged)
 

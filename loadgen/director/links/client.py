@@ -46,11 +46,12 @@ if TYPE_CHECKING:
 _STATUS = "/proc/net/ip_vs_status"
 _ASK_S = 15.0  # for what is asked on the way to a poll
 _HAS = (
+    "read -r h </proc/sys/kernel/hostname && echo host=$h; "
     "read -r b </proc/sys/kernel/random/boot_id && echo boot=$b; "
     "sed -u -n -e q </dev/null >/dev/null 2>&1 && echo sed; "
     "type gzip >/dev/null 2>&1 && echo gz"
 )
-_BOOT = "boot="
+_BOOT, _HOST = "boot=", "host="
 _END_SED = "q\n\n"  # the second newline for a sed that has looked one character ahead
 
 ASK_TABLE_STATUS = (
@@ -68,6 +69,7 @@ class DirectorClient:
     Attributes:
         link: how it is reached.
         boot_id: what names its present boot (random(4)); None where it does not tell.
+        host_name: what its host calls itself; None where it does not tell.
         programs: of those that a poll can use, those that it has.
     """
 
@@ -75,6 +77,7 @@ class DirectorClient:
         self.link = link
         self._shell = shell or Shell(link)
         self.boot_id: str | None = None
+        self.host_name: str | None = None
         self.programs: frozenset[str] = frozenset()
         self.worker_thread = WorkerThread()
         self._in_sed = False
@@ -94,6 +97,8 @@ class DirectorClient:
         self.programs = frozenset(words)
         boots = [word.removeprefix(_BOOT) for word in words if word.startswith(_BOOT)]
         self.boot_id = boots[0] if boots else None
+        hosts = [word.removeprefix(_HOST) for word in words if word.startswith(_HOST)]
+        self.host_name = hosts[0] if hosts else None
 
     async def close(self) -> None:
         """Let go of it."""

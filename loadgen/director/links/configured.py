@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import os
-import tomllib
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from loadgen.errors import UsageProblem
-from loadgen.session.files import home_directory
+from loadgen.session.configuration import configurations
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-CONFIG_NAME = "loadgen.toml"
 DIRECTORS_VARIABLE = "LOADGEN_DIRECTOR"
 
 
@@ -30,26 +27,13 @@ def configured(vip: str | None) -> Configured:
     Raises:
         UsageProblem: a file cannot be read, or does not say which directors are meant.
     """
-    for path in _places():
-        if path.exists():
-            specs = directors_in(_read_toml(path), vip, where=str(path))
-            if specs:
-                return Configured(specs, str(path))
+    for file in configurations():
+        specs = directors_in(file.content, vip, where=file.where)
+        if specs:
+            return Configured(specs, file.where)
     text = os.environ.get(DIRECTORS_VARIABLE, "")
     specs = [spec.strip() for spec in text.replace("\n", ";").split(";") if spec.strip()]
     return Configured(specs, DIRECTORS_VARIABLE)
-
-
-def _places() -> list[Path]:
-    home = home_directory()
-    return [Path(CONFIG_NAME), *([home / ".config" / CONFIG_NAME] if home else [])]
-
-
-def _read_toml(path: Path) -> Mapping[str, Any]:
-    try:
-        return tomllib.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise UsageProblem(f"{path}: {error}") from error
 
 
 def directors_in(config: Mapping[str, Any], vip: str | None, *, where: str) -> list[str]:

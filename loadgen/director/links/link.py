@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
@@ -20,15 +21,29 @@ class Link:
 
     Attributes:
         name: the director's name in tables and reports.
-        spec: what the operator wrote, for messages and the manifest.
+        spec: what the operator wrote after the name, for messages and the manifest.
         argv: the command that runs a POSIX shell on the director, its input and output ours.
+        is_named: the operator gave the name.
     """
 
     name: str
     kind: Literal["local", "ssh", "exec"]
     spec: str
     argv: tuple[str, ...]
+    is_named: bool = False
 
+
+EXPECTED = "local, ssh://[user@]host[:port] or exec:COMMAND PREFIX, with or without NAME= before it"
+_NAMED = re.compile(r"([0-9A-Za-z][0-9A-Za-z._-]{0,62})=(ssh://.*|exec:.*|local)", re.DOTALL)
+_KUBECTL = frozenset({"kubectl", "oc"})
+_KUBECTL_VALUES = frozenset(
+    {
+        *("-n", "--namespace", "-c", "--container", "--context", "--cluster", "--user"),
+        *("--kubeconfig", "-s", "--server", "--token", "--as", "--as-group", "--cache-dir"),
+        *("-f", "--filename", "--request-timeout", "--pod-running-timeout", "-v", "--profile"),
+    }
+)
+"""Options of kubectl whose value is the next word."""
 
 _SSH_OPTIONS = (
     "-T",
@@ -49,21 +64,53 @@ def by_hand(link: Link, words: Sequence[str]) -> str:
 
 
 def parse_link(spec: str) -> Link:
-    """``local``, ``ssh://[user@]host[:port]`` or ``exec:COMMAND PREFIX``.
+    """``local``, ``ssh://[user@]host[:port]`` or ``exec:COMMAND PREFIX``; ``NAME=`` before it.
 
     Raises:
         UsageProblem: none of these.
     """
+    name, plain = split_name(spec)
+    link = _plain_link(plain)
+    return link if name is None else replace(link, name=name, is_named=True)
+
+
+def split_name(spec: str) -> tuple[str | None, str]:
+    """The name that the operator gave a link, and the link."""
+    match = _NAMED.fullmatch(spec)
+    return (match[1], match[2]) if match else (None, spec)
+
+
+def is_link(spec: str) -> bool:
+    """Whether a director is given by a link; else it is a lab's host, by its name."""
+    plain = split_name(spec)[1]
+    return plain == "local" or ":" in plain
+
+
+def _plain_link(spec: str) -> Link:
     if spec == "local":
         return Link(name="local", kind="local", spec=spec, argv=("sh",))
     if spec.startswith("exec:"):
         prefix = _split(spec.removeprefix("exec:"))
-        return Link(name=" ".join(prefix), kind="exec", spec=spec, argv=(*prefix, "sh"))
+        return Link(name=_name_of(prefix), kind="exec", spec=spec, argv=(*prefix, "sh"))
     if spec.startswith("ssh://"):
         return _ssh_link(spec)
-    raise UsageProblem(
-        f"--director {spec}: expected local, ssh://[user@]host[:port] or exec:COMMAND PREFIX"
-    )
+    raise UsageProblem(f"--director {spec}: expected {EXPECTED}")
+
+
+def _name_of(prefix: Sequence[str]) -> str:
+    """A name for a host that a command reaches: kubectl's pod, else the command."""
+    words = iter(prefix)
+    if not any(word.rpartition("/")[2] in _KUBECTL for word in words):
+        return " ".join(prefix)
+    is_after_exec = False
+    for word in words:
+        if word in _KUBECTL_VALUES:
+            next(words, None)
+        elif word == "exec":
+            is_after_exec = True
+        elif is_after_exec and not word.startswith("-"):
+            return word.rpartition("/")[2] or "kubectl"
+    return "kubectl"
 
 
 def lab_link(name: str, address: str, ssh_config: Path) -> Link:

@@ -10,6 +10,7 @@ import numpy as np
 
 from analyzer.ipvs.proc.entry_rows import is_address
 from loadgen.errors import UsageProblem
+from loadgen.target import split_host_port
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -109,22 +110,11 @@ def _named(text: str) -> Named:
     try:
         if text.startswith(_FWMARK):
             return Named(fwmark=_number(text.removeprefix(_FWMARK), 2**32 - 1))
-        host, port = _split(text)
-        vip = str(ip_address(host))
-        return Named(vip=vip, port=_number(port, 65535) if port else None)
+        host, port = split_host_port(text)
+        return Named(vip=str(ip_address(host)), port=port)
     except ValueError:
         expected = "VIP, VIP:PORT, [VIP]:PORT or fwmark:N"
         raise UsageProblem(f"--service {text}: expected {expected}") from None
-
-
-def _split(text: str) -> tuple[str, str]:
-    if text.startswith("["):
-        host, bracket, rest = text[1:].partition("]")
-        if not bracket or (rest and not rest.startswith(":")):
-            raise ValueError(text)
-        return host, rest[1:]
-    host, _, port = text.partition(":") if text.count(":") == 1 else (text, "", "")
-    return host, port
 
 
 def _number(text: str, highest: int) -> int:

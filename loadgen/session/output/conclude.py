@@ -14,7 +14,7 @@ from analyzer.sweep.points import sweep_of
 from loadgen.errors import INTERRUPTED_EXIT_CODE, CheckFailed, RunFailed
 from loadgen.session.files import read_text
 from loadgen.session.output.links import report_links
-from loadgen.session.terminal import print_line, print_lines
+from loadgen.session.terminal import columns, print_line, print_lines
 from reports.run.page import render_page
 from reports.run.text import directors_line, summary_lines
 
@@ -45,7 +45,9 @@ def conclude(
     try:
         return analysis, write_derived(page or directory / REPORT, render_page(analysis))
     except RecordingError:
-        print_lines(summary_lines(analysis), err=True)  # what is there is reported all the same
+        print_lines(
+            summary_lines(analysis, columns(err=True)), err=True
+        )  # what is there is reported all the same
         raise
 
 
@@ -87,7 +89,7 @@ def conclude_sweep(
     target = page or folder / PAGE
     pages = report_links({name: folder / name for _, name in found.runs}, target)
     document = sweep_document(sweep, analyses, pages)
-    return sweep, write_derived(target, page_of(document)), lines_of(document)
+    return sweep, write_derived(target, page_of(document)), lines_of(document, columns())
 
 
 def _analysis(directory: Path, with_page: bool) -> Analysis:
@@ -97,7 +99,13 @@ def _analysis(directory: Path, with_page: bool) -> Analysis:
 def print_summary(analysis: Analysis, page: Path, *, err: bool, what: str = "page") -> None:
     """The end of the output: figures, verdict, directors, page, and last the run's directory."""
     directors = directors_line(analysis.manifest)
-    lines = (*summary_lines(analysis), "", *directors, f"{what}: {page}", analysis.run)
+    lines = (
+        *summary_lines(analysis, columns(err=err)),
+        "",
+        *directors,
+        f"{what}: {page}",
+        analysis.run,
+    )
     print_lines(lines, err=err)
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 ROOT = environment.checkout()
 PUBLIC = {
     *("help", "demo", "test", "test-kernels", "test-distros", "check", "bench"),
-    *("fuzz", "mutants", "gallery", "clean"),
+    *("fuzz", "mutants", "gallery", "man", "clean"),
 }
 
 

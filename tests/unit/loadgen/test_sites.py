@@ -63,6 +63,18 @@ def test_directors_are_as_given_and_each_only_once() -> None:
     assert names("ssh://root@a", "local", "ssh://root@a") == ["a", "local"]
 
 
+def test_directors_have_the_names_that_they_are_given() -> None:
+    assert names("lb1=ssh://root@10.0.0.1", "lb2=local") == ["lb1", "lb2"]
+    links = find_site(VIP, ["lb1=ssh://root@10.0.0.1"], None).directors
+    assert [link.spec for link in links] == ["ssh://root@10.0.0.1"]
+
+
+def test_a_director_with_a_name_is_no_labs(monkeypatch: pytest.MonkeyPatch) -> None:
+    labs_are(monkeypatch, lab())
+    site = find_site(VIP, ["lb1=local"], None)
+    assert not changes_only_a_lab(site, ["lb1=local"])
+
+
 def test_two_directors_of_one_name_are_refused() -> None:
     with pytest.raises(UsageProblem, match="two hosts are called a"):
         names("ssh://root@a", "ssh://admin@a")

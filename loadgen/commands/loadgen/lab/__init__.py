@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-import click
-
 from loadgen.commands import LazyGroup
 
 HERE = "loadgen.commands.loadgen.lab"
 
 
-def prepare() -> None:
-    """Before any subcommand: go where an ordinary user's labs are.
-
-    From then on SIGTERM and SIGHUP undo what is being done, as Ctrl-C does.
-    """
-    from loadgen.lab.system import rootless
-    from loadgen.lab.system.interruption import install
-
-    rootless.enter(start=click.get_current_context().invoked_subcommand == "up")
-    install()
-
-
 lab = LazyGroup(
     name="lab",
-    help="Run a real IPVS lab on this machine: directors, real servers, clients, virtual IPs.",
+    help="Run a real IPVS lab on this machine.\n\nDirectors, real servers, clients and VIPs.",
     lazy={
         "up": f"{HERE}.up:up",
         "down": f"{HERE}.down:down",
@@ -37,4 +23,3 @@ lab = LazyGroup(
         "export": f"{HERE}.export:export",
     },
 )
-lab.callback = prepare

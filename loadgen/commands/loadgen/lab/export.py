@@ -29,7 +29,9 @@ STYLES = ("ipvsadm", "virtual-server")
 )
 @topology_options
 def export(directory: Path, name: str, style: str, **options: object) -> None:
-    """Write to DIRECTORY what a real deployment of the same topology needs.
+    """Write what a real deployment of the topology needs.
+
+    DIRECTORY gets a folder for each host, and a Vagrantfile that makes the same hosts.
 
     It is the running lab's topology, unless flags or a file describe another: then no lab is
     needed.

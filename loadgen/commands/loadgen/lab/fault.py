@@ -16,15 +16,17 @@ KINDS = (
 @click.command()
 @name_option
 @click.argument("host")
-@click.argument("kind", type=click.Choice(KINDS))
+@click.argument("kind", type=click.Choice(KINDS), metavar="KIND")
 def fault(name: str, host: str, kind: str) -> None:
     """Inject a fault into HOST of a running lab, or undo it.
+
+    KIND is one of these:
 
     \b
     link-down link-up    its own interface; the host notices
     unplug replug        its port on the bridge; the host does not notice
     crash boot           its kernel
-    keepalived-stop      by SIGTERM: it sends priority 0; keepalived-start undoes it
+    keepalived-stop      by SIGTERM, with priority 0; keepalived-start undoes it
     keepalived-kill      by SIGKILL: the VIP stays
     nginx-stop nginx-start
     """  # noqa: D301 - \b is click's

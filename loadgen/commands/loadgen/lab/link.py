@@ -33,7 +33,10 @@ def loss(name: str, host: str, share: float) -> None:
 @click.argument("host")
 @click.argument("rate", type=BIT_RATE)
 def rate(name: str, host: str, rate: float) -> None:
-    """Limit the link of HOST to RATE, such as 10M (bit/s), in each direction; 0 ends it."""
+    """Limit the link of HOST to RATE, such as 10M; 0 ends it.
+
+    In bit/s, in each direction.
+    """
     _shape(name, host, "rate", rate_bps=rate)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from loadgen.commands.loadgen.lab.common import name_option
-from loadgen.session.terminal import print_document, print_lines
+from loadgen.session.terminal import print_document, print_lines, print_verbatim
 
 
 @click.command()
@@ -13,14 +13,14 @@ from loadgen.session.terminal import print_document, print_lines
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("--toml", "as_toml", is_flag=True, help="Print what `lab up --topology` takes.")
 def status(name: str, as_json: bool, as_toml: bool) -> None:
-    """Show the hosts, who holds which VIP, and the directors' timeouts."""
+    """Show hosts, masters of VIPs, and timeouts."""
     from loadgen.lab import report
     from loadgen.lab.topology import file as topology_file
 
     if as_json and as_toml:
         raise click.UsageError("--json or --toml, not both")
     if as_toml:
-        print_lines(topology_file.to_toml(report.find(name).topology).splitlines())
+        print_verbatim(topology_file.to_toml(report.find(name).topology).splitlines())
         return
     lab_report = report.inspect(name)
     if as_json:

@@ -150,6 +150,17 @@ def test_the_environment_may_name_the_directors(
     assert len(json.loads(shown.stdout)["peaks"]) == 2
 
 
+def test_a_director_has_the_name_that_it_is_given(site: Site, director: str) -> None:
+    words = ["-n", "1", "--no-capture", "--observe", "0", "--director", f"lb1={director}"]
+    shown = burst(site, *words, "-o", "here")
+    assert shown.returncode == 0, shown.stderr
+    manifest = json.loads((Path("here") / "run.json").read_text())
+    assert {name: facts["link"] for name, facts in manifest["directors"].items()} == {
+        "lb1": director
+    }
+    assert f"directors: lb1 ({director})" in shown.stdout
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interruption_of_the_decay_ends_the_waiting_and_not_the_report(
     number: signal.Signals, site: Site, director: str
@@ -196,8 +207,7 @@ def test_a_watch_that_is_interrupted_is_reported(director: str) -> None:
         text=True,
     )
     assert process.stderr is not None
-    for _ in range(2):  # the second view is shown while the run waits
-        assert "inactive 7" in process.stderr.readline()
+    assert "inactive 7" in process.stderr.readline()
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err

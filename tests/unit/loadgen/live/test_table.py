@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from loadgen.live.table import MOST_SHOWN, LiveTable, clock, drawing, empty, lines, span
+from loadgen.live.selection import Filter, Selection
+from loadgen.live.table import MOST_SHOWN, LiveTable, clock, drawing, empty, plain_rows, span
 from loadgen.live.view import DrainForecast, HeldEntries, View
 from loadgen.session.text_console import TextConsole
 from tests.unit.loadgen.collect.builders_view import NOW_NS, NS, director, server, view
@@ -17,11 +19,20 @@ from tests.unit.loadgen.collect.builders_view import NOW_NS, NS, director, serve
 def shown(what: View, *, terminal: bool) -> str:
     out = io.StringIO()
     console = TextConsole(
-        color=False, file=out, force_terminal=terminal, width=200, color_system=None
+        color=False,
+        file=out,
+        force_terminal=terminal,
+        width=200,
+        height=1000,
+        color_system=None,
     )
     with LiveTable(color=False, console=console) as table:
         table.show(what)
     return out.getvalue()
+
+
+def lines(what: View) -> list[str]:
+    return [row.text for row in plain_rows(what)]
 
 
 def test_without_a_terminal_each_real_server_is_one_line() -> None:
@@ -42,12 +53,106 @@ def test_the_table_fits_a_terminal_of_80_columns() -> None:
     out = io.StringIO()
     console = TextConsole(color=False, file=out, force_terminal=True, width=80, color_system=None)
     forecast = DrainForecast(first_ns=NOW_NS + 18 * NS, last_ns=NOW_NS + 19 * NS, renewed=0)
-    console.print(drawing(view(director(server(weight=0, forecast=forecast)))))
+    reboots = ["safe to reboot 192.168.10.21 after 04:55:20 on all directors"]
+    console.print(drawing(view(director(server(weight=0, forecast=forecast))), reboots))
     text = out.getvalue()
+    assert max(map(len, text.splitlines())) <= 80
+    assert reboots[0] in text
     assert "  -> 192.168.10.21:80 " in text
     assert "20 FIN_WAIT 12 s" in text
     assert "empty: 192.168.10.21:80 on bal01 " in text
-    assert text.count("\n") == 5
+    assert text.count("\n") == 6
+
+
+@pytest.mark.parametrize("height", [10, 24])
+def test_what_does_not_fit_the_terminal_is_counted_and_what_may_be_rebooted_stays(
+    height: int,
+) -> None:
+    out = io.StringIO()
+    console = TextConsole(color=False, file=out, force_terminal=True, width=80, color_system=None)
+    many = [server(real_server=f"10.0.0.{i}") for i in range(60)]
+    console.print(drawing(view(director(*many)), ["safe to reboot 10.9.9.9 now"], height, 80))
+    text = out.getvalue()
+    assert text.count("\n") <= height
+    assert f"... and {62 - (height - 3)} more lines: see --filter and --sort" in text
+    assert "safe to reboot 10.9.9.9 now" in text
+    assert "q or Ctrl-C" in text
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_states_and_long_addresses_break_no_word(width: int) -> None:
+    held = HeldEntries(
+        states={"ESTABLISHED": 1234, "FIN_WAIT": 77, "TIME_WAIT": 8}, oldest_ends_ns=0
+    )
+    long = "fd00:1111:2222:3333:4444:5555:6666:7777"
+    what = view(director(server(held=held), server(held=held, real_server=long), name="n" * 50))
+    out = io.StringIO()
+    console = TextConsole(color=False, file=out, force_terminal=True, width=width)
+    console.print(drawing(what, width=width))
+    text = re.sub(r"\x1b\[[0-9;]*m", "", out.getvalue())
+    assert max(map(len, text.splitlines())) <= width
+    assert {"1234", "ESTABLISHED,", "FIN_WAIT,", "TIME_WAIT", f"[{long}]:80"} <= set(text.split())
+
+
+def changes(*views: View, **options: Any) -> list[list[str]]:
+    """What each of some views after another prints where there is no terminal."""
+    out = io.StringIO()
+    console = TextConsole(color=False, file=out, force_terminal=False, width=200)
+    printed = []
+    with LiveTable(color=False, console=console, **options) as table:
+        for what in views:
+            table.show(what)
+            printed.append(out.getvalue().splitlines())
+            out.truncate(out.seek(0))
+    return printed
+
+
+def later(what: View, seconds: float) -> View:
+    return replace(what, at_ns=what.at_ns + round(seconds * NS))
+
+
+def test_without_a_terminal_only_what_changes_is_printed_again() -> None:
+    a, b = server(), server(real_server="192.168.10.22")
+    idle, busy = view(director(a, b)), view(director(a, replace(b, inactive=21)))
+    first, second, third = changes(idle, later(idle, 1), later(busy, 2))
+    assert len(first) == 2
+    assert second == []
+    assert [line.split()[5] for line in third] == ["192.168.10.22:80:"]
+
+
+def test_a_row_that_never_changes_is_printed_once_a_minute() -> None:
+    eight = view(*(director(*(server(port=80 + n) for n in range(8))) for _ in range(1)))
+    printed = changes(*(later(eight, n) for n in range(121)))
+    assert [n for n, lines in enumerate(printed) if lines] == [0, 60, 120]
+
+
+def test_the_selection_is_what_is_shown() -> None:
+    what = view(director(server(active=1), server(real_server="192.168.10.22", active=2)))
+    order = Selection(order="active")
+    assert [line.split()[5] for line in changes(what, selection=order)[0]] == [
+        "192.168.10.22:80:",
+        "192.168.10.21:80:",
+    ]
+    only = Selection(filters=(Filter(text="10.22"),))
+    assert len(changes(what, selection=only)[0]) == 1
+
+
+def test_the_watch_ends_with_what_may_be_rebooted() -> None:
+    out = io.StringIO()
+    console = TextConsole(color=False, file=out, force_terminal=False, width=200)
+    forecast = DrainForecast(first_ns=NOW_NS, last_ns=NOW_NS + NS, renewed=0)
+    what = view(director(server(weight=0, forecast=forecast)), director(server()))
+    with LiveTable(color=False, console=console) as table:
+        table.show(view(director(server(weight=0, forecast=forecast))))
+        table.show(what)
+    assert out.getvalue().splitlines()[-1].startswith("not safe to reboot 192.168.10.21: weight 1")
+
+
+def test_a_filter_hides_no_line_about_a_reboot() -> None:
+    forecast = DrainForecast(first_ns=NOW_NS, last_ns=NOW_NS + NS, renewed=0)
+    what = view(director(server(weight=0, forecast=forecast)))
+    (only,) = changes(what, selection=Selection(filters=(Filter(text="nothing"),)))[0]
+    assert "safe to reboot 192.168.10.21 after " in only
 
 
 @pytest.mark.parametrize("terminal", [False, True])

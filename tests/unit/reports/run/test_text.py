@@ -8,6 +8,7 @@ import pytest
 
 from analyzer.recording.manifest import manifest_of
 from analyzer.results import RealServerRow, ServiceTable
+from reports import layout
 from reports.charts import wording
 from reports.run import text
 from tests.unit.reports import builders_analysis as build
@@ -74,8 +75,10 @@ def test_the_summary_ends_with_the_verdict() -> None:
 
 @pytest.mark.parametrize("name", build.RUNS)
 def test_every_kind_of_run_fits_the_terminal(name: str) -> None:
+    lines = text.summary_lines(build.RUNS[name](), 80)
+    assert max(map(len, lines)) <= 80
     lines = text.summary_lines(build.RUNS[name]())
-    assert max(map(len, lines)) <= text.WIDTH
+    assert max(map(len, lines)) <= layout.MOST
     assert lines == [line.rstrip() for line in lines]
 
 
@@ -109,6 +112,19 @@ def test_page_and_terminal_say_the_same_of_what_was_sent() -> None:
         (
             {"directors": {"bal01": {"link": "ssh://root@10.0.0.1"}}, "lab": "lab"},
             ["directors: bal01 (lab 'lab')"],
+        ),
+        (
+            {
+                "directors": {
+                    "lb1": {"link": "ssh://root@10.0.0.1"},
+                    "a": {"link": "ssh://root@bastion"},
+                    "kubectl exec -i x --": {"link": "exec:kubectl exec -i x --"},
+                }
+            },
+            [
+                "directors: lb1 (ssh://root@10.0.0.1), a (ssh://root@bastion), "
+                "exec:kubectl exec -i x --"
+            ],
         ),
         ({"directors": {"lb\x1b[2J": {}}}, [r"directors: lb\x1b[2J"]),
     ],

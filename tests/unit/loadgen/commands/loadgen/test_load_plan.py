@@ -26,7 +26,8 @@ def plan_and_why(*words: str) -> tuple[LoadPlan, str]:
     def command(**options: Any) -> tuple[LoadPlan, str]:
         return plan_of(options_as(LoadOptions, options))
 
-    found = command.main(["--vip", "127.0.0.1", *words], standalone_mode=False)
+    aim = [] if any("://" in word for word in words) else ["--vip", "127.0.0.1"]
+    found = command.main([*aim, *words], standalone_mode=False)
     assert isinstance(found, tuple)
     return found
 
@@ -61,6 +62,18 @@ def stage(duration_s: float, rate_per_s: float) -> Stage:
 )
 def test_when_to_send(words: str, arrivals: ClosedModel | OpenModel) -> None:
     assert plan(*words.split()).arrivals == arrivals
+
+
+def test_a_url_is_what_flags_would_say() -> None:
+    assert plan("https://127.0.0.1:8443/a?b", "-k") == plan(
+        *("--port", "8443", "--tls", "--path", "/a?b", "-k")
+    )
+    assert plan("http://127.0.0.1/") == plan()
+
+
+def test_a_url_does_not_go_with_datagrams() -> None:
+    with pytest.raises(UsageProblem, match="a URL and --udp"):
+        plan("http://127.0.0.1/", "--udp")
 
 
 def test_the_request_as_curl_would_have_it(tmp_path: Path) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from loadgen.director.links.link import lab_link, parse_link
+from loadgen.director.links.link import is_link, lab_link, parse_link
 from loadgen.errors import UsageProblem
 
 if TYPE_CHECKING:
@@ -23,6 +24,17 @@ if TYPE_CHECKING:
         ("ssh://root@10.0.0.1/", "10.0.0.1", "ssh", ["--", "root@10.0.0.1", "exec sh"]),
         ("ssh://root@[fd00::1]:22", "fd00::1:22", "ssh", ["22", "--", "root@fd00::1", "exec sh"]),
         ("exec:docker exec -i bal01", "docker exec -i bal01", "exec", ["-i", "bal01", "sh"]),
+        (
+            "exec:kubectl exec -i -n kube-system kube-proxy-x --",
+            "kube-proxy-x",
+            "exec",
+            ["--", "sh"],
+        ),
+        ("exec:kubectl -n a --context=b exec -ti pod/x -c p --", "x", "exec", ["--", "sh"]),
+        ("exec:sudo /usr/bin/kubectl exec -i x --", "x", "exec", ["x", "--", "sh"]),
+        ("exec:oc exec -i ds/kube-proxy --", "kube-proxy", "exec", ["--", "sh"]),
+        ("exec:kubectl exec -i --", "kubectl", "exec", ["--", "sh"]),
+        ("exec:kubectl", "kubectl", "exec", ["kubectl", "sh"]),
         ("exec:ip netns exec 'a b'", "ip netns exec a b", "exec", ["exec", "a b", "sh"]),
     ],
 )
@@ -32,6 +44,22 @@ def test_a_director_is_reached_as_it_is_written(
     found = parse_link(spec)
     assert (found.name, found.kind, found.spec) == (name, kind, spec)
     assert list(found.argv[-len(ends_with) :]) == ends_with
+
+
+@pytest.mark.parametrize(
+    "spec", ["local", "ssh://root@10.0.0.1:22", "exec:kubectl exec -i x --", "exec:env A=ssh://b"]
+)
+def test_a_director_may_have_a_name(spec: str) -> None:
+    named, plain = parse_link("lb-1.example=" + spec), parse_link(spec)
+    assert (named.name, named.is_named) == ("lb-1.example", True)
+    assert replace(named, name=plain.name, is_named=False) == plain
+    assert is_link(f"lb1={spec}")
+
+
+@pytest.mark.parametrize("spec", ["=local", "-a=local", "a b=local", "a/b=local", "a=bal01", "a="])
+def test_a_name_is_a_word_before_a_link(spec: str) -> None:
+    with pytest.raises(UsageProblem, match="with or without NAME= before it"):
+        parse_link(spec)
 
 
 def test_ssh_never_asks_and_notices_when_the_other_end_is_gone() -> None:
