@@ -15,7 +15,7 @@ import numpy as np
 
 from analyzer.ipvs.persistence import PUT_OFF_S
 from analyzer.ipvs.states import State, Timeouts, timeout_by_state_s
-from analyzer.ipvs.table_diff.tracking import BUSY_STATES, RESTART_S
+from analyzer.ipvs.table_diff.restarts import BUSY_STATES, RESTART_S
 from analyzer.ipvs.timers import JIFFIES_AT_BOOT_S, granule_jiffies
 from analyzer.recording.clock import REACTION_S
 from analyzer.units import KNOWN_HZ

@@ -15,7 +15,7 @@ import pandas as pd
 
 from analyzer.ipvs.addresses import CONNECTION_KEY
 from analyzer.ipvs.persistence import PUT_OFF_S
-from analyzer.ipvs.table_diff.tracking import BUSY_STATES, RESTART_S
+from analyzer.ipvs.table_diff.restarts import BUSY_STATES, RESTART_S
 from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:

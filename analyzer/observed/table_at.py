@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analyzer.ipvs.addresses import ENTRY_KEY
-from analyzer.ipvs.table_diff.tracking import BUSY_STATES
+from analyzer.ipvs.table_diff.restarts import BUSY_STATES
 from analyzer.observed.entries import ns
 from analyzer.units import NS_PER_S
 

@@ -12,7 +12,7 @@ from analyzer.drains.last_entry import EntryTimers, Timers, removal_s
 from analyzer.drains.renewals import surely_renewed
 from analyzer.ipvs.proc.entry_rows import entries_of, entry_columns, is_address
 from analyzer.ipvs.states import Timeouts
-from analyzer.ipvs.table_diff.tracking import BUSY_STATES, RESTART_S
+from analyzer.ipvs.table_diff.restarts import BUSY_STATES, RESTART_S
 from analyzer.units import NS_PER_S
 from loadgen.collect.timers_seen import TimersSeen, mixed
 from loadgen.live.view import DrainForecast, HeldEntries

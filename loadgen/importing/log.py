@@ -34,6 +34,9 @@ _TABLE = re.compile(
     r"\s*(?:IP Virtual Server version|IPVS connection entries|Timeout \(tcp tcpfin udp\):)"
 )
 
+_NO_STAMPS = ("TCP ", "UDP ", "  -> ")
+"""As almost all lines of a long log begin: none of the patterns of stamps takes them."""
+
 _MOST_BEFORE = 1000  # lines that may stand above the first time
 _MOST_CHARACTERS_BEFORE = 1 << 20
 
@@ -105,6 +108,8 @@ def before_polls(lines: Iterable[str]) -> str:
 
 def _stamp_of(line: str) -> tuple[str | None, str | None]:
     """A line's stamp, and what follows it: None where the stamp stands for a whole poll."""
+    if line.startswith(_NO_STAMPS):
+        return None, line
     for pattern in (_WATCH, _ALONE):
         match = pattern.match(line)
         if match:

@@ -121,17 +121,19 @@ def _destination(server: PrintedDestination) -> Destination | None:
 
 
 def _entry(connection: Connection) -> Entry | None:
-    ends = (connection.source, connection.virtual, connection.destination)
-    if any(end.port is None for end in ends) or len(connection.proto) > MAX_PROTOCOL:
+    client, service, server = connection.source, connection.virtual, connection.destination
+    if client.port is None or service.port is None or server.port is None:
+        return None
+    if len(connection.proto) > MAX_PROTOCOL:
         return None
     return Entry(
         protocol=connection.proto,
-        client_ip=connection.source.address,
-        client_port=connection.source.port or 0,
-        vip=connection.virtual.address,
-        port=connection.virtual.port or 0,
-        real_server=connection.destination.address,
-        real_port=connection.destination.port or 0,
+        client_ip=client.address,
+        client_port=client.port,
+        vip=service.address,
+        port=service.port,
+        real_server=server.address,
+        real_port=server.port,
         state=connection.state,
         expires_s=connection.expire_s,
     )

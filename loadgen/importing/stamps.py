@@ -8,6 +8,7 @@ zone is not known is read as if it were UTC, and says so.
 from __future__ import annotations
 
 import re
+import time
 import warnings
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -166,10 +167,14 @@ def _day(midnight: str, year: int) -> _Moment | None:
         read = _read_by_dateutil(midnight, year)
     except (ValueError, OverflowError):
         return None
-    from dateutil.tz import tzoffset, tzutc
+    from dateutil.tz import tzlocal, tzoffset, tzutc
 
     zone = read[0].tzinfo
-    return read if zone is None or isinstance(zone, tzutc | tzoffset) else None
+    # where this machine's own zone has the stamp's name, as UTC often has, dateutil means that one
+    is_fixed = isinstance(zone, tzutc | tzoffset) or (
+        isinstance(zone, tzlocal) and not time.daylight
+    )
+    return read if zone is None or is_fixed else None
 
 
 def _read_by_dateutil(text: str, year: int) -> _Moment:

@@ -24,10 +24,21 @@ def unwrapped(text: str) -> str:
     joined: list[str] = []
     at = 0
     while at < len(lines):
+        if _is_unbroken(lines, at):
+            joined.append(lines[at])
+            at += 1
+            continue
         whole, parts = _put_together(lines[at : at + _MOST_PARTS])
         joined.append(whole)
         at += parts
     return "\n".join(joined)
+
+
+def _is_unbroken(lines: list[str], at: int) -> bool:
+    """Whether a line is a whole entry and the next cannot go on with it, as almost all are."""
+    if not _WHOLE.match(lines[at][: _MOST_CHARACTERS + 1].rstrip("\r")):
+        return False
+    return at + 1 == len(lines) or not _REST_OF_A_PORT.match(lines[at + 1])
 
 
 def _put_together(lines: list[str]) -> tuple[str, int]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import click
@@ -19,11 +20,13 @@ from reports.layout import fitted
 from reports.plain_text import log_line, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from typing import Any
 
 _WRITTEN_AT_ONCE = 1 << 18
 """Characters: a long text takes no system call a line."""
+_LINES_AT_ONCE = 1000
+"""To be made printable together."""
 
 
 LEAST_COLUMNS = 40
@@ -57,12 +60,23 @@ def print_lines(lines: Iterable[object], *, err: bool = False) -> None:
             print_line(line, err=True)
     else:
         width = columns()
-        print_pieces(f"{part}\n" for line in lines for part in _fitted(line, width))
+        if width is None:
+            print_verbatim(lines)
+        else:
+            print_pieces(f"{part}\n" for line in lines for part in _fitted(line, width))
 
 
 def print_verbatim(lines: Iterable[object]) -> None:
     """Lines for another program, each as it is, on standard output; raises as ``print_line``."""
-    print_pieces(f"{log_line(str(line))}\n" for line in lines)
+    print_pieces(_batches(map(str, lines)))
+
+
+def _batches(lines: Iterator[str]) -> Iterator[str]:
+    """Printable lines, each with its newline, many to a piece: most are so as they are."""
+    while batch := list(islice(lines, _LINES_AT_ONCE)):
+        joined = "".join(batch)
+        is_plain = joined.isprintable() and "::" not in joined and "##" not in joined
+        yield "\n".join([*(batch if is_plain else map(log_line, batch)), ""])
 
 
 def print_pieces(pieces: Iterable[str]) -> None:
@@ -115,7 +129,7 @@ def _write(text: str, *, err: bool, newline: bool = True) -> None:
             click.echo(text, err=True)
         return
     try:
-        click.echo(text, nl=newline)
+        click.echo(text, nl=newline, color=True)  # no escape sequence is left to be removed
     except OSError as error:
         _abandon_output()
         raise _named(error) from error

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from sys import intern
 from typing import TYPE_CHECKING
 
-from analyzer.ipvs.ipvsadm.ends import certain_end, ipvsadm_end, kernel_pair
+from analyzer.ipvs.ipvsadm.ends import certain_end, ipvsadm_end, kernel_pair, sure_kernel_pair
 from analyzer.ipvs.ipvsadm.model import Connection
 
 if TYPE_CHECKING:
@@ -47,29 +48,58 @@ def is_title(words: list[str]) -> bool:
     return words[0] in _TITLES_BEGIN and any(words[: len(title)] == title for title in TITLES)
 
 
-def plain_connection(raw: str) -> Connection | None:
-    """Read a line in which nothing is in doubt, as almost all are; None of another line."""
-    if found := _PLAIN.fullmatch(raw):
-        protocol, minutes, seconds, state, *words = found.groups()
-        ends = _all(map(certain_end, words))
-        expire_s, origin = 60 * int(minutes) + int(seconds), None
-    elif found := _PLAIN_KERNEL.fullmatch(raw):
+def plain_connections(lines: list[str]) -> list[Connection]:
+    """Read lines in which nothing is in doubt, as almost all are, up to another line."""
+    return _plain_of_ipvsadm(lines) or _plain_of_kernel(lines)
+
+
+def _plain_of_ipvsadm(lines: list[str]) -> list[Connection]:
+    entries: list[Connection] = []
+    for raw in lines:
+        found = _PLAIN.fullmatch(raw)
+        if found is None:
+            break
+        protocol, minutes, seconds, state, client, service, server = found.groups()
+        source, virtual = certain_end(client), certain_end(service)
+        destination = certain_end(server)
+        if not (source and virtual and destination):
+            break
+        entry = Connection(
+            proto=intern(protocol),
+            expire_s=60 * int(minutes) + int(seconds),
+            state=intern(state),
+            source=source,
+            virtual=virtual,
+            destination=destination,
+        )
+        entries.append(entry)
+    return entries
+
+
+def _plain_of_kernel(lines: list[str]) -> list[Connection]:
+    entries: list[Connection] = []
+    for raw in lines:
+        found = _PLAIN_KERNEL.fullmatch(raw)
+        if found is None:
+            break
         protocol, *words, state, origin, expires = found.groups()
-        ends = _all(map(kernel_pair, words[::2], words[1::2]))
-        expire_s = int(expires)
-    else:
-        return None
-    if ends is None:
-        return None
-    return Connection(
-        proto=protocol,
-        expire_s=expire_s,
-        state=state,
-        source=ends[0],
-        virtual=ends[1],
-        destination=ends[2],
-        origin=origin,
-    )
+        client, client_port, service, service_port, server, server_port = words
+        source = sure_kernel_pair(client, client_port)  # seldom twice in a text
+        virtual = kernel_pair(service, service_port)
+        destination = kernel_pair(server, server_port)
+        if not (source and virtual and destination):
+            break
+        entry = Connection(
+            proto=intern(protocol),
+            expire_s=int(expires),
+            state=intern(state),
+            source=source,
+            virtual=virtual,
+            destination=destination,
+            origin=origin,
+        )
+        entries.append(entry)
+    return entries
 
 
 def read_connection(words: list[str], warn: Warn) -> Connection | None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
+from string import hexdigits
 from typing import TYPE_CHECKING, Literal
 
 from analyzer.ipvs.ipvsadm.model import End
@@ -31,6 +32,7 @@ Notation = Literal["kernel", "ipvsadm", "either"]
 TABLE_CUT = 28
 BUFFER_CUT = 59
 MAX_PORT = 65535
+_HEX_V4_DIGITS = 8
 
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _V4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}")
@@ -52,6 +54,7 @@ _PRINTED_PORT = re.compile(r"0|[1-9][0-9]{0,4}")
 _PORT_NUMBER = re.compile(r"[0-9]{1,5}")
 _HEX_PORT = re.compile(r"[0-9A-Fa-f]{4}")
 _HEX_V4 = re.compile(r"[0-9A-Fa-f]{8}")
+_OCTETS = {f"{high}{low}": str(int(high + low, 16)) for high in hexdigits for low in hexdigits}
 
 
 def notation(word: str) -> Notation | None:
@@ -86,6 +89,13 @@ def kernel_pair(address: str, port: str) -> End | None:
     return End(address=known, port=int(port, 16), port_name=None)
 
 
+def sure_kernel_pair(address: str, port: str) -> End | None:
+    """Read the two words where both are known to be hexadecimal, if perhaps with colons."""
+    if len(address) == _HEX_V4_DIGITS and ":" not in address:
+        return End(address=_dotted(address), port=int(port, 16), port_name=None)
+    return kernel_pair(address, port)
+
+
 def kernel_address(word: str) -> str | None:
     """Eight hexadecimal digits, or IPv6."""
     if _HEX_V4.fullmatch(word):
@@ -94,8 +104,8 @@ def kernel_address(word: str) -> str | None:
 
 
 def _dotted(hexadecimal: str) -> str:
-    first, second, third, fourth = bytes.fromhex(hexadecimal)
-    return f"{first}.{second}.{third}.{fourth}"
+    first, second = _OCTETS[hexadecimal[:2]], _OCTETS[hexadecimal[2:4]]
+    return f"{first}.{second}.{_OCTETS[hexadecimal[4:6]]}.{_OCTETS[hexadecimal[6:]]}"
 
 
 def plain_end(

@@ -82,15 +82,18 @@ def decode(data: bytes) -> str:
     return data.decode("utf-8", "replace")
 
 
-def raw_lines(text: str) -> Iterator[tuple[int, str]]:
-    """The number of each line that is not empty, and its first ``MAX_LINE`` characters."""
+def line_blocks(text: str) -> Iterator[tuple[int, list[str]]]:
+    """Lines that follow one another, their first ``MAX_LINE`` characters; the first one's number.
+
+    The last of a block may be an empty one that is the beginning of the next block's first.
+    """
     start, first = 0, 1
     while start < len(text):
         end = text.find("\n", start + _BLOCK) + 1 or len(text)
         lines = _split(text[start:end])
-        for number, raw in enumerate(lines, first):
-            if raw:
-                yield number, raw if len(raw) <= MAX_LINE else raw[:MAX_LINE]
+        if max(map(len, lines)) > MAX_LINE:
+            lines = [raw[:MAX_LINE] for raw in lines]
+        yield first, lines
         start, first = end, first + len(lines) - 1
 
 

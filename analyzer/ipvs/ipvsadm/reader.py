@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from analyzer.ipvs.ipvsadm import connections, errors
 from analyzer.ipvs.ipvsadm.counters import Stats
 from analyzer.ipvs.ipvsadm.foreign import is_foreign
-from analyzer.ipvs.ipvsadm.lines import Line, clean_line, is_noise, raw_lines, without_prefix
+from analyzer.ipvs.ipvsadm.lines import Line, clean_line, is_noise, line_blocks, without_prefix
 from analyzer.ipvs.ipvsadm.lines import line as line_of
 from analyzer.ipvs.ipvsadm.model import (
     Connection,
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 MAX_WARNINGS = 1000
 MAX_WARNING = 240
 _SHOWN_CHARACTERS = 100
+_RUN = 64
+"""Lines of one kind to read at a time: half of a block would be copied for each kind otherwise."""
 _ONCE = "port '"  # a name that is doubted is so wherever it stands
 
 _HEADER = re.compile(
@@ -51,13 +53,8 @@ def parse(text: str, *, hz: int | None = None) -> ParsedText:
     """
     reader = _Reader(hz=hz)
     last = None
-    for number, raw in raw_lines(text):
-        if not reader.take_plain(number, raw) and not reader.refuse(number, raw):
-            line = clean_line(number, raw)
-            if not line.words:
-                continue
-            reader.take(line)
-        last = number, raw
+    for first, lines in line_blocks(text):
+        last = reader.take_block(first, lines) or last
     if last and not text.endswith(("\n", "\r")):
         reader.doubt_end(clean_line(*last))
     return reader.result()
@@ -84,36 +81,55 @@ class _Reader:
     gap: tuple[int, str] | None = None  # a line since the last service that may have been one
     pending: list[str] = field(default_factory=list)  # doubts of a line that may be read otherwise
 
-    def take_plain(self, number: int, raw: str) -> bool:
-        """Read a line in which nothing is in doubt: most of a long text; False of any other."""
-        for claim in _AT_ONCE.get(raw[0], ()):
-            if claim(self, number, raw):
-                self.understood += 1
-                return True
-        return False
+    def take_block(self, first: int, lines: list[str]) -> tuple[int, str] | None:
+        """Read lines that follow one another; the last of them that is not empty, if one is."""
+        last, at = None, 0
+        while at < len(lines):
+            taken = self.take_plain(first + at, lines, at) or self._take_one(first + at, lines[at])
+            if taken:
+                last = at + taken - 1
+            at += taken or 1
+        return None if last is None else (first + last, lines[last])
 
-    def plain_destination(self, number: int, raw: str) -> bool:
-        """A real server, where no line before it may have been its service."""
-        return self.gap is None and self.tables[-1].plain_destination(number, raw)
+    def take_plain(self, number: int, lines: list[str], at: int) -> int:
+        """Read lines in which nothing is in doubt, most of a long text; how many these were."""
+        for claim in _AT_ONCE.get(lines[at][:1], ()):
+            if taken := claim(self, number, lines[at : at + _RUN]):
+                self.understood += taken
+                return taken
+        return 0
 
-    def plain_connection(self, _: int, raw: str) -> bool:
-        """An entry."""
-        entry = connections.plain_connection(raw)
-        if entry is None:
-            return False
-        self.connections.append(entry)
-        return True
+    def plain_destinations(self, number: int, lines: list[str]) -> int:
+        """Real servers, where no line before them may have been their service."""
+        return 0 if self.gap else self.tables[-1].plain_destinations(number, lines)
 
-    def plain_service(self, number: int, raw: str) -> bool:
-        """A virtual service."""
-        if not self.tables[-1].plain_service(number, raw, strict=self.below_connections):
-            return False
-        self.gap = None
-        return True
+    def plain_connections(self, _: int, lines: list[str]) -> int:
+        """Entries."""
+        entries = connections.plain_connections(lines)
+        self.connections += entries
+        return len(entries)
 
-    def plain_rule(self, _: int, raw: str) -> bool:
-        """A rule of ipvsadm -S."""
-        return self.rules.plain_rule(raw)
+    def plain_services(self, number: int, lines: list[str]) -> int:
+        """Virtual services."""
+        taken = self.tables[-1].plain_services(number, lines, strict=self.below_connections)
+        if taken:
+            self.gap = None
+        return taken
+
+    def plain_rules(self, _: int, lines: list[str]) -> int:
+        """Rules of ipvsadm -S."""
+        return self.rules.plain_rules(lines)
+
+    def _take_one(self, number: int, raw: str) -> int:
+        """Read any line; how many that are not empty it is."""
+        if not raw:
+            return 0
+        if not self.refuse(number, raw):
+            line = clean_line(number, raw)
+            if not line.words:
+                return 0
+            self.take(line)
+        return 1
 
     def refuse(self, number: int, raw: str) -> bool:
         """Say of a line at once that it was not understood; False if that takes a closer look."""
@@ -300,11 +316,11 @@ class _Reader:
         return tuple(shown)
 
 
-_ARROWS = (_Reader.plain_destination,)
-_NAMES = (_Reader.plain_service, _Reader.plain_connection)
-_AT_ONCE: dict[str, tuple[Callable[[_Reader, int, str], bool], ...]] = {
+_ARROWS = (_Reader.plain_destinations,)
+_NAMES = (_Reader.plain_services, _Reader.plain_connections)
+_AT_ONCE: dict[str, tuple[Callable[[_Reader, int, list[str]], int], ...]] = {
     " ": (*_ARROWS, *_NAMES),
-    "-": (*_ARROWS, _Reader.plain_rule),
+    "-": (*_ARROWS, _Reader.plain_rules),
     **dict.fromkeys(ascii_uppercase, _NAMES),
 }
 """What a line's first character says that it may be; of two readers no line suits both."""

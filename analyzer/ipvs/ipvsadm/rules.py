@@ -90,8 +90,16 @@ class Rules:
     services: dict[Key, Service] = field(default_factory=dict)  # without their real servers
     servers: dict[Key, list[Destination]] = field(default_factory=dict)
 
-    def plain_rule(self, raw: str) -> bool:
-        """Take a rule of TCP or UDP, IPv4 and the usual options, as almost all are."""
+    def plain_rules(self, lines: list[str]) -> int:
+        """Take rules of TCP or UDP, IPv4 and the usual options, as almost all are; how many."""
+        taken = 0
+        for raw in lines:
+            if not self._plain_rule(raw):
+                break
+            taken += 1
+        return taken
+
+    def _plain_rule(self, raw: str) -> bool:
         if raw.startswith("-a "):
             return self._plain_server(raw)
         return raw.startswith("-A ") and self._plain_service(raw)

@@ -9,6 +9,7 @@ the columns of ``entries/``.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING, Any
 
@@ -86,6 +87,11 @@ def _row(entry: Entry, numbers: Iterable[int], ipv6: int) -> tuple[Any, ...]:
     )
 
 
+@lru_cache(maxsize=1024)
+def _encoded(name: str) -> bytes:
+    return name.encode()
+
+
 class AddressNames:
     """Rows of entries whose addresses may be host names: a number stands for each text."""
 
@@ -94,17 +100,24 @@ class AddressNames:
 
     def rows_of(self, entries: Iterable[Entry]) -> Rows:
         """``ENTRY``, with this object's numbers as addresses."""
-        return np.array([_row(entry, self._of(entry), ipv6=0) for entry in entries], dtype=ENTRY)
+        of, numbers = self._numbers.setdefault, self._numbers
+        rows = [
+            (
+                *(0, of(entry.client_ip, len(numbers))),
+                *(0, of(entry.vip, len(numbers))),
+                *(0, of(entry.real_server, len(numbers))),
+                *(entry.expires_s, entry.client_port, entry.port, entry.real_port),
+                *(0, _encoded(entry.protocol), _encoded(entry.state)),
+            )
+            for entry in entries
+        ]
+        return np.array(rows, dtype=ENTRY)
 
     def columns(self, rows: Rows) -> dict[str, pa.Array]:
         """The columns of ``entries/`` of rows that this object made."""
         names = pa.array(list(self._numbers), pa.string())
         texts = {name: names.take(pa.array(rows[f"{name}_low"])) for name, _ in ENDS}
         return {**_columns(rows), **texts}
-
-    def _of(self, entry: Entry) -> list[int]:
-        ends = (entry.client_ip, entry.vip, entry.real_server)
-        return [self._numbers.setdefault(text, len(self._numbers)) for text in ends]
 
 
 def entries_of(rows: Rows) -> tuple[Entry, ...]:

@@ -245,24 +245,44 @@ def is_entries_title(line: str) -> bool:
 def read_entry(line: str) -> Entry | None:
     """One line of ``/proc/net/ip_vs_conn``; None if it is none."""
     words = line.split()
-    if len(words) < 9 or not NAME.fullmatch(words[7]) or not NAME.fullmatch(words[0]):
+    if len(words) < 9 or not _are_names(words[0], words[7]):
         return None
-    client_ip, vip, real_server = (_address(word) for word in words[1:6:2])
-    ports = [_port(word) for word in words[2:7:2]]
+    read = _ends if len(line) <= _KEPT_CHARACTERS else _ends.__wrapped__
+    ends = read(*words[1:7])
     expires_s = _integer(words[8], _LONGEST_EXPIRES_S)
-    if None in (client_ip, vip, real_server, expires_s, *ports) or len(words[0]) > MAX_PROTOCOL:
+    if ends is None or expires_s is None:
         return None
+    client_ip, client_port, vip, port, real_server, real_port = ends
     return Entry(
         protocol=words[0],
-        client_ip=client_ip or "",
-        client_port=ports[0] or 0,
-        vip=vip or "",
-        port=ports[1] or 0,
-        real_server=real_server or "",
-        real_port=ports[2] or 0,
+        client_ip=client_ip,
+        client_port=client_port,
+        vip=vip,
+        port=port,
+        real_server=real_server,
+        real_port=real_port,
         state=words[7],
-        expires_s=expires_s or 0,
+        expires_s=expires_s,
     )
+
+
+@lru_cache(maxsize=1024)
+def _are_names(protocol: str, state: str) -> bool:
+    is_protocol = NAME.fullmatch(protocol) and len(protocol) <= MAX_PROTOCOL
+    return bool(is_protocol and NAME.fullmatch(state))
+
+
+@lru_cache(maxsize=1 << 15)
+def _ends(
+    client: str, client_port: str, virtual: str, port: str, server: str, server_port: str
+) -> tuple[str, int, str, int, str, int] | None:
+    """Three addresses, each with its port; an entry has the same ones from poll to poll."""
+    client_ip, vip, real_server = _address(client), _address(virtual), _address(server)
+    ports = [_port(client_port), _port(port), _port(server_port)]
+    known = [each for each in ports if each is not None]
+    if client_ip is None or vip is None or real_server is None or len(known) < len(ports):
+        return None
+    return client_ip, known[0], vip, known[1], real_server, known[2]
 
 
 def _end(word: str) -> tuple[str, int] | None:
@@ -284,16 +304,21 @@ def _address(word: str) -> str | None:
         return None
 
 
+_HEX = re.compile(r"[0-9A-Fa-f]{1,8}")
+_PORT = re.compile(r"[0-9A-Fa-f]{1,4}")
+_INTEGER = re.compile(r"[0-9]{1,18}")
+
+
 def _hex(word: str) -> int | None:
-    return int(word, 16) if re.fullmatch(r"[0-9A-Fa-f]{1,8}", word) else None
+    return int(word, 16) if _HEX.fullmatch(word) else None
 
 
 def _port(word: str) -> int | None:
-    return int(word, 16) if re.fullmatch(r"[0-9A-Fa-f]{1,4}", word) else None
+    return int(word, 16) if _PORT.fullmatch(word) else None
 
 
 def _integer(word: str, most: int) -> int | None:
-    number = int(word) if re.fullmatch(r"[0-9]{1,18}", word) else None
+    number = int(word) if _INTEGER.fullmatch(word) else None
     return number if number is not None and number <= most else None
 
 

@@ -13,6 +13,8 @@ import numpy as np
 from analyzer.ipvs.proc.entry_rows import ENTRY
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from analyzer.ipvs.proc.entry_rows import Rows
@@ -51,16 +53,21 @@ def matched(held: Rows, polled: Rows) -> tuple[Numbers, Numbers]:
 
 def _match_few(held: Rows, polled: Rows) -> tuple[Numbers, Numbers]:
     """What ``matched`` returns, in its order: for few rows numpy takes longer than a loop."""
-    before = {_key(row): place for place, row in enumerate(held.tolist())}
-    rows: list[tuple[Any, ...]] = polled.tolist()
+    places = np.array(places_of(held.tolist(), polled.tolist()), np.int64).reshape(-1, 2)
+    return places[:, 0], places[:, 1]
+
+
+def places_of(
+    held: Sequence[tuple[Any, ...]], rows: Sequence[tuple[Any, ...]]
+) -> list[tuple[int, int]]:
+    """The pairs of what ``matched`` returns, of rows as tuples."""
+    before = {_key(row): place for place, row in enumerate(held)}
     now: dict[tuple[int, ...], int] = {}
     for has_time in (False, True):
         now |= {
             _key(row): place for place, row in enumerate(rows) if (row[_EXPIRES_S] > 0) is has_time
         }
-    keys = sorted(before.keys() | now.keys())
-    places = np.array([[part.get(key, -1) for key in keys] for part in (before, now)], np.int64)
-    return places[0], places[1]
+    return [(before.get(key, -1), now.get(key, -1)) for key in sorted(before.keys() | now.keys())]
 
 
 def _key(row: tuple[Any, ...]) -> tuple[int, ...]:

@@ -21,8 +21,11 @@ import numpy as np
 import pyarrow as pa
 
 from analyzer.ipvs.proc.entry_rows import ENTRY, entry_columns
+from analyzer.ipvs.table_diff import few_rows
+from analyzer.ipvs.table_diff.few_rows import SERVER, HeldEntry
 from analyzer.ipvs.table_diff.matching import matched
 from analyzer.ipvs.table_diff.reads import AbsenceProof, proof_by_lines
+from analyzer.ipvs.table_diff.restarts import BUSY_STATES, LONGEST_S, RESTART_S
 from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
@@ -35,17 +38,10 @@ if TYPE_CHECKING:
     Mask = NDArray[np.bool_]
     Numbers = NDArray[np.int64]
 
-RESTART_S = 1.5
-"""Whole seconds are printed, rounded down: a timer that gained more than this was restarted."""
-
-BUSY_STATES = ("ESTABLISHED", "UDP")
-
 KINDS = ("gone", "appeared", "state")
 """The order within one poll: an entry that was rescheduled ends before it appears."""
 
 _GONE, _APPEARED, _STATE = range(len(KINDS))
-_LONGEST_S = 1_000_000_000
-_SERVER = 0b100  # the bit of a row's ipv6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +124,8 @@ class TableTracker:
         if not len(polled) and not len(self._rows):
             return _NO_CHANGES
         proof = proof or proof_by_lines(lines)
+        if len(polled) + len(self._rows) <= few_rows.FEW:
+            return self._update_few(at_ns, polled, proof)
         before, now = matched(self._rows, polled)
         is_new, is_missed = before < 0, now < 0
         missed = before[is_missed]
@@ -153,6 +151,34 @@ class TableTracker:
         ends_ns[continues] = self._ends_ns[here[~is_moved & ~is_changed]]
         self._hold(at_ns, polled, ends_ns, stays, proof)
         return changes
+
+    def _update_few(self, at_ns: int, polled: Rows, proof: AbsenceProof) -> Changes:
+        parts = (self._rows, self._seen_ns, self._ends_ns, self._missed_ns)
+        held = [
+            HeldEntry(row=row, seen_ns=seen_ns, ends_ns=ends_ns, missed_ns=missed_ns)
+            for row, seen_ns, ends_ns, missed_ns in zip(
+                *(part.tolist() for part in parts), strict=True
+            )
+        ]
+        compared = few_rows.compare_few(
+            held, polled.tolist(), at_ns, proof, busy_too=self._busy_too
+        )
+        self._rows = np.array([entry.row for entry in compared.held], ENTRY)
+        self._seen_ns = np.array([entry.seen_ns for entry in compared.held], np.int64)
+        self._ends_ns = np.array([entry.ends_ns for entry in compared.held], np.int64)
+        self._missed_ns = np.array([entry.missed_ns for entry in compared.held], np.int64)
+        ended = compared.moved + compared.removed
+        here = (compared.appeared, compared.changed)
+        rows = [entry.row for entry in ended] + compared.appeared + compared.changed
+        if not rows:
+            return _NO_CHANGES
+        at = [entry.missed_ns or at_ns for entry in ended] + [at_ns] * sum(map(len, here))
+        kinds = [_GONE] * len(ended) + [_APPEARED] * len(here[0]) + [_STATE] * len(here[1])
+        return Changes(
+            at_ns=np.array(at, np.int64),
+            kind=np.array(kinds, np.int8),
+            rows=np.array(rows, ENTRY),
+        )
 
     def finish(self) -> Changes:
         """What the last read showed, where none comes after it: what it lacks whose time was up."""
@@ -186,7 +212,7 @@ class TableTracker:
         anew.
         """
         before = self._rows[held]
-        is_moved = (before["ipv6"] ^ now["ipv6"]) & _SERVER != 0
+        is_moved = (before["ipv6"] ^ now["ipv6"]) & SERVER != 0
         for part in ("real_server_high", "real_server_low", "real_port"):
             is_moved |= before[part] != now[part]
         elapsed_s = (at_ns - self._seen_ns[held]) / NS_PER_S
@@ -223,7 +249,7 @@ class TableTracker:
 
 
 def _ends_ns(rows: Rows, seen_ns: int | Numbers) -> Numbers:
-    left_s = np.clip(rows["expires_s"], -_LONGEST_S, _LONGEST_S)
+    left_s = np.clip(rows["expires_s"], -LONGEST_S, LONGEST_S)
     ends_ns: Numbers = seen_ns + left_s * NS_PER_S
     return ends_ns
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from analyzer.ipvs.ipvsadm import parse
 from analyzer.ipvs.ipvsadm.foreign import is_foreign
-from analyzer.ipvs.ipvsadm.lines import raw_lines
+from analyzer.ipvs.ipvsadm.lines import line_blocks
 from tests.unit.properties import examples
 
 PROSE = (
@@ -55,4 +55,6 @@ def test_empty_lines_are_counted_whatever_ends_them(
     """However many characters are split at a time."""
     monkeypatch.setattr("analyzer.ipvs.ipvsadm.lines._BLOCK", block)
     text = "\n\na\r\n\r\n\r\nb\r\r\n\rc\n\n\nd"
-    assert list(raw_lines(text)) == [(3, "a"), (6, "b"), (8, "c"), (11, "d")]
+    numbered = [each for first, lines in line_blocks(text) for each in enumerate(lines, first)]
+    filled = [(number, raw) for number, raw in numbered if raw]
+    assert filled == [(3, "a"), (6, "b"), (8, "c"), (11, "d")]

@@ -59,8 +59,8 @@ def test_lines_that_are_read_at_once_are_read_as_those_looked_at_closely(
     names = [file.stem for file in sorted(TEXTS.glob("*.txt"))]
     at_once = [read(name, hz=HZ) for name in names]
     monkeypatch.setattr("analyzer.ipvs.ipvsadm.services.columns.row_pattern", lambda _: None)
-    monkeypatch.setattr("analyzer.ipvs.ipvsadm.connections.plain_connection", lambda _: None)
-    monkeypatch.setattr("analyzer.ipvs.ipvsadm.rules.Rules.plain_rule", lambda *_: False)
+    monkeypatch.setattr("analyzer.ipvs.ipvsadm.connections.plain_connections", lambda _: [])
+    monkeypatch.setattr("analyzer.ipvs.ipvsadm.rules.Rules.plain_rules", lambda *_: 0)
     for module in ("table", "reading"):
         nothing = re.compile("(?!)")
         monkeypatch.setattr(f"analyzer.ipvs.ipvsadm.services.{module}.PLAIN", nothing)

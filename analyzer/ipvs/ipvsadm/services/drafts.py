@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from analyzer.ipvs.ipvsadm.ends import Notation
     from analyzer.ipvs.ipvsadm.model import Service
 
-_LEADS: dict[Notation | None, int] = {"kernel": 1, "ipvsadm": -1}
+LEADS: dict[Notation | None, int] = {"kernel": 1, "ipvsadm": -1}
+"""By how many lines the kernel is ahead of ipvsadm after one of this notation."""
 
 
 class Row(NamedTuple):
@@ -43,7 +44,7 @@ class Draft:
 
     def vote(self, printed_by: Notation | None) -> None:
         """Count a line, the service's own or a real server's."""
-        self.kernels += _LEADS.get(printed_by, 0)
+        self.kernels += LEADS.get(printed_by, 0)
         self.either += printed_by == "either"
 
     @property

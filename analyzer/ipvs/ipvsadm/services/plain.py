@@ -10,7 +10,6 @@ from __future__ import annotations
 from sys import intern
 from typing import TYPE_CHECKING, Any
 
-from analyzer.ipvs.ipvsadm.ends import plain_end
 from analyzer.ipvs.ipvsadm.model import Destination, Service
 from analyzer.ipvs.ipvsadm.services import columns as cols
 
@@ -18,18 +17,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     Columns = tuple[str, ...] | None
+    PlainEnd = tuple[str, int] | None
     Words = Sequence[str]
 
 
-def plain_server(end: Words, words: Words, columns: Columns) -> Destination | None:
+def plain_server(known: PlainEnd, words: Words, columns: Columns) -> Destination | None:
     """Make a real server of what ``row_pattern`` matched; None where its end is not plain.
 
     Args:
-        end: the four groups of ``PLAIN_ENDS``.
+        known: its end, as ``plain_end`` read it.
         words: the values.
         columns: theirs; those of the plain table, unless given.
     """
-    known = plain_end(*end)
     if known is None:
         return None
     columns = columns or cols.PLAIN
@@ -77,10 +76,9 @@ _MAKERS: dict[tuple[str, ...], Callable[..., Destination]] = {
 
 
 def plain_service(
-    protocol: str, end: Words, scheduler: str | None, counters: str | None, columns: Columns
+    protocol: str, known: PlainEnd, scheduler: str | None, counters: str | None, columns: Columns
 ) -> Service | None:
     """Make a service of what ``PLAIN`` matched; None where its end or its numbers are not plain."""
-    known = plain_end(*end)
     if known is None:
         return None
     address, port = known

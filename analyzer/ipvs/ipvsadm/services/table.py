@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from analyzer.ipvs.ipvsadm.ends import TABLE_CUT, Notation, notation
+from analyzer.ipvs.ipvsadm.ends import TABLE_CUT, Notation, notation, plain_end
 from analyzer.ipvs.ipvsadm.model import Service
 from analyzer.ipvs.ipvsadm.services import columns as cols
-from analyzer.ipvs.ipvsadm.services.drafts import Draft, Row
+from analyzer.ipvs.ipvsadm.services.drafts import LEADS, Draft, Row
 from analyzer.ipvs.ipvsadm.services.plain import plain_server, plain_service
 from analyzer.ipvs.ipvsadm.services.reading import Reading
 from analyzer.ipvs.ipvsadm.services.recognition import (
@@ -27,14 +27,11 @@ from analyzer.ipvs.ipvsadm.services.recognition import (
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from analyzer.ipvs.ipvsadm.lines import Line
     from analyzer.ipvs.ipvsadm.model import Destination
     from analyzer.ipvs.ipvsadm.services.reading import ParserWarnings
-
-_DOTTED, _HEXADECIMAL = 0, 2
-"""Which of the groups of ``PLAIN_ENDS`` have the address."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -72,20 +69,41 @@ class Table:
             draft.vote("kernel")
         return True
 
-    def plain_service(self, number: int, raw: str, *, strict: bool) -> bool:
-        """Take a virtual service's line if nothing but its end can be in doubt."""
-        found = PLAIN.fullmatch(raw)
-        if found is None:
-            return False
-        protocol, word, v4, port, hexadecimal, hex_port, scheduler, counters = found.groups()
-        if strict and not scheduler:
-            return False
-        end = (v4, port, hexadecimal, hex_port)
-        draft = self._add_draft(number, raw)
-        if self.padded or hexadecimal:
-            draft.service = plain_service(protocol, end, scheduler, counters, self.columns)
-        draft.vote(_notation(word, end))
-        return True
+    def plain_services(self, number: int, lines: list[str], *, strict: bool) -> int:
+        """Take virtual services' lines while nothing but an end can be in doubt; how many.
+
+        Only the last of them can have real servers below it, so only that one is a draft, and
+        those that wait for the rest of their table.
+        """
+        padded, columns = self.padded, self.columns
+        taken: list[Service | Draft] = []
+        printed_by: Notation | None = None
+        kernels = lead = 0
+        for raw in lines:
+            found = PLAIN.fullmatch(raw)
+            if found is None:
+                break
+            protocol, word, v4, port, hexadecimal, hex_port, scheduler, counters = found.groups()
+            if strict and not scheduler:
+                break
+            service = None
+            if padded or hexadecimal:
+                known = plain_end(v4, port, hexadecimal, hex_port)
+                service = plain_service(protocol, known, scheduler, counters, columns)
+            printed_by = "ipvsadm" if v4 else "kernel" if hexadecimal else notation(word)
+            lead = LEADS.get(printed_by, 0)
+            kernels += lead
+            taken.append(service or self._draft(number + len(taken), raw, None, printed_by))
+        if not taken:
+            return 0
+        self._finish_last()
+        last, before = taken.pop(), len(taken)
+        self.kernels += kernels - lead
+        self.above += taken
+        if not isinstance(last, Draft):
+            last = self._draft(number + before, lines[before], last, printed_by)
+        self.last = last
+        return before + 1
 
     def broken_service(self, line: Line) -> None:
         """Keep a place for the real servers below a line that was not understood."""
@@ -101,32 +119,48 @@ class Table:
         self.last.vote(notation(end))
         return True
 
-    def plain_destination(self, number: int, raw: str) -> bool:
-        """Take a real server's line if its numbers are not in doubt."""
-        draft = self.last
-        found = self.pattern.fullmatch(raw) if self.pattern and draft else None
-        if found is None or draft is None:
-            return False
-        word, *words = found.groups()
-        end = words[:4]
-        row: Destination | Row | None = None
-        if self.padded or end[_HEXADECIMAL]:
-            row = plain_server(end, words[4:], self.columns)
-        if row is None:
-            row = Row(number, raw, self.columns)
-            draft.waiting += 1
-        self._add_row(draft, row, len(word), len(raw))
-        draft.vote(_notation(word, end))
-        return True
+    def plain_destinations(self, number: int, lines: list[str]) -> int:
+        """Take real servers' lines while no number is in doubt; how many."""
+        draft, pattern, columns = self.last, self.pattern, self.columns
+        if pattern is None or draft is None:
+            return 0
+        padded, widths = self.padded, self.widths
+        rows: list[Destination | Row] = []
+        for raw in lines:
+            found = pattern.fullmatch(raw)
+            if found is None:
+                break
+            word, v4, port, hexadecimal, hex_port, *values = found.groups()
+            row: Destination | Row | None = None
+            if padded or hexadecimal:
+                known = plain_end(v4, port, hexadecimal, hex_port)
+                row = plain_server(known, values, columns)
+            if row is None:
+                row = Row(number + len(rows), raw, columns)
+                draft.waiting += 1
+            rows.append(row)
+            if len(word) <= TABLE_CUT:
+                widths.append(len(raw))
+            draft.vote("ipvsadm" if v4 else "kernel" if hexadecimal else notation(word))
+        draft.rows += len(rows)
+        self.rows += rows
+        return len(rows)
 
     def _add_draft(self, number: int, raw: str) -> Draft:
         self._finish_last()
         self.last = Draft(number=number, raw=raw, columns=self.columns)
         return self.last
 
+    def _draft(
+        self, number: int, raw: str, service: Service | None, printed_by: Notation | None
+    ) -> Draft:
+        draft = Draft(number=number, raw=raw, columns=self.columns, service=service)
+        draft.vote(printed_by)
+        return draft
+
     def _finish_last(self) -> None:
         """Keep the last draft, as a service if nothing in it waits for the rest of its table."""
-        draft = self.last
+        draft, self.last = self.last, None
         if draft is None:
             return
         self.kernels += draft.kernels
@@ -154,7 +188,6 @@ class Table:
         """Understand what was collected; a line is dropped when it is understood."""
         self._finish_last()
         above, rows = self.above[::-1], self.rows[::-1]
-        self.last = None
         self.above.clear()
         self.rows.clear()
         while above:
@@ -177,10 +210,3 @@ class Table:
     def _lead(self, draft: Draft) -> int:
         """By how many lines the kernel is ahead of ipvsadm: the whole table's, if it has titles."""
         return self.kernels if self.titled else draft.kernels or self.kernels
-
-
-def _notation(word: str, end: Sequence[str]) -> Notation | None:
-    """Who printed a word that a pattern matched as an end, the groups of ``PLAIN_ENDS`` with it."""
-    if end[_DOTTED]:
-        return "ipvsadm"
-    return "kernel" if end[_HEXADECIMAL] else notation(word)

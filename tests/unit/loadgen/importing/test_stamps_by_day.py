@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
+from typing import TYPE_CHECKING
 from unittest.mock import patch
 
+import pytest
 from dateutil import parser
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +14,9 @@ from hypothesis import strategies as st
 from loadgen.importing import stamps
 from loadgen.importing.stamps import Stamp, StampReader
 from tests.unit.properties import examples
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 TIMES = st.builds(
     "{:02}:{:02}:{:02}{}".format,
@@ -70,4 +76,25 @@ def test_a_day_is_read_once() -> None:
     assert first is not None
     assert second is not None
     assert second.at_s - first.at_s == 36_001
+    assert parse.call_count == 1
+
+
+@pytest.fixture
+def machine_in_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Then dateutil takes ``Z`` for local time."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("machine_in_utc")
+def test_a_day_is_read_once_where_this_machines_zone_has_the_stamps_name() -> None:
+    with patch("dateutil.parser.parse", wraps=parser.parse) as parse:
+        first, second = read(["2026-10-29T03:49:46Z", "2026-10-29T13:49:47Z"])
+    assert first is not None
+    assert second is not None
+    assert second.at_s - first.at_s == 36_001
+    assert (first.zone, first.utc_offset_s) == ("UTC", 0.0)
     assert parse.call_count == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,3 +55,16 @@ def test_any_text_keeps_what_it_says(text: str) -> None:
     assert unwrapped(text).replace("\n", "").replace(" ", "").replace("\r", "") == text.replace(
         "\n", ""
     ).replace(" ", "").replace("\r", "")
+
+
+PIECES = st.sampled_from(
+    [*LINES, "", "2", " 80 ", "TCP 00:59 NONE 10.0.9.9:1", "x" * 401, HEAD[:23]]
+)
+
+
+@given(st.lists(PIECES, max_size=8), st.sampled_from(["\n", "\r\n"]))
+def test_unbroken_lines_are_passed_as_if_they_were_put_together(lines: list[str], end: str) -> None:
+    text = end.join(lines)
+    with patch("loadgen.importing.wrapped._is_unbroken", return_value=False):
+        closely = unwrapped(text)
+    assert unwrapped(text) == closely

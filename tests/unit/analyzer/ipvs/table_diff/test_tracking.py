@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from analyzer.ipvs.proc.entry_rows import entries_of, rows_of
 from analyzer.ipvs.proc.formats import Entry
+from analyzer.ipvs.table_diff.reads import AbsenceProof
 from analyzer.ipvs.table_diff.tracking import KINDS, Changes, TableTracker, joined
 from analyzer.recording.directory import Recording, RecordingWriter
 from tests.unit.analyzer.ipvs.table_diff.one_by_one import Change, EntryTracker
@@ -157,15 +158,25 @@ def test_the_changes_of_two_reads_are_joined_in_their_order() -> None:
 
 
 @examples(200)
-@given(polls)
-def test_few_rows_are_matched_as_many_are(given: list[tuple[int, list[Entry], int]]) -> None:
-    trackers = TableTracker(busy_too=True), TableTracker(busy_too=True)
+@given(polls, st.booleans(), st.sampled_from([None, *AbsenceProof]))
+def test_few_rows_are_compared_as_many_are(
+    given: list[tuple[int, list[Entry], int]], busy_too: bool, proof: AbsenceProof | None
+) -> None:
+    trackers = TableTracker(busy_too=busy_too), TableTracker(busy_too=busy_too)
     at_ns = NS
     for later_ns, found, lines in given:
         at_ns += later_ns
-        few = trackers[0].update(at_ns, rows_of(found), lines)
-        with patch("analyzer.ipvs.table_diff.matching._FEW", -1):
-            many = trackers[1].update(at_ns, rows_of(found), lines)
+        few = trackers[0].update(at_ns, rows_of(found), lines, proof)
+        with (
+            patch("analyzer.ipvs.table_diff.matching._FEW", -1),
+            patch("analyzer.ipvs.table_diff.few_rows.FEW", -1),
+        ):
+            many = trackers[1].update(at_ns, rows_of(found), lines, proof)
         for column in ("at_ns", "kind", "rows"):
             np.testing.assert_array_equal(getattr(few, column), getattr(many, column))
+            assert getattr(few, column).dtype == getattr(many, column).dtype
         np.testing.assert_array_equal(trackers[0].rows, trackers[1].rows)
+        np.testing.assert_array_equal(trackers[0].seen_ns, trackers[1].seen_ns)
+    ends = [tracker.finish() for tracker in trackers]
+    np.testing.assert_array_equal(ends[0].rows, ends[1].rows)
+    np.testing.assert_array_equal(ends[0].at_ns, ends[1].at_ns)
