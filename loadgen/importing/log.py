@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from analyzer.ipvs.ipvsadm.lines import STAMP
 from loadgen.errors import UsageProblem
-from loadgen.importing.files import MAX_POLL_BYTES
+from loadgen.importing.sources.lines import MAX_POLL_BYTES
 from loadgen.importing.stamps import StampReader
 
 if TYPE_CHECKING:

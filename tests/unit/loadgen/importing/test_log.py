@@ -450,7 +450,7 @@ def test_a_clean_log_raises_no_doubts(tmp_path: Path) -> None:
     assert called([tmp_path / "polls.log"], tmp_path / "run") == (0, "")
 
 
-@pytest.mark.parametrize("content", [b"", PRINTED.encode() * 5, b"nothing\n", bytes(300)])
+@pytest.mark.parametrize("content", [PRINTED.encode() * 5, b"nothing\n"])
 def test_a_log_without_any_time_is_refused_in_one_line(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "polls.log").write_bytes(content)
     code, err = called([tmp_path / "polls.log"], tmp_path / "run")

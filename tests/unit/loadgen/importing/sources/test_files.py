@@ -11,8 +11,8 @@ import pytest
 
 from analyzer.recording.directory import Recording
 from loadgen.errors import UsageProblem
-from loadgen.importing import files
 from loadgen.importing.folder import import_folder
+from loadgen.importing.sources import lines, packed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,17 +32,17 @@ def log(path: Path, text: str) -> Path:
 
 
 @pytest.mark.parametrize("name", ["bomb.log.gz", "bomb.jsonl.gz"])
-@pytest.mark.parametrize("repeated", ["\n", "\0", '{"t":1}\n'])
+@pytest.mark.parametrize("repeated", ["\n", "x", '{"t":1}\n'])
 def test_a_log_that_unpacks_to_more_than_any_log_is_refused(
     tmp_path: Path, name: str, repeated: str
 ) -> None:
-    source = log(tmp_path / name, repeated * (2 * files.ANY_RATIO_BYTES // len(repeated)))
+    source = log(tmp_path / name, repeated * (2 * packed.ANY_RATIO_BYTES // len(repeated)))
     tracemalloc.start()
     with pytest.raises(UsageProblem, match="unpacks to more than 200 times its size"):
         import_folder([source], tmp_path / "run")
     peak_bytes = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak_bytes < 4 * files.ANY_RATIO_BYTES
+    assert peak_bytes < 4 * packed.ANY_RATIO_BYTES
     assert not (tmp_path / "run").exists()
 
 
@@ -55,7 +55,7 @@ def test_a_small_log_may_repeat_itself(tmp_path: Path) -> None:
 def test_a_line_longer_than_any_poll_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "MAX_POLL_BYTES", 1000)
+    monkeypatch.setattr(lines, "MAX_POLL_BYTES", 1000)
     with pytest.raises(UsageProblem, match="expected lines of at most"):
         import_folder([log(tmp_path / "p.log", "12:00:00\n" + "x" * 1001)], tmp_path / "run")
 
