@@ -15,6 +15,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from analyzer.errors import RecordingError
+from analyzer.ipvs.addresses import host_port
 from analyzer.ipvs.proc.entry_rows import AddressNames
 from analyzer.ipvs.table_diff.reads import AbsenceProof
 from analyzer.ipvs.table_diff.tracking import TableTracker, joined
@@ -22,7 +23,7 @@ from analyzer.recording.directory import CAPTURE, RecordingWriter, mapped
 from analyzer.recording.manifest import manifest_of
 from analyzer.units import LATEST_NS, NS_PER_S
 from analyzer.wire.packets import mac_number, read_packets
-from analyzer.wire.segments import busiest_end
+from analyzer.wire.segments import busiest_datagram_end, busiest_end
 from loadgen.director.polling.rows import RESIZING, counters_alone, service_rows
 from loadgen.errors import UsageProblem
 from loadgen.importing.commands import events_of
@@ -187,12 +188,18 @@ def _service(sources: Sources) -> tuple[dict[str, Any] | None, list[str]]:
         return {"protocol": protocol, "vip": vip, "port": port}, []
     if sources.log or not sources.captures:
         return None, []
-    end = busiest_end(read_packets(*sources.contents().values()))
+    packets = read_packets(*sources.contents().values())
+    opened, answered = busiest_end(packets), busiest_datagram_end(packets)
+    end = opened or answered
     if end is None:
         shown = ", ".join(map(str, sources.captures))
-        return None, [f"{shown}: no SYN in it, so no virtual service to be seen"]
+        what = "no SYN in it and no UDP, so no virtual service to be seen"
+        return None, [f"{shown}: {what}; if directors advertise in it, masters are reported"]
     service = {"protocol": end.protocol, "vip": end.vip, "port": end.port}
-    return service, [f"the virtual service is taken to be {end.vip}:{end.port}: most SYNs go there"]
+    shown, why = host_port(end.vip, end.port), "most SYNs go there"
+    if not opened:
+        shown, why = f"UDP {shown}", "most UDP conversations are with it"
+    return service, [f"the virtual service is taken to be {shown}: {why}"]
 
 
 def _joined(sources: Sources, overview: Overview) -> Joined:
