@@ -32,8 +32,8 @@ from loadgen.importing.polls import Overview, in_order, overview_of, polls_of
 from loadgen.importing.proofs import Proofs, table_resizes
 from loadgen.importing.sources.find import find_sources, unpacked
 from loadgen.importing.sources.meta import META
-from loadgen.importing.stamps import LATEST_S, stamps_of
 from loadgen.importing.timeouts import GivenTimeouts, given_timeouts
+from loadgen.importing.times.stamps import LATEST_S, stamps_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -20,14 +20,15 @@ from loadgen.importing.printed import Printed, from_printed, heading_of
 from loadgen.importing.sources.find import PollLog
 from loadgen.importing.sources.lines import lines_of, text_lines
 from loadgen.importing.sources.packed import refuse_bomb
-from loadgen.importing.stamps import LATEST_S
+from loadgen.importing.times.lines import unnumbered
+from loadgen.importing.times.stamps import LATEST_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from analyzer.ipvs.states import Timeouts
-    from loadgen.importing.stamps import Stamp
+    from loadgen.importing.times.stamps import Stamp
 
 _HEADER_CHARACTERS = 200
 """The first line of /proc/net/ip_vs, and more."""
@@ -146,7 +147,8 @@ def polls_of(log: PollLog) -> Iterator[LoggedPoll]:
 
 
 def _of_texts(log: PollLog) -> Iterator[LoggedPoll]:
-    for poll in polls_in(_texts(log), time.gmtime(log.files[0].stat().st_mtime).tm_year):
+    written_s = log.files[-1].stat().st_mtime
+    for poll in polls_in(_texts(log), time.gmtime(written_s).tm_year, written_s):
         printed = partial(from_printed, poll.text)
         heading = partial(heading_of, poll.text)
         yield LoggedPoll(
@@ -155,7 +157,7 @@ def _of_texts(log: PollLog) -> Iterator[LoggedPoll]:
 
 
 def _texts(log: PollLog) -> Iterator[str]:
-    return chain.from_iterable(map(text_lines, log.files))
+    return unnumbered(chain.from_iterable(map(text_lines, log.files)))
 
 
 def _of_json(path: Path) -> Iterator[LoggedPoll]:

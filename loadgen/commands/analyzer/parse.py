@@ -59,10 +59,11 @@ def parse(file: Path, as_json: bool, hz: int | None) -> None:
     from analyzer.documents import as_pieces
     from analyzer.errors import ParseError
     from analyzer.ipvs import ipvsadm as texts
+    from loadgen.importing.times.lines import without_times
 
     with _uncollected():
         data, is_cut = _read(file)
-        text = texts.decode(data)
+        text = without_times(texts.decode(data))
         del data
         parsed = texts.parse(text, hz=hz)
         del text
@@ -95,9 +96,21 @@ def _read(file: Path) -> tuple[bytes, bool]:
     if str(file) == "-":
         data = sys.stdin.buffer.read(MAX_BYTES + 1)
     else:
-        with file.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
+        data = _packed(file) if file.is_file() else None
+        if data is None:
+            with file.open("rb") as stream:
+                data = stream.read(MAX_BYTES + 1)
     return data[:MAX_BYTES], len(data) > MAX_BYTES
+
+
+def _packed(file: Path) -> bytes | None:
+    """What is used of a packed file; None of any other."""
+    from loadgen.importing.sources.packed import first_bytes, packing_of, refuse_bomb
+
+    if packing_of(file) is None:
+        return None
+    refuse_bomb(file, "a text")
+    return first_bytes(file, MAX_BYTES + 1)
 
 
 def _show(parsed: ParsedText) -> None:

@@ -169,10 +169,11 @@ def raw_pieces(path: Path) -> Iterator[bytes]:
 
 def first_bytes(path: Path, most: int) -> bytes:
     """So many of a file's bytes, unpacked, or all that there are; raises as ``raw_pieces`` does."""
-    pieces, found = raw_pieces(path), b""
-    while len(found) < most and (piece := next(pieces, b"")):
-        found += piece[: most - len(found)]
-    return found
+    pieces, found, lacking = raw_pieces(path), [], most
+    while lacking and (piece := next(pieces, b"")):
+        found.append(piece[:lacking])
+        lacking -= len(found[-1])
+    return b"".join(found)
 
 
 def bounded_pieces(path: Path, expected: str) -> Iterator[bytes]:
