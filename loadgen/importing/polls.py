@@ -18,8 +18,10 @@ from loadgen.errors import UsageProblem
 from loadgen.importing.log import before_polls, polls_in
 from loadgen.importing.printed import Printed, from_printed, heading_of
 from loadgen.importing.sources.find import PollLog
-from loadgen.importing.sources.lines import lines_of, text_lines
+from loadgen.importing.sources.kinds import first_ipvs_line
+from loadgen.importing.sources.lines import head_lines, lines_of, text_lines
 from loadgen.importing.sources.packed import refuse_bomb
+from loadgen.importing.sources.refusals import LOOP
 from loadgen.importing.times.lines import unnumbered
 from loadgen.importing.times.stamps import LATEST_S
 
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
     from analyzer.ipvs.states import Timeouts
     from loadgen.importing.times.stamps import Stamp
+
+JSON_LINE = '{"t": 1795838380.25, "services": "…", "connections": "…"}'
 
 _HEADER_CHARACTERS = 200
 """The first line of /proc/net/ip_vs, and more."""
@@ -116,8 +120,23 @@ def _span_t(path: Path, is_json: bool) -> tuple[float, float]:
     """The times of a file's first and last poll."""
     times = [poll.t for poll in polls_of(PollLog(files=(path,), is_json=is_json))]
     if not times:
-        raise UsageProblem(f"{path}: no output with a time found in it")
+        raise _no_poll(path, is_json)
     return times[0], times[-1]
+
+
+def _no_poll(path: Path, is_json: bool) -> UsageProblem:
+    """Nothing in a log has a time: where one was expected, and how it may look."""
+    if is_json:
+        return UsageProblem(f"{path}: line 1: expected {JSON_LINE}")
+    number = first_ipvs_line(head_lines(path))
+    if number is None:
+        what = f"line 1: expected a time, then what ipvsadm prints, again and again: {LOOP}"
+    else:
+        what = (
+            f"line {number}: no time before what was printed; expected one before each print, "
+            f"such as '2026-11-28 03:59:40': {LOOP}"
+        )
+    return UsageProblem(f"{path}: no output with a time found in it: {what}")
 
 
 def overview_of(log: PollLog) -> Overview:
@@ -133,7 +152,7 @@ def overview_of(log: PollLog) -> Overview:
             overview.add_timeouts(poll.t, before)
         overview.add(poll)
     if not overview.polls:
-        raise UsageProblem(f"{log}: no output with a time found in it")
+        raise _no_poll(log.files[0], log.is_json)
     return overview
 
 
@@ -170,9 +189,7 @@ def _of_json(path: Path) -> Iterator[LoggedPoll]:
         except (ValueError, KeyError, OverflowError, TypeError, RecursionError):
             if not line.endswith(b"\n"):
                 return  # cut off while it was written
-            raise UsageProblem(
-                f'{path}: line {number}: expected {{"t": …, "services": …, "connections": …}}'
-            ) from None
+            raise UsageProblem(f"{path}: line {number}: expected {JSON_LINE}") from None
         yield LoggedPoll(
             t=t,
             stamp=None,

@@ -13,8 +13,10 @@ from analyzer.wire.capture.pcapng import SECTION_MAGIC
 from loadgen.errors import UsageProblem
 from loadgen.importing.sources.lines import head_lines
 from loadgen.importing.sources.packed import first_bytes
+from loadgen.importing.sources.refusals import foreign_line, refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 
@@ -49,7 +51,7 @@ _TAR_AT, _TAR = 257, b"ustar"
 
 _IPVS = re.compile(
     r"IP Virtual Server version|IPVS connection entries|RemoteAddress:Port|pro +expire +state"
-    r"|(?:TCP|UDP|SCTP|FWM) +\S+ +\w+|-> \S+:\S+ "
+    r"|(?:TCP|UDP|SCTP) +(?:\S+:\S+ +\w+|\d+:\d\d +[A-Z])|FWM +\d+ +\w+|-> \S+:\S+ "
 )
 
 
@@ -62,10 +64,24 @@ def kind_of(path: Path) -> Kind:
     head = first_bytes(path, _HEAD_BYTES)
     if not head:
         raise UsageProblem(f"{path}: the file is empty")
-    if head[:4] in MAGIC or head.startswith(SECTION_MAGIC):
+    if is_capture(head):
         return Kind.CAPTURE
     _refuse_binary(path, head)
-    return _kind_of_text(head_lines(path))
+    lines = head_lines(path)
+    kind = _kind_of_text(lines)
+    if kind is Kind.UNKNOWN_TEXT and foreign_line(lines):
+        raise UsageProblem(f"{path}: {refusal(lines, '')}")
+    return kind
+
+
+def is_capture(head: bytes) -> bool:
+    """Whether a file with these first bytes is a capture that is read."""
+    return head[:4] in MAGIC or head.startswith(SECTION_MAGIC)
+
+
+def first_ipvs_line(lines: Iterable[str]) -> int | None:
+    """The number of the first line that IPVS' tools print, from 1; None without one."""
+    return next((number for number, line in enumerate(lines, 1) if _IPVS.search(line)), None)
 
 
 def _refuse_binary(path: Path, head: bytes) -> None:
@@ -88,7 +104,7 @@ def _kind_of_text(lines: list[str]) -> Kind:
     first = next((line for line in lines if line.strip()), "")
     if first.startswith("{") and not _is_wrapped_line(first):
         return Kind.JSON_LOG
-    return Kind.TEXT_LOG if any(map(_IPVS.search, lines)) else Kind.UNKNOWN_TEXT
+    return Kind.TEXT_LOG if first_ipvs_line(lines) else Kind.UNKNOWN_TEXT
 
 
 def _is_wrapped_line(line: str) -> bool:
