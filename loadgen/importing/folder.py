@@ -225,13 +225,14 @@ def _joined(sources: Sources, overview: Overview) -> Joined:
 def _clock(meta: Mapping[str, Any], overview: Overview, shift_s: float) -> Clock:
     offsets = meta.get("clock") or {}
     before_s = float(offsets.get("offset_s_before") or shift_s)
-    if not abs(before_s) < LATEST_S:
-        raise ValueError(f"clock: offset {before_s}")
+    after_s = float(offsets.get("offset_s_after") or before_s)
+    if not (abs(before_s) < LATEST_S and abs(after_s) < LATEST_S):
+        raise ValueError(f"clock: offset: expected less than {LATEST_S} s")
     jiffies = meta.get("jiffies") or {}
     boot_t = jiffies.get("t_boot_value")
     return Clock(
         before_s=before_s,
-        after_s=float(offsets.get("offset_s_after") or before_s),
+        after_s=after_s,
         from_t=overview.first_t,
         to_t=overview.last_t,
         boot_t=None if boot_t is None else float(boot_t),

@@ -138,7 +138,9 @@ def _in_heading(line: str) -> str | None:
 
 
 def _is_stamp_alone(rest: str) -> bool:
-    stamp, more = _plain_stamp(rest) if MAY_BE_TIME.search(rest) else (None, rest)
+    if len(rest) > _MOST_HEADING or not MAY_BE_TIME.search(rest):
+        return False
+    stamp, more = _plain_stamp(rest)
     return stamp is not None and more is None
 
 

@@ -109,3 +109,14 @@ def test_an_instant_that_no_recording_can_hold_is_refused(tmp_path: Path) -> Non
     with pytest.raises(UsageProblem, match=r"meta\.json: .*expected one from 1970 to 2116"):
         import_folder([tmp_path], tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("key", ["offset_s_before", "offset_s_after"])
+@pytest.mark.parametrize("offset_s", [-1.7e308, 1e12, float("nan")])
+def test_an_offset_that_no_clock_has_is_refused(tmp_path: Path, key: str, offset_s: float) -> None:
+    clock = {"offset_s_before": 0.1, "offset_s_after": 0.1} | {key: offset_s}
+    (tmp_path / "meta.json").write_text(json.dumps({"clock": clock}))
+    polls = [json.dumps({"t": 1e9 + number, "services": SERVICES}) for number in range(3)]
+    log(tmp_path / "p.jsonl", "\n".join(polls))
+    with pytest.raises(UsageProblem, match=r"meta\.json: .*expected less than"):
+        import_folder([tmp_path], tmp_path / "run")
