@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 @click.argument("paths", nargs=-1, required=True, type=PathType())
 @click.option("-o", "output", required=True, type=PathType(), help="Run directory.")
 def import_(paths: tuple[Path, ...], output: Path) -> None:
-    """Import PATHS into a run directory: a folder, or a capture, a poll log and a meta.json."""
+    """Import PATHS into a run directory: captures, logs of one director and a meta.json.
+
+    Packed or not, told by their content; or a folder of them. `analyzer report PATHS` also analyses
+    them.
+    """
     from loadgen.importing.folder import import_folder
     from loadgen.session.terminal import print_line
 
