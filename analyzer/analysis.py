@@ -249,6 +249,9 @@ def _timeline(
     known = sent["ended"].notna().to_numpy()
     ended_s[known] = seconds(ns(sent.loc[known, "ended"]), evidence.zero_ns)
     last = [curve.t_s[-1] for curve in observed if len(curve.t_s)]
+    if evidence.is_vrrp_alone and evidence.announcements:
+        adverts_ns = np.array([evidence.announcements.advertisements[-1].at_ns])
+        last += seconds(adverts_ns, evidence.zero_ns).tolist()
     return Timeline(
         zero_ns=evidence.zero_ns,
         end_s=float(max([*last, *ended_s[known]], default=0.0)),

@@ -36,8 +36,8 @@ class Evidence:
         changes: the same as recorded, persistence templates included.
         captured: the packets of all services that are known of; None without a capture.
         in_flight: the connections that a fail-over held open.
-        announcements: VRRP and ARP, of a fail-over, and where no request had a connection; else,
-            and without a capture, None.
+        announcements: VRRP and ARP, of a fail-over, where no request had a connection, and of a
+            capture of others without a service; else, and without a capture, None.
         forwarded: the forwarding method and its evidence; None where nothing depends on it.
         by_director: each director's part of these tables.
     """
@@ -60,6 +60,12 @@ class Evidence:
     announcements: Announcements | None
     forwarded: Forwarding | None = None
     by_director: Mapping[str, DirectorRecord] = field(default_factory=dict)
+
+    @property
+    def is_vrrp_alone(self) -> bool:
+        """Whether it is a capture of others in which directors advertise, and nothing is served."""
+        advertised = self.announcements is not None and self.announcements.advertisements
+        return self.manifest.command == "import" and self.service is None and bool(advertised)
 
     @property
     def packets(self) -> PacketTable | None:

@@ -56,7 +56,8 @@ def gather(recording: Recording) -> Evidence:
         announcements=None,
         forwarded=forwarding_of(manifest, services, entries, captured),
     )
-    if captured and (manifest.failover or _none_connected(evidence.requests)):
+    is_unexplained = manifest.command == "import" and not ends
+    if captured and (manifest.failover or _none_connected(evidence.requests) or is_unexplained):
         announcements = read_announcements(*captured.files)
         evidence = replace(evidence, announcements=announcements)
     lost = [NotMeasured(what="part of the recording", why=line) for line in recording.problems]
@@ -107,5 +108,7 @@ def _first_ns(evidence: Evidence) -> Iterator[int]:
         known = table[column].dropna()
         if len(known):
             yield int(ns(known).min())
+    if evidence.is_vrrp_alone and evidence.announcements:
+        yield evidence.announcements.advertisements[0].at_ns
     if evidence.segments is not None and len(evidence.segments.at_ns):
         yield int(evidence.segments.at_ns.min())

@@ -12,7 +12,8 @@ from analyzer.failover.forecast import OutageForecast, forecast
 from analyzer.failover.handshakes import by_the_wire
 from analyzer.failover.holdings import holdings, would_survive
 from analyzer.failover.in_flight import in_flight
-from analyzer.failover.results import Failback, Failover, Mastership, Parts
+from analyzer.failover.observed import failover_observed, mastership_of
+from analyzer.failover.results import Failback, Failover, Parts
 from analyzer.observed.entries import ns
 from analyzer.recording.ending import ending_of
 from analyzer.units import NS_PER_S
@@ -49,10 +50,11 @@ class _OutageInputs:
 
 
 def failover(evidence: Evidence) -> Failover | None:
-    """The fail-over of a run; None if the run was no fail-over."""
+    """The fail-over of a run, or in a capture of VRRP alone; None if there is neither."""
     manifest = evidence.manifest.failover
     if manifest is None:
-        return None
+        seen = evidence.announcements if evidence.is_vrrp_alone else None
+        return failover_observed(seen, evidence.zero_ns) if seen else None
     inputs = _inputs(evidence, manifest)
     gap = (
         clients.longest_gap(inputs.sent, inputs.begin_ns, inputs.until_ns)
@@ -145,7 +147,7 @@ def _failover(inputs: _OutageInputs, gap: Gap | None, predicted: OutageForecast)
         if old and new and fault_ns
         else None,
         failback=_failback(inputs, old),
-        reigns=tuple(_mastership(inputs, interval) for interval in inputs.intervals),
+        reigns=tuple(mastership_of(interval, inputs.at_s) for interval in inputs.intervals),
         master_changes=masters.changes(inputs.intervals),
         two_masters_s=masters.two_masters_s(inputs.intervals),
         black_hole=black_hole(inputs.intervals, inputs.sent, evidence.zero_ns),
@@ -228,20 +230,6 @@ def _failback(inputs: _OutageInputs, old: MasterInterval | None) -> Failback | N
         failed=int((phase & inputs.sent.failed).sum()),
         in_flight=held,
         master_again_s=None if again_ns is None else (again_ns - undone_ns) / NS_PER_S,
-    )
-
-
-def _mastership(inputs: _OutageInputs, interval: MasterInterval) -> Mastership:
-    return Mastership(
-        director=interval.director,
-        vrid=interval.vrid,
-        priority=interval.priority,
-        interval_s=interval.interval_s,
-        from_s=inputs.at_s(interval.from_ns),
-        to_s=inputs.at_s(interval.to_ns),
-        gave_up_s=None if interval.gave_up_ns is None else inputs.at_s(interval.gave_up_ns),
-        claims=len(interval.claims_ns),
-        first_claim_s=inputs.at_s(interval.claims_ns[0]) if interval.claims_ns else None,
     )
 
 

@@ -39,6 +39,7 @@ class MasterInterval:
     to_ns: int
     gave_up_ns: int | None = None
     claims_ns: tuple[int, ...] = ()
+    vips: tuple[str, ...] = ()
 
     @property
     def until_ns(self) -> int:
@@ -72,6 +73,35 @@ def master_intervals(
         vrid: the virtual router; by default the VIP's.
     """
     adverts = of_router(announcements.advertisements, vip, vrid)
+    claims = [claim for claim in announcements.claims if claim.unasked and claim.address == vip]
+    return _intervals(adverts, claims, names)
+
+
+def all_intervals(announcements: Announcements) -> list[list[MasterInterval]]:
+    """The intervals of mastership of every virtual router, each in order of their beginning.
+
+    A router is known by its number and by whether it is one of IPv4 or of IPv6.
+    """
+    routers: dict[tuple[int, bool], list[Advertisement]] = {}
+    for advert in announcements.advertisements:
+        if advert.is_sound:
+            routers.setdefault((advert.vrid, ":" in advert.sender), []).append(advert)
+    return [
+        _intervals(adverts, _claims_of(announcements.claims, adverts), {})
+        for adverts in routers.values()
+        if any(advert.priority != GIVES_UP for advert in adverts)
+    ]
+
+
+def _claims_of(claims: Sequence[Claim], adverts: Sequence[Advertisement]) -> list[Claim]:
+    vips = {vip for advert in adverts for vip in advert.addresses}
+    return [claim for claim in claims if claim.unasked and claim.address in vips]
+
+
+def _intervals(
+    adverts: Sequence[Advertisement], claims: Sequence[Claim], names: Mapping[int, str]
+) -> list[MasterInterval]:
+    """The intervals of mastership of one virtual router, in order of their beginning."""
     by_sender: dict[str, list[Advertisement]] = {}
     for advert in adverts:
         by_sender.setdefault(advert.sender, []).append(advert)
@@ -81,7 +111,6 @@ def master_intervals(
         for interval in _intervals_of_sender(adverts_of_sender, names)
     ]
     intervals.sort(key=lambda interval: interval.from_ns)
-    claims = [claim for claim in announcements.claims if claim.unasked and claim.address == vip]
     return [_with_claims(interval, intervals, claims) for interval in intervals]
 
 
@@ -89,7 +118,7 @@ def of_router(
     adverts: Sequence[Advertisement], vip: str, vrid: int | None = None
 ) -> list[Advertisement]:
     """The advertisements of the VIP's virtual router; of the only one, if none names the VIP."""
-    sound = [advert for advert in adverts if advert.checksum_ok and advert.ttl == 255]
+    sound = [advert for advert in adverts if advert.is_sound]
     if vrid is None:
         having = {advert.vrid for advert in sound if vip in advert.addresses}
         routers = having or {advert.vrid for advert in sound}
@@ -152,6 +181,7 @@ def _begun(advert: Advertisement, names: Mapping[int, str]) -> MasterInterval:
         interval_s=advert.interval_s,
         from_ns=advert.at_ns,
         to_ns=advert.at_ns,
+        vips=advert.addresses,
     )
 
 

@@ -28,6 +28,19 @@ class Mastership:
     gave_up_s: float | None  # its advertisement of priority 0
     claims: int  # gratuitous ARP for the VIP
     first_claim_s: float | None
+    vips: tuple[str, ...] = ()  # that its advertisements name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MasterGap:
+    """A time without a master, from the last advertisement, or that of priority 0, to the next."""
+
+    vrid: int
+    old_master: str
+    new_master: str | None  # None: nobody to the end of the capture
+    from_s: float
+    to_s: float
+    due_s: float | None  # what a take-over by this new master takes; None where it is no other
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,3 +143,5 @@ class Failover:
     two_masters_s: float  # how long two directors advertised at once
     black_hole: BlackHole | None
     entries: tuple[Holding, ...]
+    observed_only: bool = False  # from a capture of VRRP alone: no load, no fault of ours
+    gaps: tuple[MasterGap, ...] = ()  # of an observed one

@@ -43,6 +43,7 @@ RULES: tuple[Callable[[Figures], Finding | None], ...] = (
     failover.failover_invalid,
     failover.black_hole,
     failover.two_masters,
+    failover.no_master,
     failover.failover_differs,
     failover.keepalived_alone,
     failover.connections_reset,

@@ -9,7 +9,7 @@ from analyzer.results import Finding
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from analyzer.failover.results import Failover, InFlight
+    from analyzer.failover.results import Failover, InFlight, MasterGap
     from analyzer.findings.figures import Figures
 
 DIFFERS_S = 0.1
@@ -22,12 +22,18 @@ EXPECTED_CHANGES = 2
 """Changes of mastership in a fail-over and its fail-back."""
 
 LONG_S = 3.0
+LATE_S = 1.0
+"""Seconds by which a take-over may be later than its timers say."""
+
+MOST_NAMES = 3
 
 
 def sentence(failover: Failover) -> str:
     """The verdict: who followed whom, how long clients were out, and what that cost."""
     if not failover.valid:
         return f"This fail-over run is invalid: {failover.why_invalid}."
+    if failover.observed_only:
+        return _observed(failover)
     parts = [
         _outage(failover),
         *_requests(failover),
@@ -35,6 +41,47 @@ def sentence(failover: Failover) -> str:
         *_failback_text(failover),
     ]
     return f"{_took_over(failover)}: {'; '.join(parts)}."
+
+
+def _observed(failover: Failover) -> str:
+    """Of a capture of VRRP alone: who was master, the first change, and how often it went on."""
+    routers = {mastership.vrid for mastership in failover.reigns}
+    vips = {vip: None for mastership in failover.reigns for vip in mastership.vips}
+    of = f"VRRP {', '.join(map(str, sorted(routers)))}"
+    of += f" ({_listed(list(vips))})" if vips else ""
+    if not failover.master_changes:
+        names = dict.fromkeys(mastership.director for mastership in failover.reigns)
+        return _sentence_of(
+            [f"{of}: {_listed(list(names))} advertised as master, no take-over was seen"], failover
+        )
+    changes = failover.master_changes
+    often = [] if changes == 1 else [f"mastership moved {changes} times"]
+    return _sentence_of([f"{of}: {_took_over(failover)}{_when(failover)}", *often], failover)
+
+
+def _sentence_of(parts: list[str], failover: Failover) -> str:
+    if failover.two_masters_s:
+        parts.append(f"two masters at once for {failover.two_masters_s:.1f} s")
+    if failover.gaps:
+        gone_s = sum(gap.to_s - gap.from_s for gap in failover.gaps)
+        parts.append(f"nobody advertised for {gone_s:.1f} s in all")
+    return f"{'; '.join(parts)}."
+
+
+def _when(failover: Failover) -> str:
+    at = f" {failover.takeover_s:.1f} s into the capture" if failover.takeover_s is not None else ""
+    gap = next((gap for gap in failover.gaps if gap.to_s == failover.takeover_s), None)
+    if failover.how is None:
+        return f"{at}, while that still advertised"
+    if gap is None:
+        return at
+    since = "its last advertisement" if failover.how == "silence" else "it gave up with priority 0"
+    return f"{at}, {gap.to_s - gap.from_s:.2f} s after {since}"
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(names[:MOST_NAMES])
+    return f"{shown} and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else shown
 
 
 def _took_over(failover: Failover) -> str:
@@ -194,6 +241,33 @@ def flapping(figures: Figures) -> Finding | None:
         advice="nopreempt or preempt_delay keeps the VIP where it is; three lost advertisements in "
         "a row cause a take-over, so check for a saturated link or a busy director.",
     )
+
+
+def no_master(figures: Figures) -> Finding | None:
+    """Nobody advertised, and nobody took over when that was due."""
+    failover = _valid(figures)
+    gaps = [gap for gap in failover.gaps if _is_overdue(gap)] if failover else []
+    if not gaps:
+        return None
+    gone_s = sum(gap.to_s - gap.from_s for gap in gaps)
+    return Finding(
+        id="no-master",
+        severity="problem",
+        title=f"No master for {gone_s:.1f} s",
+        evidence="; ".join(
+            f"VRRP {gap.vrid}: nobody advertised from {gap.from_s:.1f} to {gap.to_s:.1f} s, then "
+            f"{gap.new_master or 'the capture ended'}"
+            for gap in gaps[:MOST_NAMES]
+        )
+        + ".",
+        advice="No backup took over when the master was silent: check that one runs and is not "
+        "in FAULT state (track_script, track_interface), and that this capture would have seen it: "
+        "multicast reaches every host of the link, unicast only its peers.",
+    )
+
+
+def _is_overdue(gap: MasterGap) -> bool:
+    return gap.due_s is None or gap.to_s - gap.from_s > gap.due_s + LATE_S
 
 
 def keepalived_alone(figures: Figures) -> Finding | None:

@@ -26,6 +26,7 @@ IDS = frozenset(
         "lifetime-ambiguous",
         "load-saturated",
         "log-clock",
+        "no-master",
         "no-real-server",
         "packet-after-expiry",
         "port-budget",

@@ -73,13 +73,15 @@ class ShiftSearch:
         Once weighted by how many rose and were born, and once by whether any did: a small burst
         that fits is not left out for a large one that would fit anywhere.
         """
+        from scipy.fft import next_fast_len  # of logs beside captures alone
+
         first_s = min(float(track.polled_s[0]) for track in self.tracks)
         last_s = max(float(track.polled_s[-1]) for track in self.tracks)
         began_s = min(float(track.began_s[0]) for track in self.tracks)
         until_s = max(float(track.began_s[-1]) for track in self.tracks)
         span_s = (last_s - first_s) + (until_s - began_s)
         bin_s = max(self.poll_s, self.resolution_s, span_s / _MOST_BINS)
-        size = int(span_s / bin_s) + 4
+        size = next_fast_len(int(span_s / bin_s) + 4, real=True)  # a prime takes ten times as long
         by_number, by_presence = np.zeros(size), np.zeros(size)
         for track in self.tracks:
             rises = np.maximum(np.diff(track.held), 0)

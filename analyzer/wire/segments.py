@@ -6,6 +6,7 @@ A *flow* is what the director hashes an entry by: protocol, client address and p
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +28,7 @@ PROTOCOLS = {"TCP": TCP, "UDP": UDP}
 _PROTOCOL_NAMES = {number: name for name, number in PROTOCOLS.items()}
 _PORTS = 1 << 16
 _TCP_ACK = 0x10
+_BROADCAST = "255.255.255.255"
 
 SENT_ON_NS = 50_000_000
 """A host sends a packet on within this time, or not at all; a SYN is repeated after 1 s at the
@@ -127,6 +129,34 @@ def busiest_end(packets: PacketTable) -> VirtualEnd | None:
     code, distinct = pd.factorize(ends)  # in order of their first SYNs
     address, port = divmod(int(distinct[np.bincount(code).argmax()]), _PORTS)
     return VirtualEnd("TCP", packets.addresses[address], port)
+
+
+def busiest_datagram_end(packets: PacketTable) -> VirtualEnd | None:
+    """The UDP end with the most conversations: for a capture of which nothing else is known.
+
+    A conversation is two ends and all that goes between them; multicast and broadcast are none. A
+    server has one with each client's port, a client few. Among equals it is the end that the first
+    datagram was sent to.
+    """
+    is_group = np.array([_is_group(address) for address in packets.addresses], dtype=bool)
+    rows = np.flatnonzero(packets.protocol == UDP)
+    rows = rows[~is_group[packets.destination[rows]]] if len(rows) else rows
+    if not len(rows):
+        return None
+    rows = rows[_by_time(packets.at_ns[rows])]
+    source = packets.source[rows].astype(np.int64) * _PORTS + packets.source_port[rows]
+    target = packets.destination[rows].astype(np.int64) * _PORTS + packets.destination_port[rows]
+    talks = pd.DataFrame({"low": np.minimum(source, target), "high": np.maximum(source, target)})
+    first = ~talks.duplicated().to_numpy()
+    both = np.stack([target[first], source[first]], axis=1).ravel()  # in order of time
+    code, distinct = pd.factorize(both)
+    address, port = divmod(int(distinct[np.bincount(code).argmax()]), _PORTS)
+    return VirtualEnd("UDP", packets.addresses[address], port)
+
+
+def _is_group(address: str) -> bool:
+    read = ip_address(address)
+    return read.is_multicast or address == _BROADCAST
 
 
 def _ends_at(

@@ -34,6 +34,8 @@ MOST = 100_000
 """The most frames that are dissected: a day of five VRRP instances; more is a flood of ARP."""
 
 _NEIGHBOUR_ADVERTISEMENT = 136
+_ON_LINK_TTL = 255
+_GROUPS = ("224.0.0.18", "ff02::12")
 _ANY = "0.0.0.0"  # noqa: S104 - the sender of a probe, who has no address yet
 _CENTISECONDS_PER_S = 100
 
@@ -52,6 +54,7 @@ class Advertisement:
         addresses: the VIPs.
         checksum_ok: of version 3 with the addresses of its IP header.
         ttl: 255 unless it was routed, or forged from afar.
+        unicast: it was sent to one host, which may be several hops away.
     """
 
     at_ns: int
@@ -64,6 +67,12 @@ class Advertisement:
     addresses: tuple[str, ...]
     checksum_ok: bool
     ttl: int
+    unicast: bool = False
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether a backup would take it: of those to the group, only such from the same link."""
+        return self.checksum_ok and (self.unicast or self.ttl == _ON_LINK_TTL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,6 +267,7 @@ def _advertisement(
         addresses=tuple(map(str, advert.addrlist)),
         checksum_ok=checksum_ok,
         ttl=ttl,
+        unicast=str(packet.dst) not in _GROUPS,
     )
 
 

@@ -76,10 +76,10 @@ class BurstOptions:
     openmetrics: socket.socket | None = None
 
 
-def new_run_directory(command: str) -> Path:
-    """``runs/<UTC time>-<command>``, a name that no run has yet."""
+def new_run_directory(command: str, folder: Path = Path("runs")) -> Path:
+    """``<UTC time>-<command>`` in a folder, a name that no run has yet."""
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-    candidates = (Path("runs") / f"{stamp}-{command}{suffix}" for suffix in _suffixes())
+    candidates = (folder / f"{stamp}-{command}{suffix}" for suffix in _suffixes())
     return next(path for path in candidates if not path.exists())
 
 

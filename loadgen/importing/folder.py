@@ -1,6 +1,6 @@
-"""A folder of a poll log, a capture and ``meta.json``, any of them missing, to a run directory.
+"""A poll log, captures and ``meta.json``, any of them missing, to a run directory.
 
-The poll log is JSON lines, plain or gzipped: ``{"t": epoch seconds on the director's clock,
+The poll log is JSON lines: ``{"t": epoch seconds on the director's clock,
 "services": text of /proc/net/ip_vs, "connections": text of /proc/net/ip_vs_conn}``; or what a loop
 of ``ipvsadm -Ln`` or ``-Lnc`` printed, with times (``loadgen.importing.log``).
 """
@@ -15,6 +15,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from analyzer.errors import RecordingError
+from analyzer.ipvs.addresses import host_port
 from analyzer.ipvs.proc.entry_rows import AddressNames
 from analyzer.ipvs.table_diff.reads import AbsenceProof
 from analyzer.ipvs.table_diff.tracking import TableTracker, joined
@@ -22,25 +23,26 @@ from analyzer.recording.directory import CAPTURE, RecordingWriter, mapped
 from analyzer.recording.manifest import manifest_of
 from analyzer.units import LATEST_NS, NS_PER_S
 from analyzer.wire.packets import mac_number, read_packets
-from analyzer.wire.segments import busiest_end
+from analyzer.wire.segments import busiest_datagram_end, busiest_end
 from loadgen.director.polling.rows import RESIZING, counters_alone, service_rows
 from loadgen.errors import UsageProblem
 from loadgen.importing.commands import events_of
-from loadgen.importing.files import META, find_sources
 from loadgen.importing.joining import EPOCH, Joined, Poll, placed_by_events
-from loadgen.importing.polls import Overview, overview_of, polls_of
+from loadgen.importing.polls import Overview, in_order, overview_of, polls_of
 from loadgen.importing.proofs import Proofs, table_resizes
-from loadgen.importing.stamps import LATEST_S, stamps_of
+from loadgen.importing.sources.find import find_sources, unpacked
+from loadgen.importing.sources.meta import META
 from loadgen.importing.timeouts import GivenTimeouts, given_timeouts
+from loadgen.importing.times.stamps import LATEST_S, stamps_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from analyzer.ipvs.proc.formats import EntryTable
     from analyzer.ipvs.table_diff.tracking import Changes
-    from loadgen.importing.files import ImportFiles
     from loadgen.importing.polls import LoggedPoll
+    from loadgen.importing.sources.find import PollLog
 
 DIRECTOR = "director"
 NOT_JOINED = "not-joined.pcap"
@@ -85,15 +87,49 @@ def checked_ns(at_ns: int) -> int:
     return at_ns
 
 
-def import_folder(paths: list[Path], directory: Path) -> list[str]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """What is imported.
+
+    Attributes:
+        meta: what ``meta.json`` contains.
+        log: None without one.
+        captures: where each lies unpacked, by the path that it was named by, the earliest first.
+        passed_by: files of a folder that are nothing to import, and why.
+    """
+
+    meta: Mapping[str, Any]
+    log: PollLog | None
+    captures: Mapping[Path, Path]
+    passed_by: Sequence[tuple[Path, str]] = ()
+
+    def contents(self) -> dict[str, memoryview]:
+        """The captures' bytes, by name."""
+        return {str(path): mapped(file) for path, file in self.captures.items()}
+
+
+def import_folder(paths: Sequence[Path], directory: Path) -> list[str]:
     """Write a run directory from what is found; at most ``MAX_WARNINGS`` lines for the operator.
+
+    Args:
+        paths: captures, logs and a ``meta.json``, packed or not, patterns of them, or folders.
+        directory: the run's.
 
     Raises:
         UsageProblem: nothing to import, or a file that is not what it should be; then nothing is
             left of the directory.
         RecordingError: the directory cannot take a recording.
     """
-    sources = find_sources(paths)
+    found = find_sources(paths)
+    log = in_order(found.log) if found.log else None
+    with unpacked(found.captures, directory) as captures:
+        sources = Sources(meta=found.meta, log=log, captures=captures, passed_by=found.passed_by)
+        doubts = _import(sources, directory)
+    passed_by = [f"{path}: passed by: {why}" for path, why in found.passed_by]
+    return [*passed_by, *doubts][:MAX_WARNINGS]
+
+
+def _import(sources: Sources, directory: Path) -> list[str]:
     overview = overview_of(sources.log) if sources.log else Overview()
     try:
         log_clock = _joined(sources, overview)
@@ -111,15 +147,21 @@ def import_folder(paths: list[Path], directory: Path) -> list[str]:
         raise UsageProblem(f"{META}: {error}") from error
     with removed_on_failure(directory):
         recording = RecordingWriter(directory, manifest)
-        if sources.capture:
-            name = NOT_JOINED if log_clock.leaves_capture_out else CAPTURE
-            with sources.capture.open("rb") as packets:
+        for number, path in enumerate(sources.captures.values()):
+            with path.open("rb") as packets:
+                name = _capture_name(number, left_out=log_clock.leaves_capture_out)
                 recording.write_capture(name, iter(partial(packets.read, _COPIED_BYTES), b""))
         recording.extend("events", [*events, *timeouts.events])
         polls = polls_of(sources.log) if sources.log else ()
         doubts = _record_polls(polls, overview, clock, recording, sources.meta.get("kernel"))
         recording.close("completed")
     return guess + doubts
+
+
+def _capture_name(number: int, *, left_out: bool) -> str:
+    """Of a capture, from 0; as a rotated one is named (``analyzer.recording.directory.layout``)."""
+    first = NOT_JOINED if left_out else CAPTURE
+    return f"{first.removesuffix('.pcap')}-{number:05}.pcap" if number else first
 
 
 @contextmanager
@@ -137,23 +179,30 @@ def removed_on_failure(directory: Path) -> Iterator[None]:
         raise
 
 
-def _service(sources: ImportFiles) -> tuple[dict[str, Any] | None, list[str]]:
+def _service(sources: Sources) -> tuple[dict[str, Any] | None, list[str]]:
     """The virtual service: as given, else, for a capture alone, the target of most SYNs."""
     meta = sources.meta
     if meta.get("vip") and meta.get("port") is not None:
         protocol = str(meta.get("protocol", "TCP"))
         vip, port = str(ip_address(str(meta["vip"]))), int(meta["port"])
         return {"protocol": protocol, "vip": vip, "port": port}, []
-    if sources.log or sources.capture is None:
+    if sources.log or not sources.captures:
         return None, []
-    end = busiest_end(read_packets(mapped(sources.capture)))
+    packets = read_packets(*sources.contents().values())
+    opened, answered = busiest_end(packets), busiest_datagram_end(packets)
+    end = opened or answered
     if end is None:
-        return None, [f"{sources.capture}: no SYN in it, so no virtual service to be seen"]
+        shown = ", ".join(map(str, sources.captures))
+        what = "no SYN in it and no UDP, so no virtual service to be seen"
+        return None, [f"{shown}: {what}; if directors advertise in it, masters are reported"]
     service = {"protocol": end.protocol, "vip": end.vip, "port": end.port}
-    return service, [f"the virtual service is taken to be {end.vip}:{end.port}: most SYNs go there"]
+    shown, why = host_port(end.vip, end.port), "most SYNs go there"
+    if not opened:
+        shown, why = f"UDP {shown}", "most UDP conversations are with it"
+    return service, [f"the virtual service is taken to be {shown}: {why}"]
 
 
-def _joined(sources: ImportFiles, overview: Overview) -> Joined:
+def _joined(sources: Sources, overview: Overview) -> Joined:
     """How the log's times were read, and where they lie on the capture's clock."""
     given = (sources.meta.get("clock") or {}).get("offset_s_before") is not None
     mac = (sources.meta.get("director") or {}).get("mac")
@@ -161,14 +210,13 @@ def _joined(sources: ImportFiles, overview: Overview) -> Joined:
     if log is None:
         return Joined()
     read = stamps_of(list(overview.stamps)) if overview.stamps else EPOCH
-    if sources.capture is None or given:
+    if not sources.captures or given:
         return Joined(stamps=read)
     placed = placed_by_events(
         lambda: (Poll(t=poll.t, printed=poll.services()) for poll in polls_of(log)),
         (overview.first_t, overview.last_t),
         read,
-        mapped(sources.capture),
-        sources.capture.name,
+        sources.contents(),
         frozenset([mac_number(str(mac))] if mac else []),
     )
     return Joined(stamps=read, placed=placed)
@@ -178,9 +226,8 @@ def _clock(meta: Mapping[str, Any], overview: Overview, shift_s: float) -> Clock
     offsets = meta.get("clock") or {}
     before_s = float(offsets.get("offset_s_before") or shift_s)
     after_s = float(offsets.get("offset_s_after") or before_s)
-    for offset_s in (before_s, after_s):
-        if not abs(offset_s) < LATEST_S:
-            raise ValueError(f"clock: offset {offset_s}: expected seconds")
+    if not (abs(before_s) < LATEST_S and abs(after_s) < LATEST_S):
+        raise ValueError(f"clock: offset: expected less than {LATEST_S} s")
     jiffies = meta.get("jiffies") or {}
     boot_t = jiffies.get("t_boot_value")
     return Clock(
@@ -193,7 +240,7 @@ def _clock(meta: Mapping[str, Any], overview: Overview, shift_s: float) -> Clock
 
 
 def _manifest(
-    sources: ImportFiles,
+    sources: Sources,
     clock: Clock,
     service: Mapping[str, Any] | None,
     timeouts: GivenTimeouts,
@@ -205,7 +252,7 @@ def _manifest(
         "command": "import",
         "imported": {
             "poll_log": str(sources.log) if sources.log else None,
-            "capture": str(sources.capture) if sources.capture else None,
+            "capture": ", ".join(map(str, sources.captures)) or None,
             "scenario": meta.get("scenario"),
             "log_clock": log_clock.manifest(),
         },
@@ -214,7 +261,7 @@ def _manifest(
         "service": service,
         "directors": {DIRECTOR: director | {"clock_uncertainty_s": log_clock.uncertainty_s}},
         "capture": {"dropped": None}
-        if sources.capture and not log_clock.leaves_capture_out
+        if sources.captures and not log_clock.leaves_capture_out
         else None,
         "not_measured": _not_measured(sources, log_clock),
     }
@@ -238,11 +285,11 @@ def _director(meta: Mapping[str, Any], clock: Clock, timeouts: GivenTimeouts) ->
     }
 
 
-def _not_measured(sources: ImportFiles, log_clock: Joined) -> list[dict[str, str]]:
-    rows = []
+def _not_measured(sources: Sources, log_clock: Joined) -> list[dict[str, str]]:
+    rows = [{"what": path.name, "why": why} for path, why in sources.passed_by]
     if sources.log is None:
         rows.append({"what": "ActiveConn, InActConn and entries", "why": "no poll log"})
-    if sources.capture is None:
+    if not sources.captures:
         rows.append({"what": "packets, and so every prediction", "why": "no capture"})
     elif log_clock.placed is not None and not log_clock.placed.joined:
         what = "the capture beside the log, and so every prediction"

@@ -97,8 +97,7 @@ def placed_by_events(
     polls: Polls,
     span_t: tuple[float, float],
     stamps: Stamps,
-    capture: memoryview,
-    name: str,
+    captures: Mapping[str, memoryview],
     macs: frozenset[int],
 ) -> Placed:
     """Where a log lies on the clock of a capture.
@@ -107,12 +106,11 @@ def placed_by_events(
         polls: reads those of the log, at least one, once more at each call.
         span_t: of the first and of the last poll.
         stamps: how they were read.
-        capture: the file's content.
-        name: of the file.
+        captures: the files' contents by name, the earliest first.
         macs: the director's, where somebody said them.
     """
     ends = _ends(polls())
-    captured, _ = read_captures({name: capture}, ends, macs)
+    captured, _ = read_captures(captures, ends, macs)
     if captured is None or not len(captured.packets.at_ns):
         return place(unmatched("the capture has no packet"), stamps, overlap=True)
     at_ns = captured.packets.at_ns

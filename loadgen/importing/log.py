@@ -1,8 +1,7 @@
 """A log of ``ipvsadm -Ln`` or ``-Lnc`` with times between, cut into polls: when, what was printed.
 
-Times as people's loops leave them: ``watch``'s heading, ``ts`` before each line, ``date`` (or its
-``+%s``) on a line of its own, with or without a ruler around it. A time without a date is taken to
-count up, day after day, from an unknown one; a date without a year, year after year.
+Times as people's loops leave them (``loadgen.importing.times.lines``). A time without a date is
+taken to count up, day after day, from an unknown one; a date without a year, year after year.
 """
 
 from __future__ import annotations
@@ -11,31 +10,19 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analyzer.ipvs.ipvsadm.lines import STAMP
 from loadgen.errors import UsageProblem
-from loadgen.importing.files import MAX_POLL_BYTES
-from loadgen.importing.stamps import StampReader
+from loadgen.importing.sources.lines import MAX_POLL_BYTES
+from loadgen.importing.times.lines import stamp_of
+from loadgen.importing.times.stamps import StampReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from loadgen.importing.stamps import Stamp
+    from loadgen.importing.times.stamps import Stamp
 
-_MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
-_DAY_FIRST = (  # date -R, and date where English is not America's
-    rf"(?:[MTWFS][a-z]{{2}},? +)?\d{{1,2}} +{_MONTH}(?: +\d{{4}})? +\d{{1,2}}:\d\d:\d\d"
-    r"(?: [AP]M)?(?: [A-Z]{3,5})?(?: [+-]\d{4})?(?: \d{4})?"
-)
-_FINE_EPOCH = r"\d{16,19}"  # date +%s%6N, +%s%N
-_WATCH = re.compile(rf"Every [\d.,]+s: .*?({STAMP}|{_DAY_FIRST})\s*$")
-_ALONE = re.compile(rf"[\s=#*\[-]*({STAMP}|{_DAY_FIRST}|{_FINE_EPOCH})[\s=#*\]-]*$")
-_BEFORE = re.compile(rf"\[?({STAMP})\]?[:,]?\s")
 _TABLE = re.compile(
     r"\s*(?:IP Virtual Server version|IPVS connection entries|Timeout \(tcp tcpfin udp\):)"
 )
-
-_NO_STAMPS = ("TCP ", "UDP ", "  -> ")
-"""As almost all lines of a long log begin: none of the patterns of stamps takes them."""
 
 _MOST_BEFORE = 1000  # lines that may stand above the first time
 _MOST_CHARACTERS_BEFORE = 1 << 20
@@ -54,17 +41,18 @@ class LogPoll:
         return self.stamp.at_s
 
 
-def polls_in(lines: Iterable[str], year: int) -> Iterator[LogPoll]:
+def polls_in(lines: Iterable[str], year: int, written_s: float | None = None) -> Iterator[LogPoll]:
     """Cut a log into polls; the last of several is left out if it was cut off within a line.
 
     Args:
         lines: of the log, with or without their ends.
         year: for stamps that name none.
+        written_s: when the log was last written, Unix s; None where that is not known.
 
     Raises:
         UsageProblem: a poll is longer than any director's.
     """
-    clock = StampReader(year)
+    clock = StampReader(year, before_s=written_s)
     dated: Stamp | None = None
     gathered: list[str] = []
     several = ends = cut_off = False
@@ -73,7 +61,7 @@ def polls_in(lines: Iterable[str], year: int) -> Iterator[LogPoll]:
         line = raw.rstrip("\r\n")
         cut_off = ends and line == raw
         ends = ends or line != raw
-        stamp, rest = _stamp_of(line)
+        stamp, rest = stamp_of(line)
         begins = rest is None or bool(_TABLE.match(rest))
         if stamp and begins:
             if dated is not None and any(text.strip() for text in gathered):
@@ -98,23 +86,9 @@ def before_polls(lines: Iterable[str]) -> str:
     gathered: list[str] = []
     characters = 0
     for line in lines:
-        stamp, _ = _stamp_of(line.rstrip("\r\n"))
+        stamp, _ = stamp_of(line.rstrip("\r\n"))
         characters += len(line)
         if stamp or len(gathered) == _MOST_BEFORE or characters > _MOST_CHARACTERS_BEFORE:
             break
         gathered.append(line)
     return "".join(gathered)
-
-
-def _stamp_of(line: str) -> tuple[str | None, str | None]:
-    """A line's stamp, and what follows it: None where the stamp stands for a whole poll."""
-    if line.startswith(_NO_STAMPS):
-        return None, line
-    for pattern in (_WATCH, _ALONE):
-        match = pattern.match(line)
-        if match:
-            return match[1], None
-    match = _BEFORE.match(line)
-    if match:
-        return match[1], line[match.end() :]
-    return None, line

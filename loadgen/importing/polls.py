@@ -9,22 +9,30 @@ import json
 import time
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any
 
 from analyzer.ipvs.proc.formats import parse_entries, parse_services
 from analyzer.recording.manifest import without_surrogates
 from loadgen.errors import UsageProblem
-from loadgen.importing.files import is_json_log, lines_of, refuse_bomb
 from loadgen.importing.log import before_polls, polls_in
 from loadgen.importing.printed import Printed, from_printed, heading_of
-from loadgen.importing.stamps import LATEST_S
+from loadgen.importing.sources.find import PollLog
+from loadgen.importing.sources.kinds import first_ipvs_line
+from loadgen.importing.sources.lines import head_lines, lines_of, text_lines
+from loadgen.importing.sources.packed import refuse_bomb
+from loadgen.importing.sources.refusals import LOOP
+from loadgen.importing.times.lines import unnumbered
+from loadgen.importing.times.stamps import LATEST_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from analyzer.ipvs.states import Timeouts
-    from loadgen.importing.stamps import Stamp
+    from loadgen.importing.times.stamps import Stamp
+
+JSON_LINE = '{"t": 1795838380.25, "services": "…", "connections": "…"}'
 
 _HEADER_CHARACTERS = 200
 """The first line of /proc/net/ip_vs, and more."""
@@ -87,35 +95,79 @@ class Overview:
         self.timeouts.append((t, timeouts))
 
 
-def overview_of(path: Path) -> Overview:
+def in_order(log: PollLog) -> PollLog:
+    """A log with its files in the order of their first polls.
+
+    Raises:
+        UsageProblem: one is not readable, unpacks to more than a log would, or covers the same time
+            as another.
+    """
+    for path in log.files:
+        refuse_bomb(path, "a log of polls")
+    if len(log.files) == 1:
+        return log
+    spans = sorted((*_span_t(path, log.is_json), path) for path in log.files)
+    for (_, before_t, before), (after_t, _, after) in pairwise(spans):
+        if after_t < before_t:
+            raise UsageProblem(
+                f"{after}: covers the same time as {before}; expected the parts of one director's "
+                "log (import each director's on its own)"
+            )
+    return replace(log, files=tuple(path for _, _, path in spans))
+
+
+def _span_t(path: Path, is_json: bool) -> tuple[float, float]:
+    """The times of a file's first and last poll."""
+    times = [poll.t for poll in polls_of(PollLog(files=(path,), is_json=is_json))]
+    if not times:
+        raise _no_poll(path, is_json)
+    return times[0], times[-1]
+
+
+def _no_poll(path: Path, is_json: bool) -> UsageProblem:
+    """Nothing in a log has a time: where one was expected, and how it may look."""
+    if is_json:
+        return UsageProblem(f"{path}: line 1: expected {JSON_LINE}")
+    number = first_ipvs_line(head_lines(path))
+    if number is None:
+        what = f"line 1: expected a time, then what ipvsadm prints, again and again: {LOOP}"
+    else:
+        what = (
+            f"line {number}: no time before what was printed; expected one before each print, "
+            f"such as '2026-11-28 03:59:40': {LOOP}"
+        )
+    return UsageProblem(f"{path}: no output with a time found in it: {what}")
+
+
+def overview_of(log: PollLog) -> Overview:
     """Read a log once.
 
     Raises:
         UsageProblem: it is not readable, or no log of polls.
     """
-    refuse_bomb(path)
     overview = Overview()
-    before = None if is_json_log(path) else from_printed(before_polls(_texts(path))).timeouts
-    for poll in polls_of(path):
+    before = None if log.is_json else from_printed(before_polls(_texts(log))).timeouts
+    for poll in polls_of(log):
         if before is not None and not overview.polls:
             overview.add_timeouts(poll.t, before)
         overview.add(poll)
     if not overview.polls:
-        raise UsageProblem(f"{path}: no output with a time found in it")
+        raise _no_poll(log.files[0], log.is_json)
     return overview
 
 
-def polls_of(path: Path) -> Iterator[LoggedPoll]:
+def polls_of(log: PollLog) -> Iterator[LoggedPoll]:
     """A log's polls.
 
     Raises:
         UsageProblem: it is not readable, or no log of polls.
     """
-    return _of_json(path) if is_json_log(path) else _of_texts(path)
+    return chain.from_iterable(map(_of_json, log.files)) if log.is_json else _of_texts(log)
 
 
-def _of_texts(path: Path) -> Iterator[LoggedPoll]:
-    for poll in polls_in(_texts(path), time.gmtime(path.stat().st_mtime).tm_year):
+def _of_texts(log: PollLog) -> Iterator[LoggedPoll]:
+    written_s = log.files[-1].stat().st_mtime
+    for poll in polls_in(_texts(log), time.gmtime(written_s).tm_year, written_s):
         printed = partial(from_printed, poll.text)
         heading = partial(heading_of, poll.text)
         yield LoggedPoll(
@@ -123,8 +175,8 @@ def _of_texts(path: Path) -> Iterator[LoggedPoll]:
         )
 
 
-def _texts(path: Path) -> Iterator[str]:
-    return (line.decode(errors="replace") for line in lines_of(path))
+def _texts(log: PollLog) -> Iterator[str]:
+    return unnumbered(chain.from_iterable(map(text_lines, log.files)))
 
 
 def _of_json(path: Path) -> Iterator[LoggedPoll]:
@@ -137,9 +189,7 @@ def _of_json(path: Path) -> Iterator[LoggedPoll]:
         except (ValueError, KeyError, OverflowError, TypeError, RecursionError):
             if not line.endswith(b"\n"):
                 return  # cut off while it was written
-            raise UsageProblem(
-                f'{path}: line {number}: expected {{"t": …, "services": …, "connections": …}}'
-            ) from None
+            raise UsageProblem(f"{path}: line {number}: expected {JSON_LINE}") from None
         yield LoggedPoll(
             t=t,
             stamp=None,

@@ -14,6 +14,7 @@ from loadgen.errors import LoadgenError
 from loadgen.importing.folder import import_folder
 from tests.fuzz.captures import CAPTURES
 from tests.fuzz.mutate import OF_TEXT, damaged, damaged_json, to_bytes
+from tests.unit.loadgen.importing.sources.builders_packed import PACKERS
 
 if TYPE_CHECKING:
     import random
@@ -27,6 +28,13 @@ JSON_LOGS = [
 ]
 LOGS = [
     gzip.decompress(path.read_bytes())[:20_000] for path in sorted(DATA.glob("field/**/*.log.gz"))
+]
+BEFORE_LINES = [
+    b"2026-11-20T04:10:00.123456789Z stdout F ",
+    b"Nov 28 03:59:40 lb1 mon[8]: ",
+    b"sam. 28 nov. 2026 03:59:40 CET ",
+    b"director-1  | ",
+    b'{"time": "2026-11-20T04:10:00Z", "log": "',
 ]
 
 
@@ -52,18 +60,25 @@ def _write(chance: random.Random, source: Path) -> None:
         source.joinpath("meta.json").write_bytes(
             damaged(meta, chance) if chance.random() < 0.2 else meta
         )
-    if chance.random() < 0.3:
-        source.joinpath("capture.pcap").write_bytes(damaged(chance.choice(CAPTURES), chance))
+    for number in range(chance.choice([0, 0, 0, 1, 2])):
+        capture = damaged(chance.choice(CAPTURES), chance)
+        source.joinpath(f"capture.pcap{number}").write_bytes(capture)
     content, suffix = _log(chance)
     if chance.random() < 0.3:
-        content, suffix = gzip.compress(content, 1), f"{suffix}.gz"
+        content = PACKERS[chance.choice(sorted(PACKERS))](content)
         content = damaged(content, chance) if chance.random() < 0.3 else content
+    elif chance.random() < 0.1:
+        content = content.decode(errors="replace").encode("utf-16")
     source.joinpath(f"polls{suffix}").write_bytes(content)
 
 
 def _log(chance: random.Random) -> tuple[bytes, str]:
     if chance.random() < 0.5:
-        return damaged(chance.choice(LOGS), chance, OF_TEXT), ".log"
+        text = chance.choice(LOGS)
+        if chance.random() < 0.3:
+            begin = chance.choice(BEFORE_LINES)
+            text = b"".join(begin + line for line in text.splitlines(keepends=True))
+        return damaged(text, chance, OF_TEXT), ".log"
     lines = list(chance.choice(JSON_LOGS))
     for _ in range(chance.randint(1, 3)):
         number = chance.randrange(len(lines))

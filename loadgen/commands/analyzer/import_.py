@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 def import_(paths: tuple[Path, ...], output: Path) -> None:
     """Make a run directory of captures and logs made elsewhere.
 
-    PATHS are a folder, or a capture, a poll log and a meta.json.
+    PATHS are captures, logs of one director and a meta.json, packed or not, told by their content;
+    or a folder of them. `analyzer report PATHS` also analyses them.
     """
     from loadgen.importing.folder import import_folder
     from loadgen.session.terminal import print_line

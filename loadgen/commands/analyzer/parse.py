@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 import sys
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from analyzer.ipvs.ipvsadm import ParsedText
 
 MAX_BYTES = 64 * 1024 * 1024
+_HEAD_CHARACTERS = 1 << 16
+_LINE = re.compile(r"line (\d+): ")
+_ROWS_OF = ("services", "connections", "timeouts", "daemons", "total", "rate", "cpus", "error")
 
 
 @click.command()
@@ -40,16 +44,22 @@ def parse(file: Path, as_json: bool, hz: int | None) -> None:
 
     From FILE or standard input.
 
-    Exit code 2 if nothing in the text was understood; a tool's error text is understood.
+    Exit code 2 if nothing in the text was understood, or no row of it; a tool's error text is
+    understood.
     """
     from analyzer.documents import as_pieces
     from analyzer.errors import ParseError
     from analyzer.ipvs import ipvsadm as texts
+    from loadgen.importing.sources.kinds import is_capture as is_capture_of
+    from loadgen.importing.times.lines import without_times
 
     with _uncollected():
         data, is_cut = _read(file)
+        is_capture = is_capture_of(data)
         text = texts.decode(data)
         del data
+        head = text[:_HEAD_CHARACTERS]
+        text = without_times(text)
         parsed = texts.parse(text, hz=hz)
         del text
         if is_cut:
@@ -59,9 +69,28 @@ def parse(file: Path, as_json: bool, hz: int | None) -> None:
             print_pieces(chain(as_pieces(parsed, texts.ParsedDocument), "\n"))
         else:
             _show(parsed)
-    if not parsed.lines_understood:
+    why = _why_nothing(parsed, head, is_capture)
+    if why is not None:
         name = "standard input" if str(file) == "-" else str(file)
-        raise ParseError(f"{name}: no text of ipvsadm or /proc/net/ip_vs* was found in it")
+        raise ParseError(f"{name}: {why}")
+
+
+def _why_nothing(parsed: ParsedText, head: str, is_capture: bool) -> str | None:
+    """Why a text has nothing that is printed; None where it has."""
+    from loadgen.importing.sources.refusals import ROWS, foreign_line, refusal
+
+    none = "no text of ipvsadm or /proc/net/ip_vs* was found in it"
+    if is_capture:
+        return f"{none}: it is a capture; expected one by: analyzer report FILE"
+    if not parsed.lines_understood:
+        expected = f"what ipvsadm prints, such as {ROWS}"
+        return f"{none}: {refusal(head.splitlines(), expected)}"
+    lost = next((found for found in map(_LINE.match, parsed.warnings) if found), None)
+    if lost is None or any(getattr(parsed, name) for name in _ROWS_OF):
+        return None
+    if foreign_line(head.splitlines()):
+        return f"{none}: {refusal(head.splitlines(), '')}"
+    return f"line {lost[1]}: no row of it was understood; expected rows such as {ROWS}"
 
 
 @contextmanager
@@ -81,9 +110,21 @@ def _read(file: Path) -> tuple[bytes, bool]:
     if str(file) == "-":
         data = sys.stdin.buffer.read(MAX_BYTES + 1)
     else:
-        with file.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
+        data = _packed(file) if file.is_file() else None
+        if data is None:
+            with file.open("rb") as stream:
+                data = stream.read(MAX_BYTES + 1)
     return data[:MAX_BYTES], len(data) > MAX_BYTES
+
+
+def _packed(file: Path) -> bytes | None:
+    """What is used of a packed file; None of any other."""
+    from loadgen.importing.sources.packed import first_bytes, packing_of, refuse_bomb
+
+    if packing_of(file) is None:
+        return None
+    refuse_bomb(file, "a text")
+    return first_bytes(file, MAX_BYTES + 1)
 
 
 def _show(parsed: ParsedText) -> None:

@@ -1,22 +1,24 @@
-"""``analyzer report``: a run directory to a page and to figures."""
+"""``analyzer report``: a run directory, or files of others, to a page and to figures."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
 
 from loadgen.commands.types import PathType
-from loadgen.session.terminal import print_document, print_line
+from loadgen.session.terminal import print_document, print_line, print_lines
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from analyzer.report import Analysis
+    from loadgen.importing.run_of_files import Run
 
 
 @click.command()
-@click.argument("run", type=PathType())
+@click.argument("paths", nargs=-1, required=True, type=PathType(), metavar="RUN|FILE...")
 @click.option(
     "-o",
     "output",
@@ -40,33 +42,67 @@ if TYPE_CHECKING:
     help="Replay the same packets with another tcp, tcpfin, udp, forwarding, conn_reuse_mode or "
     "secure_tcp; repeatable.",
 )
+@click.option(
+    "--no-run",
+    is_flag=True,
+    help="Keep no run directory of FILEs: only what is printed, and what -o names.",
+)
 def report(
-    run: Path, output: Path | None, form: str, as_json: bool, assumed: tuple[str, ...]
+    paths: tuple[Path, ...],
+    output: Path | None,
+    form: str,
+    as_json: bool,
+    assumed: tuple[str, ...],
+    no_run: bool,
 ) -> None:
-    """Analyse RUN again and write its page or other formats.
+    """Analyse a RUN, or FILEs recorded elsewhere; write a page.
 
-    Also a run that was cut off. For a folder of `loadgen failover --repeat`, the page of each run
-    and of all together.
+    FILEs are captures (also a rotated set), logs of ipvsadm and poll logs of one director, packed
+    or not, told by their content; or a folder of them. The run directory that is made of them is
+    left beside the first. A RUN may be one that was cut off; for a folder of `loadgen failover
+    --repeat`, the page of each run and of all together.
     """
+    from loadgen.importing.run_of_files import run_of
+
+    if no_run and output is None and form != "html":
+        raise click.UsageError(f"--no-run with --format {form} needs -o.")
+    with run_of(paths, keep=not no_run) as run:
+        print_lines((f"analyzer report: {line}" for line in run.doubts[:20]), err=True)
+        _report(run, _Wanted(output=output, form=form, as_json=as_json, assumed=assumed))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wanted:
+    output: Path | None
+    form: str
+    as_json: bool
+    assumed: tuple[str, ...]
+
+
+def _report(run: Run, wanted: _Wanted) -> None:
     from analyzer.other_settings.what_if import parse_assumption
     from analyzer.report import to_json
     from loadgen.capacity_proof.conclude import conclude_if_proof, print_proof
     from loadgen.failover.conclude import conclude_repeats, is_repeats, print_repeats
     from loadgen.session.output.conclude import analyse_run, conclude, print_summary
 
-    if form == "html" and is_repeats(run):
-        print_repeats(conclude_repeats(run, output), as_json=as_json)
+    output, form, as_json = wanted.output, wanted.form, wanted.as_json
+    if form == "html" and is_repeats(run.path):
+        print_repeats(conclude_repeats(run.path, output), as_json=as_json)
         return
-    proof = conclude_if_proof(run, output) if form == "html" else None
+    proof = conclude_if_proof(run.path, output) if form == "html" else None
     if proof:
         print_proof(*proof, as_json=as_json)
         return
-    assumptions = [parse_assumption(text) for text in assumed]
-    if form == "html":
-        analysis, where = conclude(run, output, assumptions)
+    assumptions = [parse_assumption(text) for text in wanted.assumed]
+    where: Path | None = None
+    if run.thrown_away and output is None:
+        analysis = analyse_run(run.path, assumptions, run.thrown_away)
+    elif form == "html":
+        analysis, where = conclude(run.path, output, assumptions, run.thrown_away)
     else:
-        analysis = analyse_run(run, assumptions)
-        where = output or run / WHERE[form]
+        analysis = analyse_run(run.path, assumptions, run.thrown_away)
+        where = output or run.path / WHERE[form]
         _write(analysis, form, where)
     if as_json:
         print_document(to_json(analysis))

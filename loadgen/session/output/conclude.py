@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from analyzer.analysis import analyse
@@ -29,7 +30,10 @@ if TYPE_CHECKING:
 
 
 def conclude(
-    directory: Path, page: Path | None = None, assumptions: Sequence[Assumption] = ()
+    directory: Path,
+    page: Path | None = None,
+    assumptions: Sequence[Assumption] = (),
+    name: str | None = None,
 ) -> tuple[Analysis, Path]:
     """Analyse a run, write ``analysis.json`` and the page beside it.
 
@@ -37,11 +41,12 @@ def conclude(
         directory: the run's.
         page: the page's path; by default ``report.html`` in the run's directory.
         assumptions: what is taken to be otherwise, for a ``what_if``.
+        name: what the run is called; by default its directory.
 
     Raises:
         RecordingError: it is not a recording, or the page cannot be written.
     """
-    analysis = analyse_run(directory, assumptions)
+    analysis = analyse_run(directory, assumptions, name)
     try:
         return analysis, write_derived(page or directory / REPORT, render_page(analysis))
     except RecordingError:
@@ -51,13 +56,16 @@ def conclude(
         raise
 
 
-def analyse_run(directory: Path, assumptions: Sequence[Assumption] = ()) -> Analysis:
+def analyse_run(
+    directory: Path, assumptions: Sequence[Assumption] = (), name: str | None = None
+) -> Analysis:
     """Analyse a run, and write ``analysis.json`` if the run's directory takes it.
 
     Raises:
         RecordingError: it is not a recording.
     """
     analysis = analyse(Recording.open(directory), assumptions)
+    analysis = analysis if name is None else replace(analysis, run=name)
     try:
         write_derived(directory / ANALYSIS, as_json(analysis))
     except RecordingError as error:
@@ -96,16 +104,12 @@ def _analysis(directory: Path, with_page: bool) -> Analysis:
     return conclude(directory)[0] if with_page else analyse(Recording.open(directory))
 
 
-def print_summary(analysis: Analysis, page: Path, *, err: bool, what: str = "page") -> None:
+def print_summary(analysis: Analysis, page: Path | None, *, err: bool, what: str = "page") -> None:
     """The end of the output: figures, verdict, directors, page, and last the run's directory."""
     directors = directors_line(analysis.manifest)
-    lines = (
-        *summary_lines(analysis, columns(err=err)),
-        "",
-        *directors,
-        f"{what}: {page}",
-        analysis.run,
-    )
+    written = [f"{what}: {page}"] if page else []
+    figures = summary_lines(analysis, columns(err=err))
+    lines = (*figures, "", *directors, *written, analysis.run)
     print_lines(lines, err=err)
 
 

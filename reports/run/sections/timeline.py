@@ -64,6 +64,7 @@ def section(analysis: Analysis) -> Section:
                 "keepalived-alone",
                 "preemption",
                 "syn-retries",
+                "no-master",
                 "two-masters",
                 "arp-flux",
                 "director-lost",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 SHOWS = frozenset(
     {"black-hole", "clean-stop", "connections-reset", "failover-differs", "failover-invalid"}
-    | {"flapping", "keepalived-alone", "preemption", "syn-retries", "two-masters"}
+    | {"flapping", "keepalived-alone", "no-master", "preemption", "syn-retries", "two-masters"}
 )
 
 
@@ -39,6 +39,8 @@ def section(analysis: Analysis) -> Section | None:
 def _summary(failover: Failover) -> str:
     if not failover.valid:
         return f"This run is invalid: {failover.why_invalid}. Its figures do not count."
+    if failover.observed_only:
+        return "Who advertised as master, and when; no load was sent meanwhile."
     theory = {
         "silence": "A master that fails silently is replaced after its backup's "
         "master_down_interval, less the age of its last advertisement.",

@@ -14,11 +14,31 @@ if TYPE_CHECKING:
 
 def failover_tables(failover: Failover) -> Iterator[tuple[str, DataTable]]:
     """The tables below the chart, each with its title; one without rows has nothing to show."""
+    yield "Times without a master", _gaps(failover)
+    if failover.observed_only:
+        return
     yield "Predicted and observed", _predicted(failover)
     yield "Parts of the outage", _parts(failover)
     yield "Failback", _failback(failover)
     yield "Connections in flight", _in_flight(failover)
     yield "Entries on the directors", _entries(failover)
+
+
+def _gaps(failover: Failover) -> DataTable:
+    rows: list[tuple[Cell, ...]] = [
+        (
+            gap.vrid,
+            gap.old_master,
+            gap.new_master or "nobody",
+            _seconds(gap.from_s),
+            _seconds(gap.to_s - gap.from_s),
+            _seconds(gap.due_s),
+        )
+        for gap in failover.gaps
+    ]
+    return DataTable(
+        columns=("VRRP", "after", "then", "from, s", "length, s", "a take-over takes, s"), rows=rows
+    )
 
 
 def _predicted(failover: Failover) -> DataTable:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from analyzer.analysis import analyse
-from analyzer.errors import ParseError
 from analyzer.recording.directory import Recording
+from loadgen.errors import UsageProblem
 from loadgen.importing.folder import import_folder
 from tests.unit.analyzer.builders_packets import (
     ACK,
@@ -106,7 +106,7 @@ def test_a_capture_without_a_syn_has_no_service_and_says_so(tmp_path: Path) -> N
 @pytest.mark.parametrize("content", [b"", b"not a capture", bytes(24)])
 def test_a_capture_that_is_none_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "alone.pcap").write_bytes(content)
-    with pytest.raises(ParseError) as caught:
+    with pytest.raises(UsageProblem) as caught:
         import_folder([tmp_path / "alone.pcap"], tmp_path / "run")
     assert caught.value.exit_code == 2
     assert "\n" not in str(caught.value)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
+_TODAY = 2026
 _ALWAYS_UTC = ("UTC", "GMT", "Z", "UCT")
 _ALSO_S = {  # in use, though the database has numbers for them today
     "AST": (10_800.0,),  # Arabia, beside the Atlantic
@@ -44,3 +45,9 @@ def _offsets_s(year: int) -> dict[str, frozenset[float]]:
             if offset is not None:
                 by_abbreviation.setdefault(local.tzname() or "", set()).add(offset.total_seconds())
     return {abbreviation: frozenset(offsets) for abbreviation, offsets in by_abbreviation.items()}
+
+
+@lru_cache(maxsize=256)
+def is_zone(abbreviation: str) -> bool:
+    """Whether it stands for any time zone of today."""
+    return abbreviation in _ALWAYS_UTC or abbreviation in _offsets_s(_TODAY)

@@ -11,8 +11,8 @@ import pytest
 
 from analyzer.recording.directory import Recording
 from loadgen.errors import UsageProblem
-from loadgen.importing import files
 from loadgen.importing.folder import import_folder
+from loadgen.importing.sources import lines, packed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,17 +32,17 @@ def log(path: Path, text: str) -> Path:
 
 
 @pytest.mark.parametrize("name", ["bomb.log.gz", "bomb.jsonl.gz"])
-@pytest.mark.parametrize("repeated", ["\n", "\0", '{"t":1}\n'])
+@pytest.mark.parametrize("repeated", ["\n", "x", '{"t":1}\n'])
 def test_a_log_that_unpacks_to_more_than_any_log_is_refused(
     tmp_path: Path, name: str, repeated: str
 ) -> None:
-    source = log(tmp_path / name, repeated * (2 * files.ANY_RATIO_BYTES // len(repeated)))
+    source = log(tmp_path / name, repeated * (2 * packed.ANY_RATIO_BYTES // len(repeated)))
     tracemalloc.start()
     with pytest.raises(UsageProblem, match="unpacks to more than 200 times its size"):
         import_folder([source], tmp_path / "run")
     peak_bytes = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak_bytes < 4 * files.ANY_RATIO_BYTES
+    assert peak_bytes < 4 * packed.ANY_RATIO_BYTES
     assert not (tmp_path / "run").exists()
 
 
@@ -55,7 +55,7 @@ def test_a_small_log_may_repeat_itself(tmp_path: Path) -> None:
 def test_a_line_longer_than_any_poll_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "MAX_POLL_BYTES", 1000)
+    monkeypatch.setattr(lines, "MAX_POLL_BYTES", 1000)
     with pytest.raises(UsageProblem, match="expected lines of at most"):
         import_folder([log(tmp_path / "p.log", "12:00:00\n" + "x" * 1001)], tmp_path / "run")
 
@@ -109,3 +109,14 @@ def test_an_instant_that_no_recording_can_hold_is_refused(tmp_path: Path) -> Non
     with pytest.raises(UsageProblem, match=r"meta\.json: .*expected one from 1970 to 2116"):
         import_folder([tmp_path], tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("key", ["offset_s_before", "offset_s_after"])
+@pytest.mark.parametrize("offset_s", [-1.7e308, 1e12, float("nan")])
+def test_an_offset_that_no_clock_has_is_refused(tmp_path: Path, key: str, offset_s: float) -> None:
+    clock = {"offset_s_before": 0.1, "offset_s_after": 0.1} | {key: offset_s}
+    (tmp_path / "meta.json").write_text(json.dumps({"clock": clock}))
+    polls = [json.dumps({"t": 1e9 + number, "services": SERVICES}) for number in range(3)]
+    log(tmp_path / "p.jsonl", "\n".join(polls))
+    with pytest.raises(UsageProblem, match=r"meta\.json: .*expected less than"):
+        import_folder([tmp_path], tmp_path / "run")

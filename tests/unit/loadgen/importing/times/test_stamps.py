@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.log_clock.place import Stamps
-from loadgen.importing.stamps import Stamp, StampReader, stamps_of
-from loadgen.importing.zones import offset_s
+from loadgen.importing.times.stamps import Stamp, StampReader, stamps_of
+from loadgen.importing.times.zones import offset_s
 
 H = 3600.0
 

@@ -11,8 +11,8 @@ from dateutil import parser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadgen.importing import stamps
-from loadgen.importing.stamps import Stamp, StampReader
+from loadgen.importing.times import stamps
+from loadgen.importing.times.stamps import Stamp, StampReader
 from tests.unit.properties import examples
 
 if TYPE_CHECKING:

@@ -1,0 +1,86 @@
+"""The run that an analysis is made of: the one that was named, or one that is made of files."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from analyzer.errors import RecordingError
+from analyzer.recording.directory import MANIFEST
+from loadgen.burst.burst import new_run_directory
+from loadgen.errors import UsageProblem
+from loadgen.importing.folder import import_folder
+from loadgen.importing.sources.find import expanded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A run directory.
+
+    Attributes:
+        path: where it is.
+        thrown_away: what it was made of, where it is gone when the analysis is done; else None.
+        doubts: lines for the operator about what it was made of.
+    """
+
+    path: Path
+    thrown_away: str | None = None
+    doubts: Sequence[str] = ()
+
+
+@contextmanager
+def run_of(paths: Sequence[Path], *, keep: bool) -> Iterator[Run]:
+    """The run directory that was named, or a new one that is made of captures and logs.
+
+    Args:
+        paths: a run directory, its ``run.json``, or what ``import_folder`` reads.
+        keep: the new one beside the first file; else it is thrown away on leaving.
+
+    Raises:
+        UsageProblem: nothing to import, or a run beside something else.
+        RecordingError: there is no room for the new one.
+    """
+    found = expanded(paths)
+    runs = [run for path in found if (run := _named_run(path))]
+    if runs and len(found) > 1:
+        raise UsageProblem(f"{runs[0]}: a run directory; expected one alone, or captures and logs")
+    if runs:
+        yield Run(path=runs[0])
+    elif keep:
+        first = found[0]
+        beside = new_run_directory("import", first if first.is_dir() else first.parent)
+        yield _kept(found, beside)
+    else:
+        with tempfile.TemporaryDirectory(prefix="analyzer-") as folder:
+            run = Path(folder) / "run"
+            doubts = import_folder(found, run)
+            yield Run(path=run, thrown_away=_name(found), doubts=doubts)
+
+
+def _kept(paths: Sequence[Path], run: Path) -> Run:
+    try:
+        return Run(path=run, doubts=import_folder(paths, run))
+    except RecordingError as error:
+        if run.exists():
+            raise
+        raise RecordingError(f"{error} (--no-run keeps none)") from error
+
+
+def _name(paths: Sequence[Path]) -> str:
+    return f"{paths[0]} and {len(paths) - 1} more" if len(paths) > 1 else str(paths[0])
+
+
+def _named_run(path: Path) -> Path | None:
+    """The run directory that a path stands for; a folder of several runs is one, too."""
+    if path.name == MANIFEST and path.is_file():
+        return path.parent
+    if not path.is_dir():
+        return None
+    holds_runs = (path / MANIFEST).exists() or any(path.glob(f"*/{MANIFEST}"))
+    return path if holds_runs else None

@@ -1,0 +1,116 @@
+"""What a file is, told by its first bytes and lines, never by its name."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+from enum import Enum
+from typing import TYPE_CHECKING, Final
+
+from analyzer.wire.capture.pcap import MAGIC
+from analyzer.wire.capture.pcapng import SECTION_MAGIC
+from loadgen.errors import UsageProblem
+from loadgen.importing.sources.lines import head_lines
+from loadgen.importing.sources.packed import first_bytes
+from loadgen.importing.sources.refusals import foreign_line, refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+
+class Kind(Enum):
+    """What can be imported."""
+
+    CAPTURE = "capture"
+    JSON_LOG = "poll log as JSON lines"
+    TEXT_LOG = "log of ipvsadm"
+    UNKNOWN_TEXT = "text"  # nothing in its first lines is IPVS': it may come later
+
+
+_HEAD_BYTES: Final = 512
+
+_ARCHIVES = {
+    b"PK\x03\x04": "a ZIP archive",
+    b"7z\xbc\xaf\x27\x1c": "a 7z archive",
+    b"\x04\x22\x4d\x18": "packed by lz4",
+    b"\x1f\x9d": "packed by compress",
+    b"SQLite format 3": "an SQLite database",
+}
+_OTHER_CAPTURES = {
+    b"snoop\0\0\0": "snoop",
+    b"\xa1\xb2\xcd\x34": "a modified pcap",
+    b"\x34\xcd\xb2\xa1": "a modified pcap",
+    b"TRSNIFF data": "NetXRay",
+    b"XCP\0": "NetXRay",
+    b"GMBU": "Network Monitor",
+    b"RTSS": "Network Monitor",
+}
+_TAR_AT, _TAR = 257, b"ustar"
+
+_IPVS = re.compile(
+    r"IP Virtual Server version|IPVS connection entries|RemoteAddress:Port|pro +expire +state"
+    r"|(?:TCP|UDP|SCTP) +(?:\S+:\S+ +\w+|\d+:\d\d +[A-Z])|FWM +\d+ +\w+|-> \S+:\S+ "
+)
+
+
+def kind_of(path: Path) -> Kind:
+    """What a file is.
+
+    Raises:
+        UsageProblem: it is not readable, or nothing that can be imported; the line names it.
+    """
+    head = first_bytes(path, _HEAD_BYTES)
+    if not head:
+        raise UsageProblem(f"{path}: the file is empty")
+    if is_capture(head):
+        return Kind.CAPTURE
+    _refuse_binary(path, head)
+    lines = head_lines(path)
+    kind = _kind_of_text(lines)
+    if kind is Kind.UNKNOWN_TEXT and foreign_line(lines):
+        raise UsageProblem(f"{path}: {refusal(lines, '')}")
+    return kind
+
+
+def is_capture(head: bytes) -> bool:
+    """Whether a file with these first bytes is a capture that is read."""
+    return head[:4] in MAGIC or head.startswith(SECTION_MAGIC)
+
+
+def first_ipvs_line(lines: Iterable[str]) -> int | None:
+    """The number of the first line that IPVS' tools print, from 1; None without one."""
+    return next((number for number, line in enumerate(lines, 1) if _IPVS.search(line)), None)
+
+
+def _refuse_binary(path: Path, head: bytes) -> None:
+    other = next((name for magic, name in _OTHER_CAPTURES.items() if head.startswith(magic)), None)
+    if other:
+        raise UsageProblem(
+            f"{path}: a capture of another format ({other}); "
+            f"expected pcap or pcapng: editcap -F pcap FILE NEW"
+        )
+    archive = next((what for magic, what in _ARCHIVES.items() if head.startswith(magic)), None)
+    if head[_TAR_AT:].startswith(_TAR):
+        archive = "a tar archive"
+    if archive:
+        raise UsageProblem(f"{path}: {archive}; expected what is in it: unpack it first")
+    if b"\0" in head and not head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise UsageProblem(f"{path}: neither a capture (pcap, pcapng) nor a text")
+
+
+def _kind_of_text(lines: list[str]) -> Kind:
+    first = next((line for line in lines if line.strip()), "")
+    if first.startswith("{") and not _is_wrapped_line(first):
+        return Kind.JSON_LOG
+    return Kind.TEXT_LOG if first_ipvs_line(lines) else Kind.UNKNOWN_TEXT
+
+
+def _is_wrapped_line(line: str) -> bool:
+    """Whether a JSON object is one line of a text, as docker's json-file and the journal write."""
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and ("log" in found or "MESSAGE" in found)

@@ -1,0 +1,78 @@
+"""The lines of a text that people saved: unpacked, in UTF-8, without a terminal's sequences.
+
+Windows' shells write UTF-16 with a byte order mark, editors put one before UTF-8, and ``script``
+keeps what a terminal is told (ECMA-48).
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from typing import TYPE_CHECKING, Final
+
+from loadgen.errors import UsageProblem
+from loadgen.importing.sources.packed import first_bytes, pieces_of, raw_pieces
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+MAX_POLL_BYTES: Final = 96 << 20
+"""Of one line, and of one poll: a million entries in ``/proc/net/ip_vs_conn`` take 66 MB."""
+
+_UTF_16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+_ESCAPES = re.compile(
+    rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]+[0-~]|[0-~])"
+)
+_HEAD_BYTES: Final = 1 << 17
+
+
+def lines_of(path: Path) -> Iterator[bytes]:
+    """A file's lines as UTF-8, unpacked; of one that was cut off while packed, those before.
+
+    Raises:
+        UsageProblem: it is not readable, or has a line that is longer than any poll.
+    """
+    encoding = _UTF_16.get(first_bytes(path, 2))
+    for number, line in enumerate(_recoded(path, encoding) if encoding else _as_they_are(path)):
+        if len(line) > MAX_POLL_BYTES:
+            raise UsageProblem(f"{path}: expected lines of at most {MAX_POLL_BYTES >> 20} MiB")
+        yield line if number else line.removeprefix(codecs.BOM_UTF8)
+
+
+def text_lines(path: Path) -> Iterator[str]:
+    """The same as text, without escape sequences; bytes that are no UTF-8 are replaced."""
+    return map(_plain, lines_of(path))
+
+
+def head_lines(path: Path) -> list[str]:
+    """The lines in a text's first ``_HEAD_BYTES``, as ``text_lines`` gives them.
+
+    Raises:
+        UsageProblem: it is not readable.
+    """
+    head = first_bytes(path, _HEAD_BYTES)
+    encoding = _UTF_16.get(head[:2])
+    plain = head.decode(encoding, "replace").encode(errors="replace") if encoding else head
+    return _plain(plain.removeprefix(codecs.BOM_UTF8)).split("\n")
+
+
+def _plain(line: bytes) -> str:
+    return (_ESCAPES.sub(b"", line) if b"\x1b" in line else line).decode(errors="replace")
+
+
+def _as_they_are(path: Path) -> Iterator[bytes]:
+    return pieces_of(path, lambda file: file.readline(MAX_POLL_BYTES + 1))
+
+
+def _recoded(path: Path, encoding: str) -> Iterator[bytes]:
+    """Lines of UTF-16."""
+    decoder = codecs.getincrementaldecoder(encoding)("replace")
+    rest = ""
+    for piece in raw_pieces(path):
+        *lines, rest = (rest + decoder.decode(piece)).split("\n")
+        yield from (f"{line}\n".encode(errors="replace") for line in lines)
+        if len(rest) > MAX_POLL_BYTES:
+            break
+    if rest := rest + decoder.decode(b"", final=True):
+        yield rest.encode(errors="replace")

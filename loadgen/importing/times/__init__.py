@@ -1,0 +1,1 @@
+"""Times as people's tools write them, in many languages, to seconds."""

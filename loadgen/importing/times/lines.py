@@ -1,0 +1,177 @@
+"""A line of a log to its stamp and what was printed, whatever a tool has put around it.
+
+``watch``'s heading, ``date`` on a line of its own, ``ts`` before each line; the journal and syslog
+(RFC 3164, RFC 5424), ``docker logs -t``, docker's json-file, CRI, compose, ``kubectl logs``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Final
+
+from analyzer.ipvs.ipvsadm.lines import STAMP
+from loadgen.importing.times.written import MAY_BE_TIME, written_alone, written_before
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
+_DAY_FIRST = (  # date -R, and date where English is not America's
+    rf"(?:[MTWFS][a-z]{{2}},? +)?\d{{1,2}} +{_MONTH}(?: +\d{{4}})? +\d{{1,2}}:\d\d:\d\d"
+    r"(?: [AP]M)?(?: [A-Z]{3,5})?(?: [+-]\d{4})?(?: \d{4})?"
+)
+_FINE_EPOCH = r"\d{16,19}"  # date +%s%6N, +%s%N
+_WATCH = re.compile(rf"Every [\d.,]+s: .*?({STAMP}|{_DAY_FIRST})\s*$")
+_ALONE = re.compile(rf"[\s=#*\[-]*({STAMP}|{_DAY_FIRST}|{_FINE_EPOCH})[\s=#*\]-]*$")
+_BEFORE = re.compile(rf"\[? *({STAMP})\]?(?:[:,]? |[:,]?\s|$)")
+_COMPACT = re.compile(r"\[?(\d{4})(\d\d)(\d\d)[T_ -]?(\d\d)(\d\d)(\d\d)(Z?)\]?(?: |$)")
+_TIME_ALONE = re.compile(r"\d{1,2}:\d\d:\d\d(?:[.,]\d+)?$")
+_ROW = re.compile(r" *->|(?:TCP|UDP|SCTP|FWM|IP Virtual|Prot|IPVS connection|pro) ")
+"""Begins most lines of a log; none of them has a stamp."""
+
+_ANY_WATCH = re.compile(r"\W*\w{1,20}(?: \w{1,20}){0,3} \d{1,6}[.,]\d{1,3} ?\w{0,6}: (.*)$|"
+                        r"\d{1,6}[.,]\d{1,3} ?\w{1,6}: (.*)$")  # fmt: skip
+_MOST_HEADING: Final = 400
+_HEAD_CHARACTERS: Final = 1 << 16
+
+_COMPOSE = re.compile(r"[\w./-]{1,100} +\| ?")
+_KUBECTL = re.compile(r"\[pod/[\w./-]{1,300}\] ")
+_PRIORITY = re.compile(r"<\d{1,3}>(?:1 )?")
+_BEHIND = re.compile(
+    r"(?:stdout|stderr) [FP] ?"  # CRI
+    r"|[\w.:-]{1,255} [\w./@-]{1,128}(?:\[\d{1,10}\])?:(?: |$)"  # a host and a program
+    r"|[\w.:-]{1,255} [\w./@-]{1,128} (?:\d{1,10}|-) \S{1,64} (?:-|\[.{1,400}?\]) ?"  # RFC 5424
+)
+_WRAPPED_KEYS = (("log", "time"), ("MESSAGE", "__REALTIME_TIMESTAMP"))
+_NUMBERED = re.compile(r" {0,9}(\d{1,9})(?:\t|:|  )")
+
+
+def stamp_of(line: str) -> tuple[str | None, str | None]:
+    """A line's stamp, and what follows it: None where the stamp stands for a whole poll."""
+    if _ROW.match(line):
+        return None, line
+    wrapped = _unwrapped(line)
+    if isinstance(wrapped, tuple):
+        return wrapped
+    stamp, rest = _plain_stamp(wrapped)
+    if stamp is None or rest is None:
+        return stamp, rest
+    behind = None if _ROW.match(rest) else _BEHIND.match(rest)
+    rest = rest[behind.end() :] if behind else rest
+    return stamp, "" if _is_stamp_alone(rest) else rest
+
+
+def _unwrapped(line: str) -> str | tuple[str | None, str | None]:
+    """A line without what a log's viewer puts before it; of a JSON object, its time and text."""
+    if line.startswith("{"):
+        found = _json_line(line)
+        return found or line
+    if "|" in line and (compose := _COMPOSE.match(line)):
+        line = line[compose.end() :]
+    elif line.startswith("[pod/") and (kubectl := _KUBECTL.match(line)):
+        line = line[kubectl.end() :]
+    if line.startswith("<") and (priority := _PRIORITY.match(line)):
+        line = line[priority.end() :]
+    return line
+
+
+def _json_line(line: str) -> tuple[str | None, str | None] | None:
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(found, dict):
+        return None
+    for text, time in _WRAPPED_KEYS:
+        if isinstance(found.get(text), str) and isinstance(found.get(time), str | int):
+            rest = found[text].rstrip("\r\n")
+            return str(found[time]), "" if _is_stamp_alone(rest) else rest
+    return None
+
+
+def _plain_stamp(line: str) -> tuple[str | None, str | None]:
+    match = _WATCH.match(line) or _ALONE.match(line)
+    if match:
+        return _in_heading(line) or match[1] if _TIME_ALONE.match(match[1]) else match[1], None
+    compact = _COMPACT.match(line)
+    if compact:
+        date, time = "-".join(compact.group(1, 2, 3)), ":".join(compact.group(4, 5, 6))
+        return f"{date} {time}{' UTC' * bool(compact[7])}", line[compact.end() :] or None
+    match = _BEFORE.match(line)
+    if match and not _goes_on(line[match.end() :]):
+        return match[1], line[match.end() :]
+    if len(line) <= _MOST_HEADING and MAY_BE_TIME.search(line):
+        return _written_stamp(line)
+    return (match[1], line[match.end() :]) if match else (None, line)
+
+
+def _goes_on(rest: str) -> bool:
+    """Whether what follows a stamp may belong to it: a zone, a year."""
+    return rest[:1].isupper() or rest[:1].isdigit()
+
+
+def _written_stamp(line: str) -> tuple[str | None, str | None]:
+    """A stamp in any language."""
+    alone = written_alone(line) or _in_heading(line)
+    if alone:
+        return alone, None
+    before = written_before(line)
+    if before:
+        rest = line[before.end :].lstrip("]:,")
+        return before.text, rest.removeprefix(" ")
+    match = _BEFORE.match(line)
+    return (match[1], line[match.end() :]) if match else (None, line)
+
+
+def _in_heading(line: str) -> str | None:
+    """The stamp at the end of the heading of a ``watch`` in any language."""
+    heading = _ANY_WATCH.match(line)
+    if heading is None:
+        return None
+    words = heading[1] or heading[2]
+    for at in re.finditer(r"\s{2,}|: ", words):
+        stamp = written_alone(words[at.end() :])
+        if stamp:
+            return stamp
+    return None
+
+
+def _is_stamp_alone(rest: str) -> bool:
+    if len(rest) > _MOST_HEADING or not MAY_BE_TIME.search(rest):
+        return False
+    stamp, more = _plain_stamp(rest)
+    return stamp is not None and more is None
+
+
+def without_times(text: str) -> str:
+    """A text, each line without its stamp and what a viewer puts around it; lines stay lines.
+
+    Texts of ipvsadm alone, which have neither, are returned as they are.
+    """
+    head = text[:_HEAD_CHARACTERS].split("\n")
+    if [*unnumbered(map(_without_time, head))] == head:
+        return text
+    return "\n".join(unnumbered(map(_without_time, text.split("\n"))))
+
+
+def _without_time(line: str) -> str:
+    stamp, rest = stamp_of(line)
+    if stamp is not None and ":" not in stamp and not line.startswith("{"):
+        return line  # a number, which may be a counter
+    return rest or ""
+
+
+def unnumbered(lines: Iterable[str]) -> Iterator[str]:
+    """Lines without the numbers of ``cat -n``, ``nl`` or ``grep -n``, if the first has one."""
+    next_number = None
+    is_first = True
+    for line in lines:
+        found = _NUMBERED.match(line) if is_first or next_number is not None else None
+        number = int(found[1]) if found else None
+        if found and (number == next_number or (is_first and number == 1)):
+            next_number = int(found[1]) + 1
+            yield line[found.end() :]
+        else:
+            yield line
+        is_first = is_first and not line.strip()

@@ -1,0 +1,95 @@
+"""``analyzer report FILE...``: a run is made of files, beside them or nowhere."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.unit.loadgen.commands.in_process import run_in_process
+
+DATA = Path(__file__).resolve().parents[3] / "data"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    source = DATA / "ground-truth" / "dr-client-close-tcpfin10"
+    return Path(shutil.copytree(source, tmp_path / "recorded"))
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_a_run_is_left_beside_the_first_file(folder: Path, tmp_path: Path) -> None:
+    before = names(folder)
+    shown = run_in_process("analyzer", "report", folder / "capture.pcap", "--json")
+    assert shown.returncode == 0, shown.stderr
+    (new,) = names(folder) - before
+    run = folder / new
+    assert new.endswith("Z-import")
+    assert json.loads(shown.stdout)["run"] == str(run)
+    assert (run / "report.html").exists()
+    again = run_in_process("analyzer", "report", run, "--json")
+    assert json.loads(again.stdout)["lifetimes"] == json.loads(shown.stdout)["lifetimes"]
+
+
+def test_a_folder_is_reported_as_import_and_report_do(folder: Path, tmp_path: Path) -> None:
+    shown = run_in_process("analyzer", "report", folder, "--json", "--no-run")
+    run_in_process("analyzer", "import", folder, "-o", tmp_path / "run")
+    expected = run_in_process("analyzer", "report", tmp_path / "run", "--json")
+    assert shown.returncode == 0, shown.stderr
+    ours, theirs = json.loads(shown.stdout), json.loads(expected.stdout)
+    assert {key for key in ours if ours[key] != theirs[key]} == {"run", "timings_s"}
+    assert ours["run"] == str(folder)
+
+
+@pytest.mark.parametrize("form", ["html", "csv", "parquet"])
+def test_without_a_run_only_what_was_asked_for_is_left(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    kept, tmp = names(folder), tmp_path / "tmp"
+    tmp.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp))
+    words = ["--no-run", "--format", form, "-o", tmp_path / "out"]
+    shown = run_in_process("analyzer", "report", folder / "capture.pcap", *words)
+    assert shown.returncode == 0, shown.stderr
+    assert names(tmp_path) == {"recorded", "tmp", "out"}
+    assert (names(folder), names(tmp)) == (kept, set())
+    assert shown.stdout.splitlines()[-1] == str(folder / "capture.pcap")
+
+
+def test_without_a_run_and_a_page_the_figures_are_printed(folder: Path) -> None:
+    shown = run_in_process("analyzer", "report", folder / "capture.pcap", "--no-run")
+    assert shown.returncode == 0
+    assert "page:" not in shown.stdout
+    assert "governs the decay" in shown.stdout
+
+
+def test_tables_without_a_run_need_a_place(folder: Path) -> None:
+    refused = run_in_process("analyzer", "report", folder, "--no-run", "--format", "csv")
+    assert refused.returncode == 2
+    assert refused.stderr == "analyzer report: --no-run with --format csv needs -o.\n"
+
+
+def test_a_runs_manifest_stands_for_the_run(tmp_path: Path) -> None:
+    run = Path(shutil.copytree(DATA / "dr-burst-50", tmp_path / "run"))
+    shown = run_in_process("analyzer", "report", run / "run.json")
+    assert (shown.returncode, shown.stdout.splitlines()[-1]) == (0, str(run))
+
+
+def test_a_run_beside_files_is_refused(folder: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(DATA / "dr-burst-50", tmp_path / "run")
+    refused = run_in_process("analyzer", "report", run, folder / "capture.pcap")
+    assert refused.returncode == 2
+    assert refused.stderr == (
+        f"analyzer: {run}: a run directory; expected one alone, or captures and logs\n"
+    )
+
+
+def test_nothing_is_left_where_nothing_could_be_read(tmp_path: Path) -> None:
+    (tmp_path / "x.log").write_text("some prose\n")
+    assert run_in_process("analyzer", "report", tmp_path / "x.log").returncode == 2
+    assert names(tmp_path) == {"x.log"}

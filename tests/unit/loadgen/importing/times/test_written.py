@@ -1,0 +1,148 @@
+"""Times in many languages. The texts are what ``date`` of glibc 2.36 prints for one instant."""
+
+# ruff: noqa: RUF001 - other alphabets
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loadgen.importing.times.names import ENGLISH, LANGUAGES, MONTHS, folded
+from loadgen.importing.times.written import MAY_BE_TIME, written_alone, written_before
+
+DATE = "2026-11-28 04:59:40"
+
+GLIBC = {
+    "de_DE": "Sa 28. Nov 04:59:40 CET 2026",
+    "de_AT": "Sa 28 Nov 2026 04:59:40 CET",
+    "fr_FR": "sam. 28 nov. 2026 04:59:40 CET",
+    "fr_CA": "sam 28 nov 2026 04:59:40 CET",
+    "es_ES": "sáb 28 nov 2026 04:59:40 CET",
+    "pt_BR": "sáb 28 nov 2026 04:59:40 CET",
+    "it_IT": "sab 28 nov 2026, 04:59:40, CET",
+    "nl_NL": "za 28 nov 2026  4:59:40 CET",
+    "pl_PL": "sob, 28 lis 2026, 04:59:40 CET",
+    "ru_RU": "Сб 28 ноя 2026 04:59:40 CET",
+    "uk_UA": "субота, 28 листопада 2026 04:59:40 CET",
+    "zh_CN": "2026年 11月 28日 星期六 04:59:40 CET",
+    "zh_TW": "西元2026年11月28日 (週六) 04時59分40秒 CET",
+    "ja_JP": "2026年 11月 28日 土曜日 04:59:40 CET",
+    "ko_KR": "2026. 11. 28. (토) 04:59:40 CET",
+    "sv_SE": "lör 28 nov 2026 04:59:40 CET",
+    "da_DK": "lør 28 nov 04:59:40 CET 2026",
+    "fi_FI": "la 28.11.2026 04.59.40 CET",
+    "cs_CZ": "So 28. listopadu 2026, 04:59:40 CET",
+    "hu_HU": "2026. nov. 28., szombat, 04:59:40 CET",
+    "ro_RO": "sâmbătă 28 noiembrie 2026, 04:59:40 CET",
+    "tr_TR": "Cts 28 Kas 2026 04:59:40 CET",
+    "el_GR": "Σαβ 28 Νοε 2026 04:59:40 πμ CET",
+    "ca_ES": "dissabte, 28 de novembre de 2026, 04:59:40 CET",
+    "bg_BG": "28.11.2026 (сб)  4:59:40 CET",
+    "vi_VN": "Thứ bảy, 28 Tháng 11 năm 2026 04:59:40 CET",
+    "en_US": "Sat Nov 28 04:59:40 AM CET 2026",
+    "en_IN": "Saturday 28 November 2026 04:59:40 AM CET",
+    "en_DK": "2026-11-28T04:59:40 CET",
+}
+
+
+@pytest.mark.parametrize("locale", GLIBC)
+def test_a_date_of_each_locale_is_read(locale: str) -> None:
+    assert MAY_BE_TIME.search(GLIBC[locale])
+    assert written_alone(GLIBC[locale]) == f"{DATE} CET"
+    assert written_alone(f"=== {GLIBC[locale]} ===") == f"{DATE} CET"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("28.11.2026 04:59:40", DATE),
+        ("28/11/2026 04:59:40", DATE),
+        ("11/28/2026 04:59:40", DATE),
+        ("28/11/26 04:59:40", DATE),
+        ("2026/11/28 04:59:40", DATE),
+        ("28/Nov/2026:04:59:40 +0100", f"{DATE} +0100"),
+        ("28-Nov-2026 04:59:40", DATE),
+        ("2026-11-28_04:59:40", DATE),
+        ("2026-11-28T04:59:40,123456789+01:00", f"{DATE}.123456789 +0100"),
+        ("sáb 28 nov 2026 04:59:40 -03", f"{DATE} -0300"),
+        ("11/28/2026 04:59:40 PM", "2026-11-28 16:59:40"),
+        ("28/11/2026 12:59:40 AM", "2026-11-28 00:59:40"),
+        ("2026年11月28日 下午 04:59:40", "2026-11-28 16:59:40"),
+        ("mar. 24 nov. 2026 04:59:40 CET", "2026-11-24 04:59:40 CET"),  # mardi, no March
+        ("mar. 3 mars 2026 04:59:40 CET", "2026-03-03 04:59:40 CET"),
+        ("nov. 28 04:59:40", "Nov 28 04:59:40"),
+        ("05/06/2026 04:59:40", "05/06/2026 04:59:40"),  # nothing says which is the month
+        ("poll at 28 nov 2026 04:59:40", DATE),
+    ],
+)
+def test_other_written_forms_are_read(text: str, expected: str) -> None:
+    assert written_alone(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "04:59:40",
+        "28 nov 2026",
+        "TCP  192.0.2.80:80 wlc",
+        "TCP 01:59  FIN_WAIT    192.0.2.9:4000 192.0.2.80:80 192.0.2.21:80",
+        "28 nov 2026 04:59:40 28",
+        "32/13/2026 04:59:40",
+        "2026-13-28 04:59:40",
+        "this poll was begun here 28 nov 2026 04:59:40",
+        "29 nov 2026 04:59:40 05:00:00",
+    ],
+)
+def test_what_is_no_time_or_more_than_one_is_not_read(text: str) -> None:
+    assert written_alone(text) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "stamp", "rest"),
+    [
+        ("nov. 28 04:59:40 IP Virtual Server", "Nov 28 04:59:40", " IP Virtual Server"),
+        ("Sat 2026-11-28 04:59:40 CET lb1 x[1]: IP", f"{DATE} CET", " lb1 x[1]: IP"),
+        ("28.11.2026 04:59:40 TCP  1.2.3.4:80 wlc", DATE, " TCP  1.2.3.4:80 wlc"),
+        ("[sam. 28 nov. 2026 04:59:40 CET] IP", f"{DATE} CET", "] IP"),
+        ("11/28/2026 04:59:40 PM UDP  1.2.3.4:53 rr", "2026-11-28 16:59:40", " UDP  1.2.3.4:53 rr"),
+    ],
+)
+def test_a_stamp_before_a_line_ends_where_the_line_begins(line: str, stamp: str, rest: str) -> None:
+    found = written_before(line)
+    assert found is not None
+    assert (found.text, line[found.end :]) == (stamp, rest)
+
+
+def test_no_name_stands_for_two_months() -> None:
+    for language, months in LANGUAGES.items():
+        names = [set(map(folded, each.split("/"))) for each in months.split()]
+        assert len(names) == 12, language
+        for number, each in enumerate(names, 1):
+            assert {MONTHS[name] for name in each} == {number}, (language, each)
+
+
+@given(
+    st.datetimes(datetime(1990, 1, 1), datetime(2100, 1, 1)),
+    st.sampled_from(sorted(LANGUAGES)),
+    st.sampled_from(
+        ["{d} {m} {y} {t}", "{m} {d} {t} {y}", "{y} {m} {d}., {t}", "{d}. {m} {t} CET {y}"]
+    ),
+)
+def test_any_day_in_any_language_is_that_day(at: datetime, language: str, form: str) -> None:
+    names = LANGUAGES[language].split()[at.month - 1].split("/")
+    for name in names:
+        text = form.format(d=at.day, m=name, y=at.year, t=f"{at:%H:%M:%S}")
+        found = written_alone(text)
+        assert found is not None, text
+        assert found.removesuffix(" CET") == f"{at.year}-{at:%m-%d %H:%M:%S}"
+
+
+@given(st.text())
+def test_any_text_is_read_or_not_and_said_again_it_stays(text: str) -> None:
+    for found in (written_alone(text), (written_before(text) or ("",))[0]):
+        if found and not any(name in found for name in ENGLISH):
+            assert written_alone(found) == found
