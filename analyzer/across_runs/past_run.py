@@ -105,7 +105,8 @@ def _values(document: Mapping[str, Any]) -> Iterator[tuple[str, Value]]:
         yield "rate_per_s", Value(value=float(requests["rate_per_s"]), unit="/s")
     for stage in _LATENCIES:
         points = _POINTS if requests[f"{stage}_ms"] else {}
-        for point in (name for name, share in points.items() if carries_quantile(share, sent)):
+        n = min(sent, requests.get("connections") or sent) if stage == "connect" else sent
+        for point in (name for name, share in points.items() if carries_quantile(share, n)):
             yield f"{stage}_{point}", Value(value=float(requests[f"{stage}_ms"][point]), unit="ms")
 
 

@@ -132,8 +132,8 @@ RULES: dict[str, Any] = {
         "sources": [ADDRESS],
         **numbers(
             words(
-                "requests concurrency hold_s processes timeout_s connect_timeout_s "
-                "tcp_info port_reuse_s rate_per_s"
+                "requests concurrency requests_per_connection hold_s processes timeout_s "
+                "connect_timeout_s tcp_info port_reuse_s rate_per_s"
             )
         ),
     },

@@ -207,8 +207,11 @@ def syn_retries(analysis: Analysis, _: tuple[str, ...]) -> list[Reading]:
     """The share of connections with a retransmitted SYN, or that were never made."""
     _require_requests(analysis)
     connect_ms = analysis.timeline.connect_ms
-    slow = int(np.count_nonzero(~(connect_ms < SLOW_CONNECT_MS)))
-    return [Reading(value=slow / len(connect_ms), n=len(connect_ms))]
+    asked = len(connect_ms) - analysis.requests.reused
+    if asked <= 0:
+        raise NotMeasuredError("no connection was begun")
+    slow = asked - int(np.count_nonzero(connect_ms < SLOW_CONNECT_MS))
+    return [Reading(value=slow / asked, n=asked)]
 
 
 def latency(stage: str, point: str) -> Read:

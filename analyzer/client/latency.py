@@ -13,6 +13,7 @@ import numpy as np
 
 from analyzer.client.samples import carries_quantile
 from analyzer.observed.entries import ns, span_ms
+from analyzer.recording.connections import is_reused
 from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def latencies(requests: pd.DataFrame, zero_ns: int, repeated_syns: int | None) -
         ("first_byte", "send", span_ms(requests, "started", "first_byte")),
         ("total", "send", span_ms(done, "begun", "ended")),
     ]
-    late_ms = _known(span_ms(requests, "scheduled", "begun"))
+    late_ms = _known(span_ms(requests[~is_reused(requests)], "scheduled", "begun"))
     scheduled = len(late_ms) > 0 and float(late_ms.max()) > DUE_APART_MS
     if scheduled:
         spans.append(("total", "due", span_ms(done, "scheduled", "ended")))

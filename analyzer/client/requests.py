@@ -10,6 +10,7 @@ import pandas as pd
 from analyzer.client.failures import KINDS, TITLES, FailureKind, Stage, kind_of_text
 from analyzer.client.results import Latency, RequestErrors, Requests
 from analyzer.observed.entries import span_ms
+from analyzer.recording.connections import is_reused
 from analyzer.units import NS_PER_S
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ def outcomes(requests: pd.DataFrame) -> pd.DataFrame:
     """One row for each request of the plan: its last connection, redirects left out.
 
     Args:
-        requests: a recording's table, a row for each connection: one that was answered with a
-            redirect that was followed has the ``id`` of the next.
+        requests: a recording's table, a row for each request that was sent: one that was answered
+            with a redirect that was followed has the ``id`` of the next.
 
     Returns:
         The rows with the outcome of each request, with ``begun``: when the first connection
@@ -72,6 +73,7 @@ def summarise(requests: pd.DataFrame, zero_ns: int = 0) -> Requests:
     duration_s = _duration_s(outcome_rows)
     sent = int(outcome_rows["started"].notna().sum())
     done = outcome_rows[~failed]
+    opened = outcome_rows[~is_reused(outcome_rows)]
     return Requests(
         sent=sent,
         succeeded=int((~failed).sum()),
@@ -83,8 +85,9 @@ def summarise(requests: pd.DataFrame, zero_ns: int = 0) -> Requests:
         first_byte_ms=latency(span_ms(outcome_rows, "started", "first_byte")),
         total_ms=latency(span_ms(done, "begun", "ended")),
         total_from_due_ms=latency(span_ms(done, "scheduled", "ended")),
-        lateness_ms=latency(span_ms(outcome_rows, "scheduled", "begun")),
+        lateness_ms=latency(span_ms(opened, "scheduled", "begun")),
         errors=errors(outcome_rows, zero_ns),
+        connections=int((requests["started"].notna() & ~is_reused(requests)).sum()),
     )
 
 
@@ -131,7 +134,7 @@ def _kinds(bad: pd.DataFrame) -> pd.Series:
 
 def _stages(bad: pd.DataFrame, kinds: pd.Series) -> pd.Series:
     """How far each request came before it failed."""
-    connected, ended = bad["connected"].notna(), bad["ended"].notna()
+    connected, ended = bad["connected"].notna() | is_reused(bad), bad["ended"].notna()
     outcome_rows = kinds.str.startswith("http-") | kinds.isin(_ANSWERED)
     stages = np.select(
         [

@@ -38,7 +38,8 @@ class Requests:
 
     A request is one of the plan's: the redirects that it was led through are connections of its
     own in ``requests/``, but no requests here. Connect and first byte are those of its last
-    connection; the total is from the first send to the last answer.
+    connection; the total is from the first send to the last answer. Of a connection that carried
+    several requests, connect counts once, and so does the lateness of its begin.
     """
 
     sent: int
@@ -53,3 +54,16 @@ class Requests:
     total_from_due_ms: Latency | None = None  # from when it was due: what waited is not left out
     lateness_ms: Latency | None = None  # begun after it was due
     errors: tuple[RequestErrors, ...] = ()  # why requests failed, the commonest reason first
+    connections: int | None = None  # begun for them, those of redirects among them
+
+    @property
+    def reused(self) -> int:
+        """Requests that went on on a connection that stood, and so made none."""
+        return 0 if self.connections is None else max(self.sent - self.connections, 0)
+
+    @property
+    def connections_per_s(self) -> float | None:
+        """Connections begun a second, while requests were sent; None where their rate is."""
+        if self.rate_per_s is None or not self.sent or self.connections is None:
+            return self.rate_per_s
+        return self.rate_per_s * self.connections / self.sent

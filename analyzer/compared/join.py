@@ -10,6 +10,7 @@ import pandas as pd
 from analyzer.observed.entries import ns
 from analyzer.predicted.replay import NO_ENTRY
 from analyzer.recording.clock import REACTION_S
+from analyzer.recording.connections import is_last_of_connection
 from analyzer.recording.instants import latest_row
 from analyzer.units import NS_PER_S
 
@@ -131,6 +132,8 @@ def with_requests(
 ) -> pd.DataFrame:
     """Each tracked entry beside the end of its connection, without a capture.
 
+    A connection that carried several requests ended with the last of them.
+
     Args:
         tracked: one director's.
         entries: its ``numbered`` changes, which know each flow's client.
@@ -140,7 +143,8 @@ def with_requests(
         ``tracked`` with ``last_ns``; <NA> where no request of ours had that port.
     """
     clients = entries.drop_duplicates("flow")[["flow", "client_ip", "client_port"]]
-    ended = requests[requests["ended"].notna() & requests["source_port"].notna()]
+    known = requests["ended"].notna() & requests["source_port"].notna()
+    ended = requests[known.to_numpy(dtype=bool) & is_last_of_connection(requests)]
     right = pd.DataFrame(
         {
             "client_ip": ended["source_ip"],

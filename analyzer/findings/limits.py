@@ -35,16 +35,19 @@ def port_budget(figures: Figures) -> Finding | None:
         return None
     longest_s = row.timeout_s + (row.granule_s or 0)
     ports, held_s = client_ports(evidence.manifest.plan.engine)
-    rate_per_s = requests.rate_per_s
+    rate_per_s = requests.connections_per_s or requests.rate_per_s
+    connections = requests.sent if requests.connections is None else requests.connections
     budget = budget_of(rate_per_s, sources, ports, longest_s, client_held_s=held_s)
-    sent_all = requests.sent > sources * ports
+    sent_all = connections > sources * ports
+    on = "" if connections == requests.sent else f" on {connections:,} connections"
+    unit = "requests" if connections == requests.sent else "connections"
     return Finding(
         id="port-budget",
         severity="warning" if budget.exceeded and sent_all else "info",
-        title=f"Above {budget.entry_limit_per_s:,.0f} requests/s a source port is reused while its "
+        title=f"Above {budget.entry_limit_per_s:,.0f} {unit}/s a source port is reused while its "
         "last entry still exists",
         evidence=f"{sources} source address(es) with {ports:,} ports each, and entry lifetimes of "
-        f"up to {longest_s:.1f} s; this run {_sent(requests)}. "
+        f"up to {longest_s:.1f} s; this run {_sent(requests)}{on}. "
         f"{_kept(budget)}",
         advice="For a higher sustained rate use more client addresses"
         + (", or a lower tcpfin." if row.timeout_name == "tcpfin" else "."),

@@ -55,24 +55,32 @@ def load_saturated(figures: Figures) -> Finding | None:
     schedule = _schedule(figures)
     if late is None or not schedule:
         return None
-    requests, allowed_ms = figures.requests, max(SATURATED_MS, 1e3 / schedule)
-    many = carries_quantile(0.99, requests.sent)
+    requests, each = figures.requests, _requests_per_connection(figures)
+    allowed_ms = max(SATURATED_MS, 1e3 * each / schedule)
+    scheduled = requests.sent if each == 1 else requests.connections or 0
+    many = carries_quantile(0.99, scheduled)
     if (late.p99 if many else late.p50) <= allowed_ms:
         return None
     rate_per_s = requests.rate_per_s if carries_rate(requests.sent, requests.duration_s) else None
     sent = f"{requests.sent:,} were sent" + (f", {rate_per_s:,.0f}/s" if rate_per_s else "")
     rare = f", one in a hundred more than {late.p99:,.1f} ms" if many else ""
+    which = "them" if each == 1 else f"the {scheduled:,} connections"
     why = "the client was saturated" if late.p50 > allowed_ms else "the client was delayed at times"
     return Finding(
         id="load-saturated",
         severity="warning",
         title=f"The load was not sent on schedule: {why}",
-        evidence=f"Up to {schedule:,.0f} requests/s were due; {sent}; half of them started "
+        evidence=f"Up to {schedule:,.0f} requests/s were due; {sent}; half of {which} started "
         f"more than {late.p50:,.1f} ms late{rare}, the latest {late.max:,.1f} ms late. No request "
         "was left out, and latency is also reported from the time each was due.",
         advice="Use more processes (--processes), another engine, more concurrent connections "
         "(-c), or a lower rate; a slow server with few connections has the same effect.",
     )
+
+
+def _requests_per_connection(figures: Figures) -> int:
+    each = figures.evidence.manifest.plan.requests_per_connection if figures.evidence else 1
+    return max(each, 1)
 
 
 def _schedule(figures: Figures) -> float | None:

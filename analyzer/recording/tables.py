@@ -44,6 +44,7 @@ TABLES: Mapping[str, pa.Schema] = {
         error=_NAME,  # null if it succeeded
         failure=_NAME,  # its kind; one of analyzer.client.failures.KINDS
         followed=_INT,  # 1: a redirect that was followed; the next row of the id goes on
+        reused=_INT,  # 1: on the connection of the id before it, so it has no connected
         closer=_NAME,  # who closed first: client, server, reset, none
         close=_NAME,  # how it was to end; one of analyzer.forecast.lifetimes.CLOSES
         closed=_AT,  # when we closed our side or left it

@@ -291,7 +291,7 @@ def _question(tcpfin_s: float, analysis: Analysis, director: str | None) -> Ques
     """The run's load as a question to the model; None where the run does not have enough."""
     plan = analysis.manifest.plan
     known = analysis.manifest.directors.get(director or "", DirectorFacts())
-    rate_per_s, duration_s = analysis.requests.rate_per_s, analysis.requests.duration_s
+    rate_per_s, duration_s = analysis.requests.connections_per_s, analysis.requests.duration_s
     forwarding = _forwarding(analysis, director)
     close = _close(plan.close)
     if not rate_per_s or not duration_s or forwarding not in FORWARDINGS or not close:

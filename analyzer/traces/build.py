@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from analyzer.measured import Measured
     from analyzer.traces.expired import LatePacket
     from analyzer.traces.model import Retention
+    from analyzer.traces.request_connections import Served
     from analyzer.traces.retentions import Row
     from analyzer.wire.segments import Segments
 
@@ -249,7 +250,7 @@ def _parts(directors: Sequence[_DirectorHistory], connection: _Connection) -> li
 
 
 def _trace(
-    inputs: _TraceInputs, connection: _Connection, reasons: tuple[str, ...], served: Row | None
+    inputs: _TraceInputs, connection: _Connection, reasons: tuple[str, ...], served: Served | None
 ) -> ConnectionTrace:
     rows = connection.rows(inputs.segments.flow, inputs.segments.at_ns)
     parts = _parts(inputs.directors, connection)
@@ -281,9 +282,9 @@ def _trace(
             *socket_retention(connection.holds_time_wait, last_s),
             *(row for part in parts for row in _retentions(part, inputs.zero_ns, last_s)),
         ),
-        connect_ms=_between_ms(served, "connected"),
-        total_ms=_between_ms(served, "ended"),
-        error=str(served["error"]) if served and not pd.isna(served["error"]) else None,
+        connect_ms=served.connect_ms if served else None,
+        total_ms=served.total_ms if served else None,
+        error=served.error if served else None,
     )
 
 
@@ -335,9 +336,3 @@ def _retentions(part: _Part, zero_ns: int, last_s: float) -> list[Retention]:
         *(entry_retention(row, zero_ns, director) for row in part.entries.values()),
         *(seen_retention(row, zero_ns, last_s, director) for row in part.tracked),
     ]
-
-
-def _between_ms(served: Row | None, end: str) -> float | None:
-    if served is None or pd.isna(served[end]):
-        return None
-    return float((served[end] - served["started"]).total_seconds() * 1e3)

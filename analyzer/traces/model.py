@@ -95,8 +95,8 @@ class ConnectionTrace:
         last_s: its last packet.
         closer: as in ``wire.connections``.
         predicted, observed: the entry's states on the last director; empty where not known.
-        connect_ms, total_ms: of the request that it served; None without one.
-        error: of that request.
+        connect_ms: of the first request that it served; None without one.
+        total_ms, error: of the slowest request that it served, and of the first that failed.
     """
 
     reasons: tuple[str, ...]

@@ -1,7 +1,11 @@
-"""Requests and the connections that served them, for the few of both that matter."""
+"""Requests and the connections that served them, for the few of both that matter.
+
+A connection may have served several; what is said of it is the slowest of them, and an error.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +15,7 @@ from analyzer.observed.entries import ns, span_ms
 from analyzer.traces.choose import MOST, connection_of
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     import numpy.typing as npt
 
@@ -23,6 +27,21 @@ _CAPTURED_ENDS = ["client_ip", "client_port", "vip", "port"]
 _SENT_ENDS = ["source_ip", "source_port", "vip", "port"]
 _SLACK_NS = 5_000_000
 """A SYN may be captured this much after its request is said to have started."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """The requests that a connection served; None for what was not reached.
+
+    Attributes:
+        connect_ms: of the first.
+        total_ms: of the slowest.
+        error: of the first that failed.
+    """
+
+    connect_ms: float | None
+    total_ms: float | None
+    error: str | None
 
 
 def notable_requests(
@@ -46,20 +65,41 @@ def notable_requests(
     chosen = worst.union(first)
     row = _connection_rows(sent.loc[chosen], flows, table)
     known = row >= 0
-    total_ms[row[known]] = spent[chosen].to_numpy()[known]
-    failed[row[known]] = sent.loc[chosen, "error"].notna().to_numpy()[known]
+    np.fmax.at(total_ms, row[known], spent[chosen].to_numpy()[known])
+    np.logical_or.at(failed, row[known], sent.loc[chosen, "error"].notna().to_numpy()[known])
     return total_ms, failed
 
 
 def requests_of(
     requests: pd.DataFrame, flows: pd.DataFrame, table: pd.DataFrame, chosen: Sequence[int]
-) -> dict[int, dict[Hashable, Any]]:
-    """The request that each of some connections served, by the connection's row in ``table``."""
+) -> dict[int, Served]:
+    """What each of some connections served, by the connection's row in ``table``."""
     ports = flows["client_port"].iloc[table["flow"].iloc[list(chosen)]].unique()
     near = requests[requests["source_port"].isin(ports) & requests["started"].notna()]
     rows = _connection_rows(near, flows, table)
     is_chosen = np.isin(rows, list(chosen))
-    return dict(zip(rows[is_chosen].tolist(), near[is_chosen].to_dict("records"), strict=True))
+    near = near[is_chosen].sort_values("started", kind="stable")
+    found = pd.DataFrame(
+        {
+            "row": _connection_rows(near, flows, table),
+            "connect_ms": span_ms(near, "started", "connected"),
+            "total_ms": span_ms(near, "started", "ended"),
+            "error": near["error"].to_numpy(dtype=object),
+        }
+    )
+    by_row = found.groupby("row").agg({"connect_ms": "first", "total_ms": "max", "error": "first"})
+    return {
+        int(row): Served(
+            connect_ms=_known(connect_ms),
+            total_ms=_known(total_ms),
+            error=None if pd.isna(error) else str(error),
+        )
+        for row, connect_ms, total_ms, error in by_row.itertuples()
+    }
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
 
 
 def _connection_rows(sent: pd.DataFrame, flows: pd.DataFrame, table: pd.DataFrame) -> Ints:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import base64
 from bisect import bisect
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from ipaddress import ip_address
 from itertools import accumulate
-from math import isfinite
+from math import ceil, isfinite
 from typing import TYPE_CHECKING, Any, Literal
 
 from loadgen.errors import UsageProblem
+from loadgen.load.division import Division
 from loadgen.load.hold import Hold
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ _SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One HTTP request, the same for every connection.
+    """One HTTP request, the same each time.
 
     Attributes:
         path: of the URL, beginning with a slash.
@@ -155,6 +156,7 @@ class LoadPlan:
         datagram: of a UDP burst; None for HTTP.
         timeout_s: for a request as a whole.
         connect_timeout_s: for its connection.
+        requests_per_connection: that each connection carries, one after another.
         tcp_info: ask the kernel about each connection before it is closed.
         port_reuse_s: a source port goes out again when it has rested so long, and before those that
             never went; None for whatever the engine does.
@@ -171,6 +173,7 @@ class LoadPlan:
     engine: EngineName = "http"
     sources: tuple[str, ...] = ()
     processes: int = 1
+    requests_per_connection: int = 1
     timeout_s: float = 30
     connect_timeout_s: float = 10
     tcp_info: bool = False
@@ -190,11 +193,34 @@ class LoadPlan:
         return scheduled if model.requests is None else min(scheduled, model.requests)
 
     @property
-    def most_per_s(self) -> float | None:
+    def expected_connections(self) -> int | None:
+        """How many those requests take, if no server closes one early; None where time decides."""
+        return Division(self.requests_per_connection, self.expected_requests).connections
+
+    @property
+    def most_connections_per_s(self) -> float | None:
         """The highest rate of the schedule; None where there is none."""
         if isinstance(self.arrivals, ClosedModel):
             return None
-        return max(stage.rate_per_s for stage in self.arrivals.stages)
+        most_per_s = max(stage.rate_per_s for stage in self.arrivals.stages)
+        return most_per_s / self.requests_per_connection
+
+    @property
+    def division(self) -> Division:
+        """Which connection carries which requests."""
+        return Division(self.requests_per_connection, _exact_requests(self.arrivals))
+
+    @property
+    def connections(self) -> ClosedModel | OpenModel:
+        """When connections are begun: the arrivals of every so many requests together."""
+        each, model = self.requests_per_connection, self.arrivals
+        if each == 1:
+            return model
+        count = self.division.connections
+        if isinstance(model, ClosedModel):
+            return replace(model, requests=count)
+        stages = tuple(replace(stage, rate_per_s=stage.rate_per_s / each) for stage in model.stages)
+        return replace(model, stages=stages, requests=count)
 
     def manifest(self) -> dict[str, Any]:
         """The plan's part of ``run.json``; bodies in base64, credentials left out."""
@@ -210,11 +236,27 @@ class LoadPlan:
             "hold": self.closing.hold.manifest(),
             "sources": list(self.sources),
             "processes": self.processes,
+            "requests_per_connection": self.requests_per_connection,
             "timeout_s": self.timeout_s,
             "connect_timeout_s": self.connect_timeout_s,
             "tcp_info": self.tcp_info,
             "port_reuse_s": self.port_reuse_s,
         }
+
+
+def _exact_requests(model: ClosedModel | OpenModel) -> int | None:
+    """How many requests a model comes to at most, to the last; None where nothing limits them."""
+    if isinstance(model, ClosedModel) or model.arrivals == "poisson":
+        return model.requests
+    scheduled = ceil(end_of_schedule(model.stages))
+    return scheduled if model.requests is None else min(scheduled, model.requests)
+
+
+def end_of_schedule(stages: Sequence[Stage]) -> float:
+    """How many arrivals stages sum up to; the last instant belongs to what would come after it."""
+    each = (stage.duration_s * stage.rate_per_s for stage in stages)
+    *_, called_for = accumulate(each, initial=0.0)
+    return called_for * (1 - 1e-12)
 
 
 def _request_manifest(request: Request) -> dict[str, Any]:
@@ -237,6 +279,7 @@ def _troubles(plan: LoadPlan) -> list[str]:
     checks = {
         "a UDP target goes with a datagram, TCP with a request": udp == (plan.datagram is None),
         "--processes: expected at least 1": plan.processes < 1,
+        "--requests-per-connection: expected at least 1": plan.requests_per_connection < 1,
         "--close: expected shares above 0": not _are_shares([s for _, s in plan.closing.shares]),
         f"--hold: {plan.closing.hold.trouble}": plan.closing.hold.trouble is not None,
         **{f"{name}: expected more than 0": not 0 < time < 1e9 for name, time in times.items()},
@@ -245,6 +288,10 @@ def _troubles(plan: LoadPlan) -> list[str]:
         "--udp has no connections to close: --close and --hold do not go with it": udp
         and (plan.closing.kinds != ("client",) or plan.closing.hold.mean_s > 0),
         "--udp does not go with TLS": udp and plan.request.tls,
+        "--udp has no connections: --requests-per-connection does not go with it": udp
+        and plan.requests_per_connection > 1,
+        "--location opens a connection for each redirect: --requests-per-connection does not go "
+        "with it": plan.request.redirects > 0 and plan.requests_per_connection > 1,
         "--local-ips: expected addresses of the VIP's family": bool(plan.sources)
         and {ip_address(source).version for source in plan.sources}
         != {ip_address(plan.target.vip).version},

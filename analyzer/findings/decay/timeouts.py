@@ -104,10 +104,11 @@ def _tcpfin_advice(row: Lifetime, requests: Requests) -> str:
         return text
     held_s = row.timeout_s + (row.granule_s or 0) / 2
     at_rate = rate_per_s * TIMES_THE_RATE
+    per_request = (requests.connections_per_s or rate_per_s) / rate_per_s  # connections
     return (
         f"{text} At a sustained {at_rate:,.0f} requests/s ({TIMES_THE_RATE} times the rate of "
         f"this run's {requests.sent:,} requests in {requests.duration_s:.1f} s) InActConn would "
-        f"settle at about {at_rate * held_s:,.0f} entries."
+        f"settle at about {at_rate * per_request * held_s:,.0f} entries."
     )
 
 

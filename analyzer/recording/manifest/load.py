@@ -64,6 +64,7 @@ class Plan:
 
     Attributes:
         requests: as older recordings have it; now in ``arrivals``.
+        requests_per_connection: that each connection was to carry, one after another.
         close: shares of the ways of closing.
     """
 
@@ -72,6 +73,7 @@ class Plan:
     arrivals: Arrivals = Arrivals()
     requests: Count | None = None
     request: Request = Request()
+    requests_per_connection: Count = 1
     close: Mapping[str, Rate] = field(default_factory=dict)
     hold_s: Seconds = 0
     sources: tuple[str, ...] = ()

@@ -50,6 +50,7 @@ class LoadOptions:
     location: bool
     requests: int | None
     concurrency: int | None
+    requests_per_connection: int
     think: float
     rate: float | None
     duration: float | None
@@ -114,15 +115,24 @@ def _table() -> list[Callable[[Any], Any]]:
             "-n",
             "requests",
             type=at_least_1,
-            help="Number of requests, each on its own connection.  [50]",
+            help="Number of requests in all.  [50]",
         ),
         _option("-c", "concurrency", type=at_least_1, help="Concurrent connections.  [1]"),
+        _option(
+            "--requests-per-connection",
+            type=at_least_1,
+            default=1,
+            show_default=True,
+            metavar="K",
+            help="Requests that each connection carries, one after another (keep-alive).",
+        ),
         _option("--think", type=DURATION, default=0, help="Pause of each sender between requests."),
         _option(
             "-q",
             "--rate",
             type=RATE,
-            help="Requests per second in total (open loop); without it a closed loop.",
+            help="Requests per second in total (open loop), on connections begun at this rate "
+            "divided by K; without it a closed loop.",
         ),
         _option("-z", "--duration", type=SPAN, help="How long to send."),
         _option(

@@ -50,6 +50,7 @@ def plan_of(options: LoadOptions) -> tuple[LoadPlan, str]:
         datagram=_datagram(options),
         sources=parse_pool(options.local_ips) if options.local_ips else (),
         processes=options.processes,
+        requests_per_connection=options.requests_per_connection,
         timeout_s=options.timeout,
         connect_timeout_s=options.connect_timeout,
         tcp_info=options.tcp_info,

@@ -74,6 +74,7 @@ ABILITIES: Mapping[EngineName, Abilities] = {
             "--location": "it follows no redirects",
             "--udp": "it plays TCP alone",
             "--processes": "one process is all it takes",
+            "--requests-per-connection": "it sends one request on each connection",
         },
     ),
 }
@@ -88,6 +89,7 @@ def needs(plan: LoadPlan) -> list[str]:
         "--tcp-info": plan.tcp_info,
         "--port-reuse": plan.port_reuse_s is not None,
         "--processes": plan.processes > 1,
+        "--requests-per-connection": plan.requests_per_connection > 1,
     }
     closes = [f"--close {kind}" for kind in plan.closing.kinds]
     return [need for need, is_asked in needed.items() if is_asked] + closes

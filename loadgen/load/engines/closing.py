@@ -24,11 +24,14 @@ if TYPE_CHECKING:
 _LINGER_0 = struct.pack("ii", 1, 0)
 _TCP_REPAIR = 19  # linux/tcp.h
 _TCP_INFO = struct.Struct("8B24I")  # linux/tcp.h, struct tcp_info up to tcpi_total_retrans
+_STATE = 0
 _RTT = 8 + 15
 _TOTAL_RETRANS = 8 + 23
 
 STAYS_OPEN: frozenset[Close] = frozenset(kind for kind, way in CLOSINGS.items() if way.stays_open)
 """Whose sockets are kept until the run ends, or the server has closed too."""
+
+_BY_STATE = {7: "reset", 8: "server"}  # TCP_CLOSE, TCP_CLOSE_WAIT
 
 CLOSE_NUMBER: Mapping[Close, int] = {kind: number for number, kind in enumerate(CLOSES)}
 CLOSER_NUMBER = {name: number for number, name in enumerate(CLOSERS)}
@@ -105,6 +108,23 @@ def server_has_closed(sock: socket.socket) -> bool:
         return not sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
     except OSError:
         return False
+
+
+def is_quiet(sock: socket.socket) -> bool:
+    """Whether nothing has come that is still to be read: no bytes, no FIN, no RST."""
+    try:
+        sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def closer_so_far(sock: socket.socket) -> str:
+    """Who has closed first, of a connection that we have not closed yet; we, if nobody has."""
+    raw = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
+    return _BY_STATE.get(_TCP_INFO.unpack(raw)[_STATE], "client")
 
 
 def tcp_info(sock: socket.socket) -> tuple[int, int]:

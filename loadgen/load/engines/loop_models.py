@@ -1,11 +1,14 @@
-"""The turn of a request under either load model, closed loop or open loop, for an engine."""
+"""The turn of a connection under either load model, closed loop or open loop, for an engine.
+
+A connection here is all that carries its requests: one, or those of ``requests_per_connection``,
+even where a server that closes early makes an engine open several for them.
+"""
 
 from __future__ import annotations
 
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
-from analyzer.units import NS_PER_S
 from loadgen.load.plan import ClosedModel
 
 if TYPE_CHECKING:
@@ -13,11 +16,11 @@ if TYPE_CHECKING:
 
 
 class Turns(Protocol):
-    """Hands out requests when they are due. Every instant is Unix ns.
+    """Hands out connections when they are due. Every instant is Unix ns.
 
     Attributes:
         ended: nothing more will be handed out.
-        next_ns: when ``due`` is worth asking again; None for when a request has ended.
+        next_ns: when ``due`` is worth asking again; None for when a connection has ended.
     """
 
     ended: bool
@@ -27,10 +30,10 @@ class Turns(Protocol):
         """When it is worth asking again."""
 
     def due(self, now_ns: int) -> tuple[int, int] | None:
-        """The number of the next request, and when it was due; None if none is due yet."""
+        """The number of the next connection, and when it was due; None if none is due yet."""
 
     def ended_one(self, now_ns: int) -> None:
-        """A request that was handed out has ended."""
+        """A connection that was handed out has ended, with the last of its requests."""
 
 
 def turns_of(share: Share) -> Turns:
@@ -42,12 +45,11 @@ class ClosedTurns:
     """So many senders, each of which begins anew when it is done and has thought."""
 
     def __init__(self, share: Share) -> None:
-        assert isinstance(share.plan.arrivals, ClosedModel)
         assert share.concurrency is not None
         self.ended = False
         self._numbers = share.numbers()
         self._end_ns = share.end_ns
-        self._think_ns = round(share.plan.arrivals.think_s * NS_PER_S)
+        self._think_ns = share.pause_ns
         self._free_ns = deque([share.begin_ns] * share.concurrency)
 
     @property
@@ -56,7 +58,7 @@ class ClosedTurns:
         return None if self.ended or not self._free_ns else self._free_ns[0]
 
     def due(self, now_ns: int) -> tuple[int, int] | None:
-        """A request for the sender that has been free for longest, due when it became free."""
+        """A number for the sender that has been free for longest, due when it became free."""
         if self.ended or not self._free_ns or self._free_ns[0] > now_ns:
             return None
         number = None
@@ -84,19 +86,19 @@ class OpenTurns:
 
     @property
     def next_ns(self) -> int | None:
-        """When the next request is due, if there is a place for it."""
+        """When the next is due, if there is a place for it."""
         return None if self._next is None or self._places == 0 else self._next[1]
 
     def due(self, now_ns: int) -> tuple[int, int] | None:
-        """The next request, if its time has come and there is a place for it."""
-        request = self._next
-        if request is None or request[1] > now_ns or self._places == 0:
+        """The next, if its time has come and there is a place for it."""
+        connection = self._next
+        if connection is None or connection[1] > now_ns or self._places == 0:
             return None
         if self._places is not None:
             self._places -= 1
         self._next = next(self._schedule, None)
         self.ended = self._next is None
-        return request
+        return connection
 
     def ended_one(self, now_ns: int) -> None:
         """Its place is free again."""

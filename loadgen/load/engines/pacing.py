@@ -11,6 +11,8 @@ import random
 from itertools import accumulate, count, islice, repeat, takewhile
 from typing import TYPE_CHECKING
 
+from loadgen.load.plan import end_of_schedule
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
@@ -41,8 +43,8 @@ def _instants(stages: Sequence[Stage], called_for: Iterable[float]) -> Iterator[
     begins_s = list(accumulate((stage.duration_s for stage in stages), initial=0.0))
     sums = list(accumulate((s.duration_s * s.rate_per_s for s in stages), initial=0.0))
     place = 0
-    # the last instant of the schedule belongs to what would come after it
-    for value in takewhile(lambda value: value < sums[-1] * (1 - 1e-12), called_for):
+    end = end_of_schedule(stages)
+    for value in takewhile(lambda value: value < end, called_for):
         while sums[place + 1] <= value:
             place += 1
         yield begins_s[place] + (value - sums[place]) / stages[place].rate_per_s

@@ -1,6 +1,6 @@
 """Rows on their way from an engine to the recording: whole numbers in, columns out.
 
-An engine notes a connection as one tuple of whole numbers (``Row``) when it has ended. Texts such
+An engine notes a request as one tuple of whole numbers (``Row``) when it is over. Texts such
 as errors and addresses are numbered as they first occur. Blocks of rows leave the worker as they
 stand in memory, and become columns of ``requests/`` without a loop per row.
 """
@@ -37,7 +37,10 @@ _MAX_CHARACTERS = 200
 
 
 class Row(NamedTuple):
-    """One connection, or one datagram; instants are Unix ns, anything unknown is ``NONE``.
+    """One request, or one datagram; instants are Unix ns, anything unknown is ``NONE``.
+
+    Of a connection that carries several requests, how it ended (``closed``, ``close``, ``closer``,
+    ``retransmits``, ``rtt_us``) stands with the last of them only.
 
     Attributes:
         number: of the request in the plan, from 0.
@@ -52,6 +55,7 @@ class Row(NamedTuple):
         failure: the kind of its failure, as its place in ``failures.KINDS``.
         followed: 1 if the answer was a redirect and was followed: the next row of this number,
             and not this one, says what became of the request.
+        reused: 1 if it went on on the connection of the request before it (``number - 1``).
     """
 
     number: int
@@ -72,6 +76,7 @@ class Row(NamedTuple):
     rtt_us: int = NONE
     failure: int = NONE
     followed: int = NONE
+    reused: int = NONE
 
 
 WIDTH = len(Row._fields)
@@ -89,7 +94,7 @@ class Outlet(Protocol):
         """The number of a text, for ``source`` and ``error``."""
 
     def row(self, row: tuple[int, ...]) -> None:
-        """Note one connection; a ``Row``, or a plain tuple in its order."""
+        """Note one request; a ``Row``, or a plain tuple in its order."""
 
     def block(self, rows: Block) -> None:
         """Note many: shape (n, WIDTH), in the order of ``Row``."""
@@ -177,6 +182,7 @@ def columns_of(rows: Block, texts: Sequence[str], plan: LoadPlan) -> Mapping[str
         "error": _named(values["error"], texts),
         "failure": _named(values["failure"], KINDS),
         "followed": _known(values["followed"]),
+        "reused": _known(values["reused"]),
         "close": _named(values["close"], CLOSES),
         "closer": _named(values["closer"], CLOSERS),
         "retransmits": _known(values["retransmits"]),

@@ -57,7 +57,7 @@ def source_ports(plan: LoadPlan, host: HostLimits) -> PreflightLine:
 
 def _own_ports(plan: LoadPlan, host: HostLimits) -> PreflightLine:
     """No kernel holds them: a port goes out again after all others, or when it has rested."""
-    pairs, expected = _pairs(plan, host), plan.expected_requests
+    pairs, expected = _pairs(plan, host), plan.expected_connections
     if _KEEP_THEIRS & set(plan.closing.kinds) and expected is not None and expected > pairs:
         doubt = f"{expected:,} are asked for, and some are not given back"
         return PreflightLine(what=_WHAT, here=_ports_text(plan, host), doubt=doubt)
@@ -73,7 +73,7 @@ def _held_ports(plan: LoadPlan, host: HostLimits, held_s: float, why: str) -> Pr
     pairs = _pairs(plan, host)
     per_s = pairs / held_s
     rate = f"{per_s:,.0f} connections/s, each port held {held_s:g} s {why}"
-    wanted_per_s, expected = plan.most_per_s, plan.expected_requests
+    wanted_per_s, expected = plan.most_connections_per_s, plan.expected_connections
     doubt = None
     if expected is None or expected > pairs:
         if wanted_per_s is not None and wanted_per_s > per_s:
@@ -87,7 +87,7 @@ def entry_ports(plan: LoadPlan, host: HostLimits, table: DirectorTable) -> Prefl
     """Whether a port comes back to a director that still has its last entry."""
     pairs, rest_s = _pairs(plan, host), plan.port_reuse_s
     per_s = pairs / table.lifetime_s
-    wanted_per_s, expected = plan.most_per_s, plan.expected_requests
+    wanted_per_s, expected = plan.most_connections_per_s, plan.expected_connections
     if rest_s is None:
         here = f"ports may come back from {per_s:,.0f}/s on"
         reused = (expected is None or expected > pairs) and (

@@ -27,8 +27,9 @@ def check_consent(plan: LoadPlan, *, in_lab: bool, agreed: bool) -> None:
     if ours or agreed or (expected is not None and expected <= CONSENT_ABOVE):
         return
     how_many = "an unknown number of" if expected is None else f"{expected:,}"
+    what = "connections" if plan.requests_per_connection == 1 else "requests"
     raise UsageProblem(
-        f"{how_many} connections to {address}, which is neither private nor loopback nor in the "
+        f"{how_many} {what} to {address}, which is neither private nor loopback nor in the "
         "lab: --yes is needed"
     )
 

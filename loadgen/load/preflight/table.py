@@ -62,7 +62,7 @@ def _conntrack(plan: LoadPlan, host: HostLimits) -> PreflightLine:
     if host.conntrack is None:
         return PreflightLine(what="conntrack", here="not loaded")
     tracked, most = host.conntrack
-    expected = plan.expected_requests
+    expected = plan.expected_connections
     full = expected is not None and tracked + expected > most and plan.engine != "packets"
     doubt = f"{expected:,} more may fill it (nf_conntrack_max)" if full else None
     return PreflightLine(what="conntrack", here=f"{tracked:,} of {most:,} entries", doubt=doubt)
@@ -92,7 +92,7 @@ def _table_doubt(table: DirectorTable, entries: int) -> str | None:
 
 
 def _entries_at_once(plan: LoadPlan, table: DirectorTable) -> int | None:
-    expected, wanted = plan.expected_requests, plan.most_per_s
+    expected, wanted = plan.expected_connections, plan.most_connections_per_s
     by_rate = None if wanted is None else round(wanted * table.lifetime_s)
     known = [number for number in (expected, by_rate) if number is not None]
     return min(known, default=None)
@@ -100,7 +100,7 @@ def _entries_at_once(plan: LoadPlan, table: DirectorTable) -> int | None:
 
 def _open_at_once(plan: LoadPlan) -> int | None:
     """Connections that may be open together; None where nothing tells."""
-    expected = plan.expected_requests
+    expected = plan.expected_connections
     if any(CLOSINGS[kind].stays_open for kind in plan.closing.kinds):
         return expected
     model = plan.arrivals

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,10 @@ class Server:
         elsewhere: the answer for the path ``/elsewhere``, where it is another.
         paths: answers for other paths.
         most_at_once: connections that were open at the same time.
+        keeps_alive: answers requests after the first of a connection, too.
+        closes_after: then closes it after so many answers; ``announces`` it with the last.
+        drops: then closes it without an answer when this request of it has come, from 1.
+        served: requests that came on each connection, by the client's address and port.
     """
 
     answer: bytes | None = OK
@@ -52,6 +57,11 @@ class Server:
     elsewhere: bytes | None = None
     paths: dict[str, bytes] = field(default_factory=dict)
     most_at_once: int = 0
+    keeps_alive: bool = False
+    closes_after: int | None = None
+    announces: bool = False
+    drops: int | None = None
+    served: Counter[tuple[str, int]] = field(default_factory=Counter)
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     _open: int = 0
 
@@ -60,6 +70,9 @@ class Server:
         self._open += 1
         self.most_at_once = max(self.most_at_once, self._open)
         try:
+            if self.keeps_alive:
+                await self._converse(reader, writer)
+                return
             with contextlib.suppress(asyncio.IncompleteReadError):
                 self.requests.append(await reader.readuntil(b"\r\n\r\n"))
                 self.asked.set()
@@ -81,6 +94,32 @@ class Server:
             self.closed_by_server += 1
         elif await reader.read() == b"":
             self.closed_by_client += 1
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """All requests of a connection that is kept alive."""
+        assert self.answer is not None
+        peer = writer.get_extra_info("peername")
+        while True:
+            try:
+                head = await reader.readuntil(b"\r\n\r\n")
+            except asyncio.IncompleteReadError:
+                self.closed_by_client += 1
+                return
+            self.requests.append(head)
+            self.served[peer] += 1
+            self.asked.set()
+            if self.served[peer] == self.drops:
+                return
+            is_last = self.served[peer] == self.closes_after
+            announced = b"\r\nConnection: close\r\n\r\n" if is_last and self.announces else None
+            kept = self.answer.replace(b"Connection: keep-alive\r\n", b"")
+            writer.write(kept.replace(b"\r\n\r\n", announced) if announced else self.answer)
+            await writer.drain()
+            if b"Connection: close" in head:
+                self.closed_by_server += 1
+                return
+            if is_last:
+                return
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Server]:

@@ -1,8 +1,8 @@
-"""One connection of the http engine: opened, with TLS where asked, a request and its answer on it.
+"""A connection of the http engine: opened, with TLS where asked, requests and answers on it.
 
 Of aiohttp it takes the protocol and the parser in C. Its session would keep cookies, pools and
 proxies for us, and would send an idempotent request once more, on another connection, when the
-server has closed the first. Here every connection is a row.
+server has closed the first. Here every request that was sent is a row.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from aiohttp import ClientError, ClientPayloadError, EofStream, ServerDisconnect
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong, TransferEncodingError
 
-from loadgen.load.engines.closing import CLOSER_NUMBER
+from loadgen.load.engines.closing import CLOSER_NUMBER, server_has_closed
 from loadgen.load.engines.http.redirects import location_of
 from loadgen.load.engines.http.transport import Edges, PlainTransport
 from loadgen.load.engines.opening import bind, family_of
@@ -50,19 +50,29 @@ class Attempt:
     """One request while it is on its way; Unix ns.
 
     Attributes:
+        connection: the number of its connection in the plan.
+        close: how its connection is to end.
         path: that it asks for.
+        left: requests that are to follow on its connection.
+        reused: its connection has carried another request before.
+        goes_on: the next request takes its connection over.
         keeps: the server did not say that it would close the connection.
         location: where its answer leads.
         follows: the path that is asked for next, where a redirect is followed.
         securing: TCP stands, TLS does not yet.
         failure: why it failed; None if it did not.
         sock: our own handle of its connection.
+        wire: what aiohttp has of the connection, from when it stands until it is let go.
     """
 
     number: int
+    connection: int
     scheduled: int
     close: Close
     path: str
+    left: int = 0
+    reused: bool = False
+    goes_on: bool = False
     started: int = NONE
     connected: int = NONE
     first_byte: int = NONE
@@ -81,6 +91,40 @@ class Attempt:
     securing: bool = False
     failure: Failure | None = None
     sock: socket.socket | None = None
+    wire: Wire | None = None
+
+    @property
+    def asks_to_close(self) -> bool:
+        """Whether it asks the server to close: only the last request of a connection may."""
+        return self.close == "server" and not self.left
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether another request can be sent on its connection, as far as is known."""
+        if not self.keeps or self.sock is None or self.wire is None:
+            return False
+        answer = self.wire.answer
+        return (
+            answer.is_connected() and not answer.should_close and not server_has_closed(self.sock)
+        )
+
+    def is_last_after_all(self) -> None:
+        """No request follows, although one was to: the server was not asked to close either."""
+        self.left = 0
+        self.close = "client" if self.close == "server" else self.close
+
+    def take_over(self, before: Attempt) -> None:
+        """Go on on the connection of the request before."""
+        self.sock, self.wire = before.sock, before.wire
+        before.sock = before.wire = None
+        self.source, self.port = before.source, before.port
+        self.reused = True
+
+    def let_go(self) -> None:
+        """Have aiohttp let go of the connection; the socket stays open."""
+        if self.wire is not None:
+            self.wire.answer.close()
+            self.wire = None
 
 
 class TimedResponseHandler(ResponseHandler):
@@ -108,8 +152,16 @@ class TimedResponseHandler(ResponseHandler):
         super().eof_received()
 
 
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """A connection that stands: where requests are written, and who gets the answers."""
+
+    transport: asyncio.Transport
+    answer: TimedResponseHandler
+
+
 class Connector:
-    """Carries out attempts at one target, each on a connection of its own."""
+    """Carries out attempts at one target."""
 
     def __init__(self, plan: LoadPlan) -> None:
         self._plan = plan
@@ -120,43 +172,49 @@ class Connector:
         self._trust = trust_of(plan) if plan.request.tls else None
         self._heads = plan.request.method == "HEAD"
         self._connect_timeout_s = min(plan.connect_timeout_s, plan.timeout_s)
-        self._messages = {
-            close: request_bytes(plan, server_closes=close == "server")
-            for close in plan.closing.kinds
-        }
+        self._messages = {asks: request_bytes(plan, server_closes=asks) for asks in (False, True)}
 
     def close(self) -> None:
         """Open no more."""
         self._edges.close()
 
     async def request(self, attempt: Attempt) -> None:
-        """Open a connection, send the request, read the answer.
+        """Open a connection unless it goes on on one, send the request, read the answer.
 
-        What comes of it is noted in the attempt, failure too. Its socket stays open.
+        What comes of it is noted in the attempt, failure too. Its socket stays open, and where
+        other requests are left the connection stays ready for them.
         """
         began_s = self._loop.time()
         attempt.started = time.time_ns()
-        answer = TimedResponseHandler(self._loop)
+        stands = attempt.wire is not None
+        answer = attempt.wire.answer if attempt.wire else TimedResponseHandler(self._loop)
+        answer.first_ns = NONE
         try:
-            async with asyncio.timeout_at(began_s + self._connect_timeout_s) as limit:
-                transport = await self._open(attempt, answer)
-                limit.reschedule(began_s + self._plan.timeout_s)
-                transport.write(self._message(attempt))
+            limit_s = self._plan.timeout_s if stands else self._connect_timeout_s
+            async with asyncio.timeout_at(began_s + limit_s) as limit:
+                if attempt.wire is None:
+                    attempt.wire = Wire(await self._open(attempt, answer), answer)
+                    limit.reschedule(began_s + self._plan.timeout_s)
+                else:
+                    self._expect(answer)
+                attempt.wire.transport.write(self._message(attempt))
                 await self._read(attempt, answer)
         except (ClientError, HttpProcessingError, EofStream, OSError) as error:
             attempt.failure = reason_of(error, attempt)
-            if getattr(error, "errno", None) == ECONNRESET and attempt.connected != NONE:
+            if getattr(error, "errno", None) == ECONNRESET and attempt.wire is not None:
                 attempt.closer = CLOSER_NUMBER["reset"]
         finally:
             attempt.first_byte = answer.first_ns
-            answer.close()
+            if not attempt.left or attempt.ended == NONE:
+                attempt.wire = None
+                answer.close()
 
     async def _open(self, attempt: Attempt, answer: TimedResponseHandler) -> asyncio.Transport:
         plan = self._plan
         sock = socket.socket(self._family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         attempt.sock = sock
         if plan.sources:
-            bind(sock, plan.sources[attempt.number % len(plan.sources)])
+            bind(sock, plan.sources[attempt.connection % len(plan.sources)])
         if plan.request.body:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         plain = PlainTransport(self._loop, sock, self._edges)
@@ -164,12 +222,15 @@ class Connector:
         transport = plain if self._trust is None else await self._secure(attempt, answer)
         attempt.connected = time.time_ns()
         attempt.source, attempt.port = attempt.sock.getsockname()[:2]
-        answer.set_response_params(
-            skip_payload=self._heads, read_until_eof=True, auto_decompress=False
-        )
+        self._expect(answer)
         if transport is plain:
             plain.start(answer)
         return transport
+
+    def _expect(self, answer: TimedResponseHandler) -> None:
+        answer.set_response_params(
+            skip_payload=self._heads, read_until_eof=True, auto_decompress=False
+        )
 
     async def _secure(self, attempt: Attempt, answer: TimedResponseHandler) -> asyncio.Transport:
         """TLS is the event loop's, which closes the handle that it is given: we keep another."""
@@ -189,9 +250,8 @@ class Connector:
 
     def _message(self, attempt: Attempt) -> bytes:
         if attempt.path == self._plan.request.path:
-            return self._messages[attempt.close]
-        server_closes = attempt.close == "server"
-        return request_bytes(self._plan, server_closes=server_closes, path=attempt.path)
+            return self._messages[attempt.asks_to_close]
+        return request_bytes(self._plan, server_closes=attempt.asks_to_close, path=attempt.path)
 
     async def _read(self, attempt: Attempt, answer: TimedResponseHandler) -> None:
         head, body = await answer.read()
@@ -242,6 +302,6 @@ def _not_read(error: HttpProcessingError) -> Failure:
 
 
 def _stage(attempt: Attempt) -> str:
-    if attempt.connected != NONE:
+    if attempt.connected != NONE or attempt.reused:
         return "answer"
     return "tls" if attempt.securing else "connect"

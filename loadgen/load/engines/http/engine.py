@@ -1,4 +1,4 @@
-"""When each request is sent, and how its connection ends: an asyncio task for each.
+"""When each request is sent, and how its connection ends: an asyncio task for each connection.
 
 How a connection ends is not left to aiohttp, nor to the event loop: the socket is our own, or with
 TLS a second handle of the same connection. What they close sends nothing; the last handle does.
@@ -18,6 +18,7 @@ from loadgen.load.engines.closing import (
     END,
     FIRST_TO_CLOSE,
     STAYS_OPEN,
+    closer_so_far,
     server_has_closed,
     tcp_info,
 )
@@ -69,6 +70,9 @@ class _Client:
 
     def __init__(self, share: Share, outlet: Outlet, connector: Connector) -> None:
         self._plan = share.plan
+        self._share = share
+        self._pause_ns = share.pause_ns
+        self._division = share.plan.division
         self._outlet = outlet
         self._connector = connector
         self._turns = turns_of(share)
@@ -99,8 +103,9 @@ class _Client:
     def _begin_due(self) -> None:
         """Begin what is due, and come again when the next is."""
         now_ns = time.time_ns()
-        while not self._outlet.stopped and (request := self._turns.due(now_ns)):
-            task = asyncio.create_task(self._follow(*request))
+        carry = self._follow if self._division.per_connection == 1 else self._carry
+        while not self._outlet.stopped and (due := self._turns.due(now_ns)):
+            task = asyncio.create_task(carry(*due))
             self._tasks.add(task)
             task.add_done_callback(self._one_ended)
         if self._timer is not None:
@@ -141,29 +146,80 @@ class _Client:
         path = self._plan.request.path
         close = self._plan.closing.of(number)
         for left in range(self._plan.request.redirects, -1, -1):
-            attempt = Attempt(number, scheduled_ns, close, path)
+            attempt = Attempt(number, number, scheduled_ns, close, path)
             await self._one(attempt, left)
             if attempt.follows is None:
                 return
             path = attempt.follows
             scheduled_ns = time.time_ns()
 
+    async def _carry(self, connection: int, scheduled_ns: int) -> None:
+        """The requests of one connection in turn; what it breaks off before goes on on another."""
+        path, close = self._plan.request.path, self._plan.closing.of(connection)
+        numbers = self._division.numbers(connection)
+        before: Attempt | None = None
+        for number in numbers:
+            attempt = Attempt(number, connection, scheduled_ns, close, path, numbers[-1] - number)
+            if before is not None and before.goes_on:
+                attempt.take_over(before)
+            await self._one(attempt, 0)
+            if not attempt.left:
+                return
+            ended_ns = time.time_ns() if attempt.ended == NONE else attempt.ended
+            scheduled_ns = ended_ns + self._pause_ns
+            if not attempt.goes_on:
+                if self._share.is_over(scheduled_ns):
+                    return
+                await _sleep_until(scheduled_ns)
+            before = attempt
+
     async def _one(self, attempt: Attempt, redirects_left: int) -> None:
         try:
             await self._connector.request(attempt)
             if attempt.ended != NONE:
                 self._judge_redirect(attempt, redirects_left)
-                await self._close(attempt)
+                if not (attempt.left and await self._goes_on_or_elsewhere(attempt)):
+                    await self._close(attempt)
         except asyncio.CancelledError:
             if attempt.ended == NONE or attempt.follows is not None:
                 attempt.failure, attempt.follows = INTERRUPTED, None
             if attempt.ended != NONE:
+                if attempt.left:
+                    attempt.is_last_after_all()
+                attempt.let_go()
                 self._end(attempt)
             raise
         finally:
-            if attempt.sock is not None:
-                attempt.sock.close()
+            if not attempt.goes_on:
+                attempt.let_go()
+                if attempt.sock is not None:
+                    attempt.sock.close()
             self._outlet.row(self._row(attempt))
+
+    async def _goes_on_or_elsewhere(self, attempt: Attempt) -> bool:
+        """After an answer with requests left: False if none of them is to be sent any more.
+
+        A connection that the server closes, or says that it will, before all are answered is left,
+        and the others go on elsewhere.
+        """
+        due_ns = attempt.ended + self._pause_ns
+        if self._share.is_over(due_ns):
+            attempt.is_last_after_all()
+            return False
+        if attempt.may_go_on and self._pause_ns:
+            await _sleep_until(due_ns)
+        attempt.goes_on = attempt.may_go_on
+        if not attempt.goes_on:
+            self._end_early(attempt)
+        return True
+
+    def _end_early(self, attempt: Attempt) -> None:
+        assert attempt.sock is not None
+        attempt.let_go()
+        if self._plan.tcp_info:
+            attempt.resent, attempt.rtt_us = tcp_info(attempt.sock)
+        attempt.closer = CLOSER_NUMBER[closer_so_far(attempt.sock)]
+        attempt.closed = time.time_ns()
 
     def _judge_redirect(self, attempt: Attempt, left: int) -> None:
         """Where redirects are followed: whether this one is, and if not, what that means."""
@@ -179,11 +235,10 @@ class _Client:
 
     async def _close(self, attempt: Attempt) -> None:
         """Hold, then end the connection as planned."""
-        if attempt.close == "server":
+        attempt.let_go()
+        if attempt.asks_to_close:
             await self._await_fin(attempt)
-        over_ns = time.time_ns() + self._plan.closing.hold.ns(attempt.number)
-        while (left_ns := over_ns - time.time_ns()) > 0:
-            await asyncio.sleep(left_ns / NS_PER_S)  # uvloop's clock ticks in ms, and may be early
+        await _sleep_until(time.time_ns() + self._plan.closing.hold.ns(attempt.connection))
         self._end(attempt)
 
     async def _await_fin(self, attempt: Attempt) -> None:
@@ -228,10 +283,16 @@ class _Client:
             status=attempt.status,
             size=attempt.size,
             error=error,
-            close=CLOSE_NUMBER[attempt.close],
+            close=NONE if attempt.goes_on else CLOSE_NUMBER[attempt.close],
             closer=attempt.closer,
             retransmits=attempt.resent,
             rtt_us=attempt.rtt_us,
             failure=kind,
             followed=NONE if attempt.follows is None else 1,
+            reused=1 if attempt.reused else NONE,
         )
+
+
+async def _sleep_until(at_ns: int) -> None:
+    while (left_ns := at_ns - time.time_ns()) > 0:
+        await asyncio.sleep(left_ns / NS_PER_S)  # uvloop's clock ticks in ms, and may be early

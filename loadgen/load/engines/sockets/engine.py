@@ -15,8 +15,10 @@ from analyzer.units import NS_PER_S
 from loadgen.load.engines.loop_models import turns_of
 from loadgen.load.engines.rows import NONE
 from loadgen.load.engines.sockets.ending import Ending
-from loadgen.load.engines.sockets.handshake import Handshake
+from loadgen.load.engines.sockets.following import Following
+from loadgen.load.engines.sockets.handshake import Handshake, messages_of
 from loadgen.load.engines.sockets.reading import Reading
+from loadgen.load.engines.sockets.rest import Rest
 
 if TYPE_CHECKING:
     from loadgen.load.engines.rows import Outlet
@@ -42,13 +44,17 @@ class Sender:
     """One worker's connections, from the first to the last."""
 
     def __init__(self, share: Share, outlet: Outlet) -> None:
-        plan = share.plan
+        plan, messages = share.plan, messages_of(share.plan)
         self._outlet = outlet
         self._epoll = select.epoll()
         self._turns = turns_of(share)
-        self._ending = Ending(plan, outlet, self._turns)
-        self._reading = Reading(plan, self._ending)
-        self._handshake = Handshake(plan, outlet, self._epoll, self._reading, self._ending)
+        self._rest = Rest(share)
+        self._ending = Ending(plan, outlet, self._turns, self._rest)
+        self._following = Following(share, outlet, self._ending, messages)
+        self._reading = Reading(plan, self._ending, self._following)
+        self._handshake = Handshake(
+            plan, outlet, self._epoll, self._reading, self._ending, messages
+        )
         self._next_housekeeping_ns = 0
         self._next_flush_ns = 0
 
@@ -56,7 +62,7 @@ class Sender:
         """Send everything, keep what is to stay open, end all."""
         outlet, turns, ending = self._outlet, self._turns, self._ending
         try:
-            while not outlet.stopped and not (turns.ended and not ending.under_way):
+            while not outlet.stopped and (not turns.ended or ending.under_way or self._rest):
                 self._turn()
             self._await_answers()
             ending.interrupt()
@@ -81,12 +87,17 @@ class Sender:
         self._handle_events(0 if begun == _AT_MOST_AT_ONCE else self._idle_s())
         if self._reading.next_ns is not None:
             self._reading.end_held()
+        if self._following.next_ns is not None:
+            self._following.resume(time.time_ns())
         if now_ns >= self._next_housekeeping_ns:
             self._next_housekeeping_ns = now_ns + _HOUSEKEEPING_NS
             self._keep_house(now_ns)
 
     def _begin_due(self, now_ns: int) -> int:
         due, begin = self._turns.due, self._handshake.begin
+        while self._rest and (waited := self._rest.due(now_ns)):
+            due_ns, connection, number = waited
+            begin(connection, due_ns, number)
         for begun in range(_AT_MOST_AT_ONCE):
             request = due(now_ns)
             if request is None:
@@ -96,11 +107,11 @@ class Sender:
 
     def _idle_s(self) -> float:
         """Until the next is due or a hold is over, at most as long as a stop may go unseen."""
-        due_ns, held_ns = self._turns.next_ns, self._reading.next_ns
-        if due_ns is None and held_ns is None:
+        waits = (self._turns, self._rest, self._following, self._reading)
+        known_ns = [at_ns for wait in waits if (at_ns := wait.next_ns) is not None]
+        if not known_ns:
             return _LONGEST_SLEEP_S
-        at_ns = min(at_ns for at_ns in (due_ns, held_ns) if at_ns is not None)
-        return min(max((at_ns - time.time_ns()) / NS_PER_S, 0), _LONGEST_SLEEP_S)
+        return min(max((min(known_ns) - time.time_ns()) / NS_PER_S, 0), _LONGEST_SLEEP_S)
 
     def _handle_events(self, idle_s: float) -> None:
         if 0 < idle_s < _LONGEST_SLEEP_S:

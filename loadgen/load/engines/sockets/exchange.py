@@ -25,10 +25,13 @@ class HeadTooLong(Exception):
 
 
 class Exchange:
-    """A connection while it is open. It is the protocol object of its own httptools parser.
+    """A request on its connection. It is the protocol object of its own httptools parser.
 
     Attributes:
-        close: how it is to end.
+        connection: the number of its connection in the plan.
+        left: requests that are to follow on the connection.
+        reused: the connection has carried another request before.
+        close: how the connection is to end.
         scheduled, started, connected, first_byte, ended: Unix ns, ``NONE`` until reached.
         complete: the answer is there, whole.
         keeps: the server said that it would keep the connection open.
@@ -43,12 +46,15 @@ class Exchange:
         "close",
         "complete",
         "connected",
+        "connection",
         "ended",
         "fin_seen",
         "first_byte",
         "keeps",
+        "left",
         "number",
         "port",
+        "reused",
         "scheduled",
         "size",
         "sock",
@@ -58,9 +64,20 @@ class Exchange:
     )
 
     def __init__(
-        self, number: int, scheduled: int, started: int, close: Close, *, heads: bool
+        self,
+        number: int,
+        scheduled: int,
+        started: int,
+        close: Close,
+        *,
+        connection: int,
+        left: int = 0,
+        heads: bool,
     ) -> None:
         self.number = number
+        self.connection = connection
+        self.left = left
+        self.reused = False
         self.scheduled = scheduled
         self.started = started
         self.close = close
@@ -73,6 +90,31 @@ class Exchange:
         self._head: bytes | None = b""
         self._sized = False
         self._parser: Any = httptools.HttpResponseParser(self)
+
+    @property
+    def asks_to_close(self) -> bool:
+        """Whether its request asks the server to close: only the last of a connection may."""
+        return self.close == "server" and not self.left
+
+    def is_last_after_all(self) -> None:
+        """No request follows, although one was to: the server was not asked to close either."""
+        self.left = 0
+        self.close = "client" if self.close == "server" else self.close
+
+    def following(self, scheduled: int, started: int) -> Exchange:
+        """The next request, on the same connection."""
+        made = Exchange(
+            self.number + 1,
+            scheduled,
+            started,
+            self.close,
+            connection=self.connection,
+            left=self.left - 1,
+            heads=self._heads,
+        )
+        made.sock, made.source, made.port = self.sock, self.source, self.port
+        made.connected, made.reused = self.connected, True
+        return made
 
     def feed(self, data: memoryview) -> None:
         """Bytes of the answer.
@@ -113,7 +155,9 @@ class Exchange:
     def on_headers_complete(self) -> None:
         """The head is whole; that of an answer in the 100s announces another."""
         status = self._parser.get_status_code()
-        if status >= 200:
+        if self.status != NONE:
+            self.keeps = False  # a second answer, which nobody asked for
+        elif status >= 200:
             self.status = status
             self.keeps = self._parser.should_keep_alive()
             self.complete = self._heads  # an answer to HEAD has no body, whatever it says

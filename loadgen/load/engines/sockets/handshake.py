@@ -8,7 +8,6 @@ import time
 from errno import EINPROGRESS
 from typing import TYPE_CHECKING
 
-from analyzer.forecast.closings import CLOSES
 from loadgen.load.engines.opening import ALL_EDGES, bind, family_of
 from loadgen.load.engines.rows import NONE
 from loadgen.load.engines.sockets.exchange import Exchange
@@ -35,6 +34,7 @@ class Handshake:
         epoll: select.epoll,
         reading: Reading,
         ending: Ending,
+        messages: Mapping[bool, bytes],
     ) -> None:
         self._reading = reading
         self._epoll = epoll
@@ -49,13 +49,30 @@ class Handshake:
         self._pool = [(source, outlet.text(source)) for source in plan.sources]
         self._source_numbers: dict[str, int] = {}
         self._heads = plan.request.method == "HEAD"
-        self._messages = _messages(plan)
+        self._division = plan.division
+        self._messages = messages
 
-    def begin(self, number: int, scheduled_ns: int) -> None:
-        """Send the first segment; what cannot begin is a failed row."""
+    def begin(self, connection: int, scheduled_ns: int, number: int | None = None) -> None:
+        """Send the first segment; what cannot begin is a failed row.
+
+        Args:
+            connection: its number in the plan.
+            scheduled_ns: when its first request was due.
+            number: of that request, where others of the connection have been sent on another.
+        """
         now_ns = time.time_ns()
-        close = self._closing.of(number)
-        exchange = Exchange(number, scheduled_ns, now_ns, close, heads=self._heads)
+        numbers = self._division.numbers(connection)
+        if number is None:
+            number = numbers.start
+        exchange = Exchange(
+            number,
+            scheduled_ns,
+            now_ns,
+            self._closing.of(connection),
+            connection=connection,
+            left=numbers.stop - number - 1,
+            heads=self._heads,
+        )
         try:
             # SocketType is what socket.socket adds its conveniences to, at three times its price
             sock = socket.SocketType(self._family, self._kind)
@@ -67,7 +84,7 @@ class Handshake:
         self._ending.under_way[sock.fileno()] = exchange
         try:
             if self._pool:
-                source, exchange.source = self._pool[number % len(self._pool)]
+                source, exchange.source = self._pool[connection % len(self._pool)]
                 bind(exchange.sock, source)
             refused = sock.connect_ex(self._address)
         except OSError as error:
@@ -85,7 +102,7 @@ class Handshake:
             self._ending.fail(exchange, reason(OSError(error, "")))
             return
         exchange.connected = time.time_ns()
-        message = self._messages[exchange.close]
+        message = self._messages[exchange.asks_to_close]
         try:
             self._note_source(exchange)
             sent = sock.send(message)
@@ -110,10 +127,8 @@ class Handshake:
             exchange.source = known
 
 
-def _messages(plan: LoadPlan) -> Mapping[str, bytes]:
-    """What is sent on a connection, by how it is to end."""
+def messages_of(plan: LoadPlan) -> Mapping[bool, bytes]:
+    """What is sent for a request, by whether it asks the server to close."""
     if plan.datagram is not None:
-        return dict.fromkeys(CLOSES, plan.datagram.payload)
-    return {
-        close: request_bytes(plan, server_closes=close == "server") for close in plan.closing.kinds
-    }
+        return dict.fromkeys((False, True), plan.datagram.payload)
+    return {asks: request_bytes(plan, server_closes=asks) for asks in (False, True)}

@@ -1,4 +1,4 @@
-"""What comes on a connection that stands: the answer, whole or not, then the hold and the FIN."""
+"""What comes on a connection that stands: answers, whole or not, then the hold and the FIN."""
 
 from __future__ import annotations
 
@@ -17,16 +17,18 @@ from loadgen.load.engines.wording import SHORT_ANSWER, parser_failure, reason, t
 if TYPE_CHECKING:
     from loadgen.load.engines.sockets.ending import Ending
     from loadgen.load.engines.sockets.exchange import Exchange
+    from loadgen.load.engines.sockets.following import Following
     from loadgen.load.plan import LoadPlan
 
 _BUFFER_BYTES = 256 * 1024
 
 
 class Reading:
-    """Reads answers; after a whole one the connection is held for the plan's time, then ended."""
+    """Reads answers; after its last one a connection is held for the plan's time, then ended."""
 
-    def __init__(self, plan: LoadPlan, ending: Ending) -> None:
+    def __init__(self, plan: LoadPlan, ending: Ending, following: Following) -> None:
         self._ending = ending
+        self._following = following
         self._udp = plan.datagram is not None
         self._hold = plan.closing.hold if plan.closing.hold.mean_s else None
         self._holding: list[tuple[int, int, Exchange]] = []  # a heap: the first is over first
@@ -92,13 +94,15 @@ class Reading:
     def _answered(self, exchange: Exchange) -> bool:
         """The answer is whole; whether there is more to be read."""
         exchange.ended = now_ns = time.time_ns()
-        if exchange.close == "server" and not exchange.fin_seen and not self._udp:
+        if exchange.left and self._following.take(exchange):
+            return False
+        if exchange.asks_to_close and not exchange.fin_seen and not self._udp:
             return True
         return self._hold_or_end(exchange, now_ns)
 
     def _hold_or_end(self, exchange: Exchange, now_ns: int) -> bool:
         if self._hold is not None:
-            over_ns = now_ns + self._hold.ns(exchange.number)
+            over_ns = now_ns + self._hold.ns(exchange.connection)
             heappush(self._holding, (over_ns, exchange.number, exchange))
             return not exchange.fin_seen
         self._ending.end(exchange)
@@ -106,10 +110,13 @@ class Reading:
 
     def _after_the_answer(self, exchange: Exchange, size: int) -> bool:
         """Something after the whole answer: the FIN, or bytes that nobody asked for."""
+        if exchange.left:  # the pause before its next request, which goes on elsewhere
+            self._ending.end_early(exchange)
+            return False
         if size:
             return True
         exchange.fin_seen = True
-        if exchange.close == "server":
+        if exchange.asks_to_close:
             return self._hold_or_end(exchange, time.time_ns())
         return False
 
@@ -117,6 +124,8 @@ class Reading:
         if exchange.ended == NONE:
             closer = "reset" if isinstance(error, ConnectionResetError) else None
             self._ending.fail(exchange, reason(error), closer)
+        elif exchange.left:
+            self._ending.end_early(exchange)
         else:
             exchange.fin_seen = True
             self._ending.end(exchange)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
-    """Part ``index`` of ``of``: every ``of``-th request, and as much of everything else.
+    """Part ``index`` of ``of``: every ``of``-th connection, and as much of everything else.
 
     Attributes:
         begin_ns: Unix time at which the burst begins, the same for all workers.
@@ -37,19 +37,29 @@ class Share:
         return None if limit is None else _part(limit, self.index, self.of)
 
     def numbers(self) -> Iterator[int]:
-        """Closed model: the numbers of this worker's requests; endless where time decides."""
-        assert isinstance(self.plan.arrivals, ClosedModel)
-        requests = self.plan.arrivals.requests
+        """Closed model: the numbers of this worker's connections; endless where time decides."""
+        connections = self.plan.division.connections
         number = self.index
-        while requests is None or number < requests:
+        while connections is None or number < connections:
             yield number
             number += self.of
 
     def due(self) -> Iterator[tuple[int, int]]:
-        """Open model: number of each of this worker's requests, and when it is due, Unix ns."""
-        assert isinstance(self.plan.arrivals, OpenModel)
-        for number, due_s in share_of(due_times_s(self.plan.arrivals), self.index, self.of):
+        """Open model: number of each of this worker's connections, and when it is due, Unix ns."""
+        connections = self.plan.connections
+        assert isinstance(connections, OpenModel)
+        for number, due_s in share_of(due_times_s(connections), self.index, self.of):
             yield number, self.begin_ns + round(due_s * NS_PER_S)
+
+    @property
+    def pause_ns(self) -> int:
+        """Closed model: between the end of a request and the begin of its sender's next; else 0."""
+        model = self.plan.arrivals
+        return round(model.think_s * NS_PER_S) if isinstance(model, ClosedModel) else 0
+
+    def is_over(self, at_ns: int) -> bool:
+        """Closed model: whether no request is begun any more at this instant, Unix ns."""
+        return self.end_ns is not None and at_ns >= self.end_ns
 
     @property
     def end_ns(self) -> int | None:
@@ -61,7 +71,7 @@ class Share:
 
 def parts(plan: LoadPlan, begin_ns: int) -> list[Share]:
     """A plan dealt out to as many workers as it asks for and as it has work for."""
-    model = plan.arrivals
+    model = plan.connections
     most = model.concurrency if isinstance(model, ClosedModel) else model.at_once
     limits = [limit for limit in (most, model.requests, plan.processes) if limit is not None]
     of = min(limits)

@@ -71,9 +71,10 @@ def matters(others: list[OtherTcpfin]) -> bool:
 def rate_per_s(analysis: Analysis) -> float | None:
     """The run's rate of connections, by requests or else by SYNs; None for a short burst."""
     requests = analysis.requests
-    if requests.rate_per_s is not None:
-        is_carried = carries_rate(requests.sent, requests.duration_s)
-        return float(requests.rate_per_s) if is_carried else None
+    per_s = requests.connections_per_s
+    if per_s is not None:
+        begun = requests.sent if requests.connections is None else requests.connections
+        return float(per_s) if carries_rate(begun, requests.duration_s) else None
     at_s = analysis.timeline.marks.get("SYN")
     if at_s is None or not at_s.size or not carries_rate(at_s.size - 1, float(np.ptp(at_s))):
         return None

@@ -279,3 +279,30 @@ def test_reasons_are_counted_the_commonest_first_with_when_they_came() -> None:
     assert (found.errors[0].first_s, found.errors[0].last_s) == pytest.approx((0.2, 0.5))
     assert sum(row.n for row in found.errors) == found.failed
     assert summarise(table([request(0)])).errors == ()
+
+
+def test_a_failure_on_a_connection_that_stood_came_at_the_answer() -> None:
+    """A row that goes on has no ``connected`` of its own."""
+    lost: dict[str, Any] = {
+        "connected": None,
+        "first_byte": None,
+        "ended": None,
+        "failure": "short-answer",
+    }
+    text = "closed by the server before its answer was whole"
+    found = summarise(table([request(0), request(1, reused=1, error=text, **lost)]))
+    (row,) = found.errors
+    assert (row.kind, row.stage, row.n) == ("short-answer", "answer", 1)
+    assert (found.sent, found.connections) == (2, 1)
+
+
+def test_rows_that_all_claim_to_go_on_are_requests_on_no_connection() -> None:
+    found = summarise(table([request(number, reused=1, connected=None) for number in range(3)]))
+    assert (found.sent, found.connections, found.reused) == (3, 0, 3)
+    assert (found.connect_ms, found.lateness_ms, found.connections_per_s) == (None, None, 0)
+
+
+def test_a_recording_without_the_column_has_a_connection_for_each_request() -> None:
+    found = summarise(table([request(number) for number in range(3)]))
+    assert found.connections == 3
+    assert found.connections_per_s == found.rate_per_s

@@ -173,10 +173,12 @@ def test_an_entry_finds_why_and_when_it_was_to_go() -> None:
     assert (row["entry"], row["cause"], row["ends_ns"]) == (0, "timer", at(1020.2))
 
 
-def requests(*rows: tuple[int | None, float | None]) -> pd.DataFrame:
-    """Of requests (source port, end in seconds)."""
+def requests(*rows: tuple[int | None, float | None], reused: int | None = None) -> pd.DataFrame:
+    """Of requests (source port, end in seconds), the first of which has a connection of its own."""
     return pd.DataFrame(
         {
+            "id": range(len(rows)),
+            "reused": pd.array([None, *[reused] * (len(rows) - 1)][: len(rows)], dtype="Int64"),
             "source_ip": [CLIENT if port else None for port, _ in rows],
             "source_port": pd.array([port for port, _ in rows], dtype="Int64"),
             "closed": pd.Series([None] * len(rows), dtype="datetime64[ns, UTC]"),
@@ -212,6 +214,15 @@ def test_of_two_requests_of_a_port_the_nearer_one_counts() -> None:
         requests((1, 1000.2), (1, 1029.9), (1, 1060.0)),
     )
     assert found["last_ns"].tolist() == [at(1029.9)]
+
+
+def test_of_the_requests_of_one_connection_the_last_counts() -> None:
+    found = with_requests(
+        tracked(life(0, 1000.1, None, None)),
+        changes((0, 1)),
+        requests((1, 1000.2), (1, 1020.0), (1, 1045.0), reused=1),
+    )
+    assert found["last_ns"].tolist() == [at(1045.0)]
 
 
 @pytest.mark.parametrize("rows", [(), ((1, None),), ((None, None),)])

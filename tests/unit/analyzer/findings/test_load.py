@@ -69,6 +69,24 @@ def test_of_few_requests_half_that_were_late_are_enough(tmp_path: Path) -> None:
     assert "50 were sent; half of them started more than 60.0 ms late" in finding.evidence
 
 
+def test_of_requests_that_share_connections_only_the_first_of_each_had_a_schedule(
+    tmp_path: Path,
+) -> None:
+    """Ten on each: nine of ten were due when the one before had ended, and were on time."""
+    writer = RecordingWriter(tmp_path, {"plan": OPEN | {"requests_per_connection": 10}})
+    for number in range(400):
+        is_first = number % 10 == 0
+        due = BOOT_NS + number * 10 * MS
+        began = due + (150 * MS if is_first else 0)
+        row = {"scheduled": due, "started": began, "first_byte": began, "ended": began + MS}
+        writer.append("requests", {"id": number, "reused": None if is_first else 1} | row)
+    writer.close("completed")
+    (finding,) = [
+        each for each in analyse(Recording.open(tmp_path)).findings if each.id == "load-saturated"
+    ]
+    assert "half of the 40 connections started more than 150.0 ms late" in finding.evidence
+
+
 def test_a_few_that_were_late_are_no_saturated_client(tmp_path: Path) -> None:
     finding = found(tmp_path, OPEN, 250, n=400, once=True)
     assert finding is not None

@@ -55,6 +55,19 @@ def stages(*pairs: tuple[float, float]) -> tuple[Stage, ...]:
             "--hold: expected the shortest",
         ),
         ({"processes": 0}, "--processes"),
+        ({"requests_per_connection": 0}, "--requests-per-connection: expected at least 1"),
+        (
+            {"request": Request(redirects=3), "requests_per_connection": 2},
+            "--location .*: --requests-per-connection does not go with it",
+        ),
+        (
+            {
+                "target": Target(vip="192.0.2.1", port=53, protocol="UDP"),
+                "datagram": Datagram(),
+                "requests_per_connection": 2,
+            },
+            "--udp .*: --requests-per-connection does not go with it",
+        ),
         ({"timeout_s": 0}, "--timeout"),
         ({"datagram": Datagram()}, "UDP"),
         ({"target": Target(vip="192.0.2.1", port=53, protocol="UDP")}, "UDP"),
@@ -91,6 +104,24 @@ def test_how_many_requests_a_plan_comes_to(
     arrivals: ClosedModel | OpenModel, expected: int | None
 ) -> None:
     assert plan(arrivals=arrivals).expected_requests == expected
+
+
+@pytest.mark.parametrize(
+    ("arrivals", "connections", "most_per_s"),
+    [
+        (ClosedModel(requests=50), 8, None),
+        (ClosedModel(duration_s=3), None, None),
+        (OpenModel(stages=stages((2, 500), (1, 700))), 243, 100),
+        (OpenModel(stages=stages((2, 500)), requests=10), 2, 500 / 7),
+    ],
+)
+def test_a_plan_comes_to_connections_of_so_many_requests(
+    arrivals: ClosedModel | OpenModel, connections: int | None, most_per_s: float | None
+) -> None:
+    load_plan = plan(arrivals=arrivals, requests_per_connection=7)
+    assert load_plan.expected_connections == connections
+    assert load_plan.most_connections_per_s == most_per_s
+    assert load_plan.manifest()["requests_per_connection"] == 7
 
 
 weights = st.dictionaries(

@@ -64,6 +64,7 @@ def test_auto_says_what_it_chose_and_why(asked: dict[str, Any], engine: str, why
         ("sockets", {"request": TLS}, "--engine sockets cannot do TLS"),
         ("packets", {"request": TLS}, "--engine packets cannot do TLS"),
         ("packets", {"processes": 2}, "--engine packets cannot do --processes"),
+        ("packets", {"requests_per_connection": 2}, "cannot do --requests-per-connection: it"),
         ("http", {"closing": closing("silent")}, "--engine http cannot do --close silent: its"),
         ("sockets", {"closing": closing("half-open")}, "sockets cannot do --close half-open: its"),
         ("auto", {"closing": closing("reset-fin")}, "reset-fin: .*; name --engine packets"),

@@ -60,7 +60,7 @@ ERRORS: list[tuple[Any, str]] = [
 @pytest.mark.parametrize("securing", [False, True])
 @pytest.mark.parametrize(("error", "text"), ERRORS)
 def test_no_error_of_a_library_is_quoted(error: Any, text: str, securing: bool) -> None:
-    attempt = Attempt(0, 0, "client", "/", securing=securing)
+    attempt = Attempt(0, 0, 0, "client", "/", securing=securing)
     failure = reason_of(error, attempt)
     plain_os_error = isinstance(error, OSError) and not isinstance(error, ssl.SSLError)
     assert failure.text == (f"TLS: {text}" if securing and plain_os_error else text)

@@ -39,6 +39,12 @@ def test_a_rate_above_what_the_ports_hold_is_a_doubt_if_it_lasts() -> None:
     assert lines(plan(**at_rate(400)))["source ports"][1] is None
 
 
+def test_a_rate_of_requests_takes_ports_by_their_connections() -> None:
+    assert lines(plan(**at_rate(2000), requests_per_connection=10))["source ports"][1] is None
+    tenfold = lines(plan(**at_rate(20_000), requests_per_connection=10))
+    assert tenfold["source ports"][1] == "2,000/s are asked for"
+
+
 def test_ports_that_come_back_while_their_entries_live_are_a_doubt() -> None:
     here, doubt = lines(plan(**at_rate(300)))["entries on bal01"]
     assert here.startswith("ports may come back from 230/s on while entries last 122 s")

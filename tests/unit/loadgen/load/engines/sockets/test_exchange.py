@@ -27,7 +27,7 @@ FILLER = b"X-Filler: " + b"x" * 1000 + b"\r\n"
 
 
 def exchange(*, heads: bool = False) -> Exchange:
-    return Exchange(0, 0, 0, "client", heads=heads)
+    return Exchange(0, 0, 0, "client", connection=0, heads=heads)
 
 
 @given(st.sampled_from(sorted(ANSWERS)), st.lists(st.integers(1, 40), max_size=30))

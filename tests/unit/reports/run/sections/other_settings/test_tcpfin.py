@@ -69,6 +69,8 @@ def test_the_rate_is_the_run_s_own() -> None:
     run = build.demo()
     load = replace(run.requests, sent=500, duration_s=5.0, rate_per_s=100.0)
     assert tcpfin.rate_per_s(replace(run, requests=load)) == 100
+    shared = replace(load, connections=50)
+    assert tcpfin.rate_per_s(replace(run, requests=shared)) == 10
     burst = replace(run.requests, sent=50, duration_s=0.045, rate_per_s=50 / 0.045)
     assert tcpfin.rate_per_s(replace(run, requests=burst)) is None
     watched = build.collected()
