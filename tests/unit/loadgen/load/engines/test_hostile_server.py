@@ -62,7 +62,9 @@ def test_to_a_client_that_begins_with_tls_its_answer_is_a_failed_handshake(
     port = first_port + list(MODES).index(mode)
     asked = plan(port, 1, vip=ADDRESS, method="GET", timeout_s=TIMEOUT_S, tls=True)
     (row,) = carry_out("http", asked)
-    assert (row["failure"], row["connected"]) == ("tls", None)
+    # a RST may come before the connection is seen to stand
+    assert row["failure"] in ({"tls", "reset"} if mode == "reset-at-once" else {"tls"})
+    assert row["connected"] is None
     assert known_text(row["error"]) == row["error"]
     assert SECRET not in str(row)
 
