@@ -7,6 +7,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+import pytest
+
 from analyzer.analysis import analyse
 from analyzer.recording.directory import Recording
 from loadgen.importing.folder import import_folder
@@ -83,21 +85,17 @@ def test_a_real_servers_packet_after_close_wait_is_named_though_the_timer_is_at_
     assert "TCP keepalives sent more often than every 60 s" in one.advice
 
 
-def test_datagrams_alone_do_not_say_which_end_is_the_service_and_meta_json_does(
-    tmp_path: Path,
+META = ("meta.json", '{"vip": "192.0.2.80", "port": 53, "protocol": "UDP"}')
+
+
+@pytest.mark.parametrize("more", [(), (META,)], ids=["alone", "with meta.json"])
+def test_datagrams_alone_are_those_of_the_end_with_the_most_conversations(
+    tmp_path: Path, more: tuple[tuple[str, str], ...]
 ) -> None:
     net = Net(vport=53)
     late: tuple[Step, ...] = ((0.0, ">", DATAGRAM), (0.001, "<", DATAGRAM), (340.0, ">", DATAGRAM))
     hops = [hop for number in range(3) for hop in net.connection(42000 + number, number, late)]
-    content = capture(hops, "client", "ethernet", net)
-    (gap,) = [
-        gap
-        for gap in imported(tmp_path / "alone", content).not_measured
-        if gap.what == "packets of the virtual services"
-    ]
-    assert 'give "vip", "port" and "protocol" in meta.json' in gap.why
-    meta = '{"vip": "192.0.2.80", "port": 53, "protocol": "UDP"}'
-    found = imported(tmp_path / "named", content, ("meta.json", meta))
+    found = imported(tmp_path / "source", capture(hops, "client", "ethernet", net), *more)
     one = finding(found, "packet-after-expiry")
     assert one is not None
     assert "a packet came 340.0 s after the one before it" in one.evidence
