@@ -3,8 +3,7 @@
 Labs that measure time mostly wait for timers, and unit tests mostly work. So the unit tests take
 the CPU time that these labs leave, in the scheduling class that gives way at once (SCHED_IDLE), and
 disturb no timer. The other labs come after them: beside these, unit tests would starve until their
-own limits of time are over. These labs leave a third of the CPU time, which the pages take at a low
-priority. What runs beside labs prints when they have ended.
+own limits of time are over. What runs beside labs prints when they have ended.
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ import tempfile
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import FrameType
     from typing import IO
 
@@ -26,17 +24,12 @@ PYTEST = [".ci/as-root", sys.executable, "-m", "pytest", "-p", "no:cacheprovider
 UNIT = [*PYTEST, "-n", "3", "--dist", "loadfile", "tests/unit"]
 ALONE = [*PYTEST, "-m", "alone", "tests/lab"]  # they measure time to a tenth of a second
 LABS = [*PYTEST, "-m", "not alone", "-n", "2", "--dist", "loadfile", "tests/lab"]
-PAGES = [*PYTEST, "tests/browser"]
+PAGES = [*PYTEST, "-n", "2", "--dist", "loadfile", "tests/browser"]
 
 
 def be_idle() -> None:
     """Run only where nobody else wants the CPU."""
     os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-
-
-def be_nice() -> None:
-    """Leave most of the CPU to others, but never starve: a browser that does is given up."""
-    os.nice(10)
 
 
 class Suites:
@@ -67,15 +60,14 @@ class Suites:
         self,
         command: list[str],
         output: IO[bytes] | None = None,
-        be: Callable[[], None] | None = None,
     ) -> subprocess.Popen[bytes]:
-        """Begin a suite, printing to a file if one is given."""
+        """Begin a suite; one with a file for its output is idle."""
         suite = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT if output else None,
-            preexec_fn=be,
+            preexec_fn=be_idle if output else None,
         )
         self.running.append(suite)
         self.pass_on()  # a signal may have come before it was in the list
@@ -86,18 +78,10 @@ class Suites:
         self.failed |= suite.wait() != 0
         self.running.remove(suite)
 
-    def run(self, command: list[str], beside: list[str], be: Callable[[], None]) -> None:
-        """A suite, and beside it another that gives way, unless we are to end."""
-        if self.signal:
-            return
-        with tempfile.TemporaryFile() as output:
-            giving_way = self.start(beside, output, be)
-            if not self.signal:
-                self.end(self.start(command))
-            self.end(giving_way)
-            output.seek(0)
-            shutil.copyfileobj(output, sys.stdout.buffer)
-            sys.stdout.flush()
+    def run(self, command: list[str]) -> None:
+        """One suite, unless we are to end."""
+        if not self.signal:
+            self.end(self.start(command))
 
 
 def main() -> int:
@@ -106,8 +90,15 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
             signal.signal(number, suites.interrupt)
-    suites.run(ALONE, UNIT, be_idle)
-    suites.run(LABS, PAGES, be_nice)
+    with tempfile.TemporaryFile() as output:
+        unit = suites.start(UNIT, output)
+        suites.run(ALONE)
+        suites.end(unit)
+        output.seek(0)
+        shutil.copyfileobj(output, sys.stdout.buffer)
+        sys.stdout.flush()
+    suites.run(LABS)
+    suites.run(PAGES)
     return 128 + suites.signal if suites.signal else int(suites.failed)
 
 

@@ -118,8 +118,8 @@ def first_drawn(page: Page) -> None:
 
 
 def eventually(page: Page, expression: str) -> bool:
-    """Whether it comes true within 5 s (wait_for_function needs eval, which the page forbids)."""
-    for _ in range(100):
+    """Whether it comes true within 30 s (wait_for_function needs eval, which the page forbids)."""
+    for _ in range(600):
         if page.evaluate(expression):
             return True
         page.wait_for_timeout(50)

@@ -197,6 +197,7 @@ def test_down_of_nothing_is_well() -> None:
 # Coming and going
 
 
+@pytest.mark.alone
 def test_a_lab_comes_up_in_ten_seconds_beside_another_and_goes_in_one(
     lab: Lab, second_name: str
 ) -> None:
