@@ -164,7 +164,8 @@ def test_a_real_directors_polls_go_on_beside_hostile_ones(lab: Lab, tmp_path: Pa
     )
     apart_s = [(later - before).total_seconds() for before, later in pairwise(polls["asked"])]
     assert sum(apart_s) > WATCHED_S - 1
-    assert max(apart_s) <= delays.allowed_s(APART_S)
+    assert apart_s[0] <= delays.allowed_s(2 * APART_S)  # all begin at once, on two cores
+    assert max(apart_s[1:]) <= delays.allowed_s(APART_S)
     assert set(services.groupby("at").size()) == {len(services) // len(polls)}
     assert set(services["at"]) == set(polls["at"])
     assert ended.memory_kb < 2 * MOST_MEMORY_KB
