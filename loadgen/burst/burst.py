@@ -6,8 +6,6 @@ import platform
 import socket
 import time
 from dataclasses import dataclass
-from itertools import chain, count
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import loadgen
@@ -32,7 +30,8 @@ from loadgen.session.run import run
 from loadgen.sockets.watch import socket_watches
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
+    from pathlib import Path
 
     from analyzer.checks.live import Limit
     from analyzer.ipvs.states import Timeouts
@@ -74,17 +73,6 @@ class BurstOptions:
     limits: Sequence[Limit] = ()
     live: PageServer | None = None
     openmetrics: socket.socket | None = None
-
-
-def new_run_directory(command: str, folder: Path = Path("runs")) -> Path:
-    """``<UTC time>-<command>`` in a folder, a name that no run has yet."""
-    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-    candidates = (folder / f"{stamp}-{command}{suffix}" for suffix in _suffixes())
-    return next(path for path in candidates if not path.exists())
-
-
-def _suffixes() -> Iterator[str]:
-    return chain([""], (f"-{number}" for number in count(2)))
 
 
 async def burst(plan: LoadPlan, site: Site, options: BurstOptions, progress: RunProgress) -> Ended:

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 
 from analyzer.errors import RecordingError
 from analyzer.recording.directory import MANIFEST
-from loadgen.burst.burst import new_run_directory
 from loadgen.errors import UsageProblem
-from loadgen.importing.folder import import_folder
 from loadgen.importing.sources.find import expanded
+from loadgen.session.files import new_run_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -59,17 +58,23 @@ def run_of(paths: Sequence[Path], *, keep: bool) -> Iterator[Run]:
     else:
         with tempfile.TemporaryDirectory(prefix="analyzer-") as folder:
             run = Path(folder) / "run"
-            doubts = import_folder(found, run)
+            doubts = _imported(found, run)
             yield Run(path=run, thrown_away=_name(found), doubts=doubts)
 
 
 def _kept(paths: Sequence[Path], run: Path) -> Run:
     try:
-        return Run(path=run, doubts=import_folder(paths, run))
+        return Run(path=run, doubts=_imported(paths, run))
     except RecordingError as error:
         if run.exists():
             raise
         raise RecordingError(f"{error} (--no-run keeps none)") from error
+
+
+def _imported(paths: Sequence[Path], run: Path) -> list[str]:
+    from loadgen.importing.folder import import_folder  # a run that is named needs none of it
+
+    return import_folder(paths, run)
 
 
 def _name(paths: Sequence[Path]) -> str:

@@ -1,10 +1,16 @@
-"""Files that commands read and write where the operator says."""
+"""Files that commands read and write where the operator says, and where a run goes."""
 
 from __future__ import annotations
 
+import time
+from itertools import chain, count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from loadgen.errors import UsageProblem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def home_directory() -> Path | None:
@@ -44,3 +50,14 @@ def read_text(path: Path, most_bytes: int) -> str:
         return content.decode()
     except UnicodeDecodeError as error:
         raise UsageProblem(f"{path}: not UTF-8: {error}") from error
+
+
+def new_run_directory(command: str, folder: Path = Path("runs")) -> Path:
+    """``<UTC time>-<command>`` in a folder, a name that no run has yet."""
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    candidates = (folder / f"{stamp}-{command}{suffix}" for suffix in _suffixes())
+    return next(path for path in candidates if not path.exists())
+
+
+def _suffixes() -> Iterator[str]:
+    return chain([""], (f"-{number}" for number in count(2)))

@@ -110,10 +110,11 @@ def burst(
 
     from analyzer.report import to_json
     from loadgen.burst.abort import check_limits
-    from loadgen.burst.burst import BurstOptions, burst, new_run_directory
+    from loadgen.burst.burst import BurstOptions, burst
     from loadgen.burst.progress import RunProgress
     from loadgen.director.polling.watched import parse_services_given
     from loadgen.load.preflight import check_consent, check_means
+    from loadgen.session.files import new_run_directory
     from loadgen.session.output.conclude import conclude, exit_code, print_summary
     from loadgen.session.terminal import print_document
     from loadgen.sites import find_site, stand_in

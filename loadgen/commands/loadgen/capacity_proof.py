@@ -87,11 +87,11 @@ def capacity_proof(
     director carried, lost and delayed before and after each loss, beside the computed values. Exit
     code 99 if a share differs by more than 3 % from the computed one.
     """
-    from loadgen.burst.burst import new_run_directory
     from loadgen.capacity_proof.conclude import conclude_proof, exit_code, print_proof
     from loadgen.capacity_proof.prove import ProofOptions, prove_plan
     from loadgen.lab.state import lab_names
     from loadgen.lab.system import rootless
+    from loadgen.session.files import new_run_directory
 
     plan_name, vips = options.pop("plan_name"), options.pop("vips")
     _check(window_s, options["burst"])

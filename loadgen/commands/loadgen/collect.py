@@ -131,12 +131,12 @@ def collect(
     import uvloop
 
     from analyzer.report import to_json
-    from loadgen.burst.burst import new_run_directory
     from loadgen.collect.collect import CollectOptions
     from loadgen.collect.collect import collect as watch
     from loadgen.director.polling.watched import parse_services_given
     from loadgen.live.selection import Selection
     from loadgen.live.table import LiveTable
+    from loadgen.session.files import new_run_directory
     from loadgen.session.output.conclude import conclude, exit_code, print_summary
     from loadgen.session.terminal import print_document
     from loadgen.sites import find_site, stand_in

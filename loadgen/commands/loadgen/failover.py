@@ -192,11 +192,12 @@ def _order(
 ) -> Order:
     import sys
 
-    from loadgen.burst.burst import BurstOptions, new_run_directory
+    from loadgen.burst.burst import BurstOptions
     from loadgen.burst.progress import RunProgress
     from loadgen.commands.loadgen.load_options import without_credentials
     from loadgen.errors import UsageProblem
     from loadgen.failover.repeat import Order
+    from loadgen.session.files import new_run_directory
     from loadgen.sites import stand_in
 
     if not site.directors:

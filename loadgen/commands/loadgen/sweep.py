@@ -94,7 +94,8 @@ def sweep(
     """
     import sys
 
-    from loadgen.burst.burst import BurstOptions, new_run_directory
+    from loadgen.burst.burst import BurstOptions
+    from loadgen.session.files import new_run_directory
 
     options = options_as(
         SweepFlags,

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from loadgen.burst.burst import new_run_directory
+from loadgen.session.files import new_run_directory
 
 if TYPE_CHECKING:
     import pytest
