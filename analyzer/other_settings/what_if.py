@@ -144,9 +144,10 @@ def answer(
 
 def _groups(entries: pd.DataFrame) -> tuple[WhatIfGroup, ...]:
     """The entries that their timers end, by state and timeout; the largest group first."""
-    timed = (entries["cause"] == TIMER).to_numpy(dtype=bool)
+    waits_s = entries["timeout_s"].to_numpy(dtype=np.float64)
+    timed = (entries["cause"] == TIMER).to_numpy(dtype=bool) & ~np.isnan(waits_s)
     state = entries["state"].to_numpy(dtype=np.int64)[timed]
-    which, timeouts_s = pd.factorize(entries["timeout_s"].to_numpy()[timed], sort=True)
+    which, timeouts_s = pd.factorize(waits_s[timed], sort=True)
     n = np.bincount(state * len(timeouts_s) + which)
     largest_first = np.flatnonzero(n)[np.argsort(-n[n > 0], kind="stable")].tolist()
     return tuple(

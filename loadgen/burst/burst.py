@@ -111,7 +111,7 @@ async def burst(plan: LoadPlan, site: Site, options: BurstOptions, progress: Run
         shown = BurstShown(
             plan=plan,
             sender=sender,
-            links=site.directors,
+            links=[client.link for client in clients],
             pollers=pollers,
             facts=facts,
             recording=recording,
