@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from analyzer.capacity.lattice import loads
 from analyzer.capacity.wording import bit_rate, count, director_name, share_of_link
-from reports.charts.panels import LEGEND_BELOW, Panel, axis_name, stacked
+from reports.charts.panels import Panel, axis_name
 from reports.charts.theme import MUTED, PALETTE
 from reports.charts.wording import listed
-from reports.document.figures import CATEGORIES, bars, mark_level
+from reports.document.figures import bars, grouped_bars, mark_level
 from reports.run.section import Chart, DataTable
 
 if TYPE_CHECKING:
@@ -39,16 +39,7 @@ def chart(capacity: Capacity) -> Chart | None:
     question = capacity.question
     shown = [(plan, _losses(question, plan)) for plan in plans]
     panels = [_panel(question, *each, legend=n == 0) for n, each in enumerate(shown)]
-    figure = stacked(
-        panels,
-        CATEGORIES,
-        foot_px=FOOT_PX,
-        showlegend=True,
-        legend=LEGEND_BELOW,
-        barmode="group",
-        bargap=0.25,
-        bargroupgap=0.08,
-    )
+    figure = grouped_bars(panels, foot_px=FOOT_PX, bargap=0.25, bargroupgap=0.08)
     for axis in (axis_name("y", n) for n in range(len(shown))):
         mark_level(figure, axis, _gbps(question.link_bps), "link")
         if question.allowed_bps != question.link_bps:

@@ -9,10 +9,10 @@ from analyzer.capacity.proof.document import to_json
 from analyzer.capacity.proof.model import TOLERANCE
 from analyzer.capacity.proof.wording import rate, share, verdict
 from analyzer.capacity.wording import bit_rate, count
-from reports.charts.panels import LEGEND_BELOW, Panel, axis_name, stacked
+from reports.charts.panels import Panel, axis_name
 from reports.charts.theme import CALM, PALETTE, plain
 from reports.charts.wording import Headline
-from reports.document.figures import CATEGORIES, bars, mark_level
+from reports.document.figures import bars, grouped_bars, mark_level
 from reports.document.model import Bullets, Column, Document, Section, Table, Text, columns
 from reports.run.section import Chart
 
@@ -74,15 +74,7 @@ def _figure(proof: Proof) -> Figure:
     """A panel per loss: each director before and after, computed beside measured."""
     shown = [loss for loss in proof.losses if loss.before]
     panels = [_panel(loss, legend=number == 0) for number, loss in enumerate(shown)]
-    figure = stacked(
-        panels,
-        CATEGORIES,
-        foot_px=FOOT_PX,
-        showlegend=True,
-        legend=LEGEND_BELOW,
-        barmode="group",
-        bargap=0.3,
-    )
+    figure = grouped_bars(panels, foot_px=FOOT_PX, bargap=0.3)
     for number in range(len(shown)):
         link_gbps = float(proof.experiment.question.link_bps) / 1e9
         mark_level(figure, axis_name("y", number), link_gbps, "link")

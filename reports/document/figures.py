@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from reports.charts.figure import add_annotations, add_shapes, bar, scatter
+from reports.charts.panels import LEGEND_BELOW, stacked
 from reports.charts.theme import BAD
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from reports.charts.figure import Figure, Trace
+    from reports.charts.panels import Panel
 
     Values = Sequence[Any] | np.ndarray[Any, Any]
 
@@ -65,6 +67,19 @@ def bars(
         marker=marker,
         cliponaxis=False,
         hovertemplate=f"{hover}<extra></extra>",
+    )
+
+
+def grouped_bars(panels: Sequence[Panel], *, foot_px: int, **gaps: float) -> Figure:
+    """Panels of bars side by side over names, with one legend; ``gaps`` are plotly's."""
+    return stacked(
+        panels,
+        CATEGORIES,
+        foot_px=foot_px,
+        showlegend=True,
+        legend=LEGEND_BELOW,
+        barmode="group",
+        **gaps,
     )
 
 
