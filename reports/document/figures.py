@@ -70,7 +70,7 @@ def bars(
     )
 
 
-def grouped_bars(panels: Sequence[Panel], *, foot_px: int, **gaps: float) -> Figure:
+def grouped_bars(panels: Sequence[Panel], *, foot_px: int, **gaps: Any) -> Figure:
     """Panels of bars side by side over names, with one legend; ``gaps`` are plotly's."""
     return stacked(
         panels,
