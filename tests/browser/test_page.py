@@ -108,6 +108,19 @@ def test_a_button_zooms_and_the_legend_hides(opened: Callable[..., Opened]) -> N
     assert page.evaluate(RANGE) == [low, high]
 
 
+def test_another_width_moves_no_axis(opened: Callable[..., Opened]) -> None:
+    page = opened(build.demo()).page
+    charts = "[...document.querySelectorAll('.chart[data-clock=run]')]"
+    ranges = f"{charts}.map((chart) => chart._fullLayout.xaxis.range)"
+    before = page.evaluate(ranges)
+    assert len({tuple(span) for span in before}) > 1  # latencies open on the burst
+    wide = page.evaluate(f"{charts}[0]._fullLayout.width")
+    page.set_viewport_size({"width": 700, "height": 900})
+    assert eventually(page, f"{charts}.every((chart) => chart._fullLayout.width < {wide})")
+    page.wait_for_timeout(300)
+    assert page.evaluate(ranges) == before
+
+
 def test_the_chart_offers_no_upload(opened: Callable[..., Opened]) -> None:
     page = opened(build.demo()).page
     titles = page.eval_on_selector_all(".modebar-btn", "all => all.map(e => e.dataset.title)")
