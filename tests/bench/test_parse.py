@@ -153,6 +153,6 @@ def test_a_long_text_is_parsed_soon_and_in_little_memory(
     with capsys.disabled():
         print(f"\n{SIZE_MB} MB of {kind} {' '.join(options)}: {busy_s:.1f} s of {BUSY_S:g} s on a")
         print(f"processor, at most {peak_mb:.0f} MB of {PEAK_MB:g} MB")
-    assert code == 0
+    assert code == (2 if kind == "prose" else 0)  # no row of it is a director's
     assert busy_s <= BUSY_S
     assert peak_mb <= PEAK_MB
