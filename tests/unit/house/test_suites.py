@@ -97,7 +97,8 @@ def test_a_signal_ends_what_runs_as_ctrl_c_does_and_nothing_begins_after_it(
         ran.communicate(timeout=30)
     assert ran.returncode == 128 + number
     assert f"{slow} interrupted" in calls(checkout)
-    assert len(calls(checkout)) == len(begun) + 1
+    ended = " interrupted"  # so may be another that was about to end by itself
+    assert sorted(call for call in calls(checkout) if not call.endswith(ended)) == sorted(begun)
 
 
 def test_other_labs_wait_for_the_unit_tests(checkout: Path) -> None:
