@@ -22,6 +22,7 @@ from loadgen.errors import LoadgenError
 from loadgen.lab.faults.changes import set_weight
 from loadgen.lab.lab import Lab
 from loadgen.lab.topology.model import exercise
+from tests.lab.delays import Delays, measured_delays
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,6 +45,7 @@ class Watch:
     err: str
     scraped: str
     recording: Recording
+    delays: Delays
 
 
 @pytest.fixture(scope="module")
@@ -65,13 +67,16 @@ def watch(quick: Lab, tmp_path_factory: pytest.TempPathFactory) -> Watch:
     """Traffic, then weight 0 for one real server, watched until it is empty."""
     directory = tmp_path_factory.mktemp("watch") / "run"
     flags = ["-z", str(WATCH_S), "--openmetrics", str(METRICS_PORT), "-o", str(directory), "--json"]
-    with subprocess.Popen(
-        [BIN / "loadgen", "collect", "--lab", quick.name, *flags],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with (
+        measured_delays(quick, "bal01") as delays,
+        subprocess.Popen(
+            [BIN / "loadgen", "collect", "--lab", quick.name, *flags],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process,
+    ):
         assert process.stderr is not None
         err = "".join(iter_until(process.stderr, "entries by state"))
         for _ in range(REQUESTS):
@@ -84,9 +89,8 @@ def watch(quick: Lab, tmp_path_factory: pytest.TempPathFactory) -> Watch:
             time.sleep(0.5)
             scraped = scrape()
         out, rest = process.communicate(timeout=120)
-    return Watch(
-        process.returncode, json.loads(out), err + rest, scraped, Recording.open(directory)
-    )
+    recording = Recording.open(directory)
+    return Watch(process.returncode, json.loads(out), err + rest, scraped, recording, delays)
 
 
 def iter_until(lines: Any, words: str) -> Iterator[str]:
@@ -130,8 +134,9 @@ def test_the_predicted_instant_is_the_one_that_was_seen(watch: Watch) -> None:
     assert row["entries"] == 0
     predicted, seen = (datetime.fromisoformat(row[key]) for key in ("gone_by", "gone"))
     off_s = (seen - predicted).total_seconds()
-    assert row["uncertainty_s"] <= granule_s(TCPFIN_S, 100) + POLL_S  # a read takes its time
-    assert -row["uncertainty_s"] - 0.05 <= off_s <= row["uncertainty_s"] + 2 * POLL_S
+    polled_s = watch.delays.allowed_s(POLL_S)  # a read takes its time
+    assert row["uncertainty_s"] <= granule_s(TCPFIN_S, 100) + polled_s
+    assert -row["uncertainty_s"] - 0.05 <= off_s <= row["uncertainty_s"] + POLL_S + polled_s
 
 
 def test_the_live_line_promised_the_same_instant(watch: Watch) -> None:
@@ -144,7 +149,9 @@ def test_the_live_line_promised_the_same_instant(watch: Watch) -> None:
     at = datetime.combine(
         seen.date(), datetime.strptime(promised_at, "%H:%M:%S").time(), seen.tzinfo
     )
-    assert abs((seen - at).total_seconds()) <= wide_s + 1 + 2 * POLL_S  # it is printed in seconds
+    assert abs((seen - at).total_seconds()) <= wide_s + watch.delays.allowed_s(
+        1 + 2 * POLL_S
+    )  # it is printed in seconds
     assert lines[-1].endswith("empty now")
 
 

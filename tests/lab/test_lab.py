@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     from loadgen.lab.topology.model import Host
 
-UP_LIMIT_S = 10.0
-DOWN_LIMIT_S = 1.0
 GET = """
 import http.client
 connection = http.client.HTTPConnection("192.168.10.2", timeout=5)
@@ -109,14 +107,11 @@ def test_the_timeouts_are_the_kernels_own_unless_given(lab: Lab) -> None:
         assert printed == "Timeout (tcp tcpfin udp): 900 120 300\n"
 
 
-def test_the_lab_is_found_by_name_and_in_the_list_within_20_ms(lab: Lab) -> None:
-    started_s = time.perf_counter()
+def test_the_lab_is_found_by_name_and_in_the_list(lab: Lab) -> None:
     found = running(lab.name)
-    took_s = time.perf_counter() - started_s
     assert found is not None
     assert found.state == lab.state
     assert lab.name in [other.name for other in running_labs()]
-    assert took_s < 0.02
 
 
 def test_a_thread_enters_the_clients_namespace_alone(lab: Lab) -> None:
@@ -197,24 +192,14 @@ def test_down_of_nothing_is_well() -> None:
 # Coming and going
 
 
-@pytest.mark.alone
-def test_a_lab_comes_up_in_ten_seconds_beside_another_and_goes_in_one(
-    lab: Lab, second_name: str
-) -> None:
-    started_s = time.monotonic()
+def test_a_lab_comes_up_beside_another_and_goes_without_a_trace(lab: Lab, second_name: str) -> None:
     second = Lab(exercise(Timeouts(tcp_s=900, tcpfin_s=20, udp_s=300)), name=second_name).up()
-    up_s = time.monotonic() - started_s
     assert http_answer(second).startswith("200 srv0")
     assert http_answer(lab).startswith("200 srv0")
     printed = second.run("bal01", ["ipvsadm", "-L", "--timeout"], check=True).stdout
     assert printed == "Timeout (tcp tcpfin udp): 900 20 300\n"
-
-    started_s = time.monotonic()
     second.down()
-    down_s = time.monotonic() - started_s
     assert left_of(second_name) == []
-    assert up_s < UP_LIMIT_S
-    assert down_s < DOWN_LIMIT_S
 
 
 def test_the_tables_are_empty_when_a_lab_has_come_up_even_with_a_director_booted_twice(

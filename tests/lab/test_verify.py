@@ -65,15 +65,12 @@ def test_a_lab_with_a_bursts_entries_is_well_and_a_timeout_not_in_force_is_faile
 ) -> None:
     burst = ("burst", "--vip", VIP, "-n", str(REQUESTS), "--observe", "0", "--no-capture")
     assert loadgen(lab, tmp_path, *burst, "-o", str(tmp_path / "run")).returncode == 0
-    began_s = time.monotonic()
     well = loadgen(lab, tmp_path, "verify", "--json", "--expect-timeouts", "900,120,300")
-    took_s = time.monotonic() - began_s
     assert well.returncode == 0, well.stdout + well.stderr
     document = json.loads(well.stdout)
     assert max(one["entries"] for one in document["directors"]) >= REQUESTS
     assert any("FIN_WAIT" in check["detail"] for check in document["checks"])
     assert outcomes(document, "services alike") == {"passed"}
-    assert took_s < 30
     other = loadgen(lab, tmp_path, "verify", "-z", "1", "--json", "--expect-timeouts", "900,30,300")
     assert other.returncode == 99
     found = json.loads(other.stdout)
