@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from loadgen.lab.lab import Lab
 
 ASK = """
-import socket, sys, time
+import signal, socket, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job of a shell ignores it
 longest = 0.0
 try:
     while True:
