@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import subprocess
+from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from loadgen.errors import RunFailed, UsageProblem
@@ -300,9 +301,13 @@ def brought_up(name: str = DEFAULT_NAME) -> Lab | None:
 
 
 def running_labs() -> list[Lab]:
-    """Every lab that is up and healthy, by name."""
-    labs = map(running, state.lab_names())
-    return [lab for lab in labs if lab is not None]
+    """Every lab that is up and healthy, by name; none whose topology this version refuses."""
+    found = []
+    for name in state.lab_names():
+        with suppress(UsageProblem):
+            if lab := running(name):
+                found.append(lab)
+    return found
 
 
 def down(name: str = DEFAULT_NAME) -> bool:
