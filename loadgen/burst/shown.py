@@ -96,7 +96,9 @@ def _metrics(burst: BurstShown, listening: socket.socket, view: DirectorsWatch) 
     from loadgen.collect.metrics import MetricsServer, ViewCollector
 
     sender = burst.sender
-    requests = RequestMetrics(burst.plan.expected_requests, lambda: not sender.ended.is_set())
+    requests = RequestMetrics(
+        burst.plan.expected_requests, lambda: not sender.ended.is_set(), sender.under_way
+    )
     sender.followers.append(requests.add)
     collectors = (ViewCollector(lambda: view.view), requests)
     return MetricsServer(collectors, listening, burst.say)

@@ -84,6 +84,10 @@ class Burst(Background):
         assert self._task is not None
         await self._task
 
+    def under_way(self) -> int:
+        """Requests that have begun and are not among the recorded ones, some 0.25 s ago at most."""
+        return self._workers.under_way()
+
     def manifest(self) -> dict[str, Any]:
         """The engine's part of ``run.json``; complete when the workers have ended."""
         return {"name": self._plan.engine, "cpu_s": self._workers.cpu_s()}

@@ -102,8 +102,12 @@ class Outlet(Protocol):
     def say(self, line: str) -> None:
         """A line for the operator."""
 
-    def flush(self) -> None:
-        """Let go of what has gathered; to be called twice a second or so, and when idle."""
+    def flush(self, under_way: int = 0) -> None:
+        """Let go of what has gathered; to be called twice a second or so, and when idle.
+
+        Args:
+            under_way: how many requests have begun and have no row yet.
+        """
 
     def sent(self) -> None:
         """Nothing more will be sent; what is open from here on stays open until ``stopped``."""

@@ -93,7 +93,7 @@ class _Client:
                     await self._over.wait()
             wakes += 1
             if wakes % _FLUSH_EVERY == 0:
-                outlet.flush()
+                outlet.flush(len(self._tasks))
         await self._interrupt()
         outlet.sent()
         while not outlet.stopped and self._kept:
