@@ -60,6 +60,8 @@ class Manifest:
     """What a recording says of itself.
 
     Attributes:
+        service: that load was sent to; None of several, and of a watch.
+        services: that load was sent to, where they were several.
         raw: all of ``run.json``, also what no type here names.
         ended: how the run ended, as ``analyzer.recording.ending`` reads it; None where it was cut
             off.
@@ -76,6 +78,7 @@ class Manifest:
     host: Host = Host()
     lab: str | None = None
     service: Service | None = None
+    services: tuple[Service, ...] = ()
     forwarding: str | None = None
     plan: Plan = field(default_factory=Plan)
     directors: Mapping[str, DirectorFacts] = field(default_factory=dict)

@@ -97,7 +97,7 @@ def burst(
     no_color: bool,
     **values: Any,
 ) -> int:
-    """Send a burst to a virtual IP, or to several, and explain the decay.
+    """Send a burst to virtual IPs and explain the decay.
 
     That is: what its directors keep of the burst, for how long, and why. With a lab up that holds
     the VIP, the lab's client sends and its directors are watched. Options may have defaults in
