@@ -10,6 +10,7 @@ import numpy as np
 from analyzer import findings
 from analyzer.client import requests
 from analyzer.client.latency import latencies
+from analyzer.client.targets import by_target
 from analyzer.compared.curves import observed_curves, peak_tables, peaks, seconds
 from analyzer.compared.population import observed_states, predicted_states
 from analyzer.compared.sockets import socket_curves, socket_states
@@ -105,6 +106,7 @@ def analyse(recording: Recording, assumptions: Sequence[Assumption] = ()) -> Ana
         ),
         forwarding=figures.forwarded,
         counted=tuple(figures.counted),
+        targets=figures.targets,
         timeline=_timeline(evidence, observed, measured, figures.events, sockets),
         traces=traces(evidence, measured, figures.connections, late=figures.late),
         pictures=_pictures(evidence, measured, figures, tuple(curve for _, curve in answers)),
@@ -191,6 +193,7 @@ def _figures(evidence: Evidence, measured: Sequence[Measured]) -> Figures:
         longest_pause_s=max((pause_s for pause_s in pauses_s if pause_s), default=None),
         counted=[service for result in measured for service in result.counted],
         shares=[split for result in measured if (split := shares(result, evidence))],
+        targets=by_target(evidence),
     )
 
 

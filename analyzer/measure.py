@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analyzer.client.causes import lacks_service
+from analyzer.client.causes import lacks_services
 from analyzer.compared.agreement import Tolerance, agreement
 from analyzer.compared.curves import predicted_curves
 from analyzer.compared.early_ends import (
@@ -72,7 +72,7 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
     record = evidence.by_director[director.name]
     clock, tracked = record.clock, record.tracked
     polled = [curve for curve in observed if curve.director == director.name]
-    if lacks_service(director, evidence):
+    if lacks_services(director, evidence):
         return _without_service(director, evidence, clock, tracked)
     if evidence.segments is None:
         return _without_packets(director, evidence, clock, tracked, polled)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from analyzer import documents
-from analyzer.client.results import Requests
+from analyzer.client.results import Requests, TargetFigures
 from analyzer.estimate.counted.results import CountedService
 from analyzer.evidence.forwarding import Forwarding
 from analyzer.failover.results import Failover
@@ -109,6 +109,7 @@ class Report(documents.JsonDocument):
     forwarding: Forwarding | None = None  # how directors forward, and what says so
     counted: tuple[CountedService, ...] = ()  # of directors that only counters are known of
     ending: Ending | None = None  # null only where no recording was read
+    targets: tuple[TargetFigures, ...] = ()  # of a load at several; empty of one at one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,8 +45,9 @@ def find_site(
     capture_on: str = CLIENT,
     *,
     sends: bool = True,
+    also: Sequence[str] = (),
 ) -> Site:
-    """The running lab that holds the VIP, else here with the directors that are configured.
+    """The running lab that holds the VIPs, else here with the directors that are configured.
 
     A command that only watches takes a running lab where nothing else is configured, or the lab
     is named: else one would be asked of production and the other would answer.
@@ -59,19 +60,22 @@ def find_site(
         capture_on: the host that captures: the client, a director or server of this run or of the
             lab by its name, or a link.
         sends: whether load is sent to the VIP; otherwise directors are only watched.
+        also: further VIPs that load is sent to.
 
     Raises:
         UsageProblem: a director or server that is none, a configuration file that cannot be read,
-            a lab that is not up, or several to choose from.
+            a lab that is not up, or several to choose from; a lab that holds some of the VIPs.
     """
     if sends or lab_name is not None:
         lab = _find_lab(vip, directors, lab_name)
+        for other in also:
+            _check_is_there_too(other, lab, vip, _find_lab(other, directors, lab_name))
     else:
         directors = list(directors) or _configured_to_watch(vip)
         lab = _lab_to_watch(vip, directors)
     if lab is not None:
         return _lab_site(lab, directors, servers, capture_on)
-    specs = list(directors) or configured(vip).specs
+    specs = list(directors) or _configured_for([vip, *also])
     links = [parse_link(spec) for spec in dict.fromkeys(specs)]
     real = [_other_link(spec, "--server") for spec in dict.fromkeys(servers)]
     return Site(
@@ -82,6 +86,23 @@ def find_site(
         servers=_distinct(real, "--server"),
         capture_on=_capture_link(capture_on, [*links, *real]),
     )
+
+
+def _check_is_there_too(other: str, lab: Lab | None, vip: str | None, its: Lab | None) -> None:
+    """One burst is sent from one place.
+
+    Raises:
+        UsageProblem: the VIPs are not all in one lab, or all outside of any.
+    """
+    names = [None if each is None else each.name for each in (lab, its)]
+    if names[0] != names[1]:
+        places = [f"in lab {name!r}" if name else "in no lab that is up" for name in names]
+        raise UsageProblem(f"{vip} is {places[0]}, {other} is {places[1]}: expected one place")
+
+
+def _configured_for(vips: Sequence[str | None]) -> list[str]:
+    """The configured directors of all VIPs, each once."""
+    return list(dict.fromkeys(spec for vip in vips for spec in configured(vip).specs))
 
 
 def _other_link(spec: str, option: str) -> Link:

@@ -84,6 +84,7 @@ _DIRECTOR = {
             "clock_is_known has_service real_servers"
         )
     ),
+    "services": [_TARGET | numbers(["has_service", "real_servers"])],
     "timer_phase_source": text(texts.one_of(_SOURCES)),
     "timeouts": numbers(["tcp", "tcpfin", "udp"]),
     "timeouts_source": text(texts.one_of(_SOURCES)),
@@ -110,10 +111,12 @@ RULES: dict[str, Any] = {
     "host": {"name": NAME, "kernel": KERNEL},
     "lab": NAME,
     "service": _TARGET,
+    "services": [_TARGET],
     "forwarding": text(texts.one_of(words("dr nat tun local"))),
     "plan": {
         "engine": text(texts.one_of(["http", "sockets", "packets"])),
         "target": _TARGET,
+        "targets": [_TARGET | {"request": _REQUEST}],
         "model": text(texts.one_of(("closed", "open"))),
         "arrivals": {
             "arrivals": text(texts.one_of(("uniform", "poisson"))),
@@ -187,8 +190,9 @@ RULES: dict[str, Any] = {
 def names_in(manifest: Manifest) -> Iterator[str]:
     """The names in a manifest: directors, hosts, sites, the lab, ends of links."""
     yield from manifest.directors
-    request = manifest.plan.request
-    names = (manifest.lab, manifest.host.name, request.authority, request.server_name)
+    requests = [manifest.plan.request, *(each.request for each in manifest.plan.targets)]
+    hosts = (name for each in requests for name in (each.authority, each.server_name))
+    names = (manifest.lab, manifest.host.name, *hosts)
     links = (host_of for facts in manifest.directors.values() if (host_of := _host(facts.link)))
     yield from (name for name in (*names, *links) if name is not None)
 

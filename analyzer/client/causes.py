@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import pandas as pd
+from analyzer.evidence.held import rows_of, services_lacking
 
+if TYPE_CHECKING:
     from analyzer.evidence.evidence import Evidence
     from analyzer.recording.director import Director
     from analyzer.wire.segments import VirtualEnd
@@ -21,59 +21,37 @@ NEIGHBOUR = "neighbour"
 _FAILED = ("FAILED", "INCOMPLETE")
 
 
-def lacks_service(director: Director, evidence: Evidence) -> bool:
-    """Whether a director was seen not to have the run's service, at the start nor at any poll.
-
-    As recorded where the run noted it; else by polls of the services none of which has a row of
-    it, where no entry of it was seen either. A service by firewall mark may take the packets of
-    any VIP: where the director has one, it is not known.
-    """
-    if evidence.service is None or director.has_service:
-        return False
-    record = evidence.by_director[director.name]
-    if len(record.entries):
-        return False
-    if director.has_service is None:
-        return bool(len(record.polls)) and _sent_itself(evidence) and record.services.empty
-    return not _of_service(record.services, evidence.service).any()
+def lacks_services(director: Director, evidence: Evidence) -> bool:
+    """Whether a director was seen to have none of the services that load was sent to."""
+    sent_to = evidence.sent_to
+    return bool(sent_to) and len(services_lacking(director, evidence)) == len(sent_to)
 
 
-def servers_missing(director: Director, evidence: Evidence) -> bool:
-    """Whether a director has the run's service and never had a real server to send to.
+def services_without_servers(director: Director, evidence: Evidence) -> tuple[VirtualEnd, ...]:
+    """The run's services that a director has, and never had a real server to send to for.
 
     By the weights at all polls; where these have no row of it, by what it had at the start.
     """
-    if evidence.service is None or director.has_service is False:
+    return tuple(end for end in evidence.sent_to if _lacks_servers(director, evidence, end))
+
+
+def _lacks_servers(director: Director, evidence: Evidence, end: VirtualEnd) -> bool:
+    held = director.held(end)
+    if held.has_service is False:
         return False
     rows = evidence.by_director[director.name].services
-    weights = rows["weight"][_of_service(rows, evidence.service)]
+    weights = rows["weight"][rows_of(rows, end)]
     if weights.empty:
-        return director.has_service is True and director.real_servers == 0
+        return held.has_service is True and held.real_servers == 0
     return not (weights.fillna(1) > 0).any()
 
 
-def _sent_itself(evidence: Evidence) -> bool:
-    """Whether the run polled the service that it sent to: a poll without a row then counts."""
-    return evidence.manifest.command in ("burst", "failover")
-
-
-def _of_service(rows: pd.DataFrame, service: VirtualEnd) -> pd.Series:
-    """Rows of ``services/`` that may be the service: its own, a catch-all port's, a mark's."""
-    here = (rows["vip"] == service.vip) & (rows["protocol"] == service.protocol)
-    here &= rows["port"].isin([service.port, 0])
-    return here.fillna(value=False) | rows["fwmark"].notna()
-
-
-def unanswered(evidence: Evidence) -> str | None:
-    """The VIP, if ARP requests for it were sent and none was answered; None if that is not known.
+def is_unanswered(evidence: Evidence, vip: str) -> bool:
+    """Whether ARP requests for a VIP were sent and none was answered; False if that is not known.
 
     By ARP on the wire, or by what the client's neighbour table had at the end.
     """
-    if evidence.service is None:
-        return None
-    vip = evidence.service.vip
-    nobody_answered = _unanswered_on_the_wire(evidence, vip) or _failed_neighbour(evidence, vip)
-    return vip if nobody_answered else None
+    return _unanswered_on_the_wire(evidence, vip) or _failed_neighbour(evidence, vip)
 
 
 def _unanswered_on_the_wire(evidence: Evidence, vip: str) -> bool:

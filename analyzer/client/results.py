@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from analyzer.client.failures import FailureKind, Stage
+from analyzer.results import Peak
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,3 +68,24 @@ class Requests:
         if self.rate_per_s is None or not self.sent or self.connections is None:
             return self.rate_per_s
         return self.rate_per_s * self.connections / self.sent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetFigures:
+    """What the client sent to one of several targets and got, and what its service came to.
+
+    Attributes:
+        sent, succeeded, failed, connections, total_ms: as in ``Requests``.
+        peaks: the highest ActiveConn and InActConn polled of the service, per director and over
+            all; empty where no poll had it.
+    """
+
+    protocol: str
+    vip: str
+    port: int
+    sent: int
+    succeeded: int
+    failed: int
+    connections: int
+    total_ms: Latency | None
+    peaks: tuple[Peak, ...] = ()

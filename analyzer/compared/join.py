@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 REQUEST_END_UNCERTAINTY_S = 0.05
 """Seconds between the request's end and the last packet, as taken without a capture."""
 
+_TARGET = ["vip", "port"]
+"""A source port may serve several targets at a time."""
+
 _NEVER = np.iinfo(np.int64).max
 
 
@@ -142,16 +145,18 @@ def with_requests(
     Returns:
         ``tracked`` with ``last_ns``; <NA> where no request of ours had that port.
     """
-    clients = entries.drop_duplicates("flow")[["flow", "client_ip", "client_port"]]
+    clients = entries.drop_duplicates("flow")[["flow", "client_ip", "client_port", *_TARGET]]
     known = requests["ended"].notna() & requests["source_port"].notna()
     ended = requests[known.to_numpy(dtype=bool) & is_last_of_connection(requests)]
+    knows_target = bool(ended[_TARGET].notna().to_numpy().all())
     right = pd.DataFrame(
         {
             "client_ip": ended["source_ip"],
             "client_port": ended["source_port"],
+            **({name: ended[name] for name in _TARGET} if knows_target else {}),
             "last_ns": ns(_closed_or_ended(ended)),
         }
-    ).merge(clients, on=["client_ip", "client_port"])
+    ).merge(clients, on=["client_ip", "client_port", *(_TARGET if knows_target else ())])
     right = right.astype({"flow": "int64", "last_ns": "int64"}).sort_values("last_ns")
     right["at_ns"] = right["last_ns"]
     joined = pd.merge_asof(

@@ -28,6 +28,9 @@ MOSTLY = 0.9
 """A MAC stands for the real server of at least so many of the entries that it answered: a poll may
 have seen an entry of a port's earlier connection."""
 
+_MOST_ENDS = 1 << 14
+"""Services told apart beside a MAC of 48 bits."""
+
 _NEVER = np.iinfo(np.int64).max
 
 
@@ -71,6 +74,7 @@ def _answered_by(
         return pd.Series(pd.NA, index=rows.index, dtype="string")
     once = segments.only(without_copies(segments, evidence.forwarder_macs))
     answered = connections(once)[["flow", "first_ns", "replied_by"]].sort_values("first_ns")
+    answered = answered.assign(by=_answerers(answered, segments.flows))
     nearest = pd.merge_asof(
         rows.rename_axis("row").reset_index().sort_values("at_ns", kind="stable"),
         answered,
@@ -80,13 +84,29 @@ def _answered_by(
         allow_exact_matches=itself,
     ).set_index("row")
     names = _servers_of_macs(answered, evidence, tracked)
-    return nearest["replied_by"].map(names).astype("string").sort_index()
+    return nearest["by"].map(names).astype("string").sort_index()
+
+
+def _ends_of(flows: pd.DataFrame) -> Ints:
+    """The number of each flow's service; shape (flows,)."""
+    number = flows.groupby(["protocol", "vip", "port"], sort=False).ngroup()
+    return np.asarray(number, dtype=np.int64)
+
+
+def _answerers(answered: pd.DataFrame, flows: pd.DataFrame) -> pd.Series:
+    """The MAC that answered each connection and its service, as one number; <NA> for none.
+
+    A real server listens for each service at a port of its own.
+    """
+    end = _ends_of(flows)[answered["flow"].to_numpy(dtype=np.int64)]
+    numbers: pd.Series = answered["replied_by"].astype("Int64") * _MOST_ENDS + end
+    return numbers
 
 
 def _servers_of_macs(
     answered: pd.DataFrame, evidence: Evidence, tracked: pd.DataFrame
 ) -> dict[int, str]:
-    """The real server behind each MAC that answers: by entries seen, else by ARP in dr.
+    """The real server behind each of ``_answerers``: by entries seen, else by ARP in dr.
 
     A MAC that answers for several real servers is a router's, or a director's in nat.
     """
@@ -96,18 +116,24 @@ def _servers_of_macs(
         left_on="appeared_ns",
         right_on="first_ns",
         by="flow",
-    ).dropna(subset=["replied_by"])
+    ).dropna(subset=["by"])
     names: dict[int, str] = {}
-    if evidence.packets is not None and evidence.forwarding == "dr":
-        port = evidence.service.port if evidence.service else 0
-        names = {mac: f"{ip}:{port}" for mac, ip in evidence.packets.neighbours.items()}
-    counted = seen.groupby(["replied_by", "real_server"]).size().reset_index(name="entries")
-    total = counted.groupby("replied_by")["entries"].transform("sum")
+    if evidence.packets is not None and evidence.segments and evidence.forwarding == "dr":
+        flows = evidence.segments.flows
+        ports = dict(zip(_ends_of(flows).tolist(), flows["port"].tolist(), strict=True))
+        names = {
+            mac * _MOST_ENDS + end: f"{ip}:{port}"
+            for mac, ip in evidence.packets.neighbours.items()
+            for end, port in ports.items()
+        }
+    counted = seen.groupby(["by", "real_server"]).size().reset_index(name="entries")
+    total = counted.groupby("by")["entries"].transform("sum")
     mostly = (counted["entries"] > MOSTLY * total).to_numpy(dtype=bool)
-    macs = counted["replied_by"].to_numpy(dtype=np.int64)
-    for mac in macs.tolist():
-        names.pop(mac, None)
-    return names | dict(zip(macs[mostly].tolist(), counted["real_server"][mostly], strict=True))
+    answerers = counted["by"].to_numpy(dtype=np.int64)
+    for answerer in answerers.tolist():
+        names.pop(answerer, None)
+    known = zip(answerers[mostly].tolist(), counted["real_server"][mostly], strict=True)
+    return names | dict(known)
 
 
 def servers_by_segment(

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 from analyzer.wire.segments import PROTOCOLS, VirtualEnd
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     import pandas as pd
 
 
 def virtual_ends(
-    service: VirtualEnd | None, services: pd.DataFrame, entries: pd.DataFrame
+    sent_to: Collection[VirtualEnd], services: pd.DataFrame, entries: pd.DataFrame
 ) -> set[VirtualEnd]:
     """Addresses that clients send to; those of a firewall-mark service are in its entries."""
-    ends = {service} if service else set()
+    ends = set(sent_to)
     for table in (services, entries):
         known = table[["protocol", "vip", "port"]].dropna().drop_duplicates()
         rows = zip(known["protocol"], known["vip"], known["port"], strict=True)

@@ -31,7 +31,9 @@ class Evidence:
         services: polls with ActiveConn and InActConn.
         counted: polls of real servers that had their counters (``conns`` and the like) or rates
             (``cps``), with ActiveConn or, from ``ipvsadm --stats`` or ``--rate`` alone, without.
-        service: the virtual service that the run was about; None where it watched all.
+        service: the virtual service that the run was about; None where it watched all, or sent
+            to several.
+        services_sent_to: those, where it sent to several.
         entries: ``observed.entries.numbered`` changes.
         changes: the same as recorded, persistence templates included.
         captured: the packets of all services that are known of; None without a capture.
@@ -59,7 +61,13 @@ class Evidence:
     in_flight: pd.DataFrame
     announcements: Announcements | None
     forwarded: Forwarding | None = None
+    services_sent_to: tuple[VirtualEnd, ...] = ()
     by_director: Mapping[str, DirectorRecord] = field(default_factory=dict)
+
+    @property
+    def sent_to(self) -> tuple[VirtualEnd, ...]:
+        """The services that the run was about: one, several, or none where it watched all."""
+        return self.services_sent_to or ((self.service,) if self.service else ())
 
     @property
     def is_vrrp_alone(self) -> bool:

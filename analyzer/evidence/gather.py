@@ -32,16 +32,18 @@ def gather(recording: Recording) -> Evidence:
     """
     manifest = recording.manifest
     service = manifest.service.end if manifest.service else None
+    several = tuple(dict.fromkeys(each.end for each in manifest.services))
     directors = directors_of(manifest)
     polled, entries = recording.table("services"), recording.table("entries")
     services = polled[polled["active"].notna()]
-    ends = virtual_ends(service, polled, entries)
+    ends = virtual_ends(several or ((service,) if service else ()), polled, entries)
     captured, packets_lost = read_captures(recording.captures(), ends, macs_of(directors))
     evidence = Evidence(
         manifest=manifest,
         directors=_in_capture(directors, captured),
         zero_ns=0,
         service=service,
+        services_sent_to=several,
         requests=_by_id(recording.table("requests")),
         services=services,
         counted=polled[polled["conns"].notna() | polled["cps"].notna()],
@@ -57,7 +59,7 @@ def gather(recording: Recording) -> Evidence:
         forwarded=forwarding_of(manifest, services, entries, captured),
     )
     is_unexplained = manifest.command == "import" and not ends
-    if captured and (manifest.failover or _none_connected(evidence.requests) or is_unexplained):
+    if captured and (manifest.failover or _none_connected(evidence) or is_unexplained):
         announcements = read_announcements(*captured.files)
         evidence = replace(evidence, announcements=announcements)
     lost = [NotMeasured(what="part of the recording", why=line) for line in recording.problems]
@@ -70,9 +72,13 @@ def gather(recording: Recording) -> Evidence:
     return with_records(evidence)
 
 
-def _none_connected(requests: pd.DataFrame) -> bool:
-    """Whether requests were sent and none had a connection: then it is asked who owns the VIP."""
-    return bool(requests["started"].notna().any()) and not requests["connected"].notna().any()
+def _none_connected(evidence: Evidence) -> bool:
+    """Whether requests were sent to a VIP and none had a connection: who owns it is then asked."""
+    begun = evidence.requests[evidence.requests["started"].notna()]
+    connected = begun["connected"].notna()
+    if len(evidence.sent_to) > 1:
+        return not connected.groupby(begun["vip"], dropna=False).any().all()
+    return len(begun) > 0 and not connected.any()
 
 
 def _by_id(requests: pd.DataFrame) -> pd.DataFrame:

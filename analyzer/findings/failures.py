@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analyzer.client.causes import lacks_service, servers_missing, unanswered
+from analyzer.client.causes import is_unanswered, services_without_servers
 from analyzer.client.requests import REDIRECTS, outcomes
+from analyzer.evidence.held import services_lacking
 from analyzer.ipvs.addresses import host_port
 from analyzer.results import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from analyzer.client.failures import FailureKind, Stage
     from analyzer.client.results import RequestErrors
+    from analyzer.evidence.evidence import Evidence
     from analyzer.findings.figures import Figures
+    from analyzer.recording.director import Director
     from analyzer.wire.segments import VirtualEnd
 
 MOST_REASONS = 4  # of a sentence
@@ -89,14 +92,18 @@ def requests_failed(figures: Figures) -> Finding | None:
 
 def service_missing(figures: Figures) -> Finding | None:
     """A director has no service at the load's VIP and port."""
-    names = _without_service(figures)
-    if not names or figures.evidence is None or figures.evidence.service is None:
+    lacking = _without_service(figures)
+    if not lacking:
         return None
-    answered = figures.requests.succeeded
+    answered = _answered(figures, lacking)
     return Finding(
         id="service-missing",
-        severity="warning" if answered else "problem",
-        title=_no_service(names, figures.evidence.service),
+        severity="problem"
+        if not answered
+        else "info"
+        if _elsewhere(figures, lacking)
+        else "warning",
+        title="; ".join(_no_service(names, end) for end, names in lacking.items()),
         evidence="The service was not in the director's table when the run began or at any poll, "
         "and no entry of it was seen. No entry is predicted there."
         + (f" {answered} requests were answered, but not by IPVS there." if answered else ""),
@@ -107,13 +114,13 @@ def service_missing(figures: Figures) -> Finding | None:
 
 def no_real_server(figures: Figures) -> Finding | None:
     """A director has the service, but no real server for it."""
-    names = _without_servers(figures)
-    if not names or figures.evidence is None or figures.evidence.service is None:
+    lacking = _without_servers(figures)
+    if not lacking:
         return None
     return Finding(
         id="no-real-server",
         severity="problem",
-        title=_nobody_behind(names, figures.evidence.service),
+        title="; ".join(_nobody_behind(names, end) for end, names in lacking.items()),
         evidence="At no poll did the service have a real server with a weight above 0.",
         advice="Check whether health checks removed them (keepalived's log), or set their weight.",
     )
@@ -121,15 +128,15 @@ def no_real_server(figures: Figures) -> Finding | None:
 
 def vip_unanswered(figures: Figures) -> Finding | None:
     """No host on the link answered ARP for the VIP."""
-    vip = unanswered(figures.evidence) if figures.evidence and _all_failed(figures) else None
-    if vip is None:
+    vips = _unanswered(figures)
+    if not vips:
         return None
     return Finding(
         id="vip-unanswered",
         severity="problem",
-        title=_sentence_of(_nobody(vip)),
-        evidence="The client asked for its MAC address and got no answer, so nothing could be sent "
-        "to it.",
+        title=_sentence_of(_nobody(vips)),
+        evidence=f"The client asked for {'its MAC address' if len(vips) == 1 else 'their MACs'} "
+        f"and got no answer, so nothing could be sent {'to it' if len(vips) == 1 else 'there'}.",
         advice="Check whether a director holds the address (ip address, keepalived's state), and "
         "whether client and director are on the same network.",
     )
@@ -177,36 +184,83 @@ def _all_failed(figures: Figures) -> bool:
 
 def _cause(figures: Figures) -> str:
     evidence = figures.evidence
-    if evidence is None or evidence.service is None:
+    if evidence is None or not evidence.sent_to:
         return ""
-    vip = unanswered(evidence)
-    if vip is not None:
-        return _nobody(vip)
+    vips = _unanswered(figures)
+    if vips and len(vips) == len({end.vip for end in evidence.sent_to}):
+        return _nobody(vips)
+    for lacking, words in (
+        (_without_service(figures), _no_service),
+        (_without_servers(figures), _nobody_behind),
+    ):
+        if _everywhere(lacking, evidence):
+            return "; ".join(words(names, end) for end, names in lacking.items())
+    return ""
+
+
+def _everywhere(lacking: Mapping[VirtualEnd, Sequence[str]], evidence: Evidence) -> bool:
+    """Whether every target is among them, on every director."""
     everybody = len(evidence.directors)
-    names = _without_service(figures)
-    if names and len(names) == everybody:
-        return _no_service(names, evidence.service)
-    names = _without_servers(figures)
-    return _nobody_behind(names, evidence.service) if names and len(names) == everybody else ""
+    return len(lacking) == len(evidence.sent_to) and all(
+        len(names) == everybody for names in lacking.values()
+    )
 
 
-def _nobody(vip: str) -> str:
-    asked = "neighbour solicitations" if ":" in vip else "ARP"
-    return f"nobody answered {asked} for {vip}"
-
-
-def _without_service(figures: Figures) -> list[str]:
+def _unanswered(figures: Figures) -> list[str]:
+    """The VIPs of which no request succeeded, and for which nobody answered ARP."""
     evidence = figures.evidence
     if evidence is None:
         return []
-    return [d.name for d in evidence.directors if lacks_service(d, evidence)]
+    failed = dict.fromkeys(end.vip for end in evidence.sent_to)
+    if not _all_failed(figures):
+        reached = {row.vip for row in figures.targets if row.succeeded or not row.sent}
+        failed = {vip: None for vip in failed if figures.targets and vip not in reached}
+    return [vip for vip in failed if is_unanswered(evidence, vip)]
 
 
-def _without_servers(figures: Figures) -> list[str]:
+def _elsewhere(figures: Figures, lacking: Mapping[VirtualEnd, Sequence[str]]) -> bool:
+    """Whether each of several targets has another director: a VIP may have its own."""
+    evidence = figures.evidence
+    return (
+        evidence is not None
+        and len(evidence.sent_to) > 1
+        and all(len(names) < len(evidence.directors) for names in lacking.values())
+    )
+
+
+def _answered(figures: Figures, lacking: Collection[VirtualEnd]) -> int:
+    """The requests that succeeded at the targets that a director lacks."""
+    if not figures.targets:
+        return figures.requests.succeeded
+    ends = {(end.vip, end.port) for end in lacking}
+    return sum(row.succeeded for row in figures.targets if (row.vip, row.port) in ends)
+
+
+def _nobody(vips: Sequence[str]) -> str:
+    asked = "neighbour solicitations" if ":" in vips[0] else "ARP"
+    return f"nobody answered {asked} for {_listed(vips)}"
+
+
+def _without_service(figures: Figures) -> dict[VirtualEnd, list[str]]:
+    return _by_service(figures, services_lacking)
+
+
+def _without_servers(figures: Figures) -> dict[VirtualEnd, list[str]]:
+    return _by_service(figures, services_without_servers)
+
+
+def _by_service(
+    figures: Figures, lacking: Callable[[Director, Evidence], Sequence[VirtualEnd]]
+) -> dict[VirtualEnd, list[str]]:
+    """The directors that lack something of a service, by service, in the order of the targets."""
     evidence = figures.evidence
     if evidence is None:
-        return []
-    return [d.name for d in evidence.directors if servers_missing(d, evidence)]
+        return {}
+    by_director = {each.name: lacking(each, evidence) for each in evidence.directors}
+    names = {
+        end: [name for name, ends in by_director.items() if end in ends] for end in evidence.sent_to
+    }
+    return {end: those for end, those in names.items() if those}
 
 
 def _no_service(names: Sequence[str], service: VirtualEnd) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analyzer.charts.values import Shares
-    from analyzer.client.results import Requests
+    from analyzer.client.results import Requests, TargetFigures
     from analyzer.estimate.counted.results import CountedService
     from analyzer.evidence.evidence import Evidence
     from analyzer.evidence.forwarding import Forwarding
@@ -52,6 +52,7 @@ class Figures:
         longest_pause_s: after which one of those connections was still answered.
         counted: services of directors that only counters are known of.
         shares: of each director's busiest service, how its real servers shared it.
+        targets: of a load at several targets, each of them.
     """
 
     requests: Requests
@@ -76,6 +77,7 @@ class Figures:
     longest_pause_s: float | None = None
     counted: Sequence[CountedService] = ()
     shares: Sequence[Shares] = ()
+    targets: tuple[TargetFigures, ...] = ()
 
     def ends(self, flows: Iterable[int]) -> str:
         """Examples of the connections of these flows, by client and VIP."""

@@ -37,8 +37,9 @@ def port_budget(figures: Figures) -> Finding | None:
     ports, held_s = client_ports(evidence.manifest.plan.engine)
     rate_per_s = requests.connections_per_s or requests.rate_per_s
     connections = requests.sent if requests.connections is None else requests.connections
-    budget = budget_of(rate_per_s, sources, ports, longest_s, client_held_s=held_s)
-    sent_all = connections > sources * ports
+    targets = max(len(evidence.sent_to), 1)
+    budget = budget_of(rate_per_s, sources * targets, ports, longest_s, client_held_s=held_s)
+    sent_all = connections > sources * targets * ports
     on = "" if connections == requests.sent else f" on {connections:,} connections"
     unit = "requests" if connections == requests.sent else "connections"
     return Finding(
@@ -46,7 +47,8 @@ def port_budget(figures: Figures) -> Finding | None:
         severity="warning" if budget.exceeded and sent_all else "info",
         title=f"Above {budget.entry_limit_per_s:,.0f} {unit}/s a source port is reused while its "
         "last entry still exists",
-        evidence=f"{sources} source address(es) with {ports:,} ports each, and entry lifetimes of "
+        evidence=f"{sources} source address(es) with {ports:,} ports each"
+        f"{f' for each of {targets} targets' if targets > 1 else ''}, and entry lifetimes of "
         f"up to {longest_s:.1f} s; this run {_sent(requests)}{on}. "
         f"{_kept(budget)}",
         advice="For a higher sustained rate use more client addresses"

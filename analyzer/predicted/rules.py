@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from analyzer.evidence.held import to_services_held
 from analyzer.ipvs.states import Timeouts
 from analyzer.predicted.replay import DirectorRules
 from analyzer.wire.packets import NO_MAC
@@ -39,8 +40,13 @@ def segments_passed(director: Director, evidence: Evidence, segments: Segments) 
     """Which segments passed this director, each once.
 
     Where the link does not show which host took the segments to the VIP (no MACs; on a client, all
-    of its interfaces), all of them passed the only director.
+    of its interfaces), all of them passed the only director. Those of a service that it lacks did
+    not pass through IPVS.
     """
+    return _passed(director, evidence, segments) & to_services_held(director, evidence, segments)
+
+
+def _passed(director: Director, evidence: Evidence, segments: Segments) -> Bools:
     macs = director.macs
     if len(evidence.directors) == 1:
         macs = macs or evidence.forwarder_macs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from analyzer.ipvs.states import Timeouts
@@ -12,13 +12,22 @@ from analyzer.recording.clock import UPTIME_STEP_S
 from analyzer.wire.packets import mac_number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from analyzer.ipvs.states import SettableName
     from analyzer.ipvs.table_status import TableStatus
     from analyzer.ipvs.versions import Law
     from analyzer.recording.manifest import Manifest
     from analyzer.recording.manifest.director import DirectorFacts
+    from analyzer.wire.segments import VirtualEnd
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceHeld:
+    """A service as a director had it when the run began; see ``Director``."""
+
+    has_service: bool | None
+    real_servers: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +58,7 @@ class Director:
         has_service: it had the service that load was sent to; None where nobody looked, or where
             a service by firewall mark may take its packets.
         real_servers: how many that service had when the run began.
+        services: both, of each service, where load was sent to several.
         clock_uncertainty_s: of the instants of its polls, beyond what they say themselves.
     """
 
@@ -77,12 +87,17 @@ class Director:
     clock_is_known: bool = True
     has_service: bool | None = None
     real_servers: int | None = None
+    services: Mapping[VirtualEnd, ServiceHeld] = field(default_factory=dict)
     clock_uncertainty_s: float = 0.0
 
     @property
     def law(self) -> Law:
         """What its kernel goes by."""
         return law_of(self.kernel)
+
+    def held(self, service: VirtualEnd) -> ServiceHeld:
+        """One of the services that load was sent to, as the director had it."""
+        return self.services.get(service, ServiceHeld(self.has_service, self.real_servers))
 
 
 def directors_of(manifest: Manifest) -> tuple[Director, ...]:
@@ -121,6 +136,9 @@ def _director(name: str, facts: DirectorFacts) -> Director:
         kernel=facts.kernel or None,
         has_service=facts.has_service,
         real_servers=facts.real_servers,
+        services={
+            each.end: ServiceHeld(each.has_service, each.real_servers) for each in facts.services
+        },
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import loadgen
+from analyzer.ipvs.addresses import host_port
 from analyzer.recording.directory import RecordingWriter
 from loadgen.burst.abort import AbortWatch
 from loadgen.burst.shown import BurstShown, shown_burst
@@ -19,7 +20,7 @@ from loadgen.director.connect import connect_directors, present_link
 from loadgen.director.links.clients import director_client
 from loadgen.director.polling.pace import DIRECTOR_CPU
 from loadgen.director.polling.poller import Poller
-from loadgen.director.polling.watched import Watched, watch_target
+from loadgen.director.polling.watched import Watched, watch_targets
 from loadgen.director.target_service import has_service, server_ports, service_facts
 from loadgen.lab.faults.recorder import LabEvents
 from loadgen.load.engines.activity import Burst
@@ -53,7 +54,7 @@ class BurstOptions:
         observe_s: how long to watch after the burst; None until its entries have been removed.
         timeouts: the directors', where the operator knows them and they cannot be read.
         why_engine: carries the plan out, in a few words.
-        watched: the services that are recorded; None for the one that load is sent to.
+        watched: the services that are recorded; None for those that load is sent to.
         director_cpu: the share of one of a director's CPUs that reading its entries may take.
         left_timeouts: what is done about timeouts that a killed sweep left behind.
         limits: each ends the run once it is crossed.
@@ -84,13 +85,13 @@ async def burst(plan: LoadPlan, site: Site, options: BurstOptions, progress: Run
     """
     clients = [director_client(link) for link in site.directors]
     try:
-        facts = await _connect(clients, plan.target, options, progress)
+        facts = await _connect(clients, plan.targets, options, progress)
         recording = RecordingWriter(
             options.directory, run_manifest(plan, site, options, clients, facts)
         )
         captures = open_captures(
             options.capture,
-            plan.target,
+            plan.targets,
             recording,
             progress.say,
             on=present_link(site.capture_on, clients),
@@ -98,14 +99,14 @@ async def burst(plan: LoadPlan, site: Site, options: BurstOptions, progress: Run
         )
         progress.say(f"engine: {plan.engine} ({options.why_engine})")
         _say_preflight(plan, clients, facts, progress)
-        pollers = pollers_on(options, watch_target(plan.target), clients, facts, recording)
+        pollers = pollers_on(options, watch_targets(plan.targets), clients, facts, recording)
         sender = Burst(
             plan, recording, lambda tally: progress.sending(tally, _inactive(pollers)), progress.say
         )
         abort = AbortWatch(options.limits, sender, pollers)
         watch = _watch(plan, sender, pollers, facts, options, progress)
         sockets = socket_watches(
-            [plan.target], site.servers, server_ports(facts, plan.target), recording
+            plan.targets, site.servers, server_ports(facts, plan.targets), recording
         )
         watching: list[Activity] = [*captures, *pollers, *sockets, *lab_events(site, recording)]
         shown = BurstShown(
@@ -154,17 +155,17 @@ def pollers_on(
 
 async def _connect(
     clients: Sequence[DirectorClient],
-    target: Target,
+    targets: Sequence[Target],
     options: BurstOptions,
     progress: RunProgress,
 ) -> list[BootFacts]:
-    """Reach every director before anything is sent, and say which does not hold the VIP."""
+    """Reach every director before anything is sent, and say which lacks a service."""
     facts = await connect_directors(clients, options.timeouts, progress.say, options.left_timeouts)
     for client, known in zip(clients, facts, strict=True):
-        if has_service(known, target) is False:
-            progress.say(
-                f"{client.link.name}: has no service {target.protocol} {target.vip}:{target.port}"
-            )
+        for target in targets:
+            if has_service(known, target) is False:
+                end = host_port(target.vip, target.port)
+                progress.say(f"{client.link.name}: has no service {target.protocol} {end}")
     return facts
 
 
@@ -177,7 +178,6 @@ def run_manifest(
     command: str = "burst",
 ) -> dict[str, Any]:
     """``run.json`` as it begins."""
-    target = plan.target
     return {
         "program": {"name": "loadgen", "version": loadgen.__version__},
         "command": command,
@@ -186,15 +186,22 @@ def run_manifest(
         "ended": None,
         "host": {"name": socket.gethostname(), "kernel": platform.release()},
         "lab": site.lab,
-        "service": {"protocol": target.protocol, "vip": target.vip, "port": target.port},
+        **_services(plan.targets),
         "plan": plan.manifest(),
         "directors": {
-            client.link.name: manifest_of(known, client.link.spec) | service_facts(known, target)
+            client.link.name: manifest_of(known, client.link.spec)
+            | service_facts(known, plan.targets)
             for client, known in zip(clients, facts, strict=True)
         },
         "capture": None,
         "not_measured": _not_measured(site),
     }
+
+
+def _services(targets: Sequence[Target]) -> dict[str, Any]:
+    """``service``, where the load has one; else that is null, and ``services`` lists all."""
+    ends = [{"protocol": each.protocol, "vip": each.vip, "port": each.port} for each in targets]
+    return {"service": ends[0]} if len(ends) == 1 else {"service": None, "services": ends}
 
 
 def _not_measured(site: Site) -> list[dict[str, str]]:

@@ -1,6 +1,6 @@
-"""A burst's requests for Prometheus: ended, failed by kind, latency, lateness; folded from rows.
+"""A burst's requests for Prometheus: under way, ended, failed by kind, latency, lateness.
 
-What has not ended is known to the engines alone, so there is no count of requests under way.
+All but those under way are folded from rows; these the engines count.
 """
 
 from __future__ import annotations
@@ -87,10 +87,14 @@ class RequestMetrics:
     Args:
         planned: how many requests; None until time is up.
         sending: whether requests are still sent.
+        under_way: how many requests have begun and not ended.
     """
 
-    def __init__(self, planned: int | None, sending: Callable[[], bool]) -> None:
+    def __init__(
+        self, planned: int | None, sending: Callable[[], bool], under_way: Callable[[], int]
+    ) -> None:
         self._planned = planned
+        self._under_way = under_way
         self._sending = sending
         self._counts = RequestCounts()
 
@@ -110,6 +114,11 @@ class RequestMetrics:
             yield GaugeMetricFamily(
                 "loadgen_requests_planned", "Requests of the plan.", value=self._planned
             )
+        yield GaugeMetricFamily(
+            "loadgen_requests_under_way",
+            "Requests that have begun and not ended.",
+            value=self._under_way(),
+        )
         yield CounterMetricFamily(
             "loadgen_requests_ended", "Requests that have ended, failed or not.", value=counts.ended
         )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from analyzer.ipvs.addresses import host_port
+
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Sequence
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from loadgen.load.engines.activity import Burst
     from loadgen.load.plan import LoadPlan
     from loadgen.session.run import Activity
+    from loadgen.target import Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,11 +73,11 @@ def _page(burst: BurstShown, server: PageServer, view: DirectorsWatch) -> Activi
     from loadgen.live.rates import RequestRates
     from loadgen.live.snapshot import Sending
 
-    target, sender = burst.plan.target, burst.sender
+    sender = burst.sender
     rates = RequestRates(int(burst.recording.manifest["started_at_ns"]))
     sender.followers.append(rates.add)
     sources = LiveSources(
-        title=f"Burst at {target.vip}, port {target.port}",
+        title=_title(burst.plan.targets),
         pollers=burst.pollers,
         watch=view,
         sending=Sending(tally=sender.tally, rates=rates, planned=burst.plan.expected_requests),
@@ -82,12 +85,20 @@ def _page(burst: BurstShown, server: PageServer, view: DirectorsWatch) -> Activi
     return LivePage(server, sources, burst.recording, burst.say)
 
 
+def _title(targets: Sequence[Target]) -> str:
+    if len(targets) == 1:
+        return f"Burst at {targets[0].vip}, port {targets[0].port}"
+    return f"Burst at {len(targets)} services from {host_port(targets[0].vip, targets[0].port)} on"
+
+
 def _metrics(burst: BurstShown, listening: socket.socket, view: DirectorsWatch) -> Activity:
     from loadgen.burst.metrics import RequestMetrics
     from loadgen.collect.metrics import MetricsServer, ViewCollector
 
     sender = burst.sender
-    requests = RequestMetrics(burst.plan.expected_requests, lambda: not sender.ended.is_set())
+    requests = RequestMetrics(
+        burst.plan.expected_requests, lambda: not sender.ended.is_set(), sender.under_way
+    )
     sender.followers.append(requests.add)
     collectors = (ViewCollector(lambda: view.view), requests)
     return MetricsServer(collectors, listening, burst.say)

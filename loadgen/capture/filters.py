@@ -10,6 +10,8 @@ from loadgen.capture.model import CaptureRefused
 from loadgen.rings.packet_socket import hardware_type
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from loadgen.target import Target
 
 LINK_ETHERNET, LINK_RAW = 1, 101  # tcpdump.org/linktypes.html
@@ -30,11 +32,19 @@ _PACKET_OTHERHOST, _PACKET_OUTGOING = 3, 4
 _LOOPBACK = 772
 
 
-def expression(target: Target) -> str:
-    """The wanted packets in pcap-filter(7): the service's, ARP, VRRP, neighbour advertisements."""
-    service = f"(host {target.vip} and {target.protocol.lower()} port {target.port})"
+def expression(targets: Sequence[Target]) -> str:
+    """The wanted packets in pcap-filter(7): the services', ARP, VRRP, neighbour advertisements."""
+    hosts: dict[str, list[str]] = {}
+    for target in dict.fromkeys(targets):
+        hosts.setdefault(f"{target.protocol.lower()} port {target.port}", []).append(target.vip)
+    services = [f"({_any_host(vips)} and {port})" for port, vips in hosts.items()]
     moves = "arp or ip proto 112 or ip6 proto 112 or (icmp6 and ip6[40] == 136)"
-    return f"{service} or {moves}"
+    return " or ".join([*services, moves])
+
+
+def _any_host(vips: Sequence[str]) -> str:
+    hosts = " or ".join(f"host {vip}" for vip in vips)
+    return hosts if len(vips) == 1 else f"({hosts})"
 
 
 def link_type(interface: str) -> int:

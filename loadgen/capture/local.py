@@ -43,7 +43,7 @@ class Capture:
 
     def __init__(self, interface: str, plan: CapturePlan, record_event: EventSink) -> None:
         self.interface = interface
-        self.filter = expression(plan.target)
+        self.filter = expression(plan.targets)
         self.packets = 0
         self.dropped = 0
         self._plan = plan

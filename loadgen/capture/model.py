@@ -32,13 +32,13 @@ class CapturePlan:
     """What a capture is asked for.
 
     Attributes:
-        target: whose packets are wanted.
+        targets: whose packets are wanted.
         path: of the first file.
         captured_with: a packet ring, scapy's socket, or the ring where the kernel has it.
         size_bytes: of all files together; the oldest are deleted beyond. None for no bound.
     """
 
-    target: Target
+    targets: tuple[Target, ...]
     path: Path
     captured_with: CaptureWith = "auto"
     size_bytes: int | None = None

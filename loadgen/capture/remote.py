@@ -52,7 +52,7 @@ class RemoteCapture:
         record_event: EventSink,
         say: Callable[[str], None],
     ) -> None:
-        self.filter = expression(plan.target)
+        self.filter = expression(plan.targets)
         self.packets = 0
         self.dropped: int | None = None
         self._link = link

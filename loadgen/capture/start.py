@@ -15,7 +15,7 @@ from loadgen.capture.model import CapturePlan, CaptureRefused
 from loadgen.capture.remote import RemoteCapture
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from analyzer.recording.directory import RecordingWriter
     from loadgen.capture.model import CaptureWith
@@ -32,7 +32,7 @@ class CaptureOptions:
 
     Attributes:
         wanted: False is ``--no-capture``.
-        interface: to listen on; None to find the one that leads to the VIP.
+        interface: to listen on; None to find the one that leads to the VIPs.
         captured_with: see ``CapturePlan``.
         size_bytes: see ``CapturePlan``.
     """
@@ -45,7 +45,7 @@ class CaptureOptions:
 
 def open_captures(
     options: CaptureOptions,
-    target: Target,
+    targets: Sequence[Target],
     recording: RecordingWriter,
     say: Callable[[str], None],
     *,
@@ -56,7 +56,7 @@ def open_captures(
 
     Args:
         options: the operator's.
-        target: whose packets are wanted.
+        targets: whose packets are wanted, one or more.
         recording: takes the files, the events and what is not measured.
         say: takes a line for the operator.
         on: the host that captures; None for the client.
@@ -66,7 +66,7 @@ def open_captures(
         _miss(recording, "--no-capture")
         return []
     plan = CapturePlan(
-        target=target,
+        targets=tuple(targets),
         path=recording.capture_path,
         captured_with=options.captured_with,
         size_bytes=options.size_bytes,
@@ -74,10 +74,10 @@ def open_captures(
     record_event = partial(recording.append, "events")
     try:
         if on is not None:
-            ours = address_towards(target.vip)
+            ours = address_towards(targets[0].vip)
             far = RemoteCapture(on, options.interface, ours, plan, record_event, say)
             return [far]
-        interface = options.interface or client_interface or interface_to(target.vip)
+        interface = options.interface or client_interface or _one_interface(targets)
         return [Capture(interface, plan, record_event)]
     except CaptureRefused as error:
         say(f"{error}; the run goes on without")
@@ -88,6 +88,21 @@ def open_captures(
 def _miss(recording: RecordingWriter, why: str) -> None:
     rows = [*recording.manifest["not_measured"], {"what": NO_PACKETS, "why": why}]
     recording.update_manifest({"not_measured": rows})
+
+
+def _one_interface(targets: Sequence[Target]) -> str:
+    """The interface that leads to all of them: packets of some alone would predict too little.
+
+    Raises:
+        CaptureRefused: there is none.
+    """
+    names = dict.fromkeys(interface_to(vip) for vip in dict.fromkeys(t.vip for t in targets))
+    if len(names) > 1:
+        raise CaptureRefused(
+            f"no capture: the targets are reached through {', '.join(names)}; name an interface "
+            "that shows the packets of all with --interface"
+        )
+    return next(iter(names))
 
 
 def interface_to(address: str) -> str:

@@ -117,7 +117,7 @@ async def collect(site: Site, options: CollectOptions, shown: LiveTable) -> Ende
         captures = (
             open_captures(
                 _bounded(options),
-                captured,
+                [captured],
                 recording,
                 shown.say,
                 on=present_link(site.capture_on, clients),

@@ -16,8 +16,9 @@ NOT_CONFIGURED = {"version", "directors", "agreed", "as_json"}
 to one run."""
 
 YIELDS_TO = {
-    "url": ("vip", "port", "tls", "path"),
-    "vip": ("url",),
+    "url": ("vips", "targets", "port", "tls", "path"),
+    "vips": ("url", "targets"),
+    "targets": ("url", "vips"),
     "stages": ("rate", "duration"),
     "rate": ("stages",),
     "duration": ("stages",),
@@ -46,8 +47,17 @@ def _given(command: click.Command, ctx: click.Context, args: list[str]) -> list[
     return [
         parameter
         for parameter in parameters
-        if isinstance(parameter, click.Option) or isinstance(values.get(str(parameter.name)), str)
+        if isinstance(parameter, click.Option) or _is_there(values.get(str(parameter.name)))
     ]
+
+
+def _is_there(value: object) -> bool:
+    """Whether an argument was given, by what click's parser has for it."""
+    return isinstance(value, str) or (isinstance(value, tuple | list) and len(value) > 0)
+
+
+def _takes_many(parameter: click.Parameter) -> bool:
+    return parameter.multiple or parameter.nargs == -1
 
 
 def _defaults(command: click.Command, ctx: click.Context, given: Collection[str]) -> dict[str, Any]:
@@ -99,11 +109,11 @@ def _checked(where: str, parameter: click.Parameter, ctx: click.Context, value: 
             f"{where}: expected {'true or false' if is_flag else 'a text or number'}"
         )
     many = value if isinstance(value, list) else [value]
-    if (isinstance(value, list) and not parameter.multiple) or not all(
+    if (isinstance(value, list) and not _takes_many(parameter)) or not all(
         isinstance(one, (str, int, float)) for one in many
     ):
         raise UsageProblem(f"{where}: expected a text or number")
-    plain: Any = many if parameter.multiple else value
+    plain: Any = many if _takes_many(parameter) else value
     try:
         parameter.type_cast_value(ctx, plain)
     except click.BadParameter as error:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from loadgen.load.aim import Url
     from loadgen.load.hold import Hold
     from loadgen.load.plan import Stage
+    from loadgen.load.target_file import TargetLine
 
 MOST_BODY_BYTES = 16 * 1024 * 1024
 _PARAMETERS = {"fixed": 1, "uniform": 2, "exponential": 1}
@@ -24,6 +25,15 @@ def _url(text: str) -> Url:
 
     try:
         return parse_url(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def _targets(text: str) -> tuple[TargetLine, ...]:
+    from loadgen.load.target_file import read_targets
+
+    try:
+        return read_targets(text)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
 
@@ -76,5 +86,6 @@ HOLD = ReadType(
     "a duration, uniform(SHORTEST,LONGEST) or exponential(MEAN), such as uniform(1s,5s)",
 )
 URL = ReadType("url", _url)
+TARGETS = ReadType("file", _targets)
 BODY = ReadType("text|@file", _body, f"at most {MOST_BODY_BYTES:,} bytes")
 STAGE = ReadType("duration:rate", _stage, "a stage such as 30s:500")

@@ -1,7 +1,8 @@
-"""The service that load is sent to, as a director has it when the run begins."""
+"""The services that load is sent to, as a director has them when the run begins."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -22,12 +23,19 @@ def has_service(facts: BootFacts, target: Target) -> bool | None:
     return None if any(service.fwmark for service in facts.services.services) else False
 
 
-def service_facts(facts: BootFacts, target: Target) -> dict[str, Any]:
-    """What ``run.json`` keeps of it for a director.
+def service_facts(facts: BootFacts, targets: Sequence[Target]) -> dict[str, Any]:
+    """What ``run.json`` keeps of them for a director.
 
     Returns:
-        ``has_service`` as above, and ``real_servers``: how many it has; None without the service.
+        Of one target ``has_service`` as above, and ``real_servers``: how many it has; None without
+        the service. Of several ``services``: a list of these, each with its target.
     """
+    if len(targets) == 1:
+        return _facts_of(facts, targets[0])
+    return {"services": [asdict(target) | _facts_of(facts, target) for target in targets]}
+
+
+def _facts_of(facts: BootFacts, target: Target) -> dict[str, Any]:
     services = _services(facts, target)
     count = sum(len(service.destinations) for service in services)
     return {
@@ -36,16 +44,17 @@ def service_facts(facts: BootFacts, target: Target) -> dict[str, Any]:
     }
 
 
-def server_ports(facts: Sequence[BootFacts], target: Target) -> set[int]:
+def server_ports(facts: Sequence[BootFacts], targets: Sequence[Target]) -> set[int]:
     """Where the real servers listen: in nat it may be another port than the service's."""
     real = {
         server.port
         for known in facts
+        for target in targets
         for service in _services(known, target)
         for server in service.destinations
         if server.port
     }
-    return {target.port} | real
+    return {target.port for target in targets} | real
 
 
 def _services(facts: BootFacts, target: Target) -> list[Service]:

@@ -18,7 +18,7 @@ from loadgen.burst.burst import (
 from loadgen.capture.start import open_captures
 from loadgen.director.connect import connect_directors, present_link
 from loadgen.director.links.clients import director_client
-from loadgen.director.polling.watched import watch_target
+from loadgen.director.polling.watched import watch_targets
 from loadgen.failover.catch import Catch
 from loadgen.failover.held_connections import HeldConnections
 from loadgen.failover.manifest import manifest_of
@@ -108,7 +108,7 @@ async def _under_load(failover_run: _FailoverRun, progress: RunProgress) -> Ende
     recording, plan, options = failover_run.recording, failover_run.plan, failover_run.options
     captures = open_captures(
         failover_run.watching.capture,
-        plan.target,
+        plan.targets,
         recording,
         progress.say,
         on=present_link(failover_run.site.capture_on, failover_run.clients),
@@ -116,7 +116,7 @@ async def _under_load(failover_run: _FailoverRun, progress: RunProgress) -> Ende
     )
     pollers = pollers_on(
         failover_run.watching,
-        watch_target(plan.target),
+        watch_targets(plan.targets),
         failover_run.clients,
         failover_run.facts,
         recording,

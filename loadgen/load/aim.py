@@ -1,21 +1,20 @@
-"""What a load is aimed at, as the operator wrote it: a URL as for curl, or ``--vip`` and flags."""
+"""What a load is aimed at, as the operator wrote it: URLs as for curl, or ``--vip`` and flags."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from loadgen.errors import UsageProblem
 from loadgen.target import split_host_port
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 EXPECTED_URL = "http://HOST[:PORT][/PATH] or https://HOST[:PORT][/PATH]"
 HTTP_PORT, HTTPS_PORT = 80, 443
+MOST_TARGETS = 64
+"""Of one load; a filter for the packets of so many fits the kernel's 4,096 instructions."""
+
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
-_HOST = re.compile(r"[0-9A-Za-z:._%-]{1,253}")
+HOST = re.compile(r"[0-9A-Za-z:._%-]{1,253}")
 _PATH = re.compile(r"/[!-~]{0,2000}")
 
 
@@ -64,7 +63,7 @@ def parse_url(text: str) -> Url:
         host, port = split_host_port(place)
     except ValueError:
         raise ValueError(f"expected {EXPECTED_URL}") from None
-    if not _HOST.fullmatch(host) or (path and not _PATH.fullmatch(path)):
+    if not HOST.fullmatch(host) or (path and not _PATH.fullmatch(path)):
         raise ValueError(f"expected {EXPECTED_URL}")
     return Url(host=host, port=port, tls=kind == "https", path=path or None)
 
@@ -76,6 +75,7 @@ def aim_of(
     *,
     tls: bool = False,
     path: str | None = None,
+    where: str | None = None,
 ) -> Aim:
     """What URL and flags come to together.
 
@@ -85,23 +85,28 @@ def aim_of(
         port: ``--port``.
         tls: ``--tls``.
         path: ``--path``.
+        where: file and line of URL or VIP; None of the command line's own.
 
     Raises:
         UsageProblem: neither URL nor VIP, or what contradicts each other.
     """
     if url is not None:
-        _refuse_besides_url({"--vip": vip, "--port": port, "--path": url.path and path})
+        place = f"{where}: " if where else ""
+        besides = {"--vip": vip, "--port": port, "--path": url.path and path}
+        for flag, value in besides.items():
+            if value is not None:
+                raise UsageProblem(f"{place}a URL and {flag}: expected one of them")
         if tls and not url.tls:
-            raise UsageProblem("http:// and --tls: expected one of them")
+            raise UsageProblem(f"{place}http:// and --tls: expected one of them")
         default = HTTPS_PORT if url.tls else HTTP_PORT
         return Aim(
             host=url.host, port=url.port or default, tls=url.tls, path=url.path or path or "/"
         )
     if vip is None:
-        raise UsageProblem(f"expected a URL ({EXPECTED_URL}), or --vip HOST[:PORT]")
+        raise UsageProblem(f"expected a URL ({EXPECTED_URL}), --vip HOST[:PORT] or --targets FILE")
     host, vip_port = split_vip(vip)
     if port is not None and vip_port not in (None, port):
-        raise UsageProblem(f"--vip {vip} and --port {port}: expected one port")
+        raise UsageProblem(f"{where or f'--vip {vip}'} and --port {port}: expected one port")
     default = HTTPS_PORT if tls else HTTP_PORT
     return Aim(host=host, port=vip_port or port or default, tls=tls, path=path or "/")
 
@@ -116,9 +121,3 @@ def split_vip(vip: str) -> tuple[str, int | None]:
         return split_host_port(vip)
     except ValueError:
         raise UsageProblem(f"--vip {vip}: expected HOST, HOST:PORT or [ADDRESS]:PORT") from None
-
-
-def _refuse_besides_url(given: Mapping[str, object]) -> None:
-    for flag, value in given.items():
-        if value is not None:
-            raise UsageProblem(f"a URL and {flag}: expected one of them")

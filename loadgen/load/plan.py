@@ -147,10 +147,20 @@ def _bounds(shares: tuple[float, ...]) -> tuple[float, ...]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedTarget:
+    """One of several targets, and what is asked of it: its path, TLS and names are its own."""
+
+    target: Target
+    request: Request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoadPlan:
     """All that an engine needs to know.
 
     Attributes:
+        target: the first, or only one; ``request`` is what is asked of it.
+        others: further targets. Connections go to all of them in turn, by their numbers.
         engine: that carries it out.
         sources: local addresses to send from, in turn; empty for the kernel's choice.
         datagram: of a UDP burst; None for HTTP.
@@ -168,6 +178,7 @@ class LoadPlan:
     target: Target
     arrivals: ClosedModel | OpenModel = field(default_factory=ClosedModel)
     request: Request = field(default_factory=Request)
+    others: tuple[PlannedTarget, ...] = ()
     closing: Closing = field(default_factory=Closing)
     datagram: Datagram | None = None
     engine: EngineName = "http"
@@ -182,6 +193,45 @@ class LoadPlan:
     def __post_init__(self) -> None:
         for trouble in _troubles(self):
             raise UsageProblem(trouble)
+
+    @property
+    def planned_targets(self) -> tuple[PlannedTarget, ...]:
+        """All targets, in the order in which connections take them."""
+        return (PlannedTarget(target=self.target, request=self.request), *self.others)
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """The virtual services of the targets, each once."""
+        return tuple(dict.fromkeys(each.target for each in self.planned_targets))
+
+    @property
+    def vips(self) -> tuple[str, ...]:
+        """Their addresses, each once."""
+        return tuple(dict.fromkeys(target.vip for target in self.targets))
+
+    @property
+    def by_target(self) -> tuple[LoadPlan, ...]:
+        """The plan as it stands for each target alone, in the order of ``planned_targets``."""
+        if not self.others:
+            return (self,)
+        return tuple(
+            replace(self, target=each.target, request=each.request, others=())
+            for each in self.planned_targets
+        )
+
+    @property
+    def uses_tls(self) -> bool:
+        """Whether any target is asked by TLS."""
+        return any(each.request.tls for each in self.planned_targets)
+
+    def source_of(self, connection: int) -> str | None:
+        """The address of ours that a connection comes from; None for the kernel's choice.
+
+        Each target is reached from all of them, whatever the two numbers have in common.
+        """
+        if not self.sources:
+            return None
+        return self.sources[connection // (1 + len(self.others)) % len(self.sources)]
 
     @property
     def expected_requests(self) -> int | None:
@@ -223,10 +273,15 @@ class LoadPlan:
         return replace(model, stages=stages, requests=count)
 
     def manifest(self) -> dict[str, Any]:
-        """The plan's part of ``run.json``; bodies in base64, credentials left out."""
+        """The plan's part of ``run.json``; bodies in base64, credentials left out.
+
+        ``targets`` is there where they are several; ``target`` and ``request`` are the first's.
+        """
+        several = {"targets": self._targets_manifest()} if self.others else {}
         return {
             "engine": self.engine,
             "target": asdict(self.target),
+            **several,
             "model": "closed" if isinstance(self.arrivals, ClosedModel) else "open",
             "arrivals": asdict(self.arrivals),
             "request": None if self.datagram else _request_manifest(self.request),
@@ -242,6 +297,13 @@ class LoadPlan:
             "tcp_info": self.tcp_info,
             "port_reuse_s": self.port_reuse_s,
         }
+
+    def _targets_manifest(self) -> list[dict[str, Any]]:
+        return [
+            asdict(each.target)
+            | {"request": None if self.datagram else _request_manifest(each.request)}
+            for each in self.planned_targets
+        ]
 
 
 def _exact_requests(model: ClosedModel | OpenModel) -> int | None:
@@ -278,6 +340,8 @@ def _troubles(plan: LoadPlan) -> list[str]:
     udp = plan.target.protocol == "UDP"
     checks = {
         "a UDP target goes with a datagram, TCP with a request": udp == (plan.datagram is None),
+        "several targets: expected one protocol for all": len({t.protocol for t in plan.targets})
+        > 1,
         "--processes: expected at least 1": plan.processes < 1,
         "--requests-per-connection: expected at least 1": plan.requests_per_connection < 1,
         "--close: expected shares above 0": not _are_shares([s for _, s in plan.closing.shares]),
@@ -287,14 +351,14 @@ def _troubles(plan: LoadPlan) -> list[str]:
         **_arrival_troubles(plan.arrivals),
         "--udp has no connections to close: --close and --hold do not go with it": udp
         and (plan.closing.kinds != ("client",) or plan.closing.hold.mean_s > 0),
-        "--udp does not go with TLS": udp and plan.request.tls,
+        "--udp does not go with TLS": udp and plan.uses_tls,
         "--udp has no connections: --requests-per-connection does not go with it": udp
         and plan.requests_per_connection > 1,
         "--location opens a connection for each redirect: --requests-per-connection does not go "
         "with it": plan.request.redirects > 0 and plan.requests_per_connection > 1,
         "--local-ips: expected addresses of the VIP's family": bool(plan.sources)
         and {ip_address(source).version for source in plan.sources}
-        != {ip_address(plan.target.vip).version},
+        != {ip_address(vip).version for vip in plan.vips},
     }
     return [text for text, holds in checks.items() if holds]
 

@@ -67,7 +67,7 @@ def check_is_ours(plan: LoadPlan, directors: Sequence[str]) -> None:
             "it too: it cannot be combined with --director"
         )
     vip = lay_out().vips[0].address
-    if plan.target.vip != vip:
+    if plan.vips != (vip,):
         raise UsageProblem(f"--forwarding: the labs that it makes hold {vip}: expected --vip {vip}")
 
 

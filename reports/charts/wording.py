@@ -198,6 +198,8 @@ def sent(analysis: Analysis) -> str:
     if not requests.sent:
         return f"No requests: {why_no_requests(analysis)}"
     text = plural(requests.sent, "request")
+    if requests.connections is not None and requests.connections != requests.sent:
+        text += f" over {plural(requests.connections, 'connection')}"
     if requests.duration_s is not None:
         text += f" in {seconds(requests.duration_s)}"
     if requests.rate_per_s is not None and carries_rate(requests.sent, requests.duration_s):

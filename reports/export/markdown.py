@@ -14,7 +14,7 @@ from reports.charts import wording
 from reports.plain_text import printable
 from reports.run.page import SEVERITIES, by_severity
 from reports.run.percentiles import COLUMNS, rows
-from reports.run.sections import errors, sections
+from reports.run.sections import errors, sections, targets
 from reports.run.sections.traces import sentence
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ def render_markdown(
         inert(analysis.run),
         _headlines(analysis),
         *_findings(analysis),
+        *_targets(analysis),
         *_errors(analysis),
         *_latency(analysis),
         *_peaks(analysis),
@@ -102,6 +103,17 @@ def _findings(analysis: Analysis) -> list[str]:
         for finding in by_severity(analysis.findings)
     ]
     return ["## Findings", "\n".join(lines) or "No findings."]
+
+
+def _targets(analysis: Analysis) -> list[str]:
+    if not analysis.targets:
+        return []
+    table = targets.table(analysis)
+    lines = [
+        [wording.NOT_MEASURED if cell is None else inert(str(cell)) for cell in row]
+        for row in table.rows
+    ]
+    return [f"## {targets.TITLE}", _table([inert(name) for name in table.columns], lines)]
 
 
 def _errors(analysis: Analysis) -> list[str]:

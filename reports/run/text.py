@@ -12,7 +12,7 @@ from reports.charts import wording
 from reports.layout import aligned, prose_width, wrapped
 from reports.plain_text import printable
 from reports.run.percentiles import TOO_FEW_CELL as TOO_FEW
-from reports.run.sections import sockets
+from reports.run.sections import sockets, targets
 from reports.run.sections.other_settings import what_if
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from analyzer.recording.manifest import Manifest
     from analyzer.report import Analysis
     from analyzer.results import RealServerRow, ServiceTable
+    from reports.run.section import Cell
 
 COLUMNS = ("p50", "p90", "p99", "max")
 SHARES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
@@ -42,6 +43,7 @@ def summary_lines(analysis: Analysis, columns: int | None = None) -> list[str]:
     width = prose_width(columns)
     blocks = [
         _prose([wording.sent(analysis)], width),
+        target_lines(analysis, columns),
         error_lines(analysis, columns),
         latency_lines(analysis),
         *(_at_peak(table) for table in analysis.timeline.peaks),
@@ -93,6 +95,23 @@ def latency_lines(analysis: Analysis) -> list[str]:
     late, n = analysis.requests.lateness_ms, analysis.requests.sent
     latencies = wording.LATENCIES + (wording.FROM_DUE if late and late.max >= LATE_MS else ())
     return [head, *(_row(name, getattr(analysis.requests, key), n) for name, key in latencies)]
+
+
+def target_lines(analysis: Analysis, columns: int | None = None) -> list[str]:
+    """A row for each of several targets; empty of a load at one."""
+    if not analysis.targets:
+        return []
+    table = targets.table(analysis)
+    rows = [
+        table.columns,
+        *(tuple("-" if cell is None else _shown(cell) for cell in row) for row in table.rows),
+    ]
+    rows = [tuple(map(printable, row)) for row in rows]
+    return aligned(rows, (False, *(True for _ in table.columns[1:])), columns)
+
+
+def _shown(cell: Cell) -> str:
+    return f"{cell:,}" if isinstance(cell, int) else str(cell)
 
 
 def error_lines(analysis: Analysis, columns: int | None = None) -> list[str]:

@@ -62,7 +62,7 @@ from loadgen.capture.local import Capture
 from loadgen.capture.model import CapturePlan
 from loadgen.target import Target
 plan = CapturePlan(
-    target=Target(vip="10.0.0.1", port=80), path=Path(sys.argv[3]), captured_with=sys.argv[2]
+    targets=(Target(vip="10.0.0.1", port=80),), path=Path(sys.argv[3]), captured_with=sys.argv[2]
 )
 async def main():
     ended = asyncio.Event()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from analyzer.recording.directory import Recording
 from loadgen.lab.lab import Lab, down, running
 from loadgen.lab.topology import file as topology_file
 from loadgen.lab.topology.layout import HostCounts, lay_out
@@ -69,6 +70,37 @@ def test_every_client_reaches_every_vip_in_both_families(full: Lab) -> None:
     for client in ("client", "client02"):
         for vip in ("192.168.10.2", "192.168.10.102", "fd00:10::2", "fd00:10::102"):
             assert get(full, client, vip, 1)[0].startswith("srv0")
+
+
+def test_a_burst_at_both_vips_is_told_apart_by_service(full: Lab, tmp_path: Path) -> None:
+    vips = ["192.168.10.2", "192.168.10.102"]
+    done = run_loadgen(
+        *("burst", "--vip", vips[0], "--vip", vips[1], "-n", "30", "--lab", full.name),
+        *("--json", "-o", str(tmp_path / "run")),
+    )
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    rows = document["targets"]
+    assert [(row["vip"], row["port"], row["sent"], row["succeeded"]) for row in rows] == [
+        (vip, 80, 15, 15) for vip in vips
+    ]
+    assert [row["peaks"][0]["director"] for row in rows] == ["bal01", "bal01"]
+    assert all(row["peaks"][0]["inactive"] >= 15 for row in rows)  # of other tests, too
+    (agreement,) = document["agreement"]
+    assert agreement["entries_predicted"] == 30
+    assert agreement["state_matches"] == agreement["state_samples"]
+    assert set(agreement["residuals"]) <= {"poll", "clock", "timer", "poll_width"}
+    closed = {row["state"]: row for row in document["lifetimes"]}["FIN_WAIT"]
+    assert closed["timeout_s"] == 7
+    assert closed["n_expired"] >= 30
+    recording = Recording.open(tmp_path / "run")
+    requests, entries = recording.table("requests"), recording.table("entries")
+    sent = set(zip(requests["source_port"], requests["vip"], strict=True))
+    held = set(zip(entries["client_port"], entries["vip"], strict=True))
+    assert len(sent) == 30
+    assert sent <= held
+    assert {vip for _, vip in held} == set(recording.table("services")["vip"]) == set(vips)
+    assert [service.vip for service in recording.manifest.services] == vips
 
 
 @pytest.mark.parametrize("vip", ["192.168.10.2", "fd00:10::102"])
@@ -224,6 +256,11 @@ def vips_of(lab: Lab) -> dict[str, list[str]]:
 
 def loadgen(*words: str) -> subprocess.CompletedProcess[str]:
     """``loadgen lab ...`` as a user would type it."""
+    return run_loadgen("lab", *words)
+
+
+def run_loadgen(*words: str) -> subprocess.CompletedProcess[str]:
+    """``loadgen ...``, likewise."""
     main = "from loadgen.commands.loadgen import main; main()"
-    argv = [sys.executable, "-c", main, "lab", *words]
+    argv = [sys.executable, "-c", main, *words]
     return subprocess.run(argv, capture_output=True, text=True, timeout=60, env=dict(os.environ))

@@ -12,13 +12,19 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from analyzer.errors import RecordingError
 from analyzer.recording.log_clock import LogClock
-from analyzer.recording.manifest.bounds import MAX_TEXT, Count, Instant, Seconds
+from analyzer.recording.manifest.bounds import (
+    MAX_SERVICES,
+    MAX_TEXT,
+    Count,
+    Instant,
+    Seconds,
+)
 from analyzer.recording.manifest.director import DirectorFacts
 from analyzer.recording.manifest.experiments import FailoverFacts, ProofFacts
 from analyzer.recording.manifest.load import Plan, Service
@@ -60,6 +66,8 @@ class Manifest:
     """What a recording says of itself.
 
     Attributes:
+        service: that load was sent to; None of several, and of a watch.
+        services: that load was sent to, where they were several.
         raw: all of ``run.json``, also what no type here names.
         ended: how the run ended, as ``analyzer.recording.ending`` reads it; None where it was cut
             off.
@@ -76,6 +84,7 @@ class Manifest:
     host: Host = Host()
     lab: str | None = None
     service: Service | None = None
+    services: Annotated[tuple[Service, ...], msgspec.Meta(max_length=MAX_SERVICES)] = ()
     forwarding: str | None = None
     plan: Plan = field(default_factory=Plan)
     directors: Mapping[str, DirectorFacts] = field(default_factory=dict)

@@ -16,6 +16,9 @@ Count = Annotated[int, Meta(ge=0, le=2**40)]
 Rate = Annotated[float, Meta(ge=0, le=1e15)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Bytes = Annotated[int, Meta(ge=0, le=2**40)]
+MAX_SERVICES = 256
+"""That load was sent to: each has figures of its own."""
+
 MAX_TEXT = 2000
 """Characters of a text that are read, here and in tables."""
 

@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from analyzer.ipvs.table_status import TableStatus
 from analyzer.recording.manifest.bounds import Count, Instant, Seconds, SecondsEitherWay, Sysctl
+from analyzer.recording.manifest.load import Service
 
 _NUMBER = re.compile(r"-?[0-9]{1,10}")
 
@@ -43,6 +44,14 @@ class Sysctls:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceFacts(Service):
+    """One of several services that load was sent to, as the director had it."""
+
+    has_service: bool | None = None
+    real_servers: Count | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DirectorFacts:
     """What is written of one director; ``analyzer.recording.director.Director`` explains it."""
 
@@ -67,3 +76,4 @@ class DirectorFacts:
     clock_is_known: bool = True
     has_service: bool | None = None
     real_servers: Count | None = None
+    services: tuple[ServiceFacts, ...] = ()

@@ -59,10 +59,19 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlanTarget:
+    """One of several targets."""
+
+    request: Request = Request()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What was to be sent.
 
     Attributes:
+        request: what was asked of the target; of several, of the first.
+        targets: where they were several: all of them.
         requests: as older recordings have it; now in ``arrivals``.
         requests_per_connection: that each connection was to carry, one after another.
         close: shares of the ways of closing.
@@ -73,6 +82,7 @@ class Plan:
     arrivals: Arrivals = Arrivals()
     requests: Count | None = None
     request: Request = Request()
+    targets: tuple[PlanTarget, ...] = ()
     requests_per_connection: Count = 1
     close: Mapping[str, Rate] = field(default_factory=dict)
     hold_s: Seconds = 0

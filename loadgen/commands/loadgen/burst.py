@@ -69,7 +69,7 @@ class BurstFlags:
     "services",
     multiple=True,
     metavar="VIP[:PORT]",
-    help="Services to record, also [VIP]:PORT or fwmark:N; by default the one that the load is "
+    help="Services to record, also [VIP]:PORT or fwmark:N; by default those that the load is "
     "sent to.",
 )
 @timeouts_option
@@ -97,7 +97,7 @@ def burst(
     no_color: bool,
     **values: Any,
 ) -> int:
-    """Send a burst to a virtual IP and explain the decay.
+    """Send a burst to virtual IPs and explain the decay.
 
     That is: what its directors keep of the burst, for how long, and why. With a lab up that holds
     the VIP, the lab's client sends and its directors are watched. Options may have defaults in
@@ -124,7 +124,9 @@ def burst(
     plan, why = plan_of(options.load)
     server = page_server_of(options.live)
     metrics = metrics_socket_of(options.openmetrics)
-    site = find_site(plan.target.vip, directors, lab_name, servers, options.capture.capture_on)
+    vip, *others = plan.vips
+    capture_on = options.capture.capture_on
+    site = find_site(vip, directors, lab_name, servers, capture_on, also=others)
     check_limits(checks.limits, site)
     watching = BurstOptions(
         directory=output or new_run_directory("burst"),
@@ -142,7 +144,7 @@ def burst(
     )
     progress = RunProgress(plan.expected_requests, color=not no_color)
     check_consent(plan, in_lab=site.lab is not None, agreed=options.load.agreed)
-    stand_in(site, plan.target.vip, progress.say)
+    stand_in(site, ", ".join(plan.vips), progress.say)
     check_means(plan)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         ended = runner.run(burst(plan, site, watching, progress))

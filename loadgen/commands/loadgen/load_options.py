@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analyzer.forecast.closings import CLOSES, in_words
-from loadgen.commands.load_types import BODY, HEADER, HOLD, HOST, STAGE, URL
+from loadgen.commands.load_types import BODY, HEADER, HOLD, HOST, STAGE, TARGETS, URL
 from loadgen.commands.types import CLOSE_MIX, DURATION, METHOD, RATE, SPAN, URL_PATH
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from loadgen.load.engines.abilities import Choice
     from loadgen.load.hold import Hold
     from loadgen.load.plan import Stage
+    from loadgen.load.target_file import TargetLine
 
 MOST_REDIRECTS = 10
 _CREDENTIALS = re.compile(
@@ -33,8 +34,9 @@ _CREDENTIALS = re.compile(
 class LoadOptions:
     """The flags of a load, as given; ``load_plan.plan_of`` makes a plan of them."""
 
-    url: Url | None
-    vip: str | None
+    url: tuple[Url, ...]
+    vips: tuple[str, ...]
+    targets: tuple[TargetLine, ...] | None
     port: int | None
     only_ipv4: bool
     only_ipv6: bool
@@ -75,12 +77,21 @@ class LoadOptions:
 def _table() -> list[Callable[[Any], Any]]:
     many, at_least_1 = {"multiple": True}, click.IntRange(1)
     return [
-        click.argument("url", type=URL, required=False, metavar="[URL]"),
+        click.argument("url", type=URL, nargs=-1, metavar="[URL]..."),
         _option(
             "--vip",
+            "vips",
             type=HOST,
             metavar="HOST[:PORT]",
-            help="Virtual IP, or a name that resolves to it; instead of URL.",
+            help="Virtual IP, or a name that resolves to it; instead of URL. Several of either "
+            "take turns, connection by connection; repeatable.",
+            **many,
+        ),
+        _option(
+            "--targets",
+            type=TARGETS,
+            metavar="FILE",
+            help="File with a HOST[:PORT] or URL on each line; instead of URL and --vip.",
         ),
         _option(
             "--port",

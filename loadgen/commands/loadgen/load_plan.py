@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         Datagram,
         LoadPlan,
         OpenModel,
+        PlannedTarget,
         Request,
     )
 
@@ -31,21 +32,16 @@ def plan_of(options: LoadOptions) -> tuple[LoadPlan, str]:
     """
     from dataclasses import replace
 
-    from loadgen.load.aim import aim_of
-    from loadgen.load.destination import find_destination
     from loadgen.load.engines.abilities import choose
     from loadgen.load.plan import LoadPlan
     from loadgen.load.source_addresses import parse_pool
-    from loadgen.target import Target
 
-    aim = aim_of(options.url, options.vip, options.port, tls=options.tls, path=options.path)
-    _check_goes_with_protocol(options)
-    destination = find_destination(aim.host, aim.port, _name_overrides(options))
-    protocol = "UDP" if options.udp else "TCP"
+    first, *others = _targets(options)
     plan = LoadPlan(
-        target=Target(vip=destination.address, port=destination.port, protocol=protocol),
+        target=first.target,
         arrivals=_arrivals(options),
-        request=_request(options, aim, destination),
+        request=first.request,
+        others=tuple(others),
         closing=_closing(options),
         datagram=_datagram(options),
         sources=parse_pool(options.local_ips) if options.local_ips else (),
@@ -60,11 +56,52 @@ def plan_of(options: LoadOptions) -> tuple[LoadPlan, str]:
     return replace(plan, engine=engine), why
 
 
-def _check_goes_with_protocol(options: LoadOptions) -> None:
+def _targets(options: LoadOptions) -> list[PlannedTarget]:
+    """All targets, in the order in which they were given."""
     from loadgen.errors import UsageProblem
+    from loadgen.load.destination import find_destination
+    from loadgen.load.plan import PlannedTarget
+    from loadgen.target import Target
 
-    if options.udp and options.url is not None:
+    aims = _aims(options)
+    if not any(aim.tls for _, aim in aims) and (options.insecure or options.sni):
+        raise UsageProblem("-k and --sni: expected https:// or --tls with them")
+    overrides, protocol = _name_overrides(options), "UDP" if options.udp else "TCP"
+    places: dict[PlannedTarget, str] = {}
+    for where, aim in aims:
+        destination = find_destination(aim.host, aim.port, overrides)
+        target = Target(vip=destination.address, port=destination.port, protocol=protocol)
+        planned = PlannedTarget(target=target, request=_request(options, aim, destination))
+        if planned in places:
+            raise UsageProblem(f"{where}: the same target as {places[planned]}")
+        places[planned] = where
+    return list(places)
+
+
+def _aims(options: LoadOptions) -> list[tuple[str, Aim]]:
+    """What each URL, ``--vip`` or line of the file comes to, and where it stands."""
+    from functools import partial
+
+    from loadgen.errors import UsageProblem
+    from loadgen.load.aim import MOST_TARGETS, aim_of
+
+    given = {"a URL": options.url, "--vip": options.vips, "--targets": options.targets}
+    ways = [name for name, values in given.items() if values]
+    if len(ways) > 1:
+        raise UsageProblem(f"{ways[0]} and {ways[1]}: expected one of them")
+    lines = options.targets or ()
+    if options.udp and (options.url or any(line.url for line in lines)):
         raise UsageProblem("a URL and --udp: expected --vip HOST:PORT with --udp")
+    if len(options.url) > MOST_TARGETS or len(options.vips) > MOST_TARGETS:
+        raise UsageProblem(f"{ways[0]}: expected at most {MOST_TARGETS} targets")
+    aim = partial(aim_of, port=options.port, tls=options.tls, path=options.path)
+    if lines:
+        return [(line.where, aim(line.url, line.vip, where=line.where)) for line in lines]
+    if options.url:
+        return [(f"URL {n}", aim(url, None)) for n, url in enumerate(options.url, 1)]
+    if options.vips:
+        return [(f"--vip {vip}", aim(None, vip)) for vip in options.vips]
+    return [("", aim(None, None))]  # which says what was expected
 
 
 def _name_overrides(options: LoadOptions) -> NameOverrides:
@@ -110,11 +147,8 @@ def _arrivals(options: LoadOptions) -> ClosedModel | OpenModel:
 
 
 def _request(options: LoadOptions, aim: Aim, destination: LoadDestination) -> Request:
-    from loadgen.errors import UsageProblem
     from loadgen.load.plan import Request
 
-    if not aim.tls and (options.insecure or options.sni):
-        raise UsageProblem("-k and --sni: expected https:// or --tls with them")
     return Request(
         method=options.method,
         path=aim.path,

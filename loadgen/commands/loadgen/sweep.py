@@ -133,12 +133,12 @@ def _here(
     from loadgen.sites import find_site, stand_in
     from loadgen.sweep.sweep import check_allowed, sweep
 
-    site = find_site(
-        plan.target.vip, options.directors, options.lab_name, (), options.capture.capture_on
-    )
+    vip, *others = plan.vips
+    capture_on = options.capture.capture_on
+    site = find_site(vip, options.directors, options.lab_name, (), capture_on, also=others)
     check_allowed(site, options.directors, values_s, plan, allowed=options.allow_changes)
     check_consent(plan, in_lab=site.lab is not None, agreed=options.load.agreed)
-    stand_in(site, plan.target.vip, report_progress)
+    stand_in(site, ", ".join(plan.vips), report_progress)
     check_means(plan)
     color = not options.no_color
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

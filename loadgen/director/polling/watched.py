@@ -91,10 +91,13 @@ class Watched:
 ALL = Watched()
 
 
-def watch_target(target: Target) -> Watched:
-    """The one service that load is sent to."""
-    named = Named(vip=target.vip, port=target.port, protocol=target.protocol)
-    return Watched(named=(named,))
+def watch_targets(targets: Sequence[Target]) -> Watched:
+    """The services that load is sent to."""
+    return Watched(
+        named=tuple(
+            Named(vip=target.vip, port=target.port, protocol=target.protocol) for target in targets
+        )
+    )
 
 
 def parse_services_given(texts: Sequence[str]) -> Watched:

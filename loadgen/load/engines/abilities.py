@@ -75,6 +75,7 @@ ABILITIES: Mapping[EngineName, Abilities] = {
             "--udp": "it plays TCP alone",
             "--processes": "one process is all it takes",
             "--requests-per-connection": "it sends one request on each connection",
+            "several targets": "its frames go to one VIP and port",
         },
     ),
 }
@@ -84,12 +85,13 @@ def needs(plan: LoadPlan) -> list[str]:
     """What a plan asks for beyond plain requests, in the words of the command line."""
     needed = {
         "--udp": plan.datagram is not None,
-        "TLS": plan.request.tls,
+        "TLS": plan.uses_tls,
         "--location": plan.request.redirects > 0,
         "--tcp-info": plan.tcp_info,
         "--port-reuse": plan.port_reuse_s is not None,
         "--processes": plan.processes > 1,
         "--requests-per-connection": plan.requests_per_connection > 1,
+        "several targets": bool(plan.others),
     }
     closes = [f"--close {kind}" for kind in plan.closing.kinds]
     return [need for need, is_asked in needed.items() if is_asked] + closes

@@ -10,7 +10,7 @@ from analyzer.client.causes import NEIGHBOUR
 from analyzer.recording.hosts import CLIENT
 from loadgen.load.engines.rows import Row, columns_of
 from loadgen.load.engines.sources import SourcePorts
-from loadgen.load.engines.tally import Tally
+from loadgen.load.engines.tally import Tally, TargetTally
 from loadgen.load.engines.workers.pool import Workers
 from loadgen.load.neighbour import neighbour_state
 from loadgen.session.background import Background
@@ -51,6 +51,7 @@ class Burst(Background):
         self._recording = recording
         self._first = first
         self._progress = progress
+        self._targets = TargetTally(plan)
         self._workers = Workers(plan, self._take, say)
 
     async def _begin(self) -> None:
@@ -65,13 +66,12 @@ class Burst(Background):
     async def _run(self) -> None:
         await self._workers.sent()
         self._event("burst-end", "")
-        if self.tally.ended and self.tally.failed == self.tally.ended:
-            await self._note_neighbour()
+        for vip in self._targets.vips_without_success():
+            await self._note_neighbour(vip)
         self.ended.set()
 
-    async def _note_neighbour(self) -> None:
-        """Nothing succeeded: whether anybody is at the address may be why."""
-        vip = self._plan.target.vip
+    async def _note_neighbour(self, vip: str) -> None:
+        """Nothing succeeded there: whether anybody is at the address may be why."""
         state = await neighbour_state(vip)
         if state is not None:
             self._event(NEIGHBOUR, f"{vip} {state}")
@@ -84,6 +84,10 @@ class Burst(Background):
         assert self._task is not None
         await self._task
 
+    def under_way(self) -> int:
+        """Requests that have begun and are not among the recorded ones, some 0.25 s ago at most."""
+        return self._workers.under_way()
+
     def manifest(self) -> dict[str, Any]:
         """The engine's part of ``run.json``; complete when the workers have ended."""
         return {"name": self._plan.engine, "cpu_s": self._workers.cpu_s()}
@@ -91,6 +95,7 @@ class Burst(Background):
     def _take(self, rows: Block, texts: Sequence[str]) -> None:
         self.sources.add(rows[:, _SOURCE], rows[:, _PORT], texts)
         self.tally.add(rows, texts)
+        self._targets.add(rows)
         for follower in self.followers:
             follower(rows)
         columns = columns_of(rows, texts, self._plan)

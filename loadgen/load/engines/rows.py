@@ -102,8 +102,12 @@ class Outlet(Protocol):
     def say(self, line: str) -> None:
         """A line for the operator."""
 
-    def flush(self) -> None:
-        """Let go of what has gathered; to be called twice a second or so, and when idle."""
+    def flush(self, under_way: int = 0) -> None:
+        """Let go of what has gathered; to be called twice a second or so, and when idle.
+
+        Args:
+            under_way: how many requests have begun and have no row yet.
+        """
 
     def sent(self) -> None:
         """Nothing more will be sent; what is open from here on stays open until ``stopped``."""
@@ -163,17 +167,11 @@ def rows_in(payload: bytes) -> Block:
 def columns_of(rows: Block, texts: Sequence[str], plan: LoadPlan) -> Mapping[str, Any]:
     """The columns of ``requests/``: arrays of whole numbers with ``None`` where there is none."""
     values = dict(zip(Row._fields, rows.T, strict=True))
-    target = plan.target
-    same = {
-        "kind": "datagram" if plan.datagram else plan.request.method,
-        "host": plan.request.authority or target.vip,
-        "protocol": target.protocol,
-        "vip": target.vip,
-        "port": target.port,
-    }
     return {
         "id": values["number"],
-        **same,
+        "kind": "datagram" if plan.datagram else plan.request.method,
+        "protocol": plan.target.protocol,
+        **_target_columns(values["number"], plan),
         **{name: _known(values[name]) for name in _INSTANTS},
         "source_ip": _named(values["source"], texts),
         "source_port": _known(values["port"]),
@@ -187,6 +185,26 @@ def columns_of(rows: Block, texts: Sequence[str], plan: LoadPlan) -> Mapping[str
         "closer": _named(values["closer"], CLOSERS),
         "retransmits": _known(values["retransmits"]),
         "rtt_us": _known(values["rtt_us"]),
+    }
+
+
+def places_of(numbers: Block, plan: LoadPlan) -> Block:
+    """Each request's target, by the request's number: the place in ``planned_targets``."""
+    return numbers // plan.requests_per_connection % len(plan.planned_targets)
+
+
+def _target_columns(numbers: Block, plan: LoadPlan) -> dict[str, Any]:
+    """Where each request went, by its number; a text and a number for all where all went there."""
+    planned = plan.planned_targets
+    hosts = [each.request.authority or each.target.vip for each in planned]
+    vips, ports = ([getattr(each.target, name) for each in planned] for name in ("vip", "port"))
+    if len(planned) == 1:
+        return {"host": hosts[0], "vip": vips[0], "port": ports[0]}
+    place = places_of(numbers, plan)
+    return {
+        "host": _named(place, hosts),
+        "vip": _named(place, vips),
+        "port": np.array(ports, np.int64)[place],
     }
 
 

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analyzer.units import NS_PER_S
-from loadgen.load.engines.rows import NONE, Row
+from loadgen.load.engines.rows import NONE, Row, places_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from loadgen.load.engines.rows import Block
+    from loadgen.load.plan import LoadPlan
 
 _STARTED = Row._fields.index("started")
 _SCHEDULED = Row._fields.index("scheduled")
 _ERROR = Row._fields.index("error")
+_NUMBER = Row._fields.index("number")
 _FOLLOWED = Row._fields.index("followed")
 
 
@@ -65,3 +67,30 @@ class Tally:
             first_ns, last_ns = int(begun[:, _STARTED].min()), int(begun[:, _STARTED].max())
             self.first_ns = min(first_ns, self.first_ns or first_ns)
             self.last_ns = max(last_ns, self.last_ns or last_ns)
+
+
+class TargetTally:
+    """Counts of requests that have ended, by target of a plan; shape (targets,) each."""
+
+    def __init__(self, plan: LoadPlan) -> None:
+        self._plan = plan
+        self.ended = np.zeros(len(plan.planned_targets), np.int64)
+        self.failed = np.zeros_like(self.ended)
+
+    def add(self, rows: Block) -> None:
+        """Fold a block in; a redirect that was followed has not ended its request."""
+        rows = rows[rows[:, _FOLLOWED] == NONE]
+        places, is_failed = places_of(rows[:, _NUMBER], self._plan), rows[:, _ERROR] != NONE
+        self.ended += np.bincount(places, minlength=len(self.ended))
+        self.failed += np.bincount(places[is_failed], minlength=len(self.failed))
+
+    def vips_without_success(self) -> list[str]:
+        """The addresses to which requests were sent, and all of them failed."""
+        by_vip: dict[str, list[int]] = {}
+        for each, ended, failed in zip(
+            self._plan.planned_targets, self.ended.tolist(), self.failed.tolist(), strict=True
+        ):
+            counts = by_vip.setdefault(each.target.vip, [0, 0])
+            counts[0] += ended
+            counts[1] += failed
+        return [vip for vip, (ended, failed) in by_vip.items() if ended and ended == failed]

@@ -26,19 +26,21 @@ def _ports(plan: LoadPlan, host: HostLimits) -> int:
 
 
 def _pairs(plan: LoadPlan, host: HostLimits) -> int:
-    return _ports(plan, host) * max(len(plan.sources), 1)
+    """Connections that can stand at a time: a port serves each target anew."""
+    return _ports(plan, host) * max(len(plan.sources), 1) * len(plan.targets)
 
 
 def _ports_text(plan: LoadPlan, host: HostLimits) -> str:
-    addresses = max(len(plan.sources), 1)
-    return f"{addresses:,} address{'es' if addresses > 1 else ''} x {_ports(plan, host):,} ports"
+    addresses, targets = max(len(plan.sources), 1), len(plan.targets)
+    text = f"{addresses:,} address{'es' if addresses > 1 else ''} x {_ports(plan, host):,} ports"
+    return text + (f" x {targets} targets" if targets > 1 else "")
 
 
 def _held_s(plan: LoadPlan, host: HostLimits) -> float:
     """How long our own kernel keeps the port of a connection that has ended."""
     if plan.datagram is not None or not _IN_TIME_WAIT & set(plan.closing.kinds):
         return 0  # whoever closes second keeps nothing
-    loopback = ip_address(plan.target.vip).is_loopback
+    loopback = all(ip_address(vip).is_loopback for vip in plan.vips)
     reused = host.tw_reuse == 1 or (host.tw_reuse == 2 and loopback)
     return _REUSE_AFTER_S if reused else CLIENT_TIME_WAIT_S
 

@@ -21,17 +21,21 @@ def check_consent(plan: LoadPlan, *, in_lab: bool, agreed: bool) -> None:
     Raises:
         UsageProblem: it was not given.
     """
-    address = ip_address(plan.target.vip)
-    ours = in_lab or address.is_private or address.is_loopback or address.is_link_local
+    public = [] if in_lab else [vip for vip in plan.vips if _is_public(vip)]
     expected = plan.expected_requests
-    if ours or agreed or (expected is not None and expected <= CONSENT_ABOVE):
+    if not public or agreed or (expected is not None and expected <= CONSENT_ABOVE):
         return
     how_many = "an unknown number of" if expected is None else f"{expected:,}"
     what = "connections" if plan.requests_per_connection == 1 else "requests"
     raise UsageProblem(
-        f"{how_many} {what} to {address}, which is neither private nor loopback nor in the "
+        f"{how_many} {what} to {public[0]}, which is neither private nor loopback nor in the "
         "lab: --yes is needed"
     )
+
+
+def _is_public(vip: str) -> bool:
+    address = ip_address(vip)
+    return not (address.is_private or address.is_loopback or address.is_link_local)
 
 
 def check_means(plan: LoadPlan) -> None:

@@ -15,6 +15,7 @@ from reports.run.sections import (
     not_measured,
     provenance,
     sockets,
+    targets,
     timeline,
     traces,
 )
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 BUILDERS: tuple[Callable[[Analysis], Section | None], ...] = (  # in the order of the page
     failover.section,
     timeline.section,
+    targets.section,
     errors.section,
     states.section,
     lifetimes.section,

@@ -48,7 +48,7 @@ def families() -> list[Metric]:
     """All that there is to export."""
     forecast = DrainForecast(first_ns=NOW_NS, last_ns=NOW_NS, renewed=0)
     full = replace(director(server(forecast=forecast)), totals=Counters(1, 1, 1, 1, 1))
-    collectors = (ViewCollector(lambda: view(full)), RequestMetrics(10, lambda: True))
+    collectors = (ViewCollector(lambda: view(full)), RequestMetrics(10, lambda: True, lambda: 3))
     return [family for collector in collectors for family in collector.collect()]
 
 

@@ -354,3 +354,29 @@ def test_only_a_labs_own_directors_are_changed_without_consent(
         assert changes_only_a_lab(find_site(VIP, given, None), given) is own
     labs_are(monkeypatch)
     assert not changes_only_a_lab(find_site(VIP, [], None), [])
+
+
+def test_the_directors_of_several_vips_are_those_of_each(nowhere: Path) -> None:
+    (nowhere / "loadgen.toml").write_text(
+        f'directors = ["ssh://all"]\n[vip."{VIP}"]\ndirectors = ["ssh://a", "ssh://b"]\n'
+        '[vip."192.0.2.3"]\ndirectors = ["ssh://b", "ssh://c"]\n'
+    )
+    found = find_site(VIP, [], None, also=["192.0.2.3", "192.0.2.4"])
+    assert [link.name for link in found.directors] == ["a", "b", "c", "all"]
+    given = find_site(VIP, ["ssh://given"], None, also=["192.0.2.3"])
+    assert [link.name for link in given.directors] == ["given"]
+
+
+def test_all_vips_are_in_one_lab_or_in_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = lab()
+    both.holds = lambda address: address in (VIP, "192.0.2.3")
+    labs_are(monkeypatch, both, lab("other", "192.0.2.9"))
+    assert find_site(VIP, [], None, also=["192.0.2.3"]).lab == "lab"
+    assert find_site("192.0.2.7", [], None, also=["192.0.2.8"]).lab is None
+    with pytest.raises(UsageProblem) as caught:
+        find_site(VIP, [], None, also=["192.0.2.8"])
+    assert str(caught.value) == (
+        f"{VIP} is in lab 'lab', 192.0.2.8 is in no lab that is up: expected one place"
+    )
+    with pytest.raises(UsageProblem, match=r"192\.0\.2\.9 is in lab 'other': expected one place"):
+        find_site(VIP, [], None, also=["192.0.2.9"])

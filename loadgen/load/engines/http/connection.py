@@ -54,6 +54,7 @@ class Attempt:
         close: how its connection is to end.
         path: that it asks for.
         left: requests that are to follow on its connection.
+        bound_to: the address of ours that it comes from; None for the kernel's choice.
         reused: its connection has carried another request before.
         goes_on: the next request takes its connection over.
         keeps: the server did not say that it would close the connection.
@@ -71,6 +72,7 @@ class Attempt:
     close: Close
     path: str
     left: int = 0
+    bound_to: str | None = None
     reused: bool = False
     goes_on: bool = False
     started: int = NONE
@@ -161,22 +163,26 @@ class Wire:
 
 
 class Connector:
-    """Carries out attempts at one target."""
+    """Carries out attempts at one target.
 
-    def __init__(self, plan: LoadPlan) -> None:
-        self._plan = plan
+    Args:
+        plan: with this target alone.
+        edges: those of the running loop.
+
+    Attributes:
+        plan: as given.
+    """
+
+    def __init__(self, plan: LoadPlan, edges: Edges) -> None:
+        self.plan = plan
         self._loop = asyncio.get_running_loop()
-        self._edges = Edges(self._loop)
+        self._edges = edges
         self._family = family_of(plan.target.vip)
         self._address = (plan.target.vip, plan.target.port)
         self._trust = trust_of(plan) if plan.request.tls else None
         self._heads = plan.request.method == "HEAD"
         self._connect_timeout_s = min(plan.connect_timeout_s, plan.timeout_s)
         self._messages = {asks: request_bytes(plan, server_closes=asks) for asks in (False, True)}
-
-    def close(self) -> None:
-        """Open no more."""
-        self._edges.close()
 
     async def request(self, attempt: Attempt) -> None:
         """Open a connection unless it goes on on one, send the request, read the answer.
@@ -190,11 +196,11 @@ class Connector:
         answer = attempt.wire.answer if attempt.wire else TimedResponseHandler(self._loop)
         answer.first_ns = NONE
         try:
-            limit_s = self._plan.timeout_s if stands else self._connect_timeout_s
+            limit_s = self.plan.timeout_s if stands else self._connect_timeout_s
             async with asyncio.timeout_at(began_s + limit_s) as limit:
                 if attempt.wire is None:
                     attempt.wire = Wire(await self._open(attempt, answer), answer)
-                    limit.reschedule(began_s + self._plan.timeout_s)
+                    limit.reschedule(began_s + self.plan.timeout_s)
                 else:
                     self._expect(answer)
                 attempt.wire.transport.write(self._message(attempt))
@@ -210,11 +216,11 @@ class Connector:
                 answer.close()
 
     async def _open(self, attempt: Attempt, answer: TimedResponseHandler) -> asyncio.Transport:
-        plan = self._plan
+        plan = self.plan
         sock = socket.socket(self._family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         attempt.sock = sock
-        if plan.sources:
-            bind(sock, plan.sources[attempt.connection % len(plan.sources)])
+        if attempt.bound_to is not None:
+            bind(sock, attempt.bound_to)
         if plan.request.body:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         plain = PlainTransport(self._loop, sock, self._edges)
@@ -243,15 +249,15 @@ class Connector:
             lambda: answer,
             sock=theirs,
             ssl=self._trust,
-            server_hostname=self._plan.request.server_name or self._plan.target.vip,
+            server_hostname=self.plan.request.server_name or self.plan.target.vip,
         )
         attempt.securing = False
         return transport
 
     def _message(self, attempt: Attempt) -> bytes:
-        if attempt.path == self._plan.request.path:
+        if attempt.path == self.plan.request.path:
             return self._messages[attempt.asks_to_close]
-        return request_bytes(self._plan, server_closes=attempt.asks_to_close, path=attempt.path)
+        return request_bytes(self.plan, server_closes=attempt.asks_to_close, path=attempt.path)
 
     async def _read(self, attempt: Attempt, answer: TimedResponseHandler) -> None:
         head, body = await answer.read()

@@ -24,6 +24,7 @@ from loadgen.load.engines.closing import (
 )
 from loadgen.load.engines.http.connection import Attempt, Connector
 from loadgen.load.engines.http.redirects import lead_of
+from loadgen.load.engines.http.transport import Edges
 from loadgen.load.engines.loop_models import turns_of
 from loadgen.load.engines.rows import NONE, Row
 from loadgen.load.engines.wording import BAD_REDIRECT, INTERRUPTED, TIMED_OUT, TOO_MANY_REDIRECTS
@@ -56,25 +57,25 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 async def _carry_out(share: Share, outlet: Outlet) -> None:
-    connector = Connector(share.plan)
+    edges = Edges(asyncio.get_running_loop())
     try:
-        await _Client(share, outlet, connector).run()
+        await _Client(share, outlet, edges).run()
     finally:
-        connector.close()
-    if share.plan.request.tls:
+        edges.close()
+    if share.plan.uses_tls:
         await asyncio.sleep(_TLS_FAREWELL_S)
 
 
 class _Client:
     """One worker's requests, from the first to the last."""
 
-    def __init__(self, share: Share, outlet: Outlet, connector: Connector) -> None:
+    def __init__(self, share: Share, outlet: Outlet, edges: Edges) -> None:
         self._plan = share.plan
+        self._connectors = [Connector(plan, edges) for plan in share.plan.by_target]
         self._share = share
         self._pause_ns = share.pause_ns
         self._division = share.plan.division
         self._outlet = outlet
-        self._connector = connector
         self._turns = turns_of(share)
         self._tasks: set[asyncio.Task[None]] = set()
         self._over = asyncio.Event()
@@ -92,7 +93,7 @@ class _Client:
                     await self._over.wait()
             wakes += 1
             if wakes % _FLUSH_EVERY == 0:
-                outlet.flush()
+                outlet.flush(len(self._tasks))
         await self._interrupt()
         outlet.sent()
         while not outlet.stopped and self._kept:
@@ -143,10 +144,10 @@ class _Client:
 
     async def _follow(self, number: int, scheduled_ns: int) -> None:
         """One request, and the redirects it leads to, each a connection and a row."""
-        path = self._plan.request.path
-        close = self._plan.closing.of(number)
+        path = self._connector_of(number).plan.request.path
+        close, source = self._plan.closing.of(number), self._plan.source_of(number)
         for left in range(self._plan.request.redirects, -1, -1):
-            attempt = Attempt(number, number, scheduled_ns, close, path)
+            attempt = Attempt(number, number, scheduled_ns, close, path, bound_to=source)
             await self._one(attempt, left)
             if attempt.follows is None:
                 return
@@ -155,11 +156,15 @@ class _Client:
 
     async def _carry(self, connection: int, scheduled_ns: int) -> None:
         """The requests of one connection in turn; what it breaks off before goes on on another."""
-        path, close = self._plan.request.path, self._plan.closing.of(connection)
+        path = self._connector_of(connection).plan.request.path
+        close, source = self._plan.closing.of(connection), self._plan.source_of(connection)
         numbers = self._division.numbers(connection)
         before: Attempt | None = None
         for number in numbers:
-            attempt = Attempt(number, connection, scheduled_ns, close, path, numbers[-1] - number)
+            left = numbers[-1] - number
+            attempt = Attempt(
+                number, connection, scheduled_ns, close, path, left=left, bound_to=source
+            )
             if before is not None and before.goes_on:
                 attempt.take_over(before)
             await self._one(attempt, 0)
@@ -173,9 +178,13 @@ class _Client:
                 await _sleep_until(scheduled_ns)
             before = attempt
 
+    def _connector_of(self, connection: int) -> Connector:
+        """That of the target whose turn it is."""
+        return self._connectors[connection % len(self._connectors)]
+
     async def _one(self, attempt: Attempt, redirects_left: int) -> None:
         try:
-            await self._connector.request(attempt)
+            await self._connector_of(attempt.connection).request(attempt)
             if attempt.ended != NONE:
                 self._judge_redirect(attempt, redirects_left)
                 if not (attempt.left and await self._goes_on_or_elsewhere(attempt)):
@@ -225,7 +234,8 @@ class _Client:
         """Where redirects are followed: whether this one is, and if not, what that means."""
         if attempt.location is None or not self._plan.request.redirects:
             return
-        lead = lead_of(self._plan, attempt.path, attempt.location)
+        plan = self._connector_of(attempt.connection).plan
+        lead = lead_of(plan, attempt.path, attempt.location)
         if lead.to == "nowhere":
             attempt.failure = BAD_REDIRECT
         elif lead.to == "here" and left:

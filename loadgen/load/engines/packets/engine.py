@@ -196,7 +196,7 @@ class Sender:
         rows = self._machine.finished()
         if rows is not None:
             self._outlet.block(rows)
-        self._outlet.flush()
+        self._outlet.flush(self._machine.waiting)
 
     def _say_losses(self) -> None:
         counts = self._machine.counts

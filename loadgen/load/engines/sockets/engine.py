@@ -131,4 +131,4 @@ class Sender:
         self._ending.expire(now_ns)
         if now_ns >= self._next_flush_ns:
             self._next_flush_ns = now_ns + _FLUSH_NS
-            self._outlet.flush()
+            self._outlet.flush(len(self._ending.under_way))

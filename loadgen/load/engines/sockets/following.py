@@ -6,10 +6,11 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from loadgen.load.engines.closing import is_quiet
+from loadgen.load.engines.sockets.handshake import message_of
 from loadgen.load.engines.wording import REQUEST_TOO_LONG, reason
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from loadgen.load.engines.rows import Outlet
     from loadgen.load.engines.sockets.ending import Ending
@@ -21,7 +22,7 @@ class Following:
     """Sends what follows an answer, at once or after the plan's pause."""
 
     def __init__(
-        self, share: Share, outlet: Outlet, ending: Ending, messages: Mapping[bool, bytes]
+        self, share: Share, outlet: Outlet, ending: Ending, messages: Sequence[Mapping[bool, bytes]]
     ) -> None:
         self._share = share
         self._outlet = outlet
@@ -66,7 +67,7 @@ class Following:
             self._ending.end_early(exchange)
             return
         following = self._ending.go_on(exchange, due_ns)
-        message = self._messages[following.asks_to_close]
+        message = message_of(self._messages, following)
         try:
             sent = following.sock.send(message)
         except OSError as error:

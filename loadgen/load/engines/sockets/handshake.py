@@ -14,7 +14,7 @@ from loadgen.load.engines.sockets.exchange import Exchange
 from loadgen.load.engines.wording import REQUEST_TOO_LONG, Failure, reason, request_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from loadgen.load.engines.rows import Outlet
     from loadgen.load.engines.sockets.ending import Ending
@@ -34,7 +34,7 @@ class Handshake:
         epoll: select.epoll,
         reading: Reading,
         ending: Ending,
-        messages: Mapping[bool, bytes],
+        messages: Sequence[Mapping[bool, bytes]],
     ) -> None:
         self._reading = reading
         self._epoll = epoll
@@ -42,11 +42,11 @@ class Handshake:
         self._ending = ending
         self._closing = plan.closing
         self._datagram = plan.datagram
-        self._address = (plan.target.vip, plan.target.port)
-        self._family = family_of(plan.target.vip)
+        ends = [(each.target.vip, each.target.port) for each in plan.planned_targets]
+        self._ends = [(family_of(end[0]), end) for end in ends]
         kind = socket.SOCK_STREAM if plan.datagram is None else socket.SOCK_DGRAM
         self._kind = kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
-        self._pool = [(source, outlet.text(source)) for source in plan.sources]
+        self._source_of = plan.source_of if plan.sources else None
         self._source_numbers: dict[str, int] = {}
         self._heads = plan.request.method == "HEAD"
         self._division = plan.division
@@ -74,8 +74,9 @@ class Handshake:
             heads=self._heads,
         )
         try:
+            family, address = self._ends[connection % len(self._ends)]
             # SocketType is what socket.socket adds its conveniences to, at three times its price
-            sock = socket.SocketType(self._family, self._kind)
+            sock = socket.SocketType(family, self._kind)
         except OSError as error:
             why = reason(error)
             self._ending.never_began(exchange, Failure(why.kind, f"no socket: {why.text}"))
@@ -83,10 +84,10 @@ class Handshake:
         exchange.sock = sock  # type: ignore[assignment]
         self._ending.under_way[sock.fileno()] = exchange
         try:
-            if self._pool:
-                source, exchange.source = self._pool[connection % len(self._pool)]
+            if self._source_of and (source := self._source_of(connection)):
+                exchange.source = self._number_of(source)
                 bind(exchange.sock, source)
-            refused = sock.connect_ex(self._address)
+            refused = sock.connect_ex(address)
         except OSError as error:
             self._ending.fail(exchange, reason(error))
             return
@@ -102,7 +103,7 @@ class Handshake:
             self._ending.fail(exchange, reason(OSError(error, "")))
             return
         exchange.connected = time.time_ns()
-        message = self._messages[exchange.asks_to_close]
+        message = message_of(self._messages, exchange)
         try:
             self._note_source(exchange)
             sent = sock.send(message)
@@ -121,14 +122,26 @@ class Handshake:
         name = exchange.sock.getsockname()
         exchange.port = name[1]
         if exchange.source == NONE:
-            known = self._source_numbers.get(name[0])
-            if known is None:
-                known = self._source_numbers[name[0]] = self._outlet.text(name[0])
-            exchange.source = known
+            exchange.source = self._number_of(name[0])
+
+    def _number_of(self, source: str) -> int:
+        """The number of an address's text."""
+        known = self._source_numbers.get(source)
+        if known is None:
+            known = self._source_numbers[source] = self._outlet.text(source)
+        return known
 
 
-def messages_of(plan: LoadPlan) -> Mapping[bool, bytes]:
-    """What is sent for a request, by whether it asks the server to close."""
+def messages_of(plan: LoadPlan) -> Sequence[Mapping[bool, bytes]]:
+    """What is sent for a request, by target, by whether it asks the server to close."""
     if plan.datagram is not None:
-        return dict.fromkeys((False, True), plan.datagram.payload)
-    return {asks: request_bytes(plan, server_closes=asks) for asks in (False, True)}
+        return [dict.fromkeys((False, True), plan.datagram.payload)] * len(plan.planned_targets)
+    return [
+        {asks: request_bytes(each, server_closes=asks) for asks in (False, True)}
+        for each in plan.by_target
+    ]
+
+
+def message_of(messages: Sequence[Mapping[bool, bytes]], exchange: Exchange) -> bytes:
+    """The message of an exchange, of ``messages_of``."""
+    return messages[exchange.connection % len(messages)][exchange.asks_to_close]

@@ -41,6 +41,7 @@ class _Worker:
     Attributes:
         texts: those that its rows refer to by number.
         sent: set when it has nothing more to send, or has ended.
+        under_way: requests that have begun and whose rows have not come, as it last said.
         cpu_s: what it used, known at its end.
     """
 
@@ -52,6 +53,7 @@ class _Worker:
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     done: bool = False
     fault: str | None = None
+    under_way: int = 0
     cpu_s: float | None = None
 
 
@@ -129,6 +131,10 @@ class Workers:
         """What each of them used; None of one that is not at its end."""
         return [ended.cpu_s for ended in self._workers]
 
+    def under_way(self) -> int:
+        """Requests that have begun and whose rows have not come, as the workers last said."""
+        return sum(child.under_way for child in self._workers)
+
     def _check(self, child: _Worker) -> None:
         if child.fault:
             raise RunFailed(f"the {self._plan.engine} engine crashed: {child.fault}")
@@ -142,6 +148,7 @@ class Workers:
             if not child.done and child.fault is None:
                 child.fault = "its process ended before its time"
         finally:
+            child.under_way = 0
             child.ready.set()
             child.sent.set()
 
@@ -154,6 +161,8 @@ class Workers:
             self._say(payload.decode())
         elif kind == worker.FAULT:
             child.fault = payload.decode()
+        elif kind == worker.UNDER_WAY:
+            (child.under_way,) = worker.COUNT.unpack(payload)
         elif kind == worker.DONE:
             child.done = True
             (child.cpu_s,) = worker.USAGE.unpack(payload)

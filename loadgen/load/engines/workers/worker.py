@@ -32,6 +32,10 @@ HEAD = struct.Struct("<cI")
 """A message's kind, and the length of what follows."""
 
 READY, ROWS, TEXT, SAY, SENT, FAULT, DONE = b"r", b"R", b"t", b"s", b"S", b"f", b"d"
+UNDER_WAY = b"u"
+COUNT = struct.Struct("<q")
+"""Payload of UNDER_WAY: requests that have begun and whose rows have not been handed back."""
+
 USAGE = struct.Struct("<d")
 """Payload of DONE: the CPU time of this worker, user and system, seconds."""
 
@@ -45,6 +49,7 @@ class PipeOutlet:
     def __init__(self, handle: int) -> None:
         self.stopped = False
         self._handle = handle
+        self._under_way = 0
         self._rows = RowBuffer(lambda payload: self._send(ROWS, payload))
         self._texts = Texts(lambda text: self._send(TEXT, text.encode()))
         self.text = self._texts.number
@@ -58,9 +63,12 @@ class PipeOutlet:
         """A line for the operator."""
         self._send(SAY, line.encode())
 
-    def flush(self) -> None:
-        """Let go of what has gathered."""
+    def flush(self, under_way: int = 0) -> None:
+        """Let go of what has gathered; a number that has not changed is not sent again."""
         self._rows.flush()
+        if under_way != self._under_way:
+            self._under_way = under_way
+            self._send(UNDER_WAY, COUNT.pack(under_way))
 
     def sent(self) -> None:
         """All has been sent, and all that was expected has come."""

@@ -171,3 +171,25 @@ def test_a_sentence_holds_nothing_but_its_parts(text: str) -> None:
     for word in texts.sentence(text, SUBSTITUTION).split():
         core = word.strip("()[],:;.")
         assert core in WORDS or word in WORDS or PART.fullmatch(core), word
+
+
+def test_of_several_targets_all_addresses_and_names_are_replaced() -> None:
+    ends = [{"protocol": "TCP", "vip": f"203.0.113.{n}", "port": 80} for n in (7, 8)]
+    request = {"method": "HEAD", "path": "/secret", "authority": "shop.example"}
+    manifest = manifest_of(
+        {
+            "service": None,
+            "services": ends,
+            "plan": {"targets": [end | {"request": request} for end in ends]},
+            "directors": {"bal01": {"services": [end | {"has_service": True} for end in ends]}},
+        }
+    )
+    assert "shop.example" in set(names_in(manifest))
+    copy = anonymous_manifest(manifest, Substitution(bytes(32), list(names_in(manifest))))
+    shown = json.dumps(copy)
+    assert all(word not in shown for word in ("203.0.113", "shop", "secret", "bal01"))
+    (director,) = copy["directors"].values()
+    vips = [each["vip"] for each in copy["services"]]
+    assert vips == [each["vip"] for each in copy["plan"]["targets"]]
+    assert vips == [each["vip"] for each in director["services"]]
+    assert len(set(vips)) == 2

@@ -122,6 +122,10 @@ def test_what_is_taken_is_analysed(tmp_path: Path, path: tuple[Any, ...], odd: A
             {"plan": {"arrivals": {"stages": [{"duration_s": 1.0, "rate_per_s": float("nan")}]}}},
             "plan.arrivals.stages[0].rate_per_s: expected float >= 0.0",
         ),
+        (
+            {"services": [{"vip": "::1", "port": 80}] * 257},
+            "services: expected array of length <= 256",
+        ),
         ({"ended": ["completed"]}, "ended: expected str | null, got array"),
         ([], "expected object, got array"),
         ("secret", "expected object, got str"),

@@ -39,13 +39,13 @@ def samples(metrics: RequestMetrics) -> dict[str, float]:
 
 
 def metrics(*rows: Row, planned: int | None = 10, sending: bool = True) -> dict[str, float]:
-    found = RequestMetrics(planned, lambda: sending)
+    found = RequestMetrics(planned, lambda: sending, lambda: 3)
     found.add(block(*rows))
     return samples(found)
 
 
 def test_before_the_first_request_all_is_zero() -> None:
-    found = samples(RequestMetrics(10, lambda: True))
+    found = samples(RequestMetrics(10, lambda: True, lambda: 3))
     assert found["loadgen_requests_ended_total"] == 0
     assert found["loadgen_requests_failed_total refused"] == 0
     assert found["loadgen_request_duration_seconds_bucket +Inf"] == 0
@@ -57,6 +57,10 @@ def test_requests_are_counted_as_they_ended() -> None:
     assert found["loadgen_requests_failed_total refused"] == 2
     assert found["loadgen_requests_failed_total other"] == 1
     assert found["loadgen_requests_failed_total timeout"] == 0
+
+
+def test_requests_under_way_are_those_that_the_engines_count() -> None:
+    assert metrics(answered(1))["loadgen_requests_under_way"] == 3
 
 
 def test_a_redirect_that_was_followed_has_ended_no_request() -> None:
@@ -74,7 +78,7 @@ def test_latencies_are_those_of_successful_requests_and_a_bound_is_within_its_bu
 
 
 def test_the_latest_start_is_kept() -> None:
-    found = RequestMetrics(10, lambda: True)
+    found = RequestMetrics(10, lambda: True, lambda: 3)
     found.add(block(answered(1, late_ms=30)))
     found.add(block(answered(1, late_ms=10)))
     assert samples(found)["loadgen_request_lateness_seconds_max"] == 0.03

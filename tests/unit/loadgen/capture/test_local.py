@@ -88,7 +88,7 @@ def ignore(row: Mapping[str, Any]) -> None:
 
 def plan(path: Path, vip: str, port: int, captured_with: CaptureWith = "auto") -> CapturePlan:
     target = Target(vip=vip, port=port)
-    return CapturePlan(target=target, path=path / "capture.pcap", captured_with=captured_with)
+    return CapturePlan(targets=(target,), path=path / "capture.pcap", captured_with=captured_with)
 
 
 @pytest.fixture(params=["ring", "scapy"])
@@ -233,7 +233,7 @@ def test_without_the_privilege_it_is_refused_in_one_line(tmp_path: Path) -> None
         "from loadgen.target import Target\n"
         "try:\n"
         f"    path = Path({str(tmp_path)!r}) / 'x.pcap'\n"
-        "    plan = CapturePlan(target=Target(vip='127.0.0.1', port=80), path=path)\n"
+        "    plan = CapturePlan(targets=(Target(vip='127.0.0.1', port=80),), path=path)\n"
         "    Capture('lo', plan, print)\n"
         "except CaptureRefused as error:\n"
         "    print(error)\n"

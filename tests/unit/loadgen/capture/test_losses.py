@@ -75,7 +75,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ran]:
         monkeypatch.setattr(local, "open_source", lambda *_: source)
         events: list[dict[str, Any]] = []
         plan = CapturePlan(
-            target=Target(vip="10.0.0.1", port=80), path=tmp_path / "capture.pcap", size_bytes=size
+            targets=(Target(vip="10.0.0.1", port=80),),
+            path=tmp_path / "capture.pcap",
+            size_bytes=size,
         )
         capture = Capture("lo", plan, lambda row: events.append(dict(row)))
 

@@ -54,7 +54,7 @@ def run(
     """Connections to a port where nobody listens, captured through a link."""
     events: list[dict[str, Any]] = []
     said: list[str] = []
-    plan = CapturePlan(target=Target(vip=HOST, port=PORT), path=path / "capture.pcap")
+    plan = CapturePlan(targets=(Target(vip=HOST, port=PORT),), path=path / "capture.pcap")
     capture = RemoteCapture(
         link, interface, HOST, plan, lambda row: events.append(dict(row)), said.append
     )

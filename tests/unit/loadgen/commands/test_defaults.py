@@ -23,8 +23,9 @@ def values(*words: str) -> dict[str, Any]:
     """What a command of some options makes of a command line and the configuration."""
 
     @click.command(cls=CommandWithDefaults)
-    @click.argument("url", required=False)
-    @click.option("--vip")
+    @click.argument("url", nargs=-1)
+    @click.option("--vip", "vips", multiple=True)
+    @click.option("--targets")
     @click.option("-n", "requests", type=click.IntRange(1), default=50)
     @click.option("-q", "--rate", type=RATE)
     @click.option("--stage", "stages", multiple=True)
@@ -45,8 +46,9 @@ def configured(text: str, path: str = "loadgen.toml") -> None:
 
 def test_without_a_file_the_options_have_their_own_defaults() -> None:
     assert values() == {
-        "url": None,
-        "vip": None,
+        "url": (),
+        "vips": (),
+        "targets": None,
         "requests": 50,
         "rate": None,
         "stages": (),
@@ -59,7 +61,7 @@ def test_without_a_file_the_options_have_their_own_defaults() -> None:
 def test_configured_values_are_read_as_the_options_read_them() -> None:
     configured('url = "http://h"\nrequests = 7\nrate = "500/s"\nconnect-timeout = "2m"\ntls = true')
     found = values()
-    assert (found["url"], found["requests"], found["rate"]) == ("http://h", 7, 500.0)
+    assert (found["url"], found["requests"], found["rate"]) == (("http://h",), 7, 500.0)
     assert (found["connect_timeout"], found["tls"]) == (120.0, True)
 
 
@@ -69,6 +71,21 @@ def test_a_key_may_be_written_with_underscores_and_a_list_stands_for_a_repeated_
     assert found["connect_timeout"] == 3.0
     assert found["headers"] == (("A", "1"), ("B", "2"))
     assert found["stages"] == ("10s:5",)
+
+
+def test_several_targets_are_a_list_and_yield_together_to_those_of_the_command_line() -> None:
+    configured('vip = ["10.1.2.3", "10.1.2.4:8080"]')
+    assert values()["vips"] == ("10.1.2.3", "10.1.2.4:8080")
+    assert values("--vip", "10.9.9.9")["vips"] == ("10.9.9.9",)
+    assert values("--targets", "file")["vips"] == ()
+    configured('url = ["http://a", "http://b"]')
+    assert values()["url"] == ("http://a", "http://b")
+    assert values("http://c")["url"] == ("http://c",)
+    found = values("--vip", "10.9.9.9")
+    assert (found["url"], found["vips"]) == ((), ("10.9.9.9",))
+    configured('targets = "file"')
+    assert values()["targets"] == "file"
+    assert values("http://c")["targets"] is None
 
 
 def test_the_command_line_comes_before_the_configuration() -> None:
@@ -81,7 +98,7 @@ def test_the_command_line_comes_before_the_configuration() -> None:
 def test_what_is_given_turns_off_the_defaults_that_contradict_it() -> None:
     configured('vip = "10.1.2.3"\ntls = true\nrate = 5')
     found = values("http://other/", "--stage", "1s:1")
-    assert (found["url"], found["vip"], found["tls"]) == ("http://other/", None, False)
+    assert (found["url"], found["vips"], found["tls"]) == (("http://other/",), (), False)
     assert found["rate"] is None
 
 

@@ -15,11 +15,11 @@ class Site(ThreadingHTTPServer):
         good: how many times.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1") -> None:
         self.asked = 0
         self.status = 200
         self.good = 10**6
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__((host, 0), Handler)
         threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
 
     @property

@@ -32,14 +32,30 @@ def test_a_service_is_that_of_the_target_or_may_be(service: str, found: bool | N
 
 def test_what_run_json_keeps_of_it() -> None:
     target = Target(vip=VIP, port=80)
-    assert service_facts(facts(holds=True), target) == {"has_service": True, "real_servers": 2}
+    assert service_facts(facts(holds=True), [target]) == {"has_service": True, "real_servers": 2}
     bare = "\n".join(TABLE.splitlines()[:4]) + "\n"
     empty = facts(holds=True, table=bare)
-    assert service_facts(empty, target) == {"has_service": True, "real_servers": 0}
-    other = service_facts(facts(holds=True), Target(vip=VIP, port=81))
+    assert service_facts(empty, [target]) == {"has_service": True, "real_servers": 0}
+    other = service_facts(facts(holds=True), [Target(vip=VIP, port=81)])
     assert other == {"has_service": False, "real_servers": None}
+
+
+def test_of_several_targets_run_json_keeps_each() -> None:
+    targets = [Target(vip=VIP, port=80), Target(vip=VIP, port=81)]
+    assert service_facts(facts(holds=True), targets) == {
+        "services": [
+            {"vip": VIP, "port": 80, "protocol": "TCP", "has_service": True, "real_servers": 2},
+            {"vip": VIP, "port": 81, "protocol": "TCP", "has_service": False, "real_servers": None},
+        ]
+    }
 
 
 def test_servers_listen_at_the_services_port_and_at_their_own() -> None:
     table = TABLE.replace("C0A80A15:0050", "C0A80A15:1F90")
-    assert server_ports([facts(holds=True, table=table)], Target(vip=VIP, port=80)) == {80, 8080}
+    held = [facts(holds=True, table=table)]
+    assert server_ports(held, [Target(vip=VIP, port=80)]) == {80, 8080}
+    assert server_ports(held, [Target(vip=VIP, port=80), Target(vip=VIP, port=81)]) == {
+        80,
+        81,
+        8080,
+    }

@@ -95,3 +95,14 @@ def test_the_caption_of_the_timeline_has_its_numbers() -> None:
     assert "On bal02 InActConn was 0 at every poll." in caption
     assert "Polling of bal01 stopped once" in wording.timeline_caption(build.troubled())
     assert "25 requests never ended" in wording.timeline_caption(build.all_failed())
+
+
+def test_connections_are_named_where_they_are_not_as_many_as_the_requests() -> None:
+    demo = build.demo()
+    assert wording.sent(demo).startswith("50 requests in ")
+    same = replace(demo, requests=replace(demo.requests, connections=50))
+    assert wording.sent(same) == wording.sent(demo)
+    kept_alive = replace(demo, requests=replace(demo.requests, sent=103, connections=11))
+    assert wording.sent(kept_alive).startswith("103 requests over 11 connections in ")
+    one = replace(demo, requests=replace(demo.requests, connections=1))
+    assert wording.sent(one).startswith("50 requests over 1 connection in ")

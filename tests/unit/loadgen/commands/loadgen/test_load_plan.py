@@ -26,7 +26,8 @@ def plan_and_why(*words: str) -> tuple[LoadPlan, str]:
     def command(**options: Any) -> tuple[LoadPlan, str]:
         return plan_of(options_as(LoadOptions, options))
 
-    aim = [] if any("://" in word for word in words) else ["--vip", "127.0.0.1"]
+    is_aimed = {"--vip", "--targets"} & set(words) or any("://" in word for word in words)
+    aim = [] if is_aimed else ["--vip", "127.0.0.1"]
     found = command.main([*aim, *words], standalone_mode=False)
     assert isinstance(found, tuple)
     return found
@@ -201,3 +202,98 @@ def test_what_does_not_go_together_is_one_line(words: str, said: str) -> None:
 def test_a_value_that_is_none_is_refused_by_its_flag(words: list[str]) -> None:
     with pytest.raises(click.BadParameter):
         plan(*words)
+
+
+def ends(made: LoadPlan) -> list[tuple[str, int, bool, str]]:
+    return [
+        (each.target.vip, each.target.port, each.request.tls, each.request.path)
+        for each in made.planned_targets
+    ]
+
+
+def test_several_vips_take_turns_in_the_order_given() -> None:
+    made = plan(
+        "--vip", "10.0.0.2", "--vip", "10.0.0.1:81", "--vip", "[fd00::1]:82", "--path", "/x"
+    )
+    assert ends(made) == [
+        ("10.0.0.2", 80, False, "/x"),
+        ("10.0.0.1", 81, False, "/x"),
+        ("fd00::1", 82, False, "/x"),
+    ]
+    assert [target.port for target in made.targets] == [80, 81, 82]
+
+
+def test_several_urls_have_their_own_paths_and_tls() -> None:
+    made = plan("http://10.0.0.1/a", "https://10.0.0.1/b", "http://10.0.0.1/b", "-k")
+    assert ends(made) == [
+        ("10.0.0.1", 80, False, "/a"),
+        ("10.0.0.1", 443, True, "/b"),
+        ("10.0.0.1", 80, False, "/b"),
+    ]
+    assert [target.port for target in made.targets] == [80, 443]
+    assert made.vips == ("10.0.0.1",)
+
+
+def test_a_file_of_targets_is_read_line_by_line(tmp_path: Path) -> None:
+    file = tmp_path / "targets"
+    file.write_text("# both\n10.0.0.1\n\nhttps://10.0.0.2/health  # secure\n[fd00::1]:8080\n")
+    made = plan("--targets", str(file))
+    assert ends(made) == [
+        ("10.0.0.1", 80, False, "/"),
+        ("10.0.0.2", 443, True, "/health"),
+        ("fd00::1", 8080, False, "/"),
+    ]
+
+
+def test_udp_goes_to_several_targets() -> None:
+    made = plan("--udp", "--vip", "10.0.0.1:53", "--vip", "10.0.0.2:53")
+    assert [target.protocol for target in made.targets] == ["UDP", "UDP"]
+    assert made.engine == "sockets"
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (
+            "--vip 10.0.0.1 --vip 10.0.0.1:80",
+            "--vip 10.0.0.1:80: the same target as --vip 10.0.0.1",
+        ),
+        ("http://10.0.0.1 http://10.0.0.1/", "URL 2: the same target as URL 1"),
+        ("http://10.0.0.1 --vip 10.0.0.1", "a URL and --vip: expected one of them"),
+        ("http://10.0.0.1 http://10.0.0.2 --port 81", "a URL and --port: expected one of them"),
+        ("--vip 10.0.0.1:80 --vip 10.0.0.2 --port 81", "expected one port"),
+        ("--vip 10.0.0.1 --vip 10.0.0.2 -k", "-k and --sni: expected https://"),
+        ("--vip 10.0.0.1 --vip 10.0.0.2 --engine packets", "cannot do several targets"),
+    ],
+)
+def test_targets_that_contradict_each_other_are_refused(words: str, says: str) -> None:
+    with pytest.raises(UsageProblem) as caught:
+        plan(*words.split())
+    assert says in str(caught.value)
+
+
+def test_more_targets_than_a_load_may_have_are_refused() -> None:
+    words = [word for n in range(65) for word in ("--vip", f"10.0.0.{n}")]
+    assert len(plan(*words[:128]).targets) == 64
+    with pytest.raises(UsageProblem, match="--vip: expected at most 64 targets"):
+        plan(*words)
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "says"),
+    [
+        ("10.0.0.1\n10.0.0.1:80\n", "", ":2: the same target as {file}:1"),
+        ("10.0.0.1:80\n", "--port 81", ":1 and --port 81: expected one port"),
+        ("10.0.0.2\nhttp://10.0.0.1\n", "--port 81", ":2: a URL and --port: expected one of them"),
+        ("10.0.0.1\n", "--vip 10.0.0.2", "--vip and --targets: expected one of them"),
+        ("http://10.0.0.1\n", "--udp", "a URL and --udp"),
+    ],
+)
+def test_a_line_of_a_file_is_refused_by_file_and_line(
+    text: str, words: str, says: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "targets"
+    file.write_text(text)
+    with pytest.raises(UsageProblem) as caught:
+        plan("--targets", str(file), *words.split())
+    assert says.format(file=file) in str(caught.value)

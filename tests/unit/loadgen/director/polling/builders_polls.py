@@ -11,7 +11,7 @@ from analyzer.ipvs.proc.formats import parse_services
 from analyzer.recording.directory import Recording, RecordingWriter
 from loadgen.director.boot_facts import BootFacts
 from loadgen.director.polling.poller import Poller
-from loadgen.director.polling.watched import Watched, watch_target
+from loadgen.director.polling.watched import Watched, watch_targets
 from loadgen.director.settings import parse_settings
 from loadgen.target import Target
 from tests.unit.loadgen.director.fakes import (
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-OURS = watch_target(Target(vip="192.168.10.2", port=80))
+OURS = watch_targets([Target(vip="192.168.10.2", port=80)])
 
 
 STATS = """\

@@ -8,7 +8,7 @@ import pytest
 
 from analyzer.ipvs.proc.entry_text import read_entries
 from analyzer.ipvs.proc.formats import Service
-from loadgen.director.polling.watched import parse_services_given, watch_target
+from loadgen.director.polling.watched import parse_services_given, watch_targets
 from loadgen.errors import UsageProblem
 from loadgen.target import Target
 from tests.unit.loadgen.director.fakes import FIN_WAIT, OTHERS
@@ -47,7 +47,7 @@ def test_the_services_that_are_named_are_watched(
 
 
 def test_a_burst_watches_the_service_it_is_sent_to() -> None:
-    chosen = watch_target(Target(vip="192.168.10.2", port=80))
+    chosen = watch_targets([Target(vip="192.168.10.2", port=80)])
     assert [service for service in SERVICES if chosen.has_service(service)] == [WEB]
 
 
@@ -69,9 +69,9 @@ def test_entries_are_watched_with_their_service(given: tuple[str, ...], ports: l
 
 def test_a_burst_watches_entries_of_its_own_protocol() -> None:
     rows = read_entries(FIN_WAIT).rows
-    assert len(watch_target(Target(vip="192.168.10.2", port=80)).entries(rows)) == 1
+    assert len(watch_targets([Target(vip="192.168.10.2", port=80)]).entries(rows)) == 1
     udp = Target(vip="192.168.10.2", port=80, protocol="UDP")
-    assert len(watch_target(udp).entries(rows)) == 0
+    assert len(watch_targets([udp]).entries(rows)) == 0
 
 
 @pytest.mark.parametrize(

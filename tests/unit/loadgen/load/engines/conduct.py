@@ -33,6 +33,7 @@ class Kept:
 
     stopped: bool = False
     has_sent: bool = False
+    most_under_way: int = 0
     texts: list[str] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
 
@@ -50,8 +51,9 @@ class Kept:
     def say(self, line: str) -> None:
         raise AssertionError(line)
 
-    def flush(self) -> None:
+    def flush(self, under_way: int = 0) -> None:
         """Nothing has gathered."""
+        self.most_under_way = max(self.most_under_way, under_way)
 
     def sent(self) -> None:
         self.has_sent = True

@@ -18,6 +18,7 @@ from loadgen.load.engines.tally import Tally
 from loadgen.load.engines.workers.pool import Workers
 from tests.unit.loadgen.load.engines.conduct import plan
 from tests.unit.loadgen.servers import NOT_FOUND, OK, Server
+from tests.unit.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,6 +89,21 @@ def test_where_nothing_succeeds_the_neighbour_table_is_noted(
     _, _, recording = recorded(Server(answer), tmp_path, requests=2)
     events = recording.table("events")
     assert events.loc[events["kind"] == "neighbour", "detail"].tolist() == noted
+
+
+@pytest.mark.parametrize("engine", ["http", "sockets"])
+def test_requests_under_way_are_known_until_they_have_ended(engine: str, tmp_path: Path) -> None:
+    server, recording = Server(None), RecordingWriter(tmp_path, {})
+
+    async def main() -> Burst:
+        async with server.running():
+            load_plan = plan(server.port, requests=6, concurrency=3, engine=engine)
+            async with Burst(load_plan, recording, lambda _: None, print) as burst:
+                assert await until(lambda: burst.under_way() == 3, 60)
+            return burst
+
+    assert asyncio.run(main()).under_way() == 0
+    recording.close("completed")
 
 
 def test_a_burst_that_is_cut_short_records_what_was_under_way(tmp_path: Path) -> None:
