@@ -15,6 +15,8 @@ from analyzer.compared.curves import observed_curves, peak_tables, peaks, second
 from analyzer.compared.population import observed_states, predicted_states
 from analyzer.compared.sockets import socket_curves, socket_states
 from analyzer.drains.drains import drains
+from analyzer.drains.remaining import draining
+from analyzer.drains.safe_to_reboot import safe_to_reboot
 from analyzer.evidence.gather import gather
 from analyzer.failover.describe import failover
 from analyzer.findings.assumed import with_other_way
@@ -98,6 +100,7 @@ def analyse(recording: Recording, assumptions: Sequence[Assumption] = ()) -> Ana
         what_if=tuple(answer for answer, _ in answers),
         sockets=socket_states(sockets),
         drains=figures.drains,
+        safe_to_reboot=figures.safe_to_reboot,
         log_clock=figures.log_clock,
         laws=tuple(_law(director) for director in evidence.directors),
         tables=tuple(
@@ -169,6 +172,7 @@ def _what_if(
 def _figures(evidence: Evidence, measured: Sequence[Measured]) -> Figures:
     run_resets = resets(evidence, measured)
     late = [(result, late_packets(result, evidence, run_resets)) for result in measured]
+    drained = tuple(draining(evidence))
     pauses_s = [longest_pause_s(result, evidence, cases) for result, cases in late if cases]
     return Figures(
         requests=requests.summarise(evidence.requests, evidence.zero_ns),
@@ -180,7 +184,8 @@ def _figures(evidence: Evidence, measured: Sequence[Measured]) -> Figures:
         capture_dropped=evidence.manifest.capture.dropped,
         foreign_entries={result.director.name: result.foreign_entries for result in measured},
         ended_early=[row for result in measured for row in result.ended_early],
-        drains=drains(evidence),
+        drains=drains(drained, evidence.manifest.imported.log_clock),
+        safe_to_reboot=safe_to_reboot(evidence, drained),
         log_clock=evidence.manifest.imported.log_clock,
         evidence=evidence,
         failover=failover(evidence),
@@ -255,6 +260,9 @@ def _timeline(
     if evidence.is_vrrp_alone and evidence.announcements:
         adverts_ns = np.array([evidence.announcements.advertisements[-1].at_ns])
         last += seconds(adverts_ns, evidence.zero_ns).tolist()
+    if evidence.manifest.command == "import" and evidence.captured:
+        packets_s = seconds(evidence.captured.once.at_ns, evidence.zero_ns)
+        last.append(packets_s.max(initial=0.0))
     return Timeline(
         zero_ns=evidence.zero_ns,
         end_s=float(max([*last, *ended_s[known]], default=0.0)),

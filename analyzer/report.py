@@ -27,6 +27,7 @@ from analyzer.results import (
     Lifetime,
     NotMeasured,
     Peak,
+    SafeToReboot,
     SocketState,
     WhatIf,
 )
@@ -103,6 +104,7 @@ class Report(documents.JsonDocument):
     what_if: tuple[WhatIf, ...] = ()
     sockets: tuple[SocketState, ...] = ()
     drains: tuple[Drain, ...] = ()
+    safe_to_reboot: tuple[SafeToReboot, ...] = ()
     log_clock: LogClock | None = None  # of an imported log
     laws: tuple[KernelLaw, ...] = ()
     tables: tuple[DirectorTable, ...] = ()

@@ -173,6 +173,28 @@ class Drain:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SafeToReboot:
+    """When a real server that was drained holds no entry on any director any more.
+
+    For each address that had weight 0 at some poll, or was removed for good: over all its services,
+    ports and directors. ``safe_after`` is the latest instant that the prediction allows, if no
+    packet arrives; the last entry is gone by ``gone_by`` ± ``uncertainty_s``, both null where none
+    is left. Instants are as in Drain.
+    """
+
+    real_server: str
+    answer: Literal["safe", "not-safe", "not-known"]  # safe: from safe_after on
+    safe_after: str | None  # null unless safe
+    gone_by: str | None
+    uncertainty_s: float | None
+    entries: int | None  # left at the last polls; null where some director's were not read
+    why: tuple[str, ...]  # what stands against it, or was not measured
+    directors: tuple[str, ...]  # for which this holds: those of the run
+    all_services: bool  # false: only some services were recorded, others may use it as well
+    zone: str | None = "UTC"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SocketState:
     """One TCP state of a host's own sockets, which no director knows of."""
 

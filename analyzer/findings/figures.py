@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from analyzer.measured import Measured
     from analyzer.recording.ending import Ending
     from analyzer.recording.log_clock import LogClock
-    from analyzer.results import Agreement, Drain, EndedEarly, Event, Lifetime, Peak
+    from analyzer.results import Agreement, Drain, EndedEarly, Event, Lifetime, Peak, SafeToReboot
     from analyzer.traces.expired import LatePacket
 
 _SHOWN = 3
@@ -65,6 +65,7 @@ class Figures:
     foreign_entries: dict[str, int]
     ended_early: Sequence[EndedEarly] = ()
     drains: tuple[Drain, ...] = ()
+    safe_to_reboot: tuple[SafeToReboot, ...] = ()
     log_clock: LogClock | None = None
     evidence: Evidence | None = None
     failover: Failover | None = None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from analyzer.recording.log_clock import LogClock
-    from analyzer.results import Drain
+    from analyzer.results import Drain, SafeToReboot
 
 UTC = "UTC"
 
@@ -19,13 +20,7 @@ def in_log_time(drain: Drain, log_clock: LogClock | None) -> Drain:
     """
     if log_clock is None or log_clock.is_utc:
         return drain
-
-    def local(instant: str | None) -> str | None:
-        if instant is None:
-            return None
-        text = instant.removesuffix("Z")
-        return text if log_clock.dated else text.partition("T")[2]
-
+    local = partial(_local, log_clock)
     return replace(
         drain,
         weight_zero_since=local(drain.weight_zero_since) or "",
@@ -37,6 +32,21 @@ def in_log_time(drain: Drain, log_clock: LogClock | None) -> Drain:
         gone_by_if_quiet=local(drain.gone_by_if_quiet),
         zone=log_clock.zone,
     )
+
+
+def reboot_in_log_time(row: SafeToReboot, log_clock: LogClock | None) -> SafeToReboot:
+    """The same of the answer when a real server may be rebooted."""
+    if log_clock is None or log_clock.is_utc:
+        return row
+    safe_after, gone_by = (_local(log_clock, instant) for instant in (row.safe_after, row.gone_by))
+    return replace(row, safe_after=safe_after, gone_by=gone_by, zone=log_clock.zone)
+
+
+def _local(log_clock: LogClock, instant: str | None) -> str | None:
+    if instant is None:
+        return None
+    text = instant.removesuffix("Z")
+    return text if log_clock.dated else text.partition("T")[2]
 
 
 def time_of_day(instant: str, zone: str | None) -> str:

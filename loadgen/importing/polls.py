@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
 from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,13 @@ from analyzer.ipvs.proc.formats import parse_entries, parse_services
 from analyzer.recording.manifest import without_surrogates
 from loadgen.errors import UsageProblem
 from loadgen.importing.log import before_polls, polls_in
-from loadgen.importing.printed import Printed, from_printed, heading_of
+from loadgen.importing.printed import (
+    MOST_KNOWN,
+    SHORT,
+    Printed,
+    from_printed,
+    heading_of,
+)
 from loadgen.importing.sources.find import PollLog
 from loadgen.importing.sources.kinds import first_ipvs_line
 from loadgen.importing.sources.lines import head_lines, lines_of, text_lines
@@ -29,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    from analyzer.ipvs.proc.formats import EntryTable, ServiceTable
     from analyzer.ipvs.states import Timeouts
     from loadgen.importing.times.stamps import Stamp
 
@@ -210,19 +217,31 @@ def _text(poll: Mapping[str, Any], key: str) -> str:
     return str(without_surrogates(str(poll.get(key) or "")))
 
 
+def _services_of(text: str) -> ServiceTable:
+    return _known_services(text) if len(text) <= SHORT else parse_services(text)
+
+
+def _entries_of(text: str) -> EntryTable:
+    return _known_entries(text) if len(text) <= SHORT else parse_entries(text)
+
+
+_known_services = lru_cache(maxsize=MOST_KNOWN)(parse_services)
+_known_entries = lru_cache(maxsize=MOST_KNOWN)(parse_entries)
+
+
 def _printed(poll: Mapping[str, Any]) -> Printed:
-    services = parse_services(_text(poll, "services"))
+    services = _services_of(_text(poll, "services"))
     if poll.get("connections") is None:
         return Printed(services=services.services, warnings=services.warnings)
-    table = parse_entries(_text(poll, "connections"))
+    table = _entries_of(_text(poll, "connections"))
     warnings = services.warnings + table.warnings
     return Printed(services=services.services, table=table, warnings=warnings)
 
 
 def _services(poll: Mapping[str, Any]) -> Printed:
-    return Printed(services=parse_services(_text(poll, "services")).services)
+    return Printed(services=_services_of(_text(poll, "services")).services)
 
 
 def _heading(poll: Mapping[str, Any]) -> Printed:
     head = _text(poll, "services")[:_HEADER_CHARACTERS]
-    return Printed(size=parse_services(head).conn_tab_size)
+    return Printed(size=_services_of(head).conn_tab_size)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from analyzer.ipvs.ipvsadm import parse
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 _TITLE = re.compile(r"^.*(?:IPVS +connection +entries|pro +expire +state )", re.MULTILINE)
 """Above a table of entries, which may be empty."""
+
+SHORT, MOST_KNOWN = 4096, 8
+"""Characters of a print that is worth keeping, and how many are kept."""
 
 _HEADING = re.compile(r"Virtual\s+Server|Timeout\s")
 
@@ -57,7 +61,11 @@ class Printed:
 
 
 def from_printed(text: str) -> Printed:
-    """Read what a poll has printed."""
+    """Read what a poll has printed; polls of a quiet director print the same again and again."""
+    return _known(text) if len(text) <= SHORT else _read(text)
+
+
+def _read(text: str) -> Printed:
     parsed = parse(unwrapped(text))
     timeouts = parsed.timeouts
     return Printed(
@@ -73,6 +81,9 @@ def from_printed(text: str) -> Printed:
         size=parsed.header.size if parsed.header else None,
         warnings=tuple(parsed.warnings),
     )
+
+
+_known = lru_cache(maxsize=MOST_KNOWN)(_read)
 
 
 def heading_of(text: str) -> Printed:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 POINTS = 3000  # of a long curve
 RUN_PX, HEAD_PX = 190, 64
+NAME_LETTERS = 30  # of a run in a legend, which a narrow page has to hold
 PEAK_COLUMNS = ("run", "peak ActiveConn", "peak InActConn", "empty after, s")
 
 
@@ -75,7 +76,7 @@ def _trace(run: RunInPlace, rank: int, counted: str, *, polled: bool) -> Trace |
     shown = kept(values, points=POINTS)
     (colour, dash), symbol = _style(rank), MARKERS[rank % len(MARKERS)][0]
     return scatter(
-        name=plain(run.name, 40) + (", polled" if polled else ", predicted"),
+        name=plain(run.name, NAME_LETTERS) + (", polled" if polled else ", predicted"),
         legendgroup=f"run-{rank}",
         showlegend=counted == "inactive",
         x=t_s[shown],
@@ -152,7 +153,7 @@ def _latency(rank: int, run: RunInPlace, total: Percentiles) -> Trace:
     return line(
         nines(total.share),
         np.log10(np.maximum(total.ms, 1e-3)),
-        plain(run.name, 40),
+        plain(run.name, NAME_LETTERS),
         colour,
         "%{customdata}<br>%{fullData.name}",
         line={"shape": "hv", "width": 1.8, "dash": dash},

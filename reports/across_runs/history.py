@@ -133,7 +133,9 @@ def _trends(history: History, changes: Changes) -> Chart:
         return Chart(id="trends-chart", figure=None, caption=nothing)
     figure = stacked(panels, _runs_axis(history.runs), foot_px=110)
     what = (
-        f"{len(changes)} changes beyond noise, each marked" if changes else "no change beyond noise"
+        f"{plural(len(changes), 'change')} beyond noise, each marked"
+        if changes
+        else "no change beyond noise"
     )
     caption = (
         f"Each quantity over {len(history.runs)} runs, the oldest first: {what}. "

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 TALL_PX, FOOT_PX = 210, 84
 MAX_LOSSES = 8  # shown one by one; of more, the worst of each number of losses
 BARS = (("blue", ""), ("orange", "/"), ("green", "."), ("pink", "\\"), ("sky", "x"))
-"""Colour and pattern of each director's bar; they come round again."""
+"""Colour and pattern of each director's bar; colours come round again, with other patterns."""
 
 
 Loss = tuple[str, tuple[float, ...]]
@@ -116,7 +116,8 @@ def _panel(
 
 
 def _bars(director: int, states: Sequence[Loss], *, legend: bool) -> Trace:
-    hue, pattern = BARS[director % len(BARS)]
+    hue, _ = BARS[director % len(BARS)]
+    _, pattern = BARS[(director + director // len(BARS)) % len(BARS)]
     shape = {"shape": pattern, "fillmode": "overlay", "solidity": 0.25}
     marker = {"color": PALETTE[hue][0], "pattern": shape}
     x, y = [label for label, _ in states], [carried[director] for _, carried in states]

@@ -141,6 +141,8 @@ def _name(gap: MarkedSpan) -> dict[str, object]:
         "text": plain(gap.label, 24),
         "showarrow": False,
         "font": {"size": 11, "color": INK},
+        "bgcolor": BAND,
+        "borderpad": 2,
     }
 
 

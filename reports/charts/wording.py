@@ -99,7 +99,8 @@ def why(analysis: Analysis, words: Sequence[str], otherwise: str) -> str:
 
 def why_no_polls(analysis: Analysis) -> str:
     """Why there are no counters of a director."""
-    return why(analysis, ("inactconn", "activeconn", "director"), "no director was polled")
+    otherwise = "the counters do not have them" if analysis.counted else "no director was polled"
+    return why(analysis, ("inactconn", "activeconn", "the director's"), otherwise)
 
 
 def why_no_packets(analysis: Analysis) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from reports.charts.figure import add_annotations, add_shapes, bar, scatter
 from reports.charts.panels import LEGEND_BELOW, stacked
-from reports.charts.theme import BAD
+from reports.charts.theme import BAD, PAPER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,7 +93,8 @@ def mark_level(
     add_shapes(figure, {"type": "line", "line": style, **ends, **across})
     font = {"size": 11, "color": colour}
     place = {"x": 1, "y": at, "xanchor": "right", "yanchor": "bottom", "showarrow": False}
-    add_annotations(figure, {"text": text, "font": font, **place, **across})
+    behind = {"bgcolor": PAPER, "borderpad": 1, "yshift": 2}  # a bar may reach as high
+    add_annotations(figure, {"text": text, "font": font, **behind, **place, **across})
 
 
 def legend_above(plot_px: float) -> dict[str, Any]:

@@ -105,8 +105,12 @@ def _context(analysis: Analysis) -> dict[str, Any]:
 
 
 def anchors(shown: Sequence[Section]) -> dict[str, Section]:
-    """The section with the evidence of each finding, by the finding's id."""
-    return {finding: section for section in shown for finding in section.shows}
+    """The section with the evidence of each finding, by the finding's id.
+
+    The timeline has what no other section of this page has.
+    """
+    in_turn = sorted(shown, key=lambda section: section.id != "timeline")
+    return {finding: section for section in in_turn for finding in section.shows}
 
 
 def by_severity(findings: Sequence[Finding]) -> list[Finding]:

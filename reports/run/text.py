@@ -11,6 +11,7 @@ from analyzer.ipvs.table_status import in_words
 from reports.charts import wording
 from reports.layout import aligned, prose_width, wrapped
 from reports.plain_text import printable
+from reports.run import reboots
 from reports.run.percentiles import TOO_FEW_CELL as TOO_FEW
 from reports.run.sections import sockets, targets
 from reports.run.sections.other_settings import what_if
@@ -34,7 +35,7 @@ ERRORS_HEAD, ERRORS_COUNT = "why requests failed", "requests"
 def summary_lines(analysis: Analysis, columns: int | None = None) -> list[str]:
     """The requests, latencies, each director's table at its peak, and the verdict.
 
-    Warnings, problems and the what-if come before the verdict.
+    Warnings, problems, what may be rebooted and the what-if come before the verdict.
 
     Args:
         analysis: of the run.
@@ -50,6 +51,7 @@ def summary_lines(analysis: Analysis, columns: int | None = None) -> list[str]:
         [] if analysis.timeline.peaks else _prose([_no_tables(analysis)], width),
         _prose(_entry_tables(analysis), width),
         _prose(_findings(analysis), width),
+        _prose(reboots.sentences(analysis), width),
         _prose([f"{text}." for text in sockets.sentences(analysis)], width),
         _prose(what_if.sentences(analysis), width),
         _prose([analysis.verdict], width),

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
 
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+# Tables that stand open and have to be scrolled sideways.
+SIDEWAYS = """[...document.querySelectorAll('main .scroll')].filter(
+    (e) => e.checkVisibility() && e.scrollWidth > e.clientWidth + 1
+  ).map((e) => `${e.getAttribute('aria-label')}: ${e.scrollWidth} in ${e.clientWidth}`)"""
 # Elements of text that reach out of the window.
 CUT = """[...document.querySelectorAll(
     'main p, h1, h2, h3, td, th, dt, dd, label, button, .annotation-text, .xtick text, .ytick text'

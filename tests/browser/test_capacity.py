@@ -11,7 +11,7 @@ from analyzer.capacity.planner import plan_capacity
 from analyzer.capacity.question import CapacityQuestion
 from reports.capacity.plan import capacity_document
 from reports.document.html import page_of
-from tests.browser.chromium import OVERFLOW
+from tests.browser.chromium import OVERFLOW, SIDEWAYS
 
 if TYPE_CHECKING:
     from tests.browser.conftest import Show
@@ -39,6 +39,7 @@ def test_three_and_six_vips_stand_against_the_link(show: Show, html: str, width:
     assert seen.complaints == []
     assert page.inner_text("#verdict").startswith("Use 6 VIPs")
     assert page.evaluate(OVERFLOW) == 0
+    assert page.evaluate(SIDEWAYS) == []
     carried = page.evaluate("document.querySelector('#loads-chart').data.map(t => t.y)")
     three, six = carried[:3], carried[3:]
     assert max(max(map(float, bars)) for bars in three) == 1.0

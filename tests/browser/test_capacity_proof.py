@@ -8,7 +8,7 @@ import pytest
 
 from reports.capacity.proof import proof_document
 from reports.document.html import page_of
-from tests.browser.chromium import OVERFLOW
+from tests.browser.chromium import OVERFLOW, SIDEWAYS
 from tests.unit.analyzer.capacity.builders_experiment import as_computed
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ def test_measured_bars_stand_beside_computed_ones(show: Show, width: int) -> Non
     page = seen.page
     assert seen.complaints == []
     assert page.evaluate(OVERFLOW) == 0
+    assert page.evaluate(SIDEWAYS) == []
     names = page.evaluate("document.querySelector('#proof-chart').data.map(t => t.name)")
     assert names == ["computed", "measured"]
     assert page.locator("#losses tbody tr").count() == 2

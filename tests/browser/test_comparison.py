@@ -9,7 +9,7 @@ import pytest
 from analyzer.across_runs.compare import compare
 from reports.across_runs.comparison import comparison_document
 from reports.document.html import page_of
-from tests.browser.chromium import OVERFLOW
+from tests.browser.chromium import OVERFLOW, SIDEWAYS
 from tests.unit.analyzer.across_runs.test_compare import other
 from tests.unit.reports import builders_analysis as build
 
@@ -45,4 +45,5 @@ def test_it_opens_from_disk_and_draws_every_run(show: Show) -> None:
 def test_nothing_is_wider_than_the_window_nor_over_a_title(show: Show, width: int) -> None:
     page = show(three_runs(), width).page
     assert page.evaluate(OVERFLOW) == 0
+    assert page.evaluate(SIDEWAYS) == []
     assert page.evaluate(LEGENDS_OVER_TITLES) == []

@@ -11,7 +11,7 @@ from analyzer.forecast.model import forecast
 from analyzer.ipvs.states import Timeouts
 from reports.document.html import page_of as html_of
 from reports.forecast.document import forecast_document
-from tests.browser.chromium import CUT, OVERFLOW
+from tests.browser.chromium import CUT, OVERFLOW, SIDEWAYS
 
 if TYPE_CHECKING:
     from tests.browser.conftest import Show
@@ -49,6 +49,7 @@ def test_it_opens_from_disk_and_draws_both_counters(show: Show) -> None:
 def test_nothing_is_wider_than_the_window(show: Show, question: Question, width: int) -> None:
     page = show(page_of(question), width).page
     assert page.evaluate(OVERFLOW) == 0
+    assert page.evaluate(SIDEWAYS) == []
     assert page.evaluate(CUT) == []
 
 

@@ -10,7 +10,7 @@ from analyzer.across_runs.history import Unreadable, history
 from analyzer.across_runs.past_run import Value
 from reports.across_runs.history import history_document
 from reports.document.html import page_of as html_of
-from tests.browser.chromium import OVERFLOW
+from tests.browser.chromium import OVERFLOW, SIDEWAYS
 from tests.unit.analyzer.across_runs.test_history import run
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def test_it_draws_every_quantity_and_marks_the_change(show: Show, width: int) ->
     page = seen.page
     assert seen.complaints == []
     assert page.evaluate(OVERFLOW) == 0
+    assert page.evaluate(SIDEWAYS) == []
     assert page.inner_text("#verdict") == "12 runs: timeout(FIN_WAIT) changed beyond noise."
     assert page.locator("#trends-chart .scatterlayer .js-line").count() == 2
     assert page.locator("#trends-chart .scatterlayer .trace").count() == 3  # and one of marks

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.browser.chromium import CUT, OVERFLOW, OVERLAPS
+from tests.browser.chromium import CUT, OVERFLOW, OVERLAPS, SIDEWAYS
 from tests.unit.reports.failover.test_repeats import ODD, UNIFORM, page
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ def test_outages_climb_beside_the_theory(show: Show, width: int) -> None:
     assert [url.rpartition("/")[2] for url in seen.requests] == ["page.html"]
     assert seen.page.evaluate(OVERFLOW) == 0
     assert seen.page.evaluate(CUT) == []
+    assert seen.page.evaluate(SIDEWAYS) == []
     assert seen.page.evaluate(OVERLAPS) == []
     assert seen.page.locator("#repeats-chart .scatterlayer .point").count() == 20
     first = seen.page.locator("#runs tbody a").first

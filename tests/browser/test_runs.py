@@ -16,7 +16,7 @@ from loadgen.importing.folder import import_folder
 from reports.run.page import render_page
 from tests.bench.long_run import LongRun
 from tests.browser import chromium
-from tests.browser.chromium import CUT, OVERFLOW, OVERLAPS, Opened, eventually
+from tests.browser.chromium import CUT, OVERFLOW, OVERLAPS, SIDEWAYS, Opened, eventually
 from tests.unit.reports import builders_analysis as build
 
 if TYPE_CHECKING:
@@ -196,6 +196,7 @@ def test_no_text_is_cut_or_written_over_another(shown: Shown, width: int) -> Non
     chromium.drawn(page)
     assert page.evaluate(OVERFLOW) == 0
     assert page.evaluate(CUT) == []
+    assert page.evaluate(SIDEWAYS) == []
     assert page.evaluate(OVERLAPS) == []
 
 

@@ -14,7 +14,7 @@ from analyzer.recording.manifest import manifest_of
 from analyzer.sweep.points import sweep_of
 from reports.document.html import page_of
 from reports.sweep.document import sweep_document
-from tests.browser.chromium import CUT, OVERFLOW, OVERLAPS
+from tests.browser.chromium import CUT, OVERFLOW, OVERLAPS, SIDEWAYS
 from tests.unit.analyzer.sweep.test_sweep import forwarded
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def test_the_points_are_drawn_and_the_knee_is_named_in_words(
     assert page.locator("#sweep-chart .annotation-text", has_text="knee 15 s").count() == 1
     assert page.evaluate(OVERFLOW) == 0
     assert page.evaluate(CUT) == []
+    assert page.evaluate(SIDEWAYS) == []
     assert page.evaluate(OVERLAPS) == []
 
 
@@ -68,4 +69,5 @@ def test_several_ways_of_forwarding_have_each_their_marks_and_a_legend(
     assert "in nat tcpfin governed nothing" in page.inner_text("#verdict")
     assert page.evaluate(OVERFLOW) == 0
     assert page.evaluate(CUT) == []
+    assert page.evaluate(SIDEWAYS) == []
     assert page.evaluate(OVERLAPS) == []

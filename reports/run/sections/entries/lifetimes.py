@@ -28,6 +28,7 @@ GROUPS = 5  # that are drawn, the largest
 BINS_PER_GRANULE = 8
 MOST_BINS = 400
 HEIGHT_PX = 96
+LABEL_PX = 17  # from one label to the next below it
 COLUMNS = (
     "entries",
     "timeout, s",
@@ -194,10 +195,10 @@ def _mark_timeouts(chart: Figure, axis: str, group: LifetimeSamples) -> None:
         _mark(chart, axis, group.timeout_s, f"{name}{joined}{setting(group.timeout_s)}", "solid")
     other_s = None if group.timeout_name == "tcpfin" else group.tcpfin_s
     if other_s is not None and other_s <= 1.06 * longest_s(group):
-        _mark(chart, axis, other_s, f"tcpfin = {setting(other_s)}", "6px,4px")
+        _mark(chart, axis, other_s, f"tcpfin = {setting(other_s)}", "6px,4px", row=1)
 
 
-def _mark(chart: Figure, axis: str, at_s: float, text: str, dash: str) -> None:
+def _mark(chart: Figure, axis: str, at_s: float, text: str, dash: str, row: int = 0) -> None:
     at_left = at_s < 0.2 * chart["layout"]["xaxis"]["range"][1]
     yref = f"{axis} domain"
     style = {"width": 1.6, "dash": dash, "color": INK}
@@ -210,6 +211,7 @@ def _mark(chart: Figure, axis: str, at_s: float, text: str, dash: str) -> None:
         "xanchor": "left" if at_left else "right",
         "yanchor": "top",
         "xshift": 4 if at_left else -4,
+        "yshift": -LABEL_PX * row,
         "text": text,
         "showarrow": False,
         "font": {"size": 11, "color": INK},

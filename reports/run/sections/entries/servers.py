@@ -9,6 +9,7 @@ from reports.charts.figure import bar, scatter
 from reports.charts.panels import Panel, stacked, whole_numbers
 from reports.charts.theme import CALM, INK, PALETTE, PAPER, plain
 from reports.charts.wording import plural, share, why_no_polls
+from reports.run import reboots
 from reports.run.section import Chart, DataTable, Section
 from reports.run.sections.entries.states import OTHER, STATES
 
@@ -49,6 +50,7 @@ def section(analysis: Analysis) -> Section:
             "rest": _as_ipvsadm(analysis.timeline.peaks[TABLES:]),
             "more": max(0, len(analysis.timeline.peaks) - TABLES),
             "why_no_polls": why_no_polls(analysis),
+            "reboots": reboots.sentences(analysis),
             "legend": [(name, *STATES.get(name, OTHER)) for name in order],
         },
     )

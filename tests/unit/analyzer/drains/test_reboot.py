@@ -24,7 +24,7 @@ def use(**changed: object) -> ServerUse:
 
 def test_the_last_entry_of_all_directors_decides() -> None:
     found = reboots([use(last_gone_ns=5), use(director="bal02", last_gone_ns=9)])
-    assert found == (Reboot(real_server="10.0.0.1", after_ns=9),)
+    assert found == (Reboot(real_server="10.0.0.1", after_ns=9, earliest_ns=0),)
 
 
 def test_an_obstacle_anywhere_leaves_no_promise() -> None:

@@ -12,9 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.analysis import analyse
+from analyzer.compared.curves import observed_curves
 from analyzer.errors import AnalyzerError
+from analyzer.evidence.gather import gather
 from analyzer.ipvs.states import Flag, State
-from analyzer.other_settings.what_if import Assumption, parse_assumption
+from analyzer.measure import measure
+from analyzer.other_settings.what_if import Assumption, answer, parse_assumption
 from analyzer.recording.directory import MANIFEST, Recording
 from tests.unit.analyzer.builders_packets import SERVER_MAC, Seg
 from tests.unit.analyzer.builders_run import (
@@ -143,6 +146,23 @@ def quick(lives: list[Life], **more: Any) -> Stage:
 
 def burst(count: int = 10) -> list[Life]:
     return [closed(40000 + n, 1000.0 + 0.05 * n) for n in range(count)]
+
+
+@pytest.mark.parametrize("unknown", [0, 3, 10])
+def test_an_entry_whose_wait_is_not_known_counts_in_no_group(tmp_path: Path, unknown: int) -> None:
+    stage = quick(burst())
+    stage.recorded(tmp_path)
+    evidence = gather(Recording.open(tmp_path))
+    curves = observed_curves(evidence.services, evidence.zero_ns)
+    measured = measure(evidence.directors[0], evidence, curves)
+    assert measured.prediction is not None
+    waits_s = measured.prediction.entries["timeout_s"].to_numpy(copy=True)
+    waits_s[:unknown] = np.nan
+    entries = measured.prediction.entries.assign(timeout_s=waits_s)
+    prediction = replace(measured.prediction, entries=entries)
+    found, _ = answer(measured, evidence, prediction, [], caveat=None)
+    assert groups(found) == [("FIN_WAIT", 20, 10 - unknown)][: unknown != 10]
+    assert found.peak_inactive == 10
 
 
 @pytest.mark.parametrize("tcpfin_s", [5, 60, 120])

@@ -185,3 +185,13 @@ def test_any_text_gives_something(parts: list[str]) -> None:
     assert all(service.protocol for service in services)
     assert table is None or len(table.entries) <= table.lines
     assert all(isinstance(doubt, str) for doubt in doubts)
+
+
+def test_a_print_that_comes_again_is_read_once_and_a_long_one_not_kept() -> None:
+    short = "IPVS connection entries\npro expire state source virtual destination\n"
+    assert from_printed(short) is from_printed(f"{short}")
+    long = short + "TCP 01:59  FIN_WAIT 10.0.0.1:5 10.0.0.2:80 10.0.0.3:80\n" * 200
+    first, again = from_printed(long), from_printed(long)
+    assert first is not again
+    assert first == again
+    assert from_printed(short).table == EntryTable(entries=(), lines=0, warnings=())
