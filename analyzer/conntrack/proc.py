@@ -37,6 +37,15 @@ nf_conntrack_udp_timeout holds; it is a stream, and nf_conntrack_udp_timeout_str
 OFFLOAD = "OFFLOAD"
 """State of a flow that a flowtable forwards: neither state nor timeout is printed."""
 
+STATES = frozenset(
+    {
+        *("NONE", "SYN_SENT", "SYN_RECV", "ESTABLISHED", "FIN_WAIT", "CLOSE_WAIT"),
+        *("LAST_ACK", "TIME_WAIT", "CLOSE", "SYN_SENT2"),
+        *(UNREPLIED, REPLIED, ASSURED, OFFLOAD),
+    }
+)
+"""The states that rows of TCP and UDP have (``tcp_conntrack_names``, and ours)."""
+
 CHUNK_BYTES = 1 << 17
 """Of text, read at a time: the event loop waits no longer than that takes."""
 
