@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from analyzer.ipvs.states import Timeouts
@@ -12,13 +12,13 @@ from analyzer.recording.clock import UPTIME_STEP_S
 from analyzer.wire.packets import mac_number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from analyzer.ipvs.states import SettableName
     from analyzer.ipvs.table_status import TableStatus
     from analyzer.ipvs.versions import Law
     from analyzer.recording.manifest import Manifest
-    from analyzer.recording.manifest.director import DirectorFacts
+    from analyzer.recording.manifest.director import DirectorFacts, Kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +26,8 @@ class Director:
     """What was learnt of one director before the run; None where it was not.
 
     Attributes:
+        kind: what keeps its connections: IPVS, or netfilter's connection tracking.
+        conntrack_sysctls: of a netfilter director, those below ``net.netfilter`` by name.
         hz: jiffies per second.
         timeouts_source: where they are from: ``ipvsadm`` and ``netlink``, asked on the director, or
             another.
@@ -78,6 +80,8 @@ class Director:
     has_service: bool | None = None
     real_servers: int | None = None
     clock_uncertainty_s: float = 0.0
+    kind: Kind = "ipvs"
+    conntrack_sysctls: Mapping[str, int | None] = field(default_factory=dict)
 
     @property
     def law(self) -> Law:
@@ -95,6 +99,8 @@ def _director(name: str, facts: DirectorFacts) -> Director:
     step_s = facts.uptime_step_s
     return Director(
         name=name,
+        kind=facts.kind,
+        conntrack_sysctls=sysctl.of_conntrack if facts.kind == "netfilter" else {},
         timeouts=Timeouts(tcp_s=timeouts.tcp, tcpfin_s=timeouts.tcpfin, udp_s=timeouts.udp)
         if timeouts
         else None,
