@@ -82,6 +82,8 @@ class Step:
 
     def only(self, chosen: Bools) -> Step:
         """The packets of some of the flows, in the same order."""
+        if chosen.all():
+            return self
         return Step(**{name: getattr(self, name)[chosen] for name in self.__slots__})
 
 
@@ -90,10 +92,8 @@ def follow(flows: Flows, step: Step) -> None:
     slots, sender, other = step.slots, step.direction, 1 - step.direction
     acknowledgement = _acknowledgement(flows, step)
     fresh = ~flows.seen[sender, slots]
-    begins = (step.kind == Kind.SYN) | (step.kind == Kind.SYNACK)
-    begins &= np.isin(flows.state[slots], (CtState.SYN_SENT, CtState.SYN_RECV))
     further = after(step.end, flows.end[sender, slots])
-    anew = fresh | (begins & further)
+    anew = fresh | (_begins(flows, step) & further)
     flows.unacked[sender, slots] |= further & ~anew
     flows.end[sender, slots] = np.where(anew | further, step.end, flows.end[sender, slots])
     flows.seen[sender, slots] = True
@@ -103,6 +103,15 @@ def follow(flows: Flows, step: Step) -> None:
     flows.has_acked[sender, slots] |= step.has_ack
     flows.unacked[other, slots] &= acknowledgement != flows.end[other, slots]
     _count_retransmissions(flows, step.only(step.kind == Kind.ACK))
+
+
+def _begins(flows: Flows, step: Step) -> Bools:
+    """SYNs of either side while the handshake lasts: a further one begins it anew."""
+    begins = np.asarray((step.kind == Kind.SYN) | (step.kind == Kind.SYNACK))
+    if begins.any():
+        state = flows.state[step.slots]
+        begins &= (state == CtState.SYN_SENT) | (state == CtState.SYN_RECV)
+    return begins
 
 
 def _acknowledgement(flows: Flows, step: Step) -> Ints:

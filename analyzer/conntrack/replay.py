@@ -186,11 +186,14 @@ class _Walk:
         packets, flows = self._packets, self._flows
         expired = flows.expiry_s[slots] <= packets.uptime_s[rows]
         flows.clear(slots[expired])
-        there = np.flatnonzero(~packets.lost[rows])
-        step = self._step(slots[there], rows[there])
-        is_udp = step.kind == Kind.DATAGRAM
-        self._datagrams(step.only(is_udp))
-        self._segments(step.only(~is_udp))
+        there = ~packets.lost[rows]
+        step = self._step(slots, rows).only(there)
+        if self._all_go_on(step):
+            self._go_on(step)
+        else:
+            is_udp = step.kind == Kind.DATAGRAM
+            self._datagrams(step.only(is_udp))
+            self._segments(step.only(~is_udp))
         self._note(slots, rows)
 
     def tracked(self) -> Tracked:
@@ -250,6 +253,24 @@ class _Walk:
         self._counted[step.rows] = True
         self._flows.timeout_s[step.slots] = timeout_s
         self._flows.expiry_s[step.slots] = self._rules.expiry_uptime_s(step.uptime_s, timeout_s)
+
+    # -- open connections, of which most packets are ----------------------------------------------
+
+    def _all_go_on(self, step: Step) -> bool:
+        """Whether these are all ACKs of open and answered connections: ESTABLISHED stays."""
+        flows, slots = self._flows, step.slots
+        if not (step.kind == Kind.ACK).all():
+            return False
+        open_ones = (flows.state[slots] == CtState.ESTABLISHED) & flows.replied[slots]
+        return bool((open_ones & ~flows.picked_up[slots]).all())
+
+    def _go_on(self, step: Step) -> None:
+        """What the rest would come to for such packets."""
+        flows, slots = self._flows, step.slots
+        follow(flows, step)
+        flows.last_kind[slots], flows.last_direction[slots] = step.kind, step.direction
+        flows.assured[slots] = True
+        self._restart(step, self._timeout(step, flows.state[slots]))
 
     # -- UDP --------------------------------------------------------------------------------------
 
@@ -419,20 +440,15 @@ class _Walk:
     def _timeout(self, step: Step, new: Int8s) -> Floats:
         flows, slots = self._flows, step.slots
         own_s = self._timeouts_s[new]
-        retransmitted = flows.retransmitted[slots] >= self._rules.settings.max_retrans
-        return np.asarray(
-            np.select(
-                [
-                    retransmitted & (own_s > self._retrans_s),
-                    step.kind == Kind.RST,
-                    flows.unacked[:, slots].any(axis=0) & (own_s > self._unacknowledged_s),
-                    (flows.last_window[slots] == 0) & (own_s > self._retrans_s),
-                ],
-                [self._retrans_s, self._close_s, self._unacknowledged_s, self._retrans_s],
-                own_s,
-            ),
-            dtype=np.float64,
+        unacked = flows.unacked[:, slots].any(axis=0)
+        silent = flows.last_window[slots] == 0
+        timeout_s = np.where(silent, np.minimum(own_s, self._retrans_s), own_s)
+        timeout_s = np.where(
+            unacked & (own_s > self._unacknowledged_s), self._unacknowledged_s, timeout_s
         )
+        timeout_s = np.where(step.kind == Kind.RST, self._close_s, timeout_s)
+        again = flows.retransmitted[slots] >= self._rules.settings.max_retrans
+        return np.where(again & (own_s > self._retrans_s), self._retrans_s, timeout_s)
 
 
 def _is_over(state: Int8s) -> Bools:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -76,6 +76,22 @@ class Figures:
     longest_pause_s: float | None = None
     counted: Sequence[CountedService] = ()
     shares: Sequence[Shares] = ()
+
+    @property
+    def by_ipvs(self) -> Figures:
+        """The figures of directors by IPVS: without those of netfilter directors, if any."""
+        if not self.by_conntrack:
+            return self
+        return replace(
+            self,
+            lifetimes=[row for row in self.lifetimes if row.counted is not None],
+            measured=[result for result in self.measured if result.conntrack is None],
+        )
+
+    @property
+    def by_conntrack(self) -> list[Measured]:
+        """What was measured of netfilter directors."""
+        return [result for result in self.measured if result.conntrack is not None]
 
     def ends(self, flows: Iterable[int]) -> str:
         """Examples of the connections of these flows, by client and VIP."""

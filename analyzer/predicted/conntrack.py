@@ -59,11 +59,12 @@ def predict(
     prediction = prediction_of(segments, beliefs, clock, director, handled)
     entries = prediction.entries
     killed = np.unique(tracked.entry[tracked.killed & (tracked.entry != NO_ENTRY)])
+    last_ns, ends_ns = (entries[name].to_numpy(dtype=np.int64) for name in ("last_ns", "ends_ns"))
     refused = entries.index.isin(killed) & (entries["cause"] == TIMER)
     entries = entries.assign(
         cause=entries["cause"].mask(refused, REFUSED),
         timeout_name=_timeout_names(entries, rules.settings),
-        ends_ns=entries["ends_ns"].mask(refused, entries["last_ns"]),
+        ends_ns=np.where(refused, last_ns, ends_ns),
     )
     return replace(prediction, entries=entries, dropped_syns=0)
 

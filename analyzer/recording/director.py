@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from analyzer.conntrack.settings import settings_of
 from analyzer.ipvs.states import Timeouts
 from analyzer.ipvs.versions import law_of
 from analyzer.recording.clock import UPTIME_STEP_S
@@ -14,6 +15,7 @@ from analyzer.wire.packets import mac_number
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from analyzer.conntrack.settings import ConntrackSettings
     from analyzer.ipvs.states import SettableName
     from analyzer.ipvs.table_status import TableStatus
     from analyzer.ipvs.versions import Law
@@ -87,6 +89,11 @@ class Director:
     def law(self) -> Law:
         """What its kernel goes by."""
         return law_of(self.kernel)
+
+    @property
+    def conntrack_settings(self) -> ConntrackSettings | None:
+        """What its conntrack goes by, as read; None of a director by IPVS."""
+        return settings_of(self.conntrack_sysctls) if self.kind == "netfilter" else None
 
 
 def directors_of(manifest: Manifest) -> tuple[Director, ...]:

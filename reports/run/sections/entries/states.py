@@ -35,7 +35,11 @@ STATES = {
     "CLOSE_WAIT": ("pink", "-"),
     "ESTABLISHED": ("green", "."),
     "SYN_RECV": ("orange", "|"),
+    "SYN_SENT": ("orange", "/"),
     "UDP": ("sky", "-"),
+    "ASSURED": ("green", "|"),
+    "REPLIED": ("sky", "|"),
+    "UNREPLIED": ("orange", "-"),
 }
 OTHER = ("muted", "+")
 DIRECTORS = 3

@@ -1,0 +1,177 @@
+"""Measurements of one netfilter director: conntrack's entries, predicted and observed.
+
+It has no ActiveConn or InActConn, no schedulers and no weights; what IPVS's tables say of these is
+not measured.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from analyzer.compared.agreement import Tolerance, agreement
+from analyzer.compared.early_ends import ended_early_rows, with_early_ends, with_outages
+from analyzer.compared.join import (
+    REQUEST_END_UNCERTAINTY_S,
+    with_first_packet,
+    with_packets,
+    with_requests,
+)
+from analyzer.compared.passage import passage_of
+from analyzer.conntrack.proc import OFFLOAD
+from analyzer.conntrack.replay import ConntrackRules
+from analyzer.conntrack.versions import law_of
+from analyzer.estimate.conntrack import conntrack_lifetimes, predicted_conntrack_lifetimes
+from analyzer.estimate.in_force.model import InForce
+from analyzer.ipvs.states import Timeouts
+from analyzer.measured import Measured
+from analyzer.observed.entries import state_samples
+from analyzer.predicted.conntrack import predict
+from analyzer.predicted.rules import rules_of
+from analyzer.results import NotMeasured
+
+if TYPE_CHECKING:
+    from analyzer.compared.passage import Passage
+    from analyzer.conntrack.settings import ConntrackSettings
+    from analyzer.evidence.evidence import Evidence
+    from analyzer.observed.record import DirectorRecord
+    from analyzer.recording.director import Director
+
+_NOTHING_IN_FORCE = InForce(start=Timeouts(), assumed=frozenset(), shown={}, denied={}, changes=())
+
+
+def measure_netfilter(
+    director: Director, settings: ConntrackSettings, evidence: Evidence
+) -> Measured:
+    """All measurements of one netfilter director in a recording.
+
+    Args:
+        director: its facts.
+        settings: its sysctls.
+        evidence: the recording.
+    """
+    rules = ConntrackRules(
+        settings=settings, law=law_of(director.kernel), hz=director.hz, phase_s=director.phase_s
+    )
+    if evidence.segments is None:
+        return _without_packets(director, rules, evidence)
+    record = evidence.by_director[director.name]
+    clock = record.clock
+    passage = passage_of(director, evidence, clock, record.tracked)
+    prediction = predict(passage.segments, clock, rules, director.name, passage.handled)
+    prediction = with_outages(prediction, passage.outages)
+    joined = with_first_packet(
+        with_packets(record.tracked, prediction, clock.margin_s), passage.segments
+    )
+    prediction, joined = with_early_ends(prediction, joined, director, clock)
+    offloaded = _offloaded(record.entries)
+    rows = conntrack_lifetimes(joined, director.name, settings, clock.uncertainty_s)
+    samples = state_samples(record.entries, record.entry_polls)
+    return Measured(
+        director=director,
+        tracked=joined,
+        prediction=prediction,
+        lifetimes=rows
+        or predicted_conntrack_lifetimes(prediction.entries, director.name, settings),
+        predicted=[],
+        agreement=agreement(
+            prediction,
+            joined,
+            samples,
+            [],
+            [],
+            _tolerance(evidence, record, passage, offloaded),
+        )
+        if len(record.entry_polls.at_ns)
+        else None,
+        ended_early=ended_early_rows(prediction),
+        foreign_entries=int(joined["last_ns"].isna().sum()),
+        inferred=None,
+        rules=rules_of(director, evidence),
+        in_force=_NOTHING_IN_FORCE,
+        not_measured=[
+            *_not_measured(director, settings, offloaded),
+            *passage.not_measured(director.name),
+        ],
+        passage=passage,
+        conntrack=rules,
+    )
+
+
+def _without_packets(director: Director, rules: ConntrackRules, evidence: Evidence) -> Measured:
+    """Lifetimes by the ends of the requests; without those only the states of entries."""
+    record = evidence.by_director[director.name]
+    nothing = pd.array([pd.NA] * len(record.tracked), dtype="Int64")
+    joined, foreign = record.tracked.assign(last_ns=nothing), 0
+    if not evidence.requests.empty:
+        joined = with_requests(record.tracked, record.entries, evidence.requests)
+        foreign = int(joined["last_ns"].isna().sum())
+    slack_s = record.clock.uncertainty_s + REQUEST_END_UNCERTAINTY_S
+    offloaded = _offloaded(record.entries)
+    return Measured(
+        director=director,
+        tracked=joined,
+        prediction=None,
+        lifetimes=conntrack_lifetimes(joined, director.name, rules.settings, slack_s),
+        predicted=[],
+        agreement=None,
+        ended_early=[],
+        foreign_entries=foreign,
+        inferred=None,
+        rules=rules_of(director, evidence),
+        in_force=_NOTHING_IN_FORCE,
+        not_measured=_not_measured(director, rules.settings, offloaded),
+        conntrack=rules,
+    )
+
+
+def _tolerance(
+    evidence: Evidence, record: DirectorRecord, passage: Passage, offloaded: frozenset[int]
+) -> Tolerance:
+    truncated = evidence.packets.skipped["truncated"] if evidence.packets else 0
+    return Tolerance(
+        clock_s=record.clock.margin_s,
+        phase_is_known=True,  # no timer wheel
+        unseen_packets=bool(evidence.manifest.capture.dropped) or truncated > 0,
+        unsure_flows=passage.unsure_flows | offloaded,
+        unsure_since_s=passage.unsure_since_s(evidence.zero_ns),
+        stamps_s=record.clock.uncertainty_s,
+    )
+
+
+def _offloaded(entries: pd.DataFrame) -> frozenset[int]:
+    """The flows that were seen to be forwarded past conntrack."""
+    return frozenset(entries.loc[entries["state"] == OFFLOAD, "flow"].astype("int64").tolist())
+
+
+def _not_measured(
+    director: Director, settings: ConntrackSettings, offloaded: frozenset[int]
+) -> list[NotMeasured]:
+    name = director.name
+    missing = [
+        NotMeasured(
+            what=f"ActiveConn and InActConn of {name}",
+            why="it is a netfilter director: conntrack counts no entry as active or inactive, and "
+            "has no schedulers or weights",
+        )
+    ]
+    if settings.assumed:
+        values = ", ".join(
+            f"{sysctl} {settings.timeouts_s[sysctl]:g} s" for sysctl in sorted(settings.assumed)
+        )
+        missing.append(
+            NotMeasured(
+                what=f"conntrack's timeouts of {name}",
+                why=f"they could not be read; predictions assume the kernel's defaults ({values})",
+            )
+        )
+    if offloaded:
+        missing.append(
+            NotMeasured(
+                what=f"states and timeouts of {len(offloaded)} flows on {name}",
+                why="a flowtable forwards them past conntrack, which neither shows nor restarts a "
+                "timeout meanwhile",
+            )
+        )
+    return missing
