@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loadgen.errors import UsageProblem
+from loadgen.lab.hosts import netfilter
 from loadgen.lab.system.programs import environment
 from loadgen.lab.topology.model import DIRECTOR_MEMORY_MB, Kernel, namespace
 
@@ -72,11 +73,24 @@ def _lacking(topology: Topology) -> str | None:
             continue
         if not (_is_there(module) or _modprobe(module, "--dry-run")):
             return f"this machine's kernel has no {module}"
+    return None if topology.has_ipvs else _lacking_rules(topology)
+
+
+def _lacking_rules(topology: Topology) -> str | None:
+    """Whether the rules can be set in a namespace that ends at once; modules are loaded by that."""
+    programs = {"nft.rules": "nft -f -", "iptables.rules": "iptables-legacy-restore"}
+    programs["ip6tables.rules"] = "ip6tables-legacy-restore"
+    for name, rules in netfilter.files(topology).items():
+        argv = ["unshare", "--net", *programs[name].split()]
+        if not _runs(argv, rules):
+            return f"this machine's kernel takes no rules of {topology.director_kind}"
     return None
 
 
 def _modules(topology: Topology) -> list[str]:
     tunnel = ["ipip", *(["ip6_tunnel"] if topology.ipv6 else [])]
+    if not topology.has_ipvs:
+        return []
     return [
         "ip_vs",
         f"ip_vs_{topology.scheduler}",
@@ -90,9 +104,20 @@ def _is_there(module: str) -> bool:
 
 def _modprobe(module: str, *flags: str) -> bool:
     """Whether modprobe was content."""
-    argv = ["modprobe", *flags, "--quiet", module]
+    return _runs(["modprobe", *flags, "--quiet", module])
+
+
+def _runs(argv: list[str], text: str = "") -> bool:
+    """Whether a program ends well."""
     try:
-        done = subprocess.run(argv, capture_output=True, timeout=20, env=environment(), check=False)
+        done = subprocess.run(
+            argv,
+            input=text.encode(),
+            capture_output=True,
+            timeout=20,
+            env=environment(),
+            check=False,
+        )
     except (OSError, subprocess.TimeoutExpired):
         return False
     return done.returncode == 0
