@@ -74,7 +74,7 @@ def measure(director: Director, evidence: Evidence, observed: list[Curve]) -> Me
     clock, tracked = record.clock, record.tracked
     polled = [curve for curve in observed if curve.director == director.name]
     if director.conntrack_settings is not None:
-        return measure_netfilter(director, director.conntrack_settings, evidence)
+        return measure_netfilter(director, director.conntrack_settings, evidence, polled)
     if lacks_service(director, evidence):
         return _without_service(director, evidence, clock, tracked)
     if evidence.segments is None:

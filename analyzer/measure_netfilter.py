@@ -1,7 +1,7 @@
 """Measurements of one netfilter director: conntrack's entries, predicted and observed.
 
-It has no ActiveConn or InActConn, no schedulers and no weights; what IPVS's tables say of these is
-not measured.
+It has no ActiveConn or InActConn of its own, no schedulers and no weights: what IPVS's tables say
+of these is not measured, and entries count as active while their connections go on.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from analyzer.compared.agreement import Tolerance, agreement
+from analyzer.compared.curves import predicted_curves
 from analyzer.compared.early_ends import ended_early_rows, with_early_ends, with_outages
 from analyzer.compared.join import (
     REQUEST_END_UNCERTAINTY_S,
@@ -19,8 +20,10 @@ from analyzer.compared.join import (
     with_requests,
 )
 from analyzer.compared.passage import passage_of
+from analyzer.compared.servers import real_servers
 from analyzer.conntrack.proc import OFFLOAD
 from analyzer.conntrack.replay import ConntrackRules
+from analyzer.conntrack.states import is_active
 from analyzer.conntrack.versions import law_of
 from analyzer.estimate.conntrack import conntrack_lifetimes, predicted_conntrack_lifetimes
 from analyzer.estimate.in_force.model import InForce
@@ -32,6 +35,7 @@ from analyzer.predicted.rules import rules_of
 from analyzer.results import NotMeasured
 
 if TYPE_CHECKING:
+    from analyzer.charts.curves import Curve
     from analyzer.compared.passage import Passage
     from analyzer.conntrack.settings import ConntrackSettings
     from analyzer.evidence.evidence import Evidence
@@ -42,7 +46,7 @@ _NOTHING_IN_FORCE = InForce(start=Timeouts(), assumed=frozenset(), shown={}, den
 
 
 def measure_netfilter(
-    director: Director, settings: ConntrackSettings, evidence: Evidence
+    director: Director, settings: ConntrackSettings, evidence: Evidence, polled: list[Curve]
 ) -> Measured:
     """All measurements of one netfilter director in a recording.
 
@@ -50,12 +54,13 @@ def measure_netfilter(
         director: its facts.
         settings: its sysctls.
         evidence: the recording.
+        polled: its curves by real server, as its entries were counted; empty where they were not.
     """
     rules = ConntrackRules(
         settings=settings, law=law_of(director.kernel), hz=director.hz, phase_s=director.phase_s
     )
     if evidence.segments is None:
-        return _without_packets(director, rules, evidence)
+        return _without_packets(director, rules, evidence, polled)
     record = evidence.by_director[director.name]
     clock = record.clock
     passage = passage_of(director, evidence, clock, record.tracked)
@@ -68,19 +73,29 @@ def measure_netfilter(
     offloaded = _offloaded(record.entries)
     rows = conntrack_lifetimes(joined, director.name, settings, clock.uncertainty_s)
     samples = state_samples(record.entries, record.entry_polls)
+    predicted = (
+        predicted_curves(
+            prediction,
+            real_servers(prediction, joined, evidence, polled),
+            evidence.zero_ns,
+            counts_as_active=is_active(),
+        )
+        if polled
+        else []
+    )
     return Measured(
         director=director,
         tracked=joined,
         prediction=prediction,
         lifetimes=rows
         or predicted_conntrack_lifetimes(prediction.entries, director.name, settings),
-        predicted=[],
+        predicted=predicted,
         agreement=agreement(
             prediction,
             joined,
             samples,
-            [],
-            [],
+            polled,
+            predicted,
             _tolerance(evidence, record, passage, offloaded),
         )
         if len(record.entry_polls.at_ns)
@@ -91,7 +106,7 @@ def measure_netfilter(
         rules=rules_of(director, evidence),
         in_force=_NOTHING_IN_FORCE,
         not_measured=[
-            *_not_measured(director, settings, offloaded),
+            *_not_measured(director, settings, offloaded, polled),
             *passage.not_measured(director.name),
         ],
         passage=passage,
@@ -99,7 +114,9 @@ def measure_netfilter(
     )
 
 
-def _without_packets(director: Director, rules: ConntrackRules, evidence: Evidence) -> Measured:
+def _without_packets(
+    director: Director, rules: ConntrackRules, evidence: Evidence, polled: list[Curve]
+) -> Measured:
     """Lifetimes by the ends of the requests; without those only the states of entries."""
     record = evidence.by_director[director.name]
     nothing = pd.array([pd.NA] * len(record.tracked), dtype="Int64")
@@ -121,7 +138,7 @@ def _without_packets(director: Director, rules: ConntrackRules, evidence: Eviden
         inferred=None,
         rules=rules_of(director, evidence),
         in_force=_NOTHING_IN_FORCE,
-        not_measured=_not_measured(director, rules.settings, offloaded),
+        not_measured=_not_measured(director, rules.settings, offloaded, polled),
         conntrack=rules,
     )
 
@@ -146,16 +163,21 @@ def _offloaded(entries: pd.DataFrame) -> frozenset[int]:
 
 
 def _not_measured(
-    director: Director, settings: ConntrackSettings, offloaded: frozenset[int]
+    director: Director,
+    settings: ConntrackSettings,
+    offloaded: frozenset[int],
+    polled: list[Curve],
 ) -> list[NotMeasured]:
     name = director.name
-    missing = [
-        NotMeasured(
-            what=f"ActiveConn and InActConn of {name}",
-            why="it is a netfilter director: conntrack counts no entry as active or inactive, and "
-            "has no schedulers or weights",
-        )
-    ]
+    what = "schedulers and weights" if polled else "ActiveConn and InActConn"
+    why = (
+        "it is a netfilter director: conntrack has neither; entries count as active while their "
+        "connections go on"
+        if polled
+        else "it is a netfilter director: conntrack counts no entry as active or inactive, and has "
+        "no schedulers or weights"
+    )
+    missing = [NotMeasured(what=f"{what} of {name}", why=why)]
     if settings.assumed:
         values = ", ".join(
             f"{sysctl} {settings.timeouts_s[sysctl]:g} s" for sysctl in sorted(settings.assumed)

@@ -26,9 +26,10 @@ def lacks_service(director: Director, evidence: Evidence) -> bool:
 
     As recorded where the run noted it; else by polls of the services none of which has a row of
     it, where no entry of it was seen either. A service by firewall mark may take the packets of
-    any VIP: where the director has one, it is not known.
+    any VIP: where the director has one, it is not known. Nor is it of a netfilter director, whose
+    services only its entries show.
     """
-    if evidence.service is None or director.has_service:
+    if evidence.service is None or director.has_service or director.kind == "netfilter":
         return False
     record = evidence.by_director[director.name]
     if len(record.entries):

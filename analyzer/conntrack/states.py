@@ -48,6 +48,15 @@ STATES = len(CtState) + 3
 UDP_STATES = (CtState.UNREPLIED, CtState.REPLIED, CtState.ASSURED)
 TCP_STATES = tuple(state for state in CtState if state not in UDP_STATES)
 
+ACTIVE_STATES = frozenset({CtState.ESTABLISHED, CtState.REPLIED, CtState.ASSURED})
+"""Counted as active, as connections that go on; the kernel itself counts neither."""
+
+
+def is_active() -> npt.NDArray[np.bool_]:
+    """Whether a state counts as active, indexed by CtState; shape (16,)."""
+    return np.array([number in ACTIVE_STATES for number in range(STATES)])
+
+
 CLOSING = frozenset(
     {
         CtState.FIN_WAIT,

@@ -283,4 +283,8 @@ def _answered(figures: Figures) -> bool:
 
 def _sentence(parts: list[str]) -> str:
     text = "; ".join(parts)
-    return f"{text[0].upper()}{text[1:]}." if not text.startswith("tcpfin") else f"{text}."
+    return f"{text}." if text.startswith(_NAMES) else f"{text[0].upper()}{text[1:]}."
+
+
+_NAMES = ("tcpfin", "nf_conntrack")
+"""Names of settings, which are written as they are also at the start of a sentence."""

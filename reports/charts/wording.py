@@ -135,7 +135,7 @@ def headlines(analysis: Analysis) -> tuple[Headline, Headline, Headline]:
 def _peak(analysis: Analysis) -> Headline:
     label = "Peak InActConn"
     directors = [peak for peak in analysis.peaks if peak.director is not None]
-    if not directors and (held := _conntrack_peak(analysis)):
+    if held := _conntrack_peak(analysis):
         return held
     if not directors:
         return Headline(label=label, value=None, detail=why_no_polls(analysis))
@@ -160,13 +160,13 @@ def _conntrack_peak(analysis: Analysis) -> Headline | None:
         for series in analysis.pictures.states
         if series.source == "observed" and series.director in names
     }
-    if not held:
+    if not held or len(names) < len(analysis.laws):
         return None
     detail = listed([f"{n:,} on {name}" for name, n in held.items()])
     return Headline(
         label="Peak of conntrack's entries",
         value=f"{sum(held.values()):,}",
-        detail=f"{detail}; conntrack has no InActConn",
+        detail=f"{detail}, open ones and those that only wait",
     )
 
 

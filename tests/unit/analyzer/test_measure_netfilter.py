@@ -197,3 +197,4 @@ def test_a_recording_without_a_single_entry_is_analysed_too(tmp_path: Path) -> N
     found = Node(flows=[], until_s=1001.0).played(tmp_path / "run")
     assert found.lifetimes == ()
     assert "No entry was seen" in found.verdict
+    assert "service-missing" not in {finding.id for finding in found.findings}
