@@ -46,9 +46,11 @@ def summary(manifest: Manifest) -> Iterator[tuple[str, str | None]]:
     yield "command line", manifest.command if words is None else shlex.join(words)
     yield "program", _in_words(raw.get("program"))
     yield "host", _in_words(raw.get("host"))
-    for name in manifest.directors:
+    for name, director in manifest.directors.items():
         facts = _worded(raw["directors"][name])
         for label, key in OF_A_DIRECTOR.items():
+            if key == "timeouts" and director.kind == "netfilter":
+                continue  # they are among its sysctls
             yield f"{name}: {label}", _in_words(facts.get(key))
     yield "packets dropped by the capture", None if dropped is None else str(dropped)
     yield "how it ended", manifest.ended

@@ -36,6 +36,7 @@ def test_the_page_names_conntracks_sysctls_and_no_granule(analysis: Analysis) ->
     assert "polled states of node01&#39;s entries are the predicted ones" in text
     assert "node01: conntrack&#39;s law" in text or "node01: conntrack's law" in text
     assert "at most 65,536 entries (nf_conntrack_max)" in text
+    assert "node01: timeouts" not in text
     assert "counted as InActConn" not in text
     assert "fire on a grid" not in text
     assert "its timer&#39;s step" not in text
