@@ -6,8 +6,10 @@ of these is not measured, and entries count as active while their connections go
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from analyzer.compared.agreement import Tolerance, agreement
@@ -23,23 +25,27 @@ from analyzer.compared.passage import passage_of
 from analyzer.compared.servers import real_servers
 from analyzer.conntrack.proc import OFFLOAD
 from analyzer.conntrack.replay import ConntrackRules
+from analyzer.conntrack.settings import with_change
 from analyzer.conntrack.states import is_active
 from analyzer.conntrack.versions import law_of
 from analyzer.estimate.conntrack import conntrack_lifetimes, predicted_conntrack_lifetimes
 from analyzer.estimate.in_force.model import InForce
 from analyzer.ipvs.states import Timeouts
 from analyzer.measured import Measured
-from analyzer.observed.entries import state_samples
+from analyzer.observed.entries import ns, state_samples
 from analyzer.predicted.conntrack import predict
 from analyzer.predicted.rules import rules_of
 from analyzer.results import NotMeasured
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from analyzer.charts.curves import Curve
     from analyzer.compared.passage import Passage
     from analyzer.conntrack.settings import ConntrackSettings
     from analyzer.evidence.evidence import Evidence
     from analyzer.observed.record import DirectorRecord
+    from analyzer.predicted.entries import Prediction
     from analyzer.recording.director import Director
 
 _NOTHING_IN_FORCE = InForce(start=Timeouts(), assumed=frozenset(), shown={}, denied={}, changes=())
@@ -56,13 +62,22 @@ def measure_netfilter(
         evidence: the recording.
         polled: its curves by real server, as its entries were counted; empty where they were not.
     """
+    record = evidence.by_director[director.name]
+    clock = record.clock
+    changes = _changes(record.events, settings)
+    at_ns = np.array([at_ns for at_ns, _ in changes], dtype=np.int64)
     rules = ConntrackRules(
-        settings=settings, law=law_of(director.kernel), hz=director.hz, phase_s=director.phase_s
+        settings=settings,
+        law=law_of(director.kernel),
+        hz=director.hz,
+        phase_s=director.phase_s,
+        changes=tuple(
+            (float(uptime_s), later)
+            for uptime_s, (_, later) in zip(clock.uptime_s(at_ns), changes, strict=True)
+        ),
     )
     if evidence.segments is None:
         return _without_packets(director, rules, evidence, polled)
-    record = evidence.by_director[director.name]
-    clock = record.clock
     passage = passage_of(director, evidence, clock, record.tracked)
     prediction = predict(passage.segments, clock, rules, director.name, passage.handled)
     prediction = with_outages(prediction, passage.outages)
@@ -71,6 +86,7 @@ def measure_netfilter(
     )
     prediction, joined = with_early_ends(prediction, joined, director, clock)
     offloaded = _offloaded(record.entries)
+    unsure = offloaded | _about_changes(prediction, at_ns)
     rows = conntrack_lifetimes(joined, director.name, settings, clock.uncertainty_s)
     samples = state_samples(record.entries, record.entry_polls)
     predicted = (
@@ -96,7 +112,7 @@ def measure_netfilter(
             samples,
             polled,
             predicted,
-            _tolerance(evidence, record, passage, offloaded),
+            _tolerance(evidence, record, passage, unsure),
         )
         if len(record.entry_polls.at_ns)
         else None,
@@ -144,17 +160,47 @@ def _without_packets(
 
 
 def _tolerance(
-    evidence: Evidence, record: DirectorRecord, passage: Passage, offloaded: frozenset[int]
+    evidence: Evidence, record: DirectorRecord, passage: Passage, unsure: frozenset[int]
 ) -> Tolerance:
     truncated = evidence.packets.skipped["truncated"] if evidence.packets else 0
     return Tolerance(
         clock_s=record.clock.margin_s,
         phase_is_known=True,  # no timer wheel
         unseen_packets=bool(evidence.manifest.capture.dropped) or truncated > 0,
-        unsure_flows=passage.unsure_flows | offloaded,
+        unsure_flows=passage.unsure_flows | unsure,
         unsure_since_s=passage.unsure_since_s(evidence.zero_ns),
         stamps_s=record.clock.uncertainty_s,
     )
+
+
+def _changes(
+    events: pd.DataFrame, settings: ConntrackSettings
+) -> list[tuple[int, ConntrackSettings]]:
+    """When a sysctl was noticed to have changed, Unix ns, and all of them from then on."""
+    changes = []
+    rows = events[events["kind"] == _CHANGED].sort_values("at")
+    for at_ns, detail in zip(ns(rows["at"]).tolist(), rows["detail"].astype(str), strict=True):
+        change = _CHANGE.fullmatch(detail)
+        if change:
+            settings = with_change(settings, change[1], int(change[2]))
+            changes.append((at_ns, settings))
+    return changes
+
+
+_CHANGED = "sysctl-changed"
+_CHANGE = re.compile(r"(nf_conntrack_[a-z_]{1,40}): [^ ]{0,20} -> ([0-9]{1,10})")
+_READ_EVERY_NS = 12_000_000_000
+"""Sysctls are read every 10 s: a change is noticed so late at most, reads included."""
+
+
+def _about_changes(prediction: Prediction, at_ns: npt.NDArray[np.int64]) -> frozenset[int]:
+    """The flows with a packet while it was not known which of two values held."""
+    steps = prediction.steps
+    step_ns = steps["at_ns"].to_numpy(dtype=np.int64)
+    near = np.zeros(len(step_ns), dtype=bool)
+    for noticed_ns in at_ns.tolist():
+        near |= (step_ns >= noticed_ns - _READ_EVERY_NS) & (step_ns <= noticed_ns)
+    return frozenset(steps.loc[near, "flow"].astype("int64").tolist())
 
 
 def _offloaded(entries: pd.DataFrame) -> frozenset[int]:

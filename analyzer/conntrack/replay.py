@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
     Int8s = npt.NDArray[np.int8]
 
+_CLOSE = TIMEOUT_OF[CtState.CLOSE]
 _IS_CLOSING = np.array([number in CLOSING for number in range(STATES)])
 
 
@@ -98,6 +99,9 @@ class ConntrackRules:
     """What a director's replay depends on.
 
     Attributes:
+        settings: in force at the start.
+        changes: later ones, each with the uptime from which it holds; ascending. A packet's timeout
+            is read as it comes; what it set stays.
         law: of its kernel.
         hz: its jiffies per second; None where not known: entries expire at the nominal instant.
         phase_s: by how much its jiffies lag its uptime; None likewise.
@@ -107,6 +111,7 @@ class ConntrackRules:
     law: ConntrackLaw
     hz: int | None = None
     phase_s: float | None = None
+    changes: tuple[tuple[float, ConntrackSettings], ...] = ()
 
     def expiry_uptime_s(self, last_packet_uptime_s: Floats, timeout_s: Floats) -> Floats:
         """When entries expire: whole jiffies after the one that the packet came in."""
@@ -166,12 +171,16 @@ class _Walk:
     def __init__(self, packets: Packets, rules: ConntrackRules, flows: int) -> None:
         size = len(packets.flow)
         self._packets, self._rules, self._flows = packets, rules, Flows(flows)
-        settings = rules.settings
-        self._timeouts_s = settings.timeout_by_state_s()
-        self._retrans_s = settings.timeouts_s[MAX_RETRANS]
-        self._unacknowledged_s = settings.timeouts_s[UNACKNOWLEDGED]
-        self._close_s = settings.timeouts_s[TIMEOUT_OF[CtState.CLOSE]]
-        self._udp_s, self._stream_s = (settings.timeouts_s[n] for n in (UDP_UNREPLIED, UDP_STREAM))
+        in_force = [rules.settings, *(settings for _, settings in rules.changes)]
+        since_s = [since_s for since_s, _ in rules.changes]
+        self._at = np.searchsorted(since_s, packets.uptime_s, side="right")
+        self._timeouts_s = np.array([settings.timeout_by_state_s() for settings in in_force])
+        self._sysctl_s = {
+            name: np.array([settings.timeouts_s[name] for settings in in_force])
+            for name in (MAX_RETRANS, UNACKNOWLEDGED, UDP_UNREPLIED, UDP_STREAM, _CLOSE)
+        }
+        self._loose = np.array([settings.loose for settings in in_force])
+        self._max_retrans = np.array([settings.max_retrans for settings in in_force])
         has_end = np.isin(packets.kind, (Kind.SYN, Kind.SYNACK, Kind.FIN))
         self._end = (packets.sequence + packets.payload_bytes + has_end) & 0xFFFFFFFF
         self._made, self._reused, self._counted, self._killed = np.zeros((4, size), dtype=bool)
@@ -249,6 +258,10 @@ class _Walk:
         self._entries += len(slots)
         self._made[step.rows] = True
 
+    def _set_to(self, step: Step, sysctl: str) -> Floats:
+        """A timeout as it was in force at each packet, seconds."""
+        return np.asarray(self._sysctl_s[sysctl][self._at[step.rows]], dtype=np.float64)
+
     def _restart(self, step: Step, timeout_s: Floats) -> None:
         self._counted[step.rows] = True
         self._flows.timeout_s[step.slots] = timeout_s
@@ -290,7 +303,8 @@ class _Walk:
             [np.int8(CtState.ASSURED), np.int8(CtState.REPLIED)],
             np.int8(CtState.UNREPLIED),
         )
-        self._restart(step, np.where(stream, self._stream_s, self._udp_s))
+        stream_s, other_s = self._set_to(step, UDP_STREAM), self._set_to(step, UDP_UNREPLIED)
+        self._restart(step, np.where(stream, stream_s, other_s))
 
     # -- TCP --------------------------------------------------------------------------------------
 
@@ -339,7 +353,8 @@ class _Walk:
         """The state before each packet, once new entries were made; NO_ENTRY where none is."""
         flows, slots = self._flows, step.slots
         makes = (flows.state[slots] == NO_ENTRY) & (step.direction == ORIGINAL)
-        makes &= (step.kind == Kind.SYN) | ((step.kind == Kind.ACK) & self._rules.settings.loose)
+        loose = self._loose[self._at[step.rows]]
+        makes &= (step.kind == Kind.SYN) | ((step.kind == Kind.ACK) & loose)
         first = step.only(makes)
         self._make(first, CtState.NONE)
         flows.end[ORIGINAL, first.slots] = first.end
@@ -426,7 +441,8 @@ class _Walk:
         again = ~replied & (step.kind == Kind.SYN) & (old == CtState.SYN_SENT)
         again &= not self._rules.law.renews_unanswered_syn
         picked_up = ~replied & (new == CtState.ESTABLISHED)
-        timeout_s = np.where(picked_up, np.minimum(timeout_s, self._unacknowledged_s), timeout_s)
+        unanswered_s = np.minimum(timeout_s, self._set_to(step, UNACKNOWLEDGED))
+        timeout_s = np.where(picked_up, unanswered_s, timeout_s)
         flows.assured[slots] |= (
             replied
             & (new == CtState.ESTABLISHED)
@@ -439,16 +455,16 @@ class _Walk:
 
     def _timeout(self, step: Step, new: Int8s) -> Floats:
         flows, slots = self._flows, step.slots
-        own_s = self._timeouts_s[new]
-        unacked = flows.unacked[:, slots].any(axis=0)
+        at = self._at[step.rows]
+        own_s = self._timeouts_s[at, new]
+        retrans_s, unacked_s = (self._set_to(step, name) for name in (MAX_RETRANS, UNACKNOWLEDGED))
         silent = flows.last_window[slots] == 0
-        timeout_s = np.where(silent, np.minimum(own_s, self._retrans_s), own_s)
-        timeout_s = np.where(
-            unacked & (own_s > self._unacknowledged_s), self._unacknowledged_s, timeout_s
-        )
-        timeout_s = np.where(step.kind == Kind.RST, self._close_s, timeout_s)
-        again = flows.retransmitted[slots] >= self._rules.settings.max_retrans
-        return np.where(again & (own_s > self._retrans_s), self._retrans_s, timeout_s)
+        timeout_s = np.where(silent, np.minimum(own_s, retrans_s), own_s)
+        unacked = flows.unacked[:, slots].any(axis=0) & (own_s > unacked_s)
+        timeout_s = np.where(unacked, unacked_s, timeout_s)
+        timeout_s = np.where(step.kind == Kind.RST, self._set_to(step, _CLOSE), timeout_s)
+        again = (flows.retransmitted[slots] >= self._max_retrans[at]) & (own_s > retrans_s)
+        return np.where(again, retrans_s, timeout_s)
 
 
 def _is_over(state: Int8s) -> Bools:

@@ -7,7 +7,7 @@ nf_conntrack_proto_udp.c, Documentation/networking/nf_conntrack-sysctl.rst. kube
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -108,6 +108,21 @@ class ConntrackSettings:
             return own
         shorter = (UNACKNOWLEDGED, MAX_RETRANS, TIMEOUT_OF[CtState.CLOSE])
         return next((name for name in shorter if self.timeouts_s[name] == timeout_s), own)
+
+
+def with_change(settings: ConntrackSettings, name: str, value: int) -> ConntrackSettings:
+    """Settings after one sysctl was set; the same where it is none of these, or no value of it."""
+    if name in DEFAULTS_S and 0 <= value <= LONGEST_S:
+        return replace(
+            settings,
+            timeouts_s={**settings.timeouts_s, name: float(value)},
+            assumed=settings.assumed - {name},
+        )
+    if name == "nf_conntrack_tcp_loose":
+        return replace(settings, loose=bool(value))
+    if name == "nf_conntrack_tcp_max_retrans":
+        return replace(settings, max_retrans=max(value, 0))
+    return settings
 
 
 def settings_of(sysctl: Mapping[str, int | None]) -> ConntrackSettings:

@@ -142,6 +142,7 @@ class Node:
     poll_s: float = 0.1
     protocol: str = "TCP"
     captured: bool = True
+    events: Sequence[tuple[float, str, str]] = ()
 
     def played(self, path: Path) -> Analysis:
         """Recorded, and analysed."""
@@ -171,6 +172,9 @@ class Node:
             writer.capture_path.write_bytes(
                 pcap((BOOT_NS + round(seg.at_s * NS), frames.frame(seg)) for seg in sent)
             )
+        rows = [{"at": BOOT_NS + round(at_s * NS), "host": "node01"} for at_s, _, _ in self.events]
+        named = zip(rows, self.events, strict=True)
+        writer.extend("events", [row | {"kind": one[1], "detail": one[2]} for row, one in named])
         for at_s in np.arange(999.03, self.until_s, self.poll_s).tolist():
             self.poll(writer, at_s)
         writer.close("completed")

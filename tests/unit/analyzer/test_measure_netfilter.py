@@ -78,6 +78,22 @@ def test_a_timeout_other_than_configured_is_measured_and_not_agreed_with(tmp_pat
     assert "not in agreement with the 50 s configured" in found.verdict
 
 
+def test_a_sysctl_that_was_set_midway_governs_what_ends_after_it(tmp_path: Path) -> None:
+    """What ended in the ten seconds before it was noticed may have waited either."""
+    before = [closed(40000 + each, 1000.0, waits_s=30) for each in range(3)]
+    between = [closed(41000 + each, 1012.0, waits_s=9) for each in range(3)]
+    after = [closed(42000 + each, 1030.0, waits_s=9) for each in range(3)]
+    event = (1020.0, "sysctl-changed", f"{TIME_WAIT}: 30 -> 9")
+    node = Node(flows=[*before, *between, *after], events=[event])
+    found = node.played(tmp_path / "run")
+    (agreed,) = found.agreement
+    assert agreed.state_matches == agreed.state_samples > 0
+    assert agreed.residuals == {"poll": 6, "outage": 3}
+    groups = [(group.timeout_name, group.timeout_s) for group in found.lifetimes]
+    assert sorted(groups) == [(TIME_WAIT, 9), (TIME_WAIT, 30)]
+    assert "prediction-differs" not in {finding.id for finding in found.findings}
+
+
 def test_what_is_open_or_half_closed_waits_its_own_sysctl(tmp_path: Path) -> None:
     found = Node(flows=[left_open(41000, 1001.0), half_closed(41001, 1001.5)]).played(
         tmp_path / "run"

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from analyzer.conntrack.replay import ConntrackRules
+    from analyzer.conntrack.settings import ConntrackSettings
 
 WORD = 1 << 32
 
@@ -95,6 +96,11 @@ class Conntrack:
         self.entries: dict[int, Entry] = {}
         self.made = 0
 
+    def settings(self, packet: Packet) -> ConntrackSettings:
+        """Those in force as a packet comes."""
+        known = [later for since_s, later in self.rules.changes if since_s <= packet.uptime_s]
+        return known[-1] if known else self.rules.settings
+
     def replay(self, packets: Iterable[Packet]) -> Iterator[Belief]:
         """What is believed after each packet; packets of all flows in order of time."""
         for packet in packets:
@@ -138,7 +144,7 @@ class Conntrack:
 
     def datagram(self, packet: Packet) -> Belief:
         """``nf_conntrack_udp_packet``."""
-        timeouts_s = self.rules.settings.timeouts_s
+        timeouts_s = self.settings(packet).timeouts_s
         entry = self.entries.get(packet.flow)
         if entry is None:
             if packet.direction:
@@ -210,7 +216,7 @@ class Conntrack:
         """``tcp_new``."""
         if packet.direction:
             return None
-        if packet.kind is Kind.SYN or (packet.kind is Kind.ACK and self.rules.settings.loose):
+        if packet.kind is Kind.SYN or (packet.kind is Kind.ACK and self.settings(packet).loose):
             entry = self.make(packet, CtState.NONE)
             entry.sides[0].end = packet.end
             entry.liberal = packet.kind is Kind.ACK
@@ -297,7 +303,7 @@ class Conntrack:
 
     def accept(self, entry: Entry, packet: Packet, old: CtState, new: CtState) -> Belief:
         """From ``in_window`` on."""
-        settings, law = self.rules.settings, self.rules.law
+        settings, law = self.settings(packet), self.rules.law
         entry.last_kind, entry.last_direction = packet.kind, packet.direction
         entry.state = new
         if old != new and new is CtState.FIN_WAIT:
@@ -329,7 +335,7 @@ class Conntrack:
 
     def timeout(self, entry: Entry, packet: Packet) -> float:
         """The timeout of the state, or a shorter one."""
-        settings = self.rules.settings
+        settings = self.settings(packet)
         own_s = float(settings.timeout_by_state_s()[entry.state])
         retrans_s, unack_s = (settings.timeouts_s[n] for n in (MAX_RETRANS, UNACKNOWLEDGED))
         if entry.retransmitted >= settings.max_retrans and own_s > retrans_s:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 
 from analyzer.conntrack.flows import NO_ENTRY
 from analyzer.conntrack.replay import ConntrackRules, Packets, Tracked, replay
-from analyzer.conntrack.settings import DEFAULTS_S, ConntrackSettings
+from analyzer.conntrack.settings import DEFAULTS_S, ConntrackSettings, with_change
 from analyzer.conntrack.states import CtState, Kind
 from analyzer.conntrack.versions import law_of
 from tests.unit.analyzer.conntrack.reference import WORD, Belief, Conntrack, Packet
@@ -149,6 +151,29 @@ any_rules = st.builds(
 )
 
 
+some_changes = st.lists(
+    st.tuples(st.integers(490, 900), st.sampled_from(sorted(DEFAULTS_S)), st.integers(1, 500)),
+    max_size=3,
+    unique_by=lambda row: row[0],
+)
+
+
+@given(conversations(), any_rules, some_changes)
+def test_sysctls_that_change_meanwhile(
+    packets: list[Packet], by: ConntrackRules, changes: list[tuple[int, str, int]]
+) -> None:
+    assert_equal(packets, changed(by, *changes))
+
+
+def changed(by: ConntrackRules, *changes: tuple[float, str, int]) -> ConntrackRules:
+    """The rules, with sysctls that were set at instants of the uptime."""
+    later, settings = [], by.settings
+    for since_s, name, value in sorted(changes):
+        settings = with_change(settings, name, value)
+        later.append((float(since_s), settings))
+    return replace(by, changes=tuple(later))
+
+
 @given(streams(TCP_KINDS, 400_000), any_rules)
 def test_tcp(packets: list[Packet], by: ConntrackRules) -> None:
     assert_equal(packets, by)
@@ -173,7 +198,8 @@ def test_what_does_not_count_leaves_state_and_expiry_as_they_were(
     for row in range(1, len(packets)):
         same = found.entry[row] == found.entry[row - 1] != NO_ENTRY
         if same and not found.counted[row]:
-            assert found.state[row] == found.state[row - 1]
+            # a server's SYN in SYN_SENT moves the state, and restarts nothing
+            assert found.state[row] in (found.state[row - 1], CtState.SYN_SENT2)
             assert found.expiry_uptime_s[row] == found.expiry_uptime_s[row - 1]
 
 
@@ -390,6 +416,14 @@ def test_entries_are_numbered_in_the_order_of_their_rows() -> None:
     other = [Packet(flow=0, uptime_s=1100.0, direction=0, kind=Kind.SYN)]
     found = replay(arrays([*other, *rows]), rules())
     assert found.entry.tolist() == [0] + [1] * len(CLOSED) + [2]
+
+
+def test_a_sysctl_holds_from_an_entrys_next_packet_on() -> None:
+    by = changed(rules(), (1000.75, "nf_conntrack_tcp_timeout_time_wait", 7))
+    assert waits_s(CLOSED, by) == 7
+    assert waits_s(CLOSED[:8], by) == 30  # LAST_ACK, which nobody set
+    late = changed(rules(), (1000.9, "nf_conntrack_tcp_timeout_time_wait", 7))
+    assert waits_s(CLOSED, late) == 120
 
 
 def test_nothing_makes_nothing() -> None:

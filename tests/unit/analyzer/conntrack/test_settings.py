@@ -11,6 +11,7 @@ from analyzer.conntrack.settings import (
     UNACKNOWLEDGED,
     ConntrackSettings,
     settings_of,
+    with_change,
 )
 from analyzer.conntrack.states import CtState
 from analyzer.conntrack.versions import law_of
@@ -56,6 +57,16 @@ def test_what_cannot_be_a_timeout_was_not_read(value: int | None) -> None:
     found = settings_of({ESTABLISHED: value})
     assert found == settings_of({})
     assert found.timeouts_s[ESTABLISHED] == 432_000
+
+
+def test_a_change_is_of_one_sysctl_and_is_read_no_matter_what_was() -> None:
+    found = with_change(settings_of({}), CLOSE, 3)
+    assert found.timeouts_s == {**DEFAULTS_S, CLOSE: 3}
+    assert found.assumed == frozenset(DEFAULTS_S) - {CLOSE}
+    assert with_change(found, "nf_conntrack_tcp_loose", 0).loose is False
+    assert with_change(found, "nf_conntrack_tcp_max_retrans", 5).max_retrans == 5
+    assert with_change(found, "nf_conntrack_acct", 1) == found
+    assert with_change(found, CLOSE, 2**32) == found
 
 
 @pytest.mark.parametrize(
