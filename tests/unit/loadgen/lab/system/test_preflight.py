@@ -57,9 +57,7 @@ def test_programs_for_rules_are_asked_for_only_where_there_are_rules(
     assert always.isdisjoint(more)
 
 
-@pytest.mark.parametrize(
-    ("kind", "module"), [("nftables", "nft_nat"), ("iptables", "iptable_nat")]
-)
+@pytest.mark.parametrize(("kind", "module"), [("nftables", "nft_nat"), ("iptables", "iptable_nat")])
 def test_a_kernel_image_that_cannot_translate_is_refused_in_one_line(
     kind: str, module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,7 +69,9 @@ def test_a_kernel_image_that_cannot_translate_is_refused_in_one_line(
     monkeypatch.setattr(preflight, "problems", lambda topology: iter(()))
     monkeypatch.setattr(fetch, "provide", lambda specification, say: None)
     monkeypatch.setattr(images, "find", lambda specification: image)
-    with pytest.raises(UsageProblem, match=f"^User-Mode Linux as installed has no {module}: a dire"):
+    with pytest.raises(
+        UsageProblem, match=f"^User-Mode Linux as installed has no {module}: a dire"
+    ):
         preflight.check(by_rules(kind), print)
     preflight.check(lay_out(kernel=Kernel.UML), print)
     (release / "modules.builtin").write_text(f"kernel/net/netfilter/{module}.ko\n")
