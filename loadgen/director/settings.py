@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from analyzer.ipvs.states import Timeouts
     from analyzer.recording.manifest.director import Kind
 
-TIMEOUTS_CHANGED = "timeouts-changed"
+TIMEOUTS_CHANGED, SYSCTL_CHANGED = "timeouts-changed", "sysctl-changed"
 
 _MAX_SYSCTL_CHARACTERS = 100
 _MAX_ADDRESSES = 4096
@@ -94,6 +94,11 @@ def ask_script(*, kind: Kind = "ipvs", ipvsadm: bool = True) -> str:
     return "; ".join(("PATH=$PATH:/usr/sbin:/sbin", *by_ipvsadm, sysctls, *_BY_OTHERS))
 
 
+def ask_conntrack_sysctls() -> str:
+    """What to run on a netfilter director to learn what its tracking goes by alone."""
+    return f"echo @sysctl; {_SYSCTLS['netfilter']}; echo @end"
+
+
 def ask_timeouts() -> str:
     """What to run on a director to learn its three timeouts alone."""
     return f"PATH=$PATH:/usr/sbin:/sbin; {_BY_IPVSADM[1]}"
@@ -144,7 +149,7 @@ def changes(
     for name in sorted(names):
         old, new = before.sysctl.get(name), now.sysctl.get(name)
         if old != new:
-            yield "sysctl-changed", f"{name}: {old} -> {new}"
+            yield SYSCTL_CHANGED, f"{name}: {old} -> {new}"
     held_before, held_now = before.vips_held(vips), now.vips_held(vips)
     if held_before is not None and held_now is not None:
         yield from (("vip-gained", vip) for vip in sorted(held_now - held_before))

@@ -29,6 +29,7 @@ from loadgen.director.links.snapshot import (
 )
 from loadgen.director.links.worker_thread import WorkerThread
 from loadgen.director.settings import (
+    ask_conntrack_sysctls,
     ask_script,
     ask_timeouts,
     parse_settings,
@@ -36,6 +37,8 @@ from loadgen.director.settings import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from analyzer.ipvs.states import Timeouts
     from analyzer.ipvs.table_status import TableStatus
     from loadgen.director.counters import CounterTable
@@ -199,6 +202,15 @@ class DirectorClient:
         if self.source.kind != "ipvs":
             return None
         return parse_timeouts((await self.ask(ask_timeouts(), timeout_s=timeout_s)).text)
+
+    async def conntrack_sysctls(self, *, timeout_s: float) -> Mapping[str, str]:
+        """What a netfilter director's tracking goes by, its timeouts above all.
+
+        Raises:
+            LinkLost: no whole answer in time.
+        """
+        answer = await self.ask(ask_conntrack_sysctls(), timeout_s=timeout_s)
+        return parse_settings(answer.text).sysctl
 
     async def set_timeouts(self, timeouts: Timeouts, *, timeout_s: float) -> str:
         """Set the three; 0 leaves one as it is. Only the room ``timeouts`` may call this.

@@ -23,12 +23,16 @@ COMMANDS: Mapping[str, str] = {
 }
 """Each way of reading the table, and the commands that print it."""
 
+_WORKS = 'w() { { "$@" 2>/dev/null || echo !; } | { read -r line; [ "$line" != ! ]; }; }'
+"""Whether a command can be run: it is ended after its first line, and may print none."""
+
+_LIST_IPV4 = "conntrack -L -o extended -f ipv4"
 ASK_WAY = (
-    f"if [ ! -e {COUNT_FILE} ]; then :; "
-    f"elif head -c 1 {FILE} >/dev/null 2>&1; then echo {BY_FILE}; "
-    "elif (PATH=$PATH:/usr/sbin:/sbin; conntrack -C) >/dev/null 2>&1; then echo conntrack; "
-    f"elif sudo -n head -c 1 {FILE} >/dev/null 2>&1; then echo sudo-file; "
-    "elif (PATH=$PATH:/usr/sbin:/sbin; sudo -n conntrack -C) >/dev/null 2>&1; "
-    "then echo sudo-conntrack; else echo none; fi"
+    f"([ -e {COUNT_FILE} ] || exit 0; PATH=$PATH:/usr/sbin:/sbin; {_WORKS}; "
+    f"if w cat {FILE}; then echo {BY_FILE}; "
+    f"elif w {_LIST_IPV4}; then echo conntrack; "
+    f"elif w sudo -n cat {FILE}; then echo sudo-file; "
+    f"elif w sudo -n {_LIST_IPV4}; then echo sudo-conntrack; "
+    "else echo none; fi)"
 )
 """Prints the first of the ways that works, ``none`` of none; nothing where nothing is tracked."""

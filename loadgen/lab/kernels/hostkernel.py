@@ -6,13 +6,14 @@ first of PID, mount and UTS namespaces of its own, so its SIGKILL ends all that 
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loadgen.errors import UsageProblem
 from loadgen.lab.hosts import netfilter
-from loadgen.lab.system.programs import environment
+from loadgen.lab.system.programs import environment, search_path
 from loadgen.lab.topology.model import DIRECTOR_MEMORY_MB, Kernel, namespace
 
 if TYPE_CHECKING:
@@ -77,12 +78,17 @@ def _lacking(topology: Topology) -> str | None:
 
 
 def _lacking_rules(topology: Topology) -> str | None:
-    """Whether the rules can be set in a namespace that ends at once; modules are loaded by that."""
+    """What keeps the rules from being set, tried in a namespace that ends at once.
+
+    Modules that the rules need are loaded by that.
+    """
     programs = {"nft.rules": "nft -f -", "iptables.rules": "iptables-legacy-restore"}
     programs["ip6tables.rules"] = "ip6tables-legacy-restore"
     for name, rules in netfilter.files(topology).items():
-        argv = ["unshare", "--net", *programs[name].split()]
-        if not _runs(argv, rules):
+        words = programs[name].split()
+        if shutil.which(words[0], path=search_path()) is None:
+            return None  # the preflight names what is not installed
+        if not _runs(["unshare", "--net", *words], rules):
             return f"this machine's kernel takes no rules of {topology.director_kind}"
     return None
 
